@@ -1,0 +1,3 @@
+"""Executable contracts for CI runner classes."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The contract language: schema, loading with line numbers, the clause model, ids."""

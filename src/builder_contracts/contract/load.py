@@ -1,0 +1,228 @@
+"""Files to contracts: parse, follow ``extends``, hold to the schema, split into clauses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from builder_contracts.contract import schema
+from builder_contracts.contract.document import Document, Pointer, read
+from builder_contracts.contract.model import Clause, Contract, Waiver
+from builder_contracts.contract.promises import READERS
+from builder_contracts.contract.promises.declarations import Responsibility
+from builder_contracts.contract.promises.declared import Fault
+from builder_contracts.errors import InputError, Problem, Source
+
+_OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
+_CLASS = re.compile(rb"^kind:\s*[\"']?BuilderClass\b", re.MULTILINE)
+
+
+def is_contract(path: Path) -> bool:
+    """Whether a YAML file says that it is a BuilderClass of this language, by a look at its beginning."""
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(4096)
+    except OSError:
+        return False
+    return bool(_OURS.search(head) and _CLASS.search(head))
+
+
+def load(path: Path, file: str | None = None) -> Contract:
+    """Load the contract at ``path``; ``file`` is its name in messages. Raises InputError."""
+    document = _merged(path, file or str(path), ())
+    schema.check("builder-class", document)
+    return _contract(document)
+
+
+def load_environment(path: Path, file: str | None = None) -> Document:
+    """Load an Environment document. Raises InputError."""
+    document = read(path, file)
+    schema.check("environment", document)
+    return document
+
+
+def load_all(paths: Iterable[Path]) -> list[Contract]:
+    """Load several contracts that are judged together. Raises InputError with the problems of all."""
+    contracts: list[Contract] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            contracts.append(load(path))
+        except InputError as error:
+            problems += error.problems
+    problems += conflicts(contracts)
+    if problems:
+        raise InputError(problems)
+    return contracts
+
+
+def conflicts(contracts: Sequence[Contract]) -> list[Problem]:
+    """Names and labels that two contracts claim, each reported at the later claim."""
+    problems: list[Problem] = []
+    names: dict[str, Contract] = {}
+    labels: dict[str, Clause] = {}
+    for contract in contracts:
+        if other := names.setdefault(contract.name, contract):
+            if other is not contract:
+                problems.append(
+                    Problem(
+                        contract.source,
+                        f"the class {contract.name} is declared twice, first at {other.source}",
+                        "rename one of the two classes, or remove the copy",
+                    )
+                )
+                continue
+        for clause in contract.clauses:
+            if clause.kind == "labels" and (first := labels.setdefault(clause.name, clause)) is not clause:
+                problems.append(
+                    Problem(
+                        clause.source,
+                        f"the label {clause.name} already selects {first.builder}, at {first.source}",
+                        "a label belongs to one class: jobs could not tell which of the two they get",
+                    )
+                )
+    return problems
+
+
+def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
+    """The document with its bases merged under it; positions point into the file of each value."""
+    document = read(path, file)
+    if not isinstance(document.data, dict):
+        raise InputError(
+            [Problem(document.source(()), "a contract is a mapping of fields", "begin with apiVersion: builder-contracts/v1")]
+        )
+    extends = document.data.get("extends")
+    if chain:
+        schema.check("builder-base", document)
+    if not isinstance(extends, str):
+        return document
+    base = path.parent / extends
+    identity = base.resolve()
+    where = document.source(("extends",))
+    if identity in (*chain, path.resolve()):
+        loop = " -> ".join(str(link.name) for link in (*chain, path.resolve(), identity))
+        raise InputError([Problem(where, f"extends itself: {loop}", "remove one link of this chain")])
+    if not base.is_file():
+        raise InputError([Problem(where, f"extends {extends}, which is not there", f"create {base}, or correct the path")])
+    parent = _merged(base, str(Path(file).parent / extends), (*chain, path.resolve()))
+    positions: dict[Pointer, Source] = dict(document.positions)
+    data = _overlay(parent, document, (), positions)
+    data = {**data, "kind": document.data.get("kind")}
+    data.pop("extends", None)
+    return Document(data, positions)
+
+
+def _overlay(parent: Document, child: Document, at: Pointer, positions: dict[Pointer, Source]) -> dict[str, Any]:
+    """The child's mapping at ``at`` over the parent's. What only the parent says keeps its position."""
+    below, above = _at(parent.data, at), _at(child.data, at)
+    merged: dict[str, Any] = {}
+    for key in [*below, *(key for key in above if key not in below)]:
+        here = (*at, key)
+        if key not in above:
+            merged[key] = below[key]
+            positions |= {
+                pointer: source for pointer, source in parent.positions.items() if pointer[: len(here)] == here
+            }
+        elif isinstance(above[key], dict) and isinstance(below.get(key), dict):
+            merged[key] = _overlay(parent, child, here, positions)
+        else:
+            merged[key] = above[key]
+    return merged
+
+
+def _at(data: Any, pointer: Pointer) -> dict[str, Any]:
+    for part in pointer:
+        data = data[part]
+    assert isinstance(data, dict)
+    return data
+
+
+def _contract(document: Document) -> Contract:
+    data = document.data
+    builder = data["metadata"]["name"]
+    problems: list[Problem] = []
+    clauses: list[Clause] = []
+    waivers = _waivers(document, problems)
+    why: dict[str, str] = data.get("why", {})
+    for kind, read_section in READERS.items():
+        if kind not in data:
+            continue
+        try:
+            for declared in read_section(data[kind], (kind,)):
+                local_id = f"{kind}/{declared.name}"
+                clauses.append(
+                    Clause(
+                        builder,
+                        kind,
+                        declared.name,
+                        declared.promise,
+                        document.source(declared.pointer),
+                        waivers.get(local_id),
+                        why.get(local_id),
+                    )
+                )
+        except Fault as fault:
+            problems.append(Problem(document.source(fault.pointer), fault.what, fault.mend))
+    if not problems:
+        problems += _dangling(document, clauses)
+    if problems:
+        raise InputError(problems)
+    canonical = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return Contract(
+        name=builder,
+        summary=data["metadata"]["summary"],
+        owner=data["metadata"]["owner"],
+        labels=tuple(data["labels"]),
+        image=data["image"]["reference"],
+        source=document.source(("metadata", "name")),
+        digest=f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}",
+        clauses=tuple(clauses),
+        document=data,
+    )
+
+
+def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:
+    waivers: dict[str, Waiver] = {}
+    for local_id, waiver in document.data.get("waivers", {}).items():
+        where = document.source(("waivers", local_id))
+        try:
+            until = date.fromisoformat(waiver["until"])
+        except ValueError as error:
+            problems.append(
+                Problem(document.source(("waivers", local_id, "until")), f"not a date: {error}", "write YYYY-MM-DD")
+            )
+            continue
+        waivers[local_id] = Waiver(waiver["reason"], until, where)
+    return waivers
+
+
+def _dangling(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
+    """Ids that waivers, reasons and responsibilities name and that no clause has."""
+    known = {clause.local_id for clause in clauses}
+    named: list[tuple[str, Pointer]] = []
+    for section in ("waivers", "why"):
+        named += [(local_id, (section, local_id)) for local_id in document.data.get(section, {})]
+    for clause in clauses:
+        if isinstance(clause.promise, Responsibility):
+            at = ("responsibilities", clause.name, "shown_by")
+            named += [(local_id, (*at, index)) for index, local_id in enumerate(clause.promise.shown_by)]
+    observed = {local_id for local_id in known if not local_id.startswith(("responsibilities/", "labels/"))}
+    problems = []
+    for local_id, pointer in named:
+        usable = observed if pointer[0] == "responsibilities" else known
+        if local_id not in usable:
+            guess = schema.nearest(local_id, sorted(usable))
+            problems.append(
+                Problem(
+                    document.source(pointer),
+                    f"{pointer[0]} names the clause {local_id}, which this contract "
+                    + ("does not have" if local_id not in known else "only declares"),
+                    f"did you mean {guess}?" if guess else "'builder-contracts validate --list' prints the ids",
+                )
+            )
+    return problems

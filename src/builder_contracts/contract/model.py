@@ -1,0 +1,74 @@
+"""A contract and its clauses, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from builder_contracts.contract.promises import Promise
+from builder_contracts.errors import Source
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """Permission to be broken through the last day ``until`` (UTC)."""
+
+    reason: str
+    until: date
+    source: Source
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One checkable promise of a builder class.
+
+    ``kind`` is the section of the contract, ``name`` what it speaks of; ``source`` is where the promise
+    stands, which is another file when the class inherits it.
+    """
+
+    builder: str
+    kind: str
+    name: str
+    promise: Promise
+    source: Source
+    waiver: Waiver | None = None
+    why: str | None = None
+
+    @property
+    def local_id(self) -> str:
+        """The id within the contract: ``toolchain/xz``."""
+        return f"{self.kind}/{self.name}"
+
+    @property
+    def id(self) -> str:
+        """The id among all contracts: ``tinyland-nix/toolchain/xz``."""
+        return f"{self.builder}/{self.local_id}"
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A builder class with its clauses in the order of the file.
+
+    ``document`` is the merged plain data that the schema has accepted; ``digest`` (``sha256:…``) is of
+    that data, so that comments and spelling do not change it.
+    """
+
+    name: str
+    summary: str
+    owner: str
+    labels: tuple[str, ...]
+    image: str
+    source: Source
+    digest: str
+    clauses: tuple[Clause, ...]
+    document: Mapping[str, Any]
+
+    def clause(self, local_id: str) -> Clause | None:
+        """The clause of that id (``toolchain/xz``), or None."""
+        return next((clause for clause in self.clauses if clause.local_id == local_id), None)
+
+    def promised(self, kind: type[Any]) -> list[Any]:
+        """All promises of one type, in the order of the file."""
+        return [clause.promise for clause in self.clauses if isinstance(clause.promise, kind)]

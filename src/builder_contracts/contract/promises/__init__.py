@@ -1,0 +1,61 @@
+"""One module a clause kind: the promises that a contract can declare, as typed data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises import (
+    daemon,
+    declarations,
+    environment,
+    filesystem,
+    identity,
+    image,
+    isolation,
+    network,
+    resources,
+    toolchain,
+)
+from builder_contracts.contract.promises.daemon import DaemonPromise
+from builder_contracts.contract.promises.declarations import Declaration
+from builder_contracts.contract.promises.declared import Declared
+from builder_contracts.contract.promises.environment import EnvironmentPromise
+from builder_contracts.contract.promises.filesystem import PathState
+from builder_contracts.contract.promises.identity import IdentityPromise
+from builder_contracts.contract.promises.image import ImagePromise
+from builder_contracts.contract.promises.isolation import IsolationPromise
+from builder_contracts.contract.promises.network import NetworkPromise
+from builder_contracts.contract.promises.resources import ResourcePromise
+from builder_contracts.contract.promises.toolchain import Tool
+
+Promise = (
+    Declaration
+    | ImagePromise
+    | IdentityPromise
+    | Tool
+    | EnvironmentPromise
+    | PathState
+    | IsolationPromise
+    | DaemonPromise
+    | NetworkPromise
+    | ResourcePromise
+)
+
+Reader = Callable[[Any, Pointer], Iterator[Declared[Promise]]]
+
+READERS: Mapping[str, Reader] = {
+    "labels": declarations.read_labels,
+    "responsibilities": declarations.read_responsibilities,
+    "image": image.read,
+    "identity": identity.read,
+    "toolchain": toolchain.read,
+    "environment": environment.read,
+    "filesystem": filesystem.read,
+    "isolation": isolation.read,
+    "daemon": daemon.read,
+    "network": network.read,
+    "resources": resources.read,
+}
+"""Sections of a contract that hold clauses; the section's name is the clause kind."""

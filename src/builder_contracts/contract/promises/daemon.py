@@ -1,0 +1,70 @@
+"""Promises about the Docker daemon that a class gives to its jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.declared import Declared
+from builder_contracts.contract.promises.versions import VersionRange
+
+
+@dataclass(frozen=True)
+class DaemonEndpoint:
+    """The daemon answers where the job's DOCKER_HOST points."""
+
+    endpoint: str
+
+    @property
+    def text(self) -> str:
+        return f"DOCKER_HOST is {self.endpoint} and a daemon answers there"
+
+
+@dataclass(frozen=True)
+class DaemonReady:
+    """Seconds until the daemon answers."""
+
+    seconds: int
+
+    @property
+    def text(self) -> str:
+        return f"the daemon answers within {self.seconds} s"
+
+
+@dataclass(frozen=True)
+class DaemonVersion:
+    """Version range of the server."""
+
+    version: VersionRange
+
+    @property
+    def text(self) -> str:
+        return f"Docker server {self.version.text}"
+
+
+@dataclass(frozen=True)
+class DaemonOwn:
+    """The daemon is not the one that runs the job's container."""
+
+    @property
+    def text(self) -> str:
+        return "the daemon is the job's own, not the host's"
+
+
+DaemonPromise = DaemonEndpoint | DaemonReady | DaemonVersion | DaemonOwn
+
+
+def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[DaemonPromise]]:
+    for field, value in section.items():
+        where = (*at, field)
+        match field:
+            case "endpoint":
+                yield Declared(field, DaemonEndpoint(value), where)
+            case "ready_within":
+                yield Declared("ready", DaemonReady(value), where)
+            case "version":
+                yield Declared(field, DaemonVersion(VersionRange.read(value, where)), where)
+            case "own":
+                yield Declared(field, DaemonOwn(), where)

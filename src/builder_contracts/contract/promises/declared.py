@@ -1,0 +1,38 @@
+"""What every module of this package produces: one declared promise, its name, and where it stands."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from builder_contracts.contract.document import Pointer
+
+P_co = TypeVar("P_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Declared(Generic[P_co]):
+    """A promise under its name within its kind (``xz`` in ``toolchain/xz``)."""
+
+    name: str
+    promise: P_co
+    pointer: Pointer
+
+
+class Fault(Exception):
+    """A value that has the right form and still cannot be meant: says what and what would be right."""
+
+    def __init__(self, pointer: Pointer, what: str, mend: str) -> None:
+        super().__init__(what)
+        self.pointer = pointer
+        self.what = what
+        self.mend = mend
+
+
+def pattern(text: str, at: Pointer) -> re.Pattern[str]:
+    """Compile a pattern that can fail: one that matches the empty string says nothing."""
+    compiled = re.compile(text)
+    if compiled.search(""):
+        raise Fault(at, f"the pattern {text!r} matches the empty string, so it promises nothing", "require a character")
+    return compiled

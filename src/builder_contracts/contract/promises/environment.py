@@ -1,0 +1,66 @@
+"""Promises about the environment variables of a job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.declared import Declared, Fault, pattern
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable is set or not, and what its value is."""
+
+    name: str
+    present: bool = True
+    equals: str | None = None
+    contains: str | None = None
+    matches: re.Pattern[str] | None = None
+
+    @property
+    def text(self) -> str:
+        if not self.present:
+            return f"{self.name} is not set"
+        conditions = []
+        if self.equals is not None:
+            conditions.append(f"is {self.equals!r}")
+        if self.contains is not None:
+            conditions.append(f"contains {self.contains!r}")
+        if self.matches is not None:
+            conditions.append(f"matches /{self.matches.pattern}/")
+        return f"{self.name} {' and '.join(conditions) or 'is set'}"
+
+
+@dataclass(frozen=True)
+class ForbiddenValue:
+    """No variable's value matches the pattern."""
+
+    name: str
+    pattern: re.Pattern[str]
+
+    @property
+    def text(self) -> str:
+        return f"no environment variable holds /{self.pattern.pattern}/"
+
+
+EnvironmentPromise = Variable | ForbiddenValue
+
+
+def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[EnvironmentPromise]]:
+    for name, value in section.get("variables", {}).items():
+        where = (*at, "variables", name)
+        if isinstance(value, str):
+            yield Declared(name, Variable(name, present=value == "present"), where)
+            continue
+        equals, contains = value.get("equals"), value.get("contains")
+        if equals is not None and contains is not None and contains not in equals:
+            raise Fault(where, f"{name} cannot equal {equals!r} and contain {contains!r}", "keep one of the two")
+        matches = pattern(value["matches"], (*where, "matches")) if "matches" in value else None
+        yield Declared(name, Variable(name, equals=equals, contains=contains, matches=matches), where)
+    for name, text in section.get("forbidden_values", {}).items():
+        where = (*at, "forbidden_values", name)
+        yield Declared(f"forbidden/{name}", ForbiddenValue(name, pattern(text, where)), where)

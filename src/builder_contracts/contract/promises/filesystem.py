@@ -1,0 +1,76 @@
+"""Promises about paths inside the runner."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.declared import Declared, Fault
+from builder_contracts.contract.quantity import byte_count, human_bytes
+
+
+@dataclass(frozen=True)
+class PathState:
+    """What stands at a path. ``mode`` holds permission bits; ``free`` bytes of its file system."""
+
+    path: str
+    present: bool = True
+    type: str | None = None
+    mode: int | None = None
+    owner: str | None = None
+    writable: bool | None = None
+    writable_by_others: bool | None = None
+    free: int | None = None
+
+    @property
+    def text(self) -> str:
+        if not self.present:
+            return f"nothing at {self.path}"
+        parts = [f"a {self.type} at {self.path}" if self.type else f"{self.path} is there"]
+        if self.mode is not None:
+            parts.append(f"mode {self.mode:04o}")
+        if self.owner is not None:
+            parts.append(f"owned by {self.owner}")
+        if self.writable is not None:
+            parts.append("writable by the job" if self.writable else "not writable by the job")
+        if self.writable_by_others is not None:
+            parts.append("writable by everybody" if self.writable_by_others else "not writable by everybody")
+        if self.free is not None:
+            parts.append(f"at least {human_bytes(self.free)} free")
+        return ", ".join(parts)
+
+
+def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[PathState]]:
+    for path, value in section.items():
+        where = (*at, path)
+        # The clause id drops the first slash: filesystem/nix is the path /nix.
+        name = path[1:] or "(root)"
+        if isinstance(value, str):
+            yield Declared(name, PathState(path, present=value == "present"), where)
+            continue
+        mode = int(value["mode"], 8) if "mode" in value else None
+        others = value.get("writable_by_others")
+        if mode is not None and others is not None and bool(mode & 0o002) != others:
+            raise Fault(
+                (*where, "writable_by_others"),
+                f"mode {mode:04o} and writable_by_others: {str(others).lower()} contradict each other",
+                "keep one of the two",
+            )
+        free = byte_count(value["free"]) if "free" in value else None
+        if free == 0:
+            raise Fault((*where, "free"), "0 bytes of free space are always there", "name the bytes that a job needs")
+        yield Declared(
+            name,
+            PathState(
+                path,
+                type=value.get("type"),
+                mode=mode,
+                owner=value.get("owner"),
+                writable=value.get("writable"),
+                writable_by_others=others,
+                free=free,
+            ),
+            where,
+        )

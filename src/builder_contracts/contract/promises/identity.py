@@ -1,0 +1,84 @@
+"""Promises about the user that a job runs as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.declared import Declared, Fault
+
+
+@dataclass(frozen=True)
+class User:
+    """The job's user has this name."""
+
+    name: str
+
+    @property
+    def text(self) -> str:
+        return f"jobs run as user {self.name}"
+
+
+@dataclass(frozen=True)
+class Uid:
+    """The job's user has this numeric id."""
+
+    uid: int
+
+    @property
+    def text(self) -> str:
+        return f"jobs run with uid {self.uid}"
+
+
+@dataclass(frozen=True)
+class Home:
+    """HOME is this directory; it exists and the job can write there."""
+
+    path: str
+
+    @property
+    def text(self) -> str:
+        return f"HOME is {self.path}, exists and is writable"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """This shell runs: when started it calculates."""
+
+    path: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.path} runs as a shell"
+
+
+@dataclass(frozen=True)
+class NotRoot:
+    """The job's uid is not 0."""
+
+    @property
+    def text(self) -> str:
+        return "jobs never run as root"
+
+
+IdentityPromise = User | Uid | Home | Shell | NotRoot
+
+
+def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[IdentityPromise]]:
+    if section.get("root") == "never" and (section.get("uid") == 0 or section.get("user") == "root"):
+        raise Fault((*at, "root"), "identity promises root and 'root: never' at once", "remove one of the two")
+    for field, value in section.items():
+        where = (*at, field)
+        match field:
+            case "user":
+                yield Declared(field, User(value), where)
+            case "uid":
+                yield Declared(field, Uid(value), where)
+            case "home":
+                yield Declared(field, Home(value), where)
+            case "shell":
+                yield Declared(field, Shell(value), where)
+            case "root":
+                yield Declared("not-root", NotRoot(), where)

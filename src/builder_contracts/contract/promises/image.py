@@ -1,0 +1,91 @@
+"""Promises about the runner image itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.declared import Declared, Fault
+from builder_contracts.contract.quantity import byte_count, human_bytes
+
+
+@dataclass(frozen=True)
+class ImageReference:
+    """The engine can start the image under this name."""
+
+    reference: str
+
+    @property
+    def text(self) -> str:
+        return f"the image {self.reference} exists and a container starts from it"
+
+
+@dataclass(frozen=True)
+class ImagePlatform:
+    """The image is for this operating system and architecture."""
+
+    platform: str
+
+    @property
+    def text(self) -> str:
+        return f"an image for {self.platform}"
+
+
+@dataclass(frozen=True)
+class ImageLabel:
+    """The image carries a label; ``value`` None means any value."""
+
+    key: str
+    value: str | None
+
+    @property
+    def text(self) -> str:
+        return f"image label {self.key}" + (f" = {self.value}" if self.value is not None else "")
+
+
+@dataclass(frozen=True)
+class ImageEntrypoint:
+    """The image's ENTRYPOINT, word for word; empty for none."""
+
+    arguments: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"entry point {list(self.arguments)}" if self.arguments else "no entry point"
+
+
+@dataclass(frozen=True)
+class ImageSize:
+    """The image occupies at most this many bytes in the engine."""
+
+    most: int
+
+    @property
+    def text(self) -> str:
+        return f"at most {human_bytes(self.most)} in the engine"
+
+
+ImagePromise = ImageReference | ImagePlatform | ImageLabel | ImageEntrypoint | ImageSize
+
+
+def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[ImagePromise]]:
+    for field, value in section.items():
+        where = (*at, field)
+        match field:
+            case "reference":
+                yield Declared(field, ImageReference(value), where)
+            case "platform":
+                yield Declared(field, ImagePlatform(value), where)
+            case "labels":
+                for key, text in value.items():
+                    label = ImageLabel(key, None if text == "present" else text)
+                    yield Declared(f"label/{key}", label, (*where, key))
+            case "entrypoint":
+                yield Declared(field, ImageEntrypoint(tuple(value)), where)
+            case "max_size":
+                most = byte_count(value)
+                if most == 0:
+                    raise Fault(where, "a size budget of 0 bytes cannot be kept", "give the image some room")
+                yield Declared("size", ImageSize(most), where)

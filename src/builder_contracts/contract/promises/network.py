@@ -1,0 +1,78 @@
+"""Promises about what a job reaches over the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.declared import Declared, Fault
+
+
+@dataclass(frozen=True)
+class Egress:
+    """Whether the job's network has a default route."""
+
+    allowed: bool
+
+    @property
+    def text(self) -> str:
+        return "a default route" if self.allowed else "no default route: nothing outside is reachable"
+
+
+@dataclass(frozen=True)
+class Resolves:
+    """The job's resolver answers this name."""
+
+    host: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.host} resolves"
+
+
+@dataclass(frozen=True)
+class Reaches:
+    """A TCP connection to this service is accepted."""
+
+    host: str
+    port: int
+
+    @property
+    def text(self) -> str:
+        return f"{self.host}:{self.port} accepts connections"
+
+
+@dataclass(frozen=True)
+class Denied:
+    """A forbidden host of the environment is out of reach in every spelling of its address."""
+
+    host: str
+
+    @property
+    def text(self) -> str:
+        return f"the host {self.host!r} is out of reach"
+
+
+NetworkPromise = Egress | Resolves | Reaches | Denied
+
+
+def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[NetworkPromise]]:
+    for field, value in section.items():
+        where = (*at, field)
+        match field:
+            case "egress":
+                yield Declared(field, Egress(value == "any"), where)
+            case "resolve":
+                for index, host in enumerate(value):
+                    yield Declared(f"resolve/{host}", Resolves(host), (*where, index))
+            case "reach":
+                for index, service in enumerate(value):
+                    host, _, port = service.rpartition(":")
+                    if not 0 < int(port) < 65536:
+                        raise Fault((*where, index), f"{service!r} has no valid port", "ports are 1 to 65535")
+                    yield Declared(f"reach/{service}", Reaches(host, int(port)), (*where, index))
+            case "deny":
+                for index, host in enumerate(value):
+                    yield Declared(f"deny/{host}", Denied(host), (*where, index))

@@ -1,0 +1,54 @@
+"""Promises about programs in the job's PATH."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.declared import Declared
+from builder_contracts.contract.promises.versions import VersionRange
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program by name: present or not, its version range, and features that must work.
+
+    ``features`` are pairs of a name and the arguments that exercise it.
+    """
+
+    name: str
+    present: bool = True
+    version: VersionRange | None = None
+    version_command: tuple[str, ...] = ("--version",)
+    features: tuple[tuple[str, tuple[str, ...]], ...] = field(default=())
+    package: str | None = None
+
+    @property
+    def text(self) -> str:
+        if not self.present:
+            return f"no {self.name} in the job's PATH"
+        version = f" {self.version.text}" if self.version else ""
+        features = f" with {', '.join(name for name, _ in self.features)}" if self.features else ""
+        return f"{self.name}{version} in the job's PATH{features}"
+
+
+def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Tool]]:
+    for name, value in section.items():
+        where = (*at, name)
+        if isinstance(value, str):
+            yield Declared(name, Tool(name, present=value == "present"), where)
+            continue
+        version = value.get("version")
+        yield Declared(
+            name,
+            Tool(
+                name,
+                version=VersionRange.read(version, (*where, "version")) if version else None,
+                version_command=tuple(value.get("version_command", ["--version"])),
+                features=tuple((feature, tuple(args)) for feature, args in value.get("features", {}).items()),
+                package=value.get("package"),
+            ),
+            where,
+        )

@@ -1,0 +1,55 @@
+"""Version ranges: comma-separated comparisons such as ``>=2.24,<3``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import Version
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.declared import Fault
+
+_RELEASE = re.compile(r"(?<![\w.])v?(\d{1,9}(?:\.\d{1,9}){1,4})")
+_WHOLE = re.compile(r"(?<![\w.])v?(\d{1,9})(?![\w.])")
+_EXAMPLE = "write comparisons such as '>=2.24,<3'"
+
+
+@dataclass(frozen=True)
+class VersionRange:
+    """A range in the syntax of the contract, which is that of Python's version specifiers."""
+
+    text: str
+
+    @cached_property
+    def _specifiers(self) -> SpecifierSet:
+        return SpecifierSet(self.text)
+
+    def holds(self, version: str) -> bool:
+        """Whether a release such as ``2.34.8`` lies in the range."""
+        return self._specifiers.contains(Version(version), prereleases=True)
+
+    @classmethod
+    def read(cls, text: str, at: Pointer) -> VersionRange:
+        """Raises Fault for what does not parse and for a range without any bound."""
+        try:
+            specifiers = SpecifierSet(text)
+        except InvalidSpecifier:
+            raise Fault(at, f"{text!r} is not a version range", _EXAMPLE) from None
+        if not list(specifiers):
+            raise Fault(at, f"the version range {text!r} has no bound, so it promises nothing", _EXAMPLE)
+        return cls(text)
+
+
+def release_in(output: str) -> str | None:
+    """The first dotted release number in what a tool printed, or the first whole number, or None.
+
+    >>> release_in("nix (Nix) 2.34.8+dfsg")
+    '2.34.8'
+    >>> release_in("less 668 (GNU regular expressions)")
+    '668'
+    """
+    found = _RELEASE.search(output) or _WHOLE.search(output)
+    return found[1] if found else None

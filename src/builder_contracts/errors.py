@@ -1,0 +1,68 @@
+"""What can go wrong apart from a broken promise, and the exit code of each cause.
+
+A broken promise is a verdict, never an exception of this module: see ``evidence``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The command line's answer to the shell. Numbers are an API: documented in docs/cli.md."""
+
+    KEPT = 0
+    BROKEN = 1
+    UNPROVEN = 2
+    BAD_INPUT = 3
+    CANNOT_RUN = 4
+    NOTHING_SELECTED = 5
+    INTERRUPTED = 130
+
+
+class BuilderContractsError(Exception):
+    """Base of every error that is reported to the user as a message, without a traceback."""
+
+    exit_code = ExitCode.CANNOT_RUN
+
+
+@dataclass(frozen=True)
+class Source:
+    """A place in an input file. Lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with an input: where, what, and what would be right."""
+
+    source: Source
+    what: str
+    mend: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.what}\n    mend: {self.mend}"
+
+
+class InputError(BuilderContractsError):
+    """An input file or argument that cannot be used; carries every problem that was found in it."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        if not problems:
+            raise ValueError("an InputError needs at least one problem")
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class EngineError(BuilderContractsError):
+    """The Docker Engine cannot be reached, or stopped answering."""
