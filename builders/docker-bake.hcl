@@ -1,0 +1,74 @@
+# All builder images, built side by side: docker buildx bake -f builders/docker-bake.hcl
+# script/images is the way to call it: it sees to the base image, and to what is already current.
+
+variable "BASE_IMAGE" { default = "builder-contracts/base:sid" }
+# Kept in builders/base.env.
+variable "SOURCE_DATE_EPOCH" { default = "1767225600" }
+variable "VERSION" { default = "0" }
+
+# Digests of what each image is made from: script/images compares them to skip what is current.
+variable "SOURCES_NIX" { default = "" }
+variable "SOURCES_DOCKER" { default = "" }
+variable "SOURCES_DIND" { default = "" }
+variable "SOURCES_SERVICES" { default = "" }
+
+group "default" {
+  targets = ["tinyland-nix", "tinyland-docker", "tinyland-dind"]
+}
+
+target "_reproducible" {
+  args = { SOURCE_DATE_EPOCH = SOURCE_DATE_EPOCH }
+}
+
+target "_on_base" {
+  inherits = ["_reproducible"]
+  contexts = {
+    base  = "docker-image://${BASE_IMAGE}"
+    tools = "builders/common"
+  }
+}
+
+target "archive" {
+  inherits   = ["_on_base"]
+  context    = "builders/common"
+  target     = "archive"
+  # The lists are asked for anew in every build; where they have not changed, nothing after them is
+  # built again.
+  no-cache-filter = ["archive"]
+  output     = ["type=cacheonly"]
+}
+
+target "runner" {
+  inherits = ["_on_base"]
+  context  = "builders/common"
+  target   = "runner"
+  output   = ["type=cacheonly"]
+}
+
+target "_image" {
+  inherits = ["_reproducible"]
+  contexts = {
+    runner  = "target:runner"
+    archive = "target:archive"
+    tools   = "builders/common"
+  }
+}
+
+function "labels" {
+  params = [title, description, sources]
+  result = {
+    "org.opencontainers.image.title"       = title
+    "org.opencontainers.image.description" = description
+    "org.opencontainers.image.version"     = VERSION
+    "org.opencontainers.image.licenses"    = "Apache-2.0"
+    "org.opencontainers.image.base.name"   = BASE_IMAGE
+    "builder-contracts.sources"            = sources
+  }
+}
+
+target "tinyland-nix" {
+  inherits = ["_image"]
+  context  = "builders/tinyland-nix"
+  tags     = ["tinyland-nix:latest"]
+  labels   = labels("tinyland-nix", "Reference image of the builder class tinyland-nix: Nix flake builds with a signed binary cache", SOURCES_NIX)
+}

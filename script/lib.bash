@@ -1,0 +1,83 @@
+# Sourced by the scripts beside it: how they speak, and where things are.
+# shellcheck shell=bash
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+SCRIPT=${0##*/}
+STARTED=$EPOCHREALTIME
+
+# Answers of a program belong on stdout; progress and errors are for the person: stderr.
+if [[ -t 2 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then
+    BOLD=$'\e[1m' RED=$'\e[31m' YELLOW=$'\e[33m' PLAIN=$'\e[0m'
+else
+    BOLD='' RED='' YELLOW='' PLAIN=''
+fi
+
+say() { printf '%s%s%s %s\n' "$BOLD" "$SCRIPT:" "$PLAIN" "$*" >&2; }
+warn() { printf '%s%s%s %s\n' "$YELLOW" "$SCRIPT:" "$PLAIN" "$*" >&2; }
+die() {
+    printf '%s%s%s %s\n' "$RED" "$SCRIPT:" "$PLAIN" "$*" >&2
+    exit 1
+}
+
+# The comment at the head of a script is its help: one text, so the two cannot differ.
+show_help() {
+    sed -n '2,/^[^#]/{/^#/!q;s/^# \{0,1\}//;p}' "$ROOT/script/$SCRIPT"
+    exit 0
+}
+
+seconds_since_start() {
+    local now=$EPOCHREALTIME
+    printf '%d.%d' $(((${now/[.,]/} - ${STARTED/[.,]/}) / 1000000)) \
+        $(((${now/[.,]/} - ${STARTED/[.,]/}) / 100000 % 10))
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+as_root() {
+    if ((EUID == 0)); then
+        "$@"
+    elif have sudo; then
+        sudo -- "$@"
+    else
+        die "needs root for: $* (neither root nor sudo here)"
+    fi
+}
+
+# May we change the machine without asking? True under CI=true or --yes; otherwise a person at a
+# terminal decides; with nobody there the answer is no.
+consent() {
+    [[ ${ASSUME_YES:-} == 1 || ${CI:-} == true ]] && return 0
+    [[ -t 0 && -t 2 ]] || return 1
+    local answer
+    read -r -p "$SCRIPT: $1 [y/N] " answer
+    [[ $answer == [yY]* ]]
+}
+
+apt_install() {
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@" </dev/null >&2
+}
+
+# A mirror may be older than its Release file's Valid-Until. That date is a defence, so it is given
+# up only where it is the very thing that fails, and out loud.
+apt_update() {
+    local update=(env LC_ALL=C apt-get -qq -o DPkg::Lock::Timeout=120) seen
+    seen=$(as_root "${update[@]}" update </dev/null 2>&1) && return 0
+    if [[ $seen == *"is expired"* ]]; then
+        warn "the package mirror's Release file is past its Valid-Until; accepting it this once"
+        seen=$(as_root "${update[@]}" -o Acquire::Check-Valid-Until=false update </dev/null 2>&1) && return 0
+    fi
+    printf '%s\n' "$seen" >&2
+    return 1
+}
+
+# One value of builders/base.env; the environment wins.
+base_setting() {
+    local line
+    if [[ -n ${!1:-} ]]; then
+        printf '%s' "${!1}"
+        return
+    fi
+    line=$(grep -m1 "^$1=" "$ROOT/builders/base.env") || die "builders/base.env lacks $1"
+    printf '%s' "${line#*=}"
+}
