@@ -72,3 +72,26 @@ target "tinyland-nix" {
   tags     = ["tinyland-nix:latest"]
   labels   = labels("tinyland-nix", "Reference image of the builder class tinyland-nix: Nix flake builds with a signed binary cache", SOURCES_NIX)
 }
+
+target "tinyland-docker" {
+  inherits = ["_image"]
+  context  = "builders/tinyland-docker"
+  tags     = ["tinyland-docker:latest"]
+  labels   = labels("tinyland-docker", "Reference image of the builder class tinyland-docker: general CI, kernel builds and Bazel", SOURCES_DOCKER)
+}
+
+target "tinyland-dind" {
+  inherits = ["_image"]
+  context  = "builders/tinyland-dind"
+  tags     = ["tinyland-dind:latest"]
+  labels   = labels("tinyland-dind", "Reference image of the builder class tinyland-dind: building container images with a Docker daemon beside the job", SOURCES_DIND)
+}
+
+# The caches, stores and registries of the embedded environment.
+target "services" {
+  inherits = ["_image"]
+  contexts = { base = "docker-image://${BASE_IMAGE}" }
+  context  = "builders/services"
+  tags     = ["builder-contracts/services:latest"]
+  labels   = labels("builder-contracts/services", "Caches, stores and registries of the embedded environment", SOURCES_SERVICES)
+}
