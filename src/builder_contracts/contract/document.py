@@ -23,7 +23,7 @@ MAX_DEPTH = 32
 MAX_NODES = 100_000
 
 _EVENTS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_RESOLVER = yaml.resolver.Resolver()
+_RESOLVER: Any = yaml.resolver.Resolver()
 _CONSTRUCTOR = yaml.constructor.SafeConstructor()
 _STRING = "tag:yaml.org,2002:str"
 # Timestamps, merge keys and YAML 1.1's yes/no/on/off stay strings: a contract has no use for the
@@ -69,10 +69,10 @@ class _Builder:
     nodes: int = 0
     root: Any = None
 
-    def fail(self, mark: yaml.Mark, what: str, mend: str) -> InputError:
+    def fail(self, mark: Any, what: str, mend: str) -> InputError:
         return InputError([Problem(self.at(mark), what, mend)])
 
-    def at(self, mark: yaml.Mark) -> Source:
+    def at(self, mark: Any) -> Source:
         return Source(self.file, mark.line + 1, mark.column + 1)
 
     def read(self, events: Iterator[yaml.Event]) -> None:
@@ -96,7 +96,7 @@ class _Builder:
                 case _:
                     pass
 
-    def count(self, nodes: int, mark: yaml.Mark) -> None:
+    def count(self, nodes: int, mark: Any) -> None:
         self.nodes += nodes
         if self.nodes > MAX_NODES:
             raise self.fail(
@@ -105,7 +105,7 @@ class _Builder:
                 "split it, or share what repeats with 'extends' instead of anchors",
             )
 
-    def refuse_tag(self, tag: str | None, mark: yaml.Mark) -> None:
+    def refuse_tag(self, tag: str | None, mark: Any) -> None:
         if tag is not None and tag not in ("!", _STRING):
             raise self.fail(mark, f"the tag {tag!r} is not allowed", "write plain YAML without tags")
 
@@ -164,10 +164,10 @@ class _Builder:
         self.positions[(*parent.pointer, event.value)] = self.at(event.start_mark)
 
     def alias(self, event: yaml.AliasEvent) -> None:
-        if event.anchor not in self.anchors:
+        if event.anchor is None or event.anchor not in self.anchors:
             raise self.fail(
                 event.start_mark,
-                f"the alias *{_short(event.anchor)} names an anchor that is not complete or does not exist",
+                f"the alias *{_short(str(event.anchor))} names an anchor that is not complete or does not exist",
                 "define the anchor first, and never inside itself",
             )
         value, nodes = self.anchors[event.anchor]
@@ -176,7 +176,7 @@ class _Builder:
         self.count(nodes - 1, event.start_mark)
         self.add(value, event.start_mark)
 
-    def add(self, value: Any, mark: yaml.Mark) -> Pointer:
+    def add(self, value: Any, mark: Any) -> Pointer:
         self.count(1, mark)
         if not self.stack:
             self.root = value

@@ -67,16 +67,16 @@ def conflicts(contracts: Sequence[Contract]) -> list[Problem]:
     names: dict[str, Contract] = {}
     labels: dict[str, Clause] = {}
     for contract in contracts:
-        if other := names.setdefault(contract.name, contract):
-            if other is not contract:
-                problems.append(
-                    Problem(
-                        contract.source,
-                        f"the class {contract.name} is declared twice, first at {other.source}",
-                        "rename one of the two classes, or remove the copy",
-                    )
+        other = names.setdefault(contract.name, contract)
+        if other is not contract:
+            problems.append(
+                Problem(
+                    contract.source,
+                    f"the class {contract.name} is declared twice, first at {other.source}",
+                    "rename one of the two classes, or remove the copy",
                 )
-                continue
+            )
+            continue
         for clause in contract.clauses:
             if clause.kind == "labels" and (first := labels.setdefault(clause.name, clause)) is not clause:
                 problems.append(

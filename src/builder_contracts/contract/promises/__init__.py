@@ -59,3 +59,19 @@ READERS: Mapping[str, Reader] = {
     "resources": resources.read,
 }
 """Sections of a contract that hold clauses; the section's name is the clause kind."""
+
+__all__ = [
+    "READERS",
+    "DaemonPromise",
+    "Declaration",
+    "Declared",
+    "EnvironmentPromise",
+    "IdentityPromise",
+    "ImagePromise",
+    "IsolationPromise",
+    "NetworkPromise",
+    "PathState",
+    "Promise",
+    "ResourcePromise",
+    "Tool",
+]

@@ -68,3 +68,5 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[DaemonPromis
                 yield Declared(field, DaemonVersion(VersionRange.read(value, where)), where)
             case "own":
                 yield Declared(field, DaemonOwn(), where)
+            case _:
+                raise NotImplementedError(f"daemon.{field} is in the schema and has no promise")

@@ -82,3 +82,5 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[IdentityProm
                 yield Declared(field, Shell(value), where)
             case "root":
                 yield Declared("not-root", NotRoot(), where)
+            case _:
+                raise NotImplementedError(f"identity.{field} is in the schema and has no promise")

@@ -89,3 +89,5 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[ImagePromise
                 if most == 0:
                     raise Fault(where, "a size budget of 0 bytes cannot be kept", "give the image some room")
                 yield Declared("size", ImageSize(most), where)
+            case _:
+                raise NotImplementedError(f"image.{field} is in the schema and has no promise")

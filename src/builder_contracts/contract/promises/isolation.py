@@ -153,6 +153,8 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[IsolationPro
                 yield Declared(field, Mount(value == "allowed"), where)
             case "unshare":
                 yield Declared(field, Unshare(value == "allowed"), where)
+            case _:
+                raise NotImplementedError(f"isolation.{field} is in the schema and has no promise")
 
 
 def _capabilities(value: dict[str, list[str]], at: Pointer) -> Capabilities:

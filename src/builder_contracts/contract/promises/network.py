@@ -76,3 +76,5 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[NetworkPromi
             case "deny":
                 for index, host in enumerate(value):
                     yield Declared(f"deny/{host}", Denied(host), (*where, index))
+            case _:
+                raise NotImplementedError(f"network.{field} is in the schema and has no promise")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ ResourcePromise = CpuLimit | CpuRequest | MemoryLimit | MemoryRequest | PidsLimi
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[ResourcePromise]]:
     cpu, memory = section.get("cpu", {}), section.get("memory", {})
-    amounts = [
+    amounts: list[tuple[str, str, str, Callable[[int], ResourcePromise], Callable[[str], int]]] = [
         ("cpu", "request", "cpu-request", CpuRequest, millicpus),
         ("cpu", "limit", "cpu-limit", CpuLimit, millicpus),
         ("memory", "request", "memory-request", MemoryRequest, byte_count),

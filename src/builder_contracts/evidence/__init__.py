@@ -1,0 +1,1 @@
+"""Verdicts, the rungs of the evidence ladder, and the records that carry them."""

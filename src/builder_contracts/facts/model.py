@@ -1,0 +1,230 @@
+"""Facts of one runner, as one pass of observation found them.
+
+Every field that could not be observed holds an ``Unseen`` with the reason, never a guess: the judge then
+answers *unproven*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+T = TypeVar("T")
+
+SCHEMA = "builder-contracts/facts/v1"
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A fact that could not be observed, and why.
+
+    ``here`` is False where this kind of runner or host can never show it (an image label on a real
+    runner, a limit above the host's capacity), so that looking again would not help.
+    """
+
+    unseen: str
+    here: bool = True
+
+
+Seen: TypeAlias = T | Unseen
+
+NOT_ASKED = Unseen("the observation was not asked for it")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The place that was observed.
+
+    ``kind`` is docker or local; ``cpus`` and ``memory`` (bytes) are the host's capacity; ``identity``
+    names what the runner says of itself (a container id, a GitHub runner name); ``engine_id`` is the id
+    of the Docker Engine that runs it; ``live`` is True only for a proven runner of the class's pool.
+    """
+
+    kind: str
+    engine: str
+    host: str
+    cpus: int
+    memory: int
+    identity: str = ""
+    engine_id: str = ""
+    live: bool = False
+
+
+@dataclass(frozen=True)
+class Image:
+    """The image as the engine knows it. ``digest`` is its content id; ``size`` bytes unpacked."""
+
+    reference: str
+    digest: str
+    platform: str
+    labels: dict[str, str]
+    entrypoint: list[str]
+    size: int
+
+
+@dataclass(frozen=True)
+class Start:
+    """How the engine answered when the image was to be started: whether it has it, whether it started."""
+
+    exists: bool
+    started: bool
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The effective user of a job. ``home`` is HOME, empty when unset."""
+
+    uid: int
+    gid: int
+    user: Seen[str]
+    home: str
+    home_exists: bool
+    home_writable: bool
+
+
+@dataclass(frozen=True)
+class Shell:
+    """What a shell answered when it was asked to calculate; ``reason`` says why it does not run."""
+
+    runs: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """The end of a command that exercises a feature: its status and the first line it printed."""
+
+    status: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program that was looked for. ``path`` is None when no directory of PATH has it.
+
+    ``output`` is what its version command printed (shortened) and ``status`` how it ended; both are
+    Unseen where the command was not run.
+    """
+
+    path: str | None
+    status: Seen[int] = NOT_ASKED
+    output: Seen[str] = NOT_ASKED
+    features: dict[str, Seen[Feature]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Path:
+    """What stands at a path; ``type`` is None for nothing. ``mode`` holds permission bits, ``free`` bytes."""
+
+    type: str | None
+    symlink: bool = False
+    writable: bool = False
+    mode: Seen[int] = NOT_ASKED
+    owner: Seen[str] = NOT_ASKED
+    free: Seen[int] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Something that the probe tried: whether it worked, and what it was told."""
+
+    worked: bool
+    said: str
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """What a job finds when it looks for a Docker daemon.
+
+    ``id`` and ``version`` are empty when none answers; ``ready_after`` seconds from the start of the
+    daemon to its first answer, where this run started it.
+    """
+
+    reachable: bool
+    how: str
+    id: str = ""
+    version: str = ""
+    ready_after: Seen[float] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What the kernel and the engine say of the job's confinement. Masks are bit sets of capabilities."""
+
+    bounding: Seen[int] = NOT_ASKED
+    no_new_privileges: Seen[bool] = NOT_ASKED
+    seccomp: Seen[int] = NOT_ASKED
+    privileged: Seen[bool] = NOT_ASKED
+    sockets: Seen[list[str]] = NOT_ASKED
+    mount: Seen[Attempt] = NOT_ASKED
+    unshare: Seen[Attempt] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One attempt to connect. ``outcome``: connected, refused, unreachable, unresolved, timeout, failed."""
+
+    outcome: str
+    said: str
+
+
+@dataclass(frozen=True)
+class Forbidden:
+    """How the forbidden host of an environment answered.
+
+    ``control`` is the same connection from a place that may reach it: without it nothing is shown.
+    ``attempts`` maps each spelling of the address to what the job's attempt met.
+    """
+
+    control: Seen[Connection]
+    attempts: dict[str, Seen[Connection]]
+
+
+@dataclass(frozen=True)
+class Network:
+    """What a job reaches. ``default_routes`` are interface names; keys of ``connect`` are HOST:PORT."""
+
+    default_routes: Seen[list[str]] = NOT_ASKED
+    resolve: dict[str, Seen[list[str]]] = field(default_factory=dict)
+    connect: dict[str, Seen[Connection]] = field(default_factory=dict)
+    forbidden: dict[str, Seen[Forbidden]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Limits in the control groups of the job; None for no limit.
+
+    ``cpu`` in thousandths of a CPU, ``memory`` and ``memory_reserved`` in bytes. ``cpu_shares`` is the
+    relative share as cgroup v1 has it (1024 a CPU), ``cpu_weight`` as cgroup v2 has it (100 by default);
+    a runner shows one of the two.
+    """
+
+    cpu: Seen[int | None] = NOT_ASKED
+    memory: Seen[int | None] = NOT_ASKED
+    memory_reserved: Seen[int | None] = NOT_ASKED
+    pids: Seen[int | None] = NOT_ASKED
+    cpu_shares: Seen[int | None] = NOT_ASKED
+    cpu_weight: Seen[int | None] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One observation. ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took."""
+
+    runner: Seen[Runner]
+    image: Seen[Image]
+    start: Seen[Start]
+    identity: Seen[Identity] = NOT_ASKED
+    shells: dict[str, Seen[Shell]] = field(default_factory=dict)
+    path: Seen[str] = NOT_ASKED
+    env: Seen[dict[str, str]] = NOT_ASKED
+    tools: dict[str, Seen[Tool]] = field(default_factory=dict)
+    paths: dict[str, Seen[Path]] = field(default_factory=dict)
+    isolation: Isolation = field(default_factory=Isolation)
+    daemon: Seen[Daemon] = NOT_ASKED
+    network: Network = field(default_factory=Network)
+    resources: Resources = field(default_factory=Resources)
+    taken: str = ""
+    seconds: float = 0.0
+    schema: str = SCHEMA

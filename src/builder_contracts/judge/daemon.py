@@ -1,0 +1,94 @@
+"""Judges promises about the Docker daemon of a class."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from builder_contracts.contract.promises.daemon import (
+    DaemonEndpoint,
+    DaemonOwn,
+    DaemonPromise,
+    DaemonReady,
+    DaemonVersion,
+)
+from builder_contracts.contract.promises.versions import release_in
+from builder_contracts.evidence.verdict import Finding, broken, kept
+from builder_contracts.facts.model import Daemon, Facts, Unseen
+from builder_contracts.judge.unseen import unproven_because
+
+_DOWN = "the daemon did not start: its container's log says why ('docker logs' with BUILDER_CONTRACTS_KEEP=1)"
+
+
+def judge(promise: DaemonPromise, facts: Facts) -> Finding:
+    daemon = facts.daemon
+    if isinstance(daemon, Unseen):
+        return unproven_because(daemon, ".daemon")
+    match promise:
+        case DaemonEndpoint():
+            return _endpoint(promise, daemon, facts)
+        case DaemonReady():
+            return _ready(promise, daemon)
+        case DaemonVersion():
+            return _version(promise, daemon)
+        case DaemonOwn():
+            return _own(daemon, facts)
+        case _:
+            assert_never(promise)
+
+
+def _endpoint(promise: DaemonEndpoint, daemon: Daemon, facts: Facts) -> Finding:
+    if isinstance(facts.env, Unseen):
+        return unproven_because(facts.env, ".env")
+    host = facts.env.get("DOCKER_HOST")
+    if host != promise.endpoint:
+        return broken(
+            f"DOCKER_HOST={host!r}" if host is not None else "DOCKER_HOST is not set",
+            f"the image or the pool's template points jobs elsewhere than {promise.endpoint}",
+            look=".env.DOCKER_HOST",
+        )
+    if not daemon.reachable:
+        return broken(daemon.how, "the daemon listens elsewhere than DOCKER_HOST says, or did not start", look=".daemon")
+    return kept(daemon.how, look=".daemon")
+
+
+def _ready(promise: DaemonReady, daemon: Daemon) -> Finding:
+    if not daemon.reachable:
+        return broken(daemon.how, _DOWN, look=".daemon")
+    if isinstance(daemon.ready_after, Unseen):
+        return unproven_because(daemon.ready_after, ".daemon.ready_after")
+    seen = f"answered after {daemon.ready_after:.1f} s"
+    if daemon.ready_after <= promise.seconds:
+        return kept(seen, look=".daemon.ready_after")
+    return broken(seen, "the host is overloaded, or the daemon's storage is slow", look=".daemon.ready_after")
+
+
+def _version(promise: DaemonVersion, daemon: Daemon) -> Finding:
+    look = ".daemon.version"
+    if not daemon.reachable:
+        return broken(daemon.how, _DOWN, look=".daemon")
+    release = release_in(daemon.version)
+    if release is None:
+        return broken(f"server version {daemon.version!r}", "what answers is not a Docker Engine", look=look)
+    if promise.version.holds(release):
+        return kept(f"server {daemon.version}", look=look)
+    return broken(f"server {daemon.version}", "the sidecar's image has another release", look=look)
+
+
+def _own(daemon: Daemon, facts: Facts) -> Finding:
+    look = ".daemon.id"
+    if not daemon.reachable:
+        return broken(daemon.how, _DOWN, look=".daemon")
+    runner = facts.runner
+    if isinstance(runner, Unseen):
+        return unproven_because(runner, ".runner")
+    if not daemon.id or not runner.engine_id:
+        return unproven_because(
+            Unseen("the id of the daemon or of the engine around it is not known", here=False), look
+        )
+    if daemon.id == runner.engine_id:
+        return broken(
+            f"the daemon's id {daemon.id} is that of the engine that runs this job",
+            "the host's socket is mounted: whoever runs a job owns the host",
+            look=look,
+        )
+    return kept(f"daemon {daemon.id}, engine {runner.engine_id}", look=look)

@@ -1,0 +1,56 @@
+"""Judges promises about the environment variables of a job."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from builder_contracts.contract.promises.environment import EnvironmentPromise, ForbiddenValue, Variable
+from builder_contracts.evidence.verdict import Finding, broken, kept
+from builder_contracts.facts.codec import SECRET_NAME
+from builder_contracts.facts.model import Facts, Unseen
+from builder_contracts.judge.unseen import unproven_because
+
+
+def judge(promise: EnvironmentPromise, facts: Facts) -> Finding:
+    env = facts.env
+    if isinstance(env, Unseen):
+        return unproven_because(env, ".env")
+    match promise:
+        case Variable():
+            return _variable(promise, env)
+        case ForbiddenValue():
+            return _forbidden(promise, env)
+        case _:
+            assert_never(promise)
+
+
+def _variable(promise: Variable, env: dict[str, str]) -> Finding:
+    look = f".env.{promise.name}"
+    value = env.get(promise.name)
+    if not promise.present:
+        if value is None:
+            return kept("not set", look=look)
+        return broken(_show(promise.name, value), "an ENV line or the pool's template sets it: remove it there", look=look)
+    if value is None:
+        return broken("not set", "the ENV line, or the pool's template that injects it, is missing", look=look)
+    likely = "the ENV line or the pool's template has another value"
+    wrong = (
+        (promise.equals is not None and value != promise.equals)
+        or (promise.contains is not None and promise.contains not in value)
+        or (promise.matches is not None and not promise.matches.search(value))
+    )
+    return broken(_show(promise.name, value), likely, look=look) if wrong else kept(_show(promise.name, value), look=look)
+
+
+def _forbidden(promise: ForbiddenValue, env: dict[str, str]) -> Finding:
+    guilty = sorted(name for name, value in env.items() if promise.pattern.search(value))
+    if not guilty:
+        return kept(f"none of {len(env)} variables", look=".env")
+    seen = ", ".join(_show(name, env[name]) for name in guilty[:3])
+    return broken(seen, "an ENV line, or the pool's template, still carries the forbidden value", look=".env")
+
+
+def _show(name: str, value: str) -> str:
+    if SECRET_NAME.search(name):
+        return f"{name} is set (value not shown)"
+    return f"{name}={value[:200]!r}"

@@ -1,0 +1,86 @@
+"""Judges promises about the runner image."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from builder_contracts.contract.promises.image import (
+    ImageEntrypoint,
+    ImageLabel,
+    ImagePlatform,
+    ImagePromise,
+    ImageReference,
+    ImageSize,
+)
+from builder_contracts.contract.quantity import human_bytes
+from builder_contracts.evidence.verdict import Finding, broken, kept
+from builder_contracts.facts.model import Facts, Image, Unseen
+from builder_contracts.judge.unseen import unproven_because
+
+
+def judge(promise: ImagePromise, facts: Facts) -> Finding:
+    if isinstance(promise, ImageReference):
+        return _reference(facts)
+    image = facts.image
+    if isinstance(image, Unseen):
+        return unproven_because(image, ".image")
+    match promise:
+        case ImagePlatform():
+            if image.platform == promise.platform:
+                return kept(image.platform, look=".image.platform")
+            return broken(
+                image.platform,
+                "the image was built or pulled for another machine; build or pull it with "
+                f"--platform {promise.platform}",
+                look=".image.platform",
+            )
+        case ImageLabel():
+            return _label(promise, image)
+        case ImageEntrypoint():
+            if tuple(image.entrypoint) == promise.arguments:
+                return kept(f"entry point {image.entrypoint}", look=".image.entrypoint")
+            return broken(
+                f"entry point {image.entrypoint}",
+                "ENTRYPOINT in the Dockerfile or in its base image was changed",
+                look=".image.entrypoint",
+            )
+        case ImageSize():
+            seen = human_bytes(image.size)
+            if image.size <= promise.most:
+                return kept(seen, look=".image.size")
+            return broken(
+                f"{seen}, {human_bytes(image.size - promise.most)} over the budget",
+                "a layer grew: 'docker history' on the image names the largest ones",
+                look=".image.size",
+            )
+        case _:
+            assert_never(promise)
+
+
+def _reference(facts: Facts) -> Finding:
+    start = facts.start
+    if isinstance(start, Unseen):
+        return unproven_because(start, ".start")
+    if not start.exists:
+        return broken(
+            start.said,
+            "the tag was never pushed or built, or was removed; correct the reference, build the image "
+            "(script/images), or allow a download with --pull",
+            look=".start",
+        )
+    if isinstance(facts.image, Unseen):
+        return unproven_because(facts.image, ".image")
+    digest = facts.image.digest
+    # That a container does not start is for the clause on the shell to say; the image itself is there.
+    return kept(f"{facts.image.reference} is {digest[:19]}…", look=".image.reference")
+
+
+def _label(promise: ImageLabel, image: Image) -> Finding:
+    look = f'.image.labels["{promise.key}"]'
+    value = image.labels.get(promise.key)
+    if value is None:
+        known = ", ".join(sorted(image.labels)) or "no labels at all"
+        return broken(f"not set; the image has {known}", "the Dockerfile lacks a LABEL line for it", look=look)
+    if promise.value is not None and value != promise.value:
+        return broken(f"{value!r}", "the LABEL line of another image was kept", look=look)
+    return kept(f"{value!r}", look=look)

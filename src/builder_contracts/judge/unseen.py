@@ -1,0 +1,11 @@
+"""From a fact that could not be observed to the only honest answer."""
+
+from __future__ import annotations
+
+from builder_contracts.evidence.verdict import Finding, unproven
+from builder_contracts.facts.model import Unseen
+
+
+def unproven_because(fact: Unseen, look: str = "") -> Finding:
+    """Unproven, with the reason that the observation gave."""
+    return unproven(fact.unseen, here=fact.here, look=look)

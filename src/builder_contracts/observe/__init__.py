@@ -1,0 +1,1 @@
+"""Observation: one program, sent once, that answers with all facts."""

@@ -1,0 +1,242 @@
+"""From the probe's output to facts. Pure: the probe's text is untrusted, and never makes this fail."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from builder_contracts.facts.model import (
+    Attempt,
+    Connection,
+    Daemon,
+    Feature,
+    Identity,
+    Isolation,
+    Path,
+    Resources,
+    Seen,
+    Shell,
+    Tool,
+    Unseen,
+)
+
+T = TypeVar("T")
+
+# Above this, cgroup v1 means "no limit": it shows the largest number of pages instead.
+_NO_MEMORY_LIMIT = 1 << 60
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The probe's lines by section and key; ``lost`` says why lines may be missing, or is empty."""
+
+    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lost: str = ""
+
+    def read(self, section: str, key: str, convert: Callable[[Any], T]) -> Seen[T]:
+        """One answer, converted, or why there is none."""
+        try:
+            value = self.sections[section][key]
+        except KeyError:
+            return Unseen(self.lost or "the probe could not see it in this runner")
+        if isinstance(value, dict) and "unseen" in value:
+            return Unseen(str(value["unseen"]))
+        try:
+            return convert(value)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            return Unseen(f"the probe's answer makes no sense: {json.dumps(value)[:100]}")
+
+
+def parse(output: bytes, ended: str) -> Answers:
+    """The answers in what the probe printed; ``ended`` says how it ended early, or is empty."""
+    sections: dict[str, dict[str, Any]] = defaultdict(dict)
+    for line in output.decode("utf-8", errors="replace").splitlines():
+        try:
+            section, key, value = json.loads(line)
+        except (ValueError, TypeError):
+            continue
+        if not isinstance(section, str) or not isinstance(key, str):
+            continue
+        if section == "features" and isinstance(value, dict):
+            sections[section].setdefault(key, {}).update(value)
+        else:
+            sections[section][key] = value
+    lost = ended
+    if not lost and "end" not in sections:
+        lost = "the observation ended before it was complete"
+    return Answers(dict(sections), lost)
+
+
+def identity(answers: Answers) -> Seen[Identity]:
+    return answers.read(
+        "identity",
+        "",
+        lambda value: Identity(
+            uid=int(value["uid"]),
+            gid=int(value["gid"]),
+            user=_seen(value["user"], str),
+            home=str(value["home"]),
+            home_exists=bool(value["home_exists"]),
+            home_writable=bool(value["home_writable"]),
+        ),
+    )
+
+
+def _seen(value: Any, convert: Callable[[Any], T]) -> Seen[T]:
+    if isinstance(value, dict) and "unseen" in value:
+        return Unseen(str(value["unseen"]))
+    return convert(value)
+
+
+def environment(answers: Answers) -> Seen[dict[str, str]]:
+    return answers.read("env", "", _exports)
+
+
+def _exports(text: str) -> dict[str, str]:
+    """The variables in what ``export -p`` printed, in the quoting of dash, busybox or bash."""
+    variables: dict[str, str] = {}
+    for word in shlex.split(text):
+        name, equals, value = word.partition("=")
+        if equals and name.isidentifier():
+            # bash quotes with double quotes, in which shlex leaves \$ and \` as they are.
+            variables[name] = value.replace("\\$", "$").replace("\\`", "`")
+    return variables
+
+
+def tool(answers: Answers, name: str, features: Sequence[str]) -> Seen[Tool]:
+    seen: dict[str, Seen[Feature]] = {label: _feature(answers, name, label) for label in features}
+
+    def convert(value: Any) -> Tool:
+        path = value["path"]
+        if path is None:
+            return Tool(None)
+        not_run = Unseen("its version was not asked for")
+        return Tool(
+            str(path),
+            _seen(value["status"], int) if "status" in value else not_run,
+            _seen(value["output"], str) if "output" in value else not_run,
+            seen,
+        )
+
+    return answers.read("tools", name, convert)
+
+
+def _feature(answers: Answers, name: str, label: str) -> Seen[Feature]:
+    return answers.read(
+        "features",
+        name,
+        lambda value: _seen(value[label], lambda inner: Feature(int(inner["status"]), str(inner["output"]))),
+    )
+
+
+def path(answers: Answers, name: str) -> Seen[Path]:
+    def convert(value: Any) -> Path:
+        if value["type"] is None:
+            return Path(None)
+        return Path(
+            str(value["type"]),
+            bool(value["symlink"]),
+            bool(value["writable"]),
+            _seen(value["mode"], lambda mode: int(mode, 8)),
+            _seen(value["owner"], str),
+            _seen(value["free"], lambda free: int(free[0]) * int(free[1])),
+        )
+
+    return answers.read("paths", name, convert)
+
+
+def shell(answers: Answers, name: str) -> Seen[Shell]:
+    return answers.read("shells", name, lambda value: Shell(bool(value["runs"]), str(value.get("reason", ""))))
+
+
+def connection(answers: Answers, key: str) -> Seen[Connection]:
+    return answers.read("connect", key, lambda value: Connection(str(value["outcome"]), str(value["said"])))
+
+
+def resolution(answers: Answers, host: str) -> Seen[list[str]]:
+    return answers.read("resolve", host, lambda value: [str(address) for address in value])
+
+
+def daemon(answers: Answers, ready_after: Seen[float]) -> Seen[Daemon]:
+    return answers.read(
+        "daemon",
+        "",
+        lambda value: Daemon(
+            bool(value["reachable"]),
+            str(value["how"]),
+            str(value.get("id", "")),
+            str(value.get("version", "")),
+            ready_after,
+        ),
+    )
+
+
+def isolation(answers: Answers, privileged: Seen[bool]) -> Isolation:
+    """``privileged`` is what the engine says; where there is none, the kernel's view of sysfs decides."""
+    bounding = answers.read("isolation", "bounding", lambda text: int(text, 16))
+    if isinstance(privileged, Unseen):
+        privileged = answers.read("isolation", "sysfs", lambda text: text == "rw")
+        if privileged is True and isinstance(bounding, int):
+            privileged = bool(bounding & (1 << 21))  # CAP_SYS_ADMIN
+    return Isolation(
+        bounding=bounding,
+        no_new_privileges=answers.read("isolation", "no_new_privileges", lambda flag: bool(int(flag))),
+        seccomp=answers.read("isolation", "seccomp", int),
+        privileged=privileged,
+        sockets=answers.read("isolation", "sockets", lambda paths: [str(item) for item in paths]),
+        mount=answers.read("isolation", "mount", _attempt),
+        unshare=answers.read("isolation", "unshare", _attempt),
+    )
+
+
+def _attempt(value: Any) -> Attempt:
+    return Attempt(bool(value["worked"]), str(value["said"]))
+
+
+def default_routes(answers: Answers) -> Seen[list[str]]:
+    return answers.read("network", "routes", lambda names: sorted({str(name) for name in names}))
+
+
+def resources(answers: Answers) -> Resources:
+    """Limits from whichever cgroup version answered."""
+    seen = answers.sections.get("cgroup", {})
+    if any(key.startswith("v2.") for key in seen):
+        return Resources(
+            cpu=answers.read("cgroup", "v2.cpu", _cpu_max),
+            memory=answers.read("cgroup", "v2.memory", _number_or_max),
+            memory_reserved=answers.read("cgroup", "v2.memory_reserved", lambda text: _number_or_max(text) or None),
+            pids=answers.read("cgroup", "v2.pids", _number_or_max),
+            cpu_weight=answers.read("cgroup", "v2.weight", int),
+        )
+    quota = answers.read("cgroup", "v1.quota", int)
+    period = answers.read("cgroup", "v1.period", int)
+    cpu: Seen[int | None]
+    if isinstance(quota, Unseen) or isinstance(period, Unseen):
+        cpu = quota if isinstance(quota, Unseen) else Unseen("no cpu controller is visible")
+    else:
+        cpu = None if quota <= 0 or period <= 0 else round(quota * 1000 / period)
+    return Resources(
+        cpu=cpu,
+        memory=answers.read("cgroup", "v1.memory", _bytes_v1),
+        memory_reserved=answers.read("cgroup", "v1.memory_reserved", _bytes_v1),
+        pids=answers.read("cgroup", "v1.pids", _number_or_max),
+        cpu_shares=answers.read("cgroup", "v1.shares", int),
+    )
+
+
+def _cpu_max(text: str) -> int | None:
+    quota, _, period = text.partition(" ")
+    return None if quota == "max" else round(int(quota) * 1000 / int(period))
+
+
+def _number_or_max(text: str) -> int | None:
+    return None if text == "max" else int(text)
+
+
+def _bytes_v1(text: str) -> int | None:
+    amount = int(text)
+    return None if amount >= _NO_MEMORY_LIMIT else amount

@@ -1,0 +1,518 @@
+# The probe: answers every question of one observation in one process, on standard output, one JSON
+# array a line: ["section","key",value]. It needs a POSIX shell and nothing else; what would need a
+# program that the image lacks is answered with {"unseen": reason}.
+#
+# Each positional parameter is one question, its words separated by the unit separator (\037). No word is
+# ever read as shell text:
+#   tool NAME [ARG...]            look NAME up in PATH; with arguments, run it
+#   feature NAME LABEL ARG...     run NAME with these arguments
+#   path PATH                     what stands at PATH
+#   shell PATH                    does this shell calculate
+#   resolve HOST                  the addresses of HOST
+#   connect KEY HOST PORT         open a TCP connection
+#   daemon                        is there a way to a Docker daemon
+# The section "end" closes a complete answer.
+
+exported=$(export -p)
+LC_ALL=C
+export LC_ALL
+# Job control messages and tools must not read the caller's input.
+exec </dev/null
+
+nl='
+'
+tab=$(printf '\t.'); tab=${tab%.}
+cr=$(printf '\r.'); cr=${cr%.}
+controls=$(printf '\001\002\003\004\005\006\007\010\013\014\016\017\020\021\022\023\024\025\026\027\030\031\032\033\034\035\036\037\177.')
+controls=${controls%.}
+
+# quote TEXT: sets $quoted to TEXT as a JSON string.
+quote() {
+  rest=$1 quoted=
+  while :; do
+    case $rest in
+      *["\\\"$nl$tab$cr$controls"]*)
+        head=${rest%%["\\\"$nl$tab$cr$controls"]*}
+        rest=${rest#"$head"}
+        char=${rest%"${rest#?}"}
+        rest=${rest#?}
+        case $char in
+          \\) quoted="$quoted$head\\\\" ;;
+          \") quoted="$quoted$head\\\"" ;;
+          "$nl") quoted="$quoted$head\\n" ;;
+          "$tab") quoted="$quoted$head\\t" ;;
+          "$cr") quoted="$quoted$head\\r" ;;
+          *) quoted="$quoted$head?" ;;
+        esac
+        ;;
+      *) quoted="\"$quoted$rest\""; return ;;
+    esac
+  done
+}
+
+# shorten TEXT: sets $short to at most 20 lines of at most 200 bytes. Bounds a line of the answer to what
+# a pipe writes at once, so that answers of parallel questions never mix.
+shorten() {
+  left=$1 short= lines=0
+  while [ $lines -lt 20 ] && [ -n "$left" ]; do
+    line=${left%%"$nl"*}
+    case $left in
+      *"$nl"*) left=${left#*"$nl"} ;;
+      *) left= ;;
+    esac
+    [ ${#line} -gt 200 ] && line=$(printf '%.200s' "$line")
+    [ ${#short} -gt 1200 ] && break
+    short="$short$line$nl"
+    lines=$((lines + 1))
+  done
+  short=${short%"$nl"}
+}
+
+# say SECTION KEY JSON
+say() {
+  quote "$2"
+  printf '["%s",%s,%s]\n' "$1" "$quoted" "$3"
+}
+
+unseen() {
+  quote "$1"
+  json="{\"unseen\":$quoted}"
+}
+
+# find_tool NAME: sets $found to its path in the job's PATH, or empties it. `command -v` would also answer
+# for builtins and functions of this shell, which a job's other programs cannot start.
+find_tool() {
+  found=
+  remaining=$PATH:
+  while [ -n "$remaining" ]; do
+    dir=${remaining%%:*}
+    remaining=${remaining#*:}
+    [ -n "$dir" ] || dir=.
+    if [ -f "$dir/$1" ] && [ -x "$dir/$1" ]; then
+      found=$dir/$1
+      return
+    fi
+  done
+}
+
+find_tool timeout; timeout=$found
+find_tool stat; stat=$found
+
+# bounded SECONDS COMMAND...: the command, with a deadline where the image has timeout(1).
+bounded() {
+  limit=$1
+  shift
+  if [ -n "$timeout" ]; then "$timeout" "$limit" "$@"; else "$@"; fi
+}
+
+yes_no() { if "$@"; then json=true; else json=false; fi; }
+
+## identity
+
+uid='' gid=''
+if [ -r /proc/self/status ]; then
+  while read -r field _ effective _; do
+    case $field in
+      Uid:) uid=$effective ;;
+      Gid:) gid=$effective ;;
+    esac
+  done </proc/self/status
+fi
+if [ -n "$uid" ]; then
+  user=
+  if [ -r /etc/passwd ]; then
+    while IFS=: read -r name _ id _; do
+      [ "$id" = "$uid" ] && { user=$name; break; }
+    done </etc/passwd
+  fi
+  if [ -z "$user" ]; then
+    find_tool id
+    [ -n "$found" ] && user=$("$found" -un 2>/dev/null)
+  fi
+  quote "$user"; user=$quoted
+  [ "$user" = '""' ] && { unseen "no entry for uid $uid in /etc/passwd"; user=$json; }
+  quote "${HOME-}"; home=$quoted
+  yes_no [ -d "${HOME:-/nonexistent}" ]; exists=$json
+  yes_no [ -w "${HOME:-/nonexistent}" ]; writable=$json
+  say identity "" "{\"uid\":$uid,\"gid\":$gid,\"user\":$user,\"home\":$home,\"home_exists\":$exists,\"home_writable\":$writable}"
+else
+  unseen "/proc/self/status is not readable"
+  say identity "" "$json"
+fi
+
+quote "${PATH-}"
+say path "" "$quoted"
+quote "$exported"
+say env "" "$quoted"
+
+## isolation
+
+bounding='' nnp='' seccomp=''
+if [ -r /proc/self/status ]; then
+  while read -r field value _; do
+    case $field in
+      CapBnd:) bounding=$value ;;
+      NoNewPrivs:) nnp=$value ;;
+      Seccomp:) seccomp=$value ;;
+    esac
+  done </proc/self/status
+fi
+if [ -n "$bounding" ]; then say isolation bounding "\"$bounding\""; fi
+if [ -n "$nnp" ]; then say isolation no_new_privileges "$nnp"; fi
+if [ -n "$seccomp" ]; then say isolation seccomp "$seccomp"; fi
+
+# A privileged container sees sysfs writable; an ordinary one sees it read-only.
+if [ -r /proc/self/mounts ]; then
+  sysfs=
+  while read -r _ where kind options _; do
+    [ "$where $kind" = "/sys sysfs" ] && sysfs=$options
+  done </proc/self/mounts
+  case $sysfs in
+    rw | rw,*) say isolation sysfs '"rw"' ;;
+    ?*) say isolation sysfs '"ro"' ;;
+  esac
+fi
+
+sockets=
+for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock "${XDG_RUNTIME_DIR:-/nonexistent}/docker.sock"; do
+  if [ -S "$socket" ]; then
+    quote "$socket"
+    sockets="$sockets${sockets:+,}$quoted"
+  fi
+done
+say isolation sockets "[$sockets]"
+
+# The attempts happen in namespaces of their own, so that a success changes nothing for anybody.
+find_tool unshare; unshare=$found
+find_tool mount; mount=$found
+find_tool true; true=$found
+if [ -z "$unshare" ] || [ -z "$true" ]; then
+  unseen "the image has no unshare(1) to try it with"
+  say isolation unshare "$json"
+  say isolation mount "$json"
+else
+  if said=$(bounded 10 "$unshare" --user --map-root-user --mount "$true" 2>&1); then
+    say isolation unshare '{"worked":true,"said":"a user and a mount namespace were created"}'
+  else
+    shorten "$said"; quote "${short:-it failed}"
+    say isolation unshare "{\"worked\":false,\"said\":$quoted}"
+  fi
+  if [ -z "$mount" ]; then
+    unseen "the image has no mount(8) to try it with"
+    say isolation mount "$json"
+  elif said=$(bounded 10 "$unshare" --mount "$mount" -t tmpfs none /tmp 2>&1) ||
+    said=$(bounded 10 "$unshare" --user --map-root-user --mount "$mount" -t tmpfs none /tmp 2>&1); then
+    say isolation mount '{"worked":true,"said":"a tmpfs was mounted in a namespace of its own"}'
+  else
+    shorten "$said"; quote "${short:-it failed}"
+    say isolation mount "{\"worked\":false,\"said\":$quoted}"
+  fi
+fi
+
+## network
+
+# An interface with a default route, from the kernel's tables (mask 0, flag RTF_UP, not a reject route).
+routes= known=
+if [ -r /proc/net/route ]; then
+  known=1
+  while read -r interface destination _ flags _ _ _ mask _; do
+    [ "$destination $mask" = "00000000 00000000" ] || continue
+    [ $((0x$flags & 0x201)) -eq 1 ] && routes="$routes${routes:+,}\"$interface\""
+  done </proc/net/route
+fi
+if [ -r /proc/net/ipv6_route ]; then
+  known=1
+  while read -r destination length _ _ _ _ _ _ flags interface _; do
+    [ "$destination $length" = "00000000000000000000000000000000 00" ] || continue
+    [ $((0x$flags & 0x201)) -eq 1 ] && routes="$routes${routes:+,}\"$interface\""
+  done </proc/net/ipv6_route
+fi
+if [ -n "$known" ]; then say network routes "[$routes]"; fi
+
+## resources
+
+# cgroup_file CONTROLLER FILE: sets $cgroup to the first word(s) of a control file of this process.
+cgroup_file() {
+  cgroup=
+  place=
+  while IFS=: read -r _ controllers where; do
+    case ",$controllers," in
+      *",$1,"*) place=/sys/fs/cgroup/$controllers$where ;;
+    esac
+    [ "$1$controllers" = "" ] && place=/sys/fs/cgroup$where
+  done 2>/dev/null </proc/self/cgroup
+  # In a container the control files of its own group stand at the root of the mount.
+  for candidate in "$place/$2" "/sys/fs/cgroup/$1/$2" "/sys/fs/cgroup/$2"; do
+    if [ -r "$candidate" ]; then
+      read -r cgroup <"$candidate"
+      return 0
+    fi
+  done
+  return 1
+}
+
+say_cgroup() {
+  if cgroup_file "$1" "$2"; then
+    quote "$cgroup"
+    say cgroup "$3" "$quoted"
+  fi
+}
+say_cgroup cpu cpu.cfs_quota_us v1.quota
+say_cgroup cpu cpu.cfs_period_us v1.period
+say_cgroup cpu cpu.shares v1.shares
+say_cgroup memory memory.limit_in_bytes v1.memory
+say_cgroup memory memory.soft_limit_in_bytes v1.memory_reserved
+say_cgroup pids pids.max v1.pids
+say_cgroup '' cpu.max v2.cpu
+say_cgroup '' cpu.weight v2.weight
+say_cgroup '' memory.max v2.memory
+say_cgroup '' memory.low v2.memory_reserved
+say_cgroup '' pids.max v2.pids
+
+## questions
+
+# run_tool PATH ARG...: sets $status and $short to how it ended and what it printed.
+run_tool() {
+  output=$(bounded 20 "$@" 2>&1)
+  status=$?
+  shorten "$output"
+  [ $status -eq 124 ] && [ -n "$timeout" ] && status=timeout
+}
+
+answer_tool() {
+  name=$1
+  shift
+  find_tool "$name"
+  if [ -z "$found" ]; then
+    say tools "$name" '{"path":null}'
+    return
+  fi
+  path=$found
+  quote "$path"; shown=$quoted
+  if [ $# -eq 0 ]; then
+    say tools "$name" "{\"path\":$shown}"
+    return
+  fi
+  run_tool "$path" "$@"
+  if [ $status = timeout ]; then
+    unseen "it did not answer within 20 s"
+    say tools "$name" "{\"path\":$shown,\"status\":$json,\"output\":$json}"
+  else
+    quote "$short"
+    say tools "$name" "{\"path\":$shown,\"status\":$status,\"output\":$quoted}"
+  fi
+}
+
+answer_feature() {
+  name=$1 label=$2
+  shift 2
+  find_tool "$name"
+  [ -n "$found" ] || return
+  run_tool "$found" "$@"
+  if [ $status = timeout ]; then
+    unseen "it did not answer within 20 s"; value=$json
+  else
+    quote "$short"; value="{\"status\":$status,\"output\":$quoted}"
+  fi
+  quote "$label"
+  say features "$name" "{$quoted:$value}"
+}
+
+answer_path() {
+  path=$1 link=false kind=null
+  [ -L "$path" ] && link=true
+  if [ -d "$path" ]; then kind='"directory"'
+  elif [ -f "$path" ]; then kind='"file"'
+  elif [ -S "$path" ]; then kind='"socket"'
+  elif [ -c "$path" ]; then kind='"character-device"'
+  elif [ -b "$path" ]; then kind='"block-device"'
+  elif [ -p "$path" ]; then kind='"fifo"'
+  elif [ -L "$path" ]; then kind='"symlink"'
+  fi
+  if [ "$kind" = null ]; then
+    # A parent that cannot be searched hides what is there: absence is then not a fact.
+    parent=${path%/*}
+    while [ -n "$parent" ] && [ ! -e "$parent" ]; do parent=${parent%/*}; done
+    if [ -n "$parent" ] && [ -d "$parent" ] && [ ! -x "$parent" ]; then
+      unseen "the job's user may not look into $parent"
+      say paths "$path" "$json"
+    else
+      say paths "$path" '{"type":null}'
+    fi
+    return
+  fi
+  yes_no [ -w "$path" ]; writable=$json
+  if [ -z "$stat" ]; then
+    unseen "the image has no stat(1)"
+    details="\"mode\":$json,\"owner\":$json,\"free\":$json"
+  else
+    if said=$("$stat" -L -c '"mode":"%a","owner":"%U"' "$path" 2>&1); then
+      details=$said
+    else
+      unseen "stat: $said"
+      details="\"mode\":$json,\"owner\":$json"
+    fi
+    if said=$("$stat" -f -c '"free":[%a,%S]' "$path" 2>&1); then
+      details="$details,$said"
+    else
+      unseen "stat -f: $said"
+      details="$details,\"free\":$json"
+    fi
+  fi
+  say paths "$path" "{\"type\":$kind,\"symlink\":$link,\"writable\":$writable,$details}"
+}
+
+answer_shell() {
+  if [ ! -x "$1" ]; then
+    say shells "$1" '{"runs":false,"reason":"not there, or not executable"}'
+    return
+  fi
+  # shellcheck disable=SC2016 # the shell under test expands it, not this one
+  run_tool "$1" -c 'echo $((40 + 2))'
+  if [ "$status $short" = "0 42" ]; then
+    say shells "$1" '{"runs":true}'
+  else
+    quote "status $status: $short"
+    say shells "$1" "{\"runs\":false,\"reason\":$quoted}"
+  fi
+}
+
+answer_resolve() {
+  find_tool getent
+  if [ -n "$found" ]; then
+    said=$(bounded 10 "$found" ahosts "$1" 2>&1)
+    case $? in
+      0) ;;
+      2) say resolve "$1" '[]'; return ;;
+      *) unseen "getent: $said"; say resolve "$1" "$json"; return ;;
+    esac
+    addresses= last=
+    while read -r address _; do
+      [ -n "$address" ] && [ "$address" != "$last" ] || continue
+      last=$address
+      quote "$address"
+      case $addresses in *"$quoted"*) ;; *) addresses="$addresses${addresses:+,}$quoted" ;; esac
+    done <<ANSWER
+$said
+ANSWER
+    say resolve "$1" "[$addresses]"
+  else
+    unseen "the image has no getent(1) to ask the resolver with"
+    say resolve "$1" "$json"
+  fi
+}
+
+find_tool bash; bash=$found
+find_tool perl; perl=$found
+
+# knock HOST PORT: sets $outcome and $said.
+knock() {
+  if [ -n "$bash" ] && [ -n "$timeout" ]; then
+    # shellcheck disable=SC2016 # bash expands its own parameters
+    said=$("$timeout" 5 "$bash" -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$1" "$2" 2>&1)
+    status=$?
+  elif [ -n "$perl" ]; then
+    # shellcheck disable=SC2016 # perl's variables
+    said=$("$perl" -MSocket=:all -e 'alarm 5; my ($e, @a) = getaddrinfo($ARGV[0], $ARGV[1], {socktype => SOCK_STREAM});
+      die "Name or service not known\n" if $e; socket(my $s, $a[0]{family}, SOCK_STREAM, 0) or die "$!\n";
+      connect($s, $a[0]{addr}) or die "$!\n"' "$1" "$2" 2>&1)
+    status=$?
+    [ $status -eq 142 ] && status=124
+  else
+    outcome=unseen said="the image has neither bash and timeout(1) nor perl to open a connection with"
+    return
+  fi
+  case "$status $said" in
+    "0 "*) outcome=connected said="connected to $1 port $2" ;;
+    "124 "*) outcome=timeout said="no answer within 5 s" ;;
+    *"Connection refused"*) outcome=refused said="Connection refused" ;;
+    *"etwork is unreachable"* | *"No route to host"*) outcome=unreachable said="Network is unreachable" ;;
+    *"Name or service not known"* | *"name resolution"* | *"No address associated"*)
+      outcome=unresolved said="Name or service not known" ;;
+    *) outcome=failed ;;
+  esac
+}
+
+answer_connect() {
+  knock "$2" "$3"
+  shorten "$said"
+  if [ "$outcome" = unseen ]; then
+    unseen "$said"
+    say connect "$1" "$json"
+  else
+    quote "$short"
+    say connect "$1" "{\"outcome\":\"$outcome\",\"said\":$quoted}"
+  fi
+}
+
+# A daemon is looked for as a job's own tools would: the client, then the sockets, then the ports.
+answer_daemon() {
+  find_tool docker
+  if [ -n "$found" ]; then
+    if said=$(bounded 10 "$found" info --format '{{.ID}} {{.ServerVersion}}' 2>/dev/null) && [ -n "${said%%[ ]*}" ]; then
+      quote "${said%% *}"; id=$quoted
+      quote "${said#* }"; version=$quoted
+      quote "docker info: server ${said#* } at ${DOCKER_HOST:-the default socket}"
+      say daemon "" "{\"reachable\":true,\"how\":$quoted,\"id\":$id,\"version\":$version}"
+      return
+    fi
+  fi
+  tried="no client"
+  [ -n "$found" ] && tried="the client gets no answer at ${DOCKER_HOST:-the default socket}"
+  find_tool curl
+  for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock; do
+    [ -S "$socket" ] || continue
+    if [ -n "$found" ]; then
+      said=$("$found" -s -m 5 --unix-socket "$socket" http://localhost/_ping 2>&1) && [ "$said" = OK ] && {
+        say daemon "" "{\"reachable\":true,\"how\":\"$socket answers\"}"
+        return
+      }
+      tried="$tried; $socket does not answer"
+    else
+      unseen "$socket is there, and the image has no docker or curl to ask it with"
+      say daemon "" "$json"
+      return
+    fi
+  done
+  for port in 2375 2376; do
+    knock localhost $port
+    case $outcome in
+      connected)
+        say daemon "" "{\"reachable\":true,\"how\":\"localhost:$port accepts connections\"}"
+        return
+        ;;
+      unseen)
+        unseen "$said"
+        say daemon "" "$json"
+        return
+        ;;
+    esac
+  done
+  quote "$tried; no socket answers; ports 2375 and 2376 of localhost are closed; DOCKER_HOST=${DOCKER_HOST-(not set)}"
+  say daemon "" "{\"reachable\":false,\"how\":$quoted}"
+}
+
+# Answers are given side by side, one line each.
+separator=$(printf '\037')
+running=0
+for question do
+  (
+    # Splits at the separator only, and expands nothing.
+    set -f
+    IFS=$separator
+    # shellcheck disable=SC2086
+    set -- $question
+    unset IFS
+    kind=$1
+    shift
+    "answer_$kind" "$@"
+  ) &
+  running=$((running + 1))
+  # Enough to keep the processors busy, few enough for a small process limit.
+  if [ $running -ge 12 ]; then
+    wait
+    running=0
+  fi
+done
+wait
+say end "" '"complete"'

@@ -1,0 +1,92 @@
+"""From a contract to the questions that the probe must answer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import resources
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.daemon import DaemonEndpoint
+from builder_contracts.contract.promises.filesystem import PathState
+from builder_contracts.contract.promises.identity import Shell
+from builder_contracts.contract.promises.isolation import Device, DockerDaemon
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.contract.promises.toolchain import Tool
+
+SEPARATOR = "\x1f"
+"""Between the words of a question; the schema keeps it out of every word."""
+
+# The bytes of one exec argument list that Linux accepts are at least 128 KiB with the environment.
+MAX_QUESTION_BYTES = 90_000
+
+
+def probe() -> str:
+    """The text of the probe program."""
+    return resources.files(__package__).joinpath("probe.sh").read_text("utf-8")
+
+
+def spellings(address: str) -> dict[str, str]:
+    """The ways to write an IPv4 address that resolvers accept, by name.
+
+    Filters that compare text let some of them through. Source: inet_aton(3) for the numeric forms,
+    RFC 4291 section 2.5.5.2 for the IPv6-mapped one.
+    """
+    parts = [int(part) for part in address.split(".")]
+    number = (parts[0] << 24) | (parts[1] << 16) | (parts[2] << 8) | parts[3]
+    return {
+        "dotted": address,
+        "decimal": str(number),
+        "octal": ".".join(f"0{part:o}" for part in parts),
+        "hexadecimal": f"0x{number:08x}",
+        "ipv6-mapped": f"::ffff:{address}",
+    }
+
+
+def questions(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> list[str]:
+    """All questions of a contract, each once.
+
+    ``forbidden`` maps the names of hosts that may be tried to their address and port; a name that is
+    left out is not tried at all.
+    """
+    return list(dict.fromkeys(SEPARATOR.join(words) for words in _words(contract, forbidden)))
+
+
+def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterator[tuple[str, ...]]:
+    # Slow questions first: they run side by side.
+    if contract.promised(DockerDaemon) or contract.promised(DaemonEndpoint):
+        yield ("daemon",)
+    for clause in contract.clauses:
+        match clause.promise:
+            case Tool() as tool:
+                yield ("tool", tool.name, *(tool.version_command if tool.version else ()))
+                for label, arguments in tool.features:
+                    yield ("feature", tool.name, label, *arguments)
+            case Shell() as shell:
+                yield ("shell", shell.path)
+            case PathState() as path:
+                yield ("path", path.path)
+            case Device() as device:
+                yield ("path", device.path)
+            case Resolves() as name:
+                yield ("resolve", name.host)
+            case Reaches() as service:
+                yield ("connect", f"{service.host}:{service.port}", service.host, str(service.port))
+            case Denied() as denied if denied.host in forbidden:
+                address, port = forbidden[denied.host]
+                for spelling, text in spellings(address).items():
+                    yield ("connect", f"forbidden {denied.host} {spelling}", text, str(port))
+            case _:
+                pass
+
+
+def batches(asked: list[str]) -> list[list[str]]:
+    """The questions in as few groups as the argument list allows: one for any contract of usual size."""
+    groups: list[list[str]] = [[]]
+    size = 0
+    for question in asked:
+        size += len(question.encode()) + 9
+        if size > MAX_QUESTION_BYTES:
+            groups.append([])
+            size = len(question.encode()) + 9
+        groups[-1].append(question)
+    return groups

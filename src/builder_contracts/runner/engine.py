@@ -1,0 +1,141 @@
+"""The Docker Engine: finding it, asking it about itself and about images, running commands in containers.
+
+Any engine that speaks Docker's API will do; DOCKER_HOST and the current docker context's usual variables
+are honoured by the SDK.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import docker
+import docker.errors
+import requests.exceptions
+from docker.utils.socket import SocketError
+
+from builder_contracts.errors import EngineError
+from builder_contracts.facts.model import Image
+from builder_contracts.runner.protocol import Completed
+
+# Seconds for one answer of the engine's API; pulling and executing have deadlines of their own.
+API_TIMEOUT = 60
+
+LOST = (docker.errors.APIError, requests.exceptions.RequestException, SocketError, OSError)
+"""What the SDK raises when the engine refuses, dies, or stops answering."""
+
+
+def connect() -> docker.DockerClient:
+    """A client of the engine that answers. Raises EngineError with what to do where none does."""
+    try:
+        client = docker.from_env(timeout=API_TIMEOUT)
+        client.ping()
+    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
+        raise EngineError(
+            f"no Docker Engine answers ({reason(error)}); 'builder-contracts doctor' says what is missing, "
+            "script/engine installs and starts one"
+        ) from None
+    return client
+
+
+def reason(error: BaseException) -> str:
+    """What an error of the SDK says, without the layers of wrapping."""
+    if isinstance(error, docker.errors.APIError) and error.explanation:
+        text = str(error.explanation)
+    else:
+        inner: BaseException = error
+        while inner.__cause__ is not None or inner.__context__ is not None:
+            inner = inner.__cause__ or inner.__context__ or inner
+        text = str(inner) or type(inner).__name__
+    return " ".join(text.split())[:300]
+
+
+def describe_image(client: docker.DockerClient, reference: str) -> Image | None:
+    """The image as the engine has it, or None where it does not. Raises what LOST lists."""
+    try:
+        api: Any = client.api
+        found = api.inspect_image(reference)
+    except docker.errors.ImageNotFound:
+        return None
+    except docker.errors.NullResource:
+        return None
+    config = found.get("Config") or {}
+    variant = f"/{found['Variant']}" if found.get("Variant") else ""
+    return Image(
+        reference=reference,
+        digest=found["Id"],
+        platform=f"{found.get('Os', '')}/{found.get('Architecture', '')}{variant}",
+        labels=dict(config.get("Labels") or {}),
+        entrypoint=list(config.get("Entrypoint") or []),
+        size=int(found.get("Size") or 0),
+    )
+
+
+def execute(
+    client: docker.DockerClient,
+    container: str,
+    arguments: Sequence[str],
+    *,
+    deadline: float,
+    user: str = "",
+    environment: dict[str, str] | None = None,
+) -> Completed:
+    """Run a program in a container for at most ``deadline`` seconds.
+
+    At the deadline the answer holds what was printed until then. The process itself is not killed here
+    (the engine has no call for it): whoever owns the container removes it.
+    """
+    api: Any = client.api
+    stdout, stderr = bytearray(), bytearray()
+    try:
+        created = api.exec_create(container, list(arguments), user=user, environment=environment)
+        raw = api.exec_start(created["Id"], socket=True)
+        ended = _copy(raw, stdout, stderr, time.monotonic() + deadline)
+        if ended:
+            return Completed(None, bytes(stdout), bytes(stderr), f"no end within {deadline:g} s")
+        status = api.exec_inspect(created["Id"])["ExitCode"]
+        state = api.inspect_container(container)["State"]
+    except LOST as error:
+        return Completed(None, bytes(stdout), bytes(stderr), f"the engine lost the command: {reason(error)}")
+    if not state["Running"]:
+        killed = " (out of memory)" if state.get("OOMKilled") else ""
+        return Completed(
+            None, bytes(stdout), bytes(stderr), f"the container died with status {state['ExitCode']}{killed}"
+        )
+    return Completed(status, bytes(stdout), bytes(stderr))
+
+
+def _copy(raw: Any, stdout: bytearray, stderr: bytearray, until: float) -> bool:
+    """Copy the engine's multiplexed stream; True when the deadline came first.
+
+    Each frame has a header of eight bytes: stream number, three zeros, length. Source: the Docker Engine
+    API reference, "Attach to a container", stream format.
+    """
+    # SocketIO of a plain connection wraps the socket whose time-out counts.
+    connection: socket.socket = getattr(raw, "_sock", raw)
+    buffer = bytearray()
+    try:
+        while True:
+            left = until - time.monotonic()
+            if left <= 0:
+                return True
+            connection.settimeout(left)
+            try:
+                chunk = connection.recv(65536)
+            except TimeoutError:
+                return True
+            if not chunk:
+                return False
+            buffer += chunk
+            while len(buffer) >= 8:
+                stream, length = struct.unpack(">BxxxL", buffer[:8])
+                if len(buffer) < 8 + length:
+                    break
+                (stderr if stream == 2 else stdout).extend(buffer[8 : 8 + length])
+                del buffer[: 8 + length]
+    finally:
+        raw.close()
+        connection.close()

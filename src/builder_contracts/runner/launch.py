@@ -1,0 +1,87 @@
+"""From a contract to how its container is started: hardened as the contract promises, never weaker. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.daemon import DaemonEndpoint, DaemonReady
+from builder_contracts.contract.promises.isolation import Capabilities, NoNewPrivileges, Privileged, Seccomp
+from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves
+from builder_contracts.contract.promises.resources import (
+    CpuLimit,
+    CpuRequest,
+    MemoryLimit,
+    MemoryRequest,
+    PidsLimit,
+)
+
+# A ceiling for classes that promise none, so that a fork bomb in an image cannot take the host along.
+DEFAULT_PIDS = 4096
+
+
+@dataclass(frozen=True)
+class DaemonPlan:
+    """A Docker daemon as a sidecar: where it listens, and how many seconds it has to come up."""
+
+    port: int
+    ready_within: int
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """Everything about a runner container but its image and the run's networks.
+
+    CPU amounts are thousandths of a CPU, memory is in bytes, None means that nothing is set.
+    ``network`` is none, internal or routed; ``extra_networks`` are attached besides.
+    """
+
+    privileged: bool = False
+    add_capabilities: tuple[str, ...] = ()
+    no_new_privileges: bool = True
+    seccomp_unconfined: bool = False
+    cpu_limit: int | None = None
+    cpu_request: int | None = None
+    memory_limit: int | None = None
+    memory_request: int | None = None
+    pids_limit: int = DEFAULT_PIDS
+    network: str = "none"
+    extra_networks: tuple[str, ...] = ()
+    daemon: DaemonPlan | None = None
+
+
+def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
+    """The plan of a class on a host of this capacity (CPUs, bytes).
+
+    A limit above the capacity is lowered to it, because engines refuse it; the clause is then unproven.
+    """
+
+    def one(kind: type, default: object = None) -> object:
+        return next(iter(contract.promised(kind)), default)
+
+    privileged, nnp, seccomp = one(Privileged), one(NoNewPrivileges), one(Seccomp)
+    capabilities = one(Capabilities)
+    cpu, cpu_request = one(CpuLimit), one(CpuRequest)
+    memory, memory_request, pids = one(MemoryLimit), one(MemoryRequest), one(PidsLimit)
+    egress, endpoint, ready = one(Egress), one(DaemonEndpoint), one(DaemonReady)
+    networked = egress or any(contract.promised(kind) for kind in (Resolves, Reaches, Denied)) or endpoint
+    network = "none"
+    if networked:
+        network = "routed" if isinstance(egress, Egress) and egress.allowed else "internal"
+    memory_limit = min(memory.bytes, host_memory) if isinstance(memory, MemoryLimit) else None
+    daemon = None
+    if isinstance(endpoint, DaemonEndpoint) and isinstance(ready, DaemonReady):
+        daemon = DaemonPlan(int(endpoint.endpoint.rpartition(":")[2]), ready.seconds)
+    return LaunchPlan(
+        privileged=isinstance(privileged, Privileged) and privileged.privileged,
+        add_capabilities=capabilities.require if isinstance(capabilities, Capabilities) else (),
+        no_new_privileges=not isinstance(nnp, NoNewPrivileges) or nnp.wanted,
+        seccomp_unconfined=isinstance(seccomp, Seccomp) and not seccomp.filtered,
+        cpu_limit=min(cpu.milli, host_cpus * 1000) if isinstance(cpu, CpuLimit) else None,
+        cpu_request=cpu_request.milli if isinstance(cpu_request, CpuRequest) else None,
+        memory_limit=memory_limit,
+        memory_request=memory_request.bytes if isinstance(memory_request, MemoryRequest) else None,
+        pids_limit=pids.most if isinstance(pids, PidsLimit) else DEFAULT_PIDS,
+        network=network,
+        daemon=daemon,
+    )

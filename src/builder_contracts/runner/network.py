@@ -1,0 +1,196 @@
+"""The run's own networks: an internal one for runners, and stand-ins for hosts that must be out of reach.
+
+Nothing on the internal network has a default route. A stand-in lives on a network of its own that carries
+the forbidden address; the class's runner is never attached to it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import docker
+import docker.errors
+from docker.types import EndpointConfig, IPAMConfig, IPAMPool
+
+from builder_contracts.facts.model import Connection, Seen, Unseen
+from builder_contracts.runner import engine
+from builder_contracts.runner.ownership import Run
+from builder_contracts.runner.protocol import StandIn
+
+SERVICES_IMAGE = "builder-contracts/services"
+
+# nginx as an unprivileged listener: it accepts on every port and answers one line.
+_LISTENER = """
+pid /tmp/nginx.pid;
+error_log stderr;
+daemon off;
+events {}
+http {
+  access_log off;
+  client_body_temp_path /tmp/body;
+  proxy_temp_path /tmp/proxy;
+  fastcgi_temp_path /tmp/fastcgi;
+  uwsgi_temp_path /tmp/uwsgi;
+  scgi_temp_path /tmp/scgi;
+  server { LISTEN return 200 "stand-in\\n"; }
+}
+"""
+
+
+@dataclass(frozen=True)
+class ForbiddenHost:
+    """A host of the environment that jobs must not reach; ``subnet`` in CIDR notation holds it."""
+
+    name: str
+    address: str
+    subnet: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an environment puts around runners: named hosts with their ports, and forbidden hosts."""
+
+    name: str
+    hosts: Mapping[str, tuple[int, ...]]
+    forbidden: tuple[ForbiddenHost, ...]
+
+    @classmethod
+    def from_document(cls, data: Mapping[str, Any]) -> Surroundings:
+        """From an Environment document that the schema has accepted."""
+        return cls(
+            data["metadata"]["name"],
+            {host: tuple(value["ports"]) for host, value in data.get("hosts", {}).items()},
+            tuple(
+                ForbiddenHost(name, value["address"], value["subnet"], value["port"])
+                for name, value in data.get("forbidden", {}).items()
+            ),
+        )
+
+
+EMPTY = Surroundings("none", {}, ())
+
+
+class RunNetwork:
+    """The networks of one run, made when they are first needed and removed with the run."""
+
+    def __init__(self, client: docker.DockerClient, run: Run, surroundings: Surroundings) -> None:
+        self._client = client
+        self._run = run
+        self._surroundings = surroundings
+        self._lock = threading.Lock()
+        self._networks: dict[str, str] = {}
+        self._hosts_failure: str | None = None
+        self._stand_ins: dict[str, Future[Seen[StandIn]]] = {}
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="run-network")
+
+    def close(self) -> None:
+        """Wait for what is being started, so that nothing appears after the run was cleaned up."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def attach(self, kind: str) -> str:
+        """The name of the network of that kind (internal, routed), made if need be."""
+        with self._lock:
+            if kind not in self._networks:
+                self._networks[kind] = self._create(kind, internal=kind == "internal")
+            return self._networks[kind]
+
+    def hosts_failure(self, names: set[str]) -> str:
+        """Start the named hosts of the environment; why they could not be started, or an empty text."""
+        network = self.attach("internal")
+        with self._lock:
+            if self._hosts_failure is None:
+                wanted = [(host, ports) for host, ports in self._surroundings.hosts.items()]
+                starts = [self._pool.submit(self._listen, network, host, ports) for host, ports in wanted]
+                failures = [str(error) for start in starts if (error := start.exception())]
+                self._hosts_failure = "; ".join(failures)
+            return self._hosts_failure if names & self._surroundings.hosts.keys() else ""
+
+    def stand_in(self, name: str) -> Future[Seen[StandIn]]:
+        """The stand-in of a forbidden host, started in the background at the first call."""
+        with self._lock:
+            if name not in self._stand_ins:
+                host = next((host for host in self._surroundings.forbidden if host.name == name), None)
+                start = partial(self._stand_in, host) if host else partial(self._unknown, name)
+                self._stand_ins[name] = self._pool.submit(start)
+            return self._stand_ins[name]
+
+    def _unknown(self, name: str) -> Seen[StandIn]:
+        return Unseen(f"the environment {self._surroundings.name} has no forbidden host {name!r}")
+
+    def _create(self, what: str, *, internal: bool, subnet: str | None = None) -> str:
+        name = self._run.name(what)
+        # Without an address on the host's side of the bridge: a stand-in's subnet must never become a
+        # route of the host, which may have a real metadata service at the same address.
+        options = {"com.docker.network.bridge.inhibit_ipv4": "true"} if subnet else {}
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if subnet else None
+        self._client.api.create_network(
+            name, driver="bridge", internal=internal, labels=self._run.labels, options=options, ipam=ipam
+        )
+        return name
+
+    def _listen(self, network: str, host: str, ports: tuple[int, ...]) -> None:
+        self._serve(network, f"host-{host}", ports, EndpointConfig("1.44", aliases=[host]))
+
+    def _serve(self, network: str, what: str, ports: tuple[int, ...], endpoint: EndpointConfig) -> str:
+        listen = " ".join(f"listen {port};" for port in ports)
+        # The configuration is an argument, not a file: nothing of the host is mounted.
+        command = ["sh", "-c", 'printf %s "$1" >/tmp/nginx.conf && exec nginx -c /tmp/nginx.conf', "sh"]
+        return self._start(network, what, [*command, _LISTENER.replace("LISTEN", listen)], endpoint)
+
+    def _start(self, network: str, what: str, command: list[str], endpoint: EndpointConfig | None) -> str:
+        api: Any = self._client.api
+        try:
+            created = api.create_container(
+                SERVICES_IMAGE,
+                command,
+                name=self._run.name(what),
+                labels=self._run.labels,
+                host_config=api.create_host_config(
+                    network_mode=network,
+                    cap_drop=["ALL"],
+                    security_opt=["no-new-privileges"],
+                    pids_limit=100,
+                    mem_limit="256m",
+                ),
+                networking_config=api.create_networking_config({network: endpoint}) if endpoint else None,
+            )
+        except docker.errors.ImageNotFound:
+            raise docker.errors.ImageNotFound(
+                f"the image {SERVICES_IMAGE} is not in the engine: script/images builds it"
+            ) from None
+        api.start(created["Id"])
+        return str(created["Id"])
+
+    def _stand_in(self, host: ForbiddenHost) -> Seen[StandIn]:
+        try:
+            network = self._create(f"forbidden-{host.name}", internal=True, subnet=host.subnet)
+            self._serve(
+                network, f"stand-in-{host.name}", (host.port,), EndpointConfig("1.44", ipv4_address=host.address)
+            )
+            control = self._control(network, host)
+        except engine.LOST as error:
+            return Unseen(f"the stand-in for {host.name} could not be started: {engine.reason(error)}")
+        return StandIn(host.address, host.port, control)
+
+    def _control(self, network: str, host: ForbiddenHost) -> Seen[Connection]:
+        """A connection to the stand-in from a neighbour, retried while its server starts."""
+        neighbour = self._start(network, f"control-{host.name}", ["sleep", "300"], None)
+        url = f"http://{host.address}:{host.port}/"
+        until = time.monotonic() + 10
+        while True:
+            answer = engine.execute(
+                self._client, neighbour, ["curl", "--silent", "--max-time", "2", "--noproxy", "*", url], deadline=5
+            )
+            if answer.status == 0:
+                return Connection("connected", f"a neighbour on its network reads {url}")
+            if time.monotonic() > until:
+                said = answer.ended or f"curl ended with status {answer.status}"
+                return Connection("failed", f"{said} at {url}")
+            time.sleep(0.05)
