@@ -1,0 +1,5 @@
+#include "greet.h"
+
+#include "greeting.h"
+
+std::string Greet() { return GREETING; }

@@ -1,0 +1,3 @@
+#include "greet.h"
+
+int main() { return Greet().rfind("good day from ", 0) == 0 ? 0 : 1; }
