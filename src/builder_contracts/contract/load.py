@@ -19,17 +19,25 @@ from builder_contracts.contract.promises.declared import Fault
 from builder_contracts.errors import InputError, Problem, Source
 
 _OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
-_CLASS = re.compile(rb"^kind:\s*[\"']?BuilderClass\b", re.MULTILINE)
+_KIND = re.compile(rb"^kind:\s*[\"']?([A-Za-z]*)", re.MULTILINE)
+# Documents of the language that are not judged by themselves.
+_OTHERS = {b"BuilderBase", b"Environment", b"Canary", b"CacheRoles", b"Platform"}
 
 
 def is_contract(path: Path) -> bool:
-    """Whether a YAML file says that it is a BuilderClass of this language, by a look at its beginning."""
+    """Whether a YAML file is meant as a builder class, by a look at its beginning.
+
+    A file with one of the two marks right and the other misspelt counts: ignored, it would never fail.
+    """
     try:
         with path.open("rb") as stream:
             head = stream.read(4096)
     except OSError:
         return False
-    return bool(_OURS.search(head) and _CLASS.search(head))
+    kind = _KIND.search(head)
+    if kind and kind[1] == b"BuilderClass":
+        return True
+    return bool(_OURS.search(head)) and not (kind and kind[1] in _OTHERS)
 
 
 def load(path: Path, file: str | None = None) -> Contract:

@@ -103,12 +103,17 @@ class RunNetwork:
 
     def hosts_failure(self, names: set[str]) -> str:
         """Start the named hosts of the environment; why they could not be started, or an empty text."""
-        network = self.attach("internal")
+        try:
+            network = self.attach("internal")
+        except engine.LOST as error:
+            return f"the run's network could not be made: {engine.reason(error)}"
         with self._lock:
             if self._hosts_failure is None:
-                wanted = [(host, ports) for host, ports in self._surroundings.hosts.items()]
-                starts = [self._pool.submit(self._listen, network, host, ports) for host, ports in wanted]
-                failures = [str(error) for start in starts if (error := start.exception())]
+                starts = [
+                    self._pool.submit(self._listen, network, host, ports)
+                    for host, ports in self._surroundings.hosts.items()
+                ]
+                failures = [engine.reason(fault) for start in starts if (fault := start.exception())]
                 self._hosts_failure = "; ".join(failures)
             return self._hosts_failure if names & self._surroundings.hosts.keys() else ""
 

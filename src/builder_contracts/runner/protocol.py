@@ -58,3 +58,15 @@ class Runner(Protocol):
     def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
         """Run a program by its argument list as the job's user, for at most ``deadline`` seconds."""
         ...
+
+
+class NoRunner:
+    """The place of a runner that could not be had: everything about it is unseen, for one reason."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+        unseen = Unseen(reason)
+        self.setting = Setting(unseen, unseen, unseen, privileged=unseen, daemon_ready_after=unseen)
+
+    def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:  # noqa: ARG002 # the protocol's
+        return Completed(None, b"", b"", self._reason)

@@ -1,0 +1,70 @@
+"""Counts verdicts a class as reports come in, from this process or from workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from builder_contracts.evidence.record import from_properties
+from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+
+
+class Report(Protocol):
+    """The part of a pytest report that is used here."""
+
+    when: str
+    outcome: str
+    user_properties: list[tuple[str, object]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the summary and the colour that it has on a terminal."""
+
+    text: str
+    colour: str
+
+
+@dataclass
+class Tally:
+    """The verdicts of a session in the order of their reports."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    def pytest_runtest_logreport(self, report: Report) -> None:
+        """Take the verdict of an item at the phase that decides: its call, or a set-up that did not pass."""
+        if report.when != "call" and (report.when != "setup" or report.outcome == "passed"):
+            return
+        verdict = from_properties(report.user_properties)
+        if verdict is not None:
+            self.verdicts.append(verdict)
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(verdict.outcome is outcome for verdict in self.verdicts)
+
+    def lines(self) -> Iterator[Line]:
+        """The summary: a line a class, then what was not kept and not shown as a failure either."""
+        builders = list(dict.fromkeys(verdict.clause.partition("/")[0] for verdict in self.verdicts))
+        width = max(map(len, builders), default=0)
+        for builder in builders:
+            yield self._line(builder, width)
+
+    def _line(self, builder: str, width: int) -> Line:
+        mine = [verdict for verdict in self.verdicts if verdict.clause.startswith(f"{builder}/")]
+        counts = Counter(verdict.outcome for verdict in mine)
+        rungs = Counter(verdict.rung for verdict in mine if verdict.outcome is Outcome.KEPT and verdict.rung)
+        strength = ", ".join(f"{rungs[rung]} {rung.name.lower()}" for rung in Rung if rungs[rung])
+        parts = [f"{counts[Outcome.KEPT]:3} kept" + (f" ({strength})" if strength else "")]
+        parts += [f"{counts[outcome]} {outcome.value}" for outcome in (Outcome.BROKEN, Outcome.UNPROVEN)]
+        if counts[Outcome.WAIVED]:
+            parts.append(f"{counts[Outcome.WAIVED]} waived")
+        image = next((f"{verdict.image}@{verdict.image_digest[:19]}" for verdict in mine if verdict.image), "")
+        text = "   ".join([builder.ljust(width), *parts, image]).rstrip()
+        for verdict in mine:
+            if verdict.outcome in (Outcome.UNPROVEN, Outcome.WAIVED):
+                text += f"\n    {verdict.outcome.value:9} {verdict.clause.partition('/')[2]}: {verdict.seen}"
+        if counts[Outcome.BROKEN]:
+            return Line(text, "red")
+        return Line(text, "yellow" if counts[Outcome.UNPROVEN] or counts[Outcome.WAIVED] else "green")

@@ -1,0 +1,144 @@
+"""The facts of several classes, gathered side by side, with everything that a run needs around them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.errors import EngineError
+from builder_contracts.facts.model import Facts, Seen
+from builder_contracts.observe.gather import DEADLINE, gather
+from builder_contracts.runner.launch import LaunchPlan, plan
+from builder_contracts.runner.local import LocalRunner
+from builder_contracts.runner.network import EMPTY, RunNetwork, Surroundings
+from builder_contracts.runner.ownership import Run
+from builder_contracts.runner.protocol import NoRunner, StandIn
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a survey looks at: other images by class, the kind of runner, what surrounds it.
+
+    ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation.
+    """
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    runner: str = "docker"
+    surroundings: Surroundings = EMPTY
+    pull: bool = False
+    deadline: float = DEADLINE
+    plans: Mapping[str, LaunchPlan] = field(default_factory=dict)
+
+
+class Survey:
+    """One run: its engine, its networks, and the facts of each class, each gathered once."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="survey")
+        self._facts: dict[str, Future[Facts]] = {}
+        self._docker: _Docker | None = None
+
+    def prefetch(self, contracts: Iterable[Contract]) -> None:
+        """Begin to gather the facts of these classes, side by side."""
+        for contract in contracts:
+            self._future(contract)
+
+    def facts(self, contract: Contract) -> Facts:
+        """The facts of a class, gathered at the first call. Never raises for what happens in the runner."""
+        return self._future(contract).result()
+
+    def close(self) -> None:
+        """Wait for what is under way and remove everything that the run created."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        with self._lock:
+            if self._docker is not None:
+                self._docker.close()
+                self._docker = None
+
+    def _future(self, contract: Contract) -> Future[Facts]:
+        with self._lock:
+            if contract.name not in self._facts:
+                self._facts[contract.name] = self._pool.submit(self._gather, contract)
+            return self._facts[contract.name]
+
+    def _gather(self, contract: Contract) -> Facts:
+        if self._options.runner == "local":
+            return gather(contract, LocalRunner(), forbidden={}, deadline=self._options.deadline)
+        with self._lock:
+            if self._docker is None:
+                try:
+                    self._docker = _Docker(self._options.surroundings)
+                except EngineError as error:
+                    reason = str(error)
+                    return gather(contract, NoRunner(reason), forbidden={})
+            docker = self._docker
+        return docker.gather(contract, self._options)
+
+
+class _Docker:
+    """The engine's side of a survey; the SDK is imported only when it is needed."""
+
+    def __init__(self, surroundings: Surroundings) -> None:
+        from builder_contracts.runner import docker as runner
+        from builder_contracts.runner import engine, ownership
+
+        self._runner = runner
+        self._ownership = ownership
+        self._lost = engine.LOST
+        self._client = engine.connect()
+        self.run = Run()
+        try:
+            self._about = runner.describe_engine(self._client)
+            self.swept = ownership.sweep(self._client)
+        except engine.LOST as error:
+            raise EngineError(f"the Docker Engine stopped answering: {engine.reason(error)}") from None
+        self._network = RunNetwork(self._client, self.run, surroundings)
+
+    def gather(self, contract: Contract, options: Options) -> Facts:
+        launch = options.plans.get(contract.name) or plan(
+            contract, host_cpus=self._about.cpus, host_memory=self._about.memory
+        )
+        denied = [promise.host for promise in contract.promised(Denied)]
+        stand_ins = {name: self._network.stand_in(name) for name in denied}
+        with self._runner.DockerRunner(
+            self._client,
+            self.run,
+            name=contract.name,
+            image=options.images.get(contract.name, contract.image),
+            plan=launch,
+            network=self._network,
+            pull=options.pull,
+            about_engine=self._about,
+        ) as runner:
+            forbidden: dict[str, Seen[StandIn]] = {name: future.result() for name, future in stand_ins.items()}
+            return gather(
+                contract,
+                runner,
+                forbidden=forbidden,
+                may_try=launch.network != "routed",
+                unreachable_hosts=self._hosts(contract),
+                deadline=options.deadline,
+            )
+
+    def _hosts(self, contract: Contract) -> dict[str, str]:
+        """Hosts that the contract speaks of and that could not be started, with the reason."""
+        promises: list[Resolves | Reaches] = [*contract.promised(Resolves), *contract.promised(Reaches)]
+        named = {promise.host for promise in promises}
+        if not named:
+            return {}
+        failure = self._network.hosts_failure(named)
+        return dict.fromkeys(named, failure) if failure else {}
+
+    def close(self) -> None:
+        self._network.close()
+        # An engine that is gone cannot remove anything; the next run's sweep does.
+        with contextlib.suppress(*self._lost):
+            self._ownership.close(self._client, self.run)
+        self._client.close()

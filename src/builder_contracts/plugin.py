@@ -1,0 +1,277 @@
+"""The pytest face: contract files become items, facts are gathered once a class, verdicts become reports.
+
+This module only wires. Node ids are clause ids: ``contracts/tinyland-nix.yaml::toolchain/nix``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from builder_contracts.contract import load
+from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.promises import READERS
+from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+from builder_contracts.evidence import record
+from builder_contracts.evidence.tally import Tally
+from builder_contracts.evidence.verdict import Outcome, Verdict
+
+if TYPE_CHECKING:
+    from builder_contracts.observe.survey import Survey
+
+SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
+TALLY: pytest.StashKey[Tally] = pytest.StashKey()
+
+RUNNERS = ("docker", "local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("builder contracts", "contracts of CI runner classes")
+    group.addoption(
+        "--contracts", action="append", default=[], metavar="DIR",
+        help="collect the contracts in DIR (repeatable); without other arguments, only these",
+    )
+    group.addoption(
+        "--builder", action="append", default=[], metavar="CLASS", help="only this builder class (repeatable)"
+    )
+    group.addoption(
+        "--image", action="append", default=[], metavar="CLASS=REF", dest="builder_images",
+        help="check the image REF as the runner of CLASS (repeatable)",
+    )
+    group.addoption(
+        "--runner", choices=RUNNERS, default="docker",
+        help="where to look: a container in a Docker Engine, or the machine that pytest runs on",
+    )
+    group.addoption(
+        "--environment", metavar="NAME_OR_FILE", default=None,
+        help="environment file, or the name of one in environments/ beside the contracts (default: embedded)",
+    )
+    group.addoption("--evidence", metavar="DIR", default=None, help="write evidence.jsonl, one line a verdict, into DIR")
+    group.addoption("--pull", action="store_true", help="allow to download images that the engine does not have")
+    group.addoption(
+        "--strict-contracts", action="store_true",
+        help="count every unproven clause as an error, also those that this host can never show",
+    )
+    group.addoption(
+        "--deadline", type=float, default=60.0, metavar="SECONDS", help="for one observation (default: 60)"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "contract: a clause of a builder class contract")
+    for kind in READERS:
+        config.addinivalue_line("markers", f"{kind}: a clause of this kind")
+    config.stash[TALLY] = Tally()
+    if config.option.contracts:
+        _add_arguments(config)
+    # One group of xdist is one class, so that no two workers gather the same facts.
+    if getattr(config.option, "dist", "no") == "load":
+        config.option.dist = "loadgroup"
+
+
+def _add_arguments(config: pytest.Config) -> None:
+    folders = [str(folder) for folder in config.option.contracts]
+    for folder in folders:
+        if not Path(config.invocation_params.dir, folder).exists():
+            raise pytest.UsageError(f"--contracts {folder}: there is no such folder")
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS
+    config.args = list(dict.fromkeys([*(config.args if chosen else []), *folders]))
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ContractFile | None:
+    if file_path.suffix in (".yaml", ".yml") and load.is_contract(file_path):
+        collected: ContractFile = ContractFile.from_parent(parent, path=file_path)
+        return collected
+    return None
+
+
+class ContractFile(pytest.File):
+    """A contract, collected into its clauses."""
+
+    def collect(self) -> Iterator[ClauseItem]:
+        name = os.path.relpath(self.path, self.config.invocation_params.dir)
+        try:
+            contract = load.load(self.path, name)
+        except InputError as error:
+            raise self.CollectError(str(error)) from None
+        wanted = self.config.option.builder
+        if wanted and contract.name not in wanted:
+            return
+        for clause in contract.clauses:
+            yield ClauseItem.from_parent(self, name=clause.local_id, clause=clause, contract=contract)
+
+
+class Broken(AssertionError):
+    """A promise that is not kept; its text is what a person reads."""
+
+
+class Unproven(Exception):
+    """A promise that could have been proven here and was not."""
+
+
+class ClauseItem(pytest.Item):
+    """One clause of one class."""
+
+    def __init__(self, *, clause: Clause, contract: Contract, **rest: Any) -> None:
+        super().__init__(**rest)
+        self.clause = clause
+        self.contract = contract
+        self.add_marker("contract")
+        self.add_marker(clause.kind)
+        self.add_marker(pytest.mark.xdist_group(contract.name))
+        self._verdict: Verdict | None = None
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, self.clause.source.line - 1, self.clause.id
+
+    def setup(self) -> None:
+        from builder_contracts.judge import judge
+
+        survey = _survey(self.session)
+        facts = survey.facts(self.contract)
+        environment = _environment_name(self.config)
+        verdict = judge(self.clause, facts, self.contract, today=datetime.now(UTC).date(), environment=environment)
+        self.user_properties.extend(record.to_properties(verdict))
+        self._verdict = verdict
+        if verdict.outcome is Outcome.WAIVED:
+            pytest.skip(f"waived: {verdict.likely}; seen: {verdict.seen}")
+        if verdict.outcome is Outcome.UNPROVEN:
+            if verdict.here or self.config.option.strict_contracts:
+                raise Unproven(record.render(verdict))
+            pytest.skip(f"unproven: {verdict.seen}")
+
+    def runtest(self) -> None:
+        if self._verdict is not None and self._verdict.outcome is Outcome.BROKEN:
+            raise Broken(record.render(self._verdict))
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, Broken | Unproven | BuilderContractsError):
+            return str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    contracts = _contracts(items)
+    problems = load.conflicts(contracts)
+    known = {contract.name for contract in contracts}
+    if not problems and contracts:
+        problems = [*_unknown("--builder", config.option.builder, known), *_unknown("--image", _images(config), known)]
+    if problems:
+        raise pytest.UsageError("\n".join(map(str, problems)))
+    if config.option.contracts and not any(isinstance(item, ClauseItem) for item in items) and not config.option.builder:
+        raise pytest.UsageError(
+            f"no contract in {', '.join(config.option.contracts)}: a contract is a YAML file with "
+            "apiVersion: builder-contracts/v1 and kind: BuilderClass"
+        )
+
+
+def _unknown(option: str, names: Iterable[str], known: set[str]) -> list[Problem]:
+    from builder_contracts.contract.schema import nearest
+
+    return [
+        Problem(
+            Source("command line", 1),
+            f"{option} names the class {name}, which no contract declares",
+            f"did you mean {guess}?" if (guess := nearest(name, known)) else f"classes are {', '.join(sorted(known))}",
+        )
+        for name in names
+        if name not in known
+    ]
+
+
+def _contracts(items: Iterable[pytest.Item]) -> list[Contract]:
+    return list({id(item.contract): item.contract for item in items if isinstance(item, ClauseItem)}.values())
+
+
+def _images(config: pytest.Config) -> dict[str, str]:
+    images: dict[str, str] = {}
+    for text in config.option.builder_images:
+        name, equals, reference = text.partition("=")
+        if not (name and equals and reference):
+            raise pytest.UsageError(f"--image {text!r}: write CLASS=REF, for example tinyland-nix=ghcr.io/me/runner:1")
+        images[name] = reference
+    return images
+
+
+def _survey(session: pytest.Session) -> Survey:
+    """The survey of this process; the first call starts all classes that this process will judge."""
+    stash = session.config.stash
+    if SURVEY not in stash:
+        from builder_contracts.observe.survey import Options, Survey
+
+        config = session.config
+        stash[SURVEY] = Survey(
+            Options(
+                images=_images(config),
+                runner=config.option.runner,
+                surroundings=_surroundings(session),
+                pull=config.option.pull,
+                deadline=config.option.deadline,
+            )
+        )
+        # A worker of xdist sees the items of all classes and judges only some of them.
+        if not hasattr(config, "workerinput"):
+            stash[SURVEY].prefetch(_contracts(session.items))
+    return stash[SURVEY]
+
+
+def _surroundings(session: pytest.Session) -> Any:
+    from builder_contracts.runner.network import EMPTY, Surroundings
+
+    wanted = session.config.option.environment
+    folders = {item.path.parent for item in session.items if isinstance(item, ClauseItem)}
+    candidates = [folder / "environments" / f"{wanted or 'embedded'}.yaml" for folder in sorted(folders)]
+    if wanted:
+        candidates.insert(0, Path(session.config.invocation_params.dir, wanted))
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        if wanted:
+            raise BuilderContractsError(
+                f"--environment {wanted}: neither a file nor the name of one in environments/ beside the contracts"
+            )
+        return EMPTY
+    return Surroundings.from_document(load.load_environment(found).data)
+
+
+def _environment_name(config: pytest.Config) -> str:
+    return Path(config.option.environment).stem if config.option.environment else "embedded"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _close(config)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.pluginmanager.register(session.config.stash[TALLY], "builder-contracts-tally")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    _close(session.config)
+    config = session.config
+    if config.option.evidence and not hasattr(config, "workerinput"):
+        folder = Path(config.invocation_params.dir, config.option.evidence)
+        record.write(folder, config.stash[TALLY].verdicts)
+
+
+def _close(config: pytest.Config) -> None:
+    if SURVEY in config.stash:
+        survey = config.stash[SURVEY]
+        del config.stash[SURVEY]
+        survey.close()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    tally = config.stash[TALLY]
+    if not tally.verdicts:
+        return
+    terminalreporter.section("builder contracts")
+    for line in tally.lines():
+        terminalreporter.line(line.text, **{line.colour: True})
