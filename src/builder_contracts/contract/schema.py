@@ -17,13 +17,6 @@ from referencing import Registry, Resource
 from builder_contracts.contract.document import Document, Pointer
 from builder_contracts.errors import InputError, Problem
 
-KINDS = {
-    "BuilderClass": "builder-class",
-    "BuilderBase": "builder-base",
-    "Environment": "environment",
-}
-"""Documents by their ``kind`` and the schema that holds them."""
-
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -36,6 +29,12 @@ _TYPES = {
 _FORMATS = FormatChecker(formats=["regex"])
 
 
+def names() -> list[str]:
+    """The names of all schemas."""
+    folder = resources.files(__package__).joinpath("schema")
+    return sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+
+
 @cache
 def load(name: str) -> dict[str, Any]:
     """The schema of that name (``builder-class``) as plain data."""
@@ -46,8 +45,7 @@ def load(name: str) -> dict[str, Any]:
 
 @cache
 def _registry() -> Registry[Any]:
-    folder = resources.files(__package__).joinpath("schema")
-    schemas = [json.loads(entry.read_text("utf-8")) for entry in folder.iterdir() if entry.name.endswith(".json")]
+    schemas = [load(name) for name in names()]
     return Registry().with_resources((schema["$id"], Resource.from_contents(schema)) for schema in schemas)
 
 

@@ -27,11 +27,16 @@ class Line:
     colour: str
 
 
-@dataclass
+# Compared by identity: a session may hold two of them, the plugin's and that of whoever started it.
+@dataclass(eq=False)
 class Tally:
     """The verdicts of a session in the order of their reports."""
 
     verdicts: list[Verdict] = field(default_factory=list)
+    interrupted: bool = False
+
+    def pytest_keyboard_interrupt(self) -> None:
+        self.interrupted = True
 
     def pytest_runtest_logreport(self, report: Report) -> None:
         """Take the verdict of an item at the phase that decides: its call, or a set-up that did not pass."""

@@ -1,0 +1,79 @@
+"""The command line: one module a command, loaded only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from builder_contracts import __version__
+from builder_contracts.errors import BuilderContractsError, ExitCode
+
+# Command name to the module of this package and the command object in it.
+COMMANDS = {
+    "check": ("check", "check"),
+    "diff": ("facts", "diff"),
+    "doctor": ("doctor", "doctor"),
+    "explain": ("explain", "explain"),
+    "facts": ("facts", "facts"),
+    "schema": ("schema", "schema_command"),
+    "validate": ("validate", "validate"),
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command's module only when the command is used or helped with."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+        return command
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit codes: 0 all kept; 1 something broken; 2 nothing broken, but something that could have been "
+    "proven here was not; 3 bad input; 4 cannot run here (see doctor); 5 nothing selected; 130 interrupted. "
+    "Completion: eval \"$(_BUILDER_CONTRACTS_COMPLETE=bash_source builder-contracts)\" (or zsh_source, fish_source).",
+)
+@click.version_option(__version__, prog_name="builder-contracts")
+def group() -> None:
+    """Check what the classes of a CI runner pool promise to their jobs.
+
+    A contract is a YAML file that says what a builder class gives to jobs. Start with
+    'builder-contracts doctor', then 'builder-contracts check contracts/'.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        code = group.main(args=arguments, prog_name="builder-contracts", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        code = ExitCode.INTERRUPTED
+    except click.UsageError as error:
+        error.show()
+        code = ExitCode.BAD_INPUT
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.BAD_INPUT
+    except click.exceptions.Exit as done:
+        code = done.exit_code
+    except BuilderContractsError as error:
+        click.echo(f"{click.style('error', fg='red')}: {error}" if sys.stderr.isatty() else f"error: {error}", err=True)
+        code = error.exit_code
+    except BrokenPipeError:
+        # The reader, such as head(1), has seen enough; nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.KEPT
+    sys.exit(int(code or 0))

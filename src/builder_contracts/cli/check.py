@@ -1,0 +1,97 @@
+"""builder-contracts check: the same as pytest, for people who do not know pytest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from builder_contracts.cli.paths import contract_files
+from builder_contracts.errors import BuilderContractsError, ExitCode
+from builder_contracts.evidence.tally import Tally
+from builder_contracts.evidence.verdict import Outcome
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--builder", multiple=True, metavar="CLASS", help="Only this class (repeatable).")
+@click.option("--image", multiple=True, metavar="CLASS=REF", help="Check REF as the runner of CLASS (repeatable).")
+@click.option("--runner", type=click.Choice(["docker", "local"]), default="docker", show_default=True)
+@click.option("--environment", metavar="NAME_OR_FILE", help="Environment that binds names to services.")
+@click.option("--evidence", type=click.Path(path_type=Path), metavar="DIR", help="Write evidence.jsonl into DIR.")
+@click.option("--junitxml", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML to FILE.")
+@click.option("-k", "keyword", metavar="EXPRESSION", help="Only clauses whose id matches, as in pytest.")
+@click.option("--pull", is_flag=True, help="Allow to download images that the engine does not have.")
+@click.option("--strict", is_flag=True, help="Count every unproven clause, also what this host can never show.")
+@click.option("--deadline", type=float, default=60.0, show_default=True, help="Seconds for one observation.")
+@click.option("-v", "--verbose", is_flag=True, help="A line a clause.")
+def check(
+    paths: tuple[Path, ...],
+    builder: tuple[str, ...],
+    image: tuple[str, ...],
+    runner: str,
+    environment: str | None,
+    evidence: Path | None,
+    junitxml: Path | None,
+    keyword: str | None,
+    pull: bool,
+    strict: bool,
+    deadline: float,
+    verbose: bool,
+) -> None:
+    """Look at the runners of the classes and judge every clause of their contracts.
+
+    PATHS are contract files or folders; ./contracts when left out.
+
+    \b
+    Examples:
+      builder-contracts check
+      builder-contracts check --builder tinyland-nix --image tinyland-nix=ghcr.io/me/runner:1 --pull
+      builder-contracts check --runner local --builder tinyland-docker --junitxml junit.xml
+    """
+    import pytest
+
+    files = contract_files(paths)
+    # The settings of a pytest project around us are not ours: only our own options count.
+    arguments = ["-c", "/dev/null", "--rootdir", str(Path.cwd()), "-p", "no:cacheprovider", "-m", "contract"]
+    arguments += ["-v" if verbose else "-q", "--no-header", "--runner", runner, "--deadline", str(deadline)]
+    for option, values in (("--builder", builder), ("--image", image)):
+        for value in values:
+            arguments += [option, value]
+    if environment:
+        arguments += ["--environment", environment]
+    if evidence:
+        arguments += ["--evidence", str(evidence)]
+    if junitxml:
+        arguments += ["--junitxml", str(junitxml)]
+    if keyword:
+        arguments += ["-k", keyword]
+    arguments += [flag for flag, wanted in (("--pull", pull), ("--strict-contracts", strict)) if wanted]
+    tally = Tally()
+    status = pytest.main([*arguments, *map(str, files)], plugins=[tally])
+    raise click.exceptions.Exit(exit_code(status, tally, strict=strict))
+
+
+def exit_code(status: int, tally: Tally, *, strict: bool) -> ExitCode:
+    """This command's exit code for the end of a pytest session."""
+    import pytest
+
+    match status:
+        case pytest.ExitCode.OK | pytest.ExitCode.TESTS_FAILED:
+            pass
+        case pytest.ExitCode.NO_TESTS_COLLECTED:
+            return ExitCode.NOTHING_SELECTED
+        case pytest.ExitCode.INTERRUPTED if not tally.verdicts and not tally.interrupted:
+            return ExitCode.BAD_INPUT
+        case pytest.ExitCode.INTERRUPTED:
+            return ExitCode.INTERRUPTED
+        case pytest.ExitCode.USAGE_ERROR:
+            return ExitCode.BAD_INPUT
+        case _:
+            raise BuilderContractsError(f"pytest ended with status {status}; please report the traceback above")
+    if tally.count(Outcome.BROKEN):
+        return ExitCode.BROKEN
+    unproven = [verdict for verdict in tally.verdicts if verdict.outcome is Outcome.UNPROVEN]
+    if any(verdict.here or strict for verdict in unproven):
+        return ExitCode.UNPROVEN
+    return ExitCode.KEPT if status == pytest.ExitCode.OK else ExitCode.BROKEN

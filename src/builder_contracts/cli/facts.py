@@ -1,0 +1,147 @@
+"""builder-contracts facts and diff: what is so in a runner, and what has changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from builder_contracts.cli.paths import contract_files
+from builder_contracts.contract.load import load_all, load_environment
+from builder_contracts.contract.model import Contract
+from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source
+from builder_contracts.facts import codec
+from builder_contracts.facts.model import Start, Unseen
+from builder_contracts.observe.survey import Options, Survey
+from builder_contracts.runner.network import EMPTY, Surroundings
+
+
+@click.command()
+@click.option("--image", metavar="REF", help="The image to start; the contract's own when left out.")
+@click.option("--builder", metavar="CLASS", help="Ask the questions of this class's contract.")
+@click.option(
+    "--contract", "path", type=click.Path(path_type=Path), help="Contract file or folder (default: ./contracts)."
+)
+@click.option("--runner", type=click.Choice(["docker", "local"]), default="docker", show_default=True)
+@click.option("--pull", is_flag=True, help="Allow to download the image.")
+@click.option("--deadline", type=float, default=60.0, show_default=True, help="Seconds for the observation.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file instead of the terminal.")
+def facts(
+    image: str | None,
+    builder: str | None,
+    path: Path | None,
+    runner: str,
+    pull: bool,
+    deadline: float,
+    output: Path | None,
+) -> None:
+    """Print everything that one observation of a runner finds, as JSON.
+
+    The questions come from a contract: that of CLASS, or the one whose image or name is REF, or the only
+    one there is. Values of variables that look like secrets are redacted.
+
+    \b
+    Examples:
+      builder-contracts facts --image tinyland-nix | jq .tools.xz
+      builder-contracts facts --image ghcr.io/me/runner:1 --builder tinyland-nix --pull -o today.json
+      builder-contracts facts --runner local --builder tinyland-docker
+    """
+    files = contract_files((path,) if path else ())
+    contract = _choose(load_all(files), builder, image)
+    embedded = Path(contract.source.file).parent / "environments" / "embedded.yaml"
+    surroundings = Surroundings.from_document(load_environment(embedded).data) if embedded.is_file() else EMPTY
+    survey = Survey(
+        Options(
+            images={contract.name: image} if image else {},
+            runner=runner,
+            surroundings=surroundings,
+            pull=pull,
+            deadline=deadline,
+        )
+    )
+    try:
+        seen = survey.facts(contract)
+    finally:
+        survey.close()
+    if isinstance(seen.start, Unseen) and seen.start.here:
+        raise EngineError(seen.start.unseen)
+    if isinstance(seen.start, Start) and not seen.start.exists:
+        raise InputError(
+            [Problem(Source("command line", 1), seen.start.said, "build it (script/images), or allow --pull")]
+        )
+    text = codec.to_json(seen) + "\n"
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        partial = output.with_name(f".{output.name}.partial")
+        partial.write_text(text, "utf-8")
+        partial.replace(output)
+
+
+def _choose(contracts: list[Contract], builder: str | None, image: str | None) -> Contract:
+    if builder is not None:
+        chosen = [contract for contract in contracts if contract.name == builder]
+    elif len(contracts) == 1:
+        chosen = contracts
+    else:
+        names = {image, (image or "").partition(":")[0]}
+        chosen = [contract for contract in contracts if {contract.name, contract.image} & names]
+    if len(chosen) != 1:
+        known = ", ".join(contract.name for contract in contracts)
+        raise InputError(
+            [
+                Problem(
+                    Source("command line", 1),
+                    "it is not clear which class's questions to ask",
+                    f"name one with --builder: {known}",
+                )
+            ]
+        )
+    return chosen[0]
+
+
+@click.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
+def diff(before: Path, after: Path, as_json: bool) -> None:
+    """Compare two saved facts: what changed between BEFORE and AFTER.
+
+    Times and durations are left out. Exits with 0 when nothing changed, 1 when something did.
+
+    \b
+    Example:
+      builder-contracts facts --image tinyland-nix -o a.json
+      builder-contracts facts --image tinyland-nix:next --builder tinyland-nix -o b.json
+      builder-contracts diff a.json b.json
+    """
+    old, new = (_flat(path) for path in (before, after))
+    changed = {
+        key: (old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)
+    }
+    if as_json:
+        import json
+
+        click.echo(json.dumps({key: {"before": a, "after": b} for key, (a, b) in changed.items()}, indent=2))
+    else:
+        for key, (a, b) in changed.items():
+            click.echo(key)
+            if a is not None:
+                click.secho(f"  - {a}", fg="red")
+            if b is not None:
+                click.secho(f"  + {b}", fg="green")
+        if not changed:
+            click.echo("no difference")
+    if changed:
+        raise click.exceptions.Exit(ExitCode.BROKEN)
+
+
+def _flat(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        mend = "save facts with 'builder-contracts facts -o FILE'"
+        raise InputError([Problem(Source(str(path), 1), f"cannot be read: {error}", mend)]) from None
+    flat = codec.flatten(codec.from_json(text, str(path)))
+    passing = ("taken", "seconds", "daemon.ready_after", "daemon.id")
+    return {key: value for key, value in flat.items() if key not in passing and not key.endswith(".free")}

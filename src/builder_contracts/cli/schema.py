@@ -1,0 +1,28 @@
+"""builder-contracts schema: print a JSON Schema."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from builder_contracts.contract import schema
+from builder_contracts.errors import InputError, Problem, Source
+
+
+@click.command("schema")
+@click.argument("name", default="builder-class")
+def schema_command(name: str) -> None:
+    """Print a JSON Schema (draft 2020-12) for editors and other tools.
+
+    NAME is builder-class (the default), builder-base, environment, or evidence, among others.
+
+    \b
+    Examples:
+      builder-contracts schema > .schemas/builder-class.json
+      builder-contracts schema environment
+    """
+    if name not in schema.names():
+        mend = f"schemas are {', '.join(schema.names())}"
+        raise InputError([Problem(Source("command line", 1), f"there is no schema {name!r}", mend)])
+    click.echo(json.dumps(schema.load(name), indent=2, ensure_ascii=False))
