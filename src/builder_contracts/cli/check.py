@@ -53,7 +53,8 @@ def check(
 
     files = contract_files(paths)
     # The settings of a pytest project around us are not ours: only our own options count.
-    arguments = ["-c", "/dev/null", "--rootdir", str(Path.cwd()), "-p", "no:cacheprovider", "-m", "contract"]
+    arguments = ["-c", "/dev/null", "--rootdir", str(Path.cwd()), "-p", "no:cacheprovider", "--assert=plain"]
+    arguments += ["-m", "contract"]
     arguments += ["-v" if verbose else "-q", "--no-header", "--runner", runner, "--deadline", str(deadline)]
     for option, values in (("--builder", builder), ("--image", image)):
         for value in values:

@@ -105,8 +105,11 @@ class _Docker:
         launch = options.plans.get(contract.name) or plan(
             contract, host_cpus=self._about.cpus, host_memory=self._about.memory
         )
-        denied = [promise.host for promise in contract.promised(Denied)]
-        stand_ins = {name: self._network.stand_in(name) for name in denied}
+        # Everything around the runner starts beside it.
+        stand_ins = {promise.host: self._network.stand_in(promise.host) for promise in contract.promised(Denied)}
+        named = {promise.host for kind in (Resolves, Reaches) for promise in contract.promised(kind)}
+        if named:
+            self._network.hosts()
         with self._runner.DockerRunner(
             self._client,
             self.run,
@@ -123,17 +126,13 @@ class _Docker:
                 runner,
                 forbidden=forbidden,
                 may_try=launch.network != "routed",
-                unreachable_hosts=self._hosts(contract),
+                unreachable_hosts=self._missing(named),
                 deadline=options.deadline,
             )
 
-    def _hosts(self, contract: Contract) -> dict[str, str]:
-        """Hosts that the contract speaks of and that could not be started, with the reason."""
-        promises: list[Resolves | Reaches] = [*contract.promised(Resolves), *contract.promised(Reaches)]
-        named = {promise.host for promise in promises}
-        if not named:
-            return {}
-        failure = self._network.hosts_failure(named)
+    def _missing(self, named: set[str]) -> dict[str, str]:
+        """Hosts that the run could not start, with the reason."""
+        failure = self._network.hosts_failure() if named else ""
         return dict.fromkeys(named, failure) if failure else {}
 
     def close(self) -> None:

@@ -85,10 +85,11 @@ class RunNetwork:
         self._run = run
         self._surroundings = surroundings
         self._lock = threading.Lock()
+        self._making = threading.Lock()
         self._networks: dict[str, str] = {}
-        self._hosts_failure: str | None = None
+        self._hosts: list[Future[None]] | None = None
         self._stand_ins: dict[str, Future[Seen[StandIn]]] = {}
-        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="run-network")
+        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="run-network")
 
     def close(self) -> None:
         """Wait for what is being started, so that nothing appears after the run was cleaned up."""
@@ -96,26 +97,23 @@ class RunNetwork:
 
     def attach(self, kind: str) -> str:
         """The name of the network of that kind (internal, routed), made if need be."""
-        with self._lock:
+        with self._making:
             if kind not in self._networks:
                 self._networks[kind] = self._create(kind, internal=kind == "internal")
             return self._networks[kind]
 
-    def hosts_failure(self, names: set[str]) -> str:
-        """Start the named hosts of the environment; why they could not be started, or an empty text."""
-        try:
-            network = self.attach("internal")
-        except engine.LOST as error:
-            return f"the run's network could not be made: {engine.reason(error)}"
+    def hosts(self) -> list[Future[None]]:
+        """The hosts of the environment, started in the background at the first call."""
         with self._lock:
-            if self._hosts_failure is None:
-                starts = [
-                    self._pool.submit(self._listen, network, host, ports)
-                    for host, ports in self._surroundings.hosts.items()
+            if self._hosts is None:
+                self._hosts = [
+                    self._pool.submit(self._listen, host, ports) for host, ports in self._surroundings.hosts.items()
                 ]
-                failures = [engine.reason(fault) for start in starts if (fault := start.exception())]
-                self._hosts_failure = "; ".join(failures)
-            return self._hosts_failure if names & self._surroundings.hosts.keys() else ""
+            return self._hosts
+
+    def hosts_failure(self) -> str:
+        """Why a host of the environment could not be started, or an empty text; waits for their start."""
+        return "; ".join(engine.reason(fault) for start in self.hosts() if (fault := start.exception()))
 
     def stand_in(self, name: str) -> Future[Seen[StandIn]]:
         """The stand-in of a forbidden host, started in the background at the first call."""
@@ -140,8 +138,8 @@ class RunNetwork:
         )
         return name
 
-    def _listen(self, network: str, host: str, ports: tuple[int, ...]) -> None:
-        self._serve(network, f"host-{host}", ports, EndpointConfig("1.44", aliases=[host]))
+    def _listen(self, host: str, ports: tuple[int, ...]) -> None:
+        self._serve(self.attach("internal"), f"host-{host}", ports, EndpointConfig("1.44", aliases=[host]))
 
     def _serve(self, network: str, what: str, ports: tuple[int, ...], endpoint: EndpointConfig) -> str:
         listen = " ".join(f"listen {port};" for port in ports)

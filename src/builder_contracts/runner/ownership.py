@@ -12,7 +12,9 @@ import os
 import secrets
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,8 +130,9 @@ def remove_container(client: docker.DockerClient, container: str) -> None:
 def close(client: docker.DockerClient, run: Run) -> None:
     """Remove everything that this run created."""
     filters: dict[str, Any] = {"label": f"{RUN}={run.id}"}
-    for container in client.api.containers(all=True, filters=filters):
-        remove_container(client, container["Id"])
+    left = [container["Id"] for container in client.api.containers(all=True, filters=filters)]
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        list(pool.map(partial(remove_container, client), left))
     for network in client.api.networks(filters=filters):
         with contextlib.suppress(docker.errors.APIError):
             client.api.remove_network(network["Id"])

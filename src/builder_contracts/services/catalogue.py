@@ -1,0 +1,137 @@
+"""Every service of the embedded environment as data: its containers, their files, and how it is known to be up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from builder_contracts.services import backends, fronts
+from builder_contracts.services.identities import Credentials
+
+CONF, DATA = "/srv/conf", "/srv/data"
+NGINX = ("nginx", "-c", f"{CONF}/nginx.conf")
+
+NIX_PORT, BAZEL_GRPC_PORT, BAZEL_HTTP_PORT, OBJECTS_PORT = 80, 9092, 8080, 9000
+
+
+@dataclass(frozen=True)
+class Part:
+    """One container of a service: its command and the files that stand in it before it starts."""
+
+    name: str
+    command: tuple[str, ...]
+    files: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A server and what stands in front of it.
+
+    The first part owns the network and answers under ``alias``; the others share its network and listen on
+    loopback. ``ready`` is a URL inside that network that answers 2xx once the whole service works.
+    """
+
+    name: str
+    alias: str
+    parts: tuple[Part, ...]
+    ready: str
+
+
+def nix_cache(alias: str, credentials: Credentials) -> Service:
+    """A Nix binary cache as many run it in production: static files behind nginx, uploads by PUT."""
+    # The cache's own description is the operator's to write; uploads find it there.
+    prepare = (
+        'mkdir -p "$1/main" && printf "StoreDir: /nix/store\\nWantMassQuery: 1\\nPriority: 40\\n" '
+        '>"$1/main/nix-cache-info" && shift && exec "$@"'
+    )
+    conf = fronts.files(credentials, port=NIX_PORT, folder=f"{DATA}/nix")
+    command = ("sh", "-c", prepare, "sh", f"{DATA}/nix", *NGINX)
+    return Service(
+        "nix-cache",
+        alias,
+        (Part("nginx", command, {"nginx.conf": conf}),),
+        f"http://127.0.0.1:{NIX_PORT}/main/nix-cache-info",
+    )
+
+
+def bazel_http(alias: str, credentials: Credentials) -> Service:
+    """A Bazel HTTP cache: nginx with WebDAV's PUT over a folder."""
+    conf = fronts.files(credentials, port=BAZEL_HTTP_PORT, folder=f"{DATA}/bazel")
+    command = ("sh", "-c", 'mkdir -p "$1" && shift && exec "$@"', "sh", f"{DATA}/bazel", *NGINX)
+    return Service(
+        "bazel-http", alias, (Part("nginx", command, {"nginx.conf": conf}),), f"http://127.0.0.1:{BAZEL_HTTP_PORT}/.health"
+    )
+
+
+def bazel_grpc(alias: str, credentials: Credentials) -> Service:
+    """A Bazel gRPC cache: BuildGrid, whose log names action digests, behind nginx, which knows identities."""
+    backend = 50051
+    return Service(
+        "bazel-grpc",
+        alias,
+        (
+            Part("nginx", NGINX, {"nginx.conf": fronts.bazel_grpc(credentials, port=BAZEL_GRPC_PORT, backend=backend)}),
+            Part(
+                "buildgrid",
+                ("bgd", "server", "start", "--json-logs", "-vv", f"{CONF}/buildgrid.yml"),
+                {"buildgrid.yml": backends.buildgrid(port=backend, folder=f"{DATA}/cas")},
+            ),
+        ),
+        f"tcp://127.0.0.1:{backend}",
+    )
+
+
+def registry(alias: str, credentials: Credentials) -> Service:
+    """An OCI registry with a certificate of the run's own; the key never leaves its container."""
+    backend = 5001
+    certify = (
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj '/CN=registry' "
+        '-addext "subjectAltName=DNS:$1" -keyout "$2/key.pem" -out "$2/certificate.pem" 2>/dev/null '
+        '&& shift 2 && exec "$@"'
+    )
+    return Service(
+        "registry",
+        alias,
+        (
+            Part(
+                "nginx",
+                ("sh", "-c", certify, "sh", alias, CONF, *NGINX),
+                {"nginx.conf": fronts.registry(credentials, backend=backend)},
+            ),
+            Part(
+                "distribution",
+                ("docker-registry", "serve", f"{CONF}/registry.yml"),
+                {"registry.yml": backends.registry(port=backend, folder=f"{DATA}/registry")},
+            ),
+        ),
+        f"http://127.0.0.1:{backend}/v2/",
+    )
+
+
+def objects(alias: str, credentials: Credentials) -> Service:
+    """An S3 object store: SeaweedFS, in the place of RustFS, which speaks the same protocol."""
+    backend = 8333
+    weed = (
+        "sh", "-c", 'mkdir -p "$1" && shift && exec "$@"', "sh", f"{DATA}/objects",
+        "weed", "-v=0", "server", f"-dir={DATA}/objects", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3",
+        f"-s3.port={backend}", f"-s3.config={CONF}/s3.json", "-volume.max=0", "-master.volumeSizeLimitMB=64",
+    )  # fmt: skip
+    return Service(
+        "objects",
+        alias,
+        (
+            Part("nginx", NGINX, {"nginx.conf": fronts.objects(port=OBJECTS_PORT, backend=backend)}),
+            Part("seaweedfs", weed, {"s3.json": backends.seaweedfs(credentials)}),
+        ),
+        f"http://127.0.0.1:{backend}/healthz",
+    )
+
+
+SERVICES: Mapping[str, Callable[[str, Credentials], Service]] = {
+    "nix-cache": nix_cache,
+    "bazel-grpc": bazel_grpc,
+    "bazel-http": bazel_http,
+    "registry": registry,
+    "objects": objects,
+}
+"""The services that an environment file can ask for, by the name it uses."""

@@ -1,0 +1,47 @@
+"""Who talks to a service: nobody in particular, someone who may read, someone who may write."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass, field
+
+ANONYMOUS, READER, WRITER = "anonymous", "reader", "writer"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A name and its secret; the anonymous identity has none. The secret never shows in a repr."""
+
+    name: str
+    secret: str = field(default="", repr=False)
+
+    @property
+    def authorization(self) -> str:
+        """The value of an HTTP Authorization header, empty for the anonymous identity."""
+        if not self.secret:
+            return ""
+        return "Basic " + base64.b64encode(f"{self.name}:{self.secret}".encode()).decode()
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The identities of one run, or of one deployment."""
+
+    reader: Identity
+    writer: Identity
+    anonymous: Identity = Identity(ANONYMOUS)
+
+    @classmethod
+    def random(cls) -> Credentials:
+        """New secrets that nobody has seen before and nobody needs afterwards."""
+        return cls(Identity(READER, secrets.token_hex(24)), Identity(WRITER, secrets.token_hex(24)))
+
+    def of(self, name: str) -> Identity:
+        """The identity of that name."""
+        return {ANONYMOUS: self.anonymous, READER: self.reader, WRITER: self.writer}[name]
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never appear in anything that is published."""
+        return tuple(identity.secret for identity in (self.reader, self.writer) if identity.secret)
