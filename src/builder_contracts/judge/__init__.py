@@ -17,10 +17,11 @@ from builder_contracts.contract.promises import (
     NetworkPromise,
     PathState,
     Promise,
+    ProofPromise,
     ResourcePromise,
     Tool,
 )
-from builder_contracts.evidence.verdict import Finding, Outcome, Rung, Verdict
+from builder_contracts.evidence.verdict import Finding, Outcome, Rung, Verdict, unproven
 from builder_contracts.facts.model import Facts, Image, Runner
 from builder_contracts.judge import (
     daemon,
@@ -58,6 +59,8 @@ def find(promise: Promise, facts: Facts) -> Finding:
         return network.judge(promise, facts)
     if isinstance(promise, ResourcePromise):
         return resources.judge(promise, facts)
+    if isinstance(promise, ProofPromise):
+        return unproven("facts alone cannot show it: this promise is proved by doing")
     assert_never(promise)
 
 

@@ -30,6 +30,7 @@ http {
   uwsgi_temp_path /tmp/uwsgi;
   scgi_temp_path /tmp/scgi;
   client_max_body_size 0;
+  map_hash_bucket_size 256;
   server_tokens off;
   default_type application/octet-stream;
   # The Remote Execution API's metadata header has dots in its name; nginx would drop it.

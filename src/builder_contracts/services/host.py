@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import tarfile
@@ -150,6 +151,9 @@ class Host:
             if future.done() and not future.cancelled() and future.exception() is None:
                 for container in reversed(future.result().containers):
                     remove_container(self.client, container)
+        if self._network:
+            with contextlib.suppress(docker.errors.APIError):
+                self._api.remove_network(self._network)
 
     @property
     def _api(self) -> Any:
@@ -208,8 +212,6 @@ class Host:
             self._api.put_archive(created["Id"], CONF, _archive(files))
         self._api.start(created["Id"])
         return str(created["Id"])
-
-
 
 
 def _archive(files: Mapping[str, str]) -> bytes:

@@ -7,6 +7,8 @@ from typing import Any
 
 from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises import (
+    caches,
+    canaries,
     daemon,
     declarations,
     environment,
@@ -15,9 +17,12 @@ from builder_contracts.contract.promises import (
     image,
     isolation,
     network,
+    publication,
     resources,
     toolchain,
 )
+from builder_contracts.contract.promises.caches import CacheProof
+from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.daemon import DaemonPromise
 from builder_contracts.contract.promises.declarations import Declaration
 from builder_contracts.contract.promises.declared import Declared
@@ -27,8 +32,12 @@ from builder_contracts.contract.promises.identity import IdentityPromise
 from builder_contracts.contract.promises.image import ImagePromise
 from builder_contracts.contract.promises.isolation import IsolationPromise
 from builder_contracts.contract.promises.network import NetworkPromise
+from builder_contracts.contract.promises.publication import Publication
 from builder_contracts.contract.promises.resources import ResourcePromise
 from builder_contracts.contract.promises.toolchain import Tool
+
+ProofPromise = CacheProof | Publication | CanaryProof
+"""Promises that are shown by doing (package ``prove``), not by looking."""
 
 Promise = (
     Declaration
@@ -41,6 +50,9 @@ Promise = (
     | DaemonPromise
     | NetworkPromise
     | ResourcePromise
+    | CacheProof
+    | Publication
+    | CanaryProof
 )
 
 Reader = Callable[[Any, Pointer], Iterator[Declared[Promise]]]
@@ -57,6 +69,9 @@ READERS: Mapping[str, Reader] = {
     "daemon": daemon.read,
     "network": network.read,
     "resources": resources.read,
+    "caches": caches.read,
+    "publication": publication.read,
+    "canaries": canaries.read,
 }
 """Sections of a contract that hold clauses; the section's name is the clause kind."""
 
@@ -72,6 +87,7 @@ __all__ = [
     "NetworkPromise",
     "PathState",
     "Promise",
+    "ProofPromise",
     "ResourcePromise",
     "Tool",
 ]

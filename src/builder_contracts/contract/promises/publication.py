@@ -1,0 +1,60 @@
+"""Promises about what leaves a class: who may publish where, and what must never be in it. Shown by proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.declared import Declared
+
+BOUNDARY: Mapping[str, str] = {
+    "anonymous": "without credentials nothing can be written; tried, refused, and absent afterwards",
+    "reader": "an identity that may only read cannot write; tried, refused, and absent afterwards",
+    "writer": "with the writer's credentials it arrives, and is read back from outside",
+}
+
+STATE: Mapping[str, str] = {
+    "second-lock": "of two holders of one state lock the second is refused",
+    "old-state": "an overwritten state can be brought back",
+}
+
+
+@dataclass(frozen=True)
+class PublicationProof:
+    """One attempt to publish to a target (nix, bazel-grpc, bazel-http, registry, objects).
+
+    ``rule`` is never or with-credential; ``show`` names the experiment.
+    """
+
+    target: str
+    rule: str
+    show: str
+
+    @property
+    def text(self) -> str:
+        return f"publication to {self.target}, {self.rule}: {({**BOUNDARY, **STATE})[self.show]}"
+
+
+@dataclass(frozen=True)
+class NoSecrets:
+    """Nothing that the class published or logged holds the secret that was planted."""
+
+    @property
+    def text(self) -> str:
+        return "a secret that jobs can see is in nothing that was published or logged: plain, encoded or compressed"
+
+
+Publication = PublicationProof | NoSecrets
+
+
+def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Publication]]:
+    for target, rule in section.items():
+        # A class that never publishes holds no writer's credentials to try.
+        shows = [show for show in BOUNDARY if rule == "with-credential" or show != "writer"]
+        if target == "objects":
+            shows += STATE
+        for show in shows:
+            yield Declared(f"{target}-{show}", PublicationProof(target, rule, show), (*at, target))
+    yield Declared("no-secrets", NoSecrets(), at)

@@ -1,0 +1,74 @@
+"""What the promises that are shown by doing mean to a person; see docs/proofs for each in full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from builder_contracts.contract.promises import ProofPromise
+from builder_contracts.contract.promises.caches import CacheProof
+from builder_contracts.contract.promises.canaries import CanaryProof
+from builder_contracts.contract.promises.publication import NoSecrets, PublicationProof
+
+
+@dataclass(frozen=True)
+class ProofExplanation:
+    """The parts of an explanation; see ``explanations.Explanation`` for what each of them says."""
+
+    how: str
+    unproven: str
+    why: str
+    breaks: str
+    mend: str
+
+
+_UNPROVEN = (
+    "A service of the run died or did not answer (5xx, time-out, DNS), or the positive control failed: then "
+    "nothing is known. On a live environment also where the proof would have to write and --allow-writes "
+    "does not name the role."
+)
+
+
+def explain(promise: ProofPromise) -> ProofExplanation:
+    """The explanation of a promise that is proved by doing."""
+    match promise:
+        case CacheProof(role=role):
+            return ProofExplanation(
+                how="A path or action that never existed before is published by a writer and fetched by a "
+                "fresh runner of the class; the client's structured log and the server's own log must agree.",
+                unproven=_UNPROVEN,
+                why="A cache that silently misses, answers from the wrong place or hands out what nobody "
+                "signed costs days, and its users see only slow or wrong builds.",
+                breaks="A wrong URL or key, a proxy that rewrites answers, a client that trusts too much.",
+                mend=f"docs/proofs/{'nix' if role == 'nix' else 'bazel'}.md repeats the proof by hand, command by command.",
+            )
+        case PublicationProof(target=target):
+            return ProofExplanation(
+                how="The write is tried from the runner's own network position; the exact refusal (401, 403, "
+                "UNAUTHENTICATED, PERMISSION_DENIED, AccessDenied) is expected, an allowed identity must "
+                "succeed in the same run, and an independent reader looks what arrived.",
+                unproven=_UNPROVEN,
+                why="A target that accepts writes from anybody serves whatever an attacker stored there.",
+                breaks="Rights enforced in the client only, a reader's token that can write, an open registry.",
+                mend=f"Enforce the identity of {target} in its server; docs/proofs/publication.md shows how.",
+            )
+        case NoSecrets():
+            return ProofExplanation(
+                how="A random token is planted where jobs see secrets; afterwards everything that was published "
+                "and logged is searched for it, plain, base64, hex, and inside archives and compressed members.",
+                unproven=_UNPROVEN,
+                why="What is published cannot be taken back.",
+                breaks="A build that reads its environment, a log that prints commands, an image layer with a token.",
+                mend="The finding names the file; keep the secret out of the action that made it.",
+            )
+        case CanaryProof(canary=canary):
+            return ProofExplanation(
+                how="The canary is built in a fresh runner of the class as its user, with a nonce, under the "
+                "budget of its canary.yaml; its products are taken out and looked at away from the builder.",
+                unproven="The canary is not there, or the runner could not be started.",
+                why="A list of tools is not yet a class that can build.",
+                breaks="A missing tool, too little memory, a build that reaches outside of its inputs.",
+                mend=f"canaries/{canary}/canary.yaml has the command; run it in the image by hand.",
+            )
+        case _:
+            assert_never(promise)
