@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.publication import NoSecrets, PublicationProof
-
-
-@dataclass(frozen=True)
-class ProofExplanation:
-    """The parts of an explanation; see ``explanations.Explanation`` for what each of them says."""
-
-    how: str
-    unproven: str
-    why: str
-    breaks: str
-    mend: str
-
+from builder_contracts.judge.prose import Explanation
 
 _UNPROVEN = (
     "A service of the run died or did not answer (5xx, time-out, DNS), or the positive control failed: then "
@@ -29,11 +17,11 @@ _UNPROVEN = (
 )
 
 
-def explain(promise: ProofPromise) -> ProofExplanation:
+def explain(promise: ProofPromise) -> Explanation:
     """The explanation of a promise that is proved by doing."""
     match promise:
         case CacheProof(role=role):
-            return ProofExplanation(
+            return Explanation(
                 how="A path or action that never existed before is published by a writer and fetched by a "
                 "fresh runner of the class; the client's structured log and the server's own log must agree.",
                 unproven=_UNPROVEN,
@@ -43,7 +31,7 @@ def explain(promise: ProofPromise) -> ProofExplanation:
                 mend=f"docs/proofs/{'nix' if role == 'nix' else 'bazel'}.md repeats the proof by hand, command by command.",
             )
         case PublicationProof(target=target):
-            return ProofExplanation(
+            return Explanation(
                 how="The write is tried from the runner's own network position; the exact refusal (401, 403, "
                 "UNAUTHENTICATED, PERMISSION_DENIED, AccessDenied) is expected, an allowed identity must "
                 "succeed in the same run, and an independent reader looks what arrived.",
@@ -53,7 +41,7 @@ def explain(promise: ProofPromise) -> ProofExplanation:
                 mend=f"Enforce the identity of {target} in its server; docs/proofs/publication.md shows how.",
             )
         case NoSecrets():
-            return ProofExplanation(
+            return Explanation(
                 how="A random token is planted where jobs see secrets; afterwards everything that was published "
                 "and logged is searched for it, plain, base64, hex, and inside archives and compressed members.",
                 unproven=_UNPROVEN,
@@ -62,7 +50,7 @@ def explain(promise: ProofPromise) -> ProofExplanation:
                 mend="The finding names the file; keep the secret out of the action that made it.",
             )
         case CanaryProof(canary=canary):
-            return ProofExplanation(
+            return Explanation(
                 how="The canary is built in a fresh runner of the class as its user, with a nonce, under the "
                 "budget of its canary.yaml; its products are taken out and looked at away from the builder.",
                 unproven="The canary is not there, or the runner could not be started.",

@@ -6,7 +6,6 @@ One function over all promises: a new one without an explanation does not type-c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import assert_never
 
 from builder_contracts.contract.promises import (
@@ -55,21 +54,7 @@ from builder_contracts.contract.promises.resources import (
 )
 from builder_contracts.contract.quantity import human_bytes, human_cpus
 from builder_contracts.judge import explained_proofs
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A promise in prose.
-
-    ``how`` it is judged and on what evidence; when it is ``unproven``; ``why`` it matters to a job; what
-    usually ``breaks`` it; how to ``mend`` it.
-    """
-
-    how: str
-    unproven: str
-    why: str
-    breaks: str
-    mend: str
+from builder_contracts.judge.prose import Explanation
 
 
 def explanation(promise: Promise) -> Explanation:
@@ -95,7 +80,7 @@ def explanation(promise: Promise) -> Explanation:
     if isinstance(promise, ResourcePromise):
         return _resources(promise)
     if isinstance(promise, ProofPromise):
-        return Explanation(**vars(explained_proofs.explain(promise)))
+        return explained_proofs.explain(promise)
     assert_never(promise)
 
 
