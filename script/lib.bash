@@ -81,3 +81,15 @@ base_setting() {
     line=$(grep -m1 "^$1=" "$ROOT/builders/base.env") || die "builders/base.env lacks $1"
     printf '%s' "${line#*=}"
 }
+
+# An engine answers after this, or the script ended and said why. "$@" is the script's own command
+# line: who was only now added to the group docker has it in new sessions alone, and sg opens one.
+ensure_engine() {
+    "$ROOT/script/engine" ${ASSUME_YES:+--yes}
+    local socket=/var/run/docker.sock
+    if [[ -z ${DOCKER_HOST:-} && -S $socket && ! -w $socket ]] && have sg; then
+        [[ -z ${BUILDER_CONTRACTS_IN_GROUP:-} ]] || die "the group docker may not use $socket"
+        export BUILDER_CONTRACTS_IN_GROUP=1
+        exec sg docker -c "$(printf '%q ' "$ROOT/script/$SCRIPT" "$@")"
+    fi
+}
