@@ -6,6 +6,8 @@ survive, duplicate keys are errors, and neither tags nor nesting nor aliases can
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,27 +22,49 @@ Pointer = tuple[str | int, ...]
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 32
-MAX_NODES = 100_000
+MAX_WEIGHT = 100_000
+"""Values of a document once its aliases are followed; each 100 characters of a text count as one more."""
 
 _EVENTS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_RESOLVER: Any = yaml.resolver.Resolver()
-_CONSTRUCTOR = yaml.constructor.SafeConstructor()
 _STRING = "tag:yaml.org,2002:str"
-# Timestamps, merge keys and YAML 1.1's yes/no/on/off stay strings: a contract has no use for the
-# surprises, and the schema then says which field wants a boolean.
-_SCALARS = {
-    "tag:yaml.org,2002:null": _CONSTRUCTOR.construct_yaml_null,
-    "tag:yaml.org,2002:int": _CONSTRUCTOR.construct_yaml_int,
-    "tag:yaml.org,2002:float": _CONSTRUCTOR.construct_yaml_float,
-}
+# The core schema of YAML 1.2, which editors go by too: dates, clock times and yes/no/on/off are text.
+# Source: section 10.3.2 of the YAML 1.2.2 specification. Infinity and NaN stay text: JSON has neither.
+_NULL = re.compile(r"~|null|Null|NULL|")
+_BOOLEAN = re.compile(r"true|True|TRUE|false|False|FALSE")
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
+
+# YAML 1.1, and so libyaml, counts these as ends of lines; YAML 1.2 and editors do not.
+_FOREIGN_BREAK = re.compile("[\x85\u2028\u2029]")
+
+
+def _plain(text: str) -> str | int | float | bool | None:
+    """The value of a scalar that stands without quotes."""
+    if _NULL.fullmatch(text):
+        return None
+    if _BOOLEAN.fullmatch(text):
+        return text.lower() == "true"
+    try:
+        if _INTEGER.fullmatch(text):
+            return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
+        if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
+            # JSON knows one kind of number: 4.0 is 4.
+            return int(number) if number.is_integer() else number
+    except ValueError:  # more digits than Python converts
+        pass
+    return text
 
 
 @dataclass(frozen=True)
 class Document:
-    """Plain data (dict, list, str, int, float, bool, None) and where each of its values stands."""
+    """Plain data (dict, list, str, int, float, bool, None) and where each of its values stands.
+
+    ``spellings`` holds what the file says where that is no text, such as ``0755`` for the number 755.
+    """
 
     data: Any
     positions: Mapping[Pointer, Source]
+    spellings: Mapping[Pointer, str] = field(default_factory=dict)
 
     def source(self, pointer: Pointer) -> Source:
         """The position of a value, or of the nearest ancestor that has one."""
@@ -56,7 +80,7 @@ class _Open:
     value: dict[str, Any] | list[Any]
     pointer: Pointer
     anchor: str | None
-    nodes_before: int
+    weight_before: int
     key: str | None = None
 
 
@@ -64,9 +88,10 @@ class _Open:
 class _Builder:
     file: str
     positions: dict[Pointer, Source] = field(default_factory=dict)
+    spellings: dict[Pointer, str] = field(default_factory=dict)
     anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
     stack: list[_Open] = field(default_factory=list)
-    nodes: int = 0
+    weight: int = 0
     root: Any = None
 
     def fail(self, mark: Any, what: str, mend: str) -> InputError:
@@ -96,18 +121,21 @@ class _Builder:
                 case _:
                     pass
 
-    def count(self, nodes: int, mark: Any) -> None:
-        self.nodes += nodes
-        if self.nodes > MAX_NODES:
+    def weigh(self, weight: int, mark: Any) -> None:
+        self.weight += weight
+        if self.weight > MAX_WEIGHT:
             raise self.fail(
                 mark,
-                f"the document has more than {MAX_NODES:,} values once its aliases are followed",
+                f"the document has more than {MAX_WEIGHT:,} values once its aliases are followed",
                 "split it, or share what repeats with 'extends' instead of anchors",
             )
 
     def refuse_tag(self, tag: str | None, mark: Any) -> None:
         if tag is not None and tag not in ("!", _STRING):
-            raise self.fail(mark, f"the tag {tag!r} is not allowed", "write plain YAML without tags")
+            written = tag.replace("tag:yaml.org,2002:", "!!")
+            raise self.fail(
+                mark, f"the tag {_short(written)} is not allowed", "write plain YAML without tags"
+            )
 
     def open(self, event: Any) -> None:
         self.refuse_tag(event.tag, event.start_mark)
@@ -116,16 +144,18 @@ class _Builder:
                 event.start_mark, f"nested deeper than {MAX_DEPTH} levels", "contracts are a few levels deep"
             )
         if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
-            raise self.fail(event.start_mark, "a key must be a plain string", "quote it, or drop the brackets")
+            raise self.fail(
+                event.start_mark, "a key must be a plain string", "quote it, or drop the brackets"
+            )
         value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
-        nodes = self.nodes
+        before = self.weight
         pointer = self.add(value, event.start_mark)
-        self.stack.append(_Open(value, pointer, event.anchor, nodes))
+        self.stack.append(_Open(value, pointer, event.anchor, before))
 
     def close(self) -> None:
         done = self.stack.pop()
         if done.anchor is not None:
-            self.anchors[done.anchor] = (done.value, self.nodes - done.nodes_before)
+            self.anchors[done.anchor] = (done.value, self.weight - done.weight_before)
 
     def scalar(self, event: yaml.ScalarEvent) -> None:
         self.refuse_tag(event.tag, event.start_mark)
@@ -136,22 +166,23 @@ class _Builder:
         if parent is not None and isinstance(parent.value, dict) and parent.key is None:
             self.key(parent, event)
             return
-        value: Any = event.value
-        if event.implicit[0]:
-            tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)
-            if event.value.lower() in ("true", "false"):
-                value = event.value.lower() == "true"
-            elif tag in _SCALARS:
-                try:
-                    value = _SCALARS[tag](yaml.ScalarNode(tag, event.value))
-                except ValueError:  # what looks like a number and is none, such as 0x_ or a huge integer
-                    value = event.value
-        self.add(value, event.start_mark)
+        value = _plain(event.value) if event.implicit[0] else event.value
+        weight = 1 + len(event.value) // 100
+        pointer = self.add(value, event.start_mark, weight)
+        if not isinstance(value, str):
+            self.spellings[pointer] = event.value
         if event.anchor is not None:
-            self.anchors[event.anchor] = (value, 1)
+            self.anchors[event.anchor] = (value, weight)
 
     def key(self, parent: _Open, event: yaml.ScalarEvent) -> None:
         assert isinstance(parent.value, dict)
+        self.weigh(len(event.value) // 100, event.start_mark)
+        if event.value == "<<" and event.implicit[0]:
+            raise self.fail(
+                event.start_mark,
+                "the merge key << is not part of YAML 1.2",
+                "share what repeats with 'extends'",
+            )
         if event.value in parent.value:
             first = self.positions[(*parent.pointer, event.value)]
             raise self.fail(
@@ -167,17 +198,16 @@ class _Builder:
         if event.anchor is None or event.anchor not in self.anchors:
             raise self.fail(
                 event.start_mark,
-                f"the alias *{_short(str(event.anchor))} names an anchor that is not complete or does not exist",
+                f"the alias *{event.anchor} names an anchor that is not complete or does not exist",
                 "define the anchor first, and never inside itself",
             )
-        value, nodes = self.anchors[event.anchor]
+        value, weight = self.anchors[event.anchor]
         if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
             raise self.fail(event.start_mark, "an alias cannot be a key", "write the key out")
-        self.count(nodes - 1, event.start_mark)
-        self.add(value, event.start_mark)
+        self.add(value, event.start_mark, weight)
 
-    def add(self, value: Any, mark: Any) -> Pointer:
-        self.count(1, mark)
+    def add(self, value: Any, mark: Any, weight: int = 1) -> Pointer:
+        self.weigh(weight, mark)
         if not self.stack:
             self.root = value
             self.positions[()] = self.at(mark)
@@ -195,6 +225,26 @@ class _Builder:
         return pointer
 
 
+def _not_yaml(error: yaml.MarkedYAMLError, text: str, builder: _Builder) -> Problem:
+    """What libyaml found, with what was open when it did, and what mends the usual causes."""
+    mark = error.problem_mark or error.context_mark
+    place = builder.at(mark) if mark is not None else Source(builder.file, 1)
+    what = f"not YAML: {error.problem or error.context}"
+    if error.context_mark is not None and error.context_mark.line + 1 < place.line:
+        what += f", {error.context} that begins at line {error.context_mark.line + 1}"
+    # What YAML 1.2 calls a line break; others were refused.
+    lines = re.split(r"\r\n|\r|\n", text)
+    here = lines[place.line - 1][place.column - 1 :] if place.line <= len(lines) else ""
+    mend = "check indentation, brackets and quotes here"
+    if here.startswith("\t"):
+        mend = "indent with spaces: YAML does not take tabs"
+    elif here[:1] in ("@", "`", "%"):
+        mend = f"put the value in quotes: a plain one cannot begin with {here[0]}"
+    elif error.problem == "mapping values are not allowed in this context":
+        mend = "put the value in quotes if it holds ': ', or correct the indentation"
+    return Problem(place, what, mend)
+
+
 def _short(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
@@ -210,7 +260,7 @@ def parse(raw: bytes, file: str) -> Document:
             [
                 Problem(
                     Source(file, 1),
-                    f"the file has {len(raw):,} bytes, more than the {MAX_BYTES:,} that are read",
+                    f"the file has more than {MAX_BYTES:,} bytes",
                     "a contract is a few kilobytes; remove what does not belong to it",
                 )
             ]
@@ -220,31 +270,32 @@ def parse(raw: bytes, file: str) -> Document:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise InputError([Problem(Source(file, line), "not UTF-8 text", "save the file as UTF-8")]) from None
+    if found := _FOREIGN_BREAK.search(text):
+        place = Source(file, text.count("\n", 0, found.start()) + 1)
+        what = f"the line break U+{ord(found[0]):04X}, which editors do not show as one"
+        raise InputError([Problem(place, what, "remove it, or write it as an escape in double quotes")])
     builder = _Builder(file)
     try:
         builder.read(yaml.parse(text, Loader=_EVENTS))
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        place = builder.at(mark) if mark is not None else Source(file, 1)
-        what = f"not YAML: {error.problem or error.context}"
-        raise InputError(
-            [Problem(place, what, "check indentation, brackets and quotes at this line")]
-        ) from None
+        raise InputError([_not_yaml(error, text, builder)]) from None
     except yaml.reader.ReaderError as error:
         position = error.position if isinstance(error.position, int) else 0
-        line = raw.count(b"\n", 0, position) + 1
+        code = ord(error.character) if isinstance(error.character, str) else error.character
         raise InputError(
             [
                 Problem(
-                    Source(file, line),
-                    f"not YAML: control character {error.character!r}",
+                    Source(file, raw.count(b"\n", 0, position) + 1),
+                    f"not YAML: the control character U+{code:04X}",
                     "remove it: contracts are printable text",
                 )
             ]
         ) from None
     if () not in builder.positions:
-        raise InputError([Problem(Source(file, 1), "the file is empty", "see docs/tutorial.md for a contract")])
-    return Document(builder.root, builder.positions)
+        raise InputError(
+            [Problem(Source(file, 1), "the file is empty", "see docs/tutorial.md for a contract")]
+        )
+    return Document(builder.root, builder.positions, builder.spellings)
 
 
 def read(path: Path, file: str | None = None) -> Document:
@@ -255,6 +306,10 @@ def read(path: Path, file: str | None = None) -> Document:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(
-            [Problem(Source(name, 1), f"cannot be read: {error.strerror}", "check the path and its permissions")]
+            [
+                Problem(
+                    Source(name, 1), f"cannot be read: {error.strerror}", "check the path and its permissions"
+                )
+            ]
         ) from None
     return parse(raw, name)

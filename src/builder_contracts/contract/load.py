@@ -18,8 +18,12 @@ from builder_contracts.contract.promises.declarations import Responsibility
 from builder_contracts.contract.promises.declared import Fault
 from builder_contracts.errors import InputError, Problem, Source
 
-_OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
-_KIND = re.compile(rb"^kind:\s*[\"']?([A-Za-z]*)", re.MULTILINE)
+MAX_BASES = 8
+"""Length of the longest chain of ``extends``."""
+
+# Also in a flow mapping, indented, or behind the mark that Windows editors put first.
+_OURS = re.compile(rb"^[\s{\xef\xbb\xbf]*[\"']?apiVersion[\"']?\s*:\s*[\"']?builder-contracts/", re.MULTILINE)
+_KIND = re.compile(rb"^[\s{\xef\xbb\xbf]*[\"']?kind[\"']?\s*:\s*[\"']?([A-Za-z]*)", re.MULTILINE)
 # Documents of the language that are not judged by themselves.
 _OTHERS = {b"BuilderBase", b"Environment", b"Canary", b"CacheRoles", b"Platform"}
 
@@ -30,8 +34,10 @@ def is_contract(path: Path) -> bool:
     A file with one of the two marks right and the other misspelt counts: ignored, it would never fail.
     """
     try:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            return False
         with path.open("rb") as stream:
-            head = stream.read(4096)
+            head = stream.read(65536)
     except OSError:
         return False
     kind = _KIND.search(head)
@@ -86,14 +92,14 @@ def conflicts(contracts: Sequence[Contract]) -> list[Problem]:
             )
             continue
         for clause in contract.clauses:
-            if clause.kind == "labels" and (first := labels.setdefault(clause.name, clause)) is not clause:
-                problems.append(
-                    Problem(
-                        clause.source,
-                        f"the label {clause.name} already selects {first.builder}, at {first.source}",
-                        "a label belongs to one class: jobs could not tell which of the two they get",
-                    )
-                )
+            if clause.kind != "labels":
+                continue
+            # GitHub compares labels without regard to case.
+            first = labels.setdefault(clause.name.lower(), clause)
+            if first is not clause:
+                what = f"the label {clause.name} already selects {first.builder}, at {first.source}"
+                mend = "a label belongs to one class: jobs could not tell which of the two they get"
+                problems.append(Problem(clause.source, what, mend))
     return problems
 
 
@@ -102,52 +108,72 @@ def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
     document = read(path, file)
     if not isinstance(document.data, dict):
         raise InputError(
-            [Problem(document.source(()), "a contract is a mapping of fields", "begin with apiVersion: builder-contracts/v1")]
+            [
+                Problem(
+                    document.source(()),
+                    "a contract is a mapping of fields",
+                    "begin with apiVersion: builder-contracts/v1",
+                )
+            ]
         )
     extends = document.data.get("extends")
     if chain:
         schema.check("builder-base", document)
     if not isinstance(extends, str):
         return document
-    base = path.parent / extends
-    identity = base.resolve()
-    where = document.source(("extends",))
-    if identity in (*chain, path.resolve()):
-        loop = " -> ".join(str(link.name) for link in (*chain, path.resolve(), identity))
-        raise InputError([Problem(where, f"extends itself: {loop}", "remove one link of this chain")])
-    if not base.is_file():
-        raise InputError([Problem(where, f"extends {extends}, which is not there", f"create {base}, or correct the path")])
-    parent = _merged(base, str(Path(file).parent / extends), (*chain, path.resolve()))
-    positions: dict[Pointer, Source] = dict(document.positions)
-    data = _overlay(parent, document, (), positions)
-    data = {**data, "kind": document.data.get("kind")}
+    here = (*chain, path.resolve())
+    base = _base(path, extends, document.source(("extends",)), here)
+    parent = _merged(base, str(Path(file).parent / extends), here)
+    data = _overlay({key: parent.data[key] for key in parent.data if key not in _OWN}, document.data)
     data.pop("extends", None)
-    return Document(data, positions)
+    positions = {
+        pointer: source for pointer, source in parent.positions.items() if _inherited(pointer, document.data)
+    }
+    return Document(data, {**positions, **document.positions}, document.spellings)
 
 
-def _overlay(parent: Document, child: Document, at: Pointer, positions: dict[Pointer, Source]) -> dict[str, Any]:
-    """The child's mapping at ``at`` over the parent's. What only the parent says keeps its position."""
-    below, above = _at(parent.data, at), _at(child.data, at)
-    merged: dict[str, Any] = {}
-    for key in [*below, *(key for key in above if key not in below)]:
-        here = (*at, key)
-        if key not in above:
-            merged[key] = below[key]
-            positions |= {
-                pointer: source for pointer, source in parent.positions.items() if pointer[: len(here)] == here
-            }
-        elif isinstance(above[key], dict) and isinstance(below.get(key), dict):
-            merged[key] = _overlay(parent, child, here, positions)
-        else:
-            merged[key] = above[key]
+def _base(path: Path, extends: str, where: Source, chain: tuple[Path, ...]) -> Path:
+    """The file that the last of the chain extends. Raises InputError."""
+    base = path.parent / extends
+    try:
+        there, identity = base.is_file(), base.resolve()
+    except (OSError, RuntimeError):  # a name that is too long, a loop of symbolic links
+        there, identity = False, base
+    if identity in chain:
+        loop = " -> ".join(link.name for link in (*chain[chain.index(identity) :], identity))
+        raise InputError([Problem(where, f"extends itself: {loop}", "remove one link of this chain")])
+    if not there:
+        shown = extends if len(extends) <= 200 else extends[:200] + "…"
+        mend = "correct the path: it is relative to this file"
+        raise InputError([Problem(where, f"extends {shown!r}, which is not there", mend)])
+    if len(chain) > MAX_BASES:
+        mend = "merge some of the bases: nobody can follow so long a chain"
+        raise InputError([Problem(where, f"extends more than {MAX_BASES} bases in a row", mend)])
+    return base
+
+
+# What every document says for itself.
+_OWN = ("apiVersion", "kind", "extends")
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """The mapping ``above`` over the one below: mappings are merged, anything else is replaced."""
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _overlay(below[key], above[key])
     return merged
 
 
-def _at(data: Any, pointer: Pointer) -> dict[str, Any]:
+def _inherited(pointer: Pointer, above: Any) -> bool:
+    """Whether the value at this path of a merged document comes from below."""
     for part in pointer:
-        data = data[part]
-    assert isinstance(data, dict)
-    return data
+        if not isinstance(above, dict):
+            return False
+        if part not in above:
+            return True
+        above = above[part]
+    return False
 
 
 def _contract(document: Document) -> Contract:
@@ -202,7 +228,11 @@ def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:
             until = date.fromisoformat(waiver["until"])
         except ValueError as error:
             problems.append(
-                Problem(document.source(("waivers", local_id, "until")), f"not a date: {error}", "write YYYY-MM-DD")
+                Problem(
+                    document.source(("waivers", local_id, "until")),
+                    f"not a date: {error}",
+                    "write YYYY-MM-DD",
+                )
             )
             continue
         waivers[local_id] = Waiver(waiver["reason"], until, where)
@@ -220,8 +250,10 @@ def _dangling(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
             at = ("responsibilities", clause.name, "shown_by")
             named += [(local_id, (*at, index)) for index, local_id in enumerate(clause.promise.shown_by)]
     observed = {local_id for local_id in known if not local_id.startswith(("responsibilities/", "labels/"))}
-    problems = []
+    problems: list[Problem] = []
     for local_id, pointer in named:
+        if len(problems) == schema.MAX_PROBLEMS:
+            break
         usable = observed if pointer[0] == "responsibilities" else known
         if local_id not in usable:
             guess = schema.nearest(local_id, sorted(usable))
@@ -230,7 +262,9 @@ def _dangling(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
                     document.source(pointer),
                     f"{pointer[0]} names the clause {local_id}, which this contract "
                     + ("does not have" if local_id not in known else "only declares"),
-                    f"did you mean {guess}?" if guess else "'builder-contracts validate --list' prints the ids",
+                    f"did you mean {guess}?"
+                    if guess
+                    else "'builder-contracts validate --list' prints the ids",
                 )
             )
     return problems

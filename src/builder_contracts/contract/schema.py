@@ -5,13 +5,17 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import resources
+from itertools import islice
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker
 from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
 from referencing import Registry, Resource
 
 from builder_contracts.contract.document import Document, Pointer
@@ -26,13 +30,59 @@ _TYPES = {
     "boolean": "true or false",
     "null": "nothing",
 }
-_FORMATS = FormatChecker(formats=["regex"])
+MAX_PROBLEMS = 20
+"""Problems of one document that are told at a time: hostile input has no end of them."""
+
+_FORMATS = FormatChecker(formats=())
+
+
+def _regex_fault(pattern: str) -> str:
+    """What is wrong with a pattern, or an empty text."""
+    try:
+        with warnings.catch_warnings():
+            # Python warns of patterns whose meaning is about to change.
+            warnings.simplefilter("error")
+            re.compile(pattern)
+    except (re.error, OverflowError, Warning) as error:
+        return str(error)
+    except RecursionError:
+        return "its brackets are nested too deeply"
+    return ""
+
+
+@_FORMATS.checks("regex")
+def _is_regex(value: object) -> bool:
+    return not isinstance(value, str) or not _regex_fault(value)
+
+
+def _pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    # JSON Schema's "$" is the end of the text; Python's also matches before a line break at the end.
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError("does not match")
+
+
+def _unique(_: Validator, wanted: bool, value: Any, __: Any) -> Iterator[ValidationError]:
+    # The library compares each item with each other one where items cannot be sorted.
+    if not wanted or not isinstance(value, list):
+        return
+    known: set[str] = set()
+    for index, item in enumerate(value):
+        text = json.dumps(item, sort_keys=True)
+        if text in known:
+            yield ValidationError("repeated", path=[index], instance=item)
+        known.add(text)
+
+
+_KEYWORDS = {"pattern": _pattern, "uniqueItems": _unique}
+_Validator = extend(Draft202012Validator, _KEYWORDS)  # type: ignore[no-untyped-call]  # a gap of the stubs
 
 
 def names() -> list[str]:
     """The names of all schemas."""
     folder = resources.files(__package__).joinpath("schema")
-    return sorted(entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json"))
+    return sorted(
+        entry.name.removesuffix(".json") for entry in folder.iterdir() if entry.name.endswith(".json")
+    )
 
 
 @cache
@@ -50,19 +100,25 @@ def _registry() -> Registry[Any]:
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
-    return Draft202012Validator(load(name), registry=_registry(), format_checker=_FORMATS)
+def _validator(name: str) -> Validator:
+    validator: Validator = _Validator(load(name), registry=_registry(), format_checker=_FORMATS)
+    return validator
 
 
 def problems(name: str, document: Document) -> list[Problem]:
-    """Everything that the schema finds wrong with the document, in the order of its lines."""
-    found = [
-        _problem(document, error)
-        for top in _validator(name).iter_errors(document.data)
-        for error in _narrow(top)
-    ]
+    """What the schema finds wrong with the document, in the order of its lines."""
+    errors = islice(_validator(name).iter_errors(document.data), 10 * MAX_PROBLEMS)
+    found = (_problem(document, error) for top in errors for error in _narrow(top))
     unique = dict.fromkeys(problem for group in found for problem in group)
-    return sorted(unique, key=lambda problem: (problem.source.file, problem.source.line, problem.source.column))
+    ordered = sorted(
+        unique, key=lambda problem: (problem.source.file, problem.source.line, problem.source.column)
+    )
+    if len(ordered) <= MAX_PROBLEMS:
+        return ordered
+    rest = Problem(
+        ordered[MAX_PROBLEMS].source, "there are more problems from here on", "mend those above first"
+    )
+    return [*ordered[:MAX_PROBLEMS], rest]
 
 
 def check(name: str, document: Document) -> None:
@@ -91,9 +147,20 @@ def _narrow(error: ValidationError) -> Iterator[ValidationError]:
         yield error
 
 
-def _show(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+def _short(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _show(value: Any, spelling: str | None = None) -> str:
+    """The value as JSON or as the file spells it, shortened; a bomb is not written out for that."""
+    if spelling:
+        return _short(spelling)
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += part
+        if len(text) > 60:
+            break
+    return _short(text)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -102,27 +169,35 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def _resolve(schema: Any) -> Any:
-    while isinstance(schema, dict) and "$ref" in schema:
-        file, _, fragment = schema["$ref"].partition("#/")
-        target: Any = load(file.removesuffix(".json") if file else "builder-class")
+def resolve(schema: Any, name: str = "builder-class") -> dict[str, Any]:
+    """A part of the schema ``name`` with its reference followed; what stands beside the reference wins."""
+    resolved: dict[str, Any] = dict(schema)
+    while "$ref" in resolved:
+        file, _, fragment = resolved.pop("$ref").partition("#/")
+        target: Any = load(file.removesuffix(".json") or name)
         for part in fragment.split("/"):
             target = target[part]
-        schema = target
-    return schema
+        resolved = {**target, **resolved}
+    return resolved
 
 
 def _problem(document: Document, error: ValidationError) -> list[Problem]:
     pointer: Pointer = tuple(error.absolute_path)
-    place = document.source(pointer)
-    name = ".".join(map(str, pointer)) or "the document"
+    name = ".".join(_short(str(part)) for part in pointer) or "the document"
     schema = error.schema if isinstance(error.schema, dict) else {}
-    about = schema.get("description", "")
     value: Any = error.instance
+    if "propertyNames" in error.absolute_schema_path:
+        # The library reports a name itself, at the mapping that holds it.
+        pointer = (*pointer, value)
+        name = f"a name in {name}"
+    place = document.source(pointer)
+    seen = _show(value, document.spellings.get(pointer))
+    about = " ".join([schema.get("description", ""), *_examples(schema)]).strip()
     limit: Any = error.validator_value
     match error.validator:
         case "additionalProperties" if limit is False:
             known = sorted(schema.get("properties", {}))
+            unknown = islice((field for field in value if field not in known), MAX_PROBLEMS + 1)
             return [
                 Problem(
                     document.source((*pointer, field)),
@@ -131,53 +206,66 @@ def _problem(document: Document, error: ValidationError) -> list[Problem]:
                     if (guess := nearest(field, known))
                     else f"known fields are {', '.join(known)}",
                 )
-                for field in value
-                if field not in known
+                for field in unknown
             ]
         case "required":
             missing = [field for field in limit if field not in value]
             return [
-                Problem(place, f"{name} lacks the field {field!r}", _field_mend(schema, field)) for field in missing
+                Problem(place, f"{name} lacks the field {field!r}", _field_mend(schema, field))
+                for field in missing
+            ]
+        case "type" if value is None:
+            return [
+                Problem(place, f"{name} is empty: it promises nothing", f"{about} Fill it, or remove it.")
             ]
         case "type":
             wanted = " or ".join(_TYPES[kind] for kind in ([limit] if isinstance(limit, str) else limit))
-            quote = f": put it in quotes, {json.dumps(str(value))}" if _unquoted(value, limit) else ""
-            return [Problem(place, f"{name} is {_show(value)}, but must be {wanted}{quote}", about)]
+            quotes = (
+                f'Put it in quotes: "{seen}". '
+                if limit == "string" and isinstance(value, int | float)
+                else ""
+            )
+            return [Problem(place, f"{name} is {seen}, but must be {wanted}", quotes + about)]
         case "const":
-            return [Problem(place, f"{name} is {_show(value)}", f"it must be {_show(limit)}")]
+            return [Problem(place, f"{name} is {seen}", f"it must be {_show(limit)}")]
         case "enum":
             guess = nearest(value, limit) if isinstance(value, str) else None
             mend = f"did you mean {guess!r}? " if guess else ""
-            return [Problem(place, f"{name} is {_show(value)}", f"{mend}it is one of {', '.join(map(str, limit))}")]
-        case "pattern" | "format":
-            if isinstance(value, str) and error.validator == "format":
-                return [Problem(place, f"{name} is not a regular expression: {_regex_fault(value)}", about)]
-            # propertyNames reports the name itself, at the mapping that holds it.
-            inside = document.source((*pointer, value)) if isinstance(value, str) else place
-            return [Problem(inside, f"{name} has {_show(value)}, which does not have the form it needs", about)]
+            return [Problem(place, f"{name} is {seen}", f"{mend}it is one of {', '.join(map(str, limit))}")]
+        case "pattern":
+            return [Problem(place, f"{name} is {seen}, which does not have the form it needs", about)]
+        case "format":
+            return [Problem(place, f"{name} is not a regular expression: {_regex_fault(value)}", about)]
+        case "minProperties" | "minItems" | "minLength" if not value:
+            return [
+                Problem(place, f"{name} is empty: it promises nothing", f"{about} Fill it, or remove it.")
+            ]
         case "minProperties" | "minItems" | "minLength":
-            return [Problem(place, f"{name} is empty or too short: it promises nothing", f"{about} Or remove it.")]
+            return [Problem(place, f"{name} is {seen}, which is too short: at least {limit}", about)]
         case "maxLength" | "maxItems" | "maxProperties":
-            return [Problem(place, f"{name} is too long: more than {limit}", about)]
+            return [Problem(place, f"{name} is {seen}, which is too long: at most {limit}", about)]
         case "uniqueItems":
-            return [Problem(place, f"{name} says the same thing twice", "remove the repetition")]
+            return [Problem(place, f"{name} repeats {seen}", "remove the repetition")]
         case "minimum" | "maximum":
             edge = "least" if error.validator == "minimum" else "most"
-            return [Problem(place, f"{name} is {_show(value)}, out of range", f"the {edge} that is allowed is {limit}")]
+            return [
+                Problem(place, f"{name} is {seen}, out of range", f"the {edge} that is allowed is {limit}")
+            ]
         case "anyOf":
-            titles = [_alternative(_resolve(branch)) for branch in limit]
-            return [Problem(place, f"{name} is {_show(value)}", f"write {', or '.join(titles)}")]
+            titles = [_alternative(resolve(branch)) for branch in limit]
+            return [Problem(place, f"{name} is {seen}", f"write {', or '.join(titles)}")]
         case other:
-            return [Problem(place, f"{name} is {_show(value)} ({other})", about)]
+            return [Problem(place, f"{name} is {seen} ({other})", about)]
+
+
+def _examples(schema: dict[str, Any]) -> list[str]:
+    examples = schema.get("examples", [])
+    return [f"For example: {', '.join(map(str, examples))}"] if examples else []
 
 
 def _field_mend(schema: dict[str, Any], field: str) -> str:
-    known = _resolve(schema.get("properties", {}).get(field, {}))
+    known = resolve(schema.get("properties", {}).get(field, {}))
     return f"add {field}: {known.get('description', 'it is required')}"
-
-
-def _unquoted(value: Any, wanted: Any) -> bool:
-    return wanted == "string" and isinstance(value, int | float | bool)
 
 
 def _alternative(schema: dict[str, Any]) -> str:
@@ -185,11 +273,3 @@ def _alternative(schema: dict[str, Any]) -> str:
         return " or ".join(repr(choice) for choice in schema["enum"])
     fields = ", ".join(schema.get("properties", {}))
     return f"a mapping with {fields}" if fields else str(schema.get("title", "another value"))
-
-
-def _regex_fault(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return str(error)
-    return "it does not compile"

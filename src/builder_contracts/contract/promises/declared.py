@@ -34,5 +34,9 @@ def pattern(text: str, at: Pointer) -> re.Pattern[str]:
     """Compile a pattern that can fail: one that matches the empty string says nothing."""
     compiled = re.compile(text)
     if compiled.search(""):
-        raise Fault(at, f"the pattern {text!r} matches the empty string, so it promises nothing", "require a character")
+        raise Fault(
+            at,
+            f"the pattern {text!r} matches the empty string, so it promises nothing",
+            "require a character",
+        )
     return compiled

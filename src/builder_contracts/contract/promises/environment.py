@@ -58,7 +58,9 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[EnvironmentP
             continue
         equals, contains = value.get("equals"), value.get("contains")
         if equals is not None and contains is not None and contains not in equals:
-            raise Fault(where, f"{name} cannot equal {equals!r} and contain {contains!r}", "keep one of the two")
+            raise Fault(
+                where, f"{name} cannot equal {equals!r} and contain {contains!r}", "keep one of the two"
+            )
         matches = pattern(value["matches"], (*where, "matches")) if "matches" in value else None
         yield Declared(name, Variable(name, equals=equals, contains=contains, matches=matches), where)
     for name, text in section.get("forbidden_values", {}).items():

@@ -60,7 +60,9 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[PathState]]:
             )
         free = byte_count(value["free"]) if "free" in value else None
         if free == 0:
-            raise Fault((*where, "free"), "0 bytes of free space are always there", "name the bytes that a job needs")
+            raise Fault(
+                (*where, "free"), "0 bytes of free space are always there", "name the bytes that a job needs"
+            )
         yield Declared(
             name,
             PathState(

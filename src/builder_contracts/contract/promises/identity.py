@@ -68,7 +68,9 @@ IdentityPromise = User | Uid | Home | Shell | NotRoot
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[IdentityPromise]]:
     if section.get("root") == "never" and (section.get("uid") == 0 or section.get("user") == "root"):
-        raise Fault((*at, "root"), "identity promises root and 'root: never' at once", "remove one of the two")
+        raise Fault(
+            (*at, "root"), "identity promises root and 'root: never' at once", "remove one of the two"
+        )
     for field, value in section.items():
         where = (*at, field)
         match field:

@@ -32,7 +32,9 @@ class Capabilities:
     def text(self) -> str:
         parts = []
         if self.forbid:
-            parts.append("no capability at all" if "ALL" in self.forbid else f"never {', '.join(self.forbid)}")
+            parts.append(
+                "no capability at all" if "ALL" in self.forbid else f"never {', '.join(self.forbid)}"
+            )
         if self.require:
             parts.append(f"always {', '.join(self.require)}")
         return f"capabilities: {'; '.join(parts)}"

@@ -81,10 +81,14 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[ResourceProm
         if (text := section.get(group, {}).get(field)) is not None:
             where = (*at, group, field)
             if amount(text) == 0:
-                raise Fault(where, f"{group}.{field} of 0 promises nothing", "name an amount, or remove the field")
+                raise Fault(
+                    where, f"{group}.{field} of 0 promises nothing", "name an amount, or remove the field"
+                )
             yield Declared(name, promise(amount(text)), where)
     for group, amounts_of, amount in (("cpu", cpu, millicpus), ("memory", memory, byte_count)):
-        if {"request", "limit"} <= amounts_of.keys() and amount(amounts_of["request"]) > amount(amounts_of["limit"]):
+        if {"request", "limit"} <= amounts_of.keys() and amount(amounts_of["request"]) > amount(
+            amounts_of["limit"]
+        ):
             raise Fault(
                 (*at, group, "request"),
                 f"the {group} request {amounts_of['request']} is larger than the limit {amounts_of['limit']}",

@@ -12,8 +12,10 @@ from packaging.version import Version
 from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.declared import Fault
 
-_RELEASE = re.compile(r"(?<![\w.])v?(\d{1,9}(?:\.\d{1,9}){1,4})")
-_WHOLE = re.compile(r"(?<![\w.])v?(\d{1,9})(?![\w.])")
+_RELEASE = re.compile(r"(?<![\w.])v?([0-9]{1,9}(?:\.[0-9]{1,9}){1,4})")
+_WHOLE = re.compile(r"(?<![\w.])v?([0-9]{1,9})(?![\w.])")
+# What release_in finds has numbers and dots only, so a bound with more could never hold.
+_BOUND = re.compile(r"\s*(?:[<>]=?|[=!~]=)\s*[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}(?:\.\*)?\s*")
 _EXAMPLE = "write comparisons such as '>=2.24,<3'"
 
 
@@ -34,13 +36,27 @@ class VersionRange:
     @classmethod
     def read(cls, text: str, at: Pointer) -> VersionRange:
         """Raises Fault for what does not parse and for a range without any bound."""
+        bounds = [bound for bound in text.split(",") if bound.strip()]
+        if not bounds:
+            raise Fault(at, f"the version range {text!r} has no bound, so it promises nothing", _EXAMPLE)
         try:
+            if not all(map(_BOUND.fullmatch, bounds)):
+                raise InvalidSpecifier
             specifiers = SpecifierSet(text)
         except InvalidSpecifier:
             raise Fault(at, f"{text!r} is not a version range", _EXAMPLE) from None
-        if not list(specifiers):
-            raise Fault(at, f"the version range {text!r} has no bound, so it promises nothing", _EXAMPLE)
+        held = {specifiers.contains(version, prereleases=True) for version in _samples(specifiers)}
+        if held == {True}:
+            raise Fault(at, f"every version lies in the range {text!r}, so it promises nothing", _EXAMPLE)
+        if held == {False}:
+            raise Fault(at, f"no version lies in the range {text!r}, so nothing can keep it", _EXAMPLE)
         return cls(text)
+
+
+def _samples(specifiers: SpecifierSet) -> list[str]:
+    """Versions at, just above and below the bounds: a range that holds any holds one of these."""
+    bounds = [specifier.version.removesuffix(".*") for specifier in specifiers]
+    return ["0", *bounds, *(f"{bound}.0.0.0.1" for bound in bounds)]
 
 
 def release_in(output: str) -> str | None:
