@@ -70,7 +70,7 @@ class Survey:
 
     def _gather(self, contract: Contract) -> Facts:
         if self._options.runner == "local":
-            return gather(contract, LocalRunner(), forbidden={}, deadline=self._options.deadline)
+            return gather(contract, LocalRunner(contract.labels), forbidden={}, deadline=self._options.deadline)
         with self._lock:
             if self._docker is None:
                 try:

@@ -1,0 +1,192 @@
+"""The local runner claims a class only on a machine that is shown to be one of its runners."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.runner.identity import PLACEMENT, Machine, Placement, identify, this_machine
+from builder_contracts.runner.local import LocalRunner
+
+LABELS = ("tinyland-nix",)
+NAME = "tinyland-nix-k2xqw-runner-8r4tz"
+
+POD = Machine(
+    environment={
+        "GITHUB_ACTIONS": "true",
+        "RUNNER_ENVIRONMENT": "self-hosted",
+        "RUNNER_NAME": NAME,
+        "RUNNER_OS": "Linux",
+    },
+    host_name=NAME,
+    namespace="arc-runners",
+    packages="sha256:1111",
+)
+
+GITLAB = Machine(
+    environment={
+        "GITLAB_CI": "true",
+        "CI_RUNNER_DESCRIPTION": "honey nix",
+        "CI_RUNNER_TAGS": '["tinyland-nix", "linux"]',
+        "CI_RUNNER_VERSION": "17.2.0",
+    },
+    host_name="runner-t1k-project-7-concurrent-0-x1",
+)
+
+
+def with_env(machine: Machine, **changes: str | None) -> Machine:
+    env = {**machine.environment, **{key: value for key, value in changes.items() if value is not None}}
+    for key, value in changes.items():
+        if value is None:
+            env.pop(key, None)
+    return dataclasses.replace(machine, environment=env)
+
+
+def test_a_pod_of_the_scale_set_is_live_and_says_how_that_is_known() -> None:
+    who = identify(LABELS, POD)
+
+    assert who.live
+    assert who.name == NAME
+    assert str(who) == (
+        f"{NAME}: live (GitHub says self-hosted; the host name is the runner's ({NAME}); "
+        f"the runner's name begins with tinyland-nix) · host {NAME}; namespace arc-runners; os Linux; "
+        "packages sha256:1111"
+    )
+
+
+def test_githubs_own_record_ties_a_runner_of_any_name_to_the_class() -> None:
+    named = dataclasses.replace(with_env(POD, RUNNER_NAME="gh-nix-1-runner-2"), host_name="gh-nix-1-runner-2")
+    placed = dataclasses.replace(
+        named, placement=Placement(("tinyland-nix",), "gh-nix-1-runner-2", runner_group="default")
+    )
+
+    assert not identify(LABELS, named).live
+    assert identify(LABELS, placed).live
+
+
+def test_a_job_container_of_the_runner_carries_its_shortened_name() -> None:
+    long = "tinyland-nix-with-a-name-that-is-very-long-indeed-k2xqw-runner-8r4tz"
+    inside = dataclasses.replace(with_env(POD, RUNNER_NAME=long), host_name=f"{long[:54]}-workflow")
+
+    assert identify(LABELS, inside).live
+
+
+REFUSED = {
+    "no CI system at all": (
+        dataclasses.replace(POD, environment={}),
+        "no CI system says that this machine is one of its runners",
+    ),
+    "a machine of GitHub's hosted pool": (
+        with_env(POD, RUNNER_ENVIRONMENT="github-hosted"),
+        "GitHub says that this runner is github-hosted, not self-hosted",
+    ),
+    "a runner that does not say what it is": (
+        with_env(POD, RUNNER_ENVIRONMENT=None),
+        "of no stated kind, not self-hosted",
+    ),
+    "the variables of a hosted image": (
+        with_env(POD, ImageOS="ubuntu24", ImageVersion="20260801.1"),
+        "ImageOS and ImageVersion set, as on GitHub's hosted machines",
+    ),
+    "the files of a hosted image": (
+        dataclasses.replace(POD, traces=("/imagegeneration",)),
+        "/imagegeneration is there, as on hosted machines",
+    ),
+    "a laptop": (dataclasses.replace(POD, battery="BAT0"), "it has a battery (BAT0): a laptop"),
+    "another machine with the runner's variables": (
+        dataclasses.replace(POD, host_name="my-desk"),
+        f"the host name is my-desk, the runner's name {NAME}",
+    ),
+    "a runner without a name": (with_env(POD, RUNNER_NAME=None), "RUNNER_NAME is not set"),
+    "a runner of another class": (
+        dataclasses.replace(with_env(POD, RUNNER_NAME="other-1"), host_name="other-1"),
+        "nothing ties runner other-1 to tinyland-nix",
+    ),
+    "a job that GitHub placed for another label": (
+        dataclasses.replace(POD, placement=Placement(("tinyland-docker",), NAME)),
+        "GitHub placed this job for tinyland-docker, the class is tinyland-nix",
+    ),
+    "the record of another job": (
+        dataclasses.replace(POD, placement=Placement(("tinyland-nix",), "somebody-else")),
+        f"the record of the job names runner somebody-else, RUNNER_NAME says {NAME}",
+    ),
+    "a GitLab runner without the tag": (
+        with_env(GITLAB, CI_RUNNER_TAGS='["linux"]'),
+        "GitLab says that this runner carries linux, the class is tinyland-nix",
+    ),
+    "a machine of gitlab.com's hosted pool": (
+        with_env(GITLAB, CI_RUNNER_TAGS='["saas-linux-small-amd64", "tinyland-nix"]'),
+        "one of gitlab.com's hosted machines",
+    ),
+    "a desk with GitLab's variables": (
+        dataclasses.replace(GITLAB, host_name="my-desk"),
+        "the host name my-desk is not that of a GitLab runner's job",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refuses_to_claim_the_class_on(case: str) -> None:
+    machine, reason = REFUSED[case]
+
+    who = identify(LABELS, machine)
+
+    assert not who.live
+    assert reason in str(who)
+
+
+@pytest.mark.parametrize("tags", ['["tinyland-nix", "linux"]', "tinyland-nix, linux"])
+def test_a_gitlab_runner_with_the_tag_is_live_in_both_spellings(tags: str) -> None:
+    assert identify(LABELS, with_env(GITLAB, CI_RUNNER_TAGS=tags)).live
+
+
+def test_reads_what_the_machine_shows(tmp_path: Path) -> None:
+    for name, content in {
+        "var/run/secrets/kubernetes.io/serviceaccount/namespace": "arc-runners",
+        "sys/class/power_supply/AC/type": "Mains\n",
+        "sys/class/power_supply/BAT1/type": "Battery\n",
+        "imagegeneration/imagedata.json": "[]",
+        "etc/os-release": "ID=debian\n",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    record = tmp_path / "placement.json"
+    record.write_text(
+        json.dumps({"labels": ["tinyland-nix"], "runner_name": NAME, "runner_group": "default"})
+    )
+
+    machine = this_machine({PLACEMENT: str(record)}, tmp_path)
+
+    assert machine.host_name == platform.node()
+    assert machine.namespace == "arc-runners"
+    assert machine.battery == "BAT1"
+    assert machine.traces == ("/imagegeneration",)
+    assert machine.placement == Placement(("tinyland-nix",), NAME, "default")
+    before = machine.packages
+    (tmp_path / "etc/os-release").write_text("ID=debian\nVERSION_ID=13\n")
+    assert before.startswith("sha256:")
+    assert this_machine({}, tmp_path).packages != before
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"labels": 3, "runner_name": "x"}', "\0"])
+def test_a_record_that_cannot_be_read_shows_nothing(tmp_path: Path, content: str) -> None:
+    record = tmp_path / "placement.json"
+    record.write_text(content)
+
+    assert this_machine({PLACEMENT: str(record)}, tmp_path).placement is None
+    assert this_machine({PLACEMENT: str(tmp_path / "absent.json")}, tmp_path).placement is None
+
+
+def test_the_local_runner_on_a_plain_machine_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+
+    facts = LocalRunner(LABELS).setting.runner
+
+    assert not getattr(facts, "live")  # noqa: B009 - the field of a union
+    assert "no CI system says" in getattr(facts, "identity")  # noqa: B009
