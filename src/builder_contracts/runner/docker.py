@@ -215,7 +215,9 @@ class DockerRunner:
         if answer.status == 0:
             return time.monotonic() - begun, ""
         log = api.logs(created["Id"], tail=5).decode("utf-8", errors="replace")
-        return Unseen("the daemon was never ready"), " | ".join(log.split("\n"))[:600]
+        end = " | ".join(log.strip().split("\n"))[-600:]
+        said = f"no answer within {daemon.ready_within} s; its log ends: {end or '(empty)'}"
+        return Unseen("the daemon was never ready"), said
 
 
 def _names_registry(reference: str) -> bool:

@@ -6,6 +6,7 @@ are honoured by the SDK.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import time
@@ -81,6 +82,7 @@ def execute(
     *,
     deadline: float,
     user: str = "",
+    privileged: bool = False,
     environment: dict[str, str] | None = None,
 ) -> Completed:
     """Run a program in a container for at most ``deadline`` seconds.
@@ -90,22 +92,30 @@ def execute(
     """
     api: Any = client.api
     stdout, stderr = bytearray(), bytearray()
+    status: int | None = None
     try:
-        created = api.exec_create(container, list(arguments), user=user, environment=environment)
+        created = api.exec_create(container, list(arguments), user=user, privileged=privileged, environment=environment)
         raw = api.exec_start(created["Id"], socket=True)
-        ended = _copy(raw, stdout, stderr, time.monotonic() + deadline)
-        if ended:
-            return Completed(None, bytes(stdout), bytes(stderr), f"no end within {deadline:g} s")
-        status = api.exec_inspect(created["Id"])["ExitCode"]
-        state = api.inspect_container(container)["State"]
+        if _copy(raw, stdout, stderr, time.monotonic() + deadline):
+            ended = f"no end within {deadline:g} s"
+        else:
+            status = api.exec_inspect(created["Id"])["ExitCode"]
+            ended = death(client, container)
     except LOST as error:
-        return Completed(None, bytes(stdout), bytes(stderr), f"the engine lost the command: {reason(error)}")
-    if not state["Running"]:
-        killed = " (out of memory)" if state.get("OOMKilled") else ""
-        return Completed(
-            None, bytes(stdout), bytes(stderr), f"the container died with status {state['ExitCode']}{killed}"
-        )
-    return Completed(status, bytes(stdout), bytes(stderr))
+        ended = f"the engine lost the command: {reason(error)}"
+        with contextlib.suppress(*LOST):
+            ended = death(client, container) or ended
+    return Completed(None if ended else status, bytes(stdout), bytes(stderr), ended)
+
+
+def death(client: docker.DockerClient, container: str) -> str:
+    """How a container died, with the last line of its log; empty while it runs. Raises what LOST lists."""
+    state = client.api.inspect_container(container)["State"]
+    if state["Running"]:
+        return ""
+    killed = " (out of memory)" if state.get("OOMKilled") else ""
+    log = client.api.logs(container, tail=1).decode("utf-8", errors="replace").strip()
+    return f"the container died with status {state['ExitCode']}{killed}" + (f": {log[:300]}" if log else "")
 
 
 def _copy(raw: Any, stdout: bytearray, stderr: bytearray, until: float) -> bool:

@@ -1,7 +1,9 @@
 """The run's own networks: an internal one for runners, and stand-ins for hosts that must be out of reach.
 
-Nothing on the internal network has a default route. A stand-in lives on a network of its own that carries
-the forbidden address; the class's runner is never attached to it.
+Nothing on the internal network has a default route. A stand-in lives on a network of its own without a way out, to
+which the class's runner is never attached. It carries the forbidden address itself, as a second one: a
+Docker network with that subnet would be a route on the host, which may have a real metadata service at the
+same address, and two runs could not hold it at once.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 
 import docker
 import docker.errors
-from docker.types import EndpointConfig, IPAMConfig, IPAMPool
+from docker.types import EndpointConfig
 
 from builder_contracts.facts.model import Connection, Seen, Unseen
 from builder_contracts.runner import engine
@@ -24,6 +26,13 @@ from builder_contracts.runner.ownership import Run
 from builder_contracts.runner.protocol import StandIn
 
 SERVICES_IMAGE = "builder-contracts/services"
+
+# A network without an address on the host's side of the bridge: its default route ends there, so nothing
+# leaves it. An internal network would filter the stand-in's address, which is not of its subnet.
+_DEAD_END = {
+    "com.docker.network.bridge.inhibit_ipv4": "true",
+    "com.docker.network.bridge.enable_ip_masquerade": "false",
+}
 
 # nginx as an unprivileged listener: it accepts on every port and answers one line.
 _LISTENER = """
@@ -45,11 +54,10 @@ http {
 
 @dataclass(frozen=True)
 class ForbiddenHost:
-    """A host of the environment that jobs must not reach; ``subnet`` in CIDR notation holds it."""
+    """A host of the environment that jobs must not reach."""
 
     name: str
     address: str
-    subnet: str
     port: int
 
 
@@ -68,7 +76,7 @@ class Surroundings:
             data["metadata"]["name"],
             {host: tuple(value["ports"]) for host, value in data.get("hosts", {}).items()},
             tuple(
-                ForbiddenHost(name, value["address"], value["subnet"], value["port"])
+                ForbiddenHost(name, value["address"], value["port"])
                 for name, value in data.get("forbidden", {}).items()
             ),
         )
@@ -127,21 +135,17 @@ class RunNetwork:
     def _unknown(self, name: str) -> Seen[StandIn]:
         return Unseen(f"the environment {self._surroundings.name} has no forbidden host {name!r}")
 
-    def _create(self, what: str, *, internal: bool, subnet: str | None = None) -> str:
+    def _create(self, what: str, *, internal: bool, options: dict[str, str] | None = None) -> str:
         name = self._run.name(what)
-        # Without an address on the host's side of the bridge: a stand-in's subnet must never become a
-        # route of the host, which may have a real metadata service at the same address.
-        options = {"com.docker.network.bridge.inhibit_ipv4": "true"} if subnet else {}
-        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if subnet else None
         self._client.api.create_network(
-            name, driver="bridge", internal=internal, labels=self._run.labels, options=options, ipam=ipam
+            name, driver="bridge", internal=internal, labels=self._run.labels, options=options
         )
         return name
 
     def _listen(self, host: str, ports: tuple[int, ...]) -> None:
         self._serve(self.attach("internal"), f"host-{host}", ports, EndpointConfig("1.44", aliases=[host]))
 
-    def _serve(self, network: str, what: str, ports: tuple[int, ...], endpoint: EndpointConfig) -> str:
+    def _serve(self, network: str, what: str, ports: tuple[int, ...], endpoint: EndpointConfig | None) -> str:
         listen = " ".join(f"listen {port};" for port in ports)
         # The configuration is an argument, not a file: nothing of the host is mounted.
         command = ["sh", "-c", 'printf %s "$1" >/tmp/nginx.conf && exec nginx -c /tmp/nginx.conf', "sh"]
@@ -173,18 +177,27 @@ class RunNetwork:
 
     def _stand_in(self, host: ForbiddenHost) -> Seen[StandIn]:
         try:
-            network = self._create(f"forbidden-{host.name}", internal=True, subnet=host.subnet)
-            self._serve(
-                network, f"stand-in-{host.name}", (host.port,), EndpointConfig("1.44", ipv4_address=host.address)
-            )
-            control = self._control(network, host)
+            network = self._create(f"forbidden-{host.name}", internal=False, options=_DEAD_END)
+            neighbour = self._pool.submit(self._start, network, f"control-{host.name}", ["sleep", "300"], None)
+            stand_in = self._serve(network, f"stand-in-{host.name}", (host.port,), None)
+            self._ip(stand_in, ["addr", "add", f"{host.address}/32", "dev", "eth0"])
+            self._ip(neighbour.result(), ["route", "add", f"{host.address}/32", "dev", "eth0"])
+            control = self._control(neighbour.result(), host)
         except engine.LOST as error:
             return Unseen(f"the stand-in for {host.name} could not be started: {engine.reason(error)}")
         return StandIn(host.address, host.port, control)
 
-    def _control(self, network: str, host: ForbiddenHost) -> Seen[Connection]:
-        """A connection to the stand-in from a neighbour, retried while its server starts."""
-        neighbour = self._start(network, f"control-{host.name}", ["sleep", "300"], None)
+    def _ip(self, container: str, arguments: list[str]) -> None:
+        """Run ip(8) in a container's network with the privilege that this one command needs."""
+        done = engine.execute(
+            self._client, container, ["ip", *arguments], deadline=10, user="root", privileged=True
+        )
+        if done.status != 0:
+            said = done.ended or done.stderr.decode("utf-8", errors="replace").strip()
+            raise docker.errors.APIError(f"ip {' '.join(arguments)}: {said}")
+
+    def _control(self, neighbour: str, host: ForbiddenHost) -> Seen[Connection]:
+        """A connection to the stand-in from a neighbour on its network, retried while its server starts."""
         url = f"http://{host.address}:{host.port}/"
         until = time.monotonic() + 10
         while True:

@@ -1,0 +1,185 @@
+"""Images that break one promise each: the right clauses go red, and no other, with the cause in the message."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from builder_contracts.contract.model import Contract
+from tests.defects.conftest import Bench
+
+pytestmark = pytest.mark.docker
+
+
+@dataclass(frozen=True)
+class Defect:
+    """A change to an image, the clauses that it breaks, and what the first one's message must say."""
+
+    name: str
+    base: str
+    instructions: str
+    breaks: tuple[str, ...]
+    says: str
+
+
+DEFECTS = [
+    Defect("label-changed", "tinyland-nix", "LABEL org.opencontainers.image.title=other",
+           ("image/label/org.opencontainers.image.title",), "LABEL line of another image"),
+    Defect("label-emptied", "tinyland-docker", 'LABEL org.opencontainers.image.title=""',
+           ("image/label/org.opencontainers.image.title",), "LABEL"),
+    Defect("entry-point-added", "tinyland-nix", 'ENTRYPOINT ["/usr/bin/env"]', ("image/entrypoint",), "ENTRYPOINT"),
+    Defect("runs-as-root", "tinyland-docker", "USER root",
+           ("identity/not-root", "identity/user", "identity/uid", "identity/home", "environment/HOME",
+            "filesystem/etc/passwd", "filesystem/home/runner"), "no USER line"),
+    Defect("another-uid", "tinyland-docker", "RUN usermod --uid 1002 runner\nUSER runner", ("identity/uid",),
+           "selects another user"),
+    Defect("another-user", "tinyland-docker", "RUN usermod --login ci runner\nUSER ci",
+           ("identity/user", "filesystem/home/runner"), "selects another user"),
+    Defect("home-of-root", "tinyland-docker", "RUN chown root:root /home/runner && chmod 0755 /home/runner",
+           ("identity/home", "filesystem/home/runner"), "chown"),
+    Defect("home-gone", "tinyland-docker", "RUN rm -r /home/runner\nWORKDIR /", ("identity/home", "filesystem/home/runner"),
+           "--create-home"),
+    Defect("no-shell", "tinyland-docker", "RUN rm /bin/sh", ("identity/shell",), "no usable /bin/sh"),
+    Defect("shell-without-interpreter", "tinyland-docker",
+           "RUN printf '#!/nonexistent\\n' >/bin/new && chmod 0755 /bin/new && mv /bin/new /bin/sh",
+           ("identity/shell",), "no usable /bin/sh"),
+    Defect("xz-missing", "tinyland-nix", "RUN rm /usr/bin/xz", ("toolchain/xz",), "lacks the package xz-utils"),
+    Defect("xz-not-executable", "tinyland-nix", "RUN chmod 0644 /usr/bin/xz", ("toolchain/xz",), "not found in"),
+    Defect("git-too-old", "tinyland-nix",
+           "RUN printf '#!/bin/sh\\necho git version 1.8.3\\n' >/usr/local/bin/git && chmod 0755 /usr/local/bin/git",
+           ("toolchain/git",), "is 1.8.3"),
+    Defect("gcc-lost-its-library", "tinyland-docker",
+           "RUN printf '#!/bin/sh\\necho error while loading shared libraries >&2; exit 127\\n' "
+           ">/usr/local/bin/gcc && chmod 0755 /usr/local/bin/gcc",
+           ("toolchain/gcc",), "ended with status 127: error while loading shared libraries"),
+    Defect("flakes-off", "tinyland-nix",
+           "RUN printf '#!/bin/sh\\ncase $* in *parseFlakeRef*) echo flakes are disabled; exit 1;; esac\\n"
+           "exec /usr/bin/nix \"$@\"\\n' >/usr/local/bin/nix && chmod 0755 /usr/local/bin/nix",
+           ("toolchain/nix",), "flakes: status 1: flakes are disabled"),
+    Defect("daemon-nobody-asked-for", "tinyland-docker",
+           "RUN printf '#!/bin/sh\\n' >/usr/local/bin/dockerd && chmod 0755 /usr/local/bin/dockerd",
+           ("toolchain/dockerd",), "remove it from the image"),
+    Defect("nix-config-without-flakes", "tinyland-nix", "ENV NIX_CONFIG='experimental-features = nix-command'",
+           ("environment/NIX_CONFIG", "toolchain/nix"), "nix-command"),
+    Defect("stale-cache-host", "tinyland-docker", "ENV MIRROR=https://nix-cache.fuzzy-dev.tinyland.dev",
+           ("environment/forbidden/stale-cache-host",), "MIRROR="),
+    Defect("cache-name-that-does-not-resolve", "tinyland-nix",
+           "ENV ATTIC_SERVER=http://attic-api.nix-cache.svc.cluster.local:8080",
+           ("environment/ATTIC_SERVER", "environment/forbidden/dead-service-name"), "attic-api"),
+    Defect("docker-host-set", "tinyland-nix", "ENV DOCKER_HOST=tcp://10.0.0.1:2375", ("environment/DOCKER_HOST",),
+           "remove it there"),
+    Defect("nix-folder-in-the-wrong-class", "tinyland-docker", "RUN mkdir /nix", ("filesystem/nix",), "a directory"),
+    Defect("nix-folder-open-to-all", "tinyland-nix", "RUN chmod 0777 /nix", ("filesystem/nix",), "chmod 0755"),
+    Defect("tmp-not-sticky", "tinyland-nix", "RUN chmod 0777 /tmp", ("filesystem/tmp",), "chmod 1777"),
+    Defect("store-of-root", "tinyland-nix", "RUN chown root:root /nix/store && chmod 0755 /nix/store",
+           ("filesystem/nix/store", "toolchain/nix"), "not writable"),
+    Defect("kernel-header-missing", "tinyland-docker", "RUN rm /usr/include/libelf.h", ("filesystem/usr/include/libelf.h",),
+           "nothing there"),
+]
+
+
+@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
+def test_a_broken_image_breaks_exactly_its_clauses(bench: Bench, defect: Defect) -> None:
+    contract = bench.contract(defect.base)
+
+    seen = bench.observe(contract, image=bench.build(defect.base, defect.instructions))
+
+    assert seen.broken == set(defect.breaks)
+    verdict = seen.verdicts[defect.breaks[0]]
+    assert defect.says in f"{verdict.seen} {verdict.likely}"
+
+
+def test_an_image_without_a_shell_leaves_the_rest_unproven_with_the_reason(bench: Bench) -> None:
+    contract = bench.contract("tinyland-docker")
+
+    seen = bench.observe(contract, image=bench.build("tinyland-docker", "RUN rm /bin/sh"))
+
+    assert "toolchain/gcc" in seen.unproven
+    assert "did not start" in seen.verdicts["toolchain/gcc"].seen
+    assert seen.verdicts["image/platform"].outcome.value == "kept"
+
+
+def test_an_image_tag_that_does_not_exist_breaks_the_reference_alone(bench: Bench) -> None:
+    seen = bench.observe(bench.contract("tinyland-nix"), image="tinyland-nix:1.31")
+
+    assert seen.broken == {"image/reference"}
+    assert "no image tinyland-nix:1.31" in seen.verdicts["image/reference"].seen
+    assert "image/platform" in seen.unproven
+
+
+def test_an_image_of_a_registry_that_was_not_asked_is_unproven(bench: Bench) -> None:
+    seen = bench.observe(bench.contract("tinyland-nix"), image="registry.invalid/tinyland-nix:1")
+
+    assert seen.broken == set()
+    assert "--pull" in seen.verdicts["image/reference"].seen
+    assert "image/reference" in seen.unproven
+
+
+def test_an_image_over_its_size_budget_is_broken(
+    bench: Bench, write_contract: Callable[..., Contract]
+) -> None:
+    contract = write_contract("image: {reference: tinyland-nix, max_size: 300Mi}\ntoolchain: {sh: present}\n")
+    fat = bench.build("tinyland-nix", "RUN head -c 200000000 /dev/zero >/fat")
+
+    assert bench.observe(contract).broken == set()
+    seen = bench.observe(contract, image=fat)
+
+    assert seen.broken == {"image/size"}
+    assert "over the budget" in seen.verdicts["image/size"].seen
+
+
+def foreign_image(tag: str) -> bytes:
+    """An archive, as 'docker load' takes it, of an image for linux/arm64 with a /bin/sh that cannot run here."""
+    # The header of an ELF program for aarch64 is all that the kernel looks at before it refuses.
+    program = (bytes.fromhex("7f454c46020101").ljust(16, b"\0") + bytes([2, 0, 183, 0])).ljust(4096, b"\0")
+    layer = archive({"bin/sh": program})
+    config = {
+        "os": "linux",
+        "architecture": "arm64",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [tag], "Layers": ["layer.tar"]}]
+    return archive(
+        {
+            "config.json": json.dumps(config).encode(),
+            "manifest.json": json.dumps(manifest).encode(),
+            "layer.tar": layer,
+        }
+    )
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.mode = len(content), 0o755
+            tar.addfile(member, io.BytesIO(content))
+    return stream.getvalue()
+
+
+def test_an_image_for_another_platform_breaks_the_platform_alone(
+    bench: Bench, write_contract: Callable[..., Contract]
+) -> None:
+    contract = write_contract(
+        "image: {reference: sample, platform: linux/amd64}\nidentity: {shell: /bin/sh}\ntoolchain: {sh: present}\n"
+    )
+    tag = "builder-contracts-defect:arm64"
+    bench.client.api.load_image(foreign_image(tag))
+    try:
+        foreign = bench.client.api.inspect_image(tag)["Architecture"]
+        seen = bench.observe(contract, image=tag)
+    finally:
+        bench.client.images.remove(tag, force=True)
+
+    assert foreign == "arm64"
+    assert seen.broken == {"image/platform"}
+    assert "linux/arm64" in seen.verdicts["image/platform"].seen
+    assert "identity/shell" in seen.unproven
