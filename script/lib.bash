@@ -54,8 +54,11 @@ consent() {
 }
 
 apt_install() {
-    as_root env DEBIAN_FRONTEND=noninteractive \
-        apt-get -qq -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@" </dev/null >&2
+    local seen
+    seen=$(as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 \
+        -o DPkg::Lock::Timeout=120 install --no-install-recommends "$@" </dev/null 2>&1) && return 0
+    printf '%s\n' "$seen" >&2
+    return 1
 }
 
 # A mirror may be older than its Release file's Valid-Until. That date is a defence, so it is given
