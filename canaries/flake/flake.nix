@@ -40,11 +40,12 @@
             outputHash = builtins.hashString "sha256" "same words, same hash\n";
           };
           greeting = step system "greeting" ''
-            read -r first < "$words"
-            printf '%s %s\n' "$first" "$nonce" > "$out"
+            printf '%s %s\n' "$words" "$nonce" > "$out"
           '' {
             inherit nonce;
-            words = "${words}/greeting";
+            # The content, not the path: the path names the whole tree, and a file that a build leaves
+            # in it would change every derivation.
+            words = builtins.replaceStrings [ "\n" ] [ "" ] (builtins.readFile "${words}/greeting");
           };
           # Names both of its inputs, so the path has references to vouch for.
           report = step system "report" ''

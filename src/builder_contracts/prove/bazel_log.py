@@ -1,0 +1,89 @@
+"""Bazel's execution log and build event file as data. Pure.
+
+Source of the fields: bazel's src/main/protobuf/spawn.proto (SpawnExec) and build_event_stream.proto
+(BuildMetrics.ActionSummary.RunnerCount), in their JSON spelling.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+REMOTE_HIT = "remote cache hit"
+
+
+@dataclass(frozen=True)
+class Spawn:
+    """One action that Bazel ran or had answered.
+
+    ``digest`` is the action's digest, the key in the cache, and ``size`` belongs to it; ``outputs`` maps paths to content digests.
+    """
+
+    target: str
+    mnemonic: str
+    runner: str
+    digest: str
+    cacheable: bool
+    size: int = 0
+    outputs: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> tuple[str, str, tuple[str, ...]]:
+        """What makes this action this action, whatever its inputs: target, mnemonic and output paths."""
+        return (self.target, self.mnemonic, tuple(sorted(self.outputs)))
+
+    @property
+    def hit(self) -> bool:
+        return self.runner == REMOTE_HIT
+
+
+def spawns(raw: bytes) -> tuple[Spawn, ...]:
+    """The spawns of an execution log in JSON, which is objects one after another. Raises ValueError."""
+    return tuple(_spawn(value) for value in _objects(raw.decode("utf-8", "replace")))
+
+
+def runner_count(raw: bytes) -> Mapping[str, int]:
+    """How many actions each runner had, from a build event file in JSON lines; empty when it does not say."""
+    counts: dict[str, int] = {}
+    for line in raw.decode("utf-8", "replace").splitlines():
+        if '"buildMetrics"' not in line:
+            continue
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        summary = event.get("buildMetrics", {}).get("actionSummary", {})
+        for entry in summary.get("runnerCount", []):
+            counts[str(entry.get("name"))] = int(entry.get("count", 0))
+    return counts
+
+
+def _spawn(value: Mapping[str, Any]) -> Spawn:
+    return Spawn(
+        target=str(value.get("targetLabel", "")),
+        mnemonic=str(value.get("mnemonic", "")),
+        runner=str(value.get("runner", "")),
+        digest=str(value.get("digest", {}).get("hash", "")),
+        cacheable=bool(value.get("remoteCacheable", False)),
+        size=int(value.get("digest", {}).get("sizeBytes", 0)),
+        outputs={
+            str(output.get("path")): str(output.get("digest", {}).get("hash", ""))
+            for output in value.get("actualOutputs", [])
+        },
+    )
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    decoder = json.JSONDecoder()
+    at = 0
+    while True:
+        while at < len(text) and text[at].isspace():
+            at += 1
+        if at == len(text):
+            return
+        value, at = decoder.raw_decode(text, at)
+        if not isinstance(value, dict):
+            raise ValueError("an execution log holds objects")
+        yield value

@@ -1,0 +1,144 @@
+"""Where the proofs of one run are carried out: fresh runners, the services around them, clients at their side."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import docker
+
+from builder_contracts.facts.model import Runner as RunnerFacts
+from builder_contracts.facts.model import Unseen
+from builder_contracts.prove.job import Failed, Job
+from builder_contracts.prove.records import Served
+from builder_contracts.runner import engine
+from builder_contracts.runner.docker import DockerRunner
+from builder_contracts.runner.launch import LaunchPlan
+from builder_contracts.runner.ownership import Run
+from builder_contracts.services.host import Host
+from builder_contracts.services.identities import Credentials
+
+_PYTHON = "/opt/services/bin/python"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A role as the environment binds it: its URL, and the service of the run behind it, if there is one."""
+
+    role: str
+    url: str
+    service: str
+
+
+@dataclass
+class Bench:
+    """One class on one environment. ``token`` is the secret that its jobs can see; ``client`` is an id."""
+
+    engine_client: docker.DockerClient
+    run: Run
+    host: Host
+    credentials: Credentials
+    endpoints: Mapping[str, Endpoint]
+    name: str
+    image: str
+    plan: LaunchPlan
+    home: str
+    about: RunnerFacts
+    token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
+    outputs: list[bytes] = field(default_factory=list, repr=False)
+    _count: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _outsider: str = ""
+
+    def nonce(self) -> str:
+        """A value that no run has ever used."""
+        return secrets.token_hex(16)
+
+    @contextlib.contextmanager
+    def fresh(self, what: str) -> Iterator[tuple[Job, DockerRunner]]:
+        """A runner of the class that has never run anything. Raises Failed when there can be none."""
+        with self._lock:
+            self._count += 1
+            name = f"{self.name}-{what}-{self._count}"
+        runner = DockerRunner(
+            self.engine_client,
+            self.run,
+            name=name,
+            image=self.image,
+            plan=dataclasses.replace(self.plan, network="internal"),
+            network=self.host,  # type: ignore[arg-type] # a network of the run: all that a runner asks of it
+            about_engine=self.about,
+        )
+        with runner:
+            start = runner.setting.start
+            if isinstance(start, Unseen):
+                raise Failed("starting a fresh runner", start.unseen, here=start.here)
+            if not start.started:
+                raise Failed("starting a fresh runner", start.said)
+            job = Job(
+                runner,
+                f"{self.home}/proof",
+                {"CI_PROOF_SECRET": self.token},
+                self.address(runner.container),
+            )
+            yield job, runner
+
+    def address(self, container: str) -> str:
+        """The address of a container on the run's network."""
+        api: Any = self.engine_client.api
+        try:
+            networks = api.inspect_container(container)["NetworkSettings"]["Networks"]
+        except engine.LOST as error:
+            raise Failed("asking for the runner's address", engine.reason(error)) from None
+        return str(next(iter(networks.values()))["IPAddress"])
+
+    def ask(self, requests: Sequence[Mapping[str, Any]], *, beside: str = "") -> list[dict[str, Any]]:
+        """Send requests from outside, or from the network position of the container ``beside``.
+
+        Answers come in the order of the requests; see ``outsider``. Raises Failed when the client is lost.
+        """
+        program = resources.files(__package__).joinpath("outsider.py").read_text("utf-8")
+        container = self._beside(beside) if beside else self._outside()
+        done = engine.execute(
+            self.engine_client, container, [_PYTHON, "-c", program, json.dumps(list(requests))], deadline=60
+        )
+        if done.status != 0:
+            raise Failed("asking the services", done.ended or done.stderr.decode("utf-8", "replace")[-300:])
+        answers: list[dict[str, Any]] = json.loads(done.stdout)
+        return answers
+
+    def served(self, service: str, *, since: int = 0) -> tuple[Served, ...]:
+        """The access log of a service from its line number ``since`` on."""
+        lines = [line for line in self.host.log(service) if line.get("part") == "nginx"][since:]
+        return tuple(
+            Served(
+                str(line.get("identity")), str(line.get("from")), str(line.get("method")), str(line.get("uri")),
+                int(line.get("status", 0)), str(line.get("grpc", "")),
+            )
+            for line in lines
+        )  # fmt: skip
+
+    def _outside(self) -> str:
+        with self._lock:
+            if not self._outsider:
+                self._outsider = self.host.container(f"outsider-{self.name}", ["sleep", "infinity"])
+            return self._outsider
+
+    def _beside(self, container: str) -> str:
+        with self._lock:
+            self._count += 1
+            what = f"client-{self.name}-{self._count}"
+        return self.host.container(what, ["sleep", "infinity"], network_mode=f"container:{container}")
+
+
+def coded(text: str | bytes) -> str:
+    """A body as the outsider takes it."""
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()

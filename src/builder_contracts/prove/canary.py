@@ -1,0 +1,107 @@
+"""Canaries: folders with a ``canary.yaml`` that says how to build them and what must come out."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder_contracts.contract import schema
+from builder_contracts.contract.document import read
+from builder_contracts.contract.quantity import byte_count
+from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.prove.records import Finding
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a cold build may cost: seconds, bytes of memory, bytes of disk (None: not limited)."""
+
+    seconds: float
+    memory: int | None
+    disk: int | None
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A real workload. ``nonce`` is the file whose content makes a build unlike every other.
+
+    ``artifacts`` are the paths that leave the builder, relative to the working folder; ``says`` is what
+    ``run`` prints.
+    """
+
+    name: str
+    folder: Path
+    tool: str
+    builders: tuple[str, ...]
+    command: tuple[str, ...]
+    nonce: str
+    artifacts: tuple[str, ...]
+    budget: Budget
+    run: tuple[str, ...] = ()
+    says: str = ""
+    mnemonics: tuple[str, ...] = ()
+
+
+def folder_of(contract_file: str) -> Path:
+    """Where the canaries of a contract are: the folder ``canaries`` beside the folder of the contract."""
+    return Path(contract_file).resolve().parent.parent / "canaries"
+
+
+def load(folder: Path) -> Canary:
+    """Read ``canary.yaml`` in the folder. Raises InputError."""
+    path = folder / "canary.yaml"
+    if not path.is_file():
+        raise InputError(
+            [Problem(Source(str(path), 1), f"there is no canary {folder.name}", f"create {path}, or correct the name")]
+        )
+    document = read(path)
+    schema.check("canary", document)
+    data = document.data
+    if data["metadata"]["name"] != folder.name:
+        place = document.source(("metadata", "name"))
+        raise InputError(
+            [Problem(place, f"this canary stands in the folder {folder.name}", f"name it {folder.name}, or move it")]
+        )
+    budget = data["budget"]
+    return Canary(
+        name=data["metadata"]["name"],
+        folder=folder,
+        tool=data["tool"],
+        builders=tuple(data["builders"]),
+        command=tuple(data.get("command", ())),
+        nonce=data["nonce"],
+        artifacts=tuple(data["artifacts"]),
+        budget=Budget(float(budget["seconds"]), _bytes(budget.get("memory")), _bytes(budget.get("disk"))),
+        run=tuple(data.get("run", {}).get("command", ())),
+        says=data.get("run", {}).get("says", ""),
+        mnemonics=tuple(data.get("mnemonics", ())),
+    )
+
+
+def _bytes(text: str | None) -> int | None:
+    if text is None:
+        return None
+    return byte_count(text)
+
+
+def completeness(taken: Mapping[str, tarfile.TarInfo | bytes], expected: tuple[str, ...], builder_paths: tuple[str, ...]) -> Finding:
+    """Whether what left the builder is complete away from it: real files that name no place on the builder."""
+    likely = "hand on real files: copy with dereferencing (cp -L), and build with relative or mapped paths"
+    files = {name: content for name, content in taken.items() if isinstance(content, bytes)}
+    for name, entry in taken.items():
+        if isinstance(entry, tarfile.TarInfo) and not entry.isdir():
+            kind = f"a link to {entry.linkname}" if entry.issym() or entry.islnk() else "not a regular file"
+            return Finding(False, f"{name} is {kind}: empty on the other side", likely)
+    for name, content in files.items():
+        for path in builder_paths:
+            if path.encode() in content:
+                return Finding(False, f"{name} names {path}, which exists on the builder only", likely)
+        if not content:
+            return Finding(False, f"{name} is empty", "the build wrote nothing; look at its log")
+    missing = [path for path in expected if not any(name == path or name.startswith(f"{path}/") for name in files)]
+    if missing:
+        return Finding(False, f"{', '.join(missing)} did not come out of the builder", "correct 'artifacts' or the command")
+    size = sum(map(len, files.values()))
+    return Finding(True, f"{len(files)} files, {size} bytes, no links, none names {' or '.join(builder_paths)}")

@@ -1,0 +1,109 @@
+"""What a proof does inside a runner: files in, commands run, products out. Arguments only, never a shell string
+built from values."""
+
+from __future__ import annotations
+
+import base64
+import io
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder_contracts.prove.records import Lost
+from builder_contracts.runner.protocol import Completed, Runner
+
+# Linux refuses single arguments of 128 KiB (MAX_ARG_STRLEN); base64 of this much stays below.
+_CHUNK = 90_000
+_TAKE = 64 * 1024 * 1024
+
+
+class Failed(Exception):
+    """A step that an experiment cannot do without did not succeed; the text says which, and what it said."""
+
+    def __init__(self, what: str, said: str, *, here: bool = True) -> None:
+        super().__init__(f"{what}: {said}")
+        self.lost = Lost(f"{what}: {said}", here)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job on a runner: its working folder and the environment that its commands get besides the runner's own."""
+
+    runner: Runner
+    folder: str
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    address: str = ""
+
+    def run(
+        self, arguments: Sequence[str], *, deadline: float, environment: Mapping[str, str] | None = None, folder: str = ""
+    ) -> Completed:
+        """Run a program in the working folder (or ``folder``) for at most ``deadline`` seconds."""
+        values = [f"{name}={value}" for name, value in {**self.environment, **(environment or {})}.items()]
+        return self.runner.execute(["env", "-C", folder or self.folder, *values, *arguments], deadline=deadline)
+
+    def must(
+        self, what: str, arguments: Sequence[str], *, deadline: float = 60, environment: Mapping[str, str] | None = None
+    ) -> Completed:
+        """Run a step that has to succeed. Raises Failed."""
+        done = self.run(arguments, deadline=deadline, environment=environment)
+        if done.status != 0:
+            raise Failed(what, said(done))
+        return done
+
+    def write(self, path: str, content: bytes, *, mode: str = "0600") -> None:
+        """Write a file; its folders are made. Raises Failed."""
+        first = 'mkdir -p "$(dirname "$1")" && : >"$1" && chmod "$2" "$1"'
+        self._must_write(path, ["sh", "-c", first, "sh", path, mode])
+        for start in range(0, len(content), _CHUNK):
+            chunk = base64.b64encode(content[start : start + _CHUNK]).decode()
+            self._must_write(path, ["sh", "-c", 'printf %s "$2" | base64 -d >>"$1"', "sh", path, chunk])
+
+    def stage(self, source: Path, files: Mapping[str, bytes]) -> None:
+        """Copy a folder into the working folder, with ``files`` over it. Raises Failed."""
+        self.runner.execute(["mkdir", "-p", self.folder], deadline=20)
+        packed = f"{self.folder}/.staged.tar"
+        self.write(packed, archive(source, files))
+        self.must("copying the canary", ["tar", "-xof", packed], deadline=60)
+        self.must("copying the canary", ["rm", "-f", packed])
+
+    def take(self, paths: Sequence[str]) -> dict[str, tarfile.TarInfo | bytes]:
+        """Files of the working folder as they would leave it: content of files, the entry of anything else.
+
+        Raises Failed.
+        """
+        done = self.must("taking the artifacts", ["tar", "-cf", "-", "--", *paths], deadline=60)
+        if len(done.stdout) > _TAKE:
+            raise Failed("taking the artifacts", f"they are {len(done.stdout)} bytes, more than {_TAKE}")
+        found: dict[str, tarfile.TarInfo | bytes] = {}
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as packed:
+            for entry in packed:
+                stream = packed.extractfile(entry) if entry.isfile() else None
+                found[entry.name] = stream.read() if stream is not None else entry
+        return found
+
+    def _must_write(self, path: str, arguments: list[str]) -> None:
+        done = self.runner.execute(arguments, deadline=30)
+        if done.status != 0:
+            raise Failed(f"writing {path}", said(done))
+
+
+def said(done: Completed) -> str:
+    """How a command ended, in one line."""
+    text = " | ".join((done.stderr or done.stdout).decode("utf-8", "replace").split("\n")[-6:]).strip(" |")
+    ended = done.ended or f"status {done.status}"
+    return f"{ended}: {text[:500]}" if text else ended
+
+
+def archive(source: Path, files: Mapping[str, bytes]) -> bytes:
+    """A folder as a tar archive, the same bytes for the same content, with ``files`` in the place of its own."""
+    buffer = io.BytesIO()
+    paths = {path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*")) if path.is_file()}
+    with tarfile.open(fileobj=buffer, mode="w") as packed:
+        for name in sorted({*paths, *files}):
+            content = files[name] if name in files else paths[name].read_bytes()
+            entry = tarfile.TarInfo(name)
+            executable = name in paths and paths[name].stat().st_mode & 0o100
+            entry.size, entry.mode = len(content), 0o755 if executable else 0o644
+            packed.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

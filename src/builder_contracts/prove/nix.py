@@ -1,0 +1,207 @@
+"""Carries out the Nix proofs: build, publish, substitute in fresh runners, and offer what must be refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from builder_contracts.prove import nix_log
+from builder_contracts.prove.bench import Bench, coded
+from builder_contracts.prove.job import Failed, Job, said
+from builder_contracts.prove.records import Attempt, Looked, NixRecord, NixRun
+from builder_contracts.runner.protocol import Completed
+from builder_contracts.services.identities import ANONYMOUS, READER, WRITER, Identity
+
+DEADLINE = 60
+KEY_NAME = "main-1"
+BAD = ("unsigned", "wrong-key", "stripped-references", "swapped-nar")
+
+# No substituter of the image, no old answers from an earlier look, signatures required.
+_CONFIG = """\
+experimental-features = nix-command flakes
+substituters =
+narinfo-cache-positive-ttl = 0
+narinfo-cache-negative-ttl = 0
+require-sigs = true
+fallback = false
+"""
+
+
+@dataclass
+class Published:
+    """What the seeder put into the cache."""
+
+    path: str
+    closure: tuple[str, ...]
+    key: str
+    nar_hash: str
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+
+
+def config(job: Job) -> Job:
+    """The job with Nix told to use nothing but what a proof names."""
+    return Job(job.runner, job.folder, {**job.environment, "NIX_CONFIG": _CONFIG}, job.address)
+
+
+def publish(bench: Bench, job: Job, installable: str) -> Published:
+    """Sign and publish a build, trying first without credentials and as a reader; then make the bad caches."""
+    url = bench.endpoints["nix"].url
+    path = job.must("asking for the path", ["nix", "path-info", installable], deadline=DEADLINE).stdout.decode().strip()
+    closure = tuple(
+        job.must("asking for the closure", ["nix", "path-info", "-r", path]).stdout.decode().split()
+    )
+    keys = {name: _key(job, name) for name in ("key", "other-key")}
+    published = Published(path, closure, keys["key"], _info(job, path).get("narHash", ""))
+    target = f"{url}?secret-key={job.folder}.keys/key"
+    for name in (ANONYMOUS, READER, WRITER):
+        done = _copy(job, target, path, bench.credentials.of(name))
+        published.attempts[name] = _attempt(bench, name, done, path, url)
+    _make_bad(bench, job, published, url)
+    return published
+
+
+def substitute(job: Job, path: str, substituters: str, key: str) -> NixRun:
+    """Ask for a path where building is impossible; the structured log says where it came from."""
+    done = job.run(
+        ["nix", "build", "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0", "--builders", "",
+         "--option", "substituters", substituters, "--option", "extra-substituters", "",
+         "--option", "trusted-public-keys", key, path],
+        deadline=DEADLINE,
+    )  # fmt: skip
+    return NixRun(done.status, nix_log.parse(done.stderr), done.ended)
+
+
+def prove(bench: Bench, published: Published) -> NixRecord:
+    """Substitute in one fresh runner, then try in another what must fail, and what must work all the same."""
+    url = bench.endpoints["nix"].url
+    root = url.rsplit("/", 1)[0]
+    urls = {name: f"{root}/{name}" for name in BAD} | {"good": url}
+    attempts: dict[str, NixRun] = {}
+    with bench.fresh("substitute") as (plain, _):
+        job = config(plain)
+        job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
+        service = bench.endpoints["nix"].service
+        before = len(bench.served(service))
+        attempts["good"] = substitute(job, published.path, url, published.key)
+        # Only what was served meanwhile: an address can have belonged to an earlier runner.
+        served = bench.served(service, since=before)
+        info = _info(job, published.path)
+        verify = ["nix", "store", "verify", "--sigs-needed", "1", published.path, "--option", "trusted-public-keys"]
+        verified = job.run([*verify, published.key], deadline=DEADLINE).status
+        other = _key(job, "unrelated-key")
+        verified_other = job.run([*verify, other], deadline=DEADLINE).status
+        address = job.address
+    with bench.fresh("refuse") as (plain, _):
+        job = config(plain)
+        job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
+        attempts["none"] = substitute(job, published.path, "", published.key)
+        for name in BAD:
+            attempts[name] = substitute(job, published.path, urls[name], published.key)
+        attempts["recovery"] = substitute(job, published.path, f"{urls['unsigned']} {url}", published.key)
+    return NixRecord(
+        path=published.path,
+        closure=published.closure,
+        url=url,
+        key=published.key,
+        nar_hash=published.nar_hash,
+        runner=address,
+        attempts=attempts,
+        urls=urls,
+        info=info,
+        verified=verified,
+        verified_other=verified_other,
+        served=served,
+        offered=bench.served(service),
+    )
+
+
+def _key(job: Job, name: str) -> str:
+    """Make a secret key in the job's folder; the public key."""
+    file = f"{job.folder}.keys/{name}"
+    secret = job.must("making a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
+    job.write(file, secret)
+    # The tool reads the secret from its input.
+    public = job.must("making a key", ["sh", "-c", 'nix key convert-secret-to-public <"$1"', "sh", file]).stdout
+    return public.decode().strip()
+
+
+def _info(job: Job, path: str) -> dict[str, str]:
+    """What the store of the job says of a path, whatever version of the JSON format Nix prints."""
+    done = job.run(["nix", "path-info", "--json", path], deadline=DEADLINE)
+    if done.status != 0:
+        return {}
+    value = json.loads(done.stdout)
+    entries = value if isinstance(value, list) else list(value.values())
+    return dict(entries[0]) if entries and isinstance(entries[0], dict) else {}
+
+
+def _copy(job: Job, target: str, path: str, identity: Identity) -> Completed:
+    netrc = f"{job.folder}.keys/netrc"
+    host = target.split("/")[2].split(":")[0]
+    login = f"machine {host} login {identity.name} password {identity.secret}\n" if identity.secret else ""
+    job.write(netrc, login.encode())
+    return job.run(
+        ["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=DEADLINE
+    )
+
+
+def _hash_part(path: str) -> str:
+    return path.rsplit("/", 1)[1].partition("-")[0]
+
+
+def _attempt(bench: Bench, identity: str, done: Completed, path: str, url: str) -> Attempt:
+    """What Nix was answered, and what an outsider finds in the cache afterwards."""
+    text = (done.stderr + done.stdout).decode("utf-8", "replace")
+    code = next((code for code in ("401", "403") if f"HTTP error {code}" in text), "")
+    status = code or ("OK" if done.status == 0 else "LOST" if done.status is None else f"status {done.status}")
+    look = bench.ask([{"kind": "http", "url": f"{url}/{_hash_part(path)}.narinfo"}])[0]
+    found = Looked({"200": True, "404": False}.get(look["status"]), f"narinfo answers {look['status']}")
+    return Attempt(identity, {"nix copy": f"{status} {said(done)}"}, {"narinfo": found}, {}, (), "nix copy")
+
+
+def _make_bad(bench: Bench, job: Job, published: Published, url: str) -> None:
+    """Beside the good cache, one bad one for each thing that can be wrong with it."""
+    root = url.rsplit("/", 1)[0]
+    signed = {"unsigned": "", "wrong-key": f"?secret-key={job.folder}.keys/other-key"}
+    for name in BAD:
+        query = signed.get(name, f"?secret-key={job.folder}.keys/key")
+        done = _copy(job, f"{root}/{name}{query}", published.path, bench.credentials.writer)
+        if done.status != 0:
+            raise Failed(f"preparing the cache {name}", said(done))
+    headers = {"Authorization": bench.credentials.writer.authorization}
+    own, other = _hash_part(published.path), _hash_part(_neighbour(published))
+    answers = bench.ask([{"kind": "http", "url": f"{url}/{name}.narinfo"} for name in (own, other)])
+    mine, theirs = (_narinfo(reply) for reply in answers)
+    stripped = "".join(
+        "References: \n" if line.startswith("References:") else line + "\n" for line in mine["text"].splitlines()
+    )
+    content = bench.ask([{"kind": "http", "url": f"{url}/{theirs['URL']}"}])[0]["body"]
+    puts = bench.ask(
+        [
+            {"kind": "http", "method": "PUT", "url": f"{root}/stripped-references/{own}.narinfo", "headers": headers,
+             "body": coded(stripped)},
+            {"kind": "http", "method": "PUT", "url": f"{root}/swapped-nar/{mine['URL']}", "headers": headers,
+             "body": content},
+        ]
+    )  # fmt: skip
+    for put in puts:
+        if not put["status"].startswith("2"):
+            raise Failed("preparing a bad cache", f"{put['status']} {put['said']}")
+
+
+def _neighbour(published: Published) -> str:
+    """Another path of the closure, whose content will stand in the wrong place."""
+    others = [path for path in published.closure if path != published.path]
+    if not others:
+        raise Failed("preparing a bad cache", "the canary has one path only; it needs a dependency")
+    return others[0]
+
+
+def _narinfo(reply: Mapping[str, str]) -> dict[str, str]:
+    if reply["status"] != "200":
+        raise Failed("reading what was published", f"{reply['status']} {reply['said']}")
+    text = base64.b64decode(reply["body"]).decode()
+    fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+    return {**fields, "text": text}

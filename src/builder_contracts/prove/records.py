@@ -1,0 +1,170 @@
+"""What an experiment leaves behind for its judge: plain data, no verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from builder_contracts.prove.bazel_log import Spawn
+from builder_contracts.prove.nix_log import NixLog
+
+
+@dataclass(frozen=True)
+class Lost:
+    """An experiment that could not be carried out, and why. Its clauses are unproven.
+
+    ``here`` False: this environment can never show it, so that trying again would not help.
+    """
+
+    reason: str
+    here: bool = True
+
+
+@dataclass(frozen=True)
+class Served:
+    """One line of a server's own log: who asked from where for what, and what was answered."""
+
+    identity: str
+    source: str
+    method: str
+    uri: str
+    status: int
+    grpc: str = ""
+
+
+@dataclass(frozen=True)
+class NixRun:
+    """One command of Nix: its exit status (None: it was lost, ``ended`` says how) and its structured log."""
+
+    status: int | None
+    log: NixLog
+    ended: str = ""
+
+
+@dataclass(frozen=True)
+class NixRecord:
+    """Everything that the Nix cache proof saw.
+
+    ``attempts`` are substitutions by what was wrong with the cache (good, none, unsigned, wrong-key,
+    stripped-references, swapped-nar, recovery); ``path`` is the nonce path that all of them asked for.
+    ``served`` is what the server says of the good attempt, ``offered`` of all of them.
+    """
+
+    path: str
+    closure: tuple[str, ...]
+    url: str
+    key: str
+    nar_hash: str
+    runner: str
+    attempts: Mapping[str, NixRun]
+    urls: Mapping[str, str]
+    info: Mapping[str, object]
+    verified: int | None
+    verified_other: int | None
+    served: tuple[Served, ...]
+    offered: tuple[Served, ...]
+
+
+@dataclass(frozen=True)
+class BazelRun:
+    """One build by Bazel: exit status, spawns, counts by runner, the invocation's id and its warnings."""
+
+    status: int | None
+    spawns: tuple[Spawn, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    invocation: str = ""
+    warnings: tuple[str, ...] = ()
+    ended: str = ""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What an independent reader found in the store after a refused or allowed write."""
+
+    present: bool | None
+    said: str
+
+
+@dataclass(frozen=True)
+class BazelRecord:
+    """Everything that the Bazel cache proof saw; ``runs`` by experiment.
+
+    ``asked`` are the action digests that the server's log says were asked for, by invocation;
+    ``uploaded`` are those that it took; ``refused`` are the server's lines about the reader's writes;
+    ``after_refusal`` is what was found in the store of the forced upload.
+    """
+
+    protocol: str
+    url: str
+    runs: Mapping[str, BazelRun]
+    asked: Mapping[str, frozenset[str]]
+    served: tuple[Served, ...]
+    after_refusal: Looked
+    poisoned: str = ""
+    corrupted: str = ""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One write that an identity tried: the answers by operation, and what was found afterwards.
+
+    ``answers`` map an operation to what came back: an HTTP status, a gRPC status name or an S3 error code,
+    and a detail. ``control`` is what an allowed identity was answered in the same run.
+    """
+
+    identity: str
+    answers: Mapping[str, str]
+    found: Mapping[str, Looked]
+    control: Mapping[str, str]
+    seen_by_server: tuple[Served, ...] = ()
+    client: str = ""
+
+
+@dataclass(frozen=True)
+class CanaryRecord:
+    """A canary that was built; ``spent`` are seconds, ``findings`` are by what it shows: (good, said)."""
+
+    name: str
+    findings: Mapping[str, Finding | Lost]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one look at a canary found."""
+
+    good: bool
+    said: str
+    likely: str = ""
+    witnesses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Leak:
+    """A place in something published where the secret was found, and how it was written there."""
+
+    place: str
+    spelling: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What was searched for the planted secret: how many items, and where it was found."""
+
+    items: int
+    bytes: int
+    leaks: tuple[Leak, ...]
+    planted: int
+    control: bool
+
+
+@dataclass
+class Records:
+    """All records of one class; each experiment is a record or the reason why there is none."""
+
+    nix: NixRecord | Lost | None = None
+    bazel: dict[str, BazelRecord | Lost] = field(default_factory=dict)
+    attempts: dict[tuple[str, str], Attempt | Lost] = field(default_factory=dict)
+    state: dict[str, Finding | Lost] = field(default_factory=dict)
+    canaries: dict[str, CanaryRecord | Lost] = field(default_factory=dict)
+    scan: Scan | Lost | None = None
+    seconds: float = 0.0

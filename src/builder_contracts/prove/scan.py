@@ -1,0 +1,128 @@
+"""Searches folders for secrets in every spelling, inside archives and compressed members.
+
+A module of the package and, sent as text, a program in a container: it must not import this package. Its
+arguments are a JSON list of secrets and the folders; its output is one JSON object, see ``report``.
+"""
+
+from __future__ import annotations
+
+import base64
+import bz2
+import gzip
+import io
+import json
+import lzma
+import sys
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+# A member that grows beyond this is cut: enough for every artifact here, too little for a bomb.
+MAX_BYTES = 256 * 1024 * 1024
+MAX_DEPTH = 6
+
+Found = tuple[str, str]
+"""A place (path, with members after ``!``) and a spelling."""
+
+
+def spellings(secret: str) -> dict[bytes, str]:
+    """How a secret may be written: plain, reversed byte order is not among them; case matters only in hex."""
+    raw = secret.encode()
+    found = {raw: "plain", raw.hex().encode(): "hex", raw.hex().upper().encode(): "hex"}
+    for shift in range(3):
+        # Inside a longer base64 text the secret starts at any of three bit positions; the characters that
+        # depend on its neighbours are cut off at both ends.
+        coded = base64.b64encode(b"\0" * shift + raw)
+        whole = coded[(0, 2, 3)[shift] : len(coded) - (0, 3, 2)[(len(raw) + shift) % 3]]
+        found[whole] = "base64"
+        found[whole.translate(bytes.maketrans(b"+/", b"-_"))] = "base64"
+    return {spelling: name for spelling, name in found.items() if len(spelling) >= 8}
+
+
+def search(place: str, content: bytes, needles: dict[bytes, str], depth: int = 0) -> Iterator[Found]:
+    """Every place in the content where a needle stands, also in what it contains."""
+    for needle, spelling in needles.items():
+        if needle in content:
+            yield place, spelling
+    if depth >= MAX_DEPTH:
+        return
+    for name, member in members(content):
+        yield from search(f"{place}!{name}", member, needles, depth + 1)
+
+
+def members(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """What is inside: the decompressed content, or the files of an archive. Broken ones have none."""
+    if content[:2] == b"\x1f\x8b":
+        yield from _unpacked("gzip", content)
+    elif content[:6] == b"\xfd7zXZ\0":
+        yield from _unpacked("xz", content)
+    elif content[:3] == b"BZh":
+        yield from _unpacked("bzip2", content)
+    elif content[:4] == b"\x28\xb5\x2f\xfd":
+        yield from _unpacked("zstd", content)
+    elif content[:4] == b"PK\x03\x04":
+        yield from _zip(content)
+    elif content[257:262] == b"ustar":
+        yield from _tar(content)
+    elif content[:1] == b"\x78" and len(content) > 2 and int.from_bytes(content[:2], "big") % 31 == 0:
+        yield from _unpacked("zlib", content)
+
+
+def _unpacked(kind: str, content: bytes) -> Iterator[tuple[str, bytes]]:
+    try:
+        if kind == "gzip":
+            with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+                yield kind, stream.read(MAX_BYTES)
+        elif kind == "zlib":
+            yield kind, zlib.decompressobj().decompress(content, MAX_BYTES)
+        elif kind == "zstd":
+            from compression import zstd  # Python 3.14
+
+            yield kind, zstd.decompress(content)[:MAX_BYTES]
+        else:
+            opened = lzma.open(io.BytesIO(content)) if kind == "xz" else bz2.open(io.BytesIO(content))
+            with opened as packed:
+                yield kind, packed.read(MAX_BYTES)
+    except (OSError, EOFError, lzma.LZMAError, zlib.error, ImportError):
+        return
+
+
+def _zip(content: bytes) -> Iterator[tuple[str, bytes]]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as packed:
+            for entry in packed.infolist():
+                with packed.open(entry) as stream:
+                    yield entry.filename, stream.read(MAX_BYTES)
+    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error):
+        return
+
+
+def _tar(content: bytes) -> Iterator[tuple[str, bytes]]:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:") as packed:
+            for entry in packed:
+                stream = packed.extractfile(entry) if entry.isfile() else None
+                if stream is not None:
+                    yield entry.name, stream.read(MAX_BYTES)
+    except (tarfile.TarError, OSError):
+        return
+
+
+def report(secrets: list[str], folders: list[str]) -> dict[str, object]:
+    """What was looked at and what was found: {"items", "bytes", "leaks": [[place, spelling]]}."""
+    needles = {needle: name for secret in secrets for needle, name in spellings(secret).items()}
+    items = size = 0
+    leaks: list[Found] = []
+    for folder in folders:
+        for path in sorted(Path(folder).rglob("*")):
+            if path.is_file() and not path.is_symlink():
+                content = path.read_bytes()
+                items, size = items + 1, size + len(content)
+                leaks += search(str(path), content, needles)
+    return {"items": items, "bytes": size, "leaks": leaks}
+
+
+if __name__ == "__main__":
+    json.dump(report(json.loads(sys.argv[1]), sys.argv[2:]), sys.stdout)
