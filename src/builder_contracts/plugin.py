@@ -6,7 +6,7 @@ This module only wires. Node ids are clause ids: ``contracts/tinyland-nix.yaml::
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,10 +149,17 @@ class ClauseItem(pytest.Item):
         if self._verdict is not None and self._verdict.outcome is Outcome.BROKEN:
             raise Broken(record.render(self._verdict))
 
-    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, Broken | Unproven | BuilderContractsError):
-            return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A promise is reported in its own words: a Python traceback would say where this plugin stands."""
+    report = yield
+    told = (Broken, Unproven, BuilderContractsError)
+    if isinstance(item, ClauseItem) and call.excinfo is not None and isinstance(call.excinfo.value, told):
+        report.longrepr = str(call.excinfo.value)
+    return report
 
 
 @pytest.hookimpl(trylast=True)

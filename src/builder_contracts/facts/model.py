@@ -137,8 +137,9 @@ class Attempt:
 class Daemon:
     """What a job finds when it looks for a Docker daemon.
 
-    ``id`` and ``version`` are empty when none answers; ``ready_after`` seconds from the start of the
-    daemon to its first answer, where this run started it.
+    ``id`` and ``version`` are what it told the docker client, empty when the client got no answer.
+    ``ready_after`` is the seconds from the start of the daemon to its first answer, where this run
+    started it; ``failure`` says how that start failed.
     """
 
     reachable: bool
@@ -146,6 +147,7 @@ class Daemon:
     id: str = ""
     version: str = ""
     ready_after: Seen[float] = NOT_ASKED
+    failure: str = ""
 
 
 @dataclass(frozen=True)

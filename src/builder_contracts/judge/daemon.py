@@ -12,7 +12,7 @@ from builder_contracts.contract.promises.daemon import (
     DaemonVersion,
 )
 from builder_contracts.contract.promises.versions import release_in
-from builder_contracts.evidence.verdict import Finding, broken, kept
+from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.facts.model import Daemon, Facts, Unseen
 from builder_contracts.judge.unseen import unproven_because
 
@@ -46,14 +46,15 @@ def _endpoint(promise: DaemonEndpoint, daemon: Daemon, facts: Facts) -> Finding:
             f"the image or the pool's template points jobs elsewhere than {promise.endpoint}",
             look=".env.DOCKER_HOST",
         )
-    if not daemon.reachable:
+    # Only the client's own answer counts: a port that is open elsewhere is no daemon at DOCKER_HOST.
+    if not daemon.reachable or not daemon.version:
         return broken(daemon.how, "the daemon listens elsewhere than DOCKER_HOST says, or did not start", look=".daemon")
     return kept(daemon.how, look=".daemon")
 
 
 def _ready(promise: DaemonReady, daemon: Daemon) -> Finding:
-    if not daemon.reachable:
-        return broken(daemon.how, _DOWN, look=".daemon")
+    if daemon.failure:
+        return broken(daemon.failure, _DOWN, look=".daemon.failure")
     if isinstance(daemon.ready_after, Unseen):
         return unproven_because(daemon.ready_after, ".daemon.ready_after")
     seen = f"answered after {daemon.ready_after:.1f} s"
@@ -64,11 +65,9 @@ def _ready(promise: DaemonReady, daemon: Daemon) -> Finding:
 
 def _version(promise: DaemonVersion, daemon: Daemon) -> Finding:
     look = ".daemon.version"
-    if not daemon.reachable:
-        return broken(daemon.how, _DOWN, look=".daemon")
     release = release_in(daemon.version)
     if release is None:
-        return broken(f"server version {daemon.version!r}", "what answers is not a Docker Engine", look=look)
+        return unproven(f"no daemon told its version: {daemon.how}", look=look)
     if promise.version.holds(release):
         return kept(f"server {daemon.version}", look=look)
     return broken(f"server {daemon.version}", "the sidecar's image has another release", look=look)
@@ -76,15 +75,13 @@ def _version(promise: DaemonVersion, daemon: Daemon) -> Finding:
 
 def _own(daemon: Daemon, facts: Facts) -> Finding:
     look = ".daemon.id"
-    if not daemon.reachable:
-        return broken(daemon.how, _DOWN, look=".daemon")
     runner = facts.runner
     if isinstance(runner, Unseen):
         return unproven_because(runner, ".runner")
-    if not daemon.id or not runner.engine_id:
-        return unproven_because(
-            Unseen("the id of the daemon or of the engine around it is not known", here=False), look
-        )
+    if not daemon.id:
+        return unproven(f"no daemon told its id: {daemon.how}", look=look)
+    if not runner.engine_id:
+        return unproven("the engine around this runner is not known", here=False, look=look)
     if daemon.id == runner.engine_id:
         return broken(
             f"the daemon's id {daemon.id} is that of the engine that runs this job",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from builder_contracts.contract.promises.identity import Home, IdentityPromise, NotRoot, Shell, Uid, User
-from builder_contracts.evidence.verdict import Finding, broken, kept
+from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.facts.model import NOT_ASKED, Facts, Identity, Start, Unseen
 from builder_contracts.judge.unseen import unproven_because
 
@@ -57,7 +57,10 @@ def _home(promise: Home, identity: Identity) -> Finding:
 def _shell(promise: Shell, facts: Facts) -> Finding:
     look = f'.shells["{promise.path}"]'
     start = facts.start
-    if isinstance(start, Start) and start.exists and not start.started and promise.path in start.said:
+    did_not_start = isinstance(start, Start) and start.exists and not start.started
+    if isinstance(start, Start) and did_not_start and "exec format error" in start.said:
+        return unproven("the image is for another platform than this engine runs", look=".image.platform")
+    if isinstance(start, Start) and did_not_start and promise.path in start.said:
         return broken(
             start.said,
             f"the image has no usable {promise.path}: use a base image with a shell, every job step needs one",

@@ -37,6 +37,11 @@ class Answers:
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     lost: str = ""
 
+    @property
+    def silent(self) -> bool:
+        """Whether the probe was lost before its first answer."""
+        return bool(self.lost) and not self.sections
+
     def read(self, section: str, key: str, convert: Callable[[Any], T]) -> Seen[T]:
         """One answer, converted, or why there is none."""
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -88,12 +89,16 @@ def _facts(
     begun: float,
 ) -> Facts:
     setting = runner.setting
+    start = setting.start
+    if isinstance(start, Start) and start.started and answers.silent:
+        # The first process died before it could say a word: an image whose shell does not run.
+        start = dataclasses.replace(start, started=False, said=answers.lost)
     tools = contract.promised(Tool)
     paths = [promise.path for promise in (*contract.promised(PathState), *contract.promised(Device))]
     return Facts(
         runner=setting.runner,
         image=setting.image,
-        start=setting.start,
+        start=start,
         identity=read.identity(answers),
         shells={promise.path: read.shell(answers, promise.path) for promise in contract.promised(Shell)},
         path=answers.read("path", "", str),
@@ -112,8 +117,8 @@ def _facts(
 def _daemon(answers: Answers, runner: Runner) -> Seen[Daemon]:
     setting = runner.setting
     daemon = read.daemon(answers, setting.daemon_ready_after)
-    if setting.daemon_failure and isinstance(daemon, Daemon) and not daemon.reachable:
-        return Daemon(False, f"{daemon.how}; its log ends: {setting.daemon_failure}")
+    if setting.daemon_failure and isinstance(daemon, Daemon):
+        return dataclasses.replace(daemon, failure=setting.daemon_failure)
     return daemon
 
 

@@ -478,7 +478,8 @@ answer_daemon() {
     knock localhost $port
     case $outcome in
       connected)
-        say daemon "" "{\"reachable\":true,\"how\":\"localhost:$port accepts connections\"}"
+        quote "localhost:$port accepts connections ($tried)"
+        say daemon "" "{\"reachable\":true,\"how\":$quoted}"
         return
         ;;
       unseen)

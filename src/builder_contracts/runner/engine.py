@@ -97,7 +97,7 @@ def execute(
         created = api.exec_create(container, list(arguments), user=user, privileged=privileged, environment=environment)
         raw = api.exec_start(created["Id"], socket=True)
         if _copy(raw, stdout, stderr, time.monotonic() + deadline):
-            ended = f"no end within {deadline:g} s"
+            ended = f"no end within {deadline:.3g} s"
         else:
             status = api.exec_inspect(created["Id"])["ExitCode"]
             ended = death(client, container)

@@ -1,0 +1,1 @@
+"""Static judging: a checkout or a rendered deployment against the platform's and the classes' contracts."""

@@ -1,0 +1,185 @@
+"""A folder of files as it stands: what can be read, and a list of what cannot.
+
+Nothing in the folder is run, no link is followed, and nothing outside it is opened.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builder_contracts.errors import InputError, Problem, Source
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+MAX_BYTES = 2_000_000
+"""Larger files are listed, not read: what people configure by hand is never that large."""
+
+# Folders of generated or installed files: nobody promises anything in them.
+_SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", ".terraform", "__pycache__", ".direnv", ".tox",
+                      ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"})  # fmt: skip
+# Formats that are never text. Only a short cut: a NUL near the beginning says the same.
+_BINARY = frozenset({".png", ".jpg", ".jpeg", ".gif", ".ico", ".pdf", ".gz", ".xz", ".bz2", ".zst", ".zip", ".tar",
+                     ".jar", ".so", ".a", ".o", ".ko", ".pyc", ".woff", ".woff2", ".ttf", ".mo", ".bin"})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A path that was not judged, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A text file: its path from the root of the checkout with ``/``, and its bytes."""
+
+    path: str
+    raw: bytes
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+    def text(self) -> str:
+        """The text; bytes that are not UTF-8 become U+FFFD, so that the rest is still judged."""
+        return self.raw.decode("utf-8", "replace")
+
+    def line_of(self, offset: int) -> int:
+        """The line, from 1, of a byte offset."""
+        return self.raw.count(b"\n", 0, offset) + 1
+
+
+@dataclass
+class Checkout:
+    """The files below ``root``. ``paths`` and ``unread`` are complete once ``files()`` has been read to its end."""
+
+    root: Path
+    paths: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
+    unread: list[Unread] = field(default_factory=list)
+    binary: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.root.is_dir():
+            what = "is not a folder" if self.root.exists() else "does not exist"
+            raise InputError([Problem(Source(str(self.root), 1), what, "name the root of a checkout with --repo")])
+
+    def files(self) -> Iterator[File]:
+        """Every text file in the order of the paths."""
+        yield from self._folder("", ())
+
+    def _folder(self, prefix: str, ignores: tuple[tuple[str, GitIgnoreSpec], ...]) -> Iterator[File]:
+        try:
+            with os.scandir(self.root / prefix) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            self.unread.append(Unread(prefix or ".", f"folder cannot be read: {error.strerror}"))
+            return
+        names = {entry.name for entry in entries}
+        if prefix and ".git" in names:
+            self.unread.append(Unread(prefix.rstrip("/"), "a repository of its own (submodule): judge it by itself"))
+            return
+        if ".gitignore" in names and (spec := self._ignore(prefix)) is not None:
+            ignores = (*ignores, (prefix, spec))
+        for entry in entries:
+            path = prefix + _printable(entry.name)
+            if entry.is_symlink():
+                # Its target is either judged where it stands or not ours; only that it exists counts.
+                self.paths.add(path)
+                if not entry.is_file():
+                    self.folders.add(path)
+            elif entry.is_dir():
+                if entry.name in _SKIPPED or _ignored(path + "/", ignores):
+                    continue
+                self.folders.add(path)
+                if path != prefix + entry.name:
+                    self.unread.append(Unread(path, "the folder's name is not UTF-8"))
+                    continue
+                yield from self._folder(path + "/", ignores)
+            else:
+                self.paths.add(path)
+                if (file := self._read(entry, path)) is not None:
+                    yield file
+
+    def _ignore(self, prefix: str) -> GitIgnoreSpec | None:
+        from pathspec import GitIgnoreSpec
+
+        try:
+            lines = (self.root / prefix / ".gitignore").read_bytes().decode("utf-8", "replace").splitlines()
+            return GitIgnoreSpec.from_lines([line for line in lines if _may_name_a_folder(line)])
+        except (OSError, ValueError):
+            return None
+
+    def _read(self, entry: os.DirEntry[str], path: str) -> File | None:
+        if os.path.splitext(entry.name)[1].lower() in _BINARY:  # noqa: PTH122 - pathlib is slow on 80,000 files
+            self.binary += 1
+            return None
+        try:
+            # O_NONBLOCK: a named pipe must not hold the run.
+            handle = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+        except OSError as error:
+            self.unread.append(Unread(path, f"cannot be read: {error.strerror}"))
+            return None
+        try:
+            state = os.fstat(handle)
+            if not stat.S_ISREG(state.st_mode):
+                self.unread.append(Unread(path, "not a regular file"))
+                return None
+            if state.st_size > MAX_BYTES:
+                self.unread.append(Unread(path, f"larger than {MAX_BYTES:,} bytes"))
+                return None
+            raw = os.read(handle, MAX_BYTES)
+        except OSError as error:
+            self.unread.append(Unread(path, f"cannot be read: {error.strerror}"))
+            return None
+        finally:
+            os.close(handle)
+        if b"\0" in raw[:8192]:
+            self.binary += 1
+            return None
+        return File(path, raw)
+
+    def exists(self, path: str) -> bool:
+        """Whether a file, folder or link stands at the path."""
+        return path in self.paths or path in self.folders
+
+    @cached_property
+    def origin(self) -> tuple[str, Source] | None:
+        """``owner/name`` of the remote ``origin`` in .git/config, and its line; None without one."""
+        try:
+            raw = (self.root / ".git" / "config").read_bytes()
+        except OSError:
+            return None
+        inside = False
+        for number, line in enumerate(raw.decode("utf-8", "replace").splitlines(), 1):
+            stripped = line.strip()
+            if stripped.startswith("["):
+                inside = stripped == '[remote "origin"]'
+            elif inside and stripped.partition("=")[0].strip() == "url":
+                url = stripped.partition("=")[2].strip().removesuffix(".git")
+                parts = url.replace(":", "/").rstrip("/").split("/")
+                if len(parts) >= 2:
+                    return "/".join(parts[-2:]), Source(".git/config", number)
+        return None
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _may_name_a_folder(line: str) -> bool:
+    # Patterns such as *.o can only cost time here: single files are judged whether git tracks them or not,
+    # because a .tfvars that is kept out of git still says what is deployed.
+    return "*." not in line or line.rstrip().endswith("/")
+
+
+def _ignored(path: str, ignores: tuple[tuple[str, GitIgnoreSpec], ...]) -> bool:
+    return any(spec.match_file(path[len(prefix) :]) for prefix, spec in ignores)

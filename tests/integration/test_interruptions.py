@@ -1,0 +1,280 @@
+"""What goes wrong while a run is under way: nothing is left behind, and nothing is called kept."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from builder_contracts.errors import EngineError
+from builder_contracts.runner import engine
+from builder_contracts.runner.ownership import OWNER, RUN
+
+pytestmark = pytest.mark.docker
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def client() -> Iterator[docker.DockerClient]:
+    try:
+        client = engine.connect()
+    except EngineError as error:
+        pytest.skip(f"needs a Docker Engine: {error}")
+    if engine.describe_image(client, "tinyland-nix") is None:
+        pytest.skip("needs the image tinyland-nix: script/images builds it")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def slow_contract(tmp_path: Path) -> Path:
+    """A contract whose observation takes a while: a tool that sleeps."""
+    (tmp_path / "contracts").mkdir()
+    path = tmp_path / "contracts" / "slow.yaml"
+    path.write_text(
+        "apiVersion: builder-contracts/v1\nkind: BuilderClass\n"
+        "metadata: {name: slow, summary: a class that takes its time, owner: tests}\nlabels: [slow]\n"
+        "image: {reference: tinyland-nix}\n"
+        "toolchain:\n  sh: present\n  bash: {features: {patience: [-c, 'sleep 15']}}\n"
+        "network: {egress: none}\n"
+    )
+    return path.parent
+
+
+def start(contracts: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-m", "contract", "--contracts", str(contracts), "-p", "no:cacheprovider",
+         "-c", "/dev/null", *options],
+        cwd=contracts.parent,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def belongings(client: docker.DockerClient, pid: int) -> list[str]:
+    """Names of what a process owns in the engine."""
+    found = [
+        (container["Names"][0], container["Labels"])
+        for container in client.api.containers(all=True, filters={"label": RUN})
+    ]
+    found += [(network["Name"], network["Labels"]) for network in client.api.networks(filters={"label": RUN})]
+    return [name for name, labels in found if json.loads(labels[OWNER])["pid"] == pid]
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "it never came to that"
+        time.sleep(0.1)
+
+
+def test_an_interrupt_leaves_no_container_and_no_network(client: docker.DockerClient, slow_contract: Path) -> None:
+    process = start(slow_contract)
+    wait_for(lambda: len(belongings(client, process.pid)) >= 2)
+
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert belongings(client, process.pid) == []
+
+
+def test_the_next_start_removes_what_a_killed_run_left(client: docker.DockerClient, slow_contract: Path) -> None:
+    process = start(slow_contract)
+    wait_for(lambda: len(belongings(client, process.pid)) >= 2)
+    process.kill()
+    process.communicate(timeout=30)
+    assert belongings(client, process.pid) != []
+
+    following = start(slow_contract, "--deadline", "2")
+    following.communicate(timeout=60)
+
+    assert belongings(client, process.pid) == []
+    assert belongings(client, following.pid) == []
+
+
+def test_a_running_neighbour_is_left_alone(client: docker.DockerClient, slow_contract: Path) -> None:
+    neighbour = start(slow_contract)
+    try:
+        wait_for(lambda: len(belongings(client, neighbour.pid)) >= 2)
+        other = start(slow_contract, "--deadline", "1")
+        other.communicate(timeout=60)
+        assert len(belongings(client, neighbour.pid)) >= 2
+    finally:
+        neighbour.send_signal(signal.SIGINT)
+        neighbour.communicate(timeout=60)
+
+
+def test_a_probe_that_hangs_is_ended_at_the_deadline_and_keeps_what_was_seen(
+    client: docker.DockerClient, slow_contract: Path
+) -> None:
+    process = start(slow_contract, "--deadline", "4")
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "toolchain/bash  UNPROVEN" in output
+    assert "no end within 4 s" in output
+    # The questions that were answered in time are judged; the hanging one takes no other down with it.
+    assert "toolchain/sh  " not in output
+    assert "network/egress  " not in output
+
+
+def test_a_container_that_dies_during_the_observation_leaves_its_clauses_unproven(
+    client: docker.DockerClient, slow_contract: Path
+) -> None:
+    process = start(slow_contract)
+
+    def runner() -> list[str]:
+        containers = client.api.containers(filters={"label": RUN, "status": "running"})
+        return [
+            container["Id"]
+            for container in containers
+            if json.loads(container["Labels"][OWNER])["pid"] == process.pid and container["Names"][0].endswith("-slow")
+        ]
+
+    wait_for(runner)
+    time.sleep(1)
+    client.api.kill(runner()[0])
+    output, _ = process.communicate(timeout=60)
+
+    assert "toolchain/bash  UNPROVEN" in output
+    assert "the container died with status 137" in output
+    assert "BROKEN" not in output
+
+
+class Relay:
+    """A socket before the engine's that can stop answering."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.silent = threading.Event()
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(path))
+        self._server.listen(64)
+        self._open: list[socket.socket] = [self._server]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._server.accept()
+            except OSError:
+                return
+            if self.silent.is_set():
+                near.close()
+                continue
+            far = socket.socket(socket.AF_UNIX)
+            far.connect("/var/run/docker.sock")
+            self._open += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._copy, args=(source, sink), daemon=True).start()
+
+    def _copy(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                if self.silent.is_set():
+                    return
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+    def stop(self) -> None:
+        self.silent.set()
+        for connection in self._open:
+            connection.close()
+
+
+def test_an_engine_that_stops_answering_in_the_middle_leaves_clauses_unproven(
+    client: docker.DockerClient, slow_contract: Path, tmp_path: Path
+) -> None:
+    if not Path("/var/run/docker.sock").is_socket():
+        pytest.skip("needs the engine's socket at /var/run/docker.sock to relay it")
+    relay = Relay(tmp_path / "engine.sock")
+    process = start(slow_contract, DOCKER_HOST=f"unix://{relay.path}")
+    wait_for(lambda: len(belongings(client, process.pid)) >= 2)
+    time.sleep(1)
+
+    relay.stop()
+    output, _ = process.communicate(timeout=120)
+
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert "UNPROVEN" in output
+    assert "Traceback" not in output
+    # The dead engine could not clean up; the next start with a live one does.
+    start(slow_contract, "--deadline", "1").communicate(timeout=60)
+    assert belongings(client, process.pid) == []
+
+
+def test_without_an_engine_every_observed_clause_is_unproven_and_says_what_to_do(slow_contract: Path) -> None:
+    process = start(slow_contract, DOCKER_HOST="unix:///nonexistent/docker.sock")
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "no Docker Engine answers" in output
+    assert "builder-contracts doctor" in output
+    assert "Traceback" not in output
+    assert "1 kept (1 declared)" in output
+
+
+def test_hostile_words_in_a_contract_reach_no_shell(client: docker.DockerClient, tmp_path: Path) -> None:
+    contracts = tmp_path / "contracts"
+    contracts.mkdir()
+    (contracts / "hostile.yaml").write_text(
+        "apiVersion: builder-contracts/v1\nkind: BuilderClass\n"
+        "metadata: {name: hostile, summary: a class with hostile words, owner: tests}\nlabels: [hostile]\n"
+        "image: {reference: tinyland-nix}\n"
+        "toolchain: {sh: {features: {words: [-c, 'test \"$1\" = \"$2\"', sh, '$(touch /tmp/owned)', "
+        "'$(touch /tmp/owned)']}}}\n"
+        "filesystem:\n"
+        "  /tmp/owned: absent\n"
+        "  '/tmp/$(touch /tmp/owned)': absent\n"
+        "  '/tmp/`touch /tmp/owned`': absent\n"
+        "  \"/tmp/'; touch /tmp/owned; '\": absent\n"
+        "  '/etc/*': absent\n"
+    )
+
+    process = start(contracts)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == 0, output
+    assert not Path("/tmp/owned").exists()
+
+
+@pytest.mark.slow
+def test_a_fresh_install_checks_a_repository_that_holds_only_yaml(client: docker.DockerClient, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    # The dependencies are there already; the package itself is built and installed as a user would.
+    subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", venv], check=True)
+    site = next(path for path in sys.path if path.endswith("site-packages"))
+    (next(venv.glob("lib/python*/site-packages")) / "outer.pth").write_text(site)
+    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", tmp_path, ROOT]
+    subprocess.run(wheel, check=True, capture_output=True)
+    install = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall"]
+    subprocess.run([*install, *tmp_path.glob("*.whl")], check=True, capture_output=True)
+    elsewhere = tmp_path / "their-repository"
+    shutil.copytree(ROOT / "contracts", elsewhere / "runner-contracts", ignore=shutil.ignore_patterns("schema"))
+
+    done = subprocess.run(
+        [venv / "bin/python", "-m", "pytest", "--contracts", "runner-contracts", "--builder", "tinyland-nix",
+         "-m", "contract and toolchain"],
+        cwd=elsewhere, capture_output=True, text=True, timeout=120,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "runner-contracts/tinyland-nix.yaml" in done.stdout
