@@ -1,0 +1,284 @@
+"""What a checkout deploys and what it says, whatever the format that it was written in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from builder_contracts.errors import Source
+from builder_contracts.truth.checkout import Unread
+from builder_contracts.truth.value import Value, fields, get, items, text
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that holds a word of the platform. ``prose``: documentation or a comment, not configuration."""
+
+    text: str
+    at: Source
+    prose: bool
+
+
+@dataclass(frozen=True)
+class Pod:
+    """A pod template: ``spec`` has the shape of Kubernetes' PodSpec."""
+
+    spec: Value
+
+    @property
+    def containers(self) -> list[Value]:
+        return [*items(get(self.spec, "initContainers")), *items(get(self.spec, "containers"))]
+
+    def container(self, name: str) -> Value | None:
+        return next((one for one in self.containers if text(get(one, "name")) == name), None)
+
+
+def environment(container: Value | None) -> dict[str, Value]:
+    """The variables that a container's template sets; a reference to a secret is its mapping."""
+    found: dict[str, Value] = {}
+    for entry in items(get(container, "env")):
+        name = text(get(entry, "name"))
+        if name is not None:
+            value = get(entry, "value")
+            found[name] = value if value is not None else fields(entry).get("valueFrom", entry)
+    return found
+
+
+@dataclass(frozen=True)
+class ScaleSet:
+    """A GitHub Actions runner scale set of ARC. ``values`` has the shape of the chart's values.
+
+    ``variant`` says under which values it was computed; ``deployed`` is false where a toggle leaves it out.
+    """
+
+    name: str
+    values: Value
+    chart_version: Value | None
+    namespace: Value | None
+    deployed: Value
+    variant: str
+    at: Source
+
+    @property
+    def label(self) -> Value | None:
+        return get(self.values, "runnerScaleSetName")
+
+    @property
+    def pod(self) -> Pod | None:
+        spec = get(self.values, "template", "spec")
+        return Pod(spec) if spec is not None else None
+
+    @property
+    def runner(self) -> Value | None:
+        return self.pod.container("runner") if self.pod else None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Something that runs pods: a Deployment, a StatefulSet, a Job."""
+
+    kind: str
+    name: Value | None
+    namespace: Value | None
+    pod: Pod
+    replicas: Value | None
+    at: Source
+
+
+@dataclass(frozen=True)
+class Service:
+    """A name in the cluster and the ports that it listens on."""
+
+    name: Value | None
+    namespace: Value | None
+    ports: tuple[Value, ...]
+    at: Source
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """A host name that an Ingress or a load balancer makes reachable, and its class."""
+
+    host: Value
+    ingress_class: Value | None
+    name: Value | None
+    at: Source
+
+
+@dataclass(frozen=True)
+class Autoscaler:
+    """A HorizontalPodAutoscaler: what it scales and between which bounds."""
+
+    target: Value | None
+    least: Value | None
+    most: Value | None
+    at: Source
+
+
+@dataclass(frozen=True)
+class Release:
+    """A Helm release."""
+
+    chart: Value | None
+    version: Value | None
+    namespace: Value | None
+    deployed: Value
+    at: Source
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A root module of OpenTofu. ``backend`` is the type that it names, None where it names none."""
+
+    path: str
+    backend: str | None
+    at: Source
+
+
+@dataclass(frozen=True)
+class Named:
+    """A name in use, such as a namespace, and whether this place creates it."""
+
+    name: Value
+    created: bool
+    at: Source
+
+
+@dataclass(frozen=True)
+class Template:
+    """A configuration text inside another file (a heredoc), rendered as far as its shape needs."""
+
+    text: str
+    raw: str
+    at: Source
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a job; ``run`` is a shell script, ``uses`` an action."""
+
+    name: str
+    run: Value | None
+    uses: Value | None
+    arguments: Mapping[str, Value]
+    at: Source
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job of GitHub Actions or GitLab CI. ``labels`` is None where they are computed when it runs."""
+
+    forge: str
+    name: str
+    labels: tuple[Value, ...] | None
+    container: Value | None
+    steps: tuple[Step, ...]
+    timeout: Value | None
+    artifacts: tuple[Value, ...]
+    at: Source
+
+
+@dataclass(frozen=True)
+class Action:
+    """A composite action of this checkout: the folder that ``uses:`` names, and its steps."""
+
+    path: str
+    steps: tuple[Step, ...]
+    at: Source
+
+
+@dataclass(frozen=True)
+class ImageUse:
+    """A reference to a container image and what runs it."""
+
+    reference: Value
+    by: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table, as plain text."""
+
+    text: str
+    at: Source
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of the documentation; each row has a cell for each header."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence of the documentation without its markup."""
+
+    text: str
+    at: Source
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading of the documentation and its depth from 1."""
+
+    text: str
+    level: int
+    at: Source
+
+
+@dataclass(frozen=True)
+class Document:
+    """A page of documentation, parsed."""
+
+    path: str
+    headings: tuple[Heading, ...]
+    sentences: tuple[Sentence, ...]
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A place where a repository says who it is: a name field, a title, a description.
+
+    ``exact`` fields are identifiers that must agree with the repository; others are prose.
+    """
+
+    kind: str
+    text: str
+    exact: bool
+    at: Source
+
+
+@dataclass
+class Model:
+    """Everything that the readers found. Rules read it and change nothing."""
+
+    paths: frozenset[str] = frozenset()
+    folders: frozenset[str] = frozenset()
+    origin: tuple[str, Source] | None = None
+    surfaces: list[Surface] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    documents: list[Document] = field(default_factory=list)
+    scale_sets: list[ScaleSet] = field(default_factory=list)
+    workloads: list[Workload] = field(default_factory=list)
+    services: list[Service] = field(default_factory=list)
+    exposures: list[Exposure] = field(default_factory=list)
+    autoscalers: list[Autoscaler] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+    stacks: list[Stack] = field(default_factory=list)
+    backend_settings: list[Named] = field(default_factory=list)
+    namespaces: list[Named] = field(default_factory=list)
+    templates: list[Template] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+    images: list[ImageUse] = field(default_factory=list)
+    targets: list[Named] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
+    files: int = 0
+    binary: int = 0
+
+    def exists(self, path: str) -> bool:
+        """Whether a file, folder or link stands at a path of the checkout."""
+        return path in self.paths or path in self.folders

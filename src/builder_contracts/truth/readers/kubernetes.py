@@ -1,0 +1,114 @@
+"""Kubernetes objects, from manifests, rendered charts or OpenTofu's provider: one shape, one reader."""
+
+from __future__ import annotations
+
+from builder_contracts.truth.model import (
+    Autoscaler,
+    Exposure,
+    ImageUse,
+    Model,
+    Named,
+    Pod,
+    ScaleSet,
+    Service,
+    Workload,
+)
+from builder_contracts.truth.value import Known, Value, fields, get, items, text
+
+_WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet", "Pod", "CronJob"})
+_VALUES = frozenset({"githubConfigUrl", "githubConfigSecret", "runnerScaleSetName", "minRunners", "maxRunners",
+                     "containerMode", "runnerGroup", "controllerServiceAccount"})  # fmt: skip
+
+
+def read(value: Value, model: Model, variant: str = "") -> None:
+    """Add an object to the model; what is not an object of Kubernetes is passed over."""
+    kind = text(get(value, "kind"))
+    if kind == "List":
+        for item in items(get(value, "items")):
+            read(item, model, variant)
+        return
+    if kind is None:
+        return
+    name, namespace = get(value, "metadata", "name"), get(value, "metadata", "namespace")
+    at = value.at
+    if namespace is not None:
+        model.namespaces.append(Named(namespace, False, namespace.at))
+    if kind in _WORKLOADS:
+        template = get(value, "spec", "jobTemplate") if kind == "CronJob" else value
+        spec = get(template, "spec") if kind == "Pod" else get(template, "spec", "template", "spec")
+        if spec is not None:
+            _workload(Workload(kind, name, namespace, Pod(spec), get(value, "spec", "replicas"), at), model)
+    elif kind == "Service":
+        ports = tuple(port for entry in items(get(value, "spec", "ports")) if (port := get(entry, "port")) is not None)
+        model.services.append(Service(name, namespace, ports, at))
+    elif kind == "Ingress":
+        ingress_class = get(value, "spec", "ingressClassName")
+        for rule in items(get(value, "spec", "rules")):
+            if (host := get(rule, "host")) is not None:
+                model.exposures.append(Exposure(host, ingress_class, name, host.at))
+    elif kind == "Namespace" and name is not None:
+        model.namespaces.append(Named(name, True, name.at))
+    elif kind == "HorizontalPodAutoscaler":
+        target = get(value, "spec", "scaleTargetRef", "name")
+        least, most = get(value, "spec", "minReplicas"), get(value, "spec", "maxReplicas")
+        model.autoscalers.append(Autoscaler(target, least, most, at))
+    elif kind == "AutoscalingRunnerSet":
+        _runner_set(value, model, variant)
+
+
+def _workload(workload: Workload, model: Model) -> None:
+    model.workloads.append(workload)
+    pod_images(workload.pod, f"{workload.kind} {text(workload.name) or '?'}", model)
+
+
+def pod_images(pod: Pod, by: str, model: Model) -> None:
+    """Add the images of a pod's containers."""
+    for container in pod.containers:
+        image = get(container, "image")
+        if image is not None:
+            model.images.append(ImageUse(image, by))
+
+
+def _runner_set(value: Value, model: Model, variant: str) -> None:
+    """The object that the chart gha-runner-scale-set renders to."""
+    spec = fields(get(value, "spec"))
+    labels = fields(get(value, "metadata", "labels"))
+    name = text(get(value, "metadata", "name")) or ""
+    values = {key: item for key, item in spec.items() if key in _VALUES or key == "template"}
+    values.setdefault("runnerScaleSetName", Known(name, value.at))
+    pod = Pod(get(value, "spec", "template", "spec") or Known({}, value.at))
+    if pod.container("dind") is not None:
+        mode = Known({"type": Known("dind", value.at)}, value.at)
+        values.setdefault("containerMode", mode)
+    version = labels.get("app.kubernetes.io/version")
+    scale_set(
+        ScaleSet(name, Known(values, value.at), version, get(value, "metadata", "namespace"), Known(True, value.at),
+                 variant, value.at),
+        model,
+    )  # fmt: skip
+
+
+def is_helm_values(value: Value) -> bool:
+    """Whether a document has the keys of the values of the chart gha-runner-scale-set."""
+    keys = fields(value).keys()
+    return "githubConfigUrl" in keys and len(_VALUES & keys) >= 2
+
+
+def helm_values(value: Value, file: str, model: Model) -> None:
+    """A values file of a scale set; its name is the label unless it says another."""
+    stem = file.rpartition("/")[2].rpartition(".")[0]
+    name = text(get(value, "runnerScaleSetName")) or stem
+    present = {**fields(value)}
+    present.setdefault("runnerScaleSetName", Known(name, value.at))
+    scale_set(ScaleSet(name, Known(present, value.at), None, None, Known(True, value.at), file, value.at), model)
+
+
+def scale_set(found: ScaleSet, model: Model) -> None:
+    """Add a scale set and the images that its template names."""
+    model.scale_sets.append(found)
+    if found.namespace is not None:
+        model.namespaces.append(Named(found.namespace, False, found.namespace.at))
+    if found.pod is not None:
+        pod_images(found.pod, f"scale set {found.name}", model)
+
+

@@ -1,0 +1,136 @@
+"""Where a repository says who it is: titles, module and flake names, package metadata, workflow names."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterator
+
+from builder_contracts.errors import Source
+from builder_contracts.truth.checkout import File
+from builder_contracts.truth.model import Surface
+
+
+class NotReadable(Exception):
+    """A metadata file that does not parse; carries what the parser said."""
+
+
+def _module(file: File) -> Iterator[Surface]:
+    """MODULE.bazel is Starlark, whose syntax is a part of Python's."""
+    try:
+        tree = ast.parse(file.text())
+    except (SyntaxError, ValueError, RecursionError) as error:
+        raise NotReadable(f"not Starlark: {error}") from None
+    if docstring := ast.get_docstring(tree):
+        yield Surface("MODULE.bazel description", docstring.splitlines()[0], False, Source(file.path, 1))
+    for node in tree.body:
+        call = node.value if isinstance(node, ast.Expr) else None
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "module":
+            for keyword in call.keywords:
+                if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
+                    yield Surface("Bazel module", str(keyword.value.value), True, Source(file.path, keyword.value.lineno))
+
+
+def _flake(file: File) -> Iterator[Surface]:
+    """The flake's description and the names that its shells carry."""
+    import tree_sitter
+    import tree_sitter_nix
+
+    tree = tree_sitter.Parser(tree_sitter.Language(tree_sitter_nix.language())).parse(file.raw)
+    pending = [tree.root_node]
+    while pending:
+        node = pending.pop()
+        pending.extend(reversed(node.named_children))
+        if node.type != "binding" or node.named_child_count < 2:
+            continue
+        key, value = node.named_children[0], node.named_children[-1]
+        if value.type != "string_expression" or (key.text or b"") not in (b"description", b"name"):
+            continue
+        written = (value.text or b"").decode("utf-8", "replace").strip('"')
+        at = Source(file.path, value.start_point.row + 1)
+        if key.text == b"description" and _depth(node) <= 1:
+            yield Surface("flake description", written, False, at)
+        elif key.text == b"name" and _within(node, b"mkShell"):
+            yield Surface("flake shell name", written, False, at)
+
+
+def _depth(node: object) -> int:
+    depth, parent = 0, getattr(node, "parent", None)
+    while parent is not None:
+        depth += parent.type == "binding"
+        parent = parent.parent
+    return depth
+
+
+def _within(node: object, function: bytes) -> bool:
+    parent = getattr(node, "parent", None)
+    while parent is not None:
+        if parent.type == "apply_expression":
+            return function in (parent.named_children[0].text or b"")
+        parent = parent.parent
+    return False
+
+
+def _package_json(file: File) -> Iterator[Surface]:
+    try:
+        data = json.loads(file.text())
+    except ValueError as error:
+        raise NotReadable(f"not JSON: {error}") from None
+    if file.path != "package.json" or not isinstance(data, dict):
+        return
+    for field, exact in (("name", True), ("description", False)):
+        if isinstance(data.get(field), str):
+            yield Surface(f"package {field}", data[field], exact, Source(file.path, _line(file, f'"{field}"')))
+
+
+def _pyproject(file: File) -> Iterator[Surface]:
+    try:
+        project = tomllib.loads(file.text()).get("project", {})
+    except tomllib.TOMLDecodeError as error:
+        raise NotReadable(f"not TOML: {error}") from None
+    for field, exact in (("name", True), ("description", False)):
+        if isinstance(project, dict) and isinstance(project.get(field), str):
+            yield Surface(f"package {field}", project[field], exact, Source(file.path, _line(file, f"{field} =")))
+
+
+def _line(file: File, words: str) -> int:
+    place = file.raw.find(words.encode())
+    return file.line_of(place) if place >= 0 else 1
+
+
+def _title(file: File) -> Iterator[Surface]:
+    """The first heading of a page."""
+    for number, line in enumerate(file.text().splitlines(), 1):
+        if line.startswith("# "):
+            yield Surface(f"{file.name} title", line[2:].strip(), False, Source(file.path, number))
+            return
+
+
+def _header(file: File) -> Iterator[Surface]:
+    """The comment at the top of a Justfile or Makefile."""
+    for number, line in enumerate(file.text().splitlines(), 1):
+        words = line.lstrip("# ").strip(" =-")
+        if not line.startswith("#"):
+            return
+        if words:
+            yield Surface(f"{file.name} header", words, False, Source(file.path, number))
+            return
+
+
+SURFACES: dict[str, Callable[[File], Iterator[Surface]]] = {
+    "MODULE.bazel": _module,
+    "flake.nix": _flake,
+    "package.json": _package_json,
+    "pyproject.toml": _pyproject,
+    "README.md": _title,
+    "CONTRIBUTING.md": _title,
+    "docs/index.md": _title,
+    "Justfile": _header,
+    "justfile": _header,
+    "Makefile": _header,
+}
+"""Files at their usual places and who reads them."""
+
+WORKFLOW_NAME = re.compile(r"^name:\s*(.+?)\s*$", re.MULTILINE)

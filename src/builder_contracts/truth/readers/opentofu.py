@@ -1,0 +1,243 @@
+"""OpenTofu: stacks, each with its variants of .tfvars, to Kubernetes objects and Helm releases."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from builder_contracts.errors import Source
+from builder_contracts.truth.checkout import File, Unread
+from builder_contracts.truth.hcl.evaluate import Scope, evaluate, render
+from builder_contracts.truth.hcl.modules import Folder, Instance, Resource, dynamic, structure
+from builder_contracts.truth.hcl.syntax import Block, Expression, parse
+from builder_contracts.truth.model import Model, Named, Release, ScaleSet, Stack, Template
+from builder_contracts.truth.readers import kubernetes, yaml
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
+
+SUFFIXES = (".tf", ".tofu", ".tfvars")
+
+_KIND = re.compile(r"^kubernetes_([a-z_]+?)(?:_v\d\w*)?$")
+_CONTROLLER, _SCALE_SET = "gha-runner-scale-set-controller", "gha-runner-scale-set"
+# Blocks that the provider repeats and Kubernetes writes as lists under another name.
+_LISTS = {
+    "container": "containers", "init_container": "initContainers", "port": "ports", "env": "env",
+    "env_from": "envFrom", "volume": "volumes", "volume_mount": "volumeMounts", "toleration": "tolerations",
+    "image_pull_secrets": "imagePullSecrets", "rule": "rules",
+}  # fmt: skip
+
+
+def read(files: Iterable[File], model: Model) -> None:
+    """Read every module and stack of the checkout into the model."""
+    folders: dict[str, Folder] = {}
+    variables: dict[str, dict[str, Block]] = {}
+    texts: dict[str, str] = {}
+    for file in files:
+        parsed = parse(file.raw, file.path)
+        if parsed.broken:
+            lines = ", ".join(map(str, parsed.broken[:5]))
+            model.unread.append(Unread(file.path, f"HCL is broken at line {lines}; the rest of the file was judged"))
+        folder = posixpath.dirname(file.path)
+        if file.path.endswith(".tfvars"):
+            variables.setdefault(folder, {})[file.name] = parsed.root
+        else:
+            folders.setdefault(folder, Folder(folder)).add(parsed.root)
+        texts[file.path] = file.text()
+    called = {target for folder in folders.values() for call in folder.calls.values()
+              if (target := folder.called_folder(call))}  # fmt: skip
+    for path, folder in sorted(folders.items()):
+        if path not in called:
+            _stack(folder, folders, variables.get(path, {}), texts, model)
+        _templates(folder, folders, texts, model)
+        _targets(folder, variables.get(path, {}), model)
+
+
+def _stack(
+    folder: Folder, folders: Mapping[str, Folder], variables: Mapping[str, Block], texts: Mapping[str, str], model: Model
+) -> None:
+    backends = [block for terraform in folder.terraform for block in terraform.all("backend")]
+    place = backends[0].at if backends else next(iter(folder.terraform), _nowhere(folder)).at
+    if backends or folder.calls or folder.resources:
+        kind = backends[0].labels[0] if backends and backends[0].labels else None
+        model.stacks.append(Stack(folder.path, kind, place))
+    for variant, inputs in _variants(folder, variables):
+        instance = Instance(folder, folders, texts, inputs)
+        for resource in instance.resources():
+            _resource(resource, f"{folder.path} with {variant}" if variant else folder.path, model)
+
+
+def _nowhere(folder: Folder) -> Block:
+    some = [*folder.resources, *folder.calls.values(), *folder.variables.values()]
+    return some[0] if some else Block("", (), {}, (), Source(folder.path or ".", 1))
+
+
+def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str, dict[str, Value]]]:
+    """The values under which a stack is applied: those that load by themselves, with each of the other files."""
+    scope = Scope(Instance(folder, {}, {}, {}))
+
+    def values(root: Block) -> dict[str, Value]:
+        return {name: evaluate(expression, scope) for name, expression in root.attributes.items()}
+
+    always: dict[str, Value] = {}
+    for name in sorted(files, key=lambda name: (name != "terraform.tfvars", name)):
+        if name == "terraform.tfvars" or name.endswith(".auto.tfvars"):
+            always |= values(files[name])
+    chosen = [name for name in sorted(files) if name != "terraform.tfvars" and not name.endswith(".auto.tfvars")]
+    if not chosen:
+        yield "", always
+    for name in chosen:
+        yield name, {**always, **values(files[name])}
+
+
+def _resource(resource: Resource, variant: str, model: Model) -> None:
+    if resource.deployed == Known(False, resource.deployed.at) and resource.type != "helm_release":
+        return
+    if resource.type == "helm_release":
+        _release(resource, variant, model)
+    elif resource.type in ("kubectl_manifest", "kubernetes_manifest"):
+        expression = resource.block.attributes.get("yaml_body") or resource.block.attributes.get("manifest")
+        if expression is not None:
+            for document in _documents(evaluate(expression, resource.scope)):
+                kubernetes.read(document, model, variant)
+    elif found := _KIND.match(resource.type):
+        kind = "".join(word.capitalize() for word in found[1].split("_"))
+        value = _camel(structure(resource.block, resource.scope))
+        kubernetes.read(Known({**fields(value), "kind": Known(kind, resource.at)}, resource.at), model, variant)
+
+
+def _documents(value: Value) -> list[Value]:
+    """A structure as it is, or YAML text parsed at its place."""
+    written = text(value) if isinstance(value, Known) and isinstance(value.data, str) else None
+    if written is None:
+        return [value]
+    try:
+        # The first line of a heredoc's content follows the line that opens it.
+        return yaml.read(written, value.at.file, value.at.line + (0 if value.at.line == 1 else 1))
+    except yaml.NotYaml:
+        return []
+
+
+def _camel(value: Value) -> Value:
+    """Blocks of the Kubernetes provider in the shape of the API: camelCase, lists where the API has lists."""
+    if isinstance(value, Unknown) or not isinstance(value.data, dict):
+        return value
+    mapping: dict[str, Value] = {}
+    for key, item in value.data.items():
+        inner = item
+        is_blocks = isinstance(item, Known) and isinstance(item.data, list) and all(
+            isinstance(one, Known) and isinstance(one.data, dict) for one in item.data
+        )
+        if is_blocks and item.data:
+            converted = [_camel(one) for one in item.data]
+            inner = Known(converted, item.at) if key in _LISTS else converted[0]
+        words = _LISTS.get(key) or _camel_word(key)
+        mapping[words] = inner
+    return Known(mapping, value.at)
+
+
+def _camel_word(word: str) -> str:
+    first, *rest = word.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+def _release(resource: Resource, variant: str, model: Model) -> None:
+    block, scope = resource.block, resource.scope
+
+    def attribute(name: str) -> Value | None:
+        expression = block.attributes.get(name)
+        return evaluate(expression, scope) if expression else None
+
+    chart, version, namespace = attribute("chart"), attribute("version"), attribute("namespace")
+    written = (text(chart) or "").rstrip("/").rpartition("/")[2]
+    model.releases.append(Release(chart, version, namespace, resource.deployed, resource.at))
+    if namespace is not None:
+        created = text(attribute("create_namespace")) == "true"
+        model.namespaces.append(Named(namespace, created, namespace.at))
+    if written != _SCALE_SET:
+        return
+    values: Value = Known({}, resource.at)
+    for document in items(attribute("values")):
+        for part in _documents(document):
+            values = _overlay(values, part)
+    for inner, inner_scope in dynamic(block, scope, "set"):
+        name = inner.attributes.get("name")
+        value = inner.attributes.get("value")
+        if name is not None and value is not None and (path := text(evaluate(name, inner_scope))):
+            values = _put(values, path.split("."), evaluate(value, inner_scope))
+    name = text(attribute("name")) or resource.address
+    model_value = values
+    if get(values, "runnerScaleSetName") is None:
+        model_value = _put(values, ["runnerScaleSetName"], Known(name, resource.at))
+    found = ScaleSet(name, model_value, version, namespace, resource.deployed, variant, resource.at)
+    kubernetes.scale_set(found, model)
+
+
+def _overlay(under: Value, over: Value) -> Value:
+    if isinstance(under, Known) and isinstance(over, Known) and isinstance(under.data, dict) and isinstance(over.data, dict):
+        merged = dict(under.data)
+        for key, item in over.data.items():
+            merged[key] = _overlay(merged[key], item) if key in merged else item
+        return Known(merged, over.at)
+    return over
+
+
+def _put(value: Value, path: list[str], item: Value) -> Value:
+    mapping = fields(value)
+    if len(path) == 1:
+        mapping[path[0]] = item
+    else:
+        mapping[path[0]] = _put(mapping.get(path[0]) or Known({}, item.at), path[1:], item)
+    return Known(mapping, value.at)
+
+
+_TOML = re.compile(r"^\s*\[\[runners\]\]", re.MULTILINE)
+
+
+def _templates(folder: Folder, folders: Mapping[str, Folder], texts: Mapping[str, str], model: Model) -> None:
+    """Configuration of GitLab Runner that is written as a heredoc."""
+    instance = Instance(folder, folders, texts, {})
+
+    def look(expression: Expression) -> None:
+        if "[[runners]]" in expression.text:
+            for node in _heredocs(expression):
+                rendered = render(node, instance.scope)
+                if rendered is not None and _TOML.search(rendered):
+                    model.templates.append(Template(rendered, node.text, node.at))
+
+    for expression in folder.locals.values():
+        look(expression)
+    for block in folder.resources:
+        pending = [block]
+        while pending:
+            current = pending.pop()
+            pending.extend(current.blocks)
+            for expression in current.attributes.values():
+                look(expression)
+
+
+def _heredocs(expression: Expression) -> Iterator[Expression]:
+    pending = [expression.node]
+    while pending:
+        node = pending.pop()
+        if node.type == "template_expr" and node.named_children and node.named_children[0].type == "heredoc_template":
+            yield expression.on(node)
+        else:
+            pending.extend(node.named_children)
+
+
+def _targets(folder: Folder, variables: Mapping[str, Block], model: Model) -> None:
+    """Which cluster a stack acts on by default: contexts in variables and .tfvars, and cloud providers."""
+    scope = Scope(Instance(folder, {}, {}, {}))
+    for name, block in folder.variables.items():
+        if "context" in name and "default" in block.attributes:
+            value = evaluate(block.attributes["default"], scope)
+            if text(value):
+                model.targets.append(Named(value, False, value.at))
+    for root in variables.values():
+        for name, expression in root.attributes.items():
+            if "context" in name:
+                value = evaluate(expression, scope)
+                model.targets.append(Named(value, False, value.at))
+    for provider in folder.providers:
+        if provider.labels:
+            model.targets.append(Named(Known(provider.labels[0], provider.at), False, provider.at))
