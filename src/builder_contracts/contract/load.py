@@ -201,7 +201,7 @@ def _contract(document: Document) -> Contract:
                     )
                 )
         except Fault as fault:
-            problems.append(Problem(document.source(fault.pointer), fault.what, fault.mend))
+            problems.append(_fault(document, fault))
     if not problems:
         problems += _dangling(document, clauses)
     if problems:
@@ -218,6 +218,13 @@ def _contract(document: Document) -> Contract:
         clauses=tuple(clauses),
         document=data,
     )
+
+
+def _fault(document: Document, fault: Fault) -> Problem:
+    what, where = fault.what, document.source(fault.pointer)
+    if fault.against is not None and (other := document.source(fault.against)) != where:
+        what += f" (at {other})"
+    return Problem(where, what, fault.mend)
 
 
 def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:
@@ -256,15 +263,24 @@ def _dangling(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
             break
         usable = observed if pointer[0] == "responsibilities" else known
         if local_id not in usable:
-            guess = schema.nearest(local_id, sorted(usable))
+            guess = _nearest(local_id, usable)
+            mend = f"did you mean {guess}?" if guess else "'builder-contracts validate --list' prints the ids"
             problems.append(
                 Problem(
                     document.source(pointer),
                     f"{pointer[0]} names the clause {local_id}, which this contract "
                     + ("does not have" if local_id not in known else "only declares"),
-                    f"did you mean {guess}?"
-                    if guess
-                    else "'builder-contracts validate --list' prints the ids",
+                    mend,
                 )
             )
     return problems
+
+
+def _nearest(local_id: str, usable: set[str]) -> str | None:
+    """The id that was probably meant: of the same kind where the kind is right."""
+    kind, _, name = local_id.partition("/")
+    names = {other.partition("/")[2] for other in usable if other.startswith(f"{kind}/")}
+    if names:
+        guess = schema.nearest(name, sorted(names))
+        return f"{kind}/{guess}" if guess else None
+    return schema.nearest(local_id, sorted(usable))

@@ -216,15 +216,15 @@ def _problem(document: Document, error: ValidationError) -> list[Problem]:
             ]
         case "type" if value is None:
             return [
-                Problem(place, f"{name} is empty: it promises nothing", f"{about} Fill it, or remove it.")
+                Problem(place, f"{name} is empty: it promises nothing", f"Fill it, or remove it. {about}")
             ]
         case "type":
             wanted = " or ".join(_TYPES[kind] for kind in ([limit] if isinstance(limit, str) else limit))
-            quotes = (
-                f'Put it in quotes: "{seen}". '
-                if limit == "string" and isinstance(value, int | float)
-                else ""
-            )
+            quotes = ""
+            if limit == "string" and isinstance(value, int | float):
+                quotes = f'Put it in quotes: "{seen}". '
+            elif limit == "integer" and isinstance(value, str) and value.isdecimal():
+                quotes = "Remove the quotes. "
             return [Problem(place, f"{name} is {seen}, but must be {wanted}", quotes + about)]
         case "const":
             return [Problem(place, f"{name} is {seen}", f"it must be {_show(limit)}")]
@@ -238,12 +238,16 @@ def _problem(document: Document, error: ValidationError) -> list[Problem]:
             return [Problem(place, f"{name} is not a regular expression: {_regex_fault(value)}", about)]
         case "minProperties" | "minItems" | "minLength" if not value:
             return [
-                Problem(place, f"{name} is empty: it promises nothing", f"{about} Fill it, or remove it.")
+                Problem(place, f"{name} is empty: it promises nothing", f"Fill it, or remove it. {about}")
             ]
-        case "minProperties" | "minItems" | "minLength":
-            return [Problem(place, f"{name} is {seen}, which is too short: at least {limit}", about)]
-        case "maxLength" | "maxItems" | "maxProperties":
-            return [Problem(place, f"{name} is {seen}, which is too long: at most {limit}", about)]
+        case "minProperties" | "minItems" | "maxProperties" | "maxItems" as bound:
+            edge = "least" if bound.startswith("min") else "most"
+            return [
+                Problem(place, f"{name} has {len(value)} entries, but must have at {edge} {limit}", about)
+            ]
+        case "minLength" | "maxLength" as bound:
+            edge = "short: at least" if bound == "minLength" else "long: at most"
+            return [Problem(place, f"{name} is {seen}, which is too {edge} {limit} characters", about)]
         case "uniqueItems":
             return [Problem(place, f"{name} repeats {seen}", "remove the repetition")]
         case "minimum" | "maximum":

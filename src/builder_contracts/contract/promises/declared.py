@@ -21,10 +21,14 @@ class Declared(Generic[P_co]):
 
 
 class Fault(Exception):
-    """A value that has the right form and still cannot be meant: says what and what would be right."""
+    """A value that has the right form and still cannot be meant: says what and what would be right.
 
-    def __init__(self, pointer: Pointer, what: str, mend: str) -> None:
+    ``against`` is the other side of a contradiction, which may stand in a base.
+    """
+
+    def __init__(self, pointer: Pointer, what: str, mend: str, *, against: Pointer | None = None) -> None:
         super().__init__(what)
+        self.against = against
         self.pointer = pointer
         self.what = what
         self.mend = mend

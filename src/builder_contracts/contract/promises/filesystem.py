@@ -57,6 +57,7 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[PathState]]:
                 (*where, "writable_by_others"),
                 f"mode {mode:04o} and writable_by_others: {str(others).lower()} contradict each other",
                 "keep one of the two",
+                against=(*where, "mode"),
             )
         free = byte_count(value["free"]) if "free" in value else None
         if free == 0:

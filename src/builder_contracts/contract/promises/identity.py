@@ -67,10 +67,12 @@ IdentityPromise = User | Uid | Home | Shell | NotRoot
 
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[IdentityPromise]]:
-    if section.get("root") == "never" and (section.get("uid") == 0 or section.get("user") == "root"):
-        raise Fault(
-            (*at, "root"), "identity promises root and 'root: never' at once", "remove one of the two"
-        )
+    root = next(
+        (field for field, value in (("uid", 0), ("user", "root")) if section.get(field) == value), None
+    )
+    if root and section.get("root") == "never":
+        what = f"{root} {section[root]} is root, and 'root: never' is promised as well"
+        raise Fault((*at, root), what, "remove one of the two", against=(*at, "root"))
     for field, value in section.items():
         where = (*at, field)
         match field:

@@ -93,6 +93,7 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[ResourceProm
                 (*at, group, "request"),
                 f"the {group} request {amounts_of['request']} is larger than the limit {amounts_of['limit']}",
                 "a request is at most the limit",
+                against=(*at, group, "limit"),
             )
     if "pids" in section:
         yield Declared("pids-limit", PidsLimit(section["pids"]["limit"]), (*at, "pids", "limit"))
