@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from typing import Any, get_args
 
 import cattrs
 
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.facts.model import SCHEMA, Facts, Unseen
-
-SECRET_NAME = re.compile(r"TOKEN|SECRET|PASS|CREDENTIAL|PRIVATE|API_?KEY|ACCESS_?KEY|AUTH", re.IGNORECASE)
-"""Names of environment variables whose values are never written anywhere."""
+from builder_contracts.facts.secret import SECRET_NAME
 
 REDACTED = "(redacted)"
 

@@ -6,8 +6,8 @@ from typing import assert_never
 
 from builder_contracts.contract.promises.environment import EnvironmentPromise, ForbiddenValue, Variable
 from builder_contracts.evidence.verdict import Finding, broken, kept
-from builder_contracts.facts.codec import SECRET_NAME
 from builder_contracts.facts.model import Facts, Unseen
+from builder_contracts.facts.secret import SECRET_NAME
 from builder_contracts.judge.unseen import unproven_because
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import resources
+from pathlib import Path
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.daemon import DaemonEndpoint
@@ -22,7 +22,7 @@ MAX_QUESTION_BYTES = 90_000
 
 def probe() -> str:
     """The text of the probe program."""
-    return resources.files(__package__).joinpath("probe.sh").read_text("utf-8")
+    return (Path(__file__).parent / "probe.sh").read_text("utf-8")
 
 
 def spellings(address: str) -> dict[str, str]:

@@ -100,6 +100,7 @@ class _Docker:
         except engine.LOST as error:
             raise EngineError(f"the Docker Engine stopped answering: {engine.reason(error)}") from None
         self._network = RunNetwork(self._client, self.run, surroundings)
+        self._removals = ThreadPoolExecutor(max_workers=4, thread_name_prefix="removal")
 
     def gather(self, contract: Contract, options: Options) -> Facts:
         launch = options.plans.get(contract.name) or plan(
@@ -110,7 +111,7 @@ class _Docker:
         named = {promise.host for kind in (Resolves, Reaches) for promise in contract.promised(kind)}
         if named:
             self._network.hosts()
-        with self._runner.DockerRunner(
+        runner = self._runner.DockerRunner(
             self._client,
             self.run,
             name=contract.name,
@@ -119,7 +120,9 @@ class _Docker:
             network=self._network,
             pull=options.pull,
             about_engine=self._about,
-        ) as runner:
+        )
+        runner.__enter__()
+        try:
             forbidden: dict[str, Seen[StandIn]] = {name: future.result() for name, future in stand_ins.items()}
             return gather(
                 contract,
@@ -129,6 +132,9 @@ class _Docker:
                 unreachable_hosts=self._missing(named),
                 deadline=options.deadline,
             )
+        finally:
+            # The facts need not wait for the removal of the container; the end of the run does.
+            self._removals.submit(runner.__exit__, None, None, None)
 
     def _missing(self, named: set[str]) -> dict[str, str]:
         """Hosts that the run could not start, with the reason."""
@@ -137,6 +143,7 @@ class _Docker:
 
     def close(self) -> None:
         self._network.close()
+        self._removals.shutdown(wait=True)
         # An engine that is gone cannot remove anything; the next run's sweep does.
         with contextlib.suppress(*self._lost):
             self._ownership.close(self._client, self.run)
