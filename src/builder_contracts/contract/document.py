@@ -166,7 +166,8 @@ class _Builder:
         if parent is not None and isinstance(parent.value, dict) and parent.key is None:
             self.key(parent, event)
             return
-        value = _plain(event.value) if event.implicit[0] else event.value
+        plain = event.implicit[0] and event.tag is None
+        value = _plain(event.value) if plain else event.value
         weight = 1 + len(event.value) // 100
         pointer = self.add(value, event.start_mark, weight)
         if not isinstance(value, str):

@@ -1,0 +1,12 @@
+"""Settings of the project's own tests."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# Contracts in here are input of tests, not contracts to check.
+collect_ignore = ["examples"]
+
+# The same examples in every run: a red test must be red again for whoever looks at it.
+settings.register_profile("tests", derandomize=True, deadline=None, database=None)
+settings.load_profile("tests")

@@ -1,0 +1,69 @@
+"""Every file and folder in tests/examples is a case: a new case is a new file.
+
+A folder is judged as a whole, with what it extends in a folder of its own. Beside each rejected case NAME
+stands NAME.expected with the exact message. ``REVIEW=write pytest tests/unit/contract/test_examples.py``
+writes the messages anew; the change is then for a person to review.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.contract.load import load_all
+from builder_contracts.errors import ExitCode, InputError
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+def cases(folder: str) -> list[Path]:
+    entries = sorted((EXAMPLES / folder).iterdir())
+    bases = {EXAMPLES / "accepted" / "bases"}
+    return [entry for entry in entries if entry.suffix != ".expected" and entry not in bases]
+
+
+def files(case: Path) -> list[Path]:
+    found = sorted(case.glob("*.yaml")) if case.is_dir() else [case]
+    return [path.relative_to(EXAMPLES) for path in found]
+
+
+@pytest.mark.parametrize("case", cases("accepted"), ids=lambda case: case.stem)
+def test_an_accepted_example_has_clauses(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLES)
+    for contract in load_all(files(case)):
+        assert contract.clauses
+
+
+@pytest.mark.parametrize("case", cases("rejected"), ids=lambda case: case.stem)
+def test_a_rejected_example_says_exactly_what_is_wrong(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(EXAMPLES)
+    with pytest.raises(InputError) as caught:
+        load_all(files(case))
+    message = f"{caught.value}\n"
+    snapshot = case.with_suffix(".expected")
+    if os.environ.get("REVIEW") == "write":
+        snapshot.write_text(message, "utf-8")
+    assert message == snapshot.read_text("utf-8")
+
+
+@pytest.mark.parametrize("case", cases("rejected"), ids=lambda case: case.stem)
+def test_a_rejection_names_file_line_and_mend_in_few_printable_characters(
+    case: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(EXAMPLES)
+    with pytest.raises(InputError) as caught:
+        load_all(files(case))
+    assert caught.value.exit_code is ExitCode.BAD_INPUT
+    for problem in caught.value.problems:
+        lines = Path(problem.source.file).read_bytes().split(b"\n")
+        assert 1 <= problem.source.line <= len(lines)
+        for text in (problem.what, problem.mend):
+            assert text.isprintable()
+            assert 0 < len(text) < 500
+
+
+def test_no_expected_message_is_left_without_its_example() -> None:
+    expected = {path.stem for path in (EXAMPLES / "rejected").glob("*.expected")}
+    assert expected == {case.stem for case in cases("rejected")}
