@@ -1,0 +1,65 @@
+"""What a rule observes at one place: that it agrees, that it contradicts, or that it cannot be seen."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from builder_contracts.errors import Source
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a place and what it says."""
+
+    at: Source
+    says: str
+
+    def __str__(self) -> str:
+        return f"{self.at}  {self.says}"
+
+
+@dataclass(frozen=True)
+class Agrees:
+    """A place that keeps the promise."""
+
+    at: Source
+
+
+@dataclass(frozen=True)
+class Contradicts:
+    """Two places that cannot both be right. ``here`` is in the checkout and is what the mend is about."""
+
+    here: Side
+    there: Side
+    mend: str
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """A place that speaks of the promise and whose value a checkout does not show."""
+
+    at: Source
+    reason: str
+
+
+Observation: TypeAlias = Agrees | Contradicts | Unseen
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A contradiction and the clause that it breaks."""
+
+    clause: str
+    promise: str
+    why: str
+    here: Side
+    there: Side
+    mend: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Stable while lines move: of the clause, the file and what both sides say."""
+        parts = (self.clause, self.here.at.file, self.here.says, self.there.says)
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

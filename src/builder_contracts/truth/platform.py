@@ -1,0 +1,205 @@
+"""Platform contracts: what a platform's documents, defaults and deployment must agree on, area by area."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from builder_contracts.contract import schema
+from builder_contracts.contract.document import Document, Pointer, read
+from builder_contracts.errors import InputError, Problem, Source
+
+AREAS = (
+    "identity", "endpoints", "state", "topology", "enrolment",
+    "lifecycle", "operator", "deployment", "workflows", "planning",
+)  # fmt: skip
+"""Areas in the order of reports; each has a file of that name and a schema ``platform-NAME``."""
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """Permission for a clause to be broken through ``until`` (UTC), in the named files or everywhere."""
+
+    reason: str
+    until: date
+    files: tuple[str, ...]
+    source: Source
+
+    def covers(self, file: str) -> bool:
+        """Whether the waiver speaks of this file."""
+        return not self.files or any(fnmatch.fnmatch(file, pattern) for pattern in self.files)
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One promise of the platform. ``ground`` is the heading of the grounding document that it rests on."""
+
+    area: str
+    name: str
+    promise: str
+    ground: str
+    why: str
+    source: Source
+    waiver: Waiver | None
+
+    @property
+    def id(self) -> str:
+        return f"platform/{self.area}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an area declares to be so, and where each of it stands."""
+
+    data: Mapping[str, Any]
+    document: Document
+
+    def get(self, *path: str | int, default: Any = None) -> Any:
+        value: Any = self.data
+        for step in path:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return default
+        return value
+
+    def at(self, *path: str | int) -> Source:
+        """The line of a declared fact."""
+        return self.document.source(("facts", *path))
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """An exit criterion and the clauses that it is computed from."""
+
+    name: str
+    text: str
+    clauses: tuple[str, ...]
+    source: Source
+
+
+@dataclass(frozen=True)
+class Platform:
+    """All areas of one platform."""
+
+    facts: Mapping[str, Facts]
+    clauses: tuple[Clause, ...]
+    milestone: str
+    criteria: tuple[Criterion, ...]
+    digest: str
+    folder: Path
+
+    def area(self, name: str) -> Facts:
+        """The facts of an area; empty when the platform declares none."""
+        nothing = Document({"facts": {}}, {(): Source(str(self.folder / f"{name}.yaml"), 1)})
+        return self.facts.get(name) or Facts({}, nothing)
+
+
+def load(folder: Path) -> Platform:
+    """Load the platform contracts in a folder. Raises InputError with every problem of all files."""
+    problems: list[Problem] = []
+    documents: dict[str, Document] = {}
+    criteria: Document | None = None
+    headings: list[str] | None = None
+    digest = hashlib.sha256()
+    if not folder.is_dir():
+        mend = "name the folder that holds them with --contracts DIR (they stand in DIR/platform)"
+        raise InputError([Problem(Source(str(folder), 1), "there are no platform contracts here", mend)])
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            document = read(path)
+            kind = document.data.get("kind") if isinstance(document.data, dict) else None
+            if kind == "PlatformContract":
+                area = _area(document)
+                schema.check(f"platform-{area}", document)
+                documents[area] = document
+            elif kind == "ExitCriteria":
+                schema.check("platform-exit-criteria", document)
+                criteria = document
+            elif kind == "Grounding":
+                schema.check("platform-grounding", document)
+                headings = document.data["headings"]
+            else:
+                continue
+            digest.update(json.dumps(document.data, sort_keys=True).encode())
+        except InputError as error:
+            problems += error.problems
+    clauses = [clause for area in AREAS if area in documents for clause in _clauses(area, documents[area], problems)]
+    for clause in clauses:
+        if headings is not None and clause.ground not in headings:
+            guess = schema.nearest(clause.ground, headings)
+            problems.append(
+                Problem(clause.source, f"the grounding document has no heading {clause.ground!r}",
+                        f"did you mean {guess!r}?" if guess else "take one of the headings in grounding.yaml")
+            )  # fmt: skip
+    known = [clause.id.partition("/")[2] for clause in clauses]
+    computed = _criteria(criteria, known, problems) if criteria else []
+    if not documents and not problems:
+        problems.append(Problem(Source(str(folder), 1), "no platform contract in here", "a file of kind PlatformContract"))
+    if problems:
+        raise InputError(problems)
+    facts = {area: Facts(document.data.get("facts", {}), document) for area, document in documents.items()}
+    milestone = criteria.data["milestone"] if criteria else ""
+    return Platform(facts, tuple(clauses), milestone, tuple(computed), f"sha256:{digest.hexdigest()}", folder)
+
+
+def _area(document: Document) -> str:
+    area = document.data.get("area")
+    if area not in AREAS:
+        guess = schema.nearest(str(area), AREAS)
+        mend = f"did you mean {guess!r}? " if guess else ""
+        raise InputError(
+            [Problem(document.source(("area",)), f"there is no area {area!r}", f"{mend}areas are {', '.join(AREAS)}")]
+        )
+    return str(area)
+
+
+def _clauses(area: str, document: Document, problems: list[Problem]) -> list[Clause]:
+    clauses: list[Clause] = []
+    waivers = document.data.get("waivers", {})
+    for name, data in document.data["clauses"].items():
+        waiver = None
+        if name in waivers:
+            try:
+                until = date.fromisoformat(waivers[name]["until"])
+            except ValueError as error:
+                where = document.source(("waivers", name, "until"))
+                problems.append(Problem(where, f"not a date: {error}", "write YYYY-MM-DD"))
+                continue
+            place = document.source(("waivers", name))
+            waiver = Waiver(waivers[name]["reason"], until, tuple(waivers[name].get("files", ())), place)
+        source = document.source(("clauses", name))
+        clauses.append(Clause(area, name, data["promise"], data["ground"], data["why"], source, waiver))
+    for name in waivers:
+        if name not in document.data["clauses"]:
+            where = document.source(("waivers", name))
+            problems.append(Problem(where, f"a waiver for the clause {name!r}, which is not in this file", "remove it"))
+    return clauses
+
+
+def _criteria(document: Document, known: Sequence[str], problems: list[Problem]) -> list[Criterion]:
+    found: list[Criterion] = []
+    for name, data in document.data["criteria"].items():
+        at: Pointer = ("criteria", name)
+        for index, clause in enumerate(data["clauses"]):
+            if clause not in known:
+                guess = schema.nearest(clause, known)
+                problems.append(
+                    Problem(document.source((*at, "clauses", index)), f"there is no clause {clause!r}",
+                            f"did you mean {guess!r}?" if guess else "write AREA/CLAUSE")
+                )  # fmt: skip
+        clauses = tuple(f"platform/{clause}" for clause in data["clauses"])
+        found.append(Criterion(name, data["text"], clauses, document.source(at)))
+    return found
+
+
+def ungrounded(platform: Platform, text: str) -> list[Clause]:
+    """The clauses whose heading the text of a grounding document does not have."""
+    lines = {line.strip().lstrip("#").strip() for line in text.splitlines()}
+    return [clause for clause in platform.clauses if clause.ground not in lines]

@@ -1,0 +1,115 @@
+"""One pass over a checkout: every file goes to the readers of its format, once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder_contracts.errors import Source
+from builder_contracts.truth.checkout import Checkout, File, Unread
+from builder_contracts.truth.model import Line, Model
+from builder_contracts.truth.readers import dockerfile, kubernetes, names, opentofu, workflows, yaml
+
+_PROSE = (".md", ".rst", ".txt", ".adoc", ".tex")
+_COMMENT = ("#", "//", "/*", "*", "--", ";", "%", "<!--")
+_OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What to look for: lower-case words whose lines the rules want, and ones that make a page worth parsing."""
+
+    lines: tuple[str, ...]
+    pages: tuple[str, ...]
+
+
+def survey(root: Path, words: Words) -> Model:
+    """Read a checkout. Raises InputError when there is no folder at ``root``."""
+    checkout = Checkout(root)
+    model = Model()
+    wanted = tuple(word.lower().encode() for word in words.lines)
+    line_words = re.compile("|".join(sorted(map(re.escape, words.lines), key=len, reverse=True)), re.IGNORECASE)
+    page_words = tuple(word.lower().encode() for word in (*words.lines, *words.pages))
+    tofu: list[File] = []
+    for file in checkout.files():
+        model.files += 1
+        name = file.name
+        if name.endswith(opentofu.SUFFIXES):
+            tofu.append(file)
+        elif name.endswith((".yaml", ".yml")):
+            if _OURS.search(file.raw[:4096]):
+                continue
+            _yaml(file, model)
+        elif dockerfile.is_dockerfile(file.path):
+            dockerfile.read(file.text(), file.path, model)
+        if file.path in names.SURFACES:
+            try:
+                model.surfaces += names.SURFACES[file.path](file)
+            except names.NotReadable as error:
+                model.unread.append(Unread(file.path, str(error)))
+        # Words are looked for one after another: a search for a fixed string is far faster than a pattern.
+        lower = file.raw.lower()
+        if wanted and any(word in lower for word in wanted):
+            _lines(file, line_words, model)
+        if name.endswith(".md") and any(word in lower for word in page_words):
+            from builder_contracts.truth.readers import markdown
+
+            model.documents.append(markdown.read(file.text(), file.path))
+    if tofu:
+        opentofu.read(tofu, model)
+    model.paths, model.folders = frozenset(checkout.paths), frozenset(checkout.folders)
+    model.origin = checkout.origin
+    model.unread = [*checkout.unread, *model.unread]
+    model.binary = checkout.binary
+    return model
+
+
+def _lines(file: File, words: re.Pattern[str], model: Model) -> None:
+    page = file.path.endswith(_PROSE)
+    text = file.text()
+    last = 0
+    for found in words.finditer(text):
+        if found.start() < last:
+            continue
+        begin = text.rfind("\n", 0, found.start()) + 1
+        end = text.find("\n", found.start())
+        end = len(text) if end < 0 else end
+        last = end
+        line = text[begin:end].rstrip("\r")[:2000]
+        prose = page or line.lstrip().startswith(_COMMENT)
+        model.lines.append(Line(line, Source(file.path, text.count("\n", 0, begin) + 1), prose))
+
+
+def _yaml(file: File, model: Model) -> None:
+    """The documents of a YAML file that some reader wants."""
+    path, raw = file.path, file.raw
+    special = workflows.is_workflow(path) or workflows.is_action(path) or workflows.is_pipeline(path)
+    manifest = b"apiVersion:" in raw and b"kind:" in raw
+    values = b"githubConfigUrl" in raw
+    if not (special or manifest or values):
+        return
+    if b"{{" in raw and not special:
+        if re.search(rb"\{\{-?\s*[.$\w]", raw):
+            model.unread.append(Unread(path, "a Helm template: judge what 'helm template' renders of it"))
+        return
+    try:
+        documents = yaml.read(file.text(), path)
+    except yaml.NotYaml as error:
+        model.unread.append(Unread(path, f"not YAML at line {error.line}: {error}"))
+        return
+    for document in documents:
+        if workflows.is_workflow(path):
+            workflows.read_workflow(document, model)
+            if found := names.WORKFLOW_NAME.search(file.text()):
+                line = file.text().count("\n", 0, found.start()) + 1
+                written = found[1].strip("\"'")
+                model.surfaces.append(names.Surface("workflow name", written, False, Source(path, line)))
+        elif workflows.is_action(path):
+            workflows.read_action(document, path, model)
+        elif workflows.is_pipeline(path):
+            workflows.read_pipeline(document, model)
+        elif kubernetes.is_helm_values(document):
+            kubernetes.helm_values(document, path, model)
+        elif manifest:
+            kubernetes.read(document, model)
