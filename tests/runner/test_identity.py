@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.runner.identity import PLACEMENT, Machine, Placement, identify, this_machine
-from builder_contracts.runner.local import LocalRunner
+from builder_contracts.runner.local import local_runner
 
 LABELS = ("tinyland-nix",)
 NAME = "tinyland-nix-k2xqw-runner-8r4tz"
@@ -186,7 +186,7 @@ def test_the_local_runner_on_a_plain_machine_is_not_live(monkeypatch: pytest.Mon
     for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
         monkeypatch.delenv(name, raising=False)
 
-    facts = LocalRunner(LABELS).setting.runner
+    facts = local_runner(LABELS).setting.runner
 
     assert not getattr(facts, "live")  # noqa: B009 - the field of a union
     assert "no CI system says" in getattr(facts, "identity")  # noqa: B009

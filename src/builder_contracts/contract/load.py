@@ -24,8 +24,6 @@ MAX_BASES = 8
 # Also in a flow mapping, indented, or behind the mark that Windows editors put first.
 _OURS = re.compile(rb"^[\s{\xef\xbb\xbf]*[\"']?apiVersion[\"']?\s*:\s*[\"']?builder-contracts/", re.MULTILINE)
 _KIND = re.compile(rb"^[\s{\xef\xbb\xbf]*[\"']?kind[\"']?\s*:\s*[\"']?([A-Za-z]*)", re.MULTILINE)
-# Documents of the language that are not judged by themselves.
-_OTHERS = {b"BuilderBase", b"Environment", b"Canary", b"CacheRoles", b"Platform"}
 
 
 def is_contract(path: Path) -> bool:
@@ -43,7 +41,7 @@ def is_contract(path: Path) -> bool:
     kind = _KIND.search(head)
     if kind and kind[1] == b"BuilderClass":
         return True
-    return bool(_OURS.search(head)) and not (kind and kind[1] in _OTHERS)
+    return bool(_OURS.search(head)) and not (kind and kind[1].decode() in schema.kinds())
 
 
 def load(path: Path, file: str | None = None) -> Contract:

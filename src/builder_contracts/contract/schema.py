@@ -88,6 +88,13 @@ def names() -> list[str]:
 
 
 @cache
+def kinds() -> frozenset[str]:
+    """Every ``kind`` of document that some schema describes."""
+    consts = (load(name).get("properties", {}).get("kind", {}).get("const") for name in names())
+    return frozenset(kind for kind in consts if kind)
+
+
+@cache
 def load(name: str) -> dict[str, Any]:
     """The schema of that name (``builder-class``) as plain data."""
     text = (_FOLDER / f"{name}.json").read_text("utf-8")

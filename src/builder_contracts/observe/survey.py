@@ -14,7 +14,7 @@ from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import Facts, Seen
 from builder_contracts.observe.gather import DEADLINE, gather
 from builder_contracts.runner.launch import LaunchPlan, plan
-from builder_contracts.runner.local import LocalRunner
+from builder_contracts.runner.local import local_runner
 from builder_contracts.runner.network import EMPTY, RunNetwork, Surroundings
 from builder_contracts.runner.ownership import Run
 from builder_contracts.runner.protocol import NoRunner, StandIn
@@ -70,7 +70,7 @@ class Survey:
 
     def _gather(self, contract: Contract) -> Facts:
         if self._options.runner == "local":
-            return gather(contract, LocalRunner(contract.labels), forbidden={}, deadline=self._options.deadline)
+            return gather(contract, local_runner(contract.labels), forbidden={}, deadline=self._options.deadline)
         with self._lock:
             if self._docker is None:
                 try:

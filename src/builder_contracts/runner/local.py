@@ -8,18 +8,20 @@ from collections.abc import Sequence
 
 from builder_contracts.facts.model import Runner as RunnerFacts
 from builder_contracts.facts.model import Start, Unseen
-from builder_contracts.runner import process
+from builder_contracts.runner.host import HostRunner
 from builder_contracts.runner.identity import identify, this_machine
-from builder_contracts.runner.protocol import Completed, Setting
+from builder_contracts.runner.protocol import Setting
 
 
-class LocalRunner:
-    """This machine and this user, in the environment of this process."""
+def local_runner(labels: Sequence[str] = ()) -> HostRunner:
+    """This machine and this user, in the environment of this process.
 
-    def __init__(self, labels: Sequence[str] = ()) -> None:
-        """``labels`` are the ``runs-on`` labels of the class that this machine claims to be a runner of."""
-        who = identify(labels, this_machine())
-        self.setting = Setting(
+    ``labels`` are the ``runs-on`` labels of the class that this machine claims to be a runner of.
+    """
+    who = identify(labels, this_machine())
+    return HostRunner(
+        "local://",
+        Setting(
             runner=RunnerFacts(
                 kind="local",
                 engine="",
@@ -31,7 +33,5 @@ class LocalRunner:
             ),
             image=Unseen("the local runner has no image to look at: use --runner docker", here=False),
             start=Unseen("the local runner starts no image: use --runner docker", here=False),
-        )
-
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
-        return process.run(arguments, deadline=deadline)
+        ),
+    )
