@@ -103,9 +103,8 @@ def _declaration(promise: Declaration) -> Explanation:
             )
         case Responsibility():
             return Explanation(
-                how=f"Declared, rung C0: the words are not observed. {', '.join(promise.shown_by)} "
-                f"carr{'y' if len(promise.shown_by) > 1 else 'ies'} it: look at those verdicts for the "
-                "evidence.",
+                how="Declared, rung C0: the words are not observed. The evidence stands in the verdicts on "
+                f"{', '.join(promise.shown_by)}.",
                 unproven="Never: a contract that loads declares it.",
                 why="It says in one sentence what the class is for, so that a list of clauses can be read "
                 "by somebody who picks a runner.",

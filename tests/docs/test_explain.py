@@ -1,0 +1,179 @@
+"""builder-contracts explain, and the explanations behind it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from builder_contracts import cli
+from builder_contracts.cli.explain import explain
+from builder_contracts.contract.load import load
+from builder_contracts.contract.model import Clause
+from builder_contracts.contract.promises import READERS
+from builder_contracts.errors import InputError
+from builder_contracts.judge.explanations import explanation
+
+ROOT = Path(__file__).parents[2]
+EVERY_FIELD = ROOT / "docs" / "examples" / "every-field.yaml"
+CLASSES = ("tinyland-nix", "tinyland-docker", "tinyland-dind")
+
+
+def explained(*arguments: str) -> str:
+    """What the command prints. Raises what the command raises."""
+    result = CliRunner().invoke(explain, arguments)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.output
+
+
+def about(*arguments: str) -> dict[str, str]:
+    answer: dict[str, str] = json.loads(explained(*arguments, "--json"))
+    return answer
+
+
+@pytest.fixture
+def in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("clause", load(EVERY_FIELD).clauses, ids=lambda clause: clause.local_id)
+def test_every_clause_is_explained_in_whole_sentences(clause: Clause) -> None:
+    said = explanation(clause.promise)
+    for text in (said.how, said.unproven, said.why, said.breaks, said.mend):
+        assert text.endswith("."), text
+        assert "None" not in text
+        assert "  " not in text
+
+
+@pytest.mark.usefixtures("in_checkout")
+def test_a_clause_is_explained_with_its_place_judgement_reason_mend_and_command() -> None:
+    answer = about("tinyland-nix/toolchain/xz")
+    assert answer["clause"] == "tinyland-nix/toolchain/xz"
+    assert answer["promised"] == "xz >=5.2 in the job's PATH"
+    file, _, line = answer["declared"].rpartition(":")
+    assert file == "contracts/base/linux-runner.yaml"
+    assert "xz" in Path(file).read_text("utf-8").splitlines()[int(line) - 1]
+    assert "'xz --version' runs" in answer["judged"]
+    assert "xz-utils" in answer["mend"]
+    assert answer["check"] == "pytest 'contracts/tinyland-nix.yaml::toolchain/xz'"
+    assert answer["look"].startswith("builder-contracts facts --contract contracts/tinyland-nix.yaml --image")
+
+
+@pytest.mark.usefixtures("in_checkout")
+def test_the_contracts_own_reason_comes_before_the_general_one() -> None:
+    assert about("tinyland-nix/toolchain/xz")["matters"].startswith("Nix installers unpack")
+    assert about("tinyland-nix/toolchain/jq")["matters"].startswith("A job that misses it")
+
+
+@pytest.mark.usefixtures("in_checkout")
+def test_the_part_after_the_class_is_enough_where_one_class_alone_has_it() -> None:
+    assert about("daemon/ready")["clause"] == "tinyland-dind/daemon/ready"
+
+
+@pytest.mark.usefixtures("in_checkout")
+def test_the_part_after_the_class_is_refused_where_several_classes_have_it() -> None:
+    with pytest.raises(InputError, match="3 classes have a clause toolchain/xz") as refused:
+        explained("toolchain/xz")
+    assert "tinyland-docker/toolchain/xz" in str(refused.value)
+
+
+@pytest.mark.usefixtures("in_checkout")
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("tinyland-nix/toolchain/zx", "tinyland-nix/toolchain/xz"),
+        ("tolchain", "toolchain"),
+        ("tinyland-dind/daemon/redy", "tinyland-dind/daemon/ready"),
+    ],
+)
+def test_an_unknown_id_is_answered_with_the_nearest(typed: str, meant: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"did you mean {meant}?")):
+        explained(typed)
+
+
+@pytest.mark.usefixtures("in_checkout")
+def test_an_id_like_no_other_is_answered_with_the_way_to_the_list() -> None:
+    with pytest.raises(InputError, match="validate --list"):
+        explained("%" * 5000)
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("kind", list(READERS))
+def test_a_kind_is_explained_where_there_are_no_contracts(kind: str) -> None:
+    text = explained(kind)
+    assert text.startswith(kind)
+    assert "docs/clauses.md" in text
+
+
+@pytest.mark.usefixtures("in_checkout")
+def test_a_kind_lists_its_fields_and_the_clauses_of_the_contracts() -> None:
+    answer = about("filesystem")
+    assert any(field.startswith("writable: ") for field in answer["fields"])
+    assert "tinyland-nix/filesystem/nix: a directory at /nix, mode 0755, owned by runner" in answer["clauses"]
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_a_clause_without_contracts_says_that_there_are_none() -> None:
+    with pytest.raises(InputError, match="no such file or folder"):
+        explained("tinyland-nix/toolchain/xz")
+
+
+def test_a_waiver_is_part_of_the_explanation(elsewhere: Path) -> None:
+    del elsewhere
+    answer = about("every-field/filesystem/opt/tools", "--contract", str(EVERY_FIELD))
+    assert answer["waived"].startswith("until 2099-12-31: The pool still runs")
+
+
+@pytest.mark.usefixtures("in_checkout")
+def test_lines_fit_the_terminal_and_commands_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = explained("tinyland-nix/network/deny/metadata").splitlines()
+    long = [line.strip() for line in lines if len(line) > 60]
+    assert [line.split()[0] for line in long] == ["check", "look"]
+
+
+@pytest.mark.usefixtures("in_checkout")
+def test_the_shell_completes_ids_and_kinds() -> None:
+    import click
+
+    context = click.Context(explain)
+    parameter = explain.params[0]
+    assert isinstance(parameter, click.Argument)
+    items = [item.value for item in parameter.shell_complete(context, "tinyland-nix/toolchain/x")]
+    assert items == ["tinyland-nix/toolchain/xz"]
+    assert "toolchain" in [item.value for item in parameter.shell_complete(context, "tool")]
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("in_checkout")
+@pytest.mark.parametrize("builder", CLASSES)
+def test_the_command_that_shows_the_fact_finds_it_in_a_real_observation(builder: str) -> None:
+    result = CliRunner().invoke(cli.group, ["facts", "--builder", builder])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        pytest.skip(str(result.exception))
+    facts = json.loads(result.stdout)
+    nowhere = []
+    for clause in load(ROOT / "contracts" / f"{builder}.yaml").clauses:
+        look = about(clause.id).get("look", "")
+        if look and _at(facts, look.partition("jq '")[2].rstrip("'")) is None:
+            nowhere.append(f"{clause.id}: {look}")
+    assert nowhere == []
+
+
+def _at(facts: object, path: str) -> object:
+    """What jq finds at a path such as ``.tools["xz"].path``."""
+    for quoted, plain in re.findall(r'\["([^"]+)"\]|\.([A-Za-z_][A-Za-z0-9_]*)', path):
+        if not isinstance(facts, dict):
+            return None
+        facts = facts.get(quoted or plain)
+    return facts
