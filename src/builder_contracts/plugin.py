@@ -33,28 +33,44 @@ RUNNERS = ("docker", "local")
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("builder contracts", "contracts of CI runner classes")
     group.addoption(
-        "--contracts", action="append", default=[], metavar="DIR",
+        "--contracts",
+        action="append",
+        default=[],
+        metavar="DIR",
         help="collect the contracts in DIR (repeatable); without other arguments, only these",
     )
     group.addoption(
         "--builder", action="append", default=[], metavar="CLASS", help="only this builder class (repeatable)"
     )
     group.addoption(
-        "--image", action="append", default=[], metavar="CLASS=REF", dest="builder_images",
+        "--image",
+        action="append",
+        default=[],
+        metavar="CLASS=REF",
+        dest="builder_images",
         help="check the image REF as the runner of CLASS (repeatable)",
     )
     group.addoption(
-        "--runner", choices=RUNNERS, default="docker",
+        "--runner",
+        choices=RUNNERS,
+        default="docker",
         help="where to look: a container in a Docker Engine, or the machine that pytest runs on",
     )
     group.addoption(
-        "--environment", metavar="NAME_OR_FILE", default=None,
+        "--environment",
+        metavar="NAME_OR_FILE",
+        default=None,
         help="environment file, or the name of one in environments/ beside the contracts (default: embedded)",
     )
-    group.addoption("--evidence", metavar="DIR", default=None, help="write evidence.jsonl, one line a verdict, into DIR")
-    group.addoption("--pull", action="store_true", help="allow to download images that the engine does not have")
     group.addoption(
-        "--strict-contracts", action="store_true",
+        "--evidence", metavar="DIR", default=None, help="write evidence.jsonl, one line a verdict, into DIR"
+    )
+    group.addoption(
+        "--pull", action="store_true", help="allow to download images that the engine does not have"
+    )
+    group.addoption(
+        "--strict-contracts",
+        action="store_true",
         help="count every unproven clause as an error, also those that this host can never show",
     )
     group.addoption(
@@ -110,7 +126,7 @@ class Broken(AssertionError):
     """A promise that is not kept; its text is what a person reads."""
 
 
-class Unproven(Exception):
+class Unproven(Exception):  # noqa: N818 # named as the outcome that it reports
     """A promise that could have been proven here and was not."""
 
 
@@ -135,7 +151,9 @@ class ClauseItem(pytest.Item):
         survey = _survey(self.session)
         facts = survey.facts(self.contract)
         environment = _environment_name(self.config)
-        verdict = judge(self.clause, facts, self.contract, today=datetime.now(UTC).date(), environment=environment)
+        verdict = judge(
+            self.clause, facts, self.contract, today=datetime.now(UTC).date(), environment=environment
+        )
         self.user_properties.extend(record.to_properties(verdict))
         self._verdict = verdict
         if verdict.outcome is Outcome.WAIVED:
@@ -168,10 +186,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     problems = load.conflicts(contracts)
     known = {contract.name for contract in contracts}
     if not problems and contracts:
-        problems = [*_unknown("--builder", config.option.builder, known), *_unknown("--image", _images(config), known)]
+        problems = [
+            *_unknown("--builder", config.option.builder, known),
+            *_unknown("--image", _images(config), known),
+        ]
     if problems:
         raise pytest.UsageError("\n".join(map(str, problems)))
-    if config.option.contracts and not any(isinstance(item, ClauseItem) for item in items) and not config.option.builder:
+    if (
+        config.option.contracts
+        and not any(isinstance(item, ClauseItem) for item in items)
+        and not config.option.builder
+    ):
         raise pytest.UsageError(
             f"no contract in {', '.join(config.option.contracts)}: a contract is a YAML file with "
             "apiVersion: builder-contracts/v1 and kind: BuilderClass"
@@ -185,7 +210,9 @@ def _unknown(option: str, names: Iterable[str], known: set[str]) -> list[Problem
         Problem(
             Source("command line", 1),
             f"{option} names the class {name}, which no contract declares",
-            f"did you mean {guess}?" if (guess := nearest(name, known)) else f"classes are {', '.join(sorted(known))}",
+            f"did you mean {guess}?"
+            if (guess := nearest(name, known))
+            else f"classes are {', '.join(sorted(known))}",
         )
         for name in names
         if name not in known
@@ -201,7 +228,9 @@ def _images(config: pytest.Config) -> dict[str, str]:
     for text in config.option.builder_images:
         name, equals, reference = text.partition("=")
         if not (name and equals and reference):
-            raise pytest.UsageError(f"--image {text!r}: write CLASS=REF, for example tinyland-nix=ghcr.io/me/runner:1")
+            raise pytest.UsageError(
+                f"--image {text!r}: write CLASS=REF, for example tinyland-nix=ghcr.io/me/runner:1"
+            )
         images[name] = reference
     return images
 
@@ -240,7 +269,7 @@ def _surroundings(session: pytest.Session) -> Any:
     if found is None:
         if wanted:
             raise BuilderContractsError(
-                f"--environment {wanted}: neither a file nor the name of one in environments/ beside the contracts"
+                f"--environment {wanted}: neither a file nor a name in environments/ beside the contracts"
             )
         return EMPTY
     return Surroundings.from_document(load.load_environment(found).data)

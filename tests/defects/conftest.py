@@ -60,7 +60,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.about = describe_engine(self.client)
 
-    def contract(self, name: str, text: str | None = None) -> Contract:
+    def contract(self, name: str) -> Contract:
         return load(ROOT / "contracts" / f"{name}.yaml")
 
     def plan(self, contract: Contract) -> LaunchPlan:
@@ -112,7 +112,8 @@ class Bench:
             )
         today = datetime.now(UTC).date()
         return Seen(
-            facts, {clause.local_id: judge(clause, facts, contract, today=today) for clause in contract.clauses}
+            facts,
+            {clause.local_id: judge(clause, facts, contract, today=today) for clause in contract.clauses},
         )
 
 
@@ -130,7 +131,9 @@ def bench() -> Iterator[Bench]:
     if missing:
         pytest.skip(f"needs the images {', '.join(missing)}: script/images builds them")
     sweep(client)
-    surroundings = Surroundings.from_document(load_environment(ROOT / "contracts/environments/embedded.yaml").data)
+    surroundings = Surroundings.from_document(
+        load_environment(ROOT / "contracts/environments/embedded.yaml").data
+    )
     run = Run()
     bench = Bench(client, run, RunNetwork(client, run, surroundings))
     try:

@@ -28,7 +28,9 @@ def test_a_privileged_container_breaks_everything_that_privilege_undoes(bench: B
 def test_an_added_capability_breaks_the_capabilities_alone(bench: Bench) -> None:
     contract = bench.contract("tinyland-docker")
 
-    seen = bench.observe(contract, launch=dataclasses.replace(bench.plan(contract), add_capabilities=("NET_RAW",)))
+    seen = bench.observe(
+        contract, launch=dataclasses.replace(bench.plan(contract), add_capabilities=("NET_RAW",))
+    )
 
     assert seen.broken == {"isolation/capabilities"}
     assert "NET_RAW" in seen.verdicts["isolation/capabilities"].seen
@@ -125,7 +127,9 @@ def test_a_promised_ability_that_is_denied_is_broken(
         ({"memory_request": None}, "resources/memory-request", "no limit is set"),
         ({"pids_limit": 64}, "resources/pids-limit", "64"),
     ],
-    ids=lambda value: "-".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else "",
+    ids=lambda value: (
+        "-".join(f"{key}={item}" for key, item in value.items()) if isinstance(value, dict) else ""
+    ),
 )
 def test_a_resource_that_was_not_applied_breaks_its_clause_alone(
     bench: Bench, change: dict[str, int | None], clause: str, seen_text: str
@@ -160,20 +164,30 @@ def test_a_limit_above_the_hosts_capacity_is_unproven_and_a_loud_skip(
 def route_to_the_stand_in(runner: DockerRunner) -> None:
     """What a missing network policy amounts to: a route from the job to the forbidden address."""
     client = runner._client
-    stand_in = client.api.inspect_container(runner._run.name("stand-in-metadata"))["NetworkSettings"]["Networks"]
+    stand_in = client.api.inspect_container(runner._run.name("stand-in-metadata"))["NetworkSettings"][
+        "Networks"
+    ]
     gateway = stand_in[runner._run.name("forbidden-metadata")]["IPAddress"]
     script = 'ip route add 169.254.169.254/32 via "$1" && ip route del default'
     command = ["sh", "-c", script, "sh", gateway]
     client.containers.run(
-        "builder-contracts/services", command, user="root", network_mode=f"container:{runner.container}",
-        cap_drop=["ALL"], cap_add=["NET_ADMIN"], remove=True, labels=runner._run.labels,
+        "builder-contracts/services",
+        command,
+        user="root",
+        network_mode=f"container:{runner.container}",
+        cap_drop=["ALL"],
+        cap_add=["NET_ADMIN"],
+        remove=True,
+        labels=runner._run.labels,
     )
 
 
 def test_a_runner_on_the_forbidden_network_reaches_the_stand_in_in_every_spelling(bench: Bench) -> None:
     contract = bench.contract("tinyland-docker")
     bench.network.stand_in("metadata").result()
-    attached = dataclasses.replace(bench.plan(contract), extra_networks=(bench.run.name("forbidden-metadata"),))
+    attached = dataclasses.replace(
+        bench.plan(contract), extra_networks=(bench.run.name("forbidden-metadata"),)
+    )
 
     seen = bench.observe(contract, launch=attached, before=route_to_the_stand_in)
 
@@ -234,10 +248,17 @@ def test_a_denied_host_without_a_stand_in_is_unproven_not_kept(
         from builder_contracts.observe.gather import gather
 
         with DockerRunner(
-            bench.client, bench.run, name="no-stand-in", image="tinyland-nix", plan=bench.plan(no_stand_in),
-            network=bench.network, about_engine=bench.about,
+            bench.client,
+            bench.run,
+            name="no-stand-in",
+            image="tinyland-nix",
+            plan=bench.plan(no_stand_in),
+            network=bench.network,
+            about_engine=bench.about,
         ) as runner:
-            facts = gather(no_stand_in, runner, forbidden={"metadata": Unseen("the stand-in could not be started")})
+            facts = gather(
+                no_stand_in, runner, forbidden={"metadata": Unseen("the stand-in could not be started")}
+            )
         denied = no_stand_in.clause("network/deny/metadata")
         assert denied is not None
         finding = find(denied.promise, facts)
@@ -262,7 +283,9 @@ def test_a_daemon_that_was_never_started_breaks_the_clauses_that_need_one(bench:
 def test_a_daemon_that_listens_elsewhere_than_docker_host_says_is_broken(bench: Bench) -> None:
     contract = bench.contract("tinyland-dind")
 
-    seen = bench.observe(contract, launch=with_daemon(bench, contract, DaemonPlan(port=2376, ready_within=30)))
+    seen = bench.observe(
+        contract, launch=with_daemon(bench, contract, DaemonPlan(port=2376, ready_within=30))
+    )
 
     assert seen.broken == {"daemon/endpoint"}
     assert "the client gets no answer at tcp://localhost:2375" in seen.verdicts["daemon/endpoint"].seen

@@ -55,8 +55,20 @@ def slow_contract(tmp_path: Path) -> Path:
 
 def start(contracts: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-m", "contract", "--contracts", str(contracts), "-p", "no:cacheprovider",
-         "-c", "/dev/null", *options],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-m",
+            "contract",
+            "--contracts",
+            str(contracts),
+            "-p",
+            "no:cacheprovider",
+            "-c",
+            "/dev/null",
+            *options,
+        ],
         cwd=contracts.parent,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
@@ -83,7 +95,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.1)
 
 
-def test_an_interrupt_leaves_no_container_and_no_network(client: docker.DockerClient, slow_contract: Path) -> None:
+def test_an_interrupt_leaves_no_container_and_no_network(
+    client: docker.DockerClient, slow_contract: Path
+) -> None:
     process = start(slow_contract)
     wait_for(lambda: len(belongings(client, process.pid)) >= 2)
 
@@ -94,7 +108,9 @@ def test_an_interrupt_leaves_no_container_and_no_network(client: docker.DockerCl
     assert belongings(client, process.pid) == []
 
 
-def test_the_next_start_removes_what_a_killed_run_left(client: docker.DockerClient, slow_contract: Path) -> None:
+def test_the_next_start_removes_what_a_killed_run_left(
+    client: docker.DockerClient, slow_contract: Path
+) -> None:
     process = start(slow_contract)
     wait_for(lambda: len(belongings(client, process.pid)) >= 2)
     process.kill()
@@ -144,7 +160,8 @@ def test_a_container_that_dies_during_the_observation_leaves_its_clauses_unprove
         return [
             container["Id"]
             for container in containers
-            if json.loads(container["Labels"][OWNER])["pid"] == process.pid and container["Names"][0].endswith("-slow")
+            if json.loads(container["Labels"][OWNER])["pid"] == process.pid
+            and container["Names"][0].endswith("-slow")
         ]
 
     wait_for(runner)
@@ -257,7 +274,9 @@ def test_hostile_words_in_a_contract_reach_no_shell(client: docker.DockerClient,
 
 
 @pytest.mark.slow
-def test_a_fresh_install_checks_a_repository_that_holds_only_yaml(client: docker.DockerClient, tmp_path: Path) -> None:
+def test_a_fresh_install_checks_a_repository_that_holds_only_yaml(
+    client: docker.DockerClient, tmp_path: Path
+) -> None:
     venv = tmp_path / "venv"
     # The dependencies are there already; the package itself is built and installed as a user would.
     subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", venv], check=True)
@@ -268,12 +287,26 @@ def test_a_fresh_install_checks_a_repository_that_holds_only_yaml(client: docker
     install = [venv / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall"]
     subprocess.run([*install, *tmp_path.glob("*.whl")], check=True, capture_output=True)
     elsewhere = tmp_path / "their-repository"
-    shutil.copytree(ROOT / "contracts", elsewhere / "runner-contracts", ignore=shutil.ignore_patterns("schema"))
+    shutil.copytree(
+        ROOT / "contracts", elsewhere / "runner-contracts", ignore=shutil.ignore_patterns("schema")
+    )
 
     done = subprocess.run(
-        [venv / "bin/python", "-m", "pytest", "--contracts", "runner-contracts", "--builder", "tinyland-nix",
-         "-m", "contract and toolchain"],
-        cwd=elsewhere, capture_output=True, text=True, timeout=120,
+        [
+            venv / "bin/python",
+            "-m",
+            "pytest",
+            "--contracts",
+            "runner-contracts",
+            "--builder",
+            "tinyland-nix",
+            "-m",
+            "contract and toolchain",
+        ],
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
 
     assert done.returncode == 0, done.stdout + done.stderr

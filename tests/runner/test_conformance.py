@@ -23,7 +23,11 @@ IMAGE = "tinyland-nix"
 
 
 @pytest.fixture(
-    params=["local", pytest.param("docker", marks=pytest.mark.docker), pytest.param("testinfra-docker", marks=pytest.mark.docker)]
+    params=[
+        "local",
+        pytest.param("docker", marks=pytest.mark.docker),
+        pytest.param("testinfra-docker", marks=pytest.mark.docker),
+    ]
 )
 def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
     if request.param == "local":
@@ -38,7 +42,9 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
     run = Run()
     network = RunNetwork(client, run, EMPTY)
     try:
-        with DockerRunner(client, run, name="conformance", image=IMAGE, plan=LaunchPlan(), network=network) as docker:
+        with DockerRunner(
+            client, run, name="conformance", image=IMAGE, plan=LaunchPlan(), network=network
+        ) as docker:
             unknown = Unseen("not looked at")
             over_testinfra = HostRunner(f"docker://{docker.container}", Setting(unknown, unknown, unknown))
             yield docker if request.param == "docker" else over_testinfra

@@ -15,10 +15,13 @@ from builder_contracts.errors import BuilderContractsError, ExitCode
 # Command name to the module of this package and the command object in it.
 COMMANDS = {
     "check": ("check", "check"),
+    "dashboard": ("dashboard", "dashboard"),
     "diff": ("facts", "diff"),
     "doctor": ("doctor", "doctor"),
     "explain": ("explain", "explain"),
     "facts": ("facts", "facts"),
+    "history": ("history", "history"),
+    "nightly": ("nightly", "nightly"),
     "schema": ("schema", "schema_command"),
     "validate": ("validate", "validate"),
 }
@@ -43,7 +46,7 @@ class _Lazy(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Exit codes: 0 all kept; 1 something broken; 2 nothing broken, but something that could have been "
     "proven here was not; 3 bad input; 4 cannot run here (see doctor); 5 nothing selected; 130 interrupted. "
-    "Completion: eval \"$(_BUILDER_CONTRACTS_COMPLETE=bash_source builder-contracts)\" (or zsh_source, fish_source).",
+    'Completion: eval "$(_BUILDER_CONTRACTS_COMPLETE=bash_source builder-contracts)" (or zsh_source, fish_source).',
 )
 @click.version_option(__version__, prog_name="builder-contracts")
 def group() -> None:
@@ -70,7 +73,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Exit as done:
         code = done.exit_code
     except BuilderContractsError as error:
-        click.echo(f"{click.style('error', fg='red')}: {error}" if sys.stderr.isatty() else f"error: {error}", err=True)
+        click.echo(
+            f"{click.style('error', fg='red')}: {error}" if sys.stderr.isatty() else f"error: {error}",
+            err=True,
+        )
         code = error.exit_code
     except BrokenPipeError:
         # The reader, such as head(1), has seen enough; nothing more can be said to it.

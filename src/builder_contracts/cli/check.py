@@ -15,14 +15,20 @@ from builder_contracts.evidence.verdict import Outcome
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--builder", multiple=True, metavar="CLASS", help="Only this class (repeatable).")
-@click.option("--image", multiple=True, metavar="CLASS=REF", help="Check REF as the runner of CLASS (repeatable).")
+@click.option(
+    "--image", multiple=True, metavar="CLASS=REF", help="Check REF as the runner of CLASS (repeatable)."
+)
 @click.option("--runner", type=click.Choice(["docker", "local"]), default="docker", show_default=True)
 @click.option("--environment", metavar="NAME_OR_FILE", help="Environment that binds names to services.")
-@click.option("--evidence", type=click.Path(path_type=Path), metavar="DIR", help="Write evidence.jsonl into DIR.")
+@click.option(
+    "--evidence", type=click.Path(path_type=Path), metavar="DIR", help="Write evidence.jsonl into DIR."
+)
 @click.option("--junitxml", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML to FILE.")
 @click.option("-k", "keyword", metavar="EXPRESSION", help="Only clauses whose id matches, as in pytest.")
 @click.option("--pull", is_flag=True, help="Allow to download images that the engine does not have.")
-@click.option("--strict", is_flag=True, help="Count every unproven clause, also what this host can never show.")
+@click.option(
+    "--strict", is_flag=True, help="Count every unproven clause, also what this host can never show."
+)
 @click.option("--deadline", type=float, default=60.0, show_default=True, help="Seconds for one observation.")
 @click.option("-v", "--verbose", is_flag=True, help="A line a clause.")
 def check(
@@ -89,7 +95,9 @@ def exit_code(status: int, tally: Tally, *, strict: bool) -> ExitCode:
         case pytest.ExitCode.USAGE_ERROR:
             return ExitCode.BAD_INPUT
         case _:
-            raise BuilderContractsError(f"pytest ended with status {status}; please report the traceback above")
+            raise BuilderContractsError(
+                f"pytest ended with status {status}; please report the traceback above"
+            )
     if tally.count(Outcome.BROKEN):
         return ExitCode.BROKEN
     unproven = [verdict for verdict in tally.verdicts if verdict.outcome is Outcome.UNPROVEN]

@@ -41,7 +41,10 @@ def doctor(as_json: bool) -> None:
     else:
         for answer in answers:
             mark = "ok  " if answer.good else ("MISSING" if answer.needed else "note")
-            click.secho(f"{mark:8}{answer.what}: {answer.seen}", fg=None if answer.good else "red" if answer.needed else "yellow")
+            click.secho(
+                f"{mark:8}{answer.what}: {answer.seen}",
+                fg=None if answer.good else "red" if answer.needed else "yellow",
+            )
             if not answer.good and answer.mend:
                 click.echo(f"        {answer.mend}")
     if any(answer.needed and not answer.good for answer in answers):
@@ -56,10 +59,22 @@ def _answers() -> Iterator[Answer]:
         yield Answer("contracts", True, ", ".join(contract.name for contract in contracts))
     except InputError as error:
         contracts = []
-        yield Answer("contracts", False, error.problems[0].what, "run this in a checkout, or validate PATH", needed=False)
+        yield Answer(
+            "contracts",
+            False,
+            error.problems[0].what,
+            "run this in a checkout, or validate PATH",
+            needed=False,
+        )
     yield from _engine([contract.image for contract in contracts])
     free = shutil.disk_usage(Path.cwd()).free
-    yield Answer("10 GiB of disk", free > 10 * 2**30, f"{free / 2**30:.0f} GiB free", "remove what is not needed", needed=False)
+    yield Answer(
+        "10 GiB of disk",
+        free > 10 * 2**30,
+        f"{free / 2**30:.0f} GiB free",
+        "remove what is not needed",
+        needed=False,
+    )
 
 
 def _engine(images: list[str]) -> Iterator[Answer]:
@@ -74,8 +89,18 @@ def _engine(images: list[str]) -> Iterator[Answer]:
         return
     yield Answer("Docker Engine", True, f"{about.engine} on {about.host}")
     cpus = f"{about.cpus} CPUs, {about.memory / 2**30:.0f} GiB"
-    yield Answer("4 CPUs and 8 GiB", about.cpus >= 4 and about.memory >= 8 * 2**30, cpus,
-                 "limits above the host's capacity are reported unproven", needed=False)
+    yield Answer(
+        "4 CPUs and 8 GiB",
+        about.cpus >= 4 and about.memory >= 8 * 2**30,
+        cpus,
+        "limits above the host's capacity are reported unproven",
+        needed=False,
+    )
     for image in [*images, SERVICES_IMAGE]:
         found = engine.describe_image(client, image)
-        yield Answer(f"image {image}", found is not None, found.digest[:19] if found else "not in the engine", "script/images")
+        yield Answer(
+            f"image {image}",
+            found is not None,
+            found.digest[:19] if found else "not in the engine",
+            "script/images",
+        )

@@ -20,12 +20,17 @@ from builder_contracts.runner.network import EMPTY, Surroundings
 @click.option("--image", metavar="REF", help="The image to start; the contract's own when left out.")
 @click.option("--builder", metavar="CLASS", help="Ask the questions of this class's contract.")
 @click.option(
-    "--contract", "path", type=click.Path(path_type=Path), help="Contract file or folder (default: ./contracts)."
+    "--contract",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Contract file or folder (default: ./contracts).",
 )
 @click.option("--runner", type=click.Choice(["docker", "local"]), default="docker", show_default=True)
 @click.option("--pull", is_flag=True, help="Allow to download the image.")
 @click.option("--deadline", type=float, default=60.0, show_default=True, help="Seconds for the observation.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write to this file instead of the terminal.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file instead of the terminal."
+)
 def facts(
     image: str | None,
     builder: str | None,
@@ -49,7 +54,9 @@ def facts(
     files = contract_files((path,) if path else ())
     contract = _choose(load_all(files), builder, image)
     embedded = Path(contract.source.file).parent / "environments" / "embedded.yaml"
-    surroundings = Surroundings.from_document(load_environment(embedded).data) if embedded.is_file() else EMPTY
+    surroundings = (
+        Surroundings.from_document(load_environment(embedded).data) if embedded.is_file() else EMPTY
+    )
     survey = Survey(
         Options(
             images={contract.name: image} if image else {},
@@ -117,7 +124,9 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
     """
     old, new = (_flat(path) for path in (before, after))
     changed = {
-        key: (old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)
+        key: (old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key)
     }
     if as_json:
         import json

@@ -32,7 +32,9 @@ def validate(paths: tuple[Path, ...], list_clauses: bool, as_json: bool) -> None
                 entry = {"clause": clause.id, "promised": clause.promise.text, "source": str(clause.source)}
                 click.echo(json.dumps(entry, ensure_ascii=False))
             continue
-        click.echo(f"{contract.source.file}: {contract.name}, {len(contract.clauses)} clauses, {contract.digest[:19]}")
+        click.echo(
+            f"{contract.source.file}: {contract.name}, {len(contract.clauses)} clauses, {contract.digest[:19]}"
+        )
         if list_clauses:
             for clause in contract.clauses:
                 click.echo(f"  {clause.local_id:<50} {clause.promise.text}")

@@ -21,9 +21,11 @@ from builder_contracts.errors import InputError, Problem, Source
 MAX_BASES = 8
 """Length of the longest chain of ``extends``."""
 
-# Also in a flow mapping, indented, or behind the mark that Windows editors put first.
-_OURS = re.compile(rb"^[\s{\xef\xbb\xbf]*[\"']?apiVersion[\"']?\s*:\s*[\"']?builder-contracts/", re.MULTILINE)
-_KIND = re.compile(rb"^[\s{\xef\xbb\xbf]*[\"']?kind[\"']?\s*:\s*[\"']?([A-Za-z]*)", re.MULTILINE)
+# At the beginning of a line, or of the file behind the mark that Windows editors put there and a brace.
+# Indented lines are other documents' text, such as a ConfigMap that carries a contract.
+_START = rb"(?:^|\A\xef\xbb\xbf|\A\s*\{\s*)[\"']?"
+_OURS = re.compile(_START + rb"apiVersion[\"']?\s*:\s*[\"']?builder-contracts/", re.MULTILINE)
+_KIND = re.compile(_START + rb"kind[\"']?\s*:\s*[\"']?([A-Za-z]*)", re.MULTILINE)
 
 
 def is_contract(path: Path) -> bool:

@@ -8,8 +8,8 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from jsonschema import Draft202012Validator, FormatChecker

@@ -62,7 +62,9 @@ def from_properties(pairs: Iterable[tuple[str, object]]) -> Verdict | None:
     if "clause" not in fields or "verdict" not in fields:
         return None
     names = {field.name for field in dataclasses.fields(Verdict)}
-    plain = {name: value for name, value in fields.items() if name in names and name not in ("rung", "seconds")}
+    plain = {
+        name: value for name, value in fields.items() if name in names and name not in ("rung", "seconds")
+    }
     return Verdict(
         **plain,
         outcome=Outcome(fields["verdict"]),
@@ -90,7 +92,9 @@ def write(folder: Path, verdicts: Sequence[Verdict]) -> Path:
     target = folder / "evidence.jsonl"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".evidence-", encoding="utf-8", delete=False) as stream:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=folder, prefix=".evidence-", encoding="utf-8", delete=False
+        ) as stream:
             for verdict in verdicts:
                 stream.write(json.dumps(to_record(verdict), ensure_ascii=False) + "\n")
             stream.flush()
@@ -110,7 +114,11 @@ def render(verdict: Verdict) -> str:
         image = f"   (image {verdict.image}@{verdict.image_digest[:19]}…, {verdict.seconds:.2f} s)"
     local = verdict.clause.split("/", 1)[1]
     lines = [f"{verdict.source}  {local}  {verdict.outcome.value.upper()}", f"  promised  {verdict.promised}"]
-    lines.append(f"  {'seen' if verdict.outcome is not Outcome.UNPROVEN else 'because'}".ljust(12) + verdict.seen + image)
+    lines.append(
+        f"  {'seen' if verdict.outcome is not Outcome.UNPROVEN else 'because'}".ljust(12)
+        + verdict.seen
+        + image
+    )
     lines += [f"  witness   {witness}" for witness in verdict.witnesses]
     for name, value in (("likely", verdict.likely), ("why", verdict.why), ("try", verdict.look)):
         if value:

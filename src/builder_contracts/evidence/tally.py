@@ -65,7 +65,9 @@ class Tally:
         parts += [f"{counts[outcome]} {outcome.value}" for outcome in (Outcome.BROKEN, Outcome.UNPROVEN)]
         if counts[Outcome.WAIVED]:
             parts.append(f"{counts[Outcome.WAIVED]} waived")
-        image = next((f"{verdict.image}@{verdict.image_digest[:19]}" for verdict in mine if verdict.image), "")
+        image = next(
+            (f"{verdict.image}@{verdict.image_digest[:19]}" for verdict in mine if verdict.image), ""
+        )
         text = "   ".join([builder.ljust(width), *parts, image]).rstrip()
         for verdict in mine:
             if verdict.outcome in (Outcome.UNPROVEN, Outcome.WAIVED):

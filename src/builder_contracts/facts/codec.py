@@ -55,17 +55,31 @@ def from_json(text: str, file: str) -> Facts:
         data = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(
-            [Problem(Source(file, error.lineno, error.colno), f"not JSON: {error.msg}", "save facts with 'builder-contracts facts'")]
+            [
+                Problem(
+                    Source(file, error.lineno, error.colno),
+                    f"not JSON: {error.msg}",
+                    "save facts with 'builder-contracts facts'",
+                )
+            ]
         ) from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise InputError(
-            [Problem(Source(file, 1), f"not facts: the field 'schema' is not {SCHEMA}", "save facts with 'builder-contracts facts'")]
+            [
+                Problem(
+                    Source(file, 1),
+                    f"not facts: the field 'schema' is not {SCHEMA}",
+                    "save facts with 'builder-contracts facts'",
+                )
+            ]
         )
     try:
         return _CONVERTER.structure(data, Facts)
     except cattrs.BaseValidationError as error:
         reasons = "; ".join(cattrs.transform_error(error)[:3])
-        raise InputError([Problem(Source(file, 1), f"facts are damaged: {reasons}", "save them anew")]) from None
+        raise InputError(
+            [Problem(Source(file, 1), f"facts are damaged: {reasons}", "save them anew")]
+        ) from None
 
 
 def flatten(facts: Facts) -> dict[str, str]:

@@ -48,7 +48,9 @@ def _endpoint(promise: DaemonEndpoint, daemon: Daemon, facts: Facts) -> Finding:
         )
     # Only the client's own answer counts: a port that is open elsewhere is no daemon at DOCKER_HOST.
     if not daemon.reachable or not daemon.version:
-        return broken(daemon.how, "the daemon listens elsewhere than DOCKER_HOST says, or did not start", look=".daemon")
+        return broken(
+            daemon.how, "the daemon listens elsewhere than DOCKER_HOST says, or did not start", look=".daemon"
+        )
     return kept(daemon.how, look=".daemon")
 
 

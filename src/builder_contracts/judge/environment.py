@@ -30,16 +30,26 @@ def _variable(promise: Variable, env: dict[str, str]) -> Finding:
     if not promise.present:
         if value is None:
             return kept("not set", look=look)
-        return broken(_show(promise.name, value), "an ENV line or the pool's template sets it: remove it there", look=look)
+        return broken(
+            _show(promise.name, value),
+            "an ENV line or the pool's template sets it: remove it there",
+            look=look,
+        )
     if value is None:
-        return broken("not set", "the ENV line, or the pool's template that injects it, is missing", look=look)
+        return broken(
+            "not set", "the ENV line, or the pool's template that injects it, is missing", look=look
+        )
     likely = "the ENV line or the pool's template has another value"
     wrong = (
         (promise.equals is not None and value != promise.equals)
         or (promise.contains is not None and promise.contains not in value)
         or (promise.matches is not None and not promise.matches.search(value))
     )
-    return broken(_show(promise.name, value), likely, look=look) if wrong else kept(_show(promise.name, value), look=look)
+    return (
+        broken(_show(promise.name, value), likely, look=look)
+        if wrong
+        else kept(_show(promise.name, value), look=look)
+    )
 
 
 def _forbidden(promise: ForbiddenValue, env: dict[str, str]) -> Finding:

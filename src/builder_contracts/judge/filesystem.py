@@ -21,7 +21,11 @@ def judge(promise: PathState, facts: Facts) -> Finding:
     if path.type is None:
         return broken("nothing there", "the package or instruction that creates it is missing", look=look)
     seen = [path.type]
-    for finding in (_type(promise, path, look), _bits(promise, path, seen, look), _free(promise, path, seen, look)):
+    for finding in (
+        _type(promise, path, look),
+        _bits(promise, path, seen, look),
+        _free(promise, path, seen, look),
+    ):
         if finding is not None:
             return finding
     return kept(", ".join(seen), look=look)
@@ -49,7 +53,9 @@ def _bits(promise: PathState, path: Path, seen: list[str], look: str) -> Finding
             return unproven_because(path.mode, look)
         seen.append(f"mode {path.mode:04o}")
         if promise.mode is not None and path.mode != promise.mode:
-            return broken(seen[-1], f"a build step changed it: chmod {promise.mode:04o} {promise.path}", look=look)
+            return broken(
+                seen[-1], f"a build step changed it: chmod {promise.mode:04o} {promise.path}", look=look
+            )
         if promise.writable_by_others is not None and bool(path.mode & 0o002) != promise.writable_by_others:
             return broken(seen[-1], "a build step ran chmod too freely, or forgot it", look=look)
     if promise.owner is not None:
@@ -57,7 +63,9 @@ def _bits(promise: PathState, path: Path, seen: list[str], look: str) -> Finding
             return unproven_because(path.owner, look)
         seen.append(f"owned by {path.owner}")
         if path.owner != promise.owner:
-            return broken(seen[-1], f"a build step created it as another user: chown {promise.owner}", look=look)
+            return broken(
+                seen[-1], f"a build step created it as another user: chown {promise.owner}", look=look
+            )
     return None
 
 

@@ -46,11 +46,17 @@ def judge(promise: IdentityPromise, facts: Facts) -> Finding:
 def _home(promise: Home, identity: Identity) -> Finding:
     look = ".identity"
     if identity.home != promise.path:
-        return broken(f"HOME is {identity.home!r}", "the user's entry in /etc/passwd, or an ENV line, differs", look=look)
+        return broken(
+            f"HOME is {identity.home!r}",
+            "the user's entry in /etc/passwd, or an ENV line, differs",
+            look=look,
+        )
     if not identity.home_exists:
         return broken(f"{identity.home} does not exist", "useradd was run without --create-home", look=look)
     if not identity.home_writable:
-        return broken(f"{identity.home} is not writable", "the directory belongs to another user: chown it", look=look)
+        return broken(
+            f"{identity.home} is not writable", "the directory belongs to another user: chown it", look=look
+        )
     return kept(f"{identity.home}, writable", look=look)
 
 

@@ -80,7 +80,9 @@ def _label(promise: ImageLabel, image: Image) -> Finding:
     value = image.labels.get(promise.key)
     if value is None:
         known = ", ".join(sorted(image.labels)) or "no labels at all"
-        return broken(f"not set; the image has {known}", "the Dockerfile lacks a LABEL line for it", look=look)
+        return broken(
+            f"not set; the image has {known}", "the Dockerfile lacks a LABEL line for it", look=look
+        )
     if promise.value is not None and value != promise.value:
         return broken(f"{value!r}", "the LABEL line of another image was kept", look=look)
     return kept(f"{value!r}", look=look)

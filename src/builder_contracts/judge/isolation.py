@@ -21,13 +21,7 @@ from builder_contracts.facts.model import NOT_ASKED, Attempt, Facts, Isolation, 
 from builder_contracts.judge.unseen import unproven_because
 
 # Bit numbers of Linux capabilities. Source: include/uapi/linux/capability.h.
-CAPABILITIES = (
-    "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE "
-    "NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT "
-    "SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE "
-    "AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ "
-    "PERFMON BPF CHECKPOINT_RESTORE"
-).split()
+CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID", "SETPCAP", "LINUX_IMMUTABLE", "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN", "NET_RAW", "IPC_LOCK", "IPC_OWNER", "SYS_MODULE", "SYS_RAWIO", "SYS_CHROOT", "SYS_PTRACE", "SYS_PACCT", "SYS_ADMIN", "SYS_BOOT", "SYS_NICE", "SYS_RESOURCE", "SYS_TIME", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "AUDIT_CONTROL", "SETFCAP", "MAC_OVERRIDE", "MAC_ADMIN", "SYSLOG", "WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE"]
 
 
 def names(mask: int) -> list[str]:
@@ -54,7 +48,11 @@ def judge(promise: IsolationPromise, facts: Facts) -> Finding:
             seen = f"no_new_privs is {int(flag)}"
             if flag == promise.wanted:
                 return kept(seen, look=look)
-            return broken(seen, "allowPrivilegeEscalation (Kubernetes) or no-new-privileges (Docker) is not as promised", look=look)
+            return broken(
+                seen,
+                "allowPrivilegeEscalation (Kubernetes) or no-new-privileges (Docker) is not as promised",
+                look=look,
+            )
         case Seccomp():
             mode = isolation.seccomp
             look = ".isolation.seccomp"
@@ -63,7 +61,9 @@ def judge(promise: IsolationPromise, facts: Facts) -> Finding:
             seen = "a filter is on" if mode == 2 else f"seccomp mode {mode}: no filter"
             if (mode == 2) == promise.filtered:
                 return kept(seen, look=look)
-            return broken(seen, "seccompProfile (Kubernetes) or seccomp= (Docker) is not as promised", look=look)
+            return broken(
+                seen, "seccompProfile (Kubernetes) or seccomp= (Docker) is not as promised", look=look
+            )
         case DockerSocket():
             return _socket(promise, isolation.sockets)
         case DockerDaemon():
@@ -85,7 +85,9 @@ def _privileged(promise: Privileged, isolation: Isolation) -> Finding:
     seen = "privileged" if isolation.privileged else "not privileged"
     if isolation.privileged == promise.privileged:
         return kept(seen, look=look)
-    return broken(seen, "securityContext.privileged (Kubernetes) or --privileged (Docker) is not as promised", look=look)
+    return broken(
+        seen, "securityContext.privileged (Kubernetes) or --privileged (Docker) is not as promised", look=look
+    )
 
 
 def _capabilities(promise: Capabilities, bounding: Seen[int]) -> Finding:

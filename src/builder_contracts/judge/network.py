@@ -78,7 +78,11 @@ def _denied(promise: Denied, facts: Facts) -> Finding:
     forbidden = facts.network.forbidden.get(promise.host, NOT_ASKED)
     if isinstance(forbidden, Unseen):
         return unproven_because(forbidden, look)
-    seen = {spelling: attempt for spelling, attempt in forbidden.attempts.items() if not isinstance(attempt, Unseen)}
+    seen = {
+        spelling: attempt
+        for spelling, attempt in forbidden.attempts.items()
+        if not isinstance(attempt, Unseen)
+    }
     reached = [spelling for spelling, attempt in seen.items() if attempt.outcome == "connected"]
     if reached:
         return broken(

@@ -33,7 +33,9 @@ def judge(promise: ResourcePromise, facts: Facts) -> Finding:
                 return _too_small(f"{human_bytes(facts.runner.memory)} of memory", promise.text)
             return _amount(promise.bytes, resources.memory, human_bytes, ".resources.memory")
         case MemoryRequest():
-            return _amount(promise.bytes, resources.memory_reserved, human_bytes, ".resources.memory_reserved")
+            return _amount(
+                promise.bytes, resources.memory_reserved, human_bytes, ".resources.memory_reserved"
+            )
         case PidsLimit():
             return _amount(promise.most, resources.pids, str, ".resources.pids")
         case CpuRequest():
@@ -87,7 +89,9 @@ def _share(promise: CpuRequest, facts: Facts) -> Finding:
         wanted = weights(promise.milli)
         seen, scale = by_weight, "cpu.weight"
     else:
-        return unproven_because(by_shares if isinstance(by_shares, Unseen) else Unseen("no cpu controller"), look)
+        return unproven_because(
+            by_shares if isinstance(by_shares, Unseen) else Unseen("no cpu controller"), look
+        )
     if any(abs(seen - want) <= 1 for want in wanted):
         return kept(f"{scale} {seen}", look=look)
     return broken(f"{scale} {seen} instead of {' or '.join(map(str, sorted(wanted)))}", _TEMPLATE, look=look)

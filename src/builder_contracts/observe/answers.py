@@ -155,7 +155,9 @@ def path(answers: Answers, name: str) -> Seen[Path]:
 
 
 def shell(answers: Answers, name: str) -> Seen[Shell]:
-    return answers.read("shells", name, lambda value: Shell(bool(value["runs"]), str(value.get("reason", ""))))
+    return answers.read(
+        "shells", name, lambda value: Shell(bool(value["runs"]), str(value.get("reason", "")))
+    )
 
 
 def connection(answers: Answers, key: str) -> Seen[Connection]:
@@ -213,7 +215,9 @@ def resources(answers: Answers) -> Resources:
         return Resources(
             cpu=answers.read("cgroup", "v2.cpu", _cpu_max),
             memory=answers.read("cgroup", "v2.memory", _number_or_max),
-            memory_reserved=answers.read("cgroup", "v2.memory_reserved", lambda text: _number_or_max(text) or None),
+            memory_reserved=answers.read(
+                "cgroup", "v2.memory_reserved", lambda text: _number_or_max(text) or None
+            ),
             pids=answers.read("cgroup", "v2.pids", _number_or_max),
             cpu_weight=answers.read("cgroup", "v2.weight", int),
         )

@@ -60,19 +60,22 @@ def gather(
     return _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, begun)
 
 
-def _ask(contract: Contract, runner: Runner, forbidden: Mapping[str, Seen[StandIn]], deadline: float) -> Answers:
+def _ask(
+    contract: Contract, runner: Runner, forbidden: Mapping[str, Seen[StandIn]], deadline: float
+) -> Answers:
     known = {name: (host.address, host.port) for name, host in forbidden.items() if isinstance(host, StandIn)}
     output, ended = b"", ""
     until = time.monotonic() + deadline
     for batch in batches(questions(contract, known)):
         completed = runner.execute(
-            ["/bin/sh", "-c", probe(), "builder-contracts-probe", *batch], deadline=max(0.1, until - time.monotonic())
+            ["/bin/sh", "-c", probe(), "builder-contracts-probe", *batch],
+            deadline=max(0.1, until - time.monotonic()),
         )
         output += completed.stdout
         if completed.ended or completed.status != 0:
-            said = completed.stderr.decode("utf-8", errors="replace").strip() or completed.stdout[-200:].decode(
-                "utf-8", errors="replace"
-            )
+            said = completed.stderr.decode("utf-8", errors="replace").strip() or completed.stdout[
+                -200:
+            ].decode("utf-8", errors="replace")
             ended = completed.ended or f"the probe ended with status {completed.status}: {said[:300]}"
             ended = f"the observation did not end: {ended}"
             break
@@ -103,7 +106,9 @@ def _facts(
         shells={promise.path: read.shell(answers, promise.path) for promise in contract.promised(Shell)},
         path=answers.read("path", "", str),
         env=read.environment(answers),
-        tools={tool.name: read.tool(answers, tool.name, [name for name, _ in tool.features]) for tool in tools},
+        tools={
+            tool.name: read.tool(answers, tool.name, [name for name, _ in tool.features]) for tool in tools
+        },
         paths={path: read.path(answers, path) for path in paths},
         isolation=read.isolation(answers, setting.privileged),
         daemon=_daemon(answers, runner),

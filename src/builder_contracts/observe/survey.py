@@ -70,7 +70,9 @@ class Survey:
 
     def _gather(self, contract: Contract) -> Facts:
         if self._options.runner == "local":
-            return gather(contract, local_runner(contract.labels), forbidden={}, deadline=self._options.deadline)
+            return gather(
+                contract, local_runner(contract.labels), forbidden={}, deadline=self._options.deadline
+            )
         with self._lock:
             if self._docker is None:
                 try:
@@ -107,7 +109,9 @@ class _Docker:
             contract, host_cpus=self._about.cpus, host_memory=self._about.memory
         )
         # Everything around the runner starts beside it.
-        stand_ins = {promise.host: self._network.stand_in(promise.host) for promise in contract.promised(Denied)}
+        stand_ins = {
+            promise.host: self._network.stand_in(promise.host) for promise in contract.promised(Denied)
+        }
         named = {promise.host for kind in (Resolves, Reaches) for promise in contract.promised(kind)}
         if named:
             self._network.hosts()
@@ -123,7 +127,9 @@ class _Docker:
         )
         runner.__enter__()
         try:
-            forbidden: dict[str, Seen[StandIn]] = {name: future.result() for name, future in stand_ins.items()}
+            forbidden: dict[str, Seen[StandIn]] = {
+                name: future.result() for name, future in stand_ins.items()
+            }
             return gather(
                 contract,
                 runner,

@@ -201,7 +201,9 @@ class DockerRunner:
             name=self._run.name(f"{self._name}-daemon"),
             labels=self._run.labels,
             volumes=["/var/lib/docker"],
-            host_config=api.create_host_config(network_mode=f"container:{self._containers[0]}", privileged=True),
+            host_config=api.create_host_config(
+                network_mode=f"container:{self._containers[0]}", privileged=True
+            ),
         )
         self._containers.append(created["Id"])
         try:
@@ -221,6 +223,6 @@ class DockerRunner:
 
 
 def _names_registry(reference: str) -> bool:
-    """Whether the first part of a reference is a registry's host, by the rule of the Docker reference grammar."""
+    """Whether a reference begins with a registry's host, by the rule of the Docker reference grammar."""
     first, slash, _ = reference.partition("/")
     return bool(slash) and ("." in first or ":" in first or first == "localhost")

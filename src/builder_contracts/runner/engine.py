@@ -34,7 +34,12 @@ def connect() -> docker.DockerClient:
     try:
         client = docker.from_env(timeout=API_TIMEOUT)
         client.ping()
-    except (docker.errors.DockerException, requests.exceptions.RequestException, OSError, ValueError) as error:
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        OSError,
+        ValueError,
+    ) as error:
         raise EngineError(
             f"no Docker Engine answers ({reason(error)}); 'builder-contracts doctor' says what is missing, "
             "script/engine installs and starts one"
@@ -94,7 +99,9 @@ def execute(
     stdout, stderr = bytearray(), bytearray()
     status: int | None = None
     try:
-        created = api.exec_create(container, list(arguments), user=user, privileged=privileged, environment=environment)
+        created = api.exec_create(
+            container, list(arguments), user=user, privileged=privileged, environment=environment
+        )
         raw = api.exec_start(created["Id"], socket=True)
         if _copy(raw, stdout, stderr, time.monotonic() + deadline):
             ended = f"no end within {deadline:.3g} s"

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Sequence
 
 from builder_contracts.facts.model import Runner as RunnerFacts
-from builder_contracts.facts.model import Start, Unseen
+from builder_contracts.facts.model import Unseen
 from builder_contracts.runner.host import HostRunner
 from builder_contracts.runner.identity import identify, this_machine
 from builder_contracts.runner.protocol import Setting

@@ -1,9 +1,9 @@
 """The run's own networks: an internal one for runners, and stand-ins for hosts that must be out of reach.
 
-Nothing on the internal network has a default route. A stand-in lives on a network of its own without a way out, to
-which the class's runner is never attached. It carries the forbidden address itself, as a second one: a
-Docker network with that subnet would be a route on the host, which may have a real metadata service at the
-same address, and two runs could not hold it at once.
+Nothing on the internal network has a default route. A stand-in lives on a network of its own without a
+way out, to which the class's runner is never attached. It carries the forbidden address itself, as a second
+one: a Docker network with that subnet would be a route on the host, which may have a real metadata service
+at the same address, and two runs could not hold it at once.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class RunNetwork:
         with self._lock:
             if self._hosts is None:
                 self._hosts = [
-                    self._pool.submit(self._listen, host, ports) for host, ports in self._surroundings.hosts.items()
+                    self._pool.submit(self._listen, host, ports)
+                    for host, ports in self._surroundings.hosts.items()
                 ]
             return self._hosts
 
@@ -178,7 +179,9 @@ class RunNetwork:
     def _stand_in(self, host: ForbiddenHost) -> Seen[StandIn]:
         try:
             network = self._create(f"forbidden-{host.name}", internal=False, options=_DEAD_END)
-            neighbour = self._pool.submit(self._start, network, f"control-{host.name}", ["sleep", "300"], None)
+            neighbour = self._pool.submit(
+                self._start, network, f"control-{host.name}", ["sleep", "300"], None
+            )
             stand_in = self._serve(network, f"stand-in-{host.name}", (host.port,), None)
             self._ip(stand_in, ["addr", "add", f"{host.address}/32", "dev", "eth0"])
             self._ip(neighbour.result(), ["route", "add", f"{host.address}/32", "dev", "eth0"])
@@ -202,7 +205,10 @@ class RunNetwork:
         until = time.monotonic() + 10
         while True:
             answer = engine.execute(
-                self._client, neighbour, ["curl", "--silent", "--max-time", "2", "--noproxy", "*", url], deadline=5
+                self._client,
+                neighbour,
+                ["curl", "--silent", "--max-time", "2", "--noproxy", "*", url],
+                deadline=5,
             )
             if answer.status == 0:
                 return Connection("connected", f"a neighbour on its network reads {url}")

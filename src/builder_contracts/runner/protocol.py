@@ -36,6 +36,10 @@ class StandIn:
     control: Seen[Connection]
 
 
+FROM_OUTSIDE = Unseen("this runner cannot tell from outside", here=False)
+NO_DAEMON_STARTED = Unseen("this run did not start the daemon", here=False)
+
+
 @dataclass(frozen=True)
 class Setting:
     """What is known about a runner from outside, before anything runs in it."""
@@ -43,8 +47,8 @@ class Setting:
     runner: Seen[RunnerFacts]
     image: Seen[Image]
     start: Seen[Start]
-    privileged: Seen[bool] = Unseen("this runner cannot tell from outside", here=False)
-    daemon_ready_after: Seen[float] = Unseen("this run did not start the daemon", here=False)
+    privileged: Seen[bool] = FROM_OUTSIDE
+    daemon_ready_after: Seen[float] = NO_DAEMON_STARTED
     daemon_failure: str = ""
     forbidden: Mapping[str, Seen[StandIn]] = field(default_factory=dict)
 
