@@ -1,0 +1,186 @@
+"""Reads the files that a run left behind into a history."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context, parent_process
+from pathlib import Path
+from typing import BinaryIO
+
+from builder_contracts.dashboard import evidence_file, junit
+from builder_contracts.dashboard.model import Result
+from builder_contracts.dashboard.store import Batch, History
+from builder_contracts.errors import InputError, Problem, Source
+
+_MANY = 64
+"""From so many files on, reading them in several processes costs less than starting those."""
+
+_SHARE = 8
+_RESULTS_A_COMMIT = 5_000
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read: names for what they do not say themselves.
+
+    ``started`` (milliseconds since 1970, UTC) is for files that state no time; without it the time of the
+    file's last change is taken.
+    """
+
+    environment: str = "default"
+    builder: str = ""
+    started: int | None = None
+
+
+@dataclass
+class Added:
+    """What became of the files: new ones, known ones, results, and the problems of those left out."""
+
+    new: int = 0
+    known: int = 0
+    results: int = 0
+    undated: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def add_files(
+    history: History,
+    files: Sequence[Path],
+    reading: Reading,
+    *,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Added:
+    """Add JUnit (``.xml``) and evidence (``.jsonl``) files. A file that cannot be used is left out whole.
+
+    ``progress`` is told how many files are safely in the history. Raises HistoryError.
+    """
+    done = Added()
+    waiting: list[Batch] = []
+    seen = 0
+
+    def commit() -> None:
+        for batch in _added(history, waiting, done):
+            done.new += 1
+            done.results += len(batch.results)
+        waiting.clear()
+        progress(seen)
+
+    for outcome in _read_all(files, reading):
+        seen += 1
+        if isinstance(outcome, InputError):
+            done.problems += outcome.problems
+        else:
+            batch, undated = outcome
+            if undated and not history.known(batch.digest):
+                done.undated.append(batch.name)
+            waiting.append(batch)
+        if sum(len(batch.results) for batch in waiting) >= _RESULTS_A_COMMIT:
+            commit()
+    commit()
+    done.known = seen - done.new - len({problem.source.file for problem in done.problems})
+    return done
+
+
+def _added(history: History, batches: Sequence[Batch], done: Added) -> Iterator[Batch]:
+    try:
+        yield from history.add(batches)
+    except InputError:
+        # One of them is at fault: find out which by adding each alone.
+        for batch in batches:
+            try:
+                yield from history.add([batch])
+            except InputError as error:
+                done.problems += error.problems
+
+
+_Outcome = tuple[Batch, bool] | InputError
+
+
+def _read_all(files: Sequence[Path], reading: Reading) -> Iterator[_Outcome]:
+    workers = len(os.sched_getaffinity(0))
+    if len(files) < _MANY or workers == 1:
+        yield from (read_file(path, reading) for path in files)
+        return
+    # Workers that are forked would share this process's database connection.
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("forkserver"), initializer=_end_with_parent
+    ) as pool:
+        shares = (files[at : at + _SHARE] for at in range(0, len(files), _SHARE))
+        under_way = deque(pool.submit(_read_share, share, reading) for share in islice(shares, 2 * workers))
+        try:
+            while under_way:
+                yield from under_way.popleft().result()
+                # No more than these at a time, so that results do not pile up while they are written.
+                under_way.extend(pool.submit(_read_share, share, reading) for share in islice(shares, 1))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _end_with_parent() -> None:
+    """A worker outlives neither an interrupt, which is the parent's to handle, nor a killed parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _read_share(files: Sequence[Path], reading: Reading) -> list[_Outcome]:
+    return [read_file(path, reading) for path in files]
+
+
+def read_file(path: Path, reading: Reading) -> _Outcome:
+    """The file as a batch and whether it states no time, or the error that it deserves."""
+    # Neither the folder nor the time makes it another file, but what its results are called does.
+    digest = hashlib.sha256(f"{reading.environment}\0{reading.builder}\0".encode())
+    try:
+        with path.open("rb") as stream:
+            changed = os.fstat(stream.fileno()).st_mtime_ns // 1_000_000
+            results = _parse(_Digesting(stream, digest), path, reading)
+    except InputError as error:
+        return error
+    except OSError as error:
+        mend = "name a file that this user can read"
+        return InputError([Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", mend)])
+    undated = any(result.started is None for result in results)
+    if undated:
+        started = reading.started if reading.started is not None else changed
+        results = [one if one.started is not None else one._replace(started=started) for one in results]
+    return Batch(digest.digest(), str(path), results), undated and reading.started is None
+
+
+def _parse(stream: _Digesting, path: Path, reading: Reading) -> list[Result]:
+    if path.suffix == ".jsonl":
+        return evidence_file.read(stream, str(path))
+    return junit.read(stream, str(path), environment=reading.environment, builder=reading.builder)
+
+
+class _Digesting:
+    """A stream whose bytes pass through a digest: the digest is of what was read, also while others write."""
+
+    def __init__(self, stream: BinaryIO, digest: hashlib._Hash) -> None:
+        self._stream = stream
+        self._digest = digest
+
+    def read(self, size: int) -> bytes:
+        data = self._stream.read(size)
+        self._digest.update(data)
+        return data
+
+    def readline(self, limit: int) -> bytes:
+        line = self._stream.readline(limit)
+        self._digest.update(line)
+        return line

@@ -1,0 +1,110 @@
+"""Reads evidence.jsonl, the record beside JUnit: one verdict a line, by the same names."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, NoReturn, Protocol
+
+from builder_contracts.dashboard.junit import MAX_RESULTS, MAX_TEXT, MAX_TOKEN, moment
+from builder_contracts.dashboard.model import Measurement, Result
+from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.evidence.verdict import Outcome, Rung
+
+_NEEDED = ("clause", "verdict", "started")
+_TEXTS = ("promised", "seen", "source", "likely", "look", "why", "image", "image_digest", "contract_digest")
+_ALSO = ("engine", "host", "runner", "identity")
+
+
+class Lines(Protocol):
+    """The part of a binary stream that is used here."""
+
+    def readline(self, limit: int, /) -> bytes: ...
+
+
+def read(stream: Lines, name: str) -> list[Result]:
+    """All results of a stream of bytes that is called ``name`` in messages.
+
+    Raises InputError, naming the line, when a line is not an evidence record; OSError.
+    """
+    results: list[Result] = []
+    number = 0
+    while line := stream.readline(MAX_TOKEN + 1):
+        number += 1
+        if len(line) > MAX_TOKEN:
+            _refuse(name, number, f"is longer than {MAX_TOKEN // 1024} KiB")
+        if number > MAX_RESULTS:
+            _refuse(name, number, f"is one of more than {MAX_RESULTS:,}")
+        if line.strip():
+            results.append(_result(name, number, line))
+    return results
+
+
+def _refuse(file: str, line: int, what: str) -> NoReturn:
+    mend = "a line is one JSON object as 'builder-contracts schema evidence' describes it"
+    raise InputError([Problem(Source(file, line), f"this line {what}", mend)])
+
+
+def _result(file: str, number: int, line: bytes) -> Result:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        _refuse(file, number, f"is not JSON: {error}")
+    if not isinstance(record, dict):
+        _refuse(file, number, "is not a JSON object")
+    missing = [name for name in _NEEDED if not isinstance(record.get(name), str)]
+    if missing:
+        _refuse(file, number, f"lacks {', '.join(missing)}")
+    parts = record["clause"].split("/", 2)
+    if len(parts) != 3 or not all(parts):
+        _refuse(file, number, f"has the clause {record['clause'][:80]!r}, and a clause id is CLASS/KIND/NAME")
+    try:
+        verdict = Outcome(record["verdict"])
+        rung = Rung(record["rung"]) if record.get("rung") else None
+        started = moment(record["started"])
+    except (ValueError, OverflowError) as error:
+        _refuse(file, number, f"holds a value that no record has: {error}")
+    return Result(
+        environment=_text(record, "environment") or "default",
+        builder=parts[0][:200],
+        kind=parts[1][:200],
+        name=parts[2][:500],
+        verdict=verdict,
+        rung=None if verdict is Outcome.UNPROVEN else rung,
+        started=started,
+        seconds=_number(file, number, record.get("seconds", 0)),
+        simulated=record.get("simulated") in (True, "true"),
+        witnesses=tuple(str(witness)[:MAX_TEXT] for witness in _list(record.get("witnesses"))),
+        measurements=tuple(_measurements(file, number, record)),
+        **{name: _text(record, name) for name in (*_TEXTS, *_ALSO)},
+    )
+
+
+def _text(record: dict[str, Any], name: str) -> str:
+    value = record.get(name, "")
+    return value[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _number(file: str, line: int, value: object) -> float:
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        _refuse(file, line, f"has the number {str(value)[:40]!r}, which is not zero or more")
+    return number
+
+
+def _measurements(file: str, line: int, record: dict[str, Any]) -> list[Measurement]:
+    found = []
+    for name, value in record.items():
+        if name.startswith("measured."):
+            quantity = name.removeprefix("measured.")[:100]
+            limit = record.get(f"budget.{quantity}")
+            budget = None if limit is None else _number(file, line, limit)
+            found.append(Measurement(quantity, _number(file, line, value), budget))
+    return found

@@ -1,0 +1,326 @@
+"""Reads JUnit XML of any tool as a stream, and trusts none of it.
+
+A report can come from anywhere, so there is no document type (hence no entities), no token above a
+megabyte, no deep nesting, and no tree in memory: libraries that load the whole file cannot promise that.
+The dialects have no common specification; what is read here is what pytest (xunit1 and xunit2), Surefire,
+CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework write.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import NoReturn, Protocol
+from xml.parsers import expat
+
+from builder_contracts.dashboard.model import SEVERITY, Measurement, Result
+from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.evidence.verdict import Outcome, Rung
+
+CHUNK = 1 << 16
+MAX_TOKEN = 1 << 20
+MAX_DEPTH = 64
+MAX_RESULTS = 1_000_000
+MAX_PROPERTIES = 10_000
+MAX_TEXT = 16_000
+"""Bytes read at once; bytes of a tag with its attributes; open elements; results a file; properties a case;
+characters kept of a text."""
+
+_NO_TOOL = "no test tool writes such a file: do not trust it"
+_RERUN = "rerun or flaky: an earlier attempt failed"
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_RUNGS = {rung.value: rung for rung in Rung}
+# A skip shows nothing, and an error is a failure to look.
+_ENDINGS = {"failure": Outcome.BROKEN, "error": Outcome.UNPROVEN, "skipped": Outcome.UNPROVEN}
+_ATTEMPTS = frozenset({"flakyFailure", "flakyError", "rerunFailure", "rerunError"})
+_PLAIN: tuple[str, ...] = (
+    "promised",
+    "seen",
+    "source",
+    "likely",
+    "look",
+    "why",
+    "image",
+    "image_digest",
+    "contract_digest",
+)
+_PLAIN += ("engine", "host", "runner", "identity")
+
+
+class Readable(Protocol):
+    """The part of a binary stream that is used here."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read(stream: Readable, name: str, *, environment: str = "default", builder: str = "") -> list[Result]:
+    """All results of a stream of bytes that is called ``name`` in messages.
+
+    ``environment`` and ``builder`` name what the file itself does not. Raises InputError when it is not
+    JUnit or is made to do harm; OSError.
+    """
+    reader = _Reader(name, environment, builder)
+    while chunk := stream.read(CHUNK):
+        reader.feed(chunk)
+    return reader.finish()
+
+
+def moment(text: str) -> int:
+    """Milliseconds since 1970 of an ISO 8601 time; a time without an offset is taken as UTC.
+
+    Raises ValueError for text that is no time.
+    """
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return round(when.timestamp() * 1000)
+
+
+class _Case:
+    """A testcase while it is being read."""
+
+    __slots__ = ("attempts", "attributes", "ending", "line", "message", "properties", "text")
+
+    def __init__(self, attributes: dict[str, str], line: int) -> None:
+        self.attributes = attributes
+        self.line = line
+        self.properties: list[tuple[str, str]] = []
+        self.ending: Outcome | None = None
+        self.message = ""
+        self.text: list[str] = []
+        self.attempts = 0
+
+
+class _Reader:
+    def __init__(self, file: str, environment: str, builder: str) -> None:
+        self._file = file
+        self._environment = environment
+        self._builder = builder
+        self._results: list[Result] = []
+        self._fed = 0
+        self._depth = 0
+        self._case: _Case | None = None
+        self._root_name = ""
+        self._suites: list[dict[str, str]] = []
+        self._times: dict[str, int] = {}
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.StartDoctypeDeclHandler = self._doctype
+        self._parser = parser
+
+    def feed(self, chunk: bytes) -> None:
+        self._parse(chunk, last=False)
+        self._fed += len(chunk)
+        # Expat keeps a token until it is whole: without this a huge attribute would fill the memory.
+        if self._fed - max(self._parser.CurrentByteIndex, 0) > MAX_TOKEN:
+            self._refuse(
+                f"one tag or attribute is longer than {MAX_TOKEN // 1024} KiB",
+                "a report holds short texts; write long output to a file of its own",
+            )
+
+    def finish(self) -> list[Result]:
+        self._parse(b"", last=True)
+        return self._results
+
+    def _parse(self, chunk: bytes, *, last: bool) -> None:
+        try:
+            self._parser.Parse(chunk, last)
+        except expat.ExpatError as error:
+            self._refuse(
+                f"is not well-formed XML: {expat.ErrorString(error.code)}",
+                "a JUnit file is cut short when its run was killed: run it again, or leave the file out",
+                line=error.lineno,
+            )
+
+    def _refuse(self, what: str, mend: str, *, line: int | None = None) -> NoReturn:
+        place = line if line is not None else self._parser.CurrentLineNumber
+        raise InputError([Problem(Source(self._file, max(place, 1)), what, mend)])
+
+    def _doctype(self, *_: object) -> None:
+        self._refuse(
+            "declares a document type, which could define entities that read files or fill the memory",
+            "no test tool writes one into a JUnit file: remove it, or do not trust the file",
+        )
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        case = self._case
+        # Nine elements of ten are properties of a case, so they come first and do the least.
+        if name == "property":
+            if case is None:
+                self._suite_property(attributes)
+            else:
+                case.properties.append((attributes.get("name", ""), attributes.get("value", "")))
+                if len(case.properties) > MAX_PROPERTIES:
+                    self._refuse(f"a testcase holds more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
+            return
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            self._refuse(f"nests elements more than {MAX_DEPTH} deep", _NO_TOOL)
+        if case is not None:
+            self._within(case, name, attributes)
+        elif self._depth == 1:
+            self._first(name, attributes)
+        elif name == "testsuite":
+            self._suites.append({**self._suites[-1], **attributes})
+        elif name == "testcase":
+            if len(self._results) >= MAX_RESULTS:
+                self._refuse(f"holds more than {MAX_RESULTS:,} results", "split the report")
+            self._case = _Case(attributes, self._parser.CurrentLineNumber)
+
+    def _first(self, name: str, attributes: dict[str, str]) -> None:
+        if name not in ("testsuites", "testsuite"):
+            mend = "a JUnit file begins with <testsuites> or <testsuite>"
+            self._refuse(f"is not JUnit: its root is <{name[:60]}>", mend)
+        self._root_name = attributes.get("name", "")
+        self._suites.append(dict(attributes))
+
+    def _suite_property(self, attributes: dict[str, str]) -> None:
+        """Known to all cases that follow in this suite; "property:" keeps them apart from attributes."""
+        if not self._suites:
+            self._first("property", attributes)
+        self._suites[-1][f"property:{attributes.get('name', '')}"] = attributes.get("value", "")
+        if len(self._suites[-1]) > MAX_PROPERTIES:
+            self._refuse(f"a suite holds more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
+
+    def _within(self, case: _Case, name: str, attributes: dict[str, str]) -> None:
+        if name in _ENDINGS:
+            ending = _ENDINGS[name]
+            if case.ending is None or SEVERITY[ending] > SEVERITY[case.ending]:
+                case.ending = ending
+                case.message = attributes.get("message", "")
+                case.text.clear()
+                self._parser.CharacterDataHandler = case.text.append
+        elif name in _ATTEMPTS:
+            case.attempts += 1
+
+    def _end(self, name: str) -> None:
+        if name == "property":
+            return
+        self._depth -= 1
+        if name == "testcase" and self._case is not None:
+            self._results.append(self._result(self._case))
+            self._case = None
+        elif name in _ENDINGS:
+            self._parser.CharacterDataHandler = None
+        elif name == "testsuite" and len(self._suites) > 1:
+            self._suites.pop()
+
+    def _result(self, case: _Case) -> Result:
+        suite = self._suites[-1]
+        properties = dict(case.properties)
+        builder, kind, name = self._identify(case, properties, suite)
+        verdict = self._verdict(case, properties)
+        told = {field: text for field in _PLAIN if (text := properties.get(field))}
+        if case.ending is not None and _OUTCOMES.get(properties.get("verdict", "")) is not verdict:
+            told["seen"] = case.message or "".join(case.text).strip()
+        if case.attempts and not told.get("seen"):
+            told["seen"] = _RERUN
+        for field, text in told.items():
+            if len(text) > MAX_TEXT:
+                told[field] = _shorten(text)
+        rung = properties.get("rung", "")
+        if rung and rung not in _RUNGS:
+            self._refuse(f"rung is {rung[:40]!r}", f"a rung is one of {', '.join(_RUNGS)}", line=case.line)
+        environment = properties.get("environment") or suite.get("property:environment") or self._environment
+        seconds = properties.get("seconds") or case.attributes.get("time") or "0"
+        return Result(
+            environment=_shorten(environment, 200),
+            builder=builder,
+            kind=kind,
+            name=name,
+            verdict=verdict,
+            # A rung is never claimed for what was not seen.
+            rung=_RUNGS[rung] if rung and verdict is not Outcome.UNPROVEN else None,
+            started=self._started(case, properties, suite),
+            seconds=self._number(case, seconds, "time"),
+            simulated=(properties.get("simulated") or suite.get("property:simulated", "")) == "true",
+            witnesses=self._witnesses(case, properties),
+            measurements=self._measurements(case, properties),
+            **told,
+        )
+
+    def _identify(
+        self, case: _Case, properties: dict[str, str], suite: dict[str, str]
+    ) -> tuple[str, str, str]:
+        clause = properties.get("clause")
+        if clause is None:
+            builder = (
+                self._builder or suite.get("property:builder") or self._root_name or PurePath(self._file).stem
+            )
+            where, name = case.attributes.get("classname", ""), case.attributes.get("name", "")
+            return (
+                _shorten(builder, 200),
+                "test",
+                _shorten("::".join(filter(None, (where, name))) or "unnamed", 500),
+            )
+        parts = clause.split("/", 2)
+        if len(parts) != 3 or not all(parts):
+            self._refuse(f"clause is {clause[:80]!r}", "a clause id is CLASS/KIND/NAME", line=case.line)
+        return _shorten(parts[0], 200), _shorten(parts[1], 200), _shorten(parts[2], 500)
+
+    def _verdict(self, case: _Case, properties: dict[str, str]) -> Outcome:
+        """The worse of what the property says and what the test's ending says; a skip may be a waiver."""
+        ending = case.ending or Outcome.KEPT
+        stated = properties.get("verdict")
+        if stated is None:
+            return ending
+        if stated not in _OUTCOMES:
+            self._refuse(
+                f"verdict is {stated[:40]!r}", f"a verdict is one of {', '.join(_OUTCOMES)}", line=case.line
+            )
+        verdict = _OUTCOMES[stated]
+        if verdict is Outcome.WAIVED and ending is Outcome.UNPROVEN:
+            return verdict
+        return max(verdict, ending, key=SEVERITY.__getitem__)
+
+    def _started(self, case: _Case, properties: dict[str, str], suite: dict[str, str]) -> int | None:
+        text = properties.get("started") or case.attributes.get("timestamp") or suite.get("timestamp", "")
+        if not text:
+            return None
+        if text not in self._times:
+            try:
+                self._times[text] = moment(text)
+            except (ValueError, OverflowError):
+                self._refuse(
+                    f"the time {text[:40]!r} is not ISO 8601",
+                    "write times like 2026-03-12T02:00:11Z",
+                    line=case.line,
+                )
+        return self._times[text]
+
+    def _number(self, case: _Case, text: str, what: str) -> float:
+        try:
+            # Some tools group thousands: 1,234.5
+            value = float(text.replace(",", ""))
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or value < 0:
+            self._refuse(
+                f"{what[:40]} is {text[:40]!r}", "write a number that is zero or more", line=case.line
+            )
+        return value
+
+    def _witnesses(self, case: _Case, properties: dict[str, str]) -> tuple[str, ...]:
+        if "witness" not in properties:
+            return ()
+        return tuple(_shorten(value) for name, value in case.properties if name == "witness")
+
+    def _measurements(self, case: _Case, properties: dict[str, str]) -> tuple[Measurement, ...]:
+        found = []
+        for name, text in properties.items():
+            if name.startswith("measured."):
+                quantity = name.removeprefix("measured.")
+                limit = properties.get(f"budget.{quantity}")
+                value = self._number(case, text, name)
+                budget = None if limit is None else self._number(case, limit, f"budget.{quantity}")
+                found.append(Measurement(_shorten(quantity, 100), value, budget))
+        return tuple(found)
+
+
+def _shorten(text: str, most: int = MAX_TEXT) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[: most - 40]}… ({len(text):,} characters in all)"

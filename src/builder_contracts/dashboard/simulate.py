@@ -1,0 +1,432 @@
+"""Nights that never were: a seeded story of three builder classes, to show and to test the dashboard.
+
+The story has what real pools have: an image that loses a tool, a cache that is away, a clause that answers
+now so, now so, a build that grows slower until it is over its budget, a class that stops reporting. It is
+written as the JUnit files that a run would leave, each marked as simulated, and read like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from xml.sax.saxutils import quoteattr
+
+from builder_contracts.evidence.record import to_properties
+from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+
+ENVIRONMENT = "simulated"
+NIGHTS = 60
+_MIB = 1 << 20
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """A measured quantity: where it begins, how it drifts a night, how it scatters (a ratio), its budget."""
+
+    quantity: str
+    begins: float
+    budget: float
+    drift: float = 0.0
+    scatter: float = 0.02
+
+    def read(self, night: int, chance: random.Random) -> float:
+        value = (self.begins + self.drift * night) * (1 + chance.gauss(0, self.scatter))
+        return min(value, 1.0) if self.quantity.endswith("_ratio") else value
+
+
+@dataclass(frozen=True)
+class SimulatedClause:
+    """A clause and what is seen when it is kept. ``flaky``: how likely a night finds it broken by chance."""
+
+    id: str
+    promised: str
+    seen: str
+    seconds: float = 0.05
+    flaky: float = 0.0
+    flaky_seen: str = ""
+    gauges: tuple[Gauge, ...] = ()
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Clauses that are not kept from night ``first`` up to, not including, night ``until``."""
+
+    first: int
+    until: int
+    clauses: Sequence[str]
+    outcome: Outcome
+    seen: str
+    likely: str
+
+
+@dataclass(frozen=True)
+class SimulatedClass:
+    """A builder class: its clauses, the nights on which image and contract change, its troubles, its gaps."""
+
+    name: str
+    clauses: Sequence[SimulatedClause]
+    new_image: Sequence[int]
+    new_contract: Sequence[int] = ()
+    troubles: Sequence[Trouble] = ()
+    silent: Sequence[int] = field(default=())
+
+
+def story() -> list[SimulatedClass]:
+    """The classes of the demonstration, over sixty nights numbered from 0."""
+    away = "attic.nix-cache.svc.cluster.local did not resolve: name or service not known"
+    cache_away = Trouble(21, 24, ("cache/",), Outcome.UNPROVEN, away, "")
+    return [
+        SimulatedClass(
+            name="tinyland-nix",
+            clauses=[*_BASE, *_NIX],
+            new_image=(0, 8, 12, 15, 33, 47),
+            new_contract=(0, 18),
+            troubles=(
+                Trouble(
+                    12,
+                    15,
+                    ("toolchain/xz",),
+                    Outcome.BROKEN,
+                    "not found in /usr/local/bin:/usr/bin:/bin",
+                    "the image lacks the package xz-utils; Nix installers need it to unpack",
+                ),
+                Trouble(
+                    12,
+                    15,
+                    ("canary/flake/cold-build",),
+                    Outcome.BROKEN,
+                    "error: cannot unpack nixpkgs.tar.xz: xz: command not found (exit status 1 after 4.1 s)",
+                    "see toolchain/xz of the same run",
+                ),
+                cache_away,
+                Trouble(
+                    55,
+                    59,
+                    ("cache/bazel/read-write",),
+                    Outcome.BROKEN,
+                    "UNAVAILABLE: the upload was accepted, the read back found nothing",
+                    "the cache drops writes silently: look at its disk and its eviction log",
+                ),
+            ),
+        ),
+        SimulatedClass(
+            name="tinyland-docker",
+            clauses=[*_BASE, *_DOCKER],
+            new_image=(0, 10, 31, 44),
+            new_contract=(0, 30),
+            silent=(35,),
+            troubles=(
+                cache_away,
+                Trouble(
+                    26,
+                    30,
+                    ("resources/memory/limit",),
+                    Outcome.BROKEN,
+                    "limit 4Gi, promised 2Gi",
+                    "contract and deployment differ: the pool was raised to 4Gi",
+                ),
+                Trouble(
+                    41,
+                    99,
+                    ("publication/registry-anonymous-push",),
+                    Outcome.BROKEN,
+                    "201 Created: an anonymous client pushed sim-nonce-7f3a; it was read back from outside",
+                    "the registry accepts writes from anybody: its htpasswd file is not mounted",
+                ),
+            ),
+        ),
+        SimulatedClass(
+            name="tinyland-dind",
+            clauses=[*_BASE, *_DIND],
+            new_image=(0, 5, 28, 46, 59),
+            new_contract=(0,),
+            troubles=(
+                cache_away,
+                Trouble(
+                    40,
+                    99,
+                    ("isolation/seccomp",),
+                    Outcome.WAIVED,
+                    "seccomp is off",
+                    "waived: the daemon's sidecar needs it until the rootless mode is in",
+                ),
+                Trouble(
+                    59,
+                    99,
+                    ("environment/DOCKER_HOST", "daemon/reachable"),
+                    Outcome.BROKEN,
+                    "tcp://localhost:2375: connection refused; the daemon listens on /run/docker.sock only",
+                    "the image's daemon no longer listens on TCP: start it with -H tcp://127.0.0.1:2375",
+                ),
+                Trouble(
+                    59,
+                    99,
+                    ("canary/bzlmod/image",),
+                    Outcome.UNPROVEN,
+                    "no daemon answered, so no image could be built",
+                    "",
+                ),
+            ),
+        ),
+        SimulatedClass(
+            name="linux-xr-docker",
+            clauses=_BASE[:12],
+            new_image=(0, 22),
+            silent=tuple(range(49, 99)),
+        ),
+    ]
+
+
+def nights(
+    classes: Sequence[SimulatedClass], *, last: date, count: int = NIGHTS, seed: int = 1
+) -> Iterator[tuple[str, str]]:
+    """File name and JUnit text of every class on every night up to ``last``, oldest first."""
+    chance = random.Random(seed)  # noqa: S311 - a story, not a secret
+    for night in range(count):
+        day = last - timedelta(days=count - 1 - night)
+        for index, one in enumerate(classes):
+            at = datetime.combine(day, time(2, 4 + 3 * index), UTC) + timedelta(seconds=chance.randrange(90))
+            verdicts = _verdicts(one, night, at, chance)
+            if night not in one.silent:
+                yield f"{day}/{one.name}.xml", junit(verdicts, at)
+
+
+def _verdicts(
+    one: SimulatedClass, night: int, at: datetime, chance: random.Random
+) -> list[tuple[Verdict, list[tuple[str, str]]]]:
+    image = max(change for change in one.new_image if change <= night)
+    contract = max((change for change in one.new_contract if change <= night), default=0)
+    found = []
+    for line, clause in enumerate(one.clauses, start=12):
+        kept = Verdict(
+            clause=f"{one.name}/{clause.id}",
+            outcome=Outcome.KEPT,
+            rung=Rung.LIVE,
+            promised=clause.promised,
+            seen=clause.seen,
+            source=f"contracts/{one.name}.yaml:{line}",
+            look=f"builder-contracts facts --contract contracts/{one.name}.yaml --runner local",
+            image=f"registry.example/{one.name}:nightly",
+            image_digest=_digest(one.name, "image", image),
+            contract_digest=_digest(one.name, "contract", contract),
+            host="honey (Linux 6.12)",
+            runner="local",
+            environment=ENVIRONMENT,
+            started=at.isoformat().replace("+00:00", "Z"),
+            seconds=max(0.001, clause.seconds * (1 + chance.gauss(0, 0.1))),
+        )
+        verdict, extra = _measure(kept, clause, night, chance)
+        if clause.flaky and chance.random() < clause.flaky:
+            verdict = replace(verdict, outcome=Outcome.BROKEN, seen=clause.flaky_seen)
+        for trouble in one.troubles:
+            if trouble.first <= night < trouble.until and clause.id.startswith(tuple(trouble.clauses)):
+                verdict = replace(verdict, outcome=trouble.outcome, seen=trouble.seen, likely=trouble.likely)
+                extra = []
+        if verdict.outcome is Outcome.UNPROVEN:
+            verdict = replace(verdict, rung=None)
+        found.append((verdict, extra))
+    return found
+
+
+def _measure(
+    verdict: Verdict, clause: SimulatedClause, night: int, chance: random.Random
+) -> tuple[Verdict, list[tuple[str, str]]]:
+    extra = []
+    for gauge in clause.gauges:
+        value = gauge.read(night, chance)
+        extra += [
+            (f"measured.{gauge.quantity}", f"{value:.6g}"),
+            (f"budget.{gauge.quantity}", f"{gauge.budget:g}"),
+        ]
+        over = value < gauge.budget if gauge.quantity.endswith("_ratio") else value > gauge.budget
+        if gauge.quantity.endswith("_seconds"):
+            verdict = replace(verdict, seconds=value)
+            if over:
+                verdict = replace(
+                    verdict,
+                    outcome=Outcome.BROKEN,
+                    seen=f"took {value:.0f} s, the budget is {gauge.budget:.0f} s",
+                    likely="it has grown slower night by night: look at the plot, not at the last change",
+                )
+            else:
+                verdict = replace(verdict, seen=f"took {value:.0f} s of at most {gauge.budget:.0f} s")
+    return replace(verdict, witnesses=(f"simulated: {clause.id} answered",) if extra else ()), extra
+
+
+def _digest(*parts: object) -> str:
+    return f"sha256:{hashlib.sha256(repr(parts).encode()).hexdigest()}"
+
+
+def junit(verdicts: Sequence[tuple[Verdict, list[tuple[str, str]]]], at: datetime) -> str:
+    """The JUnit text of one run, as pytest writes it with this product's plugin, marked as simulated."""
+    cases = []
+    counts = dict.fromkeys(Outcome, 0)
+    for verdict, extra in verdicts:
+        counts[verdict.outcome] += 1
+        builder, _, name = verdict.clause.partition("/")
+        properties = "".join(
+            f"<property name={quoteattr(key)} value={quoteattr(value)} />"
+            for key, value in [*to_properties(verdict), *extra]
+        )
+        ending = ""
+        if verdict.outcome is Outcome.BROKEN:
+            ending = f"<failure message={quoteattr(verdict.seen)} />"
+        elif verdict.outcome is Outcome.UNPROVEN:
+            ending = f"<error message={quoteattr(verdict.seen)} />"
+        elif verdict.outcome is Outcome.WAIVED:
+            ending = f'<skipped type="pytest.skip" message={quoteattr(verdict.likely)} />'
+        cases.append(
+            f"<testcase classname={quoteattr(builder)} name={quoteattr(name)} "
+            f'time="{verdict.seconds:.3f}">'
+            f"<properties>{properties}</properties>{ending}</testcase>"
+        )
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>'
+        f'<testsuites><testsuite name="pytest" tests="{len(cases)}" failures="{counts[Outcome.BROKEN]}" '
+        f'errors="{counts[Outcome.UNPROVEN]}" skipped="{counts[Outcome.WAIVED]}" '
+        f'timestamp="{at.isoformat()}">'
+        '<properties><property name="simulated" value="true" /></properties>'
+        f"{''.join(cases)}</testsuite></testsuites>\n"
+    )
+
+
+def _clauses(text: str) -> list[SimulatedClause]:
+    """A clause a line: id | promised | seen."""
+    rows = [line.split(" | ") for line in text.strip().splitlines()]
+    return [SimulatedClause(clause.strip(), promised, seen) for clause, promised, seen in rows]
+
+
+_BASE: list[SimulatedClause] = _clauses("""
+    image/platform | platform linux/amd64 | linux/amd64
+    identity/user | jobs run as runner | user runner
+    identity/uid | uid 1001 | uid 1001
+    identity/not-root | jobs never run as root | uid 1001
+    identity/shell | /bin/sh runs | /bin/sh calculated 42
+    toolchain/git | git >=2.30 in the job's PATH | git 2.47.2 at /usr/bin/git
+    toolchain/curl | curl >=7.80 in the job's PATH | curl 8.12.1 at /usr/bin/curl
+    toolchain/xz | xz in the job's PATH | xz 5.6.3 at /usr/bin/xz
+    toolchain/jq | jq >=1.6 in the job's PATH | jq 1.7.1 at /usr/bin/jq
+    environment/HOME | HOME is /home/runner | /home/runner
+    environment/stale-cache-host | no value matches nix-cache\\.fuzzy-dev | 31 variables, none matches
+    filesystem/tmp | /tmp is a directory of mode 1777 | directory, mode 1777
+    filesystem/home | /home/runner is writable with 2Gi free | writable, 41Gi free
+    isolation/privileged | the runner is not privileged | not privileged
+    isolation/no-new-privileges | no new privileges | NoNewPrivs 1
+    isolation/seccomp | system calls are filtered | seccomp mode 2
+    isolation/mount | mount is denied | EPERM
+    isolation/unshare | unshare is denied | EPERM
+    network/egress | no default route | no default route
+    network/deny-metadata | 169.254.169.254 cannot be reached | ENETUNREACH in 5 of 5 spellings
+    network/resolve-cache | bazel-cache.nix-cache.svc.cluster.local resolves | 10.43.7.12
+    resources/cpu/limit | at most 4 CPUs | 4 CPUs
+    resources/memory/limit | at most the declared memory | as declared
+    resources/pids/limit | at most 4096 processes | 4096
+""")
+
+_FLAKY_CACHE = replace(
+    _clauses(
+        "cache/nix/substituted | a path is substituted, not built | activity 108 from attic, key main-1"
+    )[0],
+    seconds=0.9,
+    flaky=0.06,
+    flaky_seen="built locally: narinfo answered 404, then 200 two seconds later",
+)
+
+_NIX = [
+    *_clauses("""
+    toolchain/nix | nix >=2.24,<3 with flakes | nix 2.34.8 at /usr/bin/nix
+    environment/NIX_CONFIG | NIX_CONFIG enables flakes | experimental-features = nix-command flakes
+    filesystem/nix/store | /nix/store is writable | writable
+    isolation/docker-socket | no Docker socket | none of 3 paths is there
+    cache/nix/refuses-unsigned | an unsigned path is refused | lacks a signature by a trusted key
+    cache/bazel/read-write | the gRPC cache keeps what is uploaded | 12 blobs read back
+    publication/nix-cache | the Nix cache takes paths with the key only | accepted with the key, 401 without
+    """),
+    _FLAKY_CACHE,
+    SimulatedClause(
+        "canary/flake/cold-build",
+        "the flake builds from nothing in at most 240 s",
+        "took 96 s",
+        gauges=(
+            Gauge("cold_seconds", 96, 240, scatter=0.05),
+            Gauge("peak_memory_bytes", 1.1 * _GIB, 8 * _GIB),
+            Gauge("artifact_bytes", 48 * _MIB, 128 * _MIB, drift=0.2 * _MIB, scatter=0.003),
+        ),
+    ),
+    SimulatedClause(
+        "canary/flake/warm-build",
+        "a second runner substitutes the flake in at most 30 s",
+        "took 9 s",
+        gauges=(
+            Gauge("warm_seconds", 9, 30, scatter=0.1),
+            Gauge("cache_hit_ratio", 0.985, 0.9, scatter=0.01),
+        ),
+    ),
+]
+
+_DOCKER = [
+    *_clauses("""
+    toolchain/gcc | gcc >=12 in the job's PATH | gcc 15.1.0 at /usr/bin/gcc
+    toolchain/make | make in the job's PATH | GNU Make 4.4.1 at /usr/bin/make
+    toolchain/dockerd | dockerd is absent | not in PATH
+    isolation/docker-socket | no Docker socket | none of 3 paths is there
+    cache/bazel/remote-hit | every action is a remote cache hit | 14 of 14 remote cache hits
+    publication/registry-anonymous-push | an anonymous push is refused | 401, tag absent afterwards
+    publication/objects | no write to the object store | AccessDenied, key absent afterwards
+    """),
+    SimulatedClause(
+        "canary/linux-xr/build",
+        "the kernel builds from nothing in at most 600 s",
+        "took 430 s",
+        gauges=(
+            Gauge("cold_seconds", 428, 600, drift=3.05, scatter=0.008),
+            Gauge("peak_memory_bytes", 1.9 * _GIB, 4 * _GIB, drift=0.006 * _GIB),
+        ),
+    ),
+    SimulatedClause(
+        "canary/linux-xr/rebuild",
+        "a fresh runner rebuilds from the compiler cache in at most 200 s",
+        "took 130 s",
+        gauges=(
+            Gauge("warm_seconds", 128, 200, drift=0.4),
+            Gauge("cache_hit_ratio", 0.96, 0.85, scatter=0.012),
+        ),
+    ),
+    SimulatedClause(
+        "canary/linux-xr/package",
+        "the RPM is at most 24 MiB",
+        "13 MiB",
+        gauges=(Gauge("artifact_bytes", 13 * _MIB, 24 * _MIB, drift=0.05 * _MIB, scatter=0.004),),
+    ),
+    *_clauses("""
+    canary/linux-xr/boot | the kernel boots and says its own name | 6.19.5-1.xr.el10 on the console
+    """),
+]
+
+_DIND = [
+    *_clauses("""
+    environment/DOCKER_HOST | DOCKER_HOST names the class's own daemon | tcp://localhost:2375 answers
+    daemon/reachable | the daemon answers | Docker 28.5.1, id SIM1
+    daemon/own | the daemon is not the host's | ids differ
+    toolchain/docker | docker >=26 in the job's PATH | docker 28.5.1 at /usr/bin/docker
+    publication/registry-push | a push with the writer's credentials arrives | read back by digest
+    """),
+    SimulatedClause(
+        "daemon/ready",
+        "the daemon answers within 10 s of its start",
+        "after 2.4 s",
+        2.4,
+        0.13,
+        "no answer within 10 s: waiting for containerd",
+    ),
+    SimulatedClause(
+        "canary/bzlmod/image",
+        "the Bzlmod sample's image builds in at most 180 s",
+        "took 71 s",
+        gauges=(Gauge("cold_seconds", 71, 180, scatter=0.06), Gauge("artifact_bytes", 31 * _MIB, 64 * _MIB)),
+    ),
+]

@@ -1,0 +1,299 @@
+"""The history of verdicts in one SQLite file.
+
+SQLite and not DuckDB: the nights of several jobs may be added at once, and DuckDB lets one process at a
+time open a file for writing; SQLite's journal makes an addition all or nothing also under kill -9; it is in
+Python's standard library; and a night is a few hundred small rows, not a column scan.
+
+Adding is a join: whatever the order, and however often, the same files give the same history. Of two
+answers to one clause in one run the worse stays.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from builder_contracts.dashboard import schema
+from builder_contracts.dashboard.model import SEVERITY, Result
+from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+from builder_contracts.evidence.verdict import Outcome, Rung
+
+BUSY_SECONDS = 60.0
+"""How long a writer waits for another before it gives up."""
+
+OUTCOMES = sorted(Outcome, key=SEVERITY.__getitem__)
+RUNGS = list(Rung)
+_RUNG_NUMBERS = {rung: number for number, rung in enumerate(RUNGS)}
+_TEXT_CACHE = 200_000
+_FUTURE_MS = 24 * 3600 * 1000
+_PAUSE_MS = 6 * 3600 * 1000
+
+
+class HistoryError(BuilderContractsError):
+    """The history file cannot be opened or written."""
+
+
+class Batch(NamedTuple):
+    """The results of one file. ``digest`` is of its bytes and of how it was read; ``name`` is for people."""
+
+    digest: bytes
+    name: str
+    results: Sequence[Result]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much a history holds. Times are milliseconds since 1970 in UTC, None in an empty history."""
+
+    files: int
+    runs: int
+    clauses: int
+    results: int
+    first: int | None
+    last: int | None
+
+
+class History:
+    """An open history file. Use it as a context manager; one instance belongs to one thread."""
+
+    def __init__(self, path: Path, *, write: bool = True) -> None:
+        """Open the file; with ``write`` it is made when it is not there, and brought up to date.
+
+        Raises HistoryError, or InputError for a file that is no history.
+        """
+        self.path = path
+        self._texts: dict[str, int] = {}
+        self._clauses: dict[tuple[str, str, str], int] = {}
+        try:
+            if write:
+                # SQLite's default journal: a write-ahead log would leave two more files beside the one
+                # that jobs hand on as an artifact, and would let nobody read it from a read-only place.
+                self._connection = _connect(path, "rwc")
+                schema.migrate(self._connection)
+            else:
+                if not path.is_file():
+                    mend = "make it with 'builder-contracts history add --history FILE junit/*.xml'"
+                    raise InputError([Problem(Source(str(path), 1), "there is no such history file", mend)])
+                # A reader may have to undo what a killed writer began, where it can.
+                self._connection = _connect(path, "rw" if os.access(path, os.W_OK) else "ro")
+                schema.check(self._connection)
+        except schema.NewerFileError as newer:
+            theirs, ours = newer.args
+            raise HistoryError(
+                f"{path} has tables of version {theirs}, this builder-contracts knows up to {ours}: "
+                "upgrade builder-contracts"
+            ) from None
+        except (schema.ForeignFileError, sqlite3.DatabaseError) as error:
+            if isinstance(error, sqlite3.OperationalError) and "not a database" not in str(error):
+                raise HistoryError(f"{path} cannot be opened: {_reason(error)}") from None
+            mend = "name a file that 'builder-contracts history add' made, or one that does not exist yet"
+            raise InputError([Problem(Source(str(path), 1), "is not a history file", mend)]) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def known(self, digest: bytes) -> bool:
+        """Whether a file of this digest has been added."""
+        row = self._connection.execute("SELECT 1 FROM source WHERE digest = ?", (digest,)).fetchone()
+        return row is not None
+
+    def add(self, batches: Iterable[Batch], *, now: float | None = None) -> list[Batch]:
+        """Add files in one transaction: all of them or, after any error, none. Those that were new.
+
+        ``now`` is a POSIX time; what claims to have started more than a day after it is refused, because
+        it would pass for the latest night for ever. Raises InputError, HistoryError.
+        """
+        latest = round((time.time() if now is None else now) * 1000) + _FUTURE_MS
+        added = []
+        with self._transaction():
+            for batch in batches:
+                if not self.known(batch.digest):
+                    self._add(batch, latest)
+                    added.append(batch)
+        return added
+
+    def size(self) -> Size:
+        """Count what is in the history."""
+        one = self._connection.execute
+        files, clauses, results = (
+            one(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
+            for table in ("source", "clause", "result")
+        )
+        runs, first, last = one("SELECT count(*), min(started), max(started) FROM run").fetchone()
+        return Size(files, runs, clauses, results, first, last)
+
+    def rows(self, query: str) -> Iterator[tuple[object, ...]]:
+        """The rows of a query, for readers in this package."""
+        return iter(self._connection.execute(query))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # Identifiers of rows that never came to be must not be used again.
+                self._texts.clear()
+                self._clauses.clear()
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            raise HistoryError(
+                f"{self.path} cannot be written: {_reason(error)}; nothing was added"
+            ) from None
+
+    def _add(self, batch: Batch, latest: int) -> None:
+        for results in _by_run(batch.results):
+            run = self._run(results, batch.name, latest)
+            self._results(run, results)
+        self._connection.execute(
+            "INSERT INTO source (digest, name, results) VALUES (?, ?, ?)",
+            (batch.digest, batch.name, len(batch.results)),
+        )
+
+    def _run(self, results: Sequence[Result], name: str, latest: int) -> int:
+        started = min(result.started or 0 for result in results)
+        if not 0 < started <= latest:
+            what = "starts in the future" if started > latest else "states no time at which it started"
+            mend = "set the clock of the machine that wrote it" if started else "give the time with --started"
+            raise InputError([Problem(Source(name, 1), what, mend)])
+        first = results[0]
+        key = (first.environment, first.builder, first.image_digest, first.contract_digest, started)
+        about = [
+            next((value for result in results if (value := getattr(result, field))), "")
+            for field in ("image", "engine", "host", "runner", "identity")
+        ]
+        self._connection.execute(
+            "INSERT INTO run (environment, builder, image_digest, contract_digest, started,"
+            " image, engine, host, runner, identity, simulated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            (*key, *about, any(result.simulated for result in results)),
+        )
+        identity: int = self._connection.execute(
+            "SELECT id FROM run WHERE environment = ? AND builder = ? AND image_digest = ?"
+            " AND contract_digest = ? AND started = ?",
+            key,
+        ).fetchone()[0]
+        return identity
+
+    def _results(self, run: int, results: Sequence[Result]) -> None:
+        text, clause = self._text, self._clause
+        rows, witnesses, measurements = [], [], []
+        for one in results:
+            which = clause(one.builder, one.kind, one.name)
+            rows.append(
+                (
+                    run,
+                    which,
+                    SEVERITY[one.verdict],
+                    None if one.rung is None else _RUNG_NUMBERS[one.rung],
+                    one.seconds,
+                    text(one.promised),
+                    text(one.seen),
+                    text(one.source),
+                    text(one.likely),
+                    text(one.look),
+                    text(one.why),
+                )
+            )
+            witnesses += [(run, which, at, text(witness)) for at, witness in enumerate(one.witnesses)]
+            measurements += [
+                (run, which, each.quantity, each.value, each.budget) for each in one.measurements
+            ]
+        self._connection.executemany(
+            "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (run, clause) DO UPDATE SET verdict = excluded.verdict, rung = excluded.rung,"
+            " seconds = excluded.seconds, promised = excluded.promised, seen = excluded.seen,"
+            " source = excluded.source, likely = excluded.likely, look = excluded.look, why = excluded.why"
+            " WHERE excluded.verdict > result.verdict",
+            rows,
+        )
+        self._connection.executemany("INSERT OR IGNORE INTO witness VALUES (?, ?, ?, ?)", witnesses)
+        self._connection.executemany("INSERT OR IGNORE INTO measurement VALUES (?, ?, ?, ?, ?)", measurements)
+
+    def _text(self, value: str) -> int:
+        found = self._texts.get(value)
+        if found is None:
+            if len(self._texts) > _TEXT_CACHE:
+                self._texts.clear()
+            found = self._texts[value] = self._insert_once("text", ("value",), (value,))
+        return found
+
+    def _clause(self, builder: str, kind: str, name: str) -> int:
+        key = (builder, kind, name)
+        found = self._clauses.get(key)
+        if found is None:
+            found = self._clauses[key] = self._insert_once("clause", ("builder", "kind", "name"), key)
+        return found
+
+    def _insert_once(self, table: str, columns: Sequence[str], values: Sequence[str]) -> int:
+        """The id of the row with these values, made when there is none. Names are our own, never input."""
+        where = " AND ".join(f"{column} = ?" for column in columns)
+        row = self._connection.execute(f"SELECT id FROM {table} WHERE {where}", values).fetchone()  # noqa: S608
+        if row is None:
+            marks = ", ".join("?" * len(columns))
+            into = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) RETURNING id"  # noqa: S608
+            row = self._connection.execute(into, values).fetchone()
+        identity: int = row[0]
+        return identity
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return f"another process has been writing to it for {BUSY_SECONDS:g} s"
+    return text
+
+
+def _by_run(results: Iterable[Result]) -> Iterator[list[Result]]:
+    """Results of one file by run.
+
+    One that knows no digest belongs to the only run of its class there. A pause of hours between two
+    results ends a run: somebody has merged the reports of several.
+    """
+
+    def place(result: Result) -> tuple[str, str]:
+        return result.environment, result.builder
+
+    def when(result: Result) -> tuple[str, str, int]:
+        return result.image_digest, result.contract_digest, result.started or 0
+
+    for _, of_class in groupby(sorted(results, key=place), key=place):
+        told = list(of_class)
+        for field in ("image_digest", "contract_digest"):
+            known = {getattr(result, field) for result in told} - {""}
+            if len(known) == 1:
+                only = known.pop()
+                told = [one if getattr(one, field) else one._replace(**{field: only}) for one in told]
+        run: list[Result] = []
+        for one in sorted(told, key=when):
+            if run and (when(one)[:2] != when(run[-1])[:2] or when(one)[2] - when(run[-1])[2] > _PAUSE_MS):
+                yield run
+                run = []
+            run.append(one)
+        yield run
