@@ -31,7 +31,9 @@ def refusal(text: str | bytes) -> str:
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0\x85\u2028\u2029"))
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT
 DATA = st.recursive(
-    SCALAR, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=20
+    SCALAR,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=20,
 )
 
 
@@ -107,16 +109,50 @@ def test_a_value_without_a_position_of_its_own_takes_its_nearest_ancestors() -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["2026-03-15", "2026-03-15T12:00:00Z", "12:30:45", "22:22", "yes", "No", "on", "OFF", "y", "tRue", "1_000", "0b1", "=", ".inf", "-.INF", ".nan", "1e999", "0x", "1" + "0" * 5000],
-)  # fmt: skip
+    [
+        "2026-03-15",
+        "2026-03-15T12:00:00Z",
+        "12:30:45",
+        "22:22",
+        "yes",
+        "No",
+        "on",
+        "OFF",
+        "y",
+        "tRue",
+        "1_000",
+        "0b1",
+        "=",
+        ".inf",
+        "-.INF",
+        ".nan",
+        "1e999",
+        "0x",
+        "1" + "0" * 5000,
+    ],
+)
 def test_what_only_yaml_1_1_or_json_would_not_take_stays_text(text: str) -> None:
     assert parsed(f"a: {text}").data == {"a": text}
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("0755", 755), ("0o17", 15), ("0xff", 255), ("-7", -7), ("+7", 7), ("1e3", 1000), ("2.30", 2.3), (".5", 0.5), ("true", True), ("FALSE", False), ("~", None), ("", None), ("NULL", None)],
-)  # fmt: skip
+    [
+        ("0755", 755),
+        ("0o17", 15),
+        ("0xff", 255),
+        ("-7", -7),
+        ("+7", 7),
+        ("1e3", 1000),
+        ("2.30", 2.3),
+        (".5", 0.5),
+        ("true", True),
+        ("FALSE", False),
+        ("~", None),
+        ("", None),
+        ("NULL", None),
+    ],
+)
 def test_plain_scalars_follow_the_core_schema_and_keep_their_spelling(text: str, value: Any) -> None:
     document = parsed(f"a: {text}")
     assert document.data == {"a": value}
@@ -133,8 +169,11 @@ def test_quotes_and_the_tag_of_strings_make_text() -> None:
 
 def test_an_alias_repeats_the_value() -> None:
     assert parsed("a: &x [1, {b: 2}]\nc: *x\nd: &y 5\ne: *y").data == {
-        "a": [1, {"b": 2}], "c": [1, {"b": 2}], "d": 5, "e": 5
-    }  # fmt: skip
+        "a": [1, {"b": 2}],
+        "c": [1, {"b": 2}],
+        "d": 5,
+        "e": 5,
+    }
 
 
 def test_the_mark_that_windows_editors_put_first_is_skipped() -> None:
@@ -180,8 +219,17 @@ def test_deep_nesting_is_refused_before_it_can_exhaust_the_stack(opening: str) -
 
 @pytest.mark.parametrize(
     "tag",
-    ["!!python/object/apply:os.system [id]", "!!python/name:os.system", "!!binary aGk=", "!!timestamp 2026-01-01", "!!set {a}", "!own x", "!!int 3", "!<tag:yaml.org,2002:python/module:os> x"],
-)  # fmt: skip
+    [
+        "!!python/object/apply:os.system [id]",
+        "!!python/name:os.system",
+        "!!binary aGk=",
+        "!!timestamp 2026-01-01",
+        "!!set {a}",
+        "!own x",
+        "!!int 3",
+        "!<tag:yaml.org,2002:python/module:os> x",
+    ],
+)
 def test_tags_are_refused_whatever_they_would_do(tag: str) -> None:
     assert "is not allowed" in refusal(f"a: {tag}")
 
@@ -201,11 +249,10 @@ def test_a_file_that_cannot_be_read_says_why(tmp_path: Path) -> None:
 @given(st.binary(max_size=300))
 def test_no_bytes_make_the_parser_fail_otherwise_than_with_a_message(raw: bytes) -> None:
     try:
-        document = parse(raw, "f.yaml")
+        told = str(parse(raw, "f.yaml").positions[()])
     except InputError as error:
-        assert str(error).startswith("f.yaml:")
-    else:
-        assert () in document.positions
+        told = str(error)
+    assert told.startswith("f.yaml:")
 
 
 @given(st.text(st.sampled_from("ab:-[]{}&*!|>'\"%@`#,? \n\t\\1.~<"), max_size=60))

@@ -10,7 +10,8 @@ from builder_contracts.contract.quantity import byte_count, human_bytes, human_c
 
 
 @pytest.mark.parametrize(
-    ("text", "milli"), [("4", 4000), ("0.5", 500), ("500m", 500), ("0.001", 1), ("1m", 1), ("999999", 999_999_000)]
+    ("text", "milli"),
+    [("4", 4000), ("0.5", 500), ("500m", 500), ("0.001", 1), ("1m", 1), ("999999", 999_999_000)],
 )
 def test_cpus(text: str, milli: int) -> None:
     assert millicpus(text) == milli
@@ -18,19 +19,31 @@ def test_cpus(text: str, milli: int) -> None:
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("900", 900), ("1k", 1000), ("2G", 2 * 10**9), ("8Gi", 8 * 2**30), ("512Mi", 2**29), ("1Ti", 2**40), ("3T", 3 * 10**12)],
-)  # fmt: skip
+    [
+        ("900", 900),
+        ("1k", 1000),
+        ("2G", 2 * 10**9),
+        ("8Gi", 8 * 2**30),
+        ("512Mi", 2**29),
+        ("1Ti", 2**40),
+        ("3T", 3 * 10**12),
+    ],
+)
 def test_bytes(text: str, count: int) -> None:
     assert byte_count(text) == count
 
 
-@pytest.mark.parametrize("text", ["", "m", "-1", "0.5m", "1.0005", "1e3", "4 ", " 4", "4\n", "4CPU", "four", "1234567"])
+@pytest.mark.parametrize(
+    "text", ["", "m", "-1", "0.5m", "1.0005", "1e3", "4 ", " 4", "4\n", "4CPU", "four", "1234567"]
+)
 def test_what_is_no_number_of_cpus_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a number of CPUs such as"):
         millicpus(text)
 
 
-@pytest.mark.parametrize("text", ["", "Gi", "-1Gi", "1.5Gi", "8GB", "8gi", "8KI", "8 Gi", "8Gi\n", "1E", "1" * 16])
+@pytest.mark.parametrize(
+    "text", ["", "Gi", "-1Gi", "1.5Gi", "8GB", "8gi", "8KI", "8 Gi", "8Gi\n", "1E", "1" * 16]
+)
 def test_what_is_no_number_of_bytes_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a number of bytes such as"):
         byte_count(text)
