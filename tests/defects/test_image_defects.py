@@ -8,6 +8,7 @@ import json
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -281,9 +282,10 @@ def test_an_image_for_another_platform_breaks_the_platform_alone(
         "image: {reference: sample, platform: linux/amd64}\nidentity: {shell: /bin/sh}\ntoolchain: {sh: present}\n"
     )
     tag = "builder-contracts-defect:arm64"
-    bench.client.api.load_image(foreign_image(tag))
+    api: Any = bench.client.api
+    api.load_image(foreign_image(tag))
     try:
-        foreign = bench.client.api.inspect_image(tag)["Architecture"]
+        foreign = api.inspect_image(tag)["Architecture"]
         seen = bench.observe(contract, image=tag)
     finally:
         bench.client.images.remove(tag, force=True)
