@@ -174,7 +174,7 @@ def _show(value: Any, spelling: str | None = None) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant, or None."""
-    close = difflib.get_close_matches(word[:200], list(known), n=1, cutoff=0.5)
+    close = difflib.get_close_matches(word[:200], list(known), n=1, cutoff=0.55)
     return close[0] if close else None
 
 

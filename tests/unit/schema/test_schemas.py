@@ -1,0 +1,146 @@
+"""The JSON Schemas themselves: valid, complete, explained, and in step with the code that reads contracts."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from builder_contracts.contract import schema
+from builder_contracts.contract.document import read
+from builder_contracts.contract.promises import READERS
+from builder_contracts.judge import find
+
+ROOT = Path(__file__).parents[3]
+CONTRACTS = ROOT / "contracts"
+BASE_URL = "https://builder-contracts.dev/schema/v1"
+
+# Parts of a schema by the keyword that holds them: one, many in a list, many by name.
+ONE = ("additionalProperties", "items", "propertyNames", "contains", "not", "if", "then", "else")
+LISTED = ("anyOf", "oneOf", "allOf", "prefixItems")
+NAMED = ("properties", "$defs", "patternProperties")
+
+
+def parts(part: Any, at: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every subschema with its place."""
+    if not isinstance(part, dict):
+        return
+    yield at, part
+    for keyword in ONE:
+        yield from parts(part.get(keyword), f"{at}/{keyword}")
+    for keyword in LISTED:
+        for index, inner in enumerate(part.get(keyword, [])):
+            yield from parts(inner, f"{at}/{keyword}/{index}")
+    for keyword in NAMED:
+        for name, inner in part.get(keyword, {}).items():
+            yield from parts(inner, f"{at}/{keyword}/{name}")
+
+
+def fields(part: dict[str, Any], at: str = "#") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every subschema that stands for a field or a name: what an editor completes and explains."""
+    for place, inner in parts(part, at):
+        last = place.rpartition("/")[0].rpartition("/")[2]
+        if last == "properties" or place.endswith(("/additionalProperties", "/items", "/propertyNames")):
+            yield place, inner
+
+
+@pytest.mark.parametrize("name", schema.names())
+def test_a_schema_is_valid_draft_2020_12(name: str) -> None:
+    loaded = schema.load(name)
+    assert loaded["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert loaded["$id"] == f"{BASE_URL}/{name}.json"
+    Draft202012Validator.check_schema(loaded)
+
+
+@pytest.mark.parametrize("name", schema.names())
+def test_every_field_has_a_title_and_a_description(name: str) -> None:
+    loaded = schema.load(name)
+    assert loaded["title"]
+    assert loaded["description"]
+    bare = [
+        f"{place} lacks {word}"
+        for place, part in fields(loaded)
+        for word in ("title", "description")
+        if len(schema.resolve(part, name).get(word, "")) < 2
+    ]
+    assert not bare
+
+
+@pytest.mark.parametrize("name", schema.names())
+def test_every_reference_leads_somewhere(name: str) -> None:
+    for _, part in parts(schema.load(name)):
+        if "$ref" in part:
+            assert schema.resolve(part, name)
+
+
+@pytest.mark.parametrize("name", schema.names())
+def test_every_mapping_says_what_else_may_be_in_it(name: str) -> None:
+    for place, part in parts(schema.load(name)):
+        if "properties" in part and part.get("type") == "object":
+            assert "additionalProperties" in part, place
+
+
+@pytest.mark.parametrize("name", ["builder-class", "builder-base"])
+def test_every_form_is_anchored_and_shown_by_an_example_that_has_it(name: str) -> None:
+    for place, part in parts(schema.load(name)):
+        if "pattern" not in part:
+            continue
+        pattern = part["pattern"]
+        assert pattern.startswith("^"), place
+        assert pattern.endswith("$"), place
+        assert part.get("examples"), f"{place} has no example"
+        for example in part["examples"]:
+            assert re.search(pattern, example), f"{place}: {example}"
+
+
+NO_CLAUSES = {"apiVersion", "kind", "extends", "metadata", "waivers", "why"}
+
+
+def test_every_section_of_a_contract_is_read_and_judged() -> None:
+    sections = schema.load("builder-class")["properties"].keys() - NO_CLAUSES
+    assert sections == READERS.keys()
+
+
+def test_a_base_has_the_sections_of_a_class_but_its_name_and_labels() -> None:
+    base, full = (schema.load(name)["properties"] for name in ("builder-base", "builder-class"))
+    assert full.keys() - base.keys() == {"metadata", "labels"}
+    assert base.keys() < full.keys()
+    for section in base.keys() - {"kind"}:
+        assert base[section]["$ref"] == f"builder-class.json#/$defs/{section}"
+
+
+def test_the_judge_of_a_kind_is_found_by_its_name_beside_the_promise() -> None:
+    declared = {"labels", "responsibilities"}
+    proved = {"caches", "publication", "canaries"}
+    for kind in READERS.keys() - declared - proved:
+        importlib.import_module(f"builder_contracts.contract.promises.{kind}")
+        assert importlib.import_module(f"builder_contracts.judge.{kind}").judge
+    assert find
+
+
+def test_the_package_carries_the_schemas_of_the_repository() -> None:
+    assert (ROOT / "src/builder_contracts/contract/schema").resolve() == CONTRACTS / "schema"
+
+
+def documents() -> list[Path]:
+    return sorted(CONTRACTS.rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", documents(), ids=lambda path: str(path.relative_to(CONTRACTS)))
+def test_a_document_names_its_schema_for_editors_and_keeps_to_it(path: Path) -> None:
+    first = path.read_text("utf-8").split("\n", 1)[0]
+    modeline = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert modeline, f"{path} begins with {first!r}"
+    target = (path.parent / modeline[1]).resolve()
+    assert target.parent == CONTRACTS / "schema"
+    assert target.is_file()
+    document = read(path)
+    kind = document.data.get("kind")
+    assert schema.load(target.stem)["properties"]["kind"]["const"] == kind
+    if kind != "BuilderClass":  # a class is whole only with its base
+        assert schema.problems(target.stem, document) == []
