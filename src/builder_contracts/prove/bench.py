@@ -73,7 +73,9 @@ class Bench:
             self.run,
             name=name,
             image=self.image,
-            plan=dataclasses.replace(self.plan, network="internal"),
+            # Without the CPU request: it is a weight, and a small one starves a build on a busy host. That
+            # the class has it is a clause of its own.
+            plan=dataclasses.replace(self.plan, network="internal", cpu_request=None),
             network=self.host,  # type: ignore[arg-type] # a network of the run: all that a runner asks of it
             about_engine=self.about,
         )

@@ -87,21 +87,23 @@ class Looked:
 
 @dataclass(frozen=True)
 class BazelRecord:
-    """Everything that the Bazel cache proof saw; ``runs`` by experiment.
+    """Everything that the Bazel cache proof saw.
 
-    ``asked`` are the action digests that the server's log says were asked for, by invocation;
-    ``uploaded`` are those that it took; ``refused`` are the server's lines about the reader's writes;
-    ``after_refusal`` is what was found in the store of the forced upload.
+    ``runs`` are the builds by experiment (cold, miss, hit, environment, without, lied-to); ``asked`` the
+    action digests and ``served`` the lines that the server's own log has of each; ``after_refusal`` is what
+    was found in the store of the upload that was refused; ``poisoned`` and ``corrupted`` are the output
+    digests of the false result and of the damaged blob; ``mnemonics`` must occur in a full build.
     """
 
     protocol: str
     url: str
     runs: Mapping[str, BazelRun]
     asked: Mapping[str, frozenset[str]]
-    served: tuple[Served, ...]
+    served: Mapping[str, tuple[Served, ...]]
     after_refusal: Looked
-    poisoned: str = ""
-    corrupted: str = ""
+    poisoned: str
+    corrupted: str
+    mnemonics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

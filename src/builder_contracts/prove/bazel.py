@@ -1,0 +1,221 @@
+"""Carries out the Bazel proofs over one protocol: upload, hit, miss, refuse, and lie to the client."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from builder_contracts.prove import bazel_log
+from builder_contracts.prove.bench import Bench, coded
+from builder_contracts.prove.canary import Canary
+from builder_contracts.prove.job import Failed, Job, said
+from builder_contracts.prove.products import Products, collect
+from builder_contracts.prove.records import BazelRecord, BazelRun, Looked, Lost, Served
+from builder_contracts.services.catalogue import DATA
+from builder_contracts.services.identities import READER, WRITER
+
+DEADLINE = 180
+POISON = b"poisoned: nobody built this\n"
+# A leaf of the graph for each lie, so that neither changes the key of another action.
+POISONED, CORRUPTED = "//:seal", "//:hello"
+
+# What differs between two machines and must not reach an action.
+OTHER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "Asia/Tokyo", "USER": "somebody-else", "EDITOR": "ed", "CI": "maybe"}
+
+
+def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Products | Lost]:
+    """The proof of one role, bazel-grpc or bazel-http, and what its cold build made."""
+    first, second = bench.nonce(), bench.nonce()
+    builds = _Builds(bench, role)
+    with bench.fresh(f"{role}-build") as (job, _):
+        job.stage(canary.folder, {canary.nonce: f"{first}\n".encode()})
+        begun = time.monotonic()
+        builds.run("cold", job, WRITER, deadline=canary.budget.seconds, command=canary.command)
+        products = collect(job, canary, first, time.monotonic() - begun)
+        job.write(f"{job.folder}/{canary.nonce}", f"{second}\n".encode(), mode="0644")
+        builds.run("miss", job, READER)
+    absent = _look(bench, role, builds.runs["miss"])
+    with bench.fresh(f"{role}-hit") as (job, _):
+        job.stage(canary.folder, {canary.nonce: f"{first}\n".encode()})
+        builds.run("hit", job, READER)
+        _clean(job)
+        builds.run("environment", job, READER, environment=OTHER_ENVIRONMENT)
+        _clean(job)
+        builds.run("without", job, "")
+        _clean(job)
+        poisoned, corrupted = _lie(bench, role, builds.runs["hit"].spawns)
+        builds.run("lied-to", job, READER)
+    record = BazelRecord(
+        protocol=role.removeprefix("bazel-"),
+        url=bench.endpoints[role].url,
+        runs=builds.runs,
+        asked={name: builds.asked(name) for name in builds.runs},
+        served=builds.served,
+        after_refusal=absent,
+        poisoned=poisoned,
+        corrupted=corrupted,
+        mnemonics=canary.mnemonics,
+    )
+    return record, products
+
+
+@dataclass
+class _Builds:
+    """The builds of one proof, each with the lines that the server logged meanwhile."""
+
+    bench: Bench
+    role: str
+    runs: dict[str, BazelRun] = field(default_factory=dict)
+    served: dict[str, tuple[Served, ...]] = field(default_factory=dict)
+
+    @property
+    def service(self) -> str:
+        return self.bench.endpoints[self.role].service
+
+    def run(
+        self,
+        name: str,
+        job: Job,
+        identity: str,
+        *,
+        deadline: float = DEADLINE,
+        command: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Build as an identity; without one, without the cache."""
+        before = len(self.bench.served(self.service))
+        role = self.role if identity else ""
+        self.runs[name] = _run(
+            self.bench, job, role, identity, deadline=deadline, command=command, environment=environment
+        )
+        lines = self.bench.served(self.service, since=before)
+        self.served[name] = tuple(line for line in lines if line.source == job.address)
+
+    def asked(self, name: str) -> frozenset[str]:
+        """The action digests that the server's own log says this build asked for."""
+        if self.role == "bazel-http":
+            lines = [line for line in self.served[name] if line.method == "GET" and line.status == 200]
+            return frozenset(line.uri.rpartition("/")[2] for line in lines if "/ac/" in line.uri)
+        invocation = self.runs[name].invocation
+        return frozenset(
+            str(line.get("action_id"))
+            for line in self.bench.host.log(self.service)
+            if line.get("tool_invocation_id") == invocation and line.get("method") == "GetActionResult"
+        )
+
+
+def _options(bench: Bench, role: str, identity: str, invocation: str, name: str) -> list[str]:
+    options = [
+        f"--invocation_id={invocation}", "--color=no", "--curses=no", "--disk_cache=",
+        f"--execution_log_json_file=/tmp/{name}.exec.json", f"--build_event_json_file=/tmp/{name}.bep.json",
+        "--experimental_build_event_upload_strategy=local",
+    ]  # fmt: skip
+    if role:
+        # Told to upload, whoever it is: what an identity may do is the server's business.
+        options += [
+            f"--remote_cache={bench.endpoints[role].url}", "--remote_timeout=20", "--remote_retries=0",
+            "--remote_upload_local_results=true", "--remote_local_fallback=true",
+            f"--remote_header=authorization={bench.credentials.of(identity).authorization}",
+        ]  # fmt: skip
+    return options
+
+
+def _run(
+    bench: Bench,
+    job: Job,
+    role: str,
+    identity: str,
+    *,
+    deadline: float,
+    command: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> BazelRun:
+    invocation = str(uuid.uuid4())
+    name = invocation[:8]
+    options = _options(bench, role, identity, invocation, name)
+    arguments = [*command, *options] if command else ["bazel", "test", *options, "//..."]
+    done = job.run(arguments, deadline=deadline, environment=environment)
+    bench.outputs.append(done.stdout + done.stderr)
+    text = done.stderr.decode("utf-8", "replace") + done.stdout.decode("utf-8", "replace")
+    warnings = tuple(line for line in text.splitlines() if line.startswith(("WARNING", "ERROR")))
+    if done.status is None:
+        return BazelRun(None, warnings=warnings, invocation=invocation, ended=done.ended)
+    logs = [job.run(["cat", f"/tmp/{name}.{kind}.json"], deadline=30) for kind in ("exec", "bep")]
+    if any(log.status != 0 for log in logs):
+        return BazelRun(done.status, warnings=(*warnings, said(done)), invocation=invocation)
+    try:
+        spawns = bazel_log.spawns(logs[0].stdout)
+    except ValueError as error:
+        raise Failed("reading Bazel's execution log", str(error)) from None
+    return BazelRun(done.status, spawns, bazel_log.runner_count(logs[1].stdout), invocation, warnings)
+
+
+def _clean(job: Job) -> None:
+    """Forget outputs and the local action cache, which hides actions, but keep the server that is warm."""
+    job.must("cleaning", ["bazel", "clean"], deadline=60)
+
+
+def _look(bench: Bench, role: str, run: BazelRun) -> Looked:
+    """Whether the store holds anything of a build whose uploads were refused, as the writer sees it."""
+    actions = [spawn for spawn in run.spawns if spawn.cacheable and not spawn.hit]
+    blobs = [value for spawn in actions for value in spawn.outputs.values() if value]
+    if not actions:
+        return Looked(None, "no action of the changed build was run, so there is nothing to look for")
+    url = bench.endpoints[role].url
+    if role == "bazel-http":
+        requests: list[dict[str, object]] = [
+            {"kind": "http", "method": "HEAD", "url": f"{url}/{kind}/{value}"}
+            for kind, values in (("ac", [spawn.digest for spawn in actions]), ("cas", blobs))
+            for value in values
+        ]
+        there, gone = {"200"}, {"404"}
+    else:
+        call = {"kind": "grpc", "target": _target(url), "authorization": bench.credentials.writer.authorization}
+        requests = [
+            {**call, "call": "GetActionResult", "hash": spawn.digest, "size": spawn.size} for spawn in actions
+        ]
+        there, gone = {"OK"}, {"NOT_FOUND"}
+    answers = bench.ask(requests)
+    found = sum(answer["status"] in there for answer in answers)
+    missing = sum(answer["status"] in gone for answer in answers)
+    if found + missing < len(answers):
+        lost = next(answer for answer in answers if answer["status"] not in there | gone)
+        return Looked(None, f"the store could not be read: {lost['status']} {lost['said']}")
+    # The empty output of a test is the same blob in every build, and may be there from an allowed one.
+    results = sum(answer["status"] in there for answer in answers[: len(actions)])
+    return Looked(results > 0, f"{results} of {len(actions)} results of the changed build are in the store")
+
+
+def _lie(bench: Bench, role: str, known: Iterable[bazel_log.Spawn]) -> tuple[str, str]:
+    """Put a false result of one action into the cache and damage the blob of another; their output digests."""
+    by_target = {spawn.target: spawn for spawn in known if spawn.cacheable and spawn.mnemonic in ("Stamp", "CppLink")}
+    missing = {POISONED, CORRUPTED} - by_target.keys()
+    if missing:
+        raise Failed("preparing a false result", f"the build has no action of {', '.join(sorted(missing))}")
+    stamp, link = by_target[POISONED], by_target[CORRUPTED]
+    url, writer = bench.endpoints[role].url, bench.credentials.writer.authorization
+    if role == "bazel-http":
+        request: dict[str, object] = {"kind": "poison-http", "url": url, "headers": {"Authorization": writer}}
+    else:
+        request = {"kind": "grpc", "call": "Poison", "target": _target(url), "authorization": writer}
+    answer = bench.ask([{**request, "hash": stamp.digest, "size": stamp.size, "body": coded(POISON)}])[0]
+    if answer["status"] != "OK":
+        raise Failed("preparing a false result", f"{answer['status']} {answer['said']}")
+    blob = next(iter(link.outputs.values()))
+    folder = f"{DATA}/bazel/cas" if role == "bazel-http" else f"{DATA}/cas"
+    damage = (
+        'file=$(find "$1" -name "*$2*" -type f -size +0 | head -n 1) && chmod u+w "$file" '
+        "&& printf X | dd of=\"$file\" bs=1 seek=100 conv=notrunc status=none"
+    )
+    # BuildGrid keeps a blob under the rest of its digest, in a folder named by the first two digits.
+    name = blob if role == "bazel-http" else blob[2:]
+    done = bench.host.execute(bench.endpoints[role].service, ["sh", "-c", damage, "sh", folder, name])
+    if done.status != 0:
+        raise Failed("damaging a blob", said(done))
+    return str(answer["said"]), blob
+
+
+def _target(url: str) -> str:
+    return url.removeprefix("grpc://")

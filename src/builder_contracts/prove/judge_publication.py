@@ -1,0 +1,103 @@
+"""Judges attempts to publish. Pure."""
+
+from __future__ import annotations
+
+from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
+from builder_contracts.prove.judge_nix import Judged
+from builder_contracts.prove.records import Attempt, Lost
+from builder_contracts.prove.records import Finding as Seen
+
+# What each protocol says to somebody unknown, and to somebody known who may not.
+REFUSALS = {
+    "anonymous": ("401", "403", "UNAUTHENTICATED", "AccessDenied"),
+    "reader": ("403", "PERMISSION_DENIED", "AccessDenied"),
+}
+_ACCEPTED = ("200", "201", "202", "204", "OK")
+# What was there before and has to be there still.
+_KEEPS = ("delete",)
+
+
+def judge(identity: str, attempt: Attempt | Lost | None) -> Judged:
+    """The finding on what an identity can publish to one target."""
+    if attempt is None:
+        return unproven("nothing was tried"), ()
+    if isinstance(attempt, Lost):
+        return unproven(attempt.reason, here=attempt.here), ()
+    said = "; ".join(f"{what}: {answer[:120]}" for what, answer in attempt.answers.items())
+    statuses = [str(line.status if not line.grpc else f"grpc {line.grpc}") for line in attempt.seen_by_server]
+    looked = "; ".join(f"{what}: {look.said[:80]}" for what, look in attempt.found.items())
+    witnesses = (
+        f"client ({attempt.client}) as {identity}: {said}",
+        f"server: logs {', '.join(statuses[:8]) or 'no request of it'}; read back {looked}",
+    )
+    lost = next((f"{what}: {answer}" for what, answer in attempt.answers.items() if _is_lost(answer)), "")
+    if lost:
+        return unproven(f"the target did not answer, so nothing was refused: {lost}"), witnesses
+    if identity == "writer":
+        return _allowed(attempt), witnesses
+    return _refused(identity, attempt), witnesses
+
+
+def _allowed(attempt: Attempt) -> Finding:
+    likely = "the writer's credentials, or the server's rights for them"
+    for what, answer in attempt.answers.items():
+        if _status(answer) not in _ACCEPTED:
+            return broken(f"{what} was refused to the writer: {answer}", likely)
+    for what, look in attempt.found.items():
+        if look.present is None:
+            return unproven(f"what was written could not be looked for: {what}: {look.said}")
+        if not look.present:
+            return broken(
+                f"{what} was accepted with {attempt.answers.get(what, '?')} and is not there: {look.said}",
+                "writes are dropped without a word: look at the proxy and at the store behind it",
+            )
+    if not attempt.seen_by_server:
+        return broken("the client says that it wrote, the server's log has no request of it", "another server answered: compare names and proxies")
+    return kept(f"{', '.join(attempt.answers)} arrived and was read back by another identity")
+
+
+def _refused(identity: str, attempt: Attempt) -> Finding:
+    likely = "the server lets this identity write; enforce its rights in the server, not in the client"
+    control = {what: answer for what, answer in attempt.control.items() if what in attempt.answers or "nix copy" in what}
+    for what, look in attempt.found.items():
+        if what in _KEEPS and look.present is False:
+            return broken(f"{what}: what was there before is gone: {look.said}", likely)
+        if what not in _KEEPS and look.present:
+            return broken(f"{what} was answered {attempt.answers.get(what, '?')} and is there: {look.said}", likely)
+    for what, answer in attempt.answers.items():
+        status = _status(answer)
+        if status in _ACCEPTED:
+            return broken(f"{what} was accepted: {answer}", likely)
+        if status not in REFUSALS[identity]:
+            return broken(
+                f"{what} was refused with {answer}, not with {' or '.join(REFUSALS[identity])}",
+                "refused for another reason, so that a valid request might pass: see what the server says",
+            )
+    failed = next((f"{what}: {answer}" for what, answer in control.items() if _status(answer) not in _ACCEPTED), "")
+    if failed or not control:
+        return unproven(f"the writer did not succeed either, so a refusal shows nothing: {failed or 'no control'}")
+    unknown = next((f"{what}: {look.said}" for what, look in attempt.found.items() if look.present is None), "")
+    if unknown:
+        return unproven(f"the target could not be read afterwards: {unknown}")
+    if not attempt.seen_by_server:
+        return unproven("the server's log has no request of this identity, so it refused nothing")
+    return kept(f"{', '.join(attempt.answers)} refused with {', '.join(sorted({_status(answer) for answer in attempt.answers.values()}))}, absent afterwards; the writer succeeds")
+
+
+def judge_seen(seen: Seen | Lost | None) -> Judged:
+    """The finding on something that an experiment has looked at itself."""
+    if seen is None:
+        return unproven("the experiment was not carried out"), ()
+    if isinstance(seen, Lost):
+        return unproven(seen.reason, here=seen.here), ()
+    finding = kept(seen.said) if seen.good else broken(seen.said, seen.likely)
+    return finding, seen.witnesses
+
+
+def _status(answer: str) -> str:
+    return answer.partition(" ")[0]
+
+
+def _is_lost(answer: str) -> bool:
+    status = _status(answer)
+    return status == "LOST" or (len(status) == 3 and status.startswith("5"))

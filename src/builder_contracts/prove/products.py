@@ -1,0 +1,89 @@
+"""What a canary's cold build cost and what left the builder, looked at away from it."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from builder_contracts.contract.quantity import human_bytes
+from builder_contracts.prove.canary import Canary, completeness
+from builder_contracts.prove.job import Failed, Job, said
+from builder_contracts.prove.records import Finding, Lost
+from builder_contracts.runner.protocol import Completed
+
+# Reads the largest amount of memory that the container's control group ever held, in version 2 and 1.
+_PEAK = "cat /sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes 2>/dev/null | head -n 1"
+_DISK = 'du -sbx "$HOME" /tmp 2>/dev/null | while read -r size _; do echo "$size"; done'
+
+
+@dataclass(frozen=True)
+class Products:
+    """The end of a cold build: its cost, what came out, and how what was built runs."""
+
+    seconds: float
+    memory: int | None
+    disk: int | None
+    taken: Mapping[str, tarfile.TarInfo | bytes]
+    ran: Completed | None
+    nonce: str
+
+
+def collect(job: Job, canary: Canary, nonce: str, seconds: float) -> Products | Lost:
+    """Measure the runner after a cold build, run what was built, and take the artifacts out."""
+    try:
+        taken = job.take(canary.artifacts)
+    except Failed as failed:
+        return failed.lost
+    peak = job.run(["sh", "-c", _PEAK], deadline=20).stdout.split()
+    disk = job.run(["sh", "-c", _DISK], deadline=60).stdout.split()
+    ran = job.run(canary.run, deadline=60) if canary.run else None
+    return Products(
+        seconds,
+        int(peak[0]) if peak else None,
+        sum(map(int, disk)) if disk else None,
+        taken,
+        ran,
+        nonce,
+    )
+
+
+def judge_builds(canary: Canary, products: Products | Lost, status: int | None, said_by: str) -> Finding | Lost:
+    """Whether the canary was built, within its budget."""
+    if status is None:
+        return Finding(False, f"the build did not end: {said_by}", "raise the budget, or find what it waits for")
+    if status != 0:
+        return Finding(False, f"the build ended with status {status}: {said_by}", "run the command of canary.yaml in the image by hand")
+    if isinstance(products, Lost):
+        return Finding(False, f"the build ended well, but {products.reason}", "correct 'artifacts' in canary.yaml, or the command")
+    budget = canary.budget
+    for what, spent, allowed, show in (
+        ("seconds", products.seconds, budget.seconds, lambda value: f"{value:.0f} s"),
+        ("memory", products.memory, budget.memory, lambda value: human_bytes(int(value))),
+        ("disk", products.disk, budget.disk, lambda value: human_bytes(int(value))),
+    ):
+        if spent is not None and allowed is not None and spent > allowed:
+            return Finding(False, f"built, but took {show(spent)} of {what}; the budget is {show(allowed)}", "make it cheaper, or raise the budget in canary.yaml")
+    memory = human_bytes(products.memory) if products.memory else "an unknown amount"
+    disk = human_bytes(products.disk) if products.disk else "an unknown amount"
+    return Finding(True, f"built in {products.seconds:.1f} s with {memory} of memory and {disk} of disk, within its budget")
+
+
+def judge_runs(canary: Canary, products: Products | Lost) -> Finding | Lost:
+    """Whether what was built runs and says what it should, with this run's nonce in it."""
+    if isinstance(products, Lost):
+        return products
+    if products.ran is None:
+        return Lost(f"canary.yaml of {canary.name} has no 'run'", here=False)
+    wanted = canary.says.replace("NONCE", products.nonce)
+    text = products.ran.stdout.decode("utf-8", "replace")
+    if products.ran.status != 0 or wanted not in text:
+        return Finding(False, f"{' '.join(canary.run)} ended with {said(products.ran)}", f"it should print {wanted!r}")
+    return Finding(True, f"{' '.join(canary.run)} printed {wanted!r}")
+
+
+def judge_artifacts(canary: Canary, products: Products | Lost, builder_paths: tuple[str, ...]) -> Finding | Lost:
+    """Whether what left the builder is complete without it."""
+    if isinstance(products, Lost):
+        return products
+    return completeness(products.taken, canary.artifacts, builder_paths)

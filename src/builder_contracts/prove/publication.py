@@ -1,0 +1,251 @@
+"""Tries to publish, as everybody, from the runner's own network position; then looks from outside what arrived."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from builder_contracts.prove.bench import Bench, coded
+from builder_contracts.prove.job import Failed
+from builder_contracts.prove.records import Attempt, Finding, Looked, Lost
+from builder_contracts.services.backends import BUCKET
+from builder_contracts.services.host import ServiceDown
+from builder_contracts.services.identities import ANONYMOUS, READER, WRITER
+
+IDENTITIES = (ANONYMOUS, READER, WRITER)
+Request = Mapping[str, Any]
+
+
+def prove(bench: Bench, target: str, runner: str) -> dict[str, Attempt | Lost]:
+    """The attempts of all identities at one target, from the network of the container ``runner``."""
+    service = bench.endpoints[target].service
+    try:
+        bench.host.up(service)
+        nonces = {name: bench.nonce() for name in IDENTITIES}
+        plans = {name: _writes(bench, target, name, nonces[name]) for name in IDENTITIES}
+        if target == "objects":
+            _prepare_objects(bench)
+        flat = [request for name in IDENTITIES for _, request in plans[name]]
+        before = len(bench.served(service))
+        answers = iter(bench.ask(flat, beside=runner))
+        said = {name: {what: next(answers) for what, _ in plans[name]} for name in IDENTITIES}
+        # The lines up to here are the attempts; the looks that follow are another identity's.
+        lines = bench.served(service, since=before)
+        looks = {name: _looks(bench, target, nonces[name], name) for name in IDENTITIES}
+        flat_looks = [request for name in IDENTITIES for _, request in looks[name]]
+        found = iter(bench.ask(flat_looks))
+        seen = {name: {what: _looked(next(found)) for what, _ in looks[name]} for name in IDENTITIES}
+        bench.host.up(service)
+    except Failed as failed:
+        return dict.fromkeys(IDENTITIES, failed.lost)
+    except ServiceDown as down:
+        return dict.fromkeys(IDENTITIES, Lost(str(down)))
+    plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in IDENTITIES}
+    address = bench.address(runner)
+    return {
+        name: Attempt(
+            name,
+            plain[name],
+            seen[name],
+            plain[WRITER],
+            tuple(line for line in lines if line.identity == name and line.source == address),
+            "HTTP, gRPC or S3 client beside the runner",
+        )
+        for name in IDENTITIES
+    }
+
+
+def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
+    """What a state store needs: a lock that only one can hold, and the way back to an older state."""
+    key = f"proof-{bench.nonce()}"
+
+    def call(name: str, identity: str = WRITER, **arguments: object) -> Request:
+        return _s3(bench, identity, name, {"Bucket": BUCKET, "Key": key, **arguments})
+
+    lock = {**call("put_object", Body=coded("held by the first"), IfNoneMatch="*")}
+    lock["arguments"] = {**lock["arguments"], "Key": f"{key}.lock"}
+    second = {**lock, "arguments": {**lock["arguments"], "Body": coded("held by the second")}}
+    read_lock = _s3(bench, WRITER, "get_object", {"Bucket": BUCKET, "Key": f"{key}.lock"})
+    versions = _s3(bench, WRITER, "list_object_versions", {"Bucket": BUCKET, "Prefix": key})
+    try:
+        bench.host.up(bench.endpoints["objects"].service)
+        _prepare_objects(bench)
+        answers = bench.ask(
+            [lock, second, read_lock, call("put_object", Body=coded("first state")),
+             call("put_object", Body=coded("second state")), versions]
+        )  # fmt: skip
+        found = {"second-lock": _second_lock(answers[:3])}
+        older = [entry for entry in answers[5].get("reply", {}).get("Versions", []) if entry["Key"] == key and not entry["IsLatest"]]
+        if any(answer["status"] == "LOST" for answer in answers[3:]):
+            return {**found, "old-state": Lost(f"the object store did not answer: {answers[5]['said']}")}
+        if not older:
+            return {**found, "old-state": Finding(False, f"after two writes the store lists no older version ({_short(answers[5])})", "versioning is not enabled on the bucket")}
+        back = {"Bucket": BUCKET, "Key": key, "VersionId": older[0]["VersionId"]}
+        restored = bench.ask(
+            [_s3(bench, WRITER, "copy_object", {"Bucket": BUCKET, "Key": key, "CopySource": back}),
+             _s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": key})]
+        )  # fmt: skip
+    except Failed as failed:
+        return dict.fromkeys(("second-lock", "old-state"), failed.lost)
+    except ServiceDown as down:
+        return dict.fromkeys(("second-lock", "old-state"), Lost(str(down)))
+    text = base64.b64decode(restored[1]["body"]).decode("utf-8", "replace")
+    return {**found, "old-state": _old_state(restored, text)}
+
+
+def _second_lock(answers: Sequence[Mapping[str, Any]]) -> Finding | Lost:
+    first, second, held = answers
+    text = base64.b64decode(held["body"]).decode("utf-8", "replace")
+    witnesses = (f"client: first put {_short(first)}, second put {_short(second)}", f"server: the lock reads {text!r}")
+    if "LOST" in (first["status"], second["status"], held["status"]):
+        return Lost(f"the object store did not answer: {first['said'] or second['said'] or held['said']}")
+    if first["status"] != "OK":
+        return Lost(f"the first holder did not get the lock: {_short(first)}")
+    likely = "the store ignores If-None-Match; a state lock on it protects nothing"
+    if second["status"] == "OK" or text != "held by the first":
+        return Finding(False, f"the second holder got the lock as well; it reads {text!r}", likely, witnesses)
+    if second["status"] != "PreconditionFailed":
+        return Finding(False, f"the second holder was refused with {_short(second)}, not PreconditionFailed", likely, witnesses)
+    return Finding(True, "the second holder is refused with PreconditionFailed, the lock is the first one's", "", witnesses)
+
+
+def _old_state(restored: Sequence[Mapping[str, Any]], text: str) -> Finding | Lost:
+    copied, read = restored
+    witnesses = (f"client: restore {_short(copied)}", f"server: the reader finds {text!r}")
+    if "LOST" in (copied["status"], read["status"]):
+        return Lost(f"the object store did not answer: {copied['said'] or read['said']}")
+    if text != "first state":
+        return Finding(False, f"after restoring the first version the state reads {text!r}", "versioning does not keep what it lists", witnesses)
+    return Finding(True, "the first state is back after it was overwritten", "", witnesses)
+
+
+def _writes(bench: Bench, target: str, identity: str, nonce: str) -> list[tuple[str, Request]]:
+    """The writes that an identity tries, by name. The nonce makes each of them a thing that never was."""
+    url = bench.endpoints[target].url
+    who = bench.credentials.of(identity)
+    headers = {"Authorization": who.authorization} if who.authorization else {}
+    body = coded(f"proof {nonce}\n")
+
+    def put(path: str) -> Request:
+        return {"kind": "http", "method": "PUT", "url": f"{url}/{path}", "headers": headers, "body": body}
+
+    match target:
+        case "nix":
+            return [("narinfo", put(f"{nonce}.narinfo")), ("nar", put(f"nar/{nonce}.nar"))]
+        case "bazel-http":
+            return [("cas", put(f"cas/{_sha(nonce)}")), ("action cache", put(f"ac/{_action(nonce)}"))]
+        case "bazel-grpc":
+            call = {"kind": "grpc", "target": url.removeprefix("grpc://"), "authorization": who.authorization}
+            return [
+                ("cas", {**call, "call": "BatchUpdateBlobs", "body": body}),
+                ("byte stream", {**call, "call": "Write", "upload": nonce, "body": coded(f"stream {nonce}\n")}),
+                ("action cache", {**call, "call": "UpdateActionResult", "hash": _action(nonce), "size": 1}),
+            ]
+        case "registry":
+            return [("push", {"kind": "push", "url": url, "name": f"proof/{nonce}", "headers": headers, "body": body})]
+        case "objects":
+            keep = {"Bucket": BUCKET, "Key": f"keep-{identity}"}
+            own = {"Bucket": BUCKET, "Key": f"proof-{nonce}"}
+            operations = [
+                ("put", _s3(bench, identity, "put_object", {**own, "Body": body})),
+                ("multipart", _s3(bench, identity, "create_multipart_upload", own)),
+                ("delete", _s3(bench, identity, "delete_object", keep)),
+            ]
+            if identity != WRITER:
+                operations.append(("policy", _s3(bench, identity, "put_bucket_policy", {"Bucket": BUCKET, "Policy": _OPEN})))
+            return operations
+        case _:
+            raise NotImplementedError(f"no writes for the target {target}")
+
+
+# What somebody would set who wants to read everything from then on.
+_OPEN = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*",'
+    f'"Resource":"arn:aws:s3:::{BUCKET}/*"}}]}}'
+)
+
+
+def _looks(bench: Bench, target: str, nonce: str, identity: str) -> list[tuple[str, Request]]:
+    """How an independent identity looks for what was tried: the reader, or whoever may list."""
+    url = bench.endpoints[target].url
+    reader = bench.credentials.reader
+    headers = {"Authorization": reader.authorization}
+
+    def get(path: str) -> Request:
+        return {"kind": "http", "method": "HEAD", "url": f"{url}/{path}", "headers": headers}
+
+    match target:
+        case "nix":
+            return [("narinfo", get(f"{nonce}.narinfo")), ("nar", get(f"nar/{nonce}.nar"))]
+        case "bazel-http":
+            return [("cas", get(f"cas/{_sha(nonce)}")), ("action cache", get(f"ac/{_action(nonce)}"))]
+        case "bazel-grpc":
+            call = {"kind": "grpc", "target": url.removeprefix("grpc://"), "authorization": reader.authorization}
+            return [
+                ("cas", {**call, "call": "FindMissingBlobs", **_blob(f"proof {nonce}\n")}),
+                ("byte stream", {**call, "call": "FindMissingBlobs", **_blob(f"stream {nonce}\n")}),
+                ("action cache", {**call, "call": "GetActionResult", "hash": _action(nonce), "size": 1}),
+            ]
+        case "registry":
+            accept = {**headers, "Accept": "application/vnd.oci.image.manifest.v1+json"}
+            manifest = {**get(f"v2/proof/{nonce}/manifests/proof"), "headers": accept}
+            return [("push", manifest)]
+        case "objects":
+            looks = [("put", _s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": f"proof-{nonce}"}))]
+            if identity != WRITER:
+                kept = _s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": f"keep-{identity}"})
+                looks.append(("delete", kept))
+            return looks
+        case _:
+            raise NotImplementedError(f"no looks for the target {target}")
+
+
+def _prepare_objects(bench: Bench) -> None:
+    """The bucket with versioning, and in it what somebody might try to delete."""
+    answers = bench.ask(
+        [
+            _s3(bench, WRITER, "create_bucket", {"Bucket": BUCKET}),
+            _s3(bench, WRITER, "put_bucket_versioning",
+                {"Bucket": BUCKET, "VersioningConfiguration": {"Status": "Enabled"}}),
+            *(_s3(bench, WRITER, "put_object", {"Bucket": BUCKET, "Key": f"keep-{name}", "Body": coded("keep me")})
+              for name in IDENTITIES),
+        ]
+    )  # fmt: skip
+    for reply in answers[1:]:
+        if reply["status"] != "OK":
+            raise Failed("preparing the bucket", _short(reply))
+
+
+def _s3(bench: Bench, identity: str, call: str, arguments: Mapping[str, object]) -> dict[str, Any]:
+    who = bench.credentials.of(identity)
+    url = bench.endpoints["objects"].url
+    return {"kind": "s3", "url": url, "identity": who.name, "secret": who.secret, "call": call, "arguments": dict(arguments)}
+
+
+def _sha(nonce: str) -> str:
+    return hashlib.sha256(f"proof {nonce}\n".encode()).hexdigest()
+
+
+def _action(nonce: str) -> str:
+    """The digest of an action that nobody can have run."""
+    return hashlib.sha256(f"action {nonce}".encode()).hexdigest()
+
+
+def _blob(text: str) -> dict[str, object]:
+    return {"hash": hashlib.sha256(text.encode()).hexdigest(), "size": len(text.encode())}
+
+
+def _short(reply: Mapping[str, Any]) -> str:
+    return f"{reply['status']} {reply['said']}".strip()
+
+
+_PRESENT = {"200", "OK", "PRESENT"}
+_ABSENT = {"404", "NOT_FOUND", "MISSING", "NoSuchKey"}
+
+
+def _looked(reply: Mapping[str, Any]) -> Looked:
+    status = str(reply["status"])
+    present = True if status in _PRESENT else False if status in _ABSENT else None
+    return Looked(present, _short(reply))
