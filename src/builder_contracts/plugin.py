@@ -181,7 +181,9 @@ def pytest_runtest_makereport(
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
     contracts = _contracts(items)
     problems = load.conflicts(contracts)
     known = {contract.name for contract in contracts}
@@ -196,6 +198,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.option.contracts
         and not any(isinstance(item, ClauseItem) for item in items)
         and not config.option.builder
+        # A contract that cannot be read is there, and reported already.
+        and not session.testsfailed
     ):
         raise pytest.UsageError(
             f"no contract in {', '.join(config.option.contracts)}: a contract is a YAML file with "

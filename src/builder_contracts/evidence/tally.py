@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from builder_contracts.evidence.record import from_properties
 from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Report(Protocol):
@@ -35,8 +38,9 @@ class Tally:
     verdicts: list[Verdict] = field(default_factory=list)
     interrupted: bool = False
 
-    def pytest_keyboard_interrupt(self) -> None:
-        self.interrupted = True
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        # pytest ends itself with a subclass, after errors of collection for example: nobody interrupted.
+        self.interrupted = excinfo.type is KeyboardInterrupt
 
     def pytest_runtest_logreport(self, report: Report) -> None:
         """Take the verdict of an item at the phase that decides: its call, or a set-up that did not pass."""
