@@ -10,7 +10,7 @@ import contextlib
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import docker
@@ -125,7 +125,9 @@ def death(client: docker.DockerClient, container: str) -> str:
     return f"the container died with status {state['ExitCode']}{killed}" + (f": {log[:300]}" if log else "")
 
 
-def _copy(raw: Any, stdout: bytearray, stderr: bytearray, until: float) -> bool:
+def _copy(
+    raw: Any, stdout: bytearray, stderr: bytearray, until: float, listen: Callable[[bytes], None] | None = None
+) -> bool:
     """Copy the engine's multiplexed stream; True when the deadline came first.
 
     Each frame has a header of eight bytes: stream number, three zeros, length. Source: the Docker Engine
@@ -152,6 +154,8 @@ def _copy(raw: Any, stdout: bytearray, stderr: bytearray, until: float) -> bool:
                 if len(buffer) < 8 + length:
                     break
                 (stderr if stream == 2 else stdout).extend(buffer[8 : 8 + length])
+                if listen is not None and stream == 2:
+                    listen(bytes(buffer[8 : 8 + length]))
                 del buffer[: 8 + length]
     finally:
         raw.close()
