@@ -294,3 +294,45 @@ def test_an_image_for_another_platform_breaks_the_platform_alone(
     assert seen.broken == {"image/platform"}
     assert "linux/arm64" in seen.verdicts["image/platform"].seen
     assert "identity/shell" in seen.unproven
+
+
+SHELL_ALONE = """FROM tinyland-nix AS source
+USER root
+RUN mkdir -p /only/bin && cp /bin/dash /only/bin/sh \\
+ && for library in $(ldd /bin/dash | grep -o '/[^ ]*'); do \\
+      mkdir -p "/only${library%/*}" && cp -L "$library" "/only$library"; done
+FROM scratch
+COPY --from=source /only /
+USER 1001
+"""
+
+
+def test_an_image_with_nothing_but_a_shell_is_judged_as_far_as_it_can_be_seen(
+    bench: Bench, write_contract: Callable[..., Contract]
+) -> None:
+    contract = write_contract(
+        "image: {reference: sample}\n"
+        "identity: {uid: 1001, user: runner, shell: /bin/sh, root: never}\n"
+        "toolchain: {sh: present, xz: {version: '>=5'}, docker: absent}\n"
+        "environment: {variables: {PATH: present, DOCKER_HOST: absent}}\n"
+        "filesystem: {/bin/sh: {type: file, mode: '0755'}, /nix: absent, /bin: {type: directory, free: 1Mi}}\n"
+        "isolation: {capabilities: {forbid: [ALL]}, no_new_privileges: true, mount: denied, docker_socket: absent}\n"
+        "network: {egress: none, resolve: [attic.nix-cache.svc.cluster.local]}\n"
+        "resources: {memory: {limit: 1Gi}}\n"
+    )
+    tag = "builder-contracts-defect:shell-alone"
+    bench.client.images.build(fileobj=io.BytesIO(SHELL_ALONE.encode()), tag=tag, rm=True)
+    try:
+        seen = bench.observe(contract, image=tag)
+    finally:
+        bench.client.images.remove(tag, force=True)
+
+    assert seen.broken == {"toolchain/xz"}
+    # What needs a program that is not there is unproven, with the program's name.
+    assert {local_id: seen.verdicts[local_id].seen for local_id in seen.unproven} == {
+        "identity/user": "no entry for uid 1001 in /etc/passwd",
+        "filesystem/bin/sh": "the image has no stat(1)",
+        "filesystem/bin": "the image has no stat(1)",
+        "isolation/mount": "the image has no unshare(1) to try it with",
+        "network/resolve/attic.nix-cache.svc.cluster.local": "the image has no getent(1) to ask the resolver with",
+    }

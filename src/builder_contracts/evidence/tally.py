@@ -73,9 +73,15 @@ class Tally:
             (f"{verdict.image}@{verdict.image_digest[:19]}" for verdict in mine if verdict.image), ""
         )
         text = "   ".join([builder.ljust(width), *parts, image]).rstrip()
+        reasons: dict[tuple[Outcome, str], list[str]] = {}
         for verdict in mine:
             if verdict.outcome in (Outcome.UNPROVEN, Outcome.WAIVED):
-                text += f"\n    {verdict.outcome.value:9} {verdict.clause.partition('/')[2]}: {verdict.seen}"
+                clauses = reasons.setdefault((verdict.outcome, verdict.seen), [])
+                clauses.append(verdict.clause.partition("/")[2])
+        for (outcome, reason), clauses in reasons.items():
+            # One cause, such as an engine that is gone, is one line however many clauses it takes along.
+            what = clauses[0] if len(clauses) == 1 else f"{len(clauses)} clauses, {clauses[0]} and others"
+            text += f"\n    {outcome.value:9} {what}: {reason}"
         if counts[Outcome.BROKEN]:
             return Line(text, "red")
         return Line(text, "yellow" if counts[Outcome.UNPROVEN] or counts[Outcome.WAIVED] else "green")
