@@ -1,0 +1,111 @@
+"""The project's own CI: .ci/run, and the workflow that calls it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with .ci/run and, in the place of the two scripts, ones that write down how they are called."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy2(ROOT / ".ci" / "run", tmp_path / ".ci" / "run")
+    (tmp_path / "script").mkdir()
+    for name in ("contract", "test"):
+        script = tmp_path / "script" / name
+        script.write_text(
+            f'#!/bin/sh\necho "{name} CI=$CI $*" >>calls\nexit "$(cat {name}.status)"\n', "utf-8"
+        )
+        script.chmod(0o755)
+        (tmp_path / f"{name}.status").write_text("0", "utf-8")
+    return tmp_path
+
+
+def run(checkout: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [checkout / ".ci" / "run", *arguments],
+        cwd=cwd or checkout,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def test_it_calls_exactly_the_two_scripts_with_reports_in_the_folder(checkout: Path, tmp_path: Path) -> None:
+    reports = tmp_path / "some where"
+    done = run(checkout, str(reports), cwd=Path("/"))
+    assert done.returncode == 0, done.stderr
+    assert (checkout / "calls").read_text("utf-8").splitlines() == [
+        f"contract CI=true --junitxml {reports}/contract.xml --evidence {reports}/evidence",
+        f"test CI=true --junitxml {reports}/tests.xml",
+    ]
+    assert reports.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("contract", "test", "says"),
+    [
+        (1, 0, "FAILED: script/contract"),
+        (0, 1, "FAILED: script/test"),
+        (2, 130, "FAILED: script/contract script/test"),
+    ],
+)
+def test_any_failure_makes_it_red_and_both_run_all_the_same(
+    checkout: Path, contract: int, test: int, says: str
+) -> None:
+    (checkout / "contract.status").write_text(str(contract), "utf-8")
+    (checkout / "test.status").write_text(str(test), "utf-8")
+    done = run(checkout, "reports")
+    assert done.returncode == 1
+    assert says in done.stdout
+    assert len((checkout / "calls").read_text("utf-8").splitlines()) == 2
+
+
+def test_without_a_folder_the_reports_go_to_a_new_one(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(checkout))
+    assert f"reports are in {checkout}/builder-contracts-ci." in run(checkout).stdout
+
+
+def test_its_help_says_what_it_does() -> None:
+    done = run(ROOT, "--help")
+    assert done.returncode == 0
+    assert "usage: .ci/run [FOLDER]" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def workflow() -> dict[Any, Any]:
+    loaded: dict[Any, Any] = yaml.safe_load(WORKFLOW.read_text("utf-8"))
+    return loaded
+
+
+def test_the_workflow_runs_the_same_and_nothing_else(workflow: dict[Any, Any]) -> None:
+    commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
+    assert commands == [".ci/run reports"]
+
+
+def test_the_workflow_may_only_read_and_every_job_has_a_time_limit(workflow: dict[Any, Any]) -> None:
+    assert workflow["permissions"] == {"contents": "read"}
+    for job in workflow["jobs"].values():
+        assert "permissions" not in job
+        assert job["timeout-minutes"] <= 60
+
+
+def test_the_workflow_pins_every_action_by_commit_and_names_its_release() -> None:
+    uses = re.findall(r"uses: (\S+)(.*)", WORKFLOW.read_text("utf-8"))
+    assert uses
+    for action, comment in uses:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
+        assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
