@@ -1,0 +1,46 @@
+"""Reads what a kernel said over its serial console while it booted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_PANIC = re.compile(r"Kernel panic - not syncing: .*")
+
+
+@dataclass(frozen=True)
+class Console:
+    """The marked lines of our init by their first word, in order, and how the boot ended.
+
+    ``panic`` is the kernel's own line, ``last`` the last thing that was said; ``ended`` tells whether init
+    came to its end.
+    """
+
+    said: Mapping[str, tuple[str, ...]]
+    panic: str
+    last: str
+    ended: bool
+
+    def one(self, key: str) -> str:
+        """The only line of that word, or nothing."""
+        return next(iter(self.said.get(key, ())), "")
+
+
+def read(text: str, nonce: str) -> Console:
+    """What the console of the run with this nonce shows; lines of any other run do not count."""
+    lines = [_ESCAPES.sub("", line).strip() for line in text.replace("\r", "\n").split("\n")]
+    said: dict[str, list[str]] = {}
+    for line in lines:
+        words = line.split(" ", 3)
+        if len(words) >= 3 and words[0] == "LINUX-XR" and words[1] == nonce:
+            said.setdefault(words[2], []).append(words[3] if len(words) > 3 else "")
+    panic = next((match[0] for line in lines if (match := _PANIC.search(line))), "")
+    spoken = [line for line in lines if line]
+    return Console(
+        {key: tuple(values) for key, values in said.items()},
+        panic,
+        spoken[-1][:200] if spoken else "",
+        "end" in said,
+    )

@@ -1,0 +1,45 @@
+"""Tier *build*: a cold build, in its own folder."""
+
+from __future__ import annotations
+
+from builder_contracts.prove.kernel.record import KernelRecord
+from builder_contracts.prove.kernel.tiers.ended import failure
+from builder_contracts.prove.records import Finding, Lost
+
+
+def image(record: KernelRecord) -> Finding | Lost:
+    if isinstance(record.cold, Lost):
+        return record.cold
+    if found := failure(record.cold.step, record.cold):
+        return found
+    if not record.cold.images or not record.cold.digests:
+        return Finding(False, "make ended well and left no image", "look at the targets of this source's makefile")
+    hits = record.cold.cache.get("remote_storage_hit", 0)
+    return Finding(
+        True,
+        f"{len(record.cold.digests)} objects and the image, cold, in {record.cold.step.seconds:.0f} s"
+        + (f" ({hits} of them twice in the tree)" if hits else ""),
+        witnesses=tuple(f"{name} sha256:{digest}" for name, digest in record.cold.images.items()),
+    )
+
+
+def confined(record: KernelRecord) -> Finding | Lost:
+    if isinstance(record.cold, Lost):
+        return record.cold
+    if not record.cold.step.worked:
+        return Lost("the build did not come to its end: see linux-xr-build")
+    strays = record.cold.strays
+    if strays:
+        more = f" and {len(strays) - 5} more" if len(strays) > 5 else ""
+        return Finding(
+            False,
+            f"wrote {', '.join(strays[:5])}{more}",
+            "a step of the build or a rule of the source writes outside of its build folder",
+        )
+    return Finding(True, "nothing outside its build folder changed: by the engine's comparison with the image, and in the source")
+
+
+SHOWS = {
+    "build": ("the image compiles cold", image),
+    "build-confined": ("the build writes nowhere outside its own folder", confined),
+}

@@ -1,0 +1,70 @@
+"""Tier *memory*: what the build and its link step need, against the limit of the class."""
+
+from __future__ import annotations
+
+from builder_contracts.contract.quantity import human_bytes
+from builder_contracts.prove.kernel.record import Build, KernelRecord
+from builder_contracts.prove.records import Finding, Lost
+
+HEADROOM = 0.9
+"""The part of the limit that the link step may need: a build that just fits today does not tomorrow."""
+
+
+def _measured(record: KernelRecord) -> Build | Lost:
+    if isinstance(record.cold, Lost):
+        return record.cold
+    if not record.cold.measures:
+        return Lost("nothing was measured: the build ended before")
+    return record.cold
+
+
+def limit(record: KernelRecord) -> Finding | Lost:
+    build = _measured(record)
+    if isinstance(build, Lost):
+        return build
+    if record.limit is None:
+        return Lost("the class promises no memory limit", here=False)
+    seen = next((measure.limit for measure in build.measures.values() if measure.limit), None)
+    if build.oom_kills or build.step.killed:
+        return Finding(
+            False,
+            f"{max(build.oom_kills, 1)} processes were killed at the limit of {human_bytes(seen or record.limit)}, "
+            f"peak {human_bytes(build.peak)}",
+            "raise the memory limit of the class; the platform gives linux-xr 16Gi",
+        )
+    if seen is None or seen != record.limit:
+        what = "no limit was in force" if seen is None else f"the limit in force was {human_bytes(seen)}"
+        return Lost(f"{what}, the class promises {human_bytes(record.limit)}{record.capacity}", here=not record.capacity)
+    if not build.step.worked:
+        return Lost("the build did not come to its end: see linux-xr-build")
+    return Finding(True, f"peak {human_bytes(build.peak)} of {human_bytes(record.limit)}, nothing was killed")
+
+
+def link(record: KernelRecord) -> Finding | Lost:
+    build = _measured(record)
+    if isinstance(build, Lost):
+        return build
+    measure = build.measures.get("link")
+    if measure is None:
+        return Lost("the link step was not reached: see linux-xr-build")
+    if record.limit is None:
+        return Lost("the class promises no memory limit", here=False)
+    if measure.status != 0:
+        return Lost("the link step did not end well: see linux-xr-build")
+    if measure.largest_process <= 0:
+        return Lost("the system did not say what the link step needed")
+    need = max(measure.largest_process, measure.peak)
+    said = f"the largest process of the link step needs {human_bytes(measure.largest_process)}, all of it {human_bytes(measure.peak)}"
+    if need > HEADROOM * record.limit:
+        return Finding(
+            False,
+            f"{said}: more than {HEADROOM:.0%} of the limit of {human_bytes(record.limit)}",
+            "raise the memory limit of the class; the platform gives linux-xr 16Gi",
+        )
+    return Finding(True, f"{said}; the limit is {human_bytes(record.limit)}")
+
+
+SHOWS = {
+    "memory": ("the build stays within the class's memory limit", limit),
+    "memory-link": ("the link step leaves a tenth of the class's memory limit free", link),
+}
