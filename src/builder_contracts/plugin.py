@@ -15,7 +15,7 @@ import pytest
 
 from builder_contracts.contract import load
 from builder_contracts.contract.model import Clause, Contract
-from builder_contracts.contract.promises import READERS
+from builder_contracts.contract.promises import READERS, ProofPromise
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
 from builder_contracts.evidence import record
 from builder_contracts.evidence.tally import Tally
@@ -23,7 +23,9 @@ from builder_contracts.evidence.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
     from builder_contracts.observe.survey import Survey
+    from builder_contracts.prove.session import Session as ProofSession
 
+PROOFS: pytest.StashKey[ProofSession] = pytest.StashKey()
 SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 
@@ -63,6 +65,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="environment file, or the name of one in environments/ beside the contracts (default: embedded)",
     )
     group.addoption(
+        "--allow-writes",
+        action="append",
+        default=[],
+        metavar="ROLE",
+        help="let proofs write to this role of a live environment (repeatable); without it nothing is written there",
+    )
+    group.addoption(
         "--evidence", metavar="DIR", default=None, help="write evidence.jsonl, one line a verdict, into DIR"
     )
     group.addoption(
@@ -80,6 +89,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "contract: a clause of a builder class contract")
+    config.addinivalue_line("markers", "proof: a clause that is shown by doing: builds, pushes, refusals")
     for kind in READERS:
         config.addinivalue_line("markers", f"{kind}: a clause of this kind")
     config.stash[TALLY] = Tally()
@@ -139,6 +149,8 @@ class ClauseItem(pytest.Item):
         self.contract = contract
         self.add_marker("contract")
         self.add_marker(clause.kind)
+        if isinstance(clause.promise, ProofPromise):
+            self.add_marker("proof")
         self.add_marker(pytest.mark.xdist_group(contract.name))
         self._verdict: Verdict | None = None
 
@@ -146,14 +158,7 @@ class ClauseItem(pytest.Item):
         return self.path, self.clause.source.line - 1, self.clause.id
 
     def setup(self) -> None:
-        from builder_contracts.judge import judge
-
-        survey = _survey(self.session)
-        facts = survey.facts(self.contract)
-        environment = _environment_name(self.config)
-        verdict = judge(
-            self.clause, facts, self.contract, today=datetime.now(UTC).date(), environment=environment
-        )
+        verdict = self._proved() if isinstance(self.clause.promise, ProofPromise) else self._judged()
         self.user_properties.extend(record.to_properties(verdict))
         self._verdict = verdict
         if verdict.outcome is Outcome.WAIVED:
@@ -162,6 +167,17 @@ class ClauseItem(pytest.Item):
             if verdict.here or self.config.option.strict_contracts:
                 raise Unproven(record.render(verdict))
             pytest.skip(f"unproven: {verdict.seen}")
+
+    def _judged(self) -> Verdict:
+        from builder_contracts.judge import judge
+
+        facts = _survey(self.session).facts(self.contract)
+        today, environment = datetime.now(UTC).date(), _environment_name(self.config)
+        return judge(self.clause, facts, self.contract, today=today, environment=environment)
+
+    def _proved(self) -> Verdict:
+        wanted = _wanted_proofs(self.session)[self.contract.name][1]
+        return _proofs(self.session).verdict(self.clause, self.contract, wanted)
 
     def runtest(self) -> None:
         if self._verdict is not None and self._verdict.outcome is Outcome.BROKEN:
@@ -258,12 +274,52 @@ def _survey(session: pytest.Session) -> Survey:
         # A worker of xdist sees the items of all classes and judges only some of them.
         if not hasattr(config, "workerinput"):
             stash[SURVEY].prefetch(_contracts(session.items))
+            if _wanted_proofs(session):
+                # Proofs take longest, so they begin while facts are still gathered.
+                _proofs(session)
     return stash[SURVEY]
+
+
+def _wanted_proofs(session: pytest.Session) -> dict[str, tuple[Contract, list[Clause]]]:
+    """The clauses that were selected and are shown by doing, by class."""
+    wanted: dict[str, tuple[Contract, list[Clause]]] = {}
+    for item in session.items:
+        if isinstance(item, ClauseItem) and isinstance(item.clause.promise, ProofPromise):
+            wanted.setdefault(item.contract.name, (item.contract, []))[1].append(item.clause)
+    return wanted
+
+
+def _proofs(session: pytest.Session) -> ProofSession:
+    """The proofs of this process; the first call starts those of all classes that it will judge."""
+    stash = session.config.stash
+    if PROOFS not in stash:
+        from builder_contracts.prove.session import Options, Session
+        from builder_contracts.services.environment import NOTHING, Bindings
+
+        config = session.config
+        document = _environment(session)
+        stash[PROOFS] = Session(
+            Options(
+                images=_images(config),
+                runner=config.option.runner,
+                bindings=Bindings.from_document(document) if document else NOTHING,
+                allow_writes=frozenset(config.option.allow_writes),
+            )
+        )
+        if not hasattr(config, "workerinput"):
+            stash[PROOFS].prefetch(_wanted_proofs(session))
+    return stash[PROOFS]
 
 
 def _surroundings(session: pytest.Session) -> Any:
     from builder_contracts.runner.network import EMPTY, Surroundings
 
+    document = _environment(session)
+    return Surroundings.from_document(document) if document else EMPTY
+
+
+def _environment(session: pytest.Session) -> Any:
+    """The Environment document of this session as plain data, or None where there is none."""
     wanted = session.config.option.environment
     folders = {item.path.parent for item in session.items if isinstance(item, ClauseItem)}
     candidates = [folder / "environments" / f"{wanted or 'embedded'}.yaml" for folder in sorted(folders)]
@@ -275,8 +331,8 @@ def _surroundings(session: pytest.Session) -> Any:
             raise BuilderContractsError(
                 f"--environment {wanted}: neither a file nor a name in environments/ beside the contracts"
             )
-        return EMPTY
-    return Surroundings.from_document(load.load_environment(found).data)
+        return None
+    return load.load_environment(found).data
 
 
 def _environment_name(config: pytest.Config) -> str:
@@ -302,6 +358,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def _close(config: pytest.Config) -> None:
+    if PROOFS in config.stash:
+        proofs = config.stash[PROOFS]
+        del config.stash[PROOFS]
+        proofs.close()
     if SURVEY in config.stash:
         survey = config.stash[SURVEY]
         del config.stash[SURVEY]

@@ -7,6 +7,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 tree=$1 build=$2 localversion=$3 jobs=$4 compiler=$5
 cd "$build"
+touch .begun
 kernel() {
     name=$1
     shift
@@ -17,7 +18,9 @@ kernel() {
 kernel prepare prepare
 make -n -k -C "$tree" O="$build" LOCALVERSION="$localversion" CC="$compiler" HOSTCC="$compiler" bzImage modules \
     >.planned 2>/dev/null || true
-jq -cn --argjson objects "$(grep -c -E 'echo *.? +(CC|AS) ' .planned)" '$ARGS.named'
+planned() { jq -cn --argjson objects "$(grep -c -E 'echo *.? +(CC|AS) ' .planned)" '$ARGS.named'; }
+planned
+planned >&2
 rm -f .planned
 # Kernels before 6.1 have no such target and compile while they link.
 if grep -q '^vmlinux_a' "$tree/Makefile"; then
@@ -30,3 +33,5 @@ fi
 find . -name '*.o' -type f -printf '%P\n' | LC_ALL=C sort | tr '\n' '\0' | xargs -0 -r sha256sum |
     jq -cRn '{digests: [inputs | {(.[66:]): .[:64]}] | add}'
 sha256sum "$(make -s -C "$tree" O="$build" image_name)" vmlinux | jq -cRn '{images: [inputs | {(.[66:]): .[:64]}] | add}'
+# A source is only read: what changed in it since the build began was written by the build.
+find "$tree" -newer .begun ! -path "$build/*" -printf '%P\n' | head -n 20 | jq -cRn '{touched: [inputs]}'

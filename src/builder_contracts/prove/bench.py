@@ -17,12 +17,13 @@ import docker
 
 from builder_contracts.facts.model import Runner as RunnerFacts
 from builder_contracts.facts.model import Unseen
-from builder_contracts.prove.job import Failed, Job
+from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.records import Served
 from builder_contracts.runner import engine
 from builder_contracts.runner.docker import DockerRunner
 from builder_contracts.runner.launch import LaunchPlan
 from builder_contracts.runner.ownership import Run
+from builder_contracts.services.catalogue import CONF
 from builder_contracts.services.host import Host
 from builder_contracts.services.identities import Credentials
 
@@ -127,6 +128,16 @@ class Bench:
             )
             for line in lines
         )  # fmt: skip
+
+    def certificate(self, role: str) -> str:
+        """The certificate of a service of the run that speaks TLS, empty for the others. Raises Failed."""
+        endpoint = self.endpoints[role]
+        if not endpoint.url.startswith("https:"):
+            return ""
+        done = self.host.execute(endpoint.service, ["cat", f"{CONF}/certificate.pem"], part=0)
+        if done.status != 0:
+            raise Failed(f"reading the certificate of {endpoint.service}", said(done))
+        return done.stdout.decode()
 
     def _outside(self) -> str:
         with self._lock:

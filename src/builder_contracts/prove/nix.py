@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from builder_contracts.prove import nix_log
 from builder_contracts.prove.bench import Bench, coded
 from builder_contracts.prove.job import Failed, Job, said
-from builder_contracts.prove.records import Attempt, Looked, NixRecord, NixRun
+from builder_contracts.prove.records import Attempt, Looked, NixRecord, NixRun, Served
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.identities import ANONYMOUS, READER, WRITER, Identity
 
@@ -55,9 +56,15 @@ def publish(bench: Bench, job: Job, installable: str) -> Published:
     keys = {name: _key(job, name) for name in ("key", "other-key")}
     published = Published(path, closure, keys["key"], _info(job, path).get("narHash", ""))
     target = f"{url}?secret-key={job.folder}.keys/key"
+    service = bench.endpoints["nix"].service
     for name in (ANONYMOUS, READER, WRITER):
+        before = len(bench.served(service))
         done = _copy(job, target, path, bench.credentials.of(name))
-        published.attempts[name] = _attempt(bench, name, done, path, url)
+        lines = tuple(
+            line for line in bench.served(service, since=before)
+            if line.method == "PUT" and line.identity == name and line.source == job.address
+        )  # fmt: skip
+        published.attempts[name] = _attempt(bench, name, done, path, url, lines)
     _make_bad(bench, job, published, url)
     return published
 
@@ -151,14 +158,22 @@ def _hash_part(path: str) -> str:
     return path.rsplit("/", 1)[1].partition("-")[0]
 
 
-def _attempt(bench: Bench, identity: str, done: Completed, path: str, url: str) -> Attempt:
+def _attempt(
+    bench: Bench, identity: str, done: Completed, path: str, url: str, lines: tuple[Served, ...]
+) -> Attempt:
     """What Nix was answered, and what an outsider finds in the cache afterwards."""
     text = (done.stderr + done.stdout).decode("utf-8", "replace")
     code = next((code for code in ("401", "403") if f"HTTP error {code}" in text), "")
+    code = code or ("LOST" if "HTTP error 5" in text or "Couldn't" in text or "Could not" in text else "")
     status = code or ("OK" if done.status == 0 else "LOST" if done.status is None else f"status {done.status}")
     look = bench.ask([{"kind": "http", "url": f"{url}/{_hash_part(path)}.narinfo"}])[0]
     found = Looked({"200": True, "404": False}.get(look["status"]), f"narinfo answers {look['status']}")
-    return Attempt(identity, {"nix copy": f"{status} {said(done)}"}, {"narinfo": found}, {}, (), "nix copy")
+    return Attempt(identity, {"nix copy": f"{status} {_words(text)}"}, {"narinfo": found}, {}, lines, "nix copy")
+
+
+def _words(text: str) -> str:
+    """What Nix says, without the page that a server sends along."""
+    return " ".join(re.sub(r"<[^>]*>|response body:", " ", text).split())[:200]
 
 
 def _make_bad(bench: Bench, job: Job, published: Published, url: str) -> None:

@@ -62,13 +62,13 @@ def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
     key = f"proof-{bench.nonce()}"
 
     def call(name: str, identity: str = WRITER, **arguments: object) -> Request:
-        return _s3(bench, identity, name, {"Bucket": BUCKET, "Key": key, **arguments})
+        return s3(bench, identity, name, {"Bucket": BUCKET, "Key": key, **arguments})
 
     lock = {**call("put_object", Body=coded("held by the first"), IfNoneMatch="*")}
     lock["arguments"] = {**lock["arguments"], "Key": f"{key}.lock"}
     second = {**lock, "arguments": {**lock["arguments"], "Body": coded("held by the second")}}
-    read_lock = _s3(bench, WRITER, "get_object", {"Bucket": BUCKET, "Key": f"{key}.lock"})
-    versions = _s3(bench, WRITER, "list_object_versions", {"Bucket": BUCKET, "Prefix": key})
+    read_lock = s3(bench, WRITER, "get_object", {"Bucket": BUCKET, "Key": f"{key}.lock"})
+    versions = s3(bench, WRITER, "list_object_versions", {"Bucket": BUCKET, "Prefix": key})
     try:
         bench.host.up(bench.endpoints["objects"].service)
         _prepare_objects(bench)
@@ -84,8 +84,8 @@ def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
             return {**found, "old-state": Finding(False, f"after two writes the store lists no older version ({_short(answers[5])})", "versioning is not enabled on the bucket")}
         back = {"Bucket": BUCKET, "Key": key, "VersionId": older[0]["VersionId"]}
         restored = bench.ask(
-            [_s3(bench, WRITER, "copy_object", {"Bucket": BUCKET, "Key": key, "CopySource": back}),
-             _s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": key})]
+            [s3(bench, WRITER, "copy_object", {"Bucket": BUCKET, "Key": key, "CopySource": back}),
+             s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": key})]
         )  # fmt: skip
     except Failed as failed:
         return dict.fromkeys(("second-lock", "old-state"), failed.lost)
@@ -144,17 +144,18 @@ def _writes(bench: Bench, target: str, identity: str, nonce: str) -> list[tuple[
                 ("action cache", {**call, "call": "UpdateActionResult", "hash": _action(nonce), "size": 1}),
             ]
         case "registry":
-            return [("push", {"kind": "push", "url": url, "name": f"proof/{nonce}", "headers": headers, "body": body})]
+            return [("push", {"kind": "push", "url": url, "name": f"proof/{nonce}", "headers": headers, "body": body,
+                             "trust": bench.certificate(target)})]  # fmt: skip
         case "objects":
             keep = {"Bucket": BUCKET, "Key": f"keep-{identity}"}
             own = {"Bucket": BUCKET, "Key": f"proof-{nonce}"}
             operations = [
-                ("put", _s3(bench, identity, "put_object", {**own, "Body": body})),
-                ("multipart", _s3(bench, identity, "create_multipart_upload", own)),
-                ("delete", _s3(bench, identity, "delete_object", keep)),
+                ("put", s3(bench, identity, "put_object", {**own, "Body": body})),
+                ("multipart", s3(bench, identity, "create_multipart_upload", own)),
+                ("delete", s3(bench, identity, "delete_object", keep)),
             ]
             if identity != WRITER:
-                operations.append(("policy", _s3(bench, identity, "put_bucket_policy", {"Bucket": BUCKET, "Policy": _OPEN})))
+                operations.append(("policy", s3(bench, identity, "put_bucket_policy", {"Bucket": BUCKET, "Policy": _OPEN})))
             return operations
         case _:
             raise NotImplementedError(f"no writes for the target {target}")
@@ -190,12 +191,12 @@ def _looks(bench: Bench, target: str, nonce: str, identity: str) -> list[tuple[s
             ]
         case "registry":
             accept = {**headers, "Accept": "application/vnd.oci.image.manifest.v1+json"}
-            manifest = {**get(f"v2/proof/{nonce}/manifests/proof"), "headers": accept}
+            manifest = {**get(f"v2/proof/{nonce}/manifests/proof"), "headers": accept, "trust": bench.certificate(target)}
             return [("push", manifest)]
         case "objects":
-            looks = [("put", _s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": f"proof-{nonce}"}))]
+            looks = [("put", s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": f"proof-{nonce}"}))]
             if identity != WRITER:
-                kept = _s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": f"keep-{identity}"})
+                kept = s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": f"keep-{identity}"})
                 looks.append(("delete", kept))
             return looks
         case _:
@@ -206,10 +207,10 @@ def _prepare_objects(bench: Bench) -> None:
     """The bucket with versioning, and in it what somebody might try to delete."""
     answers = bench.ask(
         [
-            _s3(bench, WRITER, "create_bucket", {"Bucket": BUCKET}),
-            _s3(bench, WRITER, "put_bucket_versioning",
+            s3(bench, WRITER, "create_bucket", {"Bucket": BUCKET}),
+            s3(bench, WRITER, "put_bucket_versioning",
                 {"Bucket": BUCKET, "VersioningConfiguration": {"Status": "Enabled"}}),
-            *(_s3(bench, WRITER, "put_object", {"Bucket": BUCKET, "Key": f"keep-{name}", "Body": coded("keep me")})
+            *(s3(bench, WRITER, "put_object", {"Bucket": BUCKET, "Key": f"keep-{name}", "Body": coded("keep me")})
               for name in IDENTITIES),
         ]
     )  # fmt: skip
@@ -218,7 +219,7 @@ def _prepare_objects(bench: Bench) -> None:
             raise Failed("preparing the bucket", _short(reply))
 
 
-def _s3(bench: Bench, identity: str, call: str, arguments: Mapping[str, object]) -> dict[str, Any]:
+def s3(bench: Bench, identity: str, call: str, arguments: Mapping[str, object]) -> dict[str, Any]:
     who = bench.credentials.of(identity)
     url = bench.endpoints["objects"].url
     return {"kind": "s3", "url": url, "identity": who.name, "secret": who.secret, "call": call, "arguments": dict(arguments)}

@@ -102,6 +102,13 @@ class DockerRunner:
             raise BuilderContractsError(f"no container of {self._name} was started")
         return self._containers[0]
 
+    @property
+    def daemon_container(self) -> str:
+        """The id of the container beside it that holds its Docker daemon. Raises when there is none."""
+        if self._plan.daemon is None or len(self._containers) < 2:
+            raise BuilderContractsError(f"{self._name} has no Docker daemon beside it")
+        return self._containers[1]
+
     def _launch(self) -> Setting:
         about = self._about_engine or describe_engine(self._client)
         image, start = self._find_image()

@@ -13,7 +13,7 @@ _RT = "CONFIG_PREEMPT_RT"
 def _booted(record: KernelRecord) -> Console | Lost:
     if isinstance(record.boot, Lost):
         return record.boot
-    if not isinstance(reached(record), Finding) or not reached_well(record.boot):
+    if not reached_well(record.boot):
         return Lost("the kernel did not boot: see linux-xr-boot")
     return record.boot.console
 

@@ -1,0 +1,65 @@
+"""What the flake canary shows besides building: identical rebuilds, pure evaluation, a current lock."""
+
+from __future__ import annotations
+
+from builder_contracts.prove.job import Job, said
+from builder_contracts.prove.records import Finding, Lost
+
+DEADLINE = 60
+
+
+def rebuild(job: Job) -> Finding | Lost:
+    """Build again what is there and compare, as ``nix build --rebuild`` does."""
+    done = job.run(["nix", "build", "--rebuild", "--no-link", "path:.", "path:.#artifact"], deadline=DEADLINE)
+    text = done.stderr.decode("utf-8", "replace")
+    checked = text.count("checking outputs of")
+    witnesses = (f"client: {checked} outputs compared, status {done.status}",)
+    if done.status is None:
+        return Lost(f"the rebuild was lost: {done.ended}")
+    if done.status != 0:
+        return Finding(False, f"the rebuild differs: {said(done)}", "a time, a random value or a host name is in the output", witnesses)
+    if not checked:
+        return Lost("Nix did not say that it compared anything")
+    return Finding(True, f"{checked} outputs were built again and are the same bit for bit", "", witnesses)
+
+
+def pure(job: Job) -> Finding | Lost:
+    """Evaluate twice in different surroundings; show that an impure expression is refused."""
+    derivation = ["nix", "path-info", "--derivation", "path:."]
+    first = job.run(derivation, deadline=DEADLINE)
+    other = {"HOME": f"{job.folder}.home", "LANG": "C", "CI_PROOF_SECRET": "another", "TZ": "Asia/Tokyo"}
+    job.run(["mkdir", "-p", f"{job.folder}.home"], deadline=10)
+    second = job.run([*derivation, "--option", "eval-cache", "false"], deadline=DEADLINE, environment=other)
+    impure = job.run(["nix", "eval", "--raw", "--expr", "builtins.readFile /etc/hostname"], deadline=DEADLINE)
+    refused = b"forbidden in pure evaluation mode" in impure.stderr
+    witnesses = (f"client: {first.stdout.decode().strip()} and {second.stdout.decode().strip()}", f"control: reading /etc/hostname is {'refused' if refused else 'not refused'}")
+    if None in (first.status, second.status, impure.status):
+        return Lost("an evaluation was lost")
+    if first.status != 0 or second.status != 0:
+        return Finding(False, f"evaluation fails: {said(first if first.status else second)}", "it needs something from outside of its inputs", witnesses)
+    if not refused:
+        return Finding(False, "an expression that reads /etc/hostname evaluates", "pure-eval is switched off in this image", witnesses)
+    if first.stdout != second.stdout:
+        return Finding(False, "other surroundings give another derivation", "builtins.getEnv, currentTime or a path outside of the flake", witnesses)
+    return Finding(True, "the same derivation in other surroundings, and impure reading is refused", "", witnesses)
+
+
+def lock(job: Job) -> Finding | Lost:
+    """Ask Nix to work without changing the lock; show that it would say so if it had to."""
+    command = ["nix", "flake", "lock", "--no-update-lock-file", "path:."]
+    done = job.run(command, deadline=DEADLINE)
+    without = f"{job.folder}.unlocked"
+    job.run(["sh", "-c", 'cp -r "$1" "$2" && rm -f "$2/flake.lock"', "sh", job.folder, without], deadline=20)
+    control = job.runner.execute(["env", "-C", without, *_environment(job), *command], deadline=DEADLINE)
+    witnesses = (f"client: {said(done)}", f"control: without a lock file {said(control)[:200]}")
+    if done.status is None or control.status is None:
+        return Lost("Nix was lost")
+    if control.status == 0:
+        return Lost("Nix is content without a lock file as well, so its answer shows nothing")
+    if done.status != 0:
+        return Finding(False, f"the lock is not current: {said(done)}", "run nix flake lock and commit flake.lock", witnesses)
+    return Finding(True, "Nix has nothing to change in flake.lock", "", witnesses)
+
+
+def _environment(job: Job) -> list[str]:
+    return [f"{name}={value}" for name, value in job.environment.items()]

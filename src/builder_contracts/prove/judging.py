@@ -1,0 +1,108 @@
+"""From a promise and the records of a class to a finding with its witnesses. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date
+from typing import assert_never
+
+from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.promises import ProofPromise
+from builder_contracts.contract.promises.caches import CacheProof
+from builder_contracts.contract.promises.canaries import CanaryProof
+from builder_contracts.contract.promises.publication import STATE, NoSecrets, PublicationProof
+from builder_contracts.evidence.verdict import Finding, Outcome, Rung, Verdict, broken, kept, unproven
+from builder_contracts.facts.model import Image
+from builder_contracts.facts.model import Runner as RunnerFacts
+from builder_contracts.judge import under_waiver
+from builder_contracts.prove import judge_bazel, judge_nix, judge_publication
+from builder_contracts.prove.judge_nix import Judged
+from builder_contracts.prove.records import Lost, Records, Scan
+
+
+def find(promise: ProofPromise, records: Records) -> Judged:
+    """Ask the judge of the experiment behind a promise."""
+    match promise:
+        case CacheProof(role="nix", show=show):
+            return judge_nix.judge(show, records.nix)
+        case CacheProof(role=role, show=show):
+            return judge_bazel.judge(show, records.bazel.get(role))
+        case PublicationProof(show=show) if show in STATE:
+            return judge_publication.judge_seen(records.state.get(show))
+        case PublicationProof(target=target, show=show):
+            return judge_publication.judge(show, records.attempts.get((target, show)))
+        case NoSecrets():
+            return judge_scan(records.scan)
+        case CanaryProof(canary=canary, show=show):
+            record = records.canaries.get(canary)
+            if isinstance(record, Lost) or record is None:
+                return unproven(record.reason if record else "the canary was not built"), ()
+            return judge_publication.judge_seen(record.findings.get(show, Lost(f"the tool of {canary} cannot show it", here=False)))
+        case _:
+            assert_never(promise)
+
+
+def judge_scan(scan: Scan | Lost | None) -> Judged:
+    """The finding on the search for secrets: it counts only where a planted one was found."""
+    if scan is None:
+        return unproven("nothing was searched"), ()
+    if isinstance(scan, Lost):
+        return unproven(scan.reason, here=scan.here), ()
+    witnesses = (f"search: {scan.items} items, {scan.bytes} bytes, {scan.planted} secrets; a planted copy was {'found' if scan.control else 'missed'}",)
+    if scan.leaks:
+        places = "; ".join(f"{leak.place} ({leak.spelling})" for leak in scan.leaks[:5])
+        return broken(f"{len(scan.leaks)} copies of a secret: {places}", "keep it out of what makes this file; revoke the secret"), witnesses
+    if not scan.control:
+        return unproven("the search did not find the copy that was planted for it, so it shows nothing"), witnesses
+    if not scan.items:
+        return unproven("nothing was published, so there was nothing to search"), witnesses
+    return kept(f"no secret in {scan.items} published and logged items, archives and compressed members included"), witnesses
+
+
+@dataclasses.dataclass(frozen=True)
+class Where:
+    """Where a class was proved: the facts that every verdict of it carries."""
+
+    environment: str
+    about: RunnerFacts | None = None
+    image: Image | None = None
+    started: str = ""
+    seconds: float = 0.0
+
+
+def judge(clause: Clause, contract: Contract, records: Records, where: Where, *, today: date) -> Verdict:
+    """The verdict on one clause that is shown by doing."""
+    promise = clause.promise
+    if not isinstance(promise, ProofPromise):
+        raise TypeError(f"{clause.id} is judged from facts")
+    raw, witnesses = find(promise, records)
+    finding = under_waiver(clause, raw, today)
+    about, image = where.about, where.image
+    return Verdict(
+        clause=clause.id,
+        outcome=finding.outcome,
+        rung=_rung(finding, about),
+        promised=promise.text,
+        seen=finding.seen,
+        source=str(clause.source),
+        likely=finding.likely,
+        look=finding.look or f"builder-contracts explain {clause.id}",
+        why=clause.why or "",
+        here=finding.here,
+        image=image.reference if image else "",
+        image_digest=image.digest if image else "",
+        contract_digest=contract.digest,
+        engine=about.engine if about else "",
+        host=about.host if about else "",
+        runner=about.kind if about else "",
+        environment=where.environment,
+        started=where.started,
+        seconds=where.seconds,
+        witnesses=witnesses,
+    )
+
+
+def _rung(finding: Finding, about: RunnerFacts | None) -> Rung | None:
+    if finding.outcome is Outcome.UNPROVEN:
+        return None
+    return Rung.LIVE if about is not None and about.live else Rung.EXERCISED

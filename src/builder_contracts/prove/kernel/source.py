@@ -1,0 +1,115 @@
+"""Where a kernel's source comes from, and how it gets into a runner: fetched once, kept in a volume."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import docker
+import docker.errors
+
+from builder_contracts.prove.job import Failed, said
+from builder_contracts.prove.kernel.progress import Say
+from builder_contracts.prove.kernel.recipe import Pin, Recipe
+from builder_contracts.runner import engine
+from builder_contracts.runner.ownership import Run, remove_container
+
+VOLUME = "builder-contracts-linux-source"
+"""Keeps what was fetched, between runs: not a run's own, so no sweep removes it."""
+BASE_IMAGE = "builder-contracts/base:sid"
+FETCH_WITHIN = 300
+"""Seconds for the package lists and 160 MB."""
+_KEPT = "/kept"
+TARBALL = "source.tar"
+"""What a tarball is called in the runner, with its compression's suffix behind it."""
+
+
+def deliver(
+    client: docker.DockerClient, run: Run, recipe: Recipe, container: str, folder: str, owner: int, say: Say
+) -> str:
+    """Put the source into a runner's container; the path of its tarball there, or "" for an unpacked tree.
+
+    A tree lands in ``folder``/tree and belongs to the user ``owner``. Raises Failed.
+    """
+    api: Any = client.api
+    try:
+        if isinstance(recipe.source, Pin):
+            with _keeper(client, run, recipe.source) as (keeper, fetch):
+                kept = fetch(recipe, say)
+                stream, _ = api.get_archive(keeper, kept)
+                api.put_archive(container, folder, stream)
+            return f"{folder}/{kept.rpartition('/')[2]}"
+        with _archive(recipe.source, owner) as archive:
+            api.put_archive(container, folder, archive)
+    except engine.LOST as error:
+        raise Failed("bringing the kernel's source into the runner", engine.reason(error)) from None
+    return "" if recipe.source.is_dir() else f"{folder}/{TARBALL}{recipe.source.suffix}"
+
+
+@contextlib.contextmanager
+def _keeper(client: docker.DockerClient, run: Run, pin: Pin) -> Iterator[tuple[str, Any]]:
+    """A container that holds the volume; the only one of a run with a way out, and no job runs in it."""
+    api: Any = client.api
+    try:
+        created = api.create_container(
+            BASE_IMAGE,
+            ["sleep", "900"],
+            name=run.name("linux-source"),
+            labels=run.labels,
+            volumes=[_KEPT],
+            host_config=api.create_host_config(binds={VOLUME: {"bind": _KEPT, "mode": "rw"}}),
+        )
+    except docker.errors.ImageNotFound:
+        raise Failed("fetching the kernel's source", f"the image {BASE_IMAGE} is not in the engine: script/base-image makes it") from None
+
+    def fetch(recipe: Recipe, say: Say) -> str:
+        api.start(created["Id"])
+        script = (recipe.folder / "steps" / "fetch.sh").read_text("utf-8")
+        say(f"source: {pin.package} {pin.version}, fetched once and kept in the volume {VOLUME}")
+        done = engine.execute(
+            client,
+            created["Id"],
+            ["sh", "-c", script, "fetch.sh", pin.package, pin.version, pin.sha256, pin.tarball, _KEPT],
+            deadline=FETCH_WITHIN,
+        )
+        if done.status != 0:
+            why = said(done)
+            if done.status == 3:
+                why += "; pin the version that it has in canaries/linux-xr/kernel.yaml, or give --linux-xr-source"
+            raise Failed("fetching the kernel's source", why)
+        return done.stdout.decode().strip()
+
+    try:
+        yield created["Id"], fetch
+    finally:
+        remove_container(client, created["Id"])
+
+
+@contextlib.contextmanager
+def _archive(source: Path, owner: int) -> Iterator[IO[bytes]]:
+    """A folder (as tree/) or a tarball of this machine as a tar stream, made while it is read."""
+    read, write = os.pipe()
+
+    def owned(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        if ".git" in Path(entry.name).parts:
+            return None
+        entry.uid = entry.gid = owner
+        entry.mode |= 0o044 | (0o111 if entry.isdir() else 0)
+        return entry
+
+    def fill() -> None:
+        # The reader may go away: it then says itself why.
+        with contextlib.suppress(OSError), os.fdopen(write, "wb") as sink, tarfile.open(fileobj=sink, mode="w|") as packed:
+            name = "tree" if source.is_dir() else f"{TARBALL}{source.suffix}"
+            packed.add(source, name, filter=owned)
+
+    filler = threading.Thread(target=fill, daemon=True)
+    filler.start()
+    with os.fdopen(read, "rb") as stream:
+        yield stream
+    filler.join()

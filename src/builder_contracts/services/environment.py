@@ -1,0 +1,46 @@
+"""What an Environment document binds: roles to endpoints, and which of them the run starts itself. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Binding:
+    """The endpoint of a role.
+
+    ``service`` names what the run starts for it (empty: a deployment's own endpoint); ``not_working`` says
+    why nothing can be proved with it; ``reader`` and ``writer`` name variables that hold credentials.
+    """
+
+    role: str
+    url: str = ""
+    service: str = ""
+    not_working: str = ""
+    reader: str = ""
+    writer: str = ""
+
+    @property
+    def host(self) -> str:
+        """The host name of the endpoint."""
+        return urlsplit(self.url).hostname or ""
+
+
+@dataclass(frozen=True)
+class Bindings:
+    """The roles of one environment."""
+
+    environment: str
+    roles: Mapping[str, Binding]
+
+    @classmethod
+    def from_document(cls, data: Mapping[str, Any]) -> Bindings:
+        """From an Environment document that the schema has accepted."""
+        roles = {role: Binding(role, **value) for role, value in data.get("roles", {}).items()}
+        return cls(str(data["metadata"]["name"]), roles)
+
+
+NOTHING = Bindings("none", {})
