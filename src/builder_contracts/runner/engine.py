@@ -89,8 +89,11 @@ def execute(
     user: str = "",
     privileged: bool = False,
     environment: dict[str, str] | None = None,
+    listen: Callable[[bytes], None] | None = None,
 ) -> Completed:
     """Run a program in a container for at most ``deadline`` seconds.
+
+    ``listen`` is given each piece of its error output as it comes: how long work shows its progress.
 
     At the deadline the answer holds what was printed until then. The process itself is not killed here
     (the engine has no call for it): whoever owns the container removes it.
@@ -103,7 +106,7 @@ def execute(
             container, list(arguments), user=user, privileged=privileged, environment=environment
         )
         raw = api.exec_start(created["Id"], socket=True)
-        if _copy(raw, stdout, stderr, time.monotonic() + deadline):
+        if _copy(raw, stdout, stderr, time.monotonic() + deadline, listen):
             ended = f"no end within {deadline:.3g} s"
         else:
             status = api.exec_inspect(created["Id"])["ExitCode"]
