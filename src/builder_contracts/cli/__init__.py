@@ -23,7 +23,10 @@ COMMANDS = {
     "history": ("history", "history"),
     "nightly": ("nightly", "nightly"),
     "schema": ("schema", "schema_command"),
+    "select": ("select", "select"),
+    "truth": ("truth", "truth"),
     "validate": ("validate", "validate"),
+    "workflows": ("workflows", "workflows"),
 }
 
 

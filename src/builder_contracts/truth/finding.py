@@ -37,6 +37,13 @@ class Contradicts:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """A search that found nothing of what must not be there; ``searched`` says where."""
+
+    searched: str
+
+
+@dataclass(frozen=True)
 class Unseen:
     """A place that speaks of the promise and whose value a checkout does not show."""
 
@@ -44,7 +51,7 @@ class Unseen:
     reason: str
 
 
-Observation: TypeAlias = Agrees | Contradicts | Unseen
+Observation: TypeAlias = Agrees | Absent | Contradicts | Unseen
 
 
 @dataclass(frozen=True)

@@ -179,6 +179,14 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Script:
+    """A shell script whose name says that it checks something."""
+
+    path: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Action:
     """A composite action of this checkout: the folder that ``uses:`` names, and its steps."""
 
@@ -274,6 +282,9 @@ class Model:
     jobs: list[Job] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     images: list[ImageUse] = field(default_factory=list)
+    root_refusals: list[Source] = field(default_factory=list)
+    scripts: list[Script] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
     targets: list[Named] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     files: int = 0

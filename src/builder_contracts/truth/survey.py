@@ -8,20 +8,23 @@ from pathlib import Path
 
 from builder_contracts.errors import Source
 from builder_contracts.truth.checkout import Checkout, File, Unread
-from builder_contracts.truth.model import Line, Model
+from builder_contracts.truth.model import Line, Model, Script, Surface
 from builder_contracts.truth.readers import dockerfile, kubernetes, names, opentofu, workflows, yaml
 
 _PROSE = (".md", ".rst", ".txt", ".adoc", ".tex")
 _COMMENT = ("#", "//", "/*", "*", "--", ";", "%", "<!--")
+_CHECK = re.compile(r"health|check|smoke|verify|test", re.IGNORECASE)
 _OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Words:
-    """What to look for: lower-case words whose lines the rules want, and ones that make a page worth parsing."""
+    """What to look for: words whose lines the rules want, words that make a page worth parsing, and
+    files whose text is kept whole."""
 
     lines: tuple[str, ...]
     pages: tuple[str, ...]
+    keep: frozenset[str] = frozenset()
 
 
 def survey(root: Path, words: Words) -> Model:
@@ -43,6 +46,12 @@ def survey(root: Path, words: Words) -> Model:
             _yaml(file, model)
         elif dockerfile.is_dockerfile(file.path):
             dockerfile.read(file.text(), file.path, model)
+        elif name.endswith(".sh") and _CHECK.search(name):
+            model.scripts.append(Script(file.path, file.text()))
+        elif name == "MODULE.bazel":
+            model.root_refusals += names.root_refusals(file)
+        if file.path in words.keep:
+            model.kept[file.path] = file.text()
         if file.path in names.SURFACES:
             try:
                 model.surfaces += names.SURFACES[file.path](file)
@@ -104,7 +113,7 @@ def _yaml(file: File, model: Model) -> None:
             if found := names.WORKFLOW_NAME.search(file.text()):
                 line = file.text().count("\n", 0, found.start()) + 1
                 written = found[1].strip("\"'")
-                model.surfaces.append(names.Surface("workflow name", written, False, Source(path, line)))
+                model.surfaces.append(Surface("workflow name", written, False, Source(path, line)))
         elif workflows.is_action(path):
             workflows.read_action(document, path, model)
         elif workflows.is_pipeline(path):

@@ -37,10 +37,10 @@ def get(value: Value | None, *path: str | int) -> Value | None:
         if value is None or isinstance(value, Unknown):
             return value
         data = value.data
-        if (isinstance(step, str) and isinstance(data, dict)) or (
-            isinstance(step, int) and isinstance(data, list) and -len(data) <= step < len(data)
-        ):
-            value = data.get(step) if isinstance(data, dict) else data[step]
+        if isinstance(step, str) and isinstance(data, dict):
+            value = data.get(step)
+        elif isinstance(step, int) and isinstance(data, list) and -len(data) <= step < len(data):
+            value = data[step]
         else:
             return None
     if isinstance(value, Known) and value.data is None:

@@ -323,7 +323,8 @@ class _Evaluation:
                 if operator in ("&&", "||") and isinstance(other, Known) and bool(other.data) is (operator == "||"):
                     return Known(bool(other.data), self.at(node))
                 return value
-        assert isinstance(first, Known) and isinstance(second, Known)
+        assert isinstance(first, Known)
+        assert isinstance(second, Known)
         try:
             return Known(_OPERATORS[operator](_bare(first), _bare(second)), self.at(node))
         except (TypeError, ArithmeticError, LookupError) as error:

@@ -80,7 +80,7 @@ def _try(arguments: Sequence[Value], at: Source) -> Value:
     return arguments[-1] if arguments else Known(None, at)
 
 
-def _lookup(arguments: Sequence[Value], at: Source) -> Value:
+def _lookup(arguments: Sequence[Value], _at: Source) -> Value:
     found = _mapping(arguments[0]).get(_written(arguments[1]))
     if found is not None:
         return found

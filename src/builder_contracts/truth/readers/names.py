@@ -33,6 +33,23 @@ def _module(file: File) -> Iterator[Surface]:
                     yield Surface("Bazel module", str(keyword.value.value), True, Source(file.path, keyword.value.lineno))
 
 
+def root_refusals(file: File) -> Iterator[Source]:
+    """Python toolchains of rules_python that refuse to run as root.
+
+    Source: ``python.toolchain(ignore_root_user_error = …)`` in rules_python; its interpreter must not be writable.
+    """
+    try:
+        tree = ast.parse(file.text())
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "toolchain":
+            arguments = {keyword.arg: keyword.value for keyword in node.keywords}
+            allowed = arguments.get("ignore_root_user_error")
+            if "python_version" in arguments and not (isinstance(allowed, ast.Constant) and allowed.value is True):
+                yield Source(file.path, node.lineno)
+
+
 def _flake(file: File) -> Iterator[Surface]:
     """The flake's description and the names that its shells carry."""
     import tree_sitter

@@ -37,11 +37,11 @@ def read(files: Iterable[File], model: Model) -> None:
         if parsed.broken:
             lines = ", ".join(map(str, parsed.broken[:5]))
             model.unread.append(Unread(file.path, f"HCL is broken at line {lines}; the rest of the file was judged"))
-        folder = posixpath.dirname(file.path)
+        parent = posixpath.dirname(file.path)
         if file.path.endswith(".tfvars"):
-            variables.setdefault(folder, {})[file.name] = parsed.root
+            variables.setdefault(parent, {})[file.name] = parsed.root
         else:
-            folders.setdefault(folder, Folder(folder)).add(parsed.root)
+            folders.setdefault(parent, Folder(parent)).add(parsed.root)
         texts[file.path] = file.text()
     called = {target for folder in folders.values() for call in folder.calls.values()
               if (target := folder.called_folder(call))}  # fmt: skip
@@ -160,15 +160,13 @@ def _release(resource: Resource, variant: str, model: Model) -> None:
         for part in _documents(document):
             values = _overlay(values, part)
     for inner, inner_scope in dynamic(block, scope, "set"):
-        name = inner.attributes.get("name")
-        value = inner.attributes.get("value")
-        if name is not None and value is not None and (path := text(evaluate(name, inner_scope))):
-            values = _put(values, path.split("."), evaluate(value, inner_scope))
+        key, setting = inner.attributes.get("name"), inner.attributes.get("value")
+        if key is not None and setting is not None and (path := text(evaluate(key, inner_scope))):
+            values = _put(values, path.split("."), evaluate(setting, inner_scope))
     name = text(attribute("name")) or resource.address
-    model_value = values
     if get(values, "runnerScaleSetName") is None:
-        model_value = _put(values, ["runnerScaleSetName"], Known(name, resource.at))
-    found = ScaleSet(name, model_value, version, namespace, resource.deployed, variant, resource.at)
+        values = _put(values, ["runnerScaleSetName"], Known(name, resource.at))
+    found = ScaleSet(name, values, version, namespace, resource.deployed, variant, resource.at)
     kubernetes.scale_set(found, model)
 
 
@@ -226,7 +224,7 @@ def _heredocs(expression: Expression) -> Iterator[Expression]:
 
 
 def _targets(folder: Folder, variables: Mapping[str, Block], model: Model) -> None:
-    """Which cluster a stack acts on by default: contexts in variables and .tfvars, and cloud providers."""
+    """Which cluster a stack acts on by default: contexts in variables and .tfvars."""
     scope = Scope(Instance(folder, {}, {}, {}))
     for name, block in folder.variables.items():
         if "context" in name and "default" in block.attributes:
@@ -238,6 +236,3 @@ def _targets(folder: Folder, variables: Mapping[str, Block], model: Model) -> No
             if "context" in name:
                 value = evaluate(expression, scope)
                 model.targets.append(Named(value, False, value.at))
-    for provider in folder.providers:
-        if provider.labels:
-            model.targets.append(Named(Known(provider.labels[0], provider.at), False, provider.at))

@@ -38,7 +38,7 @@ def read_workflow(value: Value, model: Model) -> None:
                 name=name,
                 labels=_labels(get(job, "runs-on"), job),
                 container=container,
-                steps=_steps(get(job, "steps")),
+                steps=_steps(get(job, "steps")) or _called(job),
                 timeout=get(job, "timeout-minutes"),
                 artifacts=(),
                 at=job.at,
@@ -52,11 +52,12 @@ def read_workflow(value: Value, model: Model) -> None:
 def _labels(value: Value | None, job: Value) -> tuple[Value, ...] | None:
     if value is None:
         return ()
-    found = [value] if text(value) is not None else items(value) or items(get(value, "labels")) or [get(value, "labels")]
+    group = get(value, "labels")
+    single = group if group is not None else value
     labels: list[Value] = []
-    for label in found:
+    for label in [single] if text(single) is not None else items(single):
         written = text(label)
-        if label is None or written is None:
+        if written is None:
             continue
         matrix = _matrix(written, job)
         if matrix is not None:
@@ -79,6 +80,12 @@ def _matrix(written: str, job: Value) -> list[Value] | None:
     values = items(get(matrix, path[1]))
     values += [value for entry in items(get(matrix, "include")) if (value := get(entry, path[1])) is not None]
     return [value for value in values if text(value) is not None] or None
+
+
+def _called(job: Value) -> tuple[Step, ...]:
+    """A job that is a whole workflow of its own: ``jobs.x.uses``."""
+    uses = get(job, "uses")
+    return (Step("workflow", None, uses, {}, uses.at),) if uses is not None else ()
 
 
 def _steps(value: Value | None) -> tuple[Step, ...]:
@@ -123,7 +130,7 @@ def read_pipeline(value: Value, model: Model) -> None:
 
 
 def _script(value: Value | None) -> list[Value]:
-    if text(value) is not None and value is not None:
+    if value is not None and text(value) is not None:
         return [value]
     flat: list[Value] = []
     for item in items(value):

@@ -36,7 +36,7 @@ def read(text: str, file: str, first_line: int = 1) -> list[Value]:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise NotYaml(first_line, str(error).splitlines()[0]) from None
     budget = [_MAX_VALUES]
-    return [_value(node, file, first_line, 0, budget) for node in nodes if node is not None]
+    return [_value(node, file, first_line, 0, budget) for node in nodes]
 
 
 def _value(node: Any, file: str, first_line: int, depth: int, budget: list[int]) -> Value:

@@ -1,0 +1,61 @@
+"""builder-contracts select: which runner fits a job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from builder_contracts.errors import ExitCode
+
+
+@click.command()
+@click.option("--needs", required=True, metavar="LIST", help="Comma-separated: tools, docker-build, cpu=4, memory=12Gi.")
+@click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
+              help="Class contracts; scale sets beside the classes come from DIR/platform.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def select(needs: str, contracts: Path, as_json: bool) -> None:
+    """Name the smallest class that promises what a job needs, and why the others do not fit.
+
+    Exit code 1 when no class fits.
+
+    \b
+    Examples:
+      builder-contracts select --needs nix,memory=4Gi
+      builder-contracts select --needs docker-build,cpu=4
+    """
+    from builder_contracts.cli.paths import contract_files
+    from builder_contracts.contract.load import load_all
+    from builder_contracts.truth import platform
+    from builder_contracts.truth.select import candidates, choose, parse
+
+    classes = load_all(contract_files((contracts,)))
+    folder = contracts / "platform"
+    extra = platform.load(folder).area("enrolment") if folder.is_dir() else None
+    answers = choose(parse(needs, classes), candidates(classes, extra))
+    fitting = [answer for answer in answers if answer.fits]
+    if as_json:
+        data = {
+            "needs": needs,
+            "label": fitting[0].candidate.label if fitting else None,
+            "candidates": [
+                {"label": answer.candidate.label, "class": answer.candidate.contract.name, "fits": answer.fits,
+                 "lacks": list(answer.lacks)}
+                for answer in answers
+            ],
+        }  # fmt: skip
+        click.echo(json.dumps(data, indent=2))
+    else:
+        if fitting:
+            best = fitting[0].candidate
+            click.echo(f"runs-on: {best.label}")
+            click.echo(f"  {best.contract.summary}")
+        else:
+            click.echo("no class promises all of it")
+        for answer in answers:
+            if answer.fits and answer is not fitting[0]:
+                click.echo(f"{answer.candidate.label}: fits too, but is larger")
+            for lack in answer.lacks:
+                click.echo(f"{answer.candidate.label}: {lack}")
+    raise click.exceptions.Exit(ExitCode.KEPT if fitting else ExitCode.BROKEN)

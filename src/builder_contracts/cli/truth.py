@@ -1,0 +1,154 @@
+"""builder-contracts truth: judge a checkout against the platform's contracts, without running it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+
+if TYPE_CHECKING:
+    from builder_contracts.truth.platform import Platform
+    from builder_contracts.truth.verdicts import Judgement
+
+
+@click.command()
+@click.option("--repo", type=click.Path(path_type=Path), default=Path(), show_default="here", metavar="PATH",
+              help="Root of the checkout to judge.")  # fmt: skip
+@click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
+              help="Class contracts, and those of the platform in DIR/platform.")  # fmt: skip
+@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "junit"]), default="text", show_default=True)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE.")
+@click.option("--exit-criteria", is_flag=True, help="One page: which exit criteria are met, and what is missing.")
+@click.option("--planning", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
+              help="Export of a tracker: GitHub's REST JSON or Linear's (repeatable).")  # fmt: skip
+@click.option("--planning-live", metavar="OWNER/NAME", help="Ask GitHub for the planning; uses GITHUB_TOKEN.")
+@click.option("--grounding", type=click.Path(path_type=Path), metavar="FILE",
+              help="Check that the headings that clauses rest on are in this document.")  # fmt: skip
+@click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Findings that are known.")
+@click.option("--write-baseline", is_flag=True,
+              help="Write --baseline: all findings when it is new, otherwise only drop what is gone.")  # fmt: skip
+@click.option("--strict", is_flag=True, help="Count every unproven clause, also what a checkout can never show.")
+@click.option("-v", "--verbose", is_flag=True, help="Also what is kept, and what a checkout cannot show.")
+def truth(
+    repo: Path,
+    contracts: Path,
+    form: str,
+    output: Path | None,
+    exit_criteria: bool,
+    planning: tuple[Path, ...],
+    planning_live: str | None,
+    grounding: Path | None,
+    baseline: Path | None,
+    write_baseline: bool,
+    strict: bool,
+    verbose: bool,
+) -> None:
+    """Compare what a repository says, defaults to and deploys with what its platform promises.
+
+    Reads OpenTofu, Kubernetes, Helm values, workflows, Dockerfiles and documentation; runs nothing and needs
+    no network. Every finding names both lines that cannot both be right.
+
+    \b
+    Examples:
+      builder-contracts truth --repo ../platform
+      builder-contracts truth --repo . --format sarif -o truth.sarif
+      builder-contracts truth --exit-criteria --planning issues.json --planning milestones.json
+      builder-contracts truth --baseline truth-baseline.json --write-baseline
+    """
+    from builder_contracts.truth import baseline as baselines
+    from builder_contracts.truth import tracker as trackers
+    from builder_contracts.truth.criteria import compute
+    from builder_contracts.truth.report import page
+    from builder_contracts.truth.session import exit_code, load, with_baseline
+    from builder_contracts.truth.verdicts import judge
+
+    if write_baseline and baseline is None:
+        raise click.UsageError("--write-baseline needs --baseline FILE")
+    if planning and planning_live:
+        raise click.UsageError("give the planning once: --planning or --planning-live")
+    platform, classes = load(contracts)
+    if grounding is not None:
+        _check_grounding(platform, grounding)
+    tracker = trackers.fetch(planning_live) if planning_live else trackers.read(planning) if planning else None
+    judgement = judge(repo, platform, classes, tracker=tracker)
+    if baseline is not None and (baseline.exists() or not write_baseline):
+        judgement, compared = with_baseline(judgement, baselines.read(baseline))
+        if write_baseline:
+            baselines.write(baseline, compared.known)
+        if compared.gone:
+            hint = "dropped from the baseline" if write_baseline else "drop them with --write-baseline"
+            click.echo(f"{compared.gone} known findings are gone: {hint}", err=True)
+    elif baseline is not None:
+        baselines.write(baseline, judgement.findings)
+        click.echo(f"{len(judgement.findings)} findings are now known", err=True)
+        judgement, _ = with_baseline(judgement, baselines.read(baseline))
+    if exit_criteria:
+        answers = compute(platform, {verdict.clause: verdict for verdict in judgement.platform})
+        _emit("\n".join(page.render(platform, answers, judgement)) + "\n", output)
+    else:
+        _emit(render_judgement(judgement, form, verbose=verbose, colour=output is None), output)
+    raise click.exceptions.Exit(exit_code(judgement, strict=strict))
+
+
+def render_judgement(judgement: Judgement, form: str, *, verbose: bool, colour: bool) -> str:
+    """The report in one of the formats; ``colour`` allows it where the output is a terminal."""
+    from builder_contracts.truth.report import machine, text
+
+    if form == "text":
+        return "\n".join(text.render(judgement, verbose=verbose, paint=painter() if colour else _plain)) + "\n"
+    formats: dict[str, Callable[[Judgement], str]] = {
+        "json": machine.to_json,
+        "sarif": machine.to_sarif,
+        "junit": machine.to_junit,
+    }
+    return formats[form](judgement).rstrip("\n") + "\n"
+
+
+def _plain(text: str, _: str) -> str:
+    return text
+
+
+def painter() -> Callable[[str, str], str]:
+    """Colour on a terminal, unless NO_COLOR is set; plain text elsewhere."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return _plain
+    return lambda text, colour: click.style(text, fg=colour)
+
+
+def _emit(body: str, output: Path | None) -> None:
+    if output is None:
+        click.echo(body, nl=False)
+        return
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=output.parent, prefix=".truth-", encoding="utf-8", delete=False) as stream:
+            stream.write(body)
+        Path(stream.name).chmod(0o644)
+        Path(stream.name).replace(output)
+    except OSError as error:
+        raise BuilderContractsError(f"{output} cannot be written: {error.strerror}") from None
+
+
+def _check_grounding(platform: Platform, path: Path) -> None:
+    from builder_contracts.truth.platform import ungrounded
+
+    try:
+        body = path.read_text("utf-8", "replace")
+    except OSError as error:
+        raise InputError([Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]) from None
+    missing = ungrounded(platform, body)
+    if missing:
+        raise InputError(
+            [
+                Problem(clause.source, f"{path} has no heading {clause.ground!r}", "name the heading that it rests on now")
+                for clause in missing
+            ]
+        )
+
+

@@ -1,0 +1,61 @@
+"""Shell scripts of steps to the commands that they call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tree_sitter import Parser
+
+_EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
+# Words before a command that start it.
+_STARTERS = frozenset({"sudo", "exec", "time", "env", "nice", "command", "timeout", "xargs", "nohup"})
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command with its words, and the line of the script from 0 that it begins at."""
+
+    words: tuple[str, ...]
+    line: int
+
+
+@cache
+def _parser() -> Parser:
+    import tree_sitter
+    import tree_sitter_bash
+
+    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
+
+
+def commands(script: str) -> Iterator[Command]:
+    """Every command in the order of the script; what a CI system fills in stands as a word of its own."""
+    raw = _EXPRESSION.sub(lambda found: "EXPRESSION" + "\n" * found[0].count("\n"), script).encode()
+    pending = [_parser().parse(raw).root_node]
+    while pending:
+        node = pending.pop()
+        if node.type == "command":
+            words = tuple(
+                (child.text or b"").decode("utf-8", "replace").strip("\"'")
+                for child in node.named_children
+                if child.type in ("command_name", "word", "string", "raw_string", "concatenation", "number")
+            )
+            if words:
+                yield Command(_started(words), node.start_point.row)
+        pending.extend(reversed(node.named_children))
+
+
+def _started(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The command that sudo and its kind start; ``command -v`` only asks."""
+    while len(words) > 1 and words[0].rpartition("/")[2] in _STARTERS:
+        if words[0] == "command" and words[1].startswith("-"):
+            break
+        rest = list(words[1:])
+        while len(rest) > 1 and (rest[0].startswith("-") or "=" in rest[0] or rest[0].isdecimal()):
+            rest.pop(0)
+        words = tuple(rest)
+    return (words[0].rpartition("/")[2], *words[1:])

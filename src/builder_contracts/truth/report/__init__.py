@@ -1,0 +1,1 @@
+"""Judgements for people and for tools, one module a format."""

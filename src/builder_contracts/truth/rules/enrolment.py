@@ -1,0 +1,237 @@
+"""Who may use the runners, and how scale sets are registered."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator
+
+from builder_contracts.contract.promises.versions import VersionRange
+from builder_contracts.facts.secret import SECRET_NAME
+from builder_contracts.truth.context import Context, declared, excerpt, rows_of
+from builder_contracts.truth.finding import Agrees, Contradicts, Observation, Side, Unseen
+from builder_contracts.truth.model import Pod, ScaleSet, environment
+from builder_contracts.truth.speech import denies, intends
+from builder_contracts.truth.value import Known, Unknown, Value, get, items, text, walk
+
+_NUMBERS = {word: number for number, word in enumerate("zero one two three four five six seven eight nine ten".split())}
+_SETS = re.compile(r"\b(\d+|" + "|".join(_NUMBERS) + r")\b(?:\s+\w+){0,3}\s+scale sets\b", re.IGNORECASE)
+_CREDENTIAL = re.compile(r"--?([\w.-]*(?:secret|password|passwd|token|access[_-]?key|key[_-]id)[\w.-]*)[=\s]", re.IGNORECASE)
+_NOT_DEPLOYED = re.compile(r"\b(off|opt-in|optional\w*|disabled|not deployed|on request|planned)\b", re.IGNORECASE)
+
+
+def deployed(scale_set: ScaleSet) -> bool:
+    """Whether a scale set is known to be there."""
+    return isinstance(scale_set.deployed, Known) and scale_set.deployed.data is True
+
+
+def left_out(scale_set: ScaleSet) -> bool:
+    """Whether a toggle is known to leave a scale set out."""
+    return isinstance(scale_set.deployed, Known) and scale_set.deployed.data is False
+
+
+def chart_versions(context: Context) -> Iterator[Observation]:
+    facts = context.facts("enrolment")
+    supported = VersionRange(facts.get("charts", "versions"))
+    there = declared(facts, "charts", "versions", says=f"supported: {supported.text}")
+    chart = facts.get("charts", "controller")
+    controllers: list[tuple[str, Value]] = []
+    for release in context.model.releases:
+        if (text(release.chart) or "").rpartition("/")[2] == chart and release.version is not None:
+            yield from _version(release.version, f"controller {chart}", supported, there)
+            if (version := text(release.version)) is not None:
+                controllers.append((version, release.version))
+    for scale_set in context.model.scale_sets:
+        version = text(scale_set.chart_version)
+        if scale_set.chart_version is None or left_out(scale_set):
+            continue
+        other = next((pair for pair in controllers if version is not None and pair[0] != version), None)
+        if other is not None:
+            here = Side(scale_set.chart_version.at, f"scale set {scale_set.name} from chart {version}")
+            controller = Side(other[1].at, f"controller from chart {other[0]}")
+            yield Contradicts(here, controller, "install both from one version")
+        else:
+            yield from _version(scale_set.chart_version, f"scale set {scale_set.name}", supported, there)
+
+
+def _version(value: Value, what: str, supported: VersionRange, there: Side) -> Iterator[Observation]:
+    version = text(value)
+    if isinstance(value, Unknown) or version is None:
+        yield Unseen(value.at, value.reason if isinstance(value, Unknown) else "the version is not text")
+        return
+    try:
+        holds = supported.holds(version)
+    except ValueError:
+        yield Unseen(value.at, f"{version!r} is not one version")
+        return
+    if holds:
+        yield Agrees(value.at)
+    else:
+        yield Contradicts(Side(value.at, f"{what} from chart {version}"), there, "install a version that is supported")
+
+
+def labels(context: Context) -> Iterator[Observation]:
+    facts = context.facts("enrolment")
+    extra = facts.get("extra_scale_sets", default={})
+    served: set[str] = set()
+    unknown = False
+    for scale_set in context.model.scale_sets:
+        label = text(scale_set.label)
+        if label is None:
+            unknown = True
+            reason = scale_set.label.reason if isinstance(scale_set.label, Unknown) else "the label is not text"
+            yield Unseen(scale_set.at, reason)
+            continue
+        served.add(label)
+        at = scale_set.label.at if scale_set.label is not None else scale_set.at
+        if label in context.labels or label in extra:
+            yield Agrees(at)
+        else:
+            known = ", ".join([*context.labels, *extra])
+            there = Side(facts.at("extra_scale_sets"), f"labels of classes and declared scale sets: {known}")
+            yield Contradicts(Side(at, f"scale set {scale_set.name} carries {label!r}"), there, "declare it, or use a known label")
+    if not served or unknown:
+        return
+    for label, contract in context.labels.items():
+        if label not in served:
+            here = Side(context.model.scale_sets[0].at, f"scale sets here: {', '.join(sorted(served))}")
+            there = Side(contract.source, f"the class {contract.name} promises the label {label!r}")
+            yield Contradicts(here, there, "deploy a scale set of the class, or withdraw its contract")
+
+
+def documented_sets(context: Context) -> Iterator[Observation]:
+    """Labels and numbers of scale sets in the documentation against the toggles of the deployment."""
+    by_label: dict[str, list[ScaleSet]] = {}
+    for scale_set in context.model.scale_sets:
+        if (label := text(scale_set.label)) is not None:
+            by_label.setdefault(label, []).append(scale_set)
+    if not by_label:
+        return
+    for headers, (at, cells) in rows_of(context):
+        if not headers or not re.search(r"\b(label|runs-on)\b", headers[0]):
+            continue
+        label = cells[0].strip("` ")
+        sets = by_label.get(label)
+        if sets is None:
+            continue
+        if any(deployed(one) for one in sets):
+            yield Agrees(at)
+        elif all(left_out(one) for one in sets):
+            if not _NOT_DEPLOYED.search(" ".join(cells)):
+                there = Side(sets[0].deployed.at, f"the scale set {sets[0].name} is off by default")
+                yield Contradicts(Side(at, excerpt(" | ".join(cells))), there, "say that it is off, or turn it on")
+        else:
+            reason = next(one.deployed.reason for one in sets if isinstance(one.deployed, Unknown))
+            yield Unseen(at, reason)
+    count = {label for label, sets in by_label.items() if any(deployed(one) for one in sets)} & context.labels.keys()
+    off = [one for sets in by_label.values() for one in sets if left_out(one) and text(one.label) in context.labels]
+    for sentence in context.sentences:
+        found = _SETS.search(sentence.text)
+        if not found or denies(sentence.text) or intends(sentence.text) or _NOT_DEPLOYED.search(sentence.text):
+            continue
+        said = _NUMBERS.get(found[1].lower(), int(found[1]) if found[1].isdecimal() else -1)
+        if said == len(count):
+            yield Agrees(sentence.at)
+        elif off and said > len(count):
+            there = Side(off[0].deployed.at, f"{len(count)} are deployed; {off[0].name} is off by default")
+            yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, "name what is deployed, or turn the others on")
+
+
+def _texts(context: Context, key: str) -> Iterator[tuple[ScaleSet, Value]]:
+    for scale_set in context.model.scale_sets:
+        value = get(scale_set.values, key)
+        if value is not None:
+            yield scale_set, value
+
+
+def scopes(context: Context) -> Iterator[Observation]:
+    facts = context.facts("enrolment")
+    patterns = facts.get("scopes")
+    for scale_set, value in _texts(context, "githubConfigUrl"):
+        url = text(value)
+        if url is None:
+            yield Unseen(value.at, value.reason if isinstance(value, Unknown) else "not text")
+        elif any(fnmatch.fnmatchcase(url.rstrip("/").lower(), pattern.lower()) for pattern in patterns):
+            yield Agrees(value.at)
+        else:
+            here = Side(value.at, f"scale set {scale_set.name} registers with {url}")
+            there = Side(facts.at("scopes"), f"enrolled: {', '.join(patterns)}")
+            yield Contradicts(here, there, "enrol the organisation or account first, or correct the URL")
+
+
+def runner_groups(context: Context) -> Iterator[Observation]:
+    facts = context.facts("enrolment")
+    groups = facts.get("runner_groups", default=["default"])
+    for scale_set in context.model.scale_sets:
+        value = get(scale_set.values, "runnerGroup")
+        if value is None or text(value) in groups:
+            yield Agrees(value.at if value is not None else scale_set.at)
+        elif isinstance(value, Unknown):
+            yield Unseen(value.at, value.reason)
+        else:
+            here = Side(value.at, f"scale set {scale_set.name} joins the group {text(value)!r}")
+            there = Side(facts.at("runner_groups"), f"declared groups: {', '.join(groups)}")
+            yield Contradicts(here, there, "declare the group, with the repositories that may use it")
+
+
+def secrets_by_reference(context: Context) -> Iterator[Observation]:
+    facts = context.facts("enrolment")
+    there = Side(facts.at(), "credentials come by reference: valueFrom.secretKeyRef, or the name of a secret")
+    for scale_set in context.model.scale_sets:
+        secret = get(scale_set.values, "githubConfigSecret")
+        if secret is None:
+            continue
+        written = [value for value in walk(secret) if isinstance(value, Known) and isinstance(value.data, str)]
+        if isinstance(secret, Known) and isinstance(secret.data, dict) and written:
+            here = Side(written[0].at, f"scale set {scale_set.name} holds its GitHub credentials in its values")
+            yield Contradicts(here, there, "put them into a secret and name it")
+        else:
+            yield Agrees(secret.at)
+    pods: list[tuple[str, Pod]] = [(f"scale set {one.name}", one.pod) for one in context.model.scale_sets if one.pod]
+    pods += [(f"{one.kind} {text(one.name) or '?'}", one.pod) for one in context.model.workloads]
+    for name, pod in pods:
+        for container in pod.containers:
+            yield from _container(name, container, there)
+
+
+def _container(name: str, container: Value, there: Side) -> Iterator[Observation]:
+    for variable, value in environment(container).items():
+        if not SECRET_NAME.search(variable) or variable.endswith(("_FILE", "_PATH", "_DIR")):
+            continue
+        written = text(value)
+        if written and isinstance(value, Known) and not written.startswith(("$(", "/")):
+            yield Contradicts(Side(value.at, f"{name} sets {variable} to a value that is written down"), there,
+                              "take it from a secret with valueFrom")  # fmt: skip
+        else:
+            yield Agrees(value.at)
+    for argument in [*items(get(container, "args")), *items(get(container, "command"))]:
+        written = text(argument)
+        if written is None:
+            continue
+        found = _CREDENTIAL.search(written + " ")
+        if found and not re.search(r"(file|path|dir|name)$", found[1]):
+            shown = Side(argument.at, f"{name} gets a credential as the argument --{found[1]}")
+            yield Contradicts(shown, there, "give it as an environment variable from a secret; the program reads it there")
+
+
+def linux_builder(context: Context) -> Iterator[Observation]:
+    facts = context.facts("enrolment")
+    canary = facts.get("canary")
+    if canary is None:
+        return
+    there = declared(facts, "canary", says=f"{canary['name']} builds on {canary['builder']}")
+    contract = next((one for one in context.classes if one.name == canary["builder"]), None)
+    if contract is not None:
+        yield Agrees(contract.source)
+    elif context.classes:
+        here = Side(context.classes[0].source, f"classes: {', '.join(one.name for one in context.classes)}")
+        yield Contradicts(here, there, "write the contract of the class")
+    else:
+        yield Unseen(there.at, "no contracts of builder classes were given")
+    said = next((line.at for line in context.lines if canary["name"] in line.text and line.prose), None)
+    if said is not None:
+        yield Agrees(said)
+    elif context.model.documents:
+        here = Side(context.entrance, f"the documentation does not name {canary['name']}")
+        yield Contradicts(here, there, f"say which class heavy Linux builds such as {canary['name']} select")
+

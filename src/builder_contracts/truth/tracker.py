@@ -1,0 +1,163 @@
+"""The planning of a programme, from exports of its trackers or from GitHub itself.
+
+Shapes: GitHub's REST API for issues and milestones (lists, or a mapping with ``milestones`` and ``issues``),
+Linear's JSON export (``initiatives``, ``projects`` with ``projectMilestones``, as its GraphQL API nests them).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+
+_MAX_BYTES = 50_000_000
+_DEADLINE = 20.0
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """A milestone, project milestone or project, and whether it is open."""
+
+    title: str
+    open: bool
+    at: Source
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An issue and the milestone that it belongs to; empty for none."""
+
+    title: str
+    milestone: str
+    at: Source
+
+
+@dataclass(frozen=True)
+class Tracker:
+    """What is planned. ``linear`` is None when no export of Linear was given."""
+
+    milestones: tuple[Milestone, ...]
+    issues: tuple[Issue, ...]
+    linear: tuple[Milestone, ...] | None
+    github: bool
+
+
+def read(paths: Iterable[Path]) -> Tracker:
+    """Read exports. Raises InputError for a file that is not one."""
+    documents = [(path, _json(path)) for path in paths]
+    return _combine(documents)
+
+
+def fetch(repository: str, base: str = "https://api.github.com") -> Tracker:
+    """Ask GitHub for the milestones and issues of OWNER/NAME; GITHUB_TOKEN is used when it is set.
+
+    Raises BuilderContractsError when it does not answer.
+    """
+    found: list[tuple[Path, Any]] = []
+    for what in ("milestones", "issues"):
+        entries: list[Any] = []
+        for page in range(1, 51):
+            url = f"{base}/repos/{repository}/{what}?state=all&per_page=100&page={page}"
+            batch = _get(url)
+            entries += batch
+            if len(batch) < 100:
+                break
+        found.append((Path(f"{base}/repos/{repository}/{what}"), entries))
+    return _combine(found)
+
+
+def _get(url: str) -> list[Any]:
+    headers = {"Accept": "application/vnd.github+json", "User-Agent": "builder-contracts"}
+    if token := os.environ.get("GITHUB_TOKEN"):
+        headers["Authorization"] = f"Bearer {token}"
+    try:
+        # The URL is built from a base of https or of a test's loopback server, never from a checkout.
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_DEADLINE) as answer:  # noqa: S310
+            data = json.loads(answer.read(_MAX_BYTES))
+    except urllib.error.HTTPError as error:
+        hint = "; set GITHUB_TOKEN" if error.code in (401, 403, 404) else ""
+        raise BuilderContractsError(f"{url} answered {error.code} {error.reason}{hint}") from None
+    except (OSError, ValueError) as error:
+        raise BuilderContractsError(f"{url} did not answer: {error}") from None
+    if not isinstance(data, list):
+        raise BuilderContractsError(f"{url} did not answer with a list")
+    return data
+
+
+def _json(path: Path) -> Any:
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_MAX_BYTES + 1)
+        if len(raw) > _MAX_BYTES:
+            raise ValueError(f"larger than {_MAX_BYTES:,} bytes")
+        return json.loads(raw)
+    except OSError as error:
+        raise InputError([Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]) from None
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        mend = "export issues with 'gh api --paginate repos/OWNER/NAME/issues?state=all', or from Linear"
+        raise InputError([Problem(Source(str(path), line), f"not JSON: {error}", mend)]) from None
+
+
+def _combine(documents: list[tuple[Path, Any]]) -> Tracker:
+    milestones: dict[str, Milestone] = {}
+    issues: list[Issue] = []
+    linear: list[Milestone] | None = None
+    github = False
+    for path, data in documents:
+        at = Source(str(path), 1)
+        if isinstance(data, dict) and {"initiatives", "projects"} & data.keys():
+            linear = [*(linear or []), *_linear(data, at)]
+            continue
+        if isinstance(data, dict) and "data" in data and isinstance(data["data"], dict):
+            linear = [*(linear or []), *_linear(data["data"], at)]
+            continue
+        entries = data if isinstance(data, list) else None
+        if isinstance(data, dict) and {"milestones", "issues"} & data.keys():
+            entries = [*_entries(data.get("milestones")), *_entries(data.get("issues"))]
+        if entries is None:
+            mend = "give GitHub's REST shape (lists of issues and milestones) or Linear's export"
+            raise InputError([Problem(at, "neither an export of GitHub nor of Linear", mend)])
+        github = True
+        for entry in _entries(entries):
+            _github(entry, at, milestones, issues)
+    return Tracker(tuple(milestones.values()), tuple(issues), tuple(linear) if linear is not None else None, github)
+
+
+def _entries(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, dict) and "nodes" in value:
+        value = value["nodes"]
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _github(entry: dict[str, Any], at: Source, milestones: dict[str, Milestone], issues: list[Issue]) -> None:
+    title = entry.get("title")
+    if not isinstance(title, str) or "pull_request" in entry:
+        return
+    place = Source(str(entry.get("html_url") or at.file), 1)
+    # Only issues have a milestone field; it is null for none.
+    if "milestone" in entry:
+        milestone = entry["milestone"]
+        name = milestone.get("title", "") if isinstance(milestone, dict) else ""
+        issues.append(Issue(title, str(name), place))
+        if isinstance(milestone, dict) and name:
+            milestones.setdefault(name, Milestone(name, milestone.get("state") != "closed", place))
+    else:
+        milestones[title] = Milestone(title, entry.get("state") != "closed", place)
+
+
+def _linear(data: dict[str, Any], at: Source) -> Iterator[Milestone]:
+    for kind in ("initiatives", "projects", "projectMilestones", "milestones"):
+        for entry in _entries(data.get(kind)):
+            name = entry.get("name") or entry.get("title")
+            if isinstance(name, str):
+                closed = str(entry.get("state") or entry.get("status") or "").lower() in ("completed", "canceled")
+                yield Milestone(name, not closed, Source(str(entry.get("url") or at.file), 1))
+            yield from _linear(entry, at)

@@ -1,0 +1,249 @@
+"""Observations to verdicts: one a clause, with the findings behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.truth import classes
+from builder_contracts.truth.checkout import Unread
+from builder_contracts.truth.context import Context
+from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Finding, Observation, Unseen
+from builder_contracts.truth.model import Model
+from builder_contracts.truth.platform import Clause, Platform
+from builder_contracts.truth.rules import (
+    deployment,
+    endpoints,
+    enrolment,
+    identity,
+    lifecycle,
+    operator,
+    planning,
+    state,
+    topology,
+    workflows,
+)
+from builder_contracts.truth.speech import spellings
+from builder_contracts.truth.survey import Words, survey
+from builder_contracts.truth.tracker import Tracker
+
+Rule = Callable[[Context], Iterator[Observation]]
+
+# Clause to its rule, and whether the rule speaks of the platform's own repository only.
+_OWN, _ANY = True, False
+RULES: Mapping[str, tuple[Rule, bool]] = {
+    "identity/current-name": (identity.current_name, _OWN),
+    "identity/module-names": (identity.module_names, _OWN),
+    "identity/retired-names": (identity.retired_names, _OWN),
+    "identity/one-repository": (identity.one_repository, _OWN),
+    "identity/audiences": (identity.audiences, _OWN),
+    "endpoints/known-hosts": (endpoints.known_hosts, _ANY),
+    "endpoints/retired-hosts": (endpoints.retired_hosts, _ANY),
+    "endpoints/ports": (endpoints.ports, _ANY),
+    "endpoints/schemes": (endpoints.schemes, _ANY),
+    "endpoints/shapes": (endpoints.shapes, _ANY),
+    "endpoints/service-ports": (endpoints.service_ports, _ANY),
+    "endpoints/roles": (endpoints.roles, _OWN),
+    "endpoints/not-working": (endpoints.not_working, _OWN),
+    "endpoints/high-availability": (endpoints.high_availability, _OWN),
+    "state/backends": (state.backends, _OWN),
+    "state/one-authority": (state.one_authority, _OWN),
+    "state/migrations": (state.migrations, _OWN),
+    "topology/removed-technology": (topology.removed_technology, _OWN),
+    "topology/transitional-provider": (topology.transitional_provider, _OWN),
+    "topology/node-roles": (topology.node_roles, _OWN),
+    "topology/placement": (topology.placement, _OWN),
+    "enrolment/chart-versions": (enrolment.chart_versions, _OWN),
+    "enrolment/labels": (enrolment.labels, _OWN),
+    "enrolment/documented-sets": (enrolment.documented_sets, _OWN),
+    "enrolment/scopes": (enrolment.scopes, _OWN),
+    "enrolment/runner-groups": (enrolment.runner_groups, _OWN),
+    "enrolment/secrets-by-reference": (enrolment.secrets_by_reference, _OWN),
+    "enrolment/linux-builder": (enrolment.linux_builder, _OWN),
+    "lifecycle/scaling": (lifecycle.scaling, _OWN),
+    "lifecycle/ephemeral": (lifecycle.ephemeral, _OWN),
+    "lifecycle/scaling-owner": (lifecycle.scaling_owner, _OWN),
+    "lifecycle/grace-periods": (lifecycle.grace_periods, _OWN),
+    "lifecycle/deadlines": (lifecycle.deadlines, _ANY),
+    "operator/public-surface": (operator.public_surface, _OWN),
+    "operator/management-addresses": (operator.management_addresses, _OWN),
+    "operator/documented": (operator.documented, _OWN),
+    "deployment/images-pinned": (deployment.images_pinned, _OWN),
+    "deployment/images-exist": (deployment.images_exist, _OWN),
+    "deployment/job-shells": (deployment.job_shells, _OWN),
+    "deployment/namespaces": (deployment.namespaces, _OWN),
+    "deployment/settings-apply": (deployment.settings_apply, _ANY),
+    "deployment/documented-resources": (deployment.documented_resources, _OWN),
+    "deployment/local-cluster": (deployment.local_cluster, _OWN),
+    "workflows/local-actions": (workflows.local_actions, _ANY),
+    "workflows/labels": (workflows.labels, _ANY),
+    "workflows/needs": (workflows.needs, _ANY),
+    "workflows/checks-fail": (workflows.checks_fail, _ANY),
+    "workflows/artifacts": (workflows.artifacts, _ANY),
+    "workflows/not-root": (workflows.not_root, _OWN),
+    "workflows/substituters": (workflows.substituters, _OWN),
+    "planning/milestone": (planning.milestone, _ANY),
+    "planning/issues": (planning.issues, _ANY),
+    "planning/stale-milestones": (planning.stale_milestones, _ANY),
+    "planning/linear": (planning.linear, _ANY),
+}
+
+CONSUMER = tuple(f"platform/{name}" for name, (_, own) in RULES.items()
+                 if not own and name.startswith(("workflows/", "endpoints/", "lifecycle/deadlines")))  # fmt: skip
+"""Clauses that speak to somebody who only uses the platform's runners."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The answer to everything: verdicts, the findings behind them, and what could not be read."""
+
+    verdicts: tuple[Verdict, ...]
+    findings: tuple[Finding, ...]
+    waived: tuple[Finding, ...]
+    unread: tuple[Unread, ...]
+    files: int
+    seconds: float
+    root: str
+    known: int = field(default=0)
+
+    def count(self, outcome: Outcome) -> int:
+        return sum(verdict.outcome is outcome for verdict in self.verdicts)
+
+    @property
+    def platform(self) -> tuple[Verdict, ...]:
+        """The verdicts on the platform's own clauses."""
+        return tuple(verdict for verdict in self.verdicts if verdict.clause.startswith("platform/"))
+
+
+def words(platform: Platform, contracts: Iterable[Contract]) -> Words:
+    """What a survey must look for so that every rule has what it needs."""
+    identity_facts, endpoint_facts = platform.area("identity"), platform.area("endpoints")
+    topology_facts, enrolment_facts = platform.area("topology"), platform.area("enrolment")
+    lines = [*spellings(identity_facts.get("name", default="")), *identity_facts.get("retired", default=[])]
+    lines += list(endpoint_facts.get("zones", default={}))
+    for area in ("removed", "transitional"):
+        lines += [word for data in topology_facts.get(area, default={}).values() for word in data["words"]]
+    if canary := enrolment_facts.get("canary", "name"):
+        lines.append(canary)
+    pages = [role["provider"] for role in endpoint_facts.get("roles", default={}).values()]
+    pages += [label for contract in contracts for label in contract.labels]
+    pages += [*topology_facts.get("nodes", default={}), "scale set", "runner", "tailnet", "tailscale"]
+    pages += [word for part in ("cluster", "outside") for word in platform.area("deployment").get(part, "words", default=[])]
+    mirrored = platform.area("deployment").get("images", "mirrored_in")
+    return Words(tuple(filter(None, lines)), tuple(pages), frozenset([mirrored] if mirrored else []))
+
+
+def judge(
+    root: Path,
+    platform: Platform,
+    contracts: Iterable[Contract],
+    *,
+    tracker: Tracker | None = None,
+    only: Iterable[str] | None = None,
+    today: date | None = None,
+) -> Judgement:
+    """Judge a checkout. ``only`` limits the platform's clauses to these ids; classes are then left out."""
+    begun = datetime.now(UTC)
+    given = tuple(contracts)
+    model = survey(root, words(platform, given))
+    context = Context(platform, model, given, tracker)
+    return judge_model(context, begun=begun, root=str(root), only=only, today=today or begun.date())
+
+
+def judge_model(
+    context: Context, *, begun: datetime, root: str, only: Iterable[str] | None, today: date
+) -> Judgement:
+    """Judge what was read."""
+    wanted = None if only is None else set(only)
+    started = begun.strftime("%Y-%m-%dT%H:%M:%SZ")
+    verdicts: list[Verdict] = []
+    findings: list[Finding] = []
+    waived: list[Finding] = []
+    for clause in context.platform.clauses:
+        if wanted is not None and clause.id not in wanted:
+            continue
+        verdict, found, excused = _clause(clause, context, today, started)
+        verdicts.append(verdict)
+        findings += found
+        waived += excused
+    if wanted is None:
+        verdicts += classes.judge(context, today)
+    seconds = (datetime.now(UTC) - begun).total_seconds()
+    model: Model = context.model
+    return Judgement(tuple(verdicts), tuple(findings), tuple(waived), tuple(model.unread), model.files, seconds, root)
+
+
+def _clause(
+    clause: Clause, context: Context, today: date, started: str
+) -> tuple[Verdict, list[Finding], list[Finding]]:
+    rule, own = RULES[clause.id.partition("/")[2]]
+    facts = context.facts("identity")
+    if own and not context.ours:
+        reason = f"this is not the repository of {facts.get('name', default='the platform')}"
+        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
+    seen = list(dict.fromkeys(rule(context)))
+    broken = [
+        Finding(clause.id, clause.promise, clause.why, one.here, one.there, one.mend)
+        for one in seen
+        if isinstance(one, Contradicts)
+    ]
+    excused = [one for one in broken if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(one.here.at.file)]
+    open_findings = [one for one in broken if one not in excused]
+    outcome, said, here = _outcome(seen, open_findings, excused, clause, today)
+    likely = open_findings[0].mend if open_findings else ""
+    if outcome is Outcome.WAIVED and clause.waiver is not None:
+        likely = f"waived until {clause.waiver.until}: {clause.waiver.reason}"
+    witnesses = tuple(f"{one.here} <> {one.there}" for one in open_findings)
+    return _verdict(clause, context, outcome, said, started, here=here, likely=likely, witnesses=witnesses), open_findings, excused
+
+
+def _outcome(
+    seen: list[Observation], broken: list[Finding], excused: list[Finding], clause: Clause, today: date
+) -> tuple[Outcome, str, bool]:
+    expired = clause.waiver is not None and today > clause.waiver.until
+    if broken:
+        first = broken[0].here
+        more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        late = f"; its waiver ended on {clause.waiver.until}" if expired and clause.waiver else ""
+        return Outcome.BROKEN, f"{first.at}: {first.says}{more}{late}", True
+    if expired and clause.waiver:
+        return Outcome.BROKEN, f"the waiver at {clause.waiver.source} ended on {clause.waiver.until} and is not needed", True
+    if excused:
+        return Outcome.WAIVED, f"{excused[0].here.at}: {excused[0].here.says}", True
+    blind = [one for one in seen if isinstance(one, Unseen)]
+    if blind:
+        more = f" and {len(blind) - 1} more" if len(blind) > 1 else ""
+        return Outcome.UNPROVEN, f"{blind[0].at}: {blind[0].reason}{more}", True
+    agreeing = list(dict.fromkeys(one.at for one in seen if isinstance(one, Agrees)))
+    absent = [one for one in seen if isinstance(one, Absent)]
+    if agreeing:
+        places = "1 place agrees" if len(agreeing) == 1 else f"{len(agreeing)} places agree"
+        return Outcome.KEPT, f"{places}, first {agreeing[0]}", True
+    if absent:
+        return Outcome.KEPT, absent[0].searched, True
+    return Outcome.UNPROVEN, "nothing here speaks of it", False
+
+
+def _verdict(
+    clause: Clause, context: Context, outcome: Outcome, seen: str, started: str, *, here: bool = True, likely: str = "",
+    witnesses: tuple[str, ...] = (),
+) -> Verdict:  # fmt: skip
+    return Verdict(
+        clause=clause.id,
+        outcome=outcome,
+        rung=Rung.DECLARED if outcome in (Outcome.KEPT, Outcome.BROKEN, Outcome.WAIVED) else None,
+        promised=clause.promise,
+        seen=seen,
+        source=str(clause.source),
+        likely=likely,
+        why=clause.why,
+        here=here,
+        contract_digest=context.platform.digest,
+        runner="checkout",
+        started=started,
+        witnesses=witnesses,
+    )
