@@ -26,7 +26,7 @@ function "labels" {
     "org.opencontainers.image.version"     = VERSION
     "org.opencontainers.image.licenses"    = "Apache-2.0"
     "org.opencontainers.image.base.name"   = base
-    "builder-contracts.sources"            = sources
+    "dev.builder-contracts.sources"        = sources
   }
 }
 

@@ -2,7 +2,7 @@
 
 The engine of this machine is never stopped, nor is one installed: what ``script/engine`` does where there is
 none is observed up to the question that it asks. That it installs and starts one was tried by hand on fresh
-Debian 12 and 13 systems (docs/images.md); no test here repeats that.
+Debian 12 and 13 systems (builders/README.md); no test here repeats that.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pytest
 
 from builder_contracts.errors import EngineError
 from builder_contracts.runner import engine
+from builder_contracts.runner.ownership import Run, close, sweep
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ["base-image", "contract", "engine", "images", "setup", "test"]
@@ -65,6 +66,7 @@ def client() -> Iterator[docker.DockerClient]:
         found = engine.connect()
     except EngineError as error:
         pytest.skip(f"needs a Docker Engine: {error}")
+    sweep(found)
     yield found
     found.close()
 
@@ -75,6 +77,34 @@ def images(client: docker.DockerClient) -> docker.DockerClient:
     if stale.returncode:
         pytest.skip(f"needs current images, script/images builds them; not current: {stale.stdout.split()}")
     return client
+
+
+@pytest.fixture
+def registry(images: docker.DockerClient) -> Iterator[str]:
+    """The address of a registry that answers; no image has a name there after the test."""
+    marks = Run()
+    try:
+        container = images.containers.run(
+            "builder-contracts/services",
+            ["sh", "-c", 'echo "$0" >data/open.yml && exec docker-registry serve data/open.yml', REGISTRY],
+            labels=marks.labels,
+            detach=True,
+            ports={"5000/tcp": ("127.0.0.1", 0)},
+        )
+        container.reload()
+        [published, *_] = container.ports["5000/tcp"] or []
+        address = f"127.0.0.1:{published['HostPort']}"
+        until = time.monotonic() + 30
+        while container.exec_run(["curl", "-sf", "http://127.0.0.1:5000/v2/"]).exit_code:
+            assert time.monotonic() < until, container.logs().decode()
+            time.sleep(0.1)
+        yield address
+        for image in images.images.list():
+            for name in [*image.attrs["RepoTags"], *image.attrs["RepoDigests"]]:
+                if name.startswith(f"{address}/"):
+                    remove_image(images, name)
+    finally:
+        close(images, marks)
 
 
 @pytest.fixture
@@ -205,52 +235,28 @@ class TestBaseImage:
         assert (tree / "builders/base.env").read_bytes() == before
 
     def test_a_digest_pinned_from_a_registry_is_what_is_pulled(
-        self, images: docker.DockerClient, tree: Path
+        self, images: docker.DockerClient, registry: str, tree: Path
     ) -> None:
         """Against a real registry on this machine, which holds the base image under another name."""
-        name = f"builder-contracts-test-{uuid.uuid4().hex[:12]}"
-        registry = images.containers.run(
-            "builder-contracts/services",
-            ["sh", "-c", 'echo "$0" >data/open.yml && exec docker-registry serve data/open.yml', REGISTRY],
-            name=name,
-            detach=True,
-            ports={"5000/tcp": ("127.0.0.1", 0)},
-        )
-        reference = ""
-        try:
-            registry.reload()
-            [published, *_] = registry.ports["5000/tcp"] or []
-            port = published["HostPort"]
-            reference = f"127.0.0.1:{port}/debian:sid-slim"
-            base = images.images.get("builder-contracts/base:sid")
-            base.tag(reference)
-            until = time.monotonic() + 30
-            while "errorDetail" in (answer := images.images.push(reference)):
-                assert time.monotonic() < until, f"{answer}\n{registry.logs().decode()}"
-                time.sleep(0.2)
-            settings = {"BASE_REGISTRY_REFERENCE": reference, "BASE_IMAGE": f"{name}:base"}
+        reference = f"{registry}/debian:sid-slim"
+        local = f"{registry}/local:base"
+        base = images.images.get("builder-contracts/base:sid")
+        base.tag(reference)
+        assert "errorDetail" not in images.images.push(reference)
+        settings = {"BASE_REGISTRY_REFERENCE": reference, "BASE_IMAGE": local}
 
-            told = run(tree / "script/base-image", "--pin", environment=settings)
-            assert told.returncode == 0, told.stderr
-            pins = [
-                line
-                for line in (tree / "builders/base.env").read_text().splitlines()
-                if line.startswith("BASE_REGISTRY_DIGEST=sha256:")
-            ]
-            assert len(pins) == 1
+        told = run(tree / "script/base-image", "--pin", environment=settings)
+        assert told.returncode == 0, told.stderr
+        lines = (tree / "builders/base.env").read_text().splitlines()
+        assert len([line for line in lines if line.startswith("BASE_REGISTRY_DIGEST=sha256:")]) == 1
 
-            # Somebody moves the tag: what is pulled is still what was pinned.
-            images.api.import_image_from_data(EMPTY_TAR, *reference.rsplit(":", 1))
-            assert "errorDetail" not in images.images.push(reference)
-            told = run(tree / "script/base-image", environment=settings)
-            assert (told.returncode, told.stdout) == (0, f"{name}:base\n"), told.stderr
-            assert "bootstrapping" not in told.stderr
-            assert images.images.get(f"{name}:base").id == base.id
-        finally:
-            registry.remove(force=True, v=True)
-            for left in (reference, f"{name}:base"):
-                if left:
-                    remove_image(images, left)
+        # Somebody moves the tag: what is pulled is still what was pinned.
+        images.api.import_image_from_data(EMPTY_TAR, *reference.rsplit(":", 1))
+        assert "errorDetail" not in images.images.push(reference)
+        told = run(tree / "script/base-image", environment=settings)
+        assert (told.returncode, told.stdout) == (0, f"{local}\n"), told.stderr
+        assert "bootstrapping" not in told.stderr
+        assert images.images.get(local).id == base.id
 
     @pytest.mark.usefixtures("client")
     def test_a_pin_that_is_no_digest_is_refused(self, tree: Path) -> None:
