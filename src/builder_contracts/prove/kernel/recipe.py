@@ -95,7 +95,10 @@ def _with_source(recipe: Recipe, source: Path) -> Recipe:
     if not source.is_dir() and not source.is_file():
         raise _argument("--linux-xr-source", source, "is neither a folder nor a tarball")
     own = source / "xr"
-    series, fragments = own / "patches" / "series", tuple(sorted((own / "config").glob("*"))) if source.is_dir() else ()
+    series, fragments = (
+        own / "patches" / "series",
+        tuple(sorted((own / "config").glob("*"))) if source.is_dir() else (),
+    )
     patched = series.is_file()
     return dataclasses.replace(
         recipe,

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 from builder_contracts.prove.kernel import console, kconfig
 from builder_contracts.prove.records import Lost
 
-T = TypeVar("T")
 _TAIL = 4000
 
 
@@ -44,18 +43,23 @@ class Step:
         for line in self.stdout.splitlines():
             try:
                 value = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(value, dict):
                 found.append(value)
         return found
 
-    def first(self, key: str, default: T) -> T:
-        """The value under that key in the first object that has one of the default's type."""
-        for value in self.objects():
-            if key in value and isinstance(value[key], type(default)):
-                return value[key]  # type: ignore[no-any-return] # just checked
-        return default
+    def table(self, key: str) -> dict[str, object]:
+        """The mapping under that key in the first object that has one."""
+        return next((dict(value[key]) for value in self.objects() if isinstance(value.get(key), dict)), {})
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """The list under that key in the first object that has one."""
+        return next((_lines(value[key]) for value in self.objects() if isinstance(value.get(key), list)), ())
+
+    def text(self, key: str) -> str:
+        """The text under that key in the first object that has one, or nothing."""
+        return next((value[key] for value in self.objects() if isinstance(value.get(key), str)), "")
 
     @property
     def end(self) -> str:
@@ -66,14 +70,16 @@ class Step:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a command cost: seconds, bytes of its largest process and of all together, kills by the limit."""
+    """What a command cost: bytes of its largest process and of all together, kills by the limit, the limit.
+
+    0 stands for what the system did not say; source: steps/measure.py.
+    """
 
     status: int
-    seconds: float
     largest_process: int
     peak: int
-    oom_kills: int | None
-    limit: int | None
+    oom_kills: int
+    limit: int
 
 
 @dataclass(frozen=True)
@@ -88,46 +94,71 @@ class Build:
     strays: tuple[str, ...] = ()
 
     @property
-    def planned(self) -> int:
-        return self.step.first("objects", 0)
-
-    @property
     def measures(self) -> dict[str, Measure]:
         """What its parts cost: prepare, compile, link."""
         found = {}
         for value in self.step.objects():
             if isinstance(value.get("measured"), str):
                 found[value["measured"]] = Measure(
-                    int(value.get("status", 1)),
-                    float(value.get("seconds", 0)),
-                    int(value.get("largest_process", 0)),
-                    int(value.get("peak", 0)),
-                    value.get("oom_kills"),
-                    value.get("limit"),
+                    _whole(value.get("status"), 1),
+                    _whole(value.get("largest_process"), 0),
+                    _whole(value.get("peak"), 0),
+                    _whole(value.get("oom_kills"), 0),
+                    _whole(value.get("limit"), 0),
                 )
         return found
 
     @property
     def cache(self) -> Mapping[str, int]:
-        return self.step.first("cache", {})
+        return {name: _whole(count, 0) for name, count in self.step.table("cache").items()}
 
     @property
     def digests(self) -> Mapping[str, str]:
         """SHA-256 of every object file by its path."""
-        return self.step.first("digests", {})
+        return _texts(self.step.table("digests"))
 
     @property
     def images(self) -> Mapping[str, str]:
         """SHA-256 of vmlinux and of the image that boots."""
-        return self.step.first("images", {})
+        return _texts(self.step.table("images"))
 
     @property
     def oom_kills(self) -> int:
-        return sum(measure.oom_kills or 0 for measure in self.measures.values())
+        return sum(measure.oom_kills for measure in self.measures.values())
 
     @property
     def peak(self) -> int:
         return max((measure.peak for measure in self.measures.values()), default=0)
+
+
+@dataclass(frozen=True)
+class Package:
+    """An RPM: its name and fields, the paths in it, and those of its parts that name the builder's folders."""
+
+    file: str
+    name: str
+    version: str
+    release: str
+    arch: str
+    files: tuple[str, ...]
+    named: tuple[str, ...]
+
+
+def packages(step: Step) -> tuple[Package, ...]:
+    """The packages that the step made."""
+    return tuple(
+        Package(
+            file=str(value.get("file", "")),
+            name=str(value["package"]),
+            version=str(value.get("version", "")),
+            release=str(value.get("release", "")),
+            arch=str(value.get("arch", "")),
+            files=_lines(value.get("files")),
+            named=_lines(value.get("named")),
+        )
+        for value in step.objects()
+        if "package" in value
+    )
 
 
 @dataclass(frozen=True)
@@ -154,18 +185,18 @@ class Boot:
 
 @dataclass(frozen=True)
 class KernelRecord:
-    """Everything that one run of the canary saw. ``limit`` is the class's memory limit in bytes.
+    """Everything that one run of the canary saw. ``limit`` is the class's memory limit in bytes,
+    ``capacity`` says why the host cannot give it, if so.
 
     ``release`` is the part of ``uname -r`` that the recipe asks for; ``quirk`` and ``devices`` are what it
-    wants to be shown at boot; ``folders`` are those of the builder that nothing may name.
+    wants to be shown at boot; ``folder`` is the builder's that nothing may name.
     """
 
     release: str
     quirk: str
     devices: tuple[str, ...]
-    folders: tuple[str, ...]
+    folder: str
     limit: int | None
-    host: str
     unpack: Step | Lost
     patches: Step | Lost | None
     configure: Step | Lost
@@ -175,7 +206,6 @@ class KernelRecord:
     package: Step | Lost
     boot: Boot | Lost
     capacity: str = ""
-    seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def requested(self) -> dict[str, tuple[str, str]]:
@@ -186,20 +216,36 @@ class KernelRecord:
         for value in self.configure.objects():
             if "fragment" in value:
                 fragment = str(value["fragment"])
-                asked |= {name: (wanted, fragment) for name, wanted in kconfig.options(str(value.get("text"))).items()}
+                asked |= {
+                    name: (wanted, fragment)
+                    for name, wanted in kconfig.options(str(value.get("text"))).items()
+                }
         return asked
 
     @property
     def configured(self) -> dict[str, str]:
         """The options of the finished configuration."""
-        return {} if isinstance(self.configure, Lost) else kconfig.options(self.configure.first("config", ""))
+        return {} if isinstance(self.configure, Lost) else kconfig.options(self.configure.text("config"))
 
     @property
     def version(self) -> str:
         """The source's version, as its makefile says it."""
-        return "" if isinstance(self.unpack, Lost) else self.unpack.first("version", "")
+        return "" if isinstance(self.unpack, Lost) else self.unpack.text("version")
 
     @property
     def expected(self) -> str:
         """What ``uname -r`` must read."""
         return f"{self.version}-{self.release}"
+
+
+def _whole(value: object, default: int) -> int:
+    """A whole number of a build's own report, which may hold anything."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    return {name: str(value) for name, value in values.items()}
+
+
+def _lines(value: object) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()

@@ -65,7 +65,10 @@ def _keeper(client: docker.DockerClient, run: Run, pin: Pin) -> Iterator[tuple[s
             host_config=api.create_host_config(binds={VOLUME: {"bind": _KEPT, "mode": "rw"}}),
         )
     except docker.errors.ImageNotFound:
-        raise Failed("fetching the kernel's source", f"the image {BASE_IMAGE} is not in the engine: script/base-image makes it") from None
+        raise Failed(
+            "fetching the kernel's source",
+            f"the image {BASE_IMAGE} is not in the engine: script/base-image makes it",
+        ) from None
 
     def fetch(recipe: Recipe, say: Say) -> str:
         api.start(created["Id"])
@@ -104,7 +107,11 @@ def _archive(source: Path, owner: int) -> Iterator[IO[bytes]]:
 
     def fill() -> None:
         # The reader may go away: it then says itself why.
-        with contextlib.suppress(OSError), os.fdopen(write, "wb") as sink, tarfile.open(fileobj=sink, mode="w|") as packed:
+        with (
+            contextlib.suppress(OSError),
+            os.fdopen(write, "wb") as sink,
+            tarfile.open(fileobj=sink, mode="w|") as packed,
+        ):
             name = "tree" if source.is_dir() else f"{TARBALL}{source.suffix}"
             packed.add(source, name, filter=owned)
 

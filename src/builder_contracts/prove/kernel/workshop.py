@@ -24,7 +24,7 @@ from builder_contracts.runner import engine
 from builder_contracts.runner.docker import DockerRunner
 from builder_contracts.runner.ownership import remove_container
 from builder_contracts.services import fronts
-from builder_contracts.services.catalogue import CONF, DATA, NGINX, Part, Service
+from builder_contracts.services.catalogue import DATA, NGINX, Part, Service
 from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import Credentials, Identity
 
@@ -145,9 +145,8 @@ class _Story:
             release=recipe.release,
             quirk=recipe.quirk,
             devices=recipe.devices,
-            folders=(f"{bench.home}/linux-xr",),
+            folder=f"{bench.home}/linux-xr",
             limit=limit,
-            host=bench.about.host,
             unpack=self.unpack,
             patches=self.patches,
             configure=self.configure,
@@ -156,7 +155,9 @@ class _Story:
             server=self.server,
             package=self.package,
             boot=self.boot,
-            capacity=f": the host has {bench.about.memory} bytes" if limit and limit >= bench.about.memory else "",
+            capacity=f": the host has {bench.about.memory} bytes"
+            if limit and limit >= bench.about.memory
+            else "",
         )
 
     def tell(self) -> None:
@@ -168,9 +169,15 @@ class _Story:
                 self._lose(failed.lost)
                 raise _Stopped from None
             self._prepare(site)
-            self.cold = self._build(site, "build", self._cache_config(self.bench.credentials.writer))
+            self.cold = self._build(site, "build")
             if not self.cold.step.worked:
-                self._lose(Lost("the cold build did not work: see linux-xr-build"), "warm", "server", "package", "boot")
+                self._lose(
+                    Lost("the cold build did not work: see linux-xr-build"),
+                    "warm",
+                    "server",
+                    "package",
+                    "boot",
+                )
                 raise _Stopped
             self.package = self._package(site)
             self._boot(site)
@@ -193,10 +200,21 @@ class _Story:
                 raise Failed("making the folders of the build", said(done if done.status != 0 else owner))
             self._send(runner.container, site.folder, canary_files(self.recipe), int(owner.stdout))
             site.tarball = source.deliver(
-                self.bench.engine_client, self.bench.run, self.recipe, runner.container, site.folder, int(owner.stdout), self.say
+                self.bench.engine_client,
+                self.bench.run,
+                self.recipe,
+                runner.container,
+                site.folder,
+                int(owner.stdout),
+                self.say,
             )
             site.environment = build_environment(self.recipe, self.nonce, site.build)
-            self._send(runner.container, site.build, {".ccache.conf": self._cache_config(identity).encode()}, int(owner.stdout))
+            self._send(
+                runner.container,
+                site.build,
+                {".ccache.conf": self._cache_config(identity).encode()},
+                int(owner.stdout),
+            )
             yield site
 
     def _send(self, container: str, folder: str, files: Mapping[str, bytes], owner: int) -> None:
@@ -249,7 +267,7 @@ class _Story:
             tier="configure",
         )  # fmt: skip
 
-    def _build(self, site: Site, tier: str, config: str) -> Build:
+    def _build(self, site: Site, tier: str) -> Build:
         before = _changed(self.bench, site.runner.container, site.folder)
         step = site.step(
             "compile",
@@ -258,7 +276,7 @@ class _Story:
             listen=Objects(tier, self.say),
         )
         after = _changed(self.bench, site.runner.container, site.folder)
-        touched = [f"{site.tree}/{name}" for name in step.first("touched", [])]
+        touched = [f"{site.tree}/{name}" for name in step.texts("touched")]
         return Build(step, (*sorted(after - before), *touched))
 
     def _package(self, site: Site) -> Step:
@@ -272,7 +290,8 @@ class _Story:
         image = next((name for name in self.cold.images if name != "vmlinux"), "")
         path = f"{site.folder}/out/vmlinuz" if packaged else f"{site.build}/{image}"
         try:
-            stream, _ = self.bench.engine_client.api.get_archive(site.runner.container, path)
+            api: Any = self.bench.engine_client.api
+            stream, _ = api.get_archive(site.runner.container, path)
             content = b"".join(stream)
         except engine.LOST as error:
             self.boot = Lost(f"the image could not be taken out of the runner: {engine.reason(error)}")
@@ -288,7 +307,7 @@ class _Story:
             with self._site("linux-xr-warm", reader) as site:
                 self._again(site)
                 self.say("rebuild: in a fresh runner, from the compiler cache")
-                self.warm = self._build(site, "rebuild", self._cache_config(reader))
+                self.warm = self._build(site, "rebuild")
             self.server = served(written, self.bench.served(CACHE, since=len(written)))
         except Failed as failed:
             self._lose(failed.lost, "warm", "server")
@@ -297,13 +316,12 @@ class _Story:
 
     def _again(self, site: Site) -> None:
         """The same source and configuration in the fresh runner. Raises Failed."""
-        steps = [lambda: site.step("unpack", [site.tarball, site.tree], tier="patches")] if site.tarball else []
+        done = [site.step("unpack", [site.tarball, site.tree], tier="patches")] if site.tarball else []
         if self.recipe.patches is not None:
-            steps.append(lambda: site.step("patch", [site.tree, f"{site.folder}/canary/patches"], tier="patches"))
-        for step in [*steps, lambda: self._configured(site)]:
-            done = step()
-            if not done.worked:
-                raise Failed(f"preparing the rebuild ({done.name})", done.ended or done.end)
+            done.append(site.step("patch", [site.tree, f"{site.folder}/canary/patches"], tier="patches"))
+        for step in [*done, self._configured(site)]:
+            if not step.worked:
+                raise Failed(f"preparing the rebuild ({step.name})", step.ended or step.end)
 
 
 def build_environment(recipe: Recipe, nonce: str, build: str) -> dict[str, str]:
@@ -320,7 +338,9 @@ def build_environment(recipe: Recipe, nonce: str, build: str) -> dict[str, str]:
 
 def canary_files(recipe: Recipe) -> dict[str, bytes]:
     """What a build reads besides the source, by its path in the runner's folder."""
-    files = {f"canary/steps/{path.name}": path.read_bytes() for path in sorted((recipe.folder / "steps").iterdir())}
+    files = {
+        f"canary/steps/{path.name}": path.read_bytes() for path in sorted((recipe.folder / "steps").iterdir())
+    }
     files |= {f"canary/config/{path.name}": path.read_bytes() for path in recipe.fragments}
     if recipe.patches is not None:
         files |= {
@@ -340,7 +360,12 @@ def packed(files: Mapping[str, bytes], owner: int = 0) -> bytes:
         for name, content in files.items():
             entry = tarfile.TarInfo(name)
             private = name.rpartition("/")[2].startswith(".")
-            entry.size, entry.mode, entry.uid, entry.gid = len(content), 0o600 if private else 0o755, owner, owner
+            entry.size, entry.mode, entry.uid, entry.gid = (
+                len(content),
+                0o600 if private else 0o755,
+                owner,
+                owner,
+            )
             archive.addfile(entry, io.BytesIO(content))
     return buffer.getvalue()
 
@@ -361,7 +386,9 @@ def boot(
     """Boot an image in the emulator, without any network, as nobody; ``arguments`` are the kernel's."""
     api: Any = bench.engine_client.api
     steps = recipe.folder / "steps"
-    files = {"vmlinuz": image} | {f"steps/{name}": (steps / name).read_bytes() for name in ("boot.sh", "init")}
+    files = {"vmlinuz": image} | {
+        f"steps/{name}": (steps / name).read_bytes() for name in ("boot.sh", "init")
+    }
     budget = recipe.budget["boot"]
     created: str | None = None
     try:
@@ -373,7 +400,11 @@ def boot(
             user="65534:65534",
             environment={"HOME": "/tmp"},  # noqa: S108 # inside the container
             host_config=api.create_host_config(
-                network_mode="none", cap_drop=["ALL"], security_opt=["no-new-privileges"], pids_limit=64, mem_limit="1g"
+                network_mode="none",
+                cap_drop=["ALL"],
+                security_opt=["no-new-privileges"],
+                pids_limit=64,
+                mem_limit="1g",
             ),
         )["Id"]
         api.put_archive(created, "/srv", packed(files))
@@ -403,7 +434,10 @@ def boot(
 def served(cold: Sequence[Any], warm: Sequence[Any]) -> CacheServer:
     """What the server's own log says of the two builds."""
     return CacheServer(
-        taken=sum(line.method == "PUT" and line.identity == "writer" and line.status in (200, 201, 204) for line in cold),
+        taken=sum(
+            line.method == "PUT" and line.identity == "writer" and line.status in (200, 201, 204)
+            for line in cold
+        ),
         given=sum(line.method == "GET" and line.identity == "reader" and line.status == 200 for line in warm),
         refused=sum(line.method == "PUT" and line.status in (401, 403) for line in cold),
     )

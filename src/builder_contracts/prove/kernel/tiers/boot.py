@@ -31,7 +31,9 @@ def reached(record: KernelRecord) -> Finding | Lost:
         return boot
     console = boot.console
     if console.panic:
-        return Finding(False, f"panic: {console.panic[:200]}", "the line above it in the console names the place")
+        return Finding(
+            False, f"panic: {console.panic[:200]}", "the line above it in the console names the place"
+        )
     if boot.step.status == 124 or (boot.step.status is None and boot.step.ended.startswith("no end")):
         return Finding(
             False,
@@ -61,7 +63,11 @@ def release(record: KernelRecord) -> Finding | Lost:
         return console
     said = console.one("release")
     if said != record.expected:
-        return Finding(False, f"uname -r says {said!r}; promised {record.expected}", "another kernel was booted than the one that was built")
+        return Finding(
+            False,
+            f"uname -r says {said!r}; promised {record.expected}",
+            "another kernel was booted than the one that was built",
+        )
     assert not isinstance(record.boot, Lost)
     if record.boot.nonce not in console.one("built"):
         return Finding(
@@ -80,7 +86,11 @@ def realtime(record: KernelRecord) -> Finding | Lost:
         return console
     version = console.one("version")
     if "PREEMPT_RT" not in version.split():
-        return Finding(False, f"uname -v says {version!r}: no PREEMPT_RT", "the real-time fragment did not reach this image")
+        return Finding(
+            False,
+            f"uname -v says {version!r}: no PREEMPT_RT",
+            "the real-time fragment did not reach this image",
+        )
     return Finding(True, f"uname -v says {version}")
 
 
@@ -109,7 +119,11 @@ def devices(record: KernelRecord) -> Finding | Lost:
         return console
     missing = [kind for kind in record.devices if not console.said.get(kind)]
     if missing:
-        return Finding(False, f"sysfs lists no device of {', '.join(missing)}", "a driver is not in the image, or did not bind")
+        return Finding(
+            False,
+            f"sysfs lists no device of {', '.join(missing)}",
+            "a driver is not in the image, or did not bind",
+        )
     return Finding(True, "; ".join(f"{kind}: {', '.join(console.said[kind])}" for kind in record.devices))
 
 
@@ -121,7 +135,11 @@ def quirk(record: KernelRecord) -> Finding | Lost:
         return console
     said = [line for line in console.said.get("quirk", ()) if record.quirk in line]
     if not said:
-        return Finding(False, f"the kernel did not say {record.quirk!r} of its display", "patch 0001 is not in this image")
+        return Finding(
+            False,
+            f"the kernel did not say {record.quirk!r} of its display",
+            "patch 0001 is not in this image",
+        )
     return Finding(True, f"the kernel says {said[0]}: the patched EDID quirk is at work")
 
 

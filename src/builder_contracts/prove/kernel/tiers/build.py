@@ -13,7 +13,9 @@ def image(record: KernelRecord) -> Finding | Lost:
     if found := failure(record.cold.step, record.cold):
         return found
     if not record.cold.images or not record.cold.digests:
-        return Finding(False, "make ended well and left no image", "look at the targets of this source's makefile")
+        return Finding(
+            False, "make ended well and left no image", "look at the targets of this source's makefile"
+        )
     hits = record.cold.cache.get("remote_storage_hit", 0)
     return Finding(
         True,
@@ -36,7 +38,10 @@ def confined(record: KernelRecord) -> Finding | Lost:
             f"wrote {', '.join(strays[:5])}{more}",
             "a step of the build or a rule of the source writes outside of its build folder",
         )
-    return Finding(True, "nothing outside its build folder changed: by the engine's comparison with the image, and in the source")
+    return Finding(
+        True,
+        "nothing outside its build folder changed: by the engine's comparison with the image, and in the source",
+    )
 
 
 SHOWS = {

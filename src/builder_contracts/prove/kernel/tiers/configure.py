@@ -31,7 +31,9 @@ def options(record: KernelRecord) -> Finding | Lost:
             "an option that it depends on is off, or it has no prompt, or this source does not have it: "
             "'make menuconfig' and / show its dependencies",
         )
-    return Finding(True, f"all {len(requested)} requested options are set, in {record.configure.seconds:.0f} s")
+    return Finding(
+        True, f"all {len(requested)} requested options are set, in {record.configure.seconds:.0f} s"
+    )
 
 
 SHOWS = {"configure": ("every requested option is really set", options)}

@@ -10,7 +10,7 @@ from builder_contracts.prove.records import Finding
 
 # How make, env and the shell say that a program is not there.
 _MISSING = re.compile(
-    r"(?:make(?:\[\d+\])?: |sh: \d+: |env: |/bin/sh: \d+: )[‘']?([A-Za-z0-9_./+-]+)[’']?: "
+    r"(?:make(?:\[\d+\])?: |sh: \d+: |env: |/bin/sh: \d+: )['\u2018]?([A-Za-z0-9_./+-]+)['\u2019]?: "
     r"(?:No such file or directory|not found)"
 )
 _MISSING_CCACHE = re.compile(r"ccache: error: Could not find compiler \"?([^\"\s]+)\"? in PATH")
@@ -22,7 +22,7 @@ def failure(step: Step, build: Build | None = None) -> Finding | None:
         return None
     kills = build.oom_kills if build else 0
     if kills or step.killed:
-        return _killed(step, build)
+        return _killed(build)
     if step.status is None and step.ended.startswith("no end"):
         return Finding(
             False,
@@ -38,10 +38,14 @@ def failure(step: Step, build: Build | None = None) -> Finding | None:
             f"status {step.status}: {missing[1]} is not in the image ({step.end})",
             f"install the package that brings {missing[1]}",
         )
-    return Finding(False, f"status {step.status}: {step.end}", "run the step by hand in the image, as docs/canaries/linux-xr.md shows")
+    return Finding(
+        False,
+        f"status {step.status}: {step.end}",
+        "run the step by hand in the image, as docs/canaries/linux-xr.md shows",
+    )
 
 
-def _killed(step: Step, build: Build | None) -> Finding:
+def _killed(build: Build | None) -> Finding:
     measures = build.measures if build else {}
     limit = next((measure.limit for measure in measures.values() if measure.limit), None)
     part = next((name for name, measure in measures.items() if measure.oom_kills), "")

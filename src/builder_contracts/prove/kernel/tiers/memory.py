@@ -32,9 +32,12 @@ def limit(record: KernelRecord) -> Finding | Lost:
             f"peak {human_bytes(build.peak)}",
             "raise the memory limit of the class; the platform gives linux-xr 16Gi",
         )
-    if seen is None or seen != record.limit:
+    if seen != record.limit:
         what = "no limit was in force" if seen is None else f"the limit in force was {human_bytes(seen)}"
-        return Lost(f"{what}, the class promises {human_bytes(record.limit)}{record.capacity}", here=not record.capacity)
+        return Lost(
+            f"{what}, the class promises {human_bytes(record.limit)}{record.capacity}",
+            here=not record.capacity,
+        )
     if not build.step.worked:
         return Lost("the build did not come to its end: see linux-xr-build")
     return Finding(True, f"peak {human_bytes(build.peak)} of {human_bytes(record.limit)}, nothing was killed")

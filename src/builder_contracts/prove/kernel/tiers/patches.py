@@ -26,8 +26,12 @@ def series(record: KernelRecord) -> Finding | Lost:
     if found := failure(record.patches):
         return found
     if not tried:
-        return Finding(False, "the series names no patch", "list the patches in the file series, or remove it")
-    return Finding(True, f"{len(tried)} patches apply in order, without fuzz, in {record.patches.seconds:.0f} s")
+        return Finding(
+            False, "the series names no patch", "list the patches in the file series, or remove it"
+        )
+    return Finding(
+        True, f"{len(tried)} patches apply in order, without fuzz, in {record.patches.seconds:.0f} s"
+    )
 
 
 SHOWS = {"patches": ("its patch series applies in order, without fuzz", series)}

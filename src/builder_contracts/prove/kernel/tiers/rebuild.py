@@ -41,7 +41,12 @@ def hits(record: KernelRecord) -> Finding | Lost:
         f"the server: {record.server.taken} objects taken from the writer, {record.server.given} given to the reader",
     )
     if hit + miss == 0:
-        return Finding(False, "the compiler was never called through the cache", "CC must be 'ccache gcc' for all of the build", witness)
+        return Finding(
+            False,
+            "the compiler was never called through the cache",
+            "CC must be 'ccache gcc' for all of the build",
+            witness,
+        )
     if hit < RATE * (hit + miss):
         return Finding(
             False,
@@ -50,7 +55,9 @@ def hits(record: KernelRecord) -> Finding | Lost:
             witness,
         )
     if record.server.given == 0:
-        return Finding(False, f"{said}, but the server gave nothing to the reader", "a local cache answered", witness)
+        return Finding(
+            False, f"{said}, but the server gave nothing to the reader", "a local cache answered", witness
+        )
     return Finding(True, f"{said}, {hit / (hit + miss):.1%}", witnesses=witness)
 
 
@@ -62,7 +69,9 @@ def identical(record: KernelRecord) -> Finding | Lost:
     if not cold.digests or not warm.digests or not cold.images:
         return Lost("one of the two builds left no digests")
     both = {**cold.digests, **cold.images}, {**warm.digests, **warm.images}
-    differ = sorted(name for name in both[0].keys() | both[1].keys() if both[0].get(name) != both[1].get(name))
+    differ = sorted(
+        name for name in both[0].keys() | both[1].keys() if both[0].get(name) != both[1].get(name)
+    )
     if differ:
         more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
         return Finding(
@@ -87,7 +96,11 @@ def ratio(record: KernelRecord) -> Finding | Lost:
     part = warm.step.seconds / cold.step.seconds
     said = f"{warm.step.seconds:.0f} s, {part:.0%} of the cold build's {cold.step.seconds:.0f} s"
     if part > RATIO:
-        return Finding(False, said, "the cache misses, or answers more slowly than the compiler: see linux-xr-rebuild-hits")
+        return Finding(
+            False,
+            said,
+            "the cache misses, or answers more slowly than the compiler: see linux-xr-rebuild-hits",
+        )
     return Finding(True, said)
 
 

@@ -1,0 +1,284 @@
+"""Each tier goes red for the right reason, and only that tier."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from builder_contracts.prove.kernel import tiers
+from builder_contracts.prove.kernel.record import Boot, Build, CacheServer, KernelRecord, Step
+from builder_contracts.prove.records import Finding, Lost
+
+from . import records
+from .records import CONSOLE, LIMIT, NONCE, RELEASE, build, cache, measured, step
+
+Change = Callable[[KernelRecord], dict[str, Any]]
+
+
+def broken(record: KernelRecord) -> dict[str, str]:
+    return {
+        name: found.said
+        for name, found in tiers.judge(record).items()
+        if isinstance(found, Finding) and not found.good
+    }
+
+
+def lost(record: KernelRecord) -> dict[str, Lost]:
+    return {name: found for name, found in tiers.judge(record).items() if isinstance(found, Lost)}
+
+
+def changed(**changes: Any) -> KernelRecord:
+    return dataclasses.replace(records.good(), **changes)
+
+
+def booted(console: str, status: int | None = 0, **rest: Any) -> Boot:
+    return Boot(Step("boot", status, console, "", 4.0, 120.0, **rest), NONCE, "the package")
+
+
+def packaged(**changes: Any) -> Step:
+    package = records.good().package
+    assert isinstance(package, Step)
+    return step("package", {**package.objects()[0], **changes})
+
+
+def test_a_good_run_keeps_every_clause() -> None:
+    found = tiers.judge(records.good())
+    assert not broken(records.good())
+    assert not lost(records.good())
+    assert all(isinstance(finding, Finding) and finding.said for finding in found.values())
+
+
+REFUSED = step(
+    "patch",
+    {"patch": "0001.patch", "status": 0, "said": "patching file a"},
+    {"patch": "0002.patch", "status": 1, "said": "Hunk #1 FAILED at 255."},
+    status=1,
+)
+DROPPED = step(
+    "configure",
+    {"fragment": "xr.config", "text": "CONFIG_DRM=y\nCONFIG_TMPFS=y\nCONFIG_PREEMPT_RT=y\n"},
+    {"config": records.CONFIG, "release": RELEASE},
+)
+NOT_TAKEN = step(
+    "configure",
+    {"fragment": "a.config", "text": "# CONFIG_DRM is not set\n"},
+    {"fragment": "b.config", "text": "CONFIG_PREEMPT_RT=m\n"},
+    {"config": records.CONFIG, "release": RELEASE},
+)
+NO_COMPILER = build(
+    measured("prepare", status=2),
+    status=1,
+    said='ccache: error: Could not find compiler "gcc-99" in PATH\nmake: *** Error 2\n',
+)
+NO_FLEX = build(measured("prepare", status=2), status=1, said="make[3]: flex: No such file or directory\n")
+KILLED = build(
+    measured("prepare", limit=64 * 2**20),
+    measured("compile", limit=64 * 2**20, peak=60 * 2**20, oom_kills=2, status=2),
+    status=1, said="gcc: fatal error: Killed signal terminated program cc1\n",
+)  # fmt: skip
+
+DEFECTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
+    "an option that cannot be set": ({"configure": DROPPED}, {"configure": "CONFIG_TMPFS=y (xr.config) became absent"}),
+    "an option that is on though it was to be off": (
+        {"configure": NOT_TAKEN},
+        {"configure": "CONFIG_DRM=n (a.config) became y; CONFIG_PREEMPT_RT=m (b.config) became y"},
+    ),
+    "fragments that ask for nothing": (
+        {"configure": step("configure", {"fragment": "a", "text": "# nothing\n"}, {"config": records.CONFIG, "release": RELEASE})},
+        {"configure": "the fragments ask for nothing"},
+    ),
+    "a patch that does not apply": ({"patches": REFUSED}, {"patches": "0002.patch does not apply, number 2 of the series: Hunk #1 FAILED"}),
+    "an empty series": ({"patches": step("patch")}, {"patches": "the series names no patch"}),
+    "a compiler that is missing": ({"cold": NO_COMPILER}, {"build": "gcc-99 is not in the image"}),
+    "a tool that is missing": ({"cold": NO_FLEX}, {"build": "flex is not in the image"}),
+    "a memory limit that is too low": (
+        {"cold": KILLED, "limit": 64 * 2**20},
+        {
+            "build": "killed during compile at the memory limit of 64Mi, peak 300Mi",
+            "memory": "2 processes were killed at the limit of 64Mi",
+        },
+    ),
+    "a link step that just fits": (
+        {"limit": 256 * 2**20, "cold": build(*(measured(part, limit=256 * 2**20, peak=240 * 2**20) for part in ("compile", "link")), {"digests": {"a.o": "1"}}, {"images": {"vmlinux": "2"}}, seconds=150.0)},
+        {"memory-link": "more than 90% of the limit of 256Mi"},
+    ),
+    "a build that writes outside its tree": (
+        {"cold": dataclasses.replace(records.good().cold, strays=("/home/runner/.cache/x",))},
+        {"build-confined": "wrote /home/runner/.cache/x"},
+    ),
+    "a build that leaves no image": ({"cold": build(measured("link"), {"digests": {}}, seconds=150.0)}, {"build": "left no image"}),
+    "a build that never ends": (
+        {"cold": build(status=None, ended="no end within 100 s", said="  CC kernel/fork.o\n")},
+        {"build": "did not end within its budget of 100 s: CC kernel/fork.o"},
+    ),
+    "a cache that never hits": (
+        {"warm": Build(step("compile", *build().step.objects(), cache(cache_miss=1010), seconds=150.0))},
+        {"rebuild-hits": "0 of 1010 compilations came from the cache, 0%", "rebuild-time": "100% of the cold build's"},
+    ),
+    "a cache that takes nothing": (
+        {"server": CacheServer(taken=0, given=0, refused=12)},
+        {"rebuild-hits": "the cache took nothing from the cold build (12 writes refused)"},
+    ),
+    "hits that no server gave": (
+        {"server": CacheServer(taken=2000, given=0, refused=0)},
+        {"rebuild-hits": "but the server gave nothing to the reader"},
+    ),
+    "a compiler called around the cache": (
+        {"warm": build(seconds=2.0)},
+        {"rebuild-hits": "the compiler was never called through the cache"},
+    ),
+    "a rebuild with another object": (
+        {"warm": Build(step("compile", {"digests": {"kernel/fork.o": "XX", "lib/string.o": "bb"}}, {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "dd"}}, cache(remote_storage_hit=1000), seconds=40.0))},
+        {"rebuild-identical": "kernel/fork.o differ from the cold build's"},
+    ),
+    "a rebuild that lacks an object": (
+        {"warm": Build(step("compile", {"digests": {"lib/string.o": "bb"}}, {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "dd"}}, cache(remote_storage_hit=1000), seconds=40.0))},
+        {"rebuild-identical": "kernel/fork.o differ from the cold build's"},
+    ),
+    "an RPM with the wrong name": (
+        {"package": packaged(version="7.2.13_1.xr.el10", release="1", file="kernel-7.2.13_1.xr.el10-1.x86_64.rpm")},
+        {"package": "kernel-7.2.13_1.xr.el10-1.x86_64.rpm, version 7.2.13_1.xr.el10, release 1; promised kernel-7.2.13-1.xr.el10.x86_64.rpm"},
+    ),
+    "an RPM of something else": ({"package": packaged(package="linux")}, dict.fromkeys(("package", "package-release", "package-complete"), "no package is called kernel: linux")),
+    "an RPM that names the builder": (
+        {"package": packaged(named=["./lib/modules/x/build -> /home/runner/linux-xr/build"])},
+        {"package-complete": "names a place that exists on the builder only"},
+    ),
+    "an RPM without symbols": (
+        {"package": packaged(files=[f"/lib/modules/{RELEASE}/vmlinuz", "/boot/config"])},
+        {"package-complete": "System.map is not in kernel-"},
+    ),
+    "a release of another scheme": (
+        {"configure": step("configure", {"fragment": "a", "text": records.FRAGMENT}, {"config": records.CONFIG, "release": "7.2.13"})},
+        {"package-release": "the build calls itself '7.2.13'; promised 7.2.13-1.xr.el10"},
+    ),
+    "a kernel that panics": (
+        {"boot": booted("[ 1.0] Kernel panic - not syncing: VFS: Unable to mount root fs\n")},
+        {"boot": "panic: Kernel panic - not syncing: VFS: Unable to mount root fs"},
+    ),
+    "a kernel that panics after the marker": (
+        {"boot": booted(CONSOLE + "Kernel panic - not syncing: Attempted to kill init!\n")},
+        {"boot": "panic: Kernel panic - not syncing: Attempted to kill init!"},
+    ),
+    "a kernel that hangs": (
+        {"boot": booted("[ 0.1] Booting\n[ 0.2] Waiting for root device\n", status=124)},
+        {"boot": "hang: still up after 120 s; last said: [ 0.2] Waiting for root device"},
+    ),
+    "a kernel without the marker": (
+        {"boot": booted("[ 0.1] Booting\n[ 0.9] reboot: Restarting system\n")},
+        {"boot": "no marker: the machine went down by itself before init was through"},
+    ),
+    "a marker of another run": (
+        {"boot": booted(CONSOLE.replace(NONCE, "f" * 16))},
+        {"boot": "no marker"},
+    ),
+    "a kernel of the wrong version": (
+        {"boot": booted(CONSOLE.replace(f"release {RELEASE}", "release 6.12.1"))},
+        {"boot-release": "uname -r says '6.12.1'; promised 7.2.13-1.xr.el10"},
+    ),
+    "a kernel of an older run": (
+        {"boot": booted(CONSOLE.replace(f"builder-{NONCE}", "builder-old"))},
+        {"boot-release": "not in this run"},
+    ),
+    "a kernel that is not real-time": (
+        {"boot": booted(CONSOLE.replace("SMP PREEMPT_RT", "SMP PREEMPT"))},
+        {"boot-realtime": "no PREEMPT_RT"},
+    ),
+    "a kernel with another configuration": (
+        {"boot": booted(CONSOLE.replace(f"LINUX-XR {NONCE} config CONFIG_DRM=y\n", ""))},
+        {"boot-configured": "CONFIG_DRM differ between /proc/config.gz and the build"},
+    ),
+    "a kernel without HID devices": (
+        {"boot": booted(CONSOLE.replace(" hid ", " hidden ").replace(" hidraw ", " hidden "))},
+        {"boot-devices": "sysfs lists no device of hid, hidraw"},
+    ),
+    "a kernel without the patch": (
+        {"boot": booted(CONSOLE.replace("Non-desktop", "Desktop"))},
+        {"boot-quirk": "did not say 'Non-desktop display'"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_defect_turns_just_its_own_clauses_red(defect: str) -> None:
+    changes, expected = DEFECTS[defect]
+    found = broken(changed(**changes))
+    assert found.keys() == expected.keys()
+    for name, reason in expected.items():
+        assert reason in found[name]
+
+
+def test_every_clause_has_a_defect() -> None:
+    assert {name for _, expected in DEFECTS.values() for name in expected} == set(tiers.SHOWS)
+
+
+def test_what_was_not_reached_is_unproven_with_its_reason() -> None:
+    reason = Lost("the patch series does not apply: see linux-xr-patches")
+    record = changed(
+        patches=REFUSED, **dict.fromkeys(("configure", "cold", "warm", "server", "package", "boot"), reason)
+    )
+    assert set(broken(record)) == {"patches"}
+    assert {found.reason for found in lost(record).values()} == {reason.reason}
+    assert set(lost(record)) == set(tiers.SHOWS) - {"patches"}
+
+
+def test_a_kernel_that_did_not_boot_leaves_what_it_would_say_unproven() -> None:
+    record = changed(boot=booted("Kernel panic - not syncing: x\n"))
+    assert set(lost(record)) == {name for name in tiers.TIERS["boot"] if name != "boot"}
+
+
+def test_a_lost_emulator_is_unproven_not_broken() -> None:
+    record = changed(boot=booted("", status=None, ended="the engine lost the command: gone"))
+    assert not broken(record)
+    assert "the emulator was lost" in lost(record)["boot"].reason
+
+
+def test_an_emulator_that_does_not_start_is_unproven_not_broken() -> None:
+    record = changed(boot=booted("", status=127))
+    assert not broken(record)
+    assert "status 127" in lost(record)["boot"].reason
+
+
+def test_without_the_cache_server_hits_are_unproven() -> None:
+    record = changed(server=Lost("compiler-cache died"))
+    assert not broken(record)
+    assert set(lost(record)) == {"rebuild-hits"}
+
+
+def test_a_source_without_patches_leaves_them_unproven_for_good() -> None:
+    record = changed(patches=None, quirk="")
+    assert not broken(record)
+    assert {name: found.here for name, found in lost(record).items()} == {
+        "patches": False,
+        "boot-quirk": False,
+    }
+
+
+def test_a_kernel_that_need_not_be_realtime_is_not_judged_by_it() -> None:
+    configure = step(
+        "configure",
+        {"fragment": "a", "text": "CONFIG_DRM=y\n"},
+        {"config": records.CONFIG, "release": RELEASE},
+    )
+    record = changed(configure=configure, boot=booted(CONSOLE.replace("PREEMPT_RT ", "")))
+    assert not broken(record)
+    assert lost(record)["boot-realtime"].here is False
+
+
+def test_a_limit_that_was_not_in_force_is_unproven() -> None:
+    record = changed(limit=2 * LIMIT)
+    assert not broken(record)
+    assert "the limit in force was 4Gi, the class promises 8Gi" in lost(record)["memory"].reason
+
+
+def test_a_limit_above_the_host_is_unproven_for_good() -> None:
+    record = changed(limit=2 * LIMIT, capacity=": the host has 4Gi")
+    assert lost(record)["memory"].here is False
+
+
+def test_an_out_of_memory_kill_that_only_the_engine_saw_counts() -> None:
+    cold = build(measured("compile", status=2), status=1, killed=True)
+    assert set(broken(changed(cold=cold))) == {"build", "memory"}
