@@ -89,9 +89,9 @@ def _find(clause: Clause, facts: Facts) -> Judged:
     if not isinstance(promise, _DECIDED):
         return unproven(_CANNOT, here=False)
     if isinstance(promise, Variable) and not isinstance(facts.env, Unseen) and promise.name not in facts.env:
-        if promise.present:
-            return unproven("the template does not set it; the image may", here=False)
-        return find(promise, facts)
+        return unproven("the template does not set it; the image may", here=False)
+    if isinstance(promise, ForbiddenValue) and (found := find(promise, facts)).outcome is Outcome.KEPT:
+        return unproven(f"{found.seen} of the template; the image may set others", here=False)
     if isinstance(promise, DaemonEndpoint) and isinstance(facts.daemon, Daemon) and facts.daemon.reachable:
         # That the two addresses agree is all that a template shows; whether it answers, a runner shows.
         return kept(facts.daemon.how, declared=True) if _host(facts) == promise.endpoint else find(promise, facts)

@@ -68,12 +68,10 @@ class Context:
         for document in self.model.documents:
             if not self.is_history(document.path):
                 found += document.sentences
-                found += [
-                    Sentence(" | ".join(cell.text for cell in row), row[0].at)
-                    for table in document.tables
-                    for row in table.rows
-                    if row
-                ]
+                for table in document.tables:
+                    for row in filter(None, table.rows):
+                        whole = " | ".join(cell.text for cell in row)
+                        found.append(Sentence(whole, row[0].at, whole))
         return tuple(found)
 
     @property

@@ -221,10 +221,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the documentation without its markup."""
+    """A sentence of the documentation without its markup, and the paragraph that it stands in."""
 
     text: str
     at: Source
+    paragraph: str
 
 
 @dataclass(frozen=True)

@@ -68,8 +68,10 @@ def _sentences(token: Token, path: str) -> list[Sentence]:
     first = (token.map or [0])[0] + 1
     found: list[Sentence] = []
     line = first
-    for part in _END.split(_plain(token)):
-        found.append(Sentence(" ".join(part.split()), Source(path, line)))
+    whole = _plain(token)
+    paragraph = " ".join(whole.split())
+    for part in _END.split(whole):
+        found.append(Sentence(" ".join(part.split()), Source(path, line), paragraph))
         line += part.count("\n")
     return [sentence for sentence in found if sentence.text]
 

@@ -123,15 +123,15 @@ def _camel(value: Value) -> Value:
         return value
     mapping: dict[str, Value] = {}
     for key, item in value.data.items():
-        inner = item
+        inner, name = item, _camel_word(key)
         is_blocks = isinstance(item, Known) and isinstance(item.data, list) and all(
             isinstance(one, Known) and isinstance(one.data, dict) for one in item.data
         )
         if is_blocks and item.data:
             converted = [_camel(one) for one in item.data]
             inner = Known(converted, item.at) if key in _LISTS else converted[0]
-        words = _LISTS.get(key) or _camel_word(key)
-        mapping[words] = inner
+            name = _LISTS.get(key, name)
+        mapping[name] = inner
     return Known(mapping, value.at)
 
 

@@ -16,6 +16,7 @@ from builder_contracts.truth.value import Unknown, number, text
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HA = re.compile(r"\b(highly[ -]available|high[ -]availability|HA|fail(s|ed)? ?over|redundan\w+)\b")
+_PRONOUN = re.compile(r"(It|This|They|These|Both|Neither)\b")
 _NO_HA = re.compile(r"\b(not|no|without|lacks?|single|isn't|never)\b", re.IGNORECASE)
 
 
@@ -276,7 +277,9 @@ def high_availability(context: Context) -> Iterator[Observation]:
         there = declared(facts, "not_highly_available", index, says=f"{provider} is not highly available")
         stated: Source | None = None
         for sentence in context.sentences:
-            if not names_any(sentence.text, [provider]) or not _HA.search(sentence.text):
+            # "It is not highly available" speaks of what the paragraph is about.
+            about = sentence.paragraph if _PRONOUN.match(sentence.text) else sentence.text
+            if not names_any(about, [provider]) or not _HA.search(sentence.text):
                 continue
             if _NO_HA.search(sentence.text):
                 stated = stated or sentence.at

@@ -1,0 +1,450 @@
+"""Every break and contradiction of the platform's history that files can show: green before, red after.
+
+The values are the real ones; the rules know none of them. Each break turns exactly the clauses red that name
+the promise it broke.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from tests.truth.conftest import Judge, broken
+from tests.truth.miniature import Add, Change, Edit, changed
+
+SETUP = ".github/actions/setup-flywheel/action.yml"
+NIX_JOB = ".github/actions/nix-job/action.yml"
+STACK = "tofu/stacks/arc-runners"
+WORKFLOW = ".github/workflows/test-runners.yml"
+
+
+@dataclass(frozen=True)
+class Break:
+    """A change of the clean tree, the clauses that it breaks, and the two lines that a finding must name."""
+
+    name: str
+    changes: tuple[Change, ...]
+    clauses: frozenset[str]
+    here: str
+    there: str
+
+
+def one(name: str, change: Change | tuple[Change, ...], clause: str, here: str, there: str) -> Break:
+    changes = change if isinstance(change, tuple) else (change,)
+    return Break(name, changes, frozenset(clause.split()), here, there)
+
+
+BREAKS = [
+    # The table of dated breaks.
+    one(
+        "cache host that no service carries",
+        Edit(f"{STACK}/tinyland.tfvars", "http://attic.nix-cache", "http://attic-api.nix-cache"),
+        "endpoints/known-hosts tinyland-nix/environment/ATTIC_SERVER tinyland-nix/environment/forbidden/dead-service-name",
+        f"{STACK}/tinyland.tfvars:2",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "tool that no class promises is needed by an action",
+        Edit(WORKFLOW, "- run: make test", "- run: podman build ."),
+        "workflows/needs",
+        f"{WORKFLOW}:18",
+        "contracts/tinyland-docker.yaml",
+    ),
+    one(
+        "limit below a nested TOML table is never applied",
+        (
+            Edit("tofu/modules/gitlab-runner/main.tf", '        memory_limit = "${var.job_memory_limit}"\n', ""),
+            Edit(
+                "tofu/modules/gitlab-runner/main.tf",
+                "        %{endif~}\n",
+                '        %{endif~}\n        memory_limit = "${var.job_memory_limit}"\n',
+            ),
+        ),
+        "deployment/settings-apply",
+        "tofu/modules/gitlab-runner/main.tf:19",
+        "tofu/modules/gitlab-runner/main.tf:12",
+    ),
+    one(
+        "limit that the class does not promise is deployed",
+        Edit(f"{STACK}/variables.tf", 'default = "8Gi"', 'default = "1Gi"'),
+        "tinyland-nix/resources/memory-limit deployment/documented-resources",
+        "docs/runners.md:16",
+        f"{STACK}/variables.tf:22",
+    ),
+    one(
+        "image tag that nobody checked",
+        Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: bitnami/kubectl:1.31"),
+        "deployment/images-exist",
+        ".gitlab-ci.yml:5",
+        ".github/workflows/mirror-images.yml:12",
+    ),
+    one(
+        "scale sets from another chart than their controller",
+        Edit("tofu/modules/arc-runner/variables.tf", 'default = "0.13.1"', 'default = "0.10.1"'),
+        "enrolment/chart-versions",
+        "tofu/modules/arc-runner/variables.tf:",
+        f"{STACK}/variables.tf:14",
+    ),
+    one(
+        "object store credentials as flags",
+        Edit(
+            "tofu/modules/bazel-cache/main.tf",
+            'args  = ["--config_file=/etc/bazel-remote/config.yaml"]',
+            'args  = ["--config_file=/etc/bazel-remote/config.yaml", "--s3.secret_access_key=$(BAZEL_REMOTE_S3_SECRET_ACCESS_KEY)"]',
+        ),
+        "enrolment/secrets-by-reference",
+        "tofu/modules/bazel-cache/main.tf:16",
+        "contracts/platform/enrolment.yaml",
+    ),
+    one(
+        "artifact that is a link into the store",
+        (Edit(".gitlab-ci.yml", "    - cp -rL result out\n", ""), Edit(".gitlab-ci.yml", "[out]", "[result]")),
+        "workflows/artifacts",
+        ".gitlab-ci.yml:9",
+        ".gitlab-ci.yml:7",
+    ),
+    one(
+        "the project's own flake names a stale cache",
+        Edit("flake.nix", "https://nix-cache.tinyland.dev", "https://nix-cache.fuzzy-dev.tinyland.dev"),
+        "endpoints/retired-hosts",
+        "flake.nix:7",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "job image without a usable shell",
+        (
+            Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: nixos/nix:2.24.9"),
+            Edit(".github/workflows/mirror-images.yml", "alpine:3.21", "alpine:3.21\n          - nixos/nix:2.24.9"),
+        ),
+        "deployment/job-shells",
+        ".gitlab-ci.yml:5",
+        "contracts/platform/deployment.yaml",
+    ),
+    one(
+        "build that refuses root runs as root",
+        (
+            Edit("MODULE.bazel", "    ignore_root_user_error = True,\n", ""),
+            Edit(".gitlab-ci.yml", "    - nix build .#image", "    - bazel build //...\n    - nix build .#image"),
+        ),
+        "workflows/not-root",
+        "MODULE.bazel:9",
+        ".gitlab-ci.yml:5",
+    ),
+    # The table of standing contradictions.
+    one(
+        "an action calls the container's port, the service listens on another",
+        Edit(SETUP, "attic.nix-cache.svc.cluster.local", "attic.nix-cache.svc.cluster.local:8080"),
+        "endpoints/service-ports",
+        f"{SETUP}:13",
+        "tofu/modules/hpa-deployment/main.tf:",
+    ),
+    one(
+        "an action is named by a path that is not there",
+        Edit(NIX_JOB, "./.github/actions", "./github/actions"),
+        "workflows/local-actions",
+        f"{NIX_JOB}:6",
+        f"{SETUP}:1",
+    ),
+    one(
+        "DOCKER_HOST names a port, the daemon listens on its socket only",
+        Edit("tofu/modules/arc-runner/main.tf", "--host=tcp://localhost:2375", "--host=unix:///var/run/docker.sock"),
+        "tinyland-dind/daemon/endpoint tinyland-dind/isolation/docker-daemon",
+        "",
+        "",
+    ),
+    one(
+        "documentation names a host that no service carries",
+        Edit("docs/runners.md", "http://attic.nix-cache", "http://attic-api.nix-cache"),
+        "endpoints/known-hosts",
+        "docs/runners.md:20",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "a cache is called configured that runners do not get",
+        Add("docs/runners.md", "\nAttic is pre-configured as a substituter on Nix runners.\n"),
+        "workflows/substituters",
+        "docs/runners.md:23",
+        "tofu/modules/arc-runner/locals.tf:7",
+    ),
+    one(
+        "documentation gives another memory limit than is deployed",
+        Edit("docs/runners.md", "256Mi | 4Gi", "256Mi | 2Gi"),
+        "deployment/documented-resources",
+        "docs/runners.md:15",
+        f"{STACK}/main.tf:47",
+    ),
+    one(
+        "documentation counts a scale set that is off by default",
+        Edit("docs/index.md", "Two runner scale sets are deployed by default.", "Three runner scale sets are deployed."),
+        "enrolment/documented-sets",
+        "docs/index.md:9",
+        f"{STACK}/main.tf:",
+    ),
+    one(
+        "documentation sends users to another repository than the fixes are in",
+        Edit("README.md", "tinyland-inc/GloriousFlywheel", "Jesssullivan/GloriousFlywheel"),
+        "identity/one-repository",
+        "README.md:5",
+        "contracts/platform/identity.yaml",
+    ),
+    one(
+        "a check that cannot fail",
+        Edit(WORKFLOW, "nix-cache-info\n", "nix-cache-info && echo OK || echo UNREACHABLE\n"),
+        "workflows/checks-fail",
+        f"{WORKFLOW}:12",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "a health check that prints bad news and succeeds",
+        Edit("scripts/health-check.sh", "exit 1", "exit 0"),
+        "workflows/checks-fail",
+        "scripts/health-check.sh:4",
+        "scripts/health-check.sh:3",
+    ),
+    one(
+        "a check that never consumes the lazy parser",
+        Edit(WORKFLOW, "- run: make test", "- run: python3 -c 'import yaml,sys; yaml.safe_load_all(sys.stdin)' < k8s.yaml"),
+        "workflows/checks-fail",
+        f"{WORKFLOW}:18",
+        f"{WORKFLOW}:18",
+    ),
+    # What the grounding document found besides.
+    one(
+        "the module carries a retired name",
+        Edit("MODULE.bazel", '"gloriousflywheel"', '"attic-iac"'),
+        "identity/module-names",
+        "MODULE.bazel:4",
+        "contracts/platform/identity.yaml",
+    ),
+    one(
+        "a primary surface carries a retired name",
+        Add("CONTRIBUTING.md", "\nClone attic-iac and open a pull request.\n"),
+        "identity/retired-names",
+        "CONTRIBUTING.md:5",
+        "contracts/platform/identity.yaml",
+    ),
+    one(
+        "the flake presents something older and smaller",
+        Edit("flake.nix", "GloriousFlywheel: runners and caches", "Attic Nix binary cache"),
+        "identity/current-name",
+        "flake.nix:2",
+        "contracts/platform/identity.yaml",
+    ),
+    one(
+        "a scheme that the endpoint does not speak",
+        Edit("docs/runners.md", "grpc://bazel-cache", "http://bazel-cache"),
+        "endpoints/schemes",
+        "docs/runners.md:21",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "a port that the endpoint does not listen on",
+        Edit("docs/index.md", "ts.net:9092", "ts.net:9093"),
+        "endpoints/ports",
+        "docs/index.md:24",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "HOST:PORT where a URL is needed",
+        Edit(SETUP, "BAZEL_REMOTE_CACHE=grpc://", "BAZEL_REMOTE_CACHE="),
+        "endpoints/shapes",
+        f"{SETUP}:14",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "a role that is written down nowhere",
+        Edit("docs/index.md", "- FlakeHub publishes and resolves flakes.\n", ""),
+        "endpoints/roles",
+        "docs/index.md:1",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "a role that is another one's",
+        Add("docs/index.md", "\nFlakeHub is our build cache.\n"),
+        "endpoints/roles",
+        "docs/index.md:30",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "an endpoint that does not work is offered",
+        Edit("docs/index.md", "The public Bazel HTTP endpoint does not work.", "Use the public Bazel HTTP endpoint."),
+        "endpoints/not-working",
+        "docs/index.md:28",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "availability that the deployment does not have",
+        Add("docs/index.md", "\nAttic runs with high availability.\n"),
+        "endpoints/high-availability",
+        "docs/index.md:30",
+        "contracts/platform/endpoints.yaml",
+    ),
+    one(
+        "a stack whose state is elsewhere than declared",
+        Edit("tofu/stacks/attic/main.tf", 'backend "http"', 'backend "s3"'),
+        "state/backends",
+        "tofu/stacks/attic/main.tf:2",
+        "contracts/platform/state.yaml",
+    ),
+    one(
+        "a stack without a backend",
+        Edit("tofu/stacks/attic/main.tf", 'terraform {\n  backend "http" {}\n}\n', ""),
+        "state/one-authority",
+        "tofu/stacks/attic/main.tf:",
+        "contracts/platform/state.yaml",
+    ),
+    one(
+        "an intended migration is told as done",
+        Add("docs/index.md", "\nTofu state lives in RustFS.\n"),
+        "state/migrations",
+        "docs/index.md:30",
+        "contracts/platform/state.yaml",
+    ),
+    one(
+        "runners depend on a removed technology",
+        Add(f"{STACK}/main.tf", '\nlocals {\n  selector = { "liqo.io/type" = "virtual-node" }\n}\n'),
+        "topology/removed-technology",
+        f"{STACK}/main.tf:",
+        "contracts/platform/topology.yaml",
+    ),
+    one(
+        "a transitional provider is the default target",
+        Edit(f"{STACK}/tinyland.tfvars", '"blahaj"', '"tinyland-civo-dev"'),
+        "topology/transitional-provider",
+        f"{STACK}/tinyland.tfvars:1",
+        "contracts/platform/topology.yaml",
+    ),
+    one(
+        "a node is described with another node's role",
+        Add("docs/index.md", "\nbumble is the control plane.\n"),
+        "topology/node-roles",
+        "docs/index.md:30",
+        "contracts/platform/topology.yaml",
+    ),
+    one(
+        "runners are placed on a node that takes none",
+        Edit(
+            "tofu/modules/arc-runner/variables.tf",
+            "type    = map(string)\n  default = {}",
+            'type    = map(string)\n  default = { "kubernetes.io/hostname" = "sting" }',
+        ),
+        "topology/placement",
+        "tofu/modules/arc-runner/variables.tf:",
+        "contracts/platform/topology.yaml",
+    ),
+    one(
+        "a scale set carries a label that no class has",
+        Edit(f"{STACK}/main.tf", '"tinyland-docker"', '"tinyland-general"'),
+        "enrolment/labels lifecycle/scaling",
+        f"{STACK}/main.tf:",
+        "contracts/platform/",
+    ),
+    one(
+        "a scale set registers with a stranger",
+        Edit(f"{STACK}/tinyland.tfvars", "Jesssullivan/linux-xr", "somebody/else"),
+        "enrolment/scopes",
+        f"{STACK}/tinyland.tfvars:7",
+        "contracts/platform/enrolment.yaml",
+    ),
+    one(
+        "a pool grows beyond its bounds",
+        Edit("tofu/modules/arc-runner/variables.tf", "default = 5", "default = 50"),
+        "lifecycle/scaling",
+        "tofu/modules/arc-runner/variables.tf:",
+        "contracts/platform/lifecycle.yaml",
+    ),
+    one(
+        "a deadline that no work fits",
+        Edit(WORKFLOW, "timeout-minutes: 20", "timeout-minutes: 2"),
+        "lifecycle/deadlines",
+        f"{WORKFLOW}:6",
+        "contracts/platform/lifecycle.yaml",
+    ),
+    one(
+        "a host is exposed that is not declared public",
+        Edit("tofu/stacks/attic/main.tf", '"nix-cache.tinyland.dev"', '"bazel.example.org"'),
+        "operator/public-surface",
+        "tofu/stacks/attic/main.tf:",
+        "contracts/platform/operator.yaml",
+    ),
+    one(
+        "the dashboard has a public address",
+        Add("docs/index.md", "\nOpen https://dashboard.tinyland.dev to see the pools.\n"),
+        "operator/management-addresses",
+        "docs/index.md:30",
+        "contracts/platform/operator.yaml",
+    ),
+    one(
+        "runners from an image that moves",
+        Edit("tofu/modules/arc-runner/variables.tf", "actions-runner:2.321.0", "actions-runner:latest"),
+        "deployment/images-pinned",
+        "tofu/modules/arc-runner/variables.tf:",
+        "contracts/platform/deployment.yaml",
+    ),
+    one(
+        "a namespace that nobody creates",
+        Edit(f"{STACK}/variables.tf", 'default = "arc-systems"', 'default = "arc-system"'),
+        "",
+        "",
+        "",
+    ),
+    one(
+        "scale sets look for their controller where it is not",
+        Edit("tofu/stacks/arc-runners/main.tf", "  namespace     = var.controller_namespace", '  namespace     = "arc-control"'),
+        "deployment/namespaces",
+        f"{STACK}/variables.tf:10",
+        f"{STACK}/main.tf:",
+    ),
+    one(
+        "a job selects a label that nobody serves",
+        Edit(WORKFLOW, "runs-on: tinyland-docker", "runs-on: tinyland-doker"),
+        "workflows/labels",
+        f"{WORKFLOW}:15",
+        "contracts/tinyland-docker.yaml",
+    ),
+    one(
+        "an image is built on a class without a daemon",
+        Edit(WORKFLOW, "- run: make test", "- run: docker build ."),
+        "workflows/needs",
+        f"{WORKFLOW}:18",
+        "contracts/base/linux-runner.yaml",
+    ),
+]
+BREAKS = [case for case in BREAKS if case.clauses]
+
+
+def test_the_clean_miniature_breaks_nothing(judged: Judge) -> None:
+    judgement = judged(changed())
+
+    assert broken(judgement) == set()
+    assert judgement.findings == ()
+    assert judgement.unread == ()
+
+
+@pytest.mark.parametrize("case", BREAKS, ids=[case.name.replace(" ", "-") for case in BREAKS])
+def test_a_break_turns_its_clauses_red_and_no_other(case: Break, judged: Judge) -> None:
+    judgement = judged(changed(*case.changes))
+
+    assert broken(judgement) == case.clauses
+    if case.here:
+        places = [(str(one.here.at), str(one.there.at)) for one in judgement.findings]
+        assert any(here.startswith(case.here) and case.there in there for here, there in places), places
+
+
+def test_everything_wrong_at_once_is_all_found(judged: Judge) -> None:
+    compatible = [case for case in BREAKS if case.name not in ALTERNATIVES]
+    judgement = judged(changed(*(change for case in compatible for change in case.changes)))
+
+    expected = {clause for case in compatible for clause in case.clauses}
+    assert expected <= broken(judgement)
+
+
+# Breaks that edit the same text as another one.
+ALTERNATIVES = {
+    "job image without a usable shell",
+    "an image is built on a class without a daemon",
+    "a check that never consumes the lazy parser",
+    "a stack without a backend",
+    "documentation names a host that no service carries",
+}
