@@ -38,6 +38,12 @@ def booted(console: str, status: int | None = 0, **rest: Any) -> Boot:
     return Boot(Step("boot", status, console, "", 4.0, 120.0, **rest), NONCE, "the package")
 
 
+def built(**changes: Any) -> Build:
+    cold = records.good().cold
+    assert isinstance(cold, Build)
+    return dataclasses.replace(cold, **changes)
+
+
 def packaged(**changes: Any) -> Step:
     package = records.good().package
     assert isinstance(package, Step)
@@ -102,11 +108,11 @@ DEFECTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         },
     ),
     "a link step that just fits": (
-        {"limit": 256 * 2**20, "cold": build(*(measured(part, limit=256 * 2**20, peak=240 * 2**20) for part in ("compile", "link")), {"digests": {"a.o": "1"}}, {"images": {"vmlinux": "2"}}, seconds=150.0)},
+        {"limit": 256 * 2**20, "cold": build(*(measured(part, limit=256 * 2**20, peak=240 * 2**20) for part in ("compile", "link")), *build().step.objects()[-2:], seconds=150.0)},
         {"memory-link": "more than 90% of the limit of 256Mi"},
     ),
     "a build that writes outside its tree": (
-        {"cold": dataclasses.replace(records.good().cold, strays=("/home/runner/.cache/x",))},
+        {"cold": built(strays=("/home/runner/.cache/x",))},
         {"build-confined": "wrote /home/runner/.cache/x"},
     ),
     "a build that leaves no image": ({"cold": build(measured("link"), {"digests": {}}, seconds=150.0)}, {"build": "left no image"}),

@@ -89,6 +89,7 @@ class Site:
             listen=listen,
         )
         seconds = time.monotonic() - begun
+        self.bench.outputs.append(done.stdout + done.stderr)
         return Step(
             name,
             done.status,
@@ -208,7 +209,9 @@ class _Story:
                 int(owner.stdout),
                 self.say,
             )
-            site.environment = build_environment(self.recipe, self.nonce, site.build)
+            # The secret that jobs see here: nothing that the build hands on may hold it.
+            secret = {"CI_PROOF_SECRET": self.bench.token}
+            site.environment = build_environment(self.recipe, self.nonce, site.build) | secret
             self._send(
                 runner.container,
                 site.build,
@@ -282,23 +285,32 @@ class _Story:
     def _package(self, site: Site) -> Step:
         self.say("package: RPMs by the kernel's own packaging")
         arguments = [site.tree, site.build, self.recipe.localversion, "ccache gcc", f"{site.folder}/out"]
-        return site.step("package", arguments, tier="package")
+        step = site.step("package", arguments, tier="package")
+        if step.worked:
+            self.bench.outputs.append(self._taken(site, f"{site.folder}/out"))
+        return step
 
     def _boot(self, site: Site) -> None:
         packaged = not isinstance(self.package, Lost) and self.package.worked
         assert not isinstance(self.cold, Lost)
         image = next((name for name in self.cold.images if name != "vmlinux"), "")
         path = f"{site.folder}/out/vmlinuz" if packaged else f"{site.build}/{image}"
-        try:
-            api: Any = self.bench.engine_client.api
-            stream, _ = api.get_archive(site.runner.container, path)
-            content = b"".join(stream)
-        except engine.LOST as error:
-            self.boot = Lost(f"the image could not be taken out of the runner: {engine.reason(error)}")
+        content = self._taken(site, path)
+        if not content:
+            self.boot = Lost(f"{path} could not be taken out of the runner")
             return
         self.say("boot: in an emulated PC")
         where = "the package" if packaged else "the build"
         self.boot = boot(self.bench, self.recipe, image_in(content), nonce=self.nonce, where=where)
+
+    def _taken(self, site: Site, path: str) -> bytes:
+        """A file or folder of the runner as a tar archive; empty when it cannot be had."""
+        api: Any = self.bench.engine_client.api
+        try:
+            stream, _ = api.get_archive(site.runner.container, path)
+            return b"".join(stream)
+        except engine.LOST:
+            return b""
 
     def _rebuild(self) -> None:
         reader = self.bench.credentials.reader
