@@ -16,15 +16,24 @@
       );
 
       # "PyYAML>=6.0.1,<7" is pyyaml in nixpkgs.
-      attribute = requirement: nixpkgs.lib.toLower (builtins.head (builtins.match "([A-Za-z0-9-]+).*" requirement));
-      runtime = packages: map (requirement: packages.${attribute requirement}) pyproject.project.dependencies;
+      attribute =
+        requirement: nixpkgs.lib.toLower (builtins.head (builtins.match "([A-Za-z0-9-]+).*" requirement));
+      # Python's grammars of tree-sitter stand in a set of their own.
+      find = packages: wanted: packages.${wanted} or packages.tree-sitter-grammars.${wanted} or null;
+      runtime =
+        packages:
+        map (
+          requirement:
+          let
+            found = find packages (attribute requirement);
+          in
+          if found == null then throw "nixpkgs has no Python package ${attribute requirement}" else found
+        ) pyproject.project.dependencies;
       # What nixpkgs lacks of the development tools (some type stubs) comes with script/setup.
       development =
         packages:
-        map (known: packages.${known}) (
-          builtins.filter (wanted: packages ? ${wanted}) (
-            map attribute pyproject.project.optional-dependencies.dev
-          )
+        builtins.filter (found: found != null) (
+          map (requirement: find packages (attribute requirement)) pyproject.project.optional-dependencies.dev
         );
 
       each =

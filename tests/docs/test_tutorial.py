@@ -146,7 +146,7 @@ def test_every_command_of_the_tutorial_prints_what_the_page_shows(tmp_path: Path
             ["/bin/bash", "-c", step.text],
             cwd=tmp_path,
             env=environment,
-            timeout=120,
+            timeout=300,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

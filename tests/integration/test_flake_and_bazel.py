@@ -35,7 +35,7 @@ from builder_contracts.runner.protocol import Completed
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 
-pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("flake-and-bazel")]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("flake-and-bazel")]
 
 Shell = Callable[[str], Completed]
 
@@ -218,6 +218,18 @@ def test_nix_flake_check_names_the_line_of_a_broken_contract(nix: Shell) -> None
     answer = nix(f"nix flake check -L path:/tmp/broken {STAND_IN}")
     assert answer.status != 0
     assert re.search(r"contracts/tinyland-nix\.yaml:\d+: '=>2\.24' is not a version range", said(answer))
+
+
+def test_nix_names_a_dependency_that_nixpkgs_lacks(nix: Shell) -> None:
+    prepared = nix(
+        "mkdir -p /tmp/poor/python && cp /given/nixpkgs/flake.nix /tmp/poor && echo '[]' >/tmp/poor/python/distributions.json"
+    )
+    assert prepared.status == 0, said(prepared)
+    answer = nix(
+        "nix build --dry-run path:/given/project --override-input nixpkgs path:/tmp/poor --no-write-lock-file"
+    )
+    assert answer.status != 0
+    assert "nixpkgs has no Python package cattrs" in said(answer)
 
 
 def test_nix_run_starts_the_command_line_with_a_stand_in_for_nixpkgs(nix: Shell) -> None:
