@@ -382,13 +382,13 @@ def packed(files: Mapping[str, bytes], owner: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def image_in(archive: bytes) -> bytes:
-    """The only file in a tar archive."""
+def image_in(archive: bytes, name: str = "") -> bytes:
+    """The first file of that name in a tar archive, or the first at all; nothing where there is none."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as unpacked:
         for entry in unpacked:
-            stream = unpacked.extractfile(entry) if entry.isfile() else None
-            if stream is not None:
-                return stream.read()
+            if entry.isfile() and (not name or entry.name.rpartition("/")[2] == name):
+                stream = unpacked.extractfile(entry)
+                return stream.read() if stream is not None else b""
     return b""
 
 

@@ -1,0 +1,89 @@
+"""The canary itself: minutes. Real kernels, real packages, real boots, and the defects that need them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.contract import load
+from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.kernel import alone, ladder, recipe, tiers, workshop
+from builder_contracts.prove.kernel.record import Boot, KernelRecord
+from builder_contracts.prove.records import Finding
+
+ROOT = Path(__file__).parents[2]
+CANARY = ROOT / "canaries" / "linux-xr"
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("kernel")]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    with alone.bench(load.load(ROOT / "contracts" / "tinyland-docker.yaml")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def record(bench: Bench) -> KernelRecord:
+    return workshop.run(bench, recipe.load(CANARY), say=print)
+
+
+@pytest.fixture(scope="module")
+def image(bench: Bench, record: KernelRecord) -> bytes:
+    """The image that the canary packaged, out of what it handed on."""
+    return workshop.image_in(next(out for out in bench.outputs if out[257:262] == b"ustar"), "vmlinuz")
+
+
+def broken(record: KernelRecord) -> dict[str, str]:
+    return {
+        name: found.said
+        for name, found in tiers.judge(record).items()
+        if not isinstance(found, Finding) or not found.good
+    }
+
+
+def rebooted(
+    bench: Bench, record: KernelRecord, image: bytes, *arguments: str, seconds: float = 60
+) -> KernelRecord:
+    wanted = recipe.load(CANARY)
+    wanted = dataclasses.replace(wanted, budget={**wanted.budget, "boot": seconds})
+    assert isinstance(record.boot, Boot)
+    booted = workshop.boot(bench, wanted, image, nonce=record.boot.nonce, where="a test", arguments=arguments)
+    return dataclasses.replace(record, boot=booted)
+
+
+def test_the_canary_keeps_every_clause_and_reaches_its_rung(record: KernelRecord) -> None:
+    found = tiers.judge(record)
+    assert {
+        name: finding
+        for name, finding in found.items()
+        if not isinstance(finding, Finding) or not finding.good
+    } == {}
+    assert ladder.climb(found).claim is ladder.Claim.REALTIME
+
+
+def test_a_kernel_without_init_panics(bench: Bench, record: KernelRecord, image: bytes) -> None:
+    found = tiers.judge(rebooted(bench, record, image, "rdinit=/nowhere"))["boot"]
+    assert isinstance(found, Finding)
+    assert not found.good
+    assert found.said.startswith("panic: Kernel panic - not syncing")
+
+
+def test_a_kernel_that_waits_for_ever_hangs(bench: Bench, record: KernelRecord, image: bytes) -> None:
+    # Busybox as init without a script waits for a console command that never comes.
+    found = tiers.judge(
+        rebooted(bench, record, image, "rdinit=/bin/busybox", "--", "sleep", "1000", seconds=15)
+    )["boot"]
+    assert isinstance(found, Finding)
+    assert not found.good
+    assert found.said.startswith(("hang: still up after 15 s", "panic"))
+
+
+def test_another_kernel_than_the_one_that_was_asked_for_is_found_out(record: KernelRecord) -> None:
+    assert (
+        "promised 7.2.13-2.xr.el10"
+        in broken(dataclasses.replace(record, release="2.xr.el10"))["boot-release"]
+    )

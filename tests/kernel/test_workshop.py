@@ -1,0 +1,149 @@
+"""The tiers in a real runner of the class, with a real compiler cache, on a source that builds in a second.
+
+Each defect is a real one: it is built in the runner, and just its tier goes red. A toy makes neither RPMs
+nor anything that boots, so those tiers are in test_canary.py.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.contract import load
+from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.kernel import alone, recipe, tiers, workshop
+from builder_contracts.prove.kernel.record import KernelRecord
+from builder_contracts.prove.records import Finding
+from builder_contracts.services.identities import Credentials, Identity
+
+from . import toy
+
+ROOT = Path(__file__).parents[2]
+OF_A_KERNEL = {*tiers.TIERS["package"], *tiers.TIERS["boot"]}
+
+pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("kernel-toy")]
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with alone.bench(load.load(ROOT / "contracts" / "tinyland-docker.yaml")) as made:
+        yield made
+
+
+def build(bench: Bench, tree: Path, **budget: float) -> KernelRecord:
+    wanted = recipe.load(ROOT / "canaries" / "linux-xr", source=tree)
+    return workshop.run(bench, dataclasses.replace(wanted, budget={**wanted.budget, **budget}), jobs=1)
+
+
+def broken(record: KernelRecord) -> dict[str, str]:
+    return {
+        name: found.said
+        for name, found in tiers.judge(record).items()
+        if name not in OF_A_KERNEL and isinstance(found, Finding) and not found.good
+    }
+
+
+# Two files compile as fast as they are fetched: only a kernel shows that a rebuild is faster.
+def apart_from_time(found: dict[str, str]) -> dict[str, str]:
+    return {name: said for name, said in found.items() if name != "rebuild-time"}
+
+
+def test_a_good_source_is_patched_configured_built_and_rebuilt_from_the_cache(
+    bench: Bench, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    wanted = recipe.load(ROOT / "canaries" / "linux-xr", source=toy.tree(tmp_path))
+    record = workshop.run(bench, wanted, jobs=1, say=said.append)
+    found = tiers.judge(record)
+    assert not apart_from_time(broken(record))
+    for name in (
+        "patches",
+        "configure",
+        "build",
+        "build-confined",
+        "memory",
+        "rebuild-hits",
+        "rebuild-identical",
+    ):
+        assert isinstance(found[name], Finding), found[name]
+    assert "build: 2 of 2 objects" in said
+
+
+def test_an_option_that_cannot_be_set_is_named(bench: Bench, tmp_path: Path) -> None:
+    record = build(bench, toy.tree(tmp_path, options="CONFIG_A=y\nCONFIG_DREAM=y\n"))
+    assert apart_from_time(broken(record)) == {"configure": "CONFIG_DREAM=y (toy.config) became absent"}
+
+
+def test_a_patch_that_does_not_apply_is_named(bench: Bench, tmp_path: Path) -> None:
+    record = build(bench, toy.tree(tmp_path, patch=toy.PATCH.replace("int one = 1;", "int one = 7;")))
+    assert broken(record).keys() == {"patches"}
+    assert "0001-toy.patch does not apply, number 1 of the series" in broken(record)["patches"]
+
+
+def test_a_patch_that_needs_fuzz_does_not_apply(bench: Bench, tmp_path: Path) -> None:
+    record = build(
+        bench, toy.tree(tmp_path, patch=toy.PATCH.replace(" int a(void);\n", " int another(void);\n"))
+    )
+    assert broken(record).keys() == {"patches"}
+
+
+def test_a_missing_program_is_named(bench: Bench, tmp_path: Path) -> None:
+    record = build(bench, toy.tree(tmp_path, extra="flex-of-old --version"))
+    assert broken(record).keys() == {"build"}
+    assert "flex-of-old is not in the image" in broken(record)["build"]
+
+
+def test_a_memory_limit_that_is_too_low_kills_and_says_so(bench: Bench, tmp_path: Path) -> None:
+    bench.plan = dataclasses.replace(bench.plan, memory_limit=96 * 2**20, memory_request=None)
+    hungry = (
+        """python3 -c "import time; x = bytearray(90 << 20); time.sleep(0.5); y = bytearray(200 << 20)" """
+    )
+    record = build(bench, toy.tree(tmp_path, extra=hungry))
+    found = broken(record)
+    assert found.keys() == {"build", "memory"}
+    assert "at the memory limit of 96Mi, peak " in found["build"]
+    assert "killed at the limit of 96Mi, peak " in found["memory"]
+
+
+def test_a_cache_that_never_hits_is_told_by_its_own_statistics(bench: Bench, tmp_path: Path) -> None:
+    record = build(bench, toy.tree(tmp_path, flags="-O1 -frandom-seed=$$(date +%s%N)"))
+    found = apart_from_time(broken(record))
+    assert found == {"rebuild-hits": "0 of 2 compilations came from the cache, 0% where 95% is promised"}
+
+
+def test_a_cache_that_takes_nothing_is_told_by_the_server(bench: Bench, tmp_path: Path) -> None:
+    good = bench.credentials
+    bench.host.start([workshop.compiler_cache(good)])
+    bench.credentials = Credentials(good.reader, Identity("writer", "not-the-secret"))
+    record = build(bench, toy.tree(tmp_path))
+    found = apart_from_time(broken(record))
+    assert found.keys() == {"rebuild-hits"}
+    assert "the cache took nothing from the cold build" in found["rebuild-hits"]
+
+
+def test_a_build_that_writes_outside_its_tree_is_caught(bench: Bench, tmp_path: Path) -> None:
+    record = build(bench, toy.tree(tmp_path, extra="touch $$HOME/stray"))
+    assert apart_from_time(broken(record)) == {"build-confined": "wrote /home/runner/stray"}
+
+
+def test_a_build_that_writes_into_the_source_is_caught(bench: Bench, tmp_path: Path) -> None:
+    record = build(bench, toy.tree(tmp_path, extra="touch generated.h"))
+    found = apart_from_time(broken(record))
+    assert found.keys() == {"build-confined"}
+    assert "/tree/generated.h" in found["build-confined"]
+
+
+def test_a_build_that_never_ends_is_cut_off_at_its_budget(bench: Bench, tmp_path: Path) -> None:
+    record = build(bench, toy.tree(tmp_path, extra="sleep 600"), build=8)
+    assert broken(record).keys() == {"build"}
+    assert "did not end within its budget of 8 s" in broken(record)["build"]
+
+
+def test_the_secret_of_the_jobs_is_not_in_what_they_say(bench: Bench, tmp_path: Path) -> None:
+    build(bench, toy.tree(tmp_path))
+    assert bench.outputs
+    assert not [output for output in bench.outputs if bench.token.encode() in output]
+    assert not [output for output in bench.outputs if bench.credentials.writer.secret.encode() in output]
