@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.truth.git import tracked_folders
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -72,6 +73,11 @@ class Checkout:
             what = "is not a folder" if self.root.exists() else "does not exist"
             raise InputError([Problem(Source(str(self.root), 1), what, "name the root of a checkout with --repo")])
 
+    @cached_property
+    def _tracked(self) -> frozenset[str] | None:
+        """Ignore files speak of what git does not track; without an index nothing is ignored."""
+        return tracked_folders(self.root)
+
     def files(self) -> Iterator[File]:
         """Every text file in the order of the paths."""
         yield from self._folder("", ())
@@ -87,7 +93,7 @@ class Checkout:
         if prefix and ".git" in names:
             self.unread.append(Unread(prefix.rstrip("/"), "a repository of its own (submodule): judge it by itself"))
             return
-        if ".gitignore" in names and (spec := self._ignore(prefix)) is not None:
+        if self._tracked is not None and ".gitignore" in names and (spec := self._ignore(prefix)) is not None:
             ignores = (*ignores, (prefix, spec))
         for entry in entries:
             path = prefix + _printable(entry.name)
@@ -97,7 +103,7 @@ class Checkout:
                 if not entry.is_file():
                     self.folders.add(path)
             elif entry.is_dir():
-                if entry.name in _SKIPPED or _ignored(path + "/", ignores):
+                if entry.name in _SKIPPED or (path not in (self._tracked or ()) and _ignored(path + "/", ignores)):
                     continue
                 self.folders.add(path)
                 if path != prefix + entry.name:
@@ -114,7 +120,7 @@ class Checkout:
 
         try:
             lines = (self.root / prefix / ".gitignore").read_bytes().decode("utf-8", "replace").splitlines()
-            return GitIgnoreSpec.from_lines([line for line in lines if _may_name_a_folder(line)])
+            return GitIgnoreSpec.from_lines(lines)
         except (OSError, ValueError):
             return None
 
@@ -175,11 +181,7 @@ def _printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _may_name_a_folder(line: str) -> bool:
-    # Patterns such as *.o can only cost time here: single files are judged whether git tracks them or not,
-    # because a .tfvars that is kept out of git still says what is deployed.
-    return "*." not in line or line.rstrip().endswith("/")
-
-
+# Folders only: a single file is judged whether git tracks it or not, because a .tfvars that is kept out of git
+# still says what is deployed.
 def _ignored(path: str, ignores: tuple[tuple[str, GitIgnoreSpec], ...]) -> bool:
     return any(spec.match_file(path[len(prefix) :]) for prefix, spec in ignores)

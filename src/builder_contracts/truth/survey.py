@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from builder_contracts.truth.readers import dockerfile, kubernetes, names, opent
 
 _PROSE = (".md", ".rst", ".txt", ".adoc", ".tex")
 _COMMENT = ("#", "//", "/*", "*", "--", ";", "%", "<!--")
+_STEM = 6
 _CHECK = re.compile(r"health|check|smoke|verify|test", re.IGNORECASE)
 _OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
 
@@ -31,9 +34,9 @@ def survey(root: Path, words: Words) -> Model:
     """Read a checkout. Raises InputError when there is no folder at ``root``."""
     checkout = Checkout(root)
     model = Model()
-    wanted = tuple(word.lower().encode() for word in words.lines)
+    wanted = tuple(stem.encode() for stem in stems(words.lines))
     line_words = re.compile("|".join(sorted(map(re.escape, words.lines), key=len, reverse=True)), re.IGNORECASE)
-    page_words = tuple(word.lower().encode() for word in (*words.lines, *words.pages))
+    page_words = tuple(stem.encode() for stem in stems((*words.lines, *words.pages)))
     tofu: list[File] = []
     for file in checkout.files():
         model.files += 1
@@ -72,6 +75,18 @@ def survey(root: Path, words: Words) -> Model:
     model.unread = [*checkout.unread, *model.unread]
     model.binary = checkout.binary
     return model
+
+
+def stems(words: Iterable[str]) -> list[str]:
+    """Fewer, shorter words such that a text with any of the words has one of these: less to search for."""
+    kept: list[str] = []
+    for word in sorted({word.lower() for word in words}):
+        common = os.path.commonprefix([kept[-1], word]) if kept else ""
+        if len(common) >= _STEM:
+            kept[-1] = common
+        else:
+            kept.append(word)
+    return [word for word in kept if not any(other != word and other in word for other in kept)]
 
 
 def _lines(file: File, words: re.Pattern[str], model: Model) -> None:

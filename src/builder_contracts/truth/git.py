@@ -1,0 +1,58 @@
+"""What git tracks, read from the index file itself: asking git would run what a repository configures.
+
+Format: Documentation/gitformat-index.txt of git, versions 2 to 4.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_ENTRY = 62
+_MAX_BYTES = 200_000_000
+
+
+def tracked_folders(root: Path) -> frozenset[str] | None:
+    """The folders of ``root`` that hold a tracked file; None where there is no index that can be read."""
+    try:
+        with (root / ".git" / "index").open("rb") as stream:
+            raw = stream.read(_MAX_BYTES)
+    except OSError:
+        return None
+    version, count = int.from_bytes(raw[4:8], "big"), int.from_bytes(raw[8:12], "big")
+    if raw[:4] != b"DIRC" or version not in (2, 3, 4):
+        return None
+    folders: set[str] = set()
+    place, path = 12, b""
+    for _ in range(count):
+        flags = int.from_bytes(raw[place + 60 : place + 62], "big")
+        start = place + _ENTRY + (2 if flags & 0x4000 and version >= 3 else 0)
+        if version == 4:
+            # The path is what is left of the one before after cutting some bytes, and a new end.
+            cut, start = _varint(raw, start)
+            end = raw.find(b"\0", start)
+            path = path[: len(path) - cut] + raw[start:end]
+            place = end + 1
+        else:
+            end = raw.find(b"\0", start)
+            path = raw[start:end]
+            place += (end - place + 8) & ~7
+        if end < 0:
+            return None
+        _add_parents(path, folders)
+    return frozenset(folders)
+
+
+def _add_parents(path: bytes, folders: set[str]) -> None:
+    folder = path.rpartition(b"/")[0].decode("utf-8", "surrogateescape")
+    while folder and folder not in folders:
+        folders.add(folder)
+        folder = folder.rpartition("/")[0]
+
+
+def _varint(raw: bytes, place: int) -> tuple[int, int]:
+    """The offset encoding of pack files: seven bits a byte, one added at each further byte."""
+    value = raw[place] & 0x7F
+    while raw[place] & 0x80:
+        place += 1
+        value = ((value + 1) << 7) | (raw[place] & 0x7F)
+    return value, place + 1
