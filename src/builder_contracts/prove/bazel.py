@@ -22,7 +22,13 @@ POISON = b"poisoned: nobody built this\n"
 POISONED, CORRUPTED = "//:seal", "//:hello"
 
 # What differs between two machines and must not reach an action.
-OTHER_ENVIRONMENT = {"LANG": "C.UTF-8", "TZ": "Asia/Tokyo", "USER": "somebody-else", "EDITOR": "ed", "CI": "maybe"}
+OTHER_ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "TZ": "Asia/Tokyo",
+    "USER": "somebody-else",
+    "EDITOR": "ed",
+    "CI": "maybe",
+}
 
 
 def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Products | Lost]:
@@ -106,10 +112,10 @@ class _Builds:
         )
 
 
-def _options(bench: Bench, role: str, identity: str, invocation: str, name: str) -> list[str]:
+def _options(bench: Bench, role: str, identity: str, invocation: str, logs: str) -> list[str]:
     options = [
         f"--invocation_id={invocation}", "--color=no", "--curses=no", "--disk_cache=",
-        f"--execution_log_json_file=/tmp/{name}.exec.json", f"--build_event_json_file=/tmp/{name}.bep.json",
+        f"--execution_log_json_file={logs}.exec.json", f"--build_event_json_file={logs}.bep.json",
         "--experimental_build_event_upload_strategy=local",
     ]  # fmt: skip
     if role:
@@ -133,8 +139,9 @@ def _run(
     environment: Mapping[str, str] | None = None,
 ) -> BazelRun:
     invocation = str(uuid.uuid4())
-    name = invocation[:8]
-    options = _options(bench, role, identity, invocation, name)
+    # Beside the working folder: inside it they would be inputs.
+    logs = f"{job.folder}-{invocation[:8]}"
+    options = _options(bench, role, identity, invocation, logs)
     arguments = [*command, *options] if command else ["bazel", "test", *options, "//..."]
     done = job.run(arguments, deadline=deadline, environment=environment)
     bench.outputs.append(done.stdout + done.stderr)
@@ -142,14 +149,14 @@ def _run(
     warnings = tuple(line for line in text.splitlines() if line.startswith(("WARNING", "ERROR")))
     if done.status is None:
         return BazelRun(None, warnings=warnings, invocation=invocation, ended=done.ended)
-    logs = [job.run(["cat", f"/tmp/{name}.{kind}.json"], deadline=30) for kind in ("exec", "bep")]
-    if any(log.status != 0 for log in logs):
+    written = [job.run(["cat", f"{logs}.{kind}.json"], deadline=30) for kind in ("exec", "bep")]
+    if any(log.status != 0 for log in written):
         return BazelRun(done.status, warnings=(*warnings, said(done)), invocation=invocation)
     try:
-        spawns = bazel_log.spawns(logs[0].stdout)
+        spawns = bazel_log.spawns(written[0].stdout)
     except ValueError as error:
         raise Failed("reading Bazel's execution log", str(error)) from None
-    return BazelRun(done.status, spawns, bazel_log.runner_count(logs[1].stdout), invocation, warnings)
+    return BazelRun(done.status, spawns, bazel_log.runner_count(written[1].stdout), invocation, warnings)
 
 
 def _clean(job: Job) -> None:
@@ -172,7 +179,11 @@ def _look(bench: Bench, role: str, run: BazelRun) -> Looked:
         ]
         there, gone = {"200"}, {"404"}
     else:
-        call = {"kind": "grpc", "target": _target(url), "authorization": bench.credentials.writer.authorization}
+        call = {
+            "kind": "grpc",
+            "target": _target(url),
+            "authorization": bench.credentials.writer.authorization,
+        }
         requests = [
             {**call, "call": "GetActionResult", "hash": spawn.digest, "size": spawn.size} for spawn in actions
         ]
@@ -190,7 +201,9 @@ def _look(bench: Bench, role: str, run: BazelRun) -> Looked:
 
 def _lie(bench: Bench, role: str, known: Iterable[bazel_log.Spawn]) -> tuple[str, str]:
     """Put a false result of one action into the cache and damage the blob of another; their output digests."""
-    by_target = {spawn.target: spawn for spawn in known if spawn.cacheable and spawn.mnemonic in ("Stamp", "CppLink")}
+    by_target = {
+        spawn.target: spawn for spawn in known if spawn.cacheable and spawn.mnemonic in ("Stamp", "CppLink")
+    }
     missing = {POISONED, CORRUPTED} - by_target.keys()
     if missing:
         raise Failed("preparing a false result", f"the build has no action of {', '.join(sorted(missing))}")
@@ -207,7 +220,7 @@ def _lie(bench: Bench, role: str, known: Iterable[bazel_log.Spawn]) -> tuple[str
     folder = f"{DATA}/bazel/cas" if role == "bazel-http" else f"{DATA}/cas"
     damage = (
         'file=$(find "$1" -name "*$2*" -type f -size +0 | head -n 1) && chmod u+w "$file" '
-        "&& printf X | dd of=\"$file\" bs=1 seek=100 conv=notrunc status=none"
+        '&& printf X | dd of="$file" bs=1 seek=100 conv=notrunc status=none'
     )
     # BuildGrid keeps a blob under the rest of its digest, in a folder named by the first two digits.
     name = blob if role == "bazel-http" else blob[2:]

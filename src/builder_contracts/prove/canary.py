@@ -54,7 +54,13 @@ def load(folder: Path) -> Canary:
     path = folder / "canary.yaml"
     if not path.is_file():
         raise InputError(
-            [Problem(Source(str(path), 1), f"there is no canary {folder.name}", f"create {path}, or correct the name")]
+            [
+                Problem(
+                    Source(str(path), 1),
+                    f"there is no canary {folder.name}",
+                    f"create {path}, or correct the name",
+                )
+            ]
         )
     document = read(path)
     schema.check("canary", document)
@@ -62,7 +68,13 @@ def load(folder: Path) -> Canary:
     if data["metadata"]["name"] != folder.name:
         place = document.source(("metadata", "name"))
         raise InputError(
-            [Problem(place, f"this canary stands in the folder {folder.name}", f"name it {folder.name}, or move it")]
+            [
+                Problem(
+                    place,
+                    f"this canary stands in the folder {folder.name}",
+                    f"name it {folder.name}, or move it",
+                )
+            ]
         )
     budget = data["budget"]
     return Canary(
@@ -86,7 +98,9 @@ def _bytes(text: str | None) -> int | None:
     return byte_count(text)
 
 
-def completeness(taken: Mapping[str, tarfile.TarInfo | bytes], expected: tuple[str, ...], builder_paths: tuple[str, ...]) -> Finding:
+def completeness(
+    taken: Mapping[str, tarfile.TarInfo | bytes], expected: tuple[str, ...], builder_paths: tuple[str, ...]
+) -> Finding:
     """Whether what left the builder is complete away from it: real files that name no place on the builder."""
     likely = "hand on real files: copy with dereferencing (cp -L), and build with relative or mapped paths"
     files = {name: content for name, content in taken.items() if isinstance(content, bytes)}
@@ -100,8 +114,16 @@ def completeness(taken: Mapping[str, tarfile.TarInfo | bytes], expected: tuple[s
                 return Finding(False, f"{name} names {path}, which exists on the builder only", likely)
         if not content:
             return Finding(False, f"{name} is empty", "the build wrote nothing; look at its log")
-    missing = [path for path in expected if not any(name == path or name.startswith(f"{path}/") for name in files)]
+    missing = [
+        path for path in expected if not any(name == path or name.startswith(f"{path}/") for name in files)
+    ]
     if missing:
-        return Finding(False, f"{', '.join(missing)} did not come out of the builder", "correct 'artifacts' or the command")
+        return Finding(
+            False,
+            f"{', '.join(missing)} did not come out of the builder",
+            "correct 'artifacts' or the command",
+        )
     size = sum(map(len, files.values()))
-    return Finding(True, f"{len(files)} files, {size} bytes, no links, none names {' or '.join(builder_paths)}")
+    return Finding(
+        True, f"{len(files)} files, {size} bytes, no links, none names {' or '.join(builder_paths)}"
+    )

@@ -17,7 +17,12 @@ def rebuild(job: Job) -> Finding | Lost:
     if done.status is None:
         return Lost(f"the rebuild was lost: {done.ended}")
     if done.status != 0:
-        return Finding(False, f"the rebuild differs: {said(done)}", "a time, a random value or a host name is in the output", witnesses)
+        return Finding(
+            False,
+            f"the rebuild differs: {said(done)}",
+            "a time, a random value or a host name is in the output",
+            witnesses,
+        )
     if not checked:
         return Lost("Nix did not say that it compared anything")
     return Finding(True, f"{checked} outputs were built again and are the same bit for bit", "", witnesses)
@@ -32,16 +37,36 @@ def pure(job: Job) -> Finding | Lost:
     second = job.run([*derivation, "--option", "eval-cache", "false"], deadline=DEADLINE, environment=other)
     impure = job.run(["nix", "eval", "--raw", "--expr", "builtins.readFile /etc/hostname"], deadline=DEADLINE)
     refused = b"forbidden in pure evaluation mode" in impure.stderr
-    witnesses = (f"client: {first.stdout.decode().strip()} and {second.stdout.decode().strip()}", f"control: reading /etc/hostname is {'refused' if refused else 'not refused'}")
+    witnesses = (
+        f"client: {first.stdout.decode().strip()} and {second.stdout.decode().strip()}",
+        f"control: reading /etc/hostname is {'refused' if refused else 'not refused'}",
+    )
     if None in (first.status, second.status, impure.status):
         return Lost("an evaluation was lost")
     if first.status != 0 or second.status != 0:
-        return Finding(False, f"evaluation fails: {said(first if first.status else second)}", "it needs something from outside of its inputs", witnesses)
+        return Finding(
+            False,
+            f"evaluation fails: {said(first if first.status else second)}",
+            "it needs something from outside of its inputs",
+            witnesses,
+        )
     if not refused:
-        return Finding(False, "an expression that reads /etc/hostname evaluates", "pure-eval is switched off in this image", witnesses)
+        return Finding(
+            False,
+            "an expression that reads /etc/hostname evaluates",
+            "pure-eval is switched off in this image",
+            witnesses,
+        )
     if first.stdout != second.stdout:
-        return Finding(False, "other surroundings give another derivation", "builtins.getEnv, currentTime or a path outside of the flake", witnesses)
-    return Finding(True, "the same derivation in other surroundings, and impure reading is refused", "", witnesses)
+        return Finding(
+            False,
+            "other surroundings give another derivation",
+            "builtins.getEnv, currentTime or a path outside of the flake",
+            witnesses,
+        )
+    return Finding(
+        True, "the same derivation in other surroundings, and impure reading is refused", "", witnesses
+    )
 
 
 def lock(job: Job) -> Finding | Lost:
@@ -57,7 +82,12 @@ def lock(job: Job) -> Finding | Lost:
     if control.status == 0:
         return Lost("Nix is content without a lock file as well, so its answer shows nothing")
     if done.status != 0:
-        return Finding(False, f"the lock is not current: {said(done)}", "run nix flake lock and commit flake.lock", witnesses)
+        return Finding(
+            False,
+            f"the lock is not current: {said(done)}",
+            "run nix flake lock and commit flake.lock",
+            witnesses,
+        )
     return Finding(True, "Nix has nothing to change in flake.lock", "", witnesses)
 
 

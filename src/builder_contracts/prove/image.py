@@ -60,7 +60,9 @@ def push(bench: Bench, job: Job, daemon: str) -> dict[str, Attempt | Lost]:
     except ServiceDown as down:
         return dict.fromkeys((ANONYMOUS, READER, WRITER), Lost(str(down)))
     for name in answers:
-        attempts[name] = Attempt(name, answers[name], found[name], answers[WRITER], lines[name], "docker push")
+        attempts[name] = Attempt(
+            name, answers[name], found[name], answers[WRITER], lines[name], "docker push"
+        )
     return attempts
 
 
@@ -69,8 +71,12 @@ def _push(bench: Bench, job: Job, registry: str, repository: str, identity: str)
     config = {"DOCKER_CONFIG": f"{job.folder}.docker-{identity}"}
     who = bench.credentials.of(identity)
     if who.secret:
-        login = 'mkdir -p "$DOCKER_CONFIG" && printf %s "$2" | docker login --username "$1" --password-stdin "$3"'
-        done = job.run(["sh", "-c", login, "sh", who.name, who.secret, registry], deadline=DEADLINE, environment=config)
+        login = (
+            'mkdir -p "$DOCKER_CONFIG" && printf %s "$2" | docker login --username "$1" --password-stdin "$3"'
+        )
+        done = job.run(
+            ["sh", "-c", login, "sh", who.name, who.secret, registry], deadline=DEADLINE, environment=config
+        )
         if done.status != 0:
             return f"{_status(said(done))} login: {said(done)}"
     reference = f"{registry}/{repository}:proof"
@@ -89,7 +95,10 @@ def _status(text: str) -> str:
         return "401"
     if "denied" in lowered:
         return "403"
-    if any(word in lowered for word in ("no such host", "connection refused", "timeout", "unexpected status", "eof")):
+    if any(
+        word in lowered
+        for word in ("no such host", "connection refused", "timeout", "unexpected status", "eof")
+    ):
         return "LOST"
     return "refused"
 

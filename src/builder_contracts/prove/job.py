@@ -36,14 +36,26 @@ class Job:
     address: str = ""
 
     def run(
-        self, arguments: Sequence[str], *, deadline: float, environment: Mapping[str, str] | None = None, folder: str = ""
+        self,
+        arguments: Sequence[str],
+        *,
+        deadline: float,
+        environment: Mapping[str, str] | None = None,
+        folder: str = "",
     ) -> Completed:
         """Run a program in the working folder (or ``folder``) for at most ``deadline`` seconds."""
         values = [f"{name}={value}" for name, value in {**self.environment, **(environment or {})}.items()]
-        return self.runner.execute(["env", "-C", folder or self.folder, *values, *arguments], deadline=deadline)
+        return self.runner.execute(
+            ["env", "-C", folder or self.folder, *values, *arguments], deadline=deadline
+        )
 
     def must(
-        self, what: str, arguments: Sequence[str], *, deadline: float = 60, environment: Mapping[str, str] | None = None
+        self,
+        what: str,
+        arguments: Sequence[str],
+        *,
+        deadline: float = 60,
+        environment: Mapping[str, str] | None = None,
     ) -> Completed:
         """Run a step that has to succeed. Raises Failed."""
         done = self.run(arguments, deadline=deadline, environment=environment)
@@ -98,7 +110,9 @@ def said(done: Completed) -> str:
 def archive(source: Path, files: Mapping[str, bytes]) -> bytes:
     """A folder as a tar archive, the same bytes for the same content, with ``files`` in the place of its own."""
     buffer = io.BytesIO()
-    paths = {path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*")) if path.is_file()}
+    paths = {
+        path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*")) if path.is_file()
+    }
     with tarfile.open(fileobj=buffer, mode="w") as packed:
         for name in sorted({*paths, *files}):
             content = files[name] if name in files else paths[name].read_bytes()

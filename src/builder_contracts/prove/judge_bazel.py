@@ -16,14 +16,18 @@ _KEYS = "something of the machine is part of the action's key: look at --incompa
 def judge(show: str, record: BazelRecord | Lost | None) -> Judged:
     """The finding on one clause of a Bazel cache and what witnesses it."""
     if record is None:
-        return unproven("no canary of this class builds with Bazel, so there is nothing to fetch", here=False), ()
+        return unproven(
+            "no canary of this class builds with Bazel, so there is nothing to fetch", here=False
+        ), ()
     if isinstance(record, Lost):
         return unproven(record.reason, here=record.here), ()
     cold = record.runs["cold"]
     if cold.status is None:
         return unproven(f"the cold build was lost: {cold.ended}"), ()
     if cold.status != 0 or not _actions(cold):
-        return unproven(f"the cold build ended with status {cold.status} and {len(cold.spawns)} actions, so nothing can be fetched: {_first(cold)}"), ()
+        return unproven(
+            f"the cold build ended with status {cold.status} and {len(cold.spawns)} actions, so nothing can be fetched: {_first(cold)}"
+        ), ()
     match show:
         case "upload":
             return _upload(record)
@@ -53,24 +57,32 @@ def _actions(run: BazelRun) -> list[Spawn]:
 
 
 def _first(run: BazelRun) -> str:
-    return (run.ended or next((line for line in run.warnings if "host_javabase" not in line), "no warning"))[:300]
+    return (run.ended or next((line for line in run.warnings if "host_javabase" not in line), "no warning"))[
+        :300
+    ]
 
 
 def _client(run: BazelRun) -> str:
     counts = Counter(spawn.runner for spawn in _actions(run))
-    said = ", ".join(f"{count} × {name}" for name, count in counts.items()) or "no action"
+    said = ", ".join(f"{count} x {name}" for name, count in counts.items()) or "no action"
     return f"client: execution log {said}; runnerCount {dict(run.counts)}"
 
 
 def _server(lines: tuple[Served, ...], what: str, found: list[Served]) -> str:
-    return f"server: {len(found)} × {what} of {len(lines)} requests by this runner"
+    return f"server: {len(found)} x {what} of {len(lines)} requests by this runner"
 
 
 def _reads(record: BazelRecord, name: str) -> list[Served]:
     """Requests for results of actions that the server answered with one."""
     if record.protocol == "http":
-        return [line for line in record.served[name] if "/ac/" in line.uri and line.method == "GET" and line.status == 200]
-    return [line for line in record.served[name] if line.uri.endswith("/GetActionResult") and line.grpc == "0"]
+        return [
+            line
+            for line in record.served[name]
+            if "/ac/" in line.uri and line.method == "GET" and line.status == 200
+        ]
+    return [
+        line for line in record.served[name] if line.uri.endswith("/GetActionResult") and line.grpc == "0"
+    ]
 
 
 def _writes(record: BazelRecord, name: str, *, refused: bool) -> list[Served]:
@@ -89,8 +101,20 @@ def _down(record: BazelRecord, name: str) -> Finding | None:
         return unproven(f"the build was lost: {run.ended}")
     answers = [line for line in record.served[name] if line.status >= 500 or line.grpc == "14"]
     if answers:
-        return unproven(f"the cache answered {answers[0].status} to {answers[0].uri}: it does not work, whatever its rules are")
-    trouble = next((line for line in run.warnings if "UNAVAILABLE" in line or "UnknownHost" in line or "Connection refused" in line or "DEADLINE_EXCEEDED" in line), "")
+        return unproven(
+            f"the cache answered {answers[0].status} to {answers[0].uri}: it does not work, whatever its rules are"
+        )
+    trouble = next(
+        (
+            line
+            for line in run.warnings
+            if "UNAVAILABLE" in line
+            or "UnknownHost" in line
+            or "Connection refused" in line
+            or "DEADLINE_EXCEEDED" in line
+        ),
+        "",
+    )
     return unproven(f"the cache did not answer: {trouble[:300]}") if trouble else None
 
 
@@ -103,10 +127,16 @@ def _upload(record: BazelRecord) -> Judged:
     if down := _down(record, "cold"):
         return down, witnesses
     if len(ran) < len(_actions(run)):
-        return unproven(f"{len(_actions(run)) - len(ran)} actions were hits before anything was uploaded: the nonce did not reach them"), witnesses
+        return unproven(
+            f"{len(_actions(run)) - len(ran)} actions were hits before anything was uploaded: the nonce did not reach them"
+        ), witnesses
     if len(results) < len(ran):
-        return broken(f"{len(ran)} actions ran, {len(results)} results arrived at the server: {_first(run)}", _ENDPOINT), witnesses
-    return kept(f"{len(ran)} actions ran, {len(results)} results and {len(taken) - len(results)} blobs arrived"), witnesses
+        return broken(
+            f"{len(ran)} actions ran, {len(results)} results arrived at the server: {_first(run)}", _ENDPOINT
+        ), witnesses
+    return kept(
+        f"{len(ran)} actions ran, {len(results)} results and {len(taken) - len(results)} blobs arrived"
+    ), witnesses
 
 
 def _hit(record: BazelRecord, name: str) -> Judged:
@@ -118,21 +148,39 @@ def _hit(record: BazelRecord, name: str) -> Judged:
     wanted = {spawn.name for spawn in _actions(cold)}
     kinds = {spawn.mnemonic for spawn in run.spawns}
     if not run.spawns:
-        return broken("the execution log is empty: something local answered before any cache was asked", "the local action cache or a kept output base; start from a fresh one"), witnesses
+        return broken(
+            "the execution log is empty: something local answered before any cache was asked",
+            "the local action cache or a kept output base; start from a fresh one",
+        ), witnesses
     if lacking := sorted(set(record.mnemonics) - kinds):
-        return broken(f"no action of kind {', '.join(lacking)}: this was not the whole canary", "canary.yaml names the kinds; see which targets were left out"), witnesses
+        return broken(
+            f"no action of kind {', '.join(lacking)}: this was not the whole canary",
+            "canary.yaml names the kinds; see which targets were left out",
+        ), witnesses
     misses = [spawn for spawn in _actions(run) if not spawn.hit]
     if misses:
         said = ", ".join(f"{spawn.target} {spawn.mnemonic} ({spawn.runner})" for spawn in misses[:4])
         likely = _KEYS if name == "environment" else f"{_ENDPOINT}; or {_KEYS}"
-        return broken(f"{len(misses)} of {len(_actions(run))} actions were not remote hits: {said}; {_first(run)}", likely), witnesses
+        return broken(
+            f"{len(misses)} of {len(_actions(run))} actions were not remote hits: {said}; {_first(run)}",
+            likely,
+        ), witnesses
     if absent := wanted - {spawn.name for spawn in run.spawns}:
-        return broken(f"{len(absent)} actions of the cold build are not in the log: {sorted(absent)[0][:2]}", "the two builds are not of the same targets"), witnesses
+        return broken(
+            f"{len(absent)} actions of the cold build are not in the log: {sorted(absent)[0][:2]}",
+            "the two builds are not of the same targets",
+        ), witnesses
     counted = run.counts.get(REMOTE_HIT, 0)
     if counted != len(_actions(run)):
-        return broken(f"the log has {len(_actions(run))} hits, Bazel counted {counted}", "the two logs are not of one build"), witnesses
+        return broken(
+            f"the log has {len(_actions(run))} hits, Bazel counted {counted}",
+            "the two logs are not of one build",
+        ), witnesses
     if len(reads) < counted:
-        return broken(f"Bazel counted {counted} remote hits, the server served {len(reads)} results to this runner", "another cache answered: look for a disk cache or a proxy"), witnesses
+        return broken(
+            f"Bazel counted {counted} remote hits, the server served {len(reads)} results to this runner",
+            "another cache answered: look for a disk cache or a proxy",
+        ), witnesses
     return kept(f"{counted} of {counted} actions are remote cache hits"), witnesses
 
 
@@ -141,13 +189,19 @@ def _digests(record: BazelRecord) -> Judged:
     mine = {spawn.digest for spawn in run.spawns if spawn.hit}
     asked = record.asked["hit"]
     example = next(iter(sorted(mine & asked)), "none")
-    witnesses = (f"client: {len(mine)} action digests counted as hits, such as {example[:16]}…", f"server: its log names {len(mine & asked)} of them")
+    witnesses = (
+        f"client: {len(mine)} action digests counted as hits, such as {example[:16]}…",
+        f"server: its log names {len(mine & asked)} of them",
+    )
     if down := _down(record, "hit"):
         return down, witnesses
     if not mine:
         return unproven("there was no hit whose digest could be looked for"), witnesses
     if unknown := mine - asked:
-        return broken(f"{len(unknown)} of {len(mine)} digests are unknown to the server, such as {min(unknown)}", "another cache answered those"), witnesses
+        return broken(
+            f"{len(unknown)} of {len(mine)} digests are unknown to the server, such as {min(unknown)}",
+            "another cache answered those",
+        ), witnesses
     return kept(f"all {len(mine)} action digests stand in the server's log"), witnesses
 
 
@@ -158,11 +212,19 @@ def _counterfactual(record: BazelRecord) -> Judged:
     if run.status is None:
         return unproven(f"the build was lost: {run.ended}"), witnesses
     if not any(spawn.hit for spawn in hit.spawns):
-        return unproven("with the cache there was no hit either, so building without it shows nothing"), witnesses
+        return unproven(
+            "with the cache there was no hit either, so building without it shows nothing"
+        ), witnesses
     if hits or record.served["without"]:
-        return broken(f"{len(hits)} hits and {len(record.served['without'])} requests without any cache named", "a cache is set somewhere else: look at every .bazelrc and at a disk cache"), witnesses
+        return broken(
+            f"{len(hits)} hits and {len(record.served['without'])} requests without any cache named",
+            "a cache is set somewhere else: look at every .bazelrc and at a disk cache",
+        ), witnesses
     if not _actions(run):
-        return broken("nothing ran and nothing was fetched", "something local kept the outputs; a hit then proves nothing"), witnesses
+        return broken(
+            "nothing ran and nothing was fetched",
+            "something local kept the outputs; a hit then proves nothing",
+        ), witnesses
     return kept(f"without the cache {len(_actions(run))} actions ran on the runner"), witnesses
 
 
@@ -172,16 +234,29 @@ def _nonce_miss(record: BazelRecord) -> Judged:
     # An action that the change does not reach has the key that it had, and may hit.
     changed = [spawn for spawn in _actions(run) if spawn.digest not in before]
     hits = [spawn for spawn in changed if spawn.hit]
-    asked = [line for line in record.served["miss"] if (line.status == 404 and "/ac/" in line.uri) or (line.grpc == "5" and line.uri.endswith("/GetActionResult"))]
+    asked = [
+        line
+        for line in record.served["miss"]
+        if (line.status == 404 and "/ac/" in line.uri)
+        or (line.grpc == "5" and line.uri.endswith("/GetActionResult"))
+    ]
     witnesses = (_client(run), _server(record.served["miss"], "not found", asked))
     if down := _down(record, "miss"):
         return down, witnesses
     if not changed:
-        return broken("no action has another key than before, although an input changed", "the nonce file is no input of any action, so every hit may be an old one"), witnesses
+        return broken(
+            "no action has another key than before, although an input changed",
+            "the nonce file is no input of any action, so every hit may be an old one",
+        ), witnesses
     if hits:
-        return broken(f"{len(hits)} actions hit although their input never existed before, such as {hits[0].target}", "the cache answers with other actions' results: look at the proxy in front of it"), witnesses
+        return broken(
+            f"{len(hits)} actions hit although their input never existed before, such as {hits[0].target}",
+            "the cache answers with other actions' results: look at the proxy in front of it",
+        ), witnesses
     if len(asked) < len(changed):
-        return unproven(f"{len(changed)} actions changed, the server was asked in vain for {len(asked)}"), witnesses
+        return unproven(
+            f"{len(changed)} actions changed, the server was asked in vain for {len(asked)}"
+        ), witnesses
     return kept(f"{len(changed)} changed actions missed, as they must"), witnesses
 
 
@@ -189,19 +264,27 @@ def _forced_upload(record: BazelRecord) -> Judged:
     run = record.runs["miss"]
     refused, taken = _writes(record, "miss", refused=True), _writes(record, "miss", refused=False)
     found = record.after_refusal
-    witnesses = (f"client: {_first(run)}", f"server: {len(refused)} writes refused and {len(taken)} taken; afterwards {found.said}")
+    witnesses = (
+        f"client: {_first(run)}",
+        f"server: {len(refused)} writes refused and {len(taken)} taken; afterwards {found.said}",
+    )
     control = _writes(record, "cold", refused=False)
     likely = "identities are enforced in the client only: enforce them in the server, for CAS and action cache alike"
     if down := _down(record, "miss"):
         return down, witnesses
     if taken or found.present:
-        return broken(f"the server took {len(taken)} writes of an identity that may only read; {found.said}", likely), witnesses
+        return broken(
+            f"the server took {len(taken)} writes of an identity that may only read; {found.said}", likely
+        ), witnesses
     if not control:
         return unproven("the writer's uploads did not arrive either, so a refusal shows nothing"), witnesses
     if found.present is None:
         return unproven(found.said), witnesses
     if not refused:
-        return broken("no write was tried or refused, although Bazel was told to upload", "Bazel did not reach the server, or the server drops writes without a word"), witnesses
+        return broken(
+            "no write was tried or refused, although Bazel was told to upload",
+            "Bazel did not reach the server, or the server drops writes without a word",
+        ), witnesses
     return kept(f"{len(refused)} writes refused, none taken; {found.said}"), witnesses
 
 
@@ -213,7 +296,10 @@ def _poisoned(record: BazelRecord) -> Judged:
     lied, truth = record.runs["lied-to"], record.runs["without"]
     false = {path for path, value in _outputs(lied).items() if value == record.poisoned}
     different = sorted(path for path in false if _outputs(truth).get(path) not in (None, record.poisoned))
-    witnesses = (f"client: with the cache {record.poisoned[:16]}… at {', '.join(sorted(false)) or 'no path'}", f"client: without it {_outputs(truth).get(different[0], '')[:16] if different else 'nothing'}… there")
+    witnesses = (
+        f"client: with the cache {record.poisoned[:16]}… at {', '.join(sorted(false)) or 'no path'}",
+        f"client: without it {_outputs(truth).get(different[0], '')[:16] if different else 'nothing'}… there",
+    )
     if down := _down(record, "lied-to"):
         return down, witnesses
     if truth.status != 0 or not _actions(truth):
@@ -221,8 +307,13 @@ def _poisoned(record: BazelRecord) -> Judged:
     if not false:
         return unproven("the false result was not fetched, so there was nothing to find"), witnesses
     if not different:
-        return broken("the build without the cache has the false result as well", "it did take cached results: look for a second cache"), witnesses
-    return kept(f"{different[0]} differs from the build without the cache: the false result is found"), witnesses
+        return broken(
+            "the build without the cache has the false result as well",
+            "it did take cached results: look for a second cache",
+        ), witnesses
+    return kept(
+        f"{different[0]} differs from the build without the cache: the false result is found"
+    ), witnesses
 
 
 def _corrupted(record: BazelRecord) -> Judged:
@@ -230,7 +321,9 @@ def _corrupted(record: BazelRecord) -> Judged:
     path = next((path for path, value in _outputs(truth).items() if value == record.corrupted), "")
     spawn = next((spawn for spawn in lied.spawns if path in spawn.outputs), None)
     said = next((line for line in lied.warnings if "igest" in line or "checksum" in line.lower()), "")
-    witnesses = (f"client: {spawn.runner if spawn else 'no action'} for {path}; {said[:200] or 'no warning'}",)
+    witnesses = (
+        f"client: {spawn.runner if spawn else 'no action'} for {path}; {said[:200] or 'no warning'}",
+    )
     if down := _down(record, "lied-to"):
         return down, witnesses
     if not path:
@@ -241,7 +334,15 @@ def _corrupted(record: BazelRecord) -> Judged:
             return kept(f"the build stopped at the damaged blob: {said[:300]}"), witnesses
         return unproven("the action with the damaged blob is not in the log"), witnesses
     if spawn.hit:
-        return broken(f"{path} was taken from the cache although its blob was changed", "--noremote_verify_downloads, or a proxy that keeps old answers"), witnesses
+        return broken(
+            f"{path} was taken from the cache although its blob was changed",
+            "--noremote_verify_downloads, or a proxy that keeps old answers",
+        ), witnesses
     if spawn.outputs[path] != record.corrupted:
-        return broken(f"{path} came out as {spawn.outputs[path][:16]}…, not as {record.corrupted[:16]}…", "the damaged blob was used"), witnesses
-    return kept(f"noticed and built anew by {spawn.runner}: {said[:200] or 'the blob did not match its digest'}"), witnesses
+        return broken(
+            f"{path} came out as {spawn.outputs[path][:16]}…, not as {record.corrupted[:16]}…",
+            "the damaged blob was used",
+        ), witnesses
+    return kept(
+        f"noticed and built anew by {spawn.runner}: {said[:200] or 'the blob did not match its digest'}"
+    ), witnesses

@@ -23,7 +23,9 @@ Judged = tuple[Finding, tuple[str, ...]]
 def judge(show: str, record: NixRecord | Lost | None) -> Judged:
     """The finding on one clause of the Nix cache and what witnesses it."""
     if record is None:
-        return unproven("no canary of this class builds with Nix, so there is nothing to fetch", here=False), ()
+        return unproven(
+            "no canary of this class builds with Nix, so there is nothing to fetch", here=False
+        ), ()
     if isinstance(record, Lost):
         return unproven(record.reason, here=record.here), ()
     match show:
@@ -60,14 +62,19 @@ def _served(record: NixRecord) -> tuple[list[str], list[str]]:
 def _lost(run: NixRun) -> Finding | None:
     if run.status is None:
         return unproven(f"Nix was lost: {run.ended}")
-    trouble = run.log.says(r"HTTP error 5\d\d|Couldn't resolve|Could not resolve|Timeout was reached|Connection refused|Couldn't connect|timed out")
+    trouble = run.log.says(
+        r"HTTP error 5\d\d|Couldn't resolve|Could not resolve|Timeout was reached|Connection refused|Couldn't connect|timed out"
+    )
     return unproven(f"the cache did not answer: {trouble}") if trouble else None
 
 
 def _substituted(record: NixRecord) -> Judged:
     run = record.attempts["good"]
     narinfos, nars = _served(record)
-    witnesses = (_client(record, run), f"server: {len(narinfos)} × narinfo and {len(nars)} × nar to {record.runner}")
+    witnesses = (
+        _client(record, run),
+        f"server: {len(narinfos)} x narinfo and {len(nars)} x nar to {record.runner}",
+    )
     if run.log.builds:
         said = f"Nix built {', '.join(run.log.builds)} although the path is in the cache"
         return broken(said, "a substituter that does not answer, and max-jobs above 0"), witnesses
@@ -92,15 +99,24 @@ def _source(record: NixRecord) -> Judged:
     run = record.attempts["good"]
     sources = sorted({url for path, url in run.log.substitutes if path == record.path})
     narinfos, nars = _served(record)
-    witnesses = (f"client: the substitution names {', '.join(sources) or 'no URL'}", f"server: {', '.join((narinfos + nars)[:4]) or 'nothing'} to {record.runner}")
+    witnesses = (
+        f"client: the substitution names {', '.join(sources) or 'no URL'}",
+        f"server: {', '.join((narinfos + nars)[:4]) or 'nothing'} to {record.runner}",
+    )
     if lost := _lost(run):
         return lost, witnesses
     if not sources:
         return unproven("nothing was substituted, so nothing tells its source"), witnesses
     if [source.rstrip("/") for source in sources] != [record.url.rstrip("/")]:
-        return broken(f"it came from {', '.join(sources)}, not from {record.url}", "another substituter answered first: compare priorities and substituters"), witnesses
+        return broken(
+            f"it came from {', '.join(sources)}, not from {record.url}",
+            "another substituter answered first: compare priorities and substituters",
+        ), witnesses
     if not narinfos or not nars:
-        return broken(f"the log names {record.url}, but that server did not serve it", "a proxy or an intercepted name in between"), witnesses
+        return broken(
+            f"the log names {record.url}, but that server did not serve it",
+            "a proxy or an intercepted name in between",
+        ), witnesses
     return kept(f"it came from {record.url}, whose own log says so"), witnesses
 
 
@@ -111,7 +127,7 @@ def _key(record: NixRecord) -> Judged:
     witnesses = (
         f"client: path-info has ultimate={record.info.get('ultimate')}, signatures by {', '.join(names) or 'nobody'}; "
         f"verify with the key: {record.verified}, with another: {record.verified_other}",
-        f"server: {len(_served(record)[0])} × narinfo to {record.runner}",
+        f"server: {len(_served(record)[0])} x narinfo to {record.runner}",
     )
     if lost := _lost(run):
         return lost, witnesses
@@ -119,7 +135,9 @@ def _key(record: NixRecord) -> Judged:
         return unproven("the path is not in the store, so its signatures cannot be looked at"), witnesses
     likely = "the cache signs with another key than the one that runners trust, or does not sign at all"
     if record.info.get("ultimate") is True:
-        return broken("the store calls the path ultimate: it was built here, no signature was needed", likely), witnesses
+        return broken(
+            "the store calls the path ultimate: it was built here, no signature was needed", likely
+        ), witnesses
     wanted = record.key.partition(":")[0]
     if wanted not in names:
         return broken(f"signed by {', '.join(names) or 'nobody'}, not by {wanted}", likely), witnesses
@@ -128,9 +146,14 @@ def _key(record: NixRecord) -> Judged:
     if record.verified != 0:
         return broken("nix store verify fails with the cache's own key", likely), witnesses
     if record.verified_other == 0:
-        return broken("nix store verify passes with a key that signed nothing", "this Nix does not check signatures"), witnesses
+        return broken(
+            "nix store verify passes with a key that signed nothing", "this Nix does not check signatures"
+        ), witnesses
     if record.nar_hash and record.info.get("narHash") != record.nar_hash:
-        return broken(f"the NAR hash is {record.info.get('narHash')}, the builder's was {record.nar_hash}", "the content changed on its way"), witnesses
+        return broken(
+            f"the NAR hash is {record.info.get('narHash')}, the builder's was {record.nar_hash}",
+            "the content changed on its way",
+        ), witnesses
     return kept(f"signed by {wanted}; verifies with it and not with another key of that name"), witnesses
 
 
@@ -153,11 +176,15 @@ def _refused(record: NixRecord, show: str) -> Judged:
     run, good = record.attempts[show], record.attempts["good"]
     url = record.urls[show]
     prefix = "/" + url.split("/", 3)[3]
-    asked = [line for line in record.offered if line.uri.startswith(f"{prefix}/") and line.status == 200 and line.method == "GET"]
+    asked = [
+        line
+        for line in record.offered
+        if line.uri.startswith(f"{prefix}/") and line.status == 200 and line.method == "GET"
+    ]
     reason = run.log.says(REFUSALS[show])
     witnesses = (
         f"client: {reason or run.log.says('error') or f'status {run.status}'}",
-        f"server: {len(asked)} × 200 below {prefix}",
+        f"server: {len(asked)} x 200 below {prefix}",
     )
     if run.status == 0 or any(path == record.path for path, source in run.log.substitutes if run.status == 0):
         return broken(

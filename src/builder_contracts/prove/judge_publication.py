@@ -52,18 +52,27 @@ def _allowed(attempt: Attempt) -> Finding:
                 "writes are dropped without a word: look at the proxy and at the store behind it",
             )
     if not attempt.seen_by_server:
-        return broken("the client says that it wrote, the server's log has no request of it", "another server answered: compare names and proxies")
+        return broken(
+            "the client says that it wrote, the server's log has no request of it",
+            "another server answered: compare names and proxies",
+        )
     return kept(f"{', '.join(attempt.answers)} arrived and was read back by another identity")
 
 
 def _refused(identity: str, attempt: Attempt) -> Finding:
     likely = "the server lets this identity write; enforce its rights in the server, not in the client"
-    control = {what: answer for what, answer in attempt.control.items() if what in attempt.answers or "nix copy" in what}
+    control = {
+        what: answer
+        for what, answer in attempt.control.items()
+        if what in attempt.answers or "nix copy" in what
+    }
     for what, look in attempt.found.items():
         if what in _KEEPS and look.present is False:
             return broken(f"{what}: what was there before is gone: {look.said}", likely)
         if what not in _KEEPS and look.present:
-            return broken(f"{what} was answered {attempt.answers.get(what, '?')} and is there: {look.said}", likely)
+            return broken(
+                f"{what} was answered {attempt.answers.get(what, '?')} and is there: {look.said}", likely
+            )
     for what, answer in attempt.answers.items():
         status = _status(answer)
         if status in _ACCEPTED:
@@ -73,15 +82,23 @@ def _refused(identity: str, attempt: Attempt) -> Finding:
                 f"{what} was refused with {answer}, not with {' or '.join(REFUSALS[identity])}",
                 "refused for another reason, so that a valid request might pass: see what the server says",
             )
-    failed = next((f"{what}: {answer}" for what, answer in control.items() if _status(answer) not in _ACCEPTED), "")
+    failed = next(
+        (f"{what}: {answer}" for what, answer in control.items() if _status(answer) not in _ACCEPTED), ""
+    )
     if failed or not control:
-        return unproven(f"the writer did not succeed either, so a refusal shows nothing: {failed or 'no control'}")
-    unknown = next((f"{what}: {look.said}" for what, look in attempt.found.items() if look.present is None), "")
+        return unproven(
+            f"the writer did not succeed either, so a refusal shows nothing: {failed or 'no control'}"
+        )
+    unknown = next(
+        (f"{what}: {look.said}" for what, look in attempt.found.items() if look.present is None), ""
+    )
     if unknown:
         return unproven(f"the target could not be read afterwards: {unknown}")
     if not attempt.seen_by_server:
         return unproven("the server's log has no request of this identity, so it refused nothing")
-    return kept(f"{', '.join(attempt.answers)} refused with {', '.join(sorted({_status(answer) for answer in attempt.answers.values()}))}, absent afterwards; the writer succeeds")
+    return kept(
+        f"{', '.join(attempt.answers)} refused with {', '.join(sorted({_status(answer) for answer in attempt.answers.values()}))}, absent afterwards; the writer succeeds"
+    )
 
 
 def judge_seen(seen: Seen | Lost | None) -> Judged:

@@ -37,7 +37,9 @@ def find(promise: ProofPromise, records: Records) -> Judged:
             record = records.canaries.get(canary)
             if isinstance(record, Lost) or record is None:
                 return unproven(record.reason if record else "the canary was not built"), ()
-            return judge_publication.judge_seen(record.findings.get(show, Lost(f"the tool of {canary} cannot show it", here=False)))
+            return judge_publication.judge_seen(
+                record.findings.get(show, Lost(f"the tool of {canary} cannot show it", here=False))
+            )
         case _:
             assert_never(promise)
 
@@ -48,15 +50,24 @@ def judge_scan(scan: Scan | Lost | None) -> Judged:
         return unproven("nothing was searched"), ()
     if isinstance(scan, Lost):
         return unproven(scan.reason, here=scan.here), ()
-    witnesses = (f"search: {scan.items} items, {scan.bytes} bytes, {scan.planted} secrets; a planted copy was {'found' if scan.control else 'missed'}",)
+    witnesses = (
+        f"search: {scan.items} items, {scan.bytes} bytes, {scan.planted} secrets; a planted copy was {'found' if scan.control else 'missed'}",
+    )
     if scan.leaks:
         places = "; ".join(f"{leak.place} ({leak.spelling})" for leak in scan.leaks[:5])
-        return broken(f"{len(scan.leaks)} copies of a secret: {places}", "keep it out of what makes this file; revoke the secret"), witnesses
+        return broken(
+            f"{len(scan.leaks)} copies of a secret: {places}",
+            "keep it out of what makes this file; revoke the secret",
+        ), witnesses
     if not scan.control:
-        return unproven("the search did not find the copy that was planted for it, so it shows nothing"), witnesses
+        return unproven(
+            "the search did not find the copy that was planted for it, so it shows nothing"
+        ), witnesses
     if not scan.items:
         return unproven("nothing was published, so there was nothing to search"), witnesses
-    return kept(f"no secret in {scan.items} published and logged items, archives and compressed members included"), witnesses
+    return kept(
+        f"no secret in {scan.items} published and logged items, archives and compressed members included"
+    ), witnesses
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,7 +49,11 @@ def config(job: Job) -> Job:
 def publish(bench: Bench, job: Job, installable: str) -> Published:
     """Sign and publish a build, trying first without credentials and as a reader; then make the bad caches."""
     url = bench.endpoints["nix"].url
-    path = job.must("asking for the path", ["nix", "path-info", installable], deadline=DEADLINE).stdout.decode().strip()
+    path = (
+        job.must("asking for the path", ["nix", "path-info", installable], deadline=DEADLINE)
+        .stdout.decode()
+        .strip()
+    )
     closure = tuple(
         job.must("asking for the closure", ["nix", "path-info", "-r", path]).stdout.decode().split()
     )
@@ -95,7 +99,16 @@ def prove(bench: Bench, published: Published) -> NixRecord:
         # Only what was served meanwhile: an address can have belonged to an earlier runner.
         served = bench.served(service, since=before)
         info = _info(job, published.path)
-        verify = ["nix", "store", "verify", "--sigs-needed", "1", published.path, "--option", "trusted-public-keys"]
+        verify = [
+            "nix",
+            "store",
+            "verify",
+            "--sigs-needed",
+            "1",
+            published.path,
+            "--option",
+            "trusted-public-keys",
+        ]
         verified = job.run([*verify, published.key], deadline=DEADLINE).status
         other = _key(job, "unrelated-key")
         verified_other = job.run([*verify, other], deadline=DEADLINE).status
@@ -130,7 +143,9 @@ def _key(job: Job, name: str) -> str:
     secret = job.must("making a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
     job.write(file, secret)
     # The tool reads the secret from its input.
-    public = job.must("making a key", ["sh", "-c", 'nix key convert-secret-to-public <"$1"', "sh", file]).stdout
+    public = job.must(
+        "making a key", ["sh", "-c", 'nix key convert-secret-to-public <"$1"', "sh", file]
+    ).stdout
     return public.decode().strip()
 
 
@@ -149,9 +164,7 @@ def _copy(job: Job, target: str, path: str, identity: Identity) -> Completed:
     host = target.split("/")[2].split(":")[0]
     login = f"machine {host} login {identity.name} password {identity.secret}\n" if identity.secret else ""
     job.write(netrc, login.encode())
-    return job.run(
-        ["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=DEADLINE
-    )
+    return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=DEADLINE)
 
 
 def _hash_part(path: str) -> str:
@@ -165,10 +178,14 @@ def _attempt(
     text = (done.stderr + done.stdout).decode("utf-8", "replace")
     code = next((code for code in ("401", "403") if f"HTTP error {code}" in text), "")
     code = code or ("LOST" if "HTTP error 5" in text or "Couldn't" in text or "Could not" in text else "")
-    status = code or ("OK" if done.status == 0 else "LOST" if done.status is None else f"status {done.status}")
+    status = code or (
+        "OK" if done.status == 0 else "LOST" if done.status is None else f"status {done.status}"
+    )
     look = bench.ask([{"kind": "http", "url": f"{url}/{_hash_part(path)}.narinfo"}])[0]
     found = Looked({"200": True, "404": False}.get(look["status"]), f"narinfo answers {look['status']}")
-    return Attempt(identity, {"nix copy": f"{status} {_words(text)}"}, {"narinfo": found}, {}, lines, "nix copy")
+    return Attempt(
+        identity, {"nix copy": f"{status} {_words(text)}"}, {"narinfo": found}, {}, lines, "nix copy"
+    )
 
 
 def _words(text: str) -> str:
@@ -190,7 +207,8 @@ def _make_bad(bench: Bench, job: Job, published: Published, url: str) -> None:
     answers = bench.ask([{"kind": "http", "url": f"{url}/{name}.narinfo"} for name in (own, other)])
     mine, theirs = (_narinfo(reply) for reply in answers)
     stripped = "".join(
-        "References: \n" if line.startswith("References:") else line + "\n" for line in mine["text"].splitlines()
+        "References: \n" if line.startswith("References:") else line + "\n"
+        for line in mine["text"].splitlines()
     )
     content = bench.ask([{"kind": "http", "url": f"{url}/{theirs['URL']}"}])[0]["body"]
     puts = bench.ask(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 _BUILD, _SUBSTITUTE = 105, 108
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -51,7 +52,7 @@ def parse(raw: bytes) -> NixLog:
     return NixLog(tuple(substitutes), tuple(builds), tuple(messages))
 
 
-def _event(line: str) -> dict[str, object] | None:
+def _event(line: str) -> dict[str, Any] | None:
     if not line.startswith("@nix "):
         return None
     try:

@@ -22,19 +22,25 @@ TIMEOUT = 10.0
 
 
 def answer(status: object, said: str = "", body: bytes = b"") -> Answer:
-    return {"status": str(status), "said": " ".join(said.split())[:300], "body": base64.b64encode(body).decode()}
+    return {
+        "status": str(status),
+        "said": " ".join(said.split())[:300],
+        "body": base64.b64encode(body).decode(),
+    }
 
 
 def http(request: dict[str, Any]) -> Answer:
     """Any HTTP request: method, url, headers, a body in base64, and the certificate to trust."""
     body = base64.b64decode(request["body"]) if "body" in request else None
-    call = urllib.request.Request(
+    call = urllib.request.Request(  # noqa: S310 # the harness writes the URLs
         request["url"], data=body, method=request.get("method", "GET"), headers=request.get("headers", {})
     )
     # No proxies: the run's own hosts are meant, whatever the environment says.
     handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
     if request.get("trust"):
-        handlers.append(urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=request["trust"])))
+        handlers.append(
+            urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=request["trust"]))
+        )
     opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(call, timeout=TIMEOUT) as reply:
@@ -54,7 +60,15 @@ def push(request: dict[str, Any]) -> Answer:
     layer = base64.b64decode(request["body"])
     config = b"{}"
     for blob in (layer, config):
-        opened = http({"url": f"{base}/v2/{name}/blobs/uploads/", "method": "POST", "headers": headers, "body": "", "trust": trust})
+        opened = http(
+            {
+                "url": f"{base}/v2/{name}/blobs/uploads/",
+                "method": "POST",
+                "headers": headers,
+                "body": "",
+                "trust": trust,
+            }
+        )
         if opened["status"] != "202":
             return {**opened, "said": f"upload start: {opened['said']}"}
         where = opened["location"]
@@ -74,9 +88,17 @@ def push(request: dict[str, Any]) -> Answer:
     manifest = {
         "schemaVersion": 2,
         "mediaType": kind,
-        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest(config), "size": 2},
+        "config": {
+            "mediaType": "application/vnd.oci.image.config.v1+json",
+            "digest": digest(config),
+            "size": 2,
+        },
         "layers": [
-            {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digest(layer), "size": len(layer)}
+            {
+                "mediaType": "application/vnd.oci.image.layer.v1.tar",
+                "digest": digest(layer),
+                "size": len(layer),
+            }
         ],
     }
     return http(
@@ -116,7 +138,9 @@ def grpc(request: dict[str, Any]) -> Answer:
                     entry = re.BatchUpdateBlobsRequest.Request(digest=own, data=blob)
                     reply = cas.BatchUpdateBlobs(re.BatchUpdateBlobsRequest(requests=[entry]), **options)
                     code = reply.responses[0].status.code
-                    return answer("OK" if code == 0 else f"BLOB_STATUS_{code}", reply.responses[0].status.message)
+                    return answer(
+                        "OK" if code == 0 else f"BLOB_STATUS_{code}", reply.responses[0].status.message
+                    )
                 case "Write":
                     name = f"uploads/{request['upload']}/blobs/{own.hash}/{own.size_bytes}"
                     part = bytestream_pb2.WriteRequest(resource_name=name, data=blob, finish_write=True)
@@ -131,7 +155,9 @@ def grpc(request: dict[str, Any]) -> Answer:
                     found = results.GetActionResult(re.GetActionResultRequest(action_digest=known), **options)
                     return answer("OK", "", found.SerializeToString())
                 case "FindMissingBlobs":
-                    missing = cas.FindMissingBlobs(re.FindMissingBlobsRequest(blob_digests=[known or own]), **options)
+                    missing = cas.FindMissingBlobs(
+                        re.FindMissingBlobsRequest(blob_digests=[known or own]), **options
+                    )
                     return answer("MISSING" if missing.missing_blob_digests else "PRESENT")
                 case "Poison":
                     found = results.GetActionResult(re.GetActionResultRequest(action_digest=known), **options)
@@ -146,7 +172,11 @@ def grpc(request: dict[str, Any]) -> Answer:
                     return answer("LOST", f"no call {other}")
         except wire.RpcError as error:
             code = error.code()
-            lost = code in (wire.StatusCode.UNAVAILABLE, wire.StatusCode.DEADLINE_EXCEEDED, wire.StatusCode.UNKNOWN)
+            lost = code in (
+                wire.StatusCode.UNAVAILABLE,
+                wire.StatusCode.DEADLINE_EXCEEDED,
+                wire.StatusCode.UNKNOWN,
+            )
             return answer("LOST" if lost else code.name, f"{code.name} {error.details()}")
 
 
@@ -164,7 +194,12 @@ def poison_http(request: dict[str, Any]) -> Answer:
     result.output_files[0].contents = b""
     for path, body in ((f"cas/{own.hash}", blob), (f"ac/{request['hash']}", result.SerializeToString())):
         put = http(
-            {"url": f"{base}/{path}", "method": "PUT", "headers": headers, "body": base64.b64encode(body).decode()}
+            {
+                "url": f"{base}/{path}",
+                "method": "PUT",
+                "headers": headers,
+                "body": base64.b64encode(body).decode(),
+            }
         )
         if put["status"] not in ("200", "201", "204"):
             return put
@@ -197,7 +232,9 @@ def s3(request: dict[str, Any]) -> Answer:
     except ClientError as error:
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         code = error.response["Error"]["Code"]
-        return answer("LOST" if status >= 500 else code, f"{status} {error.response['Error'].get('Message', '')}")
+        return answer(
+            "LOST" if status >= 500 else code, f"{status} {error.response['Error'].get('Message', '')}"
+        )
     except BotoCoreError as error:
         return answer("LOST", str(error))
     stream = reply.pop("Body", None)

@@ -13,7 +13,9 @@ from builder_contracts.prove.records import Finding, Lost
 from builder_contracts.runner.protocol import Completed
 
 # Reads the largest amount of memory that the container's control group ever held, in version 2 and 1.
-_PEAK = "cat /sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes 2>/dev/null | head -n 1"
+_PEAK = (
+    "cat /sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes 2>/dev/null | head -n 1"
+)
 _DISK = 'du -sbx "$HOME" /tmp 2>/dev/null | while read -r size _; do echo "$size"; done'
 
 
@@ -48,25 +50,52 @@ def collect(job: Job, canary: Canary, nonce: str, seconds: float) -> Products | 
     )
 
 
-def judge_builds(canary: Canary, products: Products | Lost, status: int | None, said_by: str) -> Finding | Lost:
+def judge_builds(
+    canary: Canary, products: Products | Lost, status: int | None, said_by: str
+) -> Finding | Lost:
     """Whether the canary was built, within its budget."""
     if status is None:
-        return Finding(False, f"the build did not end: {said_by}", "raise the budget, or find what it waits for")
+        return Finding(
+            False, f"the build did not end: {said_by}", "raise the budget, or find what it waits for"
+        )
     if status != 0:
-        return Finding(False, f"the build ended with status {status}: {said_by}", "run the command of canary.yaml in the image by hand")
+        return Finding(
+            False,
+            f"the build ended with status {status}: {said_by}",
+            "run the command of canary.yaml in the image by hand",
+        )
     if isinstance(products, Lost):
-        return Finding(False, f"the build ended well, but {products.reason}", "correct 'artifacts' in canary.yaml, or the command")
+        return Finding(
+            False,
+            f"the build ended well, but {products.reason}",
+            "correct 'artifacts' in canary.yaml, or the command",
+        )
     budget = canary.budget
-    for what, spent, allowed, show in (
-        ("seconds", products.seconds, budget.seconds, lambda value: f"{value:.0f} s"),
-        ("memory", products.memory, budget.memory, lambda value: human_bytes(int(value))),
-        ("disk", products.disk, budget.disk, lambda value: human_bytes(int(value))),
-    ):
-        if spent is not None and allowed is not None and spent > allowed:
-            return Finding(False, f"built, but took {show(spent)} of {what}; the budget is {show(allowed)}", "make it cheaper, or raise the budget in canary.yaml")
+    over = [
+        f"{_amount(what, spent)} of {what}; the budget is {_amount(what, allowed)}"
+        for what, spent, allowed in (
+            ("time", products.seconds, budget.seconds),
+            ("memory", products.memory, budget.memory),
+            ("disk", products.disk, budget.disk),
+        )
+        if spent is not None and allowed is not None and spent > allowed
+    ]
+    if over:
+        return Finding(
+            False,
+            f"built, but took {' and '.join(over)}",
+            "make it cheaper, or raise the budget in canary.yaml",
+        )
     memory = human_bytes(products.memory) if products.memory else "an unknown amount"
     disk = human_bytes(products.disk) if products.disk else "an unknown amount"
-    return Finding(True, f"built in {products.seconds:.1f} s with {memory} of memory and {disk} of disk, within its budget")
+    return Finding(
+        True,
+        f"built in {products.seconds:.1f} s with {memory} of memory and {disk} of disk, within its budget",
+    )
+
+
+def _amount(what: str, value: float) -> str:
+    return f"{value:.0f} s" if what == "time" else human_bytes(int(value))
 
 
 def judge_runs(canary: Canary, products: Products | Lost) -> Finding | Lost:
@@ -78,11 +107,15 @@ def judge_runs(canary: Canary, products: Products | Lost) -> Finding | Lost:
     wanted = canary.says.replace("NONCE", products.nonce)
     text = products.ran.stdout.decode("utf-8", "replace")
     if products.ran.status != 0 or wanted not in text:
-        return Finding(False, f"{' '.join(canary.run)} ended with {said(products.ran)}", f"it should print {wanted!r}")
+        return Finding(
+            False, f"{' '.join(canary.run)} ended with {said(products.ran)}", f"it should print {wanted!r}"
+        )
     return Finding(True, f"{' '.join(canary.run)} printed {wanted!r}")
 
 
-def judge_artifacts(canary: Canary, products: Products | Lost, builder_paths: tuple[str, ...]) -> Finding | Lost:
+def judge_artifacts(
+    canary: Canary, products: Products | Lost, builder_paths: tuple[str, ...]
+) -> Finding | Lost:
     """Whether what left the builder is complete without it."""
     if isinstance(products, Lost):
         return products

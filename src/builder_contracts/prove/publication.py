@@ -77,11 +77,22 @@ def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
              call("put_object", Body=coded("second state")), versions]
         )  # fmt: skip
         found = {"second-lock": _second_lock(answers[:3])}
-        older = [entry for entry in answers[5].get("reply", {}).get("Versions", []) if entry["Key"] == key and not entry["IsLatest"]]
+        older = [
+            entry
+            for entry in answers[5].get("reply", {}).get("Versions", [])
+            if entry["Key"] == key and not entry["IsLatest"]
+        ]
         if any(answer["status"] == "LOST" for answer in answers[3:]):
             return {**found, "old-state": Lost(f"the object store did not answer: {answers[5]['said']}")}
         if not older:
-            return {**found, "old-state": Finding(False, f"after two writes the store lists no older version ({_short(answers[5])})", "versioning is not enabled on the bucket")}
+            return {
+                **found,
+                "old-state": Finding(
+                    False,
+                    f"after two writes the store lists no older version ({_short(answers[5])})",
+                    "versioning is not enabled on the bucket",
+                ),
+            }
         back = {"Bucket": BUCKET, "Key": key, "VersionId": older[0]["VersionId"]}
         restored = bench.ask(
             [s3(bench, WRITER, "copy_object", {"Bucket": BUCKET, "Key": key, "CopySource": back}),
@@ -98,7 +109,10 @@ def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
 def _second_lock(answers: Sequence[Mapping[str, Any]]) -> Finding | Lost:
     first, second, held = answers
     text = base64.b64decode(held["body"]).decode("utf-8", "replace")
-    witnesses = (f"client: first put {_short(first)}, second put {_short(second)}", f"server: the lock reads {text!r}")
+    witnesses = (
+        f"client: first put {_short(first)}, second put {_short(second)}",
+        f"server: the lock reads {text!r}",
+    )
     if "LOST" in (first["status"], second["status"], held["status"]):
         return Lost(f"the object store did not answer: {first['said'] or second['said'] or held['said']}")
     if first["status"] != "OK":
@@ -107,8 +121,18 @@ def _second_lock(answers: Sequence[Mapping[str, Any]]) -> Finding | Lost:
     if second["status"] == "OK" or text != "held by the first":
         return Finding(False, f"the second holder got the lock as well; it reads {text!r}", likely, witnesses)
     if second["status"] != "PreconditionFailed":
-        return Finding(False, f"the second holder was refused with {_short(second)}, not PreconditionFailed", likely, witnesses)
-    return Finding(True, "the second holder is refused with PreconditionFailed, the lock is the first one's", "", witnesses)
+        return Finding(
+            False,
+            f"the second holder was refused with {_short(second)}, not PreconditionFailed",
+            likely,
+            witnesses,
+        )
+    return Finding(
+        True,
+        "the second holder is refused with PreconditionFailed, the lock is the first one's",
+        "",
+        witnesses,
+    )
 
 
 def _old_state(restored: Sequence[Mapping[str, Any]], text: str) -> Finding | Lost:
@@ -117,7 +141,12 @@ def _old_state(restored: Sequence[Mapping[str, Any]], text: str) -> Finding | Lo
     if "LOST" in (copied["status"], read["status"]):
         return Lost(f"the object store did not answer: {copied['said'] or read['said']}")
     if text != "first state":
-        return Finding(False, f"after restoring the first version the state reads {text!r}", "versioning does not keep what it lists", witnesses)
+        return Finding(
+            False,
+            f"after restoring the first version the state reads {text!r}",
+            "versioning does not keep what it lists",
+            witnesses,
+        )
     return Finding(True, "the first state is back after it was overwritten", "", witnesses)
 
 
@@ -140,7 +169,10 @@ def _writes(bench: Bench, target: str, identity: str, nonce: str) -> list[tuple[
             call = {"kind": "grpc", "target": url.removeprefix("grpc://"), "authorization": who.authorization}
             return [
                 ("cas", {**call, "call": "BatchUpdateBlobs", "body": body}),
-                ("byte stream", {**call, "call": "Write", "upload": nonce, "body": coded(f"stream {nonce}\n")}),
+                (
+                    "byte stream",
+                    {**call, "call": "Write", "upload": nonce, "body": coded(f"stream {nonce}\n")},
+                ),
                 ("action cache", {**call, "call": "UpdateActionResult", "hash": _action(nonce), "size": 1}),
             ]
         case "registry":
@@ -149,13 +181,15 @@ def _writes(bench: Bench, target: str, identity: str, nonce: str) -> list[tuple[
         case "objects":
             keep = {"Bucket": BUCKET, "Key": f"keep-{identity}"}
             own = {"Bucket": BUCKET, "Key": f"proof-{nonce}"}
-            operations = [
+            operations: list[tuple[str, Request]] = [
                 ("put", s3(bench, identity, "put_object", {**own, "Body": body})),
                 ("multipart", s3(bench, identity, "create_multipart_upload", own)),
                 ("delete", s3(bench, identity, "delete_object", keep)),
             ]
             if identity != WRITER:
-                operations.append(("policy", s3(bench, identity, "put_bucket_policy", {"Bucket": BUCKET, "Policy": _OPEN})))
+                operations.append(
+                    ("policy", s3(bench, identity, "put_bucket_policy", {"Bucket": BUCKET, "Policy": _OPEN}))
+                )
             return operations
         case _:
             raise NotImplementedError(f"no writes for the target {target}")
@@ -183,7 +217,11 @@ def _looks(bench: Bench, target: str, nonce: str, identity: str) -> list[tuple[s
         case "bazel-http":
             return [("cas", get(f"cas/{_sha(nonce)}")), ("action cache", get(f"ac/{_action(nonce)}"))]
         case "bazel-grpc":
-            call = {"kind": "grpc", "target": url.removeprefix("grpc://"), "authorization": reader.authorization}
+            call = {
+                "kind": "grpc",
+                "target": url.removeprefix("grpc://"),
+                "authorization": reader.authorization,
+            }
             return [
                 ("cas", {**call, "call": "FindMissingBlobs", **_blob(f"proof {nonce}\n")}),
                 ("byte stream", {**call, "call": "FindMissingBlobs", **_blob(f"stream {nonce}\n")}),
@@ -191,10 +229,16 @@ def _looks(bench: Bench, target: str, nonce: str, identity: str) -> list[tuple[s
             ]
         case "registry":
             accept = {**headers, "Accept": "application/vnd.oci.image.manifest.v1+json"}
-            manifest = {**get(f"v2/proof/{nonce}/manifests/proof"), "headers": accept, "trust": bench.certificate(target)}
+            manifest = {
+                **get(f"v2/proof/{nonce}/manifests/proof"),
+                "headers": accept,
+                "trust": bench.certificate(target),
+            }
             return [("push", manifest)]
         case "objects":
-            looks = [("put", s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": f"proof-{nonce}"}))]
+            looks: list[tuple[str, Request]] = [
+                ("put", s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": f"proof-{nonce}"}))
+            ]
             if identity != WRITER:
                 kept = s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": f"keep-{identity}"})
                 looks.append(("delete", kept))
@@ -222,7 +266,14 @@ def _prepare_objects(bench: Bench) -> None:
 def s3(bench: Bench, identity: str, call: str, arguments: Mapping[str, object]) -> dict[str, Any]:
     who = bench.credentials.of(identity)
     url = bench.endpoints["objects"].url
-    return {"kind": "s3", "url": url, "identity": who.name, "secret": who.secret, "call": call, "arguments": dict(arguments)}
+    return {
+        "kind": "s3",
+        "url": url,
+        "identity": who.name,
+        "secret": who.secret,
+        "call": call,
+        "arguments": dict(arguments),
+    }
 
 
 def _sha(nonce: str) -> str:

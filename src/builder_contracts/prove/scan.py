@@ -82,8 +82,8 @@ def _unpacked(kind: str, content: bytes) -> Iterator[tuple[str, bytes]]:
 
             yield kind, zstd.decompress(content)[:MAX_BYTES]
         else:
-            opened = lzma.open(io.BytesIO(content)) if kind == "xz" else bz2.open(io.BytesIO(content))
-            with opened as packed:
+            opener = lzma.LZMAFile if kind == "xz" else bz2.BZ2File
+            with opener(io.BytesIO(content)) as packed:
                 yield kind, packed.read(MAX_BYTES)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, ImportError):
         return

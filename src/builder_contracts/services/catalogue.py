@@ -59,7 +59,10 @@ def bazel_http(alias: str, credentials: Credentials) -> Service:
     conf = fronts.files(credentials, port=BAZEL_HTTP_PORT, folder=f"{DATA}/bazel")
     command = ("sh", "-c", 'mkdir -p "$1" && shift && exec "$@"', "sh", f"{DATA}/bazel", *NGINX)
     return Service(
-        "bazel-http", alias, (Part("nginx", command, {"nginx.conf": conf}),), f"http://127.0.0.1:{BAZEL_HTTP_PORT}/.health"
+        "bazel-http",
+        alias,
+        (Part("nginx", command, {"nginx.conf": conf}),),
+        f"http://127.0.0.1:{BAZEL_HTTP_PORT}/.health",
     )
 
 
@@ -70,7 +73,11 @@ def bazel_grpc(alias: str, credentials: Credentials) -> Service:
         "bazel-grpc",
         alias,
         (
-            Part("nginx", NGINX, {"nginx.conf": fronts.bazel_grpc(credentials, port=BAZEL_GRPC_PORT, backend=backend)}),
+            Part(
+                "nginx",
+                NGINX,
+                {"nginx.conf": fronts.bazel_grpc(credentials, port=BAZEL_GRPC_PORT, backend=backend)},
+            ),
             Part(
                 "buildgrid",
                 ("bgd", "server", "start", "--json-logs", "-vv", f"{CONF}/buildgrid.yml"),

@@ -147,9 +147,7 @@ def registry(credentials: Credentials, *, backend: int) -> str:
     reading has to speak the token protocol: /token hands out a fixed token an identity. Source: the
     distribution project's token authentication specification.
     """
-    challenge = (
-        'Bearer realm="$scheme://$http_host/token",service="registry"'
-    )
+    challenge = 'Bearer realm="$scheme://$http_host/token",service="registry"'
     return f"""{_HEAD}{_identities(credentials, bearer=True)}{_METHODS}
   map $identity $token {{
     default "";

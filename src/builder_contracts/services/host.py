@@ -169,7 +169,9 @@ class Host:
                 host_config = {"network_mode": network}
                 endpoint = EndpointConfig("1.44", aliases=[service.alias])
             what = f"{self.name}-{service.name}-{part.name}"
-            containers.append(self._create(what, list(part.command), part.files, host_config, network, endpoint))
+            containers.append(
+                self._create(what, list(part.command), part.files, host_config, network, endpoint)
+            )
         wait = ["bash", "-c", _WAIT, "bash", service.ready]
         answer = engine.execute(self.client, containers[-1], wait, deadline=READY_WITHIN)
         if answer.status != 0:
@@ -202,7 +204,9 @@ class Host:
                     mem_limit="1g",
                     **host_config,
                 ),
-                networking_config=self._api.create_networking_config({network: endpoint}) if endpoint else None,
+                networking_config=self._api.create_networking_config({network: endpoint})
+                if endpoint
+                else None,
             )
         except docker.errors.ImageNotFound:
             raise docker.errors.ImageNotFound(
