@@ -1,6 +1,7 @@
 """Writes the pages of docs/ that are made from what the program itself says; script/docs runs it.
 
 contract-reference.md   from contracts/schema/*.json and the documents of each kind in this repository
+platform-reference.md   the same for contracts of a whole platform
 clauses.md              from judge/explanations.py and docs/examples/every-field.yaml
 cli.md                  from the commands and the plugin's options
 """
@@ -41,7 +42,16 @@ schema: begin a document with `# yaml-language-server: $schema=…`, and they co
 
 Documents are YAML 1.2 without tags, one a file, at most 1 MB. An unknown field, a key that stands twice and
 a promise that could not fail are errors, reported with file, line and mend. [One
-contract](examples/every-field.yaml) has every field of a builder class; the examples are from it.
+contract](examples/every-field.yaml) has every field of a builder class; the examples are from it. Contracts of
+a whole platform, which are judged against a checkout, are in [platform-reference.md](platform-reference.md).
+
+"""
+
+PLATFORM_REFERENCE = """# Platform contract reference
+
+Every field of the contracts that a checkout of a platform's repository is judged against, as their JSON Schemas
+have it; `contracts/platform/` has one of each. Contracts of builder classes:
+[contract-reference.md](contract-reference.md).
 
 """
 
@@ -190,11 +200,15 @@ def allowed(name: str, part: dict[str, Any]) -> str:
     return ", ".join([words, *limits])
 
 
-def documents(kind: str) -> list[Any]:
-    """The data of all documents of a kind in this repository."""
+def documents(name: str) -> list[Any]:
+    """The data of all documents in this repository that the schema ``name`` is for, by its fixed values."""
+    parts = schema.load(name).get("properties", {})
+    fixed = {key: part["const"] for key, part in parts.items() if "const" in part}
+    if "kind" not in fixed:
+        return []
     paths = [path for folder in DOCUMENTS for path in sorted((ROOT / folder).rglob("*.yaml"))]
     found = (document.read(path).data for path in paths)
-    return [data for data in found if isinstance(data, dict) and data.get("kind") == kind]
+    return [data for data in found if isinstance(data, dict) and fixed.items() <= data.items()]
 
 
 def values(data: Any, place: Place) -> Iterator[Any]:
@@ -223,10 +237,26 @@ def example(field: Field, known: Sequence[Any]) -> str:
     return code(own[0]) if own else ""
 
 
+# The order in which a reader meets them; what is not named here follows by name.
+ORDER = ("builder-class", "builder-base", "environment", "canary")
+PLATFORM = "platform-"
+
+
 def contract_reference() -> str:
     """docs/contract-reference.md"""
-    text = note("contracts/schema/*.json") + REFERENCE
-    names = ["builder-class", *(name for name in schema.names() if name != "builder-class")]
+    names = [name for name in schema.names() if not name.startswith(PLATFORM)]
+    names.sort(key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+    return note("contracts/schema/*.json") + REFERENCE + _schemas(names)
+
+
+def platform_reference() -> str:
+    """docs/platform-reference.md"""
+    names = [name for name in schema.names() if name.startswith(PLATFORM)]
+    return note("contracts/schema/platform-*.json") + PLATFORM_REFERENCE + _schemas(names)
+
+
+def _schemas(names: Sequence[str]) -> str:
+    text = ""
     for name in names:
         title = schema.load(name)["title"]
         text += f"- [{title}](#{_anchor(title)}): `{name}.json`\n"
@@ -242,7 +272,7 @@ def _anchor(title: str) -> str:
 def _reference(name: str) -> str:
     whole = schema.load(name)
     text = f"\n## {whole['title']}\n\n{whole['description']}\n"
-    known = documents(whole.get("properties", {}).get("kind", {}).get("const", ""))
+    known = documents(name)
     sections = [list(group) for _, group in groupby(fields(name, whole), lambda field: field.place[0])]
     text += _table(name, [section[0] for section in sections if len(section) == 1], known)
     for first, *rest in (section for section in sections if len(section) > 1):
@@ -416,6 +446,7 @@ def _prose(text: str) -> str:
 
 PAGES: dict[str, Callable[[], str]] = {
     "contract-reference.md": contract_reference,
+    "platform-reference.md": platform_reference,
     "clauses.md": clauses,
     "cli.md": command_line,
 }

@@ -155,5 +155,9 @@ def _print(answer: Answer) -> None:
             click.echo(f"{label}{value}")
             continue
         for line in [value] if isinstance(value, str) else value:
-            click.echo(textwrap.fill(line, width, initial_indent=label, subsequent_indent=" " * 12))
+            # Options such as --allow-writes stay whole.
+            wrapped = textwrap.fill(
+                line, width, initial_indent=label, subsequent_indent=" " * 12, break_on_hyphens=False
+            )
+            click.echo(wrapped)
             label = " " * 12
