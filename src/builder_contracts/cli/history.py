@@ -75,7 +75,9 @@ def add(
     from builder_contracts.dashboard.store import History
 
     named = _expand(files, evidence)
-    reading = Reading(environment, builder, None if started is None else _time(started))
+    reading = Reading(
+        environment, builder, None if started is None else as_milliseconds("--started", started)
+    )
     with (
         History(file) as store,
         click.progressbar(length=len(named), label="reading", file=sys.stderr) as bar,
@@ -158,14 +160,15 @@ def _expand(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def _time(text: str) -> int:
+def as_milliseconds(option: str, text: str) -> int:
+    """The time that an option gives, as milliseconds since 1970. Raises InputError."""
     from builder_contracts.dashboard.junit import moment
 
     try:
         return moment(text)
     except (ValueError, OverflowError):
         mend = "write it like 2026-03-12T02:00:11Z"
-        raise InputError([Problem(Source("--started", 1), f"{text!r} is no time", mend)]) from None
+        raise InputError([Problem(Source(option, 1), f"{text!r} is no time", mend)]) from None
 
 
 def _instant(milliseconds: object) -> str:

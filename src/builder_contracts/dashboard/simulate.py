@@ -19,6 +19,7 @@ from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
 
 ENVIRONMENT = "simulated"
 NIGHTS = 60
+SEED = 14
 _MIB = 1 << 20
 _GIB = 1 << 30
 
@@ -182,7 +183,7 @@ def story() -> list[SimulatedClass]:
 
 
 def nights(
-    classes: Sequence[SimulatedClass], *, last: date, count: int = NIGHTS, seed: int = 1
+    classes: Sequence[SimulatedClass], *, last: date, count: int = NIGHTS, seed: int = SEED
 ) -> Iterator[tuple[str, str]]:
     """File name and JUnit text of every class on every night up to ``last``, oldest first."""
     chance = random.Random(seed)  # noqa: S311 - a story, not a secret
@@ -383,7 +384,7 @@ _DOCKER = [
         "the kernel builds from nothing in at most 600 s",
         "took 430 s",
         gauges=(
-            Gauge("cold_seconds", 428, 600, drift=3.05, scatter=0.008),
+            Gauge("cold_seconds", 428, 600, drift=3.2, scatter=0.006),
             Gauge("peak_memory_bytes", 1.9 * _GIB, 4 * _GIB, drift=0.006 * _GIB),
         ),
     ),

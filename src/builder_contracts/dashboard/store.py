@@ -139,9 +139,9 @@ class History:
         runs, first, last = one("SELECT count(*), min(started), max(started) FROM run").fetchone()
         return Size(files, runs, clauses, results, first, last)
 
-    def rows(self, query: str) -> Iterator[tuple[object, ...]]:
+    def rows(self, query: str, *values: object) -> Iterator[tuple[object, ...]]:
         """The rows of a query, for readers in this package."""
-        return iter(self._connection.execute(query))
+        return iter(self._connection.execute(query, values))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -1,0 +1,220 @@
+"""builder-contracts dashboard: a static site from a history."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder_contracts.cli.history import HISTORY
+from builder_contracts.errors import InputError, Problem, Source
+
+_OUT = click.option(
+    "--out",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of the site.",
+)
+
+
+def _shared(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of everything that makes a site."""
+    for option in (
+        click.option(
+            "--contracts",
+            type=click.Path(path_type=Path, exists=True),
+            metavar="PATH",
+            help="Contracts as promised today: what they no longer have is withdrawn, what no run answered is shown.",
+        ),
+        click.option(
+            "--sustained-nights",
+            type=click.IntRange(1),
+            default=7,
+            show_default=True,
+            help="Nights in a row at C3 that make C4.",
+        ),
+        click.option(
+            "--stale-days",
+            type=click.FloatRange(0, min_open=True),
+            default=3.0,
+            show_default=True,
+            help="Evidence older than this is shown as unknown.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(name="dashboard")
+def dashboard() -> None:
+    """Show what broke, since when, on which class, and what changed.
+
+    \b
+    Examples:
+      builder-contracts dashboard demo --out demo/
+      builder-contracts dashboard build --history history.db --out site/
+      builder-contracts dashboard serve --history history.db
+    """
+
+
+@dashboard.command()
+@HISTORY
+@_OUT
+@_shared
+@click.option("--base-url", default="", metavar="URL", help="The site's address, for links in the feed.")
+@click.option(
+    "--as-of", metavar="TIME", help="Judge as of this time instead of now; the pages then do not age."
+)
+def build(
+    file: Path,
+    out: Path,
+    contracts: Path | None,
+    sustained_nights: int,
+    stale_days: float,
+    base_url: str,
+    as_of: str | None,
+) -> None:
+    """Make the site: static files that work from a folder, from any web server, and without a network.
+
+    An earlier site in DIR is replaced as a whole; any other folder is left alone.
+    """
+    started = time.monotonic()
+    pages = _site(file, out, contracts, sustained_nights, stale_days, base_url=base_url, as_of=as_of)
+    click.echo(f"{out / 'index.html'}: {pages:,} pages in {time.monotonic() - started:.1f} s")
+
+
+@dashboard.command()
+@HISTORY
+@_shared
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; any free one by default."
+)
+def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days: float, port: int) -> None:
+    """Show the site at a local address; it is made anew, and reloaded, when the history changes."""
+    from builder_contracts.dashboard.serve import Server
+
+    def rebuild(out: Path) -> object:
+        return _site(file, out, contracts, sustained_nights, stale_days, quiet=True)
+
+    try:
+        server = Server(rebuild, file, port)
+    except OSError as error:
+        mend = "choose another --port, or leave it out"
+        raise InputError([Problem(Source("--port", 1), f"cannot be used: {error.strerror}", mend)]) from None
+    click.echo(f"{server.url} shows {file}; Ctrl-C ends it")
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        click.echo("", err=True)
+    finally:
+        server.close()
+
+
+@dashboard.command()
+@_OUT
+@_shared
+@click.option("--nights", type=click.IntRange(1, 400), default=60, show_default=True, help="How many nights.")
+@click.option("--seed", type=int, default=None, help="Another course of chance; the story stays.")
+@click.option(
+    "--until", metavar="DATE", help="The last night, as 2026-03-12; by default the one that has just passed."
+)
+@click.option(
+    "--keep-history", metavar="FILE", type=click.Path(path_type=Path), help="Also keep the history."
+)
+def demo(
+    out: Path,
+    contracts: Path | None,
+    sustained_nights: int,
+    stale_days: float,
+    nights: int,
+    seed: int | None,
+    until: str | None,
+    keep_history: Path | None,
+) -> None:
+    """Make a site of simulated nights, which say on every page that they are."""
+    from builder_contracts.dashboard import simulate
+    from builder_contracts.dashboard.add import Reading, add_files
+    from builder_contracts.dashboard.store import History
+
+    last = _last_night() if until is None else _date(until)
+    with tempfile.TemporaryDirectory(prefix="builder-contracts-demo-") as folder:
+        files = []
+        for name, text in simulate.nights(
+            simulate.story(), last=last, count=nights, seed=simulate.SEED if seed is None else seed
+        ):
+            path = Path(folder, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, "utf-8")
+            files.append(path)
+        file = keep_history or Path(folder, "history.db")
+        with History(file) as store:
+            add_files(store, files, Reading())
+        as_of = None if until is None else f"{last}T08:00:00Z"
+        pages = _site(file, out, contracts, sustained_nights, stale_days, as_of=as_of)
+    click.echo(f"{out / 'index.html'}: {pages:,} pages of {nights} simulated nights")
+
+
+def _site(
+    file: Path,
+    out: Path,
+    contracts: Path | None,
+    sustained_nights: int,
+    stale_days: float,
+    *,
+    base_url: str = "",
+    as_of: str | None = None,
+    quiet: bool = False,
+) -> int:
+    from builder_contracts.cli.history import as_milliseconds
+    from builder_contracts.dashboard import report, series, site
+    from builder_contracts.dashboard.store import History
+
+    now = round(time.time() * 1000) if as_of is None else as_milliseconds("--as-of", as_of)
+    policy = report.Policy(stale_days, sustained_nights)
+    with History(file, write=False) as store:
+        book = series.read(store)
+        told = report.report(book, now, policy, _promised(contracts))
+        bar: Any = click.progressbar(length=site.count(told), label="pages", file=sys.stderr, hidden=quiet)
+        with bar:
+            return site.build(
+                told,
+                book,
+                out,
+                base=base_url,
+                frozen=as_of is not None,
+                progress=lambda count: bar.update(count - bar.pos),
+            )
+
+
+def _promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
+    """The clauses of the contracts by class, or None where no contracts are given."""
+    if path is None:
+        return None
+    from builder_contracts.cli.paths import contract_files
+    from builder_contracts.contract.load import load_all
+
+    return {
+        contract.name: [clause.local_id for clause in contract.clauses]
+        for contract in load_all(contract_files((path,)))
+    }
+
+
+def _last_night() -> date:
+    now = datetime.now(UTC)
+    # The story's runs are over by half past two.
+    return (now if now.hour >= 3 else now - timedelta(days=1)).date()
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        mend = "write it like 2026-03-12"
+        raise InputError([Problem(Source("--until", 1), f"{text!r} is no date", mend)]) from None

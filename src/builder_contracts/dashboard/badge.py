@@ -1,0 +1,59 @@
+"""Status badges as SVG."""
+
+from __future__ import annotations
+
+from html import escape
+
+from builder_contracts.dashboard.report import ClassReport, State
+from builder_contracts.dashboard.words import date_words
+
+# Dark enough that white text on them keeps a contrast of 4.5 to 1.
+_COLOURS = {
+    State.KEPT: "#1b6e53",
+    State.BROKEN: "#b3261e",
+    State.UNPROVEN: "#8a5a00",
+    State.WAIVED: "#5b5ea6",
+    State.UNKNOWN: "#5f6368",
+}
+_SYMBOLS = {
+    State.KEPT: "✓",
+    State.BROKEN: "✕",
+    State.UNPROVEN: "?",
+    State.WAIVED: "~",
+    State.UNKNOWN: "…",
+}
+# The average advance of Verdana at 11 px; textLength makes the rest fit.
+_ADVANCE = 6.9
+
+
+def message(one: ClassReport) -> str:
+    """The words of a badge: the state, how many, the rung, and the date of the evidence."""
+    counts = one.counts
+    total = sum(counts.values())
+    words = {
+        State.KEPT: f"kept {counts[State.KEPT]}/{total}",
+        State.WAIVED: f"kept {counts[State.KEPT]}/{total}, {counts[State.WAIVED]} waived",
+        State.BROKEN: f"broken {counts[State.BROKEN]}/{total}",
+        State.UNPROVEN: f"unproven {counts[State.UNPROVEN] + counts[State.UNKNOWN]}/{total}",
+        State.UNKNOWN: "unknown",
+    }[one.state]
+    rung = f" · {one.rung.value}" if one.rung else ""
+    # An image cannot grow old by itself: the date says how old it is.
+    return f"{words}{rung} · {date_words(one.run.started)[4:-5]}"
+
+
+def badge(one: ClassReport) -> str:
+    """The badge of a class."""
+    left, right = one.builder[:60], f"{_SYMBOLS[one.state]} {message(one)}"
+    a, b = round(len(left) * _ADVANCE) + 12, round(len(right) * _ADVANCE) + 12
+    label = escape(f"{left}: {message(one)}")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{a + b}" height="20" role="img" aria-label="{label}">'
+        f"<title>{label}</title>"
+        f'<clipPath id="r"><rect width="{a + b}" height="20" rx="3"/></clipPath>'
+        f'<g clip-path="url(#r)"><rect width="{a}" height="20" fill="#3c4043"/>'
+        f'<rect x="{a}" width="{b}" height="20" fill="{_COLOURS[one.state]}"/></g>'
+        '<g fill="#fff" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11" text-anchor="middle">'
+        f'<text x="{a / 2}" y="14" textLength="{a - 12}">{escape(left)}</text>'
+        f'<text x="{a + b / 2}" y="14" textLength="{b - 12}">{escape(right)}</text></g></svg>\n'
+    )

@@ -1,0 +1,100 @@
+"""An Atom feed (RFC 4287) of what broke and what was mended."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
+
+from builder_contracts.dashboard.address import clause_page
+from builder_contracts.dashboard.report import Change, ClauseReport, Report
+from builder_contracts.dashboard.series import Book, Run, instant
+from builder_contracts.dashboard.words import suspicion
+from builder_contracts.evidence.verdict import Outcome
+
+ENTRIES = 100
+_SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://builder-contracts.invalid/feed")
+
+
+@dataclass(frozen=True)
+class Event:
+    """What changed in one run of one class."""
+
+    run: Run
+    changes: Sequence[tuple[ClauseReport, Change]]
+
+    def now(self, verdict: Outcome) -> list[tuple[ClauseReport, Change]]:
+        return [(one, change) for one, change in self.changes if change.after.verdict is verdict]
+
+
+def events(report: Report) -> list[Event]:
+    """Runs in which a verdict changed, the latest first."""
+    found: dict[int, list[tuple[ClauseReport, Change]]] = {}
+    runs: dict[int, Run] = {}
+    for each in report.classes:
+        for one in each.clauses:
+            for before, after in zip(one.segments, one.segments[1:], strict=False):
+                run = after.first.run
+                runs[run.number] = run
+                found.setdefault(run.number, []).append((one, Change(before.last, after.first)))
+    latest = sorted(runs.values(), key=lambda run: (-run.started, run.number))[:ENTRIES]
+    return [Event(run, found[run.number]) for run in latest]
+
+
+def feed(report: Report, book: Book, base: str) -> str:
+    """The feed. ``base`` is the site's address, empty where it is not known: links are then relative."""
+    told = events(report)
+    updated = instant(told[0].run.started if told else report.now)
+    root = f" xml:base={quoteattr(base)}" if base else ""
+    title = "Builder contracts: changes" + (" (simulated data)" if report.simulated else "")
+    lines = [
+        '<?xml version="1.0" encoding="utf-8"?>',
+        f'<feed xmlns="http://www.w3.org/2005/Atom"{root}>',
+        f"<title>{escape(title)}</title>",
+        f"<id>{uuid.uuid5(_SPACE, base).urn}</id>",
+        f"<updated>{updated}</updated>",
+        "<author><name>builder-contracts</name></author>",
+        '<link rel="self" type="application/atom+xml" href="feed.atom"/>',
+        '<link rel="alternate" type="text/html" href="index.html"/>',
+    ]
+    for event in told:
+        lines += _entry(event, book)
+    return "\n".join([*lines, "</feed>", ""])
+
+
+def _entry(event: Event, book: Book) -> Iterator[str]:
+    run = event.run
+    broke = event.now(Outcome.BROKEN)
+    counts = [
+        f"{len(found)} {word}"
+        for verdict, word in (
+            (Outcome.BROKEN, "broke"),
+            (Outcome.UNPROVEN, "became unproven"),
+            (Outcome.WAIVED, "waived"),
+            (Outcome.KEPT, "kept again"),
+        )
+        if (found := event.now(verdict))
+    ]
+    first = (broke or list(event.changes))[0]
+    key = f"{run.environment}\0{run.builder}\0{run.image_digest}\0{run.contract_digest}\0{run.started}"
+    yield "<entry>"
+    title = f"{run.builder} ({run.environment}): {', '.join(counts)}"
+    yield f"<title>{escape(_clean(title))}</title>"
+    yield f"<id>{uuid.uuid5(_SPACE, key).urn}</id>"
+    yield f"<updated>{instant(run.started)}</updated>"
+    yield f'<link rel="alternate" type="text/html" href={quoteattr(clause_page(first[0].clause) + ".html")}/>'
+    body = [suspicion(first[1], [one for one, _ in broke or event.changes])]
+    for one, change in event.changes:
+        body.append(f"{one.clause.local_id}: {change.after.verdict.value} ({book.text(change.after.seen)})")
+    yield f'<content type="text">{escape(_clean(chr(10).join(body)))}</content>'
+    yield "</entry>"
+
+
+def _clean(text: str) -> str:
+    """Without the characters that XML 1.0 cannot hold."""
+    return "".join(
+        char
+        for char in text
+        if char in "\t\n" or "\x20" <= char <= "\ud7ff" or "\ue000" <= char <= "\ufffd" or char > "\uffff"
+    )

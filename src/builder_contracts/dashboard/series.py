@@ -1,0 +1,168 @@
+"""What a history says of each clause, in the order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import NamedTuple, cast
+
+from builder_contracts.dashboard.store import OUTCOMES, RUNGS, History
+from builder_contracts.evidence.verdict import Outcome, Rung
+
+DAY_MS = 24 * 3600 * 1000
+
+_Row = tuple[int, int, int | None, float, int, int, int, int, int, int]
+
+
+class Run(NamedTuple):
+    """One class in one environment at one time (``started``: milliseconds since 1970, UTC)."""
+
+    number: int
+    environment: str
+    builder: str
+    image_digest: str
+    contract_digest: str
+    started: int
+    image: str = ""
+    engine: str = ""
+    host: str = ""
+    runner: str = ""
+    identity: str = ""
+    simulated: bool = False
+
+    @property
+    def night(self) -> int:
+        """The run's date in UTC as days since 1970."""
+        return self.started // DAY_MS
+
+
+class Point(NamedTuple):
+    """The answer of one run to one clause. Texts are numbers: see ``Book.text``."""
+
+    run: Run
+    verdict: Outcome
+    rung: Rung | None
+    seconds: float
+    promised: int
+    seen: int
+    source: int
+    likely: int
+    look: int
+    why: int
+
+
+@dataclass(frozen=True)
+class Clause:
+    """Which promise a series is about. ``id`` is unique among all classes of an environment."""
+
+    environment: str
+    builder: str
+    kind: str
+    name: str
+
+    @property
+    def local_id(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+    @property
+    def id(self) -> str:
+        return f"{self.builder}/{self.kind}/{self.name}"
+
+
+@dataclass
+class Series:
+    """All answers to one clause in one environment, oldest first; never empty."""
+
+    clause: Clause
+    number: int
+    points: list[Point] = field(default_factory=list)
+
+
+class Reading(NamedTuple):
+    """One measured value of a run, and its budget then."""
+
+    run: Run
+    value: float
+    budget: float | None
+
+
+@dataclass
+class Book:
+    """A history in memory. ``series`` are ordered by environment, class and clause as they first came."""
+
+    runs: Sequence[Run]
+    series: Sequence[Series]
+    measurements: Mapping[tuple[Clause, str], Sequence[Reading]]
+    _history: History
+    _texts: dict[int, str] = field(default_factory=dict)
+
+    def text(self, number: int) -> str:
+        """A text by its number."""
+        if number not in self._texts:
+            row = next(self._history.rows("SELECT value FROM text WHERE id = ?", number))
+            self._texts[number] = cast(str, row[0])
+        return self._texts[number]
+
+    def witnesses(self, series: Series, run: Run) -> list[str]:
+        """The independent records of one answer."""
+        rows = self._history.rows(
+            "SELECT witness FROM witness WHERE run = ? AND clause = ? ORDER BY position",
+            run.number,
+            series.number,
+        )
+        return [self.text(cast(int, number)) for (number,) in rows]
+
+
+def read(history: History) -> Book:
+    """Read everything but the texts, which are fetched when they are needed."""
+    runs = [
+        Run(*cast(tuple[int, str, str, str, str, int, str, str, str, str, str, bool], row))
+        for row in history.rows(
+            "SELECT id, environment, builder, image_digest, contract_digest, started, image, engine, host,"
+            " runner, identity, simulated FROM run ORDER BY started, id"
+        )
+    ]
+    clauses = {
+        cast(int, number): (cast(str, kind), cast(str, name))
+        for number, kind, name in history.rows("SELECT id, kind, name FROM clause")
+    }
+    series: dict[tuple[str, int], Series] = {}
+    for run in runs:
+        rows = history.rows(
+            "SELECT clause, verdict, rung, seconds, promised, seen, source, likely, look, why"
+            " FROM result WHERE run = ? ORDER BY clause",
+            run.number,
+        )
+        for clause, verdict, rung, seconds, *texts in cast(Iterable[_Row], rows):
+            key = (run.environment, clause)
+            if key not in series:
+                series[key] = Series(Clause(run.environment, run.builder, *clauses[clause]), clause)
+            series[key].points.append(
+                Point(run, OUTCOMES[verdict], None if rung is None else RUNGS[rung], seconds, *texts)
+            )
+    by_number = {run.number: run for run in runs}
+    measured: dict[tuple[Clause, str], list[Reading]] = {}
+    for number, clause, quantity, value, budget in cast(
+        Iterable[tuple[int, int, str, float, float | None]],
+        history.rows("SELECT run, clause, quantity, value, budget FROM measurement"),
+    ):
+        run = by_number[number]
+        where = series[run.environment, clause].clause
+        measured.setdefault((where, quantity), []).append(Reading(run, value, budget))
+    for readings in measured.values():
+        readings.sort(key=lambda reading: reading.run.started)
+    ordered = sorted(
+        series.values(), key=lambda one: (one.clause.environment, one.clause.builder, one.number)
+    )
+    return Book(runs, ordered, measured, history)
+
+
+def day(night: int) -> str:
+    """The date of a night, as 2026-03-12."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + night).isoformat()
+
+
+def instant(milliseconds: int) -> str:
+    """A time as RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

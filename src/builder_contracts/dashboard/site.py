@@ -1,0 +1,167 @@
+"""Writes the static site: pages that need no server, and the same data as JSON beside each."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.resources
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from builder_contracts.dashboard import address, strips, views, words
+from builder_contracts.dashboard.badge import badge
+from builder_contracts.dashboard.feed import feed
+from builder_contracts.dashboard.plot import Line, plot
+from builder_contracts.dashboard.report import Report
+from builder_contracts.dashboard.series import Book
+from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+
+MARK = ".builder-contracts-site"
+"""A file in every site of ours: without it a folder is never replaced."""
+
+
+class SiteError(BuilderContractsError):
+    """The site cannot be written."""
+
+
+def build(
+    report: Report,
+    book: Book,
+    out: Path,
+    *,
+    base: str = "",
+    frozen: bool = False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Write the site to ``out``, whole or not at all; the number of pages.
+
+    ``base`` is the address that it will have, for the feed. ``frozen``: the report is of a stated time, so
+    the pages do not grow older while they are looked at. Raises InputError when ``out`` is something else,
+    SiteError when it cannot be written.
+    """
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).exists())):
+        mend = "name a folder that does not exist yet, an empty one, or an earlier site"
+        raise InputError([Problem(Source(str(out), 1), "is not a site of ours, and would be replaced", mend)])
+    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
+    try:
+        pages = 0
+        for path, text in render(report, book, base=base, frozen=frozen):
+            file = partial / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8", "surrogatepass")
+            if path.endswith(".html"):
+                pages += 1
+                progress(pages)
+        _replace(partial, out)
+    except OSError as error:
+        raise SiteError(f"{out} cannot be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return pages
+
+
+def _replace(new: Path, out: Path) -> None:
+    old = out.with_name(f".{out.name}.{os.getpid()}.old")
+    with contextlib.suppress(FileNotFoundError):
+        out.rename(old)
+    new.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def count(report: Report) -> int:
+    """How many pages the site will have."""
+    return 4 + sum(len(one.clauses) for one in report.classes)
+
+
+def render(report: Report, book: Book, *, base: str = "", frozen: bool = False) -> Iterator[tuple[str, str]]:
+    """Every file of the site with its text, in the order of writing."""
+    yield MARK, "A site made by builder-contracts dashboard build.\n"
+    yield ".nojekyll", ""
+    for name in ("style.css", "site.js", "grid.js"):
+        yield (
+            f"assets/{name}",
+            importlib.resources.files(__package__).joinpath("assets", name).read_text("utf-8"),
+        )
+    page = _Pages(report, frozen=frozen).page
+    yield from page("index", views.index(report, book))
+    yield from page("grid", views.grid(report))
+    yield from page("canaries", views.canaries(report, book))
+    yield from page("flakes", views.flakes(report, book))
+    flaky = {id(one.report): one for one in report.flakes}
+    for each in report.classes:
+        rows = views.grid_class(each, report, book)
+        file = address.class_file("grid", each.environment, each.builder)
+        yield f"{file}.json", _json(rows)
+        # A script, because a page that was opened from a file may not fetch its neighbour.
+        yield f"{file}.js", f"builderContractsGrid({_script(rows)});\n"
+        yield f"{address.class_file('badges', each.environment, each.builder)}.svg", badge(each)
+        for one in each.clauses:
+            view = views.clause(one, report, book, flaky.get(id(one)))
+            yield from page(address.clause_page(one.clause), view, template="clause")
+    yield "feed.atom", feed(report, book, base)
+
+
+class _Pages:
+    def __init__(self, report: Report, *, frozen: bool) -> None:
+        environment = Environment(
+            loader=PackageLoader(__package__, "templates"),
+            autoescape=select_autoescape(default=True, default_for_string=True),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        environment.filters |= {
+            "short": words.short,
+            "quantity": lambda value, name: words.quantity_words(name, value),
+        }
+        environment.globals |= {
+            "seconds_plot": seconds_plot,
+            "measured_plot": measured_plot,
+            "strip": strips.strip,
+            "timeline": strips.timeline,
+            "frozen": frozen,
+            "simulated": report.simulated,
+        }
+        self._environment = environment
+
+    def page(self, path: str, view: views.View, template: str = "") -> Iterator[tuple[str, str]]:
+        """A page and its JSON."""
+        root = "../" * path.count("/")
+        name = path.rpartition("/")[2]
+        html = self._environment.get_template(f"{template or path}.html")
+        yield f"{path}.html", html.render(view=view, root=root, page=template or path, beside=f"{name}.json")
+        yield f"{path}.json", _json(view)
+
+
+def seconds_plot(view: views.View) -> str:
+    """How long the answers to a clause took."""
+    times, values = zip(*view["seconds"], strict=True)
+    return plot(
+        Line(times, values), f"Seconds of {view['id']} over time", partial(words.tick_words, "_seconds")
+    )
+
+
+def measured_plot(measured: views.View, title: str) -> str:
+    """A measured quantity and its budget."""
+    times, values, budgets = zip(*measured["readings"], strict=True)
+    quantity = measured["quantity"]
+    top = 1.0 if quantity.endswith("_ratio") else None
+    line = Line(times, values, budgets)
+    return plot(line, title, partial(words.tick_words, quantity), unit=quantity.rpartition("_")[2], top=top)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _script(value: Any) -> str:
+    """JSON that is safe in a script of its own and inside a page."""
+    text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,0 +1,120 @@
+"""How times, sizes and causes are put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from builder_contracts.dashboard.report import Change, ClauseReport
+from builder_contracts.evidence.verdict import Rung
+
+RUNG_NAMES = {rung: rung.name.lower() for rung in Rung}
+
+
+def date_words(milliseconds: int) -> str:
+    """A date as Sun 22 Nov 2026 (UTC)."""
+    when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return f"{when:%a} {when.day} {when:%b %Y}"
+
+
+def time_words(milliseconds: int) -> str:
+    """A time as 22 Nov 2026, 02:10 UTC."""
+    when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return f"{when.day} {when:%b %Y, %H:%M} UTC"
+
+
+def seconds_words(seconds: float) -> str:
+    """A duration as 0.05 s, 96 s or 7 min 10 s."""
+    if seconds < 10:
+        return f"{seconds:.2f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def bytes_words(size: float) -> str:
+    """A size in binary units."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def quantity_words(quantity: str, value: float) -> str:
+    """A measured value with the unit that its quantity's name ends in."""
+    if quantity.endswith("_seconds"):
+        return seconds_words(value)
+    if quantity.endswith("_bytes"):
+        return bytes_words(value)
+    if quantity.endswith("_ratio"):
+        return f"{value:.1%}"
+    return f"{value:g}"
+
+
+def tick_words(quantity: str, value: float) -> str:
+    """A value as the scale of a plot shows it."""
+    if value == 0:
+        return "0"
+    if quantity.endswith("_seconds"):
+        return f"{value:g} s" if value <= 180 else f"{value / 60:g} min"
+    if quantity.endswith("_ratio"):
+        return f"{value:.0%}"
+    return quantity_words(quantity, value)
+
+
+def quantity_name(quantity: str) -> str:
+    """A quantity without its unit: cold_seconds is cold."""
+    for unit in ("_seconds", "_bytes", "_ratio", "_count"):
+        quantity = quantity.removesuffix(unit)
+    return quantity.replace("_", " ")
+
+
+def short(digest: str) -> str:
+    """A digest as people compare them: its first twelve digits."""
+    return digest.rpartition(":")[2][:12]
+
+
+def nights_words(count: int) -> str:
+    """A number of nights."""
+    return "1 night" if count == 1 else f"{count} nights"
+
+
+def suspicion(change: Change, clauses: Sequence[ClauseReport]) -> str:
+    """Where to look first: what changed between the last answer before and the first after, or what did not."""
+    before, after = change.before, change.after
+    if before is None:
+        return "It was so when history begins, so nothing is known of a change."
+    old, new = before.run, after.run
+    changed = change.suspects
+    image = f"image ({short(old.image_digest)} → {short(new.image_digest)})"
+    contract = f"contract ({short(old.contract_digest)} → {short(new.contract_digest)})"
+    if "image" in changed and "contract" in changed:
+        return f"Suspect the {image} or the {contract}: both changed with this run."
+    if "image" in changed:
+        return f"Suspect the {image}: it changed with this run, the contract did not."
+    if "contract" in changed:
+        return f"Suspect the {contract}: it changed with this run{_image_same(change)}."
+    if not change.image_known:
+        same = "The contract is the same; which image ran is not known"
+    else:
+        same = "Image and contract are the same"
+    if "host" in changed:
+        return f"{same}. Suspect the host: it changed from {old.host} to {new.host}."
+    if "engine" in changed:
+        return f"{same}. Suspect the engine: it changed from {old.engine} to {new.engine}."
+    return f"{same}. {_by_kind({one.clause.kind for one in clauses})}"
+
+
+def _image_same(change: Change) -> str:
+    return ", the image did not" if change.image_known else "; which image ran is not known"
+
+
+def _by_kind(kinds: set[str]) -> str:
+    """Where to look when nothing that a run records has changed."""
+    if all(kind.startswith("canar") for kind in kinds):
+        return "Suspect the canary itself: its inputs, or a slow growth (see its plot)."
+    if any(kind in ("cache", "caches", "publication", "network", "daemon", "state") for kind in kinds):
+        return "Suspect the service that it speaks to, or the network between."
+    return "Suspect what surrounds the runner: its cluster, its node, its settings."
