@@ -6,6 +6,7 @@ nothing about today, whatever it said then.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class Change:
         pairs = {
             "image": (old.image_digest, new.image_digest),
             "contract": (old.contract_digest, new.contract_digest),
+            "packages": (packages(old), packages(new)),
             "host": (old.host, new.host),
             "engine": (old.engine, new.engine),
         }
@@ -255,6 +257,15 @@ def report(
         simulated=any(run.simulated for run in book.runs),
         nights=(min(nights), max(nights)) if nights else None,
     )
+
+
+_PACKAGES = re.compile(r"\bpackages (sha256:[0-9a-f]+)")
+
+
+def packages(run: Run) -> str:
+    """The digest of what was installed on a real runner, which cannot see its image; else empty."""
+    found = _PACKAGES.search(run.identity)
+    return found[1] if found else ""
 
 
 def _time(run: Run) -> int:

@@ -79,7 +79,7 @@ class SimulatedClass:
 def story() -> list[SimulatedClass]:
     """The classes of the demonstration, over sixty nights numbered from 0."""
     away = "attic.nix-cache.svc.cluster.local did not resolve: name or service not known"
-    cache_away = Trouble(21, 24, ("cache/",), Outcome.UNPROVEN, away, "")
+    cache_away = Trouble(21, 24, ("caches/",), Outcome.UNPROVEN, away, "")
     return [
         SimulatedClass(
             name="tinyland-nix",
@@ -98,7 +98,7 @@ def story() -> list[SimulatedClass]:
                 Trouble(
                     12,
                     15,
-                    ("canary/flake/cold-build",),
+                    ("canaries/flake-builds",),
                     Outcome.BROKEN,
                     "error: cannot unpack nixpkgs.tar.xz: xz: command not found (exit status 1 after 4.1 s)",
                     "see toolchain/xz of the same run",
@@ -107,7 +107,7 @@ def story() -> list[SimulatedClass]:
                 Trouble(
                     55,
                     59,
-                    ("cache/bazel/read-write",),
+                    ("caches/bazel-grpc-upload",),
                     Outcome.BROKEN,
                     "UNAVAILABLE: the upload was accepted, the read back found nothing",
                     "the cache drops writes silently: look at its disk and its eviction log",
@@ -125,7 +125,7 @@ def story() -> list[SimulatedClass]:
                 Trouble(
                     26,
                     30,
-                    ("resources/memory/limit",),
+                    ("resources/memory-limit",),
                     Outcome.BROKEN,
                     "limit 4Gi, promised 2Gi",
                     "contract and deployment differ: the pool was raised to 4Gi",
@@ -133,7 +133,7 @@ def story() -> list[SimulatedClass]:
                 Trouble(
                     41,
                     99,
-                    ("publication/registry-anonymous-push",),
+                    ("publication/registry-anonymous",),
                     Outcome.BROKEN,
                     "201 Created: an anonymous client pushed sim-nonce-7f3a; it was read back from outside",
                     "the registry accepts writes from anybody: its htpasswd file is not mounted",
@@ -158,7 +158,7 @@ def story() -> list[SimulatedClass]:
                 Trouble(
                     59,
                     99,
-                    ("environment/DOCKER_HOST", "daemon/reachable"),
+                    ("environment/DOCKER_HOST", "daemon/endpoint"),
                     Outcome.BROKEN,
                     "tcp://localhost:2375: connection refused; the daemon listens on /run/docker.sock only",
                     "the image's daemon no longer listens on TCP: start it with -H tcp://127.0.0.1:2375",
@@ -166,7 +166,7 @@ def story() -> list[SimulatedClass]:
                 Trouble(
                     59,
                     99,
-                    ("canary/bzlmod/image",),
+                    ("canaries/image-builds",),
                     Outcome.UNPROVEN,
                     "no daemon answered, so no image could be built",
                     "",
@@ -323,14 +323,14 @@ _BASE: list[SimulatedClause] = _clauses("""
     network/egress | no default route | no default route
     network/deny-metadata | 169.254.169.254 cannot be reached | ENETUNREACH in 5 of 5 spellings
     network/resolve-cache | bazel-cache.nix-cache.svc.cluster.local resolves | 10.43.7.12
-    resources/cpu/limit | at most 4 CPUs | 4 CPUs
-    resources/memory/limit | at most the declared memory | as declared
-    resources/pids/limit | at most 4096 processes | 4096
+    resources/cpu-limit | at most 4 CPUs | 4 CPUs
+    resources/memory-limit | at most the declared memory | as declared
+    resources/pids-limit | at most 4096 processes | 4096
 """)
 
 _FLAKY_CACHE = replace(
     _clauses(
-        "cache/nix/substituted | a path is substituted, not built | activity 108 from attic, key main-1"
+        "caches/nix-substituted | a path is substituted, not built | activity 108 from attic, key main-1"
     )[0],
     seconds=0.9,
     flaky=0.06,
@@ -343,13 +343,13 @@ _NIX = [
     environment/NIX_CONFIG | NIX_CONFIG enables flakes | experimental-features = nix-command flakes
     filesystem/nix/store | /nix/store is writable | writable
     isolation/docker-socket | no Docker socket | none of 3 paths is there
-    cache/nix/refuses-unsigned | an unsigned path is refused | lacks a signature by a trusted key
-    cache/bazel/read-write | the gRPC cache keeps what is uploaded | 12 blobs read back
-    publication/nix-cache | the Nix cache takes paths with the key only | accepted with the key, 401 without
+    caches/nix-unsigned | an unsigned path is refused | lacks a signature by a trusted key
+    caches/bazel-grpc-upload | the gRPC cache keeps what is uploaded | 12 blobs read back
+    publication/nix-reader | the Nix cache takes paths with the key only | accepted with the key, 401 without
     """),
     _FLAKY_CACHE,
     SimulatedClause(
-        "canary/flake/cold-build",
+        "canaries/flake-builds",
         "the flake builds from nothing in at most 240 s",
         "took 96 s",
         gauges=(
@@ -359,7 +359,7 @@ _NIX = [
         ),
     ),
     SimulatedClause(
-        "canary/flake/warm-build",
+        "canaries/flake-rebuild",
         "a second runner substitutes the flake in at most 30 s",
         "took 9 s",
         gauges=(
@@ -375,12 +375,12 @@ _DOCKER = [
     toolchain/make | make in the job's PATH | GNU Make 4.4.1 at /usr/bin/make
     toolchain/dockerd | dockerd is absent | not in PATH
     isolation/docker-socket | no Docker socket | none of 3 paths is there
-    cache/bazel/remote-hit | every action is a remote cache hit | 14 of 14 remote cache hits
-    publication/registry-anonymous-push | an anonymous push is refused | 401, tag absent afterwards
-    publication/objects | no write to the object store | AccessDenied, key absent afterwards
+    caches/bazel-grpc-hit | every action is a remote cache hit | 14 of 14 remote cache hits
+    publication/registry-anonymous | an anonymous push is refused | 401, tag absent afterwards
+    publication/objects-anonymous | no write to the object store | AccessDenied, key absent afterwards
     """),
     SimulatedClause(
-        "canary/linux-xr/build",
+        "canaries/linux-xr-build",
         "the kernel builds from nothing in at most 600 s",
         "took 430 s",
         gauges=(
@@ -389,7 +389,7 @@ _DOCKER = [
         ),
     ),
     SimulatedClause(
-        "canary/linux-xr/rebuild",
+        "canaries/linux-xr-rebuild-hits",
         "a fresh runner rebuilds from the compiler cache in at most 200 s",
         "took 130 s",
         gauges=(
@@ -398,23 +398,23 @@ _DOCKER = [
         ),
     ),
     SimulatedClause(
-        "canary/linux-xr/package",
+        "canaries/linux-xr-package",
         "the RPM is at most 24 MiB",
         "13 MiB",
         gauges=(Gauge("artifact_bytes", 13 * _MIB, 24 * _MIB, drift=0.05 * _MIB, scatter=0.004),),
     ),
     *_clauses("""
-    canary/linux-xr/boot | the kernel boots and says its own name | 6.19.5-1.xr.el10 on the console
+    canaries/linux-xr-boot | the kernel boots and says its own name | 6.19.5-1.xr.el10 on the console
     """),
 ]
 
 _DIND = [
     *_clauses("""
     environment/DOCKER_HOST | DOCKER_HOST names the class's own daemon | tcp://localhost:2375 answers
-    daemon/reachable | the daemon answers | Docker 28.5.1, id SIM1
+    daemon/endpoint | the daemon answers | Docker 28.5.1, id SIM1
     daemon/own | the daemon is not the host's | ids differ
     toolchain/docker | docker >=26 in the job's PATH | docker 28.5.1 at /usr/bin/docker
-    publication/registry-push | a push with the writer's credentials arrives | read back by digest
+    publication/registry-writer | a push with the writer's credentials arrives | read back by digest
     """),
     SimulatedClause(
         "daemon/ready",
@@ -425,8 +425,8 @@ _DIND = [
         "no answer within 10 s: waiting for containerd",
     ),
     SimulatedClause(
-        "canary/bzlmod/image",
-        "the Bzlmod sample's image builds in at most 180 s",
+        "canaries/image-builds",
+        "the sample image builds in at most 180 s",
         "took 71 s",
         gauges=(Gauge("cold_seconds", 71, 180, scatter=0.06), Gauge("artifact_bytes", 31 * _MIB, 64 * _MIB)),
     ),

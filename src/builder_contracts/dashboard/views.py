@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
+from builder_contracts.contract.promises.canaries import SHOWS
 from builder_contracts.dashboard import address, words
 from builder_contracts.dashboard.report import (
     Change,
@@ -401,7 +402,7 @@ def canaries(report: Report, book: Book) -> View:
         for one in each.clauses:
             canary = one.clause.kind.startswith("canar")
             if canary or one.clause in measured:
-                name = one.clause.name.partition("/")[0] if canary else one.clause.local_id
+                name = canary_name(one.clause.name) if canary else one.clause.local_id
                 found = [
                     _measured(quantity, readings)
                     for quantity, readings in measured.get(one.clause, {}).items()
@@ -419,6 +420,12 @@ def canaries(report: Report, book: Book) -> View:
             for (environment, builder, name), clauses in groups.items()
         ],
     }
+
+
+def canary_name(clause: str) -> str:
+    """The canary that a clause is about: ``linux-xr-boot-release`` is about ``linux-xr``."""
+    ends = [f"-{show}" for show in SHOWS if clause.endswith(f"-{show}")]
+    return clause.removesuffix(max(ends, key=len, default=""))
 
 
 def _measure_order(quantity: str) -> tuple[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from builder_contracts.dashboard.report import Change, ClauseReport
+from builder_contracts.dashboard.report import Change, ClauseReport, packages
 from builder_contracts.evidence.verdict import Rung
 
 RUNG_NAMES = {rung: rung.name.lower() for rung in Rung}
@@ -96,6 +96,9 @@ def suspicion(change: Change, clauses: Sequence[ClauseReport]) -> str:
         return f"Suspect the {image}: it changed with this run, the contract did not."
     if "contract" in changed:
         return f"Suspect the {contract}: it changed with this run{_image_same(change)}."
+    if "packages" in changed and not change.image_known:
+        kinds = f"({short(packages(old))} → {short(packages(new))})"
+        return f"Suspect the image: what is installed on the runner {kinds} changed with this run."
     if not change.image_known:
         same = "The contract is the same; which image ran is not known"
     else:
