@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from builder_contracts.observe.survey import Survey
     from builder_contracts.prove.session import Session as ProofSession
 
+pytest_plugins = ["builder_contracts.truth.pytest_items"]
+
 PROOFS: pytest.StashKey[ProofSession] = pytest.StashKey()
 SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
@@ -70,6 +72,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="ROLE",
         help="let proofs write to this role of a live environment (repeatable); without it nothing is written there",
+    )
+    group.addoption(
+        "--linux-xr-source",
+        metavar="DIR_OR_TARBALL",
+        default=None,
+        help="build this kernel source in the canary linux-xr, with its own xr/patches/series and xr/config/*",
+    )
+    group.addoption(
+        "--linux-xr-config",
+        metavar="FILE",
+        default=None,
+        help="start the canary linux-xr from this kernel configuration, such as a distribution's, not from a tiny one",
     )
     group.addoption(
         "--evidence", metavar="DIR", default=None, help="write evidence.jsonl, one line a verdict, into DIR"
@@ -304,11 +318,33 @@ def _proofs(session: pytest.Session) -> ProofSession:
                 runner=config.option.runner,
                 bindings=Bindings.from_document(document) if document else NOTHING,
                 allow_writes=frozenset(config.option.allow_writes),
+                kernel=_kernel_choice(config),
             )
         )
         if not hasattr(config, "workerinput"):
             stash[PROOFS].prefetch(_wanted_proofs(session))
     return stash[PROOFS]
+
+
+def _kernel_choice(config: pytest.Config) -> Any:
+    from builder_contracts.prove.kernel.experiment import Choice
+
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+
+    def say(line: str) -> None:
+        # Workers have no terminal, and --quiet wants none of it.
+        if terminal is not None and config.option.verbose >= 0:
+            terminal.ensure_newline()
+            terminal.write_line(f"  {line}")
+
+    source, kernel_config = (
+        Path(config.invocation_params.dir, given) if given else None
+        for given in (config.option.linux_xr_source, config.option.linux_xr_config)
+    )
+    for option, path in (("--linux-xr-source", source), ("--linux-xr-config", kernel_config)):
+        if path is not None and not path.exists():
+            raise BuilderContractsError(f"{option} {path}: there is no such file or folder")
+    return Choice(source, kernel_config, say)
 
 
 def _surroundings(session: pytest.Session) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import Source
 from builder_contracts.truth.finding import Side
-from builder_contracts.truth.model import Line, Model, Sentence
+from builder_contracts.truth.model import Document, Line, Model, Sentence
 from builder_contracts.truth.platform import Facts, Platform
 from builder_contracts.truth.speech import plain
 
@@ -62,10 +62,17 @@ class Context:
         return tuple(line for line in self.model.lines if not self.is_history(line.at.file))
 
     @cached_property
+    def documents(self) -> tuple[Document, ...]:
+        """The pages of the documentation. Parsing them is what costs most, and few rules need it."""
+        from builder_contracts.truth.readers import markdown
+
+        return tuple(markdown.read(text, path) for path, text in self.model.pages)
+
+    @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
         """Sentences and table rows of the documentation that make claims."""
         found: list[Sentence] = []
-        for document in self.model.documents:
+        for document in self.documents:
             if not self.is_history(document.path):
                 found += document.sentences
                 for table in document.tables:
@@ -106,7 +113,7 @@ def quoted(line: Line) -> Side:
 
 def rows_of(context: Context) -> Iterator[tuple[tuple[str, ...], tuple[Source, tuple[str, ...]]]]:
     """Rows of tables with their headers in lower case."""
-    for document in context.model.documents:
+    for document in context.documents:
         if context.is_history(document.path):
             continue
         for table in document.tables:

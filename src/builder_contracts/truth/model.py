@@ -269,7 +269,7 @@ class Model:
     origin: tuple[str, Source] | None = None
     surfaces: list[Surface] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    documents: list[Document] = field(default_factory=list)
+    pages: list[tuple[str, str]] = field(default_factory=list)
     scale_sets: list[ScaleSet] = field(default_factory=list)
     workloads: list[Workload] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)

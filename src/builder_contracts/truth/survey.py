@@ -65,9 +65,7 @@ def survey(root: Path, words: Words) -> Model:
         if wanted and any(word in lower for word in wanted):
             _lines(file, line_words, model)
         if name.endswith(".md") and any(word in lower for word in page_words):
-            from builder_contracts.truth.readers import markdown
-
-            model.documents.append(markdown.read(file.text(), file.path))
+            model.pages.append((file.path, file.text()))
     if tofu:
         opentofu.read(tofu, model)
     model.paths, model.folders = frozenset(checkout.paths), frozenset(checkout.folders)
@@ -81,7 +79,7 @@ def stems(words: Iterable[str]) -> list[str]:
     """Fewer, shorter words such that a text with any of the words has one of these: less to search for."""
     kept: list[str] = []
     for word in sorted({word.lower() for word in words}):
-        common = os.path.commonprefix([kept[-1], word]) if kept else ""
+        common = os.path.commonprefix([kept[-1], word]) if kept else ""  # noqa: RUF071 - characters are meant
         if len(common) >= _STEM:
             kept[-1] = common
         else:

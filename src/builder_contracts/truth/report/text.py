@@ -18,7 +18,7 @@ _COLOURS = {Outcome.KEPT: "green", Outcome.BROKEN: "red", Outcome.UNPROVEN: "yel
 def render(judgement: Judgement, *, verbose: bool = False, paint: Paint = lambda text, _: text) -> Iterator[str]:
     """The lines of the report: what is broken with both sides, what is unproven, and the count of each area."""
     for finding in judgement.findings:
-        yield from _finding(finding, paint)
+        yield from describe(finding, paint)
     for verdict in judgement.verdicts:
         if verdict.outcome is Outcome.BROKEN and not verdict.witnesses:
             yield from _verdict(verdict, paint)
@@ -38,7 +38,8 @@ def render(judgement: Judgement, *, verbose: bool = False, paint: Paint = lambda
     yield from _summary(judgement, paint)
 
 
-def _finding(finding: Finding, paint: Paint) -> Iterator[str]:
+def describe(finding: Finding, paint: Paint = lambda text, _: text) -> Iterator[str]:
+    """A contradiction: what was promised, both sides with their lines, why it matters and the mend."""
     local = finding.clause.partition("/")[2]
     yield f"{finding.here.at}  {local}  {paint('BROKEN', 'red')}"
     yield f"  promised  {finding.promise}"

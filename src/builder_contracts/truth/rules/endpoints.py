@@ -266,7 +266,7 @@ def not_working(context: Context) -> Iterator[Observation]:
             there = declared(facts, "not_working", name, "reason", says=f"does not work: {data['reason']}")
             yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, "say that it does not work yet")
     if clean:
-        yield Absent(f"no sentence of {len(context.model.documents)} pages offers it")
+        yield Absent(f"no sentence of {len(context.documents)} pages offers it")
 
 
 def high_availability(context: Context) -> Iterator[Observation]:

@@ -231,7 +231,7 @@ def linux_builder(context: Context) -> Iterator[Observation]:
     said = next((line.at for line in context.lines if canary["name"] in line.text and line.prose), None)
     if said is not None:
         yield Agrees(said)
-    elif context.model.documents:
+    elif context.documents:
         here = Side(context.entrance, f"the documentation does not name {canary['name']}")
         yield Contradicts(here, there, f"say which class heavy Linux builds such as {canary['name']} select")
 

@@ -110,7 +110,7 @@ def one_repository(context: Context) -> Iterator[Observation]:
 
 def audiences(context: Context) -> Iterator[Observation]:
     facts = context.facts("identity")
-    headings = [heading for document in context.model.documents for heading in document.headings]
+    headings = [heading for document in context.documents for heading in document.headings]
     if not headings:
         return
     for audience, words in facts.get("audiences", default={}).items():
@@ -118,6 +118,6 @@ def audiences(context: Context) -> Iterator[Observation]:
         if place is not None:
             yield Agrees(place)
         else:
-            here = Side(context.entrance, f"no heading of {len(context.model.documents)} pages speaks to the {audience}")
+            here = Side(context.entrance, f"no heading of {len(context.documents)} pages speaks to the {audience}")
             there = declared(facts, "audiences", audience, says=f"the {audience} is one of the audiences")
             yield Contradicts(here, there, f"write the {audience}'s story and link it from the entrance")

@@ -52,4 +52,4 @@ def migrations(context: Context) -> Iterator[Observation]:
             there = declared(facts, "intended", name, says="intended, not verified")
             yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, "say that it is intended, and where the state is today")
     if clean:
-        yield Absent(f"no sentence of {len(context.model.documents)} pages tells of an intended migration as done")
+        yield Absent(f"no sentence of {len(context.documents)} pages tells of an intended migration as done")
