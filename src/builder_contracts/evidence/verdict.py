@@ -44,6 +44,10 @@ class Finding:
     here: bool = True
 
 
+# A runner can answer with empty texts; a reader needs words.
+_SILENCE = "(it said nothing)"
+
+
 def kept(seen: str, *, look: str = "", declared: bool = False) -> Finding:
     """The promise holds; ``seen`` is the evidence. ``declared``: only the contract was looked at."""
     if not seen:
@@ -53,12 +57,12 @@ def kept(seen: str, *, look: str = "", declared: bool = False) -> Finding:
 
 def broken(seen: str, likely: str, *, look: str = "") -> Finding:
     """We looked, and the promise does not hold."""
-    return Finding(Outcome.BROKEN, seen, likely, look)
+    return Finding(Outcome.BROKEN, seen or _SILENCE, likely, look)
 
 
 def unproven(reason: str, *, here: bool = True, look: str = "") -> Finding:
     """We could not look. ``here`` False: this runner or host can never show it."""
-    return Finding(Outcome.UNPROVEN, reason, look=look, here=here)
+    return Finding(Outcome.UNPROVEN, reason or _SILENCE, look=look, here=here)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from datetime import date
 from typing import assert_never
 
@@ -129,7 +130,9 @@ def _command(look: str, runner: Runner | None, seen_image: Image | None, contrac
     """The command that shows a reader the fact behind a finding."""
     if not look:
         return ""
-    where = f"--image {seen_image.reference if seen_image else contract.image}"
+    where = f"--image {shlex.quote(seen_image.reference if seen_image else contract.image)}"
     if runner is not None and runner.kind != "docker":
         where = f"--runner {runner.kind}"
-    return f"builder-contracts facts --contract {contract.source.file} {where} | jq '{look}'"
+    # Names and paths of contracts are never shell text, not even in a line to copy.
+    contract_file = shlex.quote(contract.source.file)
+    return f"builder-contracts facts --contract {contract_file} {where} | jq {shlex.quote(look)}"

@@ -51,7 +51,7 @@ def _endpoint(promise: DaemonEndpoint, daemon: Daemon, facts: Facts) -> Finding:
         return broken(
             daemon.how, "the daemon listens elsewhere than DOCKER_HOST says, or did not start", look=".daemon"
         )
-    return kept(daemon.how, look=".daemon")
+    return kept(daemon.how or f"server {daemon.version}", look=".daemon")
 
 
 def _ready(promise: DaemonReady, daemon: Daemon) -> Finding:

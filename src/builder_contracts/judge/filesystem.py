@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.quantity import human_bytes
 from builder_contracts.evidence.verdict import Finding, broken, kept
@@ -10,7 +12,7 @@ from builder_contracts.judge.unseen import unproven_because
 
 
 def judge(promise: PathState, facts: Facts) -> Finding:
-    look = f'.paths["{promise.path}"]'
+    look = f".paths[{json.dumps(promise.path)}]"
     path = facts.paths.get(promise.path, NOT_ASKED)
     if isinstance(path, Unseen):
         return unproven_because(path, look)
@@ -20,7 +22,7 @@ def judge(promise: PathState, facts: Facts) -> Finding:
         return broken(f"a {path.type}", "a package or an instruction of the image creates it", look=look)
     if path.type is None:
         return broken("nothing there", "the package or instruction that creates it is missing", look=look)
-    seen = [path.type]
+    seen = [path.type or "something"]
     for finding in (
         _type(promise, path, look),
         _bits(promise, path, seen, look),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import assert_never
 
 from builder_contracts.contract.promises.identity import Home, IdentityPromise, NotRoot, Shell, Uid, User
@@ -61,7 +62,7 @@ def _home(promise: Home, identity: Identity) -> Finding:
 
 
 def _shell(promise: Shell, facts: Facts) -> Finding:
-    look = f'.shells["{promise.path}"]'
+    look = f".shells[{json.dumps(promise.path)}]"
     start = facts.start
     did_not_start = isinstance(start, Start) and start.exists and not start.started
     if isinstance(start, Start) and did_not_start and "exec format error" in start.said:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import assert_never
 
 from builder_contracts.contract.promises.isolation import (
@@ -115,7 +116,8 @@ def _socket(promise: DockerSocket, sockets: Seen[list[str]]) -> Finding:
     look = ".isolation.sockets"
     if isinstance(sockets, Unseen):
         return unproven_because(sockets, look)
-    seen = ", ".join(sockets) if sockets else "no socket at the usual paths"
+    sockets = [path for path in sockets if path]
+    seen = ", ".join(sockets) or "no socket at the usual paths"
     if bool(sockets) == promise.present:
         return kept(seen, look=look)
     likely = (
@@ -132,7 +134,7 @@ def _daemon(promise: DockerDaemon, facts: Facts) -> Finding:
     if isinstance(daemon, Unseen):
         return unproven_because(daemon, look)
     if daemon.reachable == promise.reachable:
-        return kept(daemon.how, look=look)
+        return kept(daemon.how or ("a daemon answered" if daemon.reachable else "none answered"), look=look)
     likely = (
         "a socket, a DOCKER_HOST variable or a sidecar gives jobs a daemon that was not promised"
         if daemon.reachable
@@ -142,7 +144,7 @@ def _daemon(promise: DockerDaemon, facts: Facts) -> Finding:
 
 
 def _device(promise: Device, facts: Facts) -> Finding:
-    look = f'.paths["{promise.path}"]'
+    look = f".paths[{json.dumps(promise.path)}]"
     path = facts.paths.get(promise.path, NOT_ASKED)
     if isinstance(path, Unseen):
         return unproven_because(path, look)
@@ -158,7 +160,7 @@ def _ability(allowed: bool, attempt: Seen[Attempt], look: str) -> Finding:
     if isinstance(attempt, Unseen):
         return unproven_because(attempt, look)
     if attempt.worked == allowed:
-        return kept(attempt.said, look=look)
+        return kept(attempt.said or ("it worked" if attempt.worked else "it failed"), look=look)
     likely = (
         "seccomp, capabilities or user namespaces give jobs more than was promised"
         if attempt.worked

@@ -48,8 +48,8 @@ def _resolves(promise: Resolves, facts: Facts) -> Finding:
     addresses = facts.network.resolve.get(promise.host, NOT_ASKED)
     if isinstance(addresses, Unseen):
         return unproven_because(addresses, look)
-    if addresses:
-        return kept(", ".join(addresses), look=look)
+    if any(addresses):
+        return kept(", ".join(filter(None, addresses)), look=look)
     return broken(
         "the resolver knows no such name",
         "no service of the environment carries this name: compare it with the environment file, letter by letter",
@@ -64,7 +64,7 @@ def _reaches(promise: Reaches, facts: Facts) -> Finding:
     if isinstance(connection, Unseen):
         return unproven_because(connection, look)
     if connection.outcome == "connected":
-        return kept(connection.said, look=look)
+        return kept(connection.said or connection.outcome, look=look)
     likely = {
         "unresolved": "the name is wrong or its service is not deployed: compare it with the environment file",
         "refused": "the host is up and nothing listens on this port: the port number is wrong or the service is down",

@@ -16,10 +16,10 @@ def judge(promise: Tool, facts: Facts) -> Finding:
     if isinstance(tool, Unseen):
         return unproven_because(tool, look)
     if not promise.present:
-        if tool.path is None:
+        if not tool.path:
             return kept(f"not found in {_path(facts)}", look=look)
         return broken(tool.path, "a package brought it along: remove it from the image", look=look)
-    if tool.path is None:
+    if not tool.path:
         return broken(f"not found in {_path(facts)}", _absent(promise), look=look)
     return _version(promise, tool, look) or _features(promise, tool, look) or _present(promise, tool, look)
 

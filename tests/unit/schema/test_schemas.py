@@ -120,7 +120,7 @@ def test_the_judge_of_a_kind_is_found_by_its_name_beside_the_promise() -> None:
     for kind in READERS.keys() - declared - proved:
         importlib.import_module(f"builder_contracts.contract.promises.{kind}")
         assert importlib.import_module(f"builder_contracts.judge.{kind}").judge
-    assert find
+    assert callable(find)
 
 
 def test_the_package_carries_the_schemas_of_the_repository() -> None:

@@ -1,0 +1,162 @@
+"""Contracts generated from the JSON Schema, so that what the schema comes to allow is tested at once.
+
+hypothesis-jsonschema does not run with current releases of Hypothesis, and would need this module's notes
+on what the schema cannot say anyway: version ranges, amounts, contradictions, references to clauses.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from builder_contracts.contract import schema
+from builder_contracts.contract.load import load
+from builder_contracts.contract.model import Contract
+
+RANGES = st.sampled_from([">=2.24,<3", ">=1", "<99.5", "!=3", "==2.*", "~=1.2", ">1,<=7.0.1"])
+PATTERNS = st.sampled_from(["a", "^/", "attic-api", r"\d{3}", "nix-(cache|command)$", "(?i)TOKEN", "[.]"])
+BYTES = st.sampled_from(["1", "512Mi", "8Gi", "2G", "3T"])
+
+# Fields of which the schema does not say all: what is text there has a meaning, and an order.
+BY_TITLE: dict[str, st.SearchStrategy[Any]] = {
+    "Version range": RANGES,
+    "Version range of the server": RANGES,
+    "Regular expression": PATTERNS,
+    "Pattern of the value": PATTERNS,
+    "Host and port": st.sampled_from(["localhost:80", "attic.nix-cache.svc.cluster.local:65535", "x:1"]),
+    "Endpoint": st.integers(1, 65535).map(lambda port: f"tcp://localhost:{port}"),
+    "Last day": st.dates().map(str),
+    "CPU request": st.sampled_from(["1m", "0.25", "500m"]),
+    "CPU limit": st.sampled_from(["0.5", "500m", "4", "999999"]),
+    "Memory request": st.sampled_from(["1", "1k", "512Mi"]),
+    "Memory limit": st.sampled_from(["512Mi", "8Gi", "2G", "3T"]),
+    "Free space": BYTES,
+    "Size budget": BYTES,
+}
+
+# These refer to clauses of the same contract, so they are added when the clauses are known.
+REFERRING = {"waivers", "why", "responsibilities", "extends"}
+
+
+def values(part: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """Data that a part of the schema allows."""
+    part = schema.resolve(part)
+    if part.get("title") in BY_TITLE:
+        return BY_TITLE[part["title"]]
+    if "const" in part:
+        return st.just(part["const"])
+    if "enum" in part:
+        return st.sampled_from(part["enum"])
+    if "anyOf" in part:
+        return st.one_of([values(branch) for branch in part["anyOf"]])
+    kinds: dict[str, Callable[[dict[str, Any]], st.SearchStrategy[Any]]] = {
+        "object": mappings,
+        "array": lists,
+        "string": texts,
+        "integer": lambda part: st.integers(part["minimum"], part["maximum"]),
+        "boolean": lambda _: st.booleans(),
+    }
+    return kinds[part["type"]](part).map(_CONSISTENT.get(part["title"], _as_it_is))
+
+
+def mappings(part: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    if isinstance(others := part.get("additionalProperties"), dict):
+        names = texts({"maxLength": 60, **schema.resolve(part["propertyNames"])})
+        return st.dictionaries(names, values(others), min_size=1, max_size=3)
+    fields = {
+        name: values(inner) for name, inner in part.get("properties", {}).items() if name not in REFERRING
+    }
+    required = {name: fields.pop(name) for name in part.get("required", [])}
+    if required or not part.get("minProperties"):
+        return st.fixed_dictionaries(required, optional=fields)
+
+    def one_at_least(first: str) -> st.SearchStrategy[dict[str, Any]]:
+        rest = {name: inner for name, inner in fields.items() if name != first}
+        return st.fixed_dictionaries({first: fields[first]}, optional=rest)
+
+    return st.sampled_from(sorted(fields)).flatmap(one_at_least)
+
+
+def lists(part: dict[str, Any]) -> st.SearchStrategy[list[Any]]:
+    most = min(part.get("maxItems", 3), 3)
+    unique = json.dumps if part.get("uniqueItems") else None
+    return st.lists(values(part["items"]), min_size=part.get("minItems", 0), max_size=most, unique_by=unique)
+
+
+def texts(part: dict[str, Any]) -> st.SearchStrategy[str]:
+    least, most = part.get("minLength", 0), min(part.get("maxLength", 100), 100)
+    if "pattern" not in part:
+        return st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=least, max_size=most)
+    # JSON Schema's "$" is the end of the text, Python's also stands before a last line break.
+    form = st.from_regex(part["pattern"].removesuffix("$") + r"\Z")
+    return st.sampled_from(part["examples"]) | form.filter(lambda text: least <= len(text) <= most)
+
+
+def _as_it_is(data: Any) -> Any:
+    return data
+
+
+def _identity(data: dict[str, Any]) -> dict[str, Any]:
+    if data.get("uid") == 0 or data.get("user") == "root":
+        data.pop("root", None)
+    return data
+
+
+def _capabilities(data: dict[str, Any]) -> dict[str, Any]:
+    forbid = data.get("forbid", [])
+    require = [name for name in data.pop("require", []) if name not in forbid and "ALL" not in forbid]
+    return {**data, "require": require} if require else data or {"forbid": ["ALL"]}
+
+
+def _path(data: dict[str, Any]) -> dict[str, Any]:
+    if "mode" in data:
+        data.pop("writable_by_others", None)
+    return data
+
+
+def _variable(data: dict[str, Any]) -> dict[str, Any]:
+    if "equals" in data:
+        data.pop("contains", None)
+    return data
+
+
+# What a contract may not say at once, by the title of the mapping that says it.
+_CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "Who a job runs as": _identity,
+    "Capabilities": _capabilities,
+    "What is promised of the path": _path,
+    "What its value is": _variable,
+}
+
+CLASSES = values(schema.load("builder-class"))
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+_FOLDER = tempfile.TemporaryDirectory(prefix="generated-contracts-")
+
+
+def loaded(data: dict[str, Any]) -> Contract:
+    """The contract in a file of its own, in JSON, which is YAML."""
+    path = Path(_FOLDER.name, "contract.yaml")
+    # JSON writes characters as they are that YAML wants escaped.
+    text = _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(data, ensure_ascii=False))
+    path.write_text(text, "utf-8")
+    return load(path)
+
+
+@st.composite
+def contracts(draw: st.DrawFn) -> Contract:
+    """Valid contracts, with waivers, reasons and responsibilities of their own clauses."""
+    data = draw(CLASSES)
+    contract = loaded(data)
+    ids = st.sampled_from([clause.local_id for clause in contract.clauses])
+    observed = st.sampled_from([clause.local_id for clause in contract.clauses if clause.kind != "labels"])
+    waiver = values(schema.load("builder-class")["$defs"]["waivers"]["additionalProperties"])
+    data["waivers"] = draw(st.dictionaries(ids, waiver, min_size=1, max_size=2))
+    data["why"] = {draw(ids): "because"}
+    data["responsibilities"] = {"one": {"promise": "it works", "shown_by": [draw(observed)]}}
+    return loaded(data)

@@ -1,0 +1,98 @@
+"""What holds for every contract that the schema allows and all facts that can be observed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises import READERS
+from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.facts.model import Facts
+from builder_contracts.judge import judge
+from tests.unit.generated_contracts import contracts
+from tests.unit.generated_facts import ANY_FACTS, all_unseen, facts_for
+
+TODAY = date(2026, 3, 15)
+CONTRACTS = contracts()
+DECLARED = ("labels", "responsibilities")
+
+# Contracts and facts are large; drawing them is what takes the time.
+patient = settings(
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+)
+
+
+def verdicts(contract: Contract, facts: Facts) -> list[Verdict]:
+    return [judge(clause, facts, contract, today=TODAY, environment="here") for clause in contract.clauses]
+
+
+@patient
+@given(st.data())
+def test_every_clause_gets_a_verdict_that_claims_no_more_than_was_seen(data: st.DataObject) -> None:
+    contract = data.draw(CONTRACTS)
+    facts = data.draw(facts_for(contract) | ANY_FACTS)
+    for clause, verdict in zip(contract.clauses, verdicts(contract, facts), strict=True):
+        assert verdict.clause == clause.id
+        assert verdict.promised
+        assert verdict.source.startswith("/")
+        if verdict.outcome in (Outcome.KEPT, Outcome.WAIVED, Outcome.BROKEN):
+            assert verdict.seen
+            assert verdict.rung is not None
+        if verdict.outcome is Outcome.BROKEN:
+            assert verdict.likely
+        if verdict.outcome is Outcome.UNPROVEN:
+            assert verdict.rung is None
+        if verdict.outcome is Outcome.WAIVED:
+            assert clause.waiver is not None
+            assert clause.waiver.until >= TODAY
+        if clause.kind not in DECLARED and verdict.outcome is Outcome.KEPT:
+            assert verdict.rung in (Rung.DECLARED, Rung.OBSERVED, Rung.LIVE)
+        if verdict.runner == "docker":
+            assert verdict.rung is not Rung.LIVE
+
+
+@patient
+@given(st.data())
+def test_judging_is_deterministic(data: st.DataObject) -> None:
+    contract = data.draw(CONTRACTS)
+    facts = data.draw(facts_for(contract))
+    assert verdicts(contract, facts) == verdicts(contract, facts)
+
+
+@patient
+@given(CONTRACTS)
+def test_what_nobody_saw_is_never_kept_unless_it_is_only_declared(contract: Contract) -> None:
+    for clause, verdict in zip(contract.clauses, verdicts(contract, all_unseen()), strict=True):
+        expired = clause.waiver is not None and clause.waiver.until < TODAY
+        if expired:
+            assert verdict.outcome is Outcome.BROKEN
+        elif clause.kind in DECLARED:
+            assert (verdict.outcome, verdict.rung) == (Outcome.KEPT, Rung.DECLARED)
+        else:
+            assert verdict.outcome is Outcome.UNPROVEN
+            assert verdict.seen
+
+
+@patient
+@given(CONTRACTS)
+def test_clause_ids_are_unique(contract: Contract) -> None:
+    assert [
+        name for name, count in Counter(clause.id for clause in contract.clauses).items() if count > 1
+    ] == []
+
+
+def test_the_generated_contracts_have_every_kind_of_clause() -> None:
+    seen: set[str] = set()
+
+    @patient
+    @given(CONTRACTS)
+    def collect(contract: Contract) -> None:
+        seen.update(clause.kind for clause in contract.clauses)
+
+    collect()
+    assert seen == set(READERS)
