@@ -54,7 +54,9 @@ BREAKS = [
     one(
         "limit below a nested TOML table is never applied",
         (
-            Edit("tofu/modules/gitlab-runner/main.tf", '        memory_limit = "${var.job_memory_limit}"\n', ""),
+            Edit(
+                "tofu/modules/gitlab-runner/main.tf", '        memory_limit = "${var.job_memory_limit}"\n', ""
+            ),
             Edit(
                 "tofu/modules/gitlab-runner/main.tf",
                 "        %{endif~}\n",
@@ -99,7 +101,10 @@ BREAKS = [
     ),
     one(
         "artifact that is a link into the store",
-        (Edit(".gitlab-ci.yml", "    - cp -rL result out\n", ""), Edit(".gitlab-ci.yml", "[out]", "[result]")),
+        (
+            Edit(".gitlab-ci.yml", "    - cp -rL result out\n", ""),
+            Edit(".gitlab-ci.yml", "[out]", "[result]"),
+        ),
         "workflows/artifacts",
         ".gitlab-ci.yml:9",
         ".gitlab-ci.yml:7",
@@ -115,7 +120,11 @@ BREAKS = [
         "job image without a usable shell",
         (
             Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: nixos/nix:2.24.9"),
-            Edit(".github/workflows/mirror-images.yml", "alpine:3.21", "alpine:3.21\n          - nixos/nix:2.24.9"),
+            Edit(
+                ".github/workflows/mirror-images.yml",
+                "alpine:3.21",
+                "alpine:3.21\n          - nixos/nix:2.24.9",
+            ),
         ),
         "deployment/job-shells",
         ".gitlab-ci.yml:5",
@@ -125,7 +134,11 @@ BREAKS = [
         "build that refuses root runs as root",
         (
             Edit("MODULE.bazel", "    ignore_root_user_error = True,\n", ""),
-            Edit(".gitlab-ci.yml", "    - nix build .#image", "    - bazel build //...\n    - nix build .#image"),
+            Edit(
+                ".gitlab-ci.yml",
+                "    - nix build .#image",
+                "    - bazel build //...\n    - nix build .#image",
+            ),
         ),
         "workflows/not-root",
         "MODULE.bazel:9",
@@ -148,7 +161,11 @@ BREAKS = [
     ),
     one(
         "DOCKER_HOST names a port, the daemon listens on its socket only",
-        Edit("tofu/modules/arc-runner/main.tf", "--host=tcp://localhost:2375", "--host=unix:///var/run/docker.sock"),
+        Edit(
+            "tofu/modules/arc-runner/main.tf",
+            "--host=tcp://localhost:2375",
+            "--host=unix:///var/run/docker.sock",
+        ),
         "tinyland-dind/daemon/endpoint tinyland-dind/isolation/docker-daemon",
         "",
         "",
@@ -176,7 +193,11 @@ BREAKS = [
     ),
     one(
         "documentation counts a scale set that is off by default",
-        Edit("docs/index.md", "Two runner scale sets are deployed by default.", "Three runner scale sets are deployed."),
+        Edit(
+            "docs/index.md",
+            "Two runner scale sets are deployed by default.",
+            "Three runner scale sets are deployed.",
+        ),
         "enrolment/documented-sets",
         "docs/index.md:11",
         f"{STACK}/main.tf:",
@@ -204,7 +225,11 @@ BREAKS = [
     ),
     one(
         "a check that never consumes the lazy parser",
-        Edit(WORKFLOW, "- run: make test", "- run: python3 -c 'import yaml,sys; yaml.safe_load_all(sys.stdin)' < k8s.yaml"),
+        Edit(
+            WORKFLOW,
+            "- run: make test",
+            "- run: python3 -c 'import yaml,sys; yaml.safe_load_all(sys.stdin)' < k8s.yaml",
+        ),
         "workflows/checks-fail",
         f"{WORKFLOW}:17",
         f"{WORKFLOW}:17",
@@ -268,7 +293,11 @@ BREAKS = [
     ),
     one(
         "an endpoint that does not work is offered",
-        Edit("docs/index.md", "The public Bazel HTTP endpoint does not work.", "Use the public Bazel HTTP endpoint."),
+        Edit(
+            "docs/index.md",
+            "The public Bazel HTTP endpoint does not work.",
+            "Use the public Bazel HTTP endpoint.",
+        ),
         "endpoints/not-working",
         "docs/index.md:28",
         "contracts/platform/endpoints.yaml",
@@ -384,14 +413,21 @@ BREAKS = [
     ),
     one(
         "a namespace that nobody creates",
-        Add("k8s/cache.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cache, namespace: nix-caches}\n"),
+        Add(
+            "k8s/cache.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cache, namespace: nix-caches}\n",
+        ),
         "deployment/namespaces",
         "k8s/cache.yaml:3",
         "contracts/platform/deployment.yaml",
     ),
     one(
         "scale sets look for their controller where it is not",
-        Edit("tofu/stacks/arc-runners/main.tf", "  namespace     = var.controller_namespace", '  namespace     = "arc-control"'),
+        Edit(
+            "tofu/stacks/arc-runners/main.tf",
+            "  namespace     = var.controller_namespace",
+            '  namespace     = "arc-control"',
+        ),
         "deployment/namespaces",
         f"{STACK}/variables.tf:10",
         f"{STACK}/main.tf:",

@@ -21,6 +21,14 @@ def tracked_folders(root: Path) -> frozenset[str] | None:
     version, count = int.from_bytes(raw[4:8], "big"), int.from_bytes(raw[8:12], "big")
     if raw[:4] != b"DIRC" or version not in (2, 3, 4):
         return None
+    try:
+        return frozenset(_folders(raw, version, count))
+    except (IndexError, ValueError):
+        return None
+
+
+def _folders(raw: bytes, version: int, count: int) -> set[str]:
+    """The folders of all entries. Raises IndexError or ValueError for a damaged index."""
     folders: set[str] = set()
     place, path = 12, b""
     for _ in range(count):
@@ -29,17 +37,15 @@ def tracked_folders(root: Path) -> frozenset[str] | None:
         if version == 4:
             # The path is what is left of the one before after cutting some bytes, and a new end.
             cut, start = _varint(raw, start)
-            end = raw.find(b"\0", start)
+            end = raw.index(b"\0", start)
             path = path[: len(path) - cut] + raw[start:end]
             place = end + 1
         else:
-            end = raw.find(b"\0", start)
+            end = raw.index(b"\0", start)
             path = raw[start:end]
             place += (end - place + 8) & ~7
-        if end < 0:
-            return None
         _add_parents(path, folders)
-    return frozenset(folders)
+    return folders
 
 
 def _add_parents(path: bytes, folders: set[str]) -> None:

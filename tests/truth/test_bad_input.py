@@ -1,0 +1,187 @@
+"""Checkouts that are damaged, hostile or strange: judged as far as possible, and what was not read is listed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.errors import InputError
+from builder_contracts.evidence.verdict import Outcome
+from builder_contracts.truth.checkout import MAX_BYTES
+from builder_contracts.truth.git import tracked_folders
+from builder_contracts.truth.platform import Platform
+from builder_contracts.truth.verdicts import Judgement, judge
+from tests.truth.conftest import broken
+from tests.truth.miniature import Edit, changed, write
+
+Contracts = tuple[Platform, list[Contract]]
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    """A miniature with one break, so that it shows that the rest is still judged."""
+    return write(tmp_path / "repo", changed(Edit("flake.nix", "nix-cache.tinyland", "nix-cache.fuzzy-dev.tinyland")))
+
+
+def look(repo: Path, contracts: Contracts) -> Judgement:
+    judgement = judge(repo, *contracts)
+    assert "endpoints/retired-hosts" in broken(judgement)
+    return judgement
+
+
+def unread(judgement: Judgement) -> dict[str, str]:
+    return {one.path: one.reason for one in judgement.unread}
+
+
+def test_a_file_that_is_too_large_is_listed(repo: Path, contracts: Contracts) -> None:
+    (repo / "huge.txt").write_bytes(b"a" * (MAX_BYTES + 1))
+    assert "larger than" in unread(look(repo, contracts))["huge.txt"]
+
+
+def test_symbolic_links_are_not_followed(repo: Path, contracts: Contracts, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "x.md").write_text("https://nix-cache.fuzzy-dev.tinyland.dev\n")
+    (repo / "loop").symlink_to(repo)
+    (repo / "docs" / "up").symlink_to("..")
+    (repo / "away").symlink_to(outside)
+    (repo / "dangling").symlink_to("nowhere")
+    judgement = look(repo, contracts)
+    assert {finding.here.at.file for finding in judgement.findings} == {"flake.nix"}
+
+
+def test_binary_files_are_counted_and_passed_over(repo: Path, contracts: Contracts) -> None:
+    (repo / "blob.yaml").write_bytes(b"apiVersion: v1\0kind: Service" * 50)
+    assert unread(look(repo, contracts)) == {}
+
+
+def test_what_is_not_utf8_is_judged_around_the_damage(repo: Path, contracts: Contracts) -> None:
+    (repo / "docs" / "latin.md").write_bytes(b"caf\xe9 at http://attic-api.nix-cache.svc.cluster.local\n")
+    judgement = look(repo, contracts)
+    assert ("docs/latin.md", 1) in {(one.here.at.file, one.here.at.line) for one in judgement.findings}
+
+
+def test_names_that_are_not_utf8_do_not_stop_it(repo: Path, contracts: Contracts) -> None:
+    os.makedirs(os.fsencode(repo) + b"/d\xff")
+    with open(os.fsencode(repo) + b"/f\xff.md", "wb") as stream:  # noqa: PTH123 - the name is not text
+        stream.write(b"# x\n")
+    look(repo, contracts)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "reason"),
+    [
+        ("tofu/stacks/attic/broken.tf", b'resource "x" {{{ "', "HCL is broken at line 1"),
+        (".github/workflows/broken.yml", b"jobs: [\n", "not YAML at line"),
+        ("k8s/broken.yaml", b"apiVersion: v1\nkind: Service\n  metadata: : :\n", "not YAML at line 3"),
+        ("k8s/bomb.yaml", b"apiVersion: v1\nkind: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
+            b"k%d: &%c [%s]\n" % (i, 98 + i, b",".join([b"*%c" % (97 + i)] * 9)) for i in range(9)), "too deeply, or too many"),
+        ("k8s/deep.yaml", b"apiVersion: v1\nkind: " + b"[" * 3000 + b"]" * 3000, ""),
+        ("chart/templates/x.yaml", b"apiVersion: v1\nkind: {{ .Values.kind }}\n", "Helm template"),
+        ("package.json", b"{", "not JSON"),
+        ("pyproject.toml", b"[", "not TOML"),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "/" in value else None,
+)  # fmt: skip
+def test_a_file_that_does_not_parse_is_listed_with_its_line(
+    repo: Path, contracts: Contracts, path: str, body: bytes, reason: str
+) -> None:
+    (repo / path).parent.mkdir(parents=True, exist_ok=True)
+    (repo / path).write_bytes(body)
+    assert reason in unread(look(repo, contracts))[path]
+
+
+def test_a_broken_module_file_is_listed(tmp_path: Path, contracts: Contracts) -> None:
+    root = write(tmp_path, changed(Edit("MODULE.bazel", "module(", "module((")))
+    assert "not Starlark" in unread(judge(root, *contracts))["MODULE.bazel"]
+
+
+def test_submodules_are_listed_and_not_entered(repo: Path, contracts: Contracts) -> None:
+    (repo / "vendor" / "lib").mkdir(parents=True)
+    (repo / "vendor" / "lib" / ".git").write_text("gitdir: ../../.git/modules/lib\n")
+    (repo / "vendor" / "lib" / "x.md").write_text("http://attic-api.nix-cache.svc.cluster.local\n")
+    judgement = look(repo, contracts)
+    assert "submodule" in unread(judgement)["vendor/lib"]
+    assert len(judgement.findings) == 1
+
+
+def test_a_named_pipe_does_not_hold_the_run(repo: Path, contracts: Contracts) -> None:
+    os.mkfifo(repo / "pipe.yaml")
+    assert unread(look(repo, contracts))["pipe.yaml"] == "not a regular file"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything; run as another user to see a refusal")
+def test_what_may_not_be_read_is_listed(repo: Path, contracts: Contracts) -> None:
+    (repo / "secret.md").write_text("x")
+    (repo / "secret.md").chmod(0)
+    assert "Permission denied" in unread(look(repo, contracts))["secret.md"]
+
+
+def test_an_empty_folder_shows_nothing_and_breaks_nothing(tmp_path: Path, contracts: Contracts) -> None:
+    judgement = judge(tmp_path, *contracts)
+    assert judgement.findings == ()
+    assert judgement.count(Outcome.BROKEN) == 0
+
+
+def test_a_path_that_is_no_folder_is_an_error_that_says_so(tmp_path: Path, contracts: Contracts) -> None:
+    with pytest.raises(InputError, match="does not exist"):
+        judge(tmp_path / "gone", *contracts)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="is not a folder"):
+        judge(tmp_path / "file", *contracts)
+
+
+def git(root: Path, *arguments: str) -> None:
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "core.hooksPath=/dev/null", *arguments]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("version", ["2", "4"])
+def test_the_index_of_git_is_read_as_git_reads_it(tmp_path: Path, version: str) -> None:
+    root = write(tmp_path)
+    git(root, "init", "-q")
+    git(root, "config", "index.version", version)
+    git(root, "add", ".")
+    said = subprocess.run(["git", "ls-files"], cwd=root, check=True, capture_output=True, text=True).stdout.split()
+    folders = {str(parent) for path in said for parent in Path(path).parents} - {"."}
+    assert tracked_folders(root) == folders
+
+
+def test_ignored_folders_are_left_out_unless_git_tracks_them(tmp_path: Path, contracts: Contracts) -> None:
+    root = write(tmp_path)
+    stale = "https://nix-cache.fuzzy-dev.tinyland.dev\n"
+    for folder in ("build", "kept"):
+        (root / folder).mkdir()
+        (root / folder / "x.conf").write_text(stale)
+    (root / ".gitignore").write_text("/build/\n")
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    (root / ".gitignore").write_text("/build/\n/kept/\n")
+    judgement = judge(root, *contracts)
+    assert {finding.here.at.file for finding in judgement.findings} == {"kept/x.conf"}
+
+
+@pytest.mark.parametrize("body", [b"", b"DIRC", b"DIRC\0\0\0\x02\xff\xff\xff\xff" + b"\0" * 40, b"DIRC\0\0\0\x04\0\0\0\x05" + b"\xff" * 90])
+def test_a_damaged_index_does_not_stop_it(tmp_path: Path, contracts: Contracts, body: bytes) -> None:
+    root = write(tmp_path)
+    (root / ".git").mkdir()
+    (root / ".git" / "index").write_bytes(body)
+    assert judge(root, *contracts).findings == ()
+
+
+def test_a_folder_of_thousands_of_files_is_judged(tmp_path: Path, contracts: Contracts) -> None:
+    root = write(tmp_path)
+    for number in range(3000):
+        folder = root / "many" / str(number % 50)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number}.yaml").write_text(f"key: {number}\n")
+    begun = time.monotonic()
+    judgement = judge(root, *contracts)
+    assert judgement.files > 3000
+    # No benchmark: only that nothing is quadratic.
+    assert time.monotonic() - begun < 60

@@ -1,0 +1,174 @@
+"""OpenTofu's language: values, their places, and what stays unknown."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder_contracts.errors import Source
+from builder_contracts.truth.hcl.evaluate import evaluate, render
+from builder_contracts.truth.hcl.modules import Folder, Instance
+from builder_contracts.truth.hcl.syntax import parse
+from builder_contracts.truth.value import Known, Unknown, Value, plain
+
+
+def module(text: str, inputs: dict[str, Value] | None = None) -> Instance:
+    folder = Folder("m")
+    folder.add(parse(text.encode(), "m/x.tf").root)
+    return Instance(folder, {"m": folder}, {"m/values.yaml": "a: 1\n"}, inputs or {})
+
+
+def value(expression: str, rest: str = "") -> Value:
+    instance = module(f"locals {{\n  x = {expression}\n}}\n{rest}")
+    return evaluate(instance.folder.locals["x"], instance.scope)
+
+
+PREAMBLE = """
+variable "name" { default = "nix" }
+variable "on" { default = true }
+variable "count" { default = 3 }
+variable "unset" { type = string }
+locals {
+  list = [{ n = "a", v = 1 }, { n = "b", v = 2 }]
+  map  = { one = { v = 1 }, two = { v = 2 } }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("1 + 2 * 3", 7),
+        ("(1 + 2) * 3", 9),
+        ("-var.count", -3),
+        ('"a-${var.name}-b"', "a-nix-b"),
+        ('"${var.count}"', 3),
+        ('"\\"q\\" \\n"', '"q" \n'),
+        ('"$${literal}"', "${literal}"),
+        ('var.on ? "yes" : var.unset', "yes"),
+        ("var.on || var.unset", True),
+        ("!var.on && var.unset", False),
+        ("local.list[1].n", "b"),
+        ("local.list[*].v", [1, 2]),
+        ("local.list.*.v", [1, 2]),
+        ('local.map["two"].v', 2),
+        ("[for k, v in local.map : k]", ["one", "two"]),
+        ('[for e in local.list : e.n if e.v > 1]', ["b"]),
+        ("{ for k, v in local.map : upper(k) => v.v }", {"ONE": 1, "TWO": 2}),
+        ('{ (var.name) = 1, plain = 2 }', {"nix": 1, "plain": 2}),
+        ('merge({ a = 1 }, { a = 2, b = 3 })', {"a": 2, "b": 3}),
+        ('concat([1], [2, 3])', [1, 2, 3]),
+        ('contains(["a"], "a")', True),
+        ('length(local.list)', 2),
+        ('lookup(local.map, "zero", 0)', 0),
+        ('coalesce("", "b")', "b"),
+        ('try(local.nothing.at.all, "fallback")', "fallback"),
+        ('join(",", split("-", "a-b"))', "a,b"),
+        ('replace("http://h:1", "http://", "")', "h:1"),
+        ('format("%s:%d", "h", 80)', "h:80"),
+        ('tostring(5)', "5"),
+        ('tonumber("5")', 5),
+        ('flatten([[1], [[2]]])', [1, 2]),
+        ('max([1, 2]...)', 2),
+        ('yamlencode({ a = [1] })', {"a": [1]}),
+        ('file("${path.module}/values.yaml")', "a: 1\n"),
+        ("null", None),
+    ],
+)
+def test_what_the_text_determines_is_known(expression: str, expected: Any) -> None:
+    assert plain(value(expression, PREAMBLE)) == expected
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        ("var.unset", "no default"),
+        ("var.nowhere", "no variable"),
+        ("aws_instance.x.id", "only after it is created"),
+        ("data.http.x.body", "looked up"),
+        ("terraform.workspace", "known only when"),
+        ("timestamp()", "not evaluated"),
+        ("local.x", "refers to itself"),
+        ('"a" + 1', "not both numbers"),
+        ("local.list[7]", "there is no 7"),
+        ("module.gone.output", "not in this checkout"),
+        ('file("../../etc/passwd")', "not in this checkout"),
+        ("1 / 0", "cannot be calculated"),
+    ],
+)
+def test_what_the_text_does_not_determine_is_unknown_with_its_reason(expression: str, reason: str) -> None:
+    found = value(expression, PREAMBLE)
+    assert isinstance(found, Unknown)
+    assert reason in found.reason
+
+
+def test_a_value_knows_the_line_that_wrote_it_through_variables_and_calls() -> None:
+    instance = module('variable "m" {\n  default = "8Gi"\n}\nlocals {\n  x = var.m\n  y = [local.x]\n}\n')
+    found = evaluate(instance.folder.locals["y"], instance.scope)
+    assert isinstance(found, Known)
+    assert found.data[0] == Known("8Gi", Source("m/x.tf", 2, 13))
+
+
+def test_a_heredoc_loses_its_margin_and_keeps_its_shape() -> None:
+    found = value('<<-EOT\n    a ${var.name}\n      b\n    %{if var.on~}\n    c\n    %{endif~}\n  EOT\n', PREAMBLE)
+    assert [line.strip() for line in plain(found).splitlines() if line.strip()] == ["a nix", "b", "c"]
+
+
+def test_a_template_with_unknown_parts_still_shows_its_shape() -> None:
+    instance = module('locals {\n  x = <<-T\n    [a]\n    n = ${var.u}\n    %{if var.u == 1~}\n    [a.b]\n    %{endif~}\n  T\n}\n')
+    shape = render(instance.folder.locals["x"], instance.scope)
+    assert shape is not None
+    assert [line.strip() for line in shape.splitlines() if line.strip()] == ["[a]", "n = 0", "[a.b]"]
+
+
+def test_optional_attributes_of_a_map_of_objects_get_their_defaults() -> None:
+    kind = 'variable "s" {\n  type = map(object({ l = string, m = optional(string, "8Gi") }))\n}\n'
+    at = Source("t.tfvars", 1)
+    given_value = Known({"a": Known({"l": Known("x", at)}, at)}, at)
+    found, _ = module(kind, {"s": given_value}).resolve(["var", "s"], at)
+    assert plain(found) == {"a": {"l": "x", "m": "8Gi"}}
+
+
+def test_a_broken_file_is_read_as_far_as_it_goes_and_its_lines_are_named() -> None:
+    parsed = parse(b'variable "a" {\n  default = 1\n}\n\nresource "x" "y" {{{\n\nvariable "b" {\n  default = 2\n}\n', "x.tf")
+    assert parsed.broken
+    assert any(block.labels == ("a",) for block in parsed.root.blocks)
+
+
+def as_hcl(data: Any) -> str:
+    """Data in the syntax of HCL, which for these types is that of JSON apart from templates."""
+    return json.dumps(data, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
+
+
+scalars = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(
+    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="\\"), max_size=12
+)
+data = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+    st.text("abcdefgh_", min_size=1, max_size=5), inner, max_size=3), max_leaves=12)  # fmt: skip
+
+
+@given(data)
+def test_data_written_as_hcl_is_read_back(written: Any) -> None:
+    assert plain(value(as_hcl(written))) == written
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_the_reader_fail(text: str) -> None:
+    instance = module(text)
+    for expression in instance.folder.locals.values():
+        evaluate(expression, instance.scope)
+    list(instance.resources())
+
+
+@given(st.sampled_from(["var.a", "local.list", "{", "}", "[", "]", "(", ")", "?", ":", "for", "in", '"${', '}"', "+", "==",
+                        "concat(", "...", "\n", "x = ", "locals {", "=>", "<<-E", "E"]).map(str), st.data())  # fmt: skip
+def test_no_sequence_of_the_languages_own_words_makes_it_fail(first: str, draw: st.DataObject) -> None:
+    words = [first, *draw.draw(st.lists(st.sampled_from(["var.a", "{", "}", "[", "]", "(", ")", "?", ":", "for", "in",
+             '"${', '}"', "+", "==", "concat(", "...", "\n", "x = ", "=>", "[*]", ".b"]), max_size=15))]  # fmt: skip
+    instance = module("locals {\n x = " + " ".join(words) + "\n}\n" + PREAMBLE)
+    for expression in instance.folder.locals.values():
+        evaluate(expression, instance.scope)

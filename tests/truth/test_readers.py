@@ -1,0 +1,266 @@
+"""Each format to the one model, with lines."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder_contracts.truth.checkout import File
+from builder_contracts.truth.model import Model, environment
+from builder_contracts.truth.readers import dockerfile, kubernetes, markdown, names, workflows, yaml
+from builder_contracts.truth.readers.shell import commands
+from builder_contracts.truth.value import get, text
+from tests.truth.conftest import Judge, broken
+from tests.truth.miniature import Add, changed
+
+HELM_VALUES = """\
+githubConfigUrl: https://github.com/tinyland-inc
+githubConfigSecret: github-app-secret
+runnerScaleSetName: tinyland-docker
+minRunners: 0
+maxRunners: 5
+template:
+  spec:
+    containers:
+      - name: runner
+        image: ghcr.io/actions/actions-runner:2.321.0
+        resources:
+          requests: {cpu: 100m, memory: 256Mi}
+          limits: {cpu: "2", memory: 4Gi}
+        env:
+          - {name: BAZEL_REMOTE_CACHE, value: "grpc://bazel-cache.nix-cache.svc.cluster.local:9092"}
+          - {name: TOKEN, valueFrom: {secretKeyRef: {name: s, key: k}}}
+"""
+
+RENDERED = """\
+apiVersion: actions.github.com/v1alpha1
+kind: AutoscalingRunnerSet
+metadata:
+  name: gh-dind
+  namespace: arc-runners
+  labels: {app.kubernetes.io/version: "0.13.1"}
+spec:
+  githubConfigUrl: https://github.com/tinyland-inc
+  githubConfigSecret: github-app-secret
+  runnerScaleSetName: tinyland-dind
+  minRunners: 0
+  maxRunners: 5
+  template:
+    spec:
+      containers:
+        - name: runner
+          image: ghcr.io/actions/actions-runner:2.321.0
+          env: [{name: DOCKER_HOST, value: "unix:///var/run/docker.sock"}]
+        - name: dind
+          image: docker:27.5.1-dind
+          args: [dockerd, "--host=unix:///var/run/docker.sock"]
+          securityContext: {privileged: true}
+"""
+
+
+def parsed(body: str, path: str = "x.yaml") -> Model:
+    model = Model()
+    for document in yaml.read(body, path):
+        if kubernetes.is_helm_values(document):
+            kubernetes.helm_values(document, path, model)
+        else:
+            kubernetes.read(document, model)
+    return model
+
+
+def test_raw_helm_values_are_a_scale_set() -> None:
+    (found,) = parsed(HELM_VALUES).scale_sets
+    assert text(found.label) == "tinyland-docker"
+    limit = get(found.runner, "resources", "limits", "memory")
+    assert text(limit) == "4Gi"
+    assert limit is not None
+    assert str(limit.at) == "x.yaml:13"
+    assert text(environment(found.runner)["BAZEL_REMOTE_CACHE"]) == "grpc://bazel-cache.nix-cache.svc.cluster.local:9092"
+    assert text(environment(found.runner)["TOKEN"]) is None
+
+
+def test_a_rendered_scale_set_is_one_too() -> None:
+    (found,) = parsed(RENDERED).scale_sets
+    assert text(found.label) == "tinyland-dind"
+    assert text(get(found.values, "containerMode", "type")) == "dind"
+    assert text(found.chart_version) == "0.13.1"
+
+
+@pytest.mark.parametrize("body", [HELM_VALUES, RENDERED], ids=["raw", "rendered"])
+def test_both_are_judged_by_the_class_like_opentofu(body: str, judged: Judge) -> None:
+    judgement = judged(changed(Add("deploy/gh.yaml", body)))
+    wrong = {clause for clause in broken(judgement) if clause.startswith("tinyland-")}
+    if body is HELM_VALUES:
+        assert wrong == set()
+    else:
+        # The contract of the class says tcp; and nothing sets limits here.
+        assert wrong >= {"tinyland-dind/daemon/endpoint", "tinyland-dind/resources/memory-limit"}
+
+
+def test_several_documents_and_a_list_are_read() -> None:
+    body = """\
+apiVersion: v1
+kind: List
+items:
+  - {apiVersion: v1, kind: Service, metadata: {name: attic, namespace: nix-cache}, spec: {ports: [{port: 80}]}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: nix-cache}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {name: gc}
+spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: gc, image: "attic:1"}]}}}}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: x}
+spec: {scaleTargetRef: {name: gh-nix}, minReplicas: 1, maxReplicas: 3}
+"""
+    model = parsed(body)
+    assert [text(port) for service in model.services for port in service.ports] == ["80"]
+    assert [text(one.name) for one in model.namespaces if one.created] == ["nix-cache"]
+    assert [text(one.reference) for one in model.images] == ["attic:1"]
+    assert [text(one.target) for one in model.autoscalers] == ["gh-nix"]
+
+
+def workflow(body: str) -> Model:
+    model = Model()
+    for document in yaml.read(body, ".github/workflows/x.yml"):
+        workflows.read_workflow(document, model)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "labels"),
+    [
+        ("tinyland-nix", ["tinyland-nix"]),
+        ("[self-hosted, tinyland-nix]", ["self-hosted", "tinyland-nix"]),
+        ("{group: g, labels: tinyland-nix}", ["tinyland-nix"]),
+        ("{group: g, labels: [a, b]}", ["a", "b"]),
+        ("${{ matrix.runner }}", ["tinyland-nix", "tinyland-dind", "ubuntu-latest"]),
+        ("${{ inputs.runner }}", None),
+    ],
+)
+def test_labels_are_read_in_all_their_forms(runs_on: str, labels: list[str] | None) -> None:
+    body = f"""\
+jobs:
+  a:
+    strategy: {{matrix: {{runner: [tinyland-nix, tinyland-dind], include: [{{runner: ubuntu-latest}}]}}}}
+    runs-on: {runs_on}
+"""
+    (job,) = workflow(body).jobs
+    assert (None if job.labels is None else [text(one) for one in job.labels]) == labels
+
+
+def test_a_job_that_is_a_whole_workflow_has_it_as_its_step() -> None:
+    (job,) = workflow("jobs:\n  a:\n    uses: ./.github/workflows/other.yml\n").jobs
+    assert text(job.steps[0].uses) == "./.github/workflows/other.yml"
+
+
+def test_gitlab_jobs_inherit_images_and_templates_are_no_jobs() -> None:
+    model = Model()
+    body = """\
+image: alpine:3.21
+default: {tags: [kubernetes]}
+.template: {script: [x]}
+build:
+  script:
+    - a
+    - [b, c]
+  artifacts: {paths: [out]}
+deploy: {extends: .template, image: {name: "tofu:1"}}
+odd: !reference [.template, script]
+"""
+    for document in yaml.read(body, ".gitlab-ci.yml"):
+        workflows.read_pipeline(document, model)
+    assert [(job.name, [text(step.run) for step in job.steps]) for job in model.jobs] == [
+        ("build", ["a", "b", "c"]),
+        ("deploy", []),
+    ]
+    assert [text(one.reference) for one in model.images] == ["alpine:3.21", "tofu:1"]
+
+
+def test_dockerfiles_know_their_own_stages_and_arguments() -> None:
+    model = Model()
+    body = "ARG V=3.21\nFROM --platform=linux/amd64 alpine:${V} AS a\nFROM a\nFROM scratch\nFROM x:${MISSING}\nfrom y:${T:-1}\n"
+    dockerfile.read(body, "Dockerfile", model)
+    assert [text(one.reference) for one in model.images] == ["alpine:3.21", None, "y:1"]
+
+
+def test_markdown_gives_headings_sentences_and_cells_with_their_lines() -> None:
+    page = markdown.read(
+        "---\ntitle: x\n---\n\n# Top\n\nOne is here. Two\nis *there*.\n\n```\nnot a sentence.\n```\n\n| `A` | B |\n|---|---|\n| 1 | `2` |\n",
+        "d.md",
+    )
+    assert [(one.text, one.at.line) for one in page.headings] == [("Top", 5)]
+    assert [(one.text, one.at.line) for one in page.sentences] == [("One is here.", 7), ("Two is there.", 7)]
+    assert page.tables[0].headers == ("A", "B")
+    assert [(cell.text, cell.at.line) for cell in page.tables[0].rows[0]] == [("1", 16), ("2", 16)]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "surfaces"),
+    [
+        ("MODULE.bazel", '"""Doc."""\nmodule(name = "x", version = "1")\n', [("MODULE.bazel description", "Doc."), ("Bazel module", "x")]),
+        ("flake.nix", '{ description = "D"; outputs = _: { s = p.mkShell { name = "n"; }; x = { description = "no"; }; }; }',
+         [("flake description", "D"), ("flake shell name", "n")]),
+        ("package.json", '{"name": "p", "description": "d"}', [("package name", "p"), ("package description", "d")]),
+        ("pyproject.toml", '[project]\nname = "p"\n', [("package name", "p")]),
+        ("README.md", "text\n\n# Title\n\n# Second\n", [("README.md title", "Title")]),
+        ("Justfile", "# Name - tasks\n# ===\ndefault:\n", [("Justfile header", "Name - tasks")]),
+    ],
+)  # fmt: skip
+def test_names_are_found_where_formats_have_them(path: str, body: str, surfaces: list[tuple[str, str]]) -> None:
+    found = names.SURFACES[path](File(path, body.encode()))
+    assert [(one.kind, one.text) for one in found] == surfaces
+
+
+def called(script: str) -> list[tuple[str, ...]]:
+    return [command.words for command in commands(script)]
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("docker build .", [("docker", "build", ".")]),
+        ("sudo -E docker build .", [("docker", "build", ".")]),
+        ("a && b || c", [("a",), ("b",), ("c",)]),
+        ("# docker build\necho 'docker build'", [("echo", "docker build")]),
+        ("if ! command -v xz; then apt-get install xz-utils; fi", [("command", "-v", "xz"), ("apt-get", "install", "xz-utils")]),
+        ("x=$(nix eval .#y)", [("nix", "eval", ".#y")]),
+        ("/usr/bin/nix build", [("nix", "build")]),
+        ("docker build ${{ inputs.args }}", [("docker", "build", "EXPRESSION")]),
+    ],
+)
+def test_the_commands_of_a_script_are_those_that_it_calls(script: str, expected: list[tuple[str, ...]]) -> None:
+    assert called(script) == expected
+
+
+@given(st.text(max_size=120))
+def test_no_script_makes_the_reader_fail(script: str) -> None:
+    called(script)
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_a_reader_fail_otherwise_than_it_says(body: str) -> None:
+    try:
+        documents = yaml.read(body, "x.yaml")
+    except yaml.NotYaml as error:
+        assert error.line >= 1
+        documents = []
+    for document in documents:
+        model = Model()
+        kubernetes.read(document, model)
+        workflows.read_workflow(document, model)
+        workflows.read_pipeline(document, model)
+        workflows.read_action(document, "a/action.yml", model)
+    markdown.read(body, "x.md")
+    dockerfile.read(body, "Dockerfile", Model())
+    for path, reader in names.SURFACES.items():
+        try:
+            list(reader(File(path, body.encode("utf-8", "replace"))))
+        except names.NotReadable as error:
+            assert str(error)
