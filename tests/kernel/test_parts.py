@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from builder_contracts.contract.promises.canaries import SHOWS
 from builder_contracts.errors import InputError
 from builder_contracts.prove import canary
 from builder_contracts.prove.kernel import ladder, recipe, tiers
@@ -172,3 +173,7 @@ def test_the_server_is_asked_who_wrote_and_who_read() -> None:
     ]
     counted = served(cold, warm)
     assert (counted.taken, counted.given, counted.refused) == (1, 1, 1)
+
+
+def test_whatever_a_tier_shows_can_be_promised() -> None:
+    assert set(tiers.SHOWS) <= set(SHOWS)

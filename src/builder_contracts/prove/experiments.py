@@ -18,6 +18,7 @@ from builder_contracts.prove import bazel, flake, image, nix, products, publicat
 from builder_contracts.prove.bench import Bench
 from builder_contracts.prove.canary import Canary, folder_of, load
 from builder_contracts.prove.job import Failed, said
+from builder_contracts.prove.kernel.experiment import Choice, prove
 from builder_contracts.prove.records import CanaryRecord, Finding, Lost, Records
 from builder_contracts.runner import engine
 from builder_contracts.services.environment import Bindings
@@ -39,7 +40,9 @@ class Experiments:
         bench: Bench,
         bindings: Bindings,
         allow_writes: frozenset[str],
+        kernel: Choice = Choice(),  # noqa: B008 # frozen
     ) -> None:
+        self.kernel = kernel
         self.contract, self.bench, self.bindings, self.allow_writes = contract, bench, bindings, allow_writes
         self.promises = [clause.promise for clause in wanted]
         self.records = Records()
@@ -80,6 +83,10 @@ class Experiments:
                     work.append(partial(self._bazel, canary, role, not index))
             elif canary.tool == "docker" and self._wants(name, "registry"):
                 work.append(partial(self._image, canary, "registry" in roles))
+            elif canary.tool == "make" and any(
+                isinstance(promise, CanaryProof) and promise.canary == name for promise in self.promises
+            ):
+                work.append(partial(self._kernel, canary))
         targets = [role for role in self.contract.document.get("publication", {}) if role in roles]
         work.append(partial(self._publication, targets))
         if "objects" in targets:
@@ -230,6 +237,9 @@ class Experiments:
                 self.records.attempts.setdefault(("registry", name), lost)
         except engine.LOST as error:
             self._lose(findings, Lost(f"the engine stopped answering: {engine.reason(error)}"), nix=False)
+
+    def _kernel(self, canary: Canary) -> None:
+        self.records.canaries[canary.name] = prove(self.bench, canary, self.kernel)
 
     def _state(self) -> None:
         self.records.state.update(publication.prove_state(self.bench))

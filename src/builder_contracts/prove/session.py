@@ -23,6 +23,7 @@ from builder_contracts.facts.model import Runner as RunnerFacts
 from builder_contracts.prove.bench import Bench, Endpoint
 from builder_contracts.prove.experiments import Experiments
 from builder_contracts.prove.judging import Where, judge
+from builder_contracts.prove.kernel.experiment import Choice
 from builder_contracts.prove.records import Lost, Records
 from builder_contracts.runner import docker as docker_runner
 from builder_contracts.runner import engine, ownership
@@ -36,7 +37,8 @@ from builder_contracts.services.identities import Credentials
 @dataclass(frozen=True)
 class Options:
     """What a session proves with: other images by class, the runner, the environment's bindings, and the roles
-    that a live environment may be written to. ``specs`` and ``plans`` replace services and launch plans."""
+    that a live environment may be written to. ``specs`` and ``plans`` replace services and launch plans;
+    ``kernel`` chooses another kernel for kernel canaries."""
 
     images: Mapping[str, str] = field(default_factory=dict)
     runner: str = "docker"
@@ -44,6 +46,7 @@ class Options:
     allow_writes: frozenset[str] = frozenset()
     specs: Mapping[str, Callable[[str, Credentials], Service]] = field(default_factory=lambda: SERVICES)
     plans: Mapping[str, LaunchPlan] = field(default_factory=dict)
+    kernel: Choice = field(default_factory=Choice)
 
 
 class Session:
@@ -151,7 +154,7 @@ class _Docker:
             self.client, self.run, self.host, self.credentials, endpoints, contract.name, reference, launch, home,
             self.about,
         )  # fmt: skip
-        experiment = Experiments(contract, wanted, bench, self.options.bindings, self.options.allow_writes)
+        experiment = Experiments(contract, wanted, bench, self.options.bindings, self.options.allow_writes, self.options.kernel)
         try:
             needed = [endpoints[role].service for role in experiment.roles() if role in endpoints]
             self.host.start(

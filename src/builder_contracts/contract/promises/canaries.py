@@ -16,7 +16,26 @@ SHOWS: Mapping[str, str] = {
     "rebuild": "a rebuild is identical, bit for bit",
     "pure": "evaluates without looking around it",
     "lock": "its lock file says all that its inputs are",
+    "patches": "is patched: its series applies in order, without fuzz",
+    "configure": "is configured: every requested option is really set",
+    "build": "compiles cold into an image",
+    "build-confined": "builds without writing anything outside its own folder",
+    "memory": "builds within the class's memory limit",
+    "memory-link": "links with a tenth of the class's memory limit to spare",
+    "rebuild-hits": "is rebuilt in a fresh runner from the compiler cache",
+    "rebuild-identical": "is rebuilt from the cache identical, bit for bit",
+    "rebuild-time": "is rebuilt from the cache in at most a third of the cold build's time",
+    "package": "is packaged as an RPM that is called kernel-VERSION-RELEASE",
+    "package-release": "is packaged with a kernel whose release is the package's VERSION-RELEASE",
+    "package-complete": "is packaged with image, symbols and configuration, and names no folder of the builder",
+    "boot": "boots and runs init to its end",
+    "boot-release": "boots as the kernel that this run built, by uname -r",
+    "boot-configured": "boots with the configuration that was built, by its own word",
+    "boot-realtime": "boots and says PREEMPT_RT, by uname -v",
+    "boot-devices": "boots with display and HID devices",
+    "boot-quirk": "boots and treats the patched display as a headset",
 }
+"""What canaries can show. The second half is of kernels: a tier of the build each, and its parts."""
 
 
 @dataclass(frozen=True)

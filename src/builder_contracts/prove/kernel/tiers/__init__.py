@@ -1,9 +1,8 @@
-"""One module a tier: what it shows, and the pure judge of each of its clauses."""
+"""One module a tier: the pure judge of each thing that it shows (see contract.promises.canaries)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from builder_contracts.prove.kernel.record import KernelRecord
 from builder_contracts.prove.kernel.tiers import boot, build, configure, memory, package, patches, rebuild
@@ -12,16 +11,8 @@ from builder_contracts.prove.records import Finding, Lost
 Judge = Callable[[KernelRecord], Finding | Lost]
 
 
-@dataclass(frozen=True)
-class Shown:
-    """One thing that the canary shows about its builder: the promise, and its judge."""
-
-    promise: str
-    judge: Judge
-
-
-TIERS: Mapping[str, Mapping[str, Shown]] = {
-    tier: {name: Shown(*entry) for name, entry in module.SHOWS.items()}
+TIERS: Mapping[str, Mapping[str, Judge]] = {
+    tier: module.SHOWS
     for tier, module in (
         ("patches", patches),
         ("configure", configure),
@@ -34,9 +25,9 @@ TIERS: Mapping[str, Mapping[str, Shown]] = {
 }
 """What each tier shows, in the order in which the tiers run."""
 
-SHOWS: Mapping[str, Shown] = {name: shown for tier in TIERS.values() for name, shown in tier.items()}
+SHOWS: Mapping[str, Judge] = {name: found for tier in TIERS.values() for name, found in tier.items()}
 
 
 def judge(record: KernelRecord) -> dict[str, Finding | Lost]:
     """The finding of every clause of every tier."""
-    return {name: shown.judge(record) for name, shown in SHOWS.items()}
+    return {name: find(record) for name, find in SHOWS.items()}

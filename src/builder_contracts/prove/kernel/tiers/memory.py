@@ -68,6 +68,6 @@ def link(record: KernelRecord) -> Finding | Lost:
 
 
 SHOWS = {
-    "memory": ("the build stays within the class's memory limit", limit),
-    "memory-link": ("the link step leaves a tenth of the class's memory limit free", link),
+    "memory": limit,
+    "memory-link": link,
 }

@@ -79,10 +79,7 @@ def complete(record: KernelRecord) -> Finding | Lost:
 
 
 SHOWS = {
-    "package": ("its RPM is called kernel-VERSION-RELEASE in the platform's scheme", name),
-    "package-release": ("the packaged kernel's release is the package's VERSION-RELEASE", release),
-    "package-complete": (
-        "its RPMs hold image, symbols and configuration, and name no folder of the builder",
-        complete,
-    ),
+    "package": name,
+    "package-release": release,
+    "package-complete": complete,
 }
