@@ -23,7 +23,7 @@ DECLARED = ("labels", "responsibilities")
 # Contracts and facts are large; drawing them is what takes the time.
 patient = settings(
     max_examples=40,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 
 

@@ -1,0 +1,84 @@
+"""Facts for tables: a sound runner, of which a row changes what it is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.promises import Promise
+from builder_contracts.evidence.verdict import Finding, Outcome
+from builder_contracts.facts.model import (
+    Daemon,
+    Facts,
+    Identity,
+    Image,
+    Isolation,
+    Network,
+    Resources,
+    Runner,
+    Start,
+    Unseen,
+)
+from builder_contracts.judge import find
+
+GIB = 2**30
+NOT_HERE = Unseen("no runner of this kind shows it", here=False)
+LOST = Unseen("the observation did not end")
+
+RUNNER = Runner("docker", "Docker Engine 26.1", "Debian 12", cpus=4, memory=16 * GIB, engine_id="HOST")
+IMAGE = Image(
+    "sample", "sha256:" + "4f1c" * 16, "linux/amd64", {"title": "sample"}, entrypoint=[], size=300 * 2**20
+)
+
+
+def facts(**seen: Any) -> Facts:
+    """A runner as its contract wants it, but for the given fields."""
+    sound: dict[str, Any] = {
+        "runner": RUNNER,
+        "image": IMAGE,
+        "start": Start(exists=True, started=True),
+        "identity": Identity(1001, 1001, "runner", "/home/runner", home_exists=True, home_writable=True),
+        "path": "/usr/local/bin:/usr/bin:/bin",
+        "env": {"HOME": "/home/runner"},
+        "isolation": Isolation(),
+        "daemon": Daemon(False, "no client; no socket answers"),
+        "network": Network(default_routes=[]),
+        "resources": Resources(),
+    }
+    return Facts(**{**sound, **seen})
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a table: what is promised, what was seen, and the answer with words that it must hold."""
+
+    name: str
+    promise: Promise
+    facts: Facts
+    outcome: Outcome
+    seen: str
+    likely: str = ""
+    here: bool = True
+
+    def check(self) -> Finding:
+        finding = find(self.promise, self.facts)
+        assert finding.outcome is self.outcome, finding
+        assert self.seen in finding.seen
+        assert self.likely in finding.likely
+        assert finding.here is self.here
+        # Only a broken promise has a cause to name; what was seen has a place to look at.
+        assert bool(finding.likely) is (self.outcome is Outcome.BROKEN)
+        assert finding.look or finding.declared or self.outcome is Outcome.UNPROVEN
+        return finding
+
+
+def kept(name: str, promise: Promise, facts: Facts, seen: str) -> Row:
+    return Row(name, promise, facts, Outcome.KEPT, seen)
+
+
+def broken(name: str, promise: Promise, facts: Facts, seen: str, likely: str) -> Row:
+    return Row(name, promise, facts, Outcome.BROKEN, seen, likely)
+
+
+def unproven(name: str, promise: Promise, facts: Facts, seen: str, *, here: bool = True) -> Row:
+    return Row(name, promise, facts, Outcome.UNPROVEN, seen, here=here)

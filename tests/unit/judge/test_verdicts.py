@@ -1,0 +1,176 @@
+"""From a finding to a verdict: waivers, rungs, and where a reader is sent."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder_contracts.contract.model import Clause, Contract, Waiver
+from builder_contracts.contract.promises import Promise
+from builder_contracts.contract.promises.filesystem import PathState
+from builder_contracts.contract.promises.identity import NotRoot
+from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.errors import Source
+from builder_contracts.evidence import verdict as evidence
+from builder_contracts.evidence.verdict import Finding, Outcome, Rung, Verdict
+from builder_contracts.facts import model
+from builder_contracts.facts.model import Facts, Runner
+from builder_contracts.judge import judge, under_waiver
+from tests.unit.judge.observed import IMAGE, LOST, NOT_HERE, RUNNER, facts
+
+TODAY = date(2026, 3, 15)
+LOCAL = Runner("local", "", "runner-7", cpus=4, memory=2**34)
+KEPT = facts(tools={"xz": model.Tool("/usr/bin/xz")})
+BROKEN = facts(tools={"xz": model.Tool(None)})
+
+
+def clause(promise: Promise | None = None, waiver: Waiver | None = None, **more: Any) -> Clause:
+    return Clause(
+        "sample", "toolchain", "xz", promise or Tool("xz"), Source("sample.yaml", 7), waiver, **more
+    )
+
+
+def contract(of: Clause, file: str = "sample.yaml") -> Contract:
+    return Contract(
+        "sample", "A sample", "me", ("sample",), "sample", Source(file, 3), "sha256:" + "0" * 64, (of,), {}
+    )
+
+
+def verdict(of: Clause, seen: Facts, file: str = "sample.yaml") -> Verdict:
+    return judge(of, seen, contract(of, file), today=TODAY, environment="embedded")
+
+
+def until(day: date) -> Waiver:
+    return Waiver("the image is being rebuilt", day, Source("sample.yaml", 20))
+
+
+def test_a_live_waiver_excuses_a_broken_promise_and_says_until_when() -> None:
+    found = verdict(clause(waiver=until(TODAY)), BROKEN)
+    assert found.outcome is Outcome.WAIVED
+    assert found.likely == "waived until 2026-03-15: the image is being rebuilt"
+    assert "not found" in found.seen
+
+
+def test_an_expired_waiver_breaks_the_clause_and_names_its_place() -> None:
+    found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), BROKEN)
+    assert found.outcome is Outcome.BROKEN
+    assert found.seen.startswith("the waiver expired on 2026-03-14 (broken: not found in ")
+    assert found.likely.startswith(
+        "remove the waiver at sample.yaml:20, or decide anew and set a later date; "
+    )
+    assert "xz" in found.likely
+
+
+def test_an_expired_waiver_breaks_also_what_is_kept_because_it_must_be_removed() -> None:
+    found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), KEPT)
+    assert found.outcome is Outcome.BROKEN
+    assert "(kept: /usr/bin/xz)" in found.seen
+
+
+def test_a_live_waiver_leaves_what_is_kept_or_unproven_as_it_is() -> None:
+    waived = clause(waiver=until(TODAY))
+    assert verdict(waived, KEPT).outcome is Outcome.KEPT
+    assert verdict(waived, facts()).outcome is Outcome.UNPROVEN
+
+
+FINDINGS = st.builds(
+    Finding, st.sampled_from([Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN]), st.text(min_size=1), st.text()
+)
+
+
+@given(FINDINGS, st.dates(), st.dates())
+def test_a_waiver_never_makes_anything_kept_nor_hides_that_nobody_looked(
+    finding: Finding, last: date, today: date
+) -> None:
+    changed = under_waiver(clause(waiver=until(last)), finding, today)
+    if finding.outcome is not Outcome.KEPT:
+        assert changed.outcome is not Outcome.KEPT
+    if changed.outcome is Outcome.WAIVED:
+        assert finding.outcome is Outcome.BROKEN
+        assert today <= last
+    if today > last:
+        assert changed.outcome is Outcome.BROKEN
+    assert finding.seen in changed.seen
+
+
+@pytest.mark.parametrize(
+    ("runner", "rung"),
+    [
+        (RUNNER, Rung.OBSERVED),
+        (replace(RUNNER, live=True), Rung.OBSERVED),
+        (LOCAL, Rung.DECLARED),
+        (replace(LOCAL, live=True), Rung.LIVE),
+        (LOST, Rung.DECLARED),
+    ],
+    ids=["container", "container that claims more", "some machine", "runner of the pool", "unknown"],
+)
+def test_the_rung_is_that_of_the_place_that_was_observed(runner: Any, rung: Rung) -> None:
+    for seen in (KEPT, BROKEN):
+        assert verdict(clause(), replace(seen, runner=runner)).rung is rung
+
+
+def test_what_is_unproven_has_no_rung() -> None:
+    assert verdict(clause(), facts()).rung is None
+
+
+def test_a_verdict_carries_everything_that_a_report_needs() -> None:
+    seen = replace(KEPT, taken="2026-03-15T12:00:00.000Z", seconds=0.08)
+    found = verdict(clause(why="installers need it"), seen)
+    assert found == Verdict(
+        clause="sample/toolchain/xz",
+        outcome=Outcome.KEPT,
+        rung=Rung.OBSERVED,
+        promised="xz in the job's PATH",
+        seen="/usr/bin/xz",
+        source="sample.yaml:7",
+        look="builder-contracts facts --contract sample.yaml --image sample | jq '.tools[\"xz\"]'",
+        why="installers need it",
+        image="sample",
+        image_digest=IMAGE.digest,
+        contract_digest="sha256:" + "0" * 64,
+        engine="Docker Engine 26.1",
+        host="Debian 12",
+        runner="docker",
+        environment="embedded",
+        started="2026-03-15T12:00:00.000Z",
+        seconds=0.08,
+    )
+
+
+def test_without_an_image_the_contracts_own_is_named_and_nothing_else_is_claimed() -> None:
+    found = verdict(clause(), facts(image=NOT_HERE, runner=LOST))
+    assert (found.image, found.image_digest, found.engine, found.host, found.runner) == ("", "", "", "", "")
+    assert "--image sample |" in found.look
+
+
+def test_on_a_machine_the_command_looks_at_the_machine() -> None:
+    assert "--runner local |" in verdict(clause(), replace(KEPT, runner=LOCAL)).look
+
+
+@pytest.mark.parametrize(
+    "path", ["/tmp/$(rm -rf /)", "/it's", '/a"b', "/a b;c", "/`id`", "/a\\b", "/ü\u202e"]
+)
+def test_the_command_to_copy_is_safe_whatever_a_contract_holds(path: str) -> None:
+    look = verdict(clause(PathState(path)), facts(paths={path: model.Path(None)}), f"my{path}.yaml").look
+    words = shlex.split(look)
+    assert words[:4] == ["builder-contracts", "facts", "--contract", f"my{path}.yaml"]
+    assert words[-3:-1] == ["|", "jq"]
+    assert len(words) == 9
+    assert words[-1] == f".paths[{json.dumps(path)}]"
+
+
+def test_evidence_is_never_empty() -> None:
+    with pytest.raises(ValueError, match="needs evidence"):
+        evidence.kept("")
+    assert evidence.broken("", "x").seen == evidence.unproven("").seen == "(it said nothing)"
+
+
+def test_not_root_is_told_apart_from_nobody_looked() -> None:
+    assert verdict(clause(NotRoot()), facts(identity=LOST)).outcome is Outcome.UNPROVEN
