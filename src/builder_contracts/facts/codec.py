@@ -10,9 +10,14 @@ import cattrs
 
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.facts.model import SCHEMA, Facts, Unseen
-from builder_contracts.facts.secret import SECRET_NAME
+from builder_contracts.facts.secret import visible
 
-REDACTED = "(redacted)"
+_MEND = "save facts with 'builder-contracts facts'"
+
+
+def _is_unseen(value: Any) -> bool:
+    # Names of tools, features and variables are keys as well; none of them holds a truth value.
+    return isinstance(value, dict) and isinstance(value.get("here"), bool) and "unseen" in value
 
 
 def _converter() -> cattrs.Converter:
@@ -22,7 +27,7 @@ def _converter() -> cattrs.Converter:
         return Unseen in get_args(kind)
 
     def structure(value: Any, kind: Any) -> Any:
-        if isinstance(value, dict) and "unseen" in value:
+        if _is_unseen(value):
             return converter.structure(value, Unseen)
         others = [choice for choice in get_args(kind) if choice is not Unseen]
         if type(None) in others and value is None:
@@ -40,7 +45,7 @@ def redacted(facts: Facts) -> Facts:
     """The same facts without the values of variables that look like secrets."""
     if isinstance(facts.env, Unseen):
         return facts
-    env = {name: REDACTED if SECRET_NAME.search(name) else value for name, value in facts.env.items()}
+    env = {name: visible(name, value) for name, value in facts.env.items()}
     return dataclasses.replace(facts, env=env)
 
 
@@ -53,23 +58,18 @@ def from_json(text: str, file: str) -> Facts:
     """Facts that ``to_json`` wrote. Raises InputError for anything else."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            [
-                Problem(
-                    Source(file, error.lineno, error.colno),
-                    f"not JSON: {error.msg}",
-                    "save facts with 'builder-contracts facts'",
-                )
-            ]
-        ) from None
+    except (ValueError, RecursionError) as error:  # also a number of too many digits, and too many brackets
+        place, what = Source(file, 1), str(error)
+        if isinstance(error, json.JSONDecodeError):
+            place, what = Source(file, error.lineno, error.colno), error.msg
+        raise InputError([Problem(place, f"not JSON: {what}", _MEND)]) from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise InputError(
             [
                 Problem(
                     Source(file, 1),
                     f"not facts: the field 'schema' is not {SCHEMA}",
-                    "save facts with 'builder-contracts facts'",
+                    _MEND,
                 )
             ]
         )
@@ -87,11 +87,11 @@ def flatten(facts: Facts) -> dict[str, str]:
     flat: dict[str, str] = {}
 
     def walk(value: Any, path: str) -> None:
-        if isinstance(value, dict) and value and "unseen" not in value:
+        if _is_unseen(value):
+            flat[path] = f"not seen: {value['unseen']}"
+        elif isinstance(value, dict) and value:
             for key, inner in value.items():
                 walk(inner, f"{path}.{key}" if path else str(key))
-        elif isinstance(value, dict) and "unseen" in value:
-            flat[path] = f"not seen: {value['unseen']}"
         else:
             flat[path] = json.dumps(value, ensure_ascii=False)
 

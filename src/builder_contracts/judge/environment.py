@@ -7,7 +7,7 @@ from typing import assert_never
 from builder_contracts.contract.promises.environment import EnvironmentPromise, ForbiddenValue, Variable
 from builder_contracts.evidence.verdict import Finding, broken, kept
 from builder_contracts.facts.model import Facts, Unseen
-from builder_contracts.facts.secret import SECRET_NAME
+from builder_contracts.facts.secret import SECRET_NAME, visible
 from builder_contracts.judge.unseen import unproven_because
 
 
@@ -63,4 +63,4 @@ def _forbidden(promise: ForbiddenValue, env: dict[str, str]) -> Finding:
 def _show(name: str, value: str) -> str:
     if SECRET_NAME.search(name):
         return f"{name} is set (value not shown)"
-    return f"{name}={value[:200]!r}"
+    return f"{name}={visible(name, value)[:200]!r}"

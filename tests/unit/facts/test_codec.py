@@ -1,0 +1,123 @@
+"""Facts as JSON: nothing is lost, nothing secret is written, nothing else is believed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from builder_contracts.errors import InputError
+from builder_contracts.facts.codec import flatten, from_json, redacted, to_json
+from builder_contracts.facts.model import SCHEMA, Facts, Tool, Unseen
+from builder_contracts.facts.secret import REDACTED, visible
+from tests.unit.generated_facts import ANY_FACTS, all_unseen
+from tests.unit.judge.observed import facts
+
+patient = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+FACTS = ANY_FACTS.map(lambda found: dataclasses.replace(found, schema=SCHEMA))
+
+
+@patient
+@given(FACTS)
+def test_facts_survive_being_saved(found: Facts) -> None:
+    assert from_json(to_json(found), "f.json") == redacted(found)
+
+
+@patient
+@given(FACTS)
+def test_two_observations_differ_where_their_facts_do(found: Facts) -> None:
+    flat = flatten(found)
+    assert flat == flatten(from_json(to_json(found), "f.json"))
+    other = dataclasses.replace(found, seconds=found.seconds + 1 if abs(found.seconds) < 1e9 else 0.5)
+    changed = {key for key, value in flatten(other).items() if flat.get(key) != value}
+    assert changed == {"seconds"}
+
+
+def test_names_that_look_like_the_marks_of_the_unseen_are_names() -> None:
+    found = dataclasses.replace(
+        facts(env={"unseen": "x", "here": "y"}),
+        tools={"unseen": Tool("/bin/unseen", features={"unseen": Unseen("hung"), "here": Unseen("hung")})},
+    )
+    assert from_json(to_json(found), "f.json") == found
+    flat = flatten(found)
+    assert flat["env.unseen"] == '"x"'
+    assert flat["tools.unseen.path"] == '"/bin/unseen"'
+    assert flat["tools.unseen.features.here"] == "not seen: hung"
+
+
+def test_what_was_not_seen_keeps_its_reason() -> None:
+    assert from_json(to_json(all_unseen()), "f.json") == all_unseen()
+    assert flatten(all_unseen())["isolation.mount"] == "not seen: nobody looked"
+
+
+@pytest.mark.parametrize(
+    "name", ["ATTIC_TOKEN", "AWS_SECRET_ACCESS_KEY", "MY_PASSWORD", "api_key", "GIT_CREDENTIALS", "HTTP_AUTH"]
+)
+def test_values_of_secrets_are_written_nowhere(name: str) -> None:
+    found = facts(env={name: "hunter2", "HOME": "/home/runner"})
+    assert "hunter2" not in to_json(found)
+    assert "hunter2" not in str(flatten(found))
+    assert json.loads(to_json(found))["env"] == {name: REDACTED, "HOME": "/home/runner"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("http://me:hunter2@proxy:3128/", "http://me:(redacted)@proxy:3128/"),
+        ("http://:hunter2@proxy", "http://:(redacted)@proxy"),
+        ("https://me:p@ss@host/a https://x:y@z", "https://me:(redacted)@host/a https://x:(redacted)@z"),
+        ("tcp://localhost:2375", "tcp://localhost:2375"),
+        ("http://me@host/path:1@2", "http://me@host/path:1@2"),
+    ],
+)
+def test_passwords_in_addresses_are_not_shown(value: str, shown: str) -> None:
+    assert visible("HTTP_PROXY", value) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "f.json:1: not JSON: Expecting value"),
+        ("{\n nonsense", "f.json:2: not JSON: "),
+        ("[" * 100_000, "f.json:1: not JSON: "),
+        ('{"schema": ' + "9" * 5000 + "}", "f.json:1: not JSON: "),
+        ("[]", "not facts: the field 'schema' is not builder-contracts/facts/v1"),
+        ('{"schema": "builder-contracts/facts/v0"}', "not facts"),
+        (f'{{"schema": "{SCHEMA}"}}', "facts are damaged"),
+    ],
+)
+def test_what_is_no_facts_is_refused(text: str, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        from_json(text, "f.json")
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["unseen", "here", "a"]), inner)
+    ),
+    max_leaves=5,
+)
+
+
+@patient
+@given(FACTS, st.data())
+def test_damaged_facts_are_refused_or_read_but_never_crash(found: Facts, data: st.DataObject) -> None:
+    document = json.loads(to_json(found))
+    field = data.draw(st.sampled_from(sorted(document)))
+    document[field] = data.draw(JSON)
+    text = json.dumps(document)
+    try:
+        read = from_json(text, "f.json")
+    except InputError as error:
+        told = str(error)
+    else:
+        told = to_json(read)
+    assert told
