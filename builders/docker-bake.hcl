@@ -17,6 +17,7 @@ variable "SOURCES_TINYLAND_NIX" { default = "" }
 variable "SOURCES_TINYLAND_DOCKER" { default = "" }
 variable "SOURCES_TINYLAND_DIND" { default = "" }
 variable "SOURCES_SERVICES" { default = "" }
+variable "SOURCES_LINUX_XR_BOOT" { default = "" }
 
 function "labels" {
   params = [title, description, base, sources]
@@ -31,7 +32,7 @@ function "labels" {
 }
 
 group "default" {
-  targets = ["tinyland-nix", "tinyland-docker", "tinyland-dind", "services"]
+  targets = ["tinyland-nix", "tinyland-docker", "tinyland-dind", "services", "linux-xr-boot"]
 }
 
 target "runner" {
@@ -86,4 +87,12 @@ target "services" {
   secret   = ["id=ca-bundle,src=${CA_BUNDLE}"]
   tags     = ["builder-contracts/services:latest"]
   labels   = labels("builder-contracts/services", "Caches, stores and registries of the embedded environment", BASE_IMAGE, SOURCES_SERVICES)
+}
+
+# The emulated PC of the kernel canary; see its Dockerfile for why it is an image of its own.
+target "linux-xr-boot" {
+  inherits = ["_class"]
+  context  = "builders/linux-xr-boot"
+  tags     = ["builder-contracts/linux-xr-boot:latest"]
+  labels   = labels("builder-contracts/linux-xr-boot", "The emulated PC that the kernel canary is booted in", BASE_IMAGE, SOURCES_LINUX_XR_BOOT)
 }

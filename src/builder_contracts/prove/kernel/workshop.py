@@ -102,19 +102,22 @@ class Site:
         )
 
 
-def run(bench: Bench, recipe: Recipe, *, jobs: int | None = None, say: Say = silent) -> KernelRecord:
+def run(
+    bench: Bench, recipe: Recipe, *, jobs: int | None = None, say: Say = silent, cold_only: bool = False
+) -> KernelRecord:
     """Build, rebuild, package and boot the kernel of the recipe in runners of the bench's class.
 
-    ``jobs`` run side by side; by default as many as the class has CPUs. Raises nothing for what happens in
+    ``jobs`` run side by side; by default as many as the class has CPUs. ``cold_only`` ends after the cold
+    build, which then has no compiler cache: what a benchmark compares with plain commands. Raises nothing for what happens in
     a runner or a service: see KernelRecord.
     """
     nonce = bench.nonce()[:16]
     if jobs is None:
         jobs = max(1, (bench.plan.cpu_limit or bench.about.cpus * 1000) // 1000)
-    story = _Story(bench, recipe, nonce, jobs, say)
+    story = _Story(bench, recipe, nonce, jobs, say, "gcc" if cold_only else "ccache gcc")
     begun = time.monotonic()
     with contextlib.suppress(_Stopped):
-        story.tell()
+        story.tell(cold_only=cold_only)
     say(f"linux-xr: done in {time.monotonic() - begun:.0f} s")
     return story.record()
 
@@ -126,7 +129,8 @@ class _Stopped(Exception):
 class _Story:
     """One run of the canary, tier by tier. What was not reached stays Lost with the reason."""
 
-    def __init__(self, bench: Bench, recipe: Recipe, nonce: str, jobs: int, say: Say) -> None:
+    def __init__(self, bench: Bench, recipe: Recipe, nonce: str, jobs: int, say: Say, compiler: str) -> None:
+        self.compiler = compiler
         self.bench, self.recipe, self.nonce, self.jobs, self.say = bench, recipe, nonce, jobs, say
         first = Lost("it was not reached")
         self.unpack: Step | Lost = first
@@ -137,7 +141,6 @@ class _Story:
         self.server: CacheServer | Lost = first
         self.package: Step | Lost = first
         self.boot: Boot | Lost = first
-        self.release_site = ""
 
     def record(self) -> KernelRecord:
         bench, recipe = self.bench, self.recipe
@@ -161,10 +164,11 @@ class _Story:
             else "",
         )
 
-    def tell(self) -> None:
+    def tell(self, *, cold_only: bool) -> None:
         with contextlib.ExitStack() as stack:
             try:
-                self.bench.host.start([compiler_cache(self.bench.credentials)])
+                if not cold_only:
+                    self.bench.host.start([compiler_cache(self.bench.credentials)])
                 site = stack.enter_context(self._site("linux-xr-cold", self.bench.credentials.writer))
             except Failed as failed:
                 self._lose(failed.lost)
@@ -180,6 +184,8 @@ class _Story:
                     "boot",
                 )
                 raise _Stopped
+            if cold_only:
+                return
             self.package = self._package(site)
             self._boot(site)
         # The first runner is gone by now: the rebuild has the machine for itself, as the cold build had.
@@ -274,7 +280,7 @@ class _Story:
         before = _changed(self.bench, site.runner.container, site.folder)
         step = site.step(
             "compile",
-            [site.tree, site.build, self.recipe.localversion, str(self.jobs), "ccache gcc"],
+            [site.tree, site.build, self.recipe.localversion, str(self.jobs), self.compiler],
             tier=tier,
             listen=Objects(tier, self.say),
         )
@@ -284,7 +290,7 @@ class _Story:
 
     def _package(self, site: Site) -> Step:
         self.say("package: RPMs by the kernel's own packaging")
-        arguments = [site.tree, site.build, self.recipe.localversion, "ccache gcc", f"{site.folder}/out"]
+        arguments = [site.tree, site.build, self.recipe.localversion, self.compiler, f"{site.folder}/out"]
         step = site.step("package", arguments, tier="package")
         if step.worked:
             self.bench.outputs.append(self._taken(site, f"{site.folder}/out"))
