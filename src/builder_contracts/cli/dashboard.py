@@ -180,7 +180,7 @@ def _site(
     policy = report.Policy(stale_days, sustained_nights)
     with History(file, write=False) as store:
         book = series.read(store)
-        told = report.report(book, now, policy, _promised(contracts))
+        told = report.report(book, now, policy, promised(contracts))
         bar: Any = click.progressbar(length=site.count(told), label="pages", file=sys.stderr, hidden=quiet)
         with bar:
             return site.build(
@@ -193,7 +193,7 @@ def _site(
             )
 
 
-def _promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
+def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
     """The clauses of the contracts by class, or None where no contracts are given."""
     if path is None:
         return None

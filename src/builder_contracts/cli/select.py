@@ -11,7 +11,9 @@ from builder_contracts.errors import ExitCode
 
 
 @click.command()
-@click.option("--needs", required=True, metavar="LIST", help="Comma-separated: tools, docker-build, cpu=4, memory=12Gi.")
+@click.option(
+    "--needs", required=True, metavar="LIST", help="Comma-separated: tools, docker-build, cpu=4, memory=12Gi."
+)
 @click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
               help="Class contracts; scale sets beside the classes come from DIR/platform.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -23,9 +23,19 @@ if TYPE_CHECKING:
               help="Root of the checkout to judge.")  # fmt: skip
 @click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
               help="Class contracts, and those of the platform in DIR/platform.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "junit"]), default="text", show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE.")
-@click.option("--exit-criteria", is_flag=True, help="One page: which exit criteria are met, and what is missing.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif", "junit"]),
+    default="text",
+    show_default=True,
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE."
+)
+@click.option(
+    "--exit-criteria", is_flag=True, help="One page: which exit criteria are met, and what is missing."
+)
 @click.option("--planning", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
               help="Export of a tracker: GitHub's REST JSON or Linear's (repeatable).")  # fmt: skip
 @click.option("--planning-live", metavar="OWNER/NAME", help="Ask GitHub for the planning; uses GITHUB_TOKEN.")
@@ -34,7 +44,9 @@ if TYPE_CHECKING:
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Findings that are known.")
 @click.option("--write-baseline", is_flag=True,
               help="Write --baseline: all findings when it is new, otherwise only drop what is gone.")  # fmt: skip
-@click.option("--strict", is_flag=True, help="Count every unproven clause, also what a checkout can never show.")
+@click.option(
+    "--strict", is_flag=True, help="Count every unproven clause, also what a checkout can never show."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Also what is kept, and what a checkout cannot show.")
 def truth(
     repo: Path,
@@ -76,7 +88,9 @@ def truth(
     platform, classes = load(contracts)
     if grounding is not None:
         _check_grounding(platform, grounding)
-    tracker = trackers.fetch(planning_live) if planning_live else trackers.read(planning) if planning else None
+    tracker = (
+        trackers.fetch(planning_live) if planning_live else trackers.read(planning) if planning else None
+    )
     judgement = judge(repo, platform, classes, tracker=tracker)
     if baseline is not None and (baseline.exists() or not write_baseline):
         judgement, compared = with_baseline(judgement, baselines.read(baseline))
@@ -102,7 +116,9 @@ def render_judgement(judgement: Judgement, form: str, *, verbose: bool, colour: 
     from builder_contracts.truth.report import machine, text
 
     if form == "text":
-        return "\n".join(text.render(judgement, verbose=verbose, paint=painter() if colour else _plain)) + "\n"
+        return (
+            "\n".join(text.render(judgement, verbose=verbose, paint=painter() if colour else _plain)) + "\n"
+        )
     formats: dict[str, Callable[[Judgement], str]] = {
         "json": machine.to_json,
         "sarif": machine.to_sarif,
@@ -127,7 +143,9 @@ def _emit(body: str, output: Path | None) -> None:
         click.echo(body, nl=False)
         return
     try:
-        with tempfile.NamedTemporaryFile("w", dir=output.parent, prefix=".truth-", encoding="utf-8", delete=False) as stream:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=output.parent, prefix=".truth-", encoding="utf-8", delete=False
+        ) as stream:
             stream.write(body)
         Path(stream.name).chmod(0o644)
         Path(stream.name).replace(output)
@@ -141,14 +159,18 @@ def _check_grounding(platform: Platform, path: Path) -> None:
     try:
         body = path.read_text("utf-8", "replace")
     except OSError as error:
-        raise InputError([Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]) from None
+        raise InputError(
+            [Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]
+        ) from None
     missing = ungrounded(platform, body)
     if missing:
         raise InputError(
             [
-                Problem(clause.source, f"{path} has no heading {clause.ground!r}", "name the heading that it rests on now")
+                Problem(
+                    clause.source,
+                    f"{path} has no heading {clause.ground!r}",
+                    "name the heading that it rests on now",
+                )
                 for clause in missing
             ]
         )
-
-

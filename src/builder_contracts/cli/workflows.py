@@ -11,7 +11,13 @@ import click
 @click.argument("path", type=click.Path(path_type=Path), default=Path())
 @click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
               help="Class contracts, and those of the platform in DIR/platform.")  # fmt: skip
-@click.option("--format", "form", type=click.Choice(["text", "json", "sarif", "junit"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "sarif", "junit"]),
+    default="text",
+    show_default=True,
+)
 @click.option("-v", "--verbose", is_flag=True, help="Also what is kept, and what a checkout cannot show.")
 def workflows(path: Path, contracts: Path, form: str, verbose: bool) -> None:
     """Judge the workflows of a repository that uses the platform's runners.

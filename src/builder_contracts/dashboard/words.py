@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -72,8 +73,8 @@ def quantity_name(quantity: str) -> str:
 
 
 def short(digest: str) -> str:
-    """A digest as people compare them: its first twelve digits."""
-    return digest.rpartition(":")[2][:12]
+    """A digest as people compare them: its first twelve digits, whatever else a report put there."""
+    return re.sub(r"[^0-9A-Za-z._-]", "", digest.rpartition(":")[2])[:12]
 
 
 def nights_words(count: int) -> str:

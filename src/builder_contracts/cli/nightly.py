@@ -1,0 +1,172 @@
+"""builder-contracts nightly: what a scheduled CI job does around the checks themselves."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from builder_contracts.cli.dashboard import promised
+from builder_contracts.cli.history import HISTORY
+from builder_contracts.errors import BuilderContractsError
+
+if TYPE_CHECKING:
+    from builder_contracts.dashboard.report import Report
+    from builder_contracts.dashboard.series import Book
+    from builder_contracts.dashboard.store import History
+
+_SITE = click.option("--site", default="", metavar="URL", help="The dashboard's address, for links.")
+_STALE = click.option(
+    "--stale-days", type=float, default=3.0, show_default=True, help="As in 'dashboard build'."
+)
+_CONTRACTS = click.option(
+    "--contracts",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="PATH",
+    help="Contracts as promised today: what they no longer have counts no more.",
+)
+_FILE = "history.db"
+
+
+@click.group(name="nightly")
+def nightly() -> None:
+    """What a scheduled CI job does around the checks themselves.
+
+    In GitHub Actions the token is read from GITHUB_TOKEN, in GitLab CI from GITLAB_TOKEN.
+
+    \b
+    Examples:
+      builder-contracts nightly placement --out placement.json
+      builder-contracts nightly restore --history history.db
+      builder-contracts nightly summary --history history.db >> "$GITHUB_STEP_SUMMARY"
+      builder-contracts nightly issues --history history.db --dry-run
+    """
+
+
+@nightly.command()
+@click.option(
+    "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Where to write it."
+)
+def placement(out: Path) -> None:
+    """Write down GitHub's own record of the job that runs here: its labels and its runner.
+
+    The local runner reads it (BUILDER_CONTRACTS_PLACEMENT=FILE) to show which class this machine is of.
+    The token needs the permission 'actions: read'.
+    """
+    from builder_contracts.dashboard.forge import ForgeError, github
+
+    env = os.environ
+    name = env.get("RUNNER_NAME", "")
+    mine = [
+        job
+        for job in github().jobs(env.get("GITHUB_RUN_ID", ""), env.get("GITHUB_RUN_ATTEMPT") or "1")
+        if job.get("runner_name") == name and job.get("status") == "in_progress"
+    ]
+    if not name or len(mine) != 1:
+        raise ForgeError(
+            f"GitHub knows {len(mine)} running jobs of this run on runner {name or '(no RUNNER_NAME)'}"
+        )
+    record = {
+        "labels": mine[0].get("labels", []),
+        "runner_name": name,
+        "runner_group": mine[0].get("runner_group_name") or "",
+        "job": mine[0].get("html_url", ""),
+    }
+    _write(out, (json.dumps(record, indent=2) + "\n").encode())
+    click.echo(f"{out}: {name} runs this job for {', '.join(record['labels'])}")
+
+
+@nightly.command()
+@HISTORY
+@click.option("--start-anew", is_flag=True, help="Begin a new history where the earlier one has expired.")
+def restore(file: Path, start_anew: bool) -> None:
+    """Bring back the history that the last night stored as an artifact of this repository.
+
+    Only runs of the default branch of this repository itself count. That there is none yet is no error;
+    that there was one and it is lost is. The token needs the permission 'actions: read' (GitLab: api).
+    """
+    from builder_contracts.dashboard.forge import forge
+    from builder_contracts.dashboard.store import History
+
+    if file.exists():
+        raise BuilderContractsError(
+            f"{file} is there already and would be replaced: remove it, or leave this out"
+        )
+    stored = forge().last_history(_FILE, start_anew=start_anew)
+    if stored is None:
+        click.echo("no earlier history: this is the first night")
+        return
+    _write(file, stored.content)
+    try:
+        with History(file, write=False) as store:
+            size = store.size()
+    except BuilderContractsError:
+        file.unlink()
+        raise
+    click.echo(f"{file}: {size.results:,} results of {size.runs:,} runs, stored {stored.created}")
+
+
+@nightly.command()
+@HISTORY
+@_SITE
+@_STALE
+@_CONTRACTS
+def summary(file: Path, site: str, stale_days: float, contracts: Path | None) -> None:
+    """Print the night in Markdown."""
+    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.summary import summary as write
+
+    with History(file, write=False) as store:
+        told, book = _report(store, stale_days, contracts)
+        click.echo(write(told, book, site))
+
+
+@nightly.command()
+@HISTORY
+@_SITE
+@_STALE
+@_CONTRACTS
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry_run: bool) -> None:
+    """Open, update and close one issue a class, so that they say what the history says.
+
+    Done twice it changes nothing the second time. An issue is closed only when each of its clauses was
+    seen kept again. The token needs the permission 'issues: write'.
+    """
+    from builder_contracts.dashboard.breakages import plan
+    from builder_contracts.dashboard.forge import forge
+    from builder_contracts.dashboard.store import History
+
+    here = forge()
+    with History(file, write=False) as store:
+        told, book = _report(store, stale_days, contracts)
+        actions = plan(told, book, here.open_issues(), site)
+    for action in actions:
+        if dry_run:
+            click.echo(f"would {type(action).__name__.lower()} {getattr(action, 'title', '') or action}")
+        else:
+            click.echo(here.apply(action))
+    if not actions:
+        click.echo("the issues already say what the history says")
+
+
+def _report(store: History, stale_days: float, contracts: Path | None) -> tuple[Report, Book]:
+    from builder_contracts.dashboard import report, series
+
+    book = series.read(store)
+    policy = report.Policy(stale_days)
+    return report.report(book, round(time.time() * 1000), policy, promised(contracts)), book
+
+
+def _write(file: Path, content: bytes) -> None:
+    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
+    try:
+        partial.write_bytes(content)
+        partial.replace(file)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise BuilderContractsError(f"{file} cannot be written: {error.strerror}") from None

@@ -1,0 +1,184 @@
+"""Issues for what is broken: one a class, opened, kept up to date, closed. Pure.
+
+An issue carries in a comment which clauses it is about. It is closed only when every one of them was seen
+kept again: that nobody could look is no recovery.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from builder_contracts.dashboard import summary, words
+from builder_contracts.dashboard.markdown import code
+from builder_contracts.dashboard.report import ClassReport, Incident, Report, State
+from builder_contracts.dashboard.series import Book
+
+LABEL = "builder-contracts"
+_MARK = re.compile(r"<!-- builder-contracts (\{[^<>]*\}) -->")
+_LISTED = 40
+_BODY = 60_000
+
+
+@dataclass(frozen=True)
+class Issue:
+    """An open issue as the tracker has it."""
+
+    number: int
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Open:
+    """A new issue."""
+
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Update:
+    """A new text of an issue, and a comment where people should hear of it."""
+
+    number: int
+    title: str
+    body: str
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Close:
+    """The end of an issue."""
+
+    number: int
+    comment: str
+
+
+Action = Open | Update | Close
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What an issue says of itself: its class, and the clauses that it is about."""
+
+    environment: str
+    builder: str
+    clauses: tuple[str, ...]
+
+    def __str__(self) -> str:
+        data = {"environment": self.environment, "builder": self.builder, "clauses": self.clauses}
+        text = json.dumps(data, sort_keys=True)
+        # Neither the comment nor its pattern may end early, whatever a clause is called.
+        text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
+        return f"<!-- builder-contracts {text} -->"
+
+
+def mark_of(body: str) -> Mark | None:
+    """The mark in an issue's text, or None where it is not one of ours."""
+    found = _MARK.search(body)
+    if not found:
+        return None
+    try:
+        data = json.loads(found[1])
+        return Mark(str(data["environment"]), str(data["builder"]), tuple(map(str, data["clauses"])))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def plan(report: Report, book: Book, issues: Sequence[Issue], site: str = "") -> list[Action]:
+    """What to do with the tracker so that it says what the report says; nothing when it does already."""
+    actions: list[Action] = []
+    known: dict[tuple[str, str], list[tuple[Issue, Mark]]] = {}
+    for issue in sorted(issues, key=lambda one: one.number):
+        if mark := mark_of(issue.body):
+            known.setdefault((mark.environment, mark.builder), []).append((issue, mark))
+    for one in report.classes:
+        mine = known.get((one.environment, one.builder), [])
+        for issue, _ in mine[1:]:
+            actions.append(Close(issue.number, f"The same as #{mine[0][0].number}."))
+        actions += _class(one, report, book, mine[0] if mine else None, site)
+    return actions
+
+
+def _class(
+    one: ClassReport, report: Report, book: Book, issue: tuple[Issue, Mark] | None, site: str
+) -> Iterator[Action]:
+    broken = [clause.clause.local_id for clause in one.clauses if clause.state is State.BROKEN]
+    if issue is None:
+        if broken:
+            yield Open(_title(one, broken), _body(one, report, book, (), broken, site))
+        return
+    at, mark = issue
+    states = {clause.clause.local_id: clause.state for clause in one.clauses}
+    healed = (State.KEPT, State.WAIVED)
+    # A clause that its contract no longer has is not in the report and needs no mending.
+    pending = [
+        name for name in mark.clauses if states.get(name, State.KEPT) not in healed and name not in broken
+    ]
+    if not broken and not pending:
+        yield Close(at.number, _recovery(one, mark))
+        return
+    title, body = _title(one, broken), _body(one, report, book, pending, broken, site)
+    added = [name for name in broken if name not in mark.clauses]
+    if (title, body) != (at.title, _normal(at.body)):
+        yield Update(at.number, title, body, _news(added, one) if added else "")
+
+
+def _normal(body: str) -> str:
+    """Trackers hand texts back with other line ends."""
+    return body.replace("\r\n", "\n").strip() + "\n"
+
+
+def _title(one: ClassReport, broken: Sequence[str]) -> str:
+    what = f"{len(broken)} clause{'' if len(broken) == 1 else 's'} broken" if broken else "not shown mended"
+    return f"{one.builder} ({one.environment}): {what}"[:200]
+
+
+def _body(
+    one: ClassReport, report: Report, book: Book, pending: Sequence[str], broken: Sequence[str], site: str
+) -> str:
+    lines = [f"Contracts of {code(one.builder)} in {code(one.environment)} that are not kept.", ""]
+    for incident in _incidents(one, report):
+        since = words.time_words(incident.change.after.run.started)
+        lines += [f"**Since the run of {since}.** {summary.code_free(incident)}", ""]
+        lines += [summary.line(clause, book, site) for clause in incident.clauses[:_LISTED]]
+        if len(incident.clauses) > _LISTED:
+            lines.append(f"- and {len(incident.clauses) - _LISTED} more")
+        lines.append("")
+    if pending:
+        lines.append("No longer seen broken, but not shown kept either:")
+        lines += ["", *(f"- {code(name)}" for name in pending), ""]
+    image = one.run.image_digest or "not known"
+    lines.append(
+        f"Latest run: {words.time_words(one.run.started)}, image {code(image)}, host {code(one.run.host)}."
+    )
+    if site:
+        lines.append(f"Dashboard: {site}")
+    text = "\n".join(lines)
+    if len(text) > _BODY:
+        text = text[:_BODY].rpartition("\n")[0] + "\n\n(shortened: see the dashboard)"
+    mark = Mark(one.environment, one.builder, tuple(sorted({*broken, *pending})))
+    return _normal(f"{text}\n\n{mark}")
+
+
+def _incidents(one: ClassReport, report: Report) -> Iterable[Incident]:
+    for morning in report.mornings:
+        for incident in morning.incidents:
+            if (incident.environment, incident.builder) == (one.environment, one.builder):
+                yield incident
+
+
+def _news(added: Sequence[str], one: ClassReport) -> str:
+    names = ", ".join(code(name) for name in added[:_LISTED])
+    more = f" and {len(added) - _LISTED} more" if len(added) > _LISTED else ""
+    return f"Also broken since the run of {words.time_words(one.run.started)}: {names}{more}."
+
+
+def _recovery(one: ClassReport, mark: Mark) -> str:
+    names = ", ".join(code(name) for name in mark.clauses[:_LISTED])
+    image = words.short(one.run.image_digest) or "not known"
+    when = words.time_words(one.run.started)
+    return f"Kept again in the run of {when} (image {code(image)}): {names}."

@@ -1,0 +1,119 @@
+"""The night in Markdown, for the page of a CI job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from builder_contracts.dashboard import words
+from builder_contracts.dashboard.address import clause_page
+from builder_contracts.dashboard.markdown import code
+from builder_contracts.dashboard.report import ClassReport, ClauseReport, Incident, Morning, Report, State
+from builder_contracts.dashboard.series import DAY_MS, Book
+
+_SYMBOLS = {
+    State.KEPT: "✅",
+    State.BROKEN: "❌",
+    State.UNPROVEN: "❔",
+    State.WAIVED: "〰️",
+    State.UNKNOWN: "⚪",
+}
+_LISTED = 25
+
+
+def summary(report: Report, book: Book, site: str = "") -> str:
+    """All environments. ``site`` is the dashboard's address, empty where it has none."""
+    lines = ["# Builder contracts", ""]
+    if report.simulated:
+        lines += ["**Simulated data.** These nights never were.", ""]
+    if not report.mornings:
+        lines += ["The history is empty: nothing has reported yet.", ""]
+    for morning in report.mornings:
+        lines += _morning(morning, book, site)
+    return "\n".join(lines)
+
+
+def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
+    yield f"## {code(morning.environment)}: night of {words.date_words(morning.night * DAY_MS)}"
+    yield ""
+    yield "| class | now | kept | broken | unproven | waived | unknown | rung | image |"
+    yield "|---|---|--:|--:|--:|--:|--:|---|---|"
+    for one in morning.classes:
+        yield _row(one, morning)
+    yield ""
+    new = [one for one in morning.incidents if one.change.after.run.night == morning.night]
+    old = [one for one in morning.incidents if one.change.after.run.night != morning.night]
+    for title, incidents in (("Broke last night", new), ("Still broken", old)):
+        if incidents:
+            yield f"### {title}"
+            yield ""
+            for incident in incidents:
+                yield from _incident(incident, book, site)
+    for title, clauses in (
+        ("Newly green", morning.mended),
+        ("Newly unproven", morning.unproven),
+    ):
+        if clauses:
+            yield f"### {title}"
+            yield ""
+            yield from _list(clauses, book, site)
+            yield ""
+    if morning.stale:
+        yield "### No fresh evidence"
+        yield ""
+        for builder, count in Counter(one.clause.builder for one in morning.stale).items():
+            yield f"- {code(builder)}: {count} clause{'' if count == 1 else 's'}"
+        yield ""
+    if not morning.incidents:
+        yield "Nothing is broken."
+        yield ""
+
+
+def _row(one: ClassReport, morning: Morning) -> str:
+    counts = one.counts
+    numbers = " | ".join(
+        str(counts[state])
+        for state in (State.KEPT, State.BROKEN, State.UNPROVEN, State.WAIVED, State.UNKNOWN)
+    )
+    rung = one.rung.value if one.rung else ""
+    late = "" if one.run.night == morning.night else ", did not report"
+    image = code(words.short(one.run.image_digest)) if one.run.image_digest else "not known"
+    # Inside a table a bar ends the cell even in code.
+    name = code(one.builder).replace("|", "\\|")
+    return f"| {name} | {_SYMBOLS[one.state]} {one.state.value}{late} | {numbers} | {rung} | {image} |"
+
+
+def _incident(incident: Incident, book: Book, site: str) -> Iterator[str]:
+    at = words.time_words(incident.change.after.run.started)
+    yield f"**{code(incident.builder)}**, since the run of {at}. {code_free(incident)}"
+    yield ""
+    yield from _list(incident.clauses, book, site)
+    yield ""
+
+
+def code_free(incident: Incident) -> str:
+    """The suspicion, with what it quotes from reports as code."""
+    told = words.suspicion(incident.change, incident.clauses)
+    before, after = incident.change.before, incident.change.after
+    for text in {after.run.host, after.run.engine} | (
+        {before.run.host, before.run.engine} if before else set()
+    ):
+        if text:
+            told = told.replace(text, code(text))
+    return told
+
+
+def _list(clauses: Sequence[ClauseReport], book: Book, site: str) -> Iterator[str]:
+    for one in clauses[:_LISTED]:
+        yield line(one, book, site)
+    if len(clauses) > _LISTED:
+        yield f"- and {len(clauses) - _LISTED} more"
+
+
+def line(one: ClauseReport, book: Book, site: str) -> str:
+    """One clause as an item of a list, linked to its page where the site has an address."""
+    name = code(one.clause.id)
+    if site:
+        name = f"[{name}]({site.rstrip('/')}/{clause_page(one.clause)}.html)"
+    likely = book.text(one.last.likely)
+    return f"- {name}: {code(book.text(one.last.seen))}" + (f", likely {code(likely)}" if likely else "")
