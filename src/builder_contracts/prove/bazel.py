@@ -23,11 +23,12 @@ POISONED, CORRUPTED = "//:seal", "//:hello"
 
 # What differs between two machines and must not reach an action.
 OTHER_ENVIRONMENT = {
+    "PATH": "/home/runner/.local/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
+    "LD_LIBRARY_PATH": "/opt/lib",
     "LANG": "C.UTF-8",
     "TZ": "Asia/Tokyo",
     "USER": "somebody-else",
     "EDITOR": "ed",
-    "CI": "maybe",
 }
 
 

@@ -149,6 +149,8 @@ class Experiments:
                 job = nix.config(plain)
                 nonce = self.bench.nonce()
                 job.stage(canary.folder, {canary.nonce: f"{nonce}\n".encode()})
+                # Before the build, which would bring the lock up to date without a word.
+                findings["lock"] = flake.lock(job)
                 begun = time.monotonic()
                 done = job.run(canary.command, deadline=canary.budget.seconds)
                 self.bench.outputs.append(done.stdout + done.stderr)
@@ -156,16 +158,16 @@ class Experiments:
                 self._products(canary, made, findings, done.status, said(done))
                 findings["rebuild"] = flake.rebuild(job)
                 findings["pure"] = flake.pure(job)
-                findings["lock"] = flake.lock(job)
                 if not cached:
                     return
                 self.bench.host.up(self.bench.endpoints["nix"].service)
                 published = nix.publish(self.bench, job, "path:.")
+                control = published.attempts["writer"].as_control()
+                for name, attempt in published.attempts.items():
+                    self.records.attempts[("nix", name)] = dataclasses.replace(attempt, control=control)
+                nix.make_bad(self.bench, job, published)
             self.records.nix = nix.prove(self.bench, published)
             self.bench.host.up(self.bench.endpoints["nix"].service)
-            control = published.attempts["writer"].answers
-            for name, attempt in published.attempts.items():
-                self.records.attempts[("nix", name)] = dataclasses.replace(attempt, control=control)
         except Failed as failed:
             self._lose(findings, failed.lost, nix=True)
         except ServiceDown as down:
@@ -178,6 +180,8 @@ class Experiments:
             findings.setdefault(show, lost)
         if nix:
             self.records.nix = lost
+            for name in publication.IDENTITIES:
+                self.records.attempts.setdefault(("nix", name), lost)
 
     def _products(
         self,

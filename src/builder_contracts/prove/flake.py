@@ -6,11 +6,17 @@ from builder_contracts.prove.job import Job, said
 from builder_contracts.prove.records import Finding, Lost
 
 DEADLINE = 60
+PACKAGES = ("path:.", "path:.#artifact")
 
 
 def rebuild(job: Job) -> Finding | Lost:
     """Build again what is there and compare, as ``nix build --rebuild`` does."""
-    done = job.run(["nix", "build", "--rebuild", "--no-link", "path:.", "path:.#artifact"], deadline=DEADLINE)
+    # Nix compares what it is asked for and no dependency, so every derivation is asked for.
+    listed = job.run(["nix", "path-info", "--derivation", "--recursive", *PACKAGES], deadline=DEADLINE)
+    derivations = [f"{path}^*" for path in listed.stdout.decode().split() if path.endswith(".drv")]
+    if not derivations:
+        return Lost(f"the derivations could not be listed: {said(listed)}")
+    done = job.run(["nix", "build", "--rebuild", "--no-link", *derivations], deadline=DEADLINE)
     text = done.stderr.decode("utf-8", "replace")
     checked = text.count("checking outputs of")
     witnesses = (f"client: {checked} outputs compared, status {done.status}",)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from builder_contracts.prove import nix_log
 from builder_contracts.prove.bench import Bench, coded
 from builder_contracts.prove.job import Failed, Job, said
-from builder_contracts.prove.records import Attempt, Looked, NixRecord, NixRun, Served
+from builder_contracts.prove.records import Attempt, Looked, NixRecord, NixRun
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.identities import ANONYMOUS, READER, WRITER, Identity
 
@@ -19,13 +19,13 @@ DEADLINE = 60
 KEY_NAME = "main-1"
 BAD = ("unsigned", "wrong-key", "stripped-references", "swapped-nar")
 
-# No substituter of the image, no old answers from an earlier look, signatures required.
+# No substituter of the image and no old answers from an earlier look. Whether signatures are required is
+# the image's own configuration: that is what the negatives try.
 _CONFIG = """\
 experimental-features = nix-command flakes
 substituters =
 narinfo-cache-positive-ttl = 0
 narinfo-cache-negative-ttl = 0
-require-sigs = true
 fallback = false
 """
 
@@ -47,8 +47,7 @@ def config(job: Job) -> Job:
 
 
 def publish(bench: Bench, job: Job, installable: str) -> Published:
-    """Sign and publish a build, trying first without credentials and as a reader; then make the bad caches."""
-    url = bench.endpoints["nix"].url
+    """Sign and publish a build; try the same before without credentials and as a reader. Raises Failed."""
     path = (
         job.must("asking for the path", ["nix", "path-info", installable], deadline=DEADLINE)
         .stdout.decode()
@@ -59,25 +58,29 @@ def publish(bench: Bench, job: Job, installable: str) -> Published:
     )
     keys = {name: _key(job, name) for name in ("key", "other-key")}
     published = Published(path, closure, keys["key"], _info(job, path).get("narHash", ""))
-    target = f"{url}?secret-key={job.folder}.keys/key"
-    service = bench.endpoints["nix"].service
     for name in (ANONYMOUS, READER, WRITER):
-        before = len(bench.served(service))
-        done = _copy(job, target, path, bench.credentials.of(name))
-        lines = tuple(
-            line for line in bench.served(service, since=before)
-            if line.method == "PUT" and line.identity == name and line.source == job.address
-        )  # fmt: skip
-        published.attempts[name] = _attempt(bench, name, done, path, url, lines)
-    _make_bad(bench, job, published, url)
+        # Each tries a path of its own: what one identity got in, the next would not try to write.
+        mine = path if name == WRITER else _probe(bench, job, name)
+        published.attempts[name] = _attempt(bench, job, name, mine)
     return published
 
 
-def substitute(job: Job, path: str, substituters: str, key: str) -> NixRun:
-    """Ask for a path where building is impossible; the structured log says where it came from."""
+def _probe(bench: Bench, job: Job, identity: str) -> str:
+    """A store path that nobody has ever seen."""
+    file = f"{job.folder}.keys/probe-{identity}"
+    job.write(file, f"probe {bench.nonce()}\n".encode())
+    return job.must("adding a probe", ["nix", "store", "add", file]).stdout.decode().strip()
+
+
+def substitute(job: Job, path: str, substituters: str, key: str, *, store: str = "") -> NixRun:
+    """Ask for a path where building is impossible; the structured log says where it came from.
+
+    ``store`` names a store of its own for this attempt, so that nothing is left of another.
+    """
+    own = ["--store", f"local?root={job.folder}.{store}"] if store else []
     done = job.run(
-        ["nix", "build", "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0", "--builders", "",
-         "--option", "substituters", substituters, "--option", "extra-substituters", "",
+        ["nix", "build", *own, "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0",
+         "--builders", "", "--option", "substituters", substituters, "--option", "extra-substituters", "",
          "--option", "trusted-public-keys", key, path],
         deadline=DEADLINE,
     )  # fmt: skip
@@ -116,10 +119,11 @@ def prove(bench: Bench, published: Published) -> NixRecord:
     with bench.fresh("refuse") as (plain, _):
         job = config(plain)
         job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
-        attempts["none"] = substitute(job, published.path, "", published.key)
+        attempts["none"] = substitute(job, published.path, "", published.key, store="none")
         for name in BAD:
-            attempts[name] = substitute(job, published.path, urls[name], published.key)
-        attempts["recovery"] = substitute(job, published.path, f"{urls['unsigned']} {url}", published.key)
+            attempts[name] = substitute(job, published.path, urls[name], published.key, store=name)
+        both = f"{urls['unsigned']} {url}"
+        attempts["recovery"] = substitute(job, published.path, both, published.key, store="recovery")
     return NixRecord(
         path=published.path,
         closure=published.closure,
@@ -171,21 +175,26 @@ def _hash_part(path: str) -> str:
     return path.rsplit("/", 1)[1].partition("-")[0]
 
 
-def _attempt(
-    bench: Bench, identity: str, done: Completed, path: str, url: str, lines: tuple[Served, ...]
-) -> Attempt:
-    """What Nix was answered, and what an outsider finds in the cache afterwards."""
+def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
+    """What Nix was answered when it published, and what an outsider finds in the cache afterwards."""
+    endpoint = bench.endpoints["nix"]
+    before = len(bench.served(endpoint.service))
+    target = f"{endpoint.url}?secret-key={job.folder}.keys/key"
+    done = _copy(job, target, path, bench.credentials.of(identity))
+    lines = tuple(
+        line for line in bench.served(endpoint.service, since=before)
+        if line.method == "PUT" and line.identity == identity and line.source == job.address
+    )  # fmt: skip
     text = (done.stderr + done.stdout).decode("utf-8", "replace")
     code = next((code for code in ("401", "403") if f"HTTP error {code}" in text), "")
-    code = code or ("LOST" if "HTTP error 5" in text or "Couldn't" in text or "Could not" in text else "")
+    code = code or ("LOST" if re.search(r"HTTP error 5|[Cc]ouldn't|[Cc]ould not|timed? ?out", text) else "")
     status = code or (
         "OK" if done.status == 0 else "LOST" if done.status is None else f"status {done.status}"
     )
-    look = bench.ask([{"kind": "http", "url": f"{url}/{_hash_part(path)}.narinfo"}])[0]
+    look = bench.ask([{"kind": "http", "url": f"{endpoint.url}/{_hash_part(path)}.narinfo"}])[0]
     found = Looked({"200": True, "404": False}.get(look["status"]), f"narinfo answers {look['status']}")
-    return Attempt(
-        identity, {"nix copy": f"{status} {_words(text)}"}, {"narinfo": found}, {}, lines, "nix copy"
-    )
+    answer = f"{status} {_words(text)}"
+    return Attempt(identity, {"nix copy": answer}, {"nix copy": found}, {}, lines, "nix copy")
 
 
 def _words(text: str) -> str:
@@ -193,8 +202,9 @@ def _words(text: str) -> str:
     return " ".join(re.sub(r"<[^>]*>|response body:", " ", text).split())[:200]
 
 
-def _make_bad(bench: Bench, job: Job, published: Published, url: str) -> None:
+def make_bad(bench: Bench, job: Job, published: Published) -> None:
     """Beside the good cache, one bad one for each thing that can be wrong with it."""
+    url = bench.endpoints["nix"].url
     root = url.rsplit("/", 1)[0]
     signed = {"unsigned": "", "wrong-key": f"?secret-key={job.folder}.keys/other-key"}
     for name in BAD:

@@ -44,12 +44,13 @@ def prove(bench: Bench, target: str, runner: str) -> dict[str, Attempt | Lost]:
         return dict.fromkeys(IDENTITIES, Lost(str(down)))
     plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in IDENTITIES}
     address = bench.address(runner)
+    control = Attempt(WRITER, plain[WRITER], seen[WRITER], {}).as_control()
     return {
         name: Attempt(
             name,
             plain[name],
             seen[name],
-            plain[WRITER],
+            control,
             tuple(line for line in lines if line.identity == name and line.source == address),
             "HTTP, gRPC or S3 client beside the runner",
         )

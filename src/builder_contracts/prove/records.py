@@ -121,6 +121,15 @@ class Attempt:
     seen_by_server: tuple[Served, ...] = ()
     client: str = ""
 
+    def as_control(self) -> Mapping[str, str]:
+        """The answers as a control for others: what was accepted and is not there is no success."""
+        return {
+            what: f"DROPPED, although answered {answer}"
+            if (look := self.found.get(what)) is not None and look.present is False
+            else answer
+            for what, answer in self.answers.items()
+        }
+
 
 @dataclass(frozen=True)
 class CanaryRecord:

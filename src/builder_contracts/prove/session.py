@@ -154,7 +154,9 @@ class _Docker:
             self.client, self.run, self.host, self.credentials, endpoints, contract.name, reference, launch, home,
             self.about,
         )  # fmt: skip
-        experiment = Experiments(contract, wanted, bench, self.options.bindings, self.options.allow_writes, self.options.kernel)
+        experiment = Experiments(
+            contract, wanted, bench, self.options.bindings, self.options.allow_writes, self.options.kernel
+        )
         try:
             needed = [endpoints[role].service for role in experiment.roles() if role in endpoints]
             self.host.start(

@@ -176,7 +176,7 @@ class Host:
         answer = engine.execute(self.client, containers[-1], wait, deadline=READY_WITHIN)
         if answer.status != 0:
             why = answer.ended or answer.stderr.decode("utf-8", "replace")
-            raise docker.errors.DockerException(
+            raise ServiceDown(
                 f"{service.name} does not answer at {service.ready} ({why}); {self.tail(containers[-1])}"
             )
         settings = self._api.inspect_container(containers[0])["NetworkSettings"]["Networks"]

@@ -1,0 +1,133 @@
+"""Worlds for proofs: contracts, canaries and services of which one thing at a time is broken."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.contract.load import load, load_environment
+from builder_contracts.contract.model import Clause
+from builder_contracts.errors import EngineError
+from builder_contracts.evidence.verdict import Outcome, Verdict
+from builder_contracts.prove.session import Options, Session
+from builder_contracts.runner import engine
+from builder_contracts.services.catalogue import SERVICES, Part, Service
+from builder_contracts.services.environment import Bindings
+from builder_contracts.services.identities import Credentials
+
+ROOT = Path(__file__).parents[2]
+Spec = Callable[[str, Credentials], Service]
+
+
+@dataclass
+class Proved:
+    """The verdicts of one world by local clause id."""
+
+    verdicts: dict[str, Verdict]
+
+    def ids(self, outcome: Outcome) -> set[str]:
+        return {local_id for local_id, verdict in self.verdicts.items() if verdict.outcome is outcome}
+
+    @property
+    def broken(self) -> set[str]:
+        return self.ids(Outcome.BROKEN)
+
+    @property
+    def unproven(self) -> set[str]:
+        return self.ids(Outcome.UNPROVEN)
+
+    def seen(self, local_id: str) -> str:
+        verdict = self.verdicts[local_id]
+        return f"{verdict.seen} / {verdict.likely}"
+
+
+@dataclass
+class Worlds:
+    """Proves selected clauses of a class in a world of its own."""
+
+    folder: Path
+    sessions: list[Session] = field(default_factory=list)
+
+    def prove(
+        self,
+        builder: str,
+        wanted: Callable[[Clause], bool],
+        *,
+        specs: Mapping[str, Spec] | None = None,
+        canary: Mapping[str, str] | None = None,
+        urls: Mapping[str, str] | None = None,
+        meanwhile: Callable[[Session], None] | None = None,
+    ) -> Proved:
+        """``specs`` replace services; ``canary`` replaces files below canaries/; ``urls`` replace endpoints."""
+        contract_file = ROOT / "contracts" / f"{builder}.yaml"
+        if canary:
+            shutil.copytree(ROOT / "canaries", self.folder / "canaries", ignore=_links)
+            shutil.copytree(ROOT / "contracts", self.folder / "contracts")
+            for name, text in canary.items():
+                (self.folder / "canaries" / name).write_text(text, "utf-8")
+            contract_file = self.folder / "contracts" / f"{builder}.yaml"
+        contract = load(contract_file)
+        clauses = [clause for clause in contract.clauses if wanted(clause)]
+        assert clauses, "no clause was selected"
+        data = load_environment(ROOT / "contracts/environments/embedded.yaml").data
+        for role, url in (urls or {}).items():
+            data["roles"][role]["url"] = url
+        session = Session(Options(bindings=Bindings.from_document(data), specs={**SERVICES, **(specs or {})}))
+        self.sessions.append(session)
+        if meanwhile is not None:
+            meanwhile(session)
+        return Proved({clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses})
+
+
+def _links(folder: str, names: list[str]) -> list[str]:
+    """Bazel's convenience links into an output base of this machine."""
+    return [name for name in names if (Path(folder) / name).is_symlink()]
+
+
+@pytest.fixture
+def worlds(tmp_path: Path) -> Iterator[Worlds]:
+    try:
+        client = engine.connect()
+    except EngineError as error:
+        pytest.skip(f"needs a Docker Engine: {error}")
+    missing = [
+        name
+        for name in ("tinyland-nix", "tinyland-docker", "tinyland-dind", "builder-contracts/services")
+        if engine.describe_image(client, name) is None
+    ]
+    client.close()
+    if missing:
+        pytest.skip(f"needs the images {', '.join(missing)}: script/images builds them")
+    made = Worlds(tmp_path)
+    try:
+        yield made
+    finally:
+        for session in made.sessions:
+            session.close()
+
+
+def rewritten(name: str, *changes: tuple[str, str], part: str = "nginx", file: str = "nginx.conf") -> Spec:
+    """A service whose configuration has other words in some places. Each place must be there."""
+
+    def spec(alias: str, credentials: Credentials) -> Service:
+        whole = SERVICES[name](alias, credentials)
+        parts = []
+        for each in whole.parts:
+            files = dict(each.files)
+            if each.name == part:
+                for old, new in changes:
+                    assert old in files[file], f"{file} of {name} has no {old!r}"
+                    files[file] = files[file].replace(old, new)
+            parts.append(Part(each.name, each.command, files))
+        return Service(whole.name, whole.alias, tuple(parts), whole.ready)
+
+    return spec
+
+
+def ids(*prefixes: str) -> Callable[[Clause], bool]:
+    """Selects clauses by the beginning of their ids."""
+    return lambda clause: clause.local_id.startswith(prefixes)

@@ -1,0 +1,162 @@
+"""Worlds in which the Nix cache, or what is around it, breaks one promise; the right clause says so."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.prove.conftest import ROOT, Worlds, ids, rewritten
+
+pytestmark = pytest.mark.docker
+
+CACHE = ids("caches/nix-")
+ALL = ids("caches/nix-", "publication/nix-")
+# For a rewriting of answers, which nginx does for these paths only.
+GOOD = "location / {"
+
+
+def test_cache_without_signatures(worlds: Worlds) -> None:
+    strip = "location ~ ^/main/.*narinfo$ { sub_filter_types *; sub_filter 'Sig:' 'X-Sig:'; dav_methods PUT; }\n    "
+    strip = strip.replace(
+        "dav_methods PUT;", "if ($refusal) { return 403; } dav_methods PUT; create_full_put_path on;"
+    )
+    proved = worlds.prove(
+        "tinyland-nix", CACHE, specs={"nix-cache": rewritten("nix-cache", (GOOD, strip + GOOD))}
+    )
+    assert proved.broken == {"caches/nix-substituted"}
+    assert "not signed by any of the keys" in proved.seen("caches/nix-substituted")
+
+
+def test_cache_that_signs_with_another_key(worlds: Worlds) -> None:
+    resign = (
+        "location ~ ^/main/.*narinfo$ { if ($refusal) { return 403; } dav_methods PUT; create_full_put_path on; "
+        "sub_filter_types *; sub_filter 'Sig: main-1:' 'Sig: other-1:'; }\n    "
+    )
+    proved = worlds.prove(
+        "tinyland-nix", CACHE, specs={"nix-cache": rewritten("nix-cache", (GOOD, resign + GOOD))}
+    )
+    assert proved.broken == {"caches/nix-substituted"}
+    assert "trusted-public-keys" in proved.seen("caches/nix-substituted")
+
+
+def test_proxy_that_serves_another_paths_nar(worlds: Worlds) -> None:
+    # Whatever nar is asked for, the first that was ever uploaded is served.
+    other = (
+        "location ~ ^/main/nar/ { if ($refusal) { return 403; } dav_methods PUT; create_full_put_path on; "
+        "sub_filter_types *; sub_filter_once off; }\n    location /nothing { return 404; }\n    "
+    )
+    swap = other.replace(
+        "sub_filter_types *; sub_filter_once off;",
+        "if ($request_method = GET) { rewrite ^ /main/nix-cache-info break; }",
+    )
+    proved = worlds.prove(
+        "tinyland-nix", CACHE, specs={"nix-cache": rewritten("nix-cache", (GOOD, swap + GOOD))}
+    )
+    assert "caches/nix-substituted" in proved.broken
+    assert proved.broken == {"caches/nix-substituted"}
+
+
+def test_reader_that_can_write(worlds: Worlds) -> None:
+    spec = rewritten("nix-cache", ('"~^writer " 0;', '"~^(writer|reader) " 0;'))
+    proved = worlds.prove("tinyland-nix", ALL, specs={"nix-cache": spec})
+    assert proved.broken == {"publication/nix-reader"}
+    assert "enforce its rights in the server" in proved.seen("publication/nix-reader")
+
+
+def test_writes_that_are_silently_dropped(worlds: Worlds) -> None:
+    spec = rewritten("nix-cache", ("dav_methods PUT;", "if ($request_method = PUT) { return 201; }"))
+    proved = worlds.prove("tinyland-dind", ids("publication/nix-"), specs={"nix-cache": spec})
+    # The class may not write at all: that the writer's words vanish makes every refusal worthless.
+    assert not proved.broken
+    proved = worlds.prove("tinyland-nix", ids("publication/nix-"), specs={"nix-cache": spec})
+    assert proved.broken == {"publication/nix-writer"}
+    assert "dropped without a word" in proved.seen("publication/nix-writer")
+
+
+def test_server_that_answers_500_proves_nothing(worlds: Worlds) -> None:
+    spec = rewritten("nix-cache", (GOOD, "location ~ ^/main/.+(narinfo|xz)$ { return 500; }\n    " + GOOD))
+    proved = worlds.prove("tinyland-nix", ALL, specs={"nix-cache": spec})
+    assert not proved.broken
+    assert proved.unproven == set(proved.verdicts)
+
+
+def test_server_that_hangs_proves_nothing(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builder_contracts.prove.nix.DEADLINE", 4)
+    hang = "location ~ ^/main/.+narinfo$ { proxy_pass http://127.0.0.1:81; }\n    "
+    listener = "  server { listen 81; location / { limit_rate 1; return 200 'never complete'; } }\n  server {\n    listen 80;"
+    spec = rewritten("nix-cache", (GOOD, hang + GOOD), ("  server {\n    listen 80;", listener))
+    proved = worlds.prove("tinyland-nix", ALL, specs={"nix-cache": spec})
+    assert not proved.broken
+    assert proved.unproven == set(proved.verdicts)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://attic-api.nix-cache.svc.cluster.local/main",
+        "http://attic.nix-cache.svc.cluster.local:8080/main",
+    ],
+)
+def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, url: str) -> None:
+    def aliased(alias: str, credentials: object) -> object:
+        return rewritten("nix-cache")("attic.nix-cache.svc.cluster.local", credentials)  # type: ignore[arg-type]
+
+    proved = worlds.prove(
+        "tinyland-nix",
+        ALL,
+        urls={"nix": url},
+        specs={"nix-cache": aliased},  # type: ignore[dict-item]
+    )
+    assert not proved.broken
+    assert proved.unproven == set(proved.verdicts)
+    said = " ".join(verdict.seen for verdict in proved.verdicts.values())
+    assert "resolve" in said or "onnect" in said
+
+
+def test_runner_that_requires_no_signatures(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
+    from builder_contracts.prove import nix
+
+    monkeypatch.setattr(nix, "_CONFIG", nix._CONFIG + "require-sigs = false\n")
+    proved = worlds.prove("tinyland-nix", CACHE)
+    assert proved.broken == {
+        "caches/nix-unsigned",
+        "caches/nix-wrong-key",
+        "caches/nix-stripped-references",
+        "caches/nix-recovery",
+    }
+
+
+def test_secret_in_a_nar(worlds: Worlds) -> None:
+    build = (ROOT / "canaries/flake/build.sh").read_text("utf-8")
+    leak = build.replace("nix build", 'printf %s "$CI_PROOF_SECRET" >words/greeting\nnix build', 1)
+    proved = worlds.prove(
+        "tinyland-nix", ids("publication/no-secrets", "caches/nix-"), canary={"flake/build.sh": leak}
+    )
+    assert proved.broken == {"publication/no-secrets"}
+    assert ".nar.xz!xz" in proved.seen("publication/no-secrets")
+
+
+def test_artifact_that_is_a_link_into_the_store(worlds: Worlds) -> None:
+    build = (ROOT / "canaries/flake/build.sh").read_text("utf-8").replace("cp -L", "ln -s")
+    proved = worlds.prove("tinyland-nix", ids("canaries/flake-"), canary={"flake/build.sh": build})
+    assert proved.broken == {"canaries/flake-artifacts"}
+    assert "a link to /nix/store/" in proved.seen("canaries/flake-artifacts")
+
+
+def test_lock_that_is_not_current(worlds: Worlds) -> None:
+    flake = (ROOT / "canaries/flake/flake.nix").read_text("utf-8")
+    changed = flake.replace(
+        "inputs.words = {", 'inputs.more = { url = "path:./words"; flake = false; };\n  inputs.words = {'
+    ).replace("{ self, words }:", "{ self, words, more }:")
+    proved = worlds.prove("tinyland-nix", ids("canaries/flake-lock"), canary={"flake/flake.nix": changed})
+    assert proved.broken == {"canaries/flake-lock"}
+
+
+def test_build_that_is_not_reproducible(worlds: Worlds) -> None:
+    flake = (ROOT / "canaries/flake/flake.nix").read_text("utf-8")
+    changed = flake.replace(
+        """printf '%s %s\\n' "$words" "$nonce" > "$out\"""",
+        """printf '%s %s\\n' "$words" "$nonce" > "$out"; read -r pid _ </proc/self/stat; printf '%s\\n' "$pid" >> "$out\"""",
+    )
+    assert changed != flake
+    proved = worlds.prove("tinyland-nix", ids("canaries/flake-"), canary={"flake/flake.nix": changed})
+    assert proved.broken == {"canaries/flake-rebuild"}, proved.verdicts
