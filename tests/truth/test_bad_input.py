@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -25,7 +26,9 @@ Contracts = tuple[Platform, list[Contract]]
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
     """A miniature with one break, so that it shows that the rest is still judged."""
-    return write(tmp_path / "repo", changed(Edit("flake.nix", "nix-cache.tinyland", "nix-cache.fuzzy-dev.tinyland")))
+    return write(
+        tmp_path / "repo", changed(Edit("flake.nix", "nix-cache.tinyland", "nix-cache.fuzzy-dev.tinyland"))
+    )
 
 
 def look(repo: Path, contracts: Contracts) -> Judgement:
@@ -67,7 +70,7 @@ def test_what_is_not_utf8_is_judged_around_the_damage(repo: Path, contracts: Con
 
 
 def test_names_that_are_not_utf8_do_not_stop_it(repo: Path, contracts: Contracts) -> None:
-    os.makedirs(os.fsencode(repo) + b"/d\xff")
+    os.mkdir(os.fsencode(repo) + b"/d\xff")  # noqa: PTH102 - the name is not text
     with open(os.fsencode(repo) + b"/f\xff.md", "wb") as stream:  # noqa: PTH123 - the name is not text
         stream.write(b"# x\n")
     look(repo, contracts)
@@ -136,9 +139,18 @@ def test_a_path_that_is_no_folder_is_an_error_that_says_so(tmp_path: Path, contr
         judge(tmp_path / "file", *contracts)
 
 
-def git(root: Path, *arguments: str) -> None:
-    command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "core.hooksPath=/dev/null", *arguments]
-    subprocess.run(command, cwd=root, check=True, capture_output=True)
+def git(root: Path, *arguments: str) -> str:
+    command = [
+        shutil.which("git") or "git",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "-c",
+        "core.hooksPath=/dev/null",
+        *arguments,
+    ]
+    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.mark.parametrize("version", ["2", "4"])
@@ -147,8 +159,8 @@ def test_the_index_of_git_is_read_as_git_reads_it(tmp_path: Path, version: str) 
     git(root, "init", "-q")
     git(root, "config", "index.version", version)
     git(root, "add", ".")
-    said = subprocess.run(["git", "ls-files"], cwd=root, check=True, capture_output=True, text=True).stdout.split()
-    folders = {str(parent) for path in said for parent in Path(path).parents} - {"."}
+    said = git(root, "ls-files").split()
+    folders = frozenset(str(parent) for path in said for parent in Path(path).parents) - {"."}
     assert tracked_folders(root) == folders
 
 
@@ -166,7 +178,15 @@ def test_ignored_folders_are_left_out_unless_git_tracks_them(tmp_path: Path, con
     assert {finding.here.at.file for finding in judgement.findings} == {"kept/x.conf"}
 
 
-@pytest.mark.parametrize("body", [b"", b"DIRC", b"DIRC\0\0\0\x02\xff\xff\xff\xff" + b"\0" * 40, b"DIRC\0\0\0\x04\0\0\0\x05" + b"\xff" * 90])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"DIRC",
+        b"DIRC\0\0\0\x02\xff\xff\xff\xff" + b"\0" * 40,
+        b"DIRC\0\0\0\x04\0\0\0\x05" + b"\xff" * 90,
+    ],
+)
 def test_a_damaged_index_does_not_stop_it(tmp_path: Path, contracts: Contracts, body: bytes) -> None:
     root = write(tmp_path)
     (root / ".git").mkdir()

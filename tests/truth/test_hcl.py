@@ -57,24 +57,24 @@ locals {
         ("local.list.*.v", [1, 2]),
         ('local.map["two"].v', 2),
         ("[for k, v in local.map : k]", ["one", "two"]),
-        ('[for e in local.list : e.n if e.v > 1]', ["b"]),
+        ("[for e in local.list : e.n if e.v > 1]", ["b"]),
         ("{ for k, v in local.map : upper(k) => v.v }", {"ONE": 1, "TWO": 2}),
-        ('{ (var.name) = 1, plain = 2 }', {"nix": 1, "plain": 2}),
-        ('merge({ a = 1 }, { a = 2, b = 3 })', {"a": 2, "b": 3}),
-        ('concat([1], [2, 3])', [1, 2, 3]),
+        ("{ (var.name) = 1, plain = 2 }", {"nix": 1, "plain": 2}),
+        ("merge({ a = 1 }, { a = 2, b = 3 })", {"a": 2, "b": 3}),
+        ("concat([1], [2, 3])", [1, 2, 3]),
         ('contains(["a"], "a")', True),
-        ('length(local.list)', 2),
+        ("length(local.list)", 2),
         ('lookup(local.map, "zero", 0)', 0),
         ('coalesce("", "b")', "b"),
         ('try(local.nothing.at.all, "fallback")', "fallback"),
         ('join(",", split("-", "a-b"))', "a,b"),
         ('replace("http://h:1", "http://", "")', "h:1"),
         ('format("%s:%d", "h", 80)', "h:80"),
-        ('tostring(5)', "5"),
+        ("tostring(5)", "5"),
         ('tonumber("5")', 5),
-        ('flatten([[1], [[2]]])', [1, 2]),
-        ('max([1, 2]...)', 2),
-        ('yamlencode({ a = [1] })', {"a": [1]}),
+        ("flatten([[1], [[2]]])", [1, 2]),
+        ("max([1, 2]...)", 2),
+        ("yamlencode({ a = [1] })", {"a": [1]}),
         ('file("${path.module}/values.yaml")', "a: 1\n"),
         ("null", None),
     ],
@@ -114,12 +114,16 @@ def test_a_value_knows_the_line_that_wrote_it_through_variables_and_calls() -> N
 
 
 def test_a_heredoc_loses_its_margin_and_keeps_its_shape() -> None:
-    found = value('<<-EOT\n    a ${var.name}\n      b\n    %{if var.on~}\n    c\n    %{endif~}\n  EOT\n', PREAMBLE)
+    found = value(
+        "<<-EOT\n    a ${var.name}\n      b\n    %{if var.on~}\n    c\n    %{endif~}\n  EOT\n", PREAMBLE
+    )
     assert [line.strip() for line in plain(found).splitlines() if line.strip()] == ["a nix", "b", "c"]
 
 
 def test_a_template_with_unknown_parts_still_shows_its_shape() -> None:
-    instance = module('locals {\n  x = <<-T\n    [a]\n    n = ${var.u}\n    %{if var.u == 1~}\n    [a.b]\n    %{endif~}\n  T\n}\n')
+    instance = module(
+        "locals {\n  x = <<-T\n    [a]\n    n = ${var.u}\n    %{if var.u == 1~}\n    [a.b]\n    %{endif~}\n  T\n}\n"
+    )
     shape = render(instance.folder.locals["x"], instance.scope)
     assert shape is not None
     assert [line.strip() for line in shape.splitlines() if line.strip()] == ["[a]", "n = 0", "[a.b]"]
@@ -134,7 +138,10 @@ def test_optional_attributes_of_a_map_of_objects_get_their_defaults() -> None:
 
 
 def test_a_broken_file_is_read_as_far_as_it_goes_and_its_lines_are_named() -> None:
-    parsed = parse(b'variable "a" {\n  default = 1\n}\n\nresource "x" "y" {{{\n\nvariable "b" {\n  default = 2\n}\n', "x.tf")
+    parsed = parse(
+        b'variable "a" {\n  default = 1\n}\n\nresource "x" "y" {{{\n\nvariable "b" {\n  default = 2\n}\n',
+        "x.tf",
+    )
     assert parsed.broken
     assert any(block.labels == ("a",) for block in parsed.root.blocks)
 
@@ -144,8 +151,14 @@ def as_hcl(data: Any) -> str:
     return json.dumps(data, ensure_ascii=False).replace("${", "$${").replace("%{", "%%{")
 
 
-scalars = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="\\"), max_size=12
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**9), 10**9)
+    | st.text(
+        st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="\\"),
+        max_size=12,
+    )
 )
 data = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
     st.text("abcdefgh_", min_size=1, max_size=5), inner, max_size=3), max_leaves=12)  # fmt: skip

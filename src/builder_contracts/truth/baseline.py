@@ -32,9 +32,13 @@ def read(path: Path) -> Counter[str]:
     except OSError as error:
         raise InputError([Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", mend)]) from None
     except ValueError as error:
-        raise InputError([Problem(Source(str(path), getattr(error, "lineno", 1)), f"not JSON: {error}", mend)]) from None
+        raise InputError(
+            [Problem(Source(str(path), getattr(error, "lineno", 1)), f"not JSON: {error}", mend)]
+        ) from None
     entries = data.get("findings") if isinstance(data, dict) and data.get("schema") == SCHEMA else None
-    if not isinstance(entries, list) or not all(isinstance(one, dict) and isinstance(one.get("fingerprint"), str) for one in entries):
+    if not isinstance(entries, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("fingerprint"), str) for one in entries
+    ):
         raise InputError([Problem(Source(str(path), 1), f"not a baseline: 'schema' must be {SCHEMA}", mend)])
     return Counter(one["fingerprint"] for one in entries)
 
@@ -56,12 +60,19 @@ def compare(findings: Sequence[Finding], known: Counter[str]) -> Compared:
 def write(path: Path, findings: Sequence[Finding]) -> None:
     """Write a baseline of these findings, whole or not at all. Raises BuilderContractsError."""
     entries = [
-        {"fingerprint": one.fingerprint, "clause": one.clause, "file": one.here.at.file, "says": one.here.says}
+        {
+            "fingerprint": one.fingerprint,
+            "clause": one.clause,
+            "file": one.here.at.file,
+            "says": one.here.says,
+        }
         for one in sorted(findings, key=lambda one: (one.clause, one.here.at.file, one.here.at.line))
     ]
     body = json.dumps({"schema": SCHEMA, "findings": entries}, indent=1, ensure_ascii=False) + "\n"
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".baseline-", encoding="utf-8", delete=False) as stream:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=".baseline-", encoding="utf-8", delete=False
+        ) as stream:
             stream.write(body)
         Path(stream.name).chmod(0o644)
         Path(stream.name).replace(path)

@@ -71,7 +71,9 @@ class Checkout:
     def __post_init__(self) -> None:
         if not self.root.is_dir():
             what = "is not a folder" if self.root.exists() else "does not exist"
-            raise InputError([Problem(Source(str(self.root), 1), what, "name the root of a checkout with --repo")])
+            raise InputError(
+                [Problem(Source(str(self.root), 1), what, "name the root of a checkout with --repo")]
+            )
 
     @cached_property
     def _tracked(self) -> frozenset[str] | None:
@@ -91,7 +93,9 @@ class Checkout:
             return
         names = {entry.name for entry in entries}
         if prefix and ".git" in names:
-            self.unread.append(Unread(prefix.rstrip("/"), "a repository of its own (submodule): judge it by itself"))
+            self.unread.append(
+                Unread(prefix.rstrip("/"), "a repository of its own (submodule): judge it by itself")
+            )
             return
         if self._tracked is not None and ".gitignore" in names and (spec := self._ignore(prefix)) is not None:
             ignores = (*ignores, (prefix, spec))
@@ -103,7 +107,9 @@ class Checkout:
                 if not entry.is_file():
                     self.folders.add(path)
             elif entry.is_dir():
-                if entry.name in _SKIPPED or (path not in (self._tracked or ()) and _ignored(path + "/", ignores)):
+                if entry.name in _SKIPPED or (
+                    path not in (self._tracked or ()) and _ignored(path + "/", ignores)
+                ):
                     continue
                 self.folders.add(path)
                 if path != prefix + entry.name:

@@ -94,7 +94,11 @@ def _find(clause: Clause, facts: Facts) -> Judged:
         return unproven(f"{found.seen} of the template; the image may set others", here=False)
     if isinstance(promise, DaemonEndpoint) and isinstance(facts.daemon, Daemon) and facts.daemon.reachable:
         # That the two addresses agree is all that a template shows; whether it answers, a runner shows.
-        return kept(facts.daemon.how, declared=True) if _host(facts) == promise.endpoint else find(promise, facts)
+        return (
+            kept(facts.daemon.how, declared=True)
+            if _host(facts) == promise.endpoint
+            else find(promise, facts)
+        )
     return find(promise, facts)
 
 
@@ -108,9 +112,13 @@ def _place(clause: Clause, scale_set: ScaleSet) -> str:
     value: Value | None = None
     match clause.promise:
         case CpuLimit() | MemoryLimit():
-            value = get(runner, "resources", "limits", "cpu" if isinstance(clause.promise, CpuLimit) else "memory")
+            value = get(
+                runner, "resources", "limits", "cpu" if isinstance(clause.promise, CpuLimit) else "memory"
+            )
         case CpuRequest() | MemoryRequest():
-            value = get(runner, "resources", "requests", "cpu" if isinstance(clause.promise, CpuRequest) else "memory")
+            value = get(
+                runner, "resources", "requests", "cpu" if isinstance(clause.promise, CpuRequest) else "memory"
+            )
         case Variable():
             value = environment(runner).get(clause.promise.name)
         case DaemonEndpoint():
@@ -173,7 +181,9 @@ def _resources(runner: Value | None) -> Resources:
 def _security(scale_set: ScaleSet, key: str) -> Value | None:
     """A field of the container's security context, or of the pod's."""
     own = get(scale_set.runner, "securityContext", key)
-    return own if own is not None else get(scale_set.pod.spec, "securityContext", key) if scale_set.pod else None
+    return (
+        own if own is not None else get(scale_set.pod.spec, "securityContext", key) if scale_set.pod else None
+    )
 
 
 def _identity(scale_set: ScaleSet) -> Seen[Identity]:
@@ -198,7 +208,9 @@ def _isolation(scale_set: ScaleSet) -> Isolation:
         bounding=_bounding(scale_set),
         no_new_privileges=_NO_TEMPLATE if text(escalation) is None else text(escalation) == "false",
         seccomp=_NO_TEMPLATE if seccomp is None else 0 if seccomp == "Unconfined" else 2,
-        privileged=Unseen(privileged.reason) if isinstance(privileged, Unknown) else text(privileged) == "true",
+        privileged=Unseen(privileged.reason)
+        if isinstance(privileged, Unknown)
+        else text(privileged) == "true",
         sockets=[path for path in paths if path.endswith(_SOCKETS)],
         mount=_NO_TEMPLATE,
         unshare=_NO_TEMPLATE,
@@ -208,7 +220,9 @@ def _isolation(scale_set: ScaleSet) -> Isolation:
 def _bounding(scale_set: ScaleSet) -> Seen[int]:
     drop = {(text(one) or "").removeprefix("CAP_") for one in items(_security_list(scale_set, "drop"))}
     if "ALL" not in drop:
-        return Unseen("the template does not drop ALL capabilities, so the runtime's default set applies", here=False)
+        return Unseen(
+            "the template does not drop ALL capabilities, so the runtime's default set applies", here=False
+        )
     add = {(text(one) or "").removeprefix("CAP_") for one in items(_security_list(scale_set, "add"))}
     return sum(1 << CAPABILITIES.index(name) for name in add if name in CAPABILITIES)
 
@@ -227,7 +241,10 @@ def _daemon(scale_set: ScaleSet, env: dict[str, str], blind: str | None) -> Seen
         if blind is not None:
             return Unseen(blind)
         host = env.get("DOCKER_HOST")
-        return Daemon(False, f"no daemon beside the runner, DOCKER_HOST is {host}" if host else "no daemon beside the runner")
+        return Daemon(
+            False,
+            f"no daemon beside the runner, DOCKER_HOST is {host}" if host else "no daemon beside the runner",
+        )
     if blind is not None:
         return Unseen(blind)
     words = [text(one) or "" for one in [*items(get(sidecar, "args")), *items(get(sidecar, "command"))]]

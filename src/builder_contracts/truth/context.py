@@ -40,11 +40,14 @@ class Context:
     def ours(self) -> bool:
         """Whether the checkout is the platform's own repository, by what its surfaces and its remote say."""
         facts = self.facts("identity")
-        names = [plain(name) for name in (facts.get("name", default=""), *facts.get("retired", default=[])) if name]
+        names = [
+            plain(name) for name in (facts.get("name", default=""), *facts.get("retired", default=[])) if name
+        ]
         if self.model.origin and plain(self.model.origin[0].partition("/")[2]) in names:
             return True
         return any(
-            plain(surface.text) in names or (not surface.exact and any(name in plain(surface.text) for name in names))
+            plain(surface.text) in names
+            or (not surface.exact and any(name in plain(surface.text) for name in names))
             for surface in self.model.surfaces
         )
 
@@ -54,7 +57,9 @@ class Context:
 
     def is_history(self, path: str) -> bool:
         """Whether a file tells of the past or breaks things on purpose."""
-        return any(fnmatch.fnmatch(path, pattern) for pattern in self.facts("identity").get("history", default=[]))
+        return any(
+            fnmatch.fnmatch(path, pattern) for pattern in self.facts("identity").get("history", default=[])
+        )
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:

@@ -130,7 +130,9 @@ def load(folder: Path) -> Platform:
             digest.update(json.dumps(document.data, sort_keys=True).encode())
         except InputError as error:
             problems += error.problems
-    clauses = [clause for area in AREAS if area in documents for clause in _clauses(area, documents[area], problems)]
+    clauses = [
+        clause for area in AREAS if area in documents for clause in _clauses(area, documents[area], problems)
+    ]
     for clause in clauses:
         if headings is not None and clause.ground not in headings:
             guess = schema.nearest(clause.ground, headings)
@@ -141,7 +143,9 @@ def load(folder: Path) -> Platform:
     known = [clause.id.partition("/")[2] for clause in clauses]
     computed = _criteria(criteria, known, problems) if criteria else []
     if not documents and not problems:
-        problems.append(Problem(Source(str(folder), 1), "no platform contract in here", "a file of kind PlatformContract"))
+        problems.append(
+            Problem(Source(str(folder), 1), "no platform contract in here", "a file of kind PlatformContract")
+        )
     if problems:
         raise InputError(problems)
     facts = {area: Facts(document.data.get("facts", {}), document) for area, document in documents.items()}
@@ -155,7 +159,13 @@ def _area(document: Document) -> str:
         guess = schema.nearest(str(area), AREAS)
         mend = f"did you mean {guess!r}? " if guess else ""
         raise InputError(
-            [Problem(document.source(("area",)), f"there is no area {area!r}", f"{mend}areas are {', '.join(AREAS)}")]
+            [
+                Problem(
+                    document.source(("area",)),
+                    f"there is no area {area!r}",
+                    f"{mend}areas are {', '.join(AREAS)}",
+                )
+            ]
         )
     return str(area)
 
@@ -179,7 +189,9 @@ def _clauses(area: str, document: Document, problems: list[Problem]) -> list[Cla
     for name in waivers:
         if name not in document.data["clauses"]:
             where = document.source(("waivers", name))
-            problems.append(Problem(where, f"a waiver for the clause {name!r}, which is not in this file", "remove it"))
+            problems.append(
+                Problem(where, f"a waiver for the clause {name!r}, which is not in this file", "remove it")
+            )
     return clauses
 
 

@@ -41,7 +41,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _asked(config: pytest.Config) -> bool:
-    return config.option.repo is not None or re.search(r"(?<!not )\btruth\b", config.option.markexpr or "") is not None
+    return (
+        config.option.repo is not None
+        or re.search(r"(?<!not )\btruth\b", config.option.markexpr or "") is not None
+    )
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

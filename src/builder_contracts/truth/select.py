@@ -65,14 +65,20 @@ def parse(text: str, contracts: Sequence[Contract]) -> Needs:
             elif equals and key == "cpu":
                 cpu = millicpus(value)
             elif equals:
-                problems.append(_problem(need, f"nothing is called {key!r}", "amounts are cpu=4 and memory=12Gi"))
+                problems.append(
+                    _problem(need, f"nothing is called {key!r}", "amounts are cpu=4 and memory=12Gi")
+                )
             elif need in _DAEMON:
                 daemon = True
             elif need in known:
                 tools.append(need)
             else:
                 close = difflib.get_close_matches(need, [*known, *_DAEMON], n=1, cutoff=0.6)
-                mend = f"did you mean {close[0]}?" if close else f"needs are docker-build, cpu=, memory=, and: {', '.join(known)}"
+                mend = (
+                    f"did you mean {close[0]}?"
+                    if close
+                    else f"needs are docker-build, cpu=, memory=, and: {', '.join(known)}"
+                )
                 problems.append(_problem(need, "no contract speaks of it", mend))
         except ValueError as error:
             problems.append(_problem(need, str(error), "amounts are cpu=4 and memory=12Gi"))
@@ -92,7 +98,9 @@ def candidates(contracts: Iterable[Contract], extra: Facts | None = None) -> lis
     found: list[Candidate] = []
     by_name: dict[str, Candidate] = {}
     for contract in contracts:
-        clauses = [clause for clause in contract.clauses if isinstance(clause.promise, CpuLimit | MemoryLimit)]
+        clauses = [
+            clause for clause in contract.clauses if isinstance(clause.promise, CpuLimit | MemoryLimit)
+        ]
         memory = next((one.promise.bytes for one in clauses if isinstance(one.promise, MemoryLimit)), 0)
         cpu = next((one.promise.milli for one in clauses if isinstance(one.promise, CpuLimit)), 0)
         at = clauses[-1].source if clauses else contract.source
@@ -122,7 +130,10 @@ def size(candidate: Candidate) -> tuple[int, int, int, str]:
 def _lacks(needs: Needs, candidate: Candidate) -> Iterable[str]:
     contract = candidate.contract
     for tool in needs.tools:
-        clause = next((one for one in contract.clauses if isinstance(one.promise, Tool) and one.promise.name == tool), None)
+        clause = next(
+            (one for one in contract.clauses if isinstance(one.promise, Tool) and one.promise.name == tool),
+            None,
+        )
         if clause is None:
             yield f"{tool} is not promised ({contract.source})"
         elif isinstance(clause.promise, Tool) and not clause.promise.present:

@@ -44,7 +44,9 @@ def with_baseline(judgement: Judgement, known: Counter[str]) -> tuple[Judgement,
         else verdict
         for verdict in judgement.verdicts
     )
-    changed = dataclasses.replace(judgement, verdicts=verdicts, findings=compared.new, known=len(compared.known))
+    changed = dataclasses.replace(
+        judgement, verdicts=verdicts, findings=compared.new, known=len(compared.known)
+    )
     return changed, compared
 
 

@@ -35,7 +35,9 @@ def survey(root: Path, words: Words) -> Model:
     checkout = Checkout(root)
     model = Model()
     wanted = tuple(stem.encode() for stem in stems(words.lines))
-    line_words = re.compile("|".join(sorted(map(re.escape, words.lines), key=len, reverse=True)), re.IGNORECASE)
+    line_words = re.compile(
+        "|".join(sorted(map(re.escape, words.lines), key=len, reverse=True)), re.IGNORECASE
+    )
     page_words = tuple(stem.encode() for stem in stems((*words.lines, *words.pages)))
     tofu: list[File] = []
     for file in checkout.files():

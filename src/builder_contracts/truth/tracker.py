@@ -77,9 +77,10 @@ def _get(url: str) -> list[Any]:
     headers = {"Accept": "application/vnd.github+json", "User-Agent": "builder-contracts"}
     if token := os.environ.get("GITHUB_TOKEN"):
         headers["Authorization"] = f"Bearer {token}"
+    # The URL is built from a base of https or of a test's loopback server, never from a checkout.
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310
     try:
-        # The URL is built from a base of https or of a test's loopback server, never from a checkout.
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=_DEADLINE) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_DEADLINE) as answer:  # noqa: S310
             data = json.loads(answer.read(_MAX_BYTES))
     except urllib.error.HTTPError as error:
         hint = "; set GITHUB_TOKEN" if error.code in (401, 403, 404) else ""
@@ -99,7 +100,9 @@ def _json(path: Path) -> Any:
             raise ValueError(f"larger than {_MAX_BYTES:,} bytes")
         return json.loads(raw)
     except OSError as error:
-        raise InputError([Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]) from None
+        raise InputError(
+            [Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]
+        ) from None
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         mend = "export issues with 'gh api --paginate repos/OWNER/NAME/issues?state=all', or from Linear"
@@ -128,7 +131,9 @@ def _combine(documents: list[tuple[Path, Any]]) -> Tracker:
         github = True
         for entry in _entries(entries):
             _github(entry, at, milestones, issues)
-    return Tracker(tuple(milestones.values()), tuple(issues), tuple(linear) if linear is not None else None, github)
+    return Tracker(
+        tuple(milestones.values()), tuple(issues), tuple(linear) if linear is not None else None, github
+    )
 
 
 def _entries(value: Any) -> list[dict[str, Any]]:
@@ -158,6 +163,9 @@ def _linear(data: dict[str, Any], at: Source) -> Iterator[Milestone]:
         for entry in _entries(data.get(kind)):
             name = entry.get("name") or entry.get("title")
             if isinstance(name, str):
-                closed = str(entry.get("state") or entry.get("status") or "").lower() in ("completed", "canceled")
+                closed = str(entry.get("state") or entry.get("status") or "").lower() in (
+                    "completed",
+                    "canceled",
+                )
                 yield Milestone(name, not closed, Source(str(entry.get("url") or at.file), 1))
             yield from _linear(entry, at)

@@ -97,6 +97,12 @@ def walk(value: Value | None) -> Iterator[Value]:
         return
     yield value
     if isinstance(value, Known):
-        inner = value.data.values() if isinstance(value.data, dict) else value.data if isinstance(value.data, list) else ()
+        inner = (
+            value.data.values()
+            if isinstance(value.data, dict)
+            else value.data
+            if isinstance(value.data, list)
+            else ()
+        )
         for item in inner:
             yield from walk(item)

@@ -132,7 +132,11 @@ def words(platform: Platform, contracts: Iterable[Contract]) -> Words:
     pages = [role["provider"] for role in endpoint_facts.get("roles", default={}).values()]
     pages += [label for contract in contracts for label in contract.labels]
     pages += [*topology_facts.get("nodes", default={}), "scale set", "runner", "tailnet", "tailscale"]
-    pages += [word for part in ("cluster", "outside") for word in platform.area("deployment").get(part, "words", default=[])]
+    pages += [
+        word
+        for part in ("cluster", "outside")
+        for word in platform.area("deployment").get(part, "words", default=[])
+    ]
     mirrored = platform.area("deployment").get("images", "mirrored_in")
     return Words(tuple(filter(None, lines)), tuple(pages), frozenset([mirrored] if mirrored else []))
 
@@ -174,7 +178,9 @@ def judge_model(
         verdicts += classes.judge(context, today)
     seconds = (datetime.now(UTC) - begun).total_seconds()
     model: Model = context.model
-    return Judgement(tuple(verdicts), tuple(findings), tuple(waived), tuple(model.unread), model.files, seconds, root)
+    return Judgement(
+        tuple(verdicts), tuple(findings), tuple(waived), tuple(model.unread), model.files, seconds, root
+    )
 
 
 def _clause(
@@ -191,14 +197,22 @@ def _clause(
         for one in seen
         if isinstance(one, Contradicts)
     ]
-    excused = [one for one in broken if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(one.here.at.file)]
+    excused = [
+        one
+        for one in broken
+        if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(one.here.at.file)
+    ]
     open_findings = [one for one in broken if one not in excused]
     outcome, said, here = _outcome(seen, open_findings, excused, clause, today)
     likely = open_findings[0].mend if open_findings else ""
     if outcome is Outcome.WAIVED and clause.waiver is not None:
         likely = f"waived until {clause.waiver.until}: {clause.waiver.reason}"
     witnesses = tuple(f"{one.here} <> {one.there}" for one in open_findings)
-    return _verdict(clause, context, outcome, said, started, here=here, likely=likely, witnesses=witnesses), open_findings, excused
+    return (
+        _verdict(clause, context, outcome, said, started, here=here, likely=likely, witnesses=witnesses),
+        open_findings,
+        excused,
+    )
 
 
 def _outcome(
@@ -211,7 +225,11 @@ def _outcome(
         late = f"; its waiver ended on {clause.waiver.until}" if expired and clause.waiver else ""
         return Outcome.BROKEN, f"{first.at}: {first.says}{more}{late}", True
     if expired and clause.waiver:
-        return Outcome.BROKEN, f"the waiver at {clause.waiver.source} ended on {clause.waiver.until} and is not needed", True
+        return (
+            Outcome.BROKEN,
+            f"the waiver at {clause.waiver.source} ended on {clause.waiver.until} and is not needed",
+            True,
+        )
     if excused:
         return Outcome.WAIVED, f"{excused[0].here.at}: {excused[0].here.says}", True
     blind = [one for one in seen if isinstance(one, Unseen)]

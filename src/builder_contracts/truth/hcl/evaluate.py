@@ -170,7 +170,9 @@ class _Evaluation:
                 body = _dedent(body)
             return Known(body, self.at(node))
         # A template that is one interpolation has that value, not its text.
-        parts = [child for child in children if child.is_named and not child.type.startswith("quoted_template_")]
+        parts = [
+            child for child in children if child.is_named and not child.type.startswith("quoted_template_")
+        ]
         if len(parts) == 1 and parts[0].type == "template_interpolation" and not self.scope.lenient:
             return self._interpolated(parts[0])
         begin = children[0].end_byte if children else node.start_byte
@@ -207,7 +209,9 @@ class _Evaluation:
                 return written
             if self.scope.lenient:
                 return "0"
-            return value if isinstance(value, Unknown) else self.unknown(child, "a list or mapping inside text")
+            return (
+                value if isinstance(value, Unknown) else self.unknown(child, "a list or mapping inside text")
+            )
         if child.type == "template_directive":
             return self._directive(child.named_children[0])
         return _text(child)
@@ -226,7 +230,9 @@ class _Evaluation:
                 arms.append([])
             else:
                 arms[-1].append(child)
-        condition = self.node(next(child for child in markers[0].named_children if child.type == "expression"))
+        condition = self.node(
+            next(child for child in markers[0].named_children if child.type == "expression")
+        )
         if isinstance(condition, Unknown):
             if not self.scope.lenient:
                 return condition
@@ -240,7 +246,10 @@ class _Evaluation:
     def collection(self, node: Node) -> Value:
         inner = node.named_children[0]
         if inner.type == "tuple":
-            return Known([self.node(child) for child in inner.named_children if child.type == "expression"], self.at(node))
+            return Known(
+                [self.node(child) for child in inner.named_children if child.type == "expression"],
+                self.at(node),
+            )
         mapping: dict[str, Value] = {}
         for element in inner.named_children:
             if element.type != "object_elem" or element.named_child_count < 2:
@@ -254,7 +263,11 @@ class _Evaluation:
 
     def _key(self, node: Node) -> str | Unknown:
         # A bare word is the key itself; only brackets make it a reference.
-        if node.named_child_count == 1 and node.named_children[0].type == "variable_expr" and node.child_count == 1:
+        if (
+            node.named_child_count == 1
+            and node.named_children[0].type == "variable_expr"
+            and node.child_count == 1
+        ):
             return _text(node.named_children[0])
         value = self.node(node)
         written = text(value)
@@ -320,7 +333,11 @@ class _Evaluation:
             if isinstance(value, Unknown):
                 # false && x and true || x are determined whatever x is.
                 other = second if value is first else first
-                if operator in ("&&", "||") and isinstance(other, Known) and bool(other.data) is (operator == "||"):
+                if (
+                    operator in ("&&", "||")
+                    and isinstance(other, Known)
+                    and bool(other.data) is (operator == "||")
+                ):
                     return Known(bool(other.data), self.at(node))
                 return value
         assert isinstance(first, Known)
@@ -351,7 +368,9 @@ class _Evaluation:
             bound = {names[0]: value} if len(names) == 1 else {names[0]: key, names[1]: value}
             inside = _Evaluation(self.scope.bind(**bound), self.file)
             if condition is not None:
-                kept = inside.node(next(child for child in condition.named_children if child.type == "expression"))
+                kept = inside.node(
+                    next(child for child in condition.named_children if child.type == "expression")
+                )
                 if isinstance(kept, Unknown):
                     return kept
                 if kept.data is not True:
@@ -429,7 +448,8 @@ def _unescape(written: str) -> str:
     if "\\" not in written and "$$" not in written and "%%" not in written:
         return written
     return _ESCAPE.sub(
-        lambda m: _ESCAPES[m[1]] if m[1] else chr(int(m[2], 16)) if m[2] else ("${" if m[3] else "%{"), written
+        lambda m: _ESCAPES[m[1]] if m[1] else chr(int(m[2], 16)) if m[2] else ("${" if m[3] else "%{"),
+        written,
     )
 
 

@@ -123,7 +123,14 @@ def _flatten(arguments: Sequence[Value], at: Source) -> Value:
 
 
 def _compact(arguments: Sequence[Value], at: Source) -> Value:
-    return Known([item for item in _sequence(arguments[0]) if not isinstance(item, Known) or item.data not in (None, "")], at)
+    return Known(
+        [
+            item
+            for item in _sequence(arguments[0])
+            if not isinstance(item, Known) or item.data not in (None, "")
+        ],
+        at,
+    )
 
 
 def _distinct(arguments: Sequence[Value], at: Source) -> Value:

@@ -49,7 +49,11 @@ class Folder:
         """The folder that a call's relative ``source`` names, from the root of the checkout."""
         source = call.attributes.get("source")
         written = source.text.strip().strip('"') if source else ""
-        return posixpath.normpath(posixpath.join(self.path, written)) if written.startswith(("./", "../")) else None
+        return (
+            posixpath.normpath(posixpath.join(self.path, written))
+            if written.startswith(("./", "../"))
+            else None
+        )
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,9 @@ class Instance:
         return value
 
     def _variable(self, name: str, at: Source) -> Value:
-        if name in self.inputs and not (isinstance(self.inputs[name], Known) and get(self.inputs[name]) is None):
+        if name in self.inputs and not (
+            isinstance(self.inputs[name], Known) and get(self.inputs[name]) is None
+        ):
             return self._with_defaults(name, self.inputs[name])
         block = self.folder.variables.get(name)
         if block is None:
@@ -239,8 +245,14 @@ def _optional(kind: Expression) -> Iterator[tuple[str, Expression]]:
         if node.type == "object_elem":
             key, value = node.named_children[0], node.named_children[-1]
             call = value.named_children[0] if value.named_children else None
-            if call is not None and call.type == "function_call" and (call.named_children[0].text or b"") == b"optional":
-                arguments = [child for child in call.named_children[1].named_children if child.type == "expression"]
+            if (
+                call is not None
+                and call.type == "function_call"
+                and (call.named_children[0].text or b"") == b"optional"
+            ):
+                arguments = [
+                    child for child in call.named_children[1].named_children if child.type == "expression"
+                ]
                 if len(arguments) == 2:
                     yield (key.text or b"").decode(), kind.on(arguments[1])
                 continue
@@ -262,7 +274,9 @@ def dynamic(block: Block, scope: Scope, kind: str) -> Iterator[tuple[Block, Scop
 
 def structure(block: Block, scope: Scope) -> Value:
     """A block with all it holds as one value; blocks become lists of mappings."""
-    mapping: dict[str, Value] = {name: evaluate(expression, scope) for name, expression in block.attributes.items()}
+    mapping: dict[str, Value] = {
+        name: evaluate(expression, scope) for name, expression in block.attributes.items()
+    }
     kinds = dict.fromkeys(
         inner.labels[0] if inner.kind == "dynamic" and inner.labels else inner.kind for inner in block.blocks
     )

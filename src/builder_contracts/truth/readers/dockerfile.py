@@ -16,7 +16,11 @@ _REFERENCE = re.compile(r"\$\{?(\w+)(?::-([^}]*))?\}?")
 def is_dockerfile(path: str) -> bool:
     """Whether the name is one that image builders read."""
     name = path.rpartition("/")[2]
-    return name in ("Dockerfile", "Containerfile") or name.startswith("Dockerfile.") or name.endswith(".Dockerfile")
+    return (
+        name in ("Dockerfile", "Containerfile")
+        or name.startswith("Dockerfile.")
+        or name.endswith(".Dockerfile")
+    )
 
 
 def read(text: str, path: str, model: Model) -> None:
@@ -33,7 +37,9 @@ def read(text: str, path: str, model: Model) -> None:
                     missing = name
             written = _REFERENCE.sub(lambda use: arguments.get(use[1], use[2] or ""), reference)
             at = Source(path, number)
-            value: Value = Unknown(f"the build argument {missing} has no default", at) if missing else Known(written, at)
+            value: Value = (
+                Unknown(f"the build argument {missing} has no default", at) if missing else Known(written, at)
+            )
             if written not in stages:
                 model.images.append(ImageUse(value, "Dockerfile"))
             if found[2]:

@@ -39,7 +39,9 @@ def read(value: Value, model: Model, variant: str = "") -> None:
         if spec is not None:
             _workload(Workload(kind, name, namespace, Pod(spec), get(value, "spec", "replicas"), at), model)
     elif kind == "Service":
-        ports = tuple(port for entry in items(get(value, "spec", "ports")) if (port := get(entry, "port")) is not None)
+        ports = tuple(
+            port for entry in items(get(value, "spec", "ports")) if (port := get(entry, "port")) is not None
+        )
         model.services.append(Service(name, namespace, ports, at))
     elif kind == "Ingress":
         ingress_class = get(value, "spec", "ingressClassName")
@@ -100,7 +102,9 @@ def helm_values(value: Value, file: str, model: Model) -> None:
     name = text(get(value, "runnerScaleSetName")) or stem
     present = {**fields(value)}
     present.setdefault("runnerScaleSetName", Known(name, value.at))
-    scale_set(ScaleSet(name, Known(present, value.at), None, None, Known(True, value.at), file, value.at), model)
+    scale_set(
+        ScaleSet(name, Known(present, value.at), None, None, Known(True, value.at), file, value.at), model
+    )
 
 
 def scale_set(found: ScaleSet, model: Model) -> None:
@@ -110,5 +114,3 @@ def scale_set(found: ScaleSet, model: Model) -> None:
         model.namespaces.append(Named(found.namespace, False, found.namespace.at))
     if found.pod is not None:
         pod_images(found.pod, f"scale set {found.name}", model)
-
-

@@ -30,7 +30,12 @@ def _module(file: File) -> Iterator[Surface]:
         if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "module":
             for keyword in call.keywords:
                 if keyword.arg == "name" and isinstance(keyword.value, ast.Constant):
-                    yield Surface("Bazel module", str(keyword.value.value), True, Source(file.path, keyword.value.lineno))
+                    yield Surface(
+                        "Bazel module",
+                        str(keyword.value.value),
+                        True,
+                        Source(file.path, keyword.value.lineno),
+                    )
 
 
 def root_refusals(file: File) -> Iterator[Source]:
@@ -43,10 +48,16 @@ def root_refusals(file: File) -> Iterator[Source]:
     except (SyntaxError, ValueError, RecursionError):
         return
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "toolchain":
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and node.func.attr == "toolchain"
+        ):
             arguments = {keyword.arg: keyword.value for keyword in node.keywords}
             allowed = arguments.get("ignore_root_user_error")
-            if "python_version" in arguments and not (isinstance(allowed, ast.Constant) and allowed.value is True):
+            if "python_version" in arguments and not (
+                isinstance(allowed, ast.Constant) and allowed.value is True
+            ):
                 yield Source(file.path, node.lineno)
 
 
@@ -99,7 +110,9 @@ def _package_json(file: File) -> Iterator[Surface]:
         return
     for field, exact in (("name", True), ("description", False)):
         if isinstance(data.get(field), str):
-            yield Surface(f"package {field}", data[field], exact, Source(file.path, _line(file, f'"{field}"')))
+            yield Surface(
+                f"package {field}", data[field], exact, Source(file.path, _line(file, f'"{field}"'))
+            )
 
 
 def _pyproject(file: File) -> Iterator[Surface]:
@@ -109,7 +122,9 @@ def _pyproject(file: File) -> Iterator[Surface]:
         raise NotReadable(f"not TOML: {error}") from None
     for field, exact in (("name", True), ("description", False)):
         if isinstance(project, dict) and isinstance(project.get(field), str):
-            yield Surface(f"package {field}", project[field], exact, Source(file.path, _line(file, f"{field} =")))
+            yield Surface(
+                f"package {field}", project[field], exact, Source(file.path, _line(file, f"{field} ="))
+            )
 
 
 def _line(file: File, words: str) -> int:

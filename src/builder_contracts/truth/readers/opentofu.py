@@ -36,7 +36,9 @@ def read(files: Iterable[File], model: Model) -> None:
         parsed = parse(file.raw, file.path)
         if parsed.broken:
             lines = ", ".join(map(str, parsed.broken[:5]))
-            model.unread.append(Unread(file.path, f"HCL is broken at line {lines}; the rest of the file was judged"))
+            model.unread.append(
+                Unread(file.path, f"HCL is broken at line {lines}; the rest of the file was judged")
+            )
         parent = posixpath.dirname(file.path)
         if file.path.endswith(".tfvars"):
             variables.setdefault(parent, {})[file.name] = parsed.root
@@ -53,7 +55,11 @@ def read(files: Iterable[File], model: Model) -> None:
 
 
 def _stack(
-    folder: Folder, folders: Mapping[str, Folder], variables: Mapping[str, Block], texts: Mapping[str, str], model: Model
+    folder: Folder,
+    folders: Mapping[str, Folder],
+    variables: Mapping[str, Block],
+    texts: Mapping[str, str],
+    model: Model,
 ) -> None:
     backends = [block for terraform in folder.terraform for block in terraform.all("backend")]
     place = backends[0].at if backends else next(iter(folder.terraform), _nowhere(folder)).at
@@ -82,7 +88,9 @@ def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str,
     for name in sorted(files, key=lambda name: (name != "terraform.tfvars", name)):
         if name == "terraform.tfvars" or name.endswith(".auto.tfvars"):
             always |= values(files[name])
-    chosen = [name for name in sorted(files) if name != "terraform.tfvars" and not name.endswith(".auto.tfvars")]
+    chosen = [
+        name for name in sorted(files) if name != "terraform.tfvars" and not name.endswith(".auto.tfvars")
+    ]
     if not chosen:
         yield "", always
     for name in chosen:
@@ -102,7 +110,9 @@ def _resource(resource: Resource, variant: str, model: Model) -> None:
     elif found := _KIND.match(resource.type):
         kind = "".join(word.capitalize() for word in found[1].split("_"))
         value = _camel(structure(resource.block, resource.scope))
-        kubernetes.read(Known({**fields(value), "kind": Known(kind, resource.at)}, resource.at), model, variant)
+        kubernetes.read(
+            Known({**fields(value), "kind": Known(kind, resource.at)}, resource.at), model, variant
+        )
 
 
 def _documents(value: Value) -> list[Value]:
@@ -124,8 +134,10 @@ def _camel(value: Value) -> Value:
     mapping: dict[str, Value] = {}
     for key, item in value.data.items():
         inner, name = item, _camel_word(key)
-        is_blocks = isinstance(item, Known) and isinstance(item.data, list) and all(
-            isinstance(one, Known) and isinstance(one.data, dict) for one in item.data
+        is_blocks = (
+            isinstance(item, Known)
+            and isinstance(item.data, list)
+            and all(isinstance(one, Known) and isinstance(one.data, dict) for one in item.data)
         )
         if is_blocks and item.data:
             converted = [_camel(one) for one in item.data]
@@ -171,7 +183,12 @@ def _release(resource: Resource, variant: str, model: Model) -> None:
 
 
 def _overlay(under: Value, over: Value) -> Value:
-    if isinstance(under, Known) and isinstance(over, Known) and isinstance(under.data, dict) and isinstance(over.data, dict):
+    if (
+        isinstance(under, Known)
+        and isinstance(over, Known)
+        and isinstance(under.data, dict)
+        and isinstance(over.data, dict)
+    ):
         merged = dict(under.data)
         for key, item in over.data.items():
             merged[key] = _overlay(merged[key], item) if key in merged else item
@@ -217,7 +234,11 @@ def _heredocs(expression: Expression) -> Iterator[Expression]:
     pending = [expression.node]
     while pending:
         node = pending.pop()
-        if node.type == "template_expr" and node.named_children and node.named_children[0].type == "heredoc_template":
+        if (
+            node.type == "template_expr"
+            and node.named_children
+            and node.named_children[0].type == "heredoc_template"
+        ):
             yield expression.on(node)
         else:
             pending.extend(node.named_children)

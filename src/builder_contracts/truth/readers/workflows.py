@@ -121,7 +121,9 @@ def read_pipeline(value: Value, model: Model) -> None:
         if reference is not None:
             model.images.append(ImageUse(reference, f"job {name}"))
         script = [line for key in ("before_script", "script") for line in _script(get(job, key))]
-        steps = tuple(Step(f"line {number}", line, None, {}, line.at) for number, line in enumerate(script, 1))
+        steps = tuple(
+            Step(f"line {number}", line, None, {}, line.at) for number, line in enumerate(script, 1)
+        )
         labels = tuple(items(get(job, "tags") or tags))
         model.jobs.append(
             Job("gitlab", name, labels, reference, steps, get(job, "timeout"),

@@ -62,7 +62,9 @@ def to_sarif(judgement: Judgement) -> str:
                 "level": "error",
                 "message": {"text": f"{finding.here.says}; {finding.there.says}. Mend: {finding.mend}."},
                 "locations": [_location(finding.here)],
-                "relatedLocations": [{**_location(finding.there), "id": 1, "message": {"text": finding.there.says}}],
+                "relatedLocations": [
+                    {**_location(finding.there), "id": 1, "message": {"text": finding.there.says}}
+                ],
                 "partialFingerprints": {"builderContracts/v1": finding.fingerprint},
             }
         )
@@ -73,7 +75,9 @@ def to_sarif(judgement: Judgement) -> str:
                 {
                     "ruleId": verdict.clause,
                     "level": "error",
-                    "message": {"text": f"promised {verdict.promised}; seen {verdict.seen}. {verdict.likely}"},
+                    "message": {
+                        "text": f"promised {verdict.promised}; seen {verdict.seen}. {verdict.likely}"
+                    },
                     "locations": [_place(verdict)],
                 }
             )
@@ -95,7 +99,8 @@ def to_sarif(judgement: Judgement) -> str:
                     {
                         "executionSuccessful": True,
                         "toolExecutionNotifications": [
-                            {"level": "note", "message": {"text": f"{one.path}: {one.reason}"}} for one in judgement.unread
+                            {"level": "note", "message": {"text": f"{one.path}: {one.reason}"}}
+                            for one in judgement.unread
                         ],
                     }
                 ],
@@ -107,7 +112,12 @@ def to_sarif(judgement: Judgement) -> str:
 
 def _rule(clause: str, promise: str, why: str) -> dict[str, Any]:
     name = "".join(word.capitalize() for word in re.split(r"[/-]", clause))
-    return {"id": clause, "name": name, "shortDescription": {"text": promise}, "help": {"text": why or promise}}
+    return {
+        "id": clause,
+        "name": name,
+        "shortDescription": {"text": promise},
+        "help": {"text": why or promise},
+    }
 
 
 def _location(side: Side) -> dict[str, Any]:
@@ -136,7 +146,9 @@ def to_junit(judgement: Judgement) -> str:
     """JUnit XML with the properties that the pytest face writes."""
     verdicts = judgement.verdicts
     failures, errors = judgement.count(Outcome.BROKEN), sum(_is_error(verdict) for verdict in verdicts)
-    skipped = sum(v.outcome is Outcome.WAIVED or (v.outcome is Outcome.UNPROVEN and not v.here) for v in verdicts)
+    skipped = sum(
+        v.outcome is Outcome.WAIVED or (v.outcome is Outcome.UNPROVEN and not v.here) for v in verdicts
+    )
     counts = {"tests": len(verdicts), "failures": failures, "errors": errors, "skipped": skipped}
     suites = ElementTree.Element("testsuites")
     suite = ElementTree.SubElement(suites, "testsuite", name="truth", time=f"{judgement.seconds:.3f}")
@@ -144,7 +156,9 @@ def to_junit(judgement: Judgement) -> str:
         suite.set(name, str(count))
     for verdict in verdicts:
         builder, _, local = verdict.clause.partition("/")
-        case = ElementTree.SubElement(suite, "testcase", classname=builder, name=local, time=f"{verdict.seconds:.3f}")
+        case = ElementTree.SubElement(
+            suite, "testcase", classname=builder, name=local, time=f"{verdict.seconds:.3f}"
+        )
         properties = ElementTree.SubElement(case, "properties")
         for key, value in record.to_properties(verdict):
             ElementTree.SubElement(properties, "property", name=key, value=_xml(value))
@@ -156,7 +170,9 @@ def to_junit(judgement: Judgement) -> str:
         elif verdict.outcome is not Outcome.KEPT:
             ElementTree.SubElement(case, "skipped", message=f"{verdict.outcome.value}: {said}")
     ElementTree.indent(suites)
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(suites, encoding="unicode") + "\n"
+    )
 
 
 def _is_error(verdict: Verdict) -> bool:

@@ -9,7 +9,12 @@ from builder_contracts.truth.criteria import Answer
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.verdicts import Judgement
 
-_WORDS = {Outcome.KEPT: "met", Outcome.BROKEN: "not met", Outcome.UNPROVEN: "not shown", Outcome.WAIVED: "waived"}
+_WORDS = {
+    Outcome.KEPT: "met",
+    Outcome.BROKEN: "not met",
+    Outcome.UNPROVEN: "not shown",
+    Outcome.WAIVED: "waived",
+}
 _SHOWN = 4
 
 
@@ -19,7 +24,9 @@ def render(platform: Platform, answers: Sequence[Answer], judgement: Judgement) 
     started = next((verdict.started for verdict in judgement.platform if verdict.started), "")
     yield f"# {platform.milestone}: {met} of {len(answers)} exit criteria met"
     yield ""
-    judged = f"Judged {started} from the files of `{judgement.root}` ({judgement.files} files, nothing was run)."
+    judged = (
+        f"Judged {started} from the files of `{judgement.root}` ({judgement.files} files, nothing was run)."
+    )
     yield f"{judged} A criterion is met when every clause behind it is kept; *not shown* means that the files do not decide it."
     yield ""
     yield "| | Criterion | State | Clauses kept |"
@@ -42,8 +49,10 @@ def render(platform: Platform, answers: Sequence[Answer], judgement: Judgement) 
             if not findings:
                 yield f"- `{local}` ({_WORDS[verdict.outcome]}): {verdict.seen}"
                 continue
-            yield f"- `{local}`: {verdict.promised}. {len(findings)} places contradict it:" if len(findings) > 1 else (
-                f"- `{local}`: {verdict.promised}. One place contradicts it:"
+            yield (
+                f"- `{local}`: {verdict.promised}. {len(findings)} places contradict it:"
+                if len(findings) > 1
+                else (f"- `{local}`: {verdict.promised}. One place contradicts it:")
             )
             for finding in findings[:_SHOWN]:
                 yield f"  - `{finding.here.at}` {finding.here.says} (but {finding.there.says}, `{finding.there.at}`): {finding.mend}"

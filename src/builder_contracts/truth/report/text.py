@@ -12,17 +12,28 @@ from builder_contracts.truth.verdicts import Judgement
 Paint = Callable[[str, str], str]
 """Text and the colour that it has on a terminal."""
 
-_COLOURS = {Outcome.KEPT: "green", Outcome.BROKEN: "red", Outcome.UNPROVEN: "yellow", Outcome.WAIVED: "yellow"}
+_COLOURS = {
+    Outcome.KEPT: "green",
+    Outcome.BROKEN: "red",
+    Outcome.UNPROVEN: "yellow",
+    Outcome.WAIVED: "yellow",
+}
 
 
-def render(judgement: Judgement, *, verbose: bool = False, paint: Paint = lambda text, _: text) -> Iterator[str]:
+def render(
+    judgement: Judgement, *, verbose: bool = False, paint: Paint = lambda text, _: text
+) -> Iterator[str]:
     """The lines of the report: what is broken with both sides, what is unproven, and the count of each area."""
     for finding in judgement.findings:
         yield from describe(finding, paint)
     for verdict in judgement.verdicts:
         if verdict.outcome is Outcome.BROKEN and not verdict.witnesses:
             yield from _verdict(verdict, paint)
-    shown = [v for v in judgement.verdicts if v.outcome in (Outcome.UNPROVEN, Outcome.WAIVED) and (v.here or verbose)]
+    shown = [
+        v
+        for v in judgement.verdicts
+        if v.outcome in (Outcome.UNPROVEN, Outcome.WAIVED) and (v.here or verbose)
+    ]
     for verdict in shown:
         yield f"{paint(verdict.outcome.value.upper().ljust(8), _COLOURS[verdict.outcome])}  {verdict.clause}: {verdict.seen}"
     if verbose:
@@ -67,7 +78,9 @@ def _summary(judgement: Judgement, paint: Paint) -> Iterator[str]:
         groups.setdefault(kind if builder == "platform" else builder, Counter())[verdict.outcome] += 1
     width = max(map(len, groups), default=0)
     for name, counts in groups.items():
-        worst = next(one for one in (Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED, Outcome.KEPT) if counts[one])
+        worst = next(
+            one for one in (Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED, Outcome.KEPT) if counts[one]
+        )
         parts = [f"{counts[one]:3} {one.value}" for one in Outcome if counts[one] or one is Outcome.KEPT]
         yield f"{paint(name.ljust(width), _COLOURS[worst])}  {'  '.join(parts)}"
     known = f", {judgement.known} known by the baseline" if judgement.known else ""

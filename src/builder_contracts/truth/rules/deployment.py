@@ -42,7 +42,10 @@ def _images(context: Context) -> Iterator[tuple[ImageUse, str | None]]:
         # A template without the container keeps the chart's whole; one with it, without image, overrides the image away.
         if scale_set.pod is not None and get(scale_set.runner, "image") is None:
             at = scale_set.runner.at if scale_set.runner is not None else scale_set.at
-            yield ImageUse(Known(_CHART_IMAGE, at), f"scale set {scale_set.name}, by the chart's default"), _CHART_IMAGE
+            yield (
+                ImageUse(Known(_CHART_IMAGE, at), f"scale set {scale_set.name}, by the chart's default"),
+                _CHART_IMAGE,
+            )
 
 
 def images_pinned(context: Context) -> Iterator[Observation]:
@@ -54,11 +57,17 @@ def images_pinned(context: Context) -> Iterator[Observation]:
         if reference is None or "$" in reference:
             continue
         name, tag, digest = split(reference)
-        if digest or any(fnmatch.fnmatch(reference, pattern) for pattern in own) or (tag and tag not in floating):
+        if (
+            digest
+            or any(fnmatch.fnmatch(reference, pattern) for pattern in own)
+            or (tag and tag not in floating)
+        ):
             yield Agrees(use.reference.at)
         else:
             here = Side(use.reference.at, f"{use.by}: {reference}")
-            there = declared(facts, "images", "floating", says=f"tags that move: {', '.join(floating)}, and none")
+            there = declared(
+                facts, "images", "floating", says=f"tags that move: {', '.join(floating)}, and none"
+            )
             yield Contradicts(here, there, f"name a release or a digest of {name}")
 
 
@@ -73,7 +82,12 @@ def images_exist(context: Context) -> Iterator[Observation]:
         if reference is None or "$" in reference or use.reference.at.file == path:
             continue
         name, tag, digest = split(reference)
-        if digest or not tag or tag in floating or any(fnmatch.fnmatch(reference, pattern) for pattern in own):
+        if (
+            digest
+            or not tag
+            or tag in floating
+            or any(fnmatch.fnmatch(reference, pattern) for pattern in own)
+        ):
             continue
         short = re.escape(reference.removeprefix("docker.io/").removeprefix("library/"))
         if re.search(rf"(?<![\w.-]){short}(?![\w.-])", listed):
@@ -83,7 +97,9 @@ def images_exist(context: Context) -> Iterator[Observation]:
         line = listed.count("\n", 0, of_same.start()) + 1 if of_same else 1
         there = Side(Source(path, line), f"mirrored: {of_same[0]}" if of_same else f"{name} is not mirrored")
         here = Side(use.reference.at, f"{use.by}: {reference}")
-        yield Contradicts(here, there, "use a tag that the mirror lists, or list this one, which shows whether it exists")
+        yield Contradicts(
+            here, there, "use a tag that the mirror lists, or list this one, which shows whether it exists"
+        )
 
 
 def job_shells(context: Context) -> Iterator[Observation]:
@@ -98,7 +114,11 @@ def job_shells(context: Context) -> Iterator[Observation]:
             yield Agrees(use.reference.at)
         else:
             there = declared(facts, "without_shell", index, says=f"{patterns[index]} has no usable /bin/sh")
-            yield Contradicts(Side(use.reference.at, f"{use.by} runs in {reference}"), there, "run it in an image with a shell")
+            yield Contradicts(
+                Side(use.reference.at, f"{use.by} runs in {reference}"),
+                there,
+                "run it in an image with a shell",
+            )
 
 
 def namespaces(context: Context) -> Iterator[Observation]:
@@ -112,7 +132,9 @@ def namespaces(context: Context) -> Iterator[Observation]:
             yield Agrees(use.at)
         elif name:
             there = Side(facts.at("namespaces"), f"namespaces: {', '.join(sorted(filter(None, known)))}")
-            yield Contradicts(Side(use.at, f"namespace {name!r}"), there, "create it in this deployment, or declare it")
+            yield Contradicts(
+                Side(use.at, f"namespace {name!r}"), there, "create it in this deployment, or declare it"
+            )
     chart = context.facts("enrolment").get("charts", "controller", default="")
     controllers = [one.namespace for one in context.model.releases
                    if (text(one.chart) or "").rpartition("/")[2] == chart and one.namespace is not None]  # fmt: skip
@@ -140,8 +162,13 @@ def settings_apply(context: Context) -> Iterator[Observation]:
                      for found in _misplaced(runner.get("kubernetes", {}), "runners.kubernetes")]  # fmt: skip
         for key, table in misplaced:
             here = Side(_line(template, key), f"{key} stands in the table [{table}]")
-            there = Side(_line(template, "[runners.kubernetes]"), f"GitLab Runner reads {key} from [runners.kubernetes]")
-            yield Contradicts(here, there, "write it above the first nested table: in TOML a key belongs to the last header")
+            there = Side(
+                _line(template, "[runners.kubernetes]"),
+                f"GitLab Runner reads {key} from [runners.kubernetes]",
+            )
+            yield Contradicts(
+                here, there, "write it above the first nested table: in TOML a key belongs to the last header"
+            )
         if not misplaced:
             yield Agrees(template.at)
 
@@ -161,7 +188,9 @@ def _misplaced(table: Any, name: str) -> Iterator[tuple[str, str]]:
 
 def _line(template: Template, words: str) -> Source:
     place = template.raw.find(words)
-    return Source(template.at.file, template.at.line + (template.raw.count("\n", 0, place) if place >= 0 else 0))
+    return Source(
+        template.at.file, template.at.line + (template.raw.count("\n", 0, place) if place >= 0 else 0)
+    )
 
 
 def local_cluster(context: Context) -> Iterator[Observation]:
@@ -175,12 +204,21 @@ def local_cluster(context: Context) -> Iterator[Observation]:
         place = facts.get(key)
         if place is None:
             continue
-        said = next((s.at for s in context.sentences if names_any(s.text, place["words"]) and names_any(s.text, words)), None)
+        said = next(
+            (
+                s.at
+                for s in context.sentences
+                if names_any(s.text, place["words"]) and names_any(s.text, words)
+            ),
+            None,
+        )
         if said is not None:
             yield Agrees(said)
         else:
             here = Side(context.entrance, f"no sentence states {says} {place['name']}")
-            yield Contradicts(here, declared(facts, key, "name", says=f"{key}: {place['name']}"), "write it down")
+            yield Contradicts(
+                here, declared(facts, key, "name", says=f"{key}: {place['name']}"), "write it down"
+            )
 
 
 _AMOUNTS = (
@@ -193,13 +231,17 @@ _AMOUNTS = (
 
 def documented_resources(context: Context) -> Iterator[Observation]:
     """Tables of the documentation that give amounts per class, against what is deployed."""
-    by_label = {label: one for one in context.model.scale_sets if (label := text(one.label)) in context.labels}
+    by_label = {
+        label: one for one in context.model.scale_sets if (label := text(one.label)) in context.labels
+    }
     prefixes = context.facts("enrolment").get("label_prefixes", default=[])
     for headers, (at, cells) in rows_of(context):
         columns = [(index, amount) for index, header in enumerate(headers) for amount in _AMOUNTS
                    if amount[0] in header and amount[1] in header]  # fmt: skip
         name = cells[0].strip("` *")
-        label = next((one for one in (name, *(prefix + name for prefix in prefixes)) if one in context.labels), None)
+        label = next(
+            (one for one in (name, *(prefix + name for prefix in prefixes)) if one in context.labels), None
+        )
         if not columns or label is None:
             continue
         for index, (what, edge, promise, read) in columns:
@@ -238,4 +280,3 @@ def _amount(
             amount = clause.promise.milli if what == "cpu" else clause.promise.bytes
             return amount, Side(clause.source, clause.promise.text), clause.promise.text
     return None
-

@@ -56,7 +56,17 @@ def mentions(context: Context) -> list[Mention]:
         for match in pattern.finditer(written):
             host = match["host"].lower()
             port = int(match["port"]) if match["port"] else None
-            found.append(Mention(host, port, (match["scheme"] or "").lower(), bool(match["computed"]), written, at, dismissed))
+            found.append(
+                Mention(
+                    host,
+                    port,
+                    (match["scheme"] or "").lower(),
+                    bool(match["computed"]),
+                    written,
+                    at,
+                    dismissed,
+                )
+            )
 
     for line in context.lines:
         look(line.text, line.at, line.prose and denies(line.text))
@@ -104,9 +114,21 @@ def known_hosts(context: Context) -> Iterator[Observation]:
             yield Agrees(mention.at)
         elif not mention.dismissed:
             near = _nearest(facts, mention.host)
-            there = declared(facts, "endpoints", near, "host") if near else Side(facts.at("endpoints"), "declared endpoints")
-            yield Contradicts(mention.side, there, f"no service is called {mention.host}; " + (
-                f"write {facts.get('endpoints', near, 'host')}" if near else "name a declared endpoint, or declare this one"))
+            there = (
+                declared(facts, "endpoints", near, "host")
+                if near
+                else Side(facts.at("endpoints"), "declared endpoints")
+            )
+            yield Contradicts(
+                mention.side,
+                there,
+                f"no service is called {mention.host}; "
+                + (
+                    f"write {facts.get('endpoints', near, 'host')}"
+                    if near
+                    else "name a declared endpoint, or declare this one"
+                ),
+            )
 
 
 def _nearest(facts: Facts, host: str) -> str | None:
@@ -159,7 +181,9 @@ def schemes(context: Context) -> Iterator[Observation]:
         if mention.scheme in allowed:
             yield Agrees(mention.at)
         elif not mention.dismissed:
-            there = declared(facts, "endpoints", name, "schemes", says=f"{mention.host} speaks {', '.join(allowed)}")
+            there = declared(
+                facts, "endpoints", name, "schemes", says=f"{mention.host} speaks {', '.join(allowed)}"
+            )
             yield Contradicts(mention.side, there, f"write {allowed[0]}://{mention.host}")
 
 
@@ -223,7 +247,9 @@ def service_ports(context: Context) -> Iterator[Observation]:
             shown = ", ".join(map(str, listening)) or "no port"
             there = declared(facts, "endpoints", endpoint, "ports")
             here = Side(service.at, f"the service {name} listens on {shown}")
-            yield Contradicts(here, there, "let the service listen on the declared port, or declare the other")
+            yield Contradicts(
+                here, there, "let the service listen on the declared port, or declare the other"
+            )
 
 
 def roles(context: Context) -> Iterator[Observation]:
@@ -246,8 +272,14 @@ def roles(context: Context) -> Iterator[Observation]:
             only = not any(names_any(sentence.text, [other]) for other in providers - {provider})
             wrong = names_any(sentence.text, role.get("never", []))
             if only and wrong and not names_any(sentence.text, role["said_as"]) and not denies(sentence.text):
-                there = declared(facts, "roles", name, says=f"{provider} is for: {', '.join(role['said_as'])}")
-                yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, f"{provider} is no {wrong}: correct the sentence")
+                there = declared(
+                    facts, "roles", name, says=f"{provider} is for: {', '.join(role['said_as'])}"
+                )
+                yield Contradicts(
+                    Side(sentence.at, excerpt(sentence.text)),
+                    there,
+                    f"{provider} is no {wrong}: correct the sentence",
+                )
 
 
 def not_working(context: Context) -> Iterator[Observation]:
@@ -260,11 +292,17 @@ def not_working(context: Context) -> Iterator[Observation]:
             about = all(names_any(sentence.text, [word]) for word in data["words"])
             if not about or names_any(sentence.text, data.get("unless", [])):
                 continue
-            if denies(sentence.text) or intends(sentence.text) or names_any(sentence.text, ["problem", "issue", "fail"]):
+            if (
+                denies(sentence.text)
+                or intends(sentence.text)
+                or names_any(sentence.text, ["problem", "issue", "fail"])
+            ):
                 continue
             clean = False
             there = declared(facts, "not_working", name, "reason", says=f"does not work: {data['reason']}")
-            yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, "say that it does not work yet")
+            yield Contradicts(
+                Side(sentence.at, excerpt(sentence.text)), there, "say that it does not work yet"
+            )
     if clean:
         yield Absent(f"no sentence of {len(context.documents)} pages offers it")
 

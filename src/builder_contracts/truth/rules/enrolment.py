@@ -14,10 +14,17 @@ from builder_contracts.truth.model import Pod, ScaleSet, environment
 from builder_contracts.truth.speech import denies, intends
 from builder_contracts.truth.value import Known, Unknown, Value, get, items, text, walk
 
-_NUMBERS = {word: number for number, word in enumerate("zero one two three four five six seven eight nine ten".split())}
+_NUMBERS = {
+    word: number
+    for number, word in enumerate("zero one two three four five six seven eight nine ten".split())
+}
 _SETS = re.compile(r"\b(\d+|" + "|".join(_NUMBERS) + r")\b(?:\s+\w+){0,3}\s+scale sets\b", re.IGNORECASE)
-_CREDENTIAL = re.compile(r"--?([\w.-]*(?:secret|password|passwd|token|access[_-]?key|key[_-]id)[\w.-]*)[=\s]", re.IGNORECASE)
-_NOT_DEPLOYED = re.compile(r"\b(off|opt-in|optional\w*|disabled|not deployed|on request|planned)\b", re.IGNORECASE)
+_CREDENTIAL = re.compile(
+    r"--?([\w.-]*(?:secret|password|passwd|token|access[_-]?key|key[_-]id)[\w.-]*)[=\s]", re.IGNORECASE
+)
+_NOT_DEPLOYED = re.compile(
+    r"\b(off|opt-in|optional\w*|disabled|not deployed|on request|planned)\b", re.IGNORECASE
+)
 
 
 def deployed(scale_set: ScaleSet) -> bool:
@@ -67,7 +74,9 @@ def _version(value: Value, what: str, supported: VersionRange, there: Side) -> I
     if holds:
         yield Agrees(value.at)
     else:
-        yield Contradicts(Side(value.at, f"{what} from chart {version}"), there, "install a version that is supported")
+        yield Contradicts(
+            Side(value.at, f"{what} from chart {version}"), there, "install a version that is supported"
+        )
 
 
 def labels(context: Context) -> Iterator[Observation]:
@@ -79,7 +88,9 @@ def labels(context: Context) -> Iterator[Observation]:
         label = text(scale_set.label)
         if label is None:
             unknown = True
-            reason = scale_set.label.reason if isinstance(scale_set.label, Unknown) else "the label is not text"
+            reason = (
+                scale_set.label.reason if isinstance(scale_set.label, Unknown) else "the label is not text"
+            )
             yield Unseen(scale_set.at, reason)
             continue
         served.add(label)
@@ -89,7 +100,11 @@ def labels(context: Context) -> Iterator[Observation]:
         else:
             known = ", ".join([*context.labels, *extra])
             there = Side(facts.at("extra_scale_sets"), f"labels of classes and declared scale sets: {known}")
-            yield Contradicts(Side(at, f"scale set {scale_set.name} carries {label!r}"), there, "declare it, or use a known label")
+            yield Contradicts(
+                Side(at, f"scale set {scale_set.name} carries {label!r}"),
+                there,
+                "declare it, or use a known label",
+            )
     if not served or unknown:
         return
     for label, contract in context.labels.items():
@@ -119,22 +134,40 @@ def documented_sets(context: Context) -> Iterator[Observation]:
         elif all(left_out(one) for one in sets):
             if not _NOT_DEPLOYED.search(" ".join(cells)):
                 there = Side(sets[0].deployed.at, f"the scale set {sets[0].name} is off by default")
-                yield Contradicts(Side(at, excerpt(" | ".join(cells))), there, "say that it is off, or turn it on")
+                yield Contradicts(
+                    Side(at, excerpt(" | ".join(cells))), there, "say that it is off, or turn it on"
+                )
         else:
             reason = next(one.deployed.reason for one in sets if isinstance(one.deployed, Unknown))
             yield Unseen(at, reason)
-    count = {label for label, sets in by_label.items() if any(deployed(one) for one in sets)} & context.labels.keys()
-    off = [one for sets in by_label.values() for one in sets if left_out(one) and text(one.label) in context.labels]
+    count = {
+        label for label, sets in by_label.items() if any(deployed(one) for one in sets)
+    } & context.labels.keys()
+    off = [
+        one
+        for sets in by_label.values()
+        for one in sets
+        if left_out(one) and text(one.label) in context.labels
+    ]
     for sentence in context.sentences:
         found = _SETS.search(sentence.text)
-        if not found or denies(sentence.text) or intends(sentence.text) or _NOT_DEPLOYED.search(sentence.text):
+        if (
+            not found
+            or denies(sentence.text)
+            or intends(sentence.text)
+            or _NOT_DEPLOYED.search(sentence.text)
+        ):
             continue
         said = _NUMBERS.get(found[1].lower(), int(found[1]) if found[1].isdecimal() else -1)
         if said == len(count):
             yield Agrees(sentence.at)
         elif off and said > len(count):
             there = Side(off[0].deployed.at, f"{len(count)} are deployed; {off[0].name} is off by default")
-            yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, "name what is deployed, or turn the others on")
+            yield Contradicts(
+                Side(sentence.at, excerpt(sentence.text)),
+                there,
+                "name what is deployed, or turn the others on",
+            )
 
 
 def _texts(context: Context, key: str) -> Iterator[tuple[ScaleSet, Value]]:
@@ -181,13 +214,19 @@ def secrets_by_reference(context: Context) -> Iterator[Observation]:
         secret = get(scale_set.values, "githubConfigSecret")
         if secret is None:
             continue
-        written = [value for value in walk(secret) if isinstance(value, Known) and isinstance(value.data, str)]
+        written = [
+            value for value in walk(secret) if isinstance(value, Known) and isinstance(value.data, str)
+        ]
         if isinstance(secret, Known) and isinstance(secret.data, dict) and written:
-            here = Side(written[0].at, f"scale set {scale_set.name} holds its GitHub credentials in its values")
+            here = Side(
+                written[0].at, f"scale set {scale_set.name} holds its GitHub credentials in its values"
+            )
             yield Contradicts(here, there, "put them into a secret and name it")
         else:
             yield Agrees(secret.at)
-    pods: list[tuple[str, Pod]] = [(f"scale set {one.name}", one.pod) for one in context.model.scale_sets if one.pod]
+    pods: list[tuple[str, Pod]] = [
+        (f"scale set {one.name}", one.pod) for one in context.model.scale_sets if one.pod
+    ]
     pods += [(f"{one.kind} {text(one.name) or '?'}", one.pod) for one in context.model.workloads]
     for name, pod in pods:
         for container in pod.containers:
@@ -211,7 +250,9 @@ def _container(name: str, container: Value, there: Side) -> Iterator[Observation
         found = _CREDENTIAL.search(written + " ")
         if found and not re.search(r"(file|path|dir|name)$", found[1]):
             shown = Side(argument.at, f"{name} gets a credential as the argument --{found[1]}")
-            yield Contradicts(shown, there, "give it as an environment variable from a secret; the program reads it there")
+            yield Contradicts(
+                shown, there, "give it as an environment variable from a secret; the program reads it there"
+            )
 
 
 def linux_builder(context: Context) -> Iterator[Observation]:
@@ -234,4 +275,3 @@ def linux_builder(context: Context) -> Iterator[Observation]:
     elif context.documents:
         here = Side(context.entrance, f"the documentation does not name {canary['name']}")
         yield Contradicts(here, there, f"say which class heavy Linux builds such as {canary['name']} select")
-

@@ -11,7 +11,9 @@ from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observa
 from builder_contracts.truth.speech import denies, names_any, plain, same
 
 # Descriptions that are shown beside the repository's name wherever it is listed.
-_PRESENTING = frozenset({"README.md title", "flake description", "MODULE.bazel description", "package description"})
+_PRESENTING = frozenset(
+    {"README.md title", "flake description", "MODULE.bazel description", "package description"}
+)
 
 
 def current_name(context: Context) -> Iterator[Observation]:
@@ -26,7 +28,9 @@ def current_name(context: Context) -> Iterator[Observation]:
                 yield Agrees(surface.at)
             else:
                 here = Side(surface.at, f"{surface.kind}: {excerpt(surface.text)}")
-                yield Contradicts(here, declared(facts, "name"), f"say what {facts.get('name')} is, by that name")
+                yield Contradicts(
+                    here, declared(facts, "name"), f"say what {facts.get('name')} is, by that name"
+                )
         if presenting:
             continue
         surfaces = [surface for surface in context.model.surfaces if surface.at.file == path]
@@ -35,8 +39,12 @@ def current_name(context: Context) -> Iterator[Observation]:
         if said:
             yield Agrees(said[0])
         else:
-            here = Side(surfaces[0].at if surfaces else Source(path, 1), f"{path} does not name {facts.get('name')}")
-            yield Contradicts(here, declared(facts, "name"), f"name {facts.get('name')} where the file says what it is for")
+            here = Side(
+                surfaces[0].at if surfaces else Source(path, 1), f"{path} does not name {facts.get('name')}"
+            )
+            yield Contradicts(
+                here, declared(facts, "name"), f"name {facts.get('name')} where the file says what it is for"
+            )
 
 
 def module_names(context: Context) -> Iterator[Observation]:
@@ -49,7 +57,9 @@ def module_names(context: Context) -> Iterator[Observation]:
             yield Agrees(surface.at)
         else:
             here = Side(surface.at, f"{surface.kind} is {surface.text!r}")
-            yield Contradicts(here, declared(facts, "repository"), f"name it after the repository, {repository}")
+            yield Contradicts(
+                here, declared(facts, "repository"), f"name it after the repository, {repository}"
+            )
 
 
 def retired_names(context: Context) -> Iterator[Observation]:
@@ -64,12 +74,16 @@ def retired_names(context: Context) -> Iterator[Observation]:
             if _is_identity(line.text, name) and not (line.prose and denies(line.text)):
                 found = True
                 mend = f"write {facts.get('name')}, or say that the name is a former one"
-                yield Contradicts(quoted(line), declared(facts, "retired", index, says=f"retired: {name}"), mend)
+                yield Contradicts(
+                    quoted(line), declared(facts, "retired", index, says=f"retired: {name}"), mend
+                )
         for surface in context.model.surfaces:
             if surface.kind == "workflow name" and _is_identity(surface.text, name):
                 found = True
                 there = declared(facts, "retired", index, says=f"retired: {name}")
-                yield Contradicts(Side(surface.at, f"workflow name: {surface.text}"), there, "rename the workflow")
+                yield Contradicts(
+                    Side(surface.at, f"workflow name: {surface.text}"), there, "rename the workflow"
+                )
     if not found:
         yield Absent(f"no retired name in {len(context.primary & context.model.paths)} primary files")
 
@@ -80,7 +94,10 @@ def _is_identity(text: str, name: str) -> bool:
     for found in pattern.finditer(text):
         after, before = text[found.end() :], text[: found.start()]
         is_key = re.match(r"[\"'`]?\s*[:=](?!=)", after) is not None
-        is_use = re.search(r"(inputs\.|--|namespace\S*[\s:=\"'`]+|-n[\s=]+|\$\{\{?\s*)$", before, re.IGNORECASE) is not None
+        is_use = (
+            re.search(r"(inputs\.|--|namespace\S*[\s:=\"'`]+|-n[\s=]+|\$\{\{?\s*)$", before, re.IGNORECASE)
+            is not None
+        )
         if not is_key and not is_use:
             return True
     return False
@@ -99,7 +116,9 @@ def one_repository(context: Context) -> Iterator[Observation]:
             here = Side(origin[1], f"this checkout is {origin[0]}")
             yield Contradicts(here, there, "land the work in the declared repository, or declare this one")
         wanted, there = origin[0], Side(origin[1], f"this checkout is {origin[0]}")
-    pattern = re.compile(rf"(?<![\w.-])(?:github\.com[/:]|github:)?([\w-]+)/({re.escape(name)})(?![\w-])", re.IGNORECASE)
+    pattern = re.compile(
+        rf"(?<![\w.-])(?:github\.com[/:]|github:)?([\w-]+)/({re.escape(name)})(?![\w-])", re.IGNORECASE
+    )
     for line in context.lines:
         for found in pattern.finditer(line.text):
             if same(f"{found[1]}/{found[2]}", wanted):
@@ -118,6 +137,8 @@ def audiences(context: Context) -> Iterator[Observation]:
         if place is not None:
             yield Agrees(place)
         else:
-            here = Side(context.entrance, f"no heading of {len(context.documents)} pages speaks to the {audience}")
+            here = Side(
+                context.entrance, f"no heading of {len(context.documents)} pages speaks to the {audience}"
+            )
             there = declared(facts, "audiences", audience, says=f"the {audience} is one of the audiences")
             yield Contradicts(here, there, f"write the {audience}'s story and link it from the entrance")

@@ -23,7 +23,9 @@ def scaling(context: Context) -> Iterator[Observation]:
             continue
         if label not in bounds:
             here = Side(scale_set.at, f"scale set {scale_set.name} carries {label!r}")
-            yield Contradicts(here, Side(facts.at("scaling"), "declared bounds"), "declare bounds for the label")
+            yield Contradicts(
+                here, Side(facts.at("scaling"), "declared bounds"), "declare bounds for the label"
+            )
             continue
         for key, word, edge in (("minRunners", "least", "min"), ("maxRunners", "most", "max")):
             value = get(scale_set.values, key)
@@ -51,8 +53,14 @@ def ephemeral(context: Context) -> Iterator[Observation]:
         for volume in items(get(scale_set.pod.spec, "volumes")) if scale_set.pod else []:
             claim = get(volume, "persistentVolumeClaim")
             if claim is not None:
-                wrong = Side(claim.at, f"{scale_set.name} keeps the volume {text(get(volume, 'name'))!r} between jobs")
-        yield Contradicts(wrong, there, "let everything of a job end with it") if wrong else Agrees(scale_set.at)
+                wrong = Side(
+                    claim.at, f"{scale_set.name} keeps the volume {text(get(volume, 'name'))!r} between jobs"
+                )
+        yield (
+            Contradicts(wrong, there, "let everything of a job end with it")
+            if wrong
+            else Agrees(scale_set.at)
+        )
 
 
 def scaling_owner(context: Context) -> Iterator[Observation]:
@@ -63,7 +71,9 @@ def scaling_owner(context: Context) -> Iterator[Observation]:
         if rival is not None:
             here = Side(rival.at, f"an autoscaler scales {scale_set.name}")
             there = declared(facts, "owner", says=f"{owner} scales {scale_set.name}")
-            yield Contradicts(here, there, "remove the autoscaler; minRunners and maxRunners are the controller's")
+            yield Contradicts(
+                here, there, "remove the autoscaler; minRunners and maxRunners are the controller's"
+            )
         else:
             yield Agrees(scale_set.at)
 
@@ -83,7 +93,9 @@ def grace_periods(context: Context) -> Iterator[Observation]:
             yield Agrees(at)
         else:
             there = declared(facts, "grace_seconds", says=f"{least} to {most} seconds")
-            yield Contradicts(Side(at, f"{scale_set.name} has {seconds} s to end"), there, "give the pod time to end")
+            yield Contradicts(
+                Side(at, f"{scale_set.name} has {seconds} s to end"), there, "give the pod time to end"
+            )
 
 
 def deadlines(context: Context) -> Iterator[Observation]:
@@ -101,4 +113,8 @@ def deadlines(context: Context) -> Iterator[Observation]:
             yield Agrees(at)
         else:
             there = declared(facts, "job_minutes", says=f"{least} to {most} minutes")
-            yield Contradicts(Side(at, f"the job {job.name} may take {minutes} minutes"), there, "fit the deadline to the work")
+            yield Contradicts(
+                Side(at, f"the job {job.name} may take {minutes} minutes"),
+                there,
+                "fit the deadline to the work",
+            )

@@ -23,7 +23,10 @@ def public_surface(context: Context) -> Iterator[Observation]:
     for exposure in context.model.exposures:
         host = text(exposure.host)
         if host is None:
-            yield Unseen(exposure.at, exposure.host.reason if isinstance(exposure.host, Unknown) else "the host is not text")
+            yield Unseen(
+                exposure.at,
+                exposure.host.reason if isinstance(exposure.host, Unknown) else "the host is not text",
+            )
         elif host in public or _in_tailnet(host, tailnets) or text(exposure.ingress_class) == "tailscale":
             yield Agrees(exposure.at)
         else:
@@ -50,7 +53,11 @@ def documented(context: Context) -> Iterator[Observation]:
     if not context.sentences:
         return
     said = next(
-        (s.at for s in context.sentences if names_any(s.text, ["tailnet", "tailscale"]) and names_any(s.text, _OPERATION)),
+        (
+            s.at
+            for s in context.sentences
+            if names_any(s.text, ["tailnet", "tailscale"]) and names_any(s.text, _OPERATION)
+        ),
         None,
     )
     if said is not None:

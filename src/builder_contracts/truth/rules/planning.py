@@ -19,11 +19,19 @@ def milestone(context: Context) -> Iterator[Observation]:
     found = next((one for one in tracker.milestones if same(one.title, title)), None)
     if found is None:
         shown = ", ".join(one.title for one in tracker.milestones) or "none"
-        yield Contradicts(Side(facts.at("milestone"), f"milestones on GitHub: {shown}"), there, "create the milestone")
+        yield Contradicts(
+            Side(facts.at("milestone"), f"milestones on GitHub: {shown}"), there, "create the milestone"
+        )
     elif not found.open:
-        yield Contradicts(Side(found.at, f"the milestone {found.title!r} is closed"), there, "open it, or declare its successor")
+        yield Contradicts(
+            Side(found.at, f"the milestone {found.title!r} is closed"),
+            there,
+            "open it, or declare its successor",
+        )
     elif not any(same(issue.milestone, title) for issue in tracker.issues):
-        yield Contradicts(Side(found.at, f"the milestone {found.title!r} has no issues"), there, "put the issues under it")
+        yield Contradicts(
+            Side(found.at, f"the milestone {found.title!r} has no issues"), there, "put the issues under it"
+        )
     else:
         yield Agrees(found.at)
 
@@ -36,7 +44,9 @@ def issues(context: Context) -> Iterator[Observation]:
         there = declared(facts, "issues", index)
         found = next((one for one in tracker.issues if same(one.title, title)), None)
         if found is None:
-            yield Contradicts(Side(facts.at("issues", index), "no issue has this title"), there, "file the issue")
+            yield Contradicts(
+                Side(facts.at("issues", index), "no issue has this title"), there, "file the issue"
+            )
         elif not same(found.milestone, facts.get("milestone")):
             here = Side(found.at, f"the issue is under {found.milestone or 'no milestone'}")
             yield Contradicts(here, there, f"put it under {facts.get('milestone')!r}")
@@ -54,7 +64,9 @@ def stale_milestones(context: Context) -> Iterator[Observation]:
         if one.open and re.search(pattern, one.title):
             clean = False
             there = declared(facts, "retired_milestones", says=f"replaced: /{pattern}/")
-            yield Contradicts(Side(one.at, f"the milestone {one.title!r} is open"), there, "close it and move what is left")
+            yield Contradicts(
+                Side(one.at, f"the milestone {one.title!r} is open"), there, "close it and move what is left"
+            )
     if clean:
         yield Absent(f"none of {len(tracker.milestones)} milestones")
 
@@ -72,4 +84,6 @@ def linear(context: Context) -> Iterator[Observation]:
             yield Agrees(found.at)
         else:
             there = declared(facts, "linear", says=f"{kind}: {name}")
-            yield Contradicts(Side(facts.at("linear"), f"Linear has no {kind} {name!r}"), there, f"create the {kind}")
+            yield Contradicts(
+                Side(facts.at("linear"), f"Linear has no {kind} {name!r}"), there, f"create the {kind}"
+            )

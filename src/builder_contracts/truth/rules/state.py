@@ -21,7 +21,9 @@ def backends(context: Context) -> Iterator[Observation]:
         if stack.backend == by_name[key]:
             yield Agrees(stack.at)
             continue
-        here = Side(stack.at, f"backend {stack.backend!r} ({meaning.get(stack.backend, 'not a declared backend')})")
+        here = Side(
+            stack.at, f"backend {stack.backend!r} ({meaning.get(stack.backend, 'not a declared backend')})"
+        )
         says = f"the state of {name} is in {by_name[key]!r} ({meaning.get(by_name[key], by_name[key])})"
         mend = "verify where the state is; then correct the backend block, or declare the new place"
         yield Contradicts(here, declared(facts, "backends", key, says=says), mend)
@@ -35,7 +37,9 @@ def one_authority(context: Context) -> Iterator[Observation]:
         else:
             here = Side(stack.at, f"the stack {stack.path} names no backend")
             mend = "add a backend block; without one the state is a local file"
-            yield Contradicts(here, declared(facts, "backends", says="every stack has a declared backend"), mend)
+            yield Contradicts(
+                here, declared(facts, "backends", says="every stack has a declared backend"), mend
+            )
 
 
 def migrations(context: Context) -> Iterator[Observation]:
@@ -50,6 +54,10 @@ def migrations(context: Context) -> Iterator[Observation]:
                 continue
             clean = False
             there = declared(facts, "intended", name, says="intended, not verified")
-            yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, "say that it is intended, and where the state is today")
+            yield Contradicts(
+                Side(sentence.at, excerpt(sentence.text)),
+                there,
+                "say that it is intended, and where the state is today",
+            )
     if clean:
         yield Absent(f"no sentence of {len(context.documents)} pages tells of an intended migration as done")

@@ -10,7 +10,10 @@ from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observa
 from builder_contracts.truth.speech import denies, names_any
 from builder_contracts.truth.value import Unknown, fields, get, text
 
-_TARGET = re.compile(r"(cluster_context|kube_?context|--context|use-context|KUBECONFIG)[\"'`]?[\s:=]+[\"'`]?(\S+)", re.IGNORECASE)
+_TARGET = re.compile(
+    r"(cluster_context|kube_?context|--context|use-context|KUBECONFIG)[\"'`]?[\s:=]+[\"'`]?(\S+)",
+    re.IGNORECASE,
+)
 _CENTRE = ("default", "primary", "main", "center", "centre", "central", "production", "control plane", "live")
 _HOSTNAME = "kubernetes.io/hostname"
 
@@ -24,7 +27,9 @@ def removed_technology(context: Context) -> Iterator[Observation]:
                 continue
             clean = False
             there = declared(facts, "removed", name, says=f"{name} was removed from the operating model")
-            mend = "say that it is gone" if line.prose else "take the dependence out; the design is local-first"
+            mend = (
+                "say that it is gone" if line.prose else "take the dependence out; the design is local-first"
+            )
             yield Contradicts(quoted(line), there, mend)
     if clean:
         yield Absent(f"nothing in {context.searched} depends on what was removed")
@@ -53,7 +58,11 @@ def transitional_provider(context: Context) -> Iterator[Observation]:
                 if _in_name(match[2], words) and not names_any(line.text, allowed):
                     add(quoted(line))
         for surface in context.model.surfaces:
-            if surface.at.file in context.primary and names_any(surface.text, words) and not names_any(surface.text, allowed):
+            if (
+                surface.at.file in context.primary
+                and names_any(surface.text, words)
+                and not names_any(surface.text, allowed)
+            ):
                 add(Side(surface.at, f"{surface.kind}: {excerpt(surface.text)}"))
         for sentence in context.sentences:
             central = names_any(sentence.text, words) and names_any(sentence.text, _CENTRE)
@@ -80,8 +89,12 @@ def node_roles(context: Context) -> Iterator[Observation]:
                 continue
             wrong = names_any(part, nodes[named[0]].get("not_as", []))
             if wrong and not denies(part):
-                there = declared(facts, "nodes", named[0], "role", says=f"{named[0]}: {nodes[named[0]]['role']}")
-                yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, f"{named[0]} is not the {wrong}")
+                there = declared(
+                    facts, "nodes", named[0], "role", says=f"{named[0]}: {nodes[named[0]]['role']}"
+                )
+                yield Contradicts(
+                    Side(sentence.at, excerpt(sentence.text)), there, f"{named[0]} is not the {wrong}"
+                )
             else:
                 yield Agrees(sentence.at)
 
@@ -100,9 +113,17 @@ def placement(context: Context) -> Iterator[Observation]:
                 continue
             if node not in nodes:
                 there = Side(facts.at("nodes"), f"nodes: {', '.join(nodes)}")
-                yield Contradicts(Side(value.at, f"{scale_set.name} runs on {node}"), there, "select a node that exists")
+                yield Contradicts(
+                    Side(value.at, f"{scale_set.name} runs on {node}"), there, "select a node that exists"
+                )
             elif not nodes[node]["runners"]:
-                there = declared(facts, "nodes", node, says=f"{node}: {nodes[node]['role']}; takes no runners")
-                yield Contradicts(Side(value.at, f"{scale_set.name} runs on {node}"), there, "select a node that takes runners")
+                there = declared(
+                    facts, "nodes", node, says=f"{node}: {nodes[node]['role']}; takes no runners"
+                )
+                yield Contradicts(
+                    Side(value.at, f"{scale_set.name} runs on {node}"),
+                    there,
+                    "select a node that takes runners",
+                )
             else:
                 yield Agrees(value.at)

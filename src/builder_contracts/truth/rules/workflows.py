@@ -24,9 +24,13 @@ DAEMON = "docker-daemon"
 _INSTALLERS = re.compile(r"^(apt|apt-get|dnf|yum|apk|microdnf|zypper|pacman|pip|pip3|npm)$")
 _SWALLOWED = re.compile(r"\|\|\s*(?:echo|true|:|printf|exit 0)\b")
 _PROBE = re.compile(r"\b(curl|wget|nc|ncat|getent|nslookup|dig|ping|grpcurl|attic|nix)\b")
-_BAD_NEWS = re.compile(r"\b(echo|printf)\b.*\b(DEGRADED|UNHEALTHY|UNREACHABLE|FAIL(ED|URE)?|ERROR|DOWN|BROKEN)\b")
+_BAD_NEWS = re.compile(
+    r"\b(echo|printf)\b.*\b(DEGRADED|UNHEALTHY|UNREACHABLE|FAIL(ED|URE)?|ERROR|DOWN|BROKEN)\b"
+)
 _LAZY = re.compile(r"yaml\.(?:safe_)?load_all\(")
-_CONSUMED = re.compile(r"(?:list|tuple|any|all|sorted|next|len|sum)\(\s*yaml\.(?:safe_)?load_all\(|\bin\s+yaml\.(?:safe_)?load_all\(")
+_CONSUMED = re.compile(
+    r"(?:list|tuple|any|all|sorted|next|len|sum)\(\s*yaml\.(?:safe_)?load_all\(|\bin\s+yaml\.(?:safe_)?load_all\("
+)
 
 
 def local_actions(context: Context) -> Iterator[Observation]:
@@ -37,7 +41,9 @@ def local_actions(context: Context) -> Iterator[Observation]:
     for owner in model.jobs:
         for step in owner.steps:
             checked_out = (text(step.uses) or "").startswith("actions/checkout@") or step.run is not None
-            if checked_out and ({"repository", "path"} & step.arguments.keys() or "git clone" in (text(step.run) or "")):
+            if checked_out and (
+                {"repository", "path"} & step.arguments.keys() or "git clone" in (text(step.run) or "")
+            ):
                 elsewhere[(owner.at.file, owner.at.line)] = step.name
     for step, job in places:
         uses = text(step.uses)
@@ -47,14 +53,21 @@ def local_actions(context: Context) -> Iterator[Observation]:
         if any(model.exists(candidate) for candidate in (path, f"{path}/action.yml", f"{path}/action.yaml")):
             yield Agrees(step.uses.at)
         elif job is not None and (job.at.file, job.at.line) in elsewhere:
-            yield Unseen(step.uses.at, f"{uses} may come from what the step {elsewhere[(job.at.file, job.at.line)]!r} fetches")
+            yield Unseen(
+                step.uses.at,
+                f"{uses} may come from what the step {elsewhere[(job.at.file, job.at.line)]!r} fetches",
+            )
         elif path.startswith("../"):
             yield Unseen(step.uses.at, f"{uses} is outside of the checkout")
         else:
             known = {action.path: action.at for action in model.actions}
             guess = next((one for one in known if one.rpartition("/")[2] == path.rpartition("/")[2]), None)
             guess = guess or nearest(path, sorted(known))
-            there = Side(known[guess], f"the action is at ./{guess}") if guess else Side(step.uses.at, f"there is no {path}")
+            there = (
+                Side(known[guess], f"the action is at ./{guess}")
+                if guess
+                else Side(step.uses.at, f"there is no {path}")
+            )
             mend = f"write ./{guess}" if guess else "add the action, or correct the path"
             yield Contradicts(Side(step.uses.at, f"uses: {uses}"), there, mend)
 
@@ -78,7 +91,11 @@ def labels(context: Context) -> Iterator[Observation]:
             written = text(value) or ""
             if written in known:
                 yield Agrees(value.at)
-            elif prefixes and written.startswith(prefixes) and not any(fnmatch.fnmatch(written, one) for one in hosted):
+            elif (
+                prefixes
+                and written.startswith(prefixes)
+                and not any(fnmatch.fnmatch(written, one) for one in hosted)
+            ):
                 guess = nearest(written, known)
                 if guess is not None and guess in context.labels:
                     there = Side(context.labels[guess].source, f"the class {context.labels[guess].name}")
@@ -159,7 +176,9 @@ def promise_of(contract: Contract, need: str) -> tuple[bool, Source]:
 
 def needs(context: Context) -> Iterator[Observation]:
     for job in context.model.jobs:
-        contract = next((one for label in job.labels or () if (one := _class(context, text(label) or ""))), None)
+        contract = next(
+            (one for label in job.labels or () if (one := _class(context, text(label) or ""))), None
+        )
         if contract is None:
             continue
         seen: set[str] = set()
@@ -175,7 +194,11 @@ def needs(context: Context) -> Iterator[Observation]:
             what = "a Docker daemon" if need.what == DAEMON else need.what
             here = Side(need.at, f"the job {job.name} on {contract.name}: {need.because}")
             there = Side(at, f"{contract.name} does not promise {what}")
-            mend = f"run it on {' or '.join(others)}" if others else f"install {what} in the job, or have a class promise it"
+            mend = (
+                f"run it on {' or '.join(others)}"
+                if others
+                else f"install {what} in the job, or have a class promise it"
+            )
             yield Contradicts(here, there, mend)
         if not seen:
             yield Agrees(job.at)
@@ -205,7 +228,9 @@ def checks_fail(context: Context) -> Iterator[Observation]:
                 yield Agrees(at)
             if _LAZY.search(line) and not _CONSUMED.search(line):
                 parser = Side(at, "load_all() parses nothing until its result is read")
-                yield Contradicts(Side(at, excerpt(line)), parser, "read the result: list(yaml.safe_load_all(…))")
+                yield Contradicts(
+                    Side(at, excerpt(line)), parser, "read the result: list(yaml.safe_load_all(…))"
+                )
     for script_file in context.model.scripts:
         yield from _forgives(script_file.path, script_file.text) if context.ours else ()
 
@@ -242,7 +267,9 @@ def artifacts(context: Context) -> Iterator[Observation]:
                     words = command.words
                     if "--no-link" in words or "--no-out-link" in words:
                         continue
-                    named = [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--out-link", "-o")]
+                    named = [
+                        words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--out-link", "-o")
+                    ]
                     links[named[0] if named else "result"] = _line_of(step.run, command)
         for path in job.artifacts:
             name = (text(path) or "").rstrip("/*").removeprefix("./")
@@ -267,8 +294,13 @@ def not_root(context: Context) -> Iterator[Observation]:
         if root and refusals:
             here = Side(refusals[0], "this Python toolchain refuses to run as root")
             at = job.container.at if job.container is not None else job.at
-            there = Side(at, f"the job {job.name} runs as the image's user, which is root unless the image says otherwise")
-            yield Contradicts(here, there, "set ignore_root_user_error = True, or run the job as another user")
+            there = Side(
+                at,
+                f"the job {job.name} runs as the image's user, which is root unless the image says otherwise",
+            )
+            yield Contradicts(
+                here, there, "set ignore_root_user_error = True, or run the job as another user"
+            )
         else:
             yield Agrees(bazel.at)
 
@@ -295,5 +327,7 @@ def substituters(context: Context) -> Iterator[Observation]:
                 yield Agrees(value.at)
             else:
                 there = Side(value.at, f"{name} gets NIX_CONFIG={excerpt(text(value) or '')}")
-                yield Contradicts(here, there, "set substituters and trusted-public-keys there, or correct the sentence")
+                yield Contradicts(
+                    here, there, "set substituters and trusted-public-keys there, or correct the sentence"
+                )
                 break

@@ -1,0 +1,215 @@
+"""The platform's contracts as documents: what is accepted, what is refused and how, and that all of it is judged."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.errors import InputError
+from builder_contracts.evidence.verdict import Outcome
+from builder_contracts.truth.platform import AREAS, load, ungrounded
+from builder_contracts.truth.session import load as load_all
+from builder_contracts.truth.verdicts import RULES, judge
+from tests.truth.conftest import CONTRACTS, Judge, broken
+from tests.truth.miniature import Add, Edit, changed, write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the contracts that a test may damage."""
+    return Path(shutil.copytree(CONTRACTS, tmp_path / "contracts"))
+
+
+def edit(folder: Path, file: str, old: str, new: str) -> None:
+    path = folder / file
+    body = path.read_text("utf-8")
+    assert old in body, f"{file} no longer holds {old!r}"
+    path.write_text(body.replace(old, new, 1), "utf-8")
+
+
+def test_every_clause_has_a_rule_and_every_rule_a_clause() -> None:
+    platform = load(CONTRACTS / "platform")
+    assert {clause.id.removeprefix("platform/") for clause in platform.clauses} == set(RULES)
+    assert {clause.area for clause in platform.clauses} == set(AREAS)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said", "mend"),
+    [
+        (
+            "identity.yaml",
+            "area: identity",
+            "area: identty",
+            "there is no area 'identty'",
+            "did you mean 'identity'?",
+        ),
+        (
+            "identity.yaml",
+            "  retired-names:",
+            "  retired-nams:",
+            "unknown field",
+            "did you mean 'retired-names'?",
+        ),
+        ("endpoints.yaml", "ports: [443]", "ports: [https]", "must be a whole number", ""),
+        (
+            "endpoints.yaml",
+            "role: nix-cache, host: nix-cache.tinyland.dev, ",
+            "role: nix-cache, ",
+            "lacks the field 'host'",
+            "",
+        ),
+        (
+            "state.yaml",
+            "backends: {default: http}",
+            "backends: {attic: http}",
+            "lacks the field 'default'",
+            "",
+        ),
+        (
+            "state.yaml",
+            "ground: Seed Issue Set",
+            "ground: Seed Issues Set",
+            "no heading 'Seed Issues Set'",
+            "Seed Issue Set",
+        ),
+        ("planning.yaml", '"^Sprint [1-5]\\\\b"', '"^Sprint [1-5"', "not a regular expression", ""),
+        (
+            "exit-criteria.yaml",
+            "endpoints/ports,",
+            "endpoints/prots,",
+            "no clause 'endpoints/prots'",
+            "endpoints/ports",
+        ),
+        ("topology.yaml", "  node-roles:\n", "  node-roles:\n    promise: x\n", "stands twice", ""),
+    ],
+)
+def test_a_damaged_contract_is_refused_with_its_line_and_mend(
+    folder: Path, file: str, old: str, new: str, said: str, mend: str
+) -> None:
+    edit(folder / "platform", file, old, new)
+    with pytest.raises(InputError) as caught:
+        load(folder / "platform")
+    assert said in str(caught.value)
+    assert mend in str(caught.value)
+    assert file in caught.value.problems[0].source.file
+
+
+def test_a_folder_without_platform_contracts_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no platform contract"):
+        load(tmp_path)
+    with pytest.raises(InputError, match="there are no platform contracts here"):
+        load(tmp_path / "gone")
+
+
+def waive(folder: Path, until: str, files: str = "") -> None:
+    path = folder / "platform" / "endpoints.yaml"
+    scope = f", files: [{files!r}]" if files else ""
+    waiver = f"waivers:\n  retired-hosts: {{reason: the cache moves next week, until: '{until}'{scope}}}\n"
+    path.write_text(path.read_text("utf-8") + waiver, "utf-8")
+
+
+STALE = Edit("flake.nix", "nix-cache.tinyland.dev", "nix-cache.fuzzy-dev.tinyland.dev")
+
+
+def outcome(folder: Path, repo: Path, today: date) -> tuple[Outcome, str]:
+    judgement = judge(repo, *load_all(folder), today=today)
+    verdict = next(v for v in judgement.verdicts if v.clause == "platform/endpoints/retired-hosts")
+    return verdict.outcome, verdict.seen
+
+
+def test_a_waiver_excuses_until_its_last_day_and_then_breaks(folder: Path, tmp_path: Path) -> None:
+    waive(folder, "2030-01-31")
+    repo = write(tmp_path / "repo", changed(STALE))
+    assert outcome(folder, repo, date(2030, 1, 31))[0] is Outcome.WAIVED
+    late, said = outcome(folder, repo, date(2030, 2, 1))
+    assert late is Outcome.BROKEN
+    assert "its waiver ended on 2030-01-31" in said
+
+
+def test_an_expired_waiver_that_is_not_needed_is_broken_too(folder: Path, tmp_path: Path) -> None:
+    waive(folder, "2030-01-31")
+    late, said = outcome(folder, write(tmp_path / "repo"), date(2030, 2, 1))
+    assert late is Outcome.BROKEN
+    assert "is not needed" in said
+
+
+def test_a_waiver_for_some_files_excuses_no_others(folder: Path, tmp_path: Path) -> None:
+    waive(folder, "2030-01-31", "docs/*")
+    repo = write(tmp_path / "repo", changed(STALE))
+    assert outcome(folder, repo, date(2030, 1, 1))[0] is Outcome.BROKEN
+
+
+@pytest.mark.parametrize(
+    ("waiver", "said"),
+    [
+        ("retired-hosts: {until: '2030-01-31'}", "lacks the field 'reason'"),
+        ("retired-hosts: {reason: long enough to read, until: soon}", "until"),
+        ("retired-hosts: {reason: long enough to read, until: '2030-02-31'}", "not a date"),
+        ("retired-host: {reason: long enough to read, until: '2030-01-31'}", "not in this file"),
+    ],
+)
+def test_a_waiver_without_reason_date_or_clause_is_refused(folder: Path, waiver: str, said: str) -> None:
+    path = folder / "platform" / "endpoints.yaml"
+    path.write_text(f"{path.read_text('utf-8')}waivers:\n  {waiver}\n", "utf-8")
+    with pytest.raises(InputError, match=said):
+        load(folder / "platform")
+
+
+def test_a_class_without_the_tool_that_an_installer_needs_is_found(folder: Path, tmp_path: Path) -> None:
+    """The break of 02-26: the runner image had no xz, and the Nix installer unpacks with it."""
+    repo = write(tmp_path / "repo")
+    assert "workflows/needs" not in broken(judge(repo, *load_all(folder)))
+    edit(folder, "base/linux-runner.yaml", 'xz: {version: ">=5.2", package: xz-utils}', "xz: absent")
+    judgement = judge(repo, *load_all(folder))
+    (finding,) = [one for one in judgement.findings if one.clause == "platform/workflows/needs"]
+    assert str(finding.here.at) == ".github/actions/nix-job/action.yml:6"
+    assert "does not promise xz" in finding.there.says
+
+
+def test_headings_are_compared_with_the_grounding_document() -> None:
+    platform = load(CONTRACTS / "platform")
+    headings = {clause.ground for clause in platform.clauses}
+    assert ungrounded(platform, "\n".join(f"## {heading}" for heading in headings)) == []
+    (missing,) = {clause.ground for clause in ungrounded(platform, "\n".join(headings - {"Seed Issue Set"}))}
+    assert missing == "Seed Issue Set"
+
+
+def test_in_a_repository_of_somebody_else_only_what_speaks_of_the_platform_is_judged(judged: Judge) -> None:
+    tree = {
+        "README.md": "# Other\n\nUses attic-cache and Liqo and Civo.\n",
+        "MODULE.bazel": 'module(name = "other")\n',
+        "tofu/main.tf": 'terraform {\n  backend "s3" {}\n}\nresource "x" "y" {}\n',
+        "deploy.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: elsewhere}\n",
+        ".github/workflows/ci.yml": "on: push\njobs:\n  a:\n    runs-on: my-own-runner\n    steps: [{run: docker build .}]\n",
+    }
+    assert judged(tree).findings == ()
+    stale = {**tree, "x.conf": "substituters = https://nix-cache.fuzzy-dev.tinyland.dev\n"}
+    assert broken(judged(stale)) == {"endpoints/retired-hosts"}
+
+
+def test_what_tells_of_the_past_is_no_claim(judged: Judge) -> None:
+    past = Add(
+        "docs/index.md",
+        "\nThe cache is no longer at https://nix-cache.fuzzy-dev.tinyland.dev, and Liqo was removed.\n",
+    )
+    assert broken(judged(changed(past))) == set()
+
+
+def test_a_value_that_only_a_run_knows_leaves_its_clause_unproven(judged: Judge) -> None:
+    unknown = Edit(
+        "tofu/stacks/arc-runners/variables.tf", '  type    = string\n  default = "8Gi"', "  type = string"
+    )
+    judgement = judged(changed(unknown))
+    verdicts = {verdict.clause: verdict for verdict in judgement.verdicts}
+    verdict = verdicts["tinyland-nix/resources/memory-limit"]
+    assert verdict.outcome is Outcome.UNPROVEN
+    assert verdict.here
+    assert "no default and no .tfvars file sets it" in verdict.seen
+
+
+def test_the_projects_own_checkout_holds_no_contradiction() -> None:
+    judgement = judge(CONTRACTS.parent, *load_all(CONTRACTS))
+    assert [str(one.here) for one in judgement.findings] == []
