@@ -20,6 +20,8 @@ Properties = list[tuple[str, str]]
 
 SCHEMA = "builder-contracts/evidence/v1"
 
+_OUTCOMES = {outcome.value for outcome in Outcome}
+
 
 def to_properties(verdict: Verdict) -> Properties:
     """The record of a verdict as pairs of text."""
@@ -35,7 +37,7 @@ def to_properties(verdict: Verdict) -> Properties:
         ("source", verdict.source),
         ("likely", verdict.likely),
         ("look", verdict.look),
-        ("why", verdict.why),
+        ("why", " ".join(verdict.why.split())),
         ("image", verdict.image),
         ("image_digest", verdict.image_digest),
         ("contract_digest", verdict.contract_digest),
@@ -47,7 +49,9 @@ def to_properties(verdict: Verdict) -> Properties:
         ("seconds", f"{verdict.seconds:.3f}"),
         ("provable_here", "yes" if verdict.here else "no"),
     ]
-    return pairs + [("witness", witness) for witness in verdict.witnesses]
+    pairs += [("witness", witness) for witness in verdict.witnesses]
+    # What is no Unicode, such as a file name of other bytes, can be neither printed nor sent to a worker.
+    return [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in pairs]
 
 
 def from_properties(pairs: Iterable[tuple[str, object]]) -> Verdict | None:
@@ -59,14 +63,14 @@ def from_properties(pairs: Iterable[tuple[str, object]]) -> Verdict | None:
             witnesses.append(str(value))
         else:
             fields[name] = str(value)
-    if "clause" not in fields or "verdict" not in fields:
+    if (
+        not {"clause", "promised", "seen", "source"} <= fields.keys()
+        or fields.get("verdict") not in _OUTCOMES
+    ):
         return None
-    names = {field.name for field in dataclasses.fields(Verdict)}
-    plain = {
-        name: value for name, value in fields.items() if name in names and name not in ("rung", "seconds")
-    }
+    names = {field.name for field in dataclasses.fields(Verdict)} - {"rung", "seconds"}
     return Verdict(
-        **plain,
+        **{name: value for name, value in fields.items() if name in names},
         outcome=Outcome(fields["verdict"]),
         rung=Rung(fields["rung"]) if fields.get("rung") else None,
         here=fields.get("provable_here") != "no",
@@ -80,7 +84,7 @@ def to_record(verdict: Verdict) -> Record:
     record: dict[str, str | float | list[str]] = {"schema": SCHEMA}
     record |= {name: value for name, value in to_properties(verdict) if name != "witness"}
     record["seconds"] = round(verdict.seconds, 3)
-    record["witnesses"] = list(verdict.witnesses)
+    record["witnesses"] = [text for name, text in to_properties(verdict) if name == "witness"]
     return record
 
 
@@ -95,13 +99,18 @@ def write(folder: Path, verdicts: Sequence[Verdict]) -> Path:
         with tempfile.NamedTemporaryFile(
             "w", dir=folder, prefix=".evidence-", encoding="utf-8", delete=False
         ) as stream:
-            for verdict in verdicts:
-                stream.write(json.dumps(to_record(verdict), ensure_ascii=False) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-            # A temporary file is private; evidence is for everybody who reads reports.
-            os.fchmod(stream.fileno(), 0o644)
-        Path(stream.name).replace(target)
+            partial = Path(stream.name)
+            try:
+                for verdict in verdicts:
+                    stream.write(json.dumps(to_record(verdict), ensure_ascii=False) + "\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+                # A temporary file is private; evidence is for everybody who reads reports.
+                os.fchmod(stream.fileno(), 0o644)
+                partial.replace(target)
+            except BaseException:
+                partial.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise BuilderContractsError(f"{target} cannot be written: {error.strerror}") from None
     return target
@@ -113,14 +122,17 @@ def render(verdict: Verdict) -> str:
     if verdict.image:
         image = f"   (image {verdict.image}@{verdict.image_digest[:19]}…, {verdict.seconds:.2f} s)"
     local = verdict.clause.split("/", 1)[1]
-    lines = [f"{verdict.source}  {local}  {verdict.outcome.value.upper()}", f"  promised  {verdict.promised}"]
-    lines.append(
-        f"  {'seen' if verdict.outcome is not Outcome.UNPROVEN else 'because'}".ljust(12)
-        + verdict.seen
-        + image
+    lines = [f"{verdict.source}  {local}  {verdict.outcome.value.upper()}"]
+    seen = "because" if verdict.outcome is Outcome.UNPROVEN else "seen"
+    told = [("promised", verdict.promised), (seen, verdict.seen + image)]
+    told += [("witness", witness) for witness in verdict.witnesses]
+    told += [("likely", verdict.likely), ("why", " ".join(verdict.why.split())), ("try", verdict.look)]
+    lines += [f"  {name:8}  {value}" for name, value in told if value]
+    return "\n".join(map(printable, lines))
+
+
+def printable(text: str) -> str:
+    """The text on one line, without what a terminal would act on: a runner can say anything."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text.rstrip()
     )
-    lines += [f"  witness   {witness}" for witness in verdict.witnesses]
-    for name, value in (("likely", verdict.likely), ("why", verdict.why), ("try", verdict.look)):
-        if value:
-            lines.append(f"  {name.ljust(8)}  {value}")
-    return "\n".join(lines)

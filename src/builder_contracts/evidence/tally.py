@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from builder_contracts.evidence.record import from_properties
+from builder_contracts.evidence.record import from_properties, printable
 from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Tally:
         for (outcome, reason), clauses in reasons.items():
             # One cause, such as an engine that is gone, is one line however many clauses it takes along.
             what = clauses[0] if len(clauses) == 1 else f"{len(clauses)} clauses, {clauses[0]} and others"
-            text += f"\n    {outcome.value:9} {what}: {reason}"
+            text += f"\n    {outcome.value:9} {what}: {printable(reason)}"
         if counts[Outcome.BROKEN]:
             return Line(text, "red")
         return Line(text, "yellow" if counts[Outcome.UNPROVEN] or counts[Outcome.WAIVED] else "green")
