@@ -9,6 +9,7 @@ cli.md                  from the commands and the plugin's options
 from __future__ import annotations
 
 import argparse
+import importlib
 import inspect
 import json
 import sys
@@ -378,7 +379,8 @@ def command_line() -> str:
         text += _command(name, command)
     text += PYTEST
     options = _Options()
-    plugin.pytest_addoption(options)  # type: ignore[arg-type]  # has the part of pytest.Parser that is used
+    for module in (plugin, *map(importlib.import_module, plugin.pytest_plugins)):
+        module.pytest_addoption(options)
     for names, settings in options.found:
         metavar = settings.get("metavar") or "|".join(settings.get("choices", ()))
         text += _row(names, metavar, settings["help"])

@@ -80,7 +80,7 @@ PURE = {
     "json",
     "math",
 }
-PURE |= {"re", "typing"}
+PURE |= {"re", "shlex", "typing"}
 
 
 @pytest.mark.parametrize("file", files("judge"), ids=named)

@@ -1,7 +1,7 @@
 """The tutorial, run as it stands: its files are written, its commands run, its output compared.
 
 Two things are replaced, so that it runs anywhere and touches nobody's images: the public base image by the
-project's own, and the name my-runner by one that nobody else has. The installation is not run again: the
+project's own, and the name my-runner by one that nobody else has, which is also added as a label. The installation is not run again: the
 package under test is the one that is installed here.
 """
 
@@ -140,7 +140,10 @@ def test_every_command_of_the_tutorial_prints_what_the_page_shows(tmp_path: Path
         if isinstance(step, File):
             path = tmp_path / step.name
             path.parent.mkdir(exist_ok=True)
-            path.write_text((path.read_text("utf-8") + "\n" if step.more else "") + step.text, "utf-8")
+            text = (path.read_text("utf-8") + "\n" if step.more else "") + step.text
+            # Images of the same content are one image, and somebody else may remove theirs.
+            label = f"LABEL tutorial={name}\n" if path.name == "Dockerfile" else ""
+            path.write_text(text + label, "utf-8")
             continue
         done = subprocess.run(
             ["/bin/bash", "-c", step.text],
