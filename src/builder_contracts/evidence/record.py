@@ -37,7 +37,7 @@ def to_properties(verdict: Verdict) -> Properties:
         ("source", verdict.source),
         ("likely", verdict.likely),
         ("look", verdict.look),
-        ("why", " ".join(verdict.why.split())),
+        ("why", verdict.why),
         ("image", verdict.image),
         ("image_digest", verdict.image_digest),
         ("contract_digest", verdict.contract_digest),
