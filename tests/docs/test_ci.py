@@ -109,3 +109,13 @@ def test_the_workflow_pins_every_action_by_commit_and_names_its_release() -> Non
     for action, comment in uses:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
         assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
+
+
+def test_all_workflows_and_actions_pin_one_commit_of_an_action() -> None:
+    pins: dict[str, set[str]] = {}
+    for file in (ROOT / ".github").rglob("*.yml"):
+        for action, commit in re.findall(
+            r"uses: ([\w-]+/[\w-]+)@([0-9a-f]{40}\b.*)", file.read_text("utf-8")
+        ):
+            pins.setdefault(action, set()).add(commit)
+    assert {action: found for action, found in pins.items() if len(found) > 1} == {}
