@@ -15,8 +15,8 @@ import pytest
 from builder_contracts.contract import load
 from builder_contracts.prove.bench import Bench
 from builder_contracts.prove.kernel import alone, recipe, tiers, workshop
-from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.records import Finding
+from builder_contracts.prove.kernel.record import Build, KernelRecord
+from builder_contracts.prove.records import Finding, Lost
 from builder_contracts.services.identities import Credentials, Identity
 
 from . import toy
@@ -70,6 +70,15 @@ def test_a_good_source_is_patched_configured_built_and_rebuilt_from_the_cache(
     ):
         assert isinstance(found[name], Finding), found[name]
     assert "build: 2 of 2 objects" in said
+
+
+def test_a_cold_build_alone_uses_no_cache_and_ends_there(bench: Bench, tmp_path: Path) -> None:
+    wanted = recipe.load(ROOT / "canaries" / "linux-xr", source=toy.tree(tmp_path))
+    record = workshop.run(bench, wanted, jobs=1, cold_only=True)
+    assert isinstance(record.cold, Build)
+    assert record.cold.step.worked
+    assert record.cold.cache.get("remote_storage_miss", 0) == 0
+    assert isinstance(record.warm, Lost)
 
 
 def test_an_option_that_cannot_be_set_is_named(bench: Bench, tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ tarball=$folder/$sha256-${member##*/}
 if [ ! -f "$tarball" ]; then
     # A mirror may be older than its Release file's Valid-Until; the digest below is the defence that counts.
     apt-get -qq update 2>/dev/null || apt-get -qq -o Acquire::Check-Valid-Until=false update
+    # What a fetch that was killed left behind.
+    find "$folder" -maxdepth 1 -name 'fetching.*' -mmin +60 -exec rm -rf {} +
     work=$(mktemp -d "$folder/fetching.XXXXXX")
     trap 'rm -rf "$work"' EXIT
     chmod 0755 "$work"
