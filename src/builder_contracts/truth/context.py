@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import Source
@@ -27,6 +27,7 @@ class Context:
     model: Model
     classes: tuple[Contract, ...] = ()
     tracker: Tracker | None = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def facts(self, area: str) -> Facts:
         return self.platform.area(area)

@@ -39,6 +39,14 @@ class Mention:
 
 def mentions(context: Context) -> list[Mention]:
     """Every address of the platform that a line or a deployed environment names."""
+    # Several rules ask for them, and finding them is most of what those rules do.
+    if "mentions" not in context.memo:
+        context.memo["mentions"] = _mentions(context)
+    found: list[Mention] = context.memo["mentions"]
+    return found
+
+
+def _mentions(context: Context) -> list[Mention]:
     facts = context.facts("endpoints")
     zones = [zone for zone, data in facts.get("zones", default={}).items()
              if data.get("scope") != "platform" or context.ours]  # fmt: skip
