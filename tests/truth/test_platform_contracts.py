@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -213,3 +214,9 @@ def test_a_value_that_only_a_run_knows_leaves_its_clause_unproven(judged: Judge)
 def test_the_projects_own_checkout_holds_no_contradiction() -> None:
     judgement = judge(CONTRACTS.parent, *load_all(CONTRACTS))
     assert [str(one.here) for one in judgement.findings] == []
+
+
+def test_the_page_of_rules_names_every_clause_and_no_other() -> None:
+    page = (CONTRACTS.parent / "docs" / "truth" / "rules.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `([a-z-]+/[a-z-]+)`( \(own\))? \|", page, re.MULTILINE))
+    assert {clause: bool(own) for clause, own in rows.items()} == {clause: own for clause, (_, own) in RULES.items()}
