@@ -191,6 +191,9 @@ def _clause(
     if own and not context.ours:
         reason = f"this is not the repository of {facts.get('name', default='the platform')}"
         return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
+    if clause.area == "planning" and context.tracker is None:
+        reason = "no export of a tracker was given (--planning FILE)"
+        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
     seen = list(dict.fromkeys(rule(context)))
     broken = [
         Finding(clause.id, clause.promise, clause.why, one.here, one.there, one.mend)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from builder_contracts.evidence.verdict import Outcome
+from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.truth.criteria import Answer
+from builder_contracts.truth.finding import Finding
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.verdicts import Judgement
 
@@ -15,7 +16,7 @@ _WORDS = {
     Outcome.UNPROVEN: "not shown",
     Outcome.WAIVED: "waived",
 }
-_SHOWN = 4
+_SHOWN = 2
 
 
 def render(platform: Platform, answers: Sequence[Answer], judgement: Judgement) -> Iterator[str]:
@@ -43,21 +44,7 @@ def render(platform: Platform, answers: Sequence[Answer], judgement: Judgement) 
         yield ""
         yield f"**{number}. {answer.criterion.text}**"
         yield ""
-        for verdict in answer.missing:
-            local = verdict.clause.partition("/")[2]
-            findings = [one for one in judgement.findings if one.clause == verdict.clause]
-            if not findings:
-                yield f"- `{local}` ({_WORDS[verdict.outcome]}): {verdict.seen}"
-                continue
-            yield (
-                f"- `{local}`: {verdict.promised}. {len(findings)} places contradict it:"
-                if len(findings) > 1
-                else (f"- `{local}`: {verdict.promised}. One place contradicts it:")
-            )
-            for finding in findings[:_SHOWN]:
-                yield f"  - `{finding.here.at}` {finding.here.says} (but {finding.there.says}, `{finding.there.at}`): {finding.mend}"
-            if len(findings) > _SHOWN:
-                yield f"  - … and {len(findings) - _SHOWN} more"
+        yield from _missing(answer, judgement)
         for clause in answer.unjudged:
             yield f"- `{clause.partition('/')[2]}`: not judged"
     yield ""
@@ -65,3 +52,30 @@ def render(platform: Platform, answers: Sequence[Answer], judgement: Judgement) 
         f"Whole report: {judgement.count(Outcome.KEPT)} clauses kept, {judgement.count(Outcome.BROKEN)} broken, "
         f"{judgement.count(Outcome.UNPROVEN)} unproven; {len(judgement.unread)} paths were not read."
     )
+
+
+def _missing(answer: Answer, judgement: Judgement) -> Iterator[str]:
+    """A line for each clause that is not kept; those that nothing shows for one reason share a line."""
+    shared: dict[str, list[str]] = {}
+    for verdict in answer.missing:
+        local = f"`{verdict.clause.partition('/')[2]}`"
+        findings = [one for one in judgement.findings if one.clause == verdict.clause]
+        if findings:
+            yield from _contradictions(local, verdict, findings)
+        else:
+            shared.setdefault(f"{_WORDS[verdict.outcome]}: {verdict.seen}", []).append(local)
+    for reason, clauses in shared.items():
+        yield f"- {', '.join(clauses)} {reason}"
+
+
+def _contradictions(local: str, verdict: Verdict, findings: Sequence[Finding]) -> Iterator[str]:
+    lines = [
+        f"`{one.here.at}`: {one.here.says}. But {one.there.says}. *{one.mend}*" for one in findings[:_SHOWN]
+    ]
+    if len(findings) == 1:
+        yield f"- {local} at {lines[0]}"
+        return
+    yield f"- {local}: {verdict.promised}. Contradicted in {len(findings)} places:"
+    yield from (f"  - {line}" for line in lines)
+    if len(findings) > _SHOWN:
+        yield f"  - … and {len(findings) - _SHOWN} more"
