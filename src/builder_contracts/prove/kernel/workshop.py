@@ -277,6 +277,7 @@ class _Story:
         )  # fmt: skip
 
     def _build(self, site: Site, tier: str) -> Build:
+        self.say(f"{tier}: {self.compiler}, {self.jobs} jobs")
         before = _changed(self.bench, site.runner.container, site.folder)
         step = site.step(
             "compile",
