@@ -70,12 +70,18 @@ def _missing(answer: Answer, judgement: Judgement) -> Iterator[str]:
 
 def _contradictions(local: str, verdict: Verdict, findings: Sequence[Finding]) -> Iterator[str]:
     lines = [
-        f"`{one.here.at}`: {one.here.says}. But {one.there.says}. *{one.mend}*" for one in findings[:_SHOWN]
+        f"{_code(str(one.here.at))} says {_code(one.here.says)}, but {_code(one.there.says)}: {one.mend}"
+        for one in findings[:_SHOWN]
     ]
     if len(findings) == 1:
-        yield f"- {local} at {lines[0]}"
+        yield f"- {local}: {lines[0]}"
         return
     yield f"- {local}: {verdict.promised}. Contradicted in {len(findings)} places:"
     yield from (f"  - {line}" for line in lines)
     if len(findings) > _SHOWN:
         yield f"  - … and {len(findings) - _SHOWN} more"
+
+
+def _code(text: str) -> str:
+    """Words of a checkout are quoted, so that they cannot become markup of the page."""
+    return "`" + text.replace("`", "'") + "`"
