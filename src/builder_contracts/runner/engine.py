@@ -161,5 +161,10 @@ def _copy(
                     listen(bytes(buffer[8 : 8 + length]))
                 del buffer[: 8 + length]
     finally:
+        # From the outside in: a response whose socket is closed under it raises when it is collected, which
+        # Python 3.13 and later say aloud.
+        response = getattr(raw, "_response", None)
+        if response is not None:
+            response.close()
         raw.close()
         connection.close()
