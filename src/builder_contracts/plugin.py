@@ -219,6 +219,7 @@ def pytest_collection_modifyitems(
     known = {contract.name for contract in contracts}
     if not problems and contracts:
         problems = [
+            *_incoherent(contracts),
             *_unknown("--builder", config.option.builder, known),
             *_unknown("--image", _images(config), known),
         ]
@@ -235,6 +236,19 @@ def pytest_collection_modifyitems(
             f"no contract in {', '.join(config.option.contracts)}: a contract is a YAML file with "
             "apiVersion: builder-contracts/v1 and kind: BuilderClass"
         )
+
+
+def _incoherent(contracts: Iterable[Contract]) -> list[Problem]:
+    """What does not agree between the contracts of a folder, its environments and its cache roles."""
+    from builder_contracts.services import roles
+
+    by_folder: dict[Path, list[Contract]] = {}
+    for contract in contracts:
+        by_folder.setdefault(Path(contract.source.file).parent, []).append(contract)
+    try:
+        return [problem for folder, some in by_folder.items() for problem in roles.check(folder, some)]
+    except InputError as error:
+        return list(error.problems)
 
 
 def _unknown(option: str, names: Iterable[str], known: set[str]) -> list[Problem]:

@@ -37,6 +37,10 @@ class Proved:
         return self.ids(Outcome.BROKEN)
 
     @property
+    def ids_kept(self) -> set[str]:
+        return self.ids(Outcome.KEPT)
+
+    @property
     def unproven(self) -> set[str]:
         return self.ids(Outcome.UNPROVEN)
 

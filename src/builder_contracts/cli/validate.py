@@ -9,6 +9,8 @@ import click
 
 from builder_contracts.cli.paths import contract_files
 from builder_contracts.contract.load import load_all
+from builder_contracts.errors import InputError
+from builder_contracts.services import roles
 
 
 @click.command()
@@ -26,6 +28,9 @@ def validate(paths: tuple[Path, ...], list_clauses: bool, as_json: bool) -> None
       builder-contracts validate --list contracts/tinyland-nix.yaml
     """
     contracts = load_all(contract_files(paths))
+    for folder in sorted({Path(contract.source.file).parent for contract in contracts}):
+        if wrong := roles.check(folder, [each for each in contracts if Path(each.source.file).parent == folder]):
+            raise InputError(wrong)
     for contract in contracts:
         if as_json:
             for clause in contract.clauses:

@@ -1,0 +1,294 @@
+"""Judging the Bazel record: each lie of client or server turns the right clause, and nothing raises."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE
+from builder_contracts.evidence.verdict import Outcome
+from builder_contracts.prove.bazel_log import REMOTE_HIT, Spawn, runner_count, spawns
+from builder_contracts.prove.judge_bazel import judge
+from builder_contracts.prove.records import BazelRecord, BazelRun, Looked, Lost, Served
+
+SHOWS = (*BAZEL_WRITE, *BAZEL)
+LOCAL = "processwrapper-sandbox"
+SEAL, HELLO = "bin/seal.txt", "bin/hello"
+
+
+def spawn(target: str, mnemonic: str, runner: str, digest: str, path: str, content: str) -> Spawn:
+    return Spawn(target, mnemonic, runner, digest, cacheable=True, size=1, outputs={path: content})
+
+
+def build(
+    runner: str, suffix: str = "", seal: str = "true-seal", hello: str = "true-hello", **changes: object
+) -> BazelRun:
+    spawned = (
+        spawn("//:seal", "Stamp", runner, f"a1{suffix}", SEAL, seal),
+        spawn("//:hello", "CppLink", runner, f"a2{suffix}", HELLO, hello),
+    )
+    good = BazelRun(0, spawned, {"total": 2, runner: 2}, "id")
+    return dataclasses.replace(good, **changes)  # type: ignore[arg-type]
+
+
+def line(method: str, uri: str, status: int, identity: str = "reader") -> Served:
+    return Served(identity, "10.0.0.2", method, uri, status)
+
+
+def record(**changes: object) -> BazelRecord:
+    read = (line("GET", "/ac/a1", 200), line("GET", "/ac/a2", 200))
+    lied = build(REMOTE_HIT, seal="poison")
+    lied = dataclasses.replace(
+        lied, spawns=(lied.spawns[0], dataclasses.replace(lied.spawns[1], runner=LOCAL))
+    )
+    good = BazelRecord(
+        protocol="http",
+        url="http://cache:8080",
+        runs={
+            "cold": build(LOCAL),
+            "miss": build(LOCAL, "-changed"),
+            "hit": build(REMOTE_HIT),
+            "environment": build(REMOTE_HIT),
+            "without": build(LOCAL),
+            "lied-to": lied,
+        },
+        asked={"hit": frozenset({"a1", "a2"})},
+        served={
+            "cold": tuple(line("PUT", uri, 201, "writer") for uri in ("/ac/a1", "/ac/a2", "/cas/x")),
+            "miss": (
+                line("GET", "/ac/a1-changed", 404), line("GET", "/ac/a2-changed", 404), line("PUT", "/cas/y", 403),
+            ),
+            "hit": read,
+            "environment": read,
+            "without": (),
+            "lied-to": read,
+        },
+        after_refusal=Looked(False, "0 of 2"),
+        poisoned="poison",
+        corrupted="true-hello",
+        mnemonics=("Stamp", "CppLink"),
+    )  # fmt: skip
+    return dataclasses.replace(good, **changes)  # type: ignore[arg-type]
+
+
+def with_run(name: str, run: BazelRun) -> BazelRecord:
+    return record(runs={**record().runs, name: run})
+
+
+def with_lines(name: str, *lines: Served) -> BazelRecord:
+    return record(served={**record().served, name: lines})
+
+
+def turned(found: BazelRecord) -> dict[str, Outcome]:
+    outcomes = {show: judge(show, found)[0].outcome for show in SHOWS}
+    return {show: outcome for show, outcome in outcomes.items() if outcome is not Outcome.KEPT}
+
+
+def test_a_good_cache_keeps_everything() -> None:
+    assert turned(record()) == {}
+
+
+def test_every_clause_has_witnesses() -> None:
+    assert all(judge(show, record())[1] for show in SHOWS)
+
+
+def test_results_that_do_not_arrive_break_the_upload() -> None:
+    assert turned(with_lines("cold", line("PUT", "/cas/x", 201, "writer"))) == {"upload": Outcome.BROKEN}
+
+
+@pytest.mark.parametrize("name", ["hit", "environment"])
+def test_a_local_action_is_no_remote_hit(name: str) -> None:
+    run = build(REMOTE_HIT)
+    mixed = dataclasses.replace(run, spawns=(run.spawns[0], dataclasses.replace(run.spawns[1], runner=LOCAL)))
+    assert turned(with_run(name, mixed))[name] is Outcome.BROKEN
+
+
+def test_a_disk_cache_hit_is_no_remote_hit() -> None:
+    assert turned(with_run("hit", build("disk cache hit")))["hit"] is Outcome.BROKEN
+
+
+@pytest.mark.parametrize("name", ["hit", "environment"])
+def test_an_empty_log_hides_something_local(name: str) -> None:
+    found = with_run(name, BazelRun(0, (), {"total": 0}))
+    assert turned(found)[name] is Outcome.BROKEN
+    assert "something local" in judge(name, found)[0].seen
+
+
+def test_a_missing_kind_of_action_is_not_the_whole_canary() -> None:
+    found = record(mnemonics=("Stamp", "TestRunner"))
+    assert turned(found) == {"hit": Outcome.BROKEN, "environment": Outcome.BROKEN}
+
+
+def test_a_missing_target_is_not_the_whole_canary() -> None:
+    run = build(REMOTE_HIT)
+    found = with_run("environment", dataclasses.replace(run, spawns=run.spawns[:1], counts={REMOTE_HIT: 1}))
+    assert turned(dataclasses.replace(found, mnemonics=())) == {"environment": Outcome.BROKEN}
+
+
+def test_two_logs_that_disagree() -> None:
+    assert turned(with_run("environment", build(REMOTE_HIT, counts={REMOTE_HIT: 1}))) == {
+        "environment": Outcome.BROKEN
+    }
+
+
+def test_a_hit_that_the_server_did_not_serve() -> None:
+    assert turned(with_lines("environment")) == {"environment": Outcome.BROKEN}
+
+
+def test_digests_that_the_server_does_not_know() -> None:
+    assert turned(record(asked={"hit": frozenset({"a1"})})) == {"digests": Outcome.BROKEN}
+
+
+def test_a_hit_without_a_cache() -> None:
+    assert turned(with_lines("without", line("GET", "/ac/a1", 200))) == {"counterfactual": Outcome.BROKEN}
+
+
+def test_a_hit_for_an_input_that_never_was() -> None:
+    assert turned(with_run("miss", build(REMOTE_HIT, "-changed"))) == {"nonce-miss": Outcome.BROKEN}
+
+
+def test_a_change_that_reaches_no_action() -> None:
+    assert turned(with_run("miss", build(REMOTE_HIT))) == {"nonce-miss": Outcome.BROKEN}
+
+
+def test_an_unchanged_action_may_hit_beside_changed_ones() -> None:
+    run = build(LOCAL, "-changed")
+    same = dataclasses.replace(run.spawns[1], runner=REMOTE_HIT, digest="a2")
+    assert turned(with_run("miss", dataclasses.replace(run, spawns=(run.spawns[0], same)))) == {}
+
+
+def test_a_reader_that_writes() -> None:
+    lines = (*record().served["miss"], line("PUT", "/cas/z", 201))
+    assert turned(with_lines("miss", *lines)) == {"forced-upload": Outcome.BROKEN}
+
+
+def test_a_refused_write_that_is_there_all_the_same() -> None:
+    assert turned(record(after_refusal=Looked(True, "1 of 2"))) == {"forced-upload": Outcome.BROKEN}
+
+
+def test_a_store_that_cannot_be_read_back() -> None:
+    assert turned(record(after_refusal=Looked(None, "500"))) == {"forced-upload": Outcome.UNPROVEN}
+
+
+def test_no_write_tried_is_no_refusal() -> None:
+    lines = record().served["miss"][:2]
+    assert turned(with_lines("miss", *lines)) == {"forced-upload": Outcome.BROKEN}
+
+
+def test_a_false_result_that_the_other_build_has_too() -> None:
+    assert turned(with_run("without", build(LOCAL, seal="poison"))) == {"poisoned": Outcome.BROKEN}
+
+
+def test_a_false_result_that_was_never_fetched() -> None:
+    run = record().runs["lied-to"]
+    honest = dataclasses.replace(run.spawns[0], outputs={SEAL: "true-seal"})
+    assert turned(with_run("lied-to", dataclasses.replace(run, spawns=(honest, run.spawns[1])))) == {
+        "poisoned": Outcome.UNPROVEN
+    }
+
+
+def test_a_damaged_blob_that_is_used() -> None:
+    run = record().runs["lied-to"]
+    used = dataclasses.replace(run.spawns[1], runner=REMOTE_HIT)
+    assert turned(with_run("lied-to", dataclasses.replace(run, spawns=(run.spawns[0], used)))) == {
+        "corrupted": Outcome.BROKEN
+    }
+
+
+@pytest.mark.parametrize("name", ["hit", "environment", "miss", "lied-to"])
+def test_a_server_that_fails_proves_nothing(name: str) -> None:
+    found = with_lines(name, line("GET", "/ac/a1", 502))
+    assert Outcome.BROKEN not in turned(found).values()
+    assert turned(found)
+
+
+def test_a_cold_build_that_fails_proves_nothing() -> None:
+    assert set(turned(with_run("cold", build(LOCAL, status=1))).values()) == {Outcome.UNPROVEN}
+
+
+@pytest.mark.parametrize("found", [None, Lost("no engine")])
+def test_no_record_is_unproven(found: Lost | None) -> None:
+    assert {judge(show, found)[0].outcome for show in SHOWS} == {Outcome.UNPROVEN}
+
+
+names = st.sampled_from(["cold", "miss", "hit", "environment", "without", "lied-to"])
+actions = st.builds(
+    Spawn,
+    st.sampled_from(["//:seal", "//:hello"]),
+    st.sampled_from(["Stamp", "CppLink"]),
+    st.sampled_from([LOCAL, REMOTE_HIT, "disk cache hit"]),
+    st.sampled_from(["a1", "a2", "a3"]),
+    st.booleans(),
+    st.just(1),
+    st.dictionaries(st.sampled_from([SEAL, HELLO]), st.sampled_from(["true-hello", "poison", ""])),
+)
+runs = st.builds(
+    BazelRun,
+    st.sampled_from([0, 1, None]),
+    st.lists(actions, max_size=3).map(tuple),
+    st.dictionaries(st.sampled_from([REMOTE_HIT, "total"]), st.integers(0, 3)),
+    st.just("id"),
+    st.lists(st.sampled_from(["WARNING: UNAVAILABLE", "ERROR: Digest"]), max_size=1).map(tuple),
+)
+lines = st.lists(
+    st.builds(
+        Served, st.just("reader"), st.just("10.0.0.2"), st.sampled_from(["GET", "PUT"]),
+        st.sampled_from(["/ac/a1", "/cas/x", "/x/GetActionResult", "/x/Write"]),
+        st.sampled_from([200, 201, 403, 404, 500]), st.sampled_from(["", "0", "5", "7", "14"]),
+    ),
+    max_size=4,
+).map(tuple)  # fmt: skip
+
+
+def all_of(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
+    keys = ("cold", "miss", "hit", "environment", "without", "lied-to")
+    return st.fixed_dictionaries(dict.fromkeys(keys, values))
+
+
+@given(
+    st.builds(
+        record,
+        protocol=st.sampled_from(["http", "grpc"]),
+        runs=all_of(runs),
+        served=all_of(lines),
+        asked=all_of(st.frozensets(st.sampled_from(["a1", "a2"]))),
+        after_refusal=st.builds(Looked, st.sampled_from([True, False, None]), st.just("x")),
+    )
+)
+def test_any_record_gets_a_finding_for_every_clause(found: BazelRecord) -> None:
+    for show in SHOWS:
+        finding, _ = judge(show, found)
+        assert finding.seen
+        if finding.outcome is Outcome.KEPT and show in ("hit", "environment"):
+            # Kept means what it says, whatever else the record holds.
+            assert all(spawn.hit for spawn in found.runs[show].spawns if spawn.cacheable)
+
+
+def test_logs_are_read_in_bazels_own_spelling() -> None:
+    log = json.dumps(
+        {
+            "targetLabel": "//:a", "mnemonic": "Genrule", "runner": "remote cache hit", "remoteCacheable": True,
+            "digest": {"hash": "ab", "sizeBytes": "148"},
+            "actualOutputs": [{"path": "out", "digest": {"hash": "cd"}}],
+        }
+    ).encode()  # fmt: skip
+    found = spawns(log + b"\n" + log)
+    assert len(found) == 2
+    assert (found[0].hit, found[0].digest, found[0].size, found[0].outputs) == (
+        True,
+        "ab",
+        148,
+        {"out": "cd"},
+    )
+    events = b'{"id":{}}\n{"buildMetrics":{"actionSummary":{"runnerCount":[{"name":"total","count":3}]}}}\n'
+    assert runner_count(events) == {"total": 3}
+
+
+@pytest.mark.parametrize("raw", [b"{", b"[1]", b"{} junk"])
+def test_a_log_that_is_cut_off_is_an_error(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        spawns(raw)

@@ -1,0 +1,85 @@
+"""Roles, environments and classes agree; each way of disagreeing is found, named and placed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.contract.load import load_all
+from builder_contracts.errors import Problem
+from builder_contracts.services.roles import check
+
+ROOT = Path(__file__).parents[2]
+CLASSES = ("tinyland-nix", "tinyland-docker", "tinyland-dind")
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Callable[..., list[Problem]]:
+    """What is wrong with the project's own contracts after words in one file were replaced."""
+
+    def change(file: str = "", old: str = "", new: str = "") -> list[Problem]:
+        folder = tmp_path / "contracts"
+        shutil.copytree(ROOT / "contracts", folder)
+        if file:
+            text = (folder / file).read_text("utf-8")
+            assert old in text
+            (folder / file).write_text(text.replace(old, new), "utf-8")
+        return check(folder, load_all(folder / f"{name}.yaml" for name in CLASSES))
+
+    return change
+
+
+def test_the_projects_own_files_agree(changed: Callable[..., list[Problem]]) -> None:
+    assert changed() == []
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        (
+            "platform/cache-roles.yaml",
+            "results of Bazel actions for builds outside of the tailnet",
+            "Results of Bazel actions inside the tailnet and the cluster",
+            "the roles bazel-grpc and bazel-http have one authority",
+        ),
+        (
+            "platform/cache-roles.yaml",
+            "https://flakehub.com",
+            "https://nix-cache.tinyland.dev/main",
+            "share the endpoint https://nix-cache.tinyland.dev/main in tinyland",
+        ),
+        (
+            "environments/tinyland.yaml",
+            "https://nix-cache.tinyland.dev/main",
+            "https://nix-cache.fuzzy-dev.tinyland.dev/main",
+            "names the stale endpoint nix-cache.fuzzy-dev.tinyland.dev",
+        ),
+        (
+            "environments/embedded.yaml",
+            "http://attic.nix-cache.svc.cluster.local/main",
+            "http://attic-api.nix-cache.svc.cluster.local:8080/main",
+            "names the stale endpoint attic-api.nix-cache.svc",
+        ),
+        (
+            "environments/embedded.yaml",
+            "http://attic.nix-cache.svc.cluster.local/main",
+            "http://attic.nix-cache.svc.cluster.local:8080/main",
+            "cache-roles.yaml says http://attic.nix-cache.svc.cluster.local/main",
+        ),
+        (
+            "environments/embedded.yaml",
+            "  objects: {",
+            "  flakes: {",
+            "uses the role objects, which the environment embedded does not bind",
+        ),
+    ],
+)
+def test_what_does_not_agree_is_named(
+    changed: Callable[..., list[Problem]], file: str, old: str, new: str, said: str
+) -> None:
+    found = changed(file, old, new)
+    assert any(said in problem.what for problem in found), found
+    assert all(problem.mend and problem.source.line for problem in found)
