@@ -1,0 +1,57 @@
+"""Start services of the embedded environment by hand: ``python -m builder_contracts.services nix-cache registry``.
+
+Prints how to reach them and stays until it is interrupted; then it removes them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import threading
+from collections.abc import Sequence
+
+from builder_contracts.errors import EngineError
+from builder_contracts.runner import engine
+from builder_contracts.runner.ownership import Run, close, sweep
+from builder_contracts.services.catalogue import SERVICES
+from builder_contracts.services.host import Host, ServiceDown
+from builder_contracts.services.identities import Credentials
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Start what the arguments name; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m builder_contracts.services", description=__doc__)
+    parser.add_argument("services", nargs="+", choices=list(SERVICES), metavar="SERVICE", help=", ".join(SERVICES))
+    chosen = parser.parse_args(arguments).services
+    try:
+        client = engine.connect()
+    except EngineError as error:
+        print(error, file=sys.stderr)
+        return 4
+    sweep(client)
+    run, credentials = Run(), Credentials.random()
+    host = Host(client, run)
+    try:
+        host.start(SERVICES[name](f"{name}.example", credentials) for name in chosen)
+        for name in chosen:
+            started = host.up(name)
+            print(f"{name}: {name}.example at {started.address}, on the network {host.network}")
+            print(f"  log: docker logs -f {started.containers[0][:12]}")
+        for identity in (credentials.reader, credentials.writer):
+            print(f"{identity.name}: password {identity.secret}")
+        print("Ctrl-C removes them.", flush=True)
+        threading.Event().wait()
+    except ServiceDown as down:
+        print(down, file=sys.stderr)
+        return 4
+    except KeyboardInterrupt:
+        pass
+    finally:
+        host.close()
+        close(client, run)
+        client.close()
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
