@@ -36,6 +36,18 @@ locals {
   list = [{ n = "a", v = 1 }, { n = "b", v = 2 }]
   map  = { one = { v = 1 }, two = { v = 2 } }
 }
+resource "kubernetes_namespace" "ns" {
+  count = 1
+  metadata {
+    name = var.name
+  }
+  depends_on = [kubernetes_namespace.ns]
+}
+resource "kubernetes_namespace" "one" {
+  metadata {
+    labels = { a = "b" }
+  }
+}
 """
 
 
@@ -77,6 +89,8 @@ locals {
         ("yamlencode({ a = [1] })", {"a": [1]}),
         ('file("${path.module}/values.yaml")', "a: 1\n"),
         ("null", None),
+        ("kubernetes_namespace.ns[0].metadata[0].name", "nix"),
+        ("kubernetes_namespace.one.metadata[0].labels", {"a": "b"}),
     ],
 )
 def test_what_the_text_determines_is_known(expression: str, expected: Any) -> None:
@@ -94,10 +108,11 @@ def test_what_the_text_determines_is_known(expression: str, expected: Any) -> No
         ("timestamp()", "not evaluated"),
         ("local.x", "refers to itself"),
         ('"a" + 1', "not both numbers"),
-        ("local.list[7]", "there is no 7"),
+        ("local.list[7]", "no 7 is written at m/x.tf"),
         ("module.gone.output", "not in this checkout"),
         ('file("../../etc/passwd")', "not in this checkout"),
         ("1 / 0", "cannot be calculated"),
+        ("kubernetes_namespace.ns[0].id", "known only when OpenTofu runs"),
     ],
 )
 def test_what_the_text_does_not_determine_is_unknown_with_its_reason(expression: str, reason: str) -> None:

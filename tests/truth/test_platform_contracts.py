@@ -219,4 +219,6 @@ def test_the_projects_own_checkout_holds_no_contradiction() -> None:
 def test_the_page_of_rules_names_every_clause_and_no_other() -> None:
     page = (CONTRACTS.parent / "docs" / "truth" / "rules.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([a-z-]+/[a-z-]+)`( \(own\))? \|", page, re.MULTILINE))
-    assert {clause: bool(own) for clause, own in rows.items()} == {clause: own for clause, (_, own) in RULES.items()}
+    assert {clause: bool(own) for clause, own in rows.items()} == {
+        clause: own for clause, (_, own) in RULES.items()
+    }

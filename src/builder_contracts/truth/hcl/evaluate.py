@@ -133,7 +133,9 @@ class _Evaluation:
             if isinstance(data, dict) and key in data:
                 present: Value = data[key]
                 return present
-            return self.unknown(part, f"there is no {key!r} in the value from {value.at}")
+            return self.unknown(
+                part, f"no {key!r} is written at {value.at}: it is known only when OpenTofu runs"
+            )
         return found
 
     def literal(self, node: Node) -> Value:

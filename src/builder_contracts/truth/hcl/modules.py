@@ -12,6 +12,8 @@ from builder_contracts.truth.hcl.syntax import Block, Expression
 from builder_contracts.truth.value import Known, Unknown, Value, get
 
 _MAX_DEPTH = 8
+# Attributes that speak of the block itself, not of what it makes.
+_META = ("count", "for_each", "depends_on", "provider", "providers", "lifecycle")
 
 
 @dataclass
@@ -108,8 +110,21 @@ class Instance:
                 return Unknown("the workspace is known only when OpenTofu runs", at), len(path)
             case "data":
                 return Unknown(f"data.{'.'.join(path[1:3])} is looked up when OpenTofu runs", at), len(path)
+            case _ if self._block(kind, name) is not None:
+                return self._once(kind, name, at), 2
             case _:
                 return Unknown(f"{'.'.join(path[:2])} is known only after it is created", at), len(path)
+
+    def _block(self, kind: str, name: str) -> Block | None:
+        return next((block for block in self.folder.resources if block.labels[:2] == (kind, name)), None)
+
+    def _resource(self, kind: str, name: str, at: Source) -> Value:
+        """What the text of a resource says of it: its name, for example; the rest is known after it is created."""
+        block = self._block(kind, name)
+        if block is None or "for_each" in block.attributes:
+            return Unknown(f"{kind}.{name} is known only after it is created", at)
+        written = structure(block, self.scope)
+        return Known([written], block.at) if "count" in block.attributes else written
 
     def _once(self, kind: str, name: str, at: Source) -> Value:
         key = (kind, name)
@@ -117,7 +132,13 @@ class Instance:
             known = self._known[key]
             return known if known is not None else Unknown(f"{kind}.{name} refers to itself", at)
         self._known[key] = None
-        value = self._variable(name, at) if kind == "var" else self._local(name, at)
+        match kind:
+            case "var":
+                value = self._variable(name, at)
+            case "local":
+                value = self._local(name, at)
+            case _:
+                value = self._resource(kind, name, at)
         self._known[key] = value
         return value
 
@@ -275,7 +296,9 @@ def dynamic(block: Block, scope: Scope, kind: str) -> Iterator[tuple[Block, Scop
 def structure(block: Block, scope: Scope) -> Value:
     """A block with all it holds as one value; blocks become lists of mappings."""
     mapping: dict[str, Value] = {
-        name: evaluate(expression, scope) for name, expression in block.attributes.items()
+        name: evaluate(expression, scope)
+        for name, expression in block.attributes.items()
+        if name not in _META
     }
     kinds = dict.fromkeys(
         inner.labels[0] if inner.kind == "dynamic" and inner.labels else inner.kind for inner in block.blocks

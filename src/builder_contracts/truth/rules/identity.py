@@ -95,7 +95,9 @@ def _is_identity(text: str, name: str) -> bool:
         after, before = text[found.end() :], text[: found.start()]
         is_key = re.match(r"[\"'`]?\s*[:=](?!=)", after) is not None
         is_use = (
-            re.search(r"(inputs\.|--|namespace\S*[\s:=\"'`]+|-n[\s=]+|\$\{\{?\s*)$", before, re.IGNORECASE)
+            re.search(
+                r"(inputs\.|--|://|namespace\S*[\s:=\"'`]+|-n[\s=]+|\$\{\{?\s*)$", before, re.IGNORECASE
+            )
             is not None
         )
         if not is_key and not is_use:
