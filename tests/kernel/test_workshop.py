@@ -1,7 +1,7 @@
 """The tiers in a real runner of the class, with a real compiler cache, on a source that builds in a second.
 
-Each defect is a real one: it is built in the runner, and just its tier goes red. A toy makes neither RPMs
-nor anything that boots, so those tiers are in test_canary.py.
+Each defect is a real one: it is built in the runner, and just its tier goes red. A toy does not boot: that
+tier is in test_canary.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from builder_contracts.services.identities import Credentials, Identity
 from . import toy
 
 ROOT = Path(__file__).parents[2]
-OF_A_KERNEL = {*tiers.TIERS["package"], *tiers.TIERS["boot"]}
+OF_A_KERNEL = set(tiers.TIERS["boot"])
 
 pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("kernel-toy")]
 
@@ -59,16 +59,10 @@ def test_a_good_source_is_patched_configured_built_and_rebuilt_from_the_cache(
     record = workshop.run(bench, wanted, jobs=1, say=said.append)
     found = tiers.judge(record)
     assert not apart_from_time(broken(record))
-    for name in (
-        "patches",
-        "configure",
-        "build",
-        "build-confined",
-        "memory",
-        "rebuild-hits",
-        "rebuild-identical",
-    ):
+    for name in set(tiers.SHOWS) - OF_A_KERNEL:
         assert isinstance(found[name], Finding), found[name]
+    # What does not boot was not shown to be broken by an emulator that refuses it.
+    assert isinstance(found["boot"], Lost)
     assert "build: 2 of 2 objects" in said
 
 
@@ -143,6 +137,26 @@ def test_a_build_that_writes_into_the_source_is_caught(bench: Bench, tmp_path: P
     found = apart_from_time(broken(record))
     assert found.keys() == {"build-confined"}
     assert "/tree/generated.h" in found["build-confined"]
+
+
+def test_an_rpm_with_the_wrong_name_is_caught(bench: Bench, tmp_path: Path) -> None:
+    # As the kernel's own packaging names it without patch 0003.
+    spec = toy.SPEC.replace("Version: 1.2.3", "Version: 1.2.3_1.xr.el10").replace(
+        "Release: 1.xr.el10", "Release: 1"
+    )
+    found = apart_from_time(broken(build(bench, toy.tree(tmp_path, spec=spec))))
+    assert found.keys() == {"package"}
+    assert found["package"].startswith("kernel-1.2.3_1.xr.el10-1.x86_64.rpm")
+
+
+def test_an_rpm_that_names_the_builder_is_caught(bench: Bench, tmp_path: Path) -> None:
+    spec = toy.SPEC.replace("echo MAP >", "echo OUT/vmlinux >").replace(
+        "cp OUT/image", "ln -s OUT/none debug; cp OUT/image"
+    )
+    found = apart_from_time(broken(build(bench, toy.tree(tmp_path, spec=spec))))
+    assert found.keys() == {"package-complete"}
+    assert "System.map" in found["package-complete"]
+    assert "debug -> " in found["package-complete"]
 
 
 def test_a_build_that_never_ends_is_cut_off_at_its_budget(bench: Bench, tmp_path: Path) -> None:

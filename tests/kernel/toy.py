@@ -24,7 +24,25 @@ $(O)/%.o: %.c
 bzImage: vmlinux_a
 \t@cat $(O)/a.o $(O)/b.o >$(O)/vmlinux && cp $(O)/vmlinux $(O)/image
 modules: ; @true
+binrpm-pkg:
+	@mkdir -p $(O)/rpmbuild
+	@sed -e 's|OUT|$(O)|g' -e 's|LOCAL|$(LOCALVERSION)|g' kernel.spec >$(O)/kernel.spec
+	@rpmbuild -bb --define '_topdir $(O)/rpmbuild' $(RPMOPTS) $(O)/kernel.spec
 .PHONY: prepare modules bzImage vmlinux_a
+"""
+SPEC = """\
+Name: kernel
+Version: 1.2.3
+Release: 1.xr.el10
+Summary: A toy
+License: None
+%description
+A toy.
+%install
+cd %{buildroot} && mkdir -p lib/modules/1.2.3LOCAL && cd lib/modules/1.2.3LOCAL
+cp OUT/image vmlinuz && cp OUT/.config config && echo MAP >System.map
+%files
+/lib/modules
 """
 MERGE = """\
 #!/bin/sh
@@ -52,11 +70,14 @@ def tree(
     flags: str = "-O1",
     options: str = "CONFIG_A=y\n",
     patch: str = PATCH,
+    spec: str = SPEC,
 ) -> Path:
-    """Write the tree; ``extra`` is a command of its build, ``flags`` are the compiler's."""
+    """Write the tree; ``extra`` is a command of its build, ``flags`` are the compiler's, ``spec`` is
+    its package's."""
     for name in ("scripts/kconfig", "xr/patches", "xr/config"):
         (folder / name).mkdir(parents=True)
     (folder / "Kbuild").touch()
+    (folder / "kernel.spec").write_text(spec)
     (folder / "Makefile").write_text(MAKEFILE.replace("EXTRA", extra).replace("FLAGS", flags))
     (folder / "a.c").write_text("int a(void);\nint one = 1;\nint a(void) { return one; }\n")
     (folder / "b.c").write_text("int b(void);\nint b(void) { return 2; }\n")
