@@ -195,11 +195,7 @@ def _clause(
         reason = "no export of a tracker was given (--planning FILE)"
         return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
     seen = list(dict.fromkeys(rule(context)))
-    broken = [
-        Finding(clause.id, clause.promise, clause.why, one.here, one.there, one.mend)
-        for one in seen
-        if isinstance(one, Contradicts)
-    ]
+    broken = _distinct(clause, seen)
     excused = [
         one
         for one in broken
@@ -216,6 +212,16 @@ def _clause(
         open_findings,
         excused,
     )
+
+
+def _distinct(clause: Clause, seen: list[Observation]) -> list[Finding]:
+    """One finding for each pair of lines: what many scale sets inherit from one line is mended there once."""
+    found: dict[tuple[object, object, str], Finding] = {}
+    for one in seen:
+        if isinstance(one, Contradicts):
+            finding = Finding(clause.id, clause.promise, clause.why, one.here, one.there, one.mend)
+            found.setdefault((one.here.at, one.there.at, one.mend), finding)
+    return list(found.values())
 
 
 def _outcome(

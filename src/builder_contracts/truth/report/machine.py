@@ -84,7 +84,6 @@ def to_sarif(judgement: Judgement) -> str:
     driver = {
         "name": "builder-contracts",
         "semanticVersion": __version__,
-        "informationUri": "https://github.com/tinyland-inc/builder-contracts",
         "rules": list(rules.values()),
     }
     log = {
