@@ -97,23 +97,11 @@ def test_the_build_host_carries_the_nonce() -> None:
     assert not any("http" in value for value in environment.values())
 
 
-def test_a_checkout_brings_its_own_patches_and_fragments(tmp_path: Path) -> None:
-    (tmp_path / "Kbuild").touch()
-    (tmp_path / "xr/patches").mkdir(parents=True)
-    (tmp_path / "xr/patches/series").write_text("a.patch\n")
-    (tmp_path / "xr/config").mkdir()
-    (tmp_path / "xr/config/headset.config").write_text("CONFIG_DRM=y\n")
-    found = recipe.load(CANARY, source=tmp_path)
-    assert found.patches == tmp_path / "xr/patches"
-    assert [path.name for path in found.fragments] == ["headset.config"]
-    assert found.quirk == ""
-
-
-def test_a_checkout_without_patches_gets_none(tmp_path: Path) -> None:
+def test_another_source_gets_none_of_our_patches(tmp_path: Path) -> None:
     (tmp_path / "Kbuild").touch()
     found = recipe.load(CANARY, source=tmp_path)
     assert found.patches is None
-    assert [path.name for path in found.fragments] == ["base.config", "xr.config", "rt.config"]
+    assert found.quirk == ""
 
 
 def test_a_distribution_configuration_replaces_the_base_and_gets_more_time(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ tier is in test_canary.py.
 from __future__ import annotations
 
 import dataclasses
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,6 +74,29 @@ def test_a_cold_build_alone_uses_no_cache_and_ends_there(bench: Bench, tmp_path:
     assert record.cold.step.worked
     assert record.cold.cache.get("remote_storage_miss", 0) == 0
     assert isinstance(record.warm, Lost)
+
+
+def test_a_tarball_brings_its_own_patches_and_fragments(bench: Bench, tmp_path: Path) -> None:
+    toy.tree(tmp_path / "linux-xr-1.2.3", options="CONFIG_A=y\nCONFIG_DREAM=y\n")
+    tarball = tmp_path / "linux-xr.tar.gz"
+    with tarfile.open(tarball, "w:gz") as packed:
+        packed.add(tmp_path / "linux-xr-1.2.3", "linux-xr-1.2.3")
+    wanted = recipe.load(ROOT / "canaries" / "linux-xr", source=tarball)
+    record = workshop.run(bench, wanted, jobs=1, cold_only=True)
+    found = tiers.judge(record)
+    assert isinstance(found["patches"], Finding)
+    assert found["patches"].good
+    assert broken(record) == {"configure": "CONFIG_DREAM=y (toy.config) became absent"}
+
+
+def test_a_source_without_patches_is_built_without(bench: Bench, tmp_path: Path) -> None:
+    tree = toy.tree(tmp_path)
+    (tree / "xr/patches/series").unlink()
+    record = workshop.run(
+        bench, recipe.load(ROOT / "canaries" / "linux-xr", source=tree), jobs=1, cold_only=True
+    )
+    assert not broken(record)
+    assert record.patches is None
 
 
 def test_an_option_that_cannot_be_set_is_named(bench: Bench, tmp_path: Path) -> None:

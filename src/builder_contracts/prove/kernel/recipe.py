@@ -30,7 +30,8 @@ class Recipe:
     """A kernel to build.
 
     ``source`` is the pinned package, or a folder or tarball of this machine. ``base`` is a make target or a
-    configuration file; ``fragments`` go over it, the last one on top. ``release`` follows the version in
+    configuration file; ``fragments`` go over it, the last one on top, unless the source brings its own.
+    ``patches`` is the folder of the series for the pinned source. ``release`` follows the version in
     ``uname -r``. ``devices`` are classes of devices, ``quirk`` a text of the kernel's log, that the booted
     kernel must show. ``budget`` are seconds by tier.
     """
@@ -53,7 +54,7 @@ class Recipe:
 def load(folder: Path, *, source: Path | None = None, config: Path | None = None) -> Recipe:
     """Read ``kernel.yaml`` in the folder; ``source`` and ``config`` replace what it says.
 
-    A source folder that has ``xr/patches/series`` and ``xr/config`` brings its own patches and fragments.
+    Such a source brings its own patches and fragments, which are found once it is unpacked in the runner.
     Raises InputError.
     """
     path = folder / "kernel.yaml"
@@ -94,18 +95,11 @@ def _with_source(recipe: Recipe, source: Path) -> Recipe:
         raise _argument("--linux-xr-source", source, "holds no kernel source: there is no Kbuild in it")
     if not source.is_dir() and not source.is_file():
         raise _argument("--linux-xr-source", source, "is neither a folder nor a tarball")
-    own = source / "xr"
-    series, fragments = (
-        own / "patches" / "series",
-        tuple(sorted((own / "config").glob("*"))) if source.is_dir() else (),
-    )
-    patched = series.is_file()
     return dataclasses.replace(
         recipe,
         source=source.resolve(),
         # Somebody else's tree may have our patches, others, or none: only what it brings itself is applied.
-        patches=series.parent if patched else None,
-        fragments=fragments or recipe.fragments,
+        patches=None,
         quirk="",
         budget={tier: OWN_BUDGET * seconds for tier, seconds in recipe.budget.items()},
     )

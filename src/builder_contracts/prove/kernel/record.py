@@ -57,6 +57,10 @@ class Step:
         """The list under that key in the first object that has one."""
         return next((_lines(value[key]) for value in self.objects() if isinstance(value.get(key), list)), ())
 
+    def flag(self, key: str) -> bool:
+        """Whether an object says true under that key."""
+        return any(value.get(key) is True for value in self.objects())
+
     def text(self, key: str) -> str:
         """The text under that key in the first object that has one, or nothing."""
         return next((value[key] for value in self.objects() if isinstance(value.get(key), str)), "")

@@ -62,6 +62,8 @@ class Site:
     nonce: str
     say: Say
     tarball: str = ""
+    patches: str = ""
+    fragments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
@@ -134,7 +136,7 @@ class _Story:
         self.bench, self.recipe, self.nonce, self.jobs, self.say = bench, recipe, nonce, jobs, say
         first = Lost("it was not reached")
         self.unpack: Step | Lost = first
-        self.patches: Step | Lost | None = first if recipe.patches else None
+        self.patches: Step | Lost | None = first
         self.configure: Step | Lost = first
         self.cold: Build | Lost = first
         self.warm: Build | Lost = first
@@ -243,25 +245,40 @@ class _Story:
     def _prepare(self, site: Site) -> None:
         """Source, patches, configuration. Raises _Stopped where there is nothing to build then."""
         rest = ("configure", "cold", "warm", "server", "package", "boot")
-        if site.tarball:
-            self.say("patches: unpacking the source")
-            self.unpack = site.step("unpack", [site.tarball, site.tree], tier="patches")
-        else:
-            self.unpack = site.step("version", [site.tree], tier="patches")
+        self.say("patches: unpacking the source")
+        self.unpack = self._unpacked(site)
         if not self.unpack.worked:
             self._lose(Lost(f"the source could not be unpacked: {self.unpack.ended or self.unpack.end}"))
             raise _Stopped
-        if self.recipe.patches is not None:
+        if site.patches:
             self.say("patches: applying the series")
-            self.patches = site.step("patch", [site.tree, f"{site.folder}/canary/patches"], tier="patches")
+            self.patches = site.step("patch", [site.tree, site.patches], tier="patches")
             if not self.patches.worked:
                 self._lose(Lost("the patch series does not apply: see linux-xr-patches"), *rest)
                 raise _Stopped
+        else:
+            self.patches = None
         self.say("configure: merging the fragments")
         self.configure = self._configured(site)
         if not self.configure.worked:
             self._lose(Lost("the kernel could not be configured: see linux-xr-configure"), *rest[1:])
             raise _Stopped
+
+    def _unpacked(self, site: Site) -> Step:
+        """Unpack the source, and find out what it brings for itself if it is not the canary's own."""
+        if site.tarball:
+            step = site.step("unpack", [site.tarball, site.tree], tier="patches")
+        else:
+            step = site.step("version", [site.tree], tier="patches")
+        canary = f"{site.folder}/canary"
+        site.patches = f"{canary}/patches" if self.recipe.patches else ""
+        site.fragments = tuple(f"{canary}/config/{fragment.name}" for fragment in self.recipe.fragments)
+        if isinstance(self.recipe.source, Path):
+            if step.flag("series"):
+                site.patches = f"{site.tree}/xr/patches"
+            own = tuple(f"{site.tree}/xr/config/{name}" for name in step.texts("fragments"))
+            site.fragments = own or site.fragments
+        return step
 
     def _configured(self, site: Site) -> Step:
         canary = f"{site.folder}/canary"
@@ -271,7 +288,7 @@ class _Story:
             [
                 site.tree, site.build, self.recipe.localversion,
                 base if isinstance(base, str) else f"{canary}/base.config",
-                *(f"{canary}/config/{fragment.name}" for fragment in self.recipe.fragments),
+                *site.fragments,
             ],
             tier="configure",
         )  # fmt: skip
@@ -335,9 +352,9 @@ class _Story:
 
     def _again(self, site: Site) -> None:
         """The same source and configuration in the fresh runner. Raises Failed."""
-        done = [site.step("unpack", [site.tarball, site.tree], tier="patches")] if site.tarball else []
-        if self.recipe.patches is not None:
-            done.append(site.step("patch", [site.tree, f"{site.folder}/canary/patches"], tier="patches"))
+        done = [self._unpacked(site)]
+        if site.patches:
+            done.append(site.step("patch", [site.tree, site.patches], tier="patches"))
         for step in [*done, self._configured(site)]:
             if not step.worked:
                 raise Failed(f"preparing the rebuild ({step.name})", step.ended or step.end)
