@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +25,17 @@ from builder_contracts.facts.model import (
 )
 
 T = TypeVar("T")
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+# A word of shell text, and the parts of one by their quotes: literal, expanding, ANSI C, or none.
+_PART = r"""'[^']*'|"(?:[^"\\]|\\.)*"|\$'(?:[^'\\]|\\.)*'|\\.|[^\s'"\\]"""
+_WORDS = re.compile(rf"(?:{_PART})+", re.DOTALL)
+_PARTS = re.compile(_PART, re.DOTALL)
+_ANSI_C = re.compile(
+    r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|(.))|([^\\]+)", re.DOTALL
+)
+_ANSI_C_LETTERS = {"a": 7, "b": 8, "e": 27, "E": 27, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 
 # Above this, cgroup v1 means "no limit": it shows the largest number of pages instead.
 _NO_MEMORY_LIMIT = 1 << 60
@@ -48,21 +59,20 @@ class Answers:
             value = self.sections[section][key]
         except KeyError:
             return Unseen(self.lost or "the probe could not see it in this runner")
-        if isinstance(value, dict) and "unseen" in value:
-            return Unseen(str(value["unseen"]))
         try:
-            return convert(value)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError):
+            return _seen(value, convert)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError):
             return Unseen(f"the probe's answer makes no sense: {json.dumps(value)[:100]}")
 
 
 def parse(output: bytes, ended: str) -> Answers:
     """The answers in what the probe printed; ``ended`` says how it ended early, or is empty."""
     sections: dict[str, dict[str, Any]] = defaultdict(dict)
-    for line in output.decode("utf-8", errors="replace").splitlines():
+    # Text has more ends of lines than the probe prints, so it is split before it is decoded.
+    for line in output.split(b"\n"):
         try:
-            section, key, value = json.loads(line)
-        except (ValueError, TypeError):
+            section, key, value = _line(line.decode("utf-8", errors="replace"))
+        except (ValueError, TypeError, RecursionError):
             continue
         if not isinstance(section, str) or not isinstance(key, str):
             continue
@@ -74,6 +84,14 @@ def parse(output: bytes, ended: str) -> Answers:
     if not lost and "end" not in sections:
         lost = "the observation ended before it was complete"
     return Answers(dict(sections), lost)
+
+
+def _line(text: str) -> Any:
+    answer = json.loads(text)
+    if _SURROGATE.search(text):
+        # Half a character, which no report can hold. Raises a ValueError, as for what is no JSON.
+        json.dumps(answer, ensure_ascii=False).encode("utf-8")
+    return answer
 
 
 def identity(answers: Answers) -> Seen[Identity]:
@@ -92,8 +110,9 @@ def identity(answers: Answers) -> Seen[Identity]:
 
 
 def _seen(value: Any, convert: Callable[[Any], T]) -> Seen[T]:
-    if isinstance(value, dict) and "unseen" in value:
-        return Unseen(str(value["unseen"]))
+    # A feature may be called "unseen" as well; what was seen of it is never a text.
+    if isinstance(value, dict) and isinstance(reason := value.get("unseen"), str):
+        return Unseen(reason)
     return convert(value)
 
 
@@ -102,14 +121,42 @@ def environment(answers: Answers) -> Seen[dict[str, str]]:
 
 
 def _exports(text: str) -> dict[str, str]:
-    """The variables in what ``export -p`` printed, in the quoting of dash, busybox or bash."""
+    """The variables in what ``export -p`` printed, in the quoting of dash, busybox or bash.
+
+    Raises ValueError for text that ends inside quotes.
+    """
+    if _WORDS.sub("", text).strip():
+        raise ValueError("unbalanced quotes")
     variables: dict[str, str] = {}
-    for word in shlex.split(text):
-        name, equals, value = word.partition("=")
+    for word in _WORDS.findall(text):
+        name, equals, quoted = word.partition("=")
         if equals and name.isidentifier():
-            # bash quotes with double quotes, in which shlex leaves \$ and \` as they are.
-            variables[name] = value.replace("\\$", "$").replace("\\`", "`")
+            variables[name] = "".join(map(_unquoted, _PARTS.findall(quoted)))
     return variables
+
+
+def _unquoted(part: str) -> str:
+    if part[0] == "'":
+        return part[1:-1]
+    if part[0] == '"':
+        # What keeps its meaning in double quotes; a line break behind a backslash is none.
+        return re.sub(r"\\([$`\"\\\n])", lambda found: found[1].strip("\n"), part[1:-1])
+    if part.startswith("$'"):
+        # Bytes, because each byte of a character may be written by itself.
+        found = b"".join(map(_ansi_c, _ANSI_C.finditer(part[2:-1])))
+        return found.decode("utf-8", errors="replace")
+    return part[1:] if part[0] == "\\" else part
+
+
+def _ansi_c(found: re.Match[str]) -> bytes:
+    octal, byte, short, long, letter, text = found.groups()
+    if octal or byte:
+        return bytes([int(octal, 8) & 0xFF if octal else int(byte, 16)])
+    if short or long:
+        return chr(int(short or long, 16)).encode("utf-8", errors="replace")
+    if letter:
+        return bytes([_ANSI_C_LETTERS[letter]]) if letter in _ANSI_C_LETTERS else letter.encode()
+    return text.encode()
 
 
 def tool(answers: Answers, name: str, features: Sequence[str]) -> Seen[Tool]:

@@ -26,34 +26,65 @@ cr=$(printf '\r.'); cr=${cr%.}
 controls=$(printf '\001\002\003\004\005\006\007\010\013\014\016\017\020\021\022\023\024\025\026\027\030\031\032\033\034\035\036\037\177.')
 controls=${controls%.}
 
-# quote TEXT: sets $quoted to TEXT as a JSON string.
+# quote TEXT: sets $quoted to TEXT as a JSON string. Control characters become question marks, which bounds
+# its length, or escapes where $exact says so.
+exact=
 quote() {
-  rest=$1 quoted=
+  whole=$1 ready=
+  # Some shells take the square of a text's length to take it apart, so it is cut by printf first.
+  while [ ${#whole} -gt 500 ]; do
+    piece=$(printf '%.500s.' "$whole")
+    piece=${piece%.}
+    whole=${whole#"$piece"}
+    escape "$piece"
+    ready=$ready$escaped
+  done
+  escape "$whole"
+  quoted="\"$ready$escaped\""
+}
+
+# escape TEXT: sets $escaped.
+escape() {
+  rest=$1 escaped=
   while :; do
     case $rest in
-      *["\\\"$nl$tab$cr$controls"]*)
-        head=${rest%%["\\\"$nl$tab$cr$controls"]*}
-        rest=${rest#"$head"}
-        char=${rest%"${rest#?}"}
-        rest=${rest#?}
-        case $char in
-          \\) quoted="$quoted$head\\\\" ;;
-          \") quoted="$quoted$head\\\"" ;;
-          "$nl") quoted="$quoted$head\\n" ;;
-          "$tab") quoted="$quoted$head\\t" ;;
-          "$cr") quoted="$quoted$head\\r" ;;
-          *) quoted="$quoted$head?" ;;
-        esac
-        ;;
-      *) quoted="\"$quoted$rest\""; return ;;
+      *["\\\"$nl$tab$cr$controls"]*) ;;
+      *) escaped=$escaped$rest; return ;;
     esac
+    head=${rest%%["\\\"$nl$tab$cr$controls"]*}
+    rest=${rest#"$head"}
+    char=${rest%"${rest#?}"}
+    rest=${rest#?}
+    # shellcheck disable=SC1003 # two backslashes are meant
+    case $char in
+      \\) char='\\' ;;
+      \") char='\"' ;;
+      "$nl") char='\n' ;;
+      "$tab") char='\t' ;;
+      "$cr") char='\r' ;;
+      *) if [ -n "$exact" ]; then number "$char"; else char='?'; fi ;;
+    esac
+    escaped=$escaped$head$char
   done
+}
+
+# number CONTROL: sets $char to its escape; its place in the list of them tells its number.
+number() {
+  before=${controls%%"$1"*}
+  code=${#before}
+  code=$((code + (code < 8 ? 1 : code < 10 ? 3 : code < 28 ? 4 : 99)))
+  case $((code % 16)) in
+    10) low=a ;; 11) low=b ;; 12) low=c ;; 13) low=d ;; 14) low=e ;; 15) low=f ;;
+    *) low=$((code % 16)) ;;
+  esac
+  char="\\u00$((code / 16))$low"
 }
 
 # shorten TEXT: sets $short to at most 20 lines of at most 200 bytes. Bounds a line of the answer to what
 # a pipe writes at once, so that answers of parallel questions never mix.
 shorten() {
-  left=$1 short= lines=0
+  left=$1 short='' lines=0
+  [ ${#left} -gt 4000 ] && left=$(printf '%.4000s' "$left")
   while [ $lines -lt 20 ] && [ -n "$left" ]; do
     line=${left%%"$nl"*}
     case $left in
@@ -68,14 +99,16 @@ shorten() {
   short=${short%"$nl"}
 }
 
-# say SECTION KEY JSON
+# say SECTION KEY JSON: in one write, with a line break on either side. Some C libraries write the last one
+# separately; what another question says in between then still stands on a line of its own.
 say() {
   quote "$2"
-  printf '["%s",%s,%s]\n' "$1" "$quoted" "$3"
+  printf '\n%s\n' "[\"$1\",$quoted,$3]"
 }
 
 unseen() {
-  quote "$1"
+  shorten "$1"
+  quote "$short"
   json="{\"unseen\":$quoted}"
 }
 
@@ -97,12 +130,17 @@ find_tool() {
 
 find_tool timeout; timeout=$found
 find_tool stat; stat=$found
+find_tool true; true=$found
+# What ignores the polite end gets the other; old busybox has no option for that.
+insist=
+[ -n "$timeout" ] && [ -n "$true" ] && "$timeout" -k 1 1 "$true" 2>/dev/null && insist='-k 1'
 
 # bounded SECONDS COMMAND...: the command, with a deadline where the image has timeout(1).
 bounded() {
   limit=$1
   shift
-  if [ -n "$timeout" ]; then "$timeout" "$limit" "$@"; else "$@"; fi
+  # shellcheck disable=SC2086 # two words, or none
+  if [ -n "$timeout" ]; then "$timeout" $insist "$limit" "$@"; else "$@"; fi
 }
 
 yes_no() { if "$@"; then json=true; else json=false; fi; }
@@ -142,8 +180,10 @@ fi
 
 quote "${PATH-}"
 say path "" "$quoted"
+exact=1
 quote "$exported"
 say env "" "$quoted"
+exact=
 
 ## isolation
 
@@ -185,9 +225,8 @@ say isolation sockets "[$sockets]"
 # The attempts happen in namespaces of their own, so that a success changes nothing for anybody.
 find_tool unshare; unshare=$found
 find_tool mount; mount=$found
-find_tool true; true=$found
 if [ -z "$unshare" ] || [ -z "$true" ]; then
-  unseen "the image has no unshare(1) to try it with"
+  unseen "the image lacks unshare(1) or true(1) to try it with"
   say isolation unshare "$json"
   say isolation mount "$json"
 else
@@ -212,7 +251,7 @@ fi
 ## network
 
 # An interface with a default route, from the kernel's tables (mask 0, flag RTF_UP, not a reject route).
-routes= known=
+routes='' known=
 if [ -r /proc/net/route ]; then
   known=1
   while read -r interface destination _ flags _ _ _ mask _; do
@@ -276,8 +315,11 @@ run_tool() {
   output=$(bounded 20 "$@" 2>&1)
   status=$?
   shorten "$output"
-  [ $status -eq 124 ] && [ -n "$timeout" ] && status=timeout
+  # 124 is the answer of GNU timeout, the others those of a command that was killed, as busybox has it.
+  case $status in 124 | 137 | 143) [ -n "$timeout" ] && status=timeout ;; esac
 }
+
+late="it did not answer within 20 s, or was killed"
 
 answer_tool() {
   name=$1
@@ -295,7 +337,7 @@ answer_tool() {
   fi
   run_tool "$path" "$@"
   if [ $status = timeout ]; then
-    unseen "it did not answer within 20 s"
+    unseen "$late"
     say tools "$name" "{\"path\":$shown,\"status\":$json,\"output\":$json}"
   else
     quote "$short"
@@ -310,7 +352,7 @@ answer_feature() {
   [ -n "$found" ] || return
   run_tool "$found" "$@"
   if [ $status = timeout ]; then
-    unseen "it did not answer within 20 s"; value=$json
+    unseen "$late"; value=$json
   else
     quote "$short"; value="{\"status\":$status,\"output\":$quoted}"
   fi
@@ -332,7 +374,7 @@ answer_path() {
   if [ "$kind" = null ]; then
     # A parent that cannot be searched hides what is there: absence is then not a fact.
     parent=${path%/*}
-    while [ -n "$parent" ] && [ ! -e "$parent" ]; do parent=${parent%/*}; done
+    while [ ! -e "$parent" ] && [ "$parent" != "${parent%/*}" ]; do parent=${parent%/*}; done
     if [ -n "$parent" ] && [ -d "$parent" ] && [ ! -x "$parent" ]; then
       unseen "the job's user may not look into $parent"
       say paths "$path" "$json"
@@ -386,7 +428,7 @@ answer_resolve() {
       2) say resolve "$1" '[]'; return ;;
       *) unseen "getent: $said"; say resolve "$1" "$json"; return ;;
     esac
-    addresses= last=
+    addresses='' last=
     while read -r address _; do
       [ -n "$address" ] && [ "$address" != "$last" ] || continue
       last=$address
@@ -501,8 +543,9 @@ for question do
     # Splits at the separator only, and expands nothing.
     set -f
     IFS=$separator
+    # The separator at the end keeps a last word that is empty.
     # shellcheck disable=SC2086
-    set -- $question
+    set -- $question$separator
     unset IFS
     kind=$1
     shift

