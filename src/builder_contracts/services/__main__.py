@@ -21,7 +21,9 @@ from builder_contracts.services.identities import Credentials
 def main(arguments: Sequence[str] | None = None) -> int:
     """Start what the arguments name; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m builder_contracts.services", description=__doc__)
-    parser.add_argument("services", nargs="+", choices=list(SERVICES), metavar="SERVICE", help=", ".join(SERVICES))
+    parser.add_argument(
+        "services", nargs="+", choices=list(SERVICES), metavar="SERVICE", help=", ".join(SERVICES)
+    )
     chosen = parser.parse_args(arguments).services
     try:
         client = engine.connect()
