@@ -18,6 +18,11 @@ def slug(text: str) -> str:
     return f"{readable}_{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
 
 
+def anchor(text: str) -> str:
+    """A place within a page for any text: letters, digits and dashes, beginning with a letter."""
+    return "at-" + slug(text).replace(".", "-")
+
+
 def clause_page(clause: Clause) -> str:
     """The page of a clause, without its ending."""
     return f"clauses/{slug(clause.environment)}/{slug(clause.builder)}/{slug(clause.local_id)}"

@@ -33,6 +33,7 @@ _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _RUNGS = {rung.value: rung for rung in Rung}
 # A skip shows nothing, and an error is a failure to look.
 _ENDINGS = {"failure": Outcome.BROKEN, "error": Outcome.UNPROVEN, "skipped": Outcome.UNPROVEN}
+_NOT_RUN = frozenset({"notrun", "disabled"})
 _ATTEMPTS = frozenset({"flakyFailure", "flakyError", "rerunFailure", "rerunError"})
 _PLAIN: tuple[str, ...] = (
     "promised",
@@ -95,6 +96,7 @@ class _Case:
 class _Reader:
     def __init__(self, file: str, environment: str, builder: str) -> None:
         self._file = file
+        self._stem = PurePath(file).stem
         self._environment = environment
         self._builder = builder
         self._results: list[Result] = []
@@ -164,7 +166,7 @@ class _Reader:
         elif self._depth == 1:
             self._first(name, attributes)
         elif name == "testsuite":
-            self._suites.append({**self._suites[-1], **attributes})
+            self._suites.append({**self._suites[-1], **attributes, "suite": attributes.get("name", "")})
         elif name == "testcase":
             if len(self._results) >= MAX_RESULTS:
                 self._refuse(f"holds more than {MAX_RESULTS:,} results", "split the report")
@@ -216,6 +218,8 @@ class _Reader:
         told = {field: text for field in _PLAIN if (text := properties.get(field))}
         if case.ending is not None and _OUTCOMES.get(properties.get("verdict", "")) is not verdict:
             told["seen"] = case.message or "".join(case.text).strip()
+        elif case.ending is None and verdict is Outcome.UNPROVEN and "verdict" not in properties:
+            told["seen"] = f"it did not run ({case.attributes['status']})"
         if case.attempts and not told.get("seen"):
             told["seen"] = _RERUN
         for field, text in told.items():
@@ -247,15 +251,8 @@ class _Reader:
     ) -> tuple[str, str, str]:
         clause = properties.get("clause")
         if clause is None:
-            builder = (
-                self._builder or suite.get("property:builder") or self._root_name or PurePath(self._file).stem
-            )
-            where, name = case.attributes.get("classname", ""), case.attributes.get("name", "")
-            return (
-                _shorten(builder, 200),
-                "test",
-                _shorten("::".join(filter(None, (where, name))) or "unnamed", 500),
-            )
+            builder = self._builder or suite.get("property:builder") or self._root_name or self._stem
+            return _shorten(builder, 200), "test", _shorten(_name(case, suite), 500)
         parts = clause.split("/", 2)
         if len(parts) != 3 or not all(parts):
             self._refuse(f"clause is {clause[:80]!r}", "a clause id is CLASS/KIND/NAME", line=case.line)
@@ -264,6 +261,9 @@ class _Reader:
     def _verdict(self, case: _Case, properties: dict[str, str]) -> Outcome:
         """The worse of what the property says and what the test's ending says; a skip may be a waiver."""
         ending = case.ending or Outcome.KEPT
+        # CTest and GoogleTest list tests that never ran without any other sign of it.
+        if case.ending is None and case.attributes.get("status") in _NOT_RUN:
+            ending = Outcome.UNPROVEN
         stated = properties.get("verdict")
         if stated is None:
             return ending
@@ -277,18 +277,19 @@ class _Reader:
         return max(verdict, ending, key=SEVERITY.__getitem__)
 
     def _started(self, case: _Case, properties: dict[str, str], suite: dict[str, str]) -> int | None:
-        text = properties.get("started") or case.attributes.get("timestamp") or suite.get("timestamp", "")
-        if not text:
-            return None
+        for text in (properties.get("started"), case.attributes.get("timestamp"), suite.get("timestamp")):
+            if text and (started := self._moment(text, case.line)) > 0:
+                return started
+        # GoogleTest dates what did not run to 1970.
+        return None
+
+    def _moment(self, text: str, line: int) -> int:
         if text not in self._times:
             try:
                 self._times[text] = moment(text)
             except (ValueError, OverflowError):
-                self._refuse(
-                    f"the time {text[:40]!r} is not ISO 8601",
-                    "write times like 2026-03-12T02:00:11Z",
-                    line=case.line,
-                )
+                mend = "write times like 2026-03-12T02:00:11Z"
+                self._refuse(f"the time {text[:40]!r} is not ISO 8601", mend, line=line)
         return self._times[text]
 
     def _number(self, case: _Case, text: str, what: str) -> float:
@@ -318,6 +319,16 @@ class _Reader:
                 budget = None if limit is None else self._number(case, limit, f"budget.{quantity}")
                 found.append(Measurement(_shorten(quantity, 100), value, budget))
         return tuple(found)
+
+
+def _name(case: _Case, suite: dict[str, str]) -> str:
+    """What a test is called among all of its file: tools put the parts of its name in different places."""
+    name, where = case.attributes.get("name", ""), case.attributes.get("classname", "")
+    parts = [name] if where in name else [where, name]
+    within = suite.get("suite", "")
+    if within not in ("", "pytest") and not any(within in part for part in parts):
+        parts.insert(0, within)
+    return "::".join(filter(None, parts)) or "unnamed"
 
 
 def _shorten(text: str, most: int = MAX_TEXT) -> str:

@@ -118,6 +118,7 @@ class _Pages:
             auto_reload=False,
         )
         environment.filters |= {
+            "anchor": address.anchor,
             "short": words.short,
             "quantity": lambda value, name: words.quantity_words(name, value),
         }

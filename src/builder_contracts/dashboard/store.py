@@ -73,18 +73,7 @@ class History:
         self._texts: dict[str, int] = {}
         self._clauses: dict[tuple[str, str, str], int] = {}
         try:
-            if write:
-                # SQLite's default journal: a write-ahead log would leave two more files beside the one
-                # that jobs hand on as an artifact, and would let nobody read it from a read-only place.
-                self._connection = _connect(path, "rwc")
-                schema.migrate(self._connection)
-            else:
-                if not path.is_file():
-                    mend = "make it with 'builder-contracts history add --history FILE junit/*.xml'"
-                    raise InputError([Problem(Source(str(path), 1), "there is no such history file", mend)])
-                # A reader may have to undo what a killed writer began, where it can.
-                self._connection = _connect(path, "rw" if os.access(path, os.W_OK) else "ro")
-                schema.check(self._connection)
+            self._connection = self._open(write=write)
         except schema.NewerFileError as newer:
             theirs, ours = newer.args
             raise HistoryError(
@@ -96,6 +85,25 @@ class History:
                 raise HistoryError(f"{path} cannot be opened: {_reason(error)}") from None
             mend = "name a file that 'builder-contracts history add' made, or one that does not exist yet"
             raise InputError([Problem(Source(str(path), 1), "is not a history file", mend)]) from None
+
+    def _open(self, *, write: bool) -> sqlite3.Connection:
+        if not write and not self.path.is_file():
+            mend = "make it with 'builder-contracts history add --history FILE junit/*.xml'"
+            raise InputError([Problem(Source(str(self.path), 1), "there is no such history file", mend)])
+        # SQLite's default journal: a write-ahead log would leave two more files beside the one that jobs
+        # hand on as an artifact. A reader may have to undo what a killed writer began, where it can.
+        mode = "rwc" if write else "rw" if os.access(self.path, os.W_OK) else "ro"
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            if write:
+                schema.migrate(connection)
+            else:
+                schema.check(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def __enter__(self) -> Self:
         return self
@@ -256,11 +264,6 @@ class History:
             row = self._connection.execute(into, values).fetchone()
         identity: int = row[0]
         return identity
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,52 @@
+"""Histories and sites for the tests of the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.dashboard import report, series, simulate, site
+from builder_contracts.dashboard.add import Reading, add_files
+from builder_contracts.dashboard.store import History
+
+LAST = date(2026, 3, 12)
+"""The last of the simulated nights."""
+
+NOW = round(datetime(2026, 3, 12, 8, tzinfo=UTC).timestamp() * 1000)
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A history of the demonstration's sixty nights. Not to be written to."""
+    folder = tmp_path_factory.mktemp("simulated")
+    files = []
+    for name, text in simulate.nights(simulate.story(), last=LAST):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+        files.append(path)
+    history = folder / "history.db"
+    with History(history) as store:
+        added = add_files(store, files, Reading())
+    assert not added.problems
+    assert added.new == len(files)
+    return history
+
+
+@pytest.fixture(scope="session")
+def told(simulated: Path) -> Iterator[tuple[report.Report, series.Book]]:
+    """What the simulated history means on the morning after its last night."""
+    with History(simulated, write=False) as store:
+        book = series.read(store)
+        yield report.report(book, NOW), book
+
+
+@pytest.fixture(scope="session")
+def demo(told: tuple[report.Report, series.Book], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demonstration's site, as of the morning after its last night."""
+    out = tmp_path_factory.mktemp("demo") / "site"
+    site.build(*told, out, base="https://example.org/contracts/", frozen=True)
+    return out

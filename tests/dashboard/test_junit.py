@@ -1,0 +1,381 @@
+"""JUnit of many tools is read; JUnit that is made to do harm is refused; nothing unseen counts as kept."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder_contracts.dashboard import junit
+from builder_contracts.dashboard.model import Measurement, Result
+from builder_contracts.errors import InputError
+from builder_contracts.evidence.record import to_properties
+from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from tests.dashboard.reports import case, suite
+
+RECORDED = Path(__file__).parent / "junit"
+KEPT, BROKEN, UNPROVEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED
+
+
+def read(content: bytes, name: str = "report.xml", builder: str = "") -> list[Result]:
+    return junit.read(io.BytesIO(content), name, builder=builder)
+
+
+def only(content: bytes) -> Result:
+    (result,) = read(content)
+    return result
+
+
+# --- ours ------------------------------------------------------------------------------------------
+
+
+def test_a_clause_of_ours_is_read_with_everything_that_its_properties_say() -> None:
+    verdict = Verdict(
+        clause="tinyland-nix/filesystem/nix/store",
+        outcome=BROKEN,
+        rung=Rung.LIVE,
+        promised="/nix/store is writable",
+        seen="read-only",
+        source="contracts/tinyland-nix.yaml:40",
+        likely="mounted read-only",
+        look="builder-contracts facts",
+        why="builds write there",
+        image="tinyland-nix",
+        image_digest="sha256:4f1c",
+        contract_digest="sha256:c0de",
+        engine="Docker Engine 26.1",
+        host="honey",
+        runner="local",
+        environment="tinyland",
+        started="2026-03-12T02:00:11Z",
+        seconds=0.25,
+        witnesses=("client: EROFS", "server: none"),
+    )
+    properties = dict(to_properties(verdict))
+    clause = properties.pop("clause")
+    witness = "".join(
+        f'<properties><property name="witness" value="{one}"/></properties>' for one in verdict.witnesses
+    )
+    del properties["witness"]
+
+    result = only(suite(case(clause, ending=f'{witness}<failure message="x"/>', **properties)))
+
+    assert result == Result(
+        environment="tinyland",
+        builder="tinyland-nix",
+        kind="filesystem",
+        name="nix/store",
+        verdict=BROKEN,
+        rung=Rung.LIVE,
+        started=1773280811000,
+        seconds=0.25,
+        promised="/nix/store is writable",
+        seen="read-only",
+        source="contracts/tinyland-nix.yaml:40",
+        likely="mounted read-only",
+        look="builder-contracts facts",
+        why="builds write there",
+        image="tinyland-nix",
+        image_digest="sha256:4f1c",
+        contract_digest="sha256:c0de",
+        engine="Docker Engine 26.1",
+        host="honey",
+        runner="local",
+        witnesses=("client: EROFS", "server: none"),
+    )
+
+
+def test_measurements_carry_their_budget() -> None:
+    result = only(
+        suite(
+            case(measured__cold_seconds="96.2", budget__cold_seconds="240", measured__cache_hit_ratio="0.98")
+        )
+    )
+
+    assert result.measurements == (
+        Measurement("cold_seconds", 96.2, 240.0),
+        Measurement("cache_hit_ratio", 0.98, None),
+    )
+
+
+@pytest.mark.parametrize(
+    ("stated", "ending", "verdict"),
+    [
+        ("kept", "", KEPT),
+        ("kept", '<failure message="teardown"/>', BROKEN),
+        ("kept", '<error message="teardown"/>', UNPROVEN),
+        ("broken", "", BROKEN),
+        ("broken", "<error/>", BROKEN),
+        ("unproven", "<skipped/>", UNPROVEN),
+        ("unproven", "", UNPROVEN),
+        ("waived", "<skipped/>", WAIVED),
+        ("waived", "<failure/>", BROKEN),
+        ("", "", KEPT),
+        ("", "<skipped/>", UNPROVEN),
+        ("", "<error/>", UNPROVEN),
+        ("", "<failure/>", BROKEN),
+        ("", "<error/><failure/>", BROKEN),
+        ("", "<failure/><error/>", BROKEN),
+    ],
+)
+def test_the_worse_of_the_property_and_the_ending_counts_and_a_skip_is_never_kept(
+    stated: str, ending: str, verdict: Outcome
+) -> None:
+    assert only(suite(case(verdict=stated, ending=ending))).verdict is verdict
+
+
+def test_no_rung_is_claimed_for_what_was_not_seen() -> None:
+    assert only(suite(case(rung="C3"))).rung is Rung.LIVE
+    assert only(suite(case(rung="C3", ending="<error/>"))).rung is None
+
+
+def test_a_suite_property_speaks_for_its_cases_only() -> None:
+    inside = '<properties><property name="simulated" value="true"/></properties>'
+    content = (
+        f"<testsuites><testsuite name='a'>{inside}{case()}</testsuite>"
+        f"<testsuite name='b'>{case()}</testsuite></testsuites>"
+    )
+
+    assert [result.simulated for result in read(content.encode())] == [True, False]
+
+
+# --- other tools -------------------------------------------------------------------------------------
+
+TOOLS = {
+    "bats-1.8.xml": (1, 1, 1),
+    "ctest-3.25.xml": (1, 1, 3),
+    "googletest-1.12.xml": (1, 1, 2),
+    "goss-0.4.9.xml": (2, 1, 1),
+    "mocha-10.8-mocha-junit-reporter-2.2.xml": (1, 1, 1),
+    "node-20.20-test-runner.xml": (2, 1, 2),
+    "robotframework-7.5.xml": (1, 1, 1),
+    "vitest-5.1.xml": (1, 1, 1),
+}
+
+
+def test_every_recorded_report_is_expected_here() -> None:
+    assert {path.name for path in RECORDED.glob("*.xml")} == set(TOOLS)
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_reads_what_other_tools_really_wrote(name: str) -> None:
+    results = read((RECORDED / name).read_bytes(), name)
+
+    verdicts = Counter(result.verdict for result in results)
+    assert (verdicts[KEPT], verdicts[BROKEN], verdicts[UNPROVEN]) == TOOLS[name]
+    assert all(result.rung is None for result in results), "no other tool's test shows a rung"
+    assert {result.kind for result in results} == {"test"}
+    assert len({result.name for result in results}) == len(results)
+    if name != "node-20.20-test-runner.xml":
+        assert all(result.started and result.started > 1.7e12 for result in results)
+    assert all(result.seen for result in results if result.verdict is BROKEN and name != "ctest-3.25.xml")
+
+
+def test_tests_that_never_ran_are_not_kept_where_the_tool_says_so_by_status_alone() -> None:
+    for name, test in (("ctest-3.25.xml", "off"), ("googletest-1.12.xml", "Cache::DISABLED_Off")):
+        found = {result.name: result for result in read((RECORDED / name).read_bytes(), name)}
+        assert found[test].verdict is UNPROVEN
+        assert "did not run" in found[test].seen
+
+
+@pytest.mark.parametrize("family", ["xunit1", "xunit2"])
+def test_reads_what_pytest_writes_in_both_of_its_families(family: str, tmp_path: Path) -> None:
+    (tmp_path / "test_it.py").write_text(
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def gone(): raise OSError('no cache')\n"
+        "def test_kept(): pass\n"
+        "def test_broken(): assert 1 == 2, 'seen a miss'\n"
+        "def test_unproven(gone): pass\n"
+        "@pytest.mark.skip(reason='not here')\n"
+        "def test_skipped(): pass\n"
+        "@pytest.mark.parametrize('text', ['<script>alert(1)</script>'])\n"
+        "def test_hostile(text): pass\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        "--rootdir",
+        str(tmp_path),
+    ]
+    subprocess.run(
+        [*command, "-o", f"junit_family={family}", "--junitxml", "out.xml", "-q", "test_it.py"],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+        timeout=120,
+    )
+
+    results = {result.name: result for result in read((tmp_path / "out.xml").read_bytes())}
+
+    assert {name: result.verdict for name, result in results.items()} == {
+        "test_it::test_kept": KEPT,
+        "test_it::test_broken": BROKEN,
+        "test_it::test_unproven": UNPROVEN,
+        "test_it::test_skipped": UNPROVEN,
+        "test_it::test_hostile[<script>alert(1)</script>]": KEPT,
+    }
+    assert "seen a miss" in results["test_it::test_broken"].seen
+    assert all(result.started for result in results.values())
+
+
+def test_names_that_the_file_does_not_give_come_from_the_caller() -> None:
+    content = b"<testsuite><testcase name='a'/></testsuite>"
+
+    assert read(content, "reports/night.xml")[0].builder == "night"
+    assert read(content, builder="tinyland-nix")[0].builder == "tinyland-nix"
+
+
+def test_a_time_without_an_offset_is_utc() -> None:
+    assert junit.moment("2026-03-12T02:00:11") == junit.moment("2026-03-12T02:00:11Z")
+    assert junit.moment("2026-03-12T03:00:11+01:00") == junit.moment("2026-03-12T02:00:11Z")
+
+
+# --- hostile and broken ------------------------------------------------------------------------------
+
+XXE = b"""<?xml version="1.0"?><!DOCTYPE t [<!ENTITY x SYSTEM "file:///etc/passwd">]>
+<testsuite><testcase name="a"><failure message="&x;"/></testcase></testsuite>"""
+LAUGHS = b"""<?xml version="1.0"?><!DOCTYPE t [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]>
+<testsuite><testcase name="&c;"/></testsuite>"""
+
+REFUSED = {
+    "an external entity": (XXE, "declares a document type"),
+    "entities that multiply": (LAUGHS, "declares a document type"),
+    "an external document type": (
+        b'<!DOCTYPE t SYSTEM "http://127.0.0.1:9/x"><testsuite/>',
+        "declares a document type",
+    ),
+    "an entity that nobody declared": (b"<testsuite><testcase name='&x;'/></testsuite>", "undefined entity"),
+    "a file cut short": (suite(case())[:-30], "not well-formed"),
+    "no XML": (b"\x89PNG\r\n", "not well-formed"),
+    "an empty file": (b"", "not well-formed"),
+    "another format": (b"<html></html>", "its root is <html>"),
+    "an unknown verdict": (suite(case(verdict="great")), "verdict is 'great'"),
+    "an unknown rung": (suite(case(rung="C9")), "rung is 'C9'"),
+    "a clause without a kind": (
+        suite("<testcase name='a'><properties><property name='clause' value='x'/></properties></testcase>"),
+        "clause is 'x'",
+    ),
+    "a time that is none": (suite(case(started="yesterday")), "the time 'yesterday'"),
+    "seconds that are none": (suite(case(seconds="nan")), "time is 'nan'"),
+    "negative seconds": (suite(case(seconds="-1")), "time is '-1'"),
+    "a measurement that is none": (
+        suite(case(measured__cold_seconds="fast")),
+        "measured.cold_seconds is 'fast'",
+    ),
+    "an infinite budget": (
+        suite(case(measured__cold_seconds="1", budget__cold_seconds="inf")),
+        "budget.cold_seconds is 'inf'",
+    ),
+    "deep nesting": (b"<testsuite>" * 100 + b"</testsuite>" * 100, "nests elements more than 64 deep"),
+    "deep nesting inside a case": (
+        b"<testsuite><testcase>" + b"<a>" * 100 + b"</a>" * 100 + b"</testcase></testsuite>",
+        "nests elements more than 64 deep",
+    ),
+    "endless properties": (
+        suite(case(ending="<property name='a' value='b'/>" * 10_001)),
+        "more than 10,000 properties",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refuses_with_file_line_and_reason(what: str) -> None:
+    content, reason = REFUSED[what]
+
+    with pytest.raises(InputError) as refused:
+        read(content, "evil.xml")
+
+    (problem,) = refused.value.problems
+    assert problem.source.file == "evil.xml"
+    assert problem.source.line >= 1
+    assert reason in problem.what
+    assert problem.mend
+
+
+class Endless:
+    """A stream of one attribute without an end, and how much of it was taken."""
+
+    def __init__(self, head: bytes, size: int) -> None:
+        self.left = size
+        self.head = head
+        self.taken = 0
+
+    def read(self, size: int, /) -> bytes:
+        self.taken += size
+        if self.head:
+            head, self.head = self.head, b""
+            return head
+        self.left -= size
+        return b"a" * size if self.left > 0 else b""
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b'<testsuite><testcase name="', b"<testsuite><testcase ", b"<testsuite><!-- ", b"<testsuite><?x "],
+)
+def test_a_hundred_megabytes_in_one_token_are_refused_after_one(head: bytes) -> None:
+    stream = Endless(head, 100 << 20)
+    tracemalloc.start()
+    started = time.monotonic()
+
+    with pytest.raises(InputError, match="longer than 1024 KiB"):
+        junit.read(stream, "big.xml")
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert stream.taken < 4 << 20
+    assert peak < 16 << 20
+    # Generous: a quadratic reader would take minutes.
+    assert time.monotonic() - started < 20
+
+
+def test_long_output_of_a_test_is_passed_over_without_being_kept() -> None:
+    tail = case(ending=f"<system-out>{'x' * (3 << 20)}</system-out>")
+
+    assert only(suite(tail)).verdict is KEPT
+
+
+def test_long_texts_are_shortened_and_say_so() -> None:
+    seen = only(suite(case(seen="s" * 100_000))).seen
+
+    assert len(seen) <= junit.MAX_TEXT
+    assert seen.endswith("… (100,000 characters in all)")
+
+
+def test_script_in_names_is_text_like_any_other() -> None:
+    result = only(suite(case("c</script>/k<b>/n&\"'<img src=x onerror=alert(1)>")))
+
+    assert (result.builder, result.kind) == ("c<", "script>")
+    result = only(suite(case("c/k/n&\"'<img src=x onerror=alert(1)>")))
+    assert result.name == "n&\"'<img src=x onerror=alert(1)>"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_results_or_a_refusal(content: bytes) -> None:
+    for data in (content, b"<testsuite>" + content, b"<testsuite><testcase name='" + content):
+        with suppress(InputError):
+            assert all(result.verdict in Outcome for result in read(data))
+
+
+@given(
+    st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs"), exclude_characters="\ufffe\uffff"))
+)
+def test_any_text_comes_back_as_it_was_written(text: str) -> None:
+    expected = " ".join(text.split("\n")) if text else "xz 5.4.1 at /usr/bin/xz"
+    result = only(suite(case(seen=text or "xz 5.4.1 at /usr/bin/xz")))
+    assert result.seen == expected

@@ -1,0 +1,406 @@
+"""What a history means: changes, blame, flakes, decay, sustained evidence. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder_contracts.dashboard import report as judged
+from builder_contracts.dashboard import views, words
+from builder_contracts.dashboard.report import Change, ClauseReport, Policy, Report, State
+from builder_contracts.dashboard.series import DAY_MS, Book, Clause, Point, Run, Series
+from builder_contracts.dashboard.store import History
+from builder_contracts.evidence.verdict import Outcome, Rung
+
+KEPT, BROKEN, UNPROVEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED
+LETTERS = {"k": KEPT, "b": BROKEN, "u": UNPROVEN, "w": WAIVED}
+FIRST = 20_000
+"""The night that the stories begin with, as days since 1970."""
+
+
+def run(
+    night: int, *, builder: str = "c", image: str = "i1", contract: str = "c1", hour: int = 2, **rest: str
+) -> Run:
+    started = (FIRST + night) * DAY_MS + hour * 3_600_000
+    number = night * 100 + hour + sum(map(ord, builder)) * 100_000
+    return Run(number, "e", builder, image, contract, started, **rest)  # type: ignore[arg-type]
+
+
+def series(
+    verdicts: str,
+    *,
+    name: str = "n",
+    kind: str = "toolchain",
+    builder: str = "c",
+    images: str = "",
+    contracts: str = "",
+    rung: Rung | None = Rung.LIVE,
+) -> Series:
+    """One letter a night (k, b, u, w; a dash for no run); ``images`` and ``contracts`` likewise name digests."""
+    points = []
+    for night, letter in enumerate(verdicts):
+        if letter != "-":
+            where = run(
+                night,
+                builder=builder,
+                image=images[night] if images else "1",
+                contract=contracts[night] if contracts else "1",
+            )
+            verdict = LETTERS[letter]
+            points.append(Point(where, verdict, None if verdict is UNPROVEN else rung, 0.1, 0, 0, 0, 0, 0, 0))
+    return Series(Clause("e", builder, kind, name), number=sum(map(ord, name)), points=points)
+
+
+def tell(
+    *stories: Series,
+    nights: int | None = None,
+    hours: float = 8,
+    policy: Policy | None = None,
+    **rest: object,
+) -> Report:
+    """The report some hours into the day after the last night."""
+    last = (
+        nights
+        if nights is not None
+        else max(point.run.night for one in stories for point in one.points) - FIRST
+    )
+    runs = sorted({point.run for one in stories for point in one.points}, key=lambda one: one.started)
+    book = Book(runs, stories, {}, cast(History, None))
+    now = (FIRST + last) * DAY_MS + round(hours * 3_600_000)
+    return judged.report(book, now, policy, cast(None, rest.get("contracts")))
+
+
+def one(report: Report, name: str = "n") -> ClauseReport:
+    return next(clause for each in report.classes for clause in each.clauses if clause.clause.name == name)
+
+
+# --- last night ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("nights", "broke", "mended", "unproven"),
+    [
+        ("kkkk", 0, 0, 0),
+        ("kkkb", 1, 0, 0),
+        ("kkbb", 0, 0, 0),
+        ("kkbk", 0, 1, 0),
+        ("kkku", 0, 0, 1),
+        ("kkuu", 0, 0, 0),
+        ("kkuk", 0, 1, 0),
+        ("kkub", 1, 0, 0),
+        ("kkwb", 1, 0, 0),
+        ("kkbw", 0, 0, 0),
+        ("kb-b", 0, 0, 0),
+        ("kk-b", 1, 0, 0),
+        ("b", 1, 0, 0),
+    ],
+)
+def test_what_is_different_from_the_night_before(nights: str, broke: int, mended: int, unproven: int) -> None:
+    (morning,) = tell(series(nights)).mornings
+
+    assert (len(morning.broke), len(morning.mended), len(morning.unproven)) == (broke, mended, unproven)
+
+
+def test_a_class_that_did_not_report_is_named_and_its_old_red_is_not_new() -> None:
+    report = tell(series("kkkk", builder="a"), series("kkb-", builder="b"))
+
+    (morning,) = report.mornings
+    assert [silent.builder for silent in morning.silent] == ["b"]
+    assert morning.broke == ()
+    assert [red.clause.builder for red in morning.standing] == ["b"]
+
+
+def test_the_longest_standing_red_comes_first() -> None:
+    (morning,) = tell(
+        series("kkkb", name="new"), series("kbbb", name="old"), series("bkbb", name="again")
+    ).mornings
+
+    assert [red.clause.name for red in morning.standing] == ["old", "again", "new"]
+
+
+def test_a_new_clause_is_told_but_not_on_the_first_night_of_all() -> None:
+    (morning,) = tell(series("kkkk", name="a"), series("---k", name="b")).mornings
+    (first,) = tell(series("k", name="a")).mornings
+
+    assert [new.clause.name for new in morning.new] == ["b"]
+    assert first.new == ()
+
+
+def test_clauses_that_broke_in_one_run_are_one_incident_and_the_latest_comes_first() -> None:
+    (morning,) = tell(
+        series("kkbb", name="a"), series("kkbb", name="b"), series("kkkb", name="c"), series("kkbk", name="d")
+    ).mornings
+
+    assert [[clause.clause.name for clause in each.clauses] for each in morning.incidents] == [
+        ["c"],
+        ["a", "b"],
+    ]
+
+
+def test_several_runs_of_a_night_are_told_by_the_last_of_them() -> None:
+    story = series("kk")
+    early = Point(run(1, hour=1), BROKEN, None, 0.1, 0, 0, 0, 0, 0, 0)
+    story.points.insert(1, early)
+
+    assert tell(story).mornings[0].broke == ()
+    assert [segment.verdict for segment in one(tell(story)).segments] == [KEPT, BROKEN, KEPT]
+
+
+# --- blame -----------------------------------------------------------------------------------------
+
+
+def blame(before: Run | None, after: Run, kind: str = "toolchain") -> str:
+    def point(where: Run, verdict: Outcome) -> Point:
+        return Point(where, verdict, None, 0.1, 0, 0, 0, 0, 0, 0)
+
+    story = series("b", kind=kind)
+    change = Change(point(before, KEPT) if before else None, point(after, BROKEN))
+    return words.suspicion(change, [one(tell(story))])
+
+
+def test_the_image_is_suspected_when_it_alone_changed() -> None:
+    said = blame(run(1, image="sha256:aaa"), run(2, image="sha256:bbb"))
+
+    assert said == "Suspect the image (aaa → bbb): it changed with this run, the contract did not."
+
+
+def test_the_contract_is_suspected_when_it_alone_changed() -> None:
+    assert blame(run(1, contract="x"), run(2, contract="y")) == (
+        "Suspect the contract (x → y): it changed with this run, the image did not."
+    )
+
+
+def test_both_are_suspected_when_both_changed() -> None:
+    said = blame(run(1, image="a", contract="x"), run(2, image="b", contract="y"))
+
+    assert said == "Suspect the image (a → b) or the contract (x → y): both changed with this run."
+
+
+@pytest.mark.parametrize(
+    ("kind", "suspect"),
+    [
+        ("canaries", "the canary itself"),
+        ("caches", "the service that it speaks to"),
+        ("publication", "the service that it speaks to"),
+        ("toolchain", "what surrounds the runner"),
+    ],
+)
+def test_where_nothing_changed_the_kind_of_the_clause_says_where_to_look(kind: str, suspect: str) -> None:
+    said = blame(run(1), run(2), kind)
+
+    assert said.startswith("Image and contract are the same.")
+    assert suspect in said
+
+
+def test_another_host_or_engine_is_named() -> None:
+    assert blame(run(1, host="honey"), run(2, host="bumble")).endswith("it changed from honey to bumble.")
+    assert blame(run(1, engine="26.1"), run(2, engine="27.0")).endswith("it changed from 26.1 to 27.0.")
+
+
+def test_an_image_that_nobody_saw_is_not_said_to_be_the_same() -> None:
+    for before, after in ((run(1, image=""), run(2, image="")), (run(1, image="a"), run(2, image=""))):
+        said = blame(before, after)
+        assert "which image ran is not known" in said
+        assert "Image and contract are the same" not in said
+
+
+def test_a_real_runner_whose_packages_changed_has_another_image() -> None:
+    old, new = (f"tinyland-nix-1: live (…) · namespace arc; packages sha256:{digit * 64}" for digit in "ab")
+
+    said = blame(run(1, image="", identity=old), run(2, image="", identity=new))
+
+    assert said == (
+        "Suspect the image: what is installed on the runner (aaaaaaaaaaaa → bbbbbbbbbbbb) changed with this run."
+    )
+
+
+def test_a_break_at_the_beginning_blames_nobody() -> None:
+    assert "nothing is known of a change" in blame(None, run(2))
+
+
+# --- decay -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("letter", "kbuw")
+def test_old_evidence_says_nothing_about_today(letter: str) -> None:
+    policy = Policy(stale_days=2)
+    fresh = tell(series(letter * 3), hours=2 + 47.9, policy=policy)
+    stale = tell(series(letter * 3), hours=2 + 48.1, policy=policy)
+
+    assert one(fresh).state is State(LETTERS[letter].value)
+    assert one(stale).state is State.UNKNOWN
+    assert one(stale).rung is None
+    assert stale.classes[0].state is State.UNKNOWN
+    assert stale.mornings[0].stale == stale.classes[0].clauses
+    assert one(fresh).expires == one(stale).expires
+
+
+def test_a_class_with_a_stale_clause_does_not_pass_for_kept() -> None:
+    report = tell(series("kkkkkkkk", name="a"), series("kk------", name="b"))
+
+    assert report.classes[0].state is State.UNPROVEN
+    assert report.classes[0].counts[State.UNKNOWN] == 1
+
+
+def test_a_clause_that_the_contract_no_longer_has_is_withdrawn_not_unknown() -> None:
+    stories = series("kkkkkkkk", name="a"), series("kk------", name="b")
+
+    given_contract = tell(*stories, contracts={"c": ["toolchain/a"]})
+    without = tell(*stories)
+
+    assert [clause.clause.name for clause in given_contract.classes[0].clauses] == ["a"]
+    assert given_contract.classes[0].state is State.KEPT
+    assert one(without, "b").state is State.UNKNOWN
+
+
+def test_a_promise_that_no_run_ever_answered_is_counted_as_unknown() -> None:
+    report = tell(series("kkk", name="a"), contracts={"c": ["toolchain/a", "caches/nix-hit"]})
+
+    assert report.classes[0].unreported == ("caches/nix-hit",)
+    assert report.classes[0].counts[State.UNKNOWN] == 1
+    assert report.classes[0].state is State.UNPROVEN
+
+
+# --- rungs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("nights", "rung"),
+    [
+        ("kkkkkkkkkk", Rung.SUSTAINED),
+        ("bbbkkkkkkk", Rung.SUSTAINED),
+        ("bbbbkkkkkk", Rung.LIVE),
+        ("kkkkkkkk-k", Rung.LIVE),
+        ("kkkkkkkkuk", Rung.LIVE),
+        ("kkkkkkkkwk", Rung.LIVE),
+        ("kkkkkkk", Rung.SUSTAINED),
+        ("kkkkkk", Rung.LIVE),
+        ("kkkkkkkkkb", None),
+        ("kkkkkkkkku", None),
+    ],
+)
+def test_sustained_needs_live_evidence_on_each_of_the_last_nights(nights: str, rung: Rung | None) -> None:
+    assert one(tell(series(nights))).rung is rung
+
+
+@pytest.mark.parametrize("rung", [Rung.DECLARED, Rung.OBSERVED, Rung.EXERCISED])
+def test_no_weaker_evidence_is_ever_sustained(rung: Rung) -> None:
+    assert one(tell(series("k" * 30, rung=rung))).rung is rung
+
+
+def test_a_second_run_of_a_night_that_was_not_kept_ends_what_was_sustained() -> None:
+    story = series("k" * 10)
+    story.points.insert(8, Point(run(7, hour=5), BROKEN, Rung.LIVE, 0.1, 0, 0, 0, 0, 0, 0))
+
+    assert one(tell(story)).rung is Rung.LIVE
+
+
+# --- flakes ----------------------------------------------------------------------------------------
+
+
+def flakes(*stories: Series) -> dict[str, tuple[int, int]]:
+    return {flake.report.clause.name: (flake.changes, flake.pairs) for flake in tell(*stories).flakes}
+
+
+def test_flakes_are_changes_on_the_same_image_and_contract() -> None:
+    assert flakes(series("kbkbk")) == {"n": (4, 4)}
+    assert flakes(series("kkbbkk", images="112233")) == {}
+    assert flakes(series("kkbbkk", contracts="112233")) == {}
+    assert flakes(series("kkbbkk", images="111233")) == {"n": (1, 3)}
+    assert flakes(series("kkkkk")) == {}
+
+
+def test_a_waiver_is_no_flake() -> None:
+    assert flakes(series("bbwwbb")) == {}
+
+
+def test_flakes_are_ranked_by_how_often_they_changed_then_by_rate() -> None:
+    ranked = flakes(
+        series("kbkk", name="twice"), series("kbkbkb", name="often"), series("kbkkkkkk", name="rare")
+    )
+
+    assert list(ranked) == ["often", "twice", "rare"]
+
+
+# --- properties of all of it ----------------------------------------------------------------------------
+
+stories = st.lists(
+    st.builds(
+        series,
+        st.text("kbuw-", min_size=1, max_size=20).filter(lambda text: text.strip("-")),
+        name=st.sampled_from(["a", "b", "c", "d"]),
+        builder=st.sampled_from(["x", "y"]),
+        rung=st.sampled_from([None, *Rung]).filter(lambda rung: rung is not Rung.SUSTAINED),
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda story: (story.clause.builder, story.clause.name),
+)
+
+
+@given(stories, st.integers(0, 200), st.floats(0.5, 9))
+def test_every_clause_has_one_state_and_no_state_above_its_evidence(
+    told: list[Series], hours: int, stale_days: float
+) -> None:
+    report = tell(*told, hours=hours, policy=Policy(stale_days=stale_days))
+
+    clauses = [clause for each in report.classes for clause in each.clauses]
+    assert len(clauses) == len(told)
+    for clause in clauses:
+        fresh = report.now <= clause.last.run.started + stale_days * DAY_MS + 1
+        assert clause.state is not State.KEPT or (clause.last.verdict is KEPT and fresh)
+        assert clause.rung is None or clause.state is State.KEPT
+        assert sum(segment.points for segment in clause.segments) == len(clause.series.points)
+    for each in report.classes:
+        assert sum(each.counts.values()) == len(each.clauses)
+        assert each.state is not State.KEPT or all(clause.state is State.KEPT for clause in each.clauses)
+    for morning in report.mornings:
+        assert set(map(id, morning.broke)) <= set(map(id, clauses))
+        red = [clause for incident in morning.incidents for clause in incident.clauses]
+        assert sorted(map(id, red)) == sorted(map(id, morning.standing))
+
+
+@given(st.text("kbuw-", min_size=1, max_size=40).filter(lambda text: text.strip("-")), st.integers(0, 5))
+def test_the_run_length_strings_of_the_grid_say_every_night(nights: str, after: int) -> None:
+    story = series(nights)
+    stretches = views.encode(story.points, FIRST, FIRST + len(nights) - 1 + after)
+
+    assert "".join(letter * count for letter, count, _ in stretches) == nights + "-" * after
+    letters = [letter for letter, _, _ in stretches]
+    assert all(a != b for a, b in pairwise(letters))
+
+
+@given(st.lists(st.floats(0.1, 1e6), min_size=12, max_size=60))
+def test_a_trend_is_words_or_nothing(values: Sequence[float]) -> None:
+    from builder_contracts.dashboard.series import Reading
+
+    readings = [Reading(run(night), value, None) for night, value in enumerate(values)]
+    assert views.trend("cold_seconds", readings).split(" ")[0] in ("steady", "risen", "fallen")
+
+
+def test_a_slow_drift_is_a_trend_and_noise_is_not() -> None:
+    from builder_contracts.dashboard.series import Reading
+
+    drift = [Reading(run(night), 400 + 3 * night + (-1) ** night, None) for night in range(60)]
+    noise = [Reading(run(night), 400 + 30 * (-1) ** night, None) for night in range(60)]
+
+    assert views.trend("cold_seconds", drift) == "risen from 7 min to 9 min 17 s in 45 nights"
+    assert views.trend("cold_seconds", noise) == "steady"
+
+
+@pytest.mark.parametrize(
+    ("clause", "canary"),
+    [
+        ("linux-xr-boot-release", "linux-xr"),
+        ("flake-builds", "flake"),
+        ("mine", "mine"),
+        ("a-b-memory-link", "a-b"),
+    ],
+)
+def test_a_canary_is_known_by_the_name_of_its_clause(clause: str, canary: str) -> None:
+    assert views.canary_name(clause) == canary

@@ -1,0 +1,451 @@
+"""The site as files: whole, linked, safe, the same twice; feed and badges are what their formats say."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
+
+import feedparser  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder_contracts.dashboard import address, junit, report, series, site
+from builder_contracts.dashboard.badge import badge
+from builder_contracts.dashboard.feed import feed
+from builder_contracts.dashboard.store import Batch, History
+from builder_contracts.errors import InputError
+from tests.dashboard import web
+from tests.dashboard.conftest import NOW
+from tests.dashboard.reports import case, suite
+from tests.dashboard.test_report import series as story
+from tests.dashboard.test_report import tell
+
+Told = tuple[report.Report, series.Book]
+
+EVIL = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'`{{7*7}}"
+
+
+class Page(HTMLParser):
+    """The elements of a page, and where it points."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def links(self) -> Iterator[str]:
+        for _, attributes in self.tags:
+            for name in ("href", "src", "data-src"):
+                if value := attributes.get(name):
+                    yield value
+
+    def ids(self) -> set[str]:
+        return {value for _, attributes in self.tags if (value := attributes.get("id"))}
+
+
+def pages(folder: Path) -> dict[Path, Page]:
+    return {path: Page(path.read_text("utf-8")) for path in sorted(folder.rglob("*.html"))}
+
+
+@pytest.fixture(scope="module")
+def all_pages(demo: Path) -> dict[Path, Page]:
+    return pages(demo)
+
+
+def history(*cases: str, now: int = NOW) -> Told:
+    """What a history of one report means."""
+    results = junit.read(io.BytesIO(suite(*cases)), "report.xml")
+    from tests.dashboard.test_store import memory
+
+    store = memory()
+    store.add([Batch(b"1", "report.xml", results)], now=now / 1000)
+    book = series.read(store)
+    return report.report(book, now), book
+
+
+# --- files -----------------------------------------------------------------------------------------
+
+
+def test_every_view_is_a_page_with_its_json_beside_it(demo: Path, all_pages: dict[Path, Page]) -> None:
+    names = {str(path.relative_to(demo)) for path in all_pages if "clauses" not in path.parts}
+
+    assert names == {"index.html", "grid.html", "canaries.html", "flakes.html"}
+    assert len(all_pages) == 4 + 112
+    for path, page in all_pages.items():
+        beside = json.loads(path.with_suffix(".json").read_text("utf-8"))
+        assert beside["simulated"] is True
+        assert f"{path.stem}.json" in set(page.links())
+
+
+def test_every_link_of_every_page_leads_somewhere_in_the_site(
+    demo: Path, all_pages: dict[Path, Page]
+) -> None:
+    checked = 0
+    for path, page in all_pages.items():
+        for link in page.links():
+            parts = urlsplit(link)
+            assert not parts.scheme, f"{path}: {link} needs a network"
+            assert not parts.netloc, f"{path}: {link} needs a network"
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
+            assert target.is_relative_to(demo.resolve()), f"{path}: {link} leads out of the site"
+            assert target.is_file(), f"{path}: {link} leads nowhere"
+            if (
+                parts.fragment
+                and target.suffix == ".html"
+                and target.name != "grid.html"
+                and "=" not in parts.fragment
+            ):
+                known = all_pages[demo / target.relative_to(demo.resolve())].ids() | {
+                    f"s-{name}" for name in ("kept", "broken", "unproven", "waived", "unknown")
+                }
+                assert parts.fragment in known, f"{path}: {link} has no such place"
+            checked += 1
+    assert checked > 2000
+
+
+def test_every_page_says_that_its_data_is_simulated(all_pages: dict[Path, Page]) -> None:
+    for path, page in all_pages.items():
+        assert "Simulated data." in page.text, path
+
+
+def test_real_data_is_not_said_to_be_simulated(tmp_path: Path) -> None:
+    site.build(*history(case()), tmp_path / "site")
+
+    for path, page in pages(tmp_path / "site").items():
+        assert "imulated" not in page.text, path
+
+
+def test_pages_run_no_script_but_the_site_s_own_files(all_pages: dict[Path, Page]) -> None:
+    for path, page in all_pages.items():
+        scripts = [attributes for tag, attributes in page.tags if tag == "script"]
+        assert all(
+            (attributes.get("src") or "").endswith(("assets/site.js", "assets/grid.js"))
+            for attributes in scripts
+        )
+        assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes), path
+        assert not any("style" in attributes for _, attributes in page.tags), path
+        (policy,) = [
+            a.get("content") for t, a in page.tags if a.get("http-equiv") == "Content-Security-Policy"
+        ]
+        assert policy is not None
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+
+
+def test_the_first_page_is_small(demo: Path) -> None:
+    files = ["index.html", "assets/style.css", "assets/site.js"]
+
+    assert sum((demo / name).stat().st_size for name in files) < 300_000
+
+
+def test_the_same_history_gives_the_same_site(told: Told, demo: Path, tmp_path: Path) -> None:
+    site.build(*told, tmp_path / "site", base="https://example.org/contracts/", frozen=True)
+
+    first = {path.relative_to(demo): path.read_bytes() for path in demo.rglob("*") if path.is_file()}
+    second = {
+        path.relative_to(tmp_path / "site"): path.read_bytes()
+        for path in (tmp_path / "site").rglob("*")
+        if path.is_file()
+    }
+    assert first == second
+
+
+def test_an_earlier_site_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    out = tmp_path / "site"
+    site.build(*history(case()), out)
+    site.build(*history(case("tinyland-dind/daemon/ready")), out)
+
+    assert [path.parent.name for path in out.glob("clauses/*/*/*.html")] == ["tinyland-dind"]
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+def test_a_folder_that_is_no_site_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("precious")
+
+    with pytest.raises(InputError, match="is not a site of ours"):
+        site.build(*history(case()), tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_nothing_is_left_of_a_site_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(site.SiteError, match="cannot be written"):
+        site.build(*history(case()), tmp_path / "file" / "site")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_empty_history_is_a_page_that_says_what_to_do(tmp_path: Path) -> None:
+    with History(tmp_path / "h.db") as store:
+        book = series.read(store)
+        site.build(report.report(book, NOW), book, tmp_path / "site")
+
+    assert "builder-contracts history add" in pages(tmp_path / "site")[tmp_path / "site" / "index.html"].text
+
+
+def test_pages_are_valid_html(demo: Path, tmp_path: Path) -> None:
+    modules = web.modules()
+    site.build(
+        *history(case(f"c/k/{EVIL}", verdict="broken", seen=EVIL, ending="<failure/>")), tmp_path / "evil"
+    )
+    some = [
+        *demo.glob("*.html"),
+        *list(demo.rglob("clauses/**/*.html"))[::9],
+        *(tmp_path / "evil").rglob("*.html"),
+    ]
+
+    done = web.node(
+        "node_modules/html-validate/bin/html-validate.mjs",
+        *("--config", str(web.HERE / "htmlvalidate.json"), "--formatter", "json"),
+        *map(str, some),
+        cwd=modules,
+    )
+
+    found = [
+        (Path(each["filePath"]).name, message["line"], message["ruleId"], message["message"])
+        for each in json.loads(done.stdout)
+        for message in each["messages"]
+    ]
+    assert found == []
+
+
+def test_scripts_type_check() -> None:
+    modules = web.modules()
+    assets = Path(site.__file__).parent / "assets"
+
+    done = web.node(
+        "node_modules/typescript/bin/tsc",
+        *(
+            "--allowJs",
+            "--checkJs",
+            "--noEmit",
+            "--strict",
+            "--target",
+            "es2023",
+            "--lib",
+            "es2023,dom,dom.iterable",
+        ),
+        *(str(assets / "site.js"), str(assets / "grid.js")),
+        cwd=modules,
+    )
+
+    assert done.stdout == ""
+
+
+# --- what it says ----------------------------------------------------------------------------------
+
+
+def test_the_morning_says_which_class_broke_when_with_which_image_and_why(
+    demo: Path, all_pages: dict[Path, Page]
+) -> None:
+    text = re.sub(r"\s+", " ", all_pages[demo / "index.html"].text)
+
+    assert "Night of Thu 12 Mar 2026" in text
+    assert "tinyland-dind: 2 clauses broke in the run of 12 Mar 2026, 02:10 UTC" in text
+    assert re.search(r"Suspect the image \([0-9a-f]{12} → [0-9a-f]{12}\): it changed with this run", text)
+    assert "connection refused; the daemon listens on /run/docker.sock only" in text
+    assert "start it with -H tcp://127.0.0.1:2375" in text
+    assert "tinyland-docker: 1 clause broke in the run of" in text
+    assert "linux-xr-docker" in text
+    assert "did not report last night" in text
+
+
+def test_the_clause_page_shows_both_sides_of_the_change(demo: Path) -> None:
+    view = json.loads((demo / "clauses/simulated/tinyland-nix/toolchain.xz.json").read_text("utf-8"))
+
+    broke = view["broke"]
+    assert broke["before"]["verdict"] == "kept"
+    assert broke["after"]["verdict"] == "broken"
+    assert broke["mended"]["verdict"] == "kept"
+    assert broke["before"]["run"]["image_digest"] != broke["after"]["run"]["image_digest"]
+    assert broke["before"]["run"]["contract_digest"] == broke["after"]["run"]["contract_digest"]
+    assert broke["suspects"] == ["image"]
+    assert view["answers"] == 60
+    assert len(view["seconds"]) == 60
+    commands = [one["command"] for one in view["repeat"]]
+    assert commands[0].startswith("builder-contracts check --builder tinyland-nix -k toolchain/xz")
+    assert commands[-1] == "builder-contracts explain tinyland-nix/toolchain/xz"
+
+
+def test_a_command_to_repeat_is_safe_to_paste_whatever_a_clause_is_called(told: Told) -> None:
+    from builder_contracts.dashboard.views import repeat
+
+    mean = history(case("c;rm -rf ~/toolchain/$(reboot) `x`", environment="e' 'f"))
+    (one,) = mean[0].classes[0].clauses
+
+    command = repeat(one, mean[1])[0]["command"]
+    import shlex
+
+    assert shlex.split(command) == [
+        *("builder-contracts", "check", "--builder", "c;rm -rf ~", "-k", "toolchain/$(reboot) `x`"),
+        *("--image", "c;rm -rf ~=tinyland-nix", "--environment", "e' 'f"),
+    ]
+
+
+def test_the_drift_is_plotted_with_its_budget_and_told(demo: Path) -> None:
+    view = json.loads((demo / "canaries.json").read_text("utf-8"))
+
+    (kernel,) = [group for group in view["groups"] if group["name"] == "linux-xr"]
+    (build,) = [clause for clause in kernel["clauses"] if clause["local_id"] == "canaries/linux-xr-build"]
+    (cold,) = [one for one in build["measured"] if one["quantity"] == "cold_seconds"]
+    assert cold["over"] is True
+    assert cold["budget"] == 600
+    assert cold["trend_words"].startswith("risen from")
+    html = (demo / "canaries.html").read_text("utf-8")
+    measured = sum(len(clause["measured"]) for group in view["groups"] for clause in group["clauses"])
+    assert html.count('class="budget"') == html.count('class="plot"') == measured
+
+
+def test_flakes_are_ranked_with_the_real_flakes_first(demo: Path) -> None:
+    view = json.loads((demo / "flakes.json").read_text("utf-8"))
+
+    ids = [one["id"] for one in view["flakes"]]
+    assert set(ids[:2]) == {"tinyland-dind/daemon/ready", "tinyland-nix/caches/nix-substituted"}
+    assert [one["changes"] for one in view["flakes"]] == sorted(
+        (one["changes"] for one in view["flakes"]), reverse=True
+    )
+    assert "tinyland-nix/toolchain/xz" not in ids, "its image changed with it"
+
+
+# --- hostile reports ---------------------------------------------------------------------------------
+
+
+def test_markup_in_any_field_is_shown_inert(tmp_path: Path) -> None:
+    fields = (
+        "promised",
+        "seen",
+        "source",
+        "likely",
+        "look",
+        "why",
+        "image",
+        "image_digest",
+        "contract_digest",
+    )
+    fields += ("engine", "host", "runner", "environment", "witness", "identity")
+    evil = dict.fromkeys(fields, EVIL)
+    told = history(
+        case(f"{EVIL.replace('/', '')}/kind{EVIL}/name{EVIL}", verdict="broken", ending="<failure/>", **evil),
+        case(f"c/canaries/{EVIL}", measured__cold_seconds="3", **{f"measured__{EVIL}": "3"}, **evil),
+    )
+    out = tmp_path / "site"
+    site.build(*told, out, base=f"https://x/{EVIL}")
+
+    for path in out.rglob("*"):
+        assert path.resolve().is_relative_to(out.resolve())
+        if path.suffix == ".html":
+            page = Page(path.read_text("utf-8"))
+            assert [tag for tag, _ in page.tags if tag in ("img", "iframe", "object", "base")] == []
+            assert all(
+                a.get("src", "").startswith(("../" * 3, "assets")) for tag, a in page.tags if tag == "script"
+            )  # type: ignore[union-attr]
+            assert "49" not in re.findall(r"\{\{7\*7\}\}|\b49\b", page.text)
+        elif path.suffix == ".js" and path.parent.name != "assets":
+            text = path.read_text("utf-8")
+            assert "<" not in text.removeprefix("builderContractsGrid(")
+            json.loads(text.removeprefix("builderContractsGrid(").removesuffix(");\n"))
+        elif path.suffix in (".svg", ".atom"):
+            root = ElementTree.fromstring(path.read_text("utf-8"))  # noqa: S314 - written by this test
+            assert not [one for one in root.iter() if one.tag.endswith(("script", "img"))]
+
+
+@pytest.mark.parametrize(
+    "name", ["../../../etc/passwd", "..", ".", "/", "a/../b", "con", "x" * 500, "Ä", "\u202e", "A"]
+)
+def test_no_name_leads_a_page_out_of_the_site(name: str, tmp_path: Path) -> None:
+    told = history(case(f"{name.replace('/', '') or 'c'}/k/{name}", environment=name))
+    site.build(*told, tmp_path / "deep" / "site")
+
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert all(path.is_relative_to(tmp_path / "deep" / "site") for path in files)
+    assert len([path for path in files if path.suffix == ".html"]) == 5
+
+
+@given(st.lists(st.text(min_size=1, max_size=30), unique=True, min_size=2, max_size=8))
+def test_different_names_never_share_a_file_also_where_case_does_not_count(names: list[str]) -> None:
+    slugs = [address.slug(name) for name in names]
+
+    assert len({slug.casefold() for slug in slugs}) == len(names)
+    for slug in slugs:
+        assert re.fullmatch(r"[a-z0-9._-]{1,80}", slug) or "/" not in slug
+        assert slug not in (".", "..")
+        assert not set(slug) & set('/\\:*?"<>|%#&\0')
+
+
+def test_names_of_ours_stay_readable() -> None:
+    assert address.slug("toolchain/xz") == "toolchain.xz"
+    assert address.slug("filesystem/nix/store") == "filesystem.nix.store"
+    assert address.slug("environment/HTTP_PROXY") != address.slug("environment/http_proxy")
+
+
+# --- badges and feed ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("nights", "words"),
+    [
+        ("kkkkkkkk", "c: kept 1/1 · C4 · 11 Oct"),
+        ("kkkb", "c: broken 1/1 · 7 Oct"),
+        ("kkku", "c: unproven 1/1 · 7 Oct"),
+        ("kkkw", "c: kept 0/1, 1 waived · 7 Oct"),
+    ],
+)
+def test_a_badge_says_the_state_the_rung_and_the_date_of_its_evidence(nights: str, words: str) -> None:
+    (one,) = tell(story(nights)).classes
+
+    root = ElementTree.fromstring(badge(one))  # noqa: S314 - written by this test
+
+    assert root.attrib["aria-label"] == words
+    assert root.find("{http://www.w3.org/2000/svg}title") is not None
+
+
+def test_a_badge_of_old_evidence_says_unknown() -> None:
+    (one,) = tell(story("kkkk"), hours=24 * 5).classes
+
+    assert "unknown · 7 Oct" in badge(one)
+
+
+def test_there_is_a_badge_for_every_class(demo: Path) -> None:
+    names = {path.stem for path in (demo / "badges").rglob("*.svg")}
+
+    assert names == {"tinyland-nix", "tinyland-docker", "tinyland-dind", "linux-xr-docker"}
+
+
+def test_a_feed_reader_reads_the_feed(demo: Path) -> None:
+    parsed = feedparser.parse((demo / "feed.atom").read_bytes())
+
+    assert not parsed.bozo, parsed.get("bozo_exception")
+    assert parsed.version == "atom10"
+    assert parsed.feed.title == "Builder contracts: changes (simulated data)"
+    assert len({entry.id for entry in parsed.entries}) == len(parsed.entries) > 20
+    updated = [entry.updated for entry in parsed.entries]
+    assert updated == sorted(updated, reverse=True)
+    assert parsed.entries[0].title == "tinyland-dind (simulated): 2 broke, 1 became unproven"
+    assert "Suspect the image" in parsed.entries[0].summary
+    for entry in parsed.entries:
+        assert entry.link.startswith("https://example.org/contracts/clauses/")
+        assert (demo / entry.link.removeprefix("https://example.org/contracts/")).is_file()
+
+
+def test_entries_of_the_feed_keep_their_ids_when_nights_are_added() -> None:
+    def ids(nights: str) -> list[str]:
+        told = tell(story(nights))
+        book = series.Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
+        return re.findall(r"<entry>.*?<id>(.*?)</id>", feed(told, book, ""), re.DOTALL)
+
+    assert ids("kkbbk")[-1:] == ids("kkb") != []
+    assert ids("kkkkk") == []

