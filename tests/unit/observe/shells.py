@@ -48,7 +48,7 @@ class Shell:
 def shells() -> list[object]:
     """Each shell as a parameter; one that this machine lacks is skipped with what brings it."""
     known = {"dash": ("dash",), "bash --posix": ("bash", "--posix"), "busybox sh": ("busybox", "sh")}
-    parameters = []
+    parameters: list[object] = []
     for name, (program, *rest) in known.items():
         found = shutil.which(program, path=SYSTEM)
         marks = [] if found else [pytest.mark.skip(reason=f"no {program} here: apt-get install {program}")]

@@ -1,0 +1,214 @@
+"""The probe's text to facts: untrusted, so anything may stand there and nothing may fail."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder_contracts.facts.model import Resources, Unseen
+from builder_contracts.observe import answers as read
+from builder_contracts.observe.answers import Answers, parse
+
+NAMES = st.sampled_from(
+    ["xz", "/", "key", "", "unseen", "v1.quota", "v1.period", "v2.cpu", "bounding", "mount"]
+)
+SECTIONS = st.sampled_from(
+    "identity env path tools features paths shells connect resolve daemon isolation network cgroup end".split()
+)
+FIELDS = st.sampled_from(
+    ["uid", "path", "status", "output", "type", "mode", "free", "unseen", "worked", "xz"]
+)
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("100 0"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELDS, inner, max_size=4),
+    max_leaves=8,
+)
+LINES = st.lists(st.tuples(SECTIONS, NAMES, JSON), max_size=12).map(
+    lambda lines: "\n".join(json.dumps(line) for line in lines).encode()
+)
+
+
+def everything(answers: Answers) -> list[Any]:
+    """Every fact that can be asked of the answers."""
+    return [
+        read.identity(answers),
+        read.environment(answers),
+        read.tool(answers, "xz", ["xz", "unseen"]),
+        read.path(answers, "/"),
+        read.shell(answers, "xz"),
+        read.connection(answers, "key"),
+        read.resolution(answers, "xz"),
+        read.daemon(answers, Unseen("not started here")),
+        read.isolation(answers, Unseen("no engine here")),
+        read.isolation(answers, False),
+        read.default_routes(answers),
+        read.resources(answers),
+    ]
+
+
+@given(st.binary(max_size=400), st.text(max_size=20))
+def test_arbitrary_bytes_never_fail(output: bytes, ended: str) -> None:
+    assert everything(parse(output, ended))
+
+
+@given(LINES, st.text(max_size=20))
+def test_answers_of_any_shape_never_fail(output: bytes, ended: str) -> None:
+    for fact in everything(parse(output, ended)):
+        # A fact can be reported: it is text of whole characters.
+        assert repr(fact).encode()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'["identity","",{"uid":Infinity,"gid":0,"user":"x","home":"","home_exists":1,"home_writable":1}]',
+        b'["cgroup","v2.cpu","100 0"]',
+        b'["cgroup","v2.cpu","max"]\n["cgroup","v2.memory",1e400]',
+        b'["paths","/",{"type":"file","symlink":0,"writable":0,"mode":"999","owner":"x","free":[1,2]}]',
+        b'["isolation","bounding",' + b"9" * 5000 + b"]",
+        b'["env","",' + b'"' + b"a='" * 1000 + b'"]',
+        b"null",
+        b"[1,2,3]",
+        b'["tools",null,{}]',
+    ],
+)
+def test_hostile_lines_are_passed_over(line: bytes) -> None:
+    answers = parse(line + b'\n["path","","/bin"]\n', "")
+    assert everything(answers)
+    assert answers.read("path", "", str) == "/bin"
+
+
+def test_half_a_character_never_becomes_a_fact() -> None:
+    output = b'["env","","export A=\'\\ud800\'"]\n["path","","/bin\\ud83d\\ude00"]\n'
+    answers = parse(output, "")
+    assert isinstance(read.environment(answers), Unseen)
+    assert answers.read("path", "", str) == "/bin\U0001f600"
+    literal = parse(json.dumps(["path", "", r"C:\ud800"]).encode(), "")
+    assert literal.read("path", "", str) == r"C:\ud800"
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_only_the_line_break_that_the_probe_prints_ends_a_line(character: str) -> None:
+    output = json.dumps(["path", "", f"a{character}b"], ensure_ascii=False).encode()
+    assert parse(output, "").read("path", "", str) == f"a{character}b"
+
+
+def test_what_is_missing_says_why() -> None:
+    assert parse(b"", "the container died").read("path", "", str) == Unseen("the container died")
+    assert parse(b"", "").read("path", "", str) == Unseen("the observation ended before it was complete")
+    whole = parse(b'["end","","complete"]', "")
+    assert whole.read("path", "", str) == Unseen("the probe could not see it in this runner")
+    assert parse(b'["path","",{"unseen":"no way"}]', "").read("path", "", str) == Unseen("no way")
+
+
+def test_an_answer_that_makes_no_sense_is_unseen_and_shown_shortly() -> None:
+    output = json.dumps(["paths", "/", {"nonsense": "x" * 1000}]).encode()
+    found = read.path(parse(output, ""), "/")
+    assert isinstance(found, Unseen)
+    assert found.unseen.startswith("the probe's answer makes no sense: ")
+    assert len(found.unseen) < 150
+
+
+def test_a_feature_called_unseen_is_a_feature() -> None:
+    lines = [
+        ["tools", "xz", {"path": "/bin/xz"}],
+        ["features", "xz", {"unseen": {"status": 0, "output": "1"}}],
+    ]
+    tool = read.tool(parse("\n".join(map(json.dumps, lines)).encode(), ""), "xz", ["unseen"])
+    assert not isinstance(tool, Unseen)
+    assert not isinstance(tool.features["unseen"], Unseen)
+
+
+@pytest.mark.parametrize(
+    ("exported", "variables"),
+    [
+        ("export A='b'\nexport C='it'\"'\"'s'", {"A": "b", "C": "it's"}),
+        (r"export A='\$x \n \\'", {"A": r"\$x \n \\"}),
+        (r'declare -x A="\$x \`y\` \"z\" \\ \a"', {"A": r'$x `y` "z" \ \a'}),
+        (
+            r"declare -x A=$'a\nb\tc\'d\\e\E[m\001\303\274\x41\u00e9\U0001f600\q'",
+            {"A": "a\nb\tc'd\\e\x1b[m\x01üAé😀q"},
+        ),
+        ("export A='line\nbreak'\nexport B=''", {"A": "line\nbreak", "B": ""}),
+        ("export UNSET\nexport A=1", {"A": "1"}),
+        ("declare -x BASH_FUNC_f%%='() {  :\n}'\ndeclare -x A=\"1\"", {"A": "1"}),
+        ("export A='a=b' B=plain", {"A": "a=b", "B": "plain"}),
+        ("", {}),
+    ],
+)
+def test_every_quoting_of_exported_variables_is_read(exported: str, variables: dict[str, str]) -> None:
+    assert read.environment(parse(json.dumps(["env", "", exported]).encode(), "")) == variables
+
+
+@pytest.mark.parametrize(
+    "exported", ["export A='b", 'export A="b', "export A='b'\nexport C=\"", r"declare -x A=$'\U99999999'"]
+)
+def test_an_environment_that_ends_in_quotes_is_not_seen_rather_than_seen_in_part(exported: str) -> None:
+    assert isinstance(read.environment(parse(json.dumps(["env", "", exported]).encode(), "")), Unseen)
+
+
+def cgroup(**files: str) -> Resources:
+    lines = [json.dumps(["cgroup", name.replace("_", ".", 1), text]) for name, text in files.items()]
+    return read.resources(parse("\n".join(lines).encode(), ""))
+
+
+def test_limits_of_cgroup_v1() -> None:
+    found = cgroup(
+        v1_quota="150000",
+        v1_period="100000",
+        v1_memory="536870912",
+        v1_memory_reserved="9223372036854771712",
+        v1_pids="100",
+        v1_shares="512",
+    )
+    assert (found.cpu, found.memory, found.memory_reserved, found.pids) == (1500, 2**29, None, 100)
+    assert found.cpu_shares == 512
+    assert isinstance(found.cpu_weight, Unseen)
+
+
+def test_no_limits_of_cgroup_v1() -> None:
+    found = cgroup(v1_quota="-1", v1_period="100000", v1_memory="9223372036854771712", v1_pids="max")
+    assert (found.cpu, found.memory, found.pids) == (None, None, None)
+
+
+def test_limits_of_cgroup_v2() -> None:
+    found = cgroup(
+        v2_cpu="150000 100000", v2_memory="536870912", v2_memory_reserved="0", v2_pids="100", v2_weight="20"
+    )
+    assert (found.cpu, found.memory, found.memory_reserved, found.pids) == (1500, 2**29, None, 100)
+    assert found.cpu_weight == 20
+
+
+def test_no_limits_of_cgroup_v2() -> None:
+    found = cgroup(v2_cpu="max 100000", v2_memory="max", v2_pids="max")
+    assert (found.cpu, found.memory, found.pids) == (None, None, None)
+
+
+def test_a_missing_controller_is_not_seen() -> None:
+    found = cgroup(v1_memory="536870912")
+    assert isinstance(found.cpu, Unseen)
+    assert isinstance(found.pids, Unseen)
+
+
+@pytest.mark.parametrize(
+    ("engine", "sysfs", "mask", "privileged"),
+    [
+        (True, "ro", 0, True),
+        (False, "rw", -1, False),
+        (None, "rw", 1 << 21, True),
+        (None, "rw", 0, False),
+        (None, "ro", 1 << 21, False),
+    ],
+)
+def test_the_engine_says_what_is_privileged_and_otherwise_the_kernel(
+    engine: bool | None, sysfs: str, mask: int, privileged: bool
+) -> None:
+    lines = [["isolation", "sysfs", sysfs], ["isolation", "bounding", f"{mask:016x}"]]
+    answers = parse("\n".join(map(json.dumps, lines)).encode(), "")
+    assert read.isolation(answers, Unseen("no engine") if engine is None else engine).privileged is privileged
