@@ -57,6 +57,25 @@ def test_every_path_that_a_page_names_is_there(page: Path) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
+def reachable(start: Path) -> set[Path]:
+    """The pages that a reader comes to by links from one page, itself included."""
+    seen: set[Path] = set()
+    todo = [start]
+    while todo:
+        page = todo.pop()
+        if page in seen or not page.is_file():
+            continue
+        seen.add(page)
+        links = (link.partition("#")[0] for link in LINK.findall(without_code(page.read_text("utf-8"))))
+        todo += [(page.parent / link).resolve() for link in links if link.endswith(".md") and ":" not in link]
+    return seen
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    lonely = set(PAGES) - reachable(ROOT / "README.md")
+    assert sorted(str(page.relative_to(ROOT)) for page in lonely) == [], "link them from README.md, More"
+
+
 def test_a_lost_link_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
