@@ -110,7 +110,9 @@ def _identity(data: dict[str, Any]) -> dict[str, Any]:
 
 def _capabilities(data: dict[str, Any]) -> dict[str, Any]:
     forbid = data.get("forbid", [])
-    require = [name for name in data.pop("require", []) if name not in forbid and "ALL" not in forbid]
+    require = [
+        name for name in data.pop("require", []) if name not in (*forbid, "ALL") and "ALL" not in forbid
+    ]
     return {**data, "require": require} if require else data or {"forbid": ["ALL"]}
 
 

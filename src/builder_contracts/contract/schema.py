@@ -239,8 +239,10 @@ def _problem(document: Document, error: ValidationError) -> list[Problem]:
             return [Problem(place, f"{name} is {seen}", f"it must be {_show(limit)}")]
         case "enum":
             guess = nearest(value, limit) if isinstance(value, str) else None
-            mend = f"did you mean {guess!r}? " if guess else ""
-            return [Problem(place, f"{name} is {seen}", f"{mend}it is one of {', '.join(map(str, limit))}")]
+            mend = f"did you mean {guess!r}?" if guess else ""
+            if not guess or len(limit) <= 12:
+                mend = f"{mend} it is one of {', '.join(map(str, limit))}".strip()
+            return [Problem(place, f"{name} is {seen}", mend)]
         case "pattern":
             return [Problem(place, f"{name} is {seen}, which does not have the form it needs", about)]
         case "format":

@@ -15,6 +15,7 @@ from builder_contracts.contract import schema
 from builder_contracts.contract.document import read
 from builder_contracts.contract.promises import READERS
 from builder_contracts.judge import find
+from builder_contracts.judge.isolation import CAPABILITIES
 
 ROOT = Path(__file__).parents[3]
 CONTRACTS = ROOT / "contracts"
@@ -121,6 +122,11 @@ def test_the_judge_of_a_kind_is_found_by_its_name_beside_the_promise() -> None:
         importlib.import_module(f"builder_contracts.contract.promises.{kind}")
         assert importlib.import_module(f"builder_contracts.judge.{kind}").judge
     assert callable(find)
+
+
+def test_every_capability_that_a_contract_can_name_is_one_that_the_judge_can_see() -> None:
+    # A misspelt name under "forbid" would be kept by every runner.
+    assert schema.load("builder-class")["$defs"]["capability"]["enum"] == ["ALL", *CAPABILITIES]
 
 
 def test_the_package_carries_the_schemas_of_the_repository() -> None:

@@ -161,6 +161,10 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[IsolationPro
 
 def _capabilities(value: dict[str, list[str]], at: Pointer) -> Capabilities:
     forbid, require = tuple(value.get("forbid", ())), tuple(value.get("require", ()))
+    if "ALL" in require:
+        raise Fault(
+            (*at, "require"), "no container holds ALL capabilities by name", "name those that jobs need"
+        )
     both = set(forbid) & set(require) or (require and "ALL" in forbid)
     if both:
         raise Fault(at, "a capability is forbidden and required at once", "keep one of the two")
