@@ -385,10 +385,13 @@
     });
   }
   let typing = 0;
-  form.addEventListener("input", (event) => {
-    clearTimeout(typing);
-    typing = setTimeout(() => void update(), event.target === field("q") ? 120 : 0);
-  });
+  // Some assistive programs send only the second of the two.
+  for (const kind of ["input", "change"]) {
+    form.addEventListener(kind, (event) => {
+      clearTimeout(typing);
+      typing = setTimeout(() => void update(), event.target === field("q") ? 120 : 0);
+    });
+  }
   form.addEventListener("submit", (event) => event.preventDefault());
   addEventListener("hashchange", () => { readAddress(); void update(); });
   let width = innerWidth;

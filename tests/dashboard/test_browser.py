@@ -1,0 +1,442 @@
+"""Real Chromium drives the site from its files: every view, filter, link, key, theme and width."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+from builder_contracts.dashboard import junit, report, series, site
+from builder_contracts.dashboard.store import Batch
+from tests.dashboard import web
+from tests.dashboard.browser import SCREENSHOTS, Browser, chromium
+from tests.dashboard.reports import case, suite
+from tests.dashboard.test_site import EVIL
+from tests.dashboard.test_store import memory
+
+# One browser a worker: they share it, and each test begins with a page of its own.
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+
+VIEWS = {
+    "morning": "index.html",
+    "grid": "grid.html",
+    "clause": "clauses/simulated/tinyland-nix/toolchain.xz.html",
+    "clause-broken": "clauses/simulated/tinyland-docker/canaries.linux-xr-build.html",
+    "canaries": "canaries.html",
+    "flakes": "flakes.html",
+}
+WIDTHS = {"phone": 360, "tablet": 800, "desk": 1400, "wide": 2560}
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    shots = Path(os.environ.get(SCREENSHOTS) or tmp_path_factory.mktemp("screenshots"))
+    shots.mkdir(parents=True, exist_ok=True)
+    with chromium(shots) as started:
+        yield started
+
+
+@pytest.fixture
+def browser(session: Browser) -> Browser:
+    session.look()
+    session.complaints()
+    return session
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return (web.modules() / "node_modules/axe-core/axe.min.js").read_text("utf-8")
+
+
+# --- every view ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing_serious(browser: Browser, demo: Path, axe: str, view: str, scheme: str) -> None:
+    for width in (360, 1400):
+        browser.look(width=width, scheme=scheme)
+        browser.open(demo / VIEWS[view])
+        assert browser.violations(axe) == [], f"{view}, {scheme}, {width}"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("view", VIEWS)
+def test_no_view_is_wider_than_its_window_and_none_complains(
+    browser: Browser, demo: Path, view: str, width: str
+) -> None:
+    for scheme in ("light", "dark"):
+        browser.look(width=WIDTHS[width], scheme=scheme)
+        browser.open(demo / VIEWS[view])
+        overflow = browser.script("return document.documentElement.scrollWidth - innerWidth")
+        browser.shot(f"{view}-{width}-{scheme}")
+        assert overflow <= 0
+        assert browser.complaints() == []
+
+
+def test_every_view_is_reached_by_a_link_from_the_first(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "index.html")
+    for label, heading in (
+        ("Grid", "Grid"),
+        ("Canaries", "Canaries"),
+        ("Flakes", "Flakes"),
+        ("Morning", "Night of"),
+    ):
+        browser.one(f"nav a[href$='{ {'Morning': 'index'}.get(label, label.lower()) }.html']").click()
+        assert browser.one("h1").text.startswith(heading)
+        assert browser.one("nav a[aria-current=page]").text == label
+    browser.one(".incident .reasons a").click()
+    assert browser.one("h1").text == "tinyland-dind/daemon/endpoint"
+    browser.one(".crumbs a:nth-of-type(2)").click()
+    browser.settle()
+    assert Select(browser.one("select[name=class]")).first_selected_option.text == "tinyland-dind"
+
+
+def test_a_stranger_finds_class_time_image_and_cause_on_the_first_screen(
+    browser: Browser, demo: Path
+) -> None:
+    browser.open(demo / "index.html")
+
+    height = browser.script("return innerHeight")
+    incident = browser.one(".incident")
+    assert incident.rect["y"] + 120 < height, "the first incident begins below the first screen"
+    text = incident.text
+    assert "tinyland-dind: 2 clauses broke in the run of 12 Mar 2026, 02:10 UTC" in text
+    assert "Suspect the image" in text
+    assert browser.one(".incident .digest.changed").text in text
+    (card,) = [one for one in browser.all(".card") if "tinyland-dind" in one.text]
+    assert "broken" in card.text
+    assert "2 new red" in card.text
+
+
+def test_the_skip_link_is_first_and_leads_to_the_content(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "index.html")
+    browser.one("body").send_keys(Keys.TAB)
+    assert browser.driver.switch_to.active_element.text == "Skip to the content"
+    browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
+    assert browser.script("return document.activeElement.id") == "main"
+
+
+# --- themes, print, decay ----------------------------------------------------------------------------
+
+
+def background(browser: Browser) -> int:
+    colour = browser.script("return getComputedStyle(document.body).backgroundColor")
+    return sum(map(int, re.findall(r"\d+", colour)[:3]))
+
+
+def test_the_theme_follows_the_system_until_it_is_chosen_and_is_remembered(
+    browser: Browser, demo: Path
+) -> None:
+    browser.look(scheme="dark")
+    browser.open(demo / "index.html")
+    assert background(browser) < 150
+    button = browser.one("#theme")
+    assert button.text == "Theme: system"
+    button.click()
+    assert button.text == "Theme: light"
+    assert background(browser) > 600
+    browser.open(demo / "flakes.html")
+    assert browser.one("#theme").text == "Theme: light"
+    assert background(browser) > 600
+    browser.one("#theme").click()
+    assert browser.one("#theme").text == "Theme: dark"
+    browser.look(scheme="light")
+    assert background(browser) < 150
+    browser.one("#theme").click()
+    assert background(browser) > 600
+
+
+def test_a_printed_page_is_light_and_without_controls(browser: Browser, demo: Path) -> None:
+    browser.look(scheme="dark", media="print", width=800)
+    for view in ("index.html", "grid.html"):
+        browser.open(demo / view)
+        assert background(browser) == 3 * 255
+        assert browser.shown(".tools, .top nav, .filters, .keys") == []
+        assert browser.shown("h1")
+        browser.shot(f"print-{view.partition('.')[0]}")
+
+
+def site_as_of(tmp_path: Path, days_ago: float, *, frozen: bool = False) -> Path:
+    """A site that was built some days ago of a run an hour before."""
+    now = time.time() - days_ago * 86_400
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - 3600))
+    results = junit.read(io.BytesIO(suite(case(started=stamp))), "report.xml")
+    store = memory()
+    store.add([Batch(b"1", "report.xml", results)])
+    book = series.read(store)
+    site.build(report.report(book, round(now * 1000)), book, tmp_path / "site", frozen=frozen)
+    return tmp_path / "site"
+
+
+@pytest.mark.parametrize(
+    "page", ["index.html", "grid.html", "clauses/embedded/tinyland-nix/toolchain.xz.html"]
+)
+def test_evidence_grows_old_also_on_a_site_that_nobody_builds_anew(
+    browser: Browser, tmp_path: Path, page: str
+) -> None:
+    old = site_as_of(tmp_path, days_ago=4)
+    assert ">kept<" in (old / "index.html").read_text("utf-8"), "it was fresh when it was built"
+
+    browser.open(old / page)
+
+    assert {one.text for one in browser.shown("main .state[data-expires]")} == {"unknown"}
+    assert "not built for a while" in browser.one("#stale").text
+
+
+@pytest.mark.parametrize(("days", "frozen"), [(1, False), (4, True)])
+def test_fresh_and_frozen_evidence_stays_as_it_is(
+    browser: Browser, tmp_path: Path, days: float, frozen: bool
+) -> None:
+    browser.open(site_as_of(tmp_path, days, frozen=frozen) / "index.html")
+
+    assert {one.text for one in browser.shown("main .state[data-expires]")} == {"kept"}
+    assert not browser.shown("#stale")
+    assert ("Shown as of" in browser.one("footer").text) is frozen
+
+
+# --- the grid --------------------------------------------------------------------------------------
+
+
+def rows(browser: Browser) -> list[str]:
+    return browser.script(  # type: ignore[no-any-return]
+        "return [...document.querySelectorAll('.gridclass:not([hidden]) .rows:not([hidden]) tbody tr:not(.kind) th')]"
+        ".map(one => one.closest('.gridclass').dataset.class + '/' + one.textContent)"
+    )
+
+
+def choose(browser: Browser, name: str, value: str) -> None:
+    turn = browser.turn()
+    Select(browser.one(f"select[name={name}]")).select_by_visible_text(value)
+    browser.settle(turn + 1)
+
+
+def search(browser: Browser, text: str) -> None:
+    turn = browser.turn()
+    field = browser.one("#search")
+    field.clear()
+    field.send_keys(text)
+    browser.settle(turn + 1)
+    browser.wait(lambda: browser.script("return location.hash").find("q=") >= 0 or not text)
+
+
+def test_the_grid_shows_every_clause_of_every_class_and_the_worst_first(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "grid.html")
+
+    shown = rows(browser)
+    assert len(shown) == 112
+    assert shown[0].startswith("tinyland-dind/")
+    assert "112 clauses of 4 classes shown" in browser.one("#shown").text
+
+
+def test_the_grid_can_be_read_without_colour(browser: Browser, demo: Path) -> None:
+    """Each verdict has a symbol of its own in the cells, and a height of its own where they are too narrow."""
+    browser.open(demo / "grid.html")
+    marks = browser.script(
+        "return [...document.querySelectorAll('#patterns pattern')].map(one => one.querySelector('use').getAttribute('href'))"
+    )
+    assert sorted(marks) == ["#s-broken", "#s-kept", "#s-unproven", "#s-waived"]
+    browser.look(width=360)
+    browser.open(demo / "grid.html", "#nights=all")
+    tops = browser.script(
+        "const found = {};"
+        "for (const one of document.querySelectorAll('.gridtable rect.cell')) found[one.className.baseVal] = one.getAttribute('y');"
+        "return found"
+    )
+    assert len(set(tops.values())) == len(tops) == 4
+
+
+def test_filters_narrow_and_live_in_the_address(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "grid.html")
+
+    choose(browser, "class", "tinyland-nix")
+    assert len(rows(browser)) == 34
+    choose(browser, "kind", "caches")
+    assert rows(browser) == [
+        "tinyland-nix/caches/nix-unsigned",
+        "tinyland-nix/caches/bazel-grpc-upload",
+        "tinyland-nix/caches/nix-substituted",
+    ]
+    address = browser.driver.current_url
+    assert address.endswith("#class=tinyland-nix&kind=caches")
+
+    browser.open(demo / "grid.html", "#" + address.partition("#")[2])
+    assert len(rows(browser)) == 3
+    assert Select(browser.one("select[name=kind]")).first_selected_option.text == "caches"
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("broken", 4), ("unproven", 1), ("waived", 1), ("unknown", 12), ("needs attention", 17)],
+)
+def test_the_verdict_filter_shows_what_stands_so_now(
+    browser: Browser, demo: Path, state: str, expected: int
+) -> None:
+    browser.open(demo / "grid.html")
+    choose(browser, "state", state)
+
+    assert len(rows(browser)) == expected
+
+
+def test_changed_in_view_depends_on_the_nights_in_view(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "grid.html", "#state=changed&class=tinyland-nix")
+    assert "tinyland-nix/toolchain/xz" not in rows(browser)
+    choose(browser, "nights", "all")
+    assert "tinyland-nix/toolchain/xz" in rows(browser)
+
+
+def test_search_looks_into_names_promises_and_what_was_seen(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "grid.html")
+
+    search(browser, "xz tinyland-nix")
+    assert rows(browser) == ["tinyland-nix/toolchain/xz"]
+    search(browser, "nobody promised this")
+    assert rows(browser) == []
+    assert "0 clauses" in browser.one("#shown").text
+    search(browser, "connection refused")
+    assert rows(browser) == ["tinyland-dind/daemon/endpoint", "tinyland-dind/environment/DOCKER_HOST"]
+    assert [one.get_attribute("data-class") for one in browser.shown(".gridclass")] == ["tinyland-dind"]
+
+
+def test_clauses_are_grouped_by_kind_or_in_the_order_of_the_contract(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "grid.html", "#class=tinyland-nix")
+    kinds = [one.text for one in browser.shown("tr.kind")]
+    assert kinds == sorted(kinds)
+    assert len(kinds) == 11
+    turn = browser.turn()
+    browser.one("input[name=group]").click()
+    browser.settle(turn + 1)
+    assert browser.shown("tr.kind") == []
+    assert "group=no" in browser.driver.current_url
+    assert rows(browser)[0] == "tinyland-nix/image/platform"
+
+
+def test_a_class_folds_and_unfolds(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "grid.html")
+    before = len(rows(browser))
+    turn = browser.turn()
+    browser.one(".gridclass .fold").click()
+    browser.settle(turn + 1)
+    assert len(rows(browser)) == before - 31
+    assert browser.one(".gridclass .fold").get_attribute("aria-expanded") == "false"
+
+
+def test_hover_says_what_was_promised_and_seen_and_a_click_opens_the_clause(
+    browser: Browser, demo: Path
+) -> None:
+    browser.open(demo / "grid.html", "#q=DOCKER_HOST&state=broken")
+    picture = browser.one(".gridtable .nights svg:not([aria-label^=dates])")
+    ActionChains(browser.driver).move_to_element_with_offset(
+        picture, round(picture.rect["width"] / 2) - 4, 0
+    ).perform()
+    browser.wait(lambda: browser.one("#tip").is_displayed())
+    said = browser.one("#tip").text
+    assert "2026-03-12: broken" in said
+    assert "promised DOCKER_HOST names the class's own daemon" in said
+    assert "seen tcp://localhost:2375: connection refused" in said
+    assert "the image became" in said
+    picture.click()
+    browser.wait(lambda: browser.one("h1").text == "tinyland-dind/environment/DOCKER_HOST")
+
+
+def test_the_keyboard_reaches_every_night(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "grid.html", "#class=tinyland-dind&kind=daemon")
+    body = browser.one("body")
+    body.send_keys("/")
+    assert browser.script("return document.activeElement.id") == "search"
+    browser.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    assert browser.driver.switch_to.active_element.text == "daemon/endpoint"
+    assert "2026-03-12: broken" in browser.one("#tip").text
+    browser.driver.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    assert "2026-03-11: kept" in browser.one("#tip").text
+    browser.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    assert browser.driver.switch_to.active_element.text == "daemon/own"
+    tip, window = browser.one("#tip").rect, browser.script("return [innerWidth, innerHeight]")
+    assert tip["x"] >= 0
+    assert tip["x"] + tip["width"] <= window[0]
+    browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not browser.one("#tip").is_displayed()
+    browser.driver.switch_to.active_element.send_keys(Keys.ARROW_UP, Keys.ENTER)
+    browser.wait(lambda: browser.one("h1").text == "tinyland-dind/daemon/endpoint")
+    browser.driver.back()
+    browser.settle()
+    assert rows(browser) == [
+        "tinyland-dind/daemon/endpoint",
+        "tinyland-dind/daemon/own",
+        "tinyland-dind/daemon/ready",
+    ]
+
+
+def test_on_a_phone_the_latest_nights_are_in_view(browser: Browser, demo: Path) -> None:
+    browser.look(width=360)
+    browser.open(demo / "grid.html", "#class=tinyland-dind")
+    right, window = browser.script(
+        "const svg = document.querySelector('.gridtable tbody .nights svg').getBoundingClientRect();"
+        "return [svg.right, innerWidth]"
+    )
+    assert right <= window
+
+
+# --- the other pages ---------------------------------------------------------------------------------
+
+
+def test_the_pointer_reads_values_off_a_plot(browser: Browser, demo: Path) -> None:
+    browser.open(demo / VIEWS["clause-broken"])
+    plot = browser.one("svg.plot")
+    ActionChains(browser.driver).move_to_element_with_offset(
+        plot, round(plot.rect["width"] / 2) - 8, 0
+    ).perform()
+    browser.wait(lambda: browser.one(".readout").text != "")
+
+    said = browser.one(".readout").text
+    view = json.loads((demo / VIEWS["clause-broken"]).with_suffix(".json").read_text("utf-8"))
+    assert said.startswith("2026-03-12: ")
+    value = float(re.findall(r"([\d.]+) s$", said)[0])
+    assert value == pytest.approx(view["seconds"][-1][1], rel=0.02)
+
+
+def test_the_canaries_page_says_what_is_over_its_budget(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "canaries.html")
+
+    (over,) = browser.shown("figure.over")
+    assert "over budget" in over.text
+    assert "risen from" in over.text
+    assert len(browser.shown("svg.plot .budget")) == len(browser.shown("svg.plot"))
+
+
+# --- hostile ---------------------------------------------------------------------------------------
+
+
+def test_script_in_a_report_never_runs(browser: Browser, tmp_path: Path) -> None:
+    evil = dict.fromkeys(
+        ("promised", "seen", "likely", "why", "look", "host", "image", "image_digest", "witness"), EVIL
+    )
+    clause = f"c<img src=x onerror=window.pwned=1>/k{EVIL.replace('/', '')}/n{EVIL}"
+    results = junit.read(
+        io.BytesIO(suite(case(clause, verdict="broken", ending="<failure/>", environment=EVIL, **evil))), "r"
+    )
+    store = memory()
+    store.add([Batch(b"1", "r", results)])
+    book = series.read(store)
+    site.build(report.report(book, results[0].started or 0), book, tmp_path / "site", frozen=True)
+
+    opened = 0
+    for page in sorted((tmp_path / "site").rglob("*.html")):
+        browser.open(page)
+        if page.name == "grid.html":
+            browser.one("body").send_keys(Keys.ARROW_DOWN)
+            assert EVIL in browser.one("#tip").text
+        assert browser.script("return window.pwned") is None
+        assert browser.all("main img") == []
+        assert browser.complaints() == []
+        opened += 1
+    assert opened == 5
