@@ -1,0 +1,113 @@
+"""The one place that starts processes: ends them all, tells how they ended, passes words as they are."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.runner import process
+
+
+def lives(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def ends(pid: int, within: float = 5) -> bool:
+    until = time.monotonic() + within
+    while lives(pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    return not lives(pid)
+
+
+def test_words_and_environment_arrive_as_they_are() -> None:
+    words = ["a b", "", "$(id)", "`id`", "*", "'\"\\", "line\nbreak", "é"]
+    done = process.run(
+        ["/bin/sh", "-c", 'printf "[%s]" "$@" "$ONLY"; env', "sh", *words],
+        deadline=30,
+        environment={"ONLY": "$HOME", "PATH": "/usr/bin:/bin"},
+    )
+    assert done.stdout.decode().startswith("".join(f"[{word}]" for word in [*words, "$HOME"]))
+    assert b"HOME=" not in done.stdout
+    assert (done.status, done.ended) == (0, "")
+
+
+def test_status_and_both_outputs_are_told() -> None:
+    done = process.run(["/bin/sh", "-c", "echo out; echo err >&2; exit 3"], deadline=30)
+    assert (done.status, done.stdout, done.stderr, done.ended) == (3, b"out\n", b"err\n", "")
+
+
+def test_there_is_no_input_to_wait_for() -> None:
+    assert process.run(["cat"], deadline=30).status == 0
+
+
+@pytest.mark.parametrize("command", ["/no/such/program", "/", "/etc/passwd"])
+def test_what_cannot_be_started_is_told_not_raised(command: str) -> None:
+    done = process.run([command], deadline=30)
+    assert done.status == 127
+    assert done.stderr
+
+
+def test_a_long_output_is_complete() -> None:
+    done = process.run(
+        ["/bin/sh", "-c", "head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2"], deadline=30
+    )
+    assert (len(done.stdout), len(done.stderr)) == (3_000_000, 3_000_000)
+
+
+def test_the_deadline_ends_the_whole_group_and_keeps_what_was_printed() -> None:
+    begun = time.monotonic()
+    done = process.run(["/bin/sh", "-c", "sleep 1000 & echo $!; wait"], deadline=0.5)
+    assert time.monotonic() - begun < 10
+    assert done.status is None
+    assert done.ended == "/bin/sh did not end within 0.5 s"
+    assert ends(int(done.stdout))
+
+
+def test_a_child_in_a_group_of_its_own_is_ended_as_well() -> None:
+    """timeout(1), which the probe runs tools under, makes such a group."""
+    begun = time.monotonic()
+    done = process.run(["/bin/sh", "-c", "echo $$; timeout 30 sh -c 'echo $$; exec sleep 1000'"], deadline=1)
+    assert time.monotonic() - begun < 10
+    assert done.status is None
+    for pid in done.stdout.split():
+        assert ends(int(pid))
+
+
+def test_a_child_that_left_the_session_does_not_hold_up_the_answer() -> None:
+    begun = time.monotonic()
+    done = process.run(["/bin/sh", "-c", "setsid sh -c 'echo $$; exec sleep 60' & wait"], deadline=0.5)
+    assert time.monotonic() - begun < 20
+    assert done.ended
+    os.kill(int(done.stdout), signal.SIGKILL)
+
+
+def test_an_interrupt_ends_the_group() -> None:
+    script = (
+        "from builder_contracts.runner import process\n"
+        "process.run(['/bin/sh', '-c', 'echo $$ >\"$0\"; sleep 1000', __import__('sys').argv[1]], deadline=60)\n"
+    )
+    marker = Path(os.environ.get("TMPDIR", "/tmp"), f"interrupted-{os.getpid()}")
+    caller = subprocess.Popen([sys.executable, "-c", script, str(marker)], stderr=subprocess.PIPE)
+    try:
+        until = time.monotonic() + 20
+        while not (marker.exists() and marker.read_text().strip()) and time.monotonic() < until:
+            time.sleep(0.02)
+        shell = int(marker.read_text())
+        caller.send_signal(signal.SIGINT)
+        _, said = caller.communicate(timeout=20)
+        assert b"KeyboardInterrupt" in said
+        assert ends(shell)
+    finally:
+        caller.kill()
+        caller.wait()
+        marker.unlink(missing_ok=True)
