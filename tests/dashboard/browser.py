@@ -85,11 +85,8 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """Errors and warnings of the console since the last call."""
-        return [
-            entry["message"]
-            for entry in self.driver.get_log("browser")
-            if entry["level"] in ("SEVERE", "WARNING")
-        ]
+        log: list[dict[str, str]] = self.driver.execute("getLog", {"type": "browser"})["value"]
+        return [entry["message"] for entry in log if entry["level"] in ("SEVERE", "WARNING")]
 
     def shot(self, name: str) -> Path:
         """Keep a picture of the whole page."""

@@ -403,10 +403,8 @@ def canaries(report: Report, book: Book) -> View:
             canary = one.clause.kind.startswith("canar")
             if canary or one.clause in measured:
                 name = canary_name(one.clause.name) if canary else one.clause.local_id
-                found = [
-                    _measured(quantity, readings)
-                    for quantity, readings in measured.get(one.clause, {}).items()
-                ]
+                quantities = sorted(measured.get(one.clause, {}), key=_measure_order)
+                found = [_measured(quantity, measured[one.clause][quantity]) for quantity in quantities]
                 view = {
                     **_brief(one, book),
                     "rung_name": words.RUNG_NAMES[one.rung] if one.rung else "",
