@@ -461,7 +461,8 @@ def trend(quantity: str, readings: Sequence[Reading]) -> str:
     early, late = readings[:quarter], readings[-quarter:]
     was = statistics.median(reading.value for reading in early)
     now = statistics.median(reading.value for reading in late)
-    scatter = statistics.median(abs(reading.value - now) for reading in late)
+    # The mean, because a value that swings between two levels has no median deviation.
+    scatter = statistics.fmean(abs(reading.value - now) for reading in late)
     if was <= 0 or abs(now / was - 1) < 0.05 or abs(now - was) < 4 * scatter:
         return "steady"
     days = (late[0].run.started - early[0].run.started) / DAY_MS
