@@ -30,6 +30,7 @@ pytest_plugins = ["builder_contracts.truth.pytest_items"]
 PROOFS: pytest.StashKey[ProofSession] = pytest.StashKey()
 SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
+CLASSES: pytest.StashKey[set[str]] = pytest.StashKey()
 
 RUNNERS = ("docker", "local")
 
@@ -107,6 +108,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for kind in READERS:
         config.addinivalue_line("markers", f"{kind}: a clause of this kind")
     config.stash[TALLY] = Tally()
+    config.stash[CLASSES] = set()
+    if config.option.evidence:
+        evidence = Path(config.invocation_params.dir, config.option.evidence)
+        if evidence.exists() and not evidence.is_dir():
+            raise pytest.UsageError(f"--evidence {evidence} cannot be written: it is a file, name a folder")
     if config.option.contracts:
         _add_arguments(config)
     # One group of xdist is one class, so that no two workers gather the same facts.
@@ -139,6 +145,7 @@ class ContractFile(pytest.File):
             contract = load.load(self.path, name)
         except InputError as error:
             raise self.CollectError(str(error)) from None
+        self.config.stash[CLASSES].add(contract.name)
         wanted = self.config.option.builder
         if wanted and contract.name not in wanted:
             return
@@ -216,26 +223,38 @@ def pytest_collection_modifyitems(
 ) -> None:
     contracts = _contracts(items)
     problems = load.conflicts(contracts)
-    known = {contract.name for contract in contracts}
-    if not problems and contracts:
+    # Also those that --builder leaves out: one that is misspelt leaves out all.
+    known = config.stash[CLASSES]
+    if not problems and known:
         problems = [
             *_incoherent(contracts),
             *_unknown("--builder", config.option.builder, known),
             *_unknown("--image", _images(config), known),
         ]
     if problems:
-        raise pytest.UsageError("\n".join(map(str, problems)))
-    if (
+        _refuse(config, items, "\n".join(map(str, problems)))
+    elif (
         config.option.contracts
         and not any(isinstance(item, ClauseItem) for item in items)
         and not config.option.builder
         # A contract that cannot be read is there, and reported already.
         and not session.testsfailed
     ):
-        raise pytest.UsageError(
+        _refuse(
+            config,
+            items,
             f"no contract in {', '.join(config.option.contracts)}: a contract is a YAML file with "
-            "apiVersion: builder-contracts/v1 and kind: BuilderClass"
+            "apiVersion: builder-contracts/v1 and kind: BuilderClass",
         )
+
+
+def _refuse(config: pytest.Config, items: list[pytest.Item], why: str) -> None:
+    """End the session before anything runs."""
+    if not hasattr(config, "workerinput"):
+        raise pytest.UsageError(why)
+    # xdist keeps a worker's usage error to itself, and passes on what failed to be collected.
+    items.clear()
+    config.hook.pytest_collectreport(report=pytest.CollectReport("contracts", "failed", why, []))
 
 
 def _incoherent(contracts: Iterable[Contract]) -> list[Problem]:
@@ -404,7 +423,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if config.option.evidence and not hasattr(config, "workerinput"):
         folder = Path(config.invocation_params.dir, config.option.evidence)
-        record.write(folder, config.stash[TALLY].verdicts)
+        try:
+            record.write(folder, config.stash[TALLY].verdicts)
+        except BuilderContractsError as error:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+            terminal.ensure_newline()
+            terminal.write_line(f"ERROR: {error}", red=True)
 
 
 def _close(config: pytest.Config) -> None:

@@ -1,0 +1,57 @@
+"""A contract about this machine, so that the plugin is tested on a real runner without Docker."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+SAMPLE = """\
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {name: here, summary: The machine that the tests run on, owner: nobody}
+labels: [here]
+image: {reference: here}
+identity: {shell: /bin/sh}
+toolchain:
+  sh: present
+  no-such-tool: present
+  forgotten: present
+network:
+  resolve: [localhost]
+waivers:
+  toolchain/forgotten: {reason: it comes with the next release, until: 2999-12-31}
+why:
+  toolchain/no-such-tool: nothing works without it
+"""
+
+OTHER = """\
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {name: there, summary: The same machine by another name, owner: nobody}
+labels: [there]
+image: {reference: there}
+toolchain: {sh: present}
+"""
+
+
+@pytest.fixture
+def contracts(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with nothing but two contracts, on a machine whose PATH has a shell and no more.
+
+    Of "here" 3 clauses are kept (label, shell, sh), 1 is broken (no-such-tool), 1 waived (forgotten), 1
+    unproven although it could have been shown (resolve: no getent), 1 unproven because a machine has no
+    image to look at. Of "there" 2 are kept and 1 is unproven for lack of an image.
+    """
+    folder = pytester.path / "contracts"
+    folder.mkdir()
+    (folder / "here.yaml").write_text(SAMPLE)
+    (folder / "there.yaml").write_text(OTHER)
+    programs = pytester.path / "bin"
+    programs.mkdir()
+    shell = shutil.which("sh")
+    assert shell is not None
+    (programs / "sh").symlink_to(Path(shell).resolve())
+    monkeypatch.setenv("PATH", str(programs))
+    return folder
