@@ -325,7 +325,7 @@ def test_flakes_are_ranked_with_the_real_flakes_first(demo: Path) -> None:
 
 
 def test_markup_in_any_field_is_shown_inert(tmp_path: Path) -> None:
-    fields = (
+    fields: tuple[str, ...] = (
         "promised",
         "seen",
         "source",

@@ -1,0 +1,423 @@
+"""Around the nightly checks: issues that say what is broken, the history of the night before, the summary."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder_contracts.cli.nightly import nightly
+from builder_contracts.dashboard import forge as forges
+from builder_contracts.dashboard.breakages import Close, Issue, Mark, Open, Update, mark_of, plan
+from builder_contracts.dashboard.markdown import code
+from builder_contracts.dashboard.report import Report
+from builder_contracts.dashboard.series import Book, Series
+from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.summary import summary
+from builder_contracts.errors import InputError
+from builder_contracts.runner.identity import Placement, this_machine
+from tests.dashboard.forges import TOKEN, Forge, serving
+from tests.dashboard.test_report import series, tell
+
+BOOK = Book((), (), {}, None, {0: "seen so"})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def forge() -> Iterator[Forge]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def hub(forge: Forge) -> forges.GitHub:
+    return forges.GitHub("o/r", TOKEN, base=forge.url)
+
+
+@pytest.fixture
+def job(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a job of GitHub Actions."""
+    for name, value in {
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_TOKEN": TOKEN,
+        "GITHUB_API_URL": forge.url,
+        "GITHUB_RUN_ID": "42",
+        "GITHUB_RUN_ATTEMPT": "1",
+        "RUNNER_NAME": "runner-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GITLAB_CI", raising=False)
+
+
+def night(*stories: Series, hours: float = 8) -> Report:
+    return tell(*stories, hours=hours)
+
+
+def sync(tracker: forges.Forge, report: Report) -> list[str]:
+    """One night: what was done."""
+    return [tracker.apply(action) for action in plan(report, BOOK, tracker.open_issues())]
+
+
+# --- issues: the plan -----------------------------------------------------------------------------------
+
+
+def test_a_new_breakage_opens_one_issue_for_its_class() -> None:
+    (action,) = plan(
+        night(series("kkb", name="a"), series("kkb", name="b"), series("kkk", name="c")), BOOK, []
+    )
+
+    assert isinstance(action, Open)
+    assert action.title == "c (e): 2 clauses broken"
+    assert mark_of(action.body) == Mark("e", "c", ("toolchain/a", "toolchain/b"))
+    assert "`c/toolchain/a`: `seen so`" in action.body
+
+
+def test_nothing_broken_needs_no_issue() -> None:
+    assert plan(night(series("kku", name="a"), series("kkw", name="b")), BOOK, []) == []
+
+
+def issue_of(report: Report, number: int = 1) -> Issue:
+    (action,) = plan(report, BOOK, [])
+    assert isinstance(action, Open)
+    return Issue(number, action.title, action.body)
+
+
+def test_the_same_history_changes_nothing_the_second_time() -> None:
+    report = night(series("kkb"))
+    issue = issue_of(report)
+
+    assert plan(report, BOOK, [issue]) == []
+    # Trackers hand a text back with their own line ends.
+    assert plan(report, BOOK, [Issue(1, issue.title, issue.body.replace("\n", "\r\n"))]) == []
+
+
+def test_what_broke_in_addition_is_told_in_a_comment() -> None:
+    before = issue_of(night(series("kkb", name="a"), series("kkk", name="b")))
+
+    (action,) = plan(night(series("kkbb", name="a"), series("kkkb", name="b")), BOOK, [before])
+
+    assert isinstance(action, Update)
+    assert "`toolchain/b`" in action.comment
+    assert "toolchain/a" not in action.comment
+
+
+def test_another_night_of_the_same_breakage_is_noted_without_a_comment() -> None:
+    (action,) = plan(night(series("kkbb")), BOOK, [issue_of(night(series("kkb")))])
+
+    assert isinstance(action, Update)
+    assert action.comment == ""
+
+
+def test_recovery_closes_the_issue() -> None:
+    (action,) = plan(night(series("kkbk")), BOOK, [issue_of(night(series("kkb")))])
+
+    assert isinstance(action, Close)
+    assert "Kept again" in action.comment
+
+
+@pytest.mark.parametrize(("nights", "hours"), [("kkbu", 8.0), ("kkb", 24 * 9.0)])
+def test_that_nobody_could_look_is_no_recovery(nights: str, hours: float) -> None:
+    (action,) = plan(night(series(nights), hours=hours), BOOK, [issue_of(night(series("kkb")))])
+
+    assert isinstance(action, Update)
+    assert action.title == "c (e): not shown mended"
+    assert "not shown kept either" in action.body
+    again = Issue(1, action.title, action.body)
+    assert plan(night(series(nights), hours=hours), BOOK, [again]) == []
+    assert isinstance(plan(night(series("kkbuk")), BOOK, [again])[0], Close)
+
+
+def test_of_two_issues_about_one_class_the_older_stays() -> None:
+    report = night(series("kkb"))
+
+    (action,) = plan(report, BOOK, [issue_of(report, 9), issue_of(report, 4)])
+
+    assert action == Close(9, "The same as #4.")
+
+
+def test_issues_of_others_are_left_alone() -> None:
+    others = [Issue(1, "help", "xz is missing"), Issue(2, "mine", "<!-- builder-contracts {} -->")]
+
+    assert plan(night(series("kkk")), BOOK, others) == []
+
+
+@given(st.text(), st.text(), st.lists(st.text(), max_size=4))
+def test_a_mark_comes_back_whatever_things_are_called(
+    environment: str, builder: str, clauses: list[str]
+) -> None:
+    mark = Mark(environment, builder, tuple(clauses))
+    text = f"before\n{mark}\nafter"
+
+    assert mark_of(text) == mark
+    assert text.count("-->") == 1
+
+
+@given(st.text(max_size=400))
+def test_no_text_of_others_gets_out_of_its_code_span(text: str) -> None:
+    span = code(text)
+
+    assert "\n" not in span
+    assert "\r" not in span
+    if text.split() and span != "(nothing)":
+        fence = re.match("`+", span)
+        assert fence is not None
+        assert span.endswith(fence[0])
+        inside = span[len(fence[0]) : -len(fence[0])]
+        assert not re.search(f"(?<!`){fence[0]}(?!`)", inside)
+
+
+# --- issues: at a forge ---------------------------------------------------------------------------------
+
+
+def trackers(forge: Forge) -> dict[str, forges.Forge]:
+    return {
+        "github": forges.GitHub("o/r", TOKEN, base=forge.url),
+        "gitlab": forges.GitLab("7", TOKEN, base=forge.url),
+    }
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_a_breakage_is_opened_updated_and_closed_and_every_night_can_be_repeated(
+    forge: Forge, kind: str
+) -> None:
+    tracker = trackers(forge)[kind]
+    nights = [
+        (night(series("kkk")), 0, 0),
+        (night(series("kkkb")), 1, 0),
+        (night(series("kkkbb")), 1, 0),
+        (night(series("kkkbbk")), 0, 1),
+        (night(series("kkkbbkb")), 1, 1),
+    ]
+    for report, opened, closed in nights:
+        sync(tracker, report)
+        writes = len(forge.writes)
+        assert sync(tracker, report) == []
+        assert len(forge.writes) == writes, "the second time wrote something"
+        states = [issue["state"] for issue in forge.issues]
+        assert (states.count("open"), states.count("closed")) == (opened, closed)
+    assert len(forge.issues) == 2
+    assert [text.startswith("Kept again") for _, text in forge.comments] == [True]
+
+
+def test_issues_on_later_pages_are_found(forge: Forge, hub: forges.GitHub) -> None:
+    report = night(series("kkb"))
+    for number in range(5):
+        forge.issue(f"other {number}", "nothing of ours")
+    sync(hub, report)
+    forge.page = 2
+
+    assert sync(hub, report) == []
+    assert len(hub.open_issues()) == 6
+
+
+def test_an_issue_that_somebody_else_made_to_look_like_ours_does_not_count(
+    forge: Forge, hub: forges.GitHub
+) -> None:
+    report = night(series("kkb"))
+    forged = issue_of(report)
+    forge.issue(forged.title, forged.body, creator="mallory")
+    forge.issue(forged.title, forged.body, pull_request={})
+
+    assert sync(hub, report) == ["opened https://example.org/issues/3"]
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"), [(403, True), (404, True), (401, True), (422, False), (500, False)]
+)
+def test_a_refusal_says_what_was_asked_and_what_is_likely_missing(
+    forge: Forge, hub: forges.GitHub, status: int, hint: bool
+) -> None:
+    forge.failing["/issues"] = status
+
+    with pytest.raises(forges.ForgeError) as refused:
+        hub.apply(Open("t", "b"))
+
+    assert f"POST {forge.url}/repos/o/r/issues: {status} refused by this test" in str(refused.value)
+    assert ("permissions" in str(refused.value)) is hint
+    assert TOKEN not in str(refused.value)
+
+
+def test_a_server_that_is_away_is_an_error_without_the_token() -> None:
+    with serving() as server:
+        gone = forges.GitHub("o/r", TOKEN, base=server.url)
+    with pytest.raises(forges.ForgeError, match="no answer") as lost:
+        gone.apply(Open("t", "b"))
+    assert TOKEN not in str(lost.value)
+
+
+# --- the history of the night before -----------------------------------------------------------------------
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(nightly, list(arguments))
+
+
+def test_the_latest_history_of_the_default_branch_comes_back(
+    forge: Forge, job: None, simulated: Path, tmp_path: Path
+) -> None:
+    forge.artifact(b"older")
+    forge.artifact(simulated.read_bytes())
+    elsewhere = {"head_branch": "topic", "head_repository_id": 1, "repository_id": 1}
+    fork = {"head_branch": "main", "head_repository_id": 2, "repository_id": 1}
+    forge.artifact(b"of a branch", workflow_run=elsewhere)
+    forge.artifact(b"of a fork", workflow_run=fork)
+    forge.artifact(b"gone", expired=True)
+
+    done = run("restore", "--history", str(tmp_path / "h.db"))
+
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "h.db").read_bytes() == simulated.read_bytes()
+
+
+def test_the_first_night_has_no_history_and_that_is_no_error(forge: Forge, job: None, tmp_path: Path) -> None:
+    done = run("restore", "--history", str(tmp_path / "h.db"))
+
+    assert done.exit_code == 0
+    assert "first night" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lost_history_is_an_error_unless_one_says_to_start_anew(
+    forge: Forge, job: None, tmp_path: Path
+) -> None:
+    forge.artifact(b"x", expired=True)
+
+    lost = run("restore", "--history", str(tmp_path / "h.db"))
+    anew = run("restore", "--history", str(tmp_path / "h.db"), "--start-anew")
+
+    assert isinstance(lost.exception, forges.ForgeError)
+    assert "have expired" in str(lost.exception)
+    assert anew.exit_code == 0
+
+
+def test_a_forge_that_does_not_answer_is_not_a_first_night(forge: Forge, job: None, tmp_path: Path) -> None:
+    forge.failing["/artifacts"] = 500
+
+    assert isinstance(run("restore", "--history", str(tmp_path / "h.db")).exception, forges.ForgeError)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["history.db", "other.db"])
+def test_an_artifact_that_is_no_history_is_refused_and_not_left_behind(
+    forge: Forge, job: None, tmp_path: Path, name: str
+) -> None:
+    forge.artifact(b"this is not a database of any kind", name=name)
+
+    refused = run("restore", "--history", str(tmp_path / "h.db")).exception
+    assert isinstance(refused, InputError | forges.ForgeError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gitlab_hands_the_history_on_as_artifacts_of_its_job(forge: Forge, simulated: Path) -> None:
+    lab = forges.GitLab("7", TOKEN, base=forge.url)
+    assert lab.last_history("history.db", start_anew=False) is None
+    forge.jobs = [
+        {"id": 9, "name": "pages", "ref": "topic", "tag": False, "created_at": "3"},
+        {"id": 8, "name": "check", "ref": "main", "tag": False, "created_at": "2"},
+        {"id": 7, "name": "pages", "ref": "main", "tag": False, "created_at": "1"},
+    ]
+    with pytest.raises(forges.ForgeError, match="artifacts are gone"):
+        lab.last_history("history.db", start_anew=False)
+    assert lab.last_history("history.db", start_anew=True) is None
+    forge.files[7] = simulated.read_bytes()
+
+    stored = lab.last_history("history.db", start_anew=False)
+    assert stored is not None
+    assert stored.content == simulated.read_bytes()
+
+
+# --- placement, summary, and the commands --------------------------------------------------------------
+
+
+def test_placement_is_github_s_word_on_the_job_that_runs_here(
+    forge: Forge, job: None, tmp_path: Path
+) -> None:
+    running = {"status": "in_progress", "runner_group_name": "default", "html_url": "https://example.org/job"}
+    forge.jobs = [
+        {**running, "runner_name": "runner-2", "labels": ["tinyland-dind"]},
+        {**running, "runner_name": "runner-1", "labels": ["tinyland-nix"]},
+        {**running, "runner_name": "runner-1", "labels": ["old"], "status": "completed"},
+    ]
+    out = tmp_path / "placement.json"
+
+    done = run("placement", "--out", str(out))
+
+    assert done.exit_code == 0, done.output
+    placed = this_machine({"BUILDER_CONTRACTS_PLACEMENT": str(out)}, tmp_path).placement
+    assert placed == Placement(("tinyland-nix",), "runner-1", "default")
+
+
+@pytest.mark.parametrize("jobs", [[], [{"runner_name": "runner-1", "status": "completed", "labels": []}]])
+def test_no_record_is_written_where_github_knows_no_such_job(
+    forge: Forge, job: None, tmp_path: Path, jobs: list[dict[str, object]]
+) -> None:
+    forge.jobs = jobs
+
+    assert isinstance(run("placement", "--out", str(tmp_path / "p.json")).exception, forges.ForgeError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_issues_of_a_real_history_are_opened_once(forge: Forge, job: None, tmp_path: Path) -> None:
+    from builder_contracts.cli.dashboard import _last_night
+    from builder_contracts.dashboard import simulate
+    from builder_contracts.dashboard.add import Reading, add_files
+
+    files = []
+    for name, text in simulate.nights(simulate.story(), last=_last_night(), count=60):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, "utf-8")
+        files.append(path)
+    history = str(tmp_path / "h.db")
+    with History(Path(history)) as store:
+        add_files(store, files, Reading())
+
+    tried = run("issues", "--history", history, "--dry-run")
+    assert forge.writes == []
+    first = run("issues", "--history", history, "--site", "https://example.org/site/")
+    second = run("issues", "--history", history, "--site", "https://example.org/site/")
+
+    assert tried.output.count("would open") == 2
+    assert first.output.count("opened") == 2
+    assert second.output == "the issues already say what the history says\n"
+    assert {issue["title"] for issue in forge.issues} == {
+        "tinyland-dind (simulated): 2 clauses broken",
+        "tinyland-docker (simulated): 2 clauses broken",
+    }
+    assert "https://example.org/site/clauses/simulated/tinyland-dind/daemon.endpoint.html" in json.dumps(
+        forge.issues
+    )
+
+
+def test_outside_of_a_job_the_commands_say_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, simulated: Path, tmp_path: Path
+) -> None:
+    for name in ("GITHUB_REPOSITORY", "GITHUB_TOKEN", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+    for arguments in (
+        ("issues", "--history", str(simulated)),
+        ("restore", "--history", str(tmp_path / "h.db")),
+    ):
+        refused = run(*arguments).exception
+        assert isinstance(refused, forges.ForgeError)
+        assert "GITHUB_REPOSITORY is not set" in str(refused)
+
+
+def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) -> None:
+    text = summary(*told, site="https://example.org/site")
+
+    assert "**Simulated data.**" in text
+    assert "| `tinyland-dind` | ❌ broken | 27 | 2 | 1 | 1 | 0 | C4 |" in text
+    assert "since the run of 12 Mar 2026, 02:10 UTC. Suspect the image" in text
+    assert "https://example.org/site/clauses/simulated/tinyland-dind/daemon.endpoint.html" in text
+    assert "- `linux-xr-docker`: 12 clauses" in text
+    assert len(text.encode()) < 1 << 20
+
+
+def test_a_summary_of_nothing_says_so(tmp_path: Path) -> None:
+    assert "nothing has reported yet" in summary(Report(0, night(series("k")).policy, (), (), ()), BOOK)
