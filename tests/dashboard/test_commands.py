@@ -1,0 +1,289 @@
+"""The commands history and dashboard as people type them; the local server."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.dashboard.serve import Server
+from tests.dashboard.reports import case, suite
+
+MAIN = "from builder_contracts.cli import main; main()"
+
+
+def command(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", MAIN, *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def report(folder: Path, *cases: str, name: str = "junit.xml") -> Path:
+    path = folder / name
+    path.write_bytes(suite(*(cases or (case(),))))
+    return path
+
+
+def test_reports_become_a_site_in_two_commands(tmp_path: Path) -> None:
+    report(tmp_path)
+
+    added = command("history", "add", "--history", "h.db", "junit.xml", cwd=tmp_path)
+    built = command(
+        "dashboard",
+        "build",
+        "--history",
+        "h.db",
+        "--out",
+        "site",
+        "--as-of",
+        "2026-03-12T08:00:00Z",
+        cwd=tmp_path,
+    )
+
+    assert (added.returncode, added.stdout) == (
+        0,
+        "h.db: 1 file with 1 result added; holds 1 run of 1 clause\n",
+    )
+    assert built.returncode == 0, built.stderr
+    assert built.stdout.startswith("site/index.html: 5 pages in ")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml", "site"]
+
+
+def test_a_folder_stands_for_the_reports_below_it_and_what_is_known_is_said(tmp_path: Path) -> None:
+    (tmp_path / "night" / "a").mkdir(parents=True)
+    report(tmp_path / "night" / "a")
+    report(tmp_path / "night", case("tinyland-nix/toolchain/git"))
+
+    first = command("history", "add", "--history", "h.db", "night", "--json", cwd=tmp_path)
+    second = command("history", "add", "--history", "h.db", "night", cwd=tmp_path)
+
+    assert json.loads(first.stdout) == {"new": 2, "known": 0, "results": 2, "problems": []}
+    assert "2 already known" in second.stdout
+
+
+def test_show_says_what_a_history_holds(tmp_path: Path) -> None:
+    command("history", "add", "--history", "h.db", report(tmp_path), cwd=tmp_path)
+
+    plain = command("history", "show", "--history", "h.db", cwd=tmp_path)
+    told = json.loads(command("history", "show", "--history", "h.db", "--json", cwd=tmp_path).stdout)
+
+    assert "embedded  tinyland-nix" in plain.stdout
+    assert told["classes"][0]["started"] == "2026-03-12T02:00:11Z"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml"]
+
+
+def test_a_bad_report_is_named_and_the_good_one_is_added(tmp_path: Path) -> None:
+    report(tmp_path)
+    (tmp_path / "evil.xml").write_text("<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>")
+
+    done = command("history", "add", "--history", "h.db", "junit.xml", "evil.xml", cwd=tmp_path)
+
+    assert done.returncode == 3
+    assert "1 file with 1 result added" in done.stdout
+    assert "evil.xml:1: declares a document type" in done.stderr
+    assert "mend:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+BAD = {
+    "no file named": (("history", "add", "--history", "h.db"), "name at least one JUnit file"),
+    "a file that is not there": (
+        ("history", "add", "--history", "h.db", "no.xml"),
+        "no.xml:1: there is no such file",
+    ),
+    "a folder without reports": (
+        ("history", "add", "--history", "h.db", "."),
+        "there is no .xml file in this folder",
+    ),
+    "a folder without evidence": (
+        ("history", "add", "--history", "h.db", "--evidence", "."),
+        "there is no evidence.jsonl",
+    ),
+    "a time that is none": (
+        ("history", "add", "--history", "h.db", "a.xml", "--started", "now"),
+        "a.xml:1: there is no such file",
+    ),
+    "no history": (
+        ("dashboard", "build", "--history", "no.db", "--out", "s"),
+        "there is no such history file",
+    ),
+    "a folder of one's own": (
+        ("dashboard", "demo", "--out", "mine", "--nights", "1"),
+        "is not a site of ours",
+    ),
+    "a date that is none": (("dashboard", "demo", "--out", "s", "--until", "soon"), "'soon' is no date"),
+    "no nights": (("dashboard", "demo", "--out", "s", "--nights", "0"), "is not in the range"),
+    "evidence that never ages": (
+        ("dashboard", "build", "--history", "h", "--out", "s", "--stale-days", "0"),
+        "range",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_a_message_and_exit_code_3_and_leaves_nothing(what: str, tmp_path: Path) -> None:
+    arguments, message = BAD[what]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious").write_text("")
+
+    done = command(*arguments, cwd=tmp_path)
+
+    assert done.returncode == 3, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine", "precious"]
+
+
+def test_help_teaches_with_examples() -> None:
+    for name in ("history", "dashboard", "nightly"):
+        done = command(name, "--help")
+        assert done.returncode == 0
+        assert "Examples:" in done.stdout
+
+
+def test_the_demonstration_is_the_same_for_everybody(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        done = command(
+            "dashboard", "demo", "--out", name, "--until", "2026-03-12", "--nights", "3", cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+
+    one, two = (
+        {
+            path.relative_to(tmp_path / name): path.read_bytes()
+            for path in (tmp_path / name).rglob("*")
+            if path.is_file()
+        }
+        for name in ("one", "two")
+    )
+    assert one == two
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
+
+
+# --- serve -----------------------------------------------------------------------------------------
+
+
+class Site:
+    """A server whose site is a page with the number of the build."""
+
+    def __init__(self, folder: Path) -> None:
+        self.history = folder / "h.db"
+        self.history.write_text("1")
+        self.server = Server(self.build, self.history, 0)
+        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread.start()
+
+    def build(self, out: Path) -> None:
+        text = self.history.read_text()
+        if text == "bad":
+            raise ValueError(text)
+        shutil.rmtree(out, ignore_errors=True)
+        (out / "sub").mkdir(parents=True)
+        (out / "index.html").write_text(f"<html><head></head><body>build {text}</body></html>")
+        (out / "index.json").write_text("{}")
+
+    def get(self, path: str, host: str = "") -> tuple[int, str]:
+        request = urllib.request.Request(self.server.url + path)  # noqa: S310 - a loopback address
+        if host:
+            request.add_header("Host", host)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - a loopback address
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, ""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Site]:
+    site = Site(tmp_path)
+    yield site
+    site.server.shutdown()
+    site.thread.join()
+    site.server.close()
+
+
+def test_serves_the_site_with_a_script_that_reloads_it(served: Site) -> None:
+    status, page = served.get("")
+
+    assert status == 200
+    assert "build 1" in page
+    assert '<script src="/_reload.js"></script></head>' in page
+    assert served.get("index.json") == (200, "{}")
+    assert served.get("_reload.js")[0] == 200
+
+
+def test_a_change_of_the_history_is_a_new_build_for_those_who_wait(served: Site) -> None:
+    build = served.get("_reload?now=")[1]
+    waiting: list[str] = []
+    thread = threading.Thread(target=lambda: waiting.append(served.get(f"_reload?now={build}")[1]))
+    thread.start()
+    served.history.write_text("2 is longer")
+    thread.join(timeout=30)
+
+    assert waiting == [str(int(build) + 1)]
+    assert "build 2" in served.get("")[1]
+
+
+def test_a_history_that_cannot_be_read_leaves_the_pages_as_they_were(served: Site) -> None:
+    served.history.write_text("bad")
+    served.server._stop.wait(2.5)
+
+    assert "build 1" in served.get("")[1]
+
+
+@pytest.mark.parametrize("path", ["../h.db", "%2e%2e/h.db", "..%2fh.db", "sub/", "none.html"])
+def test_nothing_but_the_site_is_served(served: Site, path: str) -> None:
+    assert served.get(path)[0] in (400, 404)
+
+
+def test_a_page_of_another_site_cannot_read_it_under_another_name(served: Site) -> None:
+    assert served.get("", host="evil.example")[0] == 403
+    assert served.get("", host="localhost:1")[0] == 200
+
+
+def test_it_listens_on_this_machine_only_and_leaves_nothing(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    folder = site.server._folder
+    assert site.server.url.startswith("http://127.0.0.1:")
+    site.server.shutdown()
+    site.thread.join()
+    site.server.close()
+
+    assert not folder.exists()
+
+
+def test_serve_ends_with_an_interrupt(tmp_path: Path) -> None:
+    command("history", "add", "--history", "h.db", report(tmp_path), cwd=tmp_path)
+    with subprocess.Popen(
+        [sys.executable, "-u", "-c", MAIN, "dashboard", "serve", "--history", "h.db"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as started:
+        assert started.stdout is not None
+        line = started.stdout.readline()
+        assert "http://127.0.0.1:" in line
+        with urllib.request.urlopen(line.split()[0], timeout=30) as answer:  # noqa: S310 - a loopback address
+            assert b"tinyland-nix" in answer.read()
+        started.send_signal(signal.SIGINT)
+        _, said = started.communicate(timeout=30)
+    assert "Traceback" not in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml"]
