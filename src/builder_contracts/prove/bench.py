@@ -25,18 +25,25 @@ from builder_contracts.runner.launch import LaunchPlan
 from builder_contracts.runner.ownership import Run
 from builder_contracts.services.catalogue import CONF
 from builder_contracts.services.host import Host
-from builder_contracts.services.identities import Credentials
+from builder_contracts.services.identities import Credentials, Identity
 
 _PYTHON = "/opt/services/bin/python"
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A role as the environment binds it: its URL, and the service of the run behind it, if there is one."""
+    """A role as the environment binds it: its URL, and the service of the run behind it.
+
+    Without a service it is a deployment's own: then ``credentials`` are its identities, and for a Nix cache
+    ``signing_key`` is the secret key of its clients or ``public_key`` that of its server.
+    """
 
     role: str
     url: str
     service: str
+    credentials: Credentials | None = None
+    signing_key: str = field(default="", repr=False)
+    public_key: str = ""
 
 
 @dataclass
@@ -58,6 +65,10 @@ class Bench:
     _count: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _outsider: str = ""
+
+    def identity(self, role: str, name: str) -> Identity:
+        """The identity of that name as the endpoint of a role knows it."""
+        return (self.endpoints[role].credentials or self.credentials).of(name)
 
     def nonce(self) -> str:
         """A value that no run has ever used."""
@@ -119,7 +130,9 @@ class Bench:
         return answers
 
     def served(self, service: str, *, since: int = 0) -> tuple[Served, ...]:
-        """The access log of a service from its line number ``since`` on."""
+        """The access log of a service from its line number ``since`` on; a deployment's is not at hand: empty."""
+        if not service:
+            return ()
         lines = [line for line in self.host.log(service) if line.get("part") == "nginx"][since:]
         return tuple(
             Served(

@@ -124,6 +124,11 @@ class Experiments:
             lost = Lost(
                 f"nothing is written to {environment} unless --allow-writes {role} says so", here=False
             )
+        elif self.bindings.from_containers:
+            lost = Lost(
+                f"on a live environment only the role nix can be proved, by a class that reads it: {role}",
+                here=False,
+            )
         else:
             lost = Lost(
                 f"addresses outside are touched on real runners only; {binding.url} is one, this is a container",
@@ -160,14 +165,16 @@ class Experiments:
                 findings["pure"] = flake.pure(job)
                 if not cached:
                     return
-                self.bench.host.up(self.bench.endpoints["nix"].service)
+                self.bench.host.up(self.bench.endpoints["nix"].service or "nix-cache")
                 published = nix.publish(self.bench, job, "path:.")
+                if "writer" not in published.attempts:
+                    raise Failed("publishing", "no writer's credentials were given", here=False)
                 control = published.attempts["writer"].as_control()
                 for name, attempt in published.attempts.items():
                     self.records.attempts[("nix", name)] = dataclasses.replace(attempt, control=control)
                 nix.make_bad(self.bench, job, published)
             self.records.nix = nix.prove(self.bench, published)
-            self.bench.host.up(self.bench.endpoints["nix"].service)
+            self.bench.host.up(self.bench.endpoints["nix"].service or "nix-cache")
         except Failed as failed:
             self._lose(findings, failed.lost, nix=True)
         except ServiceDown as down:

@@ -59,6 +59,14 @@ def _served(record: NixRecord) -> tuple[list[str], list[str]]:
     )
 
 
+def _left(record: NixRecord) -> str:
+    return (
+        f"; not removed from it again: {', '.join(record.left)}"
+        if record.left
+        else "; what was published is removed"
+    )
+
+
 def _lost(run: NixRun) -> Finding | None:
     if run.status is None:
         return unproven(f"Nix was lost: {run.ended}")
@@ -73,7 +81,9 @@ def _substituted(record: NixRecord) -> Judged:
     narinfos, nars = _served(record)
     witnesses = (
         _client(record, run),
-        f"server: {len(narinfos)} x narinfo and {len(nars)} x nar to {record.runner}",
+        f"server: {len(narinfos)} x narinfo and {len(nars)} x nar to {record.runner}"
+        if record.logged
+        else "server: a deployment's own, its log is not at hand" + _left(record),
     )
     if run.log.builds:
         said = f"Nix built {', '.join(run.log.builds)} although the path is in the cache"
@@ -87,7 +97,7 @@ def _substituted(record: NixRecord) -> Judged:
             f"{record.path} was not substituted: {reason}",
             "the cache's URL, its key in trusted-public-keys, or the name of the cache in the path",
         ), witnesses
-    if not narinfos or not nars:
+    if record.logged and (not narinfos or not nars):
         return broken(
             "Nix says that it substituted, the server did not serve it to this runner",
             "another cache or a proxy answered: look at every substituter and at http_proxy",
@@ -112,7 +122,7 @@ def _source(record: NixRecord) -> Judged:
             f"it came from {', '.join(sources)}, not from {record.url}",
             "another substituter answered first: compare priorities and substituters",
         ), witnesses
-    if not narinfos or not nars:
+    if record.logged and (not narinfos or not nars):
         return broken(
             f"the log names {record.url}, but that server did not serve it",
             "a proxy or an intercepted name in between",

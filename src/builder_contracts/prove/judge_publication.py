@@ -59,7 +59,7 @@ def _allowed(attempt: Attempt) -> Finding:
     for what, look in attempt.found.items():
         if look.present is not True:
             return unproven(f"what was written could not be looked for: {what}: {look.said}")
-    if not attempt.seen_by_server:
+    if attempt.logged and not attempt.seen_by_server:
         return broken(
             "the client says that it wrote, the server's log has no request of it",
             "another server answered: compare names and proxies",
@@ -98,7 +98,7 @@ def _refused(identity: str, attempt: Attempt) -> Finding:
     )
     if unknown:
         return unproven(f"the target could not be read afterwards: {unknown}")
-    if not attempt.seen_by_server:
+    if attempt.logged and not attempt.seen_by_server:
         return unproven("the server's log has no request of this identity, so it refused nothing")
     return kept(
         f"{', '.join(attempt.answers)} refused with {', '.join(sorted({_status(answer) for answer in attempt.answers.values()}))}, absent afterwards; the writer succeeds"

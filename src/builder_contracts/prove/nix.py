@@ -18,6 +18,8 @@ from builder_contracts.services.identities import ANONYMOUS, READER, WRITER, Ide
 DEADLINE = 60
 KEY_NAME = "main-1"
 BAD = ("unsigned", "wrong-key", "stripped-references", "swapped-nar")
+# Where the bad caches stand when the good one is a deployment's own: nothing bad is ever offered there.
+BAD_HOST = "bad-caches.builder-contracts.internal"
 
 # No substituter of the image and no old answers from an earlier look. Whether signatures are required is
 # the image's own configuration: that is what the negatives try.
@@ -39,6 +41,7 @@ class Published:
     key: str
     nar_hash: str
     attempts: dict[str, Attempt] = field(default_factory=dict)
+    tried: list[str] = field(default_factory=list)
 
 
 def config(job: Job) -> Job:
@@ -56,11 +59,16 @@ def publish(bench: Bench, job: Job, installable: str) -> Published:
     closure = tuple(
         job.must("asking for the closure", ["nix", "path-info", "-r", path]).stdout.decode().split()
     )
-    keys = {name: _key(job, name) for name in ("key", "other-key")}
-    published = Published(path, closure, keys["key"], _info(job, path).get("narHash", ""))
+    endpoint = bench.endpoints["nix"]
+    own = endpoint.public_key or _key(job, "key", endpoint.signing_key)
+    _key(job, "other-key")
+    published = Published(path, closure, own, _info(job, path).get("narHash", ""))
     for name in (ANONYMOUS, READER, WRITER):
+        if name != ANONYMOUS and not bench.identity("nix", name).secret:
+            continue
         # Each tries a path of its own: what one identity got in, the next would not try to write.
         mine = path if name == WRITER else _probe(bench, job, name)
+        published.tried.append(mine)
         published.attempts[name] = _attempt(bench, job, name, mine)
     return published
 
@@ -90,7 +98,7 @@ def substitute(job: Job, path: str, substituters: str, key: str, *, store: str =
 def prove(bench: Bench, published: Published) -> NixRecord:
     """Substitute in one fresh runner, then try in another what must fail, and what must work all the same."""
     url = bench.endpoints["nix"].url
-    root = url.rsplit("/", 1)[0]
+    root = bad_root(bench)
     urls = {name: f"{root}/{name}" for name in BAD} | {"good": url}
     attempts: dict[str, NixRun] = {}
     with bench.fresh("substitute") as (plain, _):
@@ -120,7 +128,10 @@ def prove(bench: Bench, published: Published) -> NixRecord:
         job = config(plain)
         job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
         attempts["none"] = substitute(job, published.path, "", published.key, store="none")
-        for name in BAD:
+        attempts |= dict.fromkeys(
+            BAD, NixRun(None, nix_log.NixLog(), "the server signs by itself, so this cannot be made")
+        )
+        for name in _makeable(bench):
             attempts[name] = substitute(job, published.path, urls[name], published.key, store=name)
         both = f"{urls['unsigned']} {url}"
         attempts["recovery"] = substitute(job, published.path, both, published.key, store="recovery")
@@ -137,14 +148,32 @@ def prove(bench: Bench, published: Published) -> NixRecord:
         verified=verified,
         verified_other=verified_other,
         served=served,
-        offered=bench.served(service),
+        offered=bench.served(service or "nix-cache"),
+        logged=bool(service),
+        left=() if service else _remove(bench, published),
     )
 
 
-def _key(job: Job, name: str) -> str:
-    """Make a secret key in the job's folder; the public key."""
+def _remove(bench: Bench, published: Published) -> tuple[str, ...]:
+    """Take back from a deployment what the proof published there; what stayed."""
+    url = bench.endpoints["nix"].url
+    headers = {"Authorization": bench.identity("nix", WRITER).authorization}
+    names = [f"{_hash_part(path)}.narinfo" for path in {*published.closure, *published.tried}]
+    found = bench.ask([{"kind": "http", "url": f"{url}/{name}"} for name in names])
+    names += [_narinfo(reply)["URL"] for reply in found if reply["status"] == "200"]
+    bench.ask(
+        [{"kind": "http", "method": "DELETE", "url": f"{url}/{name}", "headers": headers} for name in names]
+    )
+    after = bench.ask([{"kind": "http", "method": "HEAD", "url": f"{url}/{name}"} for name in names])
+    return tuple(name for name, reply in zip(names, after, strict=True) if reply["status"] != "404")
+
+
+def _key(job: Job, name: str, secret_key: str = "") -> str:
+    """Put a secret key into the job's folder, a new one if none is given; the public key."""
     file = f"{job.folder}.keys/{name}"
-    secret = job.must("making a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
+    secret = secret_key.encode()
+    if not secret:
+        secret = job.must("making a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
     job.write(file, secret)
     # The tool reads the secret from its input.
     public = job.must(
@@ -179,8 +208,8 @@ def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
     """What Nix was answered when it published, and what an outsider finds in the cache afterwards."""
     endpoint = bench.endpoints["nix"]
     before = len(bench.served(endpoint.service))
-    target = f"{endpoint.url}?secret-key={job.folder}.keys/key"
-    done = _copy(job, target, path, bench.credentials.of(identity))
+    signed = "" if endpoint.public_key else f"?secret-key={job.folder}.keys/key"
+    done = _copy(job, endpoint.url + signed, path, bench.identity("nix", identity))
     lines = tuple(
         line for line in bench.served(endpoint.service, since=before)
         if line.method == "PUT" and line.identity == identity and line.source == job.address
@@ -194,7 +223,9 @@ def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
     look = bench.ask([{"kind": "http", "url": f"{endpoint.url}/{_hash_part(path)}.narinfo"}])[0]
     found = Looked({"200": True, "404": False}.get(look["status"]), f"narinfo answers {look['status']}")
     answer = f"{status} {_words(text)}"
-    return Attempt(identity, {"nix copy": answer}, {"nix copy": found}, {}, lines, "nix copy")
+    return Attempt(
+        identity, {"nix copy": answer}, {"nix copy": found}, {}, lines, "nix copy", bool(endpoint.service)
+    )
 
 
 def _words(text: str) -> str:
@@ -202,25 +233,38 @@ def _words(text: str) -> str:
     return " ".join(re.sub(r"<[^>]*>|response body:", " ", text).split())[:200]
 
 
+def bad_root(bench: Bench) -> str:
+    """The URL below which the bad caches stand."""
+    endpoint = bench.endpoints["nix"]
+    return endpoint.url.rsplit("/", 1)[0] if endpoint.service else f"http://{BAD_HOST}"
+
+
+def _makeable(bench: Bench) -> tuple[str, ...]:
+    """The bad caches that can be made: what a server signs by itself nobody else can sign."""
+    return BAD if not bench.endpoints["nix"].public_key else BAD[:2]
+
+
 def make_bad(bench: Bench, job: Job, published: Published) -> None:
     """Beside the good cache, one bad one for each thing that can be wrong with it."""
-    url = bench.endpoints["nix"].url
-    root = url.rsplit("/", 1)[0]
+    root = bad_root(bench)
     signed = {"unsigned": "", "wrong-key": f"?secret-key={job.folder}.keys/other-key"}
-    for name in BAD:
+    for name in _makeable(bench):
         query = signed.get(name, f"?secret-key={job.folder}.keys/key")
         done = _copy(job, f"{root}/{name}{query}", published.path, bench.credentials.writer)
         if done.status != 0:
             raise Failed(f"preparing the cache {name}", said(done))
+    if "swapped-nar" not in _makeable(bench):
+        return
     headers = {"Authorization": bench.credentials.writer.authorization}
     own, other = _hash_part(published.path), _hash_part(_neighbour(published))
-    answers = bench.ask([{"kind": "http", "url": f"{url}/{name}.narinfo"} for name in (own, other)])
+    here = f"{root}/swapped-nar"
+    answers = bench.ask([{"kind": "http", "url": f"{here}/{name}.narinfo"} for name in (own, other)])
     mine, theirs = (_narinfo(reply) for reply in answers)
     stripped = "".join(
         "References: \n" if line.startswith("References:") else line + "\n"
         for line in mine["text"].splitlines()
     )
-    content = bench.ask([{"kind": "http", "url": f"{url}/{theirs['URL']}"}])[0]["body"]
+    content = bench.ask([{"kind": "http", "url": f"{here}/{theirs['URL']}"}])[0]["body"]
     puts = bench.ask(
         [
             {"kind": "http", "method": "PUT", "url": f"{root}/stripped-references/{own}.narinfo", "headers": headers,

@@ -47,7 +47,8 @@ class NixRecord:
 
     ``attempts`` are substitutions by what was wrong with the cache (good, none, unsigned, wrong-key,
     stripped-references, swapped-nar, recovery); ``path`` is the nonce path that all of them asked for.
-    ``served`` is what the server says of the good attempt, ``offered`` of all of them.
+    ``served`` is what the server says of the good attempt, ``offered`` of all of them; not ``logged``: it is a
+    deployment's own server, whose log is not at hand. ``left`` is what could not be removed from it again.
     """
 
     path: str
@@ -63,6 +64,8 @@ class NixRecord:
     verified_other: int | None
     served: tuple[Served, ...]
     offered: tuple[Served, ...]
+    logged: bool = True
+    left: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,6 +123,7 @@ class Attempt:
     control: Mapping[str, str]
     seen_by_server: tuple[Served, ...] = ()
     client: str = ""
+    logged: bool = True
 
     def as_control(self) -> Mapping[str, str]:
         """The answers as a control for others: what was accepted and is not there is no success."""

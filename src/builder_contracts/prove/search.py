@@ -30,6 +30,10 @@ def everything(bench: Bench, roles: Sequence[str], made: Sequence[Products], rec
     try:
         for role in roles:
             service = bench.endpoints[role].service
+            if not service:
+                return Lost(
+                    f"what {bench.endpoints[role].url} holds cannot be searched from here", here=False
+                )
             started = bench.host.up(service)
             for part, container in zip(started.service.parts, started.containers, strict=True):
                 here.append((f"log of {service}/{part.name}", bench.host.raw_log(container)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +21,7 @@ from builder_contracts.contract.promises.publication import PublicationProof
 from builder_contracts.errors import EngineError
 from builder_contracts.evidence.verdict import Verdict
 from builder_contracts.facts.model import Runner as RunnerFacts
+from builder_contracts.prove import nix
 from builder_contracts.prove.bench import Bench, Endpoint
 from builder_contracts.prove.experiments import Experiments
 from builder_contracts.prove.judging import Where, judge
@@ -49,6 +51,11 @@ class Options:
     kernel: Choice = field(default_factory=Choice)
 
 
+def may_write(options: Options, role: str) -> bool:
+    """Whether proofs may write to the role's own endpoint in a deployment, from containers of this host."""
+    return role in options.allow_writes and options.bindings.from_containers
+
+
 class Session:
     """The proofs of one process. Each class is proved once, when it is first asked for or prefetched."""
 
@@ -69,6 +76,13 @@ class Session:
         """The verdict on one clause; the first call proves the class's ``wanted`` clauses."""
         records, where = self._future(contract, list(wanted)).result()
         return judge(clause, contract, records, where, today=datetime.now(UTC).date())
+
+    def network(self) -> str:
+        """The name of the network that fresh runners are on. Raises EngineError."""
+        with self._lock:
+            if self._docker is None:
+                self._docker = _Docker(self._options)
+            return self._docker.host.network
 
     def close(self) -> None:
         """Remove everything that the session created, also what is being started at this moment."""
@@ -137,7 +151,8 @@ class _Docker:
         except engine.LOST as error:
             raise EngineError(f"the Docker Engine stopped answering: {engine.reason(error)}") from None
         self.credentials = Credentials.random()
-        self.host = Host(self.client, self.run, name="proofs")
+        live = options.bindings.from_containers and bool(options.allow_writes)
+        self.host = Host(self.client, self.run, name="proofs", routed=live)
         self._lock = threading.Lock()
 
     def prove(self, contract: Contract, reference: str, wanted: list[Clause]) -> Records:
@@ -150,6 +165,8 @@ class _Docker:
             for role, binding in self.options.bindings.roles.items()
             if binding.service
         }
+        if "nix" in contract.document.get("caches", {}) and (live := self._live_nix()):
+            endpoints["nix"] = live
         bench = Bench(
             self.client, self.run, self.host, self.credentials, endpoints, contract.name, reference, launch, home,
             self.about,
@@ -158,7 +175,10 @@ class _Docker:
             contract, wanted, bench, self.options.bindings, self.options.allow_writes, self.options.kernel
         )
         try:
-            needed = [endpoints[role].service for role in experiment.roles() if role in endpoints]
+            # Beside a deployment's own Nix cache the run has one that offers what must be refused.
+            needed = [
+                endpoints[role].service or "nix-cache" for role in experiment.roles() if role in endpoints
+            ]
             self.host.start(
                 self.options.specs[name](self._alias(name), self.credentials)
                 for name in dict.fromkeys(needed)
@@ -169,7 +189,24 @@ class _Docker:
 
     def _alias(self, service: str) -> str:
         roles = self.options.bindings.roles.values()
-        return next(binding.host for binding in roles if binding.service == service)
+        return next((binding.host for binding in roles if binding.service == service), nix.BAD_HOST)
+
+    def _live_nix(self) -> Endpoint | None:
+        """A deployment's own Nix cache, where this run may write to it from its containers."""
+        binding = self.options.bindings.roles.get("nix")
+        if binding is None or binding.service or binding.not_working or not may_write(self.options, "nix"):
+            return None
+        given = {
+            name: os.environ.get(name, "") for name in (binding.reader, binding.writer, binding.signing_key)
+        }
+        return Endpoint(
+            "nix",
+            binding.url,
+            "",
+            Credentials.from_texts(given[binding.reader], given[binding.writer]),
+            given[binding.signing_key],
+            binding.public_key,
+        )
 
     def stop(self) -> None:
         """End what runs by removing its containers: a command in one of them then ends at once."""

@@ -13,7 +13,8 @@ class Binding:
     """The endpoint of a role.
 
     ``service`` names what the run starts for it (empty: a deployment's own endpoint); ``not_working`` says
-    why nothing can be proved with it; ``reader`` and ``writer`` name variables that hold credentials.
+    why nothing can be proved with it; ``reader``, ``writer`` and ``signing_key`` name variables that hold
+    secrets; ``public_key`` is that of a Nix cache whose server signs.
     """
 
     role: str
@@ -22,6 +23,8 @@ class Binding:
     not_working: str = ""
     reader: str = ""
     writer: str = ""
+    signing_key: str = ""
+    public_key: str = ""
 
     @property
     def host(self) -> str:
@@ -31,16 +34,17 @@ class Binding:
 
 @dataclass(frozen=True)
 class Bindings:
-    """The roles of one environment."""
+    """The roles of one environment; ``from_containers``: a deployment's addresses may be contacted from them."""
 
     environment: str
     roles: Mapping[str, Binding]
+    from_containers: bool = False
 
     @classmethod
     def from_document(cls, data: Mapping[str, Any]) -> Bindings:
         """From an Environment document that the schema has accepted."""
         roles = {role: Binding(role, **value) for role, value in data.get("roles", {}).items()}
-        return cls(str(data["metadata"]["name"]), roles)
+        return cls(str(data["metadata"]["name"]), roles, data.get("touched_from") == "containers")
 
 
 NOTHING = Bindings("none", {})

@@ -22,8 +22,8 @@ from builder_contracts.runner.ownership import Run, remove_container
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.catalogue import CONF, Service
 
-# Seconds for a service to come up; the slowest, SeaweedFS, needs about four on two busy cores.
-READY_WITHIN = 45
+# Seconds for a service to come up: the slowest needs four on idle cores. A service that dies is noticed at once.
+READY_WITHIN = 120
 _USER = 10001
 
 _WAIT = """

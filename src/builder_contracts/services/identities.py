@@ -41,6 +41,16 @@ class Credentials:
         """The identity of that name."""
         return {ANONYMOUS: self.anonymous, READER: self.reader, WRITER: self.writer}[name]
 
+    @classmethod
+    def from_texts(cls, reader: str, writer: str) -> Credentials:
+        """From two texts NAME:SECRET, as a deployment hands them out; an empty text is an identity without."""
+
+        def identity(text: str, name: str) -> Identity:
+            given, _, secret = text.partition(":")
+            return Identity(given or name, secret)
+
+        return cls(identity(reader, READER), identity(writer, WRITER))
+
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never appear in anything that is published."""

@@ -1,0 +1,108 @@
+"""Somebody's own Nix cache, which the run did not start: proved when writing is allowed, and not touched otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.contract.load import load, load_environment
+from builder_contracts.evidence.verdict import Outcome, Verdict
+from builder_contracts.prove.session import Options, Session
+from builder_contracts.runner import engine
+from builder_contracts.runner.ownership import Run, close
+from builder_contracts.services.catalogue import Part, Service, nix_cache
+from builder_contracts.services.environment import Bindings
+from builder_contracts.services.host import Host
+from builder_contracts.services.identities import Credentials
+from tests.prove.conftest import ROOT, Worlds
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture
+def own(worlds: Worlds) -> Iterator[tuple[Host, Credentials, str]]:
+    """A cache on a network of its own, as somebody may have it; what the proofs start is elsewhere."""
+    client, run, credentials = engine.connect(), Run(), Credentials.random()
+    host = Host(client, run, name="own", routed=True)
+    whole = nix_cache("own.example", credentials)
+    part = whole.parts[0]
+    conf = part.files["nginx.conf"].replace("dav_methods PUT;", "dav_methods PUT DELETE;")
+    host.start(
+        [
+            Service(
+                whole.name, whole.alias, (Part(part.name, part.command, {"nginx.conf": conf}),), whole.ready
+            )
+        ]
+    )
+    try:
+        host.up("nix-cache")
+        yield host, credentials, "http://own.example/main"
+    finally:
+        host.close()
+        close(client, run)
+        client.close()
+
+
+def prove(
+    worlds: Worlds,
+    folder: Path,
+    own: tuple[Host, Credentials, str],
+    allow: frozenset[str],
+    touched_from: str = "containers",
+) -> dict[str, Verdict]:
+    host, _, url = own
+    file = folder / "own.yaml"
+    file.write_text(
+        "apiVersion: builder-contracts/v1\nkind: Environment\n"
+        "metadata: {name: own, summary: A cache of my own}\n"
+        f"touched_from: {touched_from}\n"
+        f"roles:\n  nix: {{url: '{url}', writer: OWN_WRITER, reader: OWN_READER}}\n",
+        "utf-8",
+    )
+    contract = load(ROOT / "contracts/tinyland-nix.yaml")
+    clauses = [
+        clause for clause in contract.clauses if clause.local_id.startswith(("caches/nix", "publication/nix"))
+    ]
+    session = Session(
+        Options(bindings=Bindings.from_document(load_environment(file).data), allow_writes=allow)
+    )
+    worlds.sessions.append(session)
+    # Two networks of one host do not reach each other: the cache joins that of the proofs, as a stranger.
+    container = host.up("nix-cache").containers[0]
+    host.client.api.connect_container_to_network(container, session.network(), aliases=["own.example"])
+    return {clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses}
+
+
+def test_own_cache_is_proved_and_left_as_it_was(
+    worlds: Worlds, own: tuple[Host, Credentials, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, credentials, _ = own
+    monkeypatch.setenv("OWN_WRITER", f"writer:{credentials.writer.secret}")
+    monkeypatch.setenv("OWN_READER", f"reader:{credentials.reader.secret}")
+    found = prove(worlds, tmp_path, own, frozenset({"nix"}))
+    assert {
+        local_id: verdict.seen for local_id, verdict in found.items() if verdict.outcome is not Outcome.KEPT
+    } == {}
+    assert any("what was published is removed" in line for line in found["caches/nix-substituted"].witnesses)
+    left = host.execute("nix-cache", ["find", "/srv/data/nix/main", "-type", "f"]).stdout.decode().split()
+    assert left == ["/srv/data/nix/main/nix-cache-info"]
+
+
+@pytest.mark.parametrize(
+    ("allow", "touched_from"), [(frozenset(), "containers"), (frozenset({"nix"}), "runners")]
+)
+def test_own_cache_is_not_touched_without_leave(
+    worlds: Worlds,
+    own: tuple[Host, Credentials, str],
+    tmp_path: Path,
+    allow: frozenset[str],
+    touched_from: str,
+) -> None:
+    host, _, _ = own
+    before = len(host.log("nix-cache"))
+    found = prove(worlds, tmp_path, own, allow, touched_from)
+    assert {verdict.outcome for verdict in found.values()} == {Outcome.UNPROVEN}
+    assert not any(verdict.here for verdict in found.values())
+    assert len(host.log("nix-cache")) == before
