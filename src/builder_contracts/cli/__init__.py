@@ -43,6 +43,22 @@ class _Lazy(click.Group):
         command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
         return command
 
+    def invoke(self, ctx: click.Context) -> object:
+        # https://no-color.org: any value that is not empty.
+        ctx.color = _colour()
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader, such as head(1), has seen enough; nothing more can be said to it. Left to click,
+            # this would end with the code of a broken promise.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(ExitCode.KEPT) from None
+
+
+def _colour() -> bool | None:
+    """No colour where the user wants none, otherwise as the terminal has it."""
+    return False if os.environ.get("NO_COLOR") else None
+
 
 @click.group(
     cls=_Lazy,
@@ -76,13 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Exit as done:
         code = done.exit_code
     except BuilderContractsError as error:
-        click.echo(
-            f"{click.style('error', fg='red')}: {error}" if sys.stderr.isatty() else f"error: {error}",
-            err=True,
-        )
+        click.echo(f"{click.style('error', fg='red')}: {error}", err=True, color=_colour())
         code = error.exit_code
-    except BrokenPipeError:
-        # The reader, such as head(1), has seen enough; nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.KEPT
     sys.exit(int(code or 0))

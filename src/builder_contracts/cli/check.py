@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.cli.paths import contract_files
+from builder_contracts.cli.paths import contract_files, seconds
 from builder_contracts.errors import BuilderContractsError, ExitCode
 from builder_contracts.evidence.tally import Tally
 from builder_contracts.evidence.verdict import Outcome
@@ -29,7 +29,9 @@ from builder_contracts.evidence.verdict import Outcome
 @click.option(
     "--strict", is_flag=True, help="Count every unproven clause, also what this host can never show."
 )
-@click.option("--deadline", type=float, default=60.0, show_default=True, help="Seconds for one observation.")
+@click.option(
+    "--deadline", type=seconds, default=60.0, show_default=True, help="Seconds for one observation."
+)
 @click.option("-v", "--verbose", is_flag=True, help="A line a clause.")
 def check(
     paths: tuple[Path, ...],
@@ -59,7 +61,8 @@ def check(
 
     files = contract_files(paths)
     # The settings of a pytest project around us are not ours: only our own options count.
-    arguments = ["-c", "/dev/null", "--rootdir", str(Path.cwd()), "-p", "no:cacheprovider", "--assert=plain"]
+    arguments = ["-c", "/dev/null", "--rootdir", str(Path.cwd()), "--noconftest"]
+    arguments += ["-p", "no:cacheprovider", "--assert=plain"]
     arguments += ["-m", "contract"]
     arguments += ["-v" if verbose else "-q", "--no-header", "--runner", runner, "--deadline", str(deadline)]
     for option, values in (("--builder", builder), ("--image", image)):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
 
-from builder_contracts.cli.paths import contract_files
+from builder_contracts.cli.paths import contract_files, seconds
 from builder_contracts.contract.load import load_all, load_environment
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source
@@ -27,7 +28,9 @@ from builder_contracts.runner.network import EMPTY, Surroundings
 )
 @click.option("--runner", type=click.Choice(["docker", "local"]), default="docker", show_default=True)
 @click.option("--pull", is_flag=True, help="Allow to download the image.")
-@click.option("--deadline", type=float, default=60.0, show_default=True, help="Seconds for the observation.")
+@click.option(
+    "--deadline", type=seconds, default=60.0, show_default=True, help="Seconds for the observation."
+)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Write to this file instead of the terminal."
 )
@@ -80,9 +83,21 @@ def facts(
     if output is None:
         click.echo(text, nl=False)
     else:
-        partial = output.with_name(f".{output.name}.partial")
+        _save(text, output)
+
+
+def _save(text: str, output: Path) -> None:
+    """Write the whole file, or leave what was there."""
+    partial = output.with_name(f".{output.name}.partial")
+    try:
         partial.write_text(text, "utf-8")
         partial.replace(output)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        what = f"{output} cannot be written: {error.strerror}"
+        mend = "name a file in a folder that is there"
+        raise InputError([Problem(Source("command line", 1), what, mend)]) from None
 
 
 def _choose(contracts: list[Contract], builder: str | None, image: str | None) -> Contract:

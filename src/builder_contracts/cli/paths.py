@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+
+import click
 
 from builder_contracts.contract.load import is_contract
 from builder_contracts.errors import InputError, Problem, Source
+
+
+def seconds(text: str | float) -> float:
+    """A deadline of the command line. Raises click.BadParameter for what is no time to wait."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise click.BadParameter(f"{text!r} is not a number of seconds above 0")
+    return number
 
 
 def contract_files(named: tuple[Path, ...]) -> list[Path]:
@@ -35,4 +49,5 @@ def contract_files(named: tuple[Path, ...]) -> list[Path]:
                 )
             ]
         )
-    return files
+    # One file may be named twice, or stand in a folder that is named as well.
+    return list({file.resolve(): file for file in files}.values())

@@ -1,0 +1,287 @@
+"""The command line: help that teaches, exit codes that are an API, output for people and for programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from builder_contracts.cli import COMMANDS, group
+from builder_contracts.contract import schema
+from builder_contracts.errors import ExitCode
+from builder_contracts.facts.codec import to_json
+from builder_contracts.facts.model import Path as PathFacts
+from tests.cli.terminal import COMMAND, run, run_on_terminal
+from tests.plugin.conftest import OTHER, SAMPLE
+from tests.unit.judge.observed import facts
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The contracts of the plugin's tests, on a machine with a shell and no more, and no engine to find."""
+    for name, text in (("here", SAMPLE), ("there", OTHER)):
+        (tmp_path / "contracts").mkdir(exist_ok=True)
+        (tmp_path / "contracts" / f"{name}.yaml").write_text(text)
+    (tmp_path / "bin").mkdir()
+    shell = shutil.which("sh")
+    assert shell is not None
+    (tmp_path / "bin" / "sh").symlink_to(Path(shell).resolve())
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    for name in ("GITHUB_ACTIONS", "GITLAB_CI", "NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_that_teaches(name: str) -> None:
+    for option in ("--help", "-h"):
+        result = CliRunner().invoke(group, [name, option])
+        assert result.exit_code == 0
+        assert result.output.startswith(f"Usage: {group.name} {name}") or "Usage:" in result.output
+        assert len(result.output) > 200
+
+
+def test_the_help_names_every_command_and_every_exit_code() -> None:
+    result = CliRunner().invoke(group, ["--help"], terminal_width=200)
+    for name in COMMANDS:
+        assert f"\n  {name} " in result.output
+    codes = " ".join(result.output.partition("Exit codes:")[2].split())
+    for code in ExitCode:
+        assert f" {code.value} " in f" {codes}"
+
+
+def test_the_version_is_told(tmp_path: Path) -> None:
+    from builder_contracts import __version__
+
+    assert run("--version", cwd=tmp_path).out == f"builder-contracts, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["check", "--runner", "local", "-k", "shell or labels"], ExitCode.KEPT, "3 passed"),
+        (["check", "--runner", "local", "contracts/there.yaml"], ExitCode.KEPT, "1 unproven"),
+        (["check", "--runner", "local"], ExitCode.BROKEN, "toolchain/no-such-tool  BROKEN"),
+        (["check", "--runner", "local", "-k", "localhost"], ExitCode.UNPROVEN, "no getent(1)"),
+        (["check", "--runner", "local", "contracts/there.yaml", "--strict"], ExitCode.UNPROVEN, "UNPROVEN"),
+        (["check", "--runner", "local", "-k", "("], ExitCode.BAD_INPUT, ""),
+        (["check", "--runner", "local", "--builder", "hre"], ExitCode.BAD_INPUT, "did you mean here?"),
+        (["check", "--image", "x"], ExitCode.BAD_INPUT, "write CLASS=REF"),
+        (["check", "--runner", "ssh"], ExitCode.BAD_INPUT, "ssh"),
+        (["check", "nowhere"], ExitCode.BAD_INPUT, "nowhere:1: there is no such file or folder"),
+        (["check", "bin"], ExitCode.BAD_INPUT, "no contract in here"),
+        (["check", "--runner", "local", "-k", "nothing-has-this-name"], ExitCode.NOTHING_SELECTED, ""),
+        (["check", "--deadline", "-1"], ExitCode.BAD_INPUT, "deadline"),
+        (["check", "--deadline", "nan"], ExitCode.BAD_INPUT, "deadline"),
+        (["check", "--no-such-option"], ExitCode.BAD_INPUT, "--no-such-option"),
+        (["chekc"], ExitCode.BAD_INPUT, "chekc"),
+        (["validate"], ExitCode.KEPT, "contracts/here.yaml: here, 7 clauses, sha256:"),
+        (["validate", "contracts/here.yaml", "contracts"], ExitCode.KEPT, "there, 3 clauses"),
+        (["validate", "nowhere"], ExitCode.BAD_INPUT, "no such file"),
+        (["schema", "nonsense"], ExitCode.BAD_INPUT, "there is no schema 'nonsense'"),
+        (["explain", "here/toolchain/sh"], ExitCode.KEPT, "sh in the job's PATH"),
+        (["explain", "here/toolchain/hs"], ExitCode.BAD_INPUT, "did you mean here/toolchain/sh?"),
+        (["explain", "toolchain/sh"], ExitCode.BAD_INPUT, "2 classes have a clause"),
+        (["explain", "toolchain"], ExitCode.KEPT, "toolchain"),
+        (["facts", "--runner", "local"], ExitCode.BAD_INPUT, "name one with --builder: here, there"),
+        (["diff", "a.json", "b.json"], ExitCode.BAD_INPUT, "a.json:1: cannot be read"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_the_exit_code_says_how_it_ended_and_the_text_why(
+    folder: Path, arguments: list[str], code: ExitCode, said: str
+) -> None:
+    ended = run(*arguments, cwd=folder)
+    text = ended.out + ended.err
+    assert ended.status == code, text
+    assert said in text
+    assert "Traceback" not in text
+    assert "INTERNALERROR" not in text
+
+
+@pytest.mark.parametrize("arguments", [["facts", "--builder", "there"], ["doctor"]])
+def test_without_an_engine_what_needs_one_cannot_run_and_says_what_brings_it(
+    folder: Path, arguments: list[str]
+) -> None:
+    ended = run(*arguments, cwd=folder)
+    text = ended.out + ended.err
+    assert ended.status == ExitCode.CANNOT_RUN
+    assert "no Docker Engine answers" in text
+    assert "script/engine" in text
+    assert "Traceback" not in text
+
+
+def test_without_an_engine_clauses_are_unproven_not_broken(folder: Path) -> None:
+    ended = run("check", "contracts/there.yaml", cwd=folder)
+    assert ended.status == ExitCode.UNPROVEN
+    assert "no Docker Engine answers" in ended.out
+
+
+def test_bad_input_is_told_once_with_line_and_mend(folder: Path) -> None:
+    (folder / "contracts" / "here.yaml").write_text(SAMPLE.replace("toolchain:", "toolchian:"))
+    for command in ("validate", "check"):
+        ended = run(command, cwd=folder)
+        text = ended.out + ended.err
+        assert ended.status == ExitCode.BAD_INPUT
+        assert text.count('contracts/here.yaml:7: unknown field "toolchian"') == 1
+        assert "did you mean 'toolchain'?" in text
+
+
+def test_validate_lists_clauses_for_people_and_for_programs(folder: Path) -> None:
+    listed = run("validate", "--list", "contracts/there.yaml", cwd=folder).out.splitlines()
+    assert [line.split()[0] for line in listed[1:]] == ["labels/there", "image/reference", "toolchain/sh"]
+    told = run("validate", "--json", "contracts/there.yaml", cwd=folder).out.splitlines()
+    assert json.loads(told[2]) == {
+        "clause": "there/toolchain/sh",
+        "promised": "sh in the job's PATH",
+        "source": "contracts/there.yaml:6",
+    }
+
+
+def test_reports_are_written_where_they_are_wanted(folder: Path) -> None:
+    run(
+        "check", "--runner", "local", "contracts/there.yaml", "--junitxml", "out/junit.xml", "--evidence", "out",
+        cwd=folder,
+    )  # fmt: skip
+    assert 'name="clause" value="there/toolchain/sh"' in (folder / "out" / "junit.xml").read_text()
+    assert len((folder / "out" / "evidence.jsonl").read_text().splitlines()) == 3
+
+
+def test_the_settings_of_a_project_around_are_not_ours(folder: Path) -> None:
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    (folder / "conftest.py").write_text("raise SystemExit('not ours')\n")
+    assert run("check", "--runner", "local", "contracts/there.yaml", cwd=folder).status == ExitCode.KEPT
+
+
+def test_a_schema_is_printed_as_it_is() -> None:
+    for name in schema.names():
+        assert json.loads(CliRunner().invoke(group, ["schema", name]).output) == schema.load(name)
+
+
+def test_facts_are_printed_or_saved_and_can_be_compared(folder: Path) -> None:
+    arguments = ("facts", "--runner", "local", "--builder", "there")
+    printed = json.loads(run(*arguments, cwd=folder).out)
+    assert printed["tools"]["sh"]["path"] == str(folder / "bin" / "sh")
+    for name in ("a.json", "b.json"):
+        assert run(*arguments, "-o", name, cwd=folder).status == 0
+    assert sorted(path.name for path in folder.glob("*.json")) == ["a.json", "b.json"]
+    same = run("diff", "a.json", "b.json", cwd=folder)
+    assert (same.status, same.out) == (ExitCode.KEPT, "no difference\n")
+
+
+def test_facts_that_cannot_be_saved_are_told_and_leave_nothing(folder: Path) -> None:
+    for target in ("nowhere/a.json", "contracts"):
+        ended = run("facts", "--runner", "local", "--builder", "there", "-o", target, cwd=folder)
+        assert ended.status == ExitCode.BAD_INPUT
+        assert f"{target} cannot be written" in ended.err
+        assert "Traceback" not in ended.err
+    assert sorted(path.name for path in folder.iterdir()) == ["bin", "contracts"]
+
+
+@pytest.fixture
+def saved(folder: Path) -> Path:
+    before = facts(paths={"/nix": PathFacts("directory", mode=0o755)}, env={"A": "1", "MY_TOKEN": "hunter2"})
+    after = facts(paths={"/nix": PathFacts("directory", mode=0o777)}, env={"B": "1", "MY_TOKEN": "hunter3"})
+    (folder / "a.json").write_text(to_json(before))
+    (folder / "b.json").write_text(to_json(after))
+    return folder
+
+
+def test_diff_tells_what_changed(saved: Path) -> None:
+    ended = run("diff", "a.json", "b.json", cwd=saved)
+    assert ended.status == ExitCode.BROKEN
+    assert ended.out == 'env.A\n  - "1"\nenv.B\n  + "1"\npaths./nix.mode\n  - 493\n  + 511\n'
+    told = json.loads(run("diff", "--json", "a.json", "b.json", cwd=saved).out)
+    assert told["paths./nix.mode"] == {"before": "493", "after": "511"}
+    assert "hunter" not in str(told)
+
+
+def test_diff_refuses_what_is_no_facts(saved: Path) -> None:
+    (saved / "b.json").write_text("{}")
+    ended = run("diff", "a.json", "b.json", cwd=saved)
+    assert ended.status == ExitCode.BAD_INPUT
+    assert "b.json:1: not facts" in ended.err
+
+
+def test_colour_is_for_terminals_only_and_no_color_is_honoured(saved: Path) -> None:
+    arguments = ("diff", "a.json", "b.json")
+    assert "\x1b[" not in run(*arguments, cwd=saved).out
+    assert "\x1b[31m" in run_on_terminal(*arguments, cwd=saved).out
+    assert "\x1b[" not in run_on_terminal(*arguments, cwd=saved, environment={"NO_COLOR": "1"}).out
+
+
+def test_errors_have_colour_on_terminals_only(folder: Path) -> None:
+    assert "\x1b[" not in run("validate", "nowhere", cwd=folder).err
+    assert "\x1b[31merror" in run_on_terminal("validate", "nowhere", cwd=folder).out
+    plain = run_on_terminal("validate", "nowhere", cwd=folder, environment={"NO_COLOR": "1"})
+    assert "\x1b[" not in plain.out
+    assert "error: nowhere:1: " in plain.out
+
+
+def test_check_has_no_colour_where_none_is_wanted(folder: Path) -> None:
+    arguments = ("check", "--runner", "local", "contracts/there.yaml")
+    assert "\x1b[" not in run(*arguments, cwd=folder).out
+    assert "\x1b[" not in run_on_terminal(*arguments, cwd=folder, environment={"NO_COLOR": "1"}).out
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    first = subprocess.Popen(
+        [*COMMAND, "schema"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert first.stdout is not None
+    assert first.stderr is not None
+    first.stdout.close()
+    said = first.stderr.read()
+    first.stderr.close()
+    assert (first.wait(timeout=60), said) == (0, b"")
+
+
+def test_an_interrupt_ends_with_its_code_and_without_a_traceback(folder: Path) -> None:
+    marker = folder / "started"
+    (folder / "bin" / "hangs").write_text(f"#!/bin/sh\necho $$ >{marker}\nexec /bin/sleep 100\n")
+    (folder / "bin" / "hangs").chmod(0o755)
+    (folder / "contracts" / "there.yaml").write_text(OTHER.replace("sh: present", "hangs: {version: '>=1'}"))
+    process = subprocess.Popen(
+        [*COMMAND, "check", "--runner", "local", "contracts/there.yaml", "--deadline", "4"],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    until = time.monotonic() + 60
+    while not marker.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    begun = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED, out
+    assert "Traceback" not in out
+    assert time.monotonic() - begun < 20
+    hung = int(marker.read_text())
+    until = time.monotonic() + 5
+    while Path(f"/proc/{hung}").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{hung}").exists()
+
+
+def test_a_command_loads_only_what_it_needs(tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom builder_contracts.cli import group\n"
+        "group.main(['schema'], standalone_mode=False)\n"
+        "print(sorted({'pytest', 'docker', 'rich', 'builder_contracts.cli.check'} & sys.modules.keys()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
