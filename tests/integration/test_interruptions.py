@@ -282,7 +282,17 @@ def test_a_fresh_install_checks_a_repository_that_holds_only_yaml(
     subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", venv], check=True)
     site = next(path for path in sys.path if path.endswith("site-packages"))
     (next(venv.glob("lib/python*/site-packages")) / "outer.pth").write_text(site)
-    wheel = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(tmp_path), str(ROOT)]
+    wheel = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        str(tmp_path),
+        str(ROOT),
+    ]
     subprocess.run(wheel, check=True, capture_output=True)
     install = [str(venv / "bin/python"), "-m", "pip", "install", "--quiet", "--no-deps", "--force-reinstall"]
     subprocess.run([*install, *map(str, tmp_path.glob("*.whl"))], check=True, capture_output=True)

@@ -56,7 +56,7 @@ def main() -> int:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode  # noqa: S603
+        status = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr).returncode
     except OSError as error:
         print(f"{command[0]}: {error.strerror}", file=sys.stderr)
         status = 127

@@ -29,7 +29,9 @@ def validate(paths: tuple[Path, ...], list_clauses: bool, as_json: bool) -> None
     """
     contracts = load_all(contract_files(paths))
     for folder in sorted({Path(contract.source.file).parent for contract in contracts}):
-        if wrong := roles.check(folder, [each for each in contracts if Path(each.source.file).parent == folder]):
+        if wrong := roles.check(
+            folder, [each for each in contracts if Path(each.source.file).parent == folder]
+        ):
             raise InputError(wrong)
     for contract in contracts:
         if as_json:

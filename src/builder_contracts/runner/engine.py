@@ -129,7 +129,11 @@ def death(client: docker.DockerClient, container: str) -> str:
 
 
 def _copy(
-    raw: Any, stdout: bytearray, stderr: bytearray, until: float, listen: Callable[[bytes], None] | None = None
+    raw: Any,
+    stdout: bytearray,
+    stderr: bytearray,
+    until: float,
+    listen: Callable[[bytes], None] | None = None,
 ) -> bool:
     """Copy the engine's multiplexed stream; True when the deadline came first.
 
