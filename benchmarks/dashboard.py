@@ -1,0 +1,158 @@
+"""How the history and the dashboard bear a year: 365 nights of 10 classes of 150 clauses, 550,000 results.
+
+usage: python benchmarks/dashboard.py [--nights N] [--no-browser]
+
+Times are wall time of one run on this machine, and say little about another. What is meant to hold
+elsewhere are the ratios: adding against merely parsing the same files with ElementTree from the standard
+library, and adding one night to a long history against adding it to a short one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from xml.etree import ElementTree
+
+from builder_contracts.dashboard import simulate
+from builder_contracts.dashboard.add import Reading, add_files
+from builder_contracts.dashboard.store import History
+
+CLASSES, CLAUSES, NIGHTS = 10, 150, 365
+LAST = date(2026, 3, 12)
+MAIN = "from builder_contracts.cli import main; main()"
+
+
+def pool(classes: int, clauses: int, nights: int) -> list[simulate.SimulatedClass]:
+    """Classes whose clauses break by chance, with a new image every nine nights."""
+    promises = [
+        simulate.SimulatedClause(
+            f"toolchain/tool-{number:03}",
+            f"tool-{number:03} >=1.{number} in the job's PATH",
+            f"tool-{number:03} 1.{number} at /usr/bin/tool-{number:03}",
+            flaky=0.004,
+            flaky_seen="not found in /usr/local/bin:/usr/bin:/bin",
+        )
+        for number in range(clauses)
+    ]
+    return [
+        simulate.SimulatedClass(f"class-{number:02}", promises, tuple(range(0, nights, 9)))
+        for number in range(classes)
+    ]
+
+
+def write(folder: Path, nights: Iterator[tuple[str, str]]) -> list[Path]:
+    files = []
+    for name, text in nights:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        files.append(path)
+    return files
+
+
+def command(*arguments: str | Path) -> float:
+    """Seconds of one command, from the start of its process to its end."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", MAIN, *map(str, arguments)], check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def parse(files: list[Path], share: int = 10) -> float:
+    """Seconds that ElementTree takes to parse all files, from every tenth of them."""
+    started = time.perf_counter()
+    for path in files[::share]:
+        ElementTree.parse(path)  # noqa: S314 - files of our own
+    return (time.perf_counter() - started) * share
+
+
+def one_night(folder: Path, nights: int = 1000) -> tuple[float, float]:
+    """CPU seconds of adding one night of 150 results: the median of nights 5 to 25, and of the last 21.
+
+    CPU and not wall: what other processes and the disk do between two nights is not this one's cost.
+    """
+    files = write(folder, simulate.nights(pool(1, 150, nights), last=LAST, count=nights))
+    took = []
+    for path in files:
+        started = time.process_time()
+        with History(folder / "nights.db") as history:
+            add_files(history, [path], Reading())
+        took.append(time.process_time() - started)
+    return statistics.median(took[4:25]), statistics.median(took[-21:])
+
+
+def interactive(page: Path) -> float:
+    """Seconds until the page's scripts have run in a headless Chromium, the median of five loads."""
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    flags = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-sync"
+    flags += " --disable-background-networking --disable-component-update"
+    os.environ["SE_OFFLINE"] = "true"
+    with tempfile.TemporaryDirectory() as profile:
+        options = webdriver.ChromeOptions()
+        options.binary_location = "/usr/bin/chromium"
+        for flag in (*flags.split(), f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        try:
+            took = []
+            for _ in range(5):
+                driver.get("about:blank")
+                driver.get(page.as_uri())
+                ended = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
+                took.append(float(driver.execute_script(ended)) / 1000)
+        finally:
+            driver.quit()
+    return statistics.median(took)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--nights", type=int, default=NIGHTS)
+    parser.add_argument("--no-browser", action="store_true", help="leave Chromium out")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="builder-contracts-benchmark-") as name:
+        folder = Path(name)
+        classes = pool(CLASSES, CLAUSES, chosen.nights)
+        files = write(folder / "junit", simulate.nights(classes, last=LAST, count=chosen.nights))
+        size = sum(path.stat().st_size for path in files)
+        print(f"{len(files):,} files, {len(files) * CLAUSES:,} results, {size / 2**20:.0f} MiB of JUnit")
+        plain = parse(files)
+        added = command("history", "add", "--history", folder / "h.db", folder / "junit")
+        stored = (folder / "h.db").stat().st_size / 2**20
+        print(
+            f"added in {added:.1f} s (aim: under 60 s); {added / plain:.2f} times parsing them; {stored:.0f} MiB"
+        )
+        site = folder / "site"
+        built = command(
+            "dashboard", "build", "--history", folder / "h.db", "--out", site, "--as-of", f"{LAST}T08:00:00Z"
+        )
+        print(f"site built in {built:.1f} s (aim: under 15 s)")
+        first = sum(
+            (site / part).stat().st_size for part in ("index.html", "assets/style.css", "assets/site.js")
+        )
+        print(f"first page {first / 1000:.0f} kB (aim: under 300 kB)")
+        if not chosen.no_browser:
+            for page in ("index.html", "grid.html"):
+                print(
+                    f"{page} interactive in {interactive(site / page):.2f} s in headless Chromium (aim: under 1 s)"
+                )
+        early, late = one_night(folder / "nights")
+        print(
+            f"one night of 150 results: {early * 1000:.0f} ms of CPU at night 10, {late * 1000:.0f} ms at night 1,000, "
+            f"ratio {late / early:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
