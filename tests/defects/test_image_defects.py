@@ -333,6 +333,6 @@ def test_an_image_with_nothing_but_a_shell_is_judged_as_far_as_it_can_be_seen(
         "identity/user": "no entry for uid 1001 in /etc/passwd",
         "filesystem/bin/sh": "the image has no stat(1)",
         "filesystem/bin": "the image has no stat(1)",
-        "isolation/mount": "the image has no unshare(1) to try it with",
+        "isolation/mount": "the image lacks unshare(1) or true(1) to try it with",
         "network/resolve/attic.nix-cache.svc.cluster.local": "the image has no getent(1) to ask the resolver with",
     }

@@ -302,7 +302,7 @@ class TestImages:
             ("builders/tinyland-dind/Dockerfile", ["tinyland-dind"]),
             (
                 "builders/common/install",
-                ["tinyland-nix", "tinyland-docker", "tinyland-dind", "services"],
+                ["tinyland-nix", "tinyland-docker", "tinyland-dind", "services", "linux-xr-boot"],
             ),
         ],
     )

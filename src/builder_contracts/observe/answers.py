@@ -76,8 +76,9 @@ def parse(output: bytes, ended: str) -> Answers:
             continue
         if not isinstance(section, str) or not isinstance(key, str):
             continue
-        if section == "features" and isinstance(value, dict):
-            sections[section].setdefault(key, {}).update(value)
+        told = sections[section].get(key)
+        if section == "features" and isinstance(value, dict) and isinstance(told, dict):
+            told.update(value)
         else:
             sections[section][key] = value
     lost = ended

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from builder_contracts.facts.model import Resources, Unseen
@@ -56,6 +56,7 @@ def test_arbitrary_bytes_never_fail(output: bytes, ended: str) -> None:
 
 
 @given(LINES, st.text(max_size=20))
+@example(b'["features", "xz", null]\n["features", "xz", {}]', "")
 def test_answers_of_any_shape_never_fail(output: bytes, ended: str) -> None:
     for fact in everything(parse(output, ended)):
         # A fact can be reported: it is text of whole characters.
