@@ -31,6 +31,8 @@ PROGRAMS = """
 """.split()
 CHECKS = len(PROGRAMS)
 CLASSES = 3
+# Both ways that are plugins of pytest start it alike, without what neither needs.
+PYTEST = [sys.executable, *"-m pytest -q -c /dev/null -p no:cacheprovider -p no:hypothesispytest".split()]
 # Python tools keep their bytecode, as on a usual machine, also where this one says otherwise.
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
@@ -112,16 +114,7 @@ def testinfra_in_a_container(folder: Path, image: str) -> None:
     run("docker", "run", "--detach", "--name", name, "--entrypoint", "sleep", image, "60", cwd=folder)
     try:
         run(
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-c",
-            "/dev/null",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:hypothesispytest",
+            *PYTEST,
             f"--hosts=docker://{name}",
             "test_versions.py",
             cwd=folder,
@@ -132,16 +125,7 @@ def testinfra_in_a_container(folder: Path, image: str) -> None:
 
 def ours(folder: Path, *classes: str) -> None:
     run(
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-c",
-        "/dev/null",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:hypothesispytest",
+        *PYTEST,
         *(f"{name}.yaml" for name in classes),
         cwd=folder,
     )
