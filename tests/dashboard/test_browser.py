@@ -118,6 +118,49 @@ def test_a_stranger_finds_class_time_image_and_cause_on_the_first_screen(
     assert "2 new red" in card.text
 
 
+@pytest.mark.parametrize(
+    ("builder", "says", "leads_to"),
+    [
+        ("tinyland-dind", "2 new red", "broke in the run of 12 Mar 2026"),
+        ("tinyland-docker", "red for 19 nights", "broke in the run of 22 Feb 2026"),
+    ],
+)
+def test_a_card_leads_to_what_broke_its_class(
+    browser: Browser, demo: Path, builder: str, says: str, leads_to: str
+) -> None:
+    browser.look(width=360)
+    browser.open(demo / "index.html")
+    (card,) = [one for one in browser.all(".card") if builder in one.text]
+    link = card.find_element("css selector", ".status a")
+    assert link.text == says
+    link.send_keys(Keys.ENTER)
+    target = browser.script("return document.querySelector(':target').textContent")
+    assert leads_to in target
+    assert builder in target
+
+
+def test_the_history_of_a_clause_marks_a_digest_only_where_it_changed_with_the_verdict(
+    browser: Browser, demo: Path
+) -> None:
+    """Image and contract changed while it was kept, and had nothing to do with the break."""
+    browser.open(demo / VIEWS["clause-broken"])
+    broken, kept = browser.all(".segments tbody tr")
+    assert "same" in browser.one(".suspicion").text
+    assert broken.find_elements("css selector", ".digest.changed") == []
+    assert re.search(r"[0-9a-f]{12} to [0-9a-f]{12}", kept.text)
+
+    browser.open(demo / "clauses/simulated/tinyland-dind/daemon.endpoint.html")
+    assert browser.all(".segments tbody tr:first-child .digest.changed")
+
+
+def test_a_canary_s_clause_leads_to_its_measurements(browser: Browser, demo: Path) -> None:
+    browser.open(demo / VIEWS["clause-broken"])
+    browser.one("a[href*='canaries.html#']").send_keys(Keys.ENTER)
+    shown = browser.script("return document.querySelector(':target').textContent")
+    assert "linux-xr on tinyland-docker" in " ".join(shown.split())
+    assert "over budget" in shown
+
+
 def test_the_skip_link_is_first_and_leads_to_the_content(browser: Browser, demo: Path) -> None:
     browser.open(demo / "index.html")
     browser.one("body").send_keys(Keys.TAB)
@@ -253,6 +296,20 @@ def test_the_grid_can_be_read_without_colour(browser: Browser, demo: Path) -> No
         "return found"
     )
     assert len(set(tops.values())) == len(tops) == 4
+
+
+def test_a_phone_shows_the_kinds_and_as_many_nights_as_have_room_for_symbols(
+    browser: Browser, demo: Path
+) -> None:
+    browser.look(width=360)
+    browser.open(demo / "grid.html")
+
+    assert len(browser.all("#patterns pattern use")) == 4
+    boxes = [one.rect for one in browser.all("tr.kind th")]
+    assert len(boxes) > 20
+    assert all(0 <= box["x"] < 100 and box["width"] > 50 for box in boxes)
+    assert browser.one(".gridtable tbody a").text == "image-builds"
+    assert browser.driver.current_url.endswith("grid.html")
 
 
 def test_filters_narrow_and_live_in_the_address(browser: Browser, demo: Path) -> None:

@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from builder_contracts.dashboard.series import DAY_MS
 from builder_contracts.dashboard.words import date_words
 
-_WIDTH, _HEIGHT = 720, 200
+_WIDTH, _HEIGHT = 480, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 12, 12, 26
 _GAP_MS = 4 * DAY_MS
 

@@ -106,6 +106,7 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
     # The class speaks for as long as its freshest clause does.
     expires = max((clause.expires for clause in one.clauses), default=0)
     broke = [clause for clause in morning.broke if clause.clause.builder == one.builder]
+    red = [incident for incident in morning.incidents if incident.builder == one.builder]
     return {
         "builder": one.builder,
         "state": one.state.value,
@@ -119,6 +120,9 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
             if rungs[rung]
         ],
         "broke": len(broke),
+        # What is new, or else what has been so for longest; incidents come latest first.
+        "incident": incident_anchor(red[0 if broke else -1]) if red else None,
+        "red_for": words.nights_words(morning.night - red[-1].change.after.run.night + 1) if red else "",
         "run": _run(one.run),
         "last_night": one.run.night == morning.night,
         "expires": expires,
@@ -158,6 +162,7 @@ def _run(run: Run) -> View:
 def _incident(incident: Incident, book: Book, night: int) -> View:
     change = incident.change
     return {
+        "id": incident_anchor(incident),
         "builder": incident.builder,
         "at": instant(change.after.run.started),
         "at_words": words.time_words(change.after.run.started),
@@ -169,6 +174,12 @@ def _incident(incident: Incident, book: Book, night: int) -> View:
         "clauses": [_brief(one, book) for one in incident.clauses[:_LISTED]],
         "more": max(0, len(incident.clauses) - _LISTED),
     }
+
+
+def incident_anchor(incident: Incident) -> str:
+    """Where the morning page tells of an incident."""
+    run = incident.change.after.run
+    return address.anchor(f"{incident.environment}/{incident.builder}/{run.started}")
 
 
 def _listed(
@@ -314,6 +325,9 @@ def clause(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -
         "segments": [_segment(segment, book) for segment in one.segments[-_SEGMENTS:]],
         "earlier_segments": max(0, len(one.segments) - _SEGMENTS),
         "flake": {"changes": flake.changes, "pairs": flake.pairs} if flake else None,
+        "canary": f"canaries.html#{canary_anchor(one.clause)}"
+        if one.clause.kind.startswith("canar")
+        else None,
         "seconds": [(point.run.started, round(point.seconds, 3)) for point in one.series.points],
         "repeat": repeat(one, book),
     }
@@ -370,6 +384,8 @@ def _segment(segment: Segment, book: Book) -> View:
         "runs": segment.points,
         "image_digest": segment.first.run.image_digest,
         "contract_digest": segment.first.run.contract_digest,
+        "last_image_digest": segment.last.run.image_digest,
+        "last_contract_digest": segment.last.run.contract_digest,
         "seen": book.text(segment.first.seen),
     }
 
@@ -414,10 +430,21 @@ def canaries(report: Report, book: Book) -> View:
     return {
         **_head(report),
         "groups": [
-            {"environment": environment, "builder": builder, "name": name, "clauses": clauses}
+            {
+                "environment": environment,
+                "builder": builder,
+                "name": name,
+                "id": address.anchor(f"{environment}/{builder}/{name}"),
+                "clauses": clauses,
+            }
             for (environment, builder, name), clauses in groups.items()
         ],
     }
+
+
+def canary_anchor(clause: Clause) -> str:
+    """Where the page of canaries shows what a canary's clause is about."""
+    return address.anchor(f"{clause.environment}/{clause.builder}/{canary_name(clause.name)}")
 
 
 def canary_name(clause: str) -> str:

@@ -59,10 +59,10 @@ def tick_words(quantity: str, value: float) -> str:
     if value == 0:
         return "0"
     if quantity.endswith("_seconds"):
-        return f"{value:g} s" if value <= 180 else f"{value / 60:g} min"
+        return f"{value / 60:g} min" if value > 180 or value in (120, 150, 180) else f"{value:g} s"
     if quantity.endswith("_ratio"):
         return f"{value:.0%}"
-    return quantity_words(quantity, value)
+    return quantity_words(quantity, value).replace(".0 ", " ")
 
 
 def quantity_name(quantity: str) -> str:

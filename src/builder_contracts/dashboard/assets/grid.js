@@ -62,13 +62,15 @@
   /** @param {string} name */
   const field = (name) => /** @type {HTMLInputElement | HTMLSelectElement | null} */ (form.elements.namedItem(name));
   const group = /** @type {HTMLInputElement} */ (field("group"));
+  // As many nights as have room for their symbols.
+  const usual = innerWidth < 640 ? "14" : "30";
   const readAddress = () => {
     const wanted = new URLSearchParams(location.hash.slice(1));
     for (const name of fields) {
       const input = field(name);
       if (!input) continue;
-      input.value = wanted.get(name) || (name === "nights" ? "30" : "");
-      if (input.value !== (wanted.get(name) || input.value)) input.value = name === "nights" ? "30" : "";
+      input.value = wanted.get(name) || (name === "nights" ? usual : "");
+      if (input.value !== (wanted.get(name) || input.value)) input.value = name === "nights" ? usual : "";
     }
     group.checked = wanted.get("group") !== "no";
   };
@@ -76,7 +78,7 @@
     const said = new URLSearchParams();
     for (const name of fields) {
       const value = field(name)?.value || "";
-      if (value && !(name === "nights" && value === "30")) said.set(name, value);
+      if (value && !(name === "nights" && value === usual)) said.set(name, value);
     }
     if (!group.checked) said.set("group", "no");
     const hash = said.toString();
@@ -199,9 +201,9 @@
   };
 
   const view = () => {
-    const chosen = field("nights")?.value || "30";
+    const chosen = field("nights")?.value || usual;
     const nights = chosen === "all" ? last - first + 1 : Math.min(Number(chosen), last - first + 1);
-    const room = Math.max(grid.clientWidth - (innerWidth < 640 ? 240 : 560), 160);
+    const room = Math.max(grid.clientWidth - (innerWidth < 640 ? 150 : 560), 160);
     const cell = Math.max(chosen === "all" ? 2 : 7, Math.min(24, Math.floor(room / nights)));
     return { from: last - nights + 1, cell };
   };
@@ -212,7 +214,7 @@
     if (!data) return 0;
     const { from, cell } = view();
     const clauses = data.clauses.filter((clause) => wanted(clause, data, from));
-    const table = html("table", "gridtable");
+    const table = html("table", `gridtable${group.checked ? " grouped" : ""}`);
     const head = html("thead");
     const top = html("tr");
     for (const [text, kind] of [["clause", ""], ["now", ""], ["rung", "rung-cell"], ["since", "since"]]) {
@@ -232,15 +234,18 @@
         kind = clause.kind;
         const row = html("tr", "kind");
         const title = html("th", "", kind);
-        title.setAttribute("colspan", "5");
         title.setAttribute("scope", "rowgroup");
-        row.append(title);
+        // Not one wide cell: that would be scrolled away with the nights where they have no room.
+        const rest = html("td");
+        rest.setAttribute("colspan", "4");
+        row.append(title, rest);
         body.append(row);
       }
       const row = html("tr");
       const name = html("th");
       name.setAttribute("scope", "row");
-      const link = /** @type {HTMLAnchorElement} */ (html("a", "", clause.id));
+      const link = /** @type {HTMLAnchorElement} */ (html("a"));
+      link.append(html("span", "prefix", `${clause.kind}/`), clause.id.slice(clause.kind.length + 1));
       link.href = clause.href;
       link.title = clause.id;
       name.append(link);
