@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import NoReturn, Protocol
 from xml.parsers import expat
 
+from builder_contracts.dashboard import stated
 from builder_contracts.dashboard.model import SEVERITY, Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
@@ -242,7 +243,8 @@ class _Reader:
             seconds=self._number(case, seconds, "time"),
             simulated=(properties.get("simulated") or suite.get("property:simulated", "")) == "true",
             witnesses=self._witnesses(case, properties),
-            measurements=self._measurements(case, properties),
+            measurements=self._measurements(case, properties)
+            or stated.measurements(kind, name, told.get("seen", "")),
             **told,
         )
 
@@ -264,14 +266,14 @@ class _Reader:
         # CTest and GoogleTest list tests that never ran without any other sign of it.
         if case.ending is None and case.attributes.get("status") in _NOT_RUN:
             ending = Outcome.UNPROVEN
-        stated = properties.get("verdict")
-        if stated is None:
+        says = properties.get("verdict")
+        if says is None:
             return ending
-        if stated not in _OUTCOMES:
+        if says not in _OUTCOMES:
             self._refuse(
-                f"verdict is {stated[:40]!r}", f"a verdict is one of {', '.join(_OUTCOMES)}", line=case.line
+                f"verdict is {says[:40]!r}", f"a verdict is one of {', '.join(_OUTCOMES)}", line=case.line
             )
-        verdict = _OUTCOMES[stated]
+        verdict = _OUTCOMES[says]
         if verdict is Outcome.WAIVED and ending is Outcome.UNPROVEN:
             return verdict
         return max(verdict, ending, key=SEVERITY.__getitem__)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import NamedTuple, cast
 
+from builder_contracts.contract.promises.canaries import SHOWS
+from builder_contracts.dashboard.budgets import Budgets
 from builder_contracts.dashboard.store import OUTCOMES, RUNGS, History
 from builder_contracts.evidence.verdict import Outcome, Rung
 
@@ -69,6 +71,14 @@ class Clause:
     def id(self) -> str:
         return f"{self.builder}/{self.kind}/{self.name}"
 
+    @property
+    def canary(self) -> str:
+        """The canary that it is about: ``linux-xr-boot-release`` is about ``linux-xr``. Else empty."""
+        if self.kind != "canaries":
+            return ""
+        ends = [f"-{show}" for show in SHOWS if self.name.endswith(f"-{show}")]
+        return self.name.removesuffix(max(ends, key=len, default=""))
+
 
 @dataclass
 class Series:
@@ -80,7 +90,7 @@ class Series:
 
 
 class Reading(NamedTuple):
-    """One measured value of a run, and its budget then."""
+    """One measured value of a run, and its budget: that of the run, or where none is stated today's."""
 
     run: Run
     value: float
@@ -114,8 +124,12 @@ class Book:
         return [self.text(cast(int, number)) for (number,) in rows]
 
 
-def read(history: History) -> Book:
-    """Read everything but the texts, which are fetched when they are needed."""
+def read(history: History, budgets: Budgets | None = None) -> Book:
+    """Read everything but the texts, which are fetched when they are needed.
+
+    ``budgets`` are for values that were reported without theirs.
+    """
+    allowed = budgets or {}
     runs = [
         Run(*cast(tuple[int, str, str, str, str, int, str, str, str, str, str, bool], row))
         for row in history.rows(
@@ -149,6 +163,8 @@ def read(history: History) -> Book:
     ):
         run = by_number[number]
         where = series[run.environment, clause].clause
+        if budget is None:
+            budget = allowed.get((where.builder, where.canary), {}).get(quantity)
         measured.setdefault((where, quantity), []).append(Reading(run, value, budget))
     for readings in measured.values():
         readings.sort(key=lambda reading: reading.run.started)

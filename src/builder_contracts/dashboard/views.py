@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
-from builder_contracts.contract.promises.canaries import SHOWS
 from builder_contracts.dashboard import address, words
 from builder_contracts.dashboard.report import (
     Change,
@@ -38,6 +37,8 @@ CODES = {
 
 STRIP = 21
 _LISTED = 40
+_CLAIM = "claim of this kernel: "
+"""How a kernel canary's witness begins that names the rung of the kernel's own claim ladder."""
 _SEGMENTS = 100
 
 
@@ -325,9 +326,7 @@ def clause(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -
         "segments": [_segment(segment, book) for segment in one.segments[-_SEGMENTS:]],
         "earlier_segments": max(0, len(one.segments) - _SEGMENTS),
         "flake": {"changes": flake.changes, "pairs": flake.pairs} if flake else None,
-        "canary": f"canaries.html#{canary_anchor(one.clause)}"
-        if one.clause.kind.startswith("canar")
-        else None,
+        "canary": f"canaries.html#{canary_anchor(one.clause)}" if one.clause.canary else None,
         "seconds": [(point.run.started, round(point.seconds, 3)) for point in one.series.points],
         "repeat": repeat(one, book),
     }
@@ -414,11 +413,11 @@ def canaries(report: Report, book: Book) -> View:
     for (where, quantity), readings in book.measurements.items():
         measured.setdefault(where, {})[quantity] = readings
     groups: dict[tuple[str, str, str], list[View]] = {}
+    claims: dict[tuple[str, str, str], str] = {}
     for each in report.classes:
         for one in each.clauses:
-            canary = one.clause.kind.startswith("canar")
-            if canary or one.clause in measured:
-                name = canary_name(one.clause.name) if canary else one.clause.local_id
+            if one.clause.canary or one.clause in measured:
+                name = one.clause.canary or one.clause.local_id
                 quantities = sorted(measured.get(one.clause, {}), key=_measure_order)
                 found = [_measured(quantity, measured[one.clause][quantity]) for quantity in quantities]
                 view = {
@@ -426,7 +425,11 @@ def canaries(report: Report, book: Book) -> View:
                     "rung_name": words.RUNG_NAMES[one.rung] if one.rung else "",
                     "measured": found,
                 }
-                groups.setdefault((each.environment, each.builder, name), []).append(view)
+                key = (each.environment, each.builder, name)
+                groups.setdefault(key, []).append(view)
+                for witness in book.witnesses(one.series, one.last.run):
+                    if witness.startswith(_CLAIM):
+                        claims[key] = witness.removeprefix(_CLAIM)
     return {
         **_head(report),
         "groups": [
@@ -435,6 +438,7 @@ def canaries(report: Report, book: Book) -> View:
                 "builder": builder,
                 "name": name,
                 "id": address.anchor(f"{environment}/{builder}/{name}"),
+                "claim": claims.get((environment, builder, name)),
                 "clauses": clauses,
             }
             for (environment, builder, name), clauses in groups.items()
@@ -444,13 +448,7 @@ def canaries(report: Report, book: Book) -> View:
 
 def canary_anchor(clause: Clause) -> str:
     """Where the page of canaries shows what a canary's clause is about."""
-    return address.anchor(f"{clause.environment}/{clause.builder}/{canary_name(clause.name)}")
-
-
-def canary_name(clause: str) -> str:
-    """The canary that a clause is about: ``linux-xr-boot-release`` is about ``linux-xr``."""
-    ends = [f"-{show}" for show in SHOWS if clause.endswith(f"-{show}")]
-    return clause.removesuffix(max(ends, key=len, default=""))
+    return address.anchor(f"{clause.environment}/{clause.builder}/{clause.canary}")
 
 
 def _measure_order(quantity: str) -> tuple[int, str]:
