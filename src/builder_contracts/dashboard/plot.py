@@ -34,7 +34,14 @@ def plot(
     """
     limits = [budget for budget in line.budgets if budget is not None]
     highest = top if top is not None else _top(max([*line.values, *limits, 1e-9]) * 1.05, unit)
-    first, last = line.times[0], max(line.times[-1], line.times[0] + DAY_MS)
+    first, last = line.times[0], line.times[-1]
+    dates = [(first, "start"), ((first + last) // 2, "middle"), (last, "end")]
+    if last - first < 2 * DAY_MS:
+        dates = [(first, "start"), (last, "end")]
+    if last - first < DAY_MS:
+        # One night alone stands in the middle.
+        first, last = first - DAY_MS // 2, last + DAY_MS // 2
+        dates = [((first + last) // 2, "middle")]
 
     def x(time: int) -> float:
         return _LEFT + (time - first) / (last - first) * (_WIDTH - _LEFT - _RIGHT)
@@ -55,12 +62,12 @@ def plot(
             parts.append(
                 f'<text class="tick" x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{label}</text>'
             )
-    for time, anchor in ((first, "start"), ((first + last) // 2, "middle"), (last, "end")):
+    for time, anchor in dates:
         parts.append(
             f'<text class="tick" x="{x(time):.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">'
             f"{date_words(time)[4:]}</text>"
         )
-    parts += [f'<path class="budget" d="{_steps(line, x, y)}"/>'] if limits else []
+    parts += [f'<path class="budget" d="{_steps(line, (first, last), x, y)}"/>'] if limits else []
     parts.append(f'<path class="line" d="{_path(line, x, y)}"/>')
     end = f'cx="{x(line.times[-1]):.1f}" cy="{y(line.values[-1]):.1f}"'
     parts.append(f'<circle class="end" {end} r="3.5"/></svg>')
@@ -78,11 +85,12 @@ def _path(line: Line, x: Callable[[int], float], y: Callable[[float], float]) ->
     return "".join(drawn)
 
 
-def _steps(line: Line, x: Callable[[int], float], y: Callable[[float], float]) -> str:
-    """The budget as it was at each time: a change of it is a step."""
+def _steps(line: Line, ends: tuple[int, int], x: Callable[[int], float], y: Callable[[float], float]) -> str:
+    """The budget as it was at each time: a change of it is a step. It reaches to the ends of the plot."""
     drawn = []
     before: float | None = None
-    for time, budget in zip(line.times, line.budgets, strict=True):
+    times = [ends[0], *line.times[1:]]
+    for time, budget in zip(times, line.budgets, strict=True):
         if budget is None:
             before = None
             continue
@@ -93,7 +101,7 @@ def _steps(line: Line, x: Callable[[int], float], y: Callable[[float], float]) -
             drawn.append(f"H{x(time):.1f}V{y(budget):.1f}")
         before = budget
     if before is not None:
-        drawn.append(f"H{x(line.times[-1]) + 0.1:.1f}")
+        drawn.append(f"H{x(ends[1]) + 0.1:.1f}")
     return "".join(drawn)
 
 

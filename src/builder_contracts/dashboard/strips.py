@@ -52,7 +52,7 @@ def _svg(kind: str, parts: Sequence[str], stretches: Sequence[tuple[str, int]], 
     label = escape(f"Oldest first: {before}{told}")
     # Made of numbers and fixed words only.
     return Markup(  # noqa: S704
-        f'<svg class="{kind}" viewBox="0 0 {width:g} 20" role="img" aria-label="{label}" width="{width:g}">'
+        f'<svg class="{kind}" viewBox="0 0 {width:g} 20" preserveAspectRatio="xMinYMid" role="img" aria-label="{label}" width="{width:g}">'
         f"{''.join(parts)}</svg>"
     )
 
