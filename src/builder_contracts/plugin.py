@@ -20,6 +20,7 @@ from builder_contracts.errors import BuilderContractsError, InputError, Problem,
 from builder_contracts.evidence import record
 from builder_contracts.evidence.tally import Tally
 from builder_contracts.evidence.verdict import Outcome, Verdict
+from builder_contracts.progress import Progress
 
 if TYPE_CHECKING:
     from builder_contracts.observe.survey import Survey
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["builder_contracts.truth.pytest_items"]
 
 PROOFS: pytest.StashKey[ProofSession] = pytest.StashKey()
+PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 CLASSES: pytest.StashKey[set[str]] = pytest.StashKey()
@@ -198,7 +200,11 @@ class ClauseItem(pytest.Item):
 
     def _proved(self) -> Verdict:
         wanted = _wanted_proofs(self.session)[self.contract.name][1]
-        return _proofs(self.session).verdict(self.clause, self.contract, wanted)
+        proofs, progress = _proofs(self.session), self.config.stash[PROGRESS]
+        while not proofs.ready(self.contract, wanted, within=progress.interval):
+            progress.tell(self.contract.name)
+        progress.tell(self.contract.name)
+        return proofs.verdict(self.clause, self.contract, wanted)
 
     def runtest(self) -> None:
         if self._verdict is not None and self._verdict.outcome is Outcome.BROKEN:
@@ -344,6 +350,7 @@ def _proofs(session: pytest.Session) -> ProofSession:
         from builder_contracts.services.environment import NOTHING, Bindings
 
         config = session.config
+        stash[PROGRESS] = Progress(config)
         document = _environment(session)
         stash[PROOFS] = Session(
             Options(
@@ -362,14 +369,6 @@ def _proofs(session: pytest.Session) -> ProofSession:
 def _kernel_choice(config: pytest.Config) -> Any:
     from builder_contracts.prove.kernel.experiment import Choice
 
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-
-    def say(line: str) -> None:
-        # Workers have no terminal, and --quiet wants none of it.
-        if terminal is not None and config.option.verbose >= 0:
-            terminal.ensure_newline()
-            terminal.write_line(f"  {line}")
-
     source, kernel_config = (
         Path(config.invocation_params.dir, given) if given else None
         for given in (config.option.linux_xr_source, config.option.linux_xr_config)
@@ -377,7 +376,7 @@ def _kernel_choice(config: pytest.Config) -> Any:
     for option, path in (("--linux-xr-source", source), ("--linux-xr-config", kernel_config)):
         if path is not None and not path.exists():
             raise BuilderContractsError(f"{option} {path}: there is no such file or folder")
-    return Choice(source, kernel_config, say)
+    return Choice(source, kernel_config, config.stash[PROGRESS].say)
 
 
 def _surroundings(session: pytest.Session) -> Any:

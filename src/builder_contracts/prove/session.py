@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -71,6 +71,11 @@ class Session:
         """Begin with the proofs of these classes, side by side."""
         for contract, wanted in clauses.values():
             self._future(contract, wanted)
+
+    def ready(self, contract: Contract, wanted: Iterable[Clause], *, within: float) -> bool:
+        """Whether the class is proved, or is within some seconds; the first call begins."""
+        done, _ = wait([self._future(contract, list(wanted))], timeout=within)
+        return bool(done)
 
     def verdict(self, clause: Clause, contract: Contract, wanted: Iterable[Clause]) -> Verdict:
         """The verdict on one clause; the first call proves the class's ``wanted`` clauses."""
