@@ -51,7 +51,7 @@ def harness(bench: Bench, canary: canaries.Canary) -> tuple[float, float]:
     """
     begun = time.monotonic()
     with bench.fresh("benchmark") as (job, _):
-        job.stage(canary.folder, {})
+        job.stage(canary.folder, canary.inputs, {})
         building = time.monotonic()
         job.must("building", canary.command, deadline=600)
         built = time.monotonic() - building

@@ -67,6 +67,7 @@ def record(**changes: object) -> BazelRecord:
             "without": (),
             "lied-to": read,
         },
+        after_upload=Looked(True, "2 of 2"),
         after_refusal=Looked(False, "0 of 2"),
         poisoned="poison",
         corrupted="true-hello",
@@ -93,11 +94,29 @@ def test_a_good_cache_keeps_everything() -> None:
 
 
 def test_every_clause_has_witnesses() -> None:
-    assert all(judge(show, record())[1] for show in SHOWS)
+    for show in SHOWS:
+        client, server = judge(show, record())[1]
+        assert client.startswith("client: ")
+        assert server.startswith("server: ")
 
 
 def test_results_that_do_not_arrive_break_the_upload() -> None:
     assert turned(with_lines("cold", line("PUT", "/cas/x", 201, "writer"))) == {"upload": Outcome.BROKEN}
+
+
+def test_results_that_are_taken_and_not_kept_break_the_upload() -> None:
+    found = turned(record(after_upload=Looked(False, "0 of 2")))
+    # Without a write that arrived, a refused one shows nothing.
+    assert found == {"upload": Outcome.BROKEN, "forced-upload": Outcome.UNPROVEN}
+
+
+def test_an_upload_that_cannot_be_read_back_is_unproven() -> None:
+    assert turned(record(after_upload=Looked(None, "500")))["upload"] is Outcome.UNPROVEN
+
+
+def test_without_a_lie_nothing_is_noticed() -> None:
+    found = turned(record(not_lied="the store is read-only"))
+    assert found == {"poisoned": Outcome.UNPROVEN, "corrupted": Outcome.UNPROVEN}
 
 
 @pytest.mark.parametrize("name", ["hit", "environment"])
@@ -256,7 +275,9 @@ def all_of(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, obj
         runs=all_of(runs),
         served=all_of(lines),
         asked=all_of(st.frozensets(st.sampled_from(["a1", "a2"]))),
+        after_upload=st.builds(Looked, st.sampled_from([True, False, None]), st.just("x")),
         after_refusal=st.builds(Looked, st.sampled_from([True, False, None]), st.just("x")),
+        not_lied=st.sampled_from(["", "there was nothing to change"]),
     )
 )
 def test_any_record_gets_a_finding_for_every_clause(found: BazelRecord) -> None:

@@ -54,14 +54,22 @@ def record(**changes: object) -> NixRecord:
         info={"ultimate": False, "signatures": ["main-1:sig"], "narHash": "sha256-x"},
         verified=0,
         verified_other=2,
-        served=served("/main/aaaa.narinfo", "/main/nar/1.nar.xz"),
-        offered=served(*(f"/{name}/aaaa.narinfo" for name in BAD)),
+        served={
+            "good": served("/main/aaaa.narinfo", "/main/nar/1.nar.xz"),
+            "none": (),
+            "recovery": served("/unsigned/aaaa.narinfo", "/main/aaaa.narinfo", "/main/nar/1.nar.xz"),
+            **{name: served(f"/{name}/aaaa.narinfo") for name in BAD},
+        },
     )
     return dataclasses.replace(good, **changes)  # type: ignore[arg-type]
 
 
 def with_attempt(name: str, run: NixRun) -> NixRecord:
     return record(attempts={**record().attempts, name: run})
+
+
+def with_lines(name: str, *lines: Served) -> NixRecord:
+    return record(served={**record().served, name: lines})
 
 
 def outcomes(found: NixRecord | Lost | None) -> dict[str, Outcome]:
@@ -78,7 +86,10 @@ def test_a_good_cache_keeps_everything() -> None:
 
 
 def test_every_clause_has_witnesses() -> None:
-    assert all(judge(show, record())[1] for show in NIX)
+    for show in NIX:
+        client, server = judge(show, record())[1]
+        assert client.startswith("client: ")
+        assert server.startswith("server: ")
 
 
 def test_a_build_in_the_log_is_no_substitution() -> None:
@@ -93,12 +104,12 @@ def test_another_source_is_named() -> None:
 
 
 def test_a_server_that_served_nothing_contradicts_the_client() -> None:
-    assert turned(record(served=())) == {"substituted": Outcome.BROKEN, "source": Outcome.BROKEN}
+    assert turned(with_lines("good")) == {"substituted": Outcome.BROKEN, "source": Outcome.BROKEN}
 
 
 def test_serving_another_runner_is_not_serving_this_one() -> None:
     lines = served("/main/aaaa.narinfo", "/main/nar/1.nar.xz", source="10.0.0.9")
-    assert "substituted" in turned(record(served=lines))
+    assert "substituted" in turned(with_lines("good", *lines))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +133,14 @@ def test_a_path_that_is_there_without_a_cache_breaks_the_counterfactual() -> Non
     assert turned(with_attempt("none", NixRun(0, NixLog()))) == {"counterfactual": Outcome.BROKEN}
 
 
+def test_a_cache_that_is_asked_without_being_named_breaks_the_counterfactual() -> None:
+    assert turned(with_lines("none", *served("/main/aaaa.narinfo"))) == {"counterfactual": Outcome.BROKEN}
+
+
+def test_a_bad_cache_that_was_never_asked_was_not_passed_over() -> None:
+    assert turned(with_lines("recovery", *served("/main/aaaa.narinfo"))) == {"recovery": Outcome.UNPROVEN}
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_an_accepted_bad_cache_breaks_its_clause(name: str) -> None:
     assert turned(with_attempt(name, fetched(f"http://cache.example/{name}"))) == {name: Outcome.BROKEN}
@@ -140,8 +159,7 @@ def test_a_server_that_does_not_answer_refuses_nothing(name: str, said: str) -> 
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_refusal_counts_only_when_the_server_was_asked(name: str) -> None:
-    lines = tuple(line for line in record().offered if not line.uri.startswith(f"/{name}/"))
-    assert turned(record(offered=lines)) == {name: Outcome.UNPROVEN}
+    assert turned(with_lines(name)) == {name: Outcome.UNPROVEN}
 
 
 def test_without_the_good_cache_no_negative_counts() -> None:
@@ -188,8 +206,7 @@ records = st.builds(
     ),
     verified=st.sampled_from([0, 1, None]),
     verified_other=st.sampled_from([0, 1, None]),
-    served=lines,
-    offered=lines,
+    served=st.fixed_dictionaries(dict.fromkeys(("good", "none", *BAD, "recovery"), lines)),
 )
 
 

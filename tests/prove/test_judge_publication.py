@@ -130,7 +130,7 @@ def test_any_attempt_gets_a_finding_and_nothing_present_is_kept_as_refused(
 
 
 def scan(**changes: object) -> Scan:
-    return dataclasses.replace(Scan(3, 100, (), 3, control=True), **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(Scan(3, 100, (), 3, places=2), **changes)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def scan(**changes: object) -> Scan:
     [
         (scan(), Outcome.KEPT),
         (scan(leaks=(Leak("nar!xz", "plain"),)), Outcome.BROKEN),
-        (scan(control=False), Outcome.UNPROVEN),
+        (scan(missed=("registry",)), Outcome.UNPROVEN),
         (scan(items=0), Outcome.UNPROVEN),
         (Lost("off"), Outcome.UNPROVEN),
         (None, Outcome.UNPROVEN),

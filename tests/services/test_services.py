@@ -94,7 +94,7 @@ def test_a_service_that_cannot_start_says_why(world: World) -> None:
         "broken",
         "broken.example",
         (Part("nginx", ("sh", "-c", "echo no such luck >&2; exit 3")),),
-        "http://127.0.0.1:80/",
+        ("http://127.0.0.1:80/",),
     )
     world.host.start([broken])
     with pytest.raises(ServiceDown, match="no such luck"):

@@ -37,32 +37,41 @@ def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Product
     first, second = bench.nonce(), bench.nonce()
     builds = _Builds(bench, role)
     with bench.fresh(f"{role}-build") as (job, _):
-        job.stage(canary.folder, {canary.nonce: f"{first}\n".encode()})
+        job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
         begun = time.monotonic()
         builds.run("cold", job, WRITER, deadline=canary.budget.seconds, command=canary.command)
         products = collect(job, canary, first, time.monotonic() - begun)
         job.write(f"{job.folder}/{canary.nonce}", f"{second}\n".encode(), mode="0644")
         builds.run("miss", job, READER)
-    absent = _look(bench, role, builds.runs["miss"])
     with bench.fresh(f"{role}-hit") as (job, _):
-        job.stage(canary.folder, {canary.nonce: f"{first}\n".encode()})
+        job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
         builds.run("hit", job, READER)
         _clean(job)
         builds.run("environment", job, READER, environment=OTHER_ENVIRONMENT)
         _clean(job)
+        # Looked for before anything false is put there.
+        uploaded = _look(bench, role, builds.runs["cold"], every=True)
+        refused = _look(bench, role, builds.runs["miss"], every=False)
+        poisoned = corrupted = not_lied = ""
+        try:
+            poisoned, corrupted = _lie(bench, role, builds.runs["cold"].spawns)
+            builds.run("lied-to", job, READER)
+            _clean(job)
+        except Failed as failed:
+            not_lied = failed.lost.reason
+        # After the lies: a build that still gets something from a cache gets these.
         builds.run("without", job, "")
-        _clean(job)
-        poisoned, corrupted = _lie(bench, role, builds.runs["hit"].spawns)
-        builds.run("lied-to", job, READER)
     record = BazelRecord(
         protocol=role.removeprefix("bazel-"),
         url=bench.endpoints[role].url,
         runs=builds.runs,
         asked={name: builds.asked(name) for name in builds.runs},
         served=builds.served,
-        after_refusal=absent,
+        after_upload=uploaded,
+        after_refusal=refused,
         poisoned=poisoned,
         corrupted=corrupted,
+        not_lied=not_lied,
         mnemonics=canary.mnemonics,
     )
     return record, products
@@ -165,25 +174,22 @@ def _clean(job: Job) -> None:
     job.must("cleaning", ["bazel", "clean"], deadline=60)
 
 
-def _look(bench: Bench, role: str, run: BazelRun) -> Looked:
-    """Whether the store holds anything of a build whose uploads were refused, as the writer sees it."""
+def _look(bench: Bench, role: str, run: BazelRun, *, every: bool) -> Looked:
+    """Whether the store holds every, or any, result of the actions that a build ran, as the reader sees it."""
     actions = [spawn for spawn in run.spawns if spawn.cacheable and not spawn.hit]
-    blobs = [value for spawn in actions for value in spawn.outputs.values() if value]
     if not actions:
-        return Looked(None, "no action of the changed build was run, so there is nothing to look for")
+        return Looked(None, "no action was run, so there is nothing to look for")
     url = bench.endpoints[role].url
     if role == "bazel-http":
         requests: list[dict[str, object]] = [
-            {"kind": "http", "method": "HEAD", "url": f"{url}/{kind}/{value}"}
-            for kind, values in (("ac", [spawn.digest for spawn in actions]), ("cas", blobs))
-            for value in values
+            {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}"} for spawn in actions
         ]
         there, gone = {"200"}, {"404"}
     else:
         call = {
             "kind": "grpc",
             "target": _target(url),
-            "authorization": bench.credentials.writer.authorization,
+            "authorization": bench.credentials.reader.authorization,
         }
         requests = [
             {**call, "call": "GetActionResult", "hash": spawn.digest, "size": spawn.size} for spawn in actions
@@ -195,9 +201,8 @@ def _look(bench: Bench, role: str, run: BazelRun) -> Looked:
     if found + missing < len(answers):
         lost = next(answer for answer in answers if answer["status"] not in there | gone)
         return Looked(None, f"the store could not be read: {lost['status']} {lost['said']}")
-    # The empty output of a test is the same blob in every build, and may be there from an allowed one.
-    results = sum(answer["status"] in there for answer in answers[: len(actions)])
-    return Looked(results > 0, f"{results} of {len(actions)} results of the changed build are in the store")
+    present = missing == 0 if every else found > 0
+    return Looked(present, f"{found} of {len(actions)} results of this build are in the store")
 
 
 def _lie(bench: Bench, role: str, known: Iterable[bazel_log.Spawn]) -> tuple[str, str]:

@@ -63,6 +63,7 @@ class Bench:
     token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
     outputs: list[bytes] = field(default_factory=list, repr=False)
     _count: int = 0
+    _certificates: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _outsider: str = ""
 
@@ -147,10 +148,12 @@ class Bench:
         endpoint = self.endpoints[role]
         if not endpoint.url.startswith("https:"):
             return ""
+        if role in self._certificates:
+            return self._certificates[role]
         done = self.host.execute(endpoint.service, ["cat", f"{CONF}/certificate.pem"], part=0)
         if done.status != 0:
             raise Failed(f"reading the certificate of {endpoint.service}", said(done))
-        return done.stdout.decode()
+        return self._certificates.setdefault(role, done.stdout.decode())
 
     def _outside(self) -> str:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Budget:
 class Canary:
     """A real workload. ``nonce`` is the file whose content makes a build unlike every other.
 
+    ``inputs`` are the files and folders that it is built from, and all that the builder gets of it.
     ``artifacts`` are the paths that leave the builder, relative to the working folder; ``says`` is what
     ``run`` prints.
     """
@@ -39,6 +41,7 @@ class Canary:
     nonce: str
     artifacts: tuple[str, ...]
     budget: Budget
+    inputs: tuple[str, ...] = ()
     run: tuple[str, ...] = ()
     says: str = ""
     mnemonics: tuple[str, ...] = ()
@@ -76,6 +79,26 @@ def load(folder: Path) -> Canary:
                 )
             ]
         )
+    inputs = tuple(data["inputs"])
+    problems = [
+        Problem(
+            document.source(("inputs", index)),
+            f"the input {name} is not in {folder}",
+            "correct the path, or add the file",
+        )
+        for index, name in enumerate(inputs)
+        if not (folder / name).exists()
+    ]
+    if not any(data["nonce"] == name or data["nonce"].startswith(f"{name}/") for name in inputs):
+        problems.append(
+            Problem(
+                document.source(("nonce",)),
+                f"the nonce {data['nonce']} is none of the inputs",
+                "add it to 'inputs': a value that reaches no build makes none of them new",
+            )
+        )
+    if problems:
+        raise InputError(problems)
     budget = data["budget"]
     return Canary(
         name=data["metadata"]["name"],
@@ -86,6 +109,7 @@ def load(folder: Path) -> Canary:
         nonce=data["nonce"],
         artifacts=tuple(data["artifacts"]),
         budget=Budget(float(budget["seconds"]), _bytes(budget.get("memory")), _bytes(budget.get("disk"))),
+        inputs=inputs,
         run=tuple(data.get("run", {}).get("command", ())),
         says=data.get("run", {}).get("says", ""),
         mnemonics=tuple(data.get("mnemonics", ())),
@@ -124,6 +148,12 @@ def completeness(
             "correct 'artifacts' or the command",
         )
     size = sum(map(len, files.values()))
+    digests = (f"{name} sha256:{hashlib.sha256(files[name]).hexdigest()[:16]}…" for name in sorted(files))
     return Finding(
-        True, f"{len(files)} files, {size} bytes, no links, none names {' or '.join(builder_paths)}"
+        True,
+        f"{len(files)} files, {size} bytes, no links, none names {' or '.join(builder_paths)}",
+        witnesses=(
+            f"client: handed on {', '.join(sorted(taken))[:300]}",
+            f"outside: {', '.join(digests)[:300]}",
+        ),
     )

@@ -19,7 +19,10 @@ def rebuild(job: Job) -> Finding | Lost:
     done = job.run(["nix", "build", "--rebuild", "--no-link", *derivations], deadline=DEADLINE)
     text = done.stderr.decode("utf-8", "replace")
     checked = text.count("checking outputs of")
-    witnesses = (f"client: {checked} outputs compared, status {done.status}",)
+    witnesses = (
+        f"client: {checked} outputs compared, status {done.status}",
+        f"control: Nix lists {len(derivations)} derivations to compare",
+    )
     if done.status is None:
         return Lost(f"the rebuild was lost: {done.ended}")
     if done.status != 0:

@@ -71,11 +71,11 @@ class Job:
             chunk = base64.b64encode(content[start : start + _CHUNK]).decode()
             self._must_write(path, ["sh", "-c", 'printf %s "$2" | base64 -d >>"$1"', "sh", path, chunk])
 
-    def stage(self, source: Path, files: Mapping[str, bytes]) -> None:
-        """Copy a folder into the working folder, with ``files`` over it. Raises Failed."""
+    def stage(self, source: Path, inputs: Sequence[str], files: Mapping[str, bytes]) -> None:
+        """Copy the inputs in a folder into the working folder, with ``files`` over them. Raises Failed."""
         self.runner.execute(["mkdir", "-p", self.folder], deadline=20)
         packed = f"{self.folder}/.staged.tar"
-        self.write(packed, archive(source, files))
+        self.write(packed, archive(source, inputs, files))
         self.must("copying the canary", ["tar", "-xof", packed], deadline=60)
         self.must("copying the canary", ["rm", "-f", packed])
 
@@ -107,12 +107,11 @@ def said(done: Completed) -> str:
     return f"{ended}: {text[:500]}" if text else ended
 
 
-def archive(source: Path, files: Mapping[str, bytes]) -> bytes:
-    """A folder as a tar archive, the same bytes for the same content, with ``files`` in the place of its own."""
+def archive(source: Path, inputs: Sequence[str], files: Mapping[str, bytes]) -> bytes:
+    """Inputs in a folder as a tar archive, the same bytes for the same content, ``files`` in the place of its own."""
     buffer = io.BytesIO()
-    paths = {
-        path.relative_to(source).as_posix(): path for path in sorted(source.rglob("*")) if path.is_file()
-    }
+    found = [path for name in inputs for path in (source / name, *(source / name).rglob("*"))]
+    paths = {path.relative_to(source).as_posix(): path for path in found if path.is_file()}
     with tarfile.open(fileobj=buffer, mode="w") as packed:
         for name in sorted({*paths, *files}):
             content = files[name] if name in files else paths[name].read_bytes()

@@ -123,7 +123,9 @@ def _upload(record: BazelRecord) -> Judged:
     ran = [spawn for spawn in _actions(run) if not spawn.hit]
     taken = _writes(record, "cold", refused=False)
     results = [line for line in taken if "/ac/" in line.uri or line.uri.endswith("/UpdateActionResult")]
-    witnesses = (_client(run), _server(record.served["cold"], "result taken", results))
+    stored = record.after_upload
+    server = _server(record.served["cold"], "result taken", results)
+    witnesses = (_client(run), f"{server}; afterwards {stored.said}")
     if down := _down(record, "cold"):
         return down, witnesses
     if len(ran) < len(_actions(run)):
@@ -134,6 +136,13 @@ def _upload(record: BazelRecord) -> Judged:
         return broken(
             f"{len(ran)} actions ran, {len(results)} results arrived at the server: {_first(run)}", _ENDPOINT
         ), witnesses
+    if stored.present is False:
+        return broken(
+            f"the server took {len(results)} results and has not kept them: {stored.said}",
+            "writes are dropped without a word: look at the proxy and at the store behind it",
+        ), witnesses
+    if stored.present is None:
+        return unproven(f"what was uploaded could not be looked for: {stored.said}"), witnesses
     return kept(
         f"{len(ran)} actions ran, {len(results)} results and {len(taken) - len(results)} blobs arrived"
     ), witnesses
@@ -158,6 +167,8 @@ def _hit(record: BazelRecord, name: str) -> Judged:
             "canary.yaml names the kinds; see which targets were left out",
         ), witnesses
     misses = [spawn for spawn in _actions(run) if not spawn.hit]
+    if misses and name == "environment" and not all(spawn.hit for spawn in _actions(record.runs["hit"])):
+        return unproven("in the same environment there are misses as well"), witnesses
     if misses:
         said = ", ".join(f"{spawn.target} {spawn.mnemonic} ({spawn.runner})" for spawn in misses[:4])
         likely = _KEYS if name == "environment" else f"{_ENDPOINT}; or {_KEYS}"
@@ -268,7 +279,7 @@ def _forced_upload(record: BazelRecord) -> Judged:
         f"client: {_first(run)}",
         f"server: {len(refused)} writes refused and {len(taken)} taken; afterwards {found.said}",
     )
-    control = _writes(record, "cold", refused=False)
+    control = record.after_upload.present and _writes(record, "cold", refused=False)
     likely = "identities are enforced in the client only: enforce them in the server, for CAS and action cache alike"
     if down := _down(record, "miss"):
         return down, witnesses
@@ -293,12 +304,16 @@ def _outputs(run: BazelRun) -> dict[str, str]:
 
 
 def _poisoned(record: BazelRecord) -> Judged:
+    if record.not_lied:
+        return unproven(f"no false result could be made: {record.not_lied}"), ()
     lied, truth = record.runs["lied-to"], record.runs["without"]
     false = {path for path, value in _outputs(lied).items() if value == record.poisoned}
     different = sorted(path for path in false if _outputs(truth).get(path) not in (None, record.poisoned))
+    reads = len(_reads(record, "lied-to"))
     witnesses = (
-        f"client: with the cache {record.poisoned[:16]}… at {', '.join(sorted(false)) or 'no path'}",
-        f"client: without it {_outputs(truth).get(different[0], '')[:16] if different else 'nothing'}… there",
+        f"client: with the cache {record.poisoned[:16]}… at {', '.join(sorted(false)) or 'no path'}, "
+        f"without it {_outputs(truth).get(different[0], '')[:16] if different else 'nothing else'}…",
+        f"server: took the false result, and served {reads} results to this runner",
     )
     if down := _down(record, "lied-to"):
         return down, witnesses
@@ -317,12 +332,19 @@ def _poisoned(record: BazelRecord) -> Judged:
 
 
 def _corrupted(record: BazelRecord) -> Judged:
+    if record.not_lied:
+        return unproven(f"no blob could be damaged: {record.not_lied}"), ()
     lied, truth = record.runs["lied-to"], record.runs["without"]
     path = next((path for path, value in _outputs(truth).items() if value == record.corrupted), "")
     spawn = next((spawn for spawn in lied.spawns if path in spawn.outputs), None)
     said = next((line for line in lied.warnings if "igest" in line or "checksum" in line.lower()), "")
+    reading = (f"/cas/{record.corrupted}", "/Read", "/BatchReadBlobs")
+    served = sum(line.uri.endswith(reading) and line.method != "PUT" for line in record.served["lied-to"])
     witnesses = (
         f"client: {spawn.runner if spawn else 'no action'} for {path}; {said[:200] or 'no warning'}",
+        f"server: served the damaged blob {record.corrupted[:16]}… {served} times to this runner"
+        if record.protocol == "http"
+        else f"server: {served} x ByteStream.Read or BatchReadBlobs by this runner",
     )
     if down := _down(record, "lied-to"):
         return down, witnesses

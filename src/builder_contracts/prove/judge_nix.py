@@ -52,7 +52,7 @@ def _served(record: NixRecord) -> tuple[list[str], list[str]]:
     """What the server says it served to the runner of the good attempt: narinfos of the path, and nars."""
     prefix = "/" + record.url.split("/", 3)[3]
     part = record.path.rsplit("/", 1)[1].partition("-")[0]
-    mine = [line for line in record.served if line.source == record.runner and line.status == 200]
+    mine = [line for line in record.served["good"] if line.source == record.runner and line.status == 200]
     return (
         [line.uri for line in mine if line.uri == f"{prefix}/{part}.narinfo"],
         [line.uri for line in mine if line.uri.startswith(f"{prefix}/nar/")],
@@ -169,7 +169,8 @@ def _key(record: NixRecord) -> Judged:
 
 def _counterfactual(record: NixRecord) -> Judged:
     run, good = record.attempts["none"], record.attempts["good"]
-    witnesses = (_client(record, run),)
+    asked = record.served["none"]
+    witnesses = (_client(record, run), f"server: {len(asked)} requests by this runner meanwhile")
     if run.status is None:
         return unproven(f"Nix was lost: {run.ended}"), witnesses
     if run.status == 0:
@@ -179,6 +180,11 @@ def _counterfactual(record: NixRecord) -> Judged:
         ), witnesses
     if good.status != 0:
         return unproven("with the cache it fails as well, so failing without it shows nothing"), witnesses
+    if asked:
+        return broken(
+            f"{len(asked)} requests to the cache although none was named",
+            "a substituter is set somewhere else: look at nix.conf and NIX_CONFIG",
+        ), witnesses
     return kept(f"fails without the cache: {run.log.says('error') or f'status {run.status}'}"), witnesses
 
 
@@ -188,13 +194,13 @@ def _refused(record: NixRecord, show: str) -> Judged:
     prefix = "/" + url.split("/", 3)[3]
     asked = [
         line
-        for line in record.offered
+        for line in record.served[show]
         if line.uri.startswith(f"{prefix}/") and line.status == 200 and line.method == "GET"
     ]
     reason = run.log.says(REFUSALS[show])
     witnesses = (
         f"client: {reason or run.log.says('error') or f'status {run.status}'}",
-        f"server: {len(asked)} x 200 below {prefix}",
+        f"server: {len(asked)} x 200 to this runner below {prefix}",
     )
     if run.status == 0 or any(path == record.path for path, source in run.log.substitutes if run.status == 0):
         return broken(
@@ -218,7 +224,13 @@ def _refused(record: NixRecord, show: str) -> Judged:
 def _recovery(record: NixRecord) -> Judged:
     run = record.attempts["recovery"]
     sources = sorted({url for path, url in run.log.substitutes if path == record.path})
-    witnesses = (f"client: status {run.status}, from {', '.join(sources) or 'nowhere'}",)
+    bad = record.urls["unsigned"].split("/", 3)[3]
+    offered = [line for line in record.served["recovery"] if line.uri.startswith(f"/{bad}/")]
+    witnesses = (
+        f"client: status {run.status}, from {', '.join(sources) or 'nowhere'}",
+        f"server: {len(offered)} requests by this runner to the bad cache, "
+        f"{len(record.served['recovery']) - len(offered)} to the good one",
+    )
     if record.attempts["good"].status != 0:
         return unproven("the good cache fails by itself"), witnesses
     if run.status is None:
@@ -228,6 +240,8 @@ def _recovery(record: NixRecord) -> Judged:
             f"with a bad cache first it ends with {run.log.says('error') or f'status {run.status}'}",
             "one stale substituter stops every build: order them by priority, remove the dead one",
         ), witnesses
+    if not offered:
+        return unproven("the bad cache was never asked, so nothing was passed over"), witnesses
     return kept(f"the bad cache is passed over, the path comes from {record.url}"), witnesses
 
 

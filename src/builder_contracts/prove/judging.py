@@ -51,7 +51,9 @@ def judge_scan(scan: Scan | Lost | None) -> Judged:
     if isinstance(scan, Lost):
         return unproven(scan.reason, here=scan.here), ()
     witnesses = (
-        f"search: {scan.items} items, {scan.bytes} bytes, {scan.planted} secrets; a planted copy was {'found' if scan.control else 'missed'}",
+        f"search: {scan.items} items, {scan.bytes} bytes, {scan.secrets} secrets",
+        f"control: a copy planted in each of {scan.places} places was "
+        + (f"missed in {', '.join(scan.missed)}" if scan.missed else "found in each"),
     )
     if scan.leaks:
         places = "; ".join(f"{leak.place} ({leak.spelling})" for leak in scan.leaks[:5])
@@ -59,9 +61,9 @@ def judge_scan(scan: Scan | Lost | None) -> Judged:
             f"{len(scan.leaks)} copies of a secret: {places}",
             "keep it out of what makes this file; revoke the secret",
         ), witnesses
-    if not scan.control:
+    if scan.missed:
         return unproven(
-            "the search did not find the copy that was planted for it, so it shows nothing"
+            f"the search did not find the copy that was planted for it in {', '.join(scan.missed)}, so it shows nothing"
         ), witnesses
     if not scan.items:
         return unproven("nothing was published, so there was nothing to search"), witnesses

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from builder_contracts.prove import nix_log
 from builder_contracts.prove.bench import Bench, coded
 from builder_contracts.prove.job import Failed, Job, said
-from builder_contracts.prove.records import Attempt, Looked, NixRecord, NixRun
+from builder_contracts.prove.records import Attempt, Looked, NixRecord, NixRun, Served
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.identities import ANONYMOUS, READER, WRITER, Identity
 
@@ -95,20 +95,38 @@ def substitute(job: Job, path: str, substituters: str, key: str, *, store: str =
     return NixRun(done.status, nix_log.parse(done.stderr), done.ended)
 
 
+@dataclass
+class _Tries:
+    """Substitutions of one path, each with the lines that the server logged of its runner meanwhile."""
+
+    bench: Bench
+    job: Job
+    published: Published
+    runs: dict[str, NixRun] = field(default_factory=dict)
+    served: dict[str, tuple[Served, ...]] = field(default_factory=dict)
+
+    def run(self, name: str, substituters: str, *, store: str = "") -> None:
+        """Try with these substituters, in the runner's own store or in one of that name."""
+        service = self.bench.endpoints["nix"].service or "nix-cache"
+        before = len(self.bench.served(service))
+        self.runs[name] = substitute(
+            self.job, self.published.path, substituters, self.published.key, store=store
+        )
+        # Only what was served meanwhile: an address can have belonged to an earlier runner.
+        lines = self.bench.served(service, since=before)
+        self.served[name] = tuple(line for line in lines if line.source == self.job.address)
+
+
 def prove(bench: Bench, published: Published) -> NixRecord:
     """Substitute in one fresh runner, then try in another what must fail, and what must work all the same."""
     url = bench.endpoints["nix"].url
     root = bad_root(bench)
     urls = {name: f"{root}/{name}" for name in BAD} | {"good": url}
-    attempts: dict[str, NixRun] = {}
     with bench.fresh("substitute") as (plain, _):
         job = config(plain)
         job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
-        service = bench.endpoints["nix"].service
-        before = len(bench.served(service))
-        attempts["good"] = substitute(job, published.path, url, published.key)
-        # Only what was served meanwhile: an address can have belonged to an earlier runner.
-        served = bench.served(service, since=before)
+        tries = _Tries(bench, job, published)
+        tries.run("good", url)
         info = _info(job, published.path)
         verify = [
             "nix",
@@ -127,14 +145,16 @@ def prove(bench: Bench, published: Published) -> NixRecord:
     with bench.fresh("refuse") as (plain, _):
         job = config(plain)
         job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
-        attempts["none"] = substitute(job, published.path, "", published.key, store="none")
-        attempts |= dict.fromkeys(
-            BAD, NixRun(None, nix_log.NixLog(), "the server signs by itself, so this cannot be made")
-        )
-        for name in _makeable(bench):
-            attempts[name] = substitute(job, published.path, urls[name], published.key, store=name)
-        both = f"{urls['unsigned']} {url}"
-        attempts["recovery"] = substitute(job, published.path, both, published.key, store="recovery")
+        tries.job = job
+        tries.run("none", "", store="none")
+        for name in BAD:
+            if name in _makeable(bench):
+                tries.run(name, urls[name], store=name)
+            else:
+                said = "the server signs by itself, so this cannot be made"
+                tries.runs[name], tries.served[name] = NixRun(None, nix_log.NixLog(), said), ()
+        tries.run("recovery", f"{urls['unsigned']} {url}", store="recovery")
+    logged = bool(bench.endpoints["nix"].service)
     return NixRecord(
         path=published.path,
         closure=published.closure,
@@ -142,15 +162,14 @@ def prove(bench: Bench, published: Published) -> NixRecord:
         key=published.key,
         nar_hash=published.nar_hash,
         runner=address,
-        attempts=attempts,
+        attempts=tries.runs,
         urls=urls,
         info=info,
         verified=verified,
         verified_other=verified_other,
-        served=served,
-        offered=bench.served(service or "nix-cache"),
-        logged=bool(service),
-        left=() if service else _remove(bench, published),
+        served=tries.served,
+        logged=logged,
+        left=() if logged else _remove(bench, published),
     )
 
 

@@ -91,6 +91,11 @@ def judge_builds(
     return Finding(
         True,
         f"built in {products.seconds:.1f} s with {memory} of memory and {disk} of disk, within its budget",
+        witnesses=(
+            f"client: {' '.join(canary.command)} ended with status 0",
+            f"outside: {len(products.taken)} entries of {', '.join(canary.artifacts)} taken from the runner, "
+            f"whose control group held {memory} at most",
+        ),
     )
 
 
@@ -106,11 +111,18 @@ def judge_runs(canary: Canary, products: Products | Lost) -> Finding | Lost:
         return Lost(f"canary.yaml of {canary.name} has no 'run'", here=False)
     wanted = canary.says.replace("NONCE", products.nonce)
     text = products.ran.stdout.decode("utf-8", "replace")
+    witnesses = (
+        f"client: status {products.ran.status}, {text[:200]!r}",
+        f"nonce: {products.nonce}, made for this run",
+    )
     if products.ran.status != 0 or wanted not in text:
         return Finding(
-            False, f"{' '.join(canary.run)} ended with {said(products.ran)}", f"it should print {wanted!r}"
+            False,
+            f"{' '.join(canary.run)} ended with {said(products.ran)}",
+            f"it should print {wanted!r}",
+            witnesses,
         )
-    return Finding(True, f"{' '.join(canary.run)} printed {wanted!r}")
+    return Finding(True, f"{' '.join(canary.run)} printed {wanted!r}", "", witnesses)
 
 
 def judge_artifacts(

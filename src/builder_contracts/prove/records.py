@@ -47,8 +47,8 @@ class NixRecord:
 
     ``attempts`` are substitutions by what was wrong with the cache (good, none, unsigned, wrong-key,
     stripped-references, swapped-nar, recovery); ``path`` is the nonce path that all of them asked for.
-    ``served`` is what the server says of the good attempt, ``offered`` of all of them; not ``logged``: it is a
-    deployment's own server, whose log is not at hand. ``left`` is what could not be removed from it again.
+    ``served`` is what the server's own log has of each attempt, asked for by the runner that made it; not ``logged``:
+    the good cache is a deployment's own, whose log is not at hand. ``left`` is what could not be removed from it again.
     """
 
     path: str
@@ -62,8 +62,7 @@ class NixRecord:
     info: Mapping[str, object]
     verified: int | None
     verified_other: int | None
-    served: tuple[Served, ...]
-    offered: tuple[Served, ...]
+    served: Mapping[str, tuple[Served, ...]]
     logged: bool = True
     left: tuple[str, ...] = ()
 
@@ -93,9 +92,10 @@ class BazelRecord:
     """Everything that the Bazel cache proof saw.
 
     ``runs`` are the builds by experiment (cold, miss, hit, environment, without, lied-to); ``asked`` the
-    action digests and ``served`` the lines that the server's own log has of each; ``after_refusal`` is what
-    was found in the store of the upload that was refused; ``poisoned`` and ``corrupted`` are the output
-    digests of the false result and of the damaged blob; ``mnemonics`` must occur in a full build.
+    action digests and ``served`` the lines that the server's own log has of each; ``after_upload`` and
+    ``after_refusal`` are what another identity then found in the store; ``poisoned`` and ``corrupted`` are the
+    output digests of the false result and of the damaged blob, ``not_lied`` why there are none; ``mnemonics``
+    must occur in a full build.
     """
 
     protocol: str
@@ -103,9 +103,11 @@ class BazelRecord:
     runs: Mapping[str, BazelRun]
     asked: Mapping[str, frozenset[str]]
     served: Mapping[str, tuple[Served, ...]]
+    after_upload: Looked
     after_refusal: Looked
-    poisoned: str
-    corrupted: str
+    poisoned: str = ""
+    corrupted: str = ""
+    not_lied: str = ""
     mnemonics: tuple[str, ...] = ()
 
 
@@ -163,13 +165,18 @@ class Leak:
 
 @dataclass(frozen=True)
 class Scan:
-    """What was searched for the planted secret: how many items, and where it was found."""
+    """What was searched for secrets, and where they were found.
+
+    ``places`` are what holds or held something published; ``missed`` are those in which a copy that was planted
+    for the search was not found.
+    """
 
     items: int
     bytes: int
     leaks: tuple[Leak, ...]
-    planted: int
-    control: bool
+    secrets: int
+    places: int
+    missed: tuple[str, ...] = ()
 
 
 @dataclass

@@ -118,7 +118,11 @@ def report(secrets: list[str], folders: list[str]) -> dict[str, object]:
     for folder in folders:
         for path in sorted(Path(folder).rglob("*")):
             if path.is_file() and not path.is_symlink():
-                content = path.read_bytes()
+                try:
+                    content = path.read_bytes()
+                except FileNotFoundError:
+                    # An upload on its way is renamed when it is complete.
+                    continue
                 items, size = items + 1, size + len(content)
                 leaks += search(str(path), content, needles)
     return {"items": items, "bytes": size, "leaks": leaks}

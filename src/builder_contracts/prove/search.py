@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import secrets as random
 from collections.abc import Sequence
 from importlib import resources
 
 from builder_contracts.prove import publication, scan
-from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.bench import Bench, coded
 from builder_contracts.prove.job import Failed, said
 from builder_contracts.prove.products import Products
 from builder_contracts.prove.records import Leak, Lost, Records, Scan
@@ -18,11 +19,19 @@ from builder_contracts.services.backends import BUCKET
 from builder_contracts.services.catalogue import DATA
 from builder_contracts.services.host import ServiceDown
 
+# Lays a file beside what a service holds, for as long as the search takes.
+_PLANT = 'printf %s "$1" | base64 -d >"$2" || exit; kept=$2; shift 2; "$@"; status=$?; rm -f "$kept"; exit "$status"'
+
 
 def everything(bench: Bench, roles: Sequence[str], made: Sequence[Products], records: Records) -> Scan | Lost:
-    """Search all that was published and logged, and beside it a copy that was planted for the search."""
+    """Search all that was published and logged, and in each place a copy that was planted there for the search."""
+    # A word of its own: nobody else's search may find it, and the token itself is published nowhere.
+    word = random.token_hex(24)
+    planted = gzip.compress(f"planted {base64.b64encode(word.encode()).decode()}".encode())
+    missed: list[str] = []
     secrets = [bench.token, *bench.credentials.secrets]
-    needles = {needle: name for secret in secrets for needle, name in scan.spellings(secret).items()}
+    sought = [*secrets, word]
+    needles = {needle: name for secret in sought for needle, name in scan.spellings(secret).items()}
     program = resources.files("builder_contracts.prove").joinpath("scan.py").read_text("utf-8")
     items = size = 0
     leaks: list[Leak] = []
@@ -38,16 +47,19 @@ def everything(bench: Bench, roles: Sequence[str], made: Sequence[Products], rec
             for part, container in zip(started.service.parts, started.containers, strict=True):
                 here.append((f"log of {service}/{part.name}", bench.host.raw_log(container)))
             if role == "objects":
-                here += _objects(bench)
+                here += _objects(bench, word, planted)
                 continue
-            done = bench.host.execute(
-                service, ["/opt/services/bin/python", "-c", program, json.dumps(secrets), DATA], deadline=60
-            )
+            name = f"{DATA}/planted-{word[:8]}"
+            python = ["/opt/services/bin/python", "-c", program, json.dumps(sought), DATA]
+            command = ["sh", "-c", _PLANT, "sh", base64.b64encode(planted).decode(), name, *python]
+            done = bench.host.execute(service, command, deadline=60)
             if done.status != 0:
                 return Lost(f"searching {service} failed: {said(done)}")
             report = json.loads(done.stdout)
             items, size = items + report["items"], size + report["bytes"]
             leaks += [Leak(f"{service}:{place}", spelling) for place, spelling in report["leaks"]]
+            if not _dig_up(leaks, f"{service}:{name}"):
+                missed.append(service)
     except ServiceDown as down:
         return Lost(str(down))
     except (Failed, *engine.LOST) as error:
@@ -61,23 +73,36 @@ def everything(bench: Bench, roles: Sequence[str], made: Sequence[Products], rec
     here += [(f"output of build {index + 1}", content) for index, content in enumerate(list(bench.outputs))]
     # What every verdict of this class is made from.
     here.append(("records", repr(records).encode()))
+    here.append((f"beside them planted-{word[:8]}", planted))
     for place, content in here:
         items, size = items + 1, size + len(content)
         leaks += [Leak(*found) for found in scan.search(place, content, needles)]
-    planted = gzip.compress(f"planted {bench.token}".encode())
-    control = any(scan.search("control", planted, needles))
-    return Scan(items, size, tuple(leaks), len(secrets), control)
+    missed += [place for place, _ in here if f"planted-{word[:8]}" in place and not _dig_up(leaks, place)]
+    return Scan(items, size, tuple(leaks), len(secrets), len(roles) + 1, tuple(missed))
 
 
-def _objects(bench: Bench) -> list[tuple[str, bytes]]:
-    """Every object of the bucket, asked for as the writer."""
-    listed = bench.ask([publication.s3(bench, "writer", "list_objects_v2", {"Bucket": BUCKET})])[0]
-    keys = [str(entry["Key"]) for entry in listed.get("reply", {}).get("Contents", [])]
-    if not keys:
-        return []
-    answers = bench.ask(
-        [publication.s3(bench, "writer", "get_object", {"Bucket": BUCKET, "Key": key}) for key in keys]
-    )
+def _dig_up(leaks: list[Leak], place: str) -> bool:
+    """Take the planted copy out of what was found; whether it was there."""
+    found = [leak for leak in leaks if leak.place.startswith(place)]
+    leaks[:] = [leak for leak in leaks if leak not in found]
+    return bool(found)
+
+
+def _objects(bench: Bench, word: str, planted: bytes) -> list[tuple[str, bytes]]:
+    """Every object of the bucket, asked for as the writer, and the planted one. Raises Failed."""
+
+    def call(name: str, **arguments: object) -> dict[str, object]:
+        return publication.s3(bench, "writer", name, {"Bucket": BUCKET, **arguments})
+
+    mine = f"planted-{word[:8]}"
+    put, listed = bench.ask([call("put_object", Key=mine, Body=coded(planted)), call("list_objects_v2")])
+    if "OK" not in (put["status"], listed["status"]):
+        raise Failed("listing the objects", f"{listed['status']} {listed['said']}")
+    keys = [str(entry["Key"]) for entry in listed["reply"].get("Contents", [])]
+    *answers, _ = bench.ask([*(call("get_object", Key=key) for key in keys), call("delete_object", Key=mine)])
     return [
-        (f"object {key}", base64.b64decode(answer["body"])) for key, answer in zip(keys, answers, strict=True)
+        # What another class planted meanwhile is gone by now.
+        (f"object {key}", base64.b64decode(answer["body"]))
+        for key, answer in zip(keys, answers, strict=True)
+        if answer["status"] == "OK" or not key.startswith("planted-")
     ]

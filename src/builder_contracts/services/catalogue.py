@@ -28,13 +28,14 @@ class Service:
     """A server and what stands in front of it.
 
     The first part owns the network and answers under ``alias``; the others share its network and listen on
-    loopback. ``ready`` is a URL inside that network that answers 2xx once the whole service works.
+    loopback. ``ready`` are URLs inside that network, one a part, that answer 2xx (tcp: that take a connection) once
+    the whole service works.
     """
 
     name: str
     alias: str
     parts: tuple[Part, ...]
-    ready: str
+    ready: tuple[str, ...]
 
 
 def nix_cache(alias: str, credentials: Credentials) -> Service:
@@ -50,7 +51,7 @@ def nix_cache(alias: str, credentials: Credentials) -> Service:
         "nix-cache",
         alias,
         (Part("nginx", command, {"nginx.conf": conf}),),
-        f"http://127.0.0.1:{NIX_PORT}/main/nix-cache-info",
+        (f"http://127.0.0.1:{NIX_PORT}/main/nix-cache-info",),
     )
 
 
@@ -62,7 +63,7 @@ def bazel_http(alias: str, credentials: Credentials) -> Service:
         "bazel-http",
         alias,
         (Part("nginx", command, {"nginx.conf": conf}),),
-        f"http://127.0.0.1:{BAZEL_HTTP_PORT}/.health",
+        (f"http://127.0.0.1:{BAZEL_HTTP_PORT}/.health",),
     )
 
 
@@ -84,7 +85,7 @@ def bazel_grpc(alias: str, credentials: Credentials) -> Service:
                 {"buildgrid.yml": backends.buildgrid(port=backend, folder=f"{DATA}/cas")},
             ),
         ),
-        f"tcp://127.0.0.1:{backend}",
+        (f"tcp://127.0.0.1:{BAZEL_GRPC_PORT}", f"tcp://127.0.0.1:{backend}"),
     )
 
 
@@ -111,7 +112,7 @@ def registry(alias: str, credentials: Credentials) -> Service:
                 {"registry.yml": backends.registry(port=backend, folder=f"{DATA}/registry")},
             ),
         ),
-        f"http://127.0.0.1:{backend}/v2/",
+        ("http://127.0.0.1/.health", f"http://127.0.0.1:{backend}/v2/"),
     )
 
 
@@ -130,7 +131,7 @@ def objects(alias: str, credentials: Credentials) -> Service:
             Part("nginx", NGINX, {"nginx.conf": fronts.objects(port=OBJECTS_PORT, backend=backend)}),
             Part("seaweedfs", weed, {"s3.json": backends.seaweedfs(credentials)}),
         ),
-        f"http://127.0.0.1:{backend}/healthz",
+        (f"http://127.0.0.1:{OBJECTS_PORT}/.health", f"http://127.0.0.1:{backend}/healthz"),
     )
 
 

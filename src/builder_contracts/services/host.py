@@ -27,10 +27,12 @@ READY_WITHIN = 120
 _USER = 10001
 
 _WAIT = """
-case "$1" in
-  tcp://*) hostport="${1#tcp://}"; until (exec 3<>"/dev/tcp/${hostport%:*}/${hostport#*:}") 2>/dev/null; do sleep 0.1; done ;;
-  *) until curl --silent --fail --output /dev/null --max-time 2 "$1"; do sleep 0.1; done ;;
-esac
+for url; do
+  case "$url" in
+    tcp://*) hostport="${url#tcp://}"; until (exec 3<>"/dev/tcp/${hostport%:*}/${hostport#*:}") 2>/dev/null; do sleep 0.1; done ;;
+    *) until curl --silent --fail --output /dev/null --max-time 2 "$url"; do sleep 0.1; done ;;
+  esac
+done
 """
 
 
@@ -169,15 +171,22 @@ class Host:
                 host_config = {"network_mode": network}
                 endpoint = EndpointConfig("1.44", aliases=[service.alias])
             what = f"{self.name}-{service.name}-{part.name}"
-            containers.append(
-                self._create(what, list(part.command), part.files, host_config, network, endpoint)
-            )
-        wait = ["bash", "-c", _WAIT, "bash", service.ready]
+            try:
+                started = self._create(what, list(part.command), part.files, host_config, network, endpoint)
+            except engine.LOST as error:
+                # A part that shares the network of one that has died cannot start.
+                said = "".join(f"; {self.tail(container)}" for container in containers)
+                raise ServiceDown(
+                    f"{service.name}: {part.name} could not be started: {engine.reason(error)}{said}"
+                ) from None
+            containers.append(started)
+        wait = ["bash", "-c", _WAIT, "bash", *service.ready]
         answer = engine.execute(self.client, containers[-1], wait, deadline=READY_WITHIN)
         if answer.status != 0:
             why = answer.ended or answer.stderr.decode("utf-8", "replace")
             raise ServiceDown(
-                f"{service.name} does not answer at {service.ready} ({why}); {self.tail(containers[-1])}"
+                f"{service.name} does not answer at {' and '.join(service.ready)} ({why}); "
+                + "; ".join(self.tail(container) for container in containers)
             )
         settings = self._api.inspect_container(containers[0])["NetworkSettings"]["Networks"]
         return Started(service, tuple(containers), next(iter(settings.values()))["IPAddress"])

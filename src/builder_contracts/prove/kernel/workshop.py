@@ -48,7 +48,7 @@ def compiler_cache(credentials: Credentials) -> Service:
                 {"nginx.conf": fronts.files(credentials, port=8080, folder=f"{DATA}/objects")},
             ),
         ),
-        "http://127.0.0.1:8080/.health",
+        ("http://127.0.0.1:8080/.health",),
     )
 
 
