@@ -172,6 +172,7 @@ jobs:
           - buchgr/bazel-remote-cache:v2.4.4
           - bitnami/kubectl:1.31.4
           - alpine:3.21
+          - debian:12.9
     steps:
       - run: crane copy ${{ matrix.image }} ghcr.io/tinyland-inc/mirror
 """
@@ -695,6 +696,25 @@ if ! curl -sf https://nix-cache.tinyland.dev/nix-cache-info; then
 fi
 """
 
+DIND_IMAGE = """\
+FROM ghcr.io/actions/actions-runner:2.321.0
+USER root
+RUN apt-get update && \\
+    apt-get install -y --no-install-recommends xz-utils && \\
+    rm -rf /var/lib/apt/lists/*
+USER runner
+"""
+
+NIX_IMAGE = """\
+FROM debian:12.9
+RUN apt-get update \\
+    && apt-get install -y --no-install-recommends curl git jq nix-bin xz-utils \\
+    && useradd --uid 1001 --create-home runner
+ENV NIX_CONFIG="experimental-features = nix-command flakes"
+ENTRYPOINT []
+USER runner
+"""
+
 CLEAN: Tree = {
     "README.md": README,
     "CONTRIBUTING.md": "# Contributing\n\nThank you for helping GloriousFlywheel.\n",
@@ -717,6 +737,8 @@ CLEAN: Tree = {
     **{f"tofu/stacks/arc-runners/{name}": text for name, text in ARC_STACK.items()},
     "tofu/stacks/attic/main.tf": ATTIC_STACK,
     "scripts/health-check.sh": HEALTH,
+    "builders/tinyland-dind/Dockerfile": DIND_IMAGE,
+    "builders/tinyland-nix/Dockerfile": NIX_IMAGE,
     "app/Dockerfile": "FROM alpine:3.21 AS build\nFROM build\n",
 }
 

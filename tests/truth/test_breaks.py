@@ -17,6 +17,8 @@ from tests.truth.miniature import Add, Change, Edit, changed
 SETUP = ".github/actions/setup-flywheel/action.yml"
 NIX_JOB = ".github/actions/nix-job/action.yml"
 STACK = "tofu/stacks/arc-runners"
+DIND_IMAGE = "builders/tinyland-dind/Dockerfile"
+NIX_IMAGE = "builders/tinyland-nix/Dockerfile"
 WORKFLOW = ".github/workflows/test-runners.yml"
 
 VOLUME = """\
@@ -148,6 +150,66 @@ BREAKS = [
         "workflows/not-root",
         "MODULE.bazel:9",
         ".gitlab-ci.yml:5",
+    ),
+    # What an image's own Dockerfile shows.
+    one(
+        "a runner image without the tool that installers unpack with",
+        Edit(DIND_IMAGE, "    apt-get install -y --no-install-recommends xz-utils && \\\n", ""),
+        "tinyland-dind/toolchain/xz",
+        "",
+        "",
+    ),
+    one(
+        "a promised tool is removed again",
+        Edit(DIND_IMAGE, "USER runner", "RUN rm -f /usr/bin/git\nUSER runner"),
+        "tinyland-dind/toolchain/git",
+        "",
+        "",
+    ),
+    one(
+        "an image ends as root",
+        Edit(NIX_IMAGE, "USER runner\n", ""),
+        "tinyland-nix/identity/not-root tinyland-nix/identity/uid tinyland-nix/identity/user",
+        "",
+        "",
+    ),
+    one(
+        "an image's user has another number",
+        Edit(NIX_IMAGE, "--uid 1001", "--uid 1000"),
+        "tinyland-nix/identity/uid",
+        "",
+        "",
+    ),
+    one(
+        "an image sets a variable that must not be there",
+        Edit(NIX_IMAGE, "ENTRYPOINT []", "ENV DOCKER_HOST=tcp://localhost:2375\nENTRYPOINT []"),
+        "tinyland-nix/environment/DOCKER_HOST",
+        "",
+        "",
+    ),
+    one(
+        "an image has an entry point that jobs do not expect",
+        Edit(NIX_IMAGE, "ENTRYPOINT []", 'ENTRYPOINT ["/usr/bin/tini", "--"]'),
+        "tinyland-nix/image/entrypoint",
+        "",
+        "",
+    ),
+    one(
+        "an image holds a daemon that its class must not have",
+        Edit(NIX_IMAGE, "jq nix-bin", "jq docker.io nix-bin"),
+        "tinyland-nix/toolchain/dockerd",
+        "",
+        "",
+    ),
+    one(
+        "an image without any shell",
+        Add(
+            "images/Dockerfile.tinyland-docker",
+            "FROM gcr.io/distroless/static-debian12:nonroot-amd64\nCOPY tools.conf /etc/tools.conf\n",
+        ),
+        "tinyland-docker/identity/shell deployment/images-exist",
+        "",
+        "",
     ),
     # The table of standing contradictions.
     one(
@@ -595,6 +657,9 @@ def test_everything_wrong_at_once_is_all_found(judged: Judge) -> None:
 
 # Breaks that edit the same text as another one.
 ALTERNATIVES = {
+    "an image ends as root",
+    "an image's user has another number",
+    "an image has an entry point that jobs do not expect",
     "a scale set carries a label that no class has",
     "a runner keeps a volume between jobs",
     "a job selects a label that nobody serves",

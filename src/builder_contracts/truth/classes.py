@@ -1,4 +1,4 @@
-"""Builder classes judged by how they are deployed: scale sets to facts, and the same judges as for live runners.
+"""Builder classes judged by how they are deployed and built, by the same judges as live runners.
 
 What a pod template does not determine (what the image holds, what the kernel does) stays unseen, so that the
 judges answer *unproven* for it.
@@ -24,12 +24,14 @@ from builder_contracts.contract.promises.isolation import (
 )
 from builder_contracts.contract.promises.resources import CpuLimit, CpuRequest, MemoryLimit, MemoryRequest
 from builder_contracts.contract.quantity import byte_count, millicpus
+from builder_contracts.errors import Source
 from builder_contracts.evidence.verdict import Finding as Judged
 from builder_contracts.evidence.verdict import Outcome, Rung, Verdict, kept, unproven
 from builder_contracts.facts.model import Daemon, Facts, Identity, Isolation, Resources, Seen, Unseen
 from builder_contracts.judge import find, under_waiver
 from builder_contracts.judge.isolation import CAPABILITIES
 from builder_contracts.judge.resources import shares
+from builder_contracts.truth import images
 from builder_contracts.truth.context import Context
 from builder_contracts.truth.model import ScaleSet, environment
 from builder_contracts.truth.value import Unknown, Value, get, items, number, text
@@ -47,12 +49,31 @@ _DECIDED = (
 
 
 def judge(context: Context, today: date) -> Iterator[Verdict]:
-    """The verdicts of every clause of every class that has a scale set in the checkout."""
-    for label, contract in context.labels.items():
-        for scale_set in _distinct([one for one in context.model.scale_sets if text(one.label) == label]):
+    """The verdicts of the clauses of every class that has a scale set or a Dockerfile in the checkout."""
+    for contract in context.classes:
+        scale_sets = [one for one in context.model.scale_sets if text(one.label) in contract.labels]
+        for scale_set in _distinct(scale_sets):
             facts = facts_of(scale_set)
             for clause in contract.clauses:
-                yield _verdict(clause, contract, scale_set, facts, today)
+                found = _find(clause, facts)
+                at = _place(clause, scale_set)
+                yield _verdict(clause, contract, found, at, scale_set.variant, today)
+        over = _templates(scale_sets)
+        for build in images.builds_of(context, contract):
+            for clause in contract.clauses:
+                if isinstance(clause.promise, images.DECIDED):
+                    found, where = images.judge(clause, build, context, over)
+                    yield _verdict(clause, contract, found, str(where), build.path, today)
+
+
+def _templates(scale_sets: list[ScaleSet]) -> dict[str, Source]:
+    """What pod templates set over the image: variables, and USER for a user."""
+    over: dict[str, Source] = {}
+    for one in scale_sets:
+        over.update({name: value.at for name, value in environment(one.runner).items()})
+        if (user := _security(one, "runAsUser")) is not None:
+            over["USER"] = user.at
+    return over
 
 
 def _distinct(scale_sets: list[ScaleSet]) -> list[ScaleSet]:
@@ -63,24 +84,25 @@ def _distinct(scale_sets: list[ScaleSet]) -> list[ScaleSet]:
     return list(kept.values())
 
 
-def _verdict(clause: Clause, contract: Contract, scale_set: ScaleSet, facts: Facts, today: date) -> Verdict:
-    found = _find(clause, facts)
+def _verdict(
+    clause: Clause, contract: Contract, found: Judged, at: str, variant: str, today: date
+) -> Verdict:
     found = under_waiver(clause, found, today)
-    at = _place(clause, scale_set)
+    decided = found.outcome is not Outcome.UNPROVEN
     return Verdict(
         clause=clause.id,
         outcome=found.outcome,
-        rung=Rung.DECLARED if found.outcome is not Outcome.UNPROVEN else None,
+        rung=Rung.DECLARED if decided else None,
         promised=clause.promise.text,
-        seen=f"{found.seen}   ({at})" if found.outcome is not Outcome.UNPROVEN else found.seen,
+        seen=f"{found.seen}   ({at})" if decided else found.seen,
         source=str(clause.source),
         likely=found.likely,
-        look=f"see {at}" if found.outcome is not Outcome.UNPROVEN else "",
+        look=f"see {at}" if decided else "",
         why=clause.why or "",
         here=found.here,
         contract_digest=contract.digest,
         runner="checkout",
-        environment=scale_set.variant,
+        environment=variant,
     )
 
 

@@ -45,10 +45,14 @@ class Absent:
 
 @dataclass(frozen=True)
 class Unseen:
-    """A place that speaks of the promise and whose value a checkout does not show."""
+    """A place that speaks of the promise and whose value a checkout does not show.
+
+    ``here`` is False where no checkout could: what comes from elsewhere when a job runs.
+    """
 
     at: Source
     reason: str
+    here: bool = True
 
 
 Observation: TypeAlias = Agrees | Absent | Contradicts | Unseen

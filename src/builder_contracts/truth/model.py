@@ -204,6 +204,25 @@ class ImageUse:
 
 
 @dataclass(frozen=True)
+class Instruction:
+    """An instruction of a Dockerfile: its keyword in capitals, its words, and the text of here-documents."""
+
+    keyword: str
+    words: str
+    body: str
+    at: Source
+
+
+@dataclass(frozen=True)
+class ImageBuild:
+    """What the last stage of a Dockerfile is made of: the image it starts from and every step since."""
+
+    path: str
+    base: Value
+    steps: tuple[Instruction, ...]
+
+
+@dataclass(frozen=True)
 class Cell:
     """A cell of a table, as plain text."""
 
@@ -283,6 +302,7 @@ class Model:
     jobs: list[Job] = field(default_factory=list)
     actions: list[Action] = field(default_factory=list)
     images: list[ImageUse] = field(default_factory=list)
+    builds: list[ImageBuild] = field(default_factory=list)
     root_refusals: list[Source] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)

@@ -244,7 +244,8 @@ def _outcome(
     blind = [one for one in seen if isinstance(one, Unseen)]
     if blind:
         more = f" and {len(blind) - 1} more" if len(blind) > 1 else ""
-        return Outcome.UNPROVEN, f"{blind[0].at}: {blind[0].reason}{more}", True
+        blind.sort(key=lambda one: not one.here)
+        return Outcome.UNPROVEN, f"{blind[0].at}: {blind[0].reason}{more}", blind[0].here
     agreeing = list(dict.fromkeys(one.at for one in seen if isinstance(one, Agrees)))
     absent = [one for one in seen if isinstance(one, Absent)]
     if agreeing:

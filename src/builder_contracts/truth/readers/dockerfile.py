@@ -1,16 +1,24 @@
-"""Dockerfiles: which images they start from."""
+"""Dockerfiles: which images they start from, and the instructions that lead to the last stage."""
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from builder_contracts.errors import Source
-from builder_contracts.truth.model import ImageUse, Model
+from builder_contracts.truth.model import ImageBuild, ImageUse, Instruction, Model
 from builder_contracts.truth.value import Known, Unknown, Value
 
-_FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
-_ARG = re.compile(r"^\s*ARG\s+(\w+)=(\S+)", re.IGNORECASE)
-_REFERENCE = re.compile(r"\$\{?(\w+)(?::-([^}]*))?\}?")
+# https://docs.docker.com/reference/dockerfile/: parser directives, here-documents, variables.
+_CONTINUED = "\\\n"
+_ESCAPE = re.compile(r"^#\s*escape\s*=\s*([\\`])\s*$", re.IGNORECASE)
+_KEYWORD = re.compile(r"^\s*([A-Za-z]+)(?:\s+|$)")
+_HEREDOC = re.compile(r"<<-?\s*([\"']?)([A-Za-z_]\w*)\1")
+_FROM = re.compile(r"^(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+_REFERENCE = re.compile(r"\$(?:\{(\w+)(?::?([-+?])([^}]*))?\}|(\w+))")
 
 
 def is_dockerfile(path: str) -> bool:
@@ -23,24 +31,157 @@ def is_dockerfile(path: str) -> bool:
     )
 
 
+def instructions(text: str, path: str) -> Iterator[Instruction]:
+    """The instructions with continued lines joined; the body of a here-document belongs to its own."""
+    lines = text.splitlines()
+    found = _ESCAPE.match(lines[0]) if lines else None
+    escape = found[1] if found else "\\"
+    index = 0
+    while index < len(lines):
+        first, keyword = index, _KEYWORD.match(lines[index])
+        index += 1
+        if keyword is None:
+            continue
+        line, parts = lines[first][keyword.end() :], []
+        while line.rstrip().endswith(escape):
+            parts.append(line.rstrip()[: -len(escape)])
+            # Comments and empty lines between continued ones are not there for Docker.
+            while index < len(lines) and (not lines[index].strip() or lines[index].lstrip().startswith("#")):
+                parts.append("")
+                index += 1
+            line = lines[index] if index < len(lines) else ""
+            index += 1
+        words = _CONTINUED.join([*parts, line]).strip()
+        body: list[str] = []
+        for _, mark in _HEREDOC.findall(words) if keyword[1].upper() in ("RUN", "COPY", "ADD") else ():
+            while index < len(lines) and lines[index].strip() != mark:
+                body.append(lines[index])
+                index += 1
+            index += 1
+        yield Instruction(keyword[1].upper(), words, "\n".join(body), Source(path, first + 1))
+
+
+@dataclass(frozen=True)
+class _Stage:
+    base: Value
+    before: _Stage | None
+    own: list[Instruction] = field(default_factory=list)
+
+    def steps(self) -> Iterator[Instruction]:
+        """Those of the stages that it starts from first."""
+        chain: list[_Stage] = []
+        stage: _Stage | None = self
+        while stage is not None:
+            chain.append(stage)
+            stage = stage.before
+        for one in reversed(chain):
+            yield from one.own
+
+
 def read(text: str, path: str, model: Model) -> None:
-    """Add the base images; stages of the same file are not images of their own."""
-    stages: set[str] = {"scratch"}
-    arguments: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if found := _ARG.match(line):
-            arguments[found[1]] = found[2].strip("\"'")
-        elif found := _FROM.match(line):
-            reference, missing = found[1], ""
-            for name, default in _REFERENCE.findall(reference):
-                if name not in arguments and not default:
-                    missing = name
-            written = _REFERENCE.sub(lambda use: arguments.get(use[1], use[2] or ""), reference)
-            at = Source(path, number)
-            value: Value = (
-                Unknown(f"the build argument {missing} has no default", at) if missing else Known(written, at)
-            )
-            if written not in stages:
-                model.images.append(ImageUse(value, "Dockerfile"))
-            if found[2]:
-                stages.add(found[2])
+    """Add the base images, and the build of the last stage; stages of a file are no images of their own."""
+    stages: dict[str, _Stage] = {}
+    arguments: dict[str, Value] = {}
+    stage: _Stage | None = None
+    for one in instructions(text, path):
+        if one.keyword == "ARG" and stage is None:
+            arguments.update({name: Known(value, one.at) for name, value in _pairs(one.words)})
+        elif one.keyword == "FROM" and (found := _FROM.match(one.words)):
+            base = expand(found[1], arguments, one.at)
+            before = stages.get(str(base.data).lower()) if isinstance(base, Known) else None
+            stage = _Stage(before.base if before else base, before)
+            stages[str(found[2] or len(stages)).lower()] = stage
+            if before is None and not (isinstance(base, Known) and base.data == "scratch"):
+                model.images.append(ImageUse(base, "Dockerfile"))
+        elif stage is not None:
+            stage.own.append(one)
+    if stage is not None:
+        model.builds.append(ImageBuild(path, stage.base, tuple(stage.steps())))
+
+
+def expand(written: str, names: Mapping[str, Value], at: Source) -> Value:
+    """A word with its variables; Unknown where one of them is."""
+    unknown: list[str] = []
+
+    def value(use: re.Match[str]) -> str:
+        name, operator, other = use[1] or use[4], use[2], use[3]
+        known = names.get(name)
+        if isinstance(known, Known):
+            return str(known.data) if operator != "+" else other
+        if isinstance(known, Unknown):
+            unknown.append(known.reason)
+        elif operator == "-":
+            return str(other)
+        else:
+            unknown.append(f"{name} has no value in this file")
+        return ""
+
+    expanded = _REFERENCE.sub(value, written)
+    return Unknown(unknown[0], at) if unknown else Known(expanded, at)
+
+
+def _pairs(words: str) -> Iterator[tuple[str, str]]:
+    try:
+        parts = shlex.split(words.replace(_CONTINUED, " "))
+    except ValueError:
+        return
+    for part in parts:
+        name, equals, value = part.partition("=")
+        if equals:
+            yield name, value
+
+
+def assignments(build: ImageBuild, keyword: str) -> dict[str, Value]:
+    """The values that ENV or LABEL lines of a build leave, those of variables in them included."""
+    found: dict[str, Value] = {}
+    names: dict[str, Value] = {}
+    for one in build.steps:
+        if one.keyword == "ARG":
+            for word in one.words.replace(_CONTINUED, " ").split():
+                name = word.partition("=")[0]
+                names.setdefault(name, Unknown(f"{name} is a build argument", one.at))
+            continue
+        if one.keyword not in ("ENV", keyword):
+            continue
+        before = dict(names)
+        for name, value in _assigned(one, before):
+            if one.keyword == "ENV":
+                names[name] = value
+            if one.keyword == keyword:
+                found[name] = value
+    return found
+
+
+def _assigned(one: Instruction, names: dict[str, Value]) -> Iterator[tuple[str, Value]]:
+    words = one.words.replace(_CONTINUED, " ")
+    name, _, rest = words.partition(" ")
+    if "=" not in name:
+        # The old form: the name, and the rest of the line as it stands.
+        yield name, expand(rest.strip(), names, one.at)
+        return
+    try:
+        lexer = shlex.shlex(words, posix=True, punctuation_chars="")
+        lexer.whitespace_split, lexer.commenters = True, ""
+        pairs = [part.partition("=") for part in lexer]
+    except ValueError:
+        for name in re.findall(r"([\w.-]+)=", words):
+            yield name, Unknown("the line's quotes are not closed", one.at)
+        return
+    for name, equals, value in pairs:
+        if not equals:
+            continue
+        if "$" in value and ("'" in words or "\\$" in words):
+            yield name, Unknown("a quoted or escaped variable is not expanded here", one.at)
+        else:
+            yield name, expand(value, names, one.at)
+
+
+def argument_list(one: Instruction) -> list[str] | None:
+    """The arguments of the JSON form, None for the form that a shell reads."""
+    if not one.words.startswith("["):
+        return None
+    try:
+        listed = json.loads(one.words)
+    except ValueError:
+        return None
+    return [str(word) for word in listed] if isinstance(listed, list) else None

@@ -15,6 +15,9 @@ _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
 # Words before a command that start it.
 _STARTERS = frozenset({"sudo", "exec", "time", "env", "nice", "command", "timeout", "xargs", "nohup"})
 
+_WORDS = frozenset({"command_name", "word", "string", "raw_string", "ansi_c_string", "concatenation", "number",
+                    "simple_expansion", "expansion", "command_substitution"})  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Command:
@@ -42,7 +45,7 @@ def commands(script: str) -> Iterator[Command]:
             words = tuple(
                 (child.text or b"").decode("utf-8", "replace").strip("\"'")
                 for child in node.named_children
-                if child.type in ("command_name", "word", "string", "raw_string", "concatenation", "number")
+                if child.type in _WORDS
             )
             if words:
                 yield Command(_started(words), node.start_point.row)

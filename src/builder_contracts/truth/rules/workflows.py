@@ -56,6 +56,7 @@ def local_actions(context: Context) -> Iterator[Observation]:
             yield Unseen(
                 step.uses.at,
                 f"{uses} may come from what the step {elsewhere[(job.at.file, job.at.line)]!r} fetches",
+                here=False,
             )
         elif path.startswith("../"):
             yield Unseen(step.uses.at, f"{uses} is outside of the checkout")

@@ -1,0 +1,75 @@
+"""What installing a package of Debian or Ubuntu brings of the tools that contracts name.
+
+Taken from the package index of Debian 12 with dependencies and recommendations followed
+(``apt-cache depends --recurse``), so that it says more than a given installation holds, never less: a tool
+that no installed package can bring is not there. Packages that are not listed may bring anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# Tool to the packages whose own file it is. A contract can name another one (``package:``).
+OWNERS: Mapping[str, tuple[str, ...]] = {
+    "bazel": ("bazel-bootstrap",),
+    "docker": ("docker.io", "docker-cli", "docker-ce-cli"),
+    "dockerd": ("docker.io", "docker-ce"),
+    "g++": ("g++", "build-essential"),
+    "gcc": ("gcc", "build-essential"),
+    "ld": ("binutils", "gcc", "g++", "build-essential"),
+    "make": ("make", "build-essential"),
+    "nix": ("nix-bin",),
+    "pahole": ("dwarves", "pahole"),
+    "pkg-config": ("pkg-config", "pkgconf"),
+    "rpmbuild": ("rpm",),
+    "xz": ("xz-utils",),
+}
+
+# Packages and what they bring that is not named like them.
+_DEPENDS = {
+    "bazel-bootstrap": "bazel g++ gcc ld make perl python3 xz",
+    "binutils": "ld",
+    "build-essential": "g++ gcc ld make perl xz",
+    "clang": "ld",
+    "docker-ce": "dockerd",
+    "docker-ce-cli": "docker",
+    "docker-cli": "docker",
+    "docker.io": "docker dockerd",
+    "dwarves": "pahole",
+    "g++": "g++ gcc ld",
+    "gcc": "gcc ld",
+    "git": "git perl",
+    "nix-bin": "nix curl perl xz",
+    "pkgconf": "pkg-config",
+    "python3-pip": "python3",
+    "python3-venv": "python3",
+    "rpm": "rpmbuild perl",
+    "xz-utils": "xz",
+}
+# What their recommendations may bring besides, themselves followed to the end.
+_MUCH = "cpio docker gcc g++ git ld make perl python3 xz"
+_RECOMMENDS = {
+    **dict.fromkeys("bazel-bootstrap build-essential clang cmake docker-ce docker-ce-cli docker-cli docker.io flex gnupg "
+                    "nix-bin podman python3-pip python3-venv vim-tiny".split(), _MUCH),
+    "cmake": "gcc ld make",
+    "perl": "make",
+    "python3": "xz",
+}  # fmt: skip
+_KNOWN = (
+    "bash bc binutils bison bzip2 ca-certificates ccache cmake cpio curl file findutils flex gnupg gzip iproute2 jq kmod "
+    "less libelf-dev libssl-dev locales make nano openssh-client patch perl pkg-config podman procps python3 rsync sudo "
+    "tar tini tzdata unzip vim-tiny wget zip zstd"
+)
+
+
+def brings(package: str, *, recommended: bool) -> frozenset[str] | None:
+    """The tools that installing a package may bring, its recommendations taken or not; None for an unknown one."""
+    if package not in _DEPENDS and package not in _KNOWN.split():
+        return None
+    more = _RECOMMENDS.get(package, "") if recommended else ""
+    return frozenset({package, *_DEPENDS.get(package, "").split(), *more.split()})
+
+
+def owners(tool: str, package: str | None) -> frozenset[str]:
+    """The packages that certainly hold a tool; ``package`` is what the contract names."""
+    return frozenset({tool, *OWNERS.get(tool, ()), *([package] if package else [])})

@@ -1,0 +1,371 @@
+"""Builder classes judged by the Dockerfile of their image, by the judges of live runners.
+
+A Dockerfile decides what it says and what it makes impossible. What its base image may hold, what a script
+that it runs may do and what a pool's template may set stays unseen: the answer is then *unproven*.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.promises.environment import ForbiddenValue, Variable
+from builder_contracts.contract.promises.identity import NotRoot, Shell, Uid, User
+from builder_contracts.contract.promises.image import ImageEntrypoint, ImageLabel
+from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.errors import Source
+from builder_contracts.evidence.verdict import Finding as Judged
+from builder_contracts.evidence.verdict import Outcome, broken, kept, unproven
+from builder_contracts.facts.model import Facts, Identity, Image, Unseen
+from builder_contracts.judge import find
+from builder_contracts.truth.context import Context
+from builder_contracts.truth.debian import brings, owners
+from builder_contracts.truth.model import ImageBuild, Instruction
+from builder_contracts.truth.readers.dockerfile import argument_list, assignments, expand
+from builder_contracts.truth.readers.shell import Command, commands
+from builder_contracts.truth.rules.deployment import split
+from builder_contracts.truth.value import Known, Unknown
+
+DECIDED = (Tool, Variable, ForbiddenValue, User, Uid, NotRoot, Shell, ImageEntrypoint, ImageLabel)
+"""Kinds of promises that a Dockerfile can speak of."""
+
+_APT = frozenset({"apt", "apt-get", "aptitude"})
+_OTHER_MANAGERS = frozenset({"apk", "dnf", "microdnf", "yum", "zypper", "pacman"})
+_INSTALLS = frozenset({"install", "add"})
+_REMOVES = frozenset({"remove", "purge", "del", "erase"})
+# Commands that neither bring a tool nor take one away, whatever their arguments (rm is looked at by itself).
+_HARMLESS = frozenset(
+    "adduser addgroup apt-mark cd chmod chown dpkg-reconfigure echo export false groupadd groupmod ldconfig locale-gen "
+    "mkdir printf set sleep test touch true umask update-ca-certificates useradd usermod [ :".split()
+)
+_TO_APT = frozenset({"update", "clean", "autoclean", "upgrade", "dist-upgrade", "full-upgrade"})
+_SHELLS = frozenset({"sh", "bash", "dash", "ash"})
+_BIN = re.compile(r"^/(?:usr/(?:local/)?)?s?bin/([\w.+-]+)$")
+_DATA = ("/etc/", "/home/", "/root/", "/srv/", "/tmp/", "/var/")  # noqa: S108 - compared, never written
+_FLAGS = re.compile(r"^(?:--\S+(?:\s|\\\n)+)+")
+_HEREDOC = re.compile(r"<<-?\s*[\"']?\w+[\"']?")
+# What follows may run or not; nobody reads that off the text.
+_CONDITION = re.compile(r"(?:^|[;&|\s(])(?:if|case|while|until|for)\s|\|\|")
+_PACKAGE = re.compile(r"^[a-z0-9][a-z0-9+.-]+")
+
+
+@dataclass(frozen=True)
+class _Packages:
+    """What the steps install and remove, where, and the first step that may do either unseen."""
+
+    installed: Mapping[str, Source]
+    recommended: frozenset[str]
+    removed: Mapping[str, Source]
+    foreign: bool
+    opaque: tuple[Source, str] | None
+
+
+def builds_of(context: Context, contract: Contract) -> Iterator[ImageBuild]:
+    """The Dockerfiles of a class's image: their folder, their suffix or their title carries its name."""
+    reference = contract.image.rpartition("/")[2].partition(":")[0]
+    names = {contract.name, reference}
+    for build in context.model.builds:
+        if context.is_history(build.path):
+            continue
+        folder, _, file = build.path.rpartition("/")
+        suffix = file.removeprefix("Dockerfile.").removesuffix(".Dockerfile")
+        title = assignments(build, "LABEL").get("org.opencontainers.image.title")
+        said = title.data if isinstance(title, Known) else None
+        if names & {folder.rpartition("/")[2], suffix, said}:
+            yield build
+
+
+def judge(
+    clause: Clause, build: ImageBuild, context: Context, templates: Mapping[str, Source]
+) -> tuple[Judged, Source]:
+    """The answer of a Dockerfile to a clause of a kind in DECIDED, and the line that decides it.
+
+    ``templates`` are the variables (and ``USER`` for a user) that the pool's own templates set over the image's.
+    """  # fmt: skip
+    promise = clause.promise
+    top = Source(build.path, 1)
+    if isinstance(promise, Tool):
+        return _tool(promise, build, context)
+    if isinstance(promise, Variable | ForbiddenValue):
+        return _environment(promise, build, templates)
+    if isinstance(promise, User | Uid | NotRoot):
+        if "USER" in templates:
+            return unproven(f"{templates['USER']} selects another user than the image's", here=False), top
+        return _user(promise, build, context)
+    if isinstance(promise, Shell):
+        return _shell(promise, build, context)
+    if isinstance(promise, ImageEntrypoint):
+        return _entrypoint(promise, build)
+    if isinstance(promise, ImageLabel):
+        value = assignments(build, "LABEL").get(promise.key)
+        if not isinstance(value, Known):
+            return unproven("no LABEL line decides it; the build or the base image may", here=False), top
+        image = Image("", "", "", {promise.key: str(value.data)}, [], 0)
+        return find(promise, _facts(image=image)), value.at
+    raise TypeError(f"a Dockerfile does not decide {type(promise).__name__}")
+
+
+def _facts(**given: Any) -> Facts:
+    unseen = Unseen("a Dockerfile does not show it", here=False)
+    return Facts(**{"runner": unseen, "image": unseen, "start": unseen, **given})
+
+
+def _base(build: ImageBuild, context: Context) -> tuple[Mapping[str, Any] | None, str]:
+    """What is declared of the image that a build starts from, and that image's name."""
+    if isinstance(build.base, Unknown):
+        return None, "an image that only the build names"
+    reference = str(build.base.data)
+    name = split(reference)[0].removeprefix("docker.io/").removeprefix("library/")
+    if name == "scratch":
+        return {"user": "root", "uid": 0, "holds": [], "lacks": None}, name
+    return context.facts("deployment").get("bases", name), reference
+
+
+def _environment(
+    promise: Variable | ForbiddenValue, build: ImageBuild, templates: Mapping[str, Source]
+) -> tuple[Judged, Source]:
+    env = assignments(build, "ENV")
+    top = Source(build.path, 1)
+    if isinstance(promise, ForbiddenValue):
+        for name, value in env.items():
+            judged = find(promise, _facts(env={name: str(value.data)})) if isinstance(value, Known) else None
+            if judged is not None and judged.outcome is Outcome.BROKEN:
+                return judged, value.at
+        return unproven("no ENV line has it; the base image or the template may", here=False), top
+    found = env.get(promise.name)
+    if found is None:
+        return unproven("the Dockerfile does not set it; the base image or the template may", here=False), top
+    if promise.present and promise.name in templates:
+        return unproven(f"{templates[promise.name]} sets it over the image's value", here=False), found.at
+    if isinstance(found, Unknown):
+        if not promise.present:
+            return broken(f"{promise.name} is set", "an ENV line sets it: remove it"), found.at
+        return unproven(found.reason, here=False), found.at
+    return find(promise, _facts(env={promise.name: str(found.data)})), found.at
+
+
+def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: Context) -> tuple[Judged, Source]:
+    base, name = _base(build, context)
+    at, user, uid = build.base.at, None, None
+    if base is not None:
+        user, uid = base.get("user"), base.get("uid")
+    users = {"root": 0}
+    if user is not None and uid is not None:
+        users[str(user)] = int(uid)
+    for one in build.steps:
+        if one.keyword == "RUN":
+            users.update(_added(one))
+        elif one.keyword == "USER":
+            written = expand(one.words.partition(":")[0].strip(), {}, one.at)
+            at = one.at
+            if isinstance(written, Unknown):
+                return unproven(written.reason, here=False), at
+            word = str(written.data)
+            user = (
+                next((n for n, number in users.items() if str(number) == word), None)
+                if word.isdecimal()
+                else word
+            )
+            uid = int(word) if word.isdecimal() else users.get(word)
+    if user is None and uid is None:
+        return unproven(f"no USER line; the user of {name} runs", here=False), at
+    if isinstance(promise, User) and user is None:
+        return unproven(f"the name of uid {uid} is not in this file", here=False), at
+    if not isinstance(promise, User) and uid is None:
+        return unproven(f"which uid {user} has, {name} decides", here=False), at
+    seen = Unseen("a Dockerfile does not show it") if user is None else str(user)
+    identity = Identity(-1 if uid is None else int(uid), -1, seen, "", home_exists=False, home_writable=False)
+    return find(promise, _facts(identity=identity)), at
+
+
+def _added(one: Instruction) -> dict[str, int]:
+    """Users that a step adds with a number."""
+    found: dict[str, int] = {}
+    for command in _commands(one):
+        if command.words[0] in ("useradd", "adduser") and len(command.words) > 2:
+            for place, word in enumerate(command.words):
+                flag, _, number = word.partition("=")
+                if flag in ("--uid", "-u"):
+                    number = number or (command.words[place + 1] if place + 1 < len(command.words) else "")
+                    named = [w for w in command.words[1:] if not w.startswith("-") and not w.isdecimal()]
+                    if number.isdecimal() and named:
+                        found[named[-1]] = int(number)
+    return found
+
+
+def _shell(promise: Shell, build: ImageBuild, context: Context) -> tuple[Judged, Source]:
+    base, name = _base(build, context)
+    short = split(name)[0].removeprefix("docker.io/")
+    patterns = context.facts("deployment").get("without_shell", default=[])
+    packages = _packages(build)
+    without = name == "scratch" or any(fnmatch.fnmatch(short, pattern) for pattern in patterns)
+    if without and packages.opaque is None and not packages.installed:
+        return broken(f"{name} has no usable {promise.path}, and nothing here adds one",
+                      "start from an image with a shell: every job step needs one"), build.base.at  # fmt: skip
+    if base is not None and promise.path == "/bin/sh" and "sh" in base.get("holds", ()):
+        return kept(f"{name} is declared to hold it", declared=True), build.base.at
+    return unproven("a Dockerfile does not show it", here=False), build.base.at
+
+
+def _entrypoint(promise: ImageEntrypoint, build: ImageBuild) -> tuple[Judged, Source]:
+    last = next((one for one in reversed(build.steps) if one.keyword == "ENTRYPOINT"), None)
+    if last is None:
+        return unproven("no ENTRYPOINT line; the base image's applies", here=False), Source(build.path, 1)
+    listed = argument_list(last)
+    shells = [one for one in build.steps if one.keyword == "SHELL"]
+    if listed is None:
+        shell = argument_list(shells[-1]) if shells else None
+        listed = [*(shell or ["/bin/sh", "-c"]), last.words]
+    return find(promise, _facts(image=Image("", "", "", {}, listed, 0))), last.at
+
+
+def _tool(promise: Tool, build: ImageBuild, context: Context) -> tuple[Judged, Source]:
+    base, name = _base(build, context)
+    packages = _packages(build)
+    holders = owners(promise.name, promise.package)
+    installed = next(
+        ((one, packages.installed[one]) for one in sorted(holders) if one in packages.installed), None
+    )
+    removed = next(((one, packages.removed[one]) for one in sorted(holders) if one in packages.removed), None)
+    holds = base is not None and promise.name in base.get("holds", ())
+    top = Source(build.path, 1)
+    if not promise.present:
+        if installed is not None:
+            return broken(
+                f"the package {installed[0]} is installed", "do not install it in this class's image"
+            ), installed[1]
+        if holds and removed is None and packages.opaque is None:
+            return broken(f"{name} holds it", "start from an image without it, or remove it"), build.base.at
+        return unproven(
+            "no package here is it; the base image or another package may bring it", here=False
+        ), top
+    if installed is not None:
+        if promise.version is not None or promise.features:
+            return unproven(
+                f"{installed[1]} installs {installed[0]}; its version and features, a runner shows",
+                here=False,
+            ), installed[1]
+        return kept(f"the package {installed[0]} is installed", declared=True), installed[1]
+    if removed is not None:
+        return broken(f"{removed[0]} is removed", "do not remove it: the class promises it"), removed[1]
+    if holds:
+        if promise.version is not None or promise.features:
+            return unproven(
+                f"{name} holds it; its version and features, a runner shows", here=False
+            ), build.base.at
+        return kept(f"{name} is declared to hold it", declared=True), build.base.at
+    return _missing(promise, packages, base, name, build), build.base.at
+
+
+def _missing(
+    promise: Tool, packages: _Packages, base: Mapping[str, Any] | None, name: str, build: ImageBuild
+) -> Judged:
+    """Broken where neither the base image nor any step can bring a tool; unproven where one may."""
+    if packages.opaque is not None:
+        return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may bring it", here=False)
+    # Of "scratch" everything is known: it holds nothing.
+    lacking = base["lacks"] if base is not None else []
+    if lacking is not None and promise.name not in lacking:
+        return unproven(f"{name} may hold it", here=False)
+    if packages.foreign and packages.installed:
+        return unproven("what the packages of this distribution bring is not known", here=False)
+    for package, at in packages.installed.items():
+        tools = brings(package, recommended=package in packages.recommended)
+        if tools is None or promise.name in tools:
+            return unproven(f"{at}: the package {package} may bring it", here=False)
+    count = len(packages.installed)
+    return broken(
+        f"{name} lacks {promise.name}, and none of {count} packages that {build.path} installs brings it",
+        f"install the package {promise.package or promise.name}",
+    )
+
+
+def _commands(one: Instruction) -> Iterator[Command]:
+    """The commands of a RUN step, those inside ``sh -c '…'`` included."""
+    listed = argument_list(one)
+    if listed is not None:
+        found = [Command((listed[0].rpartition("/")[2], *listed[1:]), 0)] if listed else []
+    else:
+        script = _FLAGS.sub("", one.words)
+        if one.body and not _HEREDOC.sub("", script).strip():
+            script = one.body
+        found = list(commands(script))
+    for command in found:
+        inner = next((place for place, word in enumerate(command.words[:-2])
+                      if word.rpartition("/")[2] in _SHELLS and command.words[place + 1] in ("-c", "-ec", "-exc")), None)  # fmt: skip
+        if inner is None:
+            yield command
+        else:
+            yield from commands(command.words[inner + 2])
+
+
+def _packages(build: ImageBuild) -> _Packages:
+    installed: dict[str, Source] = {}
+    removed: dict[str, Source] = {}
+    recommended: set[str] = set()
+    foreign = False
+    opaque: tuple[Source, str] | None = None
+
+    def unsure(at: Source, what: str) -> None:
+        nonlocal opaque
+        opaque = opaque or (at, what)
+
+    for one in build.steps:
+        if one.keyword in ("COPY", "ADD"):
+            target = (argument_list(one) or one.words.split() or [""])[-1]
+            if not target.startswith(_DATA):
+                unsure(one.at, f"what is copied to {target}")
+        elif one.keyword == "SHELL" and (argument_list(one) or ["sh"])[0].rpartition("/")[2] not in _SHELLS:
+            unsure(one.at, "what another shell runs")
+        elif one.keyword == "ENV" and re.search(r"(?:^|\s)PATH[ =]", one.words):
+            unsure(one.at, "another PATH")
+        elif one.keyword == "RUN" and _CONDITION.search(one.words + "\n" + one.body):
+            unsure(one.at, "a script with conditions")
+        elif one.keyword == "RUN":
+            for command in _commands(one):
+                name, rest = command.words[0], command.words[1:]
+                verbs = [word for word in rest if not word.startswith("-")]
+                verb = verbs[0] if verbs else ""
+                if name in _APT | _OTHER_MANAGERS and (verb in _INSTALLS or verb in _REMOVES):
+                    foreign = foreign or name in _OTHER_MANAGERS
+                    names = [found[0] for word in _named(rest, verb) if (found := _PACKAGE.match(word))]
+                    if "--no-install-recommends" not in rest:
+                        recommended.update(names)
+                    into, out = (installed, removed) if verb in _INSTALLS else (removed, installed)
+                    for package in names:
+                        out.pop(package, None)
+                        into[package] = one.at
+                    if any(not _PACKAGE.match(word) for word in _named(rest, verb)):
+                        unsure(one.at, "a package that is not named here")
+                elif name == "rm":
+                    for word in verbs:
+                        if found := _BIN.match(word):
+                            installed.pop(found[1], None)
+                            removed[found[1]] = one.at
+                elif name not in _HARMLESS and not (name in _APT | _OTHER_MANAGERS and verb in _TO_APT):
+                    unsure(one.at, name)
+    return _Packages(installed, frozenset(recommended), removed, foreign, opaque)
+
+
+def _named(words: tuple[str, ...], verb: str) -> list[str]:
+    """The packages of a command: what stands after its verb and is no option or an option's value."""
+    found: list[str] = []
+    skip = False
+    for word in words[words.index(verb) + 1 :]:
+        if skip or word.startswith("-"):
+            # Options of apt-get that take a value in a word of its own.
+            skip = not skip and word in (
+                "-o",
+                "-c",
+                "-t",
+                "--option",
+                "--target-release",
+                "--default-release",
+            )
+            continue
+        found.append(word)
+    return found
