@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import docker
@@ -24,6 +25,9 @@ from builder_contracts.runner.protocol import Completed
 
 # Seconds for one answer of the engine's API; pulling and executing have deadlines of their own.
 API_TIMEOUT = 60
+
+SILENCE = 1.0
+"""Seconds without output after which the engine is asked whether a program still runs."""
 
 LOST = (docker.errors.APIError, requests.exceptions.RequestException, SocketError, OSError)
 """What the SDK raises when the engine refuses, dies, or stops answering."""
@@ -106,7 +110,8 @@ def execute(
             container, list(arguments), user=user, privileged=privileged, environment=environment
         )
         raw = api.exec_start(created["Id"], socket=True)
-        if _copy(raw, stdout, stderr, time.monotonic() + deadline, listen):
+        running = partial(_running, api, created["Id"])
+        if _copy(raw, stdout, stderr, time.monotonic() + deadline, running, listen):
             ended = f"no end within {deadline:.3g} s"
         else:
             status = api.exec_inspect(created["Id"])["ExitCode"]
@@ -116,6 +121,16 @@ def execute(
         with contextlib.suppress(*LOST):
             ended = death(client, container) or ended
     return Completed(None if ended else status, bytes(stdout), bytes(stderr), ended)
+
+
+def _running(api: Any, execution: str, seconds: float) -> bool:
+    """Whether a program still runs; an engine that does not say within some seconds is not asked for longer."""
+    # The SDK's own call waits for API_TIMEOUT, whatever the deadline is.
+    address = f"{api.base_url}/v{api.api_version}/exec/{execution}/json"
+    try:
+        return bool(api.get(address, timeout=seconds).json()["Running"])
+    except (requests.exceptions.Timeout, ValueError, KeyError):
+        return True
 
 
 def death(client: docker.DockerClient, container: str) -> str:
@@ -133,9 +148,14 @@ def _copy(
     stdout: bytearray,
     stderr: bytearray,
     until: float,
+    running: Callable[[float], bool],
     listen: Callable[[bytes], None] | None = None,
 ) -> bool:
     """Copy the engine's multiplexed stream; True when the deadline came first.
+
+    The stream stays open after the program's end while a child that it left behind holds it, and now and
+    then for no reason (moby issues 41052 and 36048). So in silence the engine is asked, and a second silence
+    after the end is the end.
 
     Each frame has a header of eight bytes: stream number, three zeros, length. Source: the Docker Engine
     API reference, "Attach to a container", stream format.
@@ -143,16 +163,20 @@ def _copy(
     # SocketIO of a plain connection wraps the socket whose time-out counts.
     connection: socket.socket = getattr(raw, "_sock", raw)
     buffer = bytearray()
+    over = False
     try:
         while True:
             left = until - time.monotonic()
             if left <= 0:
                 return True
-            connection.settimeout(left)
+            connection.settimeout(min(left, SILENCE))
             try:
                 chunk = connection.recv(65536)
             except TimeoutError:
-                return True
+                if over:
+                    return False
+                over = not running(max(left - SILENCE, 0.1))
+                continue
             if not chunk:
                 return False
             buffer += chunk

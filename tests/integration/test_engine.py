@@ -1,0 +1,59 @@
+"""Programs in containers of a real engine: how they end, and when their end is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from builder_contracts.runner import engine
+from builder_contracts.runner.ownership import Run, remove_container
+
+pytestmark = pytest.mark.docker
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    connected = engine.connect()
+    yield connected
+    connected.close()
+
+
+@pytest.fixture(scope="module")
+def container(client: docker.DockerClient) -> Iterator[str]:
+    run = Run()
+    created = client.api.create_container(
+        "tinyland-nix",
+        ["600"],
+        entrypoint="sleep",
+        name=run.name("programs"),
+        labels=run.labels,
+        host_config=client.api.create_host_config(network_mode="none"),
+    )["Id"]
+    try:
+        client.api.start(created)
+        yield created
+    finally:
+        remove_container(client, created)
+
+
+def test_a_program_has_ended_although_its_child_holds_its_output(
+    client: docker.DockerClient, container: str
+) -> None:
+    done = engine.execute(client, container, ["sh", "-c", "sleep 60 & echo said; exit 3"], deadline=30)
+    assert (done.status, done.stdout, done.ended) == (3, b"said\n", "")
+
+
+def test_silence_is_not_the_end(client: docker.DockerClient, container: str) -> None:
+    done = engine.execute(
+        client, container, ["sh", "-c", "sleep 4; echo late; sleep 4; echo end"], deadline=60
+    )
+    assert (done.status, done.stdout, done.ended) == (0, b"late\nend\n", "")
+
+
+def test_a_program_that_does_not_end_is_cut_off_with_what_it_said(
+    client: docker.DockerClient, container: str
+) -> None:
+    done = engine.execute(client, container, ["sh", "-c", "echo begun; sleep 60"], deadline=3)
+    assert (done.status, done.stdout, done.ended) == (None, b"begun\n", "no end within 3 s")
