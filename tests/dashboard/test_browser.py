@@ -377,6 +377,20 @@ def test_clauses_are_grouped_by_kind_or_in_the_order_of_the_contract(browser: Br
     assert rows(browser)[0] == "tinyland-nix/image/platform"
 
 
+def test_an_arrow_leads_from_the_search_to_what_it_found_and_stays_there(browser: Browser, demo: Path) -> None:
+    browser.open(demo / "grid.html")
+    search(browser, "connection refused")
+    turn = browser.turn()
+
+    browser.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
+    # Longer than the pause after which a change of the search would have drawn the grid anew.
+    time.sleep(0.4)
+
+    assert browser.turn() == turn
+    assert browser.driver.switch_to.active_element.text == "daemon/endpoint"
+    assert "connection refused" in browser.one("#tip").text
+
+
 def test_a_class_folds_and_unfolds(browser: Browser, demo: Path) -> None:
     browser.open(demo / "grid.html")
     before = len(rows(browser))

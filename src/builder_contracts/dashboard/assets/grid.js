@@ -269,10 +269,13 @@
   /** @type {WeakMap<Element, {clause: Clause, data: Data}>} */
   const rowData = new WeakMap();
 
+  const says = () => JSON.stringify([...new FormData(form)]);
+  let drawn = "";
   let turn = 0;
   const update = async () => {
     turn += 1;
     const mine = turn;
+    drawn = says();
     hide();
     writeAddress();
     patterns(view().cell);
@@ -390,9 +393,11 @@
     });
   }
   let typing = 0;
-  // Some assistive programs send only the second of the two.
+  // Some assistive programs send only the second of the two; browsers send it again when the field is left, and
+  // drawing anew then would take the focus from the clause that it went to.
   for (const kind of ["input", "change"]) {
     form.addEventListener(kind, (event) => {
+      if (says() === drawn) return;
       clearTimeout(typing);
       typing = setTimeout(() => void update(), event.target === field("q") ? 120 : 0);
     });
