@@ -377,7 +377,9 @@ def test_clauses_are_grouped_by_kind_or_in_the_order_of_the_contract(browser: Br
     assert rows(browser)[0] == "tinyland-nix/image/platform"
 
 
-def test_an_arrow_leads_from_the_search_to_what_it_found_and_stays_there(browser: Browser, demo: Path) -> None:
+def test_an_arrow_leads_from_the_search_to_what_it_found_and_stays_there(
+    browser: Browser, demo: Path
+) -> None:
     browser.open(demo / "grid.html")
     search(browser, "connection refused")
     turn = browser.turn()
