@@ -6,12 +6,13 @@ import re
 import shutil
 from datetime import date
 from pathlib import Path
+from textwrap import fill
 
 import pytest
 
 from builder_contracts.errors import InputError
 from builder_contracts.evidence.verdict import Outcome
-from builder_contracts.truth.platform import AREAS, load, ungrounded
+from builder_contracts.truth.platform import AREAS, Platform, load, ungrounded
 from builder_contracts.truth.session import load as load_all
 from builder_contracts.truth.verdicts import RULES, judge
 from tests.truth.conftest import CONTRACTS, Judge, broken
@@ -71,11 +72,27 @@ def test_every_clause_has_a_rule_and_every_rule_a_clause() -> None:
         ),
         (
             "state.yaml",
-            "ground: Seed Issue Set",
-            "ground: Seed Issues Set",
-            "no heading 'Seed Issues Set'",
+            "section: Seed Issue Set",
+            "section: Seed Issues Set",
+            "no section 'Seed Issues Set'",
             "Seed Issue Set",
         ),
+        (
+            "state.yaml",
+            "quote: real Tofu state backend",
+            "quote: real Terraform backend",
+            "no paragraph of 'Seed Issue Set' has 'real Terraform backend authority'",
+            "only the one that is meant",
+        ),
+        ("state.yaml", "quote: real Tofu state backend authority", "quote: Define", "5 paragraphs of", ""),
+        (
+            "state.yaml",
+            "{section: Seed Issue Set, quote: real",
+            "{quote: real",
+            "lacks the field 'section'",
+            "",
+        ),
+        ("exit-criteria.yaml", "quote: presents attic-iac", "quote: no primary", "2 paragraphs of", ""),
         ("planning.yaml", '"^Sprint [1-5]\\\\b"', '"^Sprint [1-5"', "not a regular expression", ""),
         (
             "exit-criteria.yaml",
@@ -170,12 +187,41 @@ def test_a_class_without_the_tool_that_an_installer_needs_is_found(folder: Path,
     assert "does not promise xz" in finding.there.says
 
 
-def test_headings_are_compared_with_the_grounding_document() -> None:
+def page(platform: Platform) -> list[str]:
+    """A document of all paragraphs that something rests on, as Markdown would have it."""
+    grounds = [clause.ground for clause in platform.clauses]
+    grounds += [criterion.ground for criterion in platform.criteria]
+    lines: list[str] = []
+    for section in dict.fromkeys(ground.section for ground in grounds):
+        lines += ["", f"## {section}", ""]
+        paragraphs = dict.fromkeys(ground.paragraph for ground in grounds if ground.section == section)
+        lines += [
+            line
+            for one in paragraphs
+            for line in ("- " + fill(one, 60, subsequent_indent="  ", break_on_hyphens=False)).split("\n")
+        ]
+    return lines
+
+
+def test_every_clause_and_criterion_rests_on_one_paragraph() -> None:
     platform = load(CONTRACTS / "platform")
-    headings = {clause.ground for clause in platform.clauses}
-    assert ungrounded(platform, "\n".join(f"## {heading}" for heading in headings)) == []
-    (missing,) = {clause.ground for clause in ungrounded(platform, "\n".join(headings - {"Seed Issue Set"}))}
-    assert missing == "Seed Issue Set"
+    grounds = [clause.ground for clause in platform.clauses]
+    for ground in (*grounds, *(criterion.ground for criterion in platform.criteria)):
+        assert ground.quote in ground.paragraph
+        assert ground.source.file.endswith("grounding.yaml")
+        assert ground.source.line > 1
+
+
+def test_paragraphs_are_compared_with_the_grounding_document() -> None:
+    platform = load(CONTRACTS / "platform")
+    lines = page(platform)
+    assert ungrounded(platform, "\n".join(lines)) == []
+
+    place = lines.index("## Seed Issue Set") + 2
+    missing = ungrounded(platform, "\n".join([*lines[:place], *lines[place + 2 :]]))
+    assert len(missing) == 1
+    twice = ungrounded(platform, "\n".join([*lines[: place + 2], *lines[place:]]))
+    assert [ground.paragraph for _, ground in twice] == [missing[0][1].paragraph]
 
 
 def test_in_a_repository_of_somebody_else_only_what_speaks_of_the_platform_is_judged(judged: Judge) -> None:

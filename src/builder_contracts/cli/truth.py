@@ -40,7 +40,7 @@ if TYPE_CHECKING:
               help="Export of a tracker: GitHub's REST JSON or Linear's (repeatable).")  # fmt: skip
 @click.option("--planning-live", metavar="OWNER/NAME", help="Ask GitHub for the planning; uses GITHUB_TOKEN.")
 @click.option("--grounding", type=click.Path(path_type=Path), metavar="FILE",
-              help="Check that the headings that clauses rest on are in this document.")  # fmt: skip
+              help="Check that this document has the paragraphs that clauses rest on.")  # fmt: skip
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Findings that are known.")
 @click.option("--write-baseline", is_flag=True,
               help="Write --baseline: all findings when it is new, otherwise only drop what is gone.")  # fmt: skip
@@ -167,10 +167,10 @@ def _check_grounding(platform: Platform, path: Path) -> None:
         raise InputError(
             [
                 Problem(
-                    clause.source,
-                    f"{path} has no heading {clause.ground!r}",
-                    "name the heading that it rests on now",
+                    source,
+                    f"{path} does not have once, under {ground.section!r}: {ground.paragraph}",
+                    "quote the paragraph that it rests on now, in grounding.yaml too",
                 )
-                for clause in missing
+                for source, ground in missing
             ]
         )

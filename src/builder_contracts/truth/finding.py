@@ -60,11 +60,12 @@ Observation: TypeAlias = Agrees | Absent | Contradicts | Unseen
 
 @dataclass(frozen=True)
 class Finding:
-    """A contradiction and the clause that it breaks."""
+    """A contradiction and the clause that it breaks; ``ground`` quotes the paragraph that the promise rests on."""
 
     clause: str
     promise: str
     why: str
+    ground: str
     here: Side
     there: Side
     mend: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 from builder_contracts.contract import schema
 from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.errors import InputError, Problem, Source
+
+_ITEM = re.compile(r"^\s*(?:[-*+\u2022]|\d+[.)])\s+")
 
 AREAS = (
     "identity", "endpoints", "state", "topology", "enrolment",
@@ -37,13 +40,29 @@ class Waiver:
 
 
 @dataclass(frozen=True)
+class Ground:
+    """A paragraph of the document that the contracts rest on; ``quote`` stands in it and in no other of its section."""
+
+    document: str
+    section: str
+    quote: str
+    paragraph: str
+    source: Source
+
+    def __str__(self) -> str:
+        return (
+            f"{self.section}: \N{LEFT DOUBLE QUOTATION MARK}{self.paragraph}\N{RIGHT DOUBLE QUOTATION MARK}"
+        )
+
+
+@dataclass(frozen=True)
 class Clause:
-    """One promise of the platform. ``ground`` is the heading of the grounding document that it rests on."""
+    """One promise of the platform, and the paragraph that it rests on."""
 
     area: str
     name: str
     promise: str
-    ground: str
+    ground: Ground
     why: str
     source: Source
     waiver: Waiver | None
@@ -80,6 +99,7 @@ class Criterion:
 
     name: str
     text: str
+    ground: Ground
     clauses: tuple[str, ...]
     source: Source
 
@@ -106,7 +126,7 @@ def load(folder: Path) -> Platform:
     problems: list[Problem] = []
     documents: dict[str, Document] = {}
     criteria: Document | None = None
-    headings: list[str] | None = None
+    grounding: Document | None = None
     digest = hashlib.sha256()
     if not folder.is_dir():
         mend = "name the folder that holds them with --contracts DIR (they stand in DIR/platform)"
@@ -124,24 +144,20 @@ def load(folder: Path) -> Platform:
                 criteria = document
             elif kind == "Grounding":
                 schema.check("platform-grounding", document)
-                headings = document.data["headings"]
+                grounding = document
             else:
                 continue
             digest.update(json.dumps(document.data, sort_keys=True).encode())
         except InputError as error:
             problems += error.problems
     clauses = [
-        clause for area in AREAS if area in documents for clause in _clauses(area, documents[area], problems)
+        clause
+        for area in AREAS
+        if area in documents
+        for clause in _clauses(area, documents[area], grounding, problems)
     ]
-    for clause in clauses:
-        if headings is not None and clause.ground not in headings:
-            guess = schema.nearest(clause.ground, headings)
-            problems.append(
-                Problem(clause.source, f"the grounding document has no heading {clause.ground!r}",
-                        f"did you mean {guess!r}?" if guess else "take one of the headings in grounding.yaml")
-            )  # fmt: skip
     known = [clause.id.partition("/")[2] for clause in clauses]
-    computed = _criteria(criteria, known, problems) if criteria else []
+    computed = _criteria(criteria, known, grounding, problems) if criteria else []
     if not documents and not problems:
         problems.append(
             Problem(Source(str(folder), 1), "no platform contract in here", "a file of kind PlatformContract")
@@ -170,7 +186,38 @@ def _area(document: Document) -> str:
     return str(area)
 
 
-def _clauses(area: str, document: Document, problems: list[Problem]) -> list[Clause]:
+def _ground(
+    document: Document,
+    at: Pointer,
+    data: Mapping[str, str],
+    grounding: Document | None,
+    problems: list[Problem],
+) -> Ground:
+    """The one paragraph that a quote stands in; a problem where there is none, or more than one."""
+    section, quote = data["section"], data["quote"]
+    if grounding is None:
+        return Ground("", section, quote, quote, document.source(at))
+    sections: Mapping[str, list[str]] = grounding.data["sections"]
+    if section not in sections:
+        guess = schema.nearest(section, list(sections))
+        mend = f"did you mean {guess!r}?" if guess else "take one of the sections in grounding.yaml"
+        where = document.source((*at, "section"))
+        problems.append(Problem(where, f"the grounding document has no section {section!r}", mend))
+        return Ground(grounding.data["document"], section, quote, quote, where)
+    found = [index for index, paragraph in enumerate(sections[section]) if quote in paragraph]
+    if len(found) != 1:
+        many = f"{len(found)} paragraphs of {section!r} have" if found else f"no paragraph of {section!r} has"
+        mend = "quote words that only the one that is meant has"
+        problems.append(Problem(document.source((*at, "quote")), f"{many} {quote!r}", mend))
+        return Ground(grounding.data["document"], section, quote, quote, document.source(at))
+    paragraph = sections[section][found[0]]
+    source = grounding.source(("sections", section, found[0]))
+    return Ground(grounding.data["document"], section, quote, paragraph, source)
+
+
+def _clauses(
+    area: str, document: Document, grounding: Document | None, problems: list[Problem]
+) -> list[Clause]:
     clauses: list[Clause] = []
     waivers = document.data.get("waivers", {})
     for name, data in document.data["clauses"].items():
@@ -185,7 +232,8 @@ def _clauses(area: str, document: Document, problems: list[Problem]) -> list[Cla
             place = document.source(("waivers", name))
             waiver = Waiver(waivers[name]["reason"], until, tuple(waivers[name].get("files", ())), place)
         source = document.source(("clauses", name))
-        clauses.append(Clause(area, name, data["promise"], data["ground"], data["why"], source, waiver))
+        ground = _ground(document, ("clauses", name, "ground"), data["ground"], grounding, problems)
+        clauses.append(Clause(area, name, data["promise"], ground, data["why"], source, waiver))
     for name in waivers:
         if name not in document.data["clauses"]:
             where = document.source(("waivers", name))
@@ -195,7 +243,9 @@ def _clauses(area: str, document: Document, problems: list[Problem]) -> list[Cla
     return clauses
 
 
-def _criteria(document: Document, known: Sequence[str], problems: list[Problem]) -> list[Criterion]:
+def _criteria(
+    document: Document, known: Sequence[str], grounding: Document | None, problems: list[Problem]
+) -> list[Criterion]:
     found: list[Criterion] = []
     for name, data in document.data["criteria"].items():
         at: Pointer = ("criteria", name)
@@ -207,11 +257,41 @@ def _criteria(document: Document, known: Sequence[str], problems: list[Problem])
                             f"did you mean {guess!r}?" if guess else "write AREA/CLAUSE")
                 )  # fmt: skip
         clauses = tuple(f"platform/{clause}" for clause in data["clauses"])
-        found.append(Criterion(name, data["text"], clauses, document.source(at)))
+        ground = _ground(document, (*at, "ground"), data["ground"], grounding, problems)
+        found.append(Criterion(name, data["text"], ground, clauses, document.source(at)))
     return found
 
 
-def ungrounded(platform: Platform, text: str) -> list[Clause]:
-    """The clauses whose heading the text of a grounding document does not have."""
-    lines = {line.strip().lstrip("#").strip() for line in text.splitlines()}
-    return [clause for clause in platform.clauses if clause.ground not in lines]
+def ungrounded(platform: Platform, text: str) -> list[tuple[Source, Ground]]:
+    """What rests on a paragraph that the text of the grounding document does not have exactly once in its section."""
+    named = [(clause.source, clause.ground) for clause in platform.clauses]
+    named += [(criterion.source, criterion.ground) for criterion in platform.criteria]
+    sections = _sections(text, {ground.section for _, ground in named})
+    return [
+        (source, ground)
+        for source, ground in named
+        if sum(_plain(ground.paragraph) == paragraph for paragraph in sections.get(ground.section, [])) != 1
+    ]
+
+
+def _sections(text: str, headings: Set[str]) -> dict[str, list[str]]:
+    """Paragraphs and list items by the heading above them; lines that are wrapped are one paragraph."""
+    sections: dict[str, list[str]] = {}
+    inside: list[str] = []
+    going_on = False
+    for line in text.splitlines():
+        heading = line.strip().lstrip("#").strip()
+        if heading in headings:
+            inside, going_on = sections.setdefault(heading, []), False
+        elif not line.strip() or line.lstrip().startswith("#"):
+            going_on = False
+        elif going_on and not _ITEM.match(line):
+            inside[-1] = _plain(f"{inside[-1]} {line}")
+        else:
+            inside.append(_plain(_ITEM.sub("", line)))
+            going_on = True
+    return sections
+
+
+def _plain(paragraph: str) -> str:
+    return " ".join(paragraph.replace("`", "").split())

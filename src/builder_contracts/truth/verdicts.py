@@ -219,7 +219,9 @@ def _distinct(clause: Clause, seen: list[Observation]) -> list[Finding]:
     found: dict[tuple[object, object, str], Finding] = {}
     for one in seen:
         if isinstance(one, Contradicts):
-            finding = Finding(clause.id, clause.promise, clause.why, one.here, one.there, one.mend)
+            finding = Finding(
+                clause.id, clause.promise, clause.why, str(clause.ground), one.here, one.there, one.mend
+            )
             found.setdefault((one.here.at, one.there.at, one.mend), finding)
     return list(found.values())
 
@@ -268,7 +270,7 @@ def _verdict(
         seen=seen,
         source=str(clause.source),
         likely=likely,
-        why=clause.why,
+        why=f"{clause.why} ({clause.ground})",
         here=here,
         contract_digest=context.platform.digest,
         runner="checkout",

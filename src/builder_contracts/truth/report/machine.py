@@ -43,6 +43,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "clause": finding.clause,
         "promise": finding.promise,
         "why": finding.why,
+        "ground": finding.ground,
         "here": side(finding.here),
         "there": side(finding.there),
         "mend": finding.mend,
@@ -55,7 +56,9 @@ def to_sarif(judgement: Judgement) -> str:
     rules: dict[str, dict[str, Any]] = {}
     results: list[dict[str, Any]] = []
     for finding in judgement.findings:
-        rules.setdefault(finding.clause, _rule(finding.clause, finding.promise, finding.why))
+        rules.setdefault(
+            finding.clause, _rule(finding.clause, finding.promise, f"{finding.why} ({finding.ground})")
+        )
         results.append(
             {
                 "ruleId": finding.clause,

@@ -57,6 +57,7 @@ def describe(finding: Finding, paint: Paint = lambda text, _: text) -> Iterator[
     yield f"  here      {finding.here.says}"
     yield f"  there     {finding.there.says}   ({finding.there.at})"
     yield f"  why       {finding.why}"
+    yield f"            {finding.ground}"
     yield f"  mend      {finding.mend}"
     yield ""
 
