@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator, FormatChecker
 
 from builder_contracts.cli import group
 from builder_contracts.errors import BuilderContractsError, InputError, Source
@@ -20,6 +23,7 @@ from builder_contracts.truth.finding import Finding, Side
 from builder_contracts.truth.report import machine, text
 from tests.truth.conftest import CONTRACTS, Judge
 from tests.truth.miniature import Add, Edit, changed, write
+from tests.truth.test_breaks import ALTERNATIVES, BREAKS
 
 STALE = Edit("flake.nix", "nix-cache.tinyland.dev", "nix-cache.fuzzy-dev.tinyland.dev")
 SMALL = Edit("tofu/stacks/arc-runners/variables.tf", 'default = "8Gi"', 'default = "1Gi"')
@@ -75,6 +79,64 @@ def test_sarif_has_both_sides_and_a_fingerprint_that_survives_moved_lines(judged
     assert result["partialFingerprints"] == later["partialFingerprints"]
     rules = {rule["id"] for rule in first["runs"][0]["tool"]["driver"]["rules"]}
     assert result["ruleId"] in rules
+
+
+SARIF = json.loads((Path(__file__).parent / "sarif" / "sarif-2.1.0.schema.json").read_text("utf-8"))
+
+
+def valid(log: str) -> dict[str, Any]:
+    """A SARIF log that the standard's own schema accepts."""
+    data: dict[str, Any] = json.loads(log)
+    checker = Draft202012Validator(SARIF, format_checker=FormatChecker())
+    assert [f"{error.json_path}: {error.message}" for error in checker.iter_errors(data)] == []
+    return data
+
+
+def test_the_sarif_schema_would_find_a_wrong_log(judged: Judge) -> None:
+    data = json.loads(machine.to_sarif(judged(changed(STALE))))
+    data["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
+    with pytest.raises(AssertionError, match="startLine: 0 is less than the minimum of 1"):
+        valid(json.dumps(data))
+
+
+def test_sarif_is_what_the_standards_schema_accepts(judged: Judge, tmp_path: Path) -> None:
+    clean, hostile = (
+        valid(machine.to_sarif(judged(changed()))),
+        Add("docs/a b#?%.md", "\nSee http://attic-api.nix-cache.svc.cluster.local \x01\x1b]0; ]]> <x>&\n"),
+    )
+    assert clean["runs"][0]["results"] == []
+    broken_yaml = Add(".github/workflows/broken.yml", "on: [push\n")
+    everything = [change for case in BREAKS for change in case.changes if case.name not in ALTERNATIVES]
+    full = valid(machine.to_sarif(judged(changed(*everything, hostile, broken_yaml))))
+    results = full["runs"][0]["results"]
+    assert len(results) > 50
+    assert {result["ruleId"] for result in results} == {
+        rule["id"] for rule in full["runs"][0]["tool"]["driver"]["rules"]
+    }
+    assert "docs/a%20b%23%3F%25.md" in json.dumps(results)
+    notes = [
+        note["message"]["text"] for note in full["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    ]
+    assert any(note.startswith("not read: .github/workflows/broken.yml: not YAML") for note in notes)
+
+
+def test_what_is_waived_or_known_is_a_note_in_sarif_and_no_annotation(wrong: Path, tmp_path: Path) -> None:
+    contracts = Path(shutil.copytree(CONTRACTS, tmp_path / "contracts"))
+    endpoints = contracts / "platform" / "endpoints.yaml"
+    waiver = "waivers:\n  retired-hosts: {reason: the cache moves next week, until: '2099-01-31'}\n"
+    endpoints.write_text(endpoints.read_text("utf-8") + waiver, "utf-8")
+    baseline = tmp_path / "baseline.json"
+    run("truth", "--repo", wrong, "--contracts", contracts, "--baseline", baseline, "--write-baseline")
+    result = run(
+        "truth", "--repo", wrong, "--contracts", contracts, "--baseline", baseline, "--format", "sarif"
+    )
+    log = valid(result.stdout)
+    assert [one["ruleId"] for one in log["runs"][0]["results"]] == ["tinyland-nix/resources/memory-limit"]
+    notes = [
+        note["message"]["text"] for note in log["runs"][0]["invocations"][0]["toolExecutionNotifications"]
+    ]
+    assert any(note.startswith("waived: platform/endpoints/retired-hosts: flake.nix:7") for note in notes)
+    assert "known by the baseline: 1 findings" in notes
 
 
 def test_junit_counts_and_carries_the_verdicts(judged: Judge) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -52,7 +53,11 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def to_sarif(judgement: Judgement) -> str:
-    """SARIF 2.1.0, as code hosts read it; the other side of a contradiction is a related location."""
+    """SARIF 2.1.0, as code hosts read it; the other side of a contradiction is a related location.
+
+    What is waived or known by a baseline is a note of the run and no result: code hosts show results that are
+    marked as suppressed all the same (https://github.com/github/codeql-action/issues/1230).
+    """
     rules: dict[str, dict[str, Any]] = {}
     results: list[dict[str, Any]] = []
     for finding in judgement.findings:
@@ -101,8 +106,7 @@ def to_sarif(judgement: Judgement) -> str:
                     {
                         "executionSuccessful": True,
                         "toolExecutionNotifications": [
-                            {"level": "note", "message": {"text": f"{one.path}: {one.reason}"}}
-                            for one in judgement.unread
+                            {"level": "note", "message": {"text": note}} for note in _notes(judgement)
                         ],
                     }
                 ],
@@ -110,6 +114,15 @@ def to_sarif(judgement: Judgement) -> str:
         ],
     }
     return json.dumps(log, indent=1, ensure_ascii=False)
+
+
+def _notes(judgement: Judgement) -> Iterator[str]:
+    for one in judgement.waived:
+        yield f"waived: {one.clause}: {one.here.at}: {one.here.says}"
+    if judgement.known:
+        yield f"known by the baseline: {judgement.known} findings"
+    for unread in judgement.unread:
+        yield f"not read: {unread.path}: {unread.reason}"
 
 
 def _rule(clause: str, promise: str, why: str) -> dict[str, Any]:
