@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Iterator
 
 import docker
@@ -20,8 +22,8 @@ def client() -> Iterator[docker.DockerClient]:
     connected.close()
 
 
-@pytest.fixture(scope="module")
-def container(client: docker.DockerClient) -> Iterator[str]:
+@contextlib.contextmanager
+def started(client: docker.DockerClient) -> Iterator[str]:
     run = Run()
     created = client.api.create_container(
         "tinyland-nix",
@@ -36,6 +38,12 @@ def container(client: docker.DockerClient) -> Iterator[str]:
         yield created
     finally:
         remove_container(client, created)
+
+
+@pytest.fixture(scope="module")
+def container(client: docker.DockerClient) -> Iterator[str]:
+    with started(client) as created:
+        yield created
 
 
 def test_a_program_has_ended_although_its_child_holds_its_output(
@@ -57,3 +65,12 @@ def test_a_program_that_does_not_end_is_cut_off_with_what_it_said(
 ) -> None:
     done = engine.execute(client, container, ["sh", "-c", "echo begun; sleep 60"], deadline=3)
     assert (done.status, done.stdout, done.ended) == (None, b"begun\n", "no end within 3 s")
+
+
+def test_a_container_that_is_killed_is_told_from_a_program_that_is(client: docker.DockerClient) -> None:
+    with started(client) as container:
+        alone = engine.execute(client, container, ["sh", "-c", "kill -9 $$"], deadline=30)
+        threading.Timer(1, lambda: client.api.kill(container)).start()
+        both = engine.execute(client, container, ["sleep", "60"], deadline=30)
+    assert (alone.status, alone.ended) == (137, "")
+    assert (both.status, both.ended) == (None, "the container died with status 137")

@@ -29,6 +29,9 @@ API_TIMEOUT = 60
 SILENCE = 1.0
 """Seconds without output after which the engine is asked whether a program still runs."""
 
+KILLED = 137
+"""The status of what was ended with SIGKILL, as shells and the engine tell it."""
+
 LOST = (docker.errors.APIError, requests.exceptions.RequestException, SocketError, OSError)
 """What the SDK raises when the engine refuses, dies, or stops answering."""
 
@@ -116,6 +119,12 @@ def execute(
         else:
             status = api.exec_inspect(created["Id"])["ExitCode"]
             ended = death(client, container)
+            # The engine tells of a program's end before that of the container that it died with.
+            for _ in range(10 if status == KILLED else 0):
+                if ended:
+                    break
+                time.sleep(0.1)
+                ended = death(client, container)
     except LOST as error:
         ended = f"the engine lost the command: {reason(error)}"
         with contextlib.suppress(*LOST):
