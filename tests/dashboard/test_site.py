@@ -264,6 +264,16 @@ def test_the_morning_says_which_class_broke_when_with_which_image_and_why(
     assert "did not report last night" in text
 
 
+def test_what_was_seen_on_the_pool_comes_before_what_was_seen_in_images(tmp_path: Path) -> None:
+    images = case(environment="embedded", runner="docker")
+    pool = case(environment="tinyland", runner="local", rung="C3")
+    site.build(*history(images, pool), tmp_path / "site", frozen=True)
+
+    page = json.loads((tmp_path / "site" / "index.json").read_text("utf-8"))
+
+    assert [one["environment"] for one in page["environments"]] == ["tinyland", "embedded"]
+
+
 def test_the_clause_page_shows_both_sides_of_the_change(demo: Path) -> None:
     view = json.loads((demo / "clauses/simulated/tinyland-nix/toolchain.xz.json").read_text("utf-8"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -17,6 +18,8 @@ import yaml
 
 from builder_contracts.dashboard import series
 from builder_contracts.dashboard.store import History
+from builder_contracts.errors import EngineError
+from builder_contracts.runner import engine
 from tests.dashboard import web
 from tests.dashboard.forges import TOKEN, Forge, serving
 from tests.dashboard.steps import Job, Step
@@ -26,6 +29,9 @@ GITHUB = ROOT / ".github"
 WORKFLOWS = [GITHUB / "workflows" / name for name in ("nightly.yml", "contracts.yml")]
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
 GITLAB = ROOT / "ci" / "gitlab" / "contracts.gitlab-ci.yml"
+
+NIX = "tinyland-nix"
+"""The class whose reference image is proved here."""
 
 PINS = {
     "actions/checkout": ("de0fac2e4500dabe0009e67214ff5f5447ce83dd", "v6.0.2"),
@@ -144,6 +150,7 @@ def test_only_one_job_may_write_each_thing() -> None:
 
     assert writes == {
         "check": set(),
+        "images": set(),
         "dashboard": set(),
         "publish": {"pages", "id-token"},
         "issues": {"issues"},
@@ -167,6 +174,38 @@ def test_the_night_is_a_matrix_over_the_three_labels_on_the_pool_s_own_runners()
     contracts = {path.stem for path in (ROOT / "contracts").glob("tinyland-*.yaml")}
     assert contracts == set(check["strategy"]["matrix"]["builder"])
     assert (ROOT / "contracts" / "environments" / "tinyland.yaml").is_file()
+
+
+def test_proofs_and_canaries_run_where_there_is_a_docker_engine() -> None:
+    """The local runner starts no fresh runners, so on the pool itself they are unproven."""
+    images = jobs(WORKFLOWS[0])["images"]
+    check = next(step for step in images["steps"] if "check-contracts" in step.get("uses", ""))
+
+    assert images["strategy"] == jobs(WORKFLOWS[0])["check"]["strategy"]
+    assert check["with"]["runner"] == "docker"
+    assert "environment" not in check["with"], "no deployment's address is touched from a hosted machine"
+    assert set(jobs(WORKFLOWS[0])["dashboard"]["needs"]) == {"check", "images"}
+
+
+def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
+    """Artifacts of a run share one space of names, and their files are merged into one folder."""
+    pool = next(step for step in jobs(WORKFLOWS[1])["check"]["steps"] if "upload" in step.get("uses", ""))
+    images = next(step for step in jobs(WORKFLOWS[0])["images"]["steps"] if "upload" in step.get("uses", ""))
+    download = next(
+        step for step in jobs(WORKFLOWS[0])["dashboard"]["steps"] if "download" in step.get("uses", "")
+    )
+    names = [step["with"]["name"].partition("${{")[0] for step in (pool, images)]
+
+    assert names == ["contract-reports-", "contract-reports-images-"]
+    assert download["with"]["pattern"] == "contract-reports-*"
+    folders = [
+        next(step["with"]["reports"] for step in job["steps"] if "check-contracts" in step.get("uses", ""))
+        for job in (jobs(WORKFLOWS[1])["check"], jobs(WORKFLOWS[0])["images"])
+    ]
+    assert [folder.partition("${{")[0] for folder in folders] == [
+        "contract-reports/",
+        "contract-reports/images/",
+    ]
 
 
 def test_one_night_follows_the_other() -> None:
@@ -269,6 +308,47 @@ def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: 
     reports = here / "contract-reports"
     assert sorted(path.name for path in reports.iterdir()) == ["quick", "quick.xml"]
     assert (reports / "quick" / "evidence.jsonl").is_file()
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_the_steps_of_the_images_job_prove_a_real_image_and_its_canary(
+    tmp_path: Path, temp: Path, forge: Forge
+) -> None:
+    try:
+        client = engine.connect()
+    except EngineError as error:
+        pytest.skip(f"needs a Docker Engine: {error}")
+    with contextlib.closing(client):
+        if any(engine.describe_image(client, name) is None for name in (NIX, "builder-contracts/services")):
+            pytest.skip("needs the images of tinyland-nix and of the services: script/images builds them")
+    here = tmp_path / "work"
+    (here / "contracts").mkdir(parents=True)
+    (here / "contracts" / "tiny.yaml").write_text(
+        f"""
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {{name: {NIX}, summary: A class for tests of the nightly steps, owner: tests}}
+labels: [{NIX}]
+image: {{reference: {NIX}}}
+toolchain: {{nix: present}}
+canaries: {{flake: [builds, artifacts]}}
+"""
+    )
+    shutil.copytree(ROOT / "canaries" / "flake", here / "canaries" / "flake")
+    shutil.copytree(ROOT / "contracts" / "environments", here / "contracts" / "environments")
+    machine = job(here, temp, forge, GITHUB_ACTIONS="", GITLAB_CI="")
+
+    steps = by_name(
+        machine.action(GITHUB / "actions" / "check-contracts", {"builder": NIX, "runner": "docker"})
+    )
+
+    outcomes = {name: steps[name].outcome for name in ("Quick clauses", "Proofs", "Canaries")}
+    assert outcomes == dict.fromkeys(outcomes, "success"), steps["Canaries"].output
+    assert steps["Ask GitHub where this job was placed"].outcome == "skipped"
+    report = (here / "contract-reports" / "canaries.xml").read_text("utf-8")
+    assert 'name="verdict" value="kept"' in report
+    assert 'name="rung" value="C2"' in report
 
 
 @pytest.mark.slow
