@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from builder_contracts.contract.load import load, load_environment
-from builder_contracts.contract.model import Clause
+from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.errors import EngineError
 from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.prove.session import Options, Session
@@ -85,6 +86,37 @@ class Worlds:
         if meanwhile is not None:
             meanwhile(session)
         return Proved({clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses})
+
+    def prove_all(
+        self,
+        builders: Iterable[str],
+        wanted: Callable[[Clause], bool] = lambda _: True,
+        *,
+        specs: Mapping[str, Spec] | None = None,
+        meanwhile: Callable[[Session], None] | None = None,
+    ) -> Proved:
+        """Classes side by side, as one run proves them; verdicts by CLASS/ID. Kernels are not built here."""
+        chosen: dict[str, tuple[Contract, list[Clause]]] = {}
+        for builder in builders:
+            contract = load(ROOT / "contracts" / f"{builder}.yaml")
+            shown = [clause for clause in contract.clauses if isinstance(clause.promise, ProofPromise)]
+            chosen[builder] = (
+                contract,
+                [clause for clause in shown if wanted(clause) and "/linux-xr-" not in clause.local_id],
+            )
+        data = load_environment(ROOT / "contracts/environments/embedded.yaml").data
+        session = Session(Options(bindings=Bindings.from_document(data), specs={**SERVICES, **(specs or {})}))
+        self.sessions.append(session)
+        if meanwhile is not None:
+            meanwhile(session)
+        session.prefetch(chosen)
+        return Proved(
+            {
+                clause.id: session.verdict(clause, contract, clauses)
+                for contract, clauses in chosen.values()
+                for clause in clauses
+            }
+        )
 
 
 def _links(folder: str, names: list[str]) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.prove.conftest import ROOT, Worlds, ids, rewritten
+from builder_contracts.services.catalogue import SERVICES, Service
+from builder_contracts.services.identities import Credentials
+from tests.prove.conftest import ROOT, Spec, Worlds, ids, rewritten
 
 pytestmark = pytest.mark.docker
 
@@ -55,15 +57,17 @@ def test_object_store_whose_reader_may_write(worlds: Worlds) -> None:
     assert proved.broken == {"publication/objects-reader"}
 
 
-def test_object_store_that_ignores_conditions(worlds: Worlds) -> None:
-    spec = rewritten("objects", ("proxy_request_buffering off;", 'proxy_set_header If-None-Match "";'))
+def test_object_store_that_grants_every_lock(worlds: Worlds) -> None:
+    # It says yes to the second holder as well; what it keeps is the first one's.
+    yes = "location ~ [.]lock$ { error_page 412 =200 @yes; proxy_intercept_errors on; proxy_pass http://127.0.0.1:8333; proxy_set_header Host $http_host; }\n    location @yes { return 200; }\n    "
+    spec = rewritten("objects", ("location / {", yes + "location / {"))
     proved = worlds.prove(
         "tinyland-nix",
         ids("publication/objects-second-lock", "publication/objects-old-state"),
         specs={"objects": spec},
     )
-    assert "publication/objects-second-lock" not in proved.ids_kept
-    assert "publication/objects-old-state" in proved.ids_kept
+    assert proved.broken == {"publication/objects-second-lock"}
+    assert "a state lock on it protects nothing" in proved.seen("publication/objects-second-lock")
 
 
 def test_object_store_without_versions(worlds: Worlds) -> None:
@@ -101,22 +105,91 @@ def test_secret_in_a_compressed_log(worlds: Worlds) -> None:
     assert "build.log.gz!gzip (base64)" in proved.seen("publication/no-secrets")
 
 
-@pytest.mark.parametrize("service", ["nix-cache", "bazel-grpc", "bazel-http", "registry", "objects"])
-def test_a_server_that_is_off_makes_exactly_its_clauses_unproven(worlds: Worlds, service: str) -> None:
-    target = {"nix-cache": "nix"}.get(service, service)
+OPEN = ('"~^anonymous " 401;', '"~^anonymous " 0;')
+READS = ('"~^writer " 0;', '"~^(writer|reader) " 0;')
+GRPC_CAS = r"build\.bazel\.remote\.execution\.v2\.ContentAddressableStorage/BatchUpdateBlobs|"
+ANONYMOUS_S3 = ('"identities": [', '"identities": [{"name": "anonymous", "actions": ["Write:state"]}, ')
 
-    def off(alias: str, credentials: object) -> object:
-        spec = rewritten(service)(alias, credentials)  # type: ignore[arg-type]
-        front = spec.parts[0]
-        dead = type(front)(front.name, ("sh", "-c", "echo the disk is full >&2; exit 1"), front.files)
-        return type(spec)(spec.name, spec.alias, (dead, *spec.parts[1:]), spec.ready)
+
+@pytest.mark.parametrize(
+    ("spec", "broken"),
+    [
+        (rewritten("nix-cache", OPEN), "nix-anonymous"),
+        (rewritten("nix-cache", READS), "nix-reader"),
+        (rewritten("bazel-http", OPEN), "bazel-http-anonymous"),
+        (rewritten("bazel-http", READS), "bazel-http-reader"),
+        (rewritten("bazel-grpc", ('"~^(anonymous|unknown) " 16;', '"~^unknown " 16;')), "bazel-grpc-anonymous"),
+        (rewritten("bazel-grpc", (GRPC_CAS, "")), "bazel-grpc-reader"),
+        (rewritten("registry", READS), "registry-reader"),
+        (rewritten("objects", ANONYMOUS_S3, part="seaweedfs", file="s3.json"), "objects-anonymous"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)  # fmt: skip
+def test_target_that_is_open_to_one_identity(worlds: Worlds, spec: Spec, broken: str) -> None:
+    service = spec("x", Credentials.random()).name
+    proved = worlds.prove(
+        "tinyland-docker", ids(f"publication/{broken.rpartition('-')[0]}-"), specs={service: spec}
+    )
+    assert proved.broken == {f"publication/{broken}"}
+    assert "is there" in proved.seen(f"publication/{broken}")
+
+
+@pytest.mark.parametrize(
+    ("service", "old"),
+    [
+        ("registry", "location / {"),
+        ("objects", "location / {"),
+        ("bazel-http", "location / {"),
+        ("bazel-grpc", "location / {"),
+    ],
+)
+def test_server_that_answers_500_refuses_nothing(worlds: Worlds, service: str, old: str) -> None:
+    proved = worlds.prove(
+        "tinyland-docker",
+        ids(f"publication/{service}-"),
+        specs={service: rewritten(service, (old, f"{old} return 500;"))},
+    )
+    assert proved.broken == set()
+    assert proved.unproven == set(proved.verdicts)
+
+
+def test_registry_that_hangs_refuses_nothing(worlds: Worlds) -> None:
+    never = "  server { listen 81; location / { limit_rate 1; return 200 'never complete'; } }\n  server {\n    listen 80;"
+    spec = rewritten(
+        "registry",
+        ("  server {\n    listen 80;", never),
+        ("location / {", "location ~ /uploads/ { proxy_pass http://127.0.0.1:81; }\n    location / {"),
+    )
+    proved = worlds.prove("tinyland-nix", ids("publication/registry-"), specs={"registry": spec})
+    assert proved.broken == set()
+    assert proved.unproven == set(proved.verdicts)
+
+
+@pytest.mark.parametrize(
+    ("role", "url", "said"),
+    [
+        ("bazel-grpc", "grpc://bazel-cache-api.nix-cache.svc.cluster.local:9092", "resol"),
+        ("bazel-http", "http://bazel-cache-http.nix-cache.svc.cluster.local:9999", "refused"),
+        ("registry", "https://registry-api.nix-cache.svc.cluster.local", "resol"),
+        ("objects", "http://rustfs.nix-cache.svc.cluster.local:9999", "connect"),
+    ],
+)
+def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, role: str, url: str, said: str) -> None:
+    def aliased(alias: str, credentials: Credentials) -> Service:
+        return SERVICES[role](f"{role}.example", credentials)
 
     proved = worlds.prove(
-        "tinyland-dind",
-        lambda clause: clause.local_id.startswith("publication/") and clause.name != "no-secrets",
-        specs={service: off},  # type: ignore[dict-item]
+        "tinyland-docker", ids(f"publication/{role}-"), urls={role: url}, specs={role: aliased}
     )
-    assert not proved.broken
-    assert proved.unproven == {local_id for local_id in proved.verdicts if f"/{target}-" in local_id}
-    told = [proved.verdicts[local_id].seen for local_id in proved.unproven]
-    assert all("the disk is full" in said or "could not be started" in said for said in told)
+    assert proved.broken == set()
+    assert proved.unproven == set(proved.verdicts)
+    assert all(said in verdict.seen for verdict in proved.verdicts.values()), proved.verdicts
+
+
+def test_registry_that_drops_what_it_takes(worlds: Worlds) -> None:
+    drop = "location ~ /manifests/ { if ($refusal = 401) { return 401; } if ($refusal = 403) { return 403; } "
+    drop += "if ($request_method = PUT) { return 201; } proxy_pass http://127.0.0.1:5001; }\n    "
+    spec = rewritten("registry", ("location / {", drop + "location / {"))
+    proved = worlds.prove("tinyland-dind", ids("publication/registry-"), specs={"registry": spec})
+    assert proved.broken == {"publication/registry-writer"}
+    assert "dropped without a word" in proved.seen("publication/registry-writer")

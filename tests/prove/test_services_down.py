@@ -1,0 +1,104 @@
+"""A server that is off, or dies in the middle, makes exactly its clauses unproven, in its own last words."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from builder_contracts.contract.model import Clause
+from builder_contracts.prove.session import Session
+from builder_contracts.services.catalogue import SERVICES, Part, Service
+from builder_contracts.services.host import ServiceDown
+from builder_contracts.services.identities import Credentials
+from tests.prove.conftest import Spec, Worlds
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+CLASSES = ("tinyland-dind", "tinyland-docker", "tinyland-nix")
+ROLES = {"nix-cache": "nix"}
+LAST_WORDS = "the disk is full"
+
+
+def uses(local_id: str, service: str) -> bool:
+    """Whether a clause cannot be shown without the service. What was published there cannot be searched either."""
+    role = ROLES.get(service, service)
+    return local_id == "publication/no-secrets" or local_id.startswith(
+        (f"caches/{role}-", f"publication/{role}-")
+    )
+
+
+def off(name: str) -> Spec:
+    """A service whose front says why it cannot go on, and ends."""
+
+    def spec(alias: str, credentials: Credentials) -> Service:
+        whole = SERVICES[name](alias, credentials)
+        front = whole.parts[0]
+        dead = Part(front.name, ("sh", "-c", f"echo {LAST_WORDS} >&2; exit 1"), front.files)
+        return Service(whole.name, whole.alias, (dead, *whole.parts[1:]), whole.ready)
+
+    return spec
+
+
+def killer(service: str, requests: int) -> Callable[[Session], None]:
+    """Kills a service once its log has so many requests of the writer, which is in the middle of a proof."""
+
+    def wait(session: Session) -> None:
+        end = time.monotonic() + 300
+        while time.monotonic() < end and not session._closed:
+            time.sleep(0.1)
+            if session._docker is None:
+                continue
+            host = session._docker.host
+            try:
+                lines = host.log(service)
+            except ServiceDown:
+                continue
+            if sum(line.get("identity") == "writer" for line in lines) >= requests:
+                host.stop(service)
+                return
+
+    return lambda session: threading.Thread(target=wait, args=(session,), daemon=True).start()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_server_that_is_off_from_the_start(worlds: Worlds, service: str) -> None:
+    proved = worlds.prove_all(CLASSES, specs={service: off(service)})
+    assert proved.broken == set()
+    expected = {name for name in proved.verdicts if uses(name.partition("/")[2], service)}
+    assert proved.unproven == expected
+    assert {name.partition("/")[0] for name in expected} == set(CLASSES)
+    assert {name for name in expected if LAST_WORDS not in proved.verdicts[name].seen} == set()
+
+
+def light(clause: Clause) -> bool:
+    """What no build by Bazel is needed for."""
+    return not clause.local_id.startswith(("caches/bazel", "canaries/bzlmod")) and (
+        clause.local_id != "publication/no-secrets"
+    )
+
+
+@pytest.mark.parametrize(
+    ("service", "requests", "classes", "wanted"),
+    [
+        ("nix-cache", 2, CLASSES, light),
+        ("registry", 2, CLASSES, light),
+        ("objects", 8, CLASSES, light),
+        ("bazel-grpc", 5, ("tinyland-docker",), lambda clause: not light(clause)),
+        ("bazel-http", 5, ("tinyland-docker",), lambda clause: not light(clause)),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_server_that_dies_in_the_middle(
+    worlds: Worlds, service: str, requests: int, classes: tuple[str, ...], wanted: Callable[[Clause], bool]
+) -> None:
+    proved = worlds.prove_all(classes, wanted, meanwhile=killer(service, requests))
+    assert proved.broken == set()
+    expected = {name for name in proved.verdicts if uses(name.partition("/")[2], service)}
+    assert proved.unproven == expected
+    assert {name.partition("/")[0] for name in expected} == set(classes)
+    for name in expected:
+        assert f"{service} died: " in proved.verdicts[name].seen
+        assert "its log ends: " in proved.verdicts[name].seen
