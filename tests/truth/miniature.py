@@ -43,7 +43,7 @@ Heavy Linux builds such as linux-xr select `tinyland-docker`.
 ## Caches and stores
 
 - Attic is the Nix binary cache: `https://nix-cache.tinyland.dev`. It is not highly available.
-- Bazel has a remote cache over gRPC: `grpc://bazel-cache-grpc.taila4c78d.ts.net:9092`.
+- Bazel has a remote cache over gRPC: `grpc://bazel-cache-grpc.taila4c78d.ts.net:9092`. It is not highly available.
 - FlakeHub publishes and resolves flakes.
 - RustFS is the object store, spoken to with S3. It is not highly available.
 - Tofu state is kept by GitLab; moving the tofu state to RustFS is intended and not verified.

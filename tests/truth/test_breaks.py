@@ -49,7 +49,7 @@ BREAKS = [
         Edit(f"{STACK}/tinyland.tfvars", "http://attic.nix-cache", "http://attic-api.nix-cache"),
         "endpoints/known-hosts tinyland-nix/environment/ATTIC_SERVER tinyland-nix/environment/forbidden/dead-service-name",
         f"{STACK}/tinyland.tfvars:2",
-        "contracts/platform/endpoints.yaml",
+        "contracts/platform/cache-roles.yaml",
     ),
     one(
         "tool that no class promises is needed by an action",
@@ -242,7 +242,7 @@ BREAKS = [
         Edit("docs/runners.md", "http://attic.nix-cache", "http://attic-api.nix-cache"),
         "endpoints/known-hosts",
         "docs/runners.md:20",
-        "contracts/platform/endpoints.yaml",
+        "contracts/platform/cache-roles.yaml",
     ),
     one(
         "a cache is called configured that runners do not get",
@@ -328,14 +328,14 @@ BREAKS = [
         Edit("docs/runners.md", "grpc://bazel-cache", "http://bazel-cache"),
         "endpoints/schemes",
         "docs/runners.md:21",
-        "contracts/platform/endpoints.yaml",
+        "contracts/platform/cache-roles.yaml",
     ),
     one(
         "a port that the endpoint does not listen on",
         Edit("docs/index.md", "ts.net:9092", "ts.net:9093"),
         "endpoints/ports",
         "docs/index.md:24",
-        "contracts/platform/endpoints.yaml",
+        "contracts/platform/cache-roles.yaml",
     ),
     one(
         "HOST:PORT where a URL is needed",
@@ -349,14 +349,14 @@ BREAKS = [
         Edit("docs/index.md", "- FlakeHub publishes and resolves flakes.\n", ""),
         "endpoints/roles",
         "docs/index.md:1",
-        "contracts/platform/endpoints.yaml",
+        "contracts/platform/cache-roles.yaml",
     ),
     one(
         "a role that is another one's",
         Add("docs/index.md", "\nFlakeHub is our build cache.\n"),
         "endpoints/roles",
         "docs/index.md:30",
-        "contracts/platform/endpoints.yaml",
+        "contracts/platform/cache-roles.yaml",
     ),
     one(
         "an endpoint that does not work is offered",
@@ -367,14 +367,14 @@ BREAKS = [
         ),
         "endpoints/not-working",
         "docs/index.md:28",
-        "contracts/platform/endpoints.yaml",
+        "contracts/platform/cache-roles.yaml",
     ),
     one(
         "availability that the deployment does not have",
         Add("docs/index.md", "\nAttic runs with high availability.\n"),
         "endpoints/high-availability",
         "docs/index.md:30",
-        "contracts/platform/endpoints.yaml",
+        "contracts/platform/cache-roles.yaml",
     ),
     one(
         "a stack whose state is elsewhere than declared",

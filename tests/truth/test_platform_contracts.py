@@ -9,10 +9,13 @@ from pathlib import Path
 from textwrap import fill
 
 import pytest
+from click.testing import CliRunner
 
+from builder_contracts.cli import group
 from builder_contracts.errors import InputError
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.platform import AREAS, Platform, load, ungrounded
+from builder_contracts.truth.report import text
 from builder_contracts.truth.session import load as load_all
 from builder_contracts.truth.verdicts import RULES, judge
 from tests.truth.conftest import CONTRACTS, Judge, broken
@@ -55,13 +58,62 @@ def test_every_clause_has_a_rule_and_every_rule_a_clause() -> None:
             "unknown field",
             "did you mean 'retired-names'?",
         ),
-        ("endpoints.yaml", "ports: [443]", "ports: [https]", "must be a whole number", ""),
         (
             "endpoints.yaml",
-            "role: nix-cache, host: nix-cache.tinyland.dev, ",
-            "role: nix-cache, ",
-            "lacks the field 'host'",
+            "{role: nix, environment: tinyland}",
+            "{role: nix}",
+            "lacks the field 'environment'",
             "",
+        ),
+        (
+            "endpoints.yaml",
+            "{role: nix, env",
+            "{role: nixx, env",
+            "cache-roles.yaml has no role 'nixx'",
+            "did you mean 'nix'?",
+        ),
+        (
+            "endpoints.yaml",
+            "environment: tinyland}",
+            "environment: tinylandd}",
+            "has no endpoint of nix for 'tinylandd'",
+            "did you mean 'tinyland'?",
+        ),
+        (
+            "endpoints.yaml",
+            "nix-cache.fuzzy-dev",
+            "nix-cache.fuzzy",
+            "cache-roles.yaml has no stale host",
+            "nix-cache.fuzzy-dev",
+        ),
+        ("endpoints.yaml", "    objects: {named", "    objekts: {named", "no role 'objekts'", "'objects'"),
+        (
+            "endpoints.yaml",
+            "    bazel-http: {words",
+            "    flakes: {words",
+            "no limit 'not working",
+            "write it down in cache-roles",
+        ),
+        (
+            "cache-roles.yaml",
+            "bazel-cache-grpc.taila4c78d.ts.net:9092",
+            "bazel.ts.net",
+            "names no host and port",
+            "SCHEME://",
+        ),
+        (
+            "lifecycle.yaml",
+            "{fact: job_minutes",
+            "{fact: job_hours",
+            "there is no fact 'job_hours'",
+            "name it",
+        ),
+        (
+            "lifecycle.yaml",
+            "clauses: [deadlines]",
+            "clauses: [deadline]",
+            "there is no clause 'deadline'",
+            "name one",
         ),
         (
             "state.yaml",
@@ -268,3 +320,39 @@ def test_the_page_of_rules_names_every_clause_and_no_other() -> None:
     assert {clause: bool(own) for clause, own in rows.items()} == {
         clause: own for clause, (_, own) in RULES.items()
     }
+
+
+def test_what_is_assumed_is_told_wherever_an_answer_rests_on_it(judged: Judge) -> None:
+    judgement = judged(changed())
+    verdict = next(one for one in judgement.verdicts if one.clause == "platform/lifecycle/deadlines")
+    assert verdict.outcome is Outcome.KEPT
+    assert "compared with job_minutes: assumed, confirm with the operator" in verdict.seen
+    assert "lifecycle: job_minutes: no document names a deadline" in "\n".join(text.render(judgement))
+    assert {(one.area, one.fact) for one in judgement.assumptions} >= {
+        ("topology", "nodes"),
+        ("state", "backends"),
+    }
+
+    late = judged(
+        changed(Edit(".github/workflows/test-runners.yml", "timeout-minutes: 20", "timeout-minutes: 2"))
+    )
+    (finding,) = late.findings
+    assert finding.there.says == "5 to 360 minutes (assumed, confirm with the operator)"
+
+
+def test_what_nothing_was_compared_with_is_not_told_as_assumed(judged: Judge) -> None:
+    assert judged({"README.md": "# Other\n"}).assumptions == ()
+
+
+def test_a_sentence_beside_one_that_denies_is_still_a_claim(judged: Judge) -> None:
+    line = "\nThe cache is at http://attic-api.nix-cache.svc.cluster.local. It is not highly available.\n"
+    assert broken(judged(changed(Add("docs/index.md", line)))) == {"endpoints/known-hosts"}
+    gone = "\nThe name http://attic-api.nix-cache.svc.cluster.local is not used. It was a mistake.\n"
+    assert broken(judged(changed(Add("docs/index.md", gone)))) == set()
+
+
+def test_select_says_when_the_amounts_of_a_scale_set_are_assumed() -> None:
+    arguments = ["select", "--needs", "gcc,memory=12Gi", "--contracts", str(CONTRACTS)]
+    result = CliRunner().invoke(group, arguments)
+    assert "runs-on: linux-xr-docker" in result.output
+    assert "assumed, confirm with the operator: which of its amounts" in result.output

@@ -34,7 +34,9 @@ def select(needs: str, contracts: Path, as_json: bool) -> None:
 
     classes = load_all(contract_files((contracts,)))
     folder = contracts / "platform"
-    extra = platform.load(folder).area("enrolment") if folder.is_dir() else None
+    declared = platform.load(folder) if folder.is_dir() else None
+    extra = declared.area("enrolment") if declared else None
+    assumed = {one.fact: one.reason for one in declared.assumptions} if declared else {}
     answers = choose(parse(needs, classes), candidates(classes, extra))
     fitting = [answer for answer in answers if answer.fits]
     if as_json:
@@ -43,7 +45,7 @@ def select(needs: str, contracts: Path, as_json: bool) -> None:
             "label": fitting[0].candidate.label if fitting else None,
             "candidates": [
                 {"label": answer.candidate.label, "class": answer.candidate.contract.name, "fits": answer.fits,
-                 "lacks": list(answer.lacks)}
+                 "assumed": assumed.get(f"extra_scale_sets/{answer.candidate.label}"), "lacks": list(answer.lacks)}
                 for answer in answers
             ],
         }  # fmt: skip
@@ -53,6 +55,8 @@ def select(needs: str, contracts: Path, as_json: bool) -> None:
             best = fitting[0].candidate
             click.echo(f"runs-on: {best.label}")
             click.echo(f"  {best.contract.summary}")
+            if reason := assumed.get(f"extra_scale_sets/{best.label}"):
+                click.echo(f"  {platform.ASSUMED}: {reason}")
         else:
             click.echo("no class promises all of it")
         for answer in answers:

@@ -75,9 +75,6 @@ def truth(
       builder-contracts truth --baseline truth-baseline.json --write-baseline
     """
     from builder_contracts.truth import baseline as baselines
-    from builder_contracts.truth import tracker as trackers
-    from builder_contracts.truth.criteria import compute
-    from builder_contracts.truth.report import page
     from builder_contracts.truth.session import exit_code, load, with_baseline
     from builder_contracts.truth.verdicts import judge
 
@@ -88,9 +85,12 @@ def truth(
     platform, classes = load(contracts)
     if grounding is not None:
         _check_grounding(platform, grounding)
-    tracker = (
-        trackers.fetch(planning_live) if planning_live else trackers.read(planning) if planning else None
-    )
+    tracker = None
+    if planning or planning_live:
+        # An HTTP client costs a tenth of what judging a repository takes.
+        from builder_contracts.truth import tracker as trackers
+
+        tracker = trackers.fetch(planning_live) if planning_live else trackers.read(planning)
     judgement = judge(repo, platform, classes, tracker=tracker)
     if baseline is not None and (baseline.exists() or not write_baseline):
         judgement, compared = with_baseline(judgement, baselines.read(baseline))
@@ -104,6 +104,9 @@ def truth(
         click.echo(f"{len(judgement.findings)} findings are now known", err=True)
         judgement, _ = with_baseline(judgement, baselines.read(baseline))
     if exit_criteria:
+        from builder_contracts.truth.criteria import compute
+        from builder_contracts.truth.report import page
+
         answers = compute(platform, {verdict.clause: verdict for verdict in judgement.platform})
         _emit("\n".join(page.render(platform, answers, judgement)) + "\n", output)
     else:

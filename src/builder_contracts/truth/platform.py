@@ -6,8 +6,8 @@ import fnmatch
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,10 @@ from typing import Any
 from builder_contracts.contract import schema
 from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.truth.roles import join
+
+ASSUMED = "assumed, confirm with the operator"
+"""How reports speak of a fact that nobody has confirmed."""
 
 _ITEM = re.compile(r"^\s*(?:[-*+\u2022]|\d+[.)])\s+")
 
@@ -56,6 +60,17 @@ class Ground:
 
 
 @dataclass(frozen=True)
+class Assumption:
+    """A declared fact that nobody has confirmed, and the clauses that compare with it."""
+
+    area: str
+    fact: str
+    clauses: tuple[str, ...]
+    reason: str
+    source: Source
+
+
+@dataclass(frozen=True)
 class Clause:
     """One promise of the platform, and the paragraph that it rests on."""
 
@@ -66,6 +81,7 @@ class Clause:
     why: str
     source: Source
     waiver: Waiver | None
+    assumed: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -78,6 +94,7 @@ class Facts:
 
     data: Mapping[str, Any]
     document: Document
+    places: Mapping[Pointer, Source] = field(default_factory=dict)
 
     def get(self, *path: str | int, default: Any = None) -> Any:
         value: Any = self.data
@@ -89,7 +106,10 @@ class Facts:
         return value
 
     def at(self, *path: str | int) -> Source:
-        """The line of a declared fact."""
+        """The line of a declared fact; one that another document declares stands there."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.places:
+                return self.places[path[:length]]
         return self.document.source(("facts", *path))
 
 
@@ -112,6 +132,7 @@ class Platform:
     clauses: tuple[Clause, ...]
     milestone: str
     criteria: tuple[Criterion, ...]
+    assumptions: tuple[Assumption, ...]
     digest: str
     folder: Path
 
@@ -127,6 +148,7 @@ def load(folder: Path) -> Platform:
     documents: dict[str, Document] = {}
     criteria: Document | None = None
     grounding: Document | None = None
+    roles: Document | None = None
     digest = hashlib.sha256()
     if not folder.is_dir():
         mend = "name the folder that holds them with --contracts DIR (they stand in DIR/platform)"
@@ -145,6 +167,9 @@ def load(folder: Path) -> Platform:
             elif kind == "Grounding":
                 schema.check("platform-grounding", document)
                 grounding = document
+            elif kind == "CacheRoles":
+                schema.check("cache-roles", document)
+                roles = document
             else:
                 continue
             digest.update(json.dumps(document.data, sort_keys=True).encode())
@@ -156,6 +181,13 @@ def load(folder: Path) -> Platform:
         if area in documents
         for clause in _clauses(area, documents[area], grounding, problems)
     ]
+    assumptions = tuple(
+        one for area in AREAS if area in documents for one in _assumptions(area, documents[area], problems)
+    )
+    facts = {area: Facts(document.data.get("facts", {}), document) for area, document in documents.items()}
+    if "endpoints" in documents:
+        data, places = join(documents["endpoints"], roles, problems)
+        facts["endpoints"] = Facts(data, documents["endpoints"], places)
     known = [clause.id.partition("/")[2] for clause in clauses]
     computed = _criteria(criteria, known, grounding, problems) if criteria else []
     if not documents and not problems:
@@ -164,9 +196,10 @@ def load(folder: Path) -> Platform:
         )
     if problems:
         raise InputError(problems)
-    facts = {area: Facts(document.data.get("facts", {}), document) for area, document in documents.items()}
     milestone = criteria.data["milestone"] if criteria else ""
-    return Platform(facts, tuple(clauses), milestone, tuple(computed), f"sha256:{digest.hexdigest()}", folder)
+    return Platform(
+        facts, tuple(clauses), milestone, tuple(computed), assumptions, f"sha256:{digest.hexdigest()}", folder
+    )
 
 
 def _area(document: Document) -> str:
@@ -219,6 +252,10 @@ def _clauses(
     area: str, document: Document, grounding: Document | None, problems: list[Problem]
 ) -> list[Clause]:
     clauses: list[Clause] = []
+    assumed: dict[str, list[str]] = {}
+    for one in document.data.get("assumed", []):
+        for name in one.get("clauses", []):
+            assumed.setdefault(name, []).append(one["fact"])
     waivers = document.data.get("waivers", {})
     for name, data in document.data["clauses"].items():
         waiver = None
@@ -233,7 +270,11 @@ def _clauses(
             waiver = Waiver(waivers[name]["reason"], until, tuple(waivers[name].get("files", ())), place)
         source = document.source(("clauses", name))
         ground = _ground(document, ("clauses", name, "ground"), data["ground"], grounding, problems)
-        clauses.append(Clause(area, name, data["promise"], ground, data["why"], source, waiver))
+        clauses.append(
+            Clause(
+                area, name, data["promise"], ground, data["why"], source, waiver, tuple(assumed.get(name, ()))
+            )
+        )
     for name in waivers:
         if name not in document.data["clauses"]:
             where = document.source(("waivers", name))
@@ -241,6 +282,24 @@ def _clauses(
                 Problem(where, f"a waiver for the clause {name!r}, which is not in this file", "remove it")
             )
     return clauses
+
+
+def _assumptions(area: str, document: Document, problems: list[Problem]) -> Iterator[Assumption]:
+    for index, one in enumerate(document.data.get("assumed", [])):
+        source = document.source(("assumed", index))
+        value: Any = document.data.get("facts", {})
+        for step in one["fact"].split("/"):
+            value = value.get(step) if isinstance(value, dict) else None
+        if value is None:
+            problems.append(
+                Problem(source, f"there is no fact {one['fact']!r} in this file", "name it with / between")
+            )
+        problems += [
+            Problem(source, f"there is no clause {name!r} in this file", "name one that is")
+            for name in one.get("clauses", [])
+            if name not in document.data["clauses"]
+        ]
+        yield Assumption(area, one["fact"], tuple(one.get("clauses", ())), one["reason"], source)
 
 
 def _criteria(

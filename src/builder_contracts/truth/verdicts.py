@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
 from builder_contracts.truth import classes
 from builder_contracts.truth.checkout import Unread
 from builder_contracts.truth.context import Context
-from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Finding, Observation, Unseen
+from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Finding, Observation, Side, Unseen
 from builder_contracts.truth.model import Model
-from builder_contracts.truth.platform import Clause, Platform
+from builder_contracts.truth.platform import ASSUMED, Assumption, Clause, Platform
 from builder_contracts.truth.rules import (
     deployment,
     endpoints,
@@ -29,7 +30,9 @@ from builder_contracts.truth.rules import (
 )
 from builder_contracts.truth.speech import spellings
 from builder_contracts.truth.survey import Words, survey
-from builder_contracts.truth.tracker import Tracker
+
+if TYPE_CHECKING:
+    from builder_contracts.truth.tracker import Tracker
 
 Rule = Callable[[Context], Iterator[Observation]]
 
@@ -109,6 +112,7 @@ class Judgement:
     seconds: float
     root: str
     known: int = field(default=0)
+    assumptions: tuple[Assumption, ...] = ()
 
     def count(self, outcome: Outcome) -> int:
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
@@ -129,7 +133,7 @@ def words(platform: Platform, contracts: Iterable[Contract]) -> Words:
         lines += [word for data in topology_facts.get(area, default={}).values() for word in data["words"]]
     if canary := enrolment_facts.get("canary", "name"):
         lines.append(canary)
-    pages = [role["provider"] for role in endpoint_facts.get("roles", default={}).values()]
+    pages = [role["named"] for role in endpoint_facts.get("roles", default={}).values()]
     pages += [label for contract in contracts for label in contract.labels]
     pages += [*topology_facts.get("nodes", default={}), "scale set", "runner", "tailnet", "tailscale"]
     pages += [
@@ -179,7 +183,24 @@ def judge_model(
     seconds = (datetime.now(UTC) - begun).total_seconds()
     model: Model = context.model
     return Judgement(
-        tuple(verdicts), tuple(findings), tuple(waived), tuple(model.unread), model.files, seconds, root
+        tuple(verdicts),
+        tuple(findings),
+        tuple(waived),
+        tuple(model.unread),
+        model.files,
+        seconds,
+        root,
+        assumptions=_assumptions(context.platform, verdicts),
+    )
+
+
+def _assumptions(platform: Platform, verdicts: Iterable[Verdict]) -> tuple[Assumption, ...]:
+    """Those that some answer rests on."""
+    decided = {verdict.clause for verdict in verdicts if verdict.outcome is not Outcome.UNPROVEN}
+    return tuple(
+        one
+        for one in platform.assumptions
+        if any(f"platform/{one.area}/{clause}" in decided for clause in one.clauses)
     )
 
 
@@ -219,8 +240,11 @@ def _distinct(clause: Clause, seen: list[Observation]) -> list[Finding]:
     found: dict[tuple[object, object, str], Finding] = {}
     for one in seen:
         if isinstance(one, Contradicts):
+            there = one.there
+            if clause.assumed and there.at.file == clause.source.file:
+                there = Side(there.at, f"{there.says} ({ASSUMED})")
             finding = Finding(
-                clause.id, clause.promise, clause.why, str(clause.ground), one.here, one.there, one.mend
+                clause.id, clause.promise, clause.why, str(clause.ground), one.here, there, one.mend
             )
             found.setdefault((one.here.at, one.there.at, one.mend), finding)
     return list(found.values())
@@ -252,7 +276,8 @@ def _outcome(
     absent = [one for one in seen if isinstance(one, Absent)]
     if agreeing:
         places = "1 place agrees" if len(agreeing) == 1 else f"{len(agreeing)} places agree"
-        return Outcome.KEPT, f"{places}, first {agreeing[0]}", True
+        by = f"; compared with {', '.join(clause.assumed)}: {ASSUMED}" if clause.assumed else ""
+        return Outcome.KEPT, f"{places}, first {agreeing[0]}{by}", True
     if absent:
         return Outcome.KEPT, absent[0].searched, True
     return Outcome.UNPROVEN, "nothing here speaks of it", False

@@ -31,6 +31,16 @@ def to_json(judgement: Judgement) -> str:
         "findings": [_finding(one) for one in judgement.findings],
         "waived": [_finding(one) for one in judgement.waived],
         "verdicts": [record.to_record(verdict) for verdict in judgement.verdicts],
+        "assumed": [
+            {
+                "area": one.area,
+                "fact": one.fact,
+                "clauses": list(one.clauses),
+                "reason": one.reason,
+                "at": str(one.source),
+            }
+            for one in judgement.assumptions
+        ],
         "unread": [{"path": one.path, "reason": one.reason} for one in judgement.unread],
     }
     return json.dumps(data, indent=1, ensure_ascii=False)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.truth.finding import Finding
+from builder_contracts.truth.platform import ASSUMED
 from builder_contracts.truth.verdicts import Judgement
 
 Paint = Callable[[str, str], str]
@@ -46,6 +47,9 @@ def render(
         yield from (f"  {one.path}: {one.reason}" for one in judgement.unread[:limit])
         if len(judgement.unread) > limit:
             yield f"  … and {len(judgement.unread) - limit} more (--verbose)"
+    if judgement.assumptions:
+        yield f"{ASSUMED} ({len(judgement.assumptions)}):"
+        yield from (f"  {one.source}  {one.area}: {one.fact}: {one.reason}" for one in judgement.assumptions)
     yield from _summary(judgement, paint)
 
 

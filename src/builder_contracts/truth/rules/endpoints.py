@@ -11,7 +11,7 @@ from builder_contracts.truth.context import Context, declared, excerpt
 from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observation, Side, Unseen
 from builder_contracts.truth.model import Service, environment
 from builder_contracts.truth.platform import Facts
-from builder_contracts.truth.speech import denies, intends, names_any
+from builder_contracts.truth.speech import denies, denies_at, intends, names_any
 from builder_contracts.truth.value import Unknown, number, text
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -60,7 +60,7 @@ def _mentions(context: Context) -> list[Mention]:
     )
     found: list[Mention] = []
 
-    def look(written: str, at: Source, dismissed: bool) -> None:
+    def look(written: str, at: Source, prose: bool) -> None:
         for match in pattern.finditer(written):
             host = match["host"].lower()
             port = int(match["port"]) if match["port"] else None
@@ -72,18 +72,18 @@ def _mentions(context: Context) -> list[Mention]:
                     bool(match["computed"]),
                     written,
                     at,
-                    dismissed,
+                    prose and denies_at(written, match.start()),
                 )
             )
 
     for line in context.lines:
-        look(line.text, line.at, line.prose and denies(line.text))
+        look(line.text, line.at, line.prose)
     places = {(mention.at.file, mention.at.line) for mention in found}
     for scale_set in context.model.scale_sets:
         for name, value in environment(scale_set.runner).items():
             written = text(value)
             if written and (value.at.file, value.at.line) not in places:
-                look(f"{name}={written}", value.at, dismissed=False)
+                look(f"{name}={written}", value.at, prose=False)
     return found
 
 
@@ -265,28 +265,25 @@ def roles(context: Context) -> Iterator[Observation]:
     all_roles = facts.get("roles", default={})
     if not context.sentences:
         return
-    providers = {role["provider"] for role in all_roles.values()}
+    names = {role["named"] for role in all_roles.values()}
     for name, role in all_roles.items():
-        provider = role["provider"]
-        about = [s for s in context.sentences if names_any(s.text, [provider])]
+        named = role["named"]
+        there = declared(facts, "roles", name, says=f"{named} is for: {'; '.join(role['for'])}")
+        about = [s for s in context.sentences if names_any(s.text, [named])]
         stated = next((s.at for s in about if names_any(s.text, role["said_as"])), None)
         if stated is not None:
             yield Agrees(stated)
         else:
-            here = Side(context.entrance, f"no sentence of the documentation states what {provider} is for")
-            there = declared(facts, "roles", name, says=f"{provider}: {', '.join(role['said_as'])}")
-            yield Contradicts(here, there, f"write the role of {provider} down")
+            here = Side(context.entrance, f"no sentence of the documentation states what {named} is for")
+            yield Contradicts(here, there, f"write the role of {named} down")
         for sentence in about:
-            only = not any(names_any(sentence.text, [other]) for other in providers - {provider})
+            only = not any(names_any(sentence.text, [other]) for other in names - {named})
             wrong = names_any(sentence.text, role.get("never", []))
             if only and wrong and not names_any(sentence.text, role["said_as"]) and not denies(sentence.text):
-                there = declared(
-                    facts, "roles", name, says=f"{provider} is for: {', '.join(role['said_as'])}"
-                )
                 yield Contradicts(
                     Side(sentence.at, excerpt(sentence.text)),
                     there,
-                    f"{provider} is no {wrong}: correct the sentence",
+                    f"{named} is no {wrong}: correct the sentence",
                 )
 
 
@@ -307,7 +304,7 @@ def not_working(context: Context) -> Iterator[Observation]:
             ):
                 continue
             clean = False
-            there = declared(facts, "not_working", name, "reason", says=f"does not work: {data['reason']}")
+            there = declared(facts, "not_working", name, says=f"does not work: {data['reason']}")
             yield Contradicts(
                 Side(sentence.at, excerpt(sentence.text)), there, "say that it does not work yet"
             )
@@ -319,8 +316,8 @@ def high_availability(context: Context) -> Iterator[Observation]:
     facts = context.facts("endpoints")
     if not context.sentences:
         return
-    for index, provider in enumerate(facts.get("not_highly_available", default=[])):
-        there = declared(facts, "not_highly_available", index, says=f"{provider} is not highly available")
+    for role, provider in facts.get("not_highly_available", default={}).items():
+        there = declared(facts, "not_highly_available", role, says=f"{provider} is not highly available")
         stated: Source | None = None
         for sentence in context.sentences:
             # "It is not highly available" speaks of what the paragraph is about.
