@@ -256,17 +256,66 @@ def test_each_known_finding_excuses_one_and_none_is_lost(seen: list[Finding], kn
     assert len(compared.known) + compared.gone == len(known)
 
 
-def test_the_exit_criteria_are_one_page_that_says_what_is_missing(clean: Path, wrong: Path) -> None:
-    page = truth(wrong, "--exit-criteria").output
-    assert page.startswith("# Runner Platform Reset: 6 of 8 exit criteria met\n")
+def everything_wrong(tmp_path: Path) -> Path:
+    changes = [change for case in BREAKS for change in case.changes if case.name not in ALTERNATIVES]
+    return write(tmp_path / "all-wrong", changed(*changes))
+
+
+def test_the_exit_criteria_are_one_page_of_markdown_that_says_what_is_missing(
+    clean: Path, wrong: Path
+) -> None:
+    page = truth(wrong, "--exit-criteria", "--format", "markdown").output
+    assert page.startswith("# Runner Platform Reset: 6 of 8 exit criteria met, 2 of them on assumptions\n")
     assert "| 1 | No primary surface still defaults to stale cache endpoints | **not met** | 4 of 5 |" in page
-    assert "`flake.nix:7`" in page
+    assert "**1. No primary surface still defaults to stale cache endpoints**" in page
+    assert (
+        "- No retired host is named anywhere. Not so at `flake.nix:7`: write https://nix-cache.tinyland.dev "
+        "[endpoints/retired-hosts]" in page
+    )
     assert (
         "| 7 | The planning surfaces of GitHub and Linear both reflect the active programme | **not shown** | 0 of 4 |"
         in page
     )
-    assert len(page.splitlines()) < 60
-    assert "# Runner Platform Reset: 7 of 8 exit criteria met" in truth(clean, "--exit-criteria").output
+    assert (
+        "- no export of a tracker was given (--planning FILE) [planning/milestone, planning/issues, " in page
+    )
+    assert "## To confirm with the operator" in page
+    assert "- state/backends: stacks name GitLab's HTTP backend;" in page
+
+
+def test_the_exit_criteria_are_one_page_of_text(clean: Path) -> None:
+    page = truth(clean, "--exit-criteria").output
+    assert page.startswith("Runner Platform Reset: 7 of 8 exit criteria met, 2 of them on assumptions\n")
+    assert " 3  met, assuming  The truth about the state backend is explicit and verified" in page
+    assert max(map(len, page.splitlines())) <= 100
+    data = json.loads(truth(clean, "--exit-criteria", "--format", "json").output)
+    assert [one["state"] for one in data["criteria"]].count("met") == 5
+    assert data["criteria"][2]["assumed"][0]["fact"] == "state/backends"
+
+
+def test_the_page_is_one_page_even_when_everything_is_wrong(tmp_path: Path) -> None:
+    repo = everything_wrong(tmp_path)
+    for form in ("text", "markdown"):
+        page = truth(repo, "--exit-criteria", "--format", form).output
+        assert "0 of 8 exit criteria met" in page
+        assert len(page.splitlines()) <= 110
+        assert len(page) < 9_000
+
+
+def test_the_page_names_the_commit_that_was_judged(clean: Path) -> None:
+    (clean / ".git").mkdir()
+    (clean / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    assert "files of clean;" in truth(clean, "--exit-criteria").output
+    (clean / ".git" / "packed-refs").write_text(f"# pack-refs\n{'ab' * 20} refs/heads/main\n")
+    assert "files of clean at commit abababababab;" in truth(clean, "--exit-criteria").output
+    for hostile in ("ref: ../../etc/passwd", "ref: refs/../../x", "\0", "x" * 40):
+        (clean / ".git" / "HEAD").write_text(hostile)
+        assert "files of clean;" in truth(clean, "--exit-criteria").output
+
+
+def test_formats_that_do_not_fit_the_page_are_refused(clean: Path) -> None:
+    assert "--exit-criteria is a page" in truth(clean, "--exit-criteria", "--format", "sarif").output
+    assert "is for --exit-criteria" in truth(clean, "--format", "markdown").output
 
 
 def test_paragraphs_of_the_grounding_document_can_be_checked(clean: Path, tmp_path: Path) -> None:

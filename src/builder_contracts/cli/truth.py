@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "json", "sarif", "junit"]),
+    type=click.Choice(["text", "json", "sarif", "junit", "markdown"]),
     default="text",
     show_default=True,
+    help="markdown is for --exit-criteria.",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE."
@@ -71,7 +72,7 @@ def truth(
     Examples:
       builder-contracts truth --repo ../platform
       builder-contracts truth --repo . --format sarif -o truth.sarif
-      builder-contracts truth --exit-criteria --planning issues.json --planning milestones.json
+      builder-contracts truth --exit-criteria --format markdown --planning issues.json --planning milestones.json
       builder-contracts truth --baseline truth-baseline.json --write-baseline
     """
     from builder_contracts.truth import baseline as baselines
@@ -82,6 +83,10 @@ def truth(
         raise click.UsageError("--write-baseline needs --baseline FILE")
     if planning and planning_live:
         raise click.UsageError("give the planning once: --planning or --planning-live")
+    if exit_criteria and form in ("sarif", "junit"):
+        raise click.UsageError("--exit-criteria is a page: --format text, markdown or json")
+    if form == "markdown" and not exit_criteria:
+        raise click.UsageError("--format markdown is for --exit-criteria")
     platform, classes = load(contracts)
     if grounding is not None:
         _check_grounding(platform, grounding)
@@ -108,10 +113,24 @@ def truth(
         from builder_contracts.truth.report import page
 
         answers = compute(platform, {verdict.clause: verdict for verdict in judgement.platform})
-        _emit("\n".join(page.render(platform, answers, judgement)) + "\n", output)
+        code = "`" if form == "markdown" else ""
+        told = page.page(platform, answers, judgement, of=_name(repo), code=code)
+        if form == "json":
+            _emit(page.to_json(told) + "\n", output)
+        else:
+            lines = page.markdown(told) if form == "markdown" else page.text(told)
+            _emit("\n".join(lines) + "\n", output)
     else:
         _emit(render_judgement(judgement, form, verbose=verbose, colour=output is None), output)
     raise click.exceptions.Exit(exit_code(judgement, strict=strict))
+
+
+def _name(repo: Path) -> str:
+    """What was judged, as somebody elsewhere knows it: the folder's name and the commit."""
+    from builder_contracts.truth.git import commit
+
+    at = commit(repo)
+    return repo.resolve().name + (f" at commit {at[:12]}" if at else "")
 
 
 def render_judgement(judgement: Judgement, form: str, *, verbose: bool, colour: bool) -> str:

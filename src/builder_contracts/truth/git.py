@@ -5,8 +5,10 @@ Format: Documentation/gitformat-index.txt of git, versions 2 to 4.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+_DIGITS = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _ENTRY = 62
 _MAX_BYTES = 200_000_000
 
@@ -62,3 +64,25 @@ def _varint(raw: bytes, place: int) -> tuple[int, int]:
         place += 1
         value = ((value + 1) << 7) | (raw[place] & 0x7F)
     return value, place + 1
+
+
+def commit(root: Path) -> str:
+    """The commit that is checked out, as 40 or 64 hexadecimal digits; empty where that cannot be read."""
+    git = root / ".git"
+    try:
+        head = (git / "HEAD").read_text("ascii").strip()
+        if not head.startswith("ref: "):
+            return head if _DIGITS.fullmatch(head) else ""
+        reference = head.removeprefix("ref: ")
+        if ".." in reference or not reference.startswith("refs/"):
+            return ""
+        if (git / reference).is_file():
+            found = (git / reference).read_text("ascii").strip()
+            return found if _DIGITS.fullmatch(found) else ""
+        for line in (git / "packed-refs").read_text("utf-8", "replace").splitlines():
+            digits, _, name = line.partition(" ")
+            if name == reference and _DIGITS.fullmatch(digits):
+                return digits
+    except (OSError, ValueError):
+        pass
+    return ""

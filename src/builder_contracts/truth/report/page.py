@@ -1,87 +1,199 @@
-"""The exit criteria as one page of Markdown: what a programme lead sends on."""
+"""The exit criteria as one page, as text or Markdown: what a programme lead sends on."""
 
 from __future__ import annotations
 
+import json
+import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.truth.criteria import Answer
 from builder_contracts.truth.finding import Finding
-from builder_contracts.truth.platform import Platform
+from builder_contracts.truth.platform import Assumption, Platform
 from builder_contracts.truth.verdicts import Judgement
 
+SCHEMA = "builder-contracts/exit-criteria/v1"
 _WORDS = {
     Outcome.KEPT: "met",
     Outcome.BROKEN: "not met",
     Outcome.UNPROVEN: "not shown",
     Outcome.WAIVED: "waived",
 }
-_SHOWN = 2
+_ASSUMING = "met, assuming"
+_WIDTH = 96
 
 
-def render(platform: Platform, answers: Sequence[Answer], judgement: Judgement) -> Iterator[str]:
-    """The page: the state of each criterion, what is missing and where, and how it was judged."""
+@dataclass(frozen=True)
+class Row:
+    """A criterion: its state in words, how many of its clauses are kept, and what is missing, a line a clause."""
+
+    number: int
+    text: str
+    state: str
+    kept: int
+    clauses: int
+    missing: tuple[str, ...]
+    assumed: tuple[Assumption, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Everything that the page says, before it has a form."""
+
+    title: str
+    judged: str
+    rows: tuple[Row, ...]
+    whole: str
+
+
+def page(
+    platform: Platform, answers: Sequence[Answer], judgement: Judgement, *, of: str, code: str = ""
+) -> Page:
+    """``of`` names what was judged; words of the checkout are put between ``code`` marks."""
+    rows = tuple(_row(number, answer, judgement, code) for number, answer in enumerate(answers, 1))
     met = sum(answer.met for answer in answers)
+    assuming = sum(row.state == _ASSUMING for row in rows)
     started = next((verdict.started for verdict in judgement.platform if verdict.started), "")
-    yield f"# {platform.milestone}: {met} of {len(answers)} exit criteria met"
-    yield ""
+    title = f"{platform.milestone}: {met} of {len(answers)} exit criteria met"
+    if assuming:
+        title += f", {assuming} of them on assumptions"
     judged = (
-        f"Judged {started} from the files of `{judgement.root}` ({judgement.files} files, nothing was run)."
+        f"Judged {started[:10]} from {judgement.files} files of {of}; nothing was run. A criterion is met when every "
+        "clause behind it is kept, and not shown when the files do not decide it."
     )
-    yield f"{judged} A criterion is met when every clause behind it is kept; *not shown* means that the files do not decide it."
-    yield ""
-    yield "| | Criterion | State | Clauses kept |"
-    yield "|---|---|---|---|"
-    for number, answer in enumerate(answers, 1):
-        total = len(answer.criterion.clauses)
-        kept = sum(verdict.outcome is Outcome.KEPT for verdict in answer.verdicts)
-        yield f"| {number} | {answer.criterion.text} | **{_WORDS[answer.outcome]}** | {kept} of {total} |"
-    missing = [(number, answer) for number, answer in enumerate(answers, 1) if not answer.met]
-    if missing:
-        yield ""
-        yield "## What is missing"
-    for number, answer in missing:
-        yield ""
-        yield f"**{number}. {answer.criterion.text}**"
-        yield ""
-        yield from _missing(answer, judgement)
-        for clause in answer.unjudged:
-            yield f"- `{clause.partition('/')[2]}`: not judged"
-    yield ""
-    yield (
-        f"Whole report: {judgement.count(Outcome.KEPT)} clauses kept, {judgement.count(Outcome.BROKEN)} broken, "
-        f"{judgement.count(Outcome.UNPROVEN)} unproven; {len(judgement.unread)} paths were not read."
+    if assuming:
+        judged += " One that is met on assumptions is as true as what is listed to confirm."
+    whole = (
+        f"All clauses of platform and classes: {judgement.count(Outcome.KEPT)} kept, "
+        f"{judgement.count(Outcome.BROKEN)} broken, {judgement.count(Outcome.UNPROVEN)} not decided by the files"
+        + (f"; {len(judgement.unread)} paths could not be read." if judgement.unread else ".")
     )
+    return Page(title, judged, rows, whole)
 
 
-def _missing(answer: Answer, judgement: Judgement) -> Iterator[str]:
+def _row(number: int, answer: Answer, judgement: Judgement, code: str) -> Row:
+    rests_on = {verdict.clause for verdict in answer.verdicts}
+    assumed = tuple(
+        one
+        for one in judgement.assumptions
+        if any(f"platform/{one.area}/{name}" in rests_on for name in one.clauses)
+    )
+    state = _ASSUMING if answer.met and assumed else _WORDS[answer.outcome]
+    kept = sum(verdict.outcome is Outcome.KEPT for verdict in answer.verdicts)
+    missing = (
+        *_missing(answer, judgement, code),
+        *(f"not judged [{_local(one)}]" for one in answer.unjudged),
+    )
+    return Row(number, answer.criterion.text, state, kept, len(answer.criterion.clauses), missing, assumed)
+
+
+def _local(clause: str) -> str:
+    return clause.partition("/")[2]
+
+
+def _missing(answer: Answer, judgement: Judgement, code: str) -> Iterator[str]:
     """A line for each clause that is not kept; those that nothing shows for one reason share a line."""
     shared: dict[str, list[str]] = {}
     for verdict in answer.missing:
-        local = f"`{verdict.clause.partition('/')[2]}`"
         findings = [one for one in judgement.findings if one.clause == verdict.clause]
         if findings:
-            yield from _contradictions(local, verdict, findings)
+            yield _contradiction(verdict, findings, code)
         else:
-            shared.setdefault(f"{_WORDS[verdict.outcome]}: {verdict.seen}", []).append(local)
+            said = verdict.likely if verdict.outcome is Outcome.WAIVED and verdict.likely else verdict.seen
+            shared.setdefault(said, []).append(_local(verdict.clause))
     for reason, clauses in shared.items():
-        yield f"- {', '.join(clauses)} {reason}"
+        yield f"{reason} [{', '.join(clauses)}]"
 
 
-def _contradictions(local: str, verdict: Verdict, findings: Sequence[Finding]) -> Iterator[str]:
-    lines = [
-        f"{_code(str(one.here.at))} says {_code(one.here.says)}, but {_code(one.there.says)}: {one.mend}"
-        for one in findings[:_SHOWN]
+def _contradiction(verdict: Verdict, findings: Sequence[Finding], code: str) -> str:
+    first = findings[0]
+    more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
+    # Words of a checkout are quoted, so that they cannot become markup of the page.
+    at = f"{code}{str(first.here.at).replace('`', chr(39))}{code}"
+    return f"{verdict.promised}. Not so at {at}{more}: {first.mend} [{_local(verdict.clause)}]"
+
+
+def markdown(told: Page) -> Iterator[str]:
+    """The page for a code host or a mail."""
+    yield f"# {told.title}"
+    yield ""
+    yield told.judged
+    yield ""
+    yield "| | Criterion | State | Clauses kept |"
+    yield "|---|---|---|---|"
+    for row in told.rows:
+        yield f"| {row.number} | {row.text} | **{row.state}** | {row.kept} of {row.clauses} |"
+    for heading, rows in _sections(told):
+        yield ""
+        yield f"## {heading}"
+        for row, lines in rows:
+            yield ""
+            yield f"**{row.number}. {row.text}**"
+            yield ""
+            yield from (f"- {line}" for line in lines)
+    yield ""
+    yield told.whole
+
+
+def to_json(told: Page) -> str:
+    """The page for a program: what its rows say, each with what is missing and what is assumed."""
+    criteria = [
+        {
+            "number": row.number,
+            "criterion": row.text,
+            "state": row.state,
+            "kept": row.kept,
+            "clauses": row.clauses,
+            "missing": list(row.missing),
+            "assumed": [{"fact": f"{one.area}/{one.fact}", "reason": one.reason, "at": str(one.source)}
+                        for one in row.assumed],
+        }
+        for row in told.rows
+    ]  # fmt: skip
+    data = {
+        "schema": SCHEMA,
+        "title": told.title,
+        "judged": told.judged,
+        "criteria": criteria,
+        "whole": told.whole,
+    }
+    return json.dumps(data, indent=1, ensure_ascii=False)
+
+
+def text(told: Page) -> Iterator[str]:
+    """The page for a terminal."""
+    yield told.title
+    yield ""
+    yield from textwrap.wrap(told.judged, _WIDTH, break_on_hyphens=False)
+    yield ""
+    for row in told.rows:
+        wrapped = textwrap.wrap(row.text, _WIDTH - 28)
+        yield f"{row.number:2}  {row.state:13}  {wrapped[0].ljust(_WIDTH - 28)}  {row.kept} of {row.clauses}"
+        yield from (" " * 19 + line for line in wrapped[1:])
+    for heading, rows in _sections(told):
+        yield ""
+        yield heading
+        for row, lines in rows:
+            yield f"{row.number:2}  {row.text}"
+            for line in lines:
+                yield from textwrap.wrap(
+                    line, _WIDTH, initial_indent="    - ", subsequent_indent="      ", break_on_hyphens=False,
+                    break_long_words=False,
+                )  # fmt: skip
+    yield ""
+    yield told.whole
+
+
+def _sections(told: Page) -> Iterator[tuple[str, list[tuple[Row, list[str]]]]]:
+    """The parts below the table that have something to say."""
+    missing = [(row, list(row.missing)) for row in told.rows if row.missing]
+    if missing:
+        yield "What is missing", missing
+    assumed = [
+        (row, [f"{one.area}/{one.fact}: {one.reason} ({one.source})" for one in row.assumed])
+        for row in told.rows
+        if row.assumed
     ]
-    if len(findings) == 1:
-        yield f"- {local}: {lines[0]}"
-        return
-    yield f"- {local}: {verdict.promised}. Contradicted in {len(findings)} places:"
-    yield from (f"  - {line}" for line in lines)
-    if len(findings) > _SHOWN:
-        yield f"  - … and {len(findings) - _SHOWN} more"
-
-
-def _code(text: str) -> str:
-    """Words of a checkout are quoted, so that they cannot become markup of the page."""
-    return "`" + text.replace("`", "'") + "`"
+    if assumed:
+        yield "To confirm with the operator", assumed
