@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from builder_contracts.prove import nix
+from builder_contracts.services.catalogue import DATA, Part, Service
+from builder_contracts.services.identities import Credentials
 from tests.prove.conftest import ROOT, Worlds, ids, rewritten
 
 pytestmark = pytest.mark.docker
@@ -38,21 +41,57 @@ def test_cache_that_signs_with_another_key(worlds: Worlds) -> None:
     assert "trusted-public-keys" in proved.seen("caches/nix-substituted")
 
 
+# GET goes where a test says, PUT where it always went.
+def answered(location: str, get: str) -> str:
+    return (
+        f"location {location} {{ if ($refusal) {{ return 403; }} dav_methods PUT; create_full_put_path on; "
+        f"if ($request_method ~ GET|HEAD) {{ {get} }} }}\n    "
+    )
+
+
 def test_proxy_that_serves_another_paths_nar(worlds: Worlds) -> None:
-    # Whatever nar is asked for, the first that was ever uploaded is served.
-    other = (
-        "location ~ ^/main/nar/ { if ($refusal) { return 403; } dav_methods PUT; create_full_put_path on; "
-        "sub_filter_types *; sub_filter_once off; }\n    location /nothing { return 404; }\n    "
+    # Whichever nar is asked for, the first that was ever uploaded is served, as a proxy with a wrong key would.
+    keep = (
+        'folder=$1; shift; (until set -- "$folder"/main/nar/*.nar.xz && [ -e "$1" ]; do sleep 0.05; done; '
+        'cp "$1" "$folder/first.nar.xz") & exec "$@"'
     )
-    swap = other.replace(
-        "sub_filter_types *; sub_filter_once off;",
-        "if ($request_method = GET) { rewrite ^ /main/nix-cache-info break; }",
-    )
-    proved = worlds.prove(
-        "tinyland-nix", CACHE, specs={"nix-cache": rewritten("nix-cache", (GOOD, swap + GOOD))}
-    )
-    assert "caches/nix-substituted" in proved.broken
+    front = rewritten("nix-cache", (GOOD, answered("~ ^/main/nar/", "rewrite ^ /first.nar.xz break;") + GOOD))
+
+    def spec(alias: str, credentials: Credentials) -> Service:
+        whole = front(alias, credentials)
+        part = whole.parts[0]
+        command = ("sh", "-c", keep, "sh", f"{DATA}/nix", *part.command)
+        return Service(whole.name, whole.alias, (Part(part.name, command, part.files),), whole.ready)
+
+    proved = worlds.prove("tinyland-nix", ALL, specs={"nix-cache": spec})
     assert proved.broken == {"caches/nix-substituted"}
+    assert "hash mismatch" in proved.seen("caches/nix-substituted")
+
+
+def test_mirror_that_answers_in_the_place_of_the_cache(worlds: Worlds) -> None:
+    away = answered('~ "^/main/(?<rest>(nar/)?[a-z0-9]+[.](narinfo|nar.xz))$"', "return 302 /mirror/$rest;")
+    mirror = f"location /mirror/ {{ alias {DATA}/nix/main/; }}\n    "
+    spec = rewritten("nix-cache", (GOOD, away + mirror + GOOD))
+    proved = worlds.prove("tinyland-nix", ALL, specs={"nix-cache": spec})
+    assert proved.broken == {"caches/nix-substituted", "caches/nix-source"}
+    assert "that server did not serve it" in proved.seen("caches/nix-source")
+
+
+def test_bad_cache_that_is_not_as_bad_as_it_should_be(worlds: Worlds) -> None:
+    good = "location /swapped-nar/nar/ { if ($request_method = GET) { rewrite ^/swapped-nar/(.*) /main/$1 break; } "
+    good += "dav_methods PUT; create_full_put_path on; }\n    "
+    proved = worlds.prove(
+        "tinyland-nix", CACHE, specs={"nix-cache": rewritten("nix-cache", (GOOD, good + GOOD))}
+    )
+    assert proved.broken == {"caches/nix-swapped-nar"}
+    assert "Nix accepted" in proved.seen("caches/nix-swapped-nar")
+
+
+def test_anybody_can_write(worlds: Worlds) -> None:
+    spec = rewritten("nix-cache", ('"~^anonymous " 401;', '"~^anonymous " 0;'))
+    proved = worlds.prove("tinyland-nix", ALL, specs={"nix-cache": spec})
+    assert proved.broken == {"publication/nix-anonymous"}
+    assert "is there" in proved.seen("publication/nix-anonymous")
 
 
 def test_reader_that_can_write(worlds: Worlds) -> None:
@@ -113,8 +152,6 @@ def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, url: str) -> 
 
 
 def test_runner_that_requires_no_signatures(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
-    from builder_contracts.prove import nix
-
     monkeypatch.setattr(nix, "_CONFIG", nix._CONFIG + "require-sigs = false\n")
     proved = worlds.prove("tinyland-nix", CACHE)
     assert proved.broken == {
@@ -123,6 +160,21 @@ def test_runner_that_requires_no_signatures(worlds: Worlds, monkeypatch: pytest.
         "caches/nix-stripped-references",
         "caches/nix-recovery",
     }
+
+
+def test_runner_that_requires_no_signatures_takes_an_unsigned_cache(
+    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nix, "_CONFIG", nix._CONFIG + "require-sigs = false\n")
+    strip = answered("~ ^/main/.*narinfo$", "sub_filter_types *; sub_filter 'Sig:' 'X-Sig:';")
+    strip = strip.replace("if ($request_method ~ GET|HEAD) { ", "").replace("; } }", "; }")
+    proved = worlds.prove(
+        "tinyland-nix",
+        ids("caches/nix-key", "caches/nix-substituted"),
+        specs={"nix-cache": rewritten("nix-cache", (GOOD, strip + GOOD))},
+    )
+    assert proved.broken == {"caches/nix-key"}
+    assert "signed by nobody" in proved.seen("caches/nix-key")
 
 
 def test_secret_in_a_nar(worlds: Worlds) -> None:
@@ -160,3 +212,44 @@ def test_build_that_is_not_reproducible(worlds: Worlds) -> None:
     assert changed != flake
     proved = worlds.prove("tinyland-nix", ids("canaries/flake-"), canary={"flake/flake.nix": changed})
     assert proved.broken == {"canaries/flake-rebuild"}, proved.verdicts
+
+
+FLAKE = ids("canaries/flake-")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "broken", "said"),
+    [
+        ("build.sh", "set -eu\n", "set -eu\nexit 3\n", "builds", "the build ended with status 3"),
+        ("canary.yaml", "memory: 1Gi", "memory: 1Mi", "builds", "of memory; the budget is 1Mi"),
+        ("canary.yaml", "disk: 200Mi", "disk: 1Ki", "builds", "of disk; the budget is 1Ki"),
+        ("canary.yaml", "good day from NONCE", "good night from NONCE", "runs", "it should print 'good night from"),
+        ("build.sh", 'cp -L "$(', 'echo "$(', "artifacts", "names /nix/store"),
+    ],
+    ids=["build that fails", "too much memory", "too much disk", "other words", "path of the builder"],
+)  # fmt: skip
+def test_canary_that_breaks_one_promise(
+    worlds: Worlds, file: str, old: str, new: str, broken: str, said: str
+) -> None:
+    text = (ROOT / "canaries/flake" / file).read_text("utf-8")
+    assert old in text
+    changed = text.replace(old, new).replace(
+        ')" out/artifact.txt',
+        ')" good day from >out/artifact.txt' if broken == "artifacts" else ')" out/artifact.txt',
+    )
+    proved = worlds.prove("tinyland-nix", FLAKE, canary={f"flake/{file}": changed})
+    assert f"canaries/flake-{broken}" in proved.broken
+    assert said in proved.seen(f"canaries/flake-{broken}")
+    assert proved.broken <= {f"canaries/flake-{broken}", "canaries/flake-runs"}
+
+
+def test_evaluation_that_looks_around(worlds: Worlds) -> None:
+    # The build says --impure and gets away with it.
+    flake = (ROOT / "canaries/flake/flake.nix").read_text("utf-8")
+    build = (ROOT / "canaries/flake/build.sh").read_text("utf-8")
+    around = flake.replace("inherit nonce;", "inherit nonce; host = builtins.readFile /etc/hostname;")
+    assert around != flake
+    canary = {"flake/flake.nix": around, "flake/build.sh": build.replace("nix build", "nix build --impure")}
+    proved = worlds.prove("tinyland-nix", FLAKE, canary=canary)
+    assert proved.broken == {"canaries/flake-pure"}
+    assert "it needs something from outside of its inputs" in proved.seen("canaries/flake-pure")

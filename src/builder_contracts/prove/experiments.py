@@ -192,16 +192,20 @@ class Experiments:
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
         # Before the build, which would bring the lock up to date without a word.
         findings["lock"] = flake.lock(job)
-        self._build(job, canary, nonce, findings)
-        findings["rebuild"] = flake.rebuild(job)
+        built = self._build(job, canary, nonce, findings)
+        findings["rebuild"] = (
+            flake.rebuild(job) if built else Lost("nothing was built that could be built again")
+        )
         findings["pure"] = flake.pure(job)
 
-    def _build(self, job: Job, canary: Canary, nonce: str, findings: Findings) -> None:
+    def _build(self, job: Job, canary: Canary, nonce: str, findings: Findings) -> bool:
+        """Build a canary as it says; whether the command ended well."""
         begun = time.monotonic()
         done = job.run(canary.command, deadline=canary.budget.seconds)
         self.bench.outputs.append(done.stdout + done.stderr)
         made = products.collect(job, canary, nonce, time.monotonic() - begun)
         self._products(canary, made, findings, done.status, said(done))
+        return done.status == 0
 
     def _alone(self, canary: Canary) -> None:
         """Build a canary in a fresh runner, without any cache or target."""
