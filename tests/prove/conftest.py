@@ -64,17 +64,25 @@ class Worlds:
         *,
         specs: Mapping[str, Spec] | None = None,
         canary: Mapping[str, str] | None = None,
+        promise: tuple[str, str] | None = None,
         urls: Mapping[str, str] | None = None,
         meanwhile: Callable[[Session], None] | None = None,
     ) -> Proved:
-        """``specs`` replace services; ``canary`` replaces files below canaries/; ``urls`` replace endpoints."""
+        """``specs`` replace services; ``canary`` adds or replaces files below canaries/; ``promise`` replaces words of
+        the contract; ``urls`` replace endpoints."""
         contract_file = ROOT / "contracts" / f"{builder}.yaml"
         if canary:
             shutil.copytree(ROOT / "canaries", self.folder / "canaries", ignore=_links)
             shutil.copytree(ROOT / "contracts", self.folder / "contracts")
             for name, text in canary.items():
-                (self.folder / "canaries" / name).write_text(text, "utf-8")
+                file = self.folder / "canaries" / name
+                file.parent.mkdir(exist_ok=True)
+                file.write_text(text, "utf-8")
             contract_file = self.folder / "contracts" / f"{builder}.yaml"
+            if promise:
+                text = contract_file.read_text("utf-8")
+                assert promise[0] in text
+                contract_file.write_text(text.replace(*promise), "utf-8")
         contract = load(contract_file)
         clauses = [clause for clause in contract.clauses if wanted(clause)]
         assert clauses, "no clause was selected"

@@ -1,0 +1,123 @@
+"""canaries/ is a place where people add their own: a new folder is picked up, and a bad one is told what is wrong."""
+
+from __future__ import annotations
+
+import tarfile
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.errors import InputError
+from builder_contracts.prove.canary import load
+from builder_contracts.prove.job import archive
+from tests.prove.conftest import ROOT, Worlds, ids
+
+CANARY = """\
+apiVersion: builder-contracts/v1
+kind: Canary
+metadata: {name: mine, summary: A program of my own and its Makefile}
+tool: make
+builders: [tinyland-docker]
+inputs: [Makefile, main.c, nonce]
+nonce: nonce
+command: [make, out/mine]
+artifacts: [out]
+run: {command: [out/mine], says: NONCE}
+budget: {seconds: 30, memory: 1Gi}
+"""
+MAKEFILE = """\
+out/mine: main.c nonce
+\tmkdir -p out
+\t$(CC) -DNONCE="\\"$$(cat nonce)\\"" -o $@ main.c
+"""
+FILES = {
+    "canary.yaml": CANARY,
+    "Makefile": MAKEFILE,
+    "main.c": "#include <stdio.h>\nint main(void) { return puts(NONCE) < 0; }\n",
+    "nonce": "none\n",
+}
+MINE = ("canaries:\n", "canaries:\n  mine: [builds, runs, artifacts]\n")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "canaries" / "mine"
+    made.mkdir(parents=True)
+    for name, text in FILES.items():
+        (made / name).write_text(text, "utf-8")
+    return made
+
+
+@pytest.mark.docker
+def test_a_new_folder_is_built_by_its_class(worlds: Worlds) -> None:
+    files = {f"mine/{name}": text for name, text in FILES.items()}
+    proved = worlds.prove("tinyland-docker", ids("canaries/mine-"), canary=files, promise=MINE)
+    assert {name: verdict.seen for name, verdict in proved.verdicts.items()}.keys() == {
+        "canaries/mine-builds", "canaries/mine-runs", "canaries/mine-artifacts",
+    }  # fmt: skip
+    assert proved.ids_kept == set(proved.verdicts), proved.verdicts
+    assert all(len(verdict.witnesses) == 2 for verdict in proved.verdicts.values())
+
+
+@pytest.mark.docker
+def test_a_second_flake_is_built_beside_the_first_that_the_cache_is_proved_with(worlds: Worlds) -> None:
+    text = (ROOT / "canaries/flake/canary.yaml").read_text("utf-8").replace("name: flake", "name: mine")
+    inputs = next(line for line in text.splitlines() if line.startswith("inputs:"))
+    files = {
+        "canary.yaml": text.replace(inputs, "inputs: [nonce, build.sh]"),
+        "nonce": "",
+        "build.sh": "exit 7\n",
+    }
+    proved = worlds.prove(
+        "tinyland-nix",
+        ids("canaries/", "caches/nix-"),
+        canary={f"mine/{name}": content for name, content in files.items()},
+        promise=("pure, lock]\n", "pure, lock]\n  mine: [builds]\n"),
+    )
+    assert proved.broken == {"canaries/mine-builds"}
+    assert proved.unproven == set()
+
+
+@pytest.mark.docker
+def test_a_canary_of_another_class_is_not_built(worlds: Worlds) -> None:
+    text = (ROOT / "canaries/flake/canary.yaml").read_text("utf-8")
+    changed = text.replace("builders: [tinyland-nix]", "builders: [tinyland-docker]")
+    proved = worlds.prove("tinyland-nix", ids("canaries/flake-"), canary={"flake/canary.yaml": changed})
+    assert proved.unproven == set(proved.verdicts)
+    assert "add tinyland-nix there" in proved.seen("canaries/flake-builds")
+
+
+def test_only_inputs_reach_the_builder(folder: Path) -> None:
+    (folder / "secret.txt").write_text("not an input", "utf-8")
+    canary = load(folder)
+    with tarfile.open(fileobj=BytesIO(archive(folder, canary.inputs, {"nonce": b"fresh"}))) as packed:
+        assert packed.getnames() == ["Makefile", "main.c", "nonce"]
+        member = packed.extractfile("nonce")
+        assert member is not None
+        assert member.read() == b"fresh"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("inputs: [Makefile, ", "inputs: [Makefil, Makefile, ", "the input Makefil is not in "),
+        ("main.c, nonce]", "main.c]", "the nonce nonce is none of the inputs"),
+        ("name: mine", "name: yours", "this canary stands in the folder mine"),
+        ("tool: make", "tool: ninja", "ninja"),
+        ("budget: {seconds: 30", "budget: {seconds: soon", "soon"),
+        ("command: [make, out/mine]", "comand: [make, out/mine]", "command"),
+    ],
+)
+def test_what_is_wrong_with_a_canary_is_named(folder: Path, old: str, new: str, said: str) -> None:
+    assert old in CANARY
+    (folder / "canary.yaml").write_text(CANARY.replace(old, new), "utf-8")
+    with pytest.raises(InputError) as caught:
+        load(folder)
+    assert said in str(caught.value)
+    assert "canary.yaml:" in str(caught.value)
+
+
+def test_a_folder_without_a_description_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no canary mine"):
+        load(tmp_path / "mine")
