@@ -1,0 +1,42 @@
+"""The page on proofs names, for every clause that is shown by doing, a world that turns it red, and its test."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE, NIX
+from builder_contracts.contract.promises.publication import BOUNDARY, STATE
+
+HERE = Path(__file__).parent
+PAGE = HERE.parents[1] / "docs/proofs/README.md"
+# What the canaries of nix, bazel and docker show; a kernel's tiers have a page and tests of their own.
+CANARY = ("builds", "runs", "artifacts", "rebuild", "pure", "lock")
+
+
+def rows() -> list[tuple[str, str]]:
+    """The columns clause and test of the table of defects."""
+    section = PAGE.read_text("utf-8").split("## What turns it red")[1].split("\n## ")[0]
+    lines = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| ")]
+    return [(line[1], line[2]) for line in lines[1:]]
+
+
+def test_every_clause_is_in_the_table() -> None:
+    clauses = " ".join(clause for clause, _ in rows())
+    shown = [*NIX, *BAZEL, *BAZEL_WRITE, *BOUNDARY, *STATE, *CANARY, "secrets"]
+    assert [show for show in shown if f"-{show}`" not in clauses] == []
+
+
+def test_every_test_that_is_named_exists() -> None:
+    tests = " ".join(
+        name
+        for file in HERE.glob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", file.read_text("utf-8"), re.M)
+    )
+    files = {"nix", "bazel", "publication"}
+    for clause, column in rows():
+        named = [word for word in re.findall(r"`([^`]+)`", column) if word not in files]
+        assert named, clause
+        for word in named:
+            path = HERE / word if "/" not in word else PAGE.parents[2] / word
+            assert path.is_file() if word.endswith(".py") else word in tests, word
