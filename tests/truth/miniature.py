@@ -186,6 +186,7 @@ build-image:
   script:
     - nix build .#image
     - cp -rL result out
+    - bazel build //...
   artifacts:
     paths: [out]
 """
@@ -603,6 +604,20 @@ resource "kubernetes_deployment_v1" "main" {
         }
       }
     }
+  }
+}
+
+resource "kubernetes_config_map_v1" "main" {
+  metadata {
+    name      = var.name
+    namespace = var.namespace
+  }
+  data = {
+    "config.yaml" = <<-YAML
+      dir: /data
+      s3_proxy:
+        bucket: bazel-cache
+    YAML
   }
 }
 

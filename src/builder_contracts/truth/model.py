@@ -106,6 +106,14 @@ class Exposure:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """A file of a ConfigMap: its content as text, or as the structure that was encoded into it."""
+
+    file: str
+    content: Value
+
+
+@dataclass(frozen=True)
 class Autoscaler:
     """A HorizontalPodAutoscaler: what it scales and between which bounds."""
 
@@ -293,6 +301,7 @@ class Model:
     workloads: list[Workload] = field(default_factory=list)
     services: list[Service] = field(default_factory=list)
     exposures: list[Exposure] = field(default_factory=list)
+    settings: list[Setting] = field(default_factory=list)
     autoscalers: list[Autoscaler] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)

@@ -11,6 +11,7 @@ from builder_contracts.truth.model import (
     Pod,
     ScaleSet,
     Service,
+    Setting,
     Workload,
 )
 from builder_contracts.truth.value import Known, Value, fields, get, items, text
@@ -54,6 +55,8 @@ def read(value: Value, model: Model, variant: str = "") -> None:
         target = get(value, "spec", "scaleTargetRef", "name")
         least, most = get(value, "spec", "minReplicas"), get(value, "spec", "maxReplicas")
         model.autoscalers.append(Autoscaler(target, least, most, at))
+    elif kind == "ConfigMap":
+        model.settings += [Setting(file, content) for file, content in fields(get(value, "data")).items()]
     elif kind == "AutoscalingRunnerSet":
         _runner_set(value, model, variant)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from builder_contracts.errors import Source
 from builder_contracts.truth.checkout import File, Unread
@@ -110,6 +111,10 @@ def _resource(resource: Resource, variant: str, model: Model) -> None:
     elif found := _KIND.match(resource.type):
         kind = "".join(word.capitalize() for word in found[1].split("_"))
         value = _camel(structure(resource.block, resource.scope))
+        if kind == "ConfigMap" and (expression := resource.block.attributes.get("data")) is not None:
+            # The shape of its files is wanted: that a key is filled from a variable, not with what.
+            data = evaluate(expression, replace(resource.scope, lenient=True))
+            value = Known({**fields(value), "data": data}, value.at)
         kubernetes.read(
             Known({**fields(value), "kind": Known(kind, resource.at)}, resource.at), model, variant
         )

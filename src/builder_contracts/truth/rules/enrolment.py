@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 
 from builder_contracts.contract.promises.versions import VersionRange
+from builder_contracts.errors import Source
 from builder_contracts.facts.secret import SECRET_NAME
 from builder_contracts.truth.context import Context, declared, excerpt, rows_of
 from builder_contracts.truth.finding import Agrees, Contradicts, Observation, Side, Unseen
-from builder_contracts.truth.model import Pod, ScaleSet, environment
+from builder_contracts.truth.model import Pod, ScaleSet, Setting, environment
 from builder_contracts.truth.speech import denies, intends
-from builder_contracts.truth.value import Known, Unknown, Value, get, items, text, walk
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text, walk
 
 _NUMBERS = {
     word: number
@@ -21,6 +22,12 @@ _NUMBERS = {
 _SETS = re.compile(r"\b(\d+|" + "|".join(_NUMBERS) + r")\b(?:\s+\w+){0,3}\s+scale sets\b", re.IGNORECASE)
 _CREDENTIAL = re.compile(
     r"--?([\w.-]*(?:secret|password|passwd|token|access[_-]?key|key[_-]id)[\w.-]*)[=\s]", re.IGNORECASE
+)
+_CREDENTIAL_NAME = re.compile(
+    r"[\w.-]*(?:secret|password|passwd|token|access[_-]?key|key[_-]id)[\w.-]*", re.IGNORECASE
+)
+_IN_FILE = re.compile(
+    rf"\s*-?\s*[\"']?({_CREDENTIAL_NAME.pattern})[\"']?\s*[:=]\s*[\"']?([^\s\"'#]+)", re.IGNORECASE
 )
 _NOT_DEPLOYED = re.compile(
     r"\b(off|opt-in|optional\w*|disabled|not deployed|on request|planned)\b", re.IGNORECASE
@@ -231,6 +238,36 @@ def secrets_by_reference(context: Context) -> Iterator[Observation]:
     for name, pod in pods:
         for container in pod.containers:
             yield from _container(name, container, there)
+    for setting in context.model.settings:
+        yield from _setting(setting, there)
+
+
+def _setting(setting: Setting, there: Side) -> Iterator[Observation]:
+    """Credentials in a file that everybody who may read config maps can read, and that programs may not expand."""
+    found: list[tuple[str, str, Source]] = []
+    written = text(setting.content)
+    if written is not None:
+        for number, line in enumerate(written.split("\n"), 1):
+            if match := _IN_FILE.match(line):
+                at = setting.content.at
+                found.append(
+                    (match[1], match[2], Source(at.file, at.line + (number if "\n" in written else 0)))
+                )
+    for place in walk(setting.content):
+        for key, value in fields(place).items():
+            if (inner := text(value)) is not None and _CREDENTIAL_NAME.fullmatch(key):
+                found.append((key, inner, value.at))
+    for key, said, at in found:
+        if re.search(r"(file|path|dir|name|ref|url|type)$", key, re.IGNORECASE) or not said:
+            continue
+        if said.startswith(("$", "{{", "/", "<")) or said in ("true", "false", "null", "~"):
+            yield Agrees(at)
+        else:
+            yield Contradicts(
+                Side(at, f"the config map's {setting.file} holds {key}"),
+                there,
+                "give it as an environment variable from a secret; the program reads it there",
+            )
 
 
 def _container(name: str, container: Value, there: Side) -> Iterator[Observation]:
