@@ -27,10 +27,13 @@ WORKFLOW = ".github/workflows/test-runners.yml"
 
 def values(label: str, pod: str = "", container: str = "") -> str:
     """Helm values of a scale set, with more fields of its pod and of the runner's container."""
+    docker = "resources: {requests: {cpu: 100m, memory: 256Mi}, limits: {cpu: 2, memory: 4Gi}}"
+    kernel = "resources: {requests: {cpu: 2, memory: 4Gi}, limits: {cpu: 4, memory: 16Gi}}"
+    resources = kernel if label == "linux-xr-docker" else docker
     return (
         "githubConfigUrl: https://github.com/tinyland-inc\ngithubConfigSecret: github-app-secret\n"
         f"runnerScaleSetName: {label}\ntemplate:\n  spec:\n{pod}"
-        f"    containers: [{{name: runner, image: 'ghcr.io/tinyland-inc/runner:1'{container}}}]\n"
+        f"    containers: [{{name: runner, image: 'ghcr.io/tinyland-inc/runner:1', {resources}{container}}}]\n"
     )
 
 
@@ -456,6 +459,13 @@ BREAKS = [
         "contracts/platform/enrolment.yaml",
     ),
     one(
+        "the kernel's scale set has the memory of its class",
+        Edit(f"{STACK}/variables.tf", 'optional(string, "16Gi")', 'optional(string, "4Gi")'),
+        "enrolment/declared-resources",
+        f"{STACK}/variables.tf:",
+        "contracts/platform/enrolment.yaml",
+    ),
+    one(
         "a scale set registers with a stranger",
         Edit(f"{STACK}/tinyland.tfvars", "Jesssullivan/linux-xr", "somebody/else"),
         "enrolment/scopes",
@@ -557,8 +567,7 @@ BREAKS = [
         "GitHub's credentials are in the values of a chart",
         Add(
             "deploy/linux-xr-docker.yaml",
-            "githubConfigUrl: https://github.com/tinyland-inc\ngithubConfigSecret: {github_token: not-a-real-one}\n"
-            "runnerScaleSetName: linux-xr-docker\n",
+            values("linux-xr-docker").replace("github-app-secret", "{github_token: not-a-real-one}"),
         ),
         "enrolment/secrets-by-reference",
         "deploy/linux-xr-docker.yaml:2",
@@ -612,8 +621,7 @@ BREAKS = [
             values(
                 "tinyland-docker",
                 "    securityContext: {runAsUser: 0}\n",
-                ", securityContext: {privileged: true, allowPrivilegeEscalation: true}, "
-                "resources: {requests: {cpu: 100m, memory: 256Mi}, limits: {cpu: 2, memory: 4Gi}}",
+                ", securityContext: {privileged: true, allowPrivilegeEscalation: true}",
             ),
         ),
         " ".join(

@@ -265,7 +265,7 @@ def test_the_exit_criteria_are_one_page_of_markdown_that_says_what_is_missing(
     clean: Path, wrong: Path
 ) -> None:
     page = truth(wrong, "--exit-criteria", "--format", "markdown").output
-    assert page.startswith("# Runner Platform Reset: 6 of 8 exit criteria met, 2 of them on assumptions\n")
+    assert page.startswith("# Runner Platform Reset: 6 of 8 exit criteria met, 3 of them on assumptions\n")
     assert "| 1 | No primary surface still defaults to stale cache endpoints | **not met** | 4 of 5 |" in page
     assert "**1. No primary surface still defaults to stale cache endpoints**" in page
     assert (
@@ -285,11 +285,11 @@ def test_the_exit_criteria_are_one_page_of_markdown_that_says_what_is_missing(
 
 def test_the_exit_criteria_are_one_page_of_text(clean: Path) -> None:
     page = truth(clean, "--exit-criteria").output
-    assert page.startswith("Runner Platform Reset: 7 of 8 exit criteria met, 2 of them on assumptions\n")
+    assert page.startswith("Runner Platform Reset: 7 of 8 exit criteria met, 3 of them on assumptions\n")
     assert " 3  met, assuming  The truth about the state backend is explicit and verified" in page
     assert max(map(len, page.splitlines())) <= 100
     data = json.loads(truth(clean, "--exit-criteria", "--format", "json").output)
-    assert [one["state"] for one in data["criteria"]].count("met") == 5
+    assert [one["state"] for one in data["criteria"]].count("met") == 4
     assert data["criteria"][2]["assumed"][0]["fact"] == "state/backends"
 
 

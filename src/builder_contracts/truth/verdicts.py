@@ -62,6 +62,7 @@ RULES: Mapping[str, tuple[Rule, bool]] = {
     "topology/placement": (topology.placement, _OWN),
     "enrolment/chart-versions": (enrolment.chart_versions, _OWN),
     "enrolment/labels": (enrolment.labels, _OWN),
+    "enrolment/declared-resources": (enrolment.declared_resources, _OWN),
     "enrolment/documented-sets": (enrolment.documented_sets, _OWN),
     "enrolment/scopes": (enrolment.scopes, _OWN),
     "enrolment/runner-groups": (enrolment.runner_groups, _OWN),

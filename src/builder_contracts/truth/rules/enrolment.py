@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from builder_contracts.contract.promises.versions import VersionRange
+from builder_contracts.contract.quantity import byte_count, millicpus
 from builder_contracts.errors import Source
 from builder_contracts.facts.secret import SECRET_NAME
 from builder_contracts.truth.context import Context, declared, excerpt, rows_of
@@ -119,6 +120,38 @@ def labels(context: Context) -> Iterator[Observation]:
             here = Side(context.model.scale_sets[0].at, f"scale sets here: {', '.join(sorted(served))}")
             there = Side(contract.source, f"the class {contract.name} promises the label {label!r}")
             yield Contradicts(here, there, "deploy a scale set of the class, or withdraw its contract")
+
+
+def declared_resources(context: Context) -> Iterator[Observation]:
+    facts = context.facts("enrolment")
+    for scale_set in context.model.scale_sets:
+        label = text(scale_set.label)
+        for what, read in (("cpu", millicpus), ("memory", byte_count)):
+            for edge, wanted in facts.get("extra_scale_sets", label or "", what, default={}).items():
+                value = get(scale_set.runner, "resources", f"{edge}s", what)
+                written = text(value)
+                at = value.at if value is not None else scale_set.at
+                if isinstance(value, Unknown):
+                    yield Unseen(at, value.reason)
+                    continue
+                try:
+                    same = written is not None and read(written) == read(wanted)
+                except ValueError:
+                    yield Unseen(at, f"{written!r} is not an amount")
+                    continue
+                if same:
+                    yield Agrees(at)
+                    continue
+                here = Side(at, f"scale set {scale_set.name} has {written or 'no'} {what} {edge}")
+                there = declared(
+                    facts,
+                    "extra_scale_sets",
+                    label or "",
+                    what,
+                    edge,
+                    says=f"declared: {what} {edge} {wanted}",
+                )
+                yield Contradicts(here, there, f"set {what} {edge} {wanted}, or declare what it needs now")
 
 
 def documented_sets(context: Context) -> Iterator[Observation]:
