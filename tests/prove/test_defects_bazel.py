@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from builder_contracts.services.catalogue import SERVICES, Part, Service
+from builder_contracts.services.identities import Credentials
 from tests.prove.conftest import ROOT, Worlds, ids, rewritten
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -27,13 +29,48 @@ def test_cache_whose_readers_upload(worlds: Worlds) -> None:
 def test_grpc_cache_that_forgets_results(worlds: Worlds) -> None:
     drop = "location ~ UpdateActionResult$ { default_type application/grpc; add_header grpc-status 0; return 200 ''; }\n"
     spec = rewritten("bazel-grpc", ("    location / {", drop + "    location / {"))
-    proved = worlds.prove(
-        "tinyland-docker",
-        ids("caches/bazel-grpc-hit", "caches/bazel-grpc-upload"),
-        specs={"bazel-grpc": spec},
-    )
-    assert "caches/bazel-grpc-hit" in proved.broken | proved.unproven
+    proved = worlds.prove("tinyland-docker", GRPC, specs={"bazel-grpc": spec})
+    assert "caches/bazel-grpc-upload" in proved.broken
+    assert proved.broken <= {"caches/bazel-grpc-upload", "caches/bazel-grpc-hit"}
     assert "caches/bazel-grpc-hit" not in proved.ids_kept
+
+
+def test_http_cache_that_drops_what_it_takes(worlds: Worlds) -> None:
+    spec = rewritten("bazel-http", ("dav_methods PUT;", "if ($request_method = PUT) { return 201; }"))
+    proved = worlds.prove("tinyland-docker", HTTP, specs={"bazel-http": spec})
+    assert proved.broken == {"caches/bazel-http-upload", "caches/bazel-http-hit"}
+    assert "has not kept them: 0 of" in proved.seen("caches/bazel-http-upload")
+
+
+def test_cache_that_hides_results_from_readers(worlds: Worlds) -> None:
+    hide = "location ~ ^/ac/ { if ($refusal) { return 403; } dav_methods PUT; create_full_put_path on; if ($identity = reader) { return 404; } }\n    "
+    spec = rewritten("bazel-http", ("location / {", hide + "location / {"))
+    proved = worlds.prove("tinyland-docker", HTTP, specs={"bazel-http": spec})
+    assert "caches/bazel-http-hit" in proved.broken
+    assert "were not remote hits" in proved.seen("caches/bazel-http-hit")
+    assert proved.broken == {"caches/bazel-http-hit"}
+
+
+def test_cache_whose_log_is_not_its_own(worlds: Worlds) -> None:
+    """A server that logs nothing stands for a proxy that answers in its place."""
+
+    def spec(alias: str, credentials: Credentials) -> Service:
+        whole = SERVICES["bazel-grpc"](alias, credentials)
+        front, back = whole.parts
+        silent = tuple(word for word in back.command if word != "-vv")
+        return Service(whole.name, whole.alias, (front, Part(back.name, silent, back.files)), whole.ready)
+
+    proved = worlds.prove("tinyland-docker", GRPC, specs={"bazel-grpc": spec})
+    assert proved.broken == {"caches/bazel-grpc-digests"}
+    assert "unknown to the server" in proved.seen("caches/bazel-grpc-digests")
+
+
+def test_workspace_that_names_a_cache_of_its_own(worlds: Worlds) -> None:
+    url = "http://bazel-cache-http.nix-cache.svc.cluster.local:8080"
+    proved = worlds.prove("tinyland-docker", HTTP, canary=bazelrc(f"build --remote_cache={url}"))
+    # What comes from it unasked is also what was poisoned in it.
+    assert proved.broken == {"caches/bazel-http-counterfactual", "caches/bazel-http-poisoned"}
+    assert "look at every .bazelrc" in proved.seen("caches/bazel-http-counterfactual")
 
 
 def test_client_that_does_not_verify_downloads(worlds: Worlds) -> None:
@@ -51,7 +88,14 @@ def test_workspace_whose_actions_see_the_machine(worlds: Worlds) -> None:
 def test_nonce_that_reaches_no_action(worlds: Worlds) -> None:
     build = (ROOT / "canaries/bzlmod/BUILD.bazel").read_text("utf-8").replace('"nonce.txt"', '"fixed.txt"')
     build = build.replace("$(location nonce.txt)", "$(location fixed.txt)")
-    canary = {"bzlmod/BUILD.bazel": build, "bzlmod/fixed.txt": "always the same\n"}
+    told = (
+        (ROOT / "canaries/bzlmod/canary.yaml").read_text("utf-8").replace("inputs: [", "inputs: [fixed.txt, ")
+    )
+    canary = {
+        "bzlmod/BUILD.bazel": build,
+        "bzlmod/fixed.txt": "always the same\n",
+        "bzlmod/canary.yaml": told,
+    }
     proved = worlds.prove(
         "tinyland-docker", ids("caches/bazel-http-nonce-miss", "canaries/bzlmod-"), canary=canary
     )

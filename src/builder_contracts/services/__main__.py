@@ -6,6 +6,7 @@ Prints how to reach them and stays until it is interrupted; then it removes them
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"  log: docker logs -f {started.containers[0][:12]}")
         for identity in (credentials.reader, credentials.writer):
             print(f"{identity.name}: password {identity.secret}")
+        # Also where a shell started it in the background, and then has it ignore Ctrl-C.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         print("Ctrl-C removes them.", flush=True)
         threading.Event().wait()
     except ServiceDown as down:
