@@ -252,7 +252,7 @@ def report(
         now=now,
         policy=rules,
         classes=tuple(classes),
-        mornings=tuple(mornings),
+        mornings=tuple(sorted(mornings, key=_the_pool_first)),
         flakes=flakes(clauses),
         simulated=any(run.simulated for run in book.runs),
         nights=(min(nights), max(nights)) if nights else None,
@@ -266,6 +266,11 @@ def packages(run: Run) -> str:
     """The digest of what was installed on a real runner, which cannot see its image; else empty."""
     found = _PACKAGES.search(run.identity)
     return found[1] if found else ""
+
+
+def _the_pool_first(morning: Morning) -> tuple[bool, str]:
+    """What was seen on real runners comes before what was seen in images."""
+    return all(one.run.runner == "docker" for one in morning.classes), morning.environment
 
 
 def _time(run: Run) -> int:

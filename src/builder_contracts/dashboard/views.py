@@ -46,15 +46,8 @@ def index(report: Report, book: Book) -> View:
     """The morning page."""
     return {
         **_head(report),
-        "environments": [
-            _environment(morning, report, book) for morning in sorted(report.mornings, key=_the_pool_first)
-        ],
+        "environments": [_environment(morning, report, book) for morning in report.mornings],
     }
-
-
-def _the_pool_first(morning: Morning) -> tuple[bool, str]:
-    """What was seen on real runners comes before what was seen in images."""
-    return all(one.run.runner == "docker" for one in morning.classes), morning.environment
 
 
 def _head(report: Report) -> View:
