@@ -1,8 +1,9 @@
 """Judging a checkout, beside what ripgrep needs to search the same tree for the same words.
 
-Both are whole command lines, from process start to exit; they take turns, and medians of one run are compared
-as ratios. The processor time of one run stands beside, which a busy machine hardly changes. Without --tree the tree is one of 400 files that this script makes: the miniature platform of the
-tests, repeated. ripgrep answers less (lines, not contradictions): it is the price of reading the tree once.
+Both are whole command lines, from process start to exit; they take turns, and medians of one run are compared as
+ratios. Beside the wall's time stands the processor time of one run, which a busy machine changes less. Without --tree
+the tree is one of 400 files that this script makes: the miniature platform of the tests, repeated. ripgrep answers
+less (lines, not contradictions): it is the price of reading the tree once.
 
     .venv/bin/python benchmarks/truth.py [--tree DIR …] [--rounds 5] [--json FILE]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from builder_contracts.errors import Source
 from builder_contracts.truth.checkout import Unread
@@ -63,12 +64,12 @@ class ScaleSet:
     def label(self) -> Value | None:
         return get(self.values, "runnerScaleSetName")
 
-    @property
+    @cached_property
     def pod(self) -> Pod | None:
         spec = get(self.values, "template", "spec")
         return Pod(spec) if spec is not None else None
 
-    @property
+    @cached_property
     def runner(self) -> Value | None:
         return self.pod.container("runner") if self.pod else None
 
