@@ -1,6 +1,6 @@
-"""The programme's planning against exports of trackers, and against a server that speaks GitHub's REST API.
+"""The programme's planning against exports of trackers, and against a server that speaks their interfaces.
 
-The server is one of the test's own on the loopback interface: GitHub itself is not asked.
+The server is one of the test's own on the loopback interface: neither GitHub nor Linear itself is asked.
 """
 
 from __future__ import annotations
@@ -125,6 +125,26 @@ class Answers(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        """Linear's GraphQL interface: a connection, two entries a page."""
+        self.seen.append((self.path, self.headers.get("Authorization", "")))
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        data = linear()["data"]
+        (project,) = data["projects"]["nodes"]
+        nodes = {"initiatives": data["initiatives"]["nodes"], "projects": [project | {"status": {"type": "started"}}],
+                 "projectMilestones": project["projectMilestones"]["nodes"]}  # fmt: skip
+        what = next(name for name in nodes if f"{name}(" in asked["query"])
+        begin = int(asked["variables"]["after"] or 0)
+        more = {"hasNextPage": begin + 2 < len(nodes[what]), "endCursor": str(begin + 2)}
+        answer: Any = {"data": {what: {"nodes": nodes[what][begin : begin + 2], "pageInfo": more}}}
+        if self.headers.get("Authorization") != "lin_key":
+            answer = {"errors": [{"message": "Authentication required"}], "data": None}
+        body = json.dumps(answer).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         del code, size
 
@@ -146,10 +166,32 @@ def test_the_live_plan_is_read_page_by_page_with_the_token(
 ) -> None:
     base, seen = server
     monkeypatch.setenv("GITHUB_TOKEN", "t0k")
+    monkeypatch.delenv("LINEAR_API_KEY", raising=False)
     given = fetch("o/n", base)
     assert len(given.issues) == 110
     assert {token for _, token in seen} == {"Bearer t0k"}
     assert planned(judged, given) == set()
+
+
+def test_the_live_plan_of_linear_is_read_page_by_page_with_its_key(
+    server: tuple[str, list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch, judged: Judge
+) -> None:
+    base, seen = server
+    monkeypatch.setenv("LINEAR_API_KEY", "lin_key")
+    given = fetch("o/n", base, f"{base}/graphql")
+    wanted = FACTS.get("linear")
+    assert {one.title for one in given.linear or ()} == {
+        wanted["initiative"],
+        wanted["project"],
+        *wanted["milestones"],
+    }
+    assert [path for path, token in seen if token == "lin_key"].count("/graphql") == 5
+    assert planned(judged, given) == set()
+
+    monkeypatch.setenv("LINEAR_API_KEY", "wrong")
+    with pytest.raises(BuilderContractsError, match="Authentication required") as caught:
+        fetch("o/n", base, f"{base}/graphql")
+    assert "wrong" not in str(caught.value)
 
 
 def test_a_server_that_refuses_or_is_gone_is_an_error_that_says_so(

@@ -39,7 +39,11 @@ if TYPE_CHECKING:
 )
 @click.option("--planning", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
               help="Export of a tracker: GitHub's REST JSON or Linear's (repeatable).")  # fmt: skip
-@click.option("--planning-live", metavar="OWNER/NAME", help="Ask GitHub for the planning; uses GITHUB_TOKEN.")
+@click.option(
+    "--planning-live",
+    metavar="OWNER/NAME",
+    help="Ask GitHub for the planning (GITHUB_TOKEN), and Linear where LINEAR_API_KEY is set.",
+)
 @click.option("--grounding", type=click.Path(path_type=Path), metavar="FILE",
               help="Check that this document has the paragraphs that clauses rest on.")  # fmt: skip
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Findings that are known.")

@@ -19,6 +19,13 @@ from builder_contracts.errors import BuilderContractsError, InputError, Problem,
 
 _MAX_BYTES = 50_000_000
 _DEADLINE = 20.0
+LINEAR = "https://api.linear.app/graphql"
+# Connections of Linear's API, and the fields of theirs that a plan is read from.
+_LINEAR_FIELDS = {
+    "initiatives": "name status url",
+    "projects": "name url status { type }",
+    "projectMilestones": "name",
+}
 
 
 @dataclass(frozen=True)
@@ -55,41 +62,67 @@ def read(paths: Iterable[Path]) -> Tracker:
     return _combine(documents)
 
 
-def fetch(repository: str, base: str = "https://api.github.com") -> Tracker:
-    """Ask GitHub for the milestones and issues of OWNER/NAME; GITHUB_TOKEN is used when it is set.
+def fetch(repository: str, base: str = "https://api.github.com", linear: str = LINEAR) -> Tracker:
+    """Ask GitHub for the milestones and issues of OWNER/NAME, and Linear for the plan when LINEAR_API_KEY is set.
 
-    Raises BuilderContractsError when it does not answer.
+    GITHUB_TOKEN is used when it is set. Raises BuilderContractsError when one of them does not answer.
     """
     found: list[tuple[Path, Any]] = []
     for what in ("milestones", "issues"):
         entries: list[Any] = []
         for page in range(1, 51):
             url = f"{base}/repos/{repository}/{what}?state=all&per_page=100&page={page}"
-            batch = _get(url)
+            headers = {"Accept": "application/vnd.github+json"}
+            if token := os.environ.get("GITHUB_TOKEN"):
+                headers["Authorization"] = f"Bearer {token}"
+            batch = _ask(urllib.request.Request(url, headers=headers), "GITHUB_TOKEN")  # noqa: S310
+            if not isinstance(batch, list):
+                raise BuilderContractsError(f"{url} did not answer with a list")
             entries += batch
             if len(batch) < 100:
                 break
         found.append((Path(f"{base}/repos/{repository}/{what}"), entries))
+    if key := os.environ.get("LINEAR_API_KEY"):
+        found.append((Path(linear), {what: _linear_nodes(linear, key, what) for what in _LINEAR_FIELDS}))
     return _combine(found)
 
 
-def _get(url: str) -> list[Any]:
-    headers = {"Accept": "application/vnd.github+json", "User-Agent": "builder-contracts"}
-    if token := os.environ.get("GITHUB_TOKEN"):
-        headers["Authorization"] = f"Bearer {token}"
+def _linear_nodes(url: str, key: str, what: str) -> list[Any]:
+    """All entries of a connection of Linear's GraphQL API, page by page (https://linear.app/developers/pagination)."""
+    query = (
+        f"query($after: String) {{ {what}(first: 100, after: $after) "
+        f"{{ nodes {{ {_LINEAR_FIELDS[what]} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+    )
+    entries: list[Any] = []
+    after: str | None = None
+    for _ in range(50):
+        body = json.dumps({"query": query, "variables": {"after": after}}).encode()
+        headers = {"Content-Type": "application/json", "Authorization": key}
+        answer = _ask(urllib.request.Request(url, data=body, headers=headers), "LINEAR_API_KEY")  # noqa: S310
+        try:
+            connection = answer["data"][what]
+            entries += connection["nodes"]
+            after = connection["pageInfo"]["endCursor"] if connection["pageInfo"]["hasNextPage"] else None
+        except (KeyError, TypeError):
+            said = answer.get("errors") if isinstance(answer, dict) else None
+            raise BuilderContractsError(f"{url} did not answer with {what}: {str(said)[:300]}") from None
+        if after is None:
+            break
+    return entries
+
+
+def _ask(request: urllib.request.Request, token: str) -> Any:
     # The URL is built from a base of https or of a test's loopback server, never from a checkout.
-    request = urllib.request.Request(url, headers=headers)  # noqa: S310
+    url = request.full_url
+    request.add_header("User-Agent", "builder-contracts")
     try:
         with urllib.request.urlopen(request, timeout=_DEADLINE) as answer:  # noqa: S310
-            data = json.loads(answer.read(_MAX_BYTES))
+            return json.loads(answer.read(_MAX_BYTES))
     except urllib.error.HTTPError as error:
-        hint = "; set GITHUB_TOKEN" if error.code in (401, 403, 404) else ""
+        hint = f"; set {token}" if error.code in (400, 401, 403, 404) else ""
         raise BuilderContractsError(f"{url} answered {error.code} {error.reason}{hint}") from None
     except (OSError, ValueError) as error:
         raise BuilderContractsError(f"{url} did not answer: {error}") from None
-    if not isinstance(data, list):
-        raise BuilderContractsError(f"{url} did not answer with a list")
-    return data
 
 
 def _json(path: Path) -> Any:
@@ -163,7 +196,8 @@ def _linear(data: dict[str, Any], at: Source) -> Iterator[Milestone]:
         for entry in _entries(data.get(kind)):
             name = entry.get("name") or entry.get("title")
             if isinstance(name, str):
-                closed = str(entry.get("state") or entry.get("status") or "").lower() in (
+                state = entry.get("state") or entry.get("status") or ""
+                closed = str(state.get("type") if isinstance(state, dict) else state).lower() in (
                     "completed",
                     "canceled",
                 )
