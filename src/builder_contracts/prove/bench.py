@@ -63,6 +63,8 @@ class Bench:
     token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
     outputs: list[bytes] = field(default_factory=list, repr=False)
     _count: int = 0
+    bucket_ready: bool = False
+    bucket_lock: threading.Lock = field(default_factory=threading.Lock)
     _certificates: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _outsider: str = ""

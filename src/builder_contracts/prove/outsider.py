@@ -8,6 +8,7 @@ JSON list of answers in the same order: {"status", "said", "body"}. ``status`` i
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import ssl
@@ -206,24 +207,28 @@ def poison_http(request: dict[str, Any]) -> Answer:
     return answer("OK", own.hash)
 
 
-def s3(request: dict[str, Any]) -> Answer:
-    """One call of boto3's S3 client by its name, with its arguments; Body comes in base64."""
+@functools.cache
+def s3_client(url: str, identity: str, secret: str) -> Any:
     import boto3
     from botocore import UNSIGNED
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
 
     settings: dict[str, Any] = {
         "retries": {"max_attempts": 1}, "connect_timeout": TIMEOUT, "read_timeout": TIMEOUT,
         "s3": {"addressing_style": "path"}, "proxies": {},
     }  # fmt: skip
-    if request.get("secret"):
-        keys = {"aws_access_key_id": request["identity"], "aws_secret_access_key": request["secret"]}
+    if secret:
+        keys = {"aws_access_key_id": identity, "aws_secret_access_key": secret}
     else:
         keys, settings["signature_version"] = {}, UNSIGNED
-    client = boto3.client(
-        "s3", endpoint_url=request["url"], region_name="us-east-1", config=Config(**settings), **keys
-    )
+    return boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=Config(**settings), **keys)
+
+
+def s3(request: dict[str, Any]) -> Answer:
+    """One call of boto3's S3 client by its name, with its arguments; Body comes in base64."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = s3_client(request["url"], request["identity"], request.get("secret", ""))
     arguments = dict(request.get("arguments", {}))
     if "Body" in arguments:
         arguments["Body"] = base64.b64decode(arguments["Body"])
@@ -244,12 +249,30 @@ def s3(request: dict[str, Any]) -> Answer:
     return found
 
 
+def s3_all(request: dict[str, Any]) -> Answer:
+    """Every object of a bucket: their bodies in base64 by key, in ``objects``."""
+    listed = s3({**request, "call": "list_objects_v2"})
+    if listed["status"] != "OK":
+        return listed
+    found = answer("OK")
+    found["objects"] = {}
+    for entry in listed["reply"].get("Contents", []):
+        key = {"Bucket": request["arguments"]["Bucket"], "Key": entry["Key"]}
+        one = s3({**request, "call": "get_object", "arguments": key})
+        if one["status"] == "OK":
+            found["objects"][entry["Key"]] = one["body"]
+        elif one["status"] != "NoSuchKey":
+            return one
+    return found
+
+
 CALLS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "http": http,
     "push": push,
     "grpc": grpc,
     "poison-http": poison_http,
     "s3": s3,
+    "s3-all": s3_all,
 }
 
 

@@ -249,7 +249,14 @@ def _looks(bench: Bench, target: str, nonce: str, identity: str) -> list[tuple[s
 
 
 def _prepare_objects(bench: Bench) -> None:
-    """The bucket with versioning, and in it what somebody might try to delete."""
+    """The bucket with versioning, and in it what somebody might try to delete; once a bench. Raises Failed."""
+    with bench.bucket_lock:
+        if not bench.bucket_ready:
+            _make_bucket(bench)
+            bench.bucket_ready = True
+
+
+def _make_bucket(bench: Bench) -> None:
     answers = bench.ask(
         [
             s3(bench, WRITER, "create_bucket", {"Bucket": BUCKET}),
