@@ -356,3 +356,56 @@ def test_select_says_when_the_amounts_of_a_scale_set_are_assumed() -> None:
     result = CliRunner().invoke(group, arguments)
     assert "runs-on: linux-xr-docker" in result.output
     assert "assumed, confirm with the operator: which of its amounts" in result.output
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "breaks"),
+    [
+        ("grpc://bazel-cache.nix-cache.svc.cluster.local:9092", "host-port", True),
+        ("bazel-cache.nix-cache.svc.cluster.local:9092", "host-port", False),
+        ("bazel-cache.nix-cache.svc.cluster.local:9092", "url", True),
+        ("grpc://bazel-cache.nix-cache.svc.cluster.local:9092", "url", False),
+    ],
+)
+def test_a_setting_has_the_form_of_address_that_its_program_takes(
+    folder: Path, tmp_path: Path, value: str, form: str, breaks: bool
+) -> None:
+    edit(
+        folder,
+        "platform/endpoints.yaml",
+        "    attic_server: url\n",
+        f"    attic_server: url\n    grpc_target: {form}\n",
+    )
+    repo = write(tmp_path / "repo", {"README.md": "# Other\n", "app.conf": f"grpc_target = {value}\n"})
+    judgement = judge(repo, *load_all(folder))
+    assert broken(judgement) == ({"endpoints/shapes"} if breaks else set())
+
+
+@pytest.mark.parametrize(
+    ("change", "clause"),
+    [
+        (Add("README.md", "\nattic-iac is the cache.\n"), "identity/retired-names"),
+        (Add("CONTRIBUTING.md", "\nClone attic-iac first.\n"), "identity/retired-names"),
+        (Edit("MODULE.bazel", '"""GloriousFlywheel', '"""attic-iac'), "identity/retired-names"),
+        (Edit("flake.nix", "GloriousFlywheel: runners", "attic-cache: runners"), "identity/retired-names"),
+        (Edit("Justfile", "# GloriousFlywheel: tasks", "# attic-iac: tasks"), "identity/retired-names"),
+        (Add("docs/index.md", "\nWelcome to attic-iac.\n"), "identity/retired-names"),
+        (Edit(".github/workflows/mirror-images.yml", "Mirror images", "attic-iac images"), "identity/retired-names"),
+        (Add("package.json", '{"name": "attic-iac", "description": "GloriousFlywheel"}\n'), "identity/module-names"),
+        (Add("pyproject.toml", '[project]\nname = "attic-iac"\ndescription = "GloriousFlywheel"\n'), "identity/module-names"),
+        (Edit("MODULE.bazel", '"gloriousflywheel"', '"attic-iac"'), "identity/module-names"),
+    ],
+)  # fmt: skip
+def test_every_primary_surface_is_held_to_the_current_name(
+    judged: Judge, change: Add | Edit, clause: str
+) -> None:
+    assert clause in broken(judged(changed(change)))
+
+
+def test_a_retired_name_that_is_no_identity_is_left_alone(judged: Judge) -> None:
+    uses = """\
+
+Set the input `attic-cache: main`, pass `--attic-cache main`, and look with `kubectl -n attic-cache get pods`.
+The project was formerly called attic-iac.
+"""
+    assert broken(judged(changed(Add("README.md", uses)))) == set()
