@@ -388,7 +388,7 @@ def test_a_setting_has_the_form_of_address_that_its_program_takes(
         (Add("CONTRIBUTING.md", "\nClone attic-iac first.\n"), "identity/retired-names"),
         (Edit("MODULE.bazel", '"""GloriousFlywheel', '"""attic-iac'), "identity/retired-names"),
         (Edit("flake.nix", "GloriousFlywheel: runners", "attic-cache: runners"), "identity/retired-names"),
-        (Edit("Justfile", "# GloriousFlywheel: tasks", "# attic-iac: tasks"), "identity/retired-names"),
+        (Edit("Justfile", "# GloriousFlywheel: tasks", "# GloriousFlywheel: tasks of attic-iac"), "identity/retired-names"),
         (Add("docs/index.md", "\nWelcome to attic-iac.\n"), "identity/retired-names"),
         (Edit(".github/workflows/mirror-images.yml", "Mirror images", "attic-iac images"), "identity/retired-names"),
         (Add("package.json", '{"name": "attic-iac", "description": "GloriousFlywheel"}\n'), "identity/module-names"),

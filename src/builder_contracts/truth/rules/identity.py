@@ -10,6 +10,7 @@ from builder_contracts.truth.context import Context, declared, excerpt, quoted
 from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observation, Side
 from builder_contracts.truth.speech import denies, names_any, plain, same
 
+_BEGINS_TEXT = re.compile(r"""(?:=\s*["']|["']{3})$""")
 # Descriptions that are shown beside the repository's name wherever it is listed.
 _PRESENTING = frozenset(
     {"README.md title", "flake description", "MODULE.bazel description", "package description"}
@@ -93,7 +94,9 @@ def _is_identity(text: str, name: str) -> bool:
     pattern = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])(?!\.\w)", re.IGNORECASE)
     for found in pattern.finditer(text):
         after, before = text[found.end() :], text[: found.start()]
-        is_key = re.match(r"[\"'`]?\s*[:=](?!=)", after) is not None
+        # "NAME: what it is" at the beginning of a text presents something; elsewhere NAME: is a key.
+        begins_text = _BEGINS_TEXT.search(before) is not None
+        is_key = not begins_text and re.match(r"[\"'`]?\s*[:=](?!=)", after) is not None
         is_use = (
             re.search(
                 r"(inputs\.|--|://|namespace\S*[\s:=\"'`]+|-n[\s=]+|\$\{\{?\s*)$", before, re.IGNORECASE
