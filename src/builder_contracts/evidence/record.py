@@ -44,6 +44,7 @@ def to_properties(verdict: Verdict) -> Properties:
         ("engine", verdict.engine),
         ("host", verdict.host),
         ("runner", verdict.runner),
+        ("identity", verdict.identity),
         ("environment", verdict.environment),
         ("started", verdict.started),
         ("seconds", f"{verdict.seconds:.3f}"),

@@ -70,7 +70,7 @@ class Verdict:
     """The answer to one clause with everything that a reader or a report needs.
 
     ``started`` is an RFC 3339 time in UTC; ``seconds`` is what the observation behind the answer took;
-    digests are ``sha256:…`` or empty where there is no image.
+    digests are ``sha256:…`` or empty where there is no image. ``identity`` is what a real runner shows of itself.
     """
 
     clause: str
@@ -89,6 +89,7 @@ class Verdict:
     engine: str = ""
     host: str = ""
     runner: str = ""
+    identity: str = ""
     environment: str = ""
     started: str = ""
     seconds: float = 0.0

@@ -87,6 +87,7 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
         engine=runner.engine if runner else "",
         host=runner.host if runner else "",
         runner=runner.kind if runner else "",
+        identity=runner.identity if runner else "",
         environment=environment,
         started=facts.taken,
         seconds=facts.seconds,
