@@ -308,7 +308,7 @@ def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: 
     reports = here / "contract-reports"
     assert sorted(path.name for path in reports.iterdir()) == ["quick", "quick.xml"]
     assert (reports / "quick" / "evidence.jsonl").is_file()
-    assert re.search(r'name="identity" value="tiny-1: .*packages sha256:', (reports / "quick.xml").read_text())
+    assert re.search(r'name="identity" value="[^"]*packages sha256:', (reports / "quick.xml").read_text())
 
 
 @pytest.mark.docker

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from builder_contracts.errors import BuilderContractsError
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.evidence.verdict import Measure, Outcome, Rung, Verdict
 
 Record = Mapping[str, str | float | list[str]]
 """The fields of a verdict by name; see contracts/schema/evidence.json."""
@@ -21,6 +21,7 @@ Properties = list[tuple[str, str]]
 SCHEMA = "builder-contracts/evidence/v1"
 
 _OUTCOMES = {outcome.value for outcome in Outcome}
+_MEASURED, _BUDGET = "measured.", "budget."
 
 
 def to_properties(verdict: Verdict) -> Properties:
@@ -50,6 +51,10 @@ def to_properties(verdict: Verdict) -> Properties:
         ("seconds", f"{verdict.seconds:.3f}"),
         ("provable_here", "yes" if verdict.here else "no"),
     ]
+    for measure in verdict.measures:
+        pairs.append((f"{_MEASURED}{measure.quantity}", repr(float(measure.value))))
+        if measure.budget is not None:
+            pairs.append((f"{_BUDGET}{measure.quantity}", repr(float(measure.budget))))
     pairs += [("witness", witness) for witness in verdict.witnesses]
     # What is no Unicode, such as a file name of other bytes, can be neither printed nor sent to a worker.
     return [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in pairs]
@@ -70,6 +75,14 @@ def from_properties(pairs: Iterable[tuple[str, object]]) -> Verdict | None:
     ):
         return None
     names = {field.name for field in dataclasses.fields(Verdict)} - {"rung", "seconds"}
+    budgets = {
+        name.removeprefix(_BUDGET): float(text) for name, text in fields.items() if name.startswith(_BUDGET)
+    }
+    measured = [
+        (name.removeprefix(_MEASURED), float(text))
+        for name, text in fields.items()
+        if name.startswith(_MEASURED)
+    ]
     return Verdict(
         **{name: value for name, value in fields.items() if name in names},
         outcome=Outcome(fields["verdict"]),
@@ -77,6 +90,7 @@ def from_properties(pairs: Iterable[tuple[str, object]]) -> Verdict | None:
         here=fields.get("provable_here") != "no",
         seconds=float(fields.get("seconds") or 0),
         witnesses=tuple(witnesses),
+        measures=tuple(Measure(quantity, value, budgets.get(quantity)) for quantity, value in measured),
     )
 
 
@@ -84,6 +98,9 @@ def to_record(verdict: Verdict) -> Record:
     """The record of a verdict as evidence.jsonl holds it."""
     record: dict[str, str | float | list[str]] = {"schema": SCHEMA}
     record |= {name: value for name, value in to_properties(verdict) if name != "witness"}
+    record |= {
+        name: float(text) for name, text in to_properties(verdict) if name.startswith((_MEASURED, _BUDGET))
+    }
     record["seconds"] = round(verdict.seconds, 3)
     record["witnesses"] = [text for name, text in to_properties(verdict) if name == "witness"]
     return record

@@ -29,6 +29,18 @@ class Rung(Enum):
 
 
 @dataclass(frozen=True)
+class Measure:
+    """A quantity that was measured, and the budget that it was given.
+
+    ``quantity`` ends in its unit: ``_seconds``, ``_bytes``, ``_ratio`` (0 to 1, its budget is a floor) or ``_count``.
+    """
+
+    quantity: str
+    value: float
+    budget: float | None = None
+
+
+@dataclass(frozen=True)
 class Finding:
     """What a judge found: the outcome, what was seen, and where to look.
 
@@ -42,6 +54,7 @@ class Finding:
     look: str = ""
     declared: bool = False
     here: bool = True
+    measures: tuple[Measure, ...] = ()
 
 
 # A runner can answer with empty texts; a reader needs words.
@@ -94,3 +107,4 @@ class Verdict:
     started: str = ""
     seconds: float = 0.0
     witnesses: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()

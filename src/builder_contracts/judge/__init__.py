@@ -106,6 +106,7 @@ def under_waiver(clause: Clause, finding: Finding, today: date) -> Finding:
             f"remove the waiver at {waiver.source}, or decide anew and set a later date"
             + (f"; {finding.likely}" if finding.likely else ""),
             finding.look,
+            measures=finding.measures,
         )
     if finding.outcome is Outcome.BROKEN:
         return dataclasses.replace(

@@ -12,6 +12,7 @@ from builder_contracts.contract import schema
 from builder_contracts.contract.document import read
 from builder_contracts.contract.quantity import byte_count
 from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.records import Finding
 
 
@@ -156,4 +157,5 @@ def completeness(
             f"client: handed on {', '.join(sorted(taken))[:300]}",
             f"outside: {', '.join(digests)[:300]}",
         ),
+        measures=(Measure("artifact_bytes", size),),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.prove.judge_nix import Judged
 from builder_contracts.prove.records import Attempt, Lost
@@ -112,7 +114,7 @@ def judge_seen(seen: Seen | Lost | None) -> Judged:
     if isinstance(seen, Lost):
         return unproven(seen.reason, here=seen.here), ()
     finding = kept(seen.said) if seen.good else broken(seen.said, seen.likely)
-    return finding, seen.witnesses
+    return dataclasses.replace(finding, measures=seen.measures), seen.witnesses
 
 
 def _status(answer: str) -> str:

@@ -113,6 +113,7 @@ def judge(clause: Clause, contract: Contract, records: Records, where: Where, *,
         started=where.started,
         seconds=where.seconds,
         witnesses=witnesses,
+        measures=finding.measures,
     )
 
 

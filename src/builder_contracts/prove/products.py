@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from builder_contracts.contract.quantity import human_bytes
+from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.canary import Canary, completeness
 from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.records import Finding, Lost
@@ -71,6 +72,12 @@ def judge_builds(
             "correct 'artifacts' in canary.yaml, or the command",
         )
     budget = canary.budget
+    costs = (
+        ("cold_seconds", products.seconds, budget.seconds),
+        ("peak_memory_bytes", products.memory, budget.memory),
+        ("disk_bytes", products.disk, budget.disk),
+    )
+    measures = tuple(Measure(name, spent, allowed) for name, spent, allowed in costs if spent is not None)
     over = [
         f"{_amount(what, spent)} of {what}; the budget is {_amount(what, allowed)}"
         for what, spent, allowed in (
@@ -85,6 +92,7 @@ def judge_builds(
             False,
             f"built, but took {' and '.join(over)}",
             "make it cheaper, or raise the budget in canary.yaml",
+            measures=measures,
         )
     memory = human_bytes(products.memory) if products.memory else "an unknown amount"
     disk = human_bytes(products.disk) if products.disk else "an unknown amount"
@@ -96,6 +104,7 @@ def judge_builds(
             f"outside: {len(products.taken)} entries of {', '.join(canary.artifacts)} taken from the runner, "
             f"whose control group held {memory} at most",
         ),
+        measures=measures,
     )
 
 

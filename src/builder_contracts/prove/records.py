@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.bazel_log import Spawn
 from builder_contracts.prove.nix_log import NixLog
 
@@ -153,6 +154,7 @@ class Finding:
     said: str
     likely: str = ""
     witnesses: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = ()
 
 
 @dataclass(frozen=True)

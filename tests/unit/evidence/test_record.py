@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from builder_contracts.contract import schema
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.evidence import record
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.evidence.verdict import Measure, Outcome, Rung, Verdict
 
 DIGEST = st.just("sha256:" + "0a" * 32)
 NAME = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True)
@@ -36,6 +36,16 @@ VERDICTS = st.builds(
     # Records have milliseconds.
     seconds=st.integers(0, 10**8).map(lambda number: number / 1000),
     witnesses=st.lists(st.text(), max_size=3).map(tuple),
+    measures=st.lists(
+        st.builds(
+            Measure,
+            st.sampled_from(["cold_seconds", "peak_memory_bytes", "cache_hit_ratio"]),
+            st.floats(0, 1e15),
+            st.none() | st.floats(0, 1e15),
+        ),
+        max_size=3,
+        unique_by=lambda one: one.quantity,
+    ).map(tuple),
 )
 
 SAMPLE = Verdict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.kernel.record import KernelRecord
 from builder_contracts.prove.kernel.tiers.ended import failure
 from builder_contracts.prove.records import Finding, Lost
@@ -22,6 +23,7 @@ def image(record: KernelRecord) -> Finding | Lost:
         f"{len(record.cold.digests)} objects and the image, cold, in {record.cold.step.seconds:.0f} s"
         + (f" ({hits} of them twice in the tree)" if hits else ""),
         witnesses=tuple(f"{name} sha256:{digest}" for name, digest in record.cold.images.items()),
+        measures=(Measure("cold_seconds", record.cold.step.seconds, record.cold.step.budget),),
     )
 
 

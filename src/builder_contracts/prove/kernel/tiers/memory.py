@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from builder_contracts.contract.quantity import human_bytes
+from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.kernel.record import Build, KernelRecord
 from builder_contracts.prove.records import Finding, Lost
 
@@ -25,12 +26,14 @@ def limit(record: KernelRecord) -> Finding | Lost:
     if record.limit is None:
         return Lost("the class promises no memory limit", here=False)
     seen = next((measure.limit for measure in build.measures.values() if measure.limit), None)
+    measures = (Measure("peak_memory_bytes", build.peak, record.limit),)
     if build.oom_kills or build.step.killed:
         return Finding(
             False,
             f"{max(build.oom_kills, 1)} processes were killed at the limit of {human_bytes(seen or record.limit)}, "
             f"peak {human_bytes(build.peak)}",
             "raise the memory limit of the class; the platform gives linux-xr 16Gi",
+            measures=measures,
         )
     if seen != record.limit:
         what = "no limit was in force" if seen is None else f"the limit in force was {human_bytes(seen)}"
@@ -40,7 +43,11 @@ def limit(record: KernelRecord) -> Finding | Lost:
         )
     if not build.step.worked:
         return Lost("the build did not come to its end: see linux-xr-build")
-    return Finding(True, f"peak {human_bytes(build.peak)} of {human_bytes(record.limit)}, nothing was killed")
+    return Finding(
+        True,
+        f"peak {human_bytes(build.peak)} of {human_bytes(record.limit)}, nothing was killed",
+        measures=measures,
+    )
 
 
 def link(record: KernelRecord) -> Finding | Lost:
@@ -58,13 +65,15 @@ def link(record: KernelRecord) -> Finding | Lost:
         return Lost("the system did not say what the link step needed")
     need = max(measure.largest_process, measure.peak)
     said = f"the largest process of the link step needs {human_bytes(measure.largest_process)}, all of it {human_bytes(measure.peak)}"
+    measures = (Measure("link_memory_bytes", need, HEADROOM * record.limit),)
     if need > HEADROOM * record.limit:
         return Finding(
             False,
             f"{said}: more than {HEADROOM:.0%} of the limit of {human_bytes(record.limit)}",
             "raise the memory limit of the class; the platform gives linux-xr 16Gi",
+            measures=measures,
         )
-    return Finding(True, f"{said}; the limit is {human_bytes(record.limit)}")
+    return Finding(True, f"{said}; the limit is {human_bytes(record.limit)}", measures=measures)
 
 
 SHOWS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.kernel.record import Build, KernelRecord
 from builder_contracts.prove.kernel.tiers.ended import failure
 from builder_contracts.prove.records import Finding, Lost
@@ -47,18 +48,24 @@ def hits(record: KernelRecord) -> Finding | Lost:
             "CC must be 'ccache gcc' for all of the build",
             witness,
         )
+    measures = (Measure("cache_hit_ratio", hit / (hit + miss), RATE),)
     if hit < RATE * (hit + miss):
         return Finding(
             False,
             f"{said}, {hit / (hit + miss):.0%} where {RATE:.0%} is promised",
             "something in each compilation differs: paths, times, the compiler itself; CCACHE_LOGFILE tells what",
             witness,
+            measures,
         )
     if record.server.given == 0:
         return Finding(
-            False, f"{said}, but the server gave nothing to the reader", "a local cache answered", witness
+            False,
+            f"{said}, but the server gave nothing to the reader",
+            "a local cache answered",
+            witness,
+            measures,
         )
-    return Finding(True, f"{said}, {hit / (hit + miss):.1%}", witnesses=witness)
+    return Finding(True, f"{said}, {hit / (hit + miss):.1%}", witnesses=witness, measures=measures)
 
 
 def identical(record: KernelRecord) -> Finding | Lost:
@@ -95,13 +102,15 @@ def ratio(record: KernelRecord) -> Finding | Lost:
         return Lost("the cold build has no time to compare with")
     part = warm.step.seconds / cold.step.seconds
     said = f"{warm.step.seconds:.0f} s, {part:.0%} of the cold build's {cold.step.seconds:.0f} s"
+    measures = (Measure("warm_seconds", warm.step.seconds, RATIO * cold.step.seconds),)
     if part > RATIO:
         return Finding(
             False,
             said,
             "the cache misses, or answers more slowly than the compiler: see linux-xr-rebuild-hits",
+            measures=measures,
         )
-    return Finding(True, said)
+    return Finding(True, said, measures=measures)
 
 
 SHOWS = {
