@@ -1,4 +1,4 @@
-"""What real canaries report becomes plots with budgets: their own words, a recorded run, and a run of now."""
+"""What real canaries measure becomes plots with budgets: what their judges write, and a run of now."""
 
 from __future__ import annotations
 
@@ -14,127 +14,74 @@ import pytest
 from click.testing import CliRunner
 
 from builder_contracts.cli import group
-from builder_contracts.contract.load import load_all
-from builder_contracts.dashboard import stated
-from builder_contracts.dashboard.budgets import of_canaries
-from builder_contracts.dashboard.model import Measurement
 from builder_contracts.errors import EngineError
+from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.canary import completeness, load
 from builder_contracts.prove.kernel import tiers
 from builder_contracts.prove.kernel.record import Build, KernelRecord
 from builder_contracts.prove.products import Products, judge_builds
-from builder_contracts.prove.records import Finding
+from builder_contracts.prove.records import Finding, Lost
 from builder_contracts.runner import engine
 from tests.kernel import records
 
 ROOT = Path(__file__).parents[2]
-RUNS = Path(__file__).parent / "runs"
-MIB = 2.0**20
 
 
-def spent(seconds: float, memory: int, disk: int) -> str:
-    """What the judge says of a cold build of the flake canary."""
-    products = Products(seconds, memory, disk, {}, None, "nonce")
+def measures(found: Finding | Lost) -> tuple[Measure, ...]:
+    assert isinstance(found, Finding)
+    return found.measures
+
+
+def kernel(show: str, record: KernelRecord | None = None) -> tuple[Measure, ...]:
+    return measures(tiers.judge(record or records.good())[show])
+
+
+@pytest.mark.parametrize(("seconds", "good"), [(1.84, True), (72.4, False)])
+def test_a_build_is_measured_within_its_budget_and_over_it(seconds: float, good: bool) -> None:
+    products = Products(seconds, 11 * 2**20, 48 * 2**10, {}, None, "nonce")
+
     found = judge_builds(load(ROOT / "canaries" / "flake"), products, 0, "")
+
     assert isinstance(found, Finding)
-    return found.said
-
-
-def kernel(show: str, record: KernelRecord | None = None) -> tuple[Measurement, ...]:
-    found = tiers.judge(record or records.good())[show]
-    assert isinstance(found, Finding)
-    return stated.measurements("canaries", f"linux-xr-{show}", found.said)
-
-
-def test_the_words_of_a_build_within_its_budget_hold_its_cost() -> None:
-    said = spent(1.84, 11 * 2**20, 48 * 2**10)
-
-    assert stated.measurements("canaries", "flake-builds", said) == (
-        Measurement("cold_seconds", 1.8),
-        Measurement("peak_memory_bytes", 11 * MIB),
-        Measurement("disk_bytes", 48 * 1024.0),
+    assert found.good is good
+    assert found.measures == (
+        Measure("cold_seconds", seconds, 60.0),
+        Measure("peak_memory_bytes", 11 * 2**20, 2**30),
+        Measure("disk_bytes", 48 * 2**10, 200 * 2**20),
     )
 
 
-def test_the_words_of_a_build_over_its_budget_hold_what_was_too_much_and_the_budget() -> None:
-    said = spent(72.4, 2 * 2**30, 300 * 2**20)
+def test_the_size_of_artifacts_is_measured() -> None:
+    found = completeness({"out/a": b"12345", "out/b": b"678"}, ("out",), ("/nix/store",))
 
-    assert stated.measurements("canaries", "flake-builds", said) == (
-        Measurement("cold_seconds", 72.0, 60.0),
-        Measurement("peak_memory_bytes", 2048 * MIB, 1024 * MIB),
-        Measurement("disk_bytes", 300 * MIB, 200 * MIB),
-    )
+    assert found.measures == (Measure("artifact_bytes", 8),)
 
 
-def test_the_words_on_artifacts_hold_their_size() -> None:
-    said = completeness({"out/a": b"12345", "out/b": b"678"}, ("out",), ("/nix/store",)).said
-
-    assert stated.measurements("canaries", "flake-artifacts", said) == (Measurement("artifact_bytes", 8.0),)
-
-
-def test_the_words_of_the_kernel_canary_hold_times_hit_rate_and_memory() -> None:
-    assert kernel("build") == (Measurement("cold_seconds", 150.0),)
-    assert kernel("rebuild-time") == (Measurement("warm_seconds", 40.0),)
-    assert kernel("rebuild-hits") == (Measurement("cache_hit_ratio", pytest.approx(0.998)),)  # type: ignore[arg-type]
-    assert kernel("memory") == (Measurement("peak_memory_bytes", 300 * MIB, 4096 * MIB),)
-    assert kernel("memory-link") == (Measurement("link_memory_bytes", 300 * MIB, 4096 * MIB),)
+def test_the_kernel_canary_measures_times_hit_rate_and_memory() -> None:
+    assert kernel("build") == (Measure("cold_seconds", 150.0, 100.0),)
+    assert kernel("rebuild-time") == (Measure("warm_seconds", 40.0, 50.0),)
+    assert kernel("rebuild-hits") == (Measure("cache_hit_ratio", 1008 / 1010, 0.95),)
+    assert kernel("memory") == (Measure("peak_memory_bytes", 300 * 2**20, 2**32),)
+    assert kernel("memory-link") == (Measure("link_memory_bytes", 300 * 2**20, 0.9 * 2**32),)
 
 
-def test_the_words_of_a_broken_kernel_canary_hold_them_too() -> None:
+def test_a_broken_promise_of_the_kernel_canary_is_measured_too() -> None:
     good = records.good()
     assert isinstance(good.warm, Build)
-    cold_again = dataclasses.replace(
-        good,
-        warm=Build(
-            records.step(
-                "compile",
-                *[one for one in good.warm.step.objects() if "cache" not in one],
-                records.cache(cache_miss=500, remote_storage_hit=500),
-                seconds=140.0,
-            )
-        ),
-    )
+    said = [one for one in good.warm.step.objects() if "cache" not in one]
+    counts = records.cache(cache_miss=500, remote_storage_hit=500)
+    slow = dataclasses.replace(good, warm=Build(records.step("compile", *said, counts, seconds=140.0)))
 
-    assert kernel("rebuild-hits", cold_again) == (Measurement("cache_hit_ratio", 0.5, 0.95),)
-    assert kernel("rebuild-time", cold_again) == (Measurement("warm_seconds", 140.0),)
+    assert kernel("rebuild-hits", slow) == (Measure("cache_hit_ratio", 0.5, 0.95),)
+    assert kernel("rebuild-time", slow) == (Measure("warm_seconds", 140.0, 50.0),)
 
 
-@pytest.mark.parametrize(
-    ("kind", "name", "seen"),
-    [
-        ("toolchain", "flake-builds", "built in 1.8 s with 1Mi of memory and 1Mi of disk, within its budget"),
-        ("canaries", "flake-builds", "the canary was not built"),
-        ("canaries", "flake-builds", "built in 1.8.8.8 s with"),
-        ("canaries", "flake-rebuild", "4 outputs were built again and are the same bit for bit"),
-        ("canaries", "linux-xr-build", "did not end within its budget of 2400 s: it said nothing"),
-    ],
-)
-def test_other_words_hold_nothing(kind: str, name: str, seen: str) -> None:
-    assert stated.measurements(kind, name, seen) == ()
-
-
-def test_budgets_are_those_of_the_canaries_own_files() -> None:
-    contracts = load_all(sorted((ROOT / "contracts").glob("*.yaml")))
-
-    found = of_canaries(contracts)
-
-    assert found["tinyland-nix", "flake"] == {
-        "cold_seconds": 60.0,
-        "peak_memory_bytes": 1024 * MIB,
-        "disk_bytes": 200 * MIB,
-    }
-    assert {name for _, name in found} >= {"flake", "bzlmod", "image"}
-
-
-def site(tmp_path: Path, *reports: Path, contracts: Path | None = None) -> dict[str, Any]:
+def site(tmp_path: Path, *reports: Path) -> dict[str, Any]:
     """The data of the page Canaries of a site made of the reports."""
     history, out = tmp_path / "history.db", tmp_path / "site"
     run = CliRunner().invoke(group, ["history", "add", "--history", str(history), *map(str, reports)])
     assert run.exit_code == 0, run.output
-    more = ["--contracts", str(contracts)] if contracts else []
-    run = CliRunner().invoke(
-        group, ["dashboard", "build", "--history", str(history), "--out", str(out), *more]
-    )
+    run = CliRunner().invoke(group, ["dashboard", "build", "--history", str(history), "--out", str(out)])
     assert run.exit_code == 0, run.output
     page = (out / "canaries.html").read_text("utf-8")
     assert page.count('class="plot"') == page.count("<figure")
@@ -149,21 +96,6 @@ def measured(page: dict[str, Any]) -> dict[tuple[str, str], tuple[float, float |
         for clause in group["clauses"]
         for each in clause["measured"]
     }
-
-
-def test_a_recorded_run_of_two_canaries_is_plotted_with_its_budgets(tmp_path: Path) -> None:
-    found = measured(site(tmp_path, RUNS / "canaries.xml", contracts=ROOT / "contracts"))
-
-    assert found["canaries/flake-builds", "cold_seconds"] == (1.8, 60.0)
-    assert found["canaries/flake-builds", "disk_bytes"][1] == 200 * MIB
-    assert found["canaries/image-builds", "peak_memory_bytes"] == (30.19 * MIB, 1024 * MIB)
-    assert found["canaries/image-artifacts", "artifact_bytes"] == (2401792.0, None)
-
-
-def test_without_contracts_values_are_plotted_and_no_budget_is_made_up(tmp_path: Path) -> None:
-    found = measured(site(tmp_path, RUNS / "canaries.xml"))
-
-    assert found["canaries/flake-builds", "cold_seconds"] == (1.8, None)
 
 
 @pytest.mark.docker
@@ -191,7 +123,7 @@ def test_a_run_of_now_is_plotted_with_its_budgets(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
-    found = measured(site(tmp_path, report, contracts=ROOT / "contracts"))
+    found = measured(site(tmp_path, report))
 
     seconds, budget = found["canaries/flake-builds", "cold_seconds"]
     assert 0 < seconds <= 60

@@ -8,15 +8,12 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.errors import InputError, Problem, Source
-
-if TYPE_CHECKING:
-    from builder_contracts.contract.model import Contract
 
 _OUT = click.option(
     "--out",
@@ -176,15 +173,14 @@ def _site(
     quiet: bool = False,
 ) -> int:
     from builder_contracts.cli.history import as_milliseconds
-    from builder_contracts.dashboard import budgets, report, series, site
+    from builder_contracts.dashboard import report, series, site
     from builder_contracts.dashboard.store import History
 
     now = round(time.time() * 1000) if as_of is None else as_milliseconds("--as-of", as_of)
     policy = report.Policy(stale_days, sustained_nights)
-    given = loaded(contracts)
     with History(file, write=False) as store:
-        book = series.read(store, budgets.of_canaries(given or ()))
-        told = report.report(book, now, policy, promised(given))
+        book = series.read(store)
+        told = report.report(book, now, policy, promised(contracts))
         bar: Any = click.progressbar(length=site.count(told), label="pages", file=sys.stderr, hidden=quiet)
         with bar:
             return site.build(
@@ -197,21 +193,17 @@ def _site(
             )
 
 
-def loaded(path: Path | None) -> list[Contract] | None:
-    """The contracts, or None where none are given."""
+def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
+    """The clauses of the contracts by class, or None where no contracts are given."""
     if path is None:
         return None
     from builder_contracts.cli.paths import contract_files
     from builder_contracts.contract.load import load_all
 
-    return list(load_all(contract_files((path,))))
-
-
-def promised(contracts: list[Contract] | None) -> Mapping[str, Collection[str]] | None:
-    """The clauses of the contracts by class, or None where no contracts are given."""
-    if contracts is None:
-        return None
-    return {contract.name: [clause.local_id for clause in contract.clauses] for contract in contracts}
+    return {
+        contract.name: [clause.local_id for clause in contract.clauses]
+        for contract in load_all(contract_files((path,)))
+    }
 
 
 def _last_night() -> date:

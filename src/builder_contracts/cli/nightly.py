@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder_contracts.cli.dashboard import loaded, promised
+from builder_contracts.cli.dashboard import promised
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.errors import BuilderContractsError
 
@@ -159,7 +159,7 @@ def _report(store: History, stale_days: float, contracts: Path | None) -> tuple[
 
     book = series.read(store)
     policy = report.Policy(stale_days)
-    return report.report(book, round(time.time() * 1000), policy, promised(loaded(contracts))), book
+    return report.report(book, round(time.time() * 1000), policy, promised(contracts)), book
 
 
 def _write(file: Path, content: bytes) -> None:

@@ -6,7 +6,6 @@ import json
 import math
 from typing import Any, NoReturn, Protocol
 
-from builder_contracts.dashboard import stated
 from builder_contracts.dashboard.junit import MAX_RESULTS, MAX_TEXT, MAX_TOKEN, moment
 from builder_contracts.dashboard.model import Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
@@ -76,8 +75,7 @@ def _result(file: str, number: int, line: bytes) -> Result:
         seconds=_number(file, number, record.get("seconds", 0)),
         simulated=record.get("simulated") in (True, "true"),
         witnesses=tuple(str(witness)[:MAX_TEXT] for witness in _list(record.get("witnesses"))),
-        measurements=tuple(_measurements(file, number, record))
-        or stated.measurements(parts[1], parts[2], _text(record, "seen")),
+        measurements=tuple(_measurements(file, number, record)),
         **{name: _text(record, name) for name in (*_TEXTS, *_ALSO)},
     )
 

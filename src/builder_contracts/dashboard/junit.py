@@ -14,7 +14,6 @@ from pathlib import PurePath
 from typing import NoReturn, Protocol
 from xml.parsers import expat
 
-from builder_contracts.dashboard import stated
 from builder_contracts.dashboard.model import SEVERITY, Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
@@ -243,8 +242,7 @@ class _Reader:
             seconds=self._number(case, seconds, "time"),
             simulated=(properties.get("simulated") or suite.get("property:simulated", "")) == "true",
             witnesses=self._witnesses(case, properties),
-            measurements=self._measurements(case, properties)
-            or stated.measurements(kind, name, told.get("seen", "")),
+            measurements=self._measurements(case, properties),
             **told,
         )
 

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple, cast
 
 from builder_contracts.contract.promises.canaries import SHOWS
-from builder_contracts.dashboard.budgets import Budgets
 from builder_contracts.dashboard.store import OUTCOMES, RUNGS, History
 from builder_contracts.evidence.verdict import Outcome, Rung
 
@@ -90,7 +89,7 @@ class Series:
 
 
 class Reading(NamedTuple):
-    """One measured value of a run, and its budget: that of the run, or where none is stated today's."""
+    """One measured value of a run, and its budget then."""
 
     run: Run
     value: float
@@ -124,12 +123,8 @@ class Book:
         return [self.text(cast(int, number)) for (number,) in rows]
 
 
-def read(history: History, budgets: Budgets | None = None) -> Book:
-    """Read everything but the texts, which are fetched when they are needed.
-
-    ``budgets`` are for values that were reported without theirs.
-    """
-    allowed = budgets or {}
+def read(history: History) -> Book:
+    """Read everything but the texts, which are fetched when they are needed."""
     runs = [
         Run(*cast(tuple[int, str, str, str, str, int, str, str, str, str, str, bool], row))
         for row in history.rows(
@@ -163,8 +158,6 @@ def read(history: History, budgets: Budgets | None = None) -> Book:
     ):
         run = by_number[number]
         where = series[run.environment, clause].clause
-        if budget is None:
-            budget = allowed.get((where.builder, where.canary), {}).get(quantity)
         measured.setdefault((where, quantity), []).append(Reading(run, value, budget))
     for readings in measured.values():
         readings.sort(key=lambda reading: reading.run.started)
