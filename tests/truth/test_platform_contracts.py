@@ -409,3 +409,38 @@ Set the input `attic-cache: main`, pass `--attic-cache main`, and look with `kub
 The project was formerly called attic-iac.
 """
     assert broken(judged(changed(Add("README.md", uses)))) == set()
+
+
+RUNNER = "tofu/modules/arc-runner"
+SELECTOR = "length(var.node_selector) > 0 ? { nodeSelector = var.node_selector } : {}"
+NO_VALUE = Add(f"{RUNNER}/unset.tf", 'variable "unset" { type = any }\n')
+
+
+@pytest.mark.parametrize(
+    ("change", "clause"),
+    [
+        (Edit(f"{RUNNER}/main.tf", SELECTOR, "{ nodeSelector = var.unset }"), "topology/placement"),
+        (Edit(f"{RUNNER}/main.tf", SELECTOR, '{ nodeSelector = { "kubernetes.io/hostname" = var.unset } }'), "topology/placement"),
+        (Edit(f"{RUNNER}/main.tf", "            containers = concat(", "            volumes = var.unset\n            containers = concat("), "lifecycle/ephemeral"),
+        (Edit(f"{RUNNER}/main.tf", "tostring(var.max_runners)", "tostring(var.unset)"), "lifecycle/scaling"),
+        (Edit(f"{RUNNER}/main.tf", "value = var.github_config_secret", "value = var.unset"), "enrolment/secrets-by-reference"),
+        (Edit(f"{RUNNER}/main.tf", "value = var.github_config_url", "value = var.unset"), "enrolment/scopes"),
+        (Edit(f"{RUNNER}/main.tf", "value = var.runner_group", "value = var.unset"), "enrolment/runner-groups"),
+        (Edit(f"{RUNNER}/main.tf", "value = var.runner_label", "value = var.unset"), "enrolment/labels"),
+        (Edit(f"{RUNNER}/main.tf", "image = var.image", "image = var.unset"), "deployment/images-pinned"),
+        (Edit(f"{RUNNER}/main.tf", "namespace  = var.namespace", "namespace  = var.unset"), "deployment/namespaces"),
+        (Edit(f"{RUNNER}/main.tf", "version    = var.chart_version", "version    = var.unset"), "enrolment/chart-versions"),
+        (Edit(f"{RUNNER}/main.tf", "cpu = var.cpu_limit", "cpu = var.unset"), "enrolment/declared-resources"),
+        (Edit("tofu/modules/bazel-cache/main.tf", '["--config_file=/etc/bazel-remote/config.yaml"]', "var.unset"), "enrolment/secrets-by-reference"),
+        (Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: $IMAGE"), "deployment/images-pinned"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_evaluated_is_unproven_and_never_kept(
+    judged: Judge, change: Edit, clause: str
+) -> None:
+    before, after = (
+        judged(changed()),
+        judged(changed(change, NO_VALUE, Add("tofu/modules/bazel-cache/u.tf", NO_VALUE.text))),
+    )
+    outcomes = [{v.clause: v.outcome for v in one.verdicts}[f"platform/{clause}"] for one in (before, after)]
+    assert outcomes == [Outcome.KEPT, Outcome.UNPROVEN]

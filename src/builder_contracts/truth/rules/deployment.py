@@ -54,6 +54,8 @@ def images_pinned(context: Context) -> Iterator[Observation]:
     for use, reference in _images(context):
         if isinstance(use.reference, Unknown):
             yield Unseen(use.reference.at, use.reference.reason)
+        elif reference is not None and "$" in reference:
+            yield Unseen(use.reference.at, f"{reference} is filled in when it runs", here=False)
         if reference is None or "$" in reference:
             continue
         name, tag, digest = split(reference)

@@ -257,7 +257,9 @@ def secrets_by_reference(context: Context) -> Iterator[Observation]:
         written = [
             value for value in walk(secret) if isinstance(value, Known) and isinstance(value.data, str)
         ]
-        if isinstance(secret, Known) and isinstance(secret.data, dict) and written:
+        if isinstance(secret, Unknown):
+            yield Unseen(secret.at, secret.reason)
+        elif isinstance(secret.data, dict) and written:
             here = Side(
                 written[0].at, f"scale set {scale_set.name} holds its GitHub credentials in its values"
             )
@@ -308,12 +310,16 @@ def _container(name: str, container: Value, there: Side) -> Iterator[Observation
         if not SECRET_NAME.search(variable) or variable.endswith(("_FILE", "_PATH", "_DIR")):
             continue
         written = text(value)
-        if written and isinstance(value, Known) and not written.startswith(("$(", "/")):
+        if isinstance(value, Unknown):
+            yield Unseen(value.at, value.reason)
+        elif written and not written.startswith(("$(", "/")):
             yield Contradicts(Side(value.at, f"{name} sets {variable} to a value that is written down"), there,
                               "take it from a secret with valueFrom")  # fmt: skip
         else:
             yield Agrees(value.at)
-    for argument in [*items(get(container, "args")), *items(get(container, "command"))]:
+    whole = [get(container, "args"), get(container, "command")]
+    yield from (Unseen(one.at, one.reason) for one in whole if isinstance(one, Unknown))
+    for argument in [argument for one in whole for argument in items(one)]:
         written = text(argument)
         if written is None:
             continue

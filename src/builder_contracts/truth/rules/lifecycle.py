@@ -19,6 +19,8 @@ def scaling(context: Context) -> Iterator[Observation]:
     bounds = facts.get("scaling")
     for scale_set in context.model.scale_sets:
         label = text(scale_set.label)
+        if isinstance(scale_set.label, Unknown):
+            yield Unseen(scale_set.label.at, scale_set.label.reason)
         if label is None:
             continue
         if label not in bounds:
@@ -50,7 +52,11 @@ def ephemeral(context: Context) -> Iterator[Observation]:
         for name, value in environment(scale_set.runner).items():
             if name in _EPHEMERAL and (text(value) or "").lower() in ("false", "0", "no"):
                 wrong = Side(value.at, f"{scale_set.name} sets {name}={text(value)}")
-        for volume in items(get(scale_set.pod.spec, "volumes")) if scale_set.pod else []:
+        volumes = get(scale_set.pod.spec, "volumes") if scale_set.pod else None
+        if isinstance(volumes, Unknown):
+            yield Unseen(volumes.at, volumes.reason)
+            continue
+        for volume in items(volumes):
             claim = get(volume, "persistentVolumeClaim")
             if claim is not None:
                 wrong = Side(

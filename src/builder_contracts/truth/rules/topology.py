@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from builder_contracts.truth.context import Context, declared, excerpt, quoted
-from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observation, Side
+from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observation, Side, Unseen
 from builder_contracts.truth.speech import denies, names_any
 from builder_contracts.truth.value import Unknown, fields, get, text
 
@@ -104,10 +104,15 @@ def placement(context: Context) -> Iterator[Observation]:
     nodes = facts.get("nodes")
     for scale_set in context.model.scale_sets:
         selector = get(scale_set.pod.spec, "nodeSelector") if scale_set.pod else None
-        if selector is None or isinstance(selector, Unknown):
+        if selector is None:
             yield Agrees(scale_set.at)
             continue
+        if isinstance(selector, Unknown):
+            yield Unseen(selector.at, selector.reason)
+            continue
         for key, value in fields(selector).items():
+            if isinstance(value, Unknown):
+                yield Unseen(value.at, value.reason)
             node = text(value)
             if node is None or (key != _HOSTNAME and node not in nodes):
                 continue
