@@ -11,9 +11,9 @@ from builder_contracts.contract.promises.declared import Declared
 
 SHOWS: Mapping[str, str] = {
     "builds": "builds cold, as the class's user, within its budget",
-    "runs": "what was built runs and says what it should",
-    "artifacts": "what it hands on is complete: no link into a store, no path of the builder",
-    "rebuild": "a rebuild is identical, bit for bit",
+    "runs": "makes what runs and says what it should",
+    "artifacts": "hands on what is complete: no link into a store, no path of the builder",
+    "rebuild": "is rebuilt identical, bit for bit",
     "pure": "evaluates without looking around it",
     "lock": "its lock file says all that its inputs are",
     "patches": "is patched: its series applies in order, without fuzz",
