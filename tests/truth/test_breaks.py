@@ -14,7 +14,7 @@ import pytest
 from builder_contracts import truth
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.verdicts import RULES
-from tests.truth.conftest import Judge, broken
+from tests.truth.conftest import CONTRACTS, Judge, broken
 from tests.truth.miniature import Add, Change, Edit, changed
 
 SETUP = ".github/actions/setup-flywheel/action.yml"
@@ -751,3 +751,17 @@ def test_no_rule_knows_a_literal_of_the_history() -> None:
         "9092",
     ):
         assert literal not in code.lower(), literal
+
+
+@pytest.mark.parametrize(
+    "case", [one for one in BREAKS if not one.here], ids=lambda case: case.name.replace(" ", "-")
+)
+def test_a_break_of_a_class_names_the_line_that_decides_and_the_line_that_promises(
+    case: Break, judged: Judge
+) -> None:
+    for finding in judged(changed(*case.changes)).findings:
+        if not finding.clause.startswith("platform/"):
+            assert not finding.here.at.file.startswith("/"), "a file of the checkout"
+            assert finding.there.at.file.startswith(str(CONTRACTS))
+            assert finding.there.at.line > 1
+            assert finding.mend

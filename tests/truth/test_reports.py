@@ -92,6 +92,20 @@ def valid(log: str) -> dict[str, Any]:
     return data
 
 
+def test_a_contradiction_of_a_class_has_both_sides_and_can_be_known(wrong: Path, tmp_path: Path) -> None:
+    log = valid(truth(wrong, "--format", "sarif").stdout)
+    (result,) = [
+        one for one in log["runs"][0]["results"] if one["ruleId"] == "tinyland-nix/resources/memory-limit"
+    ]
+    here = result["locations"][0]["physicalLocation"]
+    there = result["relatedLocations"][0]["physicalLocation"]
+    assert here["artifactLocation"]["uri"] == "tofu/stacks/arc-runners/variables.tf"
+    assert there["artifactLocation"]["uri"].endswith("contracts/tinyland-nix.yaml")
+    known = tmp_path / "known.json"
+    assert truth(wrong, "--baseline", known, "--write-baseline").exit_code == 0
+    assert truth(wrong, "--baseline", known).exit_code == 0
+
+
 def test_the_sarif_schema_would_find_a_wrong_log(judged: Judge) -> None:
     data = json.loads(machine.to_sarif(judged(changed(STALE))))
     data["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["region"]["startLine"] = 0
@@ -131,12 +145,12 @@ def test_what_is_waived_or_known_is_a_note_in_sarif_and_no_annotation(wrong: Pat
         "truth", "--repo", wrong, "--contracts", contracts, "--baseline", baseline, "--format", "sarif"
     )
     log = valid(result.stdout)
-    assert [one["ruleId"] for one in log["runs"][0]["results"]] == ["tinyland-nix/resources/memory-limit"]
+    assert log["runs"][0]["results"] == []
     notes = [
         note["message"]["text"] for note in log["runs"][0]["invocations"][0]["toolExecutionNotifications"]
     ]
     assert any(note.startswith("waived: platform/endpoints/retired-hosts: flake.nix:7") for note in notes)
-    assert "known by the baseline: 1 findings" in notes
+    assert "known by the baseline: 2 findings" in notes
 
 
 def test_junit_counts_and_carries_the_verdicts(judged: Judge) -> None:

@@ -33,6 +33,7 @@ from builder_contracts.judge.isolation import CAPABILITIES
 from builder_contracts.judge.resources import shares
 from builder_contracts.truth import images
 from builder_contracts.truth.context import Context
+from builder_contracts.truth.finding import Finding, Side
 from builder_contracts.truth.model import ScaleSet, environment
 from builder_contracts.truth.value import Unknown, Value, get, items, number, text
 
@@ -48,8 +49,11 @@ _DECIDED = (
 )  # fmt: skip
 
 
-def judge(context: Context, today: date) -> Iterator[Verdict]:
-    """The verdicts of the clauses of every class that has a scale set or a Dockerfile in the checkout."""
+def judge(context: Context, today: date) -> Iterator[tuple[Verdict, Finding | None]]:
+    """The verdicts of the clauses of every class that has a scale set or a Dockerfile in the checkout.
+
+    A broken one comes with its contradiction: the line of the deployment, and the line that promises.
+    """
     for contract in context.classes:
         scale_sets = [one for one in context.model.scale_sets if text(one.label) in contract.labels]
         for scale_set in _distinct(scale_sets):
@@ -57,13 +61,13 @@ def judge(context: Context, today: date) -> Iterator[Verdict]:
             for clause in contract.clauses:
                 found = _find(clause, facts)
                 at = _place(clause, scale_set)
-                yield _verdict(clause, contract, found, at, scale_set.variant, today)
+                yield _answer(clause, contract, found, at, scale_set.variant, today)
         over = _templates(scale_sets)
         for build in images.builds_of(context, contract):
             for clause in contract.clauses:
                 if isinstance(clause.promise, images.DECIDED):
                     found, where = images.judge(clause, build, context, over)
-                    yield _verdict(clause, contract, found, str(where), build.path, today)
+                    yield _answer(clause, contract, found, where, build.path, today)
 
 
 def _templates(scale_sets: list[ScaleSet]) -> dict[str, Source]:
@@ -84,12 +88,16 @@ def _distinct(scale_sets: list[ScaleSet]) -> list[ScaleSet]:
     return list(kept.values())
 
 
-def _verdict(
-    clause: Clause, contract: Contract, found: Judged, at: str, variant: str, today: date
-) -> Verdict:
+def _answer(
+    clause: Clause, contract: Contract, found: Judged, at: Source, variant: str, today: date
+) -> tuple[Verdict, Finding | None]:
     found = under_waiver(clause, found, today)
     decided = found.outcome is not Outcome.UNPROVEN
-    return Verdict(
+    finding = None
+    if found.outcome is Outcome.BROKEN:
+        here, there = Side(at, found.seen), Side(clause.source, f"promised: {clause.promise.text}")
+        finding = Finding(clause.id, clause.promise.text, clause.why or "", "", here, there, found.likely)
+    verdict = Verdict(
         clause=clause.id,
         outcome=found.outcome,
         rung=Rung.DECLARED if decided else None,
@@ -103,7 +111,9 @@ def _verdict(
         contract_digest=contract.digest,
         runner="checkout",
         environment=variant,
+        witnesses=(finding.witness,) if finding else (),
     )
+    return verdict, finding
 
 
 def _find(clause: Clause, facts: Facts) -> Judged:
@@ -128,7 +138,7 @@ def _host(facts: Facts) -> str | None:
     return None if isinstance(facts.env, Unseen) else facts.env.get("DOCKER_HOST")
 
 
-def _place(clause: Clause, scale_set: ScaleSet) -> str:
+def _place(clause: Clause, scale_set: ScaleSet) -> Source:
     """The line of the deployment that decides a clause."""
     runner = scale_set.runner
     value: Value | None = None
@@ -145,9 +155,17 @@ def _place(clause: Clause, scale_set: ScaleSet) -> str:
             value = environment(runner).get(clause.promise.name)
         case DaemonEndpoint():
             value = environment(runner).get("DOCKER_HOST")
+        case ForbiddenValue():
+            pattern = clause.promise.pattern
+            value = next(
+                (one for one in environment(runner).values() if pattern.search(text(one) or "")), None
+            )
+        case DockerSocket():
+            paths = [get(volume, "hostPath", "path") for volume in _volumes(scale_set)]
+            value = next((path for path in paths if (text(path) or "").endswith(_SOCKETS)), None)
         case _:
             value = get(runner, "securityContext")
-    return str(value.at if value is not None else scale_set.at)
+    return value.at if value is not None else scale_set.at
 
 
 def facts_of(scale_set: ScaleSet) -> Facts:
@@ -224,8 +242,7 @@ def _isolation(scale_set: ScaleSet) -> Isolation:
     escalation = _security(scale_set, "allowPrivilegeEscalation")
     seccomp = text(get(_security(scale_set, "seccompProfile"), "type"))
     privileged = _security(scale_set, "privileged")
-    volumes = items(get(scale_set.pod.spec, "volumes")) if scale_set.pod else []
-    paths = [text(get(volume, "hostPath", "path")) or "" for volume in volumes]
+    paths = [text(get(volume, "hostPath", "path")) or "" for volume in _volumes(scale_set)]
     return Isolation(
         bounding=_bounding(scale_set),
         no_new_privileges=_NO_TEMPLATE if text(escalation) is None else text(escalation) == "false",
@@ -237,6 +254,10 @@ def _isolation(scale_set: ScaleSet) -> Isolation:
         mount=_NO_TEMPLATE,
         unshare=_NO_TEMPLATE,
     )
+
+
+def _volumes(scale_set: ScaleSet) -> list[Value]:
+    return items(get(scale_set.pod.spec, "volumes")) if scale_set.pod else []
 
 
 def _bounding(scale_set: ScaleSet) -> Seen[int]:

@@ -60,7 +60,11 @@ Observation: TypeAlias = Agrees | Absent | Contradicts | Unseen
 
 @dataclass(frozen=True)
 class Finding:
-    """A contradiction and the clause that it breaks; ``ground`` quotes the paragraph that the promise rests on."""
+    """A contradiction and the clause that it breaks.
+
+    ``why`` says who is hurt, empty where a class's contract does not; ``ground`` quotes the paragraph that a promise of
+    the platform rests on, and is empty for a class's.
+    """
 
     clause: str
     promise: str
@@ -69,6 +73,16 @@ class Finding:
     here: Side
     there: Side
     mend: str
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it matters, in the contract's words and in those of the document that it rests on."""
+        return tuple(filter(None, (self.why, self.ground)))
+
+    @property
+    def witness(self) -> str:
+        """Both sides in one line, as the verdict on the clause carries them."""
+        return f"{self.here} <> {self.there}"
 
     @property
     def fingerprint(self) -> str:

@@ -258,12 +258,10 @@ def _tool(promise: Tool, build: ImageBuild, context: Context) -> tuple[Judged, S
                 f"{name} holds it; its version and features, a runner shows", here=False
             ), build.base.at
         return kept(f"{name} is declared to hold it", declared=True), build.base.at
-    return _missing(promise, packages, base, name, build), build.base.at
+    return _missing(promise, packages, base, name), build.base.at
 
 
-def _missing(
-    promise: Tool, packages: _Packages, base: Mapping[str, Any] | None, name: str, build: ImageBuild
-) -> Judged:
+def _missing(promise: Tool, packages: _Packages, base: Mapping[str, Any] | None, name: str) -> Judged:
     """Broken where neither the base image nor any step can bring a tool; unproven where one may."""
     if packages.opaque is not None:
         return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may bring it", here=False)
@@ -277,9 +275,11 @@ def _missing(
         tools = brings(package, recommended=package in packages.recommended)
         if tools is None or promise.name in tools:
             return unproven(f"{at}: the package {package} may bring it", here=False)
-    count = len(packages.installed)
+    bring = (
+        "none of the packages that are installed brings it" if packages.installed else "nothing is installed"
+    )
     return broken(
-        f"{name} lacks {promise.name}, and none of {count} packages that {build.path} installs brings it",
+        f"{name} lacks {promise.name}, and {bring}",
         f"install the package {promise.package or promise.name}",
     )
 

@@ -161,7 +161,7 @@ class TruthItem(pytest.Item):
 
         if self.verdict.outcome is not Outcome.BROKEN:
             return
-        findings = [one for one in self.judgement.findings if one.clause == self.verdict.clause]
+        findings = self.judgement.findings_of(self.verdict)
         if findings:
             raise Broken("\n".join(line for finding in findings for line in describe(finding)).rstrip())
         raise Broken(record.render(self.verdict))

@@ -115,6 +115,12 @@ class Judgement:
     known: int = field(default=0)
     assumptions: tuple[Assumption, ...] = ()
 
+    def findings_of(self, verdict: Verdict) -> list[Finding]:
+        """The contradictions behind a verdict."""
+        return [
+            one for one in self.findings if one.clause == verdict.clause and one.witness in verdict.witnesses
+        ]
+
     def count(self, outcome: Outcome) -> int:
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
 
@@ -180,7 +186,10 @@ def judge_model(
         findings += found
         waived += excused
     if wanted is None:
-        verdicts += classes.judge(context, today)
+        for verdict, contradiction in classes.judge(context, today):
+            verdicts.append(verdict)
+            if contradiction is not None and contradiction not in findings:
+                findings.append(contradiction)
     seconds = (datetime.now(UTC) - begun).total_seconds()
     model: Model = context.model
     return Judgement(
@@ -228,7 +237,7 @@ def _clause(
     likely = open_findings[0].mend if open_findings else ""
     if outcome is Outcome.WAIVED and clause.waiver is not None:
         likely = f"waived until {clause.waiver.until}: {clause.waiver.reason}"
-    witnesses = tuple(f"{one.here} <> {one.there}" for one in open_findings)
+    witnesses = tuple(one.witness for one in open_findings)
     return (
         _verdict(clause, context, outcome, said, started, here=here, likely=likely, witnesses=witnesses),
         open_findings,

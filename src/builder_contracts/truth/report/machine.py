@@ -71,9 +71,7 @@ def to_sarif(judgement: Judgement) -> str:
     rules: dict[str, dict[str, Any]] = {}
     results: list[dict[str, Any]] = []
     for finding in judgement.findings:
-        rules.setdefault(
-            finding.clause, _rule(finding.clause, finding.promise, f"{finding.why} ({finding.ground})")
-        )
+        rules.setdefault(finding.clause, _rule(finding.clause, finding.promise, " ".join(finding.reasons)))
         results.append(
             {
                 "ruleId": finding.clause,

@@ -96,7 +96,7 @@ def _missing(answer: Answer, judgement: Judgement, code: str) -> Iterator[str]:
     """A line for each clause that is not kept; those that nothing shows for one reason share a line."""
     shared: dict[str, list[str]] = {}
     for verdict in answer.missing:
-        findings = [one for one in judgement.findings if one.clause == verdict.clause]
+        findings = judgement.findings_of(verdict)
         if findings:
             yield _contradiction(verdict, findings, code)
         else:

@@ -55,13 +55,13 @@ def render(
 
 def describe(finding: Finding, paint: Paint = lambda text, _: text) -> Iterator[str]:
     """A contradiction: what was promised, both sides with their lines, why it matters and the mend."""
-    local = finding.clause.partition("/")[2]
+    local = finding.clause.removeprefix("platform/")
     yield f"{finding.here.at}  {local}  {paint('BROKEN', 'red')}"
     yield f"  promised  {finding.promise}"
     yield f"  here      {finding.here.says}"
     yield f"  there     {finding.there.says}   ({finding.there.at})"
-    yield f"  why       {finding.why}"
-    yield f"            {finding.ground}"
+    for line, reason in enumerate(finding.reasons):
+        yield f"  {'' if line else 'why':10}{reason}"
     yield f"  mend      {finding.mend}"
     yield ""
 
