@@ -637,6 +637,15 @@ BREAKS = [
         "",
     ),
     one(
+        "the kernel's scale set is privileged, which its class never is",
+        Add(
+            "deploy/kernel.yaml", values("linux-xr-docker", container=", securityContext: {privileged: true}")
+        ),
+        "tinyland-docker/isolation/privileged",
+        "deploy/kernel.yaml:6",
+        "contracts/base/linux-runner.yaml",
+    ),
+    one(
         "a job selects a label that nobody serves",
         Add(".github/workflows/label.yml", workflow("tinyland-doker", "make test")),
         "workflows/labels",

@@ -42,9 +42,10 @@ _NO_TEMPLATE = Unseen("the scale set's template does not say", here=False)
 _SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
 # What the chart gha-runner-scale-set runs for containerMode dind (its values.yaml): the daemon's only listener.
 _CHART_DIND = "unix:///var/run/docker.sock"
+_AMOUNTS = (CpuLimit, CpuRequest, MemoryLimit, MemoryRequest)
 # Promises that a pod template decides.
 _DECIDED = (
-    CpuLimit, CpuRequest, MemoryLimit, MemoryRequest, Variable, ForbiddenValue, NotRoot, Uid, Privileged,
+    *_AMOUNTS, Variable, ForbiddenValue, NotRoot, Uid, Privileged,
     NoNewPrivileges, Seccomp, Capabilities, DockerSocket, DockerDaemon, DaemonEndpoint,
 )  # fmt: skip
 
@@ -62,12 +63,26 @@ def judge(context: Context, today: date) -> Iterator[tuple[Verdict, Finding | No
                 found = _find(clause, facts)
                 at = _place(clause, scale_set)
                 yield _answer(clause, contract, found, at, scale_set.variant, today)
+        # Scale sets beside the class keep its promises, but for amounts, which they are declared with.
+        for scale_set in _distinct(_like(context, contract)):
+            facts = facts_of(scale_set)
+            for clause in contract.clauses:
+                if isinstance(clause.promise, _DECIDED) and not isinstance(clause.promise, _AMOUNTS):
+                    found, at = _find(clause, facts), _place(clause, scale_set)
+                    yield _answer(clause, contract, found, at, scale_set.variant, today)
         over = _templates(scale_sets)
         for build in images.builds_of(context, contract):
             for clause in contract.clauses:
                 if isinstance(clause.promise, images.DECIDED):
                     found, where = images.judge(clause, build, context, over)
                     yield _answer(clause, contract, found, where, build.path, today)
+
+
+def _like(context: Context, contract: Contract) -> list[ScaleSet]:
+    """The scale sets that are declared to keep the promises of a class that is not their own."""
+    extra = context.facts("enrolment").get("extra_scale_sets", default={})
+    labels = {label for label, data in extra.items() if data["like"] == contract.name}
+    return [one for one in context.model.scale_sets if text(one.label) in labels]
 
 
 def _templates(scale_sets: list[ScaleSet]) -> dict[str, Source]:
