@@ -45,10 +45,12 @@ def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Product
         builds.run("miss", job, READER)
     with bench.fresh(f"{role}-hit") as (job, _):
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
+        # One server whatever USER says, by whose name Bazel calls the folder of its output bases otherwise.
+        builds.startup = (f"--output_user_root={job.folder}.bazel",)
         builds.run("hit", job, READER)
-        _clean(job)
+        builds.clean(job)
         builds.run("environment", job, READER, environment=OTHER_ENVIRONMENT)
-        _clean(job)
+        builds.clean(job)
         # Looked for before anything false is put there.
         uploaded = _look(bench, role, builds.runs["cold"], every=True)
         refused = _look(bench, role, builds.runs["miss"], every=False)
@@ -56,7 +58,7 @@ def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Product
         try:
             poisoned, corrupted = _lie(bench, role, builds.runs["cold"].spawns)
             builds.run("lied-to", job, READER)
-            _clean(job)
+            builds.clean(job)
         except Failed as failed:
             not_lied = failed.lost.reason
         # After the lies: a build that still gets something from a cache gets these.
@@ -79,12 +81,16 @@ def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Product
 
 @dataclass
 class _Builds:
-    """The builds of one proof, each with the lines that the server logged meanwhile."""
+    """The builds of one proof, each with the lines that the server logged meanwhile.
+
+    ``startup`` are options of Bazel's own server.
+    """
 
     bench: Bench
     role: str
     runs: dict[str, BazelRun] = field(default_factory=dict)
     served: dict[str, tuple[Served, ...]] = field(default_factory=dict)
+    startup: tuple[str, ...] = ()
 
     @property
     def service(self) -> str:
@@ -104,10 +110,15 @@ class _Builds:
         before = len(self.bench.served(self.service))
         role = self.role if identity else ""
         self.runs[name] = _run(
-            self.bench, job, role, identity, deadline=deadline, command=command, environment=environment
-        )
+            self.bench, job, role, identity, deadline=deadline, environment=environment,
+            command=command or ("bazel", *self.startup, "test"), targets=not command,
+        )  # fmt: skip
         lines = self.bench.served(self.service, since=before)
         self.served[name] = tuple(line for line in lines if line.source == job.address)
+
+    def clean(self, job: Job) -> None:
+        """Forget outputs and the local action cache, which hides actions, but keep the server that is warm."""
+        job.must("cleaning", ["bazel", *self.startup, "clean"], deadline=60)
 
     def asked(self, name: str) -> frozenset[str]:
         """The action digests that the server's own log says this build asked for."""
@@ -145,14 +156,16 @@ def _run(
     identity: str,
     *,
     deadline: float,
-    command: Sequence[str] = (),
+    command: Sequence[str],
+    targets: bool,
     environment: Mapping[str, str] | None = None,
 ) -> BazelRun:
     invocation = str(uuid.uuid4())
     # Beside the working folder: inside it they would be inputs.
     logs = f"{job.folder}-{invocation[:8]}"
     options = _options(bench, role, identity, invocation, logs)
-    arguments = [*command, *options] if command else ["bazel", "test", *options, "//..."]
+    # A canary's own command names its targets.
+    arguments = [*command, *options, *(["//..."] if targets else [])]
     done = job.run(arguments, deadline=deadline, environment=environment)
     bench.outputs.append(done.stdout + done.stderr)
     text = done.stderr.decode("utf-8", "replace") + done.stdout.decode("utf-8", "replace")
@@ -167,11 +180,6 @@ def _run(
     except ValueError as error:
         raise Failed("reading Bazel's execution log", str(error)) from None
     return BazelRun(done.status, spawns, bazel_log.runner_count(written[1].stdout), invocation, warnings)
-
-
-def _clean(job: Job) -> None:
-    """Forget outputs and the local action cache, which hides actions, but keep the server that is warm."""
-    job.must("cleaning", ["bazel", "clean"], deadline=60)
 
 
 def _look(bench: Bench, role: str, run: BazelRun, *, every: bool) -> Looked:
