@@ -83,6 +83,8 @@ def test_a_dockerfile_that_cannot_keep_a_promise_is_broken_with_cause_and_line(
         (f"{START}RUN if true; then apt-get install -y docker.io; fi\n", "toolchain/dockerd"),
         (f"{START}RUN python3 <<END\napt-get install docker.io\nEND\n", "toolchain/dockerd"),
         (f"{START}SHELL [\"pwsh\", \"-c\"]\nRUN install xz\n", "toolchain/xz"),
+        (f"{START}{INSTALL} git\nRUN rm /usr/bin/git\nRUN ./setup.sh\n", "toolchain/git"),
+        (f"{START}RUN echo '#!/bin/sh' > /usr/local/bin/xz && chmod +x /usr/local/bin/xz\n", "toolchain/xz"),
         # What a pool's template or the base image may set.
         (START, "environment/NIX_CONFIG"),
         (START, "environment/DOCKER_HOST"),

@@ -7,9 +7,7 @@ that it runs may do and what a pool's template may set stays unseen: the answer 
 from __future__ import annotations
 
 import fnmatch
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.model import Clause, Contract
@@ -24,44 +22,14 @@ from builder_contracts.facts.model import Facts, Identity, Image, Unseen
 from builder_contracts.judge import find
 from builder_contracts.truth.context import Context
 from builder_contracts.truth.debian import brings, owners
+from builder_contracts.truth.installs import Installs, commands_of, installs
 from builder_contracts.truth.model import ImageBuild, Instruction
 from builder_contracts.truth.readers.dockerfile import argument_list, assignments, expand
-from builder_contracts.truth.readers.shell import Command, commands
 from builder_contracts.truth.rules.deployment import split
 from builder_contracts.truth.value import Known, Unknown
 
 DECIDED = (Tool, Variable, ForbiddenValue, User, Uid, NotRoot, Shell, ImageEntrypoint, ImageLabel)
 """Kinds of promises that a Dockerfile can speak of."""
-
-_APT = frozenset({"apt", "apt-get", "aptitude"})
-_OTHER_MANAGERS = frozenset({"apk", "dnf", "microdnf", "yum", "zypper", "pacman"})
-_INSTALLS = frozenset({"install", "add"})
-_REMOVES = frozenset({"remove", "purge", "del", "erase"})
-# Commands that neither bring a tool nor take one away, whatever their arguments (rm is looked at by itself).
-_HARMLESS = frozenset(
-    "adduser addgroup apt-mark cd chmod chown dpkg-reconfigure echo export false groupadd groupmod ldconfig locale-gen "
-    "mkdir printf set sleep test touch true umask update-ca-certificates useradd usermod [ :".split()
-)
-_TO_APT = frozenset({"update", "clean", "autoclean", "upgrade", "dist-upgrade", "full-upgrade"})
-_SHELLS = frozenset({"sh", "bash", "dash", "ash"})
-_BIN = re.compile(r"^/(?:usr/(?:local/)?)?s?bin/([\w.+-]+)$")
-_DATA = ("/etc/", "/home/", "/root/", "/srv/", "/tmp/", "/var/")  # noqa: S108 - compared, never written
-_FLAGS = re.compile(r"^(?:--\S+(?:\s|\\\n)+)+")
-_HEREDOC = re.compile(r"<<-?\s*[\"']?\w+[\"']?")
-# What follows may run or not; nobody reads that off the text.
-_CONDITION = re.compile(r"(?:^|[;&|\s(])(?:if|case|while|until|for)\s|\|\|")
-_PACKAGE = re.compile(r"^[a-z0-9][a-z0-9+.-]+")
-
-
-@dataclass(frozen=True)
-class _Packages:
-    """What the steps install and remove, where, and the first step that may do either unseen."""
-
-    installed: Mapping[str, Source]
-    recommended: frozenset[str]
-    removed: Mapping[str, Source]
-    foreign: bool
-    opaque: tuple[Source, str] | None
 
 
 def builds_of(context: Context, contract: Contract) -> Iterator[ImageBuild]:
@@ -185,7 +153,7 @@ def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: Context) ->
 def _added(one: Instruction) -> dict[str, int]:
     """Users that a step adds with a number."""
     found: dict[str, int] = {}
-    for command in _commands(one):
+    for command in commands_of(one):
         if command.words[0] in ("useradd", "adduser") and len(command.words) > 2:
             for place, word in enumerate(command.words):
                 flag, _, number = word.partition("=")
@@ -201,7 +169,7 @@ def _shell(promise: Shell, build: ImageBuild, context: Context) -> tuple[Judged,
     base, name = _base(build, context)
     short = split(name)[0].removeprefix("docker.io/")
     patterns = context.facts("deployment").get("without_shell", default=[])
-    packages = _packages(build)
+    packages = installs(build)
     without = name == "scratch" or any(fnmatch.fnmatch(short, pattern) for pattern in patterns)
     if without and packages.opaque is None and not packages.installed:
         return broken(f"{name} has no usable {promise.path}, and nothing here adds one",
@@ -225,7 +193,7 @@ def _entrypoint(promise: ImageEntrypoint, build: ImageBuild) -> tuple[Judged, So
 
 def _tool(promise: Tool, build: ImageBuild, context: Context) -> tuple[Judged, Source]:
     base, name = _base(build, context)
-    packages = _packages(build)
+    packages = installs(build)
     holders = owners(promise.name, promise.package)
     installed = next(
         ((one, packages.installed[one]) for one in sorted(holders) if one in packages.installed), None
@@ -261,7 +229,7 @@ def _tool(promise: Tool, build: ImageBuild, context: Context) -> tuple[Judged, S
     return _missing(promise, packages, base, name), build.base.at
 
 
-def _missing(promise: Tool, packages: _Packages, base: Mapping[str, Any] | None, name: str) -> Judged:
+def _missing(promise: Tool, packages: Installs, base: Mapping[str, Any] | None, name: str) -> Judged:
     """Broken where neither the base image nor any step can bring a tool; unproven where one may."""
     if packages.opaque is not None:
         return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may bring it", here=False)
@@ -282,90 +250,3 @@ def _missing(promise: Tool, packages: _Packages, base: Mapping[str, Any] | None,
         f"{name} lacks {promise.name}, and {bring}",
         f"install the package {promise.package or promise.name}",
     )
-
-
-def _commands(one: Instruction) -> Iterator[Command]:
-    """The commands of a RUN step, those inside ``sh -c '…'`` included."""
-    listed = argument_list(one)
-    if listed is not None:
-        found = [Command((listed[0].rpartition("/")[2], *listed[1:]), 0)] if listed else []
-    else:
-        script = _FLAGS.sub("", one.words)
-        if one.body and not _HEREDOC.sub("", script).strip():
-            script = one.body
-        found = list(commands(script))
-    for command in found:
-        inner = next((place for place, word in enumerate(command.words[:-2])
-                      if word.rpartition("/")[2] in _SHELLS and command.words[place + 1] in ("-c", "-ec", "-exc")), None)  # fmt: skip
-        if inner is None:
-            yield command
-        else:
-            yield from commands(command.words[inner + 2])
-
-
-def _packages(build: ImageBuild) -> _Packages:
-    installed: dict[str, Source] = {}
-    removed: dict[str, Source] = {}
-    recommended: set[str] = set()
-    foreign = False
-    opaque: tuple[Source, str] | None = None
-
-    def unsure(at: Source, what: str) -> None:
-        nonlocal opaque
-        opaque = opaque or (at, what)
-
-    for one in build.steps:
-        if one.keyword in ("COPY", "ADD"):
-            target = (argument_list(one) or one.words.split() or [""])[-1]
-            if not target.startswith(_DATA):
-                unsure(one.at, f"what is copied to {target}")
-        elif one.keyword == "SHELL" and (argument_list(one) or ["sh"])[0].rpartition("/")[2] not in _SHELLS:
-            unsure(one.at, "what another shell runs")
-        elif one.keyword == "ENV" and re.search(r"(?:^|\s)PATH[ =]", one.words):
-            unsure(one.at, "another PATH")
-        elif one.keyword == "RUN" and _CONDITION.search(one.words + "\n" + one.body):
-            unsure(one.at, "a script with conditions")
-        elif one.keyword == "RUN":
-            for command in _commands(one):
-                name, rest = command.words[0], command.words[1:]
-                verbs = [word for word in rest if not word.startswith("-")]
-                verb = verbs[0] if verbs else ""
-                if name in _APT | _OTHER_MANAGERS and (verb in _INSTALLS or verb in _REMOVES):
-                    foreign = foreign or name in _OTHER_MANAGERS
-                    names = [found[0] for word in _named(rest, verb) if (found := _PACKAGE.match(word))]
-                    if "--no-install-recommends" not in rest:
-                        recommended.update(names)
-                    into, out = (installed, removed) if verb in _INSTALLS else (removed, installed)
-                    for package in names:
-                        out.pop(package, None)
-                        into[package] = one.at
-                    if any(not _PACKAGE.match(word) for word in _named(rest, verb)):
-                        unsure(one.at, "a package that is not named here")
-                elif name == "rm":
-                    for word in verbs:
-                        if found := _BIN.match(word):
-                            installed.pop(found[1], None)
-                            removed[found[1]] = one.at
-                elif name not in _HARMLESS and not (name in _APT | _OTHER_MANAGERS and verb in _TO_APT):
-                    unsure(one.at, name)
-    return _Packages(installed, frozenset(recommended), removed, foreign, opaque)
-
-
-def _named(words: tuple[str, ...], verb: str) -> list[str]:
-    """The packages of a command: what stands after its verb and is no option or an option's value."""
-    found: list[str] = []
-    skip = False
-    for word in words[words.index(verb) + 1 :]:
-        if skip or word.startswith("-"):
-            # Options of apt-get that take a value in a word of its own.
-            skip = not skip and word in (
-                "-o",
-                "-c",
-                "-t",
-                "--option",
-                "--target-release",
-                "--default-release",
-            )
-            continue
-        found.append(word)
-    return found
