@@ -9,9 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder_contracts.contract.model import Contract
 from builder_contracts.evidence.verdict import Outcome, Verdict
+from builder_contracts.truth import images
+from builder_contracts.truth.context import Context
 from builder_contracts.truth.debian import brings, owners
 from builder_contracts.truth.model import Model
+from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.readers import dockerfile
 from builder_contracts.truth.session import load
 from builder_contracts.truth.verdicts import judge
@@ -161,6 +165,79 @@ def test_no_dockerfile_stops_the_reader(body: str) -> None:
     dockerfile.read(body, "Dockerfile", model)
     for build in model.builds:
         dockerfile.assignments(build, "ENV")
+
+
+LINES = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["FROM", "RUN", "USER", "ENV", "ARG", "COPY", "ADD", "SHELL", "ENTRYPOINT", "LABEL", "CMD"]
+        ),
+        st.lists(
+            st.sampled_from(
+                [
+                    "debian:12",
+                    "scratch",
+                    "apt-get",
+                    "install",
+                    "remove",
+                    "-y",
+                    "xz-utils",
+                    "git",
+                    "&&",
+                    "||",
+                    "sh",
+                    "-c",
+                    "'",
+                    '"',
+                    "$X",
+                    "${Y:-z}",
+                    "A=1",
+                    "PATH=/x",
+                    "root",
+                    "1001",
+                    "useradd",
+                    "--uid",
+                    "runner",
+                    "AS",
+                    "a",
+                    "[]",
+                    '["a"]',
+                    "[1",
+                    "<<E",
+                    "\nE",
+                    "rm",
+                    "/usr/bin/git",
+                    ">",
+                    "/usr/bin/xz",
+                    "\\\n",
+                    "if",
+                    ";",
+                    "\x00",
+                    "é",
+                ]
+            ),
+            max_size=8,
+        ).map(" ".join),
+    ).map(" ".join),
+    max_size=10,
+).map("\n".join)
+
+
+@given(LINES)
+def test_every_dockerfile_gets_an_answer_to_every_clause(
+    contracts: tuple[Platform, list[Contract]], body: str
+) -> None:
+    platform, classes = contracts
+    model = Model()
+    dockerfile.read(body, "Dockerfile", model)
+    context = Context(platform, model, tuple(classes))
+    for build in model.builds:
+        for clause in (clause for contract in classes for clause in contract.clauses):
+            if isinstance(clause.promise, images.DECIDED):
+                judged, at = images.judge(clause, build, context, {})
+                assert judged.seen
+                assert 1 <= at.line <= body.count("\n") + 1
+                assert judged.outcome is not Outcome.BROKEN or judged.likely
 
 
 def test_many_stages_take_no_time_that_grows_with_their_product() -> None:
