@@ -106,3 +106,21 @@ def test_own_cache_is_not_touched_without_leave(
     assert {verdict.outcome for verdict in found.values()} == {Outcome.UNPROVEN}
     assert not any(verdict.here for verdict in found.values())
     assert len(host.log("nix-cache")) == before
+
+
+@pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker", "tinyland-dind"])
+def test_a_deployment_is_out_of_reach_whatever_may_be_written(worlds: Worlds, builder: str) -> None:
+    bindings = Bindings.from_document(load_environment(ROOT / "contracts/environments/tinyland.yaml").data)
+    session = Session(Options(bindings=bindings, allow_writes=frozenset(bindings.roles)))
+    worlds.sessions.append(session)
+    contract = load(ROOT / f"contracts/{builder}.yaml")
+    clauses = [
+        clause for clause in contract.clauses if clause.local_id.startswith(("caches/", "publication/"))
+    ]
+    found = {clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses}
+    assert {verdict.outcome for verdict in found.values()} == {Outcome.UNPROVEN}
+    assert not any(verdict.here for verdict in found.values())
+    # Not even by mistake: the runners' network has no way out.
+    client = engine.connect()
+    assert client.api.inspect_network(session.network())["Internal"] is True
+    client.close()

@@ -99,7 +99,12 @@ class Experiments:
                 done.result()
         self._lose_what_died(roles)
         if any(isinstance(promise, NoSecrets) for promise in self.promises):
-            self.records.scan = search.everything(self.bench, roles, self.products, self.records)
+            # What a role holds that is out of reach cannot be searched.
+            self.records.scan = (
+                self._why_unbound(unbound[0])
+                if unbound
+                else search.everything(self.bench, roles, self.products, self.records)
+            )
         self.records.seconds = time.monotonic() - begun
         return self.records
 
