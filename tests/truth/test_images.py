@@ -141,6 +141,56 @@ def test_an_image_is_known_by_its_folder_its_suffix_or_its_title(judged: Judge) 
     assert verdicts(judged, START, "tests/defects/tinyland-nix/Dockerfile") == {}
 
 
+BAKE = """\
+variable "TAG" { default = "runner:1" }
+target "_common" { contexts = { base = "docker-image://debian:12.9" } }
+target "runner" {
+  inherits = ["_common"]
+  context  = "images/runner"
+  tags     = [TAG, "${UNSET}/x"]
+}
+target "nix" {
+  inherits = ["_common", "nix"]
+  context  = "builders/tinyland-nix"
+  contexts = { runner = "KIND" }
+}
+"""
+RUNNER = "FROM base\nRUN useradd --uid 1001 runner\nUSER runner\n"
+
+
+@pytest.mark.parametrize("kind", ["docker-image://${TAG}", "target:runner"])
+@pytest.mark.parametrize("folder", ["", "images/", "deploy/"])
+def test_names_that_bake_gives_to_images_are_followed(judged: Judge, kind: str, folder: str) -> None:
+    prefix = folder if folder == "deploy/" else ""
+    judgement = judged(
+        {
+            f"{folder}docker-bake.hcl": BAKE.replace("KIND", kind),
+            f"{prefix}images/runner/Dockerfile": RUNNER,
+            f"{prefix}{NIX}": "FROM runner\nENV ATTIC_CACHE=main\n",
+        }
+    )
+    found = {one.clause: one for one in judgement.verdicts if one.environment == prefix + NIX}
+    assert found["tinyland-nix/identity/uid"].outcome is Outcome.KEPT
+    assert found["tinyland-nix/toolchain/xz"].outcome is Outcome.BROKEN
+    assert "debian:12.9 lacks xz" in found["tinyland-nix/toolchain/xz"].seen
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "target {", "", 'target "nix" {}', 'target "nix" { contexts = var.x }', 'target "nix" { inherits = ["nix", "gone"] }',
+        'target "nix" {\n context = "builders/tinyland-nix"\n contexts = { runner = "target:nix" }\n}',
+        'target "nix" {\n context = "builders/tinyland-nix"\n contexts = { runner = "target:gone", b = 1 }\n}',
+        'target "nix" {\n matrix = { v = ["1"] }\n name = "a-${v}"\n context = "x/${v}"\n}',
+    ],
+)  # fmt: skip
+def test_a_bake_file_that_says_nothing_of_an_image_leaves_it_unknown(judged: Judge, body: str) -> None:
+    judgement = judged({"docker-bake.hcl": body, NIX: "FROM runner\n"})
+    found = {one.clause: one for one in judgement.verdicts if one.environment == NIX}
+    assert found["tinyland-nix/identity/uid"].outcome is Outcome.UNPROVEN
+    assert found["tinyland-nix/toolchain/xz"].outcome is Outcome.UNPROVEN
+
+
 def test_what_the_pools_template_sets_over_the_image_decides(judged: Judge) -> None:
     scale_set = """\
 githubConfigUrl: https://github.com/tinyland-inc

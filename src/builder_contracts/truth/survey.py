@@ -11,7 +11,7 @@ from pathlib import Path
 from builder_contracts.errors import Source
 from builder_contracts.truth.checkout import Checkout, File, Unread
 from builder_contracts.truth.model import Line, Model, Script, Surface
-from builder_contracts.truth.readers import dockerfile, kubernetes, names, opentofu, workflows, yaml
+from builder_contracts.truth.readers import bake, dockerfile, kubernetes, names, opentofu, workflows, yaml
 
 _PROSE = (".md", ".rst", ".txt", ".adoc", ".tex")
 _COMMENT = ("#", "//", "/*", "*", "--", ";", "%", "<!--")
@@ -40,11 +40,14 @@ def survey(root: Path, words: Words) -> Model:
     )
     page_words = tuple(stem.encode() for stem in stems((*words.lines, *words.pages)))
     tofu: list[File] = []
+    baked: list[File] = []
     for file in checkout.files():
         model.files += 1
         name = file.name
         if name.endswith(opentofu.SUFFIXES):
             tofu.append(file)
+        elif bake.is_bake(name):
+            baked.append(file)
         elif name.endswith((".yaml", ".yml")):
             if _OURS.search(file.raw[:4096]):
                 continue
@@ -70,6 +73,8 @@ def survey(root: Path, words: Words) -> Model:
             model.pages.append((file.path, file.text()))
     if tofu:
         opentofu.read(tofu, model)
+    if baked and model.builds:
+        bake.join(model, [target for file in baked for target in bake.read(file.raw, file.path)])
     model.paths, model.folders = frozenset(checkout.paths), frozenset(checkout.folders)
     model.origin = checkout.origin
     model.unread = [*checkout.unread, *model.unread]
