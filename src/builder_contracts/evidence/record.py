@@ -96,13 +96,12 @@ def from_properties(pairs: Iterable[tuple[str, object]]) -> Verdict | None:
 
 def to_record(verdict: Verdict) -> Record:
     """The record of a verdict as evidence.jsonl holds it."""
+    properties = list(to_properties(verdict))
     record: dict[str, str | float | list[str]] = {"schema": SCHEMA}
-    record |= {name: value for name, value in to_properties(verdict) if name != "witness"}
-    record |= {
-        name: float(text) for name, text in to_properties(verdict) if name.startswith((_MEASURED, _BUDGET))
-    }
+    record |= {name: value for name, value in properties if name != "witness"}
+    record |= {name: float(text) for name, text in properties if name.startswith((_MEASURED, _BUDGET))}
     record["seconds"] = round(verdict.seconds, 3)
-    record["witnesses"] = [text for name, text in to_properties(verdict) if name == "witness"]
+    record["witnesses"] = [text for name, text in properties if name == "witness"]
     return record
 
 

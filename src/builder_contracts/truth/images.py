@@ -7,8 +7,8 @@ that it runs may do and what a pool's template may set stays unseen: the answer 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises.environment import ForbiddenValue, Variable
@@ -27,6 +27,8 @@ from builder_contracts.truth.model import ImageBuild, Instruction
 from builder_contracts.truth.readers.dockerfile import argument_list, assignments, expand
 from builder_contracts.truth.rules.deployment import split
 from builder_contracts.truth.value import Known, Unknown
+
+T = TypeVar("T")
 
 DECIDED = (Tool, Variable, ForbiddenValue, User, Uid, NotRoot, Shell, ImageEntrypoint, ImageLabel)
 """Kinds of promises that a Dockerfile can speak of."""
@@ -59,7 +61,7 @@ def judge(
     if isinstance(promise, Tool):
         return _tool(promise, build, context)
     if isinstance(promise, Variable | ForbiddenValue):
-        return _environment(promise, build, templates)
+        return _environment(promise, build, context, templates)
     if isinstance(promise, User | Uid | NotRoot):
         if "USER" in templates:
             return unproven(f"{templates['USER']} selects another user than the image's", here=False), top
@@ -75,6 +77,15 @@ def judge(
         image = Image("", "", "", {promise.key: str(value.data)}, [], 0)
         return find(promise, _facts(image=image)), value.at
     raise TypeError(f"a Dockerfile does not decide {type(promise).__name__}")
+
+
+def _once(context: Context, build: ImageBuild, what: str, read: Callable[[ImageBuild], T]) -> T:
+    """What many clauses ask of one build, read off it once."""
+    key = f"{what} of build {id(build)}"
+    if key not in context.memo:
+        context.memo[key] = read(build)
+    found: T = context.memo[key]
+    return found
 
 
 def _facts(**given: Any) -> Facts:
@@ -94,9 +105,9 @@ def _base(build: ImageBuild, context: Context) -> tuple[Mapping[str, Any] | None
 
 
 def _environment(
-    promise: Variable | ForbiddenValue, build: ImageBuild, templates: Mapping[str, Source]
+    promise: Variable | ForbiddenValue, build: ImageBuild, context: Context, templates: Mapping[str, Source]
 ) -> tuple[Judged, Source]:
-    env = assignments(build, "ENV")
+    env = _once(context, build, "environment", lambda one: assignments(one, "ENV"))
     top = Source(build.path, 1)
     if isinstance(promise, ForbiddenValue):
         for name, value in env.items():
@@ -169,7 +180,7 @@ def _shell(promise: Shell, build: ImageBuild, context: Context) -> tuple[Judged,
     base, name = _base(build, context)
     short = split(name)[0].removeprefix("docker.io/")
     patterns = context.facts("deployment").get("without_shell", default=[])
-    packages = installs(build)
+    packages = _once(context, build, "installs", installs)
     without = name == "scratch" or any(fnmatch.fnmatch(short, pattern) for pattern in patterns)
     if without and packages.opaque is None and not packages.installed:
         return broken(f"{name} has no usable {promise.path}, and nothing here adds one",
@@ -193,7 +204,7 @@ def _entrypoint(promise: ImageEntrypoint, build: ImageBuild) -> tuple[Judged, So
 
 def _tool(promise: Tool, build: ImageBuild, context: Context) -> tuple[Judged, Source]:
     base, name = _base(build, context)
-    packages = installs(build)
+    packages = _once(context, build, "installs", installs)
     holders = owners(promise.name, promise.package)
     installed = next(
         ((one, packages.installed[one]) for one in sorted(holders) if one in packages.installed), None
