@@ -1,12 +1,11 @@
 """The canary itself: minutes. Real kernels, real packages, real boots, and the defects that need them.
 
-BUILDER_CONTRACTS_KERNEL=1 opens it: on a busy machine two kernel builds would crowd out every other test.
+The main job builds the same kernel; here its boots are broken, too. script/test --long runs it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,15 +20,7 @@ from builder_contracts.prove.records import Finding
 ROOT = Path(__file__).parents[2]
 CANARY = ROOT / "canaries" / "linux-xr"
 
-pytestmark = [
-    pytest.mark.docker,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("kernel"),
-    pytest.mark.skipif(
-        not os.environ.get("BUILDER_CONTRACTS_KERNEL"),
-        reason="builds two kernels: BUILDER_CONTRACTS_KERNEL=1 opens it",
-    ),
-]
+pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.long, pytest.mark.xdist_group("kernel")]
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,14 @@ def killer(service: str, requests: int) -> Callable[[Session], None]:
     return lambda session: threading.Thread(target=wait, args=(session,), daemon=True).start()
 
 
-@pytest.mark.parametrize("service", SERVICES)
+# Each carries out every proof; one of them stands for the others in every run.
+OFTEN = "registry"
+
+
+@pytest.mark.parametrize(
+    "service",
+    [pytest.param(name, marks=[] if name == OFTEN else [pytest.mark.long]) for name in SERVICES],
+)
 def test_a_server_that_is_off_from_the_start(worlds: Worlds, service: str) -> None:
     proved = worlds.prove_all(CLASSES, specs={service: off(service)})
     assert proved.broken == set()
@@ -80,6 +87,7 @@ def light(clause: Clause) -> bool:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("service", "requests", "classes", "wanted"),
     [
