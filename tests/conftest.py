@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
 
 # Contracts in here are input of tests, not contracts to check.
@@ -10,3 +12,8 @@ collect_ignore = ["examples"]
 # The same examples in every run: a red test must be red again for whoever looks at it.
 settings.register_profile("tests", derandomize=True, deadline=None, database=None)
 settings.load_profile("tests")
+
+# What is started in the background by a shell without job control ignores Ctrl-C, and so would every program
+# that a test interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

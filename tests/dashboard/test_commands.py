@@ -284,6 +284,9 @@ def test_serve_ends_with_an_interrupt(tmp_path: Path) -> None:
         with urllib.request.urlopen(line.split()[0], timeout=30) as answer:  # noqa: S310 - a loopback address
             assert b"tinyland-nix" in answer.read()
         started.send_signal(signal.SIGINT)
-        _, said = started.communicate(timeout=30)
+        try:
+            _, said = started.communicate(timeout=30)
+        finally:
+            started.kill()
     assert "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml"]

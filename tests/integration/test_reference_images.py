@@ -284,7 +284,7 @@ class TestReproducible:
     ) -> None:
         shutil.copytree(ROOT / "builders", tmp_path / "builders")
         (tmp_path / "builders/tinyland-nix/Dockerfile").write_text(
-            "FROM runner\nUSER root\nRUN touch /etc/built-now\n"
+            "FROM runner\nUSER root\nRUN date +%s%N >/etc/built-now\n"
         )
         builds = []
         for _ in range(2):
