@@ -113,8 +113,7 @@ class _Builds:
             self.bench, job, role, identity, deadline=deadline, environment=environment,
             command=command or ("bazel", *self.startup, "test"), targets=not command,
         )  # fmt: skip
-        lines = self.bench.served(self.service, since=before)
-        self.served[name] = tuple(line for line in lines if line.source == job.address)
+        self.served[name] = self.bench.served_to(job.address, self.service, since=before)
 
     def clean(self, job: Job) -> None:
         """Forget outputs and the local action cache, which hides actions, but keep the server that is warm."""

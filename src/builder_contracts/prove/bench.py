@@ -8,6 +8,7 @@ import dataclasses
 import json
 import secrets
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -26,6 +27,11 @@ from builder_contracts.runner.ownership import Run
 from builder_contracts.services.catalogue import CONF
 from builder_contracts.services.host import Host
 from builder_contracts.services.identities import Credentials, Identity
+
+LOG_LAG = 5.0
+"""Seconds after which no line of a request is expected any more."""
+SETTLED = 0.1
+"""Seconds between two looks into a log."""
 
 _PYTHON = "/opt/services/bin/python"
 
@@ -144,6 +150,24 @@ class Bench:
             )
             for line in lines
         )  # fmt: skip
+
+    def served_to(
+        self, address: str, service: str, *, since: int, of: frozenset[str] = frozenset()
+    ) -> tuple[Served, ...]:
+        """The lines of one client that has ended, from the line number ``since`` on.
+
+        A server writes a line when a request is over, and the engine copies it later still. So the log is read
+        until nothing more comes of this client, and each identity of ``of`` has a line; LOG_LAG at most.
+        """
+        patience = time.monotonic() + LOG_LAG
+        lines: tuple[Served, ...] | None = None
+        while service:
+            before = lines
+            lines = tuple(line for line in self.served(service, since=since) if line.source == address)
+            if (lines == before and of <= {line.identity for line in lines}) or time.monotonic() > patience:
+                break
+            time.sleep(SETTLED)
+        return lines or ()
 
     def certificate(self, role: str) -> str:
         """The certificate of a service of the run that speaks TLS, empty for the others. Raises Failed."""

@@ -50,8 +50,8 @@ def push(bench: Bench, job: Job, daemon: str) -> dict[str, Attempt | Lost]:
             before = len(bench.served(service))
             answers[name] = {"docker push": _push(bench, job, registry, repository, name)}
             lines[name] = tuple(
-                line for line in bench.served(service, since=before)
-                if line.identity == name and line.source == job.address and line.method != "GET"
+                line for line in bench.served_to(job.address, service, since=before, of=frozenset({name}))
+                if line.identity == name and line.method != "GET"
             )  # fmt: skip
             found[name] = {"docker push": _look(bench, url, repository)}
         bench.host.up(service)

@@ -113,8 +113,7 @@ class _Tries:
             self.job, self.published.path, substituters, self.published.key, store=store
         )
         # Only what was served meanwhile: an address can have belonged to an earlier runner.
-        lines = self.bench.served(service, since=before)
-        self.served[name] = tuple(line for line in lines if line.source == self.job.address)
+        self.served[name] = self.bench.served_to(self.job.address, service, since=before)
 
 
 def prove(bench: Bench, published: Published) -> NixRecord:
@@ -230,8 +229,8 @@ def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
     signed = "" if endpoint.public_key else f"?secret-key={job.folder}.keys/key"
     done = _copy(job, endpoint.url + signed, path, bench.identity("nix", identity))
     lines = tuple(
-        line for line in bench.served(endpoint.service, since=before)
-        if line.method == "PUT" and line.identity == identity and line.source == job.address
+        line for line in bench.served_to(job.address, endpoint.service, since=before, of=frozenset({identity}))
+        if line.method == "PUT" and line.identity == identity
     )  # fmt: skip
     text = (done.stderr + done.stdout).decode("utf-8", "replace")
     code = next((code for code in ("401", "403") if f"HTTP error {code}" in text), "")

@@ -49,7 +49,9 @@ def http(request: dict[str, Any]) -> Answer:
             found["location"] = reply.headers.get("Location", "")
             return found
     except urllib.error.HTTPError as error:
-        return answer(error.code, error.read().decode("utf-8", "replace"))
+        # Closed at once: a server may wait for that before it writes the request into its log.
+        with error:
+            return answer(error.code, error.read().decode("utf-8", "replace"))
     except (OSError, urllib.error.URLError) as error:
         return answer("LOST", str(error))
 

@@ -32,7 +32,8 @@ def prove(bench: Bench, target: str, runner: str) -> dict[str, Attempt | Lost]:
         answers = iter(bench.ask(flat, beside=runner))
         said = {name: {what: next(answers) for what, _ in plans[name]} for name in IDENTITIES}
         # The lines up to here are the attempts; the looks that follow are another identity's.
-        lines = bench.served(service, since=before)
+        address = bench.address(runner)
+        lines = bench.served_to(address, service, since=before, of=frozenset(IDENTITIES))
         looks = {name: _looks(bench, target, nonces[name], name) for name in IDENTITIES}
         flat_looks = [request for name in IDENTITIES for _, request in looks[name]]
         found = iter(bench.ask(flat_looks))
@@ -43,7 +44,6 @@ def prove(bench: Bench, target: str, runner: str) -> dict[str, Attempt | Lost]:
     except ServiceDown as down:
         return dict.fromkeys(IDENTITIES, Lost(str(down)))
     plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in IDENTITIES}
-    address = bench.address(runner)
     control = Attempt(WRITER, plain[WRITER], seen[WRITER], {}).as_control()
     return {
         name: Attempt(
@@ -51,7 +51,7 @@ def prove(bench: Bench, target: str, runner: str) -> dict[str, Attempt | Lost]:
             plain[name],
             seen[name],
             control,
-            tuple(line for line in lines if line.identity == name and line.source == address),
+            tuple(line for line in lines if line.identity == name),
             "HTTP, gRPC or S3 client beside the runner",
         )
         for name in IDENTITIES
