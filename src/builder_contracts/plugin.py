@@ -35,6 +35,8 @@ TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 CLASSES: pytest.StashKey[set[str]] = pytest.StashKey()
 
 RUNNERS = ("docker", "local")
+WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
+"""The roles of environments that can be written to at all."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,6 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--allow-writes",
         action="append",
+        choices=WRITABLE,
         default=[],
         metavar="ROLE",
         help="let proofs write to this role of a live environment (repeatable); without it nothing is written there",

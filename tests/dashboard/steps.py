@@ -1,6 +1,6 @@
 """Runs the ``run`` steps of an action on this machine, as far as no GitHub is needed.
 
-Understands what the actions here use: inputs, step outputs and outcomes, ``!cancelled()``, ``==``, ``||``
+Understands what the actions here use: inputs, step outputs and outcomes, ``!cancelled()``, ``==``, ``!=``, ``||``
 and ``&&``. A step that uses another action is not run, and says so.
 """
 
@@ -53,10 +53,13 @@ class Job:
         failed = False
         for raw in action["runs"]["steps"]:
             condition = str(raw.get("if", "success()"))
+            if not re.search(r"(success|failure|cancelled|always)\(\)", condition):
+                # As GitHub does: a condition that does not ask how the job stands wants it to stand well.
+                condition = f"success() && {unwrap(condition)}"
             wanted = evaluate(condition, {**context, "success()": not failed, "cancelled()": False})
             step = Step(raw["name"], "skipped")
             if raw["name"] == "Install":
-                step.outcome = "success"
+                step.outcome = "success" if wanted else "skipped"
             elif wanted and "run" in raw:
                 self._run(raw, step, context, folder)
             if step.outcome == "failure" and not raw.get("continue-on-error"):
@@ -99,9 +102,14 @@ def fill(text: str, context: Mapping[str, Any]) -> str:
     return re.sub(r"\$\{\{(.*?)\}\}", lambda found: str(evaluate(found[1], context) or ""), text)
 
 
+def unwrap(expression: str) -> str:
+    """The expression without the braces around it."""
+    return expression.strip().removeprefix("${{").removesuffix("}}").strip()
+
+
 def evaluate(expression: str, context: Mapping[str, Any]) -> Any:
     """The value of an expression; a name that nothing has is empty, as at GitHub."""
-    text = expression.strip().removeprefix("${{").removesuffix("}}").strip()
+    text = unwrap(expression)
     for operator in ("||", "&&"):
         if operator in text:
             value: Any = ""
@@ -110,9 +118,10 @@ def evaluate(expression: str, context: Mapping[str, Any]) -> Any:
                 if bool(value) is (operator == "||"):
                     return value
             return value
-    if "==" in text:
-        left, _, right = text.partition("==")
-        return evaluate(left, context) == evaluate(right, context)
+    for operator in ("==", "!="):
+        if operator in text:
+            left, _, right = text.partition(operator)
+            return (evaluate(left, context) == evaluate(right, context)) is (operator == "==")
     if text.startswith("!"):
         return not evaluate(text[1:], context)
     if text.startswith("'"):
