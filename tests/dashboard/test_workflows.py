@@ -19,8 +19,9 @@ import yaml
 from builder_contracts.dashboard import series
 from builder_contracts.dashboard.store import History
 from builder_contracts.errors import EngineError
+from builder_contracts.prove.kernel.source import FETCH_WITHIN
 from builder_contracts.runner import engine
-from tests.dashboard import web
+from tests.dashboard import gitlab, web
 from tests.dashboard.forges import TOKEN, Forge, serving
 from tests.dashboard.steps import Job, Step
 
@@ -28,7 +29,6 @@ ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
 WORKFLOWS = [GITHUB / "workflows" / name for name in ("nightly.yml", "contracts.yml")]
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
-GITLAB = ROOT / "ci" / "gitlab" / "contracts.gitlab-ci.yml"
 
 NIX = "tinyland-nix"
 """The class whose reference image is proved here."""
@@ -177,8 +177,8 @@ def test_the_night_is_a_matrix_over_the_three_labels_on_the_pool_s_own_runners()
     assert (ROOT / "contracts" / "environments" / "tinyland.yaml").is_file()
 
 
-def test_proofs_and_canaries_run_where_there_is_a_docker_engine() -> None:
-    """The local runner starts no fresh runners, so on the pool itself they are unproven."""
+def test_what_takes_fresh_containers_runs_where_there_is_a_docker_engine() -> None:
+    """The pool's own runners have none that could start them."""
     images = jobs(WORKFLOWS[0])["images"]
     check = next(step for step in images["steps"] if "check-contracts" in step.get("uses", ""))
 
@@ -186,6 +186,41 @@ def test_proofs_and_canaries_run_where_there_is_a_docker_engine() -> None:
     assert check["with"]["runner"] == "docker"
     assert "environment" not in check["with"], "no deployment's address is touched from a hosted machine"
     assert set(jobs(WORKFLOWS[0])["dashboard"]["needs"]) == {"check", "images"}
+
+
+def images_script() -> dict[str, str]:
+    """What builds the images, at each forge."""
+    images = jobs(WORKFLOWS[0])["images"]
+    (build,) = [step["run"] for step in images["steps"] if "script/images" in step.get("run", "")]
+    return {"github": build, "gitlab": gitlab.pipeline()["images"]["before_script"][-1]}
+
+
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_every_image_that_a_class_s_proofs_run_in_is_built(forge: str) -> None:
+    """A kernel canary boots in an image of its own, and is unproven without it."""
+    built = images_script()[forge].split()[1:]
+
+    assert built[:2] == ['"$BUILDER"', "services"]
+    canaries = {
+        name
+        for path in (ROOT / "contracts").glob("*.yaml")
+        for name in load(path).get("canaries", {})
+        if (ROOT / "canaries" / name / "kernel.yaml").is_file()
+    }
+    assert canaries == {"linux-xr"}
+    assert built[2:] == [f"{name}-boot" for name in canaries]
+
+
+@pytest.mark.parametrize("forge", ["github", "gitlab"])
+def test_a_tier_of_the_kernel_that_is_too_slow_reaches_its_own_limit_before_the_job_s(forge: str) -> None:
+    budget = load(ROOT / "canaries" / "linux-xr" / "kernel.yaml")["budget"]
+    needed = (sum(budget.values()) + FETCH_WITHIN) / 60 + 20
+    limits = {
+        "github": jobs(WORKFLOWS[0])["images"]["timeout-minutes"],
+        "gitlab": int(gitlab.pipeline()["images"]["timeout"].removesuffix(" minutes")),
+    }
+
+    assert needed < limits[forge] < needed + 30
 
 
 def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
@@ -426,77 +461,3 @@ def test_where_the_history_does_not_come_back_nothing_is_made_in_its_place(
     }
     assert not (here / "history.db").exists()
     assert not (here / "site").exists()
-
-
-# --- GitLab ----------------------------------------------------------------------------------------
-
-
-def gitlab() -> tuple[dict[str, Any], dict[str, Any]]:
-    head, body = yaml.safe_load_all(GITLAB.read_text("utf-8"))
-    return head, body
-
-
-def test_gitlab_s_equivalent_uses_every_input_and_no_other() -> None:
-    head, _ = gitlab()
-    used = set(re.findall(r"\$\[\[ inputs\.([\w-]+) \]\]", GITLAB.read_text("utf-8")))
-
-    assert used == set(head["spec"]["inputs"])
-
-
-def test_gitlab_s_scripts_are_sound_for_a_plain_shell(tmp_path: Path) -> None:
-    _, body = gitlab()
-    for name, about in body.items():
-        if not isinstance(about, dict) or "script" not in about:
-            continue
-        script = tmp_path / f"{name}.sh"
-        script.write_text("#!/bin/sh\nset -e\n" + "\n".join(about["script"]) + "\n")
-        done = subprocess.run(
-            [Path(sys.executable).with_name("shellcheck"), script],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout
-
-
-@pytest.mark.slow
-def test_gitlab_s_jobs_really_check_and_report(tmp_path: Path) -> None:
-    here = workspace(tmp_path / "work", "present")
-    # The environment that the class's contract is checked in: nothing of the platform's is here.
-    (here / "contracts" / "environments").mkdir()
-    shutil.copy2(ROOT / "contracts" / "environments" / "embedded.yaml", here / "contracts" / "environments")
-    _, body = gitlab()
-    environment = {
-        **os.environ,
-        "VENV": sys.prefix,
-        "BUILDER": "tiny",
-        "CONTRACTS": "contracts",
-        "ENVIRONMENT": "embedded",
-        "HISTORY": "history.db",
-        "CI_PAGES_URL": "https://example.org/site",
-        "GITHUB_ACTIONS": "",
-        "GITLAB_CI": "",
-    }
-    environment.pop("GITLAB_TOKEN", None)
-
-    def run(name: str) -> subprocess.CompletedProcess[str]:
-        script = "set -e\n" + "\n".join(body[name]["script"])
-        return subprocess.run(
-            ["/bin/sh", "-c", script],
-            cwd=here,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    check, pages = run("check"), run("pages")
-
-    assert check.returncode == 1, check.stdout
-    assert sorted(path.name for path in (here / "reports" / "tiny").iterdir()) == ["quick", "quick.xml"]
-    assert pages.returncode == 0, pages.stdout
-    assert (here / "public" / "index.html").is_file()
-    assert "| `tiny` | ❌ broken |" in (here / "night.md").read_text("utf-8")

@@ -1,0 +1,192 @@
+"""GitLab's equivalent of the nightly workflow: whole, sound for a plain shell, and run for real where it can be."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.dashboard import gitlab
+
+ROOT = Path(__file__).parents[2]
+CLASSES = ["tinyland-nix", "tinyland-docker", "tinyland-dind"]
+
+CONTRACT = """
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {name: tiny, summary: A class for tests of the nightly steps, owner: tests}
+labels: [tiny]
+image: {reference: tiny}
+toolchain:
+  sh: present
+  no-such-tool: present
+"""
+PROOFS = "caches: {nix: read}\ncanaries: {flake: [builds]}\n"
+
+SPY = """
+import json, os, pathlib, sys
+def pytest_configure(config):
+    selection = config.option.markexpr
+    part = "quick" if "not proof" in selection else "proofs" if "not canaries" in selection else "canaries"
+    pathlib.Path(os.environ["SPY"], part + ".json").write_text(json.dumps(sys.orig_argv))
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    """A project with one contract; nothing of the platform's is in its environment."""
+    folder = tmp_path / "work"
+    (folder / "contracts" / "environments").mkdir(parents=True)
+    (folder / "contracts" / "tiny.yaml").write_text(CONTRACT)
+    text = (ROOT / "contracts" / "environments" / "embedded.yaml").read_text("utf-8")
+    for name in ("embedded", "deployment"):
+        file = folder / "contracts" / "environments" / f"{name}.yaml"
+        file.write_text(text.replace("name: embedded", f"name: {name}"))
+    return folder
+
+
+def run(name: str, here: Path, **given: Any) -> subprocess.CompletedProcess[str]:
+    job = gitlab.pipeline(environment="deployment", **given)[name]
+    environment = {"VENV": sys.prefix, "BUILDER": "tiny", "CI_PAGES_URL": "https://example.org/site"}
+    return gitlab.shell(job, here, {**environment, "GITLAB_TOKEN": ""})
+
+
+def test_the_file_uses_every_input_and_no_other() -> None:
+    used = set(re.findall(r"inputs\.([\w-]+)", gitlab.FILE.read_text("utf-8").partition("\n---\n")[2]))
+
+    assert used == set(gitlab.inputs())
+
+
+def test_its_scripts_are_sound_for_a_plain_shell(tmp_path: Path) -> None:
+    for name, about in gitlab.pipeline().items():
+        script = tmp_path / f"{name}.sh"
+        script.write_text(
+            "#!/bin/sh\nset -e\n" + "\n".join([*about["before_script"], *about["script"]]) + "\n"
+        )
+        done = subprocess.run(
+            [Path(sys.executable).with_name("shellcheck"), "--exclude=SC1091", script],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+
+
+def test_both_nights_take_the_same_inputs() -> None:
+    reusable = yaml.safe_load((ROOT / ".github" / "workflows" / "contracts.yml").read_text("utf-8"))
+
+    assert {"contracts", "environment", "allow-writes"} <= set(gitlab.inputs()) & set(
+        reusable[True]["workflow_call"]["inputs"]
+    )
+
+
+def test_a_class_is_checked_on_the_runner_with_its_tag_and_its_image_where_services_may_be_privileged() -> (
+    None
+):
+    jobs = gitlab.pipeline(images_tags=["privileged"], docker="docker:1-dind")
+    check, images = jobs["check"], jobs["images"]
+
+    assert check["tags"] == ["$BUILDER"]
+    assert check["parallel"] == images["parallel"] == {"matrix": [{"BUILDER": CLASSES}]}
+    assert images["tags"] == ["privileged"]
+    assert images["services"] == [{"name": "docker:1-dind", "alias": "docker"}]
+    assert images["variables"]["DOCKER_HOST"] == "tcp://docker:2376"
+    assert images["variables"]["DOCKER_CERT_PATH"] == f"{images['variables']['DOCKER_TLS_CERTDIR']}/client"
+
+
+def test_images_are_built_only_where_they_can_be_and_where_they_are_wanted() -> None:
+    """A project that includes the file has no script/images; GitLab looks in the project that the pipeline is of."""
+    (rule,) = gitlab.pipeline()["images"]["rules"]
+
+    assert rule["exists"] == ["script/images"]
+    assert (ROOT / "script" / "images").is_file()
+    assert rule["if"].startswith('"true" == "true" && (')
+    (rule,) = gitlab.pipeline(images=False)["images"]["rules"]
+    assert rule["if"].startswith('"false" == "true" && (')
+
+
+def test_the_site_waits_for_all_checks_and_for_no_image_that_was_not_built() -> None:
+    needs = {one["job"]: one.get("optional", False) for one in gitlab.pipeline()["pages"]["needs"]}
+
+    assert needs == {"check": False, "images": True}
+
+
+def test_variables_of_the_scope_reach_the_check_alone() -> None:
+    jobs = gitlab.pipeline(allow_writes="nix")
+
+    assert jobs["check"]["environment"] == {"name": "contracts/$BUILDER", "action": "access"}
+    assert [name for name, job in jobs.items() if "environment" in job] == ["check"]
+    assert [name for name, job in jobs.items() if "ALLOW_WRITES" in job["variables"]] == ["check"]
+
+
+@pytest.mark.parametrize(("allow", "asked"), [("nix", True), ("", False)])
+def test_clients_of_a_deployment_are_asked_for_only_where_the_check_may_write(
+    tmp_path: Path, allow: str, asked: bool
+) -> None:
+    """The package index is not asked here: an interpreter stands in that says what it was called with."""
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text('#!/bin/sh\necho "$@"\n')
+    python.chmod(0o755)
+    job = gitlab.pipeline(allow_writes=allow)["check"]
+    job["before_script"] = job["before_script"][1:]
+
+    done = gitlab.shell({**job, "script": []}, tmp_path, {"VENV": str(tmp_path / "venv")}, before=True)
+
+    packages = [line.split()[-1] for line in done.stdout.splitlines()]
+    assert packages == [".", "builder-contracts[live]"][: 1 + asked]
+
+
+@pytest.mark.slow
+def test_roles_reach_the_proofs_alone_and_are_words(
+    tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "contracts" / "tiny.yaml").write_text(CONTRACT + PROOFS)
+    (here / "bazel-http").touch()
+    spy = tmp_path / "spy"
+    spy.mkdir()
+    (spy / "spy.py").write_text(SPY)
+    for name, value in {"PYTHONPATH": spy, "SPY": spy, "PYTEST_PLUGINS": "spy"}.items():
+        monkeypatch.setenv(name, str(value))
+
+    run("check", here, allow_writes="nix  bazel-grpc")
+
+    given = {}
+    for part in ("quick", "proofs", "canaries"):
+        arguments = json.loads((spy / f"{part}.json").read_text())
+        given[part] = [arguments[at + 1] for at, one in enumerate(arguments) if one == "--allow-writes"]
+    assert given == {"quick": [], "proofs": ["nix", "bazel-grpc"], "canaries": []}
+
+    done = run("check", here, allow_writes="bazel*")
+    assert "--allow-writes: invalid choice: 'bazel*'" in done.stdout
+    assert done.returncode == 1
+
+
+@pytest.mark.slow
+def test_its_jobs_really_check_and_report(here: Path) -> None:
+    check = run("check", here)
+    # No engine answers at the service's address here: its clauses are unproven, and reported as such.
+    images = run("images", here)
+    pages = run("pages", here)
+
+    assert check.returncode == 1, check.stdout
+    assert sorted(path.name for path in (here / "reports" / "tiny").iterdir()) == ["quick", "quick.xml"]
+    assert images.returncode == 1
+    assert "no Docker Engine answers" in images.stdout
+    assert sorted(path.name for path in (here / "reports" / "images" / "tiny").iterdir()) == [
+        "quick",
+        "quick.xml",
+    ]
+    assert pages.returncode == 0, pages.stdout
+    assert (here / "public" / "index.html").is_file()
+    pool, embedded = (here / "night.md").read_text("utf-8").split("## `embedded`")
+    assert "## `deployment`" in pool
+    assert "| `tiny` | ❌ broken |" in pool
+    assert "| `tiny` | ❔ unproven |" in embedded
