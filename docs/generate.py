@@ -73,6 +73,10 @@ OUTPUT = """
 Colour appears on a terminal only, and never where `NO_COLOR` is set. Results go to standard output, errors
 and progress to standard error.
 
+Documents that were found valid are remembered in `builder-contracts` below `$XDG_CACHE_HOME` (`~/.cache`), so that
+they are not held to their schema again until they, a schema or the tool change. `BUILDER_CONTRACTS_CACHE` names
+another folder; set to nothing, nothing is remembered.
+
 Completion for bash (zsh_source and fish_source for the others):
 
 ```

@@ -177,7 +177,8 @@ class ClauseItem(pytest.Item):
         self.add_marker(clause.kind)
         if isinstance(clause.promise, ProofPromise):
             self.add_marker("proof")
-        self.add_marker(pytest.mark.xdist_group(contract.name))
+        if self.config.pluginmanager.hasplugin("xdist"):
+            self.add_marker(pytest.mark.xdist_group(contract.name))
         self._verdict: Verdict | None = None
 
     def reportinfo(self) -> tuple[Path, int, str]:

@@ -11,6 +11,13 @@ from builder_contracts.errors import BuilderContractsError, ExitCode
 from builder_contracts.evidence.tally import Tally
 from builder_contracts.evidence.verdict import Outcome
 
+# Plugins of pytest that a contract has no use for: each costs time at every start. The one for unraisable
+# exceptions collects garbage five times at the end, the others find or dress tests that are Python.
+_UNUSED = (
+    "cacheprovider", "debugging", "doctest", "faulthandler", "legacypath", "logging", "pastebin", "setuponly",
+    "setupplan", "stepwise", "unittest", "unraisableexception",
+)  # fmt: skip
+
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
@@ -60,9 +67,12 @@ def check(
     import pytest
 
     files = contract_files(paths)
-    # The settings of a pytest project around us are not ours: only our own options count.
-    arguments = ["-c", "/dev/null", "--rootdir", str(Path.cwd()), "--noconftest"]
-    arguments += ["-p", "no:cacheprovider", "--assert=plain"]
+    # The settings of a pytest project around us are not ours, nor are the plugins that are installed beside us:
+    # only our own options count.
+    arguments = ["-c", "/dev/null", "--rootdir", str(Path.cwd()), "--noconftest", "--assert=plain"]
+    arguments += ["--disable-plugin-autoload", "-p", "builder_contracts.plugin"]
+    for plugin in _UNUSED:
+        arguments += ["-p", f"no:{plugin}"]
     arguments += ["-m", "contract"]
     arguments += ["-v" if verbose else "-q", "--no-header", "--runner", runner, "--deadline", str(deadline)]
     for option, values in (("--builder", builder), ("--image", image)):

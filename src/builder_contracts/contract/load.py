@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from builder_contracts.contract import schema
+from builder_contracts.contract import schema, validity
 from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.contract.model import Clause, Contract, Waiver
 from builder_contracts.contract.promises import READERS
@@ -49,14 +49,14 @@ def is_contract(path: Path) -> bool:
 def load(path: Path, file: str | None = None) -> Contract:
     """Load the contract at ``path``; ``file`` is its name in messages. Raises InputError."""
     document = _merged(path, file or str(path), ())
-    schema.check("builder-class", document)
+    validity.check("builder-class", document)
     return _contract(document)
 
 
 def load_environment(path: Path, file: str | None = None) -> Document:
     """Load an Environment document. Raises InputError."""
     document = read(path, file)
-    schema.check("environment", document)
+    validity.check("environment", document)
     return document
 
 
@@ -118,7 +118,7 @@ def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
         )
     extends = document.data.get("extends")
     if chain:
-        schema.check("builder-base", document)
+        validity.check("builder-base", document)
     if not isinstance(extends, str):
         return document
     here = (*chain, path.resolve())

@@ -98,11 +98,12 @@ class _Docker:
         self.run = Run()
         try:
             self._about = runner.describe_engine(self._client)
-            self.swept = ownership.sweep(self._client)
         except engine.LOST as error:
             raise EngineError(f"the Docker Engine stopped answering: {engine.reason(error)}") from None
         self._network = RunNetwork(self._client, self.run, surroundings)
         self._removals = ThreadPoolExecutor(max_workers=4, thread_name_prefix="removal")
+        # What dead runs left is in nobody's way: it goes while this run begins.
+        self._removals.submit(ownership.sweep, self._client)
 
     def gather(self, contract: Contract, options: Options) -> Facts:
         launch = options.plans.get(contract.name) or plan(

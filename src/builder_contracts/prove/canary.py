@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder_contracts.contract import schema
+from builder_contracts.contract import validity
 from builder_contracts.contract.document import read
 from builder_contracts.contract.quantity import byte_count
 from builder_contracts.errors import InputError, Problem, Source
@@ -67,7 +67,7 @@ def load(folder: Path) -> Canary:
             ]
         )
     document = read(path)
-    schema.check("canary", document)
+    validity.check("canary", document)
     data = document.data
     if data["metadata"]["name"] != folder.name:
         place = document.source(("metadata", "name"))

@@ -39,8 +39,8 @@ LOST = (docker.errors.APIError, requests.exceptions.RequestException, SocketErro
 def connect() -> docker.DockerClient:
     """A client of the engine that answers. Raises EngineError with what to do where none does."""
     try:
+        # Asks for the version of the engine's API, so that what comes back has answered.
         client = docker.from_env(timeout=API_TIMEOUT)
-        client.ping()
     except (
         docker.errors.DockerException,
         requests.exceptions.RequestException,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from builder_contracts.contract import schema
+from builder_contracts.contract import validity
 from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.contract.load import load_environment
 from builder_contracts.contract.model import Contract
@@ -25,7 +25,7 @@ def check(folder: Path, contracts: Sequence[Contract]) -> list[Problem]:
     if not path.is_file():
         return []
     roles = read(path)
-    schema.check("cache-roles", roles)
+    validity.check("cache-roles", roles)
     environments = [load_environment(file) for file in sorted((folder / "environments").glob("*.yaml"))]
     return problems(roles, environments, contracts)
 

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from builder_contracts.contract import schema
+from builder_contracts.contract import schema, validity
 from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.truth.roles import join
@@ -159,16 +159,16 @@ def load(folder: Path) -> Platform:
             kind = document.data.get("kind") if isinstance(document.data, dict) else None
             if kind == "PlatformContract":
                 area = _area(document)
-                schema.check(f"platform-{area}", document)
+                validity.check(f"platform-{area}", document)
                 documents[area] = document
             elif kind == "ExitCriteria":
-                schema.check("platform-exit-criteria", document)
+                validity.check("platform-exit-criteria", document)
                 criteria = document
             elif kind == "Grounding":
-                schema.check("platform-grounding", document)
+                validity.check("platform-grounding", document)
                 grounding = document
             elif kind == "CacheRoles":
-                schema.check("cache-roles", document)
+                validity.check("cache-roles", document)
                 roles = document
             else:
                 continue

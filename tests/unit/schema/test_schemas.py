@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 from builder_contracts.contract import schema
 from builder_contracts.contract.document import read
 from builder_contracts.contract.promises import READERS
+from builder_contracts.contract.validator import problems
 from builder_contracts.judge import find
 from builder_contracts.judge.isolation import CAPABILITIES
 
@@ -149,4 +150,4 @@ def test_a_document_names_its_schema_for_editors_and_keeps_to_it(path: Path) -> 
     kind = document.data.get("kind")
     assert schema.load(target.stem)["properties"]["kind"]["const"] == kind
     if kind != "BuilderClass":  # a class is whole only with its base
-        assert schema.problems(target.stem, document) == []
+        assert problems(target.stem, document) == []

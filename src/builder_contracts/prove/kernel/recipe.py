@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder_contracts.contract import schema
+from builder_contracts.contract import validity
 from builder_contracts.contract.document import Document, read
 from builder_contracts.errors import InputError, Problem, Source
 
@@ -61,7 +61,7 @@ def load(folder: Path, *, source: Path | None = None, config: Path | None = None
     if not path.is_file():
         raise InputError([Problem(Source(str(path), 1), "this canary builds no kernel", f"create {path}")])
     document = read(path)
-    schema.check("kernel", document)
+    validity.check("kernel", document)
     data = document.data
     recipe = Recipe(
         folder=folder,

@@ -1,0 +1,66 @@
+"""Documents that were found valid are remembered, so that the validator is not even imported for them again."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+
+from builder_contracts import __version__
+from builder_contracts.contract import schema
+from builder_contracts.contract.document import Document
+from builder_contracts.errors import InputError
+
+CACHE = "BUILDER_CONTRACTS_CACHE"
+"""The variable that names another folder for what is remembered; set to nothing, nothing is."""
+
+MOST = 1000
+"""Documents that are remembered: hostile or generated input must not fill a disk."""
+
+
+def check(name: str, document: Document) -> None:
+    """Raises InputError with every problem that the schema ``name`` finds in the document."""
+    mark = _mark(name, document)
+    if mark is not None and mark.exists():
+        return
+    from builder_contracts.contract.validator import problems
+
+    if found := problems(name, document):
+        raise InputError(found)
+    if mark is not None:
+        # Read-only homes and full disks are no reason to fail: it is looked at again the next time.
+        with contextlib.suppress(OSError):
+            _remember(mark)
+
+
+def _mark(name: str, document: Document) -> Path | None:
+    """The file whose presence says that this very document was found valid by this very validator."""
+    named = os.environ.get(CACHE)
+    if named == "":
+        return None
+    folder = Path(
+        named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "builder-contracts")
+    )
+    # The text of plain data says types and order, too, which JSON would not.
+    seen = f"{_rules()} {name} {document.data!r}".encode("utf-8", "surrogatepass")
+    return folder / "valid" / hashlib.sha256(seen).hexdigest()
+
+
+@cache
+def _rules() -> str:
+    """A digest of all that decides what is valid: the schemas and the program around the validator."""
+    digest = hashlib.sha256(__version__.encode())
+    for name in schema.names():
+        digest.update(schema.text(name).encode())
+    digest.update(Path(__file__).with_name("validator.py").read_bytes())
+    return digest.hexdigest()
+
+
+def _remember(mark: Path) -> None:
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    known = sorted(mark.parent.iterdir(), key=lambda file: file.stat().st_mtime)
+    for old in known[: max(0, len(known) - MOST + 1)]:
+        old.unlink(missing_ok=True)
+    mark.touch()

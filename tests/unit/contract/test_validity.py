@@ -1,0 +1,120 @@
+"""What was found valid is not looked at again; what was not, is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder_contracts.contract import schema, validity
+from builder_contracts.contract.document import Document
+from builder_contracts.errors import InputError, Source
+
+ROOT = Path(__file__).parents[3]
+HOST = {
+    "apiVersion": "builder-contracts/v1",
+    "kind": "Environment",
+    "metadata": {"name": "own", "summary": "A cache of my own"},
+}
+
+
+def document(data: Any) -> Document:
+    return Document(data, {(): Source("own.yaml", 1)}, {})
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(validity.CACHE, str(tmp_path / "cache"))
+    return tmp_path / "cache" / "valid"
+
+
+def test_a_valid_document_is_remembered_once(cache: Path) -> None:
+    for _ in range(2):
+        validity.check("environment", document(HOST))
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_the_validator_is_not_even_imported_for_what_is_known(cache: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from builder_contracts.contract.load import load;"
+        "load(Path('contracts/tinyland-nix.yaml')); print('jsonschema' in sys.modules)"
+    )
+    environment = {**os.environ, validity.CACHE: str(cache.parent)}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    ]
+    assert said == ["True\n", "False\n"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {**HOST, "roles": {}, "metadata": {"name": "own", "summary": 1}},
+        {**HOST, "hosts": {"cache.example": {"ports": ["80"]}}},
+        {**HOST, "surprise": True},
+    ],
+)
+def test_what_resembles_a_known_document_is_looked_at_and_never_remembered(cache: Path, other: Any) -> None:
+    validity.check("environment", document(HOST))
+    for _ in range(2):
+        with pytest.raises(InputError):
+            validity.check("environment", document(other))
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_a_document_known_to_one_schema_is_not_known_to_another(cache: Path) -> None:
+    validity.check("environment", document(HOST))
+    with pytest.raises(InputError):
+        validity.check("builder-class", document(HOST))
+
+
+def test_another_schema_makes_everything_unknown(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    validity.check("environment", document(HOST))
+    told = schema.text
+    validity._rules.cache_clear()
+    monkeypatch.setattr(schema, "text", lambda name: told(name) + " ")
+    validity.check("environment", document(HOST))
+    validity._rules.cache_clear()
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_nothing_is_remembered_where_the_variable_is_set_to_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(validity.CACHE, "")
+    validity.check("environment", document(HOST))
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.delenv(validity.CACHE)
+    validity.check("environment", document(HOST))
+    assert len(list((tmp_path / "builder-contracts" / "valid").iterdir())) == 1
+
+
+def test_a_folder_that_cannot_be_made_costs_time_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(validity.CACHE, str(tmp_path / "file"))
+    validity.check("environment", document(HOST))
+
+
+def test_the_oldest_make_room(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validity, "MOST", 3)
+    for number in range(6):
+        validity.check(
+            "environment",
+            document({**HOST, "metadata": {"name": f"own{number}", "summary": "A cache of my own"}}),
+        )
+    assert len(list(cache.iterdir())) == 3
