@@ -18,7 +18,7 @@ from pathlib import Path
 
 from builder_contracts.contract.load import load
 from builder_contracts.prove import canary as canaries
-from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.runner import engine
 from builder_contracts.runner.docker import describe_engine
 from builder_contracts.runner.launch import LaunchPlan, plan
@@ -44,13 +44,13 @@ def plain(launch: LaunchPlan) -> float:
     return time.monotonic() - begun
 
 
-def harness(bench: Bench, canary: canaries.Canary) -> tuple[float, float]:
+def harness(bench: ContainerBench, canary: canaries.Canary) -> tuple[float, float]:
     """The same through a fresh runner: started, canary copied in, built, artifacts taken out, removed.
 
     Seconds in all, and outside of the build's own command.
     """
     begun = time.monotonic()
-    with bench.fresh("benchmark") as (job, _):
+    with bench.fresh("benchmark") as job:
         job.stage(canary.folder, canary.inputs, {})
         building = time.monotonic()
         job.must("building", canary.command, deadline=600)
@@ -74,7 +74,10 @@ def main() -> None:
     contract = load(ROOT / "contracts" / f"{CLASS}.yaml")
     about = describe_engine(client)
     launch = plan(contract, host_cpus=about.cpus, host_memory=about.memory)
-    bench = Bench(client, run, host, Credentials.random(), {}, CLASS, CLASS, launch, "/home/runner", about)
+    bench = ContainerBench(
+        engine_client=client, run=run, host=host, credentials=Credentials.random(), endpoints={}, name=CLASS,
+        image=CLASS, plan=launch, home="/home/runner", about=about,
+    )  # fmt: skip
     canary = canaries.load(ROOT / "canaries" / CANARY)
     try:
         rounds = [(plain(launch), *harness(bench, canary)) for _ in range(options.rounds)]

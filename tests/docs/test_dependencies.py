@@ -35,6 +35,10 @@ def test_every_dependency_of_the_package_has_its_line_and_no_other_has() -> None
     assert justified(section("The package")) == names(PROJECT["dependencies"])
 
 
+def test_every_dependency_of_the_extra_for_deployments_has_its_line_and_no_other_has() -> None:
+    assert justified(section("The extra `live`")) == names(PROJECT["optional-dependencies"]["live"])
+
+
 def test_every_development_tool_has_its_line_and_no_other_has() -> None:
     assert justified(section("Development")) == names(PROJECT["optional-dependencies"]["dev"])
 
@@ -46,7 +50,8 @@ def test_every_python_package_of_the_services_image_has_its_line() -> None:
 
 
 def test_every_dependency_has_a_range_but_type_stubs_and_calendar_versions() -> None:
-    texts = (*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"])
+    extras = PROJECT["optional-dependencies"]
+    texts = (*PROJECT["dependencies"], *extras["dev"], *extras["live"])
     requirements = [Requirement(text) for text in texts]
     unbounded = {
         requirement.name

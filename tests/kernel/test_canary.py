@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract import load
-from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.kernel import alone, ladder, recipe, tiers, workshop
 from builder_contracts.prove.kernel.record import Boot, KernelRecord
 from builder_contracts.prove.records import Finding
@@ -24,18 +24,18 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.long, pytest.mar
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def bench() -> Iterator[ContainerBench]:
     with alone.bench(load.load(ROOT / "contracts" / "tinyland-docker.yaml")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def record(bench: Bench) -> KernelRecord:
+def record(bench: ContainerBench) -> KernelRecord:
     return workshop.run(bench, recipe.load(CANARY), say=print)
 
 
 @pytest.fixture(scope="module")
-def image(bench: Bench, record: KernelRecord) -> bytes:
+def image(bench: ContainerBench, record: KernelRecord) -> bytes:
     """The image that the canary packaged, out of what it handed on."""
     return workshop.image_in(next(out for out in bench.outputs if out[257:262] == b"ustar"), "vmlinuz")
 
@@ -49,7 +49,7 @@ def broken(record: KernelRecord) -> dict[str, str]:
 
 
 def rebooted(
-    bench: Bench, record: KernelRecord, image: bytes, *arguments: str, seconds: float = 60
+    bench: ContainerBench, record: KernelRecord, image: bytes, *arguments: str, seconds: float = 60
 ) -> KernelRecord:
     wanted = recipe.load(CANARY)
     wanted = dataclasses.replace(wanted, budget={**wanted.budget, "boot": seconds})
@@ -80,7 +80,7 @@ BUSYBOX = "rdinit=/bin/busybox"
     ids=["panics", "hangs", "never-speaks"],
 )
 def test_a_kernel_that_does_not_come_through_is_told_apart(
-    bench: Bench, record: KernelRecord, image: bytes, arguments: list[str], said: str
+    bench: ContainerBench, record: KernelRecord, image: bytes, arguments: list[str], said: str
 ) -> None:
     found = tiers.judge(rebooted(bench, record, image, *arguments, seconds=30))["boot"]
     assert isinstance(found, Finding)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract import load
-from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.kernel import alone, recipe, tiers, workshop
 from builder_contracts.prove.kernel.record import Build, KernelRecord
 from builder_contracts.prove.records import Finding, Lost
@@ -29,12 +29,12 @@ pytestmark = [pytest.mark.docker, pytest.mark.xdist_group("kernel-toy")]
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
+def bench() -> Iterator[ContainerBench]:
     with alone.bench(load.load(ROOT / "contracts" / "tinyland-docker.yaml")) as made:
         yield made
 
 
-def build(bench: Bench, tree: Path, **budget: float) -> KernelRecord:
+def build(bench: ContainerBench, tree: Path, **budget: float) -> KernelRecord:
     wanted = recipe.load(ROOT / "canaries" / "linux-xr", source=tree)
     return workshop.run(bench, dataclasses.replace(wanted, budget={**wanted.budget, **budget}), jobs=1)
 
@@ -53,7 +53,7 @@ def apart_from_time(found: dict[str, str]) -> dict[str, str]:
 
 
 def test_a_good_source_is_patched_configured_built_and_rebuilt_from_the_cache(
-    bench: Bench, tmp_path: Path
+    bench: ContainerBench, tmp_path: Path
 ) -> None:
     said: list[str] = []
     wanted = recipe.load(ROOT / "canaries" / "linux-xr", source=toy.tree(tmp_path))
@@ -67,7 +67,7 @@ def test_a_good_source_is_patched_configured_built_and_rebuilt_from_the_cache(
     assert "build: 2 of 2 objects" in said
 
 
-def test_a_cold_build_alone_uses_no_cache_and_ends_there(bench: Bench, tmp_path: Path) -> None:
+def test_a_cold_build_alone_uses_no_cache_and_ends_there(bench: ContainerBench, tmp_path: Path) -> None:
     wanted = recipe.load(ROOT / "canaries" / "linux-xr", source=toy.tree(tmp_path))
     record = workshop.run(bench, wanted, jobs=1, cold_only=True)
     assert isinstance(record.cold, Build)
@@ -76,7 +76,7 @@ def test_a_cold_build_alone_uses_no_cache_and_ends_there(bench: Bench, tmp_path:
     assert isinstance(record.warm, Lost)
 
 
-def test_a_tarball_brings_its_own_patches_and_fragments(bench: Bench, tmp_path: Path) -> None:
+def test_a_tarball_brings_its_own_patches_and_fragments(bench: ContainerBench, tmp_path: Path) -> None:
     toy.tree(tmp_path / "linux-xr-1.2.3", options="CONFIG_A=y\nCONFIG_DREAM=y\n")
     tarball = tmp_path / "linux-xr.tar.gz"
     with tarfile.open(tarball, "w:gz") as packed:
@@ -89,7 +89,7 @@ def test_a_tarball_brings_its_own_patches_and_fragments(bench: Bench, tmp_path: 
     assert broken(record) == {"configure": "CONFIG_DREAM=y (toy.config) became absent"}
 
 
-def test_a_source_without_patches_is_built_without(bench: Bench, tmp_path: Path) -> None:
+def test_a_source_without_patches_is_built_without(bench: ContainerBench, tmp_path: Path) -> None:
     tree = toy.tree(tmp_path)
     (tree / "xr/patches/series").unlink()
     record = workshop.run(
@@ -99,31 +99,31 @@ def test_a_source_without_patches_is_built_without(bench: Bench, tmp_path: Path)
     assert record.patches is None
 
 
-def test_an_option_that_cannot_be_set_is_named(bench: Bench, tmp_path: Path) -> None:
+def test_an_option_that_cannot_be_set_is_named(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(bench, toy.tree(tmp_path, options="CONFIG_A=y\nCONFIG_DREAM=y\n"))
     assert apart_from_time(broken(record)) == {"configure": "CONFIG_DREAM=y (toy.config) became absent"}
 
 
-def test_a_patch_that_does_not_apply_is_named(bench: Bench, tmp_path: Path) -> None:
+def test_a_patch_that_does_not_apply_is_named(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(bench, toy.tree(tmp_path, patch=toy.PATCH.replace("int one = 1;", "int one = 7;")))
     assert broken(record).keys() == {"patches"}
     assert "0001-toy.patch does not apply, number 1 of the series" in broken(record)["patches"]
 
 
-def test_a_patch_that_needs_fuzz_does_not_apply(bench: Bench, tmp_path: Path) -> None:
+def test_a_patch_that_needs_fuzz_does_not_apply(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(
         bench, toy.tree(tmp_path, patch=toy.PATCH.replace(" int a(void);\n", " int another(void);\n"))
     )
     assert broken(record).keys() == {"patches"}
 
 
-def test_a_missing_program_is_named(bench: Bench, tmp_path: Path) -> None:
+def test_a_missing_program_is_named(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(bench, toy.tree(tmp_path, extra="flex-of-old --version"))
     assert broken(record).keys() == {"build"}
     assert "flex-of-old is not in the image" in broken(record)["build"]
 
 
-def test_a_memory_limit_that_is_too_low_kills_and_says_so(bench: Bench, tmp_path: Path) -> None:
+def test_a_memory_limit_that_is_too_low_kills_and_says_so(bench: ContainerBench, tmp_path: Path) -> None:
     bench.plan = dataclasses.replace(bench.plan, memory_limit=96 * 2**20, memory_request=None)
     hungry = (
         """python3 -c "import time; x = bytearray(90 << 20); time.sleep(0.5); y = bytearray(200 << 20)" """
@@ -135,13 +135,13 @@ def test_a_memory_limit_that_is_too_low_kills_and_says_so(bench: Bench, tmp_path
     assert "killed at the limit of 96Mi, peak " in found["memory"]
 
 
-def test_a_cache_that_never_hits_is_told_by_its_own_statistics(bench: Bench, tmp_path: Path) -> None:
+def test_a_cache_that_never_hits_is_told_by_its_own_statistics(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(bench, toy.tree(tmp_path, flags="-O1 -frandom-seed=$$(date +%s%N)"))
     found = apart_from_time(broken(record))
     assert found == {"rebuild-hits": "0 of 2 compilations came from the cache, 0% where 95% is promised"}
 
 
-def test_a_cache_that_takes_nothing_is_told_by_the_server(bench: Bench, tmp_path: Path) -> None:
+def test_a_cache_that_takes_nothing_is_told_by_the_server(bench: ContainerBench, tmp_path: Path) -> None:
     good = bench.credentials
     bench.host.start([workshop.compiler_cache(good)])
     bench.credentials = Credentials(good.reader, Identity("writer", "not-the-secret"))
@@ -151,19 +151,19 @@ def test_a_cache_that_takes_nothing_is_told_by_the_server(bench: Bench, tmp_path
     assert "the cache took nothing from the cold build" in found["rebuild-hits"]
 
 
-def test_a_build_that_writes_outside_its_tree_is_caught(bench: Bench, tmp_path: Path) -> None:
+def test_a_build_that_writes_outside_its_tree_is_caught(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(bench, toy.tree(tmp_path, extra="touch $$HOME/stray"))
     assert apart_from_time(broken(record)) == {"build-confined": "wrote /home/runner/stray"}
 
 
-def test_a_build_that_writes_into_the_source_is_caught(bench: Bench, tmp_path: Path) -> None:
+def test_a_build_that_writes_into_the_source_is_caught(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(bench, toy.tree(tmp_path, extra="touch generated.h"))
     found = apart_from_time(broken(record))
     assert found.keys() == {"build-confined"}
     assert "/tree/generated.h" in found["build-confined"]
 
 
-def test_an_rpm_with_the_wrong_name_is_caught(bench: Bench, tmp_path: Path) -> None:
+def test_an_rpm_with_the_wrong_name_is_caught(bench: ContainerBench, tmp_path: Path) -> None:
     # As the kernel's own packaging names it without patch 0003.
     spec = toy.SPEC.replace("Version: 1.2.3", "Version: 1.2.3_1.xr.el10").replace(
         "Release: 1.xr.el10", "Release: 1"
@@ -173,7 +173,7 @@ def test_an_rpm_with_the_wrong_name_is_caught(bench: Bench, tmp_path: Path) -> N
     assert found["package"].startswith("kernel-1.2.3_1.xr.el10-1.x86_64.rpm")
 
 
-def test_an_rpm_that_names_the_builder_is_caught(bench: Bench, tmp_path: Path) -> None:
+def test_an_rpm_that_names_the_builder_is_caught(bench: ContainerBench, tmp_path: Path) -> None:
     spec = toy.SPEC.replace("echo MAP >", "echo OUT/vmlinux >").replace(
         "cp OUT/image", "ln -s OUT/none debug; cp OUT/image"
     )
@@ -183,13 +183,13 @@ def test_an_rpm_that_names_the_builder_is_caught(bench: Bench, tmp_path: Path) -
     assert "debug -> " in found["package-complete"]
 
 
-def test_a_build_that_never_ends_is_cut_off_at_its_budget(bench: Bench, tmp_path: Path) -> None:
+def test_a_build_that_never_ends_is_cut_off_at_its_budget(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(bench, toy.tree(tmp_path, extra="sleep 600"), build=8)
     assert broken(record).keys() == {"build"}
     assert "did not end within its budget of 8 s" in broken(record)["build"]
 
 
-def test_the_secret_of_the_jobs_is_not_in_what_they_say(bench: Bench, tmp_path: Path) -> None:
+def test_the_secret_of_the_jobs_is_not_in_what_they_say(bench: ContainerBench, tmp_path: Path) -> None:
     build(bench, toy.tree(tmp_path))
     assert bench.outputs
     assert not [output for output in bench.outputs if bench.token.encode() in output]

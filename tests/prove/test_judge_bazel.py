@@ -115,7 +115,7 @@ def test_an_upload_that_cannot_be_read_back_is_unproven() -> None:
 
 
 def test_without_a_lie_nothing_is_noticed() -> None:
-    found = turned(record(not_lied="the store is read-only"))
+    found = turned(record(not_lied=Lost("the store is read-only")))
     assert found == {"poisoned": Outcome.UNPROVEN, "corrupted": Outcome.UNPROVEN}
 
 
@@ -277,7 +277,9 @@ def all_of(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, obj
         asked=all_of(st.frozensets(st.sampled_from(["a1", "a2"]))),
         after_upload=st.builds(Looked, st.sampled_from([True, False, None]), st.just("x")),
         after_refusal=st.builds(Looked, st.sampled_from([True, False, None]), st.just("x")),
-        not_lied=st.sampled_from(["", "there was nothing to change"]),
+        not_lied=st.sampled_from([None, Lost("there was nothing to change")]),
+        no_reader=st.sampled_from([None, Lost("nobody was named", here=False)]),
+        logged=st.booleans(),
     )
 )
 def test_any_record_gets_a_finding_for_every_clause(found: BazelRecord) -> None:
@@ -287,6 +289,97 @@ def test_any_record_gets_a_finding_for_every_clause(found: BazelRecord) -> None:
         if finding.outcome is Outcome.KEPT and show in ("hit", "environment"):
             # Kept means what it says, whatever else the record holds.
             assert all(spawn.hit for spawn in found.runs[show].spawns if spawn.cacheable)
+
+
+REFUSED = "WARNING: Remote Cache: 403 Forbidden"
+NOT_LIED = Lost("none is put into a cache that others use", here=False)
+
+
+def live(**changes: object) -> BazelRecord:
+    """The record of a deployment's own cache: no log, no lies, and Bazel's words in their place."""
+    runs = {name: run for name, run in record().runs.items() if name != "lied-to"}
+    runs["miss"] = build(LOCAL, "-changed", warnings=(REFUSED,))
+    nothing: dict[str, tuple[Served, ...]] = dict.fromkeys(runs, ())
+    base = {
+        "runs": runs,
+        "served": nothing,
+        "asked": {"hit": frozenset()},
+        "logged": False,
+        "not_lied": NOT_LIED,
+    }
+    return record(**{**base, "poisoned": "", "corrupted": "", **changes})
+
+
+def with_live_run(name: str, run: BazelRun) -> BazelRecord:
+    return live(runs={**live().runs, name: run})
+
+
+def never() -> dict[str, Outcome]:
+    """What only a server's log or a lie can show."""
+    return dict.fromkeys(("digests", "poisoned", "corrupted"), Outcome.UNPROVEN)
+
+
+def test_a_deployments_cache_keeps_what_can_be_shown_without_its_log() -> None:
+    assert turned(live()) == never()
+    for show in never():
+        finding = judge(show, live())[0]
+        assert not finding.here
+        assert "log is not at hand" in finding.seen or "others use" in finding.seen
+
+
+def test_a_deployments_cache_is_told_from_one_with_a_log_in_every_witness() -> None:
+    for show in set(SHOWS) - never().keys():
+        _, witnesses = judge(show, live())
+        assert all("requests by this runner" not in witness for witness in witnesses)
+    assert "stays until it is evicted" in judge("upload", live())[1][1]
+
+
+def test_a_deployment_that_drops_uploads_breaks_the_upload_and_the_hits() -> None:
+    found = turned(live(after_upload=Looked(False, "0 of 2")))
+    assert found == never() | {
+        "upload": Outcome.BROKEN,
+        "hit": Outcome.BROKEN,
+        "environment": Outcome.BROKEN,
+        "forced-upload": Outcome.UNPROVEN,
+    }
+
+
+def test_a_deployment_that_nobody_else_can_read_is_unproven() -> None:
+    found = turned(live(after_upload=Looked(None, "500")))
+    assert found == never() | dict.fromkeys(
+        ("upload", "hit", "environment", "forced-upload"), Outcome.UNPROVEN
+    )
+
+
+def test_a_deployment_that_takes_a_readers_writes_breaks_the_forced_upload() -> None:
+    assert turned(live(after_refusal=Looked(True, "2 of 2"))) == never() | {"forced-upload": Outcome.BROKEN}
+
+
+@pytest.mark.parametrize(
+    "words", ["PERMISSION_DENIED: reader", "UNAUTHENTICATED: nobody", "401 Unauthorized", "403 Forbidden"]
+)
+def test_a_deployments_refusal_is_in_bazels_words(words: str) -> None:
+    run = build(LOCAL, "-changed", warnings=(f"WARNING: Remote Cache: {words}",))
+    assert turned(with_live_run("miss", run)) == never()
+
+
+def test_a_deployment_that_drops_a_readers_writes_without_a_word_is_unproven() -> None:
+    found = turned(with_live_run("miss", build(LOCAL, "-changed")))
+    assert found == never() | {"forced-upload": Outcome.UNPROVEN}
+
+
+@pytest.mark.parametrize("words", ["500 Internal Server Error", "503 Service Unavailable", "UNAVAILABLE: io"])
+def test_a_deployment_that_does_not_work_is_unproven(words: str) -> None:
+    down = {
+        name: dataclasses.replace(run, warnings=(f"WARNING: {words}",)) for name, run in live().runs.items()
+    }
+    found = turned(live(runs=down))
+    assert set(found.values()) == {Outcome.UNPROVEN}
+
+
+def test_without_a_reader_a_forced_upload_shows_nothing() -> None:
+    finding, _ = judge("forced-upload", live(no_reader=Lost("no reader's credentials", here=False)))
+    assert (finding.outcome, finding.here) == (Outcome.UNPROVEN, False)
 
 
 def test_logs_are_read_in_bazels_own_spelling() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from builder_contracts.contract.load import load, load_environment
 from builder_contracts.evidence.verdict import Outcome, Verdict
+from builder_contracts.prove.places import Engine
 from builder_contracts.prove.session import Options, Session
 from builder_contracts.runner import engine
 from builder_contracts.runner.ownership import Run, close
@@ -45,6 +46,13 @@ def own(worlds: Worlds) -> Iterator[tuple[Host, Credentials, str]]:
         client.close()
 
 
+def network(session: Session) -> str:
+    """The network that the runners of a session are on."""
+    place = session.place()
+    assert isinstance(place, Engine)
+    return place.host.network
+
+
 def prove(
     worlds: Worlds,
     folder: Path,
@@ -71,7 +79,7 @@ def prove(
     worlds.sessions.append(session)
     # Two networks of one host do not reach each other: the cache joins that of the proofs, as a stranger.
     container = host.up("nix-cache").containers[0]
-    host.client.api.connect_container_to_network(container, session.network(), aliases=["own.example"])
+    host.client.api.connect_container_to_network(container, network(session), aliases=["own.example"])
     return {clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses}
 
 
@@ -122,5 +130,5 @@ def test_a_deployment_is_out_of_reach_whatever_may_be_written(worlds: Worlds, bu
     assert not any(verdict.here for verdict in found.values())
     # Not even by mistake: the runners' network has no way out.
     client = engine.connect()
-    assert client.api.inspect_network(session.network())["Internal"] is True
+    assert client.api.inspect_network(network(session))["Internal"] is True
     client.close()

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from builder_contracts.contract.model import Clause
+from builder_contracts.prove.places import Engine
 from builder_contracts.prove.session import Session
 from builder_contracts.services.catalogue import SERVICES, Part, Service
 from builder_contracts.services.host import ServiceDown
@@ -46,16 +47,19 @@ def killer(service: str, requests: int) -> Callable[[Session], None]:
     """Kills a service once its log has so many requests of the writer, which is in the middle of a proof."""
 
     def wait(session: Session) -> None:
-        end = time.monotonic() + 300
-        while time.monotonic() < end and not session._closed:
+        end, was_up = time.monotonic() + 300, False
+        place = session.place()
+        assert isinstance(place, Engine)
+        host = place.host
+        while time.monotonic() < end:
             time.sleep(0.1)
-            if session._docker is None:
-                continue
-            host = session._docker.host
             try:
                 lines = host.log(service)
             except ServiceDown:
+                if was_up:
+                    return
                 continue
+            was_up = True
             if sum(line.get("identity") == "writer" for line in lines) >= requests:
                 host.stop(service)
                 return

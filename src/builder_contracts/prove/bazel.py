@@ -14,7 +14,7 @@ from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.products import Products, collect
 from builder_contracts.prove.records import BazelRecord, BazelRun, Looked, Lost, Served
 from builder_contracts.services.catalogue import DATA
-from builder_contracts.services.identities import READER, WRITER
+from builder_contracts.services.identities import READER, WRITER, Identity
 
 DEADLINE = 180
 POISON = b"poisoned: nobody built this\n"
@@ -33,17 +33,21 @@ OTHER_ENVIRONMENT = {
 
 
 def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Products | Lost]:
-    """The proof of one role, bazel-grpc or bazel-http, and what its cold build made."""
+    """The proof of one role, bazel-grpc or bazel-http, and what its cold build made. Raises Failed."""
+    endpoint = bench.endpoints[role]
+    # A cache that names no writer is open to everybody; one that names a writer is tried as nobody else.
+    if WRITER in endpoint.variables and (lost := endpoint.lacks(WRITER)):
+        raise Failed.of(lost)
     first, second = bench.nonce(), bench.nonce()
     builds = _Builds(bench, role)
-    with bench.fresh(f"{role}-build") as (job, _):
+    with bench.fresh(f"{role}-build") as job:
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
         begun = time.monotonic()
         builds.run("cold", job, WRITER, deadline=canary.budget.seconds, command=canary.command)
         products = collect(job, canary, first, time.monotonic() - begun)
         job.write(f"{job.folder}/{canary.nonce}", f"{second}\n".encode(), mode="0644")
         builds.run("miss", job, READER)
-    with bench.fresh(f"{role}-hit") as (job, _):
+    with bench.fresh(f"{role}-hit") as job:
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
         # One server whatever USER says, by whose name Bazel calls the folder of its output bases otherwise.
         builds.startup = (f"--output_user_root={job.folder}.bazel",)
@@ -54,18 +58,19 @@ def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Product
         # Looked for before anything false is put there.
         uploaded = _look(bench, role, builds.runs["cold"], every=True)
         refused = _look(bench, role, builds.runs["miss"], every=False)
-        poisoned = corrupted = not_lied = ""
+        poisoned = corrupted = ""
+        not_lied: Lost | None = None
         try:
             poisoned, corrupted = _lie(bench, role, builds.runs["cold"].spawns)
             builds.run("lied-to", job, READER)
             builds.clean(job)
         except Failed as failed:
-            not_lied = failed.lost.reason
+            not_lied = failed.lost
         # After the lies: a build that still gets something from a cache gets these.
         builds.run("without", job, "")
     record = BazelRecord(
         protocol=role.removeprefix("bazel-"),
-        url=bench.endpoints[role].url,
+        url=endpoint.url,
         runs=builds.runs,
         asked={name: builds.asked(name) for name in builds.runs},
         served=builds.served,
@@ -74,6 +79,8 @@ def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Product
         poisoned=poisoned,
         corrupted=corrupted,
         not_lied=not_lied,
+        no_reader=endpoint.lacks(READER),
+        logged=bool(endpoint.service),
         mnemonics=canary.mnemonics,
     )
     return record, products
@@ -127,12 +134,19 @@ class _Builds:
         invocation = self.runs[name].invocation
         return frozenset(
             str(line.get("action_id"))
-            for line in self.bench.host.log(self.service)
+            for line in self.bench.log(self.service)
             if line.get("tool_invocation_id") == invocation and line.get("method") == "GetActionResult"
         )
 
 
-def _options(bench: Bench, role: str, identity: str, invocation: str, logs: str) -> list[str]:
+def _who(bench: Bench, role: str, name: str) -> Identity:
+    """The identity of that name where the endpoint knows one, otherwise nobody in particular."""
+    endpoint = bench.endpoints[role]
+    return endpoint.someone(name) if endpoint.credentials else bench.credentials.of(name)
+
+
+def _options(bench: Bench, role: str, invocation: str, logs: str) -> list[str]:
+    """What a build is told: where its logs go, and of one cache at most, uploads included."""
     options = [
         f"--invocation_id={invocation}", "--color=no", "--curses=no", "--disk_cache=",
         f"--execution_log_json_file={logs}.exec.json", f"--build_event_json_file={logs}.bep.json",
@@ -143,9 +157,19 @@ def _options(bench: Bench, role: str, identity: str, invocation: str, logs: str)
         options += [
             f"--remote_cache={bench.endpoints[role].url}", "--remote_timeout=20", "--remote_retries=0",
             "--remote_upload_local_results=true", "--remote_local_fallback=true",
-            f"--remote_header=authorization={bench.credentials.of(identity).authorization}",
         ]  # fmt: skip
     return options
+
+
+def _credentials(job: Job, who: Identity) -> list[str]:
+    """The option by which Bazel shows who it is. On a machine, where others can list the arguments of processes, a
+    file of the job's own instead, which passes on what the true home has to say. Raises Failed."""
+    option = f"--remote_header=authorization={who.authorization}" if who.authorization else ""
+    if not job.shared:
+        return [option] if option else []
+    lines = [f"try-import {job.true_home}/.bazelrc", f"build {option}" if option else ""]
+    job.write(f"{job.home}/.bazelrc", "\n".join(lines).encode() + b"\n")
+    return []
 
 
 def _run(
@@ -162,7 +186,9 @@ def _run(
     invocation = str(uuid.uuid4())
     # Beside the working folder: inside it they would be inputs.
     logs = f"{job.folder}-{invocation[:8]}"
-    options = _options(bench, role, identity, invocation, logs)
+    options = _options(bench, role, invocation, logs)
+    if role:
+        options += _credentials(job, _who(bench, role, identity))
     # A canary's own command names its targets.
     arguments = [*command, *options, *(["//..."] if targets else [])]
     done = job.run(arguments, deadline=deadline, environment=environment)
@@ -187,17 +213,16 @@ def _look(bench: Bench, role: str, run: BazelRun, *, every: bool) -> Looked:
     if not actions:
         return Looked(None, "no action was run, so there is nothing to look for")
     url = bench.endpoints[role].url
+    authorization = _who(bench, role, READER).authorization
     if role == "bazel-http":
+        headers = {"Authorization": authorization} if authorization else {}
         requests: list[dict[str, object]] = [
-            {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}"} for spawn in actions
+            {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}
+            for spawn in actions
         ]
         there, gone = {"200"}, {"404"}
     else:
-        call = {
-            "kind": "grpc",
-            "target": _target(url),
-            "authorization": bench.credentials.reader.authorization,
-        }
+        call = {"kind": "grpc", "target": url, "authorization": authorization}
         requests = [
             {**call, "call": "GetActionResult", "hash": spawn.digest, "size": spawn.size} for spawn in actions
         ]
@@ -214,6 +239,9 @@ def _look(bench: Bench, role: str, run: BazelRun, *, every: bool) -> Looked:
 
 def _lie(bench: Bench, role: str, known: Iterable[bazel_log.Spawn]) -> tuple[str, str]:
     """Put a false result of one action into the cache and damage the blob of another; their output digests."""
+    services, service = bench.services, bench.endpoints[role].service
+    if services is None or not service:
+        raise Failed("preparing a false result", "none is put into a cache that others use", here=False)
     by_target = {
         spawn.target: spawn for spawn in known if spawn.cacheable and spawn.mnemonic in ("Stamp", "CppLink")
     }
@@ -225,7 +253,7 @@ def _lie(bench: Bench, role: str, known: Iterable[bazel_log.Spawn]) -> tuple[str
     if role == "bazel-http":
         request: dict[str, object] = {"kind": "poison-http", "url": url, "headers": {"Authorization": writer}}
     else:
-        request = {"kind": "grpc", "call": "Poison", "target": _target(url), "authorization": writer}
+        request = {"kind": "grpc", "call": "Poison", "target": url, "authorization": writer}
     answer = bench.ask([{**request, "hash": stamp.digest, "size": stamp.size, "body": coded(POISON)}])[0]
     if answer["status"] != "OK":
         raise Failed("preparing a false result", f"{answer['status']} {answer['said']}")
@@ -237,11 +265,7 @@ def _lie(bench: Bench, role: str, known: Iterable[bazel_log.Spawn]) -> tuple[str
     )
     # BuildGrid keeps a blob under the rest of its digest, in a folder named by the first two digits.
     name = blob if role == "bazel-http" else blob[2:]
-    done = bench.host.execute(bench.endpoints[role].service, ["sh", "-c", damage, "sh", folder, name])
+    done = services.execute(service, ["sh", "-c", damage, "sh", folder, name])
     if done.status != 0:
         raise Failed("damaging a blob", said(done))
     return str(answer["said"]), blob
-
-
-def _target(url: str) -> str:
-    return url.removeprefix("grpc://")

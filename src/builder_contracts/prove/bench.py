@@ -1,79 +1,80 @@
-"""Where the proofs of one run are carried out: fresh runners, the services around them, clients at their side."""
+"""What an experiment asks of the place it is carried out in, whether that starts containers or is a machine."""
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
-import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
-from typing import Any
-
-import docker
+from typing import TYPE_CHECKING, Any
 
 from builder_contracts.facts.model import Runner as RunnerFacts
-from builder_contracts.facts.model import Unseen
+from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.records import Served
-from builder_contracts.runner import engine
-from builder_contracts.runner.docker import DockerRunner
-from builder_contracts.runner.launch import LaunchPlan
-from builder_contracts.runner.ownership import Run
 from builder_contracts.services.catalogue import CONF
-from builder_contracts.services.host import Host
 from builder_contracts.services.identities import Credentials, Identity
+
+if TYPE_CHECKING:
+    from builder_contracts.services.host import Host
 
 LOG_LAG = 5.0
 """Seconds after which no line of a request is expected any more."""
 SETTLED = 0.1
 """Seconds between two looks into a log."""
 
-_PYTHON = "/opt/services/bin/python"
 
+@dataclass(kw_only=True)
+class Bench(ABC):
+    """One class on one environment. ``token`` is the secret that its jobs can see, ``outputs`` what its builds printed."""
 
-@dataclass(frozen=True)
-class Endpoint:
-    """A role as the environment binds it: its URL, and the service of the run behind it.
-
-    Without a service it is a deployment's own: then ``credentials`` are its identities, and for a Nix cache
-    ``signing_key`` is the secret key of its clients or ``public_key`` that of its server.
-    """
-
-    role: str
-    url: str
-    service: str
-    credentials: Credentials | None = None
-    signing_key: str = field(default="", repr=False)
-    public_key: str = ""
-
-
-@dataclass
-class Bench:
-    """One class on one environment. ``token`` is the secret that its jobs can see; ``client`` is an id."""
-
-    engine_client: docker.DockerClient
-    run: Run
-    host: Host
-    credentials: Credentials
     endpoints: Mapping[str, Endpoint]
+    credentials: Credentials
     name: str
-    image: str
-    plan: LaunchPlan
-    home: str
     about: RunnerFacts
     token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
     outputs: list[bytes] = field(default_factory=list, repr=False)
-    _count: int = 0
     bucket_ready: bool = False
     bucket_lock: threading.Lock = field(default_factory=threading.Lock)
     _certificates: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _outsider: str = ""
+    _count: int = 0
+
+    @property
+    @abstractmethod
+    def services(self) -> Host | None:
+        """The services that the run started, None where it starts none."""
+
+    @property
+    @abstractmethod
+    def paths(self) -> tuple[str, ...]:
+        """What exists on the builder only, so that nothing which leaves a job may name it."""
+
+    @abstractmethod
+    def fresh(self, what: str) -> contextlib.AbstractContextManager[Job]:
+        """A job where nothing is left of any other, until the context ends. Raises Failed when there can be none."""
+
+    @abstractmethod
+    def ask(
+        self, requests: Sequence[Mapping[str, Any]], *, beside: Job | None = None
+    ) -> list[dict[str, Any]]:
+        """Send requests from outside of the jobs, or from the network position of the job ``beside``.
+
+        Answers come in the order of the requests; see ``outsider``. Raises Failed when the client is lost.
+        """
+
+    @property
+    @abstractmethod
+    def bad_caches(self) -> str:
+        """The URL below which jobs may put Nix caches that offer what must be refused: never a deployment's."""
+
+    @abstractmethod
+    def trust(self, job: Job, registry: str) -> None:
+        """See to it that the job's daemon knows the certificate of the registry at HOST[:PORT]. Raises Failed."""
 
     def identity(self, role: str, name: str) -> Identity:
         """The identity of that name as the endpoint of a role knows it."""
@@ -83,66 +84,23 @@ class Bench:
         """A value that no run has ever used."""
         return secrets.token_hex(16)
 
-    @contextlib.contextmanager
-    def fresh(self, what: str) -> Iterator[tuple[Job, DockerRunner]]:
-        """A runner of the class that has never run anything. Raises Failed when there can be none."""
-        with self._lock:
-            self._count += 1
-            name = f"{self.name}-{what}-{self._count}"
-        runner = DockerRunner(
-            self.engine_client,
-            self.run,
-            name=name,
-            image=self.image,
-            # Without the CPU request: it is a weight, and a small one starves a build on a busy host. That
-            # the class has it is a clause of its own.
-            plan=dataclasses.replace(self.plan, network="internal", cpu_request=None),
-            network=self.host,  # type: ignore[arg-type] # a network of the run: all that a runner asks of it
-            about_engine=self.about,
-        )
-        with runner:
-            start = runner.setting.start
-            if isinstance(start, Unseen):
-                raise Failed("starting a fresh runner", start.unseen, here=start.here)
-            if not start.started:
-                raise Failed("starting a fresh runner", start.said)
-            job = Job(
-                runner,
-                f"{self.home}/proof",
-                {"CI_PROOF_SECRET": self.token},
-                self.address(runner.container),
-            )
-            yield job, runner
+    def ready(self, role: str) -> None:
+        """Wait for the service behind a role; a deployment's is not asked. Raises ServiceDown."""
+        service = self.endpoints[role].service or self.bad_service(role)
+        if service and self.services is not None:
+            self.services.up(service)
 
-    def address(self, container: str) -> str:
-        """The address of a container on the run's network."""
-        api: Any = self.engine_client.api
-        try:
-            networks = api.inspect_container(container)["NetworkSettings"]["Networks"]
-        except engine.LOST as error:
-            raise Failed("asking for the runner's address", engine.reason(error)) from None
-        return str(next(iter(networks.values()))["IPAddress"])
+    def bad_service(self, role: str) -> str:  # noqa: ARG002 # where the run has services of its own
+        """The run's own service that holds the bad caches beside a deployment's role, if there is one."""
+        return ""
 
-    def ask(self, requests: Sequence[Mapping[str, Any]], *, beside: str = "") -> list[dict[str, Any]]:
-        """Send requests from outside, or from the network position of the container ``beside``.
-
-        Answers come in the order of the requests; see ``outsider``. Raises Failed when the client is lost.
-        """
-        program = resources.files(__package__).joinpath("outsider.py").read_text("utf-8")
-        container = self._beside(beside) if beside else self._outside()
-        done = engine.execute(
-            self.engine_client, container, [_PYTHON, "-c", program, json.dumps(list(requests))], deadline=60
-        )
-        if done.status != 0:
-            raise Failed("asking the services", done.ended or done.stderr.decode("utf-8", "replace")[-300:])
-        answers: list[dict[str, Any]] = json.loads(done.stdout)
-        return answers
+    def log(self, service: str) -> list[dict[str, Any]]:
+        """The lines that a service of the run logged; a deployment's log is not at hand: empty."""
+        return self.services.log(service) if service and self.services is not None else []
 
     def served(self, service: str, *, since: int = 0) -> tuple[Served, ...]:
         """The access log of a service from its line number ``since`` on; a deployment's is not at hand: empty."""
-        if not service:
-            return ()
-        lines = [line for line in self.host.log(service) if line.get("part") == "nginx"][since:]
+        lines = [line for line in self.log(service) if line.get("part") == "nginx"][since:]
         return tuple(
             Served(
                 str(line.get("identity")), str(line.get("from")), str(line.get("method")), str(line.get("uri")),
@@ -170,28 +128,22 @@ class Bench:
         return lines or ()
 
     def certificate(self, role: str) -> str:
-        """The certificate of a service of the run that speaks TLS, empty for the others. Raises Failed."""
+        """The certificate of a service of the run that speaks TLS, empty for all others. Raises Failed."""
         endpoint = self.endpoints[role]
-        if not endpoint.url.startswith("https:"):
+        if not endpoint.url.startswith("https:") or not endpoint.service or self.services is None:
             return ""
         if role in self._certificates:
             return self._certificates[role]
-        done = self.host.execute(endpoint.service, ["cat", f"{CONF}/certificate.pem"], part=0)
+        done = self.services.execute(endpoint.service, ["cat", f"{CONF}/certificate.pem"], part=0)
         if done.status != 0:
             raise Failed(f"reading the certificate of {endpoint.service}", said(done))
         return self._certificates.setdefault(role, done.stdout.decode())
 
-    def _outside(self) -> str:
-        with self._lock:
-            if not self._outsider:
-                self._outsider = self.host.container(f"outsider-{self.name}", ["sleep", "infinity"])
-            return self._outsider
-
-    def _beside(self, container: str) -> str:
+    def _named(self, what: str) -> str:
+        """A name that no other job or client of this bench has."""
         with self._lock:
             self._count += 1
-            what = f"client-{self.name}-{self._count}"
-        return self.host.container(what, ["sleep", "infinity"], network_mode=f"container:{container}")
+            return f"{self.name}-{what}-{self._count}"
 
 
 def coded(text: str | bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -17,12 +17,13 @@ from builder_contracts.errors import BuilderContractsError, InputError
 from builder_contracts.prove import bazel, flake, image, nix, products, publication, search
 from builder_contracts.prove.bench import Bench
 from builder_contracts.prove.canary import Canary, folder_of, load
+from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.kernel.experiment import Choice, prove
-from builder_contracts.prove.records import CanaryRecord, Finding, Lost, Records
+from builder_contracts.prove.records import Attempt, CanaryRecord, Finding, Lost, NixRecord, Records
 from builder_contracts.runner import engine
-from builder_contracts.services.environment import Bindings
 from builder_contracts.services.host import ServiceDown
+from builder_contracts.services.identities import WRITER
 
 # Nothing that leaves a runner may name it: it exists on the builder only.
 STORE = "/nix/store"
@@ -33,20 +34,30 @@ _TROUBLE = (Failed, ServiceDown, BuilderContractsError, *engine.LOST)
 Findings = dict[str, Finding | Lost]
 
 
+def roles(contract: Contract, wanted: Iterable[Clause]) -> list[str]:
+    """The roles that the wanted clauses speak of."""
+    promises = [clause.promise for clause in wanted]
+    found = [promise.role for promise in promises if isinstance(promise, CacheProof)]
+    found += [promise.target for promise in promises if isinstance(promise, PublicationProof)]
+    if any(isinstance(promise, NoSecrets) for promise in promises):
+        document = contract.document
+        found += [*document.get("publication", {}), *document.get("caches", {})]
+    return list(dict.fromkeys(found))
+
+
 class Experiments:
-    """The experiments of one class on one bench."""
+    """The experiments of one class on one bench. ``unbound`` are roles out of reach, and why each of them is."""
 
     def __init__(
         self,
         contract: Contract,
         wanted: list[Clause],
         bench: Bench,
-        bindings: Bindings,
-        allow_writes: frozenset[str],
+        unbound: Mapping[str, Lost],
         kernel: Choice = Choice(),  # noqa: B008 # frozen
     ) -> None:
         self.kernel = kernel
-        self.contract, self.bench, self.bindings, self.allow_writes = contract, bench, bindings, allow_writes
+        self.contract, self.bench, self.unbound = contract, bench, unbound
         self.promises = [clause.promise for clause in wanted]
         self.records = Records()
         self.products: list[products.Products] = []
@@ -54,23 +65,13 @@ class Experiments:
         for name in contract.document.get("canaries", {}):
             self.canaries[name] = _load(name, contract)
 
-    def roles(self) -> list[str]:
-        """The roles that the wanted clauses speak of."""
-        found = [promise.role for promise in self.promises if isinstance(promise, CacheProof)]
-        found += [promise.target for promise in self.promises if isinstance(promise, PublicationProof)]
-        document = self.contract.document
-        if any(isinstance(promise, NoSecrets) for promise in self.promises):
-            found += [*document.get("publication", {}), *document.get("caches", {})]
-        return list(dict.fromkeys(found))
-
     def carry_out(self) -> Records:
         """Everything that is wanted, independent experiments side by side; then the search for secrets."""
         begun = time.monotonic()
-        unbound = [role for role in self.roles() if role not in self.bench.endpoints]
-        for role in unbound:
-            self._lose_role(role, self._why_unbound(role))
+        for role, lost in self.unbound.items():
+            self._lose_role(role, lost)
         work: list[Callable[[], None]] = []
-        roles = [role for role in self.roles() if role not in unbound]
+        roles = list(self.bench.endpoints)
         caches = [role for role in self.contract.document.get("caches", {}) if role.startswith("bazel")]
         # What the first canary of a tool builds is what its caches and targets are proved with.
         tools: set[str] = set()
@@ -101,8 +102,8 @@ class Experiments:
         if any(isinstance(promise, NoSecrets) for promise in self.promises):
             # What a role holds that is out of reach cannot be searched.
             self.records.scan = (
-                self._why_unbound(unbound[0])
-                if unbound
+                next(iter(self.unbound.values()))
+                if self.unbound
                 else search.everything(self.bench, roles, self.products, self.records)
             )
         self.records.seconds = time.monotonic() - begun
@@ -124,27 +125,6 @@ class Experiments:
     def _wants_itself(self, canary: str) -> bool:
         return any(isinstance(promise, CanaryProof) and promise.canary == canary for promise in self.promises)
 
-    def _why_unbound(self, role: str) -> Lost:
-        binding = self.bindings.roles.get(role)
-        environment = self.bindings.environment
-        if binding is None:
-            return Lost(f"the environment {environment} binds no endpoint to the role {role}")
-        if binding.not_working:
-            return Lost(f"known not to work in {environment}: {binding.not_working}", here=False)
-        if role not in self.allow_writes:
-            return Lost(
-                f"nothing is written to {environment} unless --allow-writes {role} says so", here=False
-            )
-        if self.bindings.from_containers:
-            return Lost(
-                f"on a live environment only the role nix can be proved, by a class that reads it: {role}",
-                here=False,
-            )
-        return Lost(
-            f"addresses outside are touched on real runners only; {binding.url} is one, this is a container",
-            here=False,
-        )
-
     def _lose_role(self, role: str, lost: Lost) -> None:
         """Whatever was found with the role, its clauses are unproven for this reason."""
         if role == "nix":
@@ -160,37 +140,58 @@ class Experiments:
         """A service that is dead at the end was not there for all of its clauses; its last words say why."""
         for role in roles:
             try:
-                self.bench.host.up(self.bench.endpoints[role].service or "nix-cache")
+                self.bench.ready(role)
             except ServiceDown as down:
                 self._lose_role(role, Lost(str(down)))
 
     def _paths(self) -> tuple[str, ...]:
-        return (self.bench.home, STORE)
+        return (*self.bench.paths, STORE)
 
     def _nix(self, canary: Canary, cached: bool) -> None:
         findings: Findings = {}
         self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
+        published = None
         try:
-            with self.bench.fresh("build") as (plain, _):
-                job = nix.config(plain)
-                nonce = self.bench.nonce()
-                self._flake(job, canary, nonce, findings)
-                if not cached:
-                    return
-                self.bench.host.up(self.bench.endpoints["nix"].service or "nix-cache")
-                published = nix.publish(self.bench, job, "path:.")
-                if "writer" not in published.attempts:
-                    raise Failed("publishing", "no writer's credentials were given", here=False)
-                control = published.attempts["writer"].as_control()
-                for name, attempt in published.attempts.items():
-                    self.records.attempts[("nix", name)] = dataclasses.replace(attempt, control=control)
-                nix.make_bad(self.bench, job, published)
+            with self.bench.fresh("build") as plain:
+                job, begun = nix.config(plain), time.time()
+                try:
+                    self._flake(job, canary, self.bench.nonce(), findings)
+                    if not cached:
+                        return
+                    self.bench.ready("nix")
+                    if lost := self.bench.endpoints["nix"].lacks(WRITER):
+                        raise Failed.of(lost)
+                    published = nix.seed(self.bench, job, "path:.")
+                    nix.publish(self.bench, job, published)
+                    nix.make_bad(self.bench, job, published)
+                finally:
+                    if job.shared:
+                        nix.forget(job, published, begun)
             self.records.nix = nix.prove(self.bench, published)
         except _TROUBLE as error:
             self.records.nix = lost = _lost(error)
             _lack(canary, findings, lost)
             for name in publication.IDENTITIES:
                 self.records.attempts.setdefault(("nix", name), lost)
+        finally:
+            # Also what a failed proof has published is taken back.
+            if published is not None:
+                self._published(published)
+
+    def _published(self, published: nix.Published) -> None:
+        """Take back what was published, and file what the attempts at it were answered."""
+        try:
+            left = nix.take_back(self.bench, published)
+        except _TROUBLE as error:
+            left = (f"whatever arrived, as it could not be asked for ({_lost(error).reason})",)
+        if isinstance(self.records.nix, NixRecord):
+            self.records.nix = dataclasses.replace(self.records.nix, left=left)
+        writer = published.attempts.get(WRITER)
+        control = writer.as_control() if isinstance(writer, Attempt) else {}
+        for name, attempt in published.attempts.items():
+            if isinstance(attempt, Attempt):
+                attempt = dataclasses.replace(attempt, control=control)
+            self.records.attempts[("nix", name)] = attempt
 
     def _flake(self, job: Job, canary: Canary, nonce: str, findings: Findings) -> None:
         """Build a flake in a job with Nix's configuration, and look at what only Nix can show."""
@@ -217,10 +218,13 @@ class Experiments:
         findings: Findings = {}
         self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
         try:
-            with self.bench.fresh(canary.name) as (job, _):
+            with self.bench.fresh(canary.name) as job:
                 nonce = self.bench.nonce()
                 if canary.tool == "nix":
+                    begun = time.time()
                     self._flake(nix.config(job), canary, nonce, findings)
+                    if job.shared:
+                        nix.forget(nix.config(job), None, begun)
                 else:
                     job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
                     self._build(job, canary, nonce, findings)
@@ -243,7 +247,7 @@ class Experiments:
 
     def _bazel(self, canary: Canary, role: str, first: bool) -> None:
         try:
-            self.bench.host.up(self.bench.endpoints[role].service)
+            self.bench.ready(role)
             record, made = bazel.prove(self.bench, canary, role)
         except _TROUBLE as error:
             self.records.bazel[role] = _lost(error)
@@ -262,13 +266,17 @@ class Experiments:
         findings: Findings = {}
         self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
         try:
-            with self.bench.fresh("image") as (job, runner):
+            with self.bench.fresh("image") as job:
                 nonce = self.bench.nonce()
                 job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
-                self._build(job, canary, nonce, findings)
-                if pushed:
-                    for name, attempt in image.push(self.bench, job, runner.daemon_container).items():
-                        self.records.attempts[("registry", name)] = attempt
+                try:
+                    self._build(job, canary, nonce, findings)
+                    if pushed:
+                        for name, attempt in image.push(self.bench, job).items():
+                            self.records.attempts[("registry", name)] = attempt
+                finally:
+                    if job.shared:
+                        image.forget(job)
         except _TROUBLE as error:
             lost = _lost(error)
             _lack(canary, findings, lost)
@@ -276,7 +284,14 @@ class Experiments:
                 self.records.attempts.setdefault(("registry", name), lost)
 
     def _kernel(self, canary: Canary) -> None:
-        self.records.canaries[canary.name] = prove(self.bench, canary, self.kernel)
+        self.records.canaries[canary.name] = (
+            prove(self.bench, canary, self.kernel)
+            if isinstance(self.bench, ContainerBench)
+            else Lost(
+                "a kernel is built, packaged and booted in containers of its own: --runner docker shows it",
+                here=False,
+            )
+        )
 
     def _state(self) -> None:
         self.records.state.update(publication.prove_state(self.bench))
@@ -290,9 +305,9 @@ class Experiments:
         if not rest:
             return
         try:
-            with self.bench.fresh("publish") as (_, runner):
+            with self.bench.fresh("publish") as job:
                 for target in rest:
-                    for name, attempt in publication.prove(self.bench, target, runner.container).items():
+                    for name, attempt in publication.prove(self.bench, target, job).items():
                         self.records.attempts[(target, name)] = attempt
         except _TROUBLE as error:
             lost = _lost(error)

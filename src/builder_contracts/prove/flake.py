@@ -84,7 +84,7 @@ def lock(job: Job) -> Finding | Lost:
     done = job.run(command, deadline=DEADLINE)
     without = f"{job.folder}.unlocked"
     job.run(["sh", "-c", 'cp -r "$1" "$2" && rm -f "$2/flake.lock"', "sh", job.folder, without], deadline=20)
-    control = job.runner.execute(["env", "-C", without, *_environment(job), *command], deadline=DEADLINE)
+    control = job.run(command, deadline=DEADLINE, folder=without)
     witnesses = (f"client: {said(done)}", f"control: without a lock file {said(control)[:200]}")
     if done.status is None or control.status is None:
         return Lost("Nix was lost")
@@ -98,7 +98,3 @@ def lock(job: Job) -> Finding | Lost:
             witnesses,
         )
     return Finding(True, "Nix has nothing to change in flake.lock", "", witnesses)
-
-
-def _environment(job: Job) -> list[str]:
-    return [f"{name}={value}" for name, value in job.environment.items()]

@@ -2,80 +2,78 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-from typing import Any
 from urllib.parse import urlsplit
 
 from builder_contracts.prove.bench import Bench
 from builder_contracts.prove.job import Failed, Job, said
+from builder_contracts.prove.publication import IDENTITIES, MANIFESTS, remove_tags
 from builder_contracts.prove.records import Attempt, Looked, Lost, Served
-from builder_contracts.runner import engine
 from builder_contracts.services.host import ServiceDown
-from builder_contracts.services.identities import ANONYMOUS, READER, WRITER
+from builder_contracts.services.identities import READER, WRITER
 
 IMAGE = "canary-image"
 DEADLINE = 90
 
 
-def trust(bench: Bench, daemon: str, registry: str) -> None:
-    """Give the class's daemon the certificate of the run's registry, as an operator would. Raises Failed."""
-    certificate = bench.certificate("registry").encode()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as packed:
-        entry = tarfile.TarInfo(f"docker/certs.d/{registry}/ca.crt")
-        entry.size, entry.mode = len(certificate), 0o644
-        packed.addfile(entry, io.BytesIO(certificate))
-    api: Any = bench.engine_client.api
-    try:
-        api.put_archive(daemon, "/etc", buffer.getvalue())
-    except engine.LOST as error:
-        raise Failed("giving the daemon the registry's certificate", engine.reason(error)) from None
-
-
-def push(bench: Bench, job: Job, daemon: str) -> dict[str, Attempt | Lost]:
+def push(bench: Bench, job: Job) -> dict[str, Attempt | Lost]:
     """Push what was built as everybody; then look from outside what arrived."""
-    url = bench.endpoints["registry"].url
-    registry = urlsplit(url).netloc
-    service = bench.endpoints["registry"].service
+    endpoint = bench.endpoints["registry"]
+    registry = urlsplit(endpoint.url).netloc
+    lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
+    if WRITER in lacking:
+        return dict.fromkeys(IDENTITIES, lacking[WRITER])
+    names = [name for name in IDENTITIES if name not in lacking]
+    repositories = {name: f"proof/{bench.nonce()}" for name in names}
+    answers: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Looked]] = {}
+    lines: dict[str, tuple[Served, ...]] = {}
     try:
-        bench.host.up(service)
-        trust(bench, daemon, registry)
-        attempts: dict[str, Attempt | Lost] = {}
-        answers: dict[str, dict[str, str]] = {}
-        found: dict[str, dict[str, Looked]] = {}
-        lines: dict[str, tuple[Served, ...]] = {}
-        for name in (ANONYMOUS, READER, WRITER):
-            repository = f"proof/{bench.nonce()}"
-            before = len(bench.served(service))
-            answers[name] = {"docker push": _push(bench, job, registry, repository, name)}
-            lines[name] = tuple(
-                line for line in bench.served_to(job.address, service, since=before, of=frozenset({name}))
-                if line.identity == name and line.method != "GET"
-            )  # fmt: skip
-            found[name] = {"docker push": _look(bench, url, repository)}
-        bench.host.up(service)
+        bench.ready("registry")
+        bench.trust(job, registry)
+        try:
+            for name, repository in repositories.items():
+                before = len(bench.served(endpoint.service))
+                answers[name] = {"docker push": _push(bench, job, registry, repository, name)}
+                lines[name] = tuple(
+                    line for line in bench.served_to(job.address, endpoint.service, since=before, of=frozenset({name}))
+                    if line.identity == name and line.method != "GET"
+                )  # fmt: skip
+                found[name] = {"docker push": _look(bench, repository)}
+        finally:
+            left = "" if endpoint.service else remove_tags(bench, list(repositories.values()))
+        bench.ready("registry")
     except Failed as failed:
-        return dict.fromkeys((ANONYMOUS, READER, WRITER), failed.lost)
+        return dict.fromkeys(IDENTITIES, failed.lost)
     except ServiceDown as down:
-        return dict.fromkeys((ANONYMOUS, READER, WRITER), Lost(str(down)))
-    for name in answers:
-        attempts[name] = Attempt(
-            name, answers[name], found[name], answers[WRITER], lines[name], "docker push"
+        return dict.fromkeys(IDENTITIES, Lost(str(down)))
+    control = Attempt(WRITER, answers[WRITER], found[WRITER], {}).as_control()
+    tried = {
+        name: Attempt(
+            name,
+            answers[name],
+            found[name],
+            control,
+            lines[name],
+            "docker push",
+            bool(endpoint.service),
+            left,
         )
-    return attempts
+        for name in names
+    }
+    return {**tried, **lacking}
 
 
 def _push(bench: Bench, job: Job, registry: str, repository: str, identity: str) -> str:
     """One push with a client configuration of its own; what the engine was answered."""
     config = {"DOCKER_CONFIG": f"{job.folder}.docker-{identity}"}
-    who = bench.credentials.of(identity)
+    who = bench.identity("registry", identity)
     if who.secret:
-        login = (
-            'mkdir -p "$DOCKER_CONFIG" && printf %s "$2" | docker login --username "$1" --password-stdin "$3"'
-        )
+        # From a file that only the job reads: others can list the arguments of a machine's processes.
+        file = f"{job.folder}.keys/{identity}"
+        job.write(file, who.secret.encode())
+        login = 'docker login --username "$1" --password-stdin "$2" <"$3"'
         done = job.run(
-            ["sh", "-c", login, "sh", who.name, who.secret, registry], deadline=DEADLINE, environment=config
+            ["sh", "-c", login, "sh", who.name, registry, file], deadline=DEADLINE, environment=config
         )
         if done.status != 0:
             return f"{_status(said(done))} login: {said(done)}"
@@ -103,23 +101,24 @@ def _status(text: str) -> str:
     return "refused"
 
 
-def _look(bench: Bench, url: str, repository: str) -> Looked:
-    kinds = ", ".join(
-        (
-            "application/vnd.oci.image.manifest.v1+json",
-            "application/vnd.oci.image.index.v1+json",
-            "application/vnd.docker.distribution.manifest.v2+json",
-        )
-    )
+def _look(bench: Bench, repository: str) -> Looked:
+    reader = bench.identity("registry", READER).authorization
     answer = bench.ask(
         [
             {
                 "kind": "http",
                 "method": "HEAD",
-                "url": f"{url}/v2/{repository}/manifests/proof",
+                "url": f"{bench.endpoints['registry'].url}/v2/{repository}/manifests/proof",
                 "trust": bench.certificate("registry"),
-                "headers": {"Accept": kinds, "Authorization": bench.credentials.reader.authorization},
+                "headers": {"Accept": MANIFESTS} | ({"Authorization": reader} if reader else {}),
             }
         ]
     )[0]
     return Looked({"200": True, "404": False}.get(answer["status"]), f"manifest answers {answer['status']}")
+
+
+def forget(job: Job) -> None:
+    """Remove from a machine's daemon the image that was built, under all of its names."""
+    done = job.run(["docker", "image", "inspect", "--format", "{{.Id}}", IMAGE], deadline=DEADLINE)
+    if done.status == 0:
+        job.run(["docker", "image", "rm", "--force", done.stdout.decode().strip()], deadline=DEADLINE)

@@ -25,15 +25,35 @@ class Failed(Exception):
         super().__init__(f"{what}: {said}")
         self.lost = Lost(f"{what}: {said}", here)
 
+    @classmethod
+    def of(cls, lost: Lost) -> Failed:
+        """For a reason that speaks for itself."""
+        failed = cls("", "", here=lost.here)
+        failed.args, failed.lost = (lost.reason,), lost
+        return failed
+
 
 @dataclass(frozen=True)
 class Job:
-    """A job on a runner: its working folder and the environment that its commands get besides the runner's own."""
+    """A job on a runner: its working folder and the environment that its commands get besides the runner's own.
+
+    ``address`` is what servers see of it, ``container`` where it runs, both empty on a machine. ``shared``: others use
+    the machine as well, so what is fresh by itself on a fresh one is kept apart in a home of the job's own, which holds
+    the folder; ``true_home`` is then that of its user.
+    """
 
     runner: Runner
     folder: str
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     address: str = ""
+    container: str = ""
+    shared: bool = False
+    true_home: str = ""
+
+    @property
+    def home(self) -> str:
+        """The folder that the working folder is in."""
+        return self.folder.rpartition("/")[0]
 
     def run(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 
 from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
@@ -10,6 +11,11 @@ from builder_contracts.prove.judge_nix import Judged
 from builder_contracts.prove.records import BazelRecord, BazelRun, Lost, Served
 
 _ENDPOINT = "the endpoint (scheme, host, port), the credentials, or the server behind it"
+# As Bazel's HTTP client words it: the status and its reason phrase.
+_ANSWERED_5XX = re.compile(r"\b5\d\d (?:Internal|Bad|Service|Gateway)")
+_ANSWERED_REFUSED = re.compile(r"PERMISSION_DENIED|UNAUTHENTICATED|\b40[13] (?:Forbidden|Unauthorized)")
+_NO_LOG = "server: a deployment's own, its log is not at hand"
+_STAYS = "; a cache has no way to delete: what was uploaded stays until it is evicted"
 _KEYS = "something of the machine is part of the action's key: look at --incompatible_strict_action_env and --action_env"
 
 
@@ -68,8 +74,14 @@ def _client(run: BazelRun) -> str:
     return f"client: execution log {said}; runnerCount {dict(run.counts)}"
 
 
-def _server(lines: tuple[Served, ...], what: str, found: list[Served]) -> str:
-    return f"server: {len(found)} x {what} of {len(lines)} requests by this runner"
+def _server(record: BazelRecord, name: str, what: str, found: list[Served]) -> str:
+    if not record.logged:
+        return _NO_LOG
+    return f"server: {len(found)} x {what} of {len(record.served[name])} requests by this runner"
+
+
+def _outside(record: BazelRecord) -> str:
+    return f"outside: another identity finds that {record.after_upload.said}"
 
 
 def _reads(record: BazelRecord, name: str) -> list[Served]:
@@ -112,6 +124,7 @@ def _down(record: BazelRecord, name: str) -> Finding | None:
             or "UnknownHost" in line
             or "Connection refused" in line
             or "DEADLINE_EXCEEDED" in line
+            or _ANSWERED_5XX.search(line)
         ),
         "",
     )
@@ -124,25 +137,30 @@ def _upload(record: BazelRecord) -> Judged:
     taken = _writes(record, "cold", refused=False)
     results = [line for line in taken if "/ac/" in line.uri or line.uri.endswith("/UpdateActionResult")]
     stored = record.after_upload
-    server = _server(record.served["cold"], "result taken", results)
-    witnesses = (_client(run), f"{server}; afterwards {stored.said}")
+    server = _server(record, "cold", "result taken", results)
+    stays = "" if record.logged else _STAYS
+    witnesses = (_client(run), f"{server}; afterwards {stored.said}{stays}")
     if down := _down(record, "cold"):
         return down, witnesses
     if len(ran) < len(_actions(run)):
         return unproven(
             f"{len(_actions(run)) - len(ran)} actions were hits before anything was uploaded: the nonce did not reach them"
         ), witnesses
-    if len(results) < len(ran):
+    if record.logged and len(results) < len(ran):
         return broken(
             f"{len(ran)} actions ran, {len(results)} results arrived at the server: {_first(run)}", _ENDPOINT
         ), witnesses
     if stored.present is False:
+        took = f"the server took {len(results)} results" if record.logged else f"{len(ran)} actions ran"
+        kept_not = "has not kept them" if record.logged else "the cache does not have their results"
         return broken(
-            f"the server took {len(results)} results and has not kept them: {stored.said}",
+            f"{took} and {kept_not}: {stored.said}; {_first(run)}",
             "writes are dropped without a word: look at the proxy and at the store behind it",
         ), witnesses
     if stored.present is None:
         return unproven(f"what was uploaded could not be looked for: {stored.said}"), witnesses
+    if not record.logged:
+        return kept(f"{len(ran)} actions ran; another identity finds the results of all of them"), witnesses
     return kept(
         f"{len(ran)} actions ran, {len(results)} results and {len(taken) - len(results)} blobs arrived"
     ), witnesses
@@ -151,7 +169,8 @@ def _upload(record: BazelRecord) -> Judged:
 def _hit(record: BazelRecord, name: str) -> Judged:
     run, cold = record.runs[name], record.runs["cold"]
     reads = _reads(record, name)
-    witnesses = (_client(run), _server(record.served[name], "result served", reads))
+    second = _server(record, name, "result served", reads) if record.logged else _outside(record)
+    witnesses = (_client(run), second)
     if down := _down(record, name):
         return down, witnesses
     wanted = {spawn.name for spawn in _actions(cold)}
@@ -187,7 +206,14 @@ def _hit(record: BazelRecord, name: str) -> Judged:
             f"the log has {len(_actions(run))} hits, Bazel counted {counted}",
             "the two logs are not of one build",
         ), witnesses
-    if len(reads) < counted:
+    if not record.logged and record.after_upload.present is None:
+        return unproven(f"the cache could not be read by anybody else: {record.after_upload.said}"), witnesses
+    if not record.logged and record.after_upload.present is False:
+        return broken(
+            f"Bazel counted {counted} remote hits, another identity finds: {record.after_upload.said}",
+            "another cache answered: look for a disk cache or a proxy",
+        ), witnesses
+    if record.logged and len(reads) < counted:
         return broken(
             f"Bazel counted {counted} remote hits, the server served {len(reads)} results to this runner",
             "another cache answered: look for a disk cache or a proxy",
@@ -196,6 +222,11 @@ def _hit(record: BazelRecord, name: str) -> Judged:
 
 
 def _digests(record: BazelRecord) -> Judged:
+    if not record.logged:
+        return unproven(
+            f"{record.url} is a deployment's own, whose log is not at hand; with services of the run's own it is shown",
+            here=False,
+        ), ()
     run = record.runs["hit"]
     mine = {spawn.digest for spawn in run.spawns if spawn.hit}
     asked = record.asked["hit"]
@@ -219,7 +250,8 @@ def _digests(record: BazelRecord) -> Judged:
 def _counterfactual(record: BazelRecord) -> Judged:
     run, hit = record.runs["without"], record.runs["hit"]
     hits = [spawn for spawn in run.spawns if spawn.hit or "cache hit" in spawn.runner]
-    witnesses = (_client(run), f"server: {len(record.served['without'])} requests by this runner")
+    second = f"server: {len(record.served['without'])} requests by this runner"
+    witnesses = (_client(run), second if record.logged else _outside(record))
     if run.status is None:
         return unproven(f"the build was lost: {run.ended}"), witnesses
     if not any(spawn.hit for spawn in hit.spawns):
@@ -251,7 +283,8 @@ def _nonce_miss(record: BazelRecord) -> Judged:
         if (line.status == 404 and "/ac/" in line.uri)
         or (line.grpc == "5" and line.uri.endswith("/GetActionResult"))
     ]
-    witnesses = (_client(run), _server(record.served["miss"], "not found", asked))
+    second = f"outside: {record.after_refusal.said}" if not record.logged else ""
+    witnesses = (_client(run), second or _server(record, "miss", "not found", asked))
     if down := _down(record, "miss"):
         return down, witnesses
     if not changed:
@@ -264,7 +297,7 @@ def _nonce_miss(record: BazelRecord) -> Judged:
             f"{len(hits)} actions hit although their input never existed before, such as {hits[0].target}",
             "the cache answers with other actions' results: look at the proxy in front of it",
         ), witnesses
-    if len(asked) < len(changed):
+    if record.logged and len(asked) < len(changed):
         return unproven(
             f"{len(changed)} actions changed, the server was asked in vain for {len(asked)}"
         ), witnesses
@@ -272,6 +305,10 @@ def _nonce_miss(record: BazelRecord) -> Judged:
 
 
 def _forced_upload(record: BazelRecord) -> Judged:
+    if record.no_reader is not None:
+        return unproven(record.no_reader.reason, here=record.no_reader.here), ()
+    if not record.logged:
+        return _forced_upload_unlogged(record)
     run = record.runs["miss"]
     refused, taken = _writes(record, "miss", refused=True), _writes(record, "miss", refused=False)
     found = record.after_refusal
@@ -299,13 +336,42 @@ def _forced_upload(record: BazelRecord) -> Judged:
     return kept(f"{len(refused)} writes refused, none taken; {found.said}"), witnesses
 
 
+def _forced_upload_unlogged(record: BazelRecord) -> Judged:
+    """The same without the server's log: Bazel's own words are the refusal, another identity's look the verdict."""
+    run, found = record.runs["miss"], record.after_refusal
+    refusal = next((line for line in run.warnings if _ANSWERED_REFUSED.search(line)), "")
+    witnesses = (
+        f"client: {refusal[:300] or _first(run)}",
+        f"{_NO_LOG}; afterwards another identity finds that {found.said}",
+    )
+    likely = "identities are enforced in the client only: enforce them in the server, for CAS and action cache alike"
+    if down := _down(record, "miss"):
+        return down, witnesses
+    if found.present:
+        return broken(
+            f"the server took what an identity wrote that may only read: {found.said}", likely
+        ), witnesses
+    if not record.after_upload.present:
+        return unproven("the writer's uploads did not arrive either, so a refusal shows nothing"), witnesses
+    if found.present is None:
+        return unproven(found.said), witnesses
+    if not refusal:
+        return unproven(
+            "nothing of it is in the store, but Bazel says of no write that it was refused, and the server's log is not "
+            "at hand"
+        ), witnesses
+    return kept(f"refused: {refusal[:200]}; {found.said}"), witnesses
+
+
 def _outputs(run: BazelRun) -> dict[str, str]:
     return {path: value for spawn in run.spawns for path, value in spawn.outputs.items()}
 
 
 def _poisoned(record: BazelRecord) -> Judged:
-    if record.not_lied:
-        return unproven(f"no false result could be made: {record.not_lied}"), ()
+    if record.not_lied is not None:
+        return unproven(
+            f"no false result could be made: {record.not_lied.reason}", here=record.not_lied.here
+        ), ()
     lied, truth = record.runs["lied-to"], record.runs["without"]
     false = {path for path, value in _outputs(lied).items() if value == record.poisoned}
     different = sorted(path for path in false if _outputs(truth).get(path) not in (None, record.poisoned))
@@ -332,8 +398,8 @@ def _poisoned(record: BazelRecord) -> Judged:
 
 
 def _corrupted(record: BazelRecord) -> Judged:
-    if record.not_lied:
-        return unproven(f"no blob could be damaged: {record.not_lied}"), ()
+    if record.not_lied is not None:
+        return unproven(f"no blob could be damaged: {record.not_lied.reason}", here=record.not_lied.here), ()
     lied, truth = record.runs["lied-to"], record.runs["without"]
     path = next((path for path, value in _outputs(truth).items() if value == record.corrupted), "")
     spawn = next((spawn for spawn in lied.spawns if path in spawn.outputs), None)

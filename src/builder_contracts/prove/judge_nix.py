@@ -59,6 +59,16 @@ def _served(record: NixRecord) -> tuple[list[str], list[str]]:
     )
 
 
+def _server(record: NixRecord, said: str) -> str:
+    return f"server: {said}" if record.logged else "server: a deployment's own, its log is not at hand"
+
+
+def _queries(record: NixRecord, name: str, url: str) -> int:
+    """How often Nix itself says that it asked this cache for the path: the witness for one that has no log."""
+    asked = record.attempts[name].log.queries
+    return sum(path == record.path and source.rstrip("/") == url.rstrip("/") for path, source in asked)
+
+
 def _left(record: NixRecord) -> str:
     return (
         f"; not removed from it again: {', '.join(record.left)}"
@@ -81,9 +91,8 @@ def _substituted(record: NixRecord) -> Judged:
     narinfos, nars = _served(record)
     witnesses = (
         _client(record, run),
-        f"server: {len(narinfos)} x narinfo and {len(nars)} x nar to {record.runner}"
-        if record.logged
-        else "server: a deployment's own, its log is not at hand" + _left(record),
+        _server(record, f"{len(narinfos)} x narinfo and {len(nars)} x nar to {record.runner}")
+        + ("" if record.logged else _left(record)),
     )
     if run.log.builds:
         said = f"Nix built {', '.join(run.log.builds)} although the path is in the cache"
@@ -111,7 +120,7 @@ def _source(record: NixRecord) -> Judged:
     narinfos, nars = _served(record)
     witnesses = (
         f"client: the substitution names {', '.join(sources) or 'no URL'}",
-        f"server: {', '.join((narinfos + nars)[:4]) or 'nothing'} to {record.runner}",
+        _server(record, f"{', '.join((narinfos + nars)[:4]) or 'nothing'} to {record.runner}"),
     )
     if lost := _lost(run):
         return lost, witnesses
@@ -127,7 +136,8 @@ def _source(record: NixRecord) -> Judged:
             f"the log names {record.url}, but that server did not serve it",
             "a proxy or an intercepted name in between",
         ), witnesses
-    return kept(f"it came from {record.url}, whose own log says so"), witnesses
+    who = "whose own log says so" if record.logged else "as Nix names the source of what it fetched"
+    return kept(f"it came from {record.url}, {who}"), witnesses
 
 
 def _key(record: NixRecord) -> Judged:
@@ -137,7 +147,7 @@ def _key(record: NixRecord) -> Judged:
     witnesses = (
         f"client: path-info has ultimate={record.info.get('ultimate')}, signatures by {', '.join(names) or 'nobody'}; "
         f"verify with the key: {record.verified}, with another: {record.verified_other}",
-        f"server: {len(_served(record)[0])} x narinfo to {record.runner}",
+        _server(record, f"{len(_served(record)[0])} x narinfo to {record.runner}"),
     )
     if lost := _lost(run):
         return lost, witnesses
@@ -169,8 +179,9 @@ def _key(record: NixRecord) -> Judged:
 
 def _counterfactual(record: NixRecord) -> Judged:
     run, good = record.attempts["none"], record.attempts["good"]
-    asked = record.served["none"]
-    witnesses = (_client(record, run), f"server: {len(asked)} requests by this runner meanwhile")
+    asked = len(record.served["none"]) if record.watched else len(run.log.queries)
+    who = "server" if record.watched else "client: Nix logs"
+    witnesses = (_client(record, run), f"{who}: {asked} requests by this runner meanwhile")
     if run.status is None:
         return unproven(f"Nix was lost: {run.ended}"), witnesses
     if run.status == 0:
@@ -182,7 +193,7 @@ def _counterfactual(record: NixRecord) -> Judged:
         return unproven("with the cache it fails as well, so failing without it shows nothing"), witnesses
     if asked:
         return broken(
-            f"{len(asked)} requests to the cache although none was named",
+            f"{asked} requests to the cache although none was named",
             "a substituter is set somewhere else: look at nix.conf and NIX_CONFIG",
         ), witnesses
     return kept(f"fails without the cache: {run.log.says('error') or f'status {run.status}'}"), witnesses
@@ -192,15 +203,18 @@ def _refused(record: NixRecord, show: str) -> Judged:
     run, good = record.attempts[show], record.attempts["good"]
     url = record.urls[show]
     prefix = "/" + url.split("/", 3)[3]
-    asked = [
-        line
+    asked = sum(
+        line.uri.startswith(f"{prefix}/") and line.status == 200 and line.method == "GET"
         for line in record.served[show]
-        if line.uri.startswith(f"{prefix}/") and line.status == 200 and line.method == "GET"
-    ]
+    )
+    seen = f"server: {asked} x 200 to this runner below {prefix}"
+    if not record.watched:
+        asked = _queries(record, show, url)
+        seen = f"client: Nix logs {asked} questions (type 109) to {url}, a folder of the run's own"
     reason = run.log.says(REFUSALS[show])
     witnesses = (
         f"client: {reason or run.log.says('error') or f'status {run.status}'}",
-        f"server: {len(asked)} x 200 to this runner below {prefix}",
+        seen,
     )
     if run.status == 0 or any(path == record.path for path, source in run.log.substitutes if run.status == 0):
         return broken(
@@ -212,7 +226,7 @@ def _refused(record: NixRecord, show: str) -> Judged:
     if good.status != 0:
         return unproven("the good cache fails as well, so this refusal shows nothing"), witnesses
     if not asked:
-        return unproven(f"the server was never asked below {prefix}, so nothing was refused"), witnesses
+        return unproven(f"the bad cache at {url} was never asked, so nothing was refused"), witnesses
     if not reason:
         return broken(
             f"it failed for another reason: {run.log.says('error') or f'status {run.status}'}",
@@ -225,12 +239,15 @@ def _recovery(record: NixRecord) -> Judged:
     run = record.attempts["recovery"]
     sources = sorted({url for path, url in run.log.substitutes if path == record.path})
     bad = record.urls["unsigned"].split("/", 3)[3]
-    offered = [line for line in record.served["recovery"] if line.uri.startswith(f"/{bad}/")]
-    witnesses = (
-        f"client: status {run.status}, from {', '.join(sources) or 'nowhere'}",
-        f"server: {len(offered)} requests by this runner to the bad cache, "
-        f"{len(record.served['recovery']) - len(offered)} to the good one",
+    offered = sum(line.uri.startswith(f"/{bad}/") for line in record.served["recovery"])
+    seen = (
+        f"server: {offered} requests by this runner to the bad cache, "
+        f"{len(record.served['recovery']) - offered} to the good one"
     )
+    if not record.watched:
+        offered = _queries(record, "recovery", record.urls["unsigned"])
+        seen = f"client: Nix logs {offered} questions (type 109) to the bad cache"
+    witnesses = (f"client: status {run.status}, from {', '.join(sources) or 'nowhere'}", seen)
     if record.attempts["good"].status != 0:
         return unproven("the good cache fails by itself"), witnesses
     if run.status is None:

@@ -30,7 +30,13 @@ def judge(identity: str, attempt: Attempt | Lost | None) -> Judged:
     looked = "; ".join(f"{what}: {look.said[:80]}" for what, look in attempt.found.items())
     witnesses = (
         f"client ({attempt.client}) as {identity}: {said}",
-        f"server: logs {', '.join(statuses[:8]) or 'no request of it'}; read back {looked}",
+        (
+            f"server: logs {', '.join(statuses[:8]) or 'no request of it'}"
+            if attempt.logged
+            else "server: a deployment's own, its log is not at hand"
+        )
+        + f"; read back {looked}"
+        + (f"; {attempt.left}" if attempt.left else ""),
     )
     lost = next((f"{what}: {answer}" for what, answer in attempt.answers.items() if _is_lost(answer)), "")
     if lost:
@@ -58,6 +64,11 @@ def _allowed(attempt: Attempt) -> Finding:
                 f"{what} was refused to the writer: {answer}",
                 "the writer's credentials, or the server's rights for them",
             )
+    if gone is not None and not attempt.logged:
+        return broken(
+            f"{gone[0]} was answered {attempt.answers.get(gone[0], '?')}, and is not there: {gone[1].said}",
+            "writes are dropped without a word: look at the proxy and at the store behind it",
+        )
     for what, look in attempt.found.items():
         if look.present is not True:
             return unproven(f"what was written could not be looked for: {what}: {look.said}")

@@ -91,6 +91,8 @@ def judge(clause: Clause, contract: Contract, records: Records, where: Where, *,
     raw, witnesses = find(promise, records)
     finding = under_waiver(clause, raw, today)
     about, image = where.about, where.image
+    if witnesses and about is not None and about.kind == "local":
+        witnesses = (*witnesses, _fresh(promise))
     return Verdict(
         clause=clause.id,
         outcome=finding.outcome,
@@ -117,7 +119,26 @@ def judge(clause: Clause, contract: Contract, records: Records, where: Where, *,
     )
 
 
+def _fresh(promise: ProofPromise) -> str:
+    """What was fresh where the machine is not."""
+    match promise:
+        case CacheProof(role="nix"):
+            what = "an empty Nix store"
+        case CacheProof():
+            what = "an output base and home of its own, no disk cache"
+        case CanaryProof():
+            what = "a folder and home of its own"
+        case PublicationProof() | NoSecrets():
+            what = "a name that never was"
+        case _:
+            assert_never(promise)
+    return f"fresh: {what}, on a machine that is not"
+
+
 def _rung(finding: Finding, about: RunnerFacts | None) -> Rung | None:
+    """Nothing is claimed of a machine that is not shown to be a runner of the class, as with its facts."""
     if finding.outcome is Outcome.UNPROVEN:
         return None
-    return Rung.LIVE if about is not None and about.live else Rung.EXERCISED
+    if about is not None and about.live:
+        return Rung.LIVE
+    return Rung.DECLARED if about is not None and about.kind == "local" else Rung.EXERCISED

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-_BUILD, _SUBSTITUTE = 105, 108
+_BUILD, _SUBSTITUTE, _QUERY = 105, 108, 109
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -18,13 +18,15 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 class NixLog:
     """What one command of Nix said it did.
 
-    ``substitutes`` are (store path, cache URL); ``builds`` are derivations; ``messages`` are its errors and
+    ``substitutes`` are (store path, cache URL), ``queries`` what a cache was asked for, in the same form; ``builds`` are
+    derivations; ``messages`` are its errors and
     warnings in order, without colours.
     """
 
     substitutes: tuple[tuple[str, str], ...] = ()
     builds: tuple[str, ...] = ()
     messages: tuple[str, ...] = ()
+    queries: tuple[tuple[str, str], ...] = ()
 
     def says(self, pattern: str) -> str:
         """The first message that the pattern is found in, or an empty text."""
@@ -34,6 +36,7 @@ class NixLog:
 def parse(raw: bytes) -> NixLog:
     """Read a log; lines that are not of the structured form count as messages."""
     substitutes: list[tuple[str, str]] = []
+    queries: list[tuple[str, str]] = []
     builds: list[str] = []
     messages: list[str] = []
     for line in raw.decode("utf-8", "replace").splitlines():
@@ -45,11 +48,13 @@ def parse(raw: bytes) -> NixLog:
         fields = event.get("fields") or []
         if event.get("action") == "start" and event.get("type") == _SUBSTITUTE and len(fields) >= 2:
             substitutes.append((str(fields[0]), str(fields[1])))
+        elif event.get("action") == "start" and event.get("type") == _QUERY and len(fields) >= 2:
+            queries.append((str(fields[0]), str(fields[1])))
         elif event.get("action") == "start" and event.get("type") == _BUILD:
             builds.append(str(fields[0]) if fields else "?")
         elif event.get("action") == "msg" and _is_small(event.get("level")):
             messages.append(_clean(str(event.get("msg", ""))))
-    return NixLog(tuple(substitutes), tuple(builds), tuple(messages))
+    return NixLog(tuple(substitutes), tuple(builds), tuple(messages), tuple(queries))
 
 
 def _event(line: str) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
-"""A client of every protocol, run as a program in a container of the services image: one process, many requests.
+"""A client of every protocol, run as a program in a container of the services image, or beside the harness on a
+machine: one process, many requests.
 
-It is sent as text and must not import this package. Its argument is a JSON list of requests, its output one
+It is sent as text and must not import this package. Its argument or input is a JSON list of requests, its output one
 JSON list of answers in the same order: {"status", "said", "body"}. ``status`` is what the protocol answered
 (an HTTP status, a gRPC status name, an S3 error code or "OK") or "LOST" when nothing did.
 """
@@ -13,7 +14,9 @@ import hashlib
 import json
 import ssl
 import sys
+import types
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from typing import Any
@@ -47,6 +50,7 @@ def http(request: dict[str, Any]) -> Answer:
         with opener.open(call, timeout=TIMEOUT) as reply:
             found = answer(reply.status, "", reply.read())
             found["location"] = reply.headers.get("Location", "")
+            found["digest"] = reply.headers.get("Docker-Content-Digest", "")
             return found
     except urllib.error.HTTPError as error:
         # Closed at once: a server may wait for that before it writes the request into its log.
@@ -119,57 +123,120 @@ def digest(blob: bytes) -> str:
     return "sha256:" + hashlib.sha256(blob).hexdigest()
 
 
+# What is used of remote_execution.proto (github.com/bazelbuild/remote-apis), status.proto and bytestream.proto
+# (github.com/googleapis/googleapis): the fields of each message with their numbers; * marks a repeated one. Fields
+# that are not here pass through unchanged.
+MESSAGES = {
+    "Digest": "hash=1:string size_bytes=2:int64",
+    "Status": "code=1:int32 message=2:string",
+    "OutputFile": "digest=2:Digest contents=5:bytes",
+    "ActionResult": "output_files=2:*OutputFile exit_code=4:int32 stdout_raw=5:bytes",
+    "BlobToUpdate": "digest=1:Digest data=2:bytes",
+    "BlobUpdated": "digest=1:Digest status=2:Status",
+    "BatchUpdateBlobsRequest": "requests=2:*BlobToUpdate",
+    "BatchUpdateBlobsResponse": "responses=1:*BlobUpdated",
+    "FindMissingBlobsRequest": "blob_digests=2:*Digest",
+    "FindMissingBlobsResponse": "missing_blob_digests=2:*Digest",
+    "GetActionResultRequest": "action_digest=2:Digest",
+    "UpdateActionResultRequest": "action_digest=2:Digest action_result=3:ActionResult",
+    "WriteRequest": "resource_name=1:string finish_write=3:bool data=10:bytes",
+    "WriteResponse": "committed_size=1:int64",
+}
+RE = "/build.bazel.remote.execution.v2"
+
+
+@functools.cache
+def messages() -> Any:
+    """The classes of MESSAGES, by their names."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(name="outsider.proto", package="outsider", syntax="proto3")
+    kinds = descriptor_pb2.FieldDescriptorProto
+    for name, fields in MESSAGES.items():
+        message = file.message_type.add(name=name)
+        for text in fields.split():
+            key, _, kind = text.partition(":")
+            field, _, number = key.partition("=")
+            label = kinds.LABEL_REPEATED if kind[0] == "*" else kinds.LABEL_OPTIONAL
+            added = message.field.add(name=field, number=int(number), label=label)
+            if kind.lstrip("*") in MESSAGES:
+                added.type, added.type_name = kinds.TYPE_MESSAGE, f".outsider.{kind.lstrip('*')}"
+            else:
+                added.type = kinds.Type.Value(f"TYPE_{kind.upper()}")
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    found = {name: pool.FindMessageTypeByName(f"outsider.{name}") for name in MESSAGES}
+    return types.SimpleNamespace(
+        **{name: message_factory.GetMessageClass(each) for name, each in found.items()}
+    )
+
+
 def grpc(request: dict[str, Any]) -> Answer:
     """One call of the Remote Execution API; see the branches for the fields that each of them reads."""
     import grpc as wire
-    from buildgrid._protos.build.bazel.remote.execution.v2 import remote_execution_pb2 as re
-    from buildgrid._protos.build.bazel.remote.execution.v2 import remote_execution_pb2_grpc as services
-    from buildgrid._protos.google.bytestream import bytestream_pb2, bytestream_pb2_grpc
 
+    re = messages()
+    target = urllib.parse.urlsplit(request["target"])
     metadata = [("authorization", request["authorization"])] if request.get("authorization") else []
-    options: dict[str, Any] = {"metadata": metadata, "timeout": TIMEOUT}
     blob = base64.b64decode(request.get("body", ""))
-    with wire.insecure_channel(request["target"]) as channel:
-        cas = services.ContentAddressableStorageStub(channel)
-        results = services.ActionCacheStub(channel)
-        streams = bytestream_pb2_grpc.ByteStreamStub(channel)
+    if target.scheme == "grpcs":
+        opened = wire.secure_channel(target.netloc, wire.ssl_channel_credentials())
+    else:
+        opened = wire.insecure_channel(target.netloc)
+    with opened as channel:
+
+        def call(method: str, message: Any, reply: Any) -> Any:
+            made = channel.unary_unary(method, type(message).SerializeToString, reply.FromString)
+            return made(message, metadata=metadata, timeout=TIMEOUT)
+
+        def result_of(digest: Any) -> Any:
+            asked = re.GetActionResultRequest(action_digest=digest)
+            return call(f"{RE}.ActionCache/GetActionResult", asked, re.ActionResult)
+
+        def update(digest: Any, result: Any) -> None:
+            message = re.UpdateActionResultRequest(action_digest=digest, action_result=result)
+            call(f"{RE}.ActionCache/UpdateActionResult", message, re.ActionResult)
+
+        def upload() -> Any:
+            message = re.BatchUpdateBlobsRequest(requests=[re.BlobToUpdate(digest=own, data=blob)])
+            method = f"{RE}.ContentAddressableStorage/BatchUpdateBlobs"
+            return call(method, message, re.BatchUpdateBlobsResponse).responses[0].status
+
         known = re.Digest(hash=request.get("hash", ""), size_bytes=request.get("size", 0))
         own = re.Digest(hash=hashlib.sha256(blob).hexdigest(), size_bytes=len(blob))
         try:
             match request["call"]:
                 case "BatchUpdateBlobs":
-                    entry = re.BatchUpdateBlobsRequest.Request(digest=own, data=blob)
-                    reply = cas.BatchUpdateBlobs(re.BatchUpdateBlobsRequest(requests=[entry]), **options)
-                    code = reply.responses[0].status.code
-                    return answer(
-                        "OK" if code == 0 else f"BLOB_STATUS_{code}", reply.responses[0].status.message
-                    )
+                    status = upload()
+                    return answer("OK" if status.code == 0 else f"BLOB_STATUS_{status.code}", status.message)
                 case "Write":
                     name = f"uploads/{request['upload']}/blobs/{own.hash}/{own.size_bytes}"
-                    part = bytestream_pb2.WriteRequest(resource_name=name, data=blob, finish_write=True)
-                    streams.Write(iter([part]), **options)
+                    part = re.WriteRequest(resource_name=name, data=blob, finish_write=True)
+                    write = channel.stream_unary(
+                        "/google.bytestream.ByteStream/Write",
+                        re.WriteRequest.SerializeToString,
+                        re.WriteResponse.FromString,
+                    )
+                    write(iter([part]), metadata=metadata, timeout=TIMEOUT)
                     return answer("OK")
                 case "UpdateActionResult":
-                    result = re.ActionResult(exit_code=0, stdout_raw=b"proof")
-                    update = re.UpdateActionResultRequest(action_digest=known, action_result=result)
-                    results.UpdateActionResult(update, **options)
+                    update(known, re.ActionResult(exit_code=0, stdout_raw=b"proof"))
                     return answer("OK")
                 case "GetActionResult":
-                    found = results.GetActionResult(re.GetActionResultRequest(action_digest=known), **options)
-                    return answer("OK", "", found.SerializeToString())
+                    return answer("OK", "", result_of(known).SerializeToString())
                 case "FindMissingBlobs":
-                    missing = cas.FindMissingBlobs(
-                        re.FindMissingBlobsRequest(blob_digests=[known or own]), **options
+                    missing = call(
+                        f"{RE}.ContentAddressableStorage/FindMissingBlobs",
+                        re.FindMissingBlobsRequest(blob_digests=[known]),
+                        re.FindMissingBlobsResponse,
                     )
                     return answer("MISSING" if missing.missing_blob_digests else "PRESENT")
                 case "Poison":
-                    found = results.GetActionResult(re.GetActionResultRequest(action_digest=known), **options)
-                    entry = re.BatchUpdateBlobsRequest.Request(digest=own, data=blob)
-                    cas.BatchUpdateBlobs(re.BatchUpdateBlobsRequest(requests=[entry]), **options)
+                    found = result_of(known)
+                    upload()
                     found.output_files[0].digest.CopyFrom(own)
                     found.output_files[0].contents = b""
-                    update = re.UpdateActionResultRequest(action_digest=known, action_result=found)
-                    results.UpdateActionResult(update, **options)
+                    update(known, found)
                     return answer("OK", own.hash)
                 case other:
                     return answer("LOST", f"no call {other}")
@@ -185,8 +252,7 @@ def grpc(request: dict[str, Any]) -> Answer:
 
 def poison_http(request: dict[str, Any]) -> Answer:
     """Replace the first output of an action's result in a Bazel HTTP cache."""
-    from buildgrid._protos.build.bazel.remote.execution.v2 import remote_execution_pb2 as re
-
+    re = messages()
     base, headers, blob = request["url"], request.get("headers", {}), base64.b64decode(request["body"])
     found = http({"url": f"{base}/ac/{request['hash']}", "headers": headers})
     if found["status"] != "200":
@@ -280,7 +346,8 @@ CALLS: dict[str, Callable[[dict[str, Any]], Answer]] = {
 
 def main() -> None:
     answers = []
-    for request in json.loads(sys.argv[1]):
+    # Not as an argument where others can list a machine's processes: requests hold credentials.
+    for request in json.loads(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.read()):
         try:
             answers.append(CALLS[request["kind"]](request))
         except Exception as error:  # an answer for every request, whatever a library raises

@@ -8,44 +8,58 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from builder_contracts.prove.bench import Bench, coded
-from builder_contracts.prove.job import Failed
+from builder_contracts.prove.job import Failed, Job
 from builder_contracts.prove.records import Attempt, Finding, Looked, Lost
 from builder_contracts.services.backends import BUCKET
 from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import ANONYMOUS, READER, WRITER
 
 IDENTITIES = (ANONYMOUS, READER, WRITER)
+MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
 Request = Mapping[str, Any]
 
 
-def prove(bench: Bench, target: str, runner: str) -> dict[str, Attempt | Lost]:
-    """The attempts of all identities at one target, from the network of the container ``runner``."""
-    service = bench.endpoints[target].service
+def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
+    """The attempts of all identities at one target, from the network position of a job."""
+    endpoint = bench.endpoints[target]
+    lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
+    if WRITER in lacking:
+        # Without one who may, that nobody else may shows nothing, and nothing could be taken back.
+        return dict.fromkeys(IDENTITIES, lacking[WRITER])
+    names = [name for name in IDENTITIES if name not in lacking]
     try:
-        bench.host.up(service)
-        nonces = {name: bench.nonce() for name in IDENTITIES}
-        plans = {name: _writes(bench, target, name, nonces[name]) for name in IDENTITIES}
+        bench.ready(target)
+        nonces = {name: bench.nonce() for name in names}
+        plans = {name: _writes(bench, target, name, nonces[name]) for name in names}
         if target == "objects":
             _prepare_objects(bench)
-        flat = [request for name in IDENTITIES for _, request in plans[name]]
-        before = len(bench.served(service))
-        answers = iter(bench.ask(flat, beside=runner))
-        said = {name: {what: next(answers) for what, _ in plans[name]} for name in IDENTITIES}
-        # The lines up to here are the attempts; the looks that follow are another identity's.
-        address = bench.address(runner)
-        lines = bench.served_to(address, service, since=before, of=frozenset(IDENTITIES))
-        looks = {name: _looks(bench, target, nonces[name], name) for name in IDENTITIES}
-        flat_looks = [request for name in IDENTITIES for _, request in looks[name]]
-        found = iter(bench.ask(flat_looks))
-        seen = {name: {what: _looked(next(found)) for what, _ in looks[name]} for name in IDENTITIES}
-        bench.host.up(service)
+        flat = [request for name in names for _, request in plans[name]]
+        before = len(bench.served(endpoint.service))
+        try:
+            answers = iter(bench.ask(flat, beside=job))
+            said = {name: {what: next(answers) for what, _ in plans[name]} for name in names}
+            # The lines up to here are the attempts; the looks that follow are another identity's.
+            lines = bench.served_to(job.address, endpoint.service, since=before, of=frozenset(names))
+            looks = {name: _looks(bench, target, nonces[name], name) for name in names}
+            flat_looks = [request for name in names for _, request in looks[name]]
+            found = iter(bench.ask(flat_looks))
+            seen = {name: {what: _looked(next(found)) for what, _ in looks[name]} for name in names}
+        finally:
+            left = "" if endpoint.service else _take_back(bench, target, [nonces[name] for name in names])
+        bench.ready(target)
     except Failed as failed:
         return dict.fromkeys(IDENTITIES, failed.lost)
     except ServiceDown as down:
         return dict.fromkeys(IDENTITIES, Lost(str(down)))
-    plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in IDENTITIES}
+    plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in names}
     control = Attempt(WRITER, plain[WRITER], seen[WRITER], {}).as_control()
-    return {
+    tried = {
         name: Attempt(
             name,
             plain[name],
@@ -53,9 +67,56 @@ def prove(bench: Bench, target: str, runner: str) -> dict[str, Attempt | Lost]:
             control,
             tuple(line for line in lines if line.identity == name),
             "HTTP, gRPC or S3 client beside the runner",
+            bool(endpoint.service),
+            left,
         )
-        for name in IDENTITIES
+        for name in names
     }
+    return {**tried, **lacking}
+
+
+def _take_back(bench: Bench, target: str, nonces: Sequence[str]) -> str:
+    """Remove from a deployment what was written there, as far as its protocol can; what became of it."""
+    url, headers = bench.endpoints[target].url, _headers(bench, target, WRITER)
+    match target:
+        case "nix":
+            paths = [name for nonce in nonces for name in (f"{nonce}.narinfo", f"nar/{nonce}.nar")]
+        case "registry":
+            return remove_tags(bench, [f"proof/{nonce}" for nonce in nonces])
+        case _:
+            return "a cache has no way to delete: what was written stays until it is evicted"
+    return _remove(bench, [{"kind": "http", "url": f"{url}/{path}", "headers": headers} for path in paths])
+
+
+def remove_tags(bench: Bench, repositories: Sequence[str]) -> str:
+    """Remove the tag proof of these repositories from a deployment's registry; what became of them. Raises Failed."""
+    url = bench.endpoints["registry"].url
+    headers = {**_headers(bench, "registry", WRITER), "Accept": MANIFESTS}
+    named = [f"{url}/v2/{repository}/manifests/" for repository in repositories]
+    tags = bench.ask(
+        [{"kind": "http", "method": "HEAD", "url": f"{name}proof", "headers": headers} for name in named]
+    )
+    # A registry deletes a manifest by its digest only.
+    return _remove(
+        bench,
+        [
+            {"kind": "http", "url": f"{name}{reply['digest']}", "headers": headers}
+            for name, reply in zip(named, tags, strict=True)
+            if reply["status"] == "200"
+        ],
+    )
+
+
+def _remove(bench: Bench, each: Sequence[Request]) -> str:
+    bench.ask([{**request, "method": "DELETE"} for request in each])
+    after = bench.ask([{**request, "method": "HEAD"} for request in each])
+    left = [request["url"] for request, reply in zip(each, after, strict=True) if reply["status"] != "404"]
+    return f"not removed from it again: {', '.join(left)}" if left else "what was written is removed"
+
+
+def _headers(bench: Bench, target: str, name: str) -> dict[str, str]:
+    authorization = bench.identity(target, name).authorization
+    return {"Authorization": authorization} if authorization else {}
 
 
 def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
@@ -71,7 +132,7 @@ def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
     read_lock = s3(bench, WRITER, "get_object", {"Bucket": BUCKET, "Key": f"{key}.lock"})
     versions = s3(bench, WRITER, "list_object_versions", {"Bucket": BUCKET, "Prefix": key})
     try:
-        bench.host.up(bench.endpoints["objects"].service)
+        bench.ready("objects")
         _prepare_objects(bench)
         answers = bench.ask(
             [lock, second, read_lock, call("put_object", Body=coded("first state")),
@@ -154,8 +215,8 @@ def _old_state(restored: Sequence[Mapping[str, Any]], text: str) -> Finding | Lo
 def _writes(bench: Bench, target: str, identity: str, nonce: str) -> list[tuple[str, Request]]:
     """The writes that an identity tries, by name. The nonce makes each of them a thing that never was."""
     url = bench.endpoints[target].url
-    who = bench.credentials.of(identity)
-    headers = {"Authorization": who.authorization} if who.authorization else {}
+    who = bench.identity(target, identity)
+    headers = _headers(bench, target, identity)
     body = coded(f"proof {nonce}\n")
 
     def put(path: str) -> Request:
@@ -167,7 +228,7 @@ def _writes(bench: Bench, target: str, identity: str, nonce: str) -> list[tuple[
         case "bazel-http":
             return [("cas", put(f"cas/{_sha(nonce)}")), ("action cache", put(f"ac/{_action(nonce)}"))]
         case "bazel-grpc":
-            call = {"kind": "grpc", "target": url.removeprefix("grpc://"), "authorization": who.authorization}
+            call = {"kind": "grpc", "target": url, "authorization": who.authorization}
             return [
                 ("cas", {**call, "call": "BatchUpdateBlobs", "body": body}),
                 (
@@ -206,8 +267,8 @@ _OPEN = (
 def _looks(bench: Bench, target: str, nonce: str, identity: str) -> list[tuple[str, Request]]:
     """How an independent identity looks for what was tried: the reader, or whoever may list."""
     url = bench.endpoints[target].url
-    reader = bench.credentials.reader
-    headers = {"Authorization": reader.authorization}
+    reader = bench.identity(target, READER)
+    headers = _headers(bench, target, READER)
 
     def get(path: str) -> Request:
         return {"kind": "http", "method": "HEAD", "url": f"{url}/{path}", "headers": headers}
@@ -220,7 +281,7 @@ def _looks(bench: Bench, target: str, nonce: str, identity: str) -> list[tuple[s
         case "bazel-grpc":
             call = {
                 "kind": "grpc",
-                "target": url.removeprefix("grpc://"),
+                "target": url,
                 "authorization": reader.authorization,
             }
             return [
@@ -272,7 +333,7 @@ def _make_bucket(bench: Bench) -> None:
 
 
 def s3(bench: Bench, identity: str, call: str, arguments: Mapping[str, object]) -> dict[str, Any]:
-    who = bench.credentials.of(identity)
+    who = bench.identity("objects", identity)
     url = bench.endpoints["objects"].url
     return {
         "kind": "s3",

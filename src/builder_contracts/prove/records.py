@@ -49,7 +49,8 @@ class NixRecord:
     ``attempts`` are substitutions by what was wrong with the cache (good, none, unsigned, wrong-key,
     stripped-references, swapped-nar, recovery); ``path`` is the nonce path that all of them asked for.
     ``served`` is what the server's own log has of each attempt, asked for by the runner that made it; not ``logged``:
-    the good cache is a deployment's own, whose log is not at hand. ``left`` is what could not be removed from it again.
+    the good cache is a deployment's own, whose log is not at hand; not ``watched``: the bad ones are folders, which have
+    none, and the client's own log says that they were asked. ``left`` is what could not be removed from it again.
     """
 
     path: str
@@ -65,6 +66,7 @@ class NixRecord:
     verified_other: int | None
     served: Mapping[str, tuple[Served, ...]]
     logged: bool = True
+    watched: bool = True
     left: tuple[str, ...] = ()
 
 
@@ -96,7 +98,8 @@ class BazelRecord:
     action digests and ``served`` the lines that the server's own log has of each; ``after_upload`` and
     ``after_refusal`` are what another identity then found in the store; ``poisoned`` and ``corrupted`` are the
     output digests of the false result and of the damaged blob, ``not_lied`` why there are none; ``mnemonics``
-    must occur in a full build.
+    must occur in a full build. Not ``logged``: the cache is a deployment's own, whose log is not at hand, and ``asked``
+    and ``served`` are empty. ``no_reader``: nobody who may only read took part, for this reason.
     """
 
     protocol: str
@@ -108,13 +111,18 @@ class BazelRecord:
     after_refusal: Looked
     poisoned: str = ""
     corrupted: str = ""
-    not_lied: str = ""
+    not_lied: Lost | None = None
+    no_reader: Lost | None = None
+    logged: bool = True
     mnemonics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One write that an identity tried: the answers by operation, and what was found afterwards.
+
+    Not ``logged``: the target is a deployment's own, whose log is not at hand; ``left`` says what became there of all that
+    was written.
 
     ``answers`` map an operation to what came back: an HTTP status, a gRPC status name or an S3 error code,
     and a detail. ``control`` is what an allowed identity was answered in the same run.
@@ -127,6 +135,7 @@ class Attempt:
     seen_by_server: tuple[Served, ...] = ()
     client: str = ""
     logged: bool = True
+    left: str = ""
 
     def as_control(self) -> Mapping[str, str]:
         """The answers as a control for others: what was accepted and is not there is no success."""

@@ -33,26 +33,27 @@ def everything(bench: Bench, roles: Sequence[str], made: Sequence[Products], rec
     sought = [*secrets, word]
     needles = {needle: name for secret in sought for needle, name in scan.spellings(secret).items()}
     program = resources.files("builder_contracts.prove").joinpath("scan.py").read_text("utf-8")
+    services = bench.services
     items = size = 0
     leaks: list[Leak] = []
     here: list[tuple[str, bytes]] = []
     try:
         for role in roles:
             service = bench.endpoints[role].service
-            if not service:
+            if not service or services is None:
                 return Lost(
                     f"what {bench.endpoints[role].url} holds cannot be searched from here", here=False
                 )
-            started = bench.host.up(service)
+            started = services.up(service)
             for part, container in zip(started.service.parts, started.containers, strict=True):
-                here.append((f"log of {service}/{part.name}", bench.host.raw_log(container)))
+                here.append((f"log of {service}/{part.name}", services.raw_log(container)))
             if role == "objects":
                 here += _objects(bench, word, planted)
                 continue
             name = f"{DATA}/planted-{word[:8]}"
             python = ["/opt/services/bin/python", "-c", program, json.dumps(sought), DATA]
             command = ["sh", "-c", _PLANT, "sh", base64.b64encode(planted).decode(), name, *python]
-            done = bench.host.execute(service, command, deadline=60)
+            done = services.execute(service, command, deadline=60)
             if done.status != 0:
                 return Lost(f"searching {service} failed: {said(done)}")
             report = json.loads(done.stdout)

@@ -16,9 +16,13 @@ _LINGER = 2
 
 
 def run(
-    arguments: Sequence[str], *, deadline: float, environment: Mapping[str, str] | None = None
+    arguments: Sequence[str],
+    *,
+    deadline: float,
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
 ) -> Completed:
-    """Run a program by its argument list, without a shell and without input.
+    """Run a program by its argument list, without a shell; without input, unless some is given.
 
     It gets a session of its own, which is killed as a whole at the deadline and when the caller is
     interrupted, so that nothing is left behind. What left the session by itself is beyond reach, and its
@@ -27,7 +31,7 @@ def run(
     try:
         process = subprocess.Popen(
             list(arguments),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=None if environment is None else dict(environment),
@@ -37,7 +41,7 @@ def run(
         return Completed(127, b"", str(error).encode())
     with process:
         try:
-            stdout, stderr = process.communicate(timeout=deadline)
+            stdout, stderr = process.communicate(stdin, timeout=deadline)
         except subprocess.TimeoutExpired:
             _kill_session(process)
             try:

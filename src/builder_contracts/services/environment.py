@@ -40,6 +40,13 @@ class Bindings:
     roles: Mapping[str, Binding]
     from_containers: bool = False
 
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the variables that hold secrets of this environment."""
+        bound = self.roles.values()
+        named = {name for role in bound for name in (role.reader, role.writer, role.signing_key)}
+        return frozenset(named - {""})
+
     @classmethod
     def from_document(cls, data: Mapping[str, Any]) -> Bindings:
         """From an Environment document that the schema has accepted."""

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.runner import engine, ownership
 from builder_contracts.runner.docker import describe_engine
 from builder_contracts.runner.launch import plan
@@ -16,7 +16,7 @@ from builder_contracts.services.identities import Credentials
 
 
 @contextlib.contextmanager
-def bench(contract: Contract, *, image: str = "") -> Iterator[Bench]:
+def bench(contract: Contract, *, image: str = "") -> Iterator[ContainerBench]:
     """A bench of that class with nothing around it; all that was made on it is removed. Raises EngineError."""
     client = engine.connect()
     run = Run()
@@ -25,7 +25,7 @@ def bench(contract: Contract, *, image: str = "") -> Iterator[Bench]:
         ownership.sweep(client)
         host = Host(client, run)
         try:
-            yield Bench(
+            yield ContainerBench(
                 engine_client=client,
                 run=run,
                 host=host,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder_contracts.errors import InputError
-from builder_contracts.prove.bench import Bench
 from builder_contracts.prove.canary import Canary
+from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.kernel import ladder, recipe, tiers, workshop
 from builder_contracts.prove.kernel.progress import Say, silent
 from builder_contracts.prove.records import CanaryRecord, Finding, Lost
@@ -24,7 +24,7 @@ class Choice:
     say: Say = silent
 
 
-def prove(bench: Bench, canary: Canary, choice: Choice | None = None) -> CanaryRecord | Lost:
+def prove(bench: ContainerBench, canary: Canary, choice: Choice | None = None) -> CanaryRecord | Lost:
     """Build, rebuild, package and boot the canary's kernel in fresh runners of the class."""
     choice = choice or Choice()
     try:

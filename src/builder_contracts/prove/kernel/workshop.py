@@ -13,7 +13,7 @@ from typing import Any
 
 import docker.errors
 
-from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.job import Failed, said
 from builder_contracts.prove.kernel import source
 from builder_contracts.prove.kernel.progress import Objects, Say, silent
@@ -56,7 +56,7 @@ def compiler_cache(credentials: Credentials) -> Service:
 class Site:
     """A runner in which a kernel is built: its folders, and the environment of its steps."""
 
-    bench: Bench
+    bench: ContainerBench
     runner: DockerRunner
     recipe: Recipe
     nonce: str
@@ -105,7 +105,12 @@ class Site:
 
 
 def run(
-    bench: Bench, recipe: Recipe, *, jobs: int | None = None, say: Say = silent, cold_only: bool = False
+    bench: ContainerBench,
+    recipe: Recipe,
+    *,
+    jobs: int | None = None,
+    say: Say = silent,
+    cold_only: bool = False,
 ) -> KernelRecord:
     """Build, rebuild, package and boot the kernel of the recipe in runners of the bench's class.
 
@@ -131,7 +136,9 @@ class _Stopped(Exception):
 class _Story:
     """One run of the canary, tier by tier. What was not reached stays Lost with the reason."""
 
-    def __init__(self, bench: Bench, recipe: Recipe, nonce: str, jobs: int, say: Say, compiler: str) -> None:
+    def __init__(
+        self, bench: ContainerBench, recipe: Recipe, nonce: str, jobs: int, say: Say, compiler: str
+    ) -> None:
         self.compiler = compiler
         self.bench, self.recipe, self.nonce, self.jobs, self.say = bench, recipe, nonce, jobs, say
         first = Lost("it was not reached")
@@ -201,7 +208,7 @@ class _Story:
     @contextlib.contextmanager
     def _site(self, what: str, identity: Identity) -> Iterator[Site]:
         """A fresh runner with the source, the steps and the credentials of an identity in it. Raises Failed."""
-        with self.bench.fresh(what) as (_, runner):
+        with self.bench.runner(what) as runner:
             site = Site(self.bench, runner, self.recipe, self.nonce, self.say)
             done = runner.execute(["mkdir", "-p", site.folder, site.tree, site.build], deadline=30)
             owner = runner.execute(["id", "-u"], deadline=30)
@@ -417,7 +424,13 @@ def image_in(archive: bytes, name: str = "") -> bytes:
 
 
 def boot(
-    bench: Bench, recipe: Recipe, image: bytes, *, nonce: str, where: str, arguments: Sequence[str] = ()
+    bench: ContainerBench,
+    recipe: Recipe,
+    image: bytes,
+    *,
+    nonce: str,
+    where: str,
+    arguments: Sequence[str] = (),
 ) -> Boot | Lost:
     """Boot an image in the emulator, without any network, as nobody; ``arguments`` are the kernel's."""
     api: Any = bench.engine_client.api
@@ -479,7 +492,7 @@ def served(cold: Sequence[Any], warm: Sequence[Any]) -> CacheServer:
     )
 
 
-def _changed(bench: Bench, container: str, folder: str) -> set[str]:
+def _changed(bench: ContainerBench, container: str, folder: str) -> set[str]:
     """Paths outside of the folder that a container has and its image has not, by the engine's comparison.
 
     Folders that hold one of them are left out, and so is /tmp itself: it is made to be written into, and
@@ -495,7 +508,7 @@ def _changed(bench: Bench, container: str, folder: str) -> set[str]:
     return paths - above - {"/tmp"}  # noqa: S108 # a path in the container
 
 
-def _oom_killed(bench: Bench, container: str) -> bool:
+def _oom_killed(bench: ContainerBench, container: str) -> bool:
     try:
         return bool(bench.engine_client.api.inspect_container(container)["State"].get("OOMKilled"))
     except engine.LOST:

@@ -1,0 +1,180 @@
+"""The bench that is the machine itself: a real runner, where jobs get folders of their own and nothing is started."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shlex
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from builder_contracts.prove import workplace
+from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.job import Failed, Job
+from builder_contracts.runner import process
+from builder_contracts.runner.protocol import Completed, Runner, Setting
+
+# Variables that would lead a job out of its own home. Where Nix's own settings of the user are is passed on: a class
+# whose user switches signatures off has to show it.
+_ASTRAY = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "DOCKER_CONFIG", "NETRC")
+_OUTSIDER_MODULES = ("grpc", "google.protobuf")
+
+
+class Ending:
+    """Runs commands on a runner until it is ended; what would begin afterwards fails at once."""
+
+    def __init__(self) -> None:
+        self._idle = threading.Condition()
+        self._running = 0
+        self._ended = False
+
+    def execute(self, runner: Runner, arguments: Sequence[str], deadline: float) -> Completed:
+        with self._idle:
+            if self._ended:
+                return Completed(None, b"", b"", "the run was ended")
+            self._running += 1
+        try:
+            return runner.execute(arguments, deadline=deadline)
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
+    def end(self, kill: Callable[[], None]) -> None:
+        """Let nothing begin any more, and kill until nothing runs."""
+        with self._idle:
+            self._ended = True
+            while self._running:
+                kill()
+                self._idle.wait(0.1)
+
+
+@dataclass(frozen=True)
+class _Endable:
+    """A runner whose commands end with the run."""
+
+    runner: Runner
+    ending: Ending
+
+    @property
+    def setting(self) -> Setting:
+        return self.runner.setting
+
+    def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
+        return self.ending.execute(self.runner, arguments, deadline)
+
+
+@dataclass(frozen=True)
+class MachineJob(Job):
+    """A job in a folder of this machine; ``without`` are variables of this process that it does not get."""
+
+    without: tuple[str, ...] = ()
+
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        deadline: float,
+        environment: Mapping[str, str] | None = None,
+        folder: str = "",
+    ) -> Completed:
+        unset = [word for name in self.without for word in ("-u", name)]
+        values = [f"{name}={value}" for name, value in {**self.environment, **(environment or {})}.items()]
+        line = ["env", "-C", folder or self.folder, *unset, *values, *arguments]
+        return self.runner.execute(line, deadline=deadline)
+
+    def write(self, path: str, content: bytes, *, mode: str = "0600") -> None:
+        # Not through a command: others can list the arguments of a machine's processes.
+        file = Path(path)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.unlink(missing_ok=True)
+            file.touch(int(mode, 8), exist_ok=False)
+            file.write_bytes(content)
+        except OSError as error:
+            raise Failed(f"writing {path}", error.strerror or str(error)) from None
+
+
+@dataclass(kw_only=True)
+class MachineBench(Bench):
+    """One class on this machine. ``root`` is the run's folder, ``class_home`` the home that the class promises;
+    ``hidden`` are variables with secrets that no job gets."""
+
+    runner: Runner
+    root: Path
+    class_home: str
+    hidden: tuple[str, ...] = ()
+    ending: Ending = field(default_factory=Ending)
+
+    @property
+    def services(self) -> None:
+        return None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return (self.class_home, str(self.root))
+
+    @property
+    def bad_caches(self) -> str:
+        return f"file://{self.root}/bad-caches-{self.name}"
+
+    @contextlib.contextmanager
+    def fresh(self, what: str) -> Iterator[Job]:
+        home = self.root / self._named(what)
+        temporary = home / "tmp"
+        try:
+            temporary.mkdir(parents=True)
+        except OSError as error:
+            raise Failed(f"making a folder for {what}", str(error)) from None
+        true_home = str(Path.home())
+        config = os.environ.get("XDG_CONFIG_HOME") or f"{true_home}/.config"
+        environment = {
+            "HOME": str(home),
+            "TMPDIR": str(temporary),
+            "NIX_USER_CONF_FILES": os.environ.get("NIX_USER_CONF_FILES") or f"{config}/nix/nix.conf",
+            "CI_PROOF_SECRET": self.token,
+        }
+        runner = _Endable(self.runner, self.ending)
+        try:
+            yield MachineJob(
+                runner, f"{home}/proof", environment, shared=True, true_home=true_home,
+                without=(*_ASTRAY, *self.hidden),
+            )  # fmt: skip
+        finally:
+            workplace.clear(home)
+
+    def ask(
+        self,
+        requests: Sequence[Mapping[str, Any]],
+        *,
+        beside: Job | None = None,  # noqa: ARG002 # everything on a machine has its position
+    ) -> list[dict[str, Any]]:
+        missing = [name for name in _OUTSIDER_MODULES if not _importable(name)]
+        if missing and any(request["kind"] == "grpc" for request in requests):
+            pip = f"{shlex.quote(sys.executable)} -m pip install 'builder-contracts[live]'"
+            raise Failed("asking the cache", f"this Python has no {' and no '.join(missing)}: {pip}")
+        program = resources.files(__package__).joinpath("outsider.py").read_text("utf-8")
+        done = process.run(
+            [sys.executable, "-c", program], deadline=120, stdin=json.dumps(list(requests)).encode()
+        )
+        if done.status != 0:
+            raise Failed("asking the deployment", done.ended or done.stderr.decode("utf-8", "replace")[-300:])
+        answers: list[dict[str, Any]] = json.loads(done.stdout)
+        return answers
+
+    def trust(self, job: Job, registry: str) -> None:
+        """A deployment's certificate is for the pool to trust, not for a proof."""
+
+
+def _importable(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
