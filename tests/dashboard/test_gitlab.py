@@ -144,6 +144,27 @@ def test_clients_of_a_deployment_are_asked_for_only_where_the_check_may_write(
     assert packages == [".", "builder-contracts[live]"][: 1 + asked]
 
 
+@pytest.mark.docker
+@pytest.mark.slow
+def test_an_engine_that_does_not_answer_is_waited_for_and_then_told_before_anything_is_built(
+    here: Path,
+) -> None:
+    images = gitlab.pipeline()["images"]
+    (wait,) = [line for line in images["before_script"] if "docker version" in line]
+    assert images["before_script"].index(wait) == len(images["before_script"]) - 2
+    # Port 9 of this machine, and two tries.
+    job = {
+        "variables": {"DOCKER_HOST": "tcp://127.0.0.1:9"},
+        "script": [wait.replace("=60", "=2"), "echo built"],
+    }
+
+    done = gitlab.shell(job, here, {})
+
+    assert done.returncode == 1
+    assert "tcp://127.0.0.1:9" in done.stdout.splitlines()[-1]
+    assert "built" not in done.stdout
+
+
 @pytest.mark.slow
 def test_roles_reach_the_proofs_alone_and_are_words(
     tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
