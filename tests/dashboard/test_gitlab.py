@@ -34,7 +34,7 @@ import json, os, pathlib, sys
 def pytest_configure(config):
     selection = config.option.markexpr
     part = "quick" if "not proof" in selection else "proofs" if "not canaries" in selection else "canaries"
-    pathlib.Path(os.environ["SPY"], part + ".json").write_text(json.dumps(sys.orig_argv))
+    pathlib.Path(os.environ["SPY"], part + ".json").write_text(json.dumps([sys.orig_argv, dict(os.environ)]))
 """
 
 
@@ -165,29 +165,69 @@ def test_an_engine_that_does_not_answer_is_waited_for_and_then_told_before_anyth
     assert "built" not in done.stdout
 
 
-@pytest.mark.slow
-def test_roles_reach_the_proofs_alone_and_are_words(
-    tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def spy(tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which the real pytest of each part leaves its arguments and its environment."""
     (here / "contracts" / "tiny.yaml").write_text(CONTRACT + PROOFS)
-    (here / "bazel-http").touch()
-    spy = tmp_path / "spy"
-    spy.mkdir()
-    (spy / "spy.py").write_text(SPY)
-    for name, value in {"PYTHONPATH": spy, "SPY": spy, "PYTEST_PLUGINS": "spy"}.items():
+    folder = tmp_path / "spy"
+    folder.mkdir()
+    (folder / "spy.py").write_text(SPY)
+    for name, value in {"PYTHONPATH": folder, "SPY": folder, "PYTEST_PLUGINS": "spy"}.items():
         monkeypatch.setenv(name, str(value))
+    return folder
+
+
+def seen(spy: Path) -> dict[str, tuple[list[str], set[str]]]:
+    """By part: the roles that it may write to, and the variables with credentials that it has."""
+    found = {}
+    for part in ("quick", "proofs", "canaries"):
+        arguments, environment = json.loads((spy / f"{part}.json").read_text())
+        roles = [arguments[at + 1] for at, one in enumerate(arguments) if one == "--allow-writes"]
+        found[part] = roles, {"ATTIC_WRITER", "BAZEL_READER"} & set(environment)
+    return found
+
+
+@pytest.mark.slow
+def test_roles_and_credentials_reach_the_proofs_alone(
+    here: Path, spy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ATTIC_WRITER", "BAZEL_READER"):
+        monkeypatch.setenv(name, "tom:s3cr3t")
 
     run("check", here, allow_writes="nix  bazel-grpc")
+    assert seen(spy) == {
+        "quick": ([], set()),
+        "proofs": (["nix", "bazel-grpc"], {"ATTIC_WRITER", "BAZEL_READER"}),
+        "canaries": ([], set()),
+    }
 
-    given = {}
-    for part in ("quick", "proofs", "canaries"):
-        arguments = json.loads((spy / f"{part}.json").read_text())
-        given[part] = [arguments[at + 1] for at, one in enumerate(arguments) if one == "--allow-writes"]
-    assert given == {"quick": [], "proofs": ["nix", "bazel-grpc"], "canaries": []}
+    run("check", here)
+    assert seen(spy) == dict.fromkeys(("quick", "proofs", "canaries"), ([], set()))
+
+    run("images", here)
+    assert seen(spy) == dict.fromkeys(("quick", "proofs", "canaries"), ([], set()))
+
+
+@pytest.mark.slow
+def test_a_role_is_no_pattern_for_files(here: Path, spy: Path) -> None:
+    (here / "bazel-http").touch()
 
     done = run("check", here, allow_writes="bazel*")
+
     assert "--allow-writes: invalid choice: 'bazel*'" in done.stdout
     assert done.returncode == 1
+
+
+def test_the_credentials_that_are_kept_from_the_rest_are_those_of_the_platform_s_environment() -> None:
+    platform = yaml.safe_load((ROOT / "contracts" / "environments" / "tinyland.yaml").read_text("utf-8"))
+    named = {
+        role[key]
+        for role in platform["roles"].values()
+        for key in ("reader", "writer", "signing_key")
+        if key in role
+    }
+
+    assert set(gitlab.inputs()["credentials"]["default"].split()) == named
 
 
 @pytest.mark.slow
