@@ -25,9 +25,6 @@ from builder_contracts.runner import engine
 from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import WRITER
 
-# Nothing that leaves a runner may name it: it exists on the builder only.
-STORE = "/nix/store"
-
 # What ends one experiment and leaves the others alone.
 _TROUBLE = (Failed, ServiceDown, BuilderContractsError, *engine.LOST)
 
@@ -145,7 +142,7 @@ class Experiments:
                 self._lose_role(role, Lost(str(down)))
 
     def _paths(self) -> tuple[str, ...]:
-        return (*self.bench.paths, STORE)
+        return (*self.bench.paths, nix.STORE)
 
     def _nix(self, canary: Canary, cached: bool) -> None:
         findings: Findings = {}
@@ -153,9 +150,9 @@ class Experiments:
         published = None
         try:
             with self.bench.fresh("build") as plain:
-                job, begun = nix.config(plain), time.time()
+                job, begun, nonce = nix.config(plain), time.time(), self.bench.nonce()
                 try:
-                    self._flake(job, canary, self.bench.nonce(), findings)
+                    self._flake(job, canary, nonce, findings)
                     if not cached:
                         return
                     self.bench.ready("nix")
@@ -166,7 +163,7 @@ class Experiments:
                     nix.make_bad(self.bench, job, published)
                 finally:
                     if job.shared:
-                        nix.forget(job, published, begun)
+                        nix.forget(job, published, nonce=nonce, nonce_file=canary.nonce, since=begun)
             self.records.nix = nix.prove(self.bench, published)
         except _TROUBLE as error:
             self.records.nix = lost = _lost(error)
@@ -221,10 +218,10 @@ class Experiments:
             with self.bench.fresh(canary.name) as job:
                 nonce = self.bench.nonce()
                 if canary.tool == "nix":
-                    begun = time.time()
-                    self._flake(nix.config(job), canary, nonce, findings)
+                    job, begun = nix.config(job), time.time()
+                    self._flake(job, canary, nonce, findings)
                     if job.shared:
-                        nix.forget(nix.config(job), None, begun)
+                        nix.forget(job, None, nonce=nonce, nonce_file=canary.nonce, since=begun)
                 else:
                     job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
                     self._build(job, canary, nonce, findings)

@@ -35,8 +35,10 @@ def find(promise: ProofPromise, records: Records) -> Judged:
             return judge_scan(records.scan)
         case CanaryProof(canary=canary, show=show):
             record = records.canaries.get(canary)
-            if isinstance(record, Lost) or record is None:
-                return unproven(record.reason if record else "the canary was not built"), ()
+            if record is None:
+                return unproven("the canary was not built"), ()
+            if isinstance(record, Lost):
+                return unproven(record.reason, here=record.here), ()
             return judge_publication.judge_seen(
                 record.findings.get(show, Lost(f"the tool of {canary} cannot show it", here=False))
             )

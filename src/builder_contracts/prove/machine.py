@@ -21,9 +21,8 @@ from builder_contracts.prove.job import Failed, Job
 from builder_contracts.runner import process
 from builder_contracts.runner.protocol import Completed, Runner, Setting
 
-# Variables that would lead a job out of its own home. Where Nix's own settings of the user are is passed on: a class
-# whose user switches signatures off has to show it.
-_ASTRAY = ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "DOCKER_CONFIG", "NETRC")
+# Variables that would lead a job out of its own home.
+_ASTRAY = ("DOCKER_CONFIG", "NETRC")
 _OUTSIDER_MODULES = ("grpc", "google.protobuf")
 
 
@@ -138,6 +137,12 @@ class MachineBench(Bench):
         environment = {
             "HOME": str(home),
             "TMPDIR": str(temporary),
+            # Some tools ask the list of users for the home, and these first.
+            "XDG_CACHE_HOME": f"{home}/.cache",
+            "XDG_CONFIG_HOME": f"{home}/.config",
+            "XDG_DATA_HOME": f"{home}/.local/share",
+            "XDG_STATE_HOME": f"{home}/.local/state",
+            # A class whose user switches signatures off has to show it.
             "NIX_USER_CONF_FILES": os.environ.get("NIX_USER_CONF_FILES") or f"{config}/nix/nix.conf",
             "CI_PROOF_SECRET": self.token,
         }

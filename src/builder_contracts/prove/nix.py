@@ -17,6 +17,7 @@ from builder_contracts.prove.records import Attempt, Looked, Lost, NixRecord, Ni
 from builder_contracts.services.identities import ANONYMOUS, READER, WRITER
 
 DEADLINE = 60
+STORE = "/nix/store"
 KEY_NAME = "main-1"
 
 # No substituter of the image and no old answers from an earlier look. Whether signatures are required is
@@ -259,20 +260,26 @@ def make_bad(bench: Bench, job: Job, published: Published) -> None:
     bad_caches.make(bench, job, published.path, neighbour, key=f"{keys}/key", other_key=f"{keys}/other-key")
 
 
-def forget(job: Job, published: Published | None, since: float) -> None:
+# Prints each source in the store whose file $2 says $1.
+_SOURCES = 'cd "$3" && for path in *-source; do grep -qsF "$1" "$path/$2" && echo "$3/$path"; done; :'
+
+
+def forget(job: Job, published: Published | None, *, nonce: str, nonce_file: str, since: float) -> None:
     """Delete from a machine's own store what was put there for this job, as far as its Nix allows.
 
     Only what was registered since then (seconds of the epoch): an older path belongs to somebody else.
     """
-    listed = job.run(
-        ["nix", "path-info", "--derivation", "--recursive", *flake.PACKAGES], deadline=DEADLINE
-    ).stdout.split()
-    outputs = job.run(["nix", "path-info", "--recursive", *flake.PACKAGES], deadline=DEADLINE).stdout.split()
-    paths = [path.decode() for path in dict.fromkeys([*listed, *outputs])]
+    asked = (
+        ["nix", "path-info", "--derivation", "--recursive", *flake.PACKAGES],
+        ["nix", "path-info", "--recursive", *flake.PACKAGES],
+        # Last, because each question makes a source of the folder as it is.
+        ["sh", "-c", _SOURCES, "sh", nonce, nonce_file, STORE],
+    )
+    paths = [path for line in asked for path in job.run(line, deadline=DEADLINE).stdout.decode().split()]
     paths += published.tried if published else []
     if not paths:
         return
-    done = job.run(["nix", "path-info", "--json", *paths], deadline=DEADLINE)
+    done = job.run(["nix", "path-info", "--json", *dict.fromkeys(paths)], deadline=DEADLINE)
     known = json.loads(done.stdout) if done.status == 0 else {}
     entries = known.items() if isinstance(known, dict) else ((each["path"], each) for each in known)
     new = [path for path, entry in entries if entry and entry.get("registrationTime", 0) >= int(since)]

@@ -22,6 +22,9 @@ OWNER = "owner"
 # Seconds after which a folder without an owner's name is no folder that is just being made.
 _MADE_WITHIN = 600
 _TRIES = 50
+_POLL = 0.02
+# Seconds that a process gets to end by itself.
+_ENDS_WITHIN = 3.0
 
 
 def make() -> Path:
@@ -50,7 +53,14 @@ def sweep() -> list[Path]:
 
 
 def clear(folder: Path) -> None:
-    """Kill what runs in a folder, and remove it, whatever its files allow."""
+    """End what runs in a folder, and remove it, whatever its files allow."""
+    for pid in _inside(folder):
+        # A build server asked to end takes its traces elsewhere along; Java's are below /tmp, whatever TMPDIR says.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGTERM)
+    patience = time.monotonic() + _ENDS_WITHIN
+    while time.monotonic() < patience and any(_inside(folder)):
+        time.sleep(_POLL)
     kill(folder)
     # Build tools leave folders that nobody may write to.
     for inner, folders, _ in os.walk(folder):
@@ -71,7 +81,7 @@ def kill(folder: Path) -> None:
                 os.kill(pid, signal.SIGKILL)
         if not found:
             return
-        time.sleep(0.02)
+        time.sleep(_POLL)
 
 
 def _inside(folder: Path) -> Iterator[int]:

@@ -1,0 +1,159 @@
+"""What proofs on a machine leave there: nothing, however they ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.errors import BuilderContractsError
+from builder_contracts.prove import workplace
+
+CONTRACT = """\
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {name: mine, summary: Builds what is mine and nothing else, owner: me}
+labels: [mine]
+image: {reference: mine}
+identity: {user: me, uid: 1001}
+canaries:
+  slow: [builds]
+"""
+CANARY = """\
+apiVersion: builder-contracts/v1
+kind: Canary
+metadata: {name: slow, summary: Builds until somebody comes}
+tool: make
+builders: [mine]
+inputs: [nonce, build.sh]
+nonce: nonce
+command: [sh, build.sh]
+artifacts: [out]
+budget: {seconds: 300}
+"""
+# A build that has gone into the background of its own session, as build servers do, and writes where nobody may.
+BUILD = (
+    'mkdir locked; echo 1 >locked/file; chmod 0500 locked; setsid sleep 321 & echo >"$STARTED"; sleep 321\n'
+)
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setenv("RUNNER_TEMP", str(folder))
+    return folder
+
+
+def alive(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def sleeping(folder: Path) -> list[str]:
+    """Processes of builds whose home was in the folder."""
+    return [
+        path.parent.name
+        for path in Path("/proc").glob("[0-9]*/environ")
+        if str(folder).encode() in _read(path)
+    ]
+
+
+def _read(path: Path) -> bytes:
+    with contextlib.suppress(OSError):
+        if b"sleep" in (path.parent / "cmdline").read_bytes():
+            return path.read_bytes()
+    return b""
+
+
+@pytest.fixture
+def started(tmp_path: Path, temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The true command line in the middle of a build."""
+    for name, text in (
+        ("contracts/mine.yaml", CONTRACT), ("canaries/slow/canary.yaml", CANARY),
+        ("canaries/slow/build.sh", BUILD), ("canaries/slow/nonce", ""),
+    ):  # fmt: skip
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text, "utf-8")
+    mark = tmp_path / "started"
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from builder_contracts.cli import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", program, "check", "--runner", "local", "-k", "slow", "contracts"],
+        cwd=tmp_path, env={**os.environ, "STARTED": str(mark)}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    with process:
+        patience = time.monotonic() + 60
+        while (
+            not (mark.exists() and len(sleeping(temporary)) == 2)
+            and process.poll() is None
+            and time.monotonic() < patience
+        ):
+            time.sleep(0.02)
+        assert mark.exists(), process.communicate()[0]
+        assert [path.name for path in temporary.iterdir()], "the run has no folder"
+        yield process
+        process.kill()
+
+
+def test_an_interrupt_removes_folders_and_processes(
+    started: subprocess.Popen[bytes], temporary: Path
+) -> None:
+    assert sleeping(temporary)
+    started.send_signal(signal.SIGINT)
+    text = started.communicate(timeout=60)[0].decode()
+    assert "Traceback" not in text
+    assert list(temporary.iterdir()) == []
+    assert sleeping(temporary) == []
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(
+    started: subprocess.Popen[bytes], temporary: Path
+) -> None:
+    assert workplace.sweep() == [], "a run that lives was taken for a dead one"
+    started.kill()
+    started.wait(timeout=30)
+    (left,) = temporary.iterdir()
+    assert sleeping(temporary)
+    assert workplace.sweep() == [left]
+    assert list(temporary.iterdir()) == []
+    assert sleeping(temporary) == []
+
+
+def test_a_folder_that_is_just_being_made_is_left_alone(temporary: Path) -> None:
+    young = temporary / f"{workplace.PREFIX}young"
+    old = temporary / f"{workplace.PREFIX}old"
+    for folder in (young, old):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    assert workplace.sweep() == [old]
+    assert list(temporary.iterdir()) == [young]
+
+
+def test_nothing_behind_a_link_is_removed(temporary: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    (mine / "kept").mkdir(parents=True)
+    os.utime(mine, (0, 0))
+    (temporary / f"{workplace.PREFIX}link").symlink_to(mine)
+    made = workplace.make()
+    (made / "link").symlink_to(mine)
+    (mine / "kept").chmod(0o500)
+    assert workplace.sweep() == []
+    workplace.clear(made)
+    assert (mine / "kept").stat().st_mode & 0o777 == 0o500
+
+
+def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNNER_TEMP", str(tmp_path / "nowhere"))
+    with pytest.raises(BuilderContractsError, match="set RUNNER_TEMP or TMPDIR"):
+        workplace.make()
