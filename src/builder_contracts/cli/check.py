@@ -28,6 +28,12 @@ _UNUSED = (
 @click.option("--runner", type=click.Choice(["docker", "local"]), default="docker", show_default=True)
 @click.option("--environment", metavar="NAME_OR_FILE", help="Environment that binds names to services.")
 @click.option(
+    "--allow-writes",
+    multiple=True,
+    metavar="ROLE",
+    help="Let proofs write to this role of a live environment (repeatable).",
+)
+@click.option(
     "--evidence", type=click.Path(path_type=Path), metavar="DIR", help="Write evidence.jsonl into DIR."
 )
 @click.option("--junitxml", type=click.Path(path_type=Path), metavar="FILE", help="Write JUnit XML to FILE.")
@@ -46,6 +52,7 @@ def check(
     image: tuple[str, ...],
     runner: str,
     environment: str | None,
+    allow_writes: tuple[str, ...],
     evidence: Path | None,
     junitxml: Path | None,
     keyword: str | None,
@@ -75,7 +82,7 @@ def check(
         arguments += ["-p", f"no:{plugin}"]
     arguments += ["-m", "contract"]
     arguments += ["-v" if verbose else "-q", "--no-header", "--runner", runner, "--deadline", str(deadline)]
-    for option, values in (("--builder", builder), ("--image", image)):
+    for option, values in (("--builder", builder), ("--image", image), ("--allow-writes", allow_writes)):
         for value in values:
             arguments += [option, value]
     if environment:
