@@ -75,14 +75,18 @@ class Machine:
         )  # fmt: skip
 
     def check(
-        self, *options: str, contracts: Path = CONTRACTS, live: bool = True, **environment: str
+        self,
+        *options: str,
+        contracts: Path = CONTRACTS,
+        live: bool = True,
+        environment: Mapping[str, str] | None = None,
     ) -> Checked:
         """Run ``builder-contracts check --runner local`` of the class as a job's step."""
         job = {**JOB, "RUNNER_NAME": self.name} if live else {}
         done = self.run(
             PYTHON, "-P", "-c", "from builder_contracts.cli import main; main()", "check", "--runner", "local",
             "--builder", self.builder, "--evidence", "/tmp/evidence", *options, str(contracts),
-            environment={**job, **environment},
+            environment={**job, **(environment or {})},
         )  # fmt: skip
         text = self.run("cat", "/tmp/evidence/evidence.jsonl").stdout.decode()
         self.run("rm", "-rf", "/tmp/evidence")

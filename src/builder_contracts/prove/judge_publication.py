@@ -58,17 +58,18 @@ def _allowed(attempt: Attempt) -> Finding:
             f"the server answered {taken[-1].status} to {taken[-1].uri}, and {gone[0]} is not there: {gone[1].said}",
             "writes are dropped without a word: look at the proxy and at the store behind it",
         )
+    said = next((answer for answer in attempt.answers.values() if _status(answer) in ("401", "403")), "")
+    if gone is not None and not attempt.logged and not said:
+        return broken(
+            f"{gone[0]} was answered {attempt.answers.get(gone[0], '?')}, and is not there: {gone[1].said}",
+            "writes are dropped without a word: look at the proxy and at the store behind it",
+        )
     for what, answer in attempt.answers.items():
         if _status(answer) not in _ACCEPTED:
             return broken(
                 f"{what} was refused to the writer: {answer}",
                 "the writer's credentials, or the server's rights for them",
             )
-    if gone is not None and not attempt.logged:
-        return broken(
-            f"{gone[0]} was answered {attempt.answers.get(gone[0], '?')}, and is not there: {gone[1].said}",
-            "writes are dropped without a word: look at the proxy and at the store behind it",
-        )
     for what, look in attempt.found.items():
         if look.present is not True:
             return unproven(f"what was written could not be looked for: {what}: {look.said}")

@@ -249,8 +249,9 @@ def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
 
 
 def _words(text: str) -> str:
-    """What Nix says, without the page that a server sends along."""
-    return " ".join(re.sub(r"<[^>]*>|response body:", " ", text).split())[:200]
+    """What Nix says, its error first, without the page that a server sends along."""
+    words = " ".join(re.sub(r"<[^>]*>|response body:", " ", text).split())
+    return words[max(words.find("error:"), 0) :][:200]
 
 
 def make_bad(bench: Bench, job: Job, published: Published) -> None:
