@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -13,8 +12,10 @@ import pytest
 import yaml
 
 from tests.dashboard import gitlab
+from tests.dashboard.spy import PARTS, Spy
 
 ROOT = Path(__file__).parents[2]
+CREDENTIALS = ("ATTIC_WRITER", "BAZEL_READER")
 CLASSES = ["tinyland-nix", "tinyland-docker", "tinyland-dind"]
 
 CONTRACT = """
@@ -28,14 +29,6 @@ toolchain:
   no-such-tool: present
 """
 PROOFS = "caches: {nix: read}\ncanaries: {flake: [builds]}\n"
-
-SPY = """
-import json, os, pathlib, sys
-def pytest_configure(config):
-    selection = config.option.markexpr
-    part = "quick" if "not proof" in selection else "proofs" if "not canaries" in selection else "canaries"
-    pathlib.Path(os.environ["SPY"], part + ".json").write_text(json.dumps([sys.orig_argv, dict(os.environ)]))
-"""
 
 
 @pytest.fixture
@@ -166,50 +159,43 @@ def test_an_engine_that_does_not_answer_is_waited_for_and_then_told_before_anyth
 
 
 @pytest.fixture
-def spy(tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which the real pytest of each part leaves its arguments and its environment."""
+def spy(tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> Spy:
     (here / "contracts" / "tiny.yaml").write_text(CONTRACT + PROOFS)
-    folder = tmp_path / "spy"
-    folder.mkdir()
-    (folder / "spy.py").write_text(SPY)
-    for name, value in {"PYTHONPATH": folder, "SPY": folder, "PYTEST_PLUGINS": "spy"}.items():
-        monkeypatch.setenv(name, str(value))
-    return folder
+    made = Spy(tmp_path / "spy")
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    return made
 
 
-def seen(spy: Path) -> dict[str, tuple[list[str], set[str]]]:
+def seen(spy: Spy) -> dict[str, tuple[list[str], set[str]]]:
     """By part: the roles that it may write to, and the variables with credentials that it has."""
-    found = {}
-    for part in ("quick", "proofs", "canaries"):
-        arguments, environment = json.loads((spy / f"{part}.json").read_text())
-        roles = [arguments[at + 1] for at, one in enumerate(arguments) if one == "--allow-writes"]
-        found[part] = roles, {"ATTIC_WRITER", "BAZEL_READER"} & set(environment)
-    return found
+    starts = {part: spy.start(part) for part in PARTS}
+    return {part: (start.roles, {*CREDENTIALS} & {*start.environment}) for part, start in starts.items()}
 
 
 @pytest.mark.slow
 def test_roles_and_credentials_reach_the_proofs_alone(
-    here: Path, spy: Path, monkeypatch: pytest.MonkeyPatch
+    here: Path, spy: Spy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("ATTIC_WRITER", "BAZEL_READER"):
+    for name in CREDENTIALS:
         monkeypatch.setenv(name, "tom:s3cr3t")
 
     run("check", here, allow_writes="nix  bazel-grpc")
     assert seen(spy) == {
         "quick": ([], set()),
-        "proofs": (["nix", "bazel-grpc"], {"ATTIC_WRITER", "BAZEL_READER"}),
+        "proofs": (["nix", "bazel-grpc"], {*CREDENTIALS}),
         "canaries": ([], set()),
     }
 
     run("check", here)
-    assert seen(spy) == dict.fromkeys(("quick", "proofs", "canaries"), ([], set()))
+    assert seen(spy) == dict.fromkeys(PARTS, ([], set()))
 
     run("images", here)
-    assert seen(spy) == dict.fromkeys(("quick", "proofs", "canaries"), ([], set()))
+    assert seen(spy) == dict.fromkeys(PARTS, ([], set()))
 
 
 @pytest.mark.slow
-def test_a_role_is_no_pattern_for_files(here: Path, spy: Path) -> None:
+def test_a_role_is_no_pattern_for_files(here: Path, spy: Spy) -> None:
     (here / "bazel-http").touch()
 
     done = run("check", here, allow_writes="bazel*")
