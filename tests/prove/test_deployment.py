@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
-from builder_contracts.services.catalogue import Service
+from builder_contracts.services.catalogue import SERVICES, Service
 from builder_contracts.services.identities import Credentials
 from tests.prove.conftest import Spec, Worlds, rewritten
 from tests.prove.pool import Checked, Machine, Pool, pool
@@ -22,6 +23,7 @@ NIX = {
 NIX_ALL = {f"caches/nix-{show}" for show in NIX} | {
     f"publication/nix-{who}" for who in ("anonymous", "reader", "writer")
 }
+NIX_URL = "http://nix.example/main"
 SELECTED = "caches/nix or publication/nix"
 
 
@@ -34,10 +36,13 @@ def runners(worlds: Worlds, tmp_path: Path) -> Iterator[Pool]:
 class Deployment:
     """The services of somebody else, on the pool's network, and the environment file that binds them."""
 
-    def __init__(self, pool: Pool, *specs: Spec, **urls: str) -> None:
+    def __init__(self, pool: Pool, roles: Mapping[str, tuple[str, Spec]]) -> None:
+        """``roles`` are bound to a URL, which settings of the role may follow, and have a service behind it."""
         self.pool = pool
         self.credentials = Credentials.random()
-        services = [spec(f"{name}.example", self.credentials) for name, spec in zip(urls, specs, strict=True)]
+        services = [
+            spec(str(urlsplit(text.split()[0]).hostname), self.credentials) for text, spec in roles.values()
+        ]
         pool.host.start(services)
         self.names = [service.name for service in services]
         self.variables = {
@@ -47,8 +52,8 @@ class Deployment:
         for name in self.names:
             pool.host.up(name)
         lines = [
-            f"  {role.replace('_', '-')}: {{url: '{url}', writer: THEIR_WRITER, reader: THEIR_READER{rest}}}"
-            for role, text in urls.items()
+            f"  {role}: {{url: '{url}', writer: THEIR_WRITER, reader: THEIR_READER{rest}}}"
+            for role, (text, _) in roles.items()
             for url, _, rest in [text.partition(" ")]
         ]
         (pool.folder / "theirs.yaml").write_text(
@@ -65,6 +70,13 @@ class Deployment:
             environment={**self.variables, **variables},
         )  # fmt: skip
 
+    def are_not_told(self, found: Checked) -> None:
+        """Nobody's credentials are in what a run said, plain or as a header has them."""
+        for who in (self.credentials.reader, self.credentials.writer):
+            for secret in (who.secret, who.authorization.partition(" ")[2]):
+                assert secret not in found.text
+                assert secret not in str(found.evidence)
+
     def asked(self) -> int:
         return sum(len(self.pool.host.log(name)) for name in self.names)
 
@@ -75,7 +87,7 @@ def deletable(alias: str, credentials: Credentials) -> Service:
 
 
 def test_a_nix_cache_is_proved_from_a_runner_and_left_as_it_was(runners: Pool) -> None:
-    theirs = Deployment(runners, deletable, nix="http://nix.example/main")
+    theirs = Deployment(runners, {"nix": (NIX_URL, deletable)})
     machine = runners.runner("tinyland-nix")
     found = theirs.check(machine, SELECTED, "--allow-writes", "nix")
     assert found.kept == NIX_ALL, found.text
@@ -86,9 +98,7 @@ def test_a_nix_cache_is_proved_from_a_runner_and_left_as_it_was(runners: Pool) -
     left = runners.host.execute("nix-cache", ["find", "/srv/data/nix", "-type", "f"]).stdout.decode()
     assert left.split() == ["/srv/data/nix/main/nix-cache-info"]
     assert machine.left() == []
-    for secret in theirs.credentials.secrets:
-        assert secret not in found.text
-        assert secret not in str(found.evidence)
+    theirs.are_not_told(found)
 
 
 DELETABLE = ("dav_methods PUT;", "dav_methods PUT DELETE;")
@@ -133,14 +143,14 @@ def narinfo(change: str) -> tuple[str, str]:
 def test_a_broken_nix_cache_turns_its_clause_red_on_a_runner(
     runners: Pool, changes: list[tuple[str, str]], rest: str, broken: set[str], said: str
 ) -> None:
-    theirs = Deployment(runners, rewritten("nix-cache", *changes), nix=f"http://nix.example/main {rest}")
+    theirs = Deployment(runners, {"nix": (f"{NIX_URL} {rest}", rewritten("nix-cache", *changes))})
     found = theirs.check(runners.runner("tinyland-nix"), SELECTED, "--allow-writes", "nix")
     assert found.broken == broken, found.text
     assert any(said in found.seen(local_id) for local_id in broken), found.text
 
 
 def test_a_runner_whose_user_requires_no_signatures_is_found_out(runners: Pool) -> None:
-    theirs = Deployment(runners, deletable, nix="http://nix.example/main")
+    theirs = Deployment(runners, {"nix": (NIX_URL, deletable)})
     machine = runners.runner("tinyland-nix")
     machine.put("/home/runner/.config/nix/nix.conf", "require-sigs = false\n")
     found = theirs.check(machine, SELECTED, "--allow-writes", "nix")
@@ -162,10 +172,39 @@ def test_a_runner_whose_user_requires_no_signatures_is_found_out(runners: Pool) 
 def test_a_deployment_gets_no_packet_without_leave(
     runners: Pool, options: list[str], live: bool, variables: dict[str, str], said: str
 ) -> None:
-    theirs = Deployment(runners, deletable, nix="http://nix.example/main")
+    theirs = Deployment(runners, {"nix": (NIX_URL, deletable)})
     before = theirs.asked()
     found = theirs.check(runners.runner("tinyland-nix"), SELECTED, *options, live=live, **variables)
     assert found.unproven == NIX_ALL
     assert {line["provable_here"] for line in found.evidence.values()} == {"no"}
     assert all(said in line["seen"] for line in found.evidence.values()), found.text
     assert theirs.asked() == before
+
+
+BAZEL = {"upload", "hit", "counterfactual", "nonce-miss", "environment", "forced-upload"}
+UNSEEN = {"digests", "poisoned", "corrupted"}
+ROLES = {"bazel-grpc": "grpc://grpc.example:9092", "bazel-http": "http://http.example:8080"}
+
+
+def bazel(role: str, *shows: str) -> set[str]:
+    return {f"caches/{role}-{show}" for show in shows}
+
+
+def test_bazel_caches_are_proved_from_a_runner(runners: Pool) -> None:
+    theirs = Deployment(runners, {role: (url, SERVICES[role]) for role, url in ROLES.items()})
+    machine = runners.runner("tinyland-docker")
+    found = theirs.check(
+        machine,
+        "bazel and (caches or publication)",
+        *[word for role in ROLES for word in ("--allow-writes", role)],
+    )
+    for role in ROLES:
+        published = {f"publication/{role}-{who}" for who in ("anonymous", "reader", "writer")}
+        assert {each for each in found.kept if role in each} == bazel(role, *BAZEL) | published, found.text
+        assert {each for each in found.unproven if role in each} == bazel(role, *UNSEEN)
+        for show in UNSEEN:
+            assert found.evidence[f"caches/{role}-{show}"]["provable_here"] == "no"
+    assert found.broken == set()
+    assert {found.evidence[each]["rung"] for each in found.kept} == {"C3"}
+    theirs.are_not_told(found)
+    assert machine.left() == []

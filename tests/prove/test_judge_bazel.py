@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE
 from builder_contracts.evidence.verdict import Outcome
-from builder_contracts.prove.bazel_log import REMOTE_HIT, Spawn, runner_count, spawns
+from builder_contracts.prove.bazel_log import REMOTE_HIT, Spawn, runner_count, spawns, warnings
 from builder_contracts.prove.judge_bazel import judge
 from builder_contracts.prove.records import BazelRecord, BazelRun, Looked, Lost, Served
 
@@ -406,3 +406,31 @@ def test_logs_are_read_in_bazels_own_spelling() -> None:
 def test_a_log_that_is_cut_off_is_an_error(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         spawns(raw)
+
+
+def test_a_warning_has_the_cause_that_bazel_tells_after_it() -> None:
+    text = """WARNING: Option 'x' is deprecated
+INFO: Analyzed 6 targets.
+WARNING: Remote Cache: 3 errors during bulk transfer:
+java.io.IOException: Error while uploading artifact with digest 'ab/148'
+\tat com.google.devtools.build.lib.remote.Some.java:12
+\tCaused by: io.grpc.StatusRuntimeException: PERMISSION_DENIED: this identity may only read
+INFO: Elapsed time: 1s
+\tCaused by: io.grpc.StatusRuntimeException: UNAVAILABLE: of something that is no warning
+WARNING: Remote Cache: 1 errors during bulk transfer:
+com.google.devtools.build.lib.remote.http.HttpException: 403 Forbidden
+<html>
+ERROR: build failed
+"""
+    assert warnings(text) == (
+        "WARNING: Option 'x' is deprecated",
+        "WARNING: Remote Cache: 3 errors during bulk transfer: PERMISSION_DENIED: this identity may only read",
+        "WARNING: Remote Cache: 1 errors during bulk transfer: 403 Forbidden",
+        "ERROR: build failed",
+    )
+    assert warnings("Caused by: io.grpc.StatusRuntimeException: OK") == ()
+
+
+@given(st.text())
+def test_any_text_has_its_warnings(text: str) -> None:
+    assert all(line.startswith(("WARNING", "ERROR")) for line in warnings(text))

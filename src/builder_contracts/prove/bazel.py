@@ -158,6 +158,9 @@ def _options(bench: Bench, role: str, invocation: str, logs: str) -> list[str]:
             f"--remote_cache={bench.endpoints[role].url}", "--remote_timeout=20", "--remote_retries=0",
             "--remote_upload_local_results=true", "--remote_local_fallback=true",
         ]  # fmt: skip
+        if not bench.endpoints[role].service:
+            # Without the server's log Bazel has to tell why a write failed, which it does with its stack only.
+            options.append("--verbose_failures")
     return options
 
 
@@ -167,7 +170,7 @@ def _credentials(job: Job, who: Identity) -> list[str]:
     option = f"--remote_header=authorization={who.authorization}" if who.authorization else ""
     if not job.shared:
         return [option] if option else []
-    lines = [f"try-import {job.true_home}/.bazelrc", f"build {option}" if option else ""]
+    lines = [f"try-import {job.true_home}/.bazelrc", f'build "{option}"' if option else ""]
     job.write(f"{job.home}/.bazelrc", "\n".join(lines).encode() + b"\n")
     return []
 
@@ -194,7 +197,7 @@ def _run(
     done = job.run(arguments, deadline=deadline, environment=environment)
     bench.outputs.append(done.stdout + done.stderr)
     text = done.stderr.decode("utf-8", "replace") + done.stdout.decode("utf-8", "replace")
-    warnings = tuple(line for line in text.splitlines() if line.startswith(("WARNING", "ERROR")))
+    warnings = bazel_log.warnings(text)
     if done.status is None:
         return BazelRun(None, warnings=warnings, invocation=invocation, ended=done.ended)
     written = [job.run(["cat", f"{logs}.{kind}.json"], deadline=30) for kind in ("exec", "bep")]

@@ -7,10 +7,13 @@ Source of the fields: bazel's src/main/protobuf/spawn.proto (SpawnExec) and buil
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# Java's words for what a server said: of gRPC below the stack, of HTTP in place of one.
+_CAUSE = re.compile(r"(?:Caused by: [\w.]*StatusRuntimeException|[\w.]*HttpException): (?P<said>.+)")
 REMOTE_HIT = "remote cache hit"
 
 
@@ -58,6 +61,22 @@ def runner_count(raw: bytes) -> Mapping[str, int]:
         for entry in summary.get("runnerCount", []):
             counts[str(entry.get("name"))] = int(entry.get("count", 0))
     return counts
+
+
+def warnings(text: str) -> tuple[str, ...]:
+    """The warnings and errors of a build, each with the last cause that the lines after it name."""
+    found: list[str] = []
+    causes: list[str] = []
+    for line in text.splitlines():
+        if line.startswith(("WARNING", "ERROR")):
+            found.append(line)
+            causes.append("")
+        elif line.startswith(("INFO", "DEBUG", "Target ")):
+            found.append("")
+            causes.append("")
+        elif found and (cause := _CAUSE.search(line)):
+            causes[-1] = cause["said"]
+    return tuple(f"{line} {cause}".strip() for line, cause in zip(found, causes, strict=True) if line)
 
 
 def _spawn(value: Mapping[str, Any]) -> Spawn:

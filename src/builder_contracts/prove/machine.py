@@ -56,18 +56,26 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class _Endable:
-    """A runner whose commands end with the run."""
+class _Discreet:
+    """A runner whose commands end with the run, and say nothing secret: what they print ends in reports."""
 
     runner: Runner
     ending: Ending
+    secrets: tuple[bytes, ...] = field(default=(), repr=False)
 
     @property
     def setting(self) -> Setting:
         return self.runner.setting
 
     def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
-        return self.ending.execute(self.runner, arguments, deadline)
+        done = self.ending.execute(self.runner, arguments, deadline)
+        return Completed(done.status, self._masked(done.stdout), self._masked(done.stderr), done.ended)
+
+    def _masked(self, text: bytes) -> bytes:
+        for secret in self.secrets:
+            # Of the same length, because an archive is printed as well.
+            text = text.replace(secret, b"*" * len(secret))
+        return text
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ class MachineBench(Bench):
             "NIX_USER_CONF_FILES": os.environ.get("NIX_USER_CONF_FILES") or f"{config}/nix/nix.conf",
             "CI_PROOF_SECRET": self.token,
         }
-        runner = _Endable(self.runner, self.ending)
+        runner = _Discreet(self.runner, self.ending, tuple(filter(None, self._secrets())))
         try:
             yield MachineJob(
                 runner, f"{home}/proof", environment, shared=True, true_home=true_home,
@@ -173,6 +181,14 @@ class MachineBench(Bench):
             raise Failed("asking the deployment", done.ended or done.stderr.decode("utf-8", "replace")[-300:])
         answers: list[dict[str, Any]] = json.loads(done.stdout)
         return answers
+
+    def _secrets(self) -> Iterator[bytes]:
+        """What a deployment trusts this run with, as tools print it."""
+        for endpoint in self.endpoints.values():
+            given = endpoint.credentials or self.credentials
+            for identity in (given.reader, given.writer):
+                yield from (identity.secret.encode(), identity.authorization.rpartition(" ")[2].encode())
+            yield endpoint.signing_key.rpartition(":")[2].strip().encode()
 
     def trust(self, job: Job, registry: str) -> None:
         """A deployment's certificate is for the pool to trust, not for a proof."""
