@@ -118,16 +118,19 @@ class Pool:
     containers: list[str] = field(default_factory=list)
 
     def runner(
-        self, builder: str, *, network: bool = True, variables: Mapping[str, str] | None = None
+        self, builder: str, *, daemon: Sequence[str] = (), variables: Mapping[str, str] | None = None
     ) -> Machine:
-        """A machine of the class as ARC starts them: named by its runner, with the image's own user."""
+        """A machine of the class as ARC starts them: named by its runner, with the image's own user.
+
+        ``daemon`` are options of the daemon that one class has beside it.
+        """
         name = f"{builder}-abcde-runner-{len(self.containers)}"
-        mode = self.host.network if network else "none"
+        mode = self.host.network
         container = self._start(name, builder, ["sleep", "infinity"], network_mode=mode, hostname=name)
         if builder == "tinyland-dind":
-            daemon = ["dockerd", "--host=tcp://127.0.0.1:2375", "--tls=false"]
+            command = ["dockerd", "--host=tcp://127.0.0.1:2375", "--tls=false", *daemon]
             sidecar = self._start(
-                f"{name}-daemon", builder, daemon, network_mode=f"container:{container}", user="root",
+                f"{name}-daemon", builder, command, network_mode=f"container:{container}", user="root",
                 privileged=True,
             )  # fmt: skip
             wait = "until docker --host tcp://127.0.0.1:2375 version >/dev/null 2>&1; do sleep 0.1; done"

@@ -160,6 +160,17 @@ def test_a_runner_whose_user_requires_no_signatures_is_found_out(runners: Pool) 
     assert "Nix accepted" in found.seen("caches/nix-unsigned")
 
 
+@pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker"])
+def test_a_cache_with_another_way_to_upload_is_not_called_broken(runners: Pool, builder: str) -> None:
+    """As Attic, which is not to be had here: it refuses HTTP PUT to everybody alike."""
+    no_puts = rewritten("nix-cache", (GOOD, "location / { if ($request_method = PUT) { return 405; }"))
+    theirs = Deployment(runners, {"nix": (NIX_URL, no_puts)})
+    found = theirs.check(runners.runner(builder), SELECTED, "--allow-writes", "nix")
+    assert found.broken | found.kept == set()
+    assert all("takes no uploads by HTTP PUT" in line["seen"] for line in found.evidence.values()), found.text
+    assert {line["provable_here"] for line in found.evidence.values()} == {"no"}
+
+
 @pytest.mark.parametrize(
     ("options", "live", "variables", "said"),
     [
@@ -190,21 +201,72 @@ def bazel(role: str, *shows: str) -> set[str]:
     return {f"caches/{role}-{show}" for show in shows}
 
 
-def test_bazel_caches_are_proved_from_a_runner(runners: Pool) -> None:
-    theirs = Deployment(runners, {role: (url, SERVICES[role]) for role, url in ROLES.items()})
+READERS_WRITE = ('"~^writer " 0;', '"~^(writer|reader) " 0;')
+READERS_WRITE_GRPC = ('"~^reader /', '"~^reader /not-')
+FORGETS = (
+    "    location / {",
+    "    location ~ UpdateActionResult$ { if ($refusal = 16) { return 401; } if ($refusal = 7) { return 403; } "
+    "default_type application/grpc; add_header grpc-status 0; return 200 ''; }\n    location / {",
+)
+
+
+@pytest.mark.parametrize(
+    ("roles", "role", "change", "broken"),
+    [
+        (
+            {"bazel-grpc"}, "bazel-grpc", READERS_WRITE_GRPC,
+            {"caches/bazel-grpc-forced-upload", "publication/bazel-grpc-reader"},
+        ),
+        pytest.param(
+            {*ROLES}, "bazel-http", READERS_WRITE,
+            {"caches/bazel-http-forced-upload", "publication/bazel-http-reader"}, marks=pytest.mark.long,
+        ),
+        pytest.param(
+            {*ROLES}, "bazel-grpc", FORGETS,
+            {"caches/bazel-grpc-upload", "caches/bazel-grpc-hit", "publication/bazel-grpc-writer"},
+            marks=pytest.mark.long,
+        ),
+    ],
+    ids=["readers write over gRPC", "readers write over HTTP", "results are forgotten over gRPC"],
+)  # fmt: skip
+def test_bazel_caches_are_proved_from_a_runner_and_the_broken_one_is_found(
+    runners: Pool, roles: set[str], role: str, change: tuple[str, str], broken: set[str]
+) -> None:
+    specs = {**SERVICES, role: rewritten(role, change)}
+    theirs = Deployment(runners, {name: (ROLES[name], specs[name]) for name in sorted(roles)})
     machine = runners.runner("tinyland-docker")
-    found = theirs.check(
-        machine,
-        "bazel and (caches or publication)",
-        *[word for role in ROLES for word in ("--allow-writes", role)],
-    )
-    for role in ROLES:
-        published = {f"publication/{role}-{who}" for who in ("anonymous", "reader", "writer")}
-        assert {each for each in found.kept if role in each} == bazel(role, *BAZEL) | published, found.text
-        assert {each for each in found.unproven if role in each} == bazel(role, *UNSEEN)
-        for show in UNSEEN:
-            assert found.evidence[f"caches/{role}-{show}"]["provable_here"] == "no"
-    assert found.broken == set()
+    allowed = [word for name in roles for word in ("--allow-writes", name)]
+    found = theirs.check(machine, f"({' or '.join(roles)}) and (caches or publication)", *allowed)
+    assert found.broken == broken, found.text
+    for name in roles:
+        assert bazel(name, *UNSEEN) <= found.unproven
+        assert {found.evidence[each]["provable_here"] for each in bazel(name, *UNSEEN)} == {"no"}
+        whole = bazel(name, *BAZEL) | {
+            f"publication/{name}-{who}" for who in ("anonymous", "reader", "writer")
+        }
+        kept = {each for each in found.kept if name in each}
+        # Where nothing arrives, what could be fetched or refused shows nothing either.
+        assert kept <= whole - broken
+        assert kept == whole - broken or change == FORGETS
     assert {found.evidence[each]["rung"] for each in found.kept} == {"C3"}
+    stays = [
+        line for each in found.evidence.values() for line in each.get("witnesses", []) if "evicted" in line
+    ]
+    assert stays
     theirs.are_not_told(found)
     assert machine.left() == []
+
+
+def test_a_registry_is_pushed_to_from_a_runner_with_a_daemon(runners: Pool) -> None:
+    # Credentials are for the token only, as at the large public ones.
+    token = ("location / {", "location / { if ($http_authorization ~ ^Basic) { return 401; }")
+    open_to_readers = rewritten("registry", READERS_WRITE, token)
+    theirs = Deployment(runners, {"registry": ("http://registry.example", open_to_readers)})
+    machine = runners.runner("tinyland-dind", daemon=("--insecure-registry=registry.example",))
+    found = theirs.check(machine, "registry", "--allow-writes", "registry")
+    assert found.kept == {"publication/registry-anonymous", "publication/registry-writer"}, found.text
+    assert found.broken == {"publication/registry-reader"}
+    assert "docker push" in found.seen("publication/registry-reader")
+    assert "what was written is removed" in str(found.evidence["publication/registry-writer"]["witnesses"])
+    theirs.are_not_told(found)
+    assert machine.run("docker", "images", "-aq").stdout == b""

@@ -20,6 +20,7 @@ URL = "http://cache.example/main"
 UNTRUSTED = (
     "warning: ignoring substitute for 'x', as it's not signed by any of the keys in 'trusted-public-keys'"
 )
+FOLDER = "file:///tmp/run/bad-caches"
 BAD = ("unsigned", "wrong-key", "stripped-references", "swapped-nar")
 
 
@@ -90,6 +91,68 @@ def test_every_clause_has_witnesses() -> None:
         client, server = judge(show, record())[1]
         assert client.startswith("client: ")
         assert server.startswith("server: ")
+
+
+def live(**changes: object) -> NixRecord:
+    """The record of a deployment's own cache, from a machine: no server's log, and bad caches that are folders."""
+    attempts = {
+        name: dataclasses.replace(
+            run, log=dataclasses.replace(run.log, queries=((PATH, f"{FOLDER}/{name}"),))
+        )
+        for name, run in record().attempts.items()
+        if name in BAD
+    }
+    recovery = fetched()
+    log = dataclasses.replace(recovery.log, queries=((PATH, f"{FOLDER}/unsigned"), (PATH, URL)))
+    good = record(
+        attempts={**record().attempts, **attempts, "recovery": dataclasses.replace(recovery, log=log)},
+        urls={name: f"{FOLDER}/{name}" for name in BAD} | {"good": URL},
+        served=dict.fromkeys(record().served, ()),
+        runner="",
+        logged=False,
+        watched=False,
+    )
+    return dataclasses.replace(good, **changes)  # type: ignore[arg-type]
+
+
+def with_live_attempt(name: str, run: NixRun) -> NixRecord:
+    return live(attempts={**live().attempts, name: run})
+
+
+def test_a_deployments_cache_keeps_everything_without_a_log_and_says_so() -> None:
+    assert turned(live()) == {}
+    for show in NIX:
+        _, witnesses = judge(show, live())
+        assert all("to this runner" not in witness for witness in witnesses)
+    assert "its log is not at hand" in judge("substituted", live())[1][1]
+    assert "own log" not in judge("source", live())[0].seen
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_folder_that_was_never_asked_refused_nothing(name: str) -> None:
+    run = record().attempts[name]
+    assert turned(with_live_attempt(name, run)) == {name: Outcome.UNPROVEN}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_folder_that_is_believed_breaks_its_clause(name: str) -> None:
+    url = f"{FOLDER}/{name}"
+    run = NixRun(0, NixLog(((PATH, url),), queries=((PATH, url),)))
+    assert turned(with_live_attempt(name, run)) == {name: Outcome.BROKEN}
+
+
+def test_a_bad_folder_that_was_not_passed_over_shows_no_recovery() -> None:
+    assert turned(with_live_attempt("recovery", fetched())) == {"recovery": Outcome.UNPROVEN}
+
+
+def test_a_cache_that_is_asked_although_none_is_named_breaks_the_counterfactual() -> None:
+    run = NixRun(1, NixLog(messages=("error: nothing can build it",), queries=((PATH, "http://elsewhere"),)))
+    assert turned(with_live_attempt("none", run)) == {"counterfactual": Outcome.BROKEN}
+
+
+def test_what_could_not_be_taken_back_is_named() -> None:
+    witnesses = judge("substituted", live(left=("aaaa.narinfo",)))[1]
+    assert "not removed from it again: aaaa.narinfo" in witnesses[1]
 
 
 def test_a_build_in_the_log_is_no_substitution() -> None:
@@ -188,6 +251,9 @@ logs = st.builds(
     st.lists(
         st.sampled_from([UNTRUSTED, "HTTP error 500", "hash mismatch importing path", "?"]), max_size=2
     ).map(tuple),
+    st.lists(st.tuples(st.sampled_from([PATH, DEPENDENCY]), st.sampled_from([URL, FOLDER])), max_size=2).map(
+        tuple
+    ),
 )
 runs = st.builds(NixRun, st.sampled_from([0, 1, None]), logs, texts)
 lines = st.lists(
@@ -207,6 +273,8 @@ records = st.builds(
     verified=st.sampled_from([0, 1, None]),
     verified_other=st.sampled_from([0, 1, None]),
     served=st.fixed_dictionaries(dict.fromkeys(("good", "none", *BAD, "recovery"), lines)),
+    logged=st.booleans(),
+    watched=st.booleans(),
 )
 
 

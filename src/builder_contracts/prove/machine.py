@@ -172,7 +172,10 @@ class MachineBench(Bench):
         missing = [name for name in _OUTSIDER_MODULES if not _importable(name)]
         if missing and any(request["kind"] == "grpc" for request in requests):
             pip = f"{shlex.quote(sys.executable)} -m pip install 'builder-contracts[live]'"
-            raise Failed("asking the cache", f"this Python has no {' and no '.join(missing)}: {pip}")
+            raise Failed(
+                "asking the cache",
+                f"this Python has no {' and no '.join(missing)}; {pip} (or grpcio and protobuf by themselves)",
+            )
         program = resources.files(__package__).joinpath("outsider.py").read_text("utf-8")
         done = process.run(
             [sys.executable, "-c", program], deadline=120, stdin=json.dumps(list(requests)).encode()

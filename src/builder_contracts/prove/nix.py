@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from builder_contracts.prove import bad_caches, flake, nix_log
 from builder_contracts.prove.bad_caches import BAD, copy, fields, hash_part, makeable
 from builder_contracts.prove.bench import Bench
-from builder_contracts.prove.job import Job
+from builder_contracts.prove.job import Failed, Job
 from builder_contracts.prove.records import Attempt, Looked, Lost, NixRecord, NixRun, Served
 from builder_contracts.services.identities import ANONYMOUS, READER, WRITER
 
@@ -74,7 +74,22 @@ def publish(bench: Bench, job: Job, published: Published) -> None:
         # Each tries a path of its own: what one identity got in, the next would not try to write.
         mine = published.path if name == WRITER else _probe(bench, job, name)
         published.tried.append(mine)
-        published.attempts[name] = _attempt(bench, job, name, mine)
+        attempt = _attempt(bench, job, name, mine)
+        if name == WRITER and any(takes_no_puts(answer) for answer in attempt.answers.values()):
+            published.attempts.clear()
+            raise Failed.of(no_puts(endpoint.url))
+        published.attempts[name] = attempt
+
+
+def takes_no_puts(answer: str) -> bool:
+    """Whether a server said to the writer that it does not know this way of writing at all."""
+    return answer.partition(" ")[0] in ("405", "501")
+
+
+def no_puts(url: str) -> Lost:
+    """Why nothing is shown of such a server."""
+    said = "it has another way to upload, as Attic does, by which a proof cannot publish"
+    return Lost(f"{url} takes no uploads by HTTP PUT: {said}", here=False)
 
 
 def _probe(bench: Bench, job: Job, identity: str) -> str:
@@ -231,7 +246,7 @@ def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
         if line.method == "PUT" and line.identity == identity
     )  # fmt: skip
     text = (done.stderr + done.stdout).decode("utf-8", "replace")
-    code = next((code for code in ("401", "403") if f"HTTP error {code}" in text), "")
+    code = next((code for code in ("401", "403", "405", "501") if f"HTTP error {code}" in text), "")
     code = code or ("LOST" if re.search(r"HTTP error 5|[Cc]ouldn't|[Cc]ould not|timed? ?out", text) else "")
     status = code or (
         "OK" if done.status == 0 else "LOST" if done.status is None else f"status {done.status}"

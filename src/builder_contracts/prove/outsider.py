@@ -12,6 +12,7 @@ import base64
 import functools
 import hashlib
 import json
+import re
 import ssl
 import sys
 import types
@@ -23,6 +24,9 @@ from typing import Any
 
 Answer = dict[str, Any]
 TIMEOUT = 10.0
+# In a container the run's own hosts are meant, whatever the environment says; on a machine a deployment's, which are
+# reached as everything else there.
+PROXIES: dict[str, str] | None = {} if len(sys.argv) > 1 else None
 
 
 def answer(status: object, said: str = "", body: bytes = b"") -> Answer:
@@ -34,13 +38,37 @@ def answer(status: object, said: str = "", body: bytes = b"") -> Answer:
 
 
 def http(request: dict[str, Any]) -> Answer:
-    """Any HTTP request: method, url, headers, a body in base64, and the certificate to trust."""
+    """Any HTTP request: method, url, headers, a body in base64, and the certificate to trust.
+
+    Where a registry asks for a token first, one is fetched with the same credentials, as every client of it does.
+    Source: the distribution project's token authentication specification.
+    """
+    found = plain_http(request)
+    challenge = dict(re.findall(r'(\w+)="([^"]*)"', found.get("challenge", "")))
+    realm = challenge.get("realm", "")
+    # Credentials go nowhere in the clear that was not asked in the clear.
+    safe = urllib.parse.urlsplit(realm).scheme in ("https", urllib.parse.urlsplit(request["url"]).scheme)
+    if found["status"] != "401" or not realm or not safe:
+        return found
+    wanted = urllib.parse.urlencode(
+        {name: challenge[name] for name in ("service", "scope") if name in challenge}
+    )
+    known = {name: value for name, value in request.get("headers", {}).items() if name == "Authorization"}
+    given = plain_http({"url": f"{realm}?{wanted}", "headers": known, "trust": request.get("trust", "")})
+    if given["status"] != "200":
+        return found
+    token = json.loads(base64.b64decode(given["body"]))
+    bearer = f"Bearer {token.get('token') or token.get('access_token')}"
+    return plain_http({**request, "headers": {**request.get("headers", {}), "Authorization": bearer}})
+
+
+def plain_http(request: dict[str, Any]) -> Answer:
+    """One request and its answer, as it comes."""
     body = base64.b64decode(request["body"]) if "body" in request else None
     call = urllib.request.Request(  # noqa: S310 # the harness writes the URLs
         request["url"], data=body, method=request.get("method", "GET"), headers=request.get("headers", {})
     )
-    # No proxies: the run's own hosts are meant, whatever the environment says.
-    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler(PROXIES)]
     if request.get("trust"):
         handlers.append(
             urllib.request.HTTPSHandler(context=ssl.create_default_context(cadata=request["trust"]))
@@ -55,7 +83,10 @@ def http(request: dict[str, Any]) -> Answer:
     except urllib.error.HTTPError as error:
         # Closed at once: a server may wait for that before it writes the request into its log.
         with error:
-            return answer(error.code, error.read().decode("utf-8", "replace"))
+            found = answer(error.code, error.read().decode("utf-8", "replace"))
+            challenge = error.headers.get("WWW-Authenticate", "")
+            found["challenge"] = challenge if challenge.startswith("Bearer") else ""
+            return found
     except (OSError, urllib.error.URLError) as error:
         return answer("LOST", str(error))
 
@@ -175,7 +206,7 @@ def grpc(request: dict[str, Any]) -> Answer:
     """One call of the Remote Execution API; see the branches for the fields that each of them reads."""
     import grpc as wire
 
-    re = messages()
+    proto = messages()
     target = urllib.parse.urlsplit(request["target"])
     metadata = [("authorization", request["authorization"])] if request.get("authorization") else []
     blob = base64.b64decode(request.get("body", ""))
@@ -190,20 +221,20 @@ def grpc(request: dict[str, Any]) -> Answer:
             return made(message, metadata=metadata, timeout=TIMEOUT)
 
         def result_of(digest: Any) -> Any:
-            asked = re.GetActionResultRequest(action_digest=digest)
-            return call(f"{RE}.ActionCache/GetActionResult", asked, re.ActionResult)
+            asked = proto.GetActionResultRequest(action_digest=digest)
+            return call(f"{RE}.ActionCache/GetActionResult", asked, proto.ActionResult)
 
         def update(digest: Any, result: Any) -> None:
-            message = re.UpdateActionResultRequest(action_digest=digest, action_result=result)
-            call(f"{RE}.ActionCache/UpdateActionResult", message, re.ActionResult)
+            message = proto.UpdateActionResultRequest(action_digest=digest, action_result=result)
+            call(f"{RE}.ActionCache/UpdateActionResult", message, proto.ActionResult)
 
         def upload() -> Any:
-            message = re.BatchUpdateBlobsRequest(requests=[re.BlobToUpdate(digest=own, data=blob)])
+            message = proto.BatchUpdateBlobsRequest(requests=[proto.BlobToUpdate(digest=own, data=blob)])
             method = f"{RE}.ContentAddressableStorage/BatchUpdateBlobs"
-            return call(method, message, re.BatchUpdateBlobsResponse).responses[0].status
+            return call(method, message, proto.BatchUpdateBlobsResponse).responses[0].status
 
-        known = re.Digest(hash=request.get("hash", ""), size_bytes=request.get("size", 0))
-        own = re.Digest(hash=hashlib.sha256(blob).hexdigest(), size_bytes=len(blob))
+        known = proto.Digest(hash=request.get("hash", ""), size_bytes=request.get("size", 0))
+        own = proto.Digest(hash=hashlib.sha256(blob).hexdigest(), size_bytes=len(blob))
         try:
             match request["call"]:
                 case "BatchUpdateBlobs":
@@ -211,24 +242,24 @@ def grpc(request: dict[str, Any]) -> Answer:
                     return answer("OK" if status.code == 0 else f"BLOB_STATUS_{status.code}", status.message)
                 case "Write":
                     name = f"uploads/{request['upload']}/blobs/{own.hash}/{own.size_bytes}"
-                    part = re.WriteRequest(resource_name=name, data=blob, finish_write=True)
+                    part = proto.WriteRequest(resource_name=name, data=blob, finish_write=True)
                     write = channel.stream_unary(
                         "/google.bytestream.ByteStream/Write",
-                        re.WriteRequest.SerializeToString,
-                        re.WriteResponse.FromString,
+                        proto.WriteRequest.SerializeToString,
+                        proto.WriteResponse.FromString,
                     )
                     write(iter([part]), metadata=metadata, timeout=TIMEOUT)
                     return answer("OK")
                 case "UpdateActionResult":
-                    update(known, re.ActionResult(exit_code=0, stdout_raw=b"proof"))
+                    update(known, proto.ActionResult(exit_code=0, stdout_raw=b"proof"))
                     return answer("OK")
                 case "GetActionResult":
                     return answer("OK", "", result_of(known).SerializeToString())
                 case "FindMissingBlobs":
                     missing = call(
                         f"{RE}.ContentAddressableStorage/FindMissingBlobs",
-                        re.FindMissingBlobsRequest(blob_digests=[known]),
-                        re.FindMissingBlobsResponse,
+                        proto.FindMissingBlobsRequest(blob_digests=[known]),
+                        proto.FindMissingBlobsResponse,
                     )
                     return answer("MISSING" if missing.missing_blob_digests else "PRESENT")
                 case "Poison":
@@ -252,13 +283,13 @@ def grpc(request: dict[str, Any]) -> Answer:
 
 def poison_http(request: dict[str, Any]) -> Answer:
     """Replace the first output of an action's result in a Bazel HTTP cache."""
-    re = messages()
+    proto = messages()
     base, headers, blob = request["url"], request.get("headers", {}), base64.b64decode(request["body"])
     found = http({"url": f"{base}/ac/{request['hash']}", "headers": headers})
     if found["status"] != "200":
         return found
-    result = re.ActionResult.FromString(base64.b64decode(found["body"]))
-    own = re.Digest(hash=hashlib.sha256(blob).hexdigest(), size_bytes=len(blob))
+    result = proto.ActionResult.FromString(base64.b64decode(found["body"]))
+    own = proto.Digest(hash=hashlib.sha256(blob).hexdigest(), size_bytes=len(blob))
     result.output_files[0].digest.CopyFrom(own)
     result.output_files[0].contents = b""
     for path, body in ((f"cas/{own.hash}", blob), (f"ac/{request['hash']}", result.SerializeToString())):

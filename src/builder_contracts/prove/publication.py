@@ -9,6 +9,7 @@ from typing import Any
 
 from builder_contracts.prove.bench import Bench, coded
 from builder_contracts.prove.job import Failed, Job
+from builder_contracts.prove.nix import no_puts, takes_no_puts
 from builder_contracts.prove.records import Attempt, Finding, Looked, Lost
 from builder_contracts.services.backends import BUCKET
 from builder_contracts.services.host import ServiceDown
@@ -58,6 +59,8 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
     except ServiceDown as down:
         return dict.fromkeys(IDENTITIES, Lost(str(down)))
     plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in names}
+    if target == "nix" and all(takes_no_puts(answer) for answer in plain[WRITER].values()):
+        return dict.fromkeys(IDENTITIES, no_puts(endpoint.url))
     control = Attempt(WRITER, plain[WRITER], seen[WRITER], {}).as_control()
     tried = {
         name: Attempt(
