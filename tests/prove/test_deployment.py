@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -158,6 +160,28 @@ def test_a_runner_whose_user_requires_no_signatures_is_found_out(runners: Pool) 
         f"caches/nix-{show}" for show in ("unsigned", "wrong-key", "stripped-references", "recovery")
     }
     assert "Nix accepted" in found.seen("caches/nix-unsigned")
+
+
+@pytest.mark.long
+def test_an_interrupted_proof_takes_back_what_it_published(runners: Pool) -> None:
+    theirs = Deployment(runners, {"nix": (NIX_URL, deletable)})
+    machine = runners.runner("tinyland-nix")
+    with ThreadPoolExecutor() as pool:
+        checked = pool.submit(theirs.check, machine, SELECTED, "--allow-writes", "nix")
+        while not any(
+            line.get("method") == "PUT" and line.get("identity") == "writer"
+            for line in runners.host.log("nix-cache")
+        ):
+            assert not checked.done(), checked.result().text
+            time.sleep(0.02)
+        machine.run("pkill", "-INT", "-f", "builder_contracts.cli")
+        found = checked.result(timeout=60)
+    assert "Interrupt" in found.text
+    assert found.kept == set()
+    left = runners.host.execute("nix-cache", ["find", "/srv/data/nix", "-type", "f"]).stdout.decode()
+    assert left.split() == ["/srv/data/nix/main/nix-cache-info"]
+    # Nix's store is left to its garbage collection; of folders and processes there are none.
+    assert [line for line in machine.left() if line.startswith("/") or " " in line] == []
 
 
 @pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker"])

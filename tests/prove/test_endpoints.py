@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,12 +11,8 @@ from hypothesis import strategies as st
 from builder_contracts.facts.model import Runner
 from builder_contracts.prove import machine
 from builder_contracts.prove.endpoints import FROM_MACHINES, Endpoint, from_container, from_machine, parted
-from builder_contracts.prove.job import Failed
-from builder_contracts.prove.machine import MachineBench
 from builder_contracts.prove.records import Lost
-from builder_contracts.runner.local import local_runner
 from builder_contracts.services.environment import Binding, Bindings
-from builder_contracts.services.identities import Credentials
 
 ROLES = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
 GIVEN = {"W": "me:its-secret", "R": "reader:another", "K": "main-1:key"}
@@ -120,11 +115,12 @@ def test_no_deployment_is_touched_without_leave(
     assert len(bound) + len(unbound) == 2
 
 
-def test_without_the_extra_its_command_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [role for role in ROLES if machine.without_client(role)] == []
     monkeypatch.setattr(machine, "_importable", lambda name: name != "grpc")
-    bench = MachineBench(
-        credentials=Credentials.random(), endpoints={}, name="c", about=runner(live=True), runner=local_runner(),
-        root=tmp_path, class_home="/home/runner",
-    )  # fmt: skip
-    with pytest.raises(Failed, match=r"no grpc; .*python.* -m pip install 'builder-contracts\[live\]'"):
-        bench.ask([{"kind": "grpc", "call": "GetActionResult", "target": "grpc://cache.example:1"}])
+    assert [role for role in ROLES if machine.without_client(role)] == ["bazel-grpc"]
+    lost = machine.without_client("bazel-grpc")
+    assert lost is not None
+    assert lost.here
+    assert "this Python has no grpc; " in lost.reason
+    assert "-m pip install 'builder-contracts[live]'" in lost.reason

@@ -18,12 +18,15 @@ from typing import Any
 from builder_contracts.prove import workplace
 from builder_contracts.prove.bench import Bench
 from builder_contracts.prove.job import Failed, Job
+from builder_contracts.prove.records import Lost
 from builder_contracts.runner import process
 from builder_contracts.runner.protocol import Completed, Runner, Setting
 
 # Variables that would lead a job out of its own home.
 _ASTRAY = ("DOCKER_CONFIG", "NETRC")
-_OUTSIDER_MODULES = ("grpc", "google.protobuf")
+# A secret that is shorter would be found by chance, in files as well.
+_SHORTEST = 6
+_GRPC_CLIENT = ("grpc", "google.protobuf")
 
 
 class Ending:
@@ -154,7 +157,9 @@ class MachineBench(Bench):
             "NIX_USER_CONF_FILES": os.environ.get("NIX_USER_CONF_FILES") or f"{config}/nix/nix.conf",
             "CI_PROOF_SECRET": self.token,
         }
-        runner = _Discreet(self.runner, self.ending, tuple(filter(None, self._secrets())))
+        runner = _Discreet(
+            self.runner, self.ending, tuple(each for each in self._secrets() if len(each) >= _SHORTEST)
+        )
         try:
             yield MachineJob(
                 runner, f"{home}/proof", environment, shared=True, true_home=true_home,
@@ -169,13 +174,6 @@ class MachineBench(Bench):
         *,
         beside: Job | None = None,  # noqa: ARG002 # everything on a machine has its position
     ) -> list[dict[str, Any]]:
-        missing = [name for name in _OUTSIDER_MODULES if not _importable(name)]
-        if missing and any(request["kind"] == "grpc" for request in requests):
-            pip = f"{shlex.quote(sys.executable)} -m pip install 'builder-contracts[live]'"
-            raise Failed(
-                "asking the cache",
-                f"this Python has no {' and no '.join(missing)}; {pip} (or grpcio and protobuf by themselves)",
-            )
         program = resources.files(__package__).joinpath("outsider.py").read_text("utf-8")
         done = process.run(
             [sys.executable, "-c", program], deadline=120, stdin=json.dumps(list(requests)).encode()
@@ -195,6 +193,18 @@ class MachineBench(Bench):
 
     def trust(self, job: Job, registry: str) -> None:
         """A deployment's certificate is for the pool to trust, not for a proof."""
+
+
+def without_client(role: str) -> Lost | None:
+    """Why nobody here can look into the cache of a role, if so: to be known before anything is written to it."""
+    missing = [name for name in _GRPC_CLIENT if not _importable(name)]
+    if role != "bazel-grpc" or not missing:
+        return None
+    pip = f"{shlex.quote(sys.executable)} -m pip install 'builder-contracts[live]'"
+    return Lost(
+        f"nobody could look what arrives in the cache: this Python has no {' and no '.join(missing)}; {pip} "
+        "(or grpcio and protobuf by themselves)"
+    )
 
 
 def _importable(name: str) -> bool:

@@ -17,7 +17,7 @@ from builder_contracts.prove import endpoints, workplace
 from builder_contracts.prove.containers import BAD_HOST, ContainerBench
 from builder_contracts.prove.experiments import Experiments, roles
 from builder_contracts.prove.kernel.experiment import Choice
-from builder_contracts.prove.machine import Ending, MachineBench
+from builder_contracts.prove.machine import Ending, MachineBench, without_client
 from builder_contracts.prove.records import Lost, Records
 from builder_contracts.runner import docker as docker_runner
 from builder_contracts.runner import engine, ownership
@@ -167,11 +167,17 @@ class Machine:
         if isinstance(about, Unseen):
             return Proved(Lost(about.unseen, here=about.here))
         bindings = self.options.bindings
-        reached = {
-            role: endpoints.from_machine(role, bindings, self.options.allow_writes, os.environ, about)
-            for role in roles(contract, wanted)
-        }
-        bound, unbound = endpoints.parted(reached)
+        allowed = self.options.allow_writes
+        bound, unbound = endpoints.parted(
+            {
+                role: endpoints.from_machine(role, bindings, allowed, os.environ, about)
+                for role in roles(contract, wanted)
+            }
+        )
+        for role in list(bound):
+            if lost := without_client(role):
+                del bound[role]
+                unbound[role] = lost
         bench = MachineBench(
             # There are no services of the run to know them; a deployment's endpoint has its own.
             credentials=Credentials.random(),
