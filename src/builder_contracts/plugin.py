@@ -25,6 +25,7 @@ from builder_contracts.progress import Progress
 if TYPE_CHECKING:
     from builder_contracts.observe.survey import Survey
     from builder_contracts.prove.session import Session as ProofSession
+    from builder_contracts.services.environment import Bindings
 
 pytest_plugins = ["builder_contracts.truth.pytest_items"]
 
@@ -33,6 +34,7 @@ PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 CLASSES: pytest.StashKey[set[str]] = pytest.StashKey()
+ENVIRONMENT: pytest.StashKey[Any] = pytest.StashKey()
 
 RUNNERS = ("docker", "local")
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
@@ -326,6 +328,7 @@ def _survey(session: pytest.Session) -> Survey:
                 surroundings=_surroundings(session),
                 pull=config.option.pull,
                 deadline=config.option.deadline,
+                hidden=_bindings(session).secrets,
             )
         )
         # A worker of xdist sees the items of all classes and judges only some of them.
@@ -351,16 +354,14 @@ def _proofs(session: pytest.Session) -> ProofSession:
     stash = session.config.stash
     if PROOFS not in stash:
         from builder_contracts.prove.session import Options, Session
-        from builder_contracts.services.environment import NOTHING, Bindings
 
         config = session.config
         stash[PROGRESS] = Progress(config)
-        document = _environment(session)
         stash[PROOFS] = Session(
             Options(
                 images=_images(config),
                 runner=config.option.runner,
-                bindings=Bindings.from_document(document) if document else NOTHING,
+                bindings=_bindings(session),
                 allow_writes=frozenset(config.option.allow_writes),
                 kernel=_kernel_choice(config),
             )
@@ -390,8 +391,22 @@ def _surroundings(session: pytest.Session) -> Any:
     return Surroundings.from_document(document) if document else EMPTY
 
 
+def _bindings(session: pytest.Session) -> Bindings:
+    from builder_contracts.services.environment import NOTHING, Bindings
+
+    document = _environment(session)
+    return Bindings.from_document(document) if document else NOTHING
+
+
 def _environment(session: pytest.Session) -> Any:
     """The Environment document of this session as plain data, or None where there is none."""
+    stash = session.config.stash
+    if ENVIRONMENT not in stash:
+        stash[ENVIRONMENT] = _read_environment(session)
+    return stash[ENVIRONMENT]
+
+
+def _read_environment(session: pytest.Session) -> Any:
     wanted = session.config.option.environment
     folders = {item.path.parent for item in session.items if isinstance(item, ClauseItem)}
     candidates = [folder / "environments" / f"{wanted or 'embedded'}.yaml" for folder in sorted(folders)]

@@ -285,3 +285,29 @@ def test_a_command_loads_only_what_it_needs(tmp_path: Path) -> None:
         env=os.environ,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_an_environment_names_as_a_secret_is_seen_neither_by_facts_nor_by_checks(folder: Path) -> None:
+    (folder / "contracts" / "environments").mkdir()
+    (folder / "contracts" / "environments" / "own.yaml").write_text(
+        "apiVersion: builder-contracts/v1\nkind: Environment\n"
+        "metadata: {name: own, summary: A cache of my own}\n"
+        "roles:\n  nix: {url: 'http://cache.example/main', writer: OWN_WRITER}\n"
+    )
+    contract = folder / "contracts" / "there.yaml"
+    contract.write_text(
+        contract.read_text() + "\nenvironment:\n  variables:\n    OWN_WRITER: absent\n    SHOWN: present\n"
+    )
+    variables = {"OWN_WRITER": "writer:hunter2", "SHOWN": "shown"}
+
+    seen = run("facts", "--runner", "local", "--builder", "there", cwd=folder, environment=variables)
+    judged = [
+        run("check", "--runner", "local", "-k", "OWN_WRITER or SHOWN", *more, "contracts/there.yaml", cwd=folder,
+            environment=variables)
+        for more in ([], ["--environment", "own"])
+    ]  # fmt: skip
+
+    assert "hunter2" not in seen.out + seen.err
+    assert json.loads(seen.out)["env"]["SHOWN"] == "shown"
+    # Without the environment that names it the variable is the machine's own, and the clause says so.
+    assert [ended.status for ended in judged] == [ExitCode.BROKEN, ExitCode.KEPT], judged

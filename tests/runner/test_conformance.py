@@ -99,3 +99,18 @@ def test_a_local_process_is_gone_after_its_deadline(tmp_path: Path) -> None:
     time.sleep(2.5)
 
     assert not mark.exists()
+
+
+def test_the_harness_s_own_credentials_are_no_part_of_the_local_runner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OWN_WRITER", "writer:hunter2")
+    monkeypatch.setenv("OWN_CACHE", "main")
+
+    seen = [
+        local_runner(hidden=hidden).execute(["env"], deadline=20).stdout.decode().splitlines()
+        for hidden in (frozenset[str](), frozenset({"OWN_WRITER"}))
+    ]
+
+    assert ["OWN_WRITER=writer:hunter2" in lines for lines in seen] == [True, False]
+    assert all("OWN_CACHE=main" in lines for lines in seen)

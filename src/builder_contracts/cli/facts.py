@@ -15,6 +15,7 @@ from builder_contracts.facts import codec
 from builder_contracts.facts.model import Start, Unseen
 from builder_contracts.observe.survey import Options, Survey
 from builder_contracts.runner.network import EMPTY, Surroundings
+from builder_contracts.services.environment import Bindings
 
 
 @click.command()
@@ -46,7 +47,8 @@ def facts(
     """Print everything that one observation of a runner finds, as JSON.
 
     The questions come from a contract: that of CLASS, or the one whose image or name is REF, or the only
-    one there is. Values of variables that look like secrets are redacted.
+    one there is. Values of variables that look like secrets are redacted; those that an environment file names
+    for proofs are left out.
 
     \b
     Examples:
@@ -56,17 +58,20 @@ def facts(
     """
     files = contract_files((path,) if path else ())
     contract = _choose(load_all(files), builder, image)
-    embedded = Path(contract.source.file).parent / "environments" / "embedded.yaml"
-    surroundings = (
-        Surroundings.from_document(load_environment(embedded).data) if embedded.is_file() else EMPTY
-    )
+    environments = {
+        file.stem: load_environment(file).data
+        for file in sorted(Path(contract.source.file).parent.glob("environments/*.yaml"))
+    }
+    embedded = environments.get("embedded")
+    secrets = [Bindings.from_document(data).secrets for data in environments.values()]
     survey = Survey(
         Options(
             images={contract.name: image} if image else {},
             runner=runner,
-            surroundings=surroundings,
+            surroundings=Surroundings.from_document(embedded) if embedded else EMPTY,
             pull=pull,
             deadline=deadline,
+            hidden=frozenset[str]().union(*secrets),
         )
     )
     try:

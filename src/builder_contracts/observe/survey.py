@@ -24,7 +24,8 @@ from builder_contracts.runner.protocol import NoRunner, StandIn
 class Options:
     """What a survey looks at: other images by class, the kind of runner, what surrounds it.
 
-    ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation.
+    ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation; ``hidden`` are
+    variables of this process that are none of a job's on this machine.
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Options:
     pull: bool = False
     deadline: float = DEADLINE
     plans: Mapping[str, LaunchPlan] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
 
 
 class Survey:
@@ -70,9 +72,8 @@ class Survey:
 
     def _gather(self, contract: Contract) -> Facts:
         if self._options.runner == "local":
-            return gather(
-                contract, local_runner(contract.labels), forbidden={}, deadline=self._options.deadline
-            )
+            runner = local_runner(contract.labels, hidden=self._options.hidden)
+            return gather(contract, runner, forbidden={}, deadline=self._options.deadline)
         with self._lock:
             if self._docker is None:
                 try:

@@ -6,6 +6,7 @@ the end of the whole process group.
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -15,10 +16,14 @@ from builder_contracts.runner.protocol import Completed, Setting
 
 
 class HostRunner:
-    """The host behind a testinfra connection string, for instance ``local://``."""
+    """The host behind a testinfra connection string, for instance ``local://``.
 
-    def __init__(self, connection: str, setting: Setting) -> None:
+    ``hidden`` are variables of this process that nothing there is told.
+    """
+
+    def __init__(self, connection: str, setting: Setting, *, hidden: frozenset[str] = frozenset()) -> None:
         self._connection = connection
+        self._hidden = hidden
         self.setting = setting
 
     def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
@@ -28,11 +33,12 @@ class HostRunner:
         # It would start a Python on the host to ask.
         backend._encoding = "utf-8"
         ends: list[Completed] = []
+        environment = {name: value for name, value in os.environ.items() if name not in self._hidden}
 
         def run_local(command: str, *words: str) -> Any:
             # What testinfra hands over is a shell command that it has quoted itself.
             line = backend.quote(command, *words)
-            done = process.run(["/bin/sh", "-c", line], deadline=deadline)
+            done = process.run(["/bin/sh", "-c", line], deadline=deadline, environment=environment)
             ends.append(done)
             return backend.result(done.status or 0, backend.encode(line), done.stdout, done.stderr)
 

@@ -13,10 +13,11 @@ from builder_contracts.runner.identity import identify, this_machine
 from builder_contracts.runner.protocol import Setting
 
 
-def local_runner(labels: Sequence[str] = ()) -> HostRunner:
+def local_runner(labels: Sequence[str] = (), *, hidden: frozenset[str] = frozenset()) -> HostRunner:
     """This machine and this user, in the environment of this process.
 
-    ``labels`` are the ``runs-on`` labels of the class that this machine claims to be a runner of.
+    ``labels`` are the ``runs-on`` labels of the class that this machine claims to be a runner of; ``hidden`` are
+    variables that are the harness's own, such as credentials for its proofs, and no job's.
     """
     who = identify(labels, this_machine())
     return HostRunner(
@@ -34,4 +35,5 @@ def local_runner(labels: Sequence[str] = ()) -> HostRunner:
             image=Unseen("the local runner has no image to look at: use --runner docker", here=False),
             start=Unseen("the local runner starts no image: use --runner docker", here=False),
         ),
+        hidden=hidden,
     )
