@@ -23,7 +23,8 @@ def explain(promise: ProofPromise) -> Explanation:
         case CacheProof(role=role):
             return Explanation(
                 how="A path or action that never existed before is published by a writer and fetched by a "
-                "fresh runner of the class; the client's structured log and the server's own log must agree.",
+                "fresh runner of the class; the client's structured log and the server's own log must agree. For a "
+                "deployment's own server, whose log is not at hand, another identity's look takes its place.",
                 unproven=_UNPROVEN,
                 why="A cache that silently misses, answers from the wrong place or hands out what nobody "
                 "signed costs days, and its users see only slow or wrong builds.",
@@ -51,8 +52,8 @@ def explain(promise: ProofPromise) -> Explanation:
             )
         case CanaryProof(canary=canary):
             return Explanation(
-                how="The canary is built in a fresh runner of the class as its user, with a nonce, under the "
-                "budget of its canary.yaml; its products are taken out and looked at away from the builder.",
+                how="The canary is built in a fresh runner of the class as its user, or on a real one in a folder of its "
+                "own, with a nonce, under the budget of its canary.yaml; its products are taken out and looked at away from the builder.",
                 unproven="The canary is not there, or the runner could not be started.",
                 why="A list of tools is not yet a class that can build.",
                 breaks="A missing tool, too little memory, a build that reaches outside of its inputs.",
