@@ -184,6 +184,23 @@ def test_an_interrupted_proof_takes_back_what_it_published(runners: Pool) -> Non
     assert [line for line in machine.left() if line.startswith("/") or " " in line] == []
 
 
+@pytest.mark.parametrize(("builder", "open_to_all"), [("tinyland-nix", True), ("tinyland-docker", False)])
+def test_without_a_writer_an_open_cache_is_found_and_a_closed_one_shows_nothing(
+    runners: Pool, builder: str, open_to_all: bool
+) -> None:
+    changes = [DELETABLE, *([('"~^anonymous " 401;', '"~^anonymous " 0;')] if open_to_all else [])]
+    theirs = Deployment(runners, {"nix": (NIX_URL, rewritten("nix-cache", *changes))})
+    found = theirs.check(
+        runners.runner(builder), SELECTED, "--allow-writes", "nix", THEIR_WRITER="", THEIR_READER=""
+    )
+    assert found.kept == set()
+    assert found.broken == ({"publication/nix-anonymous"} if open_to_all else set()), found.text
+    assert {found.evidence[each]["provable_here"] for each in found.unproven} == {"no"}
+    assert "set THEIR_WRITER to NAME:SECRET" in str(found.evidence)
+    left = runners.host.execute("nix-cache", ["find", "/srv/data/nix", "-type", "f"]).stdout.decode()
+    assert left.split() == ["/srv/data/nix/main/nix-cache-info"]
+
+
 @pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker"])
 def test_a_cache_with_another_way_to_upload_is_not_called_broken(runners: Pool, builder: str) -> None:
     """As Attic, which is not to be had here: it refuses HTTP PUT to everybody alike."""
@@ -196,20 +213,19 @@ def test_a_cache_with_another_way_to_upload_is_not_called_broken(runners: Pool, 
 
 
 @pytest.mark.parametrize(
-    ("options", "live", "variables", "said"),
+    ("options", "live", "said"),
     [
-        ([], True, {}, "nothing is written to theirs unless --allow-writes nix says so"),
-        (["--allow-writes", "nix"], False, {}, "touched on real runners only, and this machine is none"),
-        (["--allow-writes", "nix"], True, {"THEIR_WRITER": ""}, "set THEIR_WRITER to NAME:SECRET"),
+        ([], True, "nothing is written to theirs unless --allow-writes nix says so"),
+        (["--allow-writes", "nix"], False, "touched on real runners only, and this machine is none"),
     ],
-    ids=["not allowed", "not shown to be a runner", "no credentials"],
+    ids=["not allowed", "not shown to be a runner"],
 )  # fmt: skip
 def test_a_deployment_gets_no_packet_without_leave(
-    runners: Pool, options: list[str], live: bool, variables: dict[str, str], said: str
+    runners: Pool, options: list[str], live: bool, said: str
 ) -> None:
     theirs = Deployment(runners, {"nix": (NIX_URL, deletable)})
     before = theirs.asked()
-    found = theirs.check(runners.runner("tinyland-nix"), SELECTED, *options, live=live, **variables)
+    found = theirs.check(runners.runner("tinyland-nix"), SELECTED, *options, live=live)
     assert found.unproven == NIX_ALL
     assert {line["provable_here"] for line in found.evidence.values()} == {"no"}
     assert all(said in line["seen"] for line in found.evidence.values()), found.text

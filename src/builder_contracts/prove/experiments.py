@@ -156,10 +156,10 @@ class Experiments:
                     if not cached:
                         return
                     self.bench.ready("nix")
-                    if lost := self.bench.endpoints["nix"].lacks(WRITER):
-                        raise Failed.of(lost)
                     published = nix.seed(self.bench, job, "path:.")
                     nix.publish(self.bench, job, published)
+                    if lost := self.bench.endpoints["nix"].lacks(WRITER):
+                        raise Failed.of(lost)
                     nix.make_bad(self.bench, job, published)
                 finally:
                     if job.shared:
@@ -187,7 +187,8 @@ class Experiments:
         control = writer.as_control() if isinstance(writer, Attempt) else {}
         for name, attempt in published.attempts.items():
             if isinstance(attempt, Attempt):
-                attempt = dataclasses.replace(attempt, control=control)
+                no_writer = writer if isinstance(writer, Lost) else None
+                attempt = dataclasses.replace(attempt, control=control, no_writer=no_writer)
             self.records.attempts[("nix", name)] = attempt
 
     def _flake(self, job: Job, canary: Canary, nonce: str, findings: Findings) -> None:

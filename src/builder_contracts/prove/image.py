@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from builder_contracts.prove.bench import Bench
@@ -20,8 +21,6 @@ def push(bench: Bench, job: Job) -> dict[str, Attempt | Lost]:
     endpoint = bench.endpoints["registry"]
     registry = urlsplit(endpoint.url).netloc
     lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
-    if WRITER in lacking:
-        return dict.fromkeys(IDENTITIES, lacking[WRITER])
     names = [name for name in IDENTITIES if name not in lacking]
     repositories = {name: f"proof/{bench.nonce()}" for name in names}
     answers: dict[str, dict[str, str]] = {}
@@ -46,20 +45,16 @@ def push(bench: Bench, job: Job) -> dict[str, Attempt | Lost]:
         return dict.fromkeys(IDENTITIES, failed.lost)
     except ServiceDown as down:
         return dict.fromkeys(IDENTITIES, Lost(str(down)))
-    control = Attempt(WRITER, answers[WRITER], found[WRITER], {}).as_control()
+    control: Mapping[str, str] = {}
+    if WRITER not in lacking:
+        control = Attempt(WRITER, answers[WRITER], found[WRITER], {}).as_control()
     tried = {
         name: Attempt(
-            name,
-            answers[name],
-            found[name],
-            control,
-            lines[name],
-            "docker push",
-            bool(endpoint.service),
-            left,
+            name, answers[name], found[name], control, lines[name], "docker push", bool(endpoint.service), left,
+            lacking.get(WRITER),
         )
         for name in names
-    }
+    }  # fmt: skip
     return {**tried, **lacking}
 
 

@@ -100,6 +100,8 @@ def _refused(identity: str, attempt: Attempt) -> Finding:
                 f"{what} was refused with {answer}, not with {' or '.join(REFUSALS[identity])}",
                 "refused for another reason, so that a valid request might pass: see what the server says",
             )
+    if attempt.no_writer is not None:
+        return unproven(attempt.no_writer.reason, here=attempt.no_writer.here)
     failed = next(
         (f"{what}: {answer}" for what, answer in control.items() if _status(answer) not in _ACCEPTED), ""
     )

@@ -30,9 +30,6 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
     """The attempts of all identities at one target, from the network position of a job."""
     endpoint = bench.endpoints[target]
     lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
-    if WRITER in lacking:
-        # Without one who may, that nobody else may shows nothing, and nothing could be taken back.
-        return dict.fromkeys(IDENTITIES, lacking[WRITER])
     names = [name for name in IDENTITIES if name not in lacking]
     try:
         bench.ready(target)
@@ -59,9 +56,11 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
     except ServiceDown as down:
         return dict.fromkeys(IDENTITIES, Lost(str(down)))
     plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in names}
-    if target == "nix" and all(takes_no_puts(answer) for answer in plain[WRITER].values()):
-        return dict.fromkeys(IDENTITIES, no_puts(endpoint.url))
-    control = Attempt(WRITER, plain[WRITER], seen[WRITER], {}).as_control()
+    control: Mapping[str, str] = {}
+    if WRITER not in lacking:
+        if target == "nix" and all(takes_no_puts(answer) for answer in plain[WRITER].values()):
+            return dict.fromkeys(IDENTITIES, no_puts(endpoint.url))
+        control = Attempt(WRITER, plain[WRITER], seen[WRITER], {}).as_control()
     tried = {
         name: Attempt(
             name,
@@ -72,6 +71,7 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
             "HTTP, gRPC or S3 client beside the runner",
             bool(endpoint.service),
             left,
+            lacking.get(WRITER),
         )
         for name in names
     }

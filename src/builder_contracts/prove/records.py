@@ -121,7 +121,7 @@ class BazelRecord:
 class Attempt:
     """One write that an identity tried: the answers by operation, and what was found afterwards.
 
-    Not ``logged``: the target is a deployment's own, whose log is not at hand; ``left`` says what became there of all that
+    ``no_writer``: nobody who may write took part, for this reason, so that a refusal shows nothing. Not ``logged``: the target is a deployment's own, whose log is not at hand; ``left`` says what became there of all that
     was written.
 
     ``answers`` map an operation to what came back: an HTTP status, a gRPC status name or an S3 error code,
@@ -136,6 +136,7 @@ class Attempt:
     client: str = ""
     logged: bool = True
     left: str = ""
+    no_writer: Lost | None = None
 
     def as_control(self) -> Mapping[str, str]:
         """The answers as a control for others: what was accepted and is not there is no success."""
