@@ -29,7 +29,7 @@ def make(bench: Bench, job: Job, path: str, neighbour: str, *, key: str, other_k
     secret = {"unsigned": "", "wrong-key": f"?secret-key={other_key}"}
     for name in makeable(bench):
         query = secret.get(name, f"?secret-key={key}")
-        done = copy(job, f"{root}/{name}{query}", path, bench.credentials.writer)
+        done = copy(job, f"{root}/{name}{query}", path, bench.credentials.writer, deadline=DEADLINE)
         if done.status != 0:
             raise Failed(f"preparing the cache {name}", said(done))
     if "swapped-nar" not in makeable(bench):
@@ -48,14 +48,14 @@ def make(bench: Bench, job: Job, path: str, neighbour: str, *, key: str, other_k
     _put(bench, job, f"{here}/{fields(mine)['URL']}", content)
 
 
-def copy(job: Job, target: str, path: str, identity: Identity) -> Completed:
+def copy(job: Job, target: str, path: str, identity: Identity, *, deadline: float) -> Completed:
     """Copy a path with its closure into a cache as an identity, whose secret only the job can read."""
     netrc = f"{job.folder}.keys/netrc"
     host = urlsplit(target).hostname
     known = host and identity.secret
     login = f"machine {host} login {identity.name} password {identity.secret}\n" if known else ""
     job.write(netrc, login.encode())
-    return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=DEADLINE)
+    return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=deadline)
 
 
 def hash_part(path: str) -> str:

@@ -240,7 +240,7 @@ def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
     endpoint = bench.endpoints["nix"]
     before = len(bench.served(endpoint.service))
     signed = "" if endpoint.public_key else f"?secret-key={job.folder}.keys/key"
-    done = copy(job, endpoint.url + signed, path, bench.identity("nix", identity))
+    done = copy(job, endpoint.url + signed, path, bench.identity("nix", identity), deadline=DEADLINE)
     lines = tuple(
         line for line in bench.served_to(job.address, endpoint.service, since=before, of=frozenset({identity}))
         if line.method == "PUT" and line.identity == identity
