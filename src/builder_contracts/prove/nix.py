@@ -75,14 +75,14 @@ def publish(bench: Bench, job: Job, published: Published) -> None:
         mine = published.path if name == WRITER else _probe(bench, job, name)
         published.tried.append(mine)
         attempt = _attempt(bench, job, name, mine)
-        if name == WRITER and any(takes_no_puts(answer) for answer in attempt.answers.values()):
+        if any(takes_no_puts(answer) for answer in attempt.answers.values()):
             published.attempts.clear()
             raise Failed.of(no_puts(endpoint.url))
         published.attempts[name] = attempt
 
 
 def takes_no_puts(answer: str) -> bool:
-    """Whether a server said to the writer that it does not know this way of writing at all."""
+    """Whether a server said that it does not know this way of writing at all, whoever it is that asks."""
     return answer.partition(" ")[0] in ("405", "501")
 
 

@@ -56,10 +56,10 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
     except ServiceDown as down:
         return dict.fromkeys(IDENTITIES, Lost(str(down)))
     plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in names}
+    if target == "nix" and any(takes_no_puts(answer) for each in plain.values() for answer in each.values()):
+        return dict.fromkeys(IDENTITIES, no_puts(endpoint.url))
     control: Mapping[str, str] = {}
     if WRITER not in lacking:
-        if target == "nix" and all(takes_no_puts(answer) for answer in plain[WRITER].values()):
-            return dict.fromkeys(IDENTITIES, no_puts(endpoint.url))
         control = Attempt(WRITER, plain[WRITER], seen[WRITER], {}).as_control()
     tried = {
         name: Attempt(
