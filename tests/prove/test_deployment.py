@@ -146,8 +146,10 @@ def test_a_broken_nix_cache_turns_its_clause_red_on_a_runner(
     runners: Pool, changes: list[tuple[str, str]], rest: str, broken: set[str], said: str
 ) -> None:
     theirs = Deployment(runners, {"nix": (f"{NIX_URL} {rest}", rewritten("nix-cache", *changes))})
-    found = theirs.check(runners.runner("tinyland-nix"), SELECTED, "--allow-writes", "nix")
+    machine = runners.runner("tinyland-nix")
+    found = theirs.check(machine, SELECTED, "--allow-writes", "nix")
     assert found.broken == broken, found.text
+    assert machine.left() == []
     assert any(said in found.seen(local_id) for local_id in broken), found.text
 
 
@@ -295,6 +297,17 @@ def test_bazel_caches_are_proved_from_a_runner_and_the_broken_one_is_found(
     assert stays
     theirs.are_not_told(found)
     assert machine.left() == []
+
+
+@pytest.mark.long
+def test_a_cache_in_the_settings_of_a_runners_user_breaks_the_counterfactual(runners: Pool) -> None:
+    url = ROLES["bazel-grpc"]
+    theirs = Deployment(runners, {"bazel-grpc": (url, SERVICES["bazel-grpc"])})
+    machine = runners.runner("tinyland-docker")
+    machine.put("/home/runner/.bazelrc", f"build --remote_cache={url}\n")
+    found = theirs.check(machine, "caches/bazel-grpc", "--allow-writes", "bazel-grpc")
+    assert found.broken == {"caches/bazel-grpc-counterfactual"}, found.text
+    assert "look at every .bazelrc" in found.seen("caches/bazel-grpc-counterfactual")
 
 
 def test_a_registry_is_pushed_to_from_a_runner_with_a_daemon(runners: Pool) -> None:

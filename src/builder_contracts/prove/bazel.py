@@ -165,14 +165,19 @@ def _options(bench: Bench, role: str, invocation: str, logs: str) -> list[str]:
 
 
 def _credentials(job: Job, who: Identity) -> list[str]:
-    """The option by which Bazel shows who it is. On a machine, where others can list the arguments of processes, a
-    file of the job's own instead, which passes on what the true home has to say. Raises Failed."""
+    """The option by which Bazel shows who it is. On a machine, where others can list the arguments of processes, it
+    goes into a file of the job's own instead. Raises Failed."""
     option = f"--remote_header=authorization={who.authorization}" if who.authorization else ""
     if not job.shared:
         return [option] if option else []
+    settle(job, option)
+    return []
+
+
+def settle(job: Job, option: str = "") -> None:
+    """Give a home of a job's own the settings that the machine's user has, and an option besides. Raises Failed."""
     lines = [f"try-import {job.true_home}/.bazelrc", f'build "{option}"' if option else ""]
     job.write(f"{job.home}/.bazelrc", "\n".join(lines).encode() + b"\n")
-    return []
 
 
 def _run(

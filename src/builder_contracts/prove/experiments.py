@@ -225,6 +225,8 @@ class Experiments:
                         nix.forget(job, None, nonce=nonce, nonce_file=canary.nonce, since=begun)
                 else:
                     job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
+                    if canary.tool == "bazel" and job.shared:
+                        bazel.settle(job)
                     self._build(job, canary, nonce, findings)
         except _TROUBLE as error:
             _lack(canary, findings, _lost(error))
