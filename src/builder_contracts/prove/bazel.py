@@ -223,7 +223,9 @@ def _look(bench: Bench, role: str, run: BazelRun, *, every: bool) -> Looked:
     url = bench.endpoints[role].url
     authorization = _who(bench, role, READER).authorization
     if role == "bazel-http":
-        headers = {"Authorization": authorization} if authorization else {}
+        # The run's own is open to nobody in particular, who is more independent of a build than its reader.
+        own = bool(bench.endpoints[role].service)
+        headers = {"Authorization": authorization} if authorization and not own else {}
         requests: list[dict[str, object]] = [
             {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}
             for spawn in actions
