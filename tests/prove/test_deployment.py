@@ -14,7 +14,7 @@ import pytest
 from builder_contracts.services.catalogue import SERVICES, Service
 from builder_contracts.services.identities import Credentials
 from tests.prove.conftest import Spec, Worlds, rewritten
-from tests.prove.pool import Checked, Machine, Pool, pool
+from tests.prove.pool import CONTRACTS, ROOT, Checked, Machine, Pool, pool, world
 
 pytestmark = pytest.mark.docker
 
@@ -65,10 +65,16 @@ class Deployment:
         )
 
     def check(
-        self, machine: Machine, selected: str, *options: str, live: bool = True, **variables: str
+        self,
+        machine: Machine,
+        selected: str,
+        *options: str,
+        live: bool = True,
+        contracts: Path = CONTRACTS,
+        **variables: str,
     ) -> Checked:
         return machine.check(
-            "--environment", "/world/theirs.yaml", "-k", selected, *options, live=live,
+            "--environment", "/world/theirs.yaml", "-k", selected, *options, live=live, contracts=contracts,
             environment={**self.variables, **variables},
         )  # fmt: skip
 
@@ -90,8 +96,13 @@ def deletable(alias: str, credentials: Credentials) -> Service:
 
 def test_a_nix_cache_is_proved_from_a_runner_and_left_as_it_was(runners: Pool) -> None:
     theirs = Deployment(runners, {"nix": (NIX_URL, deletable)})
+    # A build is no party to the proof: it is told none of its credentials.
+    build = (ROOT / "canaries/flake/build.sh").read_text("utf-8")
+    curious = build.replace("set -eu\n", 'set -eu\ntest -z "${THEIR_WRITER:-}${THEIR_READER:-}"\n')
+    assert curious != build
+    contracts = world(runners.folder, {"canaries/flake/build.sh": curious})
     machine = runners.runner("tinyland-nix")
-    found = theirs.check(machine, SELECTED, "--allow-writes", "nix")
+    found = theirs.check(machine, SELECTED, "--allow-writes", "nix", contracts=contracts)
     assert found.kept == NIX_ALL, found.text
     assert {line["rung"] for line in found.evidence.values()} == {"C3"}
     store = found.evidence["caches/nix-substituted"]["witnesses"]

@@ -114,13 +114,11 @@ class MachineJob(Job):
 
 @dataclass(kw_only=True)
 class MachineBench(Bench):
-    """One class on this machine. ``root`` is the run's folder, ``class_home`` the home that the class promises;
-    ``hidden`` are variables with secrets that no job gets."""
+    """One class on this machine. ``root`` is the run's folder, ``class_home`` the home that the class promises."""
 
     runner: Runner
     root: Path
     class_home: str
-    hidden: tuple[str, ...] = ()
     ending: Ending = field(default_factory=Ending)
 
     @property
@@ -163,7 +161,7 @@ class MachineBench(Bench):
         try:
             yield MachineJob(
                 runner, f"{home}/proof", environment, shared=True, true_home=true_home,
-                without=(*_ASTRAY, *self.hidden),
+                without=_ASTRAY,
             )  # fmt: skip
         finally:
             workplace.clear(home)

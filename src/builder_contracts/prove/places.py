@@ -162,11 +162,11 @@ class Machine:
         self._ending = Ending()
 
     def prove(self, contract: Contract, wanted: list[Clause]) -> Proved:
-        runner = local_runner(contract.labels)
+        bindings = self.options.bindings
+        runner = local_runner(contract.labels, hidden=bindings.secrets)
         about = runner.setting.runner
         if isinstance(about, Unseen):
             return Proved(Lost(about.unseen, here=about.here))
-        bindings = self.options.bindings
         allowed = self.options.allow_writes
         bound, unbound = endpoints.parted(
             {
@@ -187,7 +187,6 @@ class Machine:
             runner=runner,
             root=self.root,
             class_home=home_of(contract),
-            hidden=tuple(sorted(bindings.secrets)),
             ending=self._ending,
         )
         records = Experiments(contract, wanted, bench, unbound, self.options.kernel).carry_out()
