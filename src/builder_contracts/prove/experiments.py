@@ -269,6 +269,7 @@ class Experiments:
             with self.bench.fresh("image") as job:
                 nonce = self.bench.nonce()
                 job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
+                before = image.known(job) if job.shared else ""
                 try:
                     self._build(job, canary, nonce, findings)
                     if pushed:
@@ -276,7 +277,7 @@ class Experiments:
                             self.records.attempts[("registry", name)] = attempt
                 finally:
                     if job.shared:
-                        image.forget(job)
+                        image.forget(job, before)
         except _TROUBLE as error:
             lost = _lost(error)
             _lack(canary, findings, lost)

@@ -112,8 +112,16 @@ def _look(bench: Bench, repository: str) -> Looked:
     return Looked({"200": True, "404": False}.get(answer["status"]), f"manifest answers {answer['status']}")
 
 
-def forget(job: Job) -> None:
-    """Remove from a machine's daemon the image that was built, under all of its names."""
+def known(job: Job) -> str:
+    """The id of the image that has the canary's name in the job's daemon, empty where none has."""
     done = job.run(["docker", "image", "inspect", "--format", "{{.Id}}", IMAGE], deadline=DEADLINE)
-    if done.status == 0:
-        job.run(["docker", "image", "rm", "--force", done.stdout.decode().strip()], deadline=DEADLINE)
+    return done.stdout.decode().strip() if done.status == 0 else ""
+
+
+def forget(job: Job, before: str) -> None:
+    """Remove from a machine's daemon what was built, under all of its names; who had the name ``before`` gets it back."""
+    built = known(job)
+    if built and built != before:
+        job.run(["docker", "image", "rm", "--force", built], deadline=DEADLINE)
+        if before:
+            job.run(["docker", "tag", before, IMAGE], deadline=DEADLINE)
