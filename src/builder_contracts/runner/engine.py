@@ -118,7 +118,7 @@ def execute(
             ended = f"no end within {deadline:.3g} s"
         else:
             status = api.exec_inspect(created["Id"])["ExitCode"]
-            ended = death(client, container)
+            ended = "" if status == 0 else death(client, container)
             # The engine tells of a program's end before that of the container that it died with.
             for _ in range(10 if status == KILLED else 0):
                 if ended:
