@@ -25,7 +25,6 @@ from builder_contracts.progress import Progress
 if TYPE_CHECKING:
     from builder_contracts.observe.survey import Survey
     from builder_contracts.prove.session import Session as ProofSession
-    from builder_contracts.services.environment import Bindings
 
 pytest_plugins = ["builder_contracts.truth.pytest_items"]
 
@@ -35,6 +34,7 @@ SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 CLASSES: pytest.StashKey[set[str]] = pytest.StashKey()
 ENVIRONMENT: pytest.StashKey[Any] = pytest.StashKey()
+STARTED: pytest.StashKey[bool] = pytest.StashKey()
 
 RUNNERS = ("docker", "local")
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
@@ -316,21 +316,19 @@ def _images(config: pytest.Config) -> dict[str, str]:
 
 def _survey(session: pytest.Session) -> Survey:
     """The survey of this process; the first call starts all classes that this process will judge."""
-    stash = session.config.stash
+    config, stash = session.config, session.config.stash
     if SURVEY not in stash:
-        from builder_contracts.observe.survey import Options, Survey
+        from builder_contracts.begin import survey
 
-        config = session.config
-        stash[SURVEY] = Survey(
-            Options(
-                images=_images(config),
-                runner=config.option.runner,
-                surroundings=_surroundings(session),
-                pull=config.option.pull,
-                deadline=config.option.deadline,
-                hidden=_bindings(session).secrets,
-            )
+        stash[SURVEY] = survey(
+            _environment(session),
+            images=_images(config),
+            runner=config.option.runner,
+            pull=config.option.pull,
+            deadline=config.option.deadline,
         )
+    if STARTED not in stash:
+        stash[STARTED] = True
         # A worker of xdist sees the items of all classes and judges only some of them.
         if not hasattr(config, "workerinput"):
             stash[SURVEY].prefetch(_contracts(session.items))
@@ -353,6 +351,7 @@ def _proofs(session: pytest.Session) -> ProofSession:
     """The proofs of this process; the first call starts those of all classes that it will judge."""
     stash = session.config.stash
     if PROOFS not in stash:
+        from builder_contracts.begin import bindings
         from builder_contracts.prove.session import Options, Session
 
         config = session.config
@@ -361,7 +360,7 @@ def _proofs(session: pytest.Session) -> ProofSession:
             Options(
                 images=_images(config),
                 runner=config.option.runner,
-                bindings=_bindings(session),
+                bindings=bindings(_environment(session)),
                 allow_writes=frozenset(config.option.allow_writes),
                 kernel=_kernel_choice(config),
             )
@@ -384,42 +383,17 @@ def _kernel_choice(config: pytest.Config) -> Any:
     return Choice(source, kernel_config, config.stash[PROGRESS].say)
 
 
-def _surroundings(session: pytest.Session) -> Any:
-    from builder_contracts.runner.network import EMPTY, Surroundings
-
-    document = _environment(session)
-    return Surroundings.from_document(document) if document else EMPTY
-
-
-def _bindings(session: pytest.Session) -> Bindings:
-    from builder_contracts.services.environment import NOTHING, Bindings
-
-    document = _environment(session)
-    return Bindings.from_document(document) if document else NOTHING
-
-
 def _environment(session: pytest.Session) -> Any:
     """The Environment document of this session as plain data, or None where there is none."""
-    stash = session.config.stash
-    if ENVIRONMENT not in stash:
-        stash[ENVIRONMENT] = _read_environment(session)
-    return stash[ENVIRONMENT]
+    from builder_contracts.begin import environment
 
-
-def _read_environment(session: pytest.Session) -> Any:
-    wanted = session.config.option.environment
-    folders = {item.path.parent for item in session.items if isinstance(item, ClauseItem)}
-    candidates = [folder / "environments" / f"{wanted or 'embedded'}.yaml" for folder in sorted(folders)]
-    if wanted:
-        candidates.insert(0, Path(session.config.invocation_params.dir, wanted))
-    found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
-        if wanted:
-            raise BuilderContractsError(
-                f"--environment {wanted}: neither a file nor a name in environments/ beside the contracts"
-            )
-        return None
-    return load.load_environment(found).data
+    config = session.config
+    if ENVIRONMENT not in config.stash:
+        folders = {item.path.parent for item in session.items if isinstance(item, ClauseItem)}
+        config.stash[ENVIRONMENT] = environment(
+            config.option.environment, folders, config.invocation_params.dir
+        )
+    return config.stash[ENVIRONMENT]
 
 
 def _environment_name(config: pytest.Config) -> str:

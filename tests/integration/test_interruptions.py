@@ -17,7 +17,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from builder_contracts.errors import EngineError
+from builder_contracts.errors import EngineError, ExitCode
 from builder_contracts.runner import engine
 from builder_contracts.runner.ownership import OWNER, RUN
 
@@ -93,6 +93,43 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < until, "it never came to that"
         time.sleep(0.1)
+
+
+def check(contracts: Path, *options: str) -> subprocess.Popen[str]:
+    """The command line, which begins to look before pytest is there."""
+    return subprocess.Popen(
+        [Path(sys.executable).with_name("builder-contracts"), "check", str(contracts), *options],
+        cwd=contracts.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_an_interrupted_check_leaves_nothing(client: docker.DockerClient, slow_contract: Path) -> None:
+    process = check(slow_contract)
+    wait_for(lambda: belongings(client, process.pid))
+
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == ExitCode.INTERRUPTED, output
+    assert belongings(client, process.pid) == []
+
+
+def test_what_a_check_has_begun_is_gone_where_pytest_refuses_to_go_on(
+    client: docker.DockerClient, slow_contract: Path
+) -> None:
+    (slow_contract.parent / "evidence").touch()
+
+    process = check(slow_contract, "--evidence", "evidence")
+    output, _ = process.communicate(timeout=60)
+
+    assert process.returncode == ExitCode.BAD_INPUT, output
+    assert "name a folder" in output
+    assert "Traceback" not in output
+    assert belongings(client, process.pid) == []
 
 
 def test_an_interrupt_leaves_no_container_and_no_network(

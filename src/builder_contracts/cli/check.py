@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from builder_contracts.cli.paths import contract_files, seconds
+from builder_contracts.contract.load import load_all
 from builder_contracts.errors import BuilderContractsError, ExitCode
 from builder_contracts.evidence.tally import Tally
 from builder_contracts.evidence.verdict import Outcome
+
+if TYPE_CHECKING:
+    import pytest
+
+    from builder_contracts.observe.survey import Survey
 
 # Plugins of pytest that a contract has no use for: each costs time at every start. The one for unraisable
 # exceptions collects garbage five times at the end, the others find or dress tests that are Python.
@@ -71,8 +78,6 @@ def check(
       builder-contracts check --builder tinyland-nix --image tinyland-nix=ghcr.io/me/runner:1 --pull
       builder-contracts check --runner local --builder tinyland-docker --junitxml junit.xml
     """
-    import pytest
-
     files = contract_files(paths)
     # The settings of a pytest project around us are not ours, nor are the plugins that are installed beside us:
     # only our own options count.
@@ -94,9 +99,57 @@ def check(
     if keyword:
         arguments += ["-k", keyword]
     arguments += [flag for flag, wanted in (("--pull", pull), ("--strict-contracts", strict)) if wanted]
-    tally = Tally()
-    status = pytest.main([*arguments, *map(str, files)], plugins=[tally])
+    begun = None if keyword else _begin(files, builder, image, runner, environment, pull, deadline)
+    try:
+        # Takes a while, in which the engine already starts what will be looked at.
+        import pytest
+
+        tally = Tally()
+        plugins = [tally, _Begun(begun)] if begun else [tally]
+        status = pytest.main([*arguments, *map(str, files)], plugins=plugins)
+    finally:
+        if begun:
+            begun.close()
     raise click.exceptions.Exit(exit_code(status, tally, strict=strict))
+
+
+def _begin(
+    files: list[Path],
+    builder: tuple[str, ...],
+    image: tuple[str, ...],
+    runner: str,
+    environment: str | None,
+    pull: bool,
+    deadline: float,
+) -> Survey | None:
+    """The survey of the classes that are wanted, begun; None where something is wrong, which pytest then tells."""
+    from builder_contracts import begin
+
+    images = {
+        name: reference for name, equals, reference in (text.partition("=") for text in image) if equals
+    }
+    try:
+        contracts = load_all(files)
+        document = begin.environment(environment, {file.parent for file in files}, Path.cwd())
+    except BuilderContractsError:
+        return None
+    if len(images) < len(image) or not {*builder, *images} <= {contract.name for contract in contracts}:
+        return None
+    survey = begin.survey(document, images=images, runner=runner, pull=pull, deadline=deadline)
+    survey.prefetch(contract for contract in contracts if contract.name in builder or not builder)
+    return survey
+
+
+class _Begun:
+    """A plugin that hands pytest the survey which was begun before it."""
+
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        from builder_contracts.plugin import SURVEY
+
+        config.stash[SURVEY] = self._survey
 
 
 def exit_code(status: int, tally: Tally, *, strict: bool) -> ExitCode:
