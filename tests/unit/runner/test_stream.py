@@ -1,0 +1,96 @@
+"""The stream of a program's output as an engine sends it, spoken by a server that this file starts."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+
+from builder_contracts.runner import engine
+
+HEAD = (
+    b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n"
+    b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
+)
+
+
+def frame(stream: int, text: bytes) -> bytes:
+    return struct.pack(">BxxxL", stream, len(text)) + text
+
+
+class Engine:
+    """Speaks the few words of the Engine API that one program needs; ``packets`` is what its start is answered."""
+
+    def __init__(self, path: Path) -> None:
+        self.packets: list[bytes] = []
+        self._server = socket.socket(socket.AF_UNIX)
+        self._server.bind(str(path))
+        self._server.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            with connection:
+                self._answer(connection)
+
+    def _answer(self, connection: socket.socket) -> None:
+        asked = connection.recv(65536)
+        path = asked.split()[1].decode()
+        if path.endswith("/start"):
+            for packet in self.packets:
+                connection.sendall(packet)
+            return
+        answer: dict[str, object] = {"Id": "program"}
+        if path.endswith("/program/json"):
+            answer = {"ExitCode": 0, "Running": False}
+        body = json.dumps(answer).encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
+        connection.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[tuple[Engine, docker.DockerClient]]:
+    server = Engine(tmp_path / "engine.sock")
+    client = docker.DockerClient(base_url=f"unix://{tmp_path / 'engine.sock'}", version="1.45")
+    yield server, client
+    client.close()
+    server.close()
+
+
+@pytest.mark.parametrize("size", [1, 100, 9000, 200_000])
+def test_output_that_comes_along_with_the_head_of_the_answer_is_not_lost(
+    told: tuple[Engine, docker.DockerClient], size: int
+) -> None:
+    server, client = told
+    first, last = b"a" * size, b"the end"
+    server.packets = [HEAD + frame(1, first) + frame(2, b"aside"), frame(1, last)]
+    done = engine.execute(client, "container", ["program"], deadline=10)
+    assert (done.status, done.ended) == (0, "")
+    assert done.stdout == first + last
+    assert done.stderr == b"aside"
+
+
+def test_output_that_comes_later_in_pieces_is_put_together(
+    told: tuple[Engine, docker.DockerClient],
+) -> None:
+    server, client = told
+    stream = frame(1, b"one ") + frame(2, b"aside") + frame(1, b"two")
+    server.packets = [HEAD, *(stream[place : place + 3] for place in range(0, len(stream), 3))]
+    done = engine.execute(client, "container", ["program"], deadline=10)
+    assert (done.status, done.stdout, done.stderr) == (0, b"one two", b"aside")
