@@ -39,7 +39,7 @@ class Job:
 
     ``address`` is what servers see of it, ``container`` where it runs, both empty on a machine. ``shared``: others use
     the machine as well, so what is fresh by itself on a fresh one is kept apart in a home of the job's own, which holds
-    the folder; ``true_home`` is then that of its user.
+    the folder; ``true_home`` is then that of its user, and ``without`` are variables of the runner that it does not get.
     """
 
     runner: Runner
@@ -49,6 +49,7 @@ class Job:
     container: str = ""
     shared: bool = False
     true_home: str = ""
+    without: tuple[str, ...] = ()
 
     @property
     def home(self) -> str:
@@ -64,10 +65,10 @@ class Job:
         folder: str = "",
     ) -> Completed:
         """Run a program in the working folder (or ``folder``) for at most ``deadline`` seconds."""
+        unset = [word for name in self.without for word in ("-u", name)]
         values = [f"{name}={value}" for name, value in {**self.environment, **(environment or {})}.items()]
-        return self.runner.execute(
-            ["env", "-C", folder or self.folder, *values, *arguments], deadline=deadline
-        )
+        line = ["env", "-C", folder or self.folder, *unset, *values, *arguments]
+        return self.runner.execute(line, deadline=deadline)
 
     def must(
         self,

@@ -83,22 +83,7 @@ class _Discreet:
 
 @dataclass(frozen=True)
 class MachineJob(Job):
-    """A job in a folder of this machine; ``without`` are variables of this process that it does not get."""
-
-    without: tuple[str, ...] = ()
-
-    def run(
-        self,
-        arguments: Sequence[str],
-        *,
-        deadline: float,
-        environment: Mapping[str, str] | None = None,
-        folder: str = "",
-    ) -> Completed:
-        unset = [word for name in self.without for word in ("-u", name)]
-        values = [f"{name}={value}" for name, value in {**self.environment, **(environment or {})}.items()]
-        line = ["env", "-C", folder or self.folder, *unset, *values, *arguments]
-        return self.runner.execute(line, deadline=deadline)
+    """A job in a folder of this machine, which the harness reaches as well."""
 
     def write(self, path: str, content: bytes, *, mode: str = "0600") -> None:
         # Not through a command: others can list the arguments of a machine's processes.
