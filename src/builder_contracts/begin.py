@@ -36,8 +36,19 @@ def bindings(document: Any) -> Bindings:
     return Bindings.from_document(document) if document else NOTHING
 
 
-def survey(document: Any, *, images: Mapping[str, str], runner: str, pull: bool, deadline: float) -> Survey:
-    """A survey in the environment of that document, in which nothing is looked at yet."""
+def survey(
+    document: Any,
+    *,
+    images: Mapping[str, str],
+    runner: str,
+    pull: bool,
+    deadline: float,
+    others: Iterable[Any] = (),
+) -> Survey:
+    """A survey in the environment of that document, in which nothing is looked at yet.
+
+    Variables that it or one of the ``others`` names as secrets are kept from this machine's jobs.
+    """
     return Survey(
         Options(
             images=images,
@@ -45,6 +56,6 @@ def survey(document: Any, *, images: Mapping[str, str], runner: str, pull: bool,
             surroundings=Surroundings.from_document(document) if document else EMPTY,
             pull=pull,
             deadline=deadline,
-            hidden=bindings(document).secrets,
+            hidden=frozenset[str]().union(*(bindings(each).secrets for each in (document, *others))),
         )
     )

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import click
 
+from builder_contracts import begin
 from builder_contracts.cli.paths import contract_files, seconds
 from builder_contracts.contract.load import load_all, load_environment
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source
 from builder_contracts.facts import codec
 from builder_contracts.facts.model import Start, Unseen
-from builder_contracts.observe.survey import Options, Survey
-from builder_contracts.runner.network import EMPTY, Surroundings
-from builder_contracts.services.environment import Bindings
 
 
 @click.command()
@@ -62,17 +60,13 @@ def facts(
         file.stem: load_environment(file).data
         for file in sorted(Path(contract.source.file).parent.glob("environments/*.yaml"))
     }
-    embedded = environments.get("embedded")
-    secrets = [Bindings.from_document(data).secrets for data in environments.values()]
-    survey = Survey(
-        Options(
-            images={contract.name: image} if image else {},
-            runner=runner,
-            surroundings=Surroundings.from_document(embedded) if embedded else EMPTY,
-            pull=pull,
-            deadline=deadline,
-            hidden=frozenset[str]().union(*secrets),
-        )
+    survey = begin.survey(
+        environments.get("embedded"),
+        images={contract.name: image} if image else {},
+        runner=runner,
+        pull=pull,
+        deadline=deadline,
+        others=environments.values(),
     )
     try:
         seen = survey.facts(contract)
