@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import struct
@@ -50,8 +51,7 @@ class Engine:
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        asked = connection.recv(65536)
-        path = asked.split()[1].decode()
+        path = self._asked(connection)
         if path.endswith("/start"):
             for packet in self.packets:
                 connection.sendall(packet)
@@ -62,6 +62,15 @@ class Engine:
         body = json.dumps(answer).encode()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
         connection.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
+
+    @staticmethod
+    def _asked(connection: socket.socket) -> str:
+        """The path of a request that was read to its end: closing on unread bytes resets the connection."""
+        with connection.makefile("rb") as stream:
+            path = stream.readline().split()[1].decode()
+            length = int(http.client.parse_headers(stream).get("Content-Length", "0"))
+            stream.read(length)
+        return path
 
 
 @pytest.fixture
