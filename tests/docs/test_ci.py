@@ -119,3 +119,17 @@ def test_all_workflows_and_actions_pin_one_commit_of_an_action() -> None:
         ):
             pins.setdefault(action, set()).add(commit)
     assert {action: found for action, found in pins.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize(("ci", "code"), [("true", pytest.ExitCode.TESTS_FAILED), ("", pytest.ExitCode.OK)])
+def test_a_test_that_is_skipped_fails_where_ci_runs_and_nowhere_else(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, code: pytest.ExitCode
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    pytester.makeconftest((ROOT / "tests" / "conftest.py").read_text("utf-8"))
+    pytester.makepyfile("import pytest\n\ndef test_needs():\n    pytest.skip('no browser here')\n")
+    done = pytester.runpytest_subprocess("-p", "no:builder_contracts")
+    assert done.ret == code
+    done.stdout.fnmatch_lines(
+        ["*not tested, and CI has to test it*no browser here*" if ci else "*1 skipped*"]
+    )
