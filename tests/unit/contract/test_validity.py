@@ -102,11 +102,22 @@ def test_nothing_is_remembered_where_the_variable_is_set_to_nothing(
     assert len(list((tmp_path / "builder-contracts" / "valid").iterdir())) == 1
 
 
+@pytest.mark.parametrize("folder", ["file", "a" * 300], ids=["of a file", "not to be looked at"])
 def test_a_folder_that_cannot_be_made_costs_time_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv(validity.CACHE, str(tmp_path / "file"))
+    monkeypatch.setenv(validity.CACHE, str(tmp_path / folder))
+    validity.check("environment", document(HOST))
+
+
+def test_an_account_without_a_home_costs_time_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (validity.CACHE, "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    # Nobody has this number: it is the one that stands for no user.
+    monkeypatch.setattr(os, "getuid", lambda: 2**32 - 2)
+    with pytest.raises(RuntimeError):
+        Path.home()
     validity.check("environment", document(HOST))
 
 
