@@ -33,6 +33,7 @@ PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 CLASSES: pytest.StashKey[set[str]] = pytest.StashKey()
+NAMED: pytest.StashKey[set[str]] = pytest.StashKey()
 ENVIRONMENT: pytest.StashKey[Any] = pytest.StashKey()
 STARTED: pytest.StashKey[bool] = pytest.StashKey()
 
@@ -47,8 +48,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--contracts",
         action="append",
         default=[],
-        metavar="DIR",
-        help="collect the contracts in DIR (repeatable); without other arguments, only these",
+        metavar="PATH",
+        help="collect the contracts in this folder, or this contract (repeatable); without other arguments, only these",
     )
     group.addoption(
         "--builder", action="append", default=[], metavar="CLASS", help="only this builder class (repeatable)"
@@ -116,6 +117,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{kind}: a clause of this kind")
     config.stash[TALLY] = Tally()
     config.stash[CLASSES] = set()
+    config.stash[NAMED] = {
+        os.path.abspath(Path(config.invocation_params.dir, path))  # noqa: PTH100 # links stay, as pytest has it
+        for path in config.option.contracts
+    }
     if config.option.evidence:
         evidence = Path(config.invocation_params.dir, config.option.evidence)
         if evidence.exists() and not evidence.is_dir():
@@ -131,13 +136,15 @@ def _add_arguments(config: pytest.Config) -> None:
     folders = [str(folder) for folder in config.option.contracts]
     for folder in folders:
         if not Path(config.invocation_params.dir, folder).exists():
-            raise pytest.UsageError(f"--contracts {folder}: there is no such folder")
+            raise pytest.UsageError(f"--contracts {folder}: there is no such folder or file")
     chosen = config.args_source is pytest.Config.ArgsSource.ARGS
     config.args = list(dict.fromkeys([*(config.args if chosen else []), *folders]))
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ContractFile | None:
-    if file_path.suffix in (".yaml", ".yml") and load.is_contract(file_path):
+    # What is named as a contract is one, so that loading it can say what is wrong with it.
+    named = str(file_path) in parent.config.stash[NAMED]
+    if named or (file_path.suffix in (".yaml", ".yml") and load.is_contract(file_path)):
         collected: ContractFile = ContractFile.from_parent(parent, path=file_path)
         return collected
     return None
@@ -247,8 +254,7 @@ def pytest_collection_modifyitems(
         _refuse(config, items, "\n".join(map(str, problems)))
     elif (
         config.option.contracts
-        and not any(isinstance(item, ClauseItem) for item in items)
-        and not config.option.builder
+        and not known
         # A contract that cannot be read is there, and reported already.
         and not session.testsfailed
     ):

@@ -81,7 +81,7 @@ def test_works_without_xdist(pytester: pytest.Pytester, contracts: Path) -> None
         (["--builder", "hre"], "*--builder names the class hre, which no contract declares*"),
         (["--image", "thre=x"], "*--image names the class thre, which no contract declares*"),
         (["--image", "nonsense"], "*--image 'nonsense': write CLASS=REF*"),
-        (["--contracts", "nowhere"], "*--contracts nowhere: there is no such folder*"),
+        (["--contracts", "nowhere"], "*--contracts nowhere: there is no such folder or file*"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error_without_a_traceback(
@@ -106,6 +106,21 @@ def test_a_folder_without_a_contract_is_an_error_not_a_success(pytester: pytest.
     result = pytester.runpytest("--contracts", "empty")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "no contract in empty" in result.stdout.str() + result.stderr.str()
+
+
+def test_contracts_of_which_no_clause_is_selected_are_there(
+    pytester: pytest.Pytester, contracts: Path
+) -> None:
+    result = pytester.runpytest("--contracts", "contracts", "-k", "nothing-has-this-name")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+    assert "no contract" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_file_that_is_named_as_a_contract_is_one_whatever_it_looks_like(pytester: pytest.Pytester) -> None:
+    (pytester.path / "notes.txt").write_text("toolchain: {xz: present}\n")
+    result = pytester.runpytest("--contracts", "notes.txt")
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*notes.txt:1: the document lacks the field 'apiVersion'*"])
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,8 @@ def check(
     if keyword:
         arguments += ["-k", keyword]
     arguments += [flag for flag, wanted in (("--pull", pull), ("--strict-contracts", strict)) if wanted]
+    for file in files:
+        arguments += ["--contracts", str(file)]
     begun = None if keyword else _begin(files, builder, image, runner, environment, pull, deadline)
     try:
         # Takes a while, in which the engine already starts what will be looked at.
@@ -106,7 +108,7 @@ def check(
 
         tally = Tally()
         plugins = [tally, _Begun(begun)] if begun else [tally]
-        status = pytest.main([*arguments, *map(str, files)], plugins=plugins)
+        status = pytest.main(arguments, plugins=plugins)
     finally:
         if begun:
             begun.close()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -25,20 +28,25 @@ def seconds(text: str | float) -> float:
 def contract_files(named: tuple[Path, ...]) -> list[Path]:
     """The contract files that are named, or that stand in the named folders, or in ./contracts.
 
-    Raises InputError for a path that is not there and for folders without any contract.
+    Raises InputError for a path that cannot be looked at or is no file, and for folders without any contract.
     """
     wanted = list(named) or [Path("contracts")]
     files: list[Path] = []
     for path in wanted:
-        if path.is_dir():
-            files += sorted(
-                file for file in path.rglob("*") if file.suffix in (".yaml", ".yml") and is_contract(file)
-            )
-        elif path.is_file():
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            raise _refusal(path, "there is no such file or folder") from None
+        except OSError as error:
+            raise _refusal(path, f"cannot be looked at: {error.strerror}") from None
+        if stat.S_ISDIR(mode):
+            files += sorted(file for file in _yaml_in(path) if is_contract(file))
+        elif stat.S_ISREG(mode):
             files.append(path)
         else:
-            mend = "name a contract file or a folder that holds some"
-            raise InputError([Problem(Source(str(path), 1), "there is no such file or folder", mend)])
+            raise _refusal(
+                path, f"{_OTHERS.get(stat.S_IFMT(mode), 'something')} that is neither a file nor a folder"
+            )
     if not files:
         raise InputError(
             [
@@ -50,4 +58,27 @@ def contract_files(named: tuple[Path, ...]) -> list[Path]:
             ]
         )
     # One file may be named twice, or stand in a folder that is named as well.
-    return list({file.resolve(): file for file in files}.values())
+    return list({os.path.realpath(file): file for file in files}.values())
+
+
+_OTHERS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def _refusal(path: str | Path, what: str) -> InputError:
+    mend = "name a contract file, or a folder that holds some, that can be read"
+    return InputError([Problem(Source(str(path), 1), what, mend)])
+
+
+def _yaml_in(folder: Path) -> Iterator[Path]:
+    """The YAML files below a folder. Raises InputError for a folder in it that may not be read."""
+
+    def refuse(error: OSError) -> None:
+        raise _refusal(error.filename, f"cannot be looked into: {error.strerror}")
+
+    for here, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(here, name) for name in names if name.endswith((".yaml", ".yml")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import re
@@ -21,29 +22,40 @@ from builder_contracts.errors import InputError, Problem, Source
 MAX_BASES = 8
 """Length of the longest chain of ``extends``."""
 
-# At the beginning of a line, or of the file behind the mark that Windows editors put there and a brace.
-# Indented lines are other documents' text, such as a ConfigMap that carries a contract.
-_START = rb"(?:^|\A\xef\xbb\xbf|\A\s*\{\s*)[\"']?"
-_OURS = re.compile(_START + rb"apiVersion[\"']?\s*:\s*[\"']?builder-contracts/", re.MULTILINE)
-_KIND = re.compile(_START + rb"kind[\"']?\s*:\s*[\"']?([A-Za-z]*)", re.MULTILINE)
+# Marks stand at the beginning of a line, or after a brace or comma in JSON. Lines that are indented deeper than
+# the document are another's text, such as a ConfigMap's that carries a contract.
+_MARGIN = re.compile(rb"\A(?:[ \t]*(?:[#%].*|---.*)?\r?\n)*( *)")
+_OURS = rb"apiVersion[\"']?\s*:\s*[\"']?builder-contracts/"
+_KIND = rb"kind[\"']?\s*:\s*[\"']?([A-Za-z]*)"
 
 
 def is_contract(path: Path) -> bool:
     """Whether a YAML file is meant as a builder class, by a look at its beginning.
 
-    A file with one of the two marks right and the other misspelt counts: ignored, it would never fail.
+    A file with one of the two marks right and the other misspelt counts, as does one that cannot be opened:
+    ignored, it would never fail.
     """
     try:
         if not path.is_file():  # opening a pipe would wait for its writer
-            return False
+            # A hidden link to nothing is how an editor locks a file.
+            return path.is_symlink() and not path.exists() and not path.name.startswith(".")
         with path.open("rb") as stream:
             head = stream.read(65536)
     except OSError:
-        return False
-    kind = _KIND.search(head)
+        return True
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head.decode("utf-16", "replace").encode()
+    head = head.removeprefix(codecs.BOM_UTF8)
+    margin = _MARGIN.match(head)
+    start = (
+        rb"[{,]\s*[\"']?"
+        if head.lstrip().startswith(b"{")
+        else rb"(?m)^%b[\"']?" % (margin[1] if margin else b"")
+    )
+    kind = re.search(start + _KIND, head)
     if kind and kind[1] == b"BuilderClass":
         return True
-    return bool(_OURS.search(head)) and not (kind and kind[1].decode() in schema.kinds())
+    return bool(re.search(start + _OURS, head)) and not (kind and kind[1].decode() in schema.kinds())
 
 
 def load(path: Path, file: str | None = None) -> Contract:

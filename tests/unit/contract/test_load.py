@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from collections.abc import Mapping
 from datetime import date
@@ -292,10 +293,19 @@ def test_the_problems_of_all_files_are_told_together(folder: Path) -> None:
         "{apiVersion: builder-contracts/v1, kind: BuilderClass}",
         '{"apiVersion": "builder-contracts/v1"}',
         '{\n  "kind": "BuilderClass"}',
+        '{"metadata": {"name": "sample"}, "kind": "BuilderClass"}',
+        "# indented as a whole\n\n---\n" + textwrap.indent(HEAD, "  "),
     ],
 )
 def test_a_file_that_is_meant_as_a_contract_is_one_also_when_misspelt(folder: Path, text: str) -> None:
     Path("sample.yaml").write_text(text)
+    assert is_contract(Path("sample.yaml"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_contract_in_another_encoding_is_one(folder: Path, encoding: str) -> None:
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    Path("sample.yaml").write_bytes((mark + HEAD).encode(encoding))
     assert is_contract(Path("sample.yaml"))
 
 
@@ -308,6 +318,8 @@ def test_a_file_that_is_meant_as_a_contract_is_one_also_when_misspelt(folder: Pa
         "on: push\njobs: {}\n",
         "# apiVersion: builder-contracts/v1\n",
         "apiVersion: v1\nkind: ConfigMap\ndata:\n  a: |\n    apiVersion: builder-contracts/v1\n",
+        "  apiVersion: v1\n  kind: ConfigMap\n  data:\n    a: |\n      apiVersion: builder-contracts/v1\n",
+        '{"apiVersion": "builder-contracts/v1", "kind": "Environment", "metadata": {"name": "x"}}',
         "",
     ],
 )
@@ -316,7 +328,28 @@ def test_other_yaml_is_no_contract(folder: Path, text: str) -> None:
     assert not is_contract(Path("other.yaml"))
 
 
-def test_what_cannot_be_opened_is_no_contract_and_nobody_waits_for_it(folder: Path) -> None:
+def test_what_cannot_be_opened_counts_so_that_loading_it_says_why(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("link.yaml").symlink_to("nowhere.yaml")
+    Path("loop.yaml").symlink_to("loop.yaml")
+    Path(".#lock.yaml").symlink_to("me@machine.1234")
+    assert is_contract(Path("link.yaml"))
+    assert is_contract(Path("loop.yaml"))
+    assert not is_contract(Path(".#lock.yaml"))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    Path("sample.yaml").write_text(HEAD)
+    # Nothing is forbidden to root, which tests may run as.
+    monkeypatch.setattr(Path, "open", refuse)
+    assert is_contract(Path("sample.yaml"))
+    with pytest.raises(InputError, match=r"sample\.yaml:1: cannot be read: Permission denied"):
+        load(Path("sample.yaml"))
+
+
+def test_pipes_and_folders_are_no_contracts_and_nobody_waits_for_them(folder: Path) -> None:
     os.mkfifo("pipe.yaml")
     Path("folder.yaml").mkdir()
     for name in ("pipe.yaml", "folder.yaml", "nowhere.yaml"):
