@@ -288,6 +288,19 @@ def test_sustained_needs_live_evidence_on_each_of_the_last_nights(nights: str, r
     assert one(tell(series(nights))).rung is rung
 
 
+def test_a_class_without_a_run_on_the_latest_night_of_others_sustains_nothing() -> None:
+    report = tell(series("k" * 10, builder="a"), series("k" * 9 + "-", builder="b"))
+
+    assert [one.rung for one in report.classes] == [Rung.SUSTAINED, Rung.LIVE]
+
+
+@pytest.mark.parametrize(
+    ("hours", "rung"), [(8, Rung.SUSTAINED), (47.9, Rung.SUSTAINED), (48.1, Rung.LIVE), (73, Rung.LIVE)]
+)
+def test_a_day_that_is_over_without_any_run_ends_what_was_sustained(hours: float, rung: Rung) -> None:
+    assert one(tell(series("k" * 10), hours=hours)).rung is rung
+
+
 @pytest.mark.parametrize("rung", [Rung.DECLARED, Rung.OBSERVED, Rung.EXERCISED])
 def test_no_weaker_evidence_is_ever_sustained(rung: Rung) -> None:
     assert one(tell(series("k" * 30, rung=rung))).rung is rung

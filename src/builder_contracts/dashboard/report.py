@@ -224,7 +224,10 @@ def report(
     """
     rules = policy or Policy()
     promised = contracts or {}
-    clauses = [_clause(series, now, rules, promised) for series in book.series]
+    due = _due(book.runs, now)
+    clauses = [
+        _clause(series, now, rules, promised, due[series.clause.environment]) for series in book.series
+    ]
     classes = []
     for (environment, builder), mine in groupby(
         clauses, key=lambda one: (one.clause.environment, one.clause.builder)
@@ -286,14 +289,25 @@ def segments(points: Sequence[Point]) -> tuple[Segment, ...]:
     return tuple(found)
 
 
+def _due(runs: Sequence[Run], now: int) -> dict[str, int]:
+    """The latest night of which evidence is due in each environment.
+
+    That is its latest night with any run; a day that is over without one is a night without a run.
+    """
+    latest: dict[str, int] = {}
+    for run in runs:
+        latest[run.environment] = max(latest.get(run.environment, now // DAY_MS - 1), run.night)
+    return latest
+
+
 def _clause(
-    series: Series, now: int, policy: Policy, promised: Mapping[str, Collection[str]]
+    series: Series, now: int, policy: Policy, promised: Mapping[str, Collection[str]], due: int
 ) -> ClauseReport:
     last = series.points[-1]
     expires = last.run.started + round(policy.stale_days * DAY_MS)
     fresh = now <= expires
     rung = last.rung if fresh and last.verdict is Outcome.KEPT else None
-    if rung is Rung.LIVE and sustained(series.points, policy.sustained_nights):
+    if rung is Rung.LIVE and sustained(series.points, policy.sustained_nights, due):
         rung = Rung.SUSTAINED
     contract = promised.get(series.clause.builder)
     return ClauseReport(
@@ -306,9 +320,8 @@ def _clause(
     )
 
 
-def sustained(points: Sequence[Point], nights: int) -> bool:
-    """Whether every answer of the last ``nights`` nights is kept at C3, and no night of them lacks one."""
-    last = points[-1].run.night
+def sustained(points: Sequence[Point], nights: int, last: int) -> bool:
+    """Whether every answer of the ``nights`` nights up to ``last`` is kept at C3, and none of them lacks one."""
     shown = set()
     for point in reversed(points):
         if point.run.night <= last - nights:
