@@ -96,6 +96,7 @@ def one(report: Report, name: str = "n") -> ClauseReport:
         ("kkwb", 1, 0, 0),
         ("kkbw", 0, 0, 0),
         ("kb-b", 0, 0, 0),
+        ("kbub", 0, 0, 0),
         ("kk-b", 1, 0, 0),
         ("b", 1, 0, 0),
     ],
@@ -149,6 +150,39 @@ def test_several_runs_of_a_night_are_told_by_the_last_of_them() -> None:
 
     assert tell(story).mornings[0].broke == ()
     assert [segment.verdict for segment in one(tell(story)).segments] == [KEPT, BROKEN, KEPT]
+
+
+def test_a_breakage_that_was_mended_within_the_night_shows_in_its_nights() -> None:
+    story = series("kk")
+    for hour, verdict in ((1, KEPT), (1.5, BROKEN)):
+        where = run(1)._replace(started=(FIRST + 1) * DAY_MS + round(hour * 3_600_000))
+        story.points.insert(
+            -1, Point(where, verdict, None, 0.1, 0, 7 if verdict is BROKEN else 0, 0, 0, 0, 0)
+        )
+    (told,) = tell(story).classes
+
+    assert told.nights[FIRST + 1] is BROKEN
+    assert views.encode(story.points, FIRST, FIRST + 1)[-1] == ("b", 1, 7)
+    assert one(tell(story)).state is State.KEPT
+
+
+def test_what_was_newly_waived_is_told() -> None:
+    (morning,) = tell(series("kkkw", name="a"), series("kkww", name="b"), series("kkkb", name="c")).mornings
+
+    assert [waived.clause.name for waived in morning.waived] == ["a"]
+
+
+def test_clauses_that_did_not_answer_when_their_class_did_are_told() -> None:
+    stories = (
+        series("kkkk", name="a"),
+        series("kkb-", name="b"),
+        series("kkk-", name="c", builder="silent"),
+        series("k---", name="d"),
+    )
+    (morning,) = tell(*stories, policy=Policy(stale_days=2)).mornings
+
+    assert [clause.clause.name for clause in morning.unanswered] == ["b"]
+    assert [clause.clause.name for clause in morning.stale] == ["d"]
 
 
 # --- blame -----------------------------------------------------------------------------------------
@@ -221,6 +255,51 @@ def test_a_real_runner_whose_packages_changed_has_another_image() -> None:
 
 def test_a_break_at_the_beginning_blames_nobody() -> None:
     assert "nothing is known of a change" in blame(None, run(2))
+
+
+def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that_could_not_tell() -> None:
+    red = one(tell(series("kuub", images="abbb")))
+
+    (change,) = red.breakages
+    assert words.suspicion(change, [red]) == (
+        "Suspect the image (a → b): it changed in between, the contract did not. "
+        "It was unproven for 2 nights in between."
+    )
+    assert flakes(series("kuub", images="abbb")) == {}
+
+
+def test_red_counts_from_the_first_broken_run_since_it_was_kept() -> None:
+    report = tell(series("kbubk", name="mended"), series("kbbub", images="abbbc"))
+
+    assert one(report).since.run.night == FIRST + 1
+    assert [incident.change.suspects for incident in report.mornings[0].incidents] == [("image",)]
+    assert [change.after.run.night - FIRST for change in one(report, "mended").breakages] == [1]
+
+
+@pytest.mark.parametrize(
+    ("nights", "said"),
+    [
+        ("b", "It was so when history begins"),
+        ("-b", "This clause is new"),
+        ("ub", "It was never seen kept: before, it was unproven for 1 night."),
+        ("wb", "It was not kept before either, but waived: see whether the waiver has ended."),
+    ],
+)
+def test_what_was_never_kept_is_said_to_be_so(nights: str, said: str) -> None:
+    red = one(tell(series(nights), series("k" * len(nights), name="other")))
+
+    assert words.suspicion(red.breakages[-1], [red]).startswith(said)
+
+
+def test_of_what_broke_in_one_run_the_clause_that_was_seen_well_last_tells_most() -> None:
+    (morning,) = tell(
+        series("kkub", name="a", images="1222"),
+        series("---b", name="b", images="2222"),
+        series("kkkb", name="c", images="1222"),
+    ).mornings
+
+    (incident,) = morning.incidents
+    assert incident.change == one(tell(series("kkkb", name="c", images="1222")), "c").breakages[-1]
 
 
 # --- decay -----------------------------------------------------------------------------------------
@@ -326,6 +405,16 @@ def test_flakes_are_changes_on_the_same_image_and_contract() -> None:
     assert flakes(series("kkbbkk", contracts="112233")) == {}
     assert flakes(series("kkbbkk", images="111233")) == {"n": (1, 3)}
     assert flakes(series("kkkkk")) == {}
+    assert flakes(series("kukbk")) == {"n": (4, 4)}
+    assert flakes(series("bubub")) == {}
+
+
+def test_a_flake_tells_the_answer_of_its_latest_change_that_was_not_kept() -> None:
+    (back,) = tell(series("kbkk")).flakes
+    (there,) = tell(series("kkbb")).flakes
+
+    assert back.bad.run.night == FIRST + 1
+    assert there.bad.run.night == FIRST + 2
 
 
 def test_a_waiver_is_no_flake() -> None:

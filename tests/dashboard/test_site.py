@@ -264,6 +264,16 @@ def test_the_morning_says_which_class_broke_when_with_which_image_and_why(
     assert "did not report last night" in text
 
 
+def test_a_job_that_died_in_the_night_is_told_on_the_card_and_in_a_list(tmp_path: Path) -> None:
+    proofs = case("tinyland-nix/caches/nix-hit", started="2026-03-11T02:00:11Z")
+    site.build(*history(proofs, case()), tmp_path / "site", frozen=True)
+
+    text = re.sub(r"\s+", " ", pages(tmp_path / "site")[tmp_path / "site" / "index.html"].text)
+
+    assert "1 without an answer last night" in text
+    assert "tinyland-nix caches/nix-hit last answered 11 Mar 2026, 02:00 UTC" in text
+
+
 def test_what_was_seen_on_the_pool_comes_before_what_was_seen_in_images(tmp_path: Path) -> None:
     images = case(environment="embedded", runner="docker")
     pool = case(environment="tinyland", runner="local", rung="C3")
@@ -409,12 +419,15 @@ def test_names_of_ours_stay_readable() -> None:
     [
         ("kkkkkkkk", "c: kept 1/1 · C4 · 11 Oct"),
         ("kkkb", "c: broken 1/1 · 7 Oct"),
+        ("kkkkkkkk kkkkkkkb", "c: broken 1/2 · 11 Oct"),
+        ("kkkkkkkk kkkkkk", "c: kept 2/2 · C4 · 9 Oct"),
+        ("kkkkkkkk k", "c: unproven 1/2 · 11 Oct"),
         ("kkku", "c: unproven 1/1 · 7 Oct"),
         ("kkkw", "c: kept 0/1, 1 waived · 7 Oct"),
     ],
 )
 def test_a_badge_says_the_state_the_rung_and_the_date_of_its_evidence(nights: str, words: str) -> None:
-    (one,) = tell(story(nights)).classes
+    (one,) = tell(*(story(each, name=str(at)) for at, each in enumerate(nights.split()))).classes
 
     root = ElementTree.fromstring(badge(one))  # noqa: S314 - written by this test
 
@@ -448,6 +461,35 @@ def test_a_feed_reader_reads_the_feed(demo: Path) -> None:
     for entry in parsed.entries:
         assert entry.link.startswith("https://example.org/contracts/clauses/")
         assert (demo / entry.link.removeprefix("https://example.org/contracts/")).is_file()
+
+
+def entries(*stories: series.Series) -> list[tuple[str, str]]:
+    """Title and text of the entries of a feed, the latest first."""
+    book = series.Book((), (), {}, None, {0: "seen"})  # type: ignore[arg-type]
+    parsed = feedparser.parse(feed(tell(*stories), book, ""))
+    return [(entry.title, entry.summary) for entry in parsed.entries]
+
+
+def test_only_what_broke_is_told_with_a_suspicion() -> None:
+    assert entries(story("kbubk")) == [
+        ("c (e): 1 kept again", "toolchain/n: kept (seen)"),
+        ("c (e): 1 still broken", "toolchain/n: broken (seen)"),
+        ("c (e): 1 became unproven", "toolchain/n: unproven (seen)"),
+        (
+            "c (e): 1 broke",
+            "Image and contract are the same. Suspect what surrounds the runner: its cluster, its node, its"
+            " settings.\ntoolchain/n: broken (seen)",
+        ),
+    ]
+
+
+def test_a_clause_that_begins_broken_is_news() -> None:
+    (entry,) = entries(story("kkk"), story("--b", name="m"))
+
+    assert entry == (
+        "c (e): 1 broke",
+        "This clause is new: it was broken when it was first looked at.\ntoolchain/m: broken (seen)",
+    )
 
 
 def test_entries_of_the_feed_keep_their_ids_when_nights_are_added() -> None:

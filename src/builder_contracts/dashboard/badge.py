@@ -27,7 +27,7 @@ _ADVANCE = 6.9
 
 
 def message(one: ClassReport) -> str:
-    """The words of a badge: the state, how many, the rung, and the date of the evidence."""
+    """The words of a badge: the state, how many, the rung where all are kept, the date of the oldest evidence."""
     counts = one.counts
     total = sum(counts.values())
     words = {
@@ -37,9 +37,9 @@ def message(one: ClassReport) -> str:
         State.UNPROVEN: f"unproven {counts[State.UNPROVEN] + counts[State.UNKNOWN]}/{total}",
         State.UNKNOWN: "unknown",
     }[one.state]
-    rung = f" · {one.rung.value}" if one.rung else ""
+    rung = f" · {one.rung.value}" if one.rung and one.state in (State.KEPT, State.WAIVED) else ""
     # An image cannot grow old by itself: the date says how old it is.
-    return f"{words}{rung} · {date_words(one.run.started)[4:-5]}"
+    return f"{words}{rung} · {date_words(one.oldest)[4:-5]}"
 
 
 def badge(one: ClassReport) -> str:

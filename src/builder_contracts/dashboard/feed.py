@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from builder_contracts.dashboard.address import clause_page
-from builder_contracts.dashboard.report import Change, ClauseReport, Report
-from builder_contracts.dashboard.series import Book, Run, instant
+from builder_contracts.dashboard.report import Change, ClauseReport, Report, telling
+from builder_contracts.dashboard.series import Book, Point, Run, instant
 from builder_contracts.dashboard.words import suspicion
 from builder_contracts.evidence.verdict import Outcome
 
@@ -17,27 +18,43 @@ ENTRIES = 100
 _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://builder-contracts.invalid/feed")
 
 
+class Turn(NamedTuple):
+    """A clause's first answer of another verdict, and where it broke by it, against what."""
+
+    report: ClauseReport
+    answer: Point
+    broke: Change | None
+
+
 @dataclass(frozen=True)
 class Event:
     """What changed in one run of one class."""
 
     run: Run
-    changes: Sequence[tuple[ClauseReport, Change]]
+    turns: Sequence[Turn]
 
-    def now(self, verdict: Outcome) -> list[tuple[ClauseReport, Change]]:
-        return [(one, change) for one, change in self.changes if change.after.verdict is verdict]
+    @property
+    def broke(self) -> list[Turn]:
+        return [turn for turn in self.turns if turn.broke]
+
+    def now(self, verdict: Outcome) -> list[Turn]:
+        """What turned to a verdict without breaking."""
+        return [turn for turn in self.turns if turn.answer.verdict is verdict and not turn.broke]
 
 
 def events(report: Report) -> list[Event]:
-    """Runs in which a verdict changed, the latest first."""
-    found: dict[int, list[tuple[ClauseReport, Change]]] = {}
+    """Runs in which a verdict changed or a clause began broken, the latest first."""
+    found: dict[int, list[Turn]] = {}
     runs: dict[int, Run] = {}
     for each in report.classes:
         for one in each.clauses:
-            for before, after in zip(one.segments, one.segments[1:], strict=False):
-                run = after.first.run
-                runs[run.number] = run
-                found.setdefault(run.number, []).append((one, Change(before.last, after.first)))
+            broke = {change.after.run.number: change for change in one.breakages}
+            for at, segment in enumerate(one.segments):
+                run = segment.first.run
+                if at or run.number in broke:
+                    runs[run.number] = run
+                    turn = Turn(one, segment.first, broke.get(run.number))
+                    found.setdefault(run.number, []).append(turn)
     latest = sorted(runs.values(), key=lambda run: (-run.started, run.number))[:ENTRIES]
     return [Event(run, found[run.number]) for run in latest]
 
@@ -65,28 +82,30 @@ def feed(report: Report, book: Book, base: str) -> str:
 
 def _entry(event: Event, book: Book) -> Iterator[str]:
     run = event.run
-    broke = event.now(Outcome.BROKEN)
     counts = [
         f"{len(found)} {word}"
-        for verdict, word in (
-            (Outcome.BROKEN, "broke"),
-            (Outcome.UNPROVEN, "became unproven"),
-            (Outcome.WAIVED, "waived"),
-            (Outcome.KEPT, "kept again"),
+        for found, word in (
+            (event.broke, "broke"),
+            (event.now(Outcome.BROKEN), "still broken"),
+            (event.now(Outcome.UNPROVEN), "became unproven"),
+            (event.now(Outcome.WAIVED), "waived"),
+            (event.now(Outcome.KEPT), "kept again"),
         )
-        if (found := event.now(verdict))
+        if found
     ]
-    first = (broke or list(event.changes))[0]
+    first = (event.broke or event.turns)[0].report.clause
     key = f"{run.environment}\0{run.builder}\0{run.image_digest}\0{run.contract_digest}\0{run.started}"
     yield "<entry>"
     title = f"{run.builder} ({run.environment}): {', '.join(counts)}"
     yield f"<title>{escape(_clean(title))}</title>"
     yield f"<id>{uuid.uuid5(_SPACE, key).urn}</id>"
     yield f"<updated>{instant(run.started)}</updated>"
-    yield f'<link rel="alternate" type="text/html" href={quoteattr(clause_page(first[0].clause) + ".html")}/>'
-    body = [suspicion(first[1], [one for one, _ in broke or event.changes])]
-    for one, change in event.changes:
-        body.append(f"{one.clause.local_id}: {change.after.verdict.value} ({book.text(change.after.seen)})")
+    yield f'<link rel="alternate" type="text/html" href={quoteattr(clause_page(first) + ".html")}/>'
+    body = []
+    if changes := [turn.broke for turn in event.turns if turn.broke]:
+        body.append(suspicion(telling(changes), [turn.report for turn in event.broke]))
+    for one, answer, _ in event.turns:
+        body.append(f"{one.clause.local_id}: {answer.verdict.value} ({book.text(answer.seen)})")
     yield f'<content type="text">{escape(_clean(chr(10).join(body)))}</content>'
     yield "</entry>"
 

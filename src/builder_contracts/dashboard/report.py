@@ -7,8 +7,8 @@ nothing about today, whatever it said then.
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import groupby, pairwise
@@ -46,13 +46,24 @@ class Segment:
     last: Point
     points: int
 
+    @property
+    def nights(self) -> int:
+        """From the night of its first answer to that of its last."""
+        return self.last.run.night - self.first.run.night + 1
+
 
 @dataclass(frozen=True)
 class Change:
-    """Two answers one after the other that differ; ``before`` is None where history begins."""
+    """A clause broke: its last answer that was kept or waived, and its first broken one after that.
+
+    ``before`` is None where it was never seen so; ``new`` says then that its class had reported already.
+    ``unproven`` is how many nights in between could not tell.
+    """
 
     before: Point | None
     after: Point
+    unproven: int = 0
+    new: bool = False
 
     @property
     def suspects(self) -> tuple[str, ...]:
@@ -79,15 +90,16 @@ class Change:
 class ClauseReport:
     """One clause at the time of the report.
 
-    ``since`` is the first answer of the present verdict, ``change`` what happened there; ``expires`` is the
-    time (milliseconds since 1970, UTC) at which the evidence becomes too old; ``withdrawn``: the contract
-    that was given no longer has it.
+    ``breakages`` is each time that it broke, oldest first; ``expires`` is the time (milliseconds since
+    1970, UTC) at which the evidence becomes too old; ``withdrawn``: the contract that was given no longer
+    has it.
     """
 
     series: Series
     state: State
     rung: Rung | None
     segments: tuple[Segment, ...]
+    breakages: tuple[Change, ...]
     expires: int
     withdrawn: bool = False
 
@@ -101,12 +113,10 @@ class ClauseReport:
 
     @property
     def since(self) -> Point:
+        """The first answer of the present verdict; that nobody could look for a while ends no breakage."""
+        if self.last.verdict is Outcome.BROKEN:
+            return self.breakages[-1].after
         return self.segments[-1].first
-
-    @property
-    def change(self) -> Change:
-        before = self.segments[-2].last if len(self.segments) > 1 else None
-        return Change(before, self.since)
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,12 @@ class ClassReport:
         return State.KEPT
 
     @property
+    def oldest(self) -> int:
+        """When the oldest evidence is from that counts still; the latest run where none does."""
+        fresh = (one.last.run.started for one in self.clauses if one.state is not State.UNKNOWN)
+        return min(fresh, default=self.run.started)
+
+    @property
     def rung(self) -> Rung | None:
         """The highest rung that any clause stands on."""
         reached = [one.rung for one in self.clauses if one.rung]
@@ -168,16 +184,18 @@ class ClassReport:
 
 @dataclass(frozen=True)
 class Flake:
-    """A clause whose verdict changed while image and contract did not.
+    """A clause that was kept in one run and not in the next, while image and contract did not change.
 
-    ``changes`` counts that; ``pairs`` are the chances it had (two runs one after the other on the same
-    digests). One change can be the environment's doing; there and back is a flake.
+    ``changes`` counts that, also the other way about; ``pairs`` are the chances it had (two runs one after
+    the other on the same digests). One change can be the environment's doing; there and back is a flake.
+    ``latest`` is the answer after the latest change, ``bad`` the one of that change that was not kept.
     """
 
     report: ClauseReport
     changes: int
     pairs: int
     latest: Point
+    bad: Point
 
     @property
     def rate(self) -> float:
@@ -186,7 +204,10 @@ class Flake:
 
 @dataclass(frozen=True)
 class Morning:
-    """What is different from the night before, over all classes of one environment."""
+    """What is different from the night before, over all classes of one environment.
+
+    ``unanswered`` are clauses of classes that did report, but not of them; ``silent`` are the other classes.
+    """
 
     environment: str
     night: int
@@ -194,6 +215,8 @@ class Morning:
     broke: tuple[ClauseReport, ...]
     mended: tuple[ClauseReport, ...]
     unproven: tuple[ClauseReport, ...]
+    waived: tuple[ClauseReport, ...]
+    unanswered: tuple[ClauseReport, ...]
     new: tuple[ClauseReport, ...]
     silent: tuple[ClassReport, ...]
     stale: tuple[ClauseReport, ...]
@@ -225,8 +248,17 @@ def report(
     rules = policy or Policy()
     promised = contracts or {}
     due = _due(book.runs, now)
+    begins = {(run.environment, run.builder): run.night for run in reversed(book.runs)}
     clauses = [
-        _clause(series, now, rules, promised, due[series.clause.environment]) for series in book.series
+        _clause(
+            series,
+            now,
+            rules,
+            promised.get(series.clause.builder),
+            due=due[series.clause.environment],
+            begins=begins[series.clause.environment, series.clause.builder],
+        )
+        for series in book.series
     ]
     classes = []
     for (environment, builder), mine in groupby(
@@ -289,6 +321,22 @@ def segments(points: Sequence[Point]) -> tuple[Segment, ...]:
     return tuple(found)
 
 
+def _breakages(stretches: Sequence[Segment], begins: int) -> Iterator[Change]:
+    """Each time that a clause broke whose class first reported on the night ``begins``."""
+    good: Point | None = None
+    red, unproven = False, 0
+    for stretch in stretches:
+        if stretch.verdict is Outcome.BROKEN:
+            if not red:
+                first = stretch.first
+                yield Change(good, first, unproven, new=good is None and first.run.night > begins)
+            red = True
+        elif stretch.verdict is Outcome.UNPROVEN:
+            unproven += stretch.nights
+        else:
+            good, red, unproven = stretch.last, False, 0
+
+
 def _due(runs: Sequence[Run], now: int) -> dict[str, int]:
     """The latest night of which evidence is due in each environment.
 
@@ -301,7 +349,7 @@ def _due(runs: Sequence[Run], now: int) -> dict[str, int]:
 
 
 def _clause(
-    series: Series, now: int, policy: Policy, promised: Mapping[str, Collection[str]], due: int
+    series: Series, now: int, policy: Policy, contract: Collection[str] | None, *, due: int, begins: int
 ) -> ClauseReport:
     last = series.points[-1]
     expires = last.run.started + round(policy.stale_days * DAY_MS)
@@ -309,12 +357,13 @@ def _clause(
     rung = last.rung if fresh and last.verdict is Outcome.KEPT else None
     if rung is Rung.LIVE and sustained(series.points, policy.sustained_nights, due):
         rung = Rung.SUSTAINED
-    contract = promised.get(series.clause.builder)
+    stretches = segments(series.points)
     return ClauseReport(
         series=series,
         state=State(last.verdict.value) if fresh else State.UNKNOWN,
         rung=rung,
-        segments=segments(series.points),
+        segments=stretches,
+        breakages=tuple(_breakages(stretches, begins)),
         expires=expires,
         withdrawn=contract is not None and series.clause.local_id not in contract,
     )
@@ -342,26 +391,26 @@ def _nights(clauses: Sequence[ClauseReport]) -> dict[int, Outcome]:
 
 
 def by_night(points: Sequence[Point]) -> dict[int, Point]:
-    """The last answer of each night."""
-    return {point.run.night: point for point in points}
+    """The worst answer of each night, so that what broke and was mended within it shows; of equals the last."""
+    worst: dict[int, Point] = {}
+    for point in points:
+        before = worst.get(point.run.night)
+        if before is None or SEVERITY[point.verdict] >= SEVERITY[before.verdict]:
+            worst[point.run.night] = point
+    return worst
 
 
 def _morning(environment: str, classes: tuple[ClassReport, ...]) -> Morning:
     night = max(one.run.night for one in classes)
     told = [one for each in classes for one in each.clauses]
     reported = [one for one in told if one.last.run.night == night]
-    broke, mended, unproven, new = [], [], [], []
+    new, turned = [], defaultdict(list)
     for one in reported:
         before = next((point for point in reversed(one.series.points) if point.run.night < night), None)
-        verdict = one.last.verdict
         if before is None:
             new.append(one)
-        if verdict is Outcome.BROKEN and (before is None or before.verdict is not Outcome.BROKEN):
-            broke.append(one)
-        elif before is not None and verdict is Outcome.KEPT and before.verdict is not Outcome.KEPT:
-            mended.append(one)
-        elif before is not None and verdict is Outcome.UNPROVEN and before.verdict is not Outcome.UNPROVEN:
-            unproven.append(one)
+        elif before.verdict is not one.last.verdict:
+            turned[one.last.verdict].append(one)
     red = sorted(
         (one for one in told if one.state is State.BROKEN),
         key=lambda one: (one.since.run.started, one.clause.id),
@@ -371,9 +420,16 @@ def _morning(environment: str, classes: tuple[ClassReport, ...]) -> Morning:
         environment=environment,
         night=night,
         classes=classes,
-        broke=tuple(broke),
-        mended=tuple(mended),
-        unproven=tuple(unproven),
+        broke=tuple(one for one in red if one.since.run.night == night),
+        mended=tuple(turned[Outcome.KEPT]),
+        unproven=tuple(turned[Outcome.UNPROVEN]),
+        waived=tuple(turned[Outcome.WAIVED]),
+        unanswered=tuple(
+            one
+            for each in classes
+            for one in each.clauses
+            if one.last.run.night < each.run.night and one.state is not State.UNKNOWN
+        ),
         # On the first night of all, everything is new and that says nothing.
         new=tuple(new) if night > first_night else (),
         silent=tuple(one for one in classes if one.run.night < night),
@@ -390,30 +446,35 @@ def _incidents(red: Sequence[ClauseReport]) -> tuple[Incident, ...]:
         by_run.setdefault(one.since.run.number, []).append(one)
     found = []
     for clauses in by_run.values():
-        # The clause whose history reaches back furthest before the change tells most about it.
-        telling = max(clauses, key=lambda one: one.change.before is not None)
-        clause = telling.clause
-        found.append(Incident(clause.environment, clause.builder, telling.change, tuple(clauses)))
+        clause = clauses[0].clause
+        change = telling(one.breakages[-1] for one in clauses)
+        found.append(Incident(clause.environment, clause.builder, change, tuple(clauses)))
     return tuple(sorted(found, key=lambda one: -one.change.after.run.started))
 
 
+def telling(changes: Iterable[Change]) -> Change:
+    """Of what broke in one run, the clause that was seen well last: it bounds best what happened since."""
+    return max(changes, key=lambda one: one.before.run.started if one.before else 0)
+
+
 def flakes(clauses: Sequence[ClauseReport]) -> tuple[Flake, ...]:
-    """Clauses that changed verdict on the same image and contract, those that did so most often first."""
+    """Clauses that were kept and not kept on the same image and contract, the most often changed first."""
     found = []
     for one in clauses:
-        changes = pairs = 0
-        latest = None
+        pairs = 0
+        changed = []
         for before, after in pairwise(one.series.points):
             if _digests(before.run) == _digests(after.run):
                 pairs += 1
-                if before.verdict is not after.verdict and Outcome.WAIVED not in (
+                # From broken to unproven and back nobody saw anything change, and a waiver is a decision.
+                kept = before.verdict is Outcome.KEPT
+                if kept is not (after.verdict is Outcome.KEPT) and Outcome.WAIVED not in (
                     before.verdict,
                     after.verdict,
                 ):
-                    changes += 1
-                    latest = after
-        if latest is not None:
-            found.append(Flake(one, changes, pairs, latest))
+                    changed.append((after, after if kept else before))
+        if changed:
+            found.append(Flake(one, len(changed), pairs, *changed[-1]))
     return tuple(sorted(found, key=lambda one: (-one.changes, -one.rate, -one.latest.run.started)))
 
 

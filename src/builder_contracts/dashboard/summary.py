@@ -52,18 +52,23 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
     for title, clauses in (
         ("Newly green", morning.mended),
         ("Newly unproven", morning.unproven),
+        ("Newly waived", morning.waived),
     ):
         if clauses:
             yield f"### {title}"
             yield ""
             yield from _list(clauses, book, site)
             yield ""
-    if morning.stale:
-        yield "### No fresh evidence"
-        yield ""
-        for builder, count in Counter(one.clause.builder for one in morning.stale).items():
-            yield f"- {code(builder)}: {count} clause{'' if count == 1 else 's'}"
-        yield ""
+    for title, clauses in (
+        ("Did not answer last night", morning.unanswered),
+        ("No fresh evidence", morning.stale),
+    ):
+        if clauses:
+            yield f"### {title}"
+            yield ""
+            for builder, count in Counter(one.clause.builder for one in clauses).items():
+                yield f"- {code(builder)}: {count} clause{'' if count == 1 else 's'}"
+            yield ""
     if not morning.incidents:
         yield "Nothing is broken."
         yield ""

@@ -74,6 +74,8 @@ def _environment(morning: Morning, report: Report, book: Book) -> View:
         "still_broken": [_incident(one, book, morning.night) for one in sorted(old, key=_oldest)[:_LISTED]],
         "mended": _listed(morning.mended, book),
         "unproven": _listed(morning.unproven, book),
+        "waived": _listed(morning.waived, book),
+        "unanswered": _listed(morning.unanswered, book),
         "new": _listed(morning.new, book),
         "silent": [
             {
@@ -107,6 +109,7 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
     # The class speaks for as long as its freshest clause does.
     expires = max((clause.expires for clause in one.clauses), default=0)
     broke = [clause for clause in morning.broke if clause.clause.builder == one.builder]
+    unanswered = [clause for clause in morning.unanswered if clause.clause.builder == one.builder]
     red = [incident for incident in morning.incidents if incident.builder == one.builder]
     return {
         "builder": one.builder,
@@ -121,6 +124,7 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
             if rungs[rung]
         ],
         "broke": len(broke),
+        "unanswered": len(unanswered),
         # What is new, or else what has been so for longest; incidents come latest first.
         "incident": incident_anchor(red[0 if broke else -1]) if red else None,
         "red_for": words.nights_words(morning.night - red[-1].change.after.run.night + 1) if red else "",
@@ -171,7 +175,9 @@ def _incident(incident: Incident, book: Book, night: int) -> View:
         "suspects": list(change.suspects),
         "suspicion": words.suspicion(change, incident.clauses),
         "before": _run(change.before.run) if change.before else None,
+        "before_verdict": change.before.verdict.value if change.before else None,
         "after": _run(change.after.run),
+        "unproven_nights": change.unproven,
         "clauses": [_brief(one, book) for one in incident.clauses[:_LISTED]],
         "more": max(0, len(incident.clauses) - _LISTED),
     }
@@ -209,6 +215,8 @@ def _brief(one: ClauseReport, book: Book) -> View:
         "rung": one.rung.value if one.rung else None,
         "since": instant(one.since.run.started),
         "since_words": words.date_words(one.since.run.started),
+        "answered": instant(last.run.started),
+        "answered_words": words.time_words(last.run.started),
         "promised": book.text(last.promised),
         "seen": book.text(last.seen),
         "likely": book.text(last.likely),
@@ -240,7 +248,7 @@ def grid(report: Report) -> View:
 
 
 def grid_class(one: ClassReport, report: Report, book: Book) -> View:
-    """All nights of one class, run-length encoded: ``[letter, nights, text of what was seen]``."""
+    """All nights of one class, each by its worst answer: ``[letter, nights, text of what was seen]``."""
     first, last = report.nights or (0, -1)
     runs = sorted(
         {point.run for clause in one.clauses for point in clause.series.points}, key=lambda run: run.started
@@ -305,8 +313,7 @@ def changes(runs: Iterable[Run], field: str) -> list[tuple[int, str]]:
 def clause(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -> View:
     """A clause's own page."""
     last = one.last
-    broken = [segment for segment in one.segments if segment.verdict is Outcome.BROKEN]
-    shown = broken[-1].first if broken else None
+    broke = one.breakages[-1] if one.breakages else None
     first, final = report.nights or (0, -1)
     return {
         **_head(report),
@@ -319,8 +326,8 @@ def clause(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -
         "look": book.text(last.look),
         "answers": len(one.series.points),
         "now": _answer(last, one, book),
-        "broke": _broke(one, broken[-1], book) if broken else None,
-        "witnesses_of_break": book.witnesses(one.series, shown.run) if shown else [],
+        "broke": _broke(one, broke, book) if broke else None,
+        "witnesses_of_break": book.witnesses(one.series, broke.after.run) if broke else [],
         "first": day(first),
         "nights": [(letter, count) for letter, count, _ in encode(one.series.points, first, final)],
         "segments": [_segment(segment, book) for segment in one.segments[-_SEGMENTS:]],
@@ -343,21 +350,28 @@ def _answer(point: Point, one: ClauseReport, book: Book) -> View:
     }
 
 
-def _broke(one: ClauseReport, segment: Segment, book: Book) -> View:
+def _broke(one: ClauseReport, change: Change, book: Book) -> View:
     """The last time that the clause broke: both sides of the change, and where to look."""
-    at = one.segments.index(segment)
-    before = one.segments[at - 1].last if at else None
-    after = one.segments[at + 1].first if at + 1 < len(one.segments) else None
-    change = Change(before, segment.first)
+    before, after = change.before, change.after
+    ended = next(
+        (
+            segment.first
+            for segment in one.segments
+            if segment.verdict in (Outcome.KEPT, Outcome.WAIVED)
+            and segment.first.run.started > after.run.started
+        ),
+        None,
+    )
     return {
         "before": _answer(before, one, book) if before else None,
-        "after": _answer(segment.first, one, book),
-        "mended": _answer(after, one, book) if after else None,
-        "likely": book.text(segment.first.likely),
+        "after": _answer(after, one, book),
+        "mended": _answer(ended, one, book) if ended else None,
+        "likely": book.text(after.likely),
         "suspects": list(change.suspects),
         "suspicion": words.suspicion(change, [one]),
+        "unproven_nights": change.unproven,
         "compared": [
-            (name, getattr(before.run, field) if before else "", getattr(segment.first.run, field))
+            (name, getattr(before.run, field) if before else "", getattr(after.run, field))
             for name, field in (
                 ("image", "image_digest"),
                 ("contract", "contract_digest"),
@@ -365,21 +379,20 @@ def _broke(one: ClauseReport, segment: Segment, book: Book) -> View:
                 ("engine", "engine"),
                 ("runner", "identity"),
             )
-            if (before and getattr(before.run, field)) or getattr(segment.first.run, field)
+            if (before and getattr(before.run, field)) or getattr(after.run, field)
         ],
     }
 
 
 def _segment(segment: Segment, book: Book) -> View:
-    nights = segment.last.run.night - segment.first.run.night + 1
     return {
         "verdict": segment.verdict.value,
         "first": instant(segment.first.run.started),
         "first_words": words.date_words(segment.first.run.started),
         "last": instant(segment.last.run.started),
         "last_words": words.date_words(segment.last.run.started),
-        "nights": nights,
-        "nights_words": words.nights_words(nights),
+        "nights": segment.nights,
+        "nights_words": words.nights_words(segment.nights),
         "runs": segment.points,
         "image_digest": segment.first.run.image_digest,
         "contract_digest": segment.first.run.contract_digest,
@@ -497,12 +510,13 @@ def trend(quantity: str, readings: Sequence[Reading]) -> str:
 
 
 def flakes(report: Report, book: Book) -> View:
-    """Clauses that changed verdict while nothing else did."""
+    """Clauses that were kept and not kept while nothing else changed."""
     return {
         **_head(report),
         "flakes": [
             {
                 **_brief(one.report, book),
+                "seen": book.text(one.bad.seen),
                 "environment": one.report.clause.environment,
                 "changes": one.changes,
                 "pairs": one.pairs,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from builder_contracts.dashboard.report import Change, ClauseReport, packages
-from builder_contracts.evidence.verdict import Rung
+from builder_contracts.dashboard.series import Run
+from builder_contracts.evidence.verdict import Outcome, Rung
 
 RUNG_NAMES = {rung: rung.name.lower() for rung in Rung}
 
@@ -83,23 +84,36 @@ def nights_words(count: int) -> str:
 
 
 def suspicion(change: Change, clauses: Sequence[ClauseReport]) -> str:
-    """Where to look first: what changed between the last answer before and the first after, or what did not."""
+    """Where to look first: what changed between the last answer that was good and the first that was broken."""
     before, after = change.before, change.after
     if before is None:
+        if change.unproven:
+            return f"It was never seen kept: before, it was unproven for {nights_words(change.unproven)}."
+        if change.new:
+            return "This clause is new: it was broken when it was first looked at."
         return "It was so when history begins, so nothing is known of a change."
-    old, new = before.run, after.run
+    told = _suspicion(change, before.run, after.run, clauses)
+    if change.unproven:
+        told = f"{told} It was unproven for {nights_words(change.unproven)} in between."
+    if before.verdict is Outcome.WAIVED:
+        told = f"It was not kept before either, but waived: see whether the waiver has ended. {told}"
+    return told
+
+
+def _suspicion(change: Change, old: Run, new: Run, clauses: Sequence[ClauseReport]) -> str:
     changed = change.suspects
+    when = "in between" if change.unproven else "with this run"
     image = f"image ({short(old.image_digest)} → {short(new.image_digest)})"
     contract = f"contract ({short(old.contract_digest)} → {short(new.contract_digest)})"
     if "image" in changed and "contract" in changed:
-        return f"Suspect the {image} or the {contract}: both changed with this run."
+        return f"Suspect the {image} or the {contract}: both changed {when}."
     if "image" in changed:
-        return f"Suspect the {image}: it changed with this run, the contract did not."
+        return f"Suspect the {image}: it changed {when}, the contract did not."
     if "contract" in changed:
-        return f"Suspect the {contract}: it changed with this run{_image_same(change)}."
+        return f"Suspect the {contract}: it changed {when}{_image_same(change)}."
     if "packages" in changed and not change.image_known:
         kinds = f"({short(packages(old))} → {short(packages(new))})"
-        return f"Suspect the image: what is installed on the runner {kinds} changed with this run."
+        return f"Suspect the image: what is installed on the runner {kinds} changed {when}."
     if not change.image_known:
         same = "The contract is the same; which image ran is not known"
     else:
