@@ -79,6 +79,13 @@ def test_passwords_in_addresses_are_not_shown(value: str, shown: str) -> None:
     assert visible("HTTP_PROXY", value) == shown
 
 
+def changed(section: str = "", **fields: Any) -> str:
+    """Saved facts with other fields, at the top or in a section."""
+    data = json.loads(to_json(facts()))
+    (data[section] if section else data).update(fields)
+    return json.dumps(data)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -88,7 +95,26 @@ def test_passwords_in_addresses_are_not_shown(value: str, shown: str) -> None:
         ('{"schema": ' + "9" * 5000 + "}", "f.json:1: not JSON: "),
         ("[]", "not facts: the field 'schema' is not builder-contracts/facts/v1"),
         ('{"schema": "builder-contracts/facts/v0"}', "not facts"),
-        (f'{{"schema": "{SCHEMA}"}}', "facts are damaged"),
+        (f'{{"schema": "{SCHEMA}"}}', "damaged: the document lacks the field 'runner'"),
+        (changed(env={"A": "\ud800"}), "damaged: .env.A holds half a character: '\\ud800'"),
+        (changed(env={"\ud800": "A"}), "damaged: .env holds half a character"),
+        (changed(env={"A": 1}), "damaged: .env.A is 1, but must be text"),
+        (
+            changed("identity", uid=1001.9),
+            "damaged: .identity.uid is 1001.9, but must be a whole number",
+        ),
+        (
+            changed("identity", uid="1001"),
+            'damaged: .identity.uid is "1001", but must be a whole number',
+        ),
+        (changed("identity", uid=True), "damaged: .identity.uid is true, but must be a whole number"),
+        (changed("start", started="no"), 'damaged: .start.started is "no", but must be true or false'),
+        (changed("image", entrypoint="abc"), 'damaged: .image.entrypoint is "abc", but must be a list'),
+        (changed("image", reference=["a"]), "damaged: .image.reference is a list, but must be text"),
+        (changed(seconds="1"), 'damaged: .seconds is "1", but must be a number'),
+        (changed(network="none"), 'damaged: .network is "none", but must be a mapping'),
+        (changed("network", default_routes=[None]), "damaged: .network.default_routes[0] is null"),
+        (changed("network", nonsense=[None]), "damaged: .network has the unknown field 'nonsense'"),
     ],
 )
 def test_what_is_no_facts_is_refused(text: str, said: str) -> None:
