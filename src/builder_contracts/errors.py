@@ -28,6 +28,13 @@ class BuilderContractsError(Exception):
     exit_code = ExitCode.CANNOT_RUN
 
 
+def printable(text: str) -> str:
+    """The text on one line, without what a terminal would act on: an input or a runner can say anything."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text.rstrip()
+    )
+
+
 @dataclass(frozen=True)
 class Source:
     """A place in an input file. Lines and columns count from 1."""
@@ -49,7 +56,7 @@ class Problem:
     mend: str
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.what}\n    mend: {self.mend}"
+        return f"{printable(f'{self.source}: {self.what}')}\n    mend: {printable(self.mend)}"
 
 
 class InputError(BuilderContractsError):
@@ -62,6 +69,13 @@ class InputError(BuilderContractsError):
             raise ValueError("an InputError needs at least one problem")
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+    @property
+    def sentence(self) -> str:
+        """All of it on one line, as a reason for something else."""
+        return "; ".join(
+            f"{problem.source}: {problem.what}; {problem.mend}".rstrip("; ") for problem in self.problems
+        )
 
 
 class EngineError(BuilderContractsError):

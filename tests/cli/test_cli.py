@@ -19,6 +19,7 @@ from builder_contracts.contract import schema
 from builder_contracts.errors import ExitCode
 from builder_contracts.facts.codec import to_json
 from builder_contracts.facts.model import Path as PathFacts
+from builder_contracts.facts.model import Unseen
 from tests.cli.terminal import COMMAND, run, run_on_terminal
 from tests.plugin.conftest import OTHER, SAMPLE
 from tests.unit.judge.observed import facts
@@ -96,7 +97,8 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (["explain", "toolchain/sh"], ExitCode.BAD_INPUT, "2 classes have a clause"),
         (["explain", "toolchain"], ExitCode.KEPT, "toolchain"),
         (["facts", "--runner", "local"], ExitCode.BAD_INPUT, "name one with --builder: here, there"),
-        (["diff", "a.json", "b.json"], ExitCode.BAD_INPUT, "a.json:1: cannot be read"),
+        (["diff", "a.json", "b.json"], ExitCode.BAD_INPUT, "a.json:1: cannot be read: No such file"),
+        (["diff", ".", "b.json"], ExitCode.BAD_INPUT, ".:1: cannot be read: Is a directory\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -202,10 +204,39 @@ def saved(folder: Path) -> Path:
 def test_diff_tells_what_changed(saved: Path) -> None:
     ended = run("diff", "a.json", "b.json", cwd=saved)
     assert ended.status == ExitCode.BROKEN
-    assert ended.out == 'env.A\n  - "1"\nenv.B\n  + "1"\npaths./nix.mode\n  - 493\n  + 511\n'
+    assert ended.out == 'env.A\n  - "1"\nenv.B\n  + "1"\npaths./nix.mode\n  - 0755\n  + 0777\n'
     told = json.loads(run("diff", "--json", "a.json", "b.json", cwd=saved).out)
-    assert told["paths./nix.mode"] == {"before": "493", "after": "511"}
+    assert told["paths./nix.mode"] == {"before": "0755", "after": "0777"}
     assert "hunter" not in str(told)
+
+
+def test_diff_leaves_out_free_space_and_no_variable_of_that_name(saved: Path) -> None:
+    for name, free in (("a.json", 1), ("b.json", 2)):
+        found = facts(paths={"/": PathFacts("directory", free=free)}, env={"memory.free": str(free)})
+        (saved / name).write_text(to_json(found))
+    assert run("diff", "a.json", "b.json", cwd=saved).out == 'env.memory.free\n  - "1"\n  + "2"\n'
+
+
+def test_no_fact_acts_on_the_terminal_or_looks_like_another_line(saved: Path) -> None:
+    hostile = facts(env={"A\n  + forged": "\u202e\x9b31m"}, identity=Unseen("\x1b]0;title\x07\nenv.B"))
+    (saved / "b.json").write_text(to_json(hostile))
+    lines = run("diff", "a.json", "b.json", cwd=saved).out.splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert "env.A\\n  + forged" in lines
+    assert "  + not seen: \\x1b]0;title\\x07\\nenv.B" in lines
+
+
+def test_no_word_of_a_contract_acts_on_the_terminal(folder: Path) -> None:
+    file = folder / "contracts" / "here.yaml"
+    file.write_text(
+        file.read_text() + 'responsibilities:\n  works: {promise: "a\u202eb", shown_by: [toolchain/sh]}\n'
+    )
+    for arguments in (["validate", "--list"], ["explain", "responsibilities/works"]):
+        assert "a\\u202eb" in run(*arguments, cwd=folder).out
+    file.write_text(file.read_text() + '"\\e]0;title\\a\\u202e": 1\n')
+    told = run("validate", cwd=folder).err
+    assert "unknown field" in told
+    assert all(line.isprintable() for line in told.splitlines())
 
 
 def test_diff_refuses_what_is_no_facts(saved: Path) -> None:

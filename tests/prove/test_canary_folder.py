@@ -119,5 +119,8 @@ def test_what_is_wrong_with_a_canary_is_named(folder: Path, old: str, new: str, 
 
 
 def test_a_folder_without_a_description_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no canary mine"):
+    with pytest.raises(InputError, match="there is no canary mine") as caught:
         load(tmp_path / "mine")
+    file = tmp_path / "mine" / "canary.yaml"
+    # As the reason why nothing was proved it stands on one line.
+    assert caught.value.sentence == f"{file}:1: there is no canary mine; create {file}, or correct the name"

@@ -17,7 +17,7 @@ from builder_contracts.contract import schema
 from builder_contracts.contract.load import load_all
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import READERS
-from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.errors import InputError, Problem, Source, printable
 from builder_contracts.facts.model import NOT_ASKED, Facts
 from builder_contracts.judge import judge
 from builder_contracts.judge.explanations import explanation
@@ -152,12 +152,12 @@ def _print(answer: Answer) -> None:
         label = f"  {name.ljust(10)}"
         if name in ("look", "check"):
             # A command is for copying: it stays on one line.
-            click.echo(f"{label}{value}")
+            click.echo(printable(f"{label}{value}"))
             continue
         for line in [value] if isinstance(value, str) else value:
             # Options such as --allow-writes stay whole.
-            wrapped = textwrap.fill(
+            for part in textwrap.wrap(
                 line, width, initial_indent=label, subsequent_indent=" " * 12, break_on_hyphens=False
-            )
-            click.echo(wrapped)
+            ):
+                click.echo(printable(part))
             label = " " * 12

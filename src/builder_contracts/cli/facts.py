@@ -11,7 +11,7 @@ from builder_contracts import begin
 from builder_contracts.cli.paths import contract_files, seconds
 from builder_contracts.contract.load import load_all, load_environment
 from builder_contracts.contract.model import Contract
-from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source
+from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source, printable
 from builder_contracts.facts import codec
 from builder_contracts.facts.model import Start, Unseen
 
@@ -148,11 +148,11 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
         click.echo(json.dumps({key: {"before": a, "after": b} for key, (a, b) in changed.items()}, indent=2))
     else:
         for key, (a, b) in changed.items():
-            click.echo(key)
+            click.echo(printable(key))
             if a is not None:
-                click.secho(f"  - {a}", fg="red")
+                click.secho(printable(f"  - {a}"), fg="red")
             if b is not None:
-                click.secho(f"  + {b}", fg="green")
+                click.secho(printable(f"  + {b}"), fg="green")
         if not changed:
             click.echo("no difference")
     if changed:
@@ -163,18 +163,22 @@ def _flat(path: Path) -> dict[str, str]:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        what = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         mend = "save facts with 'builder-contracts facts -o FILE'"
-        raise InputError([Problem(Source(str(path), 1), f"cannot be read: {error}", mend)]) from None
+        raise InputError([Problem(Source(str(path), 1), f"cannot be read: {what}", mend)]) from None
     flat = codec.flatten(codec.from_json(text, str(path)))
     passing = ("taken", "seconds", "daemon.ready_after", "daemon.id", "env.HOSTNAME")
     return {
         key: _lasting(key, value)
         for key, value in flat.items()
-        if key not in passing and not key.endswith(".free")
+        if key not in passing and not (key.startswith("paths.") and key.endswith(".free"))
     }
 
 
 def _lasting(key: str, value: str) -> str:
-    """Addresses are dealt anew for every run; that a name resolves at all is what lasts."""
-    resolves = key.startswith("network.resolve.") and value.startswith('["')
-    return '"an address"' if resolves else value
+    """What lasts of a fact, as a person writes it: addresses are dealt anew for every run, modes are octal."""
+    if key.startswith("network.resolve.") and value.startswith('["'):
+        return '"an address"'
+    if key.startswith("paths.") and key.endswith(".mode") and value.isdecimal():
+        return f"{int(value):04o}"
+    return value

@@ -9,7 +9,7 @@ import click
 
 from builder_contracts.cli.paths import contract_files
 from builder_contracts.contract.load import load_all
-from builder_contracts.errors import InputError
+from builder_contracts.errors import InputError, printable
 from builder_contracts.services import roles
 
 
@@ -44,4 +44,4 @@ def validate(paths: tuple[Path, ...], list_clauses: bool, as_json: bool) -> None
         )
         if list_clauses:
             for clause in contract.clauses:
-                click.echo(f"  {clause.local_id:<50} {clause.promise.text}")
+                click.echo(printable(f"  {clause.local_id:<50} {clause.promise.text}"))

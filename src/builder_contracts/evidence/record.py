@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from builder_contracts.errors import BuilderContractsError
+from builder_contracts.errors import BuilderContractsError, printable
 from builder_contracts.evidence.verdict import Measure, Outcome, Rung, Verdict
 
 Record = Mapping[str, str | float | list[str]]
@@ -146,10 +146,3 @@ def render(verdict: Verdict) -> str:
     told += [("likely", verdict.likely), ("why", " ".join(verdict.why.split())), ("try", verdict.look)]
     lines += [f"  {name:8}  {value}" for name, value in told if value]
     return "\n".join(map(printable, lines))
-
-
-def printable(text: str) -> str:
-    """The text on one line, without what a terminal would act on: a runner can say anything."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text.rstrip()
-    )

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from builder_contracts.evidence.record import from_properties, printable
+from builder_contracts.errors import printable
+from builder_contracts.evidence.record import from_properties
 from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
 
 if TYPE_CHECKING:

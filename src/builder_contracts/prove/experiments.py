@@ -321,7 +321,7 @@ def _load(name: str, contract: Contract) -> Canary | Lost:
     try:
         canary = load(folder_of(contract.source.file) / name)
     except InputError as error:
-        return Lost(str(error))
+        return Lost(error.sentence)
     if contract.name not in canary.builders:
         return Lost(
             f"{canary.folder / 'canary.yaml'} names {', '.join(canary.builders)} as its builders: "

@@ -30,7 +30,7 @@ def prove(bench: ContainerBench, canary: Canary, choice: Choice | None = None) -
     try:
         wanted = recipe.load(canary.folder, source=choice.source, config=choice.config)
     except InputError as error:
-        return Lost(str(error))
+        return Lost(error.sentence)
     try:
         record = workshop.run(bench, wanted, say=choice.say)
     except engine.LOST as error:
