@@ -64,6 +64,30 @@ def test_reports_become_a_site_in_two_commands(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml", "site"]
 
 
+def test_a_site_of_the_past_knows_nothing_of_what_came_after(tmp_path: Path) -> None:
+    measured = {"measured__cold_seconds": "90"}
+    later = report(tmp_path, case(started="2026-03-12T02:00:00Z", verdict="broken", **measured), name="b.xml")
+    sooner = report(tmp_path, case(started="2026-03-11T02:00:00Z", **measured), name="a.xml")
+    command("history", "add", "--history", "h.db", sooner, later, cwd=tmp_path)
+
+    said = {}
+    for day in ("10", "11", "12"):
+        stamp = f"2026-03-{day}T02:00:00Z"
+        done = command(
+            *("dashboard", "build", "--history", "h.db", "--out", day, "--as-of", stamp), cwd=tmp_path
+        )
+        assert done.returncode == 0, done.stderr
+        said[day] = [
+            (one["night"], one["states"]["broken"])
+            for one in json.loads((tmp_path / day / "index.json").read_text())["environments"]
+        ]
+
+    assert said == {"10": [], "11": [("2026-03-11", 0)], "12": [("2026-03-12", 1)]}
+    (canary,) = json.loads((tmp_path / "11" / "canaries.json").read_text())["groups"]
+    assert len(canary["clauses"][0]["measured"][0]["readings"]) == 1
+    assert "Nothing had reported by <time" in (tmp_path / "10" / "index.html").read_text("utf-8")
+
+
 def test_a_folder_stands_for_the_reports_below_it_and_what_is_known_is_said(tmp_path: Path) -> None:
     (tmp_path / "night" / "a").mkdir(parents=True)
     report(tmp_path / "night" / "a")
@@ -115,8 +139,8 @@ BAD = {
         "there is no evidence.jsonl",
     ),
     "a time that is none": (
-        ("history", "add", "--history", "h.db", "a.xml", "--started", "now"),
-        "a.xml:1: there is no such file",
+        ("history", "add", "--history", "h.db", "mine/precious", "--started", "now"),
+        "--started:1: 'now' is no time",
     ),
     "no history": (
         ("dashboard", "build", "--history", "no.db", "--out", "s"),

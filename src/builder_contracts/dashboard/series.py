@@ -123,13 +123,17 @@ class Book:
         return [self.text(cast(int, number)) for (number,) in rows]
 
 
-def read(history: History) -> Book:
-    """Read everything but the texts, which are fetched when they are needed."""
+def read(history: History, until: int | None = None) -> Book:
+    """Read everything but the texts, which are fetched when they are needed.
+
+    With ``until`` (milliseconds since 1970, UTC) only what had started by then is read. Raises HistoryError.
+    """
     runs = [
         Run(*cast(tuple[int, str, str, str, str, int, str, str, str, str, str, bool], row))
         for row in history.rows(
             "SELECT id, environment, builder, image_digest, contract_digest, started, image, engine, host,"
-            " runner, identity, simulated FROM run ORDER BY started, id"
+            " runner, identity, simulated FROM run WHERE started <= coalesce(?, started) ORDER BY started, id",
+            until,
         )
     ]
     clauses = {
@@ -156,9 +160,10 @@ def read(history: History) -> Book:
         Iterable[tuple[int, int, str, float, float | None]],
         history.rows("SELECT run, clause, quantity, value, budget FROM measurement"),
     ):
-        run = by_number[number]
-        where = series[run.environment, clause].clause
-        measured.setdefault((where, quantity), []).append(Reading(run, value, budget))
+        if number in by_number:
+            run = by_number[number]
+            where = series[run.environment, clause].clause
+            measured.setdefault((where, quantity), []).append(Reading(run, value, budget))
     for readings in measured.values():
         readings.sort(key=lambda reading: reading.run.started)
     ordered = sorted(
