@@ -189,6 +189,24 @@ def test_a_file_without_a_time_takes_that_of_its_last_change_and_says_so(tmp_pat
             assert store.size().first == started
 
 
+def test_nights_without_a_time_that_say_the_same_are_told_apart_by_the_time_that_is_given(
+    tmp_path: Path,
+) -> None:
+    plain = b"<testsuite name='pytest'><testcase classname='a' name='b'/></testsuite>"
+    first, second = write(tmp_path, {"1.xml": plain, "2.xml": plain})
+    history, one, two = tmp_path / "h.db", Reading(started=STARTED), Reading(started=STARTED + 86_400_000)
+
+    for path, reading in ((first, one), (first, one), (second, two)):
+        done = add(history, [path], reading)
+        assert (done.undated, done.repeated) == ([], [])
+    with History(history, write=False) as store:
+        assert (store.size().files, store.size().runs) == (2, 2)
+
+    guessed = add(tmp_path / "i.db", [first, second])
+    assert (guessed.undated, guessed.repeated) == ([str(first)], [str(second)])
+    assert (guessed.new, guessed.known) == (1, 1)
+
+
 def test_a_bad_file_is_left_out_whole_and_the_others_are_added(tmp_path: Path) -> None:
     files = write(
         tmp_path,

@@ -88,6 +88,12 @@ def add(
         click.echo(
             f"note: {name} states no time; took that of its last change (--started sets another)", err=True
         )
+    for name in done.repeated:
+        click.echo(
+            f"note: {name} states no time and says what a known file says; taken for that one "
+            "(--started tells two nights apart)",
+            err=True,
+        )
     if as_json:
         counts = {"new": done.new, "known": done.known, "results": done.results}
         click.echo(json.dumps({**counts, "problems": [str(problem) for problem in done.problems]}))

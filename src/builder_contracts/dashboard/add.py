@@ -42,12 +42,17 @@ class Reading:
 
 @dataclass
 class Added:
-    """What became of the files: new ones, known ones, results, and the problems of those left out."""
+    """What became of the files: new ones, known ones, results, and the problems of those left out.
+
+    Of files that state no time and were given none, ``undated`` are those that took the time of their last
+    change, and ``repeated`` those that were taken for a known file because they say the same.
+    """
 
     new: int = 0
     known: int = 0
     results: int = 0
     undated: list[str] = field(default_factory=list)
+    repeated: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -64,13 +69,18 @@ def add_files(
     """
     done = Added()
     waiting: list[Batch] = []
+    undated: dict[str, bytes] = {}
     seen = 0
 
     def commit() -> None:
         for batch in _added(history, waiting, done):
             done.new += 1
             done.results += len(batch.results)
+            if undated.pop(batch.name, None):
+                done.undated.append(batch.name)
+        done.repeated += [name for name, digest in undated.items() if history.known(digest)]
         waiting.clear()
+        undated.clear()
         progress(seen)
 
     for outcome in _read_all(files, reading):
@@ -78,9 +88,9 @@ def add_files(
         if isinstance(outcome, InputError):
             done.problems += outcome.problems
         else:
-            batch, undated = outcome
-            if undated and not history.known(batch.digest):
-                done.undated.append(batch.name)
+            batch, guessed = outcome
+            if guessed:
+                undated[batch.name] = batch.digest
             waiting.append(batch)
         if sum(len(batch.results) for batch in waiting) >= _RESULTS_A_COMMIT:
             commit()
@@ -143,8 +153,9 @@ def _read_share(files: Sequence[Path], reading: Reading) -> list[_Outcome]:
 
 
 def read_file(path: Path, reading: Reading) -> _Outcome:
-    """The file as a batch and whether it states no time, or the error that it deserves."""
-    # Neither the folder nor the time makes it another file, but what its results are called does.
+    """The file as a batch and whether its time is a guess, or the error that it deserves."""
+    # Neither its folder nor its last change makes it another file: a report can be fetched twice. What its
+    # results are called does, and the time that is given to a file without one.
     digest = hashlib.sha256(f"{reading.environment}\0{reading.builder}\0".encode())
     try:
         with path.open("rb") as stream:
@@ -157,7 +168,10 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
         return InputError([Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", mend)])
     undated = any(result.started is None for result in results)
     if undated:
-        started = reading.started if reading.started is not None else changed
+        started = changed
+        if reading.started is not None:
+            started = reading.started
+            digest.update(f"\0{started}".encode())
         results = [one if one.started is not None else one._replace(started=started) for one in results]
     return Batch(digest.digest(), str(path), results), undated and reading.started is None
 
