@@ -111,6 +111,19 @@ def test_show_says_what_a_history_holds(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml"]
 
 
+def test_names_that_are_no_text_are_spelt_out(tmp_path: Path) -> None:
+    path = report(tmp_path, case(clause="", environment=""), name=os.fsdecode(b"night-\xff.xml"))
+
+    added = command(
+        *("history", "add", "--history", "h.db", path, "--environment", os.fsdecode(b"pool-\xff")),
+        cwd=tmp_path,
+    )
+    shown = command("history", "show", "--history", "h.db", cwd=tmp_path)
+
+    assert added.returncode == 0, added.stderr
+    assert "pool-\\xff  night-\\xff" in shown.stdout
+
+
 def test_a_bad_report_is_named_and_the_good_one_is_added(tmp_path: Path) -> None:
     report(tmp_path)
     (tmp_path / "evil.xml").write_text("<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>")

@@ -263,6 +263,19 @@ REFUSED = {
     "a file cut short": (suite(case())[:-30], "not well-formed"),
     "no XML": (b"\x89PNG\r\n", "not well-formed"),
     "an empty file": (b"", "not well-formed"),
+    "a character that XML has not": (b"<testsuite><testcase name='&#0;'/></testsuite>", "not well-formed"),
+    "an encoding of several bytes a character": (
+        "<?xml version='1.0' encoding='shift_jis'?><testsuite name='\u30cb'/>".encode("shift_jis"),
+        "cannot be decoded",
+    ),
+    "an encoding with a state": (
+        b"<?xml version='1.0' encoding='utf-7'?><testsuite name='+MMs-'/>",
+        "cannot be decoded",
+    ),
+    "an encoding that nobody knows": (
+        b"<?xml version='1.0' encoding='klingon'?><testsuite/>",
+        "cannot be decoded: unknown encoding: klingon",
+    ),
     "another format": (b"<html></html>", "its root is <html>"),
     "an unknown verdict": (suite(case(verdict="great")), "verdict is 'great'"),
     "an unknown rung": (suite(case(rung="C9")), "rung is 'C9'"),
@@ -281,6 +294,12 @@ REFUSED = {
         suite(case(measured__cold_seconds="1", budget__cold_seconds="inf")),
         "budget.cold_seconds is 'inf'",
     ),
+    "seconds that no clock ever counted": (suite(case(seconds="1.79e308")), "time is '1.79e308'"),
+    "a measurement that no plot can show": (
+        suite(case(measured__cold_seconds="1.79e308")),
+        "measured.cold_seconds is '1.79e308'",
+    ),
+    "a comma before decimals": (suite(case(seconds="1,5")), "time is '1,5'"),
     "deep nesting": (b"<testsuite>" * 100 + b"</testsuite>" * 100, "nests elements more than 64 deep"),
     "deep nesting inside a case": (
         b"<testsuite><testcase>" + b"<a>" * 100 + b"</a>" * 100 + b"</testcase></testsuite>",
@@ -305,6 +324,35 @@ def test_refuses_with_file_line_and_reason(what: str) -> None:
     assert problem.source.line >= 1
     assert reason in problem.what
     assert problem.mend
+
+
+@pytest.mark.parametrize(
+    ("what", "cut"),
+    [
+        ("a file cut short", True),
+        ("an empty file", True),
+        ("an entity that nobody declared", False),
+        ("a character that XML has not", False),
+        ("no XML", False),
+    ],
+)
+def test_only_a_file_that_ends_early_is_said_to_be_cut_short(what: str, cut: bool) -> None:
+    with pytest.raises(InputError) as refused:
+        read(REFUSED[what][0])
+
+    assert ("cut short" in refused.value.problems[0].mend) is cut
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1,234.5", 1234.5), ("1,234,567", 1234567), ("1.5e3", 1500)])
+def test_commas_group_thousands(text: str, seconds: float) -> None:
+    assert only(suite(case(seconds=text))).seconds == seconds
+
+
+def test_a_time_of_a_clock_that_was_never_set_counts_as_none() -> None:
+    unset = "1970-01-01T00:00:41Z"
+
+    assert only(suite(case(started=unset), attributes="")).started is None
+    assert only(suite(case(started=unset))).started == junit.moment("2026-03-12T02:00:09Z")
 
 
 class Endless:
@@ -355,6 +403,20 @@ def test_long_texts_are_shortened_and_say_so() -> None:
 
     assert len(seen) <= junit.MAX_TEXT
     assert seen.endswith("… (100,000 characters in all)")
+
+
+def test_what_a_failure_says_is_kept_no_longer_than_it_is_shown() -> None:
+    lines = "line of a log\n" * 1_000_000
+    content = suite(case(verdict="", seen="", ending=f"<failure>{lines}</failure>"))
+    tracemalloc.start()
+
+    seen = only(content).seen
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 << 20
+    assert seen.startswith("line of a log\nline")
+    assert seen.endswith("… (14,000,000 characters in all)")
 
 
 def test_script_in_names_is_text_like_any_other() -> None:

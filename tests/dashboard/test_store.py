@@ -214,8 +214,12 @@ def test_a_bad_file_is_left_out_whole_and_the_others_are_added(tmp_path: Path) -
             "good.xml": suite(case()),
             "cut.xml": suite(case("tinyland-nix/toolchain/git"))[:-20],
             "future.xml": suite(case("tinyland-nix/toolchain/jq", started="2126-01-01T00:00:00Z")),
+            "klingon.xml": b"<?xml version='1.0' encoding='klingon'?><testsuite/>",
+            "half.jsonl": LINE.replace(b'"rung"', b'"seen": "\\ud800", "rung"'),
+            "unset.xml": suite(case(started="1970-01-01T00:00:41Z"), attributes=""),
         },
     )
+    os.utime(tmp_path / "unset.xml", (41, 41))
 
     done = add(tmp_path / "h.db", [*files, tmp_path / "absent.xml"])
 
@@ -223,9 +227,13 @@ def test_a_bad_file_is_left_out_whole_and_the_others_are_added(tmp_path: Path) -
     assert {Path(problem.source.file).name for problem in done.problems} == {
         "cut.xml",
         "future.xml",
+        "klingon.xml",
+        "half.jsonl",
+        "unset.xml",
         "absent.xml",
     }
     assert any("starts in the future" in problem.what for problem in done.problems)
+    assert any("give the time with --started" in problem.mend for problem in done.problems)
     assert len(content(tmp_path / "h.db")["results"]) == 1
 
 
@@ -571,6 +579,11 @@ BAD_EVIDENCE = {
         "holds a value that no record has",
     ),
     "seconds that are none": (LINE.replace(b"1.5", b'"fast"'), "has the number 'fast'"),
+    "a number that no plot can show": (
+        LINE.replace(b'"rung"', b'"measured.cold_seconds": 1.79e308, "rung"'),
+        "has the number '1.79e+308'",
+    ),
+    "half a character": (LINE.replace(b'"rung"', b'"seen": "\\ud800", "rung"'), "half of a surrogate pair"),
     "a line without an end": (b'{"a": "' + b"x" * (2 << 20), "is longer than 1024 KiB"),
     "nesting without an end": (b"[" * 200_000, "is not JSON"),
 }
@@ -586,6 +599,12 @@ def test_evidence_that_is_none_is_refused_with_its_line(what: str) -> None:
     (problem,) = refused.value.problems
     assert problem.source.line == 3
     assert reason in problem.what
+
+
+def test_evidence_of_a_clock_that_was_never_set_has_no_time() -> None:
+    (result,) = evidence_file.read(io.BytesIO(LINE.replace(b"2026-03-12", b"1970-01-01")), "evidence.jsonl")
+
+    assert result.started is None
 
 
 def test_evidence_and_junit_say_the_same_of_a_verdict() -> None:

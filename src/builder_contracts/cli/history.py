@@ -86,7 +86,8 @@ def add(
         size = store.size()
     for name in done.undated:
         click.echo(
-            f"note: {name} states no time; took that of its last change (--started sets another)", err=True
+            f"note: {name} states no time that a set clock would show; took that of its last change (--started sets another)",
+            err=True,
         )
     for name in done.repeated:
         click.echo(

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder_contracts.dashboard import evidence_file, junit
-from builder_contracts.dashboard.model import Result
 from builder_contracts.dashboard.store import Batch, History
 from builder_contracts.errors import InputError, Problem, Source
 
@@ -156,16 +155,21 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
     """The file as a batch and whether its time is a guess, or the error that it deserves."""
     # Neither its folder nor its last change makes it another file: a report can be fetched twice. What its
     # results are called does, and the time that is given to a file without one.
-    digest = hashlib.sha256(f"{reading.environment}\0{reading.builder}\0".encode())
+    name, environment, builder = _text(path), _text(reading.environment), _text(reading.builder)
+    digest = hashlib.sha256(f"{environment}\0{builder}\0".encode())
     try:
         with path.open("rb") as stream:
             changed = os.fstat(stream.fileno()).st_mtime_ns // 1_000_000
-            results = _parse(_Digesting(stream, digest), path, reading)
+            bytes_read = _Digesting(stream, digest)
+            if path.suffix == ".jsonl":
+                results = evidence_file.read(bytes_read, name)
+            else:
+                results = junit.read(bytes_read, name, environment=environment, builder=builder)
     except InputError as error:
         return error
     except OSError as error:
         mend = "name a file that this user can read"
-        return InputError([Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", mend)])
+        return InputError([Problem(Source(name, 1), f"cannot be read: {error.strerror}", mend)])
     undated = any(result.started is None for result in results)
     if undated:
         started = changed
@@ -173,13 +177,12 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
             started = reading.started
             digest.update(f"\0{started}".encode())
         results = [one if one.started is not None else one._replace(started=started) for one in results]
-    return Batch(digest.digest(), str(path), results), undated and reading.started is None
+    return Batch(digest.digest(), name, results), undated and reading.started is None
 
 
-def _parse(stream: _Digesting, path: Path, reading: Reading) -> list[Result]:
-    if path.suffix == ".jsonl":
-        return evidence_file.read(stream, str(path))
-    return junit.read(stream, str(path), environment=reading.environment, builder=reading.builder)
+def _text(given: str | Path) -> str:
+    """What the command line gave as text: bytes of a name that are no UTF-8 are spelt out."""
+    return os.fsencode(given).decode("utf-8", "backslashreplace")
 
 
 class _Digesting:

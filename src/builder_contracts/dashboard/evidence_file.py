@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any, NoReturn, Protocol
 
-from builder_contracts.dashboard.junit import MAX_RESULTS, MAX_TEXT, MAX_TOKEN, moment
+from builder_contracts.dashboard.junit import MAX_NUMBER, MAX_RESULTS, MAX_TEXT, MAX_TOKEN, number, stated
 from builder_contracts.dashboard.model import Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
@@ -28,15 +27,15 @@ def read(stream: Lines, name: str) -> list[Result]:
     Raises InputError, naming the line, when a line is not an evidence record; OSError.
     """
     results: list[Result] = []
-    number = 0
+    at = 0
     while line := stream.readline(MAX_TOKEN + 1):
-        number += 1
+        at += 1
         if len(line) > MAX_TOKEN:
-            _refuse(name, number, f"is longer than {MAX_TOKEN // 1024} KiB")
-        if number > MAX_RESULTS:
-            _refuse(name, number, f"is one of more than {MAX_RESULTS:,}")
+            _refuse(name, at, f"is longer than {MAX_TOKEN // 1024} KiB")
+        if at > MAX_RESULTS:
+            _refuse(name, at, f"is one of more than {MAX_RESULTS:,}")
         if line.strip():
-            results.append(_result(name, number, line))
+            results.append(_result(name, at, line))
     return results
 
 
@@ -45,25 +44,29 @@ def _refuse(file: str, line: int, what: str) -> NoReturn:
     raise InputError([Problem(Source(file, line), f"this line {what}", mend)])
 
 
-def _result(file: str, number: int, line: bytes) -> Result:
+def _result(file: str, at: int, line: bytes) -> Result:
     try:
         record = json.loads(line)
+        # JSON can spell half of a surrogate pair, which is no character and can be written nowhere.
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        _refuse(file, at, "holds half of a surrogate pair, which is no character")
     except (ValueError, RecursionError) as error:
-        _refuse(file, number, f"is not JSON: {error}")
+        _refuse(file, at, f"is not JSON: {error}")
     if not isinstance(record, dict):
-        _refuse(file, number, "is not a JSON object")
+        _refuse(file, at, "is not a JSON object")
     missing = [name for name in _NEEDED if not isinstance(record.get(name), str)]
     if missing:
-        _refuse(file, number, f"lacks {', '.join(missing)}")
+        _refuse(file, at, f"lacks {', '.join(missing)}")
     parts = record["clause"].split("/", 2)
     if len(parts) != 3 or not all(parts):
-        _refuse(file, number, f"has the clause {record['clause'][:80]!r}, and a clause id is CLASS/KIND/NAME")
+        _refuse(file, at, f"has the clause {record['clause'][:80]!r}, and a clause id is CLASS/KIND/NAME")
     try:
         verdict = Outcome(record["verdict"])
         rung = Rung(record["rung"]) if record.get("rung") else None
-        started = moment(record["started"])
+        started = stated(record["started"])
     except (ValueError, OverflowError) as error:
-        _refuse(file, number, f"holds a value that no record has: {error}")
+        _refuse(file, at, f"holds a value that no record has: {error}")
     return Result(
         environment=_text(record, "environment") or "default",
         builder=parts[0][:200],
@@ -72,10 +75,10 @@ def _result(file: str, number: int, line: bytes) -> Result:
         verdict=verdict,
         rung=None if verdict is Outcome.UNPROVEN else rung,
         started=started,
-        seconds=_number(file, number, record.get("seconds", 0)),
+        seconds=_number(file, at, record.get("seconds", 0)),
         simulated=record.get("simulated") in (True, "true"),
         witnesses=tuple(str(witness)[:MAX_TEXT] for witness in _list(record.get("witnesses"))),
-        measurements=tuple(_measurements(file, number, record)),
+        measurements=tuple(_measurements(file, at, record)),
         **{name: _text(record, name) for name in (*_TEXTS, *_ALSO)},
     )
 
@@ -91,12 +94,11 @@ def _list(value: object) -> list[object]:
 
 def _number(file: str, line: int, value: object) -> float:
     try:
-        number = float(str(value))
+        return number(str(value))
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or number < 0:
-        _refuse(file, line, f"has the number {str(value)[:40]!r}, which is not zero or more")
-    return number
+        _refuse(
+            file, line, f"has the number {str(value)[:40]!r}, which is not one from zero to {MAX_NUMBER:g}"
+        )
 
 
 def _measurements(file: str, line: int, record: dict[str, Any]) -> list[Measurement]:

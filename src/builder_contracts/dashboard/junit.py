@@ -8,13 +8,13 @@ CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework write.
 
 from __future__ import annotations
 
-import math
+import re
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import NoReturn, Protocol
 from xml.parsers import expat
 
-from builder_contracts.dashboard.model import SEVERITY, Measurement, Result
+from builder_contracts.dashboard.model import OLDEST, SEVERITY, Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
 
@@ -24,8 +24,9 @@ MAX_DEPTH = 64
 MAX_RESULTS = 1_000_000
 MAX_PROPERTIES = 10_000
 MAX_TEXT = 16_000
+MAX_NUMBER = 1e15
 """Bytes read at once; bytes of a tag with its attributes; open elements; results a file; properties a case;
-characters kept of a text."""
+characters kept of a text; where numbers end (in seconds 30 million years, in bytes a petabyte)."""
 
 _NO_TOOL = "no test tool writes such a file: do not trust it"
 _RERUN = "rerun or flaky: an earlier attempt failed"
@@ -34,6 +35,18 @@ _RUNGS = {rung.value: rung for rung in Rung}
 # A skip shows nothing, and an error is a failure to look.
 _ENDINGS = {"failure": Outcome.BROKEN, "error": Outcome.UNPROVEN, "skipped": Outcome.UNPROVEN}
 _NOT_RUN = frozenset({"notrun", "disabled"})
+# A file ends so when its writer was killed; whatever else is wrong was written like that.
+_CUT_SHORT = frozenset(
+    expat.errors.codes[reason]
+    for reason in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+    )
+)
+# Some tools group thousands; a comma anywhere else can mean anything.
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 _ATTEMPTS = frozenset({"flakyFailure", "flakyError", "rerunFailure", "rerunError"})
 _PLAIN: tuple[str, ...] = (
     "promised",
@@ -78,10 +91,24 @@ def moment(text: str) -> int:
     return round(when.timestamp() * 1000)
 
 
+def stated(text: str) -> int | None:
+    """The ``moment`` of a time, or None for one that a clock says which was never set. Raises ValueError."""
+    when = moment(text)
+    return when if when >= OLDEST else None
+
+
+def number(text: str) -> float:
+    """A number from zero up to MAX_NUMBER, which no plot and no sum gets lost in. Raises ValueError."""
+    value = float(text.replace(",", "") if _GROUPED.fullmatch(text) else text)
+    if not 0 <= value <= MAX_NUMBER:
+        raise ValueError(f"{text} is below zero or above {MAX_NUMBER:g}")
+    return value
+
+
 class _Case:
     """A testcase while it is being read."""
 
-    __slots__ = ("attempts", "attributes", "ending", "line", "message", "properties", "text")
+    __slots__ = ("attempts", "attributes", "ending", "heard", "line", "message", "properties", "text")
 
     def __init__(self, attributes: dict[str, str], line: int) -> None:
         self.attributes = attributes
@@ -90,7 +117,27 @@ class _Case:
         self.ending: Outcome | None = None
         self.message = ""
         self.text: list[str] = []
+        self.heard = 0
         self.attempts = 0
+
+    def end(self, ending: Outcome, message: str) -> None:
+        """End it in another way than it seemed; what was heard of the other ending is forgotten."""
+        self.ending, self.message = ending, message
+        self.text.clear()
+        self.heard = 0
+
+    def hear(self, text: str) -> None:
+        """More of the text of its ending: counted in full, and kept as far as it will be shown."""
+        if self.heard <= MAX_TEXT:
+            self.text.append(text)
+        self.heard += len(text)
+
+    def said(self) -> str:
+        """What its ending says: the message, or else the text."""
+        text = "".join(self.text)
+        return _shorten(self.message) or _shorten(
+            text.strip(), of=self.heard if self.heard > len(text) else 0
+        )
 
 
 class _Reader:
@@ -105,7 +152,7 @@ class _Reader:
         self._case: _Case | None = None
         self._root_name = ""
         self._suites: list[dict[str, str]] = []
-        self._times: dict[str, int] = {}
+        self._times: dict[str, int | None] = {}
         parser = expat.ParserCreate()
         parser.buffer_text = True
         parser.StartElementHandler = self._start
@@ -131,11 +178,17 @@ class _Reader:
         try:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:
-            self._refuse(
-                f"is not well-formed XML: {expat.ErrorString(error.code)}",
-                "a JUnit file is cut short when its run was killed: run it again, or leave the file out",
-                line=error.lineno,
+            mend = (
+                "the tool that wrote it does not write XML 1.0: leave the file out, or have it mended there"
             )
+            if error.code in _CUT_SHORT:
+                mend = (
+                    "a JUnit file is cut short when its run was killed: run it again, or leave the file out"
+                )
+            self._refuse(f"is not well-formed XML: {expat.ErrorString(error.code)}", mend, line=error.lineno)
+        except (LookupError, ValueError) as error:
+            # So Python's expat tells of encodings that it does not know, or knows and cannot use.
+            self._refuse(f"cannot be decoded: {error}", "write it in UTF-8")
 
     def _refuse(self, what: str, mend: str, *, line: int | None = None) -> NoReturn:
         place = line if line is not None else self._parser.CurrentLineNumber
@@ -154,7 +207,9 @@ class _Reader:
             if case is None:
                 self._suite_property(attributes)
             else:
-                case.properties.append((attributes.get("name", ""), attributes.get("value", "")))
+                value = attributes.get("value", "")
+                short = value if len(value) <= MAX_TEXT else _shorten(value)
+                case.properties.append((attributes.get("name", ""), short))
                 if len(case.properties) > MAX_PROPERTIES:
                     self._refuse(f"a testcase holds more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
             return
@@ -191,10 +246,8 @@ class _Reader:
         if name in _ENDINGS:
             ending = _ENDINGS[name]
             if case.ending is None or SEVERITY[ending] > SEVERITY[case.ending]:
-                case.ending = ending
-                case.message = attributes.get("message", "")
-                case.text.clear()
-                self._parser.CharacterDataHandler = case.text.append
+                case.end(ending, attributes.get("message", ""))
+                self._parser.CharacterDataHandler = case.hear
         elif name in _ATTEMPTS:
             case.attempts += 1
 
@@ -217,14 +270,11 @@ class _Reader:
         verdict = self._verdict(case, properties)
         told = {field: text for field in _PLAIN if (text := properties.get(field))}
         if case.ending is not None and _OUTCOMES.get(properties.get("verdict", "")) is not verdict:
-            told["seen"] = case.message or "".join(case.text).strip()
+            told["seen"] = case.said()
         elif case.ending is None and verdict is Outcome.UNPROVEN and "verdict" not in properties:
             told["seen"] = f"it did not run ({case.attributes['status']})"
         if case.attempts and not told.get("seen"):
             told["seen"] = _RERUN
-        for field, text in told.items():
-            if len(text) > MAX_TEXT:
-                told[field] = _shorten(text)
         rung = properties.get("rung", "")
         if rung and rung not in _RUNGS:
             self._refuse(f"rung is {rung[:40]!r}", f"a rung is one of {', '.join(_RUNGS)}", line=case.line)
@@ -278,15 +328,15 @@ class _Reader:
 
     def _started(self, case: _Case, properties: dict[str, str], suite: dict[str, str]) -> int | None:
         for text in (properties.get("started"), case.attributes.get("timestamp"), suite.get("timestamp")):
-            if text and (started := self._moment(text, case.line)) > 0:
+            # GoogleTest dates what did not run to 1970, as does a machine whose clock was never set.
+            if text and (started := self._moment(text, case.line)) is not None:
                 return started
-        # GoogleTest dates what did not run to 1970.
         return None
 
-    def _moment(self, text: str, line: int) -> int:
+    def _moment(self, text: str, line: int) -> int | None:
         if text not in self._times:
             try:
-                self._times[text] = moment(text)
+                self._times[text] = stated(text)
             except (ValueError, OverflowError):
                 mend = "write times like 2026-03-12T02:00:11Z"
                 self._refuse(f"the time {text[:40]!r} is not ISO 8601", mend, line=line)
@@ -294,20 +344,15 @@ class _Reader:
 
     def _number(self, case: _Case, text: str, what: str) -> float:
         try:
-            # Some tools group thousands: 1,234.5
-            value = float(text.replace(",", ""))
+            return number(text)
         except ValueError:
-            value = math.nan
-        if not math.isfinite(value) or value < 0:
-            self._refuse(
-                f"{what[:40]} is {text[:40]!r}", "write a number that is zero or more", line=case.line
-            )
-        return value
+            mend = f"write a number from zero to {MAX_NUMBER:g}, with a point before its decimals"
+            self._refuse(f"{what[:40]} is {text[:40]!r}", mend, line=case.line)
 
     def _witnesses(self, case: _Case, properties: dict[str, str]) -> tuple[str, ...]:
         if "witness" not in properties:
             return ()
-        return tuple(_shorten(value) for name, value in case.properties if name == "witness")
+        return tuple(value for name, value in case.properties if name == "witness")
 
     def _measurements(self, case: _Case, properties: dict[str, str]) -> tuple[Measurement, ...]:
         found = []
@@ -331,7 +376,8 @@ def _name(case: _Case, suite: dict[str, str]) -> str:
     return "::".join(filter(None, parts)) or "unnamed"
 
 
-def _shorten(text: str, most: int = MAX_TEXT) -> str:
-    if len(text) <= most:
+def _shorten(text: str, most: int = MAX_TEXT, of: int = 0) -> str:
+    """At most so many characters of a text that was ``of`` characters long, where more than these are known of."""
+    if (whole := max(len(text), of)) <= most:
         return text
-    return f"{text[: most - 40]}… ({len(text):,} characters in all)"
+    return f"{text[: most - 40]}… ({whole:,} characters in all)"

@@ -15,6 +15,10 @@ SEVERITY: dict[Outcome, int] = {
 """Which of two answers to one question counts: the worse one, so that the order of reading cannot matter."""
 
 
+OLDEST = 946_684_800_000
+"""The year 2000 in milliseconds since 1970: what claims to be older was written under a clock that nobody set."""
+
+
 class Measurement(NamedTuple):
     """A quantity that a canary measured, and the budget that it was given.
 

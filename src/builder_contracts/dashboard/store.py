@@ -22,7 +22,7 @@ from types import TracebackType
 from typing import NamedTuple, Self
 
 from builder_contracts.dashboard import schema
-from builder_contracts.dashboard.model import SEVERITY, Result
+from builder_contracts.dashboard.model import OLDEST, SEVERITY, Result
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
 
@@ -181,9 +181,11 @@ class History:
 
     def _run(self, results: Sequence[Result], name: str, latest: int) -> int:
         started = min(result.started or 0 for result in results)
-        if not 0 < started <= latest:
-            what = "starts in the future" if started > latest else "states no time at which it started"
-            mend = "set the clock of the machine that wrote it" if started else "give the time with --started"
+        if not OLDEST <= started <= latest:
+            what = "starts in the future" if started > latest else "has no time that a set clock would show"
+            mend = "set the clock of the machine that wrote it"
+            if started < OLDEST:
+                mend += ", or give the time with --started"
             raise InputError([Problem(Source(name, 1), what, mend)])
         first = results[0]
         key = (first.environment, first.builder, first.image_digest, first.contract_digest, started)
