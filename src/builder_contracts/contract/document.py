@@ -25,6 +25,7 @@ MAX_DEPTH = 32
 MAX_WEIGHT = 100_000
 """Values of a document once its aliases are followed; each 100 characters of a text count as one more."""
 
+_TOO_DEEP = (f"nested deeper than {MAX_DEPTH} levels", "contracts are a few levels deep")
 _EVENTS = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STRING = "tag:yaml.org,2002:str"
 # The core schema of YAML 1.2, which editors go by too: dates, clock times and yes/no/on/off are text.
@@ -140,9 +141,7 @@ class _Builder:
     def open(self, event: Any) -> None:
         self.refuse_tag(event.tag, event.start_mark)
         if len(self.stack) >= MAX_DEPTH:
-            raise self.fail(
-                event.start_mark, f"nested deeper than {MAX_DEPTH} levels", "contracts are a few levels deep"
-            )
+            raise self.fail(event.start_mark, *_TOO_DEEP)
         if self.stack and isinstance(self.stack[-1].value, dict) and self.stack[-1].key is None:
             raise self.fail(
                 event.start_mark, "a key must be a plain string", "quote it, or drop the brackets"
@@ -230,6 +229,9 @@ def _not_yaml(error: yaml.MarkedYAMLError, text: str, builder: _Builder) -> Prob
     """What libyaml found, with what was open when it did, and what mends the usual causes."""
     mark = error.problem_mark or error.context_mark
     place = builder.at(mark) if mark is not None else Source(builder.file, 1)
+    # libyaml 0.2.6 looks ahead as far as its own limit, before the first event.
+    if error.problem == "exceeded maximum nesting depth":
+        return Problem(place, *_TOO_DEEP)
     what = f"not YAML: {error.problem or error.context}"
     if error.context_mark is not None and error.context_mark.line + 1 < place.line:
         what += f", {error.context} that begins at line {error.context_mark.line + 1}"
