@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -355,6 +355,55 @@ def test_another_program_s_database_is_refused_and_left_alone(tmp_path: Path) ->
     assert path.read_bytes() == before
 
 
+PAGE = 4096
+
+
+def overwritten(data: bytes) -> bytes:
+    return data[:PAGE] + bytes(range(256)) * 32 + data[PAGE + 8192 :]
+
+
+def with_a_page_twice(data: bytes) -> bytes:
+    return data[: 2 * PAGE] + data[PAGE : 2 * PAGE] + data[3 * PAGE :]
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "overwritten": overwritten,
+    "a page twice": with_a_page_twice,
+    "cut short": lambda data: data[: len(data) // 2],
+    "its head alone": lambda data: data[:500],
+    "of no version": lambda data: data[:60] + bytes(4) + data[64:],
+}
+
+
+@pytest.mark.parametrize("how", DAMAGE)
+def test_a_damaged_history_is_said_to_be_damaged_with_what_to_do(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "h.db"
+    with History(path) as history:
+        history.add([batch(*(result(name=f"tool-{number}") for number in range(2000)))], now=NOW)
+    damaged = DAMAGE[how](path.read_bytes())
+
+    for write in (False, True) if how != "a page twice" else (False,):
+        path.write_bytes(damaged)
+        with (
+            pytest.raises(HistoryError, match=r"is damaged .*restore the last one"),
+            History(path, write=write) as history,
+        ):
+            history.add([batch(result(), digest=b"2")], now=NOW)
+
+
+def test_what_sqlite_cannot_find_while_reading_is_damage_too() -> None:
+    with memory() as history:
+        history.add([batch(result())], now=NOW)
+        history._connection.execute("DELETE FROM text")
+        book = series.read(history)
+        with pytest.raises(HistoryError, match="a text is missing"):
+            book.text(book.series[0].points[0].seen)
+        history._connection.execute("DROP TABLE result")
+        for read in (history.size, lambda: series.read(history)):
+            with pytest.raises(HistoryError, match="is damaged"):
+                read()
+
+
 def test_a_history_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / "h.db"
     History(path).close()
@@ -393,35 +442,59 @@ def test_a_full_disk_adds_nothing_and_says_so(tmp_path: Path) -> None:
 # --- versions --------------------------------------------------------------------------------------------
 
 
-def test_older_tables_become_newer_ones_with_everything_in_them(tmp_path: Path) -> None:
+MORE = (
+    *schema.MIGRATIONS,
+    "ALTER TABLE run ADD COLUMN note TEXT NOT NULL DEFAULT 'old';",
+    "CREATE TABLE x (y);",
+)
+
+
+def test_older_tables_become_newer_ones_with_everything_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "h.db"
     with History(path) as history:
         history.add([batch(result(verdict=Outcome.BROKEN))], now=NOW)
-    more = (
-        *schema.MIGRATIONS,
-        "ALTER TABLE run ADD COLUMN note TEXT NOT NULL DEFAULT 'old';",
-        "CREATE TABLE x (y);",
-    )
+    monkeypatch.setattr(schema, "MIGRATIONS", MORE)
     connection = sqlite3.connect(path, isolation_level=None)
 
-    schema.migrate(connection, more)
+    schema.migrate(connection)
 
-    assert connection.execute("PRAGMA user_version").fetchone() == (len(more),)
+    assert connection.execute("PRAGMA user_version").fetchone() == (len(MORE),)
     assert connection.execute("SELECT note, verdict FROM run JOIN result ON run = id").fetchall() == [
         ("old", 3)
     ]
-    schema.migrate(connection, more)
+    schema.migrate(connection)
     connection.close()
 
 
-def test_a_migration_that_fails_leaves_the_older_tables(tmp_path: Path) -> None:
+def test_a_reader_finds_today_s_tables_in_an_older_file_and_leaves_it_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "h.db"
+    with History(path) as history:
+        history.add([batch(result())], now=NOW)
+    before = path.read_bytes()
+    monkeypatch.setattr(schema, "MIGRATIONS", MORE)
+
+    with History(path, write=False) as history:
+        assert list(history.rows("SELECT note FROM run")) == [("old",)]
+
+    assert path.read_bytes() == before
+
+
+def test_a_migration_that_fails_leaves_the_older_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "h.db"
     History(path).close()
     connection = sqlite3.connect(path, isolation_level=None)
     before = path.read_bytes()
+    bad = "CREATE TABLE y (z);\nCREATE TABLE run (again);"
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, bad))
 
     with pytest.raises(sqlite3.OperationalError):
-        schema.migrate(connection, (*schema.MIGRATIONS, "CREATE TABLE y (z);\nCREATE TABLE run (again);"))
+        schema.migrate(connection)
 
     connection.close()
     assert path.read_bytes() == before

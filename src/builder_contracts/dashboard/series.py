@@ -109,7 +109,9 @@ class Book:
     def text(self, number: int) -> str:
         """A text by its number."""
         if number not in self._texts:
-            row = next(self._history.rows("SELECT value FROM text WHERE id = ?", number))
+            row = self._history.row("SELECT value FROM text WHERE id = ?", number)
+            if row is None:
+                raise self._history.damaged("a text is missing")
             self._texts[number] = cast(str, row[0])
         return self._texts[number]
 

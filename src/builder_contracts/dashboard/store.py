@@ -14,12 +14,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, cast
 
 from builder_contracts.dashboard import schema
 from builder_contracts.dashboard.model import OLDEST, SEVERITY, Result
@@ -73,16 +73,15 @@ class History:
         self._texts: dict[str, int] = {}
         self._clauses: dict[tuple[str, str, str], int] = {}
         try:
-            self._connection = self._open(write=write)
+            with self._told("opened"):
+                self._connection = self._open(write=write)
         except schema.NewerFileError as newer:
             theirs, ours = newer.args
             raise HistoryError(
                 f"{path} has tables of version {theirs}, this builder-contracts knows up to {ours}: "
                 "upgrade builder-contracts"
             ) from None
-        except (schema.ForeignFileError, sqlite3.DatabaseError) as error:
-            if isinstance(error, sqlite3.OperationalError) and "not a database" not in str(error):
-                raise HistoryError(f"{path} cannot be opened: {_reason(error)}") from None
+        except schema.ForeignFileError:
             mend = "name a file that 'builder-contracts history add' made, or one that does not exist yet"
             raise InputError([Problem(Source(str(path), 1), "is not a history file", mend)]) from None
 
@@ -98,12 +97,43 @@ class History:
         try:
             if write:
                 schema.migrate(connection)
-            else:
-                schema.check(connection)
-        except BaseException:
+            elif not schema.is_current(connection):
+                # A reader leaves the file as it is, and reads it as the next writer will make it.
+                older, connection = connection, sqlite3.connect(":memory:", isolation_level=None)
+                with closing(older):
+                    older.backup(connection)
+                schema.migrate(connection)
+            if not write:
+                schema.verify(connection)
+        except BaseException as error:
             connection.close()
+            if isinstance(error, sqlite3.Error) and _is_damage(error) and not self._was_ours():
+                raise schema.ForeignFileError from None
             raise
         return connection
+
+    def _was_ours(self) -> bool:
+        with self.path.open("rb") as stream:
+            return schema.claims_to_be_ours(stream.read(100))
+
+    @contextmanager
+    def _told(self, what: str, ending: str = "") -> Iterator[None]:
+        """SQLite's errors for a person. ``what``: the file cannot be opened, read or written."""
+        try:
+            yield
+        except sqlite3.ProgrammingError:
+            raise
+        except sqlite3.Error as error:
+            if _is_damage(error):
+                raise self.damaged(f"{error}{ending}") from None
+            raise HistoryError(f"{self.path} cannot be {what}: {_reason(error)}{ending}") from None
+
+    def damaged(self, why: str) -> HistoryError:
+        """The error for a file that holds what no history holds."""
+        return HistoryError(
+            f"{self.path} is damaged ({why}): restore the last one that was stored, "
+            "or add the reports again to a new file"
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -119,8 +149,7 @@ class History:
 
     def known(self, digest: bytes) -> bool:
         """Whether a file of this digest has been added."""
-        row = self._connection.execute("SELECT 1 FROM source WHERE digest = ?", (digest,)).fetchone()
-        return row is not None
+        return self.row("SELECT 1 FROM source WHERE digest = ?", digest) is not None
 
     def add(self, batches: Iterable[Batch], *, now: float | None = None) -> list[Batch]:
         """Add files in one transaction: all of them or, after any error, none. Those that were new.
@@ -139,21 +168,26 @@ class History:
 
     def size(self) -> Size:
         """Count what is in the history."""
-        one = self._connection.execute
-        files, clauses, results = (
-            one(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
-            for table in ("source", "clause", "result")
+        row = self.row(
+            "SELECT (SELECT count(*) FROM source), count(*), (SELECT count(*) FROM clause),"
+            " (SELECT count(*) FROM result), min(started), max(started) FROM run"
         )
-        runs, first, last = one("SELECT count(*), min(started), max(started) FROM run").fetchone()
-        return Size(files, runs, clauses, results, first, last)
+        return Size(*cast(tuple[int, int, int, int, int | None, int | None], row))
 
     def rows(self, query: str, *values: object) -> Iterator[tuple[object, ...]]:
-        """The rows of a query, for readers in this package."""
-        return iter(self._connection.execute(query, values))
+        """The rows of a query, for readers in this package. Raises HistoryError."""
+        with self._told("read"):
+            yield from self._connection.execute(query, values)
+
+    def row(self, query: str, *values: object) -> tuple[object, ...] | None:
+        """The first row of a query, or None. Raises HistoryError."""
+        with self._told("read"):
+            found: tuple[object, ...] | None = self._connection.execute(query, values).fetchone()
+            return found
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        try:
+        with self._told("written", "; nothing was added"):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -165,10 +199,6 @@ class History:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as error:
-            raise HistoryError(
-                f"{self.path} cannot be written: {_reason(error)}; nothing was added"
-            ) from None
 
     def _add(self, batch: Batch, latest: int) -> None:
         for results in _by_run(batch.results):
@@ -266,6 +296,28 @@ class History:
             row = self._connection.execute(into, values).fetchone()
         identity: int = row[0]
         return identity
+
+
+# What is wrong with the machine, the disk or the permissions, and not with the file.
+_CIRCUMSTANCES = frozenset(
+    (
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    )
+)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Also "no such table" is: a file of the right version without its tables."""
+    # The primary code is the last byte; text that is no UTF-8 has none.
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _CIRCUMSTANCES
 
 
 def _reason(error: Exception) -> str:
