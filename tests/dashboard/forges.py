@@ -16,26 +16,42 @@ TOKEN = "token-of-this-test"
 BOT = "github-actions[bot]"
 
 
-class Forge(ThreadingHTTPServer):
-    """Issues, artifacts and jobs of one repository, in memory. ``failing`` paths answer with that status."""
-
+class _Server(ThreadingHTTPServer):
     daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.issues: list[dict[str, Any]] = []
-        self.comments: list[tuple[int, str]] = []
-        self.artifacts: list[dict[str, Any]] = []
-        self.archives: dict[int, bytes] = {}
-        self.jobs: list[dict[str, Any]] = []
-        self.files: dict[int, bytes] = {}
-        self.writes: list[str] = []
-        self.failing: dict[str, int] = {}
-        self.page = 100
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Storage(_Server):
+    """Where both forges send downloads to, by path, and the headers that it was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Download)
+        self.files: dict[str, bytes] = {}
+        self.received: list[dict[str, str]] = []
+
+    @property
+    def url(self) -> str:
+        # Another host, and not only another port.
+        return f"http://localhost:{self.server_address[1]}"
+
+
+class Forge(_Server):
+    """Issues, artifacts and jobs of one repository, in memory. ``failing`` paths answer with that status,
+    and with a page for people where it is 200."""
+
+    def __init__(self, storage: Storage) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.storage = storage
+        self.issues: list[dict[str, Any]] = []
+        self.comments: list[tuple[int, str]] = []
+        self.artifacts: list[dict[str, Any]] = []
+        self.jobs: list[dict[str, Any]] = []
+        self.writes: list[str] = []
+        self.failing: dict[str, int] = {}
+        self.page = 100
 
     def issue(self, title: str, body: str, **rest: Any) -> dict[str, Any]:
         number = len(self.issues) + 1
@@ -60,7 +76,7 @@ class Forge(ThreadingHTTPServer):
         packed = io.BytesIO()
         with zipfile.ZipFile(packed, "w") as archive:
             archive.writestr(name, content)
-        self.archives[number] = packed.getvalue()
+        self.storage.files[f"/artifacts/{number}"] = packed.getvalue()
         self.artifacts.append(
             {
                 "id": number,
@@ -74,8 +90,30 @@ class Forge(ThreadingHTTPServer):
         )
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Answering(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+
+    def _send(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
+
+
+class _Download(_Answering):
+    server: Storage
+
+    def do_GET(self) -> None:
+        self.server.received.append(dict(self.headers))
+        self._send(200, self.server.files[self.path])
+
+
+class _Handler(_Answering):
     server: Forge
 
     def do_GET(self) -> None:
@@ -88,21 +126,13 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(parts.path)
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
-        if path.startswith("/storage/"):
-            # GitHub sends downloads elsewhere, and the token must not go there.
-            assert "Authorization" not in self.headers
-            self._send(200, self.server.archives[int(path.rpartition("/")[2])])
-            return
-        known = (
-            self.headers.get("Authorization") == f"Bearer {TOKEN}"
-            or self.headers.get("PRIVATE-TOKEN") == TOKEN
-        )
-        if not known:
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self._json(401, {"message": "Bad credentials"})
             return
         for failing, status in self.server.failing.items():
             if failing in path:
-                self._json(status, {"message": "refused by this test"})
+                refusal = {"message": "refused by this test"}
+                self._send(status, b"<html>" if status == 200 else json.dumps(refusal).encode())
                 return
         if self.command != "GET":
             self.server.writes.append(f"{self.command} {path}")
@@ -139,10 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
                 named = [one for one in server.artifacts if one["name"] == query["name"]]
                 self._page(named, query, "artifacts")
             case ["actions", "artifacts", number, "zip"]:
-                self.send_response(302)
-                self.send_header("Location", f"http://localhost:{server.server_address[1]}/storage/{number}")
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+                self._redirect(f"/artifacts/{number}")
             case ["actions", "runs", "42", "attempts", "1", "jobs"]:
                 self._page(server.jobs, query, "jobs")
             case _:
@@ -169,8 +196,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(200, issue)
             case ["jobs"]:
                 self._page(server.jobs, query)
-            case ["jobs", number, "artifacts", "history.db"] if int(number) in server.files:
-                self._send(200, server.files[int(number)])
+            case ["jobs", number, "artifacts", "history.db"] if f"/jobs/{number}" in server.storage.files:
+                self._redirect(f"/jobs/{number}")
             case _:
                 self._json(404, {"message": "404 Not found"})
 
@@ -187,27 +214,26 @@ class _Handler(BaseHTTPRequestHandler):
     def _json(self, status: int, value: object, headers: dict[str, str] | None = None) -> None:
         self._send(status, json.dumps(value).encode(), headers)
 
-    def _send(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+    def _redirect(self, path: str) -> None:
+        self._send(302, b"", {"Location": f"{self.server.storage.url}{path}"})
 
 
 @contextmanager
-def serving() -> Iterator[Forge]:
-    """A forge behind a loopback port."""
-    server = Forge()
+def _running(server: _Server) -> Iterator[None]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield server
+        yield
     finally:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serving() -> Iterator[Forge]:
+    """A forge and its storage, each behind a loopback port."""
+    storage = Storage()
+    forge = Forge(storage)
+    with _running(storage), _running(forge):
+        yield forge

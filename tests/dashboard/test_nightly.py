@@ -242,6 +242,15 @@ def test_a_refusal_says_what_was_asked_and_what_is_likely_missing(
     assert TOKEN not in str(refused.value)
 
 
+def test_a_page_for_people_in_the_place_of_a_list_is_an_error_that_says_so(
+    forge: Forge, hub: forges.GitHub
+) -> None:
+    forge.failing["/issues"] = 200
+
+    with pytest.raises(forges.ForgeError, match=r"GET http://.*/issues\?.*: the answer is not JSON"):
+        hub.open_issues()
+
+
 def test_a_server_that_is_away_is_an_error_without_the_token() -> None:
     with serving() as server:
         gone = forges.GitHub("o/r", TOKEN, base=server.url)
@@ -324,11 +333,38 @@ def test_gitlab_hands_the_history_on_as_artifacts_of_its_job(forge: Forge, simul
     with pytest.raises(forges.ForgeError, match="artifacts are gone"):
         lab.last_history("history.db", start_anew=False)
     assert lab.last_history("history.db", start_anew=True) is None
-    forge.files[7] = simulated.read_bytes()
+    forge.storage.files["/jobs/7"] = simulated.read_bytes()
 
     stored = lab.last_history("history.db", start_anew=False)
     assert stored is not None
     assert stored.content == simulated.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_a_download_takes_no_token_to_the_storage_that_it_is_sent_to(forge: Forge, kind: str) -> None:
+    forge.artifact(b"history")
+    forge.jobs = [{"id": 7, "name": forges.JOB, "ref": "main", "tag": False, "created_at": "1"}]
+    forge.storage.files["/jobs/7"] = b"history"
+
+    stored = trackers(forge)[kind].last_history("history.db", start_anew=False)
+
+    assert stored is not None
+    assert stored.content == b"history"
+    (received,) = forge.storage.received
+    assert not [name for name, value in received.items() if TOKEN in value]
+
+
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_a_netrc_of_the_machine_does_not_take_the_token_s_place(
+    forge: Forge, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs write one so that git and pip find what is private."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login job password another\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    assert trackers(forge)[kind].open_issues() == []
 
 
 # --- placement, summary, and the commands --------------------------------------------------------------

@@ -81,14 +81,27 @@ class _Artifact:
     url: str
 
 
+class _Bearer(requests.auth.AuthBase):
+    """A token as both forges take it; a machine's .netrc has no say where there is one."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
 class _Api:
     """One server, its token, and what a refusal is most likely about."""
 
-    def __init__(self, base: str, headers: Mapping[str, str], hint: str) -> None:
+    def __init__(self, base: str, token: str, hint: str, headers: Mapping[str, str] | None = None) -> None:
         self._base = base.rstrip("/")
         self._hint = hint
         self._session = requests.Session()
-        self._session.headers.update({"User-Agent": "builder-contracts", **headers})
+        self._session.headers.update({"User-Agent": "builder-contracts", **(headers or {})})
+        # Downloads are redirected to a storage elsewhere, and of all headers only Authorization stays behind.
+        self._session.auth = _Bearer(token)
         # Reading again is harmless; writing again would open an issue twice.
         retry = Retry(3, backoff_factor=0.5, status_forcelist=(502, 503, 504), allowed_methods=("GET",))
         for scheme in ("http://", "https://"):
@@ -111,21 +124,26 @@ class _Api:
         return answer
 
     def json(self, method: str, path: str, **rest: Any) -> Any:
-        try:
-            return self.ask(method, path, **rest).json()
-        except ValueError:
-            raise ForgeError(f"{method} {path}: the answer is not JSON") from None
+        return _parsed(self.ask(method, path, **rest))
 
     def pages(self, path: str, parameters: Mapping[str, str | int]) -> Iterator[Any]:
         """All pages of a list, by the Link header that both forges send."""
         answer = self.ask("GET", path, params={"per_page": 100, **parameters})
         for _ in range(_PAGES):
-            yield answer.json()
+            yield _parsed(answer)
             following = answer.links.get("next", {}).get("url")
             if not following:
                 return
             answer = self.ask("GET", following)
         raise ForgeError(f"GET {path}: more than {_PAGES} pages")
+
+
+def _parsed(answer: requests.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        asked = answer.request
+        raise ForgeError(f"{asked.method} {asked.url}: the answer is not JSON") from None
 
 
 class GitHub:
@@ -143,12 +161,9 @@ class GitHub:
         self._author = author
         self._api = _Api(
             base,
-            {
-                "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {token}",
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
+            token,
             "does the job's token have the permissions that the workflow should give it?",
+            {"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
         )
 
     def open_issues(self) -> list[Issue]:
@@ -230,9 +245,7 @@ class GitLab:
 
     def __init__(self, project: str, token: str, *, base: str) -> None:
         self._project = f"/projects/{quote(project, safe='')}"
-        self._api = _Api(
-            base, {"PRIVATE-TOKEN": token}, "GITLAB_TOKEN needs the scope api and the role Reporter or above"
-        )
+        self._api = _Api(base, token, "GITLAB_TOKEN needs the scope api and the role Reporter or above")
 
     def open_issues(self) -> list[Issue]:
         # Of this token's own user only: anybody may write an issue that looks like ours.
