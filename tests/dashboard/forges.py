@@ -89,6 +89,27 @@ class Forge(_Server):
             }
         )
 
+    def gitlab_job(self, number: int, history: bytes | None = None, **rest: Any) -> None:
+        """A job that stored that history, or none; the latest is added first."""
+        self.jobs.append(
+            {
+                "id": number,
+                "name": "dashboard",
+                "ref": "main",
+                "tag": False,
+                "status": "success",
+                "created_at": f"2026-03-{number:02}T03:00:00Z",
+                "artifacts": [
+                    {"file_type": "trace"},
+                    *([] if history is None else [{"file_type": "archive"}]),
+                ],
+                "artifacts_expire_at": None if history is None else "2026-06-10T03:00:00Z",
+                **rest,
+            }
+        )
+        if history is not None:
+            self.storage.files[f"/jobs/{number}"] = history
+
 
 class _Answering(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -124,7 +145,8 @@ class _Handler(_Answering):
     def _answer(self) -> None:
         parts = urlsplit(self.path)
         path = unquote(parts.path)
-        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        asked = parse_qs(parts.query)
+        query = {name: ",".join(values) for name, values in asked.items()}
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or "{}")
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             self._json(401, {"message": "Bad credentials"})
@@ -195,7 +217,8 @@ class _Handler(_Answering):
                     issue["state"] = "closed"
                 self._json(200, issue)
             case ["jobs"]:
-                self._page(server.jobs, query)
+                wanted = query["scope[]"].split(",")
+                self._page([one for one in server.jobs if one["status"] in wanted], query)
             case ["jobs", number, "artifacts", "history.db"] if f"/jobs/{number}" in server.storage.files:
                 self._redirect(f"/jobs/{number}")
             case _:

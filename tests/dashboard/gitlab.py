@@ -50,6 +50,18 @@ def pipeline(**given: Any) -> dict[str, dict[str, Any]]:
     return {name: _filled(job, values, jobs) for name, job in jobs.items() if not name.startswith(".")}
 
 
+def starts(job: Mapping[str, Any], **variables: str) -> bool:
+    """Whether a pipeline with these variables has the job: whether one of its rules applies."""
+    return any(_applies(rule["if"], variables) for rule in job["rules"])
+
+
+def _applies(condition: str, variables: Mapping[str, str]) -> bool:
+    """The value of a rule. Python binds the same operators alike, and a variable that nothing sets is empty."""
+    text = re.sub(r"\$(\w+)", lambda found: repr(variables.get(found[1], "")), condition)
+    text = text.replace("&&", " and ").replace("||", " or ").strip()
+    return bool(eval(text, {"__builtins__": {}}))  # noqa: S307 - of the file that is tested
+
+
 def shell(
     job: Mapping[str, Any], workspace: Path, environment: Mapping[str, str], *, before: bool = False
 ) -> subprocess.CompletedProcess[str]:

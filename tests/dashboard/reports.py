@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from xml.sax.saxutils import quoteattr
 
 DEFAULTS = {
@@ -18,6 +19,11 @@ DEFAULTS = {
     "started": "2026-03-12T02:00:11Z",
     "seconds": "0.080",
 }
+
+
+def now() -> str:
+    """A time that is fresh for the commands, which judge as of now."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def case(clause: str = "tinyland-nix/toolchain/xz", *, ending: str = "", **properties: str) -> str:

@@ -1,7 +1,7 @@
 """Runs the ``run`` steps of an action on this machine, as far as no GitHub is needed.
 
-Understands what the actions here use: inputs, step outputs and outcomes, ``!cancelled()``, ``==``, ``!=``, ``||``
-and ``&&``. A step that uses another action is not run, and says so.
+Understands what the actions here use: inputs, outputs and outcomes, ``!cancelled()``, ``==``, ``!=``, ``||``, ``&&``
+and parentheses. A step that uses another action is not run, and says so.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Step:
 
 
 class Job:
-    """One job on one machine: its folders, its environment, and what its steps left."""
+    """One job on one machine: its folders, its environment, and what its steps and their action left."""
 
     def __init__(self, workspace: Path, temp: Path, environment: Mapping[str, str]) -> None:
         self.workspace = workspace
@@ -37,6 +37,7 @@ class Job:
         self._environment = {**os.environ, "RUNNER_TEMP": str(temp), **environment}
         self.summary = temp / "summary.md"
         self.steps: list[Step] = []
+        self.outputs: dict[str, str] = {}
 
     def action(self, folder: Path, inputs: Mapping[str, str]) -> list[Step]:
         """Run a composite action; an input that is not given has its default, a token's default is empty.
@@ -68,6 +69,9 @@ class Job:
             if identity := raw.get("id"):
                 context[f"steps.{identity}.outcome"] = step.outcome
                 context |= {f"steps.{identity}.outputs.{key}": value for key, value in step.outputs.items()}
+        self.outputs = {
+            name: fill(str(about["value"]), context) for name, about in action.get("outputs", {}).items()
+        }
         return self.steps
 
     def _run(self, raw: Mapping[str, Any], step: Step, context: Mapping[str, Any], folder: Path) -> None:
@@ -99,7 +103,11 @@ class Job:
 
 def fill(text: str, context: Mapping[str, Any]) -> str:
     """The text with its expressions replaced."""
-    return re.sub(r"\$\{\{(.*?)\}\}", lambda found: str(evaluate(found[1], context) or ""), text)
+    return re.sub(r"\$\{\{(.*?)\}\}", lambda found: _text(evaluate(found[1], context)), text)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value or "")
 
 
 def unwrap(expression: str) -> str:
@@ -110,6 +118,11 @@ def unwrap(expression: str) -> str:
 def evaluate(expression: str, context: Mapping[str, Any]) -> Any:
     """The value of an expression; a name that nothing has is empty, as at GitHub."""
     text = unwrap(expression)
+    # What is in parentheses becomes a value of its own; those after a name are a call.
+    if group := re.search(r"(?<!\w)\(((?:[^()]|\(\))*)\)", text):
+        name = f"group{group.start()}"
+        inside = {**context, name: evaluate(group[1], context)}
+        return evaluate(f"{text[: group.start()]}{name}{text[group.end() :]}", inside)
     for operator in ("||", "&&"):
         if operator in text:
             value: Any = ""

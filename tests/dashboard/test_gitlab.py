@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from builder_contracts.dashboard.store import History
 from tests.dashboard import gitlab
+from tests.dashboard.forges import TOKEN, Forge, serving
+from tests.dashboard.reports import case, now, suite
 from tests.dashboard.spy import PARTS, Spy
 
 ROOT = Path(__file__).parents[2]
@@ -44,10 +48,12 @@ def here(tmp_path: Path) -> Path:
     return folder
 
 
-def run(name: str, here: Path, **given: Any) -> subprocess.CompletedProcess[str]:
+def run(
+    name: str, here: Path, variables: Mapping[str, str] | None = None, **given: Any
+) -> subprocess.CompletedProcess[str]:
     job = gitlab.pipeline(environment="deployment", **given)[name]
     environment = {"VENV": sys.prefix, "BUILDER": "tiny", "CI_PAGES_URL": "https://example.org/site"}
-    return gitlab.shell(job, here, {**environment, "GITLAB_TOKEN": ""})
+    return gitlab.shell(job, here, {**environment, "GITLAB_TOKEN": "", **(variables or {})})
 
 
 def test_the_file_uses_every_input_and_no_other() -> None:
@@ -106,16 +112,46 @@ def test_images_are_built_only_where_they_can_be_and_where_they_are_wanted() -> 
 
 
 def test_the_site_waits_for_all_checks_and_for_no_image_that_was_not_built() -> None:
-    needs = {one["job"]: one.get("optional", False) for one in gitlab.pipeline()["pages"]["needs"]}
+    jobs = gitlab.pipeline()
+    needs = {one["job"]: one.get("optional", False) for one in jobs["dashboard"]["needs"]}
 
     assert needs == {"check": False, "images": True}
+    assert jobs["dashboard"]["when"] == "always"
+    for name in ("pages", "issues"):
+        assert jobs[name]["needs"] == ["dashboard"]
+        assert [rule["when"] for rule in jobs[name]["rules"]] == ["always"]
 
 
-def test_variables_of_the_scope_reach_the_check_alone() -> None:
+@pytest.mark.parametrize("source", ["schedule", "web"])
+def test_a_branch_s_night_is_made_and_told_to_nobody(source: str) -> None:
+    jobs = gitlab.pipeline()
+    variables = {"CI_PIPELINE_SOURCE": source, "CI_DEFAULT_BRANCH": "main"}
+
+    def started(branch: str, **more: str) -> set[str]:
+        given = {**variables, "CI_COMMIT_BRANCH": branch, **more}
+        return {name for name, job in jobs.items() if gitlab.starts(job, **given)}
+
+    assert started("main") == {"check", "images", "dashboard", "pages", "issues"}
+    assert started("topic") == {"check", "images", "dashboard"}
+    assert started("main", CI_PIPELINE_SOURCE="push") == set()
+
+
+def test_what_was_found_before_a_job_s_time_was_over_is_uploaded() -> None:
+    """At the job's own limit GitLab uploads nothing; a script's leaves time for it."""
+    for job in map(gitlab.pipeline().__getitem__, ("check", "images")):
+        assert job["artifacts"]["when"] == "always"
+        script, whole = job["variables"]["RUNNER_SCRIPT_TIMEOUT"], job["timeout"]
+        assert int(script.removesuffix("m")) + 5 == int(whole.removesuffix(" minutes"))
+
+
+def test_variables_of_a_scope_reach_the_check_alone_or_what_speaks_to_gitlab() -> None:
     jobs = gitlab.pipeline(allow_writes="nix")
 
-    assert jobs["check"]["environment"] == {"name": "contracts/$BUILDER", "action": "access"}
-    assert [name for name, job in jobs.items() if "environment" in job] == ["check"]
+    assert {name: job["environment"] for name, job in jobs.items() if "environment" in job} == {
+        "check": {"name": "contracts/$BUILDER", "action": "access"},
+        "dashboard": {"name": "nightly", "action": "access"},
+        "issues": {"name": "nightly", "action": "access"},
+    }
     assert [name for name, job in jobs.items() if "ALLOW_WRITES" in job["variables"]] == ["check"]
 
 
@@ -180,12 +216,13 @@ def test_roles_and_credentials_reach_the_proofs_alone(
     for name in CREDENTIALS:
         monkeypatch.setenv(name, "tom:s3cr3t")
 
-    run("check", here, allow_writes="nix  bazel-grpc")
+    run("check", here, {"GITLAB_TOKEN": "s3cr3t"}, allow_writes="nix  bazel-grpc")
     assert seen(spy) == {
         "quick": ([], set()),
         "proofs": (["nix", "bazel-grpc"], {*CREDENTIALS}),
         "canaries": ([], set()),
     }
+    assert all("GITLAB_TOKEN" not in spy.start(part).environment for part in PARTS)
 
     run("check", here)
     assert seen(spy) == dict.fromkeys(PARTS, ([], set()))
@@ -221,6 +258,7 @@ def test_its_jobs_really_check_and_report(here: Path) -> None:
     check = run("check", here)
     # No engine answers at the service's address here: its clauses are unproven, and reported as such.
     images = run("images", here)
+    dashboard = run("dashboard", here)
     pages = run("pages", here)
 
     assert check.returncode == 1, check.stdout
@@ -231,9 +269,90 @@ def test_its_jobs_really_check_and_report(here: Path) -> None:
         "quick",
         "quick.xml",
     ]
+    assert dashboard.returncode == 0, dashboard.stdout
     assert pages.returncode == 0, pages.stdout
     assert (here / "public" / "index.html").is_file()
     pool, embedded = (here / "night.md").read_text("utf-8").split("## `embedded`")
     assert "## `deployment`" in pool
     assert "| `tiny` | ❌ broken |" in pool
     assert "| `tiny` | ❔ unproven |" in embedded
+
+
+def report(here: Path, name: str, content: bytes) -> None:
+    folder = here / "reports" / "tiny"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content)
+
+
+@pytest.mark.parametrize("folder", ["no folder", "a folder without reports"])
+@pytest.mark.slow
+def test_a_night_of_which_nothing_came_makes_the_site_and_warns(here: Path, folder: str) -> None:
+    if folder != "no folder":
+        report(here, "log.txt", b"")
+
+    done = run("dashboard", here)
+
+    assert done.returncode == 0, done.stdout
+    assert "warning: no class reported this night" in done.stdout
+    assert "nothing has reported yet" in (here / "night.md").read_text("utf-8")
+    assert (here / "history.db").is_file()
+    assert run("pages", here).returncode == 0
+
+
+@pytest.mark.slow
+def test_one_report_that_cannot_be_read_makes_the_job_red_and_keeps_nothing_else_back(here: Path) -> None:
+    report(here, "quick.xml", suite(case("tiny/toolchain/sh", started=now())))
+    report(here, "proofs.xml", suite(case("tiny/caches/nix"))[:-20])
+
+    done = run("dashboard", here)
+
+    assert done.returncode == 3
+    assert "proofs.xml:1: is not well-formed XML" in done.stdout
+    assert "| `tiny` | ❔ unproven | 1 | 0 |" in (here / "night.md").read_text("utf-8")
+    assert run("pages", here).returncode == 0
+    assert {"public", "history.db", "night.md"} == {*gitlab.pipeline()["dashboard"]["artifacts"]["paths"]}
+    assert gitlab.pipeline()["dashboard"]["artifacts"]["when"] == "always"
+
+
+@pytest.mark.slow
+def test_where_the_history_does_not_come_back_nothing_is_made_in_its_place(here: Path) -> None:
+    report(here, "quick.xml", suite(case("tiny/toolchain/sh", started=now())))
+    with serving() as forge:
+        forge.failing["/jobs"] = 500
+        done = run("dashboard", here, job_of(forge))
+
+    assert done.returncode == 4, done.stdout
+    assert "500 refused by this test" in done.stdout
+    assert {one.name for one in here.iterdir()} == {"contracts", "reports"}
+    assert run("pages", here).returncode == 1
+
+
+@pytest.mark.slow
+def test_a_night_goes_on_from_the_last_one_s_history_and_its_issues_are_a_job_of_their_own(
+    here: Path, simulated: Path
+) -> None:
+    report(here, "quick.xml", suite(case("tiny/toolchain/sh", verdict="broken", started=now())))
+    with serving() as forge:
+        forge.gitlab_job(7, simulated.read_bytes())
+        dashboard = run("dashboard", here, job_of(forge))
+        assert dashboard.returncode == 0, dashboard.stdout
+        assert forge.writes == []
+        issues = run("issues", here, job_of(forge))
+
+    assert issues.returncode == 0, issues.stdout
+    assert "tiny (embedded): 1 clause broken" in {issue["title"] for issue in forge.issues}
+    with History(here / "history.db", write=False) as store, History(simulated, write=False) as before:
+        assert store.size().runs == before.size().runs + 1
+
+
+@pytest.mark.slow
+def test_without_a_token_there_are_no_issues_and_that_is_said(here: Path) -> None:
+    done = run("issues", here)
+
+    assert done.returncode == 0
+    assert done.stdout == "no issues: the variable GITLAB_TOKEN is not set\n"
+
+
+def job_of(forge: Forge) -> dict[str, str]:
+    """The variables of a job at that server."""
+    return {"GITLAB_CI": "true", "GITLAB_TOKEN": TOKEN, "CI_PROJECT_ID": "7", "CI_API_V4_URL": forge.url}

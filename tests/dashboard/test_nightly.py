@@ -322,29 +322,51 @@ def test_an_artifact_that_is_no_history_is_refused_and_not_left_behind(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_gitlab_hands_the_history_on_as_artifacts_of_its_job(forge: Forge, simulated: Path) -> None:
-    lab = forges.GitLab("7", TOKEN, base=forge.url)
+@pytest.fixture
+def lab(forge: Forge) -> forges.GitLab:
+    return forges.GitLab("7", TOKEN, base=forge.url)
+
+
+def test_gitlab_hands_the_history_on_as_artifacts_of_its_job(forge: Forge, lab: forges.GitLab) -> None:
     assert lab.last_history("history.db", start_anew=False) is None
-    forge.jobs = [
-        {"id": 9, "name": "pages", "ref": "topic", "tag": False, "created_at": "3"},
-        {"id": 8, "name": "check", "ref": "main", "tag": False, "created_at": "2"},
-        {"id": 7, "name": "pages", "ref": "main", "tag": False, "created_at": "1"},
-    ]
+    forge.gitlab_job(10, b"of a topic", ref="topic")
+    forge.gitlab_job(9, b"of another job", name="check")
+    forge.gitlab_job(8, b"of a tag", tag=True)
+    forge.gitlab_job(7, b"latest")
+    forge.gitlab_job(6, b"older")
+
+    assert lab.last_history("history.db", start_anew=False) == forges.Stored(
+        b"latest", "2026-03-07T03:00:00Z"
+    )
+
+
+def test_a_red_night_at_gitlab_counts_where_it_stored_its_history(forge: Forge, lab: forges.GitLab) -> None:
+    """Red with one: a report could not be read. Red without: the earlier history did not come back."""
+    forge.gitlab_job(9, status="failed")
+    forge.gitlab_job(8, b"red", status="failed")
+    forge.gitlab_job(7, b"green")
+
+    stored = lab.last_history("history.db", start_anew=False)
+
+    assert stored is not None
+    assert stored.content == b"red"
+
+
+@pytest.mark.parametrize("status", ["success", "failed"])
+def test_a_history_that_gitlab_has_removed_is_an_error_unless_one_says_to_start_anew(
+    forge: Forge, lab: forges.GitLab, status: str
+) -> None:
+    forge.gitlab_job(7, status=status, artifacts_expire_at="2026-03-08T03:00:00Z")
+
     with pytest.raises(forges.ForgeError, match="artifacts are gone"):
         lab.last_history("history.db", start_anew=False)
     assert lab.last_history("history.db", start_anew=True) is None
-    forge.storage.files["/jobs/7"] = simulated.read_bytes()
-
-    stored = lab.last_history("history.db", start_anew=False)
-    assert stored is not None
-    assert stored.content == simulated.read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
 def test_a_download_takes_no_token_to_the_storage_that_it_is_sent_to(forge: Forge, kind: str) -> None:
     forge.artifact(b"history")
-    forge.jobs = [{"id": 7, "name": forges.JOB, "ref": "main", "tag": False, "created_at": "1"}]
-    forge.storage.files["/jobs/7"] = b"history"
+    forge.gitlab_job(7, b"history")
 
     stored = trackers(forge)[kind].last_history("history.db", start_anew=False)
 

@@ -492,6 +492,15 @@ def test_a_clause_that_begins_broken_is_news() -> None:
     )
 
 
+@pytest.mark.parametrize("address", ["https://example.org/contracts", "https://example.org/contracts/"])
+def test_links_of_the_feed_lead_into_the_site_however_its_address_was_written(address: str) -> None:
+    book = series.Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
+
+    parsed = feedparser.parse(feed(tell(story("kb")), book, address))
+
+    assert parsed.entries[0].link.startswith("https://example.org/contracts/clauses/")
+
+
 def test_entries_of_the_feed_keep_their_ids_when_nights_are_added() -> None:
     def ids(nights: str) -> list[str]:
         told = tell(story(nights))

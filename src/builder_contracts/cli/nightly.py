@@ -12,6 +12,7 @@ import click
 
 from builder_contracts.cli.dashboard import promised
 from builder_contracts.cli.history import HISTORY
+from builder_contracts.cli.history import add as history_add
 from builder_contracts.errors import BuilderContractsError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def nightly() -> None:
     Examples:
       builder-contracts nightly placement --out placement.json
       builder-contracts nightly restore --history history.db
+      builder-contracts nightly add --history history.db --reports reports
       builder-contracts nightly summary --history history.db >> "$GITHUB_STEP_SUMMARY"
       builder-contracts nightly issues --history history.db --dry-run
     """
@@ -108,6 +110,35 @@ def restore(file: Path, start_anew: bool) -> None:
         file.unlink()
         raise
     click.echo(f"{file}: {size.results:,} results of {size.runs:,} runs, stored {stored.created}")
+
+
+@nightly.command()
+@HISTORY
+@click.option(
+    "--reports",
+    required=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder with what the night's jobs stored.",
+)
+@click.pass_context
+def add(context: click.Context, file: Path, reports: Path) -> None:
+    """Add a night: every JUnit file and every evidence.jsonl below a folder.
+
+    That nothing is there, nor the folder, is a warning and no error: the pool can be down, and then the
+    dashboard must say so. The history is there afterwards in any case, so that it can be built. As in
+    'history add' a file that cannot be used is left out, and makes the exit code 3.
+    """
+    from builder_contracts.dashboard.store import History
+
+    with History(file):
+        pass
+    if not any(reports.rglob("*.xml")):
+        annotation = "::warning::" if os.environ.get("GITHUB_ACTIONS") == "true" else "warning: "
+        click.echo(f"{annotation}no class reported this night: there is no .xml file in {reports}")
+        return
+    evidence = (reports,) if any(reports.rglob("evidence.jsonl")) else ()
+    context.invoke(history_add, file=file, files=(reports,), evidence=evidence)
 
 
 @nightly.command()

@@ -62,6 +62,8 @@ def events(report: Report) -> list[Event]:
 def feed(report: Report, book: Book, base: str) -> str:
     """The feed. ``base`` is the site's address, empty where it is not known: links are then relative."""
     told = events(report)
+    # Without a slash at its end it would stand for the folder above.
+    base = f"{base.rstrip('/')}/" if base else ""
     updated = instant(told[0].run.started if told else report.now)
     root = f" xml:base={quoteattr(base)}" if base else ""
     title = "Builder contracts: changes" + (" (simulated data)" if report.simulated else "")

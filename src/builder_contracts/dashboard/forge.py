@@ -28,7 +28,7 @@ MAX_ARCHIVE = 2 << 30
 """Bytes of an unpacked artifact, above which it is refused."""
 
 ARTIFACT = "contract-history"
-JOB = "pages"
+JOB = "dashboard"
 """Where a night hands its history on to the next: an artifact at GitHub, a job's artifacts at GitLab."""
 
 _PAGES = 50
@@ -126,7 +126,7 @@ class _Api:
     def json(self, method: str, path: str, **rest: Any) -> Any:
         return _parsed(self.ask(method, path, **rest))
 
-    def pages(self, path: str, parameters: Mapping[str, str | int]) -> Iterator[Any]:
+    def pages(self, path: str, parameters: Mapping[str, str | tuple[str, ...]]) -> Iterator[Any]:
         """All pages of a list, by the Link header that both forges send."""
         answer = self.ask("GET", path, params={"per_page": 100, **parameters})
         for _ in range(_PAGES):
@@ -273,11 +273,19 @@ class GitLab:
 
     def last_history(self, file: str, *, start_anew: bool) -> Stored | None:
         branch = self._api.json("GET", self._project)["default_branch"]
-        for page in self._api.pages(f"{self._project}/jobs", {"scope[]": "success"}):
+        # A night with a report that could not be read fails, and has a history all the same.
+        for page in self._api.pages(f"{self._project}/jobs", {"scope[]": ("success", "failed")}):
             for job in page:
-                if job["name"] == JOB and job["ref"] == branch and not job["tag"]:
+                ours = job["name"] == JOB and job["ref"] == branch and not job["tag"]
+                if ours and self._handed_on(job):
                     return self._stored(job, file, start_anew=start_anew)
         return None
+
+    @staticmethod
+    def _handed_on(job: Mapping[str, Any]) -> bool:
+        """Whether it stored files. Those that have expired are in no list, but when they did is known."""
+        kinds = {one["file_type"] for one in job["artifacts"]}
+        return "archive" in kinds or job["artifacts_expire_at"] is not None
 
     def _stored(self, job: Mapping[str, Any], file: str, *, start_anew: bool) -> Stored | None:
         path = f"{self._project}/jobs/{job['id']}/artifacts/{quote(file)}"
