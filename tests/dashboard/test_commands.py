@@ -163,6 +163,7 @@ BAD = {
         ("dashboard", "demo", "--out", "mine", "--nights", "1"),
         "is not a site of ours",
     ),
+    "the current folder": (("dashboard", "demo", "--out", ".", "--nights", "1"), "holds the current folder"),
     "a date that is none": (("dashboard", "demo", "--out", "s", "--until", "soon"), "'soon' is no date"),
     "no nights": (("dashboard", "demo", "--out", "s", "--nights", "0"), "is not in the range"),
     "evidence that never ages": (
@@ -305,7 +306,8 @@ def test_it_listens_on_this_machine_only_and_leaves_nothing(tmp_path: Path) -> N
     assert not folder.exists()
 
 
-def test_serve_ends_with_an_interrupt(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_serve_ends_with_a_signal_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     command("history", "add", "--history", "h.db", report(tmp_path), cwd=tmp_path)
     with subprocess.Popen(
         [sys.executable, "-u", "-c", MAIN, "dashboard", "serve", "--history", "h.db"],
@@ -320,7 +322,7 @@ def test_serve_ends_with_an_interrupt(tmp_path: Path) -> None:
         assert "http://127.0.0.1:" in line
         with urllib.request.urlopen(line.split()[0], timeout=30) as answer:  # noqa: S310 - a loopback address
             assert b"tinyland-nix" in answer.read()
-        started.send_signal(signal.SIGINT)
+        started.send_signal(number)
         try:
             _, said = started.communicate(timeout=30)
         finally:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -187,6 +189,46 @@ def test_nothing_is_left_of_a_site_that_cannot_be_written(tmp_path: Path) -> Non
     with pytest.raises(site.SiteError, match="cannot be written"):
         site.build(*history(case()), tmp_path / "file" / "site")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_what_a_killed_build_left_is_removed_and_what_another_still_writes_is_not(tmp_path: Path) -> None:
+    script = (
+        "import os, sys, pathlib\n"
+        "from builder_contracts.dashboard import site\n"
+        "with site._workplace(pathlib.Path(sys.argv[1])) as folder:\n"
+        "    (folder / 'new').mkdir()\n"
+        "    print(folder, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, tmp_path / "site"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        folder = Path(other.stdout.readline().strip())
+        site.build(*history(case()), tmp_path / "site")
+        assert sorted(path.name for path in tmp_path.iterdir()) == sorted([folder.name, "site"])
+        other.kill()
+    assert folder.is_dir(), "nothing was left: this shows nothing"
+
+    site.build(*history(case()), tmp_path / "site")
+    assert [path.name for path in tmp_path.iterdir()] == ["site"]
+
+
+@pytest.mark.parametrize("out", [".", "..", "here/..", "../here"])
+def test_the_current_folder_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    with pytest.raises(InputError, match="holds the current folder"):
+        site.build(*history(case()), Path(out))
+
+    site.build(*history(case()), Path("../here/site"))
+    assert (tmp_path / "here" / "site" / "index.html").is_file()
 
 
 def test_an_empty_history_is_a_page_that_says_what_to_do(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -102,9 +103,14 @@ def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days:
     """Show the site at a local address; it is made anew, and reloaded, when the history changes."""
     from builder_contracts.dashboard.serve import Server
 
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
     def rebuild(out: Path) -> object:
         return _site(file, out, contracts, sustained_nights, stale_days, quiet=True)
 
+    # A supervisor ends it with a signal that would leave the temporary folder behind.
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         server = Server(rebuild, file, port)
     except OSError as error:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import glob
 import importlib.resources
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -45,33 +48,60 @@ def build(
     the pages do not grow older while they are looked at. Raises InputError when ``out`` is something else,
     SiteError when it cannot be written.
     """
+    # A folder is replaced by renaming it, which a dot or a link does not stand for.
+    out = out.resolve()
+    if Path.cwd().is_relative_to(out):
+        mend = "name a folder inside it that does not exist yet, such as site"
+        what = "holds the current folder, and would be replaced by another"
+        raise InputError([Problem(Source(str(out), 1), what, mend)])
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).exists())):
         mend = "name a folder that does not exist yet, an empty one, or an earlier site"
         raise InputError([Problem(Source(str(out), 1), "is not a site of ours, and would be replaced", mend)])
-    partial = out.with_name(f".{out.name}.{os.getpid()}.partial")
     try:
-        pages = 0
-        for path, text in render(report, book, base=base, frozen=frozen):
-            file = partial / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, "utf-8", "surrogatepass")
-            if path.endswith(".html"):
-                pages += 1
-                progress(pages)
-        _replace(partial, out)
+        with _workplace(out) as folder:
+            new, pages = folder / "new", 0
+            for path, text in render(report, book, base=base, frozen=frozen):
+                file = new / path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(text, "utf-8", "surrogatepass")
+                if path.endswith(".html"):
+                    pages += 1
+                    progress(pages)
+            with contextlib.suppress(FileNotFoundError):
+                out.rename(folder / "old")
+            new.rename(out)
     except OSError as error:
         raise SiteError(f"{out} cannot be written: {error.strerror}") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return pages
 
 
-def _replace(new: Path, out: Path) -> None:
-    old = out.with_name(f".{out.name}.{os.getpid()}.old")
-    with contextlib.suppress(FileNotFoundError):
-        out.rename(old)
-    new.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
+@contextlib.contextmanager
+def _workplace(out: Path) -> Iterator[Path]:
+    """A folder beside the site, removed in the end; those that killed builds left are removed before.
+
+    A lock on it, which ends with its process, tells whose build still goes on.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for left in out.parent.glob(f".{glob.escape(out.name)}.*.partial"):
+        with contextlib.suppress(OSError), _locked(left):
+            shutil.rmtree(left)
+    folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+    with _locked(folder):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock. Raises BlockingIOError when another process does."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def count(report: Report) -> int:
