@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -102,6 +103,16 @@ def one_night(folder: Path, nights: int = 1000) -> tuple[float, float]:
     return min(took[4:25]), min(took[-21:])
 
 
+def program(*names: str) -> str:
+    """The first of these programs that is installed."""
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        sys.exit(
+            f"{names[0]} is not installed: apt-get install chromium chromium-driver, or use --no-browser"
+        )
+    return found
+
+
 def interactive(page: Path) -> float:
     """Seconds until the page's scripts have run in a headless Chromium, the median of five loads."""
     from selenium import webdriver
@@ -112,10 +123,10 @@ def interactive(page: Path) -> float:
     os.environ["SE_OFFLINE"] = "true"
     with tempfile.TemporaryDirectory() as profile:
         options = webdriver.ChromeOptions()
-        options.binary_location = "/usr/bin/chromium"
+        options.binary_location = program("chromium", "chromium-browser", "google-chrome")
         for flag in (*flags.split(), f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        driver = webdriver.Chrome(options=options, service=Service(program("chromedriver")))
         try:
             took = []
             for _ in range(5):

@@ -88,6 +88,17 @@ def test_a_site_of_the_past_knows_nothing_of_what_came_after(tmp_path: Path) -> 
     assert "Nothing had reported by <time" in (tmp_path / "10" / "index.html").read_text("utf-8")
 
 
+@pytest.mark.parametrize("address", ["https://o.example/repo", "https://o.example/repo/index.html"])
+def test_links_of_the_feed_lead_into_the_site_however_its_address_is_written(
+    tmp_path: Path, address: str
+) -> None:
+    command("history", "add", "--history", "h.db", report(tmp_path), cwd=tmp_path)
+
+    command("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", address, cwd=tmp_path)
+
+    assert 'xml:base="https://o.example/repo/"' in (tmp_path / "s" / "feed.atom").read_text("utf-8")
+
+
 def test_a_folder_stands_for_the_reports_below_it_and_what_is_known_is_said(tmp_path: Path) -> None:
     (tmp_path / "night" / "a").mkdir(parents=True)
     report(tmp_path / "night" / "a")
@@ -162,6 +173,10 @@ BAD = {
     "a folder of one's own": (
         ("dashboard", "demo", "--out", "mine", "--nights", "1"),
         "is not a site of ours",
+    ),
+    "an address that is none": (
+        ("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", "example.org/contracts"),
+        "'example.org/contracts' is no address of a site",
     ),
     "the current folder": (("dashboard", "demo", "--out", ".", "--nights", "1"), "holds the current folder"),
     "a date that is none": (("dashboard", "demo", "--out", "s", "--until", "soon"), "'soon' is no date"),

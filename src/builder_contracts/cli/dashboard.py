@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
 
 import click
 
@@ -89,7 +90,8 @@ def build(
     An earlier site in DIR is replaced as a whole; any other folder is left alone.
     """
     started = time.monotonic()
-    pages = _site(file, out, contracts, sustained_nights, stale_days, base_url=base_url, as_of=as_of)
+    base = _folder(base_url) if base_url else ""
+    pages = _site(file, out, contracts, sustained_nights, stale_days, base_url=base, as_of=as_of)
     click.echo(f"{out / 'index.html'}: {pages:,} pages in {time.monotonic() - started:.1f} s")
 
 
@@ -213,6 +215,16 @@ def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
         contract.name: [clause.local_id for clause in contract.clauses]
         for contract in load_all(contract_files((path,)))
     }
+
+
+def _folder(address: str) -> str:
+    """An address as that of a folder, which links are resolved within. Raises InputError."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        mend = "write it like https://example.org/contracts/"
+        raise InputError([Problem(Source("--base-url", 1), f"{address!r} is no address of a site", mend)])
+    path = parts.path.removesuffix("index.html").rstrip("/") + "/"
+    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
 
 
 def _last_night() -> date:
