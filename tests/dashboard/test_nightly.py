@@ -74,7 +74,31 @@ def test_a_new_breakage_opens_one_issue_for_its_class() -> None:
     assert isinstance(action, Open)
     assert action.title == "c (e): 2 clauses broken"
     assert mark_of(action.body) == Mark("e", "c", ("toolchain/a", "toolchain/b"))
-    assert "`c/toolchain/a`: `seen so`" in action.body
+    assert "- `c/toolchain/a`: promised `seen so`, seen `seen so`, likely `seen so`\n" in action.body
+
+
+def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_how_to_ask_again(
+    told: tuple[Report, Book],
+) -> None:
+    opened = {action.title: action.body for action in plan(*told, []) if isinstance(action, Open)}
+
+    body = opened["tinyland-dind (simulated): 2 clauses broken"]
+    assert re.search(
+        r"\*\*Since the run of 12 Mar 2026, 02:10 UTC\.\*\* Suspect the image \(\w+ → \w+\)", body
+    )
+    assert re.search(r"^- `tinyland-dind/daemon/endpoint`: promised `.+`, seen `.+`", body, re.MULTILINE)
+    assert re.search(r"Latest run: 12 Mar 2026, 02:10 UTC, image `sha256:\w+`, host `.+`\.", body)
+    again = "`builder-contracts check --builder tinyland-dind --runner local --environment simulated`"
+    assert f"To ask again, where such a runner is: {again}\n" in body
+
+
+def test_results_of_other_tools_are_not_asked_for_again() -> None:
+    foreign = Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
+
+    (action,) = plan(night(series("kkb")), foreign, [])
+
+    assert isinstance(action, Open)
+    assert "ask again" not in action.body
 
 
 def test_nothing_broken_needs_no_issue() -> None:
@@ -224,6 +248,17 @@ def test_an_issue_that_somebody_else_made_to_look_like_ours_does_not_count(
     forge.issue(forged.title, forged.body, pull_request={})
 
     assert sync(hub, report) == ["opened https://example.org/issues/3"]
+
+
+def test_another_user_s_token_finds_the_issues_of_that_user(
+    forge: Forge, job: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise every night would open them again."""
+    forge.issue("theirs", "", creator="contracts-app[bot]")
+
+    assert forges.forge().open_issues() == []
+    monkeypatch.setenv("BUILDER_CONTRACTS_AUTHOR", "contracts-app[bot]")
+    assert [issue.title for issue in forges.forge().open_issues()] == ["theirs"]
 
 
 @pytest.mark.parametrize(
@@ -475,6 +510,19 @@ def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) ->
     assert "https://example.org/site/clauses/simulated/tinyland-dind/daemon.endpoint.html" in text
     assert "- `linux-xr-docker`: 12 clauses" in text
     assert len(text.encode()) < 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("nights", "hours", "told"),
+    [
+        ("kk", 8.0, "Nothing is broken."),
+        ("kw", 8.0, "Nothing is broken."),
+        ("ku", 8.0, "Nothing was seen broken; not everything was seen."),
+        ("kk", 24 * 9.0, "Nothing was seen broken; not everything was seen."),
+    ],
+)
+def test_that_nobody_could_look_is_not_told_as_nothing_broken(nights: str, hours: float, told: str) -> None:
+    assert told in summary(night(series(nights), hours=hours), BOOK).splitlines()
 
 
 def test_a_summary_of_nothing_says_so(tmp_path: Path) -> None:

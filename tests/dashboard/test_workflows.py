@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from builder_contracts.dashboard import series
+from builder_contracts.dashboard.add import Reading, add_files
 from builder_contracts.dashboard.store import History
 from builder_contracts.errors import EngineError
 from builder_contracts.prove.kernel.source import FETCH_WITHIN
@@ -114,7 +115,7 @@ def test_a_workflow_with_a_mistake_is_found_by_both(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "script", [*(path.with_name("run") for path in ACTIONS)], ids=lambda path: path.parent.name
+    "script", sorted((GITHUB / "actions").glob("*/run")), ids=lambda path: path.parent.name
 )
 def test_shellcheck_finds_nothing(script: Path) -> None:
     done = subprocess.run(
@@ -253,6 +254,13 @@ def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
         "contract-reports/",
         "contract-reports/images/",
     ]
+
+
+def test_another_repository_can_have_the_night_with_nothing_of_this_one_but_what_it_uses() -> None:
+    """Only the images are built here; docs/nightly.md says to leave that job out."""
+    for name, about in jobs(NIGHTLY).items():
+        scripts = [step.get("run", "") for step in about.get("steps", [])]
+        assert name == "images" or not re.search(r"\.github/|script/|builder-contracts", "\n".join(scripts))
 
 
 def test_one_night_follows_the_other() -> None:
@@ -521,6 +529,24 @@ def test_the_first_night_without_reports_makes_a_site_and_a_history_as_well(
     assert "nothing has reported yet" in night.summary.read_text("utf-8")
     assert handed_on(night.outputs) == {"history", "site"}
     assert (here / "history.db").is_file()
+
+
+def test_the_issues_are_written_with_the_given_token_as_its_user(
+    tmp_path: Path, temp: Path, forge: Forge
+) -> None:
+    here = workspace(tmp_path / "work", "present")
+    report = here / "quick.xml"
+    report.write_bytes(suite(case("tiny/toolchain/sh", verdict="broken", started=now())))
+    with History(here / "history.db") as store:
+        add_files(store, [report], Reading())
+    inputs = {"token": TOKEN, "site-url": "https://example.org/", "author": "app[bot]"}
+
+    first = job(here, temp, forge).action(GITHUB / "actions" / "night-issues", inputs)
+    forge.issues[0]["creator"] = "app[bot]"
+    second = job(here, temp, forge).action(GITHUB / "actions" / "night-issues", inputs)
+
+    assert first[-1].output == "opened https://example.org/issues/1\n"
+    assert second[-1].output == "the issues already say what the history says\n"
 
 
 @pytest.mark.slow

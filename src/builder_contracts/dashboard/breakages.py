@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from builder_contracts.dashboard import summary, words
+from builder_contracts.dashboard import again, summary, words
 from builder_contracts.dashboard.markdown import code
 from builder_contracts.dashboard.report import ClassReport, Incident, Report, State
 from builder_contracts.dashboard.series import Book
@@ -155,8 +155,10 @@ def _body(
     lines.append(
         f"Latest run: {words.time_words(one.run.started)}, image {code(image)}, host {code(one.run.host)}."
     )
+    if any(book.text(clause.last.source) for clause in one.clauses):
+        lines += ["", f"To ask again, where such a runner is: {code(again.check(one.run))}"]
     if site:
-        lines.append(f"Dashboard: {site}")
+        lines += ["", f"Dashboard: {site}"]
     text = "\n".join(lines)
     if len(text) > _BODY:
         text = text[:_BODY].rpartition("\n")[0] + "\n\n(shortened: see the dashboard)"

@@ -70,7 +70,8 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
                 yield f"- {code(builder)}: {count} clause{'' if count == 1 else 's'}"
             yield ""
     if not morning.incidents:
-        yield "Nothing is broken."
+        whole = all(one.state in (State.KEPT, State.WAIVED) for one in morning.classes)
+        yield "Nothing is broken." if whole else "Nothing was seen broken; not everything was seen."
         yield ""
 
 
@@ -120,5 +121,8 @@ def line(one: ClauseReport, book: Book, site: str) -> str:
     name = code(one.clause.id)
     if site:
         name = f"[{name}]({site.rstrip('/')}/{clause_page(one.clause)}.html)"
-    likely = book.text(one.last.likely)
-    return f"- {name}: {code(book.text(one.last.seen))}" + (f", likely {code(likely)}" if likely else "")
+    promised, likely = book.text(one.last.promised), book.text(one.last.likely)
+    told = code(book.text(one.last.seen))
+    if one.state is not State.KEPT and promised:
+        told = f"promised {code(promised)}, seen {told}"
+    return f"- {name}: {told}" + (f", likely {code(likely)}" if likely else "")

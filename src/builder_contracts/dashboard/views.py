@@ -9,7 +9,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
-from builder_contracts.dashboard import address, words
+from builder_contracts.dashboard import address, again, words
 from builder_contracts.dashboard.report import (
     Change,
     ClassReport,
@@ -407,13 +407,7 @@ def repeat(one: ClauseReport, book: Book) -> list[View]:
     run, local = one.last.run, one.clause.local_id
     if one.last.rung is None and not book.text(one.last.source):
         return []
-    where = ["--runner", run.runner] if run.runner and run.runner != "docker" else []
-    if run.runner == "docker" and run.image:
-        where = ["--image", f"{run.builder}={run.image}"]
-    if run.environment not in ("", "embedded"):
-        where += ["--environment", run.environment]
-    check = shlex.join(["builder-contracts", "check", "--builder", run.builder, "-k", local, *where])
-    found = [{"says": "Ask the same question again", "command": check}]
+    found = [{"says": "Ask the same question again", "command": again.check(run, "-k", local)}]
     if look := book.text(one.last.look):
         found.append({"says": "See the fact behind the answer", "command": look})
     explain = shlex.join(["builder-contracts", "explain", one.clause.id])
