@@ -267,7 +267,7 @@ class TestBaseImage:
         assert told.returncode == 1
         assert "BASE_REGISTRY_DIGEST is no digest: latest" in told.stderr
 
-    @pytest.mark.slow
+    @pytest.mark.long
     def test_two_bootstraps_of_the_same_archive_are_the_same_image(
         self, client: docker.DockerClient, tree: Path
     ) -> None:

@@ -118,6 +118,7 @@ def test_server_that_answers_500_proves_nothing(worlds: Worlds) -> None:
     assert proved.unproven == set(proved.verdicts)
 
 
+@pytest.mark.long
 def test_server_that_hangs_proves_nothing(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("builder_contracts.prove.nix.DEADLINE", 4)
     hang = "location ~ ^/main/.+narinfo$ { proxy_pass http://127.0.0.1:81; }\n    "

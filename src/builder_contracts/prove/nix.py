@@ -20,14 +20,16 @@ DEADLINE = 60
 STORE = "/nix/store"
 KEY_NAME = "main-1"
 
-# No substituter of the image and no old answers from an earlier look. Whether signatures are required is
-# the image's own configuration: that is what the negatives try.
+# No substituter of the image, no old answers from an earlier look, and no growing pauses (Nix tries five times)
+# before a cache that does not answer is told. Whether signatures are required is the image's own
+# configuration: that is what the negatives try.
 _CONFIG = """\
 experimental-features = nix-command flakes
 substituters =
 narinfo-cache-positive-ttl = 0
 narinfo-cache-negative-ttl = 0
 fallback = false
+download-attempts = 2
 """
 
 
