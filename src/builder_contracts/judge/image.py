@@ -64,8 +64,8 @@ def _reference(facts: Facts) -> Finding:
     if not start.exists:
         return broken(
             start.said,
-            "the tag was never pushed or built, or was removed; correct the reference, build the image "
-            "(script/images), or allow a download with --pull",
+            "the tag was never pushed or built, or was removed; correct the reference, build the image, or allow "
+            "a download with --pull",
             look=".start",
         )
     if isinstance(facts.image, Unseen):

@@ -7,6 +7,7 @@ are honoured by the SDK.
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import struct
 import time
@@ -17,6 +18,8 @@ from typing import Any
 import docker
 import docker.errors
 import requests.exceptions
+from docker.context import ContextAPI
+from docker.context.config import get_current_context_name
 from docker.utils.socket import SocketError
 
 from builder_contracts.errors import EngineError
@@ -36,9 +39,21 @@ LOST = (docker.errors.APIError, requests.exceptions.RequestException, SocketErro
 """What the SDK raises when the engine refuses, dies, or stops answering."""
 
 
+class NoEngine(EngineError):
+    """No engine answers; ``why`` is the reason alone."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"no Docker Engine answers ({why}); 'builder-contracts doctor' says what is missing")
+
+
 def connect() -> docker.DockerClient:
-    """A client of the engine that answers. Raises EngineError with what to do where none does."""
+    """A client of the engine that answers. Raises NoEngine where none does."""
     try:
+        context = os.environ.get("DOCKER_CONTEXT")
+        # The SDK would take the default engine in its place, the docker client refuses.
+        if not os.environ.get("DOCKER_HOST") and ContextAPI.get_context(context) is None:
+            raise NoEngine(f"there is no docker context {context or get_current_context_name()!r}")
         # Asks for the version of the engine's API, so that what comes back has answered.
         client = docker.from_env(timeout=API_TIMEOUT)
     except (
@@ -47,9 +62,10 @@ def connect() -> docker.DockerClient:
         OSError,
         ValueError,
     ) as error:
-        raise EngineError(
-            f"no Docker Engine answers ({reason(error)}); 'builder-contracts doctor' says what is missing, "
-            "script/engine installs and starts one"
+        # The SDK's optional parts are names that it does not have.
+        lacks = isinstance(error.__cause__, NameError)
+        raise NoEngine(
+            "ssh:// needs the package paramiko: pip install 'docker[ssh]'" if lacks else reason(error)
         ) from None
     return client
 
@@ -64,6 +80,11 @@ def reason(error: BaseException) -> str:
             inner = inner.__cause__ or inner.__context__ or inner
         text = str(inner) or type(inner).__name__
     return " ".join(text.split())[:300]
+
+
+def absent(image: str) -> str:
+    """What is said where an image that the run itself needs is missing."""
+    return f"the image {image} is not in the engine: 'builder-contracts doctor' says what brings it"
 
 
 def describe_image(client: docker.DockerClient, reference: str) -> Image | None:

@@ -170,9 +170,7 @@ class RunNetwork:
                 networking_config=api.create_networking_config({network: endpoint}) if endpoint else None,
             )
         except docker.errors.ImageNotFound:
-            raise docker.errors.ImageNotFound(
-                f"the image {SERVICES_IMAGE} is not in the engine: script/images builds it"
-            ) from None
+            raise docker.errors.ImageNotFound(engine.absent(SERVICES_IMAGE)) from None
         api.start(created["Id"])
         return str(created["Id"])
 

@@ -218,9 +218,7 @@ class Host:
                 else None,
             )
         except docker.errors.ImageNotFound:
-            raise docker.errors.ImageNotFound(
-                f"the image {SERVICES_IMAGE} is not in the engine: script/images builds it"
-            ) from None
+            raise docker.errors.ImageNotFound(engine.absent(SERVICES_IMAGE)) from None
         if files:
             self._api.put_archive(created["Id"], CONF, _archive(files))
         self._api.start(created["Id"])

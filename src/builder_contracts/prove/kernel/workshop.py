@@ -467,7 +467,7 @@ def boot(
         )
         seconds = time.monotonic() - begun
     except docker.errors.ImageNotFound:
-        return Lost(f"the image {BOOT_IMAGE} is not in the engine: script/images linux-xr-boot builds it")
+        return Lost(engine.absent(BOOT_IMAGE))
     except engine.LOST as error:
         return Lost(f"the emulator could not be started: {engine.reason(error)}")
     finally:
