@@ -71,7 +71,7 @@ images in such ways, and checks that the right clause turns red and says why.
 
 OUTPUT = """
 Colour appears on a terminal only, and never where `NO_COLOR` is set. Results go to standard output, errors
-and progress to standard error.
+and the progress of long proofs to standard error.
 
 Documents that were found valid are remembered in `builder-contracts` below `$XDG_CACHE_HOME` (`~/.cache`), so that
 they are not held to their schema again until they, a schema or the tool change. `BUILDER_CONTRACTS_CACHE` names
@@ -91,7 +91,8 @@ The same from pytest: contracts are items, node ids are clause ids
 (`contracts/tinyland-nix.yaml::toolchain/nix`). Every option of pytest and pytest-xdist works: `-m contract`,
 `-k`, `-n auto`, `--lf`, `-x`, `--junitxml`. A clause's kind is a marker too: `-m toolchain`. The exit codes
 are pytest's own: 0 for passed, 1 for anything that failed, among it unproven clauses that could have been
-proven here.
+proven here, 2 interrupted or a contract that cannot be read, 4 wrong options or an environment that cannot be
+used, 5 nothing selected. Clauses that are unproven for one and the same reason are told once, then counted.
 
 | option | meaning |
 |---|---|
@@ -348,8 +349,8 @@ EXIT_CODES = {
     ExitCode.UNPROVEN: "nothing is broken, but something that could have been proven here was not; with "
     "`--strict`, anything unproven",
     ExitCode.BAD_INPUT: "a file or an argument cannot be used: the message names file, line and mend",
-    ExitCode.CANNOT_RUN: "this machine cannot run the job, for example because no Docker Engine answers; "
-    "see `doctor`",
+    ExitCode.CANNOT_RUN: "this machine cannot run the job, for example because no Docker Engine answers, so that no "
+    "clause could be looked at; or the output cannot be written; see `doctor`",
     ExitCode.NOTHING_SELECTED: "no clause was selected",
     ExitCode.INTERRUPTED: "interrupted; what the run had created is removed",
 }

@@ -1,34 +1,75 @@
-"""The survey of a run from the words of its command line, whichever face took them."""
+"""What the words of a command line mean, whichever face took them; importing this loads next to nothing."""
 
 from __future__ import annotations
 
+import math
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from builder_contracts.contract import schema
 from builder_contracts.contract.load import load_environment
-from builder_contracts.errors import BuilderContractsError
-from builder_contracts.observe.survey import Options, Survey
-from builder_contracts.runner.network import EMPTY, Surroundings
+from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.services.environment import NOTHING, Bindings
+
+if TYPE_CHECKING:
+    from builder_contracts.observe.survey import Survey
+
+WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
+"""The roles of environments that can be written to at all."""
+
+
+def wrong(what: str, mend: str) -> InputError:
+    """Words of the command line that cannot be used."""
+    return InputError([Problem(Source("command line", 1), what, mend)])
+
+
+def seconds(text: str | float) -> float:
+    """A deadline. Raises ValueError for what is no time to wait."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"{text!r} is not a number of seconds above 0")
+    return number
+
+
+def writable(option: str, file: Path) -> None:
+    """Make the folder of a report, and see that the file can be written there. Raises InputError."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if file.exists():
+            file.open("ab").close()
+        # Asking for permission is not enough: root has it also where nothing can be written.
+        tempfile.TemporaryFile(dir=file.parent).close()
+    except OSError as error:
+        what = f"{option} {file} cannot be written: {error.strerror}"
+        raise wrong(what, "name a place where files can be made") from None
 
 
 def environment(wanted: str | None, folders: Iterable[Path], here: Path) -> Any:
     """The Environment document that is wanted as plain data, or None where none is and there is none.
 
-    ``folders`` hold the contracts; a file is meant relative to ``here``. Raises BuilderContractsError.
+    ``folders`` hold the contracts; a file is meant relative to ``here``. Raises InputError.
     """
-    candidates = [folder / "environments" / f"{wanted or 'embedded'}.yaml" for folder in sorted(set(folders))]
+    beside = [folder / "environments" for folder in sorted(set(folders))]
+    candidates = [folder / f"{wanted or 'embedded'}.yaml" for folder in beside]
     if wanted:
         candidates.insert(0, here / wanted)
     found = next((path for path in candidates if path.is_file()), None)
-    if found is None:
-        if wanted:
-            raise BuilderContractsError(
-                f"--environment {wanted}: neither a file nor a name in environments/ beside the contracts"
-            )
-        return None
-    return load_environment(found).data
+    if found is not None:
+        return load_environment(found).data
+    if wanted:
+        known = sorted(file.stem for folder in beside for file in folder.glob("*.yaml"))
+        guess = schema.nearest(wanted, known)
+        named = f"they are {', '.join(known)}" if known else "there are none"
+        raise wrong(
+            f"--environment {wanted}: neither a file nor a name in environments/ beside the contracts",
+            f"did you mean {guess}?" if guess else f"name a file, or one of those ({named})",
+        )
+    return None
 
 
 def bindings(document: Any) -> Bindings:
@@ -49,6 +90,9 @@ def survey(
 
     Variables that it or one of the ``others`` names as secrets are kept from this machine's jobs.
     """
+    from builder_contracts.observe.survey import Options, Survey
+    from builder_contracts.runner.network import EMPTY, Surroundings
+
     return Survey(
         Options(
             images=images,

@@ -5,6 +5,7 @@ This module only wires. Node ids are clause ids: ``contracts/tinyland-nix.yaml::
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Generator, Iterable, Iterator
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from builder_contracts import begin
 from builder_contracts.contract import load
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import READERS, ProofPromise
@@ -35,11 +37,12 @@ TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 CLASSES: pytest.StashKey[set[str]] = pytest.StashKey()
 NAMED: pytest.StashKey[set[str]] = pytest.StashKey()
 ENVIRONMENT: pytest.StashKey[Any] = pytest.StashKey()
+"""The Environment document as plain data, or None where there is none."""
 STARTED: pytest.StashKey[bool] = pytest.StashKey()
 
+REFUSED = "the command line"
+"""The node id under which a worker of xdist reports what it was refused for."""
 RUNNERS = ("docker", "local")
-WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
-"""The roles of environments that can be written to at all."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,12 +75,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--environment",
         metavar="NAME_OR_FILE",
         default=None,
-        help="environment file, or the name of one in environments/ beside the contracts (default: embedded)",
+        help="environment file, or the name of one in environments/ beside the contracts (default: embedded, where there is such a file)",
     )
     group.addoption(
         "--allow-writes",
         action="append",
-        choices=WRITABLE,
+        choices=begin.WRITABLE,
         default=[],
         metavar="ROLE",
         help="let proofs write to this role of a live environment (repeatable); without it nothing is written there",
@@ -106,8 +109,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="count every unproven clause as an error, also those that this host can never show",
     )
     group.addoption(
-        "--deadline", type=float, default=60.0, metavar="SECONDS", help="for one observation (default: 60)"
+        "--deadline", type=_seconds, default=60.0, metavar="SECONDS", help="for one observation (default: 60)"
     )
+
+
+def _seconds(text: str) -> float:
+    try:
+        return begin.seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -121,15 +131,24 @@ def pytest_configure(config: pytest.Config) -> None:
         os.path.abspath(Path(config.invocation_params.dir, path))  # noqa: PTH100 # links stay, as pytest has it
         for path in config.option.contracts
     }
-    if config.option.evidence:
-        evidence = Path(config.invocation_params.dir, config.option.evidence)
-        if evidence.exists() and not evidence.is_dir():
-            raise pytest.UsageError(f"--evidence {evidence} cannot be written: it is a file, name a folder")
+    _reports(config)
     if config.option.contracts:
         _add_arguments(config)
     # One group of xdist is one class, so that no two workers gather the same facts.
     if getattr(config.option, "dist", "no") == "load":
         config.option.dist = "loadgroup"
+
+
+def _reports(config: pytest.Config) -> None:
+    """See that reports can be written before the work that they would report."""
+    here, xml = config.invocation_params.dir, getattr(config.option, "xmlpath", None)
+    try:
+        if config.option.evidence:
+            begin.writable("--evidence", Path(here, config.option.evidence, record.FILE))
+        if xml:
+            begin.writable("--junitxml", Path(here, xml))
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def _add_arguments(config: pytest.Config) -> None:
@@ -208,7 +227,8 @@ class ClauseItem(pytest.Item):
         from builder_contracts.judge import judge
 
         facts = _survey(self.session).facts(self.contract)
-        today, environment = datetime.now(UTC).date(), _environment_name(self.config)
+        today, document = datetime.now(UTC).date(), self.config.stash[ENVIRONMENT]
+        environment = begin.bindings(document).environment
         return judge(self.clause, facts, self.contract, today=today, environment=environment)
 
     def _proved(self) -> Verdict:
@@ -236,6 +256,11 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_report_teststatus(report: Any, config: pytest.Config) -> tuple[str, str, str] | None:
+    """One cause, such as an engine that is gone, is told in full once: what else it takes along is counted."""
+    return ("unproven", "E", "UNPROVEN") if config.stash[TALLY].told_before(report) else None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
@@ -249,15 +274,14 @@ def pytest_collection_modifyitems(
             *_incoherent(contracts),
             *_unknown("--builder", config.option.builder, known),
             *_unknown("--image", _images(config), known),
+            *_chosen(config, contracts),
         ]
+        # What is wrong with an environment beside the contracts is found by looking at it either way.
+        problems = list(dict.fromkeys(problems))
     if problems:
         _refuse(config, items, "\n".join(map(str, problems)))
-    elif (
-        config.option.contracts
-        and not known
-        # A contract that cannot be read is there, and reported already.
-        and not session.testsfailed
-    ):
+    # A contract that cannot be read is there, and reported already.
+    elif config.option.contracts and not known and not session.testsfailed:
         _refuse(
             config,
             items,
@@ -272,7 +296,7 @@ def _refuse(config: pytest.Config, items: list[pytest.Item], why: str) -> None:
         raise pytest.UsageError(why)
     # xdist keeps a worker's usage error to itself, and passes on what failed to be collected.
     items.clear()
-    config.hook.pytest_collectreport(report=pytest.CollectReport("contracts", "failed", why, []))
+    config.hook.pytest_collectreport(report=pytest.CollectReport(REFUSED, "failed", why, []))
 
 
 def _incoherent(contracts: Iterable[Contract]) -> list[Problem]:
@@ -286,6 +310,21 @@ def _incoherent(contracts: Iterable[Contract]) -> list[Problem]:
         return [problem for folder, some in by_folder.items() for problem in roles.check(folder, some)]
     except InputError as error:
         return list(error.problems)
+
+
+def _chosen(config: pytest.Config, contracts: Iterable[Contract]) -> list[Problem]:
+    """What is wrong with the environment and the kernel that are wanted; the environment is kept for the session."""
+    here, problems = config.invocation_params.dir, list[Problem]()
+    folders = {Path(contract.source.file).parent for contract in contracts}
+    try:
+        config.stash[ENVIRONMENT] = begin.environment(config.option.environment, folders, here)
+    except InputError as error:
+        problems += error.problems
+    for option, path in zip(("--linux-xr-source", "--linux-xr-config"), _kernel(config), strict=True):
+        if path is not None and not path.exists():
+            what = f"{option} {path}: there is no such file or folder"
+            problems.append(Problem(Source("command line", 1), what, "correct the path"))
+    return problems
 
 
 def _unknown(option: str, names: Iterable[str], known: set[str]) -> list[Problem]:
@@ -324,10 +363,8 @@ def _survey(session: pytest.Session) -> Survey:
     """The survey of this process; the first call starts all classes that this process will judge."""
     config, stash = session.config, session.config.stash
     if SURVEY not in stash:
-        from builder_contracts.begin import survey
-
-        stash[SURVEY] = survey(
-            _environment(session),
+        stash[SURVEY] = begin.survey(
+            stash[ENVIRONMENT],
             images=_images(config),
             runner=config.option.runner,
             pull=config.option.pull,
@@ -357,18 +394,18 @@ def _proofs(session: pytest.Session) -> ProofSession:
     """The proofs of this process; the first call starts those of all classes that it will judge."""
     stash = session.config.stash
     if PROOFS not in stash:
-        from builder_contracts.begin import bindings
+        from builder_contracts.prove.kernel.experiment import Choice
         from builder_contracts.prove.session import Options, Session
 
         config = session.config
-        stash[PROGRESS] = Progress(config)
+        stash[PROGRESS].begin()
         stash[PROOFS] = Session(
             Options(
                 images=_images(config),
                 runner=config.option.runner,
-                bindings=bindings(_environment(session)),
+                bindings=begin.bindings(stash[ENVIRONMENT]),
                 allow_writes=frozenset(config.option.allow_writes),
-                kernel=_kernel_choice(config),
+                kernel=Choice(*_kernel(config), stash[PROGRESS].say),
             )
         )
         if not hasattr(config, "workerinput"):
@@ -376,34 +413,14 @@ def _proofs(session: pytest.Session) -> ProofSession:
     return stash[PROOFS]
 
 
-def _kernel_choice(config: pytest.Config) -> Any:
-    from builder_contracts.prove.kernel.experiment import Choice
-
-    source, kernel_config = (
-        Path(config.invocation_params.dir, given) if given else None
-        for given in (config.option.linux_xr_source, config.option.linux_xr_config)
+def _kernel(config: pytest.Config) -> tuple[Path | None, Path | None]:
+    """Another source and another configuration for the canary linux-xr, where they are wanted."""
+    here, source, configuration = (
+        config.invocation_params.dir,
+        config.option.linux_xr_source,
+        config.option.linux_xr_config,
     )
-    for option, path in (("--linux-xr-source", source), ("--linux-xr-config", kernel_config)):
-        if path is not None and not path.exists():
-            raise BuilderContractsError(f"{option} {path}: there is no such file or folder")
-    return Choice(source, kernel_config, config.stash[PROGRESS].say)
-
-
-def _environment(session: pytest.Session) -> Any:
-    """The Environment document of this session as plain data, or None where there is none."""
-    from builder_contracts.begin import environment
-
-    config = session.config
-    if ENVIRONMENT not in config.stash:
-        folders = {item.path.parent for item in session.items if isinstance(item, ClauseItem)}
-        config.stash[ENVIRONMENT] = environment(
-            config.option.environment, folders, config.invocation_params.dir
-        )
-    return config.stash[ENVIRONMENT]
-
-
-def _environment_name(config: pytest.Config) -> str:
-    return Path(config.option.environment).stem if config.option.environment else "embedded"
+    return source and Path(here, source), configuration and Path(here, configuration)
 
 
 @pytest.hookimpl(trylast=True)
@@ -412,20 +429,24 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    session.config.pluginmanager.register(session.config.stash[TALLY], "builder-contracts-tally")
+    config = session.config
+    config.pluginmanager.register(config.stash[TALLY], "builder-contracts-tally")
+    config.stash.setdefault(PROGRESS, Progress(config, silent=config.option.verbose < 0))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     _close(session.config)
     config = session.config
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal and any(report.nodeid == REFUSED for report in terminal.getreports("error")):
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
     if config.option.evidence and not hasattr(config, "workerinput"):
         folder = Path(config.invocation_params.dir, config.option.evidence)
         try:
             record.write(folder, config.stash[TALLY].verdicts)
         except BuilderContractsError as error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-            terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
             terminal.ensure_newline()
             terminal.write_line(f"ERROR: {error}", red=True)
 

@@ -1,7 +1,8 @@
-"""Progress of long proofs on pytest's terminal."""
+"""Progress of long proofs on standard error, whoever runs them: pytest, a worker of xdist, the command line."""
 
 from __future__ import annotations
 
+import sys
 import time
 from contextlib import nullcontext
 from queue import SimpleQueue
@@ -22,12 +23,13 @@ class Progress:
     patience = 20.0
     """Seconds of silence after which a person wonders."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        manager = config.pluginmanager
-        # Workers have no terminal, and --quiet wants none of it.
-        self._terminal: Any = manager.get_plugin("terminalreporter") if config.option.verbose >= 0 else None
-        self._capture: Any = manager.get_plugin("capturemanager")
+    def __init__(self, config: pytest.Config, *, silent: bool = False) -> None:
+        self._plugins, self._silent = config.pluginmanager, silent
         self._lines: SimpleQueue[str] = SimpleQueue()
+        self.begin()
+
+    def begin(self) -> None:
+        """Count the seconds from now: proofs begin."""
         self._begun = self._told = time.monotonic()
 
     def say(self, line: str) -> None:
@@ -40,10 +42,17 @@ class Progress:
         now = time.monotonic()
         if not lines and now - self._told > self.patience:
             lines = [f"{builder}: proofs under way for {now - self._begun:.0f} s"]
-        if not lines or self._terminal is None:
+        if not lines or self._silent:
             return
         self._told = now
-        with self._capture.global_and_fixture_disabled() if self._capture else nullcontext():
-            self._terminal.ensure_newline()
-            for line in lines:
-                self._terminal.write_line(f"  {line}")
+        terminal: Any = self._plugins.get_plugin("terminalreporter")
+        capture: Any = self._plugins.get_plugin("capturemanager")
+        with capture.global_and_fixture_disabled() if capture else nullcontext():
+            if terminal is not None:
+                # The line of dots ends before ours begins.
+                terminal.ensure_newline()
+                terminal.flush()
+            # A worker does not know where on the terminal it is, but shares its standard error.
+            sys.stderr.write("" if terminal is not None else "\n")
+            sys.stderr.writelines(f"  {line}\n" for line in lines)
+            sys.stderr.flush()

@@ -12,11 +12,14 @@ import time
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from builder_contracts.cli import COMMANDS, group
+from builder_contracts.cli.check import exit_code
 from builder_contracts.contract import schema
-from builder_contracts.errors import ExitCode
+from builder_contracts.errors import BuilderContractsError, ExitCode
+from builder_contracts.evidence.tally import Tally
 from builder_contracts.facts.codec import to_json
 from builder_contracts.facts.model import Path as PathFacts
 from builder_contracts.facts.model import Unseen
@@ -81,6 +84,23 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (["check", "nowhere"], ExitCode.BAD_INPUT, "nowhere:1: there is no such file or folder"),
         (["check", "bin"], ExitCode.BAD_INPUT, "no contract in here"),
         (["check", "--runner", "local", "-k", "nothing-has-this-name"], ExitCode.NOTHING_SELECTED, ""),
+        (
+            ["check", "--environment", "nope"],
+            ExitCode.BAD_INPUT,
+            "--environment nope: neither a file nor a name",
+        ),
+        (
+            ["check", "--junitxml", "/proc/x/y.xml"],
+            ExitCode.BAD_INPUT,
+            "--junitxml /proc/x/y.xml cannot be written",
+        ),
+        (["check", "--evidence", "/proc/x"], ExitCode.BAD_INPUT, "/proc/x/evidence.jsonl cannot be written"),
+        (["check", "--allow-writes", "nonsense"], ExitCode.BAD_INPUT, "'nonsense' is not one of 'nix',"),
+        (
+            ["check", "--linux-xr-source", "nowhere"],
+            ExitCode.BAD_INPUT,
+            "nowhere: there is no such file or folder",
+        ),
         (["check", "--deadline", "-1"], ExitCode.BAD_INPUT, "deadline"),
         (["check", "--deadline", "nan"], ExitCode.BAD_INPUT, "deadline"),
         (["check", "--no-such-option"], ExitCode.BAD_INPUT, "--no-such-option"),
@@ -97,6 +117,11 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (["explain", "toolchain/sh"], ExitCode.BAD_INPUT, "2 classes have a clause"),
         (["explain", "toolchain"], ExitCode.KEPT, "toolchain"),
         (["facts", "--runner", "local"], ExitCode.BAD_INPUT, "name one with --builder: here, there"),
+        (
+            ["facts", "--runner", "local", "--builder", "there", "--environment", "nope"],
+            ExitCode.BAD_INPUT,
+            "--environment nope: neither a file nor a name",
+        ),
         (["diff", "a.json", "b.json"], ExitCode.BAD_INPUT, "a.json:1: cannot be read: No such file"),
         (["diff", ".", "b.json"], ExitCode.BAD_INPUT, ".:1: cannot be read: Is a directory\n"),
     ],
@@ -113,22 +138,79 @@ def test_the_exit_code_says_how_it_ended_and_the_text_why(
     assert "INTERNALERROR" not in text
 
 
-@pytest.mark.parametrize("arguments", [["facts", "--builder", "there"], ["doctor"]])
-def test_without_an_engine_what_needs_one_cannot_run_and_says_what_brings_it(
+@pytest.mark.parametrize(
+    "arguments", [["facts", "--builder", "there"], ["check"], ["check", "--strict"]], ids=" ".join
+)
+def test_without_an_engine_what_needs_one_cannot_run_and_says_where_to_look(
     folder: Path, arguments: list[str]
 ) -> None:
     ended = run(*arguments, cwd=folder)
     text = ended.out + ended.err
     assert ended.status == ExitCode.CANNOT_RUN
     assert "no Docker Engine answers" in text
-    assert "script/engine" in text
+    assert "'builder-contracts doctor' says what is missing" in text
     assert "Traceback" not in text
 
 
 def test_without_an_engine_clauses_are_unproven_not_broken(folder: Path) -> None:
-    ended = run("check", "contracts/there.yaml", cwd=folder)
-    assert ended.status == ExitCode.UNPROVEN
-    assert "no Docker Engine answers" in ended.out
+    ended = run("check", "contracts/there.yaml", "--evidence", "out", cwd=folder)
+    told = [json.loads(line) for line in (folder / "out" / "evidence.jsonl").read_text().splitlines()]
+    assert [(each["clause"], each["verdict"]) for each in told] == [
+        ("there/labels/there", "kept"),
+        ("there/image/reference", "unproven"),
+        ("there/toolchain/sh", "unproven"),
+    ]
+    assert ended.out.count("  because   no Docker Engine answers") == 1
+
+
+def test_without_an_engine_what_only_declares_is_judged(folder: Path) -> None:
+    assert run("check", "-k", "labels", cwd=folder).status == ExitCode.KEPT
+
+
+def test_a_session_that_failed_without_a_broken_verdict_is_not_broken() -> None:
+    with pytest.raises(BuilderContractsError, match="pytest ended with status 1"):
+        exit_code(pytest.ExitCode.TESTS_FAILED, Tally(), strict=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["validate"],
+        ["facts", "--runner", "local", "--builder", "there"],
+        ["--help"],
+        ["check", "--runner", "local", "contracts/there.yaml"],
+    ],
+    ids=" ".join,
+)
+def test_output_that_cannot_be_written_is_told_in_one_line(folder: Path, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments], cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == ExitCode.CANNOT_RUN
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        (["schema", "builder-"], ["builder-base", "builder-class"]),
+        (["check", "--builder", "t"], ["there"]),
+        (["facts", "--builder", ""], ["here", "there"]),
+        (["facts", "--contract", "contracts/here.yaml", "--builder", ""], ["here"]),
+        (["check", "--allow-writes", "bazel"], ["bazel-grpc", "bazel-http"]),
+        (["explain", "tool"], ["toolchain", "toolchain/sh", "toolchain/no-such-tool", "toolchain/forgotten"]),
+        (["explain", "here/ide"], ["here/identity/shell"]),
+    ],
+    ids=lambda words: " ".join(words),
+)
+def test_the_shell_completes_what_can_be_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, typed: list[str], offered: list[str]
+) -> None:
+    monkeypatch.chdir(folder)
+    *before, last = typed
+    completion = ShellComplete(group, {}, "builder-contracts", "_BUILDER_CONTRACTS_COMPLETE")
+    assert [item.value for item in completion.get_completions(before, last)] == offered
 
 
 def test_bad_input_is_told_once_with_line_and_mend(folder: Path) -> None:

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from builder_contracts import plugin
+from builder_contracts import begin
 from tests.dashboard.spy import PARTS, Spy
 from tests.dashboard.steps import Job, Step
 
@@ -265,8 +265,8 @@ def test_the_roles_that_can_be_allowed_are_those_of_the_schema_that_have_somethi
     schema = json.loads((ROOT / "contracts" / "schema" / "environment.json").read_text())
 
     roles = schema["properties"]["roles"]["propertyNames"]["enum"]
-    assert {*roles} - {*plugin.WRITABLE} == {"flakes"}
-    assert {*plugin.WRITABLE} <= {*roles}
+    assert {*roles} - {*begin.WRITABLE} == {"flakes"}
+    assert {*begin.WRITABLE} <= {*roles}
 
 
 # --- the workflows -------------------------------------------------------------------------------------------

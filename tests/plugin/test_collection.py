@@ -108,12 +108,13 @@ def test_a_folder_without_a_contract_is_an_error_not_a_success(pytester: pytest.
     assert "no contract in empty" in result.stdout.str() + result.stderr.str()
 
 
-def test_contracts_of_which_no_clause_is_selected_are_there(
-    pytester: pytest.Pytester, contracts: Path
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_a_selection_that_matches_nothing_is_not_told_as_contracts_that_are_missing(
+    pytester: pytest.Pytester, contracts: Path, workers: list[str]
 ) -> None:
-    result = pytester.runpytest("--contracts", "contracts", "-k", "nothing-has-this-name")
+    result = pytester.runpytest_subprocess("--contracts", "contracts", "-k", "zzz", *workers)
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert "no contract" not in result.stdout.str() + result.stderr.str()
+    assert "no contract in" not in result.stdout.str() + result.stderr.str()
 
 
 def test_a_file_that_is_named_as_a_contract_is_one_whatever_it_looks_like(pytester: pytest.Pytester) -> None:

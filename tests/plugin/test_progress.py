@@ -1,14 +1,16 @@
-"""Progress of proofs reaches the terminal while pytest captures what else is written."""
+"""Progress of proofs reaches a person while pytest captures what else is written."""
 
 from __future__ import annotations
 
 import pytest
 
+from builder_contracts.cli.check import Face
+
 WAITS = """
-from builder_contracts.progress import Progress
+from builder_contracts.plugin import PROGRESS
 
 def test_waits(request):
-    progress = Progress(request.config)
+    progress = request.config.stash[PROGRESS]
     print("captured")
     progress.say("build: 44 of 879 objects")
     progress.tell("tinyland-docker")
@@ -16,22 +18,30 @@ def test_waits(request):
     progress.patience = -1
     progress.tell("tinyland-nix")
 """
+TOLD = ["  build: 44 of 879 objects", "  tinyland-nix: proofs under way for 0 s"]
 
 
-def test_what_proofs_say_is_told_once_and_silence_is_explained(pytester: pytest.Pytester) -> None:
-    pytester.makepyfile(WAITS)
-    told = [line for line in pytester.runpytest_subprocess().outlines if line.startswith("  ")]
-    assert told == ["  build: 44 of 879 objects", "  tinyland-nix: proofs under way for 0 s"]
-
-
-@pytest.mark.parametrize("arguments", [["-q"], ["-n", "1"]], ids=["quiet", "a worker"])
-def test_where_nobody_reads_nothing_is_told(pytester: pytest.Pytester, arguments: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [[], ["-s"], ["-n", "1"]], ids=["captured", "uncaptured", "a worker"])
+def test_what_proofs_say_is_told_once_and_silence_is_explained(
+    pytester: pytest.Pytester, arguments: list[str]
+) -> None:
     pytester.makepyfile(WAITS)
     result = pytester.runpytest_subprocess(*arguments)
     result.assert_outcomes(passed=1)
+    assert [line for line in result.errlines if line.startswith("  ")] == TOLD
+    # Results are for whoever reads the other stream.
     assert "objects" not in result.stdout.str()
 
 
-def test_uncaptured_runs_are_told_too(pytester: pytest.Pytester) -> None:
+def test_pytest_that_is_to_be_quiet_is(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(WAITS)
-    pytester.runpytest_subprocess("-s").stdout.fnmatch_lines(["*build: 44 of 879 objects"])
+    result = pytester.runpytest_subprocess("-q")
+    result.assert_outcomes(passed=1)
+    assert result.errlines == []
+
+
+def test_check_tells_although_it_keeps_pytest_quiet(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(WAITS)
+    result = pytester.runpytest_inprocess("-q", plugins=[Face(None)])
+    result.assert_outcomes(passed=1)
+    assert [line for line in result.errlines if line.startswith("  ")] == TOLD

@@ -13,6 +13,9 @@ from builder_contracts.contract import schema
 from tests.plugin.conftest import SAMPLE
 
 LOCAL = ("--runner", "local")
+OWN = (
+    "apiVersion: builder-contracts/v1\nkind: Environment\nmetadata: {name: own, summary: A place of my own}\n"
+)
 
 
 def test_each_outcome_is_reported_as_what_it_is(pytester: pytest.Pytester, contracts: Path) -> None:
@@ -134,19 +137,27 @@ def test_evidence_has_a_line_a_verdict_and_keeps_to_its_schema(
     assert verdicts == ["broken", *["kept"] * 5, *["unproven"] * 3, "waived"]
 
 
-def test_evidence_that_cannot_be_written_is_told_without_a_traceback(
-    pytester: pytest.Pytester, contracts: Path
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--evidence", "taken"),
+        ("--evidence", "taken/below"),
+        ("--junitxml", "taken/x.xml"),
+        ("--junitxml", "taken/below/x.xml"),
+    ],
+    ids="=".join,
+)
+def test_a_report_that_cannot_be_written_is_told_before_anything_runs(
+    pytester: pytest.Pytester, contracts: Path, option: tuple[str, str]
 ) -> None:
     (pytester.path / "taken").write_text("")
-    # A file in the way is seen before anything runs, one that is in the way of a folder only at the end.
-    for folder, ran in (("taken", False), ("taken/below", True)):
-        result = pytester.runpytest(*LOCAL, "contracts/there.yaml", "--evidence", folder)
-        text = result.stdout.str() + result.stderr.str()
-        assert result.ret == pytest.ExitCode.USAGE_ERROR
-        assert "cannot be written" in text
-        assert ("2 passed" in text) is ran
-        assert "Traceback" not in text
-        assert "INTERNALERROR" not in text
+    result = pytester.runpytest(*LOCAL, "contracts/there.yaml", *option)
+    text = result.stdout.str() + result.stderr.str()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert "cannot be written" in text
+    assert "passed" not in text
+    assert "Traceback" not in text
+    assert "INTERNALERROR" not in text
 
 
 def test_a_secret_of_the_machine_is_in_no_report(
@@ -165,14 +176,85 @@ def test_a_secret_of_the_machine_is_in_no_report(
     assert "MY_TOKEN=" not in (pytester.path / "junit.xml").read_text()
 
 
-def test_a_missing_environment_is_told_once_and_without_a_traceback(
-    pytester: pytest.Pytester, contracts: Path
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("nowhere", "--environment nowhere: neither a file nor a name in environments/"),
+        ("onw", "did you mean own?"),
+        ("contracts", "--environment contracts: neither a file nor a name in environments/"),
+        ("cut.yaml", "cut.yaml:"),
+    ],
+)
+def test_an_environment_that_cannot_be_used_is_told_once_and_nothing_runs(
+    pytester: pytest.Pytester, contracts: Path, name: str, said: str
 ) -> None:
-    result = pytester.runpytest(*LOCAL, "contracts/there.yaml", "--environment", "nowhere")
+    (contracts / "environments").mkdir()
+    (contracts / "environments" / "own.yaml").write_text(OWN)
+    (pytester.path / "cut.yaml").write_text("apiVersion: [1\n")
+    result = pytester.runpytest(*LOCAL, "contracts", "--environment", name)
     text = result.stdout.str() + result.stderr.str()
-    assert result.ret != pytest.ExitCode.OK
-    assert "--environment nowhere: neither a file nor a name in environments/" in text
+    assert text.count(said) == 1
+    assert "passed" not in text
     assert "Traceback" not in text
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.mark.parametrize("option", ["--linux-xr-source", "--linux-xr-config"])
+def test_a_kernel_that_is_not_there_is_told_before_anything_runs(
+    pytester: pytest.Pytester, contracts: Path, option: str
+) -> None:
+    result = pytester.runpytest(*LOCAL, "contracts", option, "nowhere")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert (result.stdout.str() + result.stderr.str()).count("there is no such file or folder") == 1
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "soon"])
+def test_a_deadline_that_is_no_time_to_wait_is_refused(pytester: pytest.Pytester, seconds: str) -> None:
+    result = pytester.runpytest("--deadline", seconds)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert f"'{seconds}' is not a number of seconds above 0" in result.stderr.str()
+
+
+@pytest.mark.parametrize(("files", "name"), [({}, "none"), ({"embedded.yaml": "mine"}, "mine")])
+def test_evidence_names_the_environment_that_was_found(
+    pytester: pytest.Pytester, contracts: Path, files: dict[str, str], name: str
+) -> None:
+    (contracts / "environments").mkdir()
+    for file, called in files.items():
+        (contracts / "environments" / file).write_text(OWN.replace("own", called))
+    pytester.runpytest(*LOCAL, "contracts/there.yaml", "--evidence", "proof")
+    lines = (pytester.path / "proof" / "evidence.jsonl").read_text().splitlines()
+    assert {json.loads(line)["environment"] for line in lines} == {name}
+
+
+@pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
+def test_a_cause_that_takes_many_clauses_along_is_told_in_full_once(
+    pytester: pytest.Pytester, contracts: Path, monkeypatch: pytest.MonkeyPatch, workers: list[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    result = pytester.runpytest_subprocess(
+        "contracts", "--junitxml", "junit.xml", "--evidence", "proof", *workers
+    )
+    text = result.stdout.str()
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    assert text.count("UNPROVEN") == 1
+    assert text.count("  because   no Docker Engine answers") == 1
+    assert text.count("\n  try       builder-contracts doctor\n") == 1
+    result.stdout.fnmatch_lines(
+        [
+            "*unproven  6 clauses, * and others: no Docker Engine answers*",
+            "there * 2 unproven",
+            "*2 passed, 1 error, 7 unproven in *",
+        ]
+    )
+    lines = (pytester.path / "proof" / "evidence.jsonl").read_text().splitlines()
+    seen = [record["seen"] for record in map(json.loads, lines) if record["verdict"] == "unproven"]
+    assert len(seen) == 8
+    assert all("no Docker Engine answers" in reason for reason in seen)
+    errors = [case.find("error") for case in cases(pytester.path / "junit.xml").values()]
+    told = [error.text or "" for error in errors if error is not None]
+    assert len(told) == 8
+    assert all("  promised  " in each for each in told)
 
 
 def test_workers_give_the_same_verdicts(pytester: pytest.Pytester, contracts: Path) -> None:
@@ -190,12 +272,22 @@ def test_workers_give_the_same_verdicts(pytester: pytest.Pytester, contracts: Pa
     result.stdout.fnmatch_lines(["here * 3 kept*", "there * 2 kept*"])
 
 
-def test_a_wrong_option_is_told_also_with_workers(pytester: pytest.Pytester, contracts: Path) -> None:
-    result = pytester.runpytest_subprocess(*LOCAL, "contracts", "-n", "2", "--builder", "hre")
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--builder", "hre"), "--builder names the class hre"),
+        (("--environment", "nowhere"), "--environment nowhere: neither a file nor a name"),
+    ],
+)
+def test_a_wrong_option_is_told_once_also_with_workers(
+    pytester: pytest.Pytester, contracts: Path, option: tuple[str, str], said: str
+) -> None:
+    result = pytester.runpytest_subprocess(*LOCAL, "contracts", "-n", "2", *option)
     text = result.stdout.str() + result.stderr.str()
-    assert result.ret not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert "Traceback" not in text
-    assert "--builder names the class hre" in text
+    # The short summary repeats the beginning of the first line.
+    assert text.count(f"{said}") == 1 + text.count(f" - command line:1: {said}")
 
 
 def test_last_failed_runs_what_was_broken(pytester: pytest.Pytester, contracts: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -31,6 +32,10 @@ COMMANDS = {
 }
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""Why output cannot be written although somebody reads it."""
+
+
 class _Lazy(click.Group):
     """A group that imports a command's module only when the command is used or helped with."""
 
@@ -52,8 +57,13 @@ class _Lazy(click.Group):
         except BrokenPipeError:
             # The reader, such as head(1), has seen enough; nothing more can be said to it. Left to click,
             # this would end with the code of a broken promise.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _say_no_more()
             raise click.exceptions.Exit(ExitCode.KEPT) from None
+
+
+def _say_no_more() -> None:
+    """Also what is still buffered is not written: at its end Python would fail at it once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _colour() -> bool | None:
@@ -97,4 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BuilderContractsError as error:
         click.echo(f"{click.style('error', fg='red')}: {error}", err=True, color=_colour())
         code = error.exit_code
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _say_no_more()
+        click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+        code = ExitCode.CANNOT_RUN
     sys.exit(int(code or 0))

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder_contracts.cli.paths import contract_files, seconds
+from builder_contracts import begin
+from builder_contracts.cli.paths import classes, contract_files, seconds
 from builder_contracts.contract.load import load_all
 from builder_contracts.errors import BuilderContractsError, ExitCode
+from builder_contracts.evidence import record
 from builder_contracts.evidence.tally import Tally
 from builder_contracts.evidence.verdict import Outcome
 
@@ -28,7 +30,9 @@ _UNUSED = (
 
 @click.command(context_settings={"ignore_unknown_options": False})
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--builder", multiple=True, metavar="CLASS", help="Only this class (repeatable).")
+@click.option(
+    "--builder", multiple=True, metavar="CLASS", shell_complete=classes, help="Only this class (repeatable)."
+)
 @click.option(
     "--image", multiple=True, metavar="CLASS=REF", help="Check REF as the runner of CLASS (repeatable)."
 )
@@ -37,8 +41,18 @@ _UNUSED = (
 @click.option(
     "--allow-writes",
     multiple=True,
-    metavar="ROLE",
+    type=click.Choice(begin.WRITABLE),
     help="Let proofs write to this role of a live environment (repeatable).",
+)
+@click.option(
+    "--linux-xr-source",
+    metavar="DIR_OR_TARBALL",
+    help="Build this kernel source in the canary linux-xr, with its own xr/patches/series and xr/config/*.",
+)
+@click.option(
+    "--linux-xr-config",
+    metavar="FILE",
+    help="Start the canary linux-xr from this kernel configuration, not from a tiny one.",
 )
 @click.option(
     "--evidence", type=click.Path(path_type=Path), metavar="DIR", help="Write evidence.jsonl into DIR."
@@ -60,6 +74,8 @@ def check(
     runner: str,
     environment: str | None,
     allow_writes: tuple[str, ...],
+    linux_xr_source: str | None,
+    linux_xr_config: str | None,
     evidence: Path | None,
     junitxml: Path | None,
     keyword: str | None,
@@ -79,6 +95,13 @@ def check(
       builder-contracts check --runner local --builder tinyland-docker --junitxml junit.xml
     """
     files = contract_files(paths)
+    for option, report in (
+        ("--evidence", evidence and evidence / record.FILE),
+        ("--junitxml", junitxml),
+    ):
+        if report:
+            # Also asked by the plugin, but then runners are being started already.
+            begin.writable(option, report)
     # The settings of a pytest project around us are not ours, nor are the plugins that are installed beside us:
     # only our own options count.
     arguments = ["-c", "/dev/null", "--rootdir", str(Path.cwd()), "--noconftest", "--assert=plain"]
@@ -90,14 +113,17 @@ def check(
     for option, values in (("--builder", builder), ("--image", image), ("--allow-writes", allow_writes)):
         for value in values:
             arguments += [option, value]
-    if environment:
-        arguments += ["--environment", environment]
-    if evidence:
-        arguments += ["--evidence", str(evidence)]
-    if junitxml:
-        arguments += ["--junitxml", str(junitxml)]
-    if keyword:
-        arguments += ["-k", keyword]
+    single = {
+        "--environment": environment,
+        "--linux-xr-source": linux_xr_source,
+        "--linux-xr-config": linux_xr_config,
+        "--evidence": evidence,
+        "--junitxml": junitxml,
+        "-k": keyword,
+    }
+    for option, given in single.items():
+        if given:
+            arguments += [option, str(given)]
     arguments += [flag for flag, wanted in (("--pull", pull), ("--strict-contracts", strict)) if wanted]
     for file in files:
         arguments += ["--contracts", str(file)]
@@ -107,8 +133,7 @@ def check(
         import pytest
 
         tally = Tally()
-        plugins = [tally, _Begun(begun)] if begun else [tally]
-        status = pytest.main(arguments, plugins=plugins)
+        status = pytest.main(arguments, plugins=[tally, Face(begun)])
     finally:
         if begun:
             begun.close()
@@ -125,8 +150,6 @@ def _begin(
     deadline: float,
 ) -> Survey | None:
     """The survey of the classes that are wanted, begun; None where something is wrong, which pytest then tells."""
-    from builder_contracts import begin
-
     images = {
         name: reference for name, equals, reference in (text.partition("=") for text in image) if equals
     }
@@ -142,25 +165,27 @@ def _begin(
     return survey
 
 
-class _Begun:
-    """A plugin that hands pytest the survey which was begun before it."""
+class Face:
+    """A plugin that hands pytest the survey which was begun before it, and progress also where pytest is quiet."""
 
-    def __init__(self, survey: Survey) -> None:
-        self._survey = survey
+    def __init__(self, begun: Survey | None) -> None:
+        self._begun = begun
 
     def pytest_configure(self, config: pytest.Config) -> None:
-        from builder_contracts.plugin import SURVEY
+        from builder_contracts.plugin import PROGRESS, SURVEY
+        from builder_contracts.progress import Progress
 
-        config.stash[SURVEY] = self._survey
+        config.stash[PROGRESS] = Progress(config)
+        if self._begun is not None:
+            config.stash[SURVEY] = self._begun
 
 
 def exit_code(status: int, tally: Tally, *, strict: bool) -> ExitCode:
     """This command's exit code for the end of a pytest session."""
     import pytest
 
+    unproven = [verdict for verdict in tally.verdicts if verdict.outcome is Outcome.UNPROVEN]
     match status:
-        case pytest.ExitCode.OK | pytest.ExitCode.TESTS_FAILED:
-            pass
         case pytest.ExitCode.NO_TESTS_COLLECTED:
             return ExitCode.NOTHING_SELECTED
         case pytest.ExitCode.INTERRUPTED if not tally.verdicts and not tally.interrupted:
@@ -169,13 +194,17 @@ def exit_code(status: int, tally: Tally, *, strict: bool) -> ExitCode:
             return ExitCode.INTERRUPTED
         case pytest.ExitCode.USAGE_ERROR:
             return ExitCode.BAD_INPUT
+        case pytest.ExitCode.OK | pytest.ExitCode.TESTS_FAILED if tally.count(Outcome.BROKEN):
+            return ExitCode.BROKEN
+        case pytest.ExitCode.OK | pytest.ExitCode.TESTS_FAILED if any(
+            verdict.here or strict for verdict in unproven
+        ):
+            # Not one runner could be had: that is this machine's doing, and no answer about the classes.
+            anywhere = any(verdict.runner for verdict in tally.verdicts)
+            return ExitCode.UNPROVEN if anywhere else ExitCode.CANNOT_RUN
+        case pytest.ExitCode.OK:
+            return ExitCode.KEPT
         case _:
             raise BuilderContractsError(
                 f"pytest ended with status {status}; please report the traceback above"
             )
-    if tally.count(Outcome.BROKEN):
-        return ExitCode.BROKEN
-    unproven = [verdict for verdict in tally.verdicts if verdict.outcome is Outcome.UNPROVEN]
-    if any(verdict.here or strict for verdict in unproven):
-        return ExitCode.UNPROVEN
-    return ExitCode.KEPT if status == pytest.ExitCode.OK else ExitCode.BROKEN

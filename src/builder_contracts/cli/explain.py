@@ -18,7 +18,7 @@ from builder_contracts.contract.load import load_all
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import READERS
 from builder_contracts.errors import InputError, Problem, Source, printable
-from builder_contracts.facts.model import NOT_ASKED, Facts
+from builder_contracts.facts.model import NOT_ASKED, Facts, Runner
 from builder_contracts.judge import judge
 from builder_contracts.judge.explanations import explanation
 
@@ -29,8 +29,14 @@ def _suggest(context: click.Context, _: click.Parameter, typed: str) -> list[str
         contracts = _load(context.params.get("path"))
     except InputError:
         contracts = []
-    known = [*READERS, *(clause.id for contract in contracts for clause in contract.clauses)]
-    return [word for word in known if word.startswith(typed)]
+    return [word for word in _ids(contracts) if word.startswith(typed)]
+
+
+def _ids(contracts: Iterable[Contract]) -> list[str]:
+    """Everything that can be explained: kinds, and clauses with and without their class."""
+    clauses = [clause for contract in contracts for clause in contract.clauses]
+    found = [*READERS, *(clause.id for clause in clauses), *(clause.local_id for clause in clauses)]
+    return list(dict.fromkeys(found))
 
 
 @click.command()
@@ -82,8 +88,7 @@ def _find(wanted: str, contracts: Sequence[Contract]) -> tuple[Clause, Contract]
         mend = f"name one of {', '.join(clause.id for clause, _ in found)}"
     else:
         what = f"no clause and no kind has the id {wanted[:200]!r}"
-        known = [*READERS, *(clause.id for clause, _ in pairs), *(clause.local_id for clause, _ in pairs)]
-        guess = schema.nearest(wanted, known)
+        guess = schema.nearest(wanted, _ids(contracts))
         mend = f"did you mean {guess}?" if guess else "'builder-contracts validate --list' prints the ids"
     raise InputError([Problem(Source("command line", 1), what, mend)])
 
@@ -95,7 +100,7 @@ Answer = dict[str, str | list[str]]
 def _about_clause(clause: Clause, contract: Contract) -> Answer:
     about = explanation(clause.promise)
     # A judge that has nothing to judge still says which fact it would look at.
-    nothing = Facts(NOT_ASKED, NOT_ASKED, NOT_ASKED)
+    nothing = Facts(Runner("docker", "", "", 0, 0), NOT_ASKED, NOT_ASKED)
     look = judge(clause, nothing, contract, today=date.min).look
     answer: Answer = {
         "clause": clause.id,

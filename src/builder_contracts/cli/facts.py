@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from builder_contracts import begin
-from builder_contracts.cli.paths import contract_files, seconds
+from builder_contracts.cli.paths import classes, contract_files, seconds
 from builder_contracts.contract.load import load_all, load_environment
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source, printable
@@ -18,7 +18,9 @@ from builder_contracts.facts.model import Start, Unseen
 
 @click.command()
 @click.option("--image", metavar="REF", help="The image to start; the contract's own when left out.")
-@click.option("--builder", metavar="CLASS", help="Ask the questions of this class's contract.")
+@click.option(
+    "--builder", metavar="CLASS", shell_complete=classes, help="Ask the questions of this class's contract."
+)
 @click.option(
     "--contract",
     "path",
@@ -26,6 +28,7 @@ from builder_contracts.facts.model import Start, Unseen
     help="Contract file or folder (default: ./contracts).",
 )
 @click.option("--runner", type=click.Choice(["docker", "local"]), default="docker", show_default=True)
+@click.option("--environment", metavar="NAME_OR_FILE", help="Environment that binds names to services.")
 @click.option("--pull", is_flag=True, help="Allow to download the image.")
 @click.option(
     "--deadline", type=seconds, default=60.0, show_default=True, help="Seconds for the observation."
@@ -38,6 +41,7 @@ def facts(
     builder: str | None,
     path: Path | None,
     runner: str,
+    environment: str | None,
     pull: bool,
     deadline: float,
     output: Path | None,
@@ -56,17 +60,14 @@ def facts(
     """
     files = contract_files((path,) if path else ())
     contract = _choose(load_all(files), builder, image)
-    environments = {
-        file.stem: load_environment(file).data
-        for file in sorted(Path(contract.source.file).parent.glob("environments/*.yaml"))
-    }
+    folder = Path(contract.source.file).parent
     survey = begin.survey(
-        environments.get("embedded"),
+        begin.environment(environment, [folder], Path.cwd()),
         images={contract.name: image} if image else {},
         runner=runner,
         pull=pull,
         deadline=deadline,
-        others=environments.values(),
+        others=[load_environment(file).data for file in sorted(folder.glob("environments/*.yaml"))],
     )
     try:
         seen = survey.facts(contract)
@@ -75,9 +76,7 @@ def facts(
     if isinstance(seen.start, Unseen) and seen.start.here:
         raise EngineError(seen.start.unseen)
     if isinstance(seen.start, Start) and not seen.start.exists:
-        raise InputError(
-            [Problem(Source("command line", 1), seen.start.said, "build it (script/images), or allow --pull")]
-        )
+        raise InputError([Problem(Source("command line", 1), seen.start.said, "build it, or allow --pull")])
     text = codec.to_json(seen) + "\n"
     if output is None:
         click.echo(text, nl=False)

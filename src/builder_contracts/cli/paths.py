@@ -1,8 +1,7 @@
-"""Where contracts are looked for when the command line names none."""
+"""What several commands take: contracts and where they are looked for, classes, seconds."""
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from collections.abc import Iterator
@@ -10,19 +9,27 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.contract.load import is_contract
+from builder_contracts import begin
+from builder_contracts.contract.load import is_contract, load_all
 from builder_contracts.errors import InputError, Problem, Source
 
 
 def seconds(text: str | float) -> float:
     """A deadline of the command line. Raises click.BadParameter for what is no time to wait."""
     try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise click.BadParameter(f"{text!r} is not a number of seconds above 0")
-    return number
+        return begin.seconds(text)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def classes(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    """Names of classes for the shell's completion; nothing where the contracts cannot be read."""
+    path = context.params.get("path")
+    try:
+        known = [contract.name for contract in load_all(contract_files((path,) if path else ()))]
+    except InputError:
+        known = []
+    return [name for name in known if name.startswith(typed)]
 
 
 def contract_files(named: tuple[Path, ...]) -> list[Path]:

@@ -10,8 +10,13 @@ from builder_contracts.contract import schema
 from builder_contracts.errors import InputError, Problem, Source
 
 
+def _suggest(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
+    """Names of schemas for the shell's completion."""
+    return [name for name in schema.names() if name.startswith(typed)]
+
+
 @click.command("schema")
-@click.argument("name", default="builder-class")
+@click.argument("name", default="builder-class", shell_complete=_suggest)
 def schema_command(name: str) -> None:
     """Print a JSON Schema (draft 2020-12) for editors and other tools.
 

@@ -12,6 +12,6 @@ def check(run: Run, *selection: str) -> str:
     where = ["--runner", run.runner] if run.runner and run.runner != "docker" else []
     if run.runner == "docker" and run.image:
         where = ["--image", f"{run.builder}={run.image}"]
-    if run.environment not in ("", "embedded"):
+    if run.environment not in ("", "none", "embedded"):
         where += ["--environment", run.environment]
     return shlex.join(["builder-contracts", "check", "--builder", run.builder, *selection, *where])

@@ -19,6 +19,7 @@ Properties = list[tuple[str, str]]
 """A record as JUnit and pytest's user_properties carry it; ``witness`` may repeat."""
 
 SCHEMA = "builder-contracts/evidence/v1"
+FILE = "evidence.jsonl"
 
 _OUTCOMES = {outcome.value for outcome in Outcome}
 _MEASURED, _BUDGET = "measured.", "budget."
@@ -110,7 +111,7 @@ def write(folder: Path, verdicts: Sequence[Verdict]) -> Path:
 
     Raises BuilderContractsError when the folder cannot be written.
     """
-    target = folder / "evidence.jsonl"
+    target = folder / FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(

@@ -20,6 +20,7 @@ class Report(Protocol):
 
     when: str
     outcome: str
+    nodeid: str
     user_properties: list[tuple[str, object]]
 
 
@@ -38,6 +39,7 @@ class Tally:
 
     verdicts: list[Verdict] = field(default_factory=list)
     interrupted: bool = False
+    _told: dict[str, str] = field(default_factory=dict)
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         # pytest ends itself with a subclass, after errors of collection for example: nobody interrupted.
@@ -50,6 +52,15 @@ class Tally:
         verdict = from_properties(report.user_properties)
         if verdict is not None:
             self.verdicts.append(verdict)
+
+    def told_before(self, report: Report) -> bool:
+        """Whether a report is of a clause that is unproven for the same reason as an earlier one."""
+        if report.when != "setup" or report.outcome != "failed":
+            return False
+        verdict = from_properties(report.user_properties)
+        if verdict is None or verdict.outcome is not Outcome.UNPROVEN:
+            return False
+        return self._told.setdefault(verdict.seen, report.nodeid) != report.nodeid
 
     def count(self, outcome: Outcome) -> int:
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
@@ -81,7 +92,9 @@ class Tally:
                 clauses.append(verdict.clause.partition("/")[2])
         for (outcome, reason), clauses in reasons.items():
             # One cause, such as an engine that is gone, is one line however many clauses it takes along.
-            what = clauses[0] if len(clauses) == 1 else f"{len(clauses)} clauses, {clauses[0]} and others"
+            what = (
+                ", ".join(clauses) if len(clauses) < 4 else f"{len(clauses)} clauses, {clauses[0]} and others"
+            )
             text += f"\n    {outcome.value:9} {what}: {printable(reason)}"
         if counts[Outcome.BROKEN]:
             return Line(text, "red")

@@ -132,8 +132,11 @@ def _command(look: str, runner: Runner | None, seen_image: Image | None, contrac
     """The command that shows a reader the fact behind a finding."""
     if not look:
         return ""
+    if runner is None:
+        # Nothing can be looked at, so the way goes to what is missing.
+        return "builder-contracts doctor"
     where = f"--image {shlex.quote(seen_image.reference if seen_image else contract.image)}"
-    if runner is not None and runner.kind != "docker":
+    if runner.kind != "docker":
         where = f"--runner {runner.kind}"
     # Names and paths of contracts are never shell text, not even in a line to copy.
     contract_file = shlex.quote(contract.source.file)

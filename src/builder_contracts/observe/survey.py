@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.errors import EngineError
-from builder_contracts.facts.model import Facts, Seen
+from builder_contracts.facts.model import Facts, Seen, Unseen
 from builder_contracts.observe.gather import DEADLINE, gather
 from builder_contracts.runner.launch import LaunchPlan, plan
 from builder_contracts.runner.local import local_runner
@@ -79,8 +79,9 @@ class Survey:
                 try:
                     self._docker = _Docker(self._options.surroundings)
                 except EngineError as error:
-                    reason = str(error)
-                    return gather(contract, NoRunner(reason), forbidden={})
+                    lost = Unseen(str(error))
+                    forbidden = dict.fromkeys((denied.host for denied in contract.promised(Denied)), lost)
+                    return gather(contract, NoRunner(lost.unseen), forbidden=forbidden)
             docker = self._docker
         return docker.gather(contract, self._options)
 

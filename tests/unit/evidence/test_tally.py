@@ -15,6 +15,7 @@ class Report:
     when: str = "call"
     outcome: str = "passed"
     user_properties: list[tuple[str, object]] = field(default_factory=list)
+    nodeid: str = ""
 
 
 def verdict(clause: str, outcome: Outcome, rung: Rung | None = None, seen: str = "seen") -> Verdict:
@@ -61,6 +62,13 @@ def test_one_cause_is_one_line_however_many_clauses_it_takes_along() -> None:
     ).lines()
     assert line.text.count("\n") == 1
     assert "40 clauses, toolchain/0 and others: no engine\\x1b[31m" in line.text
+
+
+def test_a_cause_of_few_clauses_names_each_of_them() -> None:
+    (line,) = tally(
+        *(verdict(f"nix/toolchain/{n}", Outcome.UNPROVEN, seen="no getent") for n in "abc")
+    ).lines()
+    assert "unproven  toolchain/a, toolchain/b, toolchain/c: no getent" in line.text
 
 
 def test_a_waived_promise_is_neither_kept_nor_green() -> None:
