@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -37,13 +38,13 @@ def seconds(text: str | float) -> float:
 
 
 def writable(option: str, file: Path) -> None:
-    """Make the folder of a report, and see that the file can be written there. Raises InputError."""
+    """See that a report and the folders on its way can be made; nothing is. Raises InputError."""
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         if file.exists():
             file.open("ab").close()
+        folder = next(folder for folder in file.parents if folder.exists())
         # Asking for permission is not enough: root has it also where nothing can be written.
-        tempfile.TemporaryFile(dir=file.parent).close()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         what = f"{option} {file} cannot be written: {error.strerror}"
         raise wrong(what, "name a place where files can be made") from None
@@ -58,7 +59,7 @@ def environment(wanted: str | None, folders: Iterable[Path], here: Path) -> Any:
     candidates = [folder / f"{wanted or 'embedded'}.yaml" for folder in beside]
     if wanted:
         candidates.insert(0, here / wanted)
-    found = next((path for path in candidates if path.is_file()), None)
+    found = next((path for path in candidates if os.path.isfile(path)), None)  # noqa: PTH113 # never raises
     if found is not None:
         return load_environment(found).data
     if wanted:
