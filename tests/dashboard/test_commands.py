@@ -178,6 +178,10 @@ BAD = {
         ("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", "example.org/contracts"),
         "'example.org/contracts' is no address of a site",
     ),
+    "an address with half a bracket": (
+        ("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", "http://[::1/"),
+        "is no address of a site",
+    ),
     "the current folder": (("dashboard", "demo", "--out", ".", "--nights", "1"), "holds the current folder"),
     "a date that is none": (("dashboard", "demo", "--out", "s", "--until", "soon"), "'soon' is no date"),
     "no nights": (("dashboard", "demo", "--out", "s", "--nights", "0"), "is not in the range"),

@@ -219,7 +219,10 @@ def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
 
 def _folder(address: str) -> str:
     """An address as that of a folder, which links are resolved within. Raises InputError."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # brackets that hold no address
+        parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
         mend = "write it like https://example.org/contracts/"
         raise InputError([Problem(Source("--base-url", 1), f"{address!r} is no address of a site", mend)])
