@@ -209,16 +209,21 @@ def test_a_printed_page_is_light_and_without_controls(browser: Browser, demo: Pa
         browser.shot(f"print-{view.partition('.')[0]}")
 
 
-def site_as_of(tmp_path: Path, days_ago: float, *, frozen: bool = False) -> Path:
-    """A site that was built some days ago of a run an hour before."""
-    now = time.time() - days_ago * 86_400
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now - 3600))
-    results = junit.read(io.BytesIO(suite(case(started=stamp))), "report.xml")
+def days_ago(days: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - days * 86_400))
+
+
+def site_as_of(out: Path, built: float, *cases: str, frozen: bool = False) -> Path:
+    """A site that was built some days ago; of a run an hour before where nothing else is given."""
+    results = junit.read(
+        io.BytesIO(suite(*(cases or [case(started=days_ago(built + 1 / 24))]))), "report.xml"
+    )
     store = memory()
     store.add([Batch(b"1", "report.xml", results)])
     book = series.read(store)
-    site.build(report.report(book, round(now * 1000)), book, tmp_path / "site", frozen=frozen)
-    return tmp_path / "site"
+    now = round((time.time() - built * 86_400) * 1000)
+    site.build(report.report(book, now), book, out, frozen=frozen)
+    return out
 
 
 @pytest.mark.parametrize(
@@ -227,7 +232,7 @@ def site_as_of(tmp_path: Path, days_ago: float, *, frozen: bool = False) -> Path
 def test_evidence_grows_old_also_on_a_site_that_nobody_builds_anew(
     browser: Browser, tmp_path: Path, page: str
 ) -> None:
-    old = site_as_of(tmp_path, days_ago=4)
+    old = site_as_of(tmp_path / "site", 4)
     assert ">kept<" in (old / "index.html").read_text("utf-8"), "it was fresh when it was built"
 
     browser.open(old / page)
@@ -240,11 +245,80 @@ def test_evidence_grows_old_also_on_a_site_that_nobody_builds_anew(
 def test_fresh_and_frozen_evidence_stays_as_it_is(
     browser: Browser, tmp_path: Path, days: float, frozen: bool
 ) -> None:
-    browser.open(site_as_of(tmp_path, days, frozen=frozen) / "index.html")
+    browser.open(site_as_of(tmp_path / "site", days, frozen=frozen) / "index.html")
 
     assert {one.text for one in browser.shown("main .state[data-expires]")} == {"kept"}
     assert not browser.shown("#stale")
     assert ("Shown as of" in browser.one("footer").text) is frozen
+
+
+SHOWN = """
+const said = (place) => place?.innerText.replace(/\\s+/g, " ");
+const found = {headline: said(document.querySelector(".headline")), status: [...document.querySelectorAll(
+  "h1 + .status .state, h1 + .status .rung")].map(said)};
+for (const one of document.querySelectorAll(".card")) {
+  const parts = [".status .state", ".counts", ".reached"].map((part) => said(one.querySelector(part)));
+  found[one.querySelector("h3").innerText] = [one.classList[1], ...parts];
+}
+for (const one of document.querySelectorAll(".gridclass")) {
+  const rows = [...one.querySelectorAll("tbody tr:not(.kind)")].map(said).sort();
+  found[one.dataset.class] = [one.querySelector(".fold use").getAttribute("href"), said(one.querySelector(".fold")), rows];
+}
+return found;
+"""
+"""What a page says of classes and clauses now, wherever on it that stands."""
+
+
+@pytest.mark.parametrize(
+    ("page", "says"),
+    [
+        ("index.html", "1 class unproven"),
+        ("grid.html", "4 clauses, 2 not kept"),
+        ("grid.html#state=unknown", "3 clauses of 2 classes shown"),
+        ("clauses/embedded/tinyland-nix/toolchain.xz.html", "C3 live"),
+        ("clauses/embedded/tinyland-nix/caches.nix.html", "unknown"),
+    ],
+)
+def test_a_site_that_grew_old_says_what_one_that_was_built_just_now_says(
+    browser: Browser, tmp_path: Path, page: str, says: str
+) -> None:
+    nights = [
+        case(rung="C3", runner="local", image_digest="", started=days_ago(2.2 + night)) for night in range(8)
+    ]
+    cases = [
+        *nights,
+        case("tinyland-nix/caches/nix", rung="C2", started=days_ago(3.2)),
+        case("tinyland-nix/toolchain/git", verdict="waived", ending="<skipped/>", started=days_ago(2.2)),
+        case("tinyland-nix/toolchain/jq", started=days_ago(9)),
+        case("tinyland-dind/daemon/ready", verdict="broken", ending="<failure/>", started=days_ago(3.5)),
+        case("tinyland-docker/toolchain/xz", started=days_ago(2.2)),
+    ]
+    file, _, place = page.partition("#")
+    told = []
+    for built in (2.1, 0):
+        out = site_as_of(tmp_path / str(built), built, *cases)
+        browser.open(out / file, f"#{place}" if place else "")
+        told.append(browser.script(SHOWN))
+        assert says in browser.one("body").text
+        assert browser.one("#stale").is_displayed() is (built > 0)
+        assert browser.complaints() == []
+
+    assert told[0] == told[1]
+
+
+def test_a_page_that_stays_open_grows_old_too(browser: Browser, tmp_path: Path) -> None:
+    hurried = "const every = setInterval; window.setInterval = (work, pause) => every(work, pause / 1000);"
+    added = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": hurried})
+    try:
+        browser.open(site_as_of(tmp_path / "site", 0) / "index.html")
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
+    assert browser.one(".headline").text == "1 class kept"
+
+    browser.script("const now = Date.now; Date.now = () => now() + 4 * 864e5")
+
+    browser.wait(lambda: browser.one(".headline").text == "1 class unknown")
+    assert browser.one(".card .reached").text == "no rung reached"
 
 
 # --- the grid --------------------------------------------------------------------------------------

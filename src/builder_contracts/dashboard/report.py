@@ -91,8 +91,8 @@ class ClauseReport:
     """One clause at the time of the report.
 
     ``breakages`` is each time that it broke, oldest first; ``expires`` is the time (milliseconds since
-    1970, UTC) at which the evidence becomes too old; ``withdrawn``: the contract that was given no longer
-    has it.
+    1970, UTC) at which the evidence becomes too old, and ``sustained_until`` that at which C4 ends unless
+    another night comes; ``withdrawn``: the contract that was given no longer has it.
     """
 
     series: Series
@@ -101,6 +101,7 @@ class ClauseReport:
     segments: tuple[Segment, ...]
     breakages: tuple[Change, ...]
     expires: int
+    sustained_until: int
     withdrawn: bool = False
 
     @property
@@ -365,6 +366,8 @@ def _clause(
         segments=stretches,
         breakages=tuple(_breakages(stretches, begins)),
         expires=expires,
+        # When the day after the last due night is over, that day is due.
+        sustained_until=(due + 2) * DAY_MS,
         withdrawn=contract is not None and series.clause.local_id not in contract,
     )
 

@@ -149,6 +149,7 @@ class _Pages:
         )
         environment.filters |= {
             "anchor": address.anchor,
+            "json": lambda value: json.dumps(value, separators=(",", ":")),
             "short": words.short,
             "quantity": lambda value, name: words.quantity_words(name, value),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
@@ -131,10 +132,31 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
         "run": _run(one.run),
         "last_night": one.run.night == morning.night,
         "expires": expires,
+        "ages": ages(one),
         "strip": strip(one, morning.night, report),
         "unreported": list(one.unreported),
         "grid": "grid.html#" + urlencode({"class": one.builder, "environment": one.environment}),
         "badge": f"{address.class_file('badges', one.environment, one.builder)}.svg",
+    }
+
+
+def ages(one: ClassReport) -> list[tuple[int, str, str | None, int, int]]:
+    """How its clauses will age: ``[expires, state, rung, end of C4, clauses]``, a time of 0 for never."""
+    counted = Counter(
+        (clause.expires, clause.state.value, *_rung(clause).values())
+        if clause.state is not State.UNKNOWN
+        else (0, State.UNKNOWN.value, None, 0)
+        for clause in one.clauses
+    )
+    counted[0, State.UNKNOWN.value, None, 0] += len(one.unreported)
+    return [(*about, count) for about, count in counted.items() if count]
+
+
+def _rung(one: ClauseReport) -> View:
+    """Its rung, and when that ends by itself before the evidence does (0 for not)."""
+    return {
+        "rung": one.rung.value if one.rung else None,
+        "rung_until": one.sustained_until if one.rung is Rung.SUSTAINED else 0,
     }
 
 
@@ -212,7 +234,7 @@ def _brief(one: ClauseReport, book: Book) -> View:
         "href": f"{address.clause_page(one.clause)}.html",
         "state": one.state.value,
         "expires": one.expires,
-        "rung": one.rung.value if one.rung else None,
+        **_rung(one),
         "since": instant(one.since.run.started),
         "since_words": words.date_words(one.since.run.started),
         "answered": instant(last.run.started),
@@ -239,6 +261,7 @@ def grid(report: Report) -> View:
                 "builder": one.builder,
                 "state": one.state.value,
                 "clauses": len(one.clauses),
+                "ages": ages(one),
                 "attention": sum(clause.state not in (State.KEPT, State.WAIVED) for clause in one.clauses),
                 "data": f"{address.class_file('grid', one.environment, one.builder)}.js",
             }
@@ -265,7 +288,7 @@ def grid_class(one: ClassReport, report: Report, book: Book) -> View:
             "href": f"{address.clause_page(clause.clause)}.html",
             "state": clause.state.value,
             "expires": clause.expires,
-            "rung": clause.rung.value if clause.rung else None,
+            **_rung(clause),
             "since": clause.since.run.night,
             "promised": number(book.text(clause.last.promised)),
             "nights": [

@@ -3,7 +3,7 @@
 
 /**
  * @typedef {{id: string, kind: string, href: string, state: string, expires: number, rung: string | null,
- *   since: number, promised: number, nights: [string, number, number | null][]}} Clause
+ *   rung_until: number, since: number, promised: number, nights: [string, number, number | null][]}} Clause
  * @typedef {{environment: string, builder: string, images: [number, string][], contracts: [number, string][],
  *   clauses: Clause[], texts: string[]}} Data
  * @typedef {{section: HTMLElement, rows: HTMLElement, fold: HTMLButtonElement, data: Data | null, open: boolean | null}} Part
@@ -18,6 +18,8 @@
   const last = Number(grid.dataset.last);
   const names = /** @type {Record<string, string>} */ ({ k: "kept", w: "waived", u: "unproven", b: "broken", "-": "no run" });
   const heights = /** @type {Record<string, [number, number]>} */ ({ k: [9, 8], w: [7, 10], u: [4, 13], b: [2, 15] });
+  /** @type {{builderContractsDecay: (place: ParentNode) => void, builderContractsStateNow: (state: string, expires: number) => string}} */
+  const { builderContractsDecay: decay, builderContractsStateNow: stateNow } = /** @type {any} */ (window);
   const HEIGHT = 19;
   const MOST_ROWS = 300;
 
@@ -119,6 +121,16 @@
     return made;
   };
 
+  const rung = (/** @type {Clause} */ clause) => {
+    const cell = html("td", "rung-cell");
+    if (clause.rung) {
+      const made = html("span", clause.rung, clause.rung);
+      Object.assign(made.dataset, { rung: clause.rung, expires: clause.expires, until: clause.rung_until });
+      cell.append(made);
+    }
+    return cell;
+  };
+
   /** Patterns that repeat a verdict's cell and symbol, so that a stretch of nights is one element. */
   const patterns = (/** @type {number} */ cell) => {
     document.getElementById("patterns")?.remove();
@@ -190,9 +202,10 @@
     const kind = field("kind")?.value;
     const verdict = field("state")?.value;
     if (kind && clause.kind !== kind) return false;
-    if (verdict === "attention" && ["kept", "waived"].includes(clause.state)) return false;
+    const now = stateNow(clause.state, clause.expires);
+    if (verdict === "attention" && ["kept", "waived"].includes(now)) return false;
     if (verdict === "changed" && new Set(stretches(clause, from).map((one) => one.letter).filter((one) => one !== "-")).size < 2) return false;
-    if (verdict && !["attention", "changed", clause.state].includes(verdict)) return false;
+    if (verdict && !["attention", "changed", now].includes(verdict)) return false;
     const words = (field("q")?.value || "").toLowerCase().split(/\s+/).filter(Boolean);
     if (!words.length) return true;
     const latest = clause.nights.findLast((one) => one[2] !== null);
@@ -253,14 +266,14 @@
       now.append(state(clause.state, clause.expires));
       const nights = html("td", "nights");
       nights.append(draw(clause, data, from, cell));
-      row.append(name, now, html("td", "rung-cell", clause.rung || ""), html("td", "since quiet", day(clause.since)), nights);
+      row.append(name, now, rung(clause), html("td", "since quiet", day(clause.since)), nights);
       rowData.set(row, { clause, data });
       body.append(row);
     }
     table.append(head, body);
     part.rows.replaceChildren(clauses.length ? table : html("p", "quiet", "No clause matches."));
     toEnd.push(part.rows);
-    /** @type {(place: ParentNode) => void} */ (/** @type {any} */ (window).builderContractsDecay)(part.rows);
+    decay(part.rows);
     return clauses.length;
   };
 

@@ -24,31 +24,118 @@
   });
 
   // --- decay: evidence also grows old while nobody builds the site anew ------------------------------
+  const frozen = document.body.hasAttribute("data-frozen");
+  const states = ["kept", "broken", "unproven", "waived", "unknown"];
+  /** @type {Record<string, string>} */
+  const rungNames = {};
+  for (const rung of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(".legend .rung"))) {
+    rungNames[rung.firstChild?.textContent || ""] = rung.title;
+  }
+  /** @param {number} time 0 for never */
+  const over = (time) => !frozen && time > 0 && Date.now() > time;
+  /** @param {string} state @param {number} expires */
+  const stateNow = (state, expires) => (over(expires) ? "unknown" : state);
+  /** @param {string | null} rung @param {number} expires @param {number} until @returns {string | null} */
+  const rungNow = (rung, expires, until) => (!rung || over(expires) ? null : over(until) ? "C3" : rung);
+
+  /** @typedef {[expires: number, state: string, rung: string | null, until: number, clauses: number]} Age */
+  /** What a class is by now; as ClassReport has it. @param {Age[]} ages */
+  const tally = (ages) => {
+    const counts = Object.fromEntries(states.map((state) => [state, 0]));
+    /** @type {Record<string, number>} */
+    const rungs = {};
+    for (const [expires, state, rung, until, clauses] of ages) {
+      counts[stateNow(state, expires)] += clauses;
+      const reached = rungNow(rung, expires, until);
+      if (reached) rungs[reached] = (rungs[reached] || 0) + clauses;
+    }
+    const known = ["broken", "unproven", "waived", "kept"].filter((state) => counts[state]);
+    // Where some clauses have no fresh answer, the class cannot pass for kept.
+    const state = !known.length ? "unknown" : known[0] !== "broken" && counts.unknown ? "unproven" : known[0];
+    return { state, counts, rungs };
+  };
+
+  /** @param {Element | null | undefined} place @param {string} state */
+  const turn = (place, state) => {
+    place?.classList.remove(...states);
+    place?.classList.add(state);
+    place?.querySelector(".word")?.replaceChildren(state);
+    place?.querySelector("use")?.setAttribute("href", `#s-${state}`);
+  };
+  /** @param {Element | null | undefined} chip @param {string} rung */
+  const lower = (chip, rung) => {
+    if (!(chip instanceof HTMLElement) || !chip.firstChild) return;
+    chip.className = chip.className.replace(/\bC\d\b/, rung);
+    chip.title = rungNames[rung];
+    chip.firstChild.textContent = rung;
+    chip.querySelector(".rung-name")?.replaceChildren(` ${rungNames[rung]}`);
+  };
+
+  /** @param {HTMLElement} part A card, or a class of the grid. @returns {boolean} Whether any of it has aged. */
+  const decayClass = (part) => {
+    /** @type {Age[]} */
+    const ages = JSON.parse(part.dataset.ages || "[]");
+    if (!ages.some(([expires, , , until]) => over(expires) || over(until))) return false;
+    const { state, counts, rungs } = tally(ages);
+    if (part.classList.contains("card")) turn(part.querySelector(".status .state"), state);
+    turn(part.querySelector(".whole"), state);
+    part.classList.remove(...states);
+    part.classList.add(state);
+    for (const one of /** @type {NodeListOf<HTMLElement>} */ (part.querySelectorAll("[data-count]"))) {
+      const count = counts[one.dataset.count || ""];
+      one.querySelector("b")?.replaceChildren(String(count));
+      one.classList.toggle("zero", !count);
+      if (count) one.hidden = false;
+    }
+    const reached = part.querySelector(".reached");
+    const told = Object.keys(rungs).sort();
+    if (!told.length) reached?.replaceChildren("no rung reached");
+    else lower(reached?.querySelector(".rung"), told[told.length - 1]);
+    reached?.querySelector(".rungs")?.replaceChildren(told.map((rung) => `${rungs[rung]} at ${rung}`).join(", "));
+    if (!counts.broken) part.querySelector(".new, .old")?.remove();
+    const attention = counts.broken + counts.unproven + counts.unknown;
+    part.dataset.attention = String(attention);
+    part.querySelector(".attention")?.replaceChildren(attention ? `, ${attention} not kept` : "");
+    return true;
+  };
+
   /** @param {ParentNode} place */
   const decay = (place) => {
-    if (document.body.hasAttribute("data-frozen")) return;
-    let aged = 0;
-    for (const state of /** @type {NodeListOf<HTMLElement>} */ (place.querySelectorAll(".state[data-expires]"))) {
-      if (state.classList.contains("unknown") || Date.now() <= Number(state.dataset.expires)) continue;
-      aged += 1;
-      const was = state.querySelector(".word")?.textContent || "";
-      state.classList.remove("kept", "broken", "unproven", "waived");
-      state.classList.add("unknown");
-      state.title = `${was}, but the evidence is too old by now`;
-      state.querySelector(".word")?.replaceChildren("unknown");
-      state.querySelector("use")?.setAttribute("href", "#s-unknown");
-      const card = state.closest("[data-card]");
-      card?.classList.remove("kept", "broken", "unproven", "waived");
-      card?.classList.add("unknown");
+    if (frozen) return;
+    let aged = false;
+    for (const chip of /** @type {NodeListOf<HTMLElement>} */ (place.querySelectorAll(".state[data-expires]"))) {
+      if (chip.classList.contains("unknown") || !over(Number(chip.dataset.expires))) continue;
+      aged = true;
+      chip.title = `${chip.querySelector(".word")?.textContent}, but the evidence is too old by now`;
+      turn(chip, "unknown");
+    }
+    for (const chip of /** @type {NodeListOf<HTMLElement>} */ (place.querySelectorAll("[data-rung]"))) {
+      const { rung, expires, until } = chip.dataset;
+      const now = rungNow(rung || null, Number(expires), Number(until));
+      if (now === rung) continue;
+      aged = true;
+      if (now) lower(chip, now); else chip.remove();
+    }
+    for (const part of /** @type {NodeListOf<HTMLElement>} */ (place.querySelectorAll("[data-ages]"))) {
+      aged = decayClass(part) || aged;
+    }
+    for (const section of place.querySelectorAll(".environment")) {
+      for (const one of /** @type {NodeListOf<HTMLElement>} */ (section.querySelectorAll(".headline [data-count]"))) {
+        const count = section.querySelectorAll(`.card.${one.dataset.count}`).length;
+        one.querySelector(".says")?.replaceChildren(`${count} ${count === 1 ? "class" : "classes"} ${one.dataset.count}`);
+        one.hidden = !count;
+      }
     }
     const banner = document.getElementById("stale");
-    if (aged && banner) {
+    if (aged && banner?.hidden) {
       banner.textContent = "This site was not built for a while: evidence that has become too old since is shown as unknown.";
       banner.hidden = false;
     }
   };
   decay(document);
-  Object.assign(window, { builderContractsDecay: decay });
+  // A page that stays open, as on a screen on a wall, grows old while it is looked at.
+  setInterval(() => decay(document), 60_000);
+  Object.assign(window, { builderContractsDecay: decay, builderContractsStateNow: stateNow });
 
   // --- how long ago ------------------------------------------------------------------------------
   for (const time of document.querySelectorAll("time")) {
