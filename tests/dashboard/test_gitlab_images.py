@@ -160,9 +160,9 @@ def seed(service: Any) -> None:
     """Give the engine the images that this one has."""
     program = shutil.which("docker") or pytest.skip("needs the docker client")
     unix = [program, "exec", "-i", service.id, "docker", "--host", "unix:///var/run/docker.sock"]
-    for _ in range(100):
-        if subprocess.run([*unix, "version"], capture_output=True, timeout=30, check=False).returncode == 0:
-            break
+    deadline = time.monotonic() + 120
+    while subprocess.run([*unix, "version"], capture_output=True, timeout=30, check=False).returncode:
+        assert time.monotonic() < deadline, service.logs().decode(errors="replace")[-4000:]
         time.sleep(0.2)
     with subprocess.Popen([program, "save", *SEEDED], stdout=subprocess.PIPE) as saved:
         subprocess.run(

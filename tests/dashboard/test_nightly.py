@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -287,10 +288,12 @@ def test_a_page_for_people_in_the_place_of_a_list_is_an_error_that_says_so(
 
 
 def test_a_server_that_is_away_is_an_error_without_the_token() -> None:
-    with serving() as server:
-        gone = forges.GitHub("o/r", TOKEN, base=server.url)
-    with pytest.raises(forges.ForgeError, match="no answer") as lost:
-        gone.apply(Open("t", "b"))
+    with socket.socket() as held:
+        # Nobody listens here, and nobody else can.
+        held.bind(("127.0.0.1", 0))
+        gone = forges.GitHub("o/r", TOKEN, base=f"http://127.0.0.1:{held.getsockname()[1]}")
+        with pytest.raises(forges.ForgeError, match="no answer") as lost:
+            gone.apply(Open("t", "b"))
     assert TOKEN not in str(lost.value)
 
 
@@ -523,6 +526,15 @@ def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) ->
 )
 def test_that_nobody_could_look_is_not_told_as_nothing_broken(nights: str, hours: float, told: str) -> None:
     assert told in summary(night(series(nights), hours=hours), BOOK).splitlines()
+
+
+def test_clauses_that_no_run_ever_answered_are_told_with_those_whose_answer_is_old() -> None:
+    report = tell(series("k"), contracts={"c": ["toolchain/n", "toolchain/never", "toolchain/ever"]})
+
+    text = summary(report, BOOK)
+
+    assert "| `c` | ❔ unproven | 1 | 0 | 0 | 0 | 2 |" in text
+    assert "### No fresh evidence\n\n- `c`: 2 clauses\n" in text
 
 
 def test_a_summary_of_nothing_says_so(tmp_path: Path) -> None:

@@ -135,6 +135,17 @@ def test_the_linters_see_every_workflow_and_every_action() -> None:
     assert {path.parent.name for path in ACTIONS} == {one.name for one in (GITHUB / "actions").iterdir()}
 
 
+def test_the_page_about_nights_names_every_action_and_what_it_may() -> None:
+    page = (ROOT / "docs" / "nightly.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `([\w-]+)` \|[^|]*\| (.*) \|$", page, re.MULTILINE))
+
+    assert {path.parent.name for path in ACTIONS} <= {*rows}
+    for path in ACTIONS:
+        needed = re.findall(r"\b(\w+:(?:read|write))", json.dumps(load(path)["inputs"]["token"]))
+        assert needed
+        assert all(one.replace(":", ": ") in rows[path.parent.name] for one in needed)
+
+
 # --- what must be so -----------------------------------------------------------------------------------
 
 

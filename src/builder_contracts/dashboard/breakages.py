@@ -140,7 +140,7 @@ def _title(one: ClassReport, broken: Sequence[str]) -> str:
 def _body(
     one: ClassReport, report: Report, book: Book, pending: Sequence[str], broken: Sequence[str], site: str
 ) -> str:
-    lines = [f"Contracts of {code(one.builder)} in {code(one.environment)} that are not kept.", ""]
+    lines = [f"Clauses of {code(one.builder)} in {code(one.environment)} that are not kept.", ""]
     for incident in _incidents(one, report):
         since = words.time_words(incident.change.after.run.started)
         lines += [f"**Since the run of {since}.** {summary.code_free(incident)}", ""]

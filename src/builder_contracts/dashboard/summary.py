@@ -59,14 +59,14 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
             yield ""
             yield from _list(clauses, book, site)
             yield ""
-    for title, clauses in (
-        ("Did not answer last night", morning.unanswered),
-        ("No fresh evidence", morning.stale),
+    for title, counts in (
+        ("Did not answer last night", Counter(one.clause.builder for one in morning.unanswered)),
+        ("No fresh evidence", +Counter({one.builder: one.counts[State.UNKNOWN] for one in morning.classes})),
     ):
-        if clauses:
+        if counts:
             yield f"### {title}"
             yield ""
-            for builder, count in Counter(one.clause.builder for one in clauses).items():
+            for builder, count in counts.items():
                 yield f"- {code(builder)}: {count} clause{'' if count == 1 else 's'}"
             yield ""
     if not morning.incidents:
