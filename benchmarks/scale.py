@@ -1,7 +1,8 @@
-"""How loading and collecting contracts grows: 300 generated contracts of 100 clauses, and fractions of them.
+"""What starting costs: the contracts of this repository collected, beside a pytest that collects nothing, and how it
+grows with 300 generated contracts of 100 clauses, and fractions of them.
 
-Each size is a whole `pytest --collect-only`, process start included. Growth is linear when each further
-contract takes the same time.
+Each is a whole `pytest --collect-only`, process start included. Growth is linear when each further contract takes
+the same time.
 
     .venv/bin/python benchmarks/scale.py [--rounds 3] [--json FILE]
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,6 +21,9 @@ from pathlib import Path
 
 SIZES = (1, 75, 150, 300)
 CLAUSES = 100
+ROOT = Path(__file__).parents[1]
+# Python tools keep their bytecode, as on a usual machine, also where this one says otherwise.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def contract(number: int) -> str:
@@ -31,25 +36,43 @@ def contract(number: int) -> str:
     )
 
 
-def collect(folder: Path, files: list[str]) -> float:
+def collect(folder: Path, arguments: list[str], expected: str) -> float:
+    """Seconds of a pytest that collects what is expected."""
     command = [
         sys.executable,
         "-m",
         "pytest",
-        "-c",
-        "/dev/null",
         "-q",
         "--collect-only",
         "-p",
-        "no:cacheprovider",
+        "no:hypothesispytest",
+        *arguments,
     ]
-    command += ["-p", "no:hypothesispytest", *files]
     begun = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     seconds = time.perf_counter() - begun
-    if f"{len(files) * CLAUSES} tests collected" not in done.stdout:
+    if expected not in done.stdout:
         raise SystemExit(f"not everything was collected:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return seconds
+
+
+def generated(folder: Path, names: list[str]) -> float:
+    plain = ["-c", "/dev/null", "-p", "no:cacheprovider"]
+    return collect(folder, [*plain, *names], f"{len(names) * CLAUSES} tests collected")
+
+
+def report_start(folder: Path, rounds: int) -> dict[str, float]:
+    """The three contracts of this repository, as `pytest -m contract --collect-only` in a checkout."""
+    seconds: dict[str, list[float]] = {"three contracts": [], "pytest alone": []}
+    for _ in range(rounds + 1):
+        seconds["three contracts"].append(collect(ROOT, ["-m", "contract"], "contracts/tinyland-nix.yaml"))
+        empty = ["-c", "/dev/null", "-p", "no:builder_contracts", str(folder)]
+        seconds["pytest alone"].append(collect(folder, empty, "no tests collected"))
+    # The first of each fills caches and is not counted.
+    medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    three, alone = medians["three contracts"], medians["pytest alone"]
+    print(f"three contracts collected: {three:.2f} s, {three / alone:.1f} x a pytest that collects nothing")
+    return medians
 
 
 def main() -> None:
@@ -61,11 +84,12 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        start = report_start(folder, arguments.rounds)
         names = [f"class-{number}.yaml" for number in range(max(SIZES))]
         for number, name in enumerate(names):
             (folder / name).write_text(contract(number))
         medians = {
-            size: statistics.median(collect(folder, names[:size]) for _ in range(arguments.rounds))
+            size: statistics.median(generated(folder, names[:size]) for _ in range(arguments.rounds))
             for size in SIZES
         }
     smallest = medians[SIZES[0]]
@@ -74,7 +98,9 @@ def main() -> None:
         each = f"{(seconds - smallest) / (size - 1) * 1000:.1f} ms for each further one" if size > 1 else ""
         print(f"  {size:4} contracts  {seconds:6.2f} s  {each}")
     if arguments.json:
-        arguments.json.write_text(json.dumps({"clauses": CLAUSES, "seconds": medians}, indent=2) + "\n")
+        arguments.json.write_text(
+            json.dumps({"start": start, "clauses": CLAUSES, "seconds": medians}, indent=2) + "\n"
+        )
 
 
 if __name__ == "__main__":
