@@ -213,6 +213,8 @@ def test_an_image_without_a_shell_leaves_the_rest_unproven_with_the_reason(bench
     assert "toolchain/gcc" in seen.unproven
     assert "did not start" in seen.verdicts["toolchain/gcc"].seen
     assert seen.verdicts["image/platform"].outcome.value == "kept"
+    assert "no container started from it" in seen.verdicts["image/reference"].seen
+    assert "image/reference" in seen.unproven
 
 
 def test_an_image_tag_that_does_not_exist_breaks_the_reference_alone(bench: Bench) -> None:
@@ -293,6 +295,7 @@ def test_an_image_for_another_platform_breaks_the_platform_alone(
     assert foreign == "arm64"
     assert seen.broken == {"image/platform"}
     assert "linux/arm64" in seen.verdicts["image/platform"].seen
+    assert "image/reference" in seen.unproven
     assert "identity/shell" in seen.unproven
 
 

@@ -116,6 +116,10 @@ def _capabilities(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "require": require} if require else data or {"forbid": ["ALL"]}
 
 
+def _tool(data: dict[str, Any]) -> dict[str, Any]:
+    return {"version": ">=1", **data} if "version_command" in data else data
+
+
 def _path(data: dict[str, Any]) -> dict[str, Any]:
     if "mode" in data:
         data.pop("writable_by_others", None)
@@ -132,6 +136,7 @@ def _variable(data: dict[str, Any]) -> dict[str, Any]:
 _CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "Who a job runs as": _identity,
     "Capabilities": _capabilities,
+    "What is promised of the tool": _tool,
     "What is promised of the path": _path,
     "What its value is": _variable,
 }

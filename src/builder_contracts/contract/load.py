@@ -61,6 +61,11 @@ def is_contract(path: Path) -> bool:
 def load(path: Path, file: str | None = None) -> Contract:
     """Load the contract at ``path``; ``file`` is its name in messages. Raises InputError."""
     document = _merged(path, file or str(path), ())
+    kind = document.data.get("kind")
+    if kind != "BuilderClass" and kind in schema.kinds():
+        what = f"a document of kind {kind} is no contract by itself"
+        mend = "name the classes that use it, or their folder: it is checked with them"
+        raise InputError([Problem(document.source(("kind",)), what, mend)])
     validity.check("builder-class", document)
     return _contract(document)
 
@@ -113,6 +118,20 @@ def conflicts(contracts: Sequence[Contract]) -> list[Problem]:
                 mend = "a label belongs to one class: jobs could not tell which of the two they get"
                 problems.append(Problem(clause.source, what, mend))
     return problems
+
+
+def expired(contracts: Iterable[Contract], today: date) -> list[Problem]:
+    """Waivers whose last day was before ``today`` (UTC): no fault of the language, and nothing that may stay."""
+    return [
+        Problem(
+            clause.waiver.source,
+            f"the waiver of {clause.id} expired on {clause.waiver.until}",
+            "remove it, or decide anew and set a later date",
+        )
+        for contract in contracts
+        for clause in contract.clauses
+        if clause.waiver and clause.waiver.until < today
+    ]
 
 
 def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
@@ -193,6 +212,7 @@ def _contract(document: Document) -> Contract:
     builder = data["metadata"]["name"]
     problems: list[Problem] = []
     clauses: list[Clause] = []
+    ids: dict[str, Pointer] = {}
     waivers = _waivers(document, problems)
     why: dict[str, str] = data.get("why", {})
     for kind, read_section in READERS.items():
@@ -201,6 +221,10 @@ def _contract(document: Document) -> Contract:
         try:
             for declared in read_section(data[kind], (kind,)):
                 local_id = f"{kind}/{declared.name}"
+                if local_id in ids:
+                    what = f"this clause has the id {local_id}, which another has as well"
+                    raise Fault(declared.pointer, what, "keep one of the two", against=ids[local_id])
+                ids[local_id] = declared.pointer
                 clauses.append(
                     Clause(
                         builder,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -40,6 +41,12 @@ def load(name: str) -> dict[str, Any]:
     """The schema of that name (``builder-class``) as plain data."""
     schema: dict[str, Any] = json.loads(text(name))
     return schema
+
+
+def is_image(reference: str) -> bool:
+    """Whether the text has the form of an image's reference."""
+    form = load("builder-class")["$defs"]["image"]["properties"]["reference"]["pattern"]
+    return re.fullmatch(form, reference) is not None
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -54,9 +54,12 @@ def _is_regex(value: object) -> bool:
     return not isinstance(value, str) or not _regex_fault(value)
 
 
-def _pattern(_: Validator, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+def _pattern(_: Validator, pattern: str, value: Any, schema: Any) -> Iterator[ValidationError]:
+    # Of what is too short, that is all there is to say.
+    if not isinstance(value, str) or len(value) < schema.get("minLength", 0):
+        return
     # JSON Schema's "$" is the end of the text; Python's also matches before a line break at the end.
-    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+    if not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
         yield ValidationError("does not match")
 
 
@@ -182,7 +185,7 @@ def _problem(document: Document, error: ValidationError) -> list[Problem]:
             quotes = ""
             if limit == "string" and isinstance(value, int | float):
                 quotes = f'Put it in quotes: "{seen}". '
-            elif limit == "integer" and isinstance(value, str) and value.isdecimal():
+            elif limit == "integer" and isinstance(value, str) and re.fullmatch("[0-9]{1,20}", value):
                 quotes = "Remove the quotes. "
             return [Problem(place, f"{name} is {seen}, but must be {wanted}", quotes + about)]
         case "const":

@@ -121,9 +121,11 @@ def _image(promise: ImagePromise) -> Explanation:
         case ImageReference():
             return Explanation(
                 how="The engine is asked for the image under this reference, or under the one that --image "
-                "gives. Kept when it has the image; the digest is the evidence.",
+                "gives, and to start a container from it. Kept when it has the image and the container "
+                "started; the digest is the evidence.",
                 unproven="The engine does not answer; or the reference names a registry, the image is not "
-                "in the engine and --pull was not given, so that nobody asked the registry.",
+                "in the engine and --pull was not given, so that nobody asked the registry; or the image is "
+                "there and no container starts, which the clauses on platform and shell may tell the cause of.",
                 why="A reference that nothing stands behind leaves every job of the class waiting for a "
                 "pod that never starts.",
                 breaks="A tag that was never pushed, or was removed.",
@@ -146,7 +148,9 @@ def _image(promise: ImagePromise) -> Explanation:
                 why="Labels are how a scanner, a registry or a person tells what an image is and where it "
                 "is from.",
                 breaks="A Dockerfile without the LABEL line, or an image rebuilt under another title.",
-                mend=f"Set it where the image is built: LABEL {promise.key}={promise.value or '…'}.",
+                mend=f"Set it where the image is built: LABEL {promise.key}={promise.value or '…'}."
+                if promise.present
+                else "Remove the LABEL line that sets it, or take a base image without it.",
             )
         case ImageEntrypoint():
             return Explanation(

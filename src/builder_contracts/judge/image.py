@@ -13,7 +13,7 @@ from builder_contracts.contract.promises.image import (
     ImageSize,
 )
 from builder_contracts.contract.quantity import human_bytes
-from builder_contracts.evidence.verdict import Finding, broken, kept
+from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.facts.model import Facts, Image, Unseen
 from builder_contracts.judge.unseen import unproven_because
 
@@ -68,16 +68,22 @@ def _reference(facts: Facts) -> Finding:
             "a download with --pull",
             look=".start",
         )
+    if not start.started:
+        # Whether the image or its host is to blame is for the clauses on platform and shell to say.
+        return unproven(f"the engine has it, but no container started from it: {start.said}", look=".start")
     if isinstance(facts.image, Unseen):
         return unproven_because(facts.image, ".image")
     digest = facts.image.digest
-    # That a container does not start is for the clause on the shell to say; the image itself is there.
     return kept(f"{facts.image.reference} is {digest[:19]}…", look=".image.reference")
 
 
 def _label(promise: ImageLabel, image: Image) -> Finding:
     look = f'.image.labels["{promise.key}"]'
     value = image.labels.get(promise.key)
+    if not promise.present:
+        if value is None:
+            return kept("not set", look=look)
+        return broken(f"{value!r}", "a LABEL line of the Dockerfile or of its base image sets it", look=look)
     if value is None:
         known = ", ".join(sorted(image.labels)) or "no labels at all"
         return broken(

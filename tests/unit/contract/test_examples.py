@@ -64,6 +64,12 @@ def test_a_rejection_names_file_line_and_mend_in_few_printable_characters(
             assert 0 < len(text) < 500
 
 
+@pytest.mark.parametrize("said", ["label", "responsibilit"])
+def test_a_kind_that_is_only_declared_is_refused_in_two_ways_at_least(said: str) -> None:
+    messages = [path.read_text("utf-8") for path in (EXAMPLES / "rejected").glob("*.expected")]
+    assert sum(said in message.partition("\n")[0] for message in messages) >= 2
+
+
 def test_no_expected_message_is_left_without_its_example() -> None:
     expected = {path.stem for path in (EXAMPLES / "rejected").glob("*.expected")}
     assert expected == {case.stem for case in cases("rejected")}

@@ -34,6 +34,7 @@ from builder_contracts.contract.promises.resources import (
 )
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.contract.promises.versions import VersionRange
+from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.facts import model
 from builder_contracts.facts.model import Attempt, Connection, Forbidden, Isolation, Network, Resources, Start
 from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
@@ -91,7 +92,7 @@ TABLE = {
     "responsibilities": [kept("declared", Responsibility("works", ("a/b", "c/d")), facts(), "carried by a/b, c/d")],
     "image": [
         kept("present", ImageReference("sample"), facts(), "sample is sha256:4f1c4f1c4f1c…"),
-        kept("present though it did not start", ImageReference("sample"), facts(start=Start(True, False, "x")), "sample is"),
+        unproven("present and did not start", ImageReference("sample"), facts(start=Start(True, False, "no space left")), "no container started from it: no space left"),
         broken("absent", ImageReference("kubectl:1.31"), facts(start=Start(False, False, "the engine has no image kubectl:1.31")), "no image kubectl:1.31", "was never pushed or built"),
         unproven("not asked", ImageReference("sample"), facts(start=LOST), "did not end"),
         unproven("local", ImageReference("sample"), facts(start=NOT_HERE), "no runner of this kind", here=False),
@@ -104,6 +105,8 @@ TABLE = {
         broken("other label", ImageLabel("title", "other"), facts(), "'sample'", "another image"),
         broken("no label", ImageLabel("version", None), facts(), "not set; the image has title", "LABEL line"),
         broken("no labels", ImageLabel("version", None), facts(image=replace(IMAGE, labels={})), "no labels at all", "LABEL"),
+        kept("no such label", ImageLabel("debug", None, present=False), facts(), "not set"),
+        broken("unwanted label", ImageLabel("title", None, present=False), facts(), "'sample'", "LABEL line"),
         kept("no entry point", ImageEntrypoint(()), facts(), "entry point []"),
         broken("entry point", ImageEntrypoint(()), facts(image=replace(IMAGE, entrypoint=["/init"])), "['/init']", "ENTRYPOINT"),
         kept("small", ImageSize(300 * 2**20), facts(), "300Mi"),
@@ -325,3 +328,5 @@ def test_every_kind_has_rows() -> None:
 )
 def test_every_observed_kind_is_shown_kept_broken_and_unproven(kind: str) -> None:
     assert {row.outcome.value for row in TABLE[kind]} == {"kept", "broken", "unproven"}
+    # What cannot fail in two ways at least may be failing for the one reason that was thought of.
+    assert sum(row.outcome is Outcome.BROKEN for row in TABLE[kind]) >= 2

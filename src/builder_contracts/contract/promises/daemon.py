@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared
+from builder_contracts.contract.promises.declared import Declared, port
 from builder_contracts.contract.promises.versions import VersionRange
 
 
@@ -61,6 +61,7 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[DaemonPromis
         where = (*at, field)
         match field:
             case "endpoint":
+                port(value, where)
                 yield Declared(field, DaemonEndpoint(value), where)
             case "ready_within":
                 yield Declared("ready", DaemonReady(value), where)

@@ -34,6 +34,14 @@ class Fault(Exception):
         self.mend = mend
 
 
+def port(text: str, at: Pointer) -> int:
+    """The port behind the last colon of an address. Raises Fault for one that nothing can listen on."""
+    number = int(text.rpartition(":")[2])
+    if not 0 < number < 65536:
+        raise Fault(at, f"{text!r} has no valid port", "ports are 1 to 65535")
+    return number
+
+
 def pattern(text: str, at: Pointer) -> re.Pattern[str]:
     """Compile a pattern that can fail: one that matches the empty string says nothing."""
     compiled = re.compile(text)

@@ -35,13 +35,16 @@ class ImagePlatform:
 
 @dataclass(frozen=True)
 class ImageLabel:
-    """The image carries a label; ``value`` None means any value."""
+    """The image carries a label, or does not; ``value`` None means any value."""
 
     key: str
     value: str | None
+    present: bool = True
 
     @property
     def text(self) -> str:
+        if not self.present:
+            return f"no image label {self.key}"
         return f"image label {self.key}" + (f" = {self.value}" if self.value is not None else "")
 
 
@@ -80,7 +83,8 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[ImagePromise
                 yield Declared(field, ImagePlatform(value), where)
             case "labels":
                 for key, text in value.items():
-                    label = ImageLabel(key, None if text == "present" else text)
+                    any_value = text in ("present", "absent")
+                    label = ImageLabel(key, None if any_value else text, present=text != "absent")
                     yield Declared(f"label/{key}", label, (*where, key))
             case "entrypoint":
                 yield Declared(field, ImageEntrypoint(tuple(value)), where)

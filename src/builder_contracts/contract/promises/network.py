@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, Fault
+from builder_contracts.contract.promises.declared import Declared, port
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,8 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[NetworkPromi
                     yield Declared(f"resolve/{host}", Resolves(host), (*where, index))
             case "reach":
                 for index, service in enumerate(value):
-                    host, _, port = service.rpartition(":")
-                    if not 0 < int(port) < 65536:
-                        raise Fault((*where, index), f"{service!r} has no valid port", "ports are 1 to 65535")
-                    yield Declared(f"reach/{service}", Reaches(host, int(port)), (*where, index))
+                    reached = Reaches(service.rpartition(":")[0], port(service, (*where, index)))
+                    yield Declared(f"reach/{service}", reached, (*where, index))
             case "deny":
                 for index, host in enumerate(value):
                     yield Declared(f"deny/{host}", Denied(host), (*where, index))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared
+from builder_contracts.contract.promises.declared import Declared, Fault
 from builder_contracts.contract.promises.versions import VersionRange
 
 
@@ -41,6 +41,12 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Tool]]:
             yield Declared(name, Tool(name, present=value == "present"), where)
             continue
         version = value.get("version")
+        if version is None and "version_command" in value:
+            raise Fault(
+                (*where, "version_command"),
+                f"{name} is asked for its version, and no version is promised",
+                "add version, or remove version_command",
+            )
         yield Declared(
             name,
             Tool(

@@ -37,11 +37,10 @@ class VersionRange:
     @classmethod
     def read(cls, text: str, at: Pointer) -> VersionRange:
         """Raises Fault for what does not parse and for a range without any bound."""
-        bounds = [bound for bound in text.split(",") if bound.strip()]
-        if not bounds:
+        if not text.replace(",", "").strip():
             raise Fault(at, f"the version range {text!r} has no bound, so it promises nothing", _EXAMPLE)
         try:
-            if not all(map(_BOUND.fullmatch, bounds)):
+            if not all(map(_BOUND.fullmatch, text.split(","))):
                 raise InvalidSpecifier
             specifiers = SpecifierSet(text)
         except InvalidSpecifier:
