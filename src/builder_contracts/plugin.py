@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from builder_contracts import begin
-from builder_contracts.contract import load
+from builder_contracts.contract import load, schema
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import READERS, ProofPromise
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
@@ -328,14 +328,12 @@ def _chosen(config: pytest.Config, contracts: Iterable[Contract]) -> list[Proble
 
 
 def _unknown(option: str, names: Iterable[str], known: set[str]) -> list[Problem]:
-    from builder_contracts.contract.schema import nearest
-
     return [
         Problem(
             Source("command line", 1),
             f"{option} names the class {name}, which no contract declares",
             f"did you mean {guess}?"
-            if (guess := nearest(name, known))
+            if (guess := schema.nearest(name, known))
             else f"classes are {', '.join(sorted(known))}",
         )
         for name in names
@@ -351,7 +349,7 @@ def _images(config: pytest.Config) -> dict[str, str]:
     images: dict[str, str] = {}
     for text in config.option.builder_images:
         name, equals, reference = text.partition("=")
-        if not (name and equals and reference):
+        if not (name and equals and schema.is_image(reference)):
             raise pytest.UsageError(
                 f"--image {text!r}: write CLASS=REF, for example tinyland-nix=ghcr.io/me/runner:1"
             )

@@ -116,6 +116,14 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (["explain", "here/toolchain/hs"], ExitCode.BAD_INPUT, "did you mean here/toolchain/sh?"),
         (["explain", "toolchain/sh"], ExitCode.BAD_INPUT, "2 classes have a clause"),
         (["explain", "toolchain"], ExitCode.KEPT, "toolchain"),
+        (
+            ["facts", "--builder", "hre"],
+            ExitCode.BAD_INPUT,
+            "--builder names the class hre, which no contract",
+        ),
+        (["facts", "--image", "", "--builder", "here"], ExitCode.BAD_INPUT, "'' is not an image"),
+        (["facts", "--image", "a\nb", "--builder", "here"], ExitCode.BAD_INPUT, "'a\\nb' is not an image"),
+        (["check", "--image", "here=a\nb"], ExitCode.BAD_INPUT, "write CLASS=REF"),
         (["facts", "--runner", "local"], ExitCode.BAD_INPUT, "name one with --builder: here, there"),
         (
             ["facts", "--runner", "local", "--builder", "there", "--environment", "nope"],
@@ -221,6 +229,17 @@ def test_bad_input_is_told_once_with_line_and_mend(folder: Path) -> None:
         assert ended.status == ExitCode.BAD_INPUT
         assert text.count('contracts/here.yaml:7: unknown field "toolchian"') == 1
         assert "did you mean 'toolchain'?" in text
+
+
+def test_an_expired_waiver_is_named_without_a_runner_and_is_no_reason_not_to_check(folder: Path) -> None:
+    file = folder / "contracts" / "here.yaml"
+    file.write_text(file.read_text().replace("2999-12-31", "2020-01-01"))
+    ended = run("validate", cwd=folder)
+    assert (ended.status, ended.out) == (ExitCode.BAD_INPUT, "")
+    assert "contracts/here.yaml:14: the waiver of here/toolchain/forgotten expired on 2020-01-01" in ended.err
+    checked = run("check", "--runner", "local", "-k", "forgotten", cwd=folder)
+    assert checked.status == ExitCode.BROKEN
+    assert "the waiver expired on 2020-01-01" in checked.out
 
 
 def test_validate_lists_clauses_for_people_and_for_programs(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,14 @@ def test_a_waiver_is_part_of_the_explanation(elsewhere: Path) -> None:
     del elsewhere
     answer = about("every-field/filesystem/opt/tools", "--contract", str(EVERY_FIELD))
     assert answer["waived"].startswith("until 2099-12-31: The pool still runs")
+
+
+def test_a_waiver_that_is_over_is_told_as_over(elsewhere: Path) -> None:
+    text = (EVERY_FIELD.parent / "every-field.yaml").read_text("utf-8").replace("2099-12-31", "2020-01-01")
+    shutil.copytree(EVERY_FIELD.parent, elsewhere / "examples")
+    (elsewhere / "examples" / "every-field.yaml").write_text(text, "utf-8")
+    answer = about("every-field/filesystem/opt/tools", "--contract", "examples/every-field.yaml")
+    assert answer["waived"].startswith("expired on 2020-01-01: The pool still runs")
 
 
 @pytest.mark.usefixtures("in_checkout")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
+from builder_contracts.contract import load as contracts
 from builder_contracts.errors import InputError
-from builder_contracts.prove.canary import load
+from builder_contracts.prove.canary import check, load
 from builder_contracts.prove.job import archive
 from tests.prove.conftest import ROOT, Worlds, ids
 
@@ -116,6 +118,32 @@ def test_what_is_wrong_with_a_canary_is_named(folder: Path, old: str, new: str, 
         load(folder)
     assert said in str(caught.value)
     assert "canary.yaml:" in str(caught.value)
+
+
+def test_what_a_contract_wants_of_a_canary_is_compared_with_what_it_can_show(
+    folder: Path, tmp_path: Path
+) -> None:
+    other = folder.with_name("other")
+    shutil.copytree(folder, other)
+    text = CANARY.replace("name: mine", "name: other").replace("tinyland-docker", "another-class")
+    (other / "canary.yaml").write_text(text, "utf-8")
+    (tmp_path / "contracts").mkdir()
+    file = tmp_path / "contracts" / "tinyland-docker.yaml"
+    file.write_text(
+        "apiVersion: builder-contracts/v1\nkind: BuilderClass\n"
+        "metadata: {name: tinyland-docker, summary: A class of my own, owner: me}\nlabels: [own]\n"
+        "image: {reference: own}\ncanaries:\n  mine: [builds, runs, boot]\n  mien: [builds, runs]\n  other: [builds]\n"
+    )
+    contract = contracts.load(file)
+    assert list(map(str, check([contract]))) == [
+        f"{file}:7: the canary mine cannot show boot\n    mend: it shows builds, runs, artifacts",
+        f"{file}:8: there is no canary mien\n    mend: did you mean mine?",
+        f"{other / 'canary.yaml'}:1: names another-class as its builders\n"
+        "    mend: add tinyland-docker there, or take other out of the contract",
+    ]
+    assert check(contracts.load_all(sorted((ROOT / "contracts").glob("*.yaml")))) == []
+    shutil.rmtree(folder.parent)
+    assert check([contract]) == []
 
 
 def test_a_folder_without_a_description_is_named(tmp_path: Path) -> None:

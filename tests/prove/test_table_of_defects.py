@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE, NIX
 from builder_contracts.contract.promises.publication import BOUNDARY, STATE
 
@@ -25,6 +27,16 @@ def test_every_clause_is_in_the_table() -> None:
     clauses = " ".join(clause for clause, _ in rows())
     shown = [*NIX, *BAZEL, *BAZEL_WRITE, *BOUNDARY, *STATE, *CANARY, "secrets"]
     assert [show for show in shown if f"-{show}`" not in clauses] == []
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [[*NIX, *BAZEL, *BAZEL_WRITE], [*BOUNDARY, *STATE, "secrets"], [*CANARY]],
+    ids=["caches", "publication", "canaries"],
+)
+def test_every_kind_has_two_defects_at_least(shown: list[str]) -> None:
+    found = [clause for clause, _ in rows() if any(f"-{show}`" in clause for show in shown)]
+    assert len(found) >= 2
 
 
 def test_every_test_that_is_named_exists() -> None:

@@ -32,6 +32,27 @@ def changed(tmp_path: Path) -> Callable[..., list[Problem]]:
     return change
 
 
+def test_without_roles_hosts_are_compared_all_the_same_and_without_environments_nothing_is(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "environments").mkdir()
+    environment = tmp_path / "environments" / "own.yaml"
+    shutil.copy(ROOT / "contracts" / "environments" / "embedded.yaml", environment)
+    (tmp_path / "own.yaml").write_text(
+        "apiVersion: builder-contracts/v1\nkind: BuilderClass\n"
+        "metadata: {name: own, summary: A class of my own, owner: me}\nlabels: [own]\nimage: {reference: own}\n"
+        "network: {deny: [metadata, metdata]}\n"
+    )
+    contracts = load_all([tmp_path / "own.yaml"])
+    (problem,) = check(tmp_path, contracts)
+    assert str(problem) == (
+        f"{tmp_path / 'own.yaml'}:6: denies the host 'metdata', which no environment forbids\n"
+        "    mend: did you mean 'metadata'?"
+    )
+    environment.unlink()
+    assert check(tmp_path, contracts) == []
+
+
 def test_the_projects_own_files_agree(changed: Callable[..., list[Problem]]) -> None:
     assert changed() == []
 
@@ -74,6 +95,12 @@ def test_the_projects_own_files_agree(changed: Callable[..., list[Problem]]) -> 
             "  objects: {",
             "  flakes: {",
             "uses the role objects, which the environment embedded does not bind",
+        ),
+        (
+            "environments/embedded.yaml",
+            "  metadata: {address",
+            "  metadat: {address",
+            "denies the host 'metadata', which no environment forbids",
         ),
     ],
 )

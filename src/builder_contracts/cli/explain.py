@@ -6,7 +6,7 @@ import json
 import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,11 @@ def _about_clause(clause: Clause, contract: Contract) -> Answer:
         "mend": about.mend,
     }
     if clause.waiver:
-        answer["waived"] = f"until {clause.waiver.until}: {clause.waiver.reason} ({clause.waiver.source})"
+        over = clause.waiver.until < datetime.now(UTC).date()
+        answer["waived"] = (
+            f"{'expired on' if over else 'until'} {clause.waiver.until}: "
+            f"{clause.waiver.reason} ({clause.waiver.source})"
+        )
     answer["check"] = f"pytest '{contract.source.file}::{clause.local_id}'"
     if look:
         answer["look"] = look

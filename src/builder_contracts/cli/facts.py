@@ -9,6 +9,7 @@ import click
 
 from builder_contracts import begin
 from builder_contracts.cli.paths import classes, contract_files, seconds
+from builder_contracts.contract import schema
 from builder_contracts.contract.load import load_all, load_environment
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source, printable
@@ -58,6 +59,10 @@ def facts(
       builder-contracts facts --image ghcr.io/me/runner:1 --builder tinyland-nix --pull -o today.json
       builder-contracts facts --runner local --builder tinyland-docker
     """
+    if image is not None and not schema.is_image(image):
+        raise click.BadParameter(
+            f"{image!r} is not an image, such as ghcr.io/me/runner:1", param_hint="--image"
+        )
     files = contract_files((path,) if path else ())
     contract = _choose(load_all(files), builder, image)
     folder = Path(contract.source.file).parent
@@ -99,6 +104,12 @@ def _save(text: str, output: Path) -> None:
 
 
 def _choose(contracts: list[Contract], builder: str | None, image: str | None) -> Contract:
+    known = [contract.name for contract in contracts]
+    if builder is not None and builder not in known:
+        guess = schema.nearest(builder, known)
+        mend = f"did you mean {guess}?" if guess else f"classes are {', '.join(known)}"
+        what = f"--builder names the class {builder}, which no contract declares"
+        raise InputError([Problem(Source("command line", 1), what, mend)])
     if builder is not None:
         chosen = [contract for contract in contracts if contract.name == builder]
     elif len(contracts) == 1:
@@ -107,13 +118,12 @@ def _choose(contracts: list[Contract], builder: str | None, image: str | None) -
         names = {image, (image or "").partition(":")[0]}
         chosen = [contract for contract in contracts if {contract.name, contract.image} & names]
     if len(chosen) != 1:
-        known = ", ".join(contract.name for contract in contracts)
         raise InputError(
             [
                 Problem(
                     Source("command line", 1),
                     "it is not clear which class's questions to ask",
-                    f"name one with --builder: {known}",
+                    f"name one with --builder: {', '.join(known)}",
                 )
             ]
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from builder_contracts.cli.paths import contract_files
-from builder_contracts.contract.load import load_all
+from builder_contracts.contract.load import expired, load_all
 from builder_contracts.errors import InputError, printable
+from builder_contracts.prove import canary
 from builder_contracts.services import roles
 
 
@@ -18,9 +20,10 @@ from builder_contracts.services import roles
 @click.option("--list", "list_clauses", is_flag=True, help="Print the id of every clause, with its promise.")
 @click.option("--json", "as_json", is_flag=True, help="Print clauses as JSON, one object a line.")
 def validate(paths: tuple[Path, ...], list_clauses: bool, as_json: bool) -> None:
-    """Check that contracts are well formed, without looking at any runner.
+    """Check that contracts are well formed and their waivers not expired, without looking at any runner.
 
-    PATHS are contract files or folders; ./contracts when left out. Needs neither Docker nor network.
+    PATHS are contract files or folders; ./contracts when left out. Environments, cache roles and canaries beside them
+    are read as well. Needs neither Docker nor network.
 
     \b
     Examples:
@@ -28,11 +31,11 @@ def validate(paths: tuple[Path, ...], list_clauses: bool, as_json: bool) -> None
       builder-contracts validate --list contracts/tinyland-nix.yaml
     """
     contracts = load_all(contract_files(paths))
+    wrong = [*canary.check(contracts), *expired(contracts, datetime.now(UTC).date())]
     for folder in sorted({Path(contract.source.file).parent for contract in contracts}):
-        if wrong := roles.check(
-            folder, [each for each in contracts if Path(each.source.file).parent == folder]
-        ):
-            raise InputError(wrong)
+        wrong += roles.check(folder, [each for each in contracts if Path(each.source.file).parent == folder])
+    if wrong:
+        raise InputError(wrong)
     for contract in contracts:
         if as_json:
             for clause in contract.clauses:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder_contracts.contract import validity
 from builder_contracts.contract.document import read
+from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.promises.canaries import ANY, KERNEL, NIX, CanaryProof
 from builder_contracts.contract.quantity import byte_count
+from builder_contracts.contract.schema import nearest
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.records import Finding
@@ -47,10 +50,69 @@ class Canary:
     says: str = ""
     mnemonics: tuple[str, ...] = ()
 
+    @property
+    def kernel(self) -> bool:
+        """Whether it is a kernel, which is built in tiers of its own."""
+        return (self.folder / "kernel.yaml").is_file()
+
+    @property
+    def shows(self) -> list[str]:
+        """What it can show."""
+        if self.kernel:
+            return [*KERNEL]
+        return [show for show in (*ANY, *(NIX if self.tool == "nix" else ())) if show != "runs" or self.run]
+
 
 def folder_of(contract_file: str) -> Path:
     """Where the canaries of a contract are: the folder ``canaries`` beside the folder of the contract."""
     return Path(contract_file).resolve().parent.parent / "canaries"
+
+
+def named(name: str, contract: Contract) -> Canary:
+    """The canary that a contract names. Raises InputError where it is not there, or not for this class."""
+    canary = load(folder_of(contract.source.file) / name)
+    if contract.name not in canary.builders:
+        what = f"names {', '.join(canary.builders)} as its builders"
+        mend = f"add {contract.name} there, or take {name} out of the contract"
+        raise InputError([Problem(Source(str(canary.folder / "canary.yaml"), 1), what, mend)])
+    return canary
+
+
+def check(contracts: Iterable[Contract]) -> list[Problem]:
+    """What is wrong with the canaries that contracts name, or with what they are to show.
+
+    Nothing is wrong with contracts that have no folder of canaries.
+    """
+    problems: list[Problem] = []
+    for contract in contracts:
+        folder = folder_of(contract.source.file)
+        if not folder.is_dir():
+            continue
+        shown: dict[str, list[Clause]] = {}
+        for clause in contract.clauses:
+            if isinstance(clause.promise, CanaryProof):
+                shown.setdefault(clause.promise.canary, []).append(clause)
+        for name, clauses in shown.items():
+            if not (folder / name).is_dir():
+                guess = nearest(name, sorted(path.name for path in folder.iterdir()))
+                mend = f"did you mean {guess}?" if guess else f"create {folder / name / 'canary.yaml'}"
+                problems.append(Problem(clauses[0].source, f"there is no canary {name}", mend))
+                continue
+            try:
+                shows = named(name, contract).shows
+            except InputError as error:
+                problems += error.problems
+                continue
+            problems += [
+                Problem(
+                    clause.source,
+                    f"the canary {name} cannot show {clause.promise.show}",
+                    f"it shows {', '.join(shows)}",
+                )
+                for clause in clauses
+                if isinstance(clause.promise, CanaryProof) and clause.promise.show not in shows
+            ]
+    return problems
 
 
 def load(folder: Path) -> Canary:

@@ -16,7 +16,7 @@ from builder_contracts.contract.promises.publication import STATE, NoSecrets, Pu
 from builder_contracts.errors import BuilderContractsError, InputError
 from builder_contracts.prove import bazel, flake, image, nix, products, publication, search
 from builder_contracts.prove.bench import Bench
-from builder_contracts.prove.canary import Canary, folder_of, load
+from builder_contracts.prove.canary import Canary, named
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.kernel.experiment import Choice, prove
@@ -86,8 +86,7 @@ class Experiments:
             elif first and canary.tool == "docker" and self._wants(name, "registry"):
                 work.append(partial(self._image, canary, "registry" in roles))
             elif self._wants_itself(name):
-                kernel = (canary.folder / "kernel.yaml").is_file()
-                work.append(partial(self._kernel if kernel else self._alone, canary))
+                work.append(partial(self._kernel if canary.kernel else self._alone, canary))
         targets = [role for role in self.contract.document.get("publication", {}) if role in roles]
         work.append(partial(self._publication, targets))
         if "objects" in targets:
@@ -319,15 +318,9 @@ class Experiments:
 
 def _load(name: str, contract: Contract) -> Canary | Lost:
     try:
-        canary = load(folder_of(contract.source.file) / name)
+        return named(name, contract)
     except InputError as error:
         return Lost(error.sentence)
-    if contract.name not in canary.builders:
-        return Lost(
-            f"{canary.folder / 'canary.yaml'} names {', '.join(canary.builders)} as its builders: "
-            f"add {contract.name} there, or take {name} out of the contract"
-        )
-    return canary
 
 
 def _lost(error: BaseException) -> Lost:

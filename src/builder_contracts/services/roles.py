@@ -12,22 +12,25 @@ from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.contract.load import load_environment
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.caches import CacheProof
+from builder_contracts.contract.promises.network import Denied
 from builder_contracts.contract.promises.publication import PublicationProof
+from builder_contracts.contract.schema import nearest
 from builder_contracts.errors import Problem
 
 
 def check(folder: Path, contracts: Sequence[Contract]) -> list[Problem]:
     """Everything that does not agree among the contracts in ``folder``, its environments and its cache roles.
 
-    Nothing is wrong with a folder that has no cache-roles.yaml. Raises InputError for files that do not load.
+    Nothing is wrong with a folder that has neither. Raises InputError for files that do not load.
     """
-    path = folder / "platform" / "cache-roles.yaml"
-    if not path.is_file():
-        return []
-    roles = read(path)
-    validity.check("cache-roles", roles)
     environments = [load_environment(file) for file in sorted((folder / "environments").glob("*.yaml"))]
-    return problems(roles, environments, contracts)
+    found = list(_not_forbidden(environments, contracts))
+    path = folder / "platform" / "cache-roles.yaml"
+    if path.is_file():
+        roles = read(path)
+        validity.check("cache-roles", roles)
+        found += problems(roles, environments, contracts)
+    return found
 
 
 def problems(
@@ -120,6 +123,21 @@ def _unbound(environments: Iterable[Document], contracts: Iterable[Contract]) ->
                     source,
                     f"{builder} uses the role {role}, which the environment {environment} does not bind",
                     f"add it under roles in {document.source(()).file}, or say there why it does not work",
+                )
+
+
+def _not_forbidden(environments: Sequence[Document], contracts: Iterable[Contract]) -> Iterator[Problem]:
+    forbidden = {name for document in environments for name in document.data.get("forbidden", {})}
+    for contract in contracts:
+        for clause in contract.clauses:
+            if environments and isinstance(clause.promise, Denied) and clause.promise.host not in forbidden:
+                guess = nearest(clause.promise.host, sorted(forbidden))
+                yield Problem(
+                    clause.source,
+                    f"denies the host {clause.promise.host!r}, which no environment forbids",
+                    f"did you mean {guess!r}?"
+                    if guess
+                    else f"add it under forbidden in {environments[0].source(()).file}",
                 )
 
 

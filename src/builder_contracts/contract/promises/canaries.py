@@ -9,13 +9,19 @@ from typing import Any
 from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.declared import Declared
 
-SHOWS: Mapping[str, str] = {
+ANY: Mapping[str, str] = {
     "builds": "builds cold, as the class's user, within its budget",
     "runs": "makes what runs and says what it should",
     "artifacts": "hands on what is complete: no link into a store, no path of the builder",
+}
+
+NIX: Mapping[str, str] = {
     "rebuild": "is rebuilt identical, bit for bit",
     "pure": "evaluates without looking around it",
     "lock": "its lock file says all that its inputs are",
+}
+
+KERNEL: Mapping[str, str] = {
     "patches": "is patched: its series applies in order, without fuzz",
     "configure": "is configured: every requested option is really set",
     "build": "compiles cold into an image",
@@ -35,7 +41,10 @@ SHOWS: Mapping[str, str] = {
     "boot-devices": "boots with display and HID devices",
     "boot-quirk": "boots and treats the patched display as a headset",
 }
-"""What canaries can show. The second half is of kernels: a tier of the build each, and its parts."""
+"""A tier of a kernel's build each, and its parts."""
+
+SHOWS: Mapping[str, str] = {**ANY, **NIX, **KERNEL}
+"""What canaries can show."""
 
 
 @dataclass(frozen=True)
