@@ -14,9 +14,18 @@ fi
 
 say() { printf '%s%s%s %s\n' "$BOLD" "$SCRIPT:" "$PLAIN" "$*" >&2; }
 warn() { printf '%s%s%s %s\n' "$YELLOW" "$SCRIPT:" "$PLAIN" "$*" >&2; }
+fail() { printf '%s%s%s %s\n' "$RED" "$SCRIPT:" "$PLAIN" "$*" >&2; }
+# 4, as the command line has it: it cannot be done here. 1 is for what was looked at and is not as it should be.
 die() {
-    printf '%s%s%s %s\n' "$RED" "$SCRIPT:" "$PLAIN" "$*" >&2
-    exit 1
+    fail "$@"
+    exit 4
+}
+
+# Two at once would do everything twice; the second waits at this open descriptor, and finds it done.
+alone() {
+    flock --nonblock "$1" && return
+    say "another $SCRIPT is at work in this checkout; waiting for its end"
+    flock "$1"
 }
 
 # The comment at the head of a script is its help: one text, so the two cannot differ.
@@ -61,17 +70,25 @@ apt_install() {
     return 1
 }
 
+# A machine that has just started updates its lists by itself, and no option of apt-get waits for their lock.
 # A mirror may be older than its Release file's Valid-Until. That date is a defence, so it is given
 # up only where it is the very thing that fails, and out loud.
 apt_update() {
-    local update=(env LC_ALL=C apt-get -qq -o DPkg::Lock::Timeout=120) seen
-    seen=$(as_root "${update[@]}" update </dev/null 2>&1) && return 0
-    if [[ $seen == *"is expired"* ]]; then
-        warn "the package mirror's Release file is past its Valid-Until; accepting it this once"
-        seen=$(as_root "${update[@]}" -o Acquire::Check-Valid-Until=false update </dev/null 2>&1) && return 0
-    fi
-    printf '%s\n' "$seen" >&2
-    return 1
+    local update=(env LC_ALL=C apt-get -qq) patience=$((SECONDS + 120)) waiting='' accepting='' seen
+    until seen=$(as_root "${update[@]}" update </dev/null 2>&1); do
+        if [[ $seen == *"Could not get lock"* ]] && ((SECONDS < patience)); then
+            [[ -n $waiting ]] || say "another program is updating the package lists; waiting up to 120 s for its end"
+            waiting=1
+            sleep 2
+        elif [[ $seen == *"is expired"* && -z $accepting ]]; then
+            warn "the package mirror's Release file is past its Valid-Until; accepting it this once"
+            accepting=1
+            update+=(-o Acquire::Check-Valid-Until=false)
+        else
+            printf '%s\n' "$seen" >&2
+            return 1
+        fi
+    done
 }
 
 # One value of builders/base.env; the environment wins.

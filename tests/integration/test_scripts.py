@@ -8,10 +8,13 @@ Debian 12 and 13 systems (builders/README.md); no test here repeats that.
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
 import os
 import pty
 import shutil
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -20,12 +23,14 @@ from pathlib import Path
 import docker
 import pytest
 
-from builder_contracts.errors import EngineError
+from builder_contracts.errors import EngineError, ExitCode
 from builder_contracts.runner import engine
 from builder_contracts.runner.ownership import Run, close, sweep
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ["base-image", "contract", "engine", "images", "setup", "test"]
+# How each of them says that it cannot be done here, as the command line does; 1 is a finding.
+CANNOT = int(ExitCode.CANNOT_RUN)
 # Nothing listens on the discard port of the loopback interface.
 NO_ENGINE = {"DOCKER_HOST": "tcp://127.0.0.1:9"}
 
@@ -143,7 +148,7 @@ def test_help_explains_and_touches_nothing(name: str) -> None:
 @pytest.mark.parametrize("name", ["base-image", "engine", "images", "setup"])
 def test_an_unknown_option_is_named_in_one_line(name: str) -> None:
     told = run(f"script/{name}", "--no-such-option", environment=NO_ENGINE)
-    assert told.returncode == 1
+    assert told.returncode == CANNOT
     assert "--no-such-option" in told.stderr
     assert told.stderr.count("\n") == 1
 
@@ -166,7 +171,7 @@ class TestEngine:
         if shutil.which("docker") is None:
             pytest.skip("needs the docker client, which is what reads DOCKER_HOST")
         told = run("script/engine", "--yes", environment=NO_ENGINE)
-        assert told.returncode == 1
+        assert told.returncode == CANNOT
         assert "the engine you chose does not answer (tcp://127.0.0.1:9)" in told.stderr
         assert "installing" not in told.stderr
 
@@ -174,13 +179,13 @@ class TestEngine:
         self, no_docker: dict[str, str]
     ) -> None:
         told = run("script/engine", environment=no_docker)
-        assert told.returncode == 1
+        assert told.returncode == CANNOT
         assert told.stderr.count("\n") == 1
         assert "missing: a Docker Engine; run script/engine --yes" in told.stderr
 
     def test_check_changes_nothing_even_where_it_may(self, no_docker: dict[str, str]) -> None:
         told = run("script/engine", "--yes", "--check", environment=no_docker | {"CI": "true"})
-        assert told.returncode == 1
+        assert told.returncode == CANNOT
         assert "missing: a Docker Engine" in told.stderr
         assert "installing" not in told.stderr
 
@@ -195,7 +200,7 @@ class TestEngine:
             while b"[y/N]" not in shown:
                 shown += os.read(ours, 1024)
             os.write(ours, b"n\n")
-            assert process.wait(timeout=30) == 1
+            assert process.wait(timeout=30) == CANNOT
         os.close(ours)
         assert b"Install and start it? [y/N]" in shown
 
@@ -219,7 +224,7 @@ class TestBaseImage:
     @pytest.mark.usefixtures("client")
     def test_a_chosen_image_that_cannot_be_had_is_named(self) -> None:
         told = run("script/base-image", "--base-image", "127.0.0.1:9/no/such:image")
-        assert (told.returncode, told.stdout) == (1, "")
+        assert (told.returncode, told.stdout) == (CANNOT, "")
         assert "it cannot be pulled: 127.0.0.1:9/no/such:image" in told.stderr
 
     @pytest.mark.usefixtures("client")
@@ -230,7 +235,7 @@ class TestBaseImage:
             "--pin",
             environment={"BASE_REGISTRY_REFERENCE": "127.0.0.1:9/debian:sid-slim"},
         )
-        assert told.returncode == 1
+        assert told.returncode == CANNOT
         assert "the registry did not answer for 127.0.0.1:9/debian:sid-slim" in told.stderr
         assert (tree / "builders/base.env").read_bytes() == before
 
@@ -264,7 +269,7 @@ class TestBaseImage:
             tree / "script/base-image",
             environment={"BASE_REGISTRY_DIGEST": "latest", "BASE_IMAGE": "builder-contracts-test/absent"},
         )
-        assert told.returncode == 1
+        assert told.returncode == CANNOT
         assert "BASE_REGISTRY_DIGEST is no digest: latest" in told.stderr
 
     @pytest.mark.long
@@ -291,7 +296,7 @@ class TestImages:
 
     def test_an_unknown_image_is_named_with_the_known_ones(self) -> None:
         told = run("script/images", "tinyland-nixx")
-        assert told.returncode == 1
+        assert told.returncode == CANNOT
         assert "unknown image tinyland-nixx; known: tinyland-nix tinyland-docker" in told.stderr
 
     @pytest.mark.usefixtures("images")
@@ -339,7 +344,7 @@ class TestImages:
                 environment={"RUNNER_IMAGE": runner, "TMPDIR": str(tree)},
                 deadline=300,
             )
-            assert told.returncode == 1
+            assert told.returncode == CANNOT
             assert "the reason is here" in told.stderr
             [log] = tree.glob("builder-contracts-images.*")
             assert f"all of its output is in {log}" in told.stderr.splitlines()[-1]
@@ -357,9 +362,104 @@ class TestSetup:
 
     def test_an_interpreter_that_is_too_old_or_none_is_named(self, tree: Path) -> None:
         told = run(tree / "script/setup", "--python-only", environment={"PYTHON": "/bin/false"})
-        assert told.returncode == 1
+        assert told.returncode == CANNOT
         assert "PYTHON=/bin/false is not Python 3.11 or later" in told.stderr
         assert not (tree / ".venv").exists()
+
+    @pytest.mark.parametrize("damage", ["pytest", "interpreter", "packages"])
+    def test_a_damaged_environment_is_noticed(self, tree: Path, damage: str) -> None:
+        programs = tree / ".venv" / "bin"
+        programs.mkdir(parents=True)
+        if damage != "pytest":
+            (programs / "pytest").touch(0o755)
+        # An interpreter without any package is what a distribution's next Python leaves.
+        bare = f'#!/bin/sh\nexec {sys.executable} -I -S "$@"\n'
+        if damage == "interpreter":
+            (programs / "python").symlink_to("/nonexistent/python3")
+        else:
+            (programs / "python").write_text(bare)
+            (programs / "python").chmod(0o755)
+        digest = hashlib.sha256((tree / "pyproject.toml").read_bytes()).hexdigest()
+        (tree / ".venv" / "builder-contracts-made-from").write_text(f"{tree}\n{digest}  -\n")
+        told = run(tree / "script/setup", "--python-only", environment={"PYTHON": "/bin/false"})
+        assert told.returncode == CANNOT
+        assert "PYTHON=/bin/false is not Python 3.11 or later" in told.stderr
+
+    def test_the_second_of_two_says_what_it_waits_for(self, tree: Path) -> None:
+        with (tree / "pyproject.toml").open() as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            second = subprocess.Popen(
+                [tree / "script/setup", "--python-only"], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHON": "/bin/false", "CI": ""}, text=True,
+            )  # fmt: skip
+            assert second.stderr is not None
+            assert second.stderr.readline().startswith("setup: another setup is at work in this checkout")
+        assert second.communicate(timeout=60)[1]
+        assert second.returncode == CANNOT
+
+
+class TestPackageLists:
+    """apt_update of script/lib.bash against an apt-get that answers what the real one would."""
+
+    LOCKED = "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"
+    EXPIRED = "E: Release file for http://mirror/InRelease is expired"
+
+    def update(self, folder: Path, *answers: str) -> subprocess.CompletedProcess[str]:
+        """Each call takes the next answer, the last one again and again; time passes at once."""
+        script = r"""
+            set -euo pipefail; . script/lib.bash
+            sleep() { SECONDS=$((SECONDS + $1)); }
+            as_root() {
+                printf '%s\n' "$*" >>"$FOLDER/calls"
+                local answer; answer=$(head -n 1 "$FOLDER/answers")
+                (($(wc -l <"$FOLDER/answers") == 1)) || sed -i 1d "$FOLDER/answers"
+                [[ $answer == fine ]] || { echo "$answer"; return 100; }
+            }
+            apt_update
+        """
+        (folder / "answers").write_text("".join(f"{answer}\n" for answer in answers))
+        return run("bash", "-c", script, "script", environment={"FOLDER": str(folder)})
+
+    def test_lists_that_another_program_holds_are_waited_for_and_that_is_said_once(
+        self, tmp_path: Path
+    ) -> None:
+        told = self.update(tmp_path, self.LOCKED, self.LOCKED, self.LOCKED, "fine")
+        assert (told.returncode, told.stderr.count("\n")) == (0, 1)
+        assert "another program is updating the package lists" in told.stderr
+        assert len((tmp_path / "calls").read_text().splitlines()) == 4
+
+    def test_lists_that_are_held_for_ever_are_given_up_with_apts_own_words(self, tmp_path: Path) -> None:
+        told = self.update(tmp_path, self.LOCKED)
+        assert told.returncode == 1
+        assert told.stderr.splitlines()[-1] == self.LOCKED
+        assert 30 < len((tmp_path / "calls").read_text().splitlines()) < 90
+
+    def test_a_date_that_has_passed_is_accepted_once_and_out_loud(self, tmp_path: Path) -> None:
+        told = self.update(tmp_path, self.EXPIRED, self.LOCKED, "fine")
+        assert told.returncode == 0
+        assert "past its Valid-Until" in told.stderr
+        first, *rest = (tmp_path / "calls").read_text().splitlines()
+        assert "Check-Valid-Until" not in first
+        assert all("Acquire::Check-Valid-Until=false" in each for each in rest)
+
+    def test_any_other_error_ends_it(self, tmp_path: Path) -> None:
+        told = self.update(tmp_path, "E: no network")
+        assert (told.returncode, told.stderr) == (1, "E: no network\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--", "--help"], "usage: pytest "),
+        (["-q", "--", "--version"], "pytest "),
+        (["--collect-only", "-q", "--builder", "tinyland-nix", "--yes"], "contracts/tinyland-nix.yaml::"),
+    ],
+    ids=["help", "version", "collect"],
+)
+def test_contract_needs_no_engine_for_what_is_only_asked_of_pytest(arguments: list[str], said: str) -> None:
+    told = run("script/contract", *arguments, environment=NO_ENGINE)
+    assert told.returncode == 0, told.stderr
+    assert said in told.stdout + told.stderr
 
 
 @pytest.mark.docker
@@ -390,7 +490,7 @@ class TestWayIn:
     def test_both_say_why_where_no_engine_answers(self) -> None:
         for name in ("contract", "test"):
             told = run(f"script/{name}", environment=NO_ENGINE)
-            assert told.returncode == 1
+            assert told.returncode == CANNOT
             assert told.stderr.splitlines()[-1].startswith("engine: the engine you chose does not answer")
 
 
