@@ -262,8 +262,8 @@ def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that
 
     (change,) = red.breakages
     assert words.suspicion(change, [red]) == (
-        "Suspect the image (a → b): it changed in between, the contract did not. "
-        "It was unproven for 2 nights in between."
+        "Suspect the image (a → b): it changed since the last kept run, the contract did not. "
+        "In between it could not be shown for 2 nights."
     )
     assert flakes(series("kuub", images="abbb")) == {}
 

@@ -92,17 +92,17 @@ def suspicion(change: Change, clauses: Sequence[ClauseReport]) -> str:
         if change.new:
             return "This clause is new: it was broken when it was first looked at."
         return "It was so when history begins, so nothing is known of a change."
-    told = _suspicion(change, before.run, after.run, clauses)
+    when = f"since the last {before.verdict.value} run" if change.unproven else "with this run"
+    told = _suspicion(change, before.run, after.run, clauses, when)
     if change.unproven:
-        told = f"{told} It was unproven for {nights_words(change.unproven)} in between."
+        told = f"{told} In between it could not be shown for {nights_words(change.unproven)}."
     if before.verdict is Outcome.WAIVED:
         told = f"It was not kept before either, but waived: see whether the waiver has ended. {told}"
     return told
 
 
-def _suspicion(change: Change, old: Run, new: Run, clauses: Sequence[ClauseReport]) -> str:
+def _suspicion(change: Change, old: Run, new: Run, clauses: Sequence[ClauseReport], when: str) -> str:
     changed = change.suspects
-    when = "in between" if change.unproven else "with this run"
     image = f"image ({short(old.image_digest)} → {short(new.image_digest)})"
     contract = f"contract ({short(old.contract_digest)} → {short(new.contract_digest)})"
     if "image" in changed and "contract" in changed:
