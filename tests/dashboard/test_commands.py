@@ -88,7 +88,7 @@ def test_a_site_of_the_past_knows_nothing_of_what_came_after(tmp_path: Path) -> 
     assert "Nothing had reported by <time" in (tmp_path / "10" / "index.html").read_text("utf-8")
 
 
-@pytest.mark.parametrize("address", ["https://o.example/repo", "https://o.example/repo/index.html"])
+@pytest.mark.parametrize("address", ["https://o.example/repo", "https://o.example/repo/"])
 def test_links_of_the_feed_lead_into_the_site_however_its_address_is_written(
     tmp_path: Path, address: str
 ) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import click
 
@@ -90,7 +90,7 @@ def build(
     An earlier site in DIR is replaced as a whole; any other folder is left alone.
     """
     started = time.monotonic()
-    base = _folder(base_url) if base_url else ""
+    base = _address(base_url) if base_url else ""
     pages = _site(file, out, contracts, sustained_nights, stale_days, base_url=base, as_of=as_of)
     click.echo(f"{out / 'index.html'}: {pages:,} pages in {time.monotonic() - started:.1f} s")
 
@@ -217,17 +217,16 @@ def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
     }
 
 
-def _folder(address: str) -> str:
-    """An address as that of a folder, which links are resolved within. Raises InputError."""
+def _address(text: str) -> str:
+    """The address of a site on the web. Raises InputError."""
     try:
-        parts = urlsplit(address)
+        parts = urlsplit(text)
     except ValueError:  # brackets that hold no address
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
         mend = "write it like https://example.org/contracts/"
-        raise InputError([Problem(Source("--base-url", 1), f"{address!r} is no address of a site", mend)])
-    path = parts.path.removesuffix("index.html").rstrip("/") + "/"
-    return urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+        raise InputError([Problem(Source("--base-url", 1), f"{text!r} is no address of a site", mend)])
+    return text
 
 
 def _last_night() -> date:

@@ -92,7 +92,7 @@ def moment(text: str) -> int:
 
 
 def stated(text: str) -> int | None:
-    """The ``moment`` of a time, or None for one that a clock says which was never set. Raises ValueError."""
+    """The ``moment`` of a time, or None for that of a clock that was never set. Raises ValueError."""
     when = moment(text)
     return when if when >= OLDEST else None
 
