@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,8 @@ PROOFS: pytest.StashKey[ProofSession] = pytest.StashKey()
 PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
 SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
-CLASSES: pytest.StashKey[set[str]] = pytest.StashKey()
+CLASSES: pytest.StashKey[dict[str, Path]] = pytest.StashKey()
+"""The folder of each class's contract, also of those that the command line leaves out."""
 NAMED: pytest.StashKey[set[str]] = pytest.StashKey()
 ENVIRONMENT: pytest.StashKey[Any] = pytest.StashKey()
 """The Environment document as plain data, or None where there is none."""
@@ -126,7 +127,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for kind in READERS:
         config.addinivalue_line("markers", f"{kind}: a clause of this kind")
     config.stash[TALLY] = Tally()
-    config.stash[CLASSES] = set()
+    config.stash[CLASSES] = {}
     config.stash[NAMED] = {
         os.path.abspath(Path(config.invocation_params.dir, path))  # noqa: PTH100 # links stay, as pytest has it
         for path in config.option.contracts
@@ -178,7 +179,7 @@ class ContractFile(pytest.File):
             contract = load.load(self.path, name)
         except InputError as error:
             raise self.CollectError(str(error)) from None
-        self.config.stash[CLASSES].add(contract.name)
+        self.config.stash[CLASSES][contract.name] = Path(contract.source.file).parent
         wanted = self.config.option.builder
         if wanted and contract.name not in wanted:
             return
@@ -274,7 +275,7 @@ def pytest_collection_modifyitems(
             *_incoherent(contracts),
             *_unknown("--builder", config.option.builder, known),
             *_unknown("--image", _images(config), known),
-            *_chosen(config, contracts),
+            *_chosen(config),
         ]
         # What is wrong with an environment beside the contracts is found by looking at it either way.
         problems = list(dict.fromkeys(problems))
@@ -312,10 +313,10 @@ def _incoherent(contracts: Iterable[Contract]) -> list[Problem]:
         return list(error.problems)
 
 
-def _chosen(config: pytest.Config, contracts: Iterable[Contract]) -> list[Problem]:
+def _chosen(config: pytest.Config) -> list[Problem]:
     """What is wrong with the environment and the kernel that are wanted; the environment is kept for the session."""
     here, problems = config.invocation_params.dir, list[Problem]()
-    folders = {Path(contract.source.file).parent for contract in contracts}
+    folders = config.stash[CLASSES].values()
     try:
         config.stash[ENVIRONMENT] = begin.environment(config.option.environment, folders, here)
     except InputError as error:
@@ -327,7 +328,7 @@ def _chosen(config: pytest.Config, contracts: Iterable[Contract]) -> list[Proble
     return problems
 
 
-def _unknown(option: str, names: Iterable[str], known: set[str]) -> list[Problem]:
+def _unknown(option: str, names: Iterable[str], known: Collection[str]) -> list[Problem]:
     return [
         Problem(
             Source("command line", 1),

@@ -199,6 +199,15 @@ def test_an_environment_that_cannot_be_used_is_told_once_and_nothing_runs(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
 
 
+def test_an_environment_is_found_also_where_no_clause_is_selected(
+    pytester: pytest.Pytester, contracts: Path
+) -> None:
+    (contracts / "environments").mkdir()
+    (contracts / "environments" / "own.yaml").write_text(OWN)
+    result = pytester.runpytest(*LOCAL, "contracts", "-m", "proof", "--environment", "own")
+    assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
 @pytest.mark.parametrize("option", ["--linux-xr-source", "--linux-xr-config"])
 def test_a_kernel_that_is_not_there_is_told_before_anything_runs(
     pytester: pytest.Pytester, contracts: Path, option: str
