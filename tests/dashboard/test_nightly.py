@@ -24,7 +24,9 @@ from builder_contracts.dashboard.summary import summary
 from builder_contracts.errors import InputError
 from builder_contracts.runner.identity import Placement, this_machine
 from tests.dashboard.forges import TOKEN, Forge, serving
+from tests.dashboard.reports import case, suite
 from tests.dashboard.test_report import series, tell
+from tests.dashboard.test_store import LINE
 
 BOOK = Book((), (), {}, None, {0: "seen so"})  # type: ignore[arg-type]
 
@@ -425,6 +427,31 @@ def test_a_netrc_of_the_machine_does_not_take_the_token_s_place(
     monkeypatch.setenv("NETRC", str(netrc))
 
     assert trackers(forge)[kind].open_issues() == []
+
+
+# --- what the night's jobs left --------------------------------------------------------------------------
+
+
+def test_a_night_is_every_report_below_its_folder(tmp_path: Path) -> None:
+    reports = tmp_path / "reports"
+    for number, folder in enumerate((reports / "a" / "quick", reports / "images" / "b")):
+        folder.mkdir(parents=True)
+        (folder.parent / "quick.xml").write_bytes(suite(case(f"c{number}/toolchain/sh")))
+    (reports / "a" / "quick" / "evidence.jsonl").write_bytes(LINE.replace(b"c/k/n", b"c2/k/n"))
+
+    done = run("add", "--history", str(tmp_path / "h.db"), "--reports", str(reports))
+
+    assert done.exit_code == 0, done.output
+    assert "3 files with 3 results added" in done.output
+
+
+def test_evidence_without_a_junit_file_is_no_night_of_which_nothing_came(tmp_path: Path) -> None:
+    (tmp_path / "evidence.jsonl").write_bytes(LINE)
+
+    done = run("add", "--history", str(tmp_path / "h.db"), "--reports", str(tmp_path))
+
+    assert done.exit_code == 0, done.output
+    assert "1 file with 1 result added" in done.output
 
 
 # --- placement, summary, and the commands --------------------------------------------------------------

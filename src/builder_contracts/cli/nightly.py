@@ -131,14 +131,14 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
     """
     from builder_contracts.dashboard.store import History
 
-    with History(file):
-        pass
-    if not any(reports.rglob("*.xml")):
+    # It is made where there is none.
+    History(file).close()
+    junit, evidence = ((reports,) if any(reports.rglob(name)) else () for name in ("*.xml", "evidence.jsonl"))
+    if not junit and not evidence:
         annotation = "::warning::" if os.environ.get("GITHUB_ACTIONS") == "true" else "warning: "
-        click.echo(f"{annotation}no class reported this night: there is no .xml file in {reports}")
+        click.echo(f"{annotation}no class reported this night: {reports} has no .xml and no evidence.jsonl")
         return
-    evidence = (reports,) if any(reports.rglob("evidence.jsonl")) else ()
-    context.invoke(history_add, file=file, files=(reports,), evidence=evidence)
+    context.invoke(history_add, file=file, files=junit, evidence=evidence)
 
 
 @nightly.command()
