@@ -129,6 +129,7 @@ def _path(data: dict[str, Any]) -> dict[str, Any]:
 def _variable(data: dict[str, Any]) -> dict[str, Any]:
     if "equals" in data:
         data.pop("contains", None)
+        data.pop("matches", None)
     return data
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import assert_never
 
 from builder_contracts.contract.promises.environment import EnvironmentPromise, ForbiddenValue, Variable
-from builder_contracts.evidence.verdict import Finding, broken, kept
+from builder_contracts.contract.promises.patterns import TooSlow, found_in
+from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.facts.model import Facts, Unseen
 from builder_contracts.facts.secret import SECRET_NAME, visible
 from builder_contracts.judge.unseen import unproven_because
@@ -15,13 +16,16 @@ def judge(promise: EnvironmentPromise, facts: Facts) -> Finding:
     env = facts.env
     if isinstance(env, Unseen):
         return unproven_because(env, ".env")
-    match promise:
-        case Variable():
-            return _variable(promise, env)
-        case ForbiddenValue():
-            return _forbidden(promise, env)
-        case _:
-            assert_never(promise)
+    try:
+        match promise:
+            case Variable():
+                return _variable(promise, env)
+            case ForbiddenValue():
+                return _forbidden(promise, env)
+            case _:
+                assert_never(promise)
+    except TooSlow as slow:
+        return unproven(str(slow), look=f".env.{slow.name}")
 
 
 def _variable(promise: Variable, env: dict[str, str]) -> Finding:
@@ -43,7 +47,7 @@ def _variable(promise: Variable, env: dict[str, str]) -> Finding:
     wrong = (
         (promise.equals is not None and value != promise.equals)
         or (promise.contains is not None and promise.contains not in value)
-        or (promise.matches is not None and not promise.matches.search(value))
+        or (promise.matches is not None and not found_in({promise.name: value}, promise.matches))
     )
     return (
         broken(_show(promise.name, value), likely, look=look)
@@ -53,7 +57,7 @@ def _variable(promise: Variable, env: dict[str, str]) -> Finding:
 
 
 def _forbidden(promise: ForbiddenValue, env: dict[str, str]) -> Finding:
-    guilty = sorted(name for name, value in env.items() if promise.pattern.search(value))
+    guilty = sorted(found_in(env, promise.pattern))
     if not guilty:
         return kept(f"none of {len(env)} variables", look=".env")
     seen = ", ".join(_show(name, env[name]) for name in guilty[:3])

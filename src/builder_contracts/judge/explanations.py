@@ -45,6 +45,7 @@ from builder_contracts.contract.promises.isolation import (
     Unshare,
 )
 from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves
+from builder_contracts.contract.promises.patterns import SECONDS
 from builder_contracts.contract.promises.resources import (
     CpuLimit,
     CpuRequest,
@@ -272,7 +273,7 @@ def _environment(promise: EnvironmentPromise) -> Explanation:
             return Explanation(
                 how="The variables that a job's first process exports are listed once; this one's value is "
                 "compared. Values of variables that look like secrets are compared and never shown.",
-                unproven=_LOST + ".",
+                unproven=f"{_LOST}; or a pattern takes more than {SECONDS:g} s on a value.",
                 why="Jobs and their tools take the address of caches, features and limits from it.",
                 breaks="An ENV line that was lost, or a template that injects another value.",
                 mend=f"Set {promise.name} in the image (ENV) or in the pool's template.",
@@ -281,7 +282,7 @@ def _environment(promise: EnvironmentPromise) -> Explanation:
             return Explanation(
                 how="The pattern is searched in the value of every variable that a job's first process "
                 "exports, whatever its name. Kept when none matches.",
-                unproven=_LOST + ".",
+                unproven=f"{_LOST}; or a pattern takes more than {SECONDS:g} s on a value.",
                 why="An address that was retired keeps working nowhere, and each job finds out by a "
                 "time-out.",
                 breaks="An ENV line or a template that still carries the old value.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -40,15 +39,3 @@ def port(text: str, at: Pointer) -> int:
     if not 0 < number < 65536:
         raise Fault(at, f"{text!r} has no valid port", "ports are 1 to 65535")
     return number
-
-
-def pattern(text: str, at: Pointer) -> re.Pattern[str]:
-    """Compile a pattern that can fail: one that matches the empty string says nothing."""
-    compiled = re.compile(text)
-    if compiled.search(""):
-        raise Fault(
-            at,
-            f"the pattern {text!r} matches the empty string, so it promises nothing",
-            "require a character",
-        )
-    return compiled

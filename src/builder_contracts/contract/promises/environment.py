@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, Fault, pattern
+from builder_contracts.contract.promises.declared import Declared, Fault
+from builder_contracts.contract.promises.patterns import TooSlow, found_in, pattern
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,19 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[EnvironmentP
                 where, f"{name} cannot equal {equals!r} and contain {contains!r}", "keep one of the two"
             )
         matches = pattern(value["matches"], (*where, "matches")) if "matches" in value else None
+        if equals is not None and matches is not None:
+            _reconcile(name, equals, matches, where)
         yield Declared(name, Variable(name, equals=equals, contains=contains, matches=matches), where)
     for name, text in section.get("forbidden_values", {}).items():
         where = (*at, "forbidden_values", name)
         yield Declared(f"forbidden/{name}", ForbiddenValue(name, pattern(text, where)), where)
+
+
+def _reconcile(name: str, equals: str, matches: re.Pattern[str], at: Pointer) -> None:
+    try:
+        both = found_in({name: equals}, matches)
+    except TooSlow as slow:
+        raise Fault((*at, "matches"), str(slow), "write it without a repeat within a repeat") from None
+    if not both:
+        what = f"{name} cannot equal {equals!r} and match /{matches.pattern}/"
+        raise Fault(at, what, "keep one of the two")
