@@ -1,0 +1,91 @@
+"""A server of a test's own on this machine: it answers as it is told, and remembers who asked for what."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request: ``shown`` is what it had as Authorization."""
+
+    method: str
+    path: str
+    shown: str
+    body: bytes = b""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Stub:
+    """``url`` is its address without a path."""
+
+    url: str
+    asked: list[Asked] = field(default_factory=list)
+
+    @property
+    def methods(self) -> list[str]:
+        return [each.method for each in self.asked]
+
+
+@contextmanager
+def stub(answer: Callable[[Asked], Answer]) -> Iterator[Stub]:
+    """The server, until the context ends."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def handle_any(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            asked = Asked(self.command, self.path, self.headers.get("Authorization", ""), body)
+            made.asked.append(asked)
+            given = answer(asked)
+            self.send_response(given.status)
+            for name, value in given.headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(given.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(given.body)
+
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 # http.server's names
+
+        def log_message(self, *_: object) -> None:
+            """Nothing: what was asked is remembered."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        made = Stub(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        try:
+            yield made
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class Files:
+    """What a cache with PUT and DELETE holds, as the answers of a stub."""
+
+    def __init__(self, **held: str) -> None:
+        self.held = {f"/{path}": text.encode() for path, text in held.items()}
+
+    def __call__(self, asked: Asked) -> Answer:
+        if asked.method == "PUT":
+            self.held[asked.path] = asked.body
+            return Answer(201)
+        if asked.path not in self.held:
+            return Answer(404)
+        if asked.method == "DELETE":
+            del self.held[asked.path]
+            return Answer(204)
+        return Answer(200, self.held[asked.path])
