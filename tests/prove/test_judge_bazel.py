@@ -13,7 +13,7 @@ from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.prove.bazel_log import REMOTE_HIT, Spawn, runner_count, spawns, warnings
 from builder_contracts.prove.judge_bazel import judge
-from builder_contracts.prove.records import BazelRecord, BazelRun, Looked, Lost, Served
+from builder_contracts.prove.records import ANOTHER, SECOND, BazelRecord, BazelRun, Looked, Lost, Served
 
 SHOWS = (*BAZEL_WRITE, *BAZEL)
 LOCAL = "processwrapper-sandbox"
@@ -352,7 +352,25 @@ def test_a_deployment_that_nobody_else_can_read_is_unproven() -> None:
 
 
 def test_a_deployment_that_takes_a_readers_writes_breaks_the_forced_upload() -> None:
-    assert turned(live(after_refusal=Looked(True, "2 of 2"))) == never() | {"forced-upload": Outcome.BROKEN}
+    found = live(after_refusal=Looked(True, "2 of 2"))
+    assert turned(found) == never() | {"forced-upload": Outcome.BROKEN}
+    # The build that missed has filled the store itself.
+    assert "Bazel alone says so" in judge("nonce-miss", found)[0].seen
+
+
+def test_a_miss_that_nobody_looked_at_is_unproven() -> None:
+    found = live(after_refusal=Looked(None, "the store could not be read: LOST"))
+    assert turned(found) == never() | dict.fromkeys(("nonce-miss", "forced-upload"), Outcome.UNPROVEN)
+    assert "Bazel alone says: the store could not be read" in judge("nonce-miss", found)[0].seen
+
+
+def test_a_second_client_of_one_identity_is_not_called_another() -> None:
+    said = [str(judge(show, live(looker=SECOND))) for show in SHOWS]
+    assert not any(ANOTHER in each for each in said)
+    assert SECOND in judge("upload", live(looker=SECOND))[0].seen
+    assert ANOTHER in judge("upload", live())[0].seen
+    # Who builds as a reader is looked after by a reader.
+    assert ANOTHER not in str(judge("forced-upload", live()))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,17 @@ def test_an_exact_refusal_with_control_and_absence_is_kept() -> None:
     assert outcome("writer", ALLOWED) is Outcome.KEPT
 
 
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [("403 forbidden", "put: 403 forbidden"), ("201", "put: DROPPED, although answered 201")],
+)
+def test_a_writer_is_called_dropped_only_where_he_was_accepted(answer: str, said: str) -> None:
+    writer = Attempt("writer", {"put": answer}, {"put": ABSENT}, {})
+    finding = judge("reader", refused(control=writer.as_control()))[0]
+    assert finding.outcome is Outcome.UNPROVEN
+    assert finding.seen.endswith(said)
+
+
 @pytest.mark.parametrize("status", ["401 x", "403 x", "UNAUTHENTICATED", "AccessDenied 403"])
 def test_what_the_anonymous_may_be_told(status: str) -> None:
     assert outcome("anonymous", refused(answers={"put": status})) is Outcome.KEPT

@@ -8,7 +8,7 @@ from collections import Counter
 from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.prove.bazel_log import REMOTE_HIT, Spawn
 from builder_contracts.prove.judge_nix import Judged
-from builder_contracts.prove.records import BazelRecord, BazelRun, Lost, Served
+from builder_contracts.prove.records import SECOND, BazelRecord, BazelRun, Lost, Served
 
 _ENDPOINT = "the endpoint (scheme, host, port), the credentials, or the server behind it"
 # As Bazel's HTTP client words it: the status and its reason phrase.
@@ -81,7 +81,7 @@ def _server(record: BazelRecord, name: str, what: str, found: list[Served]) -> s
 
 
 def _outside(record: BazelRecord) -> str:
-    return f"outside: another identity finds that {record.after_upload.said}"
+    return f"outside: {record.looker} finds that {record.after_upload.said}"
 
 
 def _reads(record: BazelRecord, name: str) -> list[Served]:
@@ -160,7 +160,7 @@ def _upload(record: BazelRecord) -> Judged:
     if stored.present is None:
         return unproven(f"what was uploaded could not be looked for: {stored.said}"), witnesses
     if not record.logged:
-        return kept(f"{len(ran)} actions ran; another identity finds the results of all of them"), witnesses
+        return kept(f"{len(ran)} actions ran; {record.looker} finds the results of all of them"), witnesses
     return kept(
         f"{len(ran)} actions ran, {len(results)} results and {len(taken) - len(results)} blobs arrived"
     ), witnesses
@@ -210,7 +210,7 @@ def _hit(record: BazelRecord, name: str) -> Judged:
         return unproven(f"the cache could not be read by anybody else: {record.after_upload.said}"), witnesses
     if not record.logged and record.after_upload.present is False:
         return broken(
-            f"Bazel counted {counted} remote hits, another identity finds: {record.after_upload.said}",
+            f"Bazel counted {counted} remote hits, {record.looker} finds: {record.after_upload.said}",
             "another cache answered: look for a disk cache or a proxy",
         ), witnesses
     if record.logged and len(reads) < counted:
@@ -301,7 +301,17 @@ def _nonce_miss(record: BazelRecord) -> Judged:
         return unproven(
             f"{len(changed)} actions changed, the server was asked in vain for {len(asked)}"
         ), witnesses
-    return kept(f"{len(changed)} changed actions missed, as they must"), witnesses
+    said, look = f"{len(changed)} changed actions missed, as they must", record.after_refusal
+    if record.logged:
+        return kept(said), witnesses
+    if look.present is None:
+        return unproven(
+            f"that {len(changed)} changed actions missed Bazel alone says: {look.said}"
+        ), witnesses
+    if look.present:
+        # What the cache is open to: the build that missed has filled it.
+        return kept(f"{said}; Bazel alone says so, whose own results are in the store since"), witnesses
+    return kept(f"{said}: {look.said}"), witnesses
 
 
 def _forced_upload(record: BazelRecord) -> Judged:
@@ -337,12 +347,12 @@ def _forced_upload(record: BazelRecord) -> Judged:
 
 
 def _forced_upload_unlogged(record: BazelRecord) -> Judged:
-    """The same without the server's log: Bazel's own words are the refusal, another identity's look the verdict."""
+    """The same without the server's log: Bazel's own words are the refusal, a second client's look the verdict."""
     run, found = record.runs["miss"], record.after_refusal
     refusal = next((line for line in run.warnings if _ANSWERED_REFUSED.search(line)), "")
     witnesses = (
         f"client: {refusal[:300] or _first(run)}",
-        f"{_NO_LOG}; afterwards another identity finds that {found.said}",
+        f"{_NO_LOG}; afterwards {SECOND} finds that {found.said}",
     )
     likely = "identities are enforced in the client only: enforce them in the server, for CAS and action cache alike"
     if down := _down(record, "miss"):

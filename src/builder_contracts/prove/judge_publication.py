@@ -6,7 +6,7 @@ import dataclasses
 
 from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.prove.judge_nix import Judged
-from builder_contracts.prove.records import Attempt, Lost
+from builder_contracts.prove.records import Attempt, Lost, accepted, status
 from builder_contracts.prove.records import Finding as Seen
 
 # What each protocol says to somebody unknown, and to somebody known who may not.
@@ -14,7 +14,6 @@ REFUSALS = {
     "anonymous": ("401", "403", "UNAUTHENTICATED", "AccessDenied"),
     "reader": ("403", "PERMISSION_DENIED", "AccessDenied"),
 }
-_ACCEPTED = ("200", "201", "202", "204", "OK")
 # What was there before and has to be there still.
 _KEEPS = ("delete",)
 
@@ -58,14 +57,14 @@ def _allowed(attempt: Attempt) -> Finding:
             f"the server answered {taken[-1].status} to {taken[-1].uri}, and {gone[0]} is not there: {gone[1].said}",
             "writes are dropped without a word: look at the proxy and at the store behind it",
         )
-    said = next((answer for answer in attempt.answers.values() if _status(answer) in ("401", "403")), "")
+    said = next((answer for answer in attempt.answers.values() if status(answer) in ("401", "403")), "")
     if gone is not None and not attempt.logged and not said:
         return broken(
             f"{gone[0]} was answered {attempt.answers.get(gone[0], '?')}, and is not there: {gone[1].said}",
             "writes are dropped without a word: look at the proxy and at the store behind it",
         )
     for what, answer in attempt.answers.items():
-        if _status(answer) not in _ACCEPTED:
+        if not accepted(answer):
             return broken(
                 f"{what} was refused to the writer: {answer}",
                 "the writer's credentials, or the server's rights for them",
@@ -92,19 +91,16 @@ def _refused(identity: str, attempt: Attempt) -> Finding:
                 f"{what} was answered {attempt.answers.get(what, '?')} and is there: {look.said}", likely
             )
     for what, answer in attempt.answers.items():
-        status = _status(answer)
-        if status in _ACCEPTED:
+        if accepted(answer):
             return broken(f"{what} was accepted: {answer}", likely)
-        if status not in REFUSALS[identity]:
+        if status(answer) not in REFUSALS[identity]:
             return broken(
                 f"{what} was refused with {answer}, not with {' or '.join(REFUSALS[identity])}",
                 "refused for another reason, so that a valid request might pass: see what the server says",
             )
     if attempt.no_writer is not None:
         return unproven(attempt.no_writer.reason, here=attempt.no_writer.here)
-    failed = next(
-        (f"{what}: {answer}" for what, answer in control.items() if _status(answer) not in _ACCEPTED), ""
-    )
+    failed = next((f"{what}: {answer}" for what, answer in control.items() if not accepted(answer)), "")
     if failed or not control:
         return unproven(
             f"the writer did not succeed either, so a refusal shows nothing: {failed or 'no control'}"
@@ -117,7 +113,7 @@ def _refused(identity: str, attempt: Attempt) -> Finding:
     if attempt.logged and not attempt.seen_by_server:
         return unproven("the server's log has no request of this identity, so it refused nothing")
     return kept(
-        f"{', '.join(attempt.answers)} refused with {', '.join(sorted({_status(answer) for answer in attempt.answers.values()}))}, absent afterwards; the writer succeeds"
+        f"{', '.join(attempt.answers)} refused with {', '.join(sorted({status(answer) for answer in attempt.answers.values()}))}, absent afterwards; the writer succeeds"
     )
 
 
@@ -131,10 +127,6 @@ def judge_seen(seen: Seen | Lost | None) -> Judged:
     return dataclasses.replace(finding, measures=seen.measures), seen.witnesses
 
 
-def _status(answer: str) -> str:
-    return answer.partition(" ")[0]
-
-
 def _is_lost(answer: str) -> bool:
-    status = _status(answer)
-    return status == "LOST" or (len(status) == 3 and status.startswith("5"))
+    said = status(answer)
+    return said == "LOST" or (len(said) == 3 and said.startswith("5"))

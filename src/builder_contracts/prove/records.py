@@ -90,16 +90,20 @@ class Looked:
     said: str
 
 
+ANOTHER, SECOND = "another identity", "a second client of the same identity"
+
+
 @dataclass(frozen=True)
 class BazelRecord:
     """Everything that the Bazel cache proof saw.
 
     ``runs`` are the builds by experiment (cold, miss, hit, environment, without, lied-to); ``asked`` the
     action digests and ``served`` the lines that the server's own log has of each; ``after_upload`` and
-    ``after_refusal`` are what another identity then found in the store; ``poisoned`` and ``corrupted`` are the
+    ``after_refusal`` are what a reader then found in the store; ``poisoned`` and ``corrupted`` are the
     output digests of the false result and of the damaged blob, ``not_lied`` why there are none; ``mnemonics``
     must occur in a full build. Not ``logged``: the cache is a deployment's own, whose log is not at hand, and ``asked``
-    and ``served`` are empty. ``no_reader``: nobody who may only read took part, for this reason.
+    and ``served`` are empty; ``looker`` is then who looked after the upload. ``no_reader``: nobody who may only read
+    took part, for this reason.
     """
 
     protocol: str
@@ -114,7 +118,18 @@ class BazelRecord:
     not_lied: Lost | None = None
     no_reader: Lost | None = None
     logged: bool = True
+    looker: str = ANOTHER
     mnemonics: tuple[str, ...] = ()
+
+
+def status(answer: str) -> str:
+    """What a protocol answered, without the detail behind it."""
+    return answer.partition(" ")[0]
+
+
+def accepted(answer: str) -> bool:
+    """Whether a write was taken, as far as its answer tells."""
+    return status(answer) in ("200", "201", "202", "204", "OK")
 
 
 @dataclass(frozen=True)
@@ -140,17 +155,16 @@ class Attempt:
 
     def as_control(self) -> Mapping[str, str]:
         """The answers as a control for others: what was accepted and is not there is no success."""
+        absent = {what for what, look in self.found.items() if look.present is False}
         return {
-            what: f"DROPPED, although answered {answer}"
-            if (look := self.found.get(what)) is not None and look.present is False
-            else answer
+            what: f"DROPPED, although answered {answer}" if what in absent and accepted(answer) else answer
             for what, answer in self.answers.items()
         }
 
 
 @dataclass(frozen=True)
 class CanaryRecord:
-    """A canary that was built; ``spent`` are seconds, ``findings`` are by what it shows: (good, said)."""
+    """A canary that was built; ``findings`` are by what it shows."""
 
     name: str
     findings: Mapping[str, Finding | Lost]
