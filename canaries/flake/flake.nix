@@ -33,11 +33,13 @@
       packagesFor =
         system:
         let
-          # Fixed output: known by its content, not by how it was made.
-          motto = step system "motto" ''printf '%s\n' 'same words, same hash' > "$out"'' {
+          # Fixed output: known by its content, not by how it was made. With the nonce in it, because two runs
+          # at one cache must not publish, and remove again, the same path.
+          motto = step system "motto" ''printf '%s\n' "$motto" > "$out"'' {
+            motto = "same words, same hash: ${nonce}";
             outputHashMode = "flat";
             outputHashAlgo = "sha256";
-            outputHash = builtins.hashString "sha256" "same words, same hash\n";
+            outputHash = builtins.hashString "sha256" "same words, same hash: ${nonce}\n";
           };
           greeting = step system "greeting" ''
             printf '%s %s\n' "$words" "$nonce" > "$out"

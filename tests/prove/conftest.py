@@ -14,14 +14,34 @@ from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.errors import EngineError
 from builder_contracts.evidence.verdict import Outcome, Verdict
+from builder_contracts.facts.model import Runner
+from builder_contracts.prove.endpoints import Endpoint
+from builder_contracts.prove.machine import MachineBench
 from builder_contracts.prove.session import Options, Session
 from builder_contracts.runner import engine
+from builder_contracts.runner.local import local_runner
 from builder_contracts.services.catalogue import SERVICES, Part, Service
 from builder_contracts.services.environment import Bindings
 from builder_contracts.services.identities import Credentials
 
 ROOT = Path(__file__).parents[2]
 Spec = Callable[[str, Credentials], Service]
+GIVEN = Credentials.from_texts("reader:her-long-secret", "me:my-long-secret")
+"""What a deployment has given to the benches of this machine."""
+
+
+def machine_bench(root: Path, **urls: str) -> MachineBench:
+    """A bench of this machine, whose roles are a deployment's at these addresses."""
+    key = "main-1:c2lnbmluZyBrZXk="
+    return MachineBench(
+        credentials=Credentials.random(),
+        endpoints={role: Endpoint(role, url, "", GIVEN, key) for role, url in urls.items()},
+        name="mine",
+        about=Runner("local", "", "host", 2, 2**30),
+        runner=local_runner(),
+        root=root,
+        class_home="/home/runner",
+    )
 
 
 @dataclass

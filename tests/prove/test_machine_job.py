@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
+import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from builder_contracts.facts.model import Runner
-from builder_contracts.prove import workplace
-from builder_contracts.prove.endpoints import Endpoint
+from builder_contracts.prove import image, publication, workplace
 from builder_contracts.prove.job import Failed
-from builder_contracts.prove.machine import MachineBench
+from builder_contracts.prove.machine import MachineBench, MachineJob
 from builder_contracts.runner.local import local_runner
-from builder_contracts.services.identities import Credentials
-
-GIVEN = Credentials.from_texts("reader:her-long-secret", "me:my-long-secret")
+from builder_contracts.runner.protocol import Completed
+from tests.prove.conftest import GIVEN, machine_bench
+from tests.prove.stub import Answer, Asked, Files, stub
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> MachineBench:
-    return MachineBench(
-        credentials=Credentials.random(),
-        endpoints={"nix": Endpoint("nix", "http://cache.example", "", GIVEN, "main-1:c2lnbmluZyBrZXk=")},
-        name="mine",
-        about=Runner("local", "", "host", 2, 2**30),
-        runner=local_runner(),
-        root=tmp_path,
-        class_home="/home/runner",
-    )
+    return machine_bench(tmp_path, nix="http://cache.example")
 
 
 def test_what_a_tool_prints_of_a_secret_is_masked_byte_for_byte(bench: MachineBench) -> None:
@@ -72,6 +66,89 @@ def test_an_ended_run_ends_its_commands_and_begins_no_other(bench: MachineBench)
         assert time.monotonic() - begun < 10
 
 
+def test_an_ended_run_writes_nothing_and_takes_back_what_it_wrote(tmp_path: Path) -> None:
+    files = Files(theirs="kept", mine="written")
+    with stub(files) as server:
+        mine = machine_bench(tmp_path, nix=server.url)
+        with mine.fresh("publish") as job:
+            mine.ending.end(lambda: workplace.kill(mine.root))
+            with pytest.raises(Failed, match="the run was ended"):
+                publication.prove(mine, "nix", job)
+        assert {*server.methods} == {"HEAD"}, "an ended run may look what there is to take back, no more"
+        with pytest.raises(Failed, match="the run was ended"), mine.fresh("another"):
+            pass
+        (answer,) = mine.undo([{"kind": "http", "method": "DELETE", "url": f"{server.url}/mine"}])
+    assert answer["status"] == "204"
+    assert [*files.held] == ["/theirs"]
+
+
+def test_requests_that_are_under_way_end_with_the_run(bench: MachineBench) -> None:
+    asked, over = threading.Event(), threading.Event()
+
+    def hang(_: object) -> Answer:
+        asked.set()
+        over.wait(60)
+        return Answer(201)
+
+    with stub(hang) as server, ThreadPoolExecutor() as pool:
+        put = {"kind": "http", "method": "PUT", "url": f"{server.url}/mine", "body": ""}
+        asking = pool.submit(bench.ask, [put, put])
+        assert asked.wait(60)
+        bench.ending.end(lambda: workplace.kill(bench.root))
+        with pytest.raises(Failed, match="asking"):
+            asking.result(timeout=60)
+        over.set()
+    assert server.methods == ["PUT"]
+
+
+def test_what_a_job_changed_outside_of_its_folder_is_put_back_after_the_end(
+    bench: MachineBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a program in the place of Docker's client that writes down what it is asked to do."""
+    program, told = tmp_path / "bin" / "docker", tmp_path / "told"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$@" >>{told}\n[ "$2" = inspect ] && echo built\nexit 0\n', "utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    with bench.fresh("image") as job:
+        Path(job.folder).mkdir()
+        bench.ending.end(lambda: workplace.kill(bench.root))
+        image.forget(job, "before")
+        assert not told.exists()
+        image.forget(job.last, "before")
+    assert told.read_text("utf-8").splitlines()[1:] == ["image rm --force built", "tag before canary-image"]
+
+
+@pytest.mark.parametrize("before", ["", "x" * 290], ids=["at once", "where a report is cut"])
+def test_what_a_server_says_of_a_secret_is_masked(bench: MachineBench, before: str) -> None:
+    def echo(asked: Asked) -> Answer:
+        return Answer(403, f"{before} no {asked.shown} may write".encode())
+
+    with stub(echo) as server:
+        put = {
+            "kind": "http",
+            "method": "PUT",
+            "url": server.url,
+            "body": "",
+            "headers": bench.headers("nix", "writer"),
+        }
+        (answer,) = bench.ask([put])
+    secret = GIVEN.writer.authorization.rpartition(" ")[2]
+    assert answer["status"] == "403"
+    assert "no Basic" in answer["said"] or before
+    assert secret[:4] not in answer["said"]
+    assert len(answer["said"]) <= 300
+
+
+def test_what_a_client_that_fails_says_of_a_secret_is_masked(
+    bench: MachineBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = Completed(1, b"", f"ValueError: {GIVEN.writer.authorization}".encode())
+    monkeypatch.setattr(bench, "send", lambda *_, **__: died)
+    with pytest.raises(Failed, match=r"ValueError: Basic \*+$"):
+        bench.ask([])
+
+
 def processes(home: str) -> list[bytes]:
     """The command lines of what runs in a home."""
     found = []
@@ -91,3 +168,22 @@ def test_a_file_takes_the_place_of_one_that_may_not_be_written(bench: MachineBen
         assert path.stat().st_mode & 0o777 == 0o600
         with pytest.raises(Failed, match=r"writing .*/file/below: "):
             job.write(f"{path}/below", b"")
+
+
+@pytest.fixture
+def nobody() -> Iterator[Path]:
+    """A folder of somebody who is not root, as whom the test runs."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    finally:
+        os.seteuid(user)
+
+
+def test_a_file_that_nobody_may_write_to_is_written_by_somebody_who_is_not_root(nobody: Path) -> None:
+    job = MachineJob(local_runner(), str(nobody / "proof"))
+    job.write(f"{job.folder}/tool", b"content", mode="0444")
+    assert (nobody / "proof" / "tool").read_bytes() == b"content"

@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from builder_contracts.contract.load import load
 from builder_contracts.errors import BuilderContractsError
+from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.prove import workplace
+from builder_contracts.prove.session import Options, Session
 
 CONTRACT = """\
 apiVersion: builder-contracts/v1
@@ -74,15 +77,20 @@ def _read(path: Path) -> bytes:
     return b""
 
 
+def canary(folder: Path, build: str) -> None:
+    """A class with one canary, which is built by that script."""
+    for name, text in (
+        ("contracts/mine.yaml", CONTRACT), ("canaries/slow/canary.yaml", CANARY),
+        ("canaries/slow/build.sh", build), ("canaries/slow/nonce", ""),
+    ):  # fmt: skip
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+
+
 @pytest.fixture
 def started(tmp_path: Path, temporary: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The true command line in the middle of a build."""
-    for name, text in (
-        ("contracts/mine.yaml", CONTRACT), ("canaries/slow/canary.yaml", CANARY),
-        ("canaries/slow/build.sh", BUILD), ("canaries/slow/nonce", ""),
-    ):  # fmt: skip
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, "utf-8")
+    canary(tmp_path, BUILD)
     mark = tmp_path / "started"
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -157,3 +165,28 @@ def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("RUNNER_TEMP", str(tmp_path / "nowhere"))
     with pytest.raises(BuilderContractsError, match="set RUNNER_TEMP or TMPDIR"):
         workplace.make()
+
+
+def test_a_session_that_is_closed_before_it_has_a_place_makes_none(temporary: Path) -> None:
+    session = Session(Options(runner="local"))
+    session.close()
+    with pytest.raises(BuilderContractsError, match="the run was ended"):
+        session.place()
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_build_is_not_told_what_an_environment_that_is_not_in_use_names_as_a_secret(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary(tmp_path, 'test -z "${THEIR_WRITER:-}" && test -n "$SHOWN" && echo "$SHOWN" >out\n')
+    monkeypatch.setenv("THEIR_WRITER", "tom:s3cr3tword")
+    monkeypatch.setenv("SHOWN", "shown")
+    contract = load(tmp_path / "contracts/mine.yaml")
+    wanted = [clause for clause in contract.clauses if clause.kind == "canaries"]
+    session = Session(Options(runner="local", hidden=frozenset({"THEIR_WRITER"})))
+    try:
+        (verdict,) = [session.verdict(clause, contract, wanted) for clause in wanted]
+    finally:
+        session.close()
+    assert verdict.outcome is Outcome.KEPT, verdict
+    assert list(temporary.iterdir()) == []

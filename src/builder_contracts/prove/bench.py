@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 import secrets
 import threading
 import time
@@ -13,9 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from builder_contracts.facts.model import Runner as RunnerFacts
+from builder_contracts.prove.discreet import Mask
+from builder_contracts.prove.ending import Ending
 from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.records import Served
+from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.catalogue import CONF
 from builder_contracts.services.identities import Credentials, Identity
 
@@ -26,16 +30,20 @@ LOG_LAG = 5.0
 """Seconds after which no line of a request is expected any more."""
 SETTLED = 0.1
 """Seconds between two looks into a log."""
+# Characters that a report has room for of what a server says.
+_SAID = 300
 
 
 @dataclass(kw_only=True)
 class Bench(ABC):
-    """One class on one environment. ``token`` is the secret that its jobs can see, ``outputs`` what its builds printed."""
+    """One class on one environment, until it is ended. ``token`` is the secret that its jobs can see, ``outputs`` what
+    its builds printed."""
 
     endpoints: Mapping[str, Endpoint]
     credentials: Credentials
     name: str
     about: RunnerFacts
+    ending: Ending = field(default_factory=Ending)
     token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
     outputs: list[bytes] = field(default_factory=list, repr=False)
     bucket_ready: bool = False
@@ -59,6 +67,9 @@ class Bench(ABC):
         """A job where nothing is left of any other, until the context ends. Raises Failed when there can be none."""
 
     @abstractmethod
+    def send(self, requests: str, *, beside: Job | None, undo: bool) -> Completed:
+        """Have ``outsider`` send requests in JSON. Nothing is sent after the end, but what undoes an earlier request."""
+
     def ask(
         self, requests: Sequence[Mapping[str, Any]], *, beside: Job | None = None
     ) -> list[dict[str, Any]]:
@@ -66,6 +77,20 @@ class Bench(ABC):
 
         Answers come in the order of the requests; see ``outsider``. Raises Failed when the client is lost.
         """
+        return self._answers(self.send(json.dumps(list(requests)), beside=beside, undo=False))
+
+    def undo(self, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The same from outside, also after the end: to take back what this run has written."""
+        return self._answers(self.send(json.dumps(list(requests)), beside=None, undo=True))
+
+    def _answers(self, done: Completed) -> list[dict[str, Any]]:
+        if done.status != 0:
+            raise Failed("asking the services", self.mask.over_text(said(done)))
+        answers: list[dict[str, Any]] = json.loads(done.stdout)
+        for answer in answers:
+            # A server can say again whatever it is sent.
+            answer["said"] = self.mask.over_text(answer["said"])[:_SAID]
+        return answers
 
     @property
     @abstractmethod
@@ -76,9 +101,19 @@ class Bench(ABC):
     def trust(self, job: Job, registry: str) -> None:
         """See to it that the job's daemon knows the certificate of the registry at HOST[:PORT]. Raises Failed."""
 
+    @property
+    def mask(self) -> Mask:
+        """What must not be seen of anything that was said to this run."""
+        return Mask.of(self.endpoints.values())
+
     def identity(self, role: str, name: str) -> Identity:
         """The identity of that name as the endpoint of a role knows it."""
         return (self.endpoints[role].credentials or self.credentials).of(name)
+
+    def headers(self, role: str, name: str) -> dict[str, str]:
+        """The HTTP headers by which that identity shows who it is."""
+        authorization = self.identity(role, name).authorization
+        return {"Authorization": authorization} if authorization else {}
 
     def nonce(self) -> str:
         """A value that no run has ever used."""

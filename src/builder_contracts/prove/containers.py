@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
-import json
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -16,11 +15,14 @@ import docker
 
 from builder_contracts.facts.model import Unseen
 from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.discreet import DiscreetRunner
+from builder_contracts.prove.ending import ENDED, EndingRunner
 from builder_contracts.prove.job import Failed, Job
 from builder_contracts.runner import engine
 from builder_contracts.runner.docker import DockerRunner
 from builder_contracts.runner.launch import LaunchPlan
 from builder_contracts.runner.ownership import Run
+from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.host import Host
 
 # The services' image has the libraries that the outsider needs.
@@ -54,16 +56,19 @@ class ContainerBench(Bench):
     def fresh(self, what: str) -> Iterator[Job]:
         with self.runner(what) as runner:
             yield Job(
-                runner,
+                DiscreetRunner(EndingRunner(runner, self.ending), self.mask),
                 f"{self.home}/proof",
                 {"CI_PROOF_SECRET": self.token},
                 self.address(runner.container),
                 runner.container,
+                runner.daemon_container,
             )
 
     @contextlib.contextmanager
     def runner(self, what: str) -> Iterator[DockerRunner]:
         """A runner of the class that has never run anything. Raises Failed when there can be none."""
+        if self.ending.come:
+            raise Failed("starting a fresh runner", ENDED)
         runner = DockerRunner(
             self.engine_client,
             self.run,
@@ -92,18 +97,19 @@ class ContainerBench(Bench):
             raise Failed("asking for the runner's address", engine.reason(error)) from None
         return str(next(iter(networks.values()))["IPAddress"])
 
-    def ask(
-        self, requests: Sequence[Mapping[str, Any]], *, beside: Job | None = None
-    ) -> list[dict[str, Any]]:
+    def send(self, requests: str, *, beside: Job | None, undo: bool) -> Completed:
         program = resources.files(__package__).joinpath("outsider.py").read_text("utf-8")
-        container = self._beside(beside.container) if beside else self._outside()
-        done = engine.execute(
-            self.engine_client, container, [_PYTHON, "-c", program, json.dumps(list(requests))], deadline=60
-        )
-        if done.status != 0:
-            raise Failed("asking the services", done.ended or done.stderr.decode("utf-8", "replace")[-300:])
-        answers: list[dict[str, Any]] = json.loads(done.stdout)
-        return answers
+
+        def asked() -> Completed:
+            container = self._beside(beside.container) if beside else self._outside()
+            return engine.execute(
+                self.engine_client, container, [_PYTHON, "-c", program, requests], deadline=60
+            )
+
+        if not undo:
+            return self.ending.run(asked)
+        self.ending.outlive()
+        return asked()
 
     @property
     def bad_caches(self) -> str:
@@ -121,14 +127,18 @@ class ContainerBench(Bench):
             entry = tarfile.TarInfo(f"docker/certs.d/{registry}/ca.crt")
             entry.size, entry.mode = len(certificate), 0o644
             packed.addfile(entry, io.BytesIO(certificate))
+        if not job.daemon:
+            raise Failed("giving the daemon the registry's certificate", "the runner has no daemon beside it")
         api: Any = self.engine_client.api
-        runner: Any = job.runner
         try:
-            api.put_archive(runner.daemon_container, "/etc", buffer.getvalue())
+            api.put_archive(job.daemon, "/etc", buffer.getvalue())
         except engine.LOST as error:
             raise Failed("giving the daemon the registry's certificate", engine.reason(error)) from None
 
     def _outside(self) -> str:
+        if self.ending.come:
+            # It took the other one along.
+            return self.host.container(self._named("client"), ["sleep", "infinity"])
         with self._lock:
             if not self._outsider:
                 self._outsider = self.host.container(f"outsider-{self.name}", ["sleep", "infinity"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 from builder_contracts.contract.model import Clause, Contract
@@ -25,9 +26,6 @@ from builder_contracts.runner import engine
 from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import WRITER
 
-# What ends one experiment and leaves the others alone.
-_TROUBLE = (Failed, ServiceDown, BuilderContractsError, *engine.LOST)
-
 Findings = dict[str, Finding | Lost]
 
 
@@ -40,6 +38,14 @@ def roles(contract: Contract, wanted: Iterable[Clause]) -> list[str]:
         document = contract.document
         found += [*document.get("publication", {}), *document.get("caches", {})]
     return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An experiment, and what becomes of its clauses where it cannot be carried out."""
+
+    experiment: Callable[[], None]
+    lose: Callable[[Lost], None]
 
 
 class Experiments:
@@ -67,8 +73,18 @@ class Experiments:
         begun = time.monotonic()
         for role, lost in self.unbound.items():
             self._lose_role(role, lost)
-        work: list[Callable[[], None]] = []
         roles = list(self.bench.endpoints)
+        with ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"prove-{self.contract.name}") as pool:
+            for done in [pool.submit(self._carry_out, step) for step in self._steps(roles)]:
+                done.result()
+        self._lose_what_died(roles)
+        if any(isinstance(promise, NoSecrets) for promise in self.promises):
+            self._carry_out(_Step(partial(self._search, roles), self._lose_search))
+        self.records.seconds = time.monotonic() - begun
+        return self.records
+
+    def _steps(self, roles: Sequence[str]) -> Iterator[_Step]:
+        """What can be carried out side by side."""
         caches = [role for role in self.contract.document.get("caches", {}) if role.startswith("bazel")]
         # What the first canary of a tool builds is what its caches and targets are proved with.
         tools: set[str] = set()
@@ -78,32 +94,44 @@ class Experiments:
                 continue
             first = canary.tool not in tools
             tools.add(canary.tool)
-            if first and canary.tool == "nix" and self._wants(name, "nix"):
-                work.append(partial(self._nix, canary, "nix" in roles))
-            elif first and canary.tool == "bazel" and self._wants(name, *caches) and {*caches} & {*roles}:
+            if first and canary.tool == "nix" and "nix" in roles and self._wants(name, "nix"):
+                yield _Step(partial(self._nix, canary, cached=True), partial(self._lose_nix, canary))
+            elif first and canary.tool == "bazel" and {*caches} & {*roles} and self._wants(name, *caches):
                 for index, role in enumerate(role for role in caches if role in roles):
-                    work.append(partial(self._bazel, canary, role, not index))
-            elif first and canary.tool == "docker" and self._wants(name, "registry"):
-                work.append(partial(self._image, canary, "registry" in roles))
+                    yield _Step(
+                        partial(self._bazel, canary, role, first=not index),
+                        partial(self._lose_bazel, canary, role, first=not index),
+                    )
+            elif first and canary.tool == "docker" and "registry" in roles and self._wants(name, "registry"):
+                yield _Step(partial(self._image, canary, pushed=True), partial(self._lose_image, canary))
             elif self._wants_itself(name):
-                work.append(partial(self._kernel if canary.kernel else self._alone, canary))
+                yield _Step(partial(self._by_itself, canary), partial(self._lack, canary))
         targets = [role for role in self.contract.document.get("publication", {}) if role in roles]
-        work.append(partial(self._publication, targets))
+        if others := self._without_client(targets):
+            yield _Step(partial(self._publication, others), partial(self._lose_attempts, others))
         if "objects" in targets:
-            work.append(self._state)
-        with ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"prove-{self.contract.name}") as pool:
-            for done in [pool.submit(_guarded, step) for step in work]:
-                done.result()
-        self._lose_what_died(roles)
-        if any(isinstance(promise, NoSecrets) for promise in self.promises):
-            # What a role holds that is out of reach cannot be searched.
-            self.records.scan = (
-                next(iter(self.unbound.values()))
-                if self.unbound
-                else search.everything(self.bench, roles, self.products, self.records)
-            )
-        self.records.seconds = time.monotonic() - begun
-        return self.records
+            yield _Step(self._state, self._lose_state)
+
+    def _carry_out(self, step: _Step) -> None:
+        """Whatever ends a step leaves the others alone; its clauses are then unproven for that reason."""
+        try:
+            step.experiment()
+        except Exception as error:
+            step.lose(self._why(error))
+
+    def _why(self, error: Exception) -> Lost:
+        if isinstance(error, Failed):
+            return error.lost
+        if isinstance(error, engine.LOST):
+            return Lost(f"the engine stopped answering: {engine.reason(error)}")
+        if isinstance(error, (ServiceDown, BuilderContractsError)):
+            return Lost(str(error))
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        said = self.bench.mask.over_text(f"{type(error).__name__}: {error}")[:300]
+        return Lost(
+            f"builder-contracts itself failed ({said}, at {at.filename}:{at.lineno}), which shows nothing of the "
+            "class; please report it"
+        )
 
     def _wants(self, canary: str, *roles: str) -> bool:
         """Whether a wanted clause needs this canary: one of its own, or one of a cache or target it feeds."""
@@ -128,9 +156,42 @@ class Experiments:
         elif role.startswith("bazel"):
             self.records.bazel[role] = lost
         elif role == "objects":
-            self.records.state.update(dict.fromkeys(STATE, lost))
+            self._lose_state(lost)
         for identity in publication.IDENTITIES:
             self.records.attempts[(role, identity)] = lost
+
+    def _lose_nix(self, canary: Canary, lost: Lost) -> None:
+        self.records.nix = lost
+        self._lack(canary, lost)
+        self._lose_attempts(["nix"], lost)
+
+    def _lose_bazel(self, canary: Canary, role: str, lost: Lost, *, first: bool) -> None:
+        self.records.bazel[role] = lost
+        if first:
+            # That the class builds is not the cache's to decide.
+            self._carry_out(_Step(partial(self._alone, canary), partial(self._lack, canary)))
+
+    def _lose_image(self, canary: Canary, lost: Lost) -> None:
+        self._lack(canary, lost)
+        self._lose_attempts(["registry"], lost)
+
+    def _lose_attempts(self, targets: Iterable[str], lost: Lost) -> None:
+        for target in targets:
+            for identity in publication.IDENTITIES:
+                self.records.attempts.setdefault((target, identity), lost)
+
+    def _lose_state(self, lost: Lost) -> None:
+        self.records.state.update(dict.fromkeys(STATE, lost))
+
+    def _lose_search(self, lost: Lost) -> None:
+        self.records.scan = lost
+
+    def _lack(self, canary: Canary, lost: Lost) -> None:
+        """What was not found of a canary until then was lost."""
+        record = self.records.canaries.get(canary.name)
+        found = record.findings if isinstance(record, CanaryRecord) else {}
+        findings = {**dict.fromkeys(canary.shows, lost), **found}
+        self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
 
     def _lose_what_died(self, roles: list[str]) -> None:
         """A service that is dead at the end was not there for all of its clauses; its last words say why."""
@@ -143,7 +204,7 @@ class Experiments:
     def _paths(self) -> tuple[str, ...]:
         return (*self.bench.paths, nix.STORE)
 
-    def _nix(self, canary: Canary, cached: bool) -> None:
+    def _nix(self, canary: Canary, *, cached: bool) -> None:
         findings: Findings = {}
         self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
         published = None
@@ -164,11 +225,6 @@ class Experiments:
                     if job.shared:
                         nix.forget(job, published, nonce=nonce, nonce_file=canary.nonce, since=begun)
             self.records.nix = nix.prove(self.bench, published)
-        except _TROUBLE as error:
-            self.records.nix = lost = _lost(error)
-            _lack(canary, findings, lost)
-            for name in publication.IDENTITIES:
-                self.records.attempts.setdefault(("nix", name), lost)
         finally:
             # Also what a failed proof has published is taken back.
             if published is not None:
@@ -178,8 +234,8 @@ class Experiments:
         """Take back what was published, and file what the attempts at it were answered."""
         try:
             left = nix.take_back(self.bench, published)
-        except _TROUBLE as error:
-            left = (f"whatever arrived, as it could not be asked for ({_lost(error).reason})",)
+        except Exception as error:
+            left = (f"whatever arrived, as it could not be asked for ({self._why(error).reason})",)
         if isinstance(self.records.nix, NixRecord):
             self.records.nix = dataclasses.replace(self.records.nix, left=left)
         writer = published.attempts.get(WRITER)
@@ -210,25 +266,26 @@ class Experiments:
         self._products(canary, made, findings, done.status, said(done))
         return done.status == 0
 
-    def _alone(self, canary: Canary) -> None:
+    def _by_itself(self, canary: Canary) -> None:
         """Build a canary in a fresh runner, without any cache or target."""
+        if canary.kernel:
+            self._kernel(canary)
+        elif canary.tool == "nix":
+            self._nix(canary, cached=False)
+        elif canary.tool == "docker":
+            self._image(canary, pushed=False)
+        else:
+            self._alone(canary)
+
+    def _alone(self, canary: Canary) -> None:
         findings: Findings = {}
         self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
-        try:
-            with self.bench.fresh(canary.name) as job:
-                nonce = self.bench.nonce()
-                if canary.tool == "nix":
-                    job, begun = nix.config(job), time.time()
-                    self._flake(job, canary, nonce, findings)
-                    if job.shared:
-                        nix.forget(job, None, nonce=nonce, nonce_file=canary.nonce, since=begun)
-                else:
-                    job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
-                    if canary.tool == "bazel" and job.shared:
-                        bazel.settle(job)
-                    self._build(job, canary, nonce, findings)
-        except _TROUBLE as error:
-            _lack(canary, findings, _lost(error))
+        with self.bench.fresh(canary.name) as job:
+            nonce = self.bench.nonce()
+            job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
+            if canary.tool == "bazel" and job.shared:
+                bazel.settle(job)
+            self._build(job, canary, nonce, findings)
 
     def _products(
         self,
@@ -244,16 +301,9 @@ class Experiments:
         if isinstance(made, products.Products):
             self.products.append(made)
 
-    def _bazel(self, canary: Canary, role: str, first: bool) -> None:
-        try:
-            self.bench.ready(role)
-            record, made = bazel.prove(self.bench, canary, role)
-        except _TROUBLE as error:
-            self.records.bazel[role] = _lost(error)
-            if first:
-                # That the class builds is not the cache's to decide.
-                self._alone(canary)
-            return
+    def _bazel(self, canary: Canary, role: str, *, first: bool) -> None:
+        self.bench.ready(role)
+        record, made = bazel.prove(self.bench, canary, role)
         self.records.bazel[role] = record
         findings: Findings = {}
         cold = record.runs["cold"]
@@ -261,27 +311,21 @@ class Experiments:
         if first:
             self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
 
-    def _image(self, canary: Canary, pushed: bool) -> None:
+    def _image(self, canary: Canary, *, pushed: bool) -> None:
         findings: Findings = {}
         self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
-        try:
-            with self.bench.fresh("image") as job:
-                nonce = self.bench.nonce()
-                job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
-                before = image.known(job) if job.shared else ""
-                try:
-                    self._build(job, canary, nonce, findings)
-                    if pushed:
-                        for name, attempt in image.push(self.bench, job).items():
-                            self.records.attempts[("registry", name)] = attempt
-                finally:
-                    if job.shared:
-                        image.forget(job, before)
-        except _TROUBLE as error:
-            lost = _lost(error)
-            _lack(canary, findings, lost)
-            for name in publication.IDENTITIES:
-                self.records.attempts.setdefault(("registry", name), lost)
+        with self.bench.fresh("image") as job:
+            nonce = self.bench.nonce()
+            job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
+            before = image.known(job) if job.shared else ""
+            try:
+                self._build(job, canary, nonce, findings)
+                if pushed:
+                    for name, attempt in image.push(self.bench, job).items():
+                        self.records.attempts[("registry", name)] = attempt
+            finally:
+                if job.shared:
+                    image.forget(job.last, before)
 
     def _kernel(self, canary: Canary) -> None:
         self.records.canaries[canary.name] = (
@@ -296,24 +340,32 @@ class Experiments:
     def _state(self) -> None:
         self.records.state.update(publication.prove_state(self.bench))
 
-    def _publication(self, targets: list[str]) -> None:
-        """What the class's own clients do not try: raw requests from the network position of a runner."""
+    def _search(self, roles: Sequence[str]) -> None:
+        # What a role holds that is out of reach cannot be searched.
+        self.records.scan = (
+            next(iter(self.unbound.values()))
+            if self.unbound
+            else search.everything(self.bench, roles, self.products, self.records)
+        )
+
+    def _without_client(self, targets: Iterable[str]) -> list[str]:
+        """The targets that no client of the class's own tries to publish to."""
         tools = {canary.tool for canary in self.canaries.values() if isinstance(canary, Canary)}
         own = {"nix"} & set(self.contract.document.get("caches", {})) if "nix" in tools else set()
         own |= {"registry"} if "docker" in tools else set()
-        rest = [target for target in targets if target not in own]
-        if not rest:
-            return
-        try:
-            with self.bench.fresh("publish") as job:
-                for target in rest:
-                    for name, attempt in publication.prove(self.bench, target, job).items():
-                        self.records.attempts[(target, name)] = attempt
-        except _TROUBLE as error:
-            lost = _lost(error)
-            for target in rest:
-                for name in publication.IDENTITIES:
-                    self.records.attempts.setdefault((target, name), lost)
+        return [target for target in targets if target not in own]
+
+    def _publication(self, targets: Iterable[str]) -> None:
+        """Raw requests from the network position of a runner."""
+        with self.bench.fresh("publish") as job:
+            for target in targets:
+                self._carry_out(
+                    _Step(partial(self._target, target, job), partial(self._lose_attempts, [target]))
+                )
+
+    def _target(self, target: str, job: Job) -> None:
+        for name, attempt in publication.prove(self.bench, target, job).items():
+            self.records.attempts[(target, name)] = attempt
 
 
 def _load(name: str, contract: Contract) -> Canary | Lost:
@@ -321,28 +373,3 @@ def _load(name: str, contract: Contract) -> Canary | Lost:
         return named(name, contract)
     except InputError as error:
         return Lost(error.sentence)
-
-
-def _lost(error: BaseException) -> Lost:
-    if isinstance(error, Failed):
-        return error.lost
-    if isinstance(error, engine.LOST):
-        return Lost(f"the engine stopped answering: {engine.reason(error)}")
-    return Lost(str(error))
-
-
-def _lack(canary: Canary, findings: Findings, lost: Lost) -> None:
-    """What was not found until then was lost."""
-    for show in (
-        "builds",
-        "runs",
-        "artifacts",
-        *(("rebuild", "pure", "lock") if canary.tool == "nix" else ()),
-    ):
-        findings.setdefault(show, lost)
-
-
-def _guarded(step: Callable[[], None]) -> None:
-    """An engine that is gone ends a step; its clauses are then unproven for want of a record."""
-    with contextlib.suppress(*engine.LOST):
-        step()

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from builder_contracts.prove.bench import Bench
-from builder_contracts.prove.job import Failed, Job, said
+from builder_contracts.prove.job import Job, said
 from builder_contracts.prove.publication import IDENTITIES, MANIFESTS, remove_tags
 from builder_contracts.prove.records import Attempt, Looked, Lost, Served
-from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import READER, WRITER
 
 IMAGE = "canary-image"
@@ -17,7 +16,7 @@ DEADLINE = 90
 
 
 def push(bench: Bench, job: Job) -> dict[str, Attempt | Lost]:
-    """Push what was built as everybody; then look from outside what arrived."""
+    """Push what was built as everybody; then look from outside what arrived. Raises Failed, ServiceDown."""
     endpoint = bench.endpoints["registry"]
     registry = urlsplit(endpoint.url).netloc
     lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
@@ -26,25 +25,20 @@ def push(bench: Bench, job: Job) -> dict[str, Attempt | Lost]:
     answers: dict[str, dict[str, str]] = {}
     found: dict[str, dict[str, Looked]] = {}
     lines: dict[str, tuple[Served, ...]] = {}
+    bench.ready("registry")
+    bench.trust(job, registry)
     try:
-        bench.ready("registry")
-        bench.trust(job, registry)
-        try:
-            for name, repository in repositories.items():
-                before = len(bench.served(endpoint.service))
-                answers[name] = {"docker push": _push(bench, job, registry, repository, name)}
-                lines[name] = tuple(
-                    line for line in bench.served_to(job.address, endpoint.service, since=before, of=frozenset({name}))
-                    if line.identity == name and line.method != "GET"
-                )  # fmt: skip
-                found[name] = {"docker push": _look(bench, repository)}
-        finally:
-            left = "" if endpoint.service else remove_tags(bench, list(repositories.values()))
-        bench.ready("registry")
-    except Failed as failed:
-        return dict.fromkeys(IDENTITIES, failed.lost)
-    except ServiceDown as down:
-        return dict.fromkeys(IDENTITIES, Lost(str(down)))
+        for name, repository in repositories.items():
+            before = len(bench.served(endpoint.service))
+            answers[name] = {"docker push": _push(bench, job, registry, repository, name)}
+            lines[name] = tuple(
+                line for line in bench.served_to(job.address, endpoint.service, since=before, of=frozenset({name}))
+                if line.identity == name and line.method != "GET"
+            )  # fmt: skip
+            found[name] = {"docker push": _look(bench, repository)}
+    finally:
+        left = "" if endpoint.service else remove_tags(bench, list(repositories.values()))
+    bench.ready("registry")
     control: Mapping[str, str] = {}
     if WRITER not in lacking:
         control = Attempt(WRITER, answers[WRITER], found[WRITER], {}).as_control()
@@ -97,19 +91,15 @@ def _status(text: str) -> str:
 
 
 def _look(bench: Bench, repository: str) -> Looked:
-    reader = bench.identity("registry", READER).authorization
-    answer = bench.ask(
-        [
-            {
-                "kind": "http",
-                "method": "HEAD",
-                "url": f"{bench.endpoints['registry'].url}/v2/{repository}/manifests/proof",
-                "trust": bench.certificate("registry"),
-                "headers": {"Accept": MANIFESTS} | ({"Authorization": reader} if reader else {}),
-            }
-        ]
-    )[0]
-    return Looked({"200": True, "404": False}.get(answer["status"]), f"manifest answers {answer['status']}")
+    request = {
+        "kind": "http",
+        "method": "HEAD",
+        "url": f"{bench.endpoints['registry'].url}/v2/{repository}/manifests/proof",
+        "trust": bench.certificate("registry"),
+        "headers": {"Accept": MANIFESTS, **bench.headers("registry", READER)},
+    }
+    status = bench.ask([request])[0]["status"]
+    return Looked({"200": True, "404": False}.get(status), f"manifest answers {status}")
 
 
 def known(job: Job) -> str:

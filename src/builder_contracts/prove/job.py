@@ -4,6 +4,7 @@ built from values."""
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
@@ -37,9 +38,10 @@ class Failed(Exception):
 class Job:
     """A job on a runner: its working folder and the environment that its commands get besides the runner's own.
 
-    ``address`` is what servers see of it, ``container`` where it runs, both empty on a machine. ``shared``: others use
-    the machine as well, so what is fresh by itself on a fresh one is kept apart in a home of the job's own, which holds
-    the folder; ``true_home`` is then that of its user, and ``without`` are variables of the runner that it does not get.
+    ``address`` is what servers see of it, ``container`` where it and ``daemon`` where its Docker daemon runs, all empty
+    on a machine. ``shared``: others use the machine as well, so what is fresh by itself on a fresh one is kept apart in
+    a home of the job's own, which holds the folder; ``true_home`` is then that of its user, ``without`` are variables of
+    the runner that it does not get, and ``last_runner`` works also after the end of the run.
     """
 
     runner: Runner
@@ -47,9 +49,16 @@ class Job:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     address: str = ""
     container: str = ""
+    daemon: str = ""
     shared: bool = False
     true_home: str = ""
     without: tuple[str, ...] = ()
+    last_runner: Runner | None = None
+
+    @property
+    def last(self) -> Job:
+        """The job that puts back what it has changed outside of its folder, also after the end of the run."""
+        return dataclasses.replace(self, runner=self.last_runner or self.runner)
 
     @property
     def home(self) -> str:

@@ -3,82 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shlex
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from builder_contracts.prove import workplace
 from builder_contracts.prove.bench import Bench
+from builder_contracts.prove.discreet import DiscreetRunner
+from builder_contracts.prove.ending import ENDED, EndingRunner, LastRunner
 from builder_contracts.prove.job import Failed, Job
 from builder_contracts.prove.records import Lost
 from builder_contracts.runner import process
-from builder_contracts.runner.protocol import Completed, Runner, Setting
+from builder_contracts.runner.protocol import Completed, Runner
 
 # Variables that would lead a job out of its own home.
 _ASTRAY = ("DOCKER_CONFIG", "NETRC")
-# A secret that is shorter would be found by chance, in files as well.
-_SHORTEST = 6
+# Seconds for requests; the fewer where somebody waits for the end.
+_ASK, _UNDO = 120, 30
 _GRPC_CLIENT = ("grpc", "google.protobuf")
-
-
-class Ending:
-    """Runs commands on a runner until it is ended; what would begin afterwards fails at once."""
-
-    def __init__(self) -> None:
-        self._idle = threading.Condition()
-        self._running = 0
-        self._ended = False
-
-    def execute(self, runner: Runner, arguments: Sequence[str], deadline: float) -> Completed:
-        with self._idle:
-            if self._ended:
-                return Completed(None, b"", b"", "the run was ended")
-            self._running += 1
-        try:
-            return runner.execute(arguments, deadline=deadline)
-        finally:
-            with self._idle:
-                self._running -= 1
-                self._idle.notify_all()
-
-    def end(self, kill: Callable[[], None]) -> None:
-        """Let nothing begin any more, and kill until nothing runs."""
-        with self._idle:
-            self._ended = True
-            while self._running:
-                kill()
-                self._idle.wait(0.1)
-
-
-@dataclass(frozen=True)
-class _Discreet:
-    """A runner whose commands end with the run, and say nothing secret: what they print ends in reports."""
-
-    runner: Runner
-    ending: Ending
-    secrets: tuple[bytes, ...] = field(default=(), repr=False)
-
-    @property
-    def setting(self) -> Setting:
-        return self.runner.setting
-
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
-        done = self.ending.execute(self.runner, arguments, deadline)
-        return Completed(done.status, self._masked(done.stdout), self._masked(done.stderr), done.ended)
-
-    def _masked(self, text: bytes) -> bytes:
-        for secret in self.secrets:
-            # Of the same length, because an archive is printed as well.
-            text = text.replace(secret, b"*" * len(secret))
-        return text
 
 
 @dataclass(frozen=True)
@@ -91,8 +38,10 @@ class MachineJob(Job):
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.unlink(missing_ok=True)
-            file.touch(int(mode, 8), exist_ok=False)
-            file.write_bytes(content)
+            # Open already, so that its mode may forbid to write to it.
+            descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, int(mode, 8))
+            with os.fdopen(descriptor, "wb") as opened:
+                opened.write(content)
         except OSError as error:
             raise Failed(f"writing {path}", error.strerror or str(error)) from None
 
@@ -104,7 +53,6 @@ class MachineBench(Bench):
     runner: Runner
     root: Path
     class_home: str
-    ending: Ending = field(default_factory=Ending)
 
     @property
     def services(self) -> None:
@@ -120,6 +68,8 @@ class MachineBench(Bench):
 
     @contextlib.contextmanager
     def fresh(self, what: str) -> Iterator[Job]:
+        if self.ending.come:
+            raise Failed(f"making a folder for {what}", ENDED)
         home = self.root / self._named(what)
         temporary = home / "tmp"
         try:
@@ -140,39 +90,25 @@ class MachineBench(Bench):
             "NIX_USER_CONF_FILES": os.environ.get("NIX_USER_CONF_FILES") or f"{config}/nix/nix.conf",
             "CI_PROOF_SECRET": self.token,
         }
-        runner = _Discreet(
-            self.runner, self.ending, tuple(each for each in self._secrets() if len(each) >= _SHORTEST)
-        )
+        runner, last = EndingRunner(self.runner, self.ending), LastRunner(self.runner, self.ending)
         try:
             yield MachineJob(
-                runner, f"{home}/proof", environment, shared=True, true_home=true_home,
-                without=_ASTRAY,
+                DiscreetRunner(runner, self.mask), f"{home}/proof", environment, shared=True, true_home=true_home,
+                without=_ASTRAY, last_runner=DiscreetRunner(last, self.mask),
             )  # fmt: skip
         finally:
             workplace.clear(home)
 
-    def ask(
-        self,
-        requests: Sequence[Mapping[str, Any]],
-        *,
-        beside: Job | None = None,  # noqa: ARG002 # everything on a machine has its position
-    ) -> list[dict[str, Any]]:
+    def send(self, requests: str, *, beside: Job | None, undo: bool) -> Completed:  # noqa: ARG002 # of a machine all have its position
         program = resources.files(__package__).joinpath("outsider.py").read_text("utf-8")
-        done = process.run(
-            [sys.executable, "-c", program], deadline=120, stdin=json.dumps(list(requests)).encode()
+        line = [sys.executable, "-c", program]
+        if undo:
+            return process.run(line, deadline=_UNDO, stdin=requests.encode())
+        # Known by its environment to belong to the run, so that it ends with it.
+        environment = {**os.environ, "TMPDIR": f"{self.root}/"}
+        return self.ending.run(
+            lambda: process.run(line, deadline=_ASK, stdin=requests.encode(), environment=environment)
         )
-        if done.status != 0:
-            raise Failed("asking the deployment", done.ended or done.stderr.decode("utf-8", "replace")[-300:])
-        answers: list[dict[str, Any]] = json.loads(done.stdout)
-        return answers
-
-    def _secrets(self) -> Iterator[bytes]:
-        """What a deployment trusts this run with, as tools print it."""
-        for endpoint in self.endpoints.values():
-            given = endpoint.credentials or self.credentials
-            for identity in (given.reader, given.writer):
-                yield from (identity.secret.encode(), identity.authorization.rpartition(" ")[2].encode())
-            yield endpoint.signing_key.rpartition(":")[2].strip().encode()
 
     def trust(self, job: Job, registry: str) -> None:
         """A deployment's certificate is for the pool to trust, not for a proof."""

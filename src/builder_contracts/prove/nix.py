@@ -6,7 +6,7 @@ import base64
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from builder_contracts.prove import bad_caches, flake, nix_log
@@ -35,12 +35,14 @@ download-attempts = 2
 
 @dataclass
 class Published:
-    """What the seeder put into the cache."""
+    """What the seeder put into the cache. ``before`` is what a deployment's cache answered for each path of the closure
+    until then: some may have been there, and are not the run's to remove."""
 
     path: str
     closure: tuple[str, ...]
     key: str
     nar_hash: str
+    before: Mapping[str, str] = field(default_factory=dict)
     attempts: dict[str, Attempt | Lost] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)
 
@@ -63,7 +65,14 @@ def seed(bench: Bench, job: Job, installable: str) -> Published:
     endpoint = bench.endpoints["nix"]
     own = endpoint.public_key or _key(job, "key", endpoint.signing_key)
     _key(job, "other-key")
-    return Published(path, closure, own, _info(job, path).get("narHash", ""))
+    before = {} if endpoint.service else known(bench, closure)
+    return Published(path, closure, own, _info(job, path).get("narHash", ""), before)
+
+
+def known(bench: Bench, paths: Sequence[str]) -> dict[str, str]:
+    """What the cache answers a writer who looks for each of these paths. Raises Failed."""
+    looks = bench.ask(_requests(bench, "HEAD", map(_narinfo, paths)))
+    return dict(zip(paths, (reply["status"] for reply in looks), strict=True))
 
 
 def publish(bench: Bench, job: Job, published: Published) -> None:
@@ -192,25 +201,37 @@ def prove(bench: Bench, published: Published) -> NixRecord:
 
 
 def take_back(bench: Bench, published: Published) -> tuple[str, ...]:
-    """Remove from a deployment what the proof published there; what stayed. Raises Failed."""
+    """Remove from a deployment what the proof published there, and nothing else; what stayed. Raises Failed."""
     if bench.endpoints["nix"].service:
         return ()
-    url = bench.endpoints["nix"].url
-    headers = {"Authorization": bench.identity("nix", WRITER).authorization}
-    names = [f"{hash_part(path)}.narinfo" for path in {*published.closure, *published.tried}]
-    found = bench.ask([{"kind": "http", "url": f"{url}/{name}", "headers": headers} for name in names])
-    names += [_url(reply) for reply in found if reply["status"] == "200"]
-    bench.ask(
-        [{"kind": "http", "method": "DELETE", "url": f"{url}/{name}", "headers": headers} for name in names]
-    )
-    after = bench.ask(
-        [{"kind": "http", "method": "HEAD", "url": f"{url}/{name}", "headers": headers} for name in names]
-    )
-    return tuple(name for name, reply in zip(names, after, strict=True) if reply["status"] != "404")
+    before = published.before.items()
+    mine = {path for path, status in before if status == "404"} | {*published.tried}
+    # Of these nobody can say whether they were there.
+    unsure = {path for path, status in before if status not in ("200", "404")} - mine
+    names = [_narinfo(path) for path in sorted(mine)]
+    found = bench.undo(_requests(bench, "GET", names))
+    nars = {name: _nar(reply) for name, reply in zip(names, found, strict=True) if reply["status"] == "200"}
+    gone = [*names, *filter(None, nars.values())]
+    bench.undo(_requests(bench, "DELETE", gone))
+    looked = [*gone, *map(_narinfo, sorted(unsure))]
+    after = bench.undo(_requests(bench, "HEAD", looked))
+    left = [name for name, reply in zip(looked, after, strict=True) if reply["status"] != "404"]
+    return (*left, *(f"the NAR behind {name}, which names none" for name, nar in nars.items() if not nar))
 
 
-def _url(reply: Mapping[str, str]) -> str:
-    return fields(base64.b64decode(reply["body"]).decode())["URL"]
+def _requests(bench: Bench, method: str, names: Iterable[str]) -> list[dict[str, object]]:
+    """Requests of the writer for what has these names in the cache."""
+    url, headers = bench.endpoints["nix"].url, bench.headers("nix", WRITER)
+    return [{"kind": "http", "method": method, "url": f"{url}/{name}", "headers": headers} for name in names]
+
+
+def _narinfo(path: str) -> str:
+    return f"{hash_part(path)}.narinfo"
+
+
+def _nar(reply: Mapping[str, str]) -> str:
+    """Where the NAR is that a description tells of, empty where it is none."""
+    return fields(base64.b64decode(reply["body"]).decode("utf-8", "replace")).get("URL", "")
 
 
 def _key(job: Job, name: str, secret_key: str = "") -> str:
@@ -253,11 +274,8 @@ def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
     status = code or (
         "OK" if done.status == 0 else "LOST" if done.status is None else f"status {done.status}"
     )
-    reader = bench.identity("nix", READER).authorization
-    headers = {"Authorization": reader} if reader else {}
-    look = bench.ask(
-        [{"kind": "http", "url": f"{endpoint.url}/{hash_part(path)}.narinfo", "headers": headers}]
-    )[0]
+    url, headers = f"{endpoint.url}/{_narinfo(path)}", bench.headers("nix", READER)
+    look = bench.ask([{"kind": "http", "url": url, "headers": headers}])[0]
     found = Looked({"200": True, "404": False}.get(look["status"]), f"narinfo answers {look['status']}")
     answer = f"{status} {_words(text)}"
     return Attempt(

@@ -15,9 +15,10 @@ from builder_contracts.facts.model import Image, Unseen
 from builder_contracts.facts.model import Runner as RunnerFacts
 from builder_contracts.prove import endpoints, workplace
 from builder_contracts.prove.containers import BAD_HOST, ContainerBench
+from builder_contracts.prove.ending import Ending
 from builder_contracts.prove.experiments import Experiments, roles
 from builder_contracts.prove.kernel.experiment import Choice
-from builder_contracts.prove.machine import Ending, MachineBench, without_client
+from builder_contracts.prove.machine import MachineBench, without_client
 from builder_contracts.prove.records import Lost, Records
 from builder_contracts.runner import docker as docker_runner
 from builder_contracts.runner import engine, ownership
@@ -31,14 +32,15 @@ from builder_contracts.services.identities import Credentials
 
 @dataclass(frozen=True)
 class Options:
-    """What a session proves with: other images by class, the runner, the environment's bindings, and the roles
-    that a live environment may be written to. ``specs`` and ``plans`` replace services and launch plans;
-    ``kernel`` chooses another kernel for kernel canaries."""
+    """What a session proves with: other images by class, the runner, the environment's bindings, the roles that a
+    live environment may be written to, and the variables that are ``hidden`` from jobs on this machine. ``specs`` and
+    ``plans`` replace services and launch plans; ``kernel`` chooses another kernel for kernel canaries."""
 
     images: Mapping[str, str] = field(default_factory=dict)
     runner: str = "docker"
     bindings: Bindings = NOTHING
     allow_writes: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
     specs: Mapping[str, Callable[[str, Credentials], Service]] = field(default_factory=lambda: SERVICES)
     plans: Mapping[str, LaunchPlan] = field(default_factory=dict)
     kernel: Choice = field(default_factory=Choice)
@@ -61,7 +63,7 @@ class Place(Protocol):
         ...
 
     def stop(self) -> None:
-        """End what runs; what would begin afterwards fails at once."""
+        """End what runs; what would begin afterwards fails at once, but for taking back what was written."""
         ...
 
     def close(self) -> None:
@@ -87,6 +89,7 @@ class Engine:
         except engine.LOST as error:
             raise EngineError(f"the Docker Engine stopped answering: {engine.reason(error)}") from None
         self.credentials = Credentials.random()
+        self._ending = Ending()
         live = options.bindings.from_containers and bool(options.allow_writes)
         self.host = Host(self.client, self.run, name="proofs", routed=live)
 
@@ -121,6 +124,7 @@ class Engine:
             or plan(contract, host_cpus=self.about.cpus, host_memory=self.about.memory),
             home=home_of(contract),
             about=self.about,
+            ending=self._ending,
         )
         experiments = Experiments(contract, wanted, bench, unbound, self.options.kernel)
         try:
@@ -139,7 +143,10 @@ class Engine:
         return next((binding.host for binding in bindings if binding.service == service), BAD_HOST)
 
     def stop(self) -> None:
-        """End what runs by removing its containers: a command in one of them then ends at once."""
+        self._ending.end(self._remove_containers)
+
+    def _remove_containers(self) -> None:
+        """A command in one of them then ends at once."""
         with contextlib.suppress(*engine.LOST):
             for container in self.client.api.containers(filters={"label": f"{ownership.RUN}={self.run.id}"}):
                 ownership.remove_container(self.client, container["Id"])
@@ -163,7 +170,7 @@ class Machine:
 
     def prove(self, contract: Contract, wanted: list[Clause]) -> Proved:
         bindings = self.options.bindings
-        runner = local_runner(contract.labels, hidden=bindings.secrets)
+        runner = local_runner(contract.labels, hidden=bindings.secrets | self.options.hidden)
         about = runner.setting.runner
         if isinstance(about, Unseen):
             return Proved(Lost(about.unseen, here=about.here))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from builder_contracts.prove.bench import Bench, coded
@@ -12,7 +12,6 @@ from builder_contracts.prove.job import Failed, Job
 from builder_contracts.prove.nix import no_puts, takes_no_puts
 from builder_contracts.prove.records import Attempt, Finding, Looked, Lost
 from builder_contracts.services.backends import BUCKET
-from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import ANONYMOUS, READER, WRITER
 
 IDENTITIES = (ANONYMOUS, READER, WRITER)
@@ -27,34 +26,29 @@ Request = Mapping[str, Any]
 
 
 def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
-    """The attempts of all identities at one target, from the network position of a job."""
+    """The attempts of all identities at one target, from the network position of a job. Raises Failed, ServiceDown."""
     endpoint = bench.endpoints[target]
     lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
     names = [name for name in IDENTITIES if name not in lacking]
+    bench.ready(target)
+    nonces = {name: bench.nonce() for name in names}
+    plans = {name: _writes(bench, target, name, nonces[name]) for name in names}
+    if target == "objects":
+        _prepare_objects(bench)
+    flat = [request for name in names for _, request in plans[name]]
+    before = len(bench.served(endpoint.service))
     try:
-        bench.ready(target)
-        nonces = {name: bench.nonce() for name in names}
-        plans = {name: _writes(bench, target, name, nonces[name]) for name in names}
-        if target == "objects":
-            _prepare_objects(bench)
-        flat = [request for name in names for _, request in plans[name]]
-        before = len(bench.served(endpoint.service))
-        try:
-            answers = iter(bench.ask(flat, beside=job))
-            said = {name: {what: next(answers) for what, _ in plans[name]} for name in names}
-            # The lines up to here are the attempts; the looks that follow are another identity's.
-            lines = bench.served_to(job.address, endpoint.service, since=before, of=frozenset(names))
-            looks = {name: _looks(bench, target, nonces[name], name) for name in names}
-            flat_looks = [request for name in names for _, request in looks[name]]
-            found = iter(bench.ask(flat_looks))
-            seen = {name: {what: _looked(next(found)) for what, _ in looks[name]} for name in names}
-        finally:
-            left = "" if endpoint.service else _take_back(bench, target, [nonces[name] for name in names])
-        bench.ready(target)
-    except Failed as failed:
-        return dict.fromkeys(IDENTITIES, failed.lost)
-    except ServiceDown as down:
-        return dict.fromkeys(IDENTITIES, Lost(str(down)))
+        answers = iter(bench.ask(flat, beside=job))
+        said = {name: {what: next(answers) for what, _ in plans[name]} for name in names}
+        # The lines up to here are the attempts; the looks that follow are another identity's.
+        lines = bench.served_to(job.address, endpoint.service, since=before, of=frozenset(names))
+        looks = {name: _looks(bench, target, nonces[name], name) for name in names}
+        flat_looks = [request for name in names for _, request in looks[name]]
+        found = iter(bench.ask(flat_looks))
+        seen = {name: {what: _looked(next(found)) for what, _ in looks[name]} for name in names}
+    finally:
+        left = "" if endpoint.service else _take_back(bench, target, [nonces[name] for name in names])
+    bench.ready(target)
     plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in names}
     if target == "nix" and any(takes_no_puts(answer) for each in plain.values() for answer in each.values()):
         return dict.fromkeys(IDENTITIES, no_puts(endpoint.url))
@@ -80,50 +74,51 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
 
 def _take_back(bench: Bench, target: str, nonces: Sequence[str]) -> str:
     """Remove from a deployment what was written there, as far as its protocol can; what became of it."""
-    url, headers = bench.endpoints[target].url, _headers(bench, target, WRITER)
+    url, headers = bench.endpoints[target].url, bench.headers(target, WRITER)
     match target:
         case "nix":
             paths = [name for nonce in nonces for name in (f"{nonce}.narinfo", f"nar/{nonce}.nar")]
+            each = [{"kind": "http", "url": f"{url}/{path}", "headers": headers} for path in paths]
+            return _remove(bench, each, lambda url, _: url)
         case "registry":
             return remove_tags(bench, [f"proof/{nonce}" for nonce in nonces])
         case _:
             return "a cache has no way to delete: what was written stays until it is evicted"
-    return _remove(bench, [{"kind": "http", "url": f"{url}/{path}", "headers": headers} for path in paths])
 
 
 def remove_tags(bench: Bench, repositories: Sequence[str]) -> str:
     """Remove the tag proof of these repositories from a deployment's registry; what became of them. Raises Failed."""
     url = bench.endpoints["registry"].url
-    headers = {**_headers(bench, "registry", WRITER), "Accept": MANIFESTS}
-    named = [f"{url}/v2/{repository}/manifests/" for repository in repositories]
-    tags = bench.ask(
-        [{"kind": "http", "method": "HEAD", "url": f"{name}proof", "headers": headers} for name in named]
-    )
+    headers = {**bench.headers("registry", WRITER), "Accept": MANIFESTS}
+    each = [
+        {"kind": "http", "url": f"{url}/v2/{repository}/manifests/proof", "headers": headers}
+        for repository in repositories
+    ]
     # A registry deletes a manifest by its digest only.
-    return _remove(
-        bench,
-        [
-            {"kind": "http", "url": f"{name}{reply['digest']}", "headers": headers}
-            for name, reply in zip(named, tags, strict=True)
-            if reply["status"] == "200"
-        ],
+    return _remove(bench, each, lambda url, look: url.removesuffix("proof") + (look.get("digest") or "proof"))
+
+
+def _remove(bench: Bench, each: Sequence[Request], where: Callable[[str, Mapping[str, Any]], str]) -> str:
+    """Delete what is there of these, ``where`` a look at it says; what became of it. Raises Failed."""
+    looks = bench.undo([{**request, "method": "HEAD"} for request in each])
+    there = [(request, look) for request, look in zip(each, looks, strict=True) if look["status"] != "404"]
+    if not there:
+        return "nothing was there to be removed"
+    bench.undo(
+        [{**request, "method": "DELETE", "url": where(request["url"], look)} for request, look in there]
     )
-
-
-def _remove(bench: Bench, each: Sequence[Request]) -> str:
-    bench.ask([{**request, "method": "DELETE"} for request in each])
-    after = bench.ask([{**request, "method": "HEAD"} for request in each])
-    left = [request["url"] for request, reply in zip(each, after, strict=True) if reply["status"] != "404"]
+    after = bench.undo([{**request, "method": "HEAD"} for request, _ in there])
+    left = [
+        request["url"] for (request, _), look in zip(there, after, strict=True) if look["status"] != "404"
+    ]
     return f"not removed from it again: {', '.join(left)}" if left else "what was written is removed"
 
 
-def _headers(bench: Bench, target: str, name: str) -> dict[str, str]:
-    authorization = bench.identity(target, name).authorization
-    return {"Authorization": authorization} if authorization else {}
-
-
 def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
-    """What a state store needs: a lock that only one can hold, and the way back to an older state."""
+    """What a state store needs: a lock that only one can hold, and the way back to an older state.
+
+    Raises Failed, ServiceDown.
+    """
     key = f"proof-{bench.nonce()}"
 
     def call(name: str, identity: str = WRITER, **arguments: object) -> Request:
@@ -134,39 +129,34 @@ def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
     second = {**lock, "arguments": {**lock["arguments"], "Body": coded("held by the second")}}
     read_lock = s3(bench, WRITER, "get_object", {"Bucket": BUCKET, "Key": f"{key}.lock"})
     versions = s3(bench, WRITER, "list_object_versions", {"Bucket": BUCKET, "Prefix": key})
-    try:
-        bench.ready("objects")
-        _prepare_objects(bench)
-        answers = bench.ask(
-            [lock, second, read_lock, call("put_object", Body=coded("first state")),
-             call("put_object", Body=coded("second state")), versions]
-        )  # fmt: skip
-        found = {"second-lock": _second_lock(answers[:3])}
-        older = [
-            entry
-            for entry in answers[5].get("reply", {}).get("Versions", [])
-            if entry["Key"] == key and not entry["IsLatest"]
-        ]
-        if any(answer["status"] == "LOST" for answer in answers[3:]):
-            return {**found, "old-state": Lost(f"the object store did not answer: {answers[5]['said']}")}
-        if not older:
-            return {
-                **found,
-                "old-state": Finding(
-                    False,
-                    f"after two writes the store lists no older version ({_short(answers[5])})",
-                    "versioning is not enabled on the bucket",
-                ),
-            }
-        back = {"Bucket": BUCKET, "Key": key, "VersionId": older[0]["VersionId"]}
-        restored = bench.ask(
-            [s3(bench, WRITER, "copy_object", {"Bucket": BUCKET, "Key": key, "CopySource": back}),
-             s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": key})]
-        )  # fmt: skip
-    except Failed as failed:
-        return dict.fromkeys(("second-lock", "old-state"), failed.lost)
-    except ServiceDown as down:
-        return dict.fromkeys(("second-lock", "old-state"), Lost(str(down)))
+    bench.ready("objects")
+    _prepare_objects(bench)
+    answers = bench.ask(
+        [lock, second, read_lock, call("put_object", Body=coded("first state")),
+         call("put_object", Body=coded("second state")), versions]
+    )  # fmt: skip
+    found = {"second-lock": _second_lock(answers[:3])}
+    older = [
+        entry
+        for entry in answers[5].get("reply", {}).get("Versions", [])
+        if entry["Key"] == key and not entry["IsLatest"]
+    ]
+    if any(answer["status"] == "LOST" for answer in answers[3:]):
+        return {**found, "old-state": Lost(f"the object store did not answer: {answers[5]['said']}")}
+    if not older:
+        return {
+            **found,
+            "old-state": Finding(
+                False,
+                f"after two writes the store lists no older version ({_short(answers[5])})",
+                "versioning is not enabled on the bucket",
+            ),
+        }
+    back = {"Bucket": BUCKET, "Key": key, "VersionId": older[0]["VersionId"]}
+    restored = bench.ask(
+        [s3(bench, WRITER, "copy_object", {"Bucket": BUCKET, "Key": key, "CopySource": back}),
+         s3(bench, READER, "get_object", {"Bucket": BUCKET, "Key": key})]
+    )  # fmt: skip
     text = base64.b64decode(restored[1]["body"]).decode("utf-8", "replace")
     return {**found, "old-state": _old_state(restored, text)}
 
@@ -219,7 +209,7 @@ def _writes(bench: Bench, target: str, identity: str, nonce: str) -> list[tuple[
     """The writes that an identity tries, by name. The nonce makes each of them a thing that never was."""
     url = bench.endpoints[target].url
     who = bench.identity(target, identity)
-    headers = _headers(bench, target, identity)
+    headers = bench.headers(target, identity)
     body = coded(f"proof {nonce}\n")
 
     def put(path: str) -> Request:
@@ -271,7 +261,7 @@ def _looks(bench: Bench, target: str, nonce: str, identity: str) -> list[tuple[s
     """How an independent identity looks for what was tried: the reader, or whoever may list."""
     url = bench.endpoints[target].url
     reader = bench.identity(target, READER)
-    headers = _headers(bench, target, READER)
+    headers = bench.headers(target, READER)
 
     def get(path: str) -> Request:
         return {"kind": "http", "method": "HEAD", "url": f"{url}/{path}", "headers": headers}

@@ -14,6 +14,7 @@ from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.publication import PublicationProof
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.evidence.verdict import Verdict
+from builder_contracts.prove.ending import ENDED
 from builder_contracts.prove.judging import Where, judge
 from builder_contracts.prove.places import Machine, Options, Place, Proved, in_containers
 from builder_contracts.prove.records import Lost, Records
@@ -33,6 +34,7 @@ class Session:
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="proofs")
         self._proofs: dict[str, Future[tuple[Records, Where]]] = {}
         self._place: Place | None = None
+        self._closed = False
 
     def prefetch(self, clauses: Mapping[str, tuple[Contract, list[Clause]]]) -> None:
         """Begin with the proofs of these classes, side by side."""
@@ -52,6 +54,8 @@ class Session:
     def place(self) -> Place:
         """Where the proofs are carried out; the first call sets it up. Raises BuilderContractsError."""
         with self._lock:
+            if self._closed:
+                raise BuilderContractsError(ENDED)
             if self._place is None:
                 self._place = PLACES[self._options.runner](self._options)
             return self._place
@@ -59,6 +63,7 @@ class Session:
     def close(self) -> None:
         """Remove everything that the session created, also what is being started at this moment."""
         with self._lock:
+            self._closed = True
             place = self._place
         if place is not None:
             place.stop()

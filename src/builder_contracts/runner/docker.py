@@ -104,10 +104,8 @@ class DockerRunner:
 
     @property
     def daemon_container(self) -> str:
-        """The id of the container beside it that holds its Docker daemon. Raises when there is none."""
-        if self._plan.daemon is None or len(self._containers) < 2:
-            raise BuilderContractsError(f"{self._name} has no Docker daemon beside it")
-        return self._containers[1]
+        """The id of the container beside it that holds its Docker daemon, empty when there is none."""
+        return self._containers[1] if self._plan.daemon is not None and len(self._containers) > 1 else ""
 
     def _launch(self) -> Setting:
         about = self._about_engine or describe_engine(self._client)
