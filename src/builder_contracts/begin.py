@@ -78,6 +78,19 @@ def bindings(document: Any) -> Bindings:
     return Bindings.from_document(document) if document else NOTHING
 
 
+def hidden(runner: str, document: Any, folders: Iterable[Path]) -> frozenset[str]:
+    """The variables that are none of a job's on this machine: what that document, or any environment file beside the
+    contracts, names as secrets. Raises InputError.
+
+    A deployment's credentials are no less secret while another environment is in use.
+    """
+    if runner != "local":
+        return frozenset()
+    files = [file for folder in sorted(set(folders)) for file in sorted(folder.glob("environments/*.yaml"))]
+    documents = [document, *(load_environment(file).data for file in files)]
+    return frozenset[str]().union(*(bindings(each).secrets for each in documents))
+
+
 def survey(
     document: Any,
     *,
@@ -85,12 +98,9 @@ def survey(
     runner: str,
     pull: bool,
     deadline: float,
-    others: Iterable[Any] = (),
+    hidden: frozenset[str],
 ) -> Survey:
-    """A survey in the environment of that document, in which nothing is looked at yet.
-
-    Variables that it or one of the ``others`` names as secrets are kept from this machine's jobs.
-    """
+    """A survey in the environment of that document, in which nothing is looked at yet."""
     from builder_contracts.observe.survey import Options, Survey
     from builder_contracts.runner.network import EMPTY, Surroundings
 
@@ -101,6 +111,6 @@ def survey(
             surroundings=Surroundings.from_document(document) if document else EMPTY,
             pull=pull,
             deadline=deadline,
-            hidden=frozenset[str]().union(*(bindings(each).secrets for each in (document, *others))),
+            hidden=hidden,
         )
     )

@@ -39,6 +39,8 @@ CLASSES: pytest.StashKey[dict[str, Path]] = pytest.StashKey()
 NAMED: pytest.StashKey[set[str]] = pytest.StashKey()
 ENVIRONMENT: pytest.StashKey[Any] = pytest.StashKey()
 """The Environment document as plain data, or None where there is none."""
+HIDDEN: pytest.StashKey[frozenset[str]] = pytest.StashKey()
+"""The variables that are none of a job's on this machine."""
 STARTED: pytest.StashKey[bool] = pytest.StashKey()
 
 REFUSED = "the command line"
@@ -318,7 +320,9 @@ def _chosen(config: pytest.Config) -> list[Problem]:
     here, problems = config.invocation_params.dir, list[Problem]()
     folders = config.stash[CLASSES].values()
     try:
-        config.stash[ENVIRONMENT] = begin.environment(config.option.environment, folders, here)
+        document = begin.environment(config.option.environment, folders, here)
+        config.stash[ENVIRONMENT] = document
+        config.stash[HIDDEN] = begin.hidden(config.option.runner, document, folders)
     except InputError as error:
         problems += error.problems
     for option, path in zip(("--linux-xr-source", "--linux-xr-config"), _kernel(config), strict=True):
@@ -368,6 +372,7 @@ def _survey(session: pytest.Session) -> Survey:
             runner=config.option.runner,
             pull=config.option.pull,
             deadline=config.option.deadline,
+            hidden=stash[HIDDEN],
         )
     if STARTED not in stash:
         stash[STARTED] = True
@@ -404,6 +409,7 @@ def _proofs(session: pytest.Session) -> ProofSession:
                 runner=config.option.runner,
                 bindings=begin.bindings(stash[ENVIRONMENT]),
                 allow_writes=frozenset(config.option.allow_writes),
+                hidden=stash[HIDDEN],
                 kernel=Choice(*_kernel(config), stash[PROGRESS].say),
             )
         )

@@ -423,6 +423,7 @@ def test_a_command_loads_only_what_it_needs(tmp_path: Path) -> None:
 
 
 def test_what_an_environment_names_as_a_secret_is_seen_neither_by_facts_nor_by_checks(folder: Path) -> None:
+    """Whichever environment is in use: a deployment's credentials are no job's."""
     (folder / "contracts" / "environments").mkdir()
     (folder / "contracts" / "environments" / "own.yaml").write_text(
         "apiVersion: builder-contracts/v1\nkind: Environment\n"
@@ -437,12 +438,10 @@ def test_what_an_environment_names_as_a_secret_is_seen_neither_by_facts_nor_by_c
 
     seen = run("facts", "--runner", "local", "--builder", "there", cwd=folder, environment=variables)
     judged = [
-        run("check", "--runner", "local", "-k", "OWN_WRITER or SHOWN", *more, "contracts/there.yaml", cwd=folder,
-            environment=variables)
-        for more in ([], ["--environment", "own"])
+        run("check", "--runner", "local", *more, "contracts/there.yaml", cwd=folder, environment=variables)
+        for more in ([], ["-k", "OWN_WRITER or SHOWN"], ["-k", "OWN_WRITER or SHOWN", "--environment", "own"])
     ]  # fmt: skip
 
-    assert "hunter2" not in seen.out + seen.err
+    assert "hunter2" not in str([seen, *judged])
     assert json.loads(seen.out)["env"]["SHOWN"] == "shown"
-    # Without the environment that names it the variable is the machine's own, and the clause says so.
-    assert [ended.status for ended in judged] == [ExitCode.BROKEN, ExitCode.KEPT], judged
+    assert {ended.status for ended in judged} == {ExitCode.KEPT}, judged

@@ -155,12 +155,14 @@ def _begin(
     }
     try:
         contracts = load_all(files)
-        document = begin.environment(environment, {file.parent for file in files}, Path.cwd())
+        folders = {file.parent for file in files}
+        document = begin.environment(environment, folders, Path.cwd())
+        hidden = begin.hidden(runner, document, folders)
     except BuilderContractsError:
         return None
     if len(images) < len(image) or not {*builder, *images} <= {contract.name for contract in contracts}:
         return None
-    survey = begin.survey(document, images=images, runner=runner, pull=pull, deadline=deadline)
+    survey = begin.survey(document, images=images, runner=runner, pull=pull, deadline=deadline, hidden=hidden)
     survey.prefetch(contract for contract in contracts if contract.name in builder or not builder)
     return survey
 

@@ -10,7 +10,7 @@ import click
 from builder_contracts import begin
 from builder_contracts.cli.paths import classes, contract_files, seconds
 from builder_contracts.contract import schema
-from builder_contracts.contract.load import load_all, load_environment
+from builder_contracts.contract.load import load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source, printable
 from builder_contracts.facts import codec
@@ -65,14 +65,15 @@ def facts(
         )
     files = contract_files((path,) if path else ())
     contract = _choose(load_all(files), builder, image)
-    folder = Path(contract.source.file).parent
+    folders = [Path(contract.source.file).parent]
+    document = begin.environment(environment, folders, Path.cwd())
     survey = begin.survey(
-        begin.environment(environment, [folder], Path.cwd()),
+        document,
         images={contract.name: image} if image else {},
         runner=runner,
         pull=pull,
         deadline=deadline,
-        others=[load_environment(file).data for file in sorted(folder.glob("environments/*.yaml"))],
+        hidden=begin.hidden(runner, document, folders),
     )
     try:
         seen = survey.facts(contract)
