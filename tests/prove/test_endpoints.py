@@ -38,7 +38,8 @@ def reached(
 def test_a_live_runner_reaches_what_it_may_write_to(role: str) -> None:
     found = reached(bindings(role), role)
     assert isinstance(found, Endpoint)
-    assert found.someone("writer").secret == "its-secret"
+    assert found.credentials is not None
+    assert found.credentials.writer.secret == "its-secret"
     assert found.lacks("writer") is found.lacks("reader") is found.lacks("anonymous") is None
     assert "its-secret" not in repr(found)
 
@@ -79,7 +80,8 @@ def test_missing_credentials_are_named_by_their_variable() -> None:
     lost = found.lacks("writer")
     assert lost is not None
     assert "set W to NAME:SECRET" in lost.reason
-    assert found.someone("writer").authorization == ""
+    assert found.credentials is not None
+    assert found.credentials.writer.authorization == ""
     open_to_all = reached(bindings("nix", writer=""), "nix")
     assert isinstance(open_to_all, Endpoint)
     nobody = open_to_all.lacks("writer")

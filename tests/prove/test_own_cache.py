@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,25 @@ def test_own_cache_is_proved_and_left_as_it_was(
         local_id: verdict.seen for local_id, verdict in found.items() if verdict.outcome is not Outcome.KEPT
     } == {}
     assert any("what was published is removed" in line for line in found["caches/nix-substituted"].witnesses)
+    left = host.execute("nix-cache", ["find", "/srv/data/nix/main", "-type", "f"]).stdout.decode().split()
+    assert left == ["/srv/data/nix/main/nix-cache-info"]
+
+
+def test_an_interrupted_proof_takes_back_what_it_published(
+    worlds: Worlds, own: tuple[Host, Credentials, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host, credentials, _ = own
+    monkeypatch.setenv("OWN_WRITER", f"writer:{credentials.writer.secret}")
+    with ThreadPoolExecutor() as pool:
+        proving = pool.submit(prove, worlds, tmp_path, own, frozenset({"nix"}))
+        while not any(
+            line.get("method") == "PUT" and line.get("status") == 201 for line in host.log("nix-cache")
+        ):
+            assert not proving.done(), proving.result()
+            time.sleep(0.02)
+        worlds.sessions[0].close()
+        found = proving.result(timeout=60)
+    assert {verdict.outcome for verdict in found.values()} == {Outcome.UNPROVEN}
     left = host.execute("nix-cache", ["find", "/srv/data/nix/main", "-type", "f"]).stdout.decode().split()
     assert left == ["/srv/data/nix/main/nix-cache-info"]
 

@@ -81,7 +81,7 @@ def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Product
         not_lied=not_lied,
         no_reader=endpoint.lacks(READER),
         logged=bool(endpoint.service),
-        looker=SECOND if _who(bench, role, WRITER) == _who(bench, role, READER) else ANOTHER,
+        looker=SECOND if bench.headers(role, WRITER) == bench.headers(role, READER) else ANOTHER,
         mnemonics=canary.mnemonics,
     )
     return record, products
@@ -140,12 +140,6 @@ class _Builds:
         )
 
 
-def _who(bench: Bench, role: str, name: str) -> Identity:
-    """The identity of that name where the endpoint knows one, otherwise nobody in particular."""
-    endpoint = bench.endpoints[role]
-    return endpoint.someone(name) if endpoint.credentials else bench.credentials.of(name)
-
-
 def _options(bench: Bench, role: str, invocation: str, logs: str) -> list[str]:
     """What a build is told: where its logs go, and of one cache at most, uploads included."""
     options = [
@@ -197,7 +191,7 @@ def _run(
     logs = f"{job.folder}-{invocation[:8]}"
     options = _options(bench, role, invocation, logs)
     if role:
-        options += _credentials(job, _who(bench, role, identity))
+        options += _credentials(job, bench.identity(role, identity))
     # A canary's own command names its targets.
     arguments = [*command, *options, *(["//..."] if targets else [])]
     done = job.run(arguments, deadline=deadline, environment=environment)
@@ -222,17 +216,16 @@ def _look(bench: Bench, role: str, run: BazelRun, *, every: bool) -> Looked:
     if not actions:
         return Looked(None, "no action was run, so there is nothing to look for")
     url = bench.endpoints[role].url
-    authorization = _who(bench, role, READER).authorization
     if role == "bazel-http":
         # The run's own is open to nobody in particular, who is more independent of a build than its reader.
-        own = bool(bench.endpoints[role].service)
-        headers = {"Authorization": authorization} if authorization and not own else {}
+        headers = {} if bench.endpoints[role].service else bench.headers(role, READER)
         requests: list[dict[str, object]] = [
             {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}
             for spawn in actions
         ]
         there, gone = {"200"}, {"404"}
     else:
+        authorization = bench.identity(role, READER).authorization
         call = {"kind": "grpc", "target": url, "authorization": authorization}
         requests = [
             {**call, "call": "GetActionResult", "hash": spawn.digest, "size": spawn.size} for spawn in actions

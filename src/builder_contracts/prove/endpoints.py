@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from builder_contracts.facts.model import Runner as RunnerFacts
 from builder_contracts.prove.records import Lost
 from builder_contracts.services.environment import Binding, Bindings
-from builder_contracts.services.identities import ANONYMOUS, WRITER, Credentials, Identity
+from builder_contracts.services.identities import ANONYMOUS, WRITER, Credentials
 
 # What a machine can prove of a deployment; a bucket would have to be set up, which is not a proof's to do.
 FROM_MACHINES = ("nix", "bazel-grpc", "bazel-http", "registry")
@@ -42,12 +42,6 @@ class Endpoint:
             else f"name a variable under {name} in its environment"
         )
         return Lost(f"no {name}'s credentials for {self.url} were given: {said}", here=False)
-
-    def someone(self, name: str) -> Identity:
-        """The identity of that name where it has credentials, otherwise nobody in particular."""
-        if self.credentials is None:
-            raise ValueError(f"{self.role} is a service of the run, whose bench knows its identities")
-        return self.credentials.anonymous if self.lacks(name) else self.credentials.of(name)
 
 
 def from_container(

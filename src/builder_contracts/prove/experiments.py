@@ -21,7 +21,7 @@ from builder_contracts.prove.canary import Canary, named
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.kernel.experiment import Choice, prove
-from builder_contracts.prove.records import Attempt, CanaryRecord, Finding, Lost, NixRecord, Records
+from builder_contracts.prove.records import CanaryRecord, Finding, Lost, NixRecord, Records, controlled
 from builder_contracts.runner import engine
 from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import WRITER
@@ -94,18 +94,23 @@ class Experiments:
                 continue
             first = canary.tool not in tools
             tools.add(canary.tool)
-            if first and canary.tool == "nix" and "nix" in roles and self._wants(name, "nix"):
-                yield _Step(partial(self._nix, canary, cached=True), partial(self._lose_nix, canary))
+            lack = partial(self._lack, canary)
+            if first and canary.tool == "nix" and self._wants(name, *{"nix"} & {*roles}):
+                cached = "nix" in roles
+                lose = partial(self._lose_nix, canary) if cached else lack
+                yield _Step(partial(self._nix, canary, cached=cached), lose)
             elif first and canary.tool == "bazel" and {*caches} & {*roles} and self._wants(name, *caches):
                 for index, role in enumerate(role for role in caches if role in roles):
                     yield _Step(
                         partial(self._bazel, canary, role, first=not index),
                         partial(self._lose_bazel, canary, role, first=not index),
                     )
-            elif first and canary.tool == "docker" and "registry" in roles and self._wants(name, "registry"):
-                yield _Step(partial(self._image, canary, pushed=True), partial(self._lose_image, canary))
+            elif first and canary.tool == "docker" and self._wants(name, *{"registry"} & {*roles}):
+                pushed = "registry" in roles
+                lose = partial(self._lose_image, canary) if pushed else lack
+                yield _Step(partial(self._image, canary, pushed=pushed), lose)
             elif self._wants_itself(name):
-                yield _Step(partial(self._by_itself, canary), partial(self._lack, canary))
+                yield _Step(partial(self._by_itself, canary), lack)
         targets = [role for role in self.contract.document.get("publication", {}) if role in roles]
         if others := self._without_client(targets):
             yield _Step(partial(self._publication, others), partial(self._lose_attempts, others))
@@ -238,12 +243,7 @@ class Experiments:
             left = (f"whatever arrived, as it could not be asked for ({self._why(error).reason})",)
         if isinstance(self.records.nix, NixRecord):
             self.records.nix = dataclasses.replace(self.records.nix, left=left)
-        writer = published.attempts.get(WRITER)
-        control = writer.as_control() if isinstance(writer, Attempt) else {}
-        for name, attempt in published.attempts.items():
-            if isinstance(attempt, Attempt):
-                no_writer = writer if isinstance(writer, Lost) else None
-                attempt = dataclasses.replace(attempt, control=control, no_writer=no_writer)
+        for name, attempt in controlled(published.attempts).items():
             self.records.attempts[("nix", name)] = attempt
 
     def _flake(self, job: Job, canary: Canary, nonce: str, findings: Findings) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from builder_contracts.prove.bench import Bench
 from builder_contracts.prove.job import Job, said
 from builder_contracts.prove.publication import IDENTITIES, MANIFESTS, remove_tags
-from builder_contracts.prove.records import Attempt, Looked, Lost, Served
-from builder_contracts.services.identities import READER, WRITER
+from builder_contracts.prove.records import Attempt, Looked, Lost, Served, controlled
+from builder_contracts.services.identities import READER
 
 IMAGE = "canary-image"
 DEADLINE = 90
@@ -39,17 +38,13 @@ def push(bench: Bench, job: Job) -> dict[str, Attempt | Lost]:
     finally:
         left = "" if endpoint.service else remove_tags(bench, list(repositories.values()))
     bench.ready("registry")
-    control: Mapping[str, str] = {}
-    if WRITER not in lacking:
-        control = Attempt(WRITER, answers[WRITER], found[WRITER], {}).as_control()
     tried = {
         name: Attempt(
-            name, answers[name], found[name], control, lines[name], "docker push", bool(endpoint.service), left,
-            lacking.get(WRITER),
+            name, answers[name], found[name], {}, lines[name], "docker push", bool(endpoint.service), left
         )
         for name in names
-    }  # fmt: skip
-    return {**tried, **lacking}
+    }
+    return controlled({**tried, **lacking})
 
 
 def _push(bench: Bench, job: Job, registry: str, repository: str, identity: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from builder_contracts.prove.bench import Bench, coded
 from builder_contracts.prove.job import Failed, Job
 from builder_contracts.prove.nix import no_puts, takes_no_puts
-from builder_contracts.prove.records import Attempt, Finding, Looked, Lost
+from builder_contracts.prove.records import Attempt, Finding, Looked, Lost, controlled
 from builder_contracts.services.backends import BUCKET
 from builder_contracts.services.identities import ANONYMOUS, READER, WRITER
 
@@ -52,24 +52,20 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
     plain = {name: {what: _short(reply) for what, reply in said[name].items()} for name in names}
     if target == "nix" and any(takes_no_puts(answer) for each in plain.values() for answer in each.values()):
         return dict.fromkeys(IDENTITIES, no_puts(endpoint.url))
-    control: Mapping[str, str] = {}
-    if WRITER not in lacking:
-        control = Attempt(WRITER, plain[WRITER], seen[WRITER], {}).as_control()
     tried = {
         name: Attempt(
             name,
             plain[name],
             seen[name],
-            control,
+            {},
             tuple(line for line in lines if line.identity == name),
             "HTTP, gRPC or S3 client beside the runner",
             bool(endpoint.service),
             left,
-            lacking.get(WRITER),
         )
         for name in names
     }
-    return {**tried, **lacking}
+    return controlled({**tried, **lacking})
 
 
 def _take_back(bench: Bench, target: str, nonces: Sequence[str]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.bazel_log import Spawn
 from builder_contracts.prove.nix_log import NixLog
+from builder_contracts.services.identities import WRITER
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,19 @@ class Attempt:
             what: f"DROPPED, although answered {answer}" if what in absent and accepted(answer) else answer
             for what, answer in self.answers.items()
         }
+
+
+def controlled(attempts: Mapping[str, Attempt | Lost]) -> dict[str, Attempt | Lost]:
+    """The attempts of several identities, each beside what the writer was answered, or why there was none."""
+    writer = attempts.get(WRITER)
+    control = writer.as_control() if isinstance(writer, Attempt) else {}
+    no_writer = writer if isinstance(writer, Lost) else None
+    return {
+        name: dataclasses.replace(attempt, control=control, no_writer=no_writer)
+        if isinstance(attempt, Attempt)
+        else attempt
+        for name, attempt in attempts.items()
+    }
 
 
 @dataclass(frozen=True)
