@@ -92,7 +92,7 @@ def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_
     assert re.search(r"^- `tinyland-dind/daemon/endpoint`: promised `.+`, seen `.+`", body, re.MULTILINE)
     assert re.search(r"Latest run: 12 Mar 2026, 02:10 UTC, image `sha256:\w+`, host `.+`\.", body)
     again = "`builder-contracts check --builder tinyland-dind --runner local --environment simulated`"
-    assert f"To ask again, where such a runner is: {again}\n" in body
+    assert f"To ask again on a runner of the class: {again}\n" in body
 
 
 def test_results_of_other_tools_are_not_asked_for_again() -> None:

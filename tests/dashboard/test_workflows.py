@@ -382,6 +382,9 @@ def job(workspace: Path, temp: Path, forge: Forge, **more: str) -> Job:
         "GITHUB_API_URL": forge.url,
         "GITHUB_RUN_ID": "42",
         "GITHUB_RUN_ATTEMPT": "1",
+        # Nothing of the CI that these tests may be run in.
+        "GITHUB_ACTIONS": "",
+        "GITLAB_CI": "",
         **more,
     }
     return Job(workspace, temp, environment)
@@ -413,7 +416,7 @@ def by_name(steps: list[Step]) -> dict[str, Step]:
 def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: Path, forge: Forge) -> None:
     here = workspace(tmp_path / "work", "present")
     forge.jobs = [{"runner_name": "tiny-1", "status": "in_progress", "labels": ["tiny"]}]
-    runner = job(here, temp, forge, RUNNER_NAME="tiny-1", GITHUB_ACTIONS="", GITLAB_CI="")
+    runner = job(here, temp, forge, RUNNER_NAME="tiny-1")
 
     steps = by_name(
         runner.action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
@@ -459,7 +462,7 @@ canaries: {{flake: [builds, artifacts]}}
     )
     shutil.copytree(ROOT / "canaries" / "flake", here / "canaries" / "flake")
     shutil.copytree(ROOT / "contracts" / "environments", here / "contracts" / "environments")
-    machine = job(here, temp, forge, GITHUB_ACTIONS="", GITLAB_CI="")
+    machine = job(here, temp, forge)
 
     steps = by_name(
         machine.action(GITHUB / "actions" / "check-contracts", {"builder": NIX, "runner": "docker"})
@@ -478,7 +481,7 @@ def test_a_night_goes_from_reports_to_history_site_and_summary_and_the_next_nigh
     tmp_path: Path, temp: Path, forge: Forge
 ) -> None:
     here = workspace(tmp_path / "work", "present")
-    check = job(here, temp, forge, GITHUB_ACTIONS="", GITLAB_CI="")
+    check = job(here, temp, forge)
     check.action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
     publish = GITHUB / "actions" / "publish-night"
     inputs = {"reports": "contract-reports", "site-url": "https://example.org/", "token": TOKEN}
@@ -500,9 +503,7 @@ def test_a_night_goes_from_reports_to_history_site_and_summary_and_the_next_nigh
     shutil.rmtree(here / "contract-reports")
     (here / "history.db").unlink()
     (here / "contracts" / "tiny.yaml").write_text(CONTRACT % "absent")
-    job(here, temp, forge, GITHUB_ACTIONS="", GITLAB_CI="").action(
-        GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN}
-    )
+    job(here, temp, forge).action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
     second = by_name(job(here, temp, forge).action(publish, inputs))
     assert second["Build the dashboard"].outcome == "success"
     with History(here / "history.db", write=False) as store:

@@ -156,7 +156,8 @@ def _body(
         f"Latest run: {words.time_words(one.run.started)}, image {code(image)}, host {code(one.run.host)}."
     )
     if any(book.text(clause.last.source) for clause in one.clauses):
-        lines += ["", f"To ask again, where such a runner is: {code(again.check(one.run))}"]
+        where = " on a runner of the class" if one.run.runner == "local" else ""
+        lines += ["", f"To ask again{where}: {code(again.check(one.run))}"]
     if site:
         lines += ["", f"Dashboard: {site}"]
     text = "\n".join(lines)
