@@ -157,7 +157,7 @@ def _body(
     )
     if any(book.text(clause.last.source) for clause in one.clauses):
         where = " on a runner of the class" if one.run.runner == "local" else ""
-        lines += ["", f"To ask again{where}: {code(again.check(one.run))}"]
+        lines += ["", f"To ask again{where}: {code(again.check(one.run), 1000)}"]
     if site:
         lines += ["", f"Dashboard: {site}"]
     text = "\n".join(lines)
