@@ -32,6 +32,8 @@ contracts_test = rule(
     implementation = _contracts_test,
     doc = """Runs 'builder-contracts validate' over contracts.
 
+It also names waivers that have expired: by the day of the run, so that a result which Bazel keeps is as old as its run.
+
 The interpreter is the one that BUILDER_CONTRACTS_PYTHON names (--test_env), python3 otherwise. It must have
 the dependencies of the Python package; script/setup makes one in .venv.""",
     attrs = {

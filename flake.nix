@@ -78,7 +78,7 @@
         default = command pkgs;
       });
 
-      # nix flake check: the contracts of this checkout are well formed.
+      # nix flake check: the contracts of this checkout are well formed, and no waiver had expired on the day it ran.
       checks = each (pkgs: {
         contracts = pkgs.runCommand "${name}-validate-${version}" { } ''
           cd ${self}
