@@ -108,5 +108,6 @@ def test_what_does_not_agree_is_named(
     changed: Callable[..., list[Problem]], file: str, old: str, new: str, said: str
 ) -> None:
     found = changed(file, old, new)
+    assert len(set(found)) == len(found)
     assert any(said in problem.what for problem in found), found
     assert all(problem.mend and problem.source.line for problem in found)

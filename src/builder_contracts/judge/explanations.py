@@ -141,6 +141,14 @@ def _image(promise: ImagePromise) -> Explanation:
                 breaks="A build on a machine of another architecture without --platform.",
                 mend=f"Build or pull the image with --platform {promise.platform}.",
             )
+        case ImageLabel() if not promise.present:
+            return Explanation(
+                how="The label is looked for in the image's own configuration. Kept when it is not there.",
+                unproven=_NO_IMAGE,
+                why="Scanners and deployments act on a label that is merely there.",
+                breaks="A LABEL line of the Dockerfile, or of a new release of its base image.",
+                mend=f"Remove the LABEL line of {promise.key}, or take a base image without it.",
+            )
         case ImageLabel():
             return Explanation(
                 how="The label in the image's own configuration, compared with the promised value where "
@@ -149,9 +157,7 @@ def _image(promise: ImagePromise) -> Explanation:
                 why="Labels are how a scanner, a registry or a person tells what an image is and where it "
                 "is from.",
                 breaks="A Dockerfile without the LABEL line, or an image rebuilt under another title.",
-                mend=f"Set it where the image is built: LABEL {promise.key}={promise.value or '…'}."
-                if promise.present
-                else "Remove the LABEL line that sets it, or take a base image without it.",
+                mend=f"Set it where the image is built: LABEL {promise.key}={promise.value or '…'}.",
             )
         case ImageEntrypoint():
             return Explanation(

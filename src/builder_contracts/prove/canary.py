@@ -112,7 +112,8 @@ def check(contracts: Iterable[Contract]) -> list[Problem]:
                 for clause in clauses
                 if isinstance(clause.promise, CanaryProof) and clause.promise.show not in shows
             ]
-    return problems
+    # What classes inherit is told once.
+    return list(dict.fromkeys(problems))
 
 
 def load(folder: Path) -> Canary:

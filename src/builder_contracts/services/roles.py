@@ -24,7 +24,8 @@ def check(folder: Path, contracts: Sequence[Contract]) -> list[Problem]:
     Nothing is wrong with a folder that has neither. Raises InputError for files that do not load.
     """
     environments = [load_environment(file) for file in sorted((folder / "environments").glob("*.yaml"))]
-    found = list(_not_forbidden(environments, contracts))
+    # What classes inherit is told once.
+    found = list(dict.fromkeys(_not_forbidden(environments, contracts)))
     path = folder / "platform" / "cache-roles.yaml"
     if path.is_file():
         roles = read(path)
