@@ -99,7 +99,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (
             ["check", "--linux-xr-source", "nowhere"],
             ExitCode.BAD_INPUT,
-            "nowhere: there is no such file or folder",
+            "'nowhere' does not exist",
         ),
         (["check", "--deadline", "-1"], ExitCode.BAD_INPUT, "deadline"),
         (["check", "--deadline", "nan"], ExitCode.BAD_INPUT, "deadline"),

@@ -121,13 +121,15 @@ def test_an_interrupted_check_leaves_nothing(client: docker.DockerClient, slow_c
 def test_what_a_check_has_begun_is_gone_where_pytest_refuses_to_go_on(
     client: docker.DockerClient, slow_contract: Path
 ) -> None:
-    (slow_contract.parent / "evidence").touch()
+    # Beside the contracts, and not asked for: only pytest looks at it.
+    (slow_contract / "environments").mkdir()
+    (slow_contract / "environments" / "other.yaml").write_text("kind: [Environment\n")
 
-    process = check(slow_contract, "--evidence", "evidence")
+    process = check(slow_contract)
     output, _ = process.communicate(timeout=60)
 
     assert process.returncode == ExitCode.BAD_INPUT, output
-    assert "name a folder" in output
+    assert "other.yaml:" in output
     assert "Traceback" not in output
     assert belongings(client, process.pid) == []
 

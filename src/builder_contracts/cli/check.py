@@ -46,11 +46,13 @@ _UNUSED = (
 )
 @click.option(
     "--linux-xr-source",
+    type=click.Path(exists=True),
     metavar="DIR_OR_TARBALL",
     help="Build this kernel source in the canary linux-xr, with its own xr/patches/series and xr/config/*.",
 )
 @click.option(
     "--linux-xr-config",
+    type=click.Path(exists=True),
     metavar="FILE",
     help="Start the canary linux-xr from this kernel configuration, not from a tiny one.",
 )
@@ -186,8 +188,14 @@ def exit_code(status: int, tally: Tally, *, strict: bool) -> ExitCode:
     """This command's exit code for the end of a pytest session."""
     import pytest
 
-    unproven = [verdict for verdict in tally.verdicts if verdict.outcome is Outcome.UNPROVEN]
+    unproven = [
+        verdict
+        for verdict in tally.verdicts
+        if verdict.outcome is Outcome.UNPROVEN and (verdict.here or strict)
+    ]
     match status:
+        case pytest.ExitCode.OK:
+            return ExitCode.KEPT
         case pytest.ExitCode.NO_TESTS_COLLECTED:
             return ExitCode.NOTHING_SELECTED
         case pytest.ExitCode.INTERRUPTED if not tally.verdicts and not tally.interrupted:
@@ -196,16 +204,14 @@ def exit_code(status: int, tally: Tally, *, strict: bool) -> ExitCode:
             return ExitCode.INTERRUPTED
         case pytest.ExitCode.USAGE_ERROR:
             return ExitCode.BAD_INPUT
-        case pytest.ExitCode.OK | pytest.ExitCode.TESTS_FAILED if tally.count(Outcome.BROKEN):
+        case pytest.ExitCode.TESTS_FAILED if tally.count(Outcome.BROKEN):
             return ExitCode.BROKEN
-        case pytest.ExitCode.OK | pytest.ExitCode.TESTS_FAILED if any(
-            verdict.here or strict for verdict in unproven
-        ):
-            # Not one runner could be had: that is this machine's doing, and no answer about the classes.
-            anywhere = any(verdict.runner for verdict in tally.verdicts)
-            return ExitCode.UNPROVEN if anywhere else ExitCode.CANNOT_RUN
-        case pytest.ExitCode.OK:
-            return ExitCode.KEPT
+        case pytest.ExitCode.TESTS_FAILED if unproven:
+            # Where not one runner could be had nothing was asked of the classes: it is this machine that lacks one.
+            lost = any(verdict.here for verdict in unproven) and not any(
+                verdict.runner for verdict in tally.verdicts
+            )
+            return ExitCode.CANNOT_RUN if lost else ExitCode.UNPROVEN
         case _:
             raise BuilderContractsError(
                 f"pytest ended with status {status}; please report the traceback above"
