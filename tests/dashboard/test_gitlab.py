@@ -155,6 +155,13 @@ def test_variables_of_a_scope_reach_the_check_alone_or_what_speaks_to_gitlab() -
     assert [name for name, job in jobs.items() if "ALLOW_WRITES" in job["variables"]] == ["check"]
 
 
+def test_no_job_shares_what_it_installs_with_another_of_its_machine() -> None:
+    """A runner can have several jobs at once, and a machine several users."""
+    for name, job in gitlab.pipeline().items():
+        assert job["variables"]["VENV"] == "$CI_PROJECT_DIR/.builder-contracts-venv", name
+        assert "/tmp" not in "\n".join([*job["before_script"], *job["script"]]), name
+
+
 @pytest.mark.parametrize(("allow", "asked"), [("nix", True), ("", False)])
 def test_clients_of_a_deployment_are_asked_for_only_where_the_check_may_write(
     tmp_path: Path, allow: str, asked: bool

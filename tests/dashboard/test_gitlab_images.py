@@ -115,7 +115,10 @@ class Runner:
         script = "\n".join(["set -e", "cd /builds", *images["before_script"], *images["script"]])
         environment = {name: str(value) for name, value in images["variables"].items()}
         job = self.container(
-            BASE, script, "job", {**environment, "CI": "true", "GITLAB_CI": "true", **variables}
+            BASE,
+            script,
+            "job",
+            {**environment, "VENV": "/venv", "CI": "true", "GITLAB_CI": "true", **variables},
         )
         job.put_archive("/", files)
         job.start()
