@@ -114,6 +114,27 @@ def test_a_nix_cache_is_proved_from_a_runner_and_left_as_it_was(runners: Pool) -
     theirs.are_not_told(found)
 
 
+def test_a_dependency_that_a_cache_had_before_the_proof_stays(runners: Pool) -> None:
+    flake = (ROOT / "canaries/flake/flake.nix").read_text("utf-8")
+    always_the_same = flake.replace("same words, same hash: ${nonce}", "same words, same hash")
+    assert always_the_same != flake
+    theirs = Deployment(runners, {"nix": (NIX_URL, deletable)})
+    contracts = world(runners.folder, {"canaries/flake/flake.nix": always_the_same})
+    machine = runners.runner("tinyland-nix")
+    machine.put(
+        "/tmp/netrc", f"machine nix.example login writer password {theirs.credentials.writer.secret}\n"
+    )
+    copy = 'nix copy --to "$1" --option netrc-file /tmp/netrc path:/world/canaries/flake#motto'
+    done = machine.run("sh", "-c", copy, "sh", NIX_URL)
+    assert done.status == 0, done
+    listed = ["sh", "-c", "find /srv/data/nix -type f | sort"]
+    had = runners.host.execute("nix-cache", listed).stdout.decode().split()
+    assert len(had) == 3, "the cache's own file, a description and its NAR"
+    found = theirs.check(machine, SELECTED, "--allow-writes", "nix", contracts=contracts)
+    assert found.kept == NIX_ALL, found.text
+    assert runners.host.execute("nix-cache", listed).stdout.decode().split() == had
+
+
 DELETABLE = ("dav_methods PUT;", "dav_methods PUT DELETE;")
 GOOD = "location / {"
 # A server that signs for itself, which nginx does not; what it adds is no signature by the key that is promised.

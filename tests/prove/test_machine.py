@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.prove.conftest import Worlds
-from tests.prove.pool import ROOT, Pool, pool, world
+from tests.prove.pool import ROOT, Machine, Pool, pool, world
 
 pytestmark = pytest.mark.docker
 
 FLAKE = {"builds", "runs", "artifacts", "rebuild", "pure", "lock"}
 PLAIN = {"builds", "runs", "artifacts"}
+IMAGES = ("docker", "images", "-a", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
 
 
 @pytest.fixture
 def runners(worlds: Worlds, tmp_path: Path) -> Iterator[Pool]:
     with pool(tmp_path) as made:
         yield made
+
+
+def somebody_elses_image(machine: Machine) -> None:
+    """An image of the canary's name, which is to stay what it is."""
+    machine.run("sh", "-c", "tar -cf - -C /etc hostname | docker import - canary-image")
 
 
 @pytest.mark.parametrize(
@@ -36,10 +44,8 @@ def test_canaries_are_built_on_a_runner_and_nothing_of_them_stays(
     machine = runners.runner(builder)
     before = machine.left()
     if builder == "tinyland-dind":
-        # Somebody else's of that name stays what it was.
-        machine.run("sh", "-c", "tar -cf - -C /etc hostname | docker import - canary-image")
-    listed = ("docker", "images", "-a", "--format", "{{.ID}} {{.Repository}}:{{.Tag}}")
-    images = machine.run(*listed).stdout
+        somebody_elses_image(machine)
+    images = machine.run(*IMAGES).stdout
     found = machine.check("-k", "canaries")
     assert found.kept == {f"canaries/{canary}-{show}" for show in shows}, found.text
     assert found.broken == set()
@@ -57,7 +63,24 @@ def test_canaries_are_built_on_a_runner_and_nothing_of_them_stays(
     # The control group holds this harness, too.
     assert "measured.peak_memory_bytes" not in builds
     assert machine.left() == before
-    assert machine.run(*listed).stdout == images
+    assert machine.run(*IMAGES).stdout == images
+
+
+def test_after_an_interrupt_a_daemon_has_the_images_that_it_had(runners: Pool) -> None:
+    build = (ROOT / "canaries/image/build.sh").read_text("utf-8")
+    contracts = world(runners.folder, {"canaries/image/build.sh": f"{build}\nsleep 543\n"})
+    machine = runners.runner("tinyland-dind")
+    somebody_elses_image(machine)
+    images = machine.run(*IMAGES).stdout
+    with ThreadPoolExecutor() as pool:
+        checked = pool.submit(machine.check, "-k", "canaries", contracts=contracts)
+        while not machine.run("pgrep", "-f", "sleep 543").stdout:
+            assert not checked.done(), checked.result().text
+            time.sleep(0.1)
+        assert machine.run(*IMAGES).stdout != images
+        machine.run("pkill", "-INT", "-f", "builder_contracts.cli")
+        assert "Interrupt" in checked.result(timeout=60).text
+    assert machine.run(*IMAGES).stdout == images
 
 
 def test_an_artifact_that_names_the_folder_of_the_build_breaks_its_clause_alone(runners: Pool) -> None:
