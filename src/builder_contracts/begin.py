@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder_contracts.contract import schema
+from builder_contracts.contract.files import yaml_in
 from builder_contracts.contract.load import load_environment
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.services.environment import NOTHING, Bindings
@@ -86,7 +87,7 @@ def hidden(runner: str, document: Any, folders: Iterable[Path]) -> frozenset[str
     """
     if runner != "local":
         return frozenset()
-    files = [file for folder in sorted(set(folders)) for file in sorted(folder.glob("environments/*.yaml"))]
+    files = [file for folder in sorted(set(folders)) for file in yaml_in(folder / "environments")]
     documents = [document, *(load_environment(file).data for file in files)]
     return frozenset[str]().union(*(bindings(each).secrets for each in documents))
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from builder_contracts import begin
+from builder_contracts.contract import files
 from builder_contracts.contract.load import is_contract, load_all
 from builder_contracts.errors import InputError, Problem, Source
 
@@ -38,23 +39,23 @@ def contract_files(named: tuple[Path, ...]) -> list[Path]:
     Raises InputError for a path that cannot be looked at or is no file, and for folders without any contract.
     """
     wanted = list(named) or [Path("contracts")]
-    files: list[Path] = []
+    found: list[Path] = []
     for path in wanted:
         try:
             mode = path.stat().st_mode
         except FileNotFoundError:
             raise _refusal(path, "there is no such file or folder") from None
         except OSError as error:
-            raise _refusal(path, f"cannot be looked at: {error.strerror}") from None
+            raise files.refusal(path, error) from None
         if stat.S_ISDIR(mode):
-            files += sorted(file for file in _yaml_in(path) if is_contract(file))
+            found += sorted(file for file in _yaml_in(path) if is_contract(file))
         elif stat.S_ISREG(mode):
-            files.append(path)
+            found.append(path)
         else:
             raise _refusal(
                 path, f"{_OTHERS.get(stat.S_IFMT(mode), 'something')} that is neither a file nor a folder"
             )
-    if not files:
+    if not found:
         raise InputError(
             [
                 Problem(
@@ -65,7 +66,7 @@ def contract_files(named: tuple[Path, ...]) -> list[Path]:
             ]
         )
     # One file may be named twice, or stand in a folder that is named as well.
-    return list({os.path.realpath(file): file for file in files}.values())
+    return list({os.path.realpath(file): file for file in found}.values())
 
 
 _OTHERS = {
@@ -76,16 +77,17 @@ _OTHERS = {
 }
 
 
-def _refusal(path: str | Path, what: str) -> InputError:
-    mend = "name a contract file, or a folder that holds some, that can be read"
-    return InputError([Problem(Source(str(path), 1), what, mend)])
+def _refusal(path: Path, what: str) -> InputError:
+    return InputError(
+        [Problem(Source(str(path), 1), what, "name a contract file or a folder that holds some")]
+    )
 
 
 def _yaml_in(folder: Path) -> Iterator[Path]:
     """The YAML files below a folder. Raises InputError for a folder in it that may not be read."""
 
     def refuse(error: OSError) -> None:
-        raise _refusal(error.filename, f"cannot be looked into: {error.strerror}")
+        raise files.refusal(error.filename, error)
 
     for here, _, names in os.walk(folder, onerror=refuse):
         yield from (Path(here, name) for name in names if name.endswith((".yaml", ".yml")))

@@ -168,6 +168,9 @@ def _base(path: Path, extends: str, where: Source, chain: tuple[Path, ...]) -> P
     base = path.parent / extends
     try:
         there, identity = base.is_file(), base.resolve()
+    except PermissionError as error:
+        what = f"extends {extends!r}, which cannot be looked at: {error.strerror}"
+        raise InputError([Problem(where, what, "check the path and its permissions")]) from None
     except (OSError, RuntimeError):  # a name that is too long, a loop of symbolic links
         there, identity = False, base
     if identity in chain:

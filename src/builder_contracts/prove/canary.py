@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builder_contracts.contract import validity
 from builder_contracts.contract.document import read
+from builder_contracts.contract.files import entries, is_file
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises.canaries import ANY, KERNEL, NIX, CanaryProof
 from builder_contracts.contract.quantity import byte_count
@@ -93,12 +94,12 @@ def check(contracts: Iterable[Contract]) -> list[Problem]:
             if isinstance(clause.promise, CanaryProof):
                 shown.setdefault(clause.promise.canary, []).append(clause)
         for name, clauses in shown.items():
-            if not (folder / name).is_dir():
-                guess = nearest(name, sorted(path.name for path in folder.iterdir()))
-                mend = f"did you mean {guess}?" if guess else f"create {folder / name / 'canary.yaml'}"
-                problems.append(Problem(clauses[0].source, f"there is no canary {name}", mend))
-                continue
             try:
+                if not is_file(folder / name / "canary.yaml"):
+                    guess = nearest(name, [path.name for path in entries(folder)])
+                    mend = f"did you mean {guess}?" if guess else f"create {folder / name / 'canary.yaml'}"
+                    problems.append(Problem(clauses[0].source, f"there is no canary {name}", mend))
+                    continue
                 shows = named(name, contract).shows
             except InputError as error:
                 problems += error.problems
@@ -119,7 +120,7 @@ def check(contracts: Iterable[Contract]) -> list[Problem]:
 def load(folder: Path) -> Canary:
     """Read ``canary.yaml`` in the folder. Raises InputError."""
     path = folder / "canary.yaml"
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(
             [
                 Problem(

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from builder_contracts.contract import validity
 from builder_contracts.contract.document import Document, Pointer, read
+from builder_contracts.contract.files import is_file, yaml_in
 from builder_contracts.contract.load import load_environment
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.caches import CacheProof
@@ -23,11 +24,11 @@ def check(folder: Path, contracts: Sequence[Contract]) -> list[Problem]:
 
     Nothing is wrong with a folder that has neither. Raises InputError for files that do not load.
     """
-    environments = [load_environment(file) for file in sorted((folder / "environments").glob("*.yaml"))]
+    environments = [load_environment(file) for file in yaml_in(folder / "environments")]
     # What classes inherit is told once.
     found = list(dict.fromkeys(_not_forbidden(environments, contracts)))
     path = folder / "platform" / "cache-roles.yaml"
-    if path.is_file():
+    if is_file(path):
         roles = read(path)
         validity.check("cache-roles", roles)
         found += problems(roles, environments, contracts)

@@ -1,0 +1,39 @@
+"""Looking for files: what may not be looked at is told, and never taken for absent."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from builder_contracts.errors import InputError, Problem, Source
+
+
+def refusal(path: str | Path, error: OSError) -> InputError:
+    """What the system said to a look at the path."""
+    what = f"cannot be looked at: {error.strerror}"
+    return InputError([Problem(Source(str(path), 1), what, "check the path and its permissions")])
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file stands there. Raises InputError where nobody may look."""
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise refusal(path, error) from None
+
+
+def entries(folder: Path) -> list[Path]:
+    """What stands in a folder, nothing where there is no such folder. Raises InputError where nobody may look."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise refusal(folder, error) from None
+
+
+def yaml_in(folder: Path) -> list[Path]:
+    """The YAML files of a folder. Raises InputError where nobody may look."""
+    return [path for path in entries(folder) if path.suffix == ".yaml"]
