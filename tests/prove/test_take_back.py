@@ -71,7 +71,7 @@ def test_a_server_that_answers_whatever_is_asked_with_a_page_has_nothing_removed
     with stub(lambda _: Answer(200, page)) as server:
         mine = machine_bench(tmp_path, nix=server.url)
         left = nix.take_back(mine, published(mine, Files()))
-    assert {"bbbb.narinfo", "cccc.narinfo", "the NAR behind bbbb.narinfo, which names none"} < {*left}
+    assert {"bbbb.narinfo", "cccc.narinfo", "the NAR of bbbb.narinfo, which cannot be read"} < {*left}
     assert not any("aaaa" in each for each in left)
 
 

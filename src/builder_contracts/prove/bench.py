@@ -85,7 +85,7 @@ class Bench(ABC):
 
     def _answers(self, done: Completed) -> list[dict[str, Any]]:
         if done.status != 0:
-            raise Failed("asking the services", self.mask.over_text(said(done)))
+            raise Failed("sending requests", said(self.mask.over_all(done)))
         answers: list[dict[str, Any]] = json.loads(done.stdout)
         for answer in answers:
             # A server can say again whatever it is sent.

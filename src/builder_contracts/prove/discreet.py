@@ -35,6 +35,9 @@ class Mask:
             said = said.replace(secret, b"*" * len(secret))
         return said
 
+    def over_all(self, done: Completed) -> Completed:
+        return Completed(done.status, self.over(done.stdout), self.over(done.stderr), done.ended)
+
     def over_text(self, said: str) -> str:
         return self.over(said.encode("utf-8", "replace")).decode("utf-8", "replace")
 
@@ -51,5 +54,4 @@ class DiscreetRunner:
         return self.runner.setting
 
     def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
-        done = self.runner.execute(arguments, deadline=deadline)
-        return Completed(done.status, self.mask.over(done.stdout), self.mask.over(done.stderr), done.ended)
+        return self.mask.over_all(self.runner.execute(arguments, deadline=deadline))

@@ -210,13 +210,13 @@ def take_back(bench: Bench, published: Published) -> tuple[str, ...]:
     unsure = {path for path, status in before if status not in ("200", "404")} - mine
     names = [_narinfo(path) for path in sorted(mine)]
     found = bench.undo(_requests(bench, "GET", names))
-    nars = {name: _nar(reply) for name, reply in zip(names, found, strict=True) if reply["status"] == "200"}
+    nars = {name: _nar(reply) for name, reply in zip(names, found, strict=True) if reply["status"] != "404"}
     gone = [*names, *filter(None, nars.values())]
     bench.undo(_requests(bench, "DELETE", gone))
     looked = [*gone, *map(_narinfo, sorted(unsure))]
     after = bench.undo(_requests(bench, "HEAD", looked))
     left = [name for name, reply in zip(looked, after, strict=True) if reply["status"] != "404"]
-    return (*left, *(f"the NAR behind {name}, which names none" for name, nar in nars.items() if not nar))
+    return (*left, *(f"the NAR of {name}, which cannot be read" for name, nar in nars.items() if not nar))
 
 
 def _requests(bench: Bench, method: str, names: Iterable[str]) -> list[dict[str, object]]:
