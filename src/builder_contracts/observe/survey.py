@@ -45,7 +45,7 @@ class Survey:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="survey")
         self._facts: dict[str, Future[Facts]] = {}
-        self._docker: _Docker | None = None
+        self._docker: _Docker | EngineError | None = None
 
     def prefetch(self, contracts: Iterable[Contract]) -> None:
         """Begin to gather the facts of these classes, side by side."""
@@ -60,9 +60,9 @@ class Survey:
         """Wait for what is under way and remove everything that the run created."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         with self._lock:
-            if self._docker is not None:
+            if isinstance(self._docker, _Docker):
                 self._docker.close()
-                self._docker = None
+            self._docker = None
 
     def _future(self, contract: Contract) -> Future[Facts]:
         with self._lock:
@@ -79,10 +79,13 @@ class Survey:
                 try:
                     self._docker = _Docker(self._options.surroundings)
                 except EngineError as error:
-                    lost = Unseen(str(error))
-                    forbidden = dict.fromkeys((denied.host for denied in contract.promised(Denied)), lost)
-                    return gather(contract, NoRunner(lost.unseen), forbidden=forbidden)
+                    # Kept for the other classes: an engine that hangs is given up after a minute, and only once.
+                    self._docker = error
             docker = self._docker
+        if isinstance(docker, EngineError):
+            lost = Unseen(str(docker))
+            forbidden = dict.fromkeys((denied.host for denied in contract.promised(Denied)), lost)
+            return gather(contract, NoRunner(lost.unseen), forbidden=forbidden)
         return docker.gather(contract, self._options)
 
 

@@ -6,10 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.load import load
+from builder_contracts.contract.load import load, load_all
 from builder_contracts.facts.model import Unseen
 from builder_contracts.observe.survey import Options, Survey
-from tests.plugin.conftest import OTHER
+from builder_contracts.runner import engine
+from tests.plugin.conftest import OTHER, SAMPLE
+
+
+def test_an_engine_that_does_not_answer_is_asked_once_for_all_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here.yaml").write_text(SAMPLE)
+    (tmp_path / "there.yaml").write_text(OTHER)
+    contracts = load_all([tmp_path / "here.yaml", tmp_path / "there.yaml"])
+    asked: list[str] = []
+
+    def connect() -> None:
+        asked.append("the engine")
+        raise engine.NoEngine("it hangs")
+
+    monkeypatch.setattr(engine, "connect", connect)
+    survey = Survey(Options())
+    survey.prefetch(contracts)
+    starts = [survey.facts(contract).start for contract in contracts]
+    survey.close()
+    assert all(isinstance(start, Unseen) and "it hangs" in start.unseen for start in starts)
+    assert asked == ["the engine"]
 
 
 def test_without_an_engine_a_forbidden_host_is_unproven_for_that_reason(
