@@ -189,6 +189,15 @@ BAD = {
         ("dashboard", "build", "--history", "h", "--out", "s", "--stale-days", "0"),
         "range",
     ),
+    **{
+        f"an age of {days} in {name[-1]}": ((*name, "--history", "h", "--stale-days", days), "'--stale-days'")
+        for days in ("nan", "inf")
+        for name in (("dashboard", "build", "--out", "s"), ("dashboard", "serve"), ("nightly", "summary"))
+    },
+    "evidence that was never fresh": (
+        ("nightly", "issues", "--history", "h", "--stale-days", "-1"),
+        "is not in the range",
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import tempfile
@@ -26,6 +27,29 @@ _OUT = click.option(
 )
 
 
+class _Days(click.FloatRange):
+    """Days above zero and up to a hundred years; NaN is none of them, though no comparison finds it outside."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 36_500, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        days = super().convert(value, param, ctx)
+        if math.isnan(days):
+            self.fail(f"{value} is no number of days.", param, ctx)
+        return days
+
+
+STALE = click.option(
+    "--stale-days",
+    type=_Days(),
+    metavar="DAYS",
+    default=3.0,
+    show_default=True,
+    help="Evidence older than this is shown as unknown.",
+)
+
+
 def _shared(command: Callable[..., None]) -> Callable[..., None]:
     """Options of everything that makes a site."""
     for option in (
@@ -42,13 +66,7 @@ def _shared(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Nights in a row at C3 that make C4.",
         ),
-        click.option(
-            "--stale-days",
-            type=click.FloatRange(0, min_open=True),
-            default=3.0,
-            show_default=True,
-            help="Evidence older than this is shown as unknown.",
-        ),
+        STALE,
     ):
         command = option(command)
     return command

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder_contracts.cli.dashboard import promised
+from builder_contracts.cli.dashboard import STALE, promised
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.history import add as history_add
 from builder_contracts.errors import BuilderContractsError
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from builder_contracts.dashboard.store import History
 
 _SITE = click.option("--site", default="", metavar="URL", help="The dashboard's address, for links.")
-_STALE = click.option(
-    "--stale-days", type=float, default=3.0, show_default=True, help="As in 'dashboard build'."
-)
 _CONTRACTS = click.option(
     "--contracts",
     type=click.Path(path_type=Path, exists=True),
@@ -144,7 +141,7 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
 @nightly.command()
 @HISTORY
 @_SITE
-@_STALE
+@STALE
 @_CONTRACTS
 def summary(file: Path, site: str, stale_days: float, contracts: Path | None) -> None:
     """Print the night in Markdown."""
@@ -159,7 +156,7 @@ def summary(file: Path, site: str, stale_days: float, contracts: Path | None) ->
 @nightly.command()
 @HISTORY
 @_SITE
-@_STALE
+@STALE
 @_CONTRACTS
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry_run: bool) -> None:
