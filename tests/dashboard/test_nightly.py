@@ -129,8 +129,7 @@ def test_what_broke_in_addition_is_told_in_a_comment() -> None:
     (action,) = plan(night(series("kkbb", name="a"), series("kkkb", name="b")), BOOK, [before])
 
     assert isinstance(action, Update)
-    assert "`toolchain/b`" in action.comment
-    assert "toolchain/a" not in action.comment
+    assert action.comment == "Also broken by now: `toolchain/b`."
 
 
 def test_another_night_of_the_same_breakage_is_noted_without_a_comment() -> None:
@@ -145,6 +144,32 @@ def test_recovery_closes_the_issue() -> None:
 
     assert isinstance(action, Close)
     assert "Kept again" in action.comment
+
+
+def test_a_recovery_claims_for_no_clause_that_it_was_kept_which_was_not() -> None:
+    stories = [series("kkb", name=name) for name in ("mended", "waived", "dropped")]
+    later = [series("kkbk", name="mended"), series("kkbw", name="waived"), series("kkb-", name="dropped")]
+    contract = {"c": ["toolchain/mended", "toolchain/waived"]}
+
+    (action,) = plan(tell(*later, contracts=contract), BOOK, [issue_of(night(*stories))])
+
+    assert isinstance(action, Close)
+    assert action.comment.splitlines() == [
+        "Kept again by the run of 7 Oct 2024, 02:00 UTC (image `1`): `toolchain/mended`.",
+        "Waived: `toolchain/waived`.",
+        "No longer promised: `toolchain/dropped`.",
+    ]
+
+
+def test_a_recovery_names_the_run_that_saw_it() -> None:
+    """The latest run of a class can be another part of the night, and another image's."""
+    before = issue_of(night(series("kkb", name="a"), series("kkk", name="b")))
+    report = night(series("kkbk-", name="a"), series("kkkkk", name="b", images="11112"))
+
+    (action,) = plan(report, BOOK, [before])
+
+    assert isinstance(action, Close)
+    assert "the run of 7 Oct 2024, 02:00 UTC (image `1`)" in action.comment
 
 
 @pytest.mark.parametrize(("nights", "hours"), [("kkbu", 8.0), ("kkb", 24 * 9.0)])

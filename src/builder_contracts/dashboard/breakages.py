@@ -124,7 +124,7 @@ def _class(
     title, body = _title(one, broken), _body(one, report, book, pending, broken, site)
     added = [name for name in broken if name not in mark.clauses]
     if (title, body) != (at.title, _normal(at.body)):
-        yield Update(at.number, title, body, _news(added, one) if added else "")
+        yield Update(at.number, title, body, f"Also broken by now: {_names(added)}." if added else "")
 
 
 def _normal(body: str) -> str:
@@ -174,14 +174,21 @@ def _incidents(one: ClassReport, report: Report) -> Iterable[Incident]:
                 yield incident
 
 
-def _news(added: Sequence[str], one: ClassReport) -> str:
-    names = ", ".join(code(name) for name in added[:_LISTED])
-    more = f" and {len(added) - _LISTED} more" if len(added) > _LISTED else ""
-    return f"Also broken since the run of {words.time_words(one.run.started)}: {names}{more}."
+def _names(clauses: Sequence[str]) -> str:
+    more = f" and {len(clauses) - _LISTED} more" if len(clauses) > _LISTED else ""
+    return ", ".join(code(name) for name in clauses[:_LISTED]) + more
 
 
 def _recovery(one: ClassReport, mark: Mark) -> str:
-    names = ", ".join(code(name) for name in mark.clauses[:_LISTED])
-    image = words.short(one.run.image_digest) or "not known"
-    when = words.time_words(one.run.started)
-    return f"Kept again in the run of {when} (image {code(image)}): {names}."
+    mine = {clause.clause.local_id: clause for clause in one.clauses}
+    told = []
+    if kept := [name for name in mark.clauses if name in mine and mine[name].state is State.KEPT]:
+        run = max((mine[name].last.run for name in kept), key=lambda run: run.started)
+        image = words.short(run.image_digest) or "not known"
+        when = words.time_words(run.started)
+        told.append(f"Kept again by the run of {when} (image {code(image)}): {_names(kept)}.")
+    if waived := [name for name in mark.clauses if name in mine and name not in kept]:
+        told.append(f"Waived: {_names(waived)}.")
+    if dropped := [name for name in mark.clauses if name not in mine]:
+        told.append(f"No longer promised: {_names(dropped)}.")
+    return "\n".join(told)
