@@ -358,6 +358,24 @@ def test_a_command_to_repeat_is_safe_to_paste_whatever_a_clause_is_called(told: 
     ]
 
 
+def test_what_is_unknown_is_not_said_to_be_so_since_it_was_last_kept_first(demo: Path) -> None:
+    def status(clause: str) -> str:
+        text = pages(demo)[demo / "clauses" / "simulated" / f"{clause}.html"].text
+        return re.sub(r"\s+", " ", text).partition("promised")[0]
+
+    silent = status("linux-xr-docker/identity.shell")
+    assert "since" not in silent
+    assert re.search(r"unknown last answered \d+ \w+ \d+, 02:13 UTC", silent)
+    assert "kept C4 sustained since" in status("tinyland-nix/identity.shell")
+
+
+def test_simulated_sizes_are_those_of_their_plots(demo: Path) -> None:
+    for canary in json.loads((demo / "canaries.json").read_text("utf-8"))["groups"]:
+        for one in canary["clauses"]:
+            if one["local_id"] == "canaries/linux-xr-package":
+                assert [one["seen"]] == [each["last_words"] for each in one["measured"]]
+
+
 def test_the_drift_is_plotted_with_its_budget_and_told(demo: Path) -> None:
     view = json.loads((demo / "canaries.json").read_text("utf-8"))
 

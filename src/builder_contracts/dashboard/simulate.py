@@ -255,6 +255,8 @@ def _measure(
                 )
             else:
                 verdict = replace(verdict, seen=f"took {value:.0f} s of at most {gauge.budget:.0f} s")
+        elif gauge is clause.gauges[0]:
+            verdict = replace(verdict, seen=f"{value / _MIB:.1f} MiB")
     return replace(verdict, witnesses=(f"simulated: {clause.id} answered",) if extra else ()), extra
 
 
