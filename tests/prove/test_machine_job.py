@@ -14,10 +14,13 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.prove import image, publication, workplace
+from builder_contracts.prove.discreet import Mask
+from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import Failed
 from builder_contracts.prove.machine import MachineBench, MachineJob
 from builder_contracts.runner.local import local_runner
 from builder_contracts.runner.protocol import Completed
+from builder_contracts.services.identities import Credentials
 from tests.prove.conftest import GIVEN, machine_bench
 from tests.prove.stub import Answer, Asked, Files, stub
 
@@ -35,6 +38,12 @@ def test_what_a_tool_prints_of_a_secret_is_masked_byte_for_byte(bench: MachineBe
     lines = done.stdout.decode().splitlines()
     assert [len(line) for line in lines] == [len(line) for line in told]
     assert lines == ["*" * 15, "Basic " + "*" * (len(told[1]) - 6), "*" * 16, "nothing of the kind"]
+
+
+def test_of_a_secret_that_holds_another_nothing_is_left() -> None:
+    given = Credentials.from_texts("reader:a-secret", "writer:a-secret-of-hers")
+    mask = Mask.of([Endpoint("nix", "http://cache.example", "", given)])
+    assert mask.over(b"a-secret-of-hers, a-secret") == b"****************, ********"
 
 
 def test_a_job_has_a_home_of_its_own_and_leaves_nothing(

@@ -27,7 +27,9 @@ class Mask:
                 for identity in (endpoint.credentials.reader, endpoint.credentials.writer):
                     found += [identity.secret, identity.authorization.rpartition(" ")[2]]
             found.append(endpoint.signing_key.rpartition(":")[2].strip())
-        return cls(tuple(each.encode() for each in found if len(each.encode()) >= _SHORTEST))
+        secrets = {each.encode() for each in found}
+        # The longest first: of one that holds another the rest would be left.
+        return cls(tuple(sorted((each for each in secrets if len(each) >= _SHORTEST), key=len, reverse=True)))
 
     def over(self, said: bytes) -> bytes:
         """The same, of the same length because an archive may be printed as well."""
