@@ -15,8 +15,10 @@ import pytest
 
 from builder_contracts.contract import load
 from builder_contracts.prove.containers import ContainerBench
+from builder_contracts.prove.ending import ENDED
+from builder_contracts.prove.job import Failed
 from builder_contracts.prove.kernel import alone, recipe, tiers, workshop
-from builder_contracts.prove.kernel.record import Build, KernelRecord
+from builder_contracts.prove.kernel.record import Build, KernelRecord, Step
 from builder_contracts.prove.records import Finding, Lost
 from builder_contracts.services.identities import Credentials, Identity
 
@@ -74,6 +76,20 @@ def test_a_cold_build_alone_uses_no_cache_and_ends_there(bench: ContainerBench, 
     assert record.cold.step.worked
     assert record.cold.cache.get("remote_storage_miss", 0) == 0
     assert isinstance(record.warm, Lost)
+
+
+def test_an_ended_run_begins_no_other_step(bench: ContainerBench, tmp_path: Path) -> None:
+    def say(text: str) -> None:
+        if text.startswith("configure: "):
+            bench.ending.end(lambda: None)
+
+    wanted = recipe.load(ROOT / "canaries" / "linux-xr", source=toy.tree(tmp_path))
+    record = workshop.run(bench, wanted, jobs=1, say=say)
+    assert isinstance(record.configure, Step)
+    assert record.configure.ended == ENDED
+    assert isinstance(record.cold, Lost)
+    with pytest.raises(Failed, match=ENDED), bench.runner("another"):
+        pass
 
 
 def test_a_tarball_brings_its_own_patches_and_fragments(bench: ContainerBench, tmp_path: Path) -> None:

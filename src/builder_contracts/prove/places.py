@@ -146,10 +146,9 @@ class Engine:
         self._ending.end(self._remove_containers)
 
     def _remove_containers(self) -> None:
-        """A command in one of them then ends at once."""
+        """A command in one of them then ends at once, and one that is being started does not start."""
         with contextlib.suppress(*engine.LOST):
-            for container in self.client.api.containers(filters={"label": f"{ownership.RUN}={self.run.id}"}):
-                ownership.remove_container(self.client, container["Id"])
+            ownership.remove_containers(self.client, self.run)
 
     def close(self) -> None:
         with contextlib.suppress(*engine.LOST):

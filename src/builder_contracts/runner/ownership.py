@@ -106,7 +106,7 @@ def sweep(client: docker.DockerClient) -> list[str]:
         for container in api.containers(all=True, filters=filters)
         if _abandoned(container.get("Labels"))
     ]
-    _remove_containers(client, [container["Id"] for container in left])
+    _remove_all(client, [container["Id"] for container in left])
     removed = [container["Names"][0].lstrip("/") for container in left]
     for network in api.networks(filters=filters):
         if _abandoned(network.get("Labels")):
@@ -139,18 +139,22 @@ def remove_container(client: docker.DockerClient, container: str) -> None:
         )
 
 
-def _remove_containers(client: docker.DockerClient, containers: list[str]) -> None:
+def _remove_all(client: docker.DockerClient, containers: list[str]) -> None:
     if containers:
         with ThreadPoolExecutor(max_workers=8) as pool:
             list(pool.map(partial(remove_container, client), containers))
 
 
+def remove_containers(client: docker.DockerClient, run: Run) -> None:
+    """Remove every container of this run. Raises what engine.LOST lists."""
+    filters = {"label": f"{RUN}={run.id}"}
+    _remove_all(client, [each["Id"] for each in client.api.containers(all=True, filters=filters)])
+
+
 def close(client: docker.DockerClient, run: Run) -> None:
     """Remove everything that this run created."""
     filters: dict[str, Any] = {"label": f"{RUN}={run.id}"}
-    _remove_containers(
-        client, [container["Id"] for container in client.api.containers(all=True, filters=filters)]
-    )
+    remove_containers(client, run)
     for network in client.api.networks(filters=filters):
         with contextlib.suppress(docker.errors.APIError):
             client.api.remove_network(network["Id"])

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-import docker
 import docker.errors
 
+from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.job import Failed, said
 from builder_contracts.prove.kernel.progress import Say
 from builder_contracts.prove.kernel.recipe import Pin, Recipe
 from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import Run, remove_container
+from builder_contracts.runner.ownership import remove_container
 
 VOLUME = "builder-contracts-linux-source"
 """Keeps what was fetched, between runs: not a run's own, so no sweep removes it."""
@@ -29,17 +29,15 @@ TARBALL = "source.tar"
 """What a tarball is called in the runner, with its compression's suffix behind it."""
 
 
-def deliver(
-    client: docker.DockerClient, run: Run, recipe: Recipe, container: str, folder: str, owner: int, say: Say
-) -> str:
+def deliver(bench: ContainerBench, recipe: Recipe, container: str, folder: str, owner: int, say: Say) -> str:
     """Put the source into a runner's container; the path of its tarball there, or "" for an unpacked tree.
 
     A tree lands in ``folder``/tree and belongs to the user ``owner``. Raises Failed.
     """
-    api: Any = client.api
+    api: Any = bench.engine_client.api
     try:
         if isinstance(recipe.source, Pin):
-            with _keeper(client, run, recipe.source) as (keeper, fetch):
+            with _keeper(bench, recipe.source) as (keeper, fetch):
                 kept = fetch(recipe, say)
                 stream, _ = api.get_archive(keeper, kept)
                 api.put_archive(container, folder, stream)
@@ -52,15 +50,15 @@ def deliver(
 
 
 @contextlib.contextmanager
-def _keeper(client: docker.DockerClient, run: Run, pin: Pin) -> Iterator[tuple[str, Any]]:
+def _keeper(bench: ContainerBench, pin: Pin) -> Iterator[tuple[str, Any]]:
     """A container that holds the volume; the only one of a run with a way out, and no job runs in it."""
-    api: Any = client.api
+    api: Any = bench.engine_client.api
     try:
         created = api.create_container(
             BASE_IMAGE,
             ["sleep", "900"],
-            name=run.name("linux-source"),
-            labels=run.labels,
+            name=bench.run.name("linux-source"),
+            labels=bench.run.labels,
             volumes=[_KEPT],
             host_config=api.create_host_config(binds={VOLUME: {"bind": _KEPT, "mode": "rw"}}),
         )
@@ -74,11 +72,9 @@ def _keeper(client: docker.DockerClient, run: Run, pin: Pin) -> Iterator[tuple[s
         api.start(created["Id"])
         script = (recipe.folder / "steps" / "fetch.sh").read_text("utf-8")
         say(f"source: {pin.package} {pin.version}, fetched once and kept in the volume {VOLUME}")
-        done = engine.execute(
-            client,
-            created["Id"],
-            ["sh", "-c", script, "fetch.sh", pin.package, pin.version, pin.sha256, pin.tarball, _KEPT],
-            deadline=FETCH_WITHIN,
+        line = ["sh", "-c", script, "fetch.sh", pin.package, pin.version, pin.sha256, pin.tarball, _KEPT]
+        done = bench.ending.run(
+            lambda: engine.execute(bench.engine_client, created["Id"], line, deadline=FETCH_WITHIN)
         )
         if done.status != 0:
             why = said(done)
@@ -90,7 +86,7 @@ def _keeper(client: docker.DockerClient, run: Run, pin: Pin) -> Iterator[tuple[s
     try:
         yield created["Id"], fetch
     finally:
-        remove_container(client, created["Id"])
+        remove_container(bench.engine_client, created["Id"])
 
 
 @contextlib.contextmanager

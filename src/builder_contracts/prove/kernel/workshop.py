@@ -82,13 +82,15 @@ class Site:
         """Run a step of the canary by its name and arguments, within the budget of its tier."""
         budget = self.recipe.budget[tier]
         begun = time.monotonic()
-        done = engine.execute(
-            self.bench.engine_client,
-            self.runner.container,
-            [f"{self.folder}/canary/steps/{name}.sh", *arguments],
-            deadline=budget,
-            environment=self.environment,
-            listen=listen,
+        done = self.bench.ending.run(
+            lambda: engine.execute(
+                self.bench.engine_client,
+                self.runner.container,
+                [f"{self.folder}/canary/steps/{name}.sh", *arguments],
+                deadline=budget,
+                environment=self.environment,
+                listen=listen,
+            )
         )
         seconds = time.monotonic() - begun
         self.bench.outputs.append(done.stdout + done.stderr)
@@ -216,13 +218,7 @@ class _Story:
                 raise Failed("making the folders of the build", said(done if done.status != 0 else owner))
             self._send(runner.container, site.folder, canary_files(self.recipe), int(owner.stdout))
             site.tarball = source.deliver(
-                self.bench.engine_client,
-                self.bench.run,
-                self.recipe,
-                runner.container,
-                site.folder,
-                int(owner.stdout),
-                self.say,
+                self.bench, self.recipe, runner.container, site.folder, int(owner.stdout), self.say
             )
             # The secret that jobs see here: nothing that the build hands on may hold it.
             secret = {"CI_PROOF_SECRET": self.bench.token}
@@ -439,9 +435,10 @@ def boot(
         f"steps/{name}": (steps / name).read_bytes() for name in ("boot.sh", "init")
     }
     budget = recipe.budget["boot"]
+    line = ["/srv/steps/boot.sh", "/srv/vmlinuz", "/srv/steps/init", nonce, str(int(budget)), *arguments]
     created: str | None = None
     try:
-        created = api.create_container(
+        created = container = api.create_container(
             BOOT_IMAGE,
             ["sleep", str(int(budget) + 60)],
             name=bench.run.name(f"linux-xr-boot-{bench.nonce()[:6]}"),
@@ -459,11 +456,8 @@ def boot(
         api.put_archive(created, "/srv", packed(files))
         api.start(created)
         begun = time.monotonic()
-        done = engine.execute(
-            bench.engine_client,
-            created,
-            ["/srv/steps/boot.sh", "/srv/vmlinuz", "/srv/steps/init", nonce, str(int(budget)), *arguments],
-            deadline=budget + 20,
+        done = bench.ending.run(
+            lambda: engine.execute(bench.engine_client, container, line, deadline=budget + 20)
         )
         seconds = time.monotonic() - begun
     except docker.errors.ImageNotFound:
