@@ -110,15 +110,20 @@ def test_requests_that_are_under_way_end_with_the_run(bench: MachineBench) -> No
     assert server.methods == ["PUT"]
 
 
-def test_what_a_job_changed_outside_of_its_folder_is_put_back_after_the_end(
-    bench: MachineBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a program in the place of Docker's client that writes down what it is asked to do."""
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a program in the place of Docker's client is asked to do; it knows one image."""
     program, told = tmp_path / "bin" / "docker", tmp_path / "told"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >>{told}\n[ "$2" = inspect ] && echo built\nexit 0\n', "utf-8")
+    program.write_text(f'#!/bin/sh\necho "$@" >>{told}\n[ "$2" = ls ] && echo built\nexit 0\n', "utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return told
+
+
+def test_what_a_job_changed_outside_of_its_folder_is_put_back_after_the_end(
+    bench: MachineBench, told: Path
+) -> None:
     with bench.fresh("image") as job:
         Path(job.folder).mkdir()
         bench.ending.end(lambda: workplace.kill(bench.root))
@@ -126,6 +131,27 @@ def test_what_a_job_changed_outside_of_its_folder_is_put_back_after_the_end(
         assert not told.exists()
         image.forget(job.last, "before")
     assert told.read_text("utf-8").splitlines()[1:] == ["image rm --force built", "tag before canary-image"]
+
+
+def test_an_image_of_which_an_ended_run_cannot_say_whose_it_is_stays(bench: MachineBench, told: Path) -> None:
+    with bench.fresh("image") as job:
+        Path(job.folder).mkdir()
+        bench.ending.end(lambda: workplace.kill(bench.root))
+        before = image.known(job)
+        image.forget(job.last, before)
+    assert [line.split()[:2] for line in told.read_text("utf-8").splitlines()] == [["image", "ls"]]
+
+
+def test_what_the_end_kills_while_it_puts_something_back_is_done_once_more(bench: MachineBench) -> None:
+    with bench.fresh("put-back") as job, ThreadPoolExecutor() as pool:
+        mark = Path(job.folder) / "begun"
+        mark.parent.mkdir()
+        undo = f"[ -e {mark} ] && exit; : >{mark}; sleep 100"
+        undoing = pool.submit(job.last.run, ["sh", "-c", undo], deadline=100)
+        while not mark.exists():
+            time.sleep(0.02)
+        bench.ending.end(lambda: workplace.kill(bench.root))
+        assert undoing.result(timeout=60).status == 0
 
 
 @pytest.mark.parametrize("before", ["", "x" * 290], ids=["at once", "where a report is cut"])

@@ -86,6 +86,9 @@ class ContainerBench(Bench):
                 raise Failed("starting a fresh runner", start.unseen, here=start.here)
             if not start.started:
                 raise Failed("starting a fresh runner", start.said)
+            if self.ending.come:
+                # While it was being started, when there was nothing to take along yet.
+                raise Failed("starting a fresh runner", ENDED)
             yield runner
 
     def address(self, container: str) -> str:
@@ -101,15 +104,15 @@ class ContainerBench(Bench):
         program = resources.files(__package__).joinpath("outsider.py").read_text("utf-8")
 
         def asked() -> Completed:
-            container = self._beside(beside.container) if beside else self._outside()
+            try:
+                container = self._beside(beside.container) if beside else self._outside()
+            except engine.LOST as error:
+                return Completed(None, b"", b"", engine.reason(error))
             return engine.execute(
                 self.engine_client, container, [_PYTHON, "-c", program, requests], deadline=60
             )
 
-        if not undo:
-            return self.ending.run(asked)
-        self.ending.outlive()
-        return asked()
+        return self.ending.undo(asked) if undo else self.ending.run(asked)
 
     @property
     def bad_caches(self) -> str:

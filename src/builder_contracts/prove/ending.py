@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from builder_contracts.runner.protocol import Completed, Runner, Setting
 
 ENDED = "the run was ended"
-# Seconds for a command that puts something back: somebody waits for the end.
+# Seconds for a command that puts something back while somebody waits for the end.
 _LAST = 30
 
 
@@ -51,7 +51,17 @@ class Ending:
                 self._over = True
                 self._idle.notify_all()
 
-    def outlive(self) -> None:
+    def undo(self, command: Callable[[], Completed]) -> Completed:
+        """Run a command that takes something back: after the end as well, and once more if the end killed it."""
+        came_before = self._come
+        self._outlive()
+        done = command()
+        if done.status != 0 and self._come and not came_before:
+            self._outlive()
+            done = command()
+        return done
+
+    def _outlive(self) -> None:
         """If the end has come, wait until nothing is killed any more."""
         with self._idle:
             self._idle.wait_for(lambda: self._over or not self._come)
@@ -84,5 +94,9 @@ class LastRunner:
         return self.runner.setting
 
     def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
-        self.ending.outlive()
-        return self.runner.execute(arguments, deadline=min(deadline, _LAST))
+        def last() -> Completed:
+            return self.runner.execute(
+                arguments, deadline=min(deadline, _LAST) if self.ending.come else deadline
+            )
+
+        return self.ending.undo(last)

@@ -97,16 +97,21 @@ def _look(bench: Bench, repository: str) -> Looked:
     return Looked({"200": True, "404": False}.get(status), f"manifest answers {status}")
 
 
-def known(job: Job) -> str:
-    """The id of the image that has the canary's name in the job's daemon, empty where none has."""
-    done = job.run(["docker", "image", "inspect", "--format", "{{.Id}}", IMAGE], deadline=DEADLINE)
-    return done.stdout.decode().strip() if done.status == 0 else ""
+def known(job: Job) -> str | None:
+    """The id of the image that has the canary's name in the job's daemon: empty where none has, None where the daemon
+    does not say."""
+    listed = ["docker", "image", "ls", "--quiet", "--no-trunc", f"{IMAGE}:latest"]
+    done = job.run(listed, deadline=DEADLINE)
+    return done.stdout.decode().strip() if done.status == 0 else None
 
 
-def forget(job: Job, before: str) -> None:
-    """Remove from a machine's daemon what was built, under all of its names; who had the name ``before`` gets it back."""
+def forget(job: Job, before: str | None) -> None:
+    """Remove from a machine's daemon what was built, under all of its names; who had the name ``before`` gets it back.
+
+    Where that is not known the image stays: it may be somebody else's.
+    """
     built = known(job)
-    if built and built != before:
+    if built and before is not None and built != before:
         job.run(["docker", "image", "rm", "--force", built], deadline=DEADLINE)
         if before:
             job.run(["docker", "tag", before, IMAGE], deadline=DEADLINE)

@@ -23,7 +23,7 @@ from builder_contracts.runner.protocol import Completed, Runner
 
 # Variables that would lead a job out of its own home.
 _ASTRAY = ("DOCKER_CONFIG", "NETRC")
-# Seconds for requests; the fewer where somebody waits for the end.
+# Seconds for requests, and for those that take something back while somebody waits for the end.
 _ASK, _UNDO = 120, 30
 _GRPC_CLIENT = ("grpc", "google.protobuf")
 
@@ -103,7 +103,7 @@ class MachineBench(Bench):
         program = resources.files(__package__).joinpath("outsider.py").read_text("utf-8")
         line = [sys.executable, "-c", program]
         if undo:
-            return process.run(line, deadline=_UNDO, stdin=requests.encode())
+            return process.run(line, deadline=_UNDO if self.ending.come else _ASK, stdin=requests.encode())
         # Known by its environment to belong to the run, so that it ends with it.
         environment = {**os.environ, "TMPDIR": f"{self.root}/"}
         return self.ending.run(
