@@ -20,7 +20,6 @@ class Report(Protocol):
 
     when: str
     outcome: str
-    nodeid: str
     user_properties: list[tuple[str, object]]
 
 
@@ -60,7 +59,7 @@ class Tally:
         verdict = from_properties(report.user_properties)
         if verdict is None or verdict.outcome is not Outcome.UNPROVEN:
             return False
-        return self._told.setdefault(verdict.seen, report.nodeid) != report.nodeid
+        return self._told.setdefault(verdict.seen, verdict.clause) != verdict.clause
 
     def count(self, outcome: Outcome) -> int:
         return sum(verdict.outcome is outcome for verdict in self.verdicts)

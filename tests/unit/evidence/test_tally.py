@@ -15,7 +15,6 @@ class Report:
     when: str = "call"
     outcome: str = "passed"
     user_properties: list[tuple[str, object]] = field(default_factory=list)
-    nodeid: str = ""
 
 
 def verdict(clause: str, outcome: Outcome, rung: Rung | None = None, seen: str = "seen") -> Verdict:
@@ -54,6 +53,16 @@ def test_unproven_is_never_green_and_is_told_with_its_reason() -> None:
     assert line.colour == "yellow"
     assert "1 unproven" in line.text
     assert "unproven  resources/cpu-limit: the host has 2 CPUs" in line.text
+
+
+def test_a_cause_is_told_with_the_first_clause_that_it_takes_along() -> None:
+    # Of two contracts outside of pytest's root the items have the same node ids.
+    nix, dind = (
+        Report("setup", "failed", [*to_properties(verdict(clause, Outcome.UNPROVEN, seen="no engine"))])
+        for clause in ("nix/toolchain/xz", "dind/toolchain/xz")
+    )
+    counted = Tally()
+    assert [counted.told_before(report) for report in (nix, dind, nix)] == [False, True, False]
 
 
 def test_one_cause_is_one_line_however_many_clauses_it_takes_along() -> None:
