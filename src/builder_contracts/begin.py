@@ -41,11 +41,13 @@ def seconds(text: str | float) -> float:
 def writable(option: str, file: Path) -> None:
     """See that a report and the folders on its way can be made; nothing is. Raises InputError."""
     try:
-        if file.exists():
+        if file.is_file() or file.is_dir():
             file.open("ab").close()
-        folder = next(folder for folder in file.parents if folder.exists())
-        # Asking for permission is not enough: root has it also where nothing can be written.
-        tempfile.TemporaryFile(dir=folder).close()
+        # What is there and neither, such as /dev/stdout and >(command), takes what it is given.
+        elif not file.exists():
+            folder = next(folder for folder in file.parents if folder.exists())
+            # Asking for permission is not enough: root has it also where nothing can be written.
+            tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         what = f"{option} {file} cannot be written: {error.strerror}"
         raise wrong(what, "name a place where files can be made") from None

@@ -149,7 +149,8 @@ def _reports(config: pytest.Config) -> None:
         if config.option.evidence:
             begin.writable("--evidence", Path(here, config.option.evidence, record.FILE))
         if xml:
-            begin.writable("--junitxml", Path(here, xml))
+            # As pytest reads it.
+            begin.writable("--junitxml", Path(here, os.path.expanduser(os.path.expandvars(xml))))  # noqa: PTH111
     except InputError as error:
         raise pytest.UsageError(str(error)) from None
 

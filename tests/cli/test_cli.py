@@ -262,6 +262,18 @@ def test_reports_are_written_where_they_are_wanted(folder: Path) -> None:
     assert len((folder / "out" / "evidence.jsonl").read_text().splitlines()) == 3
 
 
+def test_a_report_is_also_written_into_a_pipe(folder: Path) -> None:
+    reader, writer = os.pipe()
+    done = subprocess.run(
+        [*COMMAND, "check", "--runner", "local", "contracts/there.yaml", "--junitxml", f"/dev/fd/{writer}"],
+        cwd=folder, pass_fds=[writer], capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    os.close(writer)
+    with os.fdopen(reader) as report:
+        assert 'value="there/toolchain/sh"' in report.read()
+    assert (done.returncode, done.stderr) == (ExitCode.KEPT, "")
+
+
 def test_the_settings_of_a_project_around_are_not_ours(folder: Path) -> None:
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
     (folder / "conftest.py").write_text("raise SystemExit('not ours')\n")
