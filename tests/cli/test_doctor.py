@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from tests.cli.terminal import Ended, run
 from tests.plugin.conftest import OTHER
 
 NOWHERE = {"DOCKER_HOST": "tcp://127.0.0.1:9"}
+META = f"contexts/meta/{hashlib.sha256(b'mine').hexdigest()}/meta.json"
+"""Where the docker client keeps its context of the name 'mine'."""
 INFO = {"ServerVersion": "1", "OperatingSystem": "Sample", "NCPU": 8, "MemTotal": 16 * 2**30}
 
 
@@ -131,6 +134,7 @@ def test_without_an_engine_and_a_checkout_the_package_is_named(
     monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.delenv("DOCKER_HOST", raising=False)
     monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(folder))
     monkeypatch.chdir(folder)
     from builder_contracts.cli.doctor import start
 
@@ -164,6 +168,31 @@ def test_an_engine_that_cannot_be_addressed_is_missing_and_says_why(
     folder: Path, environment: dict[str, str], said: str
 ) -> None:
     ended = doctor(folder, environment)
+    assert ended.status == ExitCode.CANNOT_RUN
+    assert said in ended.out
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"config.json": '{"currentContext": "gone"}'},
+            "none answers (there is no docker context 'gone')\n        the docker context in use is gone: ",
+        ),
+        ({"config.json": "[]"}, "the docker client's own configuration is damaged"),
+        ({"config.json": '{"currentContext": 5}'}, "the docker client's own configuration is damaged"),
+        ({META: "{"}, "damaged: Exception: Detected corrupted meta file for context mine"),
+        ({META: '{"Name": "mine"}'}, "damaged: KeyError: 'Endpoints'"),
+    ],
+    ids=["gone", "list", "number", "cut", "nowhere"],
+)
+def test_a_docker_client_whose_own_files_cannot_be_used_is_told_so(
+    folder: Path, files: dict[str, str], said: str
+) -> None:
+    for name, text in ({"config.json": '{"currentContext": "mine"}'} | files).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    ended = doctor(folder, {"DOCKER_HOST": "", "DOCKER_CONTEXT": "", "DOCKER_CONFIG": str(folder)})
     assert ended.status == ExitCode.CANNOT_RUN
     assert said in ended.out
 

@@ -116,10 +116,14 @@ def _engine(contracts: list[Contract]) -> Iterator[Answer]:
 
 def start() -> str:
     """What makes an engine answer, where none does."""
+    from builder_contracts.runner import engine
+
     if host := os.environ.get("DOCKER_HOST"):
         return f"DOCKER_HOST names {host}: start the engine there, or unset it"
     if context := os.environ.get("DOCKER_CONTEXT"):
         return f"DOCKER_CONTEXT names {context}: 'docker context ls' lists what there is; correct or unset it"
+    if (context := engine.context()) != "default":
+        return f"the docker context in use is {context}: 'docker context use default' leaves it, where that is not meant"
     if Path("script/engine").is_file():
         return "script/engine --yes"
     if shutil.which("dockerd"):

@@ -104,6 +104,7 @@ class _Docker:
         try:
             self._about = runner.describe_engine(self._client)
         except engine.LOST as error:
+            self._client.close()
             raise EngineError(f"the Docker Engine stopped answering: {engine.reason(error)}") from None
         self._network = RunNetwork(self._client, self.run, surroundings)
         self._removals = ThreadPoolExecutor(max_workers=4, thread_name_prefix="removal")

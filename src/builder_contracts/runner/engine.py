@@ -47,15 +47,21 @@ class NoEngine(EngineError):
         super().__init__(f"no Docker Engine answers ({why}); 'builder-contracts doctor' says what is missing")
 
 
+def context() -> str:
+    """The name of the docker client's context that is in use, which may not exist."""
+    return os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
+
+
 def connect() -> docker.DockerClient:
     """A client of the engine that answers. Raises NoEngine where none does."""
     try:
-        context = os.environ.get("DOCKER_CONTEXT")
         # The SDK would take the default engine in its place, the docker client refuses.
-        if not os.environ.get("DOCKER_HOST") and ContextAPI.get_context(context) is None:
-            raise NoEngine(f"there is no docker context {context or get_current_context_name()!r}")
+        if not os.environ.get("DOCKER_HOST") and ContextAPI.get_context(context()) is None:
+            raise NoEngine(f"there is no docker context {context()!r}")
         # Asks for the version of the engine's API, so that what comes back has answered.
-        client = docker.from_env(timeout=API_TIMEOUT)
+        return docker.from_env(timeout=API_TIMEOUT)
+    except NoEngine:
+        raise
     except (
         docker.errors.DockerException,
         requests.exceptions.RequestException,
@@ -67,7 +73,9 @@ def connect() -> docker.DockerClient:
         raise NoEngine(
             "ssh:// needs the package paramiko: pip install 'docker[ssh]'" if lacks else reason(error)
         ) from None
-    return client
+    except Exception as error:  # the SDK reads the client's files as if they were never damaged
+        what = f"{type(error).__name__}: {error}"
+        raise NoEngine(f"the docker client's own configuration is damaged: {what}") from None
 
 
 def reason(error: BaseException) -> str:
