@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -331,6 +332,32 @@ def test_it_listens_on_this_machine_only_and_leaves_nothing(tmp_path: Path) -> N
     site.thread.join()
     site.server.close()
 
+    assert not folder.exists()
+
+
+def test_a_build_that_is_under_way_at_the_end_leaves_nothing_either(tmp_path: Path) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    class Slow(Site):
+        def build(self, out: Path) -> None:
+            if self.history.read_text() != "1":
+                begun.set()
+                # Longer than the folder takes to be removed.
+                self.server._stop.wait(30)
+                time.sleep(0.3)
+            super().build(out)
+            if begun.is_set():
+                ended.set()
+
+    site = Slow(tmp_path)
+    folder = site.server._folder
+    site.history.write_text("2 is longer")
+    assert begun.wait(30)
+    site.server.shutdown()
+    site.thread.join()
+    site.server.close()
+
+    assert ended.wait(30)
     assert not folder.exists()
 
 

@@ -34,6 +34,7 @@ class Server:
         self._folder = Path(tempfile.mkdtemp(prefix="builder-contracts-site-"))
         self._changed = threading.Condition()
         self._stop = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
         self.builds = 0
         try:
             self._stamp = self._look()
@@ -51,8 +52,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until ``close`` or an interrupt."""
-        watcher = threading.Thread(target=self._watch, daemon=True)
-        watcher.start()
+        self._watcher.start()
         self._http.serve_forever(poll_interval=0.2)
 
     def close(self) -> None:
@@ -61,6 +61,9 @@ class Server:
         with self._changed:
             self._changed.notify_all()
         self._http.server_close()
+        # A build that is under way would make the folder again.
+        if self._watcher.is_alive():
+            self._watcher.join()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def shutdown(self) -> None:
