@@ -589,5 +589,17 @@ def test_clauses_that_no_run_ever_answered_are_told_with_those_whose_answer_is_o
     assert "### No fresh evidence\n\n- `c`: 2 clauses\n" in text
 
 
+def test_what_a_report_calls_its_host_is_code_where_it_is_quoted_and_nowhere_else() -> None:
+    story = series("kb")
+    for at, host in enumerate(("h", "the h")):
+        story.points[at] = story.points[at]._replace(run=story.points[at].run._replace(host=host))
+
+    told = "Image and contract are the same. Suspect the host: it changed from `h` to `the h`."
+    assert told in summary(night(story), BOOK)
+    (action,) = plan(night(story), BOOK, [])
+    assert isinstance(action, Open)
+    assert told in action.body
+
+
 def test_a_summary_of_nothing_says_so(tmp_path: Path) -> None:
     assert "nothing has reported yet" in summary(Report(0, night(series("k")).policy, (), (), ()), BOOK)

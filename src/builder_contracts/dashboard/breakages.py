@@ -143,7 +143,7 @@ def _body(
     lines = [f"Clauses of {code(one.builder)} in {code(one.environment)} that are not kept.", ""]
     for incident in _incidents(one, report):
         since = words.time_words(incident.change.after.run.started)
-        lines += [f"**Since the run of {since}.** {summary.code_free(incident)}", ""]
+        lines += [f"**Since the run of {since}.** {summary.suspicion(incident)}", ""]
         lines += [summary.line(clause, book, site) for clause in incident.clauses[:_LISTED]]
         if len(incident.clauses) > _LISTED:
             lines.append(f"- and {len(incident.clauses) - _LISTED} more")

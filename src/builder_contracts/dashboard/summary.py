@@ -91,22 +91,15 @@ def _row(one: ClassReport, morning: Morning) -> str:
 
 def _incident(incident: Incident, book: Book, site: str) -> Iterator[str]:
     at = words.time_words(incident.change.after.run.started)
-    yield f"**{code(incident.builder)}**, since the run of {at}. {code_free(incident)}"
+    yield f"**{code(incident.builder)}**, since the run of {at}. {suspicion(incident)}"
     yield ""
     yield from _list(incident.clauses, book, site)
     yield ""
 
 
-def code_free(incident: Incident) -> str:
-    """The suspicion, with what it quotes from reports as code."""
-    told = words.suspicion(incident.change, incident.clauses)
-    before, after = incident.change.before, incident.change.after
-    for text in {after.run.host, after.run.engine} | (
-        {before.run.host, before.run.engine} if before else set()
-    ):
-        if text:
-            told = told.replace(text, code(text))
-    return told
+def suspicion(incident: Incident) -> str:
+    """Where to look first, with what it quotes from reports as code."""
+    return words.suspicion(incident.change, incident.clauses, code)
 
 
 def _list(clauses: Sequence[ClauseReport], book: Book, site: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from builder_contracts.dashboard.report import Change, ClauseReport, packages
@@ -83,8 +83,11 @@ def nights_words(count: int) -> str:
     return "1 night" if count == 1 else f"{count} nights"
 
 
-def suspicion(change: Change, clauses: Sequence[ClauseReport]) -> str:
-    """Where to look first: what changed between the last answer that was good and the first that was broken."""
+def suspicion(change: Change, clauses: Sequence[ClauseReport], quote: Callable[[str], str] = str) -> str:
+    """Where to look first: what changed between the last answer that was good and the first that was broken.
+
+    ``quote`` makes what reports say harmless where the words are to stand.
+    """
     before, after = change.before, change.after
     if before is None:
         if change.unproven:
@@ -93,7 +96,7 @@ def suspicion(change: Change, clauses: Sequence[ClauseReport]) -> str:
             return "This clause is new: it was broken when it was first looked at."
         return "It was so when history begins, so nothing is known of a change."
     when = f"since the last {before.verdict.value} run" if change.unproven else "with this run"
-    told = _suspicion(change, before.run, after.run, clauses, when)
+    told = _suspicion(change, before.run, after.run, clauses, when, quote)
     if change.unproven:
         told = f"{told} In between it could not be shown for {nights_words(change.unproven)}."
     if before.verdict is Outcome.WAIVED:
@@ -101,7 +104,14 @@ def suspicion(change: Change, clauses: Sequence[ClauseReport]) -> str:
     return told
 
 
-def _suspicion(change: Change, old: Run, new: Run, clauses: Sequence[ClauseReport], when: str) -> str:
+def _suspicion(
+    change: Change,
+    old: Run,
+    new: Run,
+    clauses: Sequence[ClauseReport],
+    when: str,
+    quote: Callable[[str], str],
+) -> str:
     changed = change.suspects
     image = f"image ({short(old.image_digest)} → {short(new.image_digest)})"
     contract = f"contract ({short(old.contract_digest)} → {short(new.contract_digest)})"
@@ -119,9 +129,9 @@ def _suspicion(change: Change, old: Run, new: Run, clauses: Sequence[ClauseRepor
     else:
         same = "Image and contract are the same"
     if "host" in changed:
-        return f"{same}. Suspect the host: it changed from {old.host} to {new.host}."
+        return f"{same}. Suspect the host: it changed from {quote(old.host)} to {quote(new.host)}."
     if "engine" in changed:
-        return f"{same}. Suspect the engine: it changed from {old.engine} to {new.engine}."
+        return f"{same}. Suspect the engine: it changed from {quote(old.engine)} to {quote(new.engine)}."
     return f"{same}. {_by_kind({one.clause.kind for one in clauses})}"
 
 
