@@ -21,7 +21,15 @@ from builder_contracts.prove.canary import Canary, named
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.kernel.experiment import Choice, prove
-from builder_contracts.prove.records import CanaryRecord, Finding, Lost, NixRecord, Records, controlled
+from builder_contracts.prove.records import (
+    Attempt,
+    CanaryRecord,
+    Finding,
+    Lost,
+    NixRecord,
+    Records,
+    controlled,
+)
 from builder_contracts.runner import engine
 from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import WRITER
@@ -240,11 +248,14 @@ class Experiments:
         try:
             left = nix.take_back(self.bench, published)
         except Exception as error:
-            left = (f"whatever arrived, as it could not be asked for ({self._why(error).reason})",)
+            left = (publication.unasked(self._why(error)),)
         if isinstance(self.records.nix, NixRecord):
             self.records.nix = dataclasses.replace(self.records.nix, left=left)
+        said = "" if self.bench.endpoints["nix"].service else publication.became(left)
         for name, attempt in controlled(published.attempts).items():
-            self.records.attempts[("nix", name)] = attempt
+            self.records.attempts[("nix", name)] = (
+                dataclasses.replace(attempt, left=said) if isinstance(attempt, Attempt) else attempt
+            )
 
     def _flake(self, job: Job, canary: Canary, nonce: str, findings: Findings) -> None:
         """Build a flake in a job with Nix's configuration, and look at what only Nix can show."""

@@ -83,7 +83,7 @@ def _take_back(bench: Bench, target: str, nonces: Sequence[str]) -> str:
 
 
 def remove_tags(bench: Bench, repositories: Sequence[str]) -> str:
-    """Remove the tag proof of these repositories from a deployment's registry; what became of them. Raises Failed."""
+    """Remove the tag proof of these repositories from a deployment's registry; what became of them."""
     url = bench.endpoints["registry"].url
     headers = {**bench.headers("registry", WRITER), "Accept": MANIFESTS}
     each = [
@@ -95,19 +95,29 @@ def remove_tags(bench: Bench, repositories: Sequence[str]) -> str:
 
 
 def _remove(bench: Bench, each: Sequence[Request], where: Callable[[str, Mapping[str, Any]], str]) -> str:
-    """Delete what is there of these, ``where`` a look at it says; what became of it. Raises Failed."""
-    looks = bench.undo([{**request, "method": "HEAD"} for request in each])
-    there = [(request, look) for request, look in zip(each, looks, strict=True) if look["status"] != "404"]
-    if not there:
-        return "nothing was there to be removed"
-    bench.undo(
-        [{**request, "method": "DELETE", "url": where(request["url"], look)} for request, look in there]
+    """Delete what is there of these, ``where`` a look at it says; what became of it."""
+    try:
+        looks = bench.undo([{**request, "method": "HEAD"} for request in each])
+        there = [(one, look) for one, look in zip(each, looks, strict=True) if look["status"] != "404"]
+        if not there:
+            return "nothing was there to be removed"
+        bench.undo([{**one, "method": "DELETE", "url": where(one["url"], look)} for one, look in there])
+        after = bench.undo([{**one, "method": "HEAD"} for one, _ in there])
+    except Failed as failed:
+        return became((unasked(failed.lost),))
+    return became(
+        [one["url"] for (one, _), look in zip(there, after, strict=True) if look["status"] != "404"]
     )
-    after = bench.undo([{**request, "method": "HEAD"} for request, _ in there])
-    left = [
-        request["url"] for (request, _), look in zip(there, after, strict=True) if look["status"] != "404"
-    ]
+
+
+def became(left: Sequence[str]) -> str:
+    """What became in a deployment of what was written there."""
     return f"not removed from it again: {', '.join(left)}" if left else "what was written is removed"
+
+
+def unasked(lost: Lost) -> str:
+    """What is left where nobody could ask for it."""
+    return f"whatever arrived, as it could not be asked for ({lost.reason})"
 
 
 def prove_state(bench: Bench) -> dict[str, Finding | Lost]:
