@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from builder_contracts.contract.load import load
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.prove import workplace
+from builder_contracts.prove.places import Place
 from builder_contracts.prove.session import Options, Session
 
 CONTRACT = """\
@@ -190,3 +192,26 @@ def test_a_build_is_not_told_what_an_environment_that_is_not_in_use_names_as_a_s
         session.close()
     assert verdict.outcome is Outcome.KEPT, verdict
     assert list(temporary.iterdir()) == []
+
+
+def test_where_no_place_can_be_had_every_class_is_told_and_one_asks(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Options] = []
+
+    def hang(options: Options) -> Place:
+        asked.append(options)
+        raise BuilderContractsError("no Docker Engine answers")
+
+    monkeypatch.setattr("builder_contracts.prove.session.PLACES", {"docker": hang})
+    canary(tmp_path, "")
+    contract = load(tmp_path / "contracts/mine.yaml")
+    other = dataclasses.replace(contract, name="other")
+    wanted = [clause for clause in contract.clauses if clause.kind == "canaries"]
+    session = Session(Options())
+    try:
+        seen = {session.verdict(wanted[0], each, wanted).seen for each in (contract, other)}
+    finally:
+        session.close()
+    assert seen == {"no Docker Engine answers"}
+    assert len(asked) == 1

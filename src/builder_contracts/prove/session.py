@@ -16,7 +16,7 @@ from builder_contracts.errors import BuilderContractsError
 from builder_contracts.evidence.verdict import Verdict
 from builder_contracts.prove.ending import ENDED
 from builder_contracts.prove.judging import Where, judge
-from builder_contracts.prove.places import Machine, Options, Place, Proved, in_containers
+from builder_contracts.prove.places import Machine, Nowhere, Options, Place, Proved, in_containers
 from builder_contracts.prove.records import Lost, Records
 
 __all__ = ["Options", "Session"]
@@ -30,7 +30,7 @@ class Session:
 
     def __init__(self, options: Options) -> None:
         self._options = options
-        self._lock = threading.Lock()
+        self._lock, self._setting_up = threading.Lock(), threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="proofs")
         self._proofs: dict[str, Future[tuple[Records, Where]]] = {}
         self._place: Place | None = None
@@ -52,17 +52,21 @@ class Session:
         return judge(clause, contract, records, where, today=datetime.now(UTC).date())
 
     def place(self) -> Place:
-        """Where the proofs are carried out; the first call sets it up. Raises BuilderContractsError."""
-        with self._lock:
+        """Where the proofs are carried out; the first call sets it up. Raises BuilderContractsError after the end."""
+        with self._setting_up:
             if self._closed:
                 raise BuilderContractsError(ENDED)
             if self._place is None:
-                self._place = PLACES[self._options.runner](self._options)
+                try:
+                    self._place = PLACES[self._options.runner](self._options)
+                except BuilderContractsError as error:
+                    # For all classes: an engine that hangs is given up after a minute, and only once.
+                    self._place = Nowhere(Lost(str(error)))
             return self._place
 
     def close(self) -> None:
         """Remove everything that the session created, also what is being started at this moment."""
-        with self._lock:
+        with self._setting_up:
             self._closed = True
             place = self._place
         if place is not None:
