@@ -680,9 +680,17 @@ def test_evidence_of_a_clock_that_was_never_set_has_no_time() -> None:
     assert result.started is None
 
 
-def test_evidence_and_junit_say_the_same_of_a_verdict() -> None:
+@pytest.mark.parametrize("length", [1, 20_000])
+def test_evidence_and_junit_say_the_same_of_a_verdict(length: int) -> None:
     verdict = Verdict(
-        "c/k/n", Outcome.BROKEN, Rung.EXERCISED, "p", "s", "f:1", started="2026-03-12T02:00:11Z"
+        f"c/k/{'n' * min(length, 600)}",
+        Outcome.BROKEN,
+        Rung.EXERCISED,
+        "p",
+        "s" * length,
+        "f:1",
+        started="2026-03-12T02:00:11Z",
+        witnesses=("w" * length,),
     )
     properties = dict(record.to_properties(verdict))
     clause = properties.pop("clause")

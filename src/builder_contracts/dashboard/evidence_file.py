@@ -5,7 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn, Protocol
 
-from builder_contracts.dashboard.junit import MAX_NUMBER, MAX_RESULTS, MAX_TEXT, MAX_TOKEN, number, stated
+from builder_contracts.dashboard.junit import (
+    MAX_NUMBER,
+    MAX_RESULTS,
+    MAX_TOKEN,
+    number,
+    parts,
+    shorten,
+    stated,
+)
 from builder_contracts.dashboard.model import Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
@@ -58,8 +66,9 @@ def _result(file: str, at: int, line: bytes) -> Result:
     missing = [name for name in _NEEDED if not isinstance(record.get(name), str)]
     if missing:
         _refuse(file, at, f"lacks {', '.join(missing)}")
-    parts = record["clause"].split("/", 2)
-    if len(parts) != 3 or not all(parts):
+    try:
+        builder, kind, name = parts(record["clause"])
+    except ValueError:
         _refuse(file, at, f"has the clause {record['clause'][:80]!r}, and a clause id is CLASS/KIND/NAME")
     try:
         verdict = Outcome(record["verdict"])
@@ -68,24 +77,24 @@ def _result(file: str, at: int, line: bytes) -> Result:
     except (ValueError, OverflowError) as error:
         _refuse(file, at, f"holds a value that no record has: {error}")
     return Result(
-        environment=_text(record, "environment") or "default",
-        builder=parts[0][:200],
-        kind=parts[1][:200],
-        name=parts[2][:500],
+        environment=shorten(_text(record, "environment") or "default", 200),
+        builder=builder,
+        kind=kind,
+        name=name,
         verdict=verdict,
         rung=None if verdict is Outcome.UNPROVEN else rung,
         started=started,
         seconds=_number(file, at, record.get("seconds", 0)),
         simulated=record.get("simulated") in (True, "true"),
-        witnesses=tuple(str(witness)[:MAX_TEXT] for witness in _list(record.get("witnesses"))),
+        witnesses=tuple(shorten(str(witness)) for witness in _list(record.get("witnesses"))),
         measurements=tuple(_measurements(file, at, record)),
-        **{name: _text(record, name) for name in (*_TEXTS, *_ALSO)},
+        **{field: _text(record, field) for field in (*_TEXTS, *_ALSO)},
     )
 
 
 def _text(record: dict[str, Any], name: str) -> str:
     value = record.get(name, "")
-    return value[:MAX_TEXT] if isinstance(value, str) else ""
+    return shorten(value) if isinstance(value, str) else ""
 
 
 def _list(value: object) -> list[object]:
@@ -105,8 +114,8 @@ def _measurements(file: str, line: int, record: dict[str, Any]) -> list[Measurem
     found = []
     for name, value in record.items():
         if name.startswith("measured."):
-            quantity = name.removeprefix("measured.")[:100]
+            quantity = name.removeprefix("measured.")
             limit = record.get(f"budget.{quantity}")
             budget = None if limit is None else _number(file, line, limit)
-            found.append(Measurement(quantity, _number(file, line, value), budget))
+            found.append(Measurement(shorten(quantity, 100), _number(file, line, value), budget))
     return found

@@ -105,6 +105,21 @@ def number(text: str) -> float:
     return value
 
 
+def parts(clause: str) -> tuple[str, str, str]:
+    """Class, kind and name of a clause's id. Raises ValueError for text that is none."""
+    builder, kind, name = clause.split("/", 2)
+    if not (builder and kind and name):
+        raise ValueError(f"{clause} lacks a part")
+    return shorten(builder, 200), shorten(kind, 200), shorten(name, 500)
+
+
+def shorten(text: str, most: int = MAX_TEXT, of: int = 0) -> str:
+    """At most so many characters of a text that was ``of`` characters long, where more than these are known of."""
+    if (whole := max(len(text), of)) <= most:
+        return text
+    return f"{text[: most - 40]}… ({whole:,} characters in all)"
+
+
 class _Case:
     """A testcase while it is being read."""
 
@@ -135,9 +150,7 @@ class _Case:
     def said(self) -> str:
         """What its ending says: the message, or else the text."""
         text = "".join(self.text)
-        return _shorten(self.message) or _shorten(
-            text.strip(), of=self.heard if self.heard > len(text) else 0
-        )
+        return shorten(self.message) or shorten(text.strip(), of=self.heard if self.heard > len(text) else 0)
 
 
 class _Reader:
@@ -208,7 +221,7 @@ class _Reader:
                 self._suite_property(attributes)
             else:
                 value = attributes.get("value", "")
-                short = value if len(value) <= MAX_TEXT else _shorten(value)
+                short = value if len(value) <= MAX_TEXT else shorten(value)
                 case.properties.append((attributes.get("name", ""), short))
                 if len(case.properties) > MAX_PROPERTIES:
                     self._refuse(f"a testcase holds more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
@@ -281,7 +294,7 @@ class _Reader:
         environment = properties.get("environment") or suite.get("property:environment") or self._environment
         seconds = properties.get("seconds") or case.attributes.get("time") or "0"
         return Result(
-            environment=_shorten(environment, 200),
+            environment=shorten(environment, 200),
             builder=builder,
             kind=kind,
             name=name,
@@ -302,11 +315,11 @@ class _Reader:
         clause = properties.get("clause")
         if clause is None:
             builder = self._builder or suite.get("property:builder") or self._root_name or self._stem
-            return _shorten(builder, 200), "test", _shorten(_name(case, suite), 500)
-        parts = clause.split("/", 2)
-        if len(parts) != 3 or not all(parts):
+            return shorten(builder, 200), "test", shorten(_name(case, suite), 500)
+        try:
+            return parts(clause)
+        except ValueError:
             self._refuse(f"clause is {clause[:80]!r}", "a clause id is CLASS/KIND/NAME", line=case.line)
-        return _shorten(parts[0], 200), _shorten(parts[1], 200), _shorten(parts[2], 500)
 
     def _verdict(self, case: _Case, properties: dict[str, str]) -> Outcome:
         """The worse of what the property says and what the test's ending says; a skip may be a waiver."""
@@ -362,7 +375,7 @@ class _Reader:
                 limit = properties.get(f"budget.{quantity}")
                 value = self._number(case, text, name)
                 budget = None if limit is None else self._number(case, limit, f"budget.{quantity}")
-                found.append(Measurement(_shorten(quantity, 100), value, budget))
+                found.append(Measurement(shorten(quantity, 100), value, budget))
         return tuple(found)
 
 
@@ -374,10 +387,3 @@ def _name(case: _Case, suite: dict[str, str]) -> str:
     if within not in ("", "pytest") and not any(within in part for part in parts):
         parts.insert(0, within)
     return "::".join(filter(None, parts)) or "unnamed"
-
-
-def _shorten(text: str, most: int = MAX_TEXT, of: int = 0) -> str:
-    """At most so many characters of a text that was ``of`` characters long, where more than these are known of."""
-    if (whole := max(len(text), of)) <= most:
-        return text
-    return f"{text[: most - 40]}… ({whole:,} characters in all)"
