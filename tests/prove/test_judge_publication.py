@@ -13,7 +13,7 @@ from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.prove.canary import completeness
 from builder_contracts.prove.judge_publication import judge, judge_seen
 from builder_contracts.prove.judging import judge_scan
-from builder_contracts.prove.records import Attempt, Finding, Leak, Looked, Lost, Scan, Served
+from builder_contracts.prove.records import SECOND, Attempt, Finding, Leak, Looked, Lost, Scan, Served
 
 ABSENT, PRESENT = Looked(False, "404"), Looked(True, "200")
 LINE = Served("reader", "10.0.0.2", "PUT", "/main/x", 403)
@@ -39,6 +39,11 @@ def refused(**changes: object) -> Attempt:
 def test_an_exact_refusal_with_control_and_absence_is_kept() -> None:
     assert outcome("reader", REFUSED) is Outcome.KEPT
     assert outcome("writer", ALLOWED) is Outcome.KEPT
+
+
+def test_a_second_client_of_one_identity_is_not_called_another() -> None:
+    assert "read back by another identity" in judge("writer", ALLOWED)[0].seen
+    assert SECOND in judge("writer", dataclasses.replace(ALLOWED, looker=SECOND))[0].seen
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import tempfile
 import threading
@@ -18,6 +19,7 @@ from builder_contracts.prove.discreet import Mask
 from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import Failed
 from builder_contracts.prove.machine import MachineBench, MachineJob
+from builder_contracts.prove.records import ANOTHER, SECOND
 from builder_contracts.runner.local import local_runner
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.identities import Credentials
@@ -44,6 +46,13 @@ def test_of_a_secret_that_holds_another_nothing_is_left() -> None:
     given = Credentials.from_texts("reader:a-secret", "writer:a-secret-of-hers")
     mask = Mask.of([Endpoint("nix", "http://cache.example", "", given)])
     assert mask.over(b"a-secret-of-hers, a-secret") == b"****************, ********"
+
+
+def test_who_reads_and_writes_as_one_is_no_other_than_himself(tmp_path: Path) -> None:
+    mine = machine_bench(tmp_path, nix="http://cache.example")
+    one = dataclasses.replace(mine.endpoints["nix"], credentials=Credentials.from_texts("me:mine", "me:mine"))
+    assert mine.looker("nix") == ANOTHER
+    assert dataclasses.replace(mine, endpoints={"nix": one}).looker("nix") == SECOND
 
 
 def test_a_job_has_a_home_of_its_own_and_leaves_nothing(

@@ -12,7 +12,7 @@ from builder_contracts.prove.bench import Bench, coded
 from builder_contracts.prove.canary import Canary
 from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.products import Products, collect
-from builder_contracts.prove.records import ANOTHER, SECOND, BazelRecord, BazelRun, Looked, Lost, Served
+from builder_contracts.prove.records import BazelRecord, BazelRun, Looked, Lost, Served
 from builder_contracts.services.catalogue import DATA
 from builder_contracts.services.identities import READER, WRITER, Identity
 
@@ -81,7 +81,7 @@ def prove(bench: Bench, canary: Canary, role: str) -> tuple[BazelRecord, Product
         not_lied=not_lied,
         no_reader=endpoint.lacks(READER),
         logged=bool(endpoint.service),
-        looker=SECOND if bench.headers(role, WRITER) == bench.headers(role, READER) else ANOTHER,
+        looker=bench.looker(role),
         mnemonics=canary.mnemonics,
     )
     return record, products

@@ -18,10 +18,10 @@ from builder_contracts.prove.discreet import Mask
 from builder_contracts.prove.ending import Ending
 from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import Failed, Job, said
-from builder_contracts.prove.records import Served
+from builder_contracts.prove.records import ANOTHER, SECOND, Served
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.catalogue import CONF
-from builder_contracts.services.identities import Credentials, Identity
+from builder_contracts.services.identities import READER, WRITER, Credentials, Identity
 
 if TYPE_CHECKING:
     from builder_contracts.services.host import Host
@@ -114,6 +114,10 @@ class Bench(ABC):
         """The HTTP headers by which that identity shows who it is."""
         authorization = self.identity(role, name).authorization
         return {"Authorization": authorization} if authorization else {}
+
+    def looker(self, role: str) -> str:
+        """Who it is that looks as the reader for what the writer wrote."""
+        return SECOND if self.headers(role, WRITER) == self.headers(role, READER) else ANOTHER
 
     def nonce(self) -> str:
         """A value that no run has ever used."""

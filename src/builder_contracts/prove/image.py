@@ -40,7 +40,15 @@ def push(bench: Bench, job: Job) -> dict[str, Attempt | Lost]:
     bench.ready("registry")
     tried = {
         name: Attempt(
-            name, answers[name], found[name], {}, lines[name], "docker push", bool(endpoint.service), left
+            name,
+            answers[name],
+            found[name],
+            {},
+            lines[name],
+            "docker push",
+            bool(endpoint.service),
+            left,
+            bench.looker("registry"),
         )
         for name in names
     }

@@ -77,7 +77,7 @@ def _allowed(attempt: Attempt) -> Finding:
             "the client says that it wrote, the server's log has no request of it",
             "another server answered: compare names and proxies",
         )
-    return kept(f"{', '.join(attempt.answers)} arrived and was read back by another identity")
+    return kept(f"{', '.join(attempt.answers)} arrived and was read back by {attempt.looker}")
 
 
 def _refused(identity: str, attempt: Attempt) -> Finding:

@@ -279,8 +279,9 @@ def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
     found = Looked({"200": True, "404": False}.get(look["status"]), f"narinfo answers {look['status']}")
     answer = f"{status} {_words(text)}"
     return Attempt(
-        identity, {"nix copy": answer}, {"nix copy": found}, {}, lines, "nix copy", bool(endpoint.service)
-    )
+        identity, {"nix copy": answer}, {"nix copy": found}, {}, lines, "nix copy", bool(endpoint.service),
+        looker=bench.looker("nix"),
+    )  # fmt: skip
 
 
 def _words(text: str) -> str:

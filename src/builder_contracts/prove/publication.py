@@ -62,6 +62,7 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
             "HTTP, gRPC or S3 client beside the runner",
             bool(endpoint.service),
             left,
+            bench.looker(target),
         )
         for name in names
     }

@@ -138,8 +138,9 @@ def accepted(answer: str) -> bool:
 class Attempt:
     """One write that an identity tried: the answers by operation, and what was found afterwards.
 
-    ``no_writer``: nobody who may write took part, for this reason, so that a refusal shows nothing. Not ``logged``: the target is a deployment's own, whose log is not at hand; ``left`` says what became there of all that
-    was written.
+    ``no_writer``: nobody who may write took part, for this reason, so that a refusal shows nothing. Not ``logged``: the
+    target is a deployment's own, whose log is not at hand; ``left`` says what became there of all that was written.
+    ``looker`` is who looked after the writer.
 
     ``answers`` map an operation to what came back: an HTTP status, a gRPC status name or an S3 error code,
     and a detail. ``control`` is what an allowed identity was answered in the same run.
@@ -153,6 +154,7 @@ class Attempt:
     client: str = ""
     logged: bool = True
     left: str = ""
+    looker: str = ANOTHER
     no_writer: Lost | None = None
 
     def as_control(self) -> Mapping[str, str]:
