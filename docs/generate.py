@@ -350,7 +350,7 @@ EXIT_CODES = {
     "`--strict`, anything unproven",
     ExitCode.BAD_INPUT: "a file or an argument cannot be used: the message names file, line and mend",
     ExitCode.CANNOT_RUN: "this machine cannot run the job, for example because no Docker Engine answers, so that no "
-    "clause could be looked at; or the output cannot be written; see `doctor`",
+    "clause could be looked at; or the output cannot be written, or is not read to its end; see `doctor`",
     ExitCode.NOTHING_SELECTED: "no clause was selected",
     ExitCode.INTERRUPTED: "interrupted; what the run had created is removed",
 }

@@ -380,16 +380,28 @@ def test_check_has_no_colour_where_none_is_wanted(folder: Path) -> None:
     assert "\x1b[" not in run_on_terminal(*arguments, cwd=folder, environment={"NO_COLOR": "1"}).out
 
 
-def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["schema"], ExitCode.KEPT),
+        # What was cut short did not find all kept.
+        (["check", "--runner", "local", "contracts/there.yaml"], ExitCode.CANNOT_RUN),
+        (["select", "--needs", "sh"], ExitCode.CANNOT_RUN),
+    ],
+    ids=["schema", "check", "select"],
+)
+def test_a_reader_that_has_seen_enough_is_no_error(
+    folder: Path, arguments: list[str], code: ExitCode
+) -> None:
     first = subprocess.Popen(
-        [*COMMAND, "schema"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*COMMAND, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     assert first.stdout is not None
     assert first.stderr is not None
     first.stdout.close()
     said = first.stderr.read()
     first.stderr.close()
-    assert (first.wait(timeout=60), said) == (0, b"")
+    assert (first.wait(timeout=60), said) == (code, b"")
 
 
 def test_an_interrupt_ends_with_its_code_and_without_a_traceback(folder: Path) -> None:

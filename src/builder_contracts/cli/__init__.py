@@ -31,6 +31,8 @@ COMMANDS = {
     "workflows": ("workflows", "workflows"),
 }
 
+_JUDGES = {"check", "diff", "doctor", "select", "truth", "workflows"}
+"""Commands whose exit code says what they found."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 """Why output cannot be written although somebody reads it."""
@@ -56,9 +58,10 @@ class _Lazy(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             # The reader, such as head(1), has seen enough; nothing more can be said to it. Left to click,
-            # this would end with the code of a broken promise.
+            # this would end with the code of a broken promise; who was cut short has not found all kept either.
             _say_no_more()
-            raise click.exceptions.Exit(ExitCode.KEPT) from None
+            cut = ctx.invoked_subcommand in _JUDGES
+            raise click.exceptions.Exit(ExitCode.CANNOT_RUN if cut else ExitCode.KEPT) from None
 
 
 def _say_no_more() -> None:
