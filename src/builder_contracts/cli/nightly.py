@@ -163,8 +163,9 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
     """Open, update and close one issue a class, so that they say what the history says.
 
     Done twice it changes nothing the second time. An issue is closed only when each of its clauses was
-    seen kept again. The token needs the permission 'issues: write' (GitLab: api). Only issues of its own user
-    count: at GitHub that is github-actions[bot], or whom BUILDER_CONTRACTS_AUTHOR names.
+    seen kept again, is waived or no longer promised. The token needs the permission 'issues: write'
+    (GitLab: api). Only issues of its own user count: at GitHub that is github-actions[bot], or whom
+    BUILDER_CONTRACTS_AUTHOR names.
     """
     from builder_contracts.dashboard.breakages import plan
     from builder_contracts.dashboard.forge import forge

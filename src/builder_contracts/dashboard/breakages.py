@@ -1,7 +1,7 @@
 """Issues for what is broken: one a class, opened, kept up to date, closed. Pure.
 
 An issue carries in a comment which clauses it is about. It is closed only when every one of them was seen
-kept again: that nobody could look is no recovery.
+kept again, is waived or no longer promised: that nobody could look is no recovery.
 """
 
 from __future__ import annotations
