@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import cast
 
@@ -15,6 +16,7 @@ from builder_contracts.dashboard import views, words
 from builder_contracts.dashboard.report import Change, ClauseReport, Policy, Report, State
 from builder_contracts.dashboard.series import DAY_MS, Book, Clause, Point, Run, Series
 from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.summary import summary
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 KEPT, BROKEN, UNPROVEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED
@@ -183,6 +185,24 @@ def test_clauses_that_did_not_answer_when_their_class_did_are_told() -> None:
 
     assert [clause.clause.name for clause in morning.unanswered] == ["b"]
     assert [clause.clause.name for clause in morning.stale] == ["d"]
+
+
+@pytest.mark.parametrize(("hours", "missed"), [(8, [1, 0]), (47.9, [1, 0]), (48.1, [2, 1])])
+def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: float, missed: list[int]) -> None:
+    """A pool that is down has no class that did not report beside one that did."""
+    silent, other = series("kkk-"), series("kkkk", builder="d")
+    other = replace(
+        other,
+        clause=replace(other.clause, environment="f"),
+        points=[point._replace(run=point.run._replace(environment="f")) for point in other.points],
+    )
+    report = tell(silent, other, hours=hours)
+
+    assert [morning.missed for morning in report.mornings] == missed
+    book = Book((), (), {}, cast(History, None), {0: "seen"})
+    said = f"No class has reported since: {words.nights_words(missed[0])} without a run."
+    assert views.index(report, book)["environments"][0]["missed_words"] == said
+    assert summary(report, book).count("No class has reported since") == sum(map(bool, missed))
 
 
 # --- blame -----------------------------------------------------------------------------------------

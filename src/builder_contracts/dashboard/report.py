@@ -208,10 +208,12 @@ class Morning:
     """What is different from the night before, over all classes of one environment.
 
     ``unanswered`` are clauses of classes that did report, but not of them; ``silent`` are the other classes.
+    ``missed`` is how many nights have passed since without any class of the environment.
     """
 
     environment: str
     night: int
+    missed: int
     classes: tuple[ClassReport, ...]
     broke: tuple[ClauseReport, ...]
     mended: tuple[ClauseReport, ...]
@@ -280,7 +282,7 @@ def report(
             )
         )
     mornings = [
-        _morning(environment, tuple(mine))
+        _morning(environment, tuple(mine), max(due.values()))
         for environment, mine in groupby(classes, key=lambda one: one.environment)
     ]
     nights = [run.night for run in book.runs]
@@ -403,7 +405,8 @@ def by_night(points: Sequence[Point]) -> dict[int, Point]:
     return worst
 
 
-def _morning(environment: str, classes: tuple[ClassReport, ...]) -> Morning:
+def _morning(environment: str, classes: tuple[ClassReport, ...], latest: int) -> Morning:
+    """``latest`` is the night that any environment is to have reported."""
     night = max(one.run.night for one in classes)
     told = [one for each in classes for one in each.clauses]
     reported = [one for one in told if one.last.run.night == night]
@@ -422,6 +425,7 @@ def _morning(environment: str, classes: tuple[ClassReport, ...]) -> Morning:
     return Morning(
         environment=environment,
         night=night,
+        missed=latest - night,
         classes=classes,
         broke=tuple(one for one in red if one.since.run.night == night),
         mended=tuple(turned[Outcome.KEPT]),

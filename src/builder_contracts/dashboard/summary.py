@@ -36,6 +36,9 @@ def summary(report: Report, book: Book, site: str = "") -> str:
 def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
     yield f"## {code(morning.environment)}: night of {words.date_words(morning.night * DAY_MS)}"
     yield ""
+    if morning.missed:
+        yield f"**{words.missed(morning.missed)}**"
+        yield ""
     yield "| class | now | kept | broken | unproven | waived | unknown | rung | image |"
     yield "|---|---|--:|--:|--:|--:|--:|---|---|"
     for one in morning.classes:

@@ -69,6 +69,8 @@ def _environment(morning: Morning, report: Report, book: Book) -> View:
         "environment": morning.environment,
         "night": day(morning.night),
         "night_words": words.date_words(morning.night * DAY_MS),
+        "missed": morning.missed,
+        "missed_words": words.missed(morning.missed),
         "states": {state.value: states.count(state) for state in State},
         "classes": [_card(one, morning, report) for one in sorted(morning.classes, key=_urgency)],
         "incidents": [_incident(one, book, morning.night) for one in new[:_LISTED]],

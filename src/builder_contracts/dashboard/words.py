@@ -83,6 +83,11 @@ def nights_words(count: int) -> str:
     return "1 night" if count == 1 else f"{count} nights"
 
 
+def missed(nights: int) -> str:
+    """That an environment has not reported for some nights; nothing where it has."""
+    return f"No class has reported since: {nights_words(nights)} without a run." if nights else ""
+
+
 def suspicion(change: Change, clauses: Sequence[ClauseReport], quote: Callable[[str], str] = str) -> str:
     """Where to look first: what changed between the last answer that was good and the first that was broken.
 
