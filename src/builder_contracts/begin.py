@@ -38,6 +38,17 @@ def seconds(text: str | float) -> float:
     return number
 
 
+def present(option: str, named: str, here: Path) -> None:
+    """See that something stands at the path that an option names, relative to ``here``. Raises InputError."""
+    try:
+        (here / named).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise wrong(f"{option} {named}: there is no such file or folder", "correct the path") from None
+    except OSError as error:
+        what = f"{option} {named} cannot be looked at: {error.strerror}"
+        raise wrong(what, "check the path and its permissions") from None
+
+
 def writable(option: str, file: Path) -> None:
     """See that a report and the folders on its way can be made; nothing is. Raises InputError."""
     try:

@@ -134,7 +134,12 @@ def pytest_configure(config: pytest.Config) -> None:
         os.path.abspath(Path(config.invocation_params.dir, path))  # noqa: PTH100 # links stay, as pytest has it
         for path in config.option.contracts
     }
-    _reports(config)
+    try:
+        _reports(config)
+        for path in config.option.contracts:
+            begin.present("--contracts", path, config.invocation_params.dir)
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
     if config.option.contracts:
         _add_arguments(config)
     # One group of xdist is one class, so that no two workers gather the same facts.
@@ -143,23 +148,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _reports(config: pytest.Config) -> None:
-    """See that reports can be written before the work that they would report."""
+    """See that reports can be written before the work that they would report. Raises InputError."""
     here, xml = config.invocation_params.dir, getattr(config.option, "xmlpath", None)
-    try:
-        if config.option.evidence:
-            begin.writable("--evidence", Path(here, config.option.evidence, record.FILE))
-        if xml:
-            # As pytest reads it.
-            begin.writable("--junitxml", Path(here, os.path.expanduser(os.path.expandvars(xml))))  # noqa: PTH111
-    except InputError as error:
-        raise pytest.UsageError(str(error)) from None
+    if config.option.evidence:
+        begin.writable("--evidence", Path(here, config.option.evidence, record.FILE))
+    if xml:
+        # As pytest reads it.
+        begin.writable("--junitxml", Path(here, os.path.expanduser(os.path.expandvars(xml))))  # noqa: PTH111
 
 
 def _add_arguments(config: pytest.Config) -> None:
     folders = [str(folder) for folder in config.option.contracts]
-    for folder in folders:
-        if not Path(config.invocation_params.dir, folder).exists():
-            raise pytest.UsageError(f"--contracts {folder}: there is no such folder or file")
     chosen = config.args_source is pytest.Config.ArgsSource.ARGS
     config.args = list(dict.fromkeys([*(config.args if chosen else []), *folders]))
 
@@ -326,10 +325,15 @@ def _chosen(config: pytest.Config) -> list[Problem]:
         config.stash[HIDDEN] = begin.hidden(config.option.runner, document, folders)
     except InputError as error:
         problems += error.problems
-    for option, path in zip(("--linux-xr-source", "--linux-xr-config"), _kernel(config), strict=True):
-        if path is not None and not path.exists():
-            what = f"{option} {path}: there is no such file or folder"
-            problems.append(Problem(Source("command line", 1), what, "correct the path"))
+    for option, path in (
+        ("--linux-xr-source", config.option.linux_xr_source),
+        ("--linux-xr-config", config.option.linux_xr_config),
+    ):
+        try:
+            if path is not None:
+                begin.present(option, path, here)
+        except InputError as error:
+            problems += error.problems
     return problems
 
 

@@ -81,7 +81,10 @@ def test_works_without_xdist(pytester: pytest.Pytester, contracts: Path) -> None
         (["--builder", "hre"], "*--builder names the class hre, which no contract declares*"),
         (["--image", "thre=x"], "*--image names the class thre, which no contract declares*"),
         (["--image", "nonsense"], "*--image 'nonsense': write CLASS=REF*"),
-        (["--contracts", "nowhere"], "*--contracts nowhere: there is no such folder or file*"),
+        (["--contracts", "nowhere"], "*--contracts nowhere: there is no such file or folder*"),
+        # Nothing is forbidden to root, which tests may run as: the system refuses this name to everybody.
+        (["--contracts", "a" * 300], "*--contracts a* cannot be looked at: File name too long"),
+        (["--linux-xr-source", "a" * 300], "*--linux-xr-source a* cannot be looked at: File name too long"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error_without_a_traceback(
