@@ -86,13 +86,13 @@ def add(
         size = store.size()
     for name in done.undated:
         click.echo(
-            f"note: {name} states no time that a set clock would show; took that of its last change (--started sets another)",
+            f"note: {name} states no usable time; took that of its last change (--started sets another)",
             err=True,
         )
     for name in done.repeated:
         click.echo(
-            f"note: {name} states no time and says what a known file says; taken for that one "
-            "(--started tells two nights apart)",
+            f"note: {name} states no usable time and says to the byte what a known file says: taken for "
+            "that one (--started tells two nights apart)",
             err=True,
         )
     if as_json:

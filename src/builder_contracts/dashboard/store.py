@@ -212,7 +212,7 @@ class History:
     def _run(self, results: Sequence[Result], name: str, latest: int) -> int:
         started = min(result.started or 0 for result in results)
         if not OLDEST <= started <= latest:
-            what = "starts in the future" if started > latest else "has no time that a set clock would show"
+            what = "starts in the future" if started > latest else "dates from before the year 2000"
             mend = "set the clock of the machine that wrote it"
             if started < OLDEST:
                 mend += ", or give the time with --started"
