@@ -429,6 +429,20 @@ def test_flakes_are_changes_on_the_same_image_and_contract() -> None:
     assert flakes(series("bubub")) == {}
 
 
+@pytest.mark.parametrize(("installed", "found"), [("aa", {"n": (1, 1)}), ("ab", {})])
+def test_on_a_real_runner_another_image_shows_in_what_is_installed(
+    installed: str, found: dict[str, tuple[int, int]]
+) -> None:
+    story = series("kb")
+    for at, letter in enumerate(installed):
+        seen = f"runner r1; packages sha256:{letter}"
+        where = story.points[at].run._replace(image_digest="", identity=seen)
+        story.points[at] = story.points[at]._replace(run=where)
+
+    assert flakes(story) == found
+    assert all(flake.image_known for flake in tell(story).flakes)
+
+
 def test_a_flake_tells_the_answer_of_its_latest_change_that_was_not_kept() -> None:
     (back,) = tell(series("kbkk")).flakes
     (there,) = tell(series("kkbb")).flakes

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 from itertools import groupby, pairwise
 
 from builder_contracts.dashboard.model import SEVERITY
@@ -202,6 +203,11 @@ class Flake:
     def rate(self) -> float:
         return self.changes / self.pairs
 
+    @property
+    def image_known(self) -> bool:
+        """Whether the image of its latest change is known, or what was installed there at least."""
+        return bool(self.latest.run.image_digest or packages(self.latest.run))
+
 
 @dataclass(frozen=True)
 class Morning:
@@ -302,7 +308,12 @@ _PACKAGES = re.compile(r"\bpackages (sha256:[0-9a-f]+)")
 
 def packages(run: Run) -> str:
     """The digest of what was installed on a real runner, which cannot see its image; else empty."""
-    found = _PACKAGES.search(run.identity)
+    return _packages(run.identity)
+
+
+@cache
+def _packages(identity: str) -> str:
+    found = _PACKAGES.search(identity)
     return found[1] if found else ""
 
 
@@ -471,7 +482,7 @@ def flakes(clauses: Sequence[ClauseReport]) -> tuple[Flake, ...]:
         pairs = 0
         changed = []
         for before, after in pairwise(one.series.points):
-            if _digests(before.run) == _digests(after.run):
+            if _looked_at(before.run) == _looked_at(after.run):
                 pairs += 1
                 # From broken to unproven and back nobody saw anything change, and a waiver is a decision.
                 kept = before.verdict is Outcome.KEPT
@@ -485,5 +496,5 @@ def flakes(clauses: Sequence[ClauseReport]) -> tuple[Flake, ...]:
     return tuple(sorted(found, key=lambda one: (-one.changes, -one.rate, -one.latest.run.started)))
 
 
-def _digests(run: Run) -> tuple[str, str]:
-    return run.image_digest, run.contract_digest
+def _looked_at(run: Run) -> tuple[str, str, str]:
+    return run.image_digest, packages(run), run.contract_digest

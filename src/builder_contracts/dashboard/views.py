@@ -357,7 +357,11 @@ def clause(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -
         "nights": [(letter, count) for letter, count, _ in encode(one.series.points, first, final)],
         "segments": [_segment(segment, book) for segment in one.segments[-_SEGMENTS:]],
         "earlier_segments": max(0, len(one.segments) - _SEGMENTS),
-        "flake": {"changes": flake.changes, "pairs": flake.pairs} if flake else None,
+        "flake": (
+            {"changes": flake.changes, "pairs": flake.pairs, "image_known": flake.image_known}
+            if flake
+            else None
+        ),
         "canary": f"canaries.html#{canary_anchor(one.clause)}" if one.clause.canary else None,
         "seconds": [(point.run.started, round(point.seconds, 3)) for point in one.series.points],
         "repeat": repeat(one, book),
@@ -542,7 +546,7 @@ def flakes(report: Report, book: Book) -> View:
                 "rate": round(one.rate, 4),
                 "latest": instant(one.latest.run.started),
                 "latest_words": words.date_words(one.latest.run.started),
-                "image_known": bool(one.latest.run.image_digest),
+                "image_known": one.image_known,
                 "flaky": one.changes > 1,
             }
             for one in report.flakes
