@@ -297,7 +297,7 @@ def test_facts_are_printed_or_saved_and_can_be_compared(folder: Path) -> None:
 
 
 def test_facts_that_cannot_be_saved_are_told_and_leave_nothing(folder: Path) -> None:
-    for target in ("nowhere/a.json", "contracts"):
+    for target in ("nowhere/a.json", "contracts", "."):
         ended = run("facts", "--runner", "local", "--builder", "there", "-o", target, cwd=folder)
         assert ended.status == ExitCode.BAD_INPUT
         assert f"{target} cannot be written" in ended.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from builder_contracts import begin
 from builder_contracts.cli.paths import classes, contract_files, seconds
 from builder_contracts.contract import schema
+from builder_contracts.contract.files import write
 from builder_contracts.contract.load import load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source, printable
@@ -91,14 +91,9 @@ def facts(
 
 
 def _save(text: str, output: Path) -> None:
-    """Write the whole file, or leave what was there."""
-    partial = output.with_name(f".{output.name}.partial")
     try:
-        partial.write_text(text, "utf-8")
-        partial.replace(output)
+        write(output, text.encode())
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
         what = f"{output} cannot be written: {error.strerror}"
         mend = "name a file in a folder that is there"
         raise InputError([Problem(Source("command line", 1), what, mend)]) from None

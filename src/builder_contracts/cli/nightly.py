@@ -13,6 +13,7 @@ import click
 from builder_contracts.cli.dashboard import STALE, promised
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.history import add as history_add
+from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError
 
 if TYPE_CHECKING:
@@ -193,10 +194,7 @@ def _report(store: History, stale_days: float, contracts: Path | None) -> tuple[
 
 
 def _write(file: Path, content: bytes) -> None:
-    partial = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
-        partial.write_bytes(content)
-        partial.replace(file)
+        write(file, content)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise BuilderContractsError(f"{file} cannot be written: {error.strerror}") from None

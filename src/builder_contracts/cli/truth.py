@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
 
 if TYPE_CHECKING:
@@ -169,12 +169,7 @@ def _emit(body: str, output: Path | None) -> None:
         click.echo(body, nl=False)
         return
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=output.parent, prefix=".truth-", encoding="utf-8", delete=False
-        ) as stream:
-            stream.write(body)
-        Path(stream.name).chmod(0o644)
-        Path(stream.name).replace(output)
+        write(output, body.encode())
     except OSError as error:
         raise BuilderContractsError(f"{output} cannot be written: {error.strerror}") from None
 

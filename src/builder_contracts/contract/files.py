@@ -1,7 +1,8 @@
-"""Looking for files: what may not be looked at is told, and never taken for absent."""
+"""Looking for files: what may not be looked at is told, and never taken for absent. Writing them: whole or not at all."""
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -37,3 +38,23 @@ def entries(folder: Path) -> list[Path]:
 def yaml_in(folder: Path) -> list[Path]:
     """The YAML files of a folder. Raises InputError where nobody may look."""
     return [path for path in entries(folder) if path.suffix == ".yaml"]
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file, whole or not at all. Raises OSError.
+
+    What is no plain file, such as a link, a pipe and /dev/stdout, stays what it is and takes the content.
+    """
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        path.write_bytes(content)
+        return
+    partial = path.parent / f".{os.urandom(8).hex()}.partial"
+    with partial.open("xb") as stream:
+        try:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from builder_contracts.contract import files
 from builder_contracts.errors import BuilderContractsError, printable
 from builder_contracts.evidence.verdict import Measure, Outcome, Rung, Verdict
 
@@ -114,21 +113,8 @@ def write(folder: Path, verdicts: Sequence[Verdict]) -> Path:
     target = folder / FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=folder, prefix=".evidence-", encoding="utf-8", delete=False
-        ) as stream:
-            partial = Path(stream.name)
-            try:
-                for verdict in verdicts:
-                    stream.write(json.dumps(to_record(verdict), ensure_ascii=False) + "\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-                # A temporary file is private; evidence is for everybody who reads reports.
-                os.fchmod(stream.fileno(), 0o644)
-                partial.replace(target)
-            except BaseException:
-                partial.unlink(missing_ok=True)
-                raise
+        lines = (json.dumps(to_record(verdict), ensure_ascii=False) + "\n" for verdict in verdicts)
+        files.write(target, "".join(lines).encode())
     except OSError as error:
         raise BuilderContractsError(f"{target} cannot be written: {error.strerror}") from None
     return target

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder_contracts.contract import files
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
 from builder_contracts.truth.finding import Finding
 
@@ -70,11 +70,6 @@ def write(path: Path, findings: Sequence[Finding]) -> None:
     ]
     body = json.dumps({"schema": SCHEMA, "findings": entries}, indent=1, ensure_ascii=False) + "\n"
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=path.parent, prefix=".baseline-", encoding="utf-8", delete=False
-        ) as stream:
-            stream.write(body)
-        Path(stream.name).chmod(0o644)
-        Path(stream.name).replace(path)
+        files.write(path, body.encode())
     except OSError as error:
         raise BuilderContractsError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,12 +1,13 @@
-"""What may not be looked at is told, and never taken for absent."""
+"""What may not be looked at is told, and never taken for absent; what is written is whole or not there."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.files import entries, is_file, yaml_in
+from builder_contracts.contract.files import entries, is_file, write, yaml_in
 from builder_contracts.errors import InputError
 
 
@@ -28,3 +29,49 @@ def test_where_nobody_may_look_that_is_said(tmp_path: Path) -> None:
     for look in (is_file, entries, yaml_in):
         with pytest.raises(InputError, match="cannot be looked at: File name too long"):
             look(tmp_path / ("a" * 300))
+
+
+def test_a_file_is_written_whole_with_the_rights_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "usual").touch()
+    for text in (b"first, and longer", b"second"):
+        write(tmp_path / ("a" * 255), text)
+    assert (tmp_path / ("a" * 255)).read_bytes() == b"second"
+    assert (tmp_path / ("a" * 255)).stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert sorted(path.name[:5] for path in tmp_path.iterdir()) == ["aaaaa", "usual"]
+
+
+def test_what_cannot_be_written_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_bytes(b"before")
+    for place in (
+        tmp_path / "folder",
+        tmp_path / "file" / "x",
+        tmp_path / "nowhere" / "x",
+        Path(),
+        Path("/"),
+    ):
+        with pytest.raises(OSError, match="directory"):
+            write(place, b"text")
+
+    def interrupted(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "file", b"text")
+    assert (tmp_path / "file").read_bytes() == b"before"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_pipe_and_a_link_stay_what_they_are(tmp_path: Path) -> None:
+    pipe, link, target = (tmp_path / name for name in ("pipe", "link", "target"))
+    os.mkfifo(pipe)
+    link.symlink_to(target)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    for place in (pipe, link):
+        write(place, b"text")
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert target.read_bytes() == b"text"
