@@ -203,6 +203,7 @@ def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: floa
     said = f"No class has reported since: {words.nights_words(missed[0])} without a run."
     assert views.index(report, book)["environments"][0]["missed_words"] == said
     assert summary(report, book).count("No class has reported since") == sum(map(bool, missed))
+    assert views.index(report, book)["environments"][0]["which_night"] == "that night"
 
 
 # --- blame -----------------------------------------------------------------------------------------

@@ -44,9 +44,10 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
     for one in morning.classes:
         yield _row(one, morning)
     yield ""
+    when = words.which_night(morning.missed)
     new = [one for one in morning.incidents if one.change.after.run.night == morning.night]
     old = [one for one in morning.incidents if one.change.after.run.night != morning.night]
-    for title, incidents in (("Broke last night", new), ("Still broken", old)):
+    for title, incidents in ((f"Broke {when}", new), ("Still broken", old)):
         if incidents:
             yield f"### {title}"
             yield ""
@@ -63,7 +64,7 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
             yield from _list(clauses, book, site)
             yield ""
     for title, counts in (
-        ("Did not answer last night", Counter(one.clause.builder for one in morning.unanswered)),
+        (f"Did not answer {when}", Counter(one.clause.builder for one in morning.unanswered)),
         ("No fresh evidence", +Counter({one.builder: one.counts[State.UNKNOWN] for one in morning.classes})),
     ):
         if counts:

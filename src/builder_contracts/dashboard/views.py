@@ -71,6 +71,7 @@ def _environment(morning: Morning, report: Report, book: Book) -> View:
         "night_words": words.date_words(morning.night * DAY_MS),
         "missed": morning.missed,
         "missed_words": words.missed(morning.missed),
+        "which_night": words.which_night(morning.missed),
         "states": {state.value: states.count(state) for state in State},
         "classes": [_card(one, morning, report) for one in sorted(morning.classes, key=_urgency)],
         "incidents": [_incident(one, book, morning.night) for one in new[:_LISTED]],

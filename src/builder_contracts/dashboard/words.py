@@ -83,6 +83,11 @@ def nights_words(count: int) -> str:
     return "1 night" if count == 1 else f"{count} nights"
 
 
+def which_night(missed: int) -> str:
+    """The night of an environment's latest run, for the reader of a page."""
+    return "that night" if missed else "last night"
+
+
 def missed(nights: int) -> str:
     """That an environment has not reported for some nights; nothing where it has."""
     return f"No class has reported since: {nights_words(nights)} without a run." if nights else ""
