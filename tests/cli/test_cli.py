@@ -262,6 +262,14 @@ def test_reports_are_written_where_they_are_wanted(folder: Path) -> None:
     assert len((folder / "out" / "evidence.jsonl").read_text().splitlines()) == 3
 
 
+def test_clauses_of_contracts_elsewhere_have_ids_of_their_own(folder: Path) -> None:
+    (folder / "below").mkdir()
+    run("check", "--runner", "local", "../contracts", "--junitxml", "x.xml", "-k", "sh", cwd=folder / "below")
+    named = (folder / "below" / "x.xml").read_text()
+    assert 'classname="contracts.here.yaml"' in named
+    assert 'classname="contracts.there.yaml"' in named
+
+
 def test_a_report_is_also_written_into_a_pipe(folder: Path) -> None:
     reader, writer = os.pipe()
     done = subprocess.run(

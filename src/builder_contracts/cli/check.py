@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,10 @@ def check(
             begin.writable(option, report)
     # The settings of a pytest project around us are not ours, nor are the plugins that are installed beside us:
     # only our own options count.
-    arguments = ["-c", "/dev/null", "--rootdir", str(Path.cwd()), "--noconftest", "--assert=plain"]
+    arguments = ["-c", "/dev/null", "--noconftest", "--assert=plain"]
+    # Below its root pytest names items by their path; folders above ours it has no need to look into.
+    root = os.path.commonpath([Path.cwd(), *map(os.path.abspath, files)])
+    arguments += ["--rootdir", root, "--confcutdir", str(Path.cwd())]
     arguments += ["--disable-plugin-autoload", "-p", "builder_contracts.plugin"]
     for plugin in _UNUSED:
         arguments += ["-p", f"no:{plugin}"]
