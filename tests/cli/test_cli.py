@@ -352,7 +352,13 @@ def test_no_word_of_a_contract_acts_on_the_terminal(folder: Path) -> None:
     file.write_text(
         file.read_text() + 'responsibilities:\n  works: {promise: "a\u202eb", shown_by: [toolchain/sh]}\n'
     )
-    for arguments in (["validate", "--list"], ["explain", "responsibilities/works"]):
+    clause = "responsibilities/works"
+    for arguments in (
+        ["validate", "--list"],
+        ["validate", "--json"],
+        ["explain", clause],
+        ["explain", clause, "--json"],
+    ):
         assert "a\\u202eb" in run(*arguments, cwd=folder).out
     file.write_text(file.read_text() + '"\\e]0;title\\a\\u202e": 1\n')
     told = run("validate", cwd=folder).err

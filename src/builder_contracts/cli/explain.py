@@ -68,7 +68,7 @@ def explain(clause_id: str, path: Path | None, as_json: bool) -> None:
         contracts = _load(path)
         answer = _about_clause(*_find(clause_id, contracts))
     if as_json:
-        click.echo(json.dumps(answer, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(answer, indent=2))
     else:
         _print(answer)
 

@@ -40,7 +40,7 @@ def validate(paths: tuple[Path, ...], list_clauses: bool, as_json: bool) -> None
         if as_json:
             for clause in contract.clauses:
                 entry = {"clause": clause.id, "promised": clause.promise.text, "source": str(clause.source)}
-                click.echo(json.dumps(entry, ensure_ascii=False))
+                click.echo(json.dumps(entry))
             continue
         click.echo(
             f"{contract.source.file}: {contract.name}, {len(contract.clauses)} clauses, {contract.digest[:19]}"

@@ -100,8 +100,8 @@ def redacted(facts: Facts) -> Facts:
 
 
 def to_json(facts: Facts) -> str:
-    """The facts as indented JSON, secrets redacted."""
-    return json.dumps(dataclasses.asdict(redacted(facts)), indent=2, sort_keys=True, ensure_ascii=False)
+    """The facts as indented JSON, secrets redacted, in ASCII: a terminal acts on nothing of it."""
+    return json.dumps(dataclasses.asdict(redacted(facts)), indent=2, sort_keys=True)
 
 
 def from_json(text: str, file: str) -> Facts:

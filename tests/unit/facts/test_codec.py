@@ -147,3 +147,10 @@ def test_damaged_facts_are_refused_or_read_but_never_crash(found: Facts, data: s
     else:
         told = to_json(read)
     assert told
+
+
+def test_no_fact_acts_on_a_terminal_that_shows_them() -> None:
+    hostile = facts(env={"A": "\x9b31m\x7f\u202e"})
+    text = to_json(hostile)
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert from_json(text, "f.json").env == hostile.env
