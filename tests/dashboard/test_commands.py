@@ -136,6 +136,16 @@ def test_names_that_are_no_text_are_spelt_out(tmp_path: Path) -> None:
     assert "pool-\\xff  night-\\xff" in shown.stdout
 
 
+def test_no_word_of_a_report_acts_on_the_terminal(tmp_path: Path) -> None:
+    path = report(
+        tmp_path, case("nix\u202e/toolchain/xz", environment="pool\x9b31m", image_digest="sha\x9b2J")
+    )
+    command("history", "add", "--history", "h.db", path, cwd=tmp_path)
+    lines = command("history", "show", "--history", "h.db", cwd=tmp_path).stdout.splitlines()
+    assert all(line.isprintable() for line in lines)
+    assert "pool\\x9b31m  nix\\u202e" in lines[1]
+
+
 def test_a_bad_report_is_named_and_the_good_one_is_added(tmp_path: Path) -> None:
     report(tmp_path)
     (tmp_path / "evil.xml").write_text("<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.errors import ExitCode, InputError, Problem, Source
+from builder_contracts.errors import ExitCode, InputError, Problem, Source, printable
 
 HISTORY = click.option(
     "--history",
@@ -133,10 +133,11 @@ def show(file: Path, as_json: bool) -> None:
         f"in {_count(size.runs, 'run')}, from {_count(size.files, 'file')}"
     )
     for one in classes:
-        click.echo(
+        line = (
             f"{one['environment']}  {one['builder']:24} last {one['started']}  "
             f"image {str(one['image_digest'])[:19] or 'not known'}  {_count(int(str(one['runs'])), 'run')}"
         )
+        click.echo(printable(line))
     if not classes:
         raise click.exceptions.Exit(ExitCode.NOTHING_SELECTED)
 

@@ -14,7 +14,7 @@ from builder_contracts.cli.dashboard import STALE, promised
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.history import add as history_add
 from builder_contracts.contract.files import write
-from builder_contracts.errors import BuilderContractsError
+from builder_contracts.errors import BuilderContractsError, printable
 
 if TYPE_CHECKING:
     from builder_contracts.dashboard.report import Report
@@ -178,7 +178,9 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
         actions = plan(told, book, here.open_issues(), site)
     for action in actions:
         if dry_run:
-            click.echo(f"would {type(action).__name__.lower()} {getattr(action, 'title', '') or action}")
+            click.echo(
+                printable(f"would {type(action).__name__.lower()} {getattr(action, 'title', '') or action}")
+            )
         else:
             click.echo(here.apply(action))
     if not actions:

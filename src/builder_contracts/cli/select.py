@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.errors import ExitCode
+from builder_contracts.errors import ExitCode, printable
 
 
 @click.command()
@@ -54,7 +54,7 @@ def select(needs: str, contracts: Path, as_json: bool) -> None:
         if fitting:
             best = fitting[0].candidate
             click.echo(f"runs-on: {best.label}")
-            click.echo(f"  {best.contract.summary}")
+            click.echo(printable(f"  {best.contract.summary}"))
             if reason := assumed.get(f"extra_scale_sets/{best.label}"):
                 click.echo(f"  {platform.ASSUMED}: {reason}")
         else:
