@@ -160,8 +160,9 @@ def test_without_an_engine_what_needs_one_cannot_run_and_says_where_to_look(
     assert "Traceback" not in text
 
 
-def test_without_an_engine_clauses_are_unproven_not_broken(folder: Path) -> None:
-    ended = run("check", "contracts/there.yaml", "--evidence", "out", cwd=folder)
+@pytest.mark.parametrize("ci", ["", "true"], ids=["by hand", "where CI runs"])
+def test_without_an_engine_clauses_are_unproven_not_broken(folder: Path, ci: str) -> None:
+    ended = run("check", "contracts/there.yaml", "--evidence", "out", cwd=folder, environment={"CI": ci})
     told = [json.loads(line) for line in (folder / "out" / "evidence.jsonl").read_text().splitlines()]
     assert [(each["clause"], each["verdict"]) for each in told] == [
         ("there/labels/there", "kept"),

@@ -33,7 +33,7 @@ def test_an_own_source_and_configuration_are_built_and_progress_is_told(tmp_path
     done = check("--linux-xr-source", source, "--linux-xr-config", configuration)
     assert done.returncode == 0, done.stdout
     assert "5 kept" in done.stdout
-    assert "  build: 2 of 2 objects\n" in done.stdout
+    assert "  build: 2 of 2 objects\n" in done.stderr
 
 
 @pytest.mark.docker

@@ -236,11 +236,13 @@ def test_evidence_names_the_environment_that_was_found(
     assert {json.loads(line)["environment"] for line in lines} == {name}
 
 
+@pytest.mark.parametrize("ci", ["", "true"], ids=["by hand", "where CI runs"])
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
 def test_a_cause_that_takes_many_clauses_along_is_told_in_full_once(
-    pytester: pytest.Pytester, contracts: Path, monkeypatch: pytest.MonkeyPatch, workers: list[str]
+    pytester: pytest.Pytester, contracts: Path, monkeypatch: pytest.MonkeyPatch, workers: list[str], ci: str
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    monkeypatch.setenv("CI", ci)
     result = pytester.runpytest_subprocess(
         "contracts", "--junitxml", "junit.xml", "--evidence", "proof", *workers
     )
