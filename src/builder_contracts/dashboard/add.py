@@ -118,10 +118,9 @@ def _read_all(files: Sequence[Path], reading: Reading) -> Iterator[_Outcome]:
     if len(files) < _MANY or workers == 1:
         yield from (read_file(path, reading) for path in files)
         return
-    # Workers that are forked would share this process's database connection.
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("forkserver"), initializer=_end_with_parent
-    ) as pool:
+    # Workers that are forked would share this process's database connection; a server that forks them keeps a folder,
+    # which stays when this process is killed.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         shares = (files[at : at + _SHARE] for at in range(0, len(files), _SHARE))
         under_way = deque(pool.submit(_read_share, share, reading) for share in islice(shares, 2 * workers))
         try:
