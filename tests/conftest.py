@@ -12,9 +12,11 @@ from hypothesis import settings
 # Contracts in here are input of tests, not contracts to check.
 collect_ignore = ["examples"]
 
-# The same examples in every run: a red test must be red again for whoever looks at it.
-settings.register_profile("tests", derandomize=True, deadline=None, database=None)
-settings.load_profile("tests")
+# The same examples in every run: a failed test must fail again for whoever looks at it. The default keeps the unit
+# tests quick; HYPOTHESIS_PROFILE=thorough searches wider.
+settings.register_profile("quick", derandomize=True, deadline=None, database=None, max_examples=20)
+settings.register_profile("thorough", derandomize=True, deadline=None, database=None, max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # Tests find out whether a document is valid, and leave nothing in the home of whoever runs them.
 os.environ["BUILDER_CONTRACTS_CACHE"] = ""
