@@ -20,10 +20,10 @@ import sys
 import time
 from pathlib import Path
 
-from builder_contracts.contract import load
-from builder_contracts.prove.kernel import alone, recipe, source, workshop
+from builder_contracts.contract import loading
+from builder_contracts.prove.kernel import recipe, source, standalone, tiers
 from builder_contracts.prove.kernel.recipe import Pin, Recipe
-from builder_contracts.prove.kernel.record import Build, Step
+from builder_contracts.prove.kernel.record import KernelBuild, TierStep
 
 ROOT = Path(__file__).resolve().parents[1]
 CANARY = ROOT / "canaries" / "linux-xr"
@@ -45,7 +45,7 @@ shift 3
 def plain(wanted: Recipe, image: str, cpus: float, memory: int) -> float:
     """Seconds of the same steps in a plain docker run."""
     # Without a build folder of the harness there is no compiler cache either.
-    reproducible = workshop.build_environment(wanted, "plain", "").items()
+    reproducible = tiers.build_environment(wanted, "plain", "").items()
     environment = [f"--env={name}={value}" for name, value in reproducible if name.startswith("KBUILD_")]
     fragments = [f"/canary/{path.relative_to(CANARY.resolve())}" for path in wanted.fragments]
     begun = time.monotonic()
@@ -69,18 +69,20 @@ def main() -> int:
     wanted = recipe.load(CANARY)
     assert isinstance(wanted.source, Pin)
     ours, theirs, outside = [], [], []
-    with alone.bench(load.load(ROOT / "contracts" / "tinyland-docker.yaml")) as bench:
+    with standalone.bench(loading.load(ROOT / "contracts" / "tinyland-docker.yaml")) as bench:
         cpus = (bench.plan.cpu_limit or bench.about.cpus * 1000) / 1000
         for _ in range(arguments.rounds):
             begun = time.monotonic()
-            record = workshop.run(
+            record = tiers.run(
                 bench, wanted, say=lambda line: print(f"  {line}", file=sys.stderr), cold_only=True
             )
             ours.append(time.monotonic() - begun)
             steps = [
-                step for step in (record.unpack, record.patches, record.configure) if isinstance(step, Step)
+                step
+                for step in (record.unpack, record.patches, record.configure)
+                if isinstance(step, TierStep)
             ]
-            if not isinstance(record.cold, Build) or not record.cold.step.worked:
+            if not isinstance(record.cold, KernelBuild) or not record.cold.step.worked:
                 print("the cold build did not work; see script/contract -k linux-xr", file=sys.stderr)
                 return 1
             outside.append(ours[-1] - sum(step.seconds for step in [*steps, record.cold.step]))

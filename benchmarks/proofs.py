@@ -16,15 +16,15 @@ import sys
 import time
 from pathlib import Path
 
-from builder_contracts.contract.load import load
-from builder_contracts.prove import canary as canaries
-from builder_contracts.prove.containers import ContainerBench
-from builder_contracts.runner import engine
-from builder_contracts.runner.docker import describe_engine
-from builder_contracts.runner.launch import LaunchPlan, plan
-from builder_contracts.runner.ownership import Run, close, sweep
-from builder_contracts.services.host import Host
-from builder_contracts.services.identities import Credentials
+from builder_contracts.contract.loading import load
+from builder_contracts.prove.canary import definition as canaries
+from builder_contracts.prove.container_testbed import ContainerTestbed
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
+from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
+from builder_contracts.runner.docker.runner import describe_engine
+from builder_contracts.services.principals import Credentials
+from builder_contracts.services.stack import ServiceStack
 
 ROOT = Path(__file__).parents[1]
 CLASS, CANARY = "tinyland-docker", "bzlmod"
@@ -44,7 +44,7 @@ def plain(launch: LaunchPlan) -> float:
     return time.monotonic() - begun
 
 
-def harness(bench: ContainerBench, canary: canaries.Canary) -> tuple[float, float]:
+def harness(bench: ContainerTestbed, canary: canaries.Canary) -> tuple[float, float]:
     """The same through a fresh runner: started, canary copied in, built, artifacts taken out, removed.
 
     Seconds in all, and outside of the build's own command.
@@ -69,12 +69,12 @@ def main() -> None:
     options = parser.parse_args()
     client = engine.connect()
     sweep(client)
-    run = Run()
-    host = Host(client, run)
+    run = RunLabels()
+    host = ServiceStack(client, run)
     contract = load(ROOT / "contracts" / f"{CLASS}.yaml")
     about = describe_engine(client)
     launch = plan(contract, host_cpus=about.cpus, host_memory=about.memory)
-    bench = ContainerBench(
+    bench = ContainerTestbed(
         engine_client=client, run=run, host=host, credentials=Credentials.random(), endpoints={}, name=CLASS,
         image=CLASS, plan=launch, home="/home/runner", about=about,
     )  # fmt: skip

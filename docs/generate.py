@@ -22,8 +22,8 @@ from typing import Any
 import click
 
 from builder_contracts import cli, plugin
-from builder_contracts.contract import document, schema
-from builder_contracts.contract.load import load
+from builder_contracts.contract import document, schemas
+from builder_contracts.contract.loading import load
 from builder_contracts.contract.promises import READERS
 from builder_contracts.errors import ExitCode
 from builder_contracts.judge.explanations import explanation
@@ -153,18 +153,18 @@ def fields(name: str, part: dict[str, Any], path: str = "", place: Place = ()) -
             name, inner, f"{path}.{key}" if path else key, (*place, key), key in part.get("required", ())
         )
     if isinstance(inner := part.get("additionalProperties"), dict):
-        key_name = schema.resolve(part.get("propertyNames", {}), name).get("title", "name").lower()
+        key_name = schemas.resolve(part.get("propertyNames", {}), name).get("title", "name").lower()
         yield from _field(name, inner, f"{path}.<{key_name}>", (*place, "*"), False)
     if isinstance(inner := part.get("items"), dict):
-        item = schema.resolve(inner, name)
+        item = schemas.resolve(inner, name)
         if item.get("type") == "object":
             yield from fields(name, item, f"{path}[]", (*place, "*"))
     for form in part.get("anyOf", ()):
-        yield from fields(name, schema.resolve(form, name), path, place)
+        yield from fields(name, schemas.resolve(form, name), path, place)
 
 
 def _field(name: str, inner: dict[str, Any], path: str, place: Place, required: bool) -> Iterator[Field]:
-    resolved = schema.resolve(inner, name)
+    resolved = schemas.resolve(inner, name)
     yield Field(path, place, resolved, required)
     # What another schema describes is described there.
     if not inner.get("$ref", "#").startswith("#"):
@@ -180,12 +180,12 @@ def allowed(name: str, part: dict[str, Any]) -> str:
         return ", ".join(map(code, part["enum"]))
     if "anyOf" in part:
         return "; or ".join(
-            dict.fromkeys(allowed(name, schema.resolve(form, name)) for form in part["anyOf"])
+            dict.fromkeys(allowed(name, schemas.resolve(form, name)) for form in part["anyOf"])
         )
     kinds = part.get("type", "object")
     words = " or ".join(TYPES[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))
     if "items" in part:
-        words += f" of {allowed(name, schema.resolve(part['items'], name))}"
+        words += f" of {allowed(name, schemas.resolve(part['items'], name))}"
     limits = []
     if part.get("format") == "regex":
         limits.append("a regular expression")
@@ -208,7 +208,7 @@ def allowed(name: str, part: dict[str, Any]) -> str:
 
 def documents(name: str) -> list[Any]:
     """The data of all documents in this repository that the schema ``name`` is for, by its fixed values."""
-    parts = schema.load(name).get("properties", {})
+    parts = schemas.load(name).get("properties", {})
     fixed = {key: part["const"] for key, part in parts.items() if "const" in part}
     if "kind" not in fixed:
         return []
@@ -250,21 +250,21 @@ PLATFORM = "platform-"
 
 def contract_reference() -> str:
     """docs/contract-reference.md"""
-    names = [name for name in schema.names() if not name.startswith(PLATFORM)]
+    names = [name for name in schemas.names() if not name.startswith(PLATFORM)]
     names.sort(key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
     return note("contracts/schema/*.json") + REFERENCE + _schemas(names)
 
 
 def platform_reference() -> str:
     """docs/platform-reference.md"""
-    names = [name for name in schema.names() if name.startswith(PLATFORM)]
+    names = [name for name in schemas.names() if name.startswith(PLATFORM)]
     return note("contracts/schema/platform-*.json") + PLATFORM_REFERENCE + _schemas(names)
 
 
 def _schemas(names: Sequence[str]) -> str:
     text = ""
     for name in names:
-        title = schema.load(name)["title"]
+        title = schemas.load(name)["title"]
         text += f"- [{title}](#{_anchor(title)}): `{name}.json`\n"
     for name in names:
         text += _reference(name)
@@ -276,7 +276,7 @@ def _anchor(title: str) -> str:
 
 
 def _reference(name: str) -> str:
-    whole = schema.load(name)
+    whole = schemas.load(name)
     text = f"\n## {whole['title']}\n\n{whole['description']}\n"
     known = documents(name)
     sections = [list(group) for _, group in groupby(fields(name, whole), lambda field: field.place[0])]
@@ -321,7 +321,7 @@ def clauses() -> str:
     contract = load(EXAMPLE, EXAMPLE.name)
     text += "".join(f"- [{kind}](#{kind})\n" for kind in READERS)
     for kind in READERS:
-        section = schema.resolve(schema.load("builder-class")["properties"][kind])
+        section = schemas.resolve(schemas.load("builder-class")["properties"][kind])
         text += f"\n## {kind}\n\n{section['description']}\n"
         mine = [clause for clause in contract.clauses if clause.kind == kind]
         # Clauses that are judged alike stand together; what is said of them is said of the first.

@@ -9,14 +9,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder_contracts.contract import schema
+from builder_contracts.contract import schemas
 from builder_contracts.contract.files import yaml_in
-from builder_contracts.contract.load import load_environment
-from builder_contracts.errors import InputError, Problem, Source
-from builder_contracts.services.environment import NOTHING, Bindings
+from builder_contracts.contract.loading import load_environment
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.services.environment import NOTHING, Environment
 
 if TYPE_CHECKING:
-    from builder_contracts.observe.survey import Survey
+    from builder_contracts.observe.survey import Observer
 
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
 """The roles of environments that can be written to at all."""
@@ -24,7 +24,7 @@ WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
 
 def wrong(what: str, mend: str) -> InputError:
     """Words of the command line that cannot be used."""
-    return InputError([Problem(Source("command line", 1), what, mend)])
+    return InputError([Problem(Location("command line", 1), what, mend)])
 
 
 def seconds(text: str | float) -> float:
@@ -78,7 +78,7 @@ def environment(wanted: str | None, folders: Iterable[Path], here: Path) -> Any:
         return load_environment(found).data
     if wanted:
         known = sorted(file.stem for folder in beside for file in folder.glob("*.yaml"))
-        guess = schema.nearest(wanted, known)
+        guess = schemas.nearest(wanted, known)
         named = f"they are {', '.join(known)}" if known else "there are none"
         raise wrong(
             f"--environment {wanted}: neither a file nor a name in environments/ beside the contracts",
@@ -87,9 +87,9 @@ def environment(wanted: str | None, folders: Iterable[Path], here: Path) -> Any:
     return None
 
 
-def bindings(document: Any) -> Bindings:
+def bindings(document: Any) -> Environment:
     """What an Environment document binds; nothing where there is none."""
-    return Bindings.from_document(document) if document else NOTHING
+    return Environment.from_document(document) if document else NOTHING
 
 
 def hidden(runner: str, document: Any, folders: Iterable[Path]) -> frozenset[str]:
@@ -113,16 +113,16 @@ def survey(
     pull: bool,
     deadline: float,
     hidden: frozenset[str],
-) -> Survey:
+) -> Observer:
     """A survey in the environment of that document, in which nothing is looked at yet."""
-    from builder_contracts.observe.survey import Options, Survey
-    from builder_contracts.runner.network import EMPTY, Surroundings
+    from builder_contracts.observe.survey import Observer, ObserverOptions
+    from builder_contracts.runner.docker.network import EMPTY, NetworkPlan
 
-    return Survey(
-        Options(
+    return Observer(
+        ObserverOptions(
             images=images,
             runner=runner,
-            surroundings=Surroundings.from_document(document) if document else EMPTY,
+            surroundings=NetworkPlan.from_document(document) if document else EMPTY,
             pull=pull,
             deadline=deadline,
             hidden=hidden,

@@ -36,7 +36,7 @@ def printable(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
+class Location:
     """A place in an input file. Lines and columns count from 1."""
 
     file: str
@@ -51,7 +51,7 @@ class Source:
 class Problem:
     """One thing that is wrong with an input: where, what, and what would be right."""
 
-    source: Source
+    source: Location
     what: str
     mend: str
 

@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from builder_contracts import begin
-from builder_contracts.contract import load, schema
+from builder_contracts.contract import loading, schemas
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import READERS, ProofPromise
-from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
 from builder_contracts.evidence import record
 from builder_contracts.evidence.tally import Tally
-from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.progress import Progress
+from builder_contracts.verdict import Outcome, Verdict
 
 if TYPE_CHECKING:
-    from builder_contracts.observe.survey import Survey
-    from builder_contracts.prove.session import Session as ProofSession
+    from builder_contracts.observe.survey import Observer
+    from builder_contracts.prove.session import Prover as ProofSession
 
 pytest_plugins = ["builder_contracts.truth.pytest_items"]
 
 PROOFS: pytest.StashKey[ProofSession] = pytest.StashKey()
 PROGRESS: pytest.StashKey[Progress] = pytest.StashKey()
-SURVEY: pytest.StashKey[Survey] = pytest.StashKey()
+SURVEY: pytest.StashKey[Observer] = pytest.StashKey()
 TALLY: pytest.StashKey[Tally] = pytest.StashKey()
 CLASSES: pytest.StashKey[dict[str, Path]] = pytest.StashKey()
 """The folder of each class's contract, also of those that the command line leaves out."""
@@ -166,7 +166,7 @@ def _add_arguments(config: pytest.Config) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ContractFile | None:
     # What is named as a contract is one, so that loading it can say what is wrong with it.
     named = str(file_path) in parent.config.stash[NAMED]
-    if named or (file_path.suffix in (".yaml", ".yml") and load.is_contract(file_path)):
+    if named or (file_path.suffix in (".yaml", ".yml") and loading.is_contract(file_path)):
         collected: ContractFile = ContractFile.from_parent(parent, path=file_path)
         return collected
     return None
@@ -178,7 +178,7 @@ class ContractFile(pytest.File):
     def collect(self) -> Iterator[ClauseItem]:
         name = os.path.relpath(self.path, self.config.invocation_params.dir)
         try:
-            contract = load.load(self.path, name)
+            contract = loading.load(self.path, name)
         except InputError as error:
             raise self.CollectError(str(error)) from None
         self.config.stash[CLASSES][contract.name] = Path(contract.source.file).parent
@@ -269,7 +269,7 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     contracts = _contracts(items)
-    problems = load.conflicts(contracts)
+    problems = loading.conflicts(contracts)
     # Also those that --builder leaves out: one that is misspelt leaves out all.
     known = config.stash[CLASSES]
     if not problems and known:
@@ -304,13 +304,13 @@ def _refuse(config: pytest.Config, items: list[pytest.Item], why: str) -> None:
 
 def _incoherent(contracts: Iterable[Contract]) -> list[Problem]:
     """What does not agree between the contracts of a folder, its environments and its cache roles."""
-    from builder_contracts.services import roles
+    from builder_contracts.services import role_checks
 
     by_folder: dict[Path, list[Contract]] = {}
     for contract in contracts:
         by_folder.setdefault(Path(contract.source.file).parent, []).append(contract)
     try:
-        return [problem for folder, some in by_folder.items() for problem in roles.check(folder, some)]
+        return [problem for folder, some in by_folder.items() for problem in role_checks.check(folder, some)]
     except InputError as error:
         return list(error.problems)
 
@@ -340,10 +340,10 @@ def _chosen(config: pytest.Config) -> list[Problem]:
 def _unknown(option: str, names: Iterable[str], known: Collection[str]) -> list[Problem]:
     return [
         Problem(
-            Source("command line", 1),
+            Location("command line", 1),
             f"{option} names the class {name}, which no contract declares",
             f"did you mean {guess}?"
-            if (guess := schema.nearest(name, known))
+            if (guess := schemas.nearest(name, known))
             else f"classes are {', '.join(sorted(known))}",
         )
         for name in names
@@ -359,7 +359,7 @@ def _images(config: pytest.Config) -> dict[str, str]:
     images: dict[str, str] = {}
     for text in config.option.builder_images:
         name, equals, reference = text.partition("=")
-        if not (name and equals and schema.is_image(reference)):
+        if not (name and equals and schemas.is_image(reference)):
             raise pytest.UsageError(
                 f"--image {text!r}: write CLASS=REF, for example tinyland-nix=ghcr.io/me/runner:1"
             )
@@ -367,7 +367,7 @@ def _images(config: pytest.Config) -> dict[str, str]:
     return images
 
 
-def _survey(session: pytest.Session) -> Survey:
+def _survey(session: pytest.Session) -> Observer:
     """The survey of this process; the first call starts all classes that this process will judge."""
     config, stash = session.config, session.config.stash
     if SURVEY not in stash:
@@ -403,19 +403,19 @@ def _proofs(session: pytest.Session) -> ProofSession:
     """The proofs of this process; the first call starts those of all classes that it will judge."""
     stash = session.config.stash
     if PROOFS not in stash:
-        from builder_contracts.prove.kernel.experiment import Choice
-        from builder_contracts.prove.session import Options, Session
+        from builder_contracts.prove.kernel.experiment import KernelOverrides
+        from builder_contracts.prove.session import Prover, ProverOptions
 
         config = session.config
         stash[PROGRESS].begin()
-        stash[PROOFS] = Session(
-            Options(
+        stash[PROOFS] = Prover(
+            ProverOptions(
                 images=_images(config),
                 runner=config.option.runner,
                 bindings=begin.bindings(stash[ENVIRONMENT]),
                 allow_writes=frozenset(config.option.allow_writes),
                 hidden=stash[HIDDEN],
-                kernel=Choice(*_kernel(config), stash[PROGRESS].say),
+                kernel=KernelOverrides(*_kernel(config), stash[PROGRESS].say),
             )
         )
         if not hasattr(config, "workerinput"):

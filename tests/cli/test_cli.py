@@ -17,12 +17,11 @@ from click.testing import CliRunner
 
 from builder_contracts.cli import COMMANDS, group
 from builder_contracts.cli.check import exit_code
-from builder_contracts.contract import schema
+from builder_contracts.contract import schemas
 from builder_contracts.errors import BuilderContractsError, ExitCode
 from builder_contracts.evidence.tally import Tally
-from builder_contracts.facts.codec import to_json
-from builder_contracts.facts.model import Path as PathFacts
-from builder_contracts.facts.model import Unseen
+from builder_contracts.facts.json_codec import to_json
+from builder_contracts.facts.model import PathFacts, Unseen
 from tests.cli.terminal import COMMAND, run, run_on_terminal
 from tests.plugin.conftest import OTHER, SAMPLE
 from tests.unit.judge.observed import facts
@@ -290,8 +289,8 @@ def test_the_settings_of_a_project_around_are_not_ours(folder: Path) -> None:
 
 
 def test_a_schema_is_printed_as_it_is() -> None:
-    for name in schema.names():
-        assert json.loads(CliRunner().invoke(group, ["schema", name]).output) == schema.load(name)
+    for name in schemas.names():
+        assert json.loads(CliRunner().invoke(group, ["schema", name]).output) == schemas.load(name)
 
 
 def test_facts_are_printed_or_saved_and_can_be_compared(folder: Path) -> None:

@@ -37,7 +37,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def told(simulated: Path) -> Iterator[tuple[report.Report, series.Book]]:
+def told(simulated: Path) -> Iterator[tuple[report.HistoryReport, series.HistorySnapshot]]:
     """What the simulated history means on the morning after its last night."""
     with History(simulated, write=False) as store:
         book = series.read(store)
@@ -45,7 +45,9 @@ def told(simulated: Path) -> Iterator[tuple[report.Report, series.Book]]:
 
 
 @pytest.fixture(scope="session")
-def demo(told: tuple[report.Report, series.Book], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(
+    told: tuple[report.HistoryReport, series.HistorySnapshot], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The demonstration's site, as of the morning after its last night."""
     out = tmp_path_factory.mktemp("demo") / "site"
     site.build(*told, out, base="https://example.org/contracts/", frozen=True)

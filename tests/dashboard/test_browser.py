@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from builder_contracts.dashboard import junit, report, series, site
-from builder_contracts.dashboard.store import Batch
+from builder_contracts.dashboard.store import ImportBatch
 from tests.dashboard import web
 from tests.dashboard.browser import SCREENSHOTS, Browser, chromium
 from tests.dashboard.reports import case, suite
@@ -219,7 +219,7 @@ def site_as_of(out: Path, built: float, *cases: str, frozen: bool = False) -> Pa
         io.BytesIO(suite(*(cases or [case(started=days_ago(built + 1 / 24))]))), "report.xml"
     )
     store = memory()
-    store.add([Batch(b"1", "report.xml", results)])
+    store.add([ImportBatch(b"1", "report.xml", results)])
     book = series.read(store)
     now = round((time.time() - built * 86_400) * 1000)
     site.build(report.report(book, now), book, out, frozen=frozen)
@@ -571,7 +571,7 @@ def test_script_in_a_report_never_runs(browser: Browser, tmp_path: Path) -> None
         io.BytesIO(suite(case(clause, verdict="broken", ending="<failure/>", environment=EVIL, **evil))), "r"
     )
     store = memory()
-    store.add([Batch(b"1", "r", results)])
+    store.add([ImportBatch(b"1", "r", results)])
     book = series.read(store)
     site.build(report.report(book, results[0].started or 0), book, tmp_path / "site", frozen=True)
 

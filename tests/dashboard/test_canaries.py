@@ -15,65 +15,65 @@ from click.testing import CliRunner
 
 from builder_contracts.cli import group
 from builder_contracts.errors import EngineError
-from builder_contracts.evidence.verdict import Measure
-from builder_contracts.prove.canary import completeness, load
-from builder_contracts.prove.kernel import tiers
-from builder_contracts.prove.kernel.record import Build, KernelRecord
-from builder_contracts.prove.products import Products, judge_builds
-from builder_contracts.prove.records import Finding, Lost
-from builder_contracts.runner import engine
+from builder_contracts.prove.canary.definition import completeness, load
+from builder_contracts.prove.canary.products import CanaryProducts, judge_builds
+from builder_contracts.prove.kernel import judge as tiers
+from builder_contracts.prove.kernel.record import KernelBuild, KernelRecord
+from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.runner.docker import engine
+from builder_contracts.verdict import Measurement
 from tests.kernel import records
 
 ROOT = Path(__file__).parents[2]
 
 
-def measures(found: Finding | Lost) -> tuple[Measure, ...]:
-    assert isinstance(found, Finding)
+def measures(found: CheckResult | Unavailable) -> tuple[Measurement, ...]:
+    assert isinstance(found, CheckResult)
     return found.measures
 
 
-def kernel(show: str, record: KernelRecord | None = None) -> tuple[Measure, ...]:
+def kernel(show: str, record: KernelRecord | None = None) -> tuple[Measurement, ...]:
     return measures(tiers.judge(record or records.good())[show])
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(1.84, True), (72.4, False)])
 def test_a_build_is_measured_within_its_budget_and_over_it(seconds: float, good: bool) -> None:
-    products = Products(seconds, 11 * 2**20, 48 * 2**10, {}, None, "nonce")
+    products = CanaryProducts(seconds, 11 * 2**20, 48 * 2**10, {}, None, "nonce")
 
     found = judge_builds(load(ROOT / "canaries" / "flake"), products, 0, "")
 
-    assert isinstance(found, Finding)
+    assert isinstance(found, CheckResult)
     assert found.good is good
     assert found.measures == (
-        Measure("cold_seconds", seconds, 60.0),
-        Measure("peak_memory_bytes", 11 * 2**20, 2**30),
-        Measure("disk_bytes", 48 * 2**10, 200 * 2**20),
+        Measurement("cold_seconds", seconds, 60.0),
+        Measurement("peak_memory_bytes", 11 * 2**20, 2**30),
+        Measurement("disk_bytes", 48 * 2**10, 200 * 2**20),
     )
 
 
 def test_the_size_of_artifacts_is_measured() -> None:
     found = completeness({"out/a": b"12345", "out/b": b"678"}, ("out",), ("/nix/store",))
 
-    assert found.measures == (Measure("artifact_bytes", 8),)
+    assert found.measures == (Measurement("artifact_bytes", 8),)
 
 
 def test_the_kernel_canary_measures_times_hit_rate_and_memory() -> None:
-    assert kernel("build") == (Measure("cold_seconds", 150.0, 100.0),)
-    assert kernel("rebuild-time") == (Measure("warm_seconds", 40.0, 50.0),)
-    assert kernel("rebuild-hits") == (Measure("cache_hit_ratio", 1008 / 1010, 0.95),)
-    assert kernel("memory") == (Measure("peak_memory_bytes", 300 * 2**20, 2**32),)
-    assert kernel("memory-link") == (Measure("link_memory_bytes", 300 * 2**20, 0.9 * 2**32),)
+    assert kernel("build") == (Measurement("cold_seconds", 150.0, 100.0),)
+    assert kernel("rebuild-time") == (Measurement("warm_seconds", 40.0, 50.0),)
+    assert kernel("rebuild-hits") == (Measurement("cache_hit_ratio", 1008 / 1010, 0.95),)
+    assert kernel("memory") == (Measurement("peak_memory_bytes", 300 * 2**20, 2**32),)
+    assert kernel("memory-link") == (Measurement("link_memory_bytes", 300 * 2**20, 0.9 * 2**32),)
 
 
 def test_a_broken_promise_of_the_kernel_canary_is_measured_too() -> None:
     good = records.good()
-    assert isinstance(good.warm, Build)
+    assert isinstance(good.warm, KernelBuild)
     said = [one for one in good.warm.step.objects() if "cache" not in one]
     counts = records.cache(cache_miss=500, remote_storage_hit=500)
-    slow = dataclasses.replace(good, warm=Build(records.step("compile", *said, counts, seconds=140.0)))
+    slow = dataclasses.replace(good, warm=KernelBuild(records.step("compile", *said, counts, seconds=140.0)))
 
-    assert kernel("rebuild-hits", slow) == (Measure("cache_hit_ratio", 0.5, 0.95),)
-    assert kernel("rebuild-time", slow) == (Measure("warm_seconds", 140.0, 50.0),)
+    assert kernel("rebuild-hits", slow) == (Measurement("cache_hit_ratio", 0.5, 0.95),)
+    assert kernel("rebuild-time", slow) == (Measurement("warm_seconds", 140.0, 50.0),)
 
 
 def site(tmp_path: Path, *reports: Path) -> dict[str, Any]:

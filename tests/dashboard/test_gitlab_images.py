@@ -17,7 +17,7 @@ import docker
 import pytest
 
 from builder_contracts.errors import EngineError
-from builder_contracts.runner import engine, ownership
+from builder_contracts.runner.docker import cleanup, engine
 from tests.dashboard import gitlab
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.long]
@@ -81,7 +81,7 @@ class Runner:
     with ``privileged = true`` makes them for one job."""
 
     def __init__(self, client: docker.DockerClient) -> None:
-        self.client, self.run = client, ownership.Run()
+        self.client, self.run = client, cleanup.RunLabels()
         self.network = client.networks.create(self.run.name("gitlab"), labels=self.run.labels)
         self.certificates = client.volumes.create(self.run.name("certificates"), labels=self.run.labels)
 
@@ -131,7 +131,7 @@ def runner(client: docker.DockerClient) -> Iterator[Runner]:
     try:
         yield made
     finally:
-        ownership.close(client, made.run)
+        cleanup.close(client, made.run)
 
 
 def project() -> tuple[bytes, dict[str, str]]:

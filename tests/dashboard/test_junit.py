@@ -19,7 +19,7 @@ from builder_contracts.dashboard import junit
 from builder_contracts.dashboard.model import Measurement, Result
 from builder_contracts.errors import InputError
 from builder_contracts.evidence.record import to_properties
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.verdict import Outcome, Rung, Verdict
 from tests.dashboard.reports import case, suite
 
 RECORDED = Path(__file__).parent / "junit"

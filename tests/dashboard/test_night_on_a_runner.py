@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.errors import EngineError
-from builder_contracts.runner import engine
-from builder_contracts.services.catalogue import SERVICES
-from builder_contracts.services.identities import Credentials
+from builder_contracts.runner.docker import engine
+from builder_contracts.services.catalog import SERVICES
+from builder_contracts.services.principals import Credentials
 from tests.prove.pool import CONTRACTS, JOB, Machine, Pool, pool
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]

@@ -15,20 +15,20 @@ from hypothesis import strategies as st
 
 from builder_contracts.cli.nightly import nightly
 from builder_contracts.dashboard import forge as forges
-from builder_contracts.dashboard.breakages import Close, Issue, Mark, Open, Update, mark_of, plan
+from builder_contracts.dashboard.breakages import Close, Issue, IssueMarker, OpenIssue, Update, mark_of, plan
 from builder_contracts.dashboard.markdown import code
-from builder_contracts.dashboard.report import Report
-from builder_contracts.dashboard.series import Book, Series
+from builder_contracts.dashboard.report import HistoryReport
+from builder_contracts.dashboard.series import HistorySnapshot, Series
 from builder_contracts.dashboard.store import History
 from builder_contracts.dashboard.summary import summary
 from builder_contracts.errors import InputError
-from builder_contracts.runner.identity import Placement, this_machine
+from builder_contracts.runner.local.attribution import Placement, this_machine
 from tests.dashboard.forges import TOKEN, Forge, serving
 from tests.dashboard.reports import case, suite
 from tests.dashboard.test_report import series, tell
 from tests.dashboard.test_store import LINE
 
-BOOK = Book((), (), {}, None, {0: "seen so"})  # type: ignore[arg-type]
+BOOK = HistorySnapshot((), (), {}, None, {0: "seen so"})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -57,11 +57,11 @@ def job(forge: Forge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GITLAB_CI", raising=False)
 
 
-def night(*stories: Series, hours: float = 8) -> Report:
+def night(*stories: Series, hours: float = 8) -> HistoryReport:
     return tell(*stories, hours=hours)
 
 
-def sync(tracker: forges.Forge, report: Report) -> list[str]:
+def sync(tracker: forges.Forge, report: HistoryReport) -> list[str]:
     """One night: what was done."""
     return [tracker.apply(action) for action in plan(report, BOOK, tracker.open_issues())]
 
@@ -74,16 +74,16 @@ def test_a_new_breakage_opens_one_issue_for_its_class() -> None:
         night(series("kkb", name="a"), series("kkb", name="b"), series("kkk", name="c")), BOOK, []
     )
 
-    assert isinstance(action, Open)
+    assert isinstance(action, OpenIssue)
     assert action.title == "c (e): 2 clauses broken"
-    assert mark_of(action.body) == Mark("e", "c", ("toolchain/a", "toolchain/b"))
+    assert mark_of(action.body) == IssueMarker("e", "c", ("toolchain/a", "toolchain/b"))
     assert "- `c/toolchain/a`: promised `seen so`, seen `seen so`, likely `seen so`\n" in action.body
 
 
 def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_how_to_ask_again(
-    told: tuple[Report, Book],
+    told: tuple[HistoryReport, HistorySnapshot],
 ) -> None:
-    opened = {action.title: action.body for action in plan(*told, []) if isinstance(action, Open)}
+    opened = {action.title: action.body for action in plan(*told, []) if isinstance(action, OpenIssue)}
 
     body = opened["tinyland-dind (simulated): 2 clauses broken"]
     assert re.search(
@@ -96,11 +96,11 @@ def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_
 
 
 def test_results_of_other_tools_are_not_asked_for_again() -> None:
-    foreign = Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
+    foreign = HistorySnapshot((), (), {}, None, {0: ""})  # type: ignore[arg-type]
 
     (action,) = plan(night(series("kkb")), foreign, [])
 
-    assert isinstance(action, Open)
+    assert isinstance(action, OpenIssue)
     assert "ask again" not in action.body
 
 
@@ -108,9 +108,9 @@ def test_nothing_broken_needs_no_issue() -> None:
     assert plan(night(series("kku", name="a"), series("kkw", name="b")), BOOK, []) == []
 
 
-def issue_of(report: Report, number: int = 1) -> Issue:
+def issue_of(report: HistoryReport, number: int = 1) -> Issue:
     (action,) = plan(report, BOOK, [])
-    assert isinstance(action, Open)
+    assert isinstance(action, OpenIssue)
     return Issue(number, action.title, action.body)
 
 
@@ -202,7 +202,7 @@ def test_issues_of_others_are_left_alone() -> None:
 def test_a_mark_comes_back_whatever_things_are_called(
     environment: str, builder: str, clauses: list[str]
 ) -> None:
-    mark = Mark(environment, builder, tuple(clauses))
+    mark = IssueMarker(environment, builder, tuple(clauses))
     text = f"before\n{mark}\nafter"
 
     assert mark_of(text) == mark
@@ -298,7 +298,7 @@ def test_a_refusal_says_what_was_asked_and_what_is_likely_missing(
     forge.failing["/issues"] = status
 
     with pytest.raises(forges.ForgeError) as refused:
-        hub.apply(Open("t", "b"))
+        hub.apply(OpenIssue("t", "b"))
 
     assert f"POST {forge.url}/repos/o/r/issues: {status} refused by this test" in str(refused.value)
     assert ("permissions" in str(refused.value)) is hint
@@ -320,7 +320,7 @@ def test_a_server_that_is_away_is_an_error_without_the_token() -> None:
         held.bind(("127.0.0.1", 0))
         gone = forges.GitHub("o/r", TOKEN, base=f"http://127.0.0.1:{held.getsockname()[1]}")
         with pytest.raises(forges.ForgeError, match="no answer") as lost:
-            gone.apply(Open("t", "b"))
+            gone.apply(OpenIssue("t", "b"))
     assert TOKEN not in str(lost.value)
 
 
@@ -556,7 +556,7 @@ def test_outside_of_a_job_the_commands_say_what_is_missing(
         assert "GITHUB_REPOSITORY is not set" in str(refused)
 
 
-def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) -> None:
+def test_the_summary_names_what_broke_when_and_why(told: tuple[HistoryReport, HistorySnapshot]) -> None:
     text = summary(*told, site="https://example.org/site")
 
     assert "**Simulated data.**" in text
@@ -597,9 +597,11 @@ def test_what_a_report_calls_its_host_is_code_where_it_is_quoted_and_nowhere_els
     told = "Image and contract are the same. Suspect the host: it changed from `h` to `the h`."
     assert told in summary(night(story), BOOK)
     (action,) = plan(night(story), BOOK, [])
-    assert isinstance(action, Open)
+    assert isinstance(action, OpenIssue)
     assert told in action.body
 
 
 def test_a_summary_of_nothing_says_so(tmp_path: Path) -> None:
-    assert "nothing has reported yet" in summary(Report(0, night(series("k")).policy, (), (), ()), BOOK)
+    assert "nothing has reported yet" in summary(
+        HistoryReport(0, night(series("k")).policy, (), (), ()), BOOK
+    )

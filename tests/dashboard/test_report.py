@@ -13,11 +13,18 @@ from hypothesis import strategies as st
 
 from builder_contracts.dashboard import report as judged
 from builder_contracts.dashboard import views, words
-from builder_contracts.dashboard.report import Change, ClauseReport, Policy, Report, State
-from builder_contracts.dashboard.series import DAY_MS, Book, Clause, Point, Run, Series
+from builder_contracts.dashboard.report import Breakage, ClauseState, ClauseStatus, HistoryReport, Policy
+from builder_contracts.dashboard.series import (
+    DAY_MS,
+    ClauseKey,
+    HistorySnapshot,
+    RecordedRun,
+    RecordedVerdict,
+    Series,
+)
 from builder_contracts.dashboard.store import History
 from builder_contracts.dashboard.summary import summary
-from builder_contracts.evidence.verdict import Outcome, Rung
+from builder_contracts.verdict import Outcome, Rung
 
 KEPT, BROKEN, UNPROVEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED
 LETTERS = {"k": KEPT, "b": BROKEN, "u": UNPROVEN, "w": WAIVED}
@@ -27,10 +34,10 @@ FIRST = 20_000
 
 def run(
     night: int, *, builder: str = "c", image: str = "i1", contract: str = "c1", hour: int = 2, **rest: str
-) -> Run:
+) -> RecordedRun:
     started = (FIRST + night) * DAY_MS + hour * 3_600_000
     number = night * 100 + hour + sum(map(ord, builder)) * 100_000
-    return Run(number, "e", builder, image, contract, started, **rest)  # type: ignore[arg-type]
+    return RecordedRun(number, "e", builder, image, contract, started, **rest)  # type: ignore[arg-type]
 
 
 def series(
@@ -54,8 +61,10 @@ def series(
                 contract=contracts[night] if contracts else "1",
             )
             verdict = LETTERS[letter]
-            points.append(Point(where, verdict, None if verdict is UNPROVEN else rung, 0.1, 0, 0, 0, 0, 0, 0))
-    return Series(Clause("e", builder, kind, name), number=sum(map(ord, name)), points=points)
+            points.append(
+                RecordedVerdict(where, verdict, None if verdict is UNPROVEN else rung, 0.1, 0, 0, 0, 0, 0, 0)
+            )
+    return Series(ClauseKey("e", builder, kind, name), number=sum(map(ord, name)), points=points)
 
 
 def tell(
@@ -64,7 +73,7 @@ def tell(
     hours: float = 8,
     policy: Policy | None = None,
     **rest: object,
-) -> Report:
+) -> HistoryReport:
     """The report some hours into the day after the last night."""
     last = (
         nights
@@ -72,12 +81,12 @@ def tell(
         else max(point.run.night for one in stories for point in one.points) - FIRST
     )
     runs = sorted({point.run for one in stories for point in one.points}, key=lambda one: one.started)
-    book = Book(runs, stories, {}, cast(History, None))
+    book = HistorySnapshot(runs, stories, {}, cast(History, None))
     now = (FIRST + last) * DAY_MS + round(hours * 3_600_000)
     return judged.report(book, now, policy, cast(None, rest.get("contracts")))
 
 
-def one(report: Report, name: str = "n") -> ClauseReport:
+def one(report: HistoryReport, name: str = "n") -> ClauseStatus:
     return next(clause for each in report.classes for clause in each.clauses if clause.clause.name == name)
 
 
@@ -147,7 +156,7 @@ def test_clauses_that_broke_in_one_run_are_one_incident_and_the_latest_comes_fir
 
 def test_several_runs_of_a_night_are_told_by_the_last_of_them() -> None:
     story = series("kk")
-    early = Point(run(1, hour=1), BROKEN, None, 0.1, 0, 0, 0, 0, 0, 0)
+    early = RecordedVerdict(run(1, hour=1), BROKEN, None, 0.1, 0, 0, 0, 0, 0, 0)
     story.points.insert(1, early)
 
     assert tell(story).mornings[0].broke == ()
@@ -159,13 +168,13 @@ def test_a_breakage_that_was_mended_within_the_night_shows_in_its_nights() -> No
     for hour, verdict in ((1, KEPT), (1.5, BROKEN)):
         where = run(1)._replace(started=(FIRST + 1) * DAY_MS + round(hour * 3_600_000))
         story.points.insert(
-            -1, Point(where, verdict, None, 0.1, 0, 7 if verdict is BROKEN else 0, 0, 0, 0, 0)
+            -1, RecordedVerdict(where, verdict, None, 0.1, 0, 7 if verdict is BROKEN else 0, 0, 0, 0, 0)
         )
     (told,) = tell(story).classes
 
     assert told.nights[FIRST + 1] is BROKEN
     assert views.encode(story.points, FIRST, FIRST + 1)[-1] == ("b", 1, 7)
-    assert one(tell(story)).state is State.KEPT
+    assert one(tell(story)).state is ClauseState.KEPT
 
 
 def test_what_was_newly_waived_is_told() -> None:
@@ -199,7 +208,7 @@ def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: floa
     report = tell(silent, other, hours=hours)
 
     assert [morning.missed for morning in report.mornings] == missed
-    book = Book((), (), {}, cast(History, None), {0: "seen"})
+    book = HistorySnapshot((), (), {}, cast(History, None), {0: "seen"})
     said = f"No class has reported since: {words.nights_words(missed[0])} without a run."
     assert views.index(report, book)["environments"][0]["missed_words"] == said
     assert summary(report, book).count("No class has reported since") == sum(map(bool, missed))
@@ -209,12 +218,12 @@ def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: floa
 # --- blame -----------------------------------------------------------------------------------------
 
 
-def blame(before: Run | None, after: Run, kind: str = "toolchain") -> str:
-    def point(where: Run, verdict: Outcome) -> Point:
-        return Point(where, verdict, None, 0.1, 0, 0, 0, 0, 0, 0)
+def blame(before: RecordedRun | None, after: RecordedRun, kind: str = "toolchain") -> str:
+    def point(where: RecordedRun, verdict: Outcome) -> RecordedVerdict:
+        return RecordedVerdict(where, verdict, None, 0.1, 0, 0, 0, 0, 0, 0)
 
     story = series("b", kind=kind)
-    change = Change(point(before, KEPT) if before else None, point(after, BROKEN))
+    change = Breakage(point(before, KEPT) if before else None, point(after, BROKEN))
     return words.suspicion(change, [one(tell(story))])
 
 
@@ -332,10 +341,10 @@ def test_old_evidence_says_nothing_about_today(letter: str) -> None:
     fresh = tell(series(letter * 3), hours=2 + 47.9, policy=policy)
     stale = tell(series(letter * 3), hours=2 + 48.1, policy=policy)
 
-    assert one(fresh).state is State(LETTERS[letter].value)
-    assert one(stale).state is State.UNKNOWN
+    assert one(fresh).state is ClauseState(LETTERS[letter].value)
+    assert one(stale).state is ClauseState.UNKNOWN
     assert one(stale).rung is None
-    assert stale.classes[0].state is State.UNKNOWN
+    assert stale.classes[0].state is ClauseState.UNKNOWN
     assert stale.mornings[0].stale == stale.classes[0].clauses
     assert one(fresh).expires == one(stale).expires
 
@@ -343,8 +352,8 @@ def test_old_evidence_says_nothing_about_today(letter: str) -> None:
 def test_a_class_with_a_stale_clause_does_not_pass_for_kept() -> None:
     report = tell(series("kkkkkkkk", name="a"), series("kk------", name="b"))
 
-    assert report.classes[0].state is State.UNPROVEN
-    assert report.classes[0].counts[State.UNKNOWN] == 1
+    assert report.classes[0].state is ClauseState.UNPROVEN
+    assert report.classes[0].counts[ClauseState.UNKNOWN] == 1
 
 
 def test_a_clause_that_the_contract_no_longer_has_is_withdrawn_not_unknown() -> None:
@@ -354,16 +363,16 @@ def test_a_clause_that_the_contract_no_longer_has_is_withdrawn_not_unknown() -> 
     without = tell(*stories)
 
     assert [clause.clause.name for clause in given_contract.classes[0].clauses] == ["a"]
-    assert given_contract.classes[0].state is State.KEPT
-    assert one(without, "b").state is State.UNKNOWN
+    assert given_contract.classes[0].state is ClauseState.KEPT
+    assert one(without, "b").state is ClauseState.UNKNOWN
 
 
 def test_a_promise_that_no_run_ever_answered_is_counted_as_unknown() -> None:
     report = tell(series("kkk", name="a"), contracts={"c": ["toolchain/a", "caches/nix-hit"]})
 
     assert report.classes[0].unreported == ("caches/nix-hit",)
-    assert report.classes[0].counts[State.UNKNOWN] == 1
-    assert report.classes[0].state is State.UNPROVEN
+    assert report.classes[0].counts[ClauseState.UNKNOWN] == 1
+    assert report.classes[0].state is ClauseState.UNPROVEN
 
 
 # --- rungs -----------------------------------------------------------------------------------------
@@ -408,7 +417,7 @@ def test_no_weaker_evidence_is_ever_sustained(rung: Rung) -> None:
 
 def test_a_second_run_of_a_night_that_was_not_kept_ends_what_was_sustained() -> None:
     story = series("k" * 10)
-    story.points.insert(8, Point(run(7, hour=5), BROKEN, Rung.LIVE, 0.1, 0, 0, 0, 0, 0, 0))
+    story.points.insert(8, RecordedVerdict(run(7, hour=5), BROKEN, Rung.LIVE, 0.1, 0, 0, 0, 0, 0, 0))
 
     assert one(tell(story)).rung is Rung.LIVE
 
@@ -490,12 +499,14 @@ def test_every_clause_has_one_state_and_no_state_above_its_evidence(
     assert len(clauses) == len(told)
     for clause in clauses:
         fresh = report.now <= clause.last.run.started + stale_days * DAY_MS + 1
-        assert clause.state is not State.KEPT or (clause.last.verdict is KEPT and fresh)
-        assert clause.rung is None or clause.state is State.KEPT
+        assert clause.state is not ClauseState.KEPT or (clause.last.verdict is KEPT and fresh)
+        assert clause.rung is None or clause.state is ClauseState.KEPT
         assert sum(segment.points for segment in clause.segments) == len(clause.series.points)
     for each in report.classes:
         assert sum(each.counts.values()) == len(each.clauses)
-        assert each.state is not State.KEPT or all(clause.state is State.KEPT for clause in each.clauses)
+        assert each.state is not ClauseState.KEPT or all(
+            clause.state is ClauseState.KEPT for clause in each.clauses
+        )
     for morning in report.mornings:
         assert set(map(id, morning.broke)) <= set(map(id, clauses))
         red = [clause for incident in morning.incidents for clause in incident.clauses]
@@ -540,5 +551,5 @@ def test_a_slow_drift_is_a_trend_and_noise_is_not() -> None:
     ],
 )
 def test_a_canary_is_known_by_the_name_of_its_clause(clause: str, canary: str) -> None:
-    assert Clause("embedded", "tinyland-docker", "canaries", clause).canary == canary
-    assert Clause("embedded", "tinyland-docker", "toolchain", clause).canary == ""
+    assert ClauseKey("embedded", "tinyland-docker", "canaries", clause).canary == canary
+    assert ClauseKey("embedded", "tinyland-docker", "toolchain", clause).canary == ""

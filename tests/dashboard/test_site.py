@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from builder_contracts.dashboard import address, junit, report, series, site
 from builder_contracts.dashboard.badge import badge
 from builder_contracts.dashboard.feed import feed
-from builder_contracts.dashboard.store import Batch, History
+from builder_contracts.dashboard.store import History, ImportBatch
 from builder_contracts.errors import InputError
 from tests.dashboard import web
 from tests.dashboard.conftest import NOW
@@ -29,7 +29,7 @@ from tests.dashboard.reports import case, suite
 from tests.dashboard.test_report import series as story
 from tests.dashboard.test_report import tell
 
-Told = tuple[report.Report, series.Book]
+Told = tuple[report.HistoryReport, series.HistorySnapshot]
 
 EVIL = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'`{{7*7}}"
 
@@ -74,7 +74,7 @@ def history(*cases: str, now: int = NOW) -> Told:
     from tests.dashboard.test_store import memory
 
     store = memory()
-    store.add([Batch(b"1", "report.xml", results)], now=now / 1000)
+    store.add([ImportBatch(b"1", "report.xml", results)], now=now / 1000)
     book = series.read(store)
     return report.report(book, now), book
 
@@ -525,7 +525,7 @@ def test_a_feed_reader_reads_the_feed(demo: Path) -> None:
 
 def entries(*stories: series.Series) -> list[tuple[str, str]]:
     """Title and text of the entries of a feed, the latest first."""
-    book = series.Book((), (), {}, None, {0: "seen"})  # type: ignore[arg-type]
+    book = series.HistorySnapshot((), (), {}, None, {0: "seen"})  # type: ignore[arg-type]
     parsed = feedparser.parse(feed(tell(*stories), book, ""))
     return [(entry.title, entry.summary) for entry in parsed.entries]
 
@@ -554,7 +554,7 @@ def test_a_clause_that_begins_broken_is_news() -> None:
 
 @pytest.mark.parametrize("address", ["https://example.org/contracts", "https://example.org/contracts/"])
 def test_links_of_the_feed_lead_into_the_site_however_its_address_was_written(address: str) -> None:
-    book = series.Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
+    book = series.HistorySnapshot((), (), {}, None, {0: ""})  # type: ignore[arg-type]
 
     parsed = feedparser.parse(feed(tell(story("kb")), book, address))
 
@@ -564,7 +564,7 @@ def test_links_of_the_feed_lead_into_the_site_however_its_address_was_written(ad
 def test_entries_of_the_feed_keep_their_ids_when_nights_are_added() -> None:
     def ids(nights: str) -> list[str]:
         told = tell(story(nights))
-        book = series.Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
+        book = series.HistorySnapshot((), (), {}, None, {0: ""})  # type: ignore[arg-type]
         return re.findall(r"<entry>.*?<id>(.*?)</id>", feed(told, book, ""), re.DOTALL)
 
     assert ids("kkbbk")[-1:] == ids("kkb") != []

@@ -20,12 +20,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.dashboard import evidence_file, junit, schema, series, simulate
-from builder_contracts.dashboard.add import Added, Reading, add_files
+from builder_contracts.dashboard.add import ImportSummary, Reading, add_files
 from builder_contracts.dashboard.model import SEVERITY, Measurement, Result
-from builder_contracts.dashboard.store import Batch, History, HistoryError
+from builder_contracts.dashboard.store import History, HistoryError, ImportBatch
 from builder_contracts.errors import InputError
 from builder_contracts.evidence import record
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.verdict import Outcome, Rung, Verdict
 from tests.dashboard.conftest import LAST
 from tests.dashboard.reports import case, suite
 
@@ -51,8 +51,8 @@ def result(**changes: Any) -> Result:
     return plain._replace(**changes)
 
 
-def batch(*results: Result, digest: bytes = b"1") -> Batch:
-    return Batch(digest, "night.xml", results)
+def batch(*results: Result, digest: bytes = b"1") -> ImportBatch:
+    return ImportBatch(digest, "night.xml", results)
 
 
 def content(path: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -75,7 +75,7 @@ def write(folder: Path, files: dict[str, bytes]) -> list[Path]:
     return [folder / name for name in files]
 
 
-def add(history: Path, files: Sequence[Path], reading: Reading | None = None) -> Added:
+def add(history: Path, files: Sequence[Path], reading: Reading | None = None) -> ImportSummary:
     with History(history) as store:
         return add_files(store, files, reading or Reading())
 
@@ -586,12 +586,12 @@ def test_an_addition_that_is_killed_in_its_middle_leaves_what_was_there(tmp_path
     script = (
         "import os, sys, sqlite3\n"
         "from pathlib import Path\n"
-        "from builder_contracts.dashboard.store import History, Batch\n"
+        "from builder_contracts.dashboard.store import History, ImportBatch\n"
         "from tests.dashboard.test_store import result, NOW\n"
         "history = History(Path(sys.argv[1]))\n"
         "history._connection.execute('PRAGMA cache_size = 2')\n"
         "def batches():\n"
-        "    yield Batch(b'2', 'x', [result(name=f'n{i}', seen='x' * 999) for i in range(2000)])\n"
+        "    yield ImportBatch(b'2', 'x', [result(name=f'n{i}', seen='x' * 999) for i in range(2000)])\n"
         "    os.kill(os.getpid(), 9)\n"
         "history.add(batches(), now=NOW)\n"
     )

@@ -22,7 +22,7 @@ from builder_contracts.dashboard.add import Reading, add_files
 from builder_contracts.dashboard.store import History
 from builder_contracts.errors import EngineError
 from builder_contracts.prove.kernel.source import FETCH_WITHIN
-from builder_contracts.runner import engine
+from builder_contracts.runner.docker import engine
 from tests.dashboard import gitlab, web
 from tests.dashboard.forges import TOKEN, Forge, serving
 from tests.dashboard.reports import case, now, suite

@@ -13,18 +13,18 @@ from typing import Any
 import docker
 import pytest
 
-from builder_contracts.contract.load import load, load_environment
+from builder_contracts.contract.loading import load, load_environment
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import EngineError
-from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.facts.model import Facts
 from builder_contracts.judge import judge
-from builder_contracts.observe.gather import gather
-from builder_contracts.runner import engine
-from builder_contracts.runner.docker import DockerRunner, describe_engine
-from builder_contracts.runner.launch import LaunchPlan, plan
-from builder_contracts.runner.network import RunNetwork, Surroundings
-from builder_contracts.runner.ownership import Run, close, sweep
+from builder_contracts.observe.observation import gather
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
+from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
+from builder_contracts.runner.docker.network import NetworkPlan, RunNetwork
+from builder_contracts.runner.docker.runner import DockerRunner, describe_engine
+from builder_contracts.verdict import Outcome, Verdict
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +54,7 @@ class Bench:
     """An engine with the run's networks, on which images are built, started and judged."""
 
     client: docker.DockerClient
-    run: Run
+    run: RunLabels
     network: RunNetwork
     images: dict[tuple[str, str], str] = field(default_factory=dict)
 
@@ -133,10 +133,10 @@ def bench() -> Iterator[Bench]:
     if missing:
         pytest.skip(f"needs the images {', '.join(missing)}: script/images builds them")
     sweep(client)
-    surroundings = Surroundings.from_document(
+    surroundings = NetworkPlan.from_document(
         load_environment(ROOT / "contracts/environments/embedded.yaml").data
     )
-    run = Run()
+    run = RunLabels()
     bench = Bench(client, run, RunNetwork(client, run, surroundings))
     try:
         yield bench

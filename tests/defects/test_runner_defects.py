@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.runner.docker import DockerRunner
-from builder_contracts.runner.launch import DaemonPlan, LaunchPlan
+from builder_contracts.runner.docker.launch_plan import DaemonPlan, LaunchPlan
+from builder_contracts.runner.docker.runner import DockerRunner
 from tests.defects.conftest import Bench
 
 pytestmark = pytest.mark.docker
@@ -245,7 +245,7 @@ def test_a_denied_host_without_a_stand_in_is_unproven_not_kept(
     def observe() -> tuple[str, str]:
         from builder_contracts.facts.model import Unseen
         from builder_contracts.judge import find
-        from builder_contracts.observe.gather import gather
+        from builder_contracts.observe.observation import gather
 
         with DockerRunner(
             bench.client,

@@ -62,7 +62,7 @@ def test_every_dependency_has_a_range_but_type_stubs_and_calendar_versions() -> 
 
 
 # Sent into the services image and run there, on what that image has.
-ELSEWHERE = {"prove/outsider.py"}
+ELSEWHERE = {"prove/protocol_client.py"}
 # Of the standard library in newer releases only.
 NEWER = {"compression"}
 

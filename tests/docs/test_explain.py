@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from builder_contracts import cli
-from builder_contracts.contract.load import load
+from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Clause
 from builder_contracts.contract.promises import READERS
 from builder_contracts.errors import InputError

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from builder_contracts import cli
-from builder_contracts.contract import document, schema
-from builder_contracts.contract.load import load
+from builder_contracts.contract import document, schemas
+from builder_contracts.contract.loading import load
 from builder_contracts.contract.promises import Promise
 from builder_contracts.errors import ExitCode
 from docs import generate
@@ -56,7 +56,7 @@ def test_the_example_contract_has_every_kind_of_promise() -> None:
 
 def test_the_example_contract_has_every_field_of_the_schema() -> None:
     data = document.read(generate.EXAMPLE).data
-    whole = schema.load("builder-class")
+    whole = schemas.load("builder-class")
     missing = [
         field.path
         for field in generate.fields("builder-class", whole)

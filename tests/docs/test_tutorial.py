@@ -21,8 +21,8 @@ import docker.errors
 import pytest
 
 from builder_contracts.errors import EngineError
-from builder_contracts.runner import engine
-from builder_contracts.runner.network import SERVICES_IMAGE
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.network import SERVICES_IMAGE
 
 ROOT = Path(__file__).parents[2]
 BASE = "builder-contracts/base:sid"

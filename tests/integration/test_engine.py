@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import Run, remove_container
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
 
 pytestmark = pytest.mark.docker
 
@@ -24,7 +24,7 @@ def client() -> Iterator[docker.DockerClient]:
 
 @contextlib.contextmanager
 def started(client: docker.DockerClient) -> Iterator[str]:
-    run = Run()
+    run = RunLabels()
     created = client.api.create_container(
         "tinyland-nix",
         ["600"],

@@ -28,16 +28,16 @@ from packaging.utils import canonicalize_name
 
 from builder_contracts import __version__
 from builder_contracts.errors import EngineError
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import Run, close, sweep
-from builder_contracts.runner.protocol import Completed
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
+from builder_contracts.runner.protocol import CompletedCommand
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.xdist_group("flake-and-bazel")]
 
-Shell = Callable[[str], Completed]
+Shell = Callable[[str], CompletedCommand]
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def container(client: docker.DockerClient, image: str, given: dict[str, Path]) -
     """
     if engine.describe_image(client, image) is None:
         pytest.skip(f"the image {image} is not in the engine: script/images builds it")
-    run = Run()
+    run = RunLabels()
     try:
         started = client.containers.run(
             image,
@@ -160,7 +160,7 @@ def _archive(folder: Path, name: str) -> bytes:
     return stream.getvalue()
 
 
-def said(completed: Completed) -> str:
+def said(completed: CompletedCommand) -> str:
     """Everything that a command printed; fails the test where the command was lost."""
     assert not completed.ended, completed.ended
     return (completed.stdout + completed.stderr).decode("utf-8", errors="replace")

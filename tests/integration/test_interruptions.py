@@ -18,8 +18,8 @@ import docker
 import pytest
 
 from builder_contracts.errors import EngineError, ExitCode
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import OWNER, RUN
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import OWNER, RUN
 
 pytestmark = pytest.mark.docker
 

@@ -22,8 +22,8 @@ import pytest
 from docker.models.containers import Container
 
 from builder_contracts.errors import EngineError
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import Run, close, sweep
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ["tinyland-nix", "tinyland-docker", "tinyland-dind"]
@@ -48,15 +48,15 @@ def client() -> Iterator[docker.DockerClient]:
 
 
 @pytest.fixture
-def run(client: docker.DockerClient) -> Iterator[Run]:
+def run(client: docker.DockerClient) -> Iterator[RunLabels]:
     """What carries this run's labels is gone after the test, or after the next run of any kind."""
-    run = Run()
+    run = RunLabels()
     yield run
     close(client, run)
 
 
 @pytest.fixture
-def launch(client: docker.DockerClient, run: Run) -> Launch:
+def launch(client: docker.DockerClient, run: RunLabels) -> Launch:
     def launch(image: str, command: Sequence[str] = ("sleep", "600"), **options: Any) -> Container:
         settings: dict[str, Any] = {"network_mode": "none", "init": True, "labels": run.labels}
         container = client.containers.create(image, list(command), **(settings | options))
@@ -193,7 +193,7 @@ class TestDocker:
 
 class TestDind:
     def test_the_job_builds_and_runs_images_on_a_daemon_of_its_own_beside_it(
-        self, client: docker.DockerClient, run: Run, launch: Launch, job: Launch
+        self, client: docker.DockerClient, run: RunLabels, launch: Launch, job: Launch
     ) -> None:
         network = client.networks.create(run.name("dind"), internal=True, labels=run.labels)
         runner = job("tinyland-dind", network_mode=network.name)

@@ -24,8 +24,8 @@ import docker
 import pytest
 
 from builder_contracts.errors import EngineError, ExitCode
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import Run, close, sweep
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = ["base-image", "contract", "engine", "images", "setup", "test"]
@@ -87,7 +87,7 @@ def images(client: docker.DockerClient) -> docker.DockerClient:
 @pytest.fixture
 def registry(images: docker.DockerClient) -> Iterator[str]:
     """The address of a registry that answers; no image has a name there after the test."""
-    marks = Run()
+    marks = RunLabels()
     try:
         container = images.containers.run(
             "builder-contracts/services",

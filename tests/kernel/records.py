@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from builder_contracts.prove.kernel.record import Boot, Build, CacheServer, KernelRecord, Step
+from builder_contracts.prove.kernel.record import Boot, CacheServer, KernelBuild, KernelRecord, TierStep
 
 LIMIT = 4 * 2**30
 NONCE = "0123456789abcdef"
@@ -36,8 +36,8 @@ def lines(*values: dict[str, Any]) -> str:
     return "".join(json.dumps(value) + "\n" for value in values)
 
 
-def step(name: str, *values: dict[str, Any], status: int | None = 0, said: str = "", **rest: Any) -> Step:
-    return Step(
+def step(name: str, *values: dict[str, Any], status: int | None = 0, said: str = "", **rest: Any) -> TierStep:
+    return TierStep(
         name, status, lines(*values), said, rest.pop("seconds", 10.0), rest.pop("budget", 100.0), **rest
     )
 
@@ -54,7 +54,7 @@ def measured(name: str, **rest: Any) -> dict[str, Any]:
     return {"measured": name, **good, **rest}
 
 
-def build(*values: dict[str, Any], **rest: Any) -> Build:
+def build(*values: dict[str, Any], **rest: Any) -> KernelBuild:
     good = (
         measured("prepare"),
         {"objects": 900},
@@ -64,7 +64,7 @@ def build(*values: dict[str, Any], **rest: Any) -> Build:
         {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "dd"}},
     )
     strays = rest.pop("strays", ())
-    return Build(step("compile", *(values or good), **rest), strays)
+    return KernelBuild(step("compile", *(values or good), **rest), strays)
 
 
 def cache(**counts: int) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def good() -> KernelRecord:
         configure=step(
             "configure", {"fragment": "xr.config", "text": FRAGMENT}, {"config": CONFIG, "release": RELEASE}
         ),
-        cold=Build(step("compile", *cold.step.objects(), cache(cache_miss=1000, remote_storage_hit=10), seconds=150.0)),
-        warm=Build(step("compile", *warm.step.objects(), cache(cache_miss=2, remote_storage_hit=1008), seconds=40.0)),
+        cold=KernelBuild(step("compile", *cold.step.objects(), cache(cache_miss=1000, remote_storage_hit=10), seconds=150.0)),
+        warm=KernelBuild(step("compile", *warm.step.objects(), cache(cache_miss=2, remote_storage_hit=1008), seconds=40.0)),
         server=CacheServer(taken=2000, given=2016, refused=0),
         package=step(
             "package",
@@ -95,5 +95,5 @@ def good() -> KernelRecord:
                 "files": [f"/lib/modules/{RELEASE}/{name}" for name in ("vmlinuz", "System.map", "config")],
             },
         ),
-        boot=Boot(Step("boot", 0, CONSOLE, "", 4.0, 120.0), NONCE, "the package"),
+        boot=Boot(TierStep("boot", 0, CONSOLE, "", 4.0, 120.0), NONCE, "the package"),
     )  # fmt: skip

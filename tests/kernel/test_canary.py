@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract import load
-from builder_contracts.prove.containers import ContainerBench
-from builder_contracts.prove.kernel import alone, ladder, recipe, tiers, workshop
+from builder_contracts.contract import loading
+from builder_contracts.prove.container_testbed import ContainerTestbed
+from builder_contracts.prove.kernel import claims, recipe, standalone
+from builder_contracts.prove.kernel import judge as tiers
+from builder_contracts.prove.kernel import tiers as workshop
 from builder_contracts.prove.kernel.record import Boot, KernelRecord
-from builder_contracts.prove.records import Finding
+from builder_contracts.prove.records import CheckResult
 
 ROOT = Path(__file__).parents[2]
 CANARY = ROOT / "canaries" / "linux-xr"
@@ -24,32 +26,32 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.long, pytest.mar
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[ContainerBench]:
-    with alone.bench(load.load(ROOT / "contracts" / "tinyland-docker.yaml")) as made:
+def bench() -> Iterator[ContainerTestbed]:
+    with standalone.bench(loading.load(ROOT / "contracts" / "tinyland-docker.yaml")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def record(bench: ContainerBench) -> KernelRecord:
+def record(bench: ContainerTestbed) -> KernelRecord:
     return workshop.run(bench, recipe.load(CANARY), say=print)
 
 
 @pytest.fixture(scope="module")
-def image(bench: ContainerBench, record: KernelRecord) -> bytes:
+def image(bench: ContainerTestbed, record: KernelRecord) -> bytes:
     """The image that the canary packaged, out of what it handed on."""
     return workshop.image_in(next(out for out in bench.outputs if out[257:262] == b"ustar"), "vmlinuz")
 
 
 def broken(record: KernelRecord) -> dict[str, str]:
     return {
-        name: found.said if isinstance(found, Finding) else found.reason
+        name: found.said if isinstance(found, CheckResult) else found.reason
         for name, found in tiers.judge(record).items()
-        if not isinstance(found, Finding) or not found.good
+        if not isinstance(found, CheckResult) or not found.good
     }
 
 
 def rebooted(
-    bench: ContainerBench, record: KernelRecord, image: bytes, *arguments: str, seconds: float = 60
+    bench: ContainerTestbed, record: KernelRecord, image: bytes, *arguments: str, seconds: float = 60
 ) -> KernelRecord:
     wanted = recipe.load(CANARY)
     wanted = dataclasses.replace(wanted, budget={**wanted.budget, "boot": seconds})
@@ -61,7 +63,7 @@ def rebooted(
 def test_the_canary_keeps_every_clause_and_reaches_its_rung(record: KernelRecord) -> None:
     found = tiers.judge(record)
     assert broken(record) == {}
-    assert ladder.climb(found).claim is ladder.Claim.REALTIME
+    assert claims.climb(found).claim is claims.KernelClaim.REALTIME
 
 
 BUSYBOX = "rdinit=/bin/busybox"
@@ -80,10 +82,10 @@ BUSYBOX = "rdinit=/bin/busybox"
     ids=["panics", "hangs", "never-speaks"],
 )
 def test_a_kernel_that_does_not_come_through_is_told_apart(
-    bench: ContainerBench, record: KernelRecord, image: bytes, arguments: list[str], said: str
+    bench: ContainerTestbed, record: KernelRecord, image: bytes, arguments: list[str], said: str
 ) -> None:
     found = tiers.judge(rebooted(bench, record, image, *arguments, seconds=30))["boot"]
-    assert isinstance(found, Finding)
+    assert isinstance(found, CheckResult)
     assert not found.good
     assert found.said.startswith(said)
 

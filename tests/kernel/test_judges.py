@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from builder_contracts.prove.kernel import tiers
-from builder_contracts.prove.kernel.record import Boot, Build, CacheServer, KernelRecord, Step
-from builder_contracts.prove.records import Finding, Lost
+from builder_contracts.prove.kernel import judge as tiers
+from builder_contracts.prove.kernel.record import Boot, CacheServer, KernelBuild, KernelRecord, TierStep
+from builder_contracts.prove.records import CheckResult, Unavailable
 
 from . import records
 from .records import CONSOLE, LIMIT, NONCE, RELEASE, build, cache, measured, step
@@ -22,12 +22,12 @@ def broken(record: KernelRecord) -> dict[str, str]:
     return {
         name: found.said
         for name, found in tiers.judge(record).items()
-        if isinstance(found, Finding) and not found.good
+        if isinstance(found, CheckResult) and not found.good
     }
 
 
-def lost(record: KernelRecord) -> dict[str, Lost]:
-    return {name: found for name, found in tiers.judge(record).items() if isinstance(found, Lost)}
+def lost(record: KernelRecord) -> dict[str, Unavailable]:
+    return {name: found for name, found in tiers.judge(record).items() if isinstance(found, Unavailable)}
 
 
 def changed(**changes: Any) -> KernelRecord:
@@ -35,18 +35,18 @@ def changed(**changes: Any) -> KernelRecord:
 
 
 def booted(console: str, status: int | None = 0, **rest: Any) -> Boot:
-    return Boot(Step("boot", status, console, "", 4.0, 120.0, **rest), NONCE, "the package")
+    return Boot(TierStep("boot", status, console, "", 4.0, 120.0, **rest), NONCE, "the package")
 
 
-def built(**changes: Any) -> Build:
+def built(**changes: Any) -> KernelBuild:
     cold = records.good().cold
-    assert isinstance(cold, Build)
+    assert isinstance(cold, KernelBuild)
     return dataclasses.replace(cold, **changes)
 
 
-def packaged(**changes: Any) -> Step:
+def packaged(**changes: Any) -> TierStep:
     package = records.good().package
-    assert isinstance(package, Step)
+    assert isinstance(package, TierStep)
     return step("package", {**package.objects()[0], **changes})
 
 
@@ -54,7 +54,7 @@ def test_a_good_run_keeps_every_clause() -> None:
     found = tiers.judge(records.good())
     assert not broken(records.good())
     assert not lost(records.good())
-    assert all(isinstance(finding, Finding) and finding.said for finding in found.values())
+    assert all(isinstance(finding, CheckResult) and finding.said for finding in found.values())
 
 
 REFUSED = step(
@@ -121,7 +121,7 @@ DEFECTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"build": "did not end within its budget of 100 s: CC kernel/fork.o"},
     ),
     "a cache that never hits": (
-        {"warm": Build(step("compile", *build().step.objects(), cache(cache_miss=1010), seconds=150.0))},
+        {"warm": KernelBuild(step("compile", *build().step.objects(), cache(cache_miss=1010), seconds=150.0))},
         {"rebuild-hits": "0 of 1010 compilations came from the cache, 0%", "rebuild-time": "100% of the cold build's"},
     ),
     "a cache that takes nothing": (
@@ -137,11 +137,11 @@ DEFECTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"rebuild-hits": "the compiler was never called through the cache"},
     ),
     "a rebuild with another object": (
-        {"warm": Build(step("compile", {"digests": {"kernel/fork.o": "XX", "lib/string.o": "bb"}}, {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "dd"}}, cache(remote_storage_hit=1000), seconds=40.0))},
+        {"warm": KernelBuild(step("compile", {"digests": {"kernel/fork.o": "XX", "lib/string.o": "bb"}}, {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "dd"}}, cache(remote_storage_hit=1000), seconds=40.0))},
         {"rebuild-identical": "kernel/fork.o differ from the cold build's"},
     ),
     "a rebuild that lacks an object": (
-        {"warm": Build(step("compile", {"digests": {"lib/string.o": "bb"}}, {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "dd"}}, cache(remote_storage_hit=1000), seconds=40.0))},
+        {"warm": KernelBuild(step("compile", {"digests": {"lib/string.o": "bb"}}, {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "dd"}}, cache(remote_storage_hit=1000), seconds=40.0))},
         {"rebuild-identical": "kernel/fork.o differ from the cold build's"},
     ),
     "an RPM with the wrong name": (
@@ -222,7 +222,7 @@ def test_every_clause_has_a_defect() -> None:
 
 
 def test_what_was_not_reached_is_unproven_with_its_reason() -> None:
-    reason = Lost("the patch series does not apply: see linux-xr-patches")
+    reason = Unavailable("the patch series does not apply: see linux-xr-patches")
     record = changed(
         patches=REFUSED, **dict.fromkeys(("configure", "cold", "warm", "server", "package", "boot"), reason)
     )
@@ -249,7 +249,7 @@ def test_an_emulator_that_does_not_start_is_unproven_not_broken() -> None:
 
 
 def test_without_the_cache_server_hits_are_unproven() -> None:
-    record = changed(server=Lost("compiler-cache died"))
+    record = changed(server=Unavailable("compiler-cache died"))
     assert not broken(record)
     assert set(lost(record)) == {"rebuild-hits"}
 

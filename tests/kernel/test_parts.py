@@ -10,13 +10,14 @@ import pytest
 
 from builder_contracts.contract.promises.canaries import SHOWS
 from builder_contracts.errors import InputError
-from builder_contracts.prove import canary
-from builder_contracts.prove.kernel import ladder, recipe, tiers
-from builder_contracts.prove.kernel.console import read
+from builder_contracts.prove.canary import definition as canary
+from builder_contracts.prove.kernel import claims, recipe
+from builder_contracts.prove.kernel import judge as tiers
+from builder_contracts.prove.kernel.boot_console import read
 from builder_contracts.prove.kernel.progress import Objects, silent
-from builder_contracts.prove.kernel.record import Boot, Step
-from builder_contracts.prove.kernel.workshop import build_environment, canary_files, served
-from builder_contracts.prove.records import Lost, Served
+from builder_contracts.prove.kernel.record import Boot, TierStep
+from builder_contracts.prove.kernel.tiers import build_environment, canary_files, served
+from builder_contracts.prove.records import AccessLogLine, Unavailable
 
 from . import records
 
@@ -53,27 +54,27 @@ def test_objects_beyond_the_plan_raise_the_total() -> None:
 @pytest.mark.parametrize(
     ("console", "claim"),
     [
-        (records.CONSOLE, ladder.Claim.REALTIME),
-        (records.CONSOLE.replace("SMP PREEMPT_RT", "SMP"), ladder.Claim.PACKAGED),
-        ("Kernel panic - not syncing: x", ladder.Claim.PACKAGED),
+        (records.CONSOLE, claims.KernelClaim.REALTIME),
+        (records.CONSOLE.replace("SMP PREEMPT_RT", "SMP"), claims.KernelClaim.PACKAGED),
+        ("Kernel panic - not syncing: x", claims.KernelClaim.PACKAGED),
     ],
 )
-def test_packaged_is_not_booted_and_booted_is_not_realtime(console: str, claim: ladder.Claim) -> None:
+def test_packaged_is_not_booted_and_booted_is_not_realtime(console: str, claim: claims.KernelClaim) -> None:
     record = dataclasses.replace(
-        records.good(), boot=Boot(Step("boot", 0, console, "", 1, 9), records.NONCE, "the package")
+        records.good(), boot=Boot(TierStep("boot", 0, console, "", 1, 9), records.NONCE, "the package")
     )
-    assert ladder.climb(tiers.judge(record)).claim is claim
+    assert claims.climb(tiers.judge(record)).claim is claim
 
 
 def test_no_rung_is_claimed_on_the_evidence_of_another() -> None:
-    record = dataclasses.replace(records.good(), package=Lost("not reached"))
-    reached = ladder.climb(tiers.judge(record))
-    assert reached.claim is ladder.Claim.NONE
+    record = dataclasses.replace(records.good(), package=Unavailable("not reached"))
+    reached = claims.climb(tiers.judge(record))
+    assert reached.claim is claims.KernelClaim.NONE
     assert "linux-xr-package is unproven" in reached.missing
 
 
 def test_a_host_is_never_claimed_to_be_validated() -> None:
-    assert str(ladder.climb(tiers.judge(records.good()))).endswith(
+    assert str(claims.climb(tiers.judge(records.good()))).endswith(
         "not C2: no host's configuration was validated here"
     )
 
@@ -150,14 +151,14 @@ def test_a_bad_kernel_yaml_names_the_line(old: str, new: str, message: str, tmp_
 
 def test_the_server_is_asked_who_wrote_and_who_read() -> None:
     cold = [
-        Served("writer", "x", "PUT", "/a", 201),
-        Served("anonymous", "x", "PUT", "/b", 401),
-        Served("writer", "x", "GET", "/a", 404),
+        AccessLogLine("writer", "x", "PUT", "/a", 201),
+        AccessLogLine("anonymous", "x", "PUT", "/b", 401),
+        AccessLogLine("writer", "x", "GET", "/a", 404),
     ]
     warm = [
-        Served("reader", "x", "GET", "/a", 200),
-        Served("reader", "x", "GET", "/b", 404),
-        Served("writer", "x", "GET", "/a", 200),
+        AccessLogLine("reader", "x", "GET", "/a", 200),
+        AccessLogLine("reader", "x", "GET", "/b", 404),
+        AccessLogLine("writer", "x", "GET", "/a", 200),
     ]
     counted = served(cold, warm)
     assert (counted.taken, counted.given, counted.refused) == (1, 1, 1)

@@ -8,10 +8,11 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.prove.kernel import kconfig, ladder, tiers
-from builder_contracts.prove.kernel.console import read
-from builder_contracts.prove.kernel.record import Boot, Build, CacheServer, KernelRecord, Step
-from builder_contracts.prove.records import Finding, Lost
+from builder_contracts.prove.kernel import claims, kconfig
+from builder_contracts.prove.kernel import judge as tiers
+from builder_contracts.prove.kernel.boot_console import read
+from builder_contracts.prove.kernel.record import Boot, CacheServer, KernelBuild, KernelRecord, TierStep
+from builder_contracts.prove.records import CheckResult, Unavailable
 
 from . import records
 
@@ -30,7 +31,7 @@ OUTPUT = st.lists(
     st.dictionaries(KEYS, JSON, max_size=5).map(json.dumps) | st.text(max_size=60), max_size=6
 ).map("\n".join)
 STEPS = st.builds(
-    Step,
+    TierStep,
     name=st.text(max_size=10),
     status=st.none() | st.integers(0, 255),
     stdout=OUTPUT,
@@ -40,8 +41,8 @@ STEPS = st.builds(
     ended=st.sampled_from(["", "no end within 3 s", "the container died"]),
     killed=st.booleans(),
 )
-LOST = st.just(Lost("it was not reached"))
-BUILDS = st.builds(Build, STEPS, st.lists(st.text(max_size=20), max_size=7).map(tuple))
+LOST = st.just(Unavailable("it was not reached"))
+BUILDS = st.builds(KernelBuild, STEPS, st.lists(st.text(max_size=20), max_size=7).map(tuple))
 WORDS = st.sampled_from(
     ["begin", "release", "version", "built", "config CONFIG_A=y", "hid", "drm x", "quirk", "end"]
 )
@@ -80,19 +81,19 @@ def test_every_clause_of_any_record_is_answered(record: KernelRecord) -> None:
     found = tiers.judge(record)
     assert found.keys() == tiers.SHOWS.keys()
     for finding in found.values():
-        assert finding.reason if isinstance(finding, Lost) else finding.said
+        assert finding.reason if isinstance(finding, Unavailable) else finding.said
         # A broken promise names its likely cause.
-        assert isinstance(finding, Lost) or finding.good or finding.likely
+        assert isinstance(finding, Unavailable) or finding.good or finding.likely
 
 
 @given(RECORDS)
 def test_the_ladder_never_claims_what_was_not_shown(record: KernelRecord) -> None:
     found = tiers.judge(record)
-    reached = ladder.climb(found)
-    packaged = isinstance(found["package"], Finding) and found["package"].good
-    boots = isinstance(found["boot"], Finding) and found["boot"].good
-    assert reached.claim is ladder.Claim.NONE or packaged
-    assert reached.claim is not ladder.Claim.REALTIME or (packaged and boots)
+    reached = claims.climb(found)
+    packaged = isinstance(found["package"], CheckResult) and found["package"].good
+    boots = isinstance(found["boot"], CheckResult) and found["boot"].good
+    assert reached.claim is claims.KernelClaim.NONE or packaged
+    assert reached.claim is not claims.KernelClaim.REALTIME or (packaged and boots)
 
 
 @given(RECORDS)
@@ -104,9 +105,9 @@ def test_nothing_is_kept_by_a_tier_that_was_lost(record: KernelRecord) -> None:
         ("cold", "build"),
         ("configure", "configure"),
     ):
-        if isinstance(getattr(record, tier), Lost):
+        if isinstance(getattr(record, tier), Unavailable):
             shown = [found[show] for show in tiers.TIERS[name]]
-            assert not [finding for finding in shown if isinstance(finding, Finding) and finding.good]
+            assert not [finding for finding in shown if isinstance(finding, CheckResult) and finding.good]
 
 
 @given(

@@ -173,7 +173,7 @@ def test_collecting_starts_nothing_and_loads_no_engine(pytester: pytest.Pytester
         import sys
 
         def pytest_sessionfinish():
-            heavy = {"docker", "testinfra.backend.docker", "builder_contracts.runner.docker",
+            heavy = {"docker", "testinfra.backend.docker", "builder_contracts.runner.docker.runner",
                      "builder_contracts.observe.survey", "builder_contracts.judge"}
             print("LOADED", sorted(heavy & sys.modules.keys()))
         """

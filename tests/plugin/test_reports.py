@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from builder_contracts.contract import schema
+from builder_contracts.contract import schemas
 from tests.plugin.conftest import SAMPLE
 
 LOCAL = ("--runner", "local")
@@ -129,7 +129,7 @@ def test_evidence_has_a_line_a_verdict_and_keeps_to_its_schema(
     pytester.runpytest(*LOCAL, "contracts", "--evidence", "proof/of")
     lines = (pytester.path / "proof" / "of" / "evidence.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
-    validator = Draft202012Validator(schema.load("evidence"))
+    validator = Draft202012Validator(schemas.load("evidence"))
     for record in records:
         validator.validate(record)
         assert record["runner"] == "local"

@@ -9,35 +9,35 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.load import load, load_environment
+from builder_contracts.contract.loading import load, load_environment
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.errors import EngineError
-from builder_contracts.evidence.verdict import Outcome, Verdict
-from builder_contracts.facts.model import Runner
+from builder_contracts.facts.model import RunnerFacts
 from builder_contracts.prove.endpoints import Endpoint
-from builder_contracts.prove.machine import MachineBench
-from builder_contracts.prove.session import Options, Session
-from builder_contracts.runner import engine
-from builder_contracts.runner.local import local_runner
-from builder_contracts.services.catalogue import SERVICES, Part, Service
-from builder_contracts.services.environment import Bindings
-from builder_contracts.services.identities import Credentials
+from builder_contracts.prove.local_testbed import LocalTestbed
+from builder_contracts.prove.session import Prover, ProverOptions
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.local.runner import local_runner
+from builder_contracts.services.catalog import SERVICES, ServiceContainer, ServiceSpec
+from builder_contracts.services.environment import Environment
+from builder_contracts.services.principals import Credentials
+from builder_contracts.verdict import Outcome, Verdict
 
 ROOT = Path(__file__).parents[2]
-Spec = Callable[[str, Credentials], Service]
+Spec = Callable[[str, Credentials], ServiceSpec]
 GIVEN = Credentials.from_texts("reader:her-long-secret", "me:my-long-secret")
 """What a deployment has given to the benches of this machine."""
 
 
-def machine_bench(root: Path, **urls: str) -> MachineBench:
+def machine_bench(root: Path, **urls: str) -> LocalTestbed:
     """A bench of this machine, whose roles are a deployment's at these addresses."""
     key = "main-1:c2lnbmluZyBrZXk="
-    return MachineBench(
+    return LocalTestbed(
         credentials=Credentials.random(),
         endpoints={role: Endpoint(role, url, "", GIVEN, key) for role, url in urls.items()},
         name="mine",
-        about=Runner("local", "", "host", 2, 2**30),
+        about=RunnerFacts("local", "", "host", 2, 2**30),
         runner=local_runner(),
         root=root,
         class_home="/home/runner",
@@ -75,7 +75,7 @@ class Worlds:
     """Proves selected clauses of a class in a world of its own."""
 
     folder: Path
-    sessions: list[Session] = field(default_factory=list)
+    sessions: list[Prover] = field(default_factory=list)
 
     def prove(
         self,
@@ -86,7 +86,7 @@ class Worlds:
         canary: Mapping[str, str] | None = None,
         promise: tuple[str, str] | None = None,
         urls: Mapping[str, str] | None = None,
-        meanwhile: Callable[[Session], None] | None = None,
+        meanwhile: Callable[[Prover], None] | None = None,
     ) -> Proved:
         """``specs`` replace services; ``canary`` adds or replaces files below canaries/; ``promise`` replaces words of
         the contract; ``urls`` replace endpoints."""
@@ -109,7 +109,9 @@ class Worlds:
         data = load_environment(ROOT / "contracts/environments/embedded.yaml").data
         for role, url in (urls or {}).items():
             data["roles"][role]["url"] = url
-        session = Session(Options(bindings=Bindings.from_document(data), specs={**SERVICES, **(specs or {})}))
+        session = Prover(
+            ProverOptions(bindings=Environment.from_document(data), specs={**SERVICES, **(specs or {})})
+        )
         self.sessions.append(session)
         if meanwhile is not None:
             meanwhile(session)
@@ -121,7 +123,7 @@ class Worlds:
         wanted: Callable[[Clause], bool] = lambda _: True,
         *,
         specs: Mapping[str, Spec] | None = None,
-        meanwhile: Callable[[Session], None] | None = None,
+        meanwhile: Callable[[Prover], None] | None = None,
     ) -> Proved:
         """Classes side by side, as one run proves them; verdicts by CLASS/ID. Kernels are not built here."""
         chosen: dict[str, tuple[Contract, list[Clause]]] = {}
@@ -133,7 +135,9 @@ class Worlds:
                 [clause for clause in shown if wanted(clause) and "/linux-xr-" not in clause.local_id],
             )
         data = load_environment(ROOT / "contracts/environments/embedded.yaml").data
-        session = Session(Options(bindings=Bindings.from_document(data), specs={**SERVICES, **(specs or {})}))
+        session = Prover(
+            ProverOptions(bindings=Environment.from_document(data), specs={**SERVICES, **(specs or {})})
+        )
         self.sessions.append(session)
         if meanwhile is not None:
             meanwhile(session)
@@ -177,7 +181,7 @@ def worlds(tmp_path: Path) -> Iterator[Worlds]:
 def rewritten(name: str, *changes: tuple[str, str], part: str = "nginx", file: str = "nginx.conf") -> Spec:
     """A service whose configuration has other words in some places. Each place must be there."""
 
-    def spec(alias: str, credentials: Credentials) -> Service:
+    def spec(alias: str, credentials: Credentials) -> ServiceSpec:
         whole = SERVICES[name](alias, credentials)
         parts = []
         for each in whole.parts:
@@ -186,8 +190,8 @@ def rewritten(name: str, *changes: tuple[str, str], part: str = "nginx", file: s
                 for old, new in changes:
                     assert old in files[file], f"{file} of {name} has no {old!r}"
                     files[file] = files[file].replace(old, new)
-            parts.append(Part(each.name, each.command, files))
-        return Service(whole.name, whole.alias, tuple(parts), whole.ready)
+            parts.append(ServiceContainer(each.name, each.command, files))
+        return ServiceSpec(whole.name, whole.alias, tuple(parts), whole.ready)
 
     return spec
 

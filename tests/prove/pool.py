@@ -15,10 +15,10 @@ from typing import Any
 import docker
 import pytest
 
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import Run, remove_container
-from builder_contracts.runner.protocol import Completed
-from builder_contracts.services.host import Host
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
+from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.services.stack import ServiceStack
 
 ROOT = Path(__file__).parents[2]
 PYTHON = "/opt/venv/bin/python"
@@ -31,7 +31,7 @@ JOB = {"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "self-hosted", "RUNNER_OS
 class Checked:
     """What one run of the command line found: its evidence by local clause id, and what it said."""
 
-    done: Completed
+    done: CompletedCommand
     evidence: dict[str, dict[str, Any]]
 
     def ids(self, verdict: str) -> set[str]:
@@ -68,7 +68,7 @@ class Machine:
     name: str
     environment: dict[str, str] = field(default_factory=dict)
 
-    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> Completed:
+    def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> CompletedCommand:
         return engine.execute(
             self.client, self.container, arguments, deadline=180,
             environment={**self.environment, **(environment or {})},
@@ -112,8 +112,8 @@ class Pool:
     """The runners of one test, on the network of a host's services, with folders of the test in them."""
 
     client: docker.DockerClient
-    run: Run
-    host: Host
+    run: RunLabels
+    host: ServiceStack
     folder: Path
     containers: list[str] = field(default_factory=list)
 
@@ -219,8 +219,8 @@ def pool(folder: Path) -> Iterator[Pool]:
     """A pool whose runners and services are gone afterwards."""
     inner = folder / "world"
     inner.mkdir(mode=0o755)
-    client, run = engine.connect(), Run()
-    host = Host(client, run, name="pool")
+    client, run = engine.connect(), RunLabels()
+    host = ServiceStack(client, run, name="pool")
     made = Pool(client, run, host, inner)
     try:
         yield made

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract import load as contracts
+from builder_contracts.contract import loading as contracts
 from builder_contracts.errors import InputError
-from builder_contracts.prove.canary import check, load
+from builder_contracts.prove.canary.definition import check, load
 from builder_contracts.prove.job import archive
 from tests.prove.conftest import ROOT, Worlds, ids
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from builder_contracts.services.catalogue import SERVICES, Part, Service
-from builder_contracts.services.identities import Credentials
+from builder_contracts.services.catalog import SERVICES, ServiceContainer, ServiceSpec
+from builder_contracts.services.principals import Credentials
 from tests.prove.conftest import ROOT, Worlds, ids, rewritten
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -54,11 +54,13 @@ def test_cache_that_hides_results_from_readers(worlds: Worlds) -> None:
 def test_cache_whose_log_is_not_its_own(worlds: Worlds) -> None:
     """A server that logs nothing stands for a proxy that answers in its place."""
 
-    def spec(alias: str, credentials: Credentials) -> Service:
+    def spec(alias: str, credentials: Credentials) -> ServiceSpec:
         whole = SERVICES["bazel-grpc"](alias, credentials)
         front, back = whole.parts
         silent = tuple(word for word in back.command if word != "-vv")
-        return Service(whole.name, whole.alias, (front, Part(back.name, silent, back.files)), whole.ready)
+        return ServiceSpec(
+            whole.name, whole.alias, (front, ServiceContainer(back.name, silent, back.files)), whole.ready
+        )
 
     proved = worlds.prove("tinyland-docker", GRPC, specs={"bazel-grpc": spec})
     assert proved.broken == {"caches/bazel-grpc-digests"}

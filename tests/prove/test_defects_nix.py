@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from builder_contracts.prove import nix
-from builder_contracts.services.catalogue import DATA, Part, Service
-from builder_contracts.services.identities import Credentials
+from builder_contracts.prove.nix import experiment as nix
+from builder_contracts.services.catalog import DATA, ServiceContainer, ServiceSpec
+from builder_contracts.services.principals import Credentials
 from tests.prove.conftest import ROOT, Worlds, ids, rewritten
 
 pytestmark = pytest.mark.docker
@@ -57,11 +57,13 @@ def test_proxy_that_serves_another_paths_nar(worlds: Worlds) -> None:
     )
     front = rewritten("nix-cache", (GOOD, answered("~ ^/main/nar/", "rewrite ^ /first.nar.xz break;") + GOOD))
 
-    def spec(alias: str, credentials: Credentials) -> Service:
+    def spec(alias: str, credentials: Credentials) -> ServiceSpec:
         whole = front(alias, credentials)
         part = whole.parts[0]
         command = ("sh", "-c", keep, "sh", f"{DATA}/nix", *part.command)
-        return Service(whole.name, whole.alias, (Part(part.name, command, part.files),), whole.ready)
+        return ServiceSpec(
+            whole.name, whole.alias, (ServiceContainer(part.name, command, part.files),), whole.ready
+        )
 
     proved = worlds.prove("tinyland-nix", ALL, specs={"nix-cache": spec})
     assert proved.broken == {"caches/nix-substituted"}
@@ -120,7 +122,7 @@ def test_server_that_answers_500_proves_nothing(worlds: Worlds) -> None:
 
 @pytest.mark.long
 def test_server_that_hangs_proves_nothing(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("builder_contracts.prove.nix.DEADLINE", 4)
+    monkeypatch.setattr("builder_contracts.prove.nix.experiment.DEADLINE", 4)
     hang = "location ~ ^/main/.+narinfo$ { proxy_pass http://127.0.0.1:81; }\n    "
     listener = "  server { listen 81; location / { limit_rate 1; return 200 'never complete'; } }\n  server {\n    listen 80;"
     spec = rewritten("nix-cache", (GOOD, hang + GOOD), ("  server {\n    listen 80;", listener))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from builder_contracts.services.catalogue import SERVICES, Service
-from builder_contracts.services.identities import Credentials
+from builder_contracts.services.catalog import SERVICES, ServiceSpec
+from builder_contracts.services.principals import Credentials
 from tests.prove.conftest import ROOT, Spec, Worlds, ids, rewritten
 
 pytestmark = pytest.mark.docker
@@ -175,7 +175,7 @@ def test_registry_that_hangs_refuses_nothing(worlds: Worlds) -> None:
     ],
 )
 def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, role: str, url: str, said: str) -> None:
-    def aliased(alias: str, credentials: Credentials) -> Service:
+    def aliased(alias: str, credentials: Credentials) -> ServiceSpec:
         return SERVICES[role](f"{role}.example", credentials)
 
     proved = worlds.prove(

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from builder_contracts.services.catalogue import SERVICES, Service
-from builder_contracts.services.identities import Credentials
+from builder_contracts.services.catalog import SERVICES, ServiceSpec
+from builder_contracts.services.principals import Credentials
 from tests.prove.conftest import Spec, Worlds, rewritten
 from tests.prove.pool import CONTRACTS, ROOT, Checked, Machine, Pool, pool, world
 
@@ -89,7 +89,7 @@ class Deployment:
         return sum(len(self.pool.host.log(name)) for name in self.names)
 
 
-def deletable(alias: str, credentials: Credentials) -> Service:
+def deletable(alias: str, credentials: Credentials) -> ServiceSpec:
     """A Nix cache that lets writers take back what they wrote."""
     return rewritten("nix-cache", ("dav_methods PUT;", "dav_methods PUT DELETE;"))(alias, credentials)
 

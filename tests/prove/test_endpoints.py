@@ -8,29 +8,31 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.facts.model import Runner
-from builder_contracts.prove import machine
+from builder_contracts.facts.model import RunnerFacts
+from builder_contracts.prove import local_testbed
 from builder_contracts.prove.endpoints import FROM_MACHINES, Endpoint, from_container, from_machine, parted
-from builder_contracts.prove.records import Lost
-from builder_contracts.services.environment import Binding, Bindings
+from builder_contracts.prove.records import Unavailable
+from builder_contracts.services.environment import Environment, RoleBinding
 
 ROLES = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
 GIVEN = {"W": "me:its-secret", "R": "reader:another", "K": "main-1:key"}
 
 
-def bindings(role: str, *, containers: bool = False, **settings: str) -> Bindings:
+def bindings(role: str, *, containers: bool = False, **settings: str) -> Environment:
     url = "grpc://cache.example:9092" if role == "bazel-grpc" else "https://cache.example"
-    binding = Binding(role, **{"url": url, "reader": "R", "writer": "W", **settings})
-    return Bindings("theirs", {role: binding}, containers)
+    binding = RoleBinding(role, **{"url": url, "reader": "R", "writer": "W", **settings})
+    return Environment("theirs", {role: binding}, containers)
 
 
-def runner(*, live: bool) -> Runner:
-    return Runner("local", "", "host", 2, 2**30, identity="no runner: its host name is another", live=live)
+def runner(*, live: bool) -> RunnerFacts:
+    return RunnerFacts(
+        "local", "", "host", 2, 2**30, identity="no runner: its host name is another", live=live
+    )
 
 
 def reached(
-    found: Bindings, role: str, *, allow: bool = True, live: bool = True, given: Mapping[str, str] = GIVEN
-) -> Endpoint | Lost:
+    found: Environment, role: str, *, allow: bool = True, live: bool = True, given: Mapping[str, str] = GIVEN
+) -> Endpoint | Unavailable:
     return from_machine(role, found, frozenset({role} if allow else ()), given, runner(live=live))
 
 
@@ -55,11 +57,11 @@ def test_a_live_runner_reaches_what_it_may_write_to(role: str) -> None:
     ],
 )  # fmt: skip
 def test_whatever_else_is_left_alone_for_its_own_reason(
-    found: Bindings, options: dict[str, bool], said: str
+    found: Environment, options: dict[str, bool], said: str
 ) -> None:
     (role,) = found.roles
     lost = reached(found, role, **options)  # type: ignore[arg-type]
-    assert isinstance(lost, Lost)
+    assert isinstance(lost, Unavailable)
     assert said in lost.reason
     assert not lost.here
 
@@ -69,8 +71,8 @@ def test_an_owner_may_let_any_machine_touch_what_is_its_own() -> None:
 
 
 def test_a_role_that_is_bound_nowhere_is_a_mistake_to_mend() -> None:
-    lost = reached(Bindings("theirs", {}), "nix")
-    assert isinstance(lost, Lost)
+    lost = reached(Environment("theirs", {}), "nix")
+    assert isinstance(lost, Unavailable)
     assert lost.here
 
 
@@ -118,10 +120,10 @@ def test_no_deployment_is_touched_without_leave(
 
 
 def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert [role for role in ROLES if machine.without_client(role)] == []
-    monkeypatch.setattr(machine, "_importable", lambda name: name != "grpc")
-    assert [role for role in ROLES if machine.without_client(role)] == ["bazel-grpc"]
-    lost = machine.without_client("bazel-grpc")
+    assert [role for role in ROLES if local_testbed.without_client(role)] == []
+    monkeypatch.setattr(local_testbed, "_importable", lambda name: name != "grpc")
+    assert [role for role in ROLES if local_testbed.without_client(role)] == ["bazel-grpc"]
+    lost = local_testbed.without_client("bazel-grpc")
     assert lost is not None
     assert lost.here
     assert "this Python has no grpc; " in lost.reason

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from builder_contracts.contract.load import load
+from builder_contracts.contract.loading import load
 from builder_contracts.contract.promises import ProofPromise
-from builder_contracts.evidence.verdict import Outcome
-from builder_contracts.prove import publication
-from builder_contracts.prove.experiments import Experiments
-from builder_contracts.prove.judging import find
-from builder_contracts.prove.records import Attempt
+from builder_contracts.prove.publication import experiment as publication
+from builder_contracts.prove.records import PublishAttempt
+from builder_contracts.prove.schedule import ExperimentSchedule
+from builder_contracts.prove.verdicts import find
+from builder_contracts.verdict import Outcome
 from tests.prove.conftest import GIVEN, ROOT, machine_bench
 
 MISTAKEN, RIGHT = "nix", "registry"
@@ -26,7 +26,7 @@ def test_a_mistake_of_the_harness_is_unproven_where_it_happened_and_nowhere_else
     def proved(_: object, target: str, __: object) -> Mapping[str, Any]:
         if target == MISTAKEN:
             raise KeyError(GIVEN.writer.secret)
-        return {name: Attempt(name, {"push": "OK"}, {}, {}) for name in publication.IDENTITIES}
+        return {name: PublishAttempt(name, {"push": "OK"}, {}, {}) for name in publication.IDENTITIES}
 
     monkeypatch.setattr(publication, "prove", proved)
     contract = load(ROOT / "contracts/tinyland-docker.yaml")
@@ -36,7 +36,7 @@ def test_a_mistake_of_the_harness_is_unproven_where_it_happened_and_nowhere_else
         if clause.local_id.startswith((f"publication/{MISTAKEN}-", f"publication/{RIGHT}-"))
     ]
     bench = machine_bench(tmp_path, **{role: f"https://{role}.example" for role in (MISTAKEN, RIGHT)})
-    records = Experiments(contract, wanted, bench, {}).carry_out()
+    records = ExperimentSchedule(contract, wanted, bench, {}).carry_out()
     found = {
         clause.local_id: find(clause.promise, records)[0]
         for clause in wanted

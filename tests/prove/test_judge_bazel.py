@@ -10,10 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE
-from builder_contracts.evidence.verdict import Outcome
-from builder_contracts.prove.bazel_log import REMOTE_HIT, Spawn, runner_count, spawns, warnings
-from builder_contracts.prove.judge_bazel import judge
-from builder_contracts.prove.records import ANOTHER, SECOND, BazelRecord, BazelRun, Looked, Lost, Served
+from builder_contracts.prove.bazel.judge import judge
+from builder_contracts.prove.bazel.log import REMOTE_HIT, Spawn, runner_count, spawns, warnings
+from builder_contracts.prove.records import (
+    ANOTHER,
+    SECOND,
+    AccessLogLine,
+    BazelRecord,
+    BazelRun,
+    StoreLookup,
+    Unavailable,
+)
+from builder_contracts.verdict import Outcome
 
 SHOWS = (*BAZEL_WRITE, *BAZEL)
 LOCAL = "processwrapper-sandbox"
@@ -35,8 +43,8 @@ def build(
     return dataclasses.replace(good, **changes)  # type: ignore[arg-type]
 
 
-def line(method: str, uri: str, status: int, identity: str = "reader") -> Served:
-    return Served(identity, "10.0.0.2", method, uri, status)
+def line(method: str, uri: str, status: int, identity: str = "reader") -> AccessLogLine:
+    return AccessLogLine(identity, "10.0.0.2", method, uri, status)
 
 
 def record(**changes: object) -> BazelRecord:
@@ -67,8 +75,8 @@ def record(**changes: object) -> BazelRecord:
             "without": (),
             "lied-to": read,
         },
-        after_upload=Looked(True, "2 of 2"),
-        after_refusal=Looked(False, "0 of 2"),
+        after_upload=StoreLookup(True, "2 of 2"),
+        after_refusal=StoreLookup(False, "0 of 2"),
         poisoned="poison",
         corrupted="true-hello",
         mnemonics=("Stamp", "CppLink"),
@@ -80,7 +88,7 @@ def with_run(name: str, run: BazelRun) -> BazelRecord:
     return record(runs={**record().runs, name: run})
 
 
-def with_lines(name: str, *lines: Served) -> BazelRecord:
+def with_lines(name: str, *lines: AccessLogLine) -> BazelRecord:
     return record(served={**record().served, name: lines})
 
 
@@ -105,17 +113,17 @@ def test_results_that_do_not_arrive_break_the_upload() -> None:
 
 
 def test_results_that_are_taken_and_not_kept_break_the_upload() -> None:
-    found = turned(record(after_upload=Looked(False, "0 of 2")))
+    found = turned(record(after_upload=StoreLookup(False, "0 of 2")))
     # Without a write that arrived, a refused one shows nothing.
     assert found == {"upload": Outcome.BROKEN, "forced-upload": Outcome.UNPROVEN}
 
 
 def test_an_upload_that_cannot_be_read_back_is_unproven() -> None:
-    assert turned(record(after_upload=Looked(None, "500")))["upload"] is Outcome.UNPROVEN
+    assert turned(record(after_upload=StoreLookup(None, "500")))["upload"] is Outcome.UNPROVEN
 
 
 def test_without_a_lie_nothing_is_noticed() -> None:
-    found = turned(record(not_lied=Lost("the store is read-only")))
+    found = turned(record(not_lied=Unavailable("the store is read-only")))
     assert found == {"poisoned": Outcome.UNPROVEN, "corrupted": Outcome.UNPROVEN}
 
 
@@ -186,11 +194,11 @@ def test_a_reader_that_writes() -> None:
 
 
 def test_a_refused_write_that_is_there_all_the_same() -> None:
-    assert turned(record(after_refusal=Looked(True, "1 of 2"))) == {"forced-upload": Outcome.BROKEN}
+    assert turned(record(after_refusal=StoreLookup(True, "1 of 2"))) == {"forced-upload": Outcome.BROKEN}
 
 
 def test_a_store_that_cannot_be_read_back() -> None:
-    assert turned(record(after_refusal=Looked(None, "500"))) == {"forced-upload": Outcome.UNPROVEN}
+    assert turned(record(after_refusal=StoreLookup(None, "500"))) == {"forced-upload": Outcome.UNPROVEN}
 
 
 def test_no_write_tried_is_no_refusal() -> None:
@@ -229,8 +237,8 @@ def test_a_cold_build_that_fails_proves_nothing() -> None:
     assert set(turned(with_run("cold", build(LOCAL, status=1))).values()) == {Outcome.UNPROVEN}
 
 
-@pytest.mark.parametrize("found", [None, Lost("no engine")])
-def test_no_record_is_unproven(found: Lost | None) -> None:
+@pytest.mark.parametrize("found", [None, Unavailable("no engine")])
+def test_no_record_is_unproven(found: Unavailable | None) -> None:
     assert {judge(show, found)[0].outcome for show in SHOWS} == {Outcome.UNPROVEN}
 
 
@@ -255,7 +263,7 @@ runs = st.builds(
 )
 lines = st.lists(
     st.builds(
-        Served, st.just("reader"), st.just("10.0.0.2"), st.sampled_from(["GET", "PUT"]),
+        AccessLogLine, st.just("reader"), st.just("10.0.0.2"), st.sampled_from(["GET", "PUT"]),
         st.sampled_from(["/ac/a1", "/cas/x", "/x/GetActionResult", "/x/Write"]),
         st.sampled_from([200, 201, 403, 404, 500]), st.sampled_from(["", "0", "5", "7", "14"]),
     ),
@@ -275,10 +283,10 @@ def all_of(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, obj
         runs=all_of(runs),
         served=all_of(lines),
         asked=all_of(st.frozensets(st.sampled_from(["a1", "a2"]))),
-        after_upload=st.builds(Looked, st.sampled_from([True, False, None]), st.just("x")),
-        after_refusal=st.builds(Looked, st.sampled_from([True, False, None]), st.just("x")),
-        not_lied=st.sampled_from([None, Lost("there was nothing to change")]),
-        no_reader=st.sampled_from([None, Lost("nobody was named", here=False)]),
+        after_upload=st.builds(StoreLookup, st.sampled_from([True, False, None]), st.just("x")),
+        after_refusal=st.builds(StoreLookup, st.sampled_from([True, False, None]), st.just("x")),
+        not_lied=st.sampled_from([None, Unavailable("there was nothing to change")]),
+        no_reader=st.sampled_from([None, Unavailable("nobody was named", here=False)]),
         logged=st.booleans(),
     )
 )
@@ -292,14 +300,14 @@ def test_any_record_gets_a_finding_for_every_clause(found: BazelRecord) -> None:
 
 
 REFUSED = "WARNING: Remote Cache: 403 Forbidden"
-NOT_LIED = Lost("none is put into a cache that others use", here=False)
+NOT_LIED = Unavailable("none is put into a cache that others use", here=False)
 
 
 def live(**changes: object) -> BazelRecord:
     """The record of a deployment's own cache: no log, no lies, and Bazel's words in their place."""
     runs = {name: run for name, run in record().runs.items() if name != "lied-to"}
     runs["miss"] = build(LOCAL, "-changed", warnings=(REFUSED,))
-    nothing: dict[str, tuple[Served, ...]] = dict.fromkeys(runs, ())
+    nothing: dict[str, tuple[AccessLogLine, ...]] = dict.fromkeys(runs, ())
     base = {
         "runs": runs,
         "served": nothing,
@@ -335,7 +343,7 @@ def test_a_deployments_cache_is_told_from_one_with_a_log_in_every_witness() -> N
 
 
 def test_a_deployment_that_drops_uploads_breaks_the_upload_and_the_hits() -> None:
-    found = turned(live(after_upload=Looked(False, "0 of 2")))
+    found = turned(live(after_upload=StoreLookup(False, "0 of 2")))
     assert found == never() | {
         "upload": Outcome.BROKEN,
         "hit": Outcome.BROKEN,
@@ -345,21 +353,21 @@ def test_a_deployment_that_drops_uploads_breaks_the_upload_and_the_hits() -> Non
 
 
 def test_a_deployment_that_nobody_else_can_read_is_unproven() -> None:
-    found = turned(live(after_upload=Looked(None, "500")))
+    found = turned(live(after_upload=StoreLookup(None, "500")))
     assert found == never() | dict.fromkeys(
         ("upload", "hit", "environment", "forced-upload"), Outcome.UNPROVEN
     )
 
 
 def test_a_deployment_that_takes_a_readers_writes_breaks_the_forced_upload() -> None:
-    found = live(after_refusal=Looked(True, "2 of 2"))
+    found = live(after_refusal=StoreLookup(True, "2 of 2"))
     assert turned(found) == never() | {"forced-upload": Outcome.BROKEN}
     # The build that missed has filled the store itself.
     assert "Bazel alone says so" in judge("nonce-miss", found)[0].seen
 
 
 def test_a_miss_that_nobody_looked_at_is_unproven() -> None:
-    found = live(after_refusal=Looked(None, "the store could not be read: LOST"))
+    found = live(after_refusal=StoreLookup(None, "the store could not be read: LOST"))
     assert turned(found) == never() | dict.fromkeys(("nonce-miss", "forced-upload"), Outcome.UNPROVEN)
     assert "Bazel alone says: the store could not be read" in judge("nonce-miss", found)[0].seen
 
@@ -396,7 +404,7 @@ def test_a_deployment_that_does_not_work_is_unproven(words: str) -> None:
 
 
 def test_without_a_reader_a_forced_upload_shows_nothing() -> None:
-    finding, _ = judge("forced-upload", live(no_reader=Lost("no reader's credentials", here=False)))
+    finding, _ = judge("forced-upload", live(no_reader=Unavailable("no reader's credentials", here=False)))
     assert (finding.outcome, finding.here) == (Outcome.UNPROVEN, False)
 
 

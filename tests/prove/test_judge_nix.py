@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.contract.promises.caches import NIX
-from builder_contracts.evidence.verdict import Outcome
-from builder_contracts.prove.judge_nix import judge
-from builder_contracts.prove.nix_log import NixLog, parse
-from builder_contracts.prove.records import Lost, NixRecord, NixRun, Served
+from builder_contracts.prove.nix.judge import judge
+from builder_contracts.prove.nix.log import NixLog, parse
+from builder_contracts.prove.records import AccessLogLine, NixRecord, NixRun, Unavailable
+from builder_contracts.verdict import Outcome
 
 PATH = "/nix/store/aaaa-report"
 DEPENDENCY = "/nix/store/bbbb-greeting"
@@ -32,8 +32,8 @@ def failed(message: str) -> NixRun:
     return NixRun(1, NixLog(messages=(message,)))
 
 
-def served(*uris: str, source: str = "10.0.0.2") -> tuple[Served, ...]:
-    return tuple(Served("anonymous", source, "GET", uri, 200) for uri in uris)
+def served(*uris: str, source: str = "10.0.0.2") -> tuple[AccessLogLine, ...]:
+    return tuple(AccessLogLine("anonymous", source, "GET", uri, 200) for uri in uris)
 
 
 def record(**changes: object) -> NixRecord:
@@ -69,11 +69,11 @@ def with_attempt(name: str, run: NixRun) -> NixRecord:
     return record(attempts={**record().attempts, name: run})
 
 
-def with_lines(name: str, *lines: Served) -> NixRecord:
+def with_lines(name: str, *lines: AccessLogLine) -> NixRecord:
     return record(served={**record().served, name: lines})
 
 
-def outcomes(found: NixRecord | Lost | None) -> dict[str, Outcome]:
+def outcomes(found: NixRecord | Unavailable | None) -> dict[str, Outcome]:
     return {show: judge(show, found)[0].outcome for show in NIX}
 
 
@@ -236,8 +236,8 @@ def test_a_bad_cache_that_stops_everything_breaks_recovery() -> None:
     assert turned(with_attempt("recovery", failed(UNTRUSTED))) == {"recovery": Outcome.BROKEN}
 
 
-@pytest.mark.parametrize("found", [None, Lost("no engine"), Lost("never", here=False)])
-def test_no_record_is_unproven(found: Lost | None) -> None:
+@pytest.mark.parametrize("found", [None, Unavailable("no engine"), Unavailable("never", here=False)])
+def test_no_record_is_unproven(found: Unavailable | None) -> None:
     assert set(outcomes(found).values()) == {Outcome.UNPROVEN}
 
 
@@ -258,7 +258,7 @@ logs = st.builds(
 runs = st.builds(NixRun, st.sampled_from([0, 1, None]), logs, texts)
 lines = st.lists(
     st.builds(
-        Served, texts, st.sampled_from(["10.0.0.2", "?"]), st.sampled_from(["GET", "PUT"]),
+        AccessLogLine, texts, st.sampled_from(["10.0.0.2", "?"]), st.sampled_from(["GET", "PUT"]),
         st.sampled_from(["/main/aaaa.narinfo", "/main/nar/1", "/unsigned/x", ""]), st.sampled_from([200, 404, 500]),
     ),
     max_size=4,

@@ -9,16 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.evidence.verdict import Outcome
-from builder_contracts.prove.canary import completeness
-from builder_contracts.prove.judge_publication import judge, judge_seen
-from builder_contracts.prove.judging import judge_scan
-from builder_contracts.prove.records import SECOND, Attempt, Finding, Leak, Looked, Lost, Scan, Served
+from builder_contracts.prove.canary.definition import completeness
+from builder_contracts.prove.publication.judge import judge, judge_seen
+from builder_contracts.prove.records import (
+    SECOND,
+    AccessLogLine,
+    CheckResult,
+    Leak,
+    PublishAttempt,
+    Scan,
+    StoreLookup,
+    Unavailable,
+)
+from builder_contracts.prove.verdicts import judge_scan
+from builder_contracts.verdict import Outcome
 
-ABSENT, PRESENT = Looked(False, "404"), Looked(True, "200")
-LINE = Served("reader", "10.0.0.2", "PUT", "/main/x", 403)
-REFUSED = Attempt("reader", {"put": "403 no"}, {"put": ABSENT}, {"put": "201"}, (LINE,), "test")
-ALLOWED = Attempt(
+ABSENT, PRESENT = StoreLookup(False, "404"), StoreLookup(True, "200")
+LINE = AccessLogLine("reader", "10.0.0.2", "PUT", "/main/x", 403)
+REFUSED = PublishAttempt("reader", {"put": "403 no"}, {"put": ABSENT}, {"put": "201"}, (LINE,), "test")
+ALLOWED = PublishAttempt(
     "writer",
     {"put": "201"},
     {"put": PRESENT},
@@ -28,11 +37,11 @@ ALLOWED = Attempt(
 )
 
 
-def outcome(identity: str, attempt: Attempt | Lost | None) -> Outcome:
+def outcome(identity: str, attempt: PublishAttempt | Unavailable | None) -> Outcome:
     return judge(identity, attempt)[0].outcome
 
 
-def refused(**changes: object) -> Attempt:
+def refused(**changes: object) -> PublishAttempt:
     return dataclasses.replace(REFUSED, **changes)  # type: ignore[arg-type]
 
 
@@ -51,7 +60,7 @@ def test_a_second_client_of_one_identity_is_not_called_another() -> None:
     [("403 forbidden", "put: 403 forbidden"), ("201", "put: DROPPED, although answered 201")],
 )
 def test_a_writer_is_called_dropped_only_where_he_was_accepted(answer: str, said: str) -> None:
-    writer = Attempt("writer", {"put": answer}, {"put": ABSENT}, {})
+    writer = PublishAttempt("writer", {"put": answer}, {"put": ABSENT}, {})
     finding = judge("reader", refused(control=writer.as_control()))[0]
     assert finding.outcome is Outcome.UNPROVEN
     assert finding.seen.endswith(said)
@@ -93,7 +102,7 @@ def test_what_was_to_be_deleted_must_still_be_there() -> None:
     [
         {"control": {"put": "403"}},
         {"control": {}},
-        {"found": {"put": Looked(None, "500")}},
+        {"found": {"put": StoreLookup(None, "500")}},
         {"seen_by_server": ()},
     ],
     ids=["writer refused too", "no writer", "cannot read back", "server saw nothing"],
@@ -114,8 +123,8 @@ def test_a_write_that_the_server_never_saw() -> None:
     assert outcome("writer", dataclasses.replace(ALLOWED, seen_by_server=())) is Outcome.BROKEN
 
 
-@pytest.mark.parametrize("attempt", [None, Lost("down")])
-def test_no_attempt_is_unproven(attempt: Lost | None) -> None:
+@pytest.mark.parametrize("attempt", [None, Unavailable("down")])
+def test_no_attempt_is_unproven(attempt: Unavailable | None) -> None:
     assert outcome("reader", attempt) is Outcome.UNPROVEN
     assert judge_seen(attempt)[0].outcome is Outcome.UNPROVEN
 
@@ -125,18 +134,24 @@ answers = st.dictionaries(
 )
 looks = st.dictionaries(
     st.sampled_from(["put", "delete"]),
-    st.builds(Looked, st.sampled_from([True, False, None]), st.just("seen")),
+    st.builds(StoreLookup, st.sampled_from([True, False, None]), st.just("seen")),
 )
 
 
 @given(
     st.builds(
-        Attempt, st.just("reader"), answers, looks, answers, st.sampled_from([(), (LINE,)]), st.just("c")
+        PublishAttempt,
+        st.just("reader"),
+        answers,
+        looks,
+        answers,
+        st.sampled_from([(), (LINE,)]),
+        st.just("c"),
     ),
     st.sampled_from(["anonymous", "reader", "writer"]),
 )
 def test_any_attempt_gets_a_finding_and_nothing_present_is_kept_as_refused(
-    attempt: Attempt, identity: str
+    attempt: PublishAttempt, identity: str
 ) -> None:
     finding, witnesses = judge(identity, attempt)
     assert finding.seen
@@ -156,12 +171,12 @@ def scan(**changes: object) -> Scan:
         (scan(leaks=(Leak("nar!xz", "plain"),)), Outcome.BROKEN),
         (scan(missed=("registry",)), Outcome.UNPROVEN),
         (scan(items=0), Outcome.UNPROVEN),
-        (Lost("off"), Outcome.UNPROVEN),
+        (Unavailable("off"), Outcome.UNPROVEN),
         (None, Outcome.UNPROVEN),
     ],
 )
 def test_a_search_counts_only_when_it_finds_what_was_planted(
-    found: Scan | Lost | None, expected: Outcome
+    found: Scan | Unavailable | None, expected: Outcome
 ) -> None:
     assert judge_scan(found)[0].outcome is expected
 
@@ -188,5 +203,5 @@ def test_what_makes_an_artifact_incomplete(taken: dict[str, bytes | tarfile.TarI
 
 
 def test_a_complete_artifact() -> None:
-    assert isinstance(completeness({"out/a": b"words"}, ("out",), ("/home/runner",)), Finding)
+    assert isinstance(completeness({"out/a": b"words"}, ("out",), ("/home/runner",)), CheckResult)
     assert completeness({"out/a": b"words"}, ("out",), ("/home/runner",)).good

@@ -14,25 +14,27 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.prove import image, publication, workplace
-from builder_contracts.prove.discreet import Mask
 from builder_contracts.prove.endpoints import Endpoint
-from builder_contracts.prove.job import Failed
-from builder_contracts.prove.machine import MachineBench, MachineJob
+from builder_contracts.prove.job import StepFailed
+from builder_contracts.prove.local_testbed import LocalJob, LocalTestbed
+from builder_contracts.prove.publication import docker_push
+from builder_contracts.prove.publication import experiment as publication
 from builder_contracts.prove.records import ANOTHER, SECOND
-from builder_contracts.runner.local import local_runner
-from builder_contracts.runner.protocol import Completed
-from builder_contracts.services.identities import Credentials
+from builder_contracts.prove.redacting import Redactor
+from builder_contracts.runner.local import scratch_folder
+from builder_contracts.runner.local.runner import local_runner
+from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.services.principals import Credentials
 from tests.prove.conftest import GIVEN, machine_bench
 from tests.prove.stub import Answer, Asked, Files, stub
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> MachineBench:
+def bench(tmp_path: Path) -> LocalTestbed:
     return machine_bench(tmp_path, nix="http://cache.example")
 
 
-def test_what_a_tool_prints_of_a_secret_is_masked_byte_for_byte(bench: MachineBench) -> None:
+def test_what_a_tool_prints_of_a_secret_is_masked_byte_for_byte(bench: LocalTestbed) -> None:
     told = [GIVEN.reader.secret, GIVEN.writer.authorization, "c2lnbmluZyBrZXk=", "nothing of the kind"]
     with bench.fresh("talk") as job:
         Path(job.folder).mkdir()
@@ -44,7 +46,7 @@ def test_what_a_tool_prints_of_a_secret_is_masked_byte_for_byte(bench: MachineBe
 
 def test_of_a_secret_that_holds_another_nothing_is_left() -> None:
     given = Credentials.from_texts("reader:a-secret", "writer:a-secret-of-hers")
-    mask = Mask.of([Endpoint("nix", "http://cache.example", "", given)])
+    mask = Redactor.of([Endpoint("nix", "http://cache.example", "", given)])
     assert mask.over(b"a-secret-of-hers, a-secret") == b"****************, ********"
 
 
@@ -56,7 +58,7 @@ def test_who_reads_and_writes_as_one_is_no_other_than_himself(tmp_path: Path) ->
 
 
 def test_a_job_has_a_home_of_its_own_and_leaves_nothing(
-    bench: MachineBench, monkeypatch: pytest.MonkeyPatch
+    bench: LocalTestbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere/else")
     monkeypatch.setenv("DOCKER_CONFIG", "/somewhere/else")
@@ -71,14 +73,14 @@ def test_a_job_has_a_home_of_its_own_and_leaves_nothing(
     assert list(bench.root.iterdir()) == []
 
 
-def test_an_ended_run_ends_its_commands_and_begins_no_other(bench: MachineBench) -> None:
+def test_an_ended_run_ends_its_commands_and_begins_no_other(bench: LocalTestbed) -> None:
     with bench.fresh("sleep") as job, ThreadPoolExecutor() as pool:
         Path(job.folder).mkdir()
         running = pool.submit(job.run, ["sleep", "100"], deadline=100)
         while not any(b"sleep" in line for line in processes(job.home)):
             time.sleep(0.02)
         begun = time.monotonic()
-        bench.ending.end(lambda: workplace.kill(bench.root))
+        bench.ending.end(lambda: scratch_folder.kill(bench.root))
         assert running.result(timeout=10).status != 0
         assert job.run(["true"], deadline=10).ended == "the run was ended"
         assert time.monotonic() - begun < 10
@@ -89,18 +91,18 @@ def test_an_ended_run_writes_nothing_and_takes_back_what_it_wrote(tmp_path: Path
     with stub(files) as server:
         mine = machine_bench(tmp_path, nix=server.url)
         with mine.fresh("publish") as job:
-            mine.ending.end(lambda: workplace.kill(mine.root))
-            with pytest.raises(Failed, match="the run was ended"):
+            mine.ending.end(lambda: scratch_folder.kill(mine.root))
+            with pytest.raises(StepFailed, match="the run was ended"):
                 publication.prove(mine, "nix", job)
         assert {*server.methods} == {"HEAD"}, "an ended run may look what there is to take back, no more"
-        with pytest.raises(Failed, match="the run was ended"), mine.fresh("another"):
+        with pytest.raises(StepFailed, match="the run was ended"), mine.fresh("another"):
             pass
         (answer,) = mine.undo([{"kind": "http", "method": "DELETE", "url": f"{server.url}/mine"}])
     assert answer["status"] == "204"
     assert [*files.held] == ["/theirs"]
 
 
-def test_requests_that_are_under_way_end_with_the_run(bench: MachineBench) -> None:
+def test_requests_that_are_under_way_end_with_the_run(bench: LocalTestbed) -> None:
     asked, over = threading.Event(), threading.Event()
 
     def hang(_: object) -> Answer:
@@ -112,8 +114,8 @@ def test_requests_that_are_under_way_end_with_the_run(bench: MachineBench) -> No
         put = {"kind": "http", "method": "PUT", "url": f"{server.url}/mine", "body": ""}
         asking = pool.submit(bench.ask, [put, put])
         assert asked.wait(60)
-        bench.ending.end(lambda: workplace.kill(bench.root))
-        with pytest.raises(Failed, match="sending requests"):
+        bench.ending.end(lambda: scratch_folder.kill(bench.root))
+        with pytest.raises(StepFailed, match="sending requests"):
             asking.result(timeout=60)
         over.set()
     assert server.methods == ["PUT"]
@@ -131,27 +133,27 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_what_a_job_changed_outside_of_its_folder_is_put_back_after_the_end(
-    bench: MachineBench, told: Path
+    bench: LocalTestbed, told: Path
 ) -> None:
     with bench.fresh("image") as job:
         Path(job.folder).mkdir()
-        bench.ending.end(lambda: workplace.kill(bench.root))
-        image.forget(job, "before")
+        bench.ending.end(lambda: scratch_folder.kill(bench.root))
+        docker_push.forget(job, "before")
         assert not told.exists()
-        image.forget(job.last, "before")
+        docker_push.forget(job.last, "before")
     assert told.read_text("utf-8").splitlines()[1:] == ["image rm --force built", "tag before canary-image"]
 
 
-def test_an_image_of_which_an_ended_run_cannot_say_whose_it_is_stays(bench: MachineBench, told: Path) -> None:
+def test_an_image_of_which_an_ended_run_cannot_say_whose_it_is_stays(bench: LocalTestbed, told: Path) -> None:
     with bench.fresh("image") as job:
         Path(job.folder).mkdir()
-        bench.ending.end(lambda: workplace.kill(bench.root))
-        before = image.known(job)
-        image.forget(job.last, before)
+        bench.ending.end(lambda: scratch_folder.kill(bench.root))
+        before = docker_push.known(job)
+        docker_push.forget(job.last, before)
     assert [line.split()[:2] for line in told.read_text("utf-8").splitlines()] == [["image", "ls"]]
 
 
-def test_what_the_end_kills_while_it_puts_something_back_is_done_once_more(bench: MachineBench) -> None:
+def test_what_the_end_kills_while_it_puts_something_back_is_done_once_more(bench: LocalTestbed) -> None:
     with bench.fresh("put-back") as job, ThreadPoolExecutor() as pool:
         mark = Path(job.folder) / "begun"
         mark.parent.mkdir()
@@ -159,12 +161,12 @@ def test_what_the_end_kills_while_it_puts_something_back_is_done_once_more(bench
         undoing = pool.submit(job.last.run, ["sh", "-c", undo], deadline=100)
         while not mark.exists():
             time.sleep(0.02)
-        bench.ending.end(lambda: workplace.kill(bench.root))
+        bench.ending.end(lambda: scratch_folder.kill(bench.root))
         assert undoing.result(timeout=60).status == 0
 
 
 @pytest.mark.parametrize("before", ["", "x" * 290], ids=["at once", "where a report is cut"])
-def test_what_a_server_says_of_a_secret_is_masked(bench: MachineBench, before: str) -> None:
+def test_what_a_server_says_of_a_secret_is_masked(bench: LocalTestbed, before: str) -> None:
     def echo(asked: Asked) -> Answer:
         return Answer(403, f"{before} no {asked.shown} may write".encode())
 
@@ -185,11 +187,11 @@ def test_what_a_server_says_of_a_secret_is_masked(bench: MachineBench, before: s
 
 
 def test_what_a_client_that_fails_says_of_a_secret_is_masked(
-    bench: MachineBench, monkeypatch: pytest.MonkeyPatch
+    bench: LocalTestbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = Completed(1, b"", f"{'x' * 480} {GIVEN.writer.authorization}".encode())
+    died = CompletedCommand(1, b"", f"{'x' * 480} {GIVEN.writer.authorization}".encode())
     monkeypatch.setattr(bench, "send", lambda *_, **__: died)
-    with pytest.raises(Failed, match=r"x Basic \*+$"):
+    with pytest.raises(StepFailed, match=r"x Basic \*+$"):
         bench.ask([])
 
 
@@ -203,14 +205,14 @@ def processes(home: str) -> list[bytes]:
     return found
 
 
-def test_a_file_takes_the_place_of_one_that_may_not_be_written(bench: MachineBench) -> None:
+def test_a_file_takes_the_place_of_one_that_may_not_be_written(bench: LocalTestbed) -> None:
     with bench.fresh("write") as job:
         path = Path(job.folder) / "deep" / "file"
         job.write(str(path), b"first", mode="0444")
         job.write(str(path), b"second")
         assert path.read_bytes() == b"second"
         assert path.stat().st_mode & 0o777 == 0o600
-        with pytest.raises(Failed, match=r"writing .*/file/below: "):
+        with pytest.raises(StepFailed, match=r"writing .*/file/below: "):
             job.write(f"{path}/below", b"")
 
 
@@ -228,6 +230,6 @@ def nobody() -> Iterator[Path]:
 
 
 def test_a_file_that_nobody_may_write_to_is_written_by_somebody_who_is_not_root(nobody: Path) -> None:
-    job = MachineJob(local_runner(), str(nobody / "proof"))
+    job = LocalJob(local_runner(), str(nobody / "proof"))
     job.write(f"{job.folder}/tool", b"content", mode="0444")
     assert (nobody / "proof" / "tool").read_bytes() == b"content"

@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from builder_contracts.prove import outsider
+from builder_contracts.prove import protocol_client
 from tests.prove.stub import Answer, Asked, stub
 
 BASIC = "Basic bWU6bXktc2VjcmV0"
@@ -18,7 +18,7 @@ def test_a_redirect_to_another_server_takes_no_credentials_along(method: str) ->
     with stub(lambda _: Answer(200, b"theirs")) as other:
         moved = Answer(302, headers={"Location": f"{other.url}/there"})
         with stub(lambda _: moved) as first:
-            found = outsider.plain_http({"url": f"{first.url}/here", "method": method, **SHOWN})
+            found = protocol_client.plain_http({"url": f"{first.url}/here", "method": method, **SHOWN})
     assert found["status"] == "200"
     assert [each.shown for each in first.asked] == [BASIC]
     assert [(each.path, each.shown) for each in other.asked] == [("/there", "")]
@@ -27,7 +27,7 @@ def test_a_redirect_to_another_server_takes_no_credentials_along(method: str) ->
 def test_a_redirect_within_a_server_keeps_them() -> None:
     moved = Answer(307, headers={"Location": "/there"})
     with stub(lambda asked: Answer(200) if asked.path == "/there" else moved) as server:
-        outsider.plain_http({"url": f"{server.url}/here", **SHOWN})
+        protocol_client.plain_http({"url": f"{server.url}/here", **SHOWN})
     assert [(each.path, each.shown) for each in server.asked] == [("/here", BASIC), ("/there", BASIC)]
 
 
@@ -42,7 +42,7 @@ def test_a_redirect_within_a_server_keeps_them() -> None:
     ],
 )
 def test_scheme_host_and_port_make_a_server(one: str, another: str, same: bool) -> None:
-    assert (outsider.origin(one) == outsider.origin(another)) is same
+    assert (protocol_client.origin(one) == protocol_client.origin(another)) is same
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["its own", "another server"])
@@ -63,7 +63,7 @@ def test_a_registry_names_the_place_of_an_upload_and_gets_credentials_for_its_ow
                 "body": base64.b64encode(b"layer").decode(),
                 **SHOWN,
             }
-            assert outsider.push(request)["status"] == "201"
+            assert protocol_client.push(request)["status"] == "201"
     uploads = other if elsewhere else first
     puts = [each.shown for each in uploads.asked if each.path.startswith("/upload/1?state=x&digest=sha256:")]
     assert puts == ["" if elsewhere else BASIC] * 2

@@ -9,33 +9,36 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.load import load, load_environment
-from builder_contracts.evidence.verdict import Outcome, Verdict
-from builder_contracts.prove.places import Engine
-from builder_contracts.prove.session import Options, Session
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import Run, close
-from builder_contracts.services.catalogue import Part, Service, nix_cache
-from builder_contracts.services.environment import Bindings
-from builder_contracts.services.host import Host
-from builder_contracts.services.identities import Credentials
+from builder_contracts.contract.loading import load, load_environment
+from builder_contracts.prove.backends import DockerBackend
+from builder_contracts.prove.session import Prover, ProverOptions
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, close
+from builder_contracts.services.catalog import ServiceContainer, ServiceSpec, nix_cache
+from builder_contracts.services.environment import Environment
+from builder_contracts.services.principals import Credentials
+from builder_contracts.services.stack import ServiceStack
+from builder_contracts.verdict import Outcome, Verdict
 from tests.prove.conftest import ROOT, Worlds
 
 pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
-def own(worlds: Worlds) -> Iterator[tuple[Host, Credentials, str]]:
+def own(worlds: Worlds) -> Iterator[tuple[ServiceStack, Credentials, str]]:
     """A cache on a network of its own, as somebody may have it; what the proofs start is elsewhere."""
-    client, run, credentials = engine.connect(), Run(), Credentials.random()
-    host = Host(client, run, name="own", routed=True)
+    client, run, credentials = engine.connect(), RunLabels(), Credentials.random()
+    host = ServiceStack(client, run, name="own", routed=True)
     whole = nix_cache("own.example", credentials)
     part = whole.parts[0]
     conf = part.files["nginx.conf"].replace("dav_methods PUT;", "dav_methods PUT DELETE;")
     host.start(
         [
-            Service(
-                whole.name, whole.alias, (Part(part.name, part.command, {"nginx.conf": conf}),), whole.ready
+            ServiceSpec(
+                whole.name,
+                whole.alias,
+                (ServiceContainer(part.name, part.command, {"nginx.conf": conf}),),
+                whole.ready,
             )
         ]
     )
@@ -48,17 +51,17 @@ def own(worlds: Worlds) -> Iterator[tuple[Host, Credentials, str]]:
         client.close()
 
 
-def network(session: Session) -> str:
+def network(session: Prover) -> str:
     """The network that the runners of a session are on."""
     place = session.place()
-    assert isinstance(place, Engine)
+    assert isinstance(place, DockerBackend)
     return place.host.network
 
 
 def prove(
     worlds: Worlds,
     folder: Path,
-    own: tuple[Host, Credentials, str],
+    own: tuple[ServiceStack, Credentials, str],
     allow: frozenset[str],
     touched_from: str = "containers",
 ) -> dict[str, Verdict]:
@@ -75,8 +78,8 @@ def prove(
     clauses = [
         clause for clause in contract.clauses if clause.local_id.startswith(("caches/nix", "publication/nix"))
     ]
-    session = Session(
-        Options(bindings=Bindings.from_document(load_environment(file).data), allow_writes=allow)
+    session = Prover(
+        ProverOptions(bindings=Environment.from_document(load_environment(file).data), allow_writes=allow)
     )
     worlds.sessions.append(session)
     # Two networks of one host do not reach each other: the cache joins that of the proofs, as a stranger.
@@ -86,7 +89,10 @@ def prove(
 
 
 def test_own_cache_is_proved_and_left_as_it_was(
-    worlds: Worlds, own: tuple[Host, Credentials, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    worlds: Worlds,
+    own: tuple[ServiceStack, Credentials, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     host, credentials, _ = own
     monkeypatch.setenv("OWN_WRITER", f"writer:{credentials.writer.secret}")
@@ -101,7 +107,10 @@ def test_own_cache_is_proved_and_left_as_it_was(
 
 
 def test_an_interrupted_proof_takes_back_what_it_published(
-    worlds: Worlds, own: tuple[Host, Credentials, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    worlds: Worlds,
+    own: tuple[ServiceStack, Credentials, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     host, credentials, _ = own
     monkeypatch.setenv("OWN_WRITER", f"writer:{credentials.writer.secret}")
@@ -124,7 +133,7 @@ def test_an_interrupted_proof_takes_back_what_it_published(
 )
 def test_own_cache_is_not_touched_without_leave(
     worlds: Worlds,
-    own: tuple[Host, Credentials, str],
+    own: tuple[ServiceStack, Credentials, str],
     tmp_path: Path,
     allow: frozenset[str],
     touched_from: str,
@@ -139,8 +148,8 @@ def test_own_cache_is_not_touched_without_leave(
 
 @pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker", "tinyland-dind"])
 def test_a_deployment_is_out_of_reach_whatever_may_be_written(worlds: Worlds, builder: str) -> None:
-    bindings = Bindings.from_document(load_environment(ROOT / "contracts/environments/tinyland.yaml").data)
-    session = Session(Options(bindings=bindings, allow_writes=frozenset(bindings.roles)))
+    bindings = Environment.from_document(load_environment(ROOT / "contracts/environments/tinyland.yaml").data)
+    session = Prover(ProverOptions(bindings=bindings, allow_writes=frozenset(bindings.roles)))
     worlds.sessions.append(session)
     contract = load(ROOT / f"contracts/{builder}.yaml")
     clauses = [

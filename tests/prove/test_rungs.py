@@ -6,19 +6,19 @@ from datetime import UTC, datetime
 
 import pytest
 
-from builder_contracts.contract.load import load
+from builder_contracts.contract.loading import load
 from builder_contracts.contract.promises import ProofPromise
-from builder_contracts.evidence.verdict import Outcome, Rung
-from builder_contracts.facts.model import Runner
-from builder_contracts.prove.judging import Where, judge
-from builder_contracts.prove.records import CanaryRecord, Finding, Lost, Records
+from builder_contracts.facts.model import RunnerFacts
+from builder_contracts.prove.records import CanaryRecord, CheckResult, ProofRecords, Unavailable
+from builder_contracts.prove.verdicts import ProofContext, judge
+from builder_contracts.verdict import Outcome, Rung
 from tests.prove.conftest import ROOT
 
 TODAY = datetime(2026, 1, 1, tzinfo=UTC).date()
 
 
-def runner(kind: str, *, live: bool = False) -> Runner:
-    return Runner(kind, "", "host", 2, 2**30, live=live)
+def runner(kind: str, *, live: bool = False) -> RunnerFacts:
+    return RunnerFacts(kind, "", "host", 2, 2**30, live=live)
 
 
 @pytest.mark.parametrize(
@@ -32,26 +32,26 @@ def runner(kind: str, *, live: bool = False) -> Runner:
 )
 @pytest.mark.parametrize("good", [True, False])
 def test_a_proof_reaches_as_far_as_the_place_where_it_was_made(
-    about: Runner, rung: Rung, fresh: bool, good: bool
+    about: RunnerFacts, rung: Rung, fresh: bool, good: bool
 ) -> None:
     contract = load(ROOT / "contracts/tinyland-nix.yaml")
     clause = next(each for each in contract.clauses if each.local_id == "canaries/flake-builds")
-    found = Finding(good, "as it was", witnesses=("client: so", "outside: so"))
-    records = Records(canaries={"flake": CanaryRecord("flake", {"builds": found})})
-    verdict = judge(clause, contract, records, Where("embedded", about), today=TODAY)
+    found = CheckResult(good, "as it was", witnesses=("client: so", "outside: so"))
+    records = ProofRecords(canaries={"flake": CanaryRecord("flake", {"builds": found})})
+    verdict = judge(clause, contract, records, ProofContext("embedded", about), today=TODAY)
     assert verdict.rung is rung
     assert any("on a machine that is not" in line for line in verdict.witnesses) is fresh
 
 
 def test_every_proof_that_was_lost_has_no_rung_and_its_own_reason() -> None:
     contract = load(ROOT / "contracts/tinyland-docker.yaml")
-    lost = Lost("shown elsewhere", here=False)
-    records = Records(nix=lost, scan=lost)
+    lost = Unavailable("shown elsewhere", here=False)
+    records = ProofRecords(nix=lost, scan=lost)
     for clause in contract.clauses:
         if isinstance(clause.promise, ProofPromise):
             records.canaries = dict.fromkeys(contract.document["canaries"], lost)
             verdict = judge(
-                clause, contract, records, Where("theirs", runner("local", live=True)), today=TODAY
+                clause, contract, records, ProofContext("theirs", runner("local", live=True)), today=TODAY
             )
             assert (verdict.outcome, verdict.rung) == (Outcome.UNPROVEN, None)
             if clause.kind == "canaries":

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.prove.scan import report, search, spellings
+from builder_contracts.prove.secrets.scanner import report, search, spellings
 
 SECRET = "7f3a9c51e0b24d68a1b2c3d4e5f60718"
 

@@ -7,29 +7,29 @@ from typing import Any, cast
 
 import pytest
 
-from builder_contracts.prove import bench
-from builder_contracts.prove.bench import Bench
-from builder_contracts.prove.records import Served
+from builder_contracts.prove import testbed
+from builder_contracts.prove.records import AccessLogLine
+from builder_contracts.prove.testbed import Testbed
 
-REFUSED = Served("anonymous", "10.0.0.9", "POST", "/v2/proof/blobs/uploads/", 401)
-WRITTEN = Served("writer", "10.0.0.9", "PUT", "/v2/proof/manifests/proof", 201)
-ANOTHER = Served("anonymous", "10.0.0.7", "POST", "/v2/other/blobs/uploads/", 401)
+REFUSED = AccessLogLine("anonymous", "10.0.0.9", "POST", "/v2/proof/blobs/uploads/", 401)
+WRITTEN = AccessLogLine("writer", "10.0.0.9", "PUT", "/v2/proof/manifests/proof", 201)
+ANOTHER = AccessLogLine("anonymous", "10.0.0.7", "POST", "/v2/other/blobs/uploads/", 401)
 
 
 class Late:
     """The part of a bench that reads logs; each look finds what the next of ``looks`` holds, then the last."""
 
-    def __init__(self, *looks: tuple[Served, ...]) -> None:
-        self._looks: Iterator[tuple[Served, ...]] = iter(looks)
-        self._last: tuple[Served, ...] = ()
+    def __init__(self, *looks: tuple[AccessLogLine, ...]) -> None:
+        self._looks: Iterator[tuple[AccessLogLine, ...]] = iter(looks)
+        self._last: tuple[AccessLogLine, ...] = ()
 
-    def served(self, service: str, *, since: int = 0) -> tuple[Served, ...]:
+    def served(self, service: str, *, since: int = 0) -> tuple[AccessLogLine, ...]:
         assert service == "registry"
         self._last = next(self._looks, self._last)
         return self._last[since:]
 
-    def asked(self, *identities: str) -> tuple[Served, ...]:
-        return Bench.served_to(cast(Any, self), "10.0.0.9", "registry", since=0, of=frozenset(identities))
+    def asked(self, *identities: str) -> tuple[AccessLogLine, ...]:
+        return Testbed.served_to(cast(Any, self), "10.0.0.9", "registry", since=0, of=frozenset(identities))
 
 
 def test_a_line_that_comes_after_the_first_look_is_found() -> None:
@@ -42,5 +42,5 @@ def test_lines_that_still_come_are_waited_for() -> None:
 
 
 def test_a_request_that_never_came_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench, "LOG_LAG", 0.3)
+    monkeypatch.setattr(testbed, "LOG_LAG", 0.3)
     assert Late((WRITTEN,)).asked("anonymous") == (WRITTEN,)

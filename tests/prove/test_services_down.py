@@ -9,11 +9,11 @@ from collections.abc import Callable
 import pytest
 
 from builder_contracts.contract.model import Clause
-from builder_contracts.prove.places import Engine
-from builder_contracts.prove.session import Session
-from builder_contracts.services.catalogue import SERVICES, Part, Service
-from builder_contracts.services.host import ServiceDown
-from builder_contracts.services.identities import Credentials
+from builder_contracts.prove.backends import DockerBackend
+from builder_contracts.prove.session import Prover
+from builder_contracts.services.catalog import SERVICES, ServiceContainer, ServiceSpec
+from builder_contracts.services.principals import Credentials
+from builder_contracts.services.stack import ServiceDown
 from tests.prove.conftest import Spec, Worlds
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -34,22 +34,22 @@ def uses(local_id: str, service: str) -> bool:
 def off(name: str) -> Spec:
     """A service whose front says why it cannot go on, and ends."""
 
-    def spec(alias: str, credentials: Credentials) -> Service:
+    def spec(alias: str, credentials: Credentials) -> ServiceSpec:
         whole = SERVICES[name](alias, credentials)
         front = whole.parts[0]
-        dead = Part(front.name, ("sh", "-c", f"echo {LAST_WORDS} >&2; exit 1"), front.files)
-        return Service(whole.name, whole.alias, (dead, *whole.parts[1:]), whole.ready)
+        dead = ServiceContainer(front.name, ("sh", "-c", f"echo {LAST_WORDS} >&2; exit 1"), front.files)
+        return ServiceSpec(whole.name, whole.alias, (dead, *whole.parts[1:]), whole.ready)
 
     return spec
 
 
-def killer(service: str, requests: int) -> Callable[[Session], None]:
+def killer(service: str, requests: int) -> Callable[[Prover], None]:
     """Kills a service once its log has so many requests of the writer, which is in the middle of a proof."""
 
-    def wait(session: Session) -> None:
+    def wait(session: Prover) -> None:
         end, was_up = time.monotonic() + 300, False
         place = session.place()
-        assert isinstance(place, Engine)
+        assert isinstance(place, DockerBackend)
         host = place.host
         while time.monotonic() < end:
             time.sleep(0.1)

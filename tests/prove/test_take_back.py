@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.load import load
-from builder_contracts.prove import nix, publication
-from builder_contracts.prove.bad_caches import hash_part
-from builder_contracts.prove.experiments import Experiments
-from builder_contracts.prove.job import Failed
-from builder_contracts.prove.machine import MachineBench
-from builder_contracts.prove.nix import Published
-from builder_contracts.prove.records import Attempt, Lost
-from builder_contracts.runner.protocol import Completed
+from builder_contracts.contract.loading import load
+from builder_contracts.prove.job import StepFailed
+from builder_contracts.prove.local_testbed import LocalTestbed
+from builder_contracts.prove.nix import experiment as nix
+from builder_contracts.prove.nix.bad_caches import hash_part
+from builder_contracts.prove.nix.experiment import Published
+from builder_contracts.prove.publication import experiment as publication
+from builder_contracts.prove.records import PublishAttempt, Unavailable
+from builder_contracts.prove.schedule import ExperimentSchedule
+from builder_contracts.runner.protocol import CompletedCommand
 from tests.prove.conftest import GIVEN, ROOT, machine_bench
 from tests.prove.stub import Answer, Asked, Files, stub
 
@@ -28,7 +29,7 @@ def put(files: Files, path: str) -> None:
     files.held[f"/nar/{part}.nar"] = b"content"
 
 
-def published(mine: MachineBench, files: Files) -> Published:
+def published(mine: LocalTestbed, files: Files) -> Published:
     """A build with a dependency, published after a look at what is there."""
     before = nix.known(mine, [GLIBC, REPORT])
     for path in (GLIBC, REPORT, PROBE):
@@ -115,7 +116,7 @@ def test_what_nobody_could_ask_for_is_told_beside_what_the_attempts_showed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mine = machine_bench(tmp_path, registry="https://registry.example")
-    monkeypatch.setattr(mine, "send", lambda *_, **__: Completed(None, b"", b"", "no client"))
+    monkeypatch.setattr(mine, "send", lambda *_, **__: CompletedCommand(None, b"", b"", "no client"))
     left = publication.remove_tags(mine, ["proof/a"])
     assert left.startswith("not removed from it again: whatever arrived, as it could not be asked for (")
     assert "no client" in left
@@ -127,23 +128,25 @@ def test_what_a_proof_that_failed_left_is_told_by_its_attempts(
     """A cache that takes everything and gives nothing up, and a proof that ends after publishing."""
 
     def publish(_: object, __: object, published: Published) -> None:
-        published.attempts["writer"] = Attempt("writer", {"nix copy": "OK"}, {}, {}, logged=False)
+        published.attempts["writer"] = PublishAttempt("writer", {"nix copy": "OK"}, {}, {}, logged=False)
 
     def fail(*_: object) -> None:
-        raise Failed("preparing the cache unsigned", "the disk is full")
+        raise StepFailed("preparing the cache unsigned", "the disk is full")
 
     for name, instead in (
         ("seed", lambda *_: Published(REPORT, (REPORT,), "key", "hash", {REPORT: "404"})),
         ("publish", publish), ("make_bad", fail), ("forget", lambda *_, **__: None),
     ):  # fmt: skip
         monkeypatch.setattr(nix, name, instead)
-    monkeypatch.setattr(Experiments, "_flake", lambda *_: None)
+    monkeypatch.setattr(ExperimentSchedule, "_flake", lambda *_: None)
     contract = load(ROOT / "contracts/tinyland-nix.yaml")
     wanted = [clause for clause in contract.clauses if clause.local_id == "publication/nix-writer"]
     with stub(lambda _: Answer(200, b"URL: nar/bbbb.nar\n")) as server:
-        records = Experiments(contract, wanted, machine_bench(tmp_path, nix=server.url), {}).carry_out()
-    assert isinstance(records.nix, Lost)
+        records = ExperimentSchedule(
+            contract, wanted, machine_bench(tmp_path, nix=server.url), {}
+        ).carry_out()
+    assert isinstance(records.nix, Unavailable)
     assert "the disk is full" in records.nix.reason
     attempt = records.attempts["nix", "writer"]
-    assert isinstance(attempt, Attempt)
+    assert isinstance(attempt, PublishAttempt)
     assert attempt.left == "not removed from it again: bbbb.narinfo, nar/bbbb.nar"

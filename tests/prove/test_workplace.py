@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.load import load
+from builder_contracts.contract.loading import load
 from builder_contracts.errors import BuilderContractsError
-from builder_contracts.evidence.verdict import Outcome
-from builder_contracts.prove import workplace
-from builder_contracts.prove.places import Place
-from builder_contracts.prove.session import Options, Session
+from builder_contracts.prove.backends import ProofBackend
+from builder_contracts.prove.session import Prover, ProverOptions
+from builder_contracts.runner.local import scratch_folder
+from builder_contracts.verdict import Outcome
 
 CONTRACT = """\
 apiVersion: builder-contracts/v1
@@ -130,23 +130,23 @@ def test_an_interrupt_removes_folders_and_processes(
 def test_what_a_killed_run_left_is_removed_by_the_next(
     started: subprocess.Popen[bytes], temporary: Path
 ) -> None:
-    assert workplace.sweep() == [], "a run that lives was taken for a dead one"
+    assert scratch_folder.sweep() == [], "a run that lives was taken for a dead one"
     started.kill()
     started.wait(timeout=30)
     (left,) = temporary.iterdir()
     assert sleeping(temporary)
-    assert workplace.sweep() == [left]
+    assert scratch_folder.sweep() == [left]
     assert list(temporary.iterdir()) == []
     assert sleeping(temporary) == []
 
 
 def test_a_folder_that_is_just_being_made_is_left_alone(temporary: Path) -> None:
-    young = temporary / f"{workplace.PREFIX}young"
-    old = temporary / f"{workplace.PREFIX}old"
+    young = temporary / f"{scratch_folder.PREFIX}young"
+    old = temporary / f"{scratch_folder.PREFIX}old"
     for folder in (young, old):
         folder.mkdir()
     os.utime(old, (0, 0))
-    assert workplace.sweep() == [old]
+    assert scratch_folder.sweep() == [old]
     assert list(temporary.iterdir()) == [young]
 
 
@@ -154,23 +154,23 @@ def test_nothing_behind_a_link_is_removed(temporary: Path, tmp_path: Path) -> No
     mine = tmp_path / "mine"
     (mine / "kept").mkdir(parents=True)
     os.utime(mine, (0, 0))
-    (temporary / f"{workplace.PREFIX}link").symlink_to(mine)
-    made = workplace.make()
+    (temporary / f"{scratch_folder.PREFIX}link").symlink_to(mine)
+    made = scratch_folder.make()
     (made / "link").symlink_to(mine)
     (mine / "kept").chmod(0o500)
-    assert workplace.sweep() == []
-    workplace.clear(made)
+    assert scratch_folder.sweep() == []
+    scratch_folder.clear(made)
     assert (mine / "kept").stat().st_mode & 0o777 == 0o500
 
 
 def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNNER_TEMP", str(tmp_path / "nowhere"))
     with pytest.raises(BuilderContractsError, match="set RUNNER_TEMP or TMPDIR"):
-        workplace.make()
+        scratch_folder.make()
 
 
 def test_a_session_that_is_closed_before_it_has_a_place_makes_none(temporary: Path) -> None:
-    session = Session(Options(runner="local"))
+    session = Prover(ProverOptions(runner="local"))
     session.close()
     with pytest.raises(BuilderContractsError, match="the run was ended"):
         session.place()
@@ -185,7 +185,7 @@ def test_a_build_is_not_told_what_an_environment_that_is_not_in_use_names_as_a_s
     monkeypatch.setenv("SHOWN", "shown")
     contract = load(tmp_path / "contracts/mine.yaml")
     wanted = [clause for clause in contract.clauses if clause.kind == "canaries"]
-    session = Session(Options(runner="local", hidden=frozenset({"THEIR_WRITER"})))
+    session = Prover(ProverOptions(runner="local", hidden=frozenset({"THEIR_WRITER"})))
     try:
         (verdict,) = [session.verdict(clause, contract, wanted) for clause in wanted]
     finally:
@@ -197,9 +197,9 @@ def test_a_build_is_not_told_what_an_environment_that_is_not_in_use_names_as_a_s
 def test_where_no_place_can_be_had_every_class_is_told_and_one_asks(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Options] = []
+    asked: list[ProverOptions] = []
 
-    def hang(options: Options) -> Place:
+    def hang(options: ProverOptions) -> ProofBackend:
         asked.append(options)
         raise BuilderContractsError("no Docker Engine answers")
 
@@ -208,7 +208,7 @@ def test_where_no_place_can_be_had_every_class_is_told_and_one_asks(
     contract = load(tmp_path / "contracts/mine.yaml")
     other = dataclasses.replace(contract, name="other")
     wanted = [clause for clause in contract.clauses if clause.kind == "canaries"]
-    session = Session(Options())
+    session = Prover(ProverOptions())
     try:
         seen = {session.verdict(wanted[0], each, wanted).seen for each in (contract, other)}
     finally:

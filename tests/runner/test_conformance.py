@@ -10,14 +10,14 @@ import pytest
 
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import Unseen
-from builder_contracts.runner import engine
-from builder_contracts.runner.docker import DockerRunner
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, close
+from builder_contracts.runner.docker.launch_plan import LaunchPlan
+from builder_contracts.runner.docker.network import EMPTY, RunNetwork
+from builder_contracts.runner.docker.runner import DockerRunner
 from builder_contracts.runner.host import HostRunner
-from builder_contracts.runner.launch import LaunchPlan
-from builder_contracts.runner.local import local_runner
-from builder_contracts.runner.network import EMPTY, RunNetwork
-from builder_contracts.runner.ownership import Run, close
-from builder_contracts.runner.protocol import Runner, Setting
+from builder_contracts.runner.local.runner import local_runner
+from builder_contracts.runner.protocol import OutsideView, Runner
 
 IMAGE = "tinyland-nix"
 
@@ -39,14 +39,16 @@ def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
         pytest.skip(f"needs a Docker Engine: {error}")
     if engine.describe_image(client, IMAGE) is None:
         pytest.skip(f"needs the image {IMAGE}: script/images builds it")
-    run = Run()
+    run = RunLabels()
     network = RunNetwork(client, run, EMPTY)
     try:
         with DockerRunner(
             client, run, name="conformance", image=IMAGE, plan=LaunchPlan(), network=network
         ) as docker:
             unknown = Unseen("not looked at")
-            over_testinfra = HostRunner(f"docker://{docker.container}", Setting(unknown, unknown, unknown))
+            over_testinfra = HostRunner(
+                f"docker://{docker.container}", OutsideView(unknown, unknown, unknown)
+            )
             yield docker if request.param == "docker" else over_testinfra
     finally:
         network.close()

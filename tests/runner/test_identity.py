@@ -9,13 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.runner.identity import PLACEMENT, Machine, Placement, identify, this_machine
-from builder_contracts.runner.local import local_runner
+from builder_contracts.runner.local.attribution import (
+    PLACEMENT,
+    HostProfile,
+    Placement,
+    identify,
+    this_machine,
+)
+from builder_contracts.runner.local.runner import local_runner
 
 LABELS = ("tinyland-nix",)
 NAME = "tinyland-nix-k2xqw-runner-8r4tz"
 
-POD = Machine(
+POD = HostProfile(
     environment={
         "GITHUB_ACTIONS": "true",
         "RUNNER_ENVIRONMENT": "self-hosted",
@@ -27,7 +33,7 @@ POD = Machine(
     packages="sha256:1111",
 )
 
-GITLAB = Machine(
+GITLAB = HostProfile(
     environment={
         "GITLAB_CI": "true",
         "CI_RUNNER_DESCRIPTION": "honey nix",
@@ -38,7 +44,7 @@ GITLAB = Machine(
 )
 
 
-def with_env(machine: Machine, **changes: str | None) -> Machine:
+def with_env(machine: HostProfile, **changes: str | None) -> HostProfile:
     env = {**machine.environment, **{key: value for key, value in changes.items() if value is not None}}
     for key, value in changes.items():
         if value is None:

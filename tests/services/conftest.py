@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import pytest
 
 from builder_contracts.errors import EngineError
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import Run, close, sweep
-from builder_contracts.services.catalogue import SERVICES, Service
-from builder_contracts.services.host import Host
-from builder_contracts.services.identities import Credentials
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
+from builder_contracts.services.catalog import SERVICES, ServiceSpec
+from builder_contracts.services.principals import Credentials
+from builder_contracts.services.stack import ServiceStack
 
 
 @dataclass
 class World:
     """A network with services, and the identities that they know."""
 
-    host: Host
+    host: ServiceStack
     credentials: Credentials
 
-    def start(self, name: str, alias: str = "") -> Service:
+    def start(self, name: str, alias: str = "") -> ServiceSpec:
         """Start a service of the catalogue and wait for it."""
         service = SERVICES[name](alias or f"{name}.example", self.credentials)
         self.host.start([service])
@@ -39,8 +39,8 @@ def world() -> Iterator[World]:
     if engine.describe_image(client, "builder-contracts/services") is None:
         pytest.skip("needs the image builder-contracts/services: script/images builds it")
     sweep(client)
-    run = Run()
-    host = Host(client, run)
+    run = RunLabels()
+    host = ServiceStack(client, run)
     try:
         yield World(host, Credentials.random())
     finally:
@@ -50,25 +50,25 @@ def world() -> Iterator[World]:
 
 
 @pytest.fixture
-def nix_cache(world: World) -> Service:
+def nix_cache(world: World) -> ServiceSpec:
     return world.start("nix-cache")
 
 
 @pytest.fixture
-def bazel_grpc(world: World) -> Service:
+def bazel_grpc(world: World) -> ServiceSpec:
     return world.start("bazel-grpc")
 
 
 @pytest.fixture
-def bazel_http(world: World) -> Service:
+def bazel_http(world: World) -> ServiceSpec:
     return world.start("bazel-http")
 
 
 @pytest.fixture
-def registry(world: World) -> Service:
+def registry(world: World) -> ServiceSpec:
     return world.start("registry")
 
 
 @pytest.fixture
-def objects(world: World) -> Service:
+def objects(world: World) -> ServiceSpec:
     return world.start("objects")

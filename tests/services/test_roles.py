@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.load import load_all
+from builder_contracts.contract.loading import load_all
 from builder_contracts.errors import Problem
-from builder_contracts.services.roles import check
+from builder_contracts.services.role_checks import check
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("tinyland-nix", "tinyland-docker", "tinyland-dind")

@@ -6,16 +6,16 @@ import json
 
 import pytest
 
-from builder_contracts.runner import engine
-from builder_contracts.services.catalogue import NIX_PORT, SERVICES, Part, Service
-from builder_contracts.services.host import ServiceDown
-from builder_contracts.services.identities import Identity
+from builder_contracts.runner.docker import engine
+from builder_contracts.services.catalog import NIX_PORT, SERVICES, ServiceContainer, ServiceSpec
+from builder_contracts.services.principals import Principal
+from builder_contracts.services.stack import ServiceDown
 from tests.services.conftest import World
 
 pytestmark = pytest.mark.docker
 
 
-def status(world: World, name: str, method: str, url: str, identity: Identity, body: str = "x") -> int:
+def status(world: World, name: str, method: str, url: str, identity: Principal, body: str = "x") -> int:
     """The HTTP status that an identity is answered inside the service's network."""
     command = [
         "curl",
@@ -34,7 +34,9 @@ def status(world: World, name: str, method: str, url: str, identity: Identity, b
     return int(world.host.execute(name, [*command, url], part=0).stdout)
 
 
-def test_nix_cache_lets_everybody_read_and_only_the_writer_write(world: World, nix_cache: Service) -> None:
+def test_nix_cache_lets_everybody_read_and_only_the_writer_write(
+    world: World, nix_cache: ServiceSpec
+) -> None:
     who, url = world.credentials, f"http://127.0.0.1:{NIX_PORT}/main/x.narinfo"
     assert [status(world, "nix-cache", "PUT", url, identity) for identity in (who.anonymous, who.reader)] == [
         401,
@@ -45,18 +47,18 @@ def test_nix_cache_lets_everybody_read_and_only_the_writer_write(world: World, n
     assert status(world, "nix-cache", "GET", url, who.anonymous) == 200
 
 
-def test_a_wrong_password_is_nobody(world: World, nix_cache: Service) -> None:
-    guess = Identity("writer", "0" * 48)
+def test_a_wrong_password_is_nobody(world: World, nix_cache: ServiceSpec) -> None:
+    guess = Principal("writer", "0" * 48)
     assert status(world, "nix-cache", "PUT", f"http://127.0.0.1:{NIX_PORT}/main/x", guess) == 401
 
 
-def test_access_log_names_identity_method_and_status(world: World, bazel_http: Service) -> None:
+def test_access_log_names_identity_method_and_status(world: World, bazel_http: ServiceSpec) -> None:
     status(world, "bazel-http", "PUT", "http://127.0.0.1:8080/ac/abc", world.credentials.reader)
     line = next(line for line in world.host.log("bazel-http") if line["uri"] == "/ac/abc")
     assert (line["identity"], line["method"], line["status"]) == ("reader", "PUT", 403)
 
 
-def test_registry_hands_out_tokens_and_refuses_pushes(world: World, registry: Service) -> None:
+def test_registry_hands_out_tokens_and_refuses_pushes(world: World, registry: ServiceSpec) -> None:
     who, url = world.credentials, "http://127.0.0.1/v2/x/blobs/uploads/"
     assert [status(world, "registry", "POST", url, identity) for identity in (who.anonymous, who.reader)] == [
         401,
@@ -68,11 +70,11 @@ def test_registry_hands_out_tokens_and_refuses_pushes(world: World, registry: Se
     assert json.loads(reply.stdout)["token"] == "anonymous"
 
 
-def test_bazel_grpc_logs_requests_as_json(world: World, bazel_grpc: Service) -> None:
+def test_bazel_grpc_logs_requests_as_json(world: World, bazel_grpc: ServiceSpec) -> None:
     assert any(line["part"] == "buildgrid" for line in world.host.log("bazel-grpc"))
 
 
-def test_objects_answers_s3_errors(world: World, objects: Service) -> None:
+def test_objects_answers_s3_errors(world: World, objects: ServiceSpec) -> None:
     url = "http://127.0.0.1:9000/state/x"
     assert status(world, "objects", "PUT", url, world.credentials.anonymous) == 403
 
@@ -83,17 +85,17 @@ def test_no_secret_stands_in_a_repr(world: World, name: str) -> None:
     assert not any(secret in repr((service, world.credentials)) for secret in world.credentials.secrets)
 
 
-def test_a_service_that_dies_is_down_with_its_last_words(world: World, bazel_http: Service) -> None:
+def test_a_service_that_dies_is_down_with_its_last_words(world: World, bazel_http: ServiceSpec) -> None:
     world.host.stop("bazel-http")
     with pytest.raises(ServiceDown, match="bazel-http died: nginx ended with status 137"):
         world.host.up("bazel-http")
 
 
 def test_a_service_that_cannot_start_says_why(world: World) -> None:
-    broken = Service(
+    broken = ServiceSpec(
         "broken",
         "broken.example",
-        (Part("nginx", ("sh", "-c", "echo no such luck >&2; exit 3")),),
+        (ServiceContainer("nginx", ("sh", "-c", "echo no such luck >&2; exit 3")),),
         ("http://127.0.0.1:80/",),
     )
     world.host.start([broken])
@@ -101,7 +103,7 @@ def test_a_service_that_cannot_start_says_why(world: World) -> None:
         world.host.up("broken")
 
 
-def test_services_run_without_privileges_and_without_a_way_out(world: World, nix_cache: Service) -> None:
+def test_services_run_without_privileges_and_without_a_way_out(world: World, nix_cache: ServiceSpec) -> None:
     container = world.host.up("nix-cache").containers[0]
     found = world.host.client.api.inspect_container(container)
     assert found["HostConfig"]["CapDrop"] == ["ALL"]
@@ -110,7 +112,7 @@ def test_services_run_without_privileges_and_without_a_way_out(world: World, nix
     assert not found["HostConfig"]["PortBindings"]
 
 
-def test_closing_leaves_nothing(world: World, objects: Service) -> None:
+def test_closing_leaves_nothing(world: World, objects: ServiceSpec) -> None:
     containers, network = world.host.up("objects").containers, world.host.network
     world.host.close()
     client = engine.connect()

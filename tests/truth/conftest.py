@@ -8,16 +8,16 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.session import load
 from builder_contracts.truth.tracker import Tracker
-from builder_contracts.truth.verdicts import Judgement, judge
+from builder_contracts.truth.verdicts import TruthReport, judge
+from builder_contracts.verdict import Outcome
 from tests.truth.miniature import Tree, write
 
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 
-Judge = Callable[..., Judgement]
+Judge = Callable[..., TruthReport]
 
 
 @pytest.fixture(scope="session")
@@ -30,13 +30,13 @@ def judged(tmp_path: Path, contracts: tuple[Platform, list[Contract]]) -> Judge:
     """Judge a tree of files, written to a folder of its own."""
     number = iter(range(1000))
 
-    def judge_tree(tree: Tree, tracker: Tracker | None = None) -> Judgement:
+    def judge_tree(tree: Tree, tracker: Tracker | None = None) -> TruthReport:
         root = write(tmp_path / f"repo{next(number)}", tree)
         return judge(root, *contracts, tracker=tracker)
 
     return judge_tree
 
 
-def broken(judgement: Judgement) -> set[str]:
+def broken(judgement: TruthReport) -> set[str]:
     """The clauses that are broken, without the word platform in front."""
     return {v.clause.removeprefix("platform/") for v in judgement.verdicts if v.outcome is Outcome.BROKEN}

@@ -15,11 +15,11 @@ import pytest
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import InputError
-from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.checkout import MAX_BYTES
-from builder_contracts.truth.git import tracked_folders
+from builder_contracts.truth.git_index import tracked_folders
 from builder_contracts.truth.platform import Platform
-from builder_contracts.truth.verdicts import Judgement, judge
+from builder_contracts.truth.verdicts import TruthReport, judge
+from builder_contracts.verdict import Outcome
 from tests.truth.conftest import broken
 from tests.truth.miniature import Edit, changed, write
 
@@ -34,13 +34,13 @@ def repo(tmp_path: Path) -> Path:
     )
 
 
-def look(repo: Path, contracts: Contracts) -> Judgement:
+def look(repo: Path, contracts: Contracts) -> TruthReport:
     judgement = judge(repo, *contracts)
     assert "endpoints/retired-hosts" in broken(judgement)
     return judgement
 
 
-def unread(judgement: Judgement) -> dict[str, str]:
+def unread(judgement: TruthReport) -> dict[str, str]:
     return {one.path: one.reason for one in judgement.unread}
 
 

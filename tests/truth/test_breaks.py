@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from builder_contracts import truth
-from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.verdicts import RULES
+from builder_contracts.verdict import Outcome
 from tests.truth.conftest import CONTRACTS, Judge, broken
 from tests.truth.miniature import Add, Change, Edit, changed
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.verdicts import judge
+from builder_contracts.verdict import Outcome
 from tests.truth.conftest import CONTRACTS
 from tests.truth.test_breaks import HISTORY
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.errors import Source
-from builder_contracts.truth.hcl.evaluate import evaluate, render
-from builder_contracts.truth.hcl.modules import Folder, Instance
+from builder_contracts.errors import Location
+from builder_contracts.truth.hcl.evaluator import evaluate, render
+from builder_contracts.truth.hcl.stacks import Folder, Instance
 from builder_contracts.truth.hcl.syntax import parse
 from builder_contracts.truth.value import Known, Unknown, Value, plain
 
@@ -125,7 +125,7 @@ def test_a_value_knows_the_line_that_wrote_it_through_variables_and_calls() -> N
     instance = module('variable "m" {\n  default = "8Gi"\n}\nlocals {\n  x = var.m\n  y = [local.x]\n}\n')
     found = evaluate(instance.folder.locals["y"], instance.scope)
     assert isinstance(found, Known)
-    assert found.data[0] == Known("8Gi", Source("m/x.tf", 2, 13))
+    assert found.data[0] == Known("8Gi", Location("m/x.tf", 2, 13))
 
 
 def test_a_heredoc_loses_its_margin_and_keeps_its_shape() -> None:
@@ -146,7 +146,7 @@ def test_a_template_with_unknown_parts_still_shows_its_shape() -> None:
 
 def test_optional_attributes_of_a_map_of_objects_get_their_defaults() -> None:
     kind = 'variable "s" {\n  type = map(object({ l = string, m = optional(string, "8Gi") }))\n}\n'
-    at = Source("t.tfvars", 1)
+    at = Location("t.tfvars", 1)
     given_value = Known({"a": Known({"l": Known("x", at)}, at)}, at)
     found, _ = module(kind, {"s": given_value}).resolve(["var", "s"], at)
     assert plain(found) == {"a": {"l": "x", "m": "8Gi"}}

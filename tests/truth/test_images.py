@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.evidence.verdict import Outcome, Verdict
-from builder_contracts.truth import images
-from builder_contracts.truth.context import Context
+from builder_contracts.truth import image_builds
 from builder_contracts.truth.debian import brings, owners
 from builder_contracts.truth.model import Model
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.readers import dockerfile
+from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.session import load
 from builder_contracts.truth.verdicts import judge
+from builder_contracts.verdict import Outcome, Verdict
 from tests.truth.conftest import CONTRACTS, Judge
 
 NIX = "builders/tinyland-nix/Dockerfile"
@@ -280,11 +280,11 @@ def test_every_dockerfile_gets_an_answer_to_every_clause(
     platform, classes = contracts
     model = Model()
     dockerfile.read(body, "Dockerfile", model)
-    context = Context(platform, model, tuple(classes))
+    context = RuleContext(platform, model, tuple(classes))
     for build in model.builds:
         for clause in (clause for contract in classes for clause in contract.clauses):
-            if isinstance(clause.promise, images.DECIDED):
-                judged, at = images.judge(clause, build, context, {})
+            if isinstance(clause.promise, image_builds.DECIDED):
+                judged, at = image_builds.judge(clause, build, context, {})
                 assert judged.seen
                 assert 1 <= at.line <= body.count("\n") + 1
                 assert judged.outcome is not Outcome.BROKEN or judged.likely

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 
 from builder_contracts.cli import group
 from builder_contracts.errors import InputError
-from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.platform import AREAS, Platform, load, ungrounded
 from builder_contracts.truth.report import text
 from builder_contracts.truth.session import load as load_all
 from builder_contracts.truth.verdicts import RULES, judge
+from builder_contracts.verdict import Outcome
 from tests.truth.conftest import CONTRACTS, Judge, broken
 from tests.truth.miniature import Add, Edit, changed, write
 

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from builder_contracts.truth.checkout import File
 from builder_contracts.truth.model import Model, environment
-from builder_contracts.truth.readers import dockerfile, kubernetes, markdown, names, workflows, yaml
+from builder_contracts.truth.readers import (
+    dockerfile,
+    kubernetes,
+    markdown,
+    repository_names,
+    workflows,
+    yaml,
+)
 from builder_contracts.truth.readers.shell import commands
 from builder_contracts.truth.value import get, text
 from tests.truth.conftest import Judge, broken
@@ -219,7 +226,7 @@ def test_markdown_gives_headings_sentences_and_cells_with_their_lines() -> None:
 def test_names_are_found_where_formats_have_them(
     path: str, body: str, surfaces: list[tuple[str, str]]
 ) -> None:
-    found = names.SURFACES[path](File(path, body.encode()))
+    found = repository_names.SURFACES[path](File(path, body.encode()))
     assert [(one.kind, one.text) for one in found] == surfaces
 
 
@@ -270,9 +277,9 @@ def test_no_text_makes_a_reader_fail_otherwise_than_it_says(body: str) -> None:
         workflows.read_action(document, "a/action.yml", model)
     markdown.read(body, "x.md")
     dockerfile.read(body, "Dockerfile", Model())
-    for path, reader in names.SURFACES.items():
+    for path, reader in repository_names.SURFACES.items():
         try:
             list(reader(File(path, body.encode("utf-8", "replace"))))
-        except names.NotReadable as error:
+        except repository_names.NotReadable as error:
             lines.append(len(str(error)))
     assert min(lines) >= 1

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from builder_contracts.cli import group
-from builder_contracts.errors import BuilderContractsError, InputError, Source
+from builder_contracts.errors import BuilderContractsError, InputError, Location
 from builder_contracts.evidence.record import from_properties
-from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.baseline import compare
-from builder_contracts.truth.finding import Finding, Side
+from builder_contracts.truth.finding import Finding, Quote
 from builder_contracts.truth.report import machine, text
+from builder_contracts.verdict import Outcome
 from tests.truth.conftest import CONTRACTS, Judge
 from tests.truth.miniature import Add, Edit, changed, write
 from tests.truth.test_breaks import BREAKS
@@ -249,7 +249,7 @@ def test_a_damaged_baseline_is_refused(clean: Path, tmp_path: Path) -> None:
 findings = st.lists(
     st.builds(
         lambda clause, file, line, says: Finding(
-            clause, "p", "w", "g", Side(Source(file, line), says), Side(Source("c", 1), "t"), "m"
+            clause, "p", "w", "g", Quote(Location(file, line), says), Quote(Location("c", 1), "t"), "m"
         ),
         st.sampled_from("ab"),
         st.sampled_from("xy"),

@@ -15,8 +15,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from builder_contracts.contract import schema
-from builder_contracts.contract.load import load
+from builder_contracts.contract import schemas
+from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Contract
 
 RANGES = st.sampled_from([">=2.24,<3", ">=1", "<99.5", "!=3", "==2.*", "~=1.2", ">1,<=7.0.1"])
@@ -46,7 +46,7 @@ REFERRING = {"waivers", "why", "responsibilities", "extends"}
 
 def values(part: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Data that a part of the schema allows."""
-    part = schema.resolve(part)
+    part = schemas.resolve(part)
     if part.get("title") in BY_TITLE:
         return BY_TITLE[part["title"]]
     if "const" in part:
@@ -67,7 +67,7 @@ def values(part: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 def mappings(part: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     if isinstance(others := part.get("additionalProperties"), dict):
-        names = texts({"maxLength": 60, **schema.resolve(part["propertyNames"])})
+        names = texts({"maxLength": 60, **schemas.resolve(part["propertyNames"])})
         return st.dictionaries(names, values(others), min_size=1, max_size=3)
     fields = {
         name: values(inner) for name, inner in part.get("properties", {}).items() if name not in REFERRING
@@ -142,7 +142,7 @@ _CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "What its value is": _variable,
 }
 
-CLASSES = values(schema.load("builder-class"))
+CLASSES = values(schemas.load("builder-class"))
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 _FOLDER = tempfile.TemporaryDirectory(prefix="generated-contracts-")
 
@@ -163,7 +163,7 @@ def contracts(draw: st.DrawFn) -> Contract:
     contract = loaded(data)
     ids = st.sampled_from([clause.local_id for clause in contract.clauses])
     observed = st.sampled_from([clause.local_id for clause in contract.clauses if clause.kind != "labels"])
-    waiver = values(schema.load("builder-class")["$defs"]["waivers"]["additionalProperties"])
+    waiver = values(schemas.load("builder-class")["$defs"]["waivers"]["additionalProperties"])
     data["waivers"] = draw(st.dictionaries(ids, waiver, min_size=1, max_size=2))
     data["why"] = {draw(ids): "because"}
     data["responsibilities"] = {"one": {"promise": "it works", "shown_by": [draw(observed)]}}

@@ -9,14 +9,14 @@ from typing import Any
 from hypothesis import strategies as st
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.contract.promises.environment import Variable
+from builder_contracts.contract.promises.environment import EnvironmentVariable
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.isolation import Device
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.facts import model
-from builder_contracts.facts.model import Facts, Isolation, Network, Resources, Unseen
+from builder_contracts.facts.model import Facts, IsolationFacts, NetworkFacts, ResourceFacts, Unseen
 
 UNSEEN = Unseen("nobody looked")
 
@@ -32,32 +32,37 @@ def _some(names: Iterable[str], kind: Any) -> st.SearchStrategy[dict[str, Any]]:
 def facts_for(draw: st.DrawFn, contract: Contract) -> Facts:
     """Facts that speak of what the contract promises."""
     tools = {tool.name: tool for tool in contract.promised(Tool)}
-    found = draw(_some(tools, model.Tool))
+    found = draw(_some(tools, model.ToolFacts))
     for name, tool in found.items():
-        if isinstance(tool, model.Tool):
-            features = draw(_some([feature for feature, _ in tools[name].features], model.Feature))
+        if isinstance(tool, model.ToolFacts):
+            features = draw(_some([feature for feature, _ in tools[name].features], model.FeatureFacts))
             version = draw(st.sampled_from([tool.output, "tool 2.34.8", "v1.2", "7"]))
             found[name] = dataclasses.replace(tool, features=features, output=version)
-    network = draw(st.from_type(Network))
+    network = draw(st.from_type(NetworkFacts))
     env = draw(st.just(UNSEEN) | st.dictionaries(st.text(), st.text(), max_size=3))
     if isinstance(env, dict):
-        variables = [variable.name for variable in contract.promised(Variable)]
+        variables = [variable.name for variable in contract.promised(EnvironmentVariable)]
         env |= draw(st.fixed_dictionaries({}, optional={name: st.text() for name in variables}))
     return dataclasses.replace(
         draw(ANY_FACTS),
         tools=found,
         env=env,
-        shells=draw(_some([shell.path for shell in contract.promised(Shell)], model.Shell)),
+        shells=draw(_some([shell.path for shell in contract.promised(Shell)], model.ShellFacts)),
         paths=draw(
-            _some([path.path for kind in (PathState, Device) for path in contract.promised(kind)], model.Path)
+            _some(
+                [path.path for kind in (PathState, Device) for path in contract.promised(kind)],
+                model.PathFacts,
+            )
         ),
         network=dataclasses.replace(
             network,
             resolve=draw(_some([name.host for name in contract.promised(Resolves)], list[str])),
             connect=draw(
-                _some([f"{at.host}:{at.port}" for at in contract.promised(Reaches)], model.Connection)
+                _some([f"{at.host}:{at.port}" for at in contract.promised(Reaches)], model.ConnectionFacts)
             ),
-            forbidden=draw(_some([name.host for name in contract.promised(Denied)], model.Forbidden)),
+            forbidden=draw(
+                _some([name.host for name in contract.promised(Denied)], model.ForbiddenHostFacts)
+            ),
         ),
     )
 
@@ -76,7 +81,7 @@ def all_unseen() -> Facts:
         path=UNSEEN,
         env=UNSEEN,
         daemon=UNSEEN,
-        isolation=blank(Isolation),
-        network=Network(default_routes=UNSEEN),
-        resources=blank(Resources),
+        isolation=blank(IsolationFacts),
+        network=NetworkFacts(default_routes=UNSEEN),
+        resources=blank(ResourceFacts),
     )

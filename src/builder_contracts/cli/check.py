@@ -10,16 +10,16 @@ import click
 
 from builder_contracts import begin
 from builder_contracts.cli.paths import classes, contract_files, seconds
-from builder_contracts.contract.load import load_all
+from builder_contracts.contract.loading import load_all
 from builder_contracts.errors import BuilderContractsError, ExitCode
 from builder_contracts.evidence import record
 from builder_contracts.evidence.tally import Tally
-from builder_contracts.evidence.verdict import Outcome
+from builder_contracts.verdict import Outcome
 
 if TYPE_CHECKING:
     import pytest
 
-    from builder_contracts.observe.survey import Survey
+    from builder_contracts.observe.survey import Observer
 
 # Plugins of pytest that a contract has no use for: each costs time at every start. The one for unraisable
 # exceptions collects garbage five times at the end, the others find or dress tests that are Python.
@@ -154,7 +154,7 @@ def _begin(
     environment: str | None,
     pull: bool,
     deadline: float,
-) -> Survey | None:
+) -> Observer | None:
     """The survey of the classes that are wanted, begun; None where something is wrong, which pytest then tells."""
     images = {
         name: reference for name, equals, reference in (text.partition("=") for text in image) if equals
@@ -176,7 +176,7 @@ def _begin(
 class Face:
     """A plugin that hands pytest the survey which was begun before it, and progress also where pytest is quiet."""
 
-    def __init__(self, begun: Survey | None) -> None:
+    def __init__(self, begun: Observer | None) -> None:
         self._begun = begun
 
     def pytest_configure(self, config: pytest.Config) -> None:

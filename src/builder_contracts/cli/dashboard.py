@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import click
 
 from builder_contracts.cli.history import HISTORY
-from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.errors import InputError, Location, Problem
 
 _OUT = click.option(
     "--out",
@@ -135,7 +135,9 @@ def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days:
         server = Server(rebuild, file, port)
     except OSError as error:
         mend = "choose another --port, or leave it out"
-        raise InputError([Problem(Source("--port", 1), f"cannot be used: {error.strerror}", mend)]) from None
+        raise InputError(
+            [Problem(Location("--port", 1), f"cannot be used: {error.strerror}", mend)]
+        ) from None
     click.echo(f"{server.url} shows {file}; Ctrl-C ends it")
     try:
         server.run()
@@ -227,7 +229,7 @@ def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
     if path is None:
         return None
     from builder_contracts.cli.paths import contract_files
-    from builder_contracts.contract.load import load_all
+    from builder_contracts.contract.loading import load_all
 
     return {
         contract.name: [clause.local_id for clause in contract.clauses]
@@ -243,7 +245,7 @@ def _address(text: str) -> str:
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
         mend = "write it like https://example.org/contracts/"
-        raise InputError([Problem(Source("--base-url", 1), f"{text!r} is no address of a site", mend)])
+        raise InputError([Problem(Location("--base-url", 1), f"{text!r} is no address of a site", mend)])
     return text
 
 
@@ -258,4 +260,4 @@ def _date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         mend = "write it like 2026-03-12"
-        raise InputError([Problem(Source("--until", 1), f"{text!r} is no date", mend)]) from None
+        raise InputError([Problem(Location("--until", 1), f"{text!r} is no date", mend)]) from None

@@ -13,17 +13,17 @@ from pathlib import Path
 import click
 
 from builder_contracts.cli.paths import contract_files
-from builder_contracts.contract.load import load_all
+from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.errors import ExitCode, InputError
-from builder_contracts.runner.network import SERVICES_IMAGE
+from builder_contracts.runner.docker.network import SERVICES_IMAGE
 
 
 @dataclass(frozen=True)
-class Answer:
+class DoctorCheck:
     """One thing that the job needs. ``mend`` is the command that brings it, where it is missing."""
 
     what: str
@@ -56,24 +56,24 @@ def doctor(as_json: bool) -> None:
         raise click.exceptions.Exit(ExitCode.CANNOT_RUN)
 
 
-def _answers() -> Iterator[Answer]:
+def _answers() -> Iterator[DoctorCheck]:
     version = ".".join(map(str, sys.version_info[:3]))
-    yield Answer("Python 3.11 or newer", sys.version_info >= (3, 11), version, "apt-get install python3")
+    yield DoctorCheck("Python 3.11 or newer", sys.version_info >= (3, 11), version, "apt-get install python3")
     contracts: list[Contract] = []
     try:
         files = contract_files(())
     except InputError as error:
         what = error.problems[0].what
-        yield Answer("contracts", False, what, "go to the folder that holds contracts/", needed=False)
+        yield DoctorCheck("contracts", False, what, "go to the folder that holds contracts/", needed=False)
     else:
         try:
             contracts = load_all(files)
-            yield Answer("contracts", True, ", ".join(contract.name for contract in contracts))
+            yield DoctorCheck("contracts", True, ", ".join(contract.name for contract in contracts))
         except InputError as error:
-            yield Answer("contracts", False, str(error))
+            yield DoctorCheck("contracts", False, str(error))
     yield from _engine(contracts)
     free = shutil.disk_usage(Path.cwd()).free
-    yield Answer(
+    yield DoctorCheck(
         "10 GiB of disk",
         free > 10 * 2**30,
         f"{free / 2**30:.0f} GiB free",
@@ -82,27 +82,27 @@ def _answers() -> Iterator[Answer]:
     )
 
 
-def _engine(contracts: list[Contract]) -> Iterator[Answer]:
-    from builder_contracts.runner import engine
-    from builder_contracts.runner.docker import describe_engine
+def _engine(contracts: list[Contract]) -> Iterator[DoctorCheck]:
+    from builder_contracts.runner.docker import engine
+    from builder_contracts.runner.docker.runner import describe_engine
 
     try:
         client = engine.connect()
-    except engine.NoEngine as error:
-        yield Answer("Docker Engine", False, f"none answers ({error.why})", start())
+    except engine.EngineNotFound as error:
+        yield DoctorCheck("Docker Engine", False, f"none answers ({error.why})", start())
         return
     try:
         about = describe_engine(client)
         found = {image: engine.describe_image(client, image) for image in _images(contracts)}
     except engine.LOST as error:
         seen = f"it answers, but not to what is asked ({engine.reason(error)})"
-        yield Answer("Docker Engine", False, seen, "look into its log, and restart it")
+        yield DoctorCheck("Docker Engine", False, seen, "look into its log, and restart it")
         return
     finally:
         client.close()
-    yield Answer("Docker Engine", True, f"{about.engine} on {about.host}")
+    yield DoctorCheck("Docker Engine", True, f"{about.engine} on {about.host}")
     cpus = f"{about.cpus} CPUs, {about.memory / 2**30:.0f} GiB"
-    yield Answer(
+    yield DoctorCheck(
         "4 CPUs and 8 GiB",
         about.cpus >= 4 and about.memory >= 8 * 2**30,
         cpus,
@@ -111,12 +111,12 @@ def _engine(contracts: list[Contract]) -> Iterator[Answer]:
     )
     for image, known in found.items():
         seen = known.digest[:19] if known else "not in the engine"
-        yield Answer(f"image {image}", known is not None, seen, _bring(image))
+        yield DoctorCheck(f"image {image}", known is not None, seen, _bring(image))
 
 
 def start() -> str:
     """What makes an engine answer, where none does."""
-    from builder_contracts.runner import engine
+    from builder_contracts.runner.docker import engine
 
     if host := os.environ.get("DOCKER_HOST"):
         return f"DOCKER_HOST names {host}: start the engine there, or unset it"
@@ -133,8 +133,8 @@ def start() -> str:
 
 def _images(contracts: list[Contract]) -> list[str]:
     """The images that the contracts need in the engine: their own, and those of what the run starts beside them."""
-    from builder_contracts.prove.canary import folder_of
-    from builder_contracts.prove.kernel.workshop import BOOT_IMAGE
+    from builder_contracts.prove.canary.definition import folder_of
+    from builder_contracts.prove.kernel.tiers import BOOT_IMAGE
 
     images = [contract.image for contract in contracts]
     beside = (Resolves, Reaches, Denied, ProofPromise)

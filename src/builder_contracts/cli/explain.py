@@ -13,12 +13,12 @@ from typing import Any
 import click
 
 from builder_contracts.cli.paths import contract_files
-from builder_contracts.contract import schema
-from builder_contracts.contract.load import load_all
+from builder_contracts.contract import schemas
+from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import READERS
-from builder_contracts.errors import InputError, Problem, Source, printable
-from builder_contracts.facts.model import NOT_ASKED, Facts, Runner
+from builder_contracts.errors import InputError, Location, Problem, printable
+from builder_contracts.facts.model import NOT_ASKED, Facts, RunnerFacts
 from builder_contracts.judge import judge
 from builder_contracts.judge.explanations import explanation
 
@@ -88,9 +88,9 @@ def _find(wanted: str, contracts: Sequence[Contract]) -> tuple[Clause, Contract]
         mend = f"name one of {', '.join(clause.id for clause, _ in found)}"
     else:
         what = f"no clause and no kind has the id {wanted[:200]!r}"
-        guess = schema.nearest(wanted, _ids(contracts))
+        guess = schemas.nearest(wanted, _ids(contracts))
         mend = f"did you mean {guess}?" if guess else "'builder-contracts validate --list' prints the ids"
-    raise InputError([Problem(Source("command line", 1), what, mend)])
+    raise InputError([Problem(Location("command line", 1), what, mend)])
 
 
 Answer = dict[str, str | list[str]]
@@ -100,7 +100,7 @@ Answer = dict[str, str | list[str]]
 def _about_clause(clause: Clause, contract: Contract) -> Answer:
     about = explanation(clause.promise)
     # A judge that has nothing to judge still says which fact it would look at.
-    nothing = Facts(Runner("docker", "", "", 0, 0), NOT_ASKED, NOT_ASKED)
+    nothing = Facts(RunnerFacts("docker", "", "", 0, 0), NOT_ASKED, NOT_ASKED)
     look = judge(clause, nothing, contract, today=date.min).look
     answer: Answer = {
         "clause": clause.id,
@@ -125,7 +125,7 @@ def _about_clause(clause: Clause, contract: Contract) -> Answer:
 
 
 def _about_kind(kind: str, contracts: Iterable[Contract]) -> Answer:
-    section = schema.resolve(schema.load("builder-class")["properties"][kind])
+    section = schemas.resolve(schemas.load("builder-class")["properties"][kind])
     answer: Answer = {
         "kind": kind,
         "promised": f"{section['title']}. {section['description']}",
@@ -145,12 +145,12 @@ def _fields(section: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """The fields of a section; where its keys are names of the user's own, those that stand under each."""
     if "properties" in section:
         for name, field in section["properties"].items():
-            yield name, schema.resolve(field)
+            yield name, schemas.resolve(field)
         return
-    inner = schema.resolve(section.get("additionalProperties", {}))
-    for form in (inner, *map(schema.resolve, inner.get("anyOf", []))):
+    inner = schemas.resolve(section.get("additionalProperties", {}))
+    for form in (inner, *map(schemas.resolve, inner.get("anyOf", []))):
         for name, field in form.get("properties", {}).items():
-            yield name, schema.resolve(field)
+            yield name, schemas.resolve(field)
 
 
 def _print(answer: Answer) -> None:

@@ -8,13 +8,13 @@ import click
 
 from builder_contracts import begin
 from builder_contracts.cli.paths import classes, contract_files, seconds
-from builder_contracts.contract import schema
+from builder_contracts.contract import schemas
 from builder_contracts.contract.files import write
-from builder_contracts.contract.load import load_all
+from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
-from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source, printable
-from builder_contracts.facts import codec
-from builder_contracts.facts.model import Start, Unseen
+from builder_contracts.errors import EngineError, ExitCode, InputError, Location, Problem, printable
+from builder_contracts.facts import json_codec
+from builder_contracts.facts.model import StartFacts, Unseen
 
 
 @click.command()
@@ -59,7 +59,7 @@ def facts(
       builder-contracts facts --image ghcr.io/me/runner:1 --builder tinyland-nix --pull -o today.json
       builder-contracts facts --runner local --builder tinyland-docker
     """
-    if image is not None and not schema.is_image(image):
+    if image is not None and not schemas.is_image(image):
         raise click.BadParameter(
             f"{image!r} is not an image, such as ghcr.io/me/runner:1", param_hint="--image"
         )
@@ -81,9 +81,9 @@ def facts(
         survey.close()
     if isinstance(seen.start, Unseen) and seen.start.here:
         raise EngineError(seen.start.unseen)
-    if isinstance(seen.start, Start) and not seen.start.exists:
-        raise InputError([Problem(Source("command line", 1), seen.start.said, "build it, or allow --pull")])
-    text = codec.to_json(seen) + "\n"
+    if isinstance(seen.start, StartFacts) and not seen.start.exists:
+        raise InputError([Problem(Location("command line", 1), seen.start.said, "build it, or allow --pull")])
+    text = json_codec.to_json(seen) + "\n"
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -96,16 +96,16 @@ def _save(text: str, output: Path) -> None:
     except OSError as error:
         what = f"{output} cannot be written: {error.strerror}"
         mend = "name a file in a folder that is there"
-        raise InputError([Problem(Source("command line", 1), what, mend)]) from None
+        raise InputError([Problem(Location("command line", 1), what, mend)]) from None
 
 
 def _choose(contracts: list[Contract], builder: str | None, image: str | None) -> Contract:
     known = [contract.name for contract in contracts]
     if builder is not None and builder not in known:
-        guess = schema.nearest(builder, known)
+        guess = schemas.nearest(builder, known)
         mend = f"did you mean {guess}?" if guess else f"classes are {', '.join(known)}"
         what = f"--builder names the class {builder}, which no contract declares"
-        raise InputError([Problem(Source("command line", 1), what, mend)])
+        raise InputError([Problem(Location("command line", 1), what, mend)])
     if builder is not None:
         chosen = [contract for contract in contracts if contract.name == builder]
     elif len(contracts) == 1:
@@ -117,7 +117,7 @@ def _choose(contracts: list[Contract], builder: str | None, image: str | None) -
         raise InputError(
             [
                 Problem(
-                    Source("command line", 1),
+                    Location("command line", 1),
                     "it is not clear which class's questions to ask",
                     f"name one with --builder: {', '.join(known)}",
                 )
@@ -170,8 +170,8 @@ def _flat(path: Path) -> dict[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         what = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         mend = "save facts with 'builder-contracts facts -o FILE'"
-        raise InputError([Problem(Source(str(path), 1), f"cannot be read: {what}", mend)]) from None
-    flat = codec.flatten(codec.from_json(text, str(path)))
+        raise InputError([Problem(Location(str(path), 1), f"cannot be read: {what}", mend)]) from None
+    flat = json_codec.flatten(json_codec.from_json(text, str(path)))
     passing = ("taken", "seconds", "daemon.ready_after", "daemon.id", "env.HOSTNAME")
     return {
         key: _lasting(key, value)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.errors import ExitCode, InputError, Problem, Source, printable
+from builder_contracts.errors import ExitCode, InputError, Location, Problem, printable
 
 HISTORY = click.option(
     "--history",
@@ -147,7 +147,7 @@ def _expand(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[Path]:
     problems: list[Problem] = []
 
     def missing(path: Path, what: str, mend: str) -> None:
-        problems.append(Problem(Source(str(path), 1), what, mend))
+        problems.append(Problem(Location(str(path), 1), what, mend))
 
     for path in files:
         inside = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
@@ -176,7 +176,7 @@ def as_milliseconds(option: str, text: str) -> int:
         return moment(text)
     except (ValueError, OverflowError):
         mend = "write it like 2026-03-12T02:00:11Z"
-        raise InputError([Problem(Source(option, 1), f"{text!r} is no time", mend)]) from None
+        raise InputError([Problem(Location(option, 1), f"{text!r} is no time", mend)]) from None
 
 
 def _instant(milliseconds: object) -> str:

@@ -17,8 +17,8 @@ from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError, printable
 
 if TYPE_CHECKING:
-    from builder_contracts.dashboard.report import Report
-    from builder_contracts.dashboard.series import Book
+    from builder_contracts.dashboard.report import HistoryReport
+    from builder_contracts.dashboard.series import HistorySnapshot
     from builder_contracts.dashboard.store import History
 
 _SITE = click.option("--site", default="", metavar="URL", help="The dashboard's address, for links.")
@@ -187,7 +187,9 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
         click.echo("the issues already say what the history says")
 
 
-def _report(store: History, stale_days: float, contracts: Path | None) -> tuple[Report, Book]:
+def _report(
+    store: History, stale_days: float, contracts: Path | None
+) -> tuple[HistoryReport, HistorySnapshot]:
     from builder_contracts.dashboard import report, series
 
     book = series.read(store)

@@ -11,8 +11,8 @@ import click
 
 from builder_contracts import begin
 from builder_contracts.contract import files
-from builder_contracts.contract.load import is_contract, load_all
-from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.contract.loading import is_contract, load_all
+from builder_contracts.errors import InputError, Location, Problem
 
 
 def seconds(text: str | float) -> float:
@@ -59,7 +59,7 @@ def contract_files(named: tuple[Path, ...]) -> list[Path]:
         raise InputError(
             [
                 Problem(
-                    Source(", ".join(map(str, wanted)), 1),
+                    Location(", ".join(map(str, wanted)), 1),
                     "no contract in here",
                     "a contract has apiVersion: builder-contracts/v1 and kind: BuilderClass",
                 )
@@ -79,7 +79,7 @@ _OTHERS = {
 
 def _refusal(path: Path, what: str) -> InputError:
     return InputError(
-        [Problem(Source(str(path), 1), what, "name a contract file or a folder that holds some")]
+        [Problem(Location(str(path), 1), what, "name a contract file or a folder that holds some")]
     )
 
 

@@ -6,13 +6,13 @@ import json
 
 import click
 
-from builder_contracts.contract import schema
-from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.contract import schemas
+from builder_contracts.errors import InputError, Location, Problem
 
 
 def _suggest(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
     """Names of schemas for the shell's completion."""
-    return [name for name in schema.names() if name.startswith(typed)]
+    return [name for name in schemas.names() if name.startswith(typed)]
 
 
 @click.command("schema")
@@ -27,7 +27,7 @@ def schema_command(name: str) -> None:
       builder-contracts schema > .schemas/builder-class.json
       builder-contracts schema environment
     """
-    if name not in schema.names():
-        mend = f"schemas are {', '.join(schema.names())}"
-        raise InputError([Problem(Source("command line", 1), f"there is no schema {name!r}", mend)])
-    click.echo(json.dumps(schema.load(name), indent=2, ensure_ascii=False))
+    if name not in schemas.names():
+        mend = f"schemas are {', '.join(schemas.names())}"
+        raise InputError([Problem(Location("command line", 1), f"there is no schema {name!r}", mend)])
+    click.echo(json.dumps(schemas.load(name), indent=2, ensure_ascii=False))

@@ -28,9 +28,9 @@ def select(needs: str, contracts: Path, as_json: bool) -> None:
       builder-contracts select --needs docker-build,cpu=4
     """
     from builder_contracts.cli.paths import contract_files
-    from builder_contracts.contract.load import load_all
+    from builder_contracts.contract.loading import load_all
     from builder_contracts.truth import platform
-    from builder_contracts.truth.select import candidates, choose, parse
+    from builder_contracts.truth.builder_selection import candidates, choose, parse
 
     classes = load_all(contract_files((contracts,)))
     folder = contracts / "platform"

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 
 from builder_contracts.contract.files import write
-from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
 
 if TYPE_CHECKING:
     from builder_contracts.truth.platform import Platform
-    from builder_contracts.truth.verdicts import Judgement
+    from builder_contracts.truth.verdicts import TruthReport
 
 
 @click.command()
@@ -113,7 +113,7 @@ def truth(
         click.echo(f"{len(judgement.findings)} findings are now known", err=True)
         judgement, _ = with_baseline(judgement, baselines.read(baseline))
     if exit_criteria:
-        from builder_contracts.truth.criteria import compute
+        from builder_contracts.truth.exit_criteria import compute
         from builder_contracts.truth.report import page
 
         answers = compute(platform, {verdict.clause: verdict for verdict in judgement.platform})
@@ -131,13 +131,13 @@ def truth(
 
 def _name(repo: Path) -> str:
     """What was judged, as somebody elsewhere knows it: the folder's name and the commit."""
-    from builder_contracts.truth.git import commit
+    from builder_contracts.truth.git_index import commit
 
     at = commit(repo)
     return repo.resolve().name + (f" at commit {at[:12]}" if at else "")
 
 
-def render_judgement(judgement: Judgement, form: str, *, verbose: bool, colour: bool) -> str:
+def render_judgement(judgement: TruthReport, form: str, *, verbose: bool, colour: bool) -> str:
     """The report in one of the formats; ``colour`` allows it where the output is a terminal."""
     from builder_contracts.truth.report import machine, text
 
@@ -145,7 +145,7 @@ def render_judgement(judgement: Judgement, form: str, *, verbose: bool, colour: 
         return (
             "\n".join(text.render(judgement, verbose=verbose, paint=painter() if colour else _plain)) + "\n"
         )
-    formats: dict[str, Callable[[Judgement], str]] = {
+    formats: dict[str, Callable[[TruthReport], str]] = {
         "json": machine.to_json,
         "sarif": machine.to_sarif,
         "junit": machine.to_junit,
@@ -181,7 +181,7 @@ def _check_grounding(platform: Platform, path: Path) -> None:
         body = path.read_text("utf-8", "replace")
     except OSError as error:
         raise InputError(
-            [Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]
+            [Problem(Location(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]
         ) from None
     missing = ungrounded(platform, body)
     if missing:

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from builder_contracts.cli.paths import contract_files
-from builder_contracts.contract.load import expired, load_all
+from builder_contracts.contract.loading import expired, load_all
 from builder_contracts.errors import InputError, printable
-from builder_contracts.prove import canary
-from builder_contracts.services import roles
+from builder_contracts.prove.canary import definition as canary
+from builder_contracts.services import role_checks
 
 
 @click.command()
@@ -33,7 +33,9 @@ def validate(paths: tuple[Path, ...], list_clauses: bool, as_json: bool) -> None
     contracts = load_all(contract_files(paths))
     wrong = [*canary.check(contracts), *expired(contracts, datetime.now(UTC).date())]
     for folder in sorted({Path(contract.source.file).parent for contract in contracts}):
-        wrong += roles.check(folder, [each for each in contracts if Path(each.source.file).parent == folder])
+        wrong += role_checks.check(
+            folder, [each for each in contracts if Path(each.source.file).parent == folder]
+        )
     if wrong:
         raise InputError(wrong)
     for contract in contracts:

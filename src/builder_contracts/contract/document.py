@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.errors import InputError, Location, Problem
 
 Pointer = tuple[str | int, ...]
 """The path of a value inside a document: ``("toolchain", "xz")``."""
@@ -64,10 +64,10 @@ class Document:
     """
 
     data: Any
-    positions: Mapping[Pointer, Source]
+    positions: Mapping[Pointer, Location]
     spellings: Mapping[Pointer, str] = field(default_factory=dict)
 
-    def source(self, pointer: Pointer) -> Source:
+    def source(self, pointer: Pointer) -> Location:
         """The position of a value, or of the nearest ancestor that has one."""
         while pointer not in self.positions:
             pointer = pointer[:-1]
@@ -88,7 +88,7 @@ class _Open:
 @dataclass
 class _Builder:
     file: str
-    positions: dict[Pointer, Source] = field(default_factory=dict)
+    positions: dict[Pointer, Location] = field(default_factory=dict)
     spellings: dict[Pointer, str] = field(default_factory=dict)
     anchors: dict[str, tuple[Any, int]] = field(default_factory=dict)
     stack: list[_Open] = field(default_factory=list)
@@ -98,8 +98,8 @@ class _Builder:
     def fail(self, mark: Any, what: str, mend: str) -> InputError:
         return InputError([Problem(self.at(mark), what, mend)])
 
-    def at(self, mark: Any) -> Source:
-        return Source(self.file, mark.line + 1, mark.column + 1)
+    def at(self, mark: Any) -> Location:
+        return Location(self.file, mark.line + 1, mark.column + 1)
 
     def read(self, events: Iterator[yaml.Event]) -> None:
         documents = 0
@@ -228,7 +228,7 @@ class _Builder:
 def _not_yaml(error: yaml.MarkedYAMLError, text: str, builder: _Builder) -> Problem:
     """What libyaml found, with what was open when it did, and what mends the usual causes."""
     mark = error.problem_mark or error.context_mark
-    place = builder.at(mark) if mark is not None else Source(builder.file, 1)
+    place = builder.at(mark) if mark is not None else Location(builder.file, 1)
     # libyaml 0.2.6 looks ahead as far as its own limit, before the first event.
     if error.problem == "exceeded maximum nesting depth":
         return Problem(place, *_TOO_DEEP)
@@ -262,7 +262,7 @@ def parse(raw: bytes, file: str) -> Document:
         raise InputError(
             [
                 Problem(
-                    Source(file, 1),
+                    Location(file, 1),
                     f"the file has more than {MAX_BYTES:,} bytes",
                     "a contract is a few kilobytes; remove what does not belong to it",
                 )
@@ -272,9 +272,11 @@ def parse(raw: bytes, file: str) -> Document:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError([Problem(Source(file, line), "not UTF-8 text", "save the file as UTF-8")]) from None
+        raise InputError(
+            [Problem(Location(file, line), "not UTF-8 text", "save the file as UTF-8")]
+        ) from None
     if found := _FOREIGN_BREAK.search(text):
-        place = Source(file, text.count("\n", 0, found.start()) + 1)
+        place = Location(file, text.count("\n", 0, found.start()) + 1)
         what = f"the line break U+{ord(found[0]):04X}, which editors do not show as one"
         raise InputError([Problem(place, what, "remove it, or write it as an escape in double quotes")])
     builder = _Builder(file)
@@ -288,7 +290,7 @@ def parse(raw: bytes, file: str) -> Document:
         raise InputError(
             [
                 Problem(
-                    Source(file, raw.count(b"\n", 0, position) + 1),
+                    Location(file, raw.count(b"\n", 0, position) + 1),
                     f"not YAML: the control character U+{code:04X}",
                     "remove it: contracts are printable text",
                 )
@@ -296,7 +298,7 @@ def parse(raw: bytes, file: str) -> Document:
         ) from None
     if () not in builder.positions:
         raise InputError(
-            [Problem(Source(file, 1), "the file is empty", "see docs/tutorial.md for a contract")]
+            [Problem(Location(file, 1), "the file is empty", "see docs/tutorial.md for a contract")]
         )
     return Document(builder.root, builder.positions, builder.spellings)
 
@@ -311,7 +313,9 @@ def read(path: Path, file: str | None = None) -> Document:
         raise InputError(
             [
                 Problem(
-                    Source(name, 1), f"cannot be read: {error.strerror}", "check the path and its permissions"
+                    Location(name, 1),
+                    f"cannot be read: {error.strerror}",
+                    "check the path and its permissions",
                 )
             ]
         ) from None

@@ -6,13 +6,13 @@ import os
 import stat
 from pathlib import Path
 
-from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.errors import InputError, Location, Problem
 
 
 def refusal(path: str | Path, error: OSError) -> InputError:
     """What the system said to a look at the path."""
     what = f"cannot be looked at: {error.strerror}"
-    return InputError([Problem(Source(str(path), 1), what, "check the path and its permissions")])
+    return InputError([Problem(Location(str(path), 1), what, "check the path and its permissions")])
 
 
 def is_file(path: Path) -> bool:

@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from builder_contracts.contract.promises import Promise
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Waiver:
 
     reason: str
     until: date
-    source: Source
+    source: Location
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Clause:
     kind: str
     name: str
     promise: Promise
-    source: Source
+    source: Location
     waiver: Waiver | None = None
     why: str | None = None
 
@@ -60,7 +60,7 @@ class Contract:
     owner: str
     labels: tuple[str, ...]
     image: str
-    source: Source
+    source: Location
     digest: str
     clauses: tuple[Clause, ...]
     document: Mapping[str, Any]

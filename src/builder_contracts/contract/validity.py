@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from builder_contracts import __version__
-from builder_contracts.contract import schema
+from builder_contracts.contract import schemas
 from builder_contracts.contract.document import Document
 from builder_contracts.errors import InputError
 
@@ -28,7 +28,7 @@ def check(name: str, document: Document) -> None:
             return
     except (OSError, RuntimeError):  # a folder of somebody else's; an account without a home
         mark = None
-    from builder_contracts.contract.validator import problems
+    from builder_contracts.contract.validation import problems
 
     if found := problems(name, document):
         raise InputError(found)
@@ -58,9 +58,9 @@ def _mark(name: str, document: Document) -> Path | None:
 def _rules() -> str:
     """A digest of all that decides what is valid: the schemas and the program around the validator."""
     digest = hashlib.sha256(__version__.encode())
-    for name in schema.names():
-        digest.update(schema.text(name).encode())
-    digest.update(Path(__file__).with_name("validator.py").read_bytes())
+    for name in schemas.names():
+        digest.update(schemas.text(name).encode())
+    digest.update(Path(__file__).with_name("validation.py").read_bytes())
     return digest.hexdigest()
 
 

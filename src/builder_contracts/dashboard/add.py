@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder_contracts.dashboard import evidence_file, junit
-from builder_contracts.dashboard.store import Batch, History
-from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.dashboard.store import History, ImportBatch
+from builder_contracts.errors import InputError, Location, Problem
 
 _MANY = 64
 """From so many files on, reading them in several processes costs less than starting those."""
@@ -40,7 +40,7 @@ class Reading:
 
 
 @dataclass
-class Added:
+class ImportSummary:
     """What became of the files: new ones, known ones, results, and the problems of those left out.
 
     Of files that state no time and were given none, ``undated`` are those that took the time of their last
@@ -61,13 +61,13 @@ def add_files(
     reading: Reading,
     *,
     progress: Callable[[int], None] = lambda _: None,
-) -> Added:
+) -> ImportSummary:
     """Add JUnit (``.xml``) and evidence (``.jsonl``) files. A file that cannot be used is left out whole.
 
     ``progress`` is told how many files are safely in the history. Raises HistoryError.
     """
-    done = Added()
-    waiting: list[Batch] = []
+    done = ImportSummary()
+    waiting: list[ImportBatch] = []
     undated: dict[str, bytes] = {}
     seen = 0
 
@@ -98,7 +98,7 @@ def add_files(
     return done
 
 
-def _added(history: History, batches: Sequence[Batch], done: Added) -> Iterator[Batch]:
+def _added(history: History, batches: Sequence[ImportBatch], done: ImportSummary) -> Iterator[ImportBatch]:
     try:
         yield from history.add(batches)
     except InputError:
@@ -110,7 +110,7 @@ def _added(history: History, batches: Sequence[Batch], done: Added) -> Iterator[
                 done.problems += error.problems
 
 
-_Outcome = tuple[Batch, bool] | InputError
+_Outcome = tuple[ImportBatch, bool] | InputError
 
 
 def _read_all(files: Sequence[Path], reading: Reading) -> Iterator[_Outcome]:
@@ -168,7 +168,7 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
         return error
     except OSError as error:
         mend = "name a file that this user can read"
-        return InputError([Problem(Source(name, 1), f"cannot be read: {error.strerror}", mend)])
+        return InputError([Problem(Location(name, 1), f"cannot be read: {error.strerror}", mend)])
     undated = any(result.started is None for result in results)
     if undated:
         started = changed
@@ -176,7 +176,7 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
             started = reading.started
             digest.update(f"\0{started}".encode())
         results = [one if one.started is not None else one._replace(started=started) for one in results]
-    return Batch(digest.digest(), name, results), undated and reading.started is None
+    return ImportBatch(digest.digest(), name, results), undated and reading.started is None
 
 
 def _text(given: str | Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from builder_contracts.dashboard.series import Clause
+from builder_contracts.dashboard.series import ClauseKey
 
 _PLAIN = re.compile(r"[a-z0-9-]{1,60}(/[a-z0-9-]{1,60}){0,4}")
 
@@ -23,7 +23,7 @@ def anchor(text: str) -> str:
     return "at-" + slug(text).replace(".", "-")
 
 
-def clause_page(clause: Clause) -> str:
+def clause_page(clause: ClauseKey) -> str:
     """The page of a clause, without its ending."""
     return f"clauses/{slug(clause.environment)}/{slug(clause.builder)}/{slug(clause.local_id)}"
 

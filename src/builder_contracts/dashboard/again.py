@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 
-from builder_contracts.dashboard.series import Run
+from builder_contracts.dashboard.series import RecordedRun
 
 
-def check(run: Run, *selection: str) -> str:
+def check(run: RecordedRun, *selection: str) -> str:
     """For one class as that run looked at it; ``selection`` are further words of the command line."""
     where = ["--runner", run.runner] if run.runner and run.runner != "docker" else []
     if run.runner == "docker" and run.image:

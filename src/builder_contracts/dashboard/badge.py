@@ -4,45 +4,45 @@ from __future__ import annotations
 
 from html import escape
 
-from builder_contracts.dashboard.report import ClassReport, State
+from builder_contracts.dashboard.report import BuilderStatus, ClauseState
 from builder_contracts.dashboard.words import date_words
 
 # Dark enough that white text on them keeps a contrast of 4.5 to 1.
 _COLOURS = {
-    State.KEPT: "#1b6e53",
-    State.BROKEN: "#b3261e",
-    State.UNPROVEN: "#8a5a00",
-    State.WAIVED: "#5b5ea6",
-    State.UNKNOWN: "#5f6368",
+    ClauseState.KEPT: "#1b6e53",
+    ClauseState.BROKEN: "#b3261e",
+    ClauseState.UNPROVEN: "#8a5a00",
+    ClauseState.WAIVED: "#5b5ea6",
+    ClauseState.UNKNOWN: "#5f6368",
 }
 _SYMBOLS = {
-    State.KEPT: "✓",
-    State.BROKEN: "✕",
-    State.UNPROVEN: "?",
-    State.WAIVED: "~",
-    State.UNKNOWN: "…",
+    ClauseState.KEPT: "✓",
+    ClauseState.BROKEN: "✕",
+    ClauseState.UNPROVEN: "?",
+    ClauseState.WAIVED: "~",
+    ClauseState.UNKNOWN: "…",
 }
 # The average advance of Verdana at 11 px; textLength makes the rest fit.
 _ADVANCE = 6.9
 
 
-def message(one: ClassReport) -> str:
+def message(one: BuilderStatus) -> str:
     """The words of a badge: the state, how many, the rung where all are kept, the date of the oldest evidence."""
     counts = one.counts
     total = sum(counts.values())
     words = {
-        State.KEPT: f"kept {counts[State.KEPT]}/{total}",
-        State.WAIVED: f"kept {counts[State.KEPT]}/{total}, {counts[State.WAIVED]} waived",
-        State.BROKEN: f"broken {counts[State.BROKEN]}/{total}",
-        State.UNPROVEN: f"unproven {counts[State.UNPROVEN] + counts[State.UNKNOWN]}/{total}",
-        State.UNKNOWN: "unknown",
+        ClauseState.KEPT: f"kept {counts[ClauseState.KEPT]}/{total}",
+        ClauseState.WAIVED: f"kept {counts[ClauseState.KEPT]}/{total}, {counts[ClauseState.WAIVED]} waived",
+        ClauseState.BROKEN: f"broken {counts[ClauseState.BROKEN]}/{total}",
+        ClauseState.UNPROVEN: f"unproven {counts[ClauseState.UNPROVEN] + counts[ClauseState.UNKNOWN]}/{total}",
+        ClauseState.UNKNOWN: "unknown",
     }[one.state]
-    rung = f" · {one.rung.value}" if one.rung and one.state in (State.KEPT, State.WAIVED) else ""
+    rung = f" · {one.rung.value}" if one.rung and one.state in (ClauseState.KEPT, ClauseState.WAIVED) else ""
     # An image cannot grow old by itself: the date says how old it is.
     return f"{words}{rung} · {date_words(one.oldest)[4:-5]}"
 
 
-def badge(one: ClassReport) -> str:
+def badge(one: BuilderStatus) -> str:
     """The badge of a class."""
     left, right = one.builder[:60], f"{_SYMBOLS[one.state]} {message(one)}"
     a, b = round(len(left) * _ADVANCE) + 12, round(len(right) * _ADVANCE) + 12

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from builder_contracts.dashboard import again, summary, words
 from builder_contracts.dashboard.markdown import code
-from builder_contracts.dashboard.report import ClassReport, Incident, Report, State
-from builder_contracts.dashboard.series import Book
+from builder_contracts.dashboard.report import BuilderStatus, ClauseState, HistoryReport, Incident
+from builder_contracts.dashboard.series import HistorySnapshot
 
 LABEL = "builder-contracts"
 _MARK = re.compile(r"<!-- builder-contracts (\{[^<>]*\}) -->")
@@ -32,7 +32,7 @@ class Issue:
 
 
 @dataclass(frozen=True)
-class Open:
+class OpenIssue:
     """A new issue."""
 
     title: str
@@ -57,11 +57,11 @@ class Close:
     comment: str
 
 
-Action = Open | Update | Close
+Action = OpenIssue | Update | Close
 
 
 @dataclass(frozen=True)
-class Mark:
+class IssueMarker:
     """What an issue says of itself: its class, and the clauses that it is about."""
 
     environment: str
@@ -76,22 +76,24 @@ class Mark:
         return f"<!-- builder-contracts {text} -->"
 
 
-def mark_of(body: str) -> Mark | None:
+def mark_of(body: str) -> IssueMarker | None:
     """The mark in an issue's text, or None where it is not one of ours."""
     found = _MARK.search(body)
     if not found:
         return None
     try:
         data = json.loads(found[1])
-        return Mark(str(data["environment"]), str(data["builder"]), tuple(map(str, data["clauses"])))
+        return IssueMarker(str(data["environment"]), str(data["builder"]), tuple(map(str, data["clauses"])))
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def plan(report: Report, book: Book, issues: Sequence[Issue], site: str = "") -> list[Action]:
+def plan(
+    report: HistoryReport, book: HistorySnapshot, issues: Sequence[Issue], site: str = ""
+) -> list[Action]:
     """What to do with the tracker so that it says what the report says; nothing when it does already."""
     actions: list[Action] = []
-    known: dict[tuple[str, str], list[tuple[Issue, Mark]]] = {}
+    known: dict[tuple[str, str], list[tuple[Issue, IssueMarker]]] = {}
     for issue in sorted(issues, key=lambda one: one.number):
         if mark := mark_of(issue.body):
             known.setdefault((mark.environment, mark.builder), []).append((issue, mark))
@@ -104,19 +106,25 @@ def plan(report: Report, book: Book, issues: Sequence[Issue], site: str = "") ->
 
 
 def _class(
-    one: ClassReport, report: Report, book: Book, issue: tuple[Issue, Mark] | None, site: str
+    one: BuilderStatus,
+    report: HistoryReport,
+    book: HistorySnapshot,
+    issue: tuple[Issue, IssueMarker] | None,
+    site: str,
 ) -> Iterator[Action]:
-    broken = [clause.clause.local_id for clause in one.clauses if clause.state is State.BROKEN]
+    broken = [clause.clause.local_id for clause in one.clauses if clause.state is ClauseState.BROKEN]
     if issue is None:
         if broken:
-            yield Open(_title(one, broken), _body(one, report, book, (), broken, site))
+            yield OpenIssue(_title(one, broken), _body(one, report, book, (), broken, site))
         return
     at, mark = issue
     states = {clause.clause.local_id: clause.state for clause in one.clauses}
-    healed = (State.KEPT, State.WAIVED)
+    healed = (ClauseState.KEPT, ClauseState.WAIVED)
     # A clause that its contract no longer has is not in the report and needs no mending.
     pending = [
-        name for name in mark.clauses if states.get(name, State.KEPT) not in healed and name not in broken
+        name
+        for name in mark.clauses
+        if states.get(name, ClauseState.KEPT) not in healed and name not in broken
     ]
     if not broken and not pending:
         yield Close(at.number, _recovery(one, mark))
@@ -132,13 +140,18 @@ def _normal(body: str) -> str:
     return body.replace("\r\n", "\n").strip() + "\n"
 
 
-def _title(one: ClassReport, broken: Sequence[str]) -> str:
+def _title(one: BuilderStatus, broken: Sequence[str]) -> str:
     what = f"{len(broken)} clause{'' if len(broken) == 1 else 's'} broken" if broken else "not shown mended"
     return f"{one.builder} ({one.environment}): {what}"[:200]
 
 
 def _body(
-    one: ClassReport, report: Report, book: Book, pending: Sequence[str], broken: Sequence[str], site: str
+    one: BuilderStatus,
+    report: HistoryReport,
+    book: HistorySnapshot,
+    pending: Sequence[str],
+    broken: Sequence[str],
+    site: str,
 ) -> str:
     lines = [f"Clauses of {code(one.builder)} in {code(one.environment)} that are not kept.", ""]
     for incident in _incidents(one, report):
@@ -163,11 +176,11 @@ def _body(
     text = "\n".join(lines)
     if len(text) > _BODY:
         text = text[:_BODY].rpartition("\n")[0] + "\n\n(shortened: see the dashboard)"
-    mark = Mark(one.environment, one.builder, tuple(sorted({*broken, *pending})))
+    mark = IssueMarker(one.environment, one.builder, tuple(sorted({*broken, *pending})))
     return _normal(f"{text}\n\n{mark}")
 
 
-def _incidents(one: ClassReport, report: Report) -> Iterable[Incident]:
+def _incidents(one: BuilderStatus, report: HistoryReport) -> Iterable[Incident]:
     for morning in report.mornings:
         for incident in morning.incidents:
             if (incident.environment, incident.builder) == (one.environment, one.builder):
@@ -179,10 +192,10 @@ def _names(clauses: Sequence[str]) -> str:
     return ", ".join(code(name) for name in clauses[:_LISTED]) + more
 
 
-def _recovery(one: ClassReport, mark: Mark) -> str:
+def _recovery(one: BuilderStatus, mark: IssueMarker) -> str:
     mine = {clause.clause.local_id: clause for clause in one.clauses}
     told = []
-    if kept := [name for name in mark.clauses if name in mine and mine[name].state is State.KEPT]:
+    if kept := [name for name in mark.clauses if name in mine and mine[name].state is ClauseState.KEPT]:
         run = max((mine[name].last.run for name in kept), key=lambda run: run.started)
         image = words.short(run.image_digest) or "not known"
         when = words.time_words(run.started)

@@ -15,8 +15,8 @@ from builder_contracts.dashboard.junit import (
     stated,
 )
 from builder_contracts.dashboard.model import Measurement, Result
-from builder_contracts.errors import InputError, Problem, Source
-from builder_contracts.evidence.verdict import Outcome, Rung
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.verdict import Outcome, Rung
 
 _NEEDED = ("clause", "verdict", "started")
 _TEXTS = ("promised", "seen", "source", "likely", "look", "why", "image", "image_digest", "contract_digest")
@@ -49,7 +49,7 @@ def read(stream: Lines, name: str) -> list[Result]:
 
 def _refuse(file: str, line: int, what: str) -> NoReturn:
     mend = "a line is one JSON object as 'builder-contracts schema evidence' describes it"
-    raise InputError([Problem(Source(file, line), f"this line {what}", mend)])
+    raise InputError([Problem(Location(file, line), f"this line {what}", mend)])
 
 
 def _result(file: str, at: int, line: bytes) -> Result:

@@ -9,43 +9,43 @@ from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
 from builder_contracts.dashboard.address import clause_page
-from builder_contracts.dashboard.report import Change, ClauseReport, Report, telling
-from builder_contracts.dashboard.series import Book, Point, Run, instant
+from builder_contracts.dashboard.report import Breakage, ClauseStatus, HistoryReport, telling
+from builder_contracts.dashboard.series import HistorySnapshot, RecordedRun, RecordedVerdict, instant
 from builder_contracts.dashboard.words import suspicion
-from builder_contracts.evidence.verdict import Outcome
+from builder_contracts.verdict import Outcome
 
 ENTRIES = 100
 _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://builder-contracts.invalid/feed")
 
 
-class Turn(NamedTuple):
+class ClauseTurn(NamedTuple):
     """A clause's first answer of another verdict, and where it broke by it, against what."""
 
-    report: ClauseReport
-    answer: Point
-    broke: Change | None
+    report: ClauseStatus
+    answer: RecordedVerdict
+    broke: Breakage | None
 
 
 @dataclass(frozen=True)
-class Event:
+class FeedEvent:
     """What changed in one run of one class."""
 
-    run: Run
-    turns: Sequence[Turn]
+    run: RecordedRun
+    turns: Sequence[ClauseTurn]
 
     @property
-    def broke(self) -> list[Turn]:
+    def broke(self) -> list[ClauseTurn]:
         return [turn for turn in self.turns if turn.broke]
 
-    def now(self, verdict: Outcome) -> list[Turn]:
+    def now(self, verdict: Outcome) -> list[ClauseTurn]:
         """What turned to a verdict without breaking."""
         return [turn for turn in self.turns if turn.answer.verdict is verdict and not turn.broke]
 
 
-def events(report: Report) -> list[Event]:
+def events(report: HistoryReport) -> list[FeedEvent]:
     """Runs in which a verdict changed or a clause began broken, the latest first."""
-    found: dict[int, list[Turn]] = {}
-    runs: dict[int, Run] = {}
+    found: dict[int, list[ClauseTurn]] = {}
+    runs: dict[int, RecordedRun] = {}
     for each in report.classes:
         for one in each.clauses:
             broke = {change.after.run.number: change for change in one.breakages}
@@ -53,13 +53,13 @@ def events(report: Report) -> list[Event]:
                 run = segment.first.run
                 if at or run.number in broke:
                     runs[run.number] = run
-                    turn = Turn(one, segment.first, broke.get(run.number))
+                    turn = ClauseTurn(one, segment.first, broke.get(run.number))
                     found.setdefault(run.number, []).append(turn)
     latest = sorted(runs.values(), key=lambda run: (-run.started, run.number))[:ENTRIES]
-    return [Event(run, found[run.number]) for run in latest]
+    return [FeedEvent(run, found[run.number]) for run in latest]
 
 
-def feed(report: Report, book: Book, base: str) -> str:
+def feed(report: HistoryReport, book: HistorySnapshot, base: str) -> str:
     """The feed. ``base`` is the site's address, empty where it is not known: links are then relative."""
     told = events(report)
     # Without a slash at its end it would stand for the folder above.
@@ -82,7 +82,7 @@ def feed(report: Report, book: Book, base: str) -> str:
     return "\n".join([*lines, "</feed>", ""])
 
 
-def _entry(event: Event, book: Book) -> Iterator[str]:
+def _entry(event: FeedEvent, book: HistorySnapshot) -> Iterator[str]:
     run = event.run
     counts = [
         f"{len(found)} {word}"

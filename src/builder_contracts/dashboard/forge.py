@@ -18,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from builder_contracts.dashboard.breakages import LABEL, Action, Close, Issue, Open, Update
+from builder_contracts.dashboard.breakages import LABEL, Action, Close, Issue, OpenIssue, Update
 from builder_contracts.errors import BuilderContractsError
 
 DEADLINE = 30.0
@@ -181,7 +181,7 @@ class GitHub:
     def apply(self, action: Action) -> str:
         issues = f"{self._repository}/issues"
         match action:
-            case Open(title, body):
+            case OpenIssue(title, body):
                 made = self._api.json("POST", issues, json={"title": title, "body": body, "labels": [LABEL]})
                 return f"opened {made['html_url']}"
             case Update(number, title, body, comment):
@@ -258,7 +258,7 @@ class GitLab:
     def apply(self, action: Action) -> str:
         issues = f"{self._project}/issues"
         match action:
-            case Open(title, body):
+            case OpenIssue(title, body):
                 new = {"title": title, "description": body, "labels": LABEL}
                 return f"opened {self._api.json('POST', issues, json=new)['web_url']}"
             case Update(number, title, body, comment):

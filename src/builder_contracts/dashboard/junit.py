@@ -15,8 +15,8 @@ from typing import NoReturn, Protocol
 from xml.parsers import expat
 
 from builder_contracts.dashboard.model import OLDEST, SEVERITY, Measurement, Result
-from builder_contracts.errors import InputError, Problem, Source
-from builder_contracts.evidence.verdict import Outcome, Rung
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.verdict import Outcome, Rung
 
 CHUNK = 1 << 16
 MAX_TOKEN = 1 << 20
@@ -205,7 +205,7 @@ class _Reader:
 
     def _refuse(self, what: str, mend: str, *, line: int | None = None) -> NoReturn:
         place = line if line is not None else self._parser.CurrentLineNumber
-        raise InputError([Problem(Source(self._file, max(place, 1)), what, mend)])
+        raise InputError([Problem(Location(self._file, max(place, 1)), what, mend)])
 
     def _doctype(self, *_: object) -> None:
         self._refuse(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from builder_contracts.evidence.verdict import Outcome, Rung
+from builder_contracts.verdict import Outcome, Rung
 
 SEVERITY: dict[Outcome, int] = {
     Outcome.KEPT: 0,

@@ -17,7 +17,7 @@ _GAP_MS = 4 * DAY_MS
 
 
 @dataclass(frozen=True)
-class Line:
+class PlotLine:
     """A value at each time (milliseconds since 1970, UTC), oldest first; never empty."""
 
     times: Sequence[int]
@@ -26,7 +26,12 @@ class Line:
 
 
 def plot(
-    line: Line, title: str, show: Callable[[float], str], *, unit: str = "seconds", top: float | None = None
+    line: PlotLine,
+    title: str,
+    show: Callable[[float], str],
+    *,
+    unit: str = "seconds",
+    top: float | None = None,
 ) -> Markup:
     """The plot of a line and its budget. ``show`` writes a value with its unit; ``top`` fixes the scale.
 
@@ -75,7 +80,7 @@ def plot(
     return Markup("".join(parts))  # noqa: S704
 
 
-def _path(line: Line, x: Callable[[int], float], y: Callable[[float], float]) -> str:
+def _path(line: PlotLine, x: Callable[[int], float], y: Callable[[float], float]) -> str:
     drawn = []
     before = None
     for time, value in zip(line.times, line.values, strict=True):
@@ -85,7 +90,9 @@ def _path(line: Line, x: Callable[[int], float], y: Callable[[float], float]) ->
     return "".join(drawn)
 
 
-def _steps(line: Line, ends: tuple[int, int], x: Callable[[int], float], y: Callable[[float], float]) -> str:
+def _steps(
+    line: PlotLine, ends: tuple[int, int], x: Callable[[int], float], y: Callable[[float], float]
+) -> str:
     """The budget as it was at each time: a change of it is a step. It reaches to the ends of the plot."""
     drawn = []
     before: float | None = None

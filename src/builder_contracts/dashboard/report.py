@@ -15,11 +15,18 @@ from functools import cache
 from itertools import groupby, pairwise
 
 from builder_contracts.dashboard.model import SEVERITY
-from builder_contracts.dashboard.series import DAY_MS, Book, Clause, Point, Run, Series
-from builder_contracts.evidence.verdict import Outcome, Rung
+from builder_contracts.dashboard.series import (
+    DAY_MS,
+    ClauseKey,
+    HistorySnapshot,
+    RecordedRun,
+    RecordedVerdict,
+    Series,
+)
+from builder_contracts.verdict import Outcome, Rung
 
 
-class State(Enum):
+class ClauseState(Enum):
     """How a clause stands at the time of the report."""
 
     KEPT = "kept"
@@ -43,8 +50,8 @@ class Segment:
     """Consecutive answers of one verdict. ``points`` is how many; a night can have several."""
 
     verdict: Outcome
-    first: Point
-    last: Point
+    first: RecordedVerdict
+    last: RecordedVerdict
     points: int
 
     @property
@@ -54,15 +61,15 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Change:
+class Breakage:
     """A clause broke: its last answer that was kept or waived, and its first broken one after that.
 
     ``before`` is None where it was never seen so; ``new`` says then that its class had reported already.
     ``unproven`` is how many nights in between could not tell.
     """
 
-    before: Point | None
-    after: Point
+    before: RecordedVerdict | None
+    after: RecordedVerdict
     unproven: int = 0
     new: bool = False
 
@@ -88,7 +95,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class ClauseReport:
+class ClauseStatus:
     """One clause at the time of the report.
 
     ``breakages`` is each time that it broke, oldest first; ``expires`` is the time (milliseconds since
@@ -97,24 +104,24 @@ class ClauseReport:
     """
 
     series: Series
-    state: State
+    state: ClauseState
     rung: Rung | None
     segments: tuple[Segment, ...]
-    breakages: tuple[Change, ...]
+    breakages: tuple[Breakage, ...]
     expires: int
     sustained_until: int
     withdrawn: bool = False
 
     @property
-    def clause(self) -> Clause:
+    def clause(self) -> ClauseKey:
         return self.series.clause
 
     @property
-    def last(self) -> Point:
+    def last(self) -> RecordedVerdict:
         return self.series.points[-1]
 
     @property
-    def since(self) -> Point:
+    def since(self) -> RecordedVerdict:
         """The first answer of the present verdict; that nobody could look for a while ends no breakage."""
         if self.last.verdict is Outcome.BROKEN:
             return self.breakages[-1].after
@@ -127,12 +134,12 @@ class Incident:
 
     environment: str
     builder: str
-    change: Change
-    clauses: tuple[ClauseReport, ...]
+    change: Breakage
+    clauses: tuple[ClauseStatus, ...]
 
 
 @dataclass(frozen=True)
-class ClassReport:
+class BuilderStatus:
     """One builder class in one environment.
 
     ``nights`` maps a night to the worst verdict of that night; ``run`` is the latest; ``unreported`` are
@@ -141,36 +148,36 @@ class ClassReport:
 
     environment: str
     builder: str
-    clauses: tuple[ClauseReport, ...]
+    clauses: tuple[ClauseStatus, ...]
     nights: Mapping[int, Outcome]
-    run: Run
+    run: RecordedRun
     unreported: tuple[str, ...] = ()
 
     @property
-    def counts(self) -> Counter[State]:
+    def counts(self) -> Counter[ClauseState]:
         counts = Counter(one.state for one in self.clauses)
-        counts[State.UNKNOWN] += len(self.unreported)
+        counts[ClauseState.UNKNOWN] += len(self.unreported)
         return counts
 
     @property
-    def state(self) -> State:
+    def state(self) -> ClauseState:
         """The worst of its clauses; unknown when nothing at all is known."""
         counts = self.counts
-        if counts[State.UNKNOWN] == sum(counts.values()):
-            return State.UNKNOWN
-        if counts[State.BROKEN]:
-            return State.BROKEN
+        if counts[ClauseState.UNKNOWN] == sum(counts.values()):
+            return ClauseState.UNKNOWN
+        if counts[ClauseState.BROKEN]:
+            return ClauseState.BROKEN
         # Where some clauses have no fresh answer, the class cannot pass for kept.
-        if counts[State.UNPROVEN] or counts[State.UNKNOWN]:
-            return State.UNPROVEN
-        if counts[State.WAIVED]:
-            return State.WAIVED
-        return State.KEPT
+        if counts[ClauseState.UNPROVEN] or counts[ClauseState.UNKNOWN]:
+            return ClauseState.UNPROVEN
+        if counts[ClauseState.WAIVED]:
+            return ClauseState.WAIVED
+        return ClauseState.KEPT
 
     @property
     def oldest(self) -> int:
         """When the oldest evidence is from that counts still; the latest run where none does."""
-        fresh = (one.last.run.started for one in self.clauses if one.state is not State.UNKNOWN)
+        fresh = (one.last.run.started for one in self.clauses if one.state is not ClauseState.UNKNOWN)
         return min(fresh, default=self.run.started)
 
     @property
@@ -193,11 +200,11 @@ class Flake:
     ``latest`` is the answer after the latest change, ``bad`` the one of that change that was not kept.
     """
 
-    report: ClauseReport
+    report: ClauseStatus
     changes: int
     pairs: int
-    latest: Point
-    bad: Point
+    latest: RecordedVerdict
+    bad: RecordedVerdict
 
     @property
     def rate(self) -> float:
@@ -210,7 +217,7 @@ class Flake:
 
 
 @dataclass(frozen=True)
-class Morning:
+class NightDigest:
     """What is different from the night before, over all classes of one environment.
 
     ``unanswered`` are clauses of classes that did report, but not of them; ``silent`` are the other classes.
@@ -220,35 +227,38 @@ class Morning:
     environment: str
     night: int
     missed: int
-    classes: tuple[ClassReport, ...]
-    broke: tuple[ClauseReport, ...]
-    mended: tuple[ClauseReport, ...]
-    unproven: tuple[ClauseReport, ...]
-    waived: tuple[ClauseReport, ...]
-    unanswered: tuple[ClauseReport, ...]
-    new: tuple[ClauseReport, ...]
-    silent: tuple[ClassReport, ...]
-    stale: tuple[ClauseReport, ...]
-    standing: tuple[ClauseReport, ...]
+    classes: tuple[BuilderStatus, ...]
+    broke: tuple[ClauseStatus, ...]
+    mended: tuple[ClauseStatus, ...]
+    unproven: tuple[ClauseStatus, ...]
+    waived: tuple[ClauseStatus, ...]
+    unanswered: tuple[ClauseStatus, ...]
+    new: tuple[ClauseStatus, ...]
+    silent: tuple[BuilderStatus, ...]
+    stale: tuple[ClauseStatus, ...]
+    standing: tuple[ClauseStatus, ...]
     incidents: tuple[Incident, ...]
 
 
 @dataclass(frozen=True)
-class Report:
+class HistoryReport:
     """Everything that the pages show. ``now`` is in milliseconds since 1970, UTC."""
 
     now: int
     policy: Policy
-    classes: tuple[ClassReport, ...]
-    mornings: tuple[Morning, ...]
+    classes: tuple[BuilderStatus, ...]
+    mornings: tuple[NightDigest, ...]
     flakes: tuple[Flake, ...]
     simulated: bool = False
     nights: tuple[int, int] | None = field(default=None)
 
 
 def report(
-    book: Book, now: int, policy: Policy | None = None, contracts: Mapping[str, Collection[str]] | None = None
-) -> Report:
+    book: HistorySnapshot,
+    now: int,
+    policy: Policy | None = None,
+    contracts: Mapping[str, Collection[str]] | None = None,
+) -> HistoryReport:
     """Judge the whole history as of ``now``.
 
     ``contracts`` maps a class to the local ids of its clauses as they are promised today; without it no
@@ -278,7 +288,7 @@ def report(
         missing = tuple(local for local in promised.get(builder, ()) if local not in answered)
         standing = tuple(one for one in known if not one.withdrawn) or known
         classes.append(
-            ClassReport(
+            BuilderStatus(
                 environment,
                 builder,
                 standing,
@@ -292,7 +302,7 @@ def report(
         for environment, mine in groupby(classes, key=lambda one: one.environment)
     ]
     nights = [run.night for run in book.runs]
-    return Report(
+    return HistoryReport(
         now=now,
         policy=rules,
         classes=tuple(classes),
@@ -306,7 +316,7 @@ def report(
 _PACKAGES = re.compile(r"\bpackages (sha256:[0-9a-f]+)")
 
 
-def packages(run: Run) -> str:
+def packages(run: RecordedRun) -> str:
     """The digest of what was installed on a real runner, which cannot see its image; else empty."""
     return _packages(run.identity)
 
@@ -317,16 +327,16 @@ def _packages(identity: str) -> str:
     return found[1] if found else ""
 
 
-def _the_pool_first(morning: Morning) -> tuple[bool, str]:
+def _the_pool_first(morning: NightDigest) -> tuple[bool, str]:
     """What was seen on real runners comes before what was seen in images."""
     return all(one.run.runner == "docker" for one in morning.classes), morning.environment
 
 
-def _time(run: Run) -> int:
+def _time(run: RecordedRun) -> int:
     return run.started
 
 
-def segments(points: Sequence[Point]) -> tuple[Segment, ...]:
+def segments(points: Sequence[RecordedVerdict]) -> tuple[Segment, ...]:
     """The answers as stretches of one verdict."""
     found = []
     for verdict, same in groupby(points, key=lambda point: point.verdict):
@@ -335,15 +345,15 @@ def segments(points: Sequence[Point]) -> tuple[Segment, ...]:
     return tuple(found)
 
 
-def _breakages(stretches: Sequence[Segment], begins: int) -> Iterator[Change]:
+def _breakages(stretches: Sequence[Segment], begins: int) -> Iterator[Breakage]:
     """Each time that a clause broke whose class first reported on the night ``begins``."""
-    good: Point | None = None
+    good: RecordedVerdict | None = None
     red, unproven = False, 0
     for stretch in stretches:
         if stretch.verdict is Outcome.BROKEN:
             if not red:
                 first = stretch.first
-                yield Change(good, first, unproven, new=good is None and first.run.night > begins)
+                yield Breakage(good, first, unproven, new=good is None and first.run.night > begins)
             red = True
         elif stretch.verdict is Outcome.UNPROVEN:
             unproven += stretch.nights
@@ -351,7 +361,7 @@ def _breakages(stretches: Sequence[Segment], begins: int) -> Iterator[Change]:
             good, red, unproven = stretch.last, False, 0
 
 
-def _due(runs: Sequence[Run], now: int) -> dict[str, int]:
+def _due(runs: Sequence[RecordedRun], now: int) -> dict[str, int]:
     """The latest night of which evidence is due in each environment.
 
     That is its latest night with any run; a day that is over without one is a night without a run.
@@ -364,7 +374,7 @@ def _due(runs: Sequence[Run], now: int) -> dict[str, int]:
 
 def _clause(
     series: Series, now: int, policy: Policy, contract: Collection[str] | None, *, due: int, begins: int
-) -> ClauseReport:
+) -> ClauseStatus:
     last = series.points[-1]
     expires = last.run.started + round(policy.stale_days * DAY_MS)
     fresh = now <= expires
@@ -372,9 +382,9 @@ def _clause(
     if rung is Rung.LIVE and sustained(series.points, policy.sustained_nights, due):
         rung = Rung.SUSTAINED
     stretches = segments(series.points)
-    return ClauseReport(
+    return ClauseStatus(
         series=series,
-        state=State(last.verdict.value) if fresh else State.UNKNOWN,
+        state=ClauseState(last.verdict.value) if fresh else ClauseState.UNKNOWN,
         rung=rung,
         segments=stretches,
         breakages=tuple(_breakages(stretches, begins)),
@@ -385,7 +395,7 @@ def _clause(
     )
 
 
-def sustained(points: Sequence[Point], nights: int, last: int) -> bool:
+def sustained(points: Sequence[RecordedVerdict], nights: int, last: int) -> bool:
     """Whether every answer of the ``nights`` nights up to ``last`` is kept at C3, and none of them lacks one."""
     shown = set()
     for point in reversed(points):
@@ -397,7 +407,7 @@ def sustained(points: Sequence[Point], nights: int, last: int) -> bool:
     return len(shown) == nights
 
 
-def _nights(clauses: Sequence[ClauseReport]) -> dict[int, Outcome]:
+def _nights(clauses: Sequence[ClauseStatus]) -> dict[int, Outcome]:
     worst: dict[int, Outcome] = {}
     for one in clauses:
         for night, point in by_night(one.series.points).items():
@@ -406,9 +416,9 @@ def _nights(clauses: Sequence[ClauseReport]) -> dict[int, Outcome]:
     return dict(sorted(worst.items()))
 
 
-def by_night(points: Sequence[Point]) -> dict[int, Point]:
+def by_night(points: Sequence[RecordedVerdict]) -> dict[int, RecordedVerdict]:
     """The worst answer of each night, so that what broke and was mended within it shows; of equals the last."""
-    worst: dict[int, Point] = {}
+    worst: dict[int, RecordedVerdict] = {}
     for point in points:
         before = worst.get(point.run.night)
         if before is None or SEVERITY[point.verdict] >= SEVERITY[before.verdict]:
@@ -416,7 +426,7 @@ def by_night(points: Sequence[Point]) -> dict[int, Point]:
     return worst
 
 
-def _morning(environment: str, classes: tuple[ClassReport, ...], latest: int) -> Morning:
+def _morning(environment: str, classes: tuple[BuilderStatus, ...], latest: int) -> NightDigest:
     """``latest`` is the night that any environment is to have reported."""
     night = max(one.run.night for one in classes)
     told = [one for each in classes for one in each.clauses]
@@ -429,11 +439,11 @@ def _morning(environment: str, classes: tuple[ClassReport, ...], latest: int) ->
         elif before.verdict is not one.last.verdict:
             turned[one.last.verdict].append(one)
     red = sorted(
-        (one for one in told if one.state is State.BROKEN),
+        (one for one in told if one.state is ClauseState.BROKEN),
         key=lambda one: (one.since.run.started, one.clause.id),
     )
     first_night = min(point.run.night for one in told for point in one.series.points[:1])
-    return Morning(
+    return NightDigest(
         environment=environment,
         night=night,
         missed=latest - night,
@@ -446,20 +456,20 @@ def _morning(environment: str, classes: tuple[ClassReport, ...], latest: int) ->
             one
             for each in classes
             for one in each.clauses
-            if one.last.run.night < each.run.night and one.state is not State.UNKNOWN
+            if one.last.run.night < each.run.night and one.state is not ClauseState.UNKNOWN
         ),
         # On the first night of all, everything is new and that says nothing.
         new=tuple(new) if night > first_night else (),
         silent=tuple(one for one in classes if one.run.night < night),
-        stale=tuple(one for one in told if one.state is State.UNKNOWN),
+        stale=tuple(one for one in told if one.state is ClauseState.UNKNOWN),
         standing=tuple(red),
         incidents=_incidents(red),
     )
 
 
-def _incidents(red: Sequence[ClauseReport]) -> tuple[Incident, ...]:
+def _incidents(red: Sequence[ClauseStatus]) -> tuple[Incident, ...]:
     """Broken clauses by the run in which they broke, the latest first."""
-    by_run: dict[int, list[ClauseReport]] = {}
+    by_run: dict[int, list[ClauseStatus]] = {}
     for one in red:
         by_run.setdefault(one.since.run.number, []).append(one)
     found = []
@@ -470,12 +480,12 @@ def _incidents(red: Sequence[ClauseReport]) -> tuple[Incident, ...]:
     return tuple(sorted(found, key=lambda one: -one.change.after.run.started))
 
 
-def telling(changes: Iterable[Change]) -> Change:
+def telling(changes: Iterable[Breakage]) -> Breakage:
     """Of what broke in one run, the clause that was seen well last: it bounds best what happened since."""
     return max(changes, key=lambda one: one.before.run.started if one.before else 0)
 
 
-def flakes(clauses: Sequence[ClauseReport]) -> tuple[Flake, ...]:
+def flakes(clauses: Sequence[ClauseStatus]) -> tuple[Flake, ...]:
     """Clauses that were kept and not kept on the same image and contract, the most often changed first."""
     found = []
     for one in clauses:
@@ -496,5 +506,5 @@ def flakes(clauses: Sequence[ClauseReport]) -> tuple[Flake, ...]:
     return tuple(sorted(found, key=lambda one: (-one.changes, -one.rate, -one.latest.run.started)))
 
 
-def _looked_at(run: Run) -> tuple[str, str, str]:
+def _looked_at(run: RecordedRun) -> tuple[str, str, str]:
     return run.image_digest, packages(run), run.contract_digest

@@ -9,14 +9,14 @@ from typing import NamedTuple, cast
 
 from builder_contracts.contract.promises.canaries import SHOWS
 from builder_contracts.dashboard.store import OUTCOMES, RUNGS, History
-from builder_contracts.evidence.verdict import Outcome, Rung
+from builder_contracts.verdict import Outcome, Rung
 
 DAY_MS = 24 * 3600 * 1000
 
 _Row = tuple[int, int, int | None, float, int, int, int, int, int, int]
 
 
-class Run(NamedTuple):
+class RecordedRun(NamedTuple):
     """One class in one environment at one time (``started``: milliseconds since 1970, UTC)."""
 
     number: int
@@ -38,10 +38,10 @@ class Run(NamedTuple):
         return self.started // DAY_MS
 
 
-class Point(NamedTuple):
+class RecordedVerdict(NamedTuple):
     """The answer of one run to one clause. Texts are numbers: see ``Book.text``."""
 
-    run: Run
+    run: RecordedRun
     verdict: Outcome
     rung: Rung | None
     seconds: float
@@ -54,7 +54,7 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Clause:
+class ClauseKey:
     """Which promise a series is about. ``id`` is unique among all classes of an environment."""
 
     environment: str
@@ -83,26 +83,26 @@ class Clause:
 class Series:
     """All answers to one clause in one environment, oldest first; never empty."""
 
-    clause: Clause
+    clause: ClauseKey
     number: int
-    points: list[Point] = field(default_factory=list)
+    points: list[RecordedVerdict] = field(default_factory=list)
 
 
 class Reading(NamedTuple):
     """One measured value of a run, and its budget then."""
 
-    run: Run
+    run: RecordedRun
     value: float
     budget: float | None
 
 
 @dataclass
-class Book:
+class HistorySnapshot:
     """A history in memory. ``series`` are ordered by environment, class and clause as they first came."""
 
-    runs: Sequence[Run]
+    runs: Sequence[RecordedRun]
     series: Sequence[Series]
-    measurements: Mapping[tuple[Clause, str], Sequence[Reading]]
+    measurements: Mapping[tuple[ClauseKey, str], Sequence[Reading]]
     _history: History
     _texts: dict[int, str] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ class Book:
             self._texts[number] = cast(str, row[0])
         return self._texts[number]
 
-    def witnesses(self, series: Series, run: Run) -> list[str]:
+    def witnesses(self, series: Series, run: RecordedRun) -> list[str]:
         """The independent records of one answer."""
         rows = self._history.rows(
             "SELECT witness FROM witness WHERE run = ? AND clause = ? ORDER BY position",
@@ -125,13 +125,13 @@ class Book:
         return [self.text(cast(int, number)) for (number,) in rows]
 
 
-def read(history: History, until: int | None = None) -> Book:
+def read(history: History, until: int | None = None) -> HistorySnapshot:
     """Read everything but the texts, which are fetched when they are needed.
 
     With ``until`` (milliseconds since 1970, UTC) only what had started by then is read. Raises HistoryError.
     """
     runs = [
-        Run(*cast(tuple[int, str, str, str, str, int, str, str, str, str, str, bool], row))
+        RecordedRun(*cast(tuple[int, str, str, str, str, int, str, str, str, str, str, bool], row))
         for row in history.rows(
             "SELECT id, environment, builder, image_digest, contract_digest, started, image, engine, host,"
             " runner, identity, simulated FROM run WHERE started <= coalesce(?, started) ORDER BY started, id",
@@ -152,12 +152,14 @@ def read(history: History, until: int | None = None) -> Book:
         for clause, verdict, rung, seconds, *texts in cast(Iterable[_Row], rows):
             key = (run.environment, clause)
             if key not in series:
-                series[key] = Series(Clause(run.environment, run.builder, *clauses[clause]), clause)
+                series[key] = Series(ClauseKey(run.environment, run.builder, *clauses[clause]), clause)
             series[key].points.append(
-                Point(run, OUTCOMES[verdict], None if rung is None else RUNGS[rung], seconds, *texts)
+                RecordedVerdict(
+                    run, OUTCOMES[verdict], None if rung is None else RUNGS[rung], seconds, *texts
+                )
             )
     by_number = {run.number: run for run in runs}
-    measured: dict[tuple[Clause, str], list[Reading]] = {}
+    measured: dict[tuple[ClauseKey, str], list[Reading]] = {}
     for number, clause, quantity, value, budget in cast(
         Iterable[tuple[int, int, str, float, float | None]],
         history.rows("SELECT run, clause, quantity, value, budget FROM measurement"),
@@ -171,7 +173,7 @@ def read(history: History, until: int | None = None) -> Book:
     ordered = sorted(
         series.values(), key=lambda one: (one.clause.environment, one.clause.builder, one.number)
     )
-    return Book(runs, ordered, measured, history)
+    return HistorySnapshot(runs, ordered, measured, history)
 
 
 def day(night: int) -> str:

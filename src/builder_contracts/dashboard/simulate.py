@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from xml.sax.saxutils import quoteattr
 
 from builder_contracts.evidence.record import to_properties
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.verdict import Outcome, Rung, Verdict
 
 ENVIRONMENT = "simulated"
 NIGHTS = 60
@@ -25,7 +25,7 @@ _GIB = 1 << 30
 
 
 @dataclass(frozen=True)
-class Gauge:
+class SimulatedMeasurement:
     """A measured quantity: where it begins, how it drifts a night, how it scatters (a ratio), its budget."""
 
     quantity: str
@@ -49,11 +49,11 @@ class SimulatedClause:
     seconds: float = 0.05
     flaky: float = 0.0
     flaky_seen: str = ""
-    gauges: tuple[Gauge, ...] = ()
+    gauges: tuple[SimulatedMeasurement, ...] = ()
 
 
 @dataclass(frozen=True)
-class Trouble:
+class SimulatedFault:
     """Clauses that are not kept from night ``first`` up to, not including, night ``until``."""
 
     first: int
@@ -72,14 +72,14 @@ class SimulatedClass:
     clauses: Sequence[SimulatedClause]
     new_image: Sequence[int]
     new_contract: Sequence[int] = ()
-    troubles: Sequence[Trouble] = ()
+    troubles: Sequence[SimulatedFault] = ()
     silent: Sequence[int] = field(default=())
 
 
 def story() -> list[SimulatedClass]:
     """The classes of the demonstration, over sixty nights numbered from 0."""
     away = "attic.nix-cache.svc.cluster.local did not resolve: name or service not known"
-    cache_away = Trouble(21, 24, ("caches/",), Outcome.UNPROVEN, away, "")
+    cache_away = SimulatedFault(21, 24, ("caches/",), Outcome.UNPROVEN, away, "")
     return [
         SimulatedClass(
             name="tinyland-nix",
@@ -87,7 +87,7 @@ def story() -> list[SimulatedClass]:
             new_image=(0, 8, 12, 15, 33, 47),
             new_contract=(0, 18),
             troubles=(
-                Trouble(
+                SimulatedFault(
                     12,
                     15,
                     ("toolchain/xz",),
@@ -95,7 +95,7 @@ def story() -> list[SimulatedClass]:
                     "not found in /usr/local/bin:/usr/bin:/bin",
                     "the image lacks the package xz-utils; Nix installers need it to unpack",
                 ),
-                Trouble(
+                SimulatedFault(
                     12,
                     15,
                     ("canaries/flake-builds",),
@@ -104,7 +104,7 @@ def story() -> list[SimulatedClass]:
                     "see toolchain/xz of the same run",
                 ),
                 cache_away,
-                Trouble(
+                SimulatedFault(
                     55,
                     59,
                     ("caches/bazel-grpc-upload",),
@@ -122,7 +122,7 @@ def story() -> list[SimulatedClass]:
             silent=(35,),
             troubles=(
                 cache_away,
-                Trouble(
+                SimulatedFault(
                     26,
                     30,
                     ("resources/memory-limit",),
@@ -130,7 +130,7 @@ def story() -> list[SimulatedClass]:
                     "limit 4Gi, promised 2Gi",
                     "contract and deployment differ: the pool was raised to 4Gi",
                 ),
-                Trouble(
+                SimulatedFault(
                     41,
                     99,
                     ("publication/registry-anonymous",),
@@ -147,7 +147,7 @@ def story() -> list[SimulatedClass]:
             new_contract=(0,),
             troubles=(
                 cache_away,
-                Trouble(
+                SimulatedFault(
                     40,
                     99,
                     ("isolation/seccomp",),
@@ -155,7 +155,7 @@ def story() -> list[SimulatedClass]:
                     "seccomp is off",
                     "waived: the daemon's sidecar needs it until the rootless mode is in",
                 ),
-                Trouble(
+                SimulatedFault(
                     59,
                     99,
                     ("environment/DOCKER_HOST", "daemon/endpoint"),
@@ -163,7 +163,7 @@ def story() -> list[SimulatedClass]:
                     "tcp://localhost:2375: connection refused; the daemon listens on /run/docker.sock only",
                     "the image's daemon no longer listens on TCP: start it with -H tcp://127.0.0.1:2375",
                 ),
-                Trouble(
+                SimulatedFault(
                     59,
                     99,
                     ("canaries/image-builds",),
@@ -355,9 +355,9 @@ _NIX = [
         "the flake builds from nothing in at most 240 s",
         "took 96 s",
         gauges=(
-            Gauge("cold_seconds", 96, 240, scatter=0.05),
-            Gauge("peak_memory_bytes", 1.1 * _GIB, 8 * _GIB),
-            Gauge("artifact_bytes", 48 * _MIB, 128 * _MIB, drift=0.2 * _MIB, scatter=0.003),
+            SimulatedMeasurement("cold_seconds", 96, 240, scatter=0.05),
+            SimulatedMeasurement("peak_memory_bytes", 1.1 * _GIB, 8 * _GIB),
+            SimulatedMeasurement("artifact_bytes", 48 * _MIB, 128 * _MIB, drift=0.2 * _MIB, scatter=0.003),
         ),
     ),
     SimulatedClause(
@@ -365,8 +365,8 @@ _NIX = [
         "a second runner substitutes the flake in at most 30 s",
         "took 9 s",
         gauges=(
-            Gauge("warm_seconds", 9, 30, scatter=0.1),
-            Gauge("cache_hit_ratio", 0.985, 0.9, scatter=0.01),
+            SimulatedMeasurement("warm_seconds", 9, 30, scatter=0.1),
+            SimulatedMeasurement("cache_hit_ratio", 0.985, 0.9, scatter=0.01),
         ),
     ),
 ]
@@ -386,8 +386,8 @@ _DOCKER = [
         "the kernel builds from nothing in at most 600 s",
         "took 430 s",
         gauges=(
-            Gauge("cold_seconds", 428, 600, drift=3.2, scatter=0.006),
-            Gauge("peak_memory_bytes", 1.9 * _GIB, 4 * _GIB, drift=0.006 * _GIB),
+            SimulatedMeasurement("cold_seconds", 428, 600, drift=3.2, scatter=0.006),
+            SimulatedMeasurement("peak_memory_bytes", 1.9 * _GIB, 4 * _GIB, drift=0.006 * _GIB),
         ),
     ),
     SimulatedClause(
@@ -395,15 +395,17 @@ _DOCKER = [
         "a fresh runner rebuilds from the compiler cache in at most 200 s",
         "took 130 s",
         gauges=(
-            Gauge("warm_seconds", 128, 200, drift=0.4),
-            Gauge("cache_hit_ratio", 0.96, 0.85, scatter=0.012),
+            SimulatedMeasurement("warm_seconds", 128, 200, drift=0.4),
+            SimulatedMeasurement("cache_hit_ratio", 0.96, 0.85, scatter=0.012),
         ),
     ),
     SimulatedClause(
         "canaries/linux-xr-package",
         "the RPM is at most 24 MiB",
         "13 MiB",
-        gauges=(Gauge("artifact_bytes", 13 * _MIB, 24 * _MIB, drift=0.05 * _MIB, scatter=0.004),),
+        gauges=(
+            SimulatedMeasurement("artifact_bytes", 13 * _MIB, 24 * _MIB, drift=0.05 * _MIB, scatter=0.004),
+        ),
     ),
     *_clauses("""
     canaries/linux-xr-boot | the kernel boots and says its own name | 6.19.5-1.xr.el10 on the console
@@ -430,6 +432,9 @@ _DIND = [
         "canaries/image-builds",
         "the sample image builds in at most 180 s",
         "took 71 s",
-        gauges=(Gauge("cold_seconds", 71, 180, scatter=0.06), Gauge("artifact_bytes", 31 * _MIB, 64 * _MIB)),
+        gauges=(
+            SimulatedMeasurement("cold_seconds", 71, 180, scatter=0.06),
+            SimulatedMeasurement("artifact_bytes", 31 * _MIB, 64 * _MIB),
+        ),
     ),
 ]

@@ -20,10 +20,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from builder_contracts.dashboard import address, strips, views, words
 from builder_contracts.dashboard.badge import badge
 from builder_contracts.dashboard.feed import feed
-from builder_contracts.dashboard.plot import Line, plot
-from builder_contracts.dashboard.report import Report
-from builder_contracts.dashboard.series import Book
-from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+from builder_contracts.dashboard.plot import PlotLine, plot
+from builder_contracts.dashboard.report import HistoryReport
+from builder_contracts.dashboard.series import HistorySnapshot
+from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
 
 MARK = ".builder-contracts-site"
 """A file in every site of ours: without it a folder is never replaced."""
@@ -34,8 +34,8 @@ class SiteError(BuilderContractsError):
 
 
 def build(
-    report: Report,
-    book: Book,
+    report: HistoryReport,
+    book: HistorySnapshot,
     out: Path,
     *,
     base: str = "",
@@ -53,10 +53,12 @@ def build(
     if Path.cwd().is_relative_to(out):
         mend = "name a folder inside it that does not exist yet, such as site"
         what = "holds the current folder, and would be replaced by another"
-        raise InputError([Problem(Source(str(out), 1), what, mend)])
+        raise InputError([Problem(Location(str(out), 1), what, mend)])
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).exists())):
         mend = "name a folder that does not exist yet, an empty one, or an earlier site"
-        raise InputError([Problem(Source(str(out), 1), "is not a site of ours, and would be replaced", mend)])
+        raise InputError(
+            [Problem(Location(str(out), 1), "is not a site of ours, and would be replaced", mend)]
+        )
     try:
         with _workplace(out) as folder:
             new, pages = folder / "new", 0
@@ -104,12 +106,14 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def count(report: Report) -> int:
+def count(report: HistoryReport) -> int:
     """How many pages the site will have."""
     return 4 + sum(len(one.clauses) for one in report.classes)
 
 
-def render(report: Report, book: Book, *, base: str = "", frozen: bool = False) -> Iterator[tuple[str, str]]:
+def render(
+    report: HistoryReport, book: HistorySnapshot, *, base: str = "", frozen: bool = False
+) -> Iterator[tuple[str, str]]:
     """Every file of the site with its text, in the order of writing."""
     yield MARK, "A site made by builder-contracts dashboard build.\n"
     yield ".nojekyll", ""
@@ -138,7 +142,7 @@ def render(report: Report, book: Book, *, base: str = "", frozen: bool = False) 
 
 
 class _Pages:
-    def __init__(self, report: Report, *, frozen: bool) -> None:
+    def __init__(self, report: HistoryReport, *, frozen: bool) -> None:
         environment = Environment(
             loader=PackageLoader(__package__, "templates"),
             autoescape=select_autoescape(default=True, default_for_string=True),
@@ -176,7 +180,7 @@ def seconds_plot(view: views.View) -> str:
     """How long the answers to a clause took."""
     times, values = zip(*view["seconds"], strict=True)
     return plot(
-        Line(times, values), f"Seconds of {view['id']} over time", partial(words.tick_words, "_seconds")
+        PlotLine(times, values), f"Seconds of {view['id']} over time", partial(words.tick_words, "_seconds")
     )
 
 
@@ -185,7 +189,7 @@ def measured_plot(measured: views.View, title: str) -> str:
     times, values, budgets = zip(*measured["readings"], strict=True)
     quantity = measured["quantity"]
     top = 1.0 if quantity.endswith("_ratio") else None
-    line = Line(times, values, budgets)
+    line = PlotLine(times, values, budgets)
     return plot(line, title, partial(words.tick_words, quantity), unit=quantity.rpartition("_")[2], top=top)
 
 

@@ -23,8 +23,8 @@ from typing import NamedTuple, Self, cast
 
 from builder_contracts.dashboard import schema
 from builder_contracts.dashboard.model import OLDEST, SEVERITY, Result
-from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
-from builder_contracts.evidence.verdict import Outcome, Rung
+from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
+from builder_contracts.verdict import Outcome, Rung
 
 BUSY_SECONDS = 60.0
 """How long a writer waits for another before it gives up."""
@@ -41,7 +41,7 @@ class HistoryError(BuilderContractsError):
     """The history file cannot be opened or written."""
 
 
-class Batch(NamedTuple):
+class ImportBatch(NamedTuple):
     """The results of one file. ``digest`` is of its bytes and of how it was read; ``name`` is for people."""
 
     digest: bytes
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Size:
+class HistorySize:
     """How much a history holds. Times are milliseconds since 1970 in UTC, None in an empty history."""
 
     files: int
@@ -83,12 +83,12 @@ class History:
             ) from None
         except schema.ForeignFileError:
             mend = "name a file that 'builder-contracts history add' made, or one that does not exist yet"
-            raise InputError([Problem(Source(str(path), 1), "is not a history file", mend)]) from None
+            raise InputError([Problem(Location(str(path), 1), "is not a history file", mend)]) from None
 
     def _open(self, *, write: bool) -> sqlite3.Connection:
         if not write and not self.path.is_file():
             mend = "make it with 'builder-contracts history add --history FILE junit/*.xml'"
-            raise InputError([Problem(Source(str(self.path), 1), "there is no such history file", mend)])
+            raise InputError([Problem(Location(str(self.path), 1), "there is no such history file", mend)])
         # SQLite's default journal: a write-ahead log would leave two more files beside the one that jobs
         # hand on as an artifact. A reader may have to undo what a killed writer began, where it can.
         mode = "rwc" if write else "rw" if os.access(self.path, os.W_OK) else "ro"
@@ -151,7 +151,7 @@ class History:
         """Whether a file of this digest has been added."""
         return self.row("SELECT 1 FROM source WHERE digest = ?", digest) is not None
 
-    def add(self, batches: Iterable[Batch], *, now: float | None = None) -> list[Batch]:
+    def add(self, batches: Iterable[ImportBatch], *, now: float | None = None) -> list[ImportBatch]:
         """Add files in one transaction: all of them or, after any error, none. Those that were new.
 
         ``now`` is a POSIX time; what claims to have started more than a day after it is refused, because
@@ -166,13 +166,13 @@ class History:
                     added.append(batch)
         return added
 
-    def size(self) -> Size:
+    def size(self) -> HistorySize:
         """Count what is in the history."""
         row = self.row(
             "SELECT (SELECT count(*) FROM source), count(*), (SELECT count(*) FROM clause),"
             " (SELECT count(*) FROM result), min(started), max(started) FROM run"
         )
-        return Size(*cast(tuple[int, int, int, int, int | None, int | None], row))
+        return HistorySize(*cast(tuple[int, int, int, int, int | None, int | None], row))
 
     def rows(self, query: str, *values: object) -> Iterator[tuple[object, ...]]:
         """The rows of a query, for readers in this package. Raises HistoryError."""
@@ -200,7 +200,7 @@ class History:
                     self._connection.execute("ROLLBACK")
                 raise
 
-    def _add(self, batch: Batch, latest: int) -> None:
+    def _add(self, batch: ImportBatch, latest: int) -> None:
         for results in _by_run(batch.results):
             run = self._run(results, batch.name, latest)
             self._results(run, results)
@@ -216,7 +216,7 @@ class History:
             mend = "set the clock of the machine that wrote it"
             if started < OLDEST:
                 mend += ", or give the time with --started"
-            raise InputError([Problem(Source(name, 1), what, mend)])
+            raise InputError([Problem(Location(name, 1), what, mend)])
         first = results[0]
         key = (first.environment, first.builder, first.image_digest, first.contract_digest, started)
         about = [

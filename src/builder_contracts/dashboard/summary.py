@@ -8,20 +8,27 @@ from collections.abc import Iterator, Sequence
 from builder_contracts.dashboard import words
 from builder_contracts.dashboard.address import clause_page
 from builder_contracts.dashboard.markdown import code
-from builder_contracts.dashboard.report import ClassReport, ClauseReport, Incident, Morning, Report, State
-from builder_contracts.dashboard.series import DAY_MS, Book
+from builder_contracts.dashboard.report import (
+    BuilderStatus,
+    ClauseState,
+    ClauseStatus,
+    HistoryReport,
+    Incident,
+    NightDigest,
+)
+from builder_contracts.dashboard.series import DAY_MS, HistorySnapshot
 
 _SYMBOLS = {
-    State.KEPT: "✅",
-    State.BROKEN: "❌",
-    State.UNPROVEN: "❔",
-    State.WAIVED: "〰️",
-    State.UNKNOWN: "⚪",
+    ClauseState.KEPT: "✅",
+    ClauseState.BROKEN: "❌",
+    ClauseState.UNPROVEN: "❔",
+    ClauseState.WAIVED: "〰️",
+    ClauseState.UNKNOWN: "⚪",
 }
 _LISTED = 25
 
 
-def summary(report: Report, book: Book, site: str = "") -> str:
+def summary(report: HistoryReport, book: HistorySnapshot, site: str = "") -> str:
     """All environments. ``site`` is the dashboard's address, empty where it has none."""
     lines = ["# Builder contracts", ""]
     if report.simulated:
@@ -33,7 +40,7 @@ def summary(report: Report, book: Book, site: str = "") -> str:
     return "\n".join(lines)
 
 
-def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
+def _morning(morning: NightDigest, book: HistorySnapshot, site: str) -> Iterator[str]:
     yield f"## {code(morning.environment)}: night of {words.date_words(morning.night * DAY_MS)}"
     yield ""
     if morning.missed:
@@ -65,7 +72,10 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
             yield ""
     for title, counts in (
         (f"Did not answer {when}", Counter(one.clause.builder for one in morning.unanswered)),
-        ("No fresh evidence", +Counter({one.builder: one.counts[State.UNKNOWN] for one in morning.classes})),
+        (
+            "No fresh evidence",
+            +Counter({one.builder: one.counts[ClauseState.UNKNOWN] for one in morning.classes}),
+        ),
     ):
         if counts:
             yield f"### {title}"
@@ -74,16 +84,22 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
                 yield f"- {code(builder)}: {count} clause{'' if count == 1 else 's'}"
             yield ""
     if not morning.incidents:
-        whole = all(one.state in (State.KEPT, State.WAIVED) for one in morning.classes)
+        whole = all(one.state in (ClauseState.KEPT, ClauseState.WAIVED) for one in morning.classes)
         yield "Nothing is broken." if whole else "Nothing was seen broken; not everything was seen."
         yield ""
 
 
-def _row(one: ClassReport, morning: Morning) -> str:
+def _row(one: BuilderStatus, morning: NightDigest) -> str:
     counts = one.counts
     numbers = " | ".join(
         str(counts[state])
-        for state in (State.KEPT, State.BROKEN, State.UNPROVEN, State.WAIVED, State.UNKNOWN)
+        for state in (
+            ClauseState.KEPT,
+            ClauseState.BROKEN,
+            ClauseState.UNPROVEN,
+            ClauseState.WAIVED,
+            ClauseState.UNKNOWN,
+        )
     )
     rung = one.rung.value if one.rung else ""
     late = "" if one.run.night == morning.night else ", did not report"
@@ -93,7 +109,7 @@ def _row(one: ClassReport, morning: Morning) -> str:
     return f"| {name} | {_SYMBOLS[one.state]} {one.state.value}{late} | {numbers} | {rung} | {image} |"
 
 
-def _incident(incident: Incident, book: Book, site: str) -> Iterator[str]:
+def _incident(incident: Incident, book: HistorySnapshot, site: str) -> Iterator[str]:
     at = words.time_words(incident.change.after.run.started)
     yield f"**{code(incident.builder)}**, since the run of {at}. {suspicion(incident)}"
     yield ""
@@ -106,20 +122,20 @@ def suspicion(incident: Incident) -> str:
     return words.suspicion(incident.change, incident.clauses, code)
 
 
-def _list(clauses: Sequence[ClauseReport], book: Book, site: str) -> Iterator[str]:
+def _list(clauses: Sequence[ClauseStatus], book: HistorySnapshot, site: str) -> Iterator[str]:
     for one in clauses[:_LISTED]:
         yield line(one, book, site)
     if len(clauses) > _LISTED:
         yield f"- and {len(clauses) - _LISTED} more"
 
 
-def line(one: ClauseReport, book: Book, site: str) -> str:
+def line(one: ClauseStatus, book: HistorySnapshot, site: str) -> str:
     """One clause as an item of a list, linked to its page where the site has an address."""
     name = code(one.clause.id)
     if site:
         name = f"[{name}]({site.rstrip('/')}/{clause_page(one.clause)}.html)"
     promised, likely = book.text(one.last.promised), book.text(one.last.likely)
     told = code(book.text(one.last.seen))
-    if one.state is not State.KEPT and promised:
+    if one.state is not ClauseState.KEPT and promised:
         told = f"promised {code(promised)}, seen {told}"
     return f"- {name}: {told}" + (f", likely {code(likely)}" if likely else "")

@@ -12,19 +12,28 @@ from urllib.parse import urlencode
 
 from builder_contracts.dashboard import address, again, words
 from builder_contracts.dashboard.report import (
-    Change,
-    ClassReport,
-    ClauseReport,
+    Breakage,
+    BuilderStatus,
+    ClauseState,
+    ClauseStatus,
     Flake,
+    HistoryReport,
     Incident,
-    Morning,
-    Report,
+    NightDigest,
     Segment,
-    State,
     by_night,
 )
-from builder_contracts.dashboard.series import DAY_MS, Book, Clause, Point, Reading, Run, day, instant
-from builder_contracts.evidence.verdict import Outcome, Rung
+from builder_contracts.dashboard.series import (
+    DAY_MS,
+    ClauseKey,
+    HistorySnapshot,
+    Reading,
+    RecordedRun,
+    RecordedVerdict,
+    day,
+    instant,
+)
+from builder_contracts.verdict import Outcome, Rung
 
 View = dict[str, Any]
 
@@ -43,7 +52,7 @@ _CLAIM = "claim of this kernel: "
 _SEGMENTS = 100
 
 
-def index(report: Report, book: Book) -> View:
+def index(report: HistoryReport, book: HistorySnapshot) -> View:
     """The morning page."""
     return {
         **_head(report),
@@ -51,7 +60,7 @@ def index(report: Report, book: Book) -> View:
     }
 
 
-def _head(report: Report) -> View:
+def _head(report: HistoryReport) -> View:
     return {
         "as_of": instant(report.now),
         "as_of_words": words.time_words(report.now),
@@ -61,7 +70,7 @@ def _head(report: Report) -> View:
     }
 
 
-def _environment(morning: Morning, report: Report, book: Book) -> View:
+def _environment(morning: NightDigest, report: HistoryReport, book: HistorySnapshot) -> View:
     new = [one for one in morning.incidents if one.change.after.run.night == morning.night]
     old = [one for one in morning.incidents if one.change.after.run.night != morning.night]
     states = [one.state for one in morning.classes]
@@ -72,7 +81,7 @@ def _environment(morning: Morning, report: Report, book: Book) -> View:
         "missed": morning.missed,
         "missed_words": words.missed(morning.missed),
         "which_night": words.which_night(morning.missed),
-        "states": {state.value: states.count(state) for state in State},
+        "states": {state.value: states.count(state) for state in ClauseState},
         "classes": [_card(one, morning, report) for one in sorted(morning.classes, key=_urgency)],
         "incidents": [_incident(one, book, morning.night) for one in new[:_LISTED]],
         "still_broken": [_incident(one, book, morning.night) for one in sorted(old, key=_oldest)[:_LISTED]],
@@ -97,10 +106,16 @@ def _environment(morning: Morning, report: Report, book: Book) -> View:
     }
 
 
-_URGENT = (State.BROKEN, State.UNPROVEN, State.UNKNOWN, State.WAIVED, State.KEPT)
+_URGENT = (
+    ClauseState.BROKEN,
+    ClauseState.UNPROVEN,
+    ClauseState.UNKNOWN,
+    ClauseState.WAIVED,
+    ClauseState.KEPT,
+)
 
 
-def _urgency(one: ClassReport) -> tuple[int, str]:
+def _urgency(one: BuilderStatus) -> tuple[int, str]:
     return _URGENT.index(one.state), one.builder
 
 
@@ -108,7 +123,7 @@ def _oldest(incident: Incident) -> int:
     return incident.change.after.run.started
 
 
-def _card(one: ClassReport, morning: Morning, report: Report) -> View:
+def _card(one: BuilderStatus, morning: NightDigest, report: HistoryReport) -> View:
     counts, rungs = one.counts, one.rungs
     # The class speaks for as long as its freshest clause does.
     expires = max((clause.expires for clause in one.clauses), default=0)
@@ -118,7 +133,7 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
     return {
         "builder": one.builder,
         "state": one.state.value,
-        "counts": {state.value: counts[state] for state in State},
+        "counts": {state.value: counts[state] for state in ClauseState},
         "total": sum(counts.values()),
         "rung": one.rung.value if one.rung else None,
         "rung_name": words.RUNG_NAMES[one.rung] if one.rung else "",
@@ -143,19 +158,19 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
     }
 
 
-def ages(one: ClassReport) -> list[tuple[int, str, str | None, int, int]]:
+def ages(one: BuilderStatus) -> list[tuple[int, str, str | None, int, int]]:
     """How its clauses will age: ``[expires, state, rung, end of C4, clauses]``, a time of 0 for never."""
     counted = Counter(
         (clause.expires, clause.state.value, *_rung(clause).values())
-        if clause.state is not State.UNKNOWN
-        else (0, State.UNKNOWN.value, None, 0)
+        if clause.state is not ClauseState.UNKNOWN
+        else (0, ClauseState.UNKNOWN.value, None, 0)
         for clause in one.clauses
     )
-    counted[0, State.UNKNOWN.value, None, 0] += len(one.unreported)
+    counted[0, ClauseState.UNKNOWN.value, None, 0] += len(one.unreported)
     return [(*about, count) for about, count in counted.items() if count]
 
 
-def _rung(one: ClauseReport) -> View:
+def _rung(one: ClauseStatus) -> View:
     """Its rung, and when that ends by itself before the evidence does (0 for not)."""
     return {
         "rung": one.rung.value if one.rung else None,
@@ -163,7 +178,7 @@ def _rung(one: ClauseReport) -> View:
     }
 
 
-def strip(one: ClassReport, night: int, report: Report) -> list[View]:
+def strip(one: BuilderStatus, night: int, report: HistoryReport) -> list[View]:
     """The worst verdict of each of the last nights, oldest first."""
     first = report.nights[0] if report.nights else night
     return [
@@ -172,7 +187,7 @@ def strip(one: ClassReport, night: int, report: Report) -> list[View]:
     ]
 
 
-def _run(run: Run) -> View:
+def _run(run: RecordedRun) -> View:
     return {
         "started": instant(run.started),
         "started_words": words.time_words(run.started),
@@ -189,7 +204,7 @@ def _run(run: Run) -> View:
     }
 
 
-def _incident(incident: Incident, book: Book, night: int) -> View:
+def _incident(incident: Incident, book: HistorySnapshot, night: int) -> View:
     change = incident.change
     return {
         "id": incident_anchor(incident),
@@ -215,7 +230,7 @@ def incident_anchor(incident: Incident) -> str:
 
 
 def _listed(
-    clauses: Sequence[ClauseReport], book: Book, night: int | None = None, *, most: int = _LISTED
+    clauses: Sequence[ClauseStatus], book: HistorySnapshot, night: int | None = None, *, most: int = _LISTED
 ) -> View:
     """A list that is cut at what a person reads; the rest is in the grid."""
     shown = []
@@ -227,7 +242,7 @@ def _listed(
     return {"clauses": shown, "more": max(0, len(clauses) - most)}
 
 
-def _brief(one: ClauseReport, book: Book) -> View:
+def _brief(one: ClauseStatus, book: HistorySnapshot) -> View:
     last = one.last
     return {
         "id": one.clause.id,
@@ -248,7 +263,7 @@ def _brief(one: ClauseReport, book: Book) -> View:
     }
 
 
-def grid(report: Report) -> View:
+def grid(report: HistoryReport) -> View:
     """The grid's frame; each class has a file of its own."""
     first, last = report.nights or (0, -1)
     kinds = sorted({one.clause.kind for each in report.classes for one in each.clauses})
@@ -265,7 +280,9 @@ def grid(report: Report) -> View:
                 "state": one.state.value,
                 "clauses": len(one.clauses),
                 "ages": ages(one),
-                "attention": sum(clause.state not in (State.KEPT, State.WAIVED) for clause in one.clauses),
+                "attention": sum(
+                    clause.state not in (ClauseState.KEPT, ClauseState.WAIVED) for clause in one.clauses
+                ),
                 "data": f"{address.class_file('grid', one.environment, one.builder)}.js",
             }
             for one in sorted(report.classes, key=lambda one: (one.environment, *_urgency(one)))
@@ -273,7 +290,7 @@ def grid(report: Report) -> View:
     }
 
 
-def grid_class(one: ClassReport, report: Report, book: Book) -> View:
+def grid_class(one: BuilderStatus, report: HistoryReport, book: HistorySnapshot) -> View:
     """All nights of one class, each by its worst answer: ``[letter, nights, text of what was seen]``."""
     first, last = report.nights or (0, -1)
     runs = sorted(
@@ -311,7 +328,7 @@ def grid_class(one: ClassReport, report: Report, book: Book) -> View:
     }
 
 
-def encode(points: Sequence[Point], first: int, last: int) -> list[tuple[str, int, int | None]]:
+def encode(points: Sequence[RecordedVerdict], first: int, last: int) -> list[tuple[str, int, int | None]]:
     """The nights from ``first`` to ``last`` as stretches: letter, nights, and the last text seen in them."""
     answers = by_night(points)
     found: list[tuple[str, int, int | None]] = []
@@ -326,7 +343,7 @@ def encode(points: Sequence[Point], first: int, last: int) -> list[tuple[str, in
     return found
 
 
-def changes(runs: Iterable[Run], field: str) -> list[tuple[int, str]]:
+def changes(runs: Iterable[RecordedRun], field: str) -> list[tuple[int, str]]:
     """The nights on which a digest became another, and its first digits."""
     found: list[tuple[int, str]] = []
     for run in runs:
@@ -336,7 +353,7 @@ def changes(runs: Iterable[Run], field: str) -> list[tuple[int, str]]:
     return found
 
 
-def clause(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -> View:
+def clause(one: ClauseStatus, report: HistoryReport, book: HistorySnapshot, flake: Flake | None) -> View:
     """A clause's own page."""
     last = one.last
     broke = one.breakages[-1] if one.breakages else None
@@ -369,7 +386,7 @@ def clause(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -
     }
 
 
-def _answer(point: Point, one: ClauseReport, book: Book) -> View:
+def _answer(point: RecordedVerdict, one: ClauseStatus, book: HistorySnapshot) -> View:
     return {
         "verdict": point.verdict.value,
         "seen": book.text(point.seen),
@@ -380,7 +397,7 @@ def _answer(point: Point, one: ClauseReport, book: Book) -> View:
     }
 
 
-def _broke(one: ClauseReport, change: Change, book: Book) -> View:
+def _broke(one: ClauseStatus, change: Breakage, book: HistorySnapshot) -> View:
     """The last time that the clause broke: both sides of the change, and where to look."""
     before, after = change.before, change.after
     ended = next(
@@ -414,7 +431,7 @@ def _broke(one: ClauseReport, change: Change, book: Book) -> View:
     }
 
 
-def _segment(segment: Segment, book: Book) -> View:
+def _segment(segment: Segment, book: HistorySnapshot) -> View:
     return {
         "verdict": segment.verdict.value,
         "first": instant(segment.first.run.started),
@@ -432,7 +449,7 @@ def _segment(segment: Segment, book: Book) -> View:
     }
 
 
-def repeat(one: ClauseReport, book: Book) -> list[View]:
+def repeat(one: ClauseStatus, book: HistorySnapshot) -> list[View]:
     """Commands that ask the same question again."""
     run, local = one.last.run, one.clause.local_id
     if one.last.rung is None and not book.text(one.last.source):
@@ -444,9 +461,9 @@ def repeat(one: ClauseReport, book: Book) -> list[View]:
     return [*found, {"says": "What it promises, how it is judged, how to mend it", "command": explain}]
 
 
-def canaries(report: Report, book: Book) -> View:
+def canaries(report: HistoryReport, book: HistorySnapshot) -> View:
     """Canaries, and whatever else is measured, by the canary that a clause belongs to."""
-    measured: dict[Clause, dict[str, Sequence[Reading]]] = {}
+    measured: dict[ClauseKey, dict[str, Sequence[Reading]]] = {}
     for (where, quantity), readings in book.measurements.items():
         measured.setdefault(where, {})[quantity] = readings
     groups: dict[tuple[str, str, str], list[View]] = {}
@@ -483,7 +500,7 @@ def canaries(report: Report, book: Book) -> View:
     }
 
 
-def canary_anchor(clause: Clause) -> str:
+def canary_anchor(clause: ClauseKey) -> str:
     """Where the page of canaries shows what a canary's clause is about."""
     return address.anchor(f"{clause.environment}/{clause.builder}/{clause.canary}")
 
@@ -533,7 +550,7 @@ def trend(quantity: str, readings: Sequence[Reading]) -> str:
     return f"{word} from {a} to {b} in {words.nights_words(round(days))}"
 
 
-def flakes(report: Report, book: Book) -> View:
+def flakes(report: HistoryReport, book: HistorySnapshot) -> View:
     """Clauses that were kept and not kept while nothing else changed."""
     return {
         **_head(report),

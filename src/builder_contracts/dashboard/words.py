@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from builder_contracts.dashboard.report import Change, ClauseReport, packages
-from builder_contracts.dashboard.series import Run
-from builder_contracts.evidence.verdict import Outcome, Rung
+from builder_contracts.dashboard.report import Breakage, ClauseStatus, packages
+from builder_contracts.dashboard.series import RecordedRun
+from builder_contracts.verdict import Outcome, Rung
 
 RUNG_NAMES = {rung: rung.name.lower() for rung in Rung}
 
@@ -93,7 +93,7 @@ def missed(nights: int) -> str:
     return f"No class has reported since: {nights_words(nights)} without a run." if nights else ""
 
 
-def suspicion(change: Change, clauses: Sequence[ClauseReport], quote: Callable[[str], str] = str) -> str:
+def suspicion(change: Breakage, clauses: Sequence[ClauseStatus], quote: Callable[[str], str] = str) -> str:
     """Where to look first: what changed between the last answer that was good and the first that was broken.
 
     ``quote`` makes what reports say harmless where the words are to stand.
@@ -115,10 +115,10 @@ def suspicion(change: Change, clauses: Sequence[ClauseReport], quote: Callable[[
 
 
 def _suspicion(
-    change: Change,
-    old: Run,
-    new: Run,
-    clauses: Sequence[ClauseReport],
+    change: Breakage,
+    old: RecordedRun,
+    new: RecordedRun,
+    clauses: Sequence[ClauseStatus],
     when: str,
     quote: Callable[[str], str],
 ) -> str:
@@ -145,7 +145,7 @@ def _suspicion(
     return f"{same}. {_by_kind({one.clause.kind for one in clauses})}"
 
 
-def _image_same(change: Change) -> str:
+def _image_same(change: Breakage) -> str:
     return ", the image did not" if change.image_known else "; which image ran is not known"
 
 

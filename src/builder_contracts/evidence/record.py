@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder_contracts.contract import files
 from builder_contracts.errors import BuilderContractsError, printable
-from builder_contracts.evidence.verdict import Measure, Outcome, Rung, Verdict
+from builder_contracts.verdict import Measurement, Outcome, Rung, Verdict
 
 Record = Mapping[str, str | float | list[str]]
 """The fields of a verdict by name; see contracts/schema/evidence.json."""
@@ -90,7 +90,7 @@ def from_properties(pairs: Iterable[tuple[str, object]]) -> Verdict | None:
         here=fields.get("provable_here") != "no",
         seconds=float(fields.get("seconds") or 0),
         witnesses=tuple(witnesses),
-        measures=tuple(Measure(quantity, value, budgets.get(quantity)) for quantity, value in measured),
+        measures=tuple(Measurement(quantity, value, budgets.get(quantity)) for quantity, value in measured),
     )
 
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from builder_contracts.errors import printable
 from builder_contracts.evidence.record import from_properties
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.verdict import Outcome, Rung, Verdict
 
 if TYPE_CHECKING:
     import pytest
 
 
-class Report(Protocol):
+class PytestReport(Protocol):
     """The part of a pytest report that is used here."""
 
     when: str
@@ -24,7 +24,7 @@ class Report(Protocol):
 
 
 @dataclass(frozen=True)
-class Line:
+class SummaryLine:
     """A line of the summary and the colour that it has on a terminal."""
 
     text: str
@@ -44,7 +44,7 @@ class Tally:
         # pytest ends itself with a subclass, after errors of collection for example: nobody interrupted.
         self.interrupted = excinfo.type is KeyboardInterrupt
 
-    def pytest_runtest_logreport(self, report: Report) -> None:
+    def pytest_runtest_logreport(self, report: PytestReport) -> None:
         """Take the verdict of an item at the phase that decides: its call, or a set-up that did not pass."""
         if report.when != "call" and (report.when != "setup" or report.outcome == "passed"):
             return
@@ -52,7 +52,7 @@ class Tally:
         if verdict is not None:
             self.verdicts.append(verdict)
 
-    def told_before(self, report: Report) -> bool:
+    def told_before(self, report: PytestReport) -> bool:
         """Whether a report is of a clause that is unproven for the same reason as an earlier one."""
         if report.when != "setup" or report.outcome != "failed":
             return False
@@ -64,14 +64,14 @@ class Tally:
     def count(self, outcome: Outcome) -> int:
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Iterator[SummaryLine]:
         """The summary: a line a class, then what was not kept and not shown as a failure either."""
         builders = list(dict.fromkeys(verdict.clause.partition("/")[0] for verdict in self.verdicts))
         width = max(map(len, builders), default=0)
         for builder in builders:
             yield self._line(builder, width)
 
-    def _line(self, builder: str, width: int) -> Line:
+    def _line(self, builder: str, width: int) -> SummaryLine:
         mine = [verdict for verdict in self.verdicts if verdict.clause.startswith(f"{builder}/")]
         counts = Counter(verdict.outcome for verdict in mine)
         rungs = Counter(verdict.rung for verdict in mine if verdict.outcome is Outcome.KEPT and verdict.rung)
@@ -96,5 +96,5 @@ class Tally:
             )
             text += f"\n    {outcome.value:9} {what}: {printable(reason)}"
         if counts[Outcome.BROKEN]:
-            return Line(text, "red")
-        return Line(text, "yellow" if counts[Outcome.UNPROVEN] or counts[Outcome.WAIVED] else "green")
+            return SummaryLine(text, "red")
+        return SummaryLine(text, "yellow" if counts[Outcome.UNPROVEN] or counts[Outcome.WAIVED] else "green")

@@ -32,7 +32,7 @@ NOT_ASKED = Unseen("the observation was not asked for it")
 
 
 @dataclass(frozen=True)
-class Runner:
+class RunnerFacts:
     """The place that was observed.
 
     ``kind`` is docker or local; ``cpus`` and ``memory`` (bytes) are the host's capacity; ``identity``
@@ -51,7 +51,7 @@ class Runner:
 
 
 @dataclass(frozen=True)
-class Image:
+class ImageFacts:
     """The image as the engine knows it. ``digest`` is its content id; ``size`` bytes unpacked."""
 
     reference: str
@@ -63,7 +63,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Start:
+class StartFacts:
     """How the engine answered when the image was to be started: whether it has it, whether it started."""
 
     exists: bool
@@ -72,7 +72,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Identity:
+class UserFacts:
     """The effective user of a job. ``home`` is HOME, empty when unset."""
 
     uid: int
@@ -84,7 +84,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Shell:
+class ShellFacts:
     """What a shell answered when it was asked to calculate; ``reason`` says why it does not run."""
 
     runs: bool
@@ -92,7 +92,7 @@ class Shell:
 
 
 @dataclass(frozen=True)
-class Feature:
+class FeatureFacts:
     """The end of a command that exercises a feature: its status and the first line it printed."""
 
     status: int
@@ -100,7 +100,7 @@ class Feature:
 
 
 @dataclass(frozen=True)
-class Tool:
+class ToolFacts:
     """A program that was looked for. ``path`` is None when no directory of PATH has it.
 
     ``output`` is what its version command printed (shortened) and ``status`` how it ended; both are
@@ -110,11 +110,11 @@ class Tool:
     path: str | None
     status: Seen[int] = NOT_ASKED
     output: Seen[str] = NOT_ASKED
-    features: dict[str, Seen[Feature]] = field(default_factory=dict)
+    features: dict[str, Seen[FeatureFacts]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Path:
+class PathFacts:
     """What stands at a path; ``type`` is None for nothing. ``mode`` holds permission bits, ``free`` bytes."""
 
     type: str | None
@@ -126,7 +126,7 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class AttemptFacts:
     """Something that the probe tried: whether it worked, and what it was told."""
 
     worked: bool
@@ -134,7 +134,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Daemon:
+class DaemonFacts:
     """What a job finds when it looks for a Docker daemon.
 
     ``id`` and ``version`` are what it told the docker client, empty when the client got no answer.
@@ -151,7 +151,7 @@ class Daemon:
 
 
 @dataclass(frozen=True)
-class Isolation:
+class IsolationFacts:
     """What the kernel and the engine say of the job's confinement. Masks are bit sets of capabilities."""
 
     bounding: Seen[int] = NOT_ASKED
@@ -159,12 +159,12 @@ class Isolation:
     seccomp: Seen[int] = NOT_ASKED
     privileged: Seen[bool] = NOT_ASKED
     sockets: Seen[list[str]] = NOT_ASKED
-    mount: Seen[Attempt] = NOT_ASKED
-    unshare: Seen[Attempt] = NOT_ASKED
+    mount: Seen[AttemptFacts] = NOT_ASKED
+    unshare: Seen[AttemptFacts] = NOT_ASKED
 
 
 @dataclass(frozen=True)
-class Connection:
+class ConnectionFacts:
     """One attempt to connect. ``outcome``: connected, refused, unreachable, unresolved, timeout, failed."""
 
     outcome: str
@@ -172,29 +172,29 @@ class Connection:
 
 
 @dataclass(frozen=True)
-class Forbidden:
+class ForbiddenHostFacts:
     """How the forbidden host of an environment answered.
 
     ``control`` is the same connection from a place that may reach it: without it nothing is shown.
     ``attempts`` maps each spelling of the address to what the job's attempt met.
     """
 
-    control: Seen[Connection]
-    attempts: dict[str, Seen[Connection]]
+    control: Seen[ConnectionFacts]
+    attempts: dict[str, Seen[ConnectionFacts]]
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkFacts:
     """What a job reaches. ``default_routes`` are interface names; keys of ``connect`` are HOST:PORT."""
 
     default_routes: Seen[list[str]] = NOT_ASKED
     resolve: dict[str, Seen[list[str]]] = field(default_factory=dict)
-    connect: dict[str, Seen[Connection]] = field(default_factory=dict)
-    forbidden: dict[str, Seen[Forbidden]] = field(default_factory=dict)
+    connect: dict[str, Seen[ConnectionFacts]] = field(default_factory=dict)
+    forbidden: dict[str, Seen[ForbiddenHostFacts]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Resources:
+class ResourceFacts:
     """Limits in the control groups of the job; None for no limit.
 
     ``cpu`` in thousandths of a CPU, ``memory`` and ``memory_reserved`` in bytes. ``cpu_shares`` is the
@@ -214,19 +214,19 @@ class Resources:
 class Facts:
     """One observation. ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took."""
 
-    runner: Seen[Runner]
-    image: Seen[Image]
-    start: Seen[Start]
-    identity: Seen[Identity] = NOT_ASKED
-    shells: dict[str, Seen[Shell]] = field(default_factory=dict)
+    runner: Seen[RunnerFacts]
+    image: Seen[ImageFacts]
+    start: Seen[StartFacts]
+    identity: Seen[UserFacts] = NOT_ASKED
+    shells: dict[str, Seen[ShellFacts]] = field(default_factory=dict)
     path: Seen[str] = NOT_ASKED
     env: Seen[dict[str, str]] = NOT_ASKED
-    tools: dict[str, Seen[Tool]] = field(default_factory=dict)
-    paths: dict[str, Seen[Path]] = field(default_factory=dict)
-    isolation: Isolation = field(default_factory=Isolation)
-    daemon: Seen[Daemon] = NOT_ASKED
-    network: Network = field(default_factory=Network)
-    resources: Resources = field(default_factory=Resources)
+    tools: dict[str, Seen[ToolFacts]] = field(default_factory=dict)
+    paths: dict[str, Seen[PathFacts]] = field(default_factory=dict)
+    isolation: IsolationFacts = field(default_factory=IsolationFacts)
+    daemon: Seen[DaemonFacts] = NOT_ASKED
+    network: NetworkFacts = field(default_factory=NetworkFacts)
+    resources: ResourceFacts = field(default_factory=ResourceFacts)
     taken: str = ""
     seconds: float = 0.0
     schema: str = SCHEMA

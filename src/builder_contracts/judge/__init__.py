@@ -22,8 +22,7 @@ from builder_contracts.contract.promises import (
     ResourcePromise,
     Tool,
 )
-from builder_contracts.evidence.verdict import Finding, Outcome, Rung, Verdict, unproven
-from builder_contracts.facts.model import Facts, Image, Runner
+from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts
 from builder_contracts.judge import (
     daemon,
     declarations,
@@ -36,9 +35,10 @@ from builder_contracts.judge import (
     resources,
     toolchain,
 )
+from builder_contracts.verdict import Assessment, Outcome, Rung, Verdict, unproven
 
 
-def find(promise: Promise, facts: Facts) -> Finding:
+def find(promise: Promise, facts: Facts) -> Assessment:
     """Ask the judge of the promise's kind. A kind without a judge does not type-check."""
     if isinstance(promise, Declaration):
         return declarations.judge(promise)
@@ -68,8 +68,8 @@ def find(promise: Promise, facts: Facts) -> Finding:
 def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, environment: str = "") -> Verdict:
     """The verdict on one clause. ``today`` (UTC) decides about waivers."""
     finding = under_waiver(clause, find(clause.promise, facts), today)
-    seen_image = facts.image if isinstance(facts.image, Image) else None
-    runner = facts.runner if isinstance(facts.runner, Runner) else None
+    seen_image = facts.image if isinstance(facts.image, ImageFacts) else None
+    runner = facts.runner if isinstance(facts.runner, RunnerFacts) else None
     return Verdict(
         clause=clause.id,
         outcome=finding.outcome,
@@ -94,13 +94,13 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
     )
 
 
-def under_waiver(clause: Clause, finding: Finding, today: date) -> Finding:
+def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment:
     """The finding as a waiver changes it: a live one excuses a broken promise, an expired one breaks any."""
     waiver = clause.waiver
     if waiver is None:
         return finding
     if today > waiver.until:
-        return Finding(
+        return Assessment(
             Outcome.BROKEN,
             f"the waiver expired on {waiver.until} ({finding.outcome.value}: {finding.seen})",
             f"remove the waiver at {waiver.source}, or decide anew and set a later date"
@@ -115,7 +115,7 @@ def under_waiver(clause: Clause, finding: Finding, today: date) -> Finding:
     return finding
 
 
-def _rung(finding: Finding, runner: Runner | None) -> Rung | None:
+def _rung(finding: Assessment, runner: RunnerFacts | None) -> Rung | None:
     """No rung is claimed for what was not seen, nor on a machine that is not shown to be of the class."""
     if finding.outcome is Outcome.UNPROVEN:
         return None
@@ -128,7 +128,7 @@ def _rung(finding: Finding, runner: Runner | None) -> Rung | None:
     return Rung.DECLARED
 
 
-def _command(look: str, runner: Runner | None, seen_image: Image | None, contract: Contract) -> str:
+def _command(look: str, runner: RunnerFacts | None, seen_image: ImageFacts | None, contract: Contract) -> str:
     """The command that shows a reader the fact behind a finding."""
     if not look:
         return ""

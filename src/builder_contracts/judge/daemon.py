@@ -11,15 +11,15 @@ from builder_contracts.contract.promises.daemon import (
     DaemonReady,
     DaemonVersion,
 )
-from builder_contracts.contract.promises.versions import release_in
-from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
-from builder_contracts.facts.model import Daemon, Facts, Unseen
-from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.contract.version_ranges import release_in
+from builder_contracts.facts.model import DaemonFacts, Facts, Unseen
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 _DOWN = "the daemon did not start: its container's log says why ('docker logs' with BUILDER_CONTRACTS_KEEP=1)"
 
 
-def judge(promise: DaemonPromise, facts: Facts) -> Finding:
+def judge(promise: DaemonPromise, facts: Facts) -> Assessment:
     daemon = facts.daemon
     if isinstance(daemon, Unseen):
         return unproven_because(daemon, ".daemon")
@@ -36,7 +36,7 @@ def judge(promise: DaemonPromise, facts: Facts) -> Finding:
             assert_never(promise)
 
 
-def _endpoint(promise: DaemonEndpoint, daemon: Daemon, facts: Facts) -> Finding:
+def _endpoint(promise: DaemonEndpoint, daemon: DaemonFacts, facts: Facts) -> Assessment:
     if isinstance(facts.env, Unseen):
         return unproven_because(facts.env, ".env")
     host = facts.env.get("DOCKER_HOST")
@@ -54,7 +54,7 @@ def _endpoint(promise: DaemonEndpoint, daemon: Daemon, facts: Facts) -> Finding:
     return kept(daemon.how or f"server {daemon.version}", look=".daemon")
 
 
-def _ready(promise: DaemonReady, daemon: Daemon) -> Finding:
+def _ready(promise: DaemonReady, daemon: DaemonFacts) -> Assessment:
     if daemon.failure:
         return broken(daemon.failure, _DOWN, look=".daemon.failure")
     if isinstance(daemon.ready_after, Unseen):
@@ -65,7 +65,7 @@ def _ready(promise: DaemonReady, daemon: Daemon) -> Finding:
     return broken(seen, "the host is overloaded, or the daemon's storage is slow", look=".daemon.ready_after")
 
 
-def _version(promise: DaemonVersion, daemon: Daemon) -> Finding:
+def _version(promise: DaemonVersion, daemon: DaemonFacts) -> Assessment:
     look = ".daemon.version"
     release = release_in(daemon.version)
     if release is None:
@@ -75,7 +75,7 @@ def _version(promise: DaemonVersion, daemon: Daemon) -> Finding:
     return broken(f"server {daemon.version}", "the sidecar's image has another release", look=look)
 
 
-def _own(daemon: Daemon, facts: Facts) -> Finding:
+def _own(daemon: DaemonFacts, facts: Facts) -> Assessment:
     look = ".daemon.id"
     runner = facts.runner
     if isinstance(runner, Unseen):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import assert_never
 
 from builder_contracts.contract.promises.declarations import Declaration, Label, Responsibility
-from builder_contracts.evidence.verdict import Finding, kept
+from builder_contracts.verdict import Assessment, kept
 
 
-def judge(promise: Declaration) -> Finding:
+def judge(promise: Declaration) -> Assessment:
     """Kept on rung C0. What could break here, two classes with one label or a responsibility that names
     no clause, is refused when the contracts are loaded."""
     match promise:

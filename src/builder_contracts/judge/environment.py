@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from builder_contracts.contract.promises.environment import EnvironmentPromise, ForbiddenValue, Variable
-from builder_contracts.contract.promises.patterns import TooSlow, found_in
-from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
+from builder_contracts.contract.promises.environment import (
+    EnvironmentPromise,
+    EnvironmentVariable,
+    ForbiddenValue,
+)
+from builder_contracts.contract.value_patterns import PatternTimeout, found_in
 from builder_contracts.facts.model import Facts, Unseen
 from builder_contracts.facts.secret import SECRET_NAME, visible
-from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 
-def judge(promise: EnvironmentPromise, facts: Facts) -> Finding:
+def judge(promise: EnvironmentPromise, facts: Facts) -> Assessment:
     env = facts.env
     if isinstance(env, Unseen):
         return unproven_because(env, ".env")
     try:
         match promise:
-            case Variable():
+            case EnvironmentVariable():
                 return _variable(promise, env)
             case ForbiddenValue():
                 return _forbidden(promise, env)
             case _:
                 assert_never(promise)
-    except TooSlow as slow:
+    except PatternTimeout as slow:
         return unproven(str(slow), look=f".env.{slow.name}")
 
 
-def _variable(promise: Variable, env: dict[str, str]) -> Finding:
+def _variable(promise: EnvironmentVariable, env: dict[str, str]) -> Assessment:
     look = f".env.{promise.name}"
     value = env.get(promise.name)
     if not promise.present:
@@ -56,7 +60,7 @@ def _variable(promise: Variable, env: dict[str, str]) -> Finding:
     )
 
 
-def _forbidden(promise: ForbiddenValue, env: dict[str, str]) -> Finding:
+def _forbidden(promise: ForbiddenValue, env: dict[str, str]) -> Assessment:
     guilty = sorted(found_in(env, promise.pattern))
     if not guilty:
         return kept(f"none of {len(env)} variables", look=".env")

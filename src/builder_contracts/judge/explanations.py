@@ -24,7 +24,7 @@ from builder_contracts.contract.promises import (
 )
 from builder_contracts.contract.promises.daemon import DaemonEndpoint, DaemonOwn, DaemonReady, DaemonVersion
 from builder_contracts.contract.promises.declarations import Label, Responsibility
-from builder_contracts.contract.promises.environment import ForbiddenValue, Variable
+from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
 from builder_contracts.contract.promises.identity import Home, NotRoot, Shell, Uid, User
 from builder_contracts.contract.promises.image import (
     ImageEntrypoint,
@@ -45,7 +45,6 @@ from builder_contracts.contract.promises.isolation import (
     Unshare,
 )
 from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves
-from builder_contracts.contract.promises.patterns import SECONDS
 from builder_contracts.contract.promises.resources import (
     CpuLimit,
     CpuRequest,
@@ -53,9 +52,10 @@ from builder_contracts.contract.promises.resources import (
     MemoryRequest,
     PidsLimit,
 )
-from builder_contracts.contract.quantity import human_bytes, human_cpus
-from builder_contracts.judge import explained_proofs
-from builder_contracts.judge.prose import Explanation
+from builder_contracts.contract.quantities import human_bytes, human_cpus
+from builder_contracts.contract.value_patterns import SECONDS
+from builder_contracts.judge import proof_explanations
+from builder_contracts.judge.explanation import Explanation
 
 
 def explanation(promise: Promise) -> Explanation:
@@ -81,7 +81,7 @@ def explanation(promise: Promise) -> Explanation:
     if isinstance(promise, ResourcePromise):
         return _resources(promise)
     if isinstance(promise, ProofPromise):
-        return explained_proofs.explain(promise)
+        return proof_explanations.explain(promise)
     assert_never(promise)
 
 
@@ -266,7 +266,7 @@ def _tool(promise: Tool) -> Explanation:
 
 def _environment(promise: EnvironmentPromise) -> Explanation:
     match promise:
-        case Variable() if not promise.present:
+        case EnvironmentVariable() if not promise.present:
             return Explanation(
                 how="The variables that a job's first process exports are listed once. Kept when this one "
                 "is not among them; set to nothing still counts as set.",
@@ -275,7 +275,7 @@ def _environment(promise: EnvironmentPromise) -> Explanation:
                 breaks="An ENV line of the image or of its base, or the pool's template.",
                 mend=f"Remove {promise.name} where it is set: the Dockerfile, or the pool's template.",
             )
-        case Variable():
+        case EnvironmentVariable():
             return Explanation(
                 how="The variables that a job's first process exports are listed once; this one's value is "
                 "compared. Values of variables that look like secrets are compared and never shown.",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 from builder_contracts.contract.promises.filesystem import PathState
-from builder_contracts.contract.quantity import human_bytes
-from builder_contracts.evidence.verdict import Finding, broken, kept
-from builder_contracts.facts.model import NOT_ASKED, Facts, Path, Unseen
-from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.contract.quantities import human_bytes
+from builder_contracts.facts.model import NOT_ASKED, Facts, PathFacts, Unseen
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept
 
 
-def judge(promise: PathState, facts: Facts) -> Finding:
+def judge(promise: PathState, facts: Facts) -> Assessment:
     look = f".paths[{json.dumps(promise.path)}]"
     path = facts.paths.get(promise.path, NOT_ASKED)
     if isinstance(path, Unseen):
@@ -33,7 +33,7 @@ def judge(promise: PathState, facts: Facts) -> Finding:
     return kept(", ".join(seen), look=look)
 
 
-def _type(promise: PathState, path: Path, look: str) -> Finding | None:
+def _type(promise: PathState, path: PathFacts, look: str) -> Assessment | None:
     if promise.type is None:
         return None
     if promise.type == "symlink":
@@ -45,7 +45,7 @@ def _type(promise: PathState, path: Path, look: str) -> Finding | None:
     return None
 
 
-def _bits(promise: PathState, path: Path, seen: list[str], look: str) -> Finding | None:
+def _bits(promise: PathState, path: PathFacts, seen: list[str], look: str) -> Assessment | None:
     if promise.writable is not None:
         seen.append("writable" if path.writable else "not writable")
         if path.writable != promise.writable:
@@ -71,7 +71,7 @@ def _bits(promise: PathState, path: Path, seen: list[str], look: str) -> Finding
     return None
 
 
-def _free(promise: PathState, path: Path, seen: list[str], look: str) -> Finding | None:
+def _free(promise: PathState, path: PathFacts, seen: list[str], look: str) -> Assessment | None:
     if promise.free is None:
         return None
     if isinstance(path.free, Unseen):

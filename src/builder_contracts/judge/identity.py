@@ -6,14 +6,14 @@ import json
 from typing import assert_never
 
 from builder_contracts.contract.promises.identity import Home, IdentityPromise, NotRoot, Shell, Uid, User
-from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
-from builder_contracts.facts.model import NOT_ASKED, Facts, Identity, Start, Unseen
-from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.facts.model import NOT_ASKED, Facts, StartFacts, Unseen, UserFacts
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 _USER_LINE = "the image's USER line, or the pool's securityContext, selects another user"
 
 
-def judge(promise: IdentityPromise, facts: Facts) -> Finding:
+def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
     if isinstance(promise, Shell):
         return _shell(promise, facts)
     identity = facts.identity
@@ -44,7 +44,7 @@ def judge(promise: IdentityPromise, facts: Facts) -> Finding:
             assert_never(promise)
 
 
-def _home(promise: Home, identity: Identity) -> Finding:
+def _home(promise: Home, identity: UserFacts) -> Assessment:
     look = ".identity"
     if identity.home != promise.path:
         return broken(
@@ -61,13 +61,13 @@ def _home(promise: Home, identity: Identity) -> Finding:
     return kept(f"{identity.home}, writable", look=look)
 
 
-def _shell(promise: Shell, facts: Facts) -> Finding:
+def _shell(promise: Shell, facts: Facts) -> Assessment:
     look = f".shells[{json.dumps(promise.path)}]"
     start = facts.start
-    did_not_start = isinstance(start, Start) and start.exists and not start.started
-    if isinstance(start, Start) and did_not_start and "exec format error" in start.said:
+    did_not_start = isinstance(start, StartFacts) and start.exists and not start.started
+    if isinstance(start, StartFacts) and did_not_start and "exec format error" in start.said:
         return unproven("the image is for another platform than this engine runs", look=".image.platform")
-    if isinstance(start, Start) and did_not_start and promise.path in start.said:
+    if isinstance(start, StartFacts) and did_not_start and promise.path in start.said:
         return broken(
             start.said,
             f"the image has no usable {promise.path}: use a base image with a shell, every job step needs one",

@@ -12,13 +12,13 @@ from builder_contracts.contract.promises.image import (
     ImageReference,
     ImageSize,
 )
-from builder_contracts.contract.quantity import human_bytes
-from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
-from builder_contracts.facts.model import Facts, Image, Unseen
-from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.contract.quantities import human_bytes
+from builder_contracts.facts.model import Facts, ImageFacts, Unseen
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 
-def judge(promise: ImagePromise, facts: Facts) -> Finding:
+def judge(promise: ImagePromise, facts: Facts) -> Assessment:
     if isinstance(promise, ImageReference):
         return _reference(facts)
     image = facts.image
@@ -57,7 +57,7 @@ def judge(promise: ImagePromise, facts: Facts) -> Finding:
             assert_never(promise)
 
 
-def _reference(facts: Facts) -> Finding:
+def _reference(facts: Facts) -> Assessment:
     start = facts.start
     if isinstance(start, Unseen):
         return unproven_because(start, ".start")
@@ -77,7 +77,7 @@ def _reference(facts: Facts) -> Finding:
     return kept(f"{facts.image.reference} is {digest[:19]}…", look=".image.reference")
 
 
-def _label(promise: ImageLabel, image: Image) -> Finding:
+def _label(promise: ImageLabel, image: ImageFacts) -> Assessment:
     look = f'.image.labels["{promise.key}"]'
     value = image.labels.get(promise.key)
     if not promise.present:

@@ -17,9 +17,9 @@ from builder_contracts.contract.promises.isolation import (
     Seccomp,
     Unshare,
 )
-from builder_contracts.evidence.verdict import Finding, broken, kept
-from builder_contracts.facts.model import NOT_ASKED, Attempt, Facts, Isolation, Seen, Unseen
-from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.facts.model import NOT_ASKED, AttemptFacts, Facts, IsolationFacts, Seen, Unseen
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept
 
 # Bit numbers of Linux capabilities. Source: include/uapi/linux/capability.h.
 CAPABILITIES = """
@@ -40,7 +40,7 @@ def names(mask: int) -> list[str]:
     ]
 
 
-def judge(promise: IsolationPromise, facts: Facts) -> Finding:
+def judge(promise: IsolationPromise, facts: Facts) -> Assessment:
     isolation = facts.isolation
     match promise:
         case Privileged():
@@ -85,7 +85,7 @@ def judge(promise: IsolationPromise, facts: Facts) -> Finding:
             assert_never(promise)
 
 
-def _privileged(promise: Privileged, isolation: Isolation) -> Finding:
+def _privileged(promise: Privileged, isolation: IsolationFacts) -> Assessment:
     look = ".isolation.privileged"
     if isinstance(isolation.privileged, Unseen):
         return unproven_because(isolation.privileged, look)
@@ -97,7 +97,7 @@ def _privileged(promise: Privileged, isolation: Isolation) -> Finding:
     )
 
 
-def _capabilities(promise: Capabilities, bounding: Seen[int]) -> Finding:
+def _capabilities(promise: Capabilities, bounding: Seen[int]) -> Assessment:
     look = ".isolation.bounding"
     if isinstance(bounding, Unseen):
         return unproven_because(bounding, look)
@@ -112,7 +112,7 @@ def _capabilities(promise: Capabilities, bounding: Seen[int]) -> Finding:
     return kept(seen, look=look)
 
 
-def _socket(promise: DockerSocket, sockets: Seen[list[str]]) -> Finding:
+def _socket(promise: DockerSocket, sockets: Seen[list[str]]) -> Assessment:
     look = ".isolation.sockets"
     if isinstance(sockets, Unseen):
         return unproven_because(sockets, look)
@@ -128,7 +128,7 @@ def _socket(promise: DockerSocket, sockets: Seen[list[str]]) -> Finding:
     return broken(seen, likely, look=look)
 
 
-def _daemon(promise: DockerDaemon, facts: Facts) -> Finding:
+def _daemon(promise: DockerDaemon, facts: Facts) -> Assessment:
     look = ".daemon"
     daemon = facts.daemon
     if isinstance(daemon, Unseen):
@@ -143,7 +143,7 @@ def _daemon(promise: DockerDaemon, facts: Facts) -> Finding:
     return broken(daemon.how, likely, look=look)
 
 
-def _device(promise: Device, facts: Facts) -> Finding:
+def _device(promise: Device, facts: Facts) -> Assessment:
     look = f".paths[{json.dumps(promise.path)}]"
     path = facts.paths.get(promise.path, NOT_ASKED)
     if isinstance(path, Unseen):
@@ -156,7 +156,7 @@ def _device(promise: Device, facts: Facts) -> Finding:
     return broken(seen, likely, look=look)
 
 
-def _ability(allowed: bool, attempt: Seen[Attempt], look: str) -> Finding:
+def _ability(allowed: bool, attempt: Seen[AttemptFacts], look: str) -> Assessment:
     if isinstance(attempt, Unseen):
         return unproven_because(attempt, look)
     if attempt.worked == allowed:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import assert_never
 
 from builder_contracts.contract.promises.network import Denied, Egress, NetworkPromise, Reaches, Resolves
-from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
-from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 # Answers that show that no packet arrived. A time-out or a failed look-up shows nothing.
 _REFUSALS = ("unreachable", "refused")
 
 
-def judge(promise: NetworkPromise, facts: Facts) -> Finding:
+def judge(promise: NetworkPromise, facts: Facts) -> Assessment:
     match promise:
         case Egress():
             return _egress(promise, facts)
@@ -27,7 +27,7 @@ def judge(promise: NetworkPromise, facts: Facts) -> Finding:
             assert_never(promise)
 
 
-def _egress(promise: Egress, facts: Facts) -> Finding:
+def _egress(promise: Egress, facts: Facts) -> Assessment:
     look = ".network.default_routes"
     routes = facts.network.default_routes
     if isinstance(routes, Unseen):
@@ -43,7 +43,7 @@ def _egress(promise: Egress, facts: Facts) -> Finding:
     return broken(seen, likely, look=look)
 
 
-def _resolves(promise: Resolves, facts: Facts) -> Finding:
+def _resolves(promise: Resolves, facts: Facts) -> Assessment:
     look = f'.network.resolve["{promise.host}"]'
     addresses = facts.network.resolve.get(promise.host, NOT_ASKED)
     if isinstance(addresses, Unseen):
@@ -57,7 +57,7 @@ def _resolves(promise: Resolves, facts: Facts) -> Finding:
     )
 
 
-def _reaches(promise: Reaches, facts: Facts) -> Finding:
+def _reaches(promise: Reaches, facts: Facts) -> Assessment:
     key = f"{promise.host}:{promise.port}"
     look = f'.network.connect["{key}"]'
     connection = facts.network.connect.get(key, NOT_ASKED)
@@ -73,7 +73,7 @@ def _reaches(promise: Reaches, facts: Facts) -> Finding:
     return broken(f"{connection.outcome}: {connection.said}", likely, look=look)
 
 
-def _denied(promise: Denied, facts: Facts) -> Finding:
+def _denied(promise: Denied, facts: Facts) -> Assessment:
     look = f'.network.forbidden["{promise.host}"]'
     forbidden = facts.network.forbidden.get(promise.host, NOT_ASKED)
     if isinstance(forbidden, Unseen):

@@ -13,23 +13,23 @@ from builder_contracts.contract.promises.resources import (
     PidsLimit,
     ResourcePromise,
 )
-from builder_contracts.contract.quantity import human_bytes, human_cpus
-from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
-from builder_contracts.facts.model import Facts, Runner, Seen, Unseen
-from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.contract.quantities import human_bytes, human_cpus
+from builder_contracts.facts.model import Facts, RunnerFacts, Seen, Unseen
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 _TEMPLATE = "the pool's template does not carry the value: a key in the wrong place, or a default that won"
 
 
-def judge(promise: ResourcePromise, facts: Facts) -> Finding:
+def judge(promise: ResourcePromise, facts: Facts) -> Assessment:
     resources = facts.resources
     match promise:
         case CpuLimit():
-            if isinstance(facts.runner, Runner) and facts.runner.cpus * 1000 < promise.milli:
+            if isinstance(facts.runner, RunnerFacts) and facts.runner.cpus * 1000 < promise.milli:
                 return _too_small(f"{facts.runner.cpus} CPUs", promise.text)
             return _amount(promise.milli, resources.cpu, human_cpus, ".resources.cpu")
         case MemoryLimit():
-            if isinstance(facts.runner, Runner) and facts.runner.memory < promise.bytes:
+            if isinstance(facts.runner, RunnerFacts) and facts.runner.memory < promise.bytes:
                 return _too_small(f"{human_bytes(facts.runner.memory)} of memory", promise.text)
             return _amount(promise.bytes, resources.memory, human_bytes, ".resources.memory")
         case MemoryRequest():
@@ -44,11 +44,11 @@ def judge(promise: ResourcePromise, facts: Facts) -> Finding:
             assert_never(promise)
 
 
-def _too_small(has: str, promised: str) -> Finding:
+def _too_small(has: str, promised: str) -> Assessment:
     return unproven(f"the host has {has}, less than the promised {promised}", here=False, look=".runner")
 
 
-def _amount(promised: int, seen: Seen[int | None], show: object, look: str) -> Finding:
+def _amount(promised: int, seen: Seen[int | None], show: object, look: str) -> Assessment:
     assert callable(show)
     if isinstance(seen, Unseen):
         return unproven_because(seen, look)
@@ -79,7 +79,7 @@ def weights(milli: int) -> set[int]:
     return {linear, logarithmic}
 
 
-def _share(promise: CpuRequest, facts: Facts) -> Finding:
+def _share(promise: CpuRequest, facts: Facts) -> Assessment:
     by_shares, by_weight = facts.resources.cpu_shares, facts.resources.cpu_weight
     look = ".resources"
     if not isinstance(by_shares, Unseen) and by_shares is not None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.contract.promises.versions import release_in
-from builder_contracts.evidence.verdict import Finding, broken, kept
+from builder_contracts.contract.version_ranges import release_in
 from builder_contracts.facts import model
 from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
-from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept
 
 
-def judge(promise: Tool, facts: Facts) -> Finding:
+def judge(promise: Tool, facts: Facts) -> Assessment:
     look = f'.tools["{promise.name}"]'
     tool = facts.tools.get(promise.name, NOT_ASKED)
     if isinstance(tool, Unseen):
@@ -33,7 +33,7 @@ def _absent(promise: Tool) -> str:
     return f"the image lacks the package {package}, or PATH lacks its directory"
 
 
-def _version(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
+def _version(promise: Tool, tool: model.ToolFacts, look: str) -> Assessment | None:
     """What is wrong with the version, or None."""
     if promise.version is None:
         return None
@@ -65,7 +65,7 @@ def _version(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
     return None
 
 
-def _features(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
+def _features(promise: Tool, tool: model.ToolFacts, look: str) -> Assessment | None:
     """What is wrong with the features, or None."""
     for name, arguments in promise.features:
         feature = tool.features.get(name, NOT_ASKED)
@@ -81,7 +81,7 @@ def _features(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
     return None
 
 
-def _present(promise: Tool, tool: model.Tool, look: str) -> Finding:
+def _present(promise: Tool, tool: model.ToolFacts, look: str) -> Assessment:
     release = release_in(tool.output) if promise.version and isinstance(tool.output, str) else None
     features = ", ".join(name for name, _ in promise.features)
     seen = " ".join(part for part in (tool.path, release, f"with {features}" if features else "") if part)

@@ -12,16 +12,16 @@ from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import Facts, Seen, Unseen
-from builder_contracts.observe.gather import DEADLINE, gather
-from builder_contracts.runner.launch import LaunchPlan, plan
-from builder_contracts.runner.local import local_runner
-from builder_contracts.runner.network import EMPTY, RunNetwork, Surroundings
-from builder_contracts.runner.ownership import Run
-from builder_contracts.runner.protocol import NoRunner, StandIn
+from builder_contracts.observe.observation import DEADLINE, gather
+from builder_contracts.runner.docker.cleanup import RunLabels
+from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
+from builder_contracts.runner.docker.network import EMPTY, NetworkPlan, RunNetwork
+from builder_contracts.runner.local.runner import local_runner
+from builder_contracts.runner.protocol import StandIn, UnavailableRunner
 
 
 @dataclass(frozen=True)
-class Options:
+class ObserverOptions:
     """What a survey looks at: other images by class, the kind of runner, what surrounds it.
 
     ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation; ``hidden`` are
@@ -30,17 +30,17 @@ class Options:
 
     images: Mapping[str, str] = field(default_factory=dict)
     runner: str = "docker"
-    surroundings: Surroundings = EMPTY
+    surroundings: NetworkPlan = EMPTY
     pull: bool = False
     deadline: float = DEADLINE
     plans: Mapping[str, LaunchPlan] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
 
 
-class Survey:
+class Observer:
     """One run: its engine, its networks, and the facts of each class, each gathered once."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ObserverOptions) -> None:
         self._options = options
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="survey")
@@ -85,22 +85,21 @@ class Survey:
         if isinstance(docker, EngineError):
             lost = Unseen(str(docker))
             forbidden = dict.fromkeys((denied.host for denied in contract.promised(Denied)), lost)
-            return gather(contract, NoRunner(lost.unseen), forbidden=forbidden)
+            return gather(contract, UnavailableRunner(lost.unseen), forbidden=forbidden)
         return docker.gather(contract, self._options)
 
 
 class _Docker:
     """The engine's side of a survey; the SDK is imported only when it is needed."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
-        from builder_contracts.runner import docker as runner
-        from builder_contracts.runner import engine, ownership
+    def __init__(self, surroundings: NetworkPlan) -> None:
+        from builder_contracts.runner.docker import cleanup, engine, runner
 
         self._runner = runner
-        self._ownership = ownership
+        self._ownership = cleanup
         self._lost = engine.LOST
         self._client = engine.connect()
-        self.run = Run()
+        self.run = RunLabels()
         try:
             self._about = runner.describe_engine(self._client)
         except engine.LOST as error:
@@ -109,9 +108,9 @@ class _Docker:
         self._network = RunNetwork(self._client, self.run, surroundings)
         self._removals = ThreadPoolExecutor(max_workers=4, thread_name_prefix="removal")
         # What dead runs left is in nobody's way: it goes while this run begins.
-        self._removals.submit(ownership.sweep, self._client)
+        self._removals.submit(cleanup.sweep, self._client)
 
-    def gather(self, contract: Contract, options: Options) -> Facts:
+    def gather(self, contract: Contract, options: ObserverOptions) -> Facts:
         launch = options.plans.get(contract.name) or plan(
             contract, host_cpus=self._about.cpus, host_memory=self._about.memory
         )

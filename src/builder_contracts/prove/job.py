@@ -11,23 +11,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder_contracts.prove.records import Lost
-from builder_contracts.runner.protocol import Completed, Runner
+from builder_contracts.prove.records import Unavailable
+from builder_contracts.runner.protocol import CompletedCommand, Runner
 
 # Linux refuses single arguments of 128 KiB (MAX_ARG_STRLEN); base64 of this much stays below.
 _CHUNK = 90_000
 _TAKE = 64 * 1024 * 1024
 
 
-class Failed(Exception):
+class StepFailed(Exception):
     """A step that an experiment cannot do without did not succeed; the text says which, and what it said."""
 
     def __init__(self, what: str, said: str, *, here: bool = True) -> None:
         super().__init__(f"{what}: {said}")
-        self.lost = Lost(f"{what}: {said}", here)
+        self.lost = Unavailable(f"{what}: {said}", here)
 
     @classmethod
-    def of(cls, lost: Lost) -> Failed:
+    def of(cls, lost: Unavailable) -> StepFailed:
         """For a reason that speaks for itself."""
         failed = cls("", "", here=lost.here)
         failed.args, failed.lost = (lost.reason,), lost
@@ -35,7 +35,7 @@ class Failed(Exception):
 
 
 @dataclass(frozen=True)
-class Job:
+class ProofJob:
     """A job on a runner: its working folder and the environment that its commands get besides the runner's own.
 
     ``address`` is what servers see of it, ``container`` where it and ``daemon`` where its Docker daemon runs, all empty
@@ -56,7 +56,7 @@ class Job:
     last_runner: Runner | None = None
 
     @property
-    def last(self) -> Job:
+    def last(self) -> ProofJob:
         """The job that puts back what it has changed outside of its folder, also after the end of the run."""
         return dataclasses.replace(self, runner=self.last_runner or self.runner)
 
@@ -72,7 +72,7 @@ class Job:
         deadline: float,
         environment: Mapping[str, str] | None = None,
         folder: str = "",
-    ) -> Completed:
+    ) -> CompletedCommand:
         """Run a program in the working folder (or ``folder``) for at most ``deadline`` seconds."""
         unset = [word for name in self.without for word in ("-u", name)]
         values = [f"{name}={value}" for name, value in {**self.environment, **(environment or {})}.items()]
@@ -86,11 +86,11 @@ class Job:
         *,
         deadline: float = 60,
         environment: Mapping[str, str] | None = None,
-    ) -> Completed:
+    ) -> CompletedCommand:
         """Run a step that has to succeed. Raises Failed."""
         done = self.run(arguments, deadline=deadline, environment=environment)
         if done.status != 0:
-            raise Failed(what, said(done))
+            raise StepFailed(what, said(done))
         return done
 
     def write(self, path: str, content: bytes, *, mode: str = "0600") -> None:
@@ -116,7 +116,7 @@ class Job:
         """
         done = self.must("taking the artifacts", ["tar", "-cf", "-", "--", *paths], deadline=60)
         if len(done.stdout) > _TAKE:
-            raise Failed("taking the artifacts", f"they are {len(done.stdout)} bytes, more than {_TAKE}")
+            raise StepFailed("taking the artifacts", f"they are {len(done.stdout)} bytes, more than {_TAKE}")
         found: dict[str, tarfile.TarInfo | bytes] = {}
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as packed:
             for entry in packed:
@@ -127,10 +127,10 @@ class Job:
     def _must_write(self, path: str, arguments: list[str]) -> None:
         done = self.runner.execute(arguments, deadline=30)
         if done.status != 0:
-            raise Failed(f"writing {path}", said(done))
+            raise StepFailed(f"writing {path}", said(done))
 
 
-def said(done: Completed) -> str:
+def said(done: CompletedCommand) -> str:
     """How a command ended, in one line."""
     text = " | ".join((done.stderr or done.stdout).decode("utf-8", "replace").split("\n")[-6:]).strip(" |")
     ended = done.ended or f"status {done.status}"

@@ -6,14 +6,14 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from builder_contracts.evidence.verdict import Measure
-from builder_contracts.prove.bazel_log import Spawn
-from builder_contracts.prove.nix_log import NixLog
-from builder_contracts.services.identities import WRITER
+from builder_contracts.prove.bazel.log import Spawn
+from builder_contracts.prove.nix.log import NixLog
+from builder_contracts.services.principals import WRITER
+from builder_contracts.verdict import Measurement
 
 
 @dataclass(frozen=True)
-class Lost:
+class Unavailable:
     """An experiment that could not be carried out, and why. Its clauses are unproven.
 
     ``here`` False: this environment can never show it, so that trying again would not help.
@@ -24,7 +24,7 @@ class Lost:
 
 
 @dataclass(frozen=True)
-class Served:
+class AccessLogLine:
     """One line of a server's own log: who asked from where for what, and what was answered."""
 
     identity: str
@@ -66,7 +66,7 @@ class NixRecord:
     info: Mapping[str, object]
     verified: int | None
     verified_other: int | None
-    served: Mapping[str, tuple[Served, ...]]
+    served: Mapping[str, tuple[AccessLogLine, ...]]
     logged: bool = True
     watched: bool = True
     left: tuple[str, ...] = ()
@@ -85,7 +85,7 @@ class BazelRun:
 
 
 @dataclass(frozen=True)
-class Looked:
+class StoreLookup:
     """What an independent reader found in the store after a refused or allowed write."""
 
     present: bool | None
@@ -112,13 +112,13 @@ class BazelRecord:
     url: str
     runs: Mapping[str, BazelRun]
     asked: Mapping[str, frozenset[str]]
-    served: Mapping[str, tuple[Served, ...]]
-    after_upload: Looked
-    after_refusal: Looked
+    served: Mapping[str, tuple[AccessLogLine, ...]]
+    after_upload: StoreLookup
+    after_refusal: StoreLookup
     poisoned: str = ""
     corrupted: str = ""
-    not_lied: Lost | None = None
-    no_reader: Lost | None = None
+    not_lied: Unavailable | None = None
+    no_reader: Unavailable | None = None
     logged: bool = True
     looker: str = ANOTHER
     mnemonics: tuple[str, ...] = ()
@@ -135,7 +135,7 @@ def accepted(answer: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Attempt:
+class PublishAttempt:
     """One write that an identity tried: the answers by operation, and what was found afterwards.
 
     ``no_writer``: nobody who may write took part, for this reason, so that a refusal shows nothing. Not ``logged``: the
@@ -148,14 +148,14 @@ class Attempt:
 
     identity: str
     answers: Mapping[str, str]
-    found: Mapping[str, Looked]
+    found: Mapping[str, StoreLookup]
     control: Mapping[str, str]
-    seen_by_server: tuple[Served, ...] = ()
+    seen_by_server: tuple[AccessLogLine, ...] = ()
     client: str = ""
     logged: bool = True
     left: str = ""
     looker: str = ANOTHER
-    no_writer: Lost | None = None
+    no_writer: Unavailable | None = None
 
     def as_control(self) -> Mapping[str, str]:
         """The answers as a control for others: what was accepted and is not there is no success."""
@@ -166,14 +166,16 @@ class Attempt:
         }
 
 
-def controlled(attempts: Mapping[str, Attempt | Lost]) -> dict[str, Attempt | Lost]:
+def controlled(
+    attempts: Mapping[str, PublishAttempt | Unavailable],
+) -> dict[str, PublishAttempt | Unavailable]:
     """The attempts of several identities, each beside what the writer was answered, or why there was none."""
     writer = attempts.get(WRITER)
-    control = writer.as_control() if isinstance(writer, Attempt) else {}
-    no_writer = writer if isinstance(writer, Lost) else None
+    control = writer.as_control() if isinstance(writer, PublishAttempt) else {}
+    no_writer = writer if isinstance(writer, Unavailable) else None
     return {
         name: dataclasses.replace(attempt, control=control, no_writer=no_writer)
-        if isinstance(attempt, Attempt)
+        if isinstance(attempt, PublishAttempt)
         else attempt
         for name, attempt in attempts.items()
     }
@@ -184,18 +186,18 @@ class CanaryRecord:
     """A canary that was built; ``findings`` are by what it shows."""
 
     name: str
-    findings: Mapping[str, Finding | Lost]
+    findings: Mapping[str, CheckResult | Unavailable]
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What one look at a canary found."""
 
     good: bool
     said: str
     likely: str = ""
     witnesses: tuple[str, ...] = ()
-    measures: tuple[Measure, ...] = ()
+    measures: tuple[Measurement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -223,13 +225,13 @@ class Scan:
 
 
 @dataclass
-class Records:
+class ProofRecords:
     """All records of one class; each experiment is a record or the reason why there is none."""
 
-    nix: NixRecord | Lost | None = None
-    bazel: dict[str, BazelRecord | Lost] = field(default_factory=dict)
-    attempts: dict[tuple[str, str], Attempt | Lost] = field(default_factory=dict)
-    state: dict[str, Finding | Lost] = field(default_factory=dict)
-    canaries: dict[str, CanaryRecord | Lost] = field(default_factory=dict)
-    scan: Scan | Lost | None = None
+    nix: NixRecord | Unavailable | None = None
+    bazel: dict[str, BazelRecord | Unavailable] = field(default_factory=dict)
+    attempts: dict[tuple[str, str], PublishAttempt | Unavailable] = field(default_factory=dict)
+    state: dict[str, CheckResult | Unavailable] = field(default_factory=dict)
+    canaries: dict[str, CanaryRecord | Unavailable] = field(default_factory=dict)
+    scan: Scan | Unavailable | None = None
     seconds: float = 0.0

@@ -13,27 +13,37 @@ from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.publication import PublicationProof
 from builder_contracts.errors import BuilderContractsError
-from builder_contracts.evidence.verdict import Verdict
-from builder_contracts.prove.ending import ENDED
-from builder_contracts.prove.judging import Where, judge
-from builder_contracts.prove.places import Machine, Nowhere, Options, Place, Proved, in_containers
-from builder_contracts.prove.records import Lost, Records
+from builder_contracts.prove.backends import (
+    LocalBackend,
+    ProofBackend,
+    ProofResult,
+    ProverOptions,
+    UnavailableBackend,
+    in_containers,
+)
+from builder_contracts.prove.records import ProofRecords, Unavailable
+from builder_contracts.prove.verdicts import ProofContext, judge
+from builder_contracts.runner.shutdown import ENDED
+from builder_contracts.verdict import Verdict
 
-__all__ = ["Options", "Session"]
+__all__ = ["Prover", "ProverOptions"]
 
-PLACES: Mapping[str, Callable[[Options], Place]] = {"docker": in_containers, "local": Machine}
+PLACES: Mapping[str, Callable[[ProverOptions], ProofBackend]] = {
+    "docker": in_containers,
+    "local": LocalBackend,
+}
 """Where a session proves, by the name of the runner."""
 
 
-class Session:
+class Prover:
     """The proofs of one process. Each class is proved once, when it is first asked for or prefetched."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: ProverOptions) -> None:
         self._options = options
         self._lock, self._setting_up = threading.Lock(), threading.Lock()
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="proofs")
-        self._proofs: dict[str, Future[tuple[Records, Where]]] = {}
-        self._place: Place | None = None
+        self._proofs: dict[str, Future[tuple[ProofRecords, ProofContext]]] = {}
+        self._place: ProofBackend | None = None
         self._closed = False
 
     def prefetch(self, clauses: Mapping[str, tuple[Contract, list[Clause]]]) -> None:
@@ -51,7 +61,7 @@ class Session:
         records, where = self._future(contract, list(wanted)).result()
         return judge(clause, contract, records, where, today=datetime.now(UTC).date())
 
-    def place(self) -> Place:
+    def place(self) -> ProofBackend:
         """Where the proofs are carried out; the first call sets it up. Raises BuilderContractsError after the end."""
         with self._setting_up:
             if self._closed:
@@ -61,7 +71,7 @@ class Session:
                     self._place = PLACES[self._options.runner](self._options)
                 except BuilderContractsError as error:
                     # For all classes: an engine that hangs is given up after a minute, and only once.
-                    self._place = Nowhere(Lost(str(error)))
+                    self._place = UnavailableBackend(Unavailable(str(error)))
             return self._place
 
     def close(self) -> None:
@@ -75,29 +85,29 @@ class Session:
         if place is not None:
             place.close()
 
-    def _future(self, contract: Contract, wanted: list[Clause]) -> Future[tuple[Records, Where]]:
+    def _future(self, contract: Contract, wanted: list[Clause]) -> Future[tuple[ProofRecords, ProofContext]]:
         with self._lock:
             if contract.name not in self._proofs:
                 self._proofs[contract.name] = self._pool.submit(self._prove, contract, wanted)
             return self._proofs[contract.name]
 
-    def _prove(self, contract: Contract, wanted: list[Clause]) -> tuple[Records, Where]:
+    def _prove(self, contract: Contract, wanted: list[Clause]) -> tuple[ProofRecords, ProofContext]:
         begun, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
         try:
             proved = self.place().prove(contract, wanted)
         except BuilderContractsError as error:
-            proved = Proved(Lost(str(error)))
+            proved = ProofResult(Unavailable(str(error)))
         records = proved.records
-        if isinstance(records, Lost):
+        if isinstance(records, Unavailable):
             records = _all_lost(wanted, records)
         environment = self._options.bindings.environment
-        where = Where(environment, proved.about, proved.image, started, time.monotonic() - begun)
+        where = ProofContext(environment, proved.about, proved.image, started, time.monotonic() - begun)
         return records, where
 
 
-def _all_lost(wanted: Iterable[Clause], lost: Lost) -> Records:
+def _all_lost(wanted: Iterable[Clause], lost: Unavailable) -> ProofRecords:
     """Records in which every experiment that the clauses need was lost for one reason."""
-    records = Records(nix=lost, scan=lost)
+    records = ProofRecords(nix=lost, scan=lost)
     for clause in wanted:
         match clause.promise:
             case CacheProof(role=role) if role != "nix":

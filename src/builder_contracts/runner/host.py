@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from builder_contracts.runner import process
-from builder_contracts.runner.protocol import Completed, Setting
+from builder_contracts.runner.protocol import CompletedCommand, OutsideView
 
 
 class HostRunner:
@@ -21,18 +21,20 @@ class HostRunner:
     ``hidden`` are variables of this process that nothing there is told.
     """
 
-    def __init__(self, connection: str, setting: Setting, *, hidden: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, connection: str, setting: OutsideView, *, hidden: frozenset[str] = frozenset()
+    ) -> None:
         self._connection = connection
         self._hidden = hidden
         self.setting = setting
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
+    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
         from testinfra.backend import get_backend
 
         backend: Any = get_backend(self._connection)
         # It would start a Python on the host to ask.
         backend._encoding = "utf-8"
-        ends: list[Completed] = []
+        ends: list[CompletedCommand] = []
         environment = {name: value for name, value in os.environ.items() if name not in self._hidden}
 
         def run_local(command: str, *words: str) -> Any:

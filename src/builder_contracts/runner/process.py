@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from builder_contracts.runner.protocol import Completed
+from builder_contracts.runner.protocol import CompletedCommand
 
 # Seconds for the output of what was killed.
 _LINGER = 2
@@ -21,7 +21,7 @@ def run(
     deadline: float,
     environment: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
-) -> Completed:
+) -> CompletedCommand:
     """Run a program by its argument list, without a shell; without input, unless some is given.
 
     It gets a session of its own, which is killed as a whole at the deadline and when the caller is
@@ -38,7 +38,7 @@ def run(
             start_new_session=True,
         )
     except OSError as error:
-        return Completed(127, b"", str(error).encode())
+        return CompletedCommand(127, b"", str(error).encode())
     with process:
         try:
             stdout, stderr = process.communicate(stdin, timeout=deadline)
@@ -48,11 +48,11 @@ def run(
                 stdout, stderr = process.communicate(timeout=_LINGER)
             except subprocess.TimeoutExpired as late:
                 stdout, stderr = late.stdout or b"", late.stderr or b""
-            return Completed(None, stdout, stderr, f"{arguments[0]} did not end within {deadline:g} s")
+            return CompletedCommand(None, stdout, stderr, f"{arguments[0]} did not end within {deadline:g} s")
         except BaseException:
             _kill_session(process)
             raise
-    return Completed(process.returncode, stdout, stderr)
+    return CompletedCommand(process.returncode, stdout, stderr)
 
 
 def _kill_session(process: subprocess.Popen[bytes]) -> None:

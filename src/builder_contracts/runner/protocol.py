@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from builder_contracts.facts.model import Connection, Image, Seen, Start, Unseen
-from builder_contracts.facts.model import Runner as RunnerFacts
+from builder_contracts.facts.model import ConnectionFacts, ImageFacts, RunnerFacts, Seen, StartFacts, Unseen
 
 
 @dataclass(frozen=True)
-class Completed:
+class CompletedCommand:
     """The end of a command in a runner.
 
     ``status`` is None when the command did not end by itself; ``ended`` then says how it was lost (a
@@ -33,7 +32,7 @@ class StandIn:
 
     address: str
     port: int
-    control: Seen[Connection]
+    control: Seen[ConnectionFacts]
 
 
 FROM_OUTSIDE = Unseen("this runner cannot tell from outside", here=False)
@@ -41,12 +40,12 @@ NO_DAEMON_STARTED = Unseen("this run did not start the daemon", here=False)
 
 
 @dataclass(frozen=True)
-class Setting:
+class OutsideView:
     """What is known about a runner from outside, before anything runs in it."""
 
     runner: Seen[RunnerFacts]
-    image: Seen[Image]
-    start: Seen[Start]
+    image: Seen[ImageFacts]
+    start: Seen[StartFacts]
     privileged: Seen[bool] = FROM_OUTSIDE
     daemon_ready_after: Seen[float] = NO_DAEMON_STARTED
     daemon_failure: str = ""
@@ -57,20 +56,20 @@ class Runner(Protocol):
     """A live place. ``execute`` never raises for what happens to the command: see Completed."""
 
     @property
-    def setting(self) -> Setting: ...
+    def setting(self) -> OutsideView: ...
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
+    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
         """Run a program by its argument list as the job's user, for at most ``deadline`` seconds."""
         ...
 
 
-class NoRunner:
+class UnavailableRunner:
     """The place of a runner that could not be had: everything about it is unseen, for one reason."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason
         unseen = Unseen(reason)
-        self.setting = Setting(unseen, unseen, unseen, privileged=unseen, daemon_ready_after=unseen)
+        self.setting = OutsideView(unseen, unseen, unseen, privileged=unseen, daemon_ready_after=unseen)
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:  # noqa: ARG002 # the protocol's
-        return Completed(None, b"", b"", self._reason)
+    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:  # noqa: ARG002 # the protocol's
+        return CompletedCommand(None, b"", b"", self._reason)

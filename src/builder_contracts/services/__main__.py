@@ -12,11 +12,11 @@ import threading
 from collections.abc import Sequence
 
 from builder_contracts.errors import EngineError
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import Run, close, sweep
-from builder_contracts.services.catalogue import SERVICES
-from builder_contracts.services.host import Host, ServiceDown
-from builder_contracts.services.identities import Credentials
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
+from builder_contracts.services.catalog import SERVICES
+from builder_contracts.services.principals import Credentials
+from builder_contracts.services.stack import ServiceDown, ServiceStack
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,8 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 4
     sweep(client)
-    run, credentials = Run(), Credentials.random()
-    host = Host(client, run)
+    run, credentials = RunLabels(), Credentials.random()
+    host = ServiceStack(client, run)
     try:
         host.start(SERVICES[name](f"{name}.example", credentials) for name in chosen)
         for name in chosen:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
-class Binding:
+class RoleBinding:
     """The endpoint of a role.
 
     ``service`` names what the run starts for it (empty: a deployment's own endpoint); ``not_working`` says
@@ -33,11 +33,11 @@ class Binding:
 
 
 @dataclass(frozen=True)
-class Bindings:
+class Environment:
     """The roles of one environment; ``from_containers``: a deployment's addresses may be contacted from them."""
 
     environment: str
-    roles: Mapping[str, Binding]
+    roles: Mapping[str, RoleBinding]
     from_containers: bool = False
 
     @property
@@ -48,10 +48,10 @@ class Bindings:
         return frozenset(named - {""})
 
     @classmethod
-    def from_document(cls, data: Mapping[str, Any]) -> Bindings:
+    def from_document(cls, data: Mapping[str, Any]) -> Environment:
         """From an Environment document that the schema has accepted."""
-        roles = {role: Binding(role, **value) for role, value in data.get("roles", {}).items()}
+        roles = {role: RoleBinding(role, **value) for role, value in data.get("roles", {}).items()}
         return cls(str(data["metadata"]["name"]), roles, data.get("touched_from") == "containers")
 
 
-NOTHING = Bindings("none", {})
+NOTHING = Environment("none", {})

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder_contracts.contract import files
-from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
 from builder_contracts.truth.finding import Finding
 
 SCHEMA = "builder-contracts/baseline/v1"
@@ -30,16 +30,20 @@ def read(path: Path) -> Counter[str]:
     try:
         data = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise InputError([Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", mend)]) from None
+        raise InputError(
+            [Problem(Location(str(path), 1), f"cannot be read: {error.strerror}", mend)]
+        ) from None
     except ValueError as error:
         raise InputError(
-            [Problem(Source(str(path), getattr(error, "lineno", 1)), f"not JSON: {error}", mend)]
+            [Problem(Location(str(path), getattr(error, "lineno", 1)), f"not JSON: {error}", mend)]
         ) from None
     entries = data.get("findings") if isinstance(data, dict) and data.get("schema") == SCHEMA else None
     if not isinstance(entries, list) or not all(
         isinstance(one, dict) and isinstance(one.get("fingerprint"), str) for one in entries
     ):
-        raise InputError([Problem(Source(str(path), 1), f"not a baseline: 'schema' must be {SCHEMA}", mend)])
+        raise InputError(
+            [Problem(Location(str(path), 1), f"not a baseline: 'schema' must be {SCHEMA}", mend)]
+        )
     return Counter(one["fingerprint"] for one in entries)
 
 

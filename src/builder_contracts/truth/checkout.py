@@ -13,8 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder_contracts.errors import InputError, Problem, Source
-from builder_contracts.truth.git import tracked_folders
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.truth.git_index import tracked_folders
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -72,7 +72,7 @@ class Checkout:
         if not self.root.is_dir():
             what = "is not a folder" if self.root.exists() else "does not exist"
             raise InputError(
-                [Problem(Source(str(self.root), 1), what, "name the root of a checkout with --repo")]
+                [Problem(Location(str(self.root), 1), what, "name the root of a checkout with --repo")]
             )
 
     @cached_property
@@ -164,7 +164,7 @@ class Checkout:
         return path in self.paths or path in self.folders
 
     @cached_property
-    def origin(self) -> tuple[str, Source] | None:
+    def origin(self) -> tuple[str, Location] | None:
         """``owner/name`` of the remote ``origin`` in .git/config, and its line; None without one."""
         try:
             raw = (self.root / ".git" / "config").read_bytes()
@@ -179,7 +179,7 @@ class Checkout:
                 url = stripped.partition("=")[2].strip().removesuffix(".git")
                 parts = url.replace(":", "/").rstrip("/").split("/")
                 if len(parts) >= 2:
-                    return "/".join(parts[-2:]), Source(".git/config", number)
+                    return "/".join(parts[-2:]), Location(".git/config", number)
         return None
 
 

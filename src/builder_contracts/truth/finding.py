@@ -6,14 +6,14 @@ import hashlib
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 
 
 @dataclass(frozen=True)
-class Side:
+class Quote:
     """One side of a comparison: a place and what it says."""
 
-    at: Source
+    at: Location
     says: str
 
     def __str__(self) -> str:
@@ -24,15 +24,15 @@ class Side:
 class Agrees:
     """A place that keeps the promise."""
 
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
 class Contradicts:
     """Two places that cannot both be right. ``here`` is in the checkout and is what the mend is about."""
 
-    here: Side
-    there: Side
+    here: Quote
+    there: Quote
     mend: str
 
 
@@ -44,18 +44,18 @@ class Absent:
 
 
 @dataclass(frozen=True)
-class Unseen:
+class Undetermined:
     """A place that speaks of the promise and whose value a checkout does not show.
 
     ``here`` is False where no checkout could: what comes from elsewhere when a job runs.
     """
 
-    at: Source
+    at: Location
     reason: str
     here: bool = True
 
 
-Observation: TypeAlias = Agrees | Absent | Contradicts | Unseen
+RuleResult: TypeAlias = Agrees | Absent | Contradicts | Undetermined
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ class Finding:
     promise: str
     why: str
     ground: str
-    here: Side
-    there: Side
+    here: Quote
+    there: Quote
     mend: str
 
     @property

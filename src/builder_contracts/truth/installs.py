@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 from builder_contracts.truth.model import ImageBuild, Instruction
 from builder_contracts.truth.readers.dockerfile import argument_list
 from builder_contracts.truth.readers.shell import Command, commands
@@ -36,11 +36,11 @@ _PACKAGE = re.compile(r"^[a-z0-9][a-z0-9+.-]+")
 class Installs:
     """What the steps install and remove, where, and the first step that may do either unseen."""
 
-    installed: Mapping[str, Source]
+    installed: Mapping[str, Location]
     recommended: frozenset[str]
-    removed: Mapping[str, Source]
+    removed: Mapping[str, Location]
     foreign: bool
-    opaque: tuple[Source, str] | None
+    opaque: tuple[Location, str] | None
 
 
 def commands_of(one: Instruction) -> Iterator[Command]:
@@ -64,13 +64,13 @@ def commands_of(one: Instruction) -> Iterator[Command]:
 
 def installs(build: ImageBuild) -> Installs:
     """What the steps of a build leave installed and removed; a step that may do more makes the rest uncertain."""
-    installed: dict[str, Source] = {}
-    removed: dict[str, Source] = {}
+    installed: dict[str, Location] = {}
+    removed: dict[str, Location] = {}
     recommended: set[str] = set()
     foreign = False
-    opaque: tuple[Source, str] | None = None
+    opaque: tuple[Location, str] | None = None
 
-    def unsure(at: Source, what: str) -> None:
+    def unsure(at: Location, what: str) -> None:
         nonlocal opaque
         opaque = opaque or (at, what)
         # What was taken away before may be back.

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import Unread
 from builder_contracts.truth.value import Value, fields, get, items, text
 
 
 @dataclass(frozen=True)
-class Line:
+class MatchedLine:
     """A line that holds a word of the platform. ``prose``: documentation or a comment, not configuration."""
 
     text: str
-    at: Source
+    at: Location
     prose: bool
 
 
@@ -58,7 +58,7 @@ class ScaleSet:
     namespace: Value | None
     deployed: Value
     variant: str
-    at: Source
+    at: Location
 
     @property
     def label(self) -> Value | None:
@@ -83,17 +83,17 @@ class Workload:
     namespace: Value | None
     pod: Pod
     replicas: Value | None
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
-class Service:
+class KubernetesService:
     """A name in the cluster and the ports that it listens on."""
 
     name: Value | None
     namespace: Value | None
     ports: tuple[Value, ...]
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -103,11 +103,11 @@ class Exposure:
     host: Value
     ingress_class: Value | None
     name: Value | None
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
-class Setting:
+class ConfigMapFile:
     """A file of a ConfigMap: its content as text, or as the structure that was encoded into it."""
 
     file: str
@@ -121,7 +121,7 @@ class Autoscaler:
     target: Value | None
     least: Value | None
     most: Value | None
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ class Release:
     version: Value | None
     namespace: Value | None
     deployed: Value
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -141,16 +141,16 @@ class Stack:
 
     path: str
     backend: str | None
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
-class Named:
+class NameUse:
     """A name in use, such as a namespace, and whether this place creates it."""
 
     name: Value
     created: bool
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -159,32 +159,32 @@ class Template:
 
     text: str
     raw: str
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
-class Step:
+class CiStep:
     """A step of a job; ``run`` is a shell script, ``uses`` an action."""
 
     name: str
     run: Value | None
     uses: Value | None
     arguments: Mapping[str, Value]
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
-class Job:
+class CiJob:
     """A job of GitHub Actions or GitLab CI. ``labels`` is None where they are computed when it runs."""
 
     forge: str
     name: str
     labels: tuple[Value, ...] | None
     container: Value | None
-    steps: tuple[Step, ...]
+    steps: tuple[CiStep, ...]
     timeout: Value | None
     artifacts: tuple[Value, ...]
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -196,12 +196,12 @@ class Script:
 
 
 @dataclass(frozen=True)
-class Action:
+class CompositeAction:
     """A composite action of this checkout: the folder that ``uses:`` names, and its steps."""
 
     path: str
-    steps: tuple[Step, ...]
-    at: Source
+    steps: tuple[CiStep, ...]
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ class Instruction:
     keyword: str
     words: str
     body: str
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -236,7 +236,7 @@ class Cell:
     """A cell of a table, as plain text."""
 
     text: str
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class Sentence:
     """A sentence of the documentation without its markup, and the paragraph that it stands in."""
 
     text: str
-    at: Source
+    at: Location
     paragraph: str
 
 
@@ -262,11 +262,11 @@ class Heading:
 
     text: str
     level: int
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
-class Document:
+class DocumentationPage:
     """A page of documentation, parsed."""
 
     path: str
@@ -276,7 +276,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class Surface:
+class NameField:
     """A place where a repository says who it is: a name field, a title, a description.
 
     ``exact`` fields are identifiers that must agree with the repository; others are prose.
@@ -285,7 +285,7 @@ class Surface:
     kind: str
     text: str
     exact: bool
-    at: Source
+    at: Location
 
 
 @dataclass
@@ -294,29 +294,29 @@ class Model:
 
     paths: frozenset[str] = frozenset()
     folders: frozenset[str] = frozenset()
-    origin: tuple[str, Source] | None = None
-    surfaces: list[Surface] = field(default_factory=list)
-    lines: list[Line] = field(default_factory=list)
+    origin: tuple[str, Location] | None = None
+    surfaces: list[NameField] = field(default_factory=list)
+    lines: list[MatchedLine] = field(default_factory=list)
     pages: list[tuple[str, str]] = field(default_factory=list)
     scale_sets: list[ScaleSet] = field(default_factory=list)
     workloads: list[Workload] = field(default_factory=list)
-    services: list[Service] = field(default_factory=list)
+    services: list[KubernetesService] = field(default_factory=list)
     exposures: list[Exposure] = field(default_factory=list)
-    settings: list[Setting] = field(default_factory=list)
+    settings: list[ConfigMapFile] = field(default_factory=list)
     autoscalers: list[Autoscaler] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
-    backend_settings: list[Named] = field(default_factory=list)
-    namespaces: list[Named] = field(default_factory=list)
+    backend_settings: list[NameUse] = field(default_factory=list)
+    namespaces: list[NameUse] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
-    jobs: list[Job] = field(default_factory=list)
-    actions: list[Action] = field(default_factory=list)
+    jobs: list[CiJob] = field(default_factory=list)
+    actions: list[CompositeAction] = field(default_factory=list)
     images: list[ImageUse] = field(default_factory=list)
     builds: list[ImageBuild] = field(default_factory=list)
-    root_refusals: list[Source] = field(default_factory=list)
+    root_refusals: list[Location] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
-    targets: list[Named] = field(default_factory=list)
+    targets: list[NameUse] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
     files: int = 0
     binary: int = 0

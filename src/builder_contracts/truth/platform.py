@@ -12,10 +12,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from builder_contracts.contract import schema, validity
+from builder_contracts.contract import schemas, validity
 from builder_contracts.contract.document import Document, Pointer, read
-from builder_contracts.errors import InputError, Problem, Source
-from builder_contracts.truth.roles import join
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.truth.cache_roles import join
 
 ASSUMED = "assumed, confirm with the operator"
 """How reports speak of a fact that nobody has confirmed."""
@@ -30,13 +30,13 @@ AREAS = (
 
 
 @dataclass(frozen=True)
-class Waiver:
+class PlatformWaiver:
     """Permission for a clause to be broken through ``until`` (UTC), in the named files or everywhere."""
 
     reason: str
     until: date
     files: tuple[str, ...]
-    source: Source
+    source: Location
 
     def covers(self, file: str) -> bool:
         """Whether the waiver speaks of this file."""
@@ -44,14 +44,14 @@ class Waiver:
 
 
 @dataclass(frozen=True)
-class Ground:
+class Citation:
     """A paragraph of the document that the contracts rest on; ``quote`` stands in it and in no other of its section."""
 
     document: str
     section: str
     quote: str
     paragraph: str
-    source: Source
+    source: Location
 
     def __str__(self) -> str:
         return (
@@ -67,20 +67,20 @@ class Assumption:
     fact: str
     clauses: tuple[str, ...]
     reason: str
-    source: Source
+    source: Location
 
 
 @dataclass(frozen=True)
-class Clause:
+class PlatformClause:
     """One promise of the platform, and the paragraph that it rests on."""
 
     area: str
     name: str
     promise: str
-    ground: Ground
+    ground: Citation
     why: str
-    source: Source
-    waiver: Waiver | None
+    source: Location
+    waiver: PlatformWaiver | None
     assumed: tuple[str, ...] = ()
 
     @property
@@ -89,12 +89,12 @@ class Clause:
 
 
 @dataclass(frozen=True)
-class Facts:
+class AreaDeclarations:
     """What an area declares to be so, and where each of it stands."""
 
     data: Mapping[str, Any]
     document: Document
-    places: Mapping[Pointer, Source] = field(default_factory=dict)
+    places: Mapping[Pointer, Location] = field(default_factory=dict)
 
     def get(self, *path: str | int, default: Any = None) -> Any:
         value: Any = self.data
@@ -105,7 +105,7 @@ class Facts:
                 return default
         return value
 
-    def at(self, *path: str | int) -> Source:
+    def at(self, *path: str | int) -> Location:
         """The line of a declared fact; one that another document declares stands there."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
@@ -119,27 +119,27 @@ class Criterion:
 
     name: str
     text: str
-    ground: Ground
+    ground: Citation
     clauses: tuple[str, ...]
-    source: Source
+    source: Location
 
 
 @dataclass(frozen=True)
 class Platform:
     """All areas of one platform."""
 
-    facts: Mapping[str, Facts]
-    clauses: tuple[Clause, ...]
+    facts: Mapping[str, AreaDeclarations]
+    clauses: tuple[PlatformClause, ...]
     milestone: str
     criteria: tuple[Criterion, ...]
     assumptions: tuple[Assumption, ...]
     digest: str
     folder: Path
 
-    def area(self, name: str) -> Facts:
+    def area(self, name: str) -> AreaDeclarations:
         """The facts of an area; empty when the platform declares none."""
-        nothing = Document({"facts": {}}, {(): Source(str(self.folder / f"{name}.yaml"), 1)})
-        return self.facts.get(name) or Facts({}, nothing)
+        nothing = Document({"facts": {}}, {(): Location(str(self.folder / f"{name}.yaml"), 1)})
+        return self.facts.get(name) or AreaDeclarations({}, nothing)
 
 
 def load(folder: Path) -> Platform:
@@ -152,7 +152,7 @@ def load(folder: Path) -> Platform:
     digest = hashlib.sha256()
     if not folder.is_dir():
         mend = "name the folder that holds them with --contracts DIR (they stand in DIR/platform)"
-        raise InputError([Problem(Source(str(folder), 1), "there are no platform contracts here", mend)])
+        raise InputError([Problem(Location(str(folder), 1), "there are no platform contracts here", mend)])
     for path in sorted(folder.glob("*.yaml")):
         try:
             document = read(path)
@@ -184,15 +184,20 @@ def load(folder: Path) -> Platform:
     assumptions = tuple(
         one for area in AREAS if area in documents for one in _assumptions(area, documents[area], problems)
     )
-    facts = {area: Facts(document.data.get("facts", {}), document) for area, document in documents.items()}
+    facts = {
+        area: AreaDeclarations(document.data.get("facts", {}), document)
+        for area, document in documents.items()
+    }
     if "endpoints" in documents:
         data, places = join(documents["endpoints"], roles, problems)
-        facts["endpoints"] = Facts(data, documents["endpoints"], places)
+        facts["endpoints"] = AreaDeclarations(data, documents["endpoints"], places)
     known = [clause.id.partition("/")[2] for clause in clauses]
     computed = _criteria(criteria, known, grounding, problems) if criteria else []
     if not documents and not problems:
         problems.append(
-            Problem(Source(str(folder), 1), "no platform contract in here", "a file of kind PlatformContract")
+            Problem(
+                Location(str(folder), 1), "no platform contract in here", "a file of kind PlatformContract"
+            )
         )
     if problems:
         raise InputError(problems)
@@ -205,7 +210,7 @@ def load(folder: Path) -> Platform:
 def _area(document: Document) -> str:
     area = document.data.get("area")
     if area not in AREAS:
-        guess = schema.nearest(str(area), AREAS)
+        guess = schemas.nearest(str(area), AREAS)
         mend = f"did you mean {guess!r}? " if guess else ""
         raise InputError(
             [
@@ -225,33 +230,33 @@ def _ground(
     data: Mapping[str, str],
     grounding: Document | None,
     problems: list[Problem],
-) -> Ground:
+) -> Citation:
     """The one paragraph that a quote stands in; a problem where there is none, or more than one."""
     section, quote = data["section"], data["quote"]
     if grounding is None:
-        return Ground("", section, quote, quote, document.source(at))
+        return Citation("", section, quote, quote, document.source(at))
     sections: Mapping[str, list[str]] = grounding.data["sections"]
     if section not in sections:
-        guess = schema.nearest(section, list(sections))
+        guess = schemas.nearest(section, list(sections))
         mend = f"did you mean {guess!r}?" if guess else "take one of the sections in grounding.yaml"
         where = document.source((*at, "section"))
         problems.append(Problem(where, f"the grounding document has no section {section!r}", mend))
-        return Ground(grounding.data["document"], section, quote, quote, where)
+        return Citation(grounding.data["document"], section, quote, quote, where)
     found = [index for index, paragraph in enumerate(sections[section]) if quote in paragraph]
     if len(found) != 1:
         many = f"{len(found)} paragraphs of {section!r} have" if found else f"no paragraph of {section!r} has"
         mend = "quote words that only the one that is meant has"
         problems.append(Problem(document.source((*at, "quote")), f"{many} {quote!r}", mend))
-        return Ground(grounding.data["document"], section, quote, quote, document.source(at))
+        return Citation(grounding.data["document"], section, quote, quote, document.source(at))
     paragraph = sections[section][found[0]]
     source = grounding.source(("sections", section, found[0]))
-    return Ground(grounding.data["document"], section, quote, paragraph, source)
+    return Citation(grounding.data["document"], section, quote, paragraph, source)
 
 
 def _clauses(
     area: str, document: Document, grounding: Document | None, problems: list[Problem]
-) -> list[Clause]:
-    clauses: list[Clause] = []
+) -> list[PlatformClause]:
+    clauses: list[PlatformClause] = []
     assumed: dict[str, list[str]] = {}
     for one in document.data.get("assumed", []):
         for name in one.get("clauses", []):
@@ -267,11 +272,13 @@ def _clauses(
                 problems.append(Problem(where, f"not a date: {error}", "write YYYY-MM-DD"))
                 continue
             place = document.source(("waivers", name))
-            waiver = Waiver(waivers[name]["reason"], until, tuple(waivers[name].get("files", ())), place)
+            waiver = PlatformWaiver(
+                waivers[name]["reason"], until, tuple(waivers[name].get("files", ())), place
+            )
         source = document.source(("clauses", name))
         ground = _ground(document, ("clauses", name, "ground"), data["ground"], grounding, problems)
         clauses.append(
-            Clause(
+            PlatformClause(
                 area, name, data["promise"], ground, data["why"], source, waiver, tuple(assumed.get(name, ()))
             )
         )
@@ -310,7 +317,7 @@ def _criteria(
         at: Pointer = ("criteria", name)
         for index, clause in enumerate(data["clauses"]):
             if clause not in known:
-                guess = schema.nearest(clause, known)
+                guess = schemas.nearest(clause, known)
                 problems.append(
                     Problem(document.source((*at, "clauses", index)), f"there is no clause {clause!r}",
                             f"did you mean {guess!r}?" if guess else "write AREA/CLAUSE")
@@ -321,7 +328,7 @@ def _criteria(
     return found
 
 
-def ungrounded(platform: Platform, text: str) -> list[tuple[Source, Ground]]:
+def ungrounded(platform: Platform, text: str) -> list[tuple[Location, Citation]]:
     """What rests on a paragraph that the text of the grounding document does not have exactly once in its section."""
     named = [(clause.source, clause.ground) for clause in platform.clauses]
     named += [(criterion.source, criterion.ground) for criterion in platform.criteria]

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from builder_contracts.evidence.verdict import Verdict
-    from builder_contracts.truth.verdicts import Judgement
+    from builder_contracts.truth.verdicts import TruthReport
+    from builder_contracts.verdict import Verdict
 
-JUDGED: pytest.StashKey[dict[Path, Judgement]] = pytest.StashKey()
+JUDGED: pytest.StashKey[dict[Path, TruthReport]] = pytest.StashKey()
 
 _PLATFORM = re.compile(rb"^kind:\s*[\"']?PlatformContract\b", re.MULTILINE)
 _CLASS = re.compile(rb"^kind:\s*[\"']?BuilderClass\b", re.MULTILINE)
@@ -74,7 +74,7 @@ class Unproven(Exception):
     """A promise that the checkout should decide and does not."""
 
 
-def _judgement(config: pytest.Config, folder: Path) -> Judgement:
+def _judgement(config: pytest.Config, folder: Path) -> TruthReport:
     """The judgement by the contracts in a folder; computed once a process."""
     judged = config.stash[JUDGED]
     if folder not in judged:
@@ -110,7 +110,7 @@ class DeployedFile(pytest.File):
     """A class contract, collected into the clauses that a deployment in the checkout speaks of."""
 
     def collect(self) -> Iterator[TruthItem]:
-        from builder_contracts.contract.load import load
+        from builder_contracts.contract.loading import load
         from builder_contracts.errors import BuilderContractsError
 
         try:
@@ -131,7 +131,7 @@ class DeployedFile(pytest.File):
 class TruthItem(pytest.Item):
     """One clause before one checkout."""
 
-    def __init__(self, *, verdict: Verdict, judgement: Judgement, **rest: Any) -> None:
+    def __init__(self, *, verdict: Verdict, judgement: TruthReport, **rest: Any) -> None:
         super().__init__(**rest)
         self.verdict = verdict
         self.judgement = judgement
@@ -144,7 +144,7 @@ class TruthItem(pytest.Item):
 
     def setup(self) -> None:
         from builder_contracts.evidence import record
-        from builder_contracts.evidence.verdict import Outcome
+        from builder_contracts.verdict import Outcome
 
         self.user_properties.extend(record.to_properties(self.verdict))
         if self.verdict.outcome is Outcome.WAIVED:
@@ -156,8 +156,8 @@ class TruthItem(pytest.Item):
 
     def runtest(self) -> None:
         from builder_contracts.evidence import record
-        from builder_contracts.evidence.verdict import Outcome
         from builder_contracts.truth.report.text import describe
+        from builder_contracts.verdict import Outcome
 
         if self.verdict.outcome is not Outcome.BROKEN:
             return

@@ -6,14 +6,14 @@ import dataclasses
 from collections import Counter
 from pathlib import Path
 
-from builder_contracts.contract.load import is_contract, load_all
+from builder_contracts.contract.loading import is_contract, load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import ExitCode, InputError, Problem
-from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.baseline import Compared, compare
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.platform import load as load_platform
-from builder_contracts.truth.verdicts import Judgement
+from builder_contracts.truth.verdicts import TruthReport
+from builder_contracts.verdict import Outcome
 
 
 def load(folder: Path) -> tuple[Platform, list[Contract]]:
@@ -33,7 +33,7 @@ def load(folder: Path) -> tuple[Platform, list[Contract]]:
     return platform, classes
 
 
-def with_baseline(judgement: Judgement, known: Counter[str]) -> tuple[Judgement, Compared]:
+def with_baseline(judgement: TruthReport, known: Counter[str]) -> tuple[TruthReport, Compared]:
     """The judgement without what the baseline knows: a clause all of whose findings are known is waived."""
     compared = compare(judgement.findings, known)
     still_broken = {finding.clause for finding in compared.new}
@@ -50,7 +50,7 @@ def with_baseline(judgement: Judgement, known: Counter[str]) -> tuple[Judgement,
     return changed, compared
 
 
-def exit_code(judgement: Judgement, *, strict: bool) -> ExitCode:
+def exit_code(judgement: TruthReport, *, strict: bool) -> ExitCode:
     """The answer to the shell: broken before unproven before kept."""
     if judgement.count(Outcome.BROKEN):
         return ExitCode.BROKEN

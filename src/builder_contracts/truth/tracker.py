@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
+from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
 
 _MAX_BYTES = 50_000_000
 _DEADLINE = 20.0
@@ -34,16 +34,16 @@ class Milestone:
 
     title: str
     open: bool
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
-class Issue:
+class TrackerIssue:
     """An issue and the milestone that it belongs to; empty for none."""
 
     title: str
     milestone: str
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Tracker:
     """What is planned. ``linear`` is None when no export of Linear was given."""
 
     milestones: tuple[Milestone, ...]
-    issues: tuple[Issue, ...]
+    issues: tuple[TrackerIssue, ...]
     linear: tuple[Milestone, ...] | None
     github: bool
 
@@ -134,21 +134,21 @@ def _json(path: Path) -> Any:
         return json.loads(raw)
     except OSError as error:
         raise InputError(
-            [Problem(Source(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]
+            [Problem(Location(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]
         ) from None
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
         mend = "export issues with 'gh api --paginate repos/OWNER/NAME/issues?state=all', or from Linear"
-        raise InputError([Problem(Source(str(path), line), f"not JSON: {error}", mend)]) from None
+        raise InputError([Problem(Location(str(path), line), f"not JSON: {error}", mend)]) from None
 
 
 def _combine(documents: list[tuple[Path, Any]]) -> Tracker:
     milestones: dict[str, Milestone] = {}
-    issues: list[Issue] = []
+    issues: list[TrackerIssue] = []
     linear: list[Milestone] | None = None
     github = False
     for path, data in documents:
-        at = Source(str(path), 1)
+        at = Location(str(path), 1)
         if isinstance(data, dict) and {"initiatives", "projects"} & data.keys():
             linear = [*(linear or []), *_linear(data, at)]
             continue
@@ -175,23 +175,25 @@ def _entries(value: Any) -> list[dict[str, Any]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
-def _github(entry: dict[str, Any], at: Source, milestones: dict[str, Milestone], issues: list[Issue]) -> None:
+def _github(
+    entry: dict[str, Any], at: Location, milestones: dict[str, Milestone], issues: list[TrackerIssue]
+) -> None:
     title = entry.get("title")
     if not isinstance(title, str) or "pull_request" in entry:
         return
-    place = Source(str(entry.get("html_url") or at.file), 1)
+    place = Location(str(entry.get("html_url") or at.file), 1)
     # Only issues have a milestone field; it is null for none.
     if "milestone" in entry:
         milestone = entry["milestone"]
         name = milestone.get("title", "") if isinstance(milestone, dict) else ""
-        issues.append(Issue(title, str(name), place))
+        issues.append(TrackerIssue(title, str(name), place))
         if isinstance(milestone, dict) and name:
             milestones.setdefault(name, Milestone(name, milestone.get("state") != "closed", place))
     else:
         milestones[title] = Milestone(title, entry.get("state") != "closed", place)
 
 
-def _linear(data: dict[str, Any], at: Source) -> Iterator[Milestone]:
+def _linear(data: dict[str, Any], at: Location) -> Iterator[Milestone]:
     for kind in ("initiatives", "projects", "projectMilestones", "milestones"):
         for entry in _entries(data.get(kind)):
             name = entry.get("name") or entry.get("title")
@@ -201,5 +203,5 @@ def _linear(data: dict[str, Any], at: Source) -> Iterator[Milestone]:
                     "completed",
                     "canceled",
                 )
-                yield Milestone(name, not closed, Source(str(entry.get("url") or at.file), 1))
+                yield Milestone(name, not closed, Location(str(entry.get("url") or at.file), 1))
             yield from _linear(entry, at)

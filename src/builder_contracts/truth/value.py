@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Known:
     """A value and its place. ``data`` is a scalar, a list of values, or a mapping from text to values."""
 
     data: Any
-    at: Source
+    at: Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Unknown:
     """A value that a checkout does not show, and why."""
 
     reason: str
-    at: Source
+    at: Location
 
 
 Value: TypeAlias = Known | Unknown

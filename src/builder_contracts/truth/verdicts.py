@@ -9,13 +9,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
-from builder_contracts.truth import classes
+from builder_contracts.truth import deployed_builders
 from builder_contracts.truth.checkout import Unread
-from builder_contracts.truth.context import Context
-from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Finding, Observation, Side, Unseen
+from builder_contracts.truth.checkout_scan import SearchWords, survey
+from builder_contracts.truth.finding import (
+    Absent,
+    Agrees,
+    Contradicts,
+    Finding,
+    Quote,
+    RuleResult,
+    Undetermined,
+)
 from builder_contracts.truth.model import Model
-from builder_contracts.truth.platform import ASSUMED, Assumption, Clause, Platform
+from builder_contracts.truth.platform import ASSUMED, Assumption, Platform, PlatformClause
+from builder_contracts.truth.prose import spellings
+from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules import (
     deployment,
     endpoints,
@@ -28,13 +37,12 @@ from builder_contracts.truth.rules import (
     topology,
     workflows,
 )
-from builder_contracts.truth.speech import spellings
-from builder_contracts.truth.survey import Words, survey
+from builder_contracts.verdict import Outcome, Rung, Verdict
 
 if TYPE_CHECKING:
     from builder_contracts.truth.tracker import Tracker
 
-Rule = Callable[[Context], Iterator[Observation]]
+Rule = Callable[[RuleContext], Iterator[RuleResult]]
 
 # Clause to its rule, and whether the rule speaks of the platform's own repository only.
 _OWN, _ANY = True, False
@@ -102,7 +110,7 @@ CONSUMER = tuple(f"platform/{name}" for name, (_, own) in RULES.items()
 
 
 @dataclass(frozen=True)
-class Judgement:
+class TruthReport:
     """The answer to everything: verdicts, the findings behind them, and what could not be read."""
 
     verdicts: tuple[Verdict, ...]
@@ -130,7 +138,7 @@ class Judgement:
         return tuple(verdict for verdict in self.verdicts if verdict.clause.startswith("platform/"))
 
 
-def words(platform: Platform, contracts: Iterable[Contract]) -> Words:
+def words(platform: Platform, contracts: Iterable[Contract]) -> SearchWords:
     """What a survey must look for so that every rule has what it needs."""
     identity_facts, endpoint_facts = platform.area("identity"), platform.area("endpoints")
     topology_facts, enrolment_facts = platform.area("topology"), platform.area("enrolment")
@@ -149,7 +157,7 @@ def words(platform: Platform, contracts: Iterable[Contract]) -> Words:
         for word in platform.area("deployment").get(part, "words", default=[])
     ]
     mirrored = platform.area("deployment").get("images", "mirrored_in")
-    return Words(tuple(filter(None, lines)), tuple(pages), frozenset([mirrored] if mirrored else []))
+    return SearchWords(tuple(filter(None, lines)), tuple(pages), frozenset([mirrored] if mirrored else []))
 
 
 def judge(
@@ -160,18 +168,18 @@ def judge(
     tracker: Tracker | None = None,
     only: Iterable[str] | None = None,
     today: date | None = None,
-) -> Judgement:
+) -> TruthReport:
     """Judge a checkout. ``only`` limits the platform's clauses to these ids; classes are then left out."""
     begun = datetime.now(UTC)
     given = tuple(contracts)
     model = survey(root, words(platform, given))
-    context = Context(platform, model, given, tracker)
+    context = RuleContext(platform, model, given, tracker)
     return judge_model(context, begun=begun, root=str(root), only=only, today=today or begun.date())
 
 
 def judge_model(
-    context: Context, *, begun: datetime, root: str, only: Iterable[str] | None, today: date
-) -> Judgement:
+    context: RuleContext, *, begun: datetime, root: str, only: Iterable[str] | None, today: date
+) -> TruthReport:
     """Judge what was read."""
     wanted = None if only is None else set(only)
     started = begun.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -186,13 +194,13 @@ def judge_model(
         findings += found
         waived += excused
     if wanted is None:
-        for verdict, contradiction in classes.judge(context, today):
+        for verdict, contradiction in deployed_builders.judge(context, today):
             verdicts.append(verdict)
             if contradiction is not None and contradiction not in findings:
                 findings.append(contradiction)
     seconds = (datetime.now(UTC) - begun).total_seconds()
     model: Model = context.model
-    return Judgement(
+    return TruthReport(
         tuple(verdicts),
         tuple(findings),
         tuple(waived),
@@ -215,7 +223,7 @@ def _assumptions(platform: Platform, verdicts: Iterable[Verdict]) -> tuple[Assum
 
 
 def _clause(
-    clause: Clause, context: Context, today: date, started: str
+    clause: PlatformClause, context: RuleContext, today: date, started: str
 ) -> tuple[Verdict, list[Finding], list[Finding]]:
     rule, own = RULES[clause.id.partition("/")[2]]
     facts = context.facts("identity")
@@ -245,14 +253,14 @@ def _clause(
     )
 
 
-def _distinct(clause: Clause, seen: list[Observation]) -> list[Finding]:
+def _distinct(clause: PlatformClause, seen: list[RuleResult]) -> list[Finding]:
     """One finding for each pair of lines: what many scale sets inherit from one line is mended there once."""
     found: dict[tuple[object, object, str], Finding] = {}
     for one in seen:
         if isinstance(one, Contradicts):
             there = one.there
             if clause.assumed and there.at.file == clause.source.file:
-                there = Side(there.at, f"{there.says} ({ASSUMED})")
+                there = Quote(there.at, f"{there.says} ({ASSUMED})")
             finding = Finding(
                 clause.id, clause.promise, clause.why, str(clause.ground), one.here, there, one.mend
             )
@@ -261,7 +269,7 @@ def _distinct(clause: Clause, seen: list[Observation]) -> list[Finding]:
 
 
 def _outcome(
-    seen: list[Observation], broken: list[Finding], excused: list[Finding], clause: Clause, today: date
+    seen: list[RuleResult], broken: list[Finding], excused: list[Finding], clause: PlatformClause, today: date
 ) -> tuple[Outcome, str, bool]:
     expired = clause.waiver is not None and today > clause.waiver.until
     if broken:
@@ -277,7 +285,7 @@ def _outcome(
         )
     if excused:
         return Outcome.WAIVED, f"{excused[0].here.at}: {excused[0].here.says}", True
-    blind = [one for one in seen if isinstance(one, Unseen)]
+    blind = [one for one in seen if isinstance(one, Undetermined)]
     if blind:
         more = f" and {len(blind) - 1} more" if len(blind) > 1 else ""
         blind.sort(key=lambda one: not one.here)
@@ -294,7 +302,7 @@ def _outcome(
 
 
 def _verdict(
-    clause: Clause, context: Context, outcome: Outcome, seen: str, started: str, *, here: bool = True, likely: str = "",
+    clause: PlatformClause, context: RuleContext, outcome: Outcome, seen: str, started: str, *, here: bool = True, likely: str = "",
     witnesses: tuple[str, ...] = (),
 ) -> Verdict:  # fmt: skip
     return Verdict(

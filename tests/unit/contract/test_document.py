@@ -14,7 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from builder_contracts.contract.document import MAX_BYTES, MAX_WEIGHT, Document, Pointer, parse, read
-from builder_contracts.errors import InputError, Source
+from builder_contracts.errors import InputError, Location
 
 
 def parsed(text: str) -> Document:
@@ -97,7 +97,7 @@ def test_the_position_of_a_value_is_that_of_its_key(data: dict[str, Any]) -> Non
 
 def test_the_position_of_a_list_item_is_its_own() -> None:
     document = parsed("labels:\n- one\n- two\n")
-    assert document.positions[("labels", 1)] == Source("f.yaml", 3, 3)
+    assert document.positions[("labels", 1)] == Location("f.yaml", 3, 3)
 
 
 def test_a_value_without_a_position_of_its_own_takes_its_nearest_ancestors() -> None:

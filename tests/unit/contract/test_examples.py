@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.load import load_all
+from builder_contracts.contract.loading import load_all
 from builder_contracts.errors import ExitCode, InputError
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -15,11 +15,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.contract.load import MAX_BASES, is_contract, load, load_all, load_environment
+from builder_contracts.contract.loading import MAX_BASES, is_contract, load, load_all, load_environment
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.contract.promises.versions import VersionRange
+from builder_contracts.contract.version_ranges import VersionRange
 from builder_contracts.errors import InputError
 
 HEAD = """\
@@ -232,7 +232,7 @@ TREES: st.SearchStrategy[Any] = st.recursive(
 def test_merging_keeps_all_of_the_class_and_adds_only_from_the_base(
     below: dict[str, Any], above: dict[str, Any]
 ) -> None:
-    from builder_contracts.contract.load import _inherited, _overlay
+    from builder_contracts.contract.loading import _inherited, _overlay
 
     def check(merged: Any, over: Any, under: Any, at: tuple[str, ...]) -> None:
         if not (isinstance(over, dict) and isinstance(under, dict)):

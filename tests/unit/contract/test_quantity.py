@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.contract.quantity import byte_count, human_bytes, human_cpus, millicpus
+from builder_contracts.contract.quantities import byte_count, human_bytes, human_cpus, millicpus
 
 
 @pytest.mark.parametrize(

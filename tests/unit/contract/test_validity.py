@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from builder_contracts.contract import schema, validity
+from builder_contracts.contract import schemas, validity
 from builder_contracts.contract.document import Document
-from builder_contracts.errors import InputError, Source
+from builder_contracts.errors import InputError, Location
 
 ROOT = Path(__file__).parents[3]
 HOST = {
@@ -23,7 +23,7 @@ HOST = {
 
 
 def document(data: Any) -> Document:
-    return Document(data, {(): Source("own.yaml", 1)}, {})
+    return Document(data, {(): Location("own.yaml", 1)}, {})
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_valid_document_is_remembered_once(cache: Path) -> None:
 
 def test_the_validator_is_not_even_imported_for_what_is_known(cache: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from builder_contracts.contract.load import load;"
+        "import sys; from pathlib import Path; from builder_contracts.contract.loading import load;"
         "load(Path('contracts/tinyland-nix.yaml')); print('jsonschema' in sys.modules)"
     )
     environment = {**os.environ, validity.CACHE: str(cache.parent)}
@@ -82,9 +82,9 @@ def test_a_document_known_to_one_schema_is_not_known_to_another(cache: Path) -> 
 
 def test_another_schema_makes_everything_unknown(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     validity.check("environment", document(HOST))
-    told = schema.text
+    told = schemas.text
     validity._rules.cache_clear()
-    monkeypatch.setattr(schema, "text", lambda name: told(name) + " ")
+    monkeypatch.setattr(schemas, "text", lambda name: told(name) + " ")
     validity.check("environment", document(HOST))
     validity._rules.cache_clear()
     assert len(list(cache.iterdir())) == 2

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.contract.promises.declared import Fault
-from builder_contracts.contract.promises.versions import VersionRange, release_in
+from builder_contracts.contract.promises.named_promise import PromiseError
+from builder_contracts.contract.version_ranges import VersionRange, release_in
 
 RELEASE = st.lists(st.integers(0, 40), min_size=1, max_size=4).map(lambda parts: ".".join(map(str, parts)))
 BOUND = st.tuples(st.sampled_from([">=", "<=", ">", "<", "==", "!="]), RELEASE).map("".join)
@@ -54,7 +54,7 @@ def test_a_release_lies_in_the_range_or_not(text: str, held: str, not_held: str)
     ],
 )
 def test_what_is_no_range_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(Fault, match="is not a version range") as caught:
+    with pytest.raises(PromiseError, match="is not a version range") as caught:
         VersionRange.read(text, ("at",))
     assert caught.value.mend == "write comparisons such as '>=2.24,<3'"
     assert caught.value.pointer == ("at",)
@@ -62,7 +62,7 @@ def test_what_is_no_range_is_refused_with_an_example(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", ",", " , ,"])
 def test_a_range_needs_a_bound(text: str) -> None:
-    with pytest.raises(Fault, match="has no bound, so it promises nothing"):
+    with pytest.raises(PromiseError, match="has no bound, so it promises nothing"):
         VersionRange.read(text, ())
 
 
@@ -73,7 +73,7 @@ def test_a_range_is_refused_only_if_all_versions_or_none_lie_in_it(
     text = ",".join(bounds)
     try:
         versions = VersionRange.read(text, ())
-    except Fault as fault:
+    except PromiseError as fault:
         # The samples are independent of the product's: any release of the wrong kind shows a false refusal.
         every = "every version" in fault.what
         anything = VersionRange(text)

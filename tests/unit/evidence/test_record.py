@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from builder_contracts.contract import schema
+from builder_contracts.contract import schemas
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.evidence import record
-from builder_contracts.evidence.verdict import Measure, Outcome, Rung, Verdict
+from builder_contracts.verdict import Measurement, Outcome, Rung, Verdict
 
 DIGEST = st.just("sha256:" + "0a" * 32)
 NAME = st.from_regex(r"[a-z][a-z0-9-]{0,10}", fullmatch=True)
@@ -38,7 +38,7 @@ VERDICTS = st.builds(
     witnesses=st.lists(st.text(), max_size=3).map(tuple),
     measures=st.lists(
         st.builds(
-            Measure,
+            Measurement,
             st.sampled_from(["cold_seconds", "peak_memory_bytes", "cache_hit_ratio"]),
             st.floats(0, 1e15),
             st.none() | st.floats(0, 1e15),
@@ -72,11 +72,11 @@ def test_a_verdict_survives_its_properties(verdict: Verdict) -> None:
 
 @given(VERDICTS)
 def test_a_record_keeps_to_the_schema_of_evidence(verdict: Verdict) -> None:
-    Draft202012Validator(schema.load("evidence")).validate(json.loads(json.dumps(record.to_record(verdict))))
+    Draft202012Validator(schemas.load("evidence")).validate(json.loads(json.dumps(record.to_record(verdict))))
 
 
 def test_the_schema_has_every_field_of_a_record_and_no_other() -> None:
-    assert record.to_record(SAMPLE).keys() == schema.load("evidence")["properties"].keys()
+    assert record.to_record(SAMPLE).keys() == schemas.load("evidence")["properties"].keys()
     names = {name for name, _ in record.to_properties(dataclasses.replace(SAMPLE, witnesses=("a", "b")))}
     assert names == record.to_record(SAMPLE).keys() - {"schema", "witnesses"} | {"witness"}
 

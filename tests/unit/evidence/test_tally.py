@@ -6,8 +6,8 @@ import dataclasses
 from dataclasses import dataclass, field
 
 from builder_contracts.evidence.record import to_properties
-from builder_contracts.evidence.tally import Line, Tally
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.evidence.tally import SummaryLine, Tally
+from builder_contracts.verdict import Outcome, Rung, Verdict
 
 
 @dataclass
@@ -40,8 +40,8 @@ def test_each_class_has_a_line_with_its_counts_and_rungs() -> None:
         ).lines()
     )
     assert lines == [
-        Line("nix        3 kept (1 declared, 2 observed)   0 broken   0 unproven", "green"),
-        Line("docker     0 kept   1 broken   0 unproven", "red"),
+        SummaryLine("nix        3 kept (1 declared, 2 observed)   0 broken   0 unproven", "green"),
+        SummaryLine("docker     0 kept   1 broken   0 unproven", "red"),
     ]
 
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builder_contracts.errors import InputError
-from builder_contracts.facts.codec import flatten, from_json, redacted, to_json
-from builder_contracts.facts.model import SCHEMA, Facts, Tool, Unseen
+from builder_contracts.facts.json_codec import flatten, from_json, redacted, to_json
+from builder_contracts.facts.model import SCHEMA, Facts, ToolFacts, Unseen
 from builder_contracts.facts.secret import REDACTED, visible
 from tests.unit.generated_facts import ANY_FACTS, all_unseen
 from tests.unit.judge.observed import facts
@@ -41,7 +41,9 @@ def test_two_observations_differ_where_their_facts_do(found: Facts) -> None:
 def test_names_that_look_like_the_marks_of_the_unseen_are_names() -> None:
     found = dataclasses.replace(
         facts(env={"unseen": "x", "here": "y"}),
-        tools={"unseen": Tool("/bin/unseen", features={"unseen": Unseen("hung"), "here": Unseen("hung")})},
+        tools={
+            "unseen": ToolFacts("/bin/unseen", features={"unseen": Unseen("hung"), "here": Unseen("hung")})
+        },
     )
     assert from_json(to_json(found), "f.json") == found
     flat = flatten(found)

@@ -6,27 +6,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.promises import Promise
-from builder_contracts.evidence.verdict import Finding, Outcome
 from builder_contracts.facts.model import (
-    Daemon,
+    DaemonFacts,
     Facts,
-    Identity,
-    Image,
-    Isolation,
-    Network,
-    Resources,
-    Runner,
-    Start,
+    ImageFacts,
+    IsolationFacts,
+    NetworkFacts,
+    ResourceFacts,
+    RunnerFacts,
+    StartFacts,
     Unseen,
+    UserFacts,
 )
 from builder_contracts.judge import find
+from builder_contracts.verdict import Assessment, Outcome
 
 GIB = 2**30
 NOT_HERE = Unseen("no runner of this kind shows it", here=False)
 LOST = Unseen("the observation did not end")
 
-RUNNER = Runner("docker", "Docker Engine 26.1", "Debian 12", cpus=4, memory=16 * GIB, engine_id="HOST")
-IMAGE = Image(
+RUNNER = RunnerFacts("docker", "Docker Engine 26.1", "Debian 12", cpus=4, memory=16 * GIB, engine_id="HOST")
+IMAGE = ImageFacts(
     "sample", "sha256:" + "4f1c" * 16, "linux/amd64", {"title": "sample"}, entrypoint=[], size=300 * 2**20
 )
 
@@ -36,14 +36,14 @@ def facts(**seen: Any) -> Facts:
     sound: dict[str, Any] = {
         "runner": RUNNER,
         "image": IMAGE,
-        "start": Start(exists=True, started=True),
-        "identity": Identity(1001, 1001, "runner", "/home/runner", home_exists=True, home_writable=True),
+        "start": StartFacts(exists=True, started=True),
+        "identity": UserFacts(1001, 1001, "runner", "/home/runner", home_exists=True, home_writable=True),
         "path": "/usr/local/bin:/usr/bin:/bin",
         "env": {"HOME": "/home/runner"},
-        "isolation": Isolation(),
-        "daemon": Daemon(False, "no client; no socket answers"),
-        "network": Network(default_routes=[]),
-        "resources": Resources(),
+        "isolation": IsolationFacts(),
+        "daemon": DaemonFacts(False, "no client; no socket answers"),
+        "network": NetworkFacts(default_routes=[]),
+        "resources": ResourceFacts(),
     }
     return Facts(**{**sound, **seen})
 
@@ -60,7 +60,7 @@ class Row:
     likely: str = ""
     here: bool = True
 
-    def check(self) -> Finding:
+    def check(self) -> Assessment:
         finding = find(self.promise, self.facts)
         assert finding.outcome is self.outcome, finding
         assert self.seen in finding.seen

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises import READERS
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
 from builder_contracts.facts.model import Facts
 from builder_contracts.judge import judge
+from builder_contracts.verdict import Outcome, Rung, Verdict
 from tests.unit.generated_contracts import contracts
 from tests.unit.generated_facts import ANY_FACTS, all_unseen, facts_for
 

@@ -14,7 +14,7 @@ from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.daemon import DaemonEndpoint, DaemonOwn, DaemonReady, DaemonVersion
 from builder_contracts.contract.promises.declarations import Label, Responsibility
-from builder_contracts.contract.promises.environment import ForbiddenValue, Variable
+from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.image import (
     ImageEntrypoint,
@@ -33,17 +33,27 @@ from builder_contracts.contract.promises.resources import (
     PidsLimit,
 )
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.contract.promises.versions import VersionRange
-from builder_contracts.evidence.verdict import Outcome
+from builder_contracts.contract.version_ranges import VersionRange
 from builder_contracts.facts import model
-from builder_contracts.facts.model import Attempt, Connection, Forbidden, Isolation, Network, Resources, Start
+from builder_contracts.facts.model import (
+    AttemptFacts,
+    ConnectionFacts,
+    ForbiddenHostFacts,
+    IsolationFacts,
+    NetworkFacts,
+    ResourceFacts,
+    StartFacts,
+)
+from builder_contracts.verdict import Outcome
 from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
 
 TEMPLATE = "the pool's template does not carry the value"
 
 
-def tool(path: str | None = "/usr/bin/nix", output: str = "nix (Nix) 2.34.8", status: int = 0) -> model.Tool:
-    return model.Tool(path, status, output)
+def tool(
+    path: str | None = "/usr/bin/nix", output: str = "nix (Nix) 2.34.8", status: int = 0
+) -> model.ToolFacts:
+    return model.ToolFacts(path, status, output)
 
 
 def path(kind: str | None = "directory", **details: object) -> model.Facts:
@@ -54,31 +64,31 @@ def path(kind: str | None = "directory", **details: object) -> model.Facts:
         "free": 4 * GIB,
         **details,
     }
-    return facts(paths={"/nix": model.Path(kind, **known)})  # type: ignore[arg-type]  # a row gives any of them
+    return facts(paths={"/nix": model.PathFacts(kind, **known)})  # type: ignore[arg-type]  # a row gives any of them
 
 
 def identity(**changes: object) -> model.Facts:
     sound = facts().identity
-    assert isinstance(sound, model.Identity)
+    assert isinstance(sound, model.UserFacts)
     return facts(identity=replace(sound, **changes))  # type: ignore[arg-type]  # a row gives any of them
 
 
 def daemon(reachable: bool = True, how: str = "docker info: server 28.5.2", **more: object) -> model.Facts:
     told = {"id": "OWN", "version": "28.5.2", "ready_after": 1.5} if reachable else {}
-    found = model.Daemon(reachable, how, **{**told, **more})  # type: ignore[arg-type]  # a row gives any of them
+    found = model.DaemonFacts(reachable, how, **{**told, **more})  # type: ignore[arg-type]  # a row gives any of them
     return facts(daemon=found, env={"DOCKER_HOST": "tcp://localhost:2375"})
 
 
-CONNECTED = Connection("connected", "connected to it")
-AWAY = Connection("unreachable", "Network is unreachable")
+CONNECTED = ConnectionFacts("connected", "connected to it")
+AWAY = ConnectionFacts("unreachable", "Network is unreachable")
 
 
-def forbidden(control: model.Seen[Connection] = CONNECTED, routes: list[str] | None = None, **attempts: object) -> model.Facts:  # fmt: skip
+def forbidden(control: model.Seen[ConnectionFacts] = CONNECTED, routes: list[str] | None = None, **attempts: object) -> model.Facts:  # fmt: skip
     met: dict[str, object] = {"dotted": AWAY, "decimal": AWAY, **attempts}
     return facts(
-        network=Network(
+        network=NetworkFacts(
             default_routes=routes or [],
-            forbidden={"metadata": Forbidden(control, met)},  # type: ignore[arg-type]  # a row gives any of them
+            forbidden={"metadata": ForbiddenHostFacts(control, met)},  # type: ignore[arg-type]  # a row gives any of them
         )
     )
 
@@ -92,8 +102,8 @@ TABLE = {
     "responsibilities": [kept("declared", Responsibility("works", ("a/b", "c/d")), facts(), "carried by a/b, c/d")],
     "image": [
         kept("present", ImageReference("sample"), facts(), "sample is sha256:4f1c4f1c4f1c…"),
-        unproven("present and did not start", ImageReference("sample"), facts(start=Start(True, False, "no space left")), "no container started from it: no space left"),
-        broken("absent", ImageReference("kubectl:1.31"), facts(start=Start(False, False, "the engine has no image kubectl:1.31")), "no image kubectl:1.31", "was never pushed or built"),
+        unproven("present and did not start", ImageReference("sample"), facts(start=StartFacts(True, False, "no space left")), "no container started from it: no space left"),
+        broken("absent", ImageReference("kubectl:1.31"), facts(start=StartFacts(False, False, "the engine has no image kubectl:1.31")), "no image kubectl:1.31", "was never pushed or built"),
         unproven("not asked", ImageReference("sample"), facts(start=LOST), "did not end"),
         unproven("local", ImageReference("sample"), facts(start=NOT_HERE), "no runner of this kind", here=False),
         kept("platform", ImagePlatform("linux/amd64"), facts(), "linux/amd64"),
@@ -126,45 +136,45 @@ TABLE = {
         broken("no home set", user.Home("/home/runner"), identity(home=""), "HOME is ''", "/etc/passwd"),
         broken("home is absent", user.Home("/home/runner"), identity(home_exists=False), "does not exist", "--create-home"),
         broken("home is foreign", user.Home("/home/runner"), identity(home_writable=False), "not writable", "chown"),
-        kept("shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.Shell(True)}), "started and calculated"),
-        broken("no shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.Shell(False, "not there")}), "not there", "interpreter or libraries"),
-        broken("dumb shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.Shell(False)}), "it did not calculate", "absent"),
-        broken("no shell to start with", user.Shell("/bin/sh"), facts(start=Start(True, False, 'exec: "/bin/sh": no such file')), "no such file", "use a base image with a shell"),
-        unproven("did not start for another reason", user.Shell("/bin/sh"), facts(start=Start(True, False, "no space left")), "not asked"),
-        unproven("another platform", user.Shell("/bin/sh"), facts(start=Start(True, False, "/bin/sh: exec format error")), "another platform"),
+        kept("shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.ShellFacts(True)}), "started and calculated"),
+        broken("no shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.ShellFacts(False, "not there")}), "not there", "interpreter or libraries"),
+        broken("dumb shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.ShellFacts(False)}), "it did not calculate", "absent"),
+        broken("no shell to start with", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, 'exec: "/bin/sh": no such file')), "no such file", "use a base image with a shell"),
+        unproven("did not start for another reason", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "no space left")), "not asked"),
+        unproven("another platform", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "/bin/sh: exec format error")), "another platform"),
         unproven("shell not asked", user.Shell("/bin/zsh"), facts(), "not asked"),
     ],
     "toolchain": [
-        kept("present", Tool("xz"), facts(tools={"xz": model.Tool("/usr/bin/xz")}), "/usr/bin/xz"),
-        broken("absent", Tool("xz", package="xz-utils"), facts(tools={"xz": model.Tool(None)}), "not found in /usr/local/bin:/usr/bin:/bin", "the package xz-utils"),
-        broken("absent, no package named", Tool("jq"), facts(tools={"jq": model.Tool(None)}, path=""), "not found in an empty PATH", "the package jq"),
-        broken("absent, PATH unseen", Tool("jq"), facts(tools={"jq": model.Tool(None)}, path=LOST), "not found in the job's PATH", "jq"),
+        kept("present", Tool("xz"), facts(tools={"xz": model.ToolFacts("/usr/bin/xz")}), "/usr/bin/xz"),
+        broken("absent", Tool("xz", package="xz-utils"), facts(tools={"xz": model.ToolFacts(None)}), "not found in /usr/local/bin:/usr/bin:/bin", "the package xz-utils"),
+        broken("absent, no package named", Tool("jq"), facts(tools={"jq": model.ToolFacts(None)}, path=""), "not found in an empty PATH", "the package jq"),
+        broken("absent, PATH unseen", Tool("jq"), facts(tools={"jq": model.ToolFacts(None)}, path=LOST), "not found in the job's PATH", "jq"),
         unproven("not asked", Tool("xz"), facts(), "not asked"),
-        kept("wanted absent", Tool("dockerd", present=False), facts(tools={"dockerd": model.Tool(None)}), "not found in"),
-        broken("unwanted", Tool("dockerd", present=False), facts(tools={"dockerd": model.Tool("/usr/sbin/dockerd")}), "/usr/sbin/dockerd", "remove it"),
-        kept("version and feature", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.Feature(0, "1")})}), "/usr/bin/nix 2.34.8 with flakes"),
+        kept("wanted absent", Tool("dockerd", present=False), facts(tools={"dockerd": model.ToolFacts(None)}), "not found in"),
+        broken("unwanted", Tool("dockerd", present=False), facts(tools={"dockerd": model.ToolFacts("/usr/sbin/dockerd")}), "/usr/sbin/dockerd", "remove it"),
+        kept("version and feature", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(0, "1")})}), "/usr/bin/nix 2.34.8 with flakes"),
         broken("old", NIX, facts(tools={"nix": tool(output="nix (Nix) 2.18.1")}), "/usr/bin/nix is 2.18.1", "another release than >=2.24,<3: pin or upgrade the package nix-bin"),
         broken("no version", NIX, facts(tools={"nix": tool(output="usage: nix")}), "no version in what /usr/bin/nix printed: usage: nix", "set version_command"),
         broken("silent", NIX, facts(tools={"nix": tool(output="")}), "it printed nothing", "version_command"),
         broken("does not run", NIX, facts(tools={"nix": tool(output="libboost.so: cannot open\nmore", status=127)}), "status 127: libboost.so: cannot open", "'nix --version' does not run here"),
-        unproven("hung", NIX, facts(tools={"nix": model.Tool("/usr/bin/nix", LOST, LOST)}), "did not end"),
-        broken("feature off", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.Feature(1, "error: disabled")})}), "flakes: status 1: error: disabled", "by hand: nix eval 1"),
+        unproven("hung", NIX, facts(tools={"nix": model.ToolFacts("/usr/bin/nix", LOST, LOST)}), "did not end"),
+        broken("feature off", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(1, "error: disabled")})}), "flakes: status 1: error: disabled", "by hand: nix eval 1"),
         unproven("feature not tried", NIX, facts(tools={"nix": tool()}), "not asked"),
         unproven("feature hung", NIX, facts(tools={"nix": replace(tool(), features={"flakes": LOST})}), "did not end"),
     ],
     "environment": [
-        kept("present", Variable("HOME"), facts(), "HOME='/home/runner'"),
-        kept("absent", Variable("DOCKER_HOST", present=False), facts(), "not set"),
-        kept("equals nothing", Variable("A", equals=""), facts(env={"A": ""}), "A=''"),
-        kept("all conditions", Variable("A", equals="abc", contains="b", matches=re.compile("^a")), facts(env={"A": "abc"}), "A='abc'"),
-        broken("missing", Variable("NIX_CONFIG"), facts(), "not set", "the ENV line, or the pool's template"),
-        broken("unwanted", Variable("HOME", present=False), facts(), "HOME='/home/runner'", "remove it there"),
-        broken("unequal", Variable("A", equals="b"), facts(env={"A": "b\n"}), "A='b\\n'", "another value"),
-        broken("does not contain", Variable("A", contains="flakes"), facts(env={"A": "flake"}), "A='flake'", "another value"),
-        broken("does not match", Variable("A", matches=re.compile("^x")), facts(env={"A": "ax"}), "A='ax'", "another value"),
-        broken("secret stays secret", Variable("ATTIC_TOKEN", present=False), facts(env={"ATTIC_TOKEN": "hunter2"}), "ATTIC_TOKEN is set (value not shown)", "remove"),
-        unproven("unseen", Variable("A"), facts(env=LOST), "did not end"),
-        unproven("a pattern that does not end", Variable("A", matches=re.compile("(a|aa)+$")), facts(env={"A": "a" * 60 + "!"}), "/(a|aa)+$/ took longer than 1 s on the value of A"),
+        kept("present", EnvironmentVariable("HOME"), facts(), "HOME='/home/runner'"),
+        kept("absent", EnvironmentVariable("DOCKER_HOST", present=False), facts(), "not set"),
+        kept("equals nothing", EnvironmentVariable("A", equals=""), facts(env={"A": ""}), "A=''"),
+        kept("all conditions", EnvironmentVariable("A", equals="abc", contains="b", matches=re.compile("^a")), facts(env={"A": "abc"}), "A='abc'"),
+        broken("missing", EnvironmentVariable("NIX_CONFIG"), facts(), "not set", "the ENV line, or the pool's template"),
+        broken("unwanted", EnvironmentVariable("HOME", present=False), facts(), "HOME='/home/runner'", "remove it there"),
+        broken("unequal", EnvironmentVariable("A", equals="b"), facts(env={"A": "b\n"}), "A='b\\n'", "another value"),
+        broken("does not contain", EnvironmentVariable("A", contains="flakes"), facts(env={"A": "flake"}), "A='flake'", "another value"),
+        broken("does not match", EnvironmentVariable("A", matches=re.compile("^x")), facts(env={"A": "ax"}), "A='ax'", "another value"),
+        broken("secret stays secret", EnvironmentVariable("ATTIC_TOKEN", present=False), facts(env={"ATTIC_TOKEN": "hunter2"}), "ATTIC_TOKEN is set (value not shown)", "remove"),
+        unproven("unseen", EnvironmentVariable("A"), facts(env=LOST), "did not end"),
+        unproven("a pattern that does not end", EnvironmentVariable("A", matches=re.compile("(a|aa)+$")), facts(env={"A": "a" * 60 + "!"}), "/(a|aa)+$/ took longer than 1 s on the value of A"),
         unproven("a pattern that does not end on many values", ForbiddenValue("slow", re.compile("(a|aa)+$")), facts(env={f"A{n}": "a" * 60 + "!" for n in range(1000)}), "took longer than 1 s on the value of A0"),
         broken("braces are braces", ForbiddenValue("template", re.compile("x{e}")), facts(env={"A": "y", "B": "x{e}"}), "B='x{e}'", "still carries"),
         kept("nothing forbidden", ForbiddenValue("stale", re.compile("fuzzy")), facts(), "none of 1 variables"),
@@ -194,44 +204,44 @@ TABLE = {
         broken("what was seen counts before what was not", PathState("/nix", type="file", mode=0o755), path(mode=LOST), "a directory", "something else"),
     ],
     "isolation": [
-        kept("unprivileged", confined.Privileged(False), facts(isolation=Isolation(privileged=False)), "not privileged"),
-        broken("privileged", confined.Privileged(False), facts(isolation=Isolation(privileged=True)), "privileged", "securityContext.privileged"),
+        kept("unprivileged", confined.Privileged(False), facts(isolation=IsolationFacts(privileged=False)), "not privileged"),
+        broken("privileged", confined.Privileged(False), facts(isolation=IsolationFacts(privileged=True)), "privileged", "securityContext.privileged"),
         unproven("privilege unseen", confined.Privileged(False), facts(), "not asked"),
-        kept("no capability", confined.Capabilities(("ALL",), ()), facts(isolation=Isolation(bounding=0)), "bounding set: empty"),
-        broken("some capability", confined.Capabilities(("ALL",), ()), facts(isolation=Isolation(bounding=1 << 13)), "bounding set: NET_RAW", "drop does not name NET_RAW"),
-        kept("not this one", confined.Capabilities(("SYS_ADMIN",), ()), facts(isolation=Isolation(bounding=1 << 13)), "NET_RAW"),
-        broken("this one", confined.Capabilities(("SYS_ADMIN",), ()), facts(isolation=Isolation(bounding=BOUNDING_ALL)), "SYS_ADMIN", "drop does not name SYS_ADMIN"),
-        kept("required", confined.Capabilities((), ("NET_RAW",)), facts(isolation=Isolation(bounding=1 << 13)), "NET_RAW"),
-        broken("required and missing", confined.Capabilities((), ("NET_RAW",)), facts(isolation=Isolation(bounding=0)), "empty", "add does not name NET_RAW"),
-        broken("a bit without a name", confined.Capabilities(("ALL",), ()), facts(isolation=Isolation(bounding=1 << 63)), "bit 63", "bit 63"),
-        unproven("bounding unseen", confined.Capabilities(("ALL",), ()), facts(isolation=Isolation(bounding=LOST)), "did not end"),
-        kept("no new privileges", confined.NoNewPrivileges(True), facts(isolation=Isolation(no_new_privileges=True)), "no_new_privs is 1"),
-        broken("new privileges", confined.NoNewPrivileges(True), facts(isolation=Isolation(no_new_privileges=False)), "no_new_privs is 0", "allowPrivilegeEscalation"),
+        kept("no capability", confined.Capabilities(("ALL",), ()), facts(isolation=IsolationFacts(bounding=0)), "bounding set: empty"),
+        broken("some capability", confined.Capabilities(("ALL",), ()), facts(isolation=IsolationFacts(bounding=1 << 13)), "bounding set: NET_RAW", "drop does not name NET_RAW"),
+        kept("not this one", confined.Capabilities(("SYS_ADMIN",), ()), facts(isolation=IsolationFacts(bounding=1 << 13)), "NET_RAW"),
+        broken("this one", confined.Capabilities(("SYS_ADMIN",), ()), facts(isolation=IsolationFacts(bounding=BOUNDING_ALL)), "SYS_ADMIN", "drop does not name SYS_ADMIN"),
+        kept("required", confined.Capabilities((), ("NET_RAW",)), facts(isolation=IsolationFacts(bounding=1 << 13)), "NET_RAW"),
+        broken("required and missing", confined.Capabilities((), ("NET_RAW",)), facts(isolation=IsolationFacts(bounding=0)), "empty", "add does not name NET_RAW"),
+        broken("a bit without a name", confined.Capabilities(("ALL",), ()), facts(isolation=IsolationFacts(bounding=1 << 63)), "bit 63", "bit 63"),
+        unproven("bounding unseen", confined.Capabilities(("ALL",), ()), facts(isolation=IsolationFacts(bounding=LOST)), "did not end"),
+        kept("no new privileges", confined.NoNewPrivileges(True), facts(isolation=IsolationFacts(no_new_privileges=True)), "no_new_privs is 1"),
+        broken("new privileges", confined.NoNewPrivileges(True), facts(isolation=IsolationFacts(no_new_privileges=False)), "no_new_privs is 0", "allowPrivilegeEscalation"),
         unproven("flag unseen", confined.NoNewPrivileges(True), facts(), "not asked"),
-        kept("filter", confined.Seccomp(True), facts(isolation=Isolation(seccomp=2)), "a filter is on"),
-        kept("no filter wanted", confined.Seccomp(False), facts(isolation=Isolation(seccomp=0)), "seccomp mode 0"),
-        broken("no filter", confined.Seccomp(True), facts(isolation=Isolation(seccomp=0)), "seccomp mode 0: no filter", "seccompProfile"),
-        broken("strict mode is no filter", confined.Seccomp(True), facts(isolation=Isolation(seccomp=1)), "seccomp mode 1", "seccomp="),
+        kept("filter", confined.Seccomp(True), facts(isolation=IsolationFacts(seccomp=2)), "a filter is on"),
+        kept("no filter wanted", confined.Seccomp(False), facts(isolation=IsolationFacts(seccomp=0)), "seccomp mode 0"),
+        broken("no filter", confined.Seccomp(True), facts(isolation=IsolationFacts(seccomp=0)), "seccomp mode 0: no filter", "seccompProfile"),
+        broken("strict mode is no filter", confined.Seccomp(True), facts(isolation=IsolationFacts(seccomp=1)), "seccomp mode 1", "seccomp="),
         unproven("mode unseen", confined.Seccomp(True), facts(), "not asked"),
-        kept("no socket", confined.DockerSocket(False), facts(isolation=Isolation(sockets=[])), "no socket at the usual paths"),
-        broken("socket", confined.DockerSocket(False), facts(isolation=Isolation(sockets=["/run/docker.sock"])), "/run/docker.sock", "owns the host"),
-        broken("wanted socket", confined.DockerSocket(True), facts(isolation=Isolation(sockets=[])), "no socket", "volume that shares"),
+        kept("no socket", confined.DockerSocket(False), facts(isolation=IsolationFacts(sockets=[])), "no socket at the usual paths"),
+        broken("socket", confined.DockerSocket(False), facts(isolation=IsolationFacts(sockets=["/run/docker.sock"])), "/run/docker.sock", "owns the host"),
+        broken("wanted socket", confined.DockerSocket(True), facts(isolation=IsolationFacts(sockets=[])), "no socket", "volume that shares"),
         unproven("sockets unseen", confined.DockerSocket(False), facts(), "not asked"),
         kept("no daemon", confined.DockerDaemon(False), facts(), "no client; no socket answers"),
         broken("daemon", confined.DockerDaemon(False), daemon(), "server 28.5.2", "was not promised"),
         broken("no daemon where wanted", confined.DockerDaemon(True), facts(), "no client", "did not start"),
         unproven("daemon unseen", confined.DockerDaemon(False), facts(daemon=LOST), "did not end"),
-        kept("device", confined.Device("/dev/kvm", True), facts(paths={"/dev/kvm": model.Path("character-device")}), "a character-device"),
-        kept("no device", confined.Device("/dev/mem", False), facts(paths={"/dev/mem": model.Path(None)}), "nothing there"),
-        kept("a file is no device", confined.Device("/dev/mem", False), facts(paths={"/dev/mem": model.Path("file")}), "a file"),
-        broken("unwanted device", confined.Device("/dev/mem", False), facts(paths={"/dev/mem": model.Path("block-device")}), "a block-device", "passes the device through"),
-        broken("missing device", confined.Device("/dev/kvm", True), facts(paths={"/dev/kvm": model.Path(None)}), "nothing there", "not passed through"),
+        kept("device", confined.Device("/dev/kvm", True), facts(paths={"/dev/kvm": model.PathFacts("character-device")}), "a character-device"),
+        kept("no device", confined.Device("/dev/mem", False), facts(paths={"/dev/mem": model.PathFacts(None)}), "nothing there"),
+        kept("a file is no device", confined.Device("/dev/mem", False), facts(paths={"/dev/mem": model.PathFacts("file")}), "a file"),
+        broken("unwanted device", confined.Device("/dev/mem", False), facts(paths={"/dev/mem": model.PathFacts("block-device")}), "a block-device", "passes the device through"),
+        broken("missing device", confined.Device("/dev/kvm", True), facts(paths={"/dev/kvm": model.PathFacts(None)}), "nothing there", "not passed through"),
         unproven("device unseen", confined.Device("/dev/kvm", True), facts(), "not asked"),
-        kept("cannot mount", confined.Mount(False), facts(isolation=Isolation(mount=Attempt(False, "permission denied"))), "permission denied"),
-        kept("silence is told as such", confined.Mount(False), facts(isolation=Isolation(mount=Attempt(False, ""))), "it failed"),
-        broken("can mount", confined.Mount(False), facts(isolation=Isolation(mount=Attempt(True, "a tmpfs was mounted"))), "a tmpfs was mounted", "more than was promised"),
-        broken("cannot unshare", confined.Unshare(True), facts(isolation=Isolation(unshare=Attempt(False, "denied"))), "denied", "forbid what was promised"),
-        unproven("no mount(8)", confined.Mount(False), facts(isolation=Isolation(mount=LOST)), "did not end"),
+        kept("cannot mount", confined.Mount(False), facts(isolation=IsolationFacts(mount=AttemptFacts(False, "permission denied"))), "permission denied"),
+        kept("silence is told as such", confined.Mount(False), facts(isolation=IsolationFacts(mount=AttemptFacts(False, ""))), "it failed"),
+        broken("can mount", confined.Mount(False), facts(isolation=IsolationFacts(mount=AttemptFacts(True, "a tmpfs was mounted"))), "a tmpfs was mounted", "more than was promised"),
+        broken("cannot unshare", confined.Unshare(True), facts(isolation=IsolationFacts(unshare=AttemptFacts(False, "denied"))), "denied", "forbid what was promised"),
+        unproven("no mount(8)", confined.Mount(False), facts(isolation=IsolationFacts(mount=LOST)), "did not end"),
     ],
     "daemon": [
         kept("endpoint", DaemonEndpoint("tcp://localhost:2375"), daemon(), "server 28.5.2"),
@@ -256,58 +266,58 @@ TABLE = {
     ],
     "network": [
         kept("no way out", Egress(False), facts(), "no default route"),
-        kept("a way out", Egress(True), facts(network=Network(default_routes=["eth0"])), "default route by eth0"),
-        broken("unwanted way out", Egress(False), facts(network=Network(default_routes=["eth0"])), "by eth0", "routes outside"),
+        kept("a way out", Egress(True), facts(network=NetworkFacts(default_routes=["eth0"])), "default route by eth0"),
+        broken("unwanted way out", Egress(False), facts(network=NetworkFacts(default_routes=["eth0"])), "by eth0", "routes outside"),
         broken("no way out where wanted", Egress(True), facts(), "no default route", "internal"),
-        unproven("routes unseen", Egress(False), facts(network=Network(default_routes=LOST)), "did not end"),
-        kept("resolves", Resolves("attic"), facts(network=Network(resolve={"attic": ["10.0.0.2"]})), "10.0.0.2"),
-        broken("does not resolve", Resolves("attic-api"), facts(network=Network(resolve={"attic-api": []})), "knows no such name", "letter by letter"),
-        broken("resolves to nothing", Resolves("attic"), facts(network=Network(resolve={"attic": [""]})), "knows no such name", "letter"),
-        unproven("no getent", Resolves("attic"), facts(network=Network(resolve={"attic": LOST})), "did not end"),
-        kept("reaches", Reaches("attic", 80), facts(network=Network(connect={"attic:80": CONNECTED})), "connected to it"),
-        kept("reaches in silence", Reaches("attic", 80), facts(network=Network(connect={"attic:80": Connection("connected", "")})), "connected"),
-        broken("refused", Reaches("attic", 8080), facts(network=Network(connect={"attic:8080": Connection("refused", "Connection refused")})), "refused: Connection refused", "the port number is wrong"),
-        broken("unresolved", Reaches("attic", 80), facts(network=Network(connect={"attic:80": Connection("unresolved", "not known")})), "unresolved", "the name is wrong"),
-        broken("unreachable", Reaches("attic", 80), facts(network=Network(connect={"attic:80": AWAY})), "unreachable", "no route"),
-        broken("hangs", Reaches("attic", 80), facts(network=Network(connect={"attic:80": Connection("timeout", "5 s")})), "timeout", "hangs"),
+        unproven("routes unseen", Egress(False), facts(network=NetworkFacts(default_routes=LOST)), "did not end"),
+        kept("resolves", Resolves("attic"), facts(network=NetworkFacts(resolve={"attic": ["10.0.0.2"]})), "10.0.0.2"),
+        broken("does not resolve", Resolves("attic-api"), facts(network=NetworkFacts(resolve={"attic-api": []})), "knows no such name", "letter by letter"),
+        broken("resolves to nothing", Resolves("attic"), facts(network=NetworkFacts(resolve={"attic": [""]})), "knows no such name", "letter"),
+        unproven("no getent", Resolves("attic"), facts(network=NetworkFacts(resolve={"attic": LOST})), "did not end"),
+        kept("reaches", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": CONNECTED})), "connected to it"),
+        kept("reaches in silence", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": ConnectionFacts("connected", "")})), "connected"),
+        broken("refused", Reaches("attic", 8080), facts(network=NetworkFacts(connect={"attic:8080": ConnectionFacts("refused", "Connection refused")})), "refused: Connection refused", "the port number is wrong"),
+        broken("unresolved", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": ConnectionFacts("unresolved", "not known")})), "unresolved", "the name is wrong"),
+        broken("unreachable", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": AWAY})), "unreachable", "no route"),
+        broken("hangs", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": ConnectionFacts("timeout", "5 s")})), "timeout", "hangs"),
         unproven("no way to try", Reaches("attic", 80), facts(), "not asked"),
         kept("denied", DENIED, forbidden(), "dotted unreachable, decimal unreachable; the same connection works"),
         broken("reached in one spelling", DENIED, forbidden(octal=CONNECTED), "connected to octal", "not one spelling of it"),
         broken("reached though nobody answered elsewhere", DENIED, forbidden(control=LOST, octal=CONNECTED), "connected to octal", "not one spelling"),
         broken("routed", DENIED, forbidden(routes=["eth0"]), "a default route by eth0 leads there; no packet was sent", "routes outside"),
-        unproven("no positive control", DENIED, forbidden(control=Connection("failed", "no answer")), "did not answer where it must"),
+        unproven("no positive control", DENIED, forbidden(control=ConnectionFacts("failed", "no answer")), "did not answer where it must"),
         unproven("control unseen", DENIED, forbidden(control=LOST), "did not end"),
-        unproven("a time-out shows nothing", DENIED, forbidden(octal=Connection("timeout", "5 s")), "octal: timeout"),
-        unproven("a failed look-up shows nothing", DENIED, forbidden(octal=Connection("unresolved", "?")), "octal: unresolved"),
+        unproven("a time-out shows nothing", DENIED, forbidden(octal=ConnectionFacts("timeout", "5 s")), "octal: timeout"),
+        unproven("a failed look-up shows nothing", DENIED, forbidden(octal=ConnectionFacts("unresolved", "?")), "octal: unresolved"),
         unproven("one spelling untried", DENIED, forbidden(octal=LOST), "did not end"),
-        unproven("nothing tried", DENIED, facts(network=Network(default_routes=[], forbidden={"metadata": Forbidden(CONNECTED, {})})), "none was made"),
-        unproven("no stand-in", DENIED, facts(network=Network(forbidden={"metadata": NOT_HERE})), "no runner", here=False),
+        unproven("nothing tried", DENIED, facts(network=NetworkFacts(default_routes=[], forbidden={"metadata": ForbiddenHostFacts(CONNECTED, {})})), "none was made"),
+        unproven("no stand-in", DENIED, facts(network=NetworkFacts(forbidden={"metadata": NOT_HERE})), "no runner", here=False),
     ],
     "resources": [
-        kept("cpu", CpuLimit(2000), facts(resources=Resources(cpu=2000)), "2"),
-        kept("cpu, rounded by the kernel", CpuLimit(1501), facts(resources=Resources(cpu=1500)), "1500m"),
-        broken("no cpu limit", CpuLimit(2000), facts(resources=Resources(cpu=None)), "no limit is set", TEMPLATE),
-        broken("less cpu", CpuLimit(2000), facts(resources=Resources(cpu=500)), "500m", "die of it under load"),
-        broken("more cpu", CpuLimit(2000), facts(resources=Resources(cpu=4000)), "4", "more than their share"),
-        unproven("small host", CpuLimit(8000), facts(resources=Resources(cpu=4000)), "the host has 4 CPUs", here=False),
+        kept("cpu", CpuLimit(2000), facts(resources=ResourceFacts(cpu=2000)), "2"),
+        kept("cpu, rounded by the kernel", CpuLimit(1501), facts(resources=ResourceFacts(cpu=1500)), "1500m"),
+        broken("no cpu limit", CpuLimit(2000), facts(resources=ResourceFacts(cpu=None)), "no limit is set", TEMPLATE),
+        broken("less cpu", CpuLimit(2000), facts(resources=ResourceFacts(cpu=500)), "500m", "die of it under load"),
+        broken("more cpu", CpuLimit(2000), facts(resources=ResourceFacts(cpu=4000)), "4", "more than their share"),
+        unproven("small host", CpuLimit(8000), facts(resources=ResourceFacts(cpu=4000)), "the host has 4 CPUs", here=False),
         unproven("cpu unseen", CpuLimit(2000), facts(), "not asked"),
-        kept("memory", MemoryLimit(8 * GIB), facts(resources=Resources(memory=8 * GIB)), "8Gi"),
-        broken("memory limit never applied", MemoryLimit(8 * GIB), facts(resources=Resources(memory=GIB)), "1Gi", "a key in the wrong place"),
-        broken("no memory limit", MemoryLimit(8 * GIB), facts(resources=Resources(memory=None)), "no limit is set", TEMPLATE),
-        unproven("little memory", MemoryLimit(32 * GIB), facts(resources=Resources(memory=16 * GIB)), "the host has 16Gi of memory", here=False),
-        kept("reservation", MemoryRequest(GIB), facts(resources=Resources(memory_reserved=GIB)), "1Gi"),
-        broken("no reservation", MemoryRequest(GIB), facts(resources=Resources(memory_reserved=None)), "no limit", TEMPLATE),
+        kept("memory", MemoryLimit(8 * GIB), facts(resources=ResourceFacts(memory=8 * GIB)), "8Gi"),
+        broken("memory limit never applied", MemoryLimit(8 * GIB), facts(resources=ResourceFacts(memory=GIB)), "1Gi", "a key in the wrong place"),
+        broken("no memory limit", MemoryLimit(8 * GIB), facts(resources=ResourceFacts(memory=None)), "no limit is set", TEMPLATE),
+        unproven("little memory", MemoryLimit(32 * GIB), facts(resources=ResourceFacts(memory=16 * GIB)), "the host has 16Gi of memory", here=False),
+        kept("reservation", MemoryRequest(GIB), facts(resources=ResourceFacts(memory_reserved=GIB)), "1Gi"),
+        broken("no reservation", MemoryRequest(GIB), facts(resources=ResourceFacts(memory_reserved=None)), "no limit", TEMPLATE),
         unproven("reservation unseen", MemoryRequest(GIB), facts(), "not asked"),
-        kept("pids", PidsLimit(4096), facts(resources=Resources(pids=4096)), "4096"),
-        broken("no pids limit", PidsLimit(4096), facts(resources=Resources(pids=None)), "no limit is set", TEMPLATE),
+        kept("pids", PidsLimit(4096), facts(resources=ResourceFacts(pids=4096)), "4096"),
+        broken("no pids limit", PidsLimit(4096), facts(resources=ResourceFacts(pids=None)), "no limit is set", TEMPLATE),
         unproven("pids unseen", PidsLimit(4096), facts(), "not asked"),
-        kept("shares", CpuRequest(500), facts(resources=Resources(cpu_shares=512)), "cpu.shares 512"),
-        kept("weight, linear", CpuRequest(500), facts(resources=Resources(cpu_weight=20)), "cpu.weight 20"),
-        kept("weight, logarithmic", CpuRequest(500), facts(resources=Resources(cpu_weight=59)), "cpu.weight 59"),
-        broken("other shares", CpuRequest(500), facts(resources=Resources(cpu_shares=1024)), "cpu.shares 1024 instead of 512", TEMPLATE),
-        broken("other weight", CpuRequest(500), facts(resources=Resources(cpu_weight=100)), "cpu.weight 100 instead of 20 or 59", TEMPLATE),
+        kept("shares", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=512)), "cpu.shares 512"),
+        kept("weight, linear", CpuRequest(500), facts(resources=ResourceFacts(cpu_weight=20)), "cpu.weight 20"),
+        kept("weight, logarithmic", CpuRequest(500), facts(resources=ResourceFacts(cpu_weight=59)), "cpu.weight 59"),
+        broken("other shares", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=1024)), "cpu.shares 1024 instead of 512", TEMPLATE),
+        broken("other weight", CpuRequest(500), facts(resources=ResourceFacts(cpu_weight=100)), "cpu.weight 100 instead of 20 or 59", TEMPLATE),
         unproven("no shares", CpuRequest(500), facts(), "not asked"),
-        unproven("no controller", CpuRequest(500), facts(resources=Resources(cpu_shares=None, cpu_weight=None)), "no cpu controller"),
+        unproven("no controller", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=None, cpu_weight=None)), "no cpu controller"),
     ],
     "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "proved by doing")],
     "publication": [unproven("by facts alone", NoSecrets(), facts(), "proved by doing")],

@@ -12,34 +12,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder_contracts import verdict as evidence
 from builder_contracts.contract.model import Clause, Contract, Waiver
 from builder_contracts.contract.promises import Promise
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import NotRoot
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.errors import Source
-from builder_contracts.evidence import verdict as evidence
-from builder_contracts.evidence.verdict import Finding, Outcome, Rung, Verdict
+from builder_contracts.errors import Location
 from builder_contracts.facts import model
-from builder_contracts.facts.model import Facts, Runner
+from builder_contracts.facts.model import Facts, RunnerFacts
 from builder_contracts.judge import judge, under_waiver
+from builder_contracts.verdict import Assessment, Outcome, Rung, Verdict
 from tests.unit.judge.observed import IMAGE, LOST, NOT_HERE, RUNNER, facts
 
 TODAY = date(2026, 3, 15)
-LOCAL = Runner("local", "", "runner-7", cpus=4, memory=2**34)
-KEPT = facts(tools={"xz": model.Tool("/usr/bin/xz")})
-BROKEN = facts(tools={"xz": model.Tool(None)})
+LOCAL = RunnerFacts("local", "", "runner-7", cpus=4, memory=2**34)
+KEPT = facts(tools={"xz": model.ToolFacts("/usr/bin/xz")})
+BROKEN = facts(tools={"xz": model.ToolFacts(None)})
 
 
 def clause(promise: Promise | None = None, waiver: Waiver | None = None, **more: Any) -> Clause:
     return Clause(
-        "sample", "toolchain", "xz", promise or Tool("xz"), Source("sample.yaml", 7), waiver, **more
+        "sample", "toolchain", "xz", promise or Tool("xz"), Location("sample.yaml", 7), waiver, **more
     )
 
 
 def contract(of: Clause, file: str = "sample.yaml") -> Contract:
     return Contract(
-        "sample", "A sample", "me", ("sample",), "sample", Source(file, 3), "sha256:" + "0" * 64, (of,), {}
+        "sample", "A sample", "me", ("sample",), "sample", Location(file, 3), "sha256:" + "0" * 64, (of,), {}
     )
 
 
@@ -48,7 +48,7 @@ def verdict(of: Clause, seen: Facts, file: str = "sample.yaml") -> Verdict:
 
 
 def until(day: date) -> Waiver:
-    return Waiver("the image is being rebuilt", day, Source("sample.yaml", 20))
+    return Waiver("the image is being rebuilt", day, Location("sample.yaml", 20))
 
 
 def test_a_live_waiver_excuses_a_broken_promise_and_says_until_when() -> None:
@@ -81,13 +81,16 @@ def test_a_live_waiver_leaves_what_is_kept_or_unproven_as_it_is() -> None:
 
 
 FINDINGS = st.builds(
-    Finding, st.sampled_from([Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN]), st.text(min_size=1), st.text()
+    Assessment,
+    st.sampled_from([Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN]),
+    st.text(min_size=1),
+    st.text(),
 )
 
 
 @given(FINDINGS, st.dates(), st.dates())
 def test_a_waiver_never_makes_anything_kept_nor_hides_that_nobody_looked(
-    finding: Finding, last: date, today: date
+    finding: Assessment, last: date, today: date
 ) -> None:
     changed = under_waiver(clause(waiver=until(last)), finding, today)
     if finding.outcome is not Outcome.KEPT:
@@ -160,7 +163,7 @@ def test_on_a_machine_the_command_looks_at_the_machine() -> None:
     "path", ["/tmp/$(rm -rf /)", "/it's", '/a"b', "/a b;c", "/`id`", "/a\\b", "/ü\u202e"]
 )
 def test_the_command_to_copy_is_safe_whatever_a_contract_holds(path: str) -> None:
-    look = verdict(clause(PathState(path)), facts(paths={path: model.Path(None)}), f"my{path}.yaml").look
+    look = verdict(clause(PathState(path)), facts(paths={path: model.PathFacts(None)}), f"my{path}.yaml").look
     words = shlex.split(look)
     assert words[:4] == ["builder-contracts", "facts", "--contract", f"my{path}.yaml"]
     assert words[-3:-1] == ["|", "jq"]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.observe.answers import Answers, parse
-from builder_contracts.observe.questions import SEPARATOR, probe
+from builder_contracts.observe.inside.answers import ProbeAnswers, parse
+from builder_contracts.observe.inside.questions import SEPARATOR, probe
 from builder_contracts.runner import process
 
 SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -30,7 +30,7 @@ class Shell:
         path: str = SYSTEM,
         environment: Mapping[str, str] | None = None,
         deadline: float = 60,
-    ) -> Answers:
+    ) -> ProbeAnswers:
         """The answers of one run of the probe. Each question is its words."""
         lines = [SEPARATOR.join(words) for words in questions]
         done = process.run(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from builder_contracts.facts.model import Resources, Unseen
-from builder_contracts.observe import answers as read
-from builder_contracts.observe.answers import Answers, parse
+from builder_contracts.facts.model import ResourceFacts, Unseen
+from builder_contracts.observe.inside import answers as read
+from builder_contracts.observe.inside.answers import ProbeAnswers, parse
 
 NAMES = st.sampled_from(
     ["xz", "/", "key", "", "unseen", "v1.quota", "v1.period", "v2.cpu", "bounding", "mount"]
@@ -32,7 +32,7 @@ LINES = st.lists(st.tuples(SECTIONS, NAMES, JSON), max_size=12).map(
 )
 
 
-def everything(answers: Answers) -> list[Any]:
+def everything(answers: ProbeAnswers) -> list[Any]:
     """Every fact that can be asked of the answers."""
     return [
         read.identity(answers),
@@ -154,7 +154,7 @@ def test_an_environment_that_ends_in_quotes_is_not_seen_rather_than_seen_in_part
     assert isinstance(read.environment(parse(json.dumps(["env", "", exported]).encode(), "")), Unseen)
 
 
-def cgroup(**files: str) -> Resources:
+def cgroup(**files: str) -> ResourceFacts:
     lines = [json.dumps(["cgroup", name.replace("_", ".", 1), text]) for name, text in files.items()]
     return read.resources(parse("\n".join(lines).encode(), ""))
 

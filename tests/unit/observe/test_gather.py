@@ -10,12 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.load import load
+from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Contract
-from builder_contracts.facts.model import Connection, Daemon, Facts, Forbidden, Start, Tool, Unseen
-from builder_contracts.observe.gather import gather
-from builder_contracts.runner.local import local_runner
-from builder_contracts.runner.protocol import Completed, NoRunner, Setting, StandIn
+from builder_contracts.facts.model import (
+    ConnectionFacts,
+    DaemonFacts,
+    Facts,
+    ForbiddenHostFacts,
+    StartFacts,
+    ToolFacts,
+    Unseen,
+)
+from builder_contracts.observe.observation import gather
+from builder_contracts.runner.local.runner import local_runner
+from builder_contracts.runner.protocol import CompletedCommand, OutsideView, StandIn, UnavailableRunner
 from tests.unit.judge.observed import IMAGE, RUNNER
 
 BODY = """\
@@ -39,21 +47,21 @@ def contract(tmp_path: Path) -> Contract:
     return load(path)
 
 
-SETTING = Setting(RUNNER, IMAGE, Start(exists=True, started=True), privileged=False)
+SETTING = OutsideView(RUNNER, IMAGE, StartFacts(exists=True, started=True), privileged=False)
 
 
-WHOLE = Completed(0, b'["end","","complete"]', b"")
+WHOLE = CompletedCommand(0, b'["end","","complete"]', b"")
 
 
 @dataclass
 class Scripted:
     """A runner at the edge of the protocol: it answers what a test says, and keeps what it was asked."""
 
-    setting: Setting = SETTING
-    ends: Completed = WHOLE
+    setting: OutsideView = SETTING
+    ends: CompletedCommand = WHOLE
     asked: list[Sequence[str]] = field(default_factory=list)
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
+    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
         assert deadline > 0
         self.asked.append(arguments)
         return self.ends
@@ -61,12 +69,12 @@ class Scripted:
 
 def test_this_machine_is_seen_in_one_pass(contract: Contract) -> None:
     facts = gather(contract, local_runner(), forbidden={})
-    assert facts.tools["sh"] == Tool(
-        str(facts.tools["sh"].path) if isinstance(facts.tools["sh"], Tool) else "",
+    assert facts.tools["sh"] == ToolFacts(
+        str(facts.tools["sh"].path) if isinstance(facts.tools["sh"], ToolFacts) else "",
         Unseen("its version was not asked for"),
         Unseen("its version was not asked for"),
     )
-    assert facts.tools["no-such-tool"] == Tool(None)
+    assert facts.tools["no-such-tool"] == ToolFacts(None)
     assert isinstance(facts.env, dict)
     assert isinstance(facts.image, Unseen)
     assert not facts.image.here
@@ -89,18 +97,18 @@ def test_a_contract_larger_than_an_argument_list_is_asked_in_parts(tmp_path: Pat
     ("ends", "said"),
     [
         (
-            Completed(None, b"", b"", "the container died with status 137"),
+            CompletedCommand(None, b"", b"", "the container died with status 137"),
             "the container died with status 137",
         ),
-        (Completed(None, b"", b"", "no end within 5 s"), "no end within 5 s"),
-        (Completed(127, b"", b"sh: not found"), "the probe ended with status 127: sh: not found"),
-        (Completed(2, b"syntax\xff", b""), "status 2: syntax\ufffd"),
-        (Completed(0, b"", b""), "ended before it was complete"),
-        (Completed(0, b"\xff\x00nonsense\n[[[", b""), "ended before it was complete"),
+        (CompletedCommand(None, b"", b"", "no end within 5 s"), "no end within 5 s"),
+        (CompletedCommand(127, b"", b"sh: not found"), "the probe ended with status 127: sh: not found"),
+        (CompletedCommand(2, b"syntax\xff", b""), "status 2: syntax\ufffd"),
+        (CompletedCommand(0, b"", b""), "ended before it was complete"),
+        (CompletedCommand(0, b"\xff\x00nonsense\n[[[", b""), "ended before it was complete"),
     ],
 )
 def test_a_runner_that_is_lost_is_unseen_with_the_reason_everywhere(
-    contract: Contract, ends: Completed, said: str
+    contract: Contract, ends: CompletedCommand, said: str
 ) -> None:
     facts = gather(contract, Scripted(ends=ends), forbidden={})
     for fact in (facts.identity, facts.env, facts.path, facts.tools["sh"], facts.paths["/"], facts.daemon):
@@ -110,26 +118,28 @@ def test_a_runner_that_is_lost_is_unseen_with_the_reason_everywhere(
 
 def test_what_was_answered_before_the_end_counts(contract: Contract) -> None:
     output = json.dumps(["tools", "sh", {"path": "/bin/sh"}]).encode() + b'\n["paths","/'
-    facts = gather(contract, Scripted(ends=Completed(None, output, b"", "no end within 5 s")), forbidden={})
-    assert isinstance(facts.tools["sh"], Tool)
+    facts = gather(
+        contract, Scripted(ends=CompletedCommand(None, output, b"", "no end within 5 s")), forbidden={}
+    )
+    assert isinstance(facts.tools["sh"], ToolFacts)
     assert isinstance(facts.paths["/"], Unseen)
 
 
 def test_nothing_is_asked_of_a_runner_that_did_not_start(contract: Contract) -> None:
-    runner = Scripted(setting=replace(SETTING, start=Start(exists=True, started=False, said="no shell")))
+    runner = Scripted(setting=replace(SETTING, start=StartFacts(exists=True, started=False, said="no shell")))
     facts = gather(contract, runner, forbidden={})
     assert runner.asked == []
     assert facts.tools["sh"] == Unseen("the runner did not start: no shell")
-    assert isinstance(facts.start, Start)
+    assert isinstance(facts.start, StartFacts)
 
 
 def test_without_a_runner_everything_has_one_reason(contract: Contract) -> None:
-    facts = gather(contract, NoRunner("no Docker Engine answers"), forbidden={})
+    facts = gather(contract, UnavailableRunner("no Docker Engine answers"), forbidden={})
     for fact in (facts.runner, facts.image, facts.start, facts.identity, facts.tools["sh"]):
         assert fact == Unseen("no Docker Engine answers")
 
 
-STAND_IN = StandIn("169.254.169.254", 80, Connection("connected", "a neighbour reads it"))
+STAND_IN = StandIn("169.254.169.254", 80, ConnectionFacts("connected", "a neighbour reads it"))
 
 
 def questions(runner: Scripted) -> list[str]:
@@ -141,7 +151,7 @@ def test_a_stand_in_is_tried_where_that_cannot_reach_the_real_host(contract: Con
     facts = gather(contract, runner, forbidden={"metadata": STAND_IN})
     assert sum("169.254.169.254" in question for question in questions(runner)) == 2
     forbidden = facts.network.forbidden["metadata"]
-    assert isinstance(forbidden, Forbidden)
+    assert isinstance(forbidden, ForbiddenHostFacts)
     assert forbidden.control == STAND_IN.control
     assert len(forbidden.attempts) == 5
 
@@ -165,7 +175,7 @@ def test_a_host_that_the_run_could_not_start_is_unseen_not_unreachable(contract:
     output = b'["resolve","a.example",[]]\n["resolve","localhost",["::1"]]\n["end","","complete"]'
     facts = gather(
         contract,
-        Scripted(ends=Completed(0, output, b"")),
+        Scripted(ends=CompletedCommand(0, output, b"")),
         forbidden={},
         unreachable_hosts={"a.example": "the services image is not there"},
     )
@@ -177,6 +187,6 @@ def test_a_host_that_the_run_could_not_start_is_unseen_not_unreachable(contract:
 def test_a_daemon_that_failed_to_start_carries_its_log(contract: Contract) -> None:
     output = b'["daemon","",{"reachable":false,"how":"no socket answers"}]\n["end","","complete"]'
     setting = replace(SETTING, daemon_failure="its log ends: boom")
-    facts = gather(contract, Scripted(setting, Completed(0, output, b"")), forbidden={})
-    assert isinstance(facts.daemon, Daemon)
+    facts = gather(contract, Scripted(setting, CompletedCommand(0, output, b"")), forbidden={})
+    assert isinstance(facts.daemon, DaemonFacts)
     assert facts.daemon.failure == "its log ends: boom"

@@ -16,11 +16,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from builder_contracts.facts.model import Connection, Feature, Identity, Seen, Tool, Unseen
-from builder_contracts.facts.model import Path as PathFacts
-from builder_contracts.facts.model import Shell as ShellFacts
-from builder_contracts.observe import answers as read
-from builder_contracts.observe import questions
+from builder_contracts.facts.model import (
+    ConnectionFacts,
+    FeatureFacts,
+    PathFacts,
+    Seen,
+    ShellFacts,
+    ToolFacts,
+    Unseen,
+    UserFacts,
+)
+from builder_contracts.observe.inside import answers as read
+from builder_contracts.observe.inside import questions
 from tests.unit.observe.shells import SYSTEM, Shell, links, program, shells
 
 each_shell = pytest.mark.parametrize("shell", shells())
@@ -48,7 +55,7 @@ def test_a_complete_observation_ends_and_knows_who_and_where_it_is(shell: Shell)
     answers = shell.ask()
     assert answers.lost == ""
     found = read.identity(answers)
-    assert isinstance(found, Identity)
+    assert isinstance(found, UserFacts)
     assert (found.uid, found.gid) == (os.geteuid(), os.getegid())
     assert found.home == "/root"
     assert answers.read("path", "", str) == SYSTEM
@@ -118,9 +125,9 @@ def test_words_reach_programs_as_they_are(shell: Shell, tmp_path: Path) -> None:
         path=f"{tmp_path}:{SYSTEM}",
     )
     tool = read.tool(answers, "echo-words", ["last is empty"])
-    assert isinstance(tool, Tool)
+    assert isinstance(tool, ToolFacts)
     assert tool.output == "".join(f"<{word}>" for word in words).replace("\t", "\t")
-    assert tool.features == {"last is empty": Feature(0, "<-c><>")}
+    assert tool.features == {"last is empty": FeatureFacts(0, "<-c><>")}
 
 
 @each_shell
@@ -142,8 +149,8 @@ def test_questions_are_never_read_as_shell_text_or_patterns(shell: Shell, tmp_pa
     assert not proof.exists()
     assert read.path(answers, "/etc/*") == PathFacts(None)
     assert read.path(answers, attack) == PathFacts(None)
-    assert read.tool(answers, "*", []) == Tool(None)
-    assert read.tool(answers, attack, []) == Tool(None)
+    assert read.tool(answers, "*", []) == ToolFacts(None)
+    assert read.tool(answers, attack, []) == ToolFacts(None)
     assert answers.lost == ""
 
 
@@ -202,13 +209,13 @@ def test_tools_are_found_as_programs_in_path_never_as_builtins(shell: Shell, tmp
         *(("tool", name) for name in ("mine", "read", "export", "not-executable", "folder")),
         path=f"{tmp_path}/first:{tmp_path}/second",
     )
-    assert read.tool(answers, "mine", []) == Tool(
+    assert read.tool(answers, "mine", []) == ToolFacts(
         f"{tmp_path}/first/mine",
         Unseen("its version was not asked for"),
         Unseen("its version was not asked for"),
     )
     for name in ("read", "export", "not-executable", "folder"):
-        assert read.tool(answers, name, []) == Tool(None)
+        assert read.tool(answers, name, []) == ToolFacts(None)
 
 
 @each_shell
@@ -219,10 +226,10 @@ def test_how_a_tool_ends_and_what_it_prints(shell: Shell, tmp_path: Path) -> Non
     answers = shell.ask(
         ("tool", "both", "x"), ("tool", "reader", "x"), ("tool", "odd", "x"), path=f"{tmp_path}:{SYSTEM}"
     )
-    assert read.tool(answers, "both", []) == Tool(f"{tmp_path}/both", 3, "out\nerr")
-    assert read.tool(answers, "reader", []) == Tool(f"{tmp_path}/reader", 0, "read")
+    assert read.tool(answers, "both", []) == ToolFacts(f"{tmp_path}/both", 3, "out\nerr")
+    assert read.tool(answers, "reader", []) == ToolFacts(f"{tmp_path}/reader", 0, "read")
     odd = read.tool(answers, "odd", [])
-    assert isinstance(odd, Tool)
+    assert isinstance(odd, ToolFacts)
     assert isinstance(odd.output, str)
     # A shell cannot hold NUL: dash ends the line there, the others leave it out.
     assert odd.output in ('a?[31mb?\t"q"\\ \r\n\ufffdz', 'a?[31mb?\t"q"\\ \r\n\ufffd')
@@ -265,7 +272,7 @@ def test_many_answers_side_by_side_do_not_mix(shell: Shell, tmp_path: Path) -> N
     assert reason(tool[0])  # it was never asked for by itself
     for label in labels:
         feature = read._feature(answers, "loud", label)
-        assert isinstance(feature, Feature)
+        assert isinstance(feature, FeatureFacts)
         assert feature.output.startswith(f"{label}-xxx")
 
 
@@ -289,15 +296,15 @@ def test_what_hangs_is_unseen_and_holds_up_nobody(shell: Shell, tmp_path: Path) 
     assert answers.lost == ""
     for name in ("hangs", "stubborn"):
         tool = read.tool(answers, name, ["any"])
-        assert isinstance(tool, Tool)
+        assert isinstance(tool, ToolFacts)
         assert tool.path == f"{tmp_path}/{name}"
         assert "did not answer within 20 s" in reason(tool.status)
         assert reason(tool.output)
     hung = read.tool(answers, "hangs", ["any"])
-    assert isinstance(hung, Tool)
+    assert isinstance(hung, ToolFacts)
     assert "did not answer" in reason(hung.features["any"])
     quick = read.tool(answers, "quick", [])
-    assert isinstance(quick, Tool)
+    assert isinstance(quick, ToolFacts)
     assert quick.output == "1.0"
     shown = read.shell(answers, str(tmp_path / "hangs"))
     assert isinstance(shown, ShellFacts)
@@ -313,7 +320,7 @@ def test_a_hung_tool_is_unseen_also_with_the_timeout_of_busybox(shell: Shell, tm
     program(tmp_path, "hangs", "exec sleep 1000")
     answers = shell.ask(("tool", "hangs", "--version"), path=f"{tmp_path}:{SYSTEM}")
     hung = read.tool(answers, "hangs", [])
-    assert isinstance(hung, Tool)
+    assert isinstance(hung, ToolFacts)
     assert reason(hung.status)
 
 
@@ -326,7 +333,7 @@ def test_an_observation_cut_short_keeps_what_was_answered_and_says_why_the_rest_
     answers = shell.ask(("tool", "hangs", "x"), ("path", "/"), path=str(tmp_path), deadline=2)
     assert "did not end within 2 s" in reason(read.tool(answers, "hangs", []))
     assert isinstance(read.path(answers, "/"), PathFacts)
-    assert isinstance(read.identity(answers), Identity)
+    assert isinstance(read.identity(answers), UserFacts)
 
 
 @each_shell
@@ -342,7 +349,7 @@ def test_an_image_with_nothing_but_the_shell_is_seen_as_far_as_it_can_be(shell: 
         path="/nonexistent",
     )
     assert answers.lost == ""
-    assert read.tool(answers, "xz", ["any"]) == Tool(None)
+    assert read.tool(answers, "xz", ["any"]) == ToolFacts(None)
     found = read.path(answers, "/etc/passwd")
     assert isinstance(found, PathFacts)
     assert found.type == "file"
@@ -356,7 +363,7 @@ def test_an_image_with_nothing_but_the_shell_is_seen_as_far_as_it_can_be(shell: 
     assert "lacks unshare(1)" in reason(isolation.unshare)
     assert "lacks unshare(1)" in reason(isolation.mount)
     assert isinstance(isolation.bounding, int)
-    assert isinstance(read.identity(answers), Identity)
+    assert isinstance(read.identity(answers), UserFacts)
     assert isinstance(read.environment(answers), dict)
     assert isinstance(read.default_routes(answers), list)
 
@@ -415,12 +422,12 @@ def test_connections_are_accepted_refused_or_unresolved(
         ("connect", "unknown", "no-such-name.invalid", "80"),
         path=links(tmp_path / "bin", *(["bash", "timeout"] if by == "bash" else ["perl"])),
     )
-    assert read.connection(answers, "open") == Connection(
+    assert read.connection(answers, "open") == ConnectionFacts(
         "connected", f"connected to 127.0.0.1 port {listening}"
     )
-    assert read.connection(answers, "closed") == Connection("refused", "Connection refused")
+    assert read.connection(answers, "closed") == ConnectionFacts("refused", "Connection refused")
     unknown = read.connection(answers, "unknown")
-    assert isinstance(unknown, Connection)
+    assert isinstance(unknown, ConnectionFacts)
     assert unknown.outcome == "unresolved"
 
 
@@ -452,7 +459,7 @@ def test_a_daemon_that_answers_is_told_with_its_id_and_version(shell: Shell, tmp
     assert (found.reachable, found.id, found.version, found.ready_after) == (True, "ID:1", "28.5.2", 1.5)
 
 
-def limits(answers: read.Answers) -> list[Seen[int | None]]:
+def limits(answers: read.ProbeAnswers) -> list[Seen[int | None]]:
     found = read.resources(answers)
     return [found.cpu, found.memory, found.pids]
 

@@ -10,9 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from builder_contracts.contract.load import load
+from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Contract
-from builder_contracts.observe.questions import MAX_QUESTION_BYTES, SEPARATOR, batches, questions, spellings
+from builder_contracts.observe.inside.questions import (
+    MAX_QUESTION_BYTES,
+    SEPARATOR,
+    batches,
+    questions,
+    spellings,
+)
 from tests.unit.generated_contracts import contracts
 
 HEAD = """\

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.load import load, load_all
+from builder_contracts.contract.loading import load, load_all
 from builder_contracts.facts.model import Unseen
-from builder_contracts.observe.survey import Options, Survey
-from builder_contracts.runner import engine
+from builder_contracts.observe.survey import Observer, ObserverOptions
+from builder_contracts.runner.docker import engine
 from tests.plugin.conftest import OTHER, SAMPLE
 
 
@@ -23,10 +23,10 @@ def test_an_engine_that_does_not_answer_is_asked_once_for_all_classes(
 
     def connect() -> None:
         asked.append("the engine")
-        raise engine.NoEngine("it hangs")
+        raise engine.EngineNotFound("it hangs")
 
     monkeypatch.setattr(engine, "connect", connect)
-    survey = Survey(Options())
+    survey = Observer(ObserverOptions())
     survey.prefetch(contracts)
     starts = [survey.facts(contract).start for contract in contracts]
     survey.close()
@@ -39,7 +39,7 @@ def test_without_an_engine_a_forbidden_host_is_unproven_for_that_reason(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
     (tmp_path / "there.yaml").write_text(f"{OTHER}network: {{deny: [metadata]}}\n")
-    survey = Survey(Options())
+    survey = Observer(ObserverOptions())
     seen = survey.facts(load(tmp_path / "there.yaml")).network.forbidden["metadata"]
     survey.close()
     assert isinstance(seen, Unseen)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from builder_contracts.contract.load import load
+from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.isolation import Capabilities, NoNewPrivileges, Privileged, Seccomp
-from builder_contracts.runner.launch import DEFAULT_PIDS, DaemonPlan, LaunchPlan, plan
+from builder_contracts.runner.docker.launch_plan import DEFAULT_PIDS, DaemonPlan, LaunchPlan, plan
 from tests.unit.generated_contracts import contracts
 
 GIB = 2**30

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from builder_contracts.runner.docker import _names_registry
-from builder_contracts.runner.ownership import OWNER, RUN, Owner, Run, _abandoned
+from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner, RunLabels, _abandoned
+from builder_contracts.runner.docker.runner import _names_registry
 
 
 def test_a_living_owner_is_not_dead() -> None:
@@ -21,7 +21,7 @@ def test_a_living_owner_is_not_dead() -> None:
 
 
 def test_an_owner_that_ended_is_dead() -> None:
-    script = "from builder_contracts.runner.ownership import Owner; print(Owner.this_process().label)"
+    script = "from builder_contracts.runner.docker.cleanup import Owner; print(Owner.this_process().label)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     owner = Owner.from_label(done.stdout)
     assert owner is not None
@@ -50,12 +50,12 @@ def test_what_carries_no_label_is_not_touched() -> None:
 
 
 def test_everything_of_a_run_carries_its_id_and_its_process() -> None:
-    run = Run()
+    run = RunLabels()
     assert run.labels[RUN] == run.id
     assert json.loads(run.labels[OWNER])["pid"] == os.getpid()
     assert run.name("nix").startswith("builder-contracts-")
     assert run.name("nix").endswith("-nix")
-    assert Run().id != run.id
+    assert RunLabels().id != run.id
 
 
 @pytest.mark.parametrize(

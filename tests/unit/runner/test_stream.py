@@ -13,7 +13,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from builder_contracts.runner import engine
+from builder_contracts.runner.docker import engine
 
 HEAD = (
     b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n"

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from builder_contracts.contract import schema
+from builder_contracts.contract import schemas
 from builder_contracts.contract.document import read
 from builder_contracts.contract.promises import READERS
-from builder_contracts.contract.validator import problems
+from builder_contracts.contract.validation import problems
 from builder_contracts.judge import find
 from builder_contracts.judge.isolation import CAPABILITIES
 
@@ -51,45 +51,45 @@ def fields(part: dict[str, Any], at: str = "#") -> Iterator[tuple[str, dict[str,
             yield place, inner
 
 
-@pytest.mark.parametrize("name", schema.names())
+@pytest.mark.parametrize("name", schemas.names())
 def test_a_schema_is_valid_draft_2020_12(name: str) -> None:
-    loaded = schema.load(name)
+    loaded = schemas.load(name)
     assert loaded["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert loaded["$id"] == f"{BASE_URL}/{name}.json"
     Draft202012Validator.check_schema(loaded)
 
 
-@pytest.mark.parametrize("name", schema.names())
+@pytest.mark.parametrize("name", schemas.names())
 def test_every_field_has_a_title_and_a_description(name: str) -> None:
-    loaded = schema.load(name)
+    loaded = schemas.load(name)
     assert loaded["title"]
     assert loaded["description"]
     bare = [
         f"{place} lacks {word}"
         for place, part in fields(loaded)
         for word in ("title", "description")
-        if len(schema.resolve(part, name).get(word, "")) < 2
+        if len(schemas.resolve(part, name).get(word, "")) < 2
     ]
     assert not bare
 
 
-@pytest.mark.parametrize("name", schema.names())
+@pytest.mark.parametrize("name", schemas.names())
 def test_every_reference_leads_somewhere(name: str) -> None:
-    for _, part in parts(schema.load(name)):
+    for _, part in parts(schemas.load(name)):
         if "$ref" in part:
-            assert schema.resolve(part, name)
+            assert schemas.resolve(part, name)
 
 
-@pytest.mark.parametrize("name", schema.names())
+@pytest.mark.parametrize("name", schemas.names())
 def test_every_mapping_says_what_else_may_be_in_it(name: str) -> None:
-    for place, part in parts(schema.load(name)):
+    for place, part in parts(schemas.load(name)):
         if "properties" in part and part.get("type") == "object":
             assert "additionalProperties" in part, place
 
 
 @pytest.mark.parametrize("name", ["builder-class", "builder-base"])
 def test_every_form_is_anchored_and_shown_by_an_example_that_has_it(name: str) -> None:
-    for place, part in parts(schema.load(name)):
+    for place, part in parts(schemas.load(name)):
         if "pattern" not in part:
             continue
         pattern = part["pattern"]
@@ -104,12 +104,12 @@ NO_CLAUSES = {"apiVersion", "kind", "extends", "metadata", "waivers", "why"}
 
 
 def test_every_section_of_a_contract_is_read_and_judged() -> None:
-    sections = schema.load("builder-class")["properties"].keys() - NO_CLAUSES
+    sections = schemas.load("builder-class")["properties"].keys() - NO_CLAUSES
     assert sections == READERS.keys()
 
 
 def test_a_base_has_the_sections_of_a_class_but_its_name_and_labels() -> None:
-    base, full = (schema.load(name)["properties"] for name in ("builder-base", "builder-class"))
+    base, full = (schemas.load(name)["properties"] for name in ("builder-base", "builder-class"))
     assert full.keys() - base.keys() == {"metadata", "labels"}
     assert base.keys() < full.keys()
     for section in base.keys() - {"kind"}:
@@ -127,7 +127,7 @@ def test_the_judge_of_a_kind_is_found_by_its_name_beside_the_promise() -> None:
 
 def test_every_capability_that_a_contract_can_name_is_one_that_the_judge_can_see() -> None:
     # A misspelt name under "forbid" would be kept by every runner.
-    assert schema.load("builder-class")["$defs"]["capability"]["enum"] == ["ALL", *CAPABILITIES]
+    assert schemas.load("builder-class")["$defs"]["capability"]["enum"] == ["ALL", *CAPABILITIES]
 
 
 def test_the_package_carries_the_schemas_of_the_repository() -> None:
@@ -148,6 +148,6 @@ def test_a_document_names_its_schema_for_editors_and_keeps_to_it(path: Path) -> 
     assert target.is_file()
     document = read(path)
     kind = document.data.get("kind")
-    assert schema.load(target.stem)["properties"]["kind"]["const"] == kind
+    assert schemas.load(target.stem)["properties"]["kind"]["const"] == kind
     if kind != "BuilderClass":  # a class is whole only with its base
         assert problems(target.stem, document) == []

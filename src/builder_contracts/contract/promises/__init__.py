@@ -25,12 +25,12 @@ from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.daemon import DaemonPromise
 from builder_contracts.contract.promises.declarations import Declaration
-from builder_contracts.contract.promises.declared import Declared
 from builder_contracts.contract.promises.environment import EnvironmentPromise
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import IdentityPromise
 from builder_contracts.contract.promises.image import ImagePromise
 from builder_contracts.contract.promises.isolation import IsolationPromise
+from builder_contracts.contract.promises.named_promise import NamedPromise
 from builder_contracts.contract.promises.network import NetworkPromise
 from builder_contracts.contract.promises.publication import Publication
 from builder_contracts.contract.promises.resources import ResourcePromise
@@ -55,9 +55,9 @@ Promise = (
     | CanaryProof
 )
 
-Reader = Callable[[Any, Pointer], Iterator[Declared[Promise]]]
+SectionParser = Callable[[Any, Pointer], Iterator[NamedPromise[Promise]]]
 
-READERS: Mapping[str, Reader] = {
+READERS: Mapping[str, SectionParser] = {
     "labels": declarations.read_labels,
     "responsibilities": declarations.read_responsibilities,
     "image": image.read,
@@ -79,11 +79,11 @@ __all__ = [
     "READERS",
     "DaemonPromise",
     "Declaration",
-    "Declared",
     "EnvironmentPromise",
     "IdentityPromise",
     "ImagePromise",
     "IsolationPromise",
+    "NamedPromise",
     "NetworkPromise",
     "PathState",
     "Promise",

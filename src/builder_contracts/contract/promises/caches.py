@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared
+from builder_contracts.contract.promises.named_promise import NamedPromise
 
 NIX: Mapping[str, str] = {
     "substituted": "a path that never existed before comes from the cache and is not built",
@@ -54,10 +54,10 @@ class CacheProof:
         return f"{self.role} cache, which a job {ACCESS[self.access]}: {proofs[self.show]}"
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[CacheProof]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[CacheProof]]:
     for role, access in section.items():
         proofs = dict(NIX) if role == "nix" else dict(BAZEL)
         if role != "nix" and access == "read-write":
             proofs = {**BAZEL_WRITE, **BAZEL}
         for show in proofs:
-            yield Declared(f"{role}-{show}", CacheProof(role, access, show), (*at, role))
+            yield NamedPromise(f"{role}-{show}", CacheProof(role, access, show), (*at, role))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared
+from builder_contracts.contract.promises.named_promise import NamedPromise
 
 ANY: Mapping[str, str] = {
     "builds": "builds cold, as the class's user, within its budget",
@@ -59,7 +59,7 @@ class CanaryProof:
         return f"the canary {self.canary} {SHOWS[self.show]}"
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[CanaryProof]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[CanaryProof]]:
     for canary, shows in section.items():
         for index, show in enumerate(shows):
-            yield Declared(f"{canary}-{show}", CanaryProof(canary, show), (*at, canary, index))
+            yield NamedPromise(f"{canary}-{show}", CanaryProof(canary, show), (*at, canary, index))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, port
-from builder_contracts.contract.promises.versions import VersionRange
+from builder_contracts.contract.promises.named_promise import NamedPromise, port
+from builder_contracts.contract.version_ranges import VersionRange
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,18 @@ class DaemonOwn:
 DaemonPromise = DaemonEndpoint | DaemonReady | DaemonVersion | DaemonOwn
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[DaemonPromise]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[DaemonPromise]]:
     for field, value in section.items():
         where = (*at, field)
         match field:
             case "endpoint":
                 port(value, where)
-                yield Declared(field, DaemonEndpoint(value), where)
+                yield NamedPromise(field, DaemonEndpoint(value), where)
             case "ready_within":
-                yield Declared("ready", DaemonReady(value), where)
+                yield NamedPromise("ready", DaemonReady(value), where)
             case "version":
-                yield Declared(field, DaemonVersion(VersionRange.read(value, where)), where)
+                yield NamedPromise(field, DaemonVersion(VersionRange.read(value, where)), where)
             case "own":
-                yield Declared(field, DaemonOwn(), where)
+                yield NamedPromise(field, DaemonOwn(), where)
             case _:
                 raise NotImplementedError(f"daemon.{field} is in the schema and has no promise")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared
+from builder_contracts.contract.promises.named_promise import NamedPromise
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Responsibility:
 Declaration = Label | Responsibility
 
 
-def read_labels(section: list[str], at: Pointer) -> Iterator[Declared[Label]]:
+def read_labels(section: list[str], at: Pointer) -> Iterator[NamedPromise[Label]]:
     for index, label in enumerate(section):
-        yield Declared(label, Label(label), (*at, index))
+        yield NamedPromise(label, Label(label), (*at, index))
 
 
-def read_responsibilities(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Responsibility]]:
+def read_responsibilities(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Responsibility]]:
     for name, value in section.items():
-        yield Declared(name, Responsibility(value["promise"], tuple(value["shown_by"])), (*at, name))
+        yield NamedPromise(name, Responsibility(value["promise"], tuple(value["shown_by"])), (*at, name))

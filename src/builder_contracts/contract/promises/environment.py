@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, Fault
-from builder_contracts.contract.promises.patterns import TooSlow, found_in, pattern
+from builder_contracts.contract.promises.named_promise import NamedPromise, PromiseError
+from builder_contracts.contract.value_patterns import PatternTimeout, found_in, pattern
 
 
 @dataclass(frozen=True)
-class Variable:
+class EnvironmentVariable:
     """A variable is set or not, and what its value is."""
 
     name: str
@@ -48,34 +48,36 @@ class ForbiddenValue:
         return f"no environment variable holds /{self.pattern.pattern}/"
 
 
-EnvironmentPromise = Variable | ForbiddenValue
+EnvironmentPromise = EnvironmentVariable | ForbiddenValue
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[EnvironmentPromise]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[EnvironmentPromise]]:
     for name, value in section.get("variables", {}).items():
         where = (*at, "variables", name)
         if isinstance(value, str):
-            yield Declared(name, Variable(name, present=value == "present"), where)
+            yield NamedPromise(name, EnvironmentVariable(name, present=value == "present"), where)
             continue
         equals, contains = value.get("equals"), value.get("contains")
         if equals is not None and contains is not None and contains not in equals:
-            raise Fault(
+            raise PromiseError(
                 where, f"{name} cannot equal {equals!r} and contain {contains!r}", "keep one of the two"
             )
         matches = pattern(value["matches"], (*where, "matches")) if "matches" in value else None
         if equals is not None and matches is not None:
             _reconcile(name, equals, matches, where)
-        yield Declared(name, Variable(name, equals=equals, contains=contains, matches=matches), where)
+        yield NamedPromise(
+            name, EnvironmentVariable(name, equals=equals, contains=contains, matches=matches), where
+        )
     for name, text in section.get("forbidden_values", {}).items():
         where = (*at, "forbidden_values", name)
-        yield Declared(f"forbidden/{name}", ForbiddenValue(name, pattern(text, where)), where)
+        yield NamedPromise(f"forbidden/{name}", ForbiddenValue(name, pattern(text, where)), where)
 
 
 def _reconcile(name: str, equals: str, matches: re.Pattern[str], at: Pointer) -> None:
     try:
         both = found_in({name: equals}, matches)
-    except TooSlow as slow:
-        raise Fault((*at, "matches"), str(slow), "write it without a repeat within a repeat") from None
+    except PatternTimeout as slow:
+        raise PromiseError((*at, "matches"), str(slow), "write it without a repeat within a repeat") from None
     if not both:
         what = f"{name} cannot equal {equals!r} and match /{matches.pattern}/"
-        raise Fault(at, what, "keep one of the two")
+        raise PromiseError(at, what, "keep one of the two")

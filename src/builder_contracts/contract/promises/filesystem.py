@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, Fault
-from builder_contracts.contract.quantity import byte_count, human_bytes
+from builder_contracts.contract.promises.named_promise import NamedPromise, PromiseError
+from builder_contracts.contract.quantities import byte_count, human_bytes
 
 
 @dataclass(frozen=True)
@@ -42,18 +42,18 @@ class PathState:
         return ", ".join(parts)
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[PathState]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[PathState]]:
     for path, value in section.items():
         where = (*at, path)
         # The clause id drops the first slash: filesystem/nix is the path /nix.
         name = path[1:] or "(root)"
         if isinstance(value, str):
-            yield Declared(name, PathState(path, present=value == "present"), where)
+            yield NamedPromise(name, PathState(path, present=value == "present"), where)
             continue
         mode = int(value["mode"], 8) if "mode" in value else None
         others = value.get("writable_by_others")
         if mode is not None and others is not None and bool(mode & 0o002) != others:
-            raise Fault(
+            raise PromiseError(
                 (*where, "writable_by_others"),
                 f"mode {mode:04o} and writable_by_others: {str(others).lower()} contradict each other",
                 "keep one of the two",
@@ -61,10 +61,10 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[PathState]]:
             )
         free = byte_count(value["free"]) if "free" in value else None
         if free == 0:
-            raise Fault(
+            raise PromiseError(
                 (*where, "free"), "0 bytes of free space are always there", "name the bytes that a job needs"
             )
-        yield Declared(
+        yield NamedPromise(
             name,
             PathState(
                 path,

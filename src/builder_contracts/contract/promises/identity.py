@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, Fault
+from builder_contracts.contract.promises.named_promise import NamedPromise, PromiseError
 
 
 @dataclass(frozen=True)
@@ -66,25 +66,25 @@ class NotRoot:
 IdentityPromise = User | Uid | Home | Shell | NotRoot
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[IdentityPromise]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[IdentityPromise]]:
     root = next(
         (field for field, value in (("uid", 0), ("user", "root")) if section.get(field) == value), None
     )
     if root and section.get("root") == "never":
         what = f"{root} {section[root]} is root, and 'root: never' is promised as well"
-        raise Fault((*at, root), what, "remove one of the two", against=(*at, "root"))
+        raise PromiseError((*at, root), what, "remove one of the two", against=(*at, "root"))
     for field, value in section.items():
         where = (*at, field)
         match field:
             case "user":
-                yield Declared(field, User(value), where)
+                yield NamedPromise(field, User(value), where)
             case "uid":
-                yield Declared(field, Uid(value), where)
+                yield NamedPromise(field, Uid(value), where)
             case "home":
-                yield Declared(field, Home(value), where)
+                yield NamedPromise(field, Home(value), where)
             case "shell":
-                yield Declared(field, Shell(value), where)
+                yield NamedPromise(field, Shell(value), where)
             case "root":
-                yield Declared("not-root", NotRoot(), where)
+                yield NamedPromise("not-root", NotRoot(), where)
             case _:
                 raise NotImplementedError(f"identity.{field} is in the schema and has no promise")

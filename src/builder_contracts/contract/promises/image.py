@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, Fault
-from builder_contracts.contract.quantity import byte_count, human_bytes
+from builder_contracts.contract.promises.named_promise import NamedPromise, PromiseError
+from builder_contracts.contract.quantities import byte_count, human_bytes
 
 
 @dataclass(frozen=True)
@@ -73,25 +73,27 @@ class ImageSize:
 ImagePromise = ImageReference | ImagePlatform | ImageLabel | ImageEntrypoint | ImageSize
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[ImagePromise]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[ImagePromise]]:
     for field, value in section.items():
         where = (*at, field)
         match field:
             case "reference":
-                yield Declared(field, ImageReference(value), where)
+                yield NamedPromise(field, ImageReference(value), where)
             case "platform":
-                yield Declared(field, ImagePlatform(value), where)
+                yield NamedPromise(field, ImagePlatform(value), where)
             case "labels":
                 for key, text in value.items():
                     any_value = text in ("present", "absent")
                     label = ImageLabel(key, None if any_value else text, present=text != "absent")
-                    yield Declared(f"label/{key}", label, (*where, key))
+                    yield NamedPromise(f"label/{key}", label, (*where, key))
             case "entrypoint":
-                yield Declared(field, ImageEntrypoint(tuple(value)), where)
+                yield NamedPromise(field, ImageEntrypoint(tuple(value)), where)
             case "max_size":
                 most = byte_count(value)
                 if most == 0:
-                    raise Fault(where, "a size budget of 0 bytes cannot be kept", "give the image some room")
-                yield Declared("size", ImageSize(most), where)
+                    raise PromiseError(
+                        where, "a size budget of 0 bytes cannot be kept", "give the image some room"
+                    )
+                yield NamedPromise("size", ImageSize(most), where)
             case _:
                 raise NotImplementedError(f"image.{field} is in the schema and has no promise")

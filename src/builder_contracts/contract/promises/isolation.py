@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, Fault
+from builder_contracts.contract.promises.named_promise import NamedPromise, PromiseError
 
 
 @dataclass(frozen=True)
@@ -131,30 +131,30 @@ IsolationPromise = (
 )
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[IsolationPromise]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[IsolationPromise]]:
     for field, value in section.items():
         where = (*at, field)
         match field:
             case "privileged":
-                yield Declared(field, Privileged(value), where)
+                yield NamedPromise(field, Privileged(value), where)
             case "capabilities":
-                yield Declared(field, _capabilities(value, where), where)
+                yield NamedPromise(field, _capabilities(value, where), where)
             case "no_new_privileges":
-                yield Declared("no-new-privileges", NoNewPrivileges(value), where)
+                yield NamedPromise("no-new-privileges", NoNewPrivileges(value), where)
             case "seccomp":
-                yield Declared(field, Seccomp(value == "filtered"), where)
+                yield NamedPromise(field, Seccomp(value == "filtered"), where)
             case "docker_socket":
-                yield Declared("docker-socket", DockerSocket(value == "present"), where)
+                yield NamedPromise("docker-socket", DockerSocket(value == "present"), where)
             case "docker_daemon":
-                yield Declared("docker-daemon", DockerDaemon(value == "reachable"), where)
+                yield NamedPromise("docker-daemon", DockerDaemon(value == "reachable"), where)
             case "devices":
                 for path, presence in value.items():
                     device = Device(path, presence == "present")
-                    yield Declared(f"device/{path.removeprefix('/dev/')}", device, (*where, path))
+                    yield NamedPromise(f"device/{path.removeprefix('/dev/')}", device, (*where, path))
             case "mount":
-                yield Declared(field, Mount(value == "allowed"), where)
+                yield NamedPromise(field, Mount(value == "allowed"), where)
             case "unshare":
-                yield Declared(field, Unshare(value == "allowed"), where)
+                yield NamedPromise(field, Unshare(value == "allowed"), where)
             case _:
                 raise NotImplementedError(f"isolation.{field} is in the schema and has no promise")
 
@@ -162,10 +162,10 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[IsolationPro
 def _capabilities(value: dict[str, list[str]], at: Pointer) -> Capabilities:
     forbid, require = tuple(value.get("forbid", ())), tuple(value.get("require", ()))
     if "ALL" in require:
-        raise Fault(
+        raise PromiseError(
             (*at, "require"), "no container holds ALL capabilities by name", "name those that jobs need"
         )
     both = set(forbid) & set(require) or (require and "ALL" in forbid)
     if both:
-        raise Fault(at, "a capability is forbidden and required at once", "keep one of the two")
+        raise PromiseError(at, "a capability is forbidden and required at once", "keep one of the two")
     return Capabilities(forbid, require)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, port
+from builder_contracts.contract.promises.named_promise import NamedPromise, port
 
 
 @dataclass(frozen=True)
@@ -58,21 +58,21 @@ class Denied:
 NetworkPromise = Egress | Resolves | Reaches | Denied
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[NetworkPromise]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[NetworkPromise]]:
     for field, value in section.items():
         where = (*at, field)
         match field:
             case "egress":
-                yield Declared(field, Egress(value == "any"), where)
+                yield NamedPromise(field, Egress(value == "any"), where)
             case "resolve":
                 for index, host in enumerate(value):
-                    yield Declared(f"resolve/{host}", Resolves(host), (*where, index))
+                    yield NamedPromise(f"resolve/{host}", Resolves(host), (*where, index))
             case "reach":
                 for index, service in enumerate(value):
                     reached = Reaches(service.rpartition(":")[0], port(service, (*where, index)))
-                    yield Declared(f"reach/{service}", reached, (*where, index))
+                    yield NamedPromise(f"reach/{service}", reached, (*where, index))
             case "deny":
                 for index, host in enumerate(value):
-                    yield Declared(f"deny/{host}", Denied(host), (*where, index))
+                    yield NamedPromise(f"deny/{host}", Denied(host), (*where, index))
             case _:
                 raise NotImplementedError(f"network.{field} is in the schema and has no promise")

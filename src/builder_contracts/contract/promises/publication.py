@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared
+from builder_contracts.contract.promises.named_promise import NamedPromise
 
 BOUNDARY: Mapping[str, str] = {
     "anonymous": "without credentials nothing can be written; tried, refused, and absent afterwards",
@@ -49,12 +49,12 @@ class NoSecrets:
 Publication = PublicationProof | NoSecrets
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Publication]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Publication]]:
     for target, rule in section.items():
         # A class that never publishes holds no writer's credentials to try.
         shows = [show for show in BOUNDARY if rule == "with-credential" or show != "writer"]
         if target == "objects":
             shows += STATE
         for show in shows:
-            yield Declared(f"{target}-{show}", PublicationProof(target, rule, show), (*at, target))
-    yield Declared("no-secrets", NoSecrets(), at)
+            yield NamedPromise(f"{target}-{show}", PublicationProof(target, rule, show), (*at, target))
+    yield NamedPromise("no-secrets", NoSecrets(), at)

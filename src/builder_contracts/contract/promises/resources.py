@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, Fault
-from builder_contracts.contract.quantity import byte_count, human_bytes, human_cpus, millicpus
+from builder_contracts.contract.promises.named_promise import NamedPromise, PromiseError
+from builder_contracts.contract.quantities import byte_count, human_bytes, human_cpus, millicpus
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class PidsLimit:
 ResourcePromise = CpuLimit | CpuRequest | MemoryLimit | MemoryRequest | PidsLimit
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[ResourcePromise]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[ResourcePromise]]:
     cpu, memory = section.get("cpu", {}), section.get("memory", {})
     amounts: list[tuple[str, str, str, Callable[[int], ResourcePromise], Callable[[str], int]]] = [
         ("cpu", "request", "cpu-request", CpuRequest, millicpus),
@@ -81,19 +81,19 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[ResourceProm
         if (text := section.get(group, {}).get(field)) is not None:
             where = (*at, group, field)
             if amount(text) == 0:
-                raise Fault(
+                raise PromiseError(
                     where, f"{group}.{field} of 0 promises nothing", "name an amount, or remove the field"
                 )
-            yield Declared(name, promise(amount(text)), where)
+            yield NamedPromise(name, promise(amount(text)), where)
     for group, amounts_of, amount in (("cpu", cpu, millicpus), ("memory", memory, byte_count)):
         if {"request", "limit"} <= amounts_of.keys() and amount(amounts_of["request"]) > amount(
             amounts_of["limit"]
         ):
-            raise Fault(
+            raise PromiseError(
                 (*at, group, "request"),
                 f"the {group} request {amounts_of['request']} is larger than the limit {amounts_of['limit']}",
                 "a request is at most the limit",
                 against=(*at, group, "limit"),
             )
     if "pids" in section:
-        yield Declared("pids-limit", PidsLimit(section["pids"]["limit"]), (*at, "pids", "limit"))
+        yield NamedPromise("pids-limit", PidsLimit(section["pids"]["limit"]), (*at, "pids", "limit"))

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
-from builder_contracts.contract.promises.declared import Declared, Fault
-from builder_contracts.contract.promises.versions import VersionRange
+from builder_contracts.contract.promises.named_promise import NamedPromise, PromiseError
+from builder_contracts.contract.version_ranges import VersionRange
 
 
 @dataclass(frozen=True)
@@ -34,20 +34,20 @@ class Tool:
         return f"{self.name}{version} in the job's PATH{features}"
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Tool]]:
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Tool]]:
     for name, value in section.items():
         where = (*at, name)
         if isinstance(value, str):
-            yield Declared(name, Tool(name, present=value == "present"), where)
+            yield NamedPromise(name, Tool(name, present=value == "present"), where)
             continue
         version = value.get("version")
         if version is None and "version_command" in value:
-            raise Fault(
+            raise PromiseError(
                 (*where, "version_command"),
                 f"{name} is asked for its version, and no version is promised",
                 "add version, or remove version_command",
             )
-        yield Declared(
+        yield NamedPromise(
             name,
             Tool(
                 name,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builder_contracts.contract import validity
 from builder_contracts.contract.document import Document, read
-from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.errors import InputError, Location, Problem
 
 OWN_BUDGET = 10
 """How many times longer a kernel may take that is not the canary's own small one."""
@@ -59,7 +59,7 @@ def load(folder: Path, *, source: Path | None = None, config: Path | None = None
     """
     path = folder / "kernel.yaml"
     if not path.is_file():
-        raise InputError([Problem(Source(str(path), 1), "this canary builds no kernel", f"create {path}")])
+        raise InputError([Problem(Location(str(path), 1), "this canary builds no kernel", f"create {path}")])
     document = read(path)
     validity.check("kernel", document)
     data = document.data
@@ -120,4 +120,4 @@ def _argument(option: str, path: Path, what: str) -> InputError:
         "--linux-xr-source": "name an unpacked kernel tree or a tarball of one",
         "--linux-xr-config": "name a kernel configuration, such as a distribution's /boot/config-*",
     }
-    return InputError([Problem(Source("command line", 1), f"{option} {path} {what}", mend[option])])
+    return InputError([Problem(Location("command line", 1), f"{option} {path} {what}", mend[option])])

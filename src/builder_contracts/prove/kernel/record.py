@@ -1,6 +1,6 @@
 """What the tiers of a kernel canary left behind, as plain data: the judges know nothing else.
 
-A tier that could not be tried, because an earlier one did not get there, is ``Lost`` with the reason.
+A tier that could not be tried, because an earlier one did not get there, is ``Unavailable`` with the reason.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from builder_contracts.prove.kernel import console, kconfig
-from builder_contracts.prove.records import Lost
+from builder_contracts.prove.kernel import boot_console, kconfig
+from builder_contracts.prove.records import Unavailable
 
 _TAIL = 4000
 
 
 @dataclass(frozen=True)
-class Step:
+class TierStep:
     """A step as it ran: its exit status (None: it was lost, ``ended`` says how), what it printed and said.
 
     ``seconds`` is wall time, ``budget`` what it was given; ``killed`` tells that the engine saw the
@@ -73,7 +73,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Measure:
+class MemoryUsage:
     """What a command cost: bytes of its largest process and of all together, kills by the limit, the limit.
 
     0 stands for what the system did not say; source: steps/measure.py.
@@ -87,23 +87,23 @@ class Measure:
 
 
 @dataclass(frozen=True)
-class Build:
+class KernelBuild:
     """A compilation: its step, and what it wrote outside of its own folders.
 
     ``strays`` are paths by the engine's own comparison of the container with its image, and files of the
     source tree that changed.
     """
 
-    step: Step
+    step: TierStep
     strays: tuple[str, ...] = ()
 
     @property
-    def measures(self) -> dict[str, Measure]:
+    def measures(self) -> dict[str, MemoryUsage]:
         """What its parts cost: prepare, compile, link."""
         found = {}
         for value in self.step.objects():
             if isinstance(value.get("measured"), str):
-                found[value["measured"]] = Measure(
+                found[value["measured"]] = MemoryUsage(
                     _whole(value.get("status"), 1),
                     _whole(value.get("largest_process"), 0),
                     _whole(value.get("peak"), 0),
@@ -148,7 +148,7 @@ class Package:
     named: tuple[str, ...]
 
 
-def packages(step: Step) -> tuple[Package, ...]:
+def packages(step: TierStep) -> tuple[Package, ...]:
     """The packages that the step made."""
     return tuple(
         Package(
@@ -178,13 +178,13 @@ class CacheServer:
 class Boot:
     """A boot: its step, whose output is the serial console, the nonce, and where the image came from."""
 
-    step: Step
+    step: TierStep
     nonce: str
     image: str
 
     @property
-    def console(self) -> console.Console:
-        return console.read(self.step.stdout, self.nonce)
+    def console(self) -> boot_console.Console:
+        return boot_console.read(self.step.stdout, self.nonce)
 
 
 @dataclass(frozen=True)
@@ -201,20 +201,20 @@ class KernelRecord:
     devices: tuple[str, ...]
     folder: str
     limit: int | None
-    unpack: Step | Lost
-    patches: Step | Lost | None
-    configure: Step | Lost
-    cold: Build | Lost
-    warm: Build | Lost
-    server: CacheServer | Lost
-    package: Step | Lost
-    boot: Boot | Lost
+    unpack: TierStep | Unavailable
+    patches: TierStep | Unavailable | None
+    configure: TierStep | Unavailable
+    cold: KernelBuild | Unavailable
+    warm: KernelBuild | Unavailable
+    server: CacheServer | Unavailable
+    package: TierStep | Unavailable
+    boot: Boot | Unavailable
     capacity: str = ""
 
     @property
     def requested(self) -> dict[str, tuple[str, str]]:
         """Value and fragment of each option that the fragments ask for; a later fragment wins."""
-        if isinstance(self.configure, Lost):
+        if isinstance(self.configure, Unavailable):
             return {}
         asked: dict[str, tuple[str, str]] = {}
         for value in self.configure.objects():
@@ -229,12 +229,14 @@ class KernelRecord:
     @property
     def configured(self) -> dict[str, str]:
         """The options of the finished configuration."""
-        return {} if isinstance(self.configure, Lost) else kconfig.options(self.configure.text("config"))
+        return (
+            {} if isinstance(self.configure, Unavailable) else kconfig.options(self.configure.text("config"))
+        )
 
     @property
     def version(self) -> str:
         """The source's version, as its makefile says it."""
-        return "" if isinstance(self.unpack, Lost) else self.unpack.text("version")
+        return "" if isinstance(self.unpack, Unavailable) else self.unpack.text("version")
 
     @property
     def expected(self) -> str:

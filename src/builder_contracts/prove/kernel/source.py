@@ -12,12 +12,12 @@ from typing import IO, Any
 
 import docker.errors
 
-from builder_contracts.prove.containers import ContainerBench
-from builder_contracts.prove.job import Failed, said
+from builder_contracts.prove.container_testbed import ContainerTestbed
+from builder_contracts.prove.job import StepFailed, said
 from builder_contracts.prove.kernel.progress import Say
 from builder_contracts.prove.kernel.recipe import Pin, Recipe
-from builder_contracts.runner import engine
-from builder_contracts.runner.ownership import remove_container
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import remove_container
 
 VOLUME = "builder-contracts-linux-source"
 """Keeps what was fetched, between runs: not a run's own, so no sweep removes it."""
@@ -29,7 +29,9 @@ TARBALL = "source.tar"
 """What a tarball is called in the runner, with its compression's suffix behind it."""
 
 
-def deliver(bench: ContainerBench, recipe: Recipe, container: str, folder: str, owner: int, say: Say) -> str:
+def deliver(
+    bench: ContainerTestbed, recipe: Recipe, container: str, folder: str, owner: int, say: Say
+) -> str:
     """Put the source into a runner's container; the path of its tarball there, or "" for an unpacked tree.
 
     A tree lands in ``folder``/tree and belongs to the user ``owner``. Raises Failed.
@@ -45,12 +47,12 @@ def deliver(bench: ContainerBench, recipe: Recipe, container: str, folder: str, 
         with _archive(recipe.source, owner) as archive:
             api.put_archive(container, folder, archive)
     except engine.LOST as error:
-        raise Failed("bringing the kernel's source into the runner", engine.reason(error)) from None
+        raise StepFailed("bringing the kernel's source into the runner", engine.reason(error)) from None
     return "" if recipe.source.is_dir() else f"{folder}/{TARBALL}{recipe.source.suffix}"
 
 
 @contextlib.contextmanager
-def _keeper(bench: ContainerBench, pin: Pin) -> Iterator[tuple[str, Any]]:
+def _keeper(bench: ContainerTestbed, pin: Pin) -> Iterator[tuple[str, Any]]:
     """A container that holds the volume; the only one of a run with a way out, and no job runs in it."""
     api: Any = bench.engine_client.api
     try:
@@ -63,7 +65,7 @@ def _keeper(bench: ContainerBench, pin: Pin) -> Iterator[tuple[str, Any]]:
             host_config=api.create_host_config(binds={VOLUME: {"bind": _KEPT, "mode": "rw"}}),
         )
     except docker.errors.ImageNotFound:
-        raise Failed(
+        raise StepFailed(
             "fetching the kernel's source",
             f"the image {BASE_IMAGE} is not in the engine: script/base-image makes it",
         ) from None
@@ -80,7 +82,7 @@ def _keeper(bench: ContainerBench, pin: Pin) -> Iterator[tuple[str, Any]]:
             why = said(done)
             if done.status == 3:
                 why += "; pin the version that it has in canaries/linux-xr/kernel.yaml, or give --linux-xr-source"
-            raise Failed("fetching the kernel's source", why)
+            raise StepFailed("fetching the kernel's source", why)
         return done.stdout.decode().strip()
 
     try:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 from builder_contracts.truth.value import Known, Unknown, Value, plain, text
 
-Function = Callable[[Sequence[Value], Source], Value]
+Function = Callable[[Sequence[Value], Location], Value]
 
 
 def _sequence(value: Value) -> list[Value]:
@@ -39,13 +39,13 @@ def _written(value: Value) -> str:
 
 
 def _pure(function: Callable[..., Any]) -> Function:
-    def apply(arguments: Sequence[Value], at: Source) -> Value:
+    def apply(arguments: Sequence[Value], at: Location) -> Value:
         return _wrap(function(*(plain(argument) for argument in arguments)), at)
 
     return apply
 
 
-def _wrap(data: Any, at: Source) -> Value:
+def _wrap(data: Any, at: Location) -> Value:
     if isinstance(data, list | tuple):
         return Known([_wrap(item, at) for item in data], at)
     if isinstance(data, dict):
@@ -53,11 +53,11 @@ def _wrap(data: Any, at: Source) -> Value:
     return Known(data, at)
 
 
-def _concat(arguments: Sequence[Value], at: Source) -> Value:
+def _concat(arguments: Sequence[Value], at: Location) -> Value:
     return Known([item for argument in arguments for item in _sequence(argument)], at)
 
 
-def _merge(arguments: Sequence[Value], at: Source) -> Value:
+def _merge(arguments: Sequence[Value], at: Location) -> Value:
     merged: dict[str, Value] = {}
     for argument in arguments:
         if isinstance(argument, Known) and argument.data is None:
@@ -66,21 +66,21 @@ def _merge(arguments: Sequence[Value], at: Source) -> Value:
     return Known(merged, at)
 
 
-def _coalesce(arguments: Sequence[Value], at: Source) -> Value:
+def _coalesce(arguments: Sequence[Value], at: Location) -> Value:
     for argument in arguments:
         if isinstance(argument, Unknown) or (argument.data is not None and argument.data != ""):
             return argument
     return Known(None, at)
 
 
-def _try(arguments: Sequence[Value], at: Source) -> Value:
+def _try(arguments: Sequence[Value], at: Location) -> Value:
     for argument in arguments:
         if isinstance(argument, Known):
             return argument
     return arguments[-1] if arguments else Known(None, at)
 
 
-def _lookup(arguments: Sequence[Value], _at: Source) -> Value:
+def _lookup(arguments: Sequence[Value], _at: Location) -> Value:
     found = _mapping(arguments[0]).get(_written(arguments[1]))
     if found is not None:
         return found
@@ -89,26 +89,26 @@ def _lookup(arguments: Sequence[Value], _at: Source) -> Value:
     return arguments[2]
 
 
-def _first(arguments: Sequence[Value], _at: Source) -> Value:
+def _first(arguments: Sequence[Value], _at: Location) -> Value:
     return arguments[0]
 
 
-def _tostring(arguments: Sequence[Value], _at: Source) -> Value:
+def _tostring(arguments: Sequence[Value], _at: Location) -> Value:
     argument = arguments[0]
     written = text(argument)
     return argument if written is None else Known(written, argument.at)
 
 
-def _tonumber(arguments: Sequence[Value], _at: Source) -> Value:
+def _tonumber(arguments: Sequence[Value], _at: Location) -> Value:
     written = _written(arguments[0])
     return Known(int(written) if written.lstrip("-").isdecimal() else float(written), arguments[0].at)
 
 
-def _values(arguments: Sequence[Value], at: Source) -> Value:
+def _values(arguments: Sequence[Value], at: Location) -> Value:
     return Known([value for _, value in sorted(_mapping(arguments[0]).items())], at)
 
 
-def _flatten(arguments: Sequence[Value], at: Source) -> Value:
+def _flatten(arguments: Sequence[Value], at: Location) -> Value:
     out: list[Value] = []
 
     def walk(value: Value) -> None:
@@ -122,7 +122,7 @@ def _flatten(arguments: Sequence[Value], at: Source) -> Value:
     return Known(out, at)
 
 
-def _compact(arguments: Sequence[Value], at: Source) -> Value:
+def _compact(arguments: Sequence[Value], at: Location) -> Value:
     return Known(
         [
             item
@@ -133,7 +133,7 @@ def _compact(arguments: Sequence[Value], at: Source) -> Value:
     )
 
 
-def _distinct(arguments: Sequence[Value], at: Source) -> Value:
+def _distinct(arguments: Sequence[Value], at: Location) -> Value:
     kept: list[Value] = []
     seen: list[Any] = []
     for item in _sequence(arguments[0]):
@@ -144,14 +144,14 @@ def _distinct(arguments: Sequence[Value], at: Source) -> Value:
     return Known(kept, at)
 
 
-def _length(arguments: Sequence[Value], at: Source) -> Value:
+def _length(arguments: Sequence[Value], at: Location) -> Value:
     argument = arguments[0]
     if isinstance(argument, Unknown):
         raise LookupError(argument.reason)
     return Known(len(argument.data), at)
 
 
-def _element(arguments: Sequence[Value], _at: Source) -> Value:
+def _element(arguments: Sequence[Value], _at: Location) -> Value:
     sequence = _sequence(arguments[0])
     return sequence[int(plain(arguments[1])) % len(sequence)]
 

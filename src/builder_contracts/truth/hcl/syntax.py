@@ -10,7 +10,7 @@ import tree_sitter
 import tree_sitter_hcl
 from tree_sitter import Node
 
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +21,8 @@ class Expression:
     file: str
 
     @property
-    def at(self) -> Source:
-        return Source(self.file, self.node.start_point.row + 1, self.node.start_point.column + 1)
+    def at(self) -> Location:
+        return Location(self.file, self.node.start_point.row + 1, self.node.start_point.column + 1)
 
     def on(self, node: Node) -> Expression:
         """Another node of the same file."""
@@ -41,7 +41,7 @@ class Block:
     labels: tuple[str, ...]
     attributes: dict[str, Expression]
     blocks: tuple[Block, ...]
-    at: Source
+    at: Location
 
     def all(self, kind: str, *labels: str) -> Iterator[Block]:
         """The blocks of a kind whose labels begin as named."""
@@ -69,7 +69,7 @@ def parse(raw: bytes, file: str) -> Parsed:
     broken = tuple(sorted({node.start_point.row + 1 for node in _errors(root)})) if root.has_error else ()
     body = next((child for child in root.children if child.type == "body"), None)
     attributes, blocks = _body(body, file) if body else ({}, ())
-    return Parsed(Block("", (), attributes, blocks, Source(file, 1)), broken)
+    return Parsed(Block("", (), attributes, blocks, Location(file, 1)), broken)
 
 
 def _errors(node: Node) -> Iterator[Node]:
@@ -104,5 +104,5 @@ def _block(node: Node, file: str) -> Block:
             words.append((child.text or b"").decode("utf-8", "replace").strip('"'))
         elif child.type == "body":
             inner = _body(child, file)
-    at = Source(file, node.start_point.row + 1, node.start_point.column + 1)
+    at = Location(file, node.start_point.row + 1, node.start_point.column + 1)
     return Block(words[0] if words else "", tuple(words[1:]), *inner, at)

@@ -10,8 +10,8 @@ import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from builder_contracts.errors import Source
-from builder_contracts.truth.hcl.evaluate import Scope, evaluate
+from builder_contracts.errors import Location
+from builder_contracts.truth.hcl.evaluator import Scope, evaluate
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
 from builder_contracts.truth.model import ImageBuild, Model
 from builder_contracts.truth.value import Known, Unknown, Value, fields, items, text
@@ -30,13 +30,13 @@ class _Variables:
 
     blocks: dict[str, Expression]
 
-    def resolve(self, path: Sequence[str], at: Source) -> tuple[Value, int]:
+    def resolve(self, path: Sequence[str], at: Location) -> tuple[Value, int]:
         default = self.blocks.get(path[0])
         if default is None:
             return Unknown(f"{path[0]} has no default", at), 1
         return evaluate(default, Scope(_Variables({}))), 1
 
-    def function(self, name: str, arguments: Sequence[Value], at: Source) -> Value | None:
+    def function(self, name: str, arguments: Sequence[Value], at: Location) -> Value | None:
         del name, arguments, at
         return None
 

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 from builder_contracts.truth.model import ImageBuild, ImageUse, Instruction, Model
 from builder_contracts.truth.value import Known, Unknown, Value
 
@@ -58,7 +58,7 @@ def instructions(text: str, path: str) -> Iterator[Instruction]:
                 body.append(lines[index])
                 index += 1
             index += 1
-        yield Instruction(keyword[1].upper(), words, "\n".join(body), Source(path, first + 1))
+        yield Instruction(keyword[1].upper(), words, "\n".join(body), Location(path, first + 1))
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def read(text: str, path: str, model: Model) -> None:
         model.builds.append(ImageBuild(path, stage.base, tuple(stage.steps())))
 
 
-def expand(written: str, names: Mapping[str, Value], at: Source) -> Value:
+def expand(written: str, names: Mapping[str, Value], at: Location) -> Value:
     """A word with its variables; Unknown where one of them is."""
     unknown: list[str] = []
 

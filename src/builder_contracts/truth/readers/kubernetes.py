@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from builder_contracts.truth.model import (
     Autoscaler,
+    ConfigMapFile,
     Exposure,
     ImageUse,
+    KubernetesService,
     Model,
-    Named,
+    NameUse,
     Pod,
     ScaleSet,
-    Service,
-    Setting,
     Workload,
 )
 from builder_contracts.truth.value import Known, Value, fields, get, items, text
@@ -33,7 +33,7 @@ def read(value: Value, model: Model, variant: str = "") -> None:
     name, namespace = get(value, "metadata", "name"), get(value, "metadata", "namespace")
     at = value.at
     if namespace is not None:
-        model.namespaces.append(Named(namespace, False, namespace.at))
+        model.namespaces.append(NameUse(namespace, False, namespace.at))
     if kind in _WORKLOADS:
         template = get(value, "spec", "jobTemplate") if kind == "CronJob" else value
         spec = get(template, "spec") if kind == "Pod" else get(template, "spec", "template", "spec")
@@ -43,20 +43,22 @@ def read(value: Value, model: Model, variant: str = "") -> None:
         ports = tuple(
             port for entry in items(get(value, "spec", "ports")) if (port := get(entry, "port")) is not None
         )
-        model.services.append(Service(name, namespace, ports, at))
+        model.services.append(KubernetesService(name, namespace, ports, at))
     elif kind == "Ingress":
         ingress_class = get(value, "spec", "ingressClassName")
         for rule in items(get(value, "spec", "rules")):
             if (host := get(rule, "host")) is not None:
                 model.exposures.append(Exposure(host, ingress_class, name, host.at))
     elif kind == "Namespace" and name is not None:
-        model.namespaces.append(Named(name, True, name.at))
+        model.namespaces.append(NameUse(name, True, name.at))
     elif kind == "HorizontalPodAutoscaler":
         target = get(value, "spec", "scaleTargetRef", "name")
         least, most = get(value, "spec", "minReplicas"), get(value, "spec", "maxReplicas")
         model.autoscalers.append(Autoscaler(target, least, most, at))
     elif kind == "ConfigMap":
-        model.settings += [Setting(file, content) for file, content in fields(get(value, "data")).items()]
+        model.settings += [
+            ConfigMapFile(file, content) for file, content in fields(get(value, "data")).items()
+        ]
     elif kind == "AutoscalingRunnerSet":
         _runner_set(value, model, variant)
 
@@ -114,6 +116,6 @@ def scale_set(found: ScaleSet, model: Model) -> None:
     """Add a scale set and the images that its template names."""
     model.scale_sets.append(found)
     if found.namespace is not None:
-        model.namespaces.append(Named(found.namespace, False, found.namespace.at))
+        model.namespaces.append(NameUse(found.namespace, False, found.namespace.at))
     if found.pod is not None:
         pod_images(found.pod, f"scale set {found.name}", model)

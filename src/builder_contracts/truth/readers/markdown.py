@@ -6,8 +6,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from builder_contracts.errors import Source
-from builder_contracts.truth.model import Cell, Document, Heading, Sentence, Table
+from builder_contracts.errors import Location
+from builder_contracts.truth.model import Cell, DocumentationPage, Heading, Sentence, Table
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -24,7 +24,7 @@ def _parser() -> MarkdownIt:
     return MarkdownIt("commonmark").enable("table")
 
 
-def read(text: str, path: str) -> Document:
+def read(text: str, path: str) -> DocumentationPage:
     """Parse a page; code blocks are left out: they are examples, and other readers judge their lines."""
     headings: list[Heading] = []
     sentences: list[Sentence] = []
@@ -38,13 +38,13 @@ def read(text: str, path: str) -> Document:
             tables.append(_table(tokens[index:end], path))
             index = end
         elif token.type == "heading_open":
-            at = Source(path, (token.map or [0])[0] + 1)
+            at = Location(path, (token.map or [0])[0] + 1)
             headings.append(Heading(_plain(tokens[index + 1]), int(token.tag[1:]), at))
             index += 2
         elif token.type == "inline":
             sentences += _sentences(token, path)
         index += 1
-    return Document(path, tuple(headings), tuple(sentences), tuple(tables))
+    return DocumentationPage(path, tuple(headings), tuple(sentences), tuple(tables))
 
 
 def _without_front_matter(text: str) -> str:
@@ -71,7 +71,7 @@ def _sentences(token: Token, path: str) -> list[Sentence]:
     whole = _plain(token)
     paragraph = " ".join(whole.split())
     for part in _END.split(whole):
-        found.append(Sentence(" ".join(part.split()), Source(path, line), paragraph))
+        found.append(Sentence(" ".join(part.split()), Location(path, line), paragraph))
         line += part.count("\n")
     return [sentence for sentence in found if sentence.text]
 
@@ -85,7 +85,7 @@ def _table(tokens: list[Token], path: str) -> Table:
         if token.type == "tr_open":
             row, line = [], (token.map or [line - 1])[0] + 1
         elif token.type in ("th_open", "td_open"):
-            row.append(Cell(" ".join(_plain(tokens[place + 1]).split()), Source(path, line)))
+            row.append(Cell(" ".join(_plain(tokens[place + 1]).split()), Location(path, line)))
         elif token.type == "tr_close":
             if headers:
                 rows.append(tuple(row))

@@ -7,12 +7,12 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import File, Unread
-from builder_contracts.truth.hcl.evaluate import Scope, evaluate, render
-from builder_contracts.truth.hcl.modules import Folder, Instance, Resource, dynamic, structure
+from builder_contracts.truth.hcl.evaluator import Scope, evaluate, render
+from builder_contracts.truth.hcl.stacks import Folder, Instance, TofuResource, dynamic, structure
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
-from builder_contracts.truth.model import Model, Named, Release, ScaleSet, Stack, Template
+from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template
 from builder_contracts.truth.readers import kubernetes, yaml
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
 
@@ -75,7 +75,7 @@ def _stack(
 
 def _nowhere(folder: Folder) -> Block:
     some = [*folder.resources, *folder.calls.values(), *folder.variables.values()]
-    return some[0] if some else Block("", (), {}, (), Source(folder.path or ".", 1))
+    return some[0] if some else Block("", (), {}, (), Location(folder.path or ".", 1))
 
 
 def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str, dict[str, Value]]]:
@@ -98,7 +98,7 @@ def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str,
         yield name, {**always, **values(files[name])}
 
 
-def _resource(resource: Resource, variant: str, model: Model) -> None:
+def _resource(resource: TofuResource, variant: str, model: Model) -> None:
     if resource.deployed == Known(False, resource.deployed.at) and resource.type != "helm_release":
         return
     if resource.type == "helm_release":
@@ -157,7 +157,7 @@ def _camel_word(word: str) -> str:
     return first + "".join(part.capitalize() for part in rest)
 
 
-def _release(resource: Resource, variant: str, model: Model) -> None:
+def _release(resource: TofuResource, variant: str, model: Model) -> None:
     block, scope = resource.block, resource.scope
 
     def attribute(name: str) -> Value | None:
@@ -169,7 +169,7 @@ def _release(resource: Resource, variant: str, model: Model) -> None:
     model.releases.append(Release(chart, version, namespace, resource.deployed, resource.at))
     if namespace is not None:
         created = text(attribute("create_namespace")) == "true"
-        model.namespaces.append(Named(namespace, created, namespace.at))
+        model.namespaces.append(NameUse(namespace, created, namespace.at))
     if written != _SCALE_SET:
         return
     values: Value = Known({}, resource.at)
@@ -256,9 +256,9 @@ def _targets(folder: Folder, variables: Mapping[str, Block], model: Model) -> No
         if "context" in name and "default" in block.attributes:
             value = evaluate(block.attributes["default"], scope)
             if text(value):
-                model.targets.append(Named(value, False, value.at))
+                model.targets.append(NameUse(value, False, value.at))
     for root in variables.values():
         for name, expression in root.attributes.items():
             if "context" in name:
                 value = evaluate(expression, scope)
-                model.targets.append(Named(value, False, value.at))
+                model.targets.append(NameUse(value, False, value.at))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder_contracts.truth.model import Action, ImageUse, Job, Model, Step
+from builder_contracts.truth.model import CiJob, CiStep, CompositeAction, ImageUse, Model
 from builder_contracts.truth.value import Known, Value, fields, get, items, text
 
 _GITLAB_WORDS = frozenset({"stages", "variables", "default", "include", "workflow", "image", "services", "cache",
@@ -33,7 +33,7 @@ def read_workflow(value: Value, model: Model) -> None:
             if image is not None:
                 model.images.append(ImageUse(image, f"job {name}"))
         model.jobs.append(
-            Job(
+            CiJob(
                 forge="github",
                 name=name,
                 labels=_labels(get(job, "runs-on"), job),
@@ -82,15 +82,15 @@ def _matrix(written: str, job: Value) -> list[Value] | None:
     return [value for value in values if text(value) is not None] or None
 
 
-def _called(job: Value) -> tuple[Step, ...]:
+def _called(job: Value) -> tuple[CiStep, ...]:
     """A job that is a whole workflow of its own: ``jobs.x.uses``."""
     uses = get(job, "uses")
-    return (Step("workflow", None, uses, {}, uses.at),) if uses is not None else ()
+    return (CiStep("workflow", None, uses, {}, uses.at),) if uses is not None else ()
 
 
-def _steps(value: Value | None) -> tuple[Step, ...]:
+def _steps(value: Value | None) -> tuple[CiStep, ...]:
     return tuple(
-        Step(
+        CiStep(
             name=text(get(step, "name")) or text(get(step, "id")) or f"step {number}",
             run=get(step, "run"),
             uses=get(step, "uses"),
@@ -104,7 +104,7 @@ def _steps(value: Value | None) -> tuple[Step, ...]:
 def read_action(value: Value, path: str, model: Model) -> None:
     """Add a composite action; actions of other kinds have no steps."""
     folder = path.rpartition("/")[0]
-    model.actions.append(Action(folder, _steps(get(value, "runs", "steps")), value.at))
+    model.actions.append(CompositeAction(folder, _steps(get(value, "runs", "steps")), value.at))
 
 
 def read_pipeline(value: Value, model: Model) -> None:
@@ -122,11 +122,11 @@ def read_pipeline(value: Value, model: Model) -> None:
             model.images.append(ImageUse(reference, f"job {name}"))
         script = [line for key in ("before_script", "script") for line in _script(get(job, key))]
         steps = tuple(
-            Step(f"line {number}", line, None, {}, line.at) for number, line in enumerate(script, 1)
+            CiStep(f"line {number}", line, None, {}, line.at) for number, line in enumerate(script, 1)
         )
         labels = tuple(items(get(job, "tags") or tags))
         model.jobs.append(
-            Job("gitlab", name, labels, reference, steps, get(job, "timeout"),
+            CiJob("gitlab", name, labels, reference, steps, get(job, "timeout"),
                 tuple(items(get(job, "artifacts", "paths"))), job.at)
         )  # fmt: skip
 

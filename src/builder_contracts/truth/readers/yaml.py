@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from builder_contracts.errors import Source
+from builder_contracts.errors import Location
 from builder_contracts.truth.value import Known, Value
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -40,7 +40,7 @@ def read(text: str, file: str, first_line: int = 1) -> list[Value]:
 
 
 def _value(node: Any, file: str, first_line: int, depth: int, budget: list[int]) -> Value:
-    at = Source(file, node.start_mark.line + first_line, node.start_mark.column + 1)
+    at = Location(file, node.start_mark.line + first_line, node.start_mark.column + 1)
     budget[0] -= 1
     if depth > _MAX_DEPTH or budget[0] < 0:
         raise NotYaml(at.line, "nested too deeply, or too many values once aliases are followed")

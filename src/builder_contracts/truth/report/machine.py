@@ -10,16 +10,16 @@ from xml.etree import ElementTree
 
 from builder_contracts import __version__
 from builder_contracts.evidence import record
-from builder_contracts.evidence.verdict import Outcome, Verdict
-from builder_contracts.truth.finding import Finding, Side
-from builder_contracts.truth.verdicts import Judgement
+from builder_contracts.truth.finding import Finding, Quote
+from builder_contracts.truth.verdicts import TruthReport
+from builder_contracts.verdict import Outcome, Verdict
 
 SCHEMA = "builder-contracts/truth/v1"
 # What XML 1.0 cannot hold.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def to_json(judgement: Judgement) -> str:
+def to_json(judgement: TruthReport) -> str:
     """Findings with both sides, verdicts as evidence records have them, and what was not read."""
     data = {
         "schema": SCHEMA,
@@ -59,7 +59,7 @@ def _lines(data: dict[str, Any]) -> str:
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
-    def side(one: Side) -> dict[str, Any]:
+    def side(one: Quote) -> dict[str, Any]:
         return {"file": one.at.file, "line": one.at.line, "column": one.at.column, "says": one.says}
 
     return {
@@ -74,7 +74,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def to_sarif(judgement: Judgement) -> str:
+def to_sarif(judgement: TruthReport) -> str:
     """SARIF 2.1.0, as code hosts read it; the other side of a contradiction is a related location.
 
     What is waived or known by a baseline is a note of the run and no result: code hosts show results that are
@@ -136,7 +136,7 @@ def to_sarif(judgement: Judgement) -> str:
     return json.dumps(log, indent=1, ensure_ascii=False)
 
 
-def _notes(judgement: Judgement) -> Iterator[str]:
+def _notes(judgement: TruthReport) -> Iterator[str]:
     for one in judgement.waived:
         yield f"waived: {one.clause}: {one.here.at}: {one.here.says}"
     if judgement.known:
@@ -155,7 +155,7 @@ def _rule(clause: str, promise: str, why: str) -> dict[str, Any]:
     }
 
 
-def _location(side: Side) -> dict[str, Any]:
+def _location(side: Quote) -> dict[str, Any]:
     region = {"startLine": side.at.line, "startColumn": side.at.column}
     return {"physicalLocation": {"artifactLocation": {"uri": _uri(side.at.file)}, "region": region}}
 
@@ -177,7 +177,7 @@ def _uri(path: str) -> str:
     return path if "://" in path else quote(path)
 
 
-def to_junit(judgement: Judgement) -> str:
+def to_junit(judgement: TruthReport) -> str:
     """JUnit XML with the properties that the pytest face writes."""
     verdicts = judgement.verdicts
     failures, errors = judgement.count(Outcome.BROKEN), sum(_is_error(verdict) for verdict in verdicts)

@@ -7,11 +7,11 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from builder_contracts.evidence.verdict import Outcome, Verdict
-from builder_contracts.truth.criteria import Answer
+from builder_contracts.truth.exit_criteria import CriterionStatus
 from builder_contracts.truth.finding import Finding
 from builder_contracts.truth.platform import Assumption, Platform
-from builder_contracts.truth.verdicts import Judgement
+from builder_contracts.truth.verdicts import TruthReport
+from builder_contracts.verdict import Outcome, Verdict
 
 SCHEMA = "builder-contracts/exit-criteria/v1"
 _WORDS = {
@@ -48,7 +48,7 @@ class Page:
 
 
 def page(
-    platform: Platform, answers: Sequence[Answer], judgement: Judgement, *, of: str, code: str = ""
+    platform: Platform, answers: Sequence[CriterionStatus], judgement: TruthReport, *, of: str, code: str = ""
 ) -> Page:
     """``of`` names what was judged; words of the checkout are put between ``code`` marks."""
     rows = tuple(_row(number, answer, judgement, code) for number, answer in enumerate(answers, 1))
@@ -72,7 +72,7 @@ def page(
     return Page(title, judged, rows, whole)
 
 
-def _row(number: int, answer: Answer, judgement: Judgement, code: str) -> Row:
+def _row(number: int, answer: CriterionStatus, judgement: TruthReport, code: str) -> Row:
     rests_on = {verdict.clause for verdict in answer.verdicts}
     assumed = tuple(
         one
@@ -92,7 +92,7 @@ def _local(clause: str) -> str:
     return clause.partition("/")[2]
 
 
-def _missing(answer: Answer, judgement: Judgement, code: str) -> Iterator[str]:
+def _missing(answer: CriterionStatus, judgement: TruthReport, code: str) -> Iterator[str]:
     """A line for each clause that is not kept; those that nothing shows for one reason share a line."""
     shared: dict[str, list[str]] = {}
     for verdict in answer.missing:

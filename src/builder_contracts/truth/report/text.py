@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.truth.finding import Finding
 from builder_contracts.truth.platform import ASSUMED
-from builder_contracts.truth.verdicts import Judgement
+from builder_contracts.truth.verdicts import TruthReport
+from builder_contracts.verdict import Outcome, Verdict
 
 Paint = Callable[[str, str], str]
 """Text and the colour that it has on a terminal."""
@@ -22,7 +22,7 @@ _COLOURS = {
 
 
 def render(
-    judgement: Judgement, *, verbose: bool = False, paint: Paint = lambda text, _: text
+    judgement: TruthReport, *, verbose: bool = False, paint: Paint = lambda text, _: text
 ) -> Iterator[str]:
     """The lines of the report: what is broken with both sides, what is unproven, and the count of each area."""
     for finding in judgement.findings:
@@ -76,7 +76,7 @@ def _verdict(verdict: Verdict, paint: Paint) -> Iterator[str]:
     yield ""
 
 
-def _summary(judgement: Judgement, paint: Paint) -> Iterator[str]:
+def _summary(judgement: TruthReport, paint: Paint) -> Iterator[str]:
     groups: dict[str, Counter[Outcome]] = {}
     for verdict in judgement.verdicts:
         builder, kind, _ = verdict.clause.split("/", 2)

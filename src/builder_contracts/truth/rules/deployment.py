@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from builder_contracts.contract.promises.resources import CpuLimit, CpuRequest, MemoryLimit, MemoryRequest
-from builder_contracts.contract.quantity import byte_count, millicpus
-from builder_contracts.errors import Source
-from builder_contracts.truth.context import Context, declared, excerpt, rows_of
-from builder_contracts.truth.finding import Agrees, Contradicts, Observation, Side, Unseen
+from builder_contracts.contract.quantities import byte_count, millicpus
+from builder_contracts.errors import Location
+from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.model import ImageUse, ScaleSet, Template
-from builder_contracts.truth.speech import names_any
+from builder_contracts.truth.prose import names_any
+from builder_contracts.truth.rule_context import RuleContext, declared, excerpt, rows_of
 from builder_contracts.truth.value import Known, Unknown, get, text
 
 # What the chart gha-runner-scale-set puts where a template names no image (its values.yaml, 0.4 to 0.13).
@@ -35,7 +35,7 @@ def split(reference: str) -> tuple[str, str, str]:
     return name, tag, digest
 
 
-def _images(context: Context) -> Iterator[tuple[ImageUse, str | None]]:
+def _images(context: RuleContext) -> Iterator[tuple[ImageUse, str | None]]:
     for use in context.model.images:
         yield use, text(use.reference)
     for scale_set in context.model.scale_sets:
@@ -48,14 +48,14 @@ def _images(context: Context) -> Iterator[tuple[ImageUse, str | None]]:
             )
 
 
-def images_pinned(context: Context) -> Iterator[Observation]:
+def images_pinned(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("deployment")
     own, floating = facts.get("images", "own", default=[]), facts.get("images", "floating")
     for use, reference in _images(context):
         if isinstance(use.reference, Unknown):
-            yield Unseen(use.reference.at, use.reference.reason)
+            yield Undetermined(use.reference.at, use.reference.reason)
         elif reference is not None and "$" in reference:
-            yield Unseen(use.reference.at, f"{reference} is filled in when it runs", here=False)
+            yield Undetermined(use.reference.at, f"{reference} is filled in when it runs", here=False)
         if reference is None or "$" in reference:
             continue
         name, tag, digest = split(reference)
@@ -66,14 +66,14 @@ def images_pinned(context: Context) -> Iterator[Observation]:
         ):
             yield Agrees(use.reference.at)
         else:
-            here = Side(use.reference.at, f"{use.by}: {reference}")
+            here = Quote(use.reference.at, f"{use.by}: {reference}")
             there = declared(
                 facts, "images", "floating", says=f"tags that move: {', '.join(floating)}, and none"
             )
             yield Contradicts(here, there, f"name a release or a digest of {name}")
 
 
-def images_exist(context: Context) -> Iterator[Observation]:
+def images_exist(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("deployment")
     path = facts.get("images", "mirrored_in")
     own, floating = facts.get("images", "own", default=[]), facts.get("images", "floating")
@@ -97,14 +97,16 @@ def images_exist(context: Context) -> Iterator[Observation]:
             continue
         of_same = re.search(rf"(?<![\w.-]){re.escape(name.removeprefix('docker.io/'))}:[\w.-]+", listed)
         line = listed.count("\n", 0, of_same.start()) + 1 if of_same else 1
-        there = Side(Source(path, line), f"mirrored: {of_same[0]}" if of_same else f"{name} is not mirrored")
-        here = Side(use.reference.at, f"{use.by}: {reference}")
+        there = Quote(
+            Location(path, line), f"mirrored: {of_same[0]}" if of_same else f"{name} is not mirrored"
+        )
+        here = Quote(use.reference.at, f"{use.by}: {reference}")
         yield Contradicts(
             here, there, "use a tag that the mirror lists, or list this one, which shows whether it exists"
         )
 
 
-def job_shells(context: Context) -> Iterator[Observation]:
+def job_shells(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("deployment")
     patterns = facts.get("without_shell", default=[])
     for use, reference in _images(context):
@@ -117,25 +119,25 @@ def job_shells(context: Context) -> Iterator[Observation]:
         else:
             there = declared(facts, "without_shell", index, says=f"{patterns[index]} has no usable /bin/sh")
             yield Contradicts(
-                Side(use.reference.at, f"{use.by} runs in {reference}"),
+                Quote(use.reference.at, f"{use.by} runs in {reference}"),
                 there,
                 "run it in an image with a shell",
             )
 
 
-def namespaces(context: Context) -> Iterator[Observation]:
+def namespaces(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("deployment")
     known = {*facts.get("namespaces"), *(text(one.name) for one in context.model.namespaces if one.created)}
     for use in context.model.namespaces:
         name = text(use.name)
         if isinstance(use.name, Unknown):
-            yield Unseen(use.name.at, use.name.reason)
+            yield Undetermined(use.name.at, use.name.reason)
         elif name is not None and name in known:
             yield Agrees(use.at)
         elif name:
-            there = Side(facts.at("namespaces"), f"namespaces: {', '.join(sorted(filter(None, known)))}")
+            there = Quote(facts.at("namespaces"), f"namespaces: {', '.join(sorted(filter(None, known)))}")
             yield Contradicts(
-                Side(use.at, f"namespace {name!r}"), there, "create it in this deployment, or declare it"
+                Quote(use.at, f"namespace {name!r}"), there, "create it in this deployment, or declare it"
             )
     chart = context.facts("enrolment").get("charts", "controller", default="")
     controllers = [one.namespace for one in context.model.releases
@@ -148,23 +150,23 @@ def namespaces(context: Context) -> Iterator[Observation]:
         if text(expected) == text(actual):
             yield Agrees(expected.at)
         else:
-            here = Side(expected.at, f"{scale_set.name} looks for its controller in {text(expected)!r}")
-            there = Side(actual.at, f"the controller is in {text(actual)!r}")
+            here = Quote(expected.at, f"{scale_set.name} looks for its controller in {text(expected)!r}")
+            there = Quote(actual.at, f"the controller is in {text(actual)!r}")
             yield Contradicts(here, there, "name one namespace on both sides")
 
 
-def settings_apply(context: Context) -> Iterator[Observation]:
+def settings_apply(context: RuleContext) -> Iterator[RuleResult]:
     for template in context.model.templates:
         try:
             data = tomllib.loads(template.text)
         except tomllib.TOMLDecodeError as error:
-            yield Unseen(template.at, f"the rendered template is not TOML: {error}")
+            yield Undetermined(template.at, f"the rendered template is not TOML: {error}")
             continue
         misplaced = [found for runner in data.get("runners", []) if isinstance(runner, dict)
                      for found in _misplaced(runner.get("kubernetes", {}), "runners.kubernetes")]  # fmt: skip
         for key, table in misplaced:
-            here = Side(_line(template, key), f"{key} stands in the table [{table}]")
-            there = Side(
+            here = Quote(_line(template, key), f"{key} stands in the table [{table}]")
+            there = Quote(
                 _line(template, "[runners.kubernetes]"),
                 f"GitLab Runner reads {key} from [runners.kubernetes]",
             )
@@ -188,14 +190,14 @@ def _misplaced(table: Any, name: str) -> Iterator[tuple[str, str]]:
             yield from _misplaced(value, below)
 
 
-def _line(template: Template, words: str) -> Source:
+def _line(template: Template, words: str) -> Location:
     place = template.raw.find(words)
-    return Source(
+    return Location(
         template.at.file, template.at.line + (template.raw.count("\n", 0, place) if place >= 0 else 0)
     )
 
 
-def local_cluster(context: Context) -> Iterator[Observation]:
+def local_cluster(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("deployment")
     if not context.sentences:
         return
@@ -217,7 +219,7 @@ def local_cluster(context: Context) -> Iterator[Observation]:
         if said is not None:
             yield Agrees(said)
         else:
-            here = Side(context.entrance, f"no sentence states {says} {place['name']}")
+            here = Quote(context.entrance, f"no sentence states {says} {place['name']}")
             yield Contradicts(
                 here, declared(facts, key, "name", says=f"{key}: {place['name']}"), "write it down"
             )
@@ -231,7 +233,7 @@ _AMOUNTS = (
 )
 
 
-def documented_resources(context: Context) -> Iterator[Observation]:
+def documented_resources(context: RuleContext) -> Iterator[RuleResult]:
     """Tables of the documentation that give amounts per class, against what is deployed."""
     by_label = {
         label: one for one in context.model.scale_sets if (label := text(one.label)) in context.labels
@@ -254,31 +256,37 @@ def documented_resources(context: Context) -> Iterator[Observation]:
             except ValueError:
                 continue
             there = _amount(by_label.get(label), context, label, what, edge, promise, read)
-            if isinstance(there, Unseen):
+            if isinstance(there, Undetermined):
                 yield there
             elif there is not None and there[0] != said:
-                here = Side(at, excerpt(f"{name}: {what} {edge} {cells[index]}"))
+                here = Quote(at, excerpt(f"{name}: {what} {edge} {cells[index]}"))
                 yield Contradicts(here, there[1], f"write {there[2]}")
             elif there is not None:
                 yield Agrees(at)
 
 
 def _amount(
-    scale_set: ScaleSet | None, context: Context, label: str, what: str, edge: str, promise: Any, read: Any
-) -> tuple[int, Side, str] | Unseen | None:
+    scale_set: ScaleSet | None,
+    context: RuleContext,
+    label: str,
+    what: str,
+    edge: str,
+    promise: Any,
+    read: Any,
+) -> tuple[int, Quote, str] | Undetermined | None:
     """What is deployed, or what the class promises where nothing is deployed here."""
     if scale_set is not None:
         value = get(scale_set.runner, "resources", f"{edge}s", what)
         if isinstance(value, Unknown):
-            return Unseen(value.at, value.reason)
+            return Undetermined(value.at, value.reason)
         written = text(value)
         if value is not None and written is not None:
             try:
-                return read(written), Side(value.at, f"deployed: {what} {edge} {written}"), written
+                return read(written), Quote(value.at, f"deployed: {what} {edge} {written}"), written
             except ValueError:
-                return Unseen(value.at, f"{written!r} is not an amount")
+                return Undetermined(value.at, f"{written!r} is not an amount")
     for clause in context.labels[label].clauses:
         if isinstance(clause.promise, promise):
             amount = clause.promise.milli if what == "cpu" else clause.promise.bytes
-            return amount, Side(clause.source, clause.promise.text), clause.promise.text
+            return amount, Quote(clause.source, clause.promise.text), clause.promise.text
     return None

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from builder_contracts.errors import Source
-from builder_contracts.truth.context import Context, declared, excerpt
-from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observation, Side, Unseen
-from builder_contracts.truth.model import Service, environment
-from builder_contracts.truth.platform import Facts
-from builder_contracts.truth.speech import denies, denies_at, intends, names_any
+from builder_contracts.errors import Location
+from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Quote, RuleResult, Undetermined
+from builder_contracts.truth.model import KubernetesService, environment
+from builder_contracts.truth.platform import AreaDeclarations
+from builder_contracts.truth.prose import denies, denies_at, intends, names_any
+from builder_contracts.truth.rule_context import RuleContext, declared, excerpt
 from builder_contracts.truth.value import Unknown, number, text
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -29,15 +29,15 @@ class Mention:
     scheme: str
     computed_port: bool
     line: str
-    at: Source
+    at: Location
     dismissed: bool
 
     @property
-    def side(self) -> Side:
-        return Side(self.at, excerpt(self.line))
+    def side(self) -> Quote:
+        return Quote(self.at, excerpt(self.line))
 
 
-def mentions(context: Context) -> list[Mention]:
+def mentions(context: RuleContext) -> list[Mention]:
     """Every address of the platform that a line or a deployed environment names."""
     # Several rules ask for them, and finding them is most of what those rules do.
     if "mentions" not in context.memo:
@@ -46,7 +46,7 @@ def mentions(context: Context) -> list[Mention]:
     return found
 
 
-def _mentions(context: Context) -> list[Mention]:
+def _mentions(context: RuleContext) -> list[Mention]:
     facts = context.facts("endpoints")
     zones = [zone for zone, data in facts.get("zones", default={}).items()
              if data.get("scope") != "platform" or context.ours]  # fmt: skip
@@ -60,7 +60,7 @@ def _mentions(context: Context) -> list[Mention]:
     )
     found: list[Mention] = []
 
-    def look(written: str, at: Source, prose: bool) -> None:
+    def look(written: str, at: Location, prose: bool) -> None:
         for match in pattern.finditer(written):
             host = match["host"].lower()
             port = int(match["port"]) if match["port"] else None
@@ -87,14 +87,14 @@ def _mentions(context: Context) -> list[Mention]:
     return found
 
 
-def _endpoint(facts: Facts, host: str) -> str | None:
+def _endpoint(facts: AreaDeclarations, host: str) -> str | None:
     for name, endpoint in facts.get("endpoints", default={}).items():
         if endpoint["host"] == host:
             return str(name)
     return None
 
 
-def _service(context: Context, host: str) -> Service | None:
+def _service(context: RuleContext, host: str) -> KubernetesService | None:
     """The service of this deployment that a cluster name stands for."""
     parts = host.split(".")
     if "svc" not in parts:
@@ -106,13 +106,13 @@ def _service(context: Context, host: str) -> Service | None:
     return None
 
 
-def is_management(context: Context, host: str) -> bool:
+def is_management(context: RuleContext, host: str) -> bool:
     """Whether the name is one of a service that only operators use."""
     words = context.facts("operator").get("management", default=[])
     return names_any(host.partition(".")[0].replace("-", " "), words) is not None
 
 
-def known_hosts(context: Context) -> Iterator[Observation]:
+def known_hosts(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("endpoints")
     retired = facts.get("retired", default={})
     for mention in mentions(context):
@@ -125,7 +125,7 @@ def known_hosts(context: Context) -> Iterator[Observation]:
             there = (
                 declared(facts, "endpoints", near, "host")
                 if near
-                else Side(facts.at("endpoints"), "declared endpoints")
+                else Quote(facts.at("endpoints"), "declared endpoints")
             )
             yield Contradicts(
                 mention.side,
@@ -139,7 +139,7 @@ def known_hosts(context: Context) -> Iterator[Observation]:
             )
 
 
-def _nearest(facts: Facts, host: str) -> str | None:
+def _nearest(facts: AreaDeclarations, host: str) -> str | None:
     """The endpoint that was probably meant: in the same zone, with the most similar first label."""
     import difflib
 
@@ -149,7 +149,7 @@ def _nearest(facts: Facts, host: str) -> str | None:
     return hosts[close[0]] if close else None
 
 
-def retired_hosts(context: Context) -> Iterator[Observation]:
+def retired_hosts(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("endpoints")
     retired = facts.get("retired", default={})
     clean = True
@@ -164,7 +164,7 @@ def retired_hosts(context: Context) -> Iterator[Observation]:
         yield Absent(f"none of {len(retired)} retired hosts in {context.searched}")
 
 
-def ports(context: Context) -> Iterator[Observation]:
+def ports(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("endpoints")
     for mention in mentions(context):
         name = _endpoint(facts, mention.host)
@@ -179,7 +179,7 @@ def ports(context: Context) -> Iterator[Observation]:
             yield Contradicts(mention.side, there, f"port {port} is not served: use {allowed}")
 
 
-def schemes(context: Context) -> Iterator[Observation]:
+def schemes(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("endpoints")
     for mention in mentions(context):
         name = _endpoint(facts, mention.host)
@@ -195,7 +195,7 @@ def schemes(context: Context) -> Iterator[Observation]:
             yield Contradicts(mention.side, there, f"write {allowed[0]}://{mention.host}")
 
 
-def shapes(context: Context) -> Iterator[Observation]:
+def shapes(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("endpoints")
     settings = facts.get("settings", default={})
     hosts = "|".join(re.escape(endpoint["host"]) for endpoint in facts.get("endpoints", default={}).values())
@@ -207,7 +207,7 @@ def shapes(context: Context) -> Iterator[Observation]:
     )
     seen: set[tuple[str, int]] = set()
 
-    def judge(written: str, at: Source) -> Iterator[Observation]:
+    def judge(written: str, at: Location) -> Iterator[RuleResult]:
         for match in pattern.finditer(written):
             form = settings[match["name"]]
             seen.add((at.file, at.line))
@@ -216,7 +216,7 @@ def shapes(context: Context) -> Iterator[Observation]:
                 continue
             wants = "a URL, SCHEME://HOST:PORT" if form == "url" else "HOST:PORT without a scheme"
             there = declared(facts, "settings", match["name"], says=f"{match['name']} takes {wants}")
-            yield Contradicts(Side(at, excerpt(written)), there, f"give it {wants}")
+            yield Contradicts(Quote(at, excerpt(written)), there, f"give it {wants}")
 
     for line in context.lines:
         if not (line.prose and denies(line.text)):
@@ -227,7 +227,7 @@ def shapes(context: Context) -> Iterator[Observation]:
                 yield from judge(f"{name}={written}", value.at)
 
 
-def service_ports(context: Context) -> Iterator[Observation]:
+def service_ports(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("endpoints")
     for mention in mentions(context):
         service = _service(context, mention.host)
@@ -237,12 +237,12 @@ def service_ports(context: Context) -> Iterator[Observation]:
         listening = [number(value) for value in service.ports]
         if None in listening or not listening:
             unknown = next((value for value in service.ports if isinstance(value, Unknown)), None)
-            yield Unseen(service.at, unknown.reason if unknown else "the service names no port")
+            yield Undetermined(service.at, unknown.reason if unknown else "the service names no port")
         elif port in listening:
             yield Agrees(mention.at)
         elif not mention.dismissed:
             shown = ", ".join(map(str, listening))
-            there = Side(service.ports[0].at, f"the service {text(service.name)} listens on {shown}")
+            there = Quote(service.ports[0].at, f"the service {text(service.name)} listens on {shown}")
             yield Contradicts(mention.side, there, f"port {port} is not served: use {shown}")
     for service in context.model.services:
         name, namespace = text(service.name), text(service.namespace)
@@ -254,13 +254,13 @@ def service_ports(context: Context) -> Iterator[Observation]:
         if None not in listening and not set(promised) <= set(listening):
             shown = ", ".join(map(str, listening)) or "no port"
             there = declared(facts, "endpoints", endpoint, "ports")
-            here = Side(service.at, f"the service {name} listens on {shown}")
+            here = Quote(service.at, f"the service {name} listens on {shown}")
             yield Contradicts(
                 here, there, "let the service listen on the declared port, or declare the other"
             )
 
 
-def roles(context: Context) -> Iterator[Observation]:
+def roles(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("endpoints")
     all_roles = facts.get("roles", default={})
     if not context.sentences:
@@ -274,20 +274,20 @@ def roles(context: Context) -> Iterator[Observation]:
         if stated is not None:
             yield Agrees(stated)
         else:
-            here = Side(context.entrance, f"no sentence of the documentation states what {named} is for")
+            here = Quote(context.entrance, f"no sentence of the documentation states what {named} is for")
             yield Contradicts(here, there, f"write the role of {named} down")
         for sentence in about:
             only = not any(names_any(sentence.text, [other]) for other in names - {named})
             wrong = names_any(sentence.text, role.get("never", []))
             if only and wrong and not names_any(sentence.text, role["said_as"]) and not denies(sentence.text):
                 yield Contradicts(
-                    Side(sentence.at, excerpt(sentence.text)),
+                    Quote(sentence.at, excerpt(sentence.text)),
                     there,
                     f"{named} is no {wrong}: correct the sentence",
                 )
 
 
-def not_working(context: Context) -> Iterator[Observation]:
+def not_working(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("endpoints")
     if not context.sentences:
         return
@@ -306,19 +306,19 @@ def not_working(context: Context) -> Iterator[Observation]:
             clean = False
             there = declared(facts, "not_working", name, says=f"does not work: {data['reason']}")
             yield Contradicts(
-                Side(sentence.at, excerpt(sentence.text)), there, "say that it does not work yet"
+                Quote(sentence.at, excerpt(sentence.text)), there, "say that it does not work yet"
             )
     if clean:
         yield Absent(f"no sentence of {len(context.documents)} pages offers it")
 
 
-def high_availability(context: Context) -> Iterator[Observation]:
+def high_availability(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("endpoints")
     if not context.sentences:
         return
     for role, provider in facts.get("not_highly_available", default={}).items():
         there = declared(facts, "not_highly_available", role, says=f"{provider} is not highly available")
-        stated: Source | None = None
+        stated: Location | None = None
         for sentence in context.sentences:
             # "It is not highly available" speaks of what the paragraph is about.
             about = sentence.paragraph if _PRONOUN.match(sentence.text) else sentence.text
@@ -327,9 +327,11 @@ def high_availability(context: Context) -> Iterator[Observation]:
             if _NO_HA.search(sentence.text):
                 stated = stated or sentence.at
             elif not intends(sentence.text):
-                yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, "state the limit instead")
+                yield Contradicts(
+                    Quote(sentence.at, excerpt(sentence.text)), there, "state the limit instead"
+                )
         if stated is not None:
             yield Agrees(stated)
         else:
-            here = Side(context.entrance, f"no sentence states that {provider} is not highly available")
+            here = Quote(context.entrance, f"no sentence states that {provider} is not highly available")
             yield Contradicts(here, there, f"write down what happens when {provider} is down")

@@ -6,14 +6,14 @@ import fnmatch
 import re
 from collections.abc import Iterator
 
-from builder_contracts.contract.promises.versions import VersionRange
-from builder_contracts.contract.quantity import byte_count, millicpus
-from builder_contracts.errors import Source
+from builder_contracts.contract.quantities import byte_count, millicpus
+from builder_contracts.contract.version_ranges import VersionRange
+from builder_contracts.errors import Location
 from builder_contracts.facts.secret import SECRET_NAME
-from builder_contracts.truth.context import Context, declared, excerpt, rows_of
-from builder_contracts.truth.finding import Agrees, Contradicts, Observation, Side, Unseen
-from builder_contracts.truth.model import Pod, ScaleSet, Setting, environment
-from builder_contracts.truth.speech import denies, intends
+from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
+from builder_contracts.truth.model import ConfigMapFile, Pod, ScaleSet, environment
+from builder_contracts.truth.prose import denies, intends
+from builder_contracts.truth.rule_context import RuleContext, declared, excerpt, rows_of
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text, walk
 
 _NUMBERS = {
@@ -45,7 +45,7 @@ def left_out(scale_set: ScaleSet) -> bool:
     return isinstance(scale_set.deployed, Known) and scale_set.deployed.data is False
 
 
-def chart_versions(context: Context) -> Iterator[Observation]:
+def chart_versions(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("enrolment")
     supported = VersionRange(facts.get("charts", "versions"))
     there = declared(facts, "charts", "versions", says=f"supported: {supported.text}")
@@ -62,32 +62,34 @@ def chart_versions(context: Context) -> Iterator[Observation]:
             continue
         other = next((pair for pair in controllers if version is not None and pair[0] != version), None)
         if other is not None:
-            here = Side(scale_set.chart_version.at, f"scale set {scale_set.name} from chart {version}")
-            controller = Side(other[1].at, f"controller from chart {other[0]}")
+            here = Quote(scale_set.chart_version.at, f"scale set {scale_set.name} from chart {version}")
+            controller = Quote(other[1].at, f"controller from chart {other[0]}")
             yield Contradicts(here, controller, "install both from one version")
         else:
             yield from _version(scale_set.chart_version, f"scale set {scale_set.name}", supported, there)
 
 
-def _version(value: Value, what: str, supported: VersionRange, there: Side) -> Iterator[Observation]:
+def _version(value: Value, what: str, supported: VersionRange, there: Quote) -> Iterator[RuleResult]:
     version = text(value)
     if isinstance(value, Unknown) or version is None:
-        yield Unseen(value.at, value.reason if isinstance(value, Unknown) else "the version is not text")
+        yield Undetermined(
+            value.at, value.reason if isinstance(value, Unknown) else "the version is not text"
+        )
         return
     try:
         holds = supported.holds(version)
     except ValueError:
-        yield Unseen(value.at, f"{version!r} is not one version")
+        yield Undetermined(value.at, f"{version!r} is not one version")
         return
     if holds:
         yield Agrees(value.at)
     else:
         yield Contradicts(
-            Side(value.at, f"{what} from chart {version}"), there, "install a version that is supported"
+            Quote(value.at, f"{what} from chart {version}"), there, "install a version that is supported"
         )
 
 
-def labels(context: Context) -> Iterator[Observation]:
+def labels(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("enrolment")
     extra = facts.get("extra_scale_sets", default={})
     served: set[str] = set()
@@ -99,7 +101,7 @@ def labels(context: Context) -> Iterator[Observation]:
             reason = (
                 scale_set.label.reason if isinstance(scale_set.label, Unknown) else "the label is not text"
             )
-            yield Unseen(scale_set.at, reason)
+            yield Undetermined(scale_set.at, reason)
             continue
         served.add(label)
         at = scale_set.label.at if scale_set.label is not None else scale_set.at
@@ -107,9 +109,9 @@ def labels(context: Context) -> Iterator[Observation]:
             yield Agrees(at)
         else:
             known = ", ".join([*context.labels, *extra])
-            there = Side(facts.at("extra_scale_sets"), f"labels of classes and declared scale sets: {known}")
+            there = Quote(facts.at("extra_scale_sets"), f"labels of classes and declared scale sets: {known}")
             yield Contradicts(
-                Side(at, f"scale set {scale_set.name} carries {label!r}"),
+                Quote(at, f"scale set {scale_set.name} carries {label!r}"),
                 there,
                 "declare it, or use a known label",
             )
@@ -117,12 +119,12 @@ def labels(context: Context) -> Iterator[Observation]:
         return
     for label, contract in context.labels.items():
         if label not in served:
-            here = Side(context.model.scale_sets[0].at, f"scale sets here: {', '.join(sorted(served))}")
-            there = Side(contract.source, f"the class {contract.name} promises the label {label!r}")
+            here = Quote(context.model.scale_sets[0].at, f"scale sets here: {', '.join(sorted(served))}")
+            there = Quote(contract.source, f"the class {contract.name} promises the label {label!r}")
             yield Contradicts(here, there, "deploy a scale set of the class, or withdraw its contract")
 
 
-def declared_resources(context: Context) -> Iterator[Observation]:
+def declared_resources(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("enrolment")
     for scale_set in context.model.scale_sets:
         label = text(scale_set.label)
@@ -132,17 +134,17 @@ def declared_resources(context: Context) -> Iterator[Observation]:
                 written = text(value)
                 at = value.at if value is not None else scale_set.at
                 if isinstance(value, Unknown):
-                    yield Unseen(at, value.reason)
+                    yield Undetermined(at, value.reason)
                     continue
                 try:
                     same = written is not None and read(written) == read(wanted)
                 except ValueError:
-                    yield Unseen(at, f"{written!r} is not an amount")
+                    yield Undetermined(at, f"{written!r} is not an amount")
                     continue
                 if same:
                     yield Agrees(at)
                     continue
-                here = Side(at, f"scale set {scale_set.name} has {written or 'no'} {what} {edge}")
+                here = Quote(at, f"scale set {scale_set.name} has {written or 'no'} {what} {edge}")
                 there = declared(
                     facts,
                     "extra_scale_sets",
@@ -154,7 +156,7 @@ def declared_resources(context: Context) -> Iterator[Observation]:
                 yield Contradicts(here, there, f"set {what} {edge} {wanted}, or declare what it needs now")
 
 
-def documented_sets(context: Context) -> Iterator[Observation]:
+def documented_sets(context: RuleContext) -> Iterator[RuleResult]:
     """Labels and numbers of scale sets in the documentation against the toggles of the deployment."""
     by_label: dict[str, list[ScaleSet]] = {}
     for scale_set in context.model.scale_sets:
@@ -173,13 +175,13 @@ def documented_sets(context: Context) -> Iterator[Observation]:
             yield Agrees(at)
         elif all(left_out(one) for one in sets):
             if not _NOT_DEPLOYED.search(" ".join(cells)):
-                there = Side(sets[0].deployed.at, f"the scale set {sets[0].name} is off by default")
+                there = Quote(sets[0].deployed.at, f"the scale set {sets[0].name} is off by default")
                 yield Contradicts(
-                    Side(at, excerpt(" | ".join(cells))), there, "say that it is off, or turn it on"
+                    Quote(at, excerpt(" | ".join(cells))), there, "say that it is off, or turn it on"
                 )
         else:
             reason = next(one.deployed.reason for one in sets if isinstance(one.deployed, Unknown))
-            yield Unseen(at, reason)
+            yield Undetermined(at, reason)
     count = {
         label for label, sets in by_label.items() if any(deployed(one) for one in sets)
     } & context.labels.keys()
@@ -202,37 +204,37 @@ def documented_sets(context: Context) -> Iterator[Observation]:
         if said == len(count):
             yield Agrees(sentence.at)
         elif off and said > len(count):
-            there = Side(off[0].deployed.at, f"{len(count)} are deployed; {off[0].name} is off by default")
+            there = Quote(off[0].deployed.at, f"{len(count)} are deployed; {off[0].name} is off by default")
             yield Contradicts(
-                Side(sentence.at, excerpt(sentence.text)),
+                Quote(sentence.at, excerpt(sentence.text)),
                 there,
                 "name what is deployed, or turn the others on",
             )
 
 
-def _texts(context: Context, key: str) -> Iterator[tuple[ScaleSet, Value]]:
+def _texts(context: RuleContext, key: str) -> Iterator[tuple[ScaleSet, Value]]:
     for scale_set in context.model.scale_sets:
         value = get(scale_set.values, key)
         if value is not None:
             yield scale_set, value
 
 
-def scopes(context: Context) -> Iterator[Observation]:
+def scopes(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("enrolment")
     patterns = facts.get("scopes")
     for scale_set, value in _texts(context, "githubConfigUrl"):
         url = text(value)
         if url is None:
-            yield Unseen(value.at, value.reason if isinstance(value, Unknown) else "not text")
+            yield Undetermined(value.at, value.reason if isinstance(value, Unknown) else "not text")
         elif any(fnmatch.fnmatchcase(url.rstrip("/").lower(), pattern.lower()) for pattern in patterns):
             yield Agrees(value.at)
         else:
-            here = Side(value.at, f"scale set {scale_set.name} registers with {url}")
-            there = Side(facts.at("scopes"), f"enrolled: {', '.join(patterns)}")
+            here = Quote(value.at, f"scale set {scale_set.name} registers with {url}")
+            there = Quote(facts.at("scopes"), f"enrolled: {', '.join(patterns)}")
             yield Contradicts(here, there, "enrol the organisation or account first, or correct the URL")
 
 
-def runner_groups(context: Context) -> Iterator[Observation]:
+def runner_groups(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("enrolment")
     groups = facts.get("runner_groups", default=["default"])
     for scale_set in context.model.scale_sets:
@@ -240,16 +242,18 @@ def runner_groups(context: Context) -> Iterator[Observation]:
         if value is None or text(value) in groups:
             yield Agrees(value.at if value is not None else scale_set.at)
         elif isinstance(value, Unknown):
-            yield Unseen(value.at, value.reason)
+            yield Undetermined(value.at, value.reason)
         else:
-            here = Side(value.at, f"scale set {scale_set.name} joins the group {text(value)!r}")
-            there = Side(facts.at("runner_groups"), f"declared groups: {', '.join(groups)}")
+            here = Quote(value.at, f"scale set {scale_set.name} joins the group {text(value)!r}")
+            there = Quote(facts.at("runner_groups"), f"declared groups: {', '.join(groups)}")
             yield Contradicts(here, there, "declare the group, with the repositories that may use it")
 
 
-def secrets_by_reference(context: Context) -> Iterator[Observation]:
+def secrets_by_reference(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("enrolment")
-    there = Side(facts.at(), "credentials come by reference: valueFrom.secretKeyRef, or the name of a secret")
+    there = Quote(
+        facts.at(), "credentials come by reference: valueFrom.secretKeyRef, or the name of a secret"
+    )
     for scale_set in context.model.scale_sets:
         secret = get(scale_set.values, "githubConfigSecret")
         if secret is None:
@@ -258,9 +262,9 @@ def secrets_by_reference(context: Context) -> Iterator[Observation]:
             value for value in walk(secret) if isinstance(value, Known) and isinstance(value.data, str)
         ]
         if isinstance(secret, Unknown):
-            yield Unseen(secret.at, secret.reason)
+            yield Undetermined(secret.at, secret.reason)
         elif isinstance(secret.data, dict) and written:
-            here = Side(
+            here = Quote(
                 written[0].at, f"scale set {scale_set.name} holds its GitHub credentials in its values"
             )
             yield Contradicts(here, there, "put them into a secret and name it")
@@ -277,16 +281,16 @@ def secrets_by_reference(context: Context) -> Iterator[Observation]:
         yield from _setting(setting, there)
 
 
-def _setting(setting: Setting, there: Side) -> Iterator[Observation]:
+def _setting(setting: ConfigMapFile, there: Quote) -> Iterator[RuleResult]:
     """Credentials in a file that everybody who may read config maps can read, and that programs may not expand."""
-    found: list[tuple[str, str, Source]] = []
+    found: list[tuple[str, str, Location]] = []
     written = text(setting.content)
     if written is not None:
         for number, line in enumerate(written.split("\n"), 1):
             if match := _IN_FILE.match(line):
                 at = setting.content.at
                 found.append(
-                    (match[1], match[2], Source(at.file, at.line + (number if "\n" in written else 0)))
+                    (match[1], match[2], Location(at.file, at.line + (number if "\n" in written else 0)))
                 )
     for place in walk(setting.content):
         for key, value in fields(place).items():
@@ -299,39 +303,39 @@ def _setting(setting: Setting, there: Side) -> Iterator[Observation]:
             yield Agrees(at)
         else:
             yield Contradicts(
-                Side(at, f"the config map's {setting.file} holds {key}"),
+                Quote(at, f"the config map's {setting.file} holds {key}"),
                 there,
                 "give it as an environment variable from a secret; the program reads it there",
             )
 
 
-def _container(name: str, container: Value, there: Side) -> Iterator[Observation]:
+def _container(name: str, container: Value, there: Quote) -> Iterator[RuleResult]:
     for variable, value in environment(container).items():
         if not SECRET_NAME.search(variable) or variable.endswith(("_FILE", "_PATH", "_DIR")):
             continue
         written = text(value)
         if isinstance(value, Unknown):
-            yield Unseen(value.at, value.reason)
+            yield Undetermined(value.at, value.reason)
         elif written and not written.startswith(("$(", "/")):
-            yield Contradicts(Side(value.at, f"{name} sets {variable} to a value that is written down"), there,
+            yield Contradicts(Quote(value.at, f"{name} sets {variable} to a value that is written down"), there,
                               "take it from a secret with valueFrom")  # fmt: skip
         else:
             yield Agrees(value.at)
     whole = [get(container, "args"), get(container, "command")]
-    yield from (Unseen(one.at, one.reason) for one in whole if isinstance(one, Unknown))
+    yield from (Undetermined(one.at, one.reason) for one in whole if isinstance(one, Unknown))
     for argument in [argument for one in whole for argument in items(one)]:
         written = text(argument)
         if written is None:
             continue
         found = _CREDENTIAL.search(written + " ")
         if found and not re.search(r"(file|path|dir|name)$", found[1]):
-            shown = Side(argument.at, f"{name} gets a credential as the argument --{found[1]}")
+            shown = Quote(argument.at, f"{name} gets a credential as the argument --{found[1]}")
             yield Contradicts(
                 shown, there, "give it as an environment variable from a secret; the program reads it there"
             )
 
 
-def linux_builder(context: Context) -> Iterator[Observation]:
+def linux_builder(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("enrolment")
     canary = facts.get("canary")
     if canary is None:
@@ -341,13 +345,13 @@ def linux_builder(context: Context) -> Iterator[Observation]:
     if contract is not None:
         yield Agrees(contract.source)
     elif context.classes:
-        here = Side(context.classes[0].source, f"classes: {', '.join(one.name for one in context.classes)}")
+        here = Quote(context.classes[0].source, f"classes: {', '.join(one.name for one in context.classes)}")
         yield Contradicts(here, there, "write the contract of the class")
     else:
-        yield Unseen(there.at, "no contracts of builder classes were given")
+        yield Undetermined(there.at, "no contracts of builder classes were given")
     said = next((line.at for line in context.lines if canary["name"] in line.text and line.prose), None)
     if said is not None:
         yield Agrees(said)
     elif context.documents:
-        here = Side(context.entrance, f"the documentation does not name {canary['name']}")
+        here = Quote(context.entrance, f"the documentation does not name {canary['name']}")
         yield Contradicts(here, there, f"say which class heavy Linux builds such as {canary['name']} select")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder_contracts.errors import Source
-from builder_contracts.truth.context import Context, declared, excerpt, quoted
-from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observation, Side
-from builder_contracts.truth.speech import denies, names_any, plain, same
+from builder_contracts.errors import Location
+from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Quote, RuleResult
+from builder_contracts.truth.prose import denies, names_any, plain, same
+from builder_contracts.truth.rule_context import RuleContext, declared, excerpt, quoted
 
 _BEGINS_TEXT = re.compile(r"""(?:=\s*["']|["']{3})$""")
 # Descriptions that are shown beside the repository's name wherever it is listed.
@@ -17,7 +17,7 @@ _PRESENTING = frozenset(
 )
 
 
-def current_name(context: Context) -> Iterator[Observation]:
+def current_name(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("identity")
     name = plain(facts.get("name"))
     for path in facts.get("primary"):
@@ -28,7 +28,7 @@ def current_name(context: Context) -> Iterator[Observation]:
             if name in plain(surface.text):
                 yield Agrees(surface.at)
             else:
-                here = Side(surface.at, f"{surface.kind}: {excerpt(surface.text)}")
+                here = Quote(surface.at, f"{surface.kind}: {excerpt(surface.text)}")
                 yield Contradicts(
                     here, declared(facts, "name"), f"say what {facts.get('name')} is, by that name"
                 )
@@ -40,15 +40,15 @@ def current_name(context: Context) -> Iterator[Observation]:
         if said:
             yield Agrees(said[0])
         else:
-            here = Side(
-                surfaces[0].at if surfaces else Source(path, 1), f"{path} does not name {facts.get('name')}"
+            here = Quote(
+                surfaces[0].at if surfaces else Location(path, 1), f"{path} does not name {facts.get('name')}"
             )
             yield Contradicts(
                 here, declared(facts, "name"), f"name {facts.get('name')} where the file says what it is for"
             )
 
 
-def module_names(context: Context) -> Iterator[Observation]:
+def module_names(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("identity")
     repository = facts.get("repository").rpartition("/")[2]
     for surface in context.model.surfaces:
@@ -57,13 +57,13 @@ def module_names(context: Context) -> Iterator[Observation]:
         if same(surface.text, repository):
             yield Agrees(surface.at)
         else:
-            here = Side(surface.at, f"{surface.kind} is {surface.text!r}")
+            here = Quote(surface.at, f"{surface.kind} is {surface.text!r}")
             yield Contradicts(
                 here, declared(facts, "repository"), f"name it after the repository, {repository}"
             )
 
 
-def retired_names(context: Context) -> Iterator[Observation]:
+def retired_names(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("identity")
     exact = {surface.at for surface in context.model.surfaces if surface.exact}
     exact_lines = {(at.file, at.line) for at in exact}
@@ -83,7 +83,7 @@ def retired_names(context: Context) -> Iterator[Observation]:
                 found = True
                 there = declared(facts, "retired", index, says=f"retired: {name}")
                 yield Contradicts(
-                    Side(surface.at, f"workflow name: {surface.text}"), there, "rename the workflow"
+                    Quote(surface.at, f"workflow name: {surface.text}"), there, "rename the workflow"
                 )
     if not found:
         yield Absent(f"no retired name in {len(context.primary & context.model.paths)} primary files")
@@ -108,7 +108,7 @@ def _is_identity(text: str, name: str) -> bool:
     return False
 
 
-def one_repository(context: Context) -> Iterator[Observation]:
+def one_repository(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("identity")
     repository = facts.get("repository")
     name = repository.rpartition("/")[2]
@@ -118,9 +118,9 @@ def one_repository(context: Context) -> Iterator[Observation]:
         if same(origin[0], repository):
             yield Agrees(origin[1])
         else:
-            here = Side(origin[1], f"this checkout is {origin[0]}")
+            here = Quote(origin[1], f"this checkout is {origin[0]}")
             yield Contradicts(here, there, "land the work in the declared repository, or declare this one")
-        wanted, there = origin[0], Side(origin[1], f"this checkout is {origin[0]}")
+        wanted, there = origin[0], Quote(origin[1], f"this checkout is {origin[0]}")
     pattern = re.compile(
         rf"(?<![\w.-])(?:github\.com[/:]|github:)?([\w-]+)/({re.escape(name)})(?![\w-])", re.IGNORECASE
     )
@@ -132,7 +132,7 @@ def one_repository(context: Context) -> Iterator[Observation]:
                 yield Contradicts(quoted(line), there, f"send people to {wanted}, where the fixes are")
 
 
-def audiences(context: Context) -> Iterator[Observation]:
+def audiences(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("identity")
     headings = [heading for document in context.documents for heading in document.headings]
     if not headings:
@@ -142,7 +142,7 @@ def audiences(context: Context) -> Iterator[Observation]:
         if place is not None:
             yield Agrees(place)
         else:
-            here = Side(
+            here = Quote(
                 context.entrance, f"no heading of {len(context.documents)} pages speaks to the {audience}"
             )
             there = declared(facts, "audiences", audience, says=f"the {audience} is one of the audiences")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from builder_contracts.truth.context import Context, declared
-from builder_contracts.truth.finding import Agrees, Contradicts, Observation, Side, Unseen
+from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.model import environment
+from builder_contracts.truth.rule_context import RuleContext, declared
 from builder_contracts.truth.value import Unknown, get, items, number, text
 
 _GITHUB_DEFAULT_MINUTES = 360
@@ -14,19 +14,19 @@ _KUBERNETES_DEFAULT_GRACE = 30
 _EPHEMERAL = ("RUNNER_EPHEMERAL", "EPHEMERAL", "ACTIONS_RUNNER_EPHEMERAL")
 
 
-def scaling(context: Context) -> Iterator[Observation]:
+def scaling(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("lifecycle")
     bounds = facts.get("scaling")
     for scale_set in context.model.scale_sets:
         label = text(scale_set.label)
         if isinstance(scale_set.label, Unknown):
-            yield Unseen(scale_set.label.at, scale_set.label.reason)
+            yield Undetermined(scale_set.label.at, scale_set.label.reason)
         if label is None:
             continue
         if label not in bounds:
-            here = Side(scale_set.at, f"scale set {scale_set.name} carries {label!r}")
+            here = Quote(scale_set.at, f"scale set {scale_set.name} carries {label!r}")
             yield Contradicts(
-                here, Side(facts.at("scaling"), "declared bounds"), "declare bounds for the label"
+                here, Quote(facts.at("scaling"), "declared bounds"), "declare bounds for the label"
             )
             continue
         for key, word, edge in (("minRunners", "least", "min"), ("maxRunners", "most", "max")):
@@ -35,31 +35,31 @@ def scaling(context: Context) -> Iterator[Observation]:
             if value is None:
                 yield Agrees(scale_set.at)
             elif isinstance(value, Unknown) or number(value) is None:
-                yield Unseen(value.at, value.reason if isinstance(value, Unknown) else "not a number")
+                yield Undetermined(value.at, value.reason if isinstance(value, Unknown) else "not a number")
             elif (number(value) or 0) > limit or (edge == "max" and (number(value) or 0) < 1):
-                here = Side(value.at, f"{scale_set.name} runs at {word} {number(value)} runners")
+                here = Quote(value.at, f"{scale_set.name} runs at {word} {number(value)} runners")
                 there = declared(facts, "scaling", label, edge, says=f"{label}: {edge} {limit}")
                 yield Contradicts(here, there, "keep to the bounds, or declare new ones")
             else:
                 yield Agrees(value.at)
 
 
-def ephemeral(context: Context) -> Iterator[Observation]:
+def ephemeral(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("lifecycle")
-    there = Side(facts.at(), "a runner serves one job and ends")
+    there = Quote(facts.at(), "a runner serves one job and ends")
     for scale_set in context.model.scale_sets:
-        wrong: Side | None = None
+        wrong: Quote | None = None
         for name, value in environment(scale_set.runner).items():
             if name in _EPHEMERAL and (text(value) or "").lower() in ("false", "0", "no"):
-                wrong = Side(value.at, f"{scale_set.name} sets {name}={text(value)}")
+                wrong = Quote(value.at, f"{scale_set.name} sets {name}={text(value)}")
         volumes = get(scale_set.pod.spec, "volumes") if scale_set.pod else None
         if isinstance(volumes, Unknown):
-            yield Unseen(volumes.at, volumes.reason)
+            yield Undetermined(volumes.at, volumes.reason)
             continue
         for volume in items(volumes):
             claim = get(volume, "persistentVolumeClaim")
             if claim is not None:
-                wrong = Side(
+                wrong = Quote(
                     claim.at, f"{scale_set.name} keeps the volume {text(get(volume, 'name'))!r} between jobs"
                 )
         yield (
@@ -69,13 +69,13 @@ def ephemeral(context: Context) -> Iterator[Observation]:
         )
 
 
-def scaling_owner(context: Context) -> Iterator[Observation]:
+def scaling_owner(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("lifecycle")
     owner = facts.get("owner", default="the controller")
     for scale_set in context.model.scale_sets:
         rival = next((one for one in context.model.autoscalers if text(one.target) == scale_set.name), None)
         if rival is not None:
-            here = Side(rival.at, f"an autoscaler scales {scale_set.name}")
+            here = Quote(rival.at, f"an autoscaler scales {scale_set.name}")
             there = declared(facts, "owner", says=f"{owner} scales {scale_set.name}")
             yield Contradicts(
                 here, there, "remove the autoscaler; minRunners and maxRunners are the controller's"
@@ -84,14 +84,14 @@ def scaling_owner(context: Context) -> Iterator[Observation]:
             yield Agrees(scale_set.at)
 
 
-def grace_periods(context: Context) -> Iterator[Observation]:
+def grace_periods(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("lifecycle")
     least = facts.get("grace_seconds", "least", default=_KUBERNETES_DEFAULT_GRACE)
     most = facts.get("grace_seconds", "most", default=86400)
     for scale_set in context.model.scale_sets:
         value = get(scale_set.pod.spec, "terminationGracePeriodSeconds") if scale_set.pod else None
         if isinstance(value, Unknown):
-            yield Unseen(value.at, value.reason)
+            yield Undetermined(value.at, value.reason)
             continue
         seconds = number(value) if value is not None else _KUBERNETES_DEFAULT_GRACE
         at = value.at if value is not None else scale_set.at
@@ -100,11 +100,11 @@ def grace_periods(context: Context) -> Iterator[Observation]:
         else:
             there = declared(facts, "grace_seconds", says=f"{least} to {most} seconds")
             yield Contradicts(
-                Side(at, f"{scale_set.name} has {seconds} s to end"), there, "give the pod time to end"
+                Quote(at, f"{scale_set.name} has {seconds} s to end"), there, "give the pod time to end"
             )
 
 
-def deadlines(context: Context) -> Iterator[Observation]:
+def deadlines(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("lifecycle")
     least, most = facts.get("job_minutes", "least", default=1), facts.get("job_minutes", "most", default=360)
     served = {*context.labels, *context.facts("enrolment").get("extra_scale_sets", default={})}
@@ -114,13 +114,13 @@ def deadlines(context: Context) -> Iterator[Observation]:
         minutes = number(job.timeout) if job.timeout is not None else _GITHUB_DEFAULT_MINUTES
         at = job.timeout.at if job.timeout is not None else job.at
         if minutes is None:
-            yield Unseen(at, "the deadline is computed when the job runs")
+            yield Undetermined(at, "the deadline is computed when the job runs")
         elif least <= minutes <= most:
             yield Agrees(at)
         else:
             there = declared(facts, "job_minutes", says=f"{least} to {most} minutes")
             yield Contradicts(
-                Side(at, f"the job {job.name} may take {minutes} minutes"),
+                Quote(at, f"the job {job.name} may take {minutes} minutes"),
                 there,
                 "fit the deadline to the work",
             )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from builder_contracts.truth.context import Context, declared
-from builder_contracts.truth.finding import Agrees, Contradicts, Observation, Side, Unseen
+from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
+from builder_contracts.truth.prose import names_any
+from builder_contracts.truth.rule_context import RuleContext, declared
 from builder_contracts.truth.rules.endpoints import is_management, mentions
-from builder_contracts.truth.speech import names_any
 from builder_contracts.truth.value import Unknown, text
 
 _OPERATION = ["operator", "manage", "admin", "dashboard", "access", "kubectl", "ssh"]
@@ -17,25 +17,25 @@ def _in_tailnet(host: str, tailnets: list[str]) -> bool:
     return any(host == tailnet or host.endswith(f".{tailnet}") for tailnet in tailnets)
 
 
-def public_surface(context: Context) -> Iterator[Observation]:
+def public_surface(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("operator")
     public, tailnets = facts.get("public", default=[]), facts.get("tailnets")
     for exposure in context.model.exposures:
         host = text(exposure.host)
         if host is None:
-            yield Unseen(
+            yield Undetermined(
                 exposure.at,
                 exposure.host.reason if isinstance(exposure.host, Unknown) else "the host is not text",
             )
         elif host in public or _in_tailnet(host, tailnets) or text(exposure.ingress_class) == "tailscale":
             yield Agrees(exposure.at)
         else:
-            here = Side(exposure.at, f"{text(exposure.name) or 'an ingress'} makes {host} public")
-            there = Side(facts.at("public"), f"public: {', '.join(public) or 'nothing'}")
+            here = Quote(exposure.at, f"{text(exposure.name) or 'an ingress'} makes {host} public")
+            there = Quote(facts.at("public"), f"public: {', '.join(public) or 'nothing'}")
             yield Contradicts(here, there, "give it a tailnet address, or declare it public")
 
 
-def management_addresses(context: Context) -> Iterator[Observation]:
+def management_addresses(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("operator")
     tailnets = facts.get("tailnets")
     for mention in mentions(context):
@@ -48,7 +48,7 @@ def management_addresses(context: Context) -> Iterator[Observation]:
             yield Contradicts(mention.side, there, "name the tailnet address")
 
 
-def documented(context: Context) -> Iterator[Observation]:
+def documented(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("operator")
     if not context.sentences:
         return
@@ -63,6 +63,6 @@ def documented(context: Context) -> Iterator[Observation]:
     if said is not None:
         yield Agrees(said)
     else:
-        here = Side(context.entrance, "no sentence presents the tailnet as the operators' way in")
+        here = Quote(context.entrance, "no sentence presents the tailnet as the operators' way in")
         there = declared(facts, "tailnets", says=f"tailnet: {', '.join(facts.get('tailnets'))}")
         yield Contradicts(here, there, "write down how operators reach the dashboard and the clusters")

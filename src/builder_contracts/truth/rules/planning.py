@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder_contracts.truth.context import Context, declared
-from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observation, Side
-from builder_contracts.truth.speech import same
+from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Quote, RuleResult
+from builder_contracts.truth.prose import same
+from builder_contracts.truth.rule_context import RuleContext, declared
 
 
-def milestone(context: Context) -> Iterator[Observation]:
+def milestone(context: RuleContext) -> Iterator[RuleResult]:
     tracker, facts = context.tracker, context.facts("planning")
     if tracker is None or not tracker.github:
         return
@@ -20,23 +20,23 @@ def milestone(context: Context) -> Iterator[Observation]:
     if found is None:
         shown = ", ".join(one.title for one in tracker.milestones) or "none"
         yield Contradicts(
-            Side(facts.at("milestone"), f"milestones on GitHub: {shown}"), there, "create the milestone"
+            Quote(facts.at("milestone"), f"milestones on GitHub: {shown}"), there, "create the milestone"
         )
     elif not found.open:
         yield Contradicts(
-            Side(found.at, f"the milestone {found.title!r} is closed"),
+            Quote(found.at, f"the milestone {found.title!r} is closed"),
             there,
             "open it, or declare its successor",
         )
     elif not any(same(issue.milestone, title) for issue in tracker.issues):
         yield Contradicts(
-            Side(found.at, f"the milestone {found.title!r} has no issues"), there, "put the issues under it"
+            Quote(found.at, f"the milestone {found.title!r} has no issues"), there, "put the issues under it"
         )
     else:
         yield Agrees(found.at)
 
 
-def issues(context: Context) -> Iterator[Observation]:
+def issues(context: RuleContext) -> Iterator[RuleResult]:
     tracker, facts = context.tracker, context.facts("planning")
     if tracker is None or not tracker.github:
         return
@@ -45,16 +45,16 @@ def issues(context: Context) -> Iterator[Observation]:
         found = next((one for one in tracker.issues if same(one.title, title)), None)
         if found is None:
             yield Contradicts(
-                Side(facts.at("issues", index), "no issue has this title"), there, "file the issue"
+                Quote(facts.at("issues", index), "no issue has this title"), there, "file the issue"
             )
         elif not same(found.milestone, facts.get("milestone")):
-            here = Side(found.at, f"the issue is under {found.milestone or 'no milestone'}")
+            here = Quote(found.at, f"the issue is under {found.milestone or 'no milestone'}")
             yield Contradicts(here, there, f"put it under {facts.get('milestone')!r}")
         else:
             yield Agrees(found.at)
 
 
-def stale_milestones(context: Context) -> Iterator[Observation]:
+def stale_milestones(context: RuleContext) -> Iterator[RuleResult]:
     tracker, facts = context.tracker, context.facts("planning")
     pattern = facts.get("retired_milestones")
     if tracker is None or not tracker.github or pattern is None:
@@ -65,13 +65,13 @@ def stale_milestones(context: Context) -> Iterator[Observation]:
             clean = False
             there = declared(facts, "retired_milestones", says=f"replaced: /{pattern}/")
             yield Contradicts(
-                Side(one.at, f"the milestone {one.title!r} is open"), there, "close it and move what is left"
+                Quote(one.at, f"the milestone {one.title!r} is open"), there, "close it and move what is left"
             )
     if clean:
         yield Absent(f"none of {len(tracker.milestones)} milestones")
 
 
-def linear(context: Context) -> Iterator[Observation]:
+def linear(context: RuleContext) -> Iterator[RuleResult]:
     tracker, facts = context.tracker, context.facts("planning")
     wanted = facts.get("linear")
     if tracker is None or tracker.linear is None or wanted is None:
@@ -85,5 +85,5 @@ def linear(context: Context) -> Iterator[Observation]:
         else:
             there = declared(facts, "linear", says=f"{kind}: {name}")
             yield Contradicts(
-                Side(facts.at("linear"), f"Linear has no {kind} {name!r}"), there, f"create the {kind}"
+                Quote(facts.at("linear"), f"Linear has no {kind} {name!r}"), there, f"create the {kind}"
             )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from builder_contracts.truth.context import Context, declared, excerpt
-from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observation, Side
-from builder_contracts.truth.speech import denies, intends, names_any
+from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Quote, RuleResult
+from builder_contracts.truth.prose import denies, intends, names_any
+from builder_contracts.truth.rule_context import RuleContext, declared, excerpt
 
 
-def backends(context: Context) -> Iterator[Observation]:
+def backends(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("state")
     by_name = facts.get("backends")
     meaning = facts.get("backend_names", default={})
@@ -21,7 +21,7 @@ def backends(context: Context) -> Iterator[Observation]:
         if stack.backend == by_name[key]:
             yield Agrees(stack.at)
             continue
-        here = Side(
+        here = Quote(
             stack.at, f"backend {stack.backend!r} ({meaning.get(stack.backend, 'not a declared backend')})"
         )
         says = f"the state of {name} is in {by_name[key]!r} ({meaning.get(by_name[key], by_name[key])})"
@@ -29,20 +29,20 @@ def backends(context: Context) -> Iterator[Observation]:
         yield Contradicts(here, declared(facts, "backends", key, says=says), mend)
 
 
-def one_authority(context: Context) -> Iterator[Observation]:
+def one_authority(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("state")
     for stack in context.model.stacks:
         if stack.backend is not None:
             yield Agrees(stack.at)
         else:
-            here = Side(stack.at, f"the stack {stack.path} names no backend")
+            here = Quote(stack.at, f"the stack {stack.path} names no backend")
             mend = "add a backend block; without one the state is a local file"
             yield Contradicts(
                 here, declared(facts, "backends", says="every stack has a declared backend"), mend
             )
 
 
-def migrations(context: Context) -> Iterator[Observation]:
+def migrations(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("state")
     if not context.sentences:
         return
@@ -55,7 +55,7 @@ def migrations(context: Context) -> Iterator[Observation]:
             clean = False
             there = declared(facts, "intended", name, says="intended, not verified")
             yield Contradicts(
-                Side(sentence.at, excerpt(sentence.text)),
+                Quote(sentence.at, excerpt(sentence.text)),
                 there,
                 "say that it is intended, and where the state is today",
             )

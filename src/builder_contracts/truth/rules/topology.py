@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from builder_contracts.truth.context import Context, declared, excerpt, quoted
-from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Observation, Side, Unseen
-from builder_contracts.truth.speech import denies, names_any
+from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Quote, RuleResult, Undetermined
+from builder_contracts.truth.prose import denies, names_any
+from builder_contracts.truth.rule_context import RuleContext, declared, excerpt, quoted
 from builder_contracts.truth.value import Unknown, fields, get, text
 
 _TARGET = re.compile(
@@ -18,7 +18,7 @@ _CENTRE = ("default", "primary", "main", "center", "centre", "central", "product
 _HOSTNAME = "kubernetes.io/hostname"
 
 
-def removed_technology(context: Context) -> Iterator[Observation]:
+def removed_technology(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("topology")
     clean = True
     for name, data in facts.get("removed", default={}).items():
@@ -35,16 +35,16 @@ def removed_technology(context: Context) -> Iterator[Observation]:
         yield Absent(f"nothing in {context.searched} depends on what was removed")
 
 
-def transitional_provider(context: Context) -> Iterator[Observation]:
+def transitional_provider(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("topology")
     clean = True
     for name, data in facts.get("transitional", default={}).items():
         words, allowed = data["words"], data["allowed_as"]
         there = declared(facts, "transitional", name, says=f"{name}: {' or '.join(allowed[:2])} only")
-        found: list[Side] = []
+        found: list[Quote] = []
         places: set[tuple[str, int]] = set()
 
-        def add(side: Side, found: list[Side] = found, places: set[tuple[str, int]] = places) -> None:
+        def add(side: Quote, found: list[Quote] = found, places: set[tuple[str, int]] = places) -> None:
             if (side.at.file, side.at.line) not in places:
                 places.add((side.at.file, side.at.line))
                 found.append(side)
@@ -52,7 +52,7 @@ def transitional_provider(context: Context) -> Iterator[Observation]:
         for target in context.model.targets:
             written = text(target.name) or ""
             if _in_name(written, words) and not _in_name(written, allowed):
-                add(Side(target.at, f"default target {written}"))
+                add(Quote(target.at, f"default target {written}"))
         for line in context.lines:
             for match in _TARGET.finditer(line.text):
                 if _in_name(match[2], words) and not names_any(line.text, allowed):
@@ -63,11 +63,11 @@ def transitional_provider(context: Context) -> Iterator[Observation]:
                 and names_any(surface.text, words)
                 and not names_any(surface.text, allowed)
             ):
-                add(Side(surface.at, f"{surface.kind}: {excerpt(surface.text)}"))
+                add(Quote(surface.at, f"{surface.kind}: {excerpt(surface.text)}"))
         for sentence in context.sentences:
             central = names_any(sentence.text, words) and names_any(sentence.text, _CENTRE)
             if central and not names_any(sentence.text, allowed) and not denies(sentence.text):
-                add(Side(sentence.at, excerpt(sentence.text)))
+                add(Quote(sentence.at, excerpt(sentence.text)))
         for side in found:
             clean = False
             yield Contradicts(side, there, "name the local cluster as the target")
@@ -79,7 +79,7 @@ def _in_name(name: str, words: list[str]) -> bool:
     return any(word in name.lower() for word in words)
 
 
-def node_roles(context: Context) -> Iterator[Observation]:
+def node_roles(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("topology")
     nodes = facts.get("nodes")
     for sentence in context.sentences:
@@ -93,13 +93,13 @@ def node_roles(context: Context) -> Iterator[Observation]:
                     facts, "nodes", named[0], "role", says=f"{named[0]}: {nodes[named[0]]['role']}"
                 )
                 yield Contradicts(
-                    Side(sentence.at, excerpt(sentence.text)), there, f"{named[0]} is not the {wrong}"
+                    Quote(sentence.at, excerpt(sentence.text)), there, f"{named[0]} is not the {wrong}"
                 )
             else:
                 yield Agrees(sentence.at)
 
 
-def placement(context: Context) -> Iterator[Observation]:
+def placement(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("topology")
     nodes = facts.get("nodes")
     for scale_set in context.model.scale_sets:
@@ -108,25 +108,25 @@ def placement(context: Context) -> Iterator[Observation]:
             yield Agrees(scale_set.at)
             continue
         if isinstance(selector, Unknown):
-            yield Unseen(selector.at, selector.reason)
+            yield Undetermined(selector.at, selector.reason)
             continue
         for key, value in fields(selector).items():
             if isinstance(value, Unknown):
-                yield Unseen(value.at, value.reason)
+                yield Undetermined(value.at, value.reason)
             node = text(value)
             if node is None or (key != _HOSTNAME and node not in nodes):
                 continue
             if node not in nodes:
-                there = Side(facts.at("nodes"), f"nodes: {', '.join(nodes)}")
+                there = Quote(facts.at("nodes"), f"nodes: {', '.join(nodes)}")
                 yield Contradicts(
-                    Side(value.at, f"{scale_set.name} runs on {node}"), there, "select a node that exists"
+                    Quote(value.at, f"{scale_set.name} runs on {node}"), there, "select a node that exists"
                 )
             elif not nodes[node]["runners"]:
                 there = declared(
                     facts, "nodes", node, says=f"{node}: {nodes[node]['role']}; takes no runners"
                 )
                 yield Contradicts(
-                    Side(value.at, f"{scale_set.name} runs on {node}"),
+                    Quote(value.at, f"{scale_set.name} runs on {node}"),
                     there,
                     "select a node that takes runners",
                 )

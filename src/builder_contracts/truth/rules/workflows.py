@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.isolation import DockerDaemon
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.contract.schema import nearest
-from builder_contracts.errors import Source
-from builder_contracts.truth.context import Context, excerpt
-from builder_contracts.truth.finding import Agrees, Contradicts, Observation, Side, Unseen
-from builder_contracts.truth.model import Job, Step, environment
+from builder_contracts.contract.schemas import nearest
+from builder_contracts.errors import Location
+from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
+from builder_contracts.truth.model import CiJob, CiStep, environment
+from builder_contracts.truth.prose import denies, names_any
 from builder_contracts.truth.readers.shell import Command, commands
-from builder_contracts.truth.speech import denies, names_any
+from builder_contracts.truth.rule_context import RuleContext, excerpt
 from builder_contracts.truth.value import Unknown, Value, get, text
 
 DAEMON = "docker-daemon"
@@ -33,10 +33,10 @@ _CONSUMED = re.compile(
 )
 
 
-def local_actions(context: Context) -> Iterator[Observation]:
+def local_actions(context: RuleContext) -> Iterator[RuleResult]:
     model = context.model
     elsewhere: dict[tuple[str, int], str] = {}
-    places: list[tuple[Step, Job | None]] = [(step, job) for job in model.jobs for step in job.steps]
+    places: list[tuple[CiStep, CiJob | None]] = [(step, job) for job in model.jobs for step in job.steps]
     places += [(step, None) for action in model.actions for step in action.steps]
     for owner in model.jobs:
         for step in owner.steps:
@@ -53,27 +53,27 @@ def local_actions(context: Context) -> Iterator[Observation]:
         if any(model.exists(candidate) for candidate in (path, f"{path}/action.yml", f"{path}/action.yaml")):
             yield Agrees(step.uses.at)
         elif job is not None and (job.at.file, job.at.line) in elsewhere:
-            yield Unseen(
+            yield Undetermined(
                 step.uses.at,
                 f"{uses} may come from what the step {elsewhere[(job.at.file, job.at.line)]!r} fetches",
                 here=False,
             )
         elif path.startswith("../"):
-            yield Unseen(step.uses.at, f"{uses} is outside of the checkout")
+            yield Undetermined(step.uses.at, f"{uses} is outside of the checkout")
         else:
             known = {action.path: action.at for action in model.actions}
             guess = next((one for one in known if one.rpartition("/")[2] == path.rpartition("/")[2]), None)
             guess = guess or nearest(path, sorted(known))
             there = (
-                Side(known[guess], f"the action is at ./{guess}")
+                Quote(known[guess], f"the action is at ./{guess}")
                 if guess
-                else Side(step.uses.at, f"there is no {path}")
+                else Quote(step.uses.at, f"there is no {path}")
             )
             mend = f"write ./{guess}" if guess else "add the action, or correct the path"
-            yield Contradicts(Side(step.uses.at, f"uses: {uses}"), there, mend)
+            yield Contradicts(Quote(step.uses.at, f"uses: {uses}"), there, mend)
 
 
-def labels(context: Context) -> Iterator[Observation]:
+def labels(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("workflows")
     hosted = facts.get("hosted", default=[])
     enrolment = context.facts("enrolment")
@@ -86,7 +86,7 @@ def labels(context: Context) -> Iterator[Observation]:
             continue
         if job.labels is None:
             if context.ours:
-                yield Unseen(job.at, f"the label of the job {job.name} is computed when it runs")
+                yield Undetermined(job.at, f"the label of the job {job.name} is computed when it runs")
             continue
         for value in job.labels:
             written = text(value) or ""
@@ -99,23 +99,25 @@ def labels(context: Context) -> Iterator[Observation]:
             ):
                 guess = nearest(written, known)
                 if guess is not None and guess in context.labels:
-                    there = Side(context.labels[guess].source, f"the class {context.labels[guess].name}")
+                    there = Quote(context.labels[guess].source, f"the class {context.labels[guess].name}")
                 else:
-                    there = Side(enrolment.at("label_prefixes"), f"labels: {', '.join(dict.fromkeys(known))}")
+                    there = Quote(
+                        enrolment.at("label_prefixes"), f"labels: {', '.join(dict.fromkeys(known))}"
+                    )
                 mend = f"write {guess}" if guess else f"labels are {', '.join(dict.fromkeys(known))}"
-                yield Contradicts(Side(value.at, f"the job {job.name} runs on {written!r}"), there, mend)
+                yield Contradicts(Quote(value.at, f"the job {job.name} runs on {written!r}"), there, mend)
 
 
 @dataclass(frozen=True)
-class Need:
+class StepNeed:
     """Something that a step needs of its runner, and why."""
 
     what: str
     because: str
-    at: Source
+    at: Location
 
 
-def steps_of(context: Context, steps: Sequence[Step], depth: int = 0) -> Iterator[Step]:
+def steps_of(context: RuleContext, steps: Sequence[CiStep], depth: int = 0) -> Iterator[CiStep]:
     """The steps with those of composite actions of this repository in their place."""
     repository = context.facts("identity").get("repository", default="/").rpartition("/")[2].lower()
     actions = {action.path: action for action in context.model.actions}
@@ -131,7 +133,7 @@ def steps_of(context: Context, steps: Sequence[Step], depth: int = 0) -> Iterato
             yield from steps_of(context, action.steps, depth + 1)
 
 
-def needs_of(context: Context, job: Job) -> Iterator[Need]:
+def needs_of(context: RuleContext, job: CiJob) -> Iterator[StepNeed]:
     """What the steps of a job need and do not bring with them."""
     facts = context.facts("workflows")
     by_command: Mapping[str, str] = facts.get("commands", default={})
@@ -142,7 +144,7 @@ def needs_of(context: Context, job: Job) -> Iterator[Need]:
     for step in steps_of(context, job.steps):
         action = (text(step.uses) or "").partition("@")[0]
         if step.uses is not None and action in by_action:
-            yield Need(by_action[action], f"uses: {action}", step.uses.at)
+            yield StepNeed(by_action[action], f"uses: {action}", step.uses.at)
         brought.update(brings.get(action, ()))
         script = text(step.run)
         if script is None or step.run is None:
@@ -156,16 +158,16 @@ def needs_of(context: Context, job: Job) -> Iterator[Need]:
                 continue
             if in_container and need != DAEMON:
                 continue
-            yield Need(need, " ".join(command.words[:3]), _line_of(step.run, command))
+            yield StepNeed(need, " ".join(command.words[:3]), _line_of(step.run, command))
 
 
-def _line_of(run: Value, command: Command) -> Source:
+def _line_of(run: Value, command: Command) -> Location:
     written = text(run) or ""
     # A block scalar's text begins on the line after its key.
-    return Source(run.at.file, run.at.line + command.line + (1 if "\n" in written else 0))
+    return Location(run.at.file, run.at.line + command.line + (1 if "\n" in written else 0))
 
 
-def promise_of(contract: Contract, need: str) -> tuple[bool, Source]:
+def promise_of(contract: Contract, need: str) -> tuple[bool, Location]:
     """Whether a class promises a need, and the line that says so or the class itself."""
     for clause in contract.clauses:
         if need == DAEMON and isinstance(clause.promise, DockerDaemon):
@@ -175,7 +177,7 @@ def promise_of(contract: Contract, need: str) -> tuple[bool, Source]:
     return False, contract.source
 
 
-def needs(context: Context) -> Iterator[Observation]:
+def needs(context: RuleContext) -> Iterator[RuleResult]:
     for job in context.model.jobs:
         contract = next(
             (one for label in job.labels or () if (one := _class(context, text(label) or ""))), None
@@ -193,8 +195,8 @@ def needs(context: Context) -> Iterator[Observation]:
                 continue
             others = [one.name for one in context.classes if promise_of(one, need.what)[0]]
             what = "a Docker daemon" if need.what == DAEMON else need.what
-            here = Side(need.at, f"the job {job.name} on {contract.name}: {need.because}")
-            there = Side(at, f"{contract.name} does not promise {what}")
+            here = Quote(need.at, f"the job {job.name} on {contract.name}: {need.because}")
+            there = Quote(at, f"{contract.name} does not promise {what}")
             mend = (
                 f"run it on {' or '.join(others)}"
                 if others
@@ -205,38 +207,38 @@ def needs(context: Context) -> Iterator[Observation]:
             yield Agrees(job.at)
 
 
-def _class(context: Context, label: str) -> Contract | None:
+def _class(context: RuleContext, label: str) -> Contract | None:
     like = context.facts("enrolment").get("extra_scale_sets", label, "like")
     return context.labels.get(label) or next((one for one in context.classes if one.name == like), None)
 
 
-def checks_fail(context: Context) -> Iterator[Observation]:
+def checks_fail(context: RuleContext) -> Iterator[RuleResult]:
     endpoints = context.facts("endpoints")
     zones = [*endpoints.get("zones", default={}), *endpoints.get("settings", default={})]
-    there = Side(endpoints.at("endpoints"), "an endpoint that is checked must be able to be found down")
+    there = Quote(endpoints.at("endpoints"), "an endpoint that is checked must be able to be found down")
     runs = [step.run for job in context.model.jobs for step in job.steps if step.run is not None]
     runs += [step.run for action in context.model.actions for step in action.steps if step.run is not None]
     for run in runs:
         script = text(run) or ""
         block = 1 if "\n" in script else 0
         for number, line in enumerate(script.replace("\\\n", " \x00").split("\n")):
-            at = Source(run.at.file, run.at.line + number + block + line.count("\0"))
+            at = Location(run.at.file, run.at.line + number + block + line.count("\0"))
             about = _PROBE.search(line) and any(zone in line for zone in zones)
             if about and _SWALLOWED.search(line):
                 mend = "let the command's own status decide: drop what follows ||, or end it with exit 1"
-                yield Contradicts(Side(at, excerpt(line)), there, mend)
+                yield Contradicts(Quote(at, excerpt(line)), there, mend)
             elif about:
                 yield Agrees(at)
             if _LAZY.search(line) and not _CONSUMED.search(line):
-                parser = Side(at, "load_all() parses nothing until its result is read")
+                parser = Quote(at, "load_all() parses nothing until its result is read")
                 yield Contradicts(
-                    Side(at, excerpt(line)), parser, "read the result: list(yaml.safe_load_all(…))"
+                    Quote(at, excerpt(line)), parser, "read the result: list(yaml.safe_load_all(…))"
                 )
     for script_file in context.model.scripts:
         yield from _forgives(script_file.path, script_file.text) if context.ours else ()
 
 
-def _forgives(path: str, script: str) -> Iterator[Observation]:
+def _forgives(path: str, script: str) -> Iterator[RuleResult]:
     """A script that prints bad news and then ends with success."""
     lines = script.split("\n")
     for number, line in enumerate(lines):
@@ -245,20 +247,20 @@ def _forgives(path: str, script: str) -> Iterator[Observation]:
         for later, following in enumerate(lines[number + 1 : number + 4], number + 1):
             word = following.strip()
             if word in ("exit 0", "return 0"):
-                here = Side(Source(path, later + 1), word)
-                bad = Side(Source(path, number + 1), excerpt(line))
+                here = Quote(Location(path, later + 1), word)
+                bad = Quote(Location(path, number + 1), excerpt(line))
                 yield Contradicts(here, bad, "end with a status other than 0 after bad news")
                 break
             if re.match(r"(exit|return) [1-9]", word) or word in ("else", "fi", ";;", "}"):
-                yield Agrees(Source(path, number + 1))
+                yield Agrees(Location(path, number + 1))
                 break
 
 
-def artifacts(context: Context) -> Iterator[Observation]:
+def artifacts(context: RuleContext) -> Iterator[RuleResult]:
     for job in context.model.jobs:
         if not job.artifacts:
             continue
-        links: dict[str, Source] = {}
+        links: dict[str, Location] = {}
         for step in job.steps:
             script = text(step.run)
             if script is None or step.run is None:
@@ -276,14 +278,14 @@ def artifacts(context: Context) -> Iterator[Observation]:
             name = (text(path) or "").rstrip("/*").removeprefix("./")
             made = links.get(name)
             if made is not None:
-                there = Side(made, f"nix build makes {name} a link into /nix/store")
+                there = Quote(made, f"nix build makes {name} a link into /nix/store")
                 mend = f"copy what it points to first: cp -rL {name} out/, and hand on out/"
-                yield Contradicts(Side(path.at, f"the job {job.name} hands on {name}"), there, mend)
+                yield Contradicts(Quote(path.at, f"the job {job.name} hands on {name}"), there, mend)
             else:
                 yield Agrees(path.at)
 
 
-def not_root(context: Context) -> Iterator[Observation]:
+def not_root(context: RuleContext) -> Iterator[RuleResult]:
     refusals = context.model.root_refusals
     for job in context.model.jobs:
         bazel = next((step for step in job.steps if any(command.words[0] in ("bazel", "bazelisk")
@@ -293,9 +295,9 @@ def not_root(context: Context) -> Iterator[Observation]:
         user = text(get(job.container, "options")) or ""
         root = (job.forge == "gitlab" or job.container is not None) and "--user" not in user
         if root and refusals:
-            here = Side(refusals[0], "this Python toolchain refuses to run as root")
+            here = Quote(refusals[0], "this Python toolchain refuses to run as root")
             at = job.container.at if job.container is not None else job.at
-            there = Side(
+            there = Quote(
                 at,
                 f"the job {job.name} runs as the image's user, which is root unless the image says otherwise",
             )
@@ -306,7 +308,7 @@ def not_root(context: Context) -> Iterator[Observation]:
             yield Agrees(bazel.at)
 
 
-def substituters(context: Context) -> Iterator[Observation]:
+def substituters(context: RuleContext) -> Iterator[RuleResult]:
     injected: list[tuple[str, Value]] = []
     for scale_set in context.model.scale_sets:
         value = environment(scale_set.runner).get("NIX_CONFIG")
@@ -318,16 +320,16 @@ def substituters(context: Context) -> Iterator[Observation]:
         )
         if not claims or denies(sentence.text):
             continue
-        here = Side(sentence.at, excerpt(sentence.text))
+        here = Quote(sentence.at, excerpt(sentence.text))
         if not injected:
-            yield Unseen(sentence.at, "no scale set of this checkout sets NIX_CONFIG")
+            yield Undetermined(sentence.at, "no scale set of this checkout sets NIX_CONFIG")
         for name, value in injected:
             if isinstance(value, Unknown):
-                yield Unseen(value.at, value.reason)
+                yield Undetermined(value.at, value.reason)
             elif "substituters" in (text(value) or ""):
                 yield Agrees(value.at)
             else:
-                there = Side(value.at, f"{name} gets NIX_CONFIG={excerpt(text(value) or '')}")
+                there = Quote(value.at, f"{name} gets NIX_CONFIG={excerpt(text(value) or '')}")
                 yield Contradicts(
                     here, there, "set substituters and trusted-public-keys there, or correct the sentence"
                 )

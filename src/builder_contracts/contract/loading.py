@@ -1,0 +1,325 @@
+"""Files to contracts: parse, follow ``extends``, hold to the schema, split into clauses."""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from builder_contracts.contract import schemas, validity
+from builder_contracts.contract.document import Document, Pointer, read
+from builder_contracts.contract.model import Clause, Contract, Waiver
+from builder_contracts.contract.promises import READERS
+from builder_contracts.contract.promises.declarations import Responsibility
+from builder_contracts.contract.promises.named_promise import PromiseError
+from builder_contracts.errors import InputError, Location, Problem
+
+MAX_BASES = 8
+"""Length of the longest chain of ``extends``."""
+
+# Marks stand at the beginning of a line, or after a brace or comma in JSON. Lines that are indented deeper than
+# the document are another's text, such as a ConfigMap's that carries a contract.
+_MARGIN = re.compile(rb"\A(?:[ \t]*(?:[#%].*|---.*)?\r?\n)*( *)")
+_OURS = rb"apiVersion[\"']?\s*:\s*[\"']?builder-contracts/"
+_KIND = rb"kind[\"']?\s*:\s*[\"']?([A-Za-z]*)"
+
+
+def is_contract(path: Path) -> bool:
+    """Whether a YAML file is meant as a builder class, by a look at its beginning.
+
+    A file with one of the two marks right and the other misspelt counts, as does one that cannot be opened:
+    ignored, it would never fail.
+    """
+    try:
+        if not path.is_file():  # opening a pipe would wait for its writer
+            # A hidden link to nothing is how an editor locks a file.
+            return path.is_symlink() and not path.exists() and not path.name.startswith(".")
+        with path.open("rb") as stream:
+            head = stream.read(65536)
+    except OSError:
+        return True
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        head = head.decode("utf-16", "replace").encode()
+    head = head.removeprefix(codecs.BOM_UTF8)
+    margin = _MARGIN.match(head)
+    start = (
+        rb"[{,]\s*[\"']?"
+        if head.lstrip().startswith(b"{")
+        else rb"(?m)^%b[\"']?" % (margin[1] if margin else b"")
+    )
+    kind = re.search(start + _KIND, head)
+    if kind and kind[1] == b"BuilderClass":
+        return True
+    return bool(re.search(start + _OURS, head)) and not (kind and kind[1].decode() in schemas.kinds())
+
+
+def load(path: Path, file: str | None = None) -> Contract:
+    """Load the contract at ``path``; ``file`` is its name in messages. Raises InputError."""
+    document = _merged(path, file or str(path), ())
+    kind = document.data.get("kind")
+    if kind != "BuilderClass" and kind in schemas.kinds():
+        what = f"a document of kind {kind} is no contract by itself"
+        mend = "name the classes that use it, or their folder: it is checked with them"
+        raise InputError([Problem(document.source(("kind",)), what, mend)])
+    validity.check("builder-class", document)
+    return _contract(document)
+
+
+def load_environment(path: Path, file: str | None = None) -> Document:
+    """Load an Environment document. Raises InputError."""
+    document = read(path, file)
+    validity.check("environment", document)
+    return document
+
+
+def load_all(paths: Iterable[Path]) -> list[Contract]:
+    """Load several contracts that are judged together. Raises InputError with the problems of all."""
+    contracts: list[Contract] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            contracts.append(load(path))
+        except InputError as error:
+            problems += error.problems
+    problems += conflicts(contracts)
+    if problems:
+        raise InputError(problems)
+    return contracts
+
+
+def conflicts(contracts: Sequence[Contract]) -> list[Problem]:
+    """Names and labels that two contracts claim, each reported at the later claim."""
+    problems: list[Problem] = []
+    names: dict[str, Contract] = {}
+    labels: dict[str, Clause] = {}
+    for contract in contracts:
+        other = names.setdefault(contract.name, contract)
+        if other is not contract:
+            problems.append(
+                Problem(
+                    contract.source,
+                    f"the class {contract.name} is declared twice, first at {other.source}",
+                    "rename one of the two classes, or remove the copy",
+                )
+            )
+            continue
+        for clause in contract.clauses:
+            if clause.kind != "labels":
+                continue
+            # GitHub compares labels without regard to case.
+            first = labels.setdefault(clause.name.lower(), clause)
+            if first is not clause:
+                what = f"the label {clause.name} already selects {first.builder}, at {first.source}"
+                mend = "a label belongs to one class: jobs could not tell which of the two they get"
+                problems.append(Problem(clause.source, what, mend))
+    return problems
+
+
+def expired(contracts: Iterable[Contract], today: date) -> list[Problem]:
+    """Waivers whose last day was before ``today`` (UTC): no fault of the language, and nothing that may stay."""
+    return [
+        Problem(
+            clause.waiver.source,
+            f"the waiver of {clause.id} expired on {clause.waiver.until}",
+            "remove it, or decide anew and set a later date",
+        )
+        for contract in contracts
+        for clause in contract.clauses
+        if clause.waiver and clause.waiver.until < today
+    ]
+
+
+def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
+    """The document with its bases merged under it; positions point into the file of each value."""
+    document = read(path, file)
+    if not isinstance(document.data, dict):
+        raise InputError(
+            [
+                Problem(
+                    document.source(()),
+                    "a contract is a mapping of fields",
+                    "begin with apiVersion: builder-contracts/v1",
+                )
+            ]
+        )
+    extends = document.data.get("extends")
+    if chain:
+        validity.check("builder-base", document)
+    if not isinstance(extends, str):
+        return document
+    here = (*chain, path.resolve())
+    base = _base(path, extends, document.source(("extends",)), here)
+    parent = _merged(base, str(Path(file).parent / extends), here)
+    data = _overlay({key: parent.data[key] for key in parent.data if key not in _OWN}, document.data)
+    data.pop("extends", None)
+    positions = {
+        pointer: source for pointer, source in parent.positions.items() if _inherited(pointer, document.data)
+    }
+    return Document(data, {**positions, **document.positions}, document.spellings)
+
+
+def _base(path: Path, extends: str, where: Location, chain: tuple[Path, ...]) -> Path:
+    """The file that the last of the chain extends. Raises InputError."""
+    base = path.parent / extends
+    try:
+        there, identity = base.is_file(), base.resolve()
+    except PermissionError as error:
+        what = f"extends {extends!r}, which cannot be looked at: {error.strerror}"
+        raise InputError([Problem(where, what, "check the path and its permissions")]) from None
+    except (OSError, RuntimeError):  # a name that is too long, a loop of symbolic links
+        there, identity = False, base
+    if identity in chain:
+        loop = " -> ".join(link.name for link in (*chain[chain.index(identity) :], identity))
+        raise InputError([Problem(where, f"extends itself: {loop}", "remove one link of this chain")])
+    if not there:
+        shown = extends if len(extends) <= 200 else extends[:200] + "…"
+        mend = "correct the path: it is relative to this file"
+        raise InputError([Problem(where, f"extends {shown!r}, which is not there", mend)])
+    if len(chain) > MAX_BASES:
+        mend = "merge some of the bases: nobody can follow so long a chain"
+        raise InputError([Problem(where, f"extends more than {MAX_BASES} bases in a row", mend)])
+    return base
+
+
+# What every document says for itself.
+_OWN = ("apiVersion", "kind", "extends")
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """The mapping ``above`` over the one below: mappings are merged, anything else is replaced."""
+    merged = {**below, **above}
+    for key in below.keys() & above.keys():
+        if isinstance(below[key], dict) and isinstance(above[key], dict):
+            merged[key] = _overlay(below[key], above[key])
+    return merged
+
+
+def _inherited(pointer: Pointer, above: Any) -> bool:
+    """Whether the value at this path of a merged document comes from below."""
+    for part in pointer:
+        if not isinstance(above, dict):
+            return False
+        if part not in above:
+            return True
+        above = above[part]
+    return False
+
+
+def _contract(document: Document) -> Contract:
+    data = document.data
+    builder = data["metadata"]["name"]
+    problems: list[Problem] = []
+    clauses: list[Clause] = []
+    ids: dict[str, Pointer] = {}
+    waivers = _waivers(document, problems)
+    why: dict[str, str] = data.get("why", {})
+    for kind, read_section in READERS.items():
+        if kind not in data:
+            continue
+        try:
+            for declared in read_section(data[kind], (kind,)):
+                local_id = f"{kind}/{declared.name}"
+                if local_id in ids:
+                    what = f"this clause has the id {local_id}, which another has as well"
+                    raise PromiseError(declared.pointer, what, "keep one of the two", against=ids[local_id])
+                ids[local_id] = declared.pointer
+                clauses.append(
+                    Clause(
+                        builder,
+                        kind,
+                        declared.name,
+                        declared.promise,
+                        document.source(declared.pointer),
+                        waivers.get(local_id),
+                        why.get(local_id),
+                    )
+                )
+        except PromiseError as fault:
+            problems.append(_fault(document, fault))
+    if not problems:
+        problems += _dangling(document, clauses)
+    if problems:
+        raise InputError(problems)
+    canonical = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return Contract(
+        name=builder,
+        summary=data["metadata"]["summary"],
+        owner=data["metadata"]["owner"],
+        labels=tuple(data["labels"]),
+        image=data["image"]["reference"],
+        source=document.source(("metadata", "name")),
+        digest=f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}",
+        clauses=tuple(clauses),
+        document=data,
+    )
+
+
+def _fault(document: Document, fault: PromiseError) -> Problem:
+    what, where = fault.what, document.source(fault.pointer)
+    if fault.against is not None and (other := document.source(fault.against)) != where:
+        what += f" (at {other})"
+    return Problem(where, what, fault.mend)
+
+
+def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:
+    waivers: dict[str, Waiver] = {}
+    for local_id, waiver in document.data.get("waivers", {}).items():
+        where = document.source(("waivers", local_id))
+        try:
+            until = date.fromisoformat(waiver["until"])
+        except ValueError as error:
+            problems.append(
+                Problem(
+                    document.source(("waivers", local_id, "until")),
+                    f"not a date: {error}",
+                    "write YYYY-MM-DD",
+                )
+            )
+            continue
+        waivers[local_id] = Waiver(waiver["reason"], until, where)
+    return waivers
+
+
+def _dangling(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
+    """Ids that waivers, reasons and responsibilities name and that no clause has."""
+    known = {clause.local_id for clause in clauses}
+    named: list[tuple[str, Pointer]] = []
+    for section in ("waivers", "why"):
+        named += [(local_id, (section, local_id)) for local_id in document.data.get(section, {})]
+    for clause in clauses:
+        if isinstance(clause.promise, Responsibility):
+            at = ("responsibilities", clause.name, "shown_by")
+            named += [(local_id, (*at, index)) for index, local_id in enumerate(clause.promise.shown_by)]
+    observed = {local_id for local_id in known if not local_id.startswith(("responsibilities/", "labels/"))}
+    problems: list[Problem] = []
+    for local_id, pointer in named:
+        if len(problems) == schemas.MAX_PROBLEMS:
+            break
+        usable = observed if pointer[0] == "responsibilities" else known
+        if local_id not in usable:
+            guess = _nearest(local_id, usable)
+            mend = f"did you mean {guess}?" if guess else "'builder-contracts validate --list' prints the ids"
+            problems.append(
+                Problem(
+                    document.source(pointer),
+                    f"{pointer[0]} names the clause {local_id}, which this contract "
+                    + ("does not have" if local_id not in known else "only declares"),
+                    mend,
+                )
+            )
+    return problems
+
+
+def _nearest(local_id: str, usable: set[str]) -> str | None:
+    """The id that was probably meant: of the same kind where the kind is right."""
+    kind, _, name = local_id.partition("/")
+    names = {other.partition("/")[2] for other in usable if other.startswith(f"{kind}/")}
+    if names:
+        guess = schemas.nearest(name, sorted(names))
+        return f"{kind}/{guess}" if guess else None
+    return schemas.nearest(local_id, sorted(usable))

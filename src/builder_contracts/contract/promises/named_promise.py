@@ -1,0 +1,41 @@
+"""What every module of this package produces: one declared promise, its name, and where it stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from builder_contracts.contract.document import Pointer
+
+P_co = TypeVar("P_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class NamedPromise(Generic[P_co]):
+    """A promise under its name within its kind (``xz`` in ``toolchain/xz``)."""
+
+    name: str
+    promise: P_co
+    pointer: Pointer
+
+
+class PromiseError(Exception):
+    """A value that has the right form and still cannot be meant: says what and what would be right.
+
+    ``against`` is the other side of a contradiction, which may stand in a base.
+    """
+
+    def __init__(self, pointer: Pointer, what: str, mend: str, *, against: Pointer | None = None) -> None:
+        super().__init__(what)
+        self.against = against
+        self.pointer = pointer
+        self.what = what
+        self.mend = mend
+
+
+def port(text: str, at: Pointer) -> int:
+    """The port behind the last colon of an address. Raises Fault for one that nothing can listen on."""
+    number = int(text.rpartition(":")[2])
+    if not 0 < number < 65536:
+        raise PromiseError(at, f"{text!r} has no valid port", "ports are 1 to 65535")
+    return number

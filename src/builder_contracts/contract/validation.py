@@ -1,0 +1,243 @@
+"""Holds documents to their JSON Schema and says what is wrong in the contract language's own words.
+
+Importing this takes longer than reading a contract: see ``validity``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+from typing import Any
+
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+
+from builder_contracts.contract.document import Document, Pointer
+from builder_contracts.contract.schemas import MAX_PROBLEMS, load, names, nearest, resolve
+from builder_contracts.errors import Problem
+
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+_FORMATS = FormatChecker(formats=())
+
+
+def _regex_fault(pattern: str) -> str:
+    """What is wrong with a pattern, or an empty text."""
+    try:
+        with warnings.catch_warnings():
+            # Python warns of patterns whose meaning is about to change.
+            warnings.simplefilter("error")
+            re.compile(pattern)
+    except (re.error, OverflowError, Warning) as error:
+        return str(error)
+    except RecursionError:
+        return "its brackets are nested too deeply"
+    return ""
+
+
+@_FORMATS.checks("regex")
+def _is_regex(value: object) -> bool:
+    return not isinstance(value, str) or not _regex_fault(value)
+
+
+def _pattern(_: Validator, pattern: str, value: Any, schema: Any) -> Iterator[ValidationError]:
+    # Of what is too short, that is all there is to say.
+    if not isinstance(value, str) or len(value) < schema.get("minLength", 0):
+        return
+    # JSON Schema's "$" is the end of the text; Python's also matches before a line break at the end.
+    if not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError("does not match")
+
+
+def _unique(_: Validator, wanted: bool, value: Any, __: Any) -> Iterator[ValidationError]:
+    # The library compares each item with each other one where items cannot be sorted.
+    if not wanted or not isinstance(value, list):
+        return
+    known: set[str] = set()
+    for index, item in enumerate(value):
+        text = json.dumps(item, sort_keys=True)
+        if text in known:
+            yield ValidationError("repeated", path=[index], instance=item)
+        known.add(text)
+
+
+_KEYWORDS = {"pattern": _pattern, "uniqueItems": _unique}
+_Validator = extend(Draft202012Validator, _KEYWORDS)  # type: ignore[no-untyped-call]  # a gap of the stubs
+
+
+@cache
+def _registry() -> Registry[Any]:
+    schemas = [load(name) for name in names()]
+    return Registry().with_resources((schema["$id"], Resource.from_contents(schema)) for schema in schemas)
+
+
+@cache
+def _validator(name: str) -> Validator:
+    validator: Validator = _Validator(load(name), registry=_registry(), format_checker=_FORMATS)
+    return validator
+
+
+def problems(name: str, document: Document) -> list[Problem]:
+    """What the schema finds wrong with the document, in the order of its lines."""
+    errors = islice(_validator(name).iter_errors(document.data), 10 * MAX_PROBLEMS)
+    found = (_problem(document, error) for top in errors for error in _narrow(top))
+    unique = dict.fromkeys(problem for group in found for problem in group)
+    ordered = sorted(
+        unique, key=lambda problem: (problem.source.file, problem.source.line, problem.source.column)
+    )
+    if len(ordered) <= MAX_PROBLEMS:
+        return ordered
+    rest = Problem(
+        ordered[MAX_PROBLEMS].source, "there are more problems from here on", "mend those above first"
+    )
+    return [*ordered[:MAX_PROBLEMS], rest]
+
+
+def _narrow(error: ValidationError) -> Iterator[ValidationError]:
+    """Replace "matches none of the alternatives" by the errors of the alternative that was meant."""
+    if error.validator != "anyOf" or not error.context:
+        yield error
+        return
+    branches: dict[Any, list[ValidationError]] = {}
+    for child in error.context:
+        branches.setdefault(child.schema_path[0], []).append(child)
+    meant = [
+        children
+        for children in branches.values()
+        if not any(child.validator in ("type", "enum", "const") and not child.path for child in children)
+    ]
+    if len(meant) == 1:
+        for child in meant[0]:
+            yield from _narrow(child)
+    else:
+        yield error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _show(value: Any, spelling: str | None = None) -> str:
+    """The value as JSON or as the file spells it, shortened; a bomb is not written out for that."""
+    if spelling:
+        return _short(spelling)
+    text = ""
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += part
+        if len(text) > 60:
+            break
+    return _short(text)
+
+
+def _problem(document: Document, error: ValidationError) -> list[Problem]:
+    pointer: Pointer = tuple(error.absolute_path)
+    name = ".".join(_short(str(part)) for part in pointer) or "the document"
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    value: Any = error.instance
+    if "propertyNames" in error.absolute_schema_path:
+        # The library reports a name itself, at the mapping that holds it.
+        pointer = (*pointer, value)
+        name = f"a name in {name}"
+    place = document.source(pointer)
+    seen = _show(value, document.spellings.get(pointer))
+    about = " ".join([schema.get("description", ""), *_examples(schema)]).strip()
+    limit: Any = error.validator_value
+    match error.validator:
+        case "additionalProperties" if limit is False:
+            known = sorted(schema.get("properties", {}))
+            unknown = islice((field for field in value if field not in known), MAX_PROBLEMS + 1)
+            return [
+                Problem(
+                    document.source((*pointer, field)),
+                    f"unknown field {_show(field)} in {name}",
+                    f"did you mean {guess!r}?"
+                    if (guess := nearest(field, known))
+                    else f"known fields are {', '.join(known)}",
+                )
+                for field in unknown
+            ]
+        case "required":
+            missing = [field for field in limit if field not in value]
+            return [
+                Problem(place, f"{name} lacks the field {field!r}", _field_mend(schema, field))
+                for field in missing
+            ]
+        case "type" if value is None:
+            return [
+                Problem(place, f"{name} is empty: it promises nothing", f"Fill it, or remove it. {about}")
+            ]
+        case "type":
+            wanted = " or ".join(_TYPES[kind] for kind in ([limit] if isinstance(limit, str) else limit))
+            quotes = ""
+            if limit == "string" and isinstance(value, int | float):
+                quotes = f'Put it in quotes: "{seen}". '
+            elif limit == "integer" and isinstance(value, str) and re.fullmatch("[0-9]{1,20}", value):
+                quotes = "Remove the quotes. "
+            return [Problem(place, f"{name} is {seen}, but must be {wanted}", quotes + about)]
+        case "const":
+            return [Problem(place, f"{name} is {seen}", f"it must be {_show(limit)}")]
+        case "enum":
+            guess = nearest(value, limit) if isinstance(value, str) else None
+            mend = f"did you mean {guess!r}?" if guess else ""
+            if not guess or len(limit) <= 12:
+                mend = f"{mend} it is one of {', '.join(map(str, limit))}".strip()
+            return [Problem(place, f"{name} is {seen}", mend)]
+        case "pattern":
+            return [Problem(place, f"{name} is {seen}, which does not have the form it needs", about)]
+        case "format":
+            return [Problem(place, f"{name} is not a regular expression: {_regex_fault(value)}", about)]
+        case "minProperties" | "minItems" | "minLength" if not value:
+            return [
+                Problem(place, f"{name} is empty: it promises nothing", f"Fill it, or remove it. {about}")
+            ]
+        case "minProperties" | "minItems" | "maxProperties" | "maxItems" as bound:
+            edge = "least" if bound.startswith("min") else "most"
+            return [
+                Problem(place, f"{name} has {len(value)} entries, but must have at {edge} {limit}", about)
+            ]
+        case "minLength" | "maxLength" as bound:
+            edge = "short: at least" if bound == "minLength" else "long: at most"
+            return [Problem(place, f"{name} is {seen}, which is too {edge} {limit} characters", about)]
+        case "uniqueItems":
+            return [Problem(place, f"{name} repeats {seen}", "remove the repetition")]
+        case "minimum" | "maximum":
+            edge = "least" if error.validator == "minimum" else "most"
+            return [
+                Problem(place, f"{name} is {seen}, out of range", f"the {edge} that is allowed is {limit}")
+            ]
+        case "anyOf":
+            titles = [_alternative(resolve(branch)) for branch in limit]
+            return [Problem(place, f"{name} is {seen}", f"write {', or '.join(titles)}")]
+        case other:
+            return [Problem(place, f"{name} is {seen} ({other})", about)]
+
+
+def _examples(schema: dict[str, Any]) -> list[str]:
+    examples = schema.get("examples", [])
+    return [f"For example: {', '.join(map(str, examples))}"] if examples else []
+
+
+def _field_mend(schema: dict[str, Any], field: str) -> str:
+    known = resolve(schema.get("properties", {}).get(field, {}))
+    return f"add {field}: {known.get('description', 'it is required')}"
+
+
+def _alternative(schema: dict[str, Any]) -> str:
+    if "enum" in schema:
+        return " or ".join(repr(choice) for choice in schema["enum"])
+    fields = ", ".join(schema.get("properties", {}))
+    return f"a mapping with {fields}" if fields else str(schema.get("title", "another value"))

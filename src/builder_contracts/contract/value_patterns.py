@@ -1,0 +1,58 @@
+"""Patterns of a contract, searched in values that somebody else chooses."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+
+from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.promises.named_promise import PromiseError
+
+SECONDS = 1.0
+"""The most computing that one pattern may cost, however busy the machine is: a value can be made for which Python's ``re`` never ends."""
+
+# regex reads other braces than those of a repeat as "nearly the same"; re reads them as braces.
+_BRACE = re.compile(r"\\N\{[^}]*\}|\\.|\{(?!\d+\}|\d*,\d*\})", re.DOTALL)
+
+
+class PatternTimeout(Exception):
+    """A search that was given up; ``name`` is that of the value."""
+
+    def __init__(self, pattern: re.Pattern[str], name: str) -> None:
+        super().__init__(f"/{pattern.pattern}/ took longer than {SECONDS:g} s on the value of {name}")
+        self.name = name
+
+
+def pattern(text: str, at: Pointer) -> re.Pattern[str]:
+    """Compile a pattern that can fail: one that matches the empty string says nothing."""
+    compiled = re.compile(text)
+    if compiled.search(""):
+        raise PromiseError(
+            at,
+            f"the pattern {text!r} matches the empty string, so it promises nothing",
+            "require a character",
+        )
+    return compiled
+
+
+def found_in(values: Mapping[str, str], pattern: re.Pattern[str]) -> list[str]:
+    """The names of the values in which the pattern is found, in their order. Raises TooSlow."""
+    # Needed where a pattern meets a value only, and slower to import than a contract is to read.
+    import regex
+
+    searched = regex.compile(
+        _BRACE.sub(lambda brace: r"\{" if brace[0] == "{" else brace[0], pattern.pattern)
+    )
+    until = time.thread_time() + SECONDS
+    names = []
+    for name, value in values.items():
+        left = until - time.thread_time()
+        try:
+            if left > 0 and searched.search(value, timeout=left):
+                names.append(name)
+        except TimeoutError:
+            left = 0
+        if left <= 0:
+            raise PatternTimeout(pattern, name)
+    return names

@@ -1,0 +1,147 @@
+"""Facts to JSON and back, with secrets left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.facts.model import SCHEMA, Facts, Unseen
+from builder_contracts.facts.secret import visible
+
+_MEND = "save facts with 'builder-contracts facts'"
+
+# What stands in JSON for the plain types of the model, and what a person calls it. Nothing is converted:
+# facts that differ must not become equal.
+_PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
+    str: ((str,), "text"),
+    bool: ((bool,), "true or false"),
+    int: ((int,), "a whole number"),
+    float: ((float, int), "a number"),
+    dict: ((dict,), "a mapping"),
+    list: ((list,), "a list"),
+}
+
+
+class _Damage(Exception):
+    """A value that the model does not have, in words."""
+
+
+def _is_unseen(value: Any) -> bool:
+    # Names of tools, features and variables are keys as well; none of them holds a truth value.
+    return isinstance(value, dict) and isinstance(value.get("here"), bool) and "unseen" in value
+
+
+def _structured(value: Any, kind: Any, at: str) -> Any:
+    """The value at that path (as jq writes it) as this type of the model. Raises _Damage."""
+    choices = {*get_args(kind)} if get_origin(kind) in (Union, UnionType) else {kind}
+    if type(None) in choices and value is None:
+        return None
+    if Unseen in choices and _is_unseen(value):
+        return _fields(value, Unseen, at)
+    (kind,) = choices - {Unseen, type(None)}
+    if dataclasses.is_dataclass(kind):
+        return _fields(value, kind, at)
+    _require(value, get_origin(kind) or kind, at)
+    match value:
+        case dict():
+            _, inner = get_args(kind)
+            return {_text(key, at): _structured(each, inner, f"{at}.{key}") for key, each in value.items()}
+        case list():
+            (inner,) = get_args(kind)
+            return [_structured(each, inner, f"{at}[{index}]") for index, each in enumerate(value)]
+        case str():
+            return _text(value, at)
+        case _:
+            return value
+
+
+def _fields(value: Any, kind: Any, at: str) -> Any:
+    _require(value, dict, at)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    for name in value.keys() - fields.keys():
+        raise _Damage(f"{at or 'the document'} has the unknown field {name[:60]!a}")
+    for name, field in fields.items():
+        if name not in value and {field.default, field.default_factory} == {dataclasses.MISSING}:
+            raise _Damage(f"{at or 'the document'} lacks the field {name!r}")
+    kinds = _kinds(kind)
+    return kind(**{name: _structured(each, kinds[name], f"{at}.{name}") for name, each in value.items()})
+
+
+@cache
+def _kinds(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+def _require(value: Any, kind: Any, at: str) -> None:
+    types, wanted = _PLAIN[kind]
+    if type(value) not in types:
+        seen = _PLAIN[type(value)][1] if isinstance(value, dict | list) else json.dumps(value)[:60]
+        raise _Damage(f"{at} is {seen}, but must be {wanted}")
+
+
+def _text(text: str, at: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _Damage(f"{at} holds half a character: {text[:60]!a}") from None
+    return text
+
+
+def redacted(facts: Facts) -> Facts:
+    """The same facts without the values of variables that look like secrets."""
+    if isinstance(facts.env, Unseen):
+        return facts
+    env = {name: visible(name, value) for name, value in facts.env.items()}
+    return dataclasses.replace(facts, env=env)
+
+
+def to_json(facts: Facts) -> str:
+    """The facts as indented JSON, secrets redacted, in ASCII: a terminal acts on nothing of it."""
+    return json.dumps(dataclasses.asdict(redacted(facts)), indent=2, sort_keys=True)
+
+
+def from_json(text: str, file: str) -> Facts:
+    """Facts that ``to_json`` wrote. Raises InputError for anything else."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:  # also a number of too many digits, and too many brackets
+        place, what = Location(file, 1), str(error)
+        if isinstance(error, json.JSONDecodeError):
+            place, what = Location(file, error.lineno, error.colno), error.msg
+        raise InputError([Problem(place, f"not JSON: {what}", _MEND)]) from None
+    if not isinstance(data, dict) or data.get("schema") != SCHEMA:
+        raise InputError(
+            [
+                Problem(
+                    Location(file, 1),
+                    f"not facts: the field 'schema' is not {SCHEMA}",
+                    _MEND,
+                )
+            ]
+        )
+    try:
+        facts: Facts = _structured(data, Facts, "")
+    except _Damage as damage:
+        raise InputError([Problem(Location(file, 1), f"damaged: {damage}", "save them anew")]) from None
+    return facts
+
+
+def flatten(facts: Facts) -> dict[str, str]:
+    """Every fact under its path (``tools.xz.path``), as text: what two observations are compared by."""
+    flat: dict[str, str] = {}
+
+    def walk(value: Any, path: str) -> None:
+        if _is_unseen(value):
+            flat[path] = f"not seen: {value['unseen']}"
+        elif isinstance(value, dict) and value:
+            for key, inner in value.items():
+                walk(inner, f"{path}.{key}" if path else str(key))
+        else:
+            flat[path] = json.dumps(value, ensure_ascii=False)
+
+    walk(dataclasses.asdict(redacted(facts)), "")
+    return flat

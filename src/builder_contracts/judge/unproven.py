@@ -1,0 +1,11 @@
+"""From a fact that could not be observed to the only honest answer."""
+
+from __future__ import annotations
+
+from builder_contracts.facts.model import Unseen
+from builder_contracts.verdict import Assessment, unproven
+
+
+def unproven_because(fact: Unseen, look: str = "") -> Assessment:
+    """Unproven, with the reason that the observation gave."""
+    return unproven(fact.unseen, here=fact.here, look=look)

@@ -1,0 +1,303 @@
+"""From the probe's output to facts. Pure: the probe's text is untrusted, and never makes this fail."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from builder_contracts.facts.model import (
+    AttemptFacts,
+    ConnectionFacts,
+    DaemonFacts,
+    FeatureFacts,
+    IsolationFacts,
+    PathFacts,
+    ResourceFacts,
+    Seen,
+    ShellFacts,
+    ToolFacts,
+    Unseen,
+    UserFacts,
+)
+
+T = TypeVar("T")
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+# A word of shell text, and the parts of one by their quotes: literal, expanding, ANSI C, or none.
+_PART = r"""'[^']*'|"(?:[^"\\]|\\.)*"|\$'(?:[^'\\]|\\.)*'|\\.|[^\s'"\\]"""
+_WORDS = re.compile(rf"(?:{_PART})+", re.DOTALL)
+_PARTS = re.compile(_PART, re.DOTALL)
+_ANSI_C = re.compile(
+    r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|(.))|([^\\]+)", re.DOTALL
+)
+_ANSI_C_LETTERS = {"a": 7, "b": 8, "e": 27, "E": 27, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
+
+# Above this, cgroup v1 means "no limit": it shows the largest number of pages instead.
+_NO_MEMORY_LIMIT = 1 << 60
+
+
+@dataclass(frozen=True)
+class ProbeAnswers:
+    """The probe's lines by section and key; ``lost`` says why lines may be missing, or is empty."""
+
+    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lost: str = ""
+
+    @property
+    def silent(self) -> bool:
+        """Whether the probe was lost before its first answer."""
+        return bool(self.lost) and not self.sections
+
+    def read(self, section: str, key: str, convert: Callable[[Any], T]) -> Seen[T]:
+        """One answer, converted, or why there is none."""
+        try:
+            value = self.sections[section][key]
+        except KeyError:
+            return Unseen(self.lost or "the probe could not see it in this runner")
+        try:
+            return _seen(value, convert)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError):
+            return Unseen(f"the probe's answer makes no sense: {json.dumps(value)[:100]}")
+
+
+def parse(output: bytes, ended: str) -> ProbeAnswers:
+    """The answers in what the probe printed; ``ended`` says how it ended early, or is empty."""
+    sections: dict[str, dict[str, Any]] = defaultdict(dict)
+    # Text has more ends of lines than the probe prints, so it is split before it is decoded.
+    for line in output.split(b"\n"):
+        try:
+            section, key, value = _line(line.decode("utf-8", errors="replace"))
+        except (ValueError, TypeError, RecursionError):
+            continue
+        if not isinstance(section, str) or not isinstance(key, str):
+            continue
+        told = sections[section].get(key)
+        if section == "features" and isinstance(value, dict) and isinstance(told, dict):
+            told.update(value)
+        else:
+            sections[section][key] = value
+    lost = ended
+    if not lost and "end" not in sections:
+        lost = "the observation ended before it was complete"
+    return ProbeAnswers(dict(sections), lost)
+
+
+def _line(text: str) -> Any:
+    answer = json.loads(text)
+    if _SURROGATE.search(text):
+        # Half a character, which no report can hold. Raises a ValueError, as for what is no JSON.
+        json.dumps(answer, ensure_ascii=False).encode("utf-8")
+    return answer
+
+
+def identity(answers: ProbeAnswers) -> Seen[UserFacts]:
+    return answers.read(
+        "identity",
+        "",
+        lambda value: UserFacts(
+            uid=int(value["uid"]),
+            gid=int(value["gid"]),
+            user=_seen(value["user"], str),
+            home=str(value["home"]),
+            home_exists=bool(value["home_exists"]),
+            home_writable=bool(value["home_writable"]),
+        ),
+    )
+
+
+def _seen(value: Any, convert: Callable[[Any], T]) -> Seen[T]:
+    # A feature may be called "unseen" as well; what was seen of it is never a text.
+    if isinstance(value, dict) and isinstance(reason := value.get("unseen"), str):
+        return Unseen(reason)
+    return convert(value)
+
+
+def environment(answers: ProbeAnswers) -> Seen[dict[str, str]]:
+    return answers.read("env", "", _exports)
+
+
+def _exports(text: str) -> dict[str, str]:
+    """The variables in what ``export -p`` printed, in the quoting of dash, busybox or bash.
+
+    Raises ValueError for text that ends inside quotes.
+    """
+    if _WORDS.sub("", text).strip():
+        raise ValueError("unbalanced quotes")
+    variables: dict[str, str] = {}
+    for word in _WORDS.findall(text):
+        name, equals, quoted = word.partition("=")
+        if equals and name.isidentifier():
+            variables[name] = "".join(map(_unquoted, _PARTS.findall(quoted)))
+    return variables
+
+
+def _unquoted(part: str) -> str:
+    if part[0] == "'":
+        return part[1:-1]
+    if part[0] == '"':
+        # What keeps its meaning in double quotes; a line break behind a backslash is none.
+        return re.sub(r"\\([$`\"\\\n])", lambda found: found[1].strip("\n"), part[1:-1])
+    if part.startswith("$'"):
+        # Bytes, because each byte of a character may be written by itself.
+        found = b"".join(map(_ansi_c, _ANSI_C.finditer(part[2:-1])))
+        return found.decode("utf-8", errors="replace")
+    return part[1:] if part[0] == "\\" else part
+
+
+def _ansi_c(found: re.Match[str]) -> bytes:
+    octal, byte, short, long, letter, text = found.groups()
+    if octal or byte:
+        return bytes([int(octal, 8) & 0xFF if octal else int(byte, 16)])
+    if short or long:
+        return chr(int(short or long, 16)).encode("utf-8", errors="replace")
+    if letter:
+        return bytes([_ANSI_C_LETTERS[letter]]) if letter in _ANSI_C_LETTERS else letter.encode()
+    return text.encode()
+
+
+def tool(answers: ProbeAnswers, name: str, features: Sequence[str]) -> Seen[ToolFacts]:
+    seen: dict[str, Seen[FeatureFacts]] = {label: _feature(answers, name, label) for label in features}
+
+    def convert(value: Any) -> ToolFacts:
+        path = value["path"]
+        if path is None:
+            return ToolFacts(None)
+        not_run = Unseen("its version was not asked for")
+        return ToolFacts(
+            str(path),
+            _seen(value["status"], int) if "status" in value else not_run,
+            _seen(value["output"], str) if "output" in value else not_run,
+            seen,
+        )
+
+    return answers.read("tools", name, convert)
+
+
+def _feature(answers: ProbeAnswers, name: str, label: str) -> Seen[FeatureFacts]:
+    return answers.read(
+        "features",
+        name,
+        lambda value: _seen(
+            value[label], lambda inner: FeatureFacts(int(inner["status"]), str(inner["output"]))
+        ),
+    )
+
+
+def path(answers: ProbeAnswers, name: str) -> Seen[PathFacts]:
+    def convert(value: Any) -> PathFacts:
+        if value["type"] is None:
+            return PathFacts(None)
+        return PathFacts(
+            str(value["type"]),
+            bool(value["symlink"]),
+            bool(value["writable"]),
+            _seen(value["mode"], lambda mode: int(mode, 8)),
+            _seen(value["owner"], str),
+            _seen(value["free"], lambda free: int(free[0]) * int(free[1])),
+        )
+
+    return answers.read("paths", name, convert)
+
+
+def shell(answers: ProbeAnswers, name: str) -> Seen[ShellFacts]:
+    return answers.read(
+        "shells", name, lambda value: ShellFacts(bool(value["runs"]), str(value.get("reason", "")))
+    )
+
+
+def connection(answers: ProbeAnswers, key: str) -> Seen[ConnectionFacts]:
+    return answers.read(
+        "connect", key, lambda value: ConnectionFacts(str(value["outcome"]), str(value["said"]))
+    )
+
+
+def resolution(answers: ProbeAnswers, host: str) -> Seen[list[str]]:
+    return answers.read("resolve", host, lambda value: [str(address) for address in value])
+
+
+def daemon(answers: ProbeAnswers, ready_after: Seen[float]) -> Seen[DaemonFacts]:
+    return answers.read(
+        "daemon",
+        "",
+        lambda value: DaemonFacts(
+            bool(value["reachable"]),
+            str(value["how"]),
+            str(value.get("id", "")),
+            str(value.get("version", "")),
+            ready_after,
+        ),
+    )
+
+
+def isolation(answers: ProbeAnswers, privileged: Seen[bool]) -> IsolationFacts:
+    """``privileged`` is what the engine says; where there is none, the kernel's view of sysfs decides."""
+    bounding = answers.read("isolation", "bounding", lambda text: int(text, 16))
+    if isinstance(privileged, Unseen):
+        privileged = answers.read("isolation", "sysfs", lambda text: text == "rw")
+        if privileged is True and isinstance(bounding, int):
+            privileged = bool(bounding & (1 << 21))  # CAP_SYS_ADMIN
+    return IsolationFacts(
+        bounding=bounding,
+        no_new_privileges=answers.read("isolation", "no_new_privileges", lambda flag: bool(int(flag))),
+        seccomp=answers.read("isolation", "seccomp", int),
+        privileged=privileged,
+        sockets=answers.read("isolation", "sockets", lambda paths: [str(item) for item in paths]),
+        mount=answers.read("isolation", "mount", _attempt),
+        unshare=answers.read("isolation", "unshare", _attempt),
+    )
+
+
+def _attempt(value: Any) -> AttemptFacts:
+    return AttemptFacts(bool(value["worked"]), str(value["said"]))
+
+
+def default_routes(answers: ProbeAnswers) -> Seen[list[str]]:
+    return answers.read("network", "routes", lambda names: sorted({str(name) for name in names}))
+
+
+def resources(answers: ProbeAnswers) -> ResourceFacts:
+    """Limits from whichever cgroup version answered."""
+    seen = answers.sections.get("cgroup", {})
+    if any(key.startswith("v2.") for key in seen):
+        return ResourceFacts(
+            cpu=answers.read("cgroup", "v2.cpu", _cpu_max),
+            memory=answers.read("cgroup", "v2.memory", _number_or_max),
+            memory_reserved=answers.read(
+                "cgroup", "v2.memory_reserved", lambda text: _number_or_max(text) or None
+            ),
+            pids=answers.read("cgroup", "v2.pids", _number_or_max),
+            cpu_weight=answers.read("cgroup", "v2.weight", int),
+        )
+    quota = answers.read("cgroup", "v1.quota", int)
+    period = answers.read("cgroup", "v1.period", int)
+    cpu: Seen[int | None]
+    if isinstance(quota, Unseen) or isinstance(period, Unseen):
+        cpu = quota if isinstance(quota, Unseen) else Unseen("no cpu controller is visible")
+    else:
+        cpu = None if quota <= 0 or period <= 0 else round(quota * 1000 / period)
+    return ResourceFacts(
+        cpu=cpu,
+        memory=answers.read("cgroup", "v1.memory", _bytes_v1),
+        memory_reserved=answers.read("cgroup", "v1.memory_reserved", _bytes_v1),
+        pids=answers.read("cgroup", "v1.pids", _number_or_max),
+        cpu_shares=answers.read("cgroup", "v1.shares", int),
+    )
+
+
+def _cpu_max(text: str) -> int | None:
+    quota, _, period = text.partition(" ")
+    return None if quota == "max" else round(int(quota) * 1000 / int(period))
+
+
+def _number_or_max(text: str) -> int | None:
+    return None if text == "max" else int(text)
+
+
+def _bytes_v1(text: str) -> int | None:
+    amount = int(text)
+    return None if amount >= _NO_MEMORY_LIMIT else amount

@@ -1,0 +1,277 @@
+"""Carries out the Bazel proofs over one protocol: upload, hit, miss, refuse, and lie to the client."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from builder_contracts.prove.bazel import log as bazel_log
+from builder_contracts.prove.canary.definition import Canary
+from builder_contracts.prove.canary.products import CanaryProducts, collect
+from builder_contracts.prove.job import ProofJob, StepFailed, said
+from builder_contracts.prove.records import AccessLogLine, BazelRecord, BazelRun, StoreLookup, Unavailable
+from builder_contracts.prove.testbed import Testbed, coded
+from builder_contracts.services.catalog import DATA
+from builder_contracts.services.principals import READER, WRITER, Principal
+
+DEADLINE = 180
+POISON = b"poisoned: nobody built this\n"
+# A leaf of the graph for each lie, so that neither changes the key of another action.
+POISONED, CORRUPTED = "//:seal", "//:hello"
+
+# What differs between two machines and must not reach an action.
+OTHER_ENVIRONMENT = {
+    "PATH": "/home/runner/.local/bin:/usr/local/bin:/usr/bin:/bin:/opt/bin",
+    "LD_LIBRARY_PATH": "/opt/lib",
+    "LANG": "C.UTF-8",
+    "TZ": "Asia/Tokyo",
+    "USER": "somebody-else",
+    "EDITOR": "ed",
+}
+
+
+def prove(bench: Testbed, canary: Canary, role: str) -> tuple[BazelRecord, CanaryProducts | Unavailable]:
+    """The proof of one role, bazel-grpc or bazel-http, and what its cold build made. Raises Failed."""
+    endpoint = bench.endpoints[role]
+    # A cache that names no writer is open to everybody; one that names a writer is tried as nobody else.
+    if WRITER in endpoint.variables and (lost := endpoint.lacks(WRITER)):
+        raise StepFailed.of(lost)
+    first, second = bench.nonce(), bench.nonce()
+    builds = _Builds(bench, role)
+    with bench.fresh(f"{role}-build") as job:
+        job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
+        begun = time.monotonic()
+        builds.run("cold", job, WRITER, deadline=canary.budget.seconds, command=canary.command)
+        products = collect(job, canary, first, time.monotonic() - begun)
+        job.write(f"{job.folder}/{canary.nonce}", f"{second}\n".encode(), mode="0644")
+        builds.run("miss", job, READER)
+    with bench.fresh(f"{role}-hit") as job:
+        job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
+        # One server whatever USER says, by whose name Bazel calls the folder of its output bases otherwise.
+        builds.startup = (f"--output_user_root={job.folder}.bazel",)
+        builds.run("hit", job, READER)
+        builds.clean(job)
+        builds.run("environment", job, READER, environment=OTHER_ENVIRONMENT)
+        builds.clean(job)
+        # Looked for before anything false is put there.
+        uploaded = _look(bench, role, builds.runs["cold"], every=True)
+        refused = _look(bench, role, builds.runs["miss"], every=False)
+        poisoned = corrupted = ""
+        not_lied: Unavailable | None = None
+        try:
+            poisoned, corrupted = _lie(bench, role, builds.runs["cold"].spawns)
+            builds.run("lied-to", job, READER)
+            builds.clean(job)
+        except StepFailed as failed:
+            not_lied = failed.lost
+        # After the lies: a build that still gets something from a cache gets these.
+        builds.run("without", job, "")
+    record = BazelRecord(
+        protocol=role.removeprefix("bazel-"),
+        url=endpoint.url,
+        runs=builds.runs,
+        asked={name: builds.asked(name) for name in builds.runs},
+        served=builds.served,
+        after_upload=uploaded,
+        after_refusal=refused,
+        poisoned=poisoned,
+        corrupted=corrupted,
+        not_lied=not_lied,
+        no_reader=endpoint.lacks(READER),
+        logged=bool(endpoint.service),
+        looker=bench.looker(role),
+        mnemonics=canary.mnemonics,
+    )
+    return record, products
+
+
+@dataclass
+class _Builds:
+    """The builds of one proof, each with the lines that the server logged meanwhile.
+
+    ``startup`` are options of Bazel's own server.
+    """
+
+    bench: Testbed
+    role: str
+    runs: dict[str, BazelRun] = field(default_factory=dict)
+    served: dict[str, tuple[AccessLogLine, ...]] = field(default_factory=dict)
+    startup: tuple[str, ...] = ()
+
+    @property
+    def service(self) -> str:
+        return self.bench.endpoints[self.role].service
+
+    def run(
+        self,
+        name: str,
+        job: ProofJob,
+        identity: str,
+        *,
+        deadline: float = DEADLINE,
+        command: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Build as an identity; without one, without the cache."""
+        before = len(self.bench.served(self.service))
+        role = self.role if identity else ""
+        self.runs[name] = _run(
+            self.bench, job, role, identity, deadline=deadline, environment=environment,
+            command=command or ("bazel", *self.startup, "test"), targets=not command,
+        )  # fmt: skip
+        self.served[name] = self.bench.served_to(job.address, self.service, since=before)
+
+    def clean(self, job: ProofJob) -> None:
+        """Forget outputs and the local action cache, which hides actions, but keep the server that is warm."""
+        job.must("cleaning", ["bazel", *self.startup, "clean"], deadline=60)
+
+    def asked(self, name: str) -> frozenset[str]:
+        """The action digests that the server's own log says this build asked for."""
+        if self.role == "bazel-http":
+            lines = [line for line in self.served[name] if line.method == "GET" and line.status == 200]
+            return frozenset(line.uri.rpartition("/")[2] for line in lines if "/ac/" in line.uri)
+        invocation = self.runs[name].invocation
+        return frozenset(
+            str(line.get("action_id"))
+            for line in self.bench.log(self.service)
+            if line.get("tool_invocation_id") == invocation and line.get("method") == "GetActionResult"
+        )
+
+
+def _options(bench: Testbed, role: str, invocation: str, logs: str) -> list[str]:
+    """What a build is told: where its logs go, and of one cache at most, uploads included."""
+    options = [
+        f"--invocation_id={invocation}", "--color=no", "--curses=no", "--disk_cache=",
+        f"--execution_log_json_file={logs}.exec.json", f"--build_event_json_file={logs}.bep.json",
+        "--experimental_build_event_upload_strategy=local",
+    ]  # fmt: skip
+    if role:
+        # Told to upload, whoever it is: what an identity may do is the server's business.
+        options += [
+            f"--remote_cache={bench.endpoints[role].url}", "--remote_timeout=20", "--remote_retries=0",
+            "--remote_upload_local_results=true", "--remote_local_fallback=true",
+        ]  # fmt: skip
+        if not bench.endpoints[role].service:
+            # Without the server's log Bazel has to tell why a write failed, which it does with its stack only.
+            options.append("--verbose_failures")
+    return options
+
+
+def _credentials(job: ProofJob, who: Principal) -> list[str]:
+    """The option by which Bazel shows who it is. On a machine, where others can list the arguments of processes, it
+    goes into a file of the job's own instead. Raises Failed."""
+    option = f"--remote_header=authorization={who.authorization}" if who.authorization else ""
+    if not job.shared:
+        return [option] if option else []
+    settle(job, option)
+    return []
+
+
+def settle(job: ProofJob, option: str = "") -> None:
+    """Give a home of a job's own the settings that the machine's user has, and an option besides. Raises Failed."""
+    lines = [f"try-import {job.true_home}/.bazelrc", f'build "{option}"' if option else ""]
+    job.write(f"{job.home}/.bazelrc", "\n".join(lines).encode() + b"\n")
+
+
+def _run(
+    bench: Testbed,
+    job: ProofJob,
+    role: str,
+    identity: str,
+    *,
+    deadline: float,
+    command: Sequence[str],
+    targets: bool,
+    environment: Mapping[str, str] | None = None,
+) -> BazelRun:
+    invocation = str(uuid.uuid4())
+    # Beside the working folder: inside it they would be inputs.
+    logs = f"{job.folder}-{invocation[:8]}"
+    options = _options(bench, role, invocation, logs)
+    if role:
+        options += _credentials(job, bench.identity(role, identity))
+    # A canary's own command names its targets.
+    arguments = [*command, *options, *(["//..."] if targets else [])]
+    done = job.run(arguments, deadline=deadline, environment=environment)
+    bench.outputs.append(done.stdout + done.stderr)
+    text = done.stderr.decode("utf-8", "replace") + done.stdout.decode("utf-8", "replace")
+    warnings = bazel_log.warnings(text)
+    if done.status is None:
+        return BazelRun(None, warnings=warnings, invocation=invocation, ended=done.ended)
+    written = [job.run(["cat", f"{logs}.{kind}.json"], deadline=30) for kind in ("exec", "bep")]
+    if any(log.status != 0 for log in written):
+        return BazelRun(done.status, warnings=(*warnings, said(done)), invocation=invocation)
+    try:
+        spawns = bazel_log.spawns(written[0].stdout)
+    except ValueError as error:
+        raise StepFailed("reading Bazel's execution log", str(error)) from None
+    return BazelRun(done.status, spawns, bazel_log.runner_count(written[1].stdout), invocation, warnings)
+
+
+def _look(bench: Testbed, role: str, run: BazelRun, *, every: bool) -> StoreLookup:
+    """Whether the store holds every, or any, result of the actions that a build ran, as the reader sees it."""
+    actions = [spawn for spawn in run.spawns if spawn.cacheable and not spawn.hit]
+    if not actions:
+        return StoreLookup(None, "no action was run, so there is nothing to look for")
+    url = bench.endpoints[role].url
+    if role == "bazel-http":
+        # The run's own is open to nobody in particular, who is more independent of a build than its reader.
+        headers = {} if bench.endpoints[role].service else bench.headers(role, READER)
+        requests: list[dict[str, object]] = [
+            {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}
+            for spawn in actions
+        ]
+        there, gone = {"200"}, {"404"}
+    else:
+        authorization = bench.identity(role, READER).authorization
+        call = {"kind": "grpc", "target": url, "authorization": authorization}
+        requests = [
+            {**call, "call": "GetActionResult", "hash": spawn.digest, "size": spawn.size} for spawn in actions
+        ]
+        there, gone = {"OK"}, {"NOT_FOUND"}
+    answers = bench.ask(requests)
+    found = sum(answer["status"] in there for answer in answers)
+    missing = sum(answer["status"] in gone for answer in answers)
+    if found + missing < len(answers):
+        lost = next(answer for answer in answers if answer["status"] not in there | gone)
+        return StoreLookup(None, f"the store could not be read: {lost['status']} {lost['said']}")
+    present = missing == 0 if every else found > 0
+    return StoreLookup(present, f"{found} of {len(actions)} results of this build are in the store")
+
+
+def _lie(bench: Testbed, role: str, known: Iterable[bazel_log.Spawn]) -> tuple[str, str]:
+    """Put a false result of one action into the cache and damage the blob of another; their output digests."""
+    services, service = bench.services, bench.endpoints[role].service
+    if services is None or not service:
+        raise StepFailed("preparing a false result", "none is put into a cache that others use", here=False)
+    by_target = {
+        spawn.target: spawn for spawn in known if spawn.cacheable and spawn.mnemonic in ("Stamp", "CppLink")
+    }
+    missing = {POISONED, CORRUPTED} - by_target.keys()
+    if missing:
+        raise StepFailed(
+            "preparing a false result", f"the build has no action of {', '.join(sorted(missing))}"
+        )
+    stamp, link = by_target[POISONED], by_target[CORRUPTED]
+    url, writer = bench.endpoints[role].url, bench.credentials.writer.authorization
+    if role == "bazel-http":
+        request: dict[str, object] = {"kind": "poison-http", "url": url, "headers": {"Authorization": writer}}
+    else:
+        request = {"kind": "grpc", "call": "Poison", "target": url, "authorization": writer}
+    answer = bench.ask([{**request, "hash": stamp.digest, "size": stamp.size, "body": coded(POISON)}])[0]
+    if answer["status"] != "OK":
+        raise StepFailed("preparing a false result", f"{answer['status']} {answer['said']}")
+    blob = next(iter(link.outputs.values()))
+    folder = f"{DATA}/bazel/cas" if role == "bazel-http" else f"{DATA}/cas"
+    damage = (
+        'file=$(find "$1" -name "*$2*" -type f -size +0 | head -n 1) && chmod u+w "$file" '
+        '&& printf X | dd of="$file" bs=1 seek=100 conv=notrunc status=none'
+    )
+    # BuildGrid keeps a blob under the rest of its digest, in a folder named by the first two digits.
+    name = blob if role == "bazel-http" else blob[2:]
+    done = services.execute(service, ["sh", "-c", damage, "sh", folder, name])
+    if done.status != 0:
+        raise StepFailed("damaging a blob", said(done))
+    return str(answer["said"]), blob

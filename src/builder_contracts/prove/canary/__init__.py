@@ -1,0 +1,1 @@
+"""Canaries: real workloads that a builder class must build."""

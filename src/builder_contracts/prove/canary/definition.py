@@ -1,0 +1,227 @@
+"""Canaries: folders with a ``canary.yaml`` that says how to build them and what must come out."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder_contracts.contract import validity
+from builder_contracts.contract.document import read
+from builder_contracts.contract.files import entries, is_file
+from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.promises.canaries import ANY, KERNEL, NIX, CanaryProof
+from builder_contracts.contract.quantities import byte_count
+from builder_contracts.contract.schemas import nearest
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.prove.records import CheckResult
+from builder_contracts.verdict import Measurement
+
+
+@dataclass(frozen=True)
+class CanaryBudget:
+    """What a cold build may cost: seconds, bytes of memory, bytes of disk (None: not limited)."""
+
+    seconds: float
+    memory: int | None
+    disk: int | None
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A real workload. ``nonce`` is the file whose content makes a build unlike every other.
+
+    ``inputs`` are the files and folders that it is built from, and all that the builder gets of it.
+    ``artifacts`` are the paths that leave the builder, relative to the working folder; ``says`` is what
+    ``run`` prints.
+    """
+
+    name: str
+    folder: Path
+    tool: str
+    builders: tuple[str, ...]
+    command: tuple[str, ...]
+    nonce: str
+    artifacts: tuple[str, ...]
+    budget: CanaryBudget
+    inputs: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    says: str = ""
+    mnemonics: tuple[str, ...] = ()
+
+    @property
+    def kernel(self) -> bool:
+        """Whether it is a kernel, which is built in tiers of its own."""
+        return (self.folder / "kernel.yaml").is_file()
+
+    @property
+    def shows(self) -> list[str]:
+        """What it can show."""
+        if self.kernel:
+            return [*KERNEL]
+        return [show for show in (*ANY, *(NIX if self.tool == "nix" else ())) if show != "runs" or self.run]
+
+
+def folder_of(contract_file: str) -> Path:
+    """Where the canaries of a contract are: the folder ``canaries`` beside the folder of the contract."""
+    return Path(contract_file).resolve().parent.parent / "canaries"
+
+
+def named(name: str, contract: Contract) -> Canary:
+    """The canary that a contract names. Raises InputError where it is not there, or not for this class."""
+    canary = load(folder_of(contract.source.file) / name)
+    if contract.name not in canary.builders:
+        what = f"names {', '.join(canary.builders)} as its builders"
+        mend = f"add {contract.name} there, or take {name} out of the contract"
+        raise InputError([Problem(Location(str(canary.folder / "canary.yaml"), 1), what, mend)])
+    return canary
+
+
+def check(contracts: Iterable[Contract]) -> list[Problem]:
+    """What is wrong with the canaries that contracts name, or with what they are to show.
+
+    Nothing is wrong with contracts that have no folder of canaries.
+    """
+    problems: list[Problem] = []
+    for contract in contracts:
+        folder = folder_of(contract.source.file)
+        if not folder.is_dir():
+            continue
+        shown: dict[str, list[Clause]] = {}
+        for clause in contract.clauses:
+            if isinstance(clause.promise, CanaryProof):
+                shown.setdefault(clause.promise.canary, []).append(clause)
+        for name, clauses in shown.items():
+            try:
+                if not is_file(folder / name / "canary.yaml"):
+                    guess = nearest(name, [path.name for path in entries(folder)])
+                    mend = f"did you mean {guess}?" if guess else f"create {folder / name / 'canary.yaml'}"
+                    problems.append(Problem(clauses[0].source, f"there is no canary {name}", mend))
+                    continue
+                shows = named(name, contract).shows
+            except InputError as error:
+                problems += error.problems
+                continue
+            problems += [
+                Problem(
+                    clause.source,
+                    f"the canary {name} cannot show {clause.promise.show}",
+                    f"it shows {', '.join(shows)}",
+                )
+                for clause in clauses
+                if isinstance(clause.promise, CanaryProof) and clause.promise.show not in shows
+            ]
+    # What classes inherit is told once.
+    return list(dict.fromkeys(problems))
+
+
+def load(folder: Path) -> Canary:
+    """Read ``canary.yaml`` in the folder. Raises InputError."""
+    path = folder / "canary.yaml"
+    if not is_file(path):
+        raise InputError(
+            [
+                Problem(
+                    Location(str(path), 1),
+                    f"there is no canary {folder.name}",
+                    f"create {path}, or correct the name",
+                )
+            ]
+        )
+    document = read(path)
+    validity.check("canary", document)
+    data = document.data
+    if data["metadata"]["name"] != folder.name:
+        place = document.source(("metadata", "name"))
+        raise InputError(
+            [
+                Problem(
+                    place,
+                    f"this canary stands in the folder {folder.name}",
+                    f"name it {folder.name}, or move it",
+                )
+            ]
+        )
+    inputs = tuple(data["inputs"])
+    problems = [
+        Problem(
+            document.source(("inputs", index)),
+            f"the input {name} is not in {folder}",
+            "correct the path, or add the file",
+        )
+        for index, name in enumerate(inputs)
+        if not (folder / name).exists()
+    ]
+    if not any(data["nonce"] == name or data["nonce"].startswith(f"{name}/") for name in inputs):
+        problems.append(
+            Problem(
+                document.source(("nonce",)),
+                f"the nonce {data['nonce']} is none of the inputs",
+                "add it to 'inputs': a value that reaches no build makes none of them new",
+            )
+        )
+    if problems:
+        raise InputError(problems)
+    budget = data["budget"]
+    return Canary(
+        name=data["metadata"]["name"],
+        folder=folder,
+        tool=data["tool"],
+        builders=tuple(data["builders"]),
+        command=tuple(data.get("command", ())),
+        nonce=data["nonce"],
+        artifacts=tuple(data["artifacts"]),
+        budget=CanaryBudget(
+            float(budget["seconds"]), _bytes(budget.get("memory")), _bytes(budget.get("disk"))
+        ),
+        inputs=inputs,
+        run=tuple(data.get("run", {}).get("command", ())),
+        says=data.get("run", {}).get("says", ""),
+        mnemonics=tuple(data.get("mnemonics", ())),
+    )
+
+
+def _bytes(text: str | None) -> int | None:
+    if text is None:
+        return None
+    return byte_count(text)
+
+
+def completeness(
+    taken: Mapping[str, tarfile.TarInfo | bytes], expected: tuple[str, ...], builder_paths: tuple[str, ...]
+) -> CheckResult:
+    """Whether what left the builder is complete away from it: real files that name no place on the builder."""
+    likely = "hand on real files: copy with dereferencing (cp -L), and build with relative or mapped paths"
+    files = {name: content for name, content in taken.items() if isinstance(content, bytes)}
+    for name, entry in taken.items():
+        if isinstance(entry, tarfile.TarInfo) and not entry.isdir():
+            kind = f"a link to {entry.linkname}" if entry.issym() or entry.islnk() else "not a regular file"
+            return CheckResult(False, f"{name} is {kind}: empty on the other side", likely)
+    for name, content in files.items():
+        for path in builder_paths:
+            if path.encode() in content:
+                return CheckResult(False, f"{name} names {path}, which exists on the builder only", likely)
+        if not content:
+            return CheckResult(False, f"{name} is empty", "the build wrote nothing; look at its log")
+    missing = [
+        path for path in expected if not any(name == path or name.startswith(f"{path}/") for name in files)
+    ]
+    if missing:
+        return CheckResult(
+            False,
+            f"{', '.join(missing)} did not come out of the builder",
+            "correct 'artifacts' or the command",
+        )
+    size = sum(map(len, files.values()))
+    digests = (f"{name} sha256:{hashlib.sha256(files[name]).hexdigest()[:16]}…" for name in sorted(files))
+    return CheckResult(
+        True,
+        f"{len(files)} files, {size} bytes, no links, none names {' or '.join(builder_paths)}",
+        witnesses=(
+            f"client: handed on {', '.join(sorted(taken))[:300]}",
+            f"outside: {', '.join(digests)[:300]}",
+        ),
+        measures=(Measurement("artifact_bytes", size),),
+    )

@@ -1,0 +1,58 @@
+"""Why a step of a build did not work, in words for a person."""
+
+from __future__ import annotations
+
+import re
+
+from builder_contracts.contract.quantities import human_bytes
+from builder_contracts.prove.kernel.record import KernelBuild, TierStep
+from builder_contracts.prove.records import CheckResult
+
+# How make, env and the shell say that a program is not there.
+_MISSING = re.compile(
+    r"(?:make(?:\[\d+\])?: |sh: \d+: |env: |/bin/sh: \d+: )['\u2018]?([A-Za-z0-9_./+-]+)['\u2019]?: "
+    r"(?:No such file or directory|not found)"
+)
+_MISSING_CCACHE = re.compile(r"ccache: error: Could not find compiler \"?([^\"\s]+)\"? in PATH")
+
+
+def failure(step: TierStep, build: KernelBuild | None = None) -> CheckResult | None:
+    """What is wrong with a step that did not work, or None."""
+    if step.worked:
+        return None
+    kills = build.oom_kills if build else 0
+    if kills or step.killed:
+        return _killed(build)
+    if step.status is None and step.ended.startswith("no end"):
+        return CheckResult(
+            False,
+            f"did not end within its budget of {step.budget:.0f} s: {step.end}",
+            "it waits for something that does not come, or the host is too slow for it",
+        )
+    if step.status is None:
+        return CheckResult(False, f"was lost: {step.ended}", "look at the engine and the runner")
+    missing = _MISSING.search(step.said) or _MISSING_CCACHE.search(step.said)
+    if missing:
+        return CheckResult(
+            False,
+            f"status {step.status}: {missing[1]} is not in the image ({step.end})",
+            f"install the package that brings {missing[1]}",
+        )
+    return CheckResult(
+        False,
+        f"status {step.status}: {step.end}",
+        "run the step by hand in the image, as docs/canaries/linux-xr.md shows",
+    )
+
+
+def _killed(build: KernelBuild | None) -> CheckResult:
+    measures = build.measures if build else {}
+    limit = next((measure.limit for measure in measures.values() if measure.limit), None)
+    part = next((name for name, measure in measures.items() if measure.oom_kills), "")
+    peak = f", peak {human_bytes(build.peak)}" if build and build.peak else ""
+    return CheckResult(
+        False,
+        f"killed{f' during {part}' if part else ''} at the memory limit of "
+        f"{human_bytes(limit) if limit else 'the class'}{peak}",
+        "raise the class's memory limit, or let it compile with fewer jobs",
+    )

@@ -1,0 +1,89 @@
+"""Nix caches that must be refused, one for each thing that can be wrong: made by the run, beside the good one."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from builder_contracts.prove.job import ProofJob, StepFailed, said
+from builder_contracts.prove.testbed import Testbed, coded
+from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.services.principals import Principal
+
+BAD = ("unsigned", "wrong-key", "stripped-references", "swapped-nar")
+DEADLINE = 60
+
+
+def makeable(bench: Testbed) -> tuple[str, ...]:
+    """The bad caches that can be made: what a server signs by itself nobody else can sign."""
+    return BAD if not bench.endpoints["nix"].public_key else BAD[:2]
+
+
+def make(bench: Testbed, job: ProofJob, path: str, neighbour: str, *, key: str, other_key: str) -> None:
+    """Put a path with its closure into one bad cache each, with the seeder's keys in these files. Raises Failed.
+
+    ``neighbour`` is another path of the closure, whose content will stand in the wrong place.
+    """
+    root = bench.bad_caches
+    secret = {"unsigned": "", "wrong-key": f"?secret-key={other_key}"}
+    for name in makeable(bench):
+        query = secret.get(name, f"?secret-key={key}")
+        done = copy(job, f"{root}/{name}{query}", path, bench.credentials.writer, deadline=DEADLINE)
+        if done.status != 0:
+            raise StepFailed(f"preparing the cache {name}", said(done))
+    if "swapped-nar" not in makeable(bench):
+        return
+    if not neighbour:
+        raise StepFailed("preparing a bad cache", "the canary has one path only; it needs a dependency")
+    here = f"{root}/swapped-nar"
+    mine, theirs = (
+        _get(bench, job, f"{here}/{hash_part(each)}.narinfo").decode() for each in (path, neighbour)
+    )
+    stripped = "".join(
+        "References: \n" if line.startswith("References:") else line + "\n" for line in mine.splitlines()
+    )
+    _put(bench, job, f"{root}/stripped-references/{hash_part(path)}.narinfo", stripped.encode())
+    content = _get(bench, job, f"{here}/{fields(theirs)['URL']}")
+    _put(bench, job, f"{here}/{fields(mine)['URL']}", content)
+
+
+def copy(job: ProofJob, target: str, path: str, identity: Principal, *, deadline: float) -> CompletedCommand:
+    """Copy a path with its closure into a cache as an identity, whose secret only the job can read."""
+    netrc = f"{job.folder}.keys/netrc"
+    host = urlsplit(target).hostname
+    known = host and identity.secret
+    login = f"machine {host} login {identity.name} password {identity.secret}\n" if known else ""
+    job.write(netrc, login.encode())
+    return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=deadline)
+
+
+def hash_part(path: str) -> str:
+    """The part of a store path that a cache knows it by."""
+    return path.rsplit("/", 1)[1].partition("-")[0]
+
+
+def fields(narinfo: str) -> Mapping[str, str]:
+    """The fields of a path's description."""
+    return dict(line.split(": ", 1) for line in narinfo.splitlines() if ": " in line)
+
+
+def _get(bench: Testbed, job: ProofJob, url: str) -> bytes:
+    if url.startswith("file://"):
+        return job.must("reading what was published", ["cat", url.removeprefix("file://")]).stdout
+    reply = bench.ask([{"kind": "http", "url": url}])[0]
+    if reply["status"] != "200":
+        raise StepFailed("reading what was published", f"{reply['status']} {reply['said']}")
+    return base64.b64decode(reply["body"])
+
+
+def _put(bench: Testbed, job: ProofJob, url: str, content: bytes) -> None:
+    if url.startswith("file://"):
+        job.write(url.removeprefix("file://"), content)
+        return
+    headers = {"Authorization": bench.credentials.writer.authorization}
+    put = bench.ask(
+        [{"kind": "http", "method": "PUT", "url": url, "headers": headers, "body": coded(content)}]
+    )[0]
+    if not put["status"].startswith("2"):
+        raise StepFailed("preparing a bad cache", f"{put['status']} {put['said']}")

@@ -1,0 +1,1 @@
+"""Proof of what a job may publish, and what it may not."""

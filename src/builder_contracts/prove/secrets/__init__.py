@@ -1,0 +1,1 @@
+"""Search of everything published for a planted secret."""

@@ -1,0 +1,190 @@
+"""What an experiment asks of the place it is carried out in, whether that starts containers or is a machine."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import secrets
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from builder_contracts.facts.model import RunnerFacts
+from builder_contracts.prove.endpoints import Endpoint
+from builder_contracts.prove.job import ProofJob, StepFailed, said
+from builder_contracts.prove.records import ANOTHER, SECOND, AccessLogLine
+from builder_contracts.prove.redacting import Redactor
+from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.runner.shutdown import Shutdown
+from builder_contracts.services.catalog import CONF
+from builder_contracts.services.principals import READER, WRITER, Credentials, Principal
+
+if TYPE_CHECKING:
+    from builder_contracts.services.stack import ServiceStack
+
+LOG_LAG = 5.0
+"""Seconds after which no line of a request is expected any more."""
+SETTLED = 0.1
+"""Seconds between two looks into a log."""
+# Characters that a report has room for of what a server says.
+_SAID = 300
+
+
+@dataclass(kw_only=True)
+class Testbed(ABC):
+    """One class on one environment, until it is ended. ``token`` is the secret that its jobs can see, ``outputs`` what
+    its builds printed."""
+
+    endpoints: Mapping[str, Endpoint]
+    credentials: Credentials
+    name: str
+    about: RunnerFacts
+    ending: Shutdown = field(default_factory=Shutdown)
+    token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
+    outputs: list[bytes] = field(default_factory=list, repr=False)
+    bucket_ready: bool = False
+    bucket_lock: threading.Lock = field(default_factory=threading.Lock)
+    _certificates: dict[str, str] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _count: int = 0
+
+    @property
+    @abstractmethod
+    def services(self) -> ServiceStack | None:
+        """The services that the run started, None where it starts none."""
+
+    @property
+    @abstractmethod
+    def paths(self) -> tuple[str, ...]:
+        """What exists on the builder only, so that nothing which leaves a job may name it."""
+
+    @abstractmethod
+    def fresh(self, what: str) -> contextlib.AbstractContextManager[ProofJob]:
+        """A job where nothing is left of any other, until the context ends. Raises Failed when there can be none."""
+
+    @abstractmethod
+    def send(self, requests: str, *, beside: ProofJob | None, undo: bool) -> CompletedCommand:
+        """Have ``outsider`` send requests in JSON. Nothing is sent after the end, but what undoes an earlier request."""
+
+    def ask(
+        self, requests: Sequence[Mapping[str, Any]], *, beside: ProofJob | None = None
+    ) -> list[dict[str, Any]]:
+        """Send requests from outside of the jobs, or from the network position of the job ``beside``.
+
+        Answers come in the order of the requests; see ``outsider``. Raises Failed when the client is lost.
+        """
+        return self._answers(self.send(json.dumps(list(requests)), beside=beside, undo=False))
+
+    def undo(self, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The same from outside, also after the end: to take back what this run has written."""
+        return self._answers(self.send(json.dumps(list(requests)), beside=None, undo=True))
+
+    def _answers(self, done: CompletedCommand) -> list[dict[str, Any]]:
+        if done.status != 0:
+            raise StepFailed("sending requests", said(self.mask.over_all(done)))
+        answers: list[dict[str, Any]] = json.loads(done.stdout)
+        for answer in answers:
+            # A server can say again whatever it is sent.
+            answer["said"] = self.mask.over_text(answer["said"])[:_SAID]
+        return answers
+
+    @property
+    @abstractmethod
+    def bad_caches(self) -> str:
+        """The URL below which jobs may put Nix caches that offer what must be refused: never a deployment's."""
+
+    @abstractmethod
+    def trust(self, job: ProofJob, registry: str) -> None:
+        """See to it that the job's daemon knows the certificate of the registry at HOST[:PORT]. Raises Failed."""
+
+    @property
+    def mask(self) -> Redactor:
+        """What must not be seen of anything that was said to this run."""
+        return Redactor.of(self.endpoints.values())
+
+    def identity(self, role: str, name: str) -> Principal:
+        """The identity of that name as the endpoint of a role knows it."""
+        return (self.endpoints[role].credentials or self.credentials).of(name)
+
+    def headers(self, role: str, name: str) -> dict[str, str]:
+        """The HTTP headers by which that identity shows who it is."""
+        authorization = self.identity(role, name).authorization
+        return {"Authorization": authorization} if authorization else {}
+
+    def looker(self, role: str) -> str:
+        """Who it is that looks as the reader for what the writer wrote."""
+        return SECOND if self.headers(role, WRITER) == self.headers(role, READER) else ANOTHER
+
+    def nonce(self) -> str:
+        """A value that no run has ever used."""
+        return secrets.token_hex(16)
+
+    def ready(self, role: str) -> None:
+        """Wait for the service behind a role; a deployment's is not asked. Raises ServiceDown."""
+        service = self.endpoints[role].service or self.bad_service(role)
+        if service and self.services is not None:
+            self.services.up(service)
+
+    def bad_service(self, role: str) -> str:  # noqa: ARG002 # where the run has services of its own
+        """The run's own service that holds the bad caches beside a deployment's role, if there is one."""
+        return ""
+
+    def log(self, service: str) -> list[dict[str, Any]]:
+        """The lines that a service of the run logged; a deployment's log is not at hand: empty."""
+        return self.services.log(service) if service and self.services is not None else []
+
+    def served(self, service: str, *, since: int = 0) -> tuple[AccessLogLine, ...]:
+        """The access log of a service from its line number ``since`` on; a deployment's is not at hand: empty."""
+        lines = [line for line in self.log(service) if line.get("part") == "nginx"][since:]
+        return tuple(
+            AccessLogLine(
+                str(line.get("identity")), str(line.get("from")), str(line.get("method")), str(line.get("uri")),
+                int(line.get("status", 0)), str(line.get("grpc", "")),
+            )
+            for line in lines
+        )  # fmt: skip
+
+    def served_to(
+        self, address: str, service: str, *, since: int, of: frozenset[str] = frozenset()
+    ) -> tuple[AccessLogLine, ...]:
+        """The lines of one client that has ended, from the line number ``since`` on.
+
+        A server writes a line when a request is over, and the engine copies it later still. So the log is read
+        until nothing more comes of this client, and each identity of ``of`` has a line; LOG_LAG at most.
+        """
+        patience = time.monotonic() + LOG_LAG
+        lines: tuple[AccessLogLine, ...] | None = None
+        while service:
+            before = lines
+            lines = tuple(line for line in self.served(service, since=since) if line.source == address)
+            if (lines == before and of <= {line.identity for line in lines}) or time.monotonic() > patience:
+                break
+            time.sleep(SETTLED)
+        return lines or ()
+
+    def certificate(self, role: str) -> str:
+        """The certificate of a service of the run that speaks TLS, empty for all others. Raises Failed."""
+        endpoint = self.endpoints[role]
+        if not endpoint.url.startswith("https:") or not endpoint.service or self.services is None:
+            return ""
+        if role in self._certificates:
+            return self._certificates[role]
+        done = self.services.execute(endpoint.service, ["cat", f"{CONF}/certificate.pem"], part=0)
+        if done.status != 0:
+            raise StepFailed(f"reading the certificate of {endpoint.service}", said(done))
+        return self._certificates.setdefault(role, done.stdout.decode())
+
+    def _named(self, what: str) -> str:
+        """A name that no other job or client of this bench has."""
+        with self._lock:
+            self._count += 1
+            return f"{self.name}-{what}-{self._count}"
+
+
+def coded(text: str | bytes) -> str:
+    """A body as the outsider takes it."""
+    return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()

@@ -1,0 +1,149 @@
+"""From a promise and the records of a class to a finding with its witnesses. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import date
+from typing import assert_never
+
+from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.promises import ProofPromise
+from builder_contracts.contract.promises.caches import CacheProof
+from builder_contracts.contract.promises.canaries import CanaryProof
+from builder_contracts.contract.promises.publication import STATE, NoSecrets, PublicationProof
+from builder_contracts.facts.model import ImageFacts, RunnerFacts
+from builder_contracts.judge import under_waiver
+from builder_contracts.prove.bazel import judge as judge_bazel
+from builder_contracts.prove.nix import judge as judge_nix
+from builder_contracts.prove.nix.judge import Judged
+from builder_contracts.prove.publication import judge as judge_publication
+from builder_contracts.prove.records import ProofRecords, Scan, Unavailable
+from builder_contracts.verdict import Assessment, Outcome, Rung, Verdict, broken, kept, unproven
+
+
+def find(promise: ProofPromise, records: ProofRecords) -> Judged:
+    """Ask the judge of the experiment behind a promise."""
+    match promise:
+        case CacheProof(role="nix", show=show):
+            return judge_nix.judge(show, records.nix)
+        case CacheProof(role=role, show=show):
+            return judge_bazel.judge(show, records.bazel.get(role))
+        case PublicationProof(show=show) if show in STATE:
+            return judge_publication.judge_seen(records.state.get(show))
+        case PublicationProof(target=target, show=show):
+            return judge_publication.judge(show, records.attempts.get((target, show)))
+        case NoSecrets():
+            return judge_scan(records.scan)
+        case CanaryProof(canary=canary, show=show):
+            record = records.canaries.get(canary)
+            if record is None:
+                return unproven("the canary was not built"), ()
+            if isinstance(record, Unavailable):
+                return unproven(record.reason, here=record.here), ()
+            return judge_publication.judge_seen(
+                record.findings.get(show, Unavailable(f"the tool of {canary} cannot show it", here=False))
+            )
+        case _:
+            assert_never(promise)
+
+
+def judge_scan(scan: Scan | Unavailable | None) -> Judged:
+    """The finding on the search for secrets: it counts only where a planted one was found."""
+    if scan is None:
+        return unproven("nothing was searched"), ()
+    if isinstance(scan, Unavailable):
+        return unproven(scan.reason, here=scan.here), ()
+    witnesses = (
+        f"search: {scan.items} items, {scan.bytes} bytes, {scan.secrets} secrets",
+        f"control: a copy planted in each of {scan.places} places was "
+        + (f"missed in {', '.join(scan.missed)}" if scan.missed else "found in each"),
+    )
+    if scan.leaks:
+        places = "; ".join(f"{leak.place} ({leak.spelling})" for leak in scan.leaks[:5])
+        return broken(
+            f"{len(scan.leaks)} copies of a secret: {places}",
+            "keep it out of what makes this file; revoke the secret",
+        ), witnesses
+    if scan.missed:
+        return unproven(
+            f"the search did not find the copy that was planted for it in {', '.join(scan.missed)}, so it shows nothing"
+        ), witnesses
+    if not scan.items:
+        return unproven("nothing was published, so there was nothing to search"), witnesses
+    return kept(
+        f"no secret in {scan.items} published and logged items, archives and compressed members included"
+    ), witnesses
+
+
+@dataclasses.dataclass(frozen=True)
+class ProofContext:
+    """Where a class was proved: the facts that every verdict of it carries."""
+
+    environment: str
+    about: RunnerFacts | None = None
+    image: ImageFacts | None = None
+    started: str = ""
+    seconds: float = 0.0
+
+
+def judge(
+    clause: Clause, contract: Contract, records: ProofRecords, where: ProofContext, *, today: date
+) -> Verdict:
+    """The verdict on one clause that is shown by doing."""
+    promise = clause.promise
+    if not isinstance(promise, ProofPromise):
+        raise TypeError(f"{clause.id} is judged from facts")
+    raw, witnesses = find(promise, records)
+    finding = under_waiver(clause, raw, today)
+    about, image = where.about, where.image
+    if witnesses and about is not None and about.kind == "local":
+        witnesses = (*witnesses, _fresh(promise))
+    return Verdict(
+        clause=clause.id,
+        outcome=finding.outcome,
+        rung=_rung(finding, about),
+        promised=promise.text,
+        seen=finding.seen,
+        source=str(clause.source),
+        likely=finding.likely,
+        look=finding.look or f"builder-contracts explain {clause.id}",
+        why=clause.why or "",
+        here=finding.here,
+        image=image.reference if image else "",
+        image_digest=image.digest if image else "",
+        contract_digest=contract.digest,
+        engine=about.engine if about else "",
+        host=about.host if about else "",
+        runner=about.kind if about else "",
+        identity=about.identity if about else "",
+        environment=where.environment,
+        started=where.started,
+        seconds=where.seconds,
+        witnesses=witnesses,
+        measures=finding.measures,
+    )
+
+
+def _fresh(promise: ProofPromise) -> str:
+    """What was fresh where the machine is not."""
+    match promise:
+        case CacheProof(role="nix"):
+            what = "an empty Nix store"
+        case CacheProof():
+            what = "an output base and home of its own, no disk cache"
+        case CanaryProof():
+            what = "a folder and home of its own"
+        case PublicationProof() | NoSecrets():
+            what = "a name that never was"
+        case _:
+            assert_never(promise)
+    return f"fresh: {what}, on a machine that is not"
+
+
+def _rung(finding: Assessment, about: RunnerFacts | None) -> Rung | None:
+    """Nothing is claimed of a machine that is not shown to be a runner of the class, as with its facts."""
+    if finding.outcome is Outcome.UNPROVEN:
+        return None
+    if about is not None and about.live:
+        return Rung.LIVE
+    return Rung.DECLARED if about is not None and about.kind == "local" else Rung.EXERCISED

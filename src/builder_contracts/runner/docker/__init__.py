@@ -1,0 +1,1 @@
+"""Runners in containers of a Docker Engine."""

@@ -1,0 +1,216 @@
+"""The run's own networks: an internal one for runners, and stand-ins for hosts that must be out of reach.
+
+Nothing on the internal network has a default route. A stand-in lives on a network of its own without a
+way out, to which the class's runner is never attached. It carries the forbidden address itself, as a second
+one: a Docker network with that subnet would be a route on the host, which may have a real metadata service
+at the same address, and two runs could not hold it at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import docker
+import docker.errors
+from docker.types import EndpointConfig
+
+from builder_contracts.facts.model import ConnectionFacts, Seen, Unseen
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels
+from builder_contracts.runner.protocol import StandIn
+
+SERVICES_IMAGE = "builder-contracts/services"
+
+# A network without an address on the host's side of the bridge: its default route ends there, so nothing
+# leaves it. An internal network would filter the stand-in's address, which is not of its subnet.
+_DEAD_END = {
+    "com.docker.network.bridge.inhibit_ipv4": "true",
+    "com.docker.network.bridge.enable_ip_masquerade": "false",
+}
+
+# nginx as an unprivileged listener: it accepts on every port and answers one line.
+_LISTENER = """
+pid /tmp/nginx.pid;
+error_log stderr;
+daemon off;
+events {}
+http {
+  access_log off;
+  client_body_temp_path /tmp/body;
+  proxy_temp_path /tmp/proxy;
+  fastcgi_temp_path /tmp/fastcgi;
+  uwsgi_temp_path /tmp/uwsgi;
+  scgi_temp_path /tmp/scgi;
+  server { LISTEN return 200 "stand-in\\n"; }
+}
+"""
+
+
+@dataclass(frozen=True)
+class ForbiddenHost:
+    """A host of the environment that jobs must not reach."""
+
+    name: str
+    address: str
+    port: int
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """What an environment puts around runners: named hosts with their ports, and forbidden hosts."""
+
+    name: str
+    hosts: Mapping[str, tuple[int, ...]]
+    forbidden: tuple[ForbiddenHost, ...]
+
+    @classmethod
+    def from_document(cls, data: Mapping[str, Any]) -> NetworkPlan:
+        """From an Environment document that the schema has accepted."""
+        return cls(
+            data["metadata"]["name"],
+            {host: tuple(value["ports"]) for host, value in data.get("hosts", {}).items()},
+            tuple(
+                ForbiddenHost(name, value["address"], value["port"])
+                for name, value in data.get("forbidden", {}).items()
+            ),
+        )
+
+
+EMPTY = NetworkPlan("none", {}, ())
+
+
+class RunNetwork:
+    """The networks of one run, made when they are first needed and removed with the run."""
+
+    def __init__(self, client: docker.DockerClient, run: RunLabels, surroundings: NetworkPlan) -> None:
+        self._client = client
+        self._run = run
+        self._surroundings = surroundings
+        self._lock = threading.Lock()
+        self._making = threading.Lock()
+        self._networks: dict[str, str] = {}
+        self._hosts: list[Future[None]] | None = None
+        self._stand_ins: dict[str, Future[Seen[StandIn]]] = {}
+        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="run-network")
+
+    def close(self) -> None:
+        """Wait for what is being started, so that nothing appears after the run was cleaned up."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def attach(self, kind: str) -> str:
+        """The name of the network of that kind (internal, routed), made if need be."""
+        with self._making:
+            if kind not in self._networks:
+                self._networks[kind] = self._create(kind, internal=kind == "internal")
+            return self._networks[kind]
+
+    def hosts(self) -> list[Future[None]]:
+        """The hosts of the environment, started in the background at the first call."""
+        with self._lock:
+            if self._hosts is None:
+                self._hosts = [
+                    self._pool.submit(self._listen, host, ports)
+                    for host, ports in self._surroundings.hosts.items()
+                ]
+            return self._hosts
+
+    def hosts_failure(self) -> str:
+        """Why a host of the environment could not be started, or an empty text; waits for their start."""
+        return "; ".join(engine.reason(fault) for start in self.hosts() if (fault := start.exception()))
+
+    def stand_in(self, name: str) -> Future[Seen[StandIn]]:
+        """The stand-in of a forbidden host, started in the background at the first call."""
+        with self._lock:
+            if name not in self._stand_ins:
+                host = next((host for host in self._surroundings.forbidden if host.name == name), None)
+                start = partial(self._stand_in, host) if host else partial(self._unknown, name)
+                self._stand_ins[name] = self._pool.submit(start)
+            return self._stand_ins[name]
+
+    def _unknown(self, name: str) -> Seen[StandIn]:
+        return Unseen(f"the environment {self._surroundings.name} has no forbidden host {name!r}")
+
+    def _create(self, what: str, *, internal: bool, options: dict[str, str] | None = None) -> str:
+        name = self._run.name(what)
+        self._client.api.create_network(
+            name, driver="bridge", internal=internal, labels=self._run.labels, options=options
+        )
+        return name
+
+    def _listen(self, host: str, ports: tuple[int, ...]) -> None:
+        self._serve(self.attach("internal"), f"host-{host}", ports, EndpointConfig("1.44", aliases=[host]))
+
+    def _serve(self, network: str, what: str, ports: tuple[int, ...], endpoint: EndpointConfig | None) -> str:
+        listen = " ".join(f"listen {port};" for port in ports)
+        # The configuration is an argument, not a file: nothing of the host is mounted.
+        command = ["sh", "-c", 'printf %s "$1" >/tmp/nginx.conf && exec nginx -c /tmp/nginx.conf', "sh"]
+        return self._start(network, what, [*command, _LISTENER.replace("LISTEN", listen)], endpoint)
+
+    def _start(self, network: str, what: str, command: list[str], endpoint: EndpointConfig | None) -> str:
+        api: Any = self._client.api
+        try:
+            created = api.create_container(
+                SERVICES_IMAGE,
+                command,
+                name=self._run.name(what),
+                labels=self._run.labels,
+                host_config=api.create_host_config(
+                    network_mode=network,
+                    cap_drop=["ALL"],
+                    security_opt=["no-new-privileges"],
+                    pids_limit=100,
+                    mem_limit="256m",
+                ),
+                networking_config=api.create_networking_config({network: endpoint}) if endpoint else None,
+            )
+        except docker.errors.ImageNotFound:
+            raise docker.errors.ImageNotFound(engine.absent(SERVICES_IMAGE)) from None
+        api.start(created["Id"])
+        return str(created["Id"])
+
+    def _stand_in(self, host: ForbiddenHost) -> Seen[StandIn]:
+        try:
+            network = self._create(f"forbidden-{host.name}", internal=False, options=_DEAD_END)
+            neighbour = self._pool.submit(
+                self._start, network, f"control-{host.name}", ["sleep", "300"], None
+            )
+            stand_in = self._serve(network, f"stand-in-{host.name}", (host.port,), None)
+            self._ip(stand_in, ["addr", "add", f"{host.address}/32", "dev", "eth0"])
+            self._ip(neighbour.result(), ["route", "add", f"{host.address}/32", "dev", "eth0"])
+            control = self._control(neighbour.result(), host)
+        except engine.LOST as error:
+            return Unseen(f"the stand-in for {host.name} could not be started: {engine.reason(error)}")
+        return StandIn(host.address, host.port, control)
+
+    def _ip(self, container: str, arguments: list[str]) -> None:
+        """Run ip(8) in a container's network with the privilege that this one command needs."""
+        done = engine.execute(
+            self._client, container, ["ip", *arguments], deadline=10, user="root", privileged=True
+        )
+        if done.status != 0:
+            said = done.ended or done.stderr.decode("utf-8", errors="replace").strip()
+            raise docker.errors.APIError(f"ip {' '.join(arguments)}: {said}")
+
+    def _control(self, neighbour: str, host: ForbiddenHost) -> Seen[ConnectionFacts]:
+        """A connection to the stand-in from a neighbour on its network, retried while its server starts."""
+        url = f"http://{host.address}:{host.port}/"
+        until = time.monotonic() + 10
+        while True:
+            answer = engine.execute(
+                self._client,
+                neighbour,
+                ["curl", "--silent", "--max-time", "2", "--noproxy", "*", url],
+                deadline=5,
+            )
+            if answer.status == 0:
+                return ConnectionFacts("connected", f"a neighbour on its network reads {url}")
+            if time.monotonic() > until:
+                said = answer.ended or f"curl ended with status {answer.status}"
+                return ConnectionFacts("failed", f"{said} at {url}")
+            time.sleep(0.05)

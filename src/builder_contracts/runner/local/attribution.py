@@ -1,0 +1,274 @@
+"""Which builder class is this machine a runner of, and how do we know.
+
+A CI system's variables can be set by anybody, so no single one is believed. A machine counts as a live
+runner of a class only when independent records agree: the CI system says that the runner is its owner's
+own, the machine carries the runner's name, and the job was placed here for one of the class's labels. One
+sign of another kind of machine (a hosted runner, a battery) is enough to refuse.
+
+Outside facts: variables of GitHub Actions and of GitLab CI as their references name them; a runner pod of
+Actions Runner Controller has its runner's name as host name, and ``NAME-workflow`` in a job container;
+``/imagegeneration`` is left on the machines of GitHub's hosted pool by the tool that builds their images.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PLACEMENT = "BUILDER_CONTRACTS_PLACEMENT"
+"""Names the file that ``builder-contracts nightly placement`` wrote: the CI system's record of the job."""
+
+# Kubernetes and DNS cut host names at 63 characters, so a long runner name is compared up to there.
+_HOST_NAME = 63
+_HOSTED_TRACES = ("/imagegeneration",)
+_PACKAGE_DATABASES = (
+    "/etc/os-release",
+    "/var/lib/dpkg/status",
+    "/lib/apk/db/installed",
+    "/var/lib/rpm/rpmdb.sqlite",
+)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What the CI system itself recorded of the job that runs here: its labels and its runner's name."""
+
+    labels: tuple[str, ...]
+    runner_name: str
+    runner_group: str = ""
+
+
+@dataclass(frozen=True)
+class HostProfile:
+    """What this machine shows of itself; plain data, so that deciding needs no machine.
+
+    ``namespace`` is the Kubernetes namespace of the pod, empty elsewhere; ``traces`` are files that only
+    hosted machines have; ``battery`` names a battery, empty where there is none; ``packages`` is a digest
+    of the package database, ``sha256:…`` or empty.
+    """
+
+    environment: Mapping[str, str]
+    host_name: str
+    namespace: str = ""
+    traces: tuple[str, ...] = ()
+    battery: str = ""
+    packages: str = ""
+    placement: Placement | None = None
+
+
+@dataclass(frozen=True)
+class RunnerAttribution:
+    """Who the runner is. ``live`` only when nothing objects and every needed record is there.
+
+    ``name`` is the runner's name in its CI system. ``shown`` are the records that agree, ``objections``
+    the reasons why this machine is not taken for a runner of the class.
+    """
+
+    name: str
+    live: bool
+    shown: tuple[str, ...] = ()
+    objections: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        told = "; ".join(f"{key} {value}" for key, value in self.facts.items() if value)
+        reasons = "; ".join(self.shown if self.live else self.objections)
+        head = f"{self.name or 'no runner'}: {'live' if self.live else 'not shown to be of the class'}"
+        return " · ".join(part for part in (f"{head} ({reasons})", told) if part)
+
+
+def identify(labels: Sequence[str], machine: HostProfile) -> RunnerAttribution:
+    """Decide whether this machine is a live runner of the class with these ``runs-on`` labels."""
+    env = machine.environment
+    if env.get("GITHUB_ACTIONS") == "true":
+        return _conclude(_github(labels, machine), machine)
+    if env.get("GITLAB_CI") == "true":
+        return _conclude(_gitlab(labels, machine), machine)
+    claim = _Claim(objections=["no CI system says that this machine is one of its runners"])
+    return _conclude(claim, machine)
+
+
+@dataclass
+class _Claim:
+    name: str = ""
+    shown: list[str] = field(default_factory=list)
+    objections: list[str] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def _github(labels: Sequence[str], machine: HostProfile) -> _Claim:
+    env = machine.environment
+    claim = _Claim(name=env.get("RUNNER_NAME", ""))
+    kind = env.get("RUNNER_ENVIRONMENT", "")
+    if kind == "self-hosted":
+        claim.shown.append("GitHub says self-hosted")
+    else:
+        claim.objections.append(
+            f"GitHub says that this runner is {kind or 'of no stated kind'}, not self-hosted"
+        )
+    hosted = [name for name in ("ImageOS", "ImageVersion") if env.get(name)]
+    if hosted:
+        claim.objections.append(f"{' and '.join(hosted)} set, as on GitHub's hosted machines")
+    _named(claim, machine)
+    claim.facts |= {
+        "group": machine.placement.runner_group if machine.placement else "",
+        "os": env.get("RUNNER_OS", ""),
+    }
+    if machine.placement is not None:
+        _placed(claim, labels, machine.placement)
+    elif label := next((one for one in labels if claim.name.startswith(f"{one}-")), None):
+        claim.shown.append(f"the runner's name begins with {label}")
+    else:
+        claim.objections.append(
+            f"nothing ties runner {claim.name or '(no name)'} to {_either(labels)}: its name does not begin "
+            f"with it and {PLACEMENT} gives no record of GitHub's (run 'builder-contracts nightly placement' first)"
+        )
+    return claim
+
+
+def _placed(claim: _Claim, labels: Sequence[str], placement: Placement) -> None:
+    if placement.runner_name != claim.name:
+        claim.objections.append(
+            f"the record of the job names runner {placement.runner_name}, "
+            f"RUNNER_NAME says {claim.name or 'nothing'}"
+        )
+    elif matching := [label for label in labels if label in placement.labels]:
+        claim.shown.append(f"GitHub placed the job here for {matching[0]}")
+    else:
+        claim.objections.append(
+            f"GitHub placed this job for {_either(placement.labels)}, the class is {_either(labels)}"
+        )
+
+
+def _gitlab(labels: Sequence[str], machine: HostProfile) -> _Claim:
+    env = machine.environment
+    claim = _Claim(name=env.get("CI_RUNNER_DESCRIPTION") or env.get("CI_RUNNER_ID", ""))
+    tags = _tags(env.get("CI_RUNNER_TAGS", ""))
+    if matching := [label for label in labels if label in tags]:
+        claim.shown.append(f"GitLab says that the runner carries the tag {matching[0]}")
+    else:
+        claim.objections.append(
+            f"GitLab says that this runner carries {_either(tags)}, the class is {_either(labels)}"
+        )
+    if any(tag.startswith("saas-") for tag in tags) or "runners-manager.gitlab.com" in claim.name:
+        claim.objections.append("the runner is one of gitlab.com's hosted machines")
+    # GitLab's executor names the pod after the runner and the project, never after the runner alone.
+    if machine.host_name.startswith("runner-"):
+        claim.shown.append(f"the host name {machine.host_name} is that of a GitLab runner's job")
+    else:
+        claim.objections.append(
+            f"the host name {machine.host_name} is not that of a GitLab runner's job (runner-…)"
+        )
+    claim.facts |= {
+        "arch": env.get("CI_RUNNER_EXECUTABLE_ARCH", ""),
+        "version": env.get("CI_RUNNER_VERSION", ""),
+    }
+    return claim
+
+
+def _named(claim: _Claim, machine: HostProfile) -> None:
+    """The host name is the one record here that a job's environment cannot change."""
+    if not claim.name:
+        claim.objections.append("RUNNER_NAME is not set")
+        return
+    workflow = "-workflow"
+    if machine.host_name in (claim.name[:_HOST_NAME], claim.name[: _HOST_NAME - len(workflow)] + workflow):
+        claim.shown.append(f"the host name is the runner's ({machine.host_name})")
+    else:
+        claim.objections.append(f"the host name is {machine.host_name}, the runner's name {claim.name}")
+
+
+def _conclude(claim: _Claim, machine: HostProfile) -> RunnerAttribution:
+    objections = list(claim.objections)
+    objections += [f"{trace} is there, as on hosted machines" for trace in machine.traces]
+    if machine.battery:
+        objections.append(f"it has a battery ({machine.battery}): a laptop, not a pool's machine")
+    facts = {
+        "host": machine.host_name,
+        "namespace": machine.namespace,
+        **claim.facts,
+        "packages": machine.packages,
+    }
+    return RunnerAttribution(
+        name=claim.name,
+        live=not objections and bool(claim.shown),
+        shown=tuple(claim.shown),
+        objections=tuple(objections),
+        facts={key: value for key, value in facts.items() if value},
+    )
+
+
+def _tags(text: str) -> tuple[str, ...]:
+    """The runner's tags: GitLab writes a JSON list, older servers a comma-separated one."""
+    try:
+        listed = json.loads(text)
+    except ValueError:
+        listed = None
+    if isinstance(listed, list):
+        return tuple(str(tag) for tag in listed)
+    return tuple(tag.strip() for tag in text.split(",") if tag.strip())
+
+
+def _either(names: Iterable[str]) -> str:
+    return " or ".join(names) or "no label at all"
+
+
+def this_machine(environment: Mapping[str, str] | None = None, root: Path = Path("/")) -> HostProfile:
+    """Read what this machine shows of itself. ``root`` and ``environment`` stand in for it in tests."""
+    env = os.environ if environment is None else environment
+    return HostProfile(
+        environment=dict(env),
+        host_name=platform.node(),
+        namespace=_read(root / "var/run/secrets/kubernetes.io/serviceaccount/namespace"),
+        traces=tuple(trace for trace in _HOSTED_TRACES if (root / trace.lstrip("/")).exists()),
+        battery=_battery(root),
+        packages=_packages(root),
+        placement=_placement(env.get(PLACEMENT, "")),
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _battery(root: Path) -> str:
+    supplies = root / "sys/class/power_supply"
+    found = [path.parent.name for path in sorted(supplies.glob("*/type")) if _read(path) == "Battery"]
+    return found[0] if found else ""
+
+
+def _packages(root: Path) -> str:
+    """A digest of what is installed: not the image's, which a job cannot see, but it changes with it."""
+    seen = hashlib.sha256()
+    found = False
+    for name in _PACKAGE_DATABASES:
+        try:
+            content = (root / name.lstrip("/")).read_bytes()
+        except OSError:
+            continue
+        found = True
+        seen.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+    return f"sha256:{seen.hexdigest()}" if found else ""
+
+
+def _placement(file: str) -> Placement | None:
+    """The CI system's record, or None where there is none that can be read: then it shows nothing."""
+    if not file:
+        return None
+    try:
+        record = json.loads(Path(file).read_text("utf-8"))
+        return Placement(
+            tuple(str(label) for label in record["labels"]),
+            str(record["runner_name"]),
+            str(record.get("runner_group", "")),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None

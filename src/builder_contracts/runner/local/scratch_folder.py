@@ -1,0 +1,105 @@
+"""Folders of a run on a machine: made below the CI system's own, emptied of files and processes, never left behind.
+
+A run that was killed cannot clean up; the next one on the machine recognises its folder by an owner that is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder_contracts.errors import BuilderContractsError
+from builder_contracts.runner.docker.cleanup import Owner
+
+PREFIX = "builder-contracts-run-"
+OWNER = "owner"
+# Seconds after which a folder without an owner's name is no folder that is just being made.
+_MADE_WITHIN = 600
+_TRIES = 50
+_POLL = 0.02
+# Seconds that a process gets to end by itself.
+_ENDS_WITHIN = 3.0
+
+
+def make() -> Path:
+    """A folder of this run's own, below RUNNER_TEMP or TMPDIR. Raises BuilderContractsError."""
+    where = os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()
+    try:
+        # Nix takes no store below a symbolic link.
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=where)).resolve()
+        (folder / OWNER).write_text(Owner.this_process().label, "utf-8")
+    except OSError as error:
+        raise BuilderContractsError(
+            f"no folder for the proofs can be made in {where}: {error.strerror}; set RUNNER_TEMP or TMPDIR to one"
+        ) from None
+    return folder
+
+
+def sweep() -> list[Path]:
+    """Remove what dead runs of this user left below RUNNER_TEMP or TMPDIR; their folders."""
+    removed = []
+    for folder in Path(os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if not folder.is_symlink() and folder.stat().st_uid == os.getuid() and _abandoned(folder):
+                clear(folder.resolve())
+                removed.append(folder)
+    return removed
+
+
+def clear(folder: Path) -> None:
+    """End what runs in a folder, and remove it, whatever its files allow."""
+    for pid in _inside(folder):
+        # A build server asked to end takes its traces elsewhere along; Java's are below /tmp, whatever TMPDIR says.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGTERM)
+    patience = time.monotonic() + _ENDS_WITHIN
+    while time.monotonic() < patience and any(_inside(folder)):
+        time.sleep(_POLL)
+    kill(folder)
+    # Build tools leave folders that nobody may write to.
+    for inner, folders, _ in os.walk(folder):
+        for name in folders:
+            path = os.path.join(inner, name)  # noqa: PTH118 # a Path each costs more than the change of mode
+            if not os.path.islink(path):  # noqa: PTH114 # the same
+                with contextlib.suppress(OSError):
+                    os.chmod(path, 0o700)  # noqa: PTH101 # the same
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def kill(folder: Path) -> None:
+    """Kill every process of this user whose environment or working folder names the folder, until there is none."""
+    for _ in range(_TRIES):
+        found = list(_inside(folder))
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        if not found:
+            return
+        time.sleep(_POLL)
+
+
+def _inside(folder: Path) -> Iterator[int]:
+    named = os.fsencode(folder) + b"/"
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            # A process that has ended and is not yet waited for has neither.
+            if named in (entry / "environ").read_bytes() or (entry / "cwd").readlink().is_relative_to(folder):
+                yield int(entry.name)
+
+
+def _abandoned(folder: Path) -> bool:
+    try:
+        owner = Owner.from_label((folder / OWNER).read_text("utf-8"))
+    except OSError:
+        owner = None
+    if owner is None:
+        return time.time() - folder.stat().st_mtime > _MADE_WITHIN
+    return owner.is_dead()

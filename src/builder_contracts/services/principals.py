@@ -1,0 +1,57 @@
+"""Who talks to a service: nobody in particular, someone who may read, someone who may write."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass, field
+
+ANONYMOUS, READER, WRITER = "anonymous", "reader", "writer"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """A name and its secret; the anonymous identity has none. The secret never shows in a repr."""
+
+    name: str
+    secret: str = field(default="", repr=False)
+
+    @property
+    def authorization(self) -> str:
+        """The value of an HTTP Authorization header, empty for the anonymous identity."""
+        if not self.secret:
+            return ""
+        return "Basic " + base64.b64encode(f"{self.name}:{self.secret}".encode()).decode()
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The identities of one run, or of one deployment."""
+
+    reader: Principal
+    writer: Principal
+    anonymous: Principal = Principal(ANONYMOUS)
+
+    @classmethod
+    def random(cls) -> Credentials:
+        """New secrets that nobody has seen before and nobody needs afterwards."""
+        return cls(Principal(READER, secrets.token_hex(24)), Principal(WRITER, secrets.token_hex(24)))
+
+    def of(self, name: str) -> Principal:
+        """The identity of that name."""
+        return {ANONYMOUS: self.anonymous, READER: self.reader, WRITER: self.writer}[name]
+
+    @classmethod
+    def from_texts(cls, reader: str, writer: str) -> Credentials:
+        """From two texts NAME:SECRET, as a deployment hands them out; an empty text is an identity without."""
+
+        def identity(text: str, name: str) -> Principal:
+            given, _, secret = text.partition(":")
+            return Principal(given or name, secret)
+
+        return cls(identity(reader, READER), identity(writer, WRITER))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never appear in anything that is published."""
+        return tuple(identity.secret for identity in (self.reader, self.writer) if identity.secret)

@@ -1,0 +1,251 @@
+"""Starts services on a network of the run, watches them, and reads their logs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import docker
+import docker.errors
+from docker.types import EndpointConfig
+
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
+from builder_contracts.runner.docker.network import SERVICES_IMAGE
+from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.services.catalog import CONF, ServiceSpec
+
+# Seconds for a service to come up: the slowest needs four on idle cores. A service that dies is noticed at once.
+READY_WITHIN = 120
+_USER = 10001
+
+_WAIT = """
+for url; do
+  case "$url" in
+    tcp://*) hostport="${url#tcp://}"; until (exec 3<>"/dev/tcp/${hostport%:*}/${hostport#*:}") 2>/dev/null; do sleep 0.1; done ;;
+    *) until curl --silent --fail --output /dev/null --max-time 2 "$url"; do sleep 0.1; done ;;
+  esac
+done
+"""
+
+
+class ServiceDown(Exception):
+    """A service that did not start, or died; the text ends with the last lines of its log."""
+
+
+@dataclass
+class RunningService:
+    """A service that was started: the container ids of its parts, front first."""
+
+    service: ServiceSpec
+    containers: tuple[str, ...]
+    address: str = ""
+
+
+@dataclass
+class ServiceStack:
+    """The services of one run on one internal network. Each is started once, when it is first asked for."""
+
+    client: docker.DockerClient
+    run: RunLabels
+    name: str = "services"
+    routed: bool = False
+    _started: dict[str, Future[RunningService]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _network: str = ""
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="services")
+
+    @property
+    def network(self) -> str:
+        """The name of the network; nothing on it has a way out (unless ``routed``)."""
+        with self._lock:
+            if not self._network:
+                name = self.run.name(self.name)
+                self.client.api.create_network(
+                    name, driver="bridge", internal=not self.routed, labels=self.run.labels
+                )
+                self._network = name
+            return self._network
+
+    def attach(self, kind: str) -> str:  # noqa: ARG002 # a runner's plan names the kind; here there is one network
+        """The network for a runner of the proofs."""
+        return self.network
+
+    def start(self, services: Iterable[ServiceSpec]) -> None:
+        """Begin to start services, side by side. Starting one again does nothing."""
+        network = self.network
+        for service in services:
+            with self._lock:
+                if service.name not in self._started:
+                    self._started[service.name] = self._pool.submit(self._start, network, service)
+
+    def up(self, name: str) -> RunningService:
+        """The service of that name once it answers. Raises ServiceDown when it does not, or is dead by now."""
+        future = self._started.get(name)
+        if future is None:
+            raise ServiceDown(f"{name} is not a service of this run")
+        try:
+            started = future.result(timeout=READY_WITHIN + 15)
+        except (*engine.LOST, TimeoutError) as error:
+            raise ServiceDown(f"{name} could not be started: {engine.reason(error)}") from None
+        try:
+            for part, container in zip(started.service.parts, started.containers, strict=True):
+                state = self._api.inspect_container(container)["State"]
+                if not state["Running"]:
+                    raise ServiceDown(
+                        f"{name} died: {part.name} ended with status {state['ExitCode']}; {self.tail(container)}"
+                    )
+        except engine.LOST as error:
+            raise ServiceDown(f"{name} cannot be asked for: {engine.reason(error)}") from None
+        return started
+
+    def log(self, name: str) -> list[dict[str, Any]]:
+        """The JSON lines of all parts of a service: nginx's access log and what the server itself wrote."""
+        started = self.up(name)
+        lines: list[dict[str, Any]] = []
+        for part, container in zip(started.service.parts, started.containers, strict=True):
+            lines += [line | {"part": part.name} for line in json_lines(self.raw_log(container))]
+        return lines
+
+    def raw_log(self, container: str) -> bytes:
+        """Everything that a container printed."""
+        return bytes(self._api.logs(container, stdout=True, stderr=True))
+
+    def tail(self, container: str) -> str:
+        """The last lines that a container printed, for a message."""
+        try:
+            text = bytes(self._api.logs(container, tail=5)).decode("utf-8", "replace")
+        except engine.LOST:
+            text = ""
+        said = " | ".join(line.strip()[:200] for line in text.splitlines() if line.strip())
+        return f"its log ends: {said}" if said else "it printed nothing"
+
+    def execute(
+        self, name: str, arguments: Iterable[str], *, part: int = -1, deadline: float = 30, user: str = ""
+    ) -> CompletedCommand:
+        """Run a program beside a server: how defects and read-backs look at what is really stored."""
+        return engine.execute(
+            self.client, self.up(name).containers[part], list(arguments), deadline=deadline, user=user
+        )
+
+    def stop(self, name: str) -> None:
+        """Kill every container of a service, as a crash would."""
+        for container in self.up(name).containers:
+            self._api.kill(container)
+
+    def container(self, what: str, command: list[str], **host_config: Any) -> str:
+        """Start another container of the services image for this run; its id."""
+        return self._create(what, command, {}, host_config or {"network_mode": self.network})
+
+    def close(self) -> None:
+        """Wait for what is being started, then remove every container and the network."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        for future in self._started.values():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                for container in reversed(future.result().containers):
+                    remove_container(self.client, container)
+        if self._network:
+            with contextlib.suppress(docker.errors.APIError):
+                self._api.remove_network(self._network)
+
+    @property
+    def _api(self) -> Any:
+        return self.client.api
+
+    def _start(self, network: str, service: ServiceSpec) -> RunningService:
+        containers: list[str] = []
+        for part in service.parts:
+            if containers:
+                host_config: dict[str, Any] = {"network_mode": f"container:{containers[0]}"}
+                endpoint = None
+            else:
+                host_config = {"network_mode": network}
+                endpoint = EndpointConfig("1.44", aliases=[service.alias])
+            what = f"{self.name}-{service.name}-{part.name}"
+            try:
+                started = self._create(what, list(part.command), part.files, host_config, network, endpoint)
+            except engine.LOST as error:
+                # A part that shares the network of one that has died cannot start.
+                said = "".join(f"; {self.tail(container)}" for container in containers)
+                raise ServiceDown(
+                    f"{service.name}: {part.name} could not be started: {engine.reason(error)}{said}"
+                ) from None
+            containers.append(started)
+        wait = ["bash", "-c", _WAIT, "bash", *service.ready]
+        answer = engine.execute(self.client, containers[-1], wait, deadline=READY_WITHIN)
+        if answer.status != 0:
+            why = answer.ended or answer.stderr.decode("utf-8", "replace")
+            raise ServiceDown(
+                f"{service.name} does not answer at {' and '.join(service.ready)} ({why}); "
+                + "; ".join(self.tail(container) for container in containers)
+            )
+        settings = self._api.inspect_container(containers[0])["NetworkSettings"]["Networks"]
+        return RunningService(service, tuple(containers), next(iter(settings.values()))["IPAddress"])
+
+    def _create(
+        self,
+        what: str,
+        command: list[str],
+        files: Mapping[str, str],
+        host_config: Mapping[str, Any],
+        network: str = "",
+        endpoint: EndpointConfig | None = None,
+    ) -> str:
+        try:
+            created = self._api.create_container(
+                SERVICES_IMAGE,
+                command,
+                name=self.run.name(what),
+                labels=self.run.labels,
+                host_config=self._api.create_host_config(
+                    cap_drop=["ALL"],
+                    security_opt=["no-new-privileges"],
+                    pids_limit=512,
+                    mem_limit="1g",
+                    **host_config,
+                ),
+                networking_config=self._api.create_networking_config({network: endpoint})
+                if endpoint
+                else None,
+            )
+        except docker.errors.ImageNotFound:
+            raise docker.errors.ImageNotFound(engine.absent(SERVICES_IMAGE)) from None
+        if files:
+            self._api.put_archive(created["Id"], CONF, _archive(files))
+        self._api.start(created["Id"])
+        return str(created["Id"])
+
+
+def _archive(files: Mapping[str, str]) -> bytes:
+    """Files as a tar archive that only the services' user can read."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in files.items():
+            raw = text.encode()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.uid, entry.gid = len(raw), 0o400, _USER, _USER
+            archive.addfile(entry, io.BytesIO(raw))
+    return buffer.getvalue()
+
+
+def json_lines(raw: bytes) -> list[dict[str, Any]]:
+    """The lines of a log that are JSON objects."""
+    found = []
+    for line in raw.decode("utf-8", "replace").splitlines():
+        if line.startswith("{"):
+            try:
+                value = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(value, dict):
+                found.append(value)
+    return found

@@ -1,0 +1,151 @@
+"""Which class fits a job: the smallest that promises what the job needs, and why the others do not."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.isolation import DockerDaemon
+from builder_contracts.contract.promises.resources import CpuLimit, MemoryLimit
+from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.contract.quantities import byte_count, human_bytes, human_cpus, millicpus
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.truth.platform import AreaDeclarations
+
+_DAEMON = frozenset({"docker-build", "docker-daemon", "docker", "image-build", "images"})
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A label that jobs can select. A scale set beside those of the classes keeps a class's promises with
+    amounts of its own (``cpu`` in thousandths, ``memory`` in bytes)."""
+
+    label: str
+    contract: Contract
+    cpu: int
+    memory: int
+    amounts: Location
+
+
+@dataclass(frozen=True)
+class CandidateFit:
+    """A candidate before the needs: what it lacks, each with the line that says so; empty when it fits."""
+
+    candidate: Candidate
+    lacks: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        return not self.lacks
+
+
+@dataclass(frozen=True)
+class JobNeeds:
+    """What a job needs: tools, a daemon, CPU in thousandths, memory in bytes, a feature of a tool."""
+
+    tools: tuple[str, ...] = ()
+    daemon: bool = False
+    cpu: int = 0
+    memory: int = 0
+
+
+def parse(text: str, contracts: Sequence[Contract]) -> JobNeeds:
+    """``nix,docker-build,memory=12Gi,cpu=4``. Raises InputError for words that no contract speaks of."""
+    known = sorted({promise.name for contract in contracts for promise in contract.promised(Tool)})
+    tools: list[str] = []
+    problems: list[Problem] = []
+    daemon, cpu, memory = False, 0, 0
+    for need in filter(None, (part.strip() for part in text.split(","))):
+        key, equals, value = need.partition("=")
+        try:
+            if equals and key == "memory":
+                memory = byte_count(value)
+            elif equals and key == "cpu":
+                cpu = millicpus(value)
+            elif equals:
+                problems.append(
+                    _problem(need, f"nothing is called {key!r}", "amounts are cpu=4 and memory=12Gi")
+                )
+            elif need in _DAEMON:
+                daemon = True
+            elif need in known:
+                tools.append(need)
+            else:
+                close = difflib.get_close_matches(need, [*known, *_DAEMON], n=1, cutoff=0.6)
+                mend = (
+                    f"did you mean {close[0]}?"
+                    if close
+                    else f"needs are docker-build, cpu=, memory=, and: {', '.join(known)}"
+                )
+                problems.append(_problem(need, "no contract speaks of it", mend))
+        except ValueError as error:
+            problems.append(_problem(need, str(error), "amounts are cpu=4 and memory=12Gi"))
+    if not problems and not (tools or daemon or cpu or memory):
+        problems.append(_problem(text, "nothing is needed", "for example --needs nix,memory=4Gi"))
+    if problems:
+        raise InputError(problems)
+    return JobNeeds(tuple(tools), daemon, cpu, memory)
+
+
+def _problem(need: str, what: str, mend: str) -> Problem:
+    return Problem(Location("--needs", 1), f"{need!r}: {what}", mend)
+
+
+def candidates(contracts: Iterable[Contract], extra: AreaDeclarations | None = None) -> list[Candidate]:
+    """Every label of the classes, and the scale sets beside them that the platform's enrolment declares."""
+    found: list[Candidate] = []
+    by_name: dict[str, Candidate] = {}
+    for contract in contracts:
+        clauses = [
+            clause for clause in contract.clauses if isinstance(clause.promise, CpuLimit | MemoryLimit)
+        ]
+        memory = next((one.promise.bytes for one in clauses if isinstance(one.promise, MemoryLimit)), 0)
+        cpu = next((one.promise.milli for one in clauses if isinstance(one.promise, CpuLimit)), 0)
+        at = clauses[-1].source if clauses else contract.source
+        found += [Candidate(label, contract, cpu, memory, at) for label in contract.labels]
+        by_name[contract.name] = found[-1]
+    for label, data in extra.get("extra_scale_sets", default={}).items() if extra else ():
+        like = by_name.get(data["like"])
+        if like is not None and extra is not None:
+            cpu = millicpus(data["cpu"]["limit"]) if "limit" in data.get("cpu", {}) else like.cpu
+            memory = byte_count(data["memory"]["limit"]) if "limit" in data.get("memory", {}) else like.memory
+            found.append(Candidate(label, like.contract, cpu, memory, extra.at("extra_scale_sets", label)))
+    return found
+
+
+def choose(needs: JobNeeds, among: Iterable[Candidate]) -> list[CandidateFit]:
+    """Every candidate, those that fit first, the smallest of them at the front."""
+    answers = [CandidateFit(candidate, tuple(_lacks(needs, candidate))) for candidate in among]
+    return sorted(answers, key=lambda answer: (len(answer.lacks), *size(answer.candidate)))
+
+
+def size(candidate: Candidate) -> tuple[int, int, int, str]:
+    """Memory and CPU limits, then whether it carries a daemon: what makes one runner dearer than another."""
+    daemon = any(promise.reachable for promise in candidate.contract.promised(DockerDaemon))
+    return (candidate.memory, candidate.cpu, int(daemon), candidate.label)
+
+
+def _lacks(needs: JobNeeds, candidate: Candidate) -> Iterable[str]:
+    contract = candidate.contract
+    for tool in needs.tools:
+        clause = next(
+            (one for one in contract.clauses if isinstance(one.promise, Tool) and one.promise.name == tool),
+            None,
+        )
+        if clause is None:
+            yield f"{tool} is not promised ({contract.source})"
+        elif isinstance(clause.promise, Tool) and not clause.promise.present:
+            yield f"{tool} is promised to be absent ({clause.source})"
+    if needs.daemon:
+        clause = next((one for one in contract.clauses if isinstance(one.promise, DockerDaemon)), None)
+        if clause is None or not (isinstance(clause.promise, DockerDaemon) and clause.promise.reachable):
+            yield f"no Docker daemon ({clause.source if clause else contract.source})"
+    for what, wanted, given, shown in (
+        ("memory", needs.memory, candidate.memory, human_bytes),
+        ("CPU", needs.cpu, candidate.cpu, human_cpus),
+    ):
+        if given < wanted:
+            has = f"{what} {shown(given)}" if given else f"no {what} is promised"
+            yield f"{has}, {shown(wanted)} needed ({candidate.amounts})"

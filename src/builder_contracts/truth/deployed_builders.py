@@ -1,0 +1,341 @@
+"""Builder classes judged by how they are deployed and built, by the same judges as live runners.
+
+What a pod template does not determine (what the image holds, what the kernel does) stays unseen, so that the
+judges answer *unproven* for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import date
+
+from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.promises.daemon import DaemonEndpoint
+from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
+from builder_contracts.contract.promises.identity import NotRoot, Uid
+from builder_contracts.contract.promises.isolation import (
+    Capabilities,
+    DockerDaemon,
+    DockerSocket,
+    NoNewPrivileges,
+    Privileged,
+    Seccomp,
+)
+from builder_contracts.contract.promises.resources import CpuLimit, CpuRequest, MemoryLimit, MemoryRequest
+from builder_contracts.contract.quantities import byte_count, millicpus
+from builder_contracts.errors import Location
+from builder_contracts.facts.model import (
+    DaemonFacts,
+    Facts,
+    IsolationFacts,
+    ResourceFacts,
+    Seen,
+    Unseen,
+    UserFacts,
+)
+from builder_contracts.judge import find, under_waiver
+from builder_contracts.judge.isolation import CAPABILITIES
+from builder_contracts.judge.resources import shares
+from builder_contracts.truth import image_builds
+from builder_contracts.truth.finding import Finding, Quote
+from builder_contracts.truth.model import ScaleSet, environment
+from builder_contracts.truth.rule_context import RuleContext
+from builder_contracts.truth.value import Unknown, Value, get, items, number, text
+from builder_contracts.verdict import Assessment as Judged
+from builder_contracts.verdict import Outcome, Rung, Verdict, kept, unproven
+
+_CANNOT = "a checkout does not show it: look at a runner"
+_NO_TEMPLATE = Unseen("the scale set's template does not say", here=False)
+_SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
+# What the chart gha-runner-scale-set runs for containerMode dind (its values.yaml): the daemon's only listener.
+_CHART_DIND = "unix:///var/run/docker.sock"
+_AMOUNTS = (CpuLimit, CpuRequest, MemoryLimit, MemoryRequest)
+# Promises that a pod template decides.
+_DECIDED = (
+    *_AMOUNTS, EnvironmentVariable, ForbiddenValue, NotRoot, Uid, Privileged,
+    NoNewPrivileges, Seccomp, Capabilities, DockerSocket, DockerDaemon, DaemonEndpoint,
+)  # fmt: skip
+
+
+def judge(context: RuleContext, today: date) -> Iterator[tuple[Verdict, Finding | None]]:
+    """The verdicts of the clauses of every class that has a scale set or a Dockerfile in the checkout.
+
+    A broken one comes with its contradiction: the line of the deployment, and the line that promises.
+    """
+    for contract in context.classes:
+        scale_sets = [one for one in context.model.scale_sets if text(one.label) in contract.labels]
+        for scale_set in _distinct(scale_sets):
+            facts = facts_of(scale_set)
+            for clause in contract.clauses:
+                found = _find(clause, facts)
+                at = _place(clause, scale_set)
+                yield _answer(clause, contract, found, at, scale_set.variant, today)
+        # Scale sets beside the class keep its promises, but for amounts, which they are declared with.
+        for scale_set in _distinct(_like(context, contract)):
+            facts = facts_of(scale_set)
+            for clause in contract.clauses:
+                if isinstance(clause.promise, _DECIDED) and not isinstance(clause.promise, _AMOUNTS):
+                    found, at = _find(clause, facts), _place(clause, scale_set)
+                    yield _answer(clause, contract, found, at, scale_set.variant, today)
+        over = _templates(scale_sets)
+        for build in image_builds.builds_of(context, contract):
+            for clause in contract.clauses:
+                if isinstance(clause.promise, image_builds.DECIDED):
+                    found, where = image_builds.judge(clause, build, context, over)
+                    yield _answer(clause, contract, found, where, build.path, today)
+
+
+def _like(context: RuleContext, contract: Contract) -> list[ScaleSet]:
+    """The scale sets that are declared to keep the promises of a class that is not their own."""
+    extra = context.facts("enrolment").get("extra_scale_sets", default={})
+    labels = {label for label, data in extra.items() if data["like"] == contract.name}
+    return [one for one in context.model.scale_sets if text(one.label) in labels]
+
+
+def _templates(scale_sets: list[ScaleSet]) -> dict[str, Location]:
+    """What pod templates set over the image: variables, and USER for a user."""
+    over: dict[str, Location] = {}
+    for one in scale_sets:
+        over.update({name: value.at for name, value in environment(one.runner).items()})
+        if (user := _security(one, "runAsUser")) is not None:
+            over["USER"] = user.at
+    return over
+
+
+def _distinct(scale_sets: list[ScaleSet]) -> list[ScaleSet]:
+    """One of those that differ by variant only in what does not matter here."""
+    kept: dict[str, ScaleSet] = {}
+    for one in scale_sets:
+        kept.setdefault(repr((facts_of(one), one.name)), one)
+    return list(kept.values())
+
+
+def _answer(
+    clause: Clause, contract: Contract, found: Judged, at: Location, variant: str, today: date
+) -> tuple[Verdict, Finding | None]:
+    found = under_waiver(clause, found, today)
+    decided = found.outcome is not Outcome.UNPROVEN
+    finding = None
+    if found.outcome is Outcome.BROKEN:
+        here, there = Quote(at, found.seen), Quote(clause.source, f"promised: {clause.promise.text}")
+        finding = Finding(clause.id, clause.promise.text, clause.why or "", "", here, there, found.likely)
+    verdict = Verdict(
+        clause=clause.id,
+        outcome=found.outcome,
+        rung=Rung.DECLARED if decided else None,
+        promised=clause.promise.text,
+        seen=f"{found.seen}   ({at})" if decided else found.seen,
+        source=str(clause.source),
+        likely=found.likely,
+        look=f"see {at}" if decided else "",
+        why=clause.why or "",
+        here=found.here,
+        contract_digest=contract.digest,
+        runner="checkout",
+        environment=variant,
+        witnesses=(finding.witness,) if finding else (),
+    )
+    return verdict, finding
+
+
+def _find(clause: Clause, facts: Facts) -> Judged:
+    promise = clause.promise
+    if not isinstance(promise, _DECIDED):
+        return unproven(_CANNOT, here=False)
+    if (
+        isinstance(promise, EnvironmentVariable)
+        and not isinstance(facts.env, Unseen)
+        and promise.name not in facts.env
+    ):
+        return unproven("the template does not set it; the image may", here=False)
+    if isinstance(promise, ForbiddenValue) and (found := find(promise, facts)).outcome is Outcome.KEPT:
+        return unproven(f"{found.seen} of the template; the image may set others", here=False)
+    if (
+        isinstance(promise, DaemonEndpoint)
+        and isinstance(facts.daemon, DaemonFacts)
+        and facts.daemon.reachable
+    ):
+        # That the two addresses agree is all that a template shows; whether it answers, a runner shows.
+        return (
+            kept(facts.daemon.how, declared=True)
+            if _host(facts) == promise.endpoint
+            else find(promise, facts)
+        )
+    return find(promise, facts)
+
+
+def _host(facts: Facts) -> str | None:
+    return None if isinstance(facts.env, Unseen) else facts.env.get("DOCKER_HOST")
+
+
+def _place(clause: Clause, scale_set: ScaleSet) -> Location:
+    """The line of the deployment that decides a clause."""
+    runner = scale_set.runner
+    value: Value | None = None
+    match clause.promise:
+        case CpuLimit() | MemoryLimit():
+            value = get(
+                runner, "resources", "limits", "cpu" if isinstance(clause.promise, CpuLimit) else "memory"
+            )
+        case CpuRequest() | MemoryRequest():
+            value = get(
+                runner, "resources", "requests", "cpu" if isinstance(clause.promise, CpuRequest) else "memory"
+            )
+        case EnvironmentVariable():
+            value = environment(runner).get(clause.promise.name)
+        case DaemonEndpoint():
+            value = environment(runner).get("DOCKER_HOST")
+        case ForbiddenValue():
+            pattern = clause.promise.pattern
+            value = next(
+                (one for one in environment(runner).values() if pattern.search(text(one) or "")), None
+            )
+        case DockerSocket():
+            paths = [get(volume, "hostPath", "path") for volume in _volumes(scale_set)]
+            value = next((path for path in paths if (text(path) or "").endswith(_SOCKETS)), None)
+        case _:
+            value = get(runner, "securityContext")
+    return value.at if value is not None else scale_set.at
+
+
+def facts_of(scale_set: ScaleSet) -> Facts:
+    """What a scale set's template determines about its runners; everything else is unseen."""
+    unseen = Unseen(_CANNOT, here=False)
+    runner = scale_set.runner
+    env: dict[str, str] = {}
+    blind: str | None = None
+    for name, value in environment(runner).items():
+        written = text(value)
+        if written is not None:
+            env[name] = written
+        elif isinstance(value, Unknown):
+            blind = f"{name}: {value.reason}"
+    whole = get(runner, "env")
+    if isinstance(whole, Unknown):
+        blind = whole.reason
+    return Facts(
+        runner=unseen,
+        image=unseen,
+        start=unseen,
+        identity=_identity(scale_set),
+        env=Unseen(blind) if blind is not None else env,
+        isolation=_isolation(scale_set),
+        daemon=_daemon(scale_set, env, blind),
+        resources=_resources(runner),
+    )
+
+
+def _resources(runner: Value | None) -> ResourceFacts:
+    def amount(edge: str, what: str) -> Seen[int | None]:
+        value = get(runner, "resources", edge, what)
+        if isinstance(value, Unknown):
+            return Unseen(value.reason)
+        written = text(value)
+        if written is None:
+            # Kubernetes sets no limit where the template names none.
+            return None if runner is not None else _NO_TEMPLATE
+        try:
+            return millicpus(written) if what == "cpu" else byte_count(written)
+        except ValueError as error:
+            return Unseen(str(error))
+
+    request = amount("requests", "cpu")
+    return ResourceFacts(
+        cpu=amount("limits", "cpu"),
+        memory=amount("limits", "memory"),
+        memory_reserved=amount("requests", "memory"),
+        cpu_shares=shares(request) if isinstance(request, int) else request,
+    )
+
+
+def _security(scale_set: ScaleSet, key: str) -> Value | None:
+    """A field of the container's security context, or of the pod's."""
+    own = get(scale_set.runner, "securityContext", key)
+    return (
+        own if own is not None else get(scale_set.pod.spec, "securityContext", key) if scale_set.pod else None
+    )
+
+
+def _identity(scale_set: ScaleSet) -> Seen[UserFacts]:
+    uid = _security(scale_set, "runAsUser")
+    if isinstance(uid, Unknown):
+        return Unseen(uid.reason)
+    given = number(uid)
+    if given is None:
+        return Unseen("the template names no user; the image's own runs", here=False)
+    return UserFacts(given, 0, Unseen(_CANNOT, here=False), "", home_exists=False, home_writable=False)
+
+
+def _isolation(scale_set: ScaleSet) -> IsolationFacts:
+    if scale_set.runner is None:
+        return IsolationFacts(*(_NO_TEMPLATE for _ in dataclasses.fields(IsolationFacts)))
+    escalation = _security(scale_set, "allowPrivilegeEscalation")
+    seccomp = text(get(_security(scale_set, "seccompProfile"), "type"))
+    privileged = _security(scale_set, "privileged")
+    paths = [text(get(volume, "hostPath", "path")) or "" for volume in _volumes(scale_set)]
+    return IsolationFacts(
+        bounding=_bounding(scale_set),
+        no_new_privileges=_NO_TEMPLATE if text(escalation) is None else text(escalation) == "false",
+        seccomp=_NO_TEMPLATE if seccomp is None else 0 if seccomp == "Unconfined" else 2,
+        privileged=Unseen(privileged.reason)
+        if isinstance(privileged, Unknown)
+        else text(privileged) == "true",
+        sockets=[path for path in paths if path.endswith(_SOCKETS)],
+        mount=_NO_TEMPLATE,
+        unshare=_NO_TEMPLATE,
+    )
+
+
+def _volumes(scale_set: ScaleSet) -> list[Value]:
+    return items(get(scale_set.pod.spec, "volumes")) if scale_set.pod else []
+
+
+def _bounding(scale_set: ScaleSet) -> Seen[int]:
+    drop = {(text(one) or "").removeprefix("CAP_") for one in items(_security_list(scale_set, "drop"))}
+    if "ALL" not in drop:
+        return Unseen(
+            "the template does not drop ALL capabilities, so the runtime's default set applies", here=False
+        )
+    add = {(text(one) or "").removeprefix("CAP_") for one in items(_security_list(scale_set, "add"))}
+    return sum(1 << CAPABILITIES.index(name) for name in add if name in CAPABILITIES)
+
+
+def _security_list(scale_set: ScaleSet, key: str) -> Value | None:
+    return get(scale_set.runner, "securityContext", "capabilities", key)
+
+
+def _daemon(scale_set: ScaleSet, env: dict[str, str], blind: str | None) -> Seen[DaemonFacts]:
+    """Whether a daemon listens where the job's DOCKER_HOST points."""
+    mode = get(scale_set.values, "containerMode", "type")
+    if isinstance(mode, Unknown):
+        return Unseen(mode.reason)
+    sidecar = scale_set.pod.container("dind") if scale_set.pod else None
+    if text(mode) != "dind" and sidecar is None:
+        if blind is not None:
+            return Unseen(blind)
+        host = env.get("DOCKER_HOST")
+        return DaemonFacts(
+            False,
+            f"no daemon beside the runner, DOCKER_HOST is {host}" if host else "no daemon beside the runner",
+        )
+    if blind is not None:
+        return Unseen(blind)
+    words = [text(one) or "" for one in [*items(get(sidecar, "args")), *items(get(sidecar, "command"))]]
+    listeners = [word.partition("=")[2] for word in words if word.startswith(("--host=", "-H="))]
+    listeners += [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--host", "-H")]
+    listeners = listeners or [_CHART_DIND]
+    # The chart sets DOCKER_HOST itself where the template leaves it out.
+    host = env.get("DOCKER_HOST", _CHART_DIND)
+    reached = any(_same_listener(host, listener) for listener in listeners)
+    where = ", ".join(listeners)
+    if reached:
+        return DaemonFacts(True, f"{host}, where the daemon listens")
+    return DaemonFacts(False, f"DOCKER_HOST is {host}, but the daemon listens on {where} only")
+
+
+def _same_listener(host: str, listener: str) -> bool:
+    if host == listener:
+        return True
+    anywhere = listener.replace("0.0.0.0", "localhost").replace("127.0.0.1", "localhost")  # noqa: S104 - compared, never bound
+    return host.replace("127.0.0.1", "localhost") == anywhere

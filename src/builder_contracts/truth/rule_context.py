@@ -1,0 +1,129 @@
+"""What a rule sees: the platform's declarations beside what was read from a checkout."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.errors import Location
+from builder_contracts.truth.finding import Quote
+from builder_contracts.truth.model import DocumentationPage, MatchedLine, Model, Sentence
+from builder_contracts.truth.platform import AreaDeclarations, Platform
+from builder_contracts.truth.prose import plain
+
+if TYPE_CHECKING:
+    from builder_contracts.truth.tracker import Tracker
+
+
+@dataclass(frozen=True)
+class RuleContext:
+    """One checkout before one platform and the contracts of its builder classes."""
+
+    platform: Platform
+    model: Model
+    classes: tuple[Contract, ...] = ()
+    tracker: Tracker | None = None
+    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def facts(self, area: str) -> AreaDeclarations:
+        return self.platform.area(area)
+
+    @cached_property
+    def labels(self) -> Mapping[str, Contract]:
+        """The class of each label."""
+        return {label: contract for contract in self.classes for label in contract.labels}
+
+    @cached_property
+    def ours(self) -> bool:
+        """Whether the checkout is the platform's own repository, by what its surfaces and its remote say."""
+        facts = self.facts("identity")
+        names = [
+            plain(name) for name in (facts.get("name", default=""), *facts.get("retired", default=[])) if name
+        ]
+        if self.model.origin and plain(self.model.origin[0].partition("/")[2]) in names:
+            return True
+        return any(
+            plain(surface.text) in names
+            or (not surface.exact and any(name in plain(surface.text) for name in names))
+            for surface in self.model.surfaces
+        )
+
+    @cached_property
+    def primary(self) -> frozenset[str]:
+        return frozenset(self.facts("identity").get("primary", default=[]))
+
+    def is_history(self, path: str) -> bool:
+        """Whether a file tells of the past or breaks things on purpose."""
+        return any(
+            fnmatch.fnmatch(path, pattern) for pattern in self.facts("identity").get("history", default=[])
+        )
+
+    @cached_property
+    def lines(self) -> tuple[MatchedLine, ...]:
+        """Lines that make claims."""
+        return tuple(line for line in self.model.lines if not self.is_history(line.at.file))
+
+    @cached_property
+    def documents(self) -> tuple[DocumentationPage, ...]:
+        """The pages of the documentation. Parsing them is what costs most, and few rules need it."""
+        from builder_contracts.truth.readers import markdown
+
+        return tuple(markdown.read(text, path) for path, text in self.model.pages)
+
+    @cached_property
+    def sentences(self) -> tuple[Sentence, ...]:
+        """Sentences and table rows of the documentation that make claims."""
+        found: list[Sentence] = []
+        for document in self.documents:
+            if not self.is_history(document.path):
+                found += document.sentences
+                for table in document.tables:
+                    for row in filter(None, table.rows):
+                        whole = " | ".join(cell.text for cell in row)
+                        found.append(Sentence(whole, row[0].at, whole))
+        return tuple(found)
+
+    @property
+    def entrance(self) -> Location:
+        """Where a reader of the documentation begins: the place to write down what is missing."""
+        for path in ("docs/index.md", "docs/README.md", "README.md"):
+            if path in self.model.paths:
+                return Location(path, 1)
+        return Location("README.md", 1)
+
+    @property
+    def searched(self) -> str:
+        return f"{self.model.files} files"
+
+
+def declared(facts: AreaDeclarations, *path: str | int, says: str | None = None) -> Quote:
+    """The side of a comparison that the contract declares."""
+    value = facts.get(*path)
+    return Quote(facts.at(*path), says if says is not None else f"declared: {value}")
+
+
+def excerpt(text: str, limit: int = 120) -> str:
+    """A line as a report quotes it."""
+    shown = " ".join(text.split())
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def quoted(line: MatchedLine) -> Quote:
+    """A line of the checkout as one side."""
+    return Quote(line.at, excerpt(line.text))
+
+
+def rows_of(context: RuleContext) -> Iterator[tuple[tuple[str, ...], tuple[Location, tuple[str, ...]]]]:
+    """Rows of tables with their headers in lower case."""
+    for document in context.documents:
+        if context.is_history(document.path):
+            continue
+        for table in document.tables:
+            headers = tuple(header.lower() for header in table.headers)
+            for row in table.rows:
+                if row:
+                    yield headers, (row[0].at, tuple(cell.text for cell in row))
