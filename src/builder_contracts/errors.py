@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     CANNOT_RUN = 4
     NOTHING_SELECTED = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class BuilderContractsError(Exception):

@@ -174,7 +174,7 @@ def test_collecting_starts_nothing_and_loads_no_engine(pytester: pytest.Pytester
 
         def pytest_sessionfinish():
             heavy = {"docker", "testinfra.backend.docker", "builder_contracts.runner.docker",
-                     "builder_contracts.observe.survey", "builder_contracts.judge"}
+                     "builder_contracts.run.observer", "builder_contracts.judge"}
             print("LOADED", sorted(heavy & sys.modules.keys()))
         """
     )

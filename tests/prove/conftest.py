@@ -17,7 +17,7 @@ from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.facts.model import Runner
 from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.machine import MachineBench
-from builder_contracts.prove.session import Options, Session
+from builder_contracts.run.prover import Options, Session
 from builder_contracts.runner import engine
 from builder_contracts.runner.local import local_runner
 from builder_contracts.services.catalogue import SERVICES, Part, Service

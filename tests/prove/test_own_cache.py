@@ -12,7 +12,7 @@ import pytest
 from builder_contracts.contract.load import load, load_environment
 from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.prove.places import Engine
-from builder_contracts.prove.session import Options, Session
+from builder_contracts.run.prover import Options, Session
 from builder_contracts.runner import engine
 from builder_contracts.runner.ownership import Run, close
 from builder_contracts.services.catalogue import Part, Service, nix_cache

@@ -10,7 +10,7 @@ import pytest
 
 from builder_contracts.contract.model import Clause
 from builder_contracts.prove.places import Engine
-from builder_contracts.prove.session import Session
+from builder_contracts.run.prover import Session
 from builder_contracts.services.catalogue import SERVICES, Part, Service
 from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import Credentials

@@ -19,7 +19,7 @@ from builder_contracts.errors import BuilderContractsError
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.prove import workplace
 from builder_contracts.prove.places import Place
-from builder_contracts.prove.session import Options, Session
+from builder_contracts.run.prover import Options, Session
 
 CONTRACT = """\
 apiVersion: builder-contracts/v1
@@ -203,7 +203,7 @@ def test_where_no_place_can_be_had_every_class_is_told_and_one_asks(
         asked.append(options)
         raise BuilderContractsError("no Docker Engine answers")
 
-    monkeypatch.setattr("builder_contracts.prove.session.PLACES", {"docker": hang})
+    monkeypatch.setattr("builder_contracts.run.prover.PLACES", {"docker": hang})
     canary(tmp_path, "")
     contract = load(tmp_path / "contracts/mine.yaml")
     other = dataclasses.replace(contract, name="other")

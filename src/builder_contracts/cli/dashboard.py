@@ -226,8 +226,8 @@ def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
     """The clauses of the contracts by class, or None where no contracts are given."""
     if path is None:
         return None
-    from builder_contracts.cli.paths import contract_files
     from builder_contracts.contract.load import load_all
+    from builder_contracts.run.inputs import contract_files
 
     return {
         contract.name: [clause.local_id for clause in contract.clauses]

@@ -19,12 +19,16 @@ from builder_contracts.contract.schema import nearest
 from builder_contracts.errors import Problem
 
 
-def check(folder: Path, contracts: Sequence[Contract]) -> list[Problem]:
+def check(
+    folder: Path, contracts: Sequence[Contract], environments: Sequence[Document] | None = None
+) -> list[Problem]:
     """Everything that does not agree among the contracts in ``folder``, its environments and its cache roles.
 
-    Nothing is wrong with a folder that has neither. Raises InputError for files that do not load.
+    ``environments`` are those of the folder where they are read already. Nothing is wrong with a folder that has
+    neither. Raises InputError for files that do not load.
     """
-    environments = [load_environment(file) for file in yaml_in(folder / "environments")]
+    if environments is None:
+        environments = [load_environment(file) for file in yaml_in(folder / "environments")]
     # What classes inherit is told once.
     found = list(dict.fromkeys(_not_forbidden(environments, contracts)))
     path = folder / "platform" / "cache-roles.yaml"

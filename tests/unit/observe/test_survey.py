@@ -8,7 +8,7 @@ import pytest
 
 from builder_contracts.contract.load import load, load_all
 from builder_contracts.facts.model import Unseen
-from builder_contracts.observe.survey import Options, Survey
+from builder_contracts.run.observer import Options, Survey
 from builder_contracts.runner import engine
 from tests.plugin.conftest import OTHER, SAMPLE
 

@@ -1,4 +1,4 @@
-"""The facts of several classes, gathered side by side, with everything that a run needs around them."""
+"""Observes the runners of several classes side by side, each once, with all that a run needs around them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from builder_contracts.contract.promises.network import Denied, Reaches, Resolve
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import Facts, Seen, Unseen
 from builder_contracts.observe.gather import DEADLINE, gather
+from builder_contracts.run.tasks import Tasks
 from builder_contracts.runner.launch import LaunchPlan, plan
 from builder_contracts.runner.local import local_runner
 from builder_contracts.runner.network import EMPTY, RunNetwork, Surroundings
@@ -38,37 +39,34 @@ class Options:
 
 
 class Survey:
-    """One run: its engine, its networks, and the facts of each class, each gathered once."""
+    """The observations of one run: its engine, its networks, and the facts of each class, each gathered once."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, tasks: Tasks | None = None) -> None:
         self._options = options
+        self._tasks = tasks or Tasks()
         self._lock = threading.Lock()
-        self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="survey")
-        self._facts: dict[str, Future[Facts]] = {}
         self._docker: _Docker | EngineError | None = None
 
     def prefetch(self, contracts: Iterable[Contract]) -> None:
         """Begin to gather the facts of these classes, side by side."""
         for contract in contracts:
-            self._future(contract)
+            self.start(contract)
+
+    def start(self, contract: Contract) -> Future[Facts]:
+        """Begin to gather the facts of a class; once a run, however often it is called."""
+        return self._tasks.start(("facts", contract.name), lambda: self._gather(contract))
 
     def facts(self, contract: Contract) -> Facts:
         """The facts of a class, gathered at the first call. Never raises for what happens in the runner."""
-        return self._future(contract).result()
+        return self.start(contract).result()
 
     def close(self) -> None:
         """Wait for what is under way and remove everything that the run created."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._tasks.close()
         with self._lock:
             if isinstance(self._docker, _Docker):
                 self._docker.close()
             self._docker = None
-
-    def _future(self, contract: Contract) -> Future[Facts]:
-        with self._lock:
-            if contract.name not in self._facts:
-                self._facts[contract.name] = self._pool.submit(self._gather, contract)
-            return self._facts[contract.name]
 
     def _gather(self, contract: Contract) -> Facts:
         if self._options.runner == "local":
@@ -105,7 +103,7 @@ class _Docker:
             self._about = runner.describe_engine(self._client)
         except engine.LOST as error:
             self._client.close()
-            raise EngineError(f"the Docker Engine stopped answering: {engine.reason(error)}") from None
+            raise EngineError(f"lost connection to the Docker Engine: {engine.reason(error)}") from None
         self._network = RunNetwork(self._client, self.run, surroundings)
         self._removals = ThreadPoolExecutor(max_workers=4, thread_name_prefix="removal")
         # What dead runs left is in nobody's way: it goes while this run begins.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from datetime import UTC, datetime
 
 from builder_contracts.contract.model import Clause, Contract
@@ -18,37 +18,39 @@ from builder_contracts.prove.ending import ENDED
 from builder_contracts.prove.judging import Where, judge
 from builder_contracts.prove.places import Machine, Nowhere, Options, Place, Proved, in_containers
 from builder_contracts.prove.records import Lost, Records
+from builder_contracts.run.tasks import Tasks
 
 __all__ = ["Options", "Session"]
 
 PLACES: Mapping[str, Callable[[Options], Place]] = {"docker": in_containers, "local": Machine}
 """Where a session proves, by the name of the runner."""
 
+SIDE_BY_SIDE = 4
+"""Classes that are proved at the same time: each builds, and a host has only so much memory."""
+
 
 class Session:
     """The proofs of one process. Each class is proved once, when it is first asked for or prefetched."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, tasks: Tasks | None = None) -> None:
         self._options = options
-        self._lock, self._setting_up = threading.Lock(), threading.Lock()
-        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="proofs")
-        self._proofs: dict[str, Future[tuple[Records, Where]]] = {}
+        self._tasks = tasks or Tasks()
+        self._setting_up, self._room = threading.Lock(), threading.Semaphore(SIDE_BY_SIDE)
         self._place: Place | None = None
         self._closed = False
 
     def prefetch(self, clauses: Mapping[str, tuple[Contract, list[Clause]]]) -> None:
         """Begin with the proofs of these classes, side by side."""
-        for contract, wanted in clauses.values():
-            self._future(contract, wanted)
+        for contract, selected in clauses.values():
+            self.start(contract, selected)
 
-    def ready(self, contract: Contract, wanted: Iterable[Clause], *, within: float) -> bool:
-        """Whether the class is proved, or is within some seconds; the first call begins."""
-        done, _ = wait([self._future(contract, list(wanted))], timeout=within)
-        return bool(done)
+    def start(self, contract: Contract, selected: Sequence[Clause]) -> Future[tuple[Records, Where]]:
+        """Begin to prove these clauses of a class; once a run, however often it is called."""
+        return self._tasks.start(("proofs", contract.name), lambda: self._prove(contract, list(selected)))
 
-    def verdict(self, clause: Clause, contract: Contract, wanted: Iterable[Clause]) -> Verdict:
-        """The verdict on one clause; the first call proves the class's ``wanted`` clauses."""
-        records, where = self._future(contract, list(wanted)).result()
+    def verdict(self, clause: Clause, contract: Contract, selected: Sequence[Clause]) -> Verdict:
+        """The verdict on one clause; the first call proves the class's ``selected`` clauses."""
+        records, where = self.start(contract, selected).result()
         return judge(clause, contract, records, where, today=datetime.now(UTC).date())
 
     def place(self) -> Place:
@@ -71,34 +73,29 @@ class Session:
             place = self._place
         if place is not None:
             place.stop()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._tasks.close()
         if place is not None:
             place.close()
 
-    def _future(self, contract: Contract, wanted: list[Clause]) -> Future[tuple[Records, Where]]:
-        with self._lock:
-            if contract.name not in self._proofs:
-                self._proofs[contract.name] = self._pool.submit(self._prove, contract, wanted)
-            return self._proofs[contract.name]
-
-    def _prove(self, contract: Contract, wanted: list[Clause]) -> tuple[Records, Where]:
-        begun, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
-        try:
-            proved = self.place().prove(contract, wanted)
-        except BuilderContractsError as error:
-            proved = Proved(Lost(str(error)))
+    def _prove(self, contract: Contract, selected: list[Clause]) -> tuple[Records, Where]:
+        with self._room:
+            started_at, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+            try:
+                proved = self.place().prove(contract, selected)
+            except BuilderContractsError as error:
+                proved = Proved(Lost(str(error)))
         records = proved.records
         if isinstance(records, Lost):
-            records = _all_lost(wanted, records)
+            records = _all_lost(selected, records)
         environment = self._options.bindings.environment
-        where = Where(environment, proved.about, proved.image, started, time.monotonic() - begun)
+        where = Where(environment, proved.about, proved.image, started, time.monotonic() - started_at)
         return records, where
 
 
-def _all_lost(wanted: Iterable[Clause], lost: Lost) -> Records:
+def _all_lost(selected: Iterable[Clause], lost: Lost) -> Records:
     """Records in which every experiment that the clauses need was lost for one reason."""
     records = Records(nix=lost, scan=lost)
-    for clause in wanted:
+    for clause in selected:
         match clause.promise:
             case CacheProof(role=role) if role != "nix":
                 records.bazel[role] = lost

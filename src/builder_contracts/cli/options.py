@@ -1,0 +1,118 @@
+"""The table of options as click takes them, and the options that most commands share."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+from builder_contracts.contract import schema
+from builder_contracts.contract.load import load_all
+from builder_contracts.errors import InputError
+from builder_contracts.run.inputs import contract_files
+from builder_contracts.run.options import Option, options_of
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class TableOption(click.Option):
+    """An option whose help does not show its ``aliases``."""
+
+    def __init__(self, *arguments: Any, aliases: tuple[str, ...] = (), **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.aliases = aliases
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        every, self.opts = self.opts, [flag for flag in self.opts if flag not in self.aliases]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = every
+
+
+class Word(click.Choice[str]):
+    """One of some words; for any other, the nearest is suggested."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.choices and (guess := schema.nearest(str(value), self.choices)):
+            self.fail(f"{value!r} is not one of {', '.join(self.choices)}. Did you mean {guess}?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def table_options(face: str, *names: str) -> Callable[[Command], Command]:
+    """A decorator that gives a command the options of a face, or those of the names."""
+
+    def decorate(command: Command) -> Command:
+        for option in reversed(options_of(face)):
+            if not names or option.name in names:
+                command = click.option(
+                    *option.flags, *option.aliases, option.name, cls=TableOption, **_settings(option)
+                )(command)
+        return command
+
+    return decorate
+
+
+def _settings(option: Option) -> dict[str, Any]:
+    settings: dict[str, Any] = {"aliases": option.aliases, "help": option.help_with_notes}
+    if option.is_flag:
+        return {**settings, "is_flag": True}
+    return {
+        **settings,
+        "metavar": "|".join(option.choices) or option.metavar,
+        "multiple": option.repeatable,
+        "shell_complete": _completion(option),
+    }
+
+
+def _completion(option: Option) -> Callable[[click.Context, click.Parameter, str], list[str]] | None:
+    """What the shell offers; ``parse`` says what is wrong with anything else."""
+    if option.completes == "builders":
+        return builders
+    words = option.choices
+    return lambda _, __, typed: [word for word in words if word.startswith(typed)]
+
+
+def builders(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    """Names of classes for the shell's completion; nothing where the contracts cannot be read."""
+    paths = [Path(path) for path in context.params.get("contracts") or context.params.get("paths") or ()]
+    try:
+        names = [contract.name for contract in load_all(contract_files(paths))]
+    except InputError:
+        names = []
+    return [name for name in names if name.startswith(typed)]
+
+
+def paint(text: str, color: str) -> str:
+    """The text in a color, on a terminal whose user wants colors (https://no-color.org)."""
+    return click.style(text, fg=color) if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def format_option(*formats: str) -> Callable[[Command], Command]:
+    """``--format``, the same for every command, and ``--json``, as it was spelled before."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_format(*arguments: Any, as_json: bool, **values: Any) -> Any:
+            if as_json:
+                values["form"] = "json"
+            return command(*arguments, **values)
+
+        help_text = f"Print as {' or '.join(formats)} (default: {formats[0]})."
+        as_json: Any = click.option("--json", "as_json", is_flag=True, hidden=True)(with_format)
+        form = click.option("--format", "form", type=Word(formats), default=formats[0], help=help_text)
+        return cast(Command, form(as_json))
+
+    return decorate
+
+
+contracts_option = click.option(
+    "--contracts", "--contract", "contracts", cls=TableOption, aliases=("--contract",), multiple=True,
+    type=click.Path(path_type=Path), metavar="PATH",
+    help="Read contracts from this file or directory (repeatable; default: ./contracts).",
+)  # fmt: skip
