@@ -19,10 +19,11 @@ from builder_contracts.contract import load, schema
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import READERS, ProofPromise
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
-from builder_contracts.evidence import record
-from builder_contracts.evidence.tally import Tally
 from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.progress import Progress
+from builder_contracts.reporting import jsonl, terminal
+from builder_contracts.reporting.session_tally import Tally
+from builder_contracts.reporting.verdict_data import to_data, to_properties
 
 if TYPE_CHECKING:
     from builder_contracts.observe.survey import Survey
@@ -151,7 +152,7 @@ def _reports(config: pytest.Config) -> None:
     """See that reports can be written before the work that they would report. Raises InputError."""
     here, xml = config.invocation_params.dir, getattr(config.option, "xmlpath", None)
     if config.option.evidence:
-        begin.writable("--evidence", Path(here, config.option.evidence, record.FILE))
+        begin.writable("--evidence", Path(here, config.option.evidence, jsonl.FILE))
     if xml:
         # As pytest reads it.
         begin.writable("--junitxml", Path(here, os.path.expanduser(os.path.expandvars(xml))))  # noqa: PTH111
@@ -210,21 +211,21 @@ class ClauseItem(pytest.Item):
             self.add_marker("proof")
         if self.config.pluginmanager.hasplugin("xdist"):
             self.add_marker(pytest.mark.xdist_group(contract.name))
-        self._verdict: Verdict | None = None
+        self.verdict: Verdict | None = None
 
     def reportinfo(self) -> tuple[Path, int, str]:
         return self.path, self.clause.source.line - 1, self.clause.id
 
     def setup(self) -> None:
         verdict = self._proved() if isinstance(self.clause.promise, ProofPromise) else self._judged()
-        self.user_properties.extend(record.to_properties(verdict))
-        self._verdict = verdict
+        self.user_properties.extend(to_properties(verdict))
+        self.verdict = verdict
         if verdict.outcome is Outcome.WAIVED:
-            pytest.skip(f"waived: {verdict.likely}; seen: {verdict.seen}")
+            pytest.skip(f"waived: {verdict.cause}; observed: {verdict.observation}")
         if verdict.outcome is Outcome.UNPROVEN:
-            if verdict.here or self.config.option.strict_contracts:
-                raise Unproven(record.render(verdict))
-            pytest.skip(f"unproven: {verdict.seen}")
+            if verdict.provable_here or self.config.option.strict_contracts:
+                raise Unproven(terminal.format_verdict(verdict))
+            pytest.skip(f"unproven: {verdict.observation}")
 
     def _judged(self) -> Verdict:
         from builder_contracts.judge import judge
@@ -243,8 +244,8 @@ class ClauseItem(pytest.Item):
         return proofs.verdict(self.clause, self.contract, wanted)
 
     def runtest(self) -> None:
-        if self._verdict is not None and self._verdict.outcome is Outcome.BROKEN:
-            raise Broken(record.render(self._verdict))
+        if self.verdict is not None and self.verdict.outcome is Outcome.BROKEN:
+            raise Broken(terminal.format_verdict(self.verdict))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -253,6 +254,9 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A promise is reported in its own words: a Python traceback would say where this plugin stands."""
     report = yield
+    if isinstance(item, ClauseItem) and item.verdict is not None and call.when in ("setup", "call"):
+        # Plain data, so that a worker can send it.
+        vars(report)["verdict"] = to_data(item.verdict)
     told = (Broken, Unproven, BuilderContractsError)
     if isinstance(item, ClauseItem) and call.excinfo is not None and isinstance(call.excinfo.value, told):
         report.longrepr = str(call.excinfo.value)
@@ -448,17 +452,21 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     _close(session.config)
     config = session.config
-    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal and any(report.nodeid == REFUSED for report in terminal.getreports("error")):
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and any(report.nodeid == REFUSED for report in reporter.getreports("error")):
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
     if config.option.evidence and not hasattr(config, "workerinput"):
-        folder = Path(config.invocation_params.dir, config.option.evidence)
+        path = Path(config.invocation_params.dir, config.option.evidence, jsonl.FILE)
+        lines = jsonl.JsonLines(path)
         try:
-            record.write(folder, config.stash[TALLY].verdicts)
-        except BuilderContractsError as error:
+            for verdict in config.stash[TALLY].verdicts:
+                lines.add(verdict)
+        except OSError as error:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-            terminal.ensure_newline()
-            terminal.write_line(f"ERROR: {error}", red=True)
+            reporter.ensure_newline()
+            reporter.write_line(f"ERROR: cannot write {path}: {error.strerror}", red=True)
+        finally:
+            lines.abandon()
 
 
 def _close(config: pytest.Config) -> None:
@@ -477,9 +485,9 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if not tally.verdicts:
         return
     terminalreporter.section("builder contracts")
-    for line in tally.lines():
-        terminalreporter.line(line.text, **{line.colour: True})
+    for text, color in tally.lines():
+        terminalreporter.line(text, **{color: True})
     failed = [*terminalreporter.getreports("failed"), *terminalreporter.getreports("error")]
-    if all(record.from_properties(getattr(report, "user_properties", [])) for report in failed):
+    if all(getattr(report, "verdict", None) for report in failed):
         # Where CI runs, pytest's own summary, which follows, would tell each of them in full once more.
         config.option.force_short_summary = True

@@ -12,9 +12,9 @@ from builder_contracts import begin
 from builder_contracts.cli.paths import classes, contract_files, seconds
 from builder_contracts.contract.load import load_all
 from builder_contracts.errors import BuilderContractsError, ExitCode
-from builder_contracts.evidence import record
-from builder_contracts.evidence.tally import Tally
 from builder_contracts.evidence.verdict import Outcome
+from builder_contracts.reporting import jsonl
+from builder_contracts.reporting.session_tally import Tally
 
 if TYPE_CHECKING:
     import pytest
@@ -99,7 +99,7 @@ def check(
     """
     files = contract_files(paths)
     for option, report in (
-        ("--evidence", evidence and evidence / record.FILE),
+        ("--evidence", evidence and evidence / jsonl.FILE),
         ("--junitxml", junitxml),
     ):
         if report:
@@ -195,7 +195,7 @@ def exit_code(status: int, tally: Tally, *, strict: bool) -> ExitCode:
     unproven = [
         verdict
         for verdict in tally.verdicts
-        if verdict.outcome is Outcome.UNPROVEN and (verdict.here or strict)
+        if verdict.outcome is Outcome.UNPROVEN and (verdict.provable_here or strict)
     ]
     match status:
         case pytest.ExitCode.OK:
@@ -212,8 +212,8 @@ def exit_code(status: int, tally: Tally, *, strict: bool) -> ExitCode:
             return ExitCode.BROKEN
         case pytest.ExitCode.TESTS_FAILED if unproven:
             # Where not one runner could be had nothing was asked of the classes: it is this machine that lacks one.
-            lost = any(verdict.here for verdict in unproven) and not any(
-                verdict.runner for verdict in tally.verdicts
+            lost = any(verdict.provable_here for verdict in unproven) and not any(
+                verdict.origin.runner for verdict in tally.verdicts
             )
             return ExitCode.CANNOT_RUN if lost else ExitCode.UNPROVEN
         case _:

@@ -94,14 +94,15 @@ class AreaFile(pytest.File):
 
     def collect(self) -> Iterator[TruthItem]:
         from builder_contracts.errors import BuilderContractsError
+        from builder_contracts.truth.session import verdicts_of
 
         folder = self.path.parent.parent
         try:
             judgement = _judgement(self.config, folder)
         except BuilderContractsError as error:
             raise self.CollectError(str(error)) from None
-        for verdict in judgement.platform:
-            if verdict.source.startswith(str(self.path)):
+        for verdict in verdicts_of(judgement):
+            if verdict.location.file == str(self.path):
                 name = verdict.clause.partition("/")[2].partition("/")[2]
                 yield TruthItem.from_parent(self, name=name, verdict=verdict, judgement=judgement)
 
@@ -112,6 +113,7 @@ class DeployedFile(pytest.File):
     def collect(self) -> Iterator[TruthItem]:
         from builder_contracts.contract.load import load
         from builder_contracts.errors import BuilderContractsError
+        from builder_contracts.truth.session import verdicts_of
 
         try:
             contract = load(self.path)
@@ -119,7 +121,7 @@ class DeployedFile(pytest.File):
         except BuilderContractsError as error:
             raise self.CollectError(str(error)) from None
         taken: dict[str, int] = {}
-        for verdict in judgement.verdicts:
+        for verdict in verdicts_of(judgement):
             builder, _, local = verdict.clause.partition("/")
             if builder != contract.name:
                 continue
@@ -139,32 +141,27 @@ class TruthItem(pytest.Item):
         self.add_marker(pytest.mark.xdist_group("truth"))
 
     def reportinfo(self) -> tuple[Path, int, str]:
-        line = self.verdict.source.rpartition(":")[2]
-        return self.path, int(line) - 1 if line.isdecimal() else 0, self.verdict.clause
+        return self.path, self.verdict.location.line - 1, self.verdict.clause
 
     def setup(self) -> None:
-        from builder_contracts.evidence import record
         from builder_contracts.evidence.verdict import Outcome
+        from builder_contracts.reporting.terminal import format_verdict
+        from builder_contracts.reporting.verdict_data import to_properties
 
-        self.user_properties.extend(record.to_properties(self.verdict))
+        self.user_properties.extend(to_properties(self.verdict))
         if self.verdict.outcome is Outcome.WAIVED:
-            pytest.skip(f"waived: {self.verdict.likely}; seen: {self.verdict.seen}")
+            pytest.skip(f"waived: {self.verdict.cause}; observed: {self.verdict.observation}")
         if self.verdict.outcome is Outcome.UNPROVEN:
-            if self.verdict.here or self.config.option.strict_contracts:
-                raise Unproven(record.render(self.verdict))
-            pytest.skip(f"unproven: {self.verdict.seen}")
+            if self.verdict.provable_here or self.config.option.strict_contracts:
+                raise Unproven(format_verdict(self.verdict))
+            pytest.skip(f"unproven: {self.verdict.observation}")
 
     def runtest(self) -> None:
-        from builder_contracts.evidence import record
         from builder_contracts.evidence.verdict import Outcome
-        from builder_contracts.truth.report.text import describe
+        from builder_contracts.reporting.terminal import format_verdict
 
-        if self.verdict.outcome is not Outcome.BROKEN:
-            return
-        findings = self.judgement.findings_of(self.verdict)
-        if findings:
-            raise Broken("\n".join(line for finding in findings for line in describe(finding)).rstrip())
-        raise Broken(record.render(self.verdict))
+        if self.verdict.outcome is Outcome.BROKEN:
+            raise Broken(format_verdict(self.verdict))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         if isinstance(excinfo.value, Broken | Unproven):
