@@ -134,9 +134,11 @@ class AreaFile(BadInputFile):
     """A contract of the platform, collected into its clauses."""
 
     def collect(self) -> Iterator[ClauseItem]:
+        from builder_contracts.truth.session import verdicts_of
+
         run = self.config.stash[RUN]
         judgement = _or_error(self, lambda: run.judgement(self.path.parent.parent))
-        for verdict in judgement.platform:
+        for verdict in verdicts_of(judgement):
             if verdict.location.file == str(self.path):
                 name = verdict.local_id.partition("/")[2]
                 yield TruthItem.from_parent(self, name=name, decided=verdict)
@@ -146,11 +148,13 @@ class DeployedFile(BadInputFile):
     """A class contract, collected into the clauses that a deployment in the checkout mentions."""
 
     def collect(self) -> Iterator[ClauseItem]:
+        from builder_contracts.truth.session import verdicts_of
+
         run = self.config.stash[RUN]
         contract = _or_error(self, lambda: load.load(self.path))
         judgement = _or_error(self, lambda: run.judgement(self.path.parent))
         taken: dict[str, int] = {}
-        for verdict in judgement.verdicts:
+        for verdict in verdicts_of(judgement):
             if verdict.builder != contract.name:
                 continue
             number = taken[verdict.local_id] = taken.get(verdict.local_id, 0) + 1

@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from builder_contracts.cli.options import paint, table_options
+from builder_contracts.cli.options import table_options
 from builder_contracts.evidence.verdict import Verdict
 from builder_contracts.reporting.registry import open_reports, report_requests
 from builder_contracts.reporting.stream import RunInfo, RunSummary
+from builder_contracts.reporting.terminal import painter
 from builder_contracts.run import last_failed
 from builder_contracts.run.exit_status import exit_code, fails, interrupted_by
 from builder_contracts.run.inputs import load_inputs
@@ -42,7 +43,7 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
     requests = report_requests(
         options.reports,
         options.cwd,
-        format=options.report_format,
+        form=options.report_format,
         evidence=options.evidence,
         junitxml=options.junitxml,
     )
@@ -53,7 +54,7 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
     started = time.monotonic()
     with (
         open_reports(
-            requests, stdout=sys.stdout, stderr=sys.stderr, paint=paint, verbose=options.verbose
+            requests, stdout=sys.stdout, stderr=sys.stderr, paint=painter(sys.stdout), verbose=options.verbose
         ) as reports,
         Run(options, inputs, selection, Progress(_show)) as run,
     ):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -64,7 +62,7 @@ def _settings(option: Option) -> dict[str, Any]:
         return {**settings, "is_flag": True}
     return {
         **settings,
-        "metavar": "|".join(option.choices) or option.metavar,
+        "metavar": option.metavar or "|".join(option.choices),
         "multiple": option.repeatable,
         "shell_complete": _completion(option),
     }
@@ -86,11 +84,6 @@ def builders(context: click.Context, _: click.Parameter, typed: str) -> list[str
     except InputError:
         names = []
     return [name for name in names if name.startswith(typed)]
-
-
-def paint(text: str, color: str) -> str:
-    """The text in a color, on a terminal whose user wants colors (https://no-color.org)."""
-    return click.style(text, fg=color) if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from xml.sax.saxutils import quoteattr
 
-from builder_contracts.evidence.record import to_properties
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.errors import Source
+from builder_contracts.evidence.verdict import Origin, Outcome, Rung, Verdict
+from builder_contracts.reporting.verdict_data import to_properties
 
 ENVIRONMENT = "simulated"
 NIGHTS = 60
@@ -207,25 +208,29 @@ def _verdicts(
             clause=f"{one.name}/{clause.id}",
             outcome=Outcome.KEPT,
             rung=Rung.LIVE,
-            promised=clause.promised,
-            seen=clause.seen,
-            source=f"contracts/{one.name}.yaml:{line}",
-            look=f"builder-contracts facts --contract contracts/{one.name}.yaml --runner local",
-            image=f"registry.example/{one.name}:nightly",
-            image_digest=_digest(one.name, "image", image),
-            contract_digest=_digest(one.name, "contract", contract),
-            host="honey (Linux 6.12)",
-            runner="local",
-            environment=ENVIRONMENT,
-            started=at.isoformat().replace("+00:00", "Z"),
-            seconds=max(0.001, clause.seconds * (1 + chance.gauss(0, 0.1))),
+            promise=clause.promised,
+            observation=clause.seen,
+            location=Source(f"contracts/{one.name}.yaml", line),
+            inspect=f"builder-contracts facts --contract contracts/{one.name}.yaml --runner local",
+            origin=Origin(
+                image=f"registry.example/{one.name}:nightly",
+                image_digest=_digest(one.name, "image", image),
+                contract_digest=_digest(one.name, "contract", contract),
+                host="honey (Linux 6.12)",
+                runner="local",
+                environment=ENVIRONMENT,
+                started=at.isoformat().replace("+00:00", "Z"),
+                seconds=max(0.001, clause.seconds * (1 + chance.gauss(0, 0.1))),
+            ),
         )
         verdict, extra = _measure(kept, clause, night, chance)
         if clause.flaky and chance.random() < clause.flaky:
-            verdict = replace(verdict, outcome=Outcome.BROKEN, seen=clause.flaky_seen)
+            verdict = replace(verdict, outcome=Outcome.BROKEN, observation=clause.flaky_seen)
         for trouble in one.troubles:
             if trouble.first <= night < trouble.until and clause.id.startswith(tuple(trouble.clauses)):
-                verdict = replace(verdict, outcome=trouble.outcome, seen=trouble.seen, likely=trouble.likely)
+                verdict = replace(
+                    verdict, outcome=trouble.outcome, observation=trouble.seen, cause=trouble.likely
+                )
                 extra = []
         if verdict.outcome is Outcome.UNPROVEN:
             verdict = replace(verdict, rung=None)
@@ -245,18 +250,18 @@ def _measure(
         ]
         over = value < gauge.budget if gauge.quantity.endswith("_ratio") else value > gauge.budget
         if gauge.quantity.endswith("_seconds"):
-            verdict = replace(verdict, seconds=value)
+            verdict = replace(verdict, origin=replace(verdict.origin, seconds=value))
             if over:
                 verdict = replace(
                     verdict,
                     outcome=Outcome.BROKEN,
-                    seen=f"took {value:.0f} s, the budget is {gauge.budget:.0f} s",
-                    likely="it has grown slower night by night: look at the plot, not at the last change",
+                    observation=f"took {value:.0f} s, the budget is {gauge.budget:.0f} s",
+                    cause="it has grown slower night by night: look at the plot, not at the last change",
                 )
             else:
-                verdict = replace(verdict, seen=f"took {value:.0f} s of at most {gauge.budget:.0f} s")
+                verdict = replace(verdict, observation=f"took {value:.0f} s of at most {gauge.budget:.0f} s")
         elif gauge is clause.gauges[0]:
-            verdict = replace(verdict, seen=f"{value / _MIB:.1f} MiB")
+            verdict = replace(verdict, observation=f"{value / _MIB:.1f} MiB")
     return replace(verdict, witnesses=(f"simulated: {clause.id} answered",) if extra else ()), extra
 
 
@@ -277,14 +282,14 @@ def junit(verdicts: Sequence[tuple[Verdict, list[tuple[str, str]]]], at: datetim
         )
         ending = ""
         if verdict.outcome is Outcome.BROKEN:
-            ending = f"<failure message={quoteattr(verdict.seen)} />"
+            ending = f"<failure message={quoteattr(verdict.observation)} />"
         elif verdict.outcome is Outcome.UNPROVEN:
-            ending = f"<error message={quoteattr(verdict.seen)} />"
+            ending = f"<error message={quoteattr(verdict.observation)} />"
         elif verdict.outcome is Outcome.WAIVED:
-            ending = f'<skipped type="pytest.skip" message={quoteattr(verdict.likely)} />'
+            ending = f'<skipped type="pytest.skip" message={quoteattr(verdict.cause)} />'
         cases.append(
             f"<testcase classname={quoteattr(builder)} name={quoteattr(name)} "
-            f'time="{verdict.seconds:.3f}">'
+            f'time="{verdict.origin.seconds:.3f}">'
             f"<properties>{properties}</properties>{ending}</testcase>"
         )
     return (

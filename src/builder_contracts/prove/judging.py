@@ -11,10 +11,10 @@ from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.publication import STATE, NoSecrets, PublicationProof
-from builder_contracts.evidence.verdict import Finding, Outcome, Rung, Verdict, broken, kept, unproven
+from builder_contracts.evidence.verdict import Rung, Verdict, broken, kept, unproven
 from builder_contracts.facts.model import Image
 from builder_contracts.facts.model import Runner as RunnerFacts
-from builder_contracts.judge import under_waiver
+from builder_contracts.judge import origin_of, under_waiver
 from builder_contracts.prove import judge_bazel, judge_nix, judge_publication
 from builder_contracts.prove.judge_nix import Judged
 from builder_contracts.prove.records import Lost, Records, Scan
@@ -40,7 +40,9 @@ def find(promise: ProofPromise, records: Records) -> Judged:
             if isinstance(record, Lost):
                 return unproven(record.reason, here=record.here), ()
             return judge_publication.judge_seen(
-                record.findings.get(show, Lost(f"the tool of {canary} cannot show it", here=False))
+                record.findings.get(
+                    show, Lost(f"the tool of canary {canary} does not support this proof", here=False)
+                )
             )
         case _:
             assert_never(promise)
@@ -49,7 +51,7 @@ def find(promise: ProofPromise, records: Records) -> Judged:
 def judge_scan(scan: Scan | Lost | None) -> Judged:
     """The finding on the search for secrets: it counts only where a planted one was found."""
     if scan is None:
-        return unproven("nothing was searched"), ()
+        return unproven("no search ran"), ()
     if isinstance(scan, Lost):
         return unproven(scan.reason, here=scan.here), ()
     witnesses = (
@@ -60,17 +62,22 @@ def judge_scan(scan: Scan | Lost | None) -> Judged:
     if scan.leaks:
         places = "; ".join(f"{leak.place} ({leak.spelling})" for leak in scan.leaks[:5])
         return broken(
-            f"{len(scan.leaks)} copies of a secret: {places}",
-            "keep it out of what makes this file; revoke the secret",
+            f"found {len(scan.leaks)} copies of a secret: {places}",
+            "",
+            fix="revoke the secret, and keep it out of the step that writes this file",
+            checked=scan.items,
+            total=scan.items,
         ), witnesses
     if scan.missed:
         return unproven(
-            f"the search did not find the copy that was planted for it in {', '.join(scan.missed)}, so it shows nothing"
+            f"the search missed the copy planted in {', '.join(scan.missed)}, so it proves nothing"
         ), witnesses
     if not scan.items:
-        return unproven("nothing was published, so there was nothing to search"), witnesses
+        return unproven("nothing was published, so there is nothing to search"), witnesses
     return kept(
-        f"no secret in {scan.items} published and logged items, archives and compressed members included"
+        f"no secret in {scan.items} published and logged items, including archives and compressed members",
+        checked=scan.items,
+        total=scan.items,
     ), witnesses
 
 
@@ -92,55 +99,44 @@ def judge(clause: Clause, contract: Contract, records: Records, where: Where, *,
         raise TypeError(f"{clause.id} is judged from facts")
     raw, witnesses = find(promise, records)
     finding = under_waiver(clause, raw, today)
-    about, image = where.about, where.image
+    about = where.about
     if witnesses and about is not None and about.kind == "local":
         witnesses = (*witnesses, _fresh(promise))
-    return Verdict(
-        clause=clause.id,
-        outcome=finding.outcome,
-        rung=_rung(finding, about),
-        promised=promise.text,
-        seen=finding.seen,
-        source=str(clause.source),
-        likely=finding.likely,
-        look=finding.look or f"builder-contracts explain {clause.id}",
-        why=clause.why or "",
-        here=finding.here,
-        image=image.reference if image else "",
-        image_digest=image.digest if image else "",
-        contract_digest=contract.digest,
-        engine=about.engine if about else "",
-        host=about.host if about else "",
-        runner=about.kind if about else "",
-        identity=about.identity if about else "",
-        environment=where.environment,
-        started=where.started,
-        seconds=where.seconds,
+    return Verdict.of(
+        clause,
+        finding,
+        origin_of(
+            contract,
+            about,
+            where.image,
+            environment=where.environment,
+            started=where.started,
+            seconds=where.seconds,
+        ),
+        rung=_rung(about),
+        inspect=finding.look or f"builder-contracts explain {clause.id}",
         witnesses=witnesses,
-        measures=finding.measures,
     )
 
 
 def _fresh(promise: ProofPromise) -> str:
-    """What was fresh where the machine is not."""
+    """What was fresh although the machine is reused."""
     match promise:
         case CacheProof(role="nix"):
-            what = "an empty Nix store"
+            subject = "an empty Nix store"
         case CacheProof():
-            what = "an output base and home of its own, no disk cache"
+            subject = "its own output base and home, no disk cache"
         case CanaryProof():
-            what = "a folder and home of its own"
+            subject = "its own directory and home"
         case PublicationProof() | NoSecrets():
-            what = "a name that never was"
+            subject = "a name never used before"
         case _:
             assert_never(promise)
-    return f"fresh: {what}, on a machine that is not"
+    return f"fresh: {subject}, on a reused machine"
 
 
-def _rung(finding: Finding, about: RunnerFacts | None) -> Rung | None:
-    """Nothing is claimed of a machine that is not shown to be a runner of the class, as with its facts."""
-    if finding.outcome is Outcome.UNPROVEN:
-        return None
+def _rung(about: RunnerFacts | None) -> Rung:
+    """No more than declared on a host that is not shown to be a runner of the class, as with its facts."""
     if about is not None and about.live:
         return Rung.LIVE
     return Rung.DECLARED if about is not None and about.kind == "local" else Rung.EXERCISED

@@ -15,6 +15,7 @@ from typing import Any
 
 from builder_contracts.contract import schema
 from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.reporting.registry import FORMATS
 
 CHECK, PYTEST, FACTS, TRUTH, WORKFLOWS = "check", "pytest", "facts", "truth", "workflows"
 
@@ -126,7 +127,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Environment file, or a name in environments/ next to the contracts (default: embedded, if present).",
     ),
     _option(
-        "allow_writes", "--allow-writes", choices=WRITABLE, metavar="ROLE", repeatable=True, faces=EVERYWHERE,
+        "allow_writes", "--allow-writes", choices=WRITABLE, repeatable=True, faces=EVERYWHERE,
         help="Allow proofs to write to this role in a live environment; otherwise nothing is written.",
     ),
     _option(
@@ -148,11 +149,12 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "report", "--report", metavar="FORMAT[=FILE]", repeatable=True, faces=(*EVERYWHERE, TRUTH, WORKFLOWS),
-        completes="formats", help="Write a report in FORMAT to FILE, or to standard output.",
+        help="Write a report in FORMAT to FILE, or to standard output.",
     ),
     _option(
-        "report_format", "--format", metavar="FORMAT", faces=(CHECK, TRUTH, WORKFLOWS), completes="formats",
-        help="Write one report in FORMAT to standard output instead of text.",
+        "report_format", "--format", metavar="FORMAT", choices=("text", *FORMATS), faces=(CHECK, TRUTH, WORKFLOWS),
+        convert=lambda text: "terminal" if text == "text" else text,
+        help=f"Print one report to standard output: text, {', '.join(FORMATS)}.",
     ),
     _option(
         "keyword", "-k", metavar="EXPRESSION", faces=(CHECK,),

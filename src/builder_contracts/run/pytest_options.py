@@ -22,7 +22,7 @@ def add_options(parser: pytest.Parser) -> None:
         if option.is_flag:
             settings["action"] = "store_true"
         else:
-            settings["metavar"] = "|".join(option.choices) or option.metavar
+            settings["metavar"] = option.metavar or "|".join(option.choices)
             settings["action"] = "append" if option.repeatable else "store"
         group.addoption(*option.flags, **settings)
 
@@ -42,5 +42,5 @@ def help_of(option: Option) -> str:
 def rows() -> Iterator[tuple[tuple[str, ...], str, str]]:
     """Flags, metavar and help of each option, for the documentation."""
     for option in options_of(PYTEST):
-        metavar = "" if option.is_flag else "|".join(option.choices) or option.metavar
+        metavar = "" if option.is_flag else option.metavar or "|".join(option.choices)
         yield option.flags, metavar, help_of(option)

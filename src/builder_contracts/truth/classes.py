@@ -26,7 +26,7 @@ from builder_contracts.contract.promises.resources import CpuLimit, CpuRequest, 
 from builder_contracts.contract.quantity import byte_count, millicpus
 from builder_contracts.errors import Source
 from builder_contracts.evidence.verdict import Finding as Judged
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict, kept, unproven
+from builder_contracts.evidence.verdict import Origin, Outcome, Rung, Verdict, kept, unproven
 from builder_contracts.facts.model import Daemon, Facts, Identity, Isolation, Resources, Seen, Unseen
 from builder_contracts.judge import find, under_waiver
 from builder_contracts.judge.isolation import CAPABILITIES
@@ -111,21 +111,14 @@ def _answer(
     finding = None
     if found.outcome is Outcome.BROKEN:
         here, there = Side(at, found.seen), Side(clause.source, f"promised: {clause.promise.text}")
-        finding = Finding(clause.id, clause.promise.text, clause.why or "", "", here, there, found.likely)
-    verdict = Verdict(
-        clause=clause.id,
-        outcome=found.outcome,
-        rung=Rung.DECLARED if decided else None,
-        promised=clause.promise.text,
-        seen=f"{found.seen}   ({at})" if decided else found.seen,
-        source=str(clause.source),
-        likely=found.likely,
-        look=f"see {at}" if decided else "",
-        why=clause.why or "",
-        here=found.here,
-        contract_digest=contract.digest,
-        runner="checkout",
-        environment=variant,
+        fix = "; ".join(filter(None, (found.likely, found.fix)))
+        finding = Finding(clause.id, clause.promise.text, clause.why or "", "", here, there, fix)
+    seen = f"{found.seen}   ({at})" if decided else found.seen
+    verdict = Verdict.of(
+        clause,
+        dataclasses.replace(found, seen=seen, measures=()),
+        Origin(contract_digest=contract.digest, runner="checkout", environment=variant),
+        rung=Rung.DECLARED,
         witnesses=(finding.witness,) if finding else (),
     )
     return verdict, finding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.evidence.verdict import Finding as Assessment
+from builder_contracts.evidence.verdict import Origin, Outcome, Rung, Verdict
 from builder_contracts.truth import classes
 from builder_contracts.truth.checkout import Unread
 from builder_contracts.truth.context import Context
@@ -234,12 +236,26 @@ def _clause(
     ]
     open_findings = [one for one in broken if one not in excused]
     outcome, said, here = _outcome(seen, open_findings, excused, clause, today)
-    likely = open_findings[0].mend if open_findings else ""
+    fix = open_findings[0].mend if open_findings else ""
+    likely = ""
     if outcome is Outcome.WAIVED and clause.waiver is not None:
         likely = f"waived until {clause.waiver.until}: {clause.waiver.reason}"
+    checked = sum(not isinstance(one, Unseen) for one in seen)
     witnesses = tuple(one.witness for one in open_findings)
     return (
-        _verdict(clause, context, outcome, said, started, here=here, likely=likely, witnesses=witnesses),
+        _verdict(
+            clause,
+            context,
+            outcome,
+            said,
+            started,
+            here=here,
+            likely=likely,
+            fix=fix,
+            witnesses=witnesses,
+            checked=checked,
+            total=len(seen),
+        ),
         open_findings,
         excused,
     )
@@ -295,20 +311,14 @@ def _outcome(
 
 def _verdict(
     clause: Clause, context: Context, outcome: Outcome, seen: str, started: str, *, here: bool = True, likely: str = "",
-    witnesses: tuple[str, ...] = (),
+    fix: str = "", witnesses: tuple[str, ...] = (), checked: int | None = None, total: int | None = None,
 ) -> Verdict:  # fmt: skip
-    return Verdict(
-        clause=clause.id,
-        outcome=outcome,
-        rung=Rung.DECLARED if outcome in (Outcome.KEPT, Outcome.BROKEN, Outcome.WAIVED) else None,
-        promised=clause.promise,
-        seen=seen,
-        source=str(clause.source),
-        likely=likely,
-        why=f"{clause.why} ({clause.ground})",
-        here=here,
-        contract_digest=context.platform.digest,
-        runner="checkout",
-        started=started,
+    assessment = Assessment(outcome, seen, likely, here=here, fix=fix, checked=checked, total=total)
+    verdict = Verdict.of(
+        clause,
+        assessment,
+        Origin(contract_digest=context.platform.digest, runner="checkout", started=started),
+        rung=Rung.DECLARED,
         witnesses=witnesses,
     )
+    return dataclasses.replace(verdict, why=f"{clause.why} ({clause.ground})")

@@ -17,10 +17,10 @@ SCHEMA = "builder-contracts/exit-criteria/v1"
 _WORDS = {
     Outcome.KEPT: "met",
     Outcome.BROKEN: "not met",
-    Outcome.UNPROVEN: "not shown",
+    Outcome.UNPROVEN: "unproven",
     Outcome.WAIVED: "waived",
 }
-_ASSUMING = "met, assuming"
+_ASSUMING = "met (assumed)"
 _WIDTH = 96
 
 
@@ -47,26 +47,26 @@ class Page:
     whole: str
 
 
-def page(
-    platform: Platform, answers: Sequence[Answer], judgement: Judgement, *, of: str, code: str = ""
+def build_criteria_page(
+    platform: Platform, answers: Sequence[Answer], judgement: Judgement, *, subject: str, code: str = ""
 ) -> Page:
-    """``of`` names what was judged; words of the checkout are put between ``code`` marks."""
+    """``subject`` names what was judged; words of the checkout are put between ``code`` marks."""
     rows = tuple(_row(number, answer, judgement, code) for number, answer in enumerate(answers, 1))
     met = sum(answer.met for answer in answers)
     assuming = sum(row.state == _ASSUMING for row in rows)
-    started = next((verdict.started for verdict in judgement.platform if verdict.started), "")
+    started = next((verdict.origin.started for verdict in judgement.platform if verdict.origin.started), "")
     title = f"{platform.milestone}: {met} of {len(answers)} exit criteria met"
     if assuming:
-        title += f", {assuming} of them on assumptions"
+        title += f", {assuming} of them with assumptions"
     judged = (
-        f"Judged {started[:10]} from {judgement.files} files of {of}; nothing was run. A criterion is met when every "
-        "clause behind it is kept, and not shown when the files do not decide it."
+        f"Checked on {started[:10]} from {judgement.files} files of {subject}; nothing was executed. A criterion is met if "
+        "all its clauses are kept, and unproven if the files do not settle it."
     )
     if assuming:
-        judged += " One that is met on assumptions is as true as what is listed to confirm."
+        judged += " A criterion met with assumptions holds only if the assumptions listed below do."
     whole = (
-        f"All clauses of platform and classes: {judgement.count(Outcome.KEPT)} kept, "
-        f"{judgement.count(Outcome.BROKEN)} broken, {judgement.count(Outcome.UNPROVEN)} not decided by the files"
+        f"All platform and class clauses: {judgement.count(Outcome.KEPT)} kept, "
+        f"{judgement.count(Outcome.BROKEN)} broken, {judgement.count(Outcome.UNPROVEN)} unproven"
         + (f"; {len(judgement.unread)} paths could not be read." if judgement.unread else ".")
     )
     return Page(title, judged, rows, whole)
@@ -75,15 +75,15 @@ def page(
 def _row(number: int, answer: Answer, judgement: Judgement, code: str) -> Row:
     rests_on = {verdict.clause for verdict in answer.verdicts}
     assumed = tuple(
-        one
-        for one in judgement.assumptions
-        if any(f"platform/{one.area}/{name}" in rests_on for name in one.clauses)
+        item
+        for item in judgement.assumptions
+        if any(f"platform/{item.area}/{name}" in rests_on for name in item.clauses)
     )
     state = _ASSUMING if answer.met and assumed else _WORDS[answer.outcome]
     kept = sum(verdict.outcome is Outcome.KEPT for verdict in answer.verdicts)
     missing = (
         *_missing(answer, judgement, code),
-        *(f"not judged [{_local(one)}]" for one in answer.unjudged),
+        *(f"not checked [{_local(clause)}]" for clause in answer.unjudged),
     )
     return Row(number, answer.criterion.text, state, kept, len(answer.criterion.clauses), missing, assumed)
 
@@ -100,8 +100,10 @@ def _missing(answer: Answer, judgement: Judgement, code: str) -> Iterator[str]:
         if findings:
             yield _contradiction(verdict, findings, code)
         else:
-            said = verdict.likely if verdict.outcome is Outcome.WAIVED and verdict.likely else verdict.seen
-            shared.setdefault(said, []).append(_local(verdict.clause))
+            reason = (
+                verdict.cause if verdict.outcome is Outcome.WAIVED and verdict.cause else verdict.observation
+            )
+            shared.setdefault(reason, []).append(_local(verdict.clause))
     for reason, clauses in shared.items():
         yield f"{reason} [{', '.join(clauses)}]"
 
@@ -110,21 +112,21 @@ def _contradiction(verdict: Verdict, findings: Sequence[Finding], code: str) -> 
     first = findings[0]
     more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
     # Words of a checkout are quoted, so that they cannot become markup of the page.
-    at = f"{code}{str(first.here.at).replace('`', chr(39))}{code}"
-    return f"{verdict.promised}. Not so at {at}{more}: {first.mend} [{_local(verdict.clause)}]"
+    place = f"{code}{str(first.here.at).replace('`', chr(39))}{code}"
+    return f"{verdict.promise}. Contradicted at {place}{more}: {first.mend} [{_local(verdict.clause)}]"
 
 
-def markdown(told: Page) -> Iterator[str]:
+def to_markdown(page: Page) -> Iterator[str]:
     """The page for a code host or a mail."""
-    yield f"# {told.title}"
+    yield f"# {page.title}"
     yield ""
-    yield told.judged
+    yield page.judged
     yield ""
     yield "| | Criterion | State | Clauses kept |"
     yield "|---|---|---|---|"
-    for row in told.rows:
+    for row in page.rows:
         yield f"| {row.number} | {row.text} | **{row.state}** | {row.kept} of {row.clauses} |"
-    for heading, rows in _sections(told):
+    for heading, rows in _sections(page):
         yield ""
         yield f"## {heading}"
         for row, lines in rows:
@@ -133,10 +135,10 @@ def markdown(told: Page) -> Iterator[str]:
             yield ""
             yield from (f"- {line}" for line in lines)
     yield ""
-    yield told.whole
+    yield page.whole
 
 
-def to_json(told: Page) -> str:
+def to_json(page: Page) -> str:
     """The page for a program: what its rows say, each with what is missing and what is assumed."""
     criteria = [
         {
@@ -146,32 +148,32 @@ def to_json(told: Page) -> str:
             "kept": row.kept,
             "clauses": row.clauses,
             "missing": list(row.missing),
-            "assumed": [{"fact": f"{one.area}/{one.fact}", "reason": one.reason, "at": str(one.source)}
-                        for one in row.assumed],
+            "assumed": [{"fact": f"{item.area}/{item.fact}", "reason": item.reason, "at": str(item.source)}
+                        for item in row.assumed],
         }
-        for row in told.rows
+        for row in page.rows
     ]  # fmt: skip
     data = {
         "schema": SCHEMA,
-        "title": told.title,
-        "judged": told.judged,
+        "title": page.title,
+        "judged": page.judged,
         "criteria": criteria,
-        "whole": told.whole,
+        "whole": page.whole,
     }
     return json.dumps(data, indent=1, ensure_ascii=False)
 
 
-def text(told: Page) -> Iterator[str]:
+def to_text(page: Page) -> Iterator[str]:
     """The page for a terminal."""
-    yield told.title
+    yield page.title
     yield ""
-    yield from textwrap.wrap(told.judged, _WIDTH, break_on_hyphens=False)
+    yield from textwrap.wrap(page.judged, _WIDTH, break_on_hyphens=False)
     yield ""
-    for row in told.rows:
+    for row in page.rows:
         wrapped = textwrap.wrap(row.text, _WIDTH - 28)
         yield f"{row.number:2}  {row.state:13}  {wrapped[0].ljust(_WIDTH - 28)}  {row.kept} of {row.clauses}"
         yield from (" " * 19 + line for line in wrapped[1:])
-    for heading, rows in _sections(told):
+    for heading, rows in _sections(page):
         yield ""
         yield heading
         for row, lines in rows:
@@ -182,17 +184,17 @@ def text(told: Page) -> Iterator[str]:
                     break_long_words=False,
                 )  # fmt: skip
     yield ""
-    yield told.whole
+    yield page.whole
 
 
-def _sections(told: Page) -> Iterator[tuple[str, list[tuple[Row, list[str]]]]]:
+def _sections(page: Page) -> Iterator[tuple[str, list[tuple[Row, list[str]]]]]:
     """The parts below the table that have something to say."""
-    missing = [(row, list(row.missing)) for row in told.rows if row.missing]
+    missing = [(row, list(row.missing)) for row in page.rows if row.missing]
     if missing:
-        yield "What is missing", missing
+        yield "Missing", missing
     assumed = [
-        (row, [f"{one.area}/{one.fact}: {one.reason} ({one.source})" for one in row.assumed])
-        for row in told.rows
+        (row, [f"{item.area}/{item.fact}: {item.reason} ({item.source})" for item in row.assumed])
+        for row in page.rows
         if row.assumed
     ]
     if assumed:
