@@ -15,7 +15,6 @@ from builder_contracts.pytest_items import (
     BadInputFile,
     ClauseItem,
     ContractFile,
-    truth_file,
 )
 from builder_contracts.reporting.terminal import format_summary, format_verdict
 from builder_contracts.reporting.verdict_data import from_data, to_data
@@ -23,9 +22,7 @@ from builder_contracts.run import pytest_options
 from builder_contracts.run.pytest_run import RUN, PytestRun
 from builder_contracts.run.selection import nothing_left
 
-
-class BadInput(pytest.UsageError):
-    """Options or contracts that cannot be used."""
+pytest_plugins = ["builder_contracts.pytest_items"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,7 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_cmdline_main() -> Generator[None, Any, Any]:
     try:
         return (yield)
-    except BadInput as error:
+    except pytest.UsageError as error:
+        if not isinstance(error.__cause__, InputError):
+            raise
         print(f"ERROR: {error}", file=sys.stderr)
         return ExitCode.BAD_INPUT
 
@@ -52,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         run = config.stash[RUN] = PytestRun.of(config)
     except InputError as error:
-        raise BadInput(str(error)) from None
+        raise pytest.UsageError(str(error)) from error
     config.pluginmanager.register(run, "builder-contracts-run")
     if run.options.paths:
         chosen = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
@@ -62,14 +61,11 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.dist = "loadgroup"
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> list[pytest.Collector]:
-    run = parent.config.stash[RUN]
-    collectors: list[pytest.Collector] = []
-    if run.is_contract(file_path):
-        collectors.append(ContractFile.from_parent(parent, path=file_path))
-    if run.judges_checkouts and (collector := truth_file(file_path, parent)):
-        collectors.append(collector)
-    return collectors
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ContractFile | None:
+    if parent.config.stash[RUN].is_contract(file_path):
+        collector: ContractFile = ContractFile.from_parent(parent, path=file_path)
+        return collector
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -85,13 +81,14 @@ def pytest_make_collect_report(
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     run = config.stash[RUN]
-    problem = run.read_inputs(items)
-    if problem and not run.is_worker:
-        raise BadInput(problem)
-    if problem:
+    try:
+        run.read_inputs(items)
+    except InputError as error:
+        if not run.is_worker:
+            raise pytest.UsageError(str(error)) from error
         # xdist keeps a worker's usage error to itself, and passes on what failed to be collected.
         items.clear()
-        report = pytest.CollectReport("the command line", "failed", problem, [], builder_contracts=True)
+        report = pytest.CollectReport("the command line", "failed", str(error), [], builder_contracts=True)
         config.hook.pytest_collectreport(report=report)
 
 

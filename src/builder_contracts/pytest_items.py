@@ -177,22 +177,22 @@ _PLATFORM = re.compile(rb"^kind:\s*[\"']?PlatformContract\b", re.MULTILINE)
 _CLASS = re.compile(rb"^kind:\s*[\"']?BuilderClass\b", re.MULTILINE)
 
 
-def truth_file(path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """The collector of a contract that a checkout is judged by, or None for any other file."""
-    if path.suffix not in (".yaml", ".yml"):
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> BadInputFile | None:
+    """A contract that a checkout is judged by."""
+    if file_path.suffix not in (".yaml", ".yml") or not parent.config.stash[RUN].judges_checkouts:
         return None
     try:
-        with path.open("rb") as stream:
+        with file_path.open("rb") as stream:
             head = stream.read(4096)
     except OSError:
         return None
     if b"builder-contracts/" not in head:
         return None
-    collector: pytest.Collector
+    collector: BadInputFile
     if _PLATFORM.search(head):
-        collector = AreaFile.from_parent(parent, path=path)
+        collector = AreaFile.from_parent(parent, path=file_path)
         return collector
-    if _CLASS.search(head) and (path.parent / "platform").is_dir():
-        collector = DeployedFile.from_parent(parent, path=path)
+    if _CLASS.search(head) and (file_path.parent / "platform").is_dir():
+        collector = DeployedFile.from_parent(parent, path=file_path)
         return collector
     return None

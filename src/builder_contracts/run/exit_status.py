@@ -37,7 +37,7 @@ SHORT: Mapping[ExitCode, str] = {
 
 def fails(verdict: Verdict, *, strict: bool) -> bool:
     """Whether a verdict is a reason for a run not to end with 0."""
-    unproven = verdict.outcome is Outcome.UNPROVEN and (verdict.here or strict)
+    unproven = verdict.outcome is Outcome.UNPROVEN and (verdict.provable_here or strict)
     return verdict.outcome is Outcome.BROKEN or unproven
 
 
@@ -48,9 +48,9 @@ def exit_code(verdicts: Iterable[Verdict], *, strict: bool) -> ExitCode:
         return ExitCode.BROKEN
     if any(fails(verdict, strict=strict) for verdict in verdicts):
         # Where no runner could be had, nothing was asked of the classes: this machine lacks something.
-        lost = any(verdict.here for verdict in verdicts if verdict.outcome is Outcome.UNPROVEN) and not any(
-            verdict.runner for verdict in verdicts
-        )
+        lost = any(
+            verdict.provable_here for verdict in verdicts if verdict.outcome is Outcome.UNPROVEN
+        ) and not any(verdict.origin.runner for verdict in verdicts)
         return ExitCode.CANNOT_RUN if lost else ExitCode.UNPROVEN
     judged = any(verdict.outcome is not Outcome.UNPROVEN for verdict in verdicts)
     return ExitCode.KEPT if judged else ExitCode.NOTHING_SELECTED

@@ -138,17 +138,13 @@ class PytestRun:
         marks = self.config.option.markexpr or ""
         return self.repo is not None or re.search(r"(?<!not )\btruth\b", marks) is not None
 
-    def read_inputs(self, items: Sequence[pytest.Item]) -> str:
-        """Read what surrounds the collected contracts; what is wrong, or nothing."""
+    def read_inputs(self, items: Sequence[pytest.Item]) -> None:
+        """Read what surrounds the collected contracts. Raises InputError."""
         contracts = list(self.contracts.values())
         # A contract that cannot be read is reported already.
         if not contracts and self.options.paths and not self.unreadable and not items:
-            return str(no_contracts(self.options.paths))
-        try:
-            self.inputs = with_contracts(self.options, contracts) if contracts else None
-        except InputError as error:
-            return str(error)
-        return ""
+            raise InputError([no_contracts(self.options.paths)])
+        self.inputs = with_contracts(self.options, contracts) if contracts else None
 
     def verdict(self, session: pytest.Session, clause: Clause) -> Verdict:
         """The verdict on a clause; the first call starts everything that this process will judge."""
