@@ -144,3 +144,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         causes.add(verdict.observation)
     for line in format_summary(run.verdicts, paint):
         terminalreporter.write_line(line)
+    if not run.other_failures:
+        # Where CI runs, pytest's own summary, which follows, would show each failure in full once more.
+        config.option.force_short_summary = True
