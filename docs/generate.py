@@ -128,6 +128,7 @@ TYPES = {
     "integer": "whole number",
     "number": "number",
     "boolean": "`true` or `false`",
+    "null": "`null`",
 }
 
 

@@ -1,14 +1,18 @@
-"""Reads evidence.jsonl, the record beside JUnit: one verdict a line, by the same names."""
+"""Reads evidence.jsonl: one verdict per line, of today's version or the one before."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any, NoReturn, Protocol
 
 from builder_contracts.dashboard.junit import (
     MAX_NUMBER,
     MAX_RESULTS,
     MAX_TOKEN,
+    TEXTS,
+    cause_and_fix,
+    first_of,
     number,
     parts,
     shorten,
@@ -17,10 +21,7 @@ from builder_contracts.dashboard.junit import (
 from builder_contracts.dashboard.model import Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
-
-_NEEDED = ("clause", "verdict", "started")
-_TEXTS = ("promised", "seen", "source", "likely", "look", "why", "image", "image_digest", "contract_digest")
-_ALSO = ("engine", "host", "runner", "identity")
+from builder_contracts.reporting.verdict_data import SCHEMA
 
 
 class Lines(Protocol):
@@ -35,66 +36,72 @@ def read(stream: Lines, name: str) -> list[Result]:
     Raises InputError, naming the line, when a line is not an evidence record; OSError.
     """
     results: list[Result] = []
-    at = 0
+    line_number = 0
     while line := stream.readline(MAX_TOKEN + 1):
-        at += 1
+        line_number += 1
         if len(line) > MAX_TOKEN:
-            _refuse(name, at, f"is longer than {MAX_TOKEN // 1024} KiB")
-        if at > MAX_RESULTS:
-            _refuse(name, at, f"is one of more than {MAX_RESULTS:,}")
+            _refuse(name, line_number, f"exceeds {MAX_TOKEN // 1024} KiB")
+        if line_number > MAX_RESULTS:
+            _refuse(name, line_number, f"exceeds the limit of {MAX_RESULTS:,} lines")
         if line.strip():
-            results.append(_result(name, at, line))
+            results.append(_result(name, line_number, line))
     return results
 
 
 def _refuse(file: str, line: int, what: str) -> NoReturn:
-    mend = "a line is one JSON object as 'builder-contracts schema evidence' describes it"
-    raise InputError([Problem(Source(file, line), f"this line {what}", mend)])
+    fix = "each line must be a JSON object matching 'builder-contracts schema verdict'"
+    raise InputError([Problem(Source(file, line), f"this line {what}", fix)])
 
 
-def _result(file: str, at: int, line: bytes) -> Result:
+def _result(file: str, line_number: int, line: bytes) -> Result:
     try:
         record = json.loads(line)
         # JSON can spell half of a surrogate pair, which is no character and can be written nowhere.
         json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        _refuse(file, at, "holds half of a surrogate pair, which is no character")
+        _refuse(file, line_number, "contains an unpaired surrogate")
     except (ValueError, RecursionError) as error:
-        _refuse(file, at, f"is not JSON: {error}")
+        _refuse(file, line_number, f"is not valid JSON: {error}")
     if not isinstance(record, dict):
-        _refuse(file, at, "is not a JSON object")
-    missing = [name for name in _NEEDED if not isinstance(record.get(name), str)]
+        _refuse(file, line_number, "is not a JSON object")
+    outcome_name = "outcome" if record.get("schema") == SCHEMA else "verdict"
+    missing = [
+        field for field in ("clause", outcome_name, "started") if not isinstance(record.get(field), str)
+    ]
     if missing:
-        _refuse(file, at, f"lacks {', '.join(missing)}")
+        _refuse(file, line_number, f"is missing {', '.join(missing)}")
     try:
         builder, kind, name = parts(record["clause"])
     except ValueError:
-        _refuse(file, at, f"has the clause {record['clause'][:80]!r}, and a clause id is CLASS/KIND/NAME")
+        _refuse(file, line_number, f"has clause {record['clause'][:80]!r}, expected CLASS/KIND/NAME")
     try:
-        verdict = Outcome(record["verdict"])
+        verdict = Outcome(record[outcome_name])
         rung = Rung(record["rung"]) if record.get("rung") else None
         started = stated(record["started"])
     except (ValueError, OverflowError) as error:
-        _refuse(file, at, f"holds a value that no record has: {error}")
+        _refuse(file, line_number, f"contains an invalid value: {error}")
+    texts = {field: value for field, value in record.items() if isinstance(value, str)}
+    texts["location"] = _location(record.get("location"))
     return Result(
-        environment=shorten(_text(record, "environment") or "default", 200),
+        environment=shorten(texts.get("environment") or "default", 200),
         builder=builder,
         kind=kind,
         name=name,
         verdict=verdict,
         rung=None if verdict is Outcome.UNPROVEN else rung,
         started=started,
-        seconds=_number(file, at, record.get("seconds", 0)),
+        seconds=_number(file, line_number, record.get("seconds", 0)),
         simulated=record.get("simulated") in (True, "true"),
         witnesses=tuple(shorten(str(witness)) for witness in _list(record.get("witnesses"))),
-        measurements=tuple(_measurements(file, at, record)),
-        **{field: _text(record, field) for field in (*_TEXTS, *_ALSO)},
+        measurements=tuple(_measurements(file, line_number, record)),
+        likely=shorten(cause_and_fix(texts)),
+        **{field: shorten(first_of(texts, names)) for field, names in TEXTS.items()},
     )
 
 
-def _text(record: dict[str, Any], name: str) -> str:
-    value = record.get(name, "")
-    return shorten(value) if isinstance(value, str) else ""
+def _location(value: object) -> str:
+    """Where the promise is written, as the version before had it: ``file:line``."""
+    return f"{value.get('file')}:{value.get('line')}" if isinstance(value, dict) else ""
 
 
 def _list(value: object) -> list[object]:
@@ -105,17 +112,21 @@ def _number(file: str, line: int, value: object) -> float:
     try:
         return number(str(value))
     except ValueError:
-        _refuse(
-            file, line, f"has the number {str(value)[:40]!r}, which is not one from zero to {MAX_NUMBER:g}"
-        )
+        _refuse(file, line, f"has number {str(value)[:40]!r}, expected 0 to {MAX_NUMBER:g}")
 
 
-def _measurements(file: str, line: int, record: dict[str, Any]) -> list[Measurement]:
-    found = []
+def _measurements(file: str, line: int, record: dict[str, Any]) -> Iterator[Measurement]:
+    for item in _list(record.get("measurements")):
+        if not isinstance(item, dict) or not isinstance(item.get("quantity"), str):
+            _refuse(file, line, f"has measurement {str(item)[:40]!r}, expected an object with a quantity")
+        yield _measurement(file, line, item["quantity"], item.get("value"), item.get("budget"))
+    # The version before had a field per quantity.
     for name, value in record.items():
         if name.startswith("measured."):
             quantity = name.removeprefix("measured.")
-            limit = record.get(f"budget.{quantity}")
-            budget = None if limit is None else _number(file, line, limit)
-            found.append(Measurement(shorten(quantity, 100), _number(file, line, value), budget))
-    return found
+            yield _measurement(file, line, quantity, value, record.get(f"budget.{quantity}"))
+
+
+def _measurement(file: str, line: int, quantity: str, value: object, limit: object) -> Measurement:
+    budget = None if limit is None else _number(file, line, limit)
+    return Measurement(shorten(quantity, 100), _number(file, line, value), budget)

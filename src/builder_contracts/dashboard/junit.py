@@ -1,7 +1,7 @@
 """Reads JUnit XML of any tool as a stream, and trusts none of it.
 
 A report can come from anywhere, so there is no document type (hence no entities), no token above a
-megabyte, no deep nesting, and no tree in memory: libraries that load the whole file cannot promise that.
+megabyte, no deep nesting, and no tree in memory.
 The dialects have no common specification; what is read here is what pytest (xunit1 and xunit2), Surefire,
 CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework write.
 """
@@ -9,6 +9,7 @@ CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework write.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import NoReturn, Protocol
@@ -28,8 +29,8 @@ MAX_NUMBER = 1e15
 """Bytes read at once; bytes of a tag with its attributes; open elements; results a file; properties a case;
 characters kept of a text; where numbers end (in seconds 30 million years, in bytes a petabyte)."""
 
-_NO_TOOL = "no test tool writes such a file: do not trust it"
-_RERUN = "rerun or flaky: an earlier attempt failed"
+_NO_TOOL = "do not trust this file; no test tool writes such XML"
+_RERUN = "flaky: an earlier attempt failed"
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 _RUNGS = {rung.value: rung for rung in Rung}
 # A skip shows nothing, and an error is a failure to look.
@@ -48,18 +49,21 @@ _CUT_SHORT = frozenset(
 # Some tools group thousands; a comma anywhere else can mean anything.
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 _ATTEMPTS = frozenset({"flakyFailure", "flakyError", "rerunFailure", "rerunError"})
-_PLAIN: tuple[str, ...] = (
-    "promised",
-    "seen",
-    "source",
-    "likely",
-    "look",
-    "why",
-    "image",
-    "image_digest",
-    "contract_digest",
-)
-_PLAIN += ("engine", "host", "runner", "identity")
+TEXTS: Mapping[str, tuple[str, ...]] = {
+    "promised": ("promise", "promised"),
+    "seen": ("observation", "seen"),
+    "source": ("location", "source"),
+    "look": ("inspect", "look"),
+    "why": ("why",),
+    "image": ("image",),
+    "image_digest": ("image_digest",),
+    "contract_digest": ("contract_digest",),
+    "engine": ("engine",),
+    "host": ("host",),
+    "runner": ("runner",),
+    "identity": ("attribution", "identity"),
+}
+"""The texts of a result, and the names that files have for each: today's, and that of files written before."""
 
 
 class Readable(Protocol):
@@ -101,7 +105,7 @@ def number(text: str) -> float:
     """A number from zero up to MAX_NUMBER, which no plot and no sum gets lost in. Raises ValueError."""
     value = float(text.replace(",", "") if _GROUPED.fullmatch(text) else text)
     if not 0 <= value <= MAX_NUMBER:
-        raise ValueError(f"{text} is below zero or above {MAX_NUMBER:g}")
+        raise ValueError(f"{text} is not between 0 and {MAX_NUMBER:g}")
     return value
 
 
@@ -109,15 +113,25 @@ def parts(clause: str) -> tuple[str, str, str]:
     """Class, kind and name of a clause's id. Raises ValueError for text that is none."""
     builder, kind, name = clause.split("/", 2)
     if not (builder and kind and name):
-        raise ValueError(f"{clause} lacks a part")
+        raise ValueError(f"incomplete clause ID {clause}")
     return shorten(builder, 200), shorten(kind, 200), shorten(name, 500)
+
+
+def first_of(texts: Mapping[str, str], names: Iterable[str]) -> str:
+    """The first of these texts that is given; empty where none is."""
+    return next((text for name in names if (text := texts.get(name))), "")
+
+
+def cause_and_fix(texts: Mapping[str, str]) -> str:
+    """The likely cause and what to do about it, as one text."""
+    return "; ".join(filter(None, (first_of(texts, ("cause", "likely")), texts.get("fix", ""))))
 
 
 def shorten(text: str, most: int = MAX_TEXT, of: int = 0) -> str:
     """At most so many characters of a text that was ``of`` characters long, where more than these are known of."""
     if (whole := max(len(text), of)) <= most:
         return text
-    return f"{text[: most - 40]}… ({whole:,} characters in all)"
+    return f"{text[: most - 40]}… ({whole:,} characters in total)"
 
 
 class _Case:
@@ -179,8 +193,8 @@ class _Reader:
         # Expat keeps a token until it is whole: without this a huge attribute would fill the memory.
         if self._fed - max(self._parser.CurrentByteIndex, 0) > MAX_TOKEN:
             self._refuse(
-                f"one tag or attribute is longer than {MAX_TOKEN // 1024} KiB",
-                "a report holds short texts; write long output to a file of its own",
+                f"a tag or attribute exceeds {MAX_TOKEN // 1024} KiB",
+                "write long output to a separate file",
             )
 
     def finish(self) -> list[Result]:
@@ -191,26 +205,22 @@ class _Reader:
         try:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:
-            mend = (
-                "the tool that wrote it does not write XML 1.0: leave the file out, or have it mended there"
-            )
+            fix = "skip the file, or fix the tool that wrote it; it is not XML 1.0"
             if error.code in _CUT_SHORT:
-                mend = (
-                    "a JUnit file is cut short when its run was killed: run it again, or leave the file out"
-                )
-            self._refuse(f"is not well-formed XML: {expat.ErrorString(error.code)}", mend, line=error.lineno)
+                fix = "repeat the run, or skip the file; it may be truncated by a killed run"
+            self._refuse(f"is not well-formed XML: {expat.ErrorString(error.code)}", fix, line=error.lineno)
         except (LookupError, ValueError) as error:
             # So Python's expat tells of encodings that it does not know, or knows and cannot use.
-            self._refuse(f"cannot be decoded: {error}", "write it in UTF-8")
+            self._refuse(f"cannot decode: {error}", "write it in UTF-8")
 
-    def _refuse(self, what: str, mend: str, *, line: int | None = None) -> NoReturn:
+    def _refuse(self, what: str, fix: str, *, line: int | None = None) -> NoReturn:
         place = line if line is not None else self._parser.CurrentLineNumber
-        raise InputError([Problem(Source(self._file, max(place, 1)), what, mend)])
+        raise InputError([Problem(Source(self._file, max(place, 1)), what, fix)])
 
     def _doctype(self, *_: object) -> None:
         self._refuse(
-            "declares a document type, which could define entities that read files or fill the memory",
-            "no test tool writes one into a JUnit file: remove it, or do not trust the file",
+            "declares a document type, which can define malicious entities",
+            "remove the DOCTYPE, or do not trust the file",
         )
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -224,11 +234,11 @@ class _Reader:
                 short = value if len(value) <= MAX_TEXT else shorten(value)
                 case.properties.append((attributes.get("name", ""), short))
                 if len(case.properties) > MAX_PROPERTIES:
-                    self._refuse(f"a testcase holds more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
+                    self._refuse(f"testcase has more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
             return
         self._depth += 1
         if self._depth > MAX_DEPTH:
-            self._refuse(f"nests elements more than {MAX_DEPTH} deep", _NO_TOOL)
+            self._refuse(f"nests elements deeper than {MAX_DEPTH} levels", _NO_TOOL)
         if case is not None:
             self._within(case, name, attributes)
         elif self._depth == 1:
@@ -237,13 +247,13 @@ class _Reader:
             self._suites.append({**self._suites[-1], **attributes, "suite": attributes.get("name", "")})
         elif name == "testcase":
             if len(self._results) >= MAX_RESULTS:
-                self._refuse(f"holds more than {MAX_RESULTS:,} results", "split the report")
+                self._refuse(f"contains more than {MAX_RESULTS:,} results", "split the report")
             self._case = _Case(attributes, self._parser.CurrentLineNumber)
 
     def _first(self, name: str, attributes: dict[str, str]) -> None:
         if name not in ("testsuites", "testsuite"):
-            mend = "a JUnit file begins with <testsuites> or <testsuite>"
-            self._refuse(f"is not JUnit: its root is <{name[:60]}>", mend)
+            fix = "pass a JUnit file; its root is <testsuites> or <testsuite>"
+            self._refuse(f"not JUnit: root element is <{name[:60]}>", fix)
         self._root_name = attributes.get("name", "")
         self._suites.append(dict(attributes))
 
@@ -253,7 +263,7 @@ class _Reader:
             self._first("property", attributes)
         self._suites[-1][f"property:{attributes.get('name', '')}"] = attributes.get("value", "")
         if len(self._suites[-1]) > MAX_PROPERTIES:
-            self._refuse(f"a suite holds more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
+            self._refuse(f"suite has more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
 
     def _within(self, case: _Case, name: str, attributes: dict[str, str]) -> None:
         if name in _ENDINGS:
@@ -281,16 +291,19 @@ class _Reader:
         properties = dict(case.properties)
         builder, kind, name = self._identify(case, properties, suite)
         verdict = self._verdict(case, properties)
-        told = {field: text for field in _PLAIN if (text := properties.get(field))}
-        if case.ending is not None and _OUTCOMES.get(properties.get("verdict", "")) is not verdict:
-            told["seen"] = case.said()
-        elif case.ending is None and verdict is Outcome.UNPROVEN and "verdict" not in properties:
-            told["seen"] = f"it did not run ({case.attributes['status']})"
-        if case.attempts and not told.get("seen"):
-            told["seen"] = _RERUN
+        stated_outcome = properties.get("outcome", properties.get("verdict"))
+        texts = {field: text for field, names in TEXTS.items() if (text := first_of(properties, names))}
+        if cause := cause_and_fix(properties):
+            texts["likely"] = cause
+        if case.ending is not None and _OUTCOMES.get(stated_outcome or "") is not verdict:
+            texts["seen"] = case.said()
+        elif case.ending is None and verdict is Outcome.UNPROVEN and stated_outcome is None:
+            texts["seen"] = f"did not run ({case.attributes['status']})"
+        if case.attempts and not texts.get("seen"):
+            texts["seen"] = _RERUN
         rung = properties.get("rung", "")
         if rung and rung not in _RUNGS:
-            self._refuse(f"rung is {rung[:40]!r}", f"a rung is one of {', '.join(_RUNGS)}", line=case.line)
+            self._refuse(f"rung is {rung[:40]!r}", f"use one of {', '.join(_RUNGS)}", line=case.line)
         environment = properties.get("environment") or suite.get("property:environment") or self._environment
         seconds = properties.get("seconds") or case.attributes.get("time") or "0"
         return Result(
@@ -306,7 +319,7 @@ class _Reader:
             simulated=(properties.get("simulated") or suite.get("property:simulated", "")) == "true",
             witnesses=self._witnesses(case, properties),
             measurements=self._measurements(case, properties),
-            **told,
+            **texts,
         )
 
     def _identify(
@@ -319,7 +332,7 @@ class _Reader:
         try:
             return parts(clause)
         except ValueError:
-            self._refuse(f"clause is {clause[:80]!r}", "a clause id is CLASS/KIND/NAME", line=case.line)
+            self._refuse(f"clause is {clause[:80]!r}", "use CLASS/KIND/NAME", line=case.line)
 
     def _verdict(self, case: _Case, properties: dict[str, str]) -> Outcome:
         """The worse of what the property says and what the test's ending says; a skip may be a waiver."""
@@ -327,14 +340,12 @@ class _Reader:
         # CTest and GoogleTest list tests that never ran without any other sign of it.
         if case.ending is None and case.attributes.get("status") in _NOT_RUN:
             ending = Outcome.UNPROVEN
-        says = properties.get("verdict")
-        if says is None:
+        text = properties.get("outcome", properties.get("verdict"))
+        if text is None:
             return ending
-        if says not in _OUTCOMES:
-            self._refuse(
-                f"verdict is {says[:40]!r}", f"a verdict is one of {', '.join(_OUTCOMES)}", line=case.line
-            )
-        verdict = _OUTCOMES[says]
+        if text not in _OUTCOMES:
+            self._refuse(f"outcome is {text[:40]!r}", f"use one of {', '.join(_OUTCOMES)}", line=case.line)
+        verdict = _OUTCOMES[text]
         if verdict is Outcome.WAIVED and ending is Outcome.UNPROVEN:
             return verdict
         return max(verdict, ending, key=SEVERITY.__getitem__)
@@ -351,16 +362,16 @@ class _Reader:
             try:
                 self._times[text] = stated(text)
             except (ValueError, OverflowError):
-                mend = "write times like 2026-03-12T02:00:11Z"
-                self._refuse(f"the time {text[:40]!r} is not ISO 8601", mend, line=line)
+                fix = "use a form such as 2026-03-12T02:00:11Z"
+                self._refuse(f"{text[:40]!r} is not an ISO 8601 timestamp", fix, line=line)
         return self._times[text]
 
     def _number(self, case: _Case, text: str, what: str) -> float:
         try:
             return number(text)
         except ValueError:
-            mend = f"write a number from zero to {MAX_NUMBER:g}, with a point before its decimals"
-            self._refuse(f"{what[:40]} is {text[:40]!r}", mend, line=case.line)
+            fix = f"use a number from 0 to {MAX_NUMBER:g} with a decimal point"
+            self._refuse(f"{what[:40]} is {text[:40]!r}", fix, line=case.line)
 
     def _witnesses(self, case: _Case, properties: dict[str, str]) -> tuple[str, ...]:
         if "witness" not in properties:

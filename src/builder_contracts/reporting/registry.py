@@ -31,7 +31,7 @@ FORMATS: Mapping[str, str] = {
 }
 """Every format, and what it holds."""
 
-_MODULES = {"json": "json_document"}
+MODULES = {"json": "json_document"}
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def _report(request: ReportRequest, stdout: TextIO) -> Report:
         return JsonLines(request.path) if request.path else PrintedLines(stdout)
     # A format is imported when it is used.
     module = importlib.import_module(
-        f"builder_contracts.reporting.{_MODULES.get(request.format, request.format)}"
+        f"builder_contracts.reporting.{MODULES.get(request.format, request.format)}"
     )
     return WholeFile(module.render, to_file(request.path) if request.path else _to_stream(stdout))
 

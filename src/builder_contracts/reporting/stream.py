@@ -54,11 +54,11 @@ class RunSummary:
 class Report(Protocol):
     """A listener on the stream that writes one format. Each method may raise OSError."""
 
-    def begin(self, info: RunInfo) -> None: ...
+    def begin(self, info: RunInfo, /) -> None: ...
 
-    def add(self, verdict: Verdict) -> None: ...
+    def add(self, verdict: Verdict, /) -> None: ...
 
-    def end(self, summary: RunSummary) -> None:
+    def end(self, summary: RunSummary, /) -> None:
         """Complete the report."""
 
     def abandon(self) -> None:
