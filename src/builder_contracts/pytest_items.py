@@ -119,7 +119,8 @@ class ContractFile(BadInputFile):
 
     def collect(self) -> Iterator[ClauseItem]:
         run = self.config.stash[RUN]
-        contract = _or_error(self, lambda: load.load(self.path, os.path.relpath(self.path, run.options.cwd)))
+        name = os.path.relpath(self.path, run.options.cwd)
+        contract = _or_error(self, lambda: load.load(self.path, name, run.bases))
         other = run.contracts.get(contract.name)
         if other is not None and other.source != contract.source:
             raise self.CollectError("\n".join(map(str, load.conflicts([other, contract]))))

@@ -121,6 +121,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # What a command imports stays until its end: looking through it for garbage again and again finds none.
     gc.set_threshold(100_000, 20, 20)
     end_on_sigterm()
+    if sys.stdout is None:
+        click.echo("error: cannot write output: standard output is closed", err=True)
+        sys.exit(ExitCode.CANNOT_RUN)
     try:
         code = group.main(args=arguments, prog_name="builder-contracts", standalone_mode=False)
     except click.exceptions.Abort as abort:

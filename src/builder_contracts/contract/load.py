@@ -58,9 +58,16 @@ def is_contract(path: Path) -> bool:
     return bool(re.search(start + _OURS, head)) and not (kind and kind[1].decode() in schema.kinds())
 
 
-def load(path: Path, file: str | None = None) -> Contract:
-    """Load the contract at ``path``; ``file`` is its name in messages. Raises InputError."""
-    document = _merged(path, file or str(path), ())
+Bases = dict[tuple[Path, str], Document]
+"""The bases that were read for earlier contracts, by path and by name in messages."""
+
+
+def load(path: Path, file: str | None = None, bases: Bases | None = None) -> Contract:
+    """Load the contract at ``path``; ``file`` is its name in messages. Raises InputError.
+
+    Contracts that are loaded with the same ``bases`` read a base that they share once.
+    """
+    document = _merged(path, file or str(path), (), {} if bases is None else bases)
     kind = document.data.get("kind")
     if kind != "BuilderClass" and kind in schema.kinds():
         what = f"a document of kind {kind} is no contract by itself"
@@ -81,9 +88,10 @@ def load_all(paths: Iterable[Path]) -> list[Contract]:
     """Load several contracts that are judged together. Raises InputError with the problems of all."""
     contracts: list[Contract] = []
     problems: list[Problem] = []
+    bases: Bases = {}
     for path in paths:
         try:
-            contracts.append(load(path))
+            contracts.append(load(path, bases=bases))
         except InputError as error:
             problems += error.problems
     problems += conflicts(contracts)
@@ -134,7 +142,7 @@ def expired(contracts: Iterable[Contract], today: date) -> list[Problem]:
     ]
 
 
-def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
+def _merged(path: Path, file: str, chain: tuple[Path, ...], bases: Bases) -> Document:
     """The document with its bases merged under it; positions point into the file of each value."""
     document = read(path, file)
     if not isinstance(document.data, dict):
@@ -154,7 +162,10 @@ def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
         return document
     here = (*chain, path.resolve())
     base = _base(path, extends, document.source(("extends",)), here)
-    parent = _merged(base, str(Path(file).parent / extends), here)
+    key = base.resolve(), str(Path(file).parent / extends)
+    if key not in bases:
+        bases[key] = _merged(base, key[1], here, bases)
+    parent = bases[key]
     data = _overlay({key: parent.data[key] for key in parent.data if key not in _OWN}, document.data)
     data.pop("extends", None)
     positions = {

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from builder_contracts.contract.load import Bases
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.errors import ExitCode, InputError
 from builder_contracts.evidence.verdict import Verdict
@@ -53,6 +54,7 @@ class PytestRun:
     id: str = field(default_factory=new_run_id)
     started_at: float = field(default_factory=time.monotonic)
     contracts: dict[str, Contract] = field(default_factory=dict)
+    bases: Bases = field(default_factory=dict)
     inputs: Inputs | None = None
     reports: Reports | None = None
     verdicts: list[Verdict] = field(default_factory=list)
