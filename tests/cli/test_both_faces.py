@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,13 @@ import pytest
 from click.testing import CliRunner
 
 from builder_contracts.cli import group
-from builder_contracts.contract import load
+from builder_contracts.contract import document, load, validity
+from builder_contracts.contract.document import Document
 from builder_contracts.errors import ExitCode
 from tests.cli.terminal import COMMAND
 from tests.plugin.conftest import OTHER, SAMPLE
 
-BASE = (
-    "apiVersion: builder-contracts/v1\nkind: BuilderBase\nmetadata: {name: base, summary: Common to all, owner: nobody}\n"
-    "toolchain: {sh: present}\n"
-)
+BASE = "apiVersion: builder-contracts/v1\nkind: BuilderBase\ntoolchain: {sh: present}\n"
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,8 @@ def test_both_faces_give_the_same_verdicts(folder: Path) -> None:
     assert len(seen[0]) == 10
     assert sorted(seen[0]) == sorted(seen[1])
     # Within a class they come in the order of its contract.
-    for face in seen:
-        clauses = [record[0] for record in face if record[0].startswith("here/")]
+    for rows in seen:
+        clauses = [row[0] for row in rows if row[0].startswith("here/")]
         assert clauses[:3] == ["here/labels/here", "here/image/reference", "here/identity/shell"]
 
 
@@ -152,12 +150,12 @@ def test_broken_cause_is_shown_before_what_it_left_unproven(folder: Path, face: 
 def test_contract_in_json_is_read(folder: Path, face: str) -> None:
     for file in (folder / "contracts").iterdir():
         file.unlink()
-    document = {
+    data = {
         "apiVersion": "builder-contracts/v1", "kind": "BuilderClass",
         "metadata": {"name": "json", "summary": "A contract in JSON", "owner": "nobody"},
         "labels": ["json"], "image": {"reference": "json"}, "toolchain": {"sh": "present"},
     }  # fmt: skip
-    (folder / "contracts" / "json.json").write_text(json.dumps(document))
+    (folder / "contracts" / "json.json").write_text(json.dumps(data))
     ended = run(face, *LOCAL, cwd=folder)
     assert ended.status == ExitCode.KEPT, ended.text
     assert "2 kept" in ended.text
@@ -184,12 +182,17 @@ def test_messages_name_the_image_that_was_asked_for(folder: Path, face: str) -> 
         cwd=folder,
     )
     assert ended.status == ExitCode.CANNOT_RUN
-    assert not any("the image there" in str(record) for record in records(folder / "out"))
+    assert not any(
+        "the image there" in str(record) or "--image there" in str(record)
+        for record in records(folder / "out")
+    )
 
 
 def in_process(face: str, cwd: Path, pytester: pytest.Pytester, *arguments: str) -> int:
     if face == "check":
-        return CliRunner().invoke(group, ["check", *arguments]).exit_code
+        result = CliRunner().invoke(group, ["check", *arguments])
+        assert "no-such-tool  BROKEN" in result.output, result.exception
+        return result.exit_code
     return int(pytester.runpytest_inprocess("-m", "contract", *arguments).ret)
 
 
@@ -201,27 +204,25 @@ def test_each_input_is_read_and_checked_once(
     environments = folder / "contracts" / "environments"
     environments.mkdir()
     (environments / "embedded.yaml").write_text(
-        "apiVersion: builder-contracts/v1\nkind: Environment\nmetadata: {name: own, summary: My own}\n"
+        "apiVersion: builder-contracts/v1\nkind: Environment\nmetadata: {name: own, summary: A place of my own}\n"
     )
     (folder / "contracts" / "base.yaml").write_text(BASE)
     for name, text in (("here", SAMPLE), ("there", OTHER)):
         (folder / "contracts" / f"{name}.yaml").write_text(text + "extends: base.yaml\n")
     counts: Counter[str] = Counter()
 
-    def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def count(*arguments: Any) -> Any:
-            path = next(Path(getattr(part, "source", lambda _: part)(()).file) if hasattr(part, "source")
-                        else part for part in arguments if not isinstance(part, str))  # fmt: skip
-            counts[f"{name} {Path(path).name}"] += 1
-            return function(*arguments)
+    def counted_read(path: Path, *names: str | None) -> Document:
+        counts[f"read {path.name}"] += 1
+        return read(path, *names)
 
-        return count
+    def counted_check(kind: str, checked: Document) -> None:
+        counts[f"check {Path(checked.source(()).file).name}"] += 1
+        check(kind, checked)
 
-    monkeypatch.setattr(load, "read", counted("read", load.read))
-    monkeypatch.setattr(load.validity, "check", counted("check", load.validity.check))
+    read, check = document.read, validity.check
+    monkeypatch.setattr(load, "read", counted_read)
+    monkeypatch.setattr(validity, "check", counted_check)
     monkeypatch.chdir(folder)
-    assert (
-        in_process(face, folder, pytester, *map(str, ("--runner", "local", "--contracts", "contracts"))) == 1
-    )
+    assert in_process(face, folder, pytester, *LOCAL) == 1
     files = ("base.yaml", "embedded.yaml", "here.yaml", "there.yaml")
     assert counts == {f"{what} {file}": 1 for what in ("read", "check") for file in files}

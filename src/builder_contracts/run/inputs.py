@@ -16,6 +16,7 @@ from builder_contracts.contract import files, schema
 from builder_contracts.contract.document import Document
 from builder_contracts.contract.load import conflicts, is_contract, load_all, load_environment
 from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.image import ImageReference
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.run.options import RunOptions, usage_error
 from builder_contracts.services import roles
@@ -87,15 +88,24 @@ def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs
     if problems:
         raise InputError(list(dict.fromkeys(problems)))
     return Inputs(
-        tuple(
-            # Every message and every command to try then names the image that is checked.
-            dataclasses.replace(contract, image=options.images.get(contract.name, contract.image))
-            for contract in contracts
-        ),
+        tuple(_with_image(contract, options.images.get(contract.name)) for contract in contracts),
         document,
         Bindings.from_document(document) if document else NOTHING,
         secret_variables(options.runner, [document, *(each.data for each in environments.values())]),
     )
+
+
+def _with_image(contract: Contract, reference: str | None) -> Contract:
+    """The contract with another image: every message and every command to try then names what is checked."""
+    if reference is None:
+        return contract
+    clauses = tuple(
+        dataclasses.replace(clause, promise=ImageReference(reference))
+        if isinstance(clause.promise, ImageReference)
+        else clause
+        for clause in contract.clauses
+    )
+    return dataclasses.replace(contract, image=reference, clauses=clauses)
 
 
 def unknown(option: str, names: Iterable[str], contracts: Iterable[Contract]) -> Iterator[Problem]:

@@ -160,7 +160,8 @@ class PytestRun:
             if not self.is_worker:
                 self._run.begin()
         (contract,) = inputs.named([clause.builder])
-        return self._run.verdict(clause, contract)
+        # The inputs know the image that was asked for.
+        return self._run.verdict(contract.clause(clause.local_id) or clause, contract)
 
     def _selection(self, session: pytest.Session, inputs: Inputs) -> list[Selected]:
         chosen = {getattr(item, "clause_id", "") for item in session.items}

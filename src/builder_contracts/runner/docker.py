@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import docker
 import docker.errors
+from docker.credentials.errors import StoreError
 from docker.utils import parse_repository_tag
 
 from builder_contracts.errors import BuilderContractsError
@@ -140,6 +141,13 @@ class DockerRunner:
                 return Unseen(said), Start(exists=False, started=False, said=said)
             except engine.LOST as error:
                 lost = Unseen(f"{self._image} could not be pulled: {engine.reason(error)}")
+                return lost, lost
+            except (docker.errors.DockerException, StoreError) as error:
+                # The SDK asks the credential helpers of whoever runs it, which a job's host need not have.
+                lost = Unseen(
+                    f"{self._image} could not be pulled: the Docker client's credential helper does not work: "
+                    f"{engine.reason(error)}"
+                )
                 return lost, lost
             found = engine.describe_image(self._client, self._image)
         if found is not None:

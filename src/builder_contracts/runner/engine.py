@@ -20,6 +20,7 @@ import docker.errors
 import requests.exceptions
 from docker.context import ContextAPI
 from docker.context.config import get_current_context_name
+from docker.utils.proxy import ProxyConfig
 from docker.utils.socket import SocketError
 
 from builder_contracts.errors import EngineError
@@ -59,7 +60,10 @@ def connect() -> docker.DockerClient:
         if not os.environ.get("DOCKER_HOST") and ContextAPI.get_context(context()) is None:
             raise NoEngine(f"there is no docker context {context()!r}")
         # Asks for the version of the engine's API, so that what comes back has answered.
-        return docker.from_env(timeout=API_TIMEOUT)
+        client = docker.from_env(timeout=API_TIMEOUT)
+        # The SDK would put the proxies of whoever runs it into every container, and so into the facts.
+        vars(client.api)["_proxy_configs"] = ProxyConfig()
+        return client
     except NoEngine:
         raise
     except (
