@@ -3,13 +3,12 @@
 contract-reference.md   from contracts/schema/*.json and the documents of each kind in this repository
 platform-reference.md   the same for contracts of a whole platform
 clauses.md              from judge/explanations.py and docs/examples/every-field.yaml
-cli.md                  from the commands and the plugin's options
+cli.md                  from the commands and run/options.py
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import json
 import sys
@@ -21,12 +20,14 @@ from typing import Any
 
 import click
 
-from builder_contracts import cli, plugin
+from builder_contracts import cli
 from builder_contracts.contract import document, schema
 from builder_contracts.contract.load import load
 from builder_contracts.contract.promises import READERS
-from builder_contracts.errors import ExitCode
 from builder_contracts.judge.explanations import explanation
+from builder_contracts.run import pytest_options
+from builder_contracts.run.exit_status import MEANINGS
+from builder_contracts.run.options import OPTIONS, PYTEST
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -70,12 +71,14 @@ images in such ways, and checks that the right clause turns red and says why.
 """
 
 OUTPUT = """
-Colour appears on a terminal only, and never where `NO_COLOR` is set. Results go to standard output, errors
-and the progress of long proofs to standard error.
+Every command uses this table; `pytest -m contract` and `script/contract` use the same numbers.
 
-Documents that were found valid are remembered in `builder-contracts` below `$XDG_CACHE_HOME` (`~/.cache`), so that
-they are not held to their schema again until they, a schema or the tool change. `BUILDER_CONTRACTS_CACHE` names
-another folder; set to nothing, nothing is remembered.
+Output has colors on a terminal only, and none if `NO_COLOR` is set. Results go to standard output; errors and the
+progress of long proofs go to standard error. Nothing of the place where a command is started changes a verdict: not
+`pytest.ini`, `conftest.py` or `PYTEST_ADDOPTS`, not the Docker client's proxies, not the locale.
+
+Valid documents and the clauses that failed last (`--last-failed`) are remembered in `builder-contracts` under
+`$XDG_CACHE_HOME` (`~/.cache`). `BUILDER_CONTRACTS_CACHE` sets a different directory; set to nothing, it turns this off.
 
 Completion for bash (zsh_source and fish_source for the others):
 
@@ -84,17 +87,27 @@ eval "$(_BUILDER_CONTRACTS_COMPLETE=bash_source builder-contracts)"
 ```
 """
 
-PYTEST = """
+PYTEST_PAGE = """
 ## pytest
 
-The same from pytest: contracts are items, node ids are clause ids
-(`contracts/tinyland-nix.yaml::toolchain/nix`). Every option of pytest and pytest-xdist works: `-m contract`,
-`-k`, `-n auto`, `--lf`, `-x`, `--junitxml`. A clause's kind is a marker too: `-m toolchain`. The exit codes
-are pytest's own: 0 for passed, 1 for anything that failed, among it unproven clauses that could have been
-proven here, 2 interrupted or a contract that cannot be read, 4 wrong options or an environment that cannot be
-used, 5 nothing selected. Clauses that are unproven for one and the same reason are told once, then counted.
+The same run from pytest: contracts are items, node IDs are clause IDs
+(`contracts/tinyland-nix.yaml::toolchain/nix`). All options of pytest and pytest-xdist work: `-m contract`,
+`-k`, `-n auto`, `--lf`, `-x`, `--junitxml`. A clause's kind is a marker too: `-m toolchain`.
+
+Verdicts and exit codes are those of `builder-contracts check`. Pytest itself still exits with 4 for an option that it
+does not know, and with 3 for an internal error. If other tests ran in the same session, their failures exit with 1.
+Clauses that are unproven for the same reason are shown in full once, then counted.
 
 | option | meaning |
+|---|---|
+"""
+
+VARIABLES = """
+## Environment variables
+
+Where an option is absent, these variables give its value.
+
+| variable | option |
 |---|---|
 """
 
@@ -344,52 +357,24 @@ def clauses() -> str:
 
 # --- cli.md
 
-EXIT_CODES = {
-    ExitCode.KEPT: "every clause that was judged is kept (waived clauses and loud skips may be among them)",
-    ExitCode.BROKEN: "at least one clause is broken; for `diff`: something changed",
-    ExitCode.UNPROVEN: "nothing is broken, but something that could have been proven here was not; with "
-    "`--strict`, anything unproven",
-    ExitCode.BAD_INPUT: "a file or an argument cannot be used: the message names file, line and mend",
-    ExitCode.CANNOT_RUN: "this machine cannot run the job, for example because no Docker Engine answers, so that no "
-    "clause could be looked at; or the output cannot be written, or is not read to its end; see `doctor`",
-    ExitCode.NOTHING_SELECTED: "no clause was selected",
-    ExitCode.INTERRUPTED: "interrupted; what the run had created is removed",
-}
-
-
-class _Options:
-    """Collects what the plugin registers with pytest."""
-
-    def __init__(self) -> None:
-        self.found: list[tuple[tuple[str, ...], dict[str, Any]]] = []
-
-    def getgroup(self, *_: str) -> _Options:
-        return self
-
-    def addoption(self, *names: str, **settings: Any) -> None:
-        self.found.append((names, settings))
-
-    def addini(self, *_: Any, **__: Any) -> None:
-        """Settings of pytest.ini are not options."""
-
 
 def command_line() -> str:
     """docs/cli.md"""
-    text = note("the commands' own help and the plugin's options")
+    text = note("the commands' own help and run/options.py")
     text += f"# Command line\n\n{_prose(cli.group.help or '')}"
     text += "```\nbuilder-contracts [-h | --help] [--version] COMMAND …\n```\n\n## Exit codes\n\n"
     text += "| code | meaning |\n|---|---|\n"
-    text += "".join(f"| {status.value} | {EXIT_CODES[status]} |\n" for status in ExitCode)
+    text += "".join(f"| {code.value} | {cell(meaning)} |\n" for code, meaning in MEANINGS.items())
     text += OUTPUT
     for name, command in sorted(_commands(cli.group, "builder-contracts")):
         text += _command(name, command)
-    text += PYTEST
-    options = _Options()
-    for module in (plugin, *map(importlib.import_module, plugin.pytest_plugins)):
-        module.pytest_addoption(options)
-    for names, settings in options.found:
-        metavar = settings.get("metavar") or "|".join(settings.get("choices", ()))
-        text += _row(names, metavar, settings["help"])
+    text += PYTEST_PAGE
+    for flags, metavar, words in pytest_options.rows():
+        text += _row(flags, metavar, words)
+    text += VARIABLES
+    for option in OPTIONS:
+        if option.variable and option.faces != (PYTEST,):
+            text += f"| `{option.variable}` | `{option.flags[-1]}` |\n"
     return text
 
 
@@ -416,7 +401,8 @@ def _command(name: str, command: click.Command) -> str:
         text += "| option | meaning |\n|---|---|\n"
     for option in options:
         default = f" Default: {option.default}." if option.show_default else ""
-        text += _row(option.opts, _metavar(option), (option.help or "") + default)
+        shown = [flag for flag in option.opts if flag not in getattr(option, "aliases", ())]
+        text += _row(shown, _metavar(option), (option.help or "") + default)
     return text
 
 

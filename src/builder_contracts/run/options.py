@@ -165,7 +165,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Stop at the first clause that is broken, or unproven although provable here.",
     ),
     _option(
-        "last_failed", "--lf", "--last-failed", is_flag=True, faces=(CHECK,),
+        "last_failed", "--last-failed", "--lf", is_flag=True, faces=(CHECK,),
         help="Check only clauses that failed in the last run here; all clauses if none did.",
     ),
     _option(
