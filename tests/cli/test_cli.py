@@ -105,7 +105,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (["chekc"], ExitCode.BAD_INPUT, "Did you mean 'check'?"),
         (["check", "--formt", "json"], ExitCode.BAD_INPUT, "--format"),
         (["check", "--format", "jsn"], ExitCode.BAD_INPUT, "did you mean json?"),
-        (["doctor", "--format", "jsno"], ExitCode.BAD_INPUT, "Did you mean json?"),
+        (["doctor", "--format", "jsno"], ExitCode.BAD_INPUT, "did you mean json?"),
         (["validate"], ExitCode.KEPT, "contracts/here.yaml: here, 7 clauses, sha256:"),
         (["validate", "contracts/here.yaml", "contracts"], ExitCode.KEPT, "there, 3 clauses"),
         (["validate", "nowhere"], ExitCode.BAD_INPUT, "no such file"),

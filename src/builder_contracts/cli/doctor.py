@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.cli.options import format_option
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract.load import load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises import ProofPromise
@@ -20,6 +20,7 @@ from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.errors import ExitCode, InputError
 from builder_contracts.run.inputs import contract_files
+from builder_contracts.run.options import DOCTOR
 from builder_contracts.runner.network import SERVICES_IMAGE
 
 
@@ -35,7 +36,7 @@ class DoctorCheck:
 
 
 @click.command()
-@format_option("text", "json")
+@table_options(DOCTOR)
 def doctor(form: str) -> None:
     """Report what this machine needs to check contracts, and how to install it.
 

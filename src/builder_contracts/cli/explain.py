@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from builder_contracts.cli.options import contracts_option, format_option
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract import schema
 from builder_contracts.contract.load import load_all
 from builder_contracts.contract.model import Clause, Contract
@@ -22,12 +22,13 @@ from builder_contracts.facts.model import NOT_ASKED, Facts, Runner
 from builder_contracts.judge import judge
 from builder_contracts.judge.explanations import explanation
 from builder_contracts.run.inputs import contract_files
+from builder_contracts.run.options import EXPLAIN
 
 
 def _suggest(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
     """Ids and kinds for the shell's completion; nothing where the contracts cannot be read."""
     try:
-        contracts = _load(context.params.get("contracts") or ())
+        contracts = _load(map(Path, context.params.get("contracts") or ()))
     except InputError:
         contracts = []
     return [word for word in _ids(contracts) if word.startswith(typed)]
@@ -42,9 +43,8 @@ def _ids(contracts: Iterable[Contract]) -> list[str]:
 
 @click.command()
 @click.argument("clause_id", metavar="CLAUSE-ID", shell_complete=_suggest)
-@contracts_option
-@format_option("text", "json")
-def explain(clause_id: str, contracts: tuple[Path, ...], form: str) -> None:
+@table_options(EXPLAIN)
+def explain(clause_id: str, contracts: tuple[str, ...], form: str) -> None:
     """Explain a clause: its promise, how it is judged, why it matters and how to fix it.
 
     CLAUSE-ID is a full ID from a report (tinyland-nix/toolchain/xz), the part after the class if only one
@@ -58,10 +58,10 @@ def explain(clause_id: str, contracts: tuple[Path, ...], form: str) -> None:
     """
     if clause_id in READERS:
         # A kind is explained by the schema; contracts only add their own clauses of it.
-        loaded = _load(contracts) if contracts or Path("contracts").is_dir() else []
+        loaded = _load(map(Path, contracts)) if contracts or Path("contracts").is_dir() else []
         explained = _about_kind(clause_id, loaded)
     else:
-        explained = _about_clause(*_find(clause_id, _load(contracts)))
+        explained = _about_clause(*_find(clause_id, _load(map(Path, contracts))))
     if form == "json":
         click.echo(json.dumps(explained, indent=2))
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from builder_contracts.cli.options import format_option, table_options
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract import schema
 from builder_contracts.contract.files import write
 from builder_contracts.contract.load import load_all
@@ -17,20 +17,18 @@ from builder_contracts.errors import EngineError, ExitCode, InputError, Problem,
 from builder_contracts.facts import codec
 from builder_contracts.facts.model import Start, Unseen
 from builder_contracts.run.inputs import contract_files, unknown, with_contracts
-from builder_contracts.run.options import FACTS, parse, usage_error
+from builder_contracts.run.options import DIFF, FACTS, parse, usage_error
 from builder_contracts.run.progress import Progress
 from builder_contracts.run.run import Run
 
 
 @click.command()
 @table_options(FACTS)
-@click.option("--image", metavar="REF", help="Image to start (default: the contract's image).")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
     help="Write to FILE instead of standard output.",
 )  # fmt: skip
-@format_option("json")
-def facts(image: str | None, output: Path | None, form: str, **values: Any) -> None:  # noqa: ARG001 # there is one
+def facts(facts_image: str | None, output: Path | None, form: str, **values: Any) -> None:  # noqa: ARG001 # there is one
     """Observe a runner once and print all facts as JSON.
 
     A contract decides which facts are collected: that of CLASS, the one whose image or name is REF, or the only one.
@@ -42,6 +40,7 @@ def facts(image: str | None, output: Path | None, form: str, **values: Any) -> N
       builder-contracts facts --image ghcr.io/me/runner:1 --builder tinyland-nix --pull -o today.json
       builder-contracts facts --runner local --builder tinyland-docker
     """
+    image = facts_image
     if image is not None and not schema.is_image(image):
         raise click.BadParameter(
             f"{image!r} is not an image reference such as ghcr.io/me/runner:1", param_hint="--image"
@@ -93,7 +92,7 @@ def _choose(contracts: list[Contract], builders: tuple[str, ...], image: str | N
 @click.command()
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
-@format_option("text", "json")
+@table_options(DIFF)
 def diff(before: Path, after: Path, form: str) -> None:
     """Show what changed between two saved fact files.
 

@@ -9,7 +9,6 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from builder_contracts.contract import schema
 from builder_contracts.contract.load import load_all
 from builder_contracts.errors import InputError
 from builder_contracts.run.inputs import contract_files
@@ -33,27 +32,36 @@ class TableOption(click.Option):
             self.opts = every
 
 
-class Word(click.Choice[str]):
-    """One of some words; for any other, the nearest is suggested."""
+def table_options(face: str) -> Callable[[Command], Command]:
+    """A decorator that gives a command the options of a face.
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if value not in self.choices and (guess := schema.nearest(str(value), self.choices)):
-            self.fail(f"{value!r} is not one of {', '.join(self.choices)}. Did you mean {guess}?", param, ctx)
-        return super().convert(value, param, ctx)
-
-
-def table_options(face: str, *names: str) -> Callable[[Command], Command]:
-    """A decorator that gives a command the options of a face, or those of the names."""
+    A command with ``--format`` also takes ``--json``, as it was spelled before.
+    """
 
     def decorate(command: Command) -> Command:
+        decorated: Any = command
         for option in reversed(options_of(face)):
-            if not names or option.name in names:
-                command = click.option(
-                    *option.flags, *option.aliases, option.name, cls=TableOption, **_settings(option)
-                )(command)
-        return command
+            if option.name == "form":
+                decorated = _with_format(decorated, option)
+            else:
+                decorated = _click_option(option)(decorated)
+        return cast(Command, decorated)
 
     return decorate
+
+
+def _click_option(option: Option) -> Callable[[Any], Any]:
+    return click.option(*option.flags, *option.aliases, option.name, cls=TableOption, **_settings(option))
+
+
+def _with_format(command: Callable[..., Any], option: Option) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def with_format(*arguments: Any, as_json: bool, **values: Any) -> Any:
+        values["form"] = "json" if as_json else option.read(values["form"] or option.default)
+        return command(*arguments, **values)
+
+    as_json: Any = click.option("--json", "as_json", is_flag=True, hidden=True)(with_format)
+    return cast(Callable[..., Any], _click_option(option)(as_json))
 
 
 def _settings(option: Option) -> dict[str, Any]:
@@ -84,28 +92,3 @@ def builders(context: click.Context, _: click.Parameter, typed: str) -> list[str
     except InputError:
         names = []
     return [name for name in names if name.startswith(typed)]
-
-
-def format_option(*formats: str) -> Callable[[Command], Command]:
-    """``--format``, the same for every command, and ``--json``, as it was spelled before."""
-
-    def decorate(command: Command) -> Command:
-        @functools.wraps(command)
-        def with_format(*arguments: Any, as_json: bool, **values: Any) -> Any:
-            if as_json:
-                values["form"] = "json"
-            return command(*arguments, **values)
-
-        help_text = f"Print as {' or '.join(formats)} (default: {formats[0]})."
-        as_json: Any = click.option("--json", "as_json", is_flag=True, hidden=True)(with_format)
-        form = click.option("--format", "form", type=Word(formats), default=formats[0], help=help_text)
-        return cast(Command, form(as_json))
-
-    return decorate
-
-
-contracts_option = click.option(
-    "--contracts", "--contract", "contracts", cls=TableOption, aliases=("--contract",), multiple=True,
-    type=click.Path(path_type=Path), metavar="PATH",
-    help="Read contracts from this file or directory (repeatable; default: ./contracts).",
-)  # fmt: skip

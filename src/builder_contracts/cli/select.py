@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.cli.options import format_option
+from builder_contracts.cli.options import table_options
 from builder_contracts.errors import ExitCode, printable
+from builder_contracts.run.options import SELECT
 
 
 @click.command()
@@ -18,13 +19,11 @@ from builder_contracts.errors import ExitCode, printable
     metavar="LIST",
     help="Comma-separated needs: tools, docker-build, cpu=4, memory=12Gi.",
 )
-@click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
-              help="Class contracts; additional scale sets are read from DIR/platform.")  # fmt: skip
-@format_option("text", "json")
-def select(needs: str, contracts: Path, form: str) -> None:
+@table_options(SELECT)
+def select(needs: str, contracts: tuple[str, ...], form: str) -> None:
     """Pick the smallest class that fits a job, and say why the others do not.
 
-    Exits with 1 if no class fits.
+    Additional scale sets are read from platform/ in the directory of contracts. Exits with 1 if no class fits.
 
     \b
     Examples:
@@ -36,8 +35,9 @@ def select(needs: str, contracts: Path, form: str) -> None:
     from builder_contracts.truth import platform
     from builder_contracts.truth.select import candidates, choose, parse
 
-    classes = load_all(contract_files((contracts,)))
-    folder = contracts / "platform"
+    paths = [Path(path) for path in contracts or ("contracts",)]
+    classes = load_all(contract_files(paths))
+    folder = paths[0] / "platform"
     declared = platform.load(folder) if folder.is_dir() else None
     extra = declared.area("enrolment") if declared else None
     assumed = {assumption.fact: assumption.reason for assumption in declared.assumptions} if declared else {}

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.cli.options import contracts_option, format_option
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract.load import expired, load_all
 from builder_contracts.errors import InputError, printable
 from builder_contracts.prove import canary
 from builder_contracts.run.inputs import contract_files
+from builder_contracts.run.options import VALIDATE
 from builder_contracts.services import roles
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@contracts_option
 @click.option("--list", "list_clauses", is_flag=True, help="Print every clause ID with its promise.")
-@format_option("text", "json")
-def validate(paths: tuple[Path, ...], contracts: tuple[Path, ...], list_clauses: bool, form: str) -> None:
+@table_options(VALIDATE)
+def validate(paths: tuple[Path, ...], contracts: tuple[str, ...], list_clauses: bool, form: str) -> None:
     """Check that contracts are well formed and no waiver has expired, without starting a runner.
 
     PATHS are contract files or directories (default: ./contracts). Also reads the environments, cache roles and
@@ -32,7 +32,7 @@ def validate(paths: tuple[Path, ...], contracts: tuple[Path, ...], list_clauses:
       builder-contracts validate
       builder-contracts validate --list contracts/tinyland-nix.yaml
     """
-    loaded = load_all(contract_files((*paths, *contracts)))
+    loaded = load_all(contract_files((*paths, *map(Path, contracts))))
     problems = [*canary.check(loaded), *expired(loaded, datetime.now(UTC).date())]
     for folder in sorted({Path(contract.source.file).parent for contract in loaded}):
         beside = [contract for contract in loaded if Path(contract.source.file).parent == folder]

@@ -17,7 +17,8 @@ from builder_contracts.contract import schema
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.reporting.registry import FORMATS
 
-CHECK, PYTEST, FACTS, TRUTH, WORKFLOWS = "check", "pytest", "facts", "truth", "workflows"
+CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor"
+EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
 
 RUNNERS = ("docker", "local")
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
@@ -106,8 +107,9 @@ def _option(name: str, *flags: str, help: str, faces: tuple[str, ...], **rest: A
 EVERYWHERE = (CHECK, PYTEST)
 OPTIONS: tuple[Option, ...] = (
     _option(
-        "contracts", "--contracts", metavar="PATH", convert=Path, repeatable=True, faces=(*EVERYWHERE, FACTS),
-        aliases=("--contract",), help="Read contracts from this file or directory.",
+        "contracts", "--contracts", metavar="PATH", convert=Path, repeatable=True,
+        faces=(*EVERYWHERE, FACTS, EXPLAIN, VALIDATE, SELECT), aliases=("--contract",),
+        help="Read contracts from this file or directory.",
     ),
     _option(
         "builder", "--builder", metavar="CLASS", repeatable=True, faces=(*EVERYWHERE, FACTS), completes="builders",
@@ -116,6 +118,9 @@ OPTIONS: tuple[Option, ...] = (
     _option(
         "image", "--image", metavar="CLASS=REF", convert=class_image, repeatable=True, faces=EVERYWHERE,
         help="Use image REF as the runner of CLASS.",
+    ),
+    _option(
+        "facts_image", "--image", metavar="REF", faces=(FACTS,), help="Image to start instead of the contract's.",
     ),
     _option(
         "runner", "--runner", choices=RUNNERS, default="docker", faces=(*EVERYWHERE, FACTS),
@@ -155,6 +160,13 @@ OPTIONS: tuple[Option, ...] = (
         "report_format", "--format", metavar="FORMAT", choices=("text", *FORMATS), faces=(CHECK, TRUTH, WORKFLOWS),
         convert=lambda text: "terminal" if text == "text" else text,
         help=f"Print one report to standard output: text, {', '.join(FORMATS)}.",
+    ),
+    _option(
+        "form", "--format", choices=("text", "json"), default="text",
+        faces=(DIFF, DOCTOR, EXPLAIN, SELECT, VALIDATE), help="Print text or JSON.",
+    ),
+    _option(
+        "form", "--format", choices=("json",), default="json", faces=(FACTS,), help="Print JSON.",
     ),
     _option(
         "keyword", "-k", metavar="EXPRESSION", faces=(CHECK,),
@@ -202,6 +214,10 @@ def options_of(face: str) -> list[Option]:
     return [option for option in OPTIONS if face in option.faces]
 
 
+_NO = ("", "0", "false", "no")
+"""Values of a flag's variable that leave it unset."""
+
+
 @dataclass(frozen=True)
 class RunOptions:
     """What a run was asked for. Paths are meant relative to ``cwd``; ``paths`` are files and directories of contracts."""
@@ -238,7 +254,7 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
             value = [option.from_environment] if option.repeatable else option.from_environment
         try:
             if option.is_flag:
-                read[option.name] = bool(value) or bool(option.from_environment)
+                read[option.name] = bool(value) or option.from_environment.lower() not in _NO
             elif option.repeatable:
                 read[option.name] = tuple(option.read(item) for item in value or ())
             else:

@@ -35,7 +35,7 @@ def test_commands_have_exactly_the_options_of_the_table(name: str) -> None:
         flag for parameter in command.params if isinstance(parameter, click.Option) for flag in parameter.opts
     }
     table = {flag for option in options_of(name) for flag in (*option.flags, *option.aliases)}
-    own = {"--image", "-o", "--output", "--format", "--json"} if name == FACTS else set()
+    own = {"-o", "--output", "--json"} if name == FACTS else set()
     assert flags == table | own
 
 
