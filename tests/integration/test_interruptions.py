@@ -96,7 +96,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 def check(contracts: Path, *options: str) -> subprocess.Popen[str]:
-    """The command line, which begins to look before pytest is there."""
+    """The command line."""
     return subprocess.Popen(
         [Path(sys.executable).with_name("builder-contracts"), "check", str(contracts), *options],
         cwd=contracts.parent,
@@ -118,10 +118,10 @@ def test_an_interrupted_check_leaves_nothing(client: docker.DockerClient, slow_c
     assert belongings(client, process.pid) == []
 
 
-def test_what_a_check_has_begun_is_gone_where_pytest_refuses_to_go_on(
+def test_bad_environment_next_to_contracts_leaves_nothing(
     client: docker.DockerClient, slow_contract: Path
 ) -> None:
-    # Beside the contracts, and not asked for: only pytest looks at it.
+    # Next to the contracts, and not the one in use.
     (slow_contract / "environments").mkdir()
     (slow_contract / "environments" / "other.yaml").write_text("kind: [Environment\n")
 
@@ -143,7 +143,7 @@ def test_an_interrupt_leaves_no_container_and_no_network(
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
 
-    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert process.returncode == ExitCode.INTERRUPTED, output
     assert belongings(client, process.pid) == []
 
 
@@ -181,7 +181,7 @@ def test_a_probe_that_hangs_is_ended_at_the_deadline_and_keeps_what_was_seen(
     process = start(slow_contract, "--deadline", "4")
     output, _ = process.communicate(timeout=60)
 
-    assert process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert process.returncode == ExitCode.UNPROVEN
     assert "toolchain/bash  UNPROVEN" in output
     assert "no end within 4 s" in output
     # The questions that were answered in time are judged; the hanging one takes no other down with it.
@@ -269,7 +269,7 @@ def test_an_engine_that_stops_answering_in_the_middle_leaves_clauses_unproven(
     relay.stop()
     output, _ = process.communicate(timeout=120)
 
-    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert process.returncode == ExitCode.UNPROVEN, output
     assert "UNPROVEN" in output
     assert "Traceback" not in output
     # The dead engine could not clean up; the next start with a live one does.
@@ -281,7 +281,7 @@ def test_without_an_engine_every_observed_clause_is_unproven_and_says_what_to_do
     process = start(slow_contract, DOCKER_HOST="unix:///nonexistent/docker.sock")
     output, _ = process.communicate(timeout=60)
 
-    assert process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert process.returncode == ExitCode.CANNOT_RUN
     assert "no Docker Engine answers" in output
     assert "builder-contracts doctor" in output
     assert "Traceback" not in output

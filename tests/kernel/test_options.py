@@ -51,6 +51,6 @@ def test_an_own_source_that_drops_an_option_breaks_just_that_clause(tmp_path: Pa
 @pytest.mark.parametrize("option", ["--linux-xr-source", "--linux-xr-config"])
 def test_a_path_that_leads_nowhere_is_told_before_anything_is_built(option: str) -> None:
     done = check(option, "/nowhere", selected="linux-xr-build")
-    assert done.returncode != 0
-    assert f"{option} /nowhere: there is no such file or folder" in done.stdout + done.stderr
+    assert done.returncode == 3
+    assert f"{option} /nowhere: no such file or directory" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr

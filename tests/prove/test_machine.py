@@ -79,7 +79,7 @@ def test_after_an_interrupt_a_daemon_has_the_images_that_it_had(runners: Pool) -
             time.sleep(0.1)
         assert machine.run(*IMAGES).stdout != images
         machine.run("pkill", "-INT", "-f", "builder_contracts.cli")
-        assert "Interrupt" in checked.result(timeout=60).text
+        assert "interrupted" in checked.result(timeout=60).text
     assert machine.run(*IMAGES).stdout == images
 
 

@@ -165,7 +165,7 @@ def _print(answer: ExplainedFields) -> None:
     heading, *rest = answer.items()
     click.secho(str(heading[1]), bold=True)
     for name, value in rest:
-        label = f"  {LABELS.get(name, name).ljust(14)}"
+        label = f"  {LABELS.get(name, name).ljust(16)}"
         if name in ("look", "check"):
             # A command is for copying: it stays on one line.
             click.echo(printable(f"{label}{value}"))
@@ -173,7 +173,7 @@ def _print(answer: ExplainedFields) -> None:
         for line in [value] if isinstance(value, str) else value:
             # Options such as --allow-writes stay whole.
             for part in textwrap.wrap(
-                line, width, initial_indent=label, subsequent_indent=" " * 16, break_on_hyphens=False
+                line, width, initial_indent=label, subsequent_indent=" " * 18, break_on_hyphens=False
             ):
                 click.echo(printable(part))
-            label = " " * 16
+            label = " " * 18

@@ -63,6 +63,7 @@ class PytestRun:
     unreadable: int = 0
     deselected: int = 0
     interruption: BaseException | None = None
+    begun: bool = False
     _run: Run | None = None
     _judgements: dict[Path, Judgement] = field(default_factory=dict)
 
@@ -155,6 +156,7 @@ class PytestRun:
             from builder_contracts.run.run import Run
 
             end_on_sigterm()
+            self.begun = True
             self._run = Run(self.options, inputs, self._selection(session, inputs), self.progress)
             # A worker of xdist sees the items of all classes and judges only some of them.
             if not self.is_worker:
@@ -197,7 +199,7 @@ class PytestRun:
         """The exit status of a session that pytest would end with ``status``: that of ``check``, where it can be."""
         if self.unreadable and not self.other_failures:
             return ExitCode.BAD_INPUT
-        if self.interruption is not None and (self.verdicts or self._run):
+        if self.interruption is not None and self.begun:
             return interrupted_by(self.interruption)
         if self.other_failures or not self.verdicts or status not in _DECIDED:
             return status
