@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from builder_contracts.dashboard import junit
 from builder_contracts.dashboard.model import Measurement, Result
-from builder_contracts.errors import InputError
-from builder_contracts.evidence.record import to_properties
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.errors import InputError, Source
+from builder_contracts.evidence.verdict import Origin, Outcome, Rung, Verdict
+from builder_contracts.reporting.verdict_data import to_properties
 from tests.dashboard.reports import case, suite
 
 RECORDED = Path(__file__).parent / "junit"
@@ -43,21 +43,25 @@ def test_a_clause_of_ours_is_read_with_everything_that_its_properties_say() -> N
         clause="tinyland-nix/filesystem/nix/store",
         outcome=BROKEN,
         rung=Rung.LIVE,
-        promised="/nix/store is writable",
-        seen="read-only",
-        source="contracts/tinyland-nix.yaml:40",
-        likely="mounted read-only",
-        look="builder-contracts facts",
+        promise="/nix/store is writable",
+        observation="read-only",
+        location=Source("contracts/tinyland-nix.yaml", 40),
+        cause="mounted read-only",
+        fix="mount it writable",
+        inspect="builder-contracts facts",
         why="builds write there",
-        image="tinyland-nix",
-        image_digest="sha256:4f1c",
-        contract_digest="sha256:c0de",
-        engine="Docker Engine 26.1",
-        host="honey",
-        runner="local",
-        environment="tinyland",
-        started="2026-03-12T02:00:11Z",
-        seconds=0.25,
+        origin=Origin(
+            image="tinyland-nix",
+            image_digest="sha256:4f1c",
+            contract_digest="sha256:c0de",
+            engine="Docker Engine 26.1",
+            host="honey",
+            runner="local",
+            attribution="runner honey-3",
+            environment="tinyland",
+            started="2026-03-12T02:00:11Z",
+            seconds=0.25,
+        ),
         witnesses=("client: EROFS", "server: none"),
     )
     properties = dict(to_properties(verdict))
@@ -81,7 +85,7 @@ def test_a_clause_of_ours_is_read_with_everything_that_its_properties_say() -> N
         promised="/nix/store is writable",
         seen="read-only",
         source="contracts/tinyland-nix.yaml:40",
-        likely="mounted read-only",
+        likely="mounted read-only; mount it writable",
         look="builder-contracts facts",
         why="builds write there",
         image="tinyland-nix",
@@ -90,6 +94,7 @@ def test_a_clause_of_ours_is_read_with_everything_that_its_properties_say() -> N
         engine="Docker Engine 26.1",
         host="honey",
         runner="local",
+        identity="runner honey-3",
         witnesses=("client: EROFS", "server: none"),
     )
 
@@ -266,24 +271,24 @@ REFUSED = {
     "a character that XML has not": (b"<testsuite><testcase name='&#0;'/></testsuite>", "not well-formed"),
     "an encoding of several bytes a character": (
         "<?xml version='1.0' encoding='shift_jis'?><testsuite name='\u30cb'/>".encode("shift_jis"),
-        "cannot be decoded",
+        "cannot decode",
     ),
     "an encoding with a state": (
         b"<?xml version='1.0' encoding='utf-7'?><testsuite name='+MMs-'/>",
-        "cannot be decoded",
+        "cannot decode",
     ),
     "an encoding that nobody knows": (
         b"<?xml version='1.0' encoding='klingon'?><testsuite/>",
-        "cannot be decoded: unknown encoding: klingon",
+        "cannot decode: unknown encoding: klingon",
     ),
-    "another format": (b"<html></html>", "its root is <html>"),
-    "an unknown verdict": (suite(case(verdict="great")), "verdict is 'great'"),
+    "another format": (b"<html></html>", "not JUnit: root element is <html>"),
+    "an unknown verdict": (suite(case(verdict="great")), "outcome is 'great'"),
     "an unknown rung": (suite(case(rung="C9")), "rung is 'C9'"),
     "a clause without a kind": (
         suite("<testcase name='a'><properties><property name='clause' value='x'/></properties></testcase>"),
         "clause is 'x'",
     ),
-    "a time that is none": (suite(case(started="yesterday")), "the time 'yesterday'"),
+    "a time that is none": (suite(case(started="yesterday")), "'yesterday' is not an ISO 8601 timestamp"),
     "seconds that are none": (suite(case(seconds="nan")), "time is 'nan'"),
     "negative seconds": (suite(case(seconds="-1")), "time is '-1'"),
     "a measurement that is none": (
@@ -300,10 +305,10 @@ REFUSED = {
         "measured.cold_seconds is '1.79e308'",
     ),
     "a comma before decimals": (suite(case(seconds="1,5")), "time is '1,5'"),
-    "deep nesting": (b"<testsuite>" * 100 + b"</testsuite>" * 100, "nests elements more than 64 deep"),
+    "deep nesting": (b"<testsuite>" * 100 + b"</testsuite>" * 100, "nests elements deeper than 64 levels"),
     "deep nesting inside a case": (
         b"<testsuite><testcase>" + b"<a>" * 100 + b"</a>" * 100 + b"</testcase></testsuite>",
-        "nests elements more than 64 deep",
+        "nests elements deeper than 64 levels",
     ),
     "endless properties": (
         suite(case(ending="<property name='a' value='b'/>" * 10_001)),
@@ -340,7 +345,7 @@ def test_only_a_file_that_ends_early_is_said_to_be_cut_short(what: str, cut: boo
     with pytest.raises(InputError) as refused:
         read(REFUSED[what][0])
 
-    assert ("cut short" in refused.value.problems[0].fix) is cut
+    assert ("truncated" in refused.value.problems[0].fix) is cut
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1,234.5", 1234.5), ("1,234,567", 1234567), ("1.5e3", 1500)])
@@ -381,7 +386,7 @@ def test_a_hundred_megabytes_in_one_token_are_refused_after_one(head: bytes) -> 
     tracemalloc.start()
     started = time.monotonic()
 
-    with pytest.raises(InputError, match="longer than 1024 KiB"):
+    with pytest.raises(InputError, match="exceeds 1024 KiB"):
         junit.read(stream, "big.xml")
 
     _, peak = tracemalloc.get_traced_memory()
@@ -402,7 +407,7 @@ def test_long_texts_are_shortened_and_say_so() -> None:
     seen = only(suite(case(seen="s" * 100_000))).seen
 
     assert len(seen) <= junit.MAX_TEXT
-    assert seen.endswith("… (100,000 characters in all)")
+    assert seen.endswith("… (100,000 characters in total)")
 
 
 def test_what_a_failure_says_is_kept_no_longer_than_it_is_shown() -> None:
@@ -416,7 +421,7 @@ def test_what_a_failure_says_is_kept_no_longer_than_it_is_shown() -> None:
     tracemalloc.stop()
     assert peak < 4 << 20
     assert seen.startswith("line of a log\nline")
-    assert seen.endswith("… (14,000,000 characters in all)")
+    assert seen.endswith("… (14,000,000 characters in total)")
 
 
 def test_script_in_names_is_text_like_any_other() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import signal
 import sqlite3
@@ -23,9 +22,10 @@ from builder_contracts.dashboard import evidence_file, junit, schema, series, si
 from builder_contracts.dashboard.add import Added, Reading, add_files
 from builder_contracts.dashboard.model import SEVERITY, Measurement, Result
 from builder_contracts.dashboard.store import Batch, History, HistoryError
-from builder_contracts.errors import InputError
-from builder_contracts.evidence import record
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.errors import InputError, Source
+from builder_contracts.evidence.verdict import Origin, Outcome, Rung, Verdict
+from builder_contracts.reporting.jsonl import to_line
+from builder_contracts.reporting.verdict_data import to_properties
 from tests.dashboard.conftest import LAST
 from tests.dashboard.reports import case, suite
 
@@ -109,17 +109,20 @@ def test_junit_and_evidence_of_one_run_are_one_run(tmp_path: Path) -> None:
         Rung.OBSERVED,
         "xz",
         "xz 5.4.1",
-        "c.yaml:1",
-        image="tinyland-nix",
-        image_digest="sha256:1",
-        contract_digest="sha256:2",
-        environment="tinyland",
-        started="2026-03-12T02:00:11Z",
-        seconds=0.1,
+        Source("c.yaml", 1),
+        origin=Origin(
+            image="tinyland-nix",
+            image_digest="sha256:1",
+            contract_digest="sha256:2",
+            environment="tinyland",
+            started="2026-03-12T02:00:11Z",
+            seconds=0.1,
+        ),
         witnesses=("client", "server"),
     )
-    evidence = record.write(tmp_path / "evidence", [verdict])
-    properties = dict(record.to_properties(verdict))
+    evidence = tmp_path / "evidence.jsonl"
+    evidence.write_bytes(to_line(verdict))
+    properties = dict(to_properties(verdict))
     clause = properties.pop("clause")
     files = [*write(tmp_path, {"a.xml": suite(case(clause, **properties))}), evidence]
 
@@ -642,23 +645,34 @@ LINE = (
 )
 
 BAD_EVIDENCE = {
-    "no JSON": (b"{", "is not JSON"),
+    "no JSON": (b"{", "is not valid JSON"),
     "no object": (b"[1]", "is not a JSON object"),
-    "no clause": (b'{"verdict": "kept", "started": "x"}', "lacks clause"),
-    "a clause without a kind": (LINE.replace(b"c/k/n", b"c"), "a clause id is CLASS/KIND/NAME"),
-    "an unknown verdict": (LINE.replace(b"kept", b"great"), "holds a value that no record has"),
+    "no clause": (b'{"verdict": "kept", "started": "x"}', "is missing clause"),
+    "a clause without a kind": (LINE.replace(b"c/k/n", b"c"), "expected CLASS/KIND/NAME"),
+    "an unknown verdict": (LINE.replace(b"kept", b"great"), "contains an invalid value"),
     "a time that is none": (
         LINE.replace(b"2026-03-12T02:00:11Z", b"now"),
-        "holds a value that no record has",
+        "contains an invalid value",
     ),
-    "seconds that are none": (LINE.replace(b"1.5", b'"fast"'), "has the number 'fast'"),
+    "seconds that are none": (LINE.replace(b"1.5", b'"fast"'), "has number 'fast', expected 0 to 1e+15"),
     "a number that no plot can show": (
         LINE.replace(b'"rung"', b'"measured.cold_seconds": 1.79e308, "rung"'),
-        "has the number '1.79e+308'",
+        "has number '1.79e+308'",
     ),
-    "half a character": (LINE.replace(b'"rung"', b'"seen": "\\ud800", "rung"'), "half of a surrogate pair"),
-    "a line without an end": (b'{"a": "' + b"x" * (2 << 20), "is longer than 1024 KiB"),
-    "nesting without an end": (b"[" * 200_000, "is not JSON"),
+    "today's version without an outcome": (
+        LINE.replace(b'{"clause"', b'{"schema": "builder-contracts/verdict/v2", "clause"'),
+        "is missing outcome",
+    ),
+    "a measurement that is none": (
+        LINE.replace(b'"rung"', b'"measurements": [1], "rung"'),
+        "has measurement '1', expected an object",
+    ),
+    "half a character": (
+        LINE.replace(b'"rung"', b'"seen": "\\ud800", "rung"'),
+        "contains an unpaired surrogate",
+    ),
+    "a line without an end": (b'{"a": "' + b"x" * (2 << 20), "exceeds 1024 KiB"),
+    "nesting without an end": (b"[" * 200_000, "is not valid JSON"),
 }
 
 
@@ -688,16 +702,16 @@ def test_evidence_and_junit_say_the_same_of_a_verdict(length: int) -> None:
         Rung.EXERCISED,
         "p",
         "s" * length,
-        "f:1",
-        started="2026-03-12T02:00:11Z",
+        Source("f", 1),
+        cause="c" * length,
+        fix="x",
+        origin=Origin(started="2026-03-12T02:00:11Z"),
         witnesses=("w" * length,),
     )
-    properties = dict(record.to_properties(verdict))
+    properties = dict(to_properties(verdict))
     clause = properties.pop("clause")
     empty = dict.fromkeys(("image", "image_digest", "contract_digest", "environment", "runner"), "")
     from_junit = junit.read(
         io.BytesIO(suite(case(clause, ending="<failure/>", **{**empty, **properties}))), "x"
     )
-    line = json.dumps(record.to_record(verdict)).encode()
-
-    assert evidence_file.read(io.BytesIO(line), "x") == from_junit
+    assert evidence_file.read(io.BytesIO(to_line(verdict)), "x") == from_junit

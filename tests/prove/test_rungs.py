@@ -40,7 +40,7 @@ def test_a_proof_reaches_as_far_as_the_place_where_it_was_made(
     records = Records(canaries={"flake": CanaryRecord("flake", {"builds": found})})
     verdict = judge(clause, contract, records, Where("embedded", about), today=TODAY)
     assert verdict.rung is rung
-    assert any("on a machine that is not" in line for line in verdict.witnesses) is fresh
+    assert any("on a reused machine" in line for line in verdict.witnesses) is fresh
 
 
 def test_every_proof_that_was_lost_has_no_rung_and_its_own_reason() -> None:
@@ -55,4 +55,4 @@ def test_every_proof_that_was_lost_has_no_rung_and_its_own_reason() -> None:
             )
             assert (verdict.outcome, verdict.rung) == (Outcome.UNPROVEN, None)
             if clause.kind == "canaries":
-                assert (verdict.seen, verdict.here) == ("shown elsewhere", False)
+                assert (verdict.observation, verdict.provable_here) == ("shown elsewhere", False)

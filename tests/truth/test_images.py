@@ -30,7 +30,7 @@ OUTSIDE = "FROM registry.example.org/base:1\n"
 def verdicts(judged: Judge, body: str, path: str = NIX) -> dict[str, Verdict]:
     """The answers of one Dockerfile, without the class's name."""
     found = judged({path: body}).verdicts
-    return {v.clause.partition("/")[2]: v for v in found if v.environment == path}
+    return {v.clause.partition("/")[2]: v for v in found if v.origin.environment == path}
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_names_that_bake_gives_to_images_are_followed(judged: Judge, kind: str, 
             f"{prefix}{NIX}": "FROM runner\nENV ATTIC_CACHE=main\n",
         }
     )
-    found = {one.clause: one for one in judgement.verdicts if one.environment == prefix + NIX}
+    found = {one.clause: one for one in judgement.verdicts if one.origin.environment == prefix + NIX}
     assert found["tinyland-nix/identity/uid"].outcome is Outcome.KEPT
     assert found["tinyland-nix/toolchain/xz"].outcome is Outcome.BROKEN
     assert "debian:12.9 lacks xz" in found["tinyland-nix/toolchain/xz"].seen
@@ -186,7 +186,7 @@ def test_names_that_bake_gives_to_images_are_followed(judged: Judge, kind: str, 
 )  # fmt: skip
 def test_a_bake_file_that_says_nothing_of_an_image_leaves_it_unknown(judged: Judge, body: str) -> None:
     judgement = judged({"docker-bake.hcl": body, NIX: "FROM runner\n"})
-    found = {one.clause: one for one in judgement.verdicts if one.environment == NIX}
+    found = {one.clause: one for one in judgement.verdicts if one.origin.environment == NIX}
     assert found["tinyland-nix/identity/uid"].outcome is Outcome.UNPROVEN
     assert found["tinyland-nix/toolchain/xz"].outcome is Outcome.UNPROVEN
 
@@ -203,7 +203,7 @@ template:
       - {name: runner, image: x, env: [{name: ATTIC_CACHE, value: main}]}
 """
     found = judged({NIX: f"{START}ENV ATTIC_CACHE=other\n", "deploy/nix.yaml": scale_set}).verdicts
-    image = {v.clause: v for v in found if v.environment == NIX}
+    image = {v.clause: v for v in found if v.origin.environment == NIX}
     assert image["tinyland-nix/environment/ATTIC_CACHE"].outcome is Outcome.UNPROVEN
     assert "deploy/nix.yaml:8" in image["tinyland-nix/environment/ATTIC_CACHE"].seen
     assert image["tinyland-nix/identity/not-root"].outcome is Outcome.UNPROVEN
@@ -315,7 +315,7 @@ def test_the_table_of_packages_names_at_least_their_direct_dependencies(package:
 
 def test_the_projects_own_images_are_judged_and_contradict_no_class() -> None:
     found = judge(CONTRACTS.parent, *load(CONTRACTS)).verdicts
-    images = [one for one in found if one.environment.startswith("builders/")]
+    images = [one for one in found if one.origin.environment.startswith("builders/")]
     assert {one.clause.partition("/")[0] for one in images} == {
         "tinyland-nix",
         "tinyland-docker",

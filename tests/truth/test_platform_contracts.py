@@ -15,10 +15,9 @@ from builder_contracts.cli import group
 from builder_contracts.errors import InputError
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.platform import AREAS, Platform, load, ungrounded
-from builder_contracts.truth.report import text
 from builder_contracts.truth.session import load as load_all
 from builder_contracts.truth.verdicts import RULES, judge
-from tests.truth.conftest import CONTRACTS, Judge, broken
+from tests.truth.conftest import CONTRACTS, Judge, broken, printed
 from tests.truth.miniature import Add, Edit, changed, write
 
 
@@ -327,7 +326,7 @@ def test_what_is_assumed_is_told_wherever_an_answer_rests_on_it(judged: Judge) -
     verdict = next(one for one in judgement.verdicts if one.clause == "platform/lifecycle/deadlines")
     assert verdict.outcome is Outcome.KEPT
     assert "compared with job_minutes: assumed, confirm with the operator" in verdict.seen
-    assert "lifecycle: job_minutes: no document names a deadline" in "\n".join(text.render(judgement))
+    assert "lifecycle: job_minutes: no document names a deadline" in printed(judgement)
     assert {(one.area, one.fact) for one in judgement.assumptions} >= {
         ("topology", "nodes"),
         ("state", "backends"),

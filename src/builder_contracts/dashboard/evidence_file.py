@@ -80,7 +80,7 @@ def _result(file: str, line_number: int, line: bytes) -> Result:
         started = stated(record["started"])
     except (ValueError, OverflowError) as error:
         _refuse(file, line_number, f"contains an invalid value: {error}")
-    texts = {field: value for field, value in record.items() if isinstance(value, str)}
+    texts = {field: shorten(value) for field, value in record.items() if isinstance(value, str)}
     texts["location"] = _location(record.get("location"))
     return Result(
         environment=shorten(texts.get("environment") or "default", 200),
@@ -94,8 +94,8 @@ def _result(file: str, line_number: int, line: bytes) -> Result:
         simulated=record.get("simulated") in (True, "true"),
         witnesses=tuple(shorten(str(witness)) for witness in _list(record.get("witnesses"))),
         measurements=tuple(_measurements(file, line_number, record)),
-        likely=shorten(cause_and_fix(texts)),
-        **{field: shorten(first_of(texts, names)) for field, names in TEXTS.items()},
+        likely=cause_and_fix(texts),
+        **{field: first_of(texts, names) for field, names in TEXTS.items()},
     )
 
 

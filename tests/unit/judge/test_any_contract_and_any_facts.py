@@ -38,13 +38,13 @@ def test_every_clause_gets_a_verdict_that_claims_no_more_than_was_seen(data: st.
     facts = data.draw(facts_for(contract) | ANY_FACTS)
     for clause, verdict in zip(contract.clauses, verdicts(contract, facts), strict=True):
         assert verdict.clause == clause.id
-        assert verdict.promised
-        assert verdict.source.startswith("/")
+        assert verdict.promise
+        assert verdict.location.file.startswith("/")
         if verdict.outcome in (Outcome.KEPT, Outcome.WAIVED, Outcome.BROKEN):
-            assert verdict.seen
+            assert verdict.observation
             assert verdict.rung is not None
         if verdict.outcome is Outcome.BROKEN:
-            assert verdict.likely
+            assert verdict.cause or verdict.fix
         if verdict.outcome is Outcome.UNPROVEN:
             assert verdict.rung is None
         if verdict.outcome is Outcome.WAIVED:
@@ -52,7 +52,7 @@ def test_every_clause_gets_a_verdict_that_claims_no_more_than_was_seen(data: st.
             assert clause.waiver.until >= TODAY
         if clause.kind not in DECLARED and verdict.outcome is Outcome.KEPT:
             assert verdict.rung in (Rung.DECLARED, Rung.OBSERVED, Rung.LIVE)
-        if verdict.runner == "docker":
+        if verdict.origin.runner == "docker":
             assert verdict.rung is not Rung.LIVE
 
 
@@ -75,7 +75,7 @@ def test_what_nobody_saw_is_never_kept_unless_it_is_only_declared(contract: Cont
             assert (verdict.outcome, verdict.rung) == (Outcome.KEPT, Rung.DECLARED)
         else:
             assert verdict.outcome is Outcome.UNPROVEN
-            assert verdict.seen
+            assert verdict.observation
 
 
 @patient

@@ -98,7 +98,7 @@ TABLE = {
         unproven("local", ImageReference("sample"), facts(start=NOT_HERE), "no runner of this kind", here=False),
         kept("platform", ImagePlatform("linux/amd64"), facts(), "linux/amd64"),
         broken("other platform", ImagePlatform("linux/arm64"), facts(), "linux/amd64", "--platform linux/arm64"),
-        broken("no platform", ImagePlatform("linux/arm64"), facts(image=replace(IMAGE, platform="")), "(it said nothing)", "another machine"),
+        broken("no platform", ImagePlatform("linux/arm64"), facts(image=replace(IMAGE, platform="")), "(no output)", "another machine"),
         unproven("no image", ImagePlatform("linux/arm64"), facts(image=NOT_HERE), "no runner", here=False),
         kept("label", ImageLabel("title", "sample"), facts(), "'sample'"),
         kept("label with any value", ImageLabel("title", None), facts(), "'sample'"),
@@ -309,9 +309,9 @@ TABLE = {
         unproven("no shares", CpuRequest(500), facts(), "not asked"),
         unproven("no controller", CpuRequest(500), facts(resources=Resources(cpu_shares=None, cpu_weight=None)), "no cpu controller"),
     ],
-    "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "proved by doing")],
-    "publication": [unproven("by facts alone", NoSecrets(), facts(), "proved by doing")],
-    "canaries": [unproven("by facts alone", CanaryProof("flake", "builds"), facts(), "proved by doing")],
+    "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "needs a proof")],
+    "publication": [unproven("by facts alone", NoSecrets(), facts(), "needs a proof")],
+    "canaries": [unproven("by facts alone", CanaryProof("flake", "builds"), facts(), "needs a proof")],
 }  # fmt: skip
 
 ROWS = [pytest.param(row, id=f"{kind}: {row.name}") for kind, rows in TABLE.items() for row in rows]

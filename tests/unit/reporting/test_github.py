@@ -47,7 +47,7 @@ def _unescape(text: str, *, property_: bool) -> str:
     return text.replace("%25", "%")
 
 
-def annotations(*verdicts: Verdict, root: Path) -> list[tuple[str, dict[str, str], str]]:
+def annotated(*verdicts: Verdict, root: Path) -> list[tuple[str, dict[str, str], str]]:
     return [parse(line) for verdict in verdicts for line in annotate(verdict, root)]
 
 
@@ -74,7 +74,7 @@ def test_every_annotation_is_one_line_that_parses(verdict: Verdict) -> None:
 def test_broken_clause_is_an_error_at_its_contract(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
-    ((level, properties, text),) = annotations(SAMPLE, root=tmp_path)
+    ((level, properties, text),) = annotated(SAMPLE, root=tmp_path)
     assert level == "error"
     assert properties == {
         "file": "sub/contracts/tinyland-nix.yaml",
@@ -88,14 +88,14 @@ def test_broken_clause_is_an_error_at_its_contract(tmp_path: Path, monkeypatch: 
 
 
 def test_contradiction_is_an_error_at_its_line(tmp_path: Path) -> None:
-    ((level, properties, text),) = annotations(CONTRADICTED, root=tmp_path)
+    ((level, properties, text),) = annotated(CONTRADICTED, root=tmp_path)
     assert (level, properties["file"], properties["line"]) == ("error", "flake.nix", "7")
     assert text == "cache = old; retired; now new\nfix: use new"
 
 
 def test_place_outside_of_the_repository_has_no_file(tmp_path: Path) -> None:
     outside = replace(SAMPLE, location=Source("/elsewhere/c.yaml", 3))
-    ((_, properties, _),) = annotations(outside, root=tmp_path)
+    ((_, properties, _),) = annotated(outside, root=tmp_path)
     assert properties.keys() == {"title"}
 
 
@@ -103,7 +103,7 @@ def test_only_what_could_be_proven_is_a_warning(tmp_path: Path) -> None:
     limit = replace(UNPROVEN, provable_here=False)
     levels = [
         level
-        for level, _, _ in annotations(
+        for level, _, _ in annotated(
             UNPROVEN, limit, KEPT, replace(KEPT, outcome=Outcome.WAIVED), root=tmp_path
         )
     ]
