@@ -227,8 +227,8 @@ def documents(name: str) -> list[Any]:
     if "kind" not in fixed:
         return []
     paths = [path for folder in DOCUMENTS for path in sorted((ROOT / folder).rglob("*.yaml"))]
-    found = (document.read(path).data for path in paths)
-    return [data for data in found if isinstance(data, dict) and fixed.items() <= data.items()]
+    read = (document.read(path).data for path in paths)
+    return [data for data in read if isinstance(data, dict) and fixed.items() <= data.items()]
 
 
 def values(data: Any, place: Place) -> Iterator[Any]:
@@ -244,13 +244,13 @@ def values(data: Any, place: Place) -> Iterator[Any]:
             yield from values(item, place[1:])
 
 
-def example(field: Field, known: Sequence[Any]) -> str:
+def example(field: Field, documents_of_kind: Sequence[Any]) -> str:
     """A value that stands at this place in a real document; the schema's own where there is none."""
-    found = [value for data in known for value in values(data, field.place)]
-    plain = [value for value in found if not isinstance(value, dict)]
+    candidates = [value for data in documents_of_kind for value in values(data, field.place)]
+    plain = [value for value in candidates if not isinstance(value, dict)]
     if plain:
         return code(plain[0])
-    if found:
+    if candidates:
         return ""
     own = [field.part["const"]] if "const" in field.part else [*field.part.get("examples", ())]
     own += [choice for choice in field.part.get("enum", ()) if choice]
@@ -292,22 +292,22 @@ def _anchor(title: str) -> str:
 def _reference(name: str) -> str:
     whole = schema.load(name)
     text = f"\n## {whole['title']}\n\n{whole['description']}\n"
-    known = documents(name)
+    documents_of_kind = documents(name)
     sections = [list(group) for _, group in groupby(fields(name, whole), lambda field: field.place[0])]
-    text += _table(name, [section[0] for section in sections if len(section) == 1], known)
+    text += _table(name, [section[0] for section in sections if len(section) == 1], documents_of_kind)
     for first, *rest in (section for section in sections if len(section) > 1):
         text += f"\n### {whole['title']}: `{first.path}`\n\n{first.says}\n"
         text += _block(first.path) if name == "builder-class" else ""
-        text += _table(name, rest, known)
+        text += _table(name, rest, documents_of_kind)
     return text
 
 
-def _table(name: str, listed: Sequence[Field], known: Sequence[Any]) -> str:
+def _table(name: str, listed: Sequence[Field], documents_of_kind: Sequence[Any]) -> str:
     if not listed:
         return ""
     text = "\n| field | what it says | allowed | example |\n|---|---|---|---|\n"
     for field in listed:
-        cells = (code(field.path), field.says, allowed(name, field.part), example(field, known))
+        cells = (code(field.path), field.says, allowed(name, field.part), example(field, documents_of_kind))
         text += f"| {' | '.join(map(cell, cells))} |\n"
     return text
 
@@ -337,9 +337,9 @@ def clauses() -> str:
     for kind in READERS:
         section = schema.resolve(schema.load("builder-class")["properties"][kind])
         text += f"\n## {kind}\n\n{section['description']}\n"
-        mine = [clause for clause in contract.clauses if clause.kind == kind]
+        of_kind = [clause for clause in contract.clauses if clause.kind == kind]
         # Clauses that are judged alike stand together; what is said of them is said of the first.
-        for _, group in groupby(mine, lambda clause: explanation(clause.promise).how):
+        for _, group in groupby(of_kind, lambda clause: explanation(clause.promise).how):
             alike = list(group)
             about = explanation(alike[0].promise)
             text += "\n" + "".join(f"**`{clause.local_id}`**: {clause.promise.text}\\\n" for clause in alike)

@@ -11,7 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -23,9 +23,6 @@ from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.reporting.terminal import format_verdict
 from builder_contracts.reporting.verdict_data import to_properties
 from builder_contracts.run.pytest_run import RUN
-
-if TYPE_CHECKING:
-    pass
 
 
 class ClauseBroken(AssertionError):

@@ -20,7 +20,7 @@ from builder_contracts.contract import document, load, validity
 from builder_contracts.contract.document import Document
 from builder_contracts.errors import ExitCode
 from tests.cli.terminal import COMMAND
-from tests.plugin.conftest import OTHER, SAMPLE
+from tests.plugin.conftest import NO_ENGINE, OTHER, SAMPLE
 
 BASE = "apiVersion: builder-contracts/v1\nkind: BuilderBase\ntoolchain: {sh: present}\n"
 
@@ -135,7 +135,7 @@ def test_cause_stands_before_its_consequences(folder: Path, face: str) -> None:
     """An image that is missing is broken; what could not be asked of it follows."""
     ended = run(face, "--contracts", "contracts/here.yaml", cwd=folder)
     text = ended.text
-    assert text.index("no Docker Engine answers") > 0
+    assert text.index(NO_ENGINE) > 0
     assert "ERROR at setup" not in text
     assert text.count("UNPROVEN") == 1
 

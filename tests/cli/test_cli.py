@@ -23,7 +23,7 @@ from builder_contracts.facts.codec import to_json
 from builder_contracts.facts.model import Path as PathFacts
 from builder_contracts.facts.model import Unseen
 from tests.cli.terminal import COMMAND, run, run_on_terminal
-from tests.plugin.conftest import OTHER, SAMPLE
+from tests.plugin.conftest import NO_ENGINE, OTHER, SAMPLE
 from tests.unit.judge.observed import facts
 
 
@@ -154,7 +154,7 @@ def test_without_an_engine_nothing_runs_and_doctor_is_named(folder: Path, argume
     ended = run(*arguments, cwd=folder)
     text = ended.out + ended.err
     assert ended.status == ExitCode.CANNOT_RUN
-    assert "no Docker Engine answers" in text
+    assert NO_ENGINE in text
     assert "'builder-contracts doctor' says what is missing" in text
     assert "Traceback" not in text
 
@@ -168,7 +168,7 @@ def test_without_an_engine_clauses_are_unproven_not_broken(folder: Path, ci: str
         ("there/image/reference", "unproven"),
         ("there/toolchain/sh", "unproven"),
     ]
-    assert ended.out.count("  reason          no Docker Engine answers") == 1
+    assert ended.out.count(f"  reason          {NO_ENGINE}") == 1
 
 
 def test_without_an_engine_what_only_declares_is_judged(folder: Path) -> None:
@@ -240,8 +240,8 @@ def test_expired_waiver_fails_validate_and_breaks_its_clause(folder: Path) -> No
 def test_validate_lists_clauses_for_people_and_for_programs(folder: Path) -> None:
     listed = run("validate", "--list", "contracts/there.yaml", cwd=folder).out.splitlines()
     assert [line.split()[0] for line in listed[1:]] == ["labels/there", "image/reference", "toolchain/sh"]
-    told = run("validate", "--json", "contracts/there.yaml", cwd=folder).out.splitlines()
-    assert json.loads(told[2]) == {
+    output = run("validate", "--json", "contracts/there.yaml", cwd=folder).out.splitlines()
+    assert json.loads(output[2]) == {
         "clause": "there/toolchain/sh",
         "promised": "sh in the job's PATH",
         "source": "contracts/there.yaml:6",
@@ -321,15 +321,15 @@ def test_diff_tells_what_changed(saved: Path) -> None:
     ended = run("diff", "a.json", "b.json", cwd=saved)
     assert ended.status == ExitCode.BROKEN
     assert ended.out == 'env.A\n  - "1"\nenv.B\n  + "1"\npaths./nix.mode\n  - 0755\n  + 0777\n'
-    told = json.loads(run("diff", "--json", "a.json", "b.json", cwd=saved).out)
-    assert told["paths./nix.mode"] == {"before": "0755", "after": "0777"}
-    assert "hunter" not in str(told)
+    output = json.loads(run("diff", "--json", "a.json", "b.json", cwd=saved).out)
+    assert output["paths./nix.mode"] == {"before": "0755", "after": "0777"}
+    assert "hunter" not in str(output)
 
 
 def test_diff_ignores_free_space_but_no_variable_of_that_name(saved: Path) -> None:
     for name, free in (("a.json", 1), ("b.json", 2)):
-        found = facts(paths={"/": PathFacts("directory", free=free)}, env={"memory.free": str(free)})
-        (saved / name).write_text(to_json(found))
+        observed = facts(paths={"/": PathFacts("directory", free=free)}, env={"memory.free": str(free)})
+        (saved / name).write_text(to_json(observed))
     assert run("diff", "a.json", "b.json", cwd=saved).out == 'env.memory.free\n  - "1"\n  + "2"\n'
 
 
@@ -356,9 +356,9 @@ def test_no_word_of_a_contract_acts_on_the_terminal(folder: Path) -> None:
     ):
         assert "a\\u202eb" in run(*arguments, cwd=folder).out
     file.write_text(file.read_text() + '"\\e]0;title\\a\\u202e": 1\n')
-    told = run("validate", cwd=folder).err
-    assert "unknown field" in told
-    assert all(line.isprintable() for line in told.splitlines())
+    output = run("validate", cwd=folder).err
+    assert "unknown field" in output
+    assert all(line.isprintable() for line in output.splitlines())
 
 
 def test_diff_refuses_what_is_no_facts(saved: Path) -> None:

@@ -11,10 +11,10 @@ def test_waits(request):
     progress = request.config.stash[RUN].progress
     print("captured")
     progress.say("build: 44 of 879 objects")
-    progress.show("tinyland-docker")
-    progress.show("tinyland-docker")
+    progress.show("tinyland-docker: proofs")
+    progress.show("tinyland-docker: proofs")
     progress.patience = -1
-    progress.show("tinyland-nix")
+    progress.show("tinyland-nix: proofs")
 """
 SHOWN = ["  build: 44 of 879 objects", "  tinyland-nix: proofs running for 0 s"]
 

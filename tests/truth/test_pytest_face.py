@@ -36,7 +36,7 @@ def test_a_broken_clause_fails_with_both_sides_and_no_traceback(
     assert properties["verdict"] == "broken"
 
 
-def test_the_clean_miniature_passes_and_what_files_cannot_show_is_skipped(
+def test_clean_miniature_passes_and_undecidable_is_skipped(
     pytester: pytest.Pytester, tmp_path: Path
 ) -> None:
     result = session(pytester, "--repo", write(tmp_path / "repo"), "-n", "2")
@@ -46,7 +46,7 @@ def test_the_clean_miniature_passes_and_what_files_cannot_show_is_skipped(
     assert outcomes["passed"] > 60
 
 
-def test_without_a_checkout_or_the_marker_nothing_of_it_is_collected(pytester: pytest.Pytester) -> None:
+def test_nothing_is_collected_without_checkout_or_marker(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--collect-only", "-q", str(CONTRACTS))
     result.stdout.no_fnmatch_line("*contracts/platform/*")
 

@@ -97,7 +97,7 @@ def _engine(contracts: list[Contract]) -> Iterator[DoctorCheck]:
         return
     try:
         about = describe_engine(client)
-        found = {image: engine.describe_image(client, image) for image in _images(contracts)}
+        images = {image: engine.describe_image(client, image) for image in _images(contracts)}
     except engine.LOST as error:
         seen = f"reachable, but requests fail ({engine.reason(error)})"
         yield DoctorCheck("Docker Engine", False, seen, "check its log, then restart it")
@@ -113,9 +113,9 @@ def _engine(contracts: list[Contract]) -> Iterator[DoctorCheck]:
         "limits above the host's capacity stay unproven",
         needed=False,
     )
-    for image, known in found.items():
-        seen = known.digest[:19] if known else "not present in the engine"
-        yield DoctorCheck(f"image {image}", known is not None, seen, _bring(image))
+    for image, facts in images.items():
+        seen = facts.digest[:19] if facts else "not present in the engine"
+        yield DoctorCheck(f"image {image}", facts is not None, seen, _bring(image))
 
 
 def start() -> str:

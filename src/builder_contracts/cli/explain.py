@@ -37,8 +37,8 @@ def _suggest(context: click.Context, _: click.Parameter, typed: str) -> list[str
 def _ids(contracts: Iterable[Contract]) -> list[str]:
     """Everything that can be explained: kinds, and clauses with and without their class."""
     clauses = [clause for contract in contracts for clause in contract.clauses]
-    found = [*READERS, *(clause.id for clause in clauses), *(clause.local_id for clause in clauses)]
-    return list(dict.fromkeys(found))
+    words = [*READERS, *(clause.id for clause in clauses), *(clause.local_id for clause in clauses)]
+    return list(dict.fromkeys(words))
 
 
 @click.command()

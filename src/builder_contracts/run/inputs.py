@@ -73,7 +73,7 @@ def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs
             problems += error.problems
     document = None
     try:
-        document = environment(options.environment, environments, options.cwd)
+        document = find_environment(options.environment, environments, options.cwd)
     except InputError as error:
         problems += error.problems
     for option, path in (
@@ -91,7 +91,9 @@ def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs
         tuple(_with_image(contract, options.images.get(contract.name)) for contract in contracts),
         document,
         Bindings.from_document(document) if document else NOTHING,
-        secret_variables(options.runner, [document, *(each.data for each in environments.values())]),
+        secret_variables(
+            options.runner, [document, *(environment.data for environment in environments.values())]
+        ),
     )
 
 
@@ -121,7 +123,7 @@ def unknown(option: str, names: Iterable[str], contracts: Iterable[Contract]) ->
             )
 
 
-def environment(name: str | None, environments: dict[Path, Document], cwd: Path) -> Any:
+def find_environment(name: str | None, environments: dict[Path, Document], cwd: Path) -> Any:
     """The environment in use as plain data: a file, or one of those next to the contracts; None if there is none.
 
     Raises InputError for one that is asked for and does not exist.

@@ -185,7 +185,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Pull images that are not in the engine.",
     ),
     _option(
-        "strict", "--strict", is_flag=True, faces=(CHECK,), variable="BUILDER_CONTRACTS_STRICT",
+        "strict", "--strict", is_flag=True, faces=(CHECK,), aliases=("--strict-contracts",), variable="BUILDER_CONTRACTS_STRICT",
         help="Fail on any unproven clause, even one this host cannot prove.",
     ),
     _option(

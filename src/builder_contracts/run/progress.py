@@ -27,12 +27,12 @@ class Progress:
         """Keep a line to be shown; from any thread."""
         self._lines.put(line)
 
-    def show(self, builder: str) -> None:
-        """Write what was said, or after a long silence that the proofs of a class are running."""
+    def show(self, work: str) -> None:
+        """Write what was said, or after a long silence that the work that is waited for is running."""
         lines = [self._lines.get() for _ in range(self._lines.qsize())]
         now = time.monotonic()
         if not lines and now - self._shown_at > self.patience:
-            lines = [f"{builder}: proofs running for {now - self._started_at:.0f} s"]
+            lines = [f"{work} running for {now - self._started_at:.0f} s"]
         if lines:
             self._shown_at = now
             self._write(lines)

@@ -199,7 +199,7 @@ class PytestRun:
         """The exit status of a session that pytest would end with ``status``: that of ``check``, where it can be."""
         if self.unreadable and not self.other_failures:
             return ExitCode.BAD_INPUT
-        if self.interruption is not None and self.begun:
+        if self.interruption is not None and (self.begun or self.verdicts):
             return interrupted_by(self.interruption)
         if self.other_failures or not self.verdicts or status not in _DECIDED:
             return status

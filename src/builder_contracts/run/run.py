@@ -84,15 +84,15 @@ class Run:
             pending = [(contract, clauses) for contract, clauses in pending if clauses]
             evidence = [self._evidence(clauses[0], contract) for contract, clauses in pending]
             wait(evidence, timeout=self._progress.interval, return_when=FIRST_COMPLETED)
-            for contract, _ in pending[:1]:
-                self._progress.show(contract.name)
+            for _, clauses in pending[:1]:
+                self._progress.show(_work(clauses[0]))
 
     def verdict(self, clause: Clause, contract: Contract) -> Verdict:
         """The verdict on one selected clause; the first call for a class starts its observation or its proofs."""
         evidence = self._evidence(clause, contract)
         while not wait([evidence], timeout=self._progress.interval).done:
-            self._progress.show(contract.name)
-        self._progress.show(contract.name)
+            self._progress.show(_work(clause))
+        self._progress.show(_work(clause))
         return self._judge(clause, contract)
 
     def facts(self, contract: Contract) -> Facts:
@@ -144,3 +144,8 @@ class Run:
 
     def _path(self, path: Path | None) -> Path | None:
         return self._options.cwd / path if path else None
+
+
+def _work(clause: Clause) -> str:
+    """What is waited for, in the words of the progress."""
+    return f"{clause.builder}: {'proofs' if isinstance(clause.promise, ProofPromise) else 'observation'}"

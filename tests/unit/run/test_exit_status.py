@@ -15,14 +15,14 @@ ROOT = Path(__file__).parents[3]
 KEPT, BROKEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.WAIVED
 
 
-def verdict(outcome: Outcome, *, here: bool = True, runner: str = "docker") -> Verdict:
+def verdict(outcome: Outcome, *, provable_here: bool = True, runner: str = "docker") -> Verdict:
     return Verdict(
-        "a/toolchain/b", outcome, None, "promise", "observation", Source("a.yaml", 1), provable_here=here,
+        "a/toolchain/b", outcome, None, "promise", "observation", Source("a.yaml", 1), provable_here=provable_here,
         origin=Origin(runner=runner),
     )  # fmt: skip
 
 
-HERE, NEVER = verdict(Outcome.UNPROVEN), verdict(Outcome.UNPROVEN, here=False)
+HERE, NEVER = verdict(Outcome.UNPROVEN), verdict(Outcome.UNPROVEN, provable_here=False)
 NO_RUNNER = verdict(Outcome.UNPROVEN, runner="")
 
 

@@ -13,7 +13,7 @@ from builder_contracts.runner import engine
 from tests.plugin.conftest import OTHER, SAMPLE
 
 
-def test_an_engine_that_does_not_answer_is_asked_once_for_all_classes(
+def test_unreachable_engine_is_asked_once_for_all_classes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here.yaml").write_text(SAMPLE)
@@ -34,9 +34,7 @@ def test_an_engine_that_does_not_answer_is_asked_once_for_all_classes(
     assert asked == ["the engine"]
 
 
-def test_without_an_engine_a_forbidden_host_is_unproven_for_that_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_forbidden_host_without_engine_is_unproven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
     (tmp_path / "there.yaml").write_text(f"{OTHER}network: {{deny: [metadata]}}\n")
     survey = Survey(Options())
