@@ -298,10 +298,24 @@ def test_a_damaged_baseline_is_refused(clean: Path, tmp_path: Path) -> None:
         "[]",
         '{"schema": "x"}',
         '{"schema": "builder-contracts/baseline/v1", "findings": [1]}',
+        "[" * 100_000,
     ):
         (tmp_path / "b.json").write_text(body)
         assert isinstance(truth(clean, "--baseline", tmp_path / "b.json").exception, InputError)
     assert isinstance(truth(clean, "--baseline", tmp_path / "gone.json").exception, InputError)
+
+
+def test_fingerprints_are_those_of_older_baselines() -> None:
+    finding = Finding(
+        "platform/endpoints/ports",
+        "p",
+        "w",
+        "g",
+        Side(Source("a.tf", 3), "port 80"),
+        Side(Source("c", 1), "port 443"),
+        "m",
+    )
+    assert finding.fingerprint == "cd5f89b22a7d88f6de6af347"
 
 
 findings = st.lists(

@@ -103,16 +103,16 @@ def truth(
         tracker = trackers.fetch(planning_live) if planning_live else trackers.read(planning)
     judgement = judge(repo, platform, classes, tracker=tracker)
     if baseline is not None and (baseline.exists() or not write_baseline):
-        judgement, compared = with_baseline(judgement, baselines.read(baseline))
+        judgement, compared = with_baseline(judgement, baselines.load_baseline(baseline))
         if write_baseline:
-            baselines.write(baseline, compared.known)
+            baselines.write_baseline(baseline, compared.known)
         if compared.gone:
             hint = "dropped from the baseline" if write_baseline else "run with --write-baseline to drop them"
             click.echo(f"{compared.gone} known findings no longer occur: {hint}", err=True)
     elif baseline is not None:
-        baselines.write(baseline, judgement.findings)
+        baselines.write_baseline(baseline, judgement.findings)
         click.echo(f"baseline written with {len(judgement.findings)} findings", err=True)
-        judgement, _ = with_baseline(judgement, baselines.read(baseline))
+        judgement, _ = with_baseline(judgement, baselines.load_baseline(baseline))
     if exit_criteria:
         _print_criteria(platform, judgement, form, repo, output)
         raise click.exceptions.Exit(exit_code(judgement, strict=strict))

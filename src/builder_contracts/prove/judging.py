@@ -11,7 +11,7 @@ from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.publication import STATE, NoSecrets, PublicationProof
-from builder_contracts.evidence.verdict import Rung, Verdict, broken, kept, unproven
+from builder_contracts.evidence.verdict import Rung, Verdict, as_json, broken, kept, unproven
 from builder_contracts.facts.model import Image
 from builder_contracts.facts.model import Runner as RunnerFacts
 from builder_contracts.judge import origin_of, under_waiver
@@ -67,6 +67,7 @@ def judge_scan(scan: Scan | Lost | None) -> Judged:
             fix="revoke the secret, and keep it out of the step that writes this file",
             checked=scan.items,
             total=scan.items,
+            observed=as_json(scan),
         ), witnesses
     if scan.missed:
         return unproven(
@@ -78,6 +79,7 @@ def judge_scan(scan: Scan | Lost | None) -> Judged:
         f"no secret in {scan.items} published and logged items, including archives and compressed members",
         checked=scan.items,
         total=scan.items,
+        observed=as_json(scan),
     ), witnesses
 
 

@@ -79,7 +79,7 @@ def append(file: FileIO, line: bytes) -> None:
     # Two runs can write to one file, so each line is written under a lock.
     fcntl.flock(file, fcntl.LOCK_EX)
     try:
-        size = _drop_half_line(file)
+        size = _end_last_line(file)
         try:
             _write(file, line)
         except BaseException:
@@ -94,8 +94,8 @@ def _write(file: FileIO, data: bytes) -> None:
         data = data[file.write(data) :]
 
 
-def _drop_half_line(file: FileIO) -> int:
-    """Remove what a killed run wrote of its last line; the size of the file then."""
+def _end_last_line(file: FileIO) -> int:
+    """Remove what a killed run wrote of its last line, or end a whole one; the size of the file then."""
     size = end = file.seek(0, os.SEEK_END)
     while end > 0:
         begin = max(0, end - _BLOCK)
@@ -104,6 +104,13 @@ def _drop_half_line(file: FileIO) -> int:
         end = begin + newline + 1
         if newline >= 0:
             break
-    if end < size:
+    if end == size:
+        return size
+    file.seek(end)
+    try:
+        json.loads(file.read(size - end))
+    except ValueError:
         file.truncate(end)
-    return end
+        return end
+    _write(file, b"\n")
+    return size + 1

@@ -15,7 +15,7 @@ from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Verdict
 from builder_contracts.reporting.github import GitHub
 from builder_contracts.reporting.jsonl import FILE, JsonLines, PrintedLines
-from builder_contracts.reporting.stream import Report, Reports
+from builder_contracts.reporting.stream import STANDARD_OUTPUT, Report, Reports
 from builder_contracts.reporting.terminal import Paint, Terminal, plain
 from builder_contracts.reporting.whole_file import WholeFile, to_file
 
@@ -125,7 +125,7 @@ def open_reports(
         request.path is None and request.format not in ("github", "terminal") for request in requests
     )
     if terminal and not printed:
-        reports.append(("standard output", Terminal(stdout, paint=paint, verbose=verbose, limits=limits)))
+        reports.append((STANDARD_OUTPUT, Terminal(stdout, paint=paint, verbose=verbose, limits=limits)))
     on_github = env.get("GITHUB_ACTIONS") == "true"
     if on_github or any(request.format == "github" and request.path is None for request in requests):
         summary = env.get("GITHUB_STEP_SUMMARY")
@@ -133,7 +133,7 @@ def open_reports(
         stream = stderr if printed or not terminal else stdout
         reports.append(("the job summary", GitHub(stream, Path(summary) if summary else None)))
     reports += [
-        (f"{request.path or 'standard output'}", _report(request, stdout))
+        (str(request.path or STANDARD_OUTPUT), _report(request, stdout))
         for request in requests
         if not (request.path is None and request.format in ("github", "terminal"))
     ]

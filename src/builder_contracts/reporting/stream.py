@@ -76,8 +76,16 @@ class ReportFailure:
         return f"cannot write {self.name}: {self.reason}"
 
 
+STANDARD_OUTPUT = "standard output"
+"""The name of a report that is printed."""
+
+
 class Reports:
-    """All reports of one run. One that cannot be written is left out, and the others go on."""
+    """All reports of one run. One that cannot be written is left out, and the others go on.
+
+    Where standard output takes nothing more, the reports in files are completed first, and then the error is raised:
+    the command line knows what to do about it.
+    """
 
     def __init__(
         self, reports: Iterable[tuple[str, Report]], *, redact: Callable[[Verdict], Verdict] | None = None
@@ -86,6 +94,7 @@ class Reports:
         self._redact = redact
         self._run = ""
         self._ended = False
+        self._output_error: OSError | None = None
         self.failures: list[ReportFailure] = []
 
     def begin(self, info: RunInfo) -> None:
@@ -106,6 +115,8 @@ class Reports:
         """Complete all reports; the exit code of the run, which is another where a report could not be written."""
         self._ended = True
         self._each(lambda report: report.end(summary))
+        if self._output_error is not None:
+            raise self._output_error
         return ExitCode.CANNOT_RUN if self.failures else summary.exit_code
 
     def __enter__(self) -> Self:
@@ -121,10 +132,12 @@ class Reports:
         for name, report in list(self._reports.items()):
             try:
                 act(report)
-            except BrokenPipeError:
-                # The reader of standard output has left; the command line knows what to do about it.
-                raise
             except OSError as error:
-                self.failures.append(ReportFailure(name, error.strerror or str(error)))
                 del self._reports[name]
                 report.abandon()
+                if name != STANDARD_OUTPUT:
+                    self.failures.append(ReportFailure(name, error.strerror or str(error)))
+                elif self._reports:
+                    self._output_error = error
+                else:
+                    raise

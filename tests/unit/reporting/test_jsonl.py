@@ -71,6 +71,13 @@ def test_half_line_of_a_killed_run_is_removed(tmp_path: Path, half: bytes) -> No
     assert path.read_bytes() == whole + to_line(SAMPLE)
 
 
+def test_whole_line_without_an_end_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / FILE
+    path.write_bytes(to_line(SAMPLE).rstrip())
+    write(path, KEPT)
+    assert read(path) == [SAMPLE, KEPT]
+
+
 class FullDisk(FileIO):
     """Takes a few bytes of a line, then has no space left."""
 

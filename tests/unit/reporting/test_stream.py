@@ -11,7 +11,7 @@ import pytest
 from builder_contracts.errors import ExitCode
 from builder_contracts.evidence.verdict import Verdict
 from builder_contracts.reporting import json_document
-from builder_contracts.reporting.stream import Reports, RunInfo, RunSummary
+from builder_contracts.reporting.stream import STANDARD_OUTPUT, Reports, RunInfo, RunSummary
 from builder_contracts.reporting.whole_file import WholeFile, to_file
 from tests.unit.reporting.samples import INFO, KEPT, SAMPLE, SUMMARY
 
@@ -84,10 +84,22 @@ def test_failed_report_is_named_and_others_go_on(moment: str) -> None:
     assert whole.calls == ["begin", "add", "add", "end"]
 
 
-def test_closed_standard_output_ends_the_run() -> None:
-    reports = Reports([("standard output", Recorder("add", BrokenPipeError()))])
+@pytest.mark.parametrize("error", [BrokenPipeError(), OSError(errno.ENOSPC, "No space left on device")])
+def test_output_that_takes_no_more_ends_the_run(error: OSError) -> None:
+    recorder = Recorder("add", error)
+    reports = Reports([(STANDARD_OUTPUT, recorder)])
+    with pytest.raises(type(error)):
+        run(reports)
+    assert recorder.calls == ["begin", "add", "abandon"]
+
+
+def test_files_are_completed_before_the_output_error() -> None:
+    recorder = Recorder()
+    reports = Reports([(STANDARD_OUTPUT, Recorder("add", BrokenPipeError())), ("a", recorder)])
     with pytest.raises(BrokenPipeError):
         run(reports)
+    assert recorder.calls == ["begin", "add", "add", "end"]
+    assert reports.failures == []
 
 
 def test_redaction_comes_before_every_report() -> None:
