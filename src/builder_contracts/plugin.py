@@ -12,9 +12,9 @@ import pytest
 from builder_contracts.contract.promises import READERS
 from builder_contracts.errors import ExitCode, InputError
 from builder_contracts.pytest_items import (
-    BadInputFile,
     ClauseItem,
     ContractFile,
+    ContractsFile,
 )
 from builder_contracts.reporting.terminal import format_summary, format_verdict
 from builder_contracts.reporting.verdict_data import from_data, to_data
@@ -73,8 +73,8 @@ def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
-    if report.failed and isinstance(collector, BadInputFile):
-        vars(report)["builder_contracts"] = True
+    if report.failed and isinstance(collector, ContractsFile) and collector.exit_code is not None:
+        vars(report)["builder_contracts"] = int(collector.exit_code)
     return report
 
 
@@ -88,7 +88,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             raise pytest.UsageError(str(error)) from error
         # xdist keeps a worker's usage error to itself, and passes on what failed to be collected.
         items.clear()
-        report = pytest.CollectReport("the command line", "failed", str(error), [], builder_contracts=True)
+        code = int(error.exit_code)
+        report = pytest.CollectReport("the command line", "failed", str(error), [], builder_contracts=code)
         config.hook.pytest_collectreport(report=report)
 
 

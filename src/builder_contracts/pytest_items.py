@@ -18,11 +18,13 @@ import pytest
 from builder_contracts.contract import load
 from builder_contracts.contract.model import Clause
 from builder_contracts.contract.promises import ProofPromise
-from builder_contracts.errors import BuilderContractsError, Source
+from builder_contracts.errors import BuilderContractsError, ExitCode, InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.reporting.terminal import format_verdict
 from builder_contracts.reporting.verdict_data import to_properties
 from builder_contracts.run.pytest_run import RUN
+
+Loaded = TypeVar("Loaded")
 
 
 class ClauseBroken(AssertionError):
@@ -107,20 +109,30 @@ class TruthItem(ClauseItem):
         return self.decided
 
 
-class BadInputFile(pytest.File):
-    """A file of contracts: that it cannot be collected is bad input."""
+class ContractsFile(pytest.File):
+    """A file of contracts. ``exit_code`` is that of the error for which it could not be collected."""
+
+    exit_code: ExitCode | None = None
+
+    def required(self, read: Callable[[], Loaded]) -> Loaded:
+        """What is read, or its problems as the error of the collection."""
+        try:
+            return read()
+        except BuilderContractsError as error:
+            self.exit_code = error.exit_code
+            raise self.CollectError(str(error)) from None
 
 
-class ContractFile(BadInputFile):
+class ContractFile(ContractsFile):
     """A contract, collected into its clauses."""
 
     def collect(self) -> Iterator[ClauseItem]:
         run = self.config.stash[RUN]
         name = os.path.relpath(self.path, run.options.cwd)
-        contract = _or_error(self, lambda: load.load(self.path, name, run.bases))
+        contract = self.required(lambda: load.load(self.path, name, run.bases))
         other = run.contracts.get(contract.name)
         if other is not None and other.source != contract.source:
-            raise self.CollectError("\n".join(map(str, load.conflicts([other, contract]))))
+            self.required(lambda: _refuse(load.conflicts([other, contract])))
         run.contracts[contract.name] = contract
         if run.options.builders and contract.name not in run.options.builders:
             return
@@ -128,29 +140,29 @@ class ContractFile(BadInputFile):
             yield ContractItem.from_parent(self, name=clause.local_id, clause=clause)
 
 
-class AreaFile(BadInputFile):
+class AreaFile(ContractsFile):
     """A contract of the platform, collected into its clauses."""
 
     def collect(self) -> Iterator[ClauseItem]:
         from builder_contracts.truth.session import verdicts_of
 
         run = self.config.stash[RUN]
-        judgement = _or_error(self, lambda: run.judgement(self.path.parent.parent))
+        judgement = self.required(lambda: run.judgement(self.path.parent.parent))
         for verdict in verdicts_of(judgement):
             if verdict.location.file == str(self.path):
                 name = verdict.local_id.partition("/")[2]
                 yield TruthItem.from_parent(self, name=name, decided=verdict)
 
 
-class DeployedFile(BadInputFile):
+class DeployedFile(ContractsFile):
     """A class contract, collected into the clauses that a deployment in the checkout mentions."""
 
     def collect(self) -> Iterator[ClauseItem]:
         from builder_contracts.truth.session import verdicts_of
 
         run = self.config.stash[RUN]
-        contract = _or_error(self, lambda: load.load(self.path))
-        judgement = _or_error(self, lambda: run.judgement(self.path.parent))
+        contract = self.required(lambda: load.load(self.path))
+        judgement = self.required(lambda: run.judgement(self.path.parent))
         taken: dict[str, int] = {}
         for verdict in verdicts_of(judgement):
             if verdict.builder != contract.name:
@@ -160,22 +172,15 @@ class DeployedFile(BadInputFile):
             yield TruthItem.from_parent(self, name=name, decided=verdict)
 
 
-Loaded = TypeVar("Loaded")
-
-
-def _or_error(collector: pytest.Collector, read: Callable[[], Loaded]) -> Loaded:
-    """What is read, or its problems as the error of the collector."""
-    try:
-        return read()
-    except BuilderContractsError as error:
-        raise collector.CollectError(str(error)) from None
+def _refuse(problems: list[Problem]) -> None:
+    raise InputError(problems)
 
 
 _PLATFORM = re.compile(rb"^kind:\s*[\"']?PlatformContract\b", re.MULTILINE)
 _CLASS = re.compile(rb"^kind:\s*[\"']?BuilderClass\b", re.MULTILINE)
 
 
-def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> BadInputFile | None:
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ContractsFile | None:
     """A contract that a checkout is judged by."""
     if file_path.suffix not in (".yaml", ".yml") or not parent.config.stash[RUN].judges_checkouts:
         return None
@@ -186,7 +191,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> BadInputFi
         return None
     if b"builder-contracts/" not in head:
         return None
-    collector: BadInputFile
+    collector: ContractsFile
     if _PLATFORM.search(head):
         collector = AreaFile.from_parent(parent, path=file_path)
         return collector

@@ -154,6 +154,8 @@ class Terminal:
 
     def _print(self, *lines: str) -> None:
         self._stream.write("".join(f"{line}\n" for line in lines))
+        # Who reads a pipe, such as the log of a CI job, sees each verdict as it comes.
+        self._stream.flush()
 
 
 def render(record: RunRecord) -> str:

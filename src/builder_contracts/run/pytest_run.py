@@ -60,7 +60,7 @@ class PytestRun:
     verdicts: list[Verdict] = field(default_factory=list)
     other_tests: int = 0
     other_failures: int = 0
-    unreadable: int = 0
+    unreadable: list[int] = field(default_factory=list)
     deselected: int = 0
     interruption: BaseException | None = None
     begun: bool = False
@@ -84,9 +84,9 @@ class PytestRun:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            ours = getattr(report, "builder_contracts", False)
-            self.unreadable += ours
-            self.other_failures += not ours
+            code = getattr(report, "builder_contracts", None)
+            self.unreadable += [] if code is None else [code]
+            self.other_failures += code is None
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         self.deselected += sum(hasattr(item, "clause_id") for item in items)
@@ -198,7 +198,7 @@ class PytestRun:
     def exit_status(self, status: int) -> int:
         """The exit status of a session that pytest would end with ``status``: that of ``check``, where it can be."""
         if self.unreadable and not self.other_failures:
-            return ExitCode.BAD_INPUT
+            return self.unreadable[0]
         if self.interruption is not None and (self.begun or self.verdicts):
             return interrupted_by(self.interruption)
         if self.other_failures or not self.verdicts or status not in _DECIDED:
