@@ -38,7 +38,7 @@ COMMANDS = {
     "nightly": Listed("nightly", "nightly", "Steps that a scheduled CI job runs around the checks."),
     "schema": Listed("schema", "schema_command", "Print a JSON Schema (draft 2020-12) for editors and other tools."),
     "select": Listed("select", "select", "Pick the smallest class that fits a job, and say why the others do not."),
-    "truth": Listed("truth", "truth", "Compare what a repository says, defaults to and deploys with what its platform promises."),
+    "truth": Listed("truth", "truth", "Check what a repository says, defaults to and deploys against its platform's contracts."),
     "validate": Listed("validate", "validate", "Check that contracts are well formed and no waiver has expired, without starting a runner."),
     "workflows": Listed("workflows", "workflows", "Check the workflows of a repository that uses the platform's runners."),
 }  # fmt: skip

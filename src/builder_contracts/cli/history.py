@@ -23,7 +23,7 @@ HISTORY = click.option(
 
 @click.group(name="history")
 def history() -> None:
-    """Keep the verdicts of many runs in one file, for the dashboard.
+    """Collect verdicts from many runs in one file for the dashboard.
 
     \b
     Examples:

@@ -33,7 +33,7 @@ _FILE = "history.db"
 
 @click.group(name="nightly")
 def nightly() -> None:
-    """What a scheduled CI job does around the checks themselves.
+    """Steps that a scheduled CI job runs around the checks.
 
     In GitHub Actions the token is read from GITHUB_TOKEN, in GitLab CI from GITLAB_TOKEN.
 

@@ -4,39 +4,30 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
-from builder_contracts.reporting.registry import FORMATS, ReportRequest, open_reports, report_requests
+from builder_contracts.reporting.registry import ReportRequest, open_reports, report_requests
 from builder_contracts.reporting.terminal import painter
+from builder_contracts.run.options import TRUTH, parse
 
 if TYPE_CHECKING:
     from builder_contracts.truth.platform import Platform
     from builder_contracts.truth.verdicts import Judgement
 
-# The name of the terminal's format before the others had names.
-FORMAT = click.Choice(["text", *FORMATS])
-
 
 @click.command()
-@click.option("--repo", type=click.Path(path_type=Path), default=Path(), show_default="here", metavar="PATH",
-              help="Root of the checkout to check.")  # fmt: skip
-@click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
-              help="Class contracts, with platform contracts in DIR/platform.")  # fmt: skip
-@click.option("--report", multiple=True, metavar="FORMAT[=FILE]",
-              help="Write a report to FILE, or to standard output (repeatable).")  # fmt: skip
-@click.option("--format", "form", type=FORMAT, help="Print this report to standard output.")
+@table_options(TRUTH)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE."
 )
 @click.option(
     "--exit-criteria", is_flag=True, help="Print a one-page report on exit criteria: met, and missing."
 )
-@click.option("--planning", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
-              help="Tracker export, GitHub REST or Linear JSON (repeatable).")  # fmt: skip
 @click.option(
     "--planning-live",
     metavar="OWNER/NAME",
@@ -49,24 +40,14 @@ FORMAT = click.Choice(["text", *FORMATS])
 )
 @click.option("--write-baseline", is_flag=True,
               help="Create the --baseline file, or drop resolved findings from an existing one.")  # fmt: skip
-@click.option("--strict", is_flag=True, help="Fail on any unproven clause, even one a checkout cannot prove.")
-@click.option(
-    "-v", "--verbose", is_flag=True, help="Also print kept clauses and those a checkout cannot prove."
-)
 def truth(
-    repo: Path,
-    contracts: Path,
-    report: tuple[str, ...],
-    form: str | None,
     output: Path | None,
     exit_criteria: bool,
-    planning: tuple[Path, ...],
     planning_live: str | None,
     grounding: Path | None,
     baseline: Path | None,
     write_baseline: bool,
-    strict: bool,
-    verbose: bool,
+    **values: Any,
 ) -> None:
     """Check what a repository says, defaults to and deploys against its platform's contracts.
 
@@ -84,15 +65,22 @@ def truth(
     from builder_contracts.truth.session import exit_code, load, with_baseline
     from builder_contracts.truth.verdicts import judge
 
+    options = parse(TRUTH, values, cwd=Path.cwd())
+    repo, form, strict, verbose = (
+        Path(values["repo"] or "."),
+        options.report_format,
+        options.strict,
+        options.verbose,
+    )
+    planning = tuple(map(Path, values["planning"]))
     if write_baseline and baseline is None:
         raise click.UsageError("--write-baseline requires --baseline FILE")
     if planning and planning_live:
         raise click.UsageError("--planning and --planning-live are mutually exclusive")
-    form = "terminal" if form == "text" else form
-    if exit_criteria and (form not in (None, "terminal", "json", "markdown") or report):
+    if exit_criteria and (form not in (None, "terminal", "json", "markdown") or options.reports):
         raise click.UsageError("--exit-criteria supports only --format text, markdown or json")
-    requests = _requests(report, form, output)
-    platform, classes = load(contracts)
+    requests = _requests(options.reports, form, output)
+    platform, classes = load(Path(values["contracts_directory"] or "contracts"))
     if grounding is not None:
         _check_grounding(platform, grounding)
     tracker = None

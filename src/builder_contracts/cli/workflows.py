@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from builder_contracts.cli.truth import FORMAT, report_checkout
+from builder_contracts.cli.options import table_options
+from builder_contracts.cli.truth import report_checkout
+from builder_contracts.run.options import WORKFLOWS, parse
 
 
 @click.command()
 @click.argument("path", type=click.Path(path_type=Path), default=Path())
-@click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
-              help="Class contracts, with platform contracts in DIR/platform.")  # fmt: skip
-@click.option("--report", multiple=True, metavar="FORMAT[=FILE]",
-              help="Write a report to FILE, or to standard output (repeatable).")  # fmt: skip
-@click.option("--format", "form", type=FORMAT, help="Print this report to standard output.")
-@click.option(
-    "-v", "--verbose", is_flag=True, help="Also print kept clauses and those a checkout cannot prove."
-)
-def workflows(path: Path, contracts: Path, report: tuple[str, ...], form: str | None, verbose: bool) -> None:
+@table_options(WORKFLOWS)
+def workflows(path: Path, **values: Any) -> None:
     """Check the workflows of a repository that uses the platform's runners.
 
     PATH is the repository root (default: current directory). Checks that labels exist, jobs need only what their
@@ -34,9 +30,10 @@ def workflows(path: Path, contracts: Path, report: tuple[str, ...], form: str | 
     from builder_contracts.truth.session import load
     from builder_contracts.truth.verdicts import CONSUMER, judge
 
-    requests = report_requests(report, Path.cwd(), form="terminal" if form == "text" else form)
-    platform, classes = load(contracts)
+    options = parse(WORKFLOWS, values, cwd=Path.cwd())
+    requests = report_requests(options.reports, options.cwd, form=options.report_format)
+    platform, classes = load(Path(values["contracts_directory"] or "contracts"))
     judgement = judge(path, platform, classes, only=CONSUMER)
     raise click.exceptions.Exit(
-        report_checkout(judgement, requests, command="workflows", strict=False, verbose=verbose)
+        report_checkout(judgement, requests, command="workflows", strict=False, verbose=options.verbose)
     )

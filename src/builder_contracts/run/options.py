@@ -112,6 +112,10 @@ OPTIONS: tuple[Option, ...] = (
         help="Read contracts from this file or directory.",
     ),
     _option(
+        "contracts_directory", "--contracts", metavar="DIR", convert=Path, default=Path("contracts"),
+        faces=(TRUTH, WORKFLOWS), help="Class contracts, with platform contracts in DIR/platform.",
+    ),
+    _option(
         "builder", "--builder", metavar="CLASS", repeatable=True, faces=(*EVERYWHERE, FACTS), completes="builders",
         help="Use only this builder class.",
     ),
@@ -189,6 +193,10 @@ OPTIONS: tuple[Option, ...] = (
         help="Fail on any unproven clause, even one this host cannot prove.",
     ),
     _option(
+        "strict", "--strict", is_flag=True, faces=(TRUTH,), variable="BUILDER_CONTRACTS_STRICT",
+        help="Fail on any unproven clause, even one a checkout cannot prove.",
+    ),
+    _option(
         # Pytest's own --strict is of markers.
         "strict", "--strict-contracts", is_flag=True, faces=(PYTEST,), variable="BUILDER_CONTRACTS_STRICT",
         help="Fail on any unproven clause, even one this host cannot prove.",
@@ -198,14 +206,22 @@ OPTIONS: tuple[Option, ...] = (
         variable="BUILDER_CONTRACTS_DEADLINE", help="Time limit for each observation, in seconds.",
     ),
     _option(
+        "repo", "--repo", metavar="PATH", convert=Path, default=Path(), faces=(TRUTH,),
+        help="Root of the checkout to check.",
+    ),
+    _option(
         "repo", "--repo", metavar="PATH", faces=(PYTEST,),
         help="Check this checkout against the platform's contracts without running it (select with -m truth).",
     ),
     _option(
-        "planning", "--planning", metavar="FILE", repeatable=True, faces=(PYTEST,),
+        "planning", "--planning", metavar="FILE", repeatable=True, faces=(PYTEST, TRUTH),
         help="Tracker export for planning clauses, GitHub REST or Linear JSON.",
     ),
     _option("verbose", "-v", "--verbose", is_flag=True, faces=(CHECK,), help="Print one line per clause."),
+    _option(
+        "verbose", "-v", "--verbose", is_flag=True, faces=(TRUTH, WORKFLOWS),
+        help="Also print kept clauses and those a checkout cannot prove.",
+    ),
 )  # fmt: skip
 
 
