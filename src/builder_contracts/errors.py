@@ -52,11 +52,11 @@ class Problem:
     """One thing that is wrong with an input: where, what, and what would be right."""
 
     source: Source
-    what: str
-    mend: str
+    message: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{printable(f'{self.source}: {self.what}')}\n    mend: {printable(self.mend)}"
+        return f"{printable(f'{self.source}: {self.message}')}\n    fix: {printable(self.fix)}"
 
 
 class InputError(BuilderContractsError):
@@ -74,7 +74,7 @@ class InputError(BuilderContractsError):
     def sentence(self) -> str:
         """All of it on one line, as a reason for something else."""
         return "; ".join(
-            f"{problem.source}: {problem.what}; {problem.mend}".rstrip("; ") for problem in self.problems
+            f"{problem.source}: {problem.message}; {problem.fix}".rstrip("; ") for problem in self.problems
         )
 
 

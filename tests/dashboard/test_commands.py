@@ -155,7 +155,7 @@ def test_a_bad_report_is_named_and_the_good_one_is_added(tmp_path: Path) -> None
     assert done.returncode == 3
     assert "1 file with 1 result added" in done.stdout
     assert "evil.xml:1: declares a document type" in done.stderr
-    assert "mend:" in done.stderr
+    assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -322,8 +322,8 @@ def test_refuses_with_file_line_and_reason(what: str) -> None:
     (problem,) = refused.value.problems
     assert problem.source.file == "evil.xml"
     assert problem.source.line >= 1
-    assert reason in problem.what
-    assert problem.mend
+    assert reason in problem.message
+    assert problem.fix
 
 
 @pytest.mark.parametrize(
@@ -340,7 +340,7 @@ def test_only_a_file_that_ends_early_is_said_to_be_cut_short(what: str, cut: boo
     with pytest.raises(InputError) as refused:
         read(REFUSED[what][0])
 
-    assert ("cut short" in refused.value.problems[0].mend) is cut
+    assert ("cut short" in refused.value.problems[0].fix) is cut
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1,234.5", 1234.5), ("1,234,567", 1234567), ("1.5e3", 1500)])

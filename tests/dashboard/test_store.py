@@ -232,8 +232,8 @@ def test_a_bad_file_is_left_out_whole_and_the_others_are_added(tmp_path: Path) -
         "unset.xml",
         "absent.xml",
     }
-    assert any("starts in the future" in problem.what for problem in done.problems)
-    assert any("give the time with --started" in problem.mend for problem in done.problems)
+    assert any("starts in the future" in problem.message for problem in done.problems)
+    assert any("give the time with --started" in problem.fix for problem in done.problems)
     assert len(content(tmp_path / "h.db")["results"]) == 1
 
 
@@ -671,7 +671,7 @@ def test_evidence_that_is_none_is_refused_with_its_line(what: str) -> None:
 
     (problem,) = refused.value.problems
     assert problem.source.line == 3
-    assert reason in problem.what
+    assert reason in problem.message
 
 
 def test_evidence_of_a_clock_that_was_never_set_has_no_time() -> None:

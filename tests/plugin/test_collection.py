@@ -155,7 +155,7 @@ def test_bad_input_is_told_with_line_and_mend(pytester: pytest.Pytester, contrac
     result.stdout.fnmatch_lines(
         [
             'contracts/here.yaml:7: unknown field "toolchian" in the document',
-            "*mend: did you mean 'toolchain'?",
+            "*fix: did you mean 'toolchain'?",
         ]
     )
 

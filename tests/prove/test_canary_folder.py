@@ -136,10 +136,10 @@ def test_what_a_contract_wants_of_a_canary_is_compared_with_what_it_can_show(
     )
     contract = contracts.load(file)
     assert list(map(str, check([contract]))) == [
-        f"{file}:7: the canary mine cannot show boot\n    mend: it shows builds, runs, artifacts",
-        f"{file}:8: there is no canary mien\n    mend: did you mean mine?",
+        f"{file}:7: the canary mine cannot show boot\n    fix: it shows builds, runs, artifacts",
+        f"{file}:8: there is no canary mien\n    fix: did you mean mine?",
         f"{other / 'canary.yaml'}:1: names another-class as its builders\n"
-        "    mend: add tinyland-docker there, or take other out of the contract",
+        "    fix: add tinyland-docker there, or take other out of the contract",
     ]
     assert check(contracts.load_all(sorted((ROOT / "contracts").glob("*.yaml")))) == []
     shutil.rmtree(folder.parent)

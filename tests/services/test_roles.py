@@ -47,7 +47,7 @@ def test_without_roles_hosts_are_compared_all_the_same_and_without_environments_
     (problem,) = check(tmp_path, contracts)
     assert str(problem) == (
         f"{tmp_path / 'own.yaml'}:6: denies the host 'metdata', which no environment forbids\n"
-        "    mend: did you mean 'metadata'?"
+        "    fix: did you mean 'metadata'?"
     )
     environment.unlink()
     assert check(tmp_path, contracts) == []
@@ -109,5 +109,5 @@ def test_what_does_not_agree_is_named(
 ) -> None:
     found = changed(file, old, new)
     assert len(set(found)) == len(found)
-    assert any(said in problem.what for problem in found), found
-    assert all(problem.mend and problem.source.line for problem in found)
+    assert any(said in problem.message for problem in found), found
+    assert all(problem.fix and problem.source.line for problem in found)

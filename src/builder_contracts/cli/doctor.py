@@ -63,7 +63,7 @@ def _answers() -> Iterator[Answer]:
     try:
         files = contract_files(())
     except InputError as error:
-        what = error.problems[0].what
+        what = error.problems[0].message
         yield Answer("contracts", False, what, "go to the folder that holds contracts/", needed=False)
     else:
         try:

@@ -260,10 +260,10 @@ def _contract(document: Document) -> Contract:
 
 
 def _fault(document: Document, fault: Fault) -> Problem:
-    what, where = fault.what, document.source(fault.pointer)
+    what, where = fault.message, document.source(fault.pointer)
     if fault.against is not None and (other := document.source(fault.against)) != where:
         what += f" (at {other})"
-    return Problem(where, what, fault.mend)
+    return Problem(where, what, fault.fix)
 
 
 def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:

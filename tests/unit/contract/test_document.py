@@ -262,4 +262,4 @@ def test_no_text_of_indicators_makes_the_parser_fail_otherwise_than_with_a_messa
     except InputError as error:
         problem = error.problems[0]
         assert 1 <= problem.source.line <= text.count("\n") + 2
-        assert problem.mend
+        assert problem.fix

@@ -56,7 +56,7 @@ def test_a_release_lies_in_the_range_or_not(text: str, held: str, not_held: str)
 def test_what_is_no_range_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Fault, match="is not a version range") as caught:
         VersionRange.read(text, ("at",))
-    assert caught.value.mend == "write comparisons such as '>=2.24,<3'"
+    assert caught.value.fix == "write comparisons such as '>=2.24,<3'"
     assert caught.value.pointer == ("at",)
 
 
@@ -75,7 +75,7 @@ def test_a_range_is_refused_only_if_all_versions_or_none_lie_in_it(
         versions = VersionRange.read(text, ())
     except Fault as fault:
         # The samples are independent of the product's: any release of the wrong kind shows a false refusal.
-        every = "every version" in fault.what
+        every = "every version" in fault.message
         anything = VersionRange(text)
         assert all(anything.holds(release) is every for release in releases)
     else:

@@ -25,12 +25,12 @@ class Fault(Exception):
     ``against`` is the other side of a contradiction, which may stand in a base.
     """
 
-    def __init__(self, pointer: Pointer, what: str, mend: str, *, against: Pointer | None = None) -> None:
-        super().__init__(what)
+    def __init__(self, pointer: Pointer, message: str, fix: str, *, against: Pointer | None = None) -> None:
+        super().__init__(message)
         self.against = against
         self.pointer = pointer
-        self.what = what
-        self.mend = mend
+        self.message = message
+        self.fix = fix
 
 
 def port(text: str, at: Pointer) -> int:
