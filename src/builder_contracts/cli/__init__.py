@@ -54,6 +54,10 @@ class _Lazy(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         # https://no-color.org: any value that is not empty.
         ctx.color = _colour()
+        from builder_contracts.redaction import learn_variables
+
+        # What this process is trusted with, such as the token of its CI job, is in no output either.
+        learn_variables(os.environ)
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -108,7 +112,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Exit as done:
         code = done.exit_code
     except BuilderContractsError as error:
-        click.echo(f"{click.style('error', fg='red')}: {error}", err=True, color=_colour())
+        from builder_contracts.redaction import redact
+
+        click.echo(f"{click.style('error', fg='red')}: {redact(str(error))}", err=True, color=_colour())
         code = error.exit_code
     except OSError as error:
         if error.errno not in _FULL:

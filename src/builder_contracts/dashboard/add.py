@@ -13,17 +13,21 @@ from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from builder_contracts.dashboard import evidence_file, junit
+from builder_contracts.dashboard.model import Result
 from builder_contracts.dashboard.store import Batch, History
 from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.redaction import Redactor
 
 _MANY = 64
 """From so many files on, reading them in several processes costs less than starting those."""
 
 _SHARE = 8
 _RESULTS_A_COMMIT = 5_000
+# The fields of a result that hold sentences, or what an engine or a tool said.
+_SPOKEN = ("promised", "seen", "likely", "look", "why", "source", "image", "engine", "host", "identity")
 
 
 @dataclass(frozen=True)
@@ -176,7 +180,21 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
             started = reading.started
             digest.update(f"\0{started}".encode())
         results = [one if one.started is not None else one._replace(started=started) for one in results]
+    results = _redact_results(results)
     return Batch(digest.digest(), name, results), undated and reading.started is None
+
+
+def _redact_results(results: Sequence[Result]) -> list[Result]:
+    """Results without secrets: a report may be of a release, or of a program, that hid fewer."""
+    redactor = Redactor()
+    for result in results:
+        for text in (result.seen, result.promised, result.likely, result.look, *result.witnesses):
+            redactor.learn_text(text)
+    redacted = []
+    for result in results:
+        changes: dict[str, Any] = {name: redactor.redact(getattr(result, name)) for name in _SPOKEN}
+        redacted.append(result._replace(**changes, witnesses=tuple(map(redactor.redact, result.witnesses))))
+    return redacted
 
 
 def _text(given: str | Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from builder_contracts.contract import files
 from builder_contracts.errors import BuilderContractsError, printable
 from builder_contracts.evidence.verdict import Measure, Outcome, Rung, Verdict
+from builder_contracts.redaction import redact
 
 Record = Mapping[str, str | float | list[str]]
 """The fields of a verdict by name; see contracts/schema/evidence.json."""
@@ -57,7 +58,7 @@ def to_properties(verdict: Verdict) -> Properties:
             pairs.append((f"{_BUDGET}{measure.quantity}", repr(float(measure.budget))))
     pairs += [("witness", witness) for witness in verdict.witnesses]
     # What is no Unicode, such as a file name of other bytes, can be neither printed nor sent to a worker.
-    return [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in pairs]
+    return [(name, redact(text).encode("utf-8", "backslashreplace").decode()) for name, text in pairs]
 
 
 def from_properties(pairs: Iterable[tuple[str, object]]) -> Verdict | None:
@@ -132,4 +133,4 @@ def render(verdict: Verdict) -> str:
     told += [("witness", witness) for witness in verdict.witnesses]
     told += [("likely", verdict.likely), ("why", " ".join(verdict.why.split())), ("try", verdict.look)]
     lines += [f"  {name:8}  {value}" for name, value in told if value]
-    return "\n".join(map(printable, lines))
+    return "\n".join(printable(redact(line)) for line in lines)
