@@ -7,11 +7,12 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context, parent_process
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +28,19 @@ _MANY = 64
 _SHARE = 8
 _RESULTS_A_COMMIT = 5_000
 # The fields of a result that hold sentences, or what an engine or a tool said.
-_SPOKEN = ("promised", "seen", "likely", "look", "why", "source", "image", "engine", "host", "identity")
+_SPOKEN_FIELDS = (
+    "promised",
+    "seen",
+    "likely",
+    "look",
+    "why",
+    "source",
+    "image",
+    "engine",
+    "host",
+    "identity",
+)
+_SPOKEN = attrgetter(*_SPOKEN_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -184,17 +197,24 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
     return Batch(digest.digest(), name, results), undated and reading.started is None
 
 
-def _redact_results(results: Sequence[Result]) -> list[Result]:
+def _redact_results(results: list[Result]) -> list[Result]:
     """Results without secrets: a report may be of a release, or of a program, that hid fewer."""
+    # A file says the same few texts again and again.
+    texts = {text for result in results for text in (*_SPOKEN(result), *result.witnesses)}
     redactor = Redactor()
-    for result in results:
-        for text in (result.seen, result.promised, result.likely, result.look, *result.witnesses):
-            redactor.learn_text(text)
-    redacted = []
-    for result in results:
-        changes: dict[str, Any] = {name: redactor.redact(getattr(result, name)) for name in _SPOKEN}
-        redacted.append(result._replace(**changes, witnesses=tuple(map(redactor.redact, result.witnesses))))
-    return redacted
+    for text in texts:
+        redactor.learn_text(text)
+    redacted = {text: hidden for text in texts if (hidden := redactor.redact(text)) != text}
+    return [_replaced(result, redacted) for result in results] if redacted else results
+
+
+def _replaced(result: Result, redacted: Mapping[str, str]) -> Result:
+    changes: dict[str, Any] = {
+        name: redacted[text] for name in _SPOKEN_FIELDS if (text := getattr(result, name)) in redacted
+    }
+    return result._replace(
+        **changes, witnesses=tuple(redacted.get(witness, witness) for witness in result.witnesses)
+    )
 
 
 def _text(given: str | Path) -> str:
