@@ -13,6 +13,7 @@ import click
 
 from builder_contracts import __version__
 from builder_contracts.errors import BuilderContractsError, ExitCode
+from builder_contracts.extras import name_missing_extra
 
 # Command name to the module of this package and the command object in it.
 COMMANDS = {
@@ -99,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # What a command imports stays until its end: looking through it for garbage again and again finds none.
     gc.set_threshold(100_000, 20, 20)
     try:
-        code = group.main(args=arguments, prog_name="builder-contracts", standalone_mode=False)
+        with name_missing_extra():
+            code = group.main(args=arguments, prog_name="builder-contracts", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         code = ExitCode.INTERRUPTED
