@@ -23,7 +23,7 @@ from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.progress import Progress
 from builder_contracts.reporting import jsonl, terminal
 from builder_contracts.reporting.session_tally import Tally
-from builder_contracts.reporting.verdict_data import to_data, to_properties
+from builder_contracts.reporting.verdict_data import redacted, to_data, to_properties
 
 if TYPE_CHECKING:
     from builder_contracts.observe.survey import Survey
@@ -217,7 +217,9 @@ class ClauseItem(pytest.Item):
         return self.path, self.clause.source.line - 1, self.clause.id
 
     def setup(self) -> None:
-        verdict = self._proved() if isinstance(self.clause.promise, ProofPromise) else self._judged()
+        verdict = redacted(
+            self._proved() if isinstance(self.clause.promise, ProofPromise) else self._judged()
+        )
         self.user_properties.extend(to_properties(verdict))
         self.verdict = verdict
         if verdict.outcome is Outcome.WAIVED:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from builder_contracts.redaction import redact
+
 
 class Progress:
     """What proofs say while they run, for a person who waits.
@@ -34,7 +36,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Keep a line to be told; from any thread."""
-        self._lines.put(line)
+        self._lines.put(redact(line))
 
     def tell(self, builder: str) -> None:
         """Write what was said, or after a long silence that the proofs of a class are under way."""

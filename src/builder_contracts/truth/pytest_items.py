@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from builder_contracts.extras import name_missing_extra
+
 if TYPE_CHECKING:
     from builder_contracts.evidence.verdict import Verdict
     from builder_contracts.truth.verdicts import Judgement
@@ -78,14 +80,15 @@ def _judgement(config: pytest.Config, folder: Path) -> Judgement:
     """The judgement by the contracts in a folder; computed once a process."""
     judged = config.stash[JUDGED]
     if folder not in judged:
-        from builder_contracts.truth.session import load
-        from builder_contracts.truth.tracker import read
-        from builder_contracts.truth.verdicts import judge
+        with name_missing_extra():
+            from builder_contracts.truth.session import load
+            from builder_contracts.truth.tracker import read
+            from builder_contracts.truth.verdicts import judge
 
-        platform, classes = load(folder)
-        here = config.invocation_params.dir
-        tracker = read([here / one for one in config.option.planning]) if config.option.planning else None
-        judged[folder] = judge(here / (config.option.repo or "."), platform, classes, tracker=tracker)
+            platform, classes = load(folder)
+            here = config.invocation_params.dir
+            tracker = read([here / one for one in config.option.planning]) if config.option.planning else None
+            judged[folder] = judge(here / (config.option.repo or "."), platform, classes, tracker=tracker)
     return judged[folder]
 
 
