@@ -9,6 +9,8 @@ from collections.abc import Generator
 import pytest
 from hypothesis import settings
 
+from builder_contracts import redaction
+
 # Contracts in here are input of tests, not contracts to check.
 collect_ignore = ["examples"]
 
@@ -25,6 +27,12 @@ os.environ["BUILDER_CONTRACTS_CACHE"] = ""
 # that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test() -> None:
+    """What a test taught this process to hide is shown again in the next."""
+    redaction.forget()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,6 +16,7 @@ from builder_contracts.pytest_items import (
     ContractFile,
     ContractsFile,
 )
+from builder_contracts.redaction import redact
 from builder_contracts.reporting.terminal import format_summary, format_verdict
 from builder_contracts.reporting.verdict_data import from_data, to_data
 from builder_contracts.run import pytest_options
@@ -51,7 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
     try:
         run = config.stash[RUN] = PytestRun.of(config)
     except InputError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(redact(str(error))) from error
     config.pluginmanager.register(run, "builder-contracts-run")
     if run.options.paths:
         chosen = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
@@ -85,11 +86,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         run.read_inputs(items)
     except InputError as error:
         if not run.is_worker:
-            raise pytest.UsageError(str(error)) from error
+            raise pytest.UsageError(redact(str(error))) from error
         # xdist keeps a worker's usage error to itself, and passes on what failed to be collected.
         items.clear()
         code = int(error.exit_code)
-        report = pytest.CollectReport("the command line", "failed", str(error), [], builder_contracts=code)
+        report = pytest.CollectReport(
+            "the command line", "failed", redact(str(error)), [], builder_contracts=code
+        )
         config.hook.pytest_collectreport(report=report)
 
 

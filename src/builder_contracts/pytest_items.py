@@ -20,8 +20,9 @@ from builder_contracts.contract.model import Clause
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.errors import BuilderContractsError, ExitCode, InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Verdict
+from builder_contracts.redaction import redact
 from builder_contracts.reporting.terminal import format_verdict
-from builder_contracts.reporting.verdict_data import to_properties
+from builder_contracts.reporting.verdict_data import redacted, to_properties
 from builder_contracts.run.pytest_run import RUN
 
 Loaded = TypeVar("Loaded")
@@ -58,7 +59,7 @@ class ClauseItem(pytest.Item):
         return self.path, self.declared_at.line - 1, self.clause_id
 
     def setup(self) -> None:
-        verdict = self.verdict = self.judge()
+        verdict = self.verdict = redacted(self.judge())
         self.user_properties.extend(to_properties(verdict))
         if verdict.outcome is Outcome.WAIVED:
             pytest.skip(f"{verdict.cause or 'waived'}; observed: {verdict.observation}")
@@ -120,7 +121,7 @@ class ContractsFile(pytest.File):
             return read()
         except BuilderContractsError as error:
             self.exit_code = error.exit_code
-            raise self.CollectError(str(error)) from None
+            raise self.CollectError(redact(str(error))) from None
 
 
 class ContractFile(ContractsFile):
@@ -144,11 +145,8 @@ class AreaFile(ContractsFile):
     """A contract of the platform, collected into its clauses."""
 
     def collect(self) -> Iterator[ClauseItem]:
-        from builder_contracts.truth.session import verdicts_of
-
         run = self.config.stash[RUN]
-        judgement = self.required(lambda: run.judgement(self.path.parent.parent))
-        for verdict in verdicts_of(judgement):
+        for verdict in self.required(lambda: run.checkout_verdicts(self.path.parent.parent)):
             if verdict.location.file == str(self.path):
                 name = verdict.local_id.partition("/")[2]
                 yield TruthItem.from_parent(self, name=name, decided=verdict)
@@ -158,13 +156,10 @@ class DeployedFile(ContractsFile):
     """A class contract, collected into the clauses that a deployment in the checkout mentions."""
 
     def collect(self) -> Iterator[ClauseItem]:
-        from builder_contracts.truth.session import verdicts_of
-
         run = self.config.stash[RUN]
         contract = self.required(lambda: load.load(self.path))
-        judgement = self.required(lambda: run.judgement(self.path.parent))
         taken: dict[str, int] = {}
-        for verdict in verdicts_of(judgement):
+        for verdict in self.required(lambda: run.checkout_verdicts(self.path.parent)):
             if verdict.builder != contract.name:
                 continue
             number = taken[verdict.local_id] = taken.get(verdict.local_id, 0) + 1

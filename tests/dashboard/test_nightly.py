@@ -14,14 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.cli.nightly import nightly
-from builder_contracts.dashboard import forge as forges
-from builder_contracts.dashboard.breakages import Close, Issue, Mark, Open, Update, mark_of, plan
+from builder_contracts.dashboard.breakages import Mark, mark_of, plan
 from builder_contracts.dashboard.markdown import code
 from builder_contracts.dashboard.report import Report
 from builder_contracts.dashboard.series import Book, Series
 from builder_contracts.dashboard.store import History
 from builder_contracts.dashboard.summary import summary
 from builder_contracts.errors import InputError
+from builder_contracts.forge import client as forges
+from builder_contracts.forge.issues import Close, Issue, Open, Update
 from builder_contracts.runner.identity import Placement, this_machine
 from tests.dashboard.forges import TOKEN, Forge, serving
 from tests.dashboard.reports import case, suite
@@ -284,9 +285,9 @@ def test_another_user_s_token_finds_the_issues_of_that_user(
     """Otherwise every night would open them again."""
     forge.issue("theirs", "", creator="contracts-app[bot]")
 
-    assert forges.forge().open_issues() == []
+    assert forges.connect_forge().open_issues() == []
     monkeypatch.setenv("BUILDER_CONTRACTS_AUTHOR", "contracts-app[bot]")
-    assert [issue.title for issue in forges.forge().open_issues()] == ["theirs"]
+    assert [issue.title for issue in forges.connect_forge().open_issues()] == ["theirs"]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +311,7 @@ def test_a_page_for_people_in_the_place_of_a_list_is_an_error_that_says_so(
 ) -> None:
     forge.failing["/issues"] = 200
 
-    with pytest.raises(forges.ForgeError, match=r"GET http://.*/issues\?.*: the answer is not JSON"):
+    with pytest.raises(forges.ForgeError, match=r"GET http://.*/issues\?.*: response is not JSON"):
         hub.open_issues()
 
 
@@ -319,7 +320,7 @@ def test_a_server_that_is_away_is_an_error_without_the_token() -> None:
         # Nobody listens here, and nobody else can.
         held.bind(("127.0.0.1", 0))
         gone = forges.GitHub("o/r", TOKEN, base=f"http://127.0.0.1:{held.getsockname()[1]}")
-        with pytest.raises(forges.ForgeError, match="no answer") as lost:
+        with pytest.raises(forges.ForgeError, match="no response") as lost:
             gone.apply(Open("t", "b"))
     assert TOKEN not in str(lost.value)
 
@@ -423,7 +424,7 @@ def test_a_history_that_gitlab_has_removed_is_an_error_unless_one_says_to_start_
 ) -> None:
     forge.gitlab_job(7, status=status, artifacts_expire_at="2026-03-08T03:00:00Z")
 
-    with pytest.raises(forges.ForgeError, match="artifacts are gone"):
+    with pytest.raises(forges.ForgeError, match="artifacts of the previous night are gone"):
         lab.last_history("history.db", start_anew=False)
     assert lab.last_history("history.db", start_anew=True) is None
 

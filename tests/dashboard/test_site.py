@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.dashboard import address, junit, report, series, site
+from builder_contracts.dashboard.add import Reading, add_files
 from builder_contracts.dashboard.badge import badge
 from builder_contracts.dashboard.feed import feed
 from builder_contracts.dashboard.store import Batch, History
@@ -61,6 +62,37 @@ class Page(HTMLParser):
 
 def pages(folder: Path) -> dict[Path, Page]:
     return {path: Page(path.read_text("utf-8")) for path in sorted(folder.rglob("*.html"))}
+
+
+def test_a_secret_in_a_report_reaches_neither_history_nor_site(tmp_path: Path) -> None:
+    """As a release that hid fewer secrets wrote it: found in one text, it is hidden in the others too."""
+    token = "aB3dE5gH7jK9mN2pQ4rS"
+    report_file = tmp_path / "night.xml"
+    verdicts = [
+        case(
+            "dind/daemon/endpoint", verdict="broken", rung="C1", seen=f"DOCKER_HOST='tcp://u:{token}@h:2375'"
+        ),
+        case(
+            "dind/daemon/ready",
+            verdict="broken",
+            rung="C1",
+            seen=f"the client says {token}",
+            look=f"jq {token}",
+        ),
+        case(
+            "dind/network/proxy", verdict="broken", rung="C1", seen="kept", witness=f"proxy log: {token[:-2]}"
+        ),
+    ]
+    report_file.write_bytes(suite(*verdicts))
+    with History(tmp_path / "history.db") as history:
+        assert not add_files(history, [report_file], Reading()).problems
+        book = series.read(history)
+        morning = report.report(book, NOW)
+        site.build(morning, book, tmp_path / "site", base="https://example.org/")
+        files = [path for path in tmp_path.rglob("*") if path.is_file() and path != report_file]
+    assert len(files) > 5
+    assert [path.name for path in files if token[:12].encode() in path.read_bytes()] == []
+    assert "(redacted)" in "".join(path.read_text("utf-8") for path in (tmp_path / "site").rglob("*.html"))
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from builder_contracts.extras import EXTRAS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
@@ -35,8 +38,19 @@ def test_every_dependency_of_the_package_has_its_line_and_no_other_has() -> None
     assert justified(section("The package")) == names(PROJECT["dependencies"])
 
 
-def test_every_dependency_of_the_extra_for_deployments_has_its_line_and_no_other_has() -> None:
-    assert justified(section("The extra `live`")) == names(PROJECT["optional-dependencies"]["live"])
+def test_the_core_needs_ten_packages_at_most() -> None:
+    assert len(PROJECT["dependencies"]) <= 10
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_every_dependency_of_an_extra_has_its_line(extra: str) -> None:
+    assert justified(section(f"The extra `{extra}`")) == names(PROJECT["optional-dependencies"][extra])
+
+
+def test_all_is_every_extra() -> None:
+    (everything,) = map(Requirement, PROJECT["optional-dependencies"]["all"])
+    assert everything.extras == set(EXTRAS)
+    assert set(PROJECT["optional-dependencies"]) == {*EXTRAS, "all", "dev"}
 
 
 def test_every_development_tool_has_its_line_and_no_other_has() -> None:
@@ -51,7 +65,7 @@ def test_every_python_package_of_the_services_image_has_its_line() -> None:
 
 def test_every_dependency_has_a_range_but_type_stubs_and_calendar_versions() -> None:
     extras = PROJECT["optional-dependencies"]
-    texts = (*PROJECT["dependencies"], *extras["dev"], *extras["live"])
+    texts = [*PROJECT["dependencies"], *(text for extra in ("dev", *EXTRAS) for text in extras[extra])]
     requirements = [Requirement(text) for text in texts]
     unbounded = {
         requirement.name
@@ -82,8 +96,17 @@ def imported() -> set[str]:
     return found - set(sys.stdlib_module_names) - NEWER - {"builder_contracts"}
 
 
-def test_what_the_package_imports_is_declared_and_what_is_declared_is_used() -> None:
+def test_what_the_package_imports_is_declared_and_used() -> None:
     owners = importlib.metadata.packages_distributions()
     used = {canonicalize_name(owner) for module in imported() for owner in owners.get(module, [module])}
-    # pytest-xdist is used by its options, not by an import.
-    assert used | {"pytest-xdist"} == names(PROJECT["dependencies"])
+    extras = {name for extra in EXTRAS for name in names(PROJECT["optional-dependencies"][extra])}
+    # pytest-xdist is used by its options, not by an import; outsider.py runs in a process of its own.
+    assert used | {"pytest-xdist", "grpcio", "protobuf"} == names(PROJECT["dependencies"]) | extras
+
+
+def test_the_modules_of_each_extra_are_those_that_it_brings() -> None:
+    owners = importlib.metadata.packages_distributions()
+    for extra, modules in EXTRAS.items():
+        brought = {canonicalize_name(owner) for module in modules for owner in owners[module]}
+        # What the core brings anyway, by the docker library, needs no name.
+        assert names(PROJECT["optional-dependencies"][extra]) - {"requests", "urllib3"} <= brought

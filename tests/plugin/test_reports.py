@@ -167,7 +167,7 @@ def test_a_secret_of_the_machine_is_in_no_report(
     for text in (result.stdout.str(), *(path.read_text() for path in (pytester.path / "proof").iterdir())):
         assert "MY_TOKEN='hunter2'" not in text
         assert "MY_TOKEN=hunter2" not in text
-    assert "MY_TOKEN is set (value not shown)" in result.stdout.str()
+    assert "MY_TOKEN is set (value hidden)" in result.stdout.str()
     assert "MY_TOKEN=" not in (pytester.path / "junit.xml").read_text()
 
 

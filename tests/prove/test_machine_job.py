@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.prove import image, publication, workplace
-from builder_contracts.prove.discreet import Mask
 from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import Failed
 from builder_contracts.prove.machine import MachineBench, MachineJob
 from builder_contracts.prove.records import ANOTHER, SECOND
+from builder_contracts.redaction import Redactor
 from builder_contracts.runner.local import local_runner
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.identities import Credentials
@@ -44,8 +44,8 @@ def test_what_a_tool_prints_of_a_secret_is_masked_byte_for_byte(bench: MachineBe
 
 def test_of_a_secret_that_holds_another_nothing_is_left() -> None:
     given = Credentials.from_texts("reader:a-secret", "writer:a-secret-of-hers")
-    mask = Mask.of([Endpoint("nix", "http://cache.example", "", given)])
-    assert mask.over(b"a-secret-of-hers, a-secret") == b"****************, ********"
+    redactor = Redactor(Endpoint("nix", "http://cache.example", "", given).secrets)
+    assert redactor.redact_bytes(b"a-secret-of-hers, a-secret") == b"****************, ********"
 
 
 def test_who_reads_and_writes_as_one_is_no_other_than_himself(tmp_path: Path) -> None:

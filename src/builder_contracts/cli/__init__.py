@@ -15,6 +15,7 @@ import click
 
 from builder_contracts import __version__
 from builder_contracts.errors import BuilderContractsError, ExitCode
+from builder_contracts.extras import name_missing_extra
 from builder_contracts.run.exit_status import SHORT, end_on_sigterm, interrupted_by
 
 
@@ -81,6 +82,10 @@ class _Lazy(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         # https://no-color.org: any value that is not empty.
         ctx.color = _colour()
+        from builder_contracts.redaction import learn_variables
+
+        # What this process is trusted with, such as the token of its CI job, is in no output either.
+        learn_variables(os.environ)
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -125,7 +130,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         click.echo("error: cannot write output: standard output is closed", err=True)
         sys.exit(ExitCode.CANNOT_RUN)
     try:
-        code = group.main(args=arguments, prog_name="builder-contracts", standalone_mode=False)
+        with name_missing_extra():
+            code = group.main(args=arguments, prog_name="builder-contracts", standalone_mode=False)
     except click.exceptions.Abort as abort:
         code = interrupted_by(abort.__cause__)
         click.echo(code.name.lower(), err=True)
@@ -138,7 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Exit as done:
         code = done.exit_code
     except BuilderContractsError as error:
-        click.echo(f"{click.style('error', fg='red')}: {error}", err=True, color=_colour())
+        from builder_contracts.redaction import redact
+
+        click.echo(f"{click.style('error', fg='red')}: {redact(str(error))}", err=True, color=_colour())
         code = error.exit_code
     except OSError as error:
         if error.errno not in _FULL:

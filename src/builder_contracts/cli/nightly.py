@@ -57,13 +57,13 @@ def placement(out: Path) -> None:
     The local runner reads it (BUILDER_CONTRACTS_PLACEMENT=FILE) to show which class this machine is of.
     The token needs the permission 'actions: read'.
     """
-    from builder_contracts.dashboard.forge import ForgeError, github
+    from builder_contracts.forge.client import ForgeError, connect_github
 
     env = os.environ
     name = env.get("RUNNER_NAME", "")
     mine = [
         job
-        for job in github().jobs(env.get("GITHUB_RUN_ID", ""), env.get("GITHUB_RUN_ATTEMPT") or "1")
+        for job in connect_github().jobs(env.get("GITHUB_RUN_ID", ""), env.get("GITHUB_RUN_ATTEMPT") or "1")
         if job.get("runner_name") == name and job.get("status") == "in_progress"
     ]
     if not name or len(mine) != 1:
@@ -89,14 +89,14 @@ def restore(file: Path, start_anew: bool) -> None:
     Only runs of the default branch of this repository itself count. That there is none yet is no error;
     that there was one and it is lost is. The token needs the permission 'actions: read' (GitLab: api).
     """
-    from builder_contracts.dashboard.forge import forge
     from builder_contracts.dashboard.store import History
+    from builder_contracts.forge.client import connect_forge
 
     if file.exists():
         raise BuilderContractsError(
             f"{file} is there already and would be replaced: remove it, or leave this out"
         )
-    stored = forge().last_history(_FILE, start_anew=start_anew)
+    stored = connect_forge().last_history(_FILE, start_anew=start_anew)
     if stored is None:
         click.echo("no earlier history: this is the first night")
         return
@@ -169,10 +169,10 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
     BUILDER_CONTRACTS_AUTHOR names.
     """
     from builder_contracts.dashboard.breakages import plan
-    from builder_contracts.dashboard.forge import forge
     from builder_contracts.dashboard.store import History
+    from builder_contracts.forge.client import connect_forge
 
-    here = forge()
+    here = connect_forge()
     with History(file, write=False) as store:
         told, book = _report(store, stale_days, contracts)
         actions = plan(told, book, here.open_issues(), site)

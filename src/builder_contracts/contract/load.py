@@ -18,6 +18,7 @@ from builder_contracts.contract.promises import READERS
 from builder_contracts.contract.promises.declarations import Responsibility
 from builder_contracts.contract.promises.declared import Fault
 from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.redaction import learn_data
 
 MAX_BASES = 8
 """Length of the longest chain of ``extends``."""
@@ -68,6 +69,8 @@ def load(path: Path, file: str | None = None, bases: Bases | None = None) -> Con
     Contracts that are loaded with the same ``bases`` read a base that they share once.
     """
     document = _merged(path, file or str(path), (), {} if bases is None else bases)
+    # Before anything is said of it.
+    learn_data(document.data)
     kind = document.data.get("kind")
     if kind != "BuilderClass" and kind in schema.kinds():
         what = f"a document of kind {kind} is no contract by itself"

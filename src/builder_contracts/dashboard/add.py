@@ -7,23 +7,40 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from multiprocessing import get_context, parent_process
+from operator import attrgetter
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from builder_contracts.dashboard import evidence_file, junit
+from builder_contracts.dashboard.model import Result
 from builder_contracts.dashboard.store import Batch, History
 from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.redaction import Redactor
 
 _MANY = 64
 """From so many files on, reading them in several processes costs less than starting those."""
 
 _SHARE = 8
 _RESULTS_A_COMMIT = 5_000
+# The fields of a result that hold sentences, or what an engine or a tool said.
+_SPOKEN_FIELDS = (
+    "promised",
+    "seen",
+    "likely",
+    "look",
+    "why",
+    "source",
+    "image",
+    "engine",
+    "host",
+    "identity",
+)
+_SPOKEN = attrgetter(*_SPOKEN_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -176,7 +193,28 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
             started = reading.started
             digest.update(f"\0{started}".encode())
         results = [one if one.started is not None else one._replace(started=started) for one in results]
+    results = _redact_results(results)
     return Batch(digest.digest(), name, results), undated and reading.started is None
+
+
+def _redact_results(results: list[Result]) -> list[Result]:
+    """Results without secrets: a report may be of a release, or of a program, that hid fewer."""
+    # A file says the same few texts again and again.
+    texts = {text for result in results for text in (*_SPOKEN(result), *result.witnesses)}
+    redactor = Redactor()
+    for text in texts:
+        redactor.learn_text(text)
+    redacted = {text: hidden for text in texts if (hidden := redactor.redact(text)) != text}
+    return [_replaced(result, redacted) for result in results] if redacted else results
+
+
+def _replaced(result: Result, redacted: Mapping[str, str]) -> Result:
+    changes: dict[str, Any] = {
+        name: redacted[text] for name in _SPOKEN_FIELDS if (text := getattr(result, name)) in redacted
+    }
+    return result._replace(
+        **changes, witnesses=tuple(redacted.get(witness, witness) for witness in result.witnesses)
+    )
 
 
 def _text(given: str | Path) -> str:

@@ -15,49 +15,11 @@ from builder_contracts.dashboard import again, summary, words
 from builder_contracts.dashboard.markdown import code
 from builder_contracts.dashboard.report import ClassReport, Incident, Report, State
 from builder_contracts.dashboard.series import Book
+from builder_contracts.forge.issues import Action, Close, Issue, Open, Update
 
-LABEL = "builder-contracts"
 _MARK = re.compile(r"<!-- builder-contracts (\{[^<>]*\}) -->")
 _LISTED = 40
 _BODY = 60_000
-
-
-@dataclass(frozen=True)
-class Issue:
-    """An open issue as the tracker has it."""
-
-    number: int
-    title: str
-    body: str
-
-
-@dataclass(frozen=True)
-class Open:
-    """A new issue."""
-
-    title: str
-    body: str
-
-
-@dataclass(frozen=True)
-class Update:
-    """A new text of an issue, and a comment where people should hear of it."""
-
-    number: int
-    title: str
-    body: str
-    comment: str = ""
-
-
-@dataclass(frozen=True)
-class Close:
-    """The end of an issue."""
-
-    number: int
-    comment: str
-
-
-Action = Open | Update | Close
 
 
 @dataclass(frozen=True)

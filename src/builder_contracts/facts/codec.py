@@ -9,8 +9,8 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from builder_contracts.errors import InputError, Problem, Source
-from builder_contracts.facts.model import SCHEMA, Facts, Unseen
-from builder_contracts.facts.secret import visible
+from builder_contracts.facts.model import SCHEMA, Facts, Image, Unseen
+from builder_contracts.redaction import learn_data, redact_data, redact_variable
 
 _MEND = "save facts with 'builder-contracts facts'"
 
@@ -91,17 +91,25 @@ def _text(text: str, at: str) -> str:
     return text
 
 
-def redacted(facts: Facts) -> Facts:
-    """The same facts without the values of variables that look like secrets."""
-    if isinstance(facts.env, Unseen):
-        return facts
-    env = {name: visible(name, value) for name, value in facts.env.items()}
-    return dataclasses.replace(facts, env=env)
+def to_data(facts: Facts) -> dict[str, Any]:
+    """The facts as plain data without secrets."""
+    data = dataclasses.asdict(facts)
+    learn_data(data)
+    redacted = redact_data(data)
+    if isinstance(facts.env, dict):
+        redacted["env"] = _redact_variables(facts.env)
+    if isinstance(facts.image, Image):
+        redacted["image"]["labels"] = _redact_variables(facts.image.labels)
+    return redacted
+
+
+def _redact_variables(variables: dict[str, str]) -> dict[str, str]:
+    return {name: redact_variable(name, value) for name, value in variables.items()}
 
 
 def to_json(facts: Facts) -> str:
     """The facts as indented JSON, secrets redacted, in ASCII: a terminal acts on nothing of it."""
-    return json.dumps(dataclasses.asdict(redacted(facts)), indent=2, sort_keys=True)
+    return json.dumps(to_data(facts), indent=2, sort_keys=True)
 
 
 def from_json(text: str, file: str) -> Facts:
@@ -123,6 +131,8 @@ def from_json(text: str, file: str) -> Facts:
                 )
             ]
         )
+    # Facts of an older release, or of another program, may hold what they should not.
+    learn_data(data)
     try:
         facts: Facts = _structured(data, Facts, "")
     except _Damage as damage:
@@ -143,5 +153,5 @@ def flatten(facts: Facts) -> dict[str, str]:
         else:
             flat[path] = json.dumps(value, ensure_ascii=False)
 
-    walk(dataclasses.asdict(redacted(facts)), "")
+    walk(to_data(facts), "")
     return flat

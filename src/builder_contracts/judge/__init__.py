@@ -35,8 +35,7 @@ from builder_contracts.evidence.verdict import (
     as_json,
     unproven,
 )
-from builder_contracts.facts.codec import redacted
-from builder_contracts.facts.model import Facts, Image, Runner
+from builder_contracts.facts.model import Facts, Image, Runner, Unseen
 from builder_contracts.judge import (
     daemon,
     declarations,
@@ -49,6 +48,7 @@ from builder_contracts.judge import (
     resources,
     toolchain,
 )
+from builder_contracts.redaction import redact_variable
 
 
 def find(promise: Promise, facts: Facts) -> Finding:
@@ -125,7 +125,10 @@ _STEP = re.compile(r"""\.(?P<name>\w[^.\[]*)|\[(?P<key>"(?:[^"\\]|\\.)*")\]|\[(?
 
 def fact_at(facts: Facts, path: str) -> Json:
     """The fact at a path, as plain data without secrets, or None where there is none."""
-    value: Any = redacted(facts)
+    if path == ".env" and not isinstance(facts.env, Unseen):
+        # Names alone: what a contract forbids anywhere in the environment may be a token.
+        return as_json(sorted(facts.env))
+    value: Any = _without_secrets(facts) if path.startswith((".env", ".image")) else facts
     at = 0
     while at < len(path):
         step = _STEP.match(path, at)
@@ -141,6 +144,17 @@ def fact_at(facts: Facts, path: str) -> Json:
         except (AttributeError, IndexError, KeyError, TypeError):
             return None
     return as_json(value) if path else None
+
+
+def _without_secrets(facts: Facts) -> Facts:
+    """The facts without values of variables and labels whose names tell of a secret."""
+    if not isinstance(facts.env, Unseen):
+        env = {name: redact_variable(name, value) for name, value in facts.env.items()}
+        facts = dataclasses.replace(facts, env=env)
+    if isinstance(facts.image, Image):
+        labels = {name: redact_variable(name, value) for name, value in facts.image.labels.items()}
+        facts = dataclasses.replace(facts, image=dataclasses.replace(facts.image, labels=labels))
+    return facts
 
 
 def under_waiver(clause: Clause, finding: Finding, today: date) -> Finding:

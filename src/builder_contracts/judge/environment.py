@@ -8,8 +8,8 @@ from builder_contracts.contract.promises.environment import EnvironmentPromise, 
 from builder_contracts.contract.promises.patterns import TooSlow, found_in
 from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.facts.model import Facts, Unseen
-from builder_contracts.facts.secret import SECRET_NAME, visible
 from builder_contracts.judge.unseen import unproven_because
+from builder_contracts.redaction import hide_forms, is_secret_name
 
 
 def judge(promise: EnvironmentPromise, facts: Facts) -> Finding:
@@ -36,14 +36,12 @@ def _variable(promise: Variable, env: dict[str, str]) -> Finding:
             return kept("not set", look=look)
         return broken(
             _show(promise.name, value),
-            "an ENV line or the pool's template sets it: remove it there",
+            "an ENV line or the pool's template sets it; remove it there",
             look=look,
         )
     if value is None:
-        return broken(
-            "not set", "the ENV line, or the pool's template that injects it, is missing", look=look
-        )
-    likely = "the ENV line or the pool's template has another value"
+        return broken("not set", "no ENV line or pool template sets it", look=look)
+    likely = "the ENV line or the pool's template sets a different value"
     wrong = (
         (promise.equals is not None and value != promise.equals)
         or (promise.contains is not None and promise.contains not in value)
@@ -57,14 +55,16 @@ def _variable(promise: Variable, env: dict[str, str]) -> Finding:
 
 
 def _forbidden(promise: ForbiddenValue, env: dict[str, str]) -> Finding:
-    guilty = sorted(found_in(env, promise.pattern))
-    if not guilty:
-        return kept(f"none of {len(env)} variables", look=".env")
-    seen = ", ".join(_show(name, env[name]) for name in guilty[:3])
-    return broken(seen, "an ENV line, or the pool's template, still carries the forbidden value", look=".env")
+    names = sorted(found_in(env, promise.pattern))
+    if not names:
+        return kept(f"none of {len(env)} variables matches", look=".env")
+    # Which variable it is, and never the value: what a contract forbids may be a token.
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    seen = f"{', '.join(names[:3])}{more} {'matches' if len(names) == 1 else 'match'} (value hidden)"
+    return broken(seen, "an ENV line or the pool's template still contains the forbidden value", look=".env")
 
 
 def _show(name: str, value: str) -> str:
-    if SECRET_NAME.search(name):
-        return f"{name} is set (value not shown)"
-    return f"{name}={visible(name, value)[:200]!r}"
+    if is_secret_name(name):
+        return f"{name} is set (value hidden)"
+    return f"{name}={hide_forms(value)[:200]!r}"

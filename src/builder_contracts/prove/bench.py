@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from builder_contracts.facts.model import Runner as RunnerFacts
-from builder_contracts.prove.discreet import Mask
+from builder_contracts.prove.discreet import redact_completed
 from builder_contracts.prove.ending import Ending
 from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import Failed, Job, said
 from builder_contracts.prove.records import ANOTHER, SECOND, Served
+from builder_contracts.redaction import Redactor
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.catalogue import CONF
 from builder_contracts.services.identities import READER, WRITER, Credentials, Identity
@@ -85,11 +86,11 @@ class Bench(ABC):
 
     def _answers(self, done: Completed) -> list[dict[str, Any]]:
         if done.status != 0:
-            raise Failed("sending requests", said(self.mask.over_all(done)))
+            raise Failed("sending requests", said(redact_completed(self.mask, done)))
         answers: list[dict[str, Any]] = json.loads(done.stdout)
         for answer in answers:
             # A server can say again whatever it is sent.
-            answer["said"] = self.mask.over_text(answer["said"])[:_SAID]
+            answer["said"] = self.mask.redact(answer["said"])[:_SAID]
         return answers
 
     @property
@@ -102,9 +103,9 @@ class Bench(ABC):
         """See to it that the job's daemon knows the certificate of the registry at HOST[:PORT]. Raises Failed."""
 
     @property
-    def mask(self) -> Mask:
-        """What must not be seen of anything that was said to this run."""
-        return Mask.of(self.endpoints.values())
+    def mask(self) -> Redactor:
+        """Hides what deployments trust this run with, in whatever was said to it."""
+        return Redactor(secret for endpoint in self.endpoints.values() for secret in endpoint.secrets)
 
     def identity(self, role: str, name: str) -> Identity:
         """The identity of that name as the endpoint of a role knows it."""

@@ -31,6 +31,15 @@ class Endpoint:
     public_key: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown of it, as tools and servers spell it."""
+        secrets = [self.signing_key.rpartition(":")[2].strip()]
+        if self.credentials is not None:
+            for identity in (self.credentials.reader, self.credentials.writer):
+                secrets += [identity.secret, identity.authorization.rpartition(" ")[2]]
+        return secrets
+
     def lacks(self, name: str) -> Lost | None:
         """Why nothing can be tried as the identity of that name, if so."""
         if name == ANONYMOUS or self.credentials is None or self.credentials.of(name).secret:

@@ -30,6 +30,7 @@ from builder_contracts.prove.records import (
     Records,
     controlled,
 )
+from builder_contracts.redaction import learn_secrets
 from builder_contracts.runner import engine
 from builder_contracts.services.host import ServiceDown
 from builder_contracts.services.identities import WRITER
@@ -67,6 +68,8 @@ class Experiments:
         unbound: Mapping[str, Lost],
         kernel: Choice = Choice(),  # noqa: B008 # frozen
     ) -> None:
+        # Which variable holds a deployment's credentials is for its environment to say, whatever it is called.
+        learn_secrets(*(secret for endpoint in bench.endpoints.values() for secret in endpoint.secrets))
         self.kernel = kernel
         self.contract, self.bench, self.unbound = contract, bench, unbound
         self.promises = [clause.promise for clause in wanted]
@@ -140,7 +143,7 @@ class Experiments:
         if isinstance(error, (ServiceDown, BuilderContractsError)):
             return Lost(str(error))
         at = traceback.extract_tb(error.__traceback__)[-1]
-        said = self.bench.mask.over_text(f"{type(error).__name__}: {error}")[:300]
+        said = self.bench.mask.redact(f"{type(error).__name__}: {error}")[:300]
         return Lost(
             f"builder-contracts itself failed ({said}, at {at.filename}:{at.lineno}), which shows nothing of the "
             "class; please report it"

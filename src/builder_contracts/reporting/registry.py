@@ -12,7 +12,6 @@ from typing import TextIO
 
 from builder_contracts.contract.schema import nearest
 from builder_contracts.errors import InputError, Problem, Source
-from builder_contracts.evidence.verdict import Verdict
 from builder_contracts.reporting.github import GitHub
 from builder_contracts.reporting.jsonl import FILE, JsonLines, PrintedLines
 from builder_contracts.reporting.stream import STANDARD_OUTPUT, Report, Reports
@@ -112,7 +111,6 @@ def open_reports(
     limits: bool = True,
     terminal: bool = True,
     env: Mapping[str, str] = os.environ,
-    redact: Callable[[Verdict], Verdict] | None = None,
 ) -> Reports:
     """Listeners for one run. Without a report on standard output the terminal's is printed there.
 
@@ -137,7 +135,7 @@ def open_reports(
         for request in requests
         if not (request.path is None and request.format in ("github", "terminal"))
     ]
-    return Reports(reports, redact=redact)
+    return Reports(reports)
 
 
 def _report(request: ReportRequest, stdout: TextIO) -> Report:

@@ -11,6 +11,8 @@ from typing import Any, Protocol, Self
 
 from builder_contracts.errors import ExitCode
 from builder_contracts.evidence.verdict import Verdict
+from builder_contracts.redaction import redact, redact_data
+from builder_contracts.reporting.verdict_data import redacted
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,8 @@ class Reports:
     the command line knows what to do about it.
     """
 
-    def __init__(
-        self, reports: Iterable[tuple[str, Report]], *, redact: Callable[[Verdict], Verdict] | None = None
-    ) -> None:
+    def __init__(self, reports: Iterable[tuple[str, Report]]) -> None:
         self._reports = dict(reports)
-        self._redact = redact
         self._run = ""
         self._ended = False
         self._output_error: OSError | None = None
@@ -102,18 +101,23 @@ class Reports:
         self._each(lambda report: report.begin(info))
 
     def add(self, verdict: Verdict) -> Verdict:
-        """Report a verdict; returned as the reports have it, with the id of the run."""
+        """Report a verdict; returned as the reports have it: with the ID of the run, and without secrets."""
         if not verdict.origin.run:
             origin = dataclasses.replace(verdict.origin, run=self._run)
             verdict = dataclasses.replace(verdict, origin=origin)
-        if self._redact is not None:
-            verdict = self._redact(verdict)
+        verdict = redacted(verdict)
         self._each(lambda report: report.add(verdict))
         return verdict
 
     def end(self, summary: RunSummary) -> ExitCode:
         """Complete all reports; the exit code of the run, which is another where a report could not be written."""
         self._ended = True
+        summary = dataclasses.replace(
+            summary,
+            skipped=tuple(Skipped(redact(item.path), redact(item.reason)) for item in summary.skipped),
+            notes=redact_data(summary.notes),
+            details=redact_data(dict(summary.details)),
+        )
         self._each(lambda report: report.end(summary))
         if self._output_error is not None:
             raise self._output_error

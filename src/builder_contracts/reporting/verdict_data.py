@@ -8,6 +8,7 @@ from typing import Any
 
 from builder_contracts.errors import Source
 from builder_contracts.evidence.verdict import Contradiction, Measure, Origin, Outcome, Rung, Verdict, as_json
+from builder_contracts.redaction import redact_data
 
 SCHEMA = "builder-contracts/verdict/v2"
 
@@ -98,6 +99,11 @@ def from_data(data: dict[str, Any]) -> Verdict:
         measurements=tuple(Measure(**measurement) for measurement in data["measurements"]),
         origin=Origin(**origin),
     )
+
+
+def redacted(verdict: Verdict) -> Verdict:
+    """The verdict without any secret that this process has learnt of."""
+    return from_data(redact_data(to_data(verdict)))
 
 
 def to_properties(verdict: Verdict) -> Properties:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 
+from builder_contracts.redaction import redact
+
 
 class Progress:
     """What proofs say while they run, in threads of their own.
@@ -25,7 +27,7 @@ class Progress:
 
     def say(self, line: str) -> None:
         """Keep a line to be shown; from any thread."""
-        self._lines.put(line)
+        self._lines.put(redact(line))
 
     def show(self, work: str) -> None:
         """Write what was said, or after a long silence that the work that is waited for is running."""

@@ -19,6 +19,8 @@ from builder_contracts.contract.load import Bases
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.errors import ExitCode, InputError
 from builder_contracts.evidence.verdict import Verdict
+from builder_contracts.extras import name_missing_extra
+from builder_contracts.redaction import learn_variables
 from builder_contracts.reporting.registry import ReportRequest, open_reports, report_requests
 from builder_contracts.reporting.stream import Reports, RunInfo, RunSummary
 from builder_contracts.reporting.verdict_data import from_data
@@ -38,7 +40,6 @@ from builder_contracts.run.selection import Selected
 
 if TYPE_CHECKING:
     from builder_contracts.run.run import Run
-    from builder_contracts.truth.verdicts import Judgement
 
 
 @dataclass(eq=False)
@@ -65,11 +66,13 @@ class PytestRun:
     interruption: BaseException | None = None
     begun: bool = False
     _run: Run | None = None
-    _judgements: dict[Path, Judgement] = field(default_factory=dict)
+    _checkouts: dict[Path, list[Verdict]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: pytest.Config) -> PytestRun:
         """The run that the command line asks for. Raises InputError."""
+        # What this process is trusted with, such as the token of its CI job, is in no output.
+        learn_variables(os.environ)
         values = pytest_options.values_of(config)
         options = parse(PYTEST, values, cwd=config.invocation_params.dir)
         for path in options.paths:
@@ -173,18 +176,20 @@ class PytestRun:
         )
         return [of_class for of_class in selected if of_class.clauses]
 
-    def judgement(self, folder: Path) -> Judgement:
-        """The judgement of the checkout by the contracts in a directory; computed once a process."""
-        if folder not in self._judgements:
-            from builder_contracts.truth.session import load as load_platform
-            from builder_contracts.truth.tracker import read
-            from builder_contracts.truth.verdicts import judge
+    def checkout_verdicts(self, folder: Path) -> list[Verdict]:
+        """The verdicts on the checkout by the contracts in a directory; judged once a process."""
+        if folder not in self._checkouts:
+            with name_missing_extra():
+                from builder_contracts.truth.session import load, verdicts_of
+                from builder_contracts.truth.tracker import read
+                from builder_contracts.truth.verdicts import judge
 
-            platform, classes = load_platform(folder)
+            platform, classes = load(folder)
             cwd = self.options.cwd
             tracker = read([cwd / path for path in self.planning]) if self.planning else None
-            self._judgements[folder] = judge(cwd / (self.repo or "."), platform, classes, tracker=tracker)
-        return self._judgements[folder]
+            judgement = judge(cwd / (self.repo or "."), platform, classes, tracker=tracker)
+            self._checkouts[folder] = list(verdicts_of(judgement))
+        return self._checkouts[folder]
 
     def end(self, status: int) -> int:
         """Complete the reports; the exit status of a session that pytest would end with ``status``."""

@@ -192,6 +192,8 @@ def test_not_root_is_told_apart_from_nobody_looked() -> None:
         ('.tools["gone"]', None),
         (".nothing", None),
         (".image.size.sign", None),
+        (".env", ["GH_TOKEN", "HOME"]),
+        ('.image.labels["api-token"]', "(redacted)"),
         ("| keys", None),
         ("", None),
     ],
@@ -199,7 +201,7 @@ def test_not_root_is_told_apart_from_nobody_looked() -> None:
 def test_fact_at_a_path_is_data_without_secrets(path: str, fact: object) -> None:
     seen = replace(
         KEPT,
-        image=replace(IMAGE, entrypoint=["/entry"]),
+        image=replace(IMAGE, entrypoint=["/entry"], labels={"api-token": "hunter2"}),
         env={"GH_TOKEN": "hunter2", "HOME": "/home/runner"},
     )
     assert fact_at(seen, path) == fact

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 
 from builder_contracts.errors import ExitCode
 from builder_contracts.evidence.verdict import Verdict
+from builder_contracts.redaction import learn_secrets
 from builder_contracts.reporting import json_document
-from builder_contracts.reporting.stream import STANDARD_OUTPUT, Reports, RunInfo, RunSummary
+from builder_contracts.reporting.registry import FORMATS, ReportRequest, open_reports
+from builder_contracts.reporting.stream import STANDARD_OUTPUT, Reports, RunInfo, RunSummary, Skipped
 from builder_contracts.reporting.whole_file import WholeFile, to_file
-from tests.unit.reporting.samples import INFO, KEPT, SAMPLE, SUMMARY
+from tests.unit.reporting.samples import CONTRADICTED, INFO, KEPT, SAMPLE, SUMMARY
 
 
 class Recorder:
@@ -102,11 +105,37 @@ def test_files_are_completed_before_the_output_error() -> None:
     assert reports.failures == []
 
 
-def test_redaction_comes_before_every_report() -> None:
-    recorder = Recorder()
-    reports = Reports([("a", recorder)], redact=lambda verdict: replace(verdict, observation="***"))
-    run(reports)
-    assert {verdict.observation for verdict in recorder.verdicts} == {"***"}
+TOKEN = "aB3dE5gH7jK9mN2pQ4rS"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_report_has_a_secret_that_was_learnt(tmp_path: Path, form: str) -> None:
+    learn_secrets(TOKEN)
+    leaky = replace(
+        SAMPLE,
+        observation=f"DOCKER_HOST=tcp://u:{TOKEN}@h",
+        cause=f"cut {TOKEN[:-3]}",
+        observed={"how": [TOKEN]},
+        expected={TOKEN: 1},
+        witnesses=(f"proxy: {TOKEN}",),
+    )
+    contradicted = replace(
+        CONTRADICTED, contradictions=(replace(CONTRADICTED.contradictions[0], text=f"token = {TOKEN}"),)
+    )
+    summary = replace(
+        SUMMARY, skipped=(Skipped("a.yaml", TOKEN),), notes=(TOKEN,), details={"findings": [{"says": TOKEN}]}
+    )
+    stdout = io.StringIO()
+    path = tmp_path / "report"
+    request = ReportRequest(form, path, form)
+    with open_reports([request], stdout=stdout, stderr=stdout, env={"GITHUB_ACTIONS": "true"}) as reports:
+        reports.begin(replace(INFO, root=Path.cwd()))
+        for verdict in (leaky, contradicted):
+            reports.add(verdict)
+        reports.end(summary)
+    text = path.read_text("utf-8") + stdout.getvalue()
+    assert "toolchain/xz" in text
+    assert TOKEN[:12] not in text
 
 
 def whole_file(path: Path) -> Reports:
