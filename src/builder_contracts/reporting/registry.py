@@ -96,7 +96,13 @@ def report_requests(
         raise _usage_error(
             f"{' and '.join(printed)} all write to standard output", "give all but one a file: FORMAT=FILE"
         )
+    options: dict[Path, str] = {}
     for request in requests:
+        if request.path is None:
+            continue
+        if (earlier := options.setdefault(request.path, request.option)) != request.option:
+            message = f"{earlier} and {request.option} both write {request.path}"
+            raise _usage_error(message, "give each report a file of its own")
         request.require_writable()
     return tuple(requests)
 

@@ -85,6 +85,6 @@ def exit_code(judgement: Judgement, *, strict: bool) -> ExitCode:
     if judgement.count(Outcome.BROKEN):
         return ExitCode.BROKEN
     unproven = [verdict for verdict in judgement.verdicts if verdict.outcome is Outcome.UNPROVEN]
-    if any(verdict.here or strict for verdict in unproven):
+    if any(verdict.provable_here or strict for verdict in unproven):
         return ExitCode.UNPROVEN
     return ExitCode.KEPT if judgement.verdicts else ExitCode.NOTHING_SELECTED
