@@ -100,9 +100,10 @@ def report_requests(
     for request in requests:
         if request.path is None:
             continue
-        if (earlier := options.setdefault(request.path, request.option)) != request.option:
-            message = f"{earlier} and {request.option} both write {request.path}"
+        if request.path in options:
+            message = f"{options[request.path]} and {request.option} both write {request.path}"
             raise _usage_error(message, "give each report a file of its own")
+        options[request.path] = request.option
         request.require_writable()
     return tuple(requests)
 
