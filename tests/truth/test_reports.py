@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import shutil
@@ -16,11 +17,12 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, FormatChecker
 
 from builder_contracts.cli import group
-from builder_contracts.errors import InputError, Source
+from builder_contracts.errors import ExitCode, InputError, Source
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.reporting.registry import FORMATS
 from builder_contracts.truth.baseline import compare
 from builder_contracts.truth.finding import Finding, Side
+from builder_contracts.truth.session import exit_code
 from tests.truth.conftest import CONTRACTS, Judge, printed, reported
 from tests.truth.miniature import Add, Edit, changed, write
 from tests.truth.test_breaks import BREAKS
@@ -212,6 +214,15 @@ def test_exit_codes_say_kept_broken_or_bad_input(clean: Path, wrong: Path, tmp_p
     assert truth(clean, "--strict").exit_code == 2
     assert isinstance(truth(tmp_path / "gone").exception, InputError)
     assert isinstance(run("truth", "--repo", clean, "--contracts", tmp_path).exception, InputError)
+
+
+def test_checkout_that_decides_nothing_is_not_kept(judged: Judge) -> None:
+    judgement = judged({"notes.txt": "nothing\n"})
+    undecided = tuple(verdict for verdict in judgement.verdicts if verdict.outcome is Outcome.UNPROVEN)
+    assert exit_code(judgement, strict=False) is ExitCode.KEPT
+    nothing = dataclasses.replace(judgement, verdicts=undecided)
+    assert exit_code(nothing, strict=False) is ExitCode.NOTHING_SELECTED
+    assert exit_code(nothing, strict=True) is ExitCode.UNPROVEN
 
 
 def test_an_unproven_clause_that_files_should_decide_ends_with_2(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import TextIO
 from builder_contracts.errors import Source
 from builder_contracts.evidence.verdict import Outcome, Verdict
 from builder_contracts.reporting import markdown
-from builder_contracts.reporting.located_results import located_results, repository_path
+from builder_contracts.reporting.located_results import located_results, repository_path, repository_root
 from builder_contracts.reporting.stream import RunInfo, RunSummary
 from builder_contracts.reporting.whole_file import RunRecord
 
@@ -42,7 +42,7 @@ def annotate(verdict: Verdict, root: Path) -> Iterator[str]:
         text = "\n".join(filter(None, (result.text, f"fix: {result.fix}" if result.fix else "")))
         yield _annotation("error", verdict, result.path if result.inside else "", result.location, text)
     if verdict.outcome is Outcome.UNPROVEN and verdict.provable_here:
-        path, inside = repository_path(verdict.location.file, root)
+        path, inside = repository_path(verdict.location.file, Path.cwd(), repository_root(root))
         yield _annotation("warning", verdict, path if inside else "", verdict.location, verdict.observation)
 
 

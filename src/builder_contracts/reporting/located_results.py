@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -44,38 +46,42 @@ def repository_root(folder: Path) -> Path:
     return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
 
 
-def repository_path(file: str, root: Path) -> tuple[str, bool]:
-    """A file, named from the current directory, as the repository names it, and whether it lies in the repository."""
-    path = Path(file).resolve()
-    root = root.resolve()
-    if path.is_relative_to(root):
-        return path.relative_to(root).as_posix(), True
+def repository_path(file: str, folder: Path, top: Path) -> tuple[str, bool]:
+    """A file, named from a folder, as the repository at ``top`` names it, and whether it lies in there."""
+    if "://" in file:
+        return file, False
+    # As text: a name from elsewhere may be none that a file system takes.
+    path = Path(os.path.normpath(folder.resolve() / file))
+    if path.is_relative_to(top):
+        return path.relative_to(top).as_posix(), True
     return path.as_posix(), False
 
 
 def located_results(verdicts: Iterable[Verdict], root: Path) -> Iterator[LocatedResult]:
-    """Every broken place: those in a checkout that contradict a promise, or else the promise itself."""
+    """Every broken place: those in the checkout at ``root`` that contradict a promise, or else the promise itself."""
+    top = repository_root(root)
     seen: Counter[str] = Counter()
     for verdict in verdicts:
         if verdict.outcome is not Outcome.BROKEN:
             continue
         for contradiction in verdict.contradictions:
             seen[contradiction.fingerprint] += 1
-            related = contradiction.other if _is_relative(contradiction.other.file) else None
+            path, inside = repository_path(contradiction.location.file, root, top)
+            other, related = repository_path(contradiction.other.file, root, top)
             yield LocatedResult(
                 verdict,
-                contradiction.location.file,
-                _is_relative(contradiction.location.file),
+                path,
+                inside,
                 contradiction.location,
                 f"{contradiction.text}; {contradiction.other_text}",
                 contradiction.fix,
                 contradiction.fingerprint,
                 seen[contradiction.fingerprint],
-                related=related,
+                related=dataclasses.replace(contradiction.other, file=other) if related else None,
                 related_text=contradiction.other_text,
             )
         if not verdict.contradictions:
-            path, inside = repository_path(verdict.location.file, root)
+            path, inside = repository_path(verdict.location.file, Path.cwd(), top)
             fingerprint = _fingerprint(verdict.clause, path if inside else "")
             seen[fingerprint] += 1
             yield LocatedResult(
@@ -88,11 +94,6 @@ def located_results(verdicts: Iterable[Verdict], root: Path) -> Iterator[Located
                 fingerprint,
                 seen[fingerprint],
             )
-
-
-def _is_relative(file: str) -> bool:
-    """Whether a contradiction's file lies in the checkout: elsewhere it is an absolute path or a URL."""
-    return "://" not in file and not Path(file).is_absolute()
 
 
 def _fingerprint(*parts: str) -> str:

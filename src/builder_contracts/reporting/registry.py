@@ -96,7 +96,14 @@ def report_requests(
         raise _usage_error(
             f"{' and '.join(printed)} all write to standard output", "give all but one a file: FORMAT=FILE"
         )
+    options: dict[Path, str] = {}
     for request in requests:
+        if request.path is None:
+            continue
+        if request.path in options:
+            message = f"{options[request.path]} and {request.option} both write {request.path}"
+            raise _usage_error(message, "give each report a file of its own")
+        options[request.path] = request.option
         request.require_writable()
     return tuple(requests)
 

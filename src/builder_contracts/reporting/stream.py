@@ -19,8 +19,8 @@ from builder_contracts.reporting.verdict_data import redacted
 class RunInfo:
     """What is known as a run begins.
 
-    ``run`` is its id, ``command`` what the user started, ``root`` the top of the judged repository, ``started`` an
-    RFC 3339 time in UTC.
+    ``run`` is its ID, ``command`` what the user started, ``started`` an RFC 3339 time in UTC. ``root`` is the judged
+    checkout, or else the current directory; reports name files from the top of the Git repository around it.
     """
 
     run: str

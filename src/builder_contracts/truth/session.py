@@ -85,6 +85,8 @@ def exit_code(judgement: Judgement, *, strict: bool) -> ExitCode:
     if judgement.count(Outcome.BROKEN):
         return ExitCode.BROKEN
     unproven = [verdict for verdict in judgement.verdicts if verdict.outcome is Outcome.UNPROVEN]
-    if any(verdict.here or strict for verdict in unproven):
+    if any(verdict.provable_here or strict for verdict in unproven):
         return ExitCode.UNPROVEN
-    return ExitCode.KEPT if judgement.verdicts else ExitCode.NOTHING_SELECTED
+    # Where files decide nothing at all, nothing is kept.
+    decided = judgement.count(Outcome.KEPT) or judgement.count(Outcome.WAIVED)
+    return ExitCode.KEPT if decided else ExitCode.NOTHING_SELECTED

@@ -81,6 +81,13 @@ def test_two_documents_on_standard_output_are_refused() -> None:
         report_requests(["sarif", "junit=/tmp/x"], CWD, form="json")
 
 
+def test_two_reports_in_one_file_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="--report json and --junitxml both write "):
+        report_requests(["json=x"], tmp_path, junitxml="x")
+    with pytest.raises(InputError, match="--report json and --report json both write "):
+        report_requests(["json=x", "json=x"], tmp_path)
+
+
 def test_annotations_do_not_count_as_a_document() -> None:
     assert len(report_requests(["github", "json"], CWD)) == 2
 

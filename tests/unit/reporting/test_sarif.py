@@ -132,6 +132,27 @@ def test_execution_is_successful_if_all_was_checked(
     )
 
 
+def test_files_are_named_from_the_top_of_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".git").mkdir()
+    sub = tmp_path / "sub"
+    sub.mkdir()
+    monkeypatch.chdir(sub)
+    contract = replace(STALE, other=Source(str(tmp_path / "contracts" / "endpoints.yaml"), 1))
+    results = run(SAMPLE, replace(CONTRADICTED, contradictions=(contract,)), root=sub)["results"]
+    places = [result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for result in results]
+    assert places == ["sub/contracts/tinyland-nix.yaml", "sub/flake.nix"]
+    related = results[1]["relatedLocations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert related == "contracts/endpoints.yaml"
+
+
+def test_name_that_no_file_system_takes_is_reported() -> None:
+    odd = replace(STALE, location=Source("a\0b", 1), other=Source("\0", 1))
+    (result,) = run(replace(CONTRADICTED, contradictions=(odd,)))["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "a%00b"
+
+
 def test_odd_file_names_are_quoted() -> None:
     odd = replace(STALE, location=Source("docs/a b#?%.md", 2))
     (result,) = run(replace(CONTRADICTED, contradictions=(odd,)))["results"]
