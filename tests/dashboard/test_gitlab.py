@@ -244,7 +244,7 @@ def test_a_role_is_no_pattern_for_files(here: Path, spy: Spy) -> None:
 
     done = run("check", here, allow_writes="bazel*")
 
-    assert "--allow-writes: invalid choice: 'bazel*'" in done.stdout
+    assert "--allow-writes bazel*: 'bazel*' is not one of nix," in done.stdout
     assert done.returncode == 1
 
 
