@@ -92,7 +92,7 @@ PYTEST_PAGE = """
 
 The same run from pytest: contracts are items, node IDs are clause IDs
 (`contracts/tinyland-nix.yaml::toolchain/nix`). All options of pytest and pytest-xdist work: `-m contract`,
-`-k`, `-n auto`, `--lf`, `-x`, `--junitxml`. A clause's kind is a marker too: `-m toolchain`.
+`-k` (words, no globs), `-n auto`, `--lf`, `-x`, `--junitxml`. A clause's kind is a marker too: `-m toolchain`.
 
 Verdicts and exit codes are those of `builder-contracts check`. Pytest itself still exits with 4 for an option that it
 does not know, and with 3 for an internal error. If other tests ran in the same session, their failures exit with 1.

@@ -1,4 +1,4 @@
-"""doctor: what is missing here, and the mend that works in this very situation."""
+"""doctor: what is missing here, and the fix that works in this very situation."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ def doctor(folder: Path, environment: dict[str, str]) -> Ended:
 def test_engine_that_fails_later_is_missing_with_its_reason(folder: Path, engine: dict[str, str]) -> None:
     ended = doctor(folder, engine)
     assert ended.status == ExitCode.CANNOT_RUN
-    assert "MISSING Docker Engine: it answers, but not to what is asked (the disk is gone)" in ended.out
+    assert "MISSING Docker Engine: reachable, but requests fail (the disk is gone)" in ended.out
 
 
 def test_own_image_is_built_or_pulled_and_no_other_is_needed(folder: Path, engine: dict[str, str]) -> None:
     ended = doctor(folder, engine)
     assert ended.status == ExitCode.CANNOT_RUN
     assert (
-        "MISSING image there: not in the engine\n        docker build --tag there FOLDER, or docker pull"
+        "MISSING image there: not present in the engine\n        docker build --tag there DIR, or docker pull"
         in ended.out
     )
     assert ended.out.count("MISSING") == 1
@@ -105,7 +105,7 @@ def test_services_image_is_needed_where_a_promise_needs_it(
 ) -> None:
     (folder / "contracts" / "there.yaml").write_text(f"{OTHER}{promise}\n")
     ended = doctor(folder, engine)
-    assert "MISSING image builder-contracts/services: not in the engine" in ended.out
+    assert "MISSING image builder-contracts/services: not present in the engine" in ended.out
     assert "linux-xr-boot" not in ended.out
 
 
@@ -119,8 +119,8 @@ def test_in_a_checkout_its_scripts_bring_what_is_missing(folder: Path, engine: d
     text = f"{OTHER}canaries: {{kernel: [builds]}}\n"
     (folder / "contracts" / "there.yaml").write_text(text)
     ended = doctor(folder, engine)
-    assert "MISSING image there: not in the engine\n        script/images there\n" in ended.out
-    assert "MISSING image builder-contracts/linux-xr-boot:latest: not in the engine" in ended.out
+    assert "MISSING image there: not present in the engine\n        script/images there\n" in ended.out
+    assert "MISSING image builder-contracts/linux-xr-boot:latest: not present in the engine" in ended.out
 
 
 def test_without_an_engine_and_a_checkout_the_package_is_named(
@@ -202,5 +202,5 @@ def test_unreadable_contract_is_missing_with_its_problem(folder: Path) -> None:
 
 def test_a_folder_without_contracts_is_no_lack_of_this_machine(tmp_path: Path) -> None:
     ended = doctor(tmp_path, NOWHERE)
-    assert "note    contracts: there is no such file or folder" in ended.out
+    assert "note    contracts: no such file or directory" in ended.out
     assert ended.out.count("MISSING") == 1

@@ -41,12 +41,9 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
     """
     options = parse(CHECK, values, cwd=Path.cwd(), paths=paths)
     requests = report_requests(
-        options.reports,
-        options.cwd,
-        form=options.report_format,
-        evidence=options.evidence,
-        junitxml=options.junitxml,
-    )
+        options.reports, options.cwd,
+        form=options.report_format, evidence=options.evidence, junitxml=options.junitxml,
+    )  # fmt: skip
     inputs = load_inputs(options)
     selection = select(inputs, options, last_failed.load(options.cwd))
     verdicts: list[Verdict] = []
