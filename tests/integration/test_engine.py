@@ -64,7 +64,7 @@ def test_a_program_that_does_not_end_is_cut_off_with_what_it_said(
     client: docker.DockerClient, container: str
 ) -> None:
     done = engine.execute(client, container, ["sh", "-c", "echo begun; sleep 60"], deadline=3)
-    assert (done.status, done.stdout, done.ended) == (None, b"begun\n", "no end within 3 s")
+    assert (done.status, done.stdout, done.ended) == (None, b"begun\n", "no exit within 3 s")
 
 
 def test_a_container_that_is_killed_is_told_from_a_program_that_is(client: docker.DockerClient) -> None:
@@ -73,4 +73,4 @@ def test_a_container_that_is_killed_is_told_from_a_program_that_is(client: docke
         threading.Timer(1, lambda: client.api.kill(container)).start()
         both = engine.execute(client, container, ["sleep", "60"], deadline=30)
     assert (alone.status, alone.ended) == (137, "")
-    assert (both.status, both.ended) == (None, "the container died with status 137")
+    assert (both.status, both.ended) == (None, "container exited with status 137")

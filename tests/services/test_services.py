@@ -85,7 +85,7 @@ def test_no_secret_stands_in_a_repr(world: World, name: str) -> None:
 
 def test_a_service_that_dies_is_down_with_its_last_words(world: World, bazel_http: Service) -> None:
     world.host.stop("bazel-http")
-    with pytest.raises(ServiceDown, match="bazel-http died: nginx ended with status 137"):
+    with pytest.raises(ServiceDown, match="bazel-http died: nginx exited with status 137"):
         world.host.up("bazel-http")
 
 

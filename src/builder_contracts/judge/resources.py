@@ -16,9 +16,11 @@ from builder_contracts.contract.promises.resources import (
 from builder_contracts.contract.quantity import human_bytes, human_cpus
 from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.facts.model import Facts, Runner, Seen, Unseen
+from builder_contracts.judge.prose import RUNNER_LOST, Explanation
 from builder_contracts.judge.unseen import unproven_because
 
-_TEMPLATE = "the pool's template does not carry the value: a key in the wrong place, or a default that won"
+_TEMPLATE = "the pool's template does not set the value: a misplaced key, or a default takes precedence"
+_CGROUP_HIDDEN = "or the cgroup file is not visible to the job."
 
 
 def judge(promise: ResourcePromise, facts: Facts) -> Finding:
@@ -57,7 +59,7 @@ def _amount(promised: int, seen: Seen[int | None], show: object, look: str) -> F
     # The kernel rounds memory to pages and CPU time to periods.
     if math.isclose(seen, promised, rel_tol=0.01):
         return kept(str(show(seen)), look=look)
-    likely = "jobs die of it under load" if seen < promised else "jobs can take more than their share"
+    likely = "jobs fail under load" if seen < promised else "jobs can exceed their share"
     return broken(f"{show(seen)}", f"{_TEMPLATE}; {likely}", look=look)
 
 
@@ -90,8 +92,57 @@ def _share(promise: CpuRequest, facts: Facts) -> Finding:
         seen, scale = by_weight, "cpu.weight"
     else:
         return unproven_because(
-            by_shares if isinstance(by_shares, Unseen) else Unseen("no cpu controller"), look
+            by_shares if isinstance(by_shares, Unseen) else Unseen("no cpu cgroup controller"), look
         )
     if any(abs(seen - want) <= 1 for want in wanted):
         return kept(f"{scale} {seen}", look=look)
-    return broken(f"{scale} {seen} instead of {' or '.join(map(str, sorted(wanted)))}", _TEMPLATE, look=look)
+    return broken(f"{scale} {seen}, expected {' or '.join(map(str, sorted(wanted)))}", _TEMPLATE, look=look)
+
+
+def explain(promise: ResourcePromise) -> Explanation:
+    match promise:
+        case CpuLimit():
+            return Explanation(
+                how="The quota in the job's cgroup (cpu.max; "
+                "cpu.cfs_quota_us and cpu.cfs_period_us on cgroup v1), within 1%.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN} Skipped on a host with fewer CPUs than the limit.",
+                why="Build tools scale to it; without a limit, one job starves its neighbours.",
+                breaks="A template whose resources are not applied to the pod.",
+                mend=f"Set resources.limits.cpu of the runner container to {human_cpus(promise.milli)}.",
+            )
+        case CpuRequest():
+            return Explanation(
+                how="The relative share in the job's cgroup: cpu.shares on cgroup v1 (1024 per CPU), cpu.weight on v2, in either of the mappings that container runtimes use.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
+                why="This is a job's share when the node is full.",
+                breaks="A template whose resources are not applied to the pod.",
+                mend=f"Set resources.requests.cpu of the runner container to {human_cpus(promise.milli)}.",
+            )
+        case MemoryLimit():
+            return Explanation(
+                how="The limit in the job's cgroup (memory.max; "
+                "memory.limit_in_bytes on cgroup v1), within 1%.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN} Skipped on a host with less memory than the limit.",
+                why="Above it, the kernel kills the largest process, often the linker in the last minute of a build.",
+                breaks="A misplaced key in a values file, so the chart's default applies.",
+                mend=f"Set resources.limits.memory of the runner container to {human_bytes(promise.bytes)}.",
+            )
+        case MemoryRequest():
+            return Explanation(
+                how="The reservation in the job's cgroup (memory.low; "
+                "memory.soft_limit_in_bytes on cgroup v1), within 1%.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
+                why="Unreserved memory goes to other pods when the node runs out.",
+                breaks="A template whose resources are not applied to the pod.",
+                mend=f"Set resources.requests.memory of the runner container to {human_bytes(promise.bytes)}.",
+            )
+        case PidsLimit():
+            return Explanation(
+                how="pids.max in the job's cgroup.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
+                why="A fork bomb, or a build that starts one process per file, takes down the node.",
+                breaks="A runtime without a process limit.",
+                mend=f"Set the kubelet's podPidsLimit, or --pids-limit {promise.most} (Docker).",
+            )
+        case _:
+            assert_never(promise)

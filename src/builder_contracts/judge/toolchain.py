@@ -7,6 +7,7 @@ from builder_contracts.contract.promises.versions import release_in
 from builder_contracts.evidence.verdict import Finding, broken, kept
 from builder_contracts.facts import model
 from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
+from builder_contracts.judge.prose import RUNNER_LOST, Explanation
 from builder_contracts.judge.unseen import unproven_because
 
 
@@ -17,10 +18,10 @@ def judge(promise: Tool, facts: Facts) -> Finding:
         return unproven_because(tool, look)
     if not promise.present:
         if not tool.path:
-            return kept(f"not found in {_path(facts)}", look=look)
-        return broken(tool.path, "a package brought it along: remove it from the image", look=look)
+            return kept(f"not found on {_path(facts)}", look=look)
+        return broken(tool.path, "a package pulled it in; remove it from the image", look=look)
     if not tool.path:
-        return broken(f"not found in {_path(facts)}", _absent(promise), look=look)
+        return broken(f"not found on {_path(facts)}", _absent(promise), look=look)
     return _version(promise, tool, look) or _features(promise, tool, look) or _present(promise, tool, look)
 
 
@@ -30,7 +31,7 @@ def _path(facts: Facts) -> str:
 
 def _absent(promise: Tool) -> str:
     package = promise.package or promise.name
-    return f"the image lacks the package {package}, or PATH lacks its directory"
+    return f"the image lacks package {package}, or its directory is not on PATH"
 
 
 def _version(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
@@ -45,21 +46,21 @@ def _version(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
     command = " ".join((promise.name, *promise.version_command))
     if tool.status != 0:
         return broken(
-            f"{tool.path} ended with status {tool.status}: {_first_line(tool.output)}",
-            f"'{command}' does not run here: a library or interpreter that it needs is missing",
+            f"{tool.path} exited with status {tool.status}: {_first_line(tool.output)}",
+            f"'{command}' fails to run; it may lack a library or interpreter",
             look=look,
         )
     if release is None:
         return broken(
-            f"no version in what {tool.path} printed: {_first_line(tool.output)}",
-            f"'{command}' does not print a version: set version_command in the contract",
+            f"no version in the output of {tool.path}: {_first_line(tool.output)}",
+            f"'{command}' does not print a version; set version_command in the contract",
             look=look,
         )
     if not promise.version.holds(release):
         return broken(
-            f"{tool.path} is {release}",
-            f"the image has another release than {promise.version.text}: pin or upgrade the package "
-            f"{promise.package or promise.name}",
+            f"{tool.path} is version {release}",
+            f"the installed release does not satisfy {promise.version.text}; "
+            f"pin or upgrade package {promise.package or promise.name}",
             look=look,
         )
     return None
@@ -75,7 +76,7 @@ def _features(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
         if feature.status != 0:
             return broken(
                 f"{name}: status {feature.status}: {_first_line(feature.output)}",
-                f"the feature is off or was not compiled in; by hand: {' '.join((promise.name, *arguments))}",
+                f"the feature is disabled or not compiled in; try {' '.join((promise.name, *arguments))}",
                 look=where,
             )
     return None
@@ -90,4 +91,33 @@ def _present(promise: Tool, tool: model.Tool, look: str) -> Finding:
 
 def _first_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[0][:200] if lines else "it printed nothing"
+    return lines[0][:200] if lines else "no output"
+
+
+def explain(promise: Tool) -> Explanation:
+    if not promise.present:
+        return Explanation(
+            how="No directory on the job's PATH (not a login shell's) may contain an executable of this name. "
+            "The PATH is the evidence.",
+            unproven=RUNNER_LOST + ".",
+            why="An unpromised tool invites jobs to rely on it, or gives them more than the class should.",
+            breaks="A package that pulls it in as a dependency.",
+            mend=f"Remove {promise.name} from the image.",
+        )
+    asked = release = ""
+    if promise.version:
+        release = f" at version {promise.version.text}"
+        command = " ".join((promise.name, *promise.version_command))
+        asked += (
+            f" '{command}' must run, and the first version it prints must satisfy {promise.version.text}."
+        )
+    for name, arguments in promise.features:
+        command = " ".join((promise.name, *arguments))
+        asked += f" Feature {name} is exercised: '{command}' must exit with 0."
+    return Explanation(
+        how=f"The job's PATH (not a login shell's) must contain an executable of this name.{asked}",
+        unproven=f"{RUNNER_LOST}; or the tool does not exit within 20 s.",
+        why="Without the tool, or with another release, a job fails midway.",
+        breaks="The base image or package list dropped it, ENV PATH lost its directory, or its release left the range.",
+        mend=f"Install the package {promise.package or promise.name}{release} in a directory on PATH.",
+    )

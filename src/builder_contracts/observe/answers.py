@@ -58,11 +58,11 @@ class Answers:
         try:
             value = self.sections[section][key]
         except KeyError:
-            return Unseen(self.lost or "the probe could not see it in this runner")
+            return Unseen(self.lost or "the probe could not observe it in this runner")
         try:
             return _seen(value, convert)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError):
-            return Unseen(f"the probe's answer makes no sense: {json.dumps(value)[:100]}")
+            return Unseen(f"invalid probe output: {json.dumps(value)[:100]}")
 
 
 def parse(output: bytes, ended: str) -> Answers:
@@ -83,7 +83,7 @@ def parse(output: bytes, ended: str) -> Answers:
             sections[section][key] = value
     lost = ended
     if not lost and "end" not in sections:
-        lost = "the observation ended before it was complete"
+        lost = "the observation ended early"
     return Answers(dict(sections), lost)
 
 
@@ -167,7 +167,7 @@ def tool(answers: Answers, name: str, features: Sequence[str]) -> Seen[Tool]:
         path = value["path"]
         if path is None:
             return Tool(None)
-        not_run = Unseen("its version was not asked for")
+        not_run = Unseen("its version was not observed")
         return Tool(
             str(path),
             _seen(value["status"], int) if "status" in value else not_run,
@@ -273,7 +273,7 @@ def resources(answers: Answers) -> Resources:
     period = answers.read("cgroup", "v1.period", int)
     cpu: Seen[int | None]
     if isinstance(quota, Unseen) or isinstance(period, Unseen):
-        cpu = quota if isinstance(quota, Unseen) else Unseen("no cpu controller is visible")
+        cpu = quota if isinstance(quota, Unseen) else Unseen("no cpu cgroup controller is visible")
     else:
         cpu = None if quota <= 0 or period <= 0 else round(quota * 1000 / period)
     return Resources(

@@ -52,7 +52,7 @@ def gather(
     taken = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     begun = time.monotonic()
     if isinstance(setting.start, Start) and not setting.start.started:
-        answers = Answers(lost=f"the runner did not start: {setting.start.said}")
+        answers = Answers(lost=f"runner did not start: {setting.start.said}")
     elif isinstance(setting.start, Unseen) and setting.start.here:
         answers = Answers(lost=setting.start.unseen)
     else:
@@ -76,8 +76,8 @@ def _ask(
             said = completed.stderr.decode("utf-8", errors="replace").strip() or completed.stdout[
                 -200:
             ].decode("utf-8", errors="replace")
-            ended = completed.ended or f"the probe ended with status {completed.status}: {said[:300]}"
-            ended = f"the observation did not end: {ended}"
+            ended = completed.ended or f"probe exited with status {completed.status}: {said[:300]}"
+            ended = f"the observation did not complete: {ended}"
             break
     return read.parse(output, ended)
 
@@ -155,7 +155,7 @@ def _network(
 
 def _forbidden(name: str, stand_in: Seen[StandIn] | None, answers: Answers) -> Seen[Forbidden]:
     if stand_in is None:
-        return Unseen(f"no stand-in for {name!r} here, and no other host is ever tried", here=False)
+        return Unseen(f"no stand-in for {name!r} here, and no real host is ever contacted", here=False)
     if isinstance(stand_in, Unseen):
         return stand_in
     return Forbidden(

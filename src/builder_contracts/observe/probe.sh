@@ -226,24 +226,24 @@ say isolation sockets "[$sockets]"
 find_tool unshare; unshare=$found
 find_tool mount; mount=$found
 if [ -z "$unshare" ] || [ -z "$true" ]; then
-  unseen "the image lacks unshare(1) or true(1) to try it with"
+  unseen "the image lacks unshare(1) or true(1)"
   say isolation unshare "$json"
   say isolation mount "$json"
 else
   if said=$(bounded 10 "$unshare" --user --map-root-user --mount "$true" 2>&1); then
-    say isolation unshare '{"worked":true,"said":"a user and a mount namespace were created"}'
+    say isolation unshare '{"worked":true,"said":"created a user and a mount namespace"}'
   else
-    shorten "$said"; quote "${short:-it failed}"
+    shorten "$said"; quote "${short:-failed}"
     say isolation unshare "{\"worked\":false,\"said\":$quoted}"
   fi
   if [ -z "$mount" ]; then
-    unseen "the image has no mount(8) to try it with"
+    unseen "the image lacks mount(8)"
     say isolation mount "$json"
   elif said=$(bounded 10 "$unshare" --mount "$mount" -t tmpfs none /tmp 2>&1) ||
     said=$(bounded 10 "$unshare" --user --map-root-user --mount "$mount" -t tmpfs none /tmp 2>&1); then
-    say isolation mount '{"worked":true,"said":"a tmpfs was mounted in a namespace of its own"}'
+    say isolation mount '{"worked":true,"said":"mounted a tmpfs in its own namespace"}'
   else
-    shorten "$said"; quote "${short:-it failed}"
+    shorten "$said"; quote "${short:-failed}"
     say isolation mount "{\"worked\":false,\"said\":$quoted}"
   fi
 fi
@@ -319,7 +319,7 @@ run_tool() {
   case $status in 124 | 137 | 143) [ -n "$timeout" ] && status=timeout ;; esac
 }
 
-late="it did not answer within 20 s, or was killed"
+late="no exit within 20 s, or killed"
 
 answer_tool() {
   name=$1
@@ -376,7 +376,7 @@ answer_path() {
     parent=${path%/*}
     while [ ! -e "$parent" ] && [ "$parent" != "${parent%/*}" ]; do parent=${parent%/*}; done
     if [ -n "$parent" ] && [ -d "$parent" ] && [ ! -x "$parent" ]; then
-      unseen "the job's user may not look into $parent"
+      unseen "the job's user cannot search $parent"
       say paths "$path" "$json"
     else
       say paths "$path" '{"type":null}'
@@ -385,7 +385,7 @@ answer_path() {
   fi
   yes_no [ -w "$path" ]; writable=$json
   if [ -z "$stat" ]; then
-    unseen "the image has no stat(1)"
+    unseen "the image lacks stat(1)"
     details="\"mode\":$json,\"owner\":$json,\"free\":$json"
   else
     if said=$("$stat" -L -c '"mode":"%a","owner":"%U"' "$path" 2>&1); then
@@ -406,7 +406,7 @@ answer_path() {
 
 answer_shell() {
   if [ ! -x "$1" ]; then
-    say shells "$1" '{"runs":false,"reason":"not there, or not executable"}'
+    say shells "$1" '{"runs":false,"reason":"missing or not executable"}'
     return
   fi
   # shellcheck disable=SC2016 # the shell under test expands it, not this one
@@ -439,7 +439,7 @@ $said
 ANSWER
     say resolve "$1" "[$addresses]"
   else
-    unseen "the image has no getent(1) to ask the resolver with"
+    unseen "the image lacks getent(1)"
     say resolve "$1" "$json"
   fi
 }
@@ -461,12 +461,12 @@ knock() {
     status=$?
     [ $status -eq 142 ] && status=124
   else
-    outcome=unseen said="the image has neither bash and timeout(1) nor perl to open a connection with"
+    outcome=unseen said="the image has neither bash and timeout(1) nor perl, so no connection can be tried"
     return
   fi
   case "$status $said" in
     "0 "*) outcome=connected said="connected to $1 port $2" ;;
-    "124 "*) outcome=timeout said="no answer within 5 s" ;;
+    "124 "*) outcome=timeout said="no response within 5 s" ;;
     *"Connection refused"*) outcome=refused said="Connection refused" ;;
     *"etwork is unreachable"* | *"No route to host"*) outcome=unreachable said="Network is unreachable" ;;
     *"Name or service not known"* | *"name resolution"* | *"No address associated"*)
@@ -500,18 +500,18 @@ answer_daemon() {
     fi
   fi
   tried="no client"
-  [ -n "$found" ] && tried="the client gets no answer at ${DOCKER_HOST:-the default socket}"
+  [ -n "$found" ] && tried="no response from a daemon at ${DOCKER_HOST:-the default socket}"
   find_tool curl
   for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock; do
     [ -S "$socket" ] || continue
     if [ -n "$found" ]; then
       said=$("$found" -s -m 5 --unix-socket "$socket" http://localhost/_ping 2>&1) && [ "$said" = OK ] && {
-        say daemon "" "{\"reachable\":true,\"how\":\"$socket answers\"}"
+        say daemon "" "{\"reachable\":true,\"how\":\"$socket responds\"}"
         return
       }
-      tried="$tried; $socket does not answer"
+      tried="$tried; $socket does not respond"
     else
-      unseen "$socket is there, and the image has no docker or curl to ask it with"
+      unseen "$socket exists, but the image lacks docker and curl to query it"
       say daemon "" "$json"
       return
     fi
@@ -531,7 +531,7 @@ answer_daemon() {
         ;;
     esac
   done
-  quote "$tried; no socket answers; ports 2375 and 2376 of localhost are closed; DOCKER_HOST=${DOCKER_HOST-(not set)}"
+  quote "$tried; no socket responds; ports 2375 and 2376 of localhost are closed; DOCKER_HOST=${DOCKER_HOST-(not set)}"
   say daemon "" "{\"reachable\":false,\"how\":$quoted}"
 }
 

@@ -31,8 +31,7 @@ def describe_engine(client: docker.DockerClient) -> RunnerFacts:
     return RunnerFacts(
         kind="docker",
         engine=f"Docker Engine {info.get('ServerVersion', '?')}",
-        host=f"{info.get('OperatingSystem', '?')}, Linux {info.get('KernelVersion', '?')}, "
-        f"cgroup v{info.get('CgroupVersion', '1')}",
+        host=f"{info.get('OperatingSystem', '?')}, Linux {info.get('KernelVersion', '?')}, cgroup v{info.get('CgroupVersion', '1')}",
         cpus=int(info.get("NCPU", 0)),
         memory=int(info.get("MemTotal", 0)),
         engine_id=str(info.get("ID", "")),
@@ -72,7 +71,7 @@ class DockerRunner:
         try:
             self.setting = self._launch()
         except engine.LOST as error:
-            lost = Unseen(f"the engine did not answer: {engine.reason(error)}")
+            lost = Unseen(f"the engine did not respond: {engine.reason(error)}")
             self.setting = Setting(lost, lost, lost)
         except BaseException:
             self.__exit__(None, None, None)
@@ -115,7 +114,7 @@ class DockerRunner:
         started = self._start(image)
         if not started.started:
             return Setting(about, image, started)
-        ready: Seen[float] = Unseen("the class has no daemon of its own", here=False)
+        ready: Seen[float] = Unseen("the class has no daemon", here=False)
         failure = ""
         if self._plan.daemon is not None:
             ready, failure = self._start_daemon(self._plan.daemon)
@@ -136,17 +135,17 @@ class DockerRunner:
                 repository, tag = parse_repository_tag(self._image)
                 self._client.api.pull(repository, tag or "latest")
             except docker.errors.NotFound as error:
-                said = f"the registry has no {self._image}: {engine.reason(error)}"
+                said = f"{self._image} not found in the registry: {engine.reason(error)}"
                 return Unseen(said), Start(exists=False, started=False, said=said)
             except engine.LOST as error:
-                lost = Unseen(f"{self._image} could not be pulled: {engine.reason(error)}")
+                lost = Unseen(f"cannot pull {self._image}: {engine.reason(error)}")
                 return lost, lost
             found = engine.describe_image(self._client, self._image)
         if found is not None:
             return found, Start(exists=True, started=False)
-        said = f"the engine has no image {self._image}"
+        said = f"image {self._image} is not in the engine"
         if _names_registry(self._image):
-            unasked = Unseen(f"{said}, and its registry was not asked: --pull does", here=True)
+            unasked = Unseen(f"{said}, and its registry was not queried; pass --pull", here=True)
             return unasked, unasked
         return Unseen(said), Start(exists=False, started=False, said=said)
 
@@ -214,7 +213,7 @@ class DockerRunner:
         try:
             api.start(created["Id"])
         except docker.errors.APIError as error:
-            return Unseen("the daemon was never ready"), engine.reason(error)
+            return Unseen("the daemon never became ready"), engine.reason(error)
         wait = 'until docker --host "$1" version >/dev/null 2>&1; do sleep 0.1; done'
         answer = engine.execute(
             self._client, created["Id"], ["sh", "-c", wait, "sh", where], deadline=daemon.ready_within
@@ -223,8 +222,8 @@ class DockerRunner:
             return time.monotonic() - begun, ""
         log = api.logs(created["Id"], tail=5).decode("utf-8", errors="replace")
         end = " | ".join(log.strip().split("\n"))[-600:]
-        said = f"no answer within {daemon.ready_within} s; its log ends: {end or '(empty)'}"
-        return Unseen("the daemon was never ready"), said
+        said = f"no response within {daemon.ready_within} s; end of its log: {end or '(empty)'}"
+        return Unseen("the daemon never became ready"), said
 
 
 def _names_registry(reference: str) -> bool:

@@ -44,7 +44,7 @@ class NoEngine(EngineError):
 
     def __init__(self, why: str) -> None:
         self.why = why
-        super().__init__(f"no Docker Engine answers ({why}); 'builder-contracts doctor' says what is missing")
+        super().__init__(f"cannot reach a Docker Engine ({why}); run 'builder-contracts doctor'")
 
 
 def context() -> str:
@@ -57,7 +57,7 @@ def connect() -> docker.DockerClient:
     try:
         # The SDK would take the default engine in its place, the docker client refuses.
         if not os.environ.get("DOCKER_HOST") and ContextAPI.get_context(context()) is None:
-            raise NoEngine(f"there is no docker context {context()!r}")
+            raise NoEngine(f"no such docker context: {context()!r}")
         # Asks for the version of the engine's API, so that what comes back has answered.
         return docker.from_env(timeout=API_TIMEOUT)
     except NoEngine:
@@ -75,7 +75,7 @@ def connect() -> docker.DockerClient:
         ) from None
     except Exception as error:  # the SDK reads the client's files as if they were never damaged
         what = f"{type(error).__name__}: {error}"
-        raise NoEngine(f"the docker client's own configuration is damaged: {what}") from None
+        raise NoEngine(f"invalid docker client configuration: {what}") from None
 
 
 def reason(error: BaseException) -> str:
@@ -92,7 +92,7 @@ def reason(error: BaseException) -> str:
 
 def absent(image: str) -> str:
     """What is said where an image that the run itself needs is missing."""
-    return f"the image {image} is not in the engine: 'builder-contracts doctor' says what brings it"
+    return f"image {image} is not in the engine; run 'builder-contracts doctor'"
 
 
 def describe_image(client: docker.DockerClient, reference: str) -> Image | None:
@@ -144,7 +144,7 @@ def execute(
         raw = api.exec_start(created["Id"], socket=True)
         running = partial(_running, api, created["Id"])
         if _copy(raw, stdout, stderr, time.monotonic() + deadline, running, listen):
-            ended = f"no end within {deadline:.3g} s"
+            ended = f"no exit within {deadline:.3g} s"
         else:
             status = api.exec_inspect(created["Id"])["ExitCode"]
             ended = "" if status == 0 else death(client, container)
@@ -155,7 +155,7 @@ def execute(
                 time.sleep(0.1)
                 ended = death(client, container)
     except LOST as error:
-        ended = f"the engine lost the command: {reason(error)}"
+        ended = f"lost the command in the engine: {reason(error)}"
         with contextlib.suppress(*LOST):
             ended = death(client, container) or ended
     return Completed(None if ended else status, bytes(stdout), bytes(stderr), ended)
@@ -178,7 +178,7 @@ def death(client: docker.DockerClient, container: str) -> str:
         return ""
     killed = " (out of memory)" if state.get("OOMKilled") else ""
     log = client.api.logs(container, tail=1).decode("utf-8", errors="replace").strip()
-    return f"the container died with status {state['ExitCode']}{killed}" + (f": {log[:300]}" if log else "")
+    return f"container exited with status {state['ExitCode']}{killed}" + (f": {log[:300]}" if log else "")
 
 
 def _copy(

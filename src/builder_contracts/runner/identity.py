@@ -78,7 +78,9 @@ class Identity:
     def __str__(self) -> str:
         told = "; ".join(f"{key} {value}" for key, value in self.facts.items() if value)
         reasons = "; ".join(self.shown if self.live else self.objections)
-        head = f"{self.name or 'no runner'}: {'live' if self.live else 'not shown to be of the class'}"
+        head = (
+            f"{self.name or 'no runner'}: {'live' if self.live else 'not confirmed as a runner of the class'}"
+        )
         return " · ".join(part for part in (f"{head} ({reasons})", told) if part)
 
 
@@ -89,7 +91,7 @@ def identify(labels: Sequence[str], machine: Machine) -> Identity:
         return _conclude(_github(labels, machine), machine)
     if env.get("GITLAB_CI") == "true":
         return _conclude(_gitlab(labels, machine), machine)
-    claim = _Claim(objections=["no CI system says that this machine is one of its runners"])
+    claim = _Claim(objections=["no CI system identifies this machine as its runner"])
     return _conclude(claim, machine)
 
 
@@ -106,14 +108,14 @@ def _github(labels: Sequence[str], machine: Machine) -> _Claim:
     claim = _Claim(name=env.get("RUNNER_NAME", ""))
     kind = env.get("RUNNER_ENVIRONMENT", "")
     if kind == "self-hosted":
-        claim.shown.append("GitHub says self-hosted")
+        claim.shown.append("GitHub reports self-hosted")
     else:
         claim.objections.append(
-            f"GitHub says that this runner is {kind or 'of no stated kind'}, not self-hosted"
+            f"GitHub reports this runner as {kind or 'of no stated kind'}, not self-hosted"
         )
     hosted = [name for name in ("ImageOS", "ImageVersion") if env.get(name)]
     if hosted:
-        claim.objections.append(f"{' and '.join(hosted)} set, as on GitHub's hosted machines")
+        claim.objections.append(f"{' and '.join(hosted)} set, as on GitHub-hosted runners")
     _named(claim, machine)
     claim.facts |= {
         "group": machine.placement.runner_group if machine.placement else "",
@@ -122,11 +124,10 @@ def _github(labels: Sequence[str], machine: Machine) -> _Claim:
     if machine.placement is not None:
         _placed(claim, labels, machine.placement)
     elif label := next((one for one in labels if claim.name.startswith(f"{one}-")), None):
-        claim.shown.append(f"the runner's name begins with {label}")
+        claim.shown.append(f"the runner's name starts with {label}")
     else:
         claim.objections.append(
-            f"nothing ties runner {claim.name or '(no name)'} to {_either(labels)}: its name does not begin "
-            f"with it and {PLACEMENT} gives no record of GitHub's (run 'builder-contracts nightly placement' first)"
+            f"cannot link runner {claim.name or '(no name)'} to {_either(labels)}: its name does not start with it and {PLACEMENT} provides no GitHub record (run 'builder-contracts nightly placement' first)"
         )
     return claim
 
@@ -134,14 +135,13 @@ def _github(labels: Sequence[str], machine: Machine) -> _Claim:
 def _placed(claim: _Claim, labels: Sequence[str], placement: Placement) -> None:
     if placement.runner_name != claim.name:
         claim.objections.append(
-            f"the record of the job names runner {placement.runner_name}, "
-            f"RUNNER_NAME says {claim.name or 'nothing'}"
+            f"the job record names runner {placement.runner_name}, but RUNNER_NAME is {claim.name or 'nothing'}"
         )
     elif matching := [label for label in labels if label in placement.labels]:
-        claim.shown.append(f"GitHub placed the job here for {matching[0]}")
+        claim.shown.append(f"GitHub scheduled the job here for {matching[0]}")
     else:
         claim.objections.append(
-            f"GitHub placed this job for {_either(placement.labels)}, the class is {_either(labels)}"
+            f"GitHub scheduled this job for {_either(placement.labels)}, but the class is {_either(labels)}"
         )
 
 
@@ -150,19 +150,19 @@ def _gitlab(labels: Sequence[str], machine: Machine) -> _Claim:
     claim = _Claim(name=env.get("CI_RUNNER_DESCRIPTION") or env.get("CI_RUNNER_ID", ""))
     tags = _tags(env.get("CI_RUNNER_TAGS", ""))
     if matching := [label for label in labels if label in tags]:
-        claim.shown.append(f"GitLab says that the runner carries the tag {matching[0]}")
+        claim.shown.append(f"GitLab reports tag {matching[0]} on this runner")
     else:
         claim.objections.append(
-            f"GitLab says that this runner carries {_either(tags)}, the class is {_either(labels)}"
+            f"GitLab reports {_either(tags)} on this runner, but the class is {_either(labels)}"
         )
     if any(tag.startswith("saas-") for tag in tags) or "runners-manager.gitlab.com" in claim.name:
-        claim.objections.append("the runner is one of gitlab.com's hosted machines")
+        claim.objections.append("the runner is a gitlab.com hosted runner")
     # GitLab's executor names the pod after the runner and the project, never after the runner alone.
     if machine.host_name.startswith("runner-"):
-        claim.shown.append(f"the host name {machine.host_name} is that of a GitLab runner's job")
+        claim.shown.append(f"the host name {machine.host_name} matches a GitLab runner job")
     else:
         claim.objections.append(
-            f"the host name {machine.host_name} is not that of a GitLab runner's job (runner-…)"
+            f"the host name {machine.host_name} does not match a GitLab runner job (runner-…)"
         )
     claim.facts |= {
         "arch": env.get("CI_RUNNER_EXECUTABLE_ARCH", ""),
@@ -178,16 +178,20 @@ def _named(claim: _Claim, machine: Machine) -> None:
         return
     workflow = "-workflow"
     if machine.host_name in (claim.name[:_HOST_NAME], claim.name[: _HOST_NAME - len(workflow)] + workflow):
-        claim.shown.append(f"the host name is the runner's ({machine.host_name})")
+        claim.shown.append(f"the host name matches the runner's name ({machine.host_name})")
     else:
-        claim.objections.append(f"the host name is {machine.host_name}, the runner's name {claim.name}")
+        claim.objections.append(
+            f"the host name is {machine.host_name}, but the runner's name is {claim.name}"
+        )
 
 
 def _conclude(claim: _Claim, machine: Machine) -> Identity:
     objections = list(claim.objections)
-    objections += [f"{trace} is there, as on hosted machines" for trace in machine.traces]
+    objections += [f"{trace} exists, as on hosted runners" for trace in machine.traces]
     if machine.battery:
-        objections.append(f"it has a battery ({machine.battery}): a laptop, not a pool's machine")
+        objections.append(
+            f"a battery is present ({machine.battery}), so this is a laptop, not a pool machine"
+        )
     facts = {
         "host": machine.host_name,
         "namespace": machine.namespace,

@@ -32,8 +32,8 @@ def local_runner(labels: Sequence[str] = (), *, hidden: frozenset[str] = frozens
                 identity=str(who),
                 live=who.live,
             ),
-            image=Unseen("the local runner has no image to look at: use --runner docker", here=False),
-            start=Unseen("the local runner starts no image: use --runner docker", here=False),
+            image=Unseen("the local runner has no image; use --runner docker", here=False),
+            start=Unseen("the local runner does not start images; use --runner docker", here=False),
         ),
         hidden=hidden,
     )

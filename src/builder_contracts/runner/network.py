@@ -134,7 +134,7 @@ class RunNetwork:
             return self._stand_ins[name]
 
     def _unknown(self, name: str) -> Seen[StandIn]:
-        return Unseen(f"the environment {self._surroundings.name} has no forbidden host {name!r}")
+        return Unseen(f"environment {self._surroundings.name} defines no forbidden host {name!r}")
 
     def _create(self, what: str, *, internal: bool, options: dict[str, str] | None = None) -> str:
         name = self._run.name(what)
@@ -185,7 +185,7 @@ class RunNetwork:
             self._ip(neighbour.result(), ["route", "add", f"{host.address}/32", "dev", "eth0"])
             control = self._control(neighbour.result(), host)
         except engine.LOST as error:
-            return Unseen(f"the stand-in for {host.name} could not be started: {engine.reason(error)}")
+            return Unseen(f"cannot start the stand-in for {host.name}: {engine.reason(error)}")
         return StandIn(host.address, host.port, control)
 
     def _ip(self, container: str, arguments: list[str]) -> None:
@@ -209,8 +209,8 @@ class RunNetwork:
                 deadline=5,
             )
             if answer.status == 0:
-                return Connection("connected", f"a neighbour on its network reads {url}")
+                return Connection("connected", f"a neighbour on its network can read {url}")
             if time.monotonic() > until:
-                said = answer.ended or f"curl ended with status {answer.status}"
+                said = answer.ended or f"curl exited with status {answer.status}"
                 return Connection("failed", f"{said} at {url}")
             time.sleep(0.05)

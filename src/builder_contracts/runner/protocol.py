@@ -36,7 +36,7 @@ class StandIn:
     control: Seen[Connection]
 
 
-FROM_OUTSIDE = Unseen("this runner cannot tell from outside", here=False)
+FROM_OUTSIDE = Unseen("this cannot be determined from outside the runner", here=False)
 NO_DAEMON_STARTED = Unseen("this run did not start the daemon", here=False)
 
 

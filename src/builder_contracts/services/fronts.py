@@ -132,7 +132,7 @@ def bazel_grpc(credentials: Credentials, *, port: int, backend: int) -> str:
     location @unavailable {{
       default_type application/grpc;
       add_header grpc-status 14;
-      add_header grpc-message "the cache does not answer";
+      add_header grpc-message "the cache does not respond";
       return 200 "";
     }}
   }}

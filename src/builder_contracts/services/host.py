@@ -92,20 +92,20 @@ class Host:
         """The service of that name once it answers. Raises ServiceDown when it does not, or is dead by now."""
         future = self._started.get(name)
         if future is None:
-            raise ServiceDown(f"{name} is not a service of this run")
+            raise ServiceDown(f"no service {name} in this run")
         try:
             started = future.result(timeout=READY_WITHIN + 15)
         except (*engine.LOST, TimeoutError) as error:
-            raise ServiceDown(f"{name} could not be started: {engine.reason(error)}") from None
+            raise ServiceDown(f"cannot start {name}: {engine.reason(error)}") from None
         try:
             for part, container in zip(started.service.parts, started.containers, strict=True):
                 state = self._api.inspect_container(container)["State"]
                 if not state["Running"]:
                     raise ServiceDown(
-                        f"{name} died: {part.name} ended with status {state['ExitCode']}; {self.tail(container)}"
+                        f"{name} died: {part.name} exited with status {state['ExitCode']}; {self.tail(container)}"
                     )
         except engine.LOST as error:
-            raise ServiceDown(f"{name} cannot be asked for: {engine.reason(error)}") from None
+            raise ServiceDown(f"cannot inspect {name}: {engine.reason(error)}") from None
         return started
 
     def log(self, name: str) -> list[dict[str, Any]]:
@@ -127,7 +127,7 @@ class Host:
         except engine.LOST:
             text = ""
         said = " | ".join(line.strip()[:200] for line in text.splitlines() if line.strip())
-        return f"its log ends: {said}" if said else "it printed nothing"
+        return f"end of its log: {said}" if said else "it printed nothing"
 
     def execute(
         self, name: str, arguments: Iterable[str], *, part: int = -1, deadline: float = 30, user: str = ""
@@ -177,7 +177,7 @@ class Host:
                 # A part that shares the network of one that has died cannot start.
                 said = "".join(f"; {self.tail(container)}" for container in containers)
                 raise ServiceDown(
-                    f"{service.name}: {part.name} could not be started: {engine.reason(error)}{said}"
+                    f"{service.name}: cannot start {part.name}: {engine.reason(error)}{said}"
                 ) from None
             containers.append(started)
         wait = ["bash", "-c", _WAIT, "bash", *service.ready]
@@ -185,7 +185,7 @@ class Host:
         if answer.status != 0:
             why = answer.ended or answer.stderr.decode("utf-8", "replace")
             raise ServiceDown(
-                f"{service.name} does not answer at {' and '.join(service.ready)} ({why}); "
+                f"{service.name} does not respond at {' and '.join(service.ready)} ({why}); "
                 + "; ".join(self.tail(container) for container in containers)
             )
         settings = self._api.inspect_container(containers[0])["NetworkSettings"]["Networks"]

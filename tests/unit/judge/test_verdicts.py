@@ -61,10 +61,8 @@ def test_a_live_waiver_excuses_a_broken_promise_and_says_until_when() -> None:
 def test_an_expired_waiver_breaks_the_clause_and_names_its_place() -> None:
     found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), BROKEN)
     assert found.outcome is Outcome.BROKEN
-    assert found.seen.startswith("the waiver expired on 2026-03-14 (broken: not found in ")
-    assert found.likely.startswith(
-        "remove the waiver at sample.yaml:20, or decide anew and set a later date; "
-    )
+    assert found.seen.startswith("waiver expired on 2026-03-14 (broken: not found on ")
+    assert found.likely.startswith("remove the waiver at sample.yaml:20, or review it and set a later date; ")
     assert "xz" in found.likely
 
 

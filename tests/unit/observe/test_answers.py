@@ -102,9 +102,9 @@ def test_only_the_line_break_that_the_probe_prints_ends_a_line(character: str) -
 
 def test_what_is_missing_says_why() -> None:
     assert parse(b"", "the container died").read("path", "", str) == Unseen("the container died")
-    assert parse(b"", "").read("path", "", str) == Unseen("the observation ended before it was complete")
+    assert parse(b"", "").read("path", "", str) == Unseen("the observation ended early")
     whole = parse(b'["end","","complete"]', "")
-    assert whole.read("path", "", str) == Unseen("the probe could not see it in this runner")
+    assert whole.read("path", "", str) == Unseen("the probe could not observe it in this runner")
     assert parse(b'["path","",{"unseen":"no way"}]', "").read("path", "", str) == Unseen("no way")
 
 
@@ -112,7 +112,7 @@ def test_an_answer_that_makes_no_sense_is_unseen_and_shown_shortly() -> None:
     output = json.dumps(["paths", "/", {"nonsense": "x" * 1000}]).encode()
     found = read.path(parse(output, ""), "/")
     assert isinstance(found, Unseen)
-    assert found.unseen.startswith("the probe's answer makes no sense: ")
+    assert found.unseen.startswith("invalid probe output: ")
     assert len(found.unseen) < 150
 
 

@@ -63,8 +63,8 @@ def test_this_machine_is_seen_in_one_pass(contract: Contract) -> None:
     facts = gather(contract, local_runner(), forbidden={})
     assert facts.tools["sh"] == Tool(
         str(facts.tools["sh"].path) if isinstance(facts.tools["sh"], Tool) else "",
-        Unseen("its version was not asked for"),
-        Unseen("its version was not asked for"),
+        Unseen("its version was not observed"),
+        Unseen("its version was not observed"),
     )
     assert facts.tools["no-such-tool"] == Tool(None)
     assert isinstance(facts.env, dict)
@@ -89,14 +89,14 @@ def test_a_contract_larger_than_an_argument_list_is_asked_in_parts(tmp_path: Pat
     ("ends", "said"),
     [
         (
-            Completed(None, b"", b"", "the container died with status 137"),
-            "the container died with status 137",
+            Completed(None, b"", b"", "container exited with status 137"),
+            "container exited with status 137",
         ),
-        (Completed(None, b"", b"", "no end within 5 s"), "no end within 5 s"),
-        (Completed(127, b"", b"sh: not found"), "the probe ended with status 127: sh: not found"),
+        (Completed(None, b"", b"", "no exit within 5 s"), "no exit within 5 s"),
+        (Completed(127, b"", b"sh: not found"), "probe exited with status 127: sh: not found"),
         (Completed(2, b"syntax\xff", b""), "status 2: syntax\ufffd"),
-        (Completed(0, b"", b""), "ended before it was complete"),
-        (Completed(0, b"\xff\x00nonsense\n[[[", b""), "ended before it was complete"),
+        (Completed(0, b"", b""), "the observation ended early"),
+        (Completed(0, b"\xff\x00nonsense\n[[[", b""), "the observation ended early"),
     ],
 )
 def test_a_runner_that_is_lost_is_unseen_with_the_reason_everywhere(
@@ -110,7 +110,7 @@ def test_a_runner_that_is_lost_is_unseen_with_the_reason_everywhere(
 
 def test_what_was_answered_before_the_end_counts(contract: Contract) -> None:
     output = json.dumps(["tools", "sh", {"path": "/bin/sh"}]).encode() + b'\n["paths","/'
-    facts = gather(contract, Scripted(ends=Completed(None, output, b"", "no end within 5 s")), forbidden={})
+    facts = gather(contract, Scripted(ends=Completed(None, output, b"", "no exit within 5 s")), forbidden={})
     assert isinstance(facts.tools["sh"], Tool)
     assert isinstance(facts.paths["/"], Unseen)
 
@@ -119,14 +119,14 @@ def test_nothing_is_asked_of_a_runner_that_did_not_start(contract: Contract) -> 
     runner = Scripted(setting=replace(SETTING, start=Start(exists=True, started=False, said="no shell")))
     facts = gather(contract, runner, forbidden={})
     assert runner.asked == []
-    assert facts.tools["sh"] == Unseen("the runner did not start: no shell")
+    assert facts.tools["sh"] == Unseen("runner did not start: no shell")
     assert isinstance(facts.start, Start)
 
 
 def test_without_a_runner_everything_has_one_reason(contract: Contract) -> None:
-    facts = gather(contract, NoRunner("no Docker Engine answers"), forbidden={})
+    facts = gather(contract, NoRunner("cannot reach a Docker Engine"), forbidden={})
     for fact in (facts.runner, facts.image, facts.start, facts.identity, facts.tools["sh"]):
-        assert fact == Unseen("no Docker Engine answers")
+        assert fact == Unseen("cannot reach a Docker Engine")
 
 
 STAND_IN = StandIn("169.254.169.254", 80, Connection("connected", "a neighbour reads it"))
@@ -175,8 +175,8 @@ def test_a_host_that_the_run_could_not_start_is_unseen_not_unreachable(contract:
 
 
 def test_a_daemon_that_failed_to_start_carries_its_log(contract: Contract) -> None:
-    output = b'["daemon","",{"reachable":false,"how":"no socket answers"}]\n["end","","complete"]'
-    setting = replace(SETTING, daemon_failure="its log ends: boom")
+    output = b'["daemon","",{"reachable":false,"how":"no socket responds"}]\n["end","","complete"]'
+    setting = replace(SETTING, daemon_failure="end of its log: boom")
     facts = gather(contract, Scripted(setting, Completed(0, output, b"")), forbidden={})
     assert isinstance(facts.daemon, Daemon)
-    assert facts.daemon.failure == "its log ends: boom"
+    assert facts.daemon.failure == "end of its log: boom"

@@ -204,8 +204,8 @@ def test_tools_are_found_as_programs_in_path_never_as_builtins(shell: Shell, tmp
     )
     assert read.tool(answers, "mine", []) == Tool(
         f"{tmp_path}/first/mine",
-        Unseen("its version was not asked for"),
-        Unseen("its version was not asked for"),
+        Unseen("its version was not observed"),
+        Unseen("its version was not observed"),
     )
     for name in ("read", "export", "not-executable", "folder"):
         assert read.tool(answers, name, []) == Tool(None)
@@ -291,11 +291,11 @@ def test_what_hangs_is_unseen_and_holds_up_nobody(shell: Shell, tmp_path: Path) 
         tool = read.tool(answers, name, ["any"])
         assert isinstance(tool, Tool)
         assert tool.path == f"{tmp_path}/{name}"
-        assert "did not answer within 20 s" in reason(tool.status)
+        assert "no exit within 20 s" in reason(tool.status)
         assert reason(tool.output)
     hung = read.tool(answers, "hangs", ["any"])
     assert isinstance(hung, Tool)
-    assert "did not answer" in reason(hung.features["any"])
+    assert "no exit" in reason(hung.features["any"])
     quick = read.tool(answers, "quick", [])
     assert isinstance(quick, Tool)
     assert quick.output == "1.0"
@@ -347,10 +347,10 @@ def test_an_image_with_nothing_but_the_shell_is_seen_as_far_as_it_can_be(shell: 
     assert isinstance(found, PathFacts)
     assert found.type == "file"
     for detail in (found.mode, found.owner, found.free):
-        assert reason(detail) == "the image has no stat(1)"
+        assert reason(detail) == "the image lacks stat(1)"
     assert read.path(answers, "/nowhere") == PathFacts(None)
     assert read.shell(answers, "/bin/sh") == ShellFacts(True)
-    assert "no getent(1)" in reason(read.resolution(answers, "localhost"))
+    assert "lacks getent(1)" in reason(read.resolution(answers, "localhost"))
     assert "neither bash" in reason(read.connection(answers, "key"))
     isolation = read.isolation(answers, Unseen("no engine here"))
     assert "lacks unshare(1)" in reason(isolation.unshare)
@@ -376,7 +376,7 @@ def test_shells_that_do_not_run_say_why(shell: Shell, tmp_path: Path) -> None:
         assert not found.runs
         assert found.reason
     missing = read.shell(answers, str(tmp_path / "absent"))
-    assert missing == ShellFacts(False, "not there, or not executable")
+    assert missing == ShellFacts(False, "missing or not executable")
 
 
 @each_shell
@@ -439,7 +439,7 @@ def test_no_daemon_is_told_with_everything_that_was_tried(shell: Shell, tmp_path
     found = read.daemon(answers, Unseen("not started here"))
     assert not isinstance(found, Unseen)
     if not found.reachable:  # somebody may listen on the engine's port of this machine
-        assert "the client gets no answer at tcp://127.0.0.1:9" in found.how
+        assert "no response from a daemon at tcp://127.0.0.1:9" in found.how
         assert "ports 2375 and 2376 of localhost are closed" in found.how
 
 

@@ -43,5 +43,5 @@ def test_without_an_engine_a_forbidden_host_is_unproven_for_that_reason(
     seen = survey.facts(load(tmp_path / "there.yaml")).network.forbidden["metadata"]
     survey.close()
     assert isinstance(seen, Unseen)
-    assert "no Docker Engine answers" in seen.unseen
+    assert "cannot reach a Docker Engine" in seen.unseen
     assert seen.here
