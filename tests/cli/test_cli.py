@@ -75,7 +75,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (["check", "--runner", "local", "-k", "shell or labels"], ExitCode.KEPT, "3 passed"),
         (["check", "--runner", "local", "contracts/there.yaml"], ExitCode.KEPT, "1 unproven"),
         (["check", "--runner", "local"], ExitCode.BROKEN, "toolchain/no-such-tool  BROKEN"),
-        (["check", "--runner", "local", "-k", "localhost"], ExitCode.UNPROVEN, "no getent(1)"),
+        (["check", "--runner", "local", "-k", "localhost"], ExitCode.UNPROVEN, "lacks getent(1)"),
         (["check", "--runner", "local", "contracts/there.yaml", "--strict"], ExitCode.UNPROVEN, "UNPROVEN"),
         (["check", "--runner", "local", "-k", "("], ExitCode.BAD_INPUT, ""),
         (["check", "--runner", "local", "--builder", "hre"], ExitCode.BAD_INPUT, "did you mean here?"),

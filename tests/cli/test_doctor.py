@@ -181,8 +181,8 @@ def test_an_engine_that_cannot_be_addressed_is_missing_and_says_why(
         ),
         ({"config.json": "[]"}, "invalid docker client configuration"),
         ({"config.json": '{"currentContext": 5}'}, "invalid docker client configuration"),
-        ({META: "{"}, "damaged: Exception: Detected corrupted meta file for context mine"),
-        ({META: '{"Name": "mine"}'}, "damaged: KeyError: 'Endpoints'"),
+        ({META: "{"}, "configuration: Exception: Detected corrupted meta file for context mine"),
+        ({META: '{"Name": "mine"}'}, "configuration: KeyError: 'Endpoints'"),
     ],
     ids=["gone", "list", "number", "cut", "nowhere"],
 )

@@ -47,7 +47,7 @@ def test_unproven_is_never_green(pytester: pytest.Pytester, contracts: Path) -> 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["*network/resolve/localhost  UNPROVEN", "  because   the image has no getent*"]
+        ["*network/resolve/localhost  UNPROVEN", "  because   the image lacks getent*"]
     )
 
 
@@ -57,7 +57,7 @@ def test_what_a_machine_can_never_show_is_a_loud_skip_and_strict_makes_it_an_err
     lenient = pytester.runpytest(*LOCAL, "contracts/there.yaml", "-rs")
     assert lenient.ret == pytest.ExitCode.OK
     lenient.assert_outcomes(passed=2, skipped=1)
-    lenient.stdout.fnmatch_lines(["*SKIPPED*unproven: the local runner starts no image*"])
+    lenient.stdout.fnmatch_lines(["*SKIPPED*unproven: the local runner does not start images*"])
     lenient.stdout.fnmatch_lines(["*1 unproven*"])
     strict = pytester.runpytest(*LOCAL, "contracts/there.yaml", "--strict-contracts")
     assert strict.ret == pytest.ExitCode.TESTS_FAILED
@@ -70,9 +70,9 @@ def test_the_summary_counts_each_class(pytester: pytest.Pytester, contracts: Pat
         [
             "*builder contracts*",
             "here * 3 kept (3 declared) * 1 broken * 2 unproven * 1 waived*",
-            "*unproven  image/reference: the local runner starts no image*",
+            "*unproven  image/reference: the local runner does not start images*",
             "*waived    toolchain/forgotten: not found on*",
-            "*unproven  network/resolve/localhost: the image has no getent*",
+            "*unproven  network/resolve/localhost: the image lacks getent*",
             "there * 2 kept (2 declared) * 0 broken * 1 unproven*",
         ]
     )
