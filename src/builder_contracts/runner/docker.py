@@ -28,13 +28,18 @@ _IDLE = ["/bin/sh", "-c", "read -r _"]
 def describe_engine(client: docker.DockerClient) -> RunnerFacts:
     """The engine and the capacity of its host. Raises what engine.LOST lists."""
     info: dict[str, Any] = client.api.info()
+    version, system, kernel = (
+        engine.field(info, name, of=str, default="?")
+        for name in ("ServerVersion", "OperatingSystem", "KernelVersion")
+    )
+    cgroup = engine.field(info, "CgroupVersion", of=str, default="1")
     return RunnerFacts(
         kind="docker",
-        engine=f"Docker Engine {info.get('ServerVersion', '?')}",
-        host=f"{info.get('OperatingSystem', '?')}, Linux {info.get('KernelVersion', '?')}, cgroup v{info.get('CgroupVersion', '1')}",
-        cpus=int(info.get("NCPU", 0)),
-        memory=int(info.get("MemTotal", 0)),
-        engine_id=str(info.get("ID", "")),
+        engine=f"Docker Engine {version}",
+        host=f"{system}, Linux {kernel}, cgroup v{cgroup}",
+        cpus=engine.field(info, "NCPU", of=int, default=0),
+        memory=engine.field(info, "MemTotal", of=int, default=0),
+        engine_id=engine.field(info, "ID", of=str, default=""),
     )
 
 
@@ -71,7 +76,9 @@ class DockerRunner:
         try:
             self.setting = self._launch()
         except engine.LOST as error:
-            lost = Unseen(f"the engine did not respond: {engine.reason(error)}")
+            why = engine.reason(error)
+            unexpected = isinstance(error, engine.UnexpectedResponse)
+            lost = Unseen(why if unexpected else f"the engine did not respond: {why}")
             self.setting = Setting(lost, lost, lost)
         except BaseException:
             self.__exit__(None, None, None)
@@ -123,7 +130,7 @@ class DockerRunner:
             about,
             image,
             started,
-            privileged=bool(inspected["HostConfig"]["Privileged"]),
+            privileged=engine.field(inspected, "HostConfig", "Privileged", of=bool),
             daemon_ready_after=ready,
             daemon_failure=failure,
         )
@@ -180,10 +187,11 @@ class DockerRunner:
                 labels=self._run.labels,
                 host_config=host_config,
             )
-            self._containers.append(created["Id"])
+            container = engine.field(created, "Id", of=str)
+            self._containers.append(container)
             for extra in plan.extra_networks:
-                api.connect_container_to_network(created["Id"], extra)
-            api.start(created["Id"])
+                api.connect_container_to_network(container, extra)
+            api.start(container)
         except docker.errors.APIError as error:
             return Start(exists=True, started=False, said=engine.reason(error))
         return Start(exists=True, started=True)
@@ -209,18 +217,19 @@ class DockerRunner:
                 network_mode=f"container:{self._containers[0]}", privileged=True
             ),
         )
-        self._containers.append(created["Id"])
+        container = engine.field(created, "Id", of=str)
+        self._containers.append(container)
         try:
-            api.start(created["Id"])
+            api.start(container)
         except docker.errors.APIError as error:
             return Unseen("the daemon never became ready"), engine.reason(error)
         wait = 'until docker --host "$1" version >/dev/null 2>&1; do sleep 0.1; done'
         answer = engine.execute(
-            self._client, created["Id"], ["sh", "-c", wait, "sh", where], deadline=daemon.ready_within
+            self._client, container, ["sh", "-c", wait, "sh", where], deadline=daemon.ready_within
         )
         if answer.status == 0:
             return time.monotonic() - begun, ""
-        log = api.logs(created["Id"], tail=5).decode("utf-8", errors="replace")
+        log = api.logs(container, tail=5).decode("utf-8", errors="replace")
         end = " | ".join(log.strip().split("\n"))[-600:]
         said = f"no response within {daemon.ready_within} s; end of its log: {end or '(empty)'}"
         return Unseen("the daemon never became ready"), said

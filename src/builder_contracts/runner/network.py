@@ -171,8 +171,9 @@ class RunNetwork:
             )
         except docker.errors.ImageNotFound:
             raise docker.errors.ImageNotFound(engine.absent(SERVICES_IMAGE)) from None
-        api.start(created["Id"])
-        return str(created["Id"])
+        container = engine.field(created, "Id", of=str)
+        api.start(container)
+        return container
 
     def _stand_in(self, host: ForbiddenHost) -> Seen[StandIn]:
         try:

@@ -99,10 +99,10 @@ class Host:
             raise ServiceDown(f"cannot start {name}: {engine.reason(error)}") from None
         try:
             for part, container in zip(started.service.parts, started.containers, strict=True):
-                state = self._api.inspect_container(container)["State"]
-                if not state["Running"]:
+                state = engine.field(self._api.inspect_container(container), "State", of=dict)
+                if not engine.field(state, "Running", of=bool):
                     raise ServiceDown(
-                        f"{name} died: {part.name} exited with status {state['ExitCode']}; {self.tail(container)}"
+                        f"{name} died: {part.name} exited with status {state.get('ExitCode')}; {self.tail(container)}"
                     )
         except engine.LOST as error:
             raise ServiceDown(f"cannot inspect {name}: {engine.reason(error)}") from None
@@ -188,8 +188,10 @@ class Host:
                 f"{service.name} does not respond at {' and '.join(service.ready)} ({why}); "
                 + "; ".join(self.tail(container) for container in containers)
             )
-        settings = self._api.inspect_container(containers[0])["NetworkSettings"]["Networks"]
-        return Started(service, tuple(containers), next(iter(settings.values()))["IPAddress"])
+        inspected = self._api.inspect_container(containers[0])
+        networks = engine.field(inspected, "NetworkSettings", "Networks", of=dict)
+        address = engine.field(next(iter(networks.values()), None), "IPAddress", of=str)
+        return Started(service, tuple(containers), address)
 
     def _create(
         self,
@@ -219,10 +221,11 @@ class Host:
             )
         except docker.errors.ImageNotFound:
             raise docker.errors.ImageNotFound(engine.absent(SERVICES_IMAGE)) from None
+        container = engine.field(created, "Id", of=str)
         if files:
-            self._api.put_archive(created["Id"], CONF, _archive(files))
-        self._api.start(created["Id"])
-        return str(created["Id"])
+            self._api.put_archive(container, CONF, _archive(files))
+        self._api.start(container)
+        return container
 
 
 def _archive(files: Mapping[str, str]) -> bytes:
