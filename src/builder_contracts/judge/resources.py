@@ -57,7 +57,7 @@ def _amount(promised: int, seen: Seen[int | None], show: object, look: str) -> F
     if seen is None:
         return broken("no limit is set", _TEMPLATE, look=look)
     # The kernel rounds memory to pages and CPU time to periods.
-    if math.isclose(seen, promised, rel_tol=0.01):
+    if abs(seen - promised) * 100 <= max(seen, promised):
         return kept(str(show(seen)), look=look)
     likely = "jobs fail under load" if seen < promised else "jobs can exceed their share"
     return broken(f"{show(seen)}", f"{_TEMPLATE}; {likely}", look=look)

@@ -40,6 +40,9 @@ _ANSI_C_LETTERS = {"a": 7, "b": 8, "e": 27, "E": 27, "f": 12, "n": 10, "r": 13, 
 # Above this, cgroup v1 means "no limit": it shows the largest number of pages instead.
 _NO_MEMORY_LIMIT = 1 << 60
 
+# No number of the kernel is larger; a larger one in an answer would be lost or raise wherever it is divided.
+_LARGEST = (1 << 64) - 1
+
 
 @dataclass(frozen=True)
 class Answers:
@@ -87,6 +90,14 @@ def parse(output: bytes, ended: str) -> Answers:
     return Answers(dict(sections), lost)
 
 
+def _integer(value: Any, base: int | None = None) -> int:
+    """A number of the kernel. Raises ValueError for what is none, and for one beyond its words."""
+    number = int(value) if base is None else int(value, base)
+    if abs(number) > _LARGEST:
+        raise ValueError("larger than any number of the kernel")
+    return number
+
+
 def _line(text: str) -> Any:
     answer = json.loads(text)
     if _SURROGATE.search(text):
@@ -100,8 +111,8 @@ def identity(answers: Answers) -> Seen[Identity]:
         "identity",
         "",
         lambda value: Identity(
-            uid=int(value["uid"]),
-            gid=int(value["gid"]),
+            uid=_integer(value["uid"]),
+            gid=_integer(value["gid"]),
             user=_seen(value["user"], str),
             home=str(value["home"]),
             home_exists=bool(value["home_exists"]),
@@ -170,7 +181,7 @@ def tool(answers: Answers, name: str, features: Sequence[str]) -> Seen[Tool]:
         not_run = Unseen("its version was not observed")
         return Tool(
             str(path),
-            _seen(value["status"], int) if "status" in value else not_run,
+            _seen(value["status"], _integer) if "status" in value else not_run,
             _seen(value["output"], str) if "output" in value else not_run,
             seen,
         )
@@ -182,7 +193,9 @@ def _feature(answers: Answers, name: str, label: str) -> Seen[Feature]:
     return answers.read(
         "features",
         name,
-        lambda value: _seen(value[label], lambda inner: Feature(int(inner["status"]), str(inner["output"]))),
+        lambda value: _seen(
+            value[label], lambda inner: Feature(_integer(inner["status"]), str(inner["output"]))
+        ),
     )
 
 
@@ -194,9 +207,9 @@ def path(answers: Answers, name: str) -> Seen[Path]:
             str(value["type"]),
             bool(value["symlink"]),
             bool(value["writable"]),
-            _seen(value["mode"], lambda mode: int(mode, 8)),
+            _seen(value["mode"], lambda mode: _integer(mode, 8)),
             _seen(value["owner"], str),
-            _seen(value["free"], lambda free: int(free[0]) * int(free[1])),
+            _seen(value["free"], lambda free: _integer(_integer(free[0]) * _integer(free[1]))),
         )
 
     return answers.read("paths", name, convert)
@@ -232,15 +245,15 @@ def daemon(answers: Answers, ready_after: Seen[float]) -> Seen[Daemon]:
 
 def isolation(answers: Answers, privileged: Seen[bool]) -> Isolation:
     """``privileged`` is what the engine says; where there is none, the kernel's view of sysfs decides."""
-    bounding = answers.read("isolation", "bounding", lambda text: int(text, 16))
+    bounding = answers.read("isolation", "bounding", lambda text: _integer(text, 16))
     if isinstance(privileged, Unseen):
         privileged = answers.read("isolation", "sysfs", lambda text: text == "rw")
         if privileged is True and isinstance(bounding, int):
             privileged = bool(bounding & (1 << 21))  # CAP_SYS_ADMIN
     return Isolation(
         bounding=bounding,
-        no_new_privileges=answers.read("isolation", "no_new_privileges", lambda flag: bool(int(flag))),
-        seccomp=answers.read("isolation", "seccomp", int),
+        no_new_privileges=answers.read("isolation", "no_new_privileges", lambda flag: bool(_integer(flag))),
+        seccomp=answers.read("isolation", "seccomp", _integer),
         privileged=privileged,
         sockets=answers.read("isolation", "sockets", lambda paths: [str(item) for item in paths]),
         mount=answers.read("isolation", "mount", _attempt),
@@ -267,10 +280,10 @@ def resources(answers: Answers) -> Resources:
                 "cgroup", "v2.memory_reserved", lambda text: _number_or_max(text) or None
             ),
             pids=answers.read("cgroup", "v2.pids", _number_or_max),
-            cpu_weight=answers.read("cgroup", "v2.weight", int),
+            cpu_weight=answers.read("cgroup", "v2.weight", _integer),
         )
-    quota = answers.read("cgroup", "v1.quota", int)
-    period = answers.read("cgroup", "v1.period", int)
+    quota = answers.read("cgroup", "v1.quota", _integer)
+    period = answers.read("cgroup", "v1.period", _integer)
     cpu: Seen[int | None]
     if isinstance(quota, Unseen) or isinstance(period, Unseen):
         cpu = quota if isinstance(quota, Unseen) else Unseen("no cpu cgroup controller is visible")
@@ -281,19 +294,19 @@ def resources(answers: Answers) -> Resources:
         memory=answers.read("cgroup", "v1.memory", _bytes_v1),
         memory_reserved=answers.read("cgroup", "v1.memory_reserved", _bytes_v1),
         pids=answers.read("cgroup", "v1.pids", _number_or_max),
-        cpu_shares=answers.read("cgroup", "v1.shares", int),
+        cpu_shares=answers.read("cgroup", "v1.shares", _integer),
     )
 
 
 def _cpu_max(text: str) -> int | None:
     quota, _, period = text.partition(" ")
-    return None if quota == "max" else round(int(quota) * 1000 / int(period))
+    return None if quota == "max" else round(_integer(quota) * 1000 / _integer(period))
 
 
 def _number_or_max(text: str) -> int | None:
-    return None if text == "max" else int(text)
+    return None if text == "max" else _integer(text)
 
 
 def _bytes_v1(text: str) -> int | None:
-    amount = int(text)
+    amount = _integer(text)
     return None if amount >= _NO_MEMORY_LIMIT else amount

@@ -73,7 +73,7 @@ CONNECTED = Connection("connected", "connected to it")
 AWAY = Connection("unreachable", "Network is unreachable")
 
 
-def forbidden(control: model.Seen[Connection] = CONNECTED, routes: list[str] | None = None, **attempts: object) -> model.Facts:  # fmt: skip
+def forbidden(control: model.Seen[Connection] = CONNECTED, routes: model.Seen[list[str]] | None = None, **attempts: object) -> model.Facts:  # fmt: skip
     met: dict[str, object] = {"dotted": AWAY, "decimal": AWAY, **attempts}
     return facts(
         network=Network(
@@ -275,6 +275,9 @@ TABLE = {
         broken("reached in one spelling", DENIED, forbidden(octal=CONNECTED), "connected to octal", "not one notation of it"),
         broken("reached though nobody answered elsewhere", DENIED, forbidden(control=LOST, octal=CONNECTED), "connected to octal", "not one notation"),
         broken("routed", DENIED, forbidden(routes=["eth0"]), "default route via eth0 leads there; no packet was sent", "routes outside"),
+        kept("denied, routes unseen", DENIED, forbidden(routes=LOST), "dotted unreachable, decimal unreachable; positive control connected"),
+        broken("reached, routes unseen", DENIED, forbidden(routes=LOST, octal=CONNECTED), "connected to octal", "block the address itself"),
+        unproven("no attempt, routes unseen", DENIED, forbidden(routes=LOST, octal=LOST), "did not complete"),
         unproven("no positive control", DENIED, forbidden(control=Connection("failed", "no answer")), "the positive control failed (failed: no answer), so"),
         unproven("control unseen", DENIED, forbidden(control=LOST), "did not complete"),
         unproven("a time-out shows nothing", DENIED, forbidden(octal=Connection("timeout", "5 s")), "octal: timeout"),
@@ -285,6 +288,9 @@ TABLE = {
     ],
     "resources": [
         kept("cpu", CpuLimit(2000), facts(resources=Resources(cpu=2000)), "2"),
+        broken("cpu beyond any number of the kernel", CpuLimit(2000), facts(resources=Resources(cpu=10**400)), "1000", "exceed their share"),
+        kept("cpu at the edge", CpuLimit(1000), facts(resources=Resources(cpu=990)), "990m"),
+        broken("cpu beyond the edge", CpuLimit(1000), facts(resources=Resources(cpu=989)), "989m", "fail under load"),
         kept("cpu, rounded by the kernel", CpuLimit(1501), facts(resources=Resources(cpu=1500)), "1500m"),
         broken("no cpu limit", CpuLimit(2000), facts(resources=Resources(cpu=None)), "no limit is set", TEMPLATE),
         broken("less cpu", CpuLimit(2000), facts(resources=Resources(cpu=500)), "500m", "fail under load"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from builder_contracts.facts.model import Resources, Unseen
+from builder_contracts.facts.model import Resources, Tool, Unseen
 from builder_contracts.observe import answers as read
 from builder_contracts.observe.answers import Answers, parse
 
@@ -82,6 +83,45 @@ def test_answers_of_any_shape_never_fail(output: bytes, ended: str) -> None:
 def test_hostile_lines_are_passed_over(line: bytes) -> None:
     answers = parse(line + b'\n["path","","/bin"]\n', "")
     assert everything(answers)
+    assert answers.read("path", "", str) == "/bin"
+
+
+HUGE = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("line", "read_fact"),
+    [
+        (
+            f'["identity","",{{"uid":{HUGE},"gid":0,"user":"x","home":"","home_exists":1,"home_writable":1}}]',
+            read.identity,
+        ),
+        (
+            f'["tools","xz",{{"path":"/bin/xz","status":{HUGE},"output":""}}]',
+            lambda answers: read.tool(answers, "xz", []),
+        ),
+        (f'["cgroup","v2.cpu","{HUGE} 1"]', lambda answers: read.resources(answers).cpu),
+        (f'["cgroup","v2.memory","{HUGE}"]', lambda answers: read.resources(answers).memory),
+        (f'["cgroup","v2.weight","{HUGE}"]', lambda answers: read.resources(answers).cpu_weight),
+        (f'["cgroup","v1.pids","-{HUGE}"]', lambda answers: read.resources(answers).pids),
+        (
+            f'["cgroup","v1.quota","{HUGE}"]\n["cgroup","v1.period","1"]',
+            lambda answers: read.resources(answers).cpu,
+        ),
+        (f'["isolation","bounding","{HUGE}"]', lambda answers: read.isolation(answers, False).bounding),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
+)
+def test_number_beyond_the_kernels_is_unseen(line: str, read_fact: Callable[[Answers], Any]) -> None:
+    answers = parse(line.encode() + b'\n["path","","/bin"]\n', "")
+
+    fact = read_fact(answers)
+
+    if isinstance(fact, Tool):
+        fact = fact.status
+    assert isinstance(fact, Unseen)
+    assert "invalid probe output" in fact.unseen
+    assert len(fact.unseen) < 150
     assert answers.read("path", "", str) == "/bin"
 
 

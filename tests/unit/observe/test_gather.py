@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builder_contracts.contract.load import load
 from builder_contracts.contract.model import Contract
+from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.facts.model import Connection, Daemon, Facts, Forbidden, Start, Tool, Unseen
+from builder_contracts.judge import find
 from builder_contracts.observe.gather import gather
 from builder_contracts.runner.local import local_runner
 from builder_contracts.runner.protocol import Completed, NoRunner, Setting, StandIn
@@ -180,3 +184,81 @@ def test_a_daemon_that_failed_to_start_carries_its_log(contract: Contract) -> No
     facts = gather(contract, Scripted(setting, Completed(0, output, b"")), forbidden={})
     assert isinstance(facts.daemon, Daemon)
     assert facts.daemon.failure == "end of its log: boom"
+
+
+EVERY_NUMBER = """\
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {name: sample, summary: A class for the tests, owner: platform}
+labels: [sample]
+image: {reference: sample}
+identity: {uid: 1001}
+toolchain: {sh: present, git: {version: ">=2"}}
+filesystem: {/: {mode: "0755", free: 1Mi}}
+isolation: {capabilities: {forbid: [ALL]}, no_new_privileges: true, seccomp: filtered}
+resources: {cpu: {limit: "2", request: 500m}, memory: {limit: 8Gi, request: 1Gi}, pids: {limit: 4096}}
+"""
+SOUND_LINES: list[list[Any]] = [
+    ["identity", "", {"uid": 1001, "gid": 1001, "user": "x", "home": "/", "home_exists": True, "home_writable": True}],
+    ["tools", "sh", {"path": "/bin/sh"}],
+    ["tools", "git", {"path": "/bin/git", "status": 0, "output": "git version 2.51.0"}],
+    ["paths", "/", {"type": "directory", "symlink": False, "writable": False, "mode": "755", "owner": "root", "free": [9, 4096000]}],
+    ["isolation", "bounding", "0000000000000000"],
+    ["isolation", "no_new_privileges", 1],
+    ["isolation", "seccomp", 2],
+    ["cgroup", "v2.cpu", "200000 100000"],
+    ["cgroup", "v2.memory", str(8 * 2**30)],
+    ["cgroup", "v2.memory_reserved", str(2**30)],
+    ["cgroup", "v2.pids", "4096"],
+    ["cgroup", "v2.weight", "20"],
+    ["end", "", "complete"],
+]  # fmt: skip
+SECTIONS = {"tools": "toolchain", "paths": "filesystem", "cgroup": "resources"}
+
+
+def with_huge_numbers(value: Any) -> Iterator[Any]:
+    """The answer with each of its numbers, also those in texts, replaced by 400 nines."""
+    huge = int("9" * 400)
+    if isinstance(value, dict):
+        yield from (
+            {**value, name: changed} for name, inner in value.items() for changed in with_huge_numbers(inner)
+        )
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from (
+                [*value[:place], changed, *value[place + 1 :]] for changed in with_huge_numbers(inner)
+            )
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield huge
+    elif isinstance(value, str):
+        yield from (re.sub(r"\d+", str(huge), value, count=1) for _ in re.findall(r"\d+", value)[:1])
+
+
+HUGE_NUMBERS = [
+    (place, changed) for place, line in enumerate(SOUND_LINES) for changed in with_huge_numbers(line[2])
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "changed"),
+    HUGE_NUMBERS,
+    ids=["-".join(map(str, SOUND_LINES[place][:2])) + f"-{n}" for n, (place, _) in enumerate(HUGE_NUMBERS)],
+)
+def test_huge_number_costs_only_its_own_clauses(tmp_path: Path, place: int, changed: Any) -> None:
+    path = tmp_path / "sample.yaml"
+    path.write_text(EVERY_NUMBER)
+    contract = load(path)
+
+    def outcomes(lines: list[list[Any]]) -> dict[str, Outcome]:
+        output = "\n".join(map(json.dumps, lines)).encode()
+        facts = gather(contract, Scripted(ends=Completed(0, output, b"")), forbidden={})
+        return {clause.local_id: find(clause.promise, facts).outcome for clause in contract.clauses}
+
+    section, key, _ = SOUND_LINES[place]
+    sound = outcomes(SOUND_LINES)
+    assert set(sound.values()) == {Outcome.KEPT}
+    after = outcomes([*SOUND_LINES[:place], [section, key, changed], *SOUND_LINES[place + 1 :]])
+
+    lost = {clause for clause in after if after[clause] is not Outcome.KEPT}
+    assert all(clause.startswith(SECTIONS.get(section, section) + "/") for clause in lost)
+    assert len(lost) <= 1
