@@ -148,7 +148,7 @@ DEFECTS = [
         "tinyland-docker",
         "ENV MIRROR=https://nix-cache.fuzzy-dev.tinyland.dev",
         ("environment/forbidden/stale-cache-host",),
-        "MIRROR=",
+        "MIRROR matches (value hidden)",
     ),
     Defect(
         "cache-name-that-does-not-resolve",

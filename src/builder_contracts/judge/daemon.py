@@ -67,31 +67,31 @@ def _ready(promise: DaemonReady, daemon: Daemon) -> Finding:
 
 
 def _version(promise: DaemonVersion, daemon: Daemon) -> Finding:
-    look = ".daemon.version"
+    inspect = ".daemon.version"
     release = release_in(daemon.version)
     if release is None:
-        return unproven(f"no daemon reported a version: {daemon.how}", look=look)
+        return unproven(f"no daemon reported a version: {daemon.how}", look=inspect)
     if promise.version.holds(release):
-        return kept(f"server {daemon.version}", look=look)
-    return broken(f"server {daemon.version}", "the sidecar image has a different release", look=look)
+        return kept(f"server {daemon.version}", look=inspect)
+    return broken(f"server {daemon.version}", "the sidecar image has a different release", look=inspect)
 
 
 def _own(daemon: Daemon, facts: Facts) -> Finding:
-    look = ".daemon.id"
+    inspect = ".daemon.id"
     runner = facts.runner
     if isinstance(runner, Unseen):
         return unproven_because(runner, ".runner")
     if not daemon.id:
-        return unproven(f"no daemon reported an ID: {daemon.how}", look=look)
+        return unproven(f"no daemon reported an ID: {daemon.how}", look=inspect)
     if not runner.engine_id:
-        return unproven("the engine that runs this runner is unknown", here=False, look=look)
+        return unproven("the engine that runs this runner is unknown", here=False, look=inspect)
     if daemon.id == runner.engine_id:
         return broken(
             f"daemon ID {daemon.id} equals that of the engine running this job",
             "the host's socket is mounted, so any job controls the host",
-            look=look,
+            look=inspect,
         )
-    return kept(f"daemon ID {daemon.id}, engine ID {runner.engine_id}", look=look)
+    return kept(f"daemon ID {daemon.id}, engine ID {runner.engine_id}", look=inspect)
 
 
 def explain(promise: DaemonPromise) -> Explanation:

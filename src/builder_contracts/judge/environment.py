@@ -56,10 +56,12 @@ def _variable(promise: Variable, env: dict[str, str]) -> Finding:
 
 
 def _forbidden(promise: ForbiddenValue, env: dict[str, str]) -> Finding:
-    guilty = sorted(found_in(env, promise.pattern))
-    if not guilty:
+    names = sorted(found_in(env, promise.pattern))
+    if not names:
         return kept(f"none of {len(env)} variables matches", look=".env")
-    seen = ", ".join(_show(name, env[name]) for name in guilty[:3])
+    # Which variable it is, and never the value: what a contract forbids may be a token.
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    seen = f"{', '.join(names[:3])}{more} {'matches' if len(names) == 1 else 'match'} (value hidden)"
     return broken(seen, "an ENV line or the pool's template still contains the forbidden value", look=".env")
 
 

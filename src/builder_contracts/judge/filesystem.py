@@ -13,81 +13,81 @@ from builder_contracts.judge.unseen import unproven_because
 
 
 def judge(promise: PathState, facts: Facts) -> Finding:
-    look = f".paths[{json.dumps(promise.path)}]"
+    inspect = f".paths[{json.dumps(promise.path)}]"
     path = facts.paths.get(promise.path, NOT_ASKED)
     if isinstance(path, Unseen):
-        return unproven_because(path, look)
+        return unproven_because(path, inspect)
     if not promise.present:
         if path.type is None:
-            return kept("does not exist", look=look)
-        return broken(f"a {path.type}", "a package or Dockerfile instruction creates it", look=look)
+            return kept("does not exist", look=inspect)
+        return broken(f"a {path.type}", "a package or Dockerfile instruction creates it", look=inspect)
     if path.type is None:
         return broken(
-            "does not exist", "the package or Dockerfile instruction that creates it is missing", look=look
+            "does not exist", "the package or Dockerfile instruction that creates it is missing", look=inspect
         )
     seen = [path.type or "something"]
     for finding in (
-        _type(promise, path, look),
-        _bits(promise, path, seen, look),
-        _free(promise, path, seen, look),
+        _type(promise, path, inspect),
+        _bits(promise, path, seen, inspect),
+        _free(promise, path, seen, inspect),
     ):
         if finding is not None:
             return finding
-    return kept(", ".join(seen), look=look)
+    return kept(", ".join(seen), look=inspect)
 
 
-def _type(promise: PathState, path: Path, look: str) -> Finding | None:
+def _type(promise: PathState, path: Path, inspect: str) -> Finding | None:
     if promise.type is None:
         return None
     if promise.type == "symlink":
         if path.symlink:
             return None
-        return broken(f"a {path.type}, not a symbolic link", "a copy replaced the link", look=look)
+        return broken(f"a {path.type}, not a symbolic link", "a copy replaced the link", look=inspect)
     if path.type != promise.type:
-        return broken(f"a {path.type}", "a different kind of file is installed at this path", look=look)
+        return broken(f"a {path.type}", "a different kind of file is installed at this path", look=inspect)
     return None
 
 
-def _bits(promise: PathState, path: Path, seen: list[str], look: str) -> Finding | None:
+def _bits(promise: PathState, path: Path, seen: list[str], inspect: str) -> Finding | None:
     if promise.writable is not None:
         seen.append("writable" if path.writable else "not writable")
         if path.writable != promise.writable:
             return broken(
-                seen[-1], "its owner or mode differs, or the job runs as a different user", look=look
+                seen[-1], "its owner or mode differs, or the job runs as a different user", look=inspect
             )
     if promise.mode is not None or promise.writable_by_others is not None:
         if isinstance(path.mode, Unseen):
-            return unproven_because(path.mode, look)
+            return unproven_because(path.mode, inspect)
         seen.append(f"mode {path.mode:04o}")
         if promise.mode is not None and path.mode != promise.mode:
             return broken(
                 seen[-1],
                 f"a build step changed the mode; run chmod {promise.mode:04o} {promise.path}",
-                look=look,
+                look=inspect,
             )
         if promise.writable_by_others is not None and bool(path.mode & 0o002) != promise.writable_by_others:
-            return broken(seen[-1], "a build step ran chmod too broadly, or not at all", look=look)
+            return broken(seen[-1], "a build step ran chmod too broadly, or not at all", look=inspect)
     if promise.owner is not None:
         if isinstance(path.owner, Unseen):
-            return unproven_because(path.owner, look)
+            return unproven_because(path.owner, inspect)
         seen.append(f"owned by {path.owner}")
         if path.owner != promise.owner:
             return broken(
                 seen[-1],
                 f"a build step created it as a different user; chown it to {promise.owner}",
-                look=look,
+                look=inspect,
             )
     return None
 
 
-def _free(promise: PathState, path: Path, seen: list[str], look: str) -> Finding | None:
+def _free(promise: PathState, path: Path, seen: list[str], inspect: str) -> Finding | None:
     if promise.free is None:
         return None
     if isinstance(path.free, Unseen):
-        return unproven_because(path.free, look)
+        return unproven_because(path.free, inspect)
     seen.append(f"{human_bytes(path.free)} free")
     if path.free < promise.free:
-        return broken(seen[-1], "the node's disk is full or the volume is too small", look=look)
+        return broken(seen[-1], "the node's disk is full or the volume is too small", look=inspect)
     return None
 
 

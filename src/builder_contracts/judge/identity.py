@@ -46,24 +46,26 @@ def judge(promise: IdentityPromise, facts: Facts) -> Finding:
 
 
 def _home(promise: Home, identity: Identity) -> Finding:
-    look = ".identity"
+    inspect = ".identity"
     if identity.home != promise.path:
         return broken(
             f"HOME is {identity.home!r}",
             "the user's /etc/passwd entry or an ENV line differs",
-            look=look,
+            look=inspect,
         )
     if not identity.home_exists:
-        return broken(f"{identity.home} does not exist", "useradd was run without --create-home", look=look)
+        return broken(
+            f"{identity.home} does not exist", "useradd was run without --create-home", look=inspect
+        )
     if not identity.home_writable:
         return broken(
-            f"{identity.home} is not writable", "a different user owns the directory; chown it", look=look
+            f"{identity.home} is not writable", "a different user owns the directory; chown it", look=inspect
         )
-    return kept(f"{identity.home}, writable", look=look)
+    return kept(f"{identity.home}, writable", look=inspect)
 
 
 def _shell(promise: Shell, facts: Facts) -> Finding:
-    look = f".shells[{json.dumps(promise.path)}]"
+    inspect = f".shells[{json.dumps(promise.path)}]"
     start = facts.start
     did_not_start = isinstance(start, Start) and start.exists and not start.started
     if isinstance(start, Start) and did_not_start and "exec format error" in start.said:
@@ -76,13 +78,13 @@ def _shell(promise: Shell, facts: Facts) -> Finding:
         )
     shell = facts.shells.get(promise.path, NOT_ASKED)
     if isinstance(shell, Unseen):
-        return unproven_because(shell, look)
+        return unproven_because(shell, inspect)
     if shell.runs:
-        return kept(f"{promise.path} ran and computed 40 + 2", look=look)
+        return kept(f"{promise.path} ran and computed 40 + 2", look=inspect)
     return broken(
         shell.reason or "it ran but did not compute 40 + 2",
         f"{promise.path} is missing or not executable, or lacks its interpreter or libraries",
-        look=look,
+        look=inspect,
     )
 
 

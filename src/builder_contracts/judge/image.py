@@ -79,20 +79,20 @@ def _reference(facts: Facts) -> Finding:
 
 
 def _label(promise: ImageLabel, image: Image) -> Finding:
-    look = f'.image.labels["{promise.key}"]'
+    inspect = f'.image.labels["{promise.key}"]'
     value = image.labels.get(promise.key)
     if not promise.present:
         if value is None:
-            return kept("not set", look=look)
-        return broken(f"{value!r}", "a LABEL line in the Dockerfile or base image sets it", look=look)
+            return kept("not set", look=inspect)
+        return broken(f"{value!r}", "a LABEL line in the Dockerfile or base image sets it", look=inspect)
     if value is None:
-        known = ", ".join(sorted(image.labels)) or "no labels"
+        labels = ", ".join(sorted(image.labels)) or "no labels"
         return broken(
-            f"not set; image labels: {known}", "the Dockerfile lacks a LABEL line for it", look=look
+            f"not set; image labels: {labels}", "the Dockerfile lacks a LABEL line for it", look=inspect
         )
     if promise.value is not None and value != promise.value:
-        return broken(f"{value!r}", "the LABEL line was copied from another image", look=look)
-    return kept(f"{value!r}", look=look)
+        return broken(f"{value!r}", "the LABEL line was copied from another image", look=inspect)
+    return kept(f"{value!r}", look=inspect)
 
 
 def explain(promise: ImagePromise) -> Explanation:

@@ -50,29 +50,29 @@ def judge(promise: IsolationPromise, facts: Facts) -> Finding:
             return _capabilities(promise, isolation.bounding)
         case NoNewPrivileges():
             flag = isolation.no_new_privileges
-            look = ".isolation.no_new_privileges"
+            inspect = ".isolation.no_new_privileges"
             if isinstance(flag, Unseen):
-                return unproven_because(flag, look)
+                return unproven_because(flag, inspect)
             seen = f"no_new_privs is {int(flag)}"
             if flag == promise.wanted:
-                return kept(seen, look=look)
+                return kept(seen, look=inspect)
             return broken(
                 seen,
                 "allowPrivilegeEscalation (Kubernetes) or no-new-privileges (Docker) does not match the contract",
-                look=look,
+                look=inspect,
             )
         case Seccomp():
             mode = isolation.seccomp
-            look = ".isolation.seccomp"
+            inspect = ".isolation.seccomp"
             if isinstance(mode, Unseen):
-                return unproven_because(mode, look)
+                return unproven_because(mode, inspect)
             seen = "seccomp filter active" if mode == 2 else f"no seccomp filter (mode {mode})"
             if (mode == 2) == promise.filtered:
-                return kept(seen, look=look)
+                return kept(seen, look=inspect)
             return broken(
                 seen,
                 "seccompProfile (Kubernetes) or seccomp= (Docker) does not match the contract",
-                look=look,
+                look=inspect,
             )
         case DockerSocket():
             return _socket(promise, isolation.sockets)
@@ -89,93 +89,93 @@ def judge(promise: IsolationPromise, facts: Facts) -> Finding:
 
 
 def _privileged(promise: Privileged, isolation: Isolation) -> Finding:
-    look = ".isolation.privileged"
+    inspect = ".isolation.privileged"
     if isinstance(isolation.privileged, Unseen):
-        return unproven_because(isolation.privileged, look)
+        return unproven_because(isolation.privileged, inspect)
     seen = "privileged" if isolation.privileged else "not privileged"
     if isolation.privileged == promise.privileged:
-        return kept(seen, look=look)
+        return kept(seen, look=inspect)
     return broken(
         seen,
         "securityContext.privileged (Kubernetes) or --privileged (Docker) does not match the contract",
-        look=look,
+        look=inspect,
     )
 
 
 def _capabilities(promise: Capabilities, bounding: Seen[int]) -> Finding:
-    look = ".isolation.bounding"
+    inspect = ".isolation.bounding"
     if isinstance(bounding, Unseen):
-        return unproven_because(bounding, look)
+        return unproven_because(bounding, inspect)
     held = names(bounding)
     seen = f"bounding set: {', '.join(held) or 'empty'}"
     extra = held if "ALL" in promise.forbid else [name for name in promise.forbid if name in held]
     missing = [name for name in promise.require if name not in held]
     if extra:
-        return broken(seen, f"capabilities.drop does not list {', '.join(extra[:5])}", look=look)
+        return broken(seen, f"capabilities.drop does not list {', '.join(extra[:5])}", look=inspect)
     if missing:
-        return broken(seen, f"capabilities.add does not list {', '.join(missing)}", look=look)
-    return kept(seen, look=look)
+        return broken(seen, f"capabilities.add does not list {', '.join(missing)}", look=inspect)
+    return kept(seen, look=inspect)
 
 
 def _socket(promise: DockerSocket, sockets: Seen[list[str]]) -> Finding:
-    look = ".isolation.sockets"
+    inspect = ".isolation.sockets"
     if isinstance(sockets, Unseen):
-        return unproven_because(sockets, look)
+        return unproven_because(sockets, inspect)
     sockets = [path for path in sockets if path]
     seen = ", ".join(sockets) or "no socket at the standard paths"
     if bool(sockets) == promise.present:
-        return kept(seen, look=look)
+        return kept(seen, look=inspect)
     likely = (
         "a volume mounts the host's socket, so any job controls the host"
         if sockets
         else "the volume that shares the daemon's socket is missing"
     )
-    return broken(seen, likely, look=look)
+    return broken(seen, likely, look=inspect)
 
 
 def _daemon(promise: DockerDaemon, facts: Facts) -> Finding:
-    look = ".daemon"
+    inspect = ".daemon"
     daemon = facts.daemon
     if isinstance(daemon, Unseen):
-        return unproven_because(daemon, look)
+        return unproven_because(daemon, inspect)
     if daemon.reachable == promise.reachable:
         return kept(
-            daemon.how or ("a daemon responded" if daemon.reachable else "no daemon responded"), look=look
+            daemon.how or ("a daemon responded" if daemon.reachable else "no daemon responded"), look=inspect
         )
     likely = (
         "a socket, DOCKER_HOST or a sidecar exposes an unpromised daemon to jobs"
         if daemon.reachable
         else "the daemon did not start, or does not listen on DOCKER_HOST"
     )
-    return broken(daemon.how, likely, look=look)
+    return broken(daemon.how, likely, look=inspect)
 
 
 def _device(promise: Device, facts: Facts) -> Finding:
-    look = f".paths[{json.dumps(promise.path)}]"
+    inspect = f".paths[{json.dumps(promise.path)}]"
     path = facts.paths.get(promise.path, NOT_ASKED)
     if isinstance(path, Unseen):
-        return unproven_because(path, look)
+        return unproven_because(path, inspect)
     is_device = path.type in ("character-device", "block-device")
     seen = f"a {path.type}" if path.type else "does not exist"
     if is_device == promise.present:
-        return kept(seen, look=look)
+        return kept(seen, look=inspect)
     likely = (
         "the pool passes the device through" if is_device else "the pool does not pass the device through"
     )
-    return broken(seen, likely, look=look)
+    return broken(seen, likely, look=inspect)
 
 
-def _ability(allowed: bool, attempt: Seen[Attempt], look: str) -> Finding:
+def _ability(allowed: bool, attempt: Seen[Attempt], inspect: str) -> Finding:
     if isinstance(attempt, Unseen):
-        return unproven_because(attempt, look)
+        return unproven_because(attempt, inspect)
     if attempt.worked == allowed:
-        return kept(attempt.said or ("succeeded" if attempt.worked else "failed"), look=look)
+        return kept(attempt.said or ("succeeded" if attempt.worked else "failed"), look=inspect)
     likely = (
         "seccomp, capabilities or user namespaces allow more than promised"
         if attempt.worked
         else "seccomp, capabilities or kernel settings block what is promised"
     )
-    return broken(attempt.said, likely, look=look)
+    return broken(attempt.said, likely, look=inspect)
 
 
 def explain(promise: IsolationPromise) -> Explanation:

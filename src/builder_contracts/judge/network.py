@@ -29,91 +29,91 @@ def judge(promise: NetworkPromise, facts: Facts) -> Finding:
 
 
 def _egress(promise: Egress, facts: Facts) -> Finding:
-    look = ".network.default_routes"
+    inspect = ".network.default_routes"
     routes = facts.network.default_routes
     if isinstance(routes, Unseen):
-        return unproven_because(routes, look)
+        return unproven_because(routes, inspect)
     seen = f"default route via {', '.join(routes)}" if routes else "no default route"
     if bool(routes) == promise.allowed:
-        return kept(seen, look=look)
+        return kept(seen, look=inspect)
     likely = (
         "the job's network routes outside; no network policy or internal network prevents it"
         if routes
         else "the job's network is internal; downloads must come from inside it"
     )
-    return broken(seen, likely, look=look)
+    return broken(seen, likely, look=inspect)
 
 
 def _resolves(promise: Resolves, facts: Facts) -> Finding:
-    look = f'.network.resolve["{promise.host}"]'
+    inspect = f'.network.resolve["{promise.host}"]'
     addresses = facts.network.resolve.get(promise.host, NOT_ASKED)
     if isinstance(addresses, Unseen):
-        return unproven_because(addresses, look)
+        return unproven_because(addresses, inspect)
     if any(addresses):
-        return kept(", ".join(filter(None, addresses)), look=look)
+        return kept(", ".join(filter(None, addresses)), look=inspect)
     return broken(
         "the resolver does not know this name",
         "no service in the environment has this name; compare it with the environment file letter by letter",
-        look=look,
+        look=inspect,
     )
 
 
 def _reaches(promise: Reaches, facts: Facts) -> Finding:
     key = f"{promise.host}:{promise.port}"
-    look = f'.network.connect["{key}"]'
+    inspect = f'.network.connect["{key}"]'
     connection = facts.network.connect.get(key, NOT_ASKED)
     if isinstance(connection, Unseen):
-        return unproven_because(connection, look)
+        return unproven_because(connection, inspect)
     if connection.outcome == "connected":
-        return kept(connection.said or connection.outcome, look=look)
+        return kept(connection.said or connection.outcome, look=inspect)
     likely = {
         "unresolved": "the name is wrong or the service is not deployed; compare it with the environment file",
         "refused": "the host is up but nothing listens on this port; the port is wrong or the service is down",
         "unreachable": "no route; a network policy blocks it, or the service is on another network",
     }.get(connection.outcome, "the service hangs, or packets are dropped")
-    return broken(f"{connection.outcome}: {connection.said}", likely, look=look)
+    return broken(f"{connection.outcome}: {connection.said}", likely, look=inspect)
 
 
 def _denied(promise: Denied, facts: Facts) -> Finding:
-    look = f'.network.forbidden["{promise.host}"]'
+    inspect = f'.network.forbidden["{promise.host}"]'
     forbidden = facts.network.forbidden.get(promise.host, NOT_ASKED)
     if isinstance(forbidden, Unseen):
-        return unproven_because(forbidden, look)
-    seen = {
+        return unproven_because(forbidden, inspect)
+    observed = {
         spelling: attempt
         for spelling, attempt in forbidden.attempts.items()
         if not isinstance(attempt, Unseen)
     }
-    reached = [spelling for spelling, attempt in seen.items() if attempt.outcome == "connected"]
+    reached = [spelling for spelling, attempt in observed.items() if attempt.outcome == "connected"]
     if reached:
         return broken(
             f"connected to {', '.join(reached)}",
             "the job's network routes to it; block the address itself, not one notation of it",
-            look=look,
+            look=inspect,
         )
     routes = facts.network.default_routes
     if not isinstance(routes, Unseen) and routes:
         return broken(
             f"default route via {', '.join(routes)} leads there; no packet was sent",
             "the job's network routes outside, so nothing blocks the address",
-            look=look,
+            look=inspect,
         )
     if isinstance(forbidden.control, Unseen):
-        return unproven_because(forbidden.control, look)
+        return unproven_because(forbidden.control, inspect)
     if forbidden.control.outcome != "connected":
         return unproven(
             f"the positive control failed ({forbidden.control.outcome}: {forbidden.control.said}), so an unreachable stand-in proves nothing",
-            look=look,
+            look=inspect,
         )
     unseen = [attempt for attempt in forbidden.attempts.values() if isinstance(attempt, Unseen)]
     if unseen:
-        return unproven_because(unseen[0], look)
-    odd = {spelling: attempt for spelling, attempt in seen.items() if attempt.outcome not in _REFUSALS}
-    if odd or not seen:
+        return unproven_because(unseen[0], inspect)
+    odd = {spelling: attempt for spelling, attempt in observed.items() if attempt.outcome not in _REFUSALS}
+    if odd or not observed:
         detail = "; ".join(f"{spelling}: {attempt.outcome}" for spelling, attempt in odd.items())
-        return unproven(f"inconclusive attempts: {detail or 'none made'}", look=look)
-    spelled = ", ".join(f"{spelling} {attempt.outcome}" for spelling, attempt in seen.items())
-    return kept(f"{spelled}; positive control connected", look=look)
+        return unproven(f"inconclusive attempts: {detail or 'none made'}", look=inspect)
+    spelled = ", ".join(f"{spelling} {attempt.outcome}" for spelling, attempt in observed.items())
+    return kept(f"{spelled}; positive control connected", look=inspect)
 
 
 def explain(promise: NetworkPromise) -> Explanation:

@@ -50,17 +50,17 @@ def _too_small(has: str, promised: str) -> Finding:
     return unproven(f"the host has {has}, less than the promised {promised}", here=False, look=".runner")
 
 
-def _amount(promised: int, seen: Seen[int | None], show: object, look: str) -> Finding:
+def _amount(promised: int, seen: Seen[int | None], show: object, inspect: str) -> Finding:
     assert callable(show)
     if isinstance(seen, Unseen):
-        return unproven_because(seen, look)
+        return unproven_because(seen, inspect)
     if seen is None:
-        return broken("no limit is set", _TEMPLATE, look=look)
+        return broken("no limit is set", _TEMPLATE, look=inspect)
     # The kernel rounds memory to pages and CPU time to periods.
     if abs(seen - promised) * 100 <= max(seen, promised):
-        return kept(str(show(seen)), look=look)
+        return kept(str(show(seen)), look=inspect)
     likely = "jobs fail under load" if seen < promised else "jobs can exceed their share"
-    return broken(f"{show(seen)}", f"{_TEMPLATE}; {likely}", look=look)
+    return broken(f"{show(seen)}", f"{_TEMPLATE}; {likely}", look=inspect)
 
 
 def shares(milli: int) -> int:
@@ -83,20 +83,22 @@ def weights(milli: int) -> set[int]:
 
 def _share(promise: CpuRequest, facts: Facts) -> Finding:
     by_shares, by_weight = facts.resources.cpu_shares, facts.resources.cpu_weight
-    look = ".resources"
+    inspect = ".resources"
     if not isinstance(by_shares, Unseen) and by_shares is not None:
-        wanted = {shares(promise.milli)}
+        expected = {shares(promise.milli)}
         seen, scale = by_shares, "cpu.shares"
     elif not isinstance(by_weight, Unseen) and by_weight is not None:
-        wanted = weights(promise.milli)
+        expected = weights(promise.milli)
         seen, scale = by_weight, "cpu.weight"
     else:
         return unproven_because(
-            by_shares if isinstance(by_shares, Unseen) else Unseen("no cpu cgroup controller"), look
+            by_shares if isinstance(by_shares, Unseen) else Unseen("no cpu cgroup controller"), inspect
         )
-    if any(abs(seen - want) <= 1 for want in wanted):
-        return kept(f"{scale} {seen}", look=look)
-    return broken(f"{scale} {seen}, expected {' or '.join(map(str, sorted(wanted)))}", _TEMPLATE, look=look)
+    if any(abs(seen - number) <= 1 for number in expected):
+        return kept(f"{scale} {seen}", look=inspect)
+    return broken(
+        f"{scale} {seen}, expected {' or '.join(map(str, sorted(expected)))}", _TEMPLATE, look=inspect
+    )
 
 
 def explain(promise: ResourcePromise) -> Explanation:

@@ -12,17 +12,21 @@ from builder_contracts.judge.unseen import unproven_because
 
 
 def judge(promise: Tool, facts: Facts) -> Finding:
-    look = f'.tools["{promise.name}"]'
+    inspect = f'.tools["{promise.name}"]'
     tool = facts.tools.get(promise.name, NOT_ASKED)
     if isinstance(tool, Unseen):
-        return unproven_because(tool, look)
+        return unproven_because(tool, inspect)
     if not promise.present:
         if not tool.path:
-            return kept(f"not found on {_path(facts)}", look=look)
-        return broken(tool.path, "a package pulled it in; remove it from the image", look=look)
+            return kept(f"not found on {_path(facts)}", look=inspect)
+        return broken(tool.path, "a package pulled it in; remove it from the image", look=inspect)
     if not tool.path:
-        return broken(f"not found on {_path(facts)}", _absent(promise), look=look)
-    return _version(promise, tool, look) or _features(promise, tool, look) or _present(promise, tool, look)
+        return broken(f"not found on {_path(facts)}", _absent(promise), look=inspect)
+    return (
+        _version(promise, tool, inspect)
+        or _features(promise, tool, inspect)
+        or _present(promise, tool, inspect)
+    )
 
 
 def _path(facts: Facts) -> str:
@@ -34,43 +38,43 @@ def _absent(promise: Tool) -> str:
     return f"the image lacks package {package}, or its directory is not on PATH"
 
 
-def _version(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
+def _version(promise: Tool, tool: model.Tool, inspect: str) -> Finding | None:
     """What is wrong with the version, or None."""
     if promise.version is None:
         return None
     if isinstance(tool.status, Unseen):
-        return unproven_because(tool.status, look)
+        return unproven_because(tool.status, inspect)
     if isinstance(tool.output, Unseen):
-        return unproven_because(tool.output, look)
+        return unproven_because(tool.output, inspect)
     release = release_in(tool.output)
     command = " ".join((promise.name, *promise.version_command))
     if tool.status != 0:
         return broken(
             f"{tool.path} exited with status {tool.status}: {_first_line(tool.output)}",
             f"'{command}' fails to run; it may lack a library or interpreter",
-            look=look,
+            look=inspect,
         )
     if release is None:
         return broken(
             f"no version in the output of {tool.path}: {_first_line(tool.output)}",
             f"'{command}' does not print a version; set version_command in the contract",
-            look=look,
+            look=inspect,
         )
     if not promise.version.holds(release):
         return broken(
             f"{tool.path} is version {release}",
             f"the installed release does not satisfy {promise.version.text}; "
             f"pin or upgrade package {promise.package or promise.name}",
-            look=look,
+            look=inspect,
         )
     return None
 
 
-def _features(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
+def _features(promise: Tool, tool: model.Tool, inspect: str) -> Finding | None:
     """What is wrong with the features, or None."""
     for name, arguments in promise.features:
         feature = tool.features.get(name, NOT_ASKED)
-        where = f'{look}.features["{name}"]'
+        where = f'{inspect}.features["{name}"]'
         if isinstance(feature, Unseen):
             return unproven_because(feature, where)
         if feature.status != 0:
@@ -82,11 +86,11 @@ def _features(promise: Tool, tool: model.Tool, look: str) -> Finding | None:
     return None
 
 
-def _present(promise: Tool, tool: model.Tool, look: str) -> Finding:
+def _present(promise: Tool, tool: model.Tool, inspect: str) -> Finding:
     release = release_in(tool.output) if promise.version and isinstance(tool.output, str) else None
     features = ", ".join(name for name, _ in promise.features)
     seen = " ".join(part for part in (tool.path, release, f"with {features}" if features else "") if part)
-    return kept(seen, look=look)
+    return kept(seen, look=inspect)
 
 
 def _first_line(text: str) -> str:

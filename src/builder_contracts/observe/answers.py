@@ -79,9 +79,9 @@ def parse(output: bytes, ended: str) -> Answers:
             continue
         if not isinstance(section, str) or not isinstance(key, str):
             continue
-        told = sections[section].get(key)
-        if section == "features" and isinstance(value, dict) and isinstance(told, dict):
-            told.update(value)
+        earlier = sections[section].get(key)
+        if section == "features" and isinstance(value, dict) and isinstance(earlier, dict):
+            earlier.update(value)
         else:
             sections[section][key] = value
     lost = ended
@@ -152,16 +152,16 @@ def _unquoted(part: str) -> str:
         return part[1:-1]
     if part[0] == '"':
         # What keeps its meaning in double quotes; a line break behind a backslash is none.
-        return re.sub(r"\\([$`\"\\\n])", lambda found: found[1].strip("\n"), part[1:-1])
+        return re.sub(r"\\([$`\"\\\n])", lambda match: match[1].strip("\n"), part[1:-1])
     if part.startswith("$'"):
         # Bytes, because each byte of a character may be written by itself.
-        found = b"".join(map(_ansi_c, _ANSI_C.finditer(part[2:-1])))
-        return found.decode("utf-8", errors="replace")
+        decoded = b"".join(map(_ansi_c, _ANSI_C.finditer(part[2:-1])))
+        return decoded.decode("utf-8", errors="replace")
     return part[1:] if part[0] == "\\" else part
 
 
-def _ansi_c(found: re.Match[str]) -> bytes:
-    octal, byte, short, long, letter, text = found.groups()
+def _ansi_c(match: re.Match[str]) -> bytes:
+    octal, byte, short, long, letter, text = match.groups()
     if octal or byte:
         return bytes([int(octal, 8) & 0xFF if octal else int(byte, 16)])
     if short or long:

@@ -50,33 +50,35 @@ def gather(
     """
     setting = runner.setting
     taken = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    begun = time.monotonic()
+    started_at = time.monotonic()
     if isinstance(setting.start, Start) and not setting.start.started:
         answers = Answers(lost=f"runner did not start: {setting.start.said}")
     elif isinstance(setting.start, Unseen) and setting.start.here:
         answers = Answers(lost=setting.start.unseen)
     else:
         answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
-    return _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, begun)
+    return _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, started_at)
 
 
 def _ask(
     contract: Contract, runner: Runner, forbidden: Mapping[str, Seen[StandIn]], deadline: float
 ) -> Answers:
-    known = {name: (host.address, host.port) for name, host in forbidden.items() if isinstance(host, StandIn)}
+    addresses = {
+        name: (host.address, host.port) for name, host in forbidden.items() if isinstance(host, StandIn)
+    }
     output, ended = b"", ""
     until = time.monotonic() + deadline
-    for batch in batches(questions(contract, known)):
+    for batch in batches(questions(contract, addresses)):
         completed = runner.execute(
             ["/bin/sh", "-c", probe(), "builder-contracts-probe", *batch],
             deadline=max(0.1, until - time.monotonic()),
         )
         output += completed.stdout
         if completed.ended or completed.status != 0:
-            said = completed.stderr.decode("utf-8", errors="replace").strip() or completed.stdout[
+            output_end = completed.stderr.decode("utf-8", errors="replace").strip() or completed.stdout[
                 -200:
             ].decode("utf-8", errors="replace")
-            ended = completed.ended or f"probe exited with status {completed.status}: {said[:300]}"
+            ended = completed.ended or f"probe exited with status {completed.status}: {output_end[:300]}"
             ended = f"the observation did not complete: {ended}"
             break
     return read.parse(output, ended)
@@ -89,7 +91,7 @@ def _facts(
     forbidden: Mapping[str, Seen[StandIn]],
     unreachable: Mapping[str, str],
     taken: str,
-    begun: float,
+    started_at: float,
 ) -> Facts:
     setting = runner.setting
     start = setting.start
@@ -115,7 +117,7 @@ def _facts(
         network=_network(contract, answers, forbidden, unreachable),
         resources=read.resources(answers),
         taken=taken,
-        seconds=round(time.monotonic() - begun, 3),
+        seconds=round(time.monotonic() - started_at, 3),
     )
 
 

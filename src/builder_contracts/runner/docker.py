@@ -136,25 +136,25 @@ class DockerRunner:
         )
 
     def _find_image(self) -> tuple[Seen[Image], Seen[Start]]:
-        found = engine.describe_image(self._client, self._image)
-        if found is None and self._pull:
+        image = engine.describe_image(self._client, self._image)
+        if image is None and self._pull:
             try:
                 repository, tag = parse_repository_tag(self._image)
                 self._client.api.pull(repository, tag or "latest")
             except docker.errors.NotFound as error:
-                said = f"{self._image} not found in the registry: {engine.reason(error)}"
-                return Unseen(said), Start(exists=False, started=False, said=said)
+                message = f"{self._image} not found in the registry: {engine.reason(error)}"
+                return Unseen(message), Start(exists=False, started=False, said=message)
             except engine.LOST as error:
                 lost = Unseen(f"cannot pull {self._image}: {engine.reason(error)}")
                 return lost, lost
-            found = engine.describe_image(self._client, self._image)
-        if found is not None:
-            return found, Start(exists=True, started=False)
-        said = f"image {self._image} is not in the engine"
+            image = engine.describe_image(self._client, self._image)
+        if image is not None:
+            return image, Start(exists=True, started=False)
+        message = f"image {self._image} is not in the engine"
         if _names_registry(self._image):
-            unasked = Unseen(f"{said}, and its registry was not queried; pass --pull", here=True)
+            unasked = Unseen(f"{message}, and its registry was not queried; pass --pull", here=True)
             return unasked, unasked
-        return Unseen(said), Start(exists=False, started=False, said=said)
+        return Unseen(message), Start(exists=False, started=False, said=message)
 
     def _start(self, image: Image) -> Start:
         plan = self._plan
@@ -203,12 +203,12 @@ class DockerRunner:
         "dind" of GitHub's Actions Runner Controller has it. The job itself stays unprivileged.
         """
         api = self._client.api
-        where = f"tcp://127.0.0.1:{daemon.port}"
-        begun = time.monotonic()
+        address = f"tcp://127.0.0.1:{daemon.port}"
+        started_at = time.monotonic()
         created = api.create_container(
             self._image,
             entrypoint=["dockerd"],
-            command=[f"--host={where}", "--tls=false"],
+            command=[f"--host={address}", "--tls=false"],
             user="root",
             name=self._run.name(f"{self._name}-daemon"),
             labels=self._run.labels,
@@ -224,15 +224,15 @@ class DockerRunner:
         except docker.errors.APIError as error:
             return Unseen("the daemon never became ready"), engine.reason(error)
         wait = 'until docker --host "$1" version >/dev/null 2>&1; do sleep 0.1; done'
-        answer = engine.execute(
-            self._client, container, ["sh", "-c", wait, "sh", where], deadline=daemon.ready_within
+        completed = engine.execute(
+            self._client, container, ["sh", "-c", wait, "sh", address], deadline=daemon.ready_within
         )
-        if answer.status == 0:
-            return time.monotonic() - begun, ""
+        if completed.status == 0:
+            return time.monotonic() - started_at, ""
         log = api.logs(container, tail=5).decode("utf-8", errors="replace")
-        end = " | ".join(log.strip().split("\n"))[-600:]
-        said = f"no response within {daemon.ready_within} s; end of its log: {end or '(empty)'}"
-        return Unseen("the daemon never became ready"), said
+        log_end = " | ".join(log.strip().split("\n"))[-600:]
+        message = f"no response within {daemon.ready_within} s; end of its log: {log_end or '(empty)'}"
+        return Unseen("the daemon never became ready"), message
 
 
 def _names_registry(reference: str) -> bool:

@@ -105,8 +105,8 @@ class _CheckedApi:
                 raise UnexpectedResponse(f"unexpected engine response to {name}: not JSON") from error
             except (KeyError, IndexError, TypeError, AttributeError) as error:
                 # The SDK looks into some responses, also into those of failures, before it returns.
-                what = f"{type(error).__name__}: {error}"
-                raise UnexpectedResponse(f"unexpected engine response to {name}: {what}") from error
+                failure = f"{type(error).__name__}: {error}"
+                raise UnexpectedResponse(f"unexpected engine response to {name}: {failure}") from error
             if name in self._LISTINGS:
                 entries = _expect(response, list, f"response to {name}")
                 return [_Response(_expect(entry, dict, f"entry of {name}")) for entry in entries]
@@ -365,16 +365,16 @@ def _copy(
     try:
         early = _read_with_the_head(response, connection)
         while True:
-            left = until - time.monotonic()
-            if left <= 0:
+            remaining = until - time.monotonic()
+            if remaining <= 0:
                 return True
-            connection.settimeout(min(left, SILENCE))
+            connection.settimeout(min(remaining, SILENCE))
             try:
                 chunk, early = early or connection.recv(65536), b""
             except TimeoutError:
                 if over:
                     return False
-                over = not running(max(left - SILENCE, 0.1))
+                over = not running(max(remaining - SILENCE, 0.1))
                 continue
             if not chunk:
                 return False

@@ -76,12 +76,12 @@ class Identity:
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = "; ".join(f"{key} {value}" for key, value in self.facts.items() if value)
+        details = "; ".join(f"{key} {value}" for key, value in self.facts.items() if value)
         reasons = "; ".join(self.shown if self.live else self.objections)
         head = (
             f"{self.name or 'no runner'}: {'live' if self.live else 'not confirmed as a runner of the class'}"
         )
-        return " · ".join(part for part in (f"{head} ({reasons})", told) if part)
+        return " · ".join(part for part in (f"{head} ({reasons})", details) if part)
 
 
 def identify(labels: Sequence[str], machine: Machine) -> Identity:
@@ -123,7 +123,7 @@ def _github(labels: Sequence[str], machine: Machine) -> _Claim:
     }
     if machine.placement is not None:
         _placed(claim, labels, machine.placement)
-    elif label := next((one for one in labels if claim.name.startswith(f"{one}-")), None):
+    elif label := next((label for label in labels if claim.name.startswith(f"{label}-")), None):
         claim.shown.append(f"the runner's name starts with {label}")
     else:
         claim.objections.append(
@@ -245,22 +245,22 @@ def _read(path: Path) -> str:
 
 def _battery(root: Path) -> str:
     supplies = root / "sys/class/power_supply"
-    found = [path.parent.name for path in sorted(supplies.glob("*/type")) if _read(path) == "Battery"]
-    return found[0] if found else ""
+    batteries = [path.parent.name for path in sorted(supplies.glob("*/type")) if _read(path) == "Battery"]
+    return batteries[0] if batteries else ""
 
 
 def _packages(root: Path) -> str:
     """A digest of what is installed: not the image's, which a job cannot see, but it changes with it."""
-    seen = hashlib.sha256()
-    found = False
+    digest = hashlib.sha256()
+    any_database = False
     for name in _PACKAGE_DATABASES:
         try:
             content = (root / name.lstrip("/")).read_bytes()
         except OSError:
             continue
-        found = True
-        seen.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-    return f"sha256:{seen.hexdigest()}" if found else ""
+        any_database = True
+        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+    return f"sha256:{digest.hexdigest()}" if any_database else ""
 
 
 def _placement(file: str) -> Placement | None:

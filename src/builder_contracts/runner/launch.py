@@ -56,14 +56,14 @@ def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
     A limit above the capacity is lowered to it, because engines refuse it; the clause is then unproven.
     """
 
-    def one(kind: type, default: object = None) -> object:
+    def first(kind: type, default: object = None) -> object:
         return next(iter(contract.promised(kind)), default)
 
-    privileged, nnp, seccomp = one(Privileged), one(NoNewPrivileges), one(Seccomp)
-    capabilities = one(Capabilities)
-    cpu, cpu_request = one(CpuLimit), one(CpuRequest)
-    memory, memory_request, pids = one(MemoryLimit), one(MemoryRequest), one(PidsLimit)
-    egress, endpoint, ready = one(Egress), one(DaemonEndpoint), one(DaemonReady)
+    privileged, no_new_privileges, seccomp = first(Privileged), first(NoNewPrivileges), first(Seccomp)
+    capabilities = first(Capabilities)
+    cpu, cpu_request = first(CpuLimit), first(CpuRequest)
+    memory, memory_request, pids = first(MemoryLimit), first(MemoryRequest), first(PidsLimit)
+    egress, endpoint, ready = first(Egress), first(DaemonEndpoint), first(DaemonReady)
     networked = egress or any(contract.promised(kind) for kind in (Resolves, Reaches, Denied)) or endpoint
     network = "none"
     if networked:
@@ -75,7 +75,7 @@ def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
     return LaunchPlan(
         privileged=isinstance(privileged, Privileged) and privileged.privileged,
         add_capabilities=capabilities.require if isinstance(capabilities, Capabilities) else (),
-        no_new_privileges=not isinstance(nnp, NoNewPrivileges) or nnp.wanted,
+        no_new_privileges=not isinstance(no_new_privileges, NoNewPrivileges) or no_new_privileges.wanted,
         seccomp_unconfined=isinstance(seccomp, Seccomp) and not seccomp.filtered,
         cpu_limit=min(cpu.milli, host_cpus * 1000) if isinstance(cpu, CpuLimit) else None,
         cpu_request=cpu_request.milli if isinstance(cpu_request, CpuRequest) else None,

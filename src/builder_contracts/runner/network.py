@@ -191,27 +191,27 @@ class RunNetwork:
 
     def _ip(self, container: str, arguments: list[str]) -> None:
         """Run ip(8) in a container's network with the privilege that this one command needs."""
-        done = engine.execute(
+        completed = engine.execute(
             self._client, container, ["ip", *arguments], deadline=10, user="root", privileged=True
         )
-        if done.status != 0:
-            said = done.ended or done.stderr.decode("utf-8", errors="replace").strip()
-            raise docker.errors.APIError(f"ip {' '.join(arguments)}: {said}")
+        if completed.status != 0:
+            output = completed.ended or completed.stderr.decode("utf-8", errors="replace").strip()
+            raise docker.errors.APIError(f"ip {' '.join(arguments)}: {output}")
 
     def _control(self, neighbour: str, host: ForbiddenHost) -> Seen[Connection]:
         """A connection to the stand-in from a neighbour on its network, retried while its server starts."""
         url = f"http://{host.address}:{host.port}/"
         until = time.monotonic() + 10
         while True:
-            answer = engine.execute(
+            completed = engine.execute(
                 self._client,
                 neighbour,
                 ["curl", "--silent", "--max-time", "2", "--noproxy", "*", url],
                 deadline=5,
             )
-            if answer.status == 0:
+            if completed.status == 0:
                 return Connection("connected", f"a neighbour on its network can read {url}")
             if time.monotonic() > until:
-                said = answer.ended or f"curl exited with status {answer.status}"
-                return Connection("failed", f"{said} at {url}")
+                message = completed.ended or f"curl exited with status {completed.status}"
+                return Connection("failed", f"{message} at {url}")
             time.sleep(0.05)

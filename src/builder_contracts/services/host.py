@@ -126,8 +126,8 @@ class Host:
             text = bytes(self._api.logs(container, tail=5)).decode("utf-8", "replace")
         except engine.LOST:
             text = ""
-        said = " | ".join(line.strip()[:200] for line in text.splitlines() if line.strip())
-        return f"end of its log: {said}" if said else "it printed nothing"
+        lines = " | ".join(line.strip()[:200] for line in text.splitlines() if line.strip())
+        return f"end of its log: {lines}" if lines else "no output"
 
     def execute(
         self, name: str, arguments: Iterable[str], *, part: int = -1, deadline: float = 30, user: str = ""
@@ -142,9 +142,9 @@ class Host:
         for container in self.up(name).containers:
             self._api.kill(container)
 
-    def container(self, what: str, command: list[str], **host_config: Any) -> str:
+    def container(self, purpose: str, command: list[str], **host_config: Any) -> str:
         """Start another container of the services image for this run; its id."""
-        return self._create(what, command, {}, host_config or {"network_mode": self.network})
+        return self._create(purpose, command, {}, host_config or {"network_mode": self.network})
 
     def close(self) -> None:
         """Wait for what is being started, then remove every container and the network."""
@@ -170,20 +170,22 @@ class Host:
             else:
                 host_config = {"network_mode": network}
                 endpoint = EndpointConfig("1.44", aliases=[service.alias])
-            what = f"{self.name}-{service.name}-{part.name}"
+            purpose = f"{self.name}-{service.name}-{part.name}"
             try:
-                started = self._create(what, list(part.command), part.files, host_config, network, endpoint)
+                started = self._create(
+                    purpose, list(part.command), part.files, host_config, network, endpoint
+                )
             except engine.LOST as error:
                 # A part that shares the network of one that has died cannot start.
-                said = "".join(f"; {self.tail(container)}" for container in containers)
+                logs = "".join(f"; {self.tail(container)}" for container in containers)
                 raise ServiceDown(
-                    f"{service.name}: cannot start {part.name}: {engine.reason(error)}{said}"
+                    f"{service.name}: cannot start {part.name}: {engine.reason(error)}{logs}"
                 ) from None
             containers.append(started)
         wait = ["bash", "-c", _WAIT, "bash", *service.ready]
-        answer = engine.execute(self.client, containers[-1], wait, deadline=READY_WITHIN)
-        if answer.status != 0:
-            why = answer.ended or answer.stderr.decode("utf-8", "replace")
+        completed = engine.execute(self.client, containers[-1], wait, deadline=READY_WITHIN)
+        if completed.status != 0:
+            why = completed.ended or completed.stderr.decode("utf-8", "replace")
             raise ServiceDown(
                 f"{service.name} does not respond at {' and '.join(service.ready)} ({why}); "
                 + "; ".join(self.tail(container) for container in containers)
@@ -195,7 +197,7 @@ class Host:
 
     def _create(
         self,
-        what: str,
+        purpose: str,
         command: list[str],
         files: Mapping[str, str],
         host_config: Mapping[str, Any],
@@ -206,7 +208,7 @@ class Host:
             created = self._api.create_container(
                 SERVICES_IMAGE,
                 command,
-                name=self.run.name(what),
+                name=self.run.name(purpose),
                 labels=self.run.labels,
                 host_config=self._api.create_host_config(
                     cap_drop=["ALL"],
@@ -242,7 +244,7 @@ def _archive(files: Mapping[str, str]) -> bytes:
 
 def json_lines(raw: bytes) -> list[dict[str, Any]]:
     """The lines of a log that are JSON objects."""
-    found = []
+    objects = []
     for line in raw.decode("utf-8", "replace").splitlines():
         if line.startswith("{"):
             try:
@@ -250,5 +252,5 @@ def json_lines(raw: bytes) -> list[dict[str, Any]]:
             except ValueError:
                 continue
             if isinstance(value, dict):
-                found.append(value)
-    return found
+                objects.append(value)
+    return objects
