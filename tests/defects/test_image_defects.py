@@ -203,7 +203,7 @@ def test_a_broken_image_breaks_exactly_its_clauses(bench: Bench, defect: Defect)
     assert defect.says in f"{verdict.seen} {verdict.likely}"
 
 
-def test_an_image_without_a_shell_leaves_the_rest_unproven_with_the_reason(bench: Bench) -> None:
+def test_image_without_shell_leaves_rest_unproven(bench: Bench) -> None:
     contract = bench.contract("tinyland-docker")
 
     seen = bench.observe(contract, image=bench.build("tinyland-docker", "RUN rm /bin/sh"))
@@ -215,7 +215,7 @@ def test_an_image_without_a_shell_leaves_the_rest_unproven_with_the_reason(bench
     assert "image/reference" in seen.unproven
 
 
-def test_an_image_tag_that_does_not_exist_breaks_the_reference_alone(bench: Bench) -> None:
+def test_missing_tag_breaks_only_the_reference(bench: Bench) -> None:
     seen = bench.observe(bench.contract("tinyland-nix"), image="tinyland-nix:1.31")
 
     assert seen.broken == {"image/reference"}
@@ -308,7 +308,7 @@ USER 1001
 """
 
 
-def test_an_image_with_nothing_but_a_shell_is_judged_as_far_as_it_can_be_seen(
+def test_image_with_only_a_shell_names_missing_programs(
     bench: Bench, write_contract: Callable[..., Contract]
 ) -> None:
     contract = write_contract(

@@ -46,19 +46,19 @@ def with_env(machine: Machine, **changes: str | None) -> Machine:
     return dataclasses.replace(machine, environment=env)
 
 
-def test_a_pod_of_the_scale_set_is_live_and_says_how_that_is_known() -> None:
-    who = identify(LABELS, POD)
+def test_pod_of_the_scale_set_is_live_with_its_signs() -> None:
+    attribution = identify(LABELS, POD)
 
-    assert who.live
-    assert who.name == NAME
-    assert str(who) == (
+    assert attribution.live
+    assert attribution.name == NAME
+    assert str(attribution) == (
         f"{NAME}: live (GitHub reports self-hosted; the host name matches the runner's name ({NAME}); "
         f"the runner's name starts with tinyland-nix) · host {NAME}; namespace arc-runners; os Linux; "
         "packages sha256:1111"
     )
 
 
-def test_githubs_own_record_ties_a_runner_of_any_name_to_the_class() -> None:
+def test_github_record_links_runner_of_any_name() -> None:
     named = dataclasses.replace(with_env(POD, RUNNER_NAME="gh-nix-1-runner-2"), host_name="gh-nix-1-runner-2")
     placed = dataclasses.replace(
         named, placement=Placement(("tinyland-nix",), "gh-nix-1-runner-2", runner_group="default")
@@ -68,7 +68,7 @@ def test_githubs_own_record_ties_a_runner_of_any_name_to_the_class() -> None:
     assert identify(LABELS, placed).live
 
 
-def test_a_job_container_of_the_runner_carries_its_shortened_name() -> None:
+def test_job_container_has_shortened_runner_name() -> None:
     long = "tinyland-nix-with-a-name-that-is-very-long-indeed-k2xqw-runner-8r4tz"
     inside = dataclasses.replace(with_env(POD, RUNNER_NAME=long), host_name=f"{long[:54]}-workflow")
 
@@ -133,21 +133,21 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refuses_to_claim_the_class_on(case: str) -> None:
+def test_host_with_objection_is_not_live(case: str) -> None:
     machine, reason = REFUSED[case]
 
-    who = identify(LABELS, machine)
+    attribution = identify(LABELS, machine)
 
-    assert not who.live
-    assert reason in str(who)
+    assert not attribution.live
+    assert reason in str(attribution)
 
 
 @pytest.mark.parametrize("tags", ['["tinyland-nix", "linux"]', "tinyland-nix, linux"])
-def test_a_gitlab_runner_with_the_tag_is_live_in_both_spellings(tags: str) -> None:
+def test_gitlab_runner_with_tag_is_live_in_both_formats(tags: str) -> None:
     assert identify(LABELS, with_env(GITLAB, CI_RUNNER_TAGS=tags)).live
 
 
-def test_reads_what_the_machine_shows(tmp_path: Path) -> None:
+def test_host_profile_is_read_from_files_and_env(tmp_path: Path) -> None:
     for name, content in {
         "var/run/secrets/kubernetes.io/serviceaccount/namespace": "arc-runners",
         "sys/class/power_supply/AC/type": "Mains\n",
@@ -177,7 +177,7 @@ def test_reads_what_the_machine_shows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"labels": 3, "runner_name": "x"}', "\0"])
-def test_a_record_that_cannot_be_read_shows_nothing(tmp_path: Path, content: str) -> None:
+def test_unreadable_placement_is_none(tmp_path: Path, content: str) -> None:
     record = tmp_path / "placement.json"
     record.write_text(content)
 
@@ -185,7 +185,7 @@ def test_a_record_that_cannot_be_read_shows_nothing(tmp_path: Path, content: str
     assert this_machine({PLACEMENT: str(tmp_path / "absent.json")}, tmp_path).placement is None
 
 
-def test_the_local_runner_on_a_plain_machine_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_runner_on_plain_host_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
         monkeypatch.delenv(name, raising=False)
 

@@ -135,12 +135,12 @@ def test_half_a_character_never_becomes_a_fact() -> None:
 
 
 @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
-def test_only_the_line_break_that_the_probe_prints_ends_a_line(character: str) -> None:
+def test_only_a_newline_ends_a_line(character: str) -> None:
     output = json.dumps(["path", "", f"a{character}b"], ensure_ascii=False).encode()
     assert parse(output, "").read("path", "", str) == f"a{character}b"
 
 
-def test_what_is_missing_says_why() -> None:
+def test_missing_answer_has_a_reason() -> None:
     assert parse(b"", "the container died").read("path", "", str) == Unseen("the container died")
     assert parse(b"", "").read("path", "", str) == Unseen("the observation ended early")
     whole = parse(b'["end","","complete"]', "")
@@ -148,12 +148,12 @@ def test_what_is_missing_says_why() -> None:
     assert parse(b'["path","",{"unseen":"no way"}]', "").read("path", "", str) == Unseen("no way")
 
 
-def test_an_answer_that_makes_no_sense_is_unseen_and_shown_shortly() -> None:
+def test_invalid_answer_is_unseen_and_quoted_shortened() -> None:
     output = json.dumps(["paths", "/", {"nonsense": "x" * 1000}]).encode()
-    found = read.path(parse(output, ""), "/")
-    assert isinstance(found, Unseen)
-    assert found.unseen.startswith("invalid probe output: ")
-    assert len(found.unseen) < 150
+    fact = read.path(parse(output, ""), "/")
+    assert isinstance(fact, Unseen)
+    assert fact.unseen.startswith("invalid probe output: ")
+    assert len(fact.unseen) < 150
 
 
 def test_a_feature_called_unseen_is_a_feature() -> None:
@@ -183,14 +183,14 @@ def test_a_feature_called_unseen_is_a_feature() -> None:
         ("", {}),
     ],
 )
-def test_every_quoting_of_exported_variables_is_read(exported: str, variables: dict[str, str]) -> None:
+def test_exported_variables_in_every_shell_quoting(exported: str, variables: dict[str, str]) -> None:
     assert read.environment(parse(json.dumps(["env", "", exported]).encode(), "")) == variables
 
 
 @pytest.mark.parametrize(
     "exported", ["export A='b", 'export A="b', "export A='b'\nexport C=\"", r"declare -x A=$'\U99999999'"]
 )
-def test_an_environment_that_ends_in_quotes_is_not_seen_rather_than_seen_in_part(exported: str) -> None:
+def test_environment_cut_inside_quotes_is_unseen(exported: str) -> None:
     assert isinstance(read.environment(parse(json.dumps(["env", "", exported]).encode(), "")), Unseen)
 
 
@@ -200,7 +200,7 @@ def cgroup(**files: str) -> Resources:
 
 
 def test_limits_of_cgroup_v1() -> None:
-    found = cgroup(
+    fact = cgroup(
         v1_quota="150000",
         v1_period="100000",
         v1_memory="536870912",
@@ -208,33 +208,33 @@ def test_limits_of_cgroup_v1() -> None:
         v1_pids="100",
         v1_shares="512",
     )
-    assert (found.cpu, found.memory, found.memory_reserved, found.pids) == (1500, 2**29, None, 100)
-    assert found.cpu_shares == 512
-    assert isinstance(found.cpu_weight, Unseen)
+    assert (fact.cpu, fact.memory, fact.memory_reserved, fact.pids) == (1500, 2**29, None, 100)
+    assert fact.cpu_shares == 512
+    assert isinstance(fact.cpu_weight, Unseen)
 
 
 def test_no_limits_of_cgroup_v1() -> None:
-    found = cgroup(v1_quota="-1", v1_period="100000", v1_memory="9223372036854771712", v1_pids="max")
-    assert (found.cpu, found.memory, found.pids) == (None, None, None)
+    fact = cgroup(v1_quota="-1", v1_period="100000", v1_memory="9223372036854771712", v1_pids="max")
+    assert (fact.cpu, fact.memory, fact.pids) == (None, None, None)
 
 
 def test_limits_of_cgroup_v2() -> None:
-    found = cgroup(
+    fact = cgroup(
         v2_cpu="150000 100000", v2_memory="536870912", v2_memory_reserved="0", v2_pids="100", v2_weight="20"
     )
-    assert (found.cpu, found.memory, found.memory_reserved, found.pids) == (1500, 2**29, None, 100)
-    assert found.cpu_weight == 20
+    assert (fact.cpu, fact.memory, fact.memory_reserved, fact.pids) == (1500, 2**29, None, 100)
+    assert fact.cpu_weight == 20
 
 
 def test_no_limits_of_cgroup_v2() -> None:
-    found = cgroup(v2_cpu="max 100000", v2_memory="max", v2_pids="max")
-    assert (found.cpu, found.memory, found.pids) == (None, None, None)
+    fact = cgroup(v2_cpu="max 100000", v2_memory="max", v2_pids="max")
+    assert (fact.cpu, fact.memory, fact.pids) == (None, None, None)
 
 
 def test_a_missing_controller_is_not_seen() -> None:
-    found = cgroup(v1_memory="536870912")
-    assert isinstance(found.cpu, Unseen)
-    assert isinstance(found.pids, Unseen)
+    fact = cgroup(v1_memory="536870912")
+    assert isinstance(fact.cpu, Unseen)
+    assert isinstance(fact.pids, Unseen)
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ def test_a_missing_controller_is_not_seen() -> None:
         (None, "ro", 1 << 21, False),
     ],
 )
-def test_the_engine_says_what_is_privileged_and_otherwise_the_kernel(
+def test_privileged_from_engine_or_else_from_kernel(
     engine: bool | None, sysfs: str, mask: int, privileged: bool
 ) -> None:
     lines = [["isolation", "sysfs", sysfs], ["isolation", "bounding", f"{mask:016x}"]]

@@ -54,16 +54,16 @@ class Scripted:
     """A runner at the edge of the protocol: it answers what a test says, and keeps what it was asked."""
 
     setting: Setting = SETTING
-    ends: Completed = WHOLE
+    completed: Completed = WHOLE
     asked: list[Sequence[str]] = field(default_factory=list)
 
     def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
         assert deadline > 0
         self.asked.append(arguments)
-        return self.ends
+        return self.completed
 
 
-def test_this_machine_is_seen_in_one_pass(contract: Contract) -> None:
+def test_this_host_is_observed_in_one_pass(contract: Contract) -> None:
     facts = gather(contract, local_runner(), forbidden={})
     assert facts.tools["sh"] == Tool(
         str(facts.tools["sh"].path) if isinstance(facts.tools["sh"], Tool) else "",
@@ -79,7 +79,7 @@ def test_this_machine_is_seen_in_one_pass(contract: Contract) -> None:
     assert facts.taken.endswith("Z")
 
 
-def test_a_contract_larger_than_an_argument_list_is_asked_in_parts(tmp_path: Path) -> None:
+def test_contract_beyond_one_argument_list_is_split(tmp_path: Path) -> None:
     path = tmp_path / "large.yaml"
     tools = "".join(f"  tool-{number}-{'x' * 80}: absent\n" for number in range(1500))
     path.write_text(BODY.replace("toolchain: {sh: present, no-such-tool: absent}\n", f"toolchain:\n{tools}"))
@@ -90,7 +90,7 @@ def test_a_contract_larger_than_an_argument_list_is_asked_in_parts(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("ends", "said"),
+    ("completed", "reason"),
     [
         (
             Completed(None, b"", b"", "container exited with status 137"),
@@ -103,23 +103,25 @@ def test_a_contract_larger_than_an_argument_list_is_asked_in_parts(tmp_path: Pat
         (Completed(0, b"\xff\x00nonsense\n[[[", b""), "the observation ended early"),
     ],
 )
-def test_a_runner_that_is_lost_is_unseen_with_the_reason_everywhere(
-    contract: Contract, ends: Completed, said: str
+def test_lost_runner_gives_every_fact_its_reason(
+    contract: Contract, completed: Completed, reason: str
 ) -> None:
-    facts = gather(contract, Scripted(ends=ends), forbidden={})
+    facts = gather(contract, Scripted(completed=completed), forbidden={})
     for fact in (facts.identity, facts.env, facts.path, facts.tools["sh"], facts.paths["/"], facts.daemon):
         assert isinstance(fact, Unseen)
-        assert said in fact.unseen
+        assert reason in fact.unseen
 
 
-def test_what_was_answered_before_the_end_counts(contract: Contract) -> None:
+def test_answers_before_the_deadline_count(contract: Contract) -> None:
     output = json.dumps(["tools", "sh", {"path": "/bin/sh"}]).encode() + b'\n["paths","/'
-    facts = gather(contract, Scripted(ends=Completed(None, output, b"", "no exit within 5 s")), forbidden={})
+    facts = gather(
+        contract, Scripted(completed=Completed(None, output, b"", "no exit within 5 s")), forbidden={}
+    )
     assert isinstance(facts.tools["sh"], Tool)
     assert isinstance(facts.paths["/"], Unseen)
 
 
-def test_nothing_is_asked_of_a_runner_that_did_not_start(contract: Contract) -> None:
+def test_runner_that_did_not_start_is_not_probed(contract: Contract) -> None:
     runner = Scripted(setting=replace(SETTING, start=Start(exists=True, started=False, said="no shell")))
     facts = gather(contract, runner, forbidden={})
     assert runner.asked == []
@@ -127,7 +129,7 @@ def test_nothing_is_asked_of_a_runner_that_did_not_start(contract: Contract) -> 
     assert isinstance(facts.start, Start)
 
 
-def test_without_a_runner_everything_has_one_reason(contract: Contract) -> None:
+def test_missing_runner_gives_every_fact_one_reason(contract: Contract) -> None:
     facts = gather(contract, NoRunner("cannot reach a Docker Engine"), forbidden={})
     for fact in (facts.runner, facts.image, facts.start, facts.identity, facts.tools["sh"]):
         assert fact == Unseen("cannot reach a Docker Engine")
@@ -140,7 +142,7 @@ def questions(runner: Scripted) -> list[str]:
     return [word for arguments in runner.asked for word in arguments[4:]]
 
 
-def test_a_stand_in_is_tried_where_that_cannot_reach_the_real_host(contract: Contract) -> None:
+def test_stand_in_is_tried_on_internal_network(contract: Contract) -> None:
     runner = Scripted()
     facts = gather(contract, runner, forbidden={"metadata": STAND_IN})
     assert sum("169.254.169.254" in question for question in questions(runner)) == 2
@@ -150,13 +152,13 @@ def test_a_stand_in_is_tried_where_that_cannot_reach_the_real_host(contract: Con
     assert len(forbidden.attempts) == 5
 
 
-def test_no_packet_is_sent_to_a_forbidden_address_on_a_routed_network(contract: Contract) -> None:
+def test_forbidden_address_is_not_tried_on_routed_network(contract: Contract) -> None:
     runner = Scripted()
     gather(contract, runner, forbidden={"metadata": STAND_IN}, may_try=False)
     assert not any("forbidden" in question for question in questions(runner))
 
 
-def test_a_forbidden_host_without_a_stand_in_is_never_tried(contract: Contract) -> None:
+def test_forbidden_host_without_stand_in_is_never_tried(contract: Contract) -> None:
     runner = Scripted()
     facts: Facts = gather(contract, runner, forbidden={})
     assert not any("forbidden" in question for question in questions(runner))
@@ -165,11 +167,11 @@ def test_a_forbidden_host_without_a_stand_in_is_never_tried(contract: Contract) 
     assert not fact.here
 
 
-def test_a_host_that_the_run_could_not_start_is_unseen_not_unreachable(contract: Contract) -> None:
+def test_host_that_did_not_start_is_unseen_not_unreachable(contract: Contract) -> None:
     output = b'["resolve","a.example",[]]\n["resolve","localhost",["::1"]]\n["end","","complete"]'
     facts = gather(
         contract,
-        Scripted(ends=Completed(0, output, b"")),
+        Scripted(completed=Completed(0, output, b"")),
         forbidden={},
         unreachable_hosts={"a.example": "the services image is not there"},
     )
@@ -178,7 +180,7 @@ def test_a_host_that_the_run_could_not_start_is_unseen_not_unreachable(contract:
     assert facts.network.resolve["localhost"] == ["::1"]
 
 
-def test_a_daemon_that_failed_to_start_carries_its_log(contract: Contract) -> None:
+def test_daemon_that_failed_to_start_has_its_log(contract: Contract) -> None:
     output = b'["daemon","",{"reachable":false,"how":"no socket responds"}]\n["end","","complete"]'
     setting = replace(SETTING, daemon_failure="end of its log: boom")
     facts = gather(contract, Scripted(setting, Completed(0, output, b"")), forbidden={})
@@ -251,7 +253,7 @@ def test_huge_number_costs_only_its_own_clauses(tmp_path: Path, place: int, chan
 
     def outcomes(lines: list[list[Any]]) -> dict[str, Outcome]:
         output = "\n".join(map(json.dumps, lines)).encode()
-        facts = gather(contract, Scripted(ends=Completed(0, output, b"")), forbidden={})
+        facts = gather(contract, Scripted(completed=Completed(0, output, b"")), forbidden={})
         return {clause.local_id: find(clause.promise, facts).outcome for clause in contract.clauses}
 
     section, key, _ = SOUND_LINES[place]

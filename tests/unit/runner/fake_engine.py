@@ -85,11 +85,11 @@ class _Handler(BaseHTTPRequestHandler):
             )
             self.close_connection = True
             return
-        known = call in self.server.replaced or call in SOUND
+        responds = call in self.server.replaced or call in SOUND
         response = self.server.replaced.get(call, SOUND.get(call))
-        body = response if isinstance(response, bytes) else json.dumps(response).encode() if known else b""
-        self.send_response(200 if known else 204)
-        if known:
+        body = response if isinstance(response, bytes) else json.dumps(response).encode() if responds else b""
+        self.send_response(200 if responds else 204)
+        if responds:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
