@@ -35,7 +35,7 @@ DEFECTS = [
         "tinyland-nix",
         "LABEL org.opencontainers.image.title=other",
         ("image/label/org.opencontainers.image.title",),
-        "LABEL line of another image",
+        "LABEL line was copied from another image",
     ),
     Defect(
         "label-emptied",

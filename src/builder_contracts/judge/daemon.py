@@ -47,7 +47,7 @@ def _endpoint(promise: DaemonEndpoint, daemon: Daemon, facts: Facts) -> Finding:
             f"the image or the pool's template does not set {promise.endpoint}",
             look=".env.DOCKER_HOST",
         )
-    # Only the client's own answer counts: a port that is open elsewhere is no daemon at DOCKER_HOST.
+    # Only the client's own response counts: an open port elsewhere does not make a daemon at DOCKER_HOST.
     if not daemon.reachable or not daemon.version:
         return broken(
             daemon.how, "the daemon does not listen on DOCKER_HOST, or did not start", look=".daemon"

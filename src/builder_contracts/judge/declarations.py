@@ -10,8 +10,8 @@ from builder_contracts.judge.prose import Explanation
 
 
 def judge(promise: Declaration) -> Finding:
-    """Kept on rung C0. What could break here, two classes with one label or a responsibility that names
-    no clause, is refused when the contracts are loaded."""
+    """Kept on rung C0. Loading the contracts rejects what could break: a label of two builder classes, or a
+    responsibility that names no clause."""
     match promise:
         case Label():
             return kept("declared by this contract only", declared=True)

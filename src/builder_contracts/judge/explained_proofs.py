@@ -1,4 +1,4 @@
-"""What the promises that are shown by doing mean to a person; see docs/proofs for each in full."""
+"""Explains the promises that need a proof; docs/proofs has each in full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNPROVEN = (
 
 
 def explain(promise: ProofPromise) -> Explanation:
-    """The explanation of a promise that is proved by doing."""
+    """The explanation of a promise that needs a proof."""
     match promise:
         case CacheProof(role=role):
             return Explanation(

@@ -70,7 +70,7 @@ def _reference(facts: Facts) -> Finding:
             look=".start",
         )
     if not start.started:
-        # Whether the image or its host is to blame is for the clauses on platform and shell to say.
+        # The clauses on platform and shell show whether the image or its host is the cause.
         return unproven(f"the image exists, but its container did not start: {start.said}", look=".start")
     if isinstance(facts.image, Unseen):
         return unproven_because(facts.image, ".image")

@@ -10,7 +10,7 @@ from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
 from builder_contracts.judge.prose import RUNNER_LOST, Explanation
 from builder_contracts.judge.unseen import unproven_because
 
-# Answers that show that no packet arrived. A time-out or a failed look-up shows nothing.
+# Outcomes that prove that no packet arrived. A timeout or a failed lookup proves nothing.
 _REFUSALS = ("unreachable", "refused")
 
 

@@ -64,7 +64,7 @@ def _amount(promised: int, seen: Seen[int | None], show: object, inspect: str) -
 
 
 def shares(milli: int) -> int:
-    """The cgroup v1 shares that Kubernetes and Docker give for a request: 1024 a CPU, at least 2."""
+    """The cgroup v1 shares that Kubernetes and Docker give for a request: 1024 per CPU, at least 2."""
     return max(2, milli * 1024 // 1000)
 
 

@@ -1,4 +1,4 @@
-"""Judges promises about programs in the job's PATH."""
+"""Judges promises about programs on the job's PATH."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _absent(promise: Tool) -> str:
 
 
 def _version(promise: Tool, tool: model.Tool, inspect: str) -> Finding | None:
-    """What is wrong with the version, or None."""
+    """The problem with the version, or None."""
     if promise.version is None:
         return None
     if isinstance(tool.status, Unseen):
@@ -71,7 +71,7 @@ def _version(promise: Tool, tool: model.Tool, inspect: str) -> Finding | None:
 
 
 def _features(promise: Tool, tool: model.Tool, inspect: str) -> Finding | None:
-    """What is wrong with the features, or None."""
+    """The problem with the features, or None."""
     for name, arguments in promise.features:
         feature = tool.features.get(name, NOT_ASKED)
         where = f'{inspect}.features["{name}"]'

@@ -1,4 +1,4 @@
-"""From a fact that could not be observed to the only honest answer."""
+"""The assessment of a promise whose fact could not be observed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From the probe's output to facts. Pure: the probe's text is untrusted, and never makes this fail."""
+"""Turns the probe's output into facts. Pure. The output is untrusted, and no text of it raises."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ _ANSI_C_LETTERS = {"a": 7, "b": 8, "e": 27, "E": 27, "f": 12, "n": 10, "r": 13, 
 # Above this, cgroup v1 means "no limit": it shows the largest number of pages instead.
 _NO_MEMORY_LIMIT = 1 << 60
 
-# No number of the kernel is larger; a larger one in an answer would be lost or raise wherever it is divided.
+# The kernel's largest word. A larger number in an answer would raise wherever it is divided.
 _LARGEST = (1 << 64) - 1
 
 
 @dataclass(frozen=True)
 class Answers:
-    """The probe's lines by section and key; ``lost`` says why lines may be missing, or is empty."""
+    """The probe's answers by section and key; ``lost`` is the reason why some may be missing, or empty."""
 
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     lost: str = ""
 
     @property
     def silent(self) -> bool:
-        """Whether the probe was lost before its first answer."""
+        """True if the probe was lost before its first answer."""
         return bool(self.lost) and not self.sections
 
     def read(self, section: str, key: str, convert: Callable[[Any], T]) -> Seen[T]:
-        """One answer, converted, or why there is none."""
+        """One answer, converted, or the reason why it is missing."""
         try:
             value = self.sections[section][key]
         except KeyError:
@@ -69,9 +69,9 @@ class Answers:
 
 
 def parse(output: bytes, ended: str) -> Answers:
-    """The answers in what the probe printed; ``ended`` says how it ended early, or is empty."""
+    """The answers in the probe's output; ``ended`` is the reason why it ended early, or empty."""
     sections: dict[str, dict[str, Any]] = defaultdict(dict)
-    # Text has more ends of lines than the probe prints, so it is split before it is decoded.
+    # Decoded text has more kinds of line ends than the probe prints, so lines are split before.
     for line in output.split(b"\n"):
         try:
             section, key, value = _line(line.decode("utf-8", errors="replace"))
@@ -91,7 +91,7 @@ def parse(output: bytes, ended: str) -> Answers:
 
 
 def _integer(value: Any, base: int | None = None) -> int:
-    """A number of the kernel. Raises ValueError for what is none, and for one beyond its words."""
+    """A number of the kernel. Raises ValueError for other text, and for a number beyond its largest word."""
     number = int(value) if base is None else int(value, base)
     if abs(number) > _LARGEST:
         raise ValueError("larger than any number of the kernel")
@@ -101,7 +101,7 @@ def _integer(value: Any, base: int | None = None) -> int:
 def _line(text: str) -> Any:
     answer = json.loads(text)
     if _SURROGATE.search(text):
-        # Half a character, which no report can hold. Raises a ValueError, as for what is no JSON.
+        # Half a character, which no report can hold, raises a ValueError as broken JSON does.
         json.dumps(answer, ensure_ascii=False).encode("utf-8")
     return answer
 
@@ -122,7 +122,7 @@ def identity(answers: Answers) -> Seen[Identity]:
 
 
 def _seen(value: Any, convert: Callable[[Any], T]) -> Seen[T]:
-    # A feature may be called "unseen" as well; what was seen of it is never a text.
+    # A feature may be called "unseen" as well, but its answer is never a text.
     if isinstance(value, dict) and isinstance(reason := value.get("unseen"), str):
         return Unseen(reason)
     return convert(value)
@@ -133,7 +133,7 @@ def environment(answers: Answers) -> Seen[dict[str, str]]:
 
 
 def _exports(text: str) -> dict[str, str]:
-    """The variables in what ``export -p`` printed, in the quoting of dash, busybox or bash.
+    """The variables in the output of ``export -p``, in the quoting of dash, busybox or bash.
 
     Raises ValueError for text that ends inside quotes.
     """
@@ -151,10 +151,10 @@ def _unquoted(part: str) -> str:
     if part[0] == "'":
         return part[1:-1]
     if part[0] == '"':
-        # What keeps its meaning in double quotes; a line break behind a backslash is none.
+        # Characters that a backslash quotes inside double quotes; an escaped line break disappears.
         return re.sub(r"\\([$`\"\\\n])", lambda match: match[1].strip("\n"), part[1:-1])
     if part.startswith("$'"):
-        # Bytes, because each byte of a character may be written by itself.
+        # Bytes, because the shell may write each byte of a character separately.
         decoded = b"".join(map(_ansi_c, _ANSI_C.finditer(part[2:-1])))
         return decoded.decode("utf-8", errors="replace")
     return part[1:] if part[0] == "\\" else part
@@ -244,7 +244,7 @@ def daemon(answers: Answers, ready_after: Seen[float]) -> Seen[Daemon]:
 
 
 def isolation(answers: Answers, privileged: Seen[bool]) -> Isolation:
-    """``privileged`` is what the engine says; where there is none, the kernel's view of sysfs decides."""
+    """``privileged`` is the engine's view; without an engine, the kernel's view of sysfs decides."""
     bounding = answers.read("isolation", "bounding", lambda text: _integer(text, 16))
     if isinstance(privileged, Unseen):
         privileged = answers.read("isolation", "sysfs", lambda text: text == "rw")
@@ -270,7 +270,7 @@ def default_routes(answers: Answers) -> Seen[list[str]]:
 
 
 def resources(answers: Answers) -> Resources:
-    """Limits from whichever cgroup version answered."""
+    """Limits from the cgroup version that the runner has."""
     seen = answers.sections.get("cgroup", {})
     if any(key.startswith("v2.") for key in seen):
         return Resources(

@@ -1,4 +1,4 @@
-"""One observation of one runner: ask once, put the answers together."""
+"""One observation of one runner: run the probe once, and turn its answers into facts."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def gather(
 
     ``forbidden`` holds the stand-ins of forbidden hosts. ``may_try`` is False on a network that routes
     outside: a packet to a stand-in's address could then reach the real host, so none is sent.
-    ``unreachable_hosts`` are hosts that the run could not start, with the reason. Never raises for what
-    happens in the runner.
+    ``unreachable_hosts`` are hosts that the run could not start, with the reason. Nothing that happens in
+    the runner raises.
     """
     setting = runner.setting
     taken = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -96,7 +96,7 @@ def _facts(
     setting = runner.setting
     start = setting.start
     if isinstance(start, Start) and start.started and answers.silent:
-        # The first process died before it could say a word: an image whose shell does not run.
+        # The first process died before its first answer: the image's shell does not run.
         start = dataclasses.replace(start, started=False, said=answers.lost)
     tools = contract.promised(Tool)
     paths = [promise.path for promise in (*contract.promised(PathState), *contract.promised(Device))]

@@ -20,8 +20,8 @@ from builder_contracts.runner.network import RunNetwork
 from builder_contracts.runner.ownership import Run, remove_container
 from builder_contracts.runner.protocol import Completed, Setting
 
-# Waits for input that never comes: keeps a container alive with nothing but a shell, and no process of
-# the image's own.
+# Waits for input that never comes: a shell alone keeps the container alive, and no program of the image
+# has to run.
 _IDLE = ["/bin/sh", "-c", "read -r _"]
 
 
@@ -46,7 +46,7 @@ def describe_engine(client: docker.DockerClient) -> RunnerFacts:
 class DockerRunner:
     """One container of a class, from ``with`` to its removal.
 
-    What goes wrong while it starts is not raised but stands in ``setting``, for the judges to find.
+    A failed start does not raise: ``setting`` holds it for the judges.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class DockerRunner:
             for container in reversed(self._containers):
                 remove_container(self._client, container)
         except engine.LOST:
-            # An engine that is gone cannot remove anything; the next run's sweep does.
+            # The next run's sweep removes what an engine that is gone cannot.
             return
 
     def execute(self, arguments: Sequence[str], *, deadline: float) -> Completed:
@@ -110,7 +110,7 @@ class DockerRunner:
 
     @property
     def daemon_container(self) -> str:
-        """The id of the container beside it that holds its Docker daemon, empty when there is none."""
+        """The id of the sidecar with its Docker daemon, empty without one."""
         return self._containers[1] if self._plan.daemon is not None and len(self._containers) > 1 else ""
 
     def _launch(self) -> Setting:
@@ -197,10 +197,10 @@ class DockerRunner:
         return Start(exists=True, started=True)
 
     def _start_daemon(self, daemon: DaemonPlan) -> tuple[Seen[float], str]:
-        """Start the sidecar; seconds until its daemon answered, and otherwise the end of its log.
+        """Start the sidecar; the seconds until its daemon responded, or the end of its log.
 
-        The sidecar is the pool's: privileged, beside the job and on its network, as the container mode
-        "dind" of GitHub's Actions Runner Controller has it. The job itself stays unprivileged.
+        The sidecar is like the pool's: privileged, next to the job and on its network, as in the container
+        mode "dind" of GitHub's Actions Runner Controller. The job itself stays unprivileged.
         """
         api = self._client.api
         address = f"tcp://127.0.0.1:{daemon.port}"

@@ -32,14 +32,14 @@ from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import Image
 from builder_contracts.runner.protocol import Completed
 
-# Seconds for one answer of the engine's API; pulling and executing have deadlines of their own.
+# Seconds for one response of the engine's API; pulling and executing have their own deadlines.
 API_TIMEOUT = 60
 
 SILENCE = 1.0
-"""Seconds without output after which the engine is asked whether a program still runs."""
+"""Seconds without output after which the engine is queried whether a program still runs."""
 
 KILLED = 137
-"""The status of what was ended with SIGKILL, as shells and the engine tell it."""
+"""The exit status that shells and the engine report after SIGKILL."""
 
 T = TypeVar("T", str, int, bool, dict[str, Any], list[Any])
 
@@ -72,9 +72,9 @@ class NoEngine(EngineError):
 
 
 class _CheckedApi:
-    """The SDK's client of the engine, which itself trusts responses, without that trust."""
+    """The SDK's client of the engine. The SDK trusts responses; this checks their form."""
 
-    # Calls whose response is used as it comes; every other one returns no JSON, or is not used here.
+    # The calls whose JSON is used. Every other call returns no JSON, or only its success counts.
     _LISTINGS = ("containers", "networks")
     _OBJECTS = (
         "create_container",
@@ -104,7 +104,7 @@ class _CheckedApi:
             except requests.exceptions.JSONDecodeError as error:
                 raise UnexpectedResponse(f"unexpected engine response to {name}: not JSON") from error
             except (KeyError, IndexError, TypeError, AttributeError) as error:
-                # The SDK looks into some responses, also into those of failures, before it returns.
+                # The SDK itself reads some responses, also those of failures.
                 failure = f"{type(error).__name__}: {error}"
                 raise UnexpectedResponse(f"unexpected engine response to {name}: {failure}") from error
             if name in self._LISTINGS:
@@ -118,7 +118,7 @@ class _CheckedApi:
 
 
 class _Response(dict[str, Any]):
-    """An object of a response, in which a field that is missing is an UnexpectedResponse."""
+    """An object of a response. Reading a missing field raises UnexpectedResponse."""
 
     def __missing__(self, name: str) -> Any:
         raise UnexpectedResponse(f"unexpected engine response: no {name}")
@@ -155,17 +155,17 @@ _TYPE_NAMES: dict[type, str] = {
 
 
 def context() -> str:
-    """The name of the docker client's context that is in use, which may not exist."""
+    """The name of the docker client's current context, which may not exist."""
     return os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
 
 
 def connect() -> docker.DockerClient:
-    """A client of the engine that answers. Raises NoEngine where none does."""
+    """A client of the engine. Raises NoEngine if none responds."""
     try:
-        # The SDK would take the default engine in its place, the docker client refuses.
+        # The SDK would use the default engine instead; the docker client rejects the context.
         if not os.environ.get("DOCKER_HOST") and ContextAPI.get_context(context()) is None:
             raise NoEngine(f"no such docker context: {context()!r}")
-        # Asks for the version of the engine's API, so an engine has responded when this returns.
+        # This queries the API version, so an engine has responded when it returns.
         client = docker.from_env(timeout=API_TIMEOUT)
         client.api = cast(docker.APIClient, _CheckedApi(client.api))
         return client
@@ -183,7 +183,7 @@ def connect() -> docker.DockerClient:
         if isinstance(_layers(error)[-1], PermissionError) and (path := _socket_path()):
             raise NoEngine(f"permission denied: {path}", _permission_fix(path)) from None
         raise NoEngine(reason(error)) from None
-    except Exception as error:  # the SDK reads the client's files as if they were never corrupt
+    except Exception as error:  # the SDK does not expect corrupt files of the client
         raise NoEngine(f"invalid docker client configuration: {type(error).__name__}: {error}") from None
 
 
@@ -246,7 +246,7 @@ def absent(image: str) -> str:
 
 
 def describe_image(client: docker.DockerClient, reference: str) -> Image | None:
-    """The image as the engine has it, or None where it does not. Raises what LOST lists."""
+    """The image in the engine, or None without it. Raises what LOST lists."""
     try:
         api: Any = client.api
         image = api.inspect_image(reference)
@@ -283,10 +283,10 @@ def execute(
 ) -> Completed:
     """Run a program in a container for at most ``deadline`` seconds.
 
-    ``listen`` is given each piece of its error output as it comes: how long work shows its progress.
+    ``listen`` gets each piece of the error output when it arrives, so that long work can show its progress.
 
-    At the deadline the answer holds what was printed until then. The process itself is not killed here
-    (the engine has no call for it): whoever owns the container removes it.
+    At the deadline the result holds the output until then. The process itself is not killed here (the
+    engine has no call for it): the owner of the container removes it.
     """
     api: Any = client.api
     stdout, stderr = bytearray(), bytearray()
@@ -306,7 +306,7 @@ def execute(
                 return Completed(None, bytes(stdout), bytes(stderr), "the engine reports no exit status")
             status = field(inspected, "ExitCode", of=int)
             ended = "" if status == 0 else death(client, container)
-            # The engine tells of a program's end before that of the container that it died with.
+            # The engine reports the program's exit before that of the container that it died with.
             for _ in range(10 if status == KILLED else 0):
                 if ended:
                     break
@@ -320,7 +320,7 @@ def execute(
 
 
 def _running(api: Any, execution: str, seconds: float) -> bool:
-    """Whether a program still runs; an engine that does not say within some seconds is not asked for longer."""
+    """True while a program runs, and if the engine does not respond within some seconds."""
     # The SDK's own call waits for API_TIMEOUT, whatever the deadline is.
     address = f"{api.base_url}/v{api.api_version}/exec/{execution}/json"
     try:
@@ -330,7 +330,7 @@ def _running(api: Any, execution: str, seconds: float) -> bool:
 
 
 def death(client: docker.DockerClient, container: str) -> str:
-    """How a container died, with the last line of its log; empty while it runs. Raises what LOST lists."""
+    """How a container exited, with the last line of its log; empty while it runs. Raises what LOST lists."""
     state = field(client.api.inspect_container(container), "State", of=dict)
     if field(state, "Running", of=bool):
         return ""
@@ -350,14 +350,14 @@ def _copy(
 ) -> bool:
     """Copy the engine's multiplexed stream; True when the deadline came first.
 
-    The stream stays open after the program's end while a child that it left behind holds it, and now and
-    then for no reason (moby issues 41052 and 36048). So in silence the engine is asked, and a second silence
-    after the end is the end.
+    The stream stays open after the program's exit while a child holds it, and now and then for no reason
+    (moby issues 41052 and 36048). So the engine is queried after a silence, and a second silence after the
+    exit ends the copy.
 
     Each frame has a header of eight bytes: stream number, three zeros, length. Source: the Docker Engine
     API reference, "Attach to a container", stream format.
     """
-    # SocketIO of a plain connection wraps the socket whose time-out counts.
+    # SocketIO of a plain connection wraps the socket whose timeout counts.
     connection: socket.socket = getattr(raw, "_sock", raw)
     response = getattr(raw, "_response", None)
     buffer = bytearray()
@@ -388,8 +388,8 @@ def _copy(
                     listen(bytes(buffer[8 : 8 + length]))
                 del buffer[: 8 + length]
     finally:
-        # From the outside in: a response whose socket is closed under it raises when it is collected, which
-        # Python 3.13 and later say aloud.
+        # From the outside in: a response whose socket closes first raises when it is collected, and
+        # Python 3.13 and later print that.
         if response is not None:
             response.close()
         raw.close()
@@ -397,14 +397,14 @@ def _copy(
 
 
 def _read_with_the_head(response: Any, connection: socket.socket) -> bytes:
-    """What the HTTP client read along with the head of the answer, and keeps in a buffer that the socket lacks.
+    """Output that the HTTP client read along with the head of the response, and that the socket lacks.
 
-    A program that is quick, or a harness that gets little of the processor, has said something by then.
+    A quick program has printed something by then, and so has any program on a busy host.
     """
     if response is None:
         return b""
     connection.setblocking(False)
-    # Where nothing is buffered it looks at the connection, once, and finds what has come or nothing.
+    # With an empty buffer it reads the connection once, without waiting.
     with contextlib.suppress(OSError):
         return bytes(response.raw._fp.fp.read1() or b"")
     return b""

@@ -1,9 +1,9 @@
-"""Which builder class is this machine a runner of, and how do we know.
+"""Which builder class this host is a runner of, and by which signs.
 
-A CI system's variables can be set by anybody, so no single one is believed. A machine counts as a live
-runner of a class only when independent records agree: the CI system says that the runner is its owner's
-own, the machine carries the runner's name, and the job was placed here for one of the class's labels. One
-sign of another kind of machine (a hosted runner, a battery) is enough to refuse.
+Anybody can set the variables of a CI system, so no single one is believed. A host counts as a live runner
+of a builder class only if independent records agree: the CI system reports a self-hosted runner, the host
+has the runner's name, and the job was scheduled here for one of the labels of the class. One sign of another
+kind of host (a hosted runner, a battery) is enough to reject it.
 
 Outside facts: variables of GitHub Actions and of GitLab CI as their references name them; a runner pod of
 Actions Runner Controller has its runner's name as host name, and ``NAME-workflow`` in a job container;
@@ -36,7 +36,7 @@ _PACKAGE_DATABASES = (
 
 @dataclass(frozen=True)
 class Placement:
-    """What the CI system itself recorded of the job that runs here: its labels and its runner's name."""
+    """The CI system's own record of the job on this host: its labels and its runner's name."""
 
     labels: tuple[str, ...]
     runner_name: str
@@ -45,10 +45,10 @@ class Placement:
 
 @dataclass(frozen=True)
 class Machine:
-    """What this machine shows of itself; plain data, so that deciding needs no machine.
+    """The signs of this host; plain data, so that attribution needs no host.
 
     ``namespace`` is the Kubernetes namespace of the pod, empty elsewhere; ``traces`` are files that only
-    hosted machines have; ``battery`` names a battery, empty where there is none; ``packages`` is a digest
+    hosted runners have; ``battery`` names a battery, empty where there is none; ``packages`` is a digest
     of the package database, ``sha256:…`` or empty.
     """
 
@@ -63,10 +63,10 @@ class Machine:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the runner is. ``live`` only when nothing objects and every needed record is there.
+    """Which runner this is. ``live`` only without an objection and with every needed record.
 
     ``name`` is the runner's name in its CI system. ``shown`` are the records that agree, ``objections``
-    the reasons why this machine is not taken for a runner of the class.
+    the reasons why this host does not count as a runner of the class.
     """
 
     name: str
@@ -85,7 +85,7 @@ class Identity:
 
 
 def identify(labels: Sequence[str], machine: Machine) -> Identity:
-    """Decide whether this machine is a live runner of the class with these ``runs-on`` labels."""
+    """Decide whether this host is a live runner of the class with these ``runs-on`` labels."""
     env = machine.environment
     if env.get("GITHUB_ACTIONS") == "true":
         return _conclude(_github(labels, machine), machine)
@@ -223,7 +223,7 @@ def _either(names: Iterable[str]) -> str:
 
 
 def this_machine(environment: Mapping[str, str] | None = None, root: Path = Path("/")) -> Machine:
-    """Read what this machine shows of itself. ``root`` and ``environment`` stand in for it in tests."""
+    """Read the signs of this host. ``root`` and ``environment`` replace it in tests."""
     env = os.environ if environment is None else environment
     return Machine(
         environment=dict(env),
@@ -250,7 +250,7 @@ def _battery(root: Path) -> str:
 
 
 def _packages(root: Path) -> str:
-    """A digest of what is installed: not the image's, which a job cannot see, but it changes with it."""
+    """A digest of the installed packages. A job cannot see the image's digest; this one changes with it."""
     digest = hashlib.sha256()
     any_database = False
     for name in _PACKAGE_DATABASES:
@@ -264,7 +264,7 @@ def _packages(root: Path) -> str:
 
 
 def _placement(file: str) -> Placement | None:
-    """The CI system's record, or None where there is none that can be read: then it shows nothing."""
+    """The CI system's record, or None if it is missing or cannot be read."""
     if not file:
         return None
     try:

@@ -1,8 +1,7 @@
 """The run's own networks: an internal one for runners, and stand-ins for hosts that must be out of reach.
 
-Nothing on the internal network has a default route. A stand-in lives on a network of its own without a
-way out, to which the class's runner is never attached. It carries the forbidden address itself, as a second
-one: a Docker network with that subnet would be a route on the host, which may have a real metadata service
+Nothing on the internal network has a default route. A stand-in lives on its own network without a way
+out, to which the class's runner is never attached. It has the forbidden address as its second address: a Docker network with that subnet would be a route on the host, which may have a real metadata service
 at the same address, and two runs could not hold it at once.
 """
 
@@ -34,7 +33,7 @@ _DEAD_END = {
     "com.docker.network.bridge.enable_ip_masquerade": "false",
 }
 
-# nginx as an unprivileged listener: it accepts on every port and answers one line.
+# nginx as an unprivileged listener: it accepts on every port and returns one line.
 _LISTENER = """
 pid /tmp/nginx.pid;
 error_log stderr;
@@ -63,7 +62,7 @@ class ForbiddenHost:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What an environment puts around runners: named hosts with their ports, and forbidden hosts."""
+    """The hosts of an environment: named hosts with their ports, and forbidden hosts."""
 
     name: str
     hosts: Mapping[str, tuple[int, ...]]
@@ -86,7 +85,7 @@ EMPTY = Surroundings("none", {}, ())
 
 
 class RunNetwork:
-    """The networks of one run, made when they are first needed and removed with the run."""
+    """The networks of one run, created when they are first needed and removed with the run."""
 
     def __init__(self, client: docker.DockerClient, run: Run, surroundings: Surroundings) -> None:
         self._client = client
@@ -100,11 +99,11 @@ class RunNetwork:
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="run-network")
 
     def close(self) -> None:
-        """Wait for what is being started, so that nothing appears after the run was cleaned up."""
+        """Wait for pending starts, so that nothing appears after the run was cleaned up."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def attach(self, kind: str) -> str:
-        """The name of the network of that kind (internal, routed), made if need be."""
+        """The name of the network of that kind (internal, routed), created if missing."""
         with self._making:
             if kind not in self._networks:
                 self._networks[kind] = self._create(kind, internal=kind == "internal")
@@ -121,7 +120,7 @@ class RunNetwork:
             return self._hosts
 
     def hosts_failure(self) -> str:
-        """Why a host of the environment could not be started, or an empty text; waits for their start."""
+        """The reasons why hosts of the environment did not start, or an empty text; waits for their start."""
         return "; ".join(engine.reason(fault) for start in self.hosts() if (fault := start.exception()))
 
     def stand_in(self, name: str) -> Future[Seen[StandIn]]:

@@ -22,7 +22,7 @@ from builder_contracts.runner.ownership import Run, remove_container
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.catalogue import CONF, Service
 
-# Seconds for a service to come up: the slowest needs four on idle cores. A service that dies is noticed at once.
+# Seconds for a service to become ready: the slowest needs four on idle cores. A dead service is noticed at once.
 READY_WITHIN = 120
 _USER = 10001
 
@@ -51,7 +51,7 @@ class Started:
 
 @dataclass
 class Host:
-    """The services of one run on one internal network. Each is started once, when it is first asked for."""
+    """The services of one run on one internal network. Each starts once, when it is first needed."""
 
     client: docker.DockerClient
     run: Run
@@ -66,7 +66,7 @@ class Host:
 
     @property
     def network(self) -> str:
-        """The name of the network; nothing on it has a way out (unless ``routed``)."""
+        """The name of the network, which has no way out unless ``routed``."""
         with self._lock:
             if not self._network:
                 name = self.run.name(self.name)
@@ -81,7 +81,7 @@ class Host:
         return self.network
 
     def start(self, services: Iterable[Service]) -> None:
-        """Begin to start services, side by side. Starting one again does nothing."""
+        """Start services in the background, concurrently. Starting a service again does nothing."""
         network = self.network
         for service in services:
             with self._lock:
@@ -89,7 +89,7 @@ class Host:
                     self._started[service.name] = self._pool.submit(self._start, network, service)
 
     def up(self, name: str) -> Started:
-        """The service of that name once it answers. Raises ServiceDown when it does not, or is dead by now."""
+        """Wait until the service is ready. Raises ServiceDown if it does not start, or has died since."""
         future = self._started.get(name)
         if future is None:
             raise ServiceDown(f"no service {name} in this run")
@@ -109,7 +109,7 @@ class Host:
         return started
 
     def log(self, name: str) -> list[dict[str, Any]]:
-        """The JSON lines of all parts of a service: nginx's access log and what the server itself wrote."""
+        """The JSON lines of all parts of a service: nginx's access log and the server's own log."""
         started = self.up(name)
         lines: list[dict[str, Any]] = []
         for part, container in zip(started.service.parts, started.containers, strict=True):
@@ -132,7 +132,7 @@ class Host:
     def execute(
         self, name: str, arguments: Iterable[str], *, part: int = -1, deadline: float = 30, user: str = ""
     ) -> Completed:
-        """Run a program beside a server: how defects and read-backs look at what is really stored."""
+        """Run a program in a service's container: defects and read-backs inspect the stored data."""
         return engine.execute(
             self.client, self.up(name).containers[part], list(arguments), deadline=deadline, user=user
         )
@@ -147,7 +147,7 @@ class Host:
         return self._create(purpose, command, {}, host_config or {"network_mode": self.network})
 
     def close(self) -> None:
-        """Wait for what is being started, then remove every container and the network."""
+        """Wait for pending starts, then remove every container and the network."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         for future in self._started.values():
             if future.done() and not future.cancelled() and future.exception() is None:
