@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import docker
 import docker.errors
+from docker.credentials.errors import StoreError
 from docker.utils import parse_repository_tag
 
 from builder_contracts.errors import BuilderContractsError
@@ -138,6 +140,8 @@ class DockerRunner:
     def _find_image(self) -> tuple[Seen[Image], Seen[Start]]:
         image = engine.describe_image(self._client, self._image)
         if image is None and self._pull:
+            # A missing credential helper is the reason of a verdict below, not a warning of the SDK.
+            warnings.filterwarnings("ignore", module=r"docker\.credentials")
             try:
                 repository, tag = parse_repository_tag(self._image)
                 self._client.api.pull(repository, tag or "latest")
@@ -146,6 +150,12 @@ class DockerRunner:
                 return Unseen(message), Start(exists=False, started=False, said=message)
             except engine.LOST as error:
                 lost = Unseen(f"cannot pull {self._image}: {engine.reason(error)}")
+                return lost, lost
+            except (docker.errors.DockerException, StoreError) as error:
+                # The SDK calls the credential helpers of its user, which the host of a job need not have.
+                lost = Unseen(
+                    f"cannot pull {self._image}: the docker client's credential helper fails: {engine.reason(error)}"
+                )
                 return lost, lost
             image = engine.describe_image(self._client, self._image)
         if image is not None:

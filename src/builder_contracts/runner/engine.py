@@ -26,6 +26,7 @@ import docker.errors
 import requests.exceptions
 from docker.context import ContextAPI
 from docker.context.config import get_current_context_name
+from docker.utils.proxy import ProxyConfig
 from docker.utils.socket import SocketError
 
 from builder_contracts.errors import EngineError
@@ -167,6 +168,8 @@ def connect() -> docker.DockerClient:
             raise NoEngine(f"no such docker context: {context()!r}")
         # This queries the API version, so an engine has responded when it returns.
         client = docker.from_env(timeout=API_TIMEOUT)
+        # The SDK would put the proxies of its user into every container, and so into the facts.
+        vars(client.api)["_proxy_configs"] = ProxyConfig()
         client.api = cast(docker.APIClient, _CheckedApi(client.api))
         return client
     except NoEngine:

@@ -8,6 +8,7 @@ import socketserver
 import struct
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,16 @@ def route(method: str, path: str) -> str:
     return f"{method} " + re.sub(r"^(/[a-z]+)/[^/]+(/[a-z]+)$", r"\1\2", path)
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A response with the status of a failure."""
+
+    status: int
+    message: str
+
+
 class FakeEngine(socketserver.ThreadingUnixStreamServer):
-    """Responds as ``SOUND`` says, except for the calls in ``replaced``; ``calls`` are those it received."""
+    """Responds as ``SOUND`` says, except for the calls in ``replaced``; ``calls`` are those it received, ``bodies`` their JSON."""
 
     daemon_threads = True
     block_on_close = False
@@ -51,6 +60,7 @@ class FakeEngine(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path, replaced: Mapping[str, Any]) -> None:
         self.replaced = replaced
         self.calls: list[str] = []
+        self.bodies: dict[str, Any] = {}
         super().__init__(str(path), _Handler)
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
         self._thread.start()
@@ -75,9 +85,11 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond()
 
     def _respond(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        received = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         call = route(self.command, self.path)
         self.server.calls.append(call)
+        if received:
+            self.server.bodies[call] = json.loads(received)
         if call == "POST /exec/start":
             self.wfile.write(
                 b"HTTP/1.1 101 UPGRADED\r\nContent-Type: application/vnd.docker.multiplexed-stream\r\n"
@@ -87,8 +99,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         responds = call in self.server.replaced or call in SOUND
         response = self.server.replaced.get(call, SOUND.get(call))
+        status = 200 if responds else 204
+        if isinstance(response, Failure):
+            status, response = response.status, {"message": response.message}
         body = response if isinstance(response, bytes) else json.dumps(response).encode() if responds else b""
-        self.send_response(200 if responds else 204)
+        self.send_response(status)
         if responds:
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

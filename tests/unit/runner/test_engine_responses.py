@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import gc
 import grp
+import json
 import os
 import pwd
 import socket
@@ -21,7 +22,7 @@ from builder_contracts.contract.load import load
 from builder_contracts.facts.model import Facts, Unseen
 from builder_contracts.observe.survey import Options, Survey
 from builder_contracts.runner import engine
-from tests.unit.runner.fake_engine import SOUND, FakeEngine, route
+from tests.unit.runner.fake_engine import SOUND, Failure, FakeEngine, route
 
 CONTRACT = """\
 apiVersion: builder-contracts/v1
@@ -231,3 +232,36 @@ def test_socket_of_root_alone(guarded_socket: Path, monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(engine.NoEngine, match="only root may use it"):
         engine.connect()
+
+
+def docker_config(folder: Path, **settings: object) -> str:
+    (folder / "config.json").write_text(json.dumps(settings))
+    return str(folder)
+
+
+def test_proxies_of_the_docker_client_reach_no_runner(
+    fake: FakeEngine, contract_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxies = {"default": {"httpProxy": "http://proxy.example:3128"}}
+    monkeypatch.setenv("DOCKER_CONFIG", docker_config(contract_file.parent, proxies=proxies))
+
+    observe(contract_file)
+
+    assert fake.bodies["POST /containers/create"]["Image"] == "sha256:1"
+    assert "proxy.example" not in json.dumps(fake.bodies)
+
+
+def test_missing_credential_helper_is_one_reason(
+    fake: FakeEngine, replaced: dict[str, Any], contract_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced["GET /images/json"] = Failure(404, "no such image")
+    monkeypatch.setenv("DOCKER_CONFIG", docker_config(contract_file.parent, credsStore="nowhere"))
+
+    observer = Survey(Options(pull=True))
+    try:
+        image = observer.facts(load(contract_file)).image
+    finally:
+        observer.close()
+
+    assert isinstance(image, Unseen)
+    assert image.unseen.startswith("cannot pull sample: the docker client's credential helper fails")
