@@ -1,16 +1,16 @@
-# The probe: answers every question of one observation in one process, on standard output, one JSON
-# array a line: ["section","key",value]. It needs a POSIX shell and nothing else; what would need a
-# program that the image lacks is answered with {"unseen": reason}.
+# The probe answers every question of one observation in one process. It prints one JSON array per line:
+# ["section","key",value]. It needs nothing but a POSIX shell; a question that needs a program which the image
+# lacks gets {"unseen": reason} as its value.
 #
 # Each positional parameter is one question, its words separated by the unit separator (\037). No word is
 # ever read as shell text:
 #   tool NAME [ARG...]            look NAME up in PATH; with arguments, run it
 #   feature NAME LABEL ARG...     run NAME with these arguments
-#   path PATH                     what stands at PATH
-#   shell PATH                    does this shell calculate
+#   path PATH                     type and details of PATH
+#   shell PATH                    start this shell and let it calculate
 #   resolve HOST                  the addresses of HOST
 #   connect KEY HOST PORT         open a TCP connection
-#   daemon                        is there a way to a Docker daemon
+#   daemon                        look for a Docker daemon
 # The section "end" closes a complete answer.
 
 exported=$(export -p)
@@ -27,11 +27,11 @@ controls=$(printf '\001\002\003\004\005\006\007\010\013\014\016\017\020\021\022\
 controls=${controls%.}
 
 # quote TEXT: sets $quoted to TEXT as a JSON string. Control characters become question marks, which bounds
-# its length, or escapes where $exact says so.
+# its length, or escapes if $exact is set.
 exact=
 quote() {
   whole=$1 ready=
-  # Some shells take the square of a text's length to take it apart, so it is cut by printf first.
+  # Some shells need quadratic time to split a text, so printf cuts it first.
   while [ ${#whole} -gt 500 ]; do
     piece=$(printf '%.500s.' "$whole")
     piece=${piece%.}
@@ -68,7 +68,7 @@ escape() {
   done
 }
 
-# number CONTROL: sets $char to its escape; its place in the list of them tells its number.
+# number CONTROL: sets $char to its escape, from its place in the list of control characters.
 number() {
   before=${controls%%"$1"*}
   code=${#before}
@@ -80,8 +80,8 @@ number() {
   char="\\u00$((code / 16))$low"
 }
 
-# shorten TEXT: sets $short to at most 20 lines of at most 200 bytes. Bounds a line of the answer to what
-# a pipe writes at once, so that answers of parallel questions never mix.
+# shorten TEXT: sets $short to at most 20 lines of at most 200 bytes. A line then fits one write to a pipe,
+# so that answers of parallel questions never mix.
 shorten() {
   left=$1 short='' lines=0
   [ ${#left} -gt 4000 ] && left=$(printf '%.4000s' "$left")
@@ -99,8 +99,8 @@ shorten() {
   short=${short%"$nl"}
 }
 
-# say SECTION KEY JSON: in one write, with a line break on either side. Some C libraries write the last one
-# separately; what another question says in between then still stands on a line of its own.
+# say SECTION KEY JSON: prints one answer in one write, with a line break on either side. Some C libraries write
+# the last one separately; an answer that comes in between then still has its own line.
 say() {
   quote "$2"
   printf '\n%s\n' "[\"$1\",$quoted,$3]"
@@ -112,8 +112,8 @@ unseen() {
   json="{\"unseen\":$quoted}"
 }
 
-# find_tool NAME: sets $found to its path in the job's PATH, or empties it. `command -v` would also answer
-# for builtins and functions of this shell, which a job's other programs cannot start.
+# find_tool NAME: sets $found to its path in the job's PATH, or empties it. `command -v` would also find
+# builtins and functions of this shell, which a job's other programs cannot start.
 find_tool() {
   found=
   remaining=$PATH:
@@ -131,7 +131,7 @@ find_tool() {
 find_tool timeout; timeout=$found
 find_tool stat; stat=$found
 find_tool true; true=$found
-# What ignores the polite end gets the other; old busybox has no option for that.
+# SIGKILL follows for a program that ignores SIGTERM; old busybox has no option for that.
 insist=
 [ -n "$timeout" ] && [ -n "$true" ] && "$timeout" -k 1 1 "$true" 2>/dev/null && insist='-k 1'
 
@@ -222,7 +222,7 @@ for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock "${X
 done
 say isolation sockets "[$sockets]"
 
-# The attempts happen in namespaces of their own, so that a success changes nothing for anybody.
+# The attempts use separate namespaces, so that a success changes nothing outside.
 find_tool unshare; unshare=$found
 find_tool mount; mount=$found
 if [ -z "$unshare" ] || [ -z "$true" ]; then
@@ -280,7 +280,7 @@ cgroup_file() {
     esac
     [ "$1$controllers" = "" ] && place=/sys/fs/cgroup$where
   done 2>/dev/null </proc/self/cgroup
-  # In a container the control files of its own group stand at the root of the mount.
+  # In a container the control files of its own group are at the root of the mount.
   for candidate in "$place/$2" "/sys/fs/cgroup/$1/$2" "/sys/fs/cgroup/$2"; do
     if [ -r "$candidate" ]; then
       read -r cgroup <"$candidate"
@@ -310,12 +310,12 @@ say_cgroup '' pids.max v2.pids
 
 ## questions
 
-# run_tool PATH ARG...: sets $status and $short to how it ended and what it printed.
+# run_tool PATH ARG...: sets $status and $short to its exit status and its output.
 run_tool() {
   output=$(bounded 20 "$@" 2>&1)
   status=$?
   shorten "$output"
-  # 124 is the answer of GNU timeout, the others those of a command that was killed, as busybox has it.
+  # GNU timeout exits with 124; busybox reports the status of the killed command.
   case $status in 124 | 137 | 143) [ -n "$timeout" ] && status=timeout ;; esac
 }
 
@@ -372,7 +372,7 @@ answer_path() {
   elif [ -L "$path" ]; then kind='"symlink"'
   fi
   if [ "$kind" = null ]; then
-    # A parent that cannot be searched hides what is there: absence is then not a fact.
+    # A parent that cannot be searched hides its entries, so absence is not a fact.
     parent=${path%/*}
     while [ ! -e "$parent" ] && [ "$parent" != "${parent%/*}" ]; do parent=${parent%/*}; done
     if [ -n "$parent" ] && [ -d "$parent" ] && [ ! -x "$parent" ]; then
@@ -487,7 +487,7 @@ answer_connect() {
   fi
 }
 
-# A daemon is looked for as a job's own tools would: the client, then the sockets, then the ports.
+# A daemon is looked for as the tools of a job do: the client, then the sockets, then the ports.
 answer_daemon() {
   find_tool docker
   if [ -n "$found" ]; then
@@ -535,15 +535,15 @@ answer_daemon() {
   say daemon "" "{\"reachable\":false,\"how\":$quoted}"
 }
 
-# Answers are given side by side, one line each.
+# Questions are answered concurrently, one line per answer.
 separator=$(printf '\037')
 running=0
 for question do
   (
-    # Splits at the separator only, and expands nothing.
+    # This splits at the separator only, and expands nothing.
     set -f
     IFS=$separator
-    # The separator at the end keeps a last word that is empty.
+    # The separator at the end keeps an empty last word.
     # shellcheck disable=SC2086
     set -- $question$separator
     unset IFS
