@@ -156,7 +156,7 @@ def test_an_engine_that_was_chosen_is_for_its_owner_to_start(folder: Path) -> No
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
-        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "nope"}, "none answers (there is no docker context 'nope')"),
+        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "nope"}, "none answers (no such docker context: 'nope')"),
         (
             {"DOCKER_HOST": "ssh://nobody@127.0.0.1"},
             "ssh:// needs the package paramiko: pip install 'docker[ssh]'",
@@ -177,12 +177,12 @@ def test_an_engine_that_cannot_be_addressed_is_missing_and_says_why(
     [
         (
             {"config.json": '{"currentContext": "gone"}'},
-            "none answers (there is no docker context 'gone')\n        the docker context in use is gone: ",
+            "none answers (no such docker context: 'gone')\n        the docker context in use is gone: ",
         ),
-        ({"config.json": "[]"}, "the docker client's own configuration is damaged"),
-        ({"config.json": '{"currentContext": 5}'}, "the docker client's own configuration is damaged"),
-        ({META: "{"}, "damaged: Exception: Detected corrupted meta file for context mine"),
-        ({META: '{"Name": "mine"}'}, "damaged: KeyError: 'Endpoints'"),
+        ({"config.json": "[]"}, "invalid docker client configuration"),
+        ({"config.json": '{"currentContext": 5}'}, "invalid docker client configuration"),
+        ({META: "{"}, "configuration: Exception: Detected corrupted meta file for context mine"),
+        ({META: '{"Name": "mine"}'}, "configuration: KeyError: 'Endpoints'"),
     ],
     ids=["gone", "list", "number", "cut", "nowhere"],
 )

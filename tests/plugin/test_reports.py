@@ -32,8 +32,8 @@ def test_a_broken_promise_reads_as_one_and_has_no_traceback(
         [
             "contracts/here.yaml:9  toolchain/no-such-tool  BROKEN",
             "  promised  no-such-tool in the job's PATH",
-            "  seen      not found in *bin",
-            "  likely    the image lacks the package no-such-tool, or PATH lacks its directory",
+            "  seen      not found on *bin",
+            "  likely    the image lacks package no-such-tool, or its directory is not on PATH",
             "  why       nothing works without it",
             "  try       builder-contracts facts --contract *here.yaml --runner local | jq '.tools[[]\"no-such-tool\"[]]'",
         ]
@@ -47,7 +47,7 @@ def test_unproven_is_never_green(pytester: pytest.Pytester, contracts: Path) -> 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["*network/resolve/localhost  UNPROVEN", "  because   the image has no getent*"]
+        ["*network/resolve/localhost  UNPROVEN", "  because   the image lacks getent*"]
     )
 
 
@@ -57,7 +57,7 @@ def test_what_a_machine_can_never_show_is_a_loud_skip_and_strict_makes_it_an_err
     lenient = pytester.runpytest(*LOCAL, "contracts/there.yaml", "-rs")
     assert lenient.ret == pytest.ExitCode.OK
     lenient.assert_outcomes(passed=2, skipped=1)
-    lenient.stdout.fnmatch_lines(["*SKIPPED*unproven: the local runner starts no image*"])
+    lenient.stdout.fnmatch_lines(["*SKIPPED*unproven: the local runner does not start images*"])
     lenient.stdout.fnmatch_lines(["*1 unproven*"])
     strict = pytester.runpytest(*LOCAL, "contracts/there.yaml", "--strict-contracts")
     assert strict.ret == pytest.ExitCode.TESTS_FAILED
@@ -70,9 +70,9 @@ def test_the_summary_counts_each_class(pytester: pytest.Pytester, contracts: Pat
         [
             "*builder contracts*",
             "here * 3 kept (3 declared) * 1 broken * 2 unproven * 1 waived*",
-            "*unproven  image/reference: the local runner starts no image*",
-            "*waived    toolchain/forgotten: not found in*",
-            "*unproven  network/resolve/localhost: the image has no getent*",
+            "*unproven  image/reference: the local runner does not start images*",
+            "*waived    toolchain/forgotten: not found on*",
+            "*unproven  network/resolve/localhost: the image lacks getent*",
             "there * 2 kept (2 declared) * 0 broken * 1 unproven*",
         ]
     )
@@ -88,7 +88,7 @@ def test_an_expired_waiver_is_broken(pytester: pytest.Pytester, contracts: Path)
     (contracts / "here.yaml").write_text(SAMPLE.replace("2999-12-31", "2020-02-29"))
     result = pytester.runpytest(*LOCAL, "contracts", "-k", "forgotten")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*the waiver expired on 2020-02-29*"])
+    result.stdout.fnmatch_lines(["*waiver expired on 2020-02-29*"])
 
 
 def cases(path: Path) -> dict[str, ElementTree.Element]:
@@ -249,11 +249,11 @@ def test_a_cause_that_takes_many_clauses_along_is_told_in_full_once(
     text = result.stdout.str()
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     assert text.count("UNPROVEN") == 1
-    assert text.count("  because   no Docker Engine answers") == 1
+    assert text.count("  because   cannot reach a Docker Engine") == 1
     assert text.count("\n  try       builder-contracts doctor\n") == 1
     result.stdout.fnmatch_lines(
         [
-            "*unproven  6 clauses, * and others: no Docker Engine answers*",
+            "*unproven  6 clauses, * and others: cannot reach a Docker Engine*",
             "there * 2 unproven",
             "*2 passed, 1 error, 7 unproven in *",
         ]
@@ -261,7 +261,7 @@ def test_a_cause_that_takes_many_clauses_along_is_told_in_full_once(
     lines = (pytester.path / "proof" / "evidence.jsonl").read_text().splitlines()
     seen = [record["seen"] for record in map(json.loads, lines) if record["verdict"] == "unproven"]
     assert len(seen) == 8
-    assert all("no Docker Engine answers" in reason for reason in seen)
+    assert all("cannot reach a Docker Engine" in reason for reason in seen)
     errors = [case.find("error") for case in cases(pytester.path / "junit.xml").values()]
     told = [error.text or "" for error in errors if error is not None]
     assert len(told) == 8

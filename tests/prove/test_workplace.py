@@ -201,7 +201,7 @@ def test_where_no_place_can_be_had_every_class_is_told_and_one_asks(
 
     def hang(options: Options) -> Place:
         asked.append(options)
-        raise BuilderContractsError("no Docker Engine answers")
+        raise BuilderContractsError("cannot reach a Docker Engine")
 
     monkeypatch.setattr("builder_contracts.prove.session.PLACES", {"docker": hang})
     canary(tmp_path, "")
@@ -213,5 +213,5 @@ def test_where_no_place_can_be_had_every_class_is_told_and_one_asks(
         seen = {session.verdict(wanted[0], each, wanted).seen for each in (contract, other)}
     finally:
         session.close()
-    assert seen == {"no Docker Engine answers"}
+    assert seen == {"cannot reach a Docker Engine"}
     assert len(asked) == 1

@@ -89,7 +89,7 @@ def _engine(contracts: list[Contract]) -> Iterator[Answer]:
     try:
         client = engine.connect()
     except engine.NoEngine as error:
-        yield Answer("Docker Engine", False, f"none answers ({error.why})", start())
+        yield Answer("Docker Engine", False, f"none answers ({error.why})", error.fix or start())
         return
     try:
         about = describe_engine(client)

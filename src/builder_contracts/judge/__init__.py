@@ -61,7 +61,7 @@ def find(promise: Promise, facts: Facts) -> Finding:
     if isinstance(promise, ResourcePromise):
         return resources.judge(promise, facts)
     if isinstance(promise, ProofPromise):
-        return unproven("facts alone cannot show it: this promise is proved by doing")
+        return unproven("this promise needs a proof; facts alone do not establish it")
     assert_never(promise)
 
 
@@ -102,8 +102,8 @@ def under_waiver(clause: Clause, finding: Finding, today: date) -> Finding:
     if today > waiver.until:
         return Finding(
             Outcome.BROKEN,
-            f"the waiver expired on {waiver.until} ({finding.outcome.value}: {finding.seen})",
-            f"remove the waiver at {waiver.source}, or decide anew and set a later date"
+            f"waiver expired on {waiver.until} ({finding.outcome.value}: {finding.seen})",
+            f"remove the waiver at {waiver.source}, or review it and set a later date"
             + (f"; {finding.likely}" if finding.likely else ""),
             finding.look,
             measures=finding.measures,

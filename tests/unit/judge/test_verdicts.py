@@ -37,44 +37,52 @@ def clause(promise: Promise | None = None, waiver: Waiver | None = None, **more:
     )
 
 
-def contract(of: Clause, file: str = "sample.yaml") -> Contract:
+def contract(only_clause: Clause, file: str = "sample.yaml") -> Contract:
     return Contract(
-        "sample", "A sample", "me", ("sample",), "sample", Source(file, 3), "sha256:" + "0" * 64, (of,), {}
+        "sample",
+        "A sample",
+        "me",
+        ("sample",),
+        "sample",
+        Source(file, 3),
+        "sha256:" + "0" * 64,
+        (only_clause,),
+        {},
     )
 
 
-def verdict(of: Clause, seen: Facts, file: str = "sample.yaml") -> Verdict:
-    return judge(of, seen, contract(of, file), today=TODAY, environment="embedded")
+def verdict(judged: Clause, facts_seen: Facts, file: str = "sample.yaml") -> Verdict:
+    return judge(judged, facts_seen, contract(judged, file), today=TODAY, environment="embedded")
 
 
 def until(day: date) -> Waiver:
     return Waiver("the image is being rebuilt", day, Source("sample.yaml", 20))
 
 
-def test_a_live_waiver_excuses_a_broken_promise_and_says_until_when() -> None:
-    found = verdict(clause(waiver=until(TODAY)), BROKEN)
-    assert found.outcome is Outcome.WAIVED
-    assert found.likely == "waived until 2026-03-15: the image is being rebuilt"
-    assert "not found" in found.seen
+def test_live_waiver_excuses_broken_and_names_its_date() -> None:
+    result = verdict(clause(waiver=until(TODAY)), BROKEN)
+    assert result.outcome is Outcome.WAIVED
+    assert result.likely == "waived until 2026-03-15: the image is being rebuilt"
+    assert "not found" in result.seen
 
 
-def test_an_expired_waiver_breaks_the_clause_and_names_its_place() -> None:
-    found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), BROKEN)
-    assert found.outcome is Outcome.BROKEN
-    assert found.seen.startswith("the waiver expired on 2026-03-14 (broken: not found in ")
-    assert found.likely.startswith(
-        "remove the waiver at sample.yaml:20, or decide anew and set a later date; "
+def test_expired_waiver_breaks_and_names_its_location() -> None:
+    result = verdict(clause(waiver=until(TODAY - timedelta(days=1))), BROKEN)
+    assert result.outcome is Outcome.BROKEN
+    assert result.seen.startswith("waiver expired on 2026-03-14 (broken: not found on ")
+    assert result.likely.startswith(
+        "remove the waiver at sample.yaml:20, or review it and set a later date; "
     )
-    assert "xz" in found.likely
+    assert "xz" in result.likely
 
 
-def test_an_expired_waiver_breaks_also_what_is_kept_because_it_must_be_removed() -> None:
-    found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), KEPT)
-    assert found.outcome is Outcome.BROKEN
-    assert "(kept: /usr/bin/xz)" in found.seen
+def test_expired_waiver_breaks_a_kept_clause_too() -> None:
+    result = verdict(clause(waiver=until(TODAY - timedelta(days=1))), KEPT)
+    assert result.outcome is Outcome.BROKEN
+    assert "(kept: /usr/bin/xz)" in result.seen
 
 
-def test_a_live_waiver_leaves_what_is_kept_or_unproven_as_it_is() -> None:
+def test_live_waiver_leaves_kept_and_unproven_unchanged() -> None:
     waived = clause(waiver=until(TODAY))
     assert verdict(waived, KEPT).outcome is Outcome.KEPT
     assert verdict(waived, facts()).outcome is Outcome.UNPROVEN
@@ -86,9 +94,7 @@ FINDINGS = st.builds(
 
 
 @given(FINDINGS, st.dates(), st.dates())
-def test_a_waiver_never_makes_anything_kept_nor_hides_that_nobody_looked(
-    finding: Finding, last: date, today: date
-) -> None:
+def test_waiver_never_makes_kept_nor_hides_unproven(finding: Finding, last: date, today: date) -> None:
     changed = under_waiver(clause(waiver=until(last)), finding, today)
     if finding.outcome is not Outcome.KEPT:
         assert changed.outcome is not Outcome.KEPT
@@ -111,19 +117,19 @@ def test_a_waiver_never_makes_anything_kept_nor_hides_that_nobody_looked(
     ],
     ids=["container", "container that claims more", "some machine", "runner of the pool", "unknown"],
 )
-def test_the_rung_is_that_of_the_place_that_was_observed(runner: Any, rung: Rung) -> None:
+def test_rung_follows_the_observed_runner(runner: Any, rung: Rung) -> None:
     for seen in (KEPT, BROKEN):
         assert verdict(clause(), replace(seen, runner=runner)).rung is rung
 
 
-def test_what_is_unproven_has_no_rung() -> None:
+def test_unproven_has_no_rung() -> None:
     assert verdict(clause(), facts()).rung is None
 
 
-def test_a_verdict_carries_everything_that_a_report_needs() -> None:
+def test_verdict_has_everything_that_a_report_needs() -> None:
     seen = replace(KEPT, taken="2026-03-15T12:00:00.000Z", seconds=0.08)
-    found = verdict(clause(why="installers need it"), seen)
-    assert found == Verdict(
+    result = verdict(clause(why="installers need it"), seen)
+    assert result == Verdict(
         clause="sample/toolchain/xz",
         outcome=Outcome.KEPT,
         rung=Rung.OBSERVED,
@@ -144,24 +150,30 @@ def test_a_verdict_carries_everything_that_a_report_needs() -> None:
     )
 
 
-def test_without_an_image_the_contracts_own_is_named_and_nothing_else_is_claimed() -> None:
+def test_verdict_without_image_names_that_of_the_contract() -> None:
     assert "--image sample |" in verdict(clause(), facts(image=NOT_HERE)).look
-    found = verdict(clause(), facts(image=NOT_HERE, runner=LOST))
-    assert (found.image, found.image_digest, found.engine, found.host, found.runner) == ("", "", "", "", "")
+    result = verdict(clause(), facts(image=NOT_HERE, runner=LOST))
+    assert (result.image, result.image_digest, result.engine, result.host, result.runner) == (
+        "",
+        "",
+        "",
+        "",
+        "",
+    )
     # Without a runner the command that shows a fact would fail for the same reason.
-    assert found.look == "builder-contracts doctor"
+    assert result.look == "builder-contracts doctor"
 
 
-def test_on_a_machine_the_command_looks_at_the_machine() -> None:
+def test_command_for_local_runner_observes_this_host() -> None:
     assert "--runner local |" in verdict(clause(), replace(KEPT, runner=LOCAL)).look
 
 
 @pytest.mark.parametrize(
     "path", ["/tmp/$(rm -rf /)", "/it's", '/a"b', "/a b;c", "/`id`", "/a\\b", "/ü\u202e"]
 )
-def test_the_command_to_copy_is_safe_whatever_a_contract_holds(path: str) -> None:
-    look = verdict(clause(PathState(path)), facts(paths={path: model.Path(None)}), f"my{path}.yaml").look
-    words = shlex.split(look)
+def test_command_to_copy_quotes_hostile_paths(path: str) -> None:
+    command = verdict(clause(PathState(path)), facts(paths={path: model.Path(None)}), f"my{path}.yaml").look
+    words = shlex.split(command)
     assert words[:4] == ["builder-contracts", "facts", "--contract", f"my{path}.yaml"]
     assert words[-3:-1] == ["|", "jq"]
     assert len(words) == 9
@@ -174,5 +186,5 @@ def test_evidence_is_never_empty() -> None:
     assert evidence.broken("", "x").seen == evidence.unproven("").seen == "(it said nothing)"
 
 
-def test_not_root_is_told_apart_from_nobody_looked() -> None:
+def test_unseen_user_is_not_a_kept_not_root() -> None:
     assert verdict(clause(NotRoot()), facts(identity=LOST)).outcome is Outcome.UNPROVEN

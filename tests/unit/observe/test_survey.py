@@ -13,7 +13,7 @@ from builder_contracts.runner import engine
 from tests.plugin.conftest import OTHER, SAMPLE
 
 
-def test_an_engine_that_does_not_answer_is_asked_once_for_all_classes(
+def test_silent_engine_is_asked_once_for_all_builders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "here.yaml").write_text(SAMPLE)
@@ -34,7 +34,7 @@ def test_an_engine_that_does_not_answer_is_asked_once_for_all_classes(
     assert asked == ["the engine"]
 
 
-def test_without_an_engine_a_forbidden_host_is_unproven_for_that_reason(
+def test_forbidden_host_without_engine_has_that_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
@@ -43,5 +43,5 @@ def test_without_an_engine_a_forbidden_host_is_unproven_for_that_reason(
     seen = survey.facts(load(tmp_path / "there.yaml")).network.forbidden["metadata"]
     survey.close()
     assert isinstance(seen, Unseen)
-    assert "no Docker Engine answers" in seen.unseen
+    assert "cannot reach a Docker Engine" in seen.unseen
     assert seen.here
