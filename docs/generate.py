@@ -2,7 +2,7 @@
 
 contract-reference.md   from contracts/schema/*.json and the documents of each kind in this repository
 platform-reference.md   the same for contracts of a whole platform
-clauses.md              from judge/explanations.py and docs/examples/every-field.yaml
+clauses.md              from judge/ and docs/examples/every-field.yaml
 cli.md                  from the commands and run/options.py
 """
 
@@ -331,7 +331,7 @@ def _block(section: str) -> str:
 
 def clauses() -> str:
     """docs/clauses.md"""
-    text = note("judge/explanations.py and docs/examples/every-field.yaml") + CLAUSES
+    text = note("judge/ and docs/examples/every-field.yaml") + CLAUSES
     contract = load(EXAMPLE, EXAMPLE.name)
     text += "".join(f"- [{kind}](#{kind})\n" for kind in READERS)
     for kind in READERS:

@@ -28,12 +28,23 @@ class BuilderContractsError(Exception):
 
     exit_code = ExitCode.CANNOT_RUN
 
+    def __str__(self) -> str:
+        return _redact(super().__str__())
+
 
 def printable(text: str) -> str:
-    """The text on one line, without what a terminal would act on: an input or a runner can say anything."""
+    """The text on one line, without secrets and without what a terminal would act on: an input or a runner can say anything."""
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text.rstrip()
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in _redact(text).rstrip()
     )
+
+
+def _redact(text: str) -> str:
+    # Its patterns take as long to import as all of the help.
+    from builder_contracts.redaction import redact
+
+    return redact(text)
 
 
 @dataclass(frozen=True)

@@ -251,10 +251,10 @@ class Redactor:
     def redact_bytes(self, output: bytes) -> bytes:
         """The output without secrets, of the same length: an archive may be printed as well."""
         text = output.decode("utf-8", "surrogateescape")
-        known = self._spans_of_known(text)
-        if not known:
+        spans = self._spans_of_known(text)
+        if not spans:
             return output
-        return _put(text, known, lambda secret: "*" * len(secret.encode("utf-8", "surrogateescape"))).encode(
+        return _put(text, spans, lambda secret: "*" * len(secret.encode("utf-8", "surrogateescape"))).encode(
             "utf-8", "surrogateescape"
         )
 
@@ -281,14 +281,14 @@ class Redactor:
         return redacted  # type: ignore[no-any-return] # of the type that came in
 
     def _spans_of_known(self, text: str) -> list[tuple[int, int]]:
-        known = self._known or self._compile()
-        if known is None:
+        index = self._known or self._compile()
+        if index is None:
             return []
         spans: list[tuple[int, int]] = []
         position = 0
-        while match := known.pattern.search(text, position):
+        while match := index.pattern.search(text, position):
             start, end = match.span()
-            for form, offset in known.anchors[match[0]]:
+            for form, offset in index.anchors[match[0]]:
                 left, right = _extent(text, form, match.start(), offset)
                 start, end = min(start, left), max(end, right)
             spans.append((start, end))

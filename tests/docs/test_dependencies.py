@@ -34,7 +34,7 @@ def names(requirements: list[str]) -> set[str]:
     return {str(canonicalize_name(Requirement(text).name)) for text in requirements}
 
 
-def test_every_dependency_of_the_package_has_its_line_and_no_other_has() -> None:
+def test_every_dependency_of_the_package_has_its_line() -> None:
     assert justified(section("The package")) == names(PROJECT["dependencies"])
 
 
@@ -59,11 +59,11 @@ def test_every_development_tool_has_its_line_and_no_other_has() -> None:
 
 def test_every_python_package_of_the_services_image_has_its_line() -> None:
     lines = (ROOT / "builders" / "services" / "requirements.txt").read_text("utf-8").splitlines()
-    wanted = names([line for line in lines if line and not line.startswith("#")])
-    assert wanted <= justified(section("In the images"))
+    python_packages = names([line for line in lines if line and not line.startswith("#")])
+    assert python_packages <= justified(section("In the images"))
 
 
-def test_every_dependency_has_a_range_but_type_stubs_and_calendar_versions() -> None:
+def test_every_dependency_has_a_range() -> None:
     extras = PROJECT["optional-dependencies"]
     texts = [*PROJECT["dependencies"], *(text for extra in ("dev", *EXTRAS) for text in extras[extra])]
     requirements = [Requirement(text) for text in texts]
@@ -83,17 +83,17 @@ NEWER = {"compression"}
 
 def imported() -> set[str]:
     """The top-level modules that the package imports from outside."""
-    found: set[str] = set()
+    modules: set[str] = set()
     package = ROOT / "src" / "builder_contracts"
     for file in package.rglob("*.py"):
         if str(file.relative_to(package)) in ELSEWHERE:
             continue
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
-                found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - NEWER - {"builder_contracts"}
+                modules.add(node.module.partition(".")[0])
+    return modules - set(sys.stdlib_module_names) - NEWER - {"builder_contracts"}
 
 
 def test_what_the_package_imports_is_declared_and_used() -> None:

@@ -64,7 +64,7 @@ def test_a_clause_is_explained_with_its_place_judgement_reason_mend_and_command(
     file, _, line = answer["declared"].rpartition(":")
     assert file == "contracts/base/linux-runner.yaml"
     assert "xz" in Path(file).read_text("utf-8").splitlines()[int(line) - 1]
-    assert "'xz --version' runs" in answer["judged"]
+    assert "'xz --version' must run" in answer["judged"]
     assert "xz-utils" in answer["mend"]
     assert answer["check"] == "pytest 'contracts/tinyland-nix.yaml::toolchain/xz'"
     assert answer["look"].startswith("builder-contracts facts --contract contracts/tinyland-nix.yaml --image")
@@ -73,7 +73,7 @@ def test_a_clause_is_explained_with_its_place_judgement_reason_mend_and_command(
 @pytest.mark.usefixtures("in_checkout")
 def test_the_contracts_own_reason_comes_before_the_general_one() -> None:
     assert about("tinyland-nix/toolchain/xz")["matters"].startswith("Nix installers unpack")
-    assert about("tinyland-nix/toolchain/jq")["matters"].startswith("A job that misses it")
+    assert about("tinyland-nix/toolchain/jq")["matters"].startswith("Without the tool")
 
 
 @pytest.mark.usefixtures("in_checkout")

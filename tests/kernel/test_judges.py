@@ -117,7 +117,7 @@ DEFECTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     ),
     "a build that leaves no image": ({"cold": build(measured("link"), {"digests": {}}, seconds=150.0)}, {"build": "left no image"}),
     "a build that never ends": (
-        {"cold": build(status=None, ended="no end within 100 s", said="  CC kernel/fork.o\n")},
+        {"cold": build(status=None, ended="no exit within 100 s", said="  CC kernel/fork.o\n")},
         {"build": "did not end within its budget of 100 s: CC kernel/fork.o"},
     ),
     "a cache that never hits": (

@@ -37,7 +37,7 @@ STEPS = st.builds(
     said=st.text(max_size=200),
     seconds=st.floats(0, 1e6),
     budget=st.floats(1, 1e6),
-    ended=st.sampled_from(["", "no end within 3 s", "the container died"]),
+    ended=st.sampled_from(["", "no exit within 3 s", "the container died"]),
     killed=st.booleans(),
 )
 LOST = st.just(Lost("it was not reached"))

@@ -54,7 +54,7 @@ def test_unprovable_clause_skips_and_strict_fails(pytester: pytest.Pytester, con
     lenient = pytester.runpytest(*LOCAL, "contracts/there.yaml", "-rs")
     assert lenient.ret == pytest.ExitCode.OK
     lenient.assert_outcomes(passed=2, skipped=1)
-    lenient.stdout.fnmatch_lines(["*SKIPPED*unproven: the local runner starts no image*"])
+    lenient.stdout.fnmatch_lines(["*SKIPPED*unproven: the local runner does not start images*"])
     lenient.stdout.fnmatch_lines(["*1 unproven*"])
     strict = pytester.runpytest(*LOCAL, "contracts/there.yaml", "--strict-contracts")
     assert strict.ret == ExitCode.UNPROVEN
@@ -67,9 +67,9 @@ def test_the_summary_counts_each_class(pytester: pytest.Pytester, contracts: Pat
         [
             "*builder contracts*",
             "here * 3 kept (3 declared) * 1 broken * 2 unproven * 1 waived*",
-            "*unproven  image/reference: the local runner starts no image*",
-            "*waived    toolchain/forgotten: not found in*",
-            "*unproven  network/resolve/localhost: the image has no getent*",
+            "*unproven  image/reference: the local runner does not start images*",
+            "*waived    toolchain/forgotten: not found on*",
+            "*unproven  network/resolve/localhost: the image lacks getent*",
             "there * 2 kept (2 declared) * 0 broken * 1 unproven*",
         ]
     )

@@ -23,7 +23,7 @@ from builder_contracts.services.host import Host
 ROOT = Path(__file__).parents[2]
 PYTHON = "/opt/venv/bin/python"
 CONTRACTS = ROOT / "contracts"
-# A job in the pool: GitHub's own variables, and the host name is the runner's.
+# A job in the pool: GitHub's own variables, and the host name matches the runner's name.
 JOB = {"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "self-hosted", "RUNNER_OS": "Linux"}
 
 

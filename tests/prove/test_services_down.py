@@ -120,4 +120,4 @@ def test_a_server_that_dies_in_the_middle(
     assert {name.partition("/")[0] for name in expected} == set(classes)
     for name in expected:
         assert f"{service} died: " in proved.verdicts[name].seen
-        assert "its log ends: " in proved.verdicts[name].seen
+        assert "end of its log: " in proved.verdicts[name].seen

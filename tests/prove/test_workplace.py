@@ -151,16 +151,16 @@ def test_a_folder_that_is_just_being_made_is_left_alone(temporary: Path) -> None
 
 
 def test_nothing_behind_a_link_is_removed(temporary: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    (mine / "kept").mkdir(parents=True)
-    os.utime(mine, (0, 0))
-    (temporary / f"{workplace.PREFIX}link").symlink_to(mine)
+    own = tmp_path / "mine"
+    (own / "kept").mkdir(parents=True)
+    os.utime(own, (0, 0))
+    (temporary / f"{workplace.PREFIX}link").symlink_to(own)
     made = workplace.make()
-    (made / "link").symlink_to(mine)
-    (mine / "kept").chmod(0o500)
+    (made / "link").symlink_to(own)
+    (own / "kept").chmod(0o500)
     assert workplace.sweep() == []
     workplace.clear(made)
-    assert (mine / "kept").stat().st_mode & 0o777 == 0o500
+    assert (own / "kept").stat().st_mode & 0o777 == 0o500
 
 
 def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path, monkeypatch:
         workplace.make()
 
 
-def test_a_session_that_is_closed_before_it_has_a_place_makes_none(temporary: Path) -> None:
+def test_session_closed_before_its_place_makes_none(temporary: Path) -> None:
     session = Session(Options(runner="local"))
     session.close()
     with pytest.raises(BuilderContractsError, match="the run was ended"):
@@ -177,41 +177,43 @@ def test_a_session_that_is_closed_before_it_has_a_place_makes_none(temporary: Pa
     assert list(temporary.iterdir()) == []
 
 
-def test_a_build_is_not_told_what_an_environment_that_is_not_in_use_names_as_a_secret(
+def test_build_does_not_see_secrets_of_unused_environments(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canary(tmp_path, 'test -z "${THEIR_WRITER:-}" && test -n "$SHOWN" && echo "$SHOWN" >out\n')
     monkeypatch.setenv("THEIR_WRITER", "tom:s3cr3tword")
     monkeypatch.setenv("SHOWN", "shown")
     contract = load(tmp_path / "contracts/mine.yaml")
-    wanted = [clause for clause in contract.clauses if clause.kind == "canaries"]
+    canary_clauses = [clause for clause in contract.clauses if clause.kind == "canaries"]
     session = Session(Options(runner="local", hidden=frozenset({"THEIR_WRITER"})))
     try:
-        (verdict,) = [session.verdict(clause, contract, wanted) for clause in wanted]
+        (verdict,) = [session.verdict(clause, contract, canary_clauses) for clause in canary_clauses]
     finally:
         session.close()
     assert verdict.outcome is Outcome.KEPT, verdict
     assert list(temporary.iterdir()) == []
 
 
-def test_where_no_place_can_be_had_every_class_is_told_and_one_asks(
+def test_unavailable_place_is_asked_for_once(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Options] = []
 
     def hang(options: Options) -> Place:
         asked.append(options)
-        raise BuilderContractsError("no Docker Engine answers")
+        raise BuilderContractsError("cannot reach a Docker Engine")
 
     monkeypatch.setattr("builder_contracts.run.prover.PLACES", {"docker": hang})
     canary(tmp_path, "")
     contract = load(tmp_path / "contracts/mine.yaml")
     other = dataclasses.replace(contract, name="other")
-    wanted = [clause for clause in contract.clauses if clause.kind == "canaries"]
+    canary_clauses = [clause for clause in contract.clauses if clause.kind == "canaries"]
     session = Session(Options())
     try:
-        seen = {session.verdict(wanted[0], each, wanted).seen for each in (contract, other)}
+        seen = {
+            session.verdict(canary_clauses[0], sample, canary_clauses).seen for sample in (contract, other)
+        }
     finally:
         session.close()
-    assert seen == {"no Docker Engine answers"}
+    assert seen == {"cannot reach a Docker Engine"}
     assert len(asked) == 1

@@ -42,11 +42,14 @@ def github(
 
 
 def linear(*, without: str = "") -> dict[str, Any]:
-    wanted = FACTS.get("linear")
-    names = [{"name": name} for name in wanted["milestones"] if name != without]
-    project = {"name": wanted["project"], "projectMilestones": {"nodes": names}}
+    planned_names = FACTS.get("linear")
+    names = [{"name": name} for name in planned_names["milestones"] if name != without]
+    project = {"name": planned_names["project"], "projectMilestones": {"nodes": names}}
     return {
-        "data": {"initiatives": {"nodes": [{"name": wanted["initiative"]}]}, "projects": {"nodes": [project]}}
+        "data": {
+            "initiatives": {"nodes": [{"name": planned_names["initiative"]}]},
+            "projects": {"nodes": [project]},
+        }
     }
 
 
@@ -252,17 +255,17 @@ def test_the_live_plan_is_read_page_by_page_with_the_token(
     assert planned(judged, given) == set()
 
 
-def test_the_live_plan_of_linear_is_read_page_by_page_with_its_key(
+def test_live_plan_of_linear_is_read_by_page_with_its_key(
     server: tuple[str, list[tuple[str, str]]], judged: Judge
 ) -> None:
     base, seen = server
     env = {"GITHUB_API_URL": base, "LINEAR_API_KEY": "lin_key"}
     given = fetch("o/n", env, linear_url=f"{base}/graphql")
-    wanted = FACTS.get("linear")
-    assert {one.title for one in given.linear or ()} == {
-        wanted["initiative"],
-        wanted["project"],
-        *wanted["milestones"],
+    planned_names = FACTS.get("linear")
+    assert {milestone.title for milestone in given.linear or ()} == {
+        planned_names["initiative"],
+        planned_names["project"],
+        *planned_names["milestones"],
     }
     assert [path for path, token in seen if token == "lin_key"].count("/graphql") == 5
     assert planned(judged, given) == set()
@@ -272,7 +275,7 @@ def test_the_live_plan_of_linear_is_read_page_by_page_with_its_key(
     assert "wrong" not in str(caught.value)
 
 
-def test_a_server_that_refuses_or_is_gone_is_an_error_that_says_so(
+def test_rejecting_or_absent_server_is_an_error(
     server: tuple[str, list[tuple[str, str]]],
 ) -> None:
     base, _ = server

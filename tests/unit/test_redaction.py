@@ -307,3 +307,12 @@ def test_an_error_shows_neither_a_token_nor_this_process_own(
         leaks({"error": shown}, "aB3dE5gH7jK9mN2pQ4rS") + leaks({"error": shown}, "zY9xW7vU5tS3rQ1pO9nM")
         == []
     )
+
+
+def test_what_is_printed_and_what_is_raised_hides_secrets() -> None:
+    redaction.learn_value("aB3dE5gH7jK9mN2pQ4rS")
+    text = "lost aB3dE5gH7jK9mN2pQ4rS at tcp://u:zY9xW7vU5tS3@h"
+    shown = f"lost {REDACTED} at tcp://u:{REDACTED}@h"
+    assert printable(text) == shown
+    assert str(EngineError(text)) == shown
+    assert str(InputError([Problem(Source("a", 1), text, "none")])) == f"a:1: {shown}\n    fix: none"

@@ -144,9 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.exceptions.Exit as done:
         code = done.exit_code
     except BuilderContractsError as error:
-        from builder_contracts.redaction import redact
-
-        click.echo(f"{click.style('error', fg='red')}: {redact(str(error))}", err=True, color=_colour())
+        click.echo(f"{click.style('error', fg='red')}: {error}", err=True, color=_colour())
         code = error.exit_code
     except OSError as error:
         if error.errno not in _FULL:

@@ -93,7 +93,7 @@ def _engine(contracts: list[Contract]) -> Iterator[DoctorCheck]:
     try:
         client = engine.connect()
     except engine.NoEngine as error:
-        yield DoctorCheck("Docker Engine", False, f"not reachable ({error.why})", start())
+        yield DoctorCheck("Docker Engine", False, f"not reachable ({error.why})", error.fix or start())
         return
     try:
         about = describe_engine(client)

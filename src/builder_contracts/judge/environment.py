@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import assert_never
 
 from builder_contracts.contract.promises.environment import EnvironmentPromise, ForbiddenValue, Variable
-from builder_contracts.contract.promises.patterns import TooSlow, found_in
+from builder_contracts.contract.promises.patterns import SECONDS, TooSlow, found_in
 from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
 from builder_contracts.facts.model import Facts, Unseen
+from builder_contracts.judge.prose import RUNNER_LOST, Explanation
 from builder_contracts.judge.unseen import unproven_because
 from builder_contracts.redaction import hide_forms, is_secret_name
 
@@ -68,3 +69,35 @@ def _show(name: str, value: str) -> str:
     if is_secret_name(name):
         return f"{name} is set (value hidden)"
     return f"{name}={hide_forms(value)[:200]!r}"
+
+
+def explain(promise: EnvironmentPromise) -> Explanation:
+    match promise:
+        case Variable() if not promise.present:
+            return Explanation(
+                how="The environment of a job's first process must not contain this variable; "
+                "an empty value counts as set.",
+                unproven=RUNNER_LOST + ".",
+                why="Tools react to the mere presence of a variable: DOCKER_HOST, LD_PRELOAD, a token.",
+                breaks="An ENV line in the image or its base, or the pool's template.",
+                mend=f"Remove {promise.name} from the Dockerfile or the pool's template.",
+            )
+        case Variable():
+            return Explanation(
+                how="The value in the environment of a job's first process is compared. "
+                "Values that look like secrets are compared but never printed.",
+                unproven=f"{RUNNER_LOST}; or matching a pattern takes more than {SECONDS:g} s.",
+                why="Jobs and their tools read cache addresses, features and limits from it.",
+                breaks="An ENV line was lost, or a template injects a different value.",
+                mend=f"Set {promise.name} in the image (ENV) or in the pool's template.",
+            )
+        case ForbiddenValue():
+            return Explanation(
+                how="No variable in the environment of a job's first process may have a value that matches the pattern.",
+                unproven=f"{RUNNER_LOST}; or matching a pattern takes more than {SECONDS:g} s.",
+                why="A retired address works nowhere, and each job finds out through a timeout.",
+                breaks="An ENV line or a template still contains the old value.",
+                mend="Correct the variables named in the verdict where they are set.",
+            )
+        case _:
+            assert_never(promise)

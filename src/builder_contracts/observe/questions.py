@@ -46,7 +46,7 @@ def questions(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> list
     """All questions of a contract, each once.
 
     ``forbidden`` maps the names of hosts that may be tried to their address and port; a name that is
-    left out is not tried at all.
+    missing is not tried at all.
     """
     return list(dict.fromkeys(SEPARATOR.join(words) for words in _words(contract, forbidden)))
 

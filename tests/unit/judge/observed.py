@@ -23,7 +23,7 @@ from builder_contracts.judge import find
 
 GIB = 2**30
 NOT_HERE = Unseen("no runner of this kind shows it", here=False)
-LOST = Unseen("the observation did not end")
+LOST = Unseen("the observation did not complete")
 
 RUNNER = Runner("docker", "Docker Engine 26.1", "Debian 12", cpus=4, memory=16 * GIB, engine_id="HOST")
 IMAGE = Image(
@@ -41,7 +41,7 @@ def facts(**seen: Any) -> Facts:
         "path": "/usr/local/bin:/usr/bin:/bin",
         "env": {"HOME": "/home/runner"},
         "isolation": Isolation(),
-        "daemon": Daemon(False, "no client; no socket answers"),
+        "daemon": Daemon(False, "no client; no socket responds"),
         "network": Network(default_routes=[]),
         "resources": Resources(),
     }

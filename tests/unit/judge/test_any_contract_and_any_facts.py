@@ -33,7 +33,7 @@ def verdicts(contract: Contract, facts: Facts) -> list[Verdict]:
 
 @patient
 @given(st.data())
-def test_every_clause_gets_a_verdict_that_claims_no_more_than_was_seen(data: st.DataObject) -> None:
+def test_verdict_claims_no_more_than_was_observed(data: st.DataObject) -> None:
     contract = data.draw(CONTRACTS)
     facts = data.draw(facts_for(contract) | ANY_FACTS)
     for clause, verdict in zip(contract.clauses, verdicts(contract, facts), strict=True):
@@ -66,7 +66,7 @@ def test_judging_is_deterministic(data: st.DataObject) -> None:
 
 @patient
 @given(CONTRACTS)
-def test_what_nobody_saw_is_never_kept_unless_it_is_only_declared(contract: Contract) -> None:
+def test_unobserved_clause_is_kept_only_if_declared(contract: Contract) -> None:
     for clause, verdict in zip(contract.clauses, verdicts(contract, all_unseen()), strict=True):
         expired = clause.waiver is not None and clause.waiver.until < TODAY
         if expired:
@@ -86,7 +86,7 @@ def test_clause_ids_are_unique(contract: Contract) -> None:
     ] == []
 
 
-def test_the_generated_contracts_have_every_kind_of_clause() -> None:
+def test_generated_contracts_have_every_section() -> None:
     seen: set[str] = set()
 
     @patient

@@ -37,14 +37,22 @@ def clause(promise: Promise | None = None, waiver: Waiver | None = None, **more:
     )
 
 
-def contract(of: Clause, file: str = "sample.yaml") -> Contract:
+def contract(only_clause: Clause, file: str = "sample.yaml") -> Contract:
     return Contract(
-        "sample", "A sample", "me", ("sample",), "sample", Source(file, 3), "sha256:" + "0" * 64, (of,), {}
+        "sample",
+        "A sample",
+        "me",
+        ("sample",),
+        "sample",
+        Source(file, 3),
+        "sha256:" + "0" * 64,
+        (only_clause,),
+        {},
     )
 
 
-def verdict(of: Clause, seen: Facts, file: str = "sample.yaml") -> Verdict:
-    return judge(of, seen, contract(of, file), today=TODAY, environment="embedded")
+def verdict(judged: Clause, facts_seen: Facts, file: str = "sample.yaml") -> Verdict:
+    return judge(judged, facts_seen, contract(judged, file), today=TODAY, environment="embedded")
 
 
 def until(day: date) -> Waiver:
@@ -72,7 +80,7 @@ def test_an_expired_waiver_breaks_also_what_is_kept_because_it_must_be_removed()
     assert "(kept: /usr/bin/xz)" in found.observation
 
 
-def test_a_live_waiver_leaves_what_is_kept_or_unproven_as_it_is() -> None:
+def test_live_waiver_leaves_kept_and_unproven_unchanged() -> None:
     waived = clause(waiver=until(TODAY))
     assert verdict(waived, KEPT).outcome is Outcome.KEPT
     assert verdict(waived, facts()).outcome is Outcome.UNPROVEN
@@ -84,9 +92,7 @@ FINDINGS = st.builds(
 
 
 @given(FINDINGS, st.dates(), st.dates())
-def test_a_waiver_never_makes_anything_kept_nor_hides_that_nobody_looked(
-    finding: Finding, last: date, today: date
-) -> None:
+def test_waiver_never_makes_kept_nor_hides_unproven(finding: Finding, last: date, today: date) -> None:
     changed = under_waiver(clause(waiver=until(last)), finding, today)
     if finding.outcome is not Outcome.KEPT:
         assert changed.outcome is not Outcome.KEPT
@@ -109,19 +115,19 @@ def test_a_waiver_never_makes_anything_kept_nor_hides_that_nobody_looked(
     ],
     ids=["container", "container that claims more", "some machine", "runner of the pool", "unknown"],
 )
-def test_the_rung_is_that_of_the_place_that_was_observed(runner: Any, rung: Rung) -> None:
+def test_rung_follows_the_observed_runner(runner: Any, rung: Rung) -> None:
     for seen in (KEPT, BROKEN):
         assert verdict(clause(), replace(seen, runner=runner)).rung is rung
 
 
-def test_what_is_unproven_has_no_rung() -> None:
+def test_unproven_has_no_rung() -> None:
     assert verdict(clause(), facts()).rung is None
 
 
-def test_a_verdict_carries_everything_that_a_report_needs() -> None:
+def test_verdict_has_everything_that_a_report_needs() -> None:
     seen = replace(KEPT, taken="2026-03-15T12:00:00.000Z", seconds=0.08)
-    found = verdict(clause(why="installers need it"), seen)
-    assert found == Verdict(
+    result = verdict(clause(why="installers need it"), seen)
+    assert result == Verdict(
         clause="sample/toolchain/xz",
         outcome=Outcome.KEPT,
         rung=Rung.OBSERVED,
@@ -176,7 +182,7 @@ def test_evidence_is_never_empty() -> None:
     assert evidence.broken("", "x").seen == evidence.unproven("").seen == "(no output)"
 
 
-def test_not_root_is_told_apart_from_nobody_looked() -> None:
+def test_unseen_user_is_not_a_kept_not_root() -> None:
     assert verdict(clause(NotRoot()), facts(identity=LOST)).outcome is Outcome.UNPROVEN
 
 

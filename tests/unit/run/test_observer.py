@@ -41,5 +41,5 @@ def test_forbidden_host_without_engine_is_unproven(tmp_path: Path, monkeypatch: 
     seen = survey.facts(load(tmp_path / "there.yaml")).network.forbidden["metadata"]
     survey.close()
     assert isinstance(seen, Unseen)
-    assert "no Docker Engine answers" in seen.unseen
+    assert "cannot reach a Docker Engine" in seen.unseen
     assert seen.here

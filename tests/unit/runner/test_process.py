@@ -67,7 +67,7 @@ def test_a_long_output_is_complete() -> None:
     assert (len(done.stdout), len(done.stderr)) == (3_000_000, 3_000_000)
 
 
-def test_the_deadline_ends_the_whole_group_and_keeps_what_was_printed() -> None:
+def test_deadline_ends_whole_group_and_keeps_its_output() -> None:
     begun = time.monotonic()
     done = process.run(["/bin/sh", "-c", "sleep 1000 & echo $!; wait"], deadline=0.5)
     assert time.monotonic() - begun < 10
@@ -86,7 +86,7 @@ def test_a_child_in_a_group_of_its_own_is_ended_as_well() -> None:
         assert ends(int(pid))
 
 
-def test_a_child_that_left_the_session_does_not_hold_up_the_answer() -> None:
+def test_child_that_left_the_session_is_not_waited_for() -> None:
     begun = time.monotonic()
     done = process.run(["/bin/sh", "-c", "setsid sh -c 'echo $$; exec sleep 60' & wait"], deadline=0.5)
     assert time.monotonic() - begun < 20
@@ -155,8 +155,8 @@ def test_an_interrupt_ends_the_group() -> None:
             time.sleep(0.02)
         shell = int(marker.read_text())
         caller.send_signal(signal.SIGINT)
-        _, said = caller.communicate(timeout=20)
-        assert b"KeyboardInterrupt" in said
+        _, stderr = caller.communicate(timeout=20)
+        assert b"KeyboardInterrupt" in stderr
         assert ends(shell)
     finally:
         caller.kill()

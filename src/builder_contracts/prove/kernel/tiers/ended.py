@@ -23,7 +23,7 @@ def failure(step: Step, build: Build | None = None) -> Finding | None:
     kills = build.oom_kills if build else 0
     if kills or step.killed:
         return _killed(build)
-    if step.status is None and step.ended.startswith("no end"):
+    if step.status is None and step.ended.startswith(("no exit", "no end")):
         return Finding(
             False,
             f"did not end within its budget of {step.budget:.0f} s: {step.end}",
