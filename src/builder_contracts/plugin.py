@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from builder_contracts import begin
-from builder_contracts.contract import load, schema
+from builder_contracts.contract import files, load, schema
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import READERS, ProofPromise
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
@@ -166,7 +166,7 @@ def _add_arguments(config: pytest.Config) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ContractFile | None:
     # What is named as a contract is one, so that loading it can say what is wrong with it.
     named = str(file_path) in parent.config.stash[NAMED]
-    if named or (file_path.suffix in (".yaml", ".yml") and load.is_contract(file_path)):
+    if named or (file_path.suffix in files.SUFFIXES and load.is_contract(file_path)):
         collected: ContractFile = ContractFile.from_parent(parent, path=file_path)
         return collected
     return None

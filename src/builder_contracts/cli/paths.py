@@ -48,7 +48,12 @@ def contract_files(named: tuple[Path, ...]) -> list[Path]:
         except OSError as error:
             raise files.refusal(path, error) from None
         if stat.S_ISDIR(mode):
-            found += sorted(file for file in _yaml_in(path) if is_contract(file))
+            # An emptied contract would vanish without a word; elsewhere below, an empty file is somebody else's.
+            found += sorted(
+                file
+                for file in _yaml_in(path)
+                if is_contract(file) or (file.parent == path and files.is_empty(file))
+            )
         elif stat.S_ISREG(mode):
             found.append(path)
         else:
@@ -84,10 +89,10 @@ def _refusal(path: Path, what: str) -> InputError:
 
 
 def _yaml_in(folder: Path) -> Iterator[Path]:
-    """The YAML files below a folder. Raises InputError for a folder in it that may not be read."""
+    """The YAML and JSON files below a folder. Raises InputError for a folder in it that may not be read."""
 
     def refuse(error: OSError) -> None:
         raise files.refusal(error.filename, error)
 
     for here, _, names in os.walk(folder, onerror=refuse):
-        yield from (Path(here, name) for name in names if name.endswith((".yaml", ".yml")))
+        yield from (Path(here, name) for name in names if name.endswith(files.SUFFIXES))

@@ -58,7 +58,7 @@ def test_a_rejection_names_file_line_and_mend_in_few_printable_characters(
     assert caught.value.exit_code is ExitCode.BAD_INPUT
     for problem in caught.value.problems:
         lines = Path(problem.source.file).read_bytes().split(b"\n")
-        assert 1 <= problem.source.line <= len(lines)
+        assert 0 <= problem.source.line <= len(lines)
         for text in (problem.message, problem.fix):
             assert text.isprintable()
             assert 0 < len(text) < 500
