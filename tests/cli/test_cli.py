@@ -112,7 +112,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (["validate", os.devnull], ExitCode.BAD_INPUT, "a device that is neither a file nor a folder"),
         (["validate", "bin/sh/deeper"], ExitCode.BAD_INPUT, "cannot be looked at: Not a directory"),
         (["schema", "nonsense"], ExitCode.BAD_INPUT, "there is no schema 'nonsense'"),
-        (["explain", "here/toolchain/sh"], ExitCode.KEPT, "sh in the job's PATH"),
+        (["explain", "here/toolchain/sh"], ExitCode.KEPT, "sh on the job's PATH"),
         (["explain", "here/toolchain/hs"], ExitCode.BAD_INPUT, "did you mean here/toolchain/sh?"),
         (["explain", "toolchain/sh"], ExitCode.BAD_INPUT, "2 classes have a clause"),
         (["explain", "toolchain"], ExitCode.KEPT, "toolchain"),
@@ -237,7 +237,7 @@ def test_an_expired_waiver_is_named_without_a_runner_and_is_no_reason_not_to_che
     file.write_text(file.read_text().replace("2999-12-31", "2020-01-01"))
     ended = run("validate", cwd=folder)
     assert (ended.status, ended.out) == (ExitCode.BAD_INPUT, "")
-    assert "contracts/here.yaml:14: the waiver of here/toolchain/forgotten expired on 2020-01-01" in ended.err
+    assert "contracts/here.yaml:14: waiver for here/toolchain/forgotten expired on 2020-01-01" in ended.err
     checked = run("check", "--runner", "local", "-k", "forgotten", cwd=folder)
     assert checked.status == ExitCode.BROKEN
     assert "the waiver expired on 2020-01-01" in checked.out
@@ -249,7 +249,7 @@ def test_validate_lists_clauses_for_people_and_for_programs(folder: Path) -> Non
     told = run("validate", "--json", "contracts/there.yaml", cwd=folder).out.splitlines()
     assert json.loads(told[2]) == {
         "clause": "there/toolchain/sh",
-        "promised": "sh in the job's PATH",
+        "promised": "sh on the job's PATH",
         "source": "contracts/there.yaml:6",
     }
 
@@ -345,7 +345,7 @@ def test_no_fact_acts_on_the_terminal_or_looks_like_another_line(saved: Path) ->
     lines = run("diff", "a.json", "b.json", cwd=saved).out.splitlines()
     assert all(line.isprintable() for line in lines)
     assert "env.A\\n  + forged" in lines
-    assert "  + not seen: \\x1b]0;title\\x07\\nenv.B" in lines
+    assert "  + not observed: \\x1b]0;title\\x07\\nenv.B" in lines
 
 
 def test_no_word_of_a_contract_acts_on_the_terminal(folder: Path) -> None:

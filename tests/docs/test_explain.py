@@ -60,7 +60,7 @@ def test_every_clause_is_explained_in_whole_sentences(clause: Clause) -> None:
 def test_a_clause_is_explained_with_its_place_judgement_reason_mend_and_command() -> None:
     answer = about("tinyland-nix/toolchain/xz")
     assert answer["clause"] == "tinyland-nix/toolchain/xz"
-    assert answer["promised"] == "xz >=5.2 in the job's PATH"
+    assert answer["promised"] == "xz >=5.2 on the job's PATH"
     file, _, line = answer["declared"].rpartition(":")
     assert file == "contracts/base/linux-runner.yaml"
     assert "xz" in Path(file).read_text("utf-8").splitlines()[int(line) - 1]

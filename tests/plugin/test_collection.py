@@ -124,7 +124,7 @@ def test_a_file_that_is_named_as_a_contract_is_one_whatever_it_looks_like(pytest
     (pytester.path / "notes.txt").write_text("toolchain: {xz: present}\n")
     result = pytester.runpytest("--contracts", "notes.txt")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*notes.txt:1: the document lacks the field 'apiVersion'*"])
+    result.stdout.fnmatch_lines(["*notes.txt:1: the document is missing required field 'apiVersion'*"])
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_a_broken_promise_reads_as_one_and_has_no_traceback(
     result.stdout.fnmatch_lines(
         [
             "contracts/here.yaml:9  toolchain/no-such-tool  BROKEN",
-            "  promised  no-such-tool in the job's PATH",
+            "  promised  no-such-tool on the job's PATH",
             "  seen      not found in *bin",
             "  likely    the image lacks the package no-such-tool, or PATH lacks its directory",
             "  why       nothing works without it",
@@ -119,7 +119,7 @@ def test_junit_carries_every_verdict(pytester: pytest.Pytester, contracts: Path)
         assert [child.tag for child in case if child.tag != "properties"] == ([element] if element else [])
     broken = found["here/toolchain/no-such-tool"].find("failure")
     assert broken is not None
-    assert "promised  no-such-tool in the job's PATH" in (broken.text or "")
+    assert "promised  no-such-tool on the job's PATH" in (broken.text or "")
     assert "Traceback" not in (broken.text or "")
 
 

@@ -46,7 +46,7 @@ def test_without_roles_hosts_are_compared_all_the_same_and_without_environments_
     contracts = load_all([tmp_path / "own.yaml"])
     (problem,) = check(tmp_path, contracts)
     assert str(problem) == (
-        f"{tmp_path / 'own.yaml'}:6: denies the host 'metdata', which no environment forbids\n"
+        f"{tmp_path / 'own.yaml'}:6: denies host 'metdata', which no environment lists under 'forbidden'\n"
         "    fix: did you mean 'metadata'?"
     )
     environment.unlink()
@@ -64,43 +64,43 @@ def test_the_projects_own_files_agree(changed: Callable[..., list[Problem]]) -> 
             "platform/cache-roles.yaml",
             "results of Bazel actions for builds outside of the tailnet",
             "Results of Bazel actions inside the tailnet and the cluster",
-            "the roles bazel-grpc and bazel-http have one authority",
+            "roles bazel-grpc and bazel-http claim the same authority",
         ),
         (
             "platform/cache-roles.yaml",
             "https://flakehub.com",
             "https://nix-cache.tinyland.dev/main",
-            "share the endpoint https://nix-cache.tinyland.dev/main in tinyland",
+            "share endpoint https://nix-cache.tinyland.dev/main in tinyland",
         ),
         (
             "environments/tinyland.yaml",
             "https://nix-cache.tinyland.dev/main",
             "https://nix-cache.fuzzy-dev.tinyland.dev/main",
-            "names the stale endpoint nix-cache.fuzzy-dev.tinyland.dev",
+            "refers to the stale endpoint nix-cache.fuzzy-dev.tinyland.dev",
         ),
         (
             "environments/embedded.yaml",
             "http://attic.nix-cache.svc.cluster.local/main",
             "http://attic-api.nix-cache.svc.cluster.local:8080/main",
-            "names the stale endpoint attic-api.nix-cache.svc",
+            "refers to the stale endpoint attic-api.nix-cache.svc",
         ),
         (
             "environments/embedded.yaml",
             "http://attic.nix-cache.svc.cluster.local/main",
             "http://attic.nix-cache.svc.cluster.local:8080/main",
-            "cache-roles.yaml says http://attic.nix-cache.svc.cluster.local/main",
+            "but cache-roles.yaml has http://attic.nix-cache.svc.cluster.local/main",
         ),
         (
             "environments/embedded.yaml",
             "  objects: {",
             "  flakes: {",
-            "uses the role objects, which the environment embedded does not bind",
+            "uses role objects, which environment embedded does not define",
         ),
         (
             "environments/embedded.yaml",
             "  metadata: {address",
             "  metadat: {address",
-            "denies the host 'metadata', which no environment forbids",
+            "denies host 'metadata', which no environment lists under 'forbidden'",
         ),
     ],
 )

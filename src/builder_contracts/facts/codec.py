@@ -12,7 +12,7 @@ from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.facts.model import SCHEMA, Facts, Unseen
 from builder_contracts.facts.secret import visible
 
-_MEND = "save facts with 'builder-contracts facts'"
+_FIX = "save facts with 'builder-contracts facts'"
 
 # What stands in JSON for the plain types of the model, and what a person calls it. Nothing is converted:
 # facts that differ must not become equal.
@@ -49,10 +49,10 @@ def _structured(value: Any, kind: Any, at: str) -> Any:
     match value:
         case dict():
             _, inner = get_args(kind)
-            return {_text(key, at): _structured(each, inner, f"{at}.{key}") for key, each in value.items()}
+            return {_text(key, at): _structured(item, inner, f"{at}.{key}") for key, item in value.items()}
         case list():
             (inner,) = get_args(kind)
-            return [_structured(each, inner, f"{at}[{index}]") for index, each in enumerate(value)]
+            return [_structured(item, inner, f"{at}[{index}]") for index, item in enumerate(value)]
         case str():
             return _text(value, at)
         case _:
@@ -63,12 +63,12 @@ def _fields(value: Any, kind: Any, at: str) -> Any:
     _require(value, dict, at)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in value.keys() - fields.keys():
-        raise _Damage(f"{at or 'the document'} has the unknown field {name[:60]!a}")
+        raise _Damage(f"{at or 'the document'} has unknown field {name[:60]!a}")
     for name, field in fields.items():
         if name not in value and {field.default, field.default_factory} == {dataclasses.MISSING}:
-            raise _Damage(f"{at or 'the document'} lacks the field {name!r}")
+            raise _Damage(f"{at or 'the document'} is missing field {name!r}")
     kinds = _kinds(kind)
-    return kind(**{name: _structured(each, kinds[name], f"{at}.{name}") for name, each in value.items()})
+    return kind(**{name: _structured(item, kinds[name], f"{at}.{name}") for name, item in value.items()})
 
 
 @cache
@@ -77,17 +77,17 @@ def _kinds(kind: Any) -> dict[str, Any]:
 
 
 def _require(value: Any, kind: Any, at: str) -> None:
-    types, wanted = _PLAIN[kind]
+    types, expected = _PLAIN[kind]
     if type(value) not in types:
         seen = _PLAIN[type(value)][1] if isinstance(value, dict | list) else json.dumps(value)[:60]
-        raise _Damage(f"{at} is {seen}, but must be {wanted}")
+        raise _Damage(f"{at} is {seen}, expected {expected}")
 
 
 def _text(text: str, at: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _Damage(f"{at} holds half a character: {text[:60]!a}") from None
+        raise _Damage(f"{at} contains an unpaired surrogate: {text[:60]!a}") from None
     return text
 
 
@@ -109,24 +109,24 @@ def from_json(text: str, file: str) -> Facts:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:  # also a number of too many digits, and too many brackets
-        place, what = Source(file, 1), str(error)
+        source, message = Source(file), str(error)
         if isinstance(error, json.JSONDecodeError):
-            place, what = Source(file, error.lineno, error.colno), error.msg
-        raise InputError([Problem(place, f"not JSON: {what}", _MEND)]) from None
+            source, message = Source(file, error.lineno, error.colno), error.msg
+        raise InputError([Problem(source, f"not JSON: {message}", _FIX)]) from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise InputError(
             [
                 Problem(
                     Source(file, 1),
                     f"not facts: the field 'schema' is not {SCHEMA}",
-                    _MEND,
+                    _FIX,
                 )
             ]
         )
     try:
         facts: Facts = _structured(data, Facts, "")
     except _Damage as damage:
-        raise InputError([Problem(Source(file, 1), f"damaged: {damage}", "save them anew")]) from None
+        raise InputError([Problem(Source(file, 1), f"corrupt: {damage}", "save the facts again")]) from None
     return facts
 
 
@@ -136,7 +136,7 @@ def flatten(facts: Facts) -> dict[str, str]:
 
     def walk(value: Any, path: str) -> None:
         if _is_unseen(value):
-            flat[path] = f"not seen: {value['unseen']}"
+            flat[path] = f"not observed: {value['unseen']}"
         elif isinstance(value, dict) and value:
             for key, inner in value.items():
                 walk(inner, f"{path}.{key}" if path else str(key))

@@ -56,7 +56,7 @@ def test_a_release_lies_in_the_range_or_not(text: str, held: str, not_held: str)
 def test_what_is_no_range_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(Fault, match="is not a version range") as caught:
         VersionRange.read(text, ("at",))
-    assert caught.value.fix == "write comparisons such as '>=2.24,<3'"
+    assert caught.value.fix == "use comparisons such as '>=2.24,<3'"
     assert caught.value.pointer == ("at",)
 
 

@@ -52,7 +52,7 @@ SAMPLE = Verdict(
     "tinyland-nix/toolchain/xz",
     Outcome.BROKEN,
     Rung.OBSERVED,
-    promised="xz in the job's PATH",
+    promised="xz on the job's PATH",
     seen="not found in /usr/local/bin:/usr/bin:/bin",
     source="contracts/tinyland-nix.yaml:21",
     likely="the image lacks the package xz-utils",
@@ -153,7 +153,7 @@ def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
 def test_a_broken_promise_reads_like_this() -> None:
     assert record.render(SAMPLE) == (
         "contracts/tinyland-nix.yaml:21  toolchain/xz  BROKEN\n"
-        "  promised  xz in the job's PATH\n"
+        "  promised  xz on the job's PATH\n"
         "  seen      not found in /usr/local/bin:/usr/bin:/bin   (image tinyland-nix@sha256:4f1c00000000…, 0.08 s)\n"
         "  likely    the image lacks the package xz-utils\n"
         "  try       builder-contracts facts --image tinyland-nix | jq .tools.xz"
@@ -167,7 +167,7 @@ def test_an_unproven_promise_says_because_and_witnesses_are_told() -> None:
     )  # fmt: skip
     assert record.render(verdict) == (
         "contracts/tinyland-nix.yaml:21  toolchain/xz  UNPROVEN\n"
-        "  promised  xz in the job's PATH\n"
+        "  promised  xz on the job's PATH\n"
         "  because   no stat(1)\n"
         "  witness   the client's log\n"
         "  witness   the server's log\n"

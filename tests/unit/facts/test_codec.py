@@ -47,12 +47,12 @@ def test_names_that_look_like_the_marks_of_the_unseen_are_names() -> None:
     flat = flatten(found)
     assert flat["env.unseen"] == '"x"'
     assert flat["tools.unseen.path"] == '"/bin/unseen"'
-    assert flat["tools.unseen.features.here"] == "not seen: hung"
+    assert flat["tools.unseen.features.here"] == "not observed: hung"
 
 
 def test_what_was_not_seen_keeps_its_reason() -> None:
     assert from_json(to_json(all_unseen()), "f.json") == all_unseen()
-    assert flatten(all_unseen())["isolation.mount"] == "not seen: nobody looked"
+    assert flatten(all_unseen())["isolation.mount"] == "not observed: nobody looked"
 
 
 @pytest.mark.parametrize(
@@ -91,30 +91,30 @@ def changed(section: str = "", **fields: Any) -> str:
     [
         ("", "f.json:1: not JSON: Expecting value"),
         ("{\n nonsense", "f.json:2: not JSON: "),
-        ("[" * 100_000, "f.json:1: not JSON: "),
-        ('{"schema": ' + "9" * 5000 + "}", "f.json:1: not JSON: "),
+        ("[" * 100_000, "f.json: not JSON: "),
+        ('{"schema": ' + "9" * 5000 + "}", "f.json: not JSON: "),
         ("[]", "not facts: the field 'schema' is not builder-contracts/facts/v1"),
         ('{"schema": "builder-contracts/facts/v0"}', "not facts"),
-        (f'{{"schema": "{SCHEMA}"}}', "damaged: the document lacks the field 'runner'"),
-        (changed(env={"A": "\ud800"}), "damaged: .env.A holds half a character: '\\ud800'"),
-        (changed(env={"\ud800": "A"}), "damaged: .env holds half a character"),
-        (changed(env={"A": 1}), "damaged: .env.A is 1, but must be text"),
+        (f'{{"schema": "{SCHEMA}"}}', "corrupt: the document is missing field 'runner'"),
+        (changed(env={"A": "\ud800"}), "corrupt: .env.A contains an unpaired surrogate: '\\ud800'"),
+        (changed(env={"\ud800": "A"}), "corrupt: .env contains an unpaired surrogate"),
+        (changed(env={"A": 1}), "corrupt: .env.A is 1, expected text"),
         (
             changed("identity", uid=1001.9),
-            "damaged: .identity.uid is 1001.9, but must be a whole number",
+            "corrupt: .identity.uid is 1001.9, expected a whole number",
         ),
         (
             changed("identity", uid="1001"),
-            'damaged: .identity.uid is "1001", but must be a whole number',
+            'corrupt: .identity.uid is "1001", expected a whole number',
         ),
-        (changed("identity", uid=True), "damaged: .identity.uid is true, but must be a whole number"),
-        (changed("start", started="no"), 'damaged: .start.started is "no", but must be true or false'),
-        (changed("image", entrypoint="abc"), 'damaged: .image.entrypoint is "abc", but must be a list'),
-        (changed("image", reference=["a"]), "damaged: .image.reference is a list, but must be text"),
-        (changed(seconds="1"), 'damaged: .seconds is "1", but must be a number'),
-        (changed(network="none"), 'damaged: .network is "none", but must be a mapping'),
-        (changed("network", default_routes=[None]), "damaged: .network.default_routes[0] is null"),
-        (changed("network", nonsense=[None]), "damaged: .network has the unknown field 'nonsense'"),
+        (changed("identity", uid=True), "corrupt: .identity.uid is true, expected a whole number"),
+        (changed("start", started="no"), 'corrupt: .start.started is "no", expected true or false'),
+        (changed("image", entrypoint="abc"), 'corrupt: .image.entrypoint is "abc", expected a list'),
+        (changed("image", reference=["a"]), "corrupt: .image.reference is a list, expected text"),
+        (changed(seconds="1"), 'corrupt: .seconds is "1", expected a number'),
+        (changed(network="none"), 'corrupt: .network is "none", expected a mapping'),
+        (changed("network", default_routes=[None]), "corrupt: .network.default_routes[0] is null"),
+        (changed("network", nonsense=[None]), "corrupt: .network has unknown field 'nonsense'"),
     ],
 )
 def test_what_is_no_facts_is_refused(text: str, said: str) -> None:

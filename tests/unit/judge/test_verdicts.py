@@ -127,7 +127,7 @@ def test_a_verdict_carries_everything_that_a_report_needs() -> None:
         clause="sample/toolchain/xz",
         outcome=Outcome.KEPT,
         rung=Rung.OBSERVED,
-        promised="xz in the job's PATH",
+        promised="xz on the job's PATH",
         seen="/usr/bin/xz",
         source="sample.yaml:7",
         look="builder-contracts facts --contract sample.yaml --image sample | jq '.tools[\"xz\"]'",

@@ -100,6 +100,26 @@ def test_every_form_is_anchored_and_shown_by_an_example_that_has_it(name: str) -
             assert re.search(pattern, example), f"{place}: {example}"
 
 
+TYPE_OF = {
+    **dict.fromkeys(("pattern", "format", "minLength", "maxLength"), ("string",)),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum"), ("integer", "number")),
+    **dict.fromkeys(("items", "minItems", "maxItems", "uniqueItems"), ("array",)),
+    **dict.fromkeys(("properties", "additionalProperties", "minProperties"), ("object",)),
+}
+
+
+@pytest.mark.parametrize("name", schema.names())
+def test_every_constraint_has_the_type_that_it_constrains(name: str) -> None:
+    # A pattern says nothing of a list: without a type, what reads the value meets one.
+    bare = [
+        f"{place}: {keyword} without type"
+        for place, part in parts(schema.load(name))
+        for keyword in TYPE_OF.keys() & part.keys()
+        if not place.endswith("/propertyNames") and part.get("type") not in TYPE_OF[keyword]
+    ]
+    assert not bare
+
+
 NO_CLAUSES = {"apiVersion", "kind", "extends", "metadata", "waivers", "why"}
 
 

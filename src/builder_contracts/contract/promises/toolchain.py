@@ -28,10 +28,10 @@ class Tool:
     @property
     def text(self) -> str:
         if not self.present:
-            return f"no {self.name} in the job's PATH"
+            return f"{self.name} is not on the job's PATH"
         version = f" {self.version.text}" if self.version else ""
         features = f" with {', '.join(name for name, _ in self.features)}" if self.features else ""
-        return f"{self.name}{version} in the job's PATH{features}"
+        return f"{self.name}{version} on the job's PATH{features}"
 
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Tool]]:
@@ -44,8 +44,8 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Tool]]:
         if version is None and "version_command" in value:
             raise Fault(
                 (*where, "version_command"),
-                f"{name} is asked for its version, and no version is promised",
-                "add version, or remove version_command",
+                f"version_command of {name} has no effect without a version",
+                "add 'version', or remove 'version_command'",
             )
         yield Declared(
             name,
