@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract.load import load_all
-from builder_contracts.errors import Problem
+from builder_contracts.errors import InputError, Problem
 from builder_contracts.services.roles import check
 
 ROOT = Path(__file__).parents[2]
@@ -51,6 +52,13 @@ def test_without_roles_hosts_are_compared_all_the_same_and_without_environments_
     )
     environment.unlink()
     assert check(tmp_path, contracts) == []
+
+
+def test_a_pipe_among_the_environments_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir()
+    os.mkfifo(tmp_path / "environments" / "pipe.yaml")
+    with pytest.raises(InputError, match=r"pipe\.yaml: cannot read: not a regular file"):
+        check(tmp_path, [])
 
 
 def test_the_projects_own_files_agree(changed: Callable[..., list[Problem]]) -> None:
