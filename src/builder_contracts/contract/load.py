@@ -6,7 +6,7 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from builder_contracts.contract.model import Clause, Contract, Waiver
 from builder_contracts.contract.promises import READERS
 from builder_contracts.contract.promises.declarations import Responsibility
 from builder_contracts.contract.promises.declared import Fault
+from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import InputError, Problem, Source
+from builder_contracts.tools.catalog import misspelt
 
 MAX_BASES = 8
 """Length of the longest chain of ``extends``."""
@@ -242,7 +244,7 @@ def _contract(document: Document) -> Contract:
         except Fault as fault:
             problems.append(_fault(document, fault))
     if not problems:
-        problems += _dangling(document, clauses)
+        problems += [*_misspelt_tools(clauses), *_dangling(document, clauses)]
     if problems:
         raise InputError(problems)
     canonical = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -283,6 +285,15 @@ def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:
             continue
         waivers[local_id] = Waiver(waiver["reason"], until, where)
     return waivers
+
+
+def _misspelt_tools(clauses: Iterable[Clause]) -> Iterator[Problem]:
+    """Tools that nobody knows and that are spelled like a known one. A reason says that the name is meant."""
+    for clause in clauses:
+        if isinstance(clause.promise, Tool) and not clause.why and (guess := misspelt(clause.name)):
+            message = f"no tool {clause.name!r} is known"
+            fix = f"did you mean {guess!r}? or give a reason under 'why' for {clause.local_id}"
+            yield Problem(clause.source, message, fix)
 
 
 def _dangling(document: Document, clauses: Sequence[Clause]) -> list[Problem]:

@@ -9,6 +9,7 @@ from typing import Any
 from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.declared import Declared, Fault
 from builder_contracts.contract.promises.versions import VersionRange
+from builder_contracts.tools.catalog import KnownTool, catalog
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Tool:
 def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Tool]]:
     for name, value in section.items():
         where = (*at, name)
+        default = catalog().get(name, KnownTool(name)).version
         if isinstance(value, str):
             yield Declared(name, Tool(name, present=value == "present"), where)
             continue
@@ -52,7 +54,7 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[Tool]]:
             Tool(
                 name,
                 version=VersionRange.read(version, (*where, "version")) if version else None,
-                version_command=tuple(value.get("version_command", ["--version"])),
+                version_command=tuple(value.get("version_command", default)),
                 features=tuple((feature, tuple(args)) for feature, args in value.get("features", {}).items()),
                 package=value.get("package"),
             ),
