@@ -138,7 +138,7 @@ def test_what_a_contract_wants_of_a_canary_is_compared_with_what_it_can_show(
     assert list(map(str, check([contract]))) == [
         f"{file}:7: canary mine does not support boot\n    fix: use one of builds, runs, artifacts",
         f"{file}:8: no such canary: mien\n    fix: did you mean mine?",
-        f"{other / 'canary.yaml'}:1: 'builders' lists another-class but not tinyland-docker\n"
+        f"{other / 'canary.yaml'}: 'builders' lists another-class but not tinyland-docker\n"
         "    fix: add tinyland-docker to 'builders', or remove other from the contract",
     ]
     assert check(contracts.load_all(sorted((ROOT / "contracts").glob("*.yaml")))) == []
@@ -151,4 +151,4 @@ def test_a_folder_without_a_description_is_named(tmp_path: Path) -> None:
         load(tmp_path / "mine")
     file = tmp_path / "mine" / "canary.yaml"
     # As the reason why nothing was proved it stands on one line.
-    assert caught.value.sentence == f"{file}:1: no such canary: mine; create {file}, or fix the name"
+    assert caught.value.sentence == f"{file}: no such canary: mine; create {file}, or fix the name"

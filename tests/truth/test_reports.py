@@ -57,7 +57,7 @@ def test_text_names_both_lines_the_reason_and_the_mend(judged: Judge) -> None:
     )
     assert "mend      write https://nix-cache.tinyland.dev" in report
     assert (
-        "why       whoever copies the default talks to a host that nobody watches any more\n"
+        "why       readers who copy the default use a host that nobody watches\n"
         "            Repo drift against that runtime: “default cache endpoints still reference "
         "nix-cache.fuzzy-dev.tinyland.dev”" in report
     )

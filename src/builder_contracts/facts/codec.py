@@ -5,12 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from builder_contracts.contract.files import read_text
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.facts.model import SCHEMA, Facts, Unseen
 from builder_contracts.facts.secret import visible
+
+MAX_BYTES = 16_000_000
+"""The facts of the largest contract in its largest runner are a hundredth of it."""
 
 _FIX = "save facts with 'builder-contracts facts'"
 
@@ -104,30 +109,32 @@ def to_json(facts: Facts) -> str:
     return json.dumps(dataclasses.asdict(redacted(facts)), indent=2, sort_keys=True)
 
 
+def load_facts(path: Path) -> Facts:
+    """The facts in a file that ``builder-contracts facts`` wrote. Raises InputError."""
+    return from_json(read_text(path, MAX_BYTES), str(path))
+
+
 def from_json(text: str, file: str) -> Facts:
     """Facts that ``to_json`` wrote. Raises InputError for anything else."""
     try:
         data = json.loads(text)
-    except (ValueError, RecursionError) as error:  # also a number of too many digits, and too many brackets
-        source, message = Source(file), str(error)
-        if isinstance(error, json.JSONDecodeError):
-            source, message = Source(file, error.lineno, error.colno), error.msg
-        raise InputError([Problem(source, f"not JSON: {message}", _FIX)]) from None
+    except RecursionError:
+        raise _error(Source(file), "not JSON: nested too deeply", _FIX) from None
+    except json.JSONDecodeError as error:
+        raise _error(Source(file, error.lineno, error.colno), f"not JSON: {error.msg}", _FIX) from None
+    except ValueError as error:  # a number of too many digits
+        raise _error(Source(file), f"not JSON: {error}", _FIX) from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise InputError(
-            [
-                Problem(
-                    Source(file, 1),
-                    f"not facts: the field 'schema' is not {SCHEMA}",
-                    _FIX,
-                )
-            ]
-        )
+        raise _error(Source(file), f"not facts: the field 'schema' is not {SCHEMA}", _FIX)
     try:
         facts: Facts = _structured(data, Facts, "")
     except _Damage as damage:
-        raise InputError([Problem(Source(file, 1), f"corrupt: {damage}", "save the facts again")]) from None
+        raise _error(Source(file), f"corrupt: {damage}", "save the facts again") from None
     return facts
+
+
+def _error(source: Source, message: str, fix: str) -> InputError:
+    return InputError([Problem(source, message, fix)])
 
 
 def flatten(facts: Facts) -> dict[str, str]:

@@ -75,7 +75,7 @@ def named(name: str, contract: Contract) -> Canary:
     if contract.name not in canary.builders:
         message = f"'builders' lists {', '.join(canary.builders)} but not {contract.name}"
         fix = f"add {contract.name} to 'builders', or remove {name} from the contract"
-        raise InputError([Problem(Source(str(canary.folder / "canary.yaml"), 1), message, fix)])
+        raise InputError([Problem(Source(str(canary.folder / "canary.yaml")), message, fix)])
     return canary
 
 
@@ -124,7 +124,7 @@ def load(folder: Path) -> Canary:
         raise InputError(
             [
                 Problem(
-                    Source(str(path), 1),
+                    Source(str(path)),
                     f"no such canary: {folder.name}",
                     f"create {path}, or fix the name",
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builder_contracts.errors import InputError
-from builder_contracts.facts.codec import flatten, from_json, redacted, to_json
+from builder_contracts.facts.codec import flatten, from_json, load_facts, redacted, to_json
 from builder_contracts.facts.model import SCHEMA, Facts, Tool, Unseen
 from builder_contracts.facts.secret import REDACTED, visible
 from tests.unit.generated_facts import ANY_FACTS, all_unseen
@@ -86,12 +87,19 @@ def changed(section: str = "", **fields: Any) -> str:
     return json.dumps(data)
 
 
+def test_huge_facts_are_rejected_unread(tmp_path: Path) -> None:
+    with (tmp_path / "facts.json").open("wb") as stream:
+        stream.truncate(3 << 30)
+    with pytest.raises(InputError, match=r"facts\.json: file exceeds 16,000,000 bytes"):
+        load_facts(tmp_path / "facts.json")
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
         ("", "f.json:1: not JSON: Expecting value"),
         ("{\n nonsense", "f.json:2: not JSON: "),
-        ("[" * 100_000, "f.json: not JSON: "),
+        ("[" * 100_000, "f.json: not JSON: nested too deeply"),
         ('{"schema": ' + "9" * 5000 + "}", "f.json: not JSON: "),
         ("[]", "not facts: the field 'schema' is not builder-contracts/facts/v1"),
         ('{"schema": "builder-contracts/facts/v0"}', "not facts"),
