@@ -1,4 +1,4 @@
-"""Roles, environments and classes agree; each way of disagreeing is found, named and placed."""
+"""Roles, environments and classes agree; each disagreement is reported with its place."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def changed(tmp_path: Path) -> Callable[..., list[Problem]]:
     return change
 
 
-def test_without_roles_hosts_are_compared_all_the_same_and_without_environments_nothing_is(
+def test_role_check_without_roles_still_compares_hostnames(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "environments").mkdir()
@@ -66,7 +66,7 @@ def test_the_projects_own_files_agree(changed: Callable[..., list[Problem]]) -> 
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said"),
+    ("file", "old", "new", "message"),
     [
         (
             "platform/cache-roles.yaml",
@@ -113,9 +113,9 @@ def test_the_projects_own_files_agree(changed: Callable[..., list[Problem]]) -> 
     ],
 )
 def test_what_does_not_agree_is_named(
-    changed: Callable[..., list[Problem]], file: str, old: str, new: str, said: str
+    changed: Callable[..., list[Problem]], file: str, old: str, new: str, message: str
 ) -> None:
-    found = changed(file, old, new)
-    assert len(set(found)) == len(found)
-    assert any(said in problem.message for problem in found), found
-    assert all(problem.fix and problem.source.line for problem in found)
+    problems = changed(file, old, new)
+    assert len(set(problems)) == len(problems)
+    assert any(message in problem.message for problem in problems), problems
+    assert all(problem.fix and problem.source.line for problem in problems)

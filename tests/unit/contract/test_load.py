@@ -56,7 +56,7 @@ def refusal(text: str, **bases: str) -> str:
     return str(caught.value)
 
 
-def test_clauses_come_in_the_order_of_kinds_and_lines_with_their_sources(folder: Path) -> None:
+def test_clauses_are_in_order_of_kind_and_line_with_sources(folder: Path) -> None:
     contract = loaded(HEAD + "toolchain:\n  xz: present\n  nix: present\nidentity:\n  uid: 7\n  user: me\n")
     assert [(clause.local_id, str(clause.source)) for clause in contract.clauses] == [
         ("labels/sample", "sample.yaml:4"),
@@ -98,7 +98,7 @@ def test_mappings_are_merged_to_the_leaves_and_lists_are_replaced(folder: Path) 
     assert nix.features == (("flakes", ("c",)), ("daemon", ("d",)))
 
 
-def test_a_base_has_a_base_and_paths_are_relative_to_the_file_that_names_them(folder: Path) -> None:
+def test_paths_of_bases_are_relative_to_the_naming_file(folder: Path) -> None:
     written(
         {
             "classes/sample.yaml": HEAD + "extends: ../shared/one.yaml\n",
@@ -229,9 +229,7 @@ TREES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(NAMES, TREES), st.dictionaries(NAMES, TREES))
-def test_merging_keeps_all_of_the_class_and_adds_only_from_the_base(
-    below: dict[str, Any], above: dict[str, Any]
-) -> None:
+def test_merging_keeps_the_class_and_adds_from_the_base(below: dict[str, Any], above: dict[str, Any]) -> None:
     from builder_contracts.contract.load import _inherited, _overlay
 
     def check(merged: Any, over: Any, under: Any, at: tuple[str, ...]) -> None:
@@ -240,14 +238,14 @@ def test_merging_keeps_all_of_the_class_and_adds_only_from_the_base(
             return
         assert merged.keys() == over.keys() | under.keys()
         for key in merged:
-            here = (*at, key)
-            assert _inherited(here, above) is (key not in over)
+            pointer = (*at, key)
+            assert _inherited(pointer, above) is (key not in over)
             if key not in over:
                 assert merged[key] == under[key]
             elif key not in under:
                 assert merged[key] == over[key]
             else:
-                check(merged[key], over[key], under[key], here)
+                check(merged[key], over[key], under[key], pointer)
 
     check(_overlay(below, above), above, below, ())
 
@@ -297,7 +295,7 @@ def test_the_problems_of_all_files_are_told_together(folder: Path) -> None:
         "# indented as a whole\n\n---\n" + textwrap.indent(HEAD, "  "),
     ],
 )
-def test_a_file_that_is_meant_as_a_contract_is_one_also_when_misspelt(folder: Path, text: str) -> None:
+def test_a_misspelt_contract_is_still_a_contract(folder: Path, text: str) -> None:
     Path("sample.yaml").write_text(text)
     assert is_contract(Path("sample.yaml"))
 
@@ -350,7 +348,7 @@ def test_what_cannot_be_opened_counts_so_that_loading_it_says_why(
         load(Path("sample.yaml"))
 
 
-def test_pipes_and_folders_are_no_contracts_and_nobody_waits_for_them(folder: Path) -> None:
+def test_pipes_and_folders_are_no_contracts_and_do_not_block(folder: Path) -> None:
     os.mkfifo("pipe.yaml")
     Path("folder.yaml").mkdir()
     for name in ("pipe.yaml", "folder.yaml", "nowhere.yaml"):
@@ -381,10 +379,10 @@ def test_pipes_and_folders_are_no_contracts_and_nobody_waits_for_them(folder: Pa
     ],
 )
 def test_large_hostile_files_are_refused_soon_and_shortly(folder: Path, body: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     message = refusal(HEAD + body)
     # Generous: the point is that it does not grow with the square of the input.
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
     assert len(message) < 20_000
 
 

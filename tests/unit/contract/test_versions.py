@@ -67,9 +67,7 @@ def test_a_range_needs_a_bound(text: str) -> None:
 
 
 @given(st.lists(BOUND, min_size=1, max_size=3), st.lists(RELEASE, min_size=1, max_size=30))
-def test_a_range_is_refused_only_if_all_versions_or_none_lie_in_it(
-    bounds: list[str], releases: list[str]
-) -> None:
+def test_only_a_range_of_all_or_no_versions_is_rejected(bounds: list[str], releases: list[str]) -> None:
     text = ",".join(bounds)
     try:
         versions = VersionRange.read(text, ())

@@ -20,32 +20,34 @@ from tests.unit.judge.observed import facts
 
 patient = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
-FACTS = ANY_FACTS.map(lambda found: dataclasses.replace(found, schema=SCHEMA))
+FACTS = ANY_FACTS.map(lambda original: dataclasses.replace(original, schema=SCHEMA))
 
 
 @patient
 @given(FACTS)
-def test_facts_survive_being_saved(found: Facts) -> None:
-    assert from_json(to_json(found), "f.json") == redacted(found)
+def test_facts_survive_being_saved(original: Facts) -> None:
+    assert from_json(to_json(original), "f.json") == redacted(original)
 
 
 @patient
 @given(FACTS)
-def test_two_observations_differ_where_their_facts_do(found: Facts) -> None:
-    flat = flatten(found)
-    assert flat == flatten(from_json(to_json(found), "f.json"))
-    other = dataclasses.replace(found, seconds=found.seconds + 1 if abs(found.seconds) < 1e9 else 0.5)
+def test_two_observations_differ_where_their_facts_do(original: Facts) -> None:
+    flat = flatten(original)
+    assert flat == flatten(from_json(to_json(original), "f.json"))
+    other = dataclasses.replace(
+        original, seconds=original.seconds + 1 if abs(original.seconds) < 1e9 else 0.5
+    )
     changed = {key for key, value in flatten(other).items() if flat.get(key) != value}
     assert changed == {"seconds"}
 
 
 def test_names_that_look_like_the_marks_of_the_unseen_are_names() -> None:
-    found = dataclasses.replace(
+    original = dataclasses.replace(
         facts(env={"unseen": "x", "here": "y"}),
         tools={"unseen": Tool("/bin/unseen", features={"unseen": Unseen("hung"), "here": Unseen("hung")})},
     )
-    assert from_json(to_json(found), "f.json") == found
-    flat = flatten(found)
+    assert from_json(to_json(original), "f.json") == original
+    flat = flatten(original)
     assert flat["env.unseen"] == '"x"'
     assert flat["tools.unseen.path"] == '"/bin/unseen"'
     assert flat["tools.unseen.features.here"] == "not observed: hung"
@@ -60,10 +62,10 @@ def test_what_was_not_seen_keeps_its_reason() -> None:
     "name", ["ATTIC_TOKEN", "AWS_SECRET_ACCESS_KEY", "MY_PASSWORD", "api_key", "GIT_CREDENTIALS", "HTTP_AUTH"]
 )
 def test_values_of_secrets_are_written_nowhere(name: str) -> None:
-    found = facts(env={name: "hunter2", "HOME": "/home/runner"})
-    assert "hunter2" not in to_json(found)
-    assert "hunter2" not in str(flatten(found))
-    assert json.loads(to_json(found))["env"] == {name: REDACTED, "HOME": "/home/runner"}
+    original = facts(env={name: "hunter2", "HOME": "/home/runner"})
+    assert "hunter2" not in to_json(original)
+    assert "hunter2" not in str(flatten(original))
+    assert json.loads(to_json(original))["env"] == {name: REDACTED, "HOME": "/home/runner"}
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_huge_facts_are_rejected_unread(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "f.json:1: not JSON: Expecting value"),
         ("{\n nonsense", "f.json:2: not JSON: "),
@@ -125,10 +127,10 @@ def test_huge_facts_are_rejected_unread(tmp_path: Path) -> None:
         (changed("network", nonsense=[None]), "corrupt: .network has unknown field 'nonsense'"),
     ],
 )
-def test_what_is_no_facts_is_refused(text: str, said: str) -> None:
+def test_what_is_no_facts_is_refused(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         from_json(text, "f.json")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 1000
 
 
@@ -143,18 +145,18 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 @patient
 @given(FACTS, st.data())
-def test_damaged_facts_are_refused_or_read_but_never_crash(found: Facts, data: st.DataObject) -> None:
-    document = json.loads(to_json(found))
+def test_damaged_facts_are_refused_or_read_but_never_crash(original: Facts, data: st.DataObject) -> None:
+    document = json.loads(to_json(original))
     field = data.draw(st.sampled_from(sorted(document)))
     document[field] = data.draw(JSON)
     text = json.dumps(document)
     try:
         read = from_json(text, "f.json")
     except InputError as error:
-        told = str(error)
+        output = str(error)
     else:
-        told = to_json(read)
-    assert told
+        output = to_json(read)
+    assert output
 
 
 def test_no_fact_acts_on_a_terminal_that_shows_them() -> None:
