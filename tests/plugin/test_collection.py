@@ -164,7 +164,7 @@ def test_two_contracts_that_claim_one_label_are_refused(pytester: pytest.Pyteste
     (contracts / "there.yaml").write_text(OTHER.replace("labels: [there]", "labels: [here]"))
     result = pytester.runpytest(*LOCAL, "contracts")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "the label here already selects here" in result.stdout.str() + result.stderr.str()
+    assert "label here already selects class here at" in result.stdout.str() + result.stderr.str()
 
 
 def test_collecting_starts_nothing_and_loads_no_engine(pytester: pytest.Pytester, contracts: Path) -> None:
