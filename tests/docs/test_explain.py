@@ -120,7 +120,7 @@ def test_a_kind_is_explained_where_there_are_no_contracts(kind: str) -> None:
 def test_a_kind_lists_its_fields_and_the_clauses_of_the_contracts() -> None:
     answer = about("filesystem")
     assert any(field.startswith("writable: ") for field in answer["fields"])
-    assert "tinyland-nix/filesystem/nix: a directory at /nix, mode 0755, owned by runner" in answer["clauses"]
+    assert "tinyland-nix/filesystem/nix: /nix is a directory, mode 0755, owned by runner" in answer["clauses"]
 
 
 @pytest.mark.usefixtures("elsewhere")
