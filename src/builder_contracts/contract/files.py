@@ -37,7 +37,7 @@ def is_empty(path: Path) -> bool:
     return is_file(path) and not read_bytes(path, 1000).strip()
 
 
-def entries(folder: Path) -> list[Path]:
+def list_folder(folder: Path) -> list[Path]:
     """The entries of a directory, none where it does not exist. Raises InputError where it cannot be accessed."""
     try:
         return sorted(folder.iterdir())
@@ -49,7 +49,7 @@ def entries(folder: Path) -> list[Path]:
 
 def yaml_in(folder: Path) -> list[Path]:
     """The YAML and JSON files of a directory. Raises InputError where it cannot be accessed."""
-    return [path for path in entries(folder) if path.suffix in SUFFIXES]
+    return [path for path in list_folder(folder) if path.suffix in SUFFIXES]
 
 
 def read_bytes(path: Path, limit: int, name: str = "") -> bytes:

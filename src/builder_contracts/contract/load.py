@@ -244,7 +244,7 @@ def _contract(document: Document) -> Contract:
         except Fault as fault:
             problems.append(_fault(document, fault))
     if not problems:
-        problems += [*_misspelt_tools(clauses), *_dangling(document, clauses)]
+        problems += [*_misspelt_tools(clauses), *_check_clause_references(document, clauses)]
     if problems:
         raise InputError(problems)
     canonical = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -296,7 +296,7 @@ def _misspelt_tools(clauses: Iterable[Clause]) -> Iterator[Problem]:
             yield Problem(clause.source, message, fix)
 
 
-def _dangling(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
+def _check_clause_references(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
     """Ids that waivers, reasons and responsibilities name and that no clause has."""
     local_ids = {clause.local_id for clause in clauses}
     named: list[tuple[str, Pointer]] = []

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builder_contracts.contract import validity
 from builder_contracts.contract.document import read
-from builder_contracts.contract.files import entries, is_file
+from builder_contracts.contract.files import is_file, list_folder
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises.canaries import ANY, KERNEL, NIX, CanaryProof
 from builder_contracts.contract.quantity import byte_count
@@ -96,7 +96,7 @@ def check(contracts: Iterable[Contract]) -> list[Problem]:
         for name, clauses in shown.items():
             try:
                 if not is_file(folder / name / "canary.yaml"):
-                    guess = nearest(name, [path.name for path in entries(folder)])
+                    guess = nearest(name, [path.name for path in list_folder(folder)])
                     fix = f"did you mean {guess}?" if guess else f"create {folder / name / 'canary.yaml'}"
                     problems.append(Problem(clauses[0].source, f"no such canary: {name}", fix))
                     continue

@@ -31,11 +31,11 @@ def check(folder: Path, contracts: Sequence[Contract]) -> list[Problem]:
     if is_file(path):
         roles = read(path)
         validity.check("cache-roles", roles)
-        wrong += problems(roles, environments, contracts)
+        wrong += check_roles(roles, environments, contracts)
     return wrong
 
 
-def problems(
+def check_roles(
     roles: Document, environments: Sequence[Document], contracts: Sequence[Contract]
 ) -> list[Problem]:
     """What does not agree, in the order of the files."""
