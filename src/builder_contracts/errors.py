@@ -49,14 +49,14 @@ def _redact(text: str) -> str:
 
 @dataclass(frozen=True)
 class Source:
-    """A place in an input file. Lines and columns count from 1."""
+    """A place in an input file. Lines and columns count from 1; line 0 is the whole file, an option or a directory."""
 
     file: str
-    line: int
+    line: int = 0
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def test_the_version_is_told(tmp_path: Path) -> None:
         (["validate", os.devnull], ExitCode.BAD_INPUT, "expected a file or directory, found a device"),
         (["validate", "bin/sh/deeper"], ExitCode.BAD_INPUT, ": Not a directory"),
         (["schema", "nonsense"], ExitCode.BAD_INPUT, "unknown schema 'nonsense'"),
-        (["explain", "here/toolchain/sh"], ExitCode.KEPT, "sh in the job's PATH"),
+        (["explain", "here/toolchain/sh"], ExitCode.KEPT, "sh on the job's PATH"),
         (["explain", "here/toolchain/hs"], ExitCode.BAD_INPUT, "did you mean here/toolchain/sh?"),
         (["explain", "toolchain/sh"], ExitCode.BAD_INPUT, "toolchain/sh is ambiguous: 2 classes"),
         (["explain", "toolchain"], ExitCode.KEPT, "toolchain"),
@@ -131,8 +131,8 @@ def test_the_version_is_told(tmp_path: Path) -> None:
             ExitCode.BAD_INPUT,
             "--environment nope: no such file, and no such name",
         ),
-        (["diff", "a.json", "b.json"], ExitCode.BAD_INPUT, "a.json:1: cannot read: No such file"),
-        (["diff", ".", "b.json"], ExitCode.BAD_INPUT, ".:1: cannot read: Is a directory\n"),
+        (["diff", "a.json", "b.json"], ExitCode.BAD_INPUT, "a.json: cannot read: No such file"),
+        (["diff", ".", "b.json"], ExitCode.BAD_INPUT, ".: cannot read: Is a directory\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -231,7 +231,7 @@ def test_expired_waiver_fails_validate_and_breaks_its_clause(folder: Path) -> No
     file.write_text(file.read_text().replace("2999-12-31", "2020-01-01"))
     ended = run("validate", cwd=folder)
     assert (ended.status, ended.out) == (ExitCode.BAD_INPUT, "")
-    assert "contracts/here.yaml:14: the waiver of here/toolchain/forgotten expired on 2020-01-01" in ended.err
+    assert "contracts/here.yaml:14: waiver for here/toolchain/forgotten expired on 2020-01-01" in ended.err
     checked = run("check", "--runner", "local", "-k", "forgotten", cwd=folder)
     assert checked.status == ExitCode.BROKEN
     assert "waiver expired on 2020-01-01" in checked.out
@@ -243,7 +243,7 @@ def test_validate_lists_clauses_for_people_and_for_programs(folder: Path) -> Non
     output = run("validate", "--json", "contracts/there.yaml", cwd=folder).out.splitlines()
     assert json.loads(output[2]) == {
         "clause": "there/toolchain/sh",
-        "promised": "sh in the job's PATH",
+        "promised": "sh on the job's PATH",
         "source": "contracts/there.yaml:6",
     }
 
@@ -339,7 +339,7 @@ def test_no_fact_acts_on_the_terminal_or_forges_a_line(saved: Path) -> None:
     lines = run("diff", "a.json", "b.json", cwd=saved).out.splitlines()
     assert all(line.isprintable() for line in lines)
     assert "env.A\\n  + forged" in lines
-    assert "  + not seen: \\x1b]0;title\\x07\\nenv.B" in lines
+    assert "  + not observed: \\x1b]0;title\\x07\\nenv.B" in lines
 
 
 def test_no_word_of_a_contract_acts_on_the_terminal(folder: Path) -> None:
@@ -365,7 +365,7 @@ def test_diff_refuses_what_is_no_facts(saved: Path) -> None:
     (saved / "b.json").write_text("{}")
     ended = run("diff", "a.json", "b.json", cwd=saved)
     assert ended.status == ExitCode.BAD_INPUT
-    assert "b.json:1: not facts" in ended.err
+    assert "b.json: not facts" in ended.err
 
 
 def test_colour_is_for_terminals_only_and_no_color_is_honoured(saved: Path) -> None:

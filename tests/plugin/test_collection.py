@@ -121,7 +121,7 @@ def test_file_passed_to_contracts_is_read_as_a_contract(pytester: pytest.Pyteste
     (pytester.path / "notes.txt").write_text("toolchain: {xz: present}\n")
     result = pytester.runpytest("--contracts", "notes.txt")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*notes.txt:1: the document lacks the field 'apiVersion'*"])
+    result.stdout.fnmatch_lines(["*notes.txt:1: the document is missing required field 'apiVersion'*"])
 
 
 @pytest.mark.parametrize(

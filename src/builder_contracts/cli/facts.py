@@ -128,13 +128,7 @@ def diff(before: Path, after: Path, form: str) -> None:
 
 
 def _flat(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        mend = "create it with 'builder-contracts facts -o FILE'"
-        raise InputError([Problem(Source(str(path), 1), f"cannot read: {what}", mend)]) from None
-    flat = codec.flatten(codec.from_json(text, str(path)))
+    flat = codec.flatten(codec.load_facts(path))
     passing = ("taken", "seconds", "daemon.ready_after", "daemon.id", "env.HOSTNAME")
     return {
         key: _lasting(key, value)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from builder_contracts.contract import validity
 from builder_contracts.contract.document import read
-from builder_contracts.contract.files import entries, is_file
+from builder_contracts.contract.files import is_file, list_folder
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises.canaries import ANY, KERNEL, NIX, CanaryProof
 from builder_contracts.contract.quantity import byte_count
@@ -73,9 +73,9 @@ def named(name: str, contract: Contract) -> Canary:
     """The canary that a contract names. Raises InputError where it is not there, or not for this class."""
     canary = load(folder_of(contract.source.file) / name)
     if contract.name not in canary.builders:
-        what = f"names {', '.join(canary.builders)} as its builders"
-        mend = f"add {contract.name} there, or take {name} out of the contract"
-        raise InputError([Problem(Source(str(canary.folder / "canary.yaml"), 1), what, mend)])
+        message = f"'builders' lists {', '.join(canary.builders)} but not {contract.name}"
+        fix = f"add {contract.name} to 'builders', or remove {name} from the contract"
+        raise InputError([Problem(Source(str(canary.folder / "canary.yaml")), message, fix)])
     return canary
 
 
@@ -96,9 +96,9 @@ def check(contracts: Iterable[Contract]) -> list[Problem]:
         for name, clauses in shown.items():
             try:
                 if not is_file(folder / name / "canary.yaml"):
-                    guess = nearest(name, [path.name for path in entries(folder)])
-                    mend = f"did you mean {guess}?" if guess else f"create {folder / name / 'canary.yaml'}"
-                    problems.append(Problem(clauses[0].source, f"there is no canary {name}", mend))
+                    guess = nearest(name, [path.name for path in list_folder(folder)])
+                    fix = f"did you mean {guess}?" if guess else f"create {folder / name / 'canary.yaml'}"
+                    problems.append(Problem(clauses[0].source, f"no such canary: {name}", fix))
                     continue
                 shows = named(name, contract).shows
             except InputError as error:
@@ -107,13 +107,13 @@ def check(contracts: Iterable[Contract]) -> list[Problem]:
             problems += [
                 Problem(
                     clause.source,
-                    f"the canary {name} cannot show {clause.promise.show}",
-                    f"it shows {', '.join(shows)}",
+                    f"canary {name} does not support {clause.promise.show}",
+                    f"use one of {', '.join(shows)}",
                 )
                 for clause in clauses
                 if isinstance(clause.promise, CanaryProof) and clause.promise.show not in shows
             ]
-    # What classes inherit is told once.
+    # What classes inherit is reported once.
     return list(dict.fromkeys(problems))
 
 
@@ -124,9 +124,9 @@ def load(folder: Path) -> Canary:
         raise InputError(
             [
                 Problem(
-                    Source(str(path), 1),
-                    f"there is no canary {folder.name}",
-                    f"create {path}, or correct the name",
+                    Source(str(path)),
+                    f"no such canary: {folder.name}",
+                    f"create {path}, or fix the name",
                 )
             ]
         )
@@ -139,8 +139,8 @@ def load(folder: Path) -> Canary:
             [
                 Problem(
                     place,
-                    f"this canary stands in the folder {folder.name}",
-                    f"name it {folder.name}, or move it",
+                    f"canary name does not match its directory {folder.name}",
+                    f"rename it to {folder.name}, or move it",
                 )
             ]
         )
@@ -148,8 +148,8 @@ def load(folder: Path) -> Canary:
     problems = [
         Problem(
             document.source(("inputs", index)),
-            f"the input {name} is not in {folder}",
-            "correct the path, or add the file",
+            f"input {name} not found in {folder}",
+            "fix the path, or add the file",
         )
         for index, name in enumerate(inputs)
         if not (folder / name).exists()
@@ -158,8 +158,8 @@ def load(folder: Path) -> Canary:
         problems.append(
             Problem(
                 document.source(("nonce",)),
-                f"the nonce {data['nonce']} is none of the inputs",
-                "add it to 'inputs': a value that reaches no build makes none of them new",
+                f"nonce {data['nonce']} is not an input",
+                "add it to 'inputs'; otherwise it does not change the build",
             )
         )
     if problems:

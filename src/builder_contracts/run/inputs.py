@@ -22,7 +22,7 @@ from builder_contracts.run.options import RunOptions, usage_error
 from builder_contracts.services import roles
 from builder_contracts.services.environment import NOTHING, Bindings
 
-SUFFIXES = (".yaml", ".yml", ".json")
+
 """How the names of contracts end."""
 
 
@@ -205,15 +205,7 @@ def no_contracts(paths: Iterable[Path]) -> Problem:
 
 def is_meant_as_contract(file: Path, folder: Path | None) -> bool:
     """Whether a file in a directory of contracts is to be one; an empty one is begun, and loading it says so."""
-    return file.suffix in SUFFIXES and (is_contract(file) or (file.parent == folder and _is_empty(file)))
-
-
-def _is_empty(file: Path) -> bool:
-    try:
-        about = file.stat()
-    except OSError:
-        return False
-    return stat.S_ISREG(about.st_mode) and about.st_size == 0
+    return file.suffix in files.SUFFIXES and (is_contract(file) or (file.parent == folder and files.is_empty(file)))
 
 
 _OTHERS = {
@@ -237,4 +229,4 @@ def _candidates(folder: Path) -> Iterator[Path]:
         raise files.refusal(error.filename, error)
 
     for directory, _, names in os.walk(folder, onerror=refuse):
-        yield from (Path(directory, name) for name in names if name.endswith(SUFFIXES))
+        yield from (Path(directory, name) for name in names if name.endswith(files.SUFFIXES))

@@ -7,9 +7,10 @@ at the same address, and two runs could not hold it at once.
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +18,7 @@ from typing import Any
 
 import docker
 import docker.errors
-from docker.types import EndpointConfig
+from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 
 from builder_contracts.facts.model import Connection, Seen, Unseen
 from builder_contracts.runner import engine
@@ -58,6 +59,10 @@ class ForbiddenHost:
     name: str
     address: str
     port: int
+
+    @property
+    def ipv6(self) -> bool:
+        return ":" in self.address
 
 
 @dataclass(frozen=True)
@@ -135,18 +140,31 @@ class RunNetwork:
     def _unknown(self, name: str) -> Seen[StandIn]:
         return Unseen(f"environment {self._surroundings.name} defines no forbidden host {name!r}")
 
-    def _create(self, what: str, *, internal: bool, options: dict[str, str] | None = None) -> str:
+    def _create(
+        self, what: str, *, internal: bool, options: dict[str, str] | None = None, ipv6: bool = False
+    ) -> str:
         name = self._run.name(what)
+        # Engines have no pool of IPv6 networks by default. A random one: section 3.2 of RFC 4193.
+        digits = secrets.token_hex(5)
+        subnet = f"fd{digits[:2]}:{digits[2:6]}:{digits[6:]}::/64"
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if ipv6 else None
         self._client.api.create_network(
-            name, driver="bridge", internal=internal, labels=self._run.labels, options=options
+            name,
+            driver="bridge",
+            internal=internal,
+            labels=self._run.labels,
+            options=options,
+            ipam=ipam,
+            enable_ipv6=ipv6,
         )
         return name
 
     def _listen(self, host: str, ports: tuple[int, ...]) -> None:
-        self._serve(self.attach("internal"), f"host-{host}", ports, EndpointConfig("1.44", aliases=[host]))
+        endpoint = EndpointConfig("1.44", aliases=[host])
+        self._serve(self.attach("internal"), f"host-{host}", map(str, ports), endpoint)
 
-    def _serve(self, network: str, what: str, ports: tuple[int, ...], endpoint: EndpointConfig | None) -> str:
-        listen = " ".join(f"listen {port};" for port in ports)
+    def _serve(self, network: str, what: str, listens: Iterable[str], endpoint: EndpointConfig | None) -> str:
+        listen = " ".join(f"listen {address};" for address in listens)
         # The configuration is an argument, not a file: nothing of the host is mounted.
         command = ["sh", "-c", 'printf %s "$1" >/tmp/nginx.conf && exec nginx -c /tmp/nginx.conf', "sh"]
         return self._start(network, what, [*command, _LISTENER.replace("LISTEN", listen)], endpoint)
@@ -176,13 +194,17 @@ class RunNetwork:
 
     def _stand_in(self, host: ForbiddenHost) -> Seen[StandIn]:
         try:
-            network = self._create(f"forbidden-{host.name}", internal=False, options=_DEAD_END)
+            network = self._create(
+                f"forbidden-{host.name}", internal=False, options=_DEAD_END, ipv6=host.ipv6
+            )
             neighbour = self._pool.submit(
                 self._start, network, f"control-{host.name}", ["sleep", "300"], None
             )
-            stand_in = self._serve(network, f"stand-in-{host.name}", (host.port,), None)
-            self._ip(stand_in, ["addr", "add", f"{host.address}/32", "dev", "eth0"])
-            self._ip(neighbour.result(), ["route", "add", f"{host.address}/32", "dev", "eth0"])
+            listen = f"[::]:{host.port}" if host.ipv6 else str(host.port)
+            stand_in = self._serve(network, f"stand-in-{host.name}", [listen], None)
+            alone = f"{host.address}/{128 if host.ipv6 else 32}"
+            self._ip(stand_in, ["addr", "add", alone, "dev", "eth0"])
+            self._ip(neighbour.result(), ["route", "add", alone, "dev", "eth0"])
             control = self._control(neighbour.result(), host)
         except engine.LOST as error:
             return Unseen(f"cannot start the stand-in for {host.name}: {engine.reason(error)}")
@@ -199,7 +221,8 @@ class RunNetwork:
 
     def _control(self, neighbour: str, host: ForbiddenHost) -> Seen[Connection]:
         """A connection to the stand-in from a neighbour on its network, retried while its server starts."""
-        url = f"http://{host.address}:{host.port}/"
+        name = f"[{host.address}]" if host.ipv6 else host.address
+        url = f"http://{name}:{host.port}/"
         until = time.monotonic() + 10
         while True:
             completed = engine.execute(

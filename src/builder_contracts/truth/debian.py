@@ -7,23 +7,7 @@ that no installed package can bring is not there. Packages that are not listed m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-# Tool to the packages whose own file it is. A contract can name another one (``package:``).
-OWNERS: Mapping[str, tuple[str, ...]] = {
-    "bazel": ("bazel-bootstrap",),
-    "docker": ("docker.io", "docker-cli", "docker-ce-cli"),
-    "dockerd": ("docker.io", "docker-ce"),
-    "g++": ("g++", "build-essential"),
-    "gcc": ("gcc", "build-essential"),
-    "ld": ("binutils", "gcc", "g++", "build-essential"),
-    "make": ("make", "build-essential"),
-    "nix": ("nix-bin",),
-    "pahole": ("dwarves", "pahole"),
-    "pkg-config": ("pkg-config", "pkgconf"),
-    "rpmbuild": ("rpm",),
-    "xz": ("xz-utils",),
-}
+from builder_contracts.tools.catalog import KnownTool, catalog
 
 # Packages and what they bring that is not named like them.
 _DEPENDS = {
@@ -72,4 +56,10 @@ def brings(package: str, *, recommended: bool) -> frozenset[str] | None:
 
 def owners(tool: str, package: str | None) -> frozenset[str]:
     """The packages that certainly hold a tool; ``package`` is what the contract names."""
-    return frozenset({tool, *OWNERS.get(tool, ()), *([package] if package else [])})
+    return frozenset(
+        {
+            tool,
+            *catalog().get(tool, KnownTool(tool)).packages.get("debian", ()),
+            *([package] if package else []),
+        }
+    )

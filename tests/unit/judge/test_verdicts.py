@@ -131,7 +131,7 @@ def test_verdict_has_everything_that_a_report_needs() -> None:
         clause="sample/toolchain/xz",
         outcome=Outcome.KEPT,
         rung=Rung.OBSERVED,
-        promise="xz in the job's PATH",
+        promise="xz on the job's PATH",
         observation="/usr/bin/xz",
         location=Source("sample.yaml", 7),
         expected=as_json(clause().promise),

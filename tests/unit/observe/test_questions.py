@@ -112,3 +112,10 @@ def test_groups_keep_order_and_fit_an_argument_list(sizes: list[int]) -> None:
 @pytest.mark.parametrize("group", [batches(["x" * 80_000, "y" * 80_000])])
 def test_no_group_is_empty_beside_others(group: list[list[str]]) -> None:
     assert all(group)
+
+
+def test_an_ipv6_address_is_spelled_short_and_in_full() -> None:
+    assert spellings("fd00:ec2::254") == {
+        "compressed": "fd00:ec2::254",
+        "exploded": "fd00:0ec2:0000:0000:0000:0000:0000:0254",
+    }

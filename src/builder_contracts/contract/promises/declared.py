@@ -37,5 +37,5 @@ def port(text: str, at: Pointer) -> int:
     """The port behind the last colon of an address. Raises Fault for one that nothing can listen on."""
     number = int(text.rpartition(":")[2])
     if not 0 < number < 65536:
-        raise Fault(at, f"{text!r} has no valid port", "ports are 1 to 65535")
+        raise Fault(at, f"invalid port in {text!r}", "use a port from 1 to 65535")
     return number

@@ -45,7 +45,7 @@ class ForbiddenValue:
 
     @property
     def text(self) -> str:
-        return f"no environment variable holds /{self.pattern.pattern}/"
+        return f"no environment variable matches /{self.pattern.pattern}/"
 
 
 EnvironmentPromise = Variable | ForbiddenValue
@@ -60,7 +60,7 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[Declared[EnvironmentP
         equals, contains = value.get("equals"), value.get("contains")
         if equals is not None and contains is not None and contains not in equals:
             raise Fault(
-                where, f"{name} cannot equal {equals!r} and contain {contains!r}", "keep one of the two"
+                where, f"{name}: equals {equals!r} conflicts with contains {contains!r}", "remove one of them"
             )
         matches = pattern(value["matches"], (*where, "matches")) if "matches" in value else None
         if equals is not None and matches is not None:
@@ -75,7 +75,7 @@ def _reconcile(name: str, equals: str, matches: re.Pattern[str], at: Pointer) ->
     try:
         both = found_in({name: equals}, matches)
     except TooSlow as slow:
-        raise Fault((*at, "matches"), str(slow), "write it without a repeat within a repeat") from None
+        raise Fault((*at, "matches"), str(slow), "avoid nested repetition in the pattern") from None
     if not both:
-        what = f"{name} cannot equal {equals!r} and match /{matches.pattern}/"
-        raise Fault(at, what, "keep one of the two")
+        message = f"{name}: equals {equals!r} conflicts with matches /{matches.pattern}/"
+        raise Fault(at, message, "remove one of them")
