@@ -153,7 +153,7 @@ def test_an_unknown_option_is_named_in_one_line(name: str) -> None:
     assert completed.stderr.count("\n") == 1
 
 
-def test_scripts_write_no_colour_where_there_is_no_terminal() -> None:
+def test_scripts_write_no_color_without_a_terminal() -> None:
     assert "\x1b" not in run("script/engine", environment=NO_ENGINE).stderr
 
 

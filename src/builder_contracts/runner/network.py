@@ -126,7 +126,8 @@ class RunNetwork:
 
     def hosts_failure(self) -> str:
         """The reasons why hosts of the environment did not start, or an empty text; waits for their start."""
-        return "; ".join(engine.reason(fault) for start in self.hosts() if (fault := start.exception()))
+        reasons = [engine.reason(error) for start in self.hosts() if (error := start.exception())]
+        return "; ".join(dict.fromkeys(reasons))
 
     def stand_in(self, name: str) -> Future[Seen[StandIn]]:
         """The stand-in of a forbidden host, started in the background at the first call."""

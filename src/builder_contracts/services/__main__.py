@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EngineError as error:
         print(error, file=sys.stderr)
         return 4
-    sweep(client)
     run, credentials = Run(), Credentials.random()
     host = Host(client, run)
     try:
+        sweep(client)
         host.start(SERVICES[name](f"{name}.example", credentials) for name in chosen)
         for name in chosen:
             started = host.up(name)
@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         threading.Event().wait()
     except ServiceDown as down:
         print(down, file=sys.stderr)
+        return 4
+    except engine.LOST as error:
+        print(f"lost connection to the Docker Engine: {engine.reason(error)}", file=sys.stderr)
         return 4
     except KeyboardInterrupt:
         pass

@@ -34,7 +34,9 @@ def reached(record: KernelRecord) -> Finding | Lost:
         return Finding(
             False, f"panic: {console.panic[:200]}", "the line above it in the console names the place"
         )
-    if boot.step.status == 124 or (boot.step.status is None and boot.step.ended.startswith(("no exit", "no end"))):
+    if boot.step.status == 124 or (
+        boot.step.status is None and boot.step.ended.startswith(("no exit", "no end"))
+    ):
         return Finding(
             False,
             f"hang: still up after {boot.step.budget:.0f} s; last said: {console.last}",
