@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract import load
+from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.kernel import alone, ladder, recipe, tiers, workshop
 from builder_contracts.prove.kernel.record import Boot, KernelRecord
-from builder_contracts.prove.records import Finding
 
 ROOT = Path(__file__).parents[2]
 CANARY = ROOT / "canaries" / "linux-xr"
@@ -42,7 +42,7 @@ def image(bench: ContainerBench, record: KernelRecord) -> bytes:
 
 def broken(record: KernelRecord) -> dict[str, str]:
     return {
-        name: found.said if isinstance(found, Finding) else found.reason
+        name: found.observed if isinstance(found, Finding) else found.reason
         for name, found in tiers.judge(record).items()
         if not isinstance(found, Finding) or not found.good
     }
@@ -54,14 +54,16 @@ def rebooted(
     wanted = recipe.load(CANARY)
     wanted = dataclasses.replace(wanted, budget={**wanted.budget, "boot": seconds})
     assert isinstance(record.boot, Boot)
-    booted = workshop.boot(bench, wanted, image, nonce=record.boot.nonce, where="a test", arguments=arguments)
+    booted = workshop.boot(
+        bench, wanted, image, nonce=record.boot.nonce, origin="a test", arguments=arguments
+    )
     return dataclasses.replace(record, boot=booted)
 
 
 def test_the_canary_keeps_every_clause_and_reaches_its_rung(record: KernelRecord) -> None:
     found = tiers.judge(record)
     assert broken(record) == {}
-    assert ladder.climb(found).claim is ladder.Claim.REALTIME
+    assert ladder.highest_claim(found).claim is ladder.Claim.REALTIME
 
 
 BUSYBOX = "rdinit=/bin/busybox"
@@ -71,10 +73,10 @@ BUSYBOX = "rdinit=/bin/busybox"
     ("arguments", "said"),
     [
         (["rdinit=/nowhere"], "panic: Kernel panic - not syncing: "),
-        ([BUSYBOX, "--", "sleep", "1000"], "hang: still up after 30 s; last said: "),
+        ([BUSYBOX, "--", "sleep", "1000"], "hung: still running after 30 s; last output: "),
         (
             [BUSYBOX, "--", "reboot", "-f"],
-            "no marker: the machine went down by itself before init was through",
+            "no marker: the machine shut down before init finished",
         ),
     ],
     ids=["panics", "hangs", "never-speaks"],
@@ -85,7 +87,7 @@ def test_a_kernel_that_does_not_come_through_is_told_apart(
     found = tiers.judge(rebooted(bench, record, image, *arguments, seconds=30))["boot"]
     assert isinstance(found, Finding)
     assert not found.good
-    assert found.said.startswith(said)
+    assert found.observed.startswith(said)
 
 
 def test_another_kernel_than_the_one_that_was_asked_for_is_found_out(record: KernelRecord) -> None:

@@ -43,7 +43,7 @@ def test_an_own_source_that_drops_an_option_breaks_just_that_clause(tmp_path: Pa
     done = check("--linux-xr-source", source)
     assert done.returncode == 1
     assert "canaries/linux-xr-configure  BROKEN" in done.stdout
-    assert "CONFIG_DREAM=y (toy.config) became absent" in done.stdout
+    assert "CONFIG_DREAM=y (toy.config) resolved to absent" in done.stdout
     assert "4 kept" in done.stdout
     assert "1 broken" in done.stdout
 

@@ -11,12 +11,13 @@ import pytest
 from builder_contracts.contract.promises.canaries import SHOWS
 from builder_contracts.errors import InputError
 from builder_contracts.prove import canary
+from builder_contracts.prove.access_log import Served
 from builder_contracts.prove.kernel import ladder, recipe, tiers
-from builder_contracts.prove.kernel.console import read
+from builder_contracts.prove.kernel.console import parse_console
 from builder_contracts.prove.kernel.progress import Objects, silent
 from builder_contracts.prove.kernel.record import Boot, Step
-from builder_contracts.prove.kernel.workshop import build_environment, canary_files, served
-from builder_contracts.prove.records import Lost, Served
+from builder_contracts.prove.kernel.workshop import build_environment, canary_files, count_requests
+from builder_contracts.prove.unavailable import Lost
 
 from . import records
 
@@ -24,13 +25,13 @@ CANARY = Path(__file__).parents[2] / "canaries" / "linux-xr"
 
 
 def test_console_lines_count_only_with_the_nonce_of_the_run() -> None:
-    console = read("LINUX-XR old release 1\r\nLINUX-XR new release 2\r\n", "new")
-    assert console.said == {"release": ("2",)}
+    console = parse_console("LINUX-XR old release 1\r\nLINUX-XR new release 2\r\n", "new")
+    assert console.lines == {"release": ("2",)}
 
 
 def test_a_panic_is_found_behind_its_timestamp_and_colours() -> None:
     assert (
-        read("\x1b[31m[ 0.7] Kernel panic - not syncing: no init\x1b[0m", "n").panic
+        parse_console("\x1b[31m[ 0.7] Kernel panic - not syncing: no init\x1b[0m", "n").panic
         == "Kernel panic - not syncing: no init"
     )
 
@@ -62,19 +63,19 @@ def test_packaged_is_not_booted_and_booted_is_not_realtime(console: str, claim: 
     record = dataclasses.replace(
         records.good(), boot=Boot(Step("boot", 0, console, "", 1, 9), records.NONCE, "the package")
     )
-    assert ladder.climb(tiers.judge(record)).claim is claim
+    assert ladder.highest_claim(tiers.judge(record)).claim is claim
 
 
 def test_no_rung_is_claimed_on_the_evidence_of_another() -> None:
     record = dataclasses.replace(records.good(), package=Lost("not reached"))
-    reached = ladder.climb(tiers.judge(record))
+    reached = ladder.highest_claim(tiers.judge(record))
     assert reached.claim is ladder.Claim.NONE
     assert "linux-xr-package is unproven" in reached.missing
 
 
 def test_a_host_is_never_claimed_to_be_validated() -> None:
-    assert str(ladder.climb(tiers.judge(records.good()))).endswith(
-        "not C2: no host's configuration was validated here"
+    assert str(ladder.highest_claim(tiers.judge(records.good()))).endswith(
+        "not C2: no host configuration was validated"
     )
 
 
@@ -119,7 +120,7 @@ def test_an_option_that_leads_nowhere_is_an_input_error(option: str, tmp_path: P
 
 
 def test_a_folder_without_a_kernel_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no Kbuild in it"):
+    with pytest.raises(InputError, match="no Kbuild"):
         recipe.load(CANARY, source=tmp_path)
 
 
@@ -134,7 +135,7 @@ def _kernel_yaml(folder: Path, old: str, new: str) -> None:
     [
         ("base: tinyconfig", "base: tinyconfig; rm -rf /", r"kernel.yaml:\d+"),
         ("config/rt.config", "config/../../rt.config", r"kernel.yaml:\d+"),
-        ("config/rt.config", "config/none.config", "config/none.config is not there"),
+        ("config/rt.config", "config/none.config", "config/none.config does not exist"),
         ("release: 1.xr.el10", "release: 1.xr.el10 $(id)", r"kernel.yaml:\d+"),
         ("version: 7.2.13-1", "version: -o=x", r"kernel.yaml:\d+"),
         ("boot: 120", "boot: 0", r"kernel.yaml:\d+"),
@@ -159,8 +160,8 @@ def test_the_server_is_asked_who_wrote_and_who_read() -> None:
         Served("reader", "x", "GET", "/b", 404),
         Served("writer", "x", "GET", "/a", 200),
     ]
-    counted = served(cold, warm)
-    assert (counted.taken, counted.given, counted.refused) == (1, 1, 1)
+    counted = count_requests(cold, warm)
+    assert (counted.accepted, counted.served, counted.rejected) == (1, 1, 1)
 
 
 def test_whatever_a_tier_shows_can_be_promised() -> None:

@@ -8,10 +8,11 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.kernel import kconfig, ladder, tiers
-from builder_contracts.prove.kernel.console import read
+from builder_contracts.prove.kernel.console import parse_console
 from builder_contracts.prove.kernel.record import Boot, Build, CacheServer, KernelRecord, Step
-from builder_contracts.prove.records import Finding, Lost
+from builder_contracts.prove.unavailable import Lost
 
 from . import records
 
@@ -34,13 +35,13 @@ STEPS = st.builds(
     name=st.text(max_size=10),
     status=st.none() | st.integers(0, 255),
     stdout=OUTPUT,
-    said=st.text(max_size=200),
+    stderr=st.text(max_size=200),
     seconds=st.floats(0, 1e6),
     budget=st.floats(1, 1e6),
     ended=st.sampled_from(["", "no end within 3 s", "the container died"]),
     killed=st.booleans(),
 )
-LOST = st.just(Lost("it was not reached"))
+LOST = st.just(Lost("the step was not reached"))
 BUILDS = st.builds(Build, STEPS, st.lists(st.text(max_size=20), max_size=7).map(tuple))
 WORDS = st.sampled_from(
     ["begin", "release", "version", "built", "config CONFIG_A=y", "hid", "drm x", "quirk", "end"]
@@ -80,7 +81,7 @@ def test_every_clause_of_any_record_is_answered(record: KernelRecord) -> None:
     found = tiers.judge(record)
     assert found.keys() == tiers.SHOWS.keys()
     for finding in found.values():
-        assert finding.reason if isinstance(finding, Lost) else finding.said
+        assert finding.reason if isinstance(finding, Lost) else finding.observed
         # A broken promise names its likely cause.
         assert isinstance(finding, Lost) or finding.good or finding.likely
 
@@ -88,7 +89,7 @@ def test_every_clause_of_any_record_is_answered(record: KernelRecord) -> None:
 @given(RECORDS)
 def test_the_ladder_never_claims_what_was_not_shown(record: KernelRecord) -> None:
     found = tiers.judge(record)
-    reached = ladder.climb(found)
+    reached = ladder.highest_claim(found)
     packaged = isinstance(found["package"], Finding) and found["package"].good
     boots = isinstance(found["boot"], Finding) and found["boot"].good
     assert reached.claim is ladder.Claim.NONE or packaged
@@ -124,5 +125,5 @@ def test_options_survive_the_form_that_the_kernel_writes(options: dict[str, str]
 
 @given(st.text())
 def test_any_console_can_be_read(text: str) -> None:
-    console = read(text, "nonce")
-    assert console.ended == ("end" in console.said)
+    console = parse_console(text, "nonce")
+    assert console.ended == ("end" in console.lines)

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract import load
+from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.ending import ENDED
 from builder_contracts.prove.job import Failed
 from builder_contracts.prove.kernel import alone, recipe, tiers, workshop
 from builder_contracts.prove.kernel.record import Build, KernelRecord, Step
-from builder_contracts.prove.records import Finding, Lost
+from builder_contracts.prove.unavailable import Lost
 from builder_contracts.services.identities import Credentials, Identity
 
 from . import toy
@@ -43,7 +44,7 @@ def build(bench: ContainerBench, tree: Path, **budget: float) -> KernelRecord:
 
 def broken(record: KernelRecord) -> dict[str, str]:
     return {
-        name: found.said
+        name: found.observed
         for name, found in tiers.judge(record).items()
         if name not in OF_A_KERNEL and isinstance(found, Finding) and not found.good
     }
@@ -123,7 +124,7 @@ def test_an_option_that_cannot_be_set_is_named(bench: ContainerBench, tmp_path: 
 def test_a_patch_that_does_not_apply_is_named(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(bench, toy.tree(tmp_path, patch=toy.PATCH.replace("int one = 1;", "int one = 7;")))
     assert broken(record).keys() == {"patches"}
-    assert "0001-toy.patch does not apply, number 1 of the series" in broken(record)["patches"]
+    assert "patch 1 of the series, 0001-toy.patch, does not apply" in broken(record)["patches"]
 
 
 def test_a_patch_that_needs_fuzz_does_not_apply(bench: ContainerBench, tmp_path: Path) -> None:
@@ -164,7 +165,7 @@ def test_a_cache_that_takes_nothing_is_told_by_the_server(bench: ContainerBench,
     record = build(bench, toy.tree(tmp_path))
     found = apart_from_time(broken(record))
     assert found.keys() == {"rebuild-hits"}
-    assert "the cache took nothing from the cold build" in found["rebuild-hits"]
+    assert "the cache stored nothing from the cold build" in found["rebuild-hits"]
 
 
 def test_a_build_that_writes_outside_its_tree_is_caught(bench: ContainerBench, tmp_path: Path) -> None:
@@ -202,7 +203,7 @@ def test_an_rpm_that_names_the_builder_is_caught(bench: ContainerBench, tmp_path
 def test_a_build_that_never_ends_is_cut_off_at_its_budget(bench: ContainerBench, tmp_path: Path) -> None:
     record = build(bench, toy.tree(tmp_path, extra="sleep 600"), build=8)
     assert broken(record).keys() == {"build"}
-    assert "did not end within its budget of 8 s" in broken(record)["build"]
+    assert "exceeded its budget of 8 s" in broken(record)["build"]
 
 
 def test_the_secret_of_the_jobs_is_not_in_what_they_say(bench: ContainerBench, tmp_path: Path) -> None:

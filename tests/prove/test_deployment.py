@@ -106,7 +106,7 @@ def test_a_nix_cache_is_proved_from_a_runner_and_left_as_it_was(runners: Pool) -
     assert found.kept == NIX_ALL, found.text
     assert {line["rung"] for line in found.evidence.values()} == {"C3"}
     store = found.evidence["caches/nix-substituted"]["witnesses"]
-    assert "server: a deployment's own, its log is not at hand; what was published is removed" in store
+    assert "server: deployed, log unavailable; published paths removed" in store
     assert "fresh: an empty Nix store, on a machine that is not" in store
     left = runners.host.execute("nix-cache", ["find", "/srv/data/nix", "-type", "f"]).stdout.decode()
     assert left.split() == ["/srv/data/nix/main/nix-cache-info"]
@@ -157,11 +157,11 @@ def narinfo(change: str) -> tuple[str, str]:
     [
         (
             [('"~^writer " 0;', '"~^(writer|reader) " 0;'), DELETABLE], "",
-            {"publication/nix-reader"}, "enforce its rights in the server",
+            {"publication/nix-reader"}, "enforce permissions on the server",
         ),
         (
             [("dav_methods PUT;", "if ($request_method = PUT) { return 201; }")], "",
-            {"publication/nix-writer", "caches/nix-substituted"}, "is not there",
+            {"publication/nix-writer", "caches/nix-substituted"}, "is absent",
         ),
         (
             [narinfo("sub_filter 'Sig:' 'X-Sig:';")], "",
@@ -242,15 +242,17 @@ def test_a_cache_with_another_way_to_upload_is_not_called_broken(runners: Pool, 
     theirs = Deployment(runners, {"nix": (NIX_URL, no_puts)})
     found = theirs.check(runners.runner(builder), SELECTED, "--allow-writes", "nix")
     assert found.broken | found.kept == set()
-    assert all("takes no uploads by HTTP PUT" in line["seen"] for line in found.evidence.values()), found.text
+    assert all("does not accept HTTP PUT uploads" in line["seen"] for line in found.evidence.values()), (
+        found.text
+    )
     assert {line["provable_here"] for line in found.evidence.values()} == {"no"}
 
 
 @pytest.mark.parametrize(
     ("options", "live", "said"),
     [
-        ([], True, "nothing is written to theirs unless --allow-writes nix says so"),
-        (["--allow-writes", "nix"], False, "touched on real runners only, and this machine is none"),
+        ([], True, "writing to theirs requires --allow-writes nix"),
+        (["--allow-writes", "nix"], False, "contacted only from real runners, and this machine is not one"),
     ],
     ids=["not allowed", "not shown to be a runner"],
 )  # fmt: skip
@@ -339,7 +341,7 @@ def test_a_cache_in_the_settings_of_a_runners_user_breaks_the_counterfactual(run
     machine.put("/home/runner/.bazelrc", f"build --remote_cache={url}\n")
     found = theirs.check(machine, "caches/bazel-grpc", "--allow-writes", "bazel-grpc")
     assert found.broken == {"caches/bazel-grpc-counterfactual"}, found.text
-    assert "look at every .bazelrc" in found.seen("caches/bazel-grpc-counterfactual")
+    assert "check every .bazelrc" in found.seen("caches/bazel-grpc-counterfactual")
 
 
 def test_a_registry_is_pushed_to_from_a_runner_with_a_daemon(runners: Pool) -> None:
@@ -352,6 +354,6 @@ def test_a_registry_is_pushed_to_from_a_runner_with_a_daemon(runners: Pool) -> N
     assert found.kept == {"publication/registry-anonymous", "publication/registry-writer"}, found.text
     assert found.broken == {"publication/registry-reader"}
     assert "docker push" in found.seen("publication/registry-reader")
-    assert "what was written is removed" in str(found.evidence["publication/registry-writer"]["witnesses"])
+    assert "written data removed" in str(found.evidence["publication/registry-writer"]["witnesses"])
     theirs.are_not_told(found)
     assert machine.run("docker", "images", "-aq").stdout == b""

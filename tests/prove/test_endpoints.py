@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 
 from builder_contracts.facts.model import Runner
 from builder_contracts.prove import machine
-from builder_contracts.prove.endpoints import FROM_MACHINES, Endpoint, from_container, from_machine, parted
-from builder_contracts.prove.records import Lost
+from builder_contracts.prove.endpoints import (
+    FROM_MACHINES,
+    Endpoint,
+    from_container,
+    from_machine,
+    split_available,
+)
+from builder_contracts.prove.unavailable import Lost
 from builder_contracts.services.environment import Binding, Bindings
 
 ROLES = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
@@ -47,11 +53,11 @@ def test_a_live_runner_reaches_what_it_may_write_to(role: str) -> None:
 @pytest.mark.parametrize(
     ("found", "options", "said"),
     [
-        (bindings("nix"), {"allow": False}, "nothing is written to theirs unless --allow-writes nix says so"),
-        (bindings("nix"), {"live": False}, "on real runners only, and this machine is none: no runner: its host"),
-        (bindings("nix", not_working="moved"), {}, "known not to work in theirs: moved"),
-        (bindings("nix", service="nix-cache"), {}, "which --runner docker does"),
-        (bindings("objects"), {}, "sets up a bucket of its own"),
+        (bindings("nix"), {"allow": False}, "writing to theirs requires --allow-writes nix"),
+        (bindings("nix"), {"live": False}, "only from real runners, and this machine is not one: no runner: its host"),
+        (bindings("nix", not_working="moved"), {}, "known broken in theirs: moved"),
+        (bindings("nix", service="nix-cache"), {}, "use --runner docker"),
+        (bindings("objects"), {}, "creates its own bucket"),
     ],
 )  # fmt: skip
 def test_whatever_else_is_left_alone_for_its_own_reason(
@@ -61,7 +67,7 @@ def test_whatever_else_is_left_alone_for_its_own_reason(
     lost = reached(found, role, **options)  # type: ignore[arg-type]
     assert isinstance(lost, Lost)
     assert said in lost.reason
-    assert not lost.here
+    assert not lost.provable_here
 
 
 def test_an_owner_may_let_any_machine_touch_what_is_its_own() -> None:
@@ -71,7 +77,7 @@ def test_an_owner_may_let_any_machine_touch_what_is_its_own() -> None:
 def test_a_role_that_is_bound_nowhere_is_a_mistake_to_mend() -> None:
     lost = reached(Bindings("theirs", {}), "nix")
     assert isinstance(lost, Lost)
-    assert lost.here
+    assert lost.provable_here
 
 
 def test_missing_credentials_are_named_by_their_variable() -> None:
@@ -86,7 +92,7 @@ def test_missing_credentials_are_named_by_their_variable() -> None:
     assert isinstance(open_to_all, Endpoint)
     nobody = open_to_all.lacks("writer")
     assert nobody is not None
-    assert "name a variable under writer" in nobody.reason
+    assert "set 'writer' to a variable name" in nobody.reason
 
 
 @given(
@@ -113,7 +119,7 @@ def test_no_deployment_is_touched_without_leave(
         assert containers
         assert reads
         assert not broken
-    bound, unbound = parted({"here": here, "there": there})
+    bound, unbound = split_available({"here": here, "there": there})
     assert len(bound) + len(unbound) == 2
 
 
@@ -123,6 +129,6 @@ def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch)
     assert [role for role in ROLES if machine.without_client(role)] == ["bazel-grpc"]
     lost = machine.without_client("bazel-grpc")
     assert lost is not None
-    assert lost.here
-    assert "this Python has no grpc; " in lost.reason
+    assert lost.provable_here
+    assert "this Python lacks grpc; run " in lost.reason
     assert "-m pip install 'builder-contracts[live]'" in lost.reason

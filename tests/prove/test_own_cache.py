@@ -95,7 +95,7 @@ def test_own_cache_is_proved_and_left_as_it_was(
     assert {
         local_id: verdict.seen for local_id, verdict in found.items() if verdict.outcome is not Outcome.KEPT
     } == {}
-    assert any("what was published is removed" in line for line in found["caches/nix-substituted"].witnesses)
+    assert any("published paths removed" in line for line in found["caches/nix-substituted"].witnesses)
     left = host.execute("nix-cache", ["find", "/srv/data/nix/main", "-type", "f"]).stdout.decode().split()
     assert left == ["/srv/data/nix/main/nix-cache-info"]
 

@@ -10,8 +10,11 @@ from builder_contracts.contract.load import load
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.evidence.verdict import Outcome, Rung
 from builder_contracts.facts.model import Runner
+from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.judging import Where, judge
-from builder_contracts.prove.records import CanaryRecord, Finding, Lost, Records
+from builder_contracts.prove.record_canary import CanaryRecord
+from builder_contracts.prove.records import Records
+from builder_contracts.prove.unavailable import Lost
 from tests.prove.conftest import ROOT
 
 TODAY = datetime(2026, 1, 1, tzinfo=UTC).date()
@@ -45,7 +48,7 @@ def test_a_proof_reaches_as_far_as_the_place_where_it_was_made(
 
 def test_every_proof_that_was_lost_has_no_rung_and_its_own_reason() -> None:
     contract = load(ROOT / "contracts/tinyland-docker.yaml")
-    lost = Lost("shown elsewhere", here=False)
+    lost = Lost("shown elsewhere", provable_here=False)
     records = Records(nix=lost, scan=lost)
     for clause in contract.clauses:
         if isinstance(clause.promise, ProofPromise):

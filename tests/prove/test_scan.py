@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.prove.scan import report, search, spellings
+from builder_contracts.prove.scan import encodings, report, search
 
 SECRET = "7f3a9c51e0b24d68a1b2c3d4e5f60718"
 
@@ -59,7 +59,7 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def found(content: bytes) -> list[tuple[str, str]]:
-    return list(search("file", content, spellings(SECRET)))
+    return list(search("file", content, encodings(SECRET)))
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract.load import load
-from builder_contracts.prove import nix, publication
+from builder_contracts.prove import nix, registry_tags
 from builder_contracts.prove.bad_caches import hash_part
 from builder_contracts.prove.experiments import Experiments
 from builder_contracts.prove.job import Failed
 from builder_contracts.prove.machine import MachineBench
 from builder_contracts.prove.nix import Published
-from builder_contracts.prove.records import Attempt, Lost
+from builder_contracts.prove.publish_attempt import Attempt
+from builder_contracts.prove.unavailable import Lost
 from builder_contracts.runner.protocol import Completed
 from tests.prove.conftest import GIVEN, ROOT, machine_bench
 from tests.prove.stub import Answer, Asked, Files, stub
@@ -30,7 +31,7 @@ def put(files: Files, path: str) -> None:
 
 def published(mine: MachineBench, files: Files) -> Published:
     """A build with a dependency, published after a look at what is there."""
-    before = nix.known(mine, [GLIBC, REPORT])
+    before = nix.query_paths(mine, [GLIBC, REPORT])
     for path in (GLIBC, REPORT, PROBE):
         put(files, path)
     return Published(REPORT, (GLIBC, REPORT), "key", "hash", before, tried=[PROBE, REPORT])
@@ -76,7 +77,7 @@ def test_a_server_that_answers_whatever_is_asked_with_a_page_has_nothing_removed
     with stub(lambda _: Answer(200, page)) as server:
         mine = machine_bench(tmp_path, nix=server.url)
         left = nix.take_back(mine, published(mine, Files()))
-    assert {"bbbb.narinfo", "cccc.narinfo", "the NAR of bbbb.narinfo, which cannot be read"} < {*left}
+    assert {"bbbb.narinfo", "cccc.narinfo", "the NAR that the unreadable bbbb.narinfo refers to"} < {*left}
     assert not any("aaaa" in each for each in left)
 
 
@@ -92,22 +93,20 @@ def test_tags_are_removed_by_their_digest_and_looked_for_by_their_name(tmp_path:
         return Answer(200, headers={"Docker-Content-Digest": "sha256:1"})
 
     with stub(registry) as server:
-        said = publication.remove_tags(machine_bench(tmp_path, registry=server.url), ["proof/a", "proof/b"])
-    assert said == "what was written is removed"
+        said = registry_tags.remove_tags(machine_bench(tmp_path, registry=server.url), ["proof/a", "proof/b"])
+    assert said == "written data removed"
     deleted = [each.path for each in server.asked if each.method == "DELETE"]
     assert deleted == ["/v2/proof/a/manifests/sha256:1"]
 
 
-@pytest.mark.parametrize(
-    ("status", "said"), [(404, "nothing was there to be removed"), (401, "not removed from it again: ")]
-)
+@pytest.mark.parametrize(("status", "said"), [(404, "nothing to remove"), (401, "not cleaned up: ")])
 def test_nothing_is_called_removed_that_was_not_there_or_cannot_be_seen(
     tmp_path: Path, status: int, said: str
 ) -> None:
     with stub(lambda _: Answer(status)) as server:
-        assert publication.remove_tags(machine_bench(tmp_path, registry=server.url), ["proof/a"]).startswith(
-            said
-        )
+        assert registry_tags.remove_tags(
+            machine_bench(tmp_path, registry=server.url), ["proof/a"]
+        ).startswith(said)
     assert ("DELETE" in server.methods) is (status == 401)
 
 
@@ -116,8 +115,8 @@ def test_what_nobody_could_ask_for_is_told_beside_what_the_attempts_showed(
 ) -> None:
     mine = machine_bench(tmp_path, registry="https://registry.example")
     monkeypatch.setattr(mine, "send", lambda *_, **__: Completed(None, b"", b"", "no client"))
-    left = publication.remove_tags(mine, ["proof/a"])
-    assert left.startswith("not removed from it again: whatever arrived, as it could not be asked for (")
+    left = registry_tags.remove_tags(mine, ["proof/a"])
+    assert left.startswith("not cleaned up: anything written, which could not be checked (")
     assert "no client" in left
 
 
@@ -134,7 +133,7 @@ def test_what_a_proof_that_failed_left_is_told_by_its_attempts(
 
     for name, instead in (
         ("seed", lambda *_: Published(REPORT, (REPORT,), "key", "hash", {REPORT: "404"})),
-        ("publish", publish), ("make_bad", fail), ("forget", lambda *_, **__: None),
+        ("publish", publish), ("make_bad", fail), ("delete_from_store", lambda *_, **__: None),
     ):  # fmt: skip
         monkeypatch.setattr(nix, name, instead)
     monkeypatch.setattr(Experiments, "_flake", lambda *_: None)
@@ -146,4 +145,4 @@ def test_what_a_proof_that_failed_left_is_told_by_its_attempts(
     assert "the disk is full" in records.nix.reason
     attempt = records.attempts["nix", "writer"]
     assert isinstance(attempt, Attempt)
-    assert attempt.left == "not removed from it again: bbbb.narinfo, nar/bbbb.nar"
+    assert attempt.leftovers == "not cleaned up: bbbb.narinfo, nar/bbbb.nar"

@@ -172,7 +172,7 @@ def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path, monkeypatch:
 def test_a_session_that_is_closed_before_it_has_a_place_makes_none(temporary: Path) -> None:
     session = Session(Options(runner="local"))
     session.close()
-    with pytest.raises(BuilderContractsError, match="the run was ended"):
+    with pytest.raises(BuilderContractsError, match="the run was stopped"):
         session.place()
     assert list(temporary.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""What an experiment asks of the place it is carried out in, whether that starts containers or is a machine."""
+"""What an experiment is given to work with: jobs, endpoints, an outside client and the logs of servers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from builder_contracts.facts.model import Runner as RunnerFacts
+from builder_contracts.prove.access_log import Served
 from builder_contracts.prove.discreet import Mask
 from builder_contracts.prove.ending import Ending
 from builder_contracts.prove.endpoints import Endpoint
-from builder_contracts.prove.job import Failed, Job, said
-from builder_contracts.prove.records import ANOTHER, SECOND, Served
+from builder_contracts.prove.job import Failed, Job, format_completed
+from builder_contracts.prove.store_lookup import ANOTHER, SECOND
 from builder_contracts.runner.protocol import Completed
 from builder_contracts.services.catalogue import CONF
 from builder_contracts.services.identities import READER, WRITER, Credentials, Identity
@@ -31,7 +32,7 @@ LOG_LAG = 5.0
 SETTLED = 0.1
 """Seconds between two looks into a log."""
 # Characters that a report has room for of what a server says.
-_SAID = 300
+_DETAIL = 300
 
 
 @dataclass(kw_only=True)
@@ -63,7 +64,7 @@ class Bench(ABC):
         """What exists on the builder only, so that nothing which leaves a job may name it."""
 
     @abstractmethod
-    def fresh(self, what: str) -> contextlib.AbstractContextManager[Job]:
+    def fresh(self, purpose: str) -> contextlib.AbstractContextManager[Job]:
         """A job where nothing is left of any other, until the context ends. Raises Failed when there can be none."""
 
     @abstractmethod
@@ -83,13 +84,13 @@ class Bench(ABC):
         """The same from outside, also after the end: to take back what this run has written."""
         return self._answers(self.send(json.dumps(list(requests)), beside=None, undo=True))
 
-    def _answers(self, done: Completed) -> list[dict[str, Any]]:
-        if done.status != 0:
-            raise Failed("sending requests", said(self.mask.over_all(done)))
-        answers: list[dict[str, Any]] = json.loads(done.stdout)
+    def _answers(self, completed: Completed) -> list[dict[str, Any]]:
+        if completed.status != 0:
+            raise Failed("sending requests", format_completed(self.mask.over_all(completed)))
+        answers: list[dict[str, Any]] = json.loads(completed.stdout)
         for answer in answers:
             # A server can say again whatever it is sent.
-            answer["said"] = self.mask.over_text(answer["said"])[:_SAID]
+            answer["said"] = self.mask.over_text(answer["said"])[:_DETAIL]
         return answers
 
     @property
@@ -103,7 +104,7 @@ class Bench(ABC):
 
     @property
     def mask(self) -> Mask:
-        """What must not be seen of anything that was said to this run."""
+        """Replaces the secrets of this run's endpoints in whatever leaves it."""
         return Mask.of(self.endpoints.values())
 
     def identity(self, role: str, name: str) -> Identity:
@@ -115,8 +116,8 @@ class Bench(ABC):
         authorization = self.identity(role, name).authorization
         return {"Authorization": authorization} if authorization else {}
 
-    def looker(self, role: str) -> str:
-        """Who it is that looks as the reader for what the writer wrote."""
+    def reader_description(self, role: str) -> str:
+        """Who it is that reads what the writer wrote."""
         return SECOND if self.headers(role, WRITER) == self.headers(role, READER) else ANOTHER
 
     def nonce(self) -> str:
@@ -134,11 +135,11 @@ class Bench(ABC):
         return ""
 
     def log(self, service: str) -> list[dict[str, Any]]:
-        """The lines that a service of the run logged; a deployment's log is not at hand: empty."""
+        """The lines that a service of the run logged; empty for a deployed one, whose log is unavailable."""
         return self.services.log(service) if service and self.services is not None else []
 
-    def served(self, service: str, *, since: int = 0) -> tuple[Served, ...]:
-        """The access log of a service from its line number ``since`` on; a deployment's is not at hand: empty."""
+    def access_log(self, service: str, *, since: int = 0) -> tuple[Served, ...]:
+        """The access log of a service from its line number ``since`` on; empty for a deployed one, whose log is unavailable."""
         lines = [line for line in self.log(service) if line.get("part") == "nginx"][since:]
         return tuple(
             Served(
@@ -148,20 +149,22 @@ class Bench(ABC):
             for line in lines
         )  # fmt: skip
 
-    def served_to(
-        self, address: str, service: str, *, since: int, of: frozenset[str] = frozenset()
+    def access_log_of(
+        self, address: str, service: str, *, since: int, expect: frozenset[str] = frozenset()
     ) -> tuple[Served, ...]:
         """The lines of one client that has ended, from the line number ``since`` on.
 
         A server writes a line when a request is over, and the engine copies it later still. So the log is read
-        until nothing more comes of this client, and each identity of ``of`` has a line; LOG_LAG at most.
+        until nothing more comes of this client, and each identity of ``expect`` has a line; LOG_LAG at most.
         """
         patience = time.monotonic() + LOG_LAG
         lines: tuple[Served, ...] | None = None
         while service:
             before = lines
-            lines = tuple(line for line in self.served(service, since=since) if line.source == address)
-            if (lines == before and of <= {line.identity for line in lines}) or time.monotonic() > patience:
+            lines = tuple(line for line in self.access_log(service, since=since) if line.source == address)
+            if (
+                lines == before and expect <= {line.identity for line in lines}
+            ) or time.monotonic() > patience:
                 break
             time.sleep(SETTLED)
         return lines or ()
@@ -173,18 +176,18 @@ class Bench(ABC):
             return ""
         if role in self._certificates:
             return self._certificates[role]
-        done = self.services.execute(endpoint.service, ["cat", f"{CONF}/certificate.pem"], part=0)
-        if done.status != 0:
-            raise Failed(f"reading the certificate of {endpoint.service}", said(done))
-        return self._certificates.setdefault(role, done.stdout.decode())
+        printed = self.services.execute(endpoint.service, ["cat", f"{CONF}/certificate.pem"], part=0)
+        if printed.status != 0:
+            raise Failed(f"reading the certificate of {endpoint.service}", format_completed(printed))
+        return self._certificates.setdefault(role, printed.stdout.decode())
 
-    def _named(self, what: str) -> str:
+    def _unique_name(self, purpose: str) -> str:
         """A name that no other job or client of this bench has."""
         with self._lock:
             self._count += 1
-            return f"{self.name}-{what}-{self._count}"
+            return f"{self.name}-{purpose}-{self._count}"
 
 
-def coded(text: str | bytes) -> str:
+def encode_body(text: str | bytes) -> str:
     """A body as the outsider takes it."""
     return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()

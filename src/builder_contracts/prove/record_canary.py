@@ -1,0 +1,40 @@
+"""What the build of a canary leaves to its judge."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from builder_contracts.prove.check_result import Finding
+from builder_contracts.prove.unavailable import Lost
+from builder_contracts.runner.protocol import Completed
+
+Artifacts = Mapping[str, tarfile.TarInfo | bytes]
+"""What left the builder by its path: content of files, the entry of anything else."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """The end of a cold build: its cost, what came out, and how what was built runs.
+
+    ``memory`` and ``disk`` are bytes, None where they cannot be told apart from somebody else's, which ``shared`` says.
+    ``undelivered`` says why there are no artifacts although the build succeeded.
+    """
+
+    seconds: float
+    memory: int | None
+    disk: int | None
+    artifacts: Artifacts
+    ran: Completed | None
+    nonce: str
+    shared: bool = False
+    undelivered: str = ""
+
+
+@dataclass(frozen=True)
+class CanaryRecord:
+    """A canary that was built; ``results`` are by what it shows."""
+
+    name: str
+    results: Mapping[str, Finding | Lost]
