@@ -177,9 +177,9 @@ def test_what_a_server_says_of_a_secret_is_masked(bench: MachineBench, before: s
         (answer,) = bench.ask([put])
     secret = GIVEN.writer.authorization.rpartition(" ")[2]
     assert answer["status"] == "403"
-    assert "no Basic" in answer["said"] or before
-    assert secret[:4] not in answer["said"]
-    assert len(answer["said"]) <= 300
+    assert "no Basic" in answer["detail"] or before
+    assert secret[:4] not in answer["detail"]
+    assert len(answer["detail"]) <= 300
 
 
 def test_what_a_client_that_fails_says_of_a_secret_is_masked(

@@ -73,7 +73,7 @@ def _get(bench: Bench, job: Job, url: str) -> bytes:
         return job.must("reading the published path", ["cat", url.removeprefix("file://")]).stdout
     reply = bench.ask([{"kind": "http", "url": url}])[0]
     if reply["status"] != "200":
-        raise Failed("reading the published path", f"{reply['status']} {reply['said']}")
+        raise Failed("reading the published path", f"{reply['status']} {reply['detail']}")
     return base64.b64decode(reply["body"])
 
 
@@ -86,4 +86,4 @@ def _put(bench: Bench, job: Job, url: str, content: bytes) -> None:
         [{"kind": "http", "method": "PUT", "url": url, "headers": headers, "body": encode_body(content)}]
     )[0]
     if not put["status"].startswith("2"):
-        raise Failed("preparing a bad cache", f"{put['status']} {put['said']}")
+        raise Failed("preparing a bad cache", f"{put['status']} {put['detail']}")

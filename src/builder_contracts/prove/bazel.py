@@ -212,7 +212,7 @@ def _run(
         if log.status is None:
             # An empty log would mean that a local cache served everything.
             return BazelRun(
-                None, warnings=warnings, invocation=invocation, ended=f"its log is lost: {log.ended}"
+                None, warnings=warnings, invocation=invocation, ended=f"cannot read its logs: {log.ended}"
             )
         if log.status != 0:
             return BazelRun(
@@ -252,7 +252,7 @@ def _look(bench: Bench, role: str, run: BazelRun, *, every: bool) -> Looked:
     if present + absent < len(answers):
         readable = present_statuses | absent_statuses
         lost = next(answer for answer in answers if answer["status"] not in readable)
-        return Looked(None, f"cannot read the store: {lost['status']} {lost['said']}")
+        return Looked(None, f"cannot read the store: {lost['status']} {lost['detail']}")
     return Looked(
         absent == 0 if every else present > 0,
         f"{present} of {len(actions)} results of this build are in the store",
@@ -284,7 +284,7 @@ def _falsify(bench: Bench, role: str, spawns: Iterable[bazel_log.Spawn]) -> tupl
         0
     ]
     if answer["status"] != "OK":
-        raise Failed("preparing a false result", f"{answer['status']} {answer['said']}")
+        raise Failed("preparing a false result", f"{answer['status']} {answer['detail']}")
     blob = next(iter(link.outputs.values()))
     folder = f"{DATA}/bazel/cas" if role == "bazel-http" else f"{DATA}/cas"
     script = (
@@ -296,4 +296,4 @@ def _falsify(bench: Bench, role: str, spawns: Iterable[bazel_log.Spawn]) -> tupl
     damaged = services.execute(service, ["sh", "-c", script, "sh", folder, name])
     if damaged.status != 0:
         raise Failed("corrupting a blob", format_completed(damaged))
-    return str(answer["said"]), blob
+    return str(answer["detail"]), blob

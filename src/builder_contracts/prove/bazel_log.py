@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Java's words for what a server said: of gRPC below the stack, of HTTP in place of one.
-_CAUSE = re.compile(r"(?:Caused by: [\w.]*StatusRuntimeException|[\w.]*HttpException): (?P<said>.+)")
+_CAUSE = re.compile(r"(?:Caused by: [\w.]*StatusRuntimeException|[\w.]*HttpException): (?P<cause>.+)")
 REMOTE_HIT = "remote cache hit"
 
 
@@ -65,18 +65,18 @@ def runner_count(raw: bytes) -> Mapping[str, int]:
 
 def warnings(text: str) -> tuple[str, ...]:
     """The warnings and errors of a build, each with the last cause that the lines after it name."""
-    found: list[str] = []
+    lines: list[str] = []
     causes: list[str] = []
     for line in text.splitlines():
         if line.startswith(("WARNING", "ERROR")):
-            found.append(line)
+            lines.append(line)
             causes.append("")
         elif line.startswith(("INFO", "DEBUG", "Target ")):
-            found.append("")
+            lines.append("")
             causes.append("")
-        elif found and (cause := _CAUSE.search(line)):
-            causes[-1] = cause["said"]
-    return tuple(f"{line} {cause}".strip() for line, cause in zip(found, causes, strict=True) if line)
+        elif lines and (cause := _CAUSE.search(line)):
+            causes[-1] = cause["cause"]
+    return tuple(f"{line} {cause}".strip() for line, cause in zip(lines, causes, strict=True) if line)
 
 
 def _spawn(value: Mapping[str, Any]) -> Spawn:
@@ -96,13 +96,13 @@ def _spawn(value: Mapping[str, Any]) -> Spawn:
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     decoder = json.JSONDecoder()
-    at = 0
+    position = 0
     while True:
-        while at < len(text) and text[at].isspace():
-            at += 1
-        if at == len(text):
+        while position < len(text) and text[position].isspace():
+            position += 1
+        if position == len(text):
             return
-        value, at = decoder.raw_decode(text, at)
+        value, position = decoder.raw_decode(text, position)
         if not isinstance(value, dict):
-            raise ValueError("an execution log holds objects")
+            raise ValueError("an execution log contains objects")
         yield value

@@ -90,7 +90,7 @@ class Bench(ABC):
         answers: list[dict[str, Any]] = json.loads(completed.stdout)
         for answer in answers:
             # A server can say again whatever it is sent.
-            answer["said"] = self.mask.over_text(answer["said"])[:_DETAIL]
+            answer["detail"] = self.mask.over_text(answer["detail"])[:_DETAIL]
         return answers
 
     @property

@@ -53,4 +53,4 @@ def _create(bench: Bench) -> None:
     # Another proof of this bench's environment may have created it before.
     for reply in replies[1:]:
         if reply["status"] != "OK":
-            raise Failed("preparing the bucket", f"{reply['status']} {reply['said']}".strip())
+            raise Failed("preparing the bucket", f"{reply['status']} {reply['detail']}".strip())

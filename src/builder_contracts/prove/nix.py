@@ -237,11 +237,11 @@ def _key(job: Job, name: str, secret_key: str = "") -> str:
     file = f"{job.folder}.keys/{name}"
     secret = secret_key.encode()
     if not secret:
-        secret = job.must("making a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
+        secret = job.must("creating a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
     job.write(file, secret)
     # The tool reads the secret from its input.
     public = job.must(
-        "making a key", ["sh", "-c", 'nix key convert-secret-to-public <"$1"', "sh", file]
+        "creating a key", ["sh", "-c", 'nix key convert-secret-to-public <"$1"', "sh", file]
     ).stdout
     return public.decode().strip()
 

@@ -62,7 +62,7 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
             lookups[name],
             {},
             tuple(line for line in lines if line.identity == name),
-            "HTTP, gRPC or S3 client beside the runner",
+            "HTTP, gRPC or S3 client next to the runner",
             bool(endpoint.service),
             leftovers,
             bench.reader_description(target),
@@ -193,7 +193,7 @@ def _blob(text: str) -> dict[str, object]:
 
 
 def _format_reply(reply: Mapping[str, Any]) -> str:
-    return f"{reply['status']} {reply['said']}".strip()
+    return f"{reply['status']} {reply['detail']}".strip()
 
 
 _PRESENT = {"200", "OK", "PRESENT"}

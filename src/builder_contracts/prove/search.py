@@ -103,5 +103,5 @@ def _objects(bench: Bench, planted_name: str, planted: bytes) -> list[tuple[str,
     )
     for reply in (put, objects):
         if reply["status"] != "OK":
-            raise Failed("reading the objects", f"{reply['status']} {reply['said']}")
+            raise Failed("reading the objects", f"{reply['status']} {reply['detail']}")
     return [(f"object {key}", base64.b64decode(body)) for key, body in objects["objects"].items()]

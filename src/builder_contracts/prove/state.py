@@ -59,7 +59,7 @@ def _by_step(answers: Sequence[Mapping[str, Any]]) -> dict[str, StateReply]:
     return {
         step: StateReply(
             str(answer["status"]),
-            str(answer["said"]),
+            str(answer["detail"]),
             base64.b64decode(answer["body"]).decode("utf-8", "replace"),
         )
         for step, answer in zip(STEPS, answers, strict=False)

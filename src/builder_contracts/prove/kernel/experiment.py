@@ -36,7 +36,7 @@ def prove(bench: ContainerBench, canary: Canary, choice: Choice | None = None) -
     try:
         record = workshop.run(bench, kernel, say=choice.say)
     except engine.LOST as error:
-        return Lost(f"the engine stopped answering: {engine.reason(error)}")
+        return Lost(f"lost connection to the engine: {engine.reason(error)}")
     results = tiers.judge(record)
     reached = ladder.highest_claim(results)
     choice.say(f"{canary.name}: {reached}")

@@ -27,7 +27,7 @@ class Objects:
     ``total`` is what make planned, 0 while that is not known yet.
     """
 
-    what: str
+    name: str
     say: Progress
     total: int = 0
     done: int = 0
@@ -47,4 +47,4 @@ class Objects:
         step = self.done * STEPS // self.total if self.total else 0
         if step > self._reported:
             self._reported = step
-            self.say(f"{self.what}: {self.done} of {self.total} objects")
+            self.say(f"{self.name}: {self.done} of {self.total} objects")

@@ -59,7 +59,9 @@ def load(folder: Path, *, source: Path | None = None, config: Path | None = None
     """
     path = folder / "kernel.yaml"
     if not path.is_file():
-        raise InputError([Problem(Source(str(path), 1), "this canary builds no kernel", f"create {path}")])
+        raise InputError(
+            [Problem(Source(str(path), 1), "this canary does not build a kernel", f"create {path}")]
+        )
     document = read(path)
     validity.check("kernel", document)
     data = document.data
@@ -94,7 +96,7 @@ def _with_source(recipe: Recipe, source: Path) -> Recipe:
     if source.is_dir() and not (source / "Kbuild").is_file():
         raise _argument("--linux-xr-source", source, "is not a kernel source tree: no Kbuild")
     if not source.is_dir() and not source.is_file():
-        raise _argument("--linux-xr-source", source, "is neither a folder nor a tarball")
+        raise _argument("--linux-xr-source", source, "is neither a directory nor a tarball")
     return dataclasses.replace(
         recipe,
         source=source.resolve(),

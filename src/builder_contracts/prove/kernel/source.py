@@ -66,7 +66,7 @@ def _keeper(bench: ContainerBench, pin: Pin) -> Iterator[tuple[str, Any]]:
         )
     except docker.errors.ImageNotFound:
         raise Failed(
-            "fetching the kernel's source",
+            "fetching the kernel source",
             f"image {BASE_IMAGE} is not in the engine: run script/base-image",
         ) from None
 
@@ -84,7 +84,7 @@ def _keeper(bench: ContainerBench, pin: Pin) -> Iterator[tuple[str, Any]]:
                 reason += (
                     "; pin the available version in canaries/linux-xr/kernel.yaml, or pass --linux-xr-source"
                 )
-            raise Failed("fetching the kernel's source", reason)
+            raise Failed("fetching the kernel source", reason)
         return fetched.stdout.decode().strip()
 
     try:

@@ -13,6 +13,7 @@ from typing import Any
 
 import docker.errors
 
+from builder_contracts.contract.quantity import human_bytes
 from builder_contracts.prove.access_log import Served
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.job import Failed, format_completed
@@ -171,7 +172,7 @@ class _Story:
             server=self.server,
             package=self.package,
             boot=self.boot,
-            capacity=f": the host has {bench.about.memory} bytes"
+            capacity=f": the host has {human_bytes(bench.about.memory)}"
             if limit and limit >= bench.about.memory
             else "",
         )

@@ -95,7 +95,7 @@ def realtime(record: KernelRecord) -> Finding | Lost:
             f"uname -v reports {version!r}, without PREEMPT_RT",
             "the real-time fragment is not in this image",
         )
-    return Finding(True, f"uname -v says {version}")
+    return Finding(True, f"uname -v reports {version}")
 
 
 def configured(record: KernelRecord) -> Finding | Lost:
