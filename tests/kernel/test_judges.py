@@ -21,14 +21,14 @@ Change = Callable[[KernelRecord], dict[str, Any]]
 
 def broken(record: KernelRecord) -> dict[str, str]:
     return {
-        name: found.observed
-        for name, found in tiers.judge(record).items()
-        if isinstance(found, Finding) and not found.good
+        name: results.observed
+        for name, results in tiers.judge(record).items()
+        if isinstance(results, Finding) and not results.good
     }
 
 
 def lost(record: KernelRecord) -> dict[str, Lost]:
-    return {name: found for name, found in tiers.judge(record).items() if isinstance(found, Lost)}
+    return {name: results for name, results in tiers.judge(record).items() if isinstance(results, Lost)}
 
 
 def changed(**changes: Any) -> KernelRecord:
@@ -51,11 +51,11 @@ def packaged(**changes: Any) -> Step:
     return step("package", {**package.objects()[0], **changes})
 
 
-def test_a_good_run_keeps_every_clause() -> None:
-    found = tiers.judge(records.good())
+def test_good_run_keeps_every_clause() -> None:
+    results = tiers.judge(records.good())
     assert not broken(records.good())
     assert not lost(records.good())
-    assert all(isinstance(finding, Finding) and finding.observed for finding in found.values())
+    assert all(isinstance(finding, Finding) and finding.observed for finding in results.values())
 
 
 REFUSED = step(
@@ -145,6 +145,14 @@ DEFECTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"warm": Build(step("compile", {"digests": {"lib/string.o": "bb"}}, {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "dd"}}, cache(remote_storage_hit=1000), seconds=40.0))},
         {"rebuild-identical": "kernel/fork.o differ from the cold build's"},
     ),
+    "a rebuild with an object more": (
+        {"warm": Build(step("compile", {"digests": {"kernel/fork.o": "aa", "lib/string.o": "bb", "lib/more.o": "ee"}}, {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "dd"}}, cache(remote_storage_hit=1000), seconds=40.0))},
+        {"rebuild-identical": "lib/more.o differ from the cold build's"},
+    ),
+    "a rebuild with another image": (
+        {"warm": Build(step("compile", {"digests": {"kernel/fork.o": "aa", "lib/string.o": "bb"}}, {"images": {"vmlinux": "cc", "arch/x86/boot/bzImage": "XX"}}, cache(remote_storage_hit=1000), seconds=40.0))},
+        {"rebuild-identical": "arch/x86/boot/bzImage differ from the cold build's"},
+    ),
     "an RPM with the wrong name": (
         {"package": packaged(version="7.2.13_1.xr.el10", release="1", file="kernel-7.2.13_1.xr.el10-1.x86_64.rpm")},
         {"package": "kernel-7.2.13_1.xr.el10-1.x86_64.rpm, version 7.2.13_1.xr.el10, release 1; promised kernel-7.2.13-1.xr.el10.x86_64.rpm"},
@@ -176,6 +184,14 @@ DEFECTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     ),
     "a kernel without the marker": (
         {"boot": booted("[ 0.1] Booting\n[ 0.9] reboot: Restarting system\n")},
+        {"boot": "no marker: the machine shut down before init finished"},
+    ),
+    "an init that never completes": (
+        {"boot": booted(CONSOLE.replace(f"LINUX-XR {NONCE} end", "[ 2.0] still busy"))},
+        {"boot": "no marker: the machine shut down before init finished"},
+    ),
+    "an init that never begins": (
+        {"boot": booted(CONSOLE.replace(f"LINUX-XR {NONCE} begin", "[ 0.5] nothing"))},
         {"boot": "no marker: the machine shut down before init finished"},
     ),
     "a marker of another run": (
@@ -210,61 +226,105 @@ DEFECTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_a_defect_breaks_only_its_own_clauses(defect: str) -> None:
+def test_defect_breaks_only_its_own_clauses(defect: str) -> None:
     changes, expected = DEFECTS[defect]
-    found = broken(changed(**changes))
-    assert found.keys() == expected.keys()
+    results = broken(changed(**changes))
+    assert results.keys() == expected.keys()
     for name, reason in expected.items():
-        assert reason in found[name]
+        assert reason in results[name]
 
 
 def test_every_clause_has_a_defect() -> None:
     assert {name for _, expected in DEFECTS.values() for name in expected} == set(tiers.SHOWS)
 
 
-def test_what_was_not_reached_is_unproven_with_its_reason() -> None:
+def test_unreached_tiers_are_unproven_with_the_reason() -> None:
     reason = Lost("the patch series does not apply (see linux-xr-patches)")
     record = changed(
         patches=REFUSED, **dict.fromkeys(("configure", "cold", "warm", "server", "package", "boot"), reason)
     )
     assert set(broken(record)) == {"patches"}
-    assert {found.reason for found in lost(record).values()} == {reason.reason}
+    assert {results.reason for results in lost(record).values()} == {reason.reason}
     assert set(lost(record)) == set(tiers.SHOWS) - {"patches"}
 
 
-def test_a_kernel_that_did_not_boot_leaves_what_it_would_say_unproven() -> None:
+def test_kernel_that_did_not_boot_leaves_its_reports_unproven() -> None:
     record = changed(boot=booted("Kernel panic - not syncing: x\n"))
     assert set(lost(record)) == {name for name in tiers.TIERS["boot"] if name != "boot"}
 
 
-def test_a_lost_emulator_is_unproven_not_broken() -> None:
+def test_lost_emulator_is_unproven() -> None:
     record = changed(boot=booted("", status=None, ended="the engine lost the command: gone"))
     assert not broken(record)
     assert "the emulator did not complete" in lost(record)["boot"].reason
 
 
-def test_an_emulator_that_does_not_start_is_unproven_not_broken() -> None:
+def test_failing_emulator_is_unproven() -> None:
     record = changed(boot=booted("", status=127))
     assert not broken(record)
     assert "status 127" in lost(record)["boot"].reason
 
 
-def test_without_the_cache_server_hits_are_unproven() -> None:
+LOST_STEPS = (
+    "the engine lost the command: Connection aborted",
+    "the container died with status 137",
+    "the run was stopped",
+)
+
+
+@pytest.mark.parametrize("ended", LOST_STEPS)
+@pytest.mark.parametrize(
+    ("tier", "clauses"),
+    [
+        ("patches", {"patches"}),
+        ("configure", {"configure", "package-release", "boot-configured"}),
+        ("cold", {"build", "build-confined", "memory", "rebuild-hits", "rebuild-identical", "rebuild-time"}),
+        ("warm", {"rebuild-hits", "rebuild-identical", "rebuild-time"}),
+        ("package", {"package", "package-release", "package-complete"}),
+    ],
+)
+def test_step_that_the_engine_lost_is_unproven(tier: str, clauses: set[str], ended: str) -> None:
+    value = getattr(records.good(), tier)
+    gone: dict[str, Any] = {"status": None, "ended": ended}
+    if isinstance(value, Build):
+        value = dataclasses.replace(value, step=dataclasses.replace(value.step, **gone))
+    else:
+        value = dataclasses.replace(value, **gone)
+    record = changed(**{tier: value})
+    assert not broken(record)
+    assert set(lost(record)) == clauses
+    first = {"cold": "build", "warm": "rebuild-hits"}.get(tier, tier)
+    assert lost(record)[first].reason == f"did not complete: {ended}"
+
+
+@pytest.mark.parametrize("ended", ["no end within 120 s", "no exit within 120 s"])
+def test_boot_beyond_its_budget_hangs(ended: str) -> None:
+    record = changed(boot=booted("[ 0.1] Booting\n", status=None, ended=ended))
+    assert broken(record) == {"boot": "hung: still running after 120 s; last output: [ 0.1] Booting"}
+
+
+def test_comparison_that_the_engine_refused_is_unproven() -> None:
+    record = changed(cold=built(strays=Lost("the engine did not compare the container with its image: gone")))
+    assert not broken(record)
+    assert set(lost(record)) == {"build-confined"}
+
+
+def test_hits_without_the_cache_server_are_unproven() -> None:
     record = changed(server=Lost("compiler-cache died"))
     assert not broken(record)
     assert set(lost(record)) == {"rebuild-hits"}
 
 
-def test_a_source_without_patches_leaves_them_unproven_for_good() -> None:
+def test_source_without_patches_is_skipped_for_good() -> None:
     record = changed(patches=None, quirk="")
     assert not broken(record)
-    assert {name: found.provable_here for name, found in lost(record).items()} == {
+    assert {name: results.provable_here for name, results in lost(record).items()} == {
         "patches": False,
         "boot-quirk": False,
     }
 
 
-def test_a_kernel_that_need_not_be_realtime_is_not_judged_by_it() -> None:
+def test_realtime_is_not_judged_without_a_fragment() -> None:
     configure = step(
         "configure",
         {"fragment": "a", "text": "CONFIG_DRM=y\n"},
@@ -275,17 +335,17 @@ def test_a_kernel_that_need_not_be_realtime_is_not_judged_by_it() -> None:
     assert lost(record)["boot-realtime"].provable_here is False
 
 
-def test_a_limit_that_was_not_in_force_is_unproven() -> None:
+def test_limit_not_in_effect_is_unproven() -> None:
     record = changed(limit=2 * LIMIT)
     assert not broken(record)
     assert "the limit in effect was 4Gi, the class promises 8Gi" in lost(record)["memory"].reason
 
 
-def test_a_limit_above_the_host_is_unproven_for_good() -> None:
+def test_limit_above_the_host_is_skipped_for_good() -> None:
     record = changed(limit=2 * LIMIT, capacity=": the host has 4Gi")
     assert lost(record)["memory"].provable_here is False
 
 
-def test_an_out_of_memory_kill_that_only_the_engine_saw_counts() -> None:
+def test_kill_reported_only_by_the_engine_counts() -> None:
     cold = build(measured("compile", status=2), status=1, killed=True)
     assert set(broken(changed(cold=cold))) == {"build", "memory"}

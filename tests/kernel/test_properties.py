@@ -77,28 +77,28 @@ RECORDS = st.builds(
 
 
 @given(RECORDS)
-def test_every_clause_of_any_record_is_answered(record: KernelRecord) -> None:
-    found = tiers.judge(record)
-    assert found.keys() == tiers.SHOWS.keys()
-    for finding in found.values():
+def test_any_record_gets_a_result_for_every_clause(record: KernelRecord) -> None:
+    results = tiers.judge(record)
+    assert results.keys() == tiers.SHOWS.keys()
+    for finding in results.values():
         assert finding.reason if isinstance(finding, Lost) else finding.observed
         # A broken promise names its likely cause.
         assert isinstance(finding, Lost) or finding.good or finding.likely
 
 
 @given(RECORDS)
-def test_the_ladder_never_claims_what_was_not_shown(record: KernelRecord) -> None:
-    found = tiers.judge(record)
-    reached = ladder.highest_claim(found)
-    packaged = isinstance(found["package"], Finding) and found["package"].good
-    boots = isinstance(found["boot"], Finding) and found["boot"].good
+def test_claim_needs_every_part_proved(record: KernelRecord) -> None:
+    results = tiers.judge(record)
+    reached = ladder.highest_claim(results)
+    packaged = isinstance(results["package"], Finding) and results["package"].good
+    boots = isinstance(results["boot"], Finding) and results["boot"].good
     assert reached.claim is ladder.Claim.NONE or packaged
     assert reached.claim is not ladder.Claim.REALTIME or (packaged and boots)
 
 
 @given(RECORDS)
-def test_nothing_is_kept_by_a_tier_that_was_lost(record: KernelRecord) -> None:
-    found = tiers.judge(record)
+def test_lost_tier_keeps_nothing(record: KernelRecord) -> None:
+    results = tiers.judge(record)
     for tier, name in (
         ("boot", "boot"),
         ("package", "package"),
@@ -106,8 +106,8 @@ def test_nothing_is_kept_by_a_tier_that_was_lost(record: KernelRecord) -> None:
         ("configure", "configure"),
     ):
         if isinstance(getattr(record, tier), Lost):
-            shown = [found[show] for show in tiers.TIERS[name]]
-            assert not [finding for finding in shown if isinstance(finding, Finding) and finding.good]
+            judged = [results[show] for show in tiers.TIERS[name]]
+            assert not [finding for finding in judged if isinstance(finding, Finding) and finding.good]
 
 
 @given(
@@ -116,7 +116,7 @@ def test_nothing_is_kept_by_a_tier_that_was_lost(record: KernelRecord) -> None:
         st.sampled_from(["y", "m", "n", '"x y"', "0x10"]),
     )
 )
-def test_options_survive_the_form_that_the_kernel_writes(options: dict[str, str]) -> None:
+def test_options_survive_a_round_trip(options: dict[str, str]) -> None:
     written = "\n".join(
         f"# {name} is not set" if value == "n" else f"{name}={value}" for name, value in options.items()
     )
@@ -124,6 +124,6 @@ def test_options_survive_the_form_that_the_kernel_writes(options: dict[str, str]
 
 
 @given(st.text())
-def test_any_console_can_be_read(text: str) -> None:
+def test_any_console_is_parsed(text: str) -> None:
     console = parse_console(text, "nonce")
     assert console.ended == ("end" in console.lines)

@@ -88,13 +88,13 @@ def test_workspace_whose_actions_see_the_machine(worlds: Worlds) -> None:
 def test_nonce_that_reaches_no_action(worlds: Worlds) -> None:
     build = (ROOT / "canaries/bzlmod/BUILD.bazel").read_text("utf-8").replace('"nonce.txt"', '"fixed.txt"')
     build = build.replace("$(location nonce.txt)", "$(location fixed.txt)")
-    told = (
+    runs = (
         (ROOT / "canaries/bzlmod/canary.yaml").read_text("utf-8").replace("inputs: [", "inputs: [fixed.txt, ")
     )
     canary = {
         "bzlmod/BUILD.bazel": build,
         "bzlmod/fixed.txt": "always the same\n",
-        "bzlmod/canary.yaml": told,
+        "bzlmod/canary.yaml": runs,
     }
     proved = worlds.prove(
         "tinyland-docker", ids("caches/bazel-http-nonce-miss", "canaries/bzlmod-"), canary=canary

@@ -166,7 +166,7 @@ def test_registry_that_hangs_refuses_nothing(worlds: Worlds) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "url", "said"),
+    ("role", "url", "text"),
     [
         ("bazel-grpc", "grpc://bazel-cache-api.nix-cache.svc.cluster.local:9092", "resol"),
         ("bazel-http", "http://bazel-cache-http.nix-cache.svc.cluster.local:9999", "refused"),
@@ -174,7 +174,7 @@ def test_registry_that_hangs_refuses_nothing(worlds: Worlds) -> None:
         ("objects", "http://rustfs.nix-cache.svc.cluster.local:9999", "connect"),
     ],
 )
-def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, role: str, url: str, said: str) -> None:
+def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, role: str, url: str, text: str) -> None:
     def aliased(alias: str, credentials: Credentials) -> Service:
         return SERVICES[role](f"{role}.example", credentials)
 
@@ -183,7 +183,7 @@ def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, role: str, ur
     )
     assert proved.broken == set()
     assert proved.unproven == set(proved.verdicts)
-    assert all(said in verdict.seen for verdict in proved.verdicts.values()), proved.verdicts
+    assert all(text in verdict.seen for verdict in proved.verdicts.values()), proved.verdicts
 
 
 def test_registry_that_drops_what_it_takes(worlds: Worlds) -> None:

@@ -34,15 +34,15 @@ class Late:
         )
 
 
-def test_a_line_that_comes_after_the_first_look_is_found() -> None:
+def test_late_log_line_is_found() -> None:
     late = Late((WRITTEN, ANOTHER), (WRITTEN, ANOTHER), (WRITTEN, ANOTHER, REFUSED))
     assert late.asked("anonymous", "writer") == (WRITTEN, REFUSED)
 
 
-def test_lines_that_still_come_are_waited_for() -> None:
+def test_growing_log_is_waited_for() -> None:
     assert Late((), (WRITTEN,), (WRITTEN, REFUSED)).asked("writer") == (WRITTEN, REFUSED)
 
 
-def test_a_request_that_never_came_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_for_a_missing_log_line_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "LOG_LAG", 0.3)
     assert Late((WRITTEN,)).asked("anonymous") == (WRITTEN,)
