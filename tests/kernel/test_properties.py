@@ -120,7 +120,7 @@ def test_options_survive_a_round_trip(options: dict[str, str]) -> None:
     written = "\n".join(
         f"# {name} is not set" if value == "n" else f"{name}={value}" for name, value in options.items()
     )
-    assert kconfig.options(written) == options
+    assert kconfig.parse_options(written) == options
 
 
 @given(st.text())

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.prove.access_log import Served
-from builder_contracts.prove.bazel_log import REMOTE_HIT, Spawn, runner_count, spawns, warnings
+from builder_contracts.prove.bazel_log import (
+    REMOTE_HIT,
+    Spawn,
+    parse_runner_count,
+    parse_spawns,
+    parse_warnings,
+)
 from builder_contracts.prove.judge_bazel import judge
 from builder_contracts.prove.record_bazel import BazelRecord, BazelRun
 from builder_contracts.prove.store_lookup import ANOTHER, SECOND, Looked
@@ -486,17 +492,17 @@ def test_logs_are_read_as_bazel_writes_them() -> None:
             "actualOutputs": [{"path": "out", "digest": {"hash": "cd"}}],
         }
     ).encode()  # fmt: skip
-    first, second = spawns(log + b"\n" + log)
+    first, second = parse_spawns(log + b"\n" + log)
     assert first == second
     assert (first.hit, first.digest, first.size, first.outputs) == (True, "ab", 148, {"out": "cd"})
     events = b'{"id":{}}\n{"buildMetrics":{"actionSummary":{"runnerCount":[{"name":"total","count":3}]}}}\n'
-    assert runner_count(events) == {"total": 3}
+    assert parse_runner_count(events) == {"total": 3}
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[1]", b"{} junk"])
 def test_cut_execution_log_is_an_error(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        spawns(raw)
+        parse_spawns(raw)
 
 
 def test_warning_has_the_cause_that_follows_it() -> None:
@@ -513,15 +519,15 @@ com.google.devtools.build.lib.remote.http.HttpException: 403 Forbidden
 <html>
 ERROR: build failed
 """
-    assert warnings(text) == (
+    assert parse_warnings(text) == (
         "WARNING: Option 'x' is deprecated",
         "WARNING: Remote Cache: 3 errors during bulk transfer: PERMISSION_DENIED: this identity may only read",
         "WARNING: Remote Cache: 1 errors during bulk transfer: 403 Forbidden",
         "ERROR: build failed",
     )
-    assert warnings("Caused by: io.grpc.StatusRuntimeException: OK") == ()
+    assert parse_warnings("Caused by: io.grpc.StatusRuntimeException: OK") == ()
 
 
 @given(st.text())
 def test_any_text_has_its_warnings(text: str) -> None:
-    assert all(line.startswith(("WARNING", "ERROR")) for line in warnings(text))
+    assert all(line.startswith(("WARNING", "ERROR")) for line in parse_warnings(text))

@@ -155,7 +155,9 @@ def test_rejections_of_anonymous_requests(status: str) -> None:
 
 @pytest.mark.parametrize("status", ["201", "202", "204", "200", "OK"])
 def test_accepted_write_of_a_reader_is_broken(status: str) -> None:
-    assert outcome("reader", rejected(answers={"put": status})) is Outcome.BROKEN
+    finding = judge("reader", rejected(answers={"put": status}))[0]
+    assert finding.outcome is Outcome.BROKEN
+    assert finding.seen == f"put was accepted: {status}"
 
 
 @pytest.mark.parametrize("status", ["404", "400 bad", "INVALID_ARGUMENT", "SignatureDoesNotMatch", "401"])

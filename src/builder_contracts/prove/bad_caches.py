@@ -16,7 +16,7 @@ DEADLINE = 60
 
 
 def makeable(bench: Bench) -> tuple[str, ...]:
-    """The bad caches that can be made: what a server signs by itself nobody else can sign."""
+    """Return the bad caches that can be made: a server that signs paths itself leaves two."""
     return BAD if not bench.endpoints["nix"].public_key else BAD[:2]
 
 

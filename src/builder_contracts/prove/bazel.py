@@ -20,7 +20,7 @@ from builder_contracts.services.identities import READER, WRITER, Identity
 
 DEADLINE = 180
 POISON = b"poisoned: nobody built this\n"
-# A leaf of the graph for each lie, so that neither changes the key of another action.
+# A leaf of the graph for each false result, so that neither changes the key of another action.
 POISONED, CORRUPTED = "//:seal", "//:hello"
 
 # What differs between two machines and must not reach an action.
@@ -43,7 +43,7 @@ def prove(
     is somebody else's to look at.
     """
     endpoint = bench.endpoints[role]
-    # A cache that names no writer is open to everybody; one that names a writer is tried as nobody else.
+    # A cache without a writer is open to everybody; a cache with a writer is proved only with its credentials.
     if WRITER in endpoint.variables and (lost := endpoint.lacks(WRITER)):
         raise Failed.of(lost)
     first, second = bench.nonce(), bench.nonce()
@@ -74,13 +74,13 @@ def prove(
             builds.clean(job)
         except Failed as failed:
             not_lied = failed.lost
-        # After the lies: a build that still gets something from a cache gets these.
+        # Last, because a build that still gets something from a cache then gets the false results.
         builds.run("without", job, "")
     return BazelRecord(
         protocol=role.removeprefix("bazel-"),
         url=endpoint.url,
         runs=builds.runs,
-        asked={name: builds.asked(name) for name in builds.runs},
+        asked={name: builds.requested_digests(name) for name in builds.runs},
         served=builds.served,
         after_upload=after_upload,
         after_refusal=after_refusal,
@@ -134,8 +134,8 @@ class _Builds:
         """Delete outputs and the local action cache, which hides actions, but keep the server that is warm."""
         job.must("cleaning", ["bazel", *self.startup, "clean"], deadline=60)
 
-    def asked(self, name: str) -> frozenset[str]:
-        """The action digests that the server's own log says this build asked for."""
+    def requested_digests(self, name: str) -> frozenset[str]:
+        """Return the action digests that this build requested, by the server's own log."""
         if self.role == "bazel-http":
             lines = [line for line in self.served[name] if line.method == "GET" and line.status == 200]
             return frozenset(line.uri.rpartition("/")[2] for line in lines if "/ac/" in line.uri)
@@ -148,7 +148,7 @@ class _Builds:
 
 
 def _options(bench: Bench, role: str, invocation: str, logs: str) -> list[str]:
-    """What a build is told: where its logs go, and of one cache at most, uploads included."""
+    """Return the options of a build: where its logs go, and at most one cache, uploads included."""
     options = [
         f"--invocation_id={invocation}", "--color=no", "--curses=no", "--disk_cache=",
         f"--execution_log_json_file={logs}.exec.json", f"--build_event_json_file={logs}.bep.json",
@@ -204,7 +204,7 @@ def _run(
     built = job.run(arguments, deadline=deadline, env=env)
     bench.outputs.append(built.stdout + built.stderr)
     text = built.stderr.decode("utf-8", "replace") + built.stdout.decode("utf-8", "replace")
-    warnings = bazel_log.warnings(text)
+    warnings = bazel_log.parse_warnings(text)
     if built.status is None:
         return BazelRun(None, warnings=warnings, invocation=invocation, ended=built.ended)
     execution_log, events = (job.run(["cat", f"{logs}.{kind}.json"], deadline=30) for kind in ("exec", "bep"))
@@ -219,20 +219,20 @@ def _run(
                 built.status, warnings=(*warnings, format_completed(built)), invocation=invocation
             )
     try:
-        spawns = bazel_log.spawns(execution_log.stdout)
+        spawns = bazel_log.parse_spawns(execution_log.stdout)
     except ValueError as error:
         raise Failed("reading Bazel's execution log", str(error)) from None
-    return BazelRun(built.status, spawns, bazel_log.runner_count(events.stdout), invocation, warnings)
+    return BazelRun(built.status, spawns, bazel_log.parse_runner_count(events.stdout), invocation, warnings)
 
 
 def _look(bench: Bench, role: str, run: BazelRun, *, every: bool) -> Looked:
-    """Whether the store holds every, or any, result of the actions that a build ran, as the reader sees it."""
+    """Look up as the reader whether the store has every, or any, result of the actions that a build ran."""
     actions = [spawn for spawn in run.spawns if spawn.cacheable and not spawn.hit]
     if not actions:
         return Looked(None, "no action ran, so there is nothing to check")
     url = bench.endpoints[role].url
     if role == "bazel-http":
-        # The run's own is open to nobody in particular, who is more independent of a build than its reader.
+        # The run's own cache permits anonymous reads, which are more independent of a build than its reader.
         headers = {} if bench.endpoints[role].service else bench.headers(role, READER)
         requests: list[dict[str, object]] = [
             {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}

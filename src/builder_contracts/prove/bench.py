@@ -1,4 +1,4 @@
-"""What an experiment is given to work with: jobs, endpoints, an outside client and the logs of servers."""
+"""The testbed of an experiment: jobs, endpoints, an outside client and the logs of servers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Bench(ABC):
     @property
     @abstractmethod
     def paths(self) -> tuple[str, ...]:
-        """What exists on the builder only, so that nothing which leaves a job may name it."""
+        """Paths that exist only on the builder, so no artifact may contain them."""
 
     @abstractmethod
     def fresh(self, purpose: str) -> contextlib.AbstractContextManager[Job]:
@@ -96,7 +96,7 @@ class Bench(ABC):
     @property
     @abstractmethod
     def bad_caches(self) -> str:
-        """The URL below which jobs may put Nix caches that offer what must be refused: never a deployment's."""
+        """The URL under which jobs may put bad Nix caches: never a deployment's."""
 
     @abstractmethod
     def trust(self, job: Job, registry: str) -> None:
@@ -117,7 +117,7 @@ class Bench(ABC):
         return {"Authorization": authorization} if authorization else {}
 
     def reader_description(self, role: str) -> str:
-        """Who it is that reads what the writer wrote."""
+        """Describe who reads what the writer wrote."""
         return SECOND if self.headers(role, WRITER) == self.headers(role, READER) else ANOTHER
 
     def nonce(self) -> str:

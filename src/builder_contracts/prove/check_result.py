@@ -1,4 +1,4 @@
-"""What an experiment checked itself, on the spot, and the assessment that follows from it."""
+"""The result of a check that an experiment makes on the spot, and the assessment that follows from it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from builder_contracts.prove.witnessed import Witnessed, unavailable
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check of a canary observed."""
+    """The result of one check of a canary."""
 
     good: bool
     observed: str

@@ -1,4 +1,4 @@
-"""How a command ended that has no exit status, read off the runner's own words (``Completed.ended``). Pure."""
+"""Classify how a command without an exit status ended, by the runner's own words (``Completed.ended``). Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _OUT_OF_MEMORY = "(out of memory)"
 
 
 def is_deadline(ended: str) -> bool:
-    """Whether it ran until its time was over. Anything else that ends a command says nothing about the command."""
+    """Return whether the command ran until its time was over. Any other end says nothing about the command."""
     return _DEADLINE.match(ended) is not None
 
 
 def is_out_of_memory(ended: str) -> bool:
-    """Whether its container was killed at its memory limit."""
+    """Return whether its container was killed at its memory limit."""
     return _OUT_OF_MEMORY in ended

@@ -1,4 +1,4 @@
-"""The bench that starts containers: fresh runners of a class, the run's own services around them, clients beside."""
+"""The testbed of containers: fresh runners of a class, the run's own services, and clients next to them."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class ContainerBench(Bench):
 
     def _outside(self) -> str:
         if self.ending.come:
-            # It took the other one along.
+            # The end of the run killed the first client, so start a new one.
             return self.host.container(self._unique_name("client"), ["sleep", "infinity"])
         with self._lock:
             if not self._outsider:

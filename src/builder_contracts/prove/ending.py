@@ -1,4 +1,4 @@
-"""The end of a run: what is under way is ended with it, and nothing begins any more."""
+"""Stop the commands that are running at the end of a run, and start no new ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LAST = 30
 
 
 class Ending:
-    """Lets commands begin until it has come."""
+    """The shutdown of a run: commands start until it has come."""
 
     def __init__(self) -> None:
         self._idle = threading.Condition()
@@ -39,7 +39,7 @@ class Ending:
                 self._idle.notify_all()
 
     def end(self, kill: Callable[[], None]) -> None:
-        """Let nothing begin any more, and kill until nothing runs."""
+        """Start nothing any more, and kill until nothing runs."""
         with self._idle:
             self._come = True
             try:

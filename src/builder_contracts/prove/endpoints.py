@@ -1,4 +1,4 @@
-"""Which endpoints the proofs of a run may touch, and why not the others. Pure."""
+"""Select the endpoints that the proofs of a run may contact, with a reason for each of the others. Pure."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Endpoint:
     variables: Mapping[str, str] = field(default_factory=dict)
 
     def lacks(self, name: str) -> Lost | None:
-        """Why nothing can be tried as the identity of that name, if so."""
+        """Return why nothing can be attempted as that identity, or None if it can."""
         if name == ANONYMOUS or self.credentials is None or self.credentials.of(name).secret:
             return None
         variable = self.variables.get(name)

@@ -101,9 +101,9 @@ class Experiments:
         return self.records
 
     def _plan(self, roles: Sequence[str]) -> Iterator[_PlannedExperiment]:
-        """What can be carried out side by side."""
+        """Yield the experiments that can run side by side."""
         caches = [role for role in self.contract.document.get("caches", {}) if role.startswith("bazel")]
-        # What the first canary of a tool builds is what its caches and targets are proved with.
+        # The first canary of a tool also feeds the proofs of its caches and targets.
         tools: set[str] = set()
         for name, canary in self.canaries.items():
             if isinstance(canary, Lost):
@@ -135,7 +135,7 @@ class Experiments:
             yield _PlannedExperiment(self._state, self._lose_state)
 
     def _carry_out(self, planned: _PlannedExperiment) -> None:
-        """Whatever ends an experiment leaves the others alone; its clauses are then unproven for that reason."""
+        """Carry out one experiment. If it fails, its clauses are unproven for that reason, and the others continue."""
         try:
             planned.experiment()
         except Exception as error:
@@ -155,7 +155,7 @@ class Experiments:
         )
 
     def _needs(self, canary: str, *roles: str) -> bool:
-        """Whether a clause needs this canary: one of its own, or one of a cache or target it feeds."""
+        """Return whether a clause needs this canary: its own, or one of a cache or target that it feeds."""
         return self._is_promised(canary) or any(
             (isinstance(promise, CacheProof) and promise.role in roles)
             or (
@@ -171,7 +171,7 @@ class Experiments:
         return any(isinstance(promise, CanaryProof) and promise.canary == canary for promise in self.promises)
 
     def _lose_role(self, role: str, lost: Lost) -> None:
-        """Whatever was recorded of the role, its clauses are unproven for this reason."""
+        """Make every clause of the role unproven for this reason, whatever was recorded."""
         if role == "nix":
             self.records.nix = lost
         elif role.startswith("bazel"):
@@ -189,7 +189,7 @@ class Experiments:
     def _lose_bazel(self, canary: Canary, role: str, lost: Lost, *, first: bool) -> None:
         self.records.bazel[role] = lost
         if first:
-            # That the class builds is not the cache's to decide.
+            # Without the cache the class can still build, so prove that alone.
             self._carry_out(
                 _PlannedExperiment(partial(self._build_uncached, canary), partial(self._lose_canary, canary))
             )
@@ -210,14 +210,14 @@ class Experiments:
         self.records.scan = lost
 
     def _lose_canary(self, canary: Canary, lost: Lost) -> None:
-        """What was not checked of a canary until then is lost."""
+        """Make every clause of a canary that was not checked yet unproven for this reason."""
         record = self.records.canaries.get(canary.name)
         checked = record.results if isinstance(record, CanaryRecord) else {}
         results = {**dict.fromkeys(canary.shows, lost), **checked}
         self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
 
     def _mark_dead_services(self, roles: list[str]) -> None:
-        """A service that is dead at the end was not there for all of its clauses; its last words say why."""
+        """Make the clauses of a service that is dead at the end unproven, with its last words."""
         for role in roles:
             try:
                 self.bench.ready(role)
@@ -256,7 +256,7 @@ class Experiments:
                         )
             self.records.nix = nix.prove(self.bench, published)
         finally:
-            # Also what a failed proof has published is taken back.
+            # A failed proof may have published something, so remove it as well.
             if published is not None:
                 self._published(published)
 
@@ -288,7 +288,7 @@ class Experiments:
         results["pure"] = flake.pure(job)
 
     def _build(self, job: Job, canary: Canary, nonce: str, results: CheckResults) -> bool:
-        """Build a canary by its own command; whether it succeeded."""
+        """Build a canary by its own command; return whether it succeeded."""
         started_at = time.monotonic()
         completed = job.run(canary.command, deadline=canary.budget.seconds)
         self.bench.outputs.append(completed.stdout + completed.stderr)
@@ -373,7 +373,7 @@ class Experiments:
         self.records.state = state.prove(self.bench)
 
     def _search(self, roles: Sequence[str]) -> None:
-        # What a role holds that is out of reach cannot be searched.
+        # A role that is out of reach cannot be searched, so the search would be incomplete.
         if self.unbound:
             self.records.scan = next(iter(self.unbound.values()))
             return

@@ -1,4 +1,4 @@
-"""What the flake canary shows besides building: identical rebuilds, pure evaluation, a current lock."""
+"""Check the flake canary beyond its build: identical rebuilds, pure evaluation, a current lock."""
 
 from __future__ import annotations
 

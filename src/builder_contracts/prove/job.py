@@ -1,5 +1,4 @@
-"""What a proof does inside a runner: files in, commands run, artifacts out. Arguments only, never a shell string
-built from values."""
+"""Work inside a runner: files in, commands run, artifacts out. Arguments only, never a shell string built from values."""
 
 from __future__ import annotations
 
@@ -137,7 +136,7 @@ class Job:
 
 
 def format_completed(completed: Completed) -> str:
-    """How a command ended, in one line."""
+    """Format how a command ended, in one line."""
     output = (completed.stderr or completed.stdout).decode("utf-8", "replace")
     text = " | ".join(output.split("\n")[-6:]).strip(" |")
     ended = completed.ended or f"status {completed.status}"

@@ -65,7 +65,7 @@ def _actions(run: BazelRun) -> list[Spawn]:
 
 
 def _first(run: BazelRun) -> str:
-    """Why a build did not complete, or its first warning."""
+    """Return why a build did not complete, or its first warning."""
     reason = run.ended or next((line for line in run.warnings if "host_javabase" not in line), "no warning")
     return reason[:300]
 
@@ -111,7 +111,7 @@ def _writes(record: BazelRecord, name: str, *, rejected: bool) -> list[Served]:
 
 
 def _no_response(record: BazelRecord, name: str) -> Finding | None:
-    """Why a build says nothing about the cache, if so: it did not complete, or the cache did not respond."""
+    """Return the assessment if the build did not complete or the cache did not respond, else None."""
     run = record.runs[name]
     if run.status is None:
         return unproven(f"the build did not complete: {run.ended}")

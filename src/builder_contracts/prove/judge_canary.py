@@ -1,4 +1,4 @@
-"""Judges the build of a canary: its cost, what was built, and what left the builder. Pure."""
+"""Judges the build of a canary: its cost, its program and its artifacts. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from builder_contracts.prove.unavailable import Lost
 def judge_builds(
     canary: Canary, products: Products | Lost, status: int | None, output: str
 ) -> Finding | Lost:
-    """Whether the canary was built, within its budget. ``output`` is how its command ended, and its last lines."""
+    """Judge whether the canary was built within its budget. ``output`` is how its command ended, and its last lines."""
     if status is None:
         return _did_not_complete(output)
     if status != 0:
@@ -88,7 +88,7 @@ def judge_builds(
 
 
 def _did_not_complete(output: str) -> Finding | Lost:
-    """The canary's own budget and the class's own limit break it; whatever else ends a build says nothing of it."""
+    """The canary's own budget and the class's memory limit break the clause; any other end proves nothing."""
     observed = f"the build did not complete: {output}"
     if is_deadline(output):
         return Finding(False, observed, "raise the budget, or find out what it waits for")
@@ -102,7 +102,7 @@ def _amount(resource: str, value: float) -> str:
 
 
 def judge_runs(canary: Canary, products: Products | Lost) -> Finding | Lost:
-    """Whether what was built runs and prints what it should, with this run's nonce in it."""
+    """Judge whether the program runs and prints the expected text, with this run's nonce in it."""
     if isinstance(products, Lost):
         return products
     if products.undelivered:
@@ -131,7 +131,7 @@ def judge_runs(canary: Canary, products: Products | Lost) -> Finding | Lost:
 def judge_artifacts(
     canary: Canary, products: Products | Lost, builder_paths: tuple[str, ...]
 ) -> Finding | Lost:
-    """Whether what left the builder is complete without it."""
+    """Judge whether the artifacts are complete away from the builder."""
     if isinstance(products, Lost):
         return products
     if products.undelivered:
@@ -142,7 +142,7 @@ def judge_artifacts(
 def check_completeness(
     artifacts: Artifacts, expected: tuple[str, ...], builder_paths: tuple[str, ...]
 ) -> Finding:
-    """Whether what left the builder is complete away from it: real files that name no place on the builder."""
+    """Check that artifacts are complete away from the builder: real files that contain no path of it."""
     likely = "deliver real files: copy with cp -L, and build with relative or mapped paths"
     files = {name: content for name, content in artifacts.items() if isinstance(content, bytes)}
     for name, entry in artifacts.items():

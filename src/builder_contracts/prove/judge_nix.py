@@ -51,7 +51,7 @@ def _client(record: NixRecord, run: NixRun) -> str:
 
 
 def _served(record: NixRecord) -> tuple[list[str], list[str]]:
-    """What the server logged for the runner of the good attempt: narinfos of the path, and NARs."""
+    """Return what the server logged for the runner of the good attempt: narinfos of the path, and NARs."""
     prefix = "/" + record.url.split("/", 3)[3]
     part = record.path.rsplit("/", 1)[1].partition("-")[0]
     lines = [line for line in record.served["good"] if line.source == record.runner and line.status == 200]
@@ -66,7 +66,7 @@ def _server(record: NixRecord, observed: str) -> str:
 
 
 def _queries(record: NixRecord, name: str, url: str) -> int:
-    """How often Nix itself says that it asked this cache for the path: the witness for one that has no log."""
+    """Count the queries for the path to this cache in Nix's own log: the witness for a cache without a log."""
     queries = record.attempts[name].log.queries
     return sum(path == record.path and source.rstrip("/") == url.rstrip("/") for path, source in queries)
 
@@ -80,7 +80,7 @@ def _leftovers(record: NixRecord) -> str:
 
 
 def _no_response(run: NixRun) -> Finding | None:
-    """Why a run says nothing about a cache, if so: it did not complete, or the cache did not respond."""
+    """Return the assessment if Nix did not complete or the cache did not respond, else None."""
     if run.status is None:
         return unproven(f"Nix did not complete: {run.ended}")
     message = run.log.says(_NO_RESPONSE)

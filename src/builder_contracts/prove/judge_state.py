@@ -27,7 +27,7 @@ def judge(show: str, record: StateRecord | Lost | None) -> Witnessed:
 
 
 def _no_response(*replies: StateReply) -> str:
-    """What the store said in place of a response, if so."""
+    """Return why the store did not respond, or an empty text if it did."""
     lost = next((reply for reply in replies if reply.status == "LOST"), None)
     return "" if lost is None else f"the object store did not respond: {lost.detail}"
 

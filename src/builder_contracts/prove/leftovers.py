@@ -1,4 +1,4 @@
-"""What a run wrote into a deployment, and has to remove from it again."""
+"""Remove what a run wrote into a deployment, and report what remains."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ def remove(
 
 
 def format_leftovers(leftovers: Sequence[str]) -> str:
-    """What became in a deployment of what was written there."""
+    """Format what became of the data that was written to a deployment."""
     return f"not cleaned up: {', '.join(leftovers)}" if leftovers else "written data removed"
 
 
 def unchecked_leftovers(lost: Lost) -> str:
-    """What is left where nobody could check."""
+    """Describe leftovers that could not be checked."""
     return f"anything written, which could not be checked ({lost.reason})"

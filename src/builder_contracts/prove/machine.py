@@ -115,7 +115,7 @@ class MachineBench(Bench):
 
 
 def without_client(role: str) -> Lost | None:
-    """Why this host cannot read the cache of a role, if so: to be checked before anything is written to it."""
+    """Return the reason why this host cannot read the cache of a role, or None if it can. Check before any write."""
     missing = [name for name in _GRPC_CLIENT if not _importable(name)]
     if role != "bazel-grpc" or not missing:
         return None

@@ -39,7 +39,7 @@ download-attempts = 2
 
 @dataclass
 class Published:
-    """What the seeder put into the cache. ``before`` is what a deployment's cache answered for each path of the closure
+    """The paths that the seeder put into the cache. ``before`` has what a deployed cache returned for each path of the closure
     until then: some may have been there, and are not the run's to remove. ``tried`` are the paths that identities
     wrote."""
 
@@ -58,7 +58,7 @@ def config(job: Job) -> Job:
 
 
 def seed(bench: Bench, job: Job, installable: str) -> Published:
-    """What was built and is to be published, and the keys for it. Raises Failed."""
+    """Return the build that is to be published, and create the keys for it. Raises Failed."""
     path = (
         job.must("querying the path", ["nix", "path-info", installable], deadline=DEADLINE)
         .stdout.decode()
@@ -98,7 +98,7 @@ def publish(bench: Bench, job: Job, published: Published) -> None:
 
 
 def _probe(bench: Bench, job: Job, identity: str) -> str:
-    """A store path that nobody has ever seen."""
+    """Add a new store path, with a nonce."""
     file = f"{job.folder}.keys/probe-{identity}"
     job.write(file, f"probe {bench.nonce()}\n".encode())
     return job.must("adding a probe", ["nix", "store", "add", file]).stdout.decode().strip()
@@ -203,7 +203,7 @@ def take_back(bench: Bench, published: Published) -> tuple[str, ...]:
         return ()
     before = published.before.items()
     written = {path for path, status in before if status == "404"} | {*published.tried}
-    # Of these nobody can say whether they were there.
+    # The cache did not say whether it had these before.
     unsure = {path for path, status in before if status not in ("200", "404")} - written
     names = [_narinfo(path) for path in sorted(written)]
     replies = bench.undo(_requests(bench, "GET", names))
@@ -228,7 +228,7 @@ def _narinfo(path: str) -> str:
 
 
 def _nar(reply: Mapping[str, str]) -> str:
-    """Where the NAR of a narinfo is, empty where it is not one."""
+    """Return where the NAR of a narinfo is, empty if the reply is not a narinfo."""
     return fields(base64.b64decode(reply["body"]).decode("utf-8", "replace")).get("URL", "")
 
 
@@ -247,7 +247,7 @@ def _key(job: Job, name: str, secret_key: str = "") -> str:
 
 
 def _info(job: Job, path: str, *, store: str = "") -> dict[str, str]:
-    """What the store of the job reports of a path, whatever version of the JSON format Nix prints."""
+    """Return what the store of the job reports of a path, for every version of Nix's JSON format."""
     queried = job.run(["nix", "path-info", *_store(job, store), "--json", path], deadline=DEADLINE)
     if queried.status != 0:
         return {}
@@ -257,7 +257,7 @@ def _info(job: Job, path: str, *, store: str = "") -> dict[str, str]:
 
 
 def _attempt(bench: Bench, job: Job, identity: str, path: str) -> Attempt:
-    """What Nix got when it published, and what an outside client finds in the cache afterwards."""
+    """Publish with Nix, and look up afterwards what arrived in the cache."""
     endpoint = bench.endpoints["nix"]
     log_start = len(bench.access_log(endpoint.service))
     signed = "" if endpoint.public_key else f"?secret-key={job.folder}.keys/key"

@@ -46,7 +46,7 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects as urllib does, but shows credentials to nobody else than they were meant for."""
+    """Follows redirects as urllib does, but sends credentials to no other server than they are for."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str

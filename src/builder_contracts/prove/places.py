@@ -1,4 +1,4 @@
-"""Where a session proves: in containers of an engine that it starts and removes, or on the machine it runs on."""
+"""Backends of proofs: containers of an engine that the run starts and removes, or this host."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from builder_contracts.services.identities import Credentials
 
 @dataclass(frozen=True)
 class Options:
-    """What a session proves with: other images by class, the runner, the environment's bindings, the roles that a
+    """Settings of a session: image overrides by class, the runner, the environment's bindings, the roles that a
     live environment may be written to, and the variables that are ``hidden`` from jobs on this machine. ``specs`` and
     ``plans`` replace services and launch plans; ``kernel`` chooses another kernel for kernel canaries."""
 
@@ -57,7 +57,7 @@ class Proved:
 
 
 class Place(Protocol):
-    """Where classes are proved, several at a time."""
+    """A backend that proves classes, several at a time."""
 
     def prove(self, contract: Contract, clauses: list[Clause]) -> Proved:
         """Carry out the experiments that these clauses of a class need."""
@@ -129,7 +129,7 @@ class Engine:
         )
         experiments = Experiments(contract, clauses, bench, unbound, self.options.kernel)
         try:
-            # Beside a deployment's own Nix cache the run has one that offers what must be refused.
+            # Next to a deployed Nix cache the run starts one for the bad caches.
             needed = [endpoint.service or bench.bad_service(role) for role, endpoint in bound.items()]
             self.host.start(
                 self.options.specs[name](self._alias(name), self.credentials)

@@ -1,4 +1,4 @@
-"""What a canary's cold build cost, and what left the builder."""
+"""Collect the cost and the artifacts of a canary's cold build."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tries to publish, as everybody, from the runner's own network position; then looks from outside what arrived."""
+"""Attempts to publish as each identity, from the runner's own network position; then looks up what arrived."""
 
 from __future__ import annotations
 
@@ -49,7 +49,9 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
             name: {operation: _lookup(next(replies)) for operation, _ in reads[name]} for name in names
         }
     finally:
-        leftovers = "" if endpoint.service else _take_back(bench, target, [nonces[name] for name in names])
+        leftovers = (
+            "" if endpoint.service else _remove_written(bench, target, [nonces[name] for name in names])
+        )
     bench.ready(target)
     if target == "nix" and any(
         is_put_unsupported(answer) for by_operation in answers.values() for answer in by_operation.values()
@@ -72,8 +74,8 @@ def prove(bench: Bench, target: str, job: Job) -> dict[str, Attempt | Lost]:
     return with_control({**attempts, **lacking})
 
 
-def _take_back(bench: Bench, target: str, nonces: Sequence[str]) -> str:
-    """Remove from a deployment what was written there, as far as its protocol can; what became of it."""
+def _remove_written(bench: Bench, target: str, nonces: Sequence[str]) -> str:
+    """Remove from a deployment what was written there, as far as its protocol can; return what became of it."""
     url, headers = bench.endpoints[target].url, bench.headers(target, WRITER)
     match target:
         case "nix":
@@ -87,7 +89,7 @@ def _take_back(bench: Bench, target: str, nonces: Sequence[str]) -> str:
 
 
 def _writes(bench: Bench, target: str, identity: str, nonce: str) -> list[tuple[str, Request]]:
-    """The writes that an identity tries, by name. The nonce makes each of them a thing that never was."""
+    """Return the writes that an identity attempts, by name. The nonce makes each of them new."""
     url = bench.endpoints[target].url
     principal = bench.identity(target, identity)
     headers = bench.headers(target, identity)
@@ -129,7 +131,7 @@ def _writes(bench: Bench, target: str, identity: str, nonce: str) -> list[tuple[
             raise NotImplementedError(f"no writes for the target {target}")
 
 
-# What somebody would set who wants to read everything from then on.
+# A policy that opens the bucket to everybody.
 _OPEN = (
     '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*",'
     f'"Resource":"arn:aws:s3:::{BUCKET}/*"}}]}}'
@@ -137,7 +139,7 @@ _OPEN = (
 
 
 def _reads(bench: Bench, target: str, nonce: str, identity: str) -> list[tuple[str, Request]]:
-    """How an independent identity looks up what was tried: the reader, or whoever may list."""
+    """Return the requests by which an independent identity looks up what was attempted."""
     url = bench.endpoints[target].url
     reader = bench.identity(target, READER)
     headers = bench.headers(target, READER)
@@ -184,7 +186,7 @@ def _sha(nonce: str) -> str:
 
 
 def _action(nonce: str) -> str:
-    """The digest of an action that nobody can have run."""
+    """Return the digest of an action that was never run."""
     return hashlib.sha256(f"action {nonce}".encode()).hexdigest()
 
 

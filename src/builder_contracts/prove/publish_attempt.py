@@ -17,7 +17,7 @@ IDENTITIES = (ANONYMOUS, READER, WRITER)
 
 @dataclass(frozen=True)
 class Attempt:
-    """What one identity tried, and what came of it.
+    """The writes of one identity to one target, and their results.
 
     ``answers`` map an operation to what came back: an HTTP status, a gRPC status name or an S3 error code, and a
     detail. ``lookups`` are what an independent reader, ``reader``, found afterwards. ``control`` is what an allowed
@@ -49,28 +49,28 @@ class Attempt:
 
 
 def answer_status(answer: str) -> str:
-    """What a protocol answered, without the detail behind it."""
+    """Return what a protocol answered, without the detail behind it."""
     return answer.partition(" ")[0]
 
 
 def is_accepted(answer: str) -> bool:
-    """Whether a write was accepted, as far as its answer goes."""
+    """Return whether a write was accepted, as far as its answer goes."""
     return answer_status(answer) in ("200", "201", "202", "204", "OK")
 
 
 def is_put_unsupported(answer: str) -> bool:
-    """Whether a server does not support this way of writing at all, for any identity."""
+    """Return whether a server does not support this way of writing, for any identity."""
     return answer_status(answer) in ("405", "501")
 
 
 def put_unsupported(url: str) -> Lost:
-    """Why such a server proves nothing."""
+    """Return the reason why such a server proves nothing."""
     reason = "it uses another upload protocol (like Attic), which proofs do not support"
     return Lost(f"{url} does not accept HTTP PUT uploads: {reason}", provable_here=False)
 
 
 def with_control(attempts: Mapping[str, Attempt | Lost]) -> dict[str, Attempt | Lost]:
-    """The attempts of several identities, each with what the writer got, or why there was no writer."""
+    """Return the attempts of several identities, each with what the writer got, or why there was no writer."""
     writer = attempts.get(WRITER)
     control = writer.as_control() if isinstance(writer, Attempt) else {}
     no_writer = writer if isinstance(writer, Lost) else None

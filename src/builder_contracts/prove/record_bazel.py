@@ -1,4 +1,4 @@
-"""What the Bazel cache proof leaves to its judge."""
+"""The record of the Bazel cache proof: plain data for its judge."""
 
 from __future__ import annotations
 

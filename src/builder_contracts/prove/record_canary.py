@@ -1,4 +1,4 @@
-"""What the build of a canary leaves to its judge."""
+"""The record of a canary's build: plain data for its judge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from builder_contracts.prove.unavailable import Lost
 from builder_contracts.runner.protocol import Completed
 
 Artifacts = Mapping[str, tarfile.TarInfo | bytes]
-"""What left the builder by its path: content of files, the entry of anything else."""
+"""Artifacts by path: content of files, the entry of anything else."""
 
 
 @dataclass(frozen=True)

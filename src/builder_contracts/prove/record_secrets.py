@@ -1,4 +1,4 @@
-"""What the search for secrets leaves to its judge."""
+"""The record of the search for secrets: plain data for its judge."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class Scan:
-    """What was searched for secrets, and where they were found.
+    """The extent of a search for secrets, and the places where it found them.
 
     ``places`` are how many hold or held something published; ``missed`` are those in which a copy that was planted
     for the search was not found.

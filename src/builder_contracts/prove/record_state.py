@@ -1,4 +1,4 @@
-"""What the proof of a state store leaves to its judge."""
+"""The record of the proof of a state store: plain data for its judge."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STEPS = (
 
 @dataclass(frozen=True)
 class StateReply:
-    """What the store replied to one request: its status, a detail, and the text that it returned."""
+    """The reply of the store to one request: its status, a detail, and the text that it returned."""
 
     status: str
     detail: str = ""

@@ -1,4 +1,4 @@
-"""Tags in a registry: how clients name the kinds of their manifests, and how a run removes its own."""
+"""Tags in a registry: the media types of manifests, and the removal of a run's own tags."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MANIFESTS = ", ".join(
 
 
 def remove_tags(bench: Bench, repositories: Sequence[str]) -> str:
-    """Remove the tag of these repositories from a deployment's registry; what became of them."""
+    """Remove the tag of these repositories from a deployed registry; return what became of them."""
     url = bench.endpoints["registry"].url
     headers = {**bench.headers("registry", WRITER), "Accept": MANIFESTS}
     requests = [

@@ -28,7 +28,7 @@ Hit = tuple[str, str]
 
 
 def encodings(secret: str) -> dict[bytes, str]:
-    """How a secret may be written: plain, reversed byte order is not among them; case matters only in hex."""
+    """Return the encodings of a secret by their bytes: plain, hex and base64. A reversed secret is not among them."""
     raw = secret.encode()
     encoded = {raw: "plain", raw.hex().encode(): "hex", raw.hex().upper().encode(): "hex"}
     for shift in range(3):
@@ -42,7 +42,7 @@ def encodings(secret: str) -> dict[bytes, str]:
 
 
 def search(place: str, content: bytes, needles: dict[bytes, str], depth: int = 0) -> Iterator[Hit]:
-    """Every place in the content where a needle stands, also in what it contains."""
+    """Yield every place in the content that has a needle, also in its members."""
     for needle, encoding in needles.items():
         if needle in content:
             yield place, encoding
@@ -53,7 +53,7 @@ def search(place: str, content: bytes, needles: dict[bytes, str], depth: int = 0
 
 
 def members(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """What is inside: the decompressed content, or the files of an archive. Broken ones have none."""
+    """Yield what is inside: the decompressed content, or the files of an archive. Corrupt archives yield nothing."""
     if content[:2] == b"\x1f\x8b":
         yield from _unpacked("gzip", content)
     elif content[:6] == b"\xfd7zXZ\0":
@@ -111,7 +111,7 @@ def _tar(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def report(secrets: list[str], folders: list[str]) -> dict[str, object]:
-    """What was searched and what was found: {"items", "bytes", "leaks": [[place, encoding]]}."""
+    """Search folders, and report the extent and the hits: {"items", "bytes", "leaks": [[place, encoding]]}."""
     needles = {needle: name for secret in secrets for needle, name in encodings(secret).items()}
     items = size = 0
     leaks: list[Hit] = []

@@ -30,7 +30,7 @@ def search_published(
 
     ``artifacts`` left the builders; ``records`` are what every verdict of this class is made from.
     """
-    # A nonce of its own: nobody else's search may find it, and the token itself is published nowhere.
+    # A separate nonce, because other searches may not find it, and the token itself is never published.
     nonce = random.token_hex(24)
     planted = gzip.compress(f"planted {base64.b64encode(nonce.encode()).decode()}".encode())
     planted_name = f"planted-{nonce[:8]}"

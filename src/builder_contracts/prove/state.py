@@ -15,7 +15,7 @@ from builder_contracts.services.identities import READER, WRITER
 
 
 def prove(bench: Bench) -> StateRecord:
-    """What the store replied, step by step. Raises Failed, ServiceDown."""
+    """Record what the store replied, step by step. Raises Failed, ServiceDown."""
     key = f"proof-{bench.nonce()}"
 
     def lock(holder: str) -> dict[str, Any]:

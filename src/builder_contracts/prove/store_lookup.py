@@ -1,4 +1,4 @@
-"""What an independent reader found in a store after a write that was accepted, or rejected."""
+"""The lookup of an independent reader in a store, after a write that was accepted or rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the judge of a proof returns: an assessment, and its witnesses, one line each."""
+"""The return value of the judges of proofs: an assessment, and its witnesses, one line each."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ Witnessed = tuple[Finding, tuple[str, ...]]
 """An assessment and its witnesses."""
 
 NO_LOG = "server: deployed, log unavailable"
-"""The server's line where the server is deployed: it keeps its log to itself."""
+"""The witness line of a deployed server, whose log the run cannot read."""
 
 
 def unavailable(lost: Lost) -> Witnessed:
-    """The assessment of what could not be done: unproven for that reason, with nobody to witness it."""
+    """Return the assessment of what could not be done: unproven for that reason, without witnesses."""
     return unproven(lost.reason, here=lost.provable_here), ()

@@ -19,7 +19,7 @@ from builder_contracts.runner import engine
 
 @dataclass(frozen=True)
 class Choice:
-    """What the command line asks for: a different source or configuration, and who gets the progress."""
+    """Options of the command line: a different source or configuration, and who gets the progress."""
 
     source: Path | None = None
     config: Path | None = None

@@ -10,7 +10,7 @@ _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 OFF = "n"
 
 
-def options(text: str) -> dict[str, str]:
+def parse_options(text: str) -> dict[str, str]:
     """The options of a configuration or a fragment by name; "n" for those that are off."""
     values: dict[str, str] = {}
     for line in text.splitlines():

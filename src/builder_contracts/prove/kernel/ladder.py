@@ -15,7 +15,7 @@ from builder_contracts.prove.unavailable import Lost
 
 
 class Claim(Enum):
-    """What can be claimed of a kernel."""
+    """A claim about a kernel."""
 
     NONE = "nothing can be claimed"
     PACKAGED = "C0: the package exists"

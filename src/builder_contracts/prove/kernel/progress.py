@@ -1,4 +1,4 @@
-"""What a kernel build is doing, for a person who waits: the tier, and objects done of their total."""
+"""Progress of a kernel build, for a person who waits: the tier, and objects done of their total."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kernel canary builds: its ``kernel.yaml``, and what the command line puts in its place."""
+"""The kernel that a canary builds: its ``kernel.yaml``, and the options that replace parts of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tiers of a kernel canary leave to their judges, as plain data.
+"""The record of a kernel canary, tier by tier: plain data for its judges.
 
 A tier that was not reached, because an earlier one failed, is ``Lost`` with the reason.
 """
@@ -20,8 +20,8 @@ _TAIL = 4000
 class Step:
     """A step as it ran: its exit status (None: it did not complete, ``ended`` says why), and its output.
 
-    ``seconds`` is wall time, ``budget`` what it was given; ``killed`` tells that the engine saw the
-    memory limit of the container kill something.
+    ``seconds`` is wall time, ``budget`` what it was given; ``killed``: the engine saw a process
+    killed at the memory limit of the container.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Step:
         return next((_lines(value[key]) for value in self.objects() if isinstance(value.get(key), list)), ())
 
     def has(self, key: str) -> bool:
-        """Whether an object has that key."""
+        """Return whether an object has that key."""
         return any(key in value for value in self.objects())
 
     def flag(self, key: str) -> bool:
-        """Whether an object says true under that key."""
+        """Return whether an object has true under that key."""
         return any(value.get(key) is True for value in self.objects())
 
     def text(self, key: str) -> str:
@@ -78,7 +78,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Measure:
-    """What a command cost: bytes of its largest process and of all together, kills by the limit, the limit.
+    """Cost of a command: bytes of its largest process and of all together, kills by the limit, the limit.
 
     0 stands for what the system did not report; source: steps/measure.py.
     """
@@ -103,7 +103,7 @@ class Build:
 
     @property
     def measures(self) -> dict[str, Measure]:
-        """What its parts cost: prepare, compile, link."""
+        """Memory use by part: prepare, compile, link."""
         measures = {}
         for value in self.step.objects():
             if isinstance(value.get("measured"), str):
@@ -171,7 +171,7 @@ def packages(step: Step) -> tuple[Package, ...]:
 
 @dataclass(frozen=True)
 class CacheServer:
-    """What the cache's own log says: objects accepted from the writer, served to the reader, and rejected writes."""
+    """Counts from the cache's own log: objects accepted from the writer, served to the reader, and rejected writes."""
 
     accepted: int
     served: int
@@ -226,14 +226,16 @@ class KernelRecord:
                 fragment = str(value["fragment"])
                 requested |= {
                     name: (setting, fragment)
-                    for name, setting in kconfig.options(str(value.get("text"))).items()
+                    for name, setting in kconfig.parse_options(str(value.get("text"))).items()
                 }
         return requested
 
     @property
     def configured(self) -> dict[str, str]:
         """The options of the finished configuration."""
-        return {} if isinstance(self.configure, Lost) else kconfig.options(self.configure.text("config"))
+        return (
+            {} if isinstance(self.configure, Lost) else kconfig.parse_options(self.configure.text("config"))
+        )
 
     @property
     def version(self) -> str:
@@ -242,7 +244,7 @@ class KernelRecord:
 
     @property
     def expected(self) -> str:
-        """What ``uname -r`` must read."""
+        """The expected output of ``uname -r``."""
         return f"{self.version}-{self.release}"
 
 

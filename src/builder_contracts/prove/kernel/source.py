@@ -1,4 +1,4 @@
-"""Where a kernel's source comes from, and how it gets into a runner: fetched once, kept in a volume."""
+"""Fetch a kernel's source once, keep it in a volume, and copy it into runners."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _archive(source: Path, owner: int) -> Iterator[IO[bytes]]:
         return entry
 
     def fill() -> None:
-        # The reader may go away: it then says itself why.
+        # If the reader stops early, ignore the error, because the reader reports the cause.
         with (
             contextlib.suppress(OSError),
             os.fdopen(write, "wb") as sink,

@@ -373,7 +373,7 @@ class _Story:
 
 
 def build_environment(recipe: Recipe, nonce: str, build: str) -> dict[str, str]:
-    """What makes a kernel reproducible, and what makes it this run's: the build host carries the nonce."""
+    """Return the variables of a reproducible build; the build host carries the nonce of the run."""
     return {
         "KBUILD_BUILD_TIMESTAMP": "2026-01-01T00:00:00Z",
         "KBUILD_BUILD_USER": "runner",
@@ -385,7 +385,7 @@ def build_environment(recipe: Recipe, nonce: str, build: str) -> dict[str, str]:
 
 
 def canary_files(recipe: Recipe) -> dict[str, bytes]:
-    """What a build reads besides the source, by its path in the runner's folder."""
+    """Return the files that a build reads besides the source, by their path in the runner's folder."""
     files = {
         f"canary/steps/{path.name}": path.read_bytes() for path in sorted((recipe.folder / "steps").iterdir())
     }
@@ -484,7 +484,7 @@ def boot(
 
 
 def count_requests(cold: Sequence[Served], warm: Sequence[Served]) -> CacheServer:
-    """What the server's own log has of the two builds."""
+    """Count the requests of the two builds in the server's own log."""
     return CacheServer(
         accepted=sum(
             line.method == "PUT" and line.identity == "writer" and line.status in (200, 201, 204)

@@ -21,12 +21,12 @@ def _booted(record: KernelRecord) -> Console | Lost:
 
 
 def init_completed(boot: Boot) -> bool:
-    """Whether our init ran from its beginning to its end, and the machine shut down by itself."""
+    """Return whether our init ran from beginning to end, and the machine shut down by itself."""
     console = boot.console
     return boot.step.worked and console.ended and "begin" in console.lines and not console.panic
 
 
-def reached(record: KernelRecord) -> Finding | Lost:
+def judge_boot(record: KernelRecord) -> Finding | Lost:
     """A panic, a hang and a missing marker are three causes."""
     boot = record.boot
     if isinstance(boot, Lost):
@@ -59,7 +59,7 @@ def reached(record: KernelRecord) -> Finding | Lost:
     )
 
 
-def release_name(record: KernelRecord) -> Finding | Lost:
+def judge_release(record: KernelRecord) -> Finding | Lost:
     console = _booted(record)
     if isinstance(console, Lost):
         return console
@@ -82,7 +82,7 @@ def release_name(record: KernelRecord) -> Finding | Lost:
     return Finding(True, f"uname -r reports {release}, with this run's nonce as build host")
 
 
-def realtime(record: KernelRecord) -> Finding | Lost:
+def judge_realtime(record: KernelRecord) -> Finding | Lost:
     if not isinstance(record.configure, Lost) and record.requested.get(_RT, ("", ""))[0] != "y":
         return Lost("no fragment requests PREEMPT_RT", provable_here=False)
     console = _booted(record)
@@ -98,7 +98,7 @@ def realtime(record: KernelRecord) -> Finding | Lost:
     return Finding(True, f"uname -v reports {version}")
 
 
-def configured(record: KernelRecord) -> Finding | Lost:
+def judge_configuration(record: KernelRecord) -> Finding | Lost:
     console = _booted(record)
     if isinstance(console, Lost):
         return console
@@ -106,7 +106,7 @@ def configured(record: KernelRecord) -> Finding | Lost:
         return record.configure
     if not record.configure.worked:
         return Lost("the kernel configuration failed (see linux-xr-configure)")
-    running = kconfig.options("\n".join(console.lines.get("config", ())))
+    running = kconfig.parse_options("\n".join(console.lines.get("config", ())))
     if not running:
         return Finding(False, "the kernel has no /proc/config.gz", "CONFIG_IKCONFIG_PROC is off")
     # Options that are off are not listed by a running kernel's configuration as we read it.
@@ -121,7 +121,7 @@ def configured(record: KernelRecord) -> Finding | Lost:
     return Finding(True, f"/proc/config.gz matches all {len(running)} options of the build")
 
 
-def devices(record: KernelRecord) -> Finding | Lost:
+def judge_devices(record: KernelRecord) -> Finding | Lost:
     if not record.devices:
         return Lost("the canary requires no device", provable_here=False)
     console = _booted(record)
@@ -137,7 +137,7 @@ def devices(record: KernelRecord) -> Finding | Lost:
     return Finding(True, "; ".join(f"{kind}: {', '.join(console.lines[kind])}" for kind in record.devices))
 
 
-def quirk(record: KernelRecord) -> Finding | Lost:
+def judge_quirk(record: KernelRecord) -> Finding | Lost:
     if not record.quirk:
         return Lost("the canary does not patch this source", provable_here=False)
     console = _booted(record)
@@ -154,10 +154,10 @@ def quirk(record: KernelRecord) -> Finding | Lost:
 
 
 SHOWS = {
-    "boot": reached,
-    "boot-release": release_name,
-    "boot-configured": configured,
-    "boot-realtime": realtime,
-    "boot-devices": devices,
-    "boot-quirk": quirk,
+    "boot": judge_boot,
+    "boot-release": judge_release,
+    "boot-configured": judge_configuration,
+    "boot-realtime": judge_realtime,
+    "boot-devices": judge_devices,
+    "boot-quirk": judge_quirk,
 }

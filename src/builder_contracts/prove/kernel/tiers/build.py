@@ -5,14 +5,14 @@ from __future__ import annotations
 from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.kernel.tiers.ended import failure
+from builder_contracts.prove.kernel.tiers.ended import find_failure
 from builder_contracts.prove.unavailable import Lost
 
 
-def image(record: KernelRecord) -> Finding | Lost:
+def judge_image(record: KernelRecord) -> Finding | Lost:
     if isinstance(record.cold, Lost):
         return record.cold
-    if failed := failure(record.cold.step, record.cold):
+    if failed := find_failure(record.cold.step, record.cold):
         return failed
     if not record.cold.images or not record.cold.digests:
         return Finding(
@@ -28,7 +28,7 @@ def image(record: KernelRecord) -> Finding | Lost:
     )
 
 
-def confined(record: KernelRecord) -> Finding | Lost:
+def judge_confined(record: KernelRecord) -> Finding | Lost:
     if isinstance(record.cold, Lost):
         return record.cold
     if not record.cold.step.worked:
@@ -50,6 +50,6 @@ def confined(record: KernelRecord) -> Finding | Lost:
 
 
 SHOWS = {
-    "build": image,
-    "build-confined": confined,
+    "build": judge_image,
+    "build-confined": judge_confined,
 }

@@ -5,16 +5,16 @@ from __future__ import annotations
 from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.kernel import kconfig
 from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.kernel.tiers.ended import failure
+from builder_contracts.prove.kernel.tiers.ended import find_failure
 from builder_contracts.prove.unavailable import Lost
 
 _EXAMPLES = 5
 
 
-def options(record: KernelRecord) -> Finding | Lost:
+def judge_options(record: KernelRecord) -> Finding | Lost:
     if isinstance(record.configure, Lost):
         return record.configure
-    if failed := failure(record.configure):
+    if failed := find_failure(record.configure):
         return failed
     requested, configured = record.requested, record.configured
     if not requested:
@@ -36,4 +36,4 @@ def options(record: KernelRecord) -> Finding | Lost:
     )
 
 
-SHOWS = {"configure": options}
+SHOWS = {"configure": judge_options}

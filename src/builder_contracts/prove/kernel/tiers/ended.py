@@ -1,4 +1,4 @@
-"""Why a step of a build did not succeed, in words for a person."""
+"""Explain why a step of a build did not succeed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MISSING = re.compile(
 _MISSING_CCACHE = re.compile(r"ccache: error: Could not find compiler \"?([^\"\s]+)\"? in PATH")
 
 
-def failure(step: Step, build: Build | None = None) -> Finding | Lost | None:
-    """What is wrong with a step that did not succeed, or None. Lost: something else than the step ended it."""
+def find_failure(step: Step, build: Build | None = None) -> Finding | Lost | None:
+    """Return why a step did not succeed, or None if it did. Lost: something other than the step ended it."""
     if step.worked:
         return None
     kills = build.oom_kills if build else 0

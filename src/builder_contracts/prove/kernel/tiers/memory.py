@@ -20,7 +20,7 @@ def _measured(record: KernelRecord) -> Build | Lost:
     return record.cold
 
 
-def limit(record: KernelRecord) -> Finding | Lost:
+def judge_limit(record: KernelRecord) -> Finding | Lost:
     build = _measured(record)
     if isinstance(build, Lost):
         return build
@@ -57,7 +57,7 @@ def limit(record: KernelRecord) -> Finding | Lost:
     )
 
 
-def link(record: KernelRecord) -> Finding | Lost:
+def judge_link(record: KernelRecord) -> Finding | Lost:
     build = _measured(record)
     if isinstance(build, Lost):
         return build
@@ -84,6 +84,6 @@ def link(record: KernelRecord) -> Finding | Lost:
 
 
 SHOWS = {
-    "memory": limit,
-    "memory-link": link,
+    "memory": judge_limit,
+    "memory-link": judge_link,
 }

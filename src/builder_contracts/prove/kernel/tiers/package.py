@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.kernel.record import KernelRecord, Package, packages
-from builder_contracts.prove.kernel.tiers.ended import failure
+from builder_contracts.prove.kernel.tiers.ended import find_failure
 from builder_contracts.prove.unavailable import Lost
 
 _REQUIRED_FILES = ("vmlinuz", "System.map", "config")
@@ -13,7 +13,7 @@ _REQUIRED_FILES = ("vmlinuz", "System.map", "config")
 def _kernel(record: KernelRecord) -> Package | Finding | Lost:
     if isinstance(record.package, Lost):
         return record.package
-    if failed := failure(record.package):
+    if failed := find_failure(record.package):
         return failed
     built = packages(record.package)
     names = ", ".join(package.name for package in built) or "no package was built"
@@ -23,7 +23,7 @@ def _kernel(record: KernelRecord) -> Package | Finding | Lost:
     )
 
 
-def name(record: KernelRecord) -> Finding | Lost:
+def judge_name(record: KernelRecord) -> Finding | Lost:
     kernel = _kernel(record)
     if not isinstance(kernel, Package):
         return kernel
@@ -39,7 +39,7 @@ def name(record: KernelRecord) -> Finding | Lost:
     return Finding(True, expected)
 
 
-def release_name(record: KernelRecord) -> Finding | Lost:
+def judge_release(record: KernelRecord) -> Finding | Lost:
     kernel = _kernel(record)
     if not isinstance(kernel, Package):
         return kernel
@@ -62,7 +62,7 @@ def release_name(record: KernelRecord) -> Finding | Lost:
     return Finding(True, f"{modules} in the package is {release}")
 
 
-def complete(record: KernelRecord) -> Finding | Lost:
+def judge_completeness(record: KernelRecord) -> Finding | Lost:
     kernel = _kernel(record)
     if not isinstance(kernel, Package) or isinstance(record.package, Lost):
         return kernel if not isinstance(kernel, Package) else Lost("the step was not reached")
@@ -90,7 +90,7 @@ def complete(record: KernelRecord) -> Finding | Lost:
 
 
 SHOWS = {
-    "package": name,
-    "package-release": release_name,
-    "package-complete": complete,
+    "package": judge_name,
+    "package-release": judge_release,
+    "package-complete": judge_completeness,
 }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.kernel.tiers.ended import failure
+from builder_contracts.prove.kernel.tiers.ended import find_failure
 from builder_contracts.prove.unavailable import Lost
 
 
-def series(record: KernelRecord) -> Finding | Lost:
+def judge_series(record: KernelRecord) -> Finding | Lost:
     if isinstance(record.unpack, Lost):
         return record.unpack
     if not record.unpack.worked:
@@ -26,7 +26,7 @@ def series(record: KernelRecord) -> Finding | Lost:
             f"patch {len(patches)} of the series, {rejected['patch']}, does not apply: {output}",
             "rebase the patch onto this source, or remove it from the series",
         )
-    if failed := failure(record.patches):
+    if failed := find_failure(record.patches):
         return failed
     if not patches:
         return Finding(False, "the series is empty", "list the patches in the 'series' file, or remove it")
@@ -35,4 +35,4 @@ def series(record: KernelRecord) -> Finding | Lost:
     )
 
 
-SHOWS = {"patches": series}
+SHOWS = {"patches": judge_series}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from builder_contracts.evidence.verdict import Measure
 from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.kernel.record import Build, KernelRecord
-from builder_contracts.prove.kernel.tiers.ended import failure
+from builder_contracts.prove.kernel.tiers.ended import find_failure
 from builder_contracts.prove.unavailable import Lost
 
 RATE = 0.95
@@ -21,10 +21,10 @@ def _pair(record: KernelRecord) -> tuple[Build, Build] | Finding | Lost:
         return record.cold
     if not record.cold.step.worked:
         return Lost("the cold build failed (see linux-xr-build)")
-    return failure(record.warm.step, record.warm) or (record.cold, record.warm)
+    return find_failure(record.warm.step, record.warm) or (record.cold, record.warm)
 
 
-def hits(record: KernelRecord) -> Finding | Lost:
+def judge_hits(record: KernelRecord) -> Finding | Lost:
     pair = _pair(record)
     if not isinstance(pair, tuple):
         return pair
@@ -71,7 +71,7 @@ def hits(record: KernelRecord) -> Finding | Lost:
     return Finding(True, f"{observed}, {hit / (hit + miss):.1%}", witnesses=witness, measures=measures)
 
 
-def identical(record: KernelRecord) -> Finding | Lost:
+def judge_objects(record: KernelRecord) -> Finding | Lost:
     pair = _pair(record)
     if not isinstance(pair, tuple):
         return pair
@@ -94,7 +94,7 @@ def identical(record: KernelRecord) -> Finding | Lost:
     )
 
 
-def ratio(record: KernelRecord) -> Finding | Lost:
+def judge_time(record: KernelRecord) -> Finding | Lost:
     pair = _pair(record)
     if not isinstance(pair, tuple):
         return pair
@@ -115,7 +115,7 @@ def ratio(record: KernelRecord) -> Finding | Lost:
 
 
 SHOWS = {
-    "rebuild-hits": hits,
-    "rebuild-identical": identical,
-    "rebuild-time": ratio,
+    "rebuild-hits": judge_hits,
+    "rebuild-identical": judge_objects,
+    "rebuild-time": judge_time,
 }
