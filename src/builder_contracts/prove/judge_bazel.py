@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-
-from builder_contracts.evidence.verdict import Finding, broken, kept, unproven
-from builder_contracts.prove.access_log import Served
-from builder_contracts.prove.bazel_log import REMOTE_HIT, Spawn
+from builder_contracts.evidence.verdict import broken, kept, unproven
+from builder_contracts.prove import judge_bazel_writes
+from builder_contracts.prove.bazel_log import REMOTE_HIT
+from builder_contracts.prove.bazel_witnesses import (
+    ENDPOINT_CAUSE,
+    client_witness,
+    explain_run,
+    no_response,
+    reader_witness,
+    server_witness,
+)
 from builder_contracts.prove.record_bazel import BazelRecord, BazelRun
-from builder_contracts.prove.store_lookup import SECOND
 from builder_contracts.prove.unavailable import Lost
-from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
+from builder_contracts.prove.witnessed import Witnessed, unavailable
 
-_ENDPOINT = "wrong endpoint (scheme, host, port) or credentials, or a faulty server"
-# As Bazel's HTTP client words it: the status and its reason phrase.
-_RETURNED_5XX = re.compile(r"\b5\d\d (?:Internal|Bad|Service|Gateway)")
-_REJECTED = re.compile(r"PERMISSION_DENIED|UNAUTHENTICATED|\b40[13] (?:Forbidden|Unauthorized)")
-_STAYS = "; uploads remain until evicted (a cache cannot delete)"
 _KEYS = "machine state leaks into the action key; check --incompatible_strict_action_env and --action_env"
 
 
@@ -32,13 +31,13 @@ def judge(show: str, record: BazelRecord | Lost | None) -> Witnessed:
     cold = record.runs["cold"]
     if cold.status is None:
         return unproven(f"the cold build did not complete: {cold.ended}"), ()
-    if cold.status != 0 or not _actions(cold):
+    if cold.status != 0 or not cold.actions:
         return unproven(
-            f"the cold build exited with status {cold.status} after {len(cold.spawns)} actions, so nothing can be fetched: {_first(cold)}"
+            f"the cold build exited with status {cold.status} after {len(cold.spawns)} actions, so nothing can be fetched: {explain_run(cold)}"
         ), ()
     match show:
         case "upload":
-            return _upload(record)
+            return judge_bazel_writes.judge_upload(record)
         case "hit":
             return _hit(record, "hit")
         case "environment":
@@ -50,7 +49,7 @@ def judge(show: str, record: BazelRecord | Lost | None) -> Witnessed:
         case "nonce-miss":
             return _nonce_miss(record)
         case "forced-upload":
-            return _forced_upload(record)
+            return judge_bazel_writes.judge_forced_upload(record)
         case "poisoned":
             return _poisoned(record)
         case "corrupted":
@@ -59,129 +58,13 @@ def judge(show: str, record: BazelRecord | Lost | None) -> Witnessed:
             raise NotImplementedError(f"no judge for the Bazel proof {show}")
 
 
-def _actions(run: BazelRun) -> list[Spawn]:
-    """The actions that a remote cache could have answered."""
-    return [spawn for spawn in run.spawns if spawn.cacheable]
-
-
-def _first(run: BazelRun) -> str:
-    """Return why a build did not complete, or its first warning."""
-    reason = run.ended or next((line for line in run.warnings if "host_javabase" not in line), "no warning")
-    return reason[:300]
-
-
-def _client(run: BazelRun) -> str:
-    counts = Counter(spawn.runner for spawn in _actions(run))
-    action_counts = ", ".join(f"{count} x {name}" for name, count in counts.items()) or "no action"
-    return f"client: execution log {action_counts}; runnerCount {dict(run.counts)}"
-
-
-def _server(record: BazelRecord, name: str, event: str, lines: list[Served]) -> str:
-    if not record.logged:
-        return NO_LOG
-    return f"server: {len(lines)} x {event} of {len(record.served[name])} requests by this runner"
-
-
-def _outside(record: BazelRecord) -> str:
-    return f"outside: {record.reader} finds that {record.after_upload.detail}"
-
-
-def _reads(record: BazelRecord, name: str) -> list[Served]:
-    """Requests for results of actions that the server answered with one."""
-    if record.protocol == "http":
-        return [
-            line
-            for line in record.served[name]
-            if "/ac/" in line.uri and line.method == "GET" and line.status == 200
-        ]
-    return [
-        line for line in record.served[name] if line.uri.endswith("/GetActionResult") and line.grpc == "0"
-    ]
-
-
-def _writes(record: BazelRecord, name: str, *, rejected: bool) -> list[Served]:
-    """Writes that the server rejected, or those that it accepted."""
-    lines = record.served[name]
-    if record.protocol == "http":
-        statuses = {401, 403} if rejected else {200, 201, 204}
-        return [line for line in lines if line.method == "PUT" and line.status in statuses]
-    grpc_statuses = {"7", "16"} if rejected else {"0"}
-    methods = ("/UpdateActionResult", "/BatchUpdateBlobs", "/Write", "/SpliceBlob")
-    return [line for line in lines if line.uri.endswith(methods) and line.grpc in grpc_statuses]
-
-
-def _no_response(record: BazelRecord, name: str) -> Finding | None:
-    """Return the assessment if the build did not complete or the cache did not respond, else None."""
-    run = record.runs[name]
-    if run.status is None:
-        return unproven(f"the build did not complete: {run.ended}")
-    failures = [line for line in record.served[name] if line.status >= 500 or line.grpc == "14"]
-    if failures:
-        status = f"gRPC status {failures[0].grpc}" if failures[0].grpc == "14" else failures[0].status
-        return unproven(
-            f"the cache returned {status} for {failures[0].uri}; it is failing, so its access rules were not tested"
-        )
-    warning = next(
-        (
-            line
-            for line in run.warnings
-            if "UNAVAILABLE" in line
-            or "UnknownHost" in line
-            or "Connection refused" in line
-            or "DEADLINE_EXCEEDED" in line
-            or _RETURNED_5XX.search(line)
-        ),
-        "",
-    )
-    return unproven(f"the cache did not respond: {warning[:300]}") if warning else None
-
-
-def _upload(record: BazelRecord) -> Witnessed:
-    run = record.runs["cold"]
-    ran = [spawn for spawn in _actions(run) if not spawn.hit]
-    accepted = _writes(record, "cold", rejected=False)
-    results = [line for line in accepted if "/ac/" in line.uri or line.uri.endswith("/UpdateActionResult")]
-    stored = record.after_upload
-    server = _server(record, "cold", "result accepted", results)
-    stays = "" if record.logged else _STAYS
-    witnesses = (_client(run), f"{server}; afterwards {stored.detail}{stays}")
-    if no_response := _no_response(record, "cold"):
-        return no_response, witnesses
-    if len(ran) < len(_actions(run)):
-        return unproven(
-            f"{len(_actions(run)) - len(ran)} actions hit before any upload; the nonce is not among their inputs"
-        ), witnesses
-    if record.logged and len(results) < len(ran):
-        return broken(
-            f"{len(ran)} actions ran, but the server received {len(results)} results: {_first(run)}",
-            _ENDPOINT,
-        ), witnesses
-    if stored.present is False:
-        observed = (
-            f"the server accepted {len(results)} results but did not keep them"
-            if record.logged
-            else f"{len(ran)} actions ran, but the cache lacks their results"
-        )
-        return broken(
-            f"{observed}: {stored.detail}; {_first(run)}",
-            "writes are dropped silently; check the proxy and the store behind it",
-        ), witnesses
-    if stored.present is None:
-        return unproven(f"cannot verify the uploads: {stored.detail}"), witnesses
-    if not record.logged:
-        return kept(f"{len(ran)} actions ran; {record.reader} finds all of their results"), witnesses
-    return kept(
-        f"{len(ran)} actions ran; the server received {len(results)} results and {len(accepted) - len(results)} blobs"
-    ), witnesses
-
-
 def _hit(record: BazelRecord, name: str) -> Witnessed:
     run, cold = record.runs[name], record.runs["cold"]
-    reads = _reads(record, name)
-    second = _server(record, name, "result served", reads) if record.logged else _outside(record)
-    witnesses = (_client(run), second)
-    if no_response := _no_response(record, name):
-        return no_response, witnesses
+    reads = record.reads(name)
+    second = server_witness(record, name, "result served", reads) if record.logged else reader_witness(record)
+    witnesses = (client_witness(run), second)
+    if failed := no_response(record, name):
+        return failed, witnesses
     mnemonics = {spawn.mnemonic for spawn in run.spawns}
     if not run.spawns:
         return broken(
@@ -193,25 +76,25 @@ def _hit(record: BazelRecord, name: str) -> Witnessed:
             f"no {', '.join(lacking)} action; the build did not cover the whole canary",
             "compare with 'mnemonics' in canary.yaml; some targets were not built",
         ), witnesses
-    misses = [spawn for spawn in _actions(run) if not spawn.hit]
-    if misses and name == "environment" and not all(spawn.hit for spawn in _actions(record.runs["hit"])):
+    misses = [spawn for spawn in run.actions if not spawn.hit]
+    if misses and name == "environment" and not all(spawn.hit for spawn in record.runs["hit"].actions):
         return unproven("the unchanged environment misses as well"), witnesses
     if misses:
         examples = ", ".join(f"{spawn.target} {spawn.mnemonic} ({spawn.runner})" for spawn in misses[:4])
-        likely = _KEYS if name == "environment" else f"{_ENDPOINT}; or {_KEYS}"
+        likely = _KEYS if name == "environment" else f"{ENDPOINT_CAUSE}; or {_KEYS}"
         return broken(
-            f"{len(misses)} of {len(_actions(run))} actions were not remote cache hits: {examples}; {_first(run)}",
+            f"{len(misses)} of {len(run.actions)} actions were not remote cache hits: {examples}; {explain_run(run)}",
             likely,
         ), witnesses
-    if absent := {spawn.name for spawn in _actions(cold)} - {spawn.name for spawn in run.spawns}:
+    if absent := {spawn.name for spawn in cold.actions} - {spawn.name for spawn in run.spawns}:
         return broken(
             f"{len(absent)} actions of the cold build are missing from the log: {sorted(absent)[0][:2]}",
             "the two builds cover different targets",
         ), witnesses
     counted = run.counts.get(REMOTE_HIT, 0)
-    if counted != len(_actions(run)):
+    if counted != len(run.actions):
         return broken(
-            f"the log has {len(_actions(run))} hits but Bazel reports {counted}",
+            f"the log has {len(run.actions)} hits but Bazel reports {counted}",
             "the logs belong to different builds",
         ), witnesses
     if not record.logged and record.after_upload.present is None:
@@ -229,7 +112,7 @@ def _hit(record: BazelRecord, name: str) -> Witnessed:
     if run.status != 0:
         return broken(
             f"the build exited with status {run.status} although all {counted} actions were remote cache hits: "
-            f"{_first(run)}",
+            f"{explain_run(run)}",
             "a cached result is false, or the build depends on something outside its inputs",
         ), witnesses
     return kept(f"{counted} of {counted} actions were remote cache hits"), witnesses
@@ -249,8 +132,8 @@ def _digests(record: BazelRecord) -> Witnessed:
         f"client: {len(hits)} action digests counted as hits, such as {example[:16]}…",
         f"server: log contains {len(hits & logged)} of them",
     )
-    if no_response := _no_response(record, "hit"):
-        return no_response, witnesses
+    if failed := no_response(record, "hit"):
+        return failed, witnesses
     if run.status != 0 or not hits:
         return unproven("no hit has a digest to check"), witnesses
     if unknown := hits - logged:
@@ -265,7 +148,7 @@ def _counterfactual(record: BazelRecord) -> Witnessed:
     run, hit = record.runs["without"], record.runs["hit"]
     hits = [spawn for spawn in run.spawns if spawn.hit or "cache hit" in spawn.runner]
     second = f"server: {len(record.served['without'])} requests by this runner"
-    witnesses = (_client(run), second if record.logged else _outside(record))
+    witnesses = (client_witness(run), second if record.logged else reader_witness(record))
     if run.status is None:
         return unproven(f"the build did not complete: {run.ended}"), witnesses
     if hit.status != 0 or not any(spawn.hit for spawn in hit.spawns):
@@ -275,19 +158,19 @@ def _counterfactual(record: BazelRecord) -> Witnessed:
             f"{len(hits)} hits and {len(record.served['without'])} requests with no cache configured",
             "a cache is configured elsewhere; check every .bazelrc and the disk cache",
         ), witnesses
-    if not _actions(run):
+    if not run.actions:
         return broken(
             "no action ran and nothing was fetched",
             "outputs were cached locally, so a hit proves nothing",
         ), witnesses
-    return kept(f"without the cache, {len(_actions(run))} actions ran on the runner"), witnesses
+    return kept(f"without the cache, {len(run.actions)} actions ran on the runner"), witnesses
 
 
 def _nonce_miss(record: BazelRecord) -> Witnessed:
     run = record.runs["miss"]
     before = {spawn.digest for spawn in record.runs["cold"].spawns}
     # An action that the change does not reach has the key that it had, and may hit.
-    changed = [spawn for spawn in _actions(run) if spawn.digest not in before]
+    changed = [spawn for spawn in run.actions if spawn.digest not in before]
     hits = [spawn for spawn in changed if spawn.hit]
     misses = [
         line
@@ -296,9 +179,9 @@ def _nonce_miss(record: BazelRecord) -> Witnessed:
         or (line.grpc == "5" and line.uri.endswith("/GetActionResult"))
     ]
     second = f"outside: {record.after_refusal.detail}" if not record.logged else ""
-    witnesses = (_client(run), second or _server(record, "miss", "not found", misses))
-    if no_response := _no_response(record, "miss"):
-        return no_response, witnesses
+    witnesses = (client_witness(run), second or server_witness(record, "miss", "not found", misses))
+    if failed := no_response(record, "miss"):
+        return failed, witnesses
     if not changed:
         return broken(
             "an input changed but no action key did",
@@ -314,7 +197,7 @@ def _nonce_miss(record: BazelRecord) -> Witnessed:
             f"{len(changed)} actions changed, but the server logged misses for {len(misses)}"
         ), witnesses
     if run.status != 0:
-        return unproven(f"the changed build exited with status {run.status}: {_first(run)}"), witnesses
+        return unproven(f"the changed build exited with status {run.status}: {explain_run(run)}"), witnesses
     observed, lookup = f"all {len(changed)} changed actions missed, as expected", record.after_refusal
     if record.logged:
         return kept(observed), witnesses
@@ -326,68 +209,6 @@ def _nonce_miss(record: BazelRecord) -> Witnessed:
         # An open cache: the build that missed has filled it.
         return kept(f"{observed}; reported only by Bazel, whose uploads are in the store by now"), witnesses
     return kept(f"{observed}: {lookup.detail}"), witnesses
-
-
-def _forced_upload(record: BazelRecord) -> Witnessed:
-    if record.no_reader is not None:
-        return unavailable(record.no_reader)
-    if not record.logged:
-        return _forced_upload_unlogged(record)
-    run = record.runs["miss"]
-    rejected, accepted = _writes(record, "miss", rejected=True), _writes(record, "miss", rejected=False)
-    lookup = record.after_refusal
-    witnesses = (
-        f"client: {_first(run)}",
-        f"server: {len(rejected)} writes rejected, {len(accepted)} accepted; afterwards {lookup.detail}",
-    )
-    control = record.after_upload.present and _writes(record, "cold", rejected=False)
-    likely = "access is enforced only in the client; enforce it in the server, for both CAS and action cache"
-    if no_response := _no_response(record, "miss"):
-        return no_response, witnesses
-    if accepted or lookup.present:
-        return broken(
-            f"the server accepted {len(accepted)} writes from a read-only identity; {lookup.detail}", likely
-        ), witnesses
-    if not control:
-        return unproven("the writer's uploads failed too, so a rejection proves nothing"), witnesses
-    if lookup.present is None:
-        return unproven(lookup.detail), witnesses
-    if not rejected:
-        return broken(
-            "no write was attempted or rejected, although uploads were enabled in Bazel",
-            "Bazel did not reach the server, or the server drops writes silently",
-        ), witnesses
-    if run.status != 0:
-        return unproven(f"the changed build exited with status {run.status}: {_first(run)}"), witnesses
-    return kept(f"{len(rejected)} writes rejected, none accepted; {lookup.detail}"), witnesses
-
-
-def _forced_upload_unlogged(record: BazelRecord) -> Witnessed:
-    """The same without the server's log: Bazel's own words are the rejection, a second client's lookup is the proof."""
-    run, lookup = record.runs["miss"], record.after_refusal
-    rejection = next((line for line in run.warnings if _REJECTED.search(line)), "")
-    witnesses = (
-        f"client: {rejection[:300] or _first(run)}",
-        f"{NO_LOG}; afterwards {SECOND} finds that {lookup.detail}",
-    )
-    likely = "access is enforced only in the client; enforce it in the server, for both CAS and action cache"
-    if no_response := _no_response(record, "miss"):
-        return no_response, witnesses
-    if lookup.present:
-        return broken(
-            f"the server accepted a write from a read-only identity: {lookup.detail}", likely
-        ), witnesses
-    if not record.after_upload.present:
-        return unproven("the writer's uploads failed too, so a rejection proves nothing"), witnesses
-    if lookup.present is None:
-        return unproven(lookup.detail), witnesses
-    if not rejection:
-        return unproven(
-            "the store is unchanged, but Bazel reports no rejected write and the server's log is unavailable"
-        ), witnesses
-    if run.status != 0:
-        return unproven(f"the changed build exited with status {run.status}: {_first(run)}"), witnesses
-    return kept(f"rejected: {rejection[:200]}; {lookup.detail}"), witnesses
 
 
 def _outputs(run: BazelRun) -> dict[str, str]:
@@ -402,15 +223,15 @@ def _poisoned(record: BazelRecord) -> Witnessed:
     lied, truth = record.runs["lied-to"], record.runs["without"]
     false = {path for path, value in _outputs(lied).items() if value == record.poisoned}
     different = sorted(path for path in false if _outputs(truth).get(path) != record.poisoned)
-    reads = len(_reads(record, "lied-to"))
+    reads = len(record.reads("lied-to"))
     witnesses = (
         f"client: with the cache {record.poisoned[:16]}… at {', '.join(sorted(false)) or 'no path'}, "
         f"without it {_outputs(truth).get(different[0], '')[:16] if different else 'nothing else'}…",
         f"server: accepted the false result and served {reads} results to this runner",
     )
-    if no_response := _no_response(record, "lied-to"):
-        return no_response, witnesses
-    if truth.status != 0 or not _actions(truth) or not false <= _outputs(truth).keys():
+    if failed := no_response(record, "lied-to"):
+        return failed, witnesses
+    if truth.status != 0 or not truth.actions or not false <= _outputs(truth).keys():
         return unproven("no build without the cache to compare with"), witnesses
     if not record.poisoned or not false or not reads:
         return unproven("the false result was never fetched, so there was nothing to detect"), witnesses
@@ -439,8 +260,8 @@ def _corrupted(record: BazelRecord) -> Witnessed:
         if record.protocol == "http"
         else f"server: {served} x ByteStream.Read or BatchReadBlobs by this runner",
     )
-    if no_response := _no_response(record, "lied-to"):
-        return no_response, witnesses
+    if failed := no_response(record, "lied-to"):
+        return failed, witnesses
     if truth.status != 0:
         return unproven("no build without the cache to compare with"), witnesses
     if not record.corrupted or not path:

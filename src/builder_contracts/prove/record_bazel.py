@@ -23,6 +23,11 @@ class BazelRun:
     warnings: tuple[str, ...] = ()
     ended: str = ""
 
+    @property
+    def actions(self) -> list[Spawn]:
+        """The actions that a remote cache could have answered."""
+        return [spawn for spawn in self.spawns if spawn.cacheable]
+
 
 @dataclass(frozen=True)
 class BazelRecord:
@@ -51,3 +56,25 @@ class BazelRecord:
     logged: bool = True
     reader: str = ANOTHER
     mnemonics: tuple[str, ...] = ()
+
+    def reads(self, name: str) -> list[Served]:
+        """Requests for results of actions that the server answered with one."""
+        if self.protocol == "http":
+            return [
+                line
+                for line in self.served[name]
+                if "/ac/" in line.uri and line.method == "GET" and line.status == 200
+            ]
+        return [
+            line for line in self.served[name] if line.uri.endswith("/GetActionResult") and line.grpc == "0"
+        ]
+
+    def writes(self, name: str, *, rejected: bool) -> list[Served]:
+        """Writes that the server rejected, or those that it accepted."""
+        lines = self.served[name]
+        if self.protocol == "http":
+            statuses = {401, 403} if rejected else {200, 201, 204}
+            return [line for line in lines if line.method == "PUT" and line.status in statuses]
+        grpc_statuses = {"7", "16"} if rejected else {"0"}
+        methods = ("/UpdateActionResult", "/BatchUpdateBlobs", "/Write", "/SpliceBlob")
+        return [line for line in lines if line.uri.endswith(methods) and line.grpc in grpc_statuses]
