@@ -11,7 +11,7 @@ from builder_contracts.prove.canary import Canary
 from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.kernel import ladder, recipe, tiers, workshop
-from builder_contracts.prove.kernel.progress import Progress, silent
+from builder_contracts.prove.kernel.progress import ProgressListener, silent
 from builder_contracts.prove.record_canary import CanaryRecord
 from builder_contracts.prove.unavailable import Lost
 from builder_contracts.runner import engine
@@ -23,7 +23,7 @@ class Choice:
 
     source: Path | None = None
     config: Path | None = None
-    say: Progress = silent
+    say: ProgressListener = silent
 
 
 def prove(bench: ContainerBench, canary: Canary, choice: Choice | None = None) -> CanaryRecord | Lost:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-Progress = Callable[[str], None]
+ProgressListener = Callable[[str], None]
 """Takes one line for the person who waits; may be called from any thread."""
 
 # What make prints for an object that it compiles.
@@ -28,7 +28,7 @@ class Objects:
     """
 
     name: str
-    say: Progress
+    say: ProgressListener
     total: int = 0
     done: int = 0
     _rest: bytes = b""

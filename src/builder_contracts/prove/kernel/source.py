@@ -14,7 +14,7 @@ import docker.errors
 
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.job import Failed, format_completed
-from builder_contracts.prove.kernel.progress import Progress
+from builder_contracts.prove.kernel.progress import ProgressListener
 from builder_contracts.prove.kernel.recipe import Pin, Recipe
 from builder_contracts.runner import engine
 from builder_contracts.runner.ownership import remove_container
@@ -30,7 +30,7 @@ TARBALL = "source.tar"
 
 
 def deliver(
-    bench: ContainerBench, recipe: Recipe, container: str, folder: str, owner: int, say: Progress
+    bench: ContainerBench, recipe: Recipe, container: str, folder: str, owner: int, say: ProgressListener
 ) -> str:
     """Put the source into a runner's container; the path of its tarball there, or "" for an unpacked tree.
 
@@ -70,7 +70,7 @@ def _keeper(bench: ContainerBench, pin: Pin) -> Iterator[tuple[str, Any]]:
             f"image {BASE_IMAGE} is not in the engine: run script/base-image",
         ) from None
 
-    def fetch(recipe: Recipe, say: Progress) -> str:
+    def fetch(recipe: Recipe, say: ProgressListener) -> str:
         api.start(created["Id"])
         script = (recipe.folder / "steps" / "fetch.sh").read_text("utf-8")
         say(f"source: {pin.package} {pin.version}, fetched once and cached in volume {VOLUME}")

@@ -18,7 +18,7 @@ from builder_contracts.prove.access_log import Served
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.job import Failed, format_completed
 from builder_contracts.prove.kernel import source
-from builder_contracts.prove.kernel.progress import Objects, Progress, silent
+from builder_contracts.prove.kernel.progress import Objects, ProgressListener, silent
 from builder_contracts.prove.kernel.recipe import Recipe
 from builder_contracts.prove.kernel.record import Boot, Build, CacheServer, KernelRecord, Step
 from builder_contracts.prove.unavailable import Lost
@@ -62,7 +62,7 @@ class Site:
     runner: DockerRunner
     recipe: Recipe
     nonce: str
-    say: Progress
+    say: ProgressListener
     tarball: str = ""
     patches: str = ""
     fragments: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ def run(
     recipe: Recipe,
     *,
     jobs: int | None = None,
-    say: Progress = silent,
+    say: ProgressListener = silent,
     cold_only: bool = False,
 ) -> KernelRecord:
     """Build, rebuild, package and boot the kernel of the recipe in runners of the bench's class.
@@ -141,7 +141,13 @@ class _Story:
     """One run of the canary, tier by tier. What was not reached stays Lost with the reason."""
 
     def __init__(
-        self, bench: ContainerBench, recipe: Recipe, nonce: str, jobs: int, say: Progress, compiler: str
+        self,
+        bench: ContainerBench,
+        recipe: Recipe,
+        nonce: str,
+        jobs: int,
+        say: ProgressListener,
+        compiler: str,
     ) -> None:
         self.compiler = compiler
         self.bench, self.recipe, self.nonce, self.jobs, self.say = bench, recipe, nonce, jobs, say
