@@ -37,8 +37,11 @@ _DETAIL = 300
 
 @dataclass(kw_only=True)
 class Bench(ABC):
-    """One class on one environment, until it is ended. ``token`` is the secret that its jobs can see, ``outputs`` what
-    its builds printed."""
+    """One class on one environment, until it is ended.
+
+    ``token`` is the secret that its jobs can see, ``outputs`` what its builds printed, and ``unsearched`` names what left
+    them and could not be copied out for the search.
+    """
 
     endpoints: Mapping[str, Endpoint]
     credentials: Credentials
@@ -47,6 +50,7 @@ class Bench(ABC):
     ending: Ending = field(default_factory=Ending)
     token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
     outputs: list[bytes] = field(default_factory=list, repr=False)
+    unsearched: list[str] = field(default_factory=list)
     bucket_ready: bool = False
     bucket_lock: threading.Lock = field(default_factory=threading.Lock)
     _certificates: dict[str, str] = field(default_factory=dict)

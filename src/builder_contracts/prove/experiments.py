@@ -330,6 +330,8 @@ class Experiments:
         results["artifacts"] = judge_canary.judge_artifacts(canary, product, self._paths())
         if isinstance(product, Products):
             self.products.append(product)
+        else:
+            self.bench.unsearched.append(f"the artifacts of {canary.name}")
 
     def _bazel(self, canary: Canary, role: str, *, first: bool) -> None:
         results: CheckResults = {}

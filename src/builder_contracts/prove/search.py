@@ -30,6 +30,8 @@ def search_published(
 
     ``artifacts`` left the builders; ``records`` are what every verdict of this class is made from.
     """
+    if bench.unsearched:
+        return Lost(f"the search is incomplete: cannot copy out {', '.join(bench.unsearched)}")
     # A separate nonce, because other searches may not find it, and the token itself is never published.
     nonce = random.token_hex(24)
     planted = gzip.compress(f"planted {base64.b64encode(nonce.encode()).decode()}".encode())

@@ -329,7 +329,11 @@ class _Story:
         arguments = [site.tree, site.build, self.recipe.localversion, self.compiler, f"{site.folder}/out"]
         step = site.step("package", arguments, tier="package")
         if step.worked:
-            self.bench.outputs.append(self._taken(site, f"{site.folder}/out"))
+            packages = self._taken(site, f"{site.folder}/out")
+            if packages:
+                self.bench.outputs.append(packages)
+            else:
+                self.bench.unsearched.append("the packages of linux-xr")
         return step
 
     def _boot(self, site: Site) -> None:
