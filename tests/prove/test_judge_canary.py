@@ -64,8 +64,9 @@ BUILDS: dict[str, tuple[Products | Lost, int | None, str, Outcome, str]] = {
     "takes too long": (products(seconds=61.0), 0, "", Outcome.BROKEN, "61 s of time (budget 60 s)"),
     "takes too much memory": (products(memory=2**31), 0, "", Outcome.BROKEN, "2Gi of memory (budget 1Gi)"),
     "takes too much disk": (products(disk=2**31), 0, "", Outcome.BROKEN, "2Gi of disk (budget 1Gi)"),
-    "has no measured memory": (products(memory=None), 0, "", Outcome.UNPROVEN, "does not report its use of memory"),
-    "has no measured disk": (products(disk=None), 0, "", Outcome.UNPROVEN, "does not report its use of disk"),
+    "has no measured memory": (products(memory=None), 0, "", Outcome.UNPROVEN, "its use of memory is unknown: the host does not report it"),
+    "has no measured disk": (products(disk=None), 0, "", Outcome.UNPROVEN, "its use of disk is unknown: the host does not report it"),
+    "has no measured disk for a reason": (products(disk=None, unmeasured="gone"), 0, "", Outcome.UNPROVEN, "its use of disk is unknown: gone"),
     "shares its memory with others": (products(memory=None, shared=True), 0, "", Outcome.KEPT, "not measured on a shared machine"),
 }  # fmt: skip
 

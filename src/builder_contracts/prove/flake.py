@@ -52,7 +52,8 @@ def pure(job: Job) -> Finding | Lost:
         f"control: reading /etc/hostname is {'rejected' if rejected else 'not rejected'}",
     )
     if None in (first.status, second.status, impure.status):
-        return Lost("an evaluation did not complete")
+        lost = next(run for run in (first, second, impure) if run.status is None)
+        return Lost(f"an evaluation did not complete: {lost.ended}")
     if first.status != 0 or second.status != 0:
         return Finding(
             False,
@@ -89,7 +90,7 @@ def lock(job: Job) -> Finding | Lost:
         f"control: without a lock file {format_completed(control)[:200]}",
     )
     if checked.status is None or control.status is None:
-        return Lost("Nix did not complete")
+        return Lost(f"Nix did not complete: {checked.ended or control.ended}")
     if control.status == 0:
         return Lost("Nix also accepts a missing lock file, so acceptance proves nothing")
     if checked.status != 0:

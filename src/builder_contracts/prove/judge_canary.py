@@ -66,8 +66,10 @@ def judge_builds(
         )
         if spent is None and allowed is not None and not (resource == "memory" and products.shared)
     ]:
+        reason = products.unmeasured or "the host does not report it"
         return Lost(
-            f"built, but the host does not report its use of {' and '.join(unmeasured)}", provable_here=False
+            f"built, but its use of {' and '.join(unmeasured)} is unknown: {reason}",
+            provable_here=bool(products.unmeasured),
         )
     memory = human_bytes(products.memory) if products.memory else "an unknown amount"
     disk = human_bytes(products.disk) if products.disk else "an unknown amount"

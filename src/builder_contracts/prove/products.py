@@ -6,6 +6,7 @@ from builder_contracts.prove.canary import Canary
 from builder_contracts.prove.job import Failed, Job
 from builder_contracts.prove.record_canary import Artifacts, Products
 from builder_contracts.prove.unavailable import Lost
+from builder_contracts.runner.protocol import Completed
 
 # Reads the largest amount of memory that the container's cgroup ever held, in version 2 and 1.
 _PEAK = (
@@ -28,17 +29,24 @@ def collect(job: Job, canary: Canary, nonce: str, seconds: float) -> Products | 
         if not failed.exited:
             return failed.lost
         undelivered = failed.lost.reason
-    peak = [] if job.shared else job.run(["sh", "-c", _PEAK], deadline=20).stdout.split()
     folders = [] if job.shared else ["/tmp"]  # noqa: S108 # the runner's, nothing is written there
-    disk = job.run(["sh", "-c", _DISK, "sh", *folders], deadline=60).stdout.split()
+    disk = job.run(["sh", "-c", _DISK, "sh", *folders], deadline=60)
+    peak = Completed(0, b"", b"") if job.shared else job.run(["sh", "-c", _PEAK], deadline=20)
     ran = job.run(canary.run, deadline=60) if canary.run else None
     return Products(
         seconds,
-        int(peak[0]) if peak else None,
-        sum(map(int, disk)) if disk else None,
+        _sum(peak),
+        _sum(disk),
         artifacts,
         ran,
         nonce,
         job.shared,
         undelivered,
+        disk.ended or peak.ended,
     )
+
+
+def _sum(printed: Completed) -> int | None:
+    """Return the sum of the numbers that a command printed, or None if it printed none or did not complete."""
+    numbers = [] if printed.status is None else printed.stdout.split()
+    return sum(map(int, numbers)) if numbers else None

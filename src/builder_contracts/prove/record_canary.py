@@ -19,7 +19,8 @@ class Products:
     """The end of a cold build: its cost, what came out, and how what was built runs.
 
     ``memory`` and ``disk`` are bytes, None where they cannot be told apart from somebody else's, which ``shared`` says.
-    ``undelivered`` says why there are no artifacts although the build succeeded.
+    ``unmeasured`` says why the runner was not asked for them; ``undelivered``, why there are no artifacts although the
+    build succeeded.
     """
 
     seconds: float
@@ -30,6 +31,7 @@ class Products:
     nonce: str
     shared: bool = False
     undelivered: str = ""
+    unmeasured: str = ""
 
 
 @dataclass(frozen=True)
