@@ -147,6 +147,13 @@ RUNS: dict[str, tuple[str, BazelRun, dict[str, Outcome], str]] = {
     "corrupted blob noticed by a failure": (
         "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1], status=1, warnings=("ERROR: Digest mismatch",)), {}, "",
     ),
+    "corrupted blob and a failure without a warning": (
+        "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1], status=1), {"corrupted": UNPROVEN}, "is not in the log",
+    ),
+    "corrupted blob and a warning without a failure": (
+        "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1], warnings=("WARNING: Digest mismatch",)),
+        {"corrupted": UNPROVEN}, "is not in the log",
+    ),
     "lied-to lost": (
         "lied-to", dataclasses.replace(LIED, status=None, ended="gone"), {"poisoned": UNPROVEN, "corrupted": UNPROVEN}, "gone",
     ),

@@ -58,6 +58,12 @@ def test_second_client_of_the_writer_is_not_another_identity() -> None:
     assert SECOND in judge("writer", allowed(reader=SECOND))[0].seen
 
 
+def test_requests_are_a_witness_with_their_statuses() -> None:
+    assert judge("writer", ALLOWED)[1][1] == "server: logs 201; read back put: 200"
+    assert judge("reader", REJECTED_GRPC)[1][1] == "server: logs grpc 7; read back ac: 404"
+    assert "logs no request from it" in judge("reader", rejected(requests=()))[1][1]
+
+
 def test_deployed_target_has_no_log_line() -> None:
     assert judge("writer", allowed(**DEPLOYED))[1][1].startswith(
         "server: deployed, log unavailable; read back "
