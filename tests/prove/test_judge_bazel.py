@@ -321,6 +321,18 @@ def test_failing_cold_build_proves_nothing(status: int | None) -> None:
     assert set(outcomes.values()) == {UNPROVEN}
 
 
+def test_lost_cold_build_names_its_cause() -> None:
+    record = with_run("cold", bazel_build(LOCAL, status=None, ended="gone"))
+    assert {judge(show, record)[0].seen for show in SHOWS} == {"the cold build did not complete: gone"}
+
+
+def test_misses_in_another_environment_are_blamed_on_the_keys() -> None:
+    likely = {name: judge(name, with_run(name, mixed(HIT)))[0].likely for name in ("hit", "environment")}
+    assert "wrong endpoint" in likely["hit"]
+    assert "wrong endpoint" not in likely["environment"]
+    assert all("--action_env" in text for text in likely.values())
+
+
 def test_cold_build_without_actions_proves_nothing() -> None:
     assert set(not_kept(with_run("cold", BazelRun(0))).values()) == {UNPROVEN}
 
