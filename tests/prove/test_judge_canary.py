@@ -131,6 +131,26 @@ def test_complete_artifact() -> None:
     assert result.measures == (Measure("artifact_bytes", 5),)
 
 
+@pytest.mark.parametrize(
+    ("name", "complete"), [("out", True), ("out/a", True), ("output", False), ("other/out", False)]
+)
+def test_artifact_is_the_path_itself_or_under_it(name: str, complete: bool) -> None:
+    assert check_completeness({name: b"words"}, ("out",), ("/home/runner",)).good is complete
+
+
+@pytest.mark.parametrize(
+    ("build", "origin"),
+    [
+        (GOOD, "copied from the runner, whose cgroup peaked at 1Mi"),
+        (products(shared=True), "copied from the job's directory"),
+    ],
+    ids=["own runner", "shared machine"],
+)
+def test_witness_names_the_origin_of_the_artifacts(build: Products, origin: str) -> None:
+    witnesses = judge_check(judge_builds(CANARY, build, 0, ""))[1]
+    assert witnesses[1].endswith(origin)
+
+
 @pytest.mark.parametrize("build", [Lost("no build"), products(undelivered="no file")])
 def test_missing_artifacts_are_unproven(build: Products | Lost) -> None:
     assert outcome(judge_artifacts(CANARY, build, BUILDERS)) is Outcome.UNPROVEN
