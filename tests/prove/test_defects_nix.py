@@ -219,7 +219,7 @@ FLAKE = ids("canaries/flake-")
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "broken", "text"),
+    ("file", "old", "new", "broken", "observed"),
     [
         ("build.sh", "set -eu\n", "set -eu\nexit 3\n", "builds", "the build exited with status 3"),
         ("canary.yaml", "memory: 1Gi", "memory: 1Mi", "builds", "of memory (budget 1Mi)"),
@@ -230,7 +230,7 @@ FLAKE = ids("canaries/flake-")
     ids=["build that fails", "too much memory", "too much disk", "other words", "path of the builder"],
 )  # fmt: skip
 def test_canary_that_breaks_one_promise(
-    worlds: Worlds, file: str, old: str, new: str, broken: str, text: str
+    worlds: Worlds, file: str, old: str, new: str, broken: str, observed: str
 ) -> None:
     text = (ROOT / "canaries/flake" / file).read_text("utf-8")
     assert old in text
@@ -240,7 +240,7 @@ def test_canary_that_breaks_one_promise(
     )
     proved = worlds.prove("tinyland-nix", FLAKE, canary={f"flake/{file}": changed})
     assert f"canaries/flake-{broken}" in proved.broken
-    assert text in proved.seen(f"canaries/flake-{broken}")
+    assert observed in proved.seen(f"canaries/flake-{broken}")
     assert proved.broken <= {f"canaries/flake-{broken}", "canaries/flake-runs"}
 
 

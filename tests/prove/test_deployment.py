@@ -325,8 +325,8 @@ def test_deployed_bazel_cache_breaks_only_its_own_clauses(
     assert {result.evidence[local_id]["rung"] for local_id in result.kept} == {"C3"}
     stays = [
         line
-        for local_id in result.evidence.values()
-        for line in local_id.get("witnesses", [])
+        for evidence in result.evidence.values()
+        for line in evidence.get("witnesses", [])
         if "evicted" in line
     ]
     assert stays
