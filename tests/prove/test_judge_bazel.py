@@ -497,6 +497,19 @@ def test_failing_deployed_cache_is_unproven(words: str) -> None:
     assert set(not_kept(deployed_bazel(runs=runs)).values()) == {UNPROVEN}
 
 
+@pytest.mark.parametrize(
+    "record", [bazel(), bazel("grpc"), deployed_bazel()], ids=["http", "grpc", "deployed"]
+)
+def test_lost_miss_is_never_broken(record: BazelRecord) -> None:
+    lost = dataclasses.replace(record.runs["miss"], status=None, ended="gone")
+    record = dataclasses.replace(
+        record, runs={**record.runs, "miss": lost}, after_refusal=Looked(True, "1 of 2")
+    )
+    for show in ("forced-upload", "nonce-miss"):
+        finding = judge(show, record)[0]
+        assert (finding.outcome, finding.seen) == (UNPROVEN, "the build did not complete: gone")
+
+
 def test_forced_upload_without_a_reader_is_skipped_for_good() -> None:
     record = deployed_bazel(no_reader=Lost("no reader credentials", provable_here=False))
     finding, _ = judge("forced-upload", record)
