@@ -214,6 +214,10 @@ DEFECTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
         {"boot": booted(CONSOLE.replace(f"LINUX-XR {NONCE} config CONFIG_DRM=y\n", ""))},
         {"boot-configured": "CONFIG_DRM differ between /proc/config.gz and the build"},
     ),
+    "a kernel without config.gz": (
+        {"boot": booted("\n".join(line for line in CONSOLE.splitlines() if " config " not in line))},
+        {"boot-configured": "the kernel has no /proc/config.gz"},
+    ),
     "a kernel without HID devices": (
         {"boot": booted(CONSOLE.replace(" hid ", " hidden ").replace(" hidraw ", " hidden "))},
         {"boot-devices": "sysfs lists no device of hid, hidraw"},
@@ -349,3 +353,37 @@ def test_limit_above_the_host_is_skipped_for_good() -> None:
 def test_kill_reported_only_by_the_engine_counts() -> None:
     cold = build(measured("compile", status=2), status=1, killed=True)
     assert set(broken(changed(cold=cold))) == {"build", "memory"}
+
+
+def rebuilt(*values: dict[str, Any], seconds: float = 40.0) -> Build:
+    return Build(step("compile", *build().step.objects(), *values, seconds=seconds))
+
+
+def test_limits_of_a_rebuild_are_inclusive() -> None:
+    record = changed(warm=rebuilt(cache(remote_storage_hit=95, cache_miss=5), seconds=50.0))
+    assert not broken(record)
+    record = changed(warm=rebuilt(cache(remote_storage_hit=94, cache_miss=6), seconds=51.0))
+    assert set(broken(record)) == {"rebuild-hits", "rebuild-time"}
+
+
+@pytest.mark.parametrize(("count", "more"), [(5, ""), (6, " and 1 more")])
+def test_long_lists_of_objects_are_cut(count: int, more: str) -> None:
+    extra = {"digests": {f"more/{index}.o": "ee" for index in range(count)}}
+    digests = {"digests": {**build().digests, **extra["digests"]}}
+    images = {"images": dict(build().images)}
+    warm = Build(step("compile", digests, images, cache(remote_storage_hit=1000), seconds=40.0))
+    assert broken(changed(warm=warm))["rebuild-identical"].endswith(
+        f"more/4.o{more} differ from the cold build's"
+    )
+
+
+def test_cold_build_without_a_time_leaves_the_ratio_unproven() -> None:
+    cold = dataclasses.replace(built().step, seconds=0.0)
+    record = changed(cold=built(step=cold))
+    assert lost(record)["rebuild-time"].reason == "the cold build has no recorded time to compare with"
+
+
+def test_lost_source_leaves_its_version_unproven() -> None:
+    record = changed(unpack=Lost("the engine is gone"))
+    assert not broken(record)
+    assert set(lost(record)) == {"patches", "package", "package-release", "boot-release"}
