@@ -387,3 +387,9 @@ def test_lost_source_leaves_its_version_unproven() -> None:
     record = changed(unpack=Lost("the engine is gone"))
     assert not broken(record)
     assert set(lost(record)) == {"patches", "package", "package-release", "boot-release"}
+
+
+def test_canary_without_devices_is_skipped_for_good() -> None:
+    record = changed(devices=())
+    assert not broken(record)
+    assert lost(record) == {"boot-devices": Lost("the canary requires no device", provable_here=False)}
