@@ -16,11 +16,13 @@ from click.testing import CliRunner
 from builder_contracts.cli import group
 from builder_contracts.errors import EngineError
 from builder_contracts.evidence.verdict import Measure
-from builder_contracts.prove.canary import completeness, load
+from builder_contracts.prove.canary import load
+from builder_contracts.prove.check_result import Finding
+from builder_contracts.prove.judge_canary import check_completeness, judge_builds
 from builder_contracts.prove.kernel import tiers
 from builder_contracts.prove.kernel.record import Build, KernelRecord
-from builder_contracts.prove.products import Products, judge_builds
-from builder_contracts.prove.records import Finding, Lost
+from builder_contracts.prove.record_canary import Products
+from builder_contracts.prove.unavailable import Lost
 from builder_contracts.runner import engine
 from tests.kernel import records
 
@@ -52,7 +54,7 @@ def test_a_build_is_measured_within_its_budget_and_over_it(seconds: float, good:
 
 
 def test_the_size_of_artifacts_is_measured() -> None:
-    found = completeness({"out/a": b"12345", "out/b": b"678"}, ("out",), ("/nix/store",))
+    found = check_completeness({"out/a": b"12345", "out/b": b"678"}, ("out",), ("/nix/store",))
 
     assert found.measures == (Measure("artifact_bytes", 8),)
 

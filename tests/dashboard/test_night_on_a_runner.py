@@ -80,7 +80,7 @@ def test_a_deployment_is_written_to_with_the_secret_s_lines_and_untouched_withou
 
     said, report = proofs(machine, CREDENTIALS=lines)
     assert [verdict(report, clause) for clause in clauses] == ["unproven"] * 3, said
-    assert "unless --allow-writes nix says so" in said
+    assert "requires --allow-writes nix" in said
     assert len(runners.host.log("nix-cache")) == before
 
     said, report = proofs(machine, CREDENTIALS=lines, ALLOW_WRITES="nix")

@@ -80,7 +80,7 @@ class Worlds:
     def prove(
         self,
         builder: str,
-        wanted: Callable[[Clause], bool],
+        select: Callable[[Clause], bool],
         *,
         specs: Mapping[str, Spec] | None = None,
         canary: Mapping[str, str] | None = None,
@@ -104,7 +104,7 @@ class Worlds:
                 assert promise[0] in text
                 contract_file.write_text(text.replace(*promise), "utf-8")
         contract = load(contract_file)
-        clauses = [clause for clause in contract.clauses if wanted(clause)]
+        clauses = [clause for clause in contract.clauses if select(clause)]
         assert clauses, "no clause was selected"
         data = load_environment(ROOT / "contracts/environments/embedded.yaml").data
         for role, url in (urls or {}).items():
@@ -118,7 +118,7 @@ class Worlds:
     def prove_all(
         self,
         builders: Iterable[str],
-        wanted: Callable[[Clause], bool] = lambda _: True,
+        select: Callable[[Clause], bool] = lambda _: True,
         *,
         specs: Mapping[str, Spec] | None = None,
         meanwhile: Callable[[Session], None] | None = None,
@@ -130,7 +130,7 @@ class Worlds:
             shown = [clause for clause in contract.clauses if isinstance(clause.promise, ProofPromise)]
             chosen[builder] = (
                 contract,
-                [clause for clause in shown if wanted(clause) and "/linux-xr-" not in clause.local_id],
+                [clause for clause in shown if select(clause) and "/linux-xr-" not in clause.local_id],
             )
         data = load_environment(ROOT / "contracts/environments/embedded.yaml").data
         session = Session(Options(bindings=Bindings.from_document(data), specs={**SERVICES, **(specs or {})}))
@@ -166,11 +166,11 @@ def worlds(tmp_path: Path) -> Iterator[Worlds]:
     client.close()
     if missing:
         pytest.skip(f"needs the images {', '.join(missing)}: script/images builds them")
-    made = Worlds(tmp_path)
+    created = Worlds(tmp_path)
     try:
-        yield made
+        yield created
     finally:
-        for session in made.sessions:
+        for session in created.sessions:
             session.close()
 
 
@@ -180,13 +180,13 @@ def rewritten(name: str, *changes: tuple[str, str], part: str = "nginx", file: s
     def spec(alias: str, credentials: Credentials) -> Service:
         whole = SERVICES[name](alias, credentials)
         parts = []
-        for each in whole.parts:
-            files = dict(each.files)
-            if each.name == part:
+        for service_part in whole.parts:
+            files = dict(service_part.files)
+            if service_part.name == part:
                 for old, new in changes:
                     assert old in files[file], f"{file} of {name} has no {old!r}"
                     files[file] = files[file].replace(old, new)
-            parts.append(Part(each.name, each.command, files))
+            parts.append(Part(service_part.name, service_part.command, files))
         return Service(whole.name, whole.alias, tuple(parts), whole.ready)
 
     return spec

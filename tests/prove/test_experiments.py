@@ -14,40 +14,42 @@ from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.prove import publication
 from builder_contracts.prove.experiments import Experiments
 from builder_contracts.prove.judging import find
-from builder_contracts.prove.records import Attempt
+from builder_contracts.prove.publish_attempt import IDENTITIES, Attempt
 from tests.prove.conftest import GIVEN, ROOT, machine_bench
 
 MISTAKEN, RIGHT = "nix", "registry"
 
 
-def test_a_mistake_of_the_harness_is_unproven_where_it_happened_and_nowhere_else(
+def test_internal_error_is_unproven_only_in_its_own_clauses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def proved(_: object, target: str, __: object) -> Mapping[str, Any]:
         if target == MISTAKEN:
             raise KeyError(GIVEN.writer.secret)
-        return {name: Attempt(name, {"push": "OK"}, {}, {}) for name in publication.IDENTITIES}
+        return {name: Attempt(name, {"push": "OK"}, {}, {}) for name in IDENTITIES}
 
     monkeypatch.setattr(publication, "prove", proved)
     contract = load(ROOT / "contracts/tinyland-docker.yaml")
-    wanted = [
+    clauses = [
         clause
         for clause in contract.clauses
         if clause.local_id.startswith((f"publication/{MISTAKEN}-", f"publication/{RIGHT}-"))
     ]
     bench = machine_bench(tmp_path, **{role: f"https://{role}.example" for role in (MISTAKEN, RIGHT)})
-    records = Experiments(contract, wanted, bench, {}).carry_out()
-    found = {
+    records = Experiments(contract, clauses, bench, {}).carry_out()
+    assessments = {
         clause.local_id: find(clause.promise, records)[0]
-        for clause in wanted
+        for clause in clauses
         if isinstance(clause.promise, ProofPromise)
     }
-    lost = {name: finding for name, finding in found.items() if f"/{MISTAKEN}-" in name}
-    assert 0 < len(lost) < len(found)
+    lost = {name: finding for name, finding in assessments.items() if f"/{MISTAKEN}-" in name}
+    assert 0 < len(lost) < len(assessments)
     for finding in lost.values():
         assert (finding.outcome, finding.here) == (Outcome.UNPROVEN, True)
-        assert "builder-contracts itself failed (KeyError: '" in finding.seen
+        assert "internal error (KeyError: '" in finding.seen
         assert "test_experiments.py:" in finding.seen
         assert "please report it" in finding.seen
         assert GIVEN.writer.secret not in finding.seen
-    assert not any("itself failed" in finding.seen for name, finding in found.items() if name not in lost)
+    assert not any(
+        "internal error" in finding.seen for name, finding in assessments.items() if name not in lost
+    )

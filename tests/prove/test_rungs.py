@@ -10,8 +10,11 @@ from builder_contracts.contract.load import load
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.evidence.verdict import Outcome, Rung
 from builder_contracts.facts.model import Runner
+from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.judging import Where, judge
-from builder_contracts.prove.records import CanaryRecord, Finding, Lost, Records
+from builder_contracts.prove.record_canary import CanaryRecord
+from builder_contracts.prove.records import Records
+from builder_contracts.prove.unavailable import Lost
 from tests.prove.conftest import ROOT
 
 TODAY = datetime(2026, 1, 1, tzinfo=UTC).date()
@@ -31,21 +34,21 @@ def runner(kind: str, *, live: bool = False) -> Runner:
     ids=["a container", "any machine", "a runner of the class"],
 )
 @pytest.mark.parametrize("good", [True, False])
-def test_a_proof_reaches_as_far_as_the_place_where_it_was_made(
-    about: Runner, rung: Rung, fresh: bool, good: bool
-) -> None:
+def test_rung_of_a_proof_depends_on_its_runner(about: Runner, rung: Rung, fresh: bool, good: bool) -> None:
     contract = load(ROOT / "contracts/tinyland-nix.yaml")
-    clause = next(each for each in contract.clauses if each.local_id == "canaries/flake-builds")
-    found = Finding(good, "as it was", witnesses=("client: so", "outside: so"))
-    records = Records(canaries={"flake": CanaryRecord("flake", {"builds": found})})
+    clause = next(
+        candidate for candidate in contract.clauses if candidate.local_id == "canaries/flake-builds"
+    )
+    result = Finding(good, "as it was", witnesses=("client: so", "outside: so"))
+    records = Records(canaries={"flake": CanaryRecord("flake", {"builds": result})})
     verdict = judge(clause, contract, records, Where("embedded", about), today=TODAY)
     assert verdict.rung is rung
     assert any("on a reused machine" in line for line in verdict.witnesses) is fresh
 
 
-def test_every_proof_that_was_lost_has_no_rung_and_its_own_reason() -> None:
+def test_lost_proof_has_no_rung_and_its_own_reason() -> None:
     contract = load(ROOT / "contracts/tinyland-docker.yaml")
-    lost = Lost("shown elsewhere", here=False)
+    lost = Lost("shown elsewhere", provable_here=False)
     records = Records(nix=lost, scan=lost)
     for clause in contract.clauses:
         if isinstance(clause.promise, ProofPromise):

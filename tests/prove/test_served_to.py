@@ -8,8 +8,8 @@ from typing import Any, cast
 import pytest
 
 from builder_contracts.prove import bench
+from builder_contracts.prove.access_log import Served
 from builder_contracts.prove.bench import Bench
-from builder_contracts.prove.records import Served
 
 REFUSED = Served("anonymous", "10.0.0.9", "POST", "/v2/proof/blobs/uploads/", 401)
 WRITTEN = Served("writer", "10.0.0.9", "PUT", "/v2/proof/manifests/proof", 201)
@@ -23,24 +23,26 @@ class Late:
         self._looks: Iterator[tuple[Served, ...]] = iter(looks)
         self._last: tuple[Served, ...] = ()
 
-    def served(self, service: str, *, since: int = 0) -> tuple[Served, ...]:
+    def access_log(self, service: str, *, since: int = 0) -> tuple[Served, ...]:
         assert service == "registry"
         self._last = next(self._looks, self._last)
         return self._last[since:]
 
     def asked(self, *identities: str) -> tuple[Served, ...]:
-        return Bench.served_to(cast(Any, self), "10.0.0.9", "registry", since=0, of=frozenset(identities))
+        return Bench.access_log_of(
+            cast(Any, self), "10.0.0.9", "registry", since=0, expect=frozenset(identities)
+        )
 
 
-def test_a_line_that_comes_after_the_first_look_is_found() -> None:
+def test_late_log_line_is_found() -> None:
     late = Late((WRITTEN, ANOTHER), (WRITTEN, ANOTHER), (WRITTEN, ANOTHER, REFUSED))
     assert late.asked("anonymous", "writer") == (WRITTEN, REFUSED)
 
 
-def test_lines_that_still_come_are_waited_for() -> None:
+def test_growing_log_is_waited_for() -> None:
     assert Late((), (WRITTEN,), (WRITTEN, REFUSED)).asked("writer") == (WRITTEN, REFUSED)
 
 
-def test_a_request_that_never_came_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_for_a_missing_log_line_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "LOG_LAG", 0.3)
     assert Late((WRITTEN,)).asked("anonymous") == (WRITTEN,)

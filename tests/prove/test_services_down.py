@@ -80,17 +80,17 @@ def everything(_: Clause) -> bool:
 
 # One that needs no build by Bazel stands for the others in every run.
 @pytest.mark.parametrize(
-    ("service", "wanted"),
+    ("service", "select"),
     [
         ("registry", light),
         *(pytest.param(name, everything, marks=pytest.mark.long) for name in SERVICES),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
-def test_a_server_that_is_off_from_the_start(
-    worlds: Worlds, service: str, wanted: Callable[[Clause], bool]
+def test_server_that_is_off_from_the_start(
+    worlds: Worlds, service: str, select: Callable[[Clause], bool]
 ) -> None:
-    proved = worlds.prove_all(CLASSES, wanted, specs={service: off(service)})
+    proved = worlds.prove_all(CLASSES, select, specs={service: off(service)})
     assert proved.broken == set()
     expected = {name for name in proved.verdicts if uses(name.partition("/")[2], service)}
     assert proved.unproven == expected
@@ -100,7 +100,7 @@ def test_a_server_that_is_off_from_the_start(
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("service", "requests", "classes", "wanted"),
+    ("service", "requests", "classes", "select"),
     [
         ("nix-cache", 2, CLASSES, light),
         ("registry", 2, CLASSES, light),
@@ -110,10 +110,10 @@ def test_a_server_that_is_off_from_the_start(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_server_that_dies_in_the_middle(
-    worlds: Worlds, service: str, requests: int, classes: tuple[str, ...], wanted: Callable[[Clause], bool]
+def test_server_that_dies_in_the_middle(
+    worlds: Worlds, service: str, requests: int, classes: tuple[str, ...], select: Callable[[Clause], bool]
 ) -> None:
-    proved = worlds.prove_all(classes, wanted, meanwhile=killer(service, requests))
+    proved = worlds.prove_all(classes, select, meanwhile=killer(service, requests))
     assert proved.broken == set()
     expected = {name for name in proved.verdicts if uses(name.partition("/")[2], service)}
     assert proved.unproven == expected

@@ -116,9 +116,7 @@ def started(tmp_path: Path, temporary: Path) -> Iterator[subprocess.Popen[bytes]
         process.kill()
 
 
-def test_an_interrupt_removes_folders_and_processes(
-    started: subprocess.Popen[bytes], temporary: Path
-) -> None:
+def test_interrupt_removes_folders_and_processes(started: subprocess.Popen[bytes], temporary: Path) -> None:
     assert sleeping(temporary)
     started.send_signal(signal.SIGINT)
     text = started.communicate(timeout=60)[0].decode()
@@ -127,20 +125,18 @@ def test_an_interrupt_removes_folders_and_processes(
     assert sleeping(temporary) == []
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next(
-    started: subprocess.Popen[bytes], temporary: Path
-) -> None:
+def test_sweep_removes_what_a_killed_run_left(started: subprocess.Popen[bytes], temporary: Path) -> None:
     assert workplace.sweep() == [], "a run that lives was taken for a dead one"
     started.kill()
     started.wait(timeout=30)
-    (left,) = temporary.iterdir()
+    (leftover,) = temporary.iterdir()
     assert sleeping(temporary)
-    assert workplace.sweep() == [left]
+    assert workplace.sweep() == [leftover]
     assert list(temporary.iterdir()) == []
     assert sleeping(temporary) == []
 
 
-def test_a_folder_that_is_just_being_made_is_left_alone(temporary: Path) -> None:
+def test_sweep_leaves_a_young_folder(temporary: Path) -> None:
     young = temporary / f"{workplace.PREFIX}young"
     old = temporary / f"{workplace.PREFIX}old"
     for folder in (young, old):
@@ -150,70 +146,68 @@ def test_a_folder_that_is_just_being_made_is_left_alone(temporary: Path) -> None
     assert list(temporary.iterdir()) == [young]
 
 
-def test_nothing_behind_a_link_is_removed(temporary: Path, tmp_path: Path) -> None:
+def test_sweep_removes_nothing_behind_a_link(temporary: Path, tmp_path: Path) -> None:
     own = tmp_path / "mine"
     (own / "kept").mkdir(parents=True)
     os.utime(own, (0, 0))
     (temporary / f"{workplace.PREFIX}link").symlink_to(own)
-    made = workplace.make()
-    (made / "link").symlink_to(own)
+    created = workplace.make()
+    (created / "link").symlink_to(own)
     (own / "kept").chmod(0o500)
     assert workplace.sweep() == []
-    workplace.clear(made)
+    workplace.clear(created)
     assert (own / "kept").stat().st_mode & 0o777 == 0o500
 
 
-def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_work_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNNER_TEMP", str(tmp_path / "nowhere"))
     with pytest.raises(BuilderContractsError, match="set RUNNER_TEMP or TMPDIR"):
         workplace.make()
 
 
-def test_session_closed_before_its_place_makes_none(temporary: Path) -> None:
+def test_session_closed_early_makes_no_folder(temporary: Path) -> None:
     session = Session(Options(runner="local"))
     session.close()
-    with pytest.raises(BuilderContractsError, match="the run was ended"):
+    with pytest.raises(BuilderContractsError, match="the run was stopped"):
         session.place()
     assert list(temporary.iterdir()) == []
 
 
-def test_build_does_not_see_secrets_of_unused_environments(
+def test_secrets_of_unused_environments_are_hidden_from_jobs(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canary(tmp_path, 'test -z "${THEIR_WRITER:-}" && test -n "$SHOWN" && echo "$SHOWN" >out\n')
     monkeypatch.setenv("THEIR_WRITER", "tom:s3cr3tword")
     monkeypatch.setenv("SHOWN", "shown")
     contract = load(tmp_path / "contracts/mine.yaml")
-    canary_clauses = [clause for clause in contract.clauses if clause.kind == "canaries"]
+    clauses = [clause for clause in contract.clauses if clause.kind == "canaries"]
     session = Session(Options(runner="local", hidden=frozenset({"THEIR_WRITER"})))
     try:
-        (verdict,) = [session.verdict(clause, contract, canary_clauses) for clause in canary_clauses]
+        (verdict,) = [session.verdict(clause, contract, clauses) for clause in clauses]
     finally:
         session.close()
     assert verdict.outcome is Outcome.KEPT, verdict
     assert list(temporary.iterdir()) == []
 
 
-def test_unavailable_place_is_asked_for_once(
+def test_failed_backend_is_tried_once_for_all_classes(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Options] = []
+    calls: list[Options] = []
 
     def hang(options: Options) -> Place:
-        asked.append(options)
-        raise BuilderContractsError("cannot reach a Docker Engine")
+        calls.append(options)
+        raise BuilderContractsError("no Docker Engine answers")
 
     monkeypatch.setattr("builder_contracts.run.prover.PLACES", {"docker": hang})
     canary(tmp_path, "")
     contract = load(tmp_path / "contracts/mine.yaml")
     other = dataclasses.replace(contract, name="other")
-    canary_clauses = [clause for clause in contract.clauses if clause.kind == "canaries"]
+    clauses = [clause for clause in contract.clauses if clause.kind == "canaries"]
     session = Session(Options())
     try:
-        seen = {
-            session.verdict(canary_clauses[0], sample, canary_clauses).seen for sample in (contract, other)
-        }
+        observed = {session.verdict(clauses[0], candidate, clauses).seen for candidate in (contract, other)}
     finally:
         session.close()
-    assert seen == {"cannot reach a Docker Engine"}
-    assert len(asked) == 1
+    assert observed == {"no Docker Engine answers"}
+    assert len(calls) == 1

@@ -21,7 +21,7 @@ from builder_contracts import redaction
 from builder_contracts.cli import main
 from builder_contracts.contract.load import load
 from builder_contracts.contract.model import Contract
-from builder_contracts.errors import ExitCode
+from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source, printable
 from builder_contracts.evidence.verdict import Verdict
 from builder_contracts.facts.codec import flatten, from_json, to_json
 from builder_contracts.facts.model import Daemon, Facts, Start, Tool, Unseen

@@ -13,7 +13,7 @@ from builder_contracts.contract import schema
 from builder_contracts.contract.files import write
 from builder_contracts.contract.load import load_all
 from builder_contracts.contract.model import Contract
-from builder_contracts.errors import EngineError, ExitCode, InputError, Problem, Source, printable
+from builder_contracts.errors import EngineError, ExitCode, InputError, printable
 from builder_contracts.facts import codec
 from builder_contracts.facts.model import Start, Unseen
 from builder_contracts.run.inputs import contract_files, unknown, with_contracts

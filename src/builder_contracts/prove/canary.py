@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +14,6 @@ from builder_contracts.contract.promises.canaries import ANY, KERNEL, NIX, Canar
 from builder_contracts.contract.quantity import byte_count
 from builder_contracts.contract.schema import nearest
 from builder_contracts.errors import InputError, Problem, Source
-from builder_contracts.evidence.verdict import Measure
-from builder_contracts.prove.records import Finding
 
 
 @dataclass(frozen=True)
@@ -185,41 +181,3 @@ def _bytes(text: str | None) -> int | None:
     if text is None:
         return None
     return byte_count(text)
-
-
-def completeness(
-    taken: Mapping[str, tarfile.TarInfo | bytes], expected: tuple[str, ...], builder_paths: tuple[str, ...]
-) -> Finding:
-    """Whether what left the builder is complete away from it: real files that name no place on the builder."""
-    likely = "hand on real files: copy with dereferencing (cp -L), and build with relative or mapped paths"
-    files = {name: content for name, content in taken.items() if isinstance(content, bytes)}
-    for name, entry in taken.items():
-        if isinstance(entry, tarfile.TarInfo) and not entry.isdir():
-            kind = f"a link to {entry.linkname}" if entry.issym() or entry.islnk() else "not a regular file"
-            return Finding(False, f"{name} is {kind}: empty on the other side", likely)
-    for name, content in files.items():
-        for path in builder_paths:
-            if path.encode() in content:
-                return Finding(False, f"{name} names {path}, which exists on the builder only", likely)
-        if not content:
-            return Finding(False, f"{name} is empty", "the build wrote nothing; look at its log")
-    missing = [
-        path for path in expected if not any(name == path or name.startswith(f"{path}/") for name in files)
-    ]
-    if missing:
-        return Finding(
-            False,
-            f"{', '.join(missing)} did not come out of the builder",
-            "correct 'artifacts' or the command",
-        )
-    size = sum(map(len, files.values()))
-    digests = (f"{name} sha256:{hashlib.sha256(files[name]).hexdigest()[:16]}…" for name in sorted(files))
-    return Finding(
-        True,
-        f"{len(files)} files, {size} bytes, no links, none names {' or '.join(builder_paths)}",
-        witnesses=(
-            f"client: handed on {', '.join(sorted(taken))[:300]}",
-            f"outside: {', '.join(digests)[:300]}",
-        ),
-        measures=(Measure("artifact_bytes", size),),
-    )

@@ -11,16 +11,18 @@ from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.publication import STATE, NoSecrets, PublicationProof
-from builder_contracts.evidence.verdict import Rung, Verdict, as_json, broken, kept, unproven
+from builder_contracts.evidence.verdict import Rung, Verdict, unproven
 from builder_contracts.facts.model import Image
 from builder_contracts.facts.model import Runner as RunnerFacts
 from builder_contracts.judge import origin_of, under_waiver
-from builder_contracts.prove import judge_bazel, judge_nix, judge_publication
-from builder_contracts.prove.judge_nix import Judged
-from builder_contracts.prove.records import Lost, Records, Scan
+from builder_contracts.prove import judge_bazel, judge_nix, judge_publication, judge_secrets, judge_state
+from builder_contracts.prove.check_result import judge_check
+from builder_contracts.prove.records import Records
+from builder_contracts.prove.unavailable import Lost
+from builder_contracts.prove.witnessed import Witnessed, unavailable
 
 
-def find(promise: ProofPromise, records: Records) -> Judged:
+def find(promise: ProofPromise, records: Records) -> Witnessed:
     """Ask the judge of the experiment behind a promise."""
     match promise:
         case CacheProof(role="nix", show=show):
@@ -28,59 +30,22 @@ def find(promise: ProofPromise, records: Records) -> Judged:
         case CacheProof(role=role, show=show):
             return judge_bazel.judge(show, records.bazel.get(role))
         case PublicationProof(show=show) if show in STATE:
-            return judge_publication.judge_seen(records.state.get(show))
+            return judge_state.judge(show, records.state)
         case PublicationProof(target=target, show=show):
             return judge_publication.judge(show, records.attempts.get((target, show)))
         case NoSecrets():
-            return judge_scan(records.scan)
+            return judge_secrets.judge(records.scan)
         case CanaryProof(canary=canary, show=show):
             record = records.canaries.get(canary)
             if record is None:
                 return unproven("the canary was not built"), ()
             if isinstance(record, Lost):
-                return unproven(record.reason, here=record.here), ()
-            return judge_publication.judge_seen(
-                record.findings.get(
-                    show, Lost(f"the tool of canary {canary} does not support this proof", here=False)
-                )
+                return unavailable(record)
+            return judge_check(
+                record.results.get(show, Lost(f"the tool of {canary} cannot show it", provable_here=False))
             )
         case _:
             assert_never(promise)
-
-
-def judge_scan(scan: Scan | Lost | None) -> Judged:
-    """The finding on the search for secrets: it counts only where a planted one was found."""
-    if scan is None:
-        return unproven("no search ran"), ()
-    if isinstance(scan, Lost):
-        return unproven(scan.reason, here=scan.here), ()
-    witnesses = (
-        f"search: {scan.items} items, {scan.bytes} bytes, {scan.secrets} secrets",
-        f"control: a copy planted in each of {scan.places} places was "
-        + (f"missed in {', '.join(scan.missed)}" if scan.missed else "found in each"),
-    )
-    if scan.leaks:
-        places = "; ".join(f"{leak.place} ({leak.spelling})" for leak in scan.leaks[:5])
-        return broken(
-            f"found {len(scan.leaks)} copies of a secret: {places}",
-            "",
-            fix="revoke the secret, and keep it out of the step that writes this file",
-            checked=scan.items,
-            total=scan.items,
-            observed=as_json(scan),
-        ), witnesses
-    if scan.missed:
-        return unproven(
-            f"the search missed the copy planted in {', '.join(scan.missed)}, so it proves nothing"
-        ), witnesses
-    if not scan.items:
-        return unproven("nothing was published, so there is nothing to search"), witnesses
-    return kept(
-        f"no secret in {scan.items} published and logged items, including archives and compressed members",
-        checked=scan.items,
-        total=scan.items,
-        observed=as_json(scan),
-    ), witnesses
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a session proves: in containers of an engine that it starts and removes, or on the machine it runs on."""
+"""Backends of proofs: containers of an engine that the run starts and removes, or this host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from builder_contracts.prove.ending import Ending
 from builder_contracts.prove.experiments import Experiments, roles
 from builder_contracts.prove.kernel.experiment import Choice
 from builder_contracts.prove.machine import MachineBench, without_client
-from builder_contracts.prove.records import Lost, Records
+from builder_contracts.prove.records import Records
+from builder_contracts.prove.unavailable import Lost
 from builder_contracts.runner import docker as docker_runner
 from builder_contracts.runner import engine, ownership
 from builder_contracts.runner.launch import LaunchPlan, plan
@@ -32,7 +33,7 @@ from builder_contracts.services.identities import Credentials
 
 @dataclass(frozen=True)
 class Options:
-    """What a session proves with: other images by class, the runner, the environment's bindings, the roles that a
+    """Settings of a session: image overrides by class, the runner, the environment's bindings, the roles that a
     live environment may be written to, and the variables that are ``hidden`` from jobs on this machine. ``specs`` and
     ``plans`` replace services and launch plans; ``kernel`` chooses another kernel for kernel canaries."""
 
@@ -56,9 +57,9 @@ class Proved:
 
 
 class Place(Protocol):
-    """Where classes are proved, several at a time."""
+    """A backend that proves classes, several at a time."""
 
-    def prove(self, contract: Contract, wanted: list[Clause]) -> Proved:
+    def prove(self, contract: Contract, clauses: list[Clause]) -> Proved:
         """Carry out the experiments that these clauses of a class need."""
         ...
 
@@ -87,31 +88,31 @@ class Engine:
             self.about: RunnerFacts = docker_runner.describe_engine(self.client)
             ownership.sweep(self.client)
         except engine.LOST as error:
-            raise EngineError(f"the Docker Engine stopped answering: {engine.reason(error)}") from None
+            raise EngineError(f"lost connection to the engine: {engine.reason(error)}") from None
         self.credentials = Credentials.random()
         self._ending = Ending()
         live = options.bindings.from_containers and bool(options.allow_writes)
         self.host = Host(self.client, self.run, name="proofs", routed=live)
 
-    def prove(self, contract: Contract, wanted: list[Clause]) -> Proved:
+    def prove(self, contract: Contract, clauses: list[Clause]) -> Proved:
         reference = self.options.images.get(contract.name, contract.image)
         try:
-            found = engine.describe_image(self.client, reference)
+            image = engine.describe_image(self.client, reference)
         except engine.LOST as error:
-            return Proved(Lost(f"the engine did not answer: {engine.reason(error)}"), self.about)
-        if found is None:
-            return Proved(Lost(f"the engine has no image {reference}"), self.about)
-        return Proved(self._experiment(contract, reference, wanted), self.about, found)
+            return Proved(Lost(f"the engine did not respond: {engine.reason(error)}"), self.about)
+        if image is None:
+            return Proved(Lost(f"image {reference} is not in the engine"), self.about)
+        return Proved(self._experiment(contract, reference, clauses), self.about, image)
 
-    def _experiment(self, contract: Contract, reference: str, wanted: list[Clause]) -> Records | Lost:
+    def _experiment(self, contract: Contract, reference: str, clauses: list[Clause]) -> Records | Lost:
         caches = contract.document.get("caches", {})
-        reached = {
+        by_role = {
             role: endpoints.from_container(
                 role, self.options.bindings, self.options.allow_writes, os.environ, reads=role in caches
             )
-            for role in roles(contract, wanted)
+            for role in roles(contract, clauses)
         }
-        bound, unbound = endpoints.parted(reached)
+        bound, unbound = endpoints.split_available(by_role)
         bench = ContainerBench(
             engine_client=self.client,
             run=self.run,
@@ -126,16 +127,16 @@ class Engine:
             about=self.about,
             ending=self._ending,
         )
-        experiments = Experiments(contract, wanted, bench, unbound, self.options.kernel)
+        experiments = Experiments(contract, clauses, bench, unbound, self.options.kernel)
         try:
-            # Beside a deployment's own Nix cache the run has one that offers what must be refused.
-            needed = [end.service or bench.bad_service(role) for role, end in bound.items()]
+            # Next to a deployed Nix cache the run starts one for the bad caches.
+            needed = [endpoint.service or bench.bad_service(role) for role, endpoint in bound.items()]
             self.host.start(
                 self.options.specs[name](self._alias(name), self.credentials)
                 for name in dict.fromkeys(needed)
             )
         except engine.LOST as error:
-            return Lost(f"the services could not be started: {engine.reason(error)}")
+            return Lost(f"cannot start the services: {engine.reason(error)}")
         return experiments.carry_out()
 
     def _alias(self, service: str) -> str:
@@ -167,17 +168,17 @@ class Machine:
         self.root = workplace.make()
         self._ending = Ending()
 
-    def prove(self, contract: Contract, wanted: list[Clause]) -> Proved:
+    def prove(self, contract: Contract, clauses: list[Clause]) -> Proved:
         bindings = self.options.bindings
         runner = local_runner(contract.labels, hidden=bindings.secrets | self.options.hidden)
         about = runner.setting.runner
         if isinstance(about, Unseen):
-            return Proved(Lost(about.unseen, here=about.here))
+            return Proved(Lost(about.unseen, provable_here=about.here))
         allowed = self.options.allow_writes
-        bound, unbound = endpoints.parted(
+        bound, unbound = endpoints.split_available(
             {
                 role: endpoints.from_machine(role, bindings, allowed, os.environ, about)
-                for role in roles(contract, wanted)
+                for role in roles(contract, clauses)
             }
         )
         for role in list(bound):
@@ -195,7 +196,7 @@ class Machine:
             class_home=home_of(contract),
             ending=self._ending,
         )
-        records = Experiments(contract, wanted, bench, unbound, self.options.kernel).carry_out()
+        records = Experiments(contract, clauses, bench, unbound, self.options.kernel).carry_out()
         return Proved(records, about)
 
     def stop(self) -> None:
@@ -211,7 +212,7 @@ class Nowhere:
     def __init__(self, lost: Lost) -> None:
         self._lost = lost
 
-    def prove(self, contract: Contract, wanted: list[Clause]) -> Proved:  # noqa: ARG002 # the protocol's
+    def prove(self, contract: Contract, clauses: list[Clause]) -> Proved:  # noqa: ARG002 # the protocol's
         return Proved(self._lost)
 
     def stop(self) -> None:
@@ -225,5 +226,5 @@ def in_containers(options: Options) -> Place:
     """An engine, where the environment has something to prove there. Raises EngineError."""
     if options.bindings.roles:
         return Engine(options)
-    said = f"the environment {options.bindings.environment} binds no roles: add 'roles' to its file"
-    return Nowhere(Lost(said, here=False))
+    reason = f"environment {options.bindings.environment} defines no roles: add 'roles' to its file"
+    return Nowhere(Lost(reason, provable_here=False))

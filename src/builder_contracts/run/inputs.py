@@ -22,7 +22,6 @@ from builder_contracts.run.options import RunOptions, usage_error
 from builder_contracts.services import roles
 from builder_contracts.services.environment import NOTHING, Bindings
 
-
 """How the names of contracts end."""
 
 

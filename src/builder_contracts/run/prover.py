@@ -17,7 +17,8 @@ from builder_contracts.evidence.verdict import Verdict
 from builder_contracts.prove.ending import ENDED
 from builder_contracts.prove.judging import Where, judge
 from builder_contracts.prove.places import Machine, Nowhere, Options, Place, Proved, in_containers
-from builder_contracts.prove.records import Lost, Records
+from builder_contracts.prove.records import Records
+from builder_contracts.prove.unavailable import Lost
 from builder_contracts.run.tasks import Tasks
 
 __all__ = ["Options", "Session"]
@@ -101,7 +102,7 @@ def _all_lost(selected: Iterable[Clause], lost: Lost) -> Records:
                 records.bazel[role] = lost
             case PublicationProof(target=target, show=show):
                 records.attempts[(target, show)] = lost
-                records.state[show] = lost
+                records.state = lost
             case CanaryProof(canary=canary):
                 records.canaries[canary] = lost
             case _:

@@ -8,41 +8,43 @@ from pathlib import Path
 
 from builder_contracts.errors import InputError
 from builder_contracts.prove.canary import Canary
+from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.containers import ContainerBench
 from builder_contracts.prove.kernel import ladder, recipe, tiers, workshop
-from builder_contracts.prove.kernel.progress import Say, silent
-from builder_contracts.prove.records import CanaryRecord, Finding, Lost
+from builder_contracts.prove.kernel.progress import ProgressListener, silent
+from builder_contracts.prove.record_canary import CanaryRecord
+from builder_contracts.prove.unavailable import Lost
 from builder_contracts.runner import engine
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What the command line asks for: another source, another configuration, and who hears of the progress."""
+    """Options of the command line: a different source or configuration, and who gets the progress."""
 
     source: Path | None = None
     config: Path | None = None
-    say: Say = silent
+    say: ProgressListener = silent
 
 
 def prove(bench: ContainerBench, canary: Canary, choice: Choice | None = None) -> CanaryRecord | Lost:
     """Build, rebuild, package and boot the canary's kernel in fresh runners of the class."""
     choice = choice or Choice()
     try:
-        wanted = recipe.load(canary.folder, source=choice.source, config=choice.config)
+        kernel = recipe.load(canary.folder, source=choice.source, config=choice.config)
     except InputError as error:
         return Lost(error.sentence)
     try:
-        record = workshop.run(bench, wanted, say=choice.say)
+        record = workshop.run(bench, kernel, say=choice.say)
     except engine.LOST as error:
-        return Lost(f"the engine stopped answering: {engine.reason(error)}")
-    found = tiers.judge(record)
-    reached = ladder.climb(found)
+        return Lost(f"lost connection to the engine: {engine.reason(error)}")
+    results = tiers.judge(record)
+    reached = ladder.highest_claim(results)
     choice.say(f"{canary.name}: {reached}")
-    return CanaryRecord(canary.name, {name: _with_claim(finding, reached) for name, finding in found.items()})
+    return CanaryRecord(canary.name, {name: _with_claim(result, reached) for name, result in results.items()})
 
 
-def _with_claim(finding: Finding | Lost, reached: ladder.Reached) -> Finding | Lost:
-    """The rung that the canary reached stands beside every finding: none is read for more than it shows."""
-    if isinstance(finding, Lost):
-        return finding
-    return dataclasses.replace(finding, witnesses=(*finding.witnesses, f"claim of this kernel: {reached}"))
+def _with_claim(result: Finding | Lost, reached: ladder.Reached) -> Finding | Lost:
+    """The claim that the canary reached stands beside every result: none is read for more than it proves."""
+    if isinstance(result, Lost):
+        return result
+    return dataclasses.replace(result, witnesses=(*result.witnesses, f"kernel claim: {reached}"))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from builder_contracts.evidence.verdict import Measure
+from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.kernel.tiers.ended import failure
-from builder_contracts.prove.records import Finding, Lost
+from builder_contracts.prove.kernel.tiers.ended import find_failure
+from builder_contracts.prove.unavailable import Lost
 
 
-def image(record: KernelRecord) -> Finding | Lost:
+def judge_image(record: KernelRecord) -> Finding | Lost:
     if isinstance(record.cold, Lost):
         return record.cold
-    if found := failure(record.cold.step, record.cold):
-        return found
+    if failed := find_failure(record.cold.step, record.cold):
+        return failed
     if not record.cold.images or not record.cold.digests:
         return Finding(
-            False, "make ended well and left no image", "look at the targets of this source's makefile"
+            False, "make succeeded but produced no image", "check the makefile targets of this source"
         )
     hits = record.cold.cache.get("remote_storage_hit", 0)
     return Finding(
@@ -27,26 +28,28 @@ def image(record: KernelRecord) -> Finding | Lost:
     )
 
 
-def confined(record: KernelRecord) -> Finding | Lost:
+def judge_confined(record: KernelRecord) -> Finding | Lost:
     if isinstance(record.cold, Lost):
         return record.cold
     if not record.cold.step.worked:
-        return Lost("the build did not come to its end: see linux-xr-build")
+        return Lost("the build did not complete (see linux-xr-build)")
     strays = record.cold.strays
+    if isinstance(strays, Lost):
+        return strays
     if strays:
         more = f" and {len(strays) - 5} more" if len(strays) > 5 else ""
         return Finding(
             False,
             f"wrote {', '.join(strays[:5])}{more}",
-            "a step of the build or a rule of the source writes outside of its build folder",
+            "a build step or makefile rule writes outside the build directory",
         )
     return Finding(
         True,
-        "nothing outside its build folder changed: by the engine's comparison with the image, and in the source",
+        "nothing changed outside the build directory, neither in the image nor in the source",
     )
 
 
 SHOWS = {
-    "build": image,
-    "build-confined": confined,
+    "build": judge_image,
+    "build-confined": judge_confined,
 }

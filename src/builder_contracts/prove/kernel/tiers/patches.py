@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+from builder_contracts.prove.check_result import Finding
 from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.kernel.tiers.ended import failure
-from builder_contracts.prove.records import Finding, Lost
+from builder_contracts.prove.kernel.tiers.ended import find_failure
+from builder_contracts.prove.unavailable import Lost
 
 
-def series(record: KernelRecord) -> Finding | Lost:
+def judge_series(record: KernelRecord) -> Finding | Lost:
     if isinstance(record.unpack, Lost):
         return record.unpack
+    if not record.unpack.worked:
+        return Lost(f"cannot unpack the source: {record.unpack.ended or record.unpack.end}")
     if record.patches is None:
-        return Lost("this source brings no patch series", here=False)
+        return Lost("this source has no patch series", provable_here=False)
     if isinstance(record.patches, Lost):
         return record.patches
-    tried = [value for value in record.patches.objects() if "patch" in value]
-    refused = next((value for value in tried if value.get("status") != 0), None)
-    if refused is not None:
-        said = " | ".join(str(refused.get("said", "")).split("\n"))[:400]
+    patches = [value for value in record.patches.objects() if "patch" in value]
+    rejected = next((value for value in patches if value.get("status") != 0), None)
+    if rejected is not None:
+        output = " | ".join(str(rejected.get("said", "")).split("\n"))[:400]
         return Finding(
             False,
-            f"{refused['patch']} does not apply, number {len(tried)} of the series: {said}",
-            "rebase the patch onto this source, or take it out of the series",
+            f"patch {len(patches)} of the series, {rejected['patch']}, does not apply: {output}",
+            "rebase the patch onto this source, or remove it from the series",
         )
-    if found := failure(record.patches):
-        return found
-    if not tried:
-        return Finding(
-            False, "the series names no patch", "list the patches in the file series, or remove it"
-        )
+    if failed := find_failure(record.patches):
+        return failed
+    if not patches:
+        return Finding(False, "the series is empty", "list the patches in the 'series' file, or remove it")
     return Finding(
-        True, f"{len(tried)} patches apply in order, without fuzz, in {record.patches.seconds:.0f} s"
+        True, f"{len(patches)} patches apply in order, without fuzz, in {record.patches.seconds:.0f} s"
     )
 
 
-SHOWS = {"patches": series}
+SHOWS = {"patches": judge_series}
