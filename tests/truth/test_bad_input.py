@@ -82,7 +82,7 @@ def test_names_that_are_not_utf8_do_not_stop_it(repo: Path, contracts: Contracts
 @pytest.mark.parametrize(
     ("path", "body", "reason"),
     [
-        ("tofu/stacks/attic/broken.tf", b'resource "x" {{{ "', "HCL is broken at line 1"),
+        ("tofu/stacks/attic/broken.tf", b'resource "x" {{{ "', "invalid HCL at line 1"),
         (".github/workflows/broken.yml", b"jobs: [\n", "not YAML at line"),
         ("k8s/broken.yaml", b"apiVersion: v1\nkind: Service\n  metadata: : :\n", "not YAML at line 3"),
         ("k8s/bomb.yaml", b"apiVersion: v1\nkind: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
@@ -155,7 +155,7 @@ def test_a_path_that_is_no_folder_is_an_error_that_says_so(tmp_path: Path, contr
     with pytest.raises(InputError, match="does not exist"):
         judge(tmp_path / "gone", *contracts)
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match="is not a folder"):
+    with pytest.raises(InputError, match="is not a directory"):
         judge(tmp_path / "file", *contracts)
 
 

@@ -46,7 +46,7 @@ def verdicts(judged: Judge, body: str, path: str = NIX) -> dict[str, Verdict]:
         (START, "identity/not-root", "uid 0", "no USER line"),
         (f"{OUTSIDE}USER 1000\n", "identity/uid", "uid 1000", "USER line"),
         (f"{OUTSIDE}ENV DOCKER_HOST tcp://x\n", "environment/DOCKER_HOST", "DOCKER_HOST='tcp://x'", "ENV line"),
-        (f"{OUTSIDE}ARG H\nENV DOCKER_HOST=$H\n", "environment/DOCKER_HOST", "DOCKER_HOST is set", "remove it"),
+        (f"{OUTSIDE}ARG H\nENV DOCKER_HOST=$H\n", "environment/DOCKER_HOST", "DOCKER_HOST is set", "remove the ENV line"),
         (f"{OUTSIDE}ENV NIX_CONFIG=sandbox=false\n", "environment/NIX_CONFIG", "sandbox=false", "ENV line"),
         (f"{OUTSIDE}ENV A=http://attic-api.x\n", "environment/forbidden/dead-service-name", "attic-api", "ENV line"),
         (f"{OUTSIDE}ENTRYPOINT tini --\n", "image/entrypoint", "'/bin/sh', '-c', 'tini --'", "ENTRYPOINT"),

@@ -196,14 +196,14 @@ def test_a_waiver_excuses_until_its_last_day_and_then_breaks(folder: Path, tmp_p
     assert outcome(folder, repo, date(2030, 1, 31))[0] is Outcome.WAIVED
     late, said = outcome(folder, repo, date(2030, 2, 1))
     assert late is Outcome.BROKEN
-    assert "its waiver ended on 2030-01-31" in said
+    assert "its waiver expired on 2030-01-31" in said
 
 
 def test_an_expired_waiver_that_is_not_needed_is_broken_too(folder: Path, tmp_path: Path) -> None:
     waive(folder, "2030-01-31")
     late, said = outcome(folder, write(tmp_path / "repo"), date(2030, 2, 1))
     assert late is Outcome.BROKEN
-    assert "is not needed" in said
+    assert "is no longer needed" in said
 
 
 def test_a_waiver_for_some_files_excuses_no_others(folder: Path, tmp_path: Path) -> None:
@@ -326,7 +326,7 @@ def test_what_is_assumed_is_told_wherever_an_answer_rests_on_it(judged: Judge) -
     judgement = judged(changed())
     verdict = next(one for one in judgement.verdicts if one.clause == "platform/lifecycle/deadlines")
     assert verdict.outcome is Outcome.KEPT
-    assert "compared with job_minutes: assumed, confirm with the operator" in verdict.seen
+    assert "relies on job_minutes: assumed, confirm with the operator" in verdict.seen
     assert "lifecycle: job_minutes: no document names a deadline" in "\n".join(text.render(judgement))
     assert {(one.area, one.fact) for one in judgement.assumptions} >= {
         ("topology", "nodes"),

@@ -27,7 +27,7 @@ def test_a_broken_clause_fails_with_both_sides_and_no_traceback(
     result = session(pytester, "--repo", repo, "--junitxml", report)
     assert result.parseoutcomes()["failed"] == 1
     result.stdout.fnmatch_lines(
-        ["*flake.nix:7  endpoints/retired-hosts  BROKEN", "  there     retired; now https://*"]
+        ["*flake.nix:7  endpoints/retired-hosts  BROKEN", "  there     retired, replaced by https://*"]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
     (case,) = [one for one in ElementTree.parse(report).iter("testcase") if one.find("failure") is not None]  # noqa: S314 - our own report

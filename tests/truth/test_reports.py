@@ -52,10 +52,10 @@ def test_text_names_both_lines_the_reason_and_the_mend(judged: Judge) -> None:
     assert "flake.nix:7  endpoints/retired-hosts  BROKEN" in report
     assert 'here      ATTIC_CACHE_URL = "https://nix-cache.fuzzy-dev.tinyland.dev"' in report
     assert (
-        f"there     retired; now https://nix-cache.tinyland.dev   ({CONTRACTS}/platform/endpoints.yaml:"
+        f"there     retired, replaced by https://nix-cache.tinyland.dev   ({CONTRACTS}/platform/endpoints.yaml:"
         in report
     )
-    assert "mend      write https://nix-cache.tinyland.dev" in report
+    assert "mend      use https://nix-cache.tinyland.dev" in report
     assert (
         "why       whoever copies the default talks to a host that nobody watches any more\n"
         "            Repo drift against that runtime: “default cache endpoints still reference "
@@ -283,7 +283,7 @@ def test_the_exit_criteria_are_one_page_of_markdown_that_says_what_is_missing(
     assert "| 1 | No primary surface still defaults to stale cache endpoints | **not met** | 4 of 5 |" in page
     assert "**1. No primary surface still defaults to stale cache endpoints**" in page
     assert (
-        "- No retired host is named anywhere. Not so at `flake.nix:7`: write https://nix-cache.tinyland.dev "
+        "- No retired host is named anywhere. Not so at `flake.nix:7`: use https://nix-cache.tinyland.dev "
         "[endpoints/retired-hosts]" in page
     )
     assert (
@@ -291,7 +291,7 @@ def test_the_exit_criteria_are_one_page_of_markdown_that_says_what_is_missing(
         in page
     )
     assert (
-        "- no export of a tracker was given (--planning FILE) [planning/milestone, planning/issues, " in page
+        "- no tracker export (pass --planning FILE) [planning/milestone, planning/issues, " in page
     )
     assert "## To confirm with the operator" in page
     assert "- state/backends: stacks name GitLab's HTTP backend;" in page
@@ -361,9 +361,9 @@ jobs:
     }
     result = run("workflows", write(tmp_path / "app", tree), "--contracts", CONTRACTS)
     assert result.exit_code == 1
-    assert "mend      run it on tinyland-dind" in result.output
-    assert "mend      write tinyland-nix" in result.output
-    assert "there is no tools/setup" in result.output
+    assert "mend      run the job on tinyland-dind" in result.output
+    assert "mend      use tinyland-nix" in result.output
+    assert "tools/setup does not exist" in result.output
     assert "identity" not in result.output
 
 
@@ -371,7 +371,7 @@ def test_select_names_the_smallest_class_and_why_not_the_others() -> None:
     result = run("select", "--contracts", CONTRACTS, "--needs", "nix,memory=2Gi")
     assert result.exit_code == 0
     assert result.output.startswith("runs-on: tinyland-nix\n")
-    assert "tinyland-docker: nix is promised to be absent" in result.output
+    assert "tinyland-docker: nix is promised absent" in result.output
 
     assert run("select", "--contracts", CONTRACTS, "--needs", "docker-build").output.startswith(
         "runs-on: tinyland-dind\n"
@@ -386,7 +386,7 @@ def test_select_names_the_smallest_class_and_why_not_the_others() -> None:
     nothing = run("select", "--contracts", CONTRACTS, "--needs", "nix,docker-build,memory=12Gi")
     assert nothing.exit_code == 1
     assert "tinyland-nix: no Docker daemon" in nothing.output
-    assert "tinyland-dind: memory 8Gi, 12Gi needed" in nothing.output
+    assert "tinyland-dind: memory 8Gi, needs 12Gi" in nothing.output
 
     data = json.loads(run("select", "--contracts", CONTRACTS, "--needs", "nix", "--json").output)
     assert data["label"] == "tinyland-nix"
@@ -398,7 +398,7 @@ def test_select_names_the_smallest_class_and_why_not_the_others() -> None:
         ("nixx", "did you mean nix?"),
         ("memory=much", "not a number of bytes"),
         ("disk=1", "cpu=4 and memory=12Gi"),
-        (",", "nothing is needed"),
+        (",", "--needs is empty"),
     ],
 )
 def test_needs_that_no_contract_speaks_of_are_refused(needs: str, said: str) -> None:

@@ -70,9 +70,9 @@ class Checkout:
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
-            what = "is not a folder" if self.root.exists() else "does not exist"
+            what = "is not a directory" if self.root.exists() else "does not exist"
             raise InputError(
-                [Problem(Source(str(self.root), 1), what, "name the root of a checkout with --repo")]
+                [Problem(Source(str(self.root), 1), what, "pass the root of a checkout with --repo")]
             )
 
     @cached_property
@@ -89,12 +89,12 @@ class Checkout:
             with os.scandir(self.root / prefix) as found:
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
-            self.unread.append(Unread(prefix or ".", f"folder cannot be read: {error.strerror}"))
+            self.unread.append(Unread(prefix or ".", f"cannot read directory: {error.strerror}"))
             return
         names = {entry.name for entry in entries}
         if prefix and ".git" in names:
             self.unread.append(
-                Unread(prefix.rstrip("/"), "a repository of its own (submodule): judge it by itself")
+                Unread(prefix.rstrip("/"), "separate repository (submodule); check it on its own")
             )
             return
         if self._tracked is not None and ".gitignore" in names and (spec := self._ignore(prefix)) is not None:
@@ -113,7 +113,7 @@ class Checkout:
                     continue
                 self.folders.add(path)
                 if path != prefix + entry.name:
-                    self.unread.append(Unread(path, "the folder's name is not UTF-8"))
+                    self.unread.append(Unread(path, "directory name is not UTF-8"))
                     continue
                 yield from self._folder(path + "/", ignores)
             else:
@@ -138,7 +138,7 @@ class Checkout:
             # O_NONBLOCK: a named pipe must not hold the run.
             handle = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError as error:
-            self.unread.append(Unread(path, f"cannot be read: {error.strerror}"))
+            self.unread.append(Unread(path, f"cannot read: {error.strerror}"))
             return None
         try:
             state = os.fstat(handle)
@@ -150,7 +150,7 @@ class Checkout:
                 return None
             raw = os.read(handle, MAX_BYTES)
         except OSError as error:
-            self.unread.append(Unread(path, f"cannot be read: {error.strerror}"))
+            self.unread.append(Unread(path, f"cannot read: {error.strerror}"))
             return None
         finally:
             os.close(handle)

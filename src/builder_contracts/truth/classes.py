@@ -37,8 +37,8 @@ from builder_contracts.truth.finding import Finding, Side
 from builder_contracts.truth.model import ScaleSet, environment
 from builder_contracts.truth.value import Unknown, Value, get, items, number, text
 
-_CANNOT = "a checkout does not show it: look at a runner"
-_NO_TEMPLATE = Unseen("the scale set's template does not say", here=False)
+_CANNOT = "not decidable from a checkout; check a runner"
+_NO_TEMPLATE = Unseen("the scale set's template does not specify it", here=False)
 _SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
 # What the chart gha-runner-scale-set runs for containerMode dind (its values.yaml): the daemon's only listener.
 _CHART_DIND = "unix:///var/run/docker.sock"
@@ -136,9 +136,9 @@ def _find(clause: Clause, facts: Facts) -> Judged:
     if not isinstance(promise, _DECIDED):
         return unproven(_CANNOT, here=False)
     if isinstance(promise, Variable) and not isinstance(facts.env, Unseen) and promise.name not in facts.env:
-        return unproven("the template does not set it; the image may", here=False)
+        return unproven("the template does not set it, but the image may", here=False)
     if isinstance(promise, ForbiddenValue) and (found := find(promise, facts)).outcome is Outcome.KEPT:
-        return unproven(f"{found.seen} of the template; the image may set others", here=False)
+        return unproven(f"{found.seen} in the template, but the image may set others", here=False)
     if isinstance(promise, DaemonEndpoint) and isinstance(facts.daemon, Daemon) and facts.daemon.reachable:
         # That the two addresses agree is all that a template shows; whether it answers, a runner shows.
         return (
@@ -247,7 +247,7 @@ def _identity(scale_set: ScaleSet) -> Seen[Identity]:
         return Unseen(uid.reason)
     given = number(uid)
     if given is None:
-        return Unseen("the template names no user; the image's own runs", here=False)
+        return Unseen("the template sets no user, so the image's user applies", here=False)
     return Identity(given, 0, Unseen(_CANNOT, here=False), "", home_exists=False, home_writable=False)
 
 
@@ -279,7 +279,7 @@ def _bounding(scale_set: ScaleSet) -> Seen[int]:
     drop = {(text(one) or "").removeprefix("CAP_") for one in items(_security_list(scale_set, "drop"))}
     if "ALL" not in drop:
         return Unseen(
-            "the template does not drop ALL capabilities, so the runtime's default set applies", here=False
+            "the template does not drop ALL capabilities, so the runtime's defaults apply", here=False
         )
     add = {(text(one) or "").removeprefix("CAP_") for one in items(_security_list(scale_set, "add"))}
     return sum(1 << CAPABILITIES.index(name) for name in add if name in CAPABILITIES)
@@ -301,7 +301,9 @@ def _daemon(scale_set: ScaleSet, env: dict[str, str], blind: str | None) -> Seen
         host = env.get("DOCKER_HOST")
         return Daemon(
             False,
-            f"no daemon beside the runner, DOCKER_HOST is {host}" if host else "no daemon beside the runner",
+            f"no daemon next to the runner, DOCKER_HOST is {host}"
+            if host
+            else "no daemon next to the runner",
         )
     if blind is not None:
         return Unseen(blind)
@@ -315,7 +317,7 @@ def _daemon(scale_set: ScaleSet, env: dict[str, str], blind: str | None) -> Seen
     where = ", ".join(listeners)
     if reached:
         return Daemon(True, f"{host}, where the daemon listens")
-    return Daemon(False, f"DOCKER_HOST is {host}, but the daemon listens on {where} only")
+    return Daemon(False, f"DOCKER_HOST is {host}, but the daemon listens only on {where}")
 
 
 def _same_listener(host: str, listener: str) -> bool:

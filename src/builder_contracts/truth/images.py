@@ -64,7 +64,7 @@ def judge(
         return _environment(promise, build, context, templates)
     if isinstance(promise, User | Uid | NotRoot):
         if "USER" in templates:
-            return unproven(f"{templates['USER']} selects another user than the image's", here=False), top
+            return unproven(f"{templates['USER']} overrides the image's user", here=False), top
         return _user(promise, build, context)
     if isinstance(promise, Shell):
         return _shell(promise, build, context)
@@ -73,10 +73,10 @@ def judge(
     if isinstance(promise, ImageLabel):
         value = assignments(build, "LABEL").get(promise.key)
         if not isinstance(value, Known):
-            return unproven("no LABEL line decides it; the build or the base image may", here=False), top
+            return unproven("no LABEL line sets it, but the build or base image may", here=False), top
         image = Image("", "", "", {promise.key: str(value.data)}, [], 0)
         return find(promise, _facts(image=image)), value.at
-    raise TypeError(f"a Dockerfile does not decide {type(promise).__name__}")
+    raise TypeError(f"not decidable from a Dockerfile: {type(promise).__name__}")
 
 
 def _once(context: Context, build: ImageBuild, what: str, read: Callable[[ImageBuild], T]) -> T:
@@ -89,14 +89,14 @@ def _once(context: Context, build: ImageBuild, what: str, read: Callable[[ImageB
 
 
 def _facts(**given: Any) -> Facts:
-    unseen = Unseen("a Dockerfile does not show it", here=False)
+    unseen = Unseen("not decidable from a Dockerfile", here=False)
     return Facts(**{"runner": unseen, "image": unseen, "start": unseen, **given})
 
 
 def _base(build: ImageBuild, context: Context) -> tuple[Mapping[str, Any] | None, str]:
     """What is declared of the image that a build starts from, and that image's name."""
     if isinstance(build.base, Unknown):
-        return None, "an image that only the build names"
+        return None, "an image named only at build time"
     reference = str(build.base.data)
     name = split(reference)[0].removeprefix("docker.io/").removeprefix("library/")
     if name == "scratch":
@@ -114,15 +114,17 @@ def _environment(
             judged = find(promise, _facts(env={name: str(value.data)})) if isinstance(value, Known) else None
             if judged is not None and judged.outcome is Outcome.BROKEN:
                 return judged, value.at
-        return unproven("no ENV line has it; the base image or the template may", here=False), top
+        return unproven("no ENV line sets it, but the base image or the template may", here=False), top
     found = env.get(promise.name)
     if found is None:
-        return unproven("the Dockerfile does not set it; the base image or the template may", here=False), top
+        return unproven(
+            "the Dockerfile does not set it, but the base image or the template may", here=False
+        ), top
     if promise.present and promise.name in templates:
-        return unproven(f"{templates[promise.name]} sets it over the image's value", here=False), found.at
+        return unproven(f"{templates[promise.name]} overrides the image's value", here=False), found.at
     if isinstance(found, Unknown):
         if not promise.present:
-            return broken(f"{promise.name} is set", "an ENV line sets it: remove it"), found.at
+            return broken(f"{promise.name} is set", "remove the ENV line that sets it"), found.at
         return unproven(found.reason, here=False), found.at
     return find(promise, _facts(env={promise.name: str(found.data)})), found.at
 
@@ -151,12 +153,12 @@ def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: Context) ->
             )
             uid = int(word) if word.isdecimal() else users.get(word)
     if user is None and uid is None:
-        return unproven(f"no USER line; the user of {name} runs", here=False), at
+        return unproven(f"no USER line, so the user of {name} applies", here=False), at
     if isinstance(promise, User) and user is None:
-        return unproven(f"the name of uid {uid} is not in this file", here=False), at
+        return unproven(f"this file does not name uid {uid}", here=False), at
     if not isinstance(promise, User) and uid is None:
-        return unproven(f"which uid {user} has, {name} decides", here=False), at
-    seen = Unseen("a Dockerfile does not show it") if user is None else str(user)
+        return unproven(f"the uid of {user} depends on {name}", here=False), at
+    seen = Unseen("not decidable from a Dockerfile") if user is None else str(user)
     identity = Identity(-1 if uid is None else int(uid), -1, seen, "", home_exists=False, home_writable=False)
     return find(promise, _facts(identity=identity)), at
 
@@ -184,16 +186,16 @@ def _shell(promise: Shell, build: ImageBuild, context: Context) -> tuple[Judged,
     without = name == "scratch" or any(fnmatch.fnmatch(short, pattern) for pattern in patterns)
     if without and packages.opaque is None and not packages.installed:
         return broken(f"{name} has no usable {promise.path}, and nothing here adds one",
-                      "start from an image with a shell: every job step needs one"), build.base.at  # fmt: skip
+                      "start from an image with a shell; every job step needs one"), build.base.at  # fmt: skip
     if base is not None and promise.path == "/bin/sh" and "sh" in base.get("holds", ()):
-        return kept(f"{name} is declared to hold it", declared=True), build.base.at
-    return unproven("a Dockerfile does not show it", here=False), build.base.at
+        return kept(f"{name} is declared to contain it", declared=True), build.base.at
+    return unproven("not decidable from a Dockerfile", here=False), build.base.at
 
 
 def _entrypoint(promise: ImageEntrypoint, build: ImageBuild) -> tuple[Judged, Source]:
     last = next((one for one in reversed(build.steps) if one.keyword == "ENTRYPOINT"), None)
     if last is None:
-        return unproven("no ENTRYPOINT line; the base image's applies", here=False), Source(build.path, 1)
+        return unproven("no ENTRYPOINT line, so the base image's applies", here=False), Source(build.path, 1)
     listed = argument_list(last)
     shells = [one for one in build.steps if one.keyword == "SHELL"]
     if listed is None:
@@ -215,48 +217,48 @@ def _tool(promise: Tool, build: ImageBuild, context: Context) -> tuple[Judged, S
     if not promise.present:
         if installed is not None:
             return broken(
-                f"the package {installed[0]} is installed", "do not install it in this class's image"
+                f"package {installed[0]} is installed", "do not install it in this class's image"
             ), installed[1]
         if holds and removed is None and packages.opaque is None:
-            return broken(f"{name} holds it", "start from an image without it, or remove it"), build.base.at
+            return broken(
+                f"{name} contains it", "start from an image without it, or remove it"
+            ), build.base.at
         return unproven(
-            "no package here is it; the base image or another package may bring it", here=False
+            "no listed package provides it, but the base image or another package may", here=False
         ), top
     if installed is not None:
         if promise.version is not None or promise.features:
             return unproven(
-                f"{installed[1]} installs {installed[0]}; its version and features, a runner shows",
+                f"{installed[1]} installs {installed[0]}; only a runner proves version and features",
                 here=False,
             ), installed[1]
-        return kept(f"the package {installed[0]} is installed", declared=True), installed[1]
+        return kept(f"package {installed[0]} is installed", declared=True), installed[1]
     if removed is not None:
-        return broken(f"{removed[0]} is removed", "do not remove it: the class promises it"), removed[1]
+        return broken(f"{removed[0]} is removed", "do not remove it; the class promises it"), removed[1]
     if holds:
         if promise.version is not None or promise.features:
             return unproven(
-                f"{name} holds it; its version and features, a runner shows", here=False
+                f"{name} contains it; only a runner proves version and features", here=False
             ), build.base.at
-        return kept(f"{name} is declared to hold it", declared=True), build.base.at
+        return kept(f"{name} is declared to contain it", declared=True), build.base.at
     return _missing(promise, packages, base, name), build.base.at
 
 
 def _missing(promise: Tool, packages: Installs, base: Mapping[str, Any] | None, name: str) -> Judged:
     """Broken where neither the base image nor any step can bring a tool; unproven where one may."""
     if packages.opaque is not None:
-        return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may bring it", here=False)
+        return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may provide it", here=False)
     # Of "scratch" everything is known: it holds nothing.
     lacking = base["lacks"] if base is not None else []
     if lacking is not None and promise.name not in lacking:
-        return unproven(f"{name} may hold it", here=False)
+        return unproven(f"{name} may contain it", here=False)
     if packages.foreign and packages.installed:
-        return unproven("what the packages of this distribution bring is not known", here=False)
+        return unproven("the contents of this distribution's packages are unknown", here=False)
     for package, at in packages.installed.items():
         tools = brings(package, recommended=package in packages.recommended)
         if tools is None or promise.name in tools:
-            return unproven(f"{at}: the package {package} may bring it", here=False)
-    bring = (
-        "none of the packages that are installed brings it" if packages.installed else "nothing is installed"
-    )
+            return unproven(f"{at}: package {package} may provide it", here=False)
+    bring = "no installed package provides it" if packages.installed else "no package is installed"
     return broken(
         f"{name} lacks {promise.name}, and {bring}",
         f"install the package {promise.package or promise.name}",

@@ -80,15 +80,15 @@ def installs(build: ImageBuild) -> Installs:
         if one.keyword in ("COPY", "ADD"):
             target = (argument_list(one) or one.words.split() or [""])[-1]
             if not target.startswith(_DATA):
-                unsure(one.at, f"what is copied to {target}")
+                unsure(one.at, f"the content copied to {target}")
         elif one.keyword == "SHELL" and (argument_list(one) or ["sh"])[0].rpartition("/")[2] not in _SHELLS:
-            unsure(one.at, "what another shell runs")
+            unsure(one.at, "a command of a different shell")
         elif one.keyword == "ENV" and re.search(r"(?:^|\s)PATH[ =]", one.words):
-            unsure(one.at, "another PATH")
+            unsure(one.at, "a changed PATH")
         elif one.keyword == "RUN" and _CONDITION.search(one.words + "\n" + one.body):
             unsure(one.at, "a script with conditions")
         elif one.keyword == "RUN" and _WRITTEN.search(one.words + "\n" + one.body):
-            unsure(one.at, "a program that is written here")
+            unsure(one.at, "a program written by this step")
         elif one.keyword == "RUN":
             for command in commands_of(one):
                 name, rest = command.words[0], command.words[1:]
@@ -104,7 +104,7 @@ def installs(build: ImageBuild) -> Installs:
                         out.pop(package, None)
                         into[package] = one.at
                     if any(not _PACKAGE.match(word) for word in _named(rest, verb)):
-                        unsure(one.at, "a package that is not named here")
+                        unsure(one.at, "a package named only at build time")
                 elif name == "rm":
                     for word in verbs:
                         if found := _BIN.match(word):

@@ -66,7 +66,7 @@ def parse(text: str, contracts: Sequence[Contract]) -> Needs:
                 cpu = millicpus(value)
             elif equals:
                 problems.append(
-                    _problem(need, f"nothing is called {key!r}", "amounts are cpu=4 and memory=12Gi")
+                    _problem(need, f"unknown need {key!r}", "use forms such as cpu=4 and memory=12Gi")
                 )
             elif need in _DAEMON:
                 daemon = True
@@ -77,13 +77,13 @@ def parse(text: str, contracts: Sequence[Contract]) -> Needs:
                 mend = (
                     f"did you mean {close[0]}?"
                     if close
-                    else f"needs are docker-build, cpu=, memory=, and: {', '.join(known)}"
+                    else f"known needs: docker-build, cpu=, memory=, {', '.join(known)}"
                 )
-                problems.append(_problem(need, "no contract speaks of it", mend))
+                problems.append(_problem(need, "no contract mentions it", mend))
         except ValueError as error:
-            problems.append(_problem(need, str(error), "amounts are cpu=4 and memory=12Gi"))
+            problems.append(_problem(need, str(error), "use forms such as cpu=4 and memory=12Gi"))
     if not problems and not (tools or daemon or cpu or memory):
-        problems.append(_problem(text, "nothing is needed", "for example --needs nix,memory=4Gi"))
+        problems.append(_problem(text, "--needs is empty", "pass for example --needs nix,memory=4Gi"))
     if problems:
         raise InputError(problems)
     return Needs(tuple(tools), daemon, cpu, memory)
@@ -137,7 +137,7 @@ def _lacks(needs: Needs, candidate: Candidate) -> Iterable[str]:
         if clause is None:
             yield f"{tool} is not promised ({contract.source})"
         elif isinstance(clause.promise, Tool) and not clause.promise.present:
-            yield f"{tool} is promised to be absent ({clause.source})"
+            yield f"{tool} is promised absent ({clause.source})"
     if needs.daemon:
         clause = next((one for one in contract.clauses if isinstance(one.promise, DockerDaemon)), None)
         if clause is None or not (isinstance(clause.promise, DockerDaemon) and clause.promise.reachable):
@@ -148,4 +148,4 @@ def _lacks(needs: Needs, candidate: Candidate) -> Iterable[str]:
     ):
         if given < wanted:
             has = f"{what} {shown(given)}" if given else f"no {what} is promised"
-            yield f"{has}, {shown(wanted)} needed ({candidate.amounts})"
+            yield f"{has}, needs {shown(wanted)} ({candidate.amounts})"

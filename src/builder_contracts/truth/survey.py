@@ -120,7 +120,7 @@ def _yaml(file: File, model: Model) -> None:
         return
     if b"{{" in raw and not special:
         if re.search(rb"\{\{-?\s*[.$\w]", raw):
-            model.unread.append(Unread(path, "a Helm template: judge what 'helm template' renders of it"))
+            model.unread.append(Unread(path, "Helm template; check the output of 'helm template' instead"))
         return
     try:
         documents = yaml.read(file.text(), path)

@@ -220,10 +220,10 @@ def _clause(
     rule, own = RULES[clause.id.partition("/")[2]]
     facts = context.facts("identity")
     if own and not context.ours:
-        reason = f"this is not the repository of {facts.get('name', default='the platform')}"
+        reason = f"not the repository of {facts.get('name', default='the platform')}"
         return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
     if clause.area == "planning" and context.tracker is None:
-        reason = "no export of a tracker was given (--planning FILE)"
+        reason = "no tracker export (pass --planning FILE)"
         return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
     seen = list(dict.fromkeys(rule(context)))
     broken = _distinct(clause, seen)
@@ -267,12 +267,12 @@ def _outcome(
     if broken:
         first = broken[0].here
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-        late = f"; its waiver ended on {clause.waiver.until}" if expired and clause.waiver else ""
+        late = f"; its waiver expired on {clause.waiver.until}" if expired and clause.waiver else ""
         return Outcome.BROKEN, f"{first.at}: {first.says}{more}{late}", True
     if expired and clause.waiver:
         return (
             Outcome.BROKEN,
-            f"the waiver at {clause.waiver.source} ended on {clause.waiver.until} and is not needed",
+            f"the waiver at {clause.waiver.source} expired on {clause.waiver.until} and is no longer needed",
             True,
         )
     if excused:
@@ -286,11 +286,11 @@ def _outcome(
     absent = [one for one in seen if isinstance(one, Absent)]
     if agreeing:
         places = "1 place agrees" if len(agreeing) == 1 else f"{len(agreeing)} places agree"
-        by = f"; compared with {', '.join(clause.assumed)}: {ASSUMED}" if clause.assumed else ""
+        by = f"; relies on {', '.join(clause.assumed)}: {ASSUMED}" if clause.assumed else ""
         return Outcome.KEPT, f"{places}, first {agreeing[0]}{by}", True
     if absent:
         return Outcome.KEPT, absent[0].searched, True
-    return Outcome.UNPROVEN, "nothing here speaks of it", False
+    return Outcome.UNPROVEN, "nothing here mentions it", False
 
 
 def _verdict(

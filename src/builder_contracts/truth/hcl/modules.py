@@ -107,9 +107,9 @@ class Instance:
             case "path":
                 return Known(self.folder.path if name != "root" else ".", at), 2
             case "terraform":
-                return Unknown("the workspace is known only when OpenTofu runs", at), len(path)
+                return Unknown("the workspace is known only at run time", at), len(path)
             case "data":
-                return Unknown(f"data.{'.'.join(path[1:3])} is looked up when OpenTofu runs", at), len(path)
+                return Unknown(f"data.{'.'.join(path[1:3])} is resolved at run time", at), len(path)
             case _ if self._block(kind, name) is not None:
                 return self._once(kind, name, at), 2
             case _:
@@ -149,7 +149,7 @@ class Instance:
             return self._with_defaults(name, self.inputs[name])
         block = self.folder.variables.get(name)
         if block is None:
-            return Unknown(f"there is no variable {name!r} in {self.folder.path}", at)
+            return Unknown(f"no variable {name!r} in {self.folder.path}", at)
         if "default" not in block.attributes:
             return Unknown(f"the variable {name!r} has no default and no .tfvars file sets it", block.at)
         return evaluate(block.attributes["default"], Scope(self))
@@ -175,7 +175,7 @@ class Instance:
 
     def _local(self, name: str, at: Source) -> Value:
         expression = self.folder.locals.get(name)
-        return evaluate(expression, Scope(self)) if expression else Unknown(f"there is no local {name!r}", at)
+        return evaluate(expression, Scope(self)) if expression else Unknown(f"no local value {name!r}", at)
 
     def _output(self, call: str, name: str, at: Source) -> Value:
         for _, instance, _ in self._instances(call):

@@ -165,13 +165,13 @@ def _assigned(one: Instruction, names: dict[str, Value]) -> Iterator[tuple[str, 
         pairs = [part.partition("=") for part in lexer]
     except ValueError:
         for name in re.findall(r"([\w.-]+)=", words):
-            yield name, Unknown("the line's quotes are not closed", one.at)
+            yield name, Unknown("unterminated quotes", one.at)
         return
     for name, equals, value in pairs:
         if not equals:
             continue
         if "$" in value and ("'" in words or "\\$" in words):
-            yield name, Unknown("a quoted or escaped variable is not expanded here", one.at)
+            yield name, Unknown("quoted or escaped variables are not expanded", one.at)
         else:
             yield name, expand(value, names, one.at)
 

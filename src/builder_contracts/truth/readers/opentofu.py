@@ -38,7 +38,7 @@ def read(files: Iterable[File], model: Model) -> None:
         if parsed.broken:
             lines = ", ".join(map(str, parsed.broken[:5]))
             model.unread.append(
-                Unread(file.path, f"HCL is broken at line {lines}; the rest of the file was judged")
+                Unread(file.path, f"invalid HCL at line {lines}; the rest of the file was checked")
             )
         parent = posixpath.dirname(file.path)
         if file.path.endswith(".tfvars"):

@@ -43,7 +43,7 @@ def _images(context: Context) -> Iterator[tuple[ImageUse, str | None]]:
         if scale_set.pod is not None and get(scale_set.runner, "image") is None:
             at = scale_set.runner.at if scale_set.runner is not None else scale_set.at
             yield (
-                ImageUse(Known(_CHART_IMAGE, at), f"scale set {scale_set.name}, by the chart's default"),
+                ImageUse(Known(_CHART_IMAGE, at), f"scale set {scale_set.name} (chart default)"),
                 _CHART_IMAGE,
             )
 
@@ -55,7 +55,7 @@ def images_pinned(context: Context) -> Iterator[Observation]:
         if isinstance(use.reference, Unknown):
             yield Unseen(use.reference.at, use.reference.reason)
         elif reference is not None and "$" in reference:
-            yield Unseen(use.reference.at, f"{reference} is filled in when it runs", here=False)
+            yield Unseen(use.reference.at, f"{reference} is resolved at run time", here=False)
         if reference is None or "$" in reference:
             continue
         name, tag, digest = split(reference)
@@ -68,9 +68,9 @@ def images_pinned(context: Context) -> Iterator[Observation]:
         else:
             here = Side(use.reference.at, f"{use.by}: {reference}")
             there = declared(
-                facts, "images", "floating", says=f"tags that move: {', '.join(floating)}, and none"
+                facts, "images", "floating", says=f"mutable tags: {', '.join(floating)}, and no tag"
             )
-            yield Contradicts(here, there, f"name a release or a digest of {name}")
+            yield Contradicts(here, there, f"pin {name} to a release or digest")
 
 
 def images_exist(context: Context) -> Iterator[Observation]:
@@ -99,9 +99,7 @@ def images_exist(context: Context) -> Iterator[Observation]:
         line = listed.count("\n", 0, of_same.start()) + 1 if of_same else 1
         there = Side(Source(path, line), f"mirrored: {of_same[0]}" if of_same else f"{name} is not mirrored")
         here = Side(use.reference.at, f"{use.by}: {reference}")
-        yield Contradicts(
-            here, there, "use a tag that the mirror lists, or list this one, which shows whether it exists"
-        )
+        yield Contradicts(here, there, "use a mirrored tag, or add this one to the mirror list")
 
 
 def job_shells(context: Context) -> Iterator[Observation]:
@@ -148,9 +146,9 @@ def namespaces(context: Context) -> Iterator[Observation]:
         if text(expected) == text(actual):
             yield Agrees(expected.at)
         else:
-            here = Side(expected.at, f"{scale_set.name} looks for its controller in {text(expected)!r}")
+            here = Side(expected.at, f"{scale_set.name} expects its controller in {text(expected)!r}")
             there = Side(actual.at, f"the controller is in {text(actual)!r}")
-            yield Contradicts(here, there, "name one namespace on both sides")
+            yield Contradicts(here, there, "use the same namespace in both places")
 
 
 def settings_apply(context: Context) -> Iterator[Observation]:
@@ -163,13 +161,15 @@ def settings_apply(context: Context) -> Iterator[Observation]:
         misplaced = [found for runner in data.get("runners", []) if isinstance(runner, dict)
                      for found in _misplaced(runner.get("kubernetes", {}), "runners.kubernetes")]  # fmt: skip
         for key, table in misplaced:
-            here = Side(_line(template, key), f"{key} stands in the table [{table}]")
+            here = Side(_line(template, key), f"{key} is in table [{table}]")
             there = Side(
                 _line(template, "[runners.kubernetes]"),
                 f"GitLab Runner reads {key} from [runners.kubernetes]",
             )
             yield Contradicts(
-                here, there, "write it above the first nested table: in TOML a key belongs to the last header"
+                here,
+                there,
+                "move it above the first nested table; a TOML key belongs to the header before it",
             )
         if not misplaced:
             yield Agrees(template.at)
@@ -217,9 +217,9 @@ def local_cluster(context: Context) -> Iterator[Observation]:
         if said is not None:
             yield Agrees(said)
         else:
-            here = Side(context.entrance, f"no sentence states {says} {place['name']}")
+            here = Side(context.entrance, f"no document states {says} {place['name']}")
             yield Contradicts(
-                here, declared(facts, key, "name", says=f"{key}: {place['name']}"), "write it down"
+                here, declared(facts, key, "name", says=f"{key}: {place['name']}"), "document it"
             )
 
 
@@ -258,7 +258,7 @@ def documented_resources(context: Context) -> Iterator[Observation]:
                 yield there
             elif there is not None and there[0] != said:
                 here = Side(at, excerpt(f"{name}: {what} {edge} {cells[index]}"))
-                yield Contradicts(here, there[1], f"write {there[2]}")
+                yield Contradicts(here, there[1], f"use {there[2]}")
             elif there is not None:
                 yield Agrees(at)
 
@@ -274,7 +274,7 @@ def _amount(
         written = text(value)
         if value is not None and written is not None:
             try:
-                return read(written), Side(value.at, f"deployed: {what} {edge} {written}"), written
+                return read(written), Side(value.at, f"deployed {what} {edge}: {written}"), written
             except ValueError:
                 return Unseen(value.at, f"{written!r} is not an amount")
     for clause in context.labels[label].clauses:

@@ -130,11 +130,11 @@ def known_hosts(context: Context) -> Iterator[Observation]:
             yield Contradicts(
                 mention.side,
                 there,
-                f"no service is called {mention.host}; "
+                f"no service is named {mention.host}; "
                 + (
-                    f"write {facts.get('endpoints', near, 'host')}"
+                    f"use {facts.get('endpoints', near, 'host')}"
                     if near
-                    else "name a declared endpoint, or declare this one"
+                    else "use a declared endpoint, or declare this one"
                 ),
             )
 
@@ -158,8 +158,8 @@ def retired_hosts(context: Context) -> Iterator[Observation]:
             clean = False
             successor = facts.get("endpoints", retired[mention.host])
             right = f"{successor['schemes'][0]}://{successor['host']}" if successor else "its successor"
-            there = declared(facts, "retired", mention.host, says=f"retired; now {right}")
-            yield Contradicts(mention.side, there, f"write {right}")
+            there = declared(facts, "retired", mention.host, says=f"retired, replaced by {right}")
+            yield Contradicts(mention.side, there, f"use {right}")
     if clean:
         yield Absent(f"none of {len(retired)} retired hosts in {context.searched}")
 
@@ -176,7 +176,7 @@ def ports(context: Context) -> Iterator[Observation]:
         elif not mention.dismissed:
             allowed = ", ".join(map(str, facts.get("endpoints", name, "ports")))
             there = declared(facts, "endpoints", name, "ports", says=f"{mention.host} listens on {allowed}")
-            yield Contradicts(mention.side, there, f"port {port} is not served: use {allowed}")
+            yield Contradicts(mention.side, there, f"use port {allowed}; {port} is not served")
 
 
 def schemes(context: Context) -> Iterator[Observation]:
@@ -190,9 +190,9 @@ def schemes(context: Context) -> Iterator[Observation]:
             yield Agrees(mention.at)
         elif not mention.dismissed:
             there = declared(
-                facts, "endpoints", name, "schemes", says=f"{mention.host} speaks {', '.join(allowed)}"
+                facts, "endpoints", name, "schemes", says=f"{mention.host} uses {', '.join(allowed)}"
             )
-            yield Contradicts(mention.side, there, f"write {allowed[0]}://{mention.host}")
+            yield Contradicts(mention.side, there, f"use {allowed[0]}://{mention.host}")
 
 
 def shapes(context: Context) -> Iterator[Observation]:
@@ -214,9 +214,9 @@ def shapes(context: Context) -> Iterator[Observation]:
             if (form == "url") == bool(match["scheme"]):
                 yield Agrees(at)
                 continue
-            wants = "a URL, SCHEME://HOST:PORT" if form == "url" else "HOST:PORT without a scheme"
+            wants = "a URL (SCHEME://HOST:PORT)" if form == "url" else "HOST:PORT without a scheme"
             there = declared(facts, "settings", match["name"], says=f"{match['name']} takes {wants}")
-            yield Contradicts(Side(at, excerpt(written)), there, f"give it {wants}")
+            yield Contradicts(Side(at, excerpt(written)), there, f"use {wants}")
 
     for line in context.lines:
         if not (line.prose and denies(line.text)):
@@ -237,13 +237,13 @@ def service_ports(context: Context) -> Iterator[Observation]:
         listening = [number(value) for value in service.ports]
         if None in listening or not listening:
             unknown = next((value for value in service.ports if isinstance(value, Unknown)), None)
-            yield Unseen(service.at, unknown.reason if unknown else "the service names no port")
+            yield Unseen(service.at, unknown.reason if unknown else "the service specifies no port")
         elif port in listening:
             yield Agrees(mention.at)
         elif not mention.dismissed:
             shown = ", ".join(map(str, listening))
             there = Side(service.ports[0].at, f"the service {text(service.name)} listens on {shown}")
-            yield Contradicts(mention.side, there, f"port {port} is not served: use {shown}")
+            yield Contradicts(mention.side, there, f"use port {shown}; {port} is not served")
     for service in context.model.services:
         name, namespace = text(service.name), text(service.namespace)
         endpoint = _endpoint(facts, f"{name}.{namespace}.svc.cluster.local")
@@ -256,7 +256,7 @@ def service_ports(context: Context) -> Iterator[Observation]:
             there = declared(facts, "endpoints", endpoint, "ports")
             here = Side(service.at, f"the service {name} listens on {shown}")
             yield Contradicts(
-                here, there, "let the service listen on the declared port, or declare the other"
+                here, there, "make the service listen on the declared port, or declare the actual one"
             )
 
 
@@ -274,8 +274,8 @@ def roles(context: Context) -> Iterator[Observation]:
         if stated is not None:
             yield Agrees(stated)
         else:
-            here = Side(context.entrance, f"no sentence of the documentation states what {named} is for")
-            yield Contradicts(here, there, f"write the role of {named} down")
+            here = Side(context.entrance, f"the documentation does not state what {named} is for")
+            yield Contradicts(here, there, f"document the role of {named}")
         for sentence in about:
             only = not any(names_any(sentence.text, [other]) for other in names - {named})
             wrong = names_any(sentence.text, role.get("never", []))
@@ -283,7 +283,7 @@ def roles(context: Context) -> Iterator[Observation]:
                 yield Contradicts(
                     Side(sentence.at, excerpt(sentence.text)),
                     there,
-                    f"{named} is no {wrong}: correct the sentence",
+                    f"correct the sentence: {named} is not a {wrong}",
                 )
 
 
@@ -306,10 +306,10 @@ def not_working(context: Context) -> Iterator[Observation]:
             clean = False
             there = declared(facts, "not_working", name, says=f"does not work: {data['reason']}")
             yield Contradicts(
-                Side(sentence.at, excerpt(sentence.text)), there, "say that it does not work yet"
+                Side(sentence.at, excerpt(sentence.text)), there, "state that it does not work yet"
             )
     if clean:
-        yield Absent(f"no sentence of {len(context.documents)} pages offers it")
+        yield Absent(f"none of {len(context.documents)} pages offers it")
 
 
 def high_availability(context: Context) -> Iterator[Observation]:
@@ -331,5 +331,7 @@ def high_availability(context: Context) -> Iterator[Observation]:
         if stated is not None:
             yield Agrees(stated)
         else:
-            here = Side(context.entrance, f"no sentence states that {provider} is not highly available")
-            yield Contradicts(here, there, f"write down what happens when {provider} is down")
+            here = Side(
+                context.entrance, f"the documentation does not state that {provider} is not highly available"
+            )
+            yield Contradicts(here, there, f"document what happens when {provider} is down")

@@ -64,7 +64,7 @@ def chart_versions(context: Context) -> Iterator[Observation]:
         if other is not None:
             here = Side(scale_set.chart_version.at, f"scale set {scale_set.name} from chart {version}")
             controller = Side(other[1].at, f"controller from chart {other[0]}")
-            yield Contradicts(here, controller, "install both from one version")
+            yield Contradicts(here, controller, "use the same chart version for both")
         else:
             yield from _version(scale_set.chart_version, f"scale set {scale_set.name}", supported, there)
 
@@ -77,13 +77,13 @@ def _version(value: Value, what: str, supported: VersionRange, there: Side) -> I
     try:
         holds = supported.holds(version)
     except ValueError:
-        yield Unseen(value.at, f"{version!r} is not one version")
+        yield Unseen(value.at, f"{version!r} is not a single version")
         return
     if holds:
         yield Agrees(value.at)
     else:
         yield Contradicts(
-            Side(value.at, f"{what} from chart {version}"), there, "install a version that is supported"
+            Side(value.at, f"{what} from chart {version}"), there, "install a supported version"
         )
 
 
@@ -109,17 +109,17 @@ def labels(context: Context) -> Iterator[Observation]:
             known = ", ".join([*context.labels, *extra])
             there = Side(facts.at("extra_scale_sets"), f"labels of classes and declared scale sets: {known}")
             yield Contradicts(
-                Side(at, f"scale set {scale_set.name} carries {label!r}"),
+                Side(at, f"scale set {scale_set.name} has label {label!r}"),
                 there,
-                "declare it, or use a known label",
+                "declare the label, or use a known one",
             )
     if not served or unknown:
         return
     for label, contract in context.labels.items():
         if label not in served:
             here = Side(context.model.scale_sets[0].at, f"scale sets here: {', '.join(sorted(served))}")
-            there = Side(contract.source, f"the class {contract.name} promises the label {label!r}")
-            yield Contradicts(here, there, "deploy a scale set of the class, or withdraw its contract")
+            there = Side(contract.source, f"class {contract.name} promises label {label!r}")
+            yield Contradicts(here, there, "deploy a scale set for the class, or withdraw its contract")
 
 
 def declared_resources(context: Context) -> Iterator[Observation]:
@@ -151,7 +151,7 @@ def declared_resources(context: Context) -> Iterator[Observation]:
                     edge,
                     says=f"declared: {what} {edge} {wanted}",
                 )
-                yield Contradicts(here, there, f"set {what} {edge} {wanted}, or declare what it needs now")
+                yield Contradicts(here, there, f"set {what} {edge} to {wanted}, or update the declaration")
 
 
 def documented_sets(context: Context) -> Iterator[Observation]:
@@ -173,9 +173,9 @@ def documented_sets(context: Context) -> Iterator[Observation]:
             yield Agrees(at)
         elif all(left_out(one) for one in sets):
             if not _NOT_DEPLOYED.search(" ".join(cells)):
-                there = Side(sets[0].deployed.at, f"the scale set {sets[0].name} is off by default")
+                there = Side(sets[0].deployed.at, f"scale set {sets[0].name} is disabled by default")
                 yield Contradicts(
-                    Side(at, excerpt(" | ".join(cells))), there, "say that it is off, or turn it on"
+                    Side(at, excerpt(" | ".join(cells))), there, "state that it is off, or enable it"
                 )
         else:
             reason = next(one.deployed.reason for one in sets if isinstance(one.deployed, Unknown))
@@ -202,11 +202,13 @@ def documented_sets(context: Context) -> Iterator[Observation]:
         if said == len(count):
             yield Agrees(sentence.at)
         elif off and said > len(count):
-            there = Side(off[0].deployed.at, f"{len(count)} are deployed; {off[0].name} is off by default")
+            there = Side(
+                off[0].deployed.at, f"{len(count)} are deployed; {off[0].name} is disabled by default"
+            )
             yield Contradicts(
                 Side(sentence.at, excerpt(sentence.text)),
                 there,
-                "name what is deployed, or turn the others on",
+                "list what is deployed, or enable the others",
             )
 
 
@@ -229,7 +231,7 @@ def scopes(context: Context) -> Iterator[Observation]:
         else:
             here = Side(value.at, f"scale set {scale_set.name} registers with {url}")
             there = Side(facts.at("scopes"), f"enrolled: {', '.join(patterns)}")
-            yield Contradicts(here, there, "enrol the organisation or account first, or correct the URL")
+            yield Contradicts(here, there, "enrol the organisation or account first, or fix the URL")
 
 
 def runner_groups(context: Context) -> Iterator[Observation]:
@@ -244,12 +246,12 @@ def runner_groups(context: Context) -> Iterator[Observation]:
         else:
             here = Side(value.at, f"scale set {scale_set.name} joins the group {text(value)!r}")
             there = Side(facts.at("runner_groups"), f"declared groups: {', '.join(groups)}")
-            yield Contradicts(here, there, "declare the group, with the repositories that may use it")
+            yield Contradicts(here, there, "declare the group and the repositories allowed to use it")
 
 
 def secrets_by_reference(context: Context) -> Iterator[Observation]:
     facts = context.facts("enrolment")
-    there = Side(facts.at(), "credentials come by reference: valueFrom.secretKeyRef, or the name of a secret")
+    there = Side(facts.at(), "credentials must be references: valueFrom.secretKeyRef, or a secret name")
     for scale_set in context.model.scale_sets:
         secret = get(scale_set.values, "githubConfigSecret")
         if secret is None:
@@ -260,10 +262,8 @@ def secrets_by_reference(context: Context) -> Iterator[Observation]:
         if isinstance(secret, Unknown):
             yield Unseen(secret.at, secret.reason)
         elif isinstance(secret.data, dict) and written:
-            here = Side(
-                written[0].at, f"scale set {scale_set.name} holds its GitHub credentials in its values"
-            )
-            yield Contradicts(here, there, "put them into a secret and name it")
+            here = Side(written[0].at, f"scale set {scale_set.name} has GitHub credentials in its values")
+            yield Contradicts(here, there, "move them to a secret and reference it")
         else:
             yield Agrees(secret.at)
     pods: list[tuple[str, Pod]] = [
@@ -299,9 +299,9 @@ def _setting(setting: Setting, there: Side) -> Iterator[Observation]:
             yield Agrees(at)
         else:
             yield Contradicts(
-                Side(at, f"the config map's {setting.file} holds {key}"),
+                Side(at, f"{setting.file} in the config map contains {key}"),
                 there,
-                "give it as an environment variable from a secret; the program reads it there",
+                "pass it as an environment variable from a secret, which the program supports",
             )
 
 
@@ -313,8 +313,8 @@ def _container(name: str, container: Value, there: Side) -> Iterator[Observation
         if isinstance(value, Unknown):
             yield Unseen(value.at, value.reason)
         elif written and not written.startswith(("$(", "/")):
-            yield Contradicts(Side(value.at, f"{name} sets {variable} to a value that is written down"), there,
-                              "take it from a secret with valueFrom")  # fmt: skip
+            yield Contradicts(Side(value.at, f"{name} sets {variable} to a literal value"), there,
+                              "use valueFrom with a secret")  # fmt: skip
         else:
             yield Agrees(value.at)
     whole = [get(container, "args"), get(container, "command")]
@@ -325,9 +325,9 @@ def _container(name: str, container: Value, there: Side) -> Iterator[Observation
             continue
         found = _CREDENTIAL.search(written + " ")
         if found and not re.search(r"(file|path|dir|name)$", found[1]):
-            shown = Side(argument.at, f"{name} gets a credential as the argument --{found[1]}")
+            shown = Side(argument.at, f"{name} receives a credential in the argument --{found[1]}")
             yield Contradicts(
-                shown, there, "give it as an environment variable from a secret; the program reads it there"
+                shown, there, "pass it as an environment variable from a secret, which the program supports"
             )
 
 
@@ -342,12 +342,12 @@ def linux_builder(context: Context) -> Iterator[Observation]:
         yield Agrees(contract.source)
     elif context.classes:
         here = Side(context.classes[0].source, f"classes: {', '.join(one.name for one in context.classes)}")
-        yield Contradicts(here, there, "write the contract of the class")
+        yield Contradicts(here, there, "write a contract for the class")
     else:
-        yield Unseen(there.at, "no contracts of builder classes were given")
+        yield Unseen(there.at, "no builder class contracts were given")
     said = next((line.at for line in context.lines if canary["name"] in line.text and line.prose), None)
     if said is not None:
         yield Agrees(said)
     elif context.documents:
-        here = Side(context.entrance, f"the documentation does not name {canary['name']}")
-        yield Contradicts(here, there, f"say which class heavy Linux builds such as {canary['name']} select")
+        here = Side(context.entrance, f"the documentation does not mention {canary['name']}")
+        yield Contradicts(here, there, f"state which class heavy Linux builds such as {canary['name']} use")

@@ -30,7 +30,7 @@ def current_name(context: Context) -> Iterator[Observation]:
             else:
                 here = Side(surface.at, f"{surface.kind}: {excerpt(surface.text)}")
                 yield Contradicts(
-                    here, declared(facts, "name"), f"say what {facts.get('name')} is, by that name"
+                    here, declared(facts, "name"), f"introduce {facts.get('name')} by that name"
                 )
         if presenting:
             continue
@@ -41,10 +41,13 @@ def current_name(context: Context) -> Iterator[Observation]:
             yield Agrees(said[0])
         else:
             here = Side(
-                surfaces[0].at if surfaces else Source(path, 1), f"{path} does not name {facts.get('name')}"
+                surfaces[0].at if surfaces else Source(path, 1),
+                f"{path} does not mention {facts.get('name')}",
             )
             yield Contradicts(
-                here, declared(facts, "name"), f"name {facts.get('name')} where the file says what it is for"
+                here,
+                declared(facts, "name"),
+                f"mention {facts.get('name')} where the file states its purpose",
             )
 
 
@@ -74,7 +77,7 @@ def retired_names(context: Context) -> Iterator[Observation]:
                 continue
             if _is_identity(line.text, name) and not (line.prose and denies(line.text)):
                 found = True
-                mend = f"write {facts.get('name')}, or say that the name is a former one"
+                mend = f"use {facts.get('name')}, or mark the name as former"
                 yield Contradicts(
                     quoted(line), declared(facts, "retired", index, says=f"retired: {name}"), mend
                 )
@@ -86,7 +89,7 @@ def retired_names(context: Context) -> Iterator[Observation]:
                     Side(surface.at, f"workflow name: {surface.text}"), there, "rename the workflow"
                 )
     if not found:
-        yield Absent(f"no retired name in {len(context.primary & context.model.paths)} primary files")
+        yield Absent(f"no retired names in {len(context.primary & context.model.paths)} primary files")
 
 
 def _is_identity(text: str, name: str) -> bool:
@@ -119,7 +122,7 @@ def one_repository(context: Context) -> Iterator[Observation]:
             yield Agrees(origin[1])
         else:
             here = Side(origin[1], f"this checkout is {origin[0]}")
-            yield Contradicts(here, there, "land the work in the declared repository, or declare this one")
+            yield Contradicts(here, there, "move the work to the declared repository, or declare this one")
         wanted, there = origin[0], Side(origin[1], f"this checkout is {origin[0]}")
     pattern = re.compile(
         rf"(?<![\w.-])(?:github\.com[/:]|github:)?([\w-]+)/({re.escape(name)})(?![\w-])", re.IGNORECASE
@@ -129,7 +132,7 @@ def one_repository(context: Context) -> Iterator[Observation]:
             if same(f"{found[1]}/{found[2]}", wanted):
                 yield Agrees(line.at)
             elif not (line.prose and denies(line.text)):
-                yield Contradicts(quoted(line), there, f"send people to {wanted}, where the fixes are")
+                yield Contradicts(quoted(line), there, f"point readers to {wanted}, which has the fixes")
 
 
 def audiences(context: Context) -> Iterator[Observation]:
@@ -143,7 +146,7 @@ def audiences(context: Context) -> Iterator[Observation]:
             yield Agrees(place)
         else:
             here = Side(
-                context.entrance, f"no heading of {len(context.documents)} pages speaks to the {audience}"
+                context.entrance, f"no heading in {len(context.documents)} pages addresses the {audience}"
             )
             there = declared(facts, "audiences", audience, says=f"the {audience} is one of the audiences")
-            yield Contradicts(here, there, f"write the {audience}'s story and link it from the entrance")
+            yield Contradicts(here, there, f"add a page for the {audience} and link it from the entry page")

@@ -24,9 +24,9 @@ def scaling(context: Context) -> Iterator[Observation]:
         if label is None:
             continue
         if label not in bounds:
-            here = Side(scale_set.at, f"scale set {scale_set.name} carries {label!r}")
+            here = Side(scale_set.at, f"scale set {scale_set.name} has label {label!r}")
             yield Contradicts(
-                here, Side(facts.at("scaling"), "declared bounds"), "declare bounds for the label"
+                here, Side(facts.at("scaling"), "declared bounds"), "declare bounds for this label"
             )
             continue
         for key, word, edge in (("minRunners", "least", "min"), ("maxRunners", "most", "max")):
@@ -37,16 +37,16 @@ def scaling(context: Context) -> Iterator[Observation]:
             elif isinstance(value, Unknown) or number(value) is None:
                 yield Unseen(value.at, value.reason if isinstance(value, Unknown) else "not a number")
             elif (number(value) or 0) > limit or (edge == "max" and (number(value) or 0) < 1):
-                here = Side(value.at, f"{scale_set.name} runs at {word} {number(value)} runners")
+                here = Side(value.at, f"{scale_set.name} runs {word} {number(value)} runners")
                 there = declared(facts, "scaling", label, edge, says=f"{label}: {edge} {limit}")
-                yield Contradicts(here, there, "keep to the bounds, or declare new ones")
+                yield Contradicts(here, there, "stay within the bounds, or declare new ones")
             else:
                 yield Agrees(value.at)
 
 
 def ephemeral(context: Context) -> Iterator[Observation]:
     facts = context.facts("lifecycle")
-    there = Side(facts.at(), "a runner serves one job and ends")
+    there = Side(facts.at(), "a runner serves one job, then exits")
     for scale_set in context.model.scale_sets:
         wrong: Side | None = None
         for name, value in environment(scale_set.runner).items():
@@ -60,13 +60,9 @@ def ephemeral(context: Context) -> Iterator[Observation]:
             claim = get(volume, "persistentVolumeClaim")
             if claim is not None:
                 wrong = Side(
-                    claim.at, f"{scale_set.name} keeps the volume {text(get(volume, 'name'))!r} between jobs"
+                    claim.at, f"{scale_set.name} keeps volume {text(get(volume, 'name'))!r} between jobs"
                 )
-        yield (
-            Contradicts(wrong, there, "let everything of a job end with it")
-            if wrong
-            else Agrees(scale_set.at)
-        )
+        yield (Contradicts(wrong, there, "make the volume ephemeral") if wrong else Agrees(scale_set.at))
 
 
 def scaling_owner(context: Context) -> Iterator[Observation]:
@@ -78,7 +74,7 @@ def scaling_owner(context: Context) -> Iterator[Observation]:
             here = Side(rival.at, f"an autoscaler scales {scale_set.name}")
             there = declared(facts, "owner", says=f"{owner} scales {scale_set.name}")
             yield Contradicts(
-                here, there, "remove the autoscaler; minRunners and maxRunners are the controller's"
+                here, there, "remove the autoscaler; the controller owns minRunners and maxRunners"
             )
         else:
             yield Agrees(scale_set.at)
@@ -100,7 +96,7 @@ def grace_periods(context: Context) -> Iterator[Observation]:
         else:
             there = declared(facts, "grace_seconds", says=f"{least} to {most} seconds")
             yield Contradicts(
-                Side(at, f"{scale_set.name} has {seconds} s to end"), there, "give the pod time to end"
+                Side(at, f"{scale_set.name} has {seconds} s to terminate"), there, "set a longer grace period"
             )
 
 
@@ -114,13 +110,13 @@ def deadlines(context: Context) -> Iterator[Observation]:
         minutes = number(job.timeout) if job.timeout is not None else _GITHUB_DEFAULT_MINUTES
         at = job.timeout.at if job.timeout is not None else job.at
         if minutes is None:
-            yield Unseen(at, "the deadline is computed when the job runs")
+            yield Unseen(at, "the timeout is computed at run time")
         elif least <= minutes <= most:
             yield Agrees(at)
         else:
             there = declared(facts, "job_minutes", says=f"{least} to {most} minutes")
             yield Contradicts(
-                Side(at, f"the job {job.name} may take {minutes} minutes"),
+                Side(at, f"job {job.name} may take {minutes} minutes"),
                 there,
-                "fit the deadline to the work",
+                "set a timeout within the bounds",
             )

@@ -30,9 +30,9 @@ def public_surface(context: Context) -> Iterator[Observation]:
         elif host in public or _in_tailnet(host, tailnets) or text(exposure.ingress_class) == "tailscale":
             yield Agrees(exposure.at)
         else:
-            here = Side(exposure.at, f"{text(exposure.name) or 'an ingress'} makes {host} public")
+            here = Side(exposure.at, f"{text(exposure.name) or 'an ingress'} exposes {host} publicly")
             there = Side(facts.at("public"), f"public: {', '.join(public) or 'nothing'}")
-            yield Contradicts(here, there, "give it a tailnet address, or declare it public")
+            yield Contradicts(here, there, "use a tailnet address, or declare it public")
 
 
 def management_addresses(context: Context) -> Iterator[Observation]:
@@ -44,8 +44,8 @@ def management_addresses(context: Context) -> Iterator[Observation]:
         if _in_tailnet(mention.host, tailnets):
             yield Agrees(mention.at)
         elif not mention.dismissed:
-            there = declared(facts, "tailnets", says=f"operators' addresses are below {', '.join(tailnets)}")
-            yield Contradicts(mention.side, there, "name the tailnet address")
+            there = declared(facts, "tailnets", says=f"operator addresses are under {', '.join(tailnets)}")
+            yield Contradicts(mention.side, there, "use the tailnet address")
 
 
 def documented(context: Context) -> Iterator[Observation]:
@@ -63,6 +63,6 @@ def documented(context: Context) -> Iterator[Observation]:
     if said is not None:
         yield Agrees(said)
     else:
-        here = Side(context.entrance, "no sentence presents the tailnet as the operators' way in")
+        here = Side(context.entrance, "no document describes the tailnet as the operators' access path")
         there = declared(facts, "tailnets", says=f"tailnet: {', '.join(facts.get('tailnets'))}")
-        yield Contradicts(here, there, "write down how operators reach the dashboard and the clusters")
+        yield Contradicts(here, there, "document how operators reach the dashboard and the clusters")

@@ -26,11 +26,11 @@ def milestone(context: Context) -> Iterator[Observation]:
         yield Contradicts(
             Side(found.at, f"the milestone {found.title!r} is closed"),
             there,
-            "open it, or declare its successor",
+            "reopen it, or declare its successor",
         )
     elif not any(same(issue.milestone, title) for issue in tracker.issues):
         yield Contradicts(
-            Side(found.at, f"the milestone {found.title!r} has no issues"), there, "put the issues under it"
+            Side(found.at, f"the milestone {found.title!r} has no issues"), there, "assign the issues to it"
         )
     else:
         yield Agrees(found.at)
@@ -45,11 +45,11 @@ def issues(context: Context) -> Iterator[Observation]:
         found = next((one for one in tracker.issues if same(one.title, title)), None)
         if found is None:
             yield Contradicts(
-                Side(facts.at("issues", index), "no issue has this title"), there, "file the issue"
+                Side(facts.at("issues", index), "no issue with this title"), there, "file the issue"
             )
         elif not same(found.milestone, facts.get("milestone")):
-            here = Side(found.at, f"the issue is under {found.milestone or 'no milestone'}")
-            yield Contradicts(here, there, f"put it under {facts.get('milestone')!r}")
+            here = Side(found.at, f"the issue belongs to {found.milestone or 'no milestone'}")
+            yield Contradicts(here, there, f"assign it to milestone {facts.get('milestone')!r}")
         else:
             yield Agrees(found.at)
 
@@ -65,7 +65,9 @@ def stale_milestones(context: Context) -> Iterator[Observation]:
             clean = False
             there = declared(facts, "retired_milestones", says=f"replaced: /{pattern}/")
             yield Contradicts(
-                Side(one.at, f"the milestone {one.title!r} is open"), there, "close it and move what is left"
+                Side(one.at, f"the milestone {one.title!r} is open"),
+                there,
+                "close it and move the remaining issues",
             )
     if clean:
         yield Absent(f"none of {len(tracker.milestones)} milestones")

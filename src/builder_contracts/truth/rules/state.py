@@ -25,7 +25,7 @@ def backends(context: Context) -> Iterator[Observation]:
             stack.at, f"backend {stack.backend!r} ({meaning.get(stack.backend, 'not a declared backend')})"
         )
         says = f"the state of {name} is in {by_name[key]!r} ({meaning.get(by_name[key], by_name[key])})"
-        mend = "verify where the state is; then correct the backend block, or declare the new place"
+        mend = "check where the state is, then fix the backend block or declare the new location"
         yield Contradicts(here, declared(facts, "backends", key, says=says), mend)
 
 
@@ -35,8 +35,8 @@ def one_authority(context: Context) -> Iterator[Observation]:
         if stack.backend is not None:
             yield Agrees(stack.at)
         else:
-            here = Side(stack.at, f"the stack {stack.path} names no backend")
-            mend = "add a backend block; without one the state is a local file"
+            here = Side(stack.at, f"stack {stack.path} declares no backend")
+            mend = "add a backend block; without it, the state is a local file"
             yield Contradicts(
                 here, declared(facts, "backends", says="every stack has a declared backend"), mend
             )
@@ -57,7 +57,7 @@ def migrations(context: Context) -> Iterator[Observation]:
             yield Contradicts(
                 Side(sentence.at, excerpt(sentence.text)),
                 there,
-                "say that it is intended, and where the state is today",
+                "state that it is planned, and where the state is today",
             )
     if clean:
-        yield Absent(f"no sentence of {len(context.documents)} pages tells of an intended migration as done")
+        yield Absent(f"none of {len(context.documents)} pages presents a planned migration as done")

@@ -28,11 +28,13 @@ def removed_technology(context: Context) -> Iterator[Observation]:
             clean = False
             there = declared(facts, "removed", name, says=f"{name} was removed from the operating model")
             mend = (
-                "say that it is gone" if line.prose else "take the dependence out; the design is local-first"
+                "state that it was removed"
+                if line.prose
+                else "remove the dependency; the design is local-first"
             )
             yield Contradicts(quoted(line), there, mend)
     if clean:
-        yield Absent(f"nothing in {context.searched} depends on what was removed")
+        yield Absent(f"nothing in {context.searched} depends on a removed component")
 
 
 def transitional_provider(context: Context) -> Iterator[Observation]:
@@ -70,7 +72,7 @@ def transitional_provider(context: Context) -> Iterator[Observation]:
                 add(Side(sentence.at, excerpt(sentence.text)))
         for side in found:
             clean = False
-            yield Contradicts(side, there, "name the local cluster as the target")
+            yield Contradicts(side, there, "use the local cluster as the target")
     if clean:
         yield Absent(f"no transitional provider is a default target in {context.searched}")
 
@@ -119,16 +121,16 @@ def placement(context: Context) -> Iterator[Observation]:
             if node not in nodes:
                 there = Side(facts.at("nodes"), f"nodes: {', '.join(nodes)}")
                 yield Contradicts(
-                    Side(value.at, f"{scale_set.name} runs on {node}"), there, "select a node that exists"
+                    Side(value.at, f"{scale_set.name} runs on {node}"), there, "select an existing node"
                 )
             elif not nodes[node]["runners"]:
                 there = declared(
-                    facts, "nodes", node, says=f"{node}: {nodes[node]['role']}; takes no runners"
+                    facts, "nodes", node, says=f"{node}: {nodes[node]['role']}; accepts no runners"
                 )
                 yield Contradicts(
                     Side(value.at, f"{scale_set.name} runs on {node}"),
                     there,
-                    "select a node that takes runners",
+                    "select a node that accepts runners",
                 )
             else:
                 yield Agrees(value.at)

@@ -55,11 +55,11 @@ def local_actions(context: Context) -> Iterator[Observation]:
         elif job is not None and (job.at.file, job.at.line) in elsewhere:
             yield Unseen(
                 step.uses.at,
-                f"{uses} may come from what the step {elsewhere[(job.at.file, job.at.line)]!r} fetches",
+                f"{uses} may come from the checkout in step {elsewhere[(job.at.file, job.at.line)]!r}",
                 here=False,
             )
         elif path.startswith("../"):
-            yield Unseen(step.uses.at, f"{uses} is outside of the checkout")
+            yield Unseen(step.uses.at, f"{uses} is outside the checkout")
         else:
             known = {action.path: action.at for action in model.actions}
             guess = next((one for one in known if one.rpartition("/")[2] == path.rpartition("/")[2]), None)
@@ -67,9 +67,9 @@ def local_actions(context: Context) -> Iterator[Observation]:
             there = (
                 Side(known[guess], f"the action is at ./{guess}")
                 if guess
-                else Side(step.uses.at, f"there is no {path}")
+                else Side(step.uses.at, f"{path} does not exist")
             )
-            mend = f"write ./{guess}" if guess else "add the action, or correct the path"
+            mend = f"use ./{guess}" if guess else "add the action, or fix the path"
             yield Contradicts(Side(step.uses.at, f"uses: {uses}"), there, mend)
 
 
@@ -86,7 +86,7 @@ def labels(context: Context) -> Iterator[Observation]:
             continue
         if job.labels is None:
             if context.ours:
-                yield Unseen(job.at, f"the label of the job {job.name} is computed when it runs")
+                yield Unseen(job.at, f"the label of job {job.name} is computed at run time")
             continue
         for value in job.labels:
             written = text(value) or ""
@@ -101,9 +101,11 @@ def labels(context: Context) -> Iterator[Observation]:
                 if guess is not None and guess in context.labels:
                     there = Side(context.labels[guess].source, f"the class {context.labels[guess].name}")
                 else:
-                    there = Side(enrolment.at("label_prefixes"), f"labels: {', '.join(dict.fromkeys(known))}")
-                mend = f"write {guess}" if guess else f"labels are {', '.join(dict.fromkeys(known))}"
-                yield Contradicts(Side(value.at, f"the job {job.name} runs on {written!r}"), there, mend)
+                    there = Side(
+                        enrolment.at("label_prefixes"), f"known labels: {', '.join(dict.fromkeys(known))}"
+                    )
+                mend = f"use {guess}" if guess else f"known labels: {', '.join(dict.fromkeys(known))}"
+                yield Contradicts(Side(value.at, f"job {job.name} runs on {written!r}"), there, mend)
 
 
 @dataclass(frozen=True)
@@ -193,12 +195,12 @@ def needs(context: Context) -> Iterator[Observation]:
                 continue
             others = [one.name for one in context.classes if promise_of(one, need.what)[0]]
             what = "a Docker daemon" if need.what == DAEMON else need.what
-            here = Side(need.at, f"the job {job.name} on {contract.name}: {need.because}")
+            here = Side(need.at, f"job {job.name} on {contract.name}: {need.because}")
             there = Side(at, f"{contract.name} does not promise {what}")
             mend = (
-                f"run it on {' or '.join(others)}"
+                f"run the job on {' or '.join(others)}"
                 if others
-                else f"install {what} in the job, or have a class promise it"
+                else f"install {what} in the job, or add it to a class"
             )
             yield Contradicts(here, there, mend)
         if not seen:
@@ -213,7 +215,7 @@ def _class(context: Context, label: str) -> Contract | None:
 def checks_fail(context: Context) -> Iterator[Observation]:
     endpoints = context.facts("endpoints")
     zones = [*endpoints.get("zones", default={}), *endpoints.get("settings", default={})]
-    there = Side(endpoints.at("endpoints"), "an endpoint that is checked must be able to be found down")
+    there = Side(endpoints.at("endpoints"), "an endpoint check must be able to fail")
     runs = [step.run for job in context.model.jobs for step in job.steps if step.run is not None]
     runs += [step.run for action in context.model.actions for step in action.steps if step.run is not None]
     for run in runs:
@@ -223,14 +225,14 @@ def checks_fail(context: Context) -> Iterator[Observation]:
             at = Source(run.at.file, run.at.line + number + block + line.count("\0"))
             about = _PROBE.search(line) and any(zone in line for zone in zones)
             if about and _SWALLOWED.search(line):
-                mend = "let the command's own status decide: drop what follows ||, or end it with exit 1"
+                mend = "propagate the command's status: remove the part after ||, or end it with 'exit 1'"
                 yield Contradicts(Side(at, excerpt(line)), there, mend)
             elif about:
                 yield Agrees(at)
             if _LAZY.search(line) and not _CONSUMED.search(line):
-                parser = Side(at, "load_all() parses nothing until its result is read")
+                parser = Side(at, "load_all() is lazy: it parses only when its result is consumed")
                 yield Contradicts(
-                    Side(at, excerpt(line)), parser, "read the result: list(yaml.safe_load_all(…))"
+                    Side(at, excerpt(line)), parser, "consume the result: list(yaml.safe_load_all(…))"
                 )
     for script_file in context.model.scripts:
         yield from _forgives(script_file.path, script_file.text) if context.ours else ()
@@ -247,7 +249,7 @@ def _forgives(path: str, script: str) -> Iterator[Observation]:
             if word in ("exit 0", "return 0"):
                 here = Side(Source(path, later + 1), word)
                 bad = Side(Source(path, number + 1), excerpt(line))
-                yield Contradicts(here, bad, "end with a status other than 0 after bad news")
+                yield Contradicts(here, bad, "exit with a non-zero status on failure")
                 break
             if re.match(r"(exit|return) [1-9]", word) or word in ("else", "fi", ";;", "}"):
                 yield Agrees(Source(path, number + 1))
@@ -276,9 +278,9 @@ def artifacts(context: Context) -> Iterator[Observation]:
             name = (text(path) or "").rstrip("/*").removeprefix("./")
             made = links.get(name)
             if made is not None:
-                there = Side(made, f"nix build makes {name} a link into /nix/store")
-                mend = f"copy what it points to first: cp -rL {name} out/, and hand on out/"
-                yield Contradicts(Side(path.at, f"the job {job.name} hands on {name}"), there, mend)
+                there = Side(made, f"'nix build' makes {name} a symlink into /nix/store")
+                mend = f"copy its target first (cp -rL {name} out/) and upload out/"
+                yield Contradicts(Side(path.at, f"job {job.name} uploads {name}"), there, mend)
             else:
                 yield Agrees(path.at)
 
@@ -293,14 +295,14 @@ def not_root(context: Context) -> Iterator[Observation]:
         user = text(get(job.container, "options")) or ""
         root = (job.forge == "gitlab" or job.container is not None) and "--user" not in user
         if root and refusals:
-            here = Side(refusals[0], "this Python toolchain refuses to run as root")
+            here = Side(refusals[0], "this Python toolchain rejects root")
             at = job.container.at if job.container is not None else job.at
             there = Side(
                 at,
-                f"the job {job.name} runs as the image's user, which is root unless the image says otherwise",
+                f"job {job.name} runs as the image's user, which defaults to root",
             )
             yield Contradicts(
-                here, there, "set ignore_root_user_error = True, or run the job as another user"
+                here, there, "set ignore_root_user_error = True, or run the job as a different user"
             )
         else:
             yield Agrees(bazel.at)
@@ -320,7 +322,7 @@ def substituters(context: Context) -> Iterator[Observation]:
             continue
         here = Side(sentence.at, excerpt(sentence.text))
         if not injected:
-            yield Unseen(sentence.at, "no scale set of this checkout sets NIX_CONFIG")
+            yield Unseen(sentence.at, "no scale set in this checkout sets NIX_CONFIG")
         for name, value in injected:
             if isinstance(value, Unknown):
                 yield Unseen(value.at, value.reason)
@@ -329,6 +331,8 @@ def substituters(context: Context) -> Iterator[Observation]:
             else:
                 there = Side(value.at, f"{name} gets NIX_CONFIG={excerpt(text(value) or '')}")
                 yield Contradicts(
-                    here, there, "set substituters and trusted-public-keys there, or correct the sentence"
+                    here,
+                    there,
+                    "set substituters and trusted-public-keys there, or correct the documentation",
                 )
                 break
