@@ -212,7 +212,7 @@ template:
 @given(st.text(st.sampled_from("FROM RUN ENV USER a=$\"'\\\n<<E[]{}#scratch:"), max_size=200))
 def test_no_dockerfile_stops_the_reader(body: str) -> None:
     model = Model()
-    dockerfile.read(body, "Dockerfile", model)
+    dockerfile.read_dockerfile(body, "Dockerfile", model)
     for build in model.builds:
         dockerfile.assignments(build, "ENV")
 
@@ -279,12 +279,12 @@ def test_every_dockerfile_gets_an_answer_to_every_clause(
 ) -> None:
     platform, classes = contracts
     model = Model()
-    dockerfile.read(body, "Dockerfile", model)
+    dockerfile.read_dockerfile(body, "Dockerfile", model)
     context = Context(platform, model, tuple(classes))
     for build in model.builds:
         for clause in (clause for contract in classes for clause in contract.clauses):
             if isinstance(clause.promise, images.DECIDED):
-                judged, at = images.judge(clause, build, context, {})
+                judged, at = images.judge_image_build(clause, build, context, {})
                 assert judged.seen
                 assert 1 <= at.line <= body.count("\n") + 1
                 assert judged.outcome is not Outcome.BROKEN or judged.likely
@@ -293,7 +293,7 @@ def test_every_dockerfile_gets_an_answer_to_every_clause(
 def test_many_stages_take_no_time_that_grows_with_their_product() -> None:
     body = "FROM a AS s0\n" + "RUN x\n" * 50_000 + "".join(f"FROM s{n} AS s{n + 1}\n" for n in range(5_000))
     model = Model()
-    dockerfile.read(body, "Dockerfile", model)
+    dockerfile.read_dockerfile(body, "Dockerfile", model)
     assert len(model.builds[0].steps) == 50_000
 
 

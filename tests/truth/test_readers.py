@@ -65,7 +65,7 @@ def parsed(body: str, path: str = "x.yaml") -> Model:
         if kubernetes.is_helm_values(document):
             kubernetes.helm_values(document, path, model)
         else:
-            kubernetes.read(document, model)
+            kubernetes.read_kubernetes(document, model)
     return model
 
 
@@ -189,12 +189,12 @@ odd: !reference [.template, script]
 def test_dockerfiles_know_their_own_stages_and_arguments() -> None:
     model = Model()
     body = "ARG V=3.21\nFROM --platform=linux/amd64 alpine:${V} AS a\nFROM a\nFROM scratch\nFROM x:${MISSING}\nfrom y:${T:-1}\n"
-    dockerfile.read(body, "Dockerfile", model)
+    dockerfile.read_dockerfile(body, "Dockerfile", model)
     assert [text(one.reference) for one in model.images] == ["alpine:3.21", None, "y:1"]
 
 
 def test_markdown_gives_headings_sentences_and_cells_with_their_lines() -> None:
-    page = markdown.read(
+    page = markdown.read_markdown(
         "---\ntitle: x\n---\n\n# Top\n\nOne is here. Two\nis *there*.\n\n```\nnot a sentence.\n```\n\n| `A` | B |\n|---|---|\n| 1 | `2` |\n",
         "d.md",
     )
@@ -264,12 +264,12 @@ def test_no_text_makes_a_reader_fail_otherwise_than_it_says(body: str) -> None:
         lines.append(error.line)
     for document in documents:
         model = Model()
-        kubernetes.read(document, model)
+        kubernetes.read_kubernetes(document, model)
         workflows.read_workflow(document, model)
         workflows.read_pipeline(document, model)
         workflows.read_action(document, "a/action.yml", model)
-    markdown.read(body, "x.md")
-    dockerfile.read(body, "Dockerfile", Model())
+    markdown.read_markdown(body, "x.md")
+    dockerfile.read_dockerfile(body, "Dockerfile", Model())
     for path, reader in names.SURFACES.items():
         try:
             list(reader(File(path, body.encode("utf-8", "replace"))))

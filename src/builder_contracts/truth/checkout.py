@@ -86,8 +86,8 @@ class Checkout:
 
     def _folder(self, prefix: str, ignores: tuple[tuple[str, GitIgnoreSpec], ...]) -> Iterator[File]:
         try:
-            with os.scandir(self.root / prefix) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(self.root / prefix) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             self.unread.append(Unread(prefix or ".", f"cannot read directory: {error.strerror}"))
             return

@@ -72,20 +72,20 @@ class Context:
         """The pages of the documentation. Parsing them is what costs most, and few rules need it."""
         from builder_contracts.truth.readers import markdown
 
-        return tuple(markdown.read(text, path) for path, text in self.model.pages)
+        return tuple(markdown.read_markdown(text, path) for path, text in self.model.pages)
 
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
         """Sentences and table rows of the documentation that make claims."""
-        found: list[Sentence] = []
+        sentences: list[Sentence] = []
         for document in self.documents:
             if not self.is_history(document.path):
-                found += document.sentences
+                sentences += document.sentences
                 for table in document.tables:
                     for row in filter(None, table.rows):
                         whole = " | ".join(cell.text for cell in row)
-                        found.append(Sentence(whole, row[0].at, whole))
-        return tuple(found)
+                        sentences.append(Sentence(whole, row[0].at, whole))
+        return tuple(sentences)
 
     @property
     def entrance(self) -> Source:

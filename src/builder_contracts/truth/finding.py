@@ -29,11 +29,11 @@ class Agrees:
 
 @dataclass(frozen=True)
 class Contradicts:
-    """Two places that cannot both be right. ``here`` is in the checkout and is what the mend is about."""
+    """Two places that cannot both be right. ``actual`` is in the checkout, and the fix is about it."""
 
-    here: Side
-    there: Side
-    mend: str
+    actual: Side
+    expected: Side
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,14 @@ class Absent:
 
 @dataclass(frozen=True)
 class Unseen:
-    """A place that speaks of the promise and whose value a checkout does not show.
+    """A place that the promise is about and whose value is unknown.
 
-    ``here`` is False where no checkout could: what comes from elsewhere when a job runs.
+    ``decidable`` is False where no checkout can contain the value: what comes from elsewhere at run time.
     """
 
     at: Source
     reason: str
-    here: bool = True
+    decidable: bool = True
 
 
 Observation: TypeAlias = Agrees | Absent | Contradicts | Unseen

@@ -77,8 +77,8 @@ def commit(root: Path) -> str:
         if ".." in reference or not reference.startswith("refs/"):
             return ""
         if (git / reference).is_file():
-            found = (git / reference).read_text("ascii").strip()
-            return found if _DIGITS.fullmatch(found) else ""
+            digits = (git / reference).read_text("ascii").strip()
+            return digits if _DIGITS.fullmatch(digits) else ""
         for line in (git / "packed-refs").read_text("utf-8", "replace").splitlines():
             digits, _, name = line.partition(" ")
             if name == reference and _DIGITS.fullmatch(digits):

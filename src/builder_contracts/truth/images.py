@@ -44,12 +44,12 @@ def builds_of(context: Context, contract: Contract) -> Iterator[ImageBuild]:
         folder, _, file = build.path.rpartition("/")
         suffix = file.removeprefix("Dockerfile.").removesuffix(".Dockerfile")
         title = assignments(build, "LABEL").get("org.opencontainers.image.title")
-        said = title.data if isinstance(title, Known) else None
-        if names & {folder.rpartition("/")[2], suffix, said}:
+        title_text = title.data if isinstance(title, Known) else None
+        if names & {folder.rpartition("/")[2], suffix, title_text}:
             yield build
 
 
-def judge(
+def judge_image_build(
     clause: Clause, build: ImageBuild, context: Context, templates: Mapping[str, Source]
 ) -> tuple[Judged, Source]:
     """The answer of a Dockerfile to a clause of a kind in DECIDED, and the line that decides it.
@@ -84,8 +84,8 @@ def _once(context: Context, build: ImageBuild, what: str, read: Callable[[ImageB
     key = f"{what} of build {id(build)}"
     if key not in context.memo:
         context.memo[key] = read(build)
-    found: T = context.memo[key]
-    return found
+    cached: T = context.memo[key]
+    return cached
 
 
 def _facts(**given: Any) -> Facts:
@@ -107,7 +107,7 @@ def _base(build: ImageBuild, context: Context) -> tuple[Mapping[str, Any] | None
 def _environment(
     promise: Variable | ForbiddenValue, build: ImageBuild, context: Context, templates: Mapping[str, Source]
 ) -> tuple[Judged, Source]:
-    env = _once(context, build, "environment", lambda one: assignments(one, "ENV"))
+    env = _once(context, build, "environment", lambda dockerfile: assignments(dockerfile, "ENV"))
     top = Source(build.path, 1)
     if isinstance(promise, ForbiddenValue):
         for name, value in env.items():
@@ -115,18 +115,18 @@ def _environment(
             if judged is not None and judged.outcome is Outcome.BROKEN:
                 return judged, value.at
         return unproven("no ENV line sets it, but the base image or the template may", here=False), top
-    found = env.get(promise.name)
-    if found is None:
+    setting = env.get(promise.name)
+    if setting is None:
         return unproven(
             "the Dockerfile does not set it, but the base image or the template may", here=False
         ), top
     if promise.present and promise.name in templates:
-        return unproven(f"{templates[promise.name]} overrides the image's value", here=False), found.at
-    if isinstance(found, Unknown):
+        return unproven(f"{templates[promise.name]} overrides the image's value", here=False), setting.at
+    if isinstance(setting, Unknown):
         if not promise.present:
-            return broken(f"{promise.name} is set", "remove the ENV line that sets it"), found.at
-        return unproven(found.reason, here=False), found.at
-    return find(promise, _facts(env={promise.name: str(found.data)})), found.at
+            return broken(f"{promise.name} is set", "remove the ENV line that sets it"), setting.at
+        return unproven(setting.reason, here=False), setting.at
+    return find(promise, _facts(env={promise.name: str(setting.data)})), setting.at
 
 
 def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: Context) -> tuple[Judged, Source]:
@@ -137,12 +137,12 @@ def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: Context) ->
     users = {"root": 0}
     if user is not None and uid is not None:
         users[str(user)] = int(uid)
-    for one in build.steps:
-        if one.keyword == "RUN":
-            users.update(_added(one))
-        elif one.keyword == "USER":
-            written = expand(one.words.partition(":")[0].strip(), {}, one.at)
-            at = one.at
+    for step in build.steps:
+        if step.keyword == "RUN":
+            users.update(_added(step))
+        elif step.keyword == "USER":
+            written = expand(step.words.partition(":")[0].strip(), {}, step.at)
+            at = step.at
             if isinstance(written, Unknown):
                 return unproven(written.reason, here=False), at
             word = str(written.data)
@@ -163,10 +163,10 @@ def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: Context) ->
     return find(promise, _facts(identity=identity)), at
 
 
-def _added(one: Instruction) -> dict[str, int]:
+def _added(step: Instruction) -> dict[str, int]:
     """Users that a step adds with a number."""
-    found: dict[str, int] = {}
-    for command in commands_of(one):
+    users: dict[str, int] = {}
+    for command in commands_of(step):
         if command.words[0] in ("useradd", "adduser") and len(command.words) > 2:
             for place, word in enumerate(command.words):
                 flag, _, number = word.partition("=")
@@ -174,8 +174,8 @@ def _added(one: Instruction) -> dict[str, int]:
                     number = number or (command.words[place + 1] if place + 1 < len(command.words) else "")
                     named = [w for w in command.words[1:] if not w.startswith("-") and not w.isdecimal()]
                     if number.isdecimal() and named:
-                        found[named[-1]] = int(number)
-    return found
+                        users[named[-1]] = int(number)
+    return users
 
 
 def _shell(promise: Shell, build: ImageBuild, context: Context) -> tuple[Judged, Source]:
@@ -193,11 +193,11 @@ def _shell(promise: Shell, build: ImageBuild, context: Context) -> tuple[Judged,
 
 
 def _entrypoint(promise: ImageEntrypoint, build: ImageBuild) -> tuple[Judged, Source]:
-    last = next((one for one in reversed(build.steps) if one.keyword == "ENTRYPOINT"), None)
+    last = next((step for step in reversed(build.steps) if step.keyword == "ENTRYPOINT"), None)
     if last is None:
         return unproven("no ENTRYPOINT line, so the base image's applies", here=False), Source(build.path, 1)
     listed = argument_list(last)
-    shells = [one for one in build.steps if one.keyword == "SHELL"]
+    shells = [step for step in build.steps if step.keyword == "SHELL"]
     if listed is None:
         shell = argument_list(shells[-1]) if shells else None
         listed = [*(shell or ["/bin/sh", "-c"]), last.words]
@@ -209,9 +209,17 @@ def _tool(promise: Tool, build: ImageBuild, context: Context) -> tuple[Judged, S
     packages = _once(context, build, "installs", installs)
     holders = owners(promise.name, promise.package)
     installed = next(
-        ((one, packages.installed[one]) for one in sorted(holders) if one in packages.installed), None
+        (
+            (package, packages.installed[package])
+            for package in sorted(holders)
+            if package in packages.installed
+        ),
+        None,
     )
-    removed = next(((one, packages.removed[one]) for one in sorted(holders) if one in packages.removed), None)
+    removed = next(
+        ((package, packages.removed[package]) for package in sorted(holders) if package in packages.removed),
+        None,
+    )
     holds = base is not None and promise.name in base.get("holds", ())
     top = Source(build.path, 1)
     if not promise.present:

@@ -31,18 +31,20 @@ class Pod:
         return [*items(get(self.spec, "initContainers")), *items(get(self.spec, "containers"))]
 
     def container(self, name: str) -> Value | None:
-        return next((one for one in self.containers if text(get(one, "name")) == name), None)
+        return next(
+            (container for container in self.containers if text(get(container, "name")) == name), None
+        )
 
 
 def environment(container: Value | None) -> dict[str, Value]:
     """The variables that a container's template sets; a reference to a secret is its mapping."""
-    found: dict[str, Value] = {}
+    variables: dict[str, Value] = {}
     for entry in items(get(container, "env")):
         name = text(get(entry, "name"))
         if name is not None:
             value = get(entry, "value")
-            found[name] = value if value is not None else fields(entry).get("valueFrom", entry)
-    return found
+            variables[name] = value if value is not None else fields(entry).get("valueFrom", entry)
+    return variables
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ class Needs:
 
 def parse(text: str, contracts: Sequence[Contract]) -> Needs:
     """``nix,docker-build,memory=12Gi,cpu=4``. Raises InputError for words that no contract speaks of."""
-    known = sorted({promise.name for contract in contracts for promise in contract.promised(Tool)})
+    tools_promised = sorted({promise.name for contract in contracts for promise in contract.promised(Tool)})
     tools: list[str] = []
     problems: list[Problem] = []
     daemon, cpu, memory = False, 0, 0
@@ -70,16 +70,16 @@ def parse(text: str, contracts: Sequence[Contract]) -> Needs:
                 )
             elif need in _DAEMON:
                 daemon = True
-            elif need in known:
+            elif need in tools_promised:
                 tools.append(need)
             else:
-                close = difflib.get_close_matches(need, [*known, *_DAEMON], n=1, cutoff=0.6)
-                mend = (
+                close = difflib.get_close_matches(need, [*tools_promised, *_DAEMON], n=1, cutoff=0.6)
+                fix = (
                     f"did you mean {close[0]}?"
                     if close
-                    else f"known needs: docker-build, cpu=, memory=, {', '.join(known)}"
+                    else f"known needs: docker-build, cpu=, memory=, {', '.join(tools_promised)}"
                 )
-                problems.append(_problem(need, "no contract mentions it", mend))
+                problems.append(_problem(need, "no contract mentions it", fix))
         except ValueError as error:
             problems.append(_problem(need, str(error), "use forms such as cpu=4 and memory=12Gi"))
     if not problems and not (tools or daemon or cpu or memory):
@@ -89,30 +89,32 @@ def parse(text: str, contracts: Sequence[Contract]) -> Needs:
     return Needs(tuple(tools), daemon, cpu, memory)
 
 
-def _problem(need: str, what: str, mend: str) -> Problem:
-    return Problem(Source("--needs", 1), f"{need!r}: {what}", mend)
+def _problem(need: str, what: str, fix: str) -> Problem:
+    return Problem(Source("--needs", 1), f"{need!r}: {what}", fix)
 
 
 def candidates(contracts: Iterable[Contract], extra: Facts | None = None) -> list[Candidate]:
     """Every label of the classes, and the scale sets beside them that the platform's enrolment declares."""
-    found: list[Candidate] = []
+    choices: list[Candidate] = []
     by_name: dict[str, Candidate] = {}
     for contract in contracts:
         clauses = [
             clause for clause in contract.clauses if isinstance(clause.promise, CpuLimit | MemoryLimit)
         ]
-        memory = next((one.promise.bytes for one in clauses if isinstance(one.promise, MemoryLimit)), 0)
-        cpu = next((one.promise.milli for one in clauses if isinstance(one.promise, CpuLimit)), 0)
+        memory = next(
+            (clause.promise.bytes for clause in clauses if isinstance(clause.promise, MemoryLimit)), 0
+        )
+        cpu = next((clause.promise.milli for clause in clauses if isinstance(clause.promise, CpuLimit)), 0)
         at = clauses[-1].source if clauses else contract.source
-        found += [Candidate(label, contract, cpu, memory, at) for label in contract.labels]
-        by_name[contract.name] = found[-1]
+        choices += [Candidate(label, contract, cpu, memory, at) for label in contract.labels]
+        by_name[contract.name] = choices[-1]
     for label, data in extra.get("extra_scale_sets", default={}).items() if extra else ():
         like = by_name.get(data["like"])
         if like is not None and extra is not None:
             cpu = millicpus(data["cpu"]["limit"]) if "limit" in data.get("cpu", {}) else like.cpu
             memory = byte_count(data["memory"]["limit"]) if "limit" in data.get("memory", {}) else like.memory
-            found.append(Candidate(label, like.contract, cpu, memory, extra.at("extra_scale_sets", label)))
-    return found
+            choices.append(Candidate(label, like.contract, cpu, memory, extra.at("extra_scale_sets", label)))
+    return choices
 
 
 def choose(needs: Needs, among: Iterable[Candidate]) -> list[Answer]:
@@ -131,7 +133,11 @@ def _lacks(needs: Needs, candidate: Candidate) -> Iterable[str]:
     contract = candidate.contract
     for tool in needs.tools:
         clause = next(
-            (one for one in contract.clauses if isinstance(one.promise, Tool) and one.promise.name == tool),
+            (
+                clause
+                for clause in contract.clauses
+                if isinstance(clause.promise, Tool) and clause.promise.name == tool
+            ),
             None,
         )
         if clause is None:
@@ -139,13 +145,15 @@ def _lacks(needs: Needs, candidate: Candidate) -> Iterable[str]:
         elif isinstance(clause.promise, Tool) and not clause.promise.present:
             yield f"{tool} is promised absent ({clause.source})"
     if needs.daemon:
-        clause = next((one for one in contract.clauses if isinstance(one.promise, DockerDaemon)), None)
+        clause = next(
+            (clause for clause in contract.clauses if isinstance(clause.promise, DockerDaemon)), None
+        )
         if clause is None or not (isinstance(clause.promise, DockerDaemon) and clause.promise.reachable):
             yield f"no Docker daemon ({clause.source if clause else contract.source})"
-    for what, wanted, given, shown in (
+    for what, needed, given, shown in (
         ("memory", needs.memory, candidate.memory, human_bytes),
         ("CPU", needs.cpu, candidate.cpu, human_cpus),
     ):
-        if given < wanted:
+        if given < needed:
             has = f"{what} {shown(given)}" if given else f"no {what} is promised"
-            yield f"{has}, needs {shown(wanted)} ({candidate.amounts})"
+            yield f"{has}, needs {shown(needed)} ({candidate.amounts})"

@@ -30,15 +30,15 @@ class Words:
     keep: frozenset[str] = frozenset()
 
 
-def survey(root: Path, words: Words) -> Model:
+def scan_checkout(root: Path, words: Words) -> Model:
     """Read a checkout. Raises InputError when there is no folder at ``root``."""
     checkout = Checkout(root)
     model = Model()
-    wanted = tuple(stem.encode() for stem in stems(words.lines))
+    line_stems = tuple(stem.encode() for stem in stems(words.lines))
     line_words = re.compile(
         "|".join(sorted(map(re.escape, words.lines), key=len, reverse=True)), re.IGNORECASE
     )
-    page_words = tuple(stem.encode() for stem in stems((*words.lines, *words.pages)))
+    page_stems = tuple(stem.encode() for stem in stems((*words.lines, *words.pages)))
     tofu: list[File] = []
     baked: list[File] = []
     for file in checkout.files():
@@ -51,9 +51,9 @@ def survey(root: Path, words: Words) -> Model:
         elif name.endswith((".yaml", ".yml")):
             if _OURS.search(file.raw[:4096]):
                 continue
-            _yaml(file, model)
+            _read_yaml_file(file, model)
         elif dockerfile.is_dockerfile(file.path):
-            dockerfile.read(file.text(), file.path, model)
+            dockerfile.read_dockerfile(file.text(), file.path, model)
         elif name.endswith(".sh") and _CHECK.search(name):
             model.scripts.append(Script(file.path, file.text()))
         elif name == "MODULE.bazel":
@@ -67,14 +67,14 @@ def survey(root: Path, words: Words) -> Model:
                 model.unread.append(Unread(file.path, str(error)))
         # Words are looked for one after another: a search for a fixed string is far faster than a pattern.
         lower = file.raw.lower()
-        if wanted and any(word in lower for word in wanted):
-            _lines(file, line_words, model)
-        if name.endswith(".md") and any(word in lower for word in page_words):
+        if line_stems and any(word in lower for word in line_stems):
+            _add_lines(file, line_words, model)
+        if name.endswith(".md") and any(word in lower for word in page_stems):
             model.pages.append((file.path, file.text()))
     if tofu:
-        opentofu.read(tofu, model)
+        opentofu.read_opentofu(tofu, model)
     if baked and model.builds:
-        bake.join(model, [target for file in baked for target in bake.read(file.raw, file.path)])
+        bake.join(model, [target for file in baked for target in bake.read_bake(file.raw, file.path)])
     model.paths, model.folders = frozenset(checkout.paths), frozenset(checkout.folders)
     model.origin = checkout.origin
     model.unread = [*checkout.unread, *model.unread]
@@ -94,15 +94,15 @@ def stems(words: Iterable[str]) -> list[str]:
     return [word for word in kept if not any(other != word and other in word for other in kept)]
 
 
-def _lines(file: File, words: re.Pattern[str], model: Model) -> None:
+def _add_lines(file: File, words: re.Pattern[str], model: Model) -> None:
     page = file.path.endswith(_PROSE)
     text = file.text()
     last = 0
-    for found in words.finditer(text):
-        if found.start() < last:
+    for match in words.finditer(text):
+        if match.start() < last:
             continue
-        begin = text.rfind("\n", 0, found.start()) + 1
-        end = text.find("\n", found.start())
+        begin = text.rfind("\n", 0, match.start()) + 1
+        end = text.find("\n", match.start())
         end = len(text) if end < 0 else end
         last = end
         line = text[begin:end].rstrip("\r")[:2000]
@@ -110,7 +110,7 @@ def _lines(file: File, words: re.Pattern[str], model: Model) -> None:
         model.lines.append(Line(line, Source(file.path, text.count("\n", 0, begin) + 1), prose))
 
 
-def _yaml(file: File, model: Model) -> None:
+def _read_yaml_file(file: File, model: Model) -> None:
     """The documents of a YAML file that some reader wants."""
     path, raw = file.path, file.raw
     special = workflows.is_workflow(path) or workflows.is_action(path) or workflows.is_pipeline(path)
@@ -130,9 +130,9 @@ def _yaml(file: File, model: Model) -> None:
     for document in documents:
         if workflows.is_workflow(path):
             workflows.read_workflow(document, model)
-            if found := names.WORKFLOW_NAME.search(file.text()):
-                line = file.text().count("\n", 0, found.start()) + 1
-                written = found[1].strip("\"'")
+            if match := names.WORKFLOW_NAME.search(file.text()):
+                line = file.text().count("\n", 0, match.start()) + 1
+                written = match[1].strip("\"'")
                 model.surfaces.append(Surface("workflow name", written, False, Source(path, line)))
         elif workflows.is_action(path):
             workflows.read_action(document, path, model)
@@ -141,4 +141,4 @@ def _yaml(file: File, model: Model) -> None:
         elif kubernetes.is_helm_values(document):
             kubernetes.helm_values(document, path, model)
         elif manifest:
-            kubernetes.read(document, model)
+            kubernetes.read_kubernetes(document, model)

@@ -29,7 +29,7 @@ from builder_contracts.truth.rules import (
     workflows,
 )
 from builder_contracts.truth.speech import spellings
-from builder_contracts.truth.survey import Words, survey
+from builder_contracts.truth.survey import Words, scan_checkout
 
 if TYPE_CHECKING:
     from builder_contracts.truth.tracker import Tracker
@@ -118,7 +118,9 @@ class Judgement:
     def findings_of(self, verdict: Verdict) -> list[Finding]:
         """The contradictions behind a verdict."""
         return [
-            one for one in self.findings if one.clause == verdict.clause and one.witness in verdict.witnesses
+            finding
+            for finding in self.findings
+            if finding.clause == verdict.clause and finding.witness in verdict.witnesses
         ]
 
     def count(self, outcome: Outcome) -> int:
@@ -130,7 +132,7 @@ class Judgement:
         return tuple(verdict for verdict in self.verdicts if verdict.clause.startswith("platform/"))
 
 
-def words(platform: Platform, contracts: Iterable[Contract]) -> Words:
+def build_search_words(platform: Platform, contracts: Iterable[Contract]) -> Words:
     """What a survey must look for so that every rule has what it needs."""
     identity_facts, endpoint_facts = platform.area("identity"), platform.area("endpoints")
     topology_facts, enrolment_facts = platform.area("topology"), platform.area("enrolment")
@@ -164,7 +166,7 @@ def judge(
     """Judge a checkout. ``only`` limits the platform's clauses to these ids; classes are then left out."""
     begun = datetime.now(UTC)
     given = tuple(contracts)
-    model = survey(root, words(platform, given))
+    model = scan_checkout(root, build_search_words(platform, given))
     context = Context(platform, model, given, tracker)
     return judge_model(context, begun=begun, root=str(root), only=only, today=today or begun.date())
 
@@ -173,20 +175,20 @@ def judge_model(
     context: Context, *, begun: datetime, root: str, only: Iterable[str] | None, today: date
 ) -> Judgement:
     """Judge what was read."""
-    wanted = None if only is None else set(only)
+    selected = None if only is None else set(only)
     started = begun.strftime("%Y-%m-%dT%H:%M:%SZ")
     verdicts: list[Verdict] = []
     findings: list[Finding] = []
     waived: list[Finding] = []
     for clause in context.platform.clauses:
-        if wanted is not None and clause.id not in wanted:
+        if selected is not None and clause.id not in selected:
             continue
-        verdict, found, excused = _clause(clause, context, today, started)
+        verdict, broken, excused = _judge_clause(clause, context, today, started)
         verdicts.append(verdict)
-        findings += found
+        findings += broken
         waived += excused
-    if wanted is None:
-        for verdict, contradiction in classes.judge(context, today):
+    if selected is None:
+        for verdict, contradiction in classes.judge_deployed_builders(context, today):
             verdicts.append(verdict)
             if contradiction is not None and contradiction not in findings:
                 findings.append(contradiction)
@@ -208,56 +210,71 @@ def _assumptions(platform: Platform, verdicts: Iterable[Verdict]) -> tuple[Assum
     """Those that some answer rests on."""
     decided = {verdict.clause for verdict in verdicts if verdict.outcome is not Outcome.UNPROVEN}
     return tuple(
-        one
-        for one in platform.assumptions
-        if any(f"platform/{one.area}/{clause}" in decided for clause in one.clauses)
+        assumption
+        for assumption in platform.assumptions
+        if any(f"platform/{assumption.area}/{clause}" in decided for clause in assumption.clauses)
     )
 
 
-def _clause(
+def _judge_clause(
     clause: Clause, context: Context, today: date, started: str
 ) -> tuple[Verdict, list[Finding], list[Finding]]:
     rule, own = RULES[clause.id.partition("/")[2]]
     facts = context.facts("identity")
     if own and not context.ours:
         reason = f"not the repository of {facts.get('name', default='the platform')}"
-        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
+        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], []
     if clause.area == "planning" and context.tracker is None:
         reason = "no tracker export (pass --planning FILE)"
-        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
+        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], []
     seen = list(dict.fromkeys(rule(context)))
-    broken = _distinct(clause, seen)
+    broken = _distinct_findings(clause, seen)
     excused = [
-        one
-        for one in broken
-        if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(one.here.at.file)
+        finding
+        for finding in broken
+        if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(finding.here.at.file)
     ]
-    open_findings = [one for one in broken if one not in excused]
-    outcome, said, here = _outcome(seen, open_findings, excused, clause, today)
+    open_findings = [finding for finding in broken if finding not in excused]
+    outcome, summary, decidable = _outcome(seen, open_findings, excused, clause, today)
     likely = open_findings[0].mend if open_findings else ""
     if outcome is Outcome.WAIVED and clause.waiver is not None:
         likely = f"waived until {clause.waiver.until}: {clause.waiver.reason}"
-    witnesses = tuple(one.witness for one in open_findings)
+    witnesses = tuple(finding.witness for finding in open_findings)
     return (
-        _verdict(clause, context, outcome, said, started, here=here, likely=likely, witnesses=witnesses),
+        _verdict(
+            clause,
+            context,
+            outcome,
+            summary,
+            started,
+            decidable=decidable,
+            likely=likely,
+            witnesses=witnesses,
+        ),
         open_findings,
         excused,
     )
 
 
-def _distinct(clause: Clause, seen: list[Observation]) -> list[Finding]:
-    """One finding for each pair of lines: what many scale sets inherit from one line is mended there once."""
-    found: dict[tuple[object, object, str], Finding] = {}
-    for one in seen:
-        if isinstance(one, Contradicts):
-            there = one.there
-            if clause.assumed and there.at.file == clause.source.file:
-                there = Side(there.at, f"{there.says} ({ASSUMED})")
+def _distinct_findings(clause: Clause, seen: list[Observation]) -> list[Finding]:
+    """One finding for each pair of lines: what many scale sets inherit from one line is fixed there once."""
+    findings: dict[tuple[object, object, str], Finding] = {}
+    for observation in seen:
+        if isinstance(observation, Contradicts):
+            expected = observation.expected
+            if clause.assumed and expected.at.file == clause.source.file:
+                expected = Side(expected.at, f"{expected.says} ({ASSUMED})")
             finding = Finding(
-                clause.id, clause.promise, clause.why, str(clause.ground), one.here, there, one.mend
+                clause.id,
+                clause.promise,
+                clause.why,
+                str(clause.ground),
+                observation.actual,
+                expected,
+                observation.fix,
             )
-            found.setdefault((one.here.at, one.there.at, one.mend), finding)
-    return list(found.values())
+            findings.setdefault((observation.actual.at, observation.expected.at, observation.fix), finding)
+    return list(findings.values())
 
 
 def _outcome(
@@ -277,13 +294,13 @@ def _outcome(
         )
     if excused:
         return Outcome.WAIVED, f"{excused[0].here.at}: {excused[0].here.says}", True
-    blind = [one for one in seen if isinstance(one, Unseen)]
+    blind = [observation for observation in seen if isinstance(observation, Unseen)]
     if blind:
         more = f" and {len(blind) - 1} more" if len(blind) > 1 else ""
-        blind.sort(key=lambda one: not one.here)
-        return Outcome.UNPROVEN, f"{blind[0].at}: {blind[0].reason}{more}", blind[0].here
-    agreeing = list(dict.fromkeys(one.at for one in seen if isinstance(one, Agrees)))
-    absent = [one for one in seen if isinstance(one, Absent)]
+        blind.sort(key=lambda observation: not observation.decidable)
+        return Outcome.UNPROVEN, f"{blind[0].at}: {blind[0].reason}{more}", blind[0].decidable
+    agreeing = list(dict.fromkeys(observation.at for observation in seen if isinstance(observation, Agrees)))
+    absent = [observation for observation in seen if isinstance(observation, Absent)]
     if agreeing:
         places = "1 place agrees" if len(agreeing) == 1 else f"{len(agreeing)} places agree"
         by = f"; relies on {', '.join(clause.assumed)}: {ASSUMED}" if clause.assumed else ""
@@ -294,7 +311,7 @@ def _outcome(
 
 
 def _verdict(
-    clause: Clause, context: Context, outcome: Outcome, seen: str, started: str, *, here: bool = True, likely: str = "",
+    clause: Clause, context: Context, outcome: Outcome, seen: str, started: str, *, decidable: bool = True, likely: str = "",
     witnesses: tuple[str, ...] = (),
 ) -> Verdict:  # fmt: skip
     return Verdict(
@@ -306,7 +323,7 @@ def _verdict(
         source=str(clause.source),
         likely=likely,
         why=f"{clause.why} ({clause.ground})",
-        here=here,
+        here=decidable,
         contract_digest=context.platform.digest,
         runner="checkout",
         started=started,

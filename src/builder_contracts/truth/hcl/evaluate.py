@@ -127,14 +127,14 @@ class _Evaluation:
     def _step(self, value: Known, key: Any, part: Node) -> Value:
         if isinstance(value.data, list) and isinstance(key, str) and key.isdecimal():
             key = int(key)
-        found = get(value, key) if isinstance(key, str | int) else None
-        if found is None:
+        element = get(value, key) if isinstance(key, str | int) else None
+        if element is None:
             data = value.data
             if isinstance(data, dict) and key in data:
                 present: Value = data[key]
                 return present
             return self.unknown(part, f"{value.at} does not set {key!r}, so it is known only at run time")
-        return found
+        return element
 
     def literal(self, node: Node) -> Value:
         child = node.named_children[0] if node.named_children else node

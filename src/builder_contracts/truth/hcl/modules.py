@@ -129,8 +129,8 @@ class Instance:
     def _once(self, kind: str, name: str, at: Source) -> Value:
         key = (kind, name)
         if key in self._known:
-            known = self._known[key]
-            return known if known is not None else Unknown(f"{kind}.{name} refers to itself", at)
+            cached = self._known[key]
+            return cached if cached is not None else Unknown(f"{kind}.{name} refers to itself", at)
         self._known[key] = None
         match kind:
             case "var":
@@ -304,7 +304,7 @@ def structure(block: Block, scope: Scope) -> Value:
         inner.labels[0] if inner.kind == "dynamic" and inner.labels else inner.kind for inner in block.blocks
     )
     for kind in kinds:
-        found = [structure(inner, inner_scope) for inner, inner_scope in dynamic(block, scope, kind)]
-        if found:
-            mapping[kind] = Known(found, found[0].at)
+        blocks = [structure(inner, inner_scope) for inner, inner_scope in dynamic(block, scope, kind)]
+        if blocks:
+            mapping[kind] = Known(blocks, blocks[0].at)
     return Known(mapping, block.at)

@@ -28,7 +28,7 @@ _LISTS = {
 }  # fmt: skip
 
 
-def read(files: Iterable[File], model: Model) -> None:
+def read_opentofu(files: Iterable[File], model: Model) -> None:
     """Read every module and stack of the checkout into the model."""
     folders: dict[str, Folder] = {}
     variables: dict[str, dict[str, Block]] = {}
@@ -107,15 +107,15 @@ def _resource(resource: Resource, variant: str, model: Model) -> None:
         expression = resource.block.attributes.get("yaml_body") or resource.block.attributes.get("manifest")
         if expression is not None:
             for document in _documents(evaluate(expression, resource.scope)):
-                kubernetes.read(document, model, variant)
-    elif found := _KIND.match(resource.type):
-        kind = "".join(word.capitalize() for word in found[1].split("_"))
+                kubernetes.read_kubernetes(document, model, variant)
+    elif match := _KIND.match(resource.type):
+        kind = "".join(word.capitalize() for word in match[1].split("_"))
         value = _camel(structure(resource.block, resource.scope))
         if kind == "ConfigMap" and (expression := resource.block.attributes.get("data")) is not None:
             # The shape of its files is wanted: that a key is filled from a variable, not with what.
             data = evaluate(expression, replace(resource.scope, lenient=True))
             value = Known({**fields(value), "data": data}, value.at)
-        kubernetes.read(
+        kubernetes.read_kubernetes(
             Known({**fields(value), "kind": Known(kind, resource.at)}, resource.at), model, variant
         )
 
@@ -142,10 +142,10 @@ def _camel(value: Value) -> Value:
         is_blocks = (
             isinstance(item, Known)
             and isinstance(item.data, list)
-            and all(isinstance(one, Known) and isinstance(one.data, dict) for one in item.data)
+            and all(isinstance(element, Known) and isinstance(element.data, dict) for element in item.data)
         )
         if is_blocks and item.data:
-            converted = [_camel(one) for one in item.data]
+            converted = [_camel(element) for element in item.data]
             inner = Known(converted, item.at) if key in _LISTS else converted[0]
             name = _LISTS.get(key, name)
         mapping[name] = inner
@@ -183,8 +183,8 @@ def _release(resource: Resource, variant: str, model: Model) -> None:
     name = text(attribute("name")) or resource.address
     if get(values, "runnerScaleSetName") is None:
         values = _put(values, ["runnerScaleSetName"], Known(name, resource.at))
-    found = ScaleSet(name, values, version, namespace, resource.deployed, variant, resource.at)
-    kubernetes.scale_set(found, model)
+    scale_set = ScaleSet(name, values, version, namespace, resource.deployed, variant, resource.at)
+    kubernetes.scale_set(scale_set, model)
 
 
 def _overlay(under: Value, over: Value) -> Value:

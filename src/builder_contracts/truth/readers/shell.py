@@ -37,7 +37,7 @@ def _parser() -> Parser:
 
 def commands(script: str) -> Iterator[Command]:
     """Every command in the order of the script; what a CI system fills in stands as a word of its own."""
-    raw = _EXPRESSION.sub(lambda found: "EXPRESSION" + "\n" * found[0].count("\n"), script).encode()
+    raw = _EXPRESSION.sub(lambda expression: "EXPRESSION" + "\n" * expression[0].count("\n"), script).encode()
     pending = [_parser().parse(raw).root_node]
     while pending:
         node = pending.pop()

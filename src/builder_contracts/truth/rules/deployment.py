@@ -55,7 +55,7 @@ def images_pinned(context: Context) -> Iterator[Observation]:
         if isinstance(use.reference, Unknown):
             yield Unseen(use.reference.at, use.reference.reason)
         elif reference is not None and "$" in reference:
-            yield Unseen(use.reference.at, f"{reference} is resolved at run time", here=False)
+            yield Unseen(use.reference.at, f"{reference} is resolved at run time", decidable=False)
         if reference is None or "$" in reference:
             continue
         name, tag, digest = split(reference)
@@ -66,11 +66,11 @@ def images_pinned(context: Context) -> Iterator[Observation]:
         ):
             yield Agrees(use.reference.at)
         else:
-            here = Side(use.reference.at, f"{use.by}: {reference}")
-            there = declared(
+            actual = Side(use.reference.at, f"{use.by}: {reference}")
+            expected = declared(
                 facts, "images", "floating", says=f"mutable tags: {', '.join(floating)}, and no tag"
             )
-            yield Contradicts(here, there, f"pin {name} to a release or digest")
+            yield Contradicts(actual, expected, f"pin {name} to a release or digest")
 
 
 def images_exist(context: Context) -> Iterator[Observation]:
@@ -97,9 +97,11 @@ def images_exist(context: Context) -> Iterator[Observation]:
             continue
         of_same = re.search(rf"(?<![\w.-]){re.escape(name.removeprefix('docker.io/'))}:[\w.-]+", listed)
         line = listed.count("\n", 0, of_same.start()) + 1 if of_same else 1
-        there = Side(Source(path, line), f"mirrored: {of_same[0]}" if of_same else f"{name} is not mirrored")
-        here = Side(use.reference.at, f"{use.by}: {reference}")
-        yield Contradicts(here, there, "use a mirrored tag, or add this one to the mirror list")
+        expected = Side(
+            Source(path, line), f"mirrored: {of_same[0]}" if of_same else f"{name} is not mirrored"
+        )
+        actual = Side(use.reference.at, f"{use.by}: {reference}")
+        yield Contradicts(actual, expected, "use a mirrored tag, or add this one to the mirror list")
 
 
 def job_shells(context: Context) -> Iterator[Observation]:
@@ -113,42 +115,49 @@ def job_shells(context: Context) -> Iterator[Observation]:
         if index is None:
             yield Agrees(use.reference.at)
         else:
-            there = declared(facts, "without_shell", index, says=f"{patterns[index]} has no usable /bin/sh")
+            expected = declared(
+                facts, "without_shell", index, says=f"{patterns[index]} has no usable /bin/sh"
+            )
             yield Contradicts(
                 Side(use.reference.at, f"{use.by} runs in {reference}"),
-                there,
+                expected,
                 "run it in an image with a shell",
             )
 
 
 def namespaces(context: Context) -> Iterator[Observation]:
     facts = context.facts("deployment")
-    known = {*facts.get("namespaces"), *(text(one.name) for one in context.model.namespaces if one.created)}
+    declared_names = {
+        *facts.get("namespaces"),
+        *(text(namespace.name) for namespace in context.model.namespaces if namespace.created),
+    }
     for use in context.model.namespaces:
         name = text(use.name)
         if isinstance(use.name, Unknown):
             yield Unseen(use.name.at, use.name.reason)
-        elif name is not None and name in known:
+        elif name is not None and name in declared_names:
             yield Agrees(use.at)
         elif name:
-            there = Side(facts.at("namespaces"), f"namespaces: {', '.join(sorted(filter(None, known)))}")
+            expected = Side(
+                facts.at("namespaces"), f"namespaces: {', '.join(sorted(filter(None, declared_names)))}"
+            )
             yield Contradicts(
-                Side(use.at, f"namespace {name!r}"), there, "create it in this deployment, or declare it"
+                Side(use.at, f"namespace {name!r}"), expected, "create it in this deployment, or declare it"
             )
     chart = context.facts("enrolment").get("charts", "controller", default="")
-    controllers = [one.namespace for one in context.model.releases
-                   if (text(one.chart) or "").rpartition("/")[2] == chart and one.namespace is not None]  # fmt: skip
+    controllers = [release.namespace for release in context.model.releases
+                   if (text(release.chart) or "").rpartition("/")[2] == chart and release.namespace is not None]  # fmt: skip
     for scale_set in context.model.scale_sets:
-        expected = get(scale_set.values, "controllerServiceAccount", "namespace")
-        actual = next((one for one in controllers if text(one)), None)
-        if expected is None or actual is None or text(expected) is None:
+        expected_in = get(scale_set.values, "controllerServiceAccount", "namespace")
+        deployed_in = next((namespace for namespace in controllers if text(namespace)), None)
+        if expected_in is None or deployed_in is None or text(expected_in) is None:
             continue
-        if text(expected) == text(actual):
-            yield Agrees(expected.at)
+        if text(expected_in) == text(deployed_in):
+            yield Agrees(expected_in.at)
         else:
-            here = Side(expected.at, f"{scale_set.name} expects its controller in {text(expected)!r}")
-            there = Side(actual.at, f"the controller is in {text(actual)!r}")
-            yield Contradicts(here, there, "use the same namespace in both places")
+            actual = Side(expected_in.at, f"{scale_set.name} expects its controller in {text(expected_in)!r}")
+            expected = Side(deployed_in.at, f"the controller is in {text(deployed_in)!r}")
+            yield Contradicts(actual, expected, "use the same namespace in both places")
 
 
 def settings_apply(context: Context) -> Iterator[Observation]:
@@ -158,17 +167,17 @@ def settings_apply(context: Context) -> Iterator[Observation]:
         except tomllib.TOMLDecodeError as error:
             yield Unseen(template.at, f"the rendered template is not TOML: {error}")
             continue
-        misplaced = [found for runner in data.get("runners", []) if isinstance(runner, dict)
-                     for found in _misplaced(runner.get("kubernetes", {}), "runners.kubernetes")]  # fmt: skip
+        misplaced = [misplacement for runner in data.get("runners", []) if isinstance(runner, dict)
+                     for misplacement in _misplaced(runner.get("kubernetes", {}), "runners.kubernetes")]  # fmt: skip
         for key, table in misplaced:
-            here = Side(_line(template, key), f"{key} is in table [{table}]")
-            there = Side(
+            actual = Side(_line(template, key), f"{key} is in table [{table}]")
+            expected = Side(
                 _line(template, "[runners.kubernetes]"),
                 f"GitLab Runner reads {key} from [runners.kubernetes]",
             )
             yield Contradicts(
-                here,
-                there,
+                actual,
+                expected,
                 "move it above the first nested table; a TOML key belongs to the header before it",
             )
         if not misplaced:
@@ -206,7 +215,7 @@ def local_cluster(context: Context) -> Iterator[Observation]:
         place = facts.get(key)
         if place is None:
             continue
-        said = next(
+        location = next(
             (
                 s.at
                 for s in context.sentences
@@ -214,12 +223,12 @@ def local_cluster(context: Context) -> Iterator[Observation]:
             ),
             None,
         )
-        if said is not None:
-            yield Agrees(said)
+        if location is not None:
+            yield Agrees(location)
         else:
-            here = Side(context.entrance, f"no document states {says} {place['name']}")
+            actual = Side(context.entrance, f"no document states {says} {place['name']}")
             yield Contradicts(
-                here, declared(facts, key, "name", says=f"{key}: {place['name']}"), "document it"
+                actual, declared(facts, key, "name", says=f"{key}: {place['name']}"), "document it"
             )
 
 
@@ -234,7 +243,9 @@ _AMOUNTS = (
 def documented_resources(context: Context) -> Iterator[Observation]:
     """Tables of the documentation that give amounts per class, against what is deployed."""
     by_label = {
-        label: one for one in context.model.scale_sets if (label := text(one.label)) in context.labels
+        label: scale_set
+        for scale_set in context.model.scale_sets
+        if (label := text(scale_set.label)) in context.labels
     }
     prefixes = context.facts("enrolment").get("label_prefixes", default=[])
     for headers, (at, cells) in rows_of(context):
@@ -242,7 +253,12 @@ def documented_resources(context: Context) -> Iterator[Observation]:
                    if amount[0] in header and amount[1] in header]  # fmt: skip
         name = cells[0].strip("` *")
         label = next(
-            (one for one in (name, *(prefix + name for prefix in prefixes)) if one in context.labels), None
+            (
+                candidate
+                for candidate in (name, *(prefix + name for prefix in prefixes))
+                if candidate in context.labels
+            ),
+            None,
         )
         if not columns or label is None:
             continue
@@ -250,16 +266,16 @@ def documented_resources(context: Context) -> Iterator[Observation]:
             if index >= len(cells):
                 continue
             try:
-                said = read(cells[index].strip("` *"))
+                documented = read(cells[index].strip("` *"))
             except ValueError:
                 continue
-            there = _amount(by_label.get(label), context, label, what, edge, promise, read)
-            if isinstance(there, Unseen):
-                yield there
-            elif there is not None and there[0] != said:
-                here = Side(at, excerpt(f"{name}: {what} {edge} {cells[index]}"))
-                yield Contradicts(here, there[1], f"use {there[2]}")
-            elif there is not None:
+            deployed = _amount(by_label.get(label), context, label, what, edge, promise, read)
+            if isinstance(deployed, Unseen):
+                yield deployed
+            elif deployed is not None and deployed[0] != documented:
+                actual = Side(at, excerpt(f"{name}: {what} {edge} {cells[index]}"))
+                yield Contradicts(actual, deployed[1], f"use {deployed[2]}")
+            elif deployed is not None:
                 yield Agrees(at)
 
 

@@ -42,8 +42,8 @@ def mentions(context: Context) -> list[Mention]:
     # Several rules ask for them, and finding them is most of what those rules do.
     if "mentions" not in context.memo:
         context.memo["mentions"] = _mentions(context)
-    found: list[Mention] = context.memo["mentions"]
-    return found
+    cached: list[Mention] = context.memo["mentions"]
+    return cached
 
 
 def _mentions(context: Context) -> list[Mention]:
@@ -58,13 +58,13 @@ def _mentions(context: Context) -> list[Mention]:
         rf"(?P<host>(?:[a-z0-9_-]+\.)+(?:{tail}))(?![\w-]|\.\w)(?::(?:(?P<port>\d{{1,5}})|(?P<computed>[^\s\d/\"'`])))?",
         re.IGNORECASE,
     )
-    found: list[Mention] = []
+    collected: list[Mention] = []
 
     def look(written: str, at: Source, prose: bool) -> None:
         for match in pattern.finditer(written):
             host = match["host"].lower()
             port = int(match["port"]) if match["port"] else None
-            found.append(
+            collected.append(
                 Mention(
                     host,
                     port,
@@ -78,13 +78,13 @@ def _mentions(context: Context) -> list[Mention]:
 
     for line in context.lines:
         look(line.text, line.at, line.prose)
-    places = {(mention.at.file, mention.at.line) for mention in found}
+    places = {(mention.at.file, mention.at.line) for mention in collected}
     for scale_set in context.model.scale_sets:
         for name, value in environment(scale_set.runner).items():
             written = text(value)
             if written and (value.at.file, value.at.line) not in places:
                 look(f"{name}={written}", value.at, prose=False)
-    return found
+    return collected
 
 
 def _endpoint(facts: Facts, host: str) -> str | None:
@@ -122,14 +122,14 @@ def known_hosts(context: Context) -> Iterator[Observation]:
             yield Agrees(mention.at)
         elif not mention.dismissed:
             near = _nearest(facts, mention.host)
-            there = (
+            expected = (
                 declared(facts, "endpoints", near, "host")
                 if near
                 else Side(facts.at("endpoints"), "declared endpoints")
             )
             yield Contradicts(
                 mention.side,
-                there,
+                expected,
                 f"no service is named {mention.host}; "
                 + (
                     f"use {facts.get('endpoints', near, 'host')}"
@@ -144,7 +144,7 @@ def _nearest(facts: Facts, host: str) -> str | None:
     import difflib
 
     hosts = {endpoint["host"]: name for name, endpoint in facts.get("endpoints", default={}).items()}
-    same_zone = [known for known in hosts if known.partition(".")[2] == host.partition(".")[2]]
+    same_zone = [candidate for candidate in hosts if candidate.partition(".")[2] == host.partition(".")[2]]
     close = difflib.get_close_matches(host, same_zone or list(hosts), n=1, cutoff=0.5)
     return hosts[close[0]] if close else None
 
@@ -158,8 +158,8 @@ def retired_hosts(context: Context) -> Iterator[Observation]:
             clean = False
             successor = facts.get("endpoints", retired[mention.host])
             right = f"{successor['schemes'][0]}://{successor['host']}" if successor else "its successor"
-            there = declared(facts, "retired", mention.host, says=f"retired, replaced by {right}")
-            yield Contradicts(mention.side, there, f"use {right}")
+            expected = declared(facts, "retired", mention.host, says=f"retired, replaced by {right}")
+            yield Contradicts(mention.side, expected, f"use {right}")
     if clean:
         yield Absent(f"none of {len(retired)} retired hosts in {context.searched}")
 
@@ -175,8 +175,10 @@ def ports(context: Context) -> Iterator[Observation]:
             yield Agrees(mention.at)
         elif not mention.dismissed:
             allowed = ", ".join(map(str, facts.get("endpoints", name, "ports")))
-            there = declared(facts, "endpoints", name, "ports", says=f"{mention.host} listens on {allowed}")
-            yield Contradicts(mention.side, there, f"use port {allowed}; {port} is not served")
+            expected = declared(
+                facts, "endpoints", name, "ports", says=f"{mention.host} listens on {allowed}"
+            )
+            yield Contradicts(mention.side, expected, f"use port {allowed}; {port} is not served")
 
 
 def schemes(context: Context) -> Iterator[Observation]:
@@ -189,10 +191,10 @@ def schemes(context: Context) -> Iterator[Observation]:
         if mention.scheme in allowed:
             yield Agrees(mention.at)
         elif not mention.dismissed:
-            there = declared(
+            expected = declared(
                 facts, "endpoints", name, "schemes", says=f"{mention.host} uses {', '.join(allowed)}"
             )
-            yield Contradicts(mention.side, there, f"use {allowed[0]}://{mention.host}")
+            yield Contradicts(mention.side, expected, f"use {allowed[0]}://{mention.host}")
 
 
 def shapes(context: Context) -> Iterator[Observation]:
@@ -207,7 +209,7 @@ def shapes(context: Context) -> Iterator[Observation]:
     )
     seen: set[tuple[str, int]] = set()
 
-    def judge(written: str, at: Source) -> Iterator[Observation]:
+    def check_form(written: str, at: Source) -> Iterator[Observation]:
         for match in pattern.finditer(written):
             form = settings[match["name"]]
             seen.add((at.file, at.line))
@@ -215,16 +217,16 @@ def shapes(context: Context) -> Iterator[Observation]:
                 yield Agrees(at)
                 continue
             wants = "a URL (SCHEME://HOST:PORT)" if form == "url" else "HOST:PORT without a scheme"
-            there = declared(facts, "settings", match["name"], says=f"{match['name']} takes {wants}")
-            yield Contradicts(Side(at, excerpt(written)), there, f"use {wants}")
+            expected = declared(facts, "settings", match["name"], says=f"{match['name']} takes {wants}")
+            yield Contradicts(Side(at, excerpt(written)), expected, f"use {wants}")
 
     for line in context.lines:
         if not (line.prose and denies(line.text)):
-            yield from judge(line.text, line.at)
+            yield from check_form(line.text, line.at)
     for scale_set in context.model.scale_sets:
         for name, value in environment(scale_set.runner).items():
             if (value.at.file, value.at.line) not in seen and (written := text(value)):
-                yield from judge(f"{name}={written}", value.at)
+                yield from check_form(f"{name}={written}", value.at)
 
 
 def service_ports(context: Context) -> Iterator[Observation]:
@@ -242,8 +244,8 @@ def service_ports(context: Context) -> Iterator[Observation]:
             yield Agrees(mention.at)
         elif not mention.dismissed:
             shown = ", ".join(map(str, listening))
-            there = Side(service.ports[0].at, f"the service {text(service.name)} listens on {shown}")
-            yield Contradicts(mention.side, there, f"use port {shown}; {port} is not served")
+            expected = Side(service.ports[0].at, f"the service {text(service.name)} listens on {shown}")
+            yield Contradicts(mention.side, expected, f"use port {shown}; {port} is not served")
     for service in context.model.services:
         name, namespace = text(service.name), text(service.namespace)
         endpoint = _endpoint(facts, f"{name}.{namespace}.svc.cluster.local")
@@ -253,10 +255,10 @@ def service_ports(context: Context) -> Iterator[Observation]:
         listening = [number(value) for value in service.ports]
         if None not in listening and not set(promised) <= set(listening):
             shown = ", ".join(map(str, listening)) or "no port"
-            there = declared(facts, "endpoints", endpoint, "ports")
-            here = Side(service.at, f"the service {name} listens on {shown}")
+            expected = declared(facts, "endpoints", endpoint, "ports")
+            actual = Side(service.at, f"the service {name} listens on {shown}")
             yield Contradicts(
-                here, there, "make the service listen on the declared port, or declare the actual one"
+                actual, expected, "make the service listen on the declared port, or declare the actual one"
             )
 
 
@@ -268,21 +270,21 @@ def roles(context: Context) -> Iterator[Observation]:
     names = {role["named"] for role in all_roles.values()}
     for name, role in all_roles.items():
         named = role["named"]
-        there = declared(facts, "roles", name, says=f"{named} is for: {'; '.join(role['for'])}")
+        expected = declared(facts, "roles", name, says=f"{named} is for: {'; '.join(role['for'])}")
         about = [s for s in context.sentences if names_any(s.text, [named])]
         stated = next((s.at for s in about if names_any(s.text, role["said_as"])), None)
         if stated is not None:
             yield Agrees(stated)
         else:
-            here = Side(context.entrance, f"the documentation does not state what {named} is for")
-            yield Contradicts(here, there, f"document the role of {named}")
+            actual = Side(context.entrance, f"the documentation does not state what {named} is for")
+            yield Contradicts(actual, expected, f"document the role of {named}")
         for sentence in about:
             only = not any(names_any(sentence.text, [other]) for other in names - {named})
             wrong = names_any(sentence.text, role.get("never", []))
             if only and wrong and not names_any(sentence.text, role["said_as"]) and not denies(sentence.text):
                 yield Contradicts(
                     Side(sentence.at, excerpt(sentence.text)),
-                    there,
+                    expected,
                     f"correct the sentence: {named} is not a {wrong}",
                 )
 
@@ -304,9 +306,9 @@ def not_working(context: Context) -> Iterator[Observation]:
             ):
                 continue
             clean = False
-            there = declared(facts, "not_working", name, says=f"does not work: {data['reason']}")
+            expected = declared(facts, "not_working", name, says=f"does not work: {data['reason']}")
             yield Contradicts(
-                Side(sentence.at, excerpt(sentence.text)), there, "state that it does not work yet"
+                Side(sentence.at, excerpt(sentence.text)), expected, "state that it does not work yet"
             )
     if clean:
         yield Absent(f"none of {len(context.documents)} pages offers it")
@@ -317,7 +319,7 @@ def high_availability(context: Context) -> Iterator[Observation]:
     if not context.sentences:
         return
     for role, provider in facts.get("not_highly_available", default={}).items():
-        there = declared(facts, "not_highly_available", role, says=f"{provider} is not highly available")
+        expected = declared(facts, "not_highly_available", role, says=f"{provider} is not highly available")
         stated: Source | None = None
         for sentence in context.sentences:
             # "It is not highly available" speaks of what the paragraph is about.
@@ -327,11 +329,13 @@ def high_availability(context: Context) -> Iterator[Observation]:
             if _NO_HA.search(sentence.text):
                 stated = stated or sentence.at
             elif not intends(sentence.text):
-                yield Contradicts(Side(sentence.at, excerpt(sentence.text)), there, "state the limit instead")
+                yield Contradicts(
+                    Side(sentence.at, excerpt(sentence.text)), expected, "state the limit instead"
+                )
         if stated is not None:
             yield Agrees(stated)
         else:
-            here = Side(
+            actual = Side(
                 context.entrance, f"the documentation does not state that {provider} is not highly available"
             )
-            yield Contradicts(here, there, f"document what happens when {provider} is down")
+            yield Contradicts(actual, expected, f"document what happens when {provider} is down")

@@ -48,12 +48,12 @@ def left_out(scale_set: ScaleSet) -> bool:
 def chart_versions(context: Context) -> Iterator[Observation]:
     facts = context.facts("enrolment")
     supported = VersionRange(facts.get("charts", "versions"))
-    there = declared(facts, "charts", "versions", says=f"supported: {supported.text}")
+    expected = declared(facts, "charts", "versions", says=f"supported: {supported.text}")
     chart = facts.get("charts", "controller")
     controllers: list[tuple[str, Value]] = []
     for release in context.model.releases:
         if (text(release.chart) or "").rpartition("/")[2] == chart and release.version is not None:
-            yield from _version(release.version, f"controller {chart}", supported, there)
+            yield from _version(release.version, f"controller {chart}", supported, expected)
             if (version := text(release.version)) is not None:
                 controllers.append((version, release.version))
     for scale_set in context.model.scale_sets:
@@ -62,14 +62,14 @@ def chart_versions(context: Context) -> Iterator[Observation]:
             continue
         other = next((pair for pair in controllers if version is not None and pair[0] != version), None)
         if other is not None:
-            here = Side(scale_set.chart_version.at, f"scale set {scale_set.name} from chart {version}")
+            actual = Side(scale_set.chart_version.at, f"scale set {scale_set.name} from chart {version}")
             controller = Side(other[1].at, f"controller from chart {other[0]}")
-            yield Contradicts(here, controller, "use the same chart version for both")
+            yield Contradicts(actual, controller, "use the same chart version for both")
         else:
-            yield from _version(scale_set.chart_version, f"scale set {scale_set.name}", supported, there)
+            yield from _version(scale_set.chart_version, f"scale set {scale_set.name}", supported, expected)
 
 
-def _version(value: Value, what: str, supported: VersionRange, there: Side) -> Iterator[Observation]:
+def _version(value: Value, what: str, supported: VersionRange, expected: Side) -> Iterator[Observation]:
     version = text(value)
     if isinstance(value, Unknown) or version is None:
         yield Unseen(value.at, value.reason if isinstance(value, Unknown) else "the version is not text")
@@ -83,7 +83,7 @@ def _version(value: Value, what: str, supported: VersionRange, there: Side) -> I
         yield Agrees(value.at)
     else:
         yield Contradicts(
-            Side(value.at, f"{what} from chart {version}"), there, "install a supported version"
+            Side(value.at, f"{what} from chart {version}"), expected, "install a supported version"
         )
 
 
@@ -106,20 +106,22 @@ def labels(context: Context) -> Iterator[Observation]:
         if label in context.labels or label in extra:
             yield Agrees(at)
         else:
-            known = ", ".join([*context.labels, *extra])
-            there = Side(facts.at("extra_scale_sets"), f"labels of classes and declared scale sets: {known}")
+            declared_labels = ", ".join([*context.labels, *extra])
+            expected = Side(
+                facts.at("extra_scale_sets"), f"labels of classes and declared scale sets: {declared_labels}"
+            )
             yield Contradicts(
                 Side(at, f"scale set {scale_set.name} has label {label!r}"),
-                there,
+                expected,
                 "declare the label, or use a known one",
             )
     if not served or unknown:
         return
     for label, contract in context.labels.items():
         if label not in served:
-            here = Side(context.model.scale_sets[0].at, f"scale sets here: {', '.join(sorted(served))}")
-            there = Side(contract.source, f"class {contract.name} promises label {label!r}")
-            yield Contradicts(here, there, "deploy a scale set for the class, or withdraw its contract")
+            actual = Side(context.model.scale_sets[0].at, f"scale sets here: {', '.join(sorted(served))}")
+            expected = Side(contract.source, f"class {contract.name} promises label {label!r}")
+            yield Contradicts(actual, expected, "deploy a scale set for the class, or withdraw its contract")
 
 
 def declared_resources(context: Context) -> Iterator[Observation]:
@@ -127,7 +129,7 @@ def declared_resources(context: Context) -> Iterator[Observation]:
     for scale_set in context.model.scale_sets:
         label = text(scale_set.label)
         for what, read in (("cpu", millicpus), ("memory", byte_count)):
-            for edge, wanted in facts.get("extra_scale_sets", label or "", what, default={}).items():
+            for edge, amount in facts.get("extra_scale_sets", label or "", what, default={}).items():
                 value = get(scale_set.runner, "resources", f"{edge}s", what)
                 written = text(value)
                 at = value.at if value is not None else scale_set.at
@@ -135,23 +137,25 @@ def declared_resources(context: Context) -> Iterator[Observation]:
                     yield Unseen(at, value.reason)
                     continue
                 try:
-                    same = written is not None and read(written) == read(wanted)
+                    same = written is not None and read(written) == read(amount)
                 except ValueError:
                     yield Unseen(at, f"{written!r} is not an amount")
                     continue
                 if same:
                     yield Agrees(at)
                     continue
-                here = Side(at, f"scale set {scale_set.name} has {written or 'no'} {what} {edge}")
-                there = declared(
+                actual = Side(at, f"scale set {scale_set.name} has {written or 'no'} {what} {edge}")
+                expected = declared(
                     facts,
                     "extra_scale_sets",
                     label or "",
                     what,
                     edge,
-                    says=f"declared: {what} {edge} {wanted}",
+                    says=f"declared: {what} {edge} {amount}",
                 )
-                yield Contradicts(here, there, f"set {what} {edge} to {wanted}, or update the declaration")
+                yield Contradicts(
+                    actual, expected, f"set {what} {edge} to {amount}, or update the declaration"
+                )
 
 
 def documented_sets(context: Context) -> Iterator[Observation]:
@@ -169,45 +173,47 @@ def documented_sets(context: Context) -> Iterator[Observation]:
         sets = by_label.get(label)
         if sets is None:
             continue
-        if any(deployed(one) for one in sets):
+        if any(deployed(scale_set) for scale_set in sets):
             yield Agrees(at)
-        elif all(left_out(one) for one in sets):
+        elif all(left_out(scale_set) for scale_set in sets):
             if not _NOT_DEPLOYED.search(" ".join(cells)):
-                there = Side(sets[0].deployed.at, f"scale set {sets[0].name} is disabled by default")
+                expected = Side(sets[0].deployed.at, f"scale set {sets[0].name} is disabled by default")
                 yield Contradicts(
-                    Side(at, excerpt(" | ".join(cells))), there, "state that it is off, or enable it"
+                    Side(at, excerpt(" | ".join(cells))), expected, "state that it is off, or enable it"
                 )
         else:
-            reason = next(one.deployed.reason for one in sets if isinstance(one.deployed, Unknown))
+            reason = next(
+                scale_set.deployed.reason for scale_set in sets if isinstance(scale_set.deployed, Unknown)
+            )
             yield Unseen(at, reason)
     count = {
-        label for label, sets in by_label.items() if any(deployed(one) for one in sets)
+        label for label, sets in by_label.items() if any(deployed(scale_set) for scale_set in sets)
     } & context.labels.keys()
     off = [
-        one
+        scale_set
         for sets in by_label.values()
-        for one in sets
-        if left_out(one) and text(one.label) in context.labels
+        for scale_set in sets
+        if left_out(scale_set) and text(scale_set.label) in context.labels
     ]
     for sentence in context.sentences:
-        found = _SETS.search(sentence.text)
+        match = _SETS.search(sentence.text)
         if (
-            not found
+            not match
             or denies(sentence.text)
             or intends(sentence.text)
             or _NOT_DEPLOYED.search(sentence.text)
         ):
             continue
-        said = _NUMBERS.get(found[1].lower(), int(found[1]) if found[1].isdecimal() else -1)
-        if said == len(count):
+        stated_count = _NUMBERS.get(match[1].lower(), int(match[1]) if match[1].isdecimal() else -1)
+        if stated_count == len(count):
             yield Agrees(sentence.at)
-        elif off and said > len(count):
-            there = Side(
+        elif off and stated_count > len(count):
+            expected = Side(
                 off[0].deployed.at, f"{len(count)} are deployed; {off[0].name} is disabled by default"
             )
             yield Contradicts(
                 Side(sentence.at, excerpt(sentence.text)),
-                there,
+                expected,
                 "list what is deployed, or enable the others",
             )
 
@@ -229,9 +235,9 @@ def scopes(context: Context) -> Iterator[Observation]:
         elif any(fnmatch.fnmatchcase(url.rstrip("/").lower(), pattern.lower()) for pattern in patterns):
             yield Agrees(value.at)
         else:
-            here = Side(value.at, f"scale set {scale_set.name} registers with {url}")
-            there = Side(facts.at("scopes"), f"enrolled: {', '.join(patterns)}")
-            yield Contradicts(here, there, "enrol the organisation or account first, or fix the URL")
+            actual = Side(value.at, f"scale set {scale_set.name} registers with {url}")
+            expected = Side(facts.at("scopes"), f"enrolled: {', '.join(patterns)}")
+            yield Contradicts(actual, expected, "enrol the organisation or account first, or fix the URL")
 
 
 def runner_groups(context: Context) -> Iterator[Observation]:
@@ -244,14 +250,14 @@ def runner_groups(context: Context) -> Iterator[Observation]:
         elif isinstance(value, Unknown):
             yield Unseen(value.at, value.reason)
         else:
-            here = Side(value.at, f"scale set {scale_set.name} joins the group {text(value)!r}")
-            there = Side(facts.at("runner_groups"), f"declared groups: {', '.join(groups)}")
-            yield Contradicts(here, there, "declare the group and the repositories allowed to use it")
+            actual = Side(value.at, f"scale set {scale_set.name} joins the group {text(value)!r}")
+            expected = Side(facts.at("runner_groups"), f"declared groups: {', '.join(groups)}")
+            yield Contradicts(actual, expected, "declare the group and the repositories allowed to use it")
 
 
 def secrets_by_reference(context: Context) -> Iterator[Observation]:
     facts = context.facts("enrolment")
-    there = Side(facts.at(), "credentials must be references: valueFrom.secretKeyRef, or a secret name")
+    expected = Side(facts.at(), "credentials must be references: valueFrom.secretKeyRef, or a secret name")
     for scale_set in context.model.scale_sets:
         secret = get(scale_set.values, "githubConfigSecret")
         if secret is None:
@@ -262,50 +268,55 @@ def secrets_by_reference(context: Context) -> Iterator[Observation]:
         if isinstance(secret, Unknown):
             yield Unseen(secret.at, secret.reason)
         elif isinstance(secret.data, dict) and written:
-            here = Side(written[0].at, f"scale set {scale_set.name} has GitHub credentials in its values")
-            yield Contradicts(here, there, "move them to a secret and reference it")
+            actual = Side(written[0].at, f"scale set {scale_set.name} has GitHub credentials in its values")
+            yield Contradicts(actual, expected, "move them to a secret and reference it")
         else:
             yield Agrees(secret.at)
     pods: list[tuple[str, Pod]] = [
-        (f"scale set {one.name}", one.pod) for one in context.model.scale_sets if one.pod
+        (f"scale set {scale_set.name}", scale_set.pod)
+        for scale_set in context.model.scale_sets
+        if scale_set.pod
     ]
-    pods += [(f"{one.kind} {text(one.name) or '?'}", one.pod) for one in context.model.workloads]
+    pods += [
+        (f"{workload.kind} {text(workload.name) or '?'}", workload.pod)
+        for workload in context.model.workloads
+    ]
     for name, pod in pods:
         for container in pod.containers:
-            yield from _container(name, container, there)
+            yield from _container(name, container, expected)
     for setting in context.model.settings:
-        yield from _setting(setting, there)
+        yield from _setting(setting, expected)
 
 
-def _setting(setting: Setting, there: Side) -> Iterator[Observation]:
+def _setting(setting: Setting, expected: Side) -> Iterator[Observation]:
     """Credentials in a file that everybody who may read config maps can read, and that programs may not expand."""
-    found: list[tuple[str, str, Source]] = []
+    entries: list[tuple[str, str, Source]] = []
     written = text(setting.content)
     if written is not None:
         for number, line in enumerate(written.split("\n"), 1):
             if match := _IN_FILE.match(line):
                 at = setting.content.at
-                found.append(
+                entries.append(
                     (match[1], match[2], Source(at.file, at.line + (number if "\n" in written else 0)))
                 )
     for place in walk(setting.content):
         for key, value in fields(place).items():
             if (inner := text(value)) is not None and _CREDENTIAL_NAME.fullmatch(key):
-                found.append((key, inner, value.at))
-    for key, said, at in found:
-        if re.search(r"(file|path|dir|name|ref|url|type)$", key, re.IGNORECASE) or not said:
+                entries.append((key, inner, value.at))
+    for key, value_text, at in entries:
+        if re.search(r"(file|path|dir|name|ref|url|type)$", key, re.IGNORECASE) or not value_text:
             continue
-        if said.startswith(("$", "{{", "/", "<")) or said in ("true", "false", "null", "~"):
+        if value_text.startswith(("$", "{{", "/", "<")) or value_text in ("true", "false", "null", "~"):
             yield Agrees(at)
         else:
             yield Contradicts(
                 Side(at, f"{setting.file} in the config map contains {key}"),
-                there,
+                expected,
                 "pass it as an environment variable from a secret, which the program supports",
             )
 
 
-def _container(name: str, container: Value, there: Side) -> Iterator[Observation]:
+def _container(name: str, container: Value, expected: Side) -> Iterator[Observation]:
     for variable, value in environment(container).items():
         if not SECRET_NAME.search(variable) or variable.endswith(("_FILE", "_PATH", "_DIR")):
             continue
@@ -313,21 +324,23 @@ def _container(name: str, container: Value, there: Side) -> Iterator[Observation
         if isinstance(value, Unknown):
             yield Unseen(value.at, value.reason)
         elif written and not written.startswith(("$(", "/")):
-            yield Contradicts(Side(value.at, f"{name} sets {variable} to a literal value"), there,
+            yield Contradicts(Side(value.at, f"{name} sets {variable} to a literal value"), expected,
                               "use valueFrom with a secret")  # fmt: skip
         else:
             yield Agrees(value.at)
     whole = [get(container, "args"), get(container, "command")]
-    yield from (Unseen(one.at, one.reason) for one in whole if isinstance(one, Unknown))
-    for argument in [argument for one in whole for argument in items(one)]:
+    yield from (Unseen(part.at, part.reason) for part in whole if isinstance(part, Unknown))
+    for argument in [argument for part in whole for argument in items(part)]:
         written = text(argument)
         if written is None:
             continue
-        found = _CREDENTIAL.search(written + " ")
-        if found and not re.search(r"(file|path|dir|name)$", found[1]):
-            shown = Side(argument.at, f"{name} receives a credential in the argument --{found[1]}")
+        match = _CREDENTIAL.search(written + " ")
+        if match and not re.search(r"(file|path|dir|name)$", match[1]):
+            shown = Side(argument.at, f"{name} receives a credential in the argument --{match[1]}")
             yield Contradicts(
-                shown, there, "pass it as an environment variable from a secret, which the program supports"
+                shown,
+                expected,
+                "pass it as an environment variable from a secret, which the program supports",
             )
 
 
@@ -336,18 +349,22 @@ def linux_builder(context: Context) -> Iterator[Observation]:
     canary = facts.get("canary")
     if canary is None:
         return
-    there = declared(facts, "canary", says=f"{canary['name']} builds on {canary['builder']}")
-    contract = next((one for one in context.classes if one.name == canary["builder"]), None)
+    expected = declared(facts, "canary", says=f"{canary['name']} builds on {canary['builder']}")
+    contract = next((contract for contract in context.classes if contract.name == canary["builder"]), None)
     if contract is not None:
         yield Agrees(contract.source)
     elif context.classes:
-        here = Side(context.classes[0].source, f"classes: {', '.join(one.name for one in context.classes)}")
-        yield Contradicts(here, there, "write a contract for the class")
+        actual = Side(
+            context.classes[0].source, f"classes: {', '.join(contract.name for contract in context.classes)}"
+        )
+        yield Contradicts(actual, expected, "write a contract for the class")
     else:
-        yield Unseen(there.at, "no builder class contracts were given")
-    said = next((line.at for line in context.lines if canary["name"] in line.text and line.prose), None)
-    if said is not None:
-        yield Agrees(said)
+        yield Unseen(expected.at, "no builder class contracts were given")
+    location = next((line.at for line in context.lines if canary["name"] in line.text and line.prose), None)
+    if location is not None:
+        yield Agrees(location)
     elif context.documents:
-        here = Side(context.entrance, f"the documentation does not mention {canary['name']}")
-        yield Contradicts(here, there, f"state which class heavy Linux builds such as {canary['name']} use")
+        actual = Side(context.entrance, f"the documentation does not mention {canary['name']}")
+        yield Contradicts(
+            actual, expected, f"state which class heavy Linux builds such as {canary['name']} use"
+        )

@@ -28,24 +28,26 @@ def current_name(context: Context) -> Iterator[Observation]:
             if name in plain(surface.text):
                 yield Agrees(surface.at)
             else:
-                here = Side(surface.at, f"{surface.kind}: {excerpt(surface.text)}")
+                actual = Side(surface.at, f"{surface.kind}: {excerpt(surface.text)}")
                 yield Contradicts(
-                    here, declared(facts, "name"), f"introduce {facts.get('name')} by that name"
+                    actual, declared(facts, "name"), f"introduce {facts.get('name')} by that name"
                 )
         if presenting:
             continue
         surfaces = [surface for surface in context.model.surfaces if surface.at.file == path]
-        said = [s.at for s in surfaces if name in plain(s.text)]
-        said += [line.at for line in context.model.lines if line.at.file == path and name in plain(line.text)]
-        if said:
-            yield Agrees(said[0])
+        locations = [s.at for s in surfaces if name in plain(s.text)]
+        locations += [
+            line.at for line in context.model.lines if line.at.file == path and name in plain(line.text)
+        ]
+        if locations:
+            yield Agrees(locations[0])
         else:
-            here = Side(
+            actual = Side(
                 surfaces[0].at if surfaces else Source(path, 1),
                 f"{path} does not mention {facts.get('name')}",
             )
             yield Contradicts(
-                here,
+                actual,
                 declared(facts, "name"),
                 f"mention {facts.get('name')} where the file states its purpose",
             )
@@ -60,9 +62,9 @@ def module_names(context: Context) -> Iterator[Observation]:
         if same(surface.text, repository):
             yield Agrees(surface.at)
         else:
-            here = Side(surface.at, f"{surface.kind} is {surface.text!r}")
+            actual = Side(surface.at, f"{surface.kind} is {surface.text!r}")
             yield Contradicts(
-                here, declared(facts, "repository"), f"name it after the repository, {repository}"
+                actual, declared(facts, "repository"), f"name it after the repository, {repository}"
             )
 
 
@@ -70,33 +72,33 @@ def retired_names(context: Context) -> Iterator[Observation]:
     facts = context.facts("identity")
     exact = {surface.at for surface in context.model.surfaces if surface.exact}
     exact_lines = {(at.file, at.line) for at in exact}
-    found = False
+    used = False
     for index, name in enumerate(facts.get("retired")):
         for line in context.lines:
             if line.at.file not in context.primary or (line.at.file, line.at.line) in exact_lines:
                 continue
             if _is_identity(line.text, name) and not (line.prose and denies(line.text)):
-                found = True
-                mend = f"use {facts.get('name')}, or mark the name as former"
+                used = True
+                fix = f"use {facts.get('name')}, or mark the name as former"
                 yield Contradicts(
-                    quoted(line), declared(facts, "retired", index, says=f"retired: {name}"), mend
+                    quoted(line), declared(facts, "retired", index, says=f"retired: {name}"), fix
                 )
         for surface in context.model.surfaces:
             if surface.kind == "workflow name" and _is_identity(surface.text, name):
-                found = True
-                there = declared(facts, "retired", index, says=f"retired: {name}")
+                used = True
+                expected = declared(facts, "retired", index, says=f"retired: {name}")
                 yield Contradicts(
-                    Side(surface.at, f"workflow name: {surface.text}"), there, "rename the workflow"
+                    Side(surface.at, f"workflow name: {surface.text}"), expected, "rename the workflow"
                 )
-    if not found:
+    if not used:
         yield Absent(f"no retired names in {len(context.primary & context.model.paths)} primary files")
 
 
 def _is_identity(text: str, name: str) -> bool:
     """Whether a name stands for the platform, not for an input, an option, a host or a namespace."""
     pattern = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])(?!\.\w)", re.IGNORECASE)
-    for found in pattern.finditer(text):
-        after, before = text[found.end() :], text[: found.start()]
+    for match in pattern.finditer(text):
+        after, before = text[match.end() :], text[: match.start()]
         # "NAME: what it is" at the beginning of a text presents something; elsewhere NAME: is a key.
         begins_text = _BEGINS_TEXT.search(before) is not None
         is_key = not begins_text and re.match(r"[\"'`]?\s*[:=](?!=)", after) is not None
@@ -115,24 +117,26 @@ def one_repository(context: Context) -> Iterator[Observation]:
     facts = context.facts("identity")
     repository = facts.get("repository")
     name = repository.rpartition("/")[2]
-    wanted, there = repository, declared(facts, "repository")
+    current, expected = repository, declared(facts, "repository")
     origin = context.model.origin
     if origin is not None and same(origin[0].partition("/")[2], name):
         if same(origin[0], repository):
             yield Agrees(origin[1])
         else:
-            here = Side(origin[1], f"this checkout is {origin[0]}")
-            yield Contradicts(here, there, "move the work to the declared repository, or declare this one")
-        wanted, there = origin[0], Side(origin[1], f"this checkout is {origin[0]}")
+            actual = Side(origin[1], f"this checkout is {origin[0]}")
+            yield Contradicts(
+                actual, expected, "move the work to the declared repository, or declare this one"
+            )
+        current, expected = origin[0], Side(origin[1], f"this checkout is {origin[0]}")
     pattern = re.compile(
         rf"(?<![\w.-])(?:github\.com[/:]|github:)?([\w-]+)/({re.escape(name)})(?![\w-])", re.IGNORECASE
     )
     for line in context.lines:
-        for found in pattern.finditer(line.text):
-            if same(f"{found[1]}/{found[2]}", wanted):
+        for match in pattern.finditer(line.text):
+            if same(f"{match[1]}/{match[2]}", current):
                 yield Agrees(line.at)
             elif not (line.prose and denies(line.text)):
-                yield Contradicts(quoted(line), there, f"point readers to {wanted}, which has the fixes")
+                yield Contradicts(quoted(line), expected, f"point readers to {current}, which has the fixes")
 
 
 def audiences(context: Context) -> Iterator[Observation]:
@@ -145,8 +149,10 @@ def audiences(context: Context) -> Iterator[Observation]:
         if place is not None:
             yield Agrees(place)
         else:
-            here = Side(
+            actual = Side(
                 context.entrance, f"no heading in {len(context.documents)} pages addresses the {audience}"
             )
-            there = declared(facts, "audiences", audience, says=f"the {audience} is one of the audiences")
-            yield Contradicts(here, there, f"add a page for the {audience} and link it from the entry page")
+            expected = declared(facts, "audiences", audience, says=f"the {audience} is one of the audiences")
+            yield Contradicts(
+                actual, expected, f"add a page for the {audience} and link it from the entry page"
+            )

@@ -24,9 +24,9 @@ def scaling(context: Context) -> Iterator[Observation]:
         if label is None:
             continue
         if label not in bounds:
-            here = Side(scale_set.at, f"scale set {scale_set.name} has label {label!r}")
+            actual = Side(scale_set.at, f"scale set {scale_set.name} has label {label!r}")
             yield Contradicts(
-                here, Side(facts.at("scaling"), "declared bounds"), "declare bounds for this label"
+                actual, Side(facts.at("scaling"), "declared bounds"), "declare bounds for this label"
             )
             continue
         for key, word, edge in (("minRunners", "least", "min"), ("maxRunners", "most", "max")):
@@ -37,16 +37,16 @@ def scaling(context: Context) -> Iterator[Observation]:
             elif isinstance(value, Unknown) or number(value) is None:
                 yield Unseen(value.at, value.reason if isinstance(value, Unknown) else "not a number")
             elif (number(value) or 0) > limit or (edge == "max" and (number(value) or 0) < 1):
-                here = Side(value.at, f"{scale_set.name} runs {word} {number(value)} runners")
-                there = declared(facts, "scaling", label, edge, says=f"{label}: {edge} {limit}")
-                yield Contradicts(here, there, "stay within the bounds, or declare new ones")
+                actual = Side(value.at, f"{scale_set.name} runs {word} {number(value)} runners")
+                expected = declared(facts, "scaling", label, edge, says=f"{label}: {edge} {limit}")
+                yield Contradicts(actual, expected, "stay within the bounds, or declare new ones")
             else:
                 yield Agrees(value.at)
 
 
 def ephemeral(context: Context) -> Iterator[Observation]:
     facts = context.facts("lifecycle")
-    there = Side(facts.at(), "a runner serves one job, then exits")
+    expected = Side(facts.at(), "a runner serves one job, then exits")
     for scale_set in context.model.scale_sets:
         wrong: Side | None = None
         for name, value in environment(scale_set.runner).items():
@@ -62,19 +62,26 @@ def ephemeral(context: Context) -> Iterator[Observation]:
                 wrong = Side(
                     claim.at, f"{scale_set.name} keeps volume {text(get(volume, 'name'))!r} between jobs"
                 )
-        yield (Contradicts(wrong, there, "make the volume ephemeral") if wrong else Agrees(scale_set.at))
+        yield (Contradicts(wrong, expected, "make the volume ephemeral") if wrong else Agrees(scale_set.at))
 
 
 def scaling_owner(context: Context) -> Iterator[Observation]:
     facts = context.facts("lifecycle")
     owner = facts.get("owner", default="the controller")
     for scale_set in context.model.scale_sets:
-        rival = next((one for one in context.model.autoscalers if text(one.target) == scale_set.name), None)
+        rival = next(
+            (
+                autoscaler
+                for autoscaler in context.model.autoscalers
+                if text(autoscaler.target) == scale_set.name
+            ),
+            None,
+        )
         if rival is not None:
-            here = Side(rival.at, f"an autoscaler scales {scale_set.name}")
-            there = declared(facts, "owner", says=f"{owner} scales {scale_set.name}")
+            actual = Side(rival.at, f"an autoscaler scales {scale_set.name}")
+            expected = declared(facts, "owner", says=f"{owner} scales {scale_set.name}")
             yield Contradicts(
-                here, there, "remove the autoscaler; the controller owns minRunners and maxRunners"
+                actual, expected, "remove the autoscaler; the controller owns minRunners and maxRunners"
             )
         else:
             yield Agrees(scale_set.at)
@@ -94,9 +101,11 @@ def grace_periods(context: Context) -> Iterator[Observation]:
         if seconds is not None and least <= seconds <= most:
             yield Agrees(at)
         else:
-            there = declared(facts, "grace_seconds", says=f"{least} to {most} seconds")
+            expected = declared(facts, "grace_seconds", says=f"{least} to {most} seconds")
             yield Contradicts(
-                Side(at, f"{scale_set.name} has {seconds} s to terminate"), there, "set a longer grace period"
+                Side(at, f"{scale_set.name} has {seconds} s to terminate"),
+                expected,
+                "set a longer grace period",
             )
 
 
@@ -114,9 +123,9 @@ def deadlines(context: Context) -> Iterator[Observation]:
         elif least <= minutes <= most:
             yield Agrees(at)
         else:
-            there = declared(facts, "job_minutes", says=f"{least} to {most} minutes")
+            expected = declared(facts, "job_minutes", says=f"{least} to {most} minutes")
             yield Contradicts(
                 Side(at, f"job {job.name} may take {minutes} minutes"),
-                there,
+                expected,
                 "set a timeout within the bounds",
             )

@@ -30,9 +30,9 @@ def public_surface(context: Context) -> Iterator[Observation]:
         elif host in public or _in_tailnet(host, tailnets) or text(exposure.ingress_class) == "tailscale":
             yield Agrees(exposure.at)
         else:
-            here = Side(exposure.at, f"{text(exposure.name) or 'an ingress'} exposes {host} publicly")
-            there = Side(facts.at("public"), f"public: {', '.join(public) or 'nothing'}")
-            yield Contradicts(here, there, "use a tailnet address, or declare it public")
+            actual = Side(exposure.at, f"{text(exposure.name) or 'an ingress'} exposes {host} publicly")
+            expected = Side(facts.at("public"), f"public: {', '.join(public) or 'nothing'}")
+            yield Contradicts(actual, expected, "use a tailnet address, or declare it public")
 
 
 def management_addresses(context: Context) -> Iterator[Observation]:
@@ -44,15 +44,15 @@ def management_addresses(context: Context) -> Iterator[Observation]:
         if _in_tailnet(mention.host, tailnets):
             yield Agrees(mention.at)
         elif not mention.dismissed:
-            there = declared(facts, "tailnets", says=f"operator addresses are under {', '.join(tailnets)}")
-            yield Contradicts(mention.side, there, "use the tailnet address")
+            expected = declared(facts, "tailnets", says=f"operator addresses are under {', '.join(tailnets)}")
+            yield Contradicts(mention.side, expected, "use the tailnet address")
 
 
 def documented(context: Context) -> Iterator[Observation]:
     facts = context.facts("operator")
     if not context.sentences:
         return
-    said = next(
+    location = next(
         (
             s.at
             for s in context.sentences
@@ -60,9 +60,9 @@ def documented(context: Context) -> Iterator[Observation]:
         ),
         None,
     )
-    if said is not None:
-        yield Agrees(said)
+    if location is not None:
+        yield Agrees(location)
     else:
-        here = Side(context.entrance, "no document describes the tailnet as the operators' access path")
-        there = declared(facts, "tailnets", says=f"tailnet: {', '.join(facts.get('tailnets'))}")
-        yield Contradicts(here, there, "document how operators reach the dashboard and the clusters")
+        actual = Side(context.entrance, "no document describes the tailnet as the operators' access path")
+        expected = declared(facts, "tailnets", says=f"tailnet: {', '.join(facts.get('tailnets'))}")
+        yield Contradicts(actual, expected, "document how operators reach the dashboard and the clusters")

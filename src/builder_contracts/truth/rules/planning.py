@@ -15,25 +15,27 @@ def milestone(context: Context) -> Iterator[Observation]:
     if tracker is None or not tracker.github:
         return
     title = facts.get("milestone")
-    there = declared(facts, "milestone")
-    found = next((one for one in tracker.milestones if same(one.title, title)), None)
-    if found is None:
-        shown = ", ".join(one.title for one in tracker.milestones) or "none"
+    expected = declared(facts, "milestone")
+    current = next((milestone for milestone in tracker.milestones if same(milestone.title, title)), None)
+    if current is None:
+        shown = ", ".join(milestone.title for milestone in tracker.milestones) or "none"
         yield Contradicts(
-            Side(facts.at("milestone"), f"milestones on GitHub: {shown}"), there, "create the milestone"
+            Side(facts.at("milestone"), f"milestones on GitHub: {shown}"), expected, "create the milestone"
         )
-    elif not found.open:
+    elif not current.open:
         yield Contradicts(
-            Side(found.at, f"the milestone {found.title!r} is closed"),
-            there,
+            Side(current.at, f"the milestone {current.title!r} is closed"),
+            expected,
             "reopen it, or declare its successor",
         )
     elif not any(same(issue.milestone, title) for issue in tracker.issues):
         yield Contradicts(
-            Side(found.at, f"the milestone {found.title!r} has no issues"), there, "assign the issues to it"
+            Side(current.at, f"the milestone {current.title!r} has no issues"),
+            expected,
+            "assign the issues to it",
         )
     else:
-        yield Agrees(found.at)
+        yield Agrees(current.at)
 
 
 def issues(context: Context) -> Iterator[Observation]:
@@ -41,17 +43,17 @@ def issues(context: Context) -> Iterator[Observation]:
     if tracker is None or not tracker.github:
         return
     for index, title in enumerate(facts.get("issues")):
-        there = declared(facts, "issues", index)
-        found = next((one for one in tracker.issues if same(one.title, title)), None)
-        if found is None:
+        expected = declared(facts, "issues", index)
+        issue = next((issue for issue in tracker.issues if same(issue.title, title)), None)
+        if issue is None:
             yield Contradicts(
-                Side(facts.at("issues", index), "no issue with this title"), there, "file the issue"
+                Side(facts.at("issues", index), "no issue with this title"), expected, "file the issue"
             )
-        elif not same(found.milestone, facts.get("milestone")):
-            here = Side(found.at, f"the issue belongs to {found.milestone or 'no milestone'}")
-            yield Contradicts(here, there, f"assign it to milestone {facts.get('milestone')!r}")
+        elif not same(issue.milestone, facts.get("milestone")):
+            actual = Side(issue.at, f"the issue belongs to {issue.milestone or 'no milestone'}")
+            yield Contradicts(actual, expected, f"assign it to milestone {facts.get('milestone')!r}")
         else:
-            yield Agrees(found.at)
+            yield Agrees(issue.at)
 
 
 def stale_milestones(context: Context) -> Iterator[Observation]:
@@ -60,13 +62,13 @@ def stale_milestones(context: Context) -> Iterator[Observation]:
     if tracker is None or not tracker.github or pattern is None:
         return
     clean = True
-    for one in tracker.milestones:
-        if one.open and re.search(pattern, one.title):
+    for milestone in tracker.milestones:
+        if milestone.open and re.search(pattern, milestone.title):
             clean = False
-            there = declared(facts, "retired_milestones", says=f"replaced: /{pattern}/")
+            expected = declared(facts, "retired_milestones", says=f"replaced: /{pattern}/")
             yield Contradicts(
-                Side(one.at, f"the milestone {one.title!r} is open"),
-                there,
+                Side(milestone.at, f"the milestone {milestone.title!r} is open"),
+                expected,
                 "close it and move the remaining issues",
             )
     if clean:
@@ -75,17 +77,17 @@ def stale_milestones(context: Context) -> Iterator[Observation]:
 
 def linear(context: Context) -> Iterator[Observation]:
     tracker, facts = context.tracker, context.facts("planning")
-    wanted = facts.get("linear")
-    if tracker is None or tracker.linear is None or wanted is None:
+    plan = facts.get("linear")
+    if tracker is None or tracker.linear is None or plan is None:
         return
-    names = [("initiative", wanted["initiative"]), ("project", wanted["project"])]
-    names += [("milestone", name) for name in wanted["milestones"]]
+    names = [("initiative", plan["initiative"]), ("project", plan["project"])]
+    names += [("milestone", name) for name in plan["milestones"]]
     for kind, name in names:
-        found = next((one for one in tracker.linear if same(one.title, name)), None)
-        if found is not None:
-            yield Agrees(found.at)
+        entry = next((entry for entry in tracker.linear if same(entry.title, name)), None)
+        if entry is not None:
+            yield Agrees(entry.at)
         else:
-            there = declared(facts, "linear", says=f"{kind}: {name}")
+            expected = declared(facts, "linear", says=f"{kind}: {name}")
             yield Contradicts(
-                Side(facts.at("linear"), f"Linear has no {kind} {name!r}"), there, f"create the {kind}"
+                Side(facts.at("linear"), f"Linear has no {kind} {name!r}"), expected, f"create the {kind}"
             )

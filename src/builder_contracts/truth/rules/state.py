@@ -21,12 +21,12 @@ def backends(context: Context) -> Iterator[Observation]:
         if stack.backend == by_name[key]:
             yield Agrees(stack.at)
             continue
-        here = Side(
+        actual = Side(
             stack.at, f"backend {stack.backend!r} ({meaning.get(stack.backend, 'not a declared backend')})"
         )
         says = f"the state of {name} is in {by_name[key]!r} ({meaning.get(by_name[key], by_name[key])})"
-        mend = "check where the state is, then fix the backend block or declare the new location"
-        yield Contradicts(here, declared(facts, "backends", key, says=says), mend)
+        fix = "check where the state is, then fix the backend block or declare the new location"
+        yield Contradicts(actual, declared(facts, "backends", key, says=says), fix)
 
 
 def one_authority(context: Context) -> Iterator[Observation]:
@@ -35,10 +35,10 @@ def one_authority(context: Context) -> Iterator[Observation]:
         if stack.backend is not None:
             yield Agrees(stack.at)
         else:
-            here = Side(stack.at, f"stack {stack.path} declares no backend")
-            mend = "add a backend block; without it, the state is a local file"
+            actual = Side(stack.at, f"stack {stack.path} declares no backend")
+            fix = "add a backend block; without it, the state is a local file"
             yield Contradicts(
-                here, declared(facts, "backends", says="every stack has a declared backend"), mend
+                actual, declared(facts, "backends", says="every stack has a declared backend"), fix
             )
 
 
@@ -53,10 +53,10 @@ def migrations(context: Context) -> Iterator[Observation]:
             if not to or not what or denies(sentence.text) or intends(sentence.text):
                 continue
             clean = False
-            there = declared(facts, "intended", name, says="intended, not verified")
+            expected = declared(facts, "intended", name, says="intended, not verified")
             yield Contradicts(
                 Side(sentence.at, excerpt(sentence.text)),
-                there,
+                expected,
                 "state that it is planned, and where the state is today",
             )
     if clean:

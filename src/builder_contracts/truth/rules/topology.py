@@ -26,13 +26,13 @@ def removed_technology(context: Context) -> Iterator[Observation]:
             if not names_any(line.text, data["words"]) or denies(line.text):
                 continue
             clean = False
-            there = declared(facts, "removed", name, says=f"{name} was removed from the operating model")
-            mend = (
+            expected = declared(facts, "removed", name, says=f"{name} was removed from the operating model")
+            fix = (
                 "state that it was removed"
                 if line.prose
                 else "remove the dependency; the design is local-first"
             )
-            yield Contradicts(quoted(line), there, mend)
+            yield Contradicts(quoted(line), expected, fix)
     if clean:
         yield Absent(f"nothing in {context.searched} depends on a removed component")
 
@@ -42,14 +42,11 @@ def transitional_provider(context: Context) -> Iterator[Observation]:
     clean = True
     for name, data in facts.get("transitional", default={}).items():
         words, allowed = data["words"], data["allowed_as"]
-        there = declared(facts, "transitional", name, says=f"{name}: {' or '.join(allowed[:2])} only")
-        found: list[Side] = []
-        places: set[tuple[str, int]] = set()
+        expected = declared(facts, "transitional", name, says=f"{name}: {' or '.join(allowed[:2])} only")
+        uses: dict[tuple[str, int], Side] = {}
 
-        def add(side: Side, found: list[Side] = found, places: set[tuple[str, int]] = places) -> None:
-            if (side.at.file, side.at.line) not in places:
-                places.add((side.at.file, side.at.line))
-                found.append(side)
+        def add(side: Side, uses: dict[tuple[str, int], Side] = uses) -> None:
+            uses.setdefault((side.at.file, side.at.line), side)
 
         for target in context.model.targets:
             written = text(target.name) or ""
@@ -70,9 +67,9 @@ def transitional_provider(context: Context) -> Iterator[Observation]:
             central = names_any(sentence.text, words) and names_any(sentence.text, _CENTRE)
             if central and not names_any(sentence.text, allowed) and not denies(sentence.text):
                 add(Side(sentence.at, excerpt(sentence.text)))
-        for side in found:
+        for side in uses.values():
             clean = False
-            yield Contradicts(side, there, "use the local cluster as the target")
+            yield Contradicts(side, expected, "use the local cluster as the target")
     if clean:
         yield Absent(f"no transitional provider is a default target in {context.searched}")
 
@@ -91,11 +88,11 @@ def node_roles(context: Context) -> Iterator[Observation]:
                 continue
             wrong = names_any(part, nodes[named[0]].get("not_as", []))
             if wrong and not denies(part):
-                there = declared(
+                expected = declared(
                     facts, "nodes", named[0], "role", says=f"{named[0]}: {nodes[named[0]]['role']}"
                 )
                 yield Contradicts(
-                    Side(sentence.at, excerpt(sentence.text)), there, f"{named[0]} is not the {wrong}"
+                    Side(sentence.at, excerpt(sentence.text)), expected, f"{named[0]} is not the {wrong}"
                 )
             else:
                 yield Agrees(sentence.at)
@@ -119,17 +116,17 @@ def placement(context: Context) -> Iterator[Observation]:
             if node is None or (key != _HOSTNAME and node not in nodes):
                 continue
             if node not in nodes:
-                there = Side(facts.at("nodes"), f"nodes: {', '.join(nodes)}")
+                expected = Side(facts.at("nodes"), f"nodes: {', '.join(nodes)}")
                 yield Contradicts(
-                    Side(value.at, f"{scale_set.name} runs on {node}"), there, "select an existing node"
+                    Side(value.at, f"{scale_set.name} runs on {node}"), expected, "select an existing node"
                 )
             elif not nodes[node]["runners"]:
-                there = declared(
+                expected = declared(
                     facts, "nodes", node, says=f"{node}: {nodes[node]['role']}; accepts no runners"
                 )
                 yield Contradicts(
                     Side(value.at, f"{scale_set.name} runs on {node}"),
-                    there,
+                    expected,
                     "select a node that accepts runners",
                 )
             else:

@@ -56,21 +56,28 @@ def local_actions(context: Context) -> Iterator[Observation]:
             yield Unseen(
                 step.uses.at,
                 f"{uses} may come from the checkout in step {elsewhere[(job.at.file, job.at.line)]!r}",
-                here=False,
+                decidable=False,
             )
         elif path.startswith("../"):
             yield Unseen(step.uses.at, f"{uses} is outside the checkout")
         else:
-            known = {action.path: action.at for action in model.actions}
-            guess = next((one for one in known if one.rpartition("/")[2] == path.rpartition("/")[2]), None)
-            guess = guess or nearest(path, sorted(known))
-            there = (
-                Side(known[guess], f"the action is at ./{guess}")
+            actions = {action.path: action.at for action in model.actions}
+            guess = next(
+                (
+                    action_path
+                    for action_path in actions
+                    if action_path.rpartition("/")[2] == path.rpartition("/")[2]
+                ),
+                None,
+            )
+            guess = guess or nearest(path, sorted(actions))
+            expected = (
+                Side(actions[guess], f"the action is at ./{guess}")
                 if guess
                 else Side(step.uses.at, f"{path} does not exist")
             )
-            mend = f"use ./{guess}" if guess else "add the action, or fix the path"
-            yield Contradicts(Side(step.uses.at, f"uses: {uses}"), there, mend)
+            fix = f"use ./{guess}" if guess else "add the action, or fix the path"
+            yield Contradicts(Side(step.uses.at, f"uses: {uses}"), expected, fix)
 
 
 def labels(context: Context) -> Iterator[Observation]:
@@ -79,8 +86,8 @@ def labels(context: Context) -> Iterator[Observation]:
     enrolment = context.facts("enrolment")
     prefixes = tuple(enrolment.get("label_prefixes", default=[]))
     extra = enrolment.get("extra_scale_sets", default={})
-    deployed = {label for one in context.model.scale_sets if (label := text(one.label))}
-    known = [*context.labels, *extra, *deployed]
+    deployed = {label for scale_set in context.model.scale_sets if (label := text(scale_set.label))}
+    known_labels = [*context.labels, *extra, *deployed]
     for job in context.model.jobs:
         if job.forge != "github":
             continue
@@ -90,22 +97,23 @@ def labels(context: Context) -> Iterator[Observation]:
             continue
         for value in job.labels:
             written = text(value) or ""
-            if written in known:
+            if written in known_labels:
                 yield Agrees(value.at)
             elif (
                 prefixes
                 and written.startswith(prefixes)
-                and not any(fnmatch.fnmatch(written, one) for one in hosted)
+                and not any(fnmatch.fnmatch(written, pattern) for pattern in hosted)
             ):
-                guess = nearest(written, known)
+                guess = nearest(written, known_labels)
                 if guess is not None and guess in context.labels:
-                    there = Side(context.labels[guess].source, f"the class {context.labels[guess].name}")
+                    expected = Side(context.labels[guess].source, f"the class {context.labels[guess].name}")
                 else:
-                    there = Side(
-                        enrolment.at("label_prefixes"), f"known labels: {', '.join(dict.fromkeys(known))}"
+                    expected = Side(
+                        enrolment.at("label_prefixes"),
+                        f"known labels: {', '.join(dict.fromkeys(known_labels))}",
                     )
-                mend = f"use {guess}" if guess else f"known labels: {', '.join(dict.fromkeys(known))}"
-                yield Contradicts(Side(value.at, f"job {job.name} runs on {written!r}"), there, mend)
+                fix = f"use {guess}" if guess else f"known labels: {', '.join(dict.fromkeys(known_labels))}"
+                yield Contradicts(Side(value.at, f"job {job.name} runs on {written!r}"), expected, fix)
 
 
 @dataclass(frozen=True)
@@ -133,7 +141,7 @@ def steps_of(context: Context, steps: Sequence[Step], depth: int = 0) -> Iterato
             yield from steps_of(context, action.steps, depth + 1)
 
 
-def needs_of(context: Context, job: Job) -> Iterator[Need]:
+def needs_of_job(context: Context, job: Job) -> Iterator[Need]:
     """What the steps of a job need and do not bring with them."""
     facts = context.facts("workflows")
     by_command: Mapping[str, str] = facts.get("commands", default={})
@@ -158,10 +166,10 @@ def needs_of(context: Context, job: Job) -> Iterator[Need]:
                 continue
             if in_container and need != DAEMON:
                 continue
-            yield Need(need, " ".join(command.words[:3]), _line_of(step.run, command))
+            yield Need(need, " ".join(command.words[:3]), line_of(step.run, command))
 
 
-def _line_of(run: Value, command: Command) -> Source:
+def line_of(run: Value, command: Command) -> Source:
     written = text(run) or ""
     # A block scalar's text begins on the line after its key.
     return Source(run.at.file, run.at.line + command.line + (1 if "\n" in written else 0))
@@ -180,12 +188,12 @@ def promise_of(contract: Contract, need: str) -> tuple[bool, Source]:
 def needs(context: Context) -> Iterator[Observation]:
     for job in context.model.jobs:
         contract = next(
-            (one for label in job.labels or () if (one := _class(context, text(label) or ""))), None
+            (builder for label in job.labels or () if (builder := _class(context, text(label) or ""))), None
         )
         if contract is None:
             continue
         seen: set[str] = set()
-        for need in needs_of(context, job):
+        for need in needs_of_job(context, job):
             if need.what in seen:
                 continue
             seen.add(need.what)
@@ -193,29 +201,31 @@ def needs(context: Context) -> Iterator[Observation]:
             if promised:
                 yield Agrees(need.at)
                 continue
-            others = [one.name for one in context.classes if promise_of(one, need.what)[0]]
+            others = [contract.name for contract in context.classes if promise_of(contract, need.what)[0]]
             what = "a Docker daemon" if need.what == DAEMON else need.what
-            here = Side(need.at, f"job {job.name} on {contract.name}: {need.because}")
-            there = Side(at, f"{contract.name} does not promise {what}")
-            mend = (
+            actual = Side(need.at, f"job {job.name} on {contract.name}: {need.because}")
+            expected = Side(at, f"{contract.name} does not promise {what}")
+            fix = (
                 f"run the job on {' or '.join(others)}"
                 if others
                 else f"install {what} in the job, or add it to a class"
             )
-            yield Contradicts(here, there, mend)
+            yield Contradicts(actual, expected, fix)
         if not seen:
             yield Agrees(job.at)
 
 
 def _class(context: Context, label: str) -> Contract | None:
     like = context.facts("enrolment").get("extra_scale_sets", label, "like")
-    return context.labels.get(label) or next((one for one in context.classes if one.name == like), None)
+    return context.labels.get(label) or next(
+        (contract for contract in context.classes if contract.name == like), None
+    )
 
 
 def checks_fail(context: Context) -> Iterator[Observation]:
     endpoints = context.facts("endpoints")
     zones = [*endpoints.get("zones", default={}), *endpoints.get("settings", default={})]
-    there = Side(endpoints.at("endpoints"), "an endpoint check must be able to fail")
+    expected = Side(endpoints.at("endpoints"), "an endpoint check must be able to fail")
     runs = [step.run for job in context.model.jobs for step in job.steps if step.run is not None]
     runs += [step.run for action in context.model.actions for step in action.steps if step.run is not None]
     for run in runs:
@@ -225,8 +235,8 @@ def checks_fail(context: Context) -> Iterator[Observation]:
             at = Source(run.at.file, run.at.line + number + block + line.count("\0"))
             about = _PROBE.search(line) and any(zone in line for zone in zones)
             if about and _SWALLOWED.search(line):
-                mend = "propagate the command's status: remove the part after ||, or end it with 'exit 1'"
-                yield Contradicts(Side(at, excerpt(line)), there, mend)
+                fix = "propagate the command's status: remove the part after ||, or end it with 'exit 1'"
+                yield Contradicts(Side(at, excerpt(line)), expected, fix)
             elif about:
                 yield Agrees(at)
             if _LAZY.search(line) and not _CONSUMED.search(line):
@@ -235,10 +245,10 @@ def checks_fail(context: Context) -> Iterator[Observation]:
                     Side(at, excerpt(line)), parser, "consume the result: list(yaml.safe_load_all(…))"
                 )
     for script_file in context.model.scripts:
-        yield from _forgives(script_file.path, script_file.text) if context.ours else ()
+        yield from _check_script(script_file.path, script_file.text) if context.ours else ()
 
 
-def _forgives(path: str, script: str) -> Iterator[Observation]:
+def _check_script(path: str, script: str) -> Iterator[Observation]:
     """A script that prints bad news and then ends with success."""
     lines = script.split("\n")
     for number, line in enumerate(lines):
@@ -247,9 +257,9 @@ def _forgives(path: str, script: str) -> Iterator[Observation]:
         for later, following in enumerate(lines[number + 1 : number + 4], number + 1):
             word = following.strip()
             if word in ("exit 0", "return 0"):
-                here = Side(Source(path, later + 1), word)
+                actual = Side(Source(path, later + 1), word)
                 bad = Side(Source(path, number + 1), excerpt(line))
-                yield Contradicts(here, bad, "exit with a non-zero status on failure")
+                yield Contradicts(actual, bad, "exit with a non-zero status on failure")
                 break
             if re.match(r"(exit|return) [1-9]", word) or word in ("else", "fi", ";;", "}"):
                 yield Agrees(Source(path, number + 1))
@@ -273,14 +283,14 @@ def artifacts(context: Context) -> Iterator[Observation]:
                     named = [
                         words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--out-link", "-o")
                     ]
-                    links[named[0] if named else "result"] = _line_of(step.run, command)
+                    links[named[0] if named else "result"] = line_of(step.run, command)
         for path in job.artifacts:
             name = (text(path) or "").rstrip("/*").removeprefix("./")
             made = links.get(name)
             if made is not None:
-                there = Side(made, f"'nix build' makes {name} a symlink into /nix/store")
-                mend = f"copy its target first (cp -rL {name} out/) and upload out/"
-                yield Contradicts(Side(path.at, f"job {job.name} uploads {name}"), there, mend)
+                expected = Side(made, f"'nix build' makes {name} a symlink into /nix/store")
+                fix = f"copy its target first (cp -rL {name} out/) and upload out/"
+                yield Contradicts(Side(path.at, f"job {job.name} uploads {name}"), expected, fix)
             else:
                 yield Agrees(path.at)
 
@@ -295,14 +305,14 @@ def not_root(context: Context) -> Iterator[Observation]:
         user = text(get(job.container, "options")) or ""
         root = (job.forge == "gitlab" or job.container is not None) and "--user" not in user
         if root and refusals:
-            here = Side(refusals[0], "this Python toolchain rejects root")
+            actual = Side(refusals[0], "this Python toolchain rejects root")
             at = job.container.at if job.container is not None else job.at
-            there = Side(
+            expected = Side(
                 at,
                 f"job {job.name} runs as the image's user, which defaults to root",
             )
             yield Contradicts(
-                here, there, "set ignore_root_user_error = True, or run the job as a different user"
+                actual, expected, "set ignore_root_user_error = True, or run the job as a different user"
             )
         else:
             yield Agrees(bazel.at)
@@ -320,7 +330,7 @@ def substituters(context: Context) -> Iterator[Observation]:
         )
         if not claims or denies(sentence.text):
             continue
-        here = Side(sentence.at, excerpt(sentence.text))
+        actual = Side(sentence.at, excerpt(sentence.text))
         if not injected:
             yield Unseen(sentence.at, "no scale set in this checkout sets NIX_CONFIG")
         for name, value in injected:
@@ -329,10 +339,10 @@ def substituters(context: Context) -> Iterator[Observation]:
             elif "substituters" in (text(value) or ""):
                 yield Agrees(value.at)
             else:
-                there = Side(value.at, f"{name} gets NIX_CONFIG={excerpt(text(value) or '')}")
+                expected = Side(value.at, f"{name} gets NIX_CONFIG={excerpt(text(value) or '')}")
                 yield Contradicts(
-                    here,
-                    there,
+                    actual,
+                    expected,
                     "set substituters and trusted-public-keys there, or correct the documentation",
                 )
                 break
