@@ -41,7 +41,7 @@ def look(repo: Path, contracts: Contracts) -> Judgement:
 
 
 def unread(judgement: Judgement) -> dict[str, str]:
-    return {one.path: one.reason for one in judgement.unread}
+    return {entry.path: entry.reason for entry in judgement.unread}
 
 
 def test_a_file_that_is_too_large_is_listed(repo: Path, contracts: Contracts) -> None:
@@ -66,13 +66,15 @@ def test_binary_files_are_counted_and_passed_over(repo: Path, contracts: Contrac
     assert unread(look(repo, contracts)) == {}
 
 
-def test_what_is_not_utf8_is_judged_around_the_damage(repo: Path, contracts: Contracts) -> None:
+def test_invalid_utf8_is_judged_around_the_damage(repo: Path, contracts: Contracts) -> None:
     (repo / "docs" / "latin.md").write_bytes(b"caf\xe9 at http://attic-api.nix-cache.svc.cluster.local\n")
     judgement = look(repo, contracts)
-    assert ("docs/latin.md", 1) in {(one.here.at.file, one.here.at.line) for one in judgement.findings}
+    assert ("docs/latin.md", 1) in {
+        (finding.here.at.file, finding.here.at.line) for finding in judgement.findings
+    }
 
 
-def test_names_that_are_not_utf8_do_not_stop_it(repo: Path, contracts: Contracts) -> None:
+def test_names_outside_utf8_do_not_stop_judging(repo: Path, contracts: Contracts) -> None:
     os.mkdir(os.fsencode(repo) + b"/d\xff")  # noqa: PTH102 - the name is not text
     with open(os.fsencode(repo) + b"/f\xff.md", "wb") as stream:  # noqa: PTH123 - the name is not text
         stream.write(b"# x\n")
@@ -133,7 +135,7 @@ def as_somebody_who_is_not_root() -> Iterator[None]:
         os.seteuid(user)
 
 
-def test_what_may_not_be_read_is_listed(repo: Path, contracts: Contracts) -> None:
+def test_unreadable_file_is_listed(repo: Path, contracts: Contracts) -> None:
     # Nobody but its owner may enter pytest's own folder.
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -145,13 +147,13 @@ def test_what_may_not_be_read_is_listed(repo: Path, contracts: Contracts) -> Non
     assert "Permission denied" in unread(judgement)["secret.md"]
 
 
-def test_an_empty_folder_shows_nothing_and_breaks_nothing(tmp_path: Path, contracts: Contracts) -> None:
+def test_empty_directory_has_no_findings(tmp_path: Path, contracts: Contracts) -> None:
     judgement = judge(tmp_path, *contracts)
     assert judgement.findings == ()
     assert judgement.count(Outcome.BROKEN) == 0
 
 
-def test_a_path_that_is_no_folder_is_an_error_that_says_so(tmp_path: Path, contracts: Contracts) -> None:
+def test_root_that_is_not_a_directory_is_bad_input(tmp_path: Path, contracts: Contracts) -> None:
     with pytest.raises(InputError, match="does not exist"):
         judge(tmp_path / "gone", *contracts)
     (tmp_path / "file").write_text("x")
@@ -174,13 +176,13 @@ def git(root: Path, *arguments: str) -> str:
 
 
 @pytest.mark.parametrize("version", ["2", "4"])
-def test_the_index_of_git_is_read_as_git_reads_it(tmp_path: Path, version: str) -> None:
+def test_git_index_lists_the_same_folders_as_git(tmp_path: Path, version: str) -> None:
     root = write(tmp_path)
     git(root, "init", "-q")
     git(root, "config", "index.version", version)
     git(root, "add", ".")
-    said = git(root, "ls-files").split()
-    folders = frozenset(str(parent) for path in said for parent in Path(path).parents) - {"."}
+    listed = git(root, "ls-files").split()
+    folders = frozenset(str(parent) for path in listed for parent in Path(path).parents) - {"."}
     assert tracked_folders(root) == folders
 
 
@@ -207,14 +209,14 @@ def test_ignored_folders_are_left_out_unless_git_tracks_them(tmp_path: Path, con
         b"DIRC\0\0\0\x04\0\0\0\x05" + b"\xff" * 90,
     ],
 )
-def test_a_damaged_index_does_not_stop_it(tmp_path: Path, contracts: Contracts, body: bytes) -> None:
+def test_damaged_git_index_is_ignored(tmp_path: Path, contracts: Contracts, body: bytes) -> None:
     root = write(tmp_path)
     (root / ".git").mkdir()
     (root / ".git" / "index").write_bytes(body)
     assert judge(root, *contracts).findings == ()
 
 
-def test_a_folder_of_thousands_of_files_is_judged(tmp_path: Path, contracts: Contracts) -> None:
+def test_directory_of_thousands_of_files_is_judged(tmp_path: Path, contracts: Contracts) -> None:
     root = write(tmp_path)
     for number in range(3000):
         folder = root / "many" / str(number % 50)

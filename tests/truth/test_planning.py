@@ -38,11 +38,11 @@ def github(
 
 
 def linear(*, without: str = "") -> dict[str, Any]:
-    wanted = FACTS.get("linear")
-    names = [{"name": name} for name in wanted["milestones"] if name != without]
-    project = {"name": wanted["project"], "projectMilestones": {"nodes": names}}
+    plan = FACTS.get("linear")
+    names = [{"name": name} for name in plan["milestones"] if name != without]
+    project = {"name": plan["project"], "projectMilestones": {"nodes": names}}
     return {
-        "data": {"initiatives": {"nodes": [{"name": wanted["initiative"]}]}, "projects": {"nodes": [project]}}
+        "data": {"initiatives": {"nodes": [{"name": plan["initiative"]}]}, "projects": {"nodes": [project]}}
     }
 
 
@@ -97,7 +97,7 @@ def test_what_is_missing_from_the_plan_is_named(
 
 
 @pytest.mark.parametrize("body", ["{", "3", '{"a": 1}', "[" * 100_000])
-def test_a_file_that_is_no_export_is_refused(tmp_path: Path, body: str) -> None:
+def test_file_that_is_not_an_export_is_bad_input(tmp_path: Path, body: str) -> None:
     (tmp_path / "x.json").write_text(body)
     with pytest.raises(InputError):
         read([tmp_path / "x.json"])
@@ -161,7 +161,7 @@ def server() -> Iterator[tuple[str, list[tuple[str, str]]]]:
         thread.join()
 
 
-def test_the_live_plan_is_read_page_by_page_with_the_token(
+def test_github_plan_is_read_page_by_page_with_the_token(
     server: tuple[str, list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch, judged: Judge
 ) -> None:
     base, seen = server
@@ -173,17 +173,17 @@ def test_the_live_plan_is_read_page_by_page_with_the_token(
     assert planned(judged, given) == set()
 
 
-def test_the_live_plan_of_linear_is_read_page_by_page_with_its_key(
+def test_linear_plan_is_read_page_by_page_with_its_key(
     server: tuple[str, list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch, judged: Judge
 ) -> None:
     base, seen = server
     monkeypatch.setenv("LINEAR_API_KEY", "lin_key")
     given = fetch("o/n", base, f"{base}/graphql")
-    wanted = FACTS.get("linear")
-    assert {one.title for one in given.linear or ()} == {
-        wanted["initiative"],
-        wanted["project"],
-        *wanted["milestones"],
+    plan = FACTS.get("linear")
+    assert {entry.title for entry in given.linear or ()} == {
+        plan["initiative"],
+        plan["project"],
+        *plan["milestones"],
     }
     assert [path for path, token in seen if token == "lin_key"].count("/graphql") == 5
     assert planned(judged, given) == set()
@@ -194,7 +194,7 @@ def test_the_live_plan_of_linear_is_read_page_by_page_with_its_key(
     assert "wrong" not in str(caught.value)
 
 
-def test_a_server_that_refuses_or_is_gone_is_an_error_that_says_so(
+def test_rejecting_or_absent_tracker_is_a_named_error(
     server: tuple[str, list[tuple[str, str]]],
 ) -> None:
     base, _ = server

@@ -70,28 +70,28 @@ def parsed(body: str, path: str = "x.yaml") -> Model:
 
 
 def test_raw_helm_values_are_a_scale_set() -> None:
-    (found,) = parsed(HELM_VALUES).scale_sets
-    assert text(found.label) == "tinyland-docker"
-    limit = get(found.runner, "resources", "limits", "memory")
+    (scale_set,) = parsed(HELM_VALUES).scale_sets
+    assert text(scale_set.label) == "tinyland-docker"
+    limit = get(scale_set.runner, "resources", "limits", "memory")
     assert text(limit) == "4Gi"
     assert limit is not None
     assert str(limit.at) == "x.yaml:13"
     assert (
-        text(environment(found.runner)["BAZEL_REMOTE_CACHE"])
+        text(environment(scale_set.runner)["BAZEL_REMOTE_CACHE"])
         == "grpc://bazel-cache.nix-cache.svc.cluster.local:9092"
     )
-    assert text(environment(found.runner)["TOKEN"]) is None
+    assert text(environment(scale_set.runner)["TOKEN"]) is None
 
 
 def test_a_rendered_scale_set_is_one_too() -> None:
-    (found,) = parsed(RENDERED).scale_sets
-    assert text(found.label) == "tinyland-dind"
-    assert text(get(found.values, "containerMode", "type")) == "dind"
-    assert text(found.chart_version) == "0.13.1"
+    (scale_set,) = parsed(RENDERED).scale_sets
+    assert text(scale_set.label) == "tinyland-dind"
+    assert text(get(scale_set.values, "containerMode", "type")) == "dind"
+    assert text(scale_set.chart_version) == "0.13.1"
 
 
 @pytest.mark.parametrize("body", [HELM_VALUES, RENDERED], ids=["raw", "rendered"])
-def test_both_are_judged_by_the_class_like_opentofu(body: str, judged: Judge) -> None:
+def test_raw_and_rendered_values_are_judged_like_opentofu(body: str, judged: Judge) -> None:
     judgement = judged(changed(Add("deploy/gh.yaml", body)))
     wrong = {clause for clause in broken(judgement) if clause.startswith("tinyland-")}
     if body is HELM_VALUES:
@@ -124,9 +124,9 @@ spec: {scaleTargetRef: {name: gh-nix}, minReplicas: 1, maxReplicas: 3}
 """
     model = parsed(body)
     assert [text(port) for service in model.services for port in service.ports] == ["80"]
-    assert [text(one.name) for one in model.namespaces if one.created] == ["nix-cache"]
-    assert [text(one.reference) for one in model.images] == ["attic:1"]
-    assert [text(one.target) for one in model.autoscalers] == ["gh-nix"]
+    assert [text(namespace.name) for namespace in model.namespaces if namespace.created] == ["nix-cache"]
+    assert [text(image.reference) for image in model.images] == ["attic:1"]
+    assert [text(autoscaler.target) for autoscaler in model.autoscalers] == ["gh-nix"]
 
 
 def workflow(body: str) -> Model:
@@ -147,7 +147,7 @@ def workflow(body: str) -> Model:
         ("${{ inputs.runner }}", None),
     ],
 )
-def test_labels_are_read_in_all_their_forms(runs_on: str, labels: list[str] | None) -> None:
+def test_runs_on_is_read_in_all_its_forms(runs_on: str, labels: list[str] | None) -> None:
     body = f"""\
 jobs:
   a:
@@ -155,15 +155,15 @@ jobs:
     runs-on: {runs_on}
 """
     (job,) = workflow(body).jobs
-    assert (None if job.labels is None else [text(one) for one in job.labels]) == labels
+    assert (None if job.labels is None else [text(label) for label in job.labels]) == labels
 
 
-def test_a_job_that_is_a_whole_workflow_has_it_as_its_step() -> None:
+def test_job_that_calls_a_workflow_has_it_as_its_step() -> None:
     (job,) = workflow("jobs:\n  a:\n    uses: ./.github/workflows/other.yml\n").jobs
     assert text(job.steps[0].uses) == "./.github/workflows/other.yml"
 
 
-def test_gitlab_jobs_inherit_images_and_templates_are_no_jobs() -> None:
+def test_gitlab_jobs_inherit_images_and_skip_templates() -> None:
     model = Model()
     body = """\
 image: alpine:3.21
@@ -183,23 +183,26 @@ odd: !reference [.template, script]
         ("build", ["a", "b", "c"]),
         ("deploy", []),
     ]
-    assert [text(one.reference) for one in model.images] == ["alpine:3.21", "tofu:1"]
+    assert [text(image.reference) for image in model.images] == ["alpine:3.21", "tofu:1"]
 
 
 def test_dockerfiles_know_their_own_stages_and_arguments() -> None:
     model = Model()
     body = "ARG V=3.21\nFROM --platform=linux/amd64 alpine:${V} AS a\nFROM a\nFROM scratch\nFROM x:${MISSING}\nfrom y:${T:-1}\n"
     dockerfile.read_dockerfile(body, "Dockerfile", model)
-    assert [text(one.reference) for one in model.images] == ["alpine:3.21", None, "y:1"]
+    assert [text(image.reference) for image in model.images] == ["alpine:3.21", None, "y:1"]
 
 
-def test_markdown_gives_headings_sentences_and_cells_with_their_lines() -> None:
+def test_markdown_headings_sentences_and_cells_have_lines() -> None:
     page = markdown.read_markdown(
         "---\ntitle: x\n---\n\n# Top\n\nOne is here. Two\nis *there*.\n\n```\nnot a sentence.\n```\n\n| `A` | B |\n|---|---|\n| 1 | `2` |\n",
         "d.md",
     )
-    assert [(one.text, one.at.line) for one in page.headings] == [("Top", 5)]
-    assert [(one.text, one.at.line) for one in page.sentences] == [("One is here.", 7), ("Two is there.", 7)]
+    assert [(heading.text, heading.at.line) for heading in page.headings] == [("Top", 5)]
+    assert [(sentence.text, sentence.at.line) for sentence in page.sentences] == [
+        ("One is here.", 7),
+        ("Two is there.", 7),
+    ]
     assert page.tables[0].headers == ("A", "B")
     assert [(cell.text, cell.at.line) for cell in page.tables[0].rows[0]] == [("1", 16), ("2", 16)]
 
@@ -219,8 +222,8 @@ def test_markdown_gives_headings_sentences_and_cells_with_their_lines() -> None:
 def test_names_are_found_where_formats_have_them(
     path: str, body: str, surfaces: list[tuple[str, str]]
 ) -> None:
-    found = names.SURFACES[path](File(path, body.encode()))
-    assert [(one.kind, one.text) for one in found] == surfaces
+    surfaces_read = names.SURFACES[path](File(path, body.encode()))
+    assert [(surface.kind, surface.text) for surface in surfaces_read] == surfaces
 
 
 def called(script: str) -> list[tuple[str, ...]]:
@@ -255,7 +258,7 @@ def test_no_script_makes_the_reader_fail(script: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_no_text_makes_a_reader_fail_otherwise_than_it_says(body: str) -> None:
+def test_no_text_makes_a_reader_raise_other_errors(body: str) -> None:
     lines = [1]
     try:
         documents = yaml.read(body, "x.yaml")
