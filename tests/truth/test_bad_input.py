@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -17,7 +18,7 @@ from builder_contracts.contract.model import Contract
 from builder_contracts.errors import InputError
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.checkout import MAX_BYTES
-from builder_contracts.truth.git import tracked_folders
+from builder_contracts.truth.git import commit, tracked_folders
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.verdicts import Judgement, judge
 from tests.truth.conftest import broken
@@ -91,8 +92,18 @@ def test_names_outside_utf8_do_not_stop_judging(repo: Path, contracts: Contracts
             b"k%d: &%c [%s]\n" % (i, 98 + i, b",".join([b"*%c" % (97 + i)] * 9)) for i in range(9)), "too deeply, or too many"),
         ("k8s/deep.yaml", b"apiVersion: v1\nkind: " + b"[" * 3000 + b"]" * 3000, ""),
         ("chart/templates/x.yaml", b"apiVersion: v1\nkind: {{ .Values.kind }}\n", "Helm template"),
+        ("chart/templates/y.yaml", b"{{- if .enabled }}\napiVersion: v1\nkind: Service\n{{- end }}\n", "Helm template"),
+        ("chart/templates/z.yaml", b"apiVersion: v1\nkind: Service\nmetadata: {name: '{{ .Values.name }}'}\n", "Helm template"),
+        ("tofu/stacks/deep/main.tf", b"a {\n" * 3000 + b"}\n" * 3000, "nested too deeply"),
+        ("tofu/stacks/deep/main.tf", b'resource "kubectl_manifest" "x" {\n yaml_body = <<-E\nkind: ' + b"[" * 3000 + b"\nE\n}\n",
+         "not YAML at line 3"),
+        ("docker-bake.hcl", b"a {\n" * 3000 + b"}\n" * 3000, "nested too deeply"),
+        ("sub/MODULE.bazel", b"x = " + b"-" * 100_000 + b"1", "nested too deeply"),
+        ("sub/MODULE.bazel", b"x = (", "not Starlark"),
         ("package.json", b"{", "not JSON"),
+        ("package.json", b"[" * 100_000, "nested too deeply"),
         ("pyproject.toml", b"[", "not TOML"),
+        ("pyproject.toml", b"a = " + b"[" * 100_000, "nested too deeply"),
     ],
     ids=lambda value: value if isinstance(value, str) and "/" in value else None,
 )  # fmt: skip
@@ -102,6 +113,20 @@ def test_a_file_that_does_not_parse_is_listed_with_its_line(
     (repo / path).parent.mkdir(parents=True, exist_ok=True)
     (repo / path).write_bytes(body)
     assert reason in unread(look(repo, contracts))[path]
+
+
+def test_deep_toml_in_a_heredoc_is_unproven(repo: Path, contracts: Contracts) -> None:
+    body = "locals {\n x = <<-E\n[[runners]]\n a = " + "[" * 3000 + "]" * 3000 + "\nE\n}\n"
+    (repo / "tofu" / "stacks" / "deep").mkdir()
+    (repo / "tofu" / "stacks" / "deep" / "main.tf").write_text(body)
+    verdicts = {verdict.clause: verdict for verdict in look(repo, contracts).verdicts}
+    assert "nested too deeply" in verdicts["platform/deployment/settings-apply"].seen
+
+
+def test_deep_exec_form_of_a_dockerfile_is_judged(repo: Path, contracts: Contracts) -> None:
+    body = "FROM debian:12.9\nENTRYPOINT " + "[" * 3000 + "]" * 3000 + "\n"
+    (repo / "builders" / "tinyland-nix" / "Dockerfile").write_text(body)
+    assert "tinyland-nix/image/entrypoint" in broken(look(repo, contracts))
 
 
 def test_a_broken_module_file_is_listed(tmp_path: Path, contracts: Contracts) -> None:
@@ -118,9 +143,37 @@ def test_submodules_are_listed_and_not_entered(repo: Path, contracts: Contracts)
     assert len(judgement.findings) == 1
 
 
-def test_a_named_pipe_does_not_hold_the_run(repo: Path, contracts: Contracts) -> None:
+def test_pipe_socket_and_huge_file_are_listed(repo: Path, contracts: Contracts) -> None:
     os.mkfifo(repo / "pipe.yaml")
-    assert unread(look(repo, contracts))["pipe.yaml"] == "not a regular file"
+    with (repo / "huge.md").open("wb") as stream:
+        stream.truncate(3 << 30)
+    with socket.socket(socket.AF_UNIX) as listener:
+        folder = os.open(repo, os.O_RDONLY)
+        # A socket's path may have 107 bytes at most.
+        listener.bind(f"/proc/self/fd/{folder}/daemon.sock")
+        os.close(folder)
+    reasons = unread(look(repo, contracts))
+    assert reasons["pipe.yaml"] == reasons["daemon.sock"] == "not a regular file"
+    assert reasons["huge.md"] == "larger than 2,000,000 bytes"
+
+
+def test_link_to_itself_is_listed(repo: Path, contracts: Contracts) -> None:
+    (repo / "self").symlink_to("self")
+    (repo / "docs" / "a").symlink_to("b")
+    (repo / "docs" / "b").symlink_to("a")
+    reasons = unread(look(repo, contracts))
+    assert reasons.keys() == {"self", "docs/a", "docs/b"}
+    assert all("cannot follow link" in reason for reason in reasons.values())
+
+
+@pytest.mark.parametrize("name", [".gitignore", ".git/index", ".git/config", ".git/HEAD", ".git/packed-refs"])
+def test_pipe_in_place_of_a_git_file_is_not_read(repo: Path, contracts: Contracts, name: str) -> None:
+    (repo / ".git").mkdir()
+    (repo / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    (repo / name).unlink(missing_ok=True)
+    os.mkfifo(repo / name)
+    look(repo, contracts)
+    assert commit(repo) == ""
 
 
 @contextmanager

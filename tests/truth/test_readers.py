@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,8 @@ from builder_contracts.truth.checkout import File
 from builder_contracts.truth.model import Model, environment
 from builder_contracts.truth.readers import dockerfile, kubernetes, markdown, names, workflows, yaml
 from builder_contracts.truth.readers.shell import commands
-from builder_contracts.truth.value import get, text
+from builder_contracts.truth.survey import Words, scan_checkout
+from builder_contracts.truth.value import Unknown, get, plain, text
 from tests.truth.conftest import Judge, broken
 from tests.truth.miniature import Add, changed
 
@@ -127,6 +130,43 @@ spec: {scaleTargetRef: {name: gh-nix}, minReplicas: 1, maxReplicas: 3}
     assert [text(namespace.name) for namespace in model.namespaces if namespace.created] == ["nix-cache"]
     assert [text(image.reference) for image in model.images] == ["attic:1"]
     assert [text(autoscaler.target) for autoscaler in model.autoscalers] == ["gh-nix"]
+
+
+def test_anchor_used_twice_is_valid_yaml() -> None:
+    (document,) = yaml.read("a: &x 1\nb: *x\nc: &x {y: 2}\nd: *x\n", "x.yaml")
+    assert plain(document) == {"a": 1, "b": 1, "c": {"y": 2}, "d": {"y": 2}}
+    with pytest.raises(yaml.NotYaml, match="undefined alias"):
+        yaml.read("a: &x 1\nb: &x 2\nc: *z\n", "x.yaml")
+
+
+ALERTS = """\
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: monitoring.coreos.com/v1
+    kind: PrometheusRule
+    metadata: {name: runners}
+    spec: {groups: [{rules: [{annotations: {summary: "{{ $value }} jobs wait on {{ $labels.label }}"}}]}]}
+  - apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: exporter, namespace: monitoring}
+    spec:
+      template:
+        spec:
+          containers:
+            - {name: exporter, image: "exporter:1", args: ["--format={{ .Name }}"]}
+            - {name: filled, image: "{{ inputs.image }}"}
+"""
+
+
+def test_placeholders_in_strings_leave_a_manifest_readable(tmp_path: Path) -> None:
+    (tmp_path / "alerts.yaml").write_text(ALERTS)
+    model = scan_checkout(tmp_path, Words((), ()))
+    assert model.unread == []
+    assert [text(namespace.name) for namespace in model.namespaces] == ["monitoring"]
+    exporter, filled = model.images
+    assert text(exporter.reference) == "exporter:1"
+    assert isinstance(filled.reference, Unknown), "what a program fills in is no image's name"
 
 
 def workflow(body: str) -> Model:

@@ -290,9 +290,7 @@ def test_the_exit_criteria_are_one_page_of_markdown_that_says_what_is_missing(
         "| 7 | The planning surfaces of GitHub and Linear both reflect the active programme | **not shown** | 0 of 4 |"
         in page
     )
-    assert (
-        "- no tracker export (pass --planning FILE) [planning/milestone, planning/issues, " in page
-    )
+    assert "- no tracker export (pass --planning FILE) [planning/milestone, planning/issues, " in page
     assert "## To confirm with the operator" in page
     assert "- state/backends: stacks name GitLab's HTTP backend;" in page
 

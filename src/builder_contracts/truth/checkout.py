@@ -6,7 +6,6 @@ Nothing in the folder is run, no link is followed, and nothing outside it is ope
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,13 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder_contracts.errors import InputError, Problem, Source
-from builder_contracts.truth.git import tracked_folders
+from builder_contracts.truth.git import NotPlain, read_plain, tracked_folders
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
 
 MAX_BYTES = 2_000_000
 """Larger files are listed, not read: what people configure by hand is never that large."""
+
+TOO_DEEP = "nested too deeply"
+"""Why a file that would exhaust a recursive parser was not read."""
 
 # Folders of generated or installed files: nobody promises anything in them.
 _SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", ".terraform", "__pycache__", ".direnv", ".tox",
@@ -102,10 +104,13 @@ class Checkout:
         for entry in entries:
             path = prefix + _printable(entry.name)
             if entry.is_symlink():
-                # Its target is either judged where it stands or not ours; only that it exists counts.
+                # Its target is either judged at its own path or not ours; only that it exists counts.
                 self.paths.add(path)
-                if not entry.is_file():
-                    self.folders.add(path)
+                try:
+                    if not entry.is_file():
+                        self.folders.add(path)
+                except OSError as error:
+                    self.unread.append(Unread(path, f"cannot follow link: {error.strerror}"))
             elif entry.is_dir():
                 if entry.name in _SKIPPED or (
                     path not in (self._tracked or ()) and _ignored(path + "/", ignores)
@@ -125,7 +130,8 @@ class Checkout:
         from pathspec import GitIgnoreSpec
 
         try:
-            lines = (self.root / prefix / ".gitignore").read_bytes().decode("utf-8", "replace").splitlines()
+            raw = read_plain(self.root / prefix / ".gitignore", MAX_BYTES)
+            lines = raw.decode("utf-8", "replace").splitlines()
             return GitIgnoreSpec.from_lines(lines)
         except (OSError, ValueError):
             return None
@@ -135,25 +141,17 @@ class Checkout:
             self.binary += 1
             return None
         try:
-            # O_NONBLOCK: a named pipe must not hold the run.
-            handle = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        except OSError as error:
-            self.unread.append(Unread(path, f"cannot read: {error.strerror}"))
-            return None
-        try:
-            state = os.fstat(handle)
-            if not stat.S_ISREG(state.st_mode):
+            # Opening a socket fails, and opening a device may do something.
+            if not entry.is_file(follow_symlinks=False):
                 self.unread.append(Unread(path, "not a regular file"))
                 return None
-            if state.st_size > MAX_BYTES:
-                self.unread.append(Unread(path, f"larger than {MAX_BYTES:,} bytes"))
-                return None
-            raw = os.read(handle, MAX_BYTES)
+            raw = read_plain(entry.path, MAX_BYTES)
+        except NotPlain as error:
+            self.unread.append(Unread(path, str(error)))
+            return None
         except OSError as error:
             self.unread.append(Unread(path, f"cannot read: {error.strerror}"))
             return None
-        finally:
-            os.close(handle)
         if b"\0" in raw[:8192]:
             self.binary += 1
             return None
@@ -167,7 +165,7 @@ class Checkout:
     def origin(self) -> tuple[str, Source] | None:
         """``owner/name`` of the remote ``origin`` in .git/config, and its line; None without one."""
         try:
-            raw = (self.root / ".git" / "config").read_bytes()
+            raw = read_plain(self.root / ".git" / "config", MAX_BYTES)
         except OSError:
             return None
         inside = False

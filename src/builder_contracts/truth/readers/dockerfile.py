@@ -184,6 +184,6 @@ def argument_list(step: Instruction) -> list[str] | None:
         return None
     try:
         listed = json.loads(step.words)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return [str(word) for word in listed] if isinstance(listed, list) else None

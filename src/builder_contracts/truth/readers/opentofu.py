@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from builder_contracts.errors import Source
-from builder_contracts.truth.checkout import File, Unread
+from builder_contracts.truth.checkout import TOO_DEEP, File, Unread
 from builder_contracts.truth.hcl.evaluate import Scope, evaluate, render
 from builder_contracts.truth.hcl.modules import Folder, Instance, Resource, dynamic, structure
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
@@ -34,7 +34,11 @@ def read_opentofu(files: Iterable[File], model: Model) -> None:
     variables: dict[str, dict[str, Block]] = {}
     texts: dict[str, str] = {}
     for file in files:
-        parsed = parse(file.raw, file.path)
+        try:
+            parsed = parse(file.raw, file.path)
+        except RecursionError:
+            model.unread.append(Unread(file.path, TOO_DEEP))
+            continue
         if parsed.broken:
             lines = ", ".join(map(str, parsed.broken[:5]))
             model.unread.append(
@@ -106,7 +110,7 @@ def _resource(resource: Resource, variant: str, model: Model) -> None:
     elif resource.type in ("kubectl_manifest", "kubernetes_manifest"):
         expression = resource.block.attributes.get("yaml_body") or resource.block.attributes.get("manifest")
         if expression is not None:
-            for document in _documents(evaluate(expression, resource.scope)):
+            for document in _documents(evaluate(expression, resource.scope), model):
                 kubernetes.read_kubernetes(document, model, variant)
     elif match := _KIND.match(resource.type):
         kind = "".join(word.capitalize() for word in match[1].split("_"))
@@ -120,7 +124,7 @@ def _resource(resource: Resource, variant: str, model: Model) -> None:
         )
 
 
-def _documents(value: Value) -> list[Value]:
+def _documents(value: Value, model: Model) -> list[Value]:
     """A structure as it is, or YAML text parsed at its place."""
     written = text(value) if isinstance(value, Known) and isinstance(value.data, str) else None
     if written is None:
@@ -128,7 +132,11 @@ def _documents(value: Value) -> list[Value]:
     try:
         # The first line of a heredoc's content follows the line that opens it.
         return yaml.read(written, value.at.file, value.at.line + (0 if value.at.line == 1 else 1))
-    except yaml.NotYaml:
+    except yaml.NotYaml as error:
+        # Each variant of a stack evaluates the text again.
+        unread = Unread(value.at.file, f"not YAML at line {error.line}: {error}")
+        if unread not in model.unread:
+            model.unread.append(unread)
         return []
 
 
@@ -174,7 +182,7 @@ def _release(resource: Resource, variant: str, model: Model) -> None:
         return
     values: Value = Known({}, resource.at)
     for document in items(attribute("values")):
-        for part in _documents(document):
+        for part in _documents(document, model):
             values = _overlay(values, part)
     for inner, inner_scope in dynamic(block, scope, "set"):
         key, setting = inner.attributes.get("name"), inner.attributes.get("value")

@@ -19,6 +19,9 @@ _WORDS = frozenset({"command_name", "word", "string", "raw_string", "ansi_c_stri
                     "simple_expansion", "expansion", "command_substitution"})  # fmt: skip
 
 
+_MAX_WORD = 20_000
+
+
 @dataclass(frozen=True)
 class Command:
     """A command with its words, and the line of the script from 0 that it begins at."""
@@ -43,7 +46,10 @@ def commands(script: str) -> Iterator[Command]:
         node = pending.pop()
         if node.type == "command":
             words = tuple(
-                (child.text or b"").decode("utf-8", "replace").strip("\"'")
+                # Commands nest inside words: without a limit their text would be copied once a level.
+                raw[child.start_byte : min(child.end_byte, child.start_byte + _MAX_WORD)]
+                .decode("utf-8", "replace")
+                .strip("\"'")
                 for child in node.named_children
                 if child.type in _WORDS
             )

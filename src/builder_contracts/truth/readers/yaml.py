@@ -18,6 +18,17 @@ _MAX_DEPTH = 64
 _MAX_VALUES = 200_000
 
 
+class _RepeatedAnchors(yaml.SafeLoader):
+    """YAML allows an anchor twice, and the later one counts from its place on; PyYAML rejects it."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        parser: Any = self  # its stubs have no types
+        event = parser.peek_event()
+        if not isinstance(event, yaml.AliasEvent) and event.anchor is not None:
+            parser.anchors.pop(event.anchor, None)
+        return super().compose_node(parent, index)
+
+
 class NotYaml(Exception):
     """Text that does not parse; carries the line and what the parser said."""
 
@@ -29,11 +40,18 @@ class NotYaml(Exception):
 def read(text: str, file: str, first_line: int = 1) -> list[Value]:
     """The documents in the text; ``first_line`` is where the text begins in its file. Raises NotYaml."""
     try:
-        nodes = list(yaml.compose_all(text, Loader=_LOADER))
+        try:
+            nodes = list(yaml.compose_all(text, Loader=_LOADER))
+        except yaml.composer.ComposerError as error:
+            if "duplicate anchor" not in str(error):
+                raise
+            nodes = list(yaml.compose_all(text, Loader=_RepeatedAnchors))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotYaml((mark.line if mark else 0) + first_line, str(error.problem or error.context)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise NotYaml(first_line, "nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
         raise NotYaml(first_line, str(error).splitlines()[0]) from None
     budget = [_MAX_VALUES]
     return [_value(node, file, first_line, 0, budget) for node in nodes]

@@ -167,6 +167,9 @@ def settings_apply(context: Context) -> Iterator[Observation]:
         except tomllib.TOMLDecodeError as error:
             yield Unseen(template.at, f"the rendered template is not TOML: {error}")
             continue
+        except RecursionError:
+            yield Unseen(template.at, "the rendered template is nested too deeply")
+            continue
         misplaced = [misplacement for runner in data.get("runners", []) if isinstance(runner, dict)
                      for misplacement in _misplaced(runner.get("kubernetes", {}), "runners.kubernetes")]  # fmt: skip
         for key, table in misplaced:
