@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import Source
 from builder_contracts.truth.finding import Side
-from builder_contracts.truth.model import Document, Line, Model, Sentence
+from builder_contracts.truth.model import Document, Line, Model, Sentence, Service
 from builder_contracts.truth.platform import Facts, Platform
 from builder_contracts.truth.speech import plain
+from builder_contracts.truth.value import text
 
 if TYPE_CHECKING:
     from builder_contracts.truth.tracker import Tracker
@@ -36,6 +37,14 @@ class Context:
     def labels(self) -> Mapping[str, Contract]:
         """The class of each label."""
         return {label: contract for contract in self.classes for label in contract.labels}
+
+    @cached_property
+    def services(self) -> Mapping[str, Sequence[Service]]:
+        """The services of each name: every address in the checkout asks for its own."""
+        by_name: dict[str, list[Service]] = {}
+        for service in self.model.services:
+            by_name.setdefault(text(service.name) or "", []).append(service)
+        return by_name
 
     @cached_property
     def ours(self) -> bool:

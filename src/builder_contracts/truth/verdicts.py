@@ -117,10 +117,11 @@ class Judgement:
 
     def findings_of(self, verdict: Verdict) -> list[Finding]:
         """The contradictions behind a verdict."""
+        witnesses = frozenset(verdict.witnesses)
         return [
             finding
             for finding in self.findings
-            if finding.clause == verdict.clause and finding.witness in verdict.witnesses
+            if finding.clause == verdict.clause and finding.witness in witnesses
         ]
 
     def count(self, outcome: Outcome) -> int:
@@ -187,16 +188,18 @@ def judge_model(
         verdicts.append(verdict)
         findings += broken
         waived += excused
+    # Several scale sets can inherit one line: what they contradict is one finding.
+    contradictions: dict[Finding, None] = {}
     if selected is None:
         for verdict, contradiction in classes.judge_deployed_builders(context, today):
             verdicts.append(verdict)
-            if contradiction is not None and contradiction not in findings:
-                findings.append(contradiction)
+            if contradiction is not None:
+                contradictions[contradiction] = None
     seconds = (datetime.now(UTC) - begun).total_seconds()
     model: Model = context.model
     return Judgement(
         tuple(verdicts),
-        tuple(findings),
+        (*findings, *contradictions),
         tuple(waived),
         tuple(model.unread),
         model.files,
@@ -234,7 +237,8 @@ def _judge_clause(
         for finding in broken
         if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(finding.here.at.file)
     ]
-    open_findings = [finding for finding in broken if finding not in excused]
+    excused_set = frozenset(excused)
+    open_findings = [finding for finding in broken if finding not in excused_set]
     outcome, summary, decidable = _outcome(seen, open_findings, excused, clause, today)
     likely = open_findings[0].mend if open_findings else ""
     if outcome is Outcome.WAIVED and clause.waiver is not None:

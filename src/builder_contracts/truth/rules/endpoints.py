@@ -99,9 +99,9 @@ def _service(context: Context, host: str) -> Service | None:
     parts = host.split(".")
     if "svc" not in parts:
         return None
-    for service in context.model.services:
+    for service in context.services.get(parts[0], ()):
         namespace = text(service.namespace)
-        if text(service.name) == parts[0] and (namespace is None or namespace == parts[1]):
+        if namespace is None or namespace == parts[1]:
             return service
     return None
 
@@ -115,13 +115,16 @@ def is_management(context: Context, host: str) -> bool:
 def known_hosts(context: Context) -> Iterator[Observation]:
     facts = context.facts("endpoints")
     retired = facts.get("retired", default={})
+    nearest: dict[str, str | None] = {}
     for mention in mentions(context):
         if mention.host in retired or is_management(context, mention.host):
             continue
         if _endpoint(facts, mention.host) or _service(context, mention.host):
             yield Agrees(mention.at)
         elif not mention.dismissed:
-            near = _nearest(facts, mention.host)
+            if mention.host not in nearest:
+                nearest[mention.host] = _nearest(facts, mention.host)
+            near = nearest[mention.host]
             expected = (
                 declared(facts, "endpoints", near, "host")
                 if near
