@@ -31,8 +31,8 @@ sys.path.insert(0, str(ROOT))
 
 from tests.truth.miniature import CLEAN, write  # noqa: E402
 
+from builder_contracts.truth.rules.registry import build_search_words  # noqa: E402
 from builder_contracts.truth.session import load  # noqa: E402 - the path of the project comes first
-from builder_contracts.truth.verdicts import build_search_words  # noqa: E402
 
 FILES = 400
 

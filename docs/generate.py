@@ -4,6 +4,7 @@ contract-reference.md   from contracts/schema/*.json and the documents of each k
 platform-reference.md   the same for contracts of a whole platform
 clauses.md              from judge/explanations.py and docs/examples/every-field.yaml
 cli.md                  from the commands and the plugin's options
+truth/rules.md          from the rules that truth/rules registers
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from builder_contracts.contract.load import load
 from builder_contracts.contract.promises import READERS
 from builder_contracts.errors import ExitCode
 from builder_contracts.judge.explanations import explanation
+from builder_contracts.truth.platform import AREAS
+from builder_contracts.truth.rules.registry import RULES
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -96,6 +99,13 @@ used, 5 nothing selected. Clauses that are unproven for one and the same reason 
 
 | option | meaning |
 |---|---|
+"""
+
+
+RULES_PAGE = """# Rules
+
+What each clause of `contracts/platform/` compares. *Own*: judged in the platform's own repository only. Clauses of
+class contracts are on [a page of their own](classes.md).
 """
 
 
@@ -451,11 +461,27 @@ def _prose(text: str) -> str:
     return written
 
 
+# --- truth/rules.md
+
+
+def truth_rules() -> str:
+    """Every rule of static judging with what it compares, by area."""
+    lines = [note("src/builder_contracts/truth/rules") + RULES_PAGE.rstrip()]
+    for area in AREAS:
+        lines += [f"\n## {area}\n", "| clause | compares |", "|---|---|"]
+        for rule in sorted((rule for rule in RULES.values() if rule.area == area), key=lambda rule: rule.id):
+            own = " (own)" if rule.scope == "own" else ""
+            words = rule.compares.removeprefix("Compares ").removesuffix(".")
+            lines.append(f"| `{rule.id}`{own} | {cell(words)} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "contract-reference.md": contract_reference,
     "platform-reference.md": platform_reference,
     "clauses.md": clauses,
     "cli.md": command_line,
+    "truth/rules.md": truth_rules,
 }
 
 

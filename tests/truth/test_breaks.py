@@ -13,7 +13,7 @@ import pytest
 
 from builder_contracts import truth
 from builder_contracts.evidence.verdict import Outcome
-from builder_contracts.truth.verdicts import RULES
+from builder_contracts.truth.rules.registry import RULES
 from tests.truth.conftest import CONTRACTS, Judge, broken
 from tests.truth.miniature import Add, Change, Edit, changed
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -16,8 +15,9 @@ from builder_contracts.errors import InputError
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.platform import AREAS, Platform, load, ungrounded
 from builder_contracts.truth.report import text
+from builder_contracts.truth.rules.registry import RULES
 from builder_contracts.truth.session import load as load_all
-from builder_contracts.truth.verdicts import RULES, judge
+from builder_contracts.truth.verdicts import judge
 from tests.truth.conftest import CONTRACTS, Judge, broken
 from tests.truth.miniature import Add, Edit, changed, write
 
@@ -309,14 +309,6 @@ def test_value_known_only_at_run_time_is_unproven(judged: Judge) -> None:
     assert verdict.outcome is Outcome.UNPROVEN
     assert verdict.here
     assert "no default and no .tfvars file sets it" in verdict.seen
-
-
-def test_the_page_of_rules_names_every_clause_and_no_other() -> None:
-    page = (CONTRACTS.parent / "docs" / "truth" / "rules.md").read_text("utf-8")
-    rows = dict(re.findall(r"^\| `([a-z-]+/[a-z-]+)`( \(own\))? \|", page, re.MULTILINE))
-    assert {clause: bool(own) for clause, own in rows.items()} == {
-        clause: own for clause, (_, own) in RULES.items()
-    }
 
 
 def test_assumption_is_reported_where_a_verdict_relies_on_it(judged: Judge) -> None:

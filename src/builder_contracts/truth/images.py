@@ -23,9 +23,8 @@ from builder_contracts.judge import find
 from builder_contracts.truth.context import Context
 from builder_contracts.truth.debian import brings, owners
 from builder_contracts.truth.installs import Installs, commands_of, installs
-from builder_contracts.truth.model import ImageBuild, Instruction
+from builder_contracts.truth.model import ImageBuild, Instruction, split_reference
 from builder_contracts.truth.readers.dockerfile import argument_list, assignments, expand
-from builder_contracts.truth.rules.deployment import split
 from builder_contracts.truth.value import Known, Unknown
 
 T = TypeVar("T")
@@ -98,7 +97,7 @@ def _base(build: ImageBuild, context: Context) -> tuple[Mapping[str, Any] | None
     if isinstance(build.base, Unknown):
         return None, "an image named only at build time"
     reference = str(build.base.data)
-    name = split(reference)[0].removeprefix("docker.io/").removeprefix("library/")
+    name = split_reference(reference)[0].removeprefix("docker.io/").removeprefix("library/")
     if name == "scratch":
         return {"user": "root", "uid": 0, "holds": [], "lacks": None}, name
     return context.facts("deployment").get("bases", name), reference
@@ -180,7 +179,7 @@ def _added(step: Instruction) -> dict[str, int]:
 
 def _shell(promise: Shell, build: ImageBuild, context: Context) -> tuple[Judged, Source]:
     base, name = _base(build, context)
-    short = split(name)[0].removeprefix("docker.io/")
+    short = split_reference(name)[0].removeprefix("docker.io/")
     patterns = context.facts("deployment").get("without_shell", default=[])
     packages = _once(context, build, "installs", installs)
     without = name == "scratch" or any(fnmatch.fnmatch(short, pattern) for pattern in patterns)

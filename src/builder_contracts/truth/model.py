@@ -8,7 +8,7 @@ from functools import cached_property
 
 from builder_contracts.errors import Source
 from builder_contracts.truth.checkout import Unread
-from builder_contracts.truth.value import Value, fields, get, items, text
+from builder_contracts.truth.value import Known, Value, fields, get, items, text
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,16 @@ class ScaleSet:
     @property
     def label(self) -> Value | None:
         return get(self.values, "runnerScaleSetName")
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether it is known to be deployed."""
+        return isinstance(self.deployed, Known) and self.deployed.data is True
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether a toggle is known to leave it out."""
+        return isinstance(self.deployed, Known) and self.deployed.data is False
 
     @cached_property
     def pod(self) -> Pod | None:
@@ -212,6 +222,15 @@ class ImageUse:
 
     reference: Value
     by: str
+
+
+def split_reference(reference: str) -> tuple[str, str, str]:
+    """Name, tag and digest of an image reference; empty where it has none."""
+    rest, _, digest = reference.partition("@")
+    name, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag:
+        return rest, "", digest
+    return name, tag, digest
 
 
 @dataclass(frozen=True)

@@ -35,8 +35,8 @@ class Words:
     """What to look for: words whose lines the rules want, words that make a page worth parsing, and
     files whose text is kept whole."""
 
-    lines: tuple[str, ...]
-    pages: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
     keep: frozenset[str] = frozenset()
 
 

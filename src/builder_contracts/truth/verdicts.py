@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,95 +10,24 @@ from typing import TYPE_CHECKING
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
-from builder_contracts.truth import classes
+from builder_contracts.truth import (
+    classes,
+    rules,  # noqa: F401 - registers them
+)
 from builder_contracts.truth.checkout import Unread
 from builder_contracts.truth.context import Context
 from builder_contracts.truth.finding import Absent, Agrees, Contradicts, Finding, Observation, Side, Unseen
 from builder_contracts.truth.model import Model
 from builder_contracts.truth.platform import ASSUMED, Assumption, Clause, Platform
-from builder_contracts.truth.rules import (
-    deployment,
-    endpoints,
-    enrolment,
-    identity,
-    lifecycle,
-    operator,
-    planning,
-    state,
-    topology,
-    workflows,
-)
-from builder_contracts.truth.speech import spellings
-from builder_contracts.truth.survey import Words, scan_checkout
+from builder_contracts.truth.rules.registry import RULES, build_search_words
+from builder_contracts.truth.survey import scan_checkout
 
 if TYPE_CHECKING:
     from builder_contracts.truth.tracker import Tracker
 
-Rule = Callable[[Context], Iterator[Observation]]
-
-# Clause to its rule, and whether the rule speaks of the platform's own repository only.
-_OWN, _ANY = True, False
-RULES: Mapping[str, tuple[Rule, bool]] = {
-    "identity/current-name": (identity.current_name, _OWN),
-    "identity/module-names": (identity.module_names, _OWN),
-    "identity/retired-names": (identity.retired_names, _OWN),
-    "identity/one-repository": (identity.one_repository, _OWN),
-    "identity/audiences": (identity.audiences, _OWN),
-    "endpoints/known-hosts": (endpoints.known_hosts, _ANY),
-    "endpoints/retired-hosts": (endpoints.retired_hosts, _ANY),
-    "endpoints/ports": (endpoints.ports, _ANY),
-    "endpoints/schemes": (endpoints.schemes, _ANY),
-    "endpoints/shapes": (endpoints.shapes, _ANY),
-    "endpoints/service-ports": (endpoints.service_ports, _ANY),
-    "endpoints/roles": (endpoints.roles, _OWN),
-    "endpoints/not-working": (endpoints.not_working, _OWN),
-    "endpoints/high-availability": (endpoints.high_availability, _OWN),
-    "state/backends": (state.backends, _OWN),
-    "state/one-authority": (state.one_authority, _OWN),
-    "state/migrations": (state.migrations, _OWN),
-    "topology/removed-technology": (topology.removed_technology, _OWN),
-    "topology/transitional-provider": (topology.transitional_provider, _OWN),
-    "topology/node-roles": (topology.node_roles, _OWN),
-    "topology/placement": (topology.placement, _OWN),
-    "enrolment/chart-versions": (enrolment.chart_versions, _OWN),
-    "enrolment/labels": (enrolment.labels, _OWN),
-    "enrolment/declared-resources": (enrolment.declared_resources, _OWN),
-    "enrolment/documented-sets": (enrolment.documented_sets, _OWN),
-    "enrolment/scopes": (enrolment.scopes, _OWN),
-    "enrolment/runner-groups": (enrolment.runner_groups, _OWN),
-    "enrolment/secrets-by-reference": (enrolment.secrets_by_reference, _OWN),
-    "enrolment/linux-builder": (enrolment.linux_builder, _OWN),
-    "lifecycle/scaling": (lifecycle.scaling, _OWN),
-    "lifecycle/ephemeral": (lifecycle.ephemeral, _OWN),
-    "lifecycle/scaling-owner": (lifecycle.scaling_owner, _OWN),
-    "lifecycle/grace-periods": (lifecycle.grace_periods, _OWN),
-    "lifecycle/deadlines": (lifecycle.deadlines, _ANY),
-    "operator/public-surface": (operator.public_surface, _OWN),
-    "operator/management-addresses": (operator.management_addresses, _OWN),
-    "operator/documented": (operator.documented, _OWN),
-    "deployment/images-pinned": (deployment.images_pinned, _OWN),
-    "deployment/images-exist": (deployment.images_exist, _OWN),
-    "deployment/job-shells": (deployment.job_shells, _OWN),
-    "deployment/namespaces": (deployment.namespaces, _OWN),
-    "deployment/settings-apply": (deployment.settings_apply, _ANY),
-    "deployment/documented-resources": (deployment.documented_resources, _OWN),
-    "deployment/local-cluster": (deployment.local_cluster, _OWN),
-    "workflows/local-actions": (workflows.local_actions, _ANY),
-    "workflows/labels": (workflows.labels, _ANY),
-    "workflows/needs": (workflows.needs, _ANY),
-    "workflows/checks-fail": (workflows.checks_fail, _ANY),
-    "workflows/artifacts": (workflows.artifacts, _ANY),
-    "workflows/not-root": (workflows.not_root, _OWN),
-    "workflows/substituters": (workflows.substituters, _OWN),
-    "planning/milestone": (planning.milestone, _ANY),
-    "planning/issues": (planning.issues, _ANY),
-    "planning/stale-milestones": (planning.stale_milestones, _ANY),
-    "planning/linear": (planning.linear, _ANY),
-}
-
-CONSUMER = tuple(f"platform/{name}" for name, (_, own) in RULES.items()
-                 if not own and name.startswith(("workflows/", "endpoints/", "lifecycle/deadlines")))  # fmt: skip
-"""Clauses that speak to somebody who only uses the platform's runners."""
+CONSUMER = tuple(f"platform/{rule.id}" for rule in RULES.values() if rule.scope == "any" and
+                 (rule.area in ("workflows", "endpoints") or rule.id == "lifecycle/deadlines"))  # fmt: skip
+"""Clauses about a repository that only uses the platform's runners."""
 
 
 @dataclass(frozen=True)
@@ -131,28 +60,6 @@ class Judgement:
     def platform(self) -> tuple[Verdict, ...]:
         """The verdicts on the platform's own clauses."""
         return tuple(verdict for verdict in self.verdicts if verdict.clause.startswith("platform/"))
-
-
-def build_search_words(platform: Platform, contracts: Iterable[Contract]) -> Words:
-    """What a survey must look for so that every rule has what it needs."""
-    identity_facts, endpoint_facts = platform.area("identity"), platform.area("endpoints")
-    topology_facts, enrolment_facts = platform.area("topology"), platform.area("enrolment")
-    lines = [*spellings(identity_facts.get("name", default="")), *identity_facts.get("retired", default=[])]
-    lines += list(endpoint_facts.get("zones", default={}))
-    for area in ("removed", "transitional"):
-        lines += [word for data in topology_facts.get(area, default={}).values() for word in data["words"]]
-    if canary := enrolment_facts.get("canary", "name"):
-        lines.append(canary)
-    pages = [role["named"] for role in endpoint_facts.get("roles", default={}).values()]
-    pages += [label for contract in contracts for label in contract.labels]
-    pages += [*topology_facts.get("nodes", default={}), "scale set", "runner", "tailnet", "tailscale"]
-    pages += [
-        word
-        for part in ("cluster", "outside")
-        for word in platform.area("deployment").get(part, "words", default=[])
-    ]
-    mirrored = platform.area("deployment").get("images", "mirrored_in")
-    return Words(tuple(filter(None, lines)), tuple(pages), frozenset([mirrored] if mirrored else []))
 
 
 def judge(
@@ -222,15 +129,15 @@ def _assumptions(platform: Platform, verdicts: Iterable[Verdict]) -> tuple[Assum
 def _judge_clause(
     clause: Clause, context: Context, today: date, started: str
 ) -> tuple[Verdict, list[Finding], list[Finding]]:
-    rule, own = RULES[clause.id.partition("/")[2]]
+    rule = RULES[clause.id.partition("/")[2]]
     facts = context.facts("identity")
-    if own and not context.ours:
+    if rule.scope == "own" and not context.ours:
         reason = f"not the repository of {facts.get('name', default='the platform')}"
         return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], []
     if clause.area == "planning" and context.tracker is None:
         reason = "no tracker export (pass --planning FILE)"
         return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], []
-    seen = list(dict.fromkeys(rule(context)))
+    seen = list(dict.fromkeys(rule.check(context)))
     broken = _distinct_findings(clause, seen)
     excused = [
         finding

@@ -1,0 +1,1 @@
+"""Where the platform is deployed, and what it is deployed from."""

@@ -1,0 +1,1 @@
+"""What the platform is called, and where it says so."""

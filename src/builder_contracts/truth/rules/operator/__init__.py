@@ -1,0 +1,1 @@
+"""How operators reach the platform, and what the public may reach."""

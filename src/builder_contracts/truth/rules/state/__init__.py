@@ -1,0 +1,1 @@
+"""Which backend holds the state of each stack."""

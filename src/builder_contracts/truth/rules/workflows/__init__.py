@@ -1,0 +1,1 @@
+"""What jobs expect of the runners that they select."""
