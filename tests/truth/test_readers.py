@@ -195,7 +195,7 @@ jobs:
     runs-on: {runs_on}
 """
     (job,) = workflow(body).jobs
-    assert (None if job.labels is None else [text(label) for label in job.labels]) == labels
+    assert (None if job.choices is None else [text(label) for label in job.labels]) == labels
 
 
 def test_job_that_calls_a_workflow_has_it_as_its_step() -> None:

@@ -56,8 +56,11 @@ def judge_deployed_builders(context: Context, today: date) -> Iterator[tuple[Ver
     A broken one comes with its contradiction: the line of the deployment, and the line that promises.
     """
     for contract in context.classes:
+        labels = {label.lower() for label in contract.labels}
         scale_sets = [
-            scale_set for scale_set in context.model.scale_sets if text(scale_set.label) in contract.labels
+            scale_set
+            for scale_set in context.model.scale_sets
+            if (text(scale_set.label) or "").lower() in labels
         ]
         for scale_set in _distinct(scale_sets):
             facts = facts_of(scale_set)
@@ -83,8 +86,10 @@ def judge_deployed_builders(context: Context, today: date) -> Iterator[tuple[Ver
 def _extra_scale_sets(context: Context, contract: Contract) -> list[ScaleSet]:
     """The scale sets that are declared to keep the promises of a class that is not their own."""
     extra = context.facts("enrolment").get("extra_scale_sets", default={})
-    labels = {label for label, data in extra.items() if data["like"] == contract.name}
-    return [scale_set for scale_set in context.model.scale_sets if text(scale_set.label) in labels]
+    labels = {label.lower() for label, data in extra.items() if data["like"] == contract.name}
+    return [
+        scale_set for scale_set in context.model.scale_sets if (text(scale_set.label) or "").lower() in labels
+    ]
 
 
 def _overrides(scale_sets: list[ScaleSet]) -> dict[str, Source]:

@@ -39,6 +39,16 @@ class Context:
         return {label: contract for contract in self.classes for label in contract.labels}
 
     @cached_property
+    def builders(self) -> Mapping[str, Contract]:
+        """The class that a job gets by a label in lower case: GitHub ignores case. Scale sets like a class included."""
+        by_name = {contract.name: contract for contract in self.classes}
+        extra = self.facts("enrolment").get("extra_scale_sets", default={})
+        like = {
+            label.lower(): by_name[data["like"]] for label, data in extra.items() if data["like"] in by_name
+        }
+        return {**like, **{label.lower(): contract for label, contract in self.labels.items()}}
+
+    @cached_property
     def services(self) -> Mapping[str, Sequence[Service]]:
         """The services of each name: every address in the checkout asks for its own."""
         by_name: dict[str, list[Service]] = {}

@@ -176,27 +176,42 @@ class Template:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a job; ``run`` is a shell script, ``uses`` an action."""
+    """A step of a job; ``run`` is a shell script, ``uses`` an action, ``condition`` its ``if``."""
 
     name: str
     run: Value | None
     uses: Value | None
     arguments: Mapping[str, Value]
     at: Source
+    condition: Value | None = None
+
+
+@dataclass(frozen=True)
+class LabelChoice:
+    """Labels that a job asks for together, and the values of its matrix with which it does."""
+
+    labels: tuple[Value, ...]
+    matrix: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job of GitHub Actions or GitLab CI. ``labels`` is None where they are computed when it runs."""
+    """A job of GitHub Actions or GitLab CI. ``choices`` has an entry for each list of labels that the job can ask
+    for, and is None where they are computed at run time."""
 
     forge: str
     name: str
-    labels: tuple[Value, ...] | None
+    choices: tuple[LabelChoice, ...] | None
     container: Value | None
     steps: tuple[Step, ...]
     timeout: Value | None
     artifacts: tuple[Value, ...]
     at: Source
+
+    @property
+    def labels(self) -> tuple[Value, ...]:
+        """Every label that the job can ask for."""
+        return tuple(dict.fromkeys(label for choice in self.choices or () for label in choice.labels))
 
 
 @dataclass(frozen=True)
@@ -336,6 +351,7 @@ class Model:
     builds: list[ImageBuild] = field(default_factory=list)
     root_refusals: list[Source] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
+    own_labels: list[Value] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
     targets: list[Named] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)

@@ -132,7 +132,15 @@ def _add_lines(file: File, words: re.Pattern[str], model: Model) -> None:
 def _read_yaml_file(file: File, model: Model) -> None:
     """The documents of a YAML file that some reader uses."""
     path, raw = file.path, file.raw
-    special = workflows.is_workflow(path) or workflows.is_action(path) or workflows.is_pipeline(path)
+    special = any(
+        is_special(path)
+        for is_special in (
+            workflows.is_workflow,
+            workflows.is_action,
+            workflows.is_pipeline,
+            workflows.is_label_list,
+        )
+    )
     manifest = b"apiVersion:" in raw and b"kind:" in raw
     values = b"githubConfigUrl" in raw
     if not (special or manifest or values):
@@ -154,6 +162,8 @@ def _read_yaml_file(file: File, model: Model) -> None:
                 line = file.text().count("\n", 0, match.start()) + 1
                 written = match[1].strip("\"'")
                 model.surfaces.append(Surface("workflow name", written, False, Source(path, line)))
+        elif workflows.is_label_list(path):
+            workflows.read_label_list(document, model)
         elif workflows.is_action(path):
             workflows.read_action(document, path, model)
         elif workflows.is_pipeline(path):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from builder_contracts.truth.model import Action, ImageUse, Job, Model, Step
-from builder_contracts.truth.value import Known, Value, fields, get, items, text
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+
+from builder_contracts.truth.model import Action, ImageUse, Job, LabelChoice, Model, Step
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
+
+_MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}")
 
 _GITLAB_WORDS = frozenset({"stages", "variables", "default", "include", "workflow", "image", "services", "cache",
                            "before_script", "after_script", "spec", "pages"})  # fmt: skip
@@ -24,6 +30,16 @@ def is_pipeline(path: str) -> bool:
     return path.rpartition("/")[2].endswith((".gitlab-ci.yml", ".gitlab-ci.yaml"))
 
 
+def is_label_list(path: str) -> bool:
+    """Whether the file is actionlint's, which lists the repository's own labels."""
+    return path in (".github/actionlint.yaml", ".github/actionlint.yml")
+
+
+def read_label_list(value: Value, model: Model) -> None:
+    """Add the labels that the repository declares for runners of its own; they can be patterns."""
+    model.own_labels += items(get(value, "self-hosted-runner", "labels"))
+
+
 def read_workflow(value: Value, model: Model) -> None:
     """Add the jobs of a workflow of GitHub Actions."""
     for name, job in fields(get(value, "jobs")).items():
@@ -36,7 +52,7 @@ def read_workflow(value: Value, model: Model) -> None:
             Job(
                 forge="github",
                 name=name,
-                labels=_labels(get(job, "runs-on"), job),
+                choices=_choices(get(job, "runs-on"), job),
                 container=container,
                 steps=_steps(get(job, "steps")) or _called(job),
                 timeout=get(job, "timeout-minutes"),
@@ -49,37 +65,51 @@ def read_workflow(value: Value, model: Model) -> None:
                 model.images.append(ImageUse(image, f"service of job {name}"))
 
 
-def _labels(value: Value | None, job: Value) -> tuple[Value, ...] | None:
-    if value is None:
-        return ()
+def _choices(value: Value | None, job: Value) -> tuple[LabelChoice, ...] | None:
+    """Every list of labels that ``runs-on`` can stand for; None where something other than the matrix computes it."""
     group = get(value, "labels")
-    single = group if group is not None else value
-    labels: list[Value] = []
-    for label in [single] if text(single) is not None else items(single):
-        written = text(label)
-        if written is None:
-            continue
-        matrix = _matrix(written, job)
-        if matrix is not None:
-            labels += matrix
-        elif "${{" in written:
+    written = group if group is not None else value
+    if written is None:
+        return ()
+    labels = [written] if text(written) is not None else items(written)
+    if isinstance(written, Unknown) or any(text(label) is None for label in labels):
+        return None
+    keys = dict.fromkeys(key for label in labels for key in _MATRIX.findall(text(label) or ""))
+    choices: list[LabelChoice] = []
+    for row in _rows(get(job, "strategy", "matrix"), list(keys)):
+        filled = [part for label in labels for part in _filled(label, row)]
+        if any("${{" in (text(part) or "${{") for part in filled):
             return None
-        else:
-            labels.append(label)
-    return tuple(labels)
+        matrix = {key: scalar for key, item in row.items() if (scalar := text(item)) is not None}
+        choices.append(LabelChoice(tuple(filled), matrix))
+    return tuple(choices) or None
 
 
-def _matrix(written: str, job: Value) -> list[Value] | None:
-    """The values of ``${{ matrix.x }}``, which the job itself lists."""
-    if not (written.startswith("${{") and written.endswith("}}")):
-        return None
-    path = written[3:-2].strip().split(".")
-    if len(path) != 2 or path[0] != "matrix":
-        return None
-    matrix = get(job, "strategy", "matrix")
-    values = items(get(matrix, path[1]))
-    values += [value for entry in items(get(matrix, "include")) if (value := get(entry, path[1])) is not None]
-    return [value for value in values if text(value) is not None] or None
+def _filled(label: Value, row: Mapping[str, Value]) -> list[Value]:
+    """A label with the values of a row of the matrix; a row's value can be a list of labels by itself."""
+    written = text(label) or ""
+    whole = _MATRIX.fullmatch(written.strip())
+    if whole is not None and whole[1] in row:
+        value = row[whole[1]]
+        return [value] if text(value) is not None else items(value)
+    filled = _MATRIX.sub(lambda use: text(row.get(use[1])) or use[0], written)
+    return [label if filled == written else Known(filled, label.at)]
+
+
+def _rows(matrix: Value | None, keys: Sequence[str]) -> Iterator[Mapping[str, Value]]:
+    """The combinations of a matrix as far as they differ in these keys, without those that ``exclude`` names."""
+    if not keys:
+        yield {}
+        return
+    excluded = [fields(entry) for entry in items(get(matrix, "exclude"))]
+    for values in itertools.product(*(items(get(matrix, key)) for key in keys)):
+        row = dict(zip(keys, values, strict=True))
+        if not any(entry and entry.keys() <= row.keys() and all(text(row[key]) == text(value) for key, value in entry.items())
+                   for entry in excluded):  # fmt: skip
+            yield row
+    for entry in items(get(matrix, "include")):
+        if set(keys) <= fields(entry).keys():
+            yield fields(entry)
 
 
 def _called(job: Value) -> tuple[Step, ...]:
@@ -96,6 +126,7 @@ def _steps(value: Value | None) -> tuple[Step, ...]:
             uses=get(step, "uses"),
             arguments=fields(get(step, "with")),
             at=step.at,
+            condition=get(step, "if"),
         )
         for number, step in enumerate(items(value), 1)
     )
@@ -124,9 +155,9 @@ def read_pipeline(value: Value, model: Model) -> None:
         steps = tuple(
             Step(f"line {number}", line, None, {}, line.at) for number, line in enumerate(script, 1)
         )
-        labels = tuple(items(get(job, "tags") or tags))
+        choice = LabelChoice(tuple(items(get(job, "tags") or tags)))
         model.jobs.append(
-            Job("gitlab", name, labels, reference, steps, get(job, "timeout"),
+            Job("gitlab", name, (choice,), reference, steps, get(job, "timeout"),
                 tuple(items(get(job, "artifacts", "paths"))), job.at)
         )  # fmt: skip
 

@@ -16,9 +16,10 @@ _GITHUB_DEFAULT_MINUTES = 360
 def check(context: Context) -> Iterator[Observation]:
     facts = context.facts("lifecycle")
     least, most = facts.get("job_minutes", "least", default=1), facts.get("job_minutes", "most", default=360)
-    served = {*context.labels, *context.facts("enrolment").get("extra_scale_sets", default={})}
+    extra = context.facts("enrolment").get("extra_scale_sets", default={})
+    served = {label.lower() for label in (*context.labels, *extra)}
     for job in context.model.jobs:
-        if job.forge != "github" or not any(text(label) in served for label in job.labels or ()):
+        if job.forge != "github" or not any((text(label) or "").lower() in served for label in job.labels):
             continue
         minutes = number(job.timeout) if job.timeout is not None else _GITHUB_DEFAULT_MINUTES
         at = job.timeout.at if job.timeout is not None else job.at

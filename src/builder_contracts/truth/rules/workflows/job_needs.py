@@ -12,12 +12,14 @@ from builder_contracts.contract.promises.isolation import DockerDaemon
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import Source
 from builder_contracts.truth.context import Context
-from builder_contracts.truth.model import Job, Step
+from builder_contracts.truth.model import Job, LabelChoice, Step
 from builder_contracts.truth.readers.shell import Command, commands
 from builder_contracts.truth.value import Value, text
 
 DAEMON = "docker-daemon"
 _INSTALLERS = re.compile(r"^(apt|apt-get|dnf|yum|apk|microdnf|zypper|pacman|pip|pip3|npm)$")
+
+_COMPARED = re.compile(r"\(?\s*matrix\.(?P<key>[\w-]+)\s*(?P<operator>==|!=)\s*'(?P<value>[^']*)'\s*\)?")
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,15 @@ def steps_of(context: Context, steps: Sequence[Step], depth: int = 0) -> Iterato
             yield from steps_of(context, action.steps, depth + 1)
 
 
-def needs_of_job(context: Context, job: Job) -> Iterator[Need]:
-    """What the steps of a job need and do not bring with them."""
+def needs_of_job(context: Context, job: Job, choice: LabelChoice) -> Iterator[Need]:
+    """What the steps of a job need and do not bring with them, where it asks for these labels."""
     facts = context.facts("workflows")
     by_command: Mapping[str, str] = facts.get("commands", default={})
     by_action: Mapping[str, str] = facts.get("actions", default={})
     brings: Mapping[str, list[str]] = facts.get("brings", default={})
     in_container = job.forge == "gitlab" or job.container is not None
     brought: set[str] = set()
-    for step in steps_of(context, job.steps):
+    for step in steps_of(context, [step for step in job.steps if not is_skipped(step, choice.matrix)]):
         action = (text(step.uses) or "").partition("@")[0]
         if step.uses is not None and action in by_action:
             yield Need(by_action[action], f"uses: {action}", step.uses.at)
@@ -89,8 +91,22 @@ def promise_of(contract: Contract, need: str) -> tuple[bool, Source]:
     return False, contract.source
 
 
-def class_of(context: Context, label: str) -> Contract | None:
-    like = context.facts("enrolment").get("extra_scale_sets", label, "like")
-    return context.labels.get(label) or next(
-        (contract for contract in context.classes if contract.name == like), None
-    )
+def class_of(context: Context, choice: LabelChoice) -> Contract | None:
+    """The class that a job gets when it asks for these labels; None where none of them is a class's."""
+    names = [(text(label) or "").lower() for label in choice.labels]
+    return next((context.builders[name] for name in names if name in context.builders), None)
+
+
+def is_skipped(step: Step, matrix: Mapping[str, str]) -> bool:
+    """Whether a step's ``if`` is false for these values of the matrix; anything that is not a plain comparison holds."""
+    condition = (text(step.condition) or "").strip().removeprefix("${{").removesuffix("}}")
+    if "||" in condition:
+        return False
+    for part in condition.split("&&"):
+        match = _COMPARED.fullmatch(part.strip())
+        if match and match["key"] in matrix:
+            # GitHub compares text without case.
+            equal = matrix[match["key"]].lower() == match["value"].lower()
+            if equal != (match["operator"] == "=="):
+                return True
+    return False
