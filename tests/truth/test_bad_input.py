@@ -7,7 +7,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -275,8 +274,6 @@ def test_directory_of_thousands_of_files_is_judged(tmp_path: Path, contracts: Co
         folder = root / "many" / str(number % 50)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number}.yaml").write_text(f"key: {number}\n")
-    begun = time.monotonic()
     judgement = judge(root, *contracts)
     assert judgement.files > 3000
-    # No benchmark: only that nothing is quadratic.
-    assert time.monotonic() - begun < 60
+    assert judgement.findings == ()

@@ -27,7 +27,7 @@ TOO_DEEP = "nested too deeply"
 # Folders of generated or installed files: nobody promises anything in them.
 _SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", ".terraform", "__pycache__", ".direnv", ".tox",
                       ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"})  # fmt: skip
-# Formats that are never text. Only a short cut: a NUL near the beginning says the same.
+# Formats that are never text. Only a short cut: a NUL near the beginning means the same.
 _BINARY = frozenset({".png", ".jpg", ".jpeg", ".gif", ".ico", ".pdf", ".gz", ".xz", ".bz2", ".zst", ".zip", ".tar",
                      ".jar", ".so", ".a", ".o", ".ko", ".pyc", ".woff", ".woff2", ".ttf", ".mo", ".bin"})  # fmt: skip
 
@@ -79,7 +79,7 @@ class Checkout:
 
     @cached_property
     def _tracked(self) -> frozenset[str] | None:
-        """Ignore files speak of what git does not track; without an index nothing is ignored."""
+        """The tracked directories. Ignore files apply to untracked paths only, so without an index nothing is ignored."""
         return tracked_folders(self.root)
 
     def files(self) -> Iterator[File]:
@@ -158,7 +158,7 @@ class Checkout:
         return File(path, raw)
 
     def exists(self, path: str) -> bool:
-        """Whether a file, folder or link stands at the path."""
+        """Whether the path is a file, a directory or a link."""
         return path in self.paths or path in self.folders
 
     @cached_property
@@ -186,6 +186,6 @@ def _printable(name: str) -> str:
 
 
 # Folders only: a single file is judged whether git tracks it or not, because a .tfvars that is kept out of git
-# still says what is deployed.
+# still sets what is deployed.
 def _ignored(path: str, ignores: tuple[tuple[str, GitIgnoreSpec], ...]) -> bool:
     return any(spec.match_file(path[len(prefix) :]) for prefix, spec in ignores)

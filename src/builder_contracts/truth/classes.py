@@ -40,7 +40,7 @@ from builder_contracts.truth.value import Unknown, Value, get, items, number, te
 _CANNOT = "not decidable from a checkout; check a runner"
 _NO_TEMPLATE = Unseen("the scale set's template does not specify it", here=False)
 _SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
-# What the chart gha-runner-scale-set runs for containerMode dind (its values.yaml): the daemon's only listener.
+# The only listener of the daemon that the chart gha-runner-scale-set runs for containerMode dind (its values.yaml).
 _CHART_DIND = "unix:///var/run/docker.sock"
 _AMOUNTS = (CpuLimit, CpuRequest, MemoryLimit, MemoryRequest)
 # Promises that a pod template decides.
@@ -68,7 +68,7 @@ def judge_deployed_builders(context: Context, today: date) -> Iterator[tuple[Ver
                 assessment = _assess(clause, facts)
                 at = _deciding_location(clause, scale_set)
                 yield _verdict(clause, contract, assessment, at, scale_set.variant, today)
-        # Scale sets beside the class keep its promises, but for amounts, which they are declared with.
+        # Scale sets that are like the class keep its promises, except amounts: those have a declaration of their own.
         for scale_set in _distinct(_extra_scale_sets(context, contract)):
             facts = facts_of(scale_set)
             for clause in contract.clauses:
@@ -93,7 +93,7 @@ def _extra_scale_sets(context: Context, contract: Contract) -> list[ScaleSet]:
 
 
 def _overrides(scale_sets: list[ScaleSet]) -> dict[str, Source]:
-    """What pod templates set over the image: variables, and USER for a user."""
+    """Locations of what pod templates override in the image: variables, and USER for a user."""
     over: dict[str, Source] = {}
     for scale_set in scale_sets:
         over.update({name: value.at for name, value in environment(scale_set.runner).items()})
@@ -103,7 +103,7 @@ def _overrides(scale_sets: list[ScaleSet]) -> dict[str, Source]:
 
 
 def _distinct(scale_sets: list[ScaleSet]) -> list[ScaleSet]:
-    """One of those that differ by variant only in what does not matter here."""
+    """Drop scale sets whose facts are the same in another variant."""
     kept: dict[str, ScaleSet] = {}
     for scale_set in scale_sets:
         kept.setdefault(repr((facts_of(scale_set), scale_set.name)), scale_set)
@@ -152,7 +152,7 @@ def _assess(clause: Clause, facts: Facts) -> Judged:
     if isinstance(promise, ForbiddenValue) and (assessment := find(promise, facts)).outcome is Outcome.KEPT:
         return unproven(f"{assessment.seen} in the template, but the image may set others", here=False)
     if isinstance(promise, DaemonEndpoint) and isinstance(facts.daemon, Daemon) and facts.daemon.reachable:
-        # That the two addresses agree is all that a template shows; whether it answers, a runner shows.
+        # A template shows only that the two addresses agree; only a runner proves that the daemon responds.
         return (
             kept(facts.daemon.how, declared=True)
             if _docker_host(facts) == promise.endpoint
@@ -201,7 +201,7 @@ def _deciding_location(clause: Clause, scale_set: ScaleSet) -> Source:
 
 
 def facts_of(scale_set: ScaleSet) -> Facts:
-    """What a scale set's template determines about its runners; everything else is unseen."""
+    """The facts about runners that a scale set's template determines; everything else is unseen."""
     unseen = Unseen(_CANNOT, here=False)
     runner = scale_set.runner
     env: dict[str, str] = {}
@@ -234,7 +234,7 @@ def _resources(runner: Value | None) -> Resources:
             return Unseen(value.reason)
         written = text(value)
         if written is None:
-            # Kubernetes sets no limit where the template names none.
+            # Kubernetes sets no limit if the template has none.
             return None if runner is not None else _NO_TEMPLATE
         try:
             return millicpus(written) if what == "cpu" else byte_count(written)
@@ -313,7 +313,7 @@ def _security_list(scale_set: ScaleSet, key: str) -> Value | None:
 
 
 def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None) -> Seen[Daemon]:
-    """Whether a daemon listens where the job's DOCKER_HOST points."""
+    """Whether a daemon listens at the address in the job's DOCKER_HOST."""
     mode = get(scale_set.values, "containerMode", "type")
     if isinstance(mode, Unknown):
         return Unseen(mode.reason)
@@ -334,7 +334,7 @@ def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None
     listeners = [word.partition("=")[2] for word in words if word.startswith(("--host=", "-H="))]
     listeners += [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--host", "-H")]
     listeners = listeners or [_CHART_DIND]
-    # The chart sets DOCKER_HOST itself where the template leaves it out.
+    # The chart sets DOCKER_HOST itself if the template does not.
     host = env.get("DOCKER_HOST", _CHART_DIND)
     reached = any(_same_listener(host, listener) for listener in listeners)
     where = ", ".join(listeners)

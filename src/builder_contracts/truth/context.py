@@ -1,4 +1,4 @@
-"""What a rule sees: the platform's declarations beside what was read from a checkout."""
+"""The input of every rule: the platform's declarations and the model of a checkout."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Context:
 
     @cached_property
     def ours(self) -> bool:
-        """Whether the checkout is the platform's own repository, by what its surfaces and its remote say."""
+        """Whether the checkout is the platform's own repository, by its name fields and its remote."""
         facts = self.facts("identity")
         names = [
             plain(name) for name in (facts.get("name", default=""), *facts.get("retired", default=[])) if name
@@ -76,7 +76,7 @@ class Context:
         return frozenset(self.facts("identity").get("primary", default=[]))
 
     def is_history(self, path: str) -> bool:
-        """Whether a file tells of the past or breaks things on purpose."""
+        """Whether a file records the past or breaks things on purpose."""
         return any(
             fnmatch.fnmatch(path, pattern) for pattern in self.facts("identity").get("history", default=[])
         )
@@ -108,7 +108,7 @@ class Context:
 
     @property
     def entrance(self) -> Source:
-        """Where a reader of the documentation begins: the place to write down what is missing."""
+        """The page that a reader of the documentation opens first: missing statements are reported there."""
         for path in ("docs/index.md", "docs/README.md", "README.md"):
             if path in self.model.paths:
                 return Source(path, 1)

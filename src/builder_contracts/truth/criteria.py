@@ -26,7 +26,7 @@ class Answer:
 
     @property
     def missing(self) -> tuple[Verdict, ...]:
-        """What stands between the criterion and being met."""
+        """The verdicts that keep the criterion from being met."""
         return tuple(verdict for verdict in self.verdicts if verdict.outcome is not Outcome.KEPT)
 
 

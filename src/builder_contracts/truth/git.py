@@ -1,4 +1,4 @@
-"""What git tracks, read from the index file itself: asking git would run what a repository configures.
+"""Tracked paths, read from git's index file: git itself would run commands that a repository configures.
 
 Format: Documentation/gitformat-index.txt of git, versions 2 to 4.
 """
@@ -35,7 +35,7 @@ def read_plain(path: Path | str, limit: int) -> bytes:
 
 
 def tracked_folders(root: Path) -> frozenset[str] | None:
-    """The folders of ``root`` that hold a tracked file; None where there is no index that can be read."""
+    """The directories of ``root`` with a tracked file, or None if there is no readable index."""
     try:
         raw = read_plain(root / ".git" / "index", _MAX_BYTES)
     except OSError:
@@ -87,7 +87,7 @@ def _varint(raw: bytes, place: int) -> tuple[int, int]:
 
 
 def commit(root: Path) -> str:
-    """The commit that is checked out, as 40 or 64 hexadecimal digits; empty where that cannot be read."""
+    """The commit that is checked out, as 40 or 64 hexadecimal digits; empty if it cannot be read."""
     git = root / ".git"
     try:
         head = read_plain(git / "HEAD", _MAX_BYTES).decode("ascii").strip()

@@ -1,7 +1,7 @@
 """Builder classes judged by the Dockerfile of their image, by the judges of live runners.
 
-A Dockerfile decides what it says and what it makes impossible. What its base image may hold, what a script
-that it runs may do and what a pool's template may set stays unseen: the answer is then *unproven*.
+A Dockerfile decides what it states and what it makes impossible. It does not decide what its base image contains,
+what a script does or what a pool's template sets: the clause is then *unproven*.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def judge_image_build(
 
 
 def _once(context: Context, build: ImageBuild, what: str, read: Callable[[ImageBuild], T]) -> T:
-    """What many clauses ask of one build, read off it once."""
+    """A property of a build that many clauses use, computed once."""
     key = f"{what} of build {id(build)}"
     if key not in context.memo:
         context.memo[key] = read(build)
@@ -93,7 +93,7 @@ def _facts(**given: Any) -> Facts:
 
 
 def _base(build: ImageBuild, context: Context) -> tuple[Mapping[str, Any] | None, str]:
-    """What is declared of the image that a build starts from, and that image's name."""
+    """The declaration of the image that a build starts from, or None, and the image's name."""
     if isinstance(build.base, Unknown):
         return None, "an image named only at build time"
     reference = str(build.base.data)
@@ -255,7 +255,7 @@ def _missing(promise: Tool, packages: Installs, base: Mapping[str, Any] | None, 
     """Broken where neither the base image nor any step can bring a tool; unproven where one may."""
     if packages.opaque is not None:
         return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may provide it", here=False)
-    # Of "scratch" everything is known: it holds nothing.
+    # "scratch" is known to be empty.
     lacking = base["lacks"] if base is not None else []
     if lacking is not None and promise.name not in lacking:
         return unproven(f"{name} may contain it", here=False)

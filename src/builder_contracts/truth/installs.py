@@ -1,4 +1,4 @@
-"""What the steps of a Dockerfile bring into an image and take out of it, as far as its text shows."""
+"""Packages that the steps of a Dockerfile install and remove, as far as its text shows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _APT = frozenset({"apt", "apt-get", "aptitude"})
 _OTHER_MANAGERS = frozenset({"apk", "dnf", "microdnf", "yum", "zypper", "pacman"})
 _INSTALLS = frozenset({"install", "add"})
 _REMOVES = frozenset({"remove", "purge", "del", "erase"})
-# Commands that neither bring a tool nor take one away, whatever their arguments (rm is looked at by itself).
+# Commands that neither add nor remove a tool, whatever their arguments (rm is checked separately).
 _HARMLESS = frozenset(
     "adduser addgroup apt-mark cd chmod chown dpkg-reconfigure echo export false groupadd groupmod ldconfig locale-gen "
     "mkdir printf set sleep test touch true umask update-ca-certificates useradd usermod [ :".split()
@@ -26,7 +26,7 @@ _BIN = re.compile(r"^/(?:usr/(?:local/)?)?s?bin/([\w.+-]+)$")
 _DATA = ("/etc/", "/home/", "/root/", "/srv/", "/tmp/", "/var/")  # noqa: S108 - compared, never written
 _FLAGS = re.compile(r"^(?:--\S+(?:\s|\\\n)+)+")
 _HEREDOC = re.compile(r"<<-?\s*[\"']?\w+[\"']?")
-# What follows may run or not; nobody reads that off the text.
+# A condition: the text does not decide whether the rest runs.
 _CONDITION = re.compile(r"(?:^|[;&|\s(])(?:if|case|while|until|for)\s|\|\|")
 _WRITTEN = re.compile(r">\s*[\"']?/(?:usr/(?:local/)?|opt/\S*)?s?bin/")
 _PACKAGE = re.compile(r"^[a-z0-9][a-z0-9+.-]+")
@@ -34,7 +34,7 @@ _PACKAGE = re.compile(r"^[a-z0-9][a-z0-9+.-]+")
 
 @dataclass(frozen=True)
 class Installs:
-    """What the steps install and remove, where, and the first step that may do either unseen."""
+    """Installed and removed packages with their lines, and the first step whose effect is unknown."""
 
     installed: Mapping[str, Source]
     recommended: frozenset[str]
@@ -63,7 +63,7 @@ def commands_of(step: Instruction) -> Iterator[Command]:
 
 
 def installs(build: ImageBuild) -> Installs:
-    """What the steps of a build leave installed and removed; a step that may do more makes the rest uncertain."""
+    """The packages that a build leaves installed and removed; after a step of unknown effect the rest is uncertain."""
     installed: dict[str, Source] = {}
     removed: dict[str, Source] = {}
     recommended: set[str] = set()
@@ -73,7 +73,7 @@ def installs(build: ImageBuild) -> Installs:
     def unsure(at: Source, what: str) -> None:
         nonlocal opaque
         opaque = opaque or (at, what)
-        # What was taken away before may be back.
+        # A removed package may be back.
         removed.clear()
 
     for step in build.steps:
@@ -116,12 +116,12 @@ def installs(build: ImageBuild) -> Installs:
 
 
 def _named(words: tuple[str, ...], verb: str) -> list[str]:
-    """The packages of a command: what stands after its verb and is no option or an option's value."""
+    """The packages of a command: the words after its verb that are not options or values of options."""
     packages: list[str] = []
     skip = False
     for word in words[words.index(verb) + 1 :]:
         if skip or word.startswith("-"):
-            # Options of apt-get that take a value in a word of its own.
+            # Options of apt-get with their value in a separate word.
             skip = not skip and word in (
                 "-o",
                 "-c",

@@ -1,4 +1,4 @@
-"""What a checkout deploys and what it says, whatever the format that it was written in."""
+"""The deployment, CI and documentation of a checkout, independent of file formats."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def environment(container: Value | None) -> dict[str, Value]:
 class ScaleSet:
     """A GitHub Actions runner scale set of ARC. ``values`` has the shape of the chart's values.
 
-    ``variant`` says under which values it was computed; ``deployed`` is false where a toggle leaves it out.
+    ``variant`` names the values that it was computed with; ``deployed`` is false if a toggle leaves it out.
     """
 
     name: str
@@ -149,7 +149,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Stack:
-    """A root module of OpenTofu. ``backend`` is the type that it names, None where it names none."""
+    """A root module of OpenTofu. ``backend`` is its backend's type, or None."""
 
     path: str
     backend: str | None
@@ -197,7 +197,7 @@ class LabelChoice:
 @dataclass(frozen=True)
 class Job:
     """A job of GitHub Actions or GitLab CI. ``choices`` has an entry for each list of labels that the job can ask
-    for, and is None where they are computed at run time."""
+    for, and is None if they are computed at run time."""
 
     forge: str
     name: str
@@ -216,7 +216,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Script:
-    """A shell script whose name says that it checks something."""
+    """A shell script that checks something, by its name."""
 
     path: str
     text: str
@@ -240,7 +240,7 @@ class ImageUse:
 
 
 def split_reference(reference: str) -> tuple[str, str, str]:
-    """Name, tag and digest of an image reference; empty where it has none."""
+    """Name, tag and digest of an image reference; missing parts are empty."""
     rest, _, digest = reference.partition("@")
     name, colon, tag = rest.rpartition(":")
     if not colon or "/" in tag:
@@ -260,7 +260,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class ImageBuild:
-    """What the last stage of a Dockerfile is made of: the image it starts from and every step since."""
+    """The last stage of a Dockerfile: the image it starts from and every step since."""
 
     path: str
     base: Value
@@ -285,7 +285,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the documentation without its markup, and the paragraph that it stands in."""
+    """A sentence of the documentation without its markup, and its paragraph."""
 
     text: str
     at: Source
@@ -313,7 +313,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Surface:
-    """A place where a repository says who it is: a name field, a title, a description.
+    """A field with the repository's name or purpose: a name, a title, a description.
 
     ``exact`` fields are identifiers that must agree with the repository; others are prose.
     """
@@ -359,5 +359,5 @@ class Model:
     binary: int = 0
 
     def exists(self, path: str) -> bool:
-        """Whether a file, folder or link stands at a path of the checkout."""
+        """Whether a path of the checkout is a file, a directory or a link."""
         return path in self.paths or path in self.folders

@@ -1,4 +1,4 @@
-"""Which class fits a job: the smallest that promises what the job needs, and why the others do not."""
+"""Select the smallest class that promises what a job needs, with the reason why the others do not fit."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _DAEMON = frozenset({"docker-build", "docker-daemon", "docker", "image-build", "
 
 @dataclass(frozen=True)
 class Candidate:
-    """A label that jobs can select. A scale set beside those of the classes keeps a class's promises with
-    amounts of its own (``cpu`` in thousandths, ``memory`` in bytes)."""
+    """A label that jobs can select. A scale set that is like a class keeps the class's promises with
+    its own amounts (``cpu`` in thousandths, ``memory`` in bytes)."""
 
     label: str
     contract: Contract
@@ -31,7 +31,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Answer:
-    """A candidate before the needs: what it lacks, each with the line that says so; empty when it fits."""
+    """A candidate compared with the needs: what it lacks, each with its line; empty if it fits."""
 
     candidate: Candidate
     lacks: tuple[str, ...]
@@ -43,7 +43,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a job needs: tools, a daemon, CPU in thousandths, memory in bytes, a feature of a tool."""
+    """Needs of a job: tools, a daemon, CPU in thousandths, memory in bytes."""
 
     tools: tuple[str, ...] = ()
     daemon: bool = False
@@ -52,7 +52,7 @@ class Needs:
 
 
 def parse(text: str, contracts: Sequence[Contract]) -> Needs:
-    """``nix,docker-build,memory=12Gi,cpu=4``. Raises InputError for words that no contract speaks of."""
+    """``nix,docker-build,memory=12Gi,cpu=4``. Raises InputError for words that no contract mentions."""
     tools_promised = sorted({promise.name for contract in contracts for promise in contract.promised(Tool)})
     tools: list[str] = []
     problems: list[Problem] = []
@@ -94,7 +94,7 @@ def _problem(need: str, what: str, fix: str) -> Problem:
 
 
 def candidates(contracts: Iterable[Contract], extra: Facts | None = None) -> list[Candidate]:
-    """Every label of the classes, and the scale sets beside them that the platform's enrolment declares."""
+    """Every label of the classes, and the scale sets like them that the platform's enrolment declares."""
     choices: list[Candidate] = []
     by_name: dict[str, Candidate] = {}
     for contract in contracts:

@@ -18,8 +18,8 @@ _PROSE = (".md", ".rst", ".txt", ".adoc", ".tex")
 _COMMENT = ("#", "//", "/*", "*", "--", ";", "%", "<!--")
 _STEM = 6
 _CHECK = re.compile(r"health|check|smoke|verify|test", re.IGNORECASE)
-# What only Helm resolves: an object name of its templates, a function that reads them, or an action where a
-# value stands. Other programs (Prometheus, Argo Workflows) write {{ }} too, inside strings of valid YAML.
+# Syntax that only Helm resolves: an object of its templates, a function that reads them, or an action in the
+# place of a value. Other programs (Prometheus, Argo Workflows) write {{ }} too, inside strings of valid YAML.
 _HELM = re.compile(
     rb"\{\{[^{}\n]{0,300}?(?:\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|\b(?:include|template|tpl)\s)"
     rb"|^[ \t]*(?:-[ \t]+)?(?:[\w./-]+:[ \t]+|-[ \t]+)\{\{",
@@ -32,7 +32,7 @@ _OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Words:
-    """What to look for: words whose lines the rules want, words that make a page worth parsing, and
+    """Search words: words whose lines the rules need, words that make a page worth parsing, and
     files whose text is kept whole."""
 
     lines: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Words:
 
 
 def scan_checkout(root: Path, words: Words) -> Model:
-    """Read a checkout. Raises InputError when there is no directory at ``root``."""
+    """Read a checkout. Raises InputError if ``root`` is not a directory."""
     checkout = Checkout(root)
     model = Model()
     line_stems = tuple(stem.encode() for stem in stems(words.lines))
@@ -177,7 +177,7 @@ def _read_yaml_file(file: File, model: Model) -> None:
 def _without_placeholders(value: Value) -> Value:
     """A document without the text that a program fills in at run time, such as ``"{{ $value }}"`` of an alert.
 
-    Text of several lines stays as it is: it is a file of its own, in a config map for example.
+    Text of several lines is kept: it is a file, in a config map for example.
     """
     if isinstance(value, Unknown):
         return value

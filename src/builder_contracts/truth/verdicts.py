@@ -117,7 +117,7 @@ def judge_model(
 
 
 def _assumptions(platform: Platform, verdicts: Iterable[Verdict]) -> tuple[Assumption, ...]:
-    """Those that some answer rests on."""
+    """The assumptions that some verdict relies on."""
     decided = {verdict.clause for verdict in verdicts if verdict.outcome is not Outcome.UNPROVEN}
     return tuple(
         assumption

@@ -2,7 +2,7 @@
 
 What depends on a run (resources' attributes, functions of the outside world, variables without a value) is
 Unknown with its reason; nothing is guessed. ``yamlencode`` and ``jsonencode`` keep their argument's
-structure: whoever reads the result wants that and its line numbers, not a string.
+structure: readers of the result want that and its line numbers, not a string.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ESCAPE = re.compile(r"\\([ntr\"\\])|\\u([0-9a-fA-F]{4})|\$(\$)\{|%(%)\{")
 
 
 class Names(Protocol):
-    """What stands behind ``var.x``, ``local.x``, ``module.x.y``, ``path.x`` and resources."""
+    """Resolves ``var.x``, ``local.x``, ``module.x.y``, ``path.x`` and resources."""
 
     def resolve(self, path: Sequence[str], at: Source) -> tuple[Value, int]:
         """The value of the longest known beginning of the path, and how many steps that took."""

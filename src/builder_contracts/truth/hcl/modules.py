@@ -12,7 +12,7 @@ from builder_contracts.truth.hcl.syntax import Block, Expression
 from builder_contracts.truth.value import Known, Unknown, Value, get
 
 _MAX_DEPTH = 8
-# Attributes that speak of the block itself, not of what it makes.
+# Attributes of the block itself, not of what it creates.
 _META = ("count", "for_each", "depends_on", "provider", "providers", "lifecycle")
 
 
@@ -62,7 +62,7 @@ class Folder:
 class Resource:
     """A resource of a stack after its module calls were followed.
 
-    ``deployed`` is false where a count or a toggle leaves it out, Unknown where that cannot be seen.
+    ``deployed`` is false if a count or a toggle leaves it out, Unknown if that is not decidable.
     """
 
     block: Block
@@ -119,7 +119,7 @@ class Instance:
         return next((block for block in self.folder.resources if block.labels[:2] == (kind, name)), None)
 
     def _resource(self, kind: str, name: str, at: Source) -> Value:
-        """What the text of a resource says of it: its name, for example; the rest is known after it is created."""
+        """The attributes that a resource sets, its name for example; the others are known after it is created."""
         block = self._block(kind, name)
         if block is None or "for_each" in block.attributes:
             return Unknown(f"{kind}.{name} is known only after it is created", at)
@@ -224,13 +224,13 @@ class Instance:
             yield call, Instance(target, self.folders, self.files, inputs, {}, self.depth + 1), present
 
     def _repeat(self, block: Block) -> Iterator[tuple[dict[str, Value], Value]]:
-        """What ``count`` and ``for_each`` make of a block: bindings, and whether the instance is there."""
+        """The instances that ``count`` and ``for_each`` create: bindings, and whether the instance exists."""
         if "count" in block.attributes:
             count = evaluate(block.attributes["count"], self.scope)
             if isinstance(count, Unknown):
                 yield {}, count
             else:
-                # One instance stands for all: they differ by number only.
+                # One instance represents all, because they differ only in their number.
                 present = isinstance(count.data, int | float) and count.data > 0
                 yield {"count": Known({"index": Known(0, count.at)}, count.at)}, Known(present, count.at)
         elif "for_each" in block.attributes:

@@ -15,7 +15,7 @@ from builder_contracts.errors import Source
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A syntax node and the file that it stands in."""
+    """A syntax node and its file."""
 
     node: Node
     file: str

@@ -1,4 +1,4 @@
-"""Files of ``docker buildx bake``: what the names that a Dockerfile starts from stand for.
+"""Read files of ``docker buildx bake``, which define names that a Dockerfile can start from.
 
 Format: https://docs.docker.com/build/bake/reference/. Variables have their defaults, as they have when nobody sets
 them; what matrices and functions compute is left unknown.
@@ -98,7 +98,7 @@ def _inherited(name: str, blocks: dict[str, Block], scope: Scope, depth: int) ->
 
 
 def join(model: Model, targets: Sequence[Target]) -> None:
-    """Put what a name stands for where a build starts from it: an image, or the steps of another build."""
+    """Replace names that builds start from by their image, or by the steps of another build."""
     builds = {build.path: build for build in model.builds}
     targets = [
         target

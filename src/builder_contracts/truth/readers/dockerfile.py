@@ -68,7 +68,7 @@ class _Stage:
     own: list[Instruction] = field(default_factory=list)
 
     def steps(self) -> Iterator[Instruction]:
-        """Those of the stages that it starts from first."""
+        """The steps of this stage after those of the stages that it starts from."""
         chain: list[_Stage] = []
         stage: _Stage | None = self
         while stage is not None:
@@ -79,7 +79,7 @@ class _Stage:
 
 
 def read_dockerfile(text: str, path: str, model: Model) -> None:
-    """Add the base images, and the build of the last stage; stages of a file are no images of their own."""
+    """Add the base images, and the build of the last stage; stages of the same file are not images."""
     stages: dict[str, _Stage] = {}
     arguments: dict[str, Value] = {}
     stage: _Stage | None = None

@@ -100,7 +100,7 @@ def is_helm_values(value: Value) -> bool:
 
 
 def helm_values(value: Value, file: str, model: Model) -> None:
-    """A values file of a scale set; its name is the label unless it says another."""
+    """A values file of a scale set; the file's name is the label unless the values set another."""
     stem = file.rpartition("/")[2].rpartition(".")[0]
     name = text(get(value, "runnerScaleSetName")) or stem
     present = {**fields(value)}

@@ -1,4 +1,4 @@
-"""Where a repository says who it is: titles, module and flake names, package metadata, workflow names."""
+"""Read a repository's names: titles, module and flake names, package metadata, workflow names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _starlark(file: File) -> ast.Module:
 
 
 def _module(file: File) -> Iterator[Surface]:
-    """What the docstring of a MODULE.bazel and its module() say."""
+    """The description and the name in a MODULE.bazel."""
     tree = _starlark(file)
     if docstring := ast.get_docstring(tree):
         yield Surface("MODULE.bazel description", docstring.splitlines()[0], False, Source(file.path, 1))

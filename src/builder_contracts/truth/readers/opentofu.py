@@ -141,7 +141,7 @@ def _documents(value: Value, model: Model) -> list[Value]:
 
 
 def _camel(value: Value) -> Value:
-    """Blocks of the Kubernetes provider in the shape of the API: camelCase, lists where the API has lists."""
+    """Blocks of the Kubernetes provider in the shape of the API: camelCase, and lists for repeated blocks."""
     if isinstance(value, Unknown) or not isinstance(value.data, dict):
         return value
     mapping: dict[str, Value] = {}
@@ -258,7 +258,7 @@ def _heredocs(expression: Expression) -> Iterator[Expression]:
 
 
 def _targets(folder: Folder, variables: Mapping[str, Block], model: Model) -> None:
-    """Which cluster a stack acts on by default: contexts in variables and .tfvars."""
+    """Add the cluster that a stack acts on by default: contexts in variables and .tfvars."""
     scope = Scope(Instance(folder, {}, {}, {}))
     for name, block in folder.variables.items():
         if "context" in name and "default" in block.attributes:

@@ -39,7 +39,7 @@ def _parser() -> Parser:
 
 
 def commands(script: str) -> Iterator[Command]:
-    """Every command in the order of the script; what a CI system fills in stands as a word of its own."""
+    """Every command in the order of the script; expressions of a CI system are replaced by one word."""
     raw = _EXPRESSION.sub(lambda expression: "EXPRESSION" + "\n" * expression[0].count("\n"), script).encode()
     pending = [_parser().parse(raw).root_node]
     while pending:

@@ -26,7 +26,7 @@ def is_action(path: str) -> bool:
 
 
 def is_pipeline(path: str) -> bool:
-    """Whether GitLab reads the file, by itself or where it is included from."""
+    """Whether GitLab reads the file, directly or through an include."""
     return path.rpartition("/")[2].endswith((".gitlab-ci.yml", ".gitlab-ci.yaml"))
 
 
@@ -36,7 +36,7 @@ def is_label_list(path: str) -> bool:
 
 
 def read_label_list(value: Value, model: Model) -> None:
-    """Add the labels that the repository declares for runners of its own; they can be patterns."""
+    """Add the labels that the repository declares for its own runners; they can be patterns."""
     model.own_labels += items(get(value, "self-hosted-runner", "labels"))
 
 
@@ -66,7 +66,7 @@ def read_workflow(value: Value, model: Model) -> None:
 
 
 def _choices(value: Value | None, job: Value) -> tuple[LabelChoice, ...] | None:
-    """Every list of labels that ``runs-on`` can stand for; None where something other than the matrix computes it."""
+    """Every list of labels that ``runs-on`` can evaluate to; None if it uses more than the matrix."""
     group = get(value, "labels")
     written = group if group is not None else value
     if written is None:
@@ -113,7 +113,7 @@ def _rows(matrix: Value | None, keys: Sequence[str]) -> Iterator[Mapping[str, Va
 
 
 def _called(job: Value) -> tuple[Step, ...]:
-    """A job that is a whole workflow of its own: ``jobs.x.uses``."""
+    """The step of a job that calls a workflow: ``jobs.x.uses``."""
     uses = get(job, "uses")
     return (Step("workflow", None, uses, {}, uses.at),) if uses is not None else ()
 

@@ -23,7 +23,7 @@ Search: TypeAlias = Callable[[Platform, Sequence[Contract]], Words]
 
 @dataclass(frozen=True)
 class Rule:
-    """A static check. ``compares`` is the first sentence of its file; ``words`` is None where it needs no lines."""
+    """A static check. ``compares`` is the first sentence of its file; ``words`` is None if it needs no lines."""
 
     id: str
     scope: Scope
@@ -41,7 +41,7 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(clause: str, *, scope: Scope, words: Search | None = None) -> Callable[[Check], Check]:
-    """Register a check as the rule of a clause. The docstring of its file says what it compares."""
+    """Register a check as the rule of a clause. The docstring of its file states what it compares."""
 
     def register(check: Check) -> Check:
         document = (sys.modules[check.__module__].__doc__ or "").partition("\n\n")[0]
@@ -56,7 +56,7 @@ def rule(clause: str, *, scope: Scope, words: Search | None = None) -> Callable[
 
 
 def build_search_words(platform: Platform, contracts: Sequence[Contract]) -> Words:
-    """What a checkout must be searched for so that every rule has what it needs."""
+    """Collect the words that the rules need lines or pages of."""
     parts = [rule.words(platform, contracts) for rule in RULES.values() if rule.words is not None]
     return Words(
         tuple(dict.fromkeys(word for part in parts for word in part.lines if word)),

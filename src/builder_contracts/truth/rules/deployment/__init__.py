@@ -1,1 +1,1 @@
-"""Where the platform is deployed, and what it is deployed from."""
+"""Rules about images, namespaces and settings of the deployment."""

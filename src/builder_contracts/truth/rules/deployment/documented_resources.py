@@ -72,7 +72,7 @@ def check(context: Context) -> Iterator[Observation]:
 def _amount(
     scale_set: ScaleSet | None, context: Context, label: str, what: str, edge: str, promise: Any, read: Any
 ) -> tuple[int, Side, str] | Unseen | None:
-    """What is deployed, or what the class promises where nothing is deployed here."""
+    """The deployed amount, or the promised one if nothing is deployed in the checkout."""
     if scale_set is not None:
         value = get(scale_set.runner, "resources", f"{edge}s", what)
         if isinstance(value, Unknown):

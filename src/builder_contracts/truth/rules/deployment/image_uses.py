@@ -8,7 +8,7 @@ from builder_contracts.truth.context import Context
 from builder_contracts.truth.model import ImageUse
 from builder_contracts.truth.value import Known, get, text
 
-# What the chart gha-runner-scale-set puts where a template names no image (its values.yaml, 0.4 to 0.13).
+# The image of the chart gha-runner-scale-set for a template without one (its values.yaml, 0.4 to 0.13).
 _CHART_IMAGE = "ghcr.io/actions/actions-runner:latest"
 
 

@@ -1,5 +1,5 @@
-"""Compares namespaces in use with those declared or created; where scale sets look for their controller
-with where it is.
+"""Compares namespaces in use with those declared or created, and the controller's namespace of scale sets
+with that of its release.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ def check(context: Context) -> Iterator[Observation]:
         expected = declared(facts, "not_highly_available", role, says=f"{provider} is not highly available")
         stated: Source | None = None
         for sentence in context.sentences:
-            # "It is not highly available" speaks of what the paragraph is about.
+            # "It is not highly available" refers to the subject of the paragraph.
             about = sentence.paragraph if _PRONOUN.match(sentence.text) else sentence.text
             if not names_any(about, [provider]) or not _HA.search(sentence.text):
                 continue

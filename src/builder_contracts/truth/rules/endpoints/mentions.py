@@ -21,7 +21,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Mention:
-    """An address in a line. ``port`` is None where none is written or it is computed."""
+    """An address in a line. ``port`` is None if it is not written or is computed."""
 
     host: str
     port: int | None
@@ -33,7 +33,7 @@ class Mention:
 
     @property
     def effective_port(self) -> int | None:
-        """The port that a client connects to, None where it is unknown."""
+        """The port that a client connects to, None if it is unknown."""
         return self.port or (None if self.computed_port else _DEFAULT_PORTS.get(self.scheme))
 
     @property
@@ -105,7 +105,7 @@ def endpoint_of(facts: Facts, host: str) -> str | None:
 
 
 def service_of(context: Context, host: str) -> Service | None:
-    """The service of this deployment that a cluster name stands for."""
+    """The service of this deployment behind a cluster name."""
     parts = host.split(".")
     if "svc" not in parts:
         return None

@@ -1,1 +1,1 @@
-"""What the platform is called, and where it says so."""
+"""Rules about the platform's name."""

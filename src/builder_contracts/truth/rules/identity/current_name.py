@@ -13,7 +13,7 @@ from builder_contracts.truth.rules.registry import rule
 from builder_contracts.truth.speech import plain, spellings
 from builder_contracts.truth.survey import Words
 
-# Descriptions that are shown beside the repository's name wherever it is listed.
+# Descriptions that are shown next to the repository's name in listings.
 _PRESENTING = frozenset(
     {"README.md title", "flake description", "MODULE.bazel description", "package description"}
 )

@@ -1,5 +1,5 @@
 """Compares lines of primary files and names of workflows with the retired names; an input, option, host or
-namespace of that name is no identity.
+namespace of that name is not an identity.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def check(context: Context) -> Iterator[Observation]:
 
 
 def _is_identity(text: str, name: str) -> bool:
-    """Whether a name stands for the platform, not for an input, an option, a host or a namespace."""
+    """Whether a name refers to the platform, not to an input, an option, a host or a namespace."""
     pattern = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])(?!\.\w)", re.IGNORECASE)
     for match in pattern.finditer(text):
         after, before = text[match.end() :], text[: match.start()]

@@ -1,1 +1,1 @@
-"""How pools grow and shrink, and how long things may take."""
+"""Rules about scaling and time limits."""

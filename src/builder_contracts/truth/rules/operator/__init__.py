@@ -1,1 +1,1 @@
-"""How operators reach the platform, and what the public may reach."""
+"""Rules about operators' access and public addresses."""

@@ -1,4 +1,4 @@
-"""Which hosts belong to a tailnet."""
+"""Membership of hosts in tailnets."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Which backend holds the state of each stack."""
+"""Rules about the backends of stacks."""

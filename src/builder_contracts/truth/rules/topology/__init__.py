@@ -1,1 +1,1 @@
-"""Where the platform runs, and what it no longer depends on."""
+"""Rules about nodes, providers and removed technology."""

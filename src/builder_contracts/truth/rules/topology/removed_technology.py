@@ -1,4 +1,4 @@
-"""Compares every line with the removed technologies, unless it says that they are gone."""
+"""Compares every line with the removed technologies, unless it states that they are gone."""
 
 from __future__ import annotations
 

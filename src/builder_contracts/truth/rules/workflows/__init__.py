@@ -1,1 +1,1 @@
-"""What jobs expect of the runners that they select."""
+"""Rules about jobs and the runners that they select."""

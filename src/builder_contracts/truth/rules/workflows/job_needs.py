@@ -1,4 +1,4 @@
-"""What jobs need of their runner, and what classes promise."""
+"""Needs of jobs, and the promises of classes that meet them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def steps_of(context: Context, steps: Sequence[Step], depth: int = 0) -> Iterato
 
 
 def needs_of_job(context: Context, job: Job, choice: LabelChoice) -> Iterator[Need]:
-    """What the steps of a job need and do not bring with them, where it asks for these labels."""
+    """Needs of a job's steps that the job does not install itself, if it asks for these labels."""
     facts = context.facts("workflows")
     by_command: Mapping[str, str] = facts.get("commands", default={})
     by_action: Mapping[str, str] = facts.get("actions", default={})
@@ -82,7 +82,7 @@ def line_of(run: Value, command: Command) -> Source:
 
 
 def promise_of(contract: Contract, need: str) -> tuple[bool, Source]:
-    """Whether a class promises a need, and the line that says so or the class itself."""
+    """Whether a class promises a need, and the line of the promise or of the class."""
     for clause in contract.clauses:
         if need == DAEMON and isinstance(clause.promise, DockerDaemon):
             return clause.promise.reachable, clause.source
@@ -92,7 +92,7 @@ def promise_of(contract: Contract, need: str) -> tuple[bool, Source]:
 
 
 def class_of(context: Context, choice: LabelChoice) -> Contract | None:
-    """The class that a job gets when it asks for these labels; None where none of them is a class's."""
+    """The class that a job gets when it asks for these labels; None if no class has any of them."""
     names = [(text(label) or "").lower() for label in choice.labels]
     return next((context.builders[name] for name in names if name in context.builders), None)
 
