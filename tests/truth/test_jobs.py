@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builder_contracts.truth.finding import Finding
 from builder_contracts.truth.model import Model
 from builder_contracts.truth.readers import workflows, yaml
+from builder_contracts.truth.readers.expressions import possible_values
 from builder_contracts.truth.value import text
 from tests.truth.conftest import Judge, broken
 
@@ -21,16 +24,17 @@ def job(runs_on: str, *steps: str, matrix: str = "{}") -> dict[str, str]:
     return {PATH: f"{body}    timeout-minutes: 9\n    steps:\n{lines}"}
 
 
-def choices(runs_on: str, matrix: str = "{}") -> list[list[str | None]] | None:
+def labels(runs_on: str, matrix: str = "{}", triggers: str = "push") -> list[list[str | None] | None]:
+    """The choices of a job's labels, and None for those that are known only at run time."""
     model = Model()
-    for document in yaml.read(job(runs_on, matrix=matrix)[PATH], PATH):
+    body = job(runs_on, matrix=matrix)[PATH].replace("on: push", f"on: {triggers}")
+    for document in yaml.read(body, PATH):
         workflows.read_workflow(document, model)
     (read,) = model.jobs
-    return (
-        None
-        if read.choices is None
-        else [[text(label) for label in choice.labels] for choice in read.choices]
-    )
+    return [
+        *([text(label) for label in choice.labels] for choice in read.choices),
+        *([None] if read.computed else []),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -43,22 +47,71 @@ def choices(runs_on: str, matrix: str = "{}") -> list[list[str | None]] | None:
         ("x-${{ matrix.r }}", "{r: [a, b]}", [["x-a"], ["x-b"]]),
         ("[self-hosted, '${{ matrix.r }}']", "{r: [a, b]}", [["self-hosted", "a"], ["self-hosted", "b"]]),
         ("${{matrix.r}}-${{ matrix.s }}", "{r: [a, b], s: [x, y]}", [["a-x"], ["a-y"], ["b-x"], ["b-y"]]),
-        (
-            "${{ matrix.r }}",
-            "{r: [a, b], exclude: [{r: b}], include: [{r: c, os: x}, {os: y}]}",
-            [["a"], ["c"]],
-        ),
+        ("${{ matrix.r }}", "{r: [a, b], exclude: [{r: b}], include: [{r: c, os: x}, {os: y}]}", [["a"], ["c"]]),
         # What excludes some jobs of a label leaves others.
-        ("${{ matrix.r }}", "{r: [a, b], os: [x, y], exclude: [{r: b, os: x}]}", [["a"], ["b"]]),
-        ("${{ matrix.r }}", "'${{ fromJSON(inputs.m) }}'", None),
-        ("${{ inputs.r }}", "{}", None),
-        ("${{ matrix.r.name }}", "{r: [{name: a}]}", None),
+        ("${{ matrix.r }}", "{r: [a, b], os: [x, y], exclude: [{r: b, os: x}]}", [["a"], ["a"], ["b"]]),
+        ("${{ matrix.r.name }}", "{r: [{name: a}, {name: b}]}", [["a"], ["b"]]),
+        ("${{ matrix.os == 'x' && 'a' || 'b' }}", "{os: [x, y]}", [["a"], ["b"]]),
+        ("${{ matrix.big && 'a' || 'b' }}", "{os: [x], include: [{os: x, big: true}]}", [["a"]]),
+        ("${{ matrix.big && 'a' || 'b' }}", "{os: [x], include: [{os: y, big: true}]}", [["b"], ["a"]]),
+        ("${{ matrix.r }}", "'${{ fromJSON(inputs.m) }}'", [None]),
+        ("${{ matrix.r }}", "{r: '${{ fromJSON(inputs.m) }}'}", [None]),
     ],
-)
+)  # fmt: skip
 def test_runs_on_has_a_choice_for_each_matrix_value(
-    runs_on: str, matrix: str, expected: list[list[str]] | None
+    runs_on: str, matrix: str, expected: list[list[str | None] | None]
 ) -> None:
-    assert choices(runs_on, matrix) == expected
+    assert labels(runs_on, matrix) == expected
+
+
+INPUTS = "{workflow_call: {inputs: {r: {default: a}, s: {type: string}, t: {type: choice, options: [a, b]}}}}"
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("inputs.r", [["a"], None]),
+        ("inputs.s", [None]),
+        ("inputs.t", [["a"], ["b"]]),
+        ("inputs.s || 'b'", [["b"], None]),
+        ("github.ref == 'refs/heads/main' && 'a' || 'b'", [["b"], ["a"]]),
+        ("vars.LARGE && 'a' || 'b'", [["b"], ["a"]]),
+        ("!vars.LARGE && 'a' || 'b'", [["a"], ["b"]]),
+        ("(contains(github.ref, 'x') || true) && 'a' || 'b'", [["a"]]),
+        ("'A' == 'a' && 'same' || 'different'", [["same"]]),
+        ("'it''s' != 'it' && 'a' || 'b'", [["a"]]),
+        ('fromJSON(\'["self-hosted", "a"]\')', [["self-hosted", "a"]]),
+        ("fromJSON(vars.X)", [None]),
+        ("fromJSON('[')", [None]),
+        ("fromJSON('{\"a\": 1}')", [None]),
+        ("fromJSON('[[1]]')", [None]),
+        ("(" * 5000 + "'a'" + ")" * 5000, [None]),
+        ("fromJSON('" + "[" * 5000 + "')", [None]),
+        ("format('{0}-{1}', 'a', 1)", [["a-1"]]),
+        ("format('{0}', vars.X)", [None]),
+        ("needs.plan.outputs.runner", [None]),
+        ("false || 'a'", [["a"]]),
+        ("1 < 2 && 'a' || 'b'", [["a"], ["b"]]),
+        ("", [None]),
+        ("'a' 'b'", [None]),
+        ("('a'", [None]),
+        ("'a' ||", [None]),
+        ("a[0]", [None]),
+        ("#", [None]),
+    ],
+    ids=lambda value: value[:40] if isinstance(value, str) else None,
+)
+def test_expression_of_runs_on_has_its_possible_values(
+    expression: str, expected: list[list[str | None] | None]
+) -> None:
+    quoted = "${{ " + expression.replace("'", "''") + " }}"
+    assert sorted(labels(f"'{quoted}'", triggers=INPUTS), key=repr) == sorted(expected, key=repr)
+
+
+@given(st.lists(st.sampled_from(["'a'", "matrix.r", "&&", "||", "!", "(", ")", "==", ",", "fromJSON(", "format(", "1", "x.y",
+                                 "'['", "'{9}'", "[", "]", "null", "'{\"a\": {}}'"]), max_size=12).map(" ".join))  # fmt: skip
+def test_no_expression_makes_the_reader_fail(expression: str) -> None:
+    assert possible_values(expression, {"matrix.r": ["a", ["b"]]})
 
 
 def findings(judge: Judge, tree: dict[str, str]) -> list[Finding]:

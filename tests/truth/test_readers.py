@@ -195,7 +195,8 @@ jobs:
     runs-on: {runs_on}
 """
     (job,) = workflow(body).jobs
-    assert (None if job.choices is None else [text(label) for label in job.labels]) == labels
+    assert [text(label) for label in job.labels] == (labels or [])
+    assert job.computed == (labels is None)
 
 
 def test_job_that_calls_a_workflow_has_it_as_its_step() -> None:

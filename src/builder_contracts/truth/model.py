@@ -196,22 +196,26 @@ class LabelChoice:
 
 @dataclass(frozen=True)
 class Job:
-    """A job of GitHub Actions or GitLab CI. ``choices`` has an entry for each list of labels that the job can ask
-    for, and is None if they are computed at run time."""
+    """A job of GitHub Actions or GitLab CI.
+
+    ``choices`` has an entry for each list of labels that the job can ask for. If ``computed``, it can ask for others
+    too, which are known only at run time.
+    """
 
     forge: str
     name: str
-    choices: tuple[LabelChoice, ...] | None
+    choices: tuple[LabelChoice, ...]
     container: Value | None
     steps: tuple[Step, ...]
     timeout: Value | None
     artifacts: tuple[Value, ...]
     at: Source
+    computed: bool = False
 
     @property
     def labels(self) -> tuple[Value, ...]:
         """Every label that the job can ask for."""
-        return tuple(dict.fromkeys(label for choice in self.choices or () for label in choice.labels))
+        return tuple(dict.fromkeys(label for choice in self.choices for label in choice.labels))
 
 
 @dataclass(frozen=True)

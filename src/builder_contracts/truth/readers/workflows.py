@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from builder_contracts.truth.model import Action, ImageUse, Job, LabelChoice, Model, Step
-from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
+from builder_contracts.truth.readers.expressions import MOST, UNKNOWN, possible_values
+from builder_contracts.truth.value import Known, Value, fields, get, items, plain, text
 
-_MATRIX = re.compile(r"\$\{\{\s*matrix\.([\w-]+)\s*\}\}")
+_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_WHOLE = re.compile(r"\s*\$\{\{((?:(?!\}\}).)*)\}\}\s*", re.DOTALL)
+_MATRIX_KEY = re.compile(r"\bmatrix\.([\w-]+)")
+# GitHub makes at most 256 jobs of a matrix.
+_MOST_ROWS = 256
 
 _GITLAB_WORDS = frozenset({"stages", "variables", "default", "include", "workflow", "image", "services", "cache",
                            "before_script", "after_script", "spec", "pages"})  # fmt: skip
@@ -42,22 +49,25 @@ def read_label_list(value: Value, model: Model) -> None:
 
 def read_workflow(value: Value, model: Model) -> None:
     """Add the jobs of a workflow of GitHub Actions."""
+    inputs = _inputs(value)
     for name, job in fields(get(value, "jobs")).items():
         container = get(job, "container")
         if container is not None:
             image = container if text(container) is not None else get(container, "image")
             if image is not None:
                 model.images.append(ImageUse(image, f"job {name}"))
+        choices, computed = _choices(get(job, "runs-on"), job, inputs)
         model.jobs.append(
             Job(
                 forge="github",
                 name=name,
-                choices=_choices(get(job, "runs-on"), job),
+                choices=choices,
                 container=container,
                 steps=_steps(get(job, "steps")) or _called(job),
                 timeout=get(job, "timeout-minutes"),
                 artifacts=(),
                 at=job.at,
+                computed=computed,
             )
         )
         for service in fields(get(job, "services")).values():
@@ -65,51 +75,106 @@ def read_workflow(value: Value, model: Model) -> None:
                 model.images.append(ImageUse(image, f"service of job {name}"))
 
 
-def _choices(value: Value | None, job: Value) -> tuple[LabelChoice, ...] | None:
-    """Every list of labels that ``runs-on`` can evaluate to; None if it uses more than the matrix."""
+def _inputs(workflow: Value) -> dict[str, list[Any]]:
+    """What ``inputs.x`` can be: the options of a choice, or the default and whatever a caller passes."""
+    names: dict[str, list[Any]] = {}
+    for trigger in ("workflow_call", "workflow_dispatch"):
+        for name, declared in fields(get(workflow, "on", trigger, "inputs")).items():
+            default = [] if (value := get(declared, "default")) is None else [plain(value)]
+            options = [plain(option) for option in items(get(declared, "options"))]
+            names.setdefault(f"inputs.{name}", []).extend(options or [*default, UNKNOWN])
+    return names
+
+
+def _choices(
+    value: Value | None, job: Value, inputs: Mapping[str, list[Any]]
+) -> tuple[tuple[LabelChoice, ...], bool]:
+    """Every list of labels that ``runs-on`` can evaluate to, and whether others are possible at run time."""
     group = get(value, "labels")
     written = group if group is not None else value
     if written is None:
-        return ()
+        return (), False
     labels = [written] if text(written) is not None else items(written)
-    if isinstance(written, Unknown) or any(text(label) is None for label in labels):
-        return None
-    keys = dict.fromkeys(key for label in labels for key in _MATRIX.findall(text(label) or ""))
+    used = {key for label in labels for key in _MATRIX_KEY.findall(text(label) or "")}
     choices: list[LabelChoice] = []
-    for row in _rows(get(job, "strategy", "matrix"), list(keys)):
-        filled = [part for label in labels for part in _filled(label, row)]
-        if any("${{" in (text(part) or "${{") for part in filled):
-            return None
+    computed = any(text(label) is None for label in labels)
+    for row in _rows(get(job, "strategy", "matrix"), used):
+        names: dict[str, list[Any]] = {**inputs, **{f"matrix.{key}": [None] for key in used if row}}
+        for key, item in row.items():
+            names[f"matrix.{key}"] = [plain(item)]
+            names.update({f"matrix.{key}.{inner}": [plain(part)] for inner, part in fields(item).items()})
         matrix = {key: scalar for key, item in row.items() if (scalar := text(item)) is not None}
-        choices.append(LabelChoice(tuple(filled), matrix))
-    return tuple(choices) or None
+        options = [_label_options(label, row, names) for label in labels]
+        for combination in itertools.islice(itertools.product(*options), MOST):
+            if any(option is None for option in combination):
+                computed = True
+            else:
+                asked = tuple(label for option in combination for label in option or ())
+                choices.append(LabelChoice(asked, matrix))
+    return tuple(choices), computed
 
 
-def _filled(label: Value, row: Mapping[str, Value]) -> list[Value]:
-    """A label with the values of a row of the matrix; a row's value can be a list of labels by itself."""
+def _label_options(
+    label: Value, row: Mapping[str, Value], names: Mapping[str, list[Any]]
+) -> list[list[Value] | None]:
+    """What a label can evaluate to: a label or a list of them, None for a value that is known only at run time."""
     written = text(label) or ""
-    whole = _MATRIX.fullmatch(written.strip())
-    if whole is not None and whole[1] in row:
-        value = row[whole[1]]
-        return [value] if text(value) is not None else items(value)
-    filled = _MATRIX.sub(lambda use: text(row.get(use[1])) or use[0], written)
-    return [label if filled == written else Known(filled, label.at)]
+    if "${{" not in written:
+        return [[label]]
+    whole = _WHOLE.fullmatch(written)
+    if whole is not None:
+        key = whole[1].strip().removeprefix("matrix.")
+        if whole[1].strip() != key and key in row:
+            # The line of the matrix is where the label is written.
+            return [[row[key]] if text(row[key]) is not None else items(row[key])]
+        values = possible_values(whole[1], names)
+    else:
+        parts = _EXPRESSION.split(written)
+        every = [
+            [part] if number % 2 == 0 else possible_values(part, names) for number, part in enumerate(parts)
+        ]
+        values = [UNKNOWN if UNKNOWN in combination else "".join(map(str, combination))
+                  for combination in itertools.islice(itertools.product(*every), MOST)]  # fmt: skip
+    options: list[list[Value] | None] = []
+    for value in values:
+        if value is UNKNOWN:
+            options.append(None)
+        elif isinstance(value, list):
+            options.append([Known(str(part), label.at) for part in value])
+        elif value and not isinstance(value, bool):
+            options.append([Known(str(value), label.at)])
+    return options
 
 
-def _rows(matrix: Value | None, keys: Sequence[str]) -> Iterator[Mapping[str, Value]]:
-    """The combinations of a matrix as far as they differ in these keys, without those that ``exclude`` names."""
-    if not keys:
-        yield {}
-        return
+def _rows(matrix: Value | None, used: Collection[str]) -> list[Mapping[str, Value]]:
+    """The jobs of a matrix as GitHub makes them of its lists, ``exclude`` and ``include``.
+
+    One row without values stands for a job without a matrix, or whose matrix is computed.
+    """
+    axes = {key: items(axis) for key, axis in fields(matrix).items()
+            if key not in ("include", "exclude") and items(axis)}  # fmt: skip
+    if math.prod(map(len, axes.values())) > _MOST_ROWS:
+        axes = {key: axis for key, axis in axes.items() if key in used}
     excluded = [fields(entry) for entry in items(get(matrix, "exclude"))]
-    for values in itertools.product(*(items(get(matrix, key)) for key in keys)):
-        row = dict(zip(keys, values, strict=True))
-        if not any(entry and entry.keys() <= row.keys() and all(text(row[key]) == text(value) for key, value in entry.items())
-                   for entry in excluded):  # fmt: skip
-            yield row
-    for entry in items(get(matrix, "include")):
-        if set(keys) <= fields(entry).keys():
-            yield fields(entry)
+    rows: list[dict[str, Value]] = []
+    for values in itertools.islice(itertools.product(*axes.values()), _MOST_ROWS) if axes else ():
+        row = dict(zip(axes, values, strict=True))
+        if not any(entry and entry.keys() <= row.keys() and _agree(row, entry) for entry in excluded):
+            rows.append(row)
+    added: list[dict[str, Value]] = []
+    for entry in map(fields, items(get(matrix, "include"))):
+        extended = [
+            number for number, row in enumerate(rows) if _agree({key: row[key] for key in axes}, entry)
+        ]
+        for number in extended:
+            rows[number] = {**rows[number], **entry}
+        if not extended:
+            added.append(entry)
+    return [*rows, *added] or [{}]
+
+
+def _agree(row: Mapping[str, Value], entry: Mapping[str, Value]) -> bool:
+    return all(plain(row[key]) == plain(value) for key, value in entry.items() if key in row)
 
 
 def _called(job: Value) -> tuple[Step, ...]:

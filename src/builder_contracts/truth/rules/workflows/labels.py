@@ -18,10 +18,8 @@ def check(context: Context) -> Iterator[Observation]:
     for job in context.model.jobs:
         if job.forge != "github":
             continue
-        if job.choices is None:
-            if context.ours:
-                yield Unseen(job.at, f"the label of job {job.name} is computed at run time")
-            continue
+        if job.computed and context.ours:
+            yield Unseen(job.at, f"the label of job {job.name} is computed at run time")
         for choice in job.choices:
             combined = _combined(context, job, choice)
             if combined is not None:

@@ -11,7 +11,14 @@ from builder_contracts.truth.context import Context
 from builder_contracts.truth.finding import Agrees, Contradicts, Observation, Side
 from builder_contracts.truth.model import Job
 from builder_contracts.truth.rules.registry import rule
-from builder_contracts.truth.rules.workflows.job_needs import DAEMON, Need, class_of, needs_of_job, promise_of
+from builder_contracts.truth.rules.workflows.job_needs import (
+    DAEMON,
+    Need,
+    class_of,
+    is_skipped,
+    needs_of_job,
+    promise_of,
+)
 
 
 @rule("workflows/needs", scope="any")
@@ -19,10 +26,15 @@ def check(context: Context) -> Iterator[Observation]:
     for job in context.model.jobs:
         judged: set[tuple[str, str]] = set()
         agrees = False
-        for choice in job.choices or ():
+        cases: set[tuple[str, tuple[bool, ...]]] = set()
+        for choice in job.choices:
             contract = class_of(context, choice)
             if contract is None:
                 continue
+            case = (contract.name, tuple(is_skipped(step, choice.matrix) for step in job.steps))
+            if case in cases:
+                continue
+            cases.add(case)
             needs = list(needs_of_job(context, job, choice))
             agrees = agrees or not needs
             for need in needs:
