@@ -222,9 +222,51 @@ odd: !reference [.template, script]
         workflows.read_pipeline(document, model)
     assert [(job.name, [text(step.run) for step in job.steps]) for job in model.jobs] == [
         ("build", ["a", "b", "c"]),
-        ("deploy", []),
+        ("deploy", ["x"]),
     ]
     assert [text(image.reference) for image in model.images] == ["alpine:3.21", "tofu:1"]
+
+
+EXTENDED = """\
+default: {image: "base:1", tags: [kubernetes], before_script: [prepare]}
+.common: &common
+  image: {name: "tools:1", entrypoint: [""]}
+  artifacts: {paths: [out], expire_in: 1 day}
+.build: {extends: .common, script: [build], before_script: []}
+a: {extends: .build, image: {name: "tools:2"}}
+b: {extends: [.build, .elsewhere]}
+c: {extends: [.build, .late], tags: [large]}
+.late: {script: [late]}
+d: {script: [d]}
+e: {extends: e, script: [e]}
+f: {extends: {a: b}, script: [f]}
+"""
+
+
+def test_gitlab_jobs_are_resolved_through_extends_and_default() -> None:
+    model = Model()
+    for document in yaml.read(EXTENDED, ".gitlab-ci.yml"):
+        workflows.read_pipeline(document, model)
+    jobs = {
+        job.name: (
+            text(job.container),
+            [text(step.run) for step in job.steps],
+            [text(label) for label in job.labels],
+            [text(path) for path in job.artifacts],
+        )
+        for job in model.jobs
+    }
+    assert jobs == {
+        "a": ("tools:2", ["build"], ["kubernetes"], ["out"]),
+        # The other template may set an image or tags of its own, so no default counts.
+        "b": ("tools:1", ["build"], [], ["out"]),
+        "c": ("tools:1", ["late"], ["large"], ["out"]),
+        "d": ("base:1", ["prepare", "d"], ["kubernetes"], []),
+        "e": (None, ["e"], [], []),
+        "f": ("base:1", ["prepare", "f"], ["kubernetes"], []),
+    }
+    (artifact,) = {job.artifacts[0].at for job in model.jobs if job.artifacts}
+    assert artifact.line == 4, "what jobs inherit keeps the line that it is written on"
 
 
 def test_dockerfiles_know_their_own_stages_and_arguments() -> None:

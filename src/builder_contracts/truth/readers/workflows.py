@@ -21,6 +21,10 @@ _MOST_ROWS = 256
 _GITLAB_WORDS = frozenset({"stages", "variables", "default", "include", "workflow", "image", "services", "cache",
                            "before_script", "after_script", "spec", "pages"})  # fmt: skip
 
+# https://docs.gitlab.com/ci/yaml/#default and #extends
+_GITLAB_DEFAULTS = frozenset({"image", "before_script", "after_script", "services", "cache"})
+_GITLAB_DEPTH = 10
+
 
 def is_workflow(path: str) -> bool:
     """Whether GitHub would run the file."""
@@ -205,14 +209,21 @@ def read_action(value: Value, path: str, model: Model) -> None:
 
 def read_pipeline(value: Value, model: Model) -> None:
     """Add the jobs of a GitLab pipeline; hidden jobs are templates and never run by themselves."""
-    general = get(value, "default", "image") or get(value, "image")
-    tags = get(value, "default", "tags")
-    for name, job in fields(value).items():
-        if name in _GITLAB_WORDS or name.startswith(".") or not fields(job):
+    written = fields(value)
+    # The older form has the defaults at the top level.
+    defaults = {
+        **{key: written[key] for key in _GITLAB_DEFAULTS & written.keys()},
+        **fields(get(value, "default")),
+    }
+    for name, own in written.items():
+        if name in _GITLAB_WORDS or name.startswith(".") or not fields(own):
             continue
-        if get(job, "script") is None and get(job, "extends") is None:
+        if get(own, "script") is None and get(own, "extends") is None:
             continue
-        image = get(job, "image") or (general if get(job, "extends") is None else None)
+        merged, complete = _extended(own, written, 0)
+        # A template in another file may set what a default would.
+        job = Known({**(defaults if complete else {}), **merged}, own.at)
+        image = get(job, "image")
         reference = image if text(image) is not None else get(image, "name")
         if reference is not None:
             model.images.append(ImageUse(reference, f"job {name}"))
@@ -220,11 +231,38 @@ def read_pipeline(value: Value, model: Model) -> None:
         steps = tuple(
             Step(f"line {number}", line, None, {}, line.at) for number, line in enumerate(script, 1)
         )
-        choice = LabelChoice(tuple(items(get(job, "tags") or tags)))
+        choice = LabelChoice(tuple(items(get(job, "tags"))))
         model.jobs.append(
             Job("gitlab", name, (choice,), reference, steps, get(job, "timeout"),
                 tuple(items(get(job, "artifacts", "paths"))), job.at)
         )  # fmt: skip
+
+
+def _extended(job: Value, jobs: Mapping[str, Value], depth: int) -> tuple[dict[str, Value], bool]:
+    """A job's keys with those of the templates that it extends, and whether all of these are in this file."""
+    extends = get(job, "extends")
+    merged: dict[str, Value] = {}
+    complete = depth <= _GITLAB_DEPTH
+    for parent in [extends] if text(extends) is not None else items(extends):
+        template = jobs.get(text(parent) or "")
+        if template is None or parent is None or not complete:
+            complete = False
+            continue
+        inherited, complete = _extended(template, jobs, depth + 1)
+        merged = _merged(merged, inherited)
+    return _merged(merged, fields(job)), complete
+
+
+def _merged(under: Mapping[str, Value], over: Mapping[str, Value]) -> dict[str, Value]:
+    """Mappings are merged key by key, everything else is replaced, as GitLab does."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        if below is not None and fields(below) and fields(value):
+            merged[key] = Known(_merged(fields(below), fields(value)), value.at)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _script(value: Value | None) -> list[Value]:
