@@ -269,6 +269,28 @@ def test_gitlab_jobs_are_resolved_through_extends_and_default() -> None:
     assert artifact.line == 4, "what jobs inherit keeps the line that it is written on"
 
 
+def test_gitlab_pipeline_shares_names_with_its_includes(tmp_path: Path) -> None:
+    for path, body in {
+        ".gitlab-ci.yml": "include: [ci/*.gitlab-ci.yml, {local: /ci/own/last.gitlab-ci.yml}, {project: x, file: y}]\ndefault: {image: 'base:1'}\n",
+        "ci/templates.gitlab-ci.yml": "spec: {inputs: {a: {}}}\n---\n.build: {script: [template], image: 'first:1'}\n",
+        "ci/jobs.gitlab-ci.yml": "a: {extends: .build}\nb: {script: [b]}\n",
+        "ci/own/last.gitlab-ci.yml": "include: ci/jobs.gitlab-ci.yml\nc: {extends: .build, image: 'own:1'}\n",
+        "other/.gitlab-ci.yml": "include: /jobs.gitlab-ci.yml\n",
+        "other/jobs.gitlab-ci.yml": "d: {extends: .build}\n",
+        "alone.gitlab-ci.yml": "e: {script: [e]}\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(body)
+    jobs = {job.name: (text(job.container), job.at.file) for job in scan_checkout(tmp_path, Words()).jobs}
+    assert jobs == {
+        "a": ("first:1", "ci/jobs.gitlab-ci.yml"),
+        "b": ("base:1", "ci/jobs.gitlab-ci.yml"),
+        "c": ("own:1", "ci/own/last.gitlab-ci.yml"),
+        "d": (None, "other/jobs.gitlab-ci.yml"),
+        "e": (None, "alone.gitlab-ci.yml"),
+    }
+
+
 def test_dockerfiles_know_their_own_stages_and_arguments() -> None:
     model = Model()
     body = "ARG V=3.21\nFROM --platform=linux/amd64 alpine:${V} AS a\nFROM a\nFROM scratch\nFROM x:${MISSING}\nfrom y:${T:-1}\n"

@@ -51,6 +51,7 @@ def scan_checkout(root: Path, words: Words) -> Model:
     page_stems = tuple(stem.encode() for stem in stems((*words.lines, *words.pages)))
     tofu: list[File] = []
     targets: list[bake.Target] = []
+    pipelines: dict[str, Value] = {}
     for file in checkout.files():
         model.files += 1
         if file.name.endswith((".yaml", ".yml")) and _OURS.search(file.raw[:4096]):
@@ -61,7 +62,7 @@ def scan_checkout(root: Path, words: Words) -> Model:
             elif bake.is_bake(file.name):
                 targets += bake.read_bake(file.raw, file.path)
             else:
-                _read_format(file, model)
+                _read_format(file, model, pipelines)
             if file.path in names.SURFACES:
                 model.surfaces += names.SURFACES[file.path](file)
         except names.NotReadable as error:
@@ -76,6 +77,7 @@ def scan_checkout(root: Path, words: Words) -> Model:
             _add_lines(file, line_words, model)
         if file.name.endswith(".md") and any(stem in lower for stem in page_stems):
             model.pages.append((file.path, file.text()))
+    workflows.read_pipelines(pipelines, model)
     if tofu:
         opentofu.read_opentofu(tofu, model)
     if targets and model.builds:
@@ -87,10 +89,10 @@ def scan_checkout(root: Path, words: Words) -> Model:
     return model
 
 
-def _read_format(file: File, model: Model) -> None:
-    """Give a file to the reader of its format. Raises NotReadable or RecursionError."""
+def _read_format(file: File, model: Model, pipelines: dict[str, Value]) -> None:
+    """Give a file to the reader of its format; GitLab's are collected. Raises NotReadable or RecursionError."""
     if file.name.endswith((".yaml", ".yml")):
-        _read_yaml_file(file, model)
+        _read_yaml_file(file, model, pipelines)
     elif dockerfile.is_dockerfile(file.path):
         dockerfile.read_dockerfile(file.text(), file.path, model)
     elif file.name.endswith(".sh") and _CHECK.search(file.name):
@@ -129,7 +131,7 @@ def _add_lines(file: File, words: re.Pattern[str], model: Model) -> None:
         model.lines.append(Line(line, Source(file.path, number), prose))
 
 
-def _read_yaml_file(file: File, model: Model) -> None:
+def _read_yaml_file(file: File, model: Model, pipelines: dict[str, Value]) -> None:
     """The documents of a YAML file that some reader uses."""
     path, raw = file.path, file.raw
     special = any(
@@ -167,7 +169,8 @@ def _read_yaml_file(file: File, model: Model) -> None:
         elif workflows.is_action(path):
             workflows.read_action(document, path, model)
         elif workflows.is_pipeline(path):
-            workflows.read_pipeline(document, model)
+            # A document before the last is a header with the inputs of the file.
+            pipelines[path] = document
         elif kubernetes.is_helm_values(document):
             kubernetes.helm_values(document, path, model)
         elif manifest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import math
 import re
@@ -205,6 +206,39 @@ def read_action(value: Value, path: str, model: Model) -> None:
     """Add a composite action; actions of other kinds have no steps."""
     folder = path.rpartition("/")[0]
     model.actions.append(Action(folder, _steps(get(value, "runs", "steps")), value.at))
+
+
+def read_pipelines(documents: Mapping[str, Value], model: Model) -> None:
+    """Add the jobs of all GitLab pipelines of a checkout; what a pipeline includes shares its names."""
+    included: set[str] = set()
+    for root in documents:
+        if root.rpartition("/")[2] in (".gitlab-ci.yml", ".gitlab-ci.yaml"):
+            merged: dict[str, Value] = {}
+            for path in _with_includes(root, documents):
+                merged = _merged(merged, fields(documents[path]))
+                included.add(path)
+            read_pipeline(Known(merged, documents[root].at), model)
+    for path, document in documents.items():
+        if path not in included:
+            read_pipeline(document, model)
+
+
+def _with_includes(root: str, documents: Mapping[str, Value]) -> list[str]:
+    """A pipeline after the files of the same checkout that it includes: its own keys count most."""
+    folder = root.rpartition("/")[0]
+    reached: dict[str, None] = {}
+    pending = [root]
+    while pending:
+        path = pending.pop()
+        if path in reached:
+            continue
+        reached[path] = None
+        include = get(documents[path], "include")
+        for entry in items(include) or ([include] if include is not None else []):
+            local = text(entry) or text(get(entry, "local")) or ""
+            pattern = f"{folder}/{local.lstrip('/')}".lstrip("/")
+            pending += [other for other in documents if local and fnmatch.fnmatchcase(other, pattern)]
+    return list(reversed(reached))
 
 
 def read_pipeline(value: Value, model: Model) -> None:
