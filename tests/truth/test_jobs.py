@@ -171,6 +171,24 @@ def test_odd_actionlint_file_declares_no_labels(judged: Judge, body: str) -> Non
     assert len(findings(judged, {**job("tinyland-kvm"), ACTIONLINT: body})) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "link"),
+    [
+        ("result*", "result-client"),
+        ("./result-client", "result-client"),
+        ("result-client/**", "result-client"),
+        ("result-?lient/", "result-client"),
+        ("*", "result-client"),
+        ("result", None),
+        ("out/result*", None),
+    ],
+)
+def test_artifact_glob_matches_links_of_nix_build(judged: Judge, path: str, link: str | None) -> None:
+    pipeline = f"build:\n  script: [nix build .#client --out-link result-client]\n  artifacts: {{paths: ['{path}']}}\n"
+    names = [finding.there.says.split()[3] for finding in findings(judged, {".gitlab-ci.yml": pipeline})]
+    assert names == ([link] if link else [])
+
+
 @pytest.mark.parametrize("matrix", ["[tinyland-dind, tinyland-nix]", "[tinyland-nix, tinyland-dind]"])
 def test_every_label_of_a_matrix_is_judged(judged: Judge, matrix: str) -> None:
     (finding,) = findings(judged, job("${{ matrix.r }}", "run: docker build .", matrix=f"{{r: {matrix}}}"))

@@ -23,27 +23,27 @@ MOST = 64
 """More values than a job can have labels: from there on an expression counts as unknown."""
 
 
-class _Unknown:
+class _RunTimeValue:
     """A value that is known only at run time."""
 
     def __repr__(self) -> str:
         return "UNKNOWN"
 
 
-UNKNOWN = _Unknown()
+UNKNOWN = _RunTimeValue()
 
 
-class _Invalid(Exception):
+class _NotAnExpression(Exception):
     """Text that is not an expression as far as this module reads them."""
 
 
 def possible_values(expression: str, names: Mapping[str, Sequence[Any]]) -> list[Any]:
     """Every value that an expression can have, UNKNOWN included; ``names`` has those of ``matrix.x`` and ``inputs.x``."""
     try:
-        parser = _Parser(list(_tokens(expression)), names)
+        parser = _ExpressionParser(list(_tokens(expression)), names)
         values = parser.alternatives()
         return values if parser.at_end and len(values) <= MOST else [UNKNOWN]
-    except (_Invalid, RecursionError):
+    except (_NotAnExpression, RecursionError):
         return [UNKNOWN]
 
 
@@ -52,7 +52,7 @@ def _tokens(expression: str) -> Iterator[tuple[str, str]]:
     while place < len(expression):
         match = _TOKEN.match(expression, place)
         if match is None or match.lastgroup is None:
-            raise _Invalid(expression)
+            raise _NotAnExpression(expression)
         yield match.lastgroup, match[match.lastgroup]
         place = match.end()
 
@@ -62,7 +62,7 @@ def _distinct(values: Iterator[Any]) -> list[Any]:
 
 
 @dataclass
-class _Parser:
+class _ExpressionParser:
     """Recursive descent over the tokens; every method returns the possible values of what it read."""
 
     tokens: list[tuple[str, str]]
@@ -121,10 +121,10 @@ class _Parser:
         if self.accepts("("):
             values = self.alternatives()
             if not self.accepts(")"):
-                raise _Invalid
+                raise _NotAnExpression
             return values
         if self.at_end:
-            raise _Invalid
+            raise _NotAnExpression
         kind, written = self.tokens[self.place]
         self.place += 1
         if kind == "text":
@@ -132,7 +132,7 @@ class _Parser:
         if kind == "number":
             return [float(written) if "." in written else int(written)]
         if kind != "word":
-            raise _Invalid
+            raise _NotAnExpression
         if self.accepts("("):
             return self._call(written.lower())
         if written.lower() in _LITERALS:
@@ -143,7 +143,7 @@ class _Parser:
         arguments: list[list[Any]] = []
         while not self.accepts(")"):
             if arguments and not self.accepts(","):
-                raise _Invalid
+                raise _NotAnExpression
             arguments.append(self.alternatives())
         if function in _CONDITIONS:
             return [True, False]

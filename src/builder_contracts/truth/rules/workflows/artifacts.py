@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator
 
 from builder_contracts.errors import Source
@@ -33,11 +34,11 @@ def check(context: Context) -> Iterator[Observation]:
                     ]
                     links[named[0] if named else "result"] = line_of(step.run, command)
         for path in job.artifacts:
-            name = (text(path) or "").rstrip("/*").removeprefix("./")
-            made = links.get(name)
-            if made is not None:
-                expected = Side(made, f"'nix build' makes {name} a symlink into /nix/store")
-                fix = f"copy its target first (cp -rL {name} out/) and upload out/"
-                yield Contradicts(Side(path.at, f"job {job.name} uploads {name}"), expected, fix)
+            pattern = (text(path) or "").removeprefix("./").removesuffix("/**").removesuffix("/*").rstrip("/")
+            link = next((link for link in links if fnmatch.fnmatchcase(link, pattern)), None)
+            if link is not None:
+                expected = Side(links[link], f"'nix build' makes {link} a symlink into /nix/store")
+                fix = f"copy its target first (cp -rL {link} out/) and upload out/"
+                yield Contradicts(Side(path.at, f"job {job.name} uploads {pattern}"), expected, fix)
             else:
                 yield Agrees(path.at)
