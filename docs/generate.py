@@ -4,6 +4,7 @@ contract-reference.md   from contracts/schema/*.json and the documents of each k
 platform-reference.md   the same for contracts of a whole platform
 clauses.md              from judge/ and docs/examples/every-field.yaml
 cli.md                  from the commands and run/options.py
+truth/rules.md          from the rules that truth/rules registers
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from builder_contracts.judge.explanations import explanation
 from builder_contracts.run import pytest_options
 from builder_contracts.run.exit_status import MEANINGS
 from builder_contracts.run.options import OPTIONS, PYTEST
+from builder_contracts.truth.platform import AREAS
+from builder_contracts.truth.rules.registry import RULES
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -43,7 +46,7 @@ schema: begin a document with `# yaml-language-server: $schema=…`, and they co
 `builder-contracts schema NAME` prints one. How each promise is judged: [clauses.md](clauses.md).
 
 Documents are YAML 1.2 without tags, one a file, at most 1 MB. An unknown field, a key that stands twice and
-a promise that could not fail are errors, reported with file, line and mend. [One
+a promise that could not fail are errors, reported with file, line and fix. [One
 contract](examples/every-field.yaml) has every field of a builder class; the examples are from it. Contracts of
 a whole platform, which are judged against a checkout, are in [platform-reference.md](platform-reference.md).
 
@@ -109,6 +112,13 @@ Where an option is absent, these variables give its value.
 
 | variable | option |
 |---|---|
+"""
+
+
+RULES_PAGE = """# Rules
+
+What each clause of `contracts/platform/` compares. *Own*: judged in the platform's own repository only. Clauses of
+class contracts are on [a page of their own](classes.md).
 """
 
 
@@ -438,11 +448,27 @@ def _prose(text: str) -> str:
     return written
 
 
+# --- truth/rules.md
+
+
+def truth_rules() -> str:
+    """Every rule of static judging with what it compares, by area."""
+    lines = [note("src/builder_contracts/truth/rules") + RULES_PAGE.rstrip()]
+    for area in AREAS:
+        lines += [f"\n## {area}\n", "| clause | compares |", "|---|---|"]
+        for rule in sorted((rule for rule in RULES.values() if rule.area == area), key=lambda rule: rule.id):
+            own = " (own)" if rule.scope == "own" else ""
+            words = rule.compares.removeprefix("Compares ").removesuffix(".")
+            lines.append(f"| `{rule.id}`{own} | {cell(words)} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "contract-reference.md": contract_reference,
     "platform-reference.md": platform_reference,
     "clauses.md": clauses,
     "cli.md": command_line,
+    "truth/rules.md": truth_rules,
 }
 
 

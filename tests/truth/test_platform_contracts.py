@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -41,7 +40,7 @@ def test_every_clause_has_a_rule_and_every_rule_a_clause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said", "mend"),
+    ("file", "old", "new", "problem", "fix"),
     [
         (
             "identity.yaml",
@@ -155,18 +154,18 @@ def test_every_clause_has_a_rule_and_every_rule_a_clause() -> None:
         ("topology.yaml", "  node-roles:\n", "  node-roles:\n    promise: x\n", "duplicate key", ""),
     ],
 )
-def test_a_damaged_contract_is_refused_with_its_line_and_mend(
-    folder: Path, file: str, old: str, new: str, said: str, mend: str
+def test_damaged_contract_is_rejected_with_line_and_fix(
+    folder: Path, file: str, old: str, new: str, problem: str, fix: str
 ) -> None:
     edit(folder / "platform", file, old, new)
     with pytest.raises(InputError) as caught:
         load(folder / "platform")
-    assert said in str(caught.value)
-    assert mend in str(caught.value)
+    assert problem in str(caught.value)
+    assert fix in str(caught.value)
     assert file in caught.value.problems[0].source.file
 
 
-def test_a_folder_without_platform_contracts_is_refused(tmp_path: Path) -> None:
+def test_directory_without_platform_contracts_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no platform contract"):
         load(tmp_path)
     with pytest.raises(InputError, match="no platform contracts found"):
@@ -189,30 +188,30 @@ def outcome(folder: Path, repo: Path, today: date) -> tuple[Outcome, str]:
     return verdict.outcome, verdict.seen
 
 
-def test_a_waiver_excuses_until_its_last_day_and_then_breaks(folder: Path, tmp_path: Path) -> None:
+def test_waiver_holds_until_its_last_day_and_then_breaks(folder: Path, tmp_path: Path) -> None:
     waive(folder, "2030-01-31")
     repo = write(tmp_path / "repo", changed(STALE))
     assert outcome(folder, repo, date(2030, 1, 31))[0] is Outcome.WAIVED
-    late, said = outcome(folder, repo, date(2030, 2, 1))
+    late, summary = outcome(folder, repo, date(2030, 2, 1))
     assert late is Outcome.BROKEN
-    assert "its waiver ended on 2030-01-31" in said
+    assert "its waiver expired on 2030-01-31" in summary
 
 
-def test_an_expired_waiver_that_is_not_needed_is_broken_too(folder: Path, tmp_path: Path) -> None:
+def test_unneeded_expired_waiver_is_broken(folder: Path, tmp_path: Path) -> None:
     waive(folder, "2030-01-31")
-    late, said = outcome(folder, write(tmp_path / "repo"), date(2030, 2, 1))
+    late, summary = outcome(folder, write(tmp_path / "repo"), date(2030, 2, 1))
     assert late is Outcome.BROKEN
-    assert "is not needed" in said
+    assert "is no longer needed" in summary
 
 
-def test_a_waiver_for_some_files_excuses_no_others(folder: Path, tmp_path: Path) -> None:
+def test_waiver_for_some_files_excuses_no_others(folder: Path, tmp_path: Path) -> None:
     waive(folder, "2030-01-31", "docs/*")
     repo = write(tmp_path / "repo", changed(STALE))
     assert outcome(folder, repo, date(2030, 1, 1))[0] is Outcome.BROKEN
 
 
 @pytest.mark.parametrize(
-    ("waiver", "said"),
+    ("waiver", "problem"),
     [
         ("retired-hosts: {until: '2030-01-31'}", "is missing required field 'reason'"),
         ("retired-hosts: {reason: long enough to read, until: soon}", "until"),
@@ -220,20 +219,20 @@ def test_a_waiver_for_some_files_excuses_no_others(folder: Path, tmp_path: Path)
         ("retired-host: {reason: long enough to read, until: '2030-01-31'}", "not in this file"),
     ],
 )
-def test_a_waiver_without_reason_date_or_clause_is_refused(folder: Path, waiver: str, said: str) -> None:
+def test_incomplete_waiver_is_rejected(folder: Path, waiver: str, problem: str) -> None:
     path = folder / "platform" / "endpoints.yaml"
     path.write_text(f"{path.read_text('utf-8')}waivers:\n  {waiver}\n", "utf-8")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=problem):
         load(folder / "platform")
 
 
-def test_a_class_without_the_tool_that_an_installer_needs_is_found(folder: Path, tmp_path: Path) -> None:
+def test_class_without_an_installers_tool_is_broken(folder: Path, tmp_path: Path) -> None:
     """The break of 02-26: the runner image had no xz, and the Nix installer unpacks with it."""
     repo = write(tmp_path / "repo")
     assert "workflows/needs" not in broken(judge(repo, *load_all(folder)))
     edit(folder, "base/linux-runner.yaml", 'xz: {version: ">=5.2", package: xz-utils}', "xz: absent")
     judgement = judge(repo, *load_all(folder))
-    (finding,) = [one for one in judgement.findings if one.clause == "platform/workflows/needs"]
+    (finding,) = [finding for finding in judgement.findings if finding.clause == "platform/workflows/needs"]
     assert str(finding.here.at) == ".github/actions/nix-job/action.yml:6"
     assert "does not promise xz" in finding.there.says
 
@@ -248,8 +247,10 @@ def page(platform: Platform) -> list[str]:
         paragraphs = dict.fromkeys(ground.paragraph for ground in grounds if ground.section == section)
         lines += [
             line
-            for one in paragraphs
-            for line in ("- " + fill(one, 60, subsequent_indent="  ", break_on_hyphens=False)).split("\n")
+            for paragraph in paragraphs
+            for line in ("- " + fill(paragraph, 60, subsequent_indent="  ", break_on_hyphens=False)).split(
+                "\n"
+            )
         ]
     return lines
 
@@ -275,7 +276,7 @@ def test_paragraphs_are_compared_with_the_grounding_document() -> None:
     assert [ground.paragraph for _, ground in twice] == [missing[0][1].paragraph]
 
 
-def test_in_a_repository_of_somebody_else_only_what_speaks_of_the_platform_is_judged(judged: Judge) -> None:
+def test_foreign_repository_is_judged_by_platform_mentions_only(judged: Judge) -> None:
     tree = {
         "README.md": "# Other\n\nUses attic-cache and Liqo and Civo.\n",
         "MODULE.bazel": 'module(name = "other")\n',
@@ -288,7 +289,7 @@ def test_in_a_repository_of_somebody_else_only_what_speaks_of_the_platform_is_ju
     assert broken(judged(stale)) == {"endpoints/retired-hosts"}
 
 
-def test_what_tells_of_the_past_is_no_claim(judged: Judge) -> None:
+def test_sentence_about_the_past_is_not_a_claim(judged: Judge) -> None:
     past = Add(
         "docs/index.md",
         "\nThe cache is no longer at https://nix-cache.fuzzy-dev.tinyland.dev, and Liqo was removed.\n",
@@ -296,7 +297,7 @@ def test_what_tells_of_the_past_is_no_claim(judged: Judge) -> None:
     assert broken(judged(changed(past))) == set()
 
 
-def test_a_value_that_only_a_run_knows_leaves_its_clause_unproven(judged: Judge) -> None:
+def test_value_known_only_at_run_time_is_unproven(judged: Judge) -> None:
     unknown = Edit(
         "tofu/stacks/arc-runners/variables.tf", '  type    = string\n  default = "8Gi"', "  type = string"
     )
@@ -308,22 +309,11 @@ def test_a_value_that_only_a_run_knows_leaves_its_clause_unproven(judged: Judge)
     assert "no default and no .tfvars file sets it" in verdict.seen
 
 
-def test_the_projects_own_checkout_holds_no_contradiction() -> None:
-    judgement = judge(CONTRACTS.parent, *load_all(CONTRACTS))
-    assert [str(one.here) for one in judgement.findings] == []
-
-
-def test_the_page_of_rules_names_every_clause_and_no_other() -> None:
-    page = (CONTRACTS.parent / "docs" / "truth" / "rules.md").read_text("utf-8")
-    rows = dict(re.findall(r"^\| `([a-z-]+/[a-z-]+)`( \(own\))? \|", page, re.MULTILINE))
-    assert {clause: bool(own) for clause, own in rows.items()} == {
-        clause: own for clause, (_, own) in RULES.items()
-    }
-
-
-def test_what_is_assumed_is_told_wherever_an_answer_rests_on_it(judged: Judge) -> None:
+def test_assumption_is_reported_where_a_verdict_relies_on_it(judged: Judge) -> None:
     judgement = judged(changed())
-    verdict = next(one for one in judgement.verdicts if one.clause == "platform/lifecycle/deadlines")
+    verdict = next(
+        verdict for verdict in judgement.verdicts if verdict.clause == "platform/lifecycle/deadlines"
+    )
     assert verdict.outcome is Outcome.KEPT
     assert "compared with job_minutes: assumed, confirm with the operator" in verdict.seen
     assert "lifecycle: job_minutes: no document names a deadline" in printed(judgement)
@@ -339,18 +329,18 @@ def test_what_is_assumed_is_told_wherever_an_answer_rests_on_it(judged: Judge) -
     assert finding.there.says == "5 to 360 minutes (assumed; confirm with the operator)"
 
 
-def test_what_nothing_was_compared_with_is_not_told_as_assumed(judged: Judge) -> None:
+def test_unused_assumption_is_not_reported(judged: Judge) -> None:
     assert judged({"README.md": "# Other\n"}).assumptions == ()
 
 
-def test_a_sentence_beside_one_that_denies_is_still_a_claim(judged: Judge) -> None:
+def test_sentence_next_to_a_denial_is_still_a_claim(judged: Judge) -> None:
     line = "\nThe cache is at http://attic-api.nix-cache.svc.cluster.local. It is not highly available.\n"
     assert broken(judged(changed(Add("docs/index.md", line)))) == {"endpoints/known-hosts"}
     gone = "\nThe name http://attic-api.nix-cache.svc.cluster.local is not used. It was a mistake.\n"
     assert broken(judged(changed(Add("docs/index.md", gone)))) == set()
 
 
-def test_select_says_when_the_amounts_of_a_scale_set_are_assumed() -> None:
+def test_select_reports_assumed_amounts() -> None:
     arguments = ["select", "--needs", "gcc,memory=12Gi", "--contracts", str(CONTRACTS)]
     result = CliRunner().invoke(group, arguments)
     assert "runs-on: linux-xr-docker" in result.output
@@ -366,7 +356,7 @@ def test_select_says_when_the_amounts_of_a_scale_set_are_assumed() -> None:
         ("grpc://bazel-cache.nix-cache.svc.cluster.local:9092", "url", False),
     ],
 )
-def test_a_setting_has_the_form_of_address_that_its_program_takes(
+def test_setting_must_have_its_programs_address_form(
     folder: Path, tmp_path: Path, value: str, form: str, breaks: bool
 ) -> None:
     edit(
@@ -401,7 +391,7 @@ def test_every_primary_surface_is_held_to_the_current_name(
     assert clause in broken(judged(changed(change)))
 
 
-def test_a_retired_name_that_is_no_identity_is_left_alone(judged: Judge) -> None:
+def test_retired_name_in_another_role_is_not_a_finding(judged: Judge) -> None:
     uses = """\
 
 Set the input `attic-cache: main`, pass `--attic-cache main`, and look with `kubectl -n attic-cache get pods`.
@@ -434,12 +424,13 @@ NO_VALUE = Add(f"{RUNNER}/unset.tf", 'variable "unset" { type = any }\n')
         (Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: $IMAGE"), "deployment/images-pinned"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_evaluated_is_unproven_and_never_kept(
-    judged: Judge, change: Edit, clause: str
-) -> None:
+def test_unevaluated_value_is_unproven_and_never_kept(judged: Judge, change: Edit, clause: str) -> None:
     before, after = (
         judged(changed()),
         judged(changed(change, NO_VALUE, Add("tofu/modules/bazel-cache/u.tf", NO_VALUE.text))),
     )
-    outcomes = [{v.clause: v.outcome for v in one.verdicts}[f"platform/{clause}"] for one in (before, after)]
+    outcomes = [
+        {v.clause: v.outcome for v in judgement.verdicts}[f"platform/{clause}"]
+        for judgement in (before, after)
+    ]
     assert outcomes == [Outcome.KEPT, Outcome.UNPROVEN]

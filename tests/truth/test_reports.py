@@ -373,9 +373,7 @@ def test_the_exit_criteria_are_one_page_of_markdown_that_says_what_is_missing(
         "| 7 | The planning surfaces of GitHub and Linear both reflect the active programme | **unproven** | 0 of 4 |"
         in page
     )
-    assert (
-        "- no export of a tracker was given (--planning FILE) [planning/milestone, planning/issues, " in page
-    )
+    assert "- no tracker export (pass --planning FILE) [planning/milestone, planning/issues, " in page
     assert "## To confirm with the operator" in page
     assert "- state/backends: stacks name GitLab's HTTP backend;" in page
 
@@ -455,7 +453,7 @@ def test_select_names_the_smallest_class_and_why_not_the_others() -> None:
     result = run("select", "--contracts", CONTRACTS, "--needs", "nix,memory=2Gi")
     assert result.exit_code == 0
     assert result.output.startswith("runs-on: tinyland-nix\n")
-    assert "tinyland-docker: nix is promised to be absent" in result.output
+    assert "tinyland-docker: nix is promised absent" in result.output
 
     assert run("select", "--contracts", CONTRACTS, "--needs", "docker-build").output.startswith(
         "runs-on: tinyland-dind\n"
@@ -470,7 +468,7 @@ def test_select_names_the_smallest_class_and_why_not_the_others() -> None:
     nothing = run("select", "--contracts", CONTRACTS, "--needs", "nix,docker-build,memory=12Gi")
     assert nothing.exit_code == 1
     assert "tinyland-nix: no Docker daemon" in nothing.output
-    assert "tinyland-dind: memory 8Gi, 12Gi needed" in nothing.output
+    assert "tinyland-dind: memory 8Gi, needs 12Gi" in nothing.output
 
     data = json.loads(run("select", "--contracts", CONTRACTS, "--needs", "nix", "--json").output)
     assert data["label"] == "tinyland-nix"
@@ -482,7 +480,7 @@ def test_select_names_the_smallest_class_and_why_not_the_others() -> None:
         ("nixx", "did you mean nix?"),
         ("memory=much", "not a number of bytes"),
         ("disk=1", "cpu=4 and memory=12Gi"),
-        (",", "nothing is needed"),
+        (",", "--needs is empty"),
     ],
 )
 def test_needs_that_no_contract_speaks_of_are_refused(needs: str, said: str) -> None:

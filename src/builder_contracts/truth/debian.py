@@ -1,7 +1,7 @@
-"""What installing a package of Debian or Ubuntu brings of the tools that contracts name.
+"""Tools of contracts that a package of Debian or Ubuntu provides.
 
 Taken from the package index of Debian 12 with dependencies and recommendations followed
-(``apt-cache depends --recurse``), so that it says more than a given installation holds, never less: a tool
+(``apt-cache depends --recurse``), so that it lists more than a given installation contains, never less: a tool
 that no installed package can bring is not there. Packages that are not listed may bring anything.
 """
 
@@ -30,7 +30,7 @@ _DEPENDS = {
     "rpm": "rpmbuild perl",
     "xz-utils": "xz",
 }
-# What their recommendations may bring besides, themselves followed to the end.
+# Tools that their recommendations may provide too, followed recursively.
 _MUCH = "cpio docker gcc g++ git ld make perl python3 xz"
 _RECOMMENDS = {
     **dict.fromkeys("bazel-bootstrap build-essential clang cmake docker-ce docker-ce-cli docker-cli docker.io flex gnupg "
