@@ -22,19 +22,19 @@ from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
-from builder_contracts.dashboard import simulate
-from builder_contracts.dashboard.add import Reading, add_files
-from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.demo import story
+from builder_contracts.dashboard.history.import_files import Reading, add_files
+from builder_contracts.dashboard.history.store import History
 
 CLASSES, CLAUSES, NIGHTS = 10, 150, 365
 LAST = date(2026, 3, 12)
 MAIN = "from builder_contracts.cli import main; main()"
 
 
-def pool(classes: int, clauses: int, nights: int) -> list[simulate.SimulatedClass]:
+def pool(classes: int, clauses: int, nights: int) -> list[story.SimulatedClass]:
     """Classes whose clauses break by chance, with a new image every nine nights."""
     promises = [
-        simulate.SimulatedClause(
+        story.SimulatedClause(
             f"toolchain/tool-{number:03}",
             f"tool-{number:03} >=1.{number} in the job's PATH",
             f"tool-{number:03} 1.{number} at /usr/bin/tool-{number:03}",
@@ -44,7 +44,7 @@ def pool(classes: int, clauses: int, nights: int) -> list[simulate.SimulatedClas
         for number in range(clauses)
     ]
     return [
-        simulate.SimulatedClass(f"class-{number:02}", promises, tuple(range(0, nights, 9)))
+        story.SimulatedClass(f"class-{number:02}", promises, tuple(range(0, nights, 9)))
         for number in range(classes)
     ]
 
@@ -93,7 +93,7 @@ def one_night(folder: Path, nights: int = 1000) -> tuple[float, float]:
 
     CPU and not wall, and the least: what other processes do at the same time only ever adds to it.
     """
-    files = write(folder, simulate.nights(pool(1, 150, nights), last=LAST, count=nights))
+    files = write(folder, story.nights(pool(1, 150, nights), last=LAST, count=nights))
     took = []
     for path in files:
         started = time.process_time()
@@ -152,7 +152,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="builder-contracts-benchmark-") as name:
         folder = Path(name)
         classes = pool(CLASSES, CLAUSES, chosen.nights)
-        files = write(folder / "junit", simulate.nights(classes, last=LAST, count=chosen.nights))
+        files = write(folder / "junit", story.nights(classes, last=LAST, count=chosen.nights))
         size = sum(path.stat().st_size for path in files)
         load = f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
         print(

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.dashboard import report, series, simulate, site
-from builder_contracts.dashboard.add import Reading, add_files
-from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.analysis import report
+from builder_contracts.dashboard.demo import story
+from builder_contracts.dashboard.history import series
+from builder_contracts.dashboard.history.import_files import Reading, add_files
+from builder_contracts.dashboard.history.store import History
+from builder_contracts.dashboard.site import build
 
 LAST = date(2026, 3, 12)
 """The last of the simulated nights."""
@@ -23,7 +26,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A history of the demonstration's sixty nights. Not to be written to."""
     folder = tmp_path_factory.mktemp("simulated")
     files = []
-    for name, text in simulate.nights(simulate.story(), last=LAST):
+    for name, text in story.nights(story.story(), last=LAST):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
@@ -48,5 +51,5 @@ def told(simulated: Path) -> Iterator[tuple[report.Report, series.Book]]:
 def demo(told: tuple[report.Report, series.Book], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demonstration's site, as of the morning after its last night."""
     out = tmp_path_factory.mktemp("demo") / "site"
-    site.build(*told, out, base="https://example.org/contracts/", frozen=True)
+    build.build(*told, out, base="https://example.org/contracts/", frozen=True)
     return out

@@ -15,8 +15,11 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from builder_contracts.dashboard import junit, report, series, site
-from builder_contracts.dashboard.store import Batch
+from builder_contracts.dashboard import junit
+from builder_contracts.dashboard.analysis import report
+from builder_contracts.dashboard.history import series
+from builder_contracts.dashboard.history.store import Batch
+from builder_contracts.dashboard.site import build
 from tests.dashboard import web
 from tests.dashboard.browser import SCREENSHOTS, Browser, chromium
 from tests.dashboard.reports import case, suite
@@ -222,7 +225,7 @@ def site_as_of(out: Path, built: float, *cases: str, frozen: bool = False) -> Pa
     store.add([Batch(b"1", "report.xml", results)])
     book = series.read(store)
     now = round((time.time() - built * 86_400) * 1000)
-    site.build(report.report(book, now), book, out, frozen=frozen)
+    build.build(report.report(book, now), book, out, frozen=frozen)
     return out
 
 
@@ -573,7 +576,7 @@ def test_script_in_a_report_never_runs(browser: Browser, tmp_path: Path) -> None
     store = memory()
     store.add([Batch(b"1", "r", results)])
     book = series.read(store)
-    site.build(report.report(book, results[0].started or 0), book, tmp_path / "site", frozen=True)
+    build.build(report.report(book, results[0].started or 0), book, tmp_path / "site", frozen=True)
 
     opened = 0
     for page in sorted((tmp_path / "site").rglob("*.html")):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.dashboard.serve import Server
+from builder_contracts.dashboard.site.preview_server import Server
 from tests.dashboard.reports import case, suite
 
 MAIN = "from builder_contracts.cli import main; main()"

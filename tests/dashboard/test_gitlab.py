@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.history.store import History
 from tests.dashboard import gitlab
 from tests.dashboard.forges import TOKEN, Forge, serving
 from tests.dashboard.reports import case, now, suite

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.dashboard import junit
-from builder_contracts.dashboard.model import Measurement, Result
+from builder_contracts.dashboard.history.result import Measurement, Result
 from builder_contracts.errors import InputError
 from builder_contracts.evidence.record import to_properties
 from builder_contracts.evidence.verdict import Outcome, Rung, Verdict

@@ -15,12 +15,20 @@ from hypothesis import strategies as st
 
 from builder_contracts.cli.nightly import nightly
 from builder_contracts.dashboard import forge as forges
-from builder_contracts.dashboard.breakages import Close, Issue, Mark, Open, Update, mark_of, plan
-from builder_contracts.dashboard.markdown import code
-from builder_contracts.dashboard.report import Report
-from builder_contracts.dashboard.series import Book, Series
-from builder_contracts.dashboard.store import History
-from builder_contracts.dashboard.summary import summary
+from builder_contracts.dashboard.analysis.report import Report
+from builder_contracts.dashboard.history.series import Book, Series
+from builder_contracts.dashboard.history.store import History
+from builder_contracts.dashboard.nightly.breakage_issues import (
+    Close,
+    Issue,
+    Mark,
+    Open,
+    Update,
+    mark_of,
+    plan,
+)
+from builder_contracts.dashboard.nightly.job_summary import summary
+from builder_contracts.dashboard.nightly.markdown import code
 from builder_contracts.errors import InputError
 from builder_contracts.runner.identity import Placement, this_machine
 from tests.dashboard.forges import TOKEN, Forge, serving
@@ -512,11 +520,11 @@ def test_no_record_is_written_where_github_knows_no_such_job(
 
 def test_issues_of_a_real_history_are_opened_once(forge: Forge, job: None, tmp_path: Path) -> None:
     from builder_contracts.cli.dashboard import _last_night
-    from builder_contracts.dashboard import simulate
-    from builder_contracts.dashboard.add import Reading, add_files
+    from builder_contracts.dashboard.demo import story
+    from builder_contracts.dashboard.history.import_files import Reading, add_files
 
     files = []
-    for name, text in simulate.nights(simulate.story(), last=_last_night(), count=60):
+    for name, text in story.nights(story.story(), last=_last_night(), count=60):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")

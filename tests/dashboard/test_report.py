@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.dashboard import report as judged
-from builder_contracts.dashboard import views, words
-from builder_contracts.dashboard.report import Change, ClauseReport, Policy, Report, State
-from builder_contracts.dashboard.series import DAY_MS, Book, Clause, Point, Run, Series
-from builder_contracts.dashboard.store import History
-from builder_contracts.dashboard.summary import summary
+from builder_contracts.dashboard.analysis import report as judged
+from builder_contracts.dashboard.analysis.report import Change, ClauseReport, Policy, Report, State
+from builder_contracts.dashboard.history.series import DAY_MS, Book, Clause, Point, Run, Series
+from builder_contracts.dashboard.history.store import History
+from builder_contracts.dashboard.nightly.job_summary import summary
+from builder_contracts.dashboard.site import wording
+from builder_contracts.dashboard.site.pages import views
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 KEPT, BROKEN, UNPROVEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED
@@ -200,7 +201,7 @@ def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: floa
 
     assert [morning.missed for morning in report.mornings] == missed
     book = Book((), (), {}, cast(History, None), {0: "seen"})
-    said = f"No class has reported since: {words.nights_words(missed[0])} without a run."
+    said = f"No class has reported since: {wording.nights_words(missed[0])} without a run."
     assert views.index(report, book)["environments"][0]["missed_words"] == said
     assert summary(report, book).count("No class has reported since") == sum(map(bool, missed))
     assert views.index(report, book)["environments"][0]["which_night"] == "that night"
@@ -215,7 +216,7 @@ def blame(before: Run | None, after: Run, kind: str = "toolchain") -> str:
 
     story = series("b", kind=kind)
     change = Change(point(before, KEPT) if before else None, point(after, BROKEN))
-    return words.suspicion(change, [one(tell(story))])
+    return wording.suspicion(change, [one(tell(story))])
 
 
 def test_the_image_is_suspected_when_it_alone_changed() -> None:
@@ -282,7 +283,7 @@ def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that
     red = one(tell(series("kuub", images="abbb")))
 
     (change,) = red.breakages
-    assert words.suspicion(change, [red]) == (
+    assert wording.suspicion(change, [red]) == (
         "Suspect the image (a → b): it changed since the last kept run, the contract did not. "
         "In between it could not be shown for 2 nights."
     )
@@ -309,7 +310,7 @@ def test_red_counts_from_the_first_broken_run_since_it_was_kept() -> None:
 def test_what_was_never_kept_is_said_to_be_so(nights: str, said: str) -> None:
     red = one(tell(series(nights), series("k" * len(nights), name="other")))
 
-    assert words.suspicion(red.breakages[-1], [red]).startswith(said)
+    assert wording.suspicion(red.breakages[-1], [red]).startswith(said)
 
 
 def test_of_what_broke_in_one_run_the_clause_that_was_seen_well_last_tells_most() -> None:
@@ -514,14 +515,14 @@ def test_the_run_length_strings_of_the_grid_say_every_night(nights: str, after: 
 
 @given(st.lists(st.floats(0.1, 1e6), min_size=12, max_size=60))
 def test_a_trend_is_words_or_nothing(values: Sequence[float]) -> None:
-    from builder_contracts.dashboard.series import Reading
+    from builder_contracts.dashboard.history.series import Reading
 
     readings = [Reading(run(night), value, None) for night, value in enumerate(values)]
     assert views.trend("cold_seconds", readings).split(" ")[0] in ("steady", "risen", "fallen")
 
 
 def test_a_slow_drift_is_a_trend_and_noise_is_not() -> None:
-    from builder_contracts.dashboard.series import Reading
+    from builder_contracts.dashboard.history.series import Reading
 
     drift = [Reading(run(night), 400 + 3 * night + (-1) ** night, None) for night in range(60)]
     noise = [Reading(run(night), 400 + 30 * (-1) ** night, None) for night in range(60)]

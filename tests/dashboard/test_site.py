@@ -18,10 +18,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.dashboard import address, junit, report, series, site
-from builder_contracts.dashboard.badge import badge
-from builder_contracts.dashboard.feed import feed
-from builder_contracts.dashboard.store import Batch, History
+from builder_contracts.dashboard import junit
+from builder_contracts.dashboard.analysis import report
+from builder_contracts.dashboard.history import series
+from builder_contracts.dashboard.history.store import Batch, History
+from builder_contracts.dashboard.site import build, urls
+from builder_contracts.dashboard.site.atom_feed import feed
+from builder_contracts.dashboard.site.badge import badge
 from builder_contracts.errors import InputError
 from tests.dashboard import web
 from tests.dashboard.conftest import NOW
@@ -125,7 +128,7 @@ def test_every_page_says_that_its_data_is_simulated(all_pages: dict[Path, Page])
 
 
 def test_real_data_is_not_said_to_be_simulated(tmp_path: Path) -> None:
-    site.build(*history(case()), tmp_path / "site")
+    build.build(*history(case()), tmp_path / "site")
 
     for path, page in pages(tmp_path / "site").items():
         assert "imulated" not in page.text, path
@@ -155,7 +158,7 @@ def test_the_first_page_is_small(demo: Path) -> None:
 
 
 def test_the_same_history_gives_the_same_site(told: Told, demo: Path, tmp_path: Path) -> None:
-    site.build(*told, tmp_path / "site", base="https://example.org/contracts/", frozen=True)
+    build.build(*told, tmp_path / "site", base="https://example.org/contracts/", frozen=True)
 
     first = {path.relative_to(demo): path.read_bytes() for path in demo.rglob("*") if path.is_file()}
     second = {
@@ -168,8 +171,8 @@ def test_the_same_history_gives_the_same_site(told: Told, demo: Path, tmp_path: 
 
 def test_an_earlier_site_is_replaced_as_a_whole(tmp_path: Path) -> None:
     out = tmp_path / "site"
-    site.build(*history(case()), out)
-    site.build(*history(case("tinyland-dind/daemon/ready")), out)
+    build.build(*history(case()), out)
+    build.build(*history(case("tinyland-dind/daemon/ready")), out)
 
     assert [path.parent.name for path in out.glob("clauses/*/*/*.html")] == ["tinyland-dind"]
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
@@ -179,23 +182,23 @@ def test_a_folder_that_is_no_site_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
 
     with pytest.raises(InputError, match="is not a site of ours"):
-        site.build(*history(case()), tmp_path)
+        build.build(*history(case()), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
 def test_nothing_is_left_of_a_site_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(site.SiteError, match="cannot be written"):
-        site.build(*history(case()), tmp_path / "file" / "site")
+    with pytest.raises(build.SiteError, match="cannot be written"):
+        build.build(*history(case()), tmp_path / "file" / "site")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_what_a_killed_build_left_is_removed_and_what_another_still_writes_is_not(tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib\n"
-        "from builder_contracts.dashboard import site\n"
-        "with site._workplace(pathlib.Path(sys.argv[1])) as folder:\n"
+        "from builder_contracts.dashboard.site import build\n"
+        "with build._workplace(pathlib.Path(sys.argv[1])) as folder:\n"
         "    (folder / 'new').mkdir()\n"
         "    print(folder, flush=True)\n"
         "    sys.stdin.read()\n"
@@ -208,12 +211,12 @@ def test_what_a_killed_build_left_is_removed_and_what_another_still_writes_is_no
     ) as other:
         assert other.stdout is not None
         folder = Path(other.stdout.readline().strip())
-        site.build(*history(case()), tmp_path / "site")
+        build.build(*history(case()), tmp_path / "site")
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([folder.name, "site"])
         other.kill()
     assert folder.is_dir(), "nothing was left: this shows nothing"
 
-    site.build(*history(case()), tmp_path / "site")
+    build.build(*history(case()), tmp_path / "site")
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
@@ -225,23 +228,23 @@ def test_the_current_folder_is_not_replaced(
     monkeypatch.chdir(tmp_path / "here")
 
     with pytest.raises(InputError, match="holds the current folder"):
-        site.build(*history(case()), Path(out))
+        build.build(*history(case()), Path(out))
 
-    site.build(*history(case()), Path("../here/site"))
+    build.build(*history(case()), Path("../here/site"))
     assert (tmp_path / "here" / "site" / "index.html").is_file()
 
 
 def test_an_empty_history_is_a_page_that_says_what_to_do(tmp_path: Path) -> None:
     with History(tmp_path / "h.db") as store:
         book = series.read(store)
-        site.build(report.report(book, NOW), book, tmp_path / "site")
+        build.build(report.report(book, NOW), book, tmp_path / "site")
 
     assert "builder-contracts history add" in pages(tmp_path / "site")[tmp_path / "site" / "index.html"].text
 
 
 def test_pages_are_valid_html(demo: Path, tmp_path: Path) -> None:
     modules = web.modules()
-    site.build(
+    build.build(
         *history(case(f"c/k/{EVIL}", verdict="broken", seen=EVIL, ending="<failure/>")), tmp_path / "evil"
     )
     some = [
@@ -267,7 +270,7 @@ def test_pages_are_valid_html(demo: Path, tmp_path: Path) -> None:
 
 def test_scripts_type_check() -> None:
     modules = web.modules()
-    assets = Path(site.__file__).parent / "assets"
+    assets = Path(build.__file__).parent / "assets"
 
     done = web.node(
         "node_modules/typescript/bin/tsc",
@@ -308,7 +311,7 @@ def test_the_morning_says_which_class_broke_when_with_which_image_and_why(
 
 def test_a_job_that_died_in_the_night_is_told_on_the_card_and_in_a_list(tmp_path: Path) -> None:
     proofs = case("tinyland-nix/caches/nix-hit", started="2026-03-11T02:00:11Z")
-    site.build(*history(proofs, case()), tmp_path / "site", frozen=True)
+    build.build(*history(proofs, case()), tmp_path / "site", frozen=True)
 
     text = re.sub(r"\s+", " ", pages(tmp_path / "site")[tmp_path / "site" / "index.html"].text)
 
@@ -319,7 +322,7 @@ def test_a_job_that_died_in_the_night_is_told_on_the_card_and_in_a_list(tmp_path
 def test_what_was_seen_on_the_pool_comes_before_what_was_seen_in_images(tmp_path: Path) -> None:
     images = case(environment="embedded", runner="docker")
     pool = case(environment="tinyland", runner="local", rung="C3")
-    site.build(*history(images, pool), tmp_path / "site", frozen=True)
+    build.build(*history(images, pool), tmp_path / "site", frozen=True)
 
     page = json.loads((tmp_path / "site" / "index.json").read_text("utf-8"))
 
@@ -344,7 +347,7 @@ def test_the_clause_page_shows_both_sides_of_the_change(demo: Path) -> None:
 
 
 def test_a_command_to_repeat_is_safe_to_paste_whatever_a_clause_is_called(told: Told) -> None:
-    from builder_contracts.dashboard.views import repeat
+    from builder_contracts.dashboard.site.pages.views import repeat
 
     mean = history(case("c;rm -rf ~/toolchain/$(reboot) `x`", environment="e' 'f"))
     (one,) = mean[0].classes[0].clauses
@@ -423,7 +426,7 @@ def test_markup_in_any_field_is_shown_inert(tmp_path: Path) -> None:
         case(f"c/canaries/{EVIL}", measured__cold_seconds="3", **{f"measured__{EVIL}": "3"}, **evil),
     )
     out = tmp_path / "site"
-    site.build(*told, out, base=f"https://x/{EVIL}")
+    build.build(*told, out, base=f"https://x/{EVIL}")
 
     for path in out.rglob("*"):
         assert path.resolve().is_relative_to(out.resolve())
@@ -447,7 +450,7 @@ def test_markup_in_any_field_is_shown_inert(tmp_path: Path) -> None:
 )
 def test_no_name_leads_a_page_out_of_the_site(name: str, tmp_path: Path) -> None:
     told = history(case(f"{name.replace('/', '') or 'c'}/k/{name}", environment=name))
-    site.build(*told, tmp_path / "deep" / "site")
+    build.build(*told, tmp_path / "deep" / "site")
 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert all(path.is_relative_to(tmp_path / "deep" / "site") for path in files)
@@ -456,7 +459,7 @@ def test_no_name_leads_a_page_out_of_the_site(name: str, tmp_path: Path) -> None
 
 @given(st.lists(st.text(min_size=1, max_size=30), unique=True, min_size=2, max_size=8))
 def test_different_names_never_share_a_file_also_where_case_does_not_count(names: list[str]) -> None:
-    slugs = [address.slug(name) for name in names]
+    slugs = [urls.slug(name) for name in names]
 
     assert len({slug.casefold() for slug in slugs}) == len(names)
     for slug in slugs:
@@ -466,9 +469,9 @@ def test_different_names_never_share_a_file_also_where_case_does_not_count(names
 
 
 def test_names_of_ours_stay_readable() -> None:
-    assert address.slug("toolchain/xz") == "toolchain.xz"
-    assert address.slug("filesystem/nix/store") == "filesystem.nix.store"
-    assert address.slug("environment/HTTP_PROXY") != address.slug("environment/http_proxy")
+    assert urls.slug("toolchain/xz") == "toolchain.xz"
+    assert urls.slug("filesystem/nix/store") == "filesystem.nix.store"
+    assert urls.slug("environment/HTTP_PROXY") != urls.slug("environment/http_proxy")
 
 
 # --- badges and feed ---------------------------------------------------------------------------------

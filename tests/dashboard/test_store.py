@@ -19,10 +19,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.dashboard import evidence_file, junit, schema, series, simulate
-from builder_contracts.dashboard.add import Added, Reading, add_files
-from builder_contracts.dashboard.model import SEVERITY, Measurement, Result
-from builder_contracts.dashboard.store import Batch, History, HistoryError
+from builder_contracts.dashboard import evidence_file, junit
+from builder_contracts.dashboard.demo import story
+from builder_contracts.dashboard.history import series, tables
+from builder_contracts.dashboard.history.import_files import Added, Reading, add_files
+from builder_contracts.dashboard.history.result import SEVERITY, Measurement, Result
+from builder_contracts.dashboard.history.store import Batch, History, HistoryError
 from builder_contracts.errors import InputError
 from builder_contracts.evidence import record
 from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
@@ -299,7 +301,7 @@ def memory() -> History:
     history.path = Path(":memory:")
     history._texts, history._clauses = {}, {}
     history._connection = sqlite3.connect(":memory:", isolation_level=None)
-    schema.migrate(history._connection)
+    tables.migrate(history._connection)
     return history
 
 
@@ -408,7 +410,7 @@ def test_a_history_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path)
     path = tmp_path / "h.db"
     History(path).close()
     newer = sqlite3.connect(path)
-    newer.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
+    newer.execute(f"PRAGMA user_version = {len(tables.MIGRATIONS) + 1}")
     newer.close()
 
     for mode in (True, False):
@@ -443,7 +445,7 @@ def test_a_full_disk_adds_nothing_and_says_so(tmp_path: Path) -> None:
 
 
 MORE = (
-    *schema.MIGRATIONS,
+    *tables.MIGRATIONS,
     "ALTER TABLE run ADD COLUMN note TEXT NOT NULL DEFAULT 'old';",
     "CREATE TABLE x (y);",
 )
@@ -455,16 +457,16 @@ def test_older_tables_become_newer_ones_with_everything_in_them(
     path = tmp_path / "h.db"
     with History(path) as history:
         history.add([batch(result(verdict=Outcome.BROKEN))], now=NOW)
-    monkeypatch.setattr(schema, "MIGRATIONS", MORE)
+    monkeypatch.setattr(tables, "MIGRATIONS", MORE)
     connection = sqlite3.connect(path, isolation_level=None)
 
-    schema.migrate(connection)
+    tables.migrate(connection)
 
     assert connection.execute("PRAGMA user_version").fetchone() == (len(MORE),)
     assert connection.execute("SELECT note, verdict FROM run JOIN result ON run = id").fetchall() == [
         ("old", 3)
     ]
-    schema.migrate(connection)
+    tables.migrate(connection)
     connection.close()
 
 
@@ -475,7 +477,7 @@ def test_a_reader_finds_today_s_tables_in_an_older_file_and_leaves_it_as_it_is(
     with History(path) as history:
         history.add([batch(result())], now=NOW)
     before = path.read_bytes()
-    monkeypatch.setattr(schema, "MIGRATIONS", MORE)
+    monkeypatch.setattr(tables, "MIGRATIONS", MORE)
 
     with History(path, write=False) as history:
         assert list(history.rows("SELECT note FROM run")) == [("old",)]
@@ -491,10 +493,10 @@ def test_a_migration_that_fails_leaves_the_older_tables(
     connection = sqlite3.connect(path, isolation_level=None)
     before = path.read_bytes()
     bad = "CREATE TABLE y (z);\nCREATE TABLE run (again);"
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, bad))
+    monkeypatch.setattr(tables, "MIGRATIONS", (*tables.MIGRATIONS, bad))
 
     with pytest.raises(sqlite3.OperationalError):
-        schema.migrate(connection)
+        tables.migrate(connection)
 
     connection.close()
     assert path.read_bytes() == before
@@ -525,7 +527,7 @@ ADD = "from builder_contracts.cli import main; main()"
 
 def nights(folder: Path, count: int) -> list[Path]:
     files = []
-    for name, text in simulate.nights(simulate.story()[:2], last=LAST, count=count):
+    for name, text in story.nights(story.story()[:2], last=LAST, count=count):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
@@ -586,7 +588,7 @@ def test_an_addition_that_is_killed_in_its_middle_leaves_what_was_there(tmp_path
     script = (
         "import os, sys, sqlite3\n"
         "from pathlib import Path\n"
-        "from builder_contracts.dashboard.store import History, Batch\n"
+        "from builder_contracts.dashboard.history.store import History, Batch\n"
         "from tests.dashboard.test_store import result, NOW\n"
         "history = History(Path(sys.argv[1]))\n"
         "history._connection.execute('PRAGMA cache_size = 2')\n"

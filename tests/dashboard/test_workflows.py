@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
-from builder_contracts.dashboard import series
-from builder_contracts.dashboard.add import Reading, add_files
-from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.history import series
+from builder_contracts.dashboard.history.import_files import Reading, add_files
+from builder_contracts.dashboard.history.store import History
 from builder_contracts.errors import EngineError
 from builder_contracts.prove.kernel.source import FETCH_WITHIN
 from builder_contracts.runner import engine

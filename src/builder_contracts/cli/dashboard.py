@@ -121,7 +121,7 @@ def build(
 )
 def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days: float, port: int) -> None:
     """Show the site at a local address; it is made anew, and reloaded, when the history changes."""
-    from builder_contracts.dashboard.serve import Server
+    from builder_contracts.dashboard.site.preview_server import Server
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
@@ -167,15 +167,15 @@ def demo(
     keep_history: Path | None,
 ) -> None:
     """Make a site of simulated nights, which say on every page that they are."""
-    from builder_contracts.dashboard import simulate
-    from builder_contracts.dashboard.add import Reading, add_files
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.demo import story
+    from builder_contracts.dashboard.history.import_files import Reading, add_files
+    from builder_contracts.dashboard.history.store import History
 
     last = _last_night() if until is None else _date(until)
     with tempfile.TemporaryDirectory(prefix="builder-contracts-demo-") as folder:
         files = []
-        for name, text in simulate.nights(
-            simulate.story(), last=last, count=nights, seed=simulate.SEED if seed is None else seed
+        for name, text in story.nights(
+            story.story(), last=last, count=nights, seed=story.SEED if seed is None else seed
         ):
             path = Path(folder, name)
             path.parent.mkdir(exist_ok=True)
@@ -201,8 +201,10 @@ def _site(
     quiet: bool = False,
 ) -> int:
     from builder_contracts.cli.history import as_milliseconds
-    from builder_contracts.dashboard import report, series, site
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.analysis import report
+    from builder_contracts.dashboard.history import series
+    from builder_contracts.dashboard.history.store import History
+    from builder_contracts.dashboard.site import build
 
     now = round(time.time() * 1000) if as_of is None else as_milliseconds("--as-of", as_of)
     policy = report.Policy(stale_days, sustained_nights)
@@ -210,9 +212,9 @@ def _site(
         # A run of the near future is not left out of today's site: its machine's clock is a little fast.
         book = series.read(store, until=None if as_of is None else now)
         told = report.report(book, now, policy, promised(contracts))
-        bar: Any = click.progressbar(length=site.count(told), label="pages", file=sys.stderr, hidden=quiet)
+        bar: Any = click.progressbar(length=build.count(told), label="pages", file=sys.stderr, hidden=quiet)
         with bar:
-            return site.build(
+            return build.build(
                 told,
                 book,
                 out,

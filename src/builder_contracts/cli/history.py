@@ -71,8 +71,8 @@ def add(
     of these may run at once, and a file is added whole or not at all. A file that cannot be used is
     named, left out, and makes the exit code 3.
     """
-    from builder_contracts.dashboard.add import Reading, add_files
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.history.import_files import Reading, add_files
+    from builder_contracts.dashboard.history.store import History
 
     named = _expand(files, evidence)
     reading = Reading(
@@ -113,7 +113,7 @@ def add(
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(file: Path, as_json: bool) -> None:
     """Say how much is in a history, and the latest run of every class."""
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.history.store import History
 
     with History(file, write=False) as store:
         size = store.size()

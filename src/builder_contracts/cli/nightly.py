@@ -17,9 +17,9 @@ from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError, printable
 
 if TYPE_CHECKING:
-    from builder_contracts.dashboard.report import Report
-    from builder_contracts.dashboard.series import Book
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.analysis.report import Report
+    from builder_contracts.dashboard.history.series import Book
+    from builder_contracts.dashboard.history.store import History
 
 _SITE = click.option("--site", default="", metavar="URL", help="The dashboard's address, for links.")
 _CONTRACTS = click.option(
@@ -90,7 +90,7 @@ def restore(file: Path, start_anew: bool) -> None:
     that there was one and it is lost is. The token needs the permission 'actions: read' (GitLab: api).
     """
     from builder_contracts.dashboard.forge import forge
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.history.store import History
 
     if file.exists():
         raise BuilderContractsError(
@@ -127,7 +127,7 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
     dashboard must say so. The history is there afterwards in any case, so that it can be built. As in
     'history add' a file that cannot be used is left out, and makes the exit code 3.
     """
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.history.store import History
 
     # It is made where there is none.
     History(file).close()
@@ -146,8 +146,8 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
 @_CONTRACTS
 def summary(file: Path, site: str, stale_days: float, contracts: Path | None) -> None:
     """Print the night in Markdown."""
-    from builder_contracts.dashboard.store import History
-    from builder_contracts.dashboard.summary import summary as write
+    from builder_contracts.dashboard.history.store import History
+    from builder_contracts.dashboard.nightly.job_summary import summary as write
 
     with History(file, write=False) as store:
         told, book = _report(store, stale_days, contracts)
@@ -168,9 +168,9 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
     (GitLab: api). Only issues of its own user count: at GitHub that is github-actions[bot], or whom
     BUILDER_CONTRACTS_AUTHOR names.
     """
-    from builder_contracts.dashboard.breakages import plan
     from builder_contracts.dashboard.forge import forge
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.history.store import History
+    from builder_contracts.dashboard.nightly.breakage_issues import plan
 
     here = forge()
     with History(file, write=False) as store:
@@ -188,7 +188,8 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
 
 
 def _report(store: History, stale_days: float, contracts: Path | None) -> tuple[Report, Book]:
-    from builder_contracts.dashboard import report, series
+    from builder_contracts.dashboard.analysis import report
+    from builder_contracts.dashboard.history import series
 
     book = series.read(store)
     policy = report.Policy(stale_days)

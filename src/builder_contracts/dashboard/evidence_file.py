@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn, Protocol
 
+from builder_contracts.dashboard.history.result import Measurement, Result
 from builder_contracts.dashboard.junit import (
     MAX_NUMBER,
     MAX_RESULTS,
@@ -14,7 +15,6 @@ from builder_contracts.dashboard.junit import (
     shorten,
     stated,
 )
-from builder_contracts.dashboard.model import Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
 

@@ -18,7 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from builder_contracts.dashboard.breakages import LABEL, Action, Close, Issue, Open, Update
+from builder_contracts.dashboard.nightly.breakage_issues import LABEL, Action, Close, Issue, Open, Update
 from builder_contracts.errors import BuilderContractsError
 
 DEADLINE = 30.0

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import NoReturn, Protocol
 from xml.parsers import expat
 
-from builder_contracts.dashboard.model import OLDEST, SEVERITY, Measurement, Result
+from builder_contracts.dashboard.history.result import OLDEST, SEVERITY, Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
 

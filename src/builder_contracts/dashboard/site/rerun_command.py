@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from builder_contracts.dashboard.series import Run
+from builder_contracts.dashboard.history.series import Run
 
 
 def check(run: Run, *selection: str) -> str:

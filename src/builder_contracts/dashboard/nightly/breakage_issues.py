@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from builder_contracts.dashboard import again, summary, words
-from builder_contracts.dashboard.markdown import code
-from builder_contracts.dashboard.report import ClassReport, Incident, Report, State
-from builder_contracts.dashboard.series import Book
+from builder_contracts.dashboard.analysis.report import ClassReport, Incident, Report, State
+from builder_contracts.dashboard.history.series import Book
+from builder_contracts.dashboard.nightly import job_summary
+from builder_contracts.dashboard.nightly.markdown import code
+from builder_contracts.dashboard.site import rerun_command, wording
 
 LABEL = "builder-contracts"
 _MARK = re.compile(r"<!-- builder-contracts (\{[^<>]*\}) -->")
@@ -142,9 +143,9 @@ def _body(
 ) -> str:
     lines = [f"Clauses of {code(one.builder)} in {code(one.environment)} that are not kept.", ""]
     for incident in _incidents(one, report):
-        since = words.time_words(incident.change.after.run.started)
-        lines += [f"**Since the run of {since}.** {summary.suspicion(incident)}", ""]
-        lines += [summary.line(clause, book, site) for clause in incident.clauses[:_LISTED]]
+        since = wording.time_words(incident.change.after.run.started)
+        lines += [f"**Since the run of {since}.** {job_summary.suspicion(incident)}", ""]
+        lines += [job_summary.line(clause, book, site) for clause in incident.clauses[:_LISTED]]
         if len(incident.clauses) > _LISTED:
             lines.append(f"- and {len(incident.clauses) - _LISTED} more")
         lines.append("")
@@ -153,11 +154,11 @@ def _body(
         lines += ["", *(f"- {code(name)}" for name in pending), ""]
     image = one.run.image_digest or "not known"
     lines.append(
-        f"Latest run: {words.time_words(one.run.started)}, image {code(image)}, host {code(one.run.host)}."
+        f"Latest run: {wording.time_words(one.run.started)}, image {code(image)}, host {code(one.run.host)}."
     )
     if any(book.text(clause.last.source) for clause in one.clauses):
         where = " on a runner of the class" if one.run.runner == "local" else ""
-        lines += ["", f"To ask again{where}: {code(again.check(one.run), 1000)}"]
+        lines += ["", f"To ask again{where}: {code(rerun_command.check(one.run), 1000)}"]
     if site:
         lines += ["", f"Dashboard: {site}"]
     text = "\n".join(lines)
@@ -184,8 +185,8 @@ def _recovery(one: ClassReport, mark: Mark) -> str:
     told = []
     if kept := [name for name in mark.clauses if name in mine and mine[name].state is State.KEPT]:
         run = max((mine[name].last.run for name in kept), key=lambda run: run.started)
-        image = words.short(run.image_digest) or "not known"
-        when = words.time_words(run.started)
+        image = wording.short(run.image_digest) or "not known"
+        when = wording.time_words(run.started)
         told.append(f"Kept again by the run of {when} (image {code(image)}): {_names(kept)}.")
     if waived := [name for name in mark.clauses if name in mine and name not in kept]:
         told.append(f"Waived: {_names(waived)}.")

@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from builder_contracts.dashboard.words import nights_words
+from builder_contracts.dashboard.site.wording import nights_words
 
 _NAMES = {"k": "kept", "w": "waived", "u": "unproven", "b": "broken", "-": "no run"}
 # Where a cell is too narrow for a symbol, its height still tells: (top, height) of 20.

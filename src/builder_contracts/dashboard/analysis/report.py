@@ -14,8 +14,8 @@ from enum import Enum
 from functools import cache
 from itertools import groupby, pairwise
 
-from builder_contracts.dashboard.model import SEVERITY
-from builder_contracts.dashboard.series import DAY_MS, Book, Clause, Point, Run, Series
+from builder_contracts.dashboard.history.result import SEVERITY
+from builder_contracts.dashboard.history.series import DAY_MS, Book, Clause, Point, Run, Series
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self, cast
 
-from builder_contracts.dashboard import schema
-from builder_contracts.dashboard.model import OLDEST, SEVERITY, Result
+from builder_contracts.dashboard.history import tables
+from builder_contracts.dashboard.history.result import OLDEST, SEVERITY, Result
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
 
@@ -75,13 +75,13 @@ class History:
         try:
             with self._told("opened"):
                 self._connection = self._open(write=write)
-        except schema.NewerFileError as newer:
+        except tables.NewerFileError as newer:
             theirs, ours = newer.args
             raise HistoryError(
                 f"{path} has tables of version {theirs}, this builder-contracts knows up to {ours}: "
                 "upgrade builder-contracts"
             ) from None
-        except schema.ForeignFileError:
+        except tables.ForeignFileError:
             mend = "name a file that 'builder-contracts history add' made, or one that does not exist yet"
             raise InputError([Problem(Source(str(path), 1), "is not a history file", mend)]) from None
 
@@ -96,25 +96,25 @@ class History:
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             if write:
-                schema.migrate(connection)
-            elif not schema.is_current(connection):
+                tables.migrate(connection)
+            elif not tables.is_current(connection):
                 # A reader leaves the file as it is, and reads it as the next writer will make it.
                 older, connection = connection, sqlite3.connect(":memory:", isolation_level=None)
                 with closing(older):
                     older.backup(connection)
-                schema.migrate(connection)
+                tables.migrate(connection)
             if not write:
-                schema.verify(connection)
+                tables.verify(connection)
         except BaseException as error:
             connection.close()
             if isinstance(error, sqlite3.Error) and _is_damage(error) and not self._was_ours():
-                raise schema.ForeignFileError from None
+                raise tables.ForeignFileError from None
             raise
         return connection
 
     def _was_ours(self) -> bool:
         with self.path.open("rb") as stream:
-            return schema.claims_to_be_ours(stream.read(100))
+            return tables.claims_to_be_ours(stream.read(100))
 
     @contextmanager
     def _told(self, what: str, ending: str = "") -> Iterator[None]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from builder_contracts.dashboard.series import DAY_MS
-from builder_contracts.dashboard.words import date_words
+from builder_contracts.dashboard.history.series import DAY_MS
+from builder_contracts.dashboard.site.wording import date_words
 
 _WIDTH, _HEIGHT = 480, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 12, 12, 26

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from builder_contracts.dashboard import words
-from builder_contracts.dashboard.address import clause_page
-from builder_contracts.dashboard.markdown import code
-from builder_contracts.dashboard.report import ClassReport, ClauseReport, Incident, Morning, Report, State
-from builder_contracts.dashboard.series import DAY_MS, Book
+from builder_contracts.dashboard.analysis.report import (
+    ClassReport,
+    ClauseReport,
+    Incident,
+    Morning,
+    Report,
+    State,
+)
+from builder_contracts.dashboard.history.series import DAY_MS, Book
+from builder_contracts.dashboard.nightly.markdown import code
+from builder_contracts.dashboard.site import wording
+from builder_contracts.dashboard.site.urls import clause_page
 
 _SYMBOLS = {
     State.KEPT: "✅",
@@ -34,17 +41,17 @@ def summary(report: Report, book: Book, site: str = "") -> str:
 
 
 def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
-    yield f"## {code(morning.environment)}: night of {words.date_words(morning.night * DAY_MS)}"
+    yield f"## {code(morning.environment)}: night of {wording.date_words(morning.night * DAY_MS)}"
     yield ""
     if morning.missed:
-        yield f"**{words.missed(morning.missed)}**"
+        yield f"**{wording.missed(morning.missed)}**"
         yield ""
     yield "| class | now | kept | broken | unproven | waived | unknown | rung | image |"
     yield "|---|---|--:|--:|--:|--:|--:|---|---|"
     for one in morning.classes:
         yield _row(one, morning)
     yield ""
-    when = words.which_night(morning.missed)
+    when = wording.which_night(morning.missed)
     new = [one for one in morning.incidents if one.change.after.run.night == morning.night]
     old = [one for one in morning.incidents if one.change.after.run.night != morning.night]
     for title, incidents in ((f"Broke {when}", new), ("Still broken", old)):
@@ -87,14 +94,14 @@ def _row(one: ClassReport, morning: Morning) -> str:
     )
     rung = one.rung.value if one.rung else ""
     late = "" if one.run.night == morning.night else ", did not report"
-    image = code(words.short(one.run.image_digest)) if one.run.image_digest else "not known"
+    image = code(wording.short(one.run.image_digest)) if one.run.image_digest else "not known"
     # Inside a table a bar ends the cell even in code.
     name = code(one.builder).replace("|", "\\|")
     return f"| {name} | {_SYMBOLS[one.state]} {one.state.value}{late} | {numbers} | {rung} | {image} |"
 
 
 def _incident(incident: Incident, book: Book, site: str) -> Iterator[str]:
-    at = words.time_words(incident.change.after.run.started)
+    at = wording.time_words(incident.change.after.run.started)
     yield f"**{code(incident.builder)}**, since the run of {at}. {suspicion(incident)}"
     yield ""
     yield from _list(incident.clauses, book, site)
@@ -103,7 +110,7 @@ def _incident(incident: Incident, book: Book, site: str) -> Iterator[str]:
 
 def suspicion(incident: Incident) -> str:
     """Where to look first, with what it quotes from reports as code."""
-    return words.suspicion(incident.change, incident.clauses, code)
+    return wording.suspicion(incident.change, incident.clauses, code)
 
 
 def _list(clauses: Sequence[ClauseReport], book: Book, site: str) -> Iterator[str]:

@@ -17,12 +17,13 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from builder_contracts.dashboard import address, strips, views, words
-from builder_contracts.dashboard.badge import badge
-from builder_contracts.dashboard.feed import feed
-from builder_contracts.dashboard.plot import Line, plot
-from builder_contracts.dashboard.report import Report
-from builder_contracts.dashboard.series import Book
+from builder_contracts.dashboard.analysis.report import Report
+from builder_contracts.dashboard.history.series import Book
+from builder_contracts.dashboard.site import night_strip, urls, wording
+from builder_contracts.dashboard.site.atom_feed import feed
+from builder_contracts.dashboard.site.badge import badge
+from builder_contracts.dashboard.site.line_plot import Line, plot
+from builder_contracts.dashboard.site.pages import views
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
 
 MARK = ".builder-contracts-site"
@@ -126,14 +127,14 @@ def render(report: Report, book: Book, *, base: str = "", frozen: bool = False) 
     flaky = {id(one.report): one for one in report.flakes}
     for each in report.classes:
         rows = views.grid_class(each, report, book)
-        file = address.class_file("grid", each.environment, each.builder)
+        file = urls.class_file("grid", each.environment, each.builder)
         yield f"{file}.json", _json(rows)
         # A script, because a page that was opened from a file may not fetch its neighbour.
         yield f"{file}.js", f"builderContractsGrid({_script(rows)});\n"
-        yield f"{address.class_file('badges', each.environment, each.builder)}.svg", badge(each)
+        yield f"{urls.class_file('badges', each.environment, each.builder)}.svg", badge(each)
         for one in each.clauses:
             view = views.clause(one, report, book, flaky.get(id(one)))
-            yield from page(address.clause_page(one.clause), view, template="clause")
+            yield from page(urls.clause_page(one.clause), view, template="clause")
     yield "feed.atom", feed(report, book, base)
 
 
@@ -148,16 +149,16 @@ class _Pages:
             auto_reload=False,
         )
         environment.filters |= {
-            "anchor": address.anchor,
+            "anchor": urls.anchor,
             "json": lambda value: json.dumps(value, separators=(",", ":")),
-            "short": words.short,
-            "quantity": lambda value, name: words.quantity_words(name, value),
+            "short": wording.short,
+            "quantity": lambda value, name: wording.quantity_words(name, value),
         }
         environment.globals |= {
             "seconds_plot": seconds_plot,
             "measured_plot": measured_plot,
-            "strip": strips.strip,
-            "timeline": strips.timeline,
+            "strip": night_strip.strip,
+            "timeline": night_strip.timeline,
             "frozen": frozen,
             "simulated": report.simulated,
         }
@@ -176,7 +177,7 @@ def seconds_plot(view: views.View) -> str:
     """How long the answers to a clause took."""
     times, values = zip(*view["seconds"], strict=True)
     return plot(
-        Line(times, values), f"Seconds of {view['id']} over time", partial(words.tick_words, "_seconds")
+        Line(times, values), f"Seconds of {view['id']} over time", partial(wording.tick_words, "_seconds")
     )
 
 
@@ -186,7 +187,7 @@ def measured_plot(measured: views.View, title: str) -> str:
     quantity = measured["quantity"]
     top = 1.0 if quantity.endswith("_ratio") else None
     line = Line(times, values, budgets)
-    return plot(line, title, partial(words.tick_words, quantity), unit=quantity.rpartition("_")[2], top=top)
+    return plot(line, title, partial(wording.tick_words, quantity), unit=quantity.rpartition("_")[2], top=top)
 
 
 def _json(value: Any) -> str:

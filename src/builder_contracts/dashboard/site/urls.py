@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from builder_contracts.dashboard.series import Clause
+from builder_contracts.dashboard.history.series import Clause
 
 _PLAIN = re.compile(r"[a-z0-9-]{1,60}(/[a-z0-9-]{1,60}){0,4}")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from builder_contracts.dashboard.report import ClassReport, State
-from builder_contracts.dashboard.words import date_words
+from builder_contracts.dashboard.analysis.report import ClassReport, State
+from builder_contracts.dashboard.site.wording import date_words
 
 # Dark enough that white text on them keeps a contrast of 4.5 to 1.
 _COLOURS = {

@@ -10,8 +10,7 @@ from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 
-from builder_contracts.dashboard import address, again, words
-from builder_contracts.dashboard.report import (
+from builder_contracts.dashboard.analysis.report import (
     Change,
     ClassReport,
     ClauseReport,
@@ -23,7 +22,8 @@ from builder_contracts.dashboard.report import (
     State,
     by_night,
 )
-from builder_contracts.dashboard.series import DAY_MS, Book, Clause, Point, Reading, Run, day, instant
+from builder_contracts.dashboard.history.series import DAY_MS, Book, Clause, Point, Reading, Run, day, instant
+from builder_contracts.dashboard.site import rerun_command, urls, wording
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 View = dict[str, Any]
@@ -54,7 +54,7 @@ def index(report: Report, book: Book) -> View:
 def _head(report: Report) -> View:
     return {
         "as_of": instant(report.now),
-        "as_of_words": words.time_words(report.now),
+        "as_of_words": wording.time_words(report.now),
         "simulated": report.simulated,
         "stale_days": report.policy.stale_days,
         "sustained_nights": report.policy.sustained_nights,
@@ -68,10 +68,10 @@ def _environment(morning: Morning, report: Report, book: Book) -> View:
     return {
         "environment": morning.environment,
         "night": day(morning.night),
-        "night_words": words.date_words(morning.night * DAY_MS),
+        "night_words": wording.date_words(morning.night * DAY_MS),
         "missed": morning.missed,
-        "missed_words": words.missed(morning.missed),
-        "which_night": words.which_night(morning.missed),
+        "missed_words": wording.missed(morning.missed),
+        "which_night": wording.which_night(morning.missed),
         "states": {state.value: states.count(state) for state in State},
         "classes": [_card(one, morning, report) for one in sorted(morning.classes, key=_urgency)],
         "incidents": [_incident(one, book, morning.night) for one in new[:_LISTED]],
@@ -85,7 +85,7 @@ def _environment(morning: Morning, report: Report, book: Book) -> View:
             {
                 "builder": one.builder,
                 "last": instant(one.run.started),
-                "last_words": words.time_words(one.run.started),
+                "last_words": wording.time_words(one.run.started),
             }
             for one in morning.silent
         ],
@@ -121,7 +121,7 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
         "counts": {state.value: counts[state] for state in State},
         "total": sum(counts.values()),
         "rung": one.rung.value if one.rung else None,
-        "rung_name": words.RUNG_NAMES[one.rung] if one.rung else "",
+        "rung_name": wording.RUNG_NAMES[one.rung] if one.rung else "",
         "rungs": [
             {"rung": rung.value, "name": rung.name.lower(), "count": rungs[rung]}
             for rung in Rung
@@ -131,7 +131,7 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
         "unanswered": len(unanswered),
         # What is new, or else what has been so for longest; incidents come latest first.
         "incident": incident_anchor(red[0 if broke else -1]) if red else None,
-        "red_for": words.nights_words(morning.night - red[-1].change.after.run.night + 1) if red else "",
+        "red_for": wording.nights_words(morning.night - red[-1].change.after.run.night + 1) if red else "",
         "run": _run(one.run),
         "last_night": one.run.night == morning.night,
         "expires": expires,
@@ -139,7 +139,7 @@ def _card(one: ClassReport, morning: Morning, report: Report) -> View:
         "strip": strip(one, morning.night, report),
         "unreported": list(one.unreported),
         "grid": "grid.html#" + urlencode({"class": one.builder, "environment": one.environment}),
-        "badge": f"{address.class_file('badges', one.environment, one.builder)}.svg",
+        "badge": f"{urls.class_file('badges', one.environment, one.builder)}.svg",
     }
 
 
@@ -175,7 +175,7 @@ def strip(one: ClassReport, night: int, report: Report) -> list[View]:
 def _run(run: Run) -> View:
     return {
         "started": instant(run.started),
-        "started_words": words.time_words(run.started),
+        "started_words": wording.time_words(run.started),
         "environment": run.environment,
         "builder": run.builder,
         "image": run.image,
@@ -195,10 +195,10 @@ def _incident(incident: Incident, book: Book, night: int) -> View:
         "id": incident_anchor(incident),
         "builder": incident.builder,
         "at": instant(change.after.run.started),
-        "at_words": words.time_words(change.after.run.started),
+        "at_words": wording.time_words(change.after.run.started),
         "nights": night - change.after.run.night + 1,
         "suspects": list(change.suspects),
-        "suspicion": words.suspicion(change, incident.clauses),
+        "suspicion": wording.suspicion(change, incident.clauses),
         "before": _run(change.before.run) if change.before else None,
         "before_verdict": change.before.verdict.value if change.before else None,
         "after": _run(change.after.run),
@@ -211,7 +211,7 @@ def _incident(incident: Incident, book: Book, night: int) -> View:
 def incident_anchor(incident: Incident) -> str:
     """Where the morning page tells of an incident."""
     run = incident.change.after.run
-    return address.anchor(f"{incident.environment}/{incident.builder}/{run.started}")
+    return urls.anchor(f"{incident.environment}/{incident.builder}/{run.started}")
 
 
 def _listed(
@@ -234,14 +234,14 @@ def _brief(one: ClauseReport, book: Book) -> View:
         "local_id": one.clause.local_id,
         "builder": one.clause.builder,
         "kind": one.clause.kind,
-        "href": f"{address.clause_page(one.clause)}.html",
+        "href": f"{urls.clause_page(one.clause)}.html",
         "state": one.state.value,
         "expires": one.expires,
         **_rung(one),
         "since": instant(one.since.run.started),
-        "since_words": words.date_words(one.since.run.started),
+        "since_words": wording.date_words(one.since.run.started),
         "answered": instant(last.run.started),
-        "answered_words": words.time_words(last.run.started),
+        "answered_words": wording.time_words(last.run.started),
         "promised": book.text(last.promised),
         "seen": book.text(last.seen),
         "likely": book.text(last.likely),
@@ -266,7 +266,7 @@ def grid(report: Report) -> View:
                 "clauses": len(one.clauses),
                 "ages": ages(one),
                 "attention": sum(clause.state not in (State.KEPT, State.WAIVED) for clause in one.clauses),
-                "data": f"{address.class_file('grid', one.environment, one.builder)}.js",
+                "data": f"{urls.class_file('grid', one.environment, one.builder)}.js",
             }
             for one in sorted(report.classes, key=lambda one: (one.environment, *_urgency(one)))
         ],
@@ -288,7 +288,7 @@ def grid_class(one: ClassReport, report: Report, book: Book) -> View:
         {
             "id": clause.clause.local_id,
             "kind": clause.clause.kind,
-            "href": f"{address.clause_page(clause.clause)}.html",
+            "href": f"{urls.clause_page(clause.clause)}.html",
             "state": clause.state.value,
             "expires": clause.expires,
             **_rung(clause),
@@ -330,7 +330,7 @@ def changes(runs: Iterable[Run], field: str) -> list[tuple[int, str]]:
     """The nights on which a digest became another, and its first digits."""
     found: list[tuple[int, str]] = []
     for run in runs:
-        digest = words.short(getattr(run, field))
+        digest = wording.short(getattr(run, field))
         if digest and (not found or found[-1][1] != digest):
             found.append((run.night, digest))
     return found
@@ -346,7 +346,7 @@ def clause(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -
         **_brief(one, book),
         "environment": one.clause.environment,
         "withdrawn": one.withdrawn,
-        "rung_name": words.RUNG_NAMES[one.rung] if one.rung else "",
+        "rung_name": wording.RUNG_NAMES[one.rung] if one.rung else "",
         "source": book.text(last.source),
         "why": book.text(last.why),
         "look": book.text(last.look),
@@ -374,7 +374,7 @@ def _answer(point: Point, one: ClauseReport, book: Book) -> View:
         "verdict": point.verdict.value,
         "seen": book.text(point.seen),
         "seconds": point.seconds,
-        "seconds_words": words.seconds_words(point.seconds),
+        "seconds_words": wording.seconds_words(point.seconds),
         "run": _run(point.run),
         "witnesses": book.witnesses(one.series, point.run),
     }
@@ -398,7 +398,7 @@ def _broke(one: ClauseReport, change: Change, book: Book) -> View:
         "mended": _answer(ended, one, book) if ended else None,
         "likely": book.text(after.likely),
         "suspects": list(change.suspects),
-        "suspicion": words.suspicion(change, [one]),
+        "suspicion": wording.suspicion(change, [one]),
         "unproven_nights": change.unproven,
         "compared": [
             (name, getattr(before.run, field) if before else "", getattr(after.run, field))
@@ -418,11 +418,11 @@ def _segment(segment: Segment, book: Book) -> View:
     return {
         "verdict": segment.verdict.value,
         "first": instant(segment.first.run.started),
-        "first_words": words.date_words(segment.first.run.started),
+        "first_words": wording.date_words(segment.first.run.started),
         "last": instant(segment.last.run.started),
-        "last_words": words.date_words(segment.last.run.started),
+        "last_words": wording.date_words(segment.last.run.started),
         "nights": segment.nights,
-        "nights_words": words.nights_words(segment.nights),
+        "nights_words": wording.nights_words(segment.nights),
         "runs": segment.points,
         "image_digest": segment.first.run.image_digest,
         "contract_digest": segment.first.run.contract_digest,
@@ -437,7 +437,7 @@ def repeat(one: ClauseReport, book: Book) -> list[View]:
     run, local = one.last.run, one.clause.local_id
     if one.last.rung is None and not book.text(one.last.source):
         return []
-    found = [{"says": "Ask the same question again", "command": again.check(run, "-k", local)}]
+    found = [{"says": "Ask the same question again", "command": rerun_command.check(run, "-k", local)}]
     if look := book.text(one.last.look):
         found.append({"says": "See the fact behind the answer", "command": look})
     explain = shlex.join(["builder-contracts", "explain", one.clause.id])
@@ -459,7 +459,7 @@ def canaries(report: Report, book: Book) -> View:
                 found = [_measured(quantity, measured[one.clause][quantity]) for quantity in quantities]
                 view = {
                     **_brief(one, book),
-                    "rung_name": words.RUNG_NAMES[one.rung] if one.rung else "",
+                    "rung_name": wording.RUNG_NAMES[one.rung] if one.rung else "",
                     "measured": found,
                 }
                 key = (each.environment, each.builder, name)
@@ -474,7 +474,7 @@ def canaries(report: Report, book: Book) -> View:
                 "environment": environment,
                 "builder": builder,
                 "name": name,
-                "id": address.anchor(f"{environment}/{builder}/{name}"),
+                "id": urls.anchor(f"{environment}/{builder}/{name}"),
                 "claim": claims.get((environment, builder, name)),
                 "clauses": clauses,
             }
@@ -485,7 +485,7 @@ def canaries(report: Report, book: Book) -> View:
 
 def canary_anchor(clause: Clause) -> str:
     """Where the page of canaries shows what a canary's clause is about."""
-    return address.anchor(f"{clause.environment}/{clause.builder}/{clause.canary}")
+    return urls.anchor(f"{clause.environment}/{clause.builder}/{clause.canary}")
 
 
 def _measure_order(quantity: str) -> tuple[int, str]:
@@ -502,14 +502,14 @@ def _measured(quantity: str, readings: Sequence[Reading]) -> View:
         over = last.value < last.budget if quantity.endswith("_ratio") else last.value > last.budget
     return {
         "quantity": quantity,
-        "name": words.quantity_name(quantity),
+        "name": wording.quantity_name(quantity),
         "last": last.value,
-        "last_words": words.quantity_words(quantity, last.value),
+        "last_words": wording.quantity_words(quantity, last.value),
         "budget": last.budget,
-        "budget_words": None if last.budget is None else words.quantity_words(quantity, last.budget),
+        "budget_words": None if last.budget is None else wording.quantity_words(quantity, last.budget),
         "floor": quantity.endswith("_ratio"),
         "over": over,
-        "median_words": words.quantity_words(quantity, statistics.median(values)),
+        "median_words": wording.quantity_words(quantity, statistics.median(values)),
         "trend_words": trend(quantity, readings),
         "readings": [(reading.run.started, reading.value, reading.budget) for reading in readings],
     }
@@ -529,8 +529,8 @@ def trend(quantity: str, readings: Sequence[Reading]) -> str:
         return "steady"
     days = (late[0].run.started - early[0].run.started) / DAY_MS
     word = "risen" if now > was else "fallen"
-    a, b = words.quantity_words(quantity, was), words.quantity_words(quantity, now)
-    return f"{word} from {a} to {b} in {words.nights_words(round(days))}"
+    a, b = wording.quantity_words(quantity, was), wording.quantity_words(quantity, now)
+    return f"{word} from {a} to {b} in {wording.nights_words(round(days))}"
 
 
 def flakes(report: Report, book: Book) -> View:
@@ -546,7 +546,7 @@ def flakes(report: Report, book: Book) -> View:
                 "pairs": one.pairs,
                 "rate": round(one.rate, 4),
                 "latest": instant(one.latest.run.started),
-                "latest_words": words.date_words(one.latest.run.started),
+                "latest_words": wording.date_words(one.latest.run.started),
                 "image_known": one.image_known,
                 "flaky": one.changes > 1,
             }

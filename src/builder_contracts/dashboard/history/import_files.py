@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from builder_contracts.dashboard import evidence_file, junit
-from builder_contracts.dashboard.store import Batch, History
+from builder_contracts.dashboard.history.store import Batch, History
 from builder_contracts.errors import InputError, Problem, Source
 
 _MANY = 64

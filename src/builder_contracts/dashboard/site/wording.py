@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from builder_contracts.dashboard.report import Change, ClauseReport, packages
-from builder_contracts.dashboard.series import Run
+from builder_contracts.dashboard.analysis.report import Change, ClauseReport, packages
+from builder_contracts.dashboard.history.series import Run
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 RUNG_NAMES = {rung: rung.name.lower() for rung in Rung}

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import NamedTuple, cast
 
 from builder_contracts.contract.promises.canaries import SHOWS
-from builder_contracts.dashboard.store import OUTCOMES, RUNGS, History
+from builder_contracts.dashboard.history.store import OUTCOMES, RUNGS, History
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 DAY_MS = 24 * 3600 * 1000

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-from builder_contracts.dashboard.address import clause_page
-from builder_contracts.dashboard.report import Change, ClauseReport, Report, telling
-from builder_contracts.dashboard.series import Book, Point, Run, instant
-from builder_contracts.dashboard.words import suspicion
+from builder_contracts.dashboard.analysis.report import Change, ClauseReport, Report, telling
+from builder_contracts.dashboard.history.series import Book, Point, Run, instant
+from builder_contracts.dashboard.site.urls import clause_page
+from builder_contracts.dashboard.site.wording import suspicion
 from builder_contracts.evidence.verdict import Outcome
 
 ENTRIES = 100
