@@ -23,6 +23,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from builder_contracts.dashboard.demo import story
+from builder_contracts.dashboard.demo.report_files import simulate_nights
 from builder_contracts.dashboard.history.import_files import Reading, add_files
 from builder_contracts.dashboard.history.store import History
 
@@ -93,7 +94,7 @@ def one_night(folder: Path, nights: int = 1000) -> tuple[float, float]:
 
     CPU and not wall, and the least: what other processes do at the same time only ever adds to it.
     """
-    files = write(folder, story.nights(pool(1, 150, nights), last=LAST, count=nights))
+    files = write(folder, simulate_nights(pool(1, 150, nights), last=LAST, count=nights))
     took = []
     for path in files:
         started = time.process_time()
@@ -152,7 +153,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="builder-contracts-benchmark-") as name:
         folder = Path(name)
         classes = pool(CLASSES, CLAUSES, chosen.nights)
-        files = write(folder / "junit", story.nights(classes, last=LAST, count=chosen.nights))
+        files = write(folder / "junit", simulate_nights(classes, last=LAST, count=chosen.nights))
         size = sum(path.stat().st_size for path in files)
         load = f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
         print(

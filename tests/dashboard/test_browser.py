@@ -16,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from builder_contracts.dashboard import junit
-from builder_contracts.dashboard.analysis import report
+from builder_contracts.dashboard.analysis.history_report import analyze_history
 from builder_contracts.dashboard.history import series
 from builder_contracts.dashboard.history.store import Batch
 from builder_contracts.dashboard.site import build
@@ -223,9 +223,9 @@ def site_as_of(out: Path, built: float, *cases: str, frozen: bool = False) -> Pa
     )
     store = memory()
     store.add([Batch(b"1", "report.xml", results)])
-    book = series.read(store)
+    book = series.load_snapshot(store)
     now = round((time.time() - built * 86_400) * 1000)
-    build.build(report.report(book, now), book, out, frozen=frozen)
+    build.write_site(analyze_history(book, now), book, out, frozen=frozen)
     return out
 
 
@@ -575,8 +575,8 @@ def test_script_in_a_report_never_runs(browser: Browser, tmp_path: Path) -> None
     )
     store = memory()
     store.add([Batch(b"1", "r", results)])
-    book = series.read(store)
-    build.build(report.report(book, results[0].started or 0), book, tmp_path / "site", frozen=True)
+    book = series.load_snapshot(store)
+    build.write_site(analyze_history(book, results[0].started or 0), book, tmp_path / "site", frozen=True)
 
     opened = 0
     for page in sorted((tmp_path / "site").rglob("*.html")):

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from builder_contracts.cli.nightly import nightly
 from builder_contracts.dashboard import forge as forges
-from builder_contracts.dashboard.analysis.report import Report
+from builder_contracts.dashboard.analysis.history_report import Report
+from builder_contracts.dashboard.demo.report_files import simulate_nights
 from builder_contracts.dashboard.history.series import Book, Series
 from builder_contracts.dashboard.history.store import History
 from builder_contracts.dashboard.nightly.breakage_issues import (
@@ -24,11 +25,10 @@ from builder_contracts.dashboard.nightly.breakage_issues import (
     Mark,
     Open,
     Update,
-    mark_of,
-    plan,
+    parse_mark,
+    plan_actions,
 )
-from builder_contracts.dashboard.nightly.job_summary import summary
-from builder_contracts.dashboard.nightly.markdown import code
+from builder_contracts.dashboard.nightly.job_summary import code_span, format_summary
 from builder_contracts.errors import InputError
 from builder_contracts.runner.identity import Placement, this_machine
 from tests.dashboard.forges import TOKEN, Forge, serving
@@ -71,27 +71,27 @@ def night(*stories: Series, hours: float = 8) -> Report:
 
 def sync(tracker: forges.Forge, report: Report) -> list[str]:
     """One night: what was done."""
-    return [tracker.apply(action) for action in plan(report, BOOK, tracker.open_issues())]
+    return [tracker.apply(action) for action in plan_actions(report, BOOK, tracker.open_issues())]
 
 
 # --- issues: the plan -----------------------------------------------------------------------------------
 
 
 def test_a_new_breakage_opens_one_issue_for_its_class() -> None:
-    (action,) = plan(
+    (action,) = plan_actions(
         night(series("kkb", name="a"), series("kkb", name="b"), series("kkk", name="c")), BOOK, []
     )
 
     assert isinstance(action, Open)
     assert action.title == "c (e): 2 clauses broken"
-    assert mark_of(action.body) == Mark("e", "c", ("toolchain/a", "toolchain/b"))
+    assert parse_mark(action.body) == Mark("e", "c", ("toolchain/a", "toolchain/b"))
     assert "- `c/toolchain/a`: promised `seen so`, seen `seen so`, likely `seen so`\n" in action.body
 
 
 def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_how_to_ask_again(
     told: tuple[Report, Book],
 ) -> None:
-    opened = {action.title: action.body for action in plan(*told, []) if isinstance(action, Open)}
+    opened = {action.title: action.body for action in plan_actions(*told, []) if isinstance(action, Open)}
 
     body = opened["tinyland-dind (simulated): 2 clauses broken"]
     assert re.search(
@@ -106,18 +106,18 @@ def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_
 def test_results_of_other_tools_are_not_asked_for_again() -> None:
     foreign = Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
 
-    (action,) = plan(night(series("kkb")), foreign, [])
+    (action,) = plan_actions(night(series("kkb")), foreign, [])
 
     assert isinstance(action, Open)
     assert "ask again" not in action.body
 
 
 def test_nothing_broken_needs_no_issue() -> None:
-    assert plan(night(series("kku", name="a"), series("kkw", name="b")), BOOK, []) == []
+    assert plan_actions(night(series("kku", name="a"), series("kkw", name="b")), BOOK, []) == []
 
 
 def issue_of(report: Report, number: int = 1) -> Issue:
-    (action,) = plan(report, BOOK, [])
+    (action,) = plan_actions(report, BOOK, [])
     assert isinstance(action, Open)
     return Issue(number, action.title, action.body)
 
@@ -126,29 +126,29 @@ def test_the_same_history_changes_nothing_the_second_time() -> None:
     report = night(series("kkb"))
     issue = issue_of(report)
 
-    assert plan(report, BOOK, [issue]) == []
+    assert plan_actions(report, BOOK, [issue]) == []
     # Trackers hand a text back with their own line ends.
-    assert plan(report, BOOK, [Issue(1, issue.title, issue.body.replace("\n", "\r\n"))]) == []
+    assert plan_actions(report, BOOK, [Issue(1, issue.title, issue.body.replace("\n", "\r\n"))]) == []
 
 
 def test_what_broke_in_addition_is_told_in_a_comment() -> None:
     before = issue_of(night(series("kkb", name="a"), series("kkk", name="b")))
 
-    (action,) = plan(night(series("kkbb", name="a"), series("kkkb", name="b")), BOOK, [before])
+    (action,) = plan_actions(night(series("kkbb", name="a"), series("kkkb", name="b")), BOOK, [before])
 
     assert isinstance(action, Update)
     assert action.comment == "Also broken by now: `toolchain/b`."
 
 
 def test_another_night_of_the_same_breakage_is_noted_without_a_comment() -> None:
-    (action,) = plan(night(series("kkbb")), BOOK, [issue_of(night(series("kkb")))])
+    (action,) = plan_actions(night(series("kkbb")), BOOK, [issue_of(night(series("kkb")))])
 
     assert isinstance(action, Update)
     assert action.comment == ""
 
 
 def test_recovery_closes_the_issue() -> None:
-    (action,) = plan(night(series("kkbk")), BOOK, [issue_of(night(series("kkb")))])
+    (action,) = plan_actions(night(series("kkbk")), BOOK, [issue_of(night(series("kkb")))])
 
     assert isinstance(action, Close)
     assert "Kept again" in action.comment
@@ -159,7 +159,7 @@ def test_a_recovery_claims_for_no_clause_that_it_was_kept_which_was_not() -> Non
     later = [series("kkbk", name="mended"), series("kkbw", name="waived"), series("kkb-", name="dropped")]
     contract = {"c": ["toolchain/mended", "toolchain/waived"]}
 
-    (action,) = plan(tell(*later, contracts=contract), BOOK, [issue_of(night(*stories))])
+    (action,) = plan_actions(tell(*later, contracts=contract), BOOK, [issue_of(night(*stories))])
 
     assert isinstance(action, Close)
     assert action.comment.splitlines() == [
@@ -174,7 +174,7 @@ def test_a_recovery_names_the_run_that_saw_it() -> None:
     before = issue_of(night(series("kkb", name="a"), series("kkk", name="b")))
     report = night(series("kkbk-", name="a"), series("kkkkk", name="b", images="11112"))
 
-    (action,) = plan(report, BOOK, [before])
+    (action,) = plan_actions(report, BOOK, [before])
 
     assert isinstance(action, Close)
     assert "the run of 7 Oct 2024, 02:00 UTC (image `1`)" in action.comment
@@ -182,20 +182,20 @@ def test_a_recovery_names_the_run_that_saw_it() -> None:
 
 @pytest.mark.parametrize(("nights", "hours"), [("kkbu", 8.0), ("kkb", 24 * 9.0)])
 def test_that_nobody_could_look_is_no_recovery(nights: str, hours: float) -> None:
-    (action,) = plan(night(series(nights), hours=hours), BOOK, [issue_of(night(series("kkb")))])
+    (action,) = plan_actions(night(series(nights), hours=hours), BOOK, [issue_of(night(series("kkb")))])
 
     assert isinstance(action, Update)
     assert action.title == "c (e): not shown mended"
     assert "not shown kept either" in action.body
     again = Issue(1, action.title, action.body)
-    assert plan(night(series(nights), hours=hours), BOOK, [again]) == []
-    assert isinstance(plan(night(series("kkbuk")), BOOK, [again])[0], Close)
+    assert plan_actions(night(series(nights), hours=hours), BOOK, [again]) == []
+    assert isinstance(plan_actions(night(series("kkbuk")), BOOK, [again])[0], Close)
 
 
 def test_of_two_issues_about_one_class_the_older_stays() -> None:
     report = night(series("kkb"))
 
-    (action,) = plan(report, BOOK, [issue_of(report, 9), issue_of(report, 4)])
+    (action,) = plan_actions(report, BOOK, [issue_of(report, 9), issue_of(report, 4)])
 
     assert action == Close(9, "The same as #4.")
 
@@ -203,7 +203,7 @@ def test_of_two_issues_about_one_class_the_older_stays() -> None:
 def test_issues_of_others_are_left_alone() -> None:
     others = [Issue(1, "help", "xz is missing"), Issue(2, "mine", "<!-- builder-contracts {} -->")]
 
-    assert plan(night(series("kkk")), BOOK, others) == []
+    assert plan_actions(night(series("kkk")), BOOK, others) == []
 
 
 @given(st.text(), st.text(), st.lists(st.text(), max_size=4))
@@ -213,13 +213,13 @@ def test_a_mark_comes_back_whatever_things_are_called(
     mark = Mark(environment, builder, tuple(clauses))
     text = f"before\n{mark}\nafter"
 
-    assert mark_of(text) == mark
+    assert parse_mark(text) == mark
     assert text.count("-->") == 1
 
 
 @given(st.text(max_size=400))
 def test_no_text_of_others_gets_out_of_its_code_span(text: str) -> None:
-    span = code(text)
+    span = code_span(text)
 
     assert "\n" not in span
     assert "\r" not in span
@@ -520,11 +520,11 @@ def test_no_record_is_written_where_github_knows_no_such_job(
 
 def test_issues_of_a_real_history_are_opened_once(forge: Forge, job: None, tmp_path: Path) -> None:
     from builder_contracts.cli.dashboard import _last_night
-    from builder_contracts.dashboard.demo import story
+    from builder_contracts.dashboard.demo.story import build_story
     from builder_contracts.dashboard.history.import_files import Reading, add_files
 
     files = []
-    for name, text in story.nights(story.story(), last=_last_night(), count=60):
+    for name, text in simulate_nights(build_story(), last=_last_night(), count=60):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
@@ -565,7 +565,7 @@ def test_outside_of_a_job_the_commands_say_what_is_missing(
 
 
 def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) -> None:
-    text = summary(*told, site="https://example.org/site")
+    text = format_summary(*told, site="https://example.org/site")
 
     assert "**Simulated data.**" in text
     assert "| `tinyland-dind` | ❌ broken | 27 | 2 | 1 | 1 | 0 | C4 |" in text
@@ -585,13 +585,13 @@ def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) ->
     ],
 )
 def test_that_nobody_could_look_is_not_told_as_nothing_broken(nights: str, hours: float, told: str) -> None:
-    assert told in summary(night(series(nights), hours=hours), BOOK).splitlines()
+    assert told in format_summary(night(series(nights), hours=hours), BOOK).splitlines()
 
 
 def test_clauses_that_no_run_ever_answered_are_told_with_those_whose_answer_is_old() -> None:
     report = tell(series("k"), contracts={"c": ["toolchain/n", "toolchain/never", "toolchain/ever"]})
 
-    text = summary(report, BOOK)
+    text = format_summary(report, BOOK)
 
     assert "| `c` | ❔ unproven | 1 | 0 | 0 | 0 | 2 |" in text
     assert "### No fresh evidence\n\n- `c`: 2 clauses\n" in text
@@ -603,11 +603,13 @@ def test_what_a_report_calls_its_host_is_code_where_it_is_quoted_and_nowhere_els
         story.points[at] = story.points[at]._replace(run=story.points[at].run._replace(host=host))
 
     told = "Image and contract are the same. Suspect the host: it changed from `h` to `the h`."
-    assert told in summary(night(story), BOOK)
-    (action,) = plan(night(story), BOOK, [])
+    assert told in format_summary(night(story), BOOK)
+    (action,) = plan_actions(night(story), BOOK, [])
     assert isinstance(action, Open)
     assert told in action.body
 
 
 def test_a_summary_of_nothing_says_so(tmp_path: Path) -> None:
-    assert "nothing has reported yet" in summary(Report(0, night(series("k")).policy, (), (), ()), BOOK)
+    assert "nothing has reported yet" in format_summary(
+        Report(0, night(series("k")).policy, (), (), ()), BOOK
+    )

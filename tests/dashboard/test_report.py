@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.dashboard.analysis import report as judged
-from builder_contracts.dashboard.analysis.report import Change, ClauseReport, Policy, Report, State
+from builder_contracts.dashboard.analysis.history_report import Report, analyze_history
+from builder_contracts.dashboard.analysis.status import Change, ClauseReport, Policy, State
 from builder_contracts.dashboard.history.series import DAY_MS, Book, Clause, Point, Run, Series
 from builder_contracts.dashboard.history.store import History
-from builder_contracts.dashboard.nightly.job_summary import summary
+from builder_contracts.dashboard.nightly.job_summary import format_summary
 from builder_contracts.dashboard.site import wording
-from builder_contracts.dashboard.site.pages import views
+from builder_contracts.dashboard.site.pages.canaries import describe_trend
+from builder_contracts.dashboard.site.pages.grid import encode_nights
+from builder_contracts.dashboard.site.pages.overview import build_overview_page
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 KEPT, BROKEN, UNPROVEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED
@@ -75,7 +77,7 @@ def tell(
     runs = sorted({point.run for one in stories for point in one.points}, key=lambda one: one.started)
     book = Book(runs, stories, {}, cast(History, None))
     now = (FIRST + last) * DAY_MS + round(hours * 3_600_000)
-    return judged.report(book, now, policy, cast(None, rest.get("contracts")))
+    return analyze_history(book, now, policy, cast(None, rest.get("contracts")))
 
 
 def one(report: Report, name: str = "n") -> ClauseReport:
@@ -165,7 +167,7 @@ def test_a_breakage_that_was_mended_within_the_night_shows_in_its_nights() -> No
     (told,) = tell(story).classes
 
     assert told.nights[FIRST + 1] is BROKEN
-    assert views.encode(story.points, FIRST, FIRST + 1)[-1] == ("b", 1, 7)
+    assert encode_nights(story.points, FIRST, FIRST + 1)[-1] == ("b", 1, 7)
     assert one(tell(story)).state is State.KEPT
 
 
@@ -201,10 +203,10 @@ def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: floa
 
     assert [morning.missed for morning in report.mornings] == missed
     book = Book((), (), {}, cast(History, None), {0: "seen"})
-    said = f"No class has reported since: {wording.nights_words(missed[0])} without a run."
-    assert views.index(report, book)["environments"][0]["missed_words"] == said
-    assert summary(report, book).count("No class has reported since") == sum(map(bool, missed))
-    assert views.index(report, book)["environments"][0]["which_night"] == "that night"
+    said = f"No class has reported since: {wording.format_nights(missed[0])} without a run."
+    assert build_overview_page(report, book)["environments"][0]["missed_words"] == said
+    assert format_summary(report, book).count("No class has reported since") == sum(map(bool, missed))
+    assert build_overview_page(report, book)["environments"][0]["which_night"] == "that night"
 
 
 # --- blame -----------------------------------------------------------------------------------------
@@ -216,7 +218,7 @@ def blame(before: Run | None, after: Run, kind: str = "toolchain") -> str:
 
     story = series("b", kind=kind)
     change = Change(point(before, KEPT) if before else None, point(after, BROKEN))
-    return wording.suspicion(change, [one(tell(story))])
+    return wording.describe_suspicion(change, [one(tell(story))])
 
 
 def test_the_image_is_suspected_when_it_alone_changed() -> None:
@@ -283,7 +285,7 @@ def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that
     red = one(tell(series("kuub", images="abbb")))
 
     (change,) = red.breakages
-    assert wording.suspicion(change, [red]) == (
+    assert wording.describe_suspicion(change, [red]) == (
         "Suspect the image (a → b): it changed since the last kept run, the contract did not. "
         "In between it could not be shown for 2 nights."
     )
@@ -310,7 +312,7 @@ def test_red_counts_from_the_first_broken_run_since_it_was_kept() -> None:
 def test_what_was_never_kept_is_said_to_be_so(nights: str, said: str) -> None:
     red = one(tell(series(nights), series("k" * len(nights), name="other")))
 
-    assert wording.suspicion(red.breakages[-1], [red]).startswith(said)
+    assert wording.describe_suspicion(red.breakages[-1], [red]).startswith(said)
 
 
 def test_of_what_broke_in_one_run_the_clause_that_was_seen_well_last_tells_most() -> None:
@@ -506,7 +508,7 @@ def test_every_clause_has_one_state_and_no_state_above_its_evidence(
 @given(st.text("kbuw-", min_size=1, max_size=40).filter(lambda text: text.strip("-")), st.integers(0, 5))
 def test_the_run_length_strings_of_the_grid_say_every_night(nights: str, after: int) -> None:
     story = series(nights)
-    stretches = views.encode(story.points, FIRST, FIRST + len(nights) - 1 + after)
+    stretches = encode_nights(story.points, FIRST, FIRST + len(nights) - 1 + after)
 
     assert "".join(letter * count for letter, count, _ in stretches) == nights + "-" * after
     letters = [letter for letter, _, _ in stretches]
@@ -518,7 +520,7 @@ def test_a_trend_is_words_or_nothing(values: Sequence[float]) -> None:
     from builder_contracts.dashboard.history.series import Reading
 
     readings = [Reading(run(night), value, None) for night, value in enumerate(values)]
-    assert views.trend("cold_seconds", readings).split(" ")[0] in ("steady", "risen", "fallen")
+    assert describe_trend("cold_seconds", readings).split(" ")[0] in ("steady", "risen", "fallen")
 
 
 def test_a_slow_drift_is_a_trend_and_noise_is_not() -> None:
@@ -527,8 +529,8 @@ def test_a_slow_drift_is_a_trend_and_noise_is_not() -> None:
     drift = [Reading(run(night), 400 + 3 * night + (-1) ** night, None) for night in range(60)]
     noise = [Reading(run(night), 400 + 30 * (-1) ** night, None) for night in range(60)]
 
-    assert views.trend("cold_seconds", drift) == "risen from 7 min to 9 min 17 s in 45 nights"
-    assert views.trend("cold_seconds", noise) == "steady"
+    assert describe_trend("cold_seconds", drift) == "risen from 7 min to 9 min 17 s in 45 nights"
+    assert describe_trend("cold_seconds", noise) == "steady"
 
 
 @pytest.mark.parametrize(

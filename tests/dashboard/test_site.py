@@ -19,12 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.dashboard import junit
-from builder_contracts.dashboard.analysis import report
+from builder_contracts.dashboard.analysis.history_report import Report, analyze_history
 from builder_contracts.dashboard.history import series
 from builder_contracts.dashboard.history.store import Batch, History
 from builder_contracts.dashboard.site import build, urls
-from builder_contracts.dashboard.site.atom_feed import feed
-from builder_contracts.dashboard.site.badge import badge
+from builder_contracts.dashboard.site.atom_feed import format_feed
+from builder_contracts.dashboard.site.badge import draw_badge
 from builder_contracts.errors import InputError
 from tests.dashboard import web
 from tests.dashboard.conftest import NOW
@@ -32,7 +32,7 @@ from tests.dashboard.reports import case, suite
 from tests.dashboard.test_report import series as story
 from tests.dashboard.test_report import tell
 
-Told = tuple[report.Report, series.Book]
+Told = tuple[Report, series.Book]
 
 EVIL = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>\"'`{{7*7}}"
 
@@ -78,8 +78,8 @@ def history(*cases: str, now: int = NOW) -> Told:
 
     store = memory()
     store.add([Batch(b"1", "report.xml", results)], now=now / 1000)
-    book = series.read(store)
-    return report.report(book, now), book
+    book = series.load_snapshot(store)
+    return analyze_history(book, now), book
 
 
 # --- files -----------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_every_page_says_that_its_data_is_simulated(all_pages: dict[Path, Page])
 
 
 def test_real_data_is_not_said_to_be_simulated(tmp_path: Path) -> None:
-    build.build(*history(case()), tmp_path / "site")
+    build.write_site(*history(case()), tmp_path / "site")
 
     for path, page in pages(tmp_path / "site").items():
         assert "imulated" not in page.text, path
@@ -158,7 +158,7 @@ def test_the_first_page_is_small(demo: Path) -> None:
 
 
 def test_the_same_history_gives_the_same_site(told: Told, demo: Path, tmp_path: Path) -> None:
-    build.build(*told, tmp_path / "site", base="https://example.org/contracts/", frozen=True)
+    build.write_site(*told, tmp_path / "site", base="https://example.org/contracts/", frozen=True)
 
     first = {path.relative_to(demo): path.read_bytes() for path in demo.rglob("*") if path.is_file()}
     second = {
@@ -171,8 +171,8 @@ def test_the_same_history_gives_the_same_site(told: Told, demo: Path, tmp_path: 
 
 def test_an_earlier_site_is_replaced_as_a_whole(tmp_path: Path) -> None:
     out = tmp_path / "site"
-    build.build(*history(case()), out)
-    build.build(*history(case("tinyland-dind/daemon/ready")), out)
+    build.write_site(*history(case()), out)
+    build.write_site(*history(case("tinyland-dind/daemon/ready")), out)
 
     assert [path.parent.name for path in out.glob("clauses/*/*/*.html")] == ["tinyland-dind"]
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
@@ -182,7 +182,7 @@ def test_a_folder_that_is_no_site_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
 
     with pytest.raises(InputError, match="is not a site of ours"):
-        build.build(*history(case()), tmp_path)
+        build.write_site(*history(case()), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
@@ -190,7 +190,7 @@ def test_nothing_is_left_of_a_site_that_cannot_be_written(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
 
     with pytest.raises(build.SiteError, match="cannot be written"):
-        build.build(*history(case()), tmp_path / "file" / "site")
+        build.write_site(*history(case()), tmp_path / "file" / "site")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
@@ -198,7 +198,7 @@ def test_what_a_killed_build_left_is_removed_and_what_another_still_writes_is_no
     script = (
         "import os, sys, pathlib\n"
         "from builder_contracts.dashboard.site import build\n"
-        "with build._workplace(pathlib.Path(sys.argv[1])) as folder:\n"
+        "with build._partial_folder(pathlib.Path(sys.argv[1])) as folder:\n"
         "    (folder / 'new').mkdir()\n"
         "    print(folder, flush=True)\n"
         "    sys.stdin.read()\n"
@@ -211,12 +211,12 @@ def test_what_a_killed_build_left_is_removed_and_what_another_still_writes_is_no
     ) as other:
         assert other.stdout is not None
         folder = Path(other.stdout.readline().strip())
-        build.build(*history(case()), tmp_path / "site")
+        build.write_site(*history(case()), tmp_path / "site")
         assert sorted(path.name for path in tmp_path.iterdir()) == sorted([folder.name, "site"])
         other.kill()
     assert folder.is_dir(), "nothing was left: this shows nothing"
 
-    build.build(*history(case()), tmp_path / "site")
+    build.write_site(*history(case()), tmp_path / "site")
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
@@ -228,23 +228,23 @@ def test_the_current_folder_is_not_replaced(
     monkeypatch.chdir(tmp_path / "here")
 
     with pytest.raises(InputError, match="holds the current folder"):
-        build.build(*history(case()), Path(out))
+        build.write_site(*history(case()), Path(out))
 
-    build.build(*history(case()), Path("../here/site"))
+    build.write_site(*history(case()), Path("../here/site"))
     assert (tmp_path / "here" / "site" / "index.html").is_file()
 
 
 def test_an_empty_history_is_a_page_that_says_what_to_do(tmp_path: Path) -> None:
     with History(tmp_path / "h.db") as store:
-        book = series.read(store)
-        build.build(report.report(book, NOW), book, tmp_path / "site")
+        book = series.load_snapshot(store)
+        build.write_site(analyze_history(book, NOW), book, tmp_path / "site")
 
     assert "builder-contracts history add" in pages(tmp_path / "site")[tmp_path / "site" / "index.html"].text
 
 
 def test_pages_are_valid_html(demo: Path, tmp_path: Path) -> None:
     modules = web.modules()
-    build.build(
+    build.write_site(
         *history(case(f"c/k/{EVIL}", verdict="broken", seen=EVIL, ending="<failure/>")), tmp_path / "evil"
     )
     some = [
@@ -311,7 +311,7 @@ def test_the_morning_says_which_class_broke_when_with_which_image_and_why(
 
 def test_a_job_that_died_in_the_night_is_told_on_the_card_and_in_a_list(tmp_path: Path) -> None:
     proofs = case("tinyland-nix/caches/nix-hit", started="2026-03-11T02:00:11Z")
-    build.build(*history(proofs, case()), tmp_path / "site", frozen=True)
+    build.write_site(*history(proofs, case()), tmp_path / "site", frozen=True)
 
     text = re.sub(r"\s+", " ", pages(tmp_path / "site")[tmp_path / "site" / "index.html"].text)
 
@@ -322,7 +322,7 @@ def test_a_job_that_died_in_the_night_is_told_on_the_card_and_in_a_list(tmp_path
 def test_what_was_seen_on_the_pool_comes_before_what_was_seen_in_images(tmp_path: Path) -> None:
     images = case(environment="embedded", runner="docker")
     pool = case(environment="tinyland", runner="local", rung="C3")
-    build.build(*history(images, pool), tmp_path / "site", frozen=True)
+    build.write_site(*history(images, pool), tmp_path / "site", frozen=True)
 
     page = json.loads((tmp_path / "site" / "index.json").read_text("utf-8"))
 
@@ -347,12 +347,12 @@ def test_the_clause_page_shows_both_sides_of_the_change(demo: Path) -> None:
 
 
 def test_a_command_to_repeat_is_safe_to_paste_whatever_a_clause_is_called(told: Told) -> None:
-    from builder_contracts.dashboard.site.pages.views import repeat
+    from builder_contracts.dashboard.site.pages.clause import build_commands
 
     mean = history(case("c;rm -rf ~/toolchain/$(reboot) `x`", environment="e' 'f"))
     (one,) = mean[0].classes[0].clauses
 
-    command = repeat(one, mean[1])[0]["command"]
+    command = build_commands(one, mean[1])[0]["command"]
     import shlex
 
     assert shlex.split(command) == [
@@ -426,7 +426,7 @@ def test_markup_in_any_field_is_shown_inert(tmp_path: Path) -> None:
         case(f"c/canaries/{EVIL}", measured__cold_seconds="3", **{f"measured__{EVIL}": "3"}, **evil),
     )
     out = tmp_path / "site"
-    build.build(*told, out, base=f"https://x/{EVIL}")
+    build.write_site(*told, out, base=f"https://x/{EVIL}")
 
     for path in out.rglob("*"):
         assert path.resolve().is_relative_to(out.resolve())
@@ -450,7 +450,7 @@ def test_markup_in_any_field_is_shown_inert(tmp_path: Path) -> None:
 )
 def test_no_name_leads_a_page_out_of_the_site(name: str, tmp_path: Path) -> None:
     told = history(case(f"{name.replace('/', '') or 'c'}/k/{name}", environment=name))
-    build.build(*told, tmp_path / "deep" / "site")
+    build.write_site(*told, tmp_path / "deep" / "site")
 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert all(path.is_relative_to(tmp_path / "deep" / "site") for path in files)
@@ -492,7 +492,7 @@ def test_names_of_ours_stay_readable() -> None:
 def test_a_badge_says_the_state_the_rung_and_the_date_of_its_evidence(nights: str, words: str) -> None:
     (one,) = tell(*(story(each, name=str(at)) for at, each in enumerate(nights.split()))).classes
 
-    root = ElementTree.fromstring(badge(one))  # noqa: S314 - written by this test
+    root = ElementTree.fromstring(draw_badge(one))  # noqa: S314 - written by this test
 
     assert root.attrib["aria-label"] == words
     assert root.find("{http://www.w3.org/2000/svg}title") is not None
@@ -501,7 +501,7 @@ def test_a_badge_says_the_state_the_rung_and_the_date_of_its_evidence(nights: st
 def test_a_badge_of_old_evidence_says_unknown() -> None:
     (one,) = tell(story("kkkk"), hours=24 * 5).classes
 
-    assert "unknown · 7 Oct" in badge(one)
+    assert "unknown · 7 Oct" in draw_badge(one)
 
 
 def test_there_is_a_badge_for_every_class(demo: Path) -> None:
@@ -529,7 +529,7 @@ def test_a_feed_reader_reads_the_feed(demo: Path) -> None:
 def entries(*stories: series.Series) -> list[tuple[str, str]]:
     """Title and text of the entries of a feed, the latest first."""
     book = series.Book((), (), {}, None, {0: "seen"})  # type: ignore[arg-type]
-    parsed = feedparser.parse(feed(tell(*stories), book, ""))
+    parsed = feedparser.parse(format_feed(tell(*stories), book, ""))
     return [(entry.title, entry.summary) for entry in parsed.entries]
 
 
@@ -559,7 +559,7 @@ def test_a_clause_that_begins_broken_is_news() -> None:
 def test_links_of_the_feed_lead_into_the_site_however_its_address_was_written(address: str) -> None:
     book = series.Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
 
-    parsed = feedparser.parse(feed(tell(story("kb")), book, address))
+    parsed = feedparser.parse(format_feed(tell(story("kb")), book, address))
 
     assert parsed.entries[0].link.startswith("https://example.org/contracts/clauses/")
 
@@ -568,7 +568,7 @@ def test_entries_of_the_feed_keep_their_ids_when_nights_are_added() -> None:
     def ids(nights: str) -> list[str]:
         told = tell(story(nights))
         book = series.Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
-        return re.findall(r"<entry>.*?<id>(.*?)</id>", feed(told, book, ""), re.DOTALL)
+        return re.findall(r"<entry>.*?<id>(.*?)</id>", format_feed(told, book, ""), re.DOTALL)
 
     assert ids("kkbbk")[-1:] == ids("kkb") != []
     assert ids("kkkkk") == []

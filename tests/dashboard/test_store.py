@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.dashboard import evidence_file, junit
-from builder_contracts.dashboard.demo import story
+from builder_contracts.dashboard.demo.report_files import simulate_nights
+from builder_contracts.dashboard.demo.story import build_story
 from builder_contracts.dashboard.history import series, tables
 from builder_contracts.dashboard.history.import_files import Added, Reading, add_files
 from builder_contracts.dashboard.history.result import SEVERITY, Measurement, Result
@@ -131,8 +132,8 @@ def test_junit_and_evidence_of_one_run_are_one_run(tmp_path: Path) -> None:
         with History(history, write=False) as store:
             assert store.size().runs == 1
             assert store.size().results == 1
-            (only,) = series.read(store).series
-            book = series.read(store)
+            (only,) = series.load_snapshot(store).series
+            book = series.load_snapshot(store)
             assert book.witnesses(only, only.points[0].run)[:1] in (["client"], ["server"])
 
 
@@ -159,7 +160,7 @@ def test_merged_reports_of_two_nights_stay_two_runs(tmp_path: Path) -> None:
     add(tmp_path / "h.db", write(tmp_path, {"a.xml": merged}))
 
     with History(tmp_path / "h.db", write=False) as store:
-        assert [point.verdict for point in series.read(store).series[0].points] == [
+        assert [point.verdict for point in series.load_snapshot(store).series[0].points] == [
             Outcome.BROKEN,
             Outcome.KEPT,
         ]
@@ -173,7 +174,7 @@ def test_one_clause_in_two_environments_and_classes_is_kept_apart(tmp_path: Path
     add(tmp_path / "h.db", files)
 
     with History(tmp_path / "h.db", write=False) as store:
-        assert len(series.read(store).series) == 3
+        assert len(series.load_snapshot(store).series) == 3
 
 
 def test_a_file_without_a_time_takes_that_of_its_last_change_and_says_so(tmp_path: Path) -> None:
@@ -311,9 +312,9 @@ def test_of_two_answers_in_one_run_the_worse_stays() -> None:
         history.add([batch(result(verdict=Outcome.KEPT, seen="there"), digest=b"2")], now=NOW)
         history.add([batch(result(verdict=Outcome.UNPROVEN, seen="?"), digest=b"3")], now=NOW)
 
-        (point,) = series.read(history).series[0].points
+        (point,) = series.load_snapshot(history).series[0].points
         assert point.verdict is Outcome.BROKEN
-        assert series.read(history).text(point.seen) == "gone"
+        assert series.load_snapshot(history).text(point.seen) == "gone"
 
 
 # --- refusals ------------------------------------------------------------------------------------------
@@ -397,11 +398,11 @@ def test_what_sqlite_cannot_find_while_reading_is_damage_too() -> None:
     with memory() as history:
         history.add([batch(result())], now=NOW)
         history._connection.execute("DELETE FROM text")
-        book = series.read(history)
+        book = series.load_snapshot(history)
         with pytest.raises(HistoryError, match="a text is missing"):
             book.text(book.series[0].points[0].seen)
         history._connection.execute("DROP TABLE result")
-        for read in (history.size, lambda: series.read(history)):
+        for read in (history.size, lambda: series.load_snapshot(history)):
             with pytest.raises(HistoryError, match="is damaged"):
                 read()
 
@@ -514,7 +515,7 @@ def test_histories_of_every_released_version_can_be_read_and_added_to(dump: Path
 
     with History(path) as history:
         history.add([batch(result(name="new"), digest=b"new")], now=NOW)
-        book = series.read(history)
+        book = series.load_snapshot(history)
 
     assert len(book.series) == 3
     assert [point.verdict for point in book.series[0].points] == [Outcome.KEPT, Outcome.BROKEN]
@@ -527,7 +528,7 @@ ADD = "from builder_contracts.cli import main; main()"
 
 def nights(folder: Path, count: int) -> list[Path]:
     files = []
-    for name, text in story.nights(story.story()[:2], last=LAST, count=count):
+    for name, text in simulate_nights(build_story()[:2], last=LAST, count=count):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")

@@ -507,7 +507,7 @@ def test_a_night_goes_from_reports_to_history_site_and_summary_and_the_next_nigh
     second = by_name(job(here, temp, forge).action(publish, inputs))
     assert second["Build the dashboard"].outcome == "success"
     with History(here / "history.db", write=False) as store:
-        (tool,) = [one for one in series.read(store).series if one.clause.name == "no-such-tool"]
+        (tool,) = [one for one in series.load_snapshot(store).series if one.clause.name == "no-such-tool"]
         assert [point.verdict.value for point in tool.points] == ["broken", "kept"]
 
 

@@ -167,15 +167,16 @@ def demo(
     keep_history: Path | None,
 ) -> None:
     """Make a site of simulated nights, which say on every page that they are."""
-    from builder_contracts.dashboard.demo import story
+    from builder_contracts.dashboard.demo.report_files import SEED, simulate_nights
+    from builder_contracts.dashboard.demo.story import build_story
     from builder_contracts.dashboard.history.import_files import Reading, add_files
     from builder_contracts.dashboard.history.store import History
 
     last = _last_night() if until is None else _date(until)
     with tempfile.TemporaryDirectory(prefix="builder-contracts-demo-") as folder:
         files = []
-        for name, text in story.nights(
-            story.story(), last=last, count=nights, seed=story.SEED if seed is None else seed
+        for name, text in simulate_nights(
+            build_story(), last=last, count=nights, seed=SEED if seed is None else seed
         ):
             path = Path(folder, name)
             path.parent.mkdir(exist_ok=True)
@@ -201,20 +202,21 @@ def _site(
     quiet: bool = False,
 ) -> int:
     from builder_contracts.cli.history import as_milliseconds
-    from builder_contracts.dashboard.analysis import report
-    from builder_contracts.dashboard.history import series
+    from builder_contracts.dashboard.analysis.history_report import analyze_history
+    from builder_contracts.dashboard.analysis.status import Policy
+    from builder_contracts.dashboard.history.series import load_snapshot
     from builder_contracts.dashboard.history.store import History
-    from builder_contracts.dashboard.site import build
+    from builder_contracts.dashboard.site.build import count_pages, write_site
 
     now = round(time.time() * 1000) if as_of is None else as_milliseconds("--as-of", as_of)
-    policy = report.Policy(stale_days, sustained_nights)
+    policy = Policy(stale_days, sustained_nights)
     with History(file, write=False) as store:
         # A run of the near future is not left out of today's site: its machine's clock is a little fast.
-        book = series.read(store, until=None if as_of is None else now)
-        told = report.report(book, now, policy, promised(contracts))
-        bar: Any = click.progressbar(length=build.count(told), label="pages", file=sys.stderr, hidden=quiet)
+        book = load_snapshot(store, until=None if as_of is None else now)
+        told = analyze_history(book, now, policy, promised(contracts))
+        bar: Any = click.progressbar(length=count_pages(told), label="pages", file=sys.stderr, hidden=quiet)
         with bar:
-            return build.build(
+            return write_site(
                 told,
                 book,
                 out,

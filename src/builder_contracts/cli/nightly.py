@@ -17,7 +17,7 @@ from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError, printable
 
 if TYPE_CHECKING:
-    from builder_contracts.dashboard.analysis.report import Report
+    from builder_contracts.dashboard.analysis.history_report import Report
     from builder_contracts.dashboard.history.series import Book
     from builder_contracts.dashboard.history.store import History
 
@@ -147,11 +147,11 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
 def summary(file: Path, site: str, stale_days: float, contracts: Path | None) -> None:
     """Print the night in Markdown."""
     from builder_contracts.dashboard.history.store import History
-    from builder_contracts.dashboard.nightly.job_summary import summary as write
+    from builder_contracts.dashboard.nightly.job_summary import format_summary
 
     with History(file, write=False) as store:
         told, book = _report(store, stale_days, contracts)
-        click.echo(write(told, book, site))
+        click.echo(format_summary(told, book, site))
 
 
 @nightly.command()
@@ -170,12 +170,12 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
     """
     from builder_contracts.dashboard.forge import forge
     from builder_contracts.dashboard.history.store import History
-    from builder_contracts.dashboard.nightly.breakage_issues import plan
+    from builder_contracts.dashboard.nightly.breakage_issues import plan_actions
 
     here = forge()
     with History(file, write=False) as store:
         told, book = _report(store, stale_days, contracts)
-        actions = plan(told, book, here.open_issues(), site)
+        actions = plan_actions(told, book, here.open_issues(), site)
     for action in actions:
         if dry_run:
             click.echo(
@@ -188,12 +188,13 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
 
 
 def _report(store: History, stale_days: float, contracts: Path | None) -> tuple[Report, Book]:
-    from builder_contracts.dashboard.analysis import report
-    from builder_contracts.dashboard.history import series
+    from builder_contracts.dashboard.analysis.history_report import analyze_history
+    from builder_contracts.dashboard.analysis.status import Policy
+    from builder_contracts.dashboard.history.series import load_snapshot
 
-    book = series.read(store)
-    policy = report.Policy(stale_days)
-    return report.report(book, round(time.time() * 1000), policy, promised(contracts)), book
+    book = load_snapshot(store)
+    policy = Policy(stale_days)
+    return analyze_history(book, round(time.time() * 1000), policy, promised(contracts)), book
 
 
 def _write(file: Path, content: bytes) -> None:

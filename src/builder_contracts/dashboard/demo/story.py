@@ -1,26 +1,20 @@
-"""Nights that never were: a seeded story of three builder classes, to show and to test the dashboard.
+"""A seeded story of builder classes over sixty nights.
 
-The story has what real pools have: an image that loses a tool, a cache that is away, a clause that answers
-now so, now so, a build that grows slower until it is over its budget, a class that stops reporting. It is
-written as the JUnit files that a run would leave, each marked as simulated, and read like any other.
+It has what real pools have: an image that loses a tool, a cache that is away, a clause that is kept on some
+nights only, a build that grows slower until it exceeds its budget, a class that stops reporting.
 """
 
 from __future__ import annotations
 
-import hashlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime, time, timedelta
-from xml.sax.saxutils import quoteattr
 
-from builder_contracts.evidence.record import to_properties
-from builder_contracts.evidence.verdict import Outcome, Rung, Verdict
+from builder_contracts.evidence.verdict import Outcome
 
-ENVIRONMENT = "simulated"
-NIGHTS = 60
-SEED = 14
 _MIB = 1 << 20
+
+
 _GIB = 1 << 30
 
 
@@ -76,7 +70,7 @@ class SimulatedClass:
     silent: Sequence[int] = field(default=())
 
 
-def story() -> list[SimulatedClass]:
+def build_story() -> list[SimulatedClass]:
     """The classes of the demonstration, over sixty nights numbered from 0."""
     away = "attic.nix-cache.svc.cluster.local did not resolve: name or service not known"
     cache_away = Trouble(21, 24, ("caches/",), Outcome.UNPROVEN, away, "")
@@ -182,128 +176,13 @@ def story() -> list[SimulatedClass]:
     ]
 
 
-def nights(
-    classes: Sequence[SimulatedClass], *, last: date, count: int = NIGHTS, seed: int = SEED
-) -> Iterator[tuple[str, str]]:
-    """File name and JUnit text of every class on every night up to ``last``, oldest first."""
-    chance = random.Random(seed)  # noqa: S311 - a story, not a secret
-    for night in range(count):
-        day = last - timedelta(days=count - 1 - night)
-        for index, one in enumerate(classes):
-            at = datetime.combine(day, time(2, 4 + 3 * index), UTC) + timedelta(seconds=chance.randrange(90))
-            verdicts = _verdicts(one, night, at, chance)
-            if night not in one.silent:
-                yield f"{day}/{one.name}.xml", junit(verdicts, at)
-
-
-def _verdicts(
-    one: SimulatedClass, night: int, at: datetime, chance: random.Random
-) -> list[tuple[Verdict, list[tuple[str, str]]]]:
-    image = max(change for change in one.new_image if change <= night)
-    contract = max((change for change in one.new_contract if change <= night), default=0)
-    found = []
-    for line, clause in enumerate(one.clauses, start=12):
-        kept = Verdict(
-            clause=f"{one.name}/{clause.id}",
-            outcome=Outcome.KEPT,
-            rung=Rung.LIVE,
-            promised=clause.promised,
-            seen=clause.seen,
-            source=f"contracts/{one.name}.yaml:{line}",
-            look=f"builder-contracts facts --contract contracts/{one.name}.yaml --runner local",
-            image=f"registry.example/{one.name}:nightly",
-            image_digest=_digest(one.name, "image", image),
-            contract_digest=_digest(one.name, "contract", contract),
-            host="honey (Linux 6.12)",
-            runner="local",
-            environment=ENVIRONMENT,
-            started=at.isoformat().replace("+00:00", "Z"),
-            seconds=max(0.001, clause.seconds * (1 + chance.gauss(0, 0.1))),
-        )
-        verdict, extra = _measure(kept, clause, night, chance)
-        if clause.flaky and chance.random() < clause.flaky:
-            verdict = replace(verdict, outcome=Outcome.BROKEN, seen=clause.flaky_seen)
-        for trouble in one.troubles:
-            if trouble.first <= night < trouble.until and clause.id.startswith(tuple(trouble.clauses)):
-                verdict = replace(verdict, outcome=trouble.outcome, seen=trouble.seen, likely=trouble.likely)
-                extra = []
-        if verdict.outcome is Outcome.UNPROVEN:
-            verdict = replace(verdict, rung=None)
-        found.append((verdict, extra))
-    return found
-
-
-def _measure(
-    verdict: Verdict, clause: SimulatedClause, night: int, chance: random.Random
-) -> tuple[Verdict, list[tuple[str, str]]]:
-    extra = []
-    for gauge in clause.gauges:
-        value = gauge.read(night, chance)
-        extra += [
-            (f"measured.{gauge.quantity}", f"{value:.6g}"),
-            (f"budget.{gauge.quantity}", f"{gauge.budget:g}"),
-        ]
-        over = value < gauge.budget if gauge.quantity.endswith("_ratio") else value > gauge.budget
-        if gauge.quantity.endswith("_seconds"):
-            verdict = replace(verdict, seconds=value)
-            if over:
-                verdict = replace(
-                    verdict,
-                    outcome=Outcome.BROKEN,
-                    seen=f"took {value:.0f} s, the budget is {gauge.budget:.0f} s",
-                    likely="it has grown slower night by night: look at the plot, not at the last change",
-                )
-            else:
-                verdict = replace(verdict, seen=f"took {value:.0f} s of at most {gauge.budget:.0f} s")
-        elif gauge is clause.gauges[0]:
-            verdict = replace(verdict, seen=f"{value / _MIB:.1f} MiB")
-    return replace(verdict, witnesses=(f"simulated: {clause.id} answered",) if extra else ()), extra
-
-
-def _digest(*parts: object) -> str:
-    return f"sha256:{hashlib.sha256(repr(parts).encode()).hexdigest()}"
-
-
-def junit(verdicts: Sequence[tuple[Verdict, list[tuple[str, str]]]], at: datetime) -> str:
-    """The JUnit text of one run, as pytest writes it with this product's plugin, marked as simulated."""
-    cases = []
-    counts = dict.fromkeys(Outcome, 0)
-    for verdict, extra in verdicts:
-        counts[verdict.outcome] += 1
-        builder, _, name = verdict.clause.partition("/")
-        properties = "".join(
-            f"<property name={quoteattr(key)} value={quoteattr(value)} />"
-            for key, value in [*to_properties(verdict), *extra]
-        )
-        ending = ""
-        if verdict.outcome is Outcome.BROKEN:
-            ending = f"<failure message={quoteattr(verdict.seen)} />"
-        elif verdict.outcome is Outcome.UNPROVEN:
-            ending = f"<error message={quoteattr(verdict.seen)} />"
-        elif verdict.outcome is Outcome.WAIVED:
-            ending = f'<skipped type="pytest.skip" message={quoteattr(verdict.likely)} />'
-        cases.append(
-            f"<testcase classname={quoteattr(builder)} name={quoteattr(name)} "
-            f'time="{verdict.seconds:.3f}">'
-            f"<properties>{properties}</properties>{ending}</testcase>"
-        )
-    return (
-        '<?xml version="1.0" encoding="utf-8"?>'
-        f'<testsuites><testsuite name="pytest" tests="{len(cases)}" failures="{counts[Outcome.BROKEN]}" '
-        f'errors="{counts[Outcome.UNPROVEN]}" skipped="{counts[Outcome.WAIVED]}" '
-        f'timestamp="{at.isoformat()}">'
-        '<properties><property name="simulated" value="true" /></properties>'
-        f"{''.join(cases)}</testsuite></testsuites>\n"
-    )
-
-
-def _clauses(text: str) -> list[SimulatedClause]:
+def _parse_clauses(text: str) -> list[SimulatedClause]:
     """A clause a line: id | promised | seen."""
     rows = [line.split(" | ") for line in text.strip().splitlines()]
     return [SimulatedClause(clause.strip(), promised, seen) for clause, promised, seen in rows]
 
 
-_BASE: list[SimulatedClause] = _clauses("""
+_BASE: list[SimulatedClause] = _parse_clauses("""
     image/platform | platform linux/amd64 | linux/amd64
     identity/user | jobs run as runner | user runner
     identity/uid | uid 1001 | uid 1001
@@ -330,8 +209,9 @@ _BASE: list[SimulatedClause] = _clauses("""
     resources/pids-limit | at most 4096 processes | 4096
 """)
 
+
 _FLAKY_CACHE = replace(
-    _clauses(
+    _parse_clauses(
         "caches/nix-substituted | a path is substituted, not built | activity 108 from attic, key main-1"
     )[0],
     seconds=0.9,
@@ -339,8 +219,9 @@ _FLAKY_CACHE = replace(
     flaky_seen="built locally: narinfo answered 404, then 200 two seconds later",
 )
 
+
 _NIX = [
-    *_clauses("""
+    *_parse_clauses("""
     toolchain/nix | nix >=2.24,<3 with flakes | nix 2.34.8 at /usr/bin/nix
     environment/NIX_CONFIG | NIX_CONFIG enables flakes | experimental-features = nix-command flakes
     filesystem/nix/store | /nix/store is writable | writable
@@ -371,8 +252,9 @@ _NIX = [
     ),
 ]
 
+
 _DOCKER = [
-    *_clauses("""
+    *_parse_clauses("""
     toolchain/gcc | gcc >=12 in the job's PATH | gcc 15.1.0 at /usr/bin/gcc
     toolchain/make | make in the job's PATH | GNU Make 4.4.1 at /usr/bin/make
     toolchain/dockerd | dockerd is absent | not in PATH
@@ -405,13 +287,14 @@ _DOCKER = [
         "13 MiB",
         gauges=(Gauge("artifact_bytes", 13 * _MIB, 24 * _MIB, drift=0.05 * _MIB, scatter=0.004),),
     ),
-    *_clauses("""
+    *_parse_clauses("""
     canaries/linux-xr-boot | the kernel boots and says its own name | 6.19.5-1.xr.el10 on the console
     """),
 ]
 
+
 _DIND = [
-    *_clauses("""
+    *_parse_clauses("""
     environment/DOCKER_HOST | DOCKER_HOST names the class's own daemon | tcp://localhost:2375 answers
     daemon/endpoint | the daemon answers | Docker 28.5.1, id SIM1
     daemon/own | the daemon is not the host's | ids differ

@@ -72,7 +72,7 @@ def add_files(
     seen = 0
 
     def commit() -> None:
-        for batch in _added(history, waiting, done):
+        for batch in _commit_batches(history, waiting, done):
             done.new += 1
             done.results += len(batch.results)
             if undated.pop(batch.name, None):
@@ -98,7 +98,7 @@ def add_files(
     return done
 
 
-def _added(history: History, batches: Sequence[Batch], done: Added) -> Iterator[Batch]:
+def _commit_batches(history: History, batches: Sequence[Batch], done: Added) -> Iterator[Batch]:
     try:
         yield from history.add(batches)
     except InputError:
@@ -154,7 +154,11 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
     """The file as a batch and whether its time is a guess, or the error that it deserves."""
     # Neither its folder nor its last change makes it another file: a report can be fetched twice. What its
     # results are called does, and the time that is given to a file without one.
-    name, environment, builder = _text(path), _text(reading.environment), _text(reading.builder)
+    name, environment, builder = (
+        _decode_name(path),
+        _decode_name(reading.environment),
+        _decode_name(reading.builder),
+    )
     digest = hashlib.sha256(f"{environment}\0{builder}\0".encode())
     try:
         with path.open("rb") as stream:
@@ -179,7 +183,7 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
     return Batch(digest.digest(), name, results), undated and reading.started is None
 
 
-def _text(given: str | Path) -> str:
+def _decode_name(given: str | Path) -> str:
     """What the command line gave as text: bytes of a name that are no UTF-8 are spelt out."""
     return os.fsencode(given).decode("utf-8", "backslashreplace")
 

@@ -125,7 +125,7 @@ class Book:
         return [self.text(cast(int, number)) for (number,) in rows]
 
 
-def read(history: History, until: int | None = None) -> Book:
+def load_snapshot(history: History, until: int | None = None) -> Book:
     """Read everything but the texts, which are fetched when they are needed.
 
     With ``until`` (milliseconds since 1970, UTC) only what had started by then is read. Raises HistoryError.
@@ -174,11 +174,11 @@ def read(history: History, until: int | None = None) -> Book:
     return Book(runs, ordered, measured, history)
 
 
-def day(night: int) -> str:
+def format_night(night: int) -> str:
     """The date of a night, as 2026-03-12."""
     return date.fromordinal(date(1970, 1, 1).toordinal() + night).isoformat()
 
 
-def instant(milliseconds: int) -> str:
+def format_instant(milliseconds: int) -> str:
     """A time as RFC 3339 in UTC, to the second."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

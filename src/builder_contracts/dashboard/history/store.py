@@ -126,7 +126,7 @@ class History:
         except sqlite3.Error as error:
             if _is_damage(error):
                 raise self.damaged(f"{error}{ending}") from None
-            raise HistoryError(f"{self.path} cannot be {what}: {_reason(error)}{ending}") from None
+            raise HistoryError(f"{self.path} cannot be {what}: {_format_reason(error)}{ending}") from None
 
     def damaged(self, why: str) -> HistoryError:
         """The error for a file that holds what no history holds."""
@@ -201,7 +201,7 @@ class History:
                 raise
 
     def _add(self, batch: Batch, latest: int) -> None:
-        for results in _by_run(batch.results):
+        for results in _group_by_run(batch.results):
             run = self._run(results, batch.name, latest)
             self._results(run, results)
         self._connection.execute(
@@ -320,14 +320,14 @@ def _is_damage(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _CIRCUMSTANCES
 
 
-def _reason(error: Exception) -> str:
+def _format_reason(error: Exception) -> str:
     text = str(error)
     if "locked" in text or "busy" in text:
         return f"another process has been writing to it for {BUSY_SECONDS:g} s"
     return text
 
 
-def _by_run(results: Iterable[Result]) -> Iterator[list[Result]]:
+def _group_by_run(results: Iterable[Result]) -> Iterator[list[Result]]:
     """Results of one file by run.
 
     One that knows no digest belongs to the only run of its class there. A pause of hours between two

@@ -103,7 +103,7 @@ def migrate(connection: sqlite3.Connection) -> None:
             raise NewerFileError(version, len(MIGRATIONS))
         for script in MIGRATIONS[version:]:
             # executescript() would commit what is before it.
-            for statement in _statements(script):
+            for statement in _split_statements(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
@@ -150,7 +150,7 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID)
 
 
-def _statements(script: str) -> list[str]:
+def _split_statements(script: str) -> list[str]:
     found: list[str] = []
     pending = ""
     for line in script.splitlines(keepends=True):

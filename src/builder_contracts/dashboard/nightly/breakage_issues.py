@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from builder_contracts.dashboard.analysis.report import ClassReport, Incident, Report, State
+from builder_contracts.dashboard.analysis.history_report import Report
+from builder_contracts.dashboard.analysis.night_digest import Incident
+from builder_contracts.dashboard.analysis.status import ClassReport, State
 from builder_contracts.dashboard.history.series import Book
 from builder_contracts.dashboard.nightly import job_summary
-from builder_contracts.dashboard.nightly.markdown import code
+from builder_contracts.dashboard.nightly.job_summary import code_span
 from builder_contracts.dashboard.site import rerun_command, wording
 
 LABEL = "builder-contracts"
@@ -77,7 +79,7 @@ class Mark:
         return f"<!-- builder-contracts {text} -->"
 
 
-def mark_of(body: str) -> Mark | None:
+def parse_mark(body: str) -> Mark | None:
     """The mark in an issue's text, or None where it is not one of ours."""
     found = _MARK.search(body)
     if not found:
@@ -89,28 +91,28 @@ def mark_of(body: str) -> Mark | None:
         return None
 
 
-def plan(report: Report, book: Book, issues: Sequence[Issue], site: str = "") -> list[Action]:
+def plan_actions(report: Report, book: Book, issues: Sequence[Issue], site: str = "") -> list[Action]:
     """What to do with the tracker so that it says what the report says; nothing when it does already."""
     actions: list[Action] = []
     known: dict[tuple[str, str], list[tuple[Issue, Mark]]] = {}
     for issue in sorted(issues, key=lambda one: one.number):
-        if mark := mark_of(issue.body):
+        if mark := parse_mark(issue.body):
             known.setdefault((mark.environment, mark.builder), []).append((issue, mark))
     for one in report.classes:
         mine = known.get((one.environment, one.builder), [])
         for issue, _ in mine[1:]:
             actions.append(Close(issue.number, f"The same as #{mine[0][0].number}."))
-        actions += _class(one, report, book, mine[0] if mine else None, site)
+        actions += _plan_builder(one, report, book, mine[0] if mine else None, site)
     return actions
 
 
-def _class(
+def _plan_builder(
     one: ClassReport, report: Report, book: Book, issue: tuple[Issue, Mark] | None, site: str
 ) -> Iterator[Action]:
     broken = [clause.clause.local_id for clause in one.clauses if clause.state is State.BROKEN]
     if issue is None:
         if broken:
-            yield Open(_title(one, broken), _body(one, report, book, (), broken, site))
+            yield Open(_format_title(one, broken), _format_body(one, report, book, (), broken, site))
         return
     at, mark = issue
     states = {clause.clause.local_id: clause.state for clause in one.clauses}
@@ -120,76 +122,76 @@ def _class(
         name for name in mark.clauses if states.get(name, State.KEPT) not in healed and name not in broken
     ]
     if not broken and not pending:
-        yield Close(at.number, _recovery(one, mark))
+        yield Close(at.number, _format_recovery(one, mark))
         return
-    title, body = _title(one, broken), _body(one, report, book, pending, broken, site)
+    title, body = _format_title(one, broken), _format_body(one, report, book, pending, broken, site)
     added = [name for name in broken if name not in mark.clauses]
-    if (title, body) != (at.title, _normal(at.body)):
-        yield Update(at.number, title, body, f"Also broken by now: {_names(added)}." if added else "")
+    if (title, body) != (at.title, _normalize(at.body)):
+        yield Update(at.number, title, body, f"Also broken by now: {_format_names(added)}." if added else "")
 
 
-def _normal(body: str) -> str:
+def _normalize(body: str) -> str:
     """Trackers hand texts back with other line ends."""
     return body.replace("\r\n", "\n").strip() + "\n"
 
 
-def _title(one: ClassReport, broken: Sequence[str]) -> str:
+def _format_title(one: ClassReport, broken: Sequence[str]) -> str:
     what = f"{len(broken)} clause{'' if len(broken) == 1 else 's'} broken" if broken else "not shown mended"
     return f"{one.builder} ({one.environment}): {what}"[:200]
 
 
-def _body(
+def _format_body(
     one: ClassReport, report: Report, book: Book, pending: Sequence[str], broken: Sequence[str], site: str
 ) -> str:
-    lines = [f"Clauses of {code(one.builder)} in {code(one.environment)} that are not kept.", ""]
-    for incident in _incidents(one, report):
-        since = wording.time_words(incident.change.after.run.started)
-        lines += [f"**Since the run of {since}.** {job_summary.suspicion(incident)}", ""]
-        lines += [job_summary.line(clause, book, site) for clause in incident.clauses[:_LISTED]]
+    lines = [f"Clauses of {code_span(one.builder)} in {code_span(one.environment)} that are not kept.", ""]
+    for incident in _incidents_of(one, report):
+        since = wording.format_time(incident.change.after.run.started)
+        lines += [f"**Since the run of {since}.** {job_summary.format_suspicion(incident)}", ""]
+        lines += [job_summary.format_clause(clause, book, site) for clause in incident.clauses[:_LISTED]]
         if len(incident.clauses) > _LISTED:
             lines.append(f"- and {len(incident.clauses) - _LISTED} more")
         lines.append("")
     if pending:
         lines.append("No longer seen broken, but not shown kept either:")
-        lines += ["", *(f"- {code(name)}" for name in pending), ""]
+        lines += ["", *(f"- {code_span(name)}" for name in pending), ""]
     image = one.run.image_digest or "not known"
     lines.append(
-        f"Latest run: {wording.time_words(one.run.started)}, image {code(image)}, host {code(one.run.host)}."
+        f"Latest run: {wording.format_time(one.run.started)}, image {code_span(image)}, host {code_span(one.run.host)}."
     )
     if any(book.text(clause.last.source) for clause in one.clauses):
         where = " on a runner of the class" if one.run.runner == "local" else ""
-        lines += ["", f"To ask again{where}: {code(rerun_command.check(one.run), 1000)}"]
+        lines += ["", f"To ask again{where}: {code_span(rerun_command.rerun_command(one.run), 1000)}"]
     if site:
         lines += ["", f"Dashboard: {site}"]
     text = "\n".join(lines)
     if len(text) > _BODY:
         text = text[:_BODY].rpartition("\n")[0] + "\n\n(shortened: see the dashboard)"
     mark = Mark(one.environment, one.builder, tuple(sorted({*broken, *pending})))
-    return _normal(f"{text}\n\n{mark}")
+    return _normalize(f"{text}\n\n{mark}")
 
 
-def _incidents(one: ClassReport, report: Report) -> Iterable[Incident]:
+def _incidents_of(one: ClassReport, report: Report) -> Iterable[Incident]:
     for morning in report.mornings:
         for incident in morning.incidents:
             if (incident.environment, incident.builder) == (one.environment, one.builder):
                 yield incident
 
 
-def _names(clauses: Sequence[str]) -> str:
+def _format_names(clauses: Sequence[str]) -> str:
     more = f" and {len(clauses) - _LISTED} more" if len(clauses) > _LISTED else ""
-    return ", ".join(code(name) for name in clauses[:_LISTED]) + more
+    return ", ".join(code_span(name) for name in clauses[:_LISTED]) + more
 
 
-def _recovery(one: ClassReport, mark: Mark) -> str:
+def _format_recovery(one: ClassReport, mark: Mark) -> str:
     mine = {clause.clause.local_id: clause for clause in one.clauses}
     told = []
     if kept := [name for name in mark.clauses if name in mine and mine[name].state is State.KEPT]:
         run = max((mine[name].last.run for name in kept), key=lambda run: run.started)
-        image = wording.short(run.image_digest) or "not known"
-        when = wording.time_words(run.started)
-        told.append(f"Kept again by the run of {when} (image {code(image)}): {_names(kept)}.")
+        image = wording.shorten_digest(run.image_digest) or "not known"
+        when = wording.format_time(run.started)
+        told.append(f"Kept again by the run of {when} (image {code_span(image)}): {_format_names(kept)}.")
     if waived := [name for name in mark.clauses if name in mine and name not in kept]:
-        told.append(f"Waived: {_names(waived)}.")
+        told.append(f"Waived: {_format_names(waived)}.")
     if dropped := [name for name in mark.clauses if name not in mine]:
-        told.append(f"No longer promised: {_names(dropped)}.")
+        told.append(f"No longer promised: {_format_names(dropped)}.")
     return "\n".join(told)

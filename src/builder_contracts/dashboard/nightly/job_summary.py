@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from builder_contracts.dashboard.analysis.report import (
-    ClassReport,
-    ClauseReport,
-    Incident,
-    Morning,
-    Report,
-    State,
-)
+from builder_contracts.dashboard.analysis.history_report import Report
+from builder_contracts.dashboard.analysis.night_digest import Incident, Morning
+from builder_contracts.dashboard.analysis.status import ClassReport, ClauseReport, State
 from builder_contracts.dashboard.history.series import DAY_MS, Book
-from builder_contracts.dashboard.nightly.markdown import code
 from builder_contracts.dashboard.site import wording
 from builder_contracts.dashboard.site.urls import clause_page
 
@@ -28,7 +23,7 @@ _SYMBOLS = {
 _LISTED = 25
 
 
-def summary(report: Report, book: Book, site: str = "") -> str:
+def format_summary(report: Report, book: Book, site: str = "") -> str:
     """All environments. ``site`` is the dashboard's address, empty where it has none."""
     lines = ["# Builder contracts", ""]
     if report.simulated:
@@ -36,22 +31,22 @@ def summary(report: Report, book: Book, site: str = "") -> str:
     if not report.mornings:
         lines += ["The history is empty: nothing has reported yet.", ""]
     for morning in report.mornings:
-        lines += _morning(morning, book, site)
+        lines += _format_night(morning, book, site)
     return "\n".join(lines)
 
 
-def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
-    yield f"## {code(morning.environment)}: night of {wording.date_words(morning.night * DAY_MS)}"
+def _format_night(morning: Morning, book: Book, site: str) -> Iterator[str]:
+    yield f"## {code_span(morning.environment)}: night of {wording.format_date(morning.night * DAY_MS)}"
     yield ""
     if morning.missed:
-        yield f"**{wording.missed(morning.missed)}**"
+        yield f"**{wording.describe_missed(morning.missed)}**"
         yield ""
     yield "| class | now | kept | broken | unproven | waived | unknown | rung | image |"
     yield "|---|---|--:|--:|--:|--:|--:|---|---|"
     for one in morning.classes:
-        yield _row(one, morning)
+        yield _format_row(one, morning)
     yield ""
-    when = wording.which_night(morning.missed)
+    when = wording.name_night(morning.missed)
     new = [one for one in morning.incidents if one.change.after.run.night == morning.night]
     old = [one for one in morning.incidents if one.change.after.run.night != morning.night]
     for title, incidents in ((f"Broke {when}", new), ("Still broken", old)):
@@ -59,7 +54,7 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
             yield f"### {title}"
             yield ""
             for incident in incidents:
-                yield from _incident(incident, book, site)
+                yield from _format_incident(incident, book, site)
     for title, clauses in (
         ("Newly green", morning.mended),
         ("Newly unproven", morning.unproven),
@@ -68,7 +63,7 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
         if clauses:
             yield f"### {title}"
             yield ""
-            yield from _list(clauses, book, site)
+            yield from _format_list(clauses, book, site)
             yield ""
     for title, counts in (
         (f"Did not answer {when}", Counter(one.clause.builder for one in morning.unanswered)),
@@ -78,7 +73,7 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
             yield f"### {title}"
             yield ""
             for builder, count in counts.items():
-                yield f"- {code(builder)}: {count} clause{'' if count == 1 else 's'}"
+                yield f"- {code_span(builder)}: {count} clause{'' if count == 1 else 's'}"
             yield ""
     if not morning.incidents:
         whole = all(one.state in (State.KEPT, State.WAIVED) for one in morning.classes)
@@ -86,7 +81,7 @@ def _morning(morning: Morning, book: Book, site: str) -> Iterator[str]:
         yield ""
 
 
-def _row(one: ClassReport, morning: Morning) -> str:
+def _format_row(one: ClassReport, morning: Morning) -> str:
     counts = one.counts
     numbers = " | ".join(
         str(counts[state])
@@ -94,39 +89,54 @@ def _row(one: ClassReport, morning: Morning) -> str:
     )
     rung = one.rung.value if one.rung else ""
     late = "" if one.run.night == morning.night else ", did not report"
-    image = code(wording.short(one.run.image_digest)) if one.run.image_digest else "not known"
+    image = code_span(wording.shorten_digest(one.run.image_digest)) if one.run.image_digest else "not known"
     # Inside a table a bar ends the cell even in code.
-    name = code(one.builder).replace("|", "\\|")
+    name = code_span(one.builder).replace("|", "\\|")
     return f"| {name} | {_SYMBOLS[one.state]} {one.state.value}{late} | {numbers} | {rung} | {image} |"
 
 
-def _incident(incident: Incident, book: Book, site: str) -> Iterator[str]:
-    at = wording.time_words(incident.change.after.run.started)
-    yield f"**{code(incident.builder)}**, since the run of {at}. {suspicion(incident)}"
+def _format_incident(incident: Incident, book: Book, site: str) -> Iterator[str]:
+    at = wording.format_time(incident.change.after.run.started)
+    yield f"**{code_span(incident.builder)}**, since the run of {at}. {format_suspicion(incident)}"
     yield ""
-    yield from _list(incident.clauses, book, site)
+    yield from _format_list(incident.clauses, book, site)
     yield ""
 
 
-def suspicion(incident: Incident) -> str:
+def format_suspicion(incident: Incident) -> str:
     """Where to look first, with what it quotes from reports as code."""
-    return wording.suspicion(incident.change, incident.clauses, code)
+    return wording.describe_suspicion(incident.change, incident.clauses, code_span)
 
 
-def _list(clauses: Sequence[ClauseReport], book: Book, site: str) -> Iterator[str]:
+def _format_list(clauses: Sequence[ClauseReport], book: Book, site: str) -> Iterator[str]:
     for one in clauses[:_LISTED]:
-        yield line(one, book, site)
+        yield format_clause(one, book, site)
     if len(clauses) > _LISTED:
         yield f"- and {len(clauses) - _LISTED} more"
 
 
-def line(one: ClauseReport, book: Book, site: str) -> str:
+def format_clause(one: ClauseReport, book: Book, site: str) -> str:
     """One clause as an item of a list, linked to its page where the site has an address."""
-    name = code(one.clause.id)
+    name = code_span(one.clause.id)
     if site:
         name = f"[{name}]({site.rstrip('/')}/{clause_page(one.clause)}.html)"
     promised, likely = book.text(one.last.promised), book.text(one.last.likely)
-    told = code(book.text(one.last.seen))
+    told = code_span(book.text(one.last.seen))
     if one.state is not State.KEPT and promised:
-        told = f"promised {code(promised)}, seen {told}"
-    return f"- {name}: {told}" + (f", likely {code(likely)}" if likely else "")
+        told = f"promised {code_span(promised)}, seen {told}"
+    return f"- {name}: {told}" + (f", likely {code_span(likely)}" if likely else "")
+
+
+def code_span(text: str, most: int = 300) -> str:
+    """The text as one inline code span: no mention, link, tag or command of it takes effect."""
+    line = " ".join(text.split())
+    if len(line) > most:
+        line = line[: most - 1] + "…"
+    # A control character can hide the rest of a line on a terminal or in a diff.
+    line = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line)
+    if not line:
+        return "(nothing)"
+    longest = max((len(run) for run in re.findall("`+", line)), default=0)
+    fence = "`" * (longest + 1)
+    space = " " if line[0] == "`" or line[-1] == "`" else ""
+    return f"{fence}{space}{line}{space}{fence}"

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from xml.sax.saxutils import escape, quoteattr
 
-from builder_contracts.dashboard.analysis.report import Change, ClauseReport, Report, telling
-from builder_contracts.dashboard.history.series import Book, Point, Run, instant
+from builder_contracts.dashboard.analysis.history_report import Report
+from builder_contracts.dashboard.analysis.night_digest import best_bounded
+from builder_contracts.dashboard.analysis.status import Change, ClauseReport
+from builder_contracts.dashboard.history.series import Book, Point, Run, format_instant
 from builder_contracts.dashboard.site.urls import clause_page
-from builder_contracts.dashboard.site.wording import suspicion
+from builder_contracts.dashboard.site.wording import describe_suspicion
 from builder_contracts.evidence.verdict import Outcome
 
 ENTRIES = 100
@@ -42,7 +44,7 @@ class Event:
         return [turn for turn in self.turns if turn.answer.verdict is verdict and not turn.broke]
 
 
-def events(report: Report) -> list[Event]:
+def find_events(report: Report) -> list[Event]:
     """Runs in which a verdict changed or a clause began broken, the latest first."""
     found: dict[int, list[Turn]] = {}
     runs: dict[int, Run] = {}
@@ -59,12 +61,12 @@ def events(report: Report) -> list[Event]:
     return [Event(run, found[run.number]) for run in latest]
 
 
-def feed(report: Report, book: Book, base: str) -> str:
+def format_feed(report: Report, book: Book, base: str) -> str:
     """The feed. ``base`` is the site's address, empty where it is not known: links are then relative."""
-    told = events(report)
+    told = find_events(report)
     # Without a slash at its end it would stand for the folder above.
     base = f"{base.rstrip('/')}/" if base else ""
-    updated = instant(told[0].run.started if told else report.now)
+    updated = format_instant(told[0].run.started if told else report.now)
     root = f" xml:base={quoteattr(base)}" if base else ""
     title = "Builder contracts: changes" + (" (simulated data)" if report.simulated else "")
     lines = [
@@ -78,11 +80,11 @@ def feed(report: Report, book: Book, base: str) -> str:
         '<link rel="alternate" type="text/html" href="index.html"/>',
     ]
     for event in told:
-        lines += _entry(event, book)
+        lines += _format_entry(event, book)
     return "\n".join([*lines, "</feed>", ""])
 
 
-def _entry(event: Event, book: Book) -> Iterator[str]:
+def _format_entry(event: Event, book: Book) -> Iterator[str]:
     run = event.run
     counts = [
         f"{len(found)} {word}"
@@ -99,20 +101,20 @@ def _entry(event: Event, book: Book) -> Iterator[str]:
     key = f"{run.environment}\0{run.builder}\0{run.image_digest}\0{run.contract_digest}\0{run.started}"
     yield "<entry>"
     title = f"{run.builder} ({run.environment}): {', '.join(counts)}"
-    yield f"<title>{escape(_clean(title))}</title>"
+    yield f"<title>{escape(_drop_invalid_xml(title))}</title>"
     yield f"<id>{uuid.uuid5(_SPACE, key).urn}</id>"
-    yield f"<updated>{instant(run.started)}</updated>"
+    yield f"<updated>{format_instant(run.started)}</updated>"
     yield f'<link rel="alternate" type="text/html" href={quoteattr(clause_page(first) + ".html")}/>'
     body = []
     if changes := [turn.broke for turn in event.turns if turn.broke]:
-        body.append(suspicion(telling(changes), [turn.report for turn in event.broke]))
+        body.append(describe_suspicion(best_bounded(changes), [turn.report for turn in event.broke]))
     for one, answer, _ in event.turns:
         body.append(f"{one.clause.local_id}: {answer.verdict.value} ({book.text(answer.seen)})")
-    yield f'<content type="text">{escape(_clean(chr(10).join(body)))}</content>'
+    yield f'<content type="text">{escape(_drop_invalid_xml(chr(10).join(body)))}</content>'
     yield "</entry>"
 
 
-def _clean(text: str) -> str:
+def _drop_invalid_xml(text: str) -> str:
     """Without the characters that XML 1.0 cannot hold."""
     return "".join(
         char

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from builder_contracts.dashboard.analysis.report import ClassReport, State
-from builder_contracts.dashboard.site.wording import date_words
+from builder_contracts.dashboard.analysis.status import ClassReport, State
+from builder_contracts.dashboard.site.wording import format_date
 
 # Dark enough that white text on them keeps a contrast of 4.5 to 1.
 _COLOURS = {
@@ -26,7 +26,7 @@ _SYMBOLS = {
 _ADVANCE = 6.9
 
 
-def message(one: ClassReport) -> str:
+def format_message(one: ClassReport) -> str:
     """The words of a badge: the state, how many, the rung where all are kept, the date of the oldest evidence."""
     counts = one.counts
     total = sum(counts.values())
@@ -39,14 +39,14 @@ def message(one: ClassReport) -> str:
     }[one.state]
     rung = f" · {one.rung.value}" if one.rung and one.state in (State.KEPT, State.WAIVED) else ""
     # An image cannot grow old by itself: the date says how old it is.
-    return f"{words}{rung} · {date_words(one.oldest)[4:-5]}"
+    return f"{words}{rung} · {format_date(one.oldest)[4:-5]}"
 
 
-def badge(one: ClassReport) -> str:
+def draw_badge(one: ClassReport) -> str:
     """The badge of a class."""
-    left, right = one.builder[:60], f"{_SYMBOLS[one.state]} {message(one)}"
+    left, right = one.builder[:60], f"{_SYMBOLS[one.state]} {format_message(one)}"
     a, b = round(len(left) * _ADVANCE) + 12, round(len(right) * _ADVANCE) + 12
-    label = escape(f"{left}: {message(one)}")
+    label = escape(f"{left}: {format_message(one)}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{a + b}" height="20" role="img" aria-label="{label}">'
         f"<title>{label}</title>"

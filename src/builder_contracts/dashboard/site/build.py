@@ -17,13 +17,18 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from builder_contracts.dashboard.analysis.report import Report
+from builder_contracts.dashboard.analysis.history_report import Report
 from builder_contracts.dashboard.history.series import Book
 from builder_contracts.dashboard.site import night_strip, urls, wording
-from builder_contracts.dashboard.site.atom_feed import feed
-from builder_contracts.dashboard.site.badge import badge
-from builder_contracts.dashboard.site.line_plot import Line, plot
-from builder_contracts.dashboard.site.pages import views
+from builder_contracts.dashboard.site.atom_feed import format_feed
+from builder_contracts.dashboard.site.badge import draw_badge
+from builder_contracts.dashboard.site.line_plot import Line, draw_plot
+from builder_contracts.dashboard.site.pages.canaries import build_canaries_page
+from builder_contracts.dashboard.site.pages.clause import build_clause_page
+from builder_contracts.dashboard.site.pages.flakes import build_flakes_page
+from builder_contracts.dashboard.site.pages.grid import build_grid_page, build_grid_rows
+from builder_contracts.dashboard.site.pages.overview import build_overview_page
+from builder_contracts.dashboard.site.pages.parts import View
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
 
 MARK = ".builder-contracts-site"
@@ -34,7 +39,7 @@ class SiteError(BuilderContractsError):
     """The site cannot be written."""
 
 
-def build(
+def write_site(
     report: Report,
     book: Book,
     out: Path,
@@ -59,9 +64,9 @@ def build(
         mend = "name a folder that does not exist yet, an empty one, or an earlier site"
         raise InputError([Problem(Source(str(out), 1), "is not a site of ours, and would be replaced", mend)])
     try:
-        with _workplace(out) as folder:
+        with _partial_folder(out) as folder:
             new, pages = folder / "new", 0
-            for path, text in render(report, book, base=base, frozen=frozen):
+            for path, text in render_site(report, book, base=base, frozen=frozen):
                 file = new / path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(text, "utf-8", "surrogatepass")
@@ -77,17 +82,17 @@ def build(
 
 
 @contextlib.contextmanager
-def _workplace(out: Path) -> Iterator[Path]:
+def _partial_folder(out: Path) -> Iterator[Path]:
     """A folder beside the site, removed in the end; those that killed builds left are removed before.
 
     A lock on it, which ends with its process, tells whose build still goes on.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     for left in out.parent.glob(f".{glob.escape(out.name)}.*.partial"):
-        with contextlib.suppress(OSError), _locked(left):
+        with contextlib.suppress(OSError), _hold_lock(left):
             shutil.rmtree(left)
     folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-    with _locked(folder):
+    with _hold_lock(folder):
         try:
             yield folder
         finally:
@@ -95,7 +100,7 @@ def _workplace(out: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _hold_lock(folder: Path) -> Iterator[None]:
     """Hold a folder's lock. Raises BlockingIOError when another process does."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -105,12 +110,14 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def count(report: Report) -> int:
+def count_pages(report: Report) -> int:
     """How many pages the site will have."""
     return 4 + sum(len(one.clauses) for one in report.classes)
 
 
-def render(report: Report, book: Book, *, base: str = "", frozen: bool = False) -> Iterator[tuple[str, str]]:
+def render_site(
+    report: Report, book: Book, *, base: str = "", frozen: bool = False
+) -> Iterator[tuple[str, str]]:
     """Every file of the site with its text, in the order of writing."""
     yield MARK, "A site made by builder-contracts dashboard build.\n"
     yield ".nojekyll", ""
@@ -120,22 +127,22 @@ def render(report: Report, book: Book, *, base: str = "", frozen: bool = False) 
             importlib.resources.files(__package__).joinpath("assets", name).read_text("utf-8"),
         )
     page = _Pages(report, frozen=frozen).page
-    yield from page("index", views.index(report, book))
-    yield from page("grid", views.grid(report))
-    yield from page("canaries", views.canaries(report, book))
-    yield from page("flakes", views.flakes(report, book))
+    yield from page("index", build_overview_page(report, book))
+    yield from page("grid", build_grid_page(report))
+    yield from page("canaries", build_canaries_page(report, book))
+    yield from page("flakes", build_flakes_page(report, book))
     flaky = {id(one.report): one for one in report.flakes}
     for each in report.classes:
-        rows = views.grid_class(each, report, book)
+        rows = build_grid_rows(each, report, book)
         file = urls.class_file("grid", each.environment, each.builder)
         yield f"{file}.json", _json(rows)
         # A script, because a page that was opened from a file may not fetch its neighbour.
         yield f"{file}.js", f"builderContractsGrid({_script(rows)});\n"
-        yield f"{urls.class_file('badges', each.environment, each.builder)}.svg", badge(each)
+        yield f"{urls.class_file('badges', each.environment, each.builder)}.svg", draw_badge(each)
         for one in each.clauses:
-            view = views.clause(one, report, book, flaky.get(id(one)))
+            view = build_clause_page(one, report, book, flaky.get(id(one)))
             yield from page(urls.clause_page(one.clause), view, template="clause")
-    yield "feed.atom", feed(report, book, base)
+    yield "feed.atom", format_feed(report, book, base)
 
 
 class _Pages:
@@ -151,20 +158,20 @@ class _Pages:
         environment.filters |= {
             "anchor": urls.anchor,
             "json": lambda value: json.dumps(value, separators=(",", ":")),
-            "short": wording.short,
-            "quantity": lambda value, name: wording.quantity_words(name, value),
+            "short": wording.shorten_digest,
+            "quantity": lambda value, name: wording.format_quantity(name, value),
         }
         environment.globals |= {
             "seconds_plot": seconds_plot,
             "measured_plot": measured_plot,
-            "strip": night_strip.strip,
-            "timeline": night_strip.timeline,
+            "strip": night_strip.draw_strip,
+            "timeline": night_strip.draw_timeline,
             "frozen": frozen,
             "simulated": report.simulated,
         }
         self._environment = environment
 
-    def page(self, path: str, view: views.View, template: str = "") -> Iterator[tuple[str, str]]:
+    def page(self, path: str, view: View, template: str = "") -> Iterator[tuple[str, str]]:
         """A page and its JSON."""
         root = "../" * path.count("/")
         name = path.rpartition("/")[2]
@@ -173,21 +180,23 @@ class _Pages:
         yield f"{path}.json", _json(view)
 
 
-def seconds_plot(view: views.View) -> str:
+def seconds_plot(view: View) -> str:
     """How long the answers to a clause took."""
     times, values = zip(*view["seconds"], strict=True)
-    return plot(
-        Line(times, values), f"Seconds of {view['id']} over time", partial(wording.tick_words, "_seconds")
+    return draw_plot(
+        Line(times, values), f"Seconds of {view['id']} over time", partial(wording.format_tick, "_seconds")
     )
 
 
-def measured_plot(measured: views.View, title: str) -> str:
+def measured_plot(measured: View, title: str) -> str:
     """A measured quantity and its budget."""
     times, values, budgets = zip(*measured["readings"], strict=True)
     quantity = measured["quantity"]
     top = 1.0 if quantity.endswith("_ratio") else None
     line = Line(times, values, budgets)
-    return plot(line, title, partial(wording.tick_words, quantity), unit=quantity.rpartition("_")[2], top=top)
+    return draw_plot(
+        line, title, partial(wording.format_tick, quantity), unit=quantity.rpartition("_")[2], top=top
+    )
 
 
 def _json(value: Any) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from builder_contracts.dashboard.history.series import DAY_MS
-from builder_contracts.dashboard.site.wording import date_words
+from builder_contracts.dashboard.site.wording import format_date
 
 _WIDTH, _HEIGHT = 480, 180
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 12, 12, 26
@@ -25,7 +25,7 @@ class Line:
     budgets: Sequence[float | None] = ()
 
 
-def plot(
+def draw_plot(
     line: Line, title: str, show: Callable[[float], str], *, unit: str = "seconds", top: float | None = None
 ) -> Markup:
     """The plot of a line and its budget. ``show`` writes a value with its unit; ``top`` fixes the scale.
@@ -33,7 +33,7 @@ def plot(
     ``unit`` (seconds, bytes, ratio or count) is for the script that reads values off the plot.
     """
     limits = [budget for budget in line.budgets if budget is not None]
-    highest = top if top is not None else _top(max([*line.values, *limits, 1e-9]) * 1.05, unit)
+    highest = top if top is not None else _scale_end(max([*line.values, *limits, 1e-9]) * 1.05, unit)
     first, last = line.times[0], line.times[-1]
     dates = [(first, "start"), ((first + last) // 2, "middle"), (last, "end")]
     if last - first < 2 * DAY_MS:
@@ -65,17 +65,17 @@ def plot(
     for time, anchor in dates:
         parts.append(
             f'<text class="tick" x="{x(time):.1f}" y="{_HEIGHT - 8}" text-anchor="{anchor}">'
-            f"{date_words(time)[4:]}</text>"
+            f"{format_date(time)[4:]}</text>"
         )
-    parts += [f'<path class="budget" d="{_steps(line, (first, last), x, y)}"/>'] if limits else []
-    parts.append(f'<path class="line" d="{_path(line, x, y)}"/>')
+    parts += [f'<path class="budget" d="{_draw_budget(line, (first, last), x, y)}"/>'] if limits else []
+    parts.append(f'<path class="line" d="{_draw_values(line, x, y)}"/>')
     end = f'cx="{x(line.times[-1]):.1f}" cy="{y(line.values[-1]):.1f}"'
     parts.append(f'<circle class="end" {end} r="3.5"/></svg>')
     # Made of numbers and of labels that were escaped one by one.
     return Markup("".join(parts))  # noqa: S704
 
 
-def _path(line: Line, x: Callable[[int], float], y: Callable[[float], float]) -> str:
+def _draw_values(line: Line, x: Callable[[int], float], y: Callable[[float], float]) -> str:
     drawn = []
     before = None
     for time, value in zip(line.times, line.values, strict=True):
@@ -85,7 +85,9 @@ def _path(line: Line, x: Callable[[int], float], y: Callable[[float], float]) ->
     return "".join(drawn)
 
 
-def _steps(line: Line, ends: tuple[int, int], x: Callable[[int], float], y: Callable[[float], float]) -> str:
+def _draw_budget(
+    line: Line, ends: tuple[int, int], x: Callable[[int], float], y: Callable[[float], float]
+) -> str:
     """The budget as it was at each time: a change of it is a step. It reaches to the ends of the plot."""
     drawn = []
     before: float | None = None
@@ -105,15 +107,15 @@ def _steps(line: Line, ends: tuple[int, int], x: Callable[[int], float], y: Call
     return "".join(drawn)
 
 
-def _top(value: float, unit: str) -> float:
+def _scale_end(value: float, unit: str) -> float:
     """Where the scale ends, so that its ticks are round numbers in the unit that people read."""
     scale = 1024.0 ** min(int(math.log(max(value, 1), 1024)), 4) if unit == "bytes" else 1.0
     if unit == "seconds" and value > 180:
         scale = 60.0
-    return nice(value / scale) * scale
+    return round_up(value / scale) * scale
 
 
-def nice(value: float) -> float:
+def round_up(value: float) -> float:
     """The next number of one significant digit (1, 2, 4, 6, 8) at or above a positive value."""
     power = 10.0 ** math.floor(math.log10(value))
     return next(step * power for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if step * power >= value * (1 - 1e-9))

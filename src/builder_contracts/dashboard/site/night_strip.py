@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from builder_contracts.dashboard.site.wording import nights_words
+from builder_contracts.dashboard.site.wording import format_nights
 
 _NAMES = {"k": "kept", "w": "waived", "u": "unproven", "b": "broken", "-": "no run"}
 # Where a cell is too narrow for a symbol, its height still tells: (top, height) of 20.
@@ -21,7 +21,7 @@ _SYMBOL = 11
 _LONGEST = 370
 
 
-def strip(nights: Sequence[dict[str, Any]]) -> Markup:
+def draw_strip(nights: Sequence[dict[str, Any]]) -> Markup:
     """One cell a night with its symbol: ``{"night": date, "verdict": name or None}``, oldest first."""
     letters = [_LETTERS[night["verdict"] or "no run"] for night in nights]
     stretches = [(letter, len(list(same))) for letter, same in groupby(letters)]
@@ -29,7 +29,7 @@ def strip(nights: Sequence[dict[str, Any]]) -> Markup:
     return _svg("strip", cells, stretches, _CELL * len(nights))
 
 
-def timeline(stretches: Sequence[tuple[str, int]], first: str) -> Markup:
+def draw_timeline(stretches: Sequence[tuple[str, int]], first: str) -> Markup:
     """All nights of a clause, as stretches of one letter; the oldest of very many are left out."""
     shown = list(stretches)
     start = date.fromisoformat(first)
@@ -47,7 +47,7 @@ def timeline(stretches: Sequence[tuple[str, int]], first: str) -> Markup:
 
 
 def _svg(kind: str, parts: Sequence[str], stretches: Sequence[tuple[str, int]], width: float) -> Markup:
-    told = ", ".join(f"{_NAMES[letter]} {nights_words(count)}" for letter, count in stretches[-12:])
+    told = ", ".join(f"{_NAMES[letter]} {format_nights(count)}" for letter, count in stretches[-12:])
     before = "…, " if len(stretches) > 12 else ""
     label = escape(f"Oldest first: {before}{told}")
     # Made of numbers and fixed words only.
@@ -79,7 +79,7 @@ def _bars(stretches: Sequence[tuple[str, int]], start: date, scale: float) -> It
         until = night + timedelta(days=count - 1)
         if letter != "-":
             name, (top, height) = _NAMES[letter], _HEIGHTS[letter]
-            yield f"<g><title>{night} to {until}: {name}, {nights_words(count)}</title>"
+            yield f"<g><title>{night} to {until}: {name}, {format_nights(count)}</title>"
             box = f'x="{at:.2f}" y="{top}" width="{max(width - 0.5, 1.2):.2f}" height="{height}"'
             yield f'<rect class="cell {name}" {box}/>'
             if width >= _SYMBOL + 3:

@@ -7,7 +7,7 @@ import shlex
 from builder_contracts.dashboard.history.series import Run
 
 
-def check(run: Run, *selection: str) -> str:
+def rerun_command(run: Run, *selection: str) -> str:
     """For one class as that run looked at it; ``selection`` are further words of the command line."""
     where = ["--runner", run.runner] if run.runner and run.runner != "docker" else []
     if run.runner == "docker" and run.image:

@@ -6,26 +6,26 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from builder_contracts.dashboard.analysis.report import Change, ClauseReport, packages
+from builder_contracts.dashboard.analysis.status import Change, ClauseReport, package_digest
 from builder_contracts.dashboard.history.series import Run
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 RUNG_NAMES = {rung: rung.name.lower() for rung in Rung}
 
 
-def date_words(milliseconds: int) -> str:
+def format_date(milliseconds: int) -> str:
     """A date as Sun 22 Nov 2026 (UTC)."""
     when = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return f"{when:%a} {when.day} {when:%b %Y}"
 
 
-def time_words(milliseconds: int) -> str:
+def format_time(milliseconds: int) -> str:
     """A time as 22 Nov 2026, 02:10 UTC."""
     when = datetime.fromtimestamp(milliseconds / 1000, UTC)
     return f"{when.day} {when:%b %Y, %H:%M} UTC"
 
 
-def seconds_words(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
     """A duration as 0.05 s, 96 s or 7 min 10 s."""
     if seconds < 10:
         return f"{seconds:.2f} s"
@@ -35,7 +35,7 @@ def seconds_words(seconds: float) -> str:
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
-def bytes_words(size: float) -> str:
+def format_bytes(size: float) -> str:
     """A size in binary units."""
     for unit in ("B", "KiB", "MiB", "GiB"):
         if size < 1024:
@@ -44,18 +44,18 @@ def bytes_words(size: float) -> str:
     return f"{size:.1f} TiB"
 
 
-def quantity_words(quantity: str, value: float) -> str:
+def format_quantity(quantity: str, value: float) -> str:
     """A measured value with the unit that its quantity's name ends in."""
     if quantity.endswith("_seconds"):
-        return seconds_words(value)
+        return format_seconds(value)
     if quantity.endswith("_bytes"):
-        return bytes_words(value)
+        return format_bytes(value)
     if quantity.endswith("_ratio"):
         return f"{value:.1%}"
     return f"{value:g}"
 
 
-def tick_words(quantity: str, value: float) -> str:
+def format_tick(quantity: str, value: float) -> str:
     """A value as the scale of a plot shows it."""
     if value == 0:
         return "0"
@@ -63,7 +63,7 @@ def tick_words(quantity: str, value: float) -> str:
         return f"{value / 60:g} min" if value > 180 or value in (120, 150, 180) else f"{value:g} s"
     if quantity.endswith("_ratio"):
         return f"{value:.0%}"
-    return quantity_words(quantity, value).replace(".0 ", " ")
+    return format_quantity(quantity, value).replace(".0 ", " ")
 
 
 def quantity_name(quantity: str) -> str:
@@ -73,27 +73,29 @@ def quantity_name(quantity: str) -> str:
     return quantity.replace("_", " ")
 
 
-def short(digest: str) -> str:
+def shorten_digest(digest: str) -> str:
     """A digest as people compare them: its first twelve digits, whatever else a report put there."""
     return re.sub(r"[^0-9A-Za-z._-]", "", digest.rpartition(":")[2])[:12]
 
 
-def nights_words(count: int) -> str:
+def format_nights(count: int) -> str:
     """A number of nights."""
     return "1 night" if count == 1 else f"{count} nights"
 
 
-def which_night(missed: int) -> str:
+def name_night(missed: int) -> str:
     """The night of an environment's latest run, for the reader of a page."""
     return "that night" if missed else "last night"
 
 
-def missed(nights: int) -> str:
+def describe_missed(nights: int) -> str:
     """That an environment has not reported for some nights; nothing where it has."""
-    return f"No class has reported since: {nights_words(nights)} without a run." if nights else ""
+    return f"No class has reported since: {format_nights(nights)} without a run." if nights else ""
 
 
-def suspicion(change: Change, clauses: Sequence[ClauseReport], quote: Callable[[str], str] = str) -> str:
+def describe_suspicion(
+    change: Change, clauses: Sequence[ClauseReport], quote: Callable[[str], str] = str
+) -> str:
     """Where to look first: what changed between the last answer that was good and the first that was broken.
 
     ``quote`` makes what reports say harmless where the words are to stand.
@@ -101,20 +103,20 @@ def suspicion(change: Change, clauses: Sequence[ClauseReport], quote: Callable[[
     before, after = change.before, change.after
     if before is None:
         if change.unproven:
-            return f"It was never seen kept: before, it was unproven for {nights_words(change.unproven)}."
+            return f"It was never seen kept: before, it was unproven for {format_nights(change.unproven)}."
         if change.new:
             return "This clause is new: it was broken when it was first looked at."
         return "It was so when history begins, so nothing is known of a change."
     when = f"since the last {before.verdict.value} run" if change.unproven else "with this run"
-    told = _suspicion(change, before.run, after.run, clauses, when, quote)
+    told = _compare_runs(change, before.run, after.run, clauses, when, quote)
     if change.unproven:
-        told = f"{told} In between it could not be shown for {nights_words(change.unproven)}."
+        told = f"{told} In between it could not be shown for {format_nights(change.unproven)}."
     if before.verdict is Outcome.WAIVED:
         told = f"It was not kept before either, but waived: see whether the waiver has ended. {told}"
     return told
 
 
-def _suspicion(
+def _compare_runs(
     change: Change,
     old: Run,
     new: Run,
@@ -123,16 +125,16 @@ def _suspicion(
     quote: Callable[[str], str],
 ) -> str:
     changed = change.suspects
-    image = f"image ({short(old.image_digest)} → {short(new.image_digest)})"
-    contract = f"contract ({short(old.contract_digest)} → {short(new.contract_digest)})"
+    image = f"image ({shorten_digest(old.image_digest)} → {shorten_digest(new.image_digest)})"
+    contract = f"contract ({shorten_digest(old.contract_digest)} → {shorten_digest(new.contract_digest)})"
     if "image" in changed and "contract" in changed:
         return f"Suspect the {image} or the {contract}: both changed {when}."
     if "image" in changed:
         return f"Suspect the {image}: it changed {when}, the contract did not."
     if "contract" in changed:
-        return f"Suspect the {contract}: it changed {when}{_image_same(change)}."
+        return f"Suspect the {contract}: it changed {when}{_image_clause(change)}."
     if "packages" in changed and not change.image_known:
-        kinds = f"({short(packages(old))} → {short(packages(new))})"
+        kinds = f"({shorten_digest(package_digest(old))} → {shorten_digest(package_digest(new))})"
         return f"Suspect the image: what is installed on the runner {kinds} changed {when}."
     if not change.image_known:
         same = "The contract is the same; which image ran is not known"
@@ -142,14 +144,14 @@ def _suspicion(
         return f"{same}. Suspect the host: it changed from {quote(old.host)} to {quote(new.host)}."
     if "engine" in changed:
         return f"{same}. Suspect the engine: it changed from {quote(old.engine)} to {quote(new.engine)}."
-    return f"{same}. {_by_kind({one.clause.kind for one in clauses})}"
+    return f"{same}. {_suspect_by_kind({one.clause.kind for one in clauses})}"
 
 
-def _image_same(change: Change) -> str:
+def _image_clause(change: Change) -> str:
     return ", the image did not" if change.image_known else "; which image ran is not known"
 
 
-def _by_kind(kinds: set[str]) -> str:
+def _suspect_by_kind(kinds: set[str]) -> str:
     """Where to look when nothing that a run records has changed."""
     if all(kind.startswith("canar") for kind in kinds):
         return "Suspect the canary itself: its inputs, or a slow growth (see its plot)."

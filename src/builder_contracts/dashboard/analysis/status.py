@@ -1,0 +1,267 @@
+"""How clauses and builder classes stand at a given time.
+
+*Unknown* is no verdict but the lack of a fresh one: evidence that is older than the policy allows proves
+nothing about today, whatever it was.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from itertools import groupby
+
+from builder_contracts.dashboard.history.result import SEVERITY
+from builder_contracts.dashboard.history.series import DAY_MS, Clause, Point, Run, Series
+from builder_contracts.evidence.verdict import Outcome, Rung
+
+
+class State(Enum):
+    """How a clause stands at the time of the report."""
+
+    KEPT = "kept"
+    WAIVED = "waived"
+    UNPROVEN = "unproven"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """``stale_days``: age at which evidence says nothing more. ``sustained_nights``: nights in a row at C3
+    that make C4."""
+
+    stale_days: float = 3.0
+    sustained_nights: int = 7
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Consecutive answers of one verdict. ``points`` is how many; a night can have several."""
+
+    verdict: Outcome
+    first: Point
+    last: Point
+    points: int
+
+    @property
+    def nights(self) -> int:
+        """From the night of its first answer to that of its last."""
+        return self.last.run.night - self.first.run.night + 1
+
+
+@dataclass(frozen=True)
+class Change:
+    """A clause broke: its last answer that was kept or waived, and its first broken one after that.
+
+    ``before`` is None where it was never seen so; ``new`` says then that its class had reported already.
+    ``unproven`` is how many nights in between could not tell.
+    """
+
+    before: Point | None
+    after: Point
+    unproven: int = 0
+    new: bool = False
+
+    @property
+    def suspects(self) -> tuple[str, ...]:
+        """What else changed between the two runs, most telling first; empty when nothing that is known did."""
+        if self.before is None:
+            return ()
+        old, new = self.before.run, self.after.run
+        pairs = {
+            "image": (old.image_digest, new.image_digest),
+            "contract": (old.contract_digest, new.contract_digest),
+            "packages": (package_digest(old), package_digest(new)),
+            "host": (old.host, new.host),
+            "engine": (old.engine, new.engine),
+        }
+        return tuple(name for name, (was, now) in pairs.items() if was and now and was != now)
+
+    @property
+    def image_known(self) -> bool:
+        """Whether both runs know which image they looked at."""
+        return bool(self.before and self.before.run.image_digest and self.after.run.image_digest)
+
+
+@dataclass(frozen=True)
+class ClauseReport:
+    """One clause at the time of the report.
+
+    ``breakages`` is each time that it broke, oldest first; ``expires`` is the time (milliseconds since
+    1970, UTC) at which the evidence becomes too old, and ``sustained_until`` that at which C4 ends unless
+    another night comes; ``withdrawn``: the contract that was given no longer has it.
+    """
+
+    series: Series
+    state: State
+    rung: Rung | None
+    segments: tuple[Segment, ...]
+    breakages: tuple[Change, ...]
+    expires: int
+    sustained_until: int
+    withdrawn: bool = False
+
+    @property
+    def clause(self) -> Clause:
+        return self.series.clause
+
+    @property
+    def last(self) -> Point:
+        return self.series.points[-1]
+
+    @property
+    def since(self) -> Point:
+        """The first answer of the present verdict; that nobody could look for a while ends no breakage."""
+        if self.last.verdict is Outcome.BROKEN:
+            return self.breakages[-1].after
+        return self.segments[-1].first
+
+
+@dataclass(frozen=True)
+class ClassReport:
+    """One builder class in one environment.
+
+    ``nights`` maps a night to the worst verdict of that night; ``run`` is the latest; ``unreported`` are
+    clauses that the given contract has and no run ever answered.
+    """
+
+    environment: str
+    builder: str
+    clauses: tuple[ClauseReport, ...]
+    nights: Mapping[int, Outcome]
+    run: Run
+    unreported: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> Counter[State]:
+        counts = Counter(one.state for one in self.clauses)
+        counts[State.UNKNOWN] += len(self.unreported)
+        return counts
+
+    @property
+    def state(self) -> State:
+        """The worst of its clauses; unknown when nothing at all is known."""
+        counts = self.counts
+        if counts[State.UNKNOWN] == sum(counts.values()):
+            return State.UNKNOWN
+        if counts[State.BROKEN]:
+            return State.BROKEN
+        # Where some clauses have no fresh answer, the class cannot pass for kept.
+        if counts[State.UNPROVEN] or counts[State.UNKNOWN]:
+            return State.UNPROVEN
+        if counts[State.WAIVED]:
+            return State.WAIVED
+        return State.KEPT
+
+    @property
+    def oldest(self) -> int:
+        """When the oldest evidence is from that counts still; the latest run where none does."""
+        fresh = (one.last.run.started for one in self.clauses if one.state is not State.UNKNOWN)
+        return min(fresh, default=self.run.started)
+
+    @property
+    def rung(self) -> Rung | None:
+        """The highest rung that any clause stands on."""
+        reached = [one.rung for one in self.clauses if one.rung]
+        return max(reached, key=list(Rung).index, default=None)
+
+    @property
+    def rungs(self) -> Counter[Rung]:
+        return Counter(one.rung for one in self.clauses if one.rung)
+
+
+_PACKAGES = re.compile(r"\bpackages (sha256:[0-9a-f]+)")
+
+
+def package_digest(run: Run) -> str:
+    """The digest of what was installed on a real runner, which cannot see its image; else empty."""
+    return _find_package_digest(run.identity)
+
+
+@cache
+def _find_package_digest(identity: str) -> str:
+    found = _PACKAGES.search(identity)
+    return found[1] if found else ""
+
+
+def split_segments(points: Sequence[Point]) -> tuple[Segment, ...]:
+    """The answers as stretches of one verdict."""
+    found = []
+    for verdict, same in groupby(points, key=lambda point: point.verdict):
+        stretch = list(same)
+        found.append(Segment(verdict, stretch[0], stretch[-1], len(stretch)))
+    return tuple(found)
+
+
+def _find_breakages(stretches: Sequence[Segment], begins: int) -> Iterator[Change]:
+    """Each time that a clause broke whose class first reported on the night ``begins``."""
+    good: Point | None = None
+    red, unproven = False, 0
+    for stretch in stretches:
+        if stretch.verdict is Outcome.BROKEN:
+            if not red:
+                first = stretch.first
+                yield Change(good, first, unproven, new=good is None and first.run.night > begins)
+            red = True
+        elif stretch.verdict is Outcome.UNPROVEN:
+            unproven += stretch.nights
+        else:
+            good, red, unproven = stretch.last, False, 0
+
+
+def assess_clause(
+    series: Series, now: int, policy: Policy, contract: Collection[str] | None, *, due: int, begins: int
+) -> ClauseReport:
+    last = series.points[-1]
+    expires = last.run.started + round(policy.stale_days * DAY_MS)
+    fresh = now <= expires
+    rung = last.rung if fresh and last.verdict is Outcome.KEPT else None
+    if rung is Rung.LIVE and is_sustained(series.points, policy.sustained_nights, due):
+        rung = Rung.SUSTAINED
+    stretches = split_segments(series.points)
+    return ClauseReport(
+        series=series,
+        state=State(last.verdict.value) if fresh else State.UNKNOWN,
+        rung=rung,
+        segments=stretches,
+        breakages=tuple(_find_breakages(stretches, begins)),
+        expires=expires,
+        # When the day after the last due night is over, that day is due.
+        sustained_until=(due + 2) * DAY_MS,
+        withdrawn=contract is not None and series.clause.local_id not in contract,
+    )
+
+
+def is_sustained(points: Sequence[Point], nights: int, last: int) -> bool:
+    """Whether every answer of the ``nights`` nights up to ``last`` is kept at C3, and none of them lacks one."""
+    shown = set()
+    for point in reversed(points):
+        if point.run.night <= last - nights:
+            break
+        if point.verdict is not Outcome.KEPT or point.rung is not Rung.LIVE:
+            return False
+        shown.add(point.run.night)
+    return len(shown) == nights
+
+
+def worst_outcomes(clauses: Sequence[ClauseReport]) -> dict[int, Outcome]:
+    worst: dict[int, Outcome] = {}
+    for one in clauses:
+        for night, point in worst_points(one.series.points).items():
+            if night not in worst or SEVERITY[point.verdict] > SEVERITY[worst[night]]:
+                worst[night] = point.verdict
+    return dict(sorted(worst.items()))
+
+
+def worst_points(points: Sequence[Point]) -> dict[int, Point]:
+    """The worst answer of each night, so that what broke and was mended within it shows; of equals the last."""
+    worst: dict[int, Point] = {}
+    for point in points:
+        before = worst.get(point.run.night)
+        if before is None or SEVERITY[point.verdict] >= SEVERITY[before.verdict]:
+            worst[point.run.night] = point
+    return worst

@@ -1,0 +1,131 @@
+"""One clause: its present state, what broke it, its history, how to reproduce it."""
+
+from __future__ import annotations
+
+import shlex
+
+from builder_contracts.dashboard.analysis.flakes import Flake
+from builder_contracts.dashboard.analysis.history_report import Report
+from builder_contracts.dashboard.analysis.status import (
+    Change,
+    ClauseReport,
+    Segment,
+)
+from builder_contracts.dashboard.history.series import Book, Point, format_instant, format_night
+from builder_contracts.dashboard.site import rerun_command, wording
+from builder_contracts.dashboard.site.pages.canaries import canary_anchor
+from builder_contracts.dashboard.site.pages.grid import encode_nights
+from builder_contracts.dashboard.site.pages.parts import View, build_brief, build_head, build_run
+from builder_contracts.evidence.verdict import Outcome
+
+_SEGMENTS = 100
+
+
+def build_clause_page(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -> View:
+    """A clause's own page."""
+    last = one.last
+    broke = one.breakages[-1] if one.breakages else None
+    first, final = report.nights or (0, -1)
+    return {
+        **build_head(report),
+        **build_brief(one, book),
+        "environment": one.clause.environment,
+        "withdrawn": one.withdrawn,
+        "rung_name": wording.RUNG_NAMES[one.rung] if one.rung else "",
+        "source": book.text(last.source),
+        "why": book.text(last.why),
+        "look": book.text(last.look),
+        "answers": len(one.series.points),
+        "now": _build_result(last, one, book),
+        "broke": _build_breakage(one, broke, book) if broke else None,
+        "witnesses_of_break": book.witnesses(one.series, broke.after.run) if broke else [],
+        "first": format_night(first),
+        "nights": [(letter, count) for letter, count, _ in encode_nights(one.series.points, first, final)],
+        "segments": [_build_segment(segment, book) for segment in one.segments[-_SEGMENTS:]],
+        "earlier_segments": max(0, len(one.segments) - _SEGMENTS),
+        "flake": (
+            {"changes": flake.changes, "pairs": flake.pairs, "image_known": flake.image_known}
+            if flake
+            else None
+        ),
+        "canary": f"canaries.html#{canary_anchor(one.clause)}" if one.clause.canary else None,
+        "seconds": [(point.run.started, round(point.seconds, 3)) for point in one.series.points],
+        "repeat": build_commands(one, book),
+    }
+
+
+def _build_result(point: Point, one: ClauseReport, book: Book) -> View:
+    return {
+        "verdict": point.verdict.value,
+        "seen": book.text(point.seen),
+        "seconds": point.seconds,
+        "seconds_words": wording.format_seconds(point.seconds),
+        "run": build_run(point.run),
+        "witnesses": book.witnesses(one.series, point.run),
+    }
+
+
+def _build_breakage(one: ClauseReport, change: Change, book: Book) -> View:
+    """The last time that the clause broke: both sides of the change, and where to look."""
+    before, after = change.before, change.after
+    ended = next(
+        (
+            segment.first
+            for segment in one.segments
+            if segment.verdict in (Outcome.KEPT, Outcome.WAIVED)
+            and segment.first.run.started > after.run.started
+        ),
+        None,
+    )
+    return {
+        "before": _build_result(before, one, book) if before else None,
+        "after": _build_result(after, one, book),
+        "mended": _build_result(ended, one, book) if ended else None,
+        "likely": book.text(after.likely),
+        "suspects": list(change.suspects),
+        "suspicion": wording.describe_suspicion(change, [one]),
+        "unproven_nights": change.unproven,
+        "compared": [
+            (name, getattr(before.run, field) if before else "", getattr(after.run, field))
+            for name, field in (
+                ("image", "image_digest"),
+                ("contract", "contract_digest"),
+                ("host", "host"),
+                ("engine", "engine"),
+                ("runner", "identity"),
+            )
+            if (before and getattr(before.run, field)) or getattr(after.run, field)
+        ],
+    }
+
+
+def _build_segment(segment: Segment, book: Book) -> View:
+    return {
+        "verdict": segment.verdict.value,
+        "first": format_instant(segment.first.run.started),
+        "first_words": wording.format_date(segment.first.run.started),
+        "last": format_instant(segment.last.run.started),
+        "last_words": wording.format_date(segment.last.run.started),
+        "nights": segment.nights,
+        "nights_words": wording.format_nights(segment.nights),
+        "runs": segment.points,
+        "image_digest": segment.first.run.image_digest,
+        "contract_digest": segment.first.run.contract_digest,
+        "last_image_digest": segment.last.run.image_digest,
+        "last_contract_digest": segment.last.run.contract_digest,
+        "seen": book.text(segment.first.seen),
+    }
+
+
+def build_commands(one: ClauseReport, book: Book) -> list[View]:
+    """Commands that ask the same question again."""
+    run, local = one.last.run, one.clause.local_id
+    if one.last.rung is None and not book.text(one.last.source):
+        return []
+    found = [
+        {"says": "Ask the same question again", "command": rerun_command.rerun_command(run, "-k", local)}
+    ]
+    if look := book.text(one.last.look):
+        found.append({"says": "See the fact behind the answer", "command": look})
+    explain = shlex.join(["builder-contracts", "explain", one.clause.id])
+    return [*found, {"says": "What it promises, how it is judged, how to mend it", "command": explain}]

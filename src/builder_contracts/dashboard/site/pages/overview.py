@@ -1,0 +1,147 @@
+"""The first page: every builder class, what broke last night, and what is broken still."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from urllib.parse import urlencode
+
+from builder_contracts.dashboard.analysis.history_report import Report
+from builder_contracts.dashboard.analysis.night_digest import Incident, Morning
+from builder_contracts.dashboard.analysis.status import (
+    ClassReport,
+    State,
+)
+from builder_contracts.dashboard.history.series import DAY_MS, Book, format_instant, format_night
+from builder_contracts.dashboard.site import urls, wording
+from builder_contracts.dashboard.site.pages.parts import (
+    LIST_LIMIT,
+    View,
+    build_ages,
+    build_brief,
+    build_head,
+    build_list,
+    build_run,
+    by_urgency,
+)
+from builder_contracts.evidence.verdict import Rung
+
+STRIP = 21
+
+
+def build_overview_page(report: Report, book: Book) -> View:
+    """The morning page."""
+    return {
+        **build_head(report),
+        "environments": [_build_environment(morning, report, book) for morning in report.mornings],
+    }
+
+
+def _build_environment(morning: Morning, report: Report, book: Book) -> View:
+    new = [one for one in morning.incidents if one.change.after.run.night == morning.night]
+    old = [one for one in morning.incidents if one.change.after.run.night != morning.night]
+    states = [one.state for one in morning.classes]
+    return {
+        "environment": morning.environment,
+        "night": format_night(morning.night),
+        "night_words": wording.format_date(morning.night * DAY_MS),
+        "missed": morning.missed,
+        "missed_words": wording.describe_missed(morning.missed),
+        "which_night": wording.name_night(morning.missed),
+        "states": {state.value: states.count(state) for state in State},
+        "classes": [_build_card(one, morning, report) for one in sorted(morning.classes, key=by_urgency)],
+        "incidents": [_build_incident(one, book, morning.night) for one in new[:LIST_LIMIT]],
+        "still_broken": [
+            _build_incident(one, book, morning.night) for one in sorted(old, key=_broken_since)[:LIST_LIMIT]
+        ],
+        "mended": build_list(morning.mended, book),
+        "unproven": build_list(morning.unproven, book),
+        "waived": build_list(morning.waived, book),
+        "unanswered": build_list(morning.unanswered, book),
+        "new": build_list(morning.new, book),
+        "silent": [
+            {
+                "builder": one.builder,
+                "last": format_instant(one.run.started),
+                "last_words": wording.format_time(one.run.started),
+            }
+            for one in morning.silent
+        ],
+        "standing": build_list(morning.standing, book, morning.night, most=8),
+        "stale": [
+            {"builder": builder, "clauses": len(list(mine))}
+            for builder, mine in groupby(morning.stale, key=lambda one: one.clause.builder)
+        ],
+    }
+
+
+def _broken_since(incident: Incident) -> int:
+    return incident.change.after.run.started
+
+
+def _build_card(one: ClassReport, morning: Morning, report: Report) -> View:
+    counts, rungs = one.counts, one.rungs
+    # The class speaks for as long as its freshest clause does.
+    expires = max((clause.expires for clause in one.clauses), default=0)
+    broke = [clause for clause in morning.broke if clause.clause.builder == one.builder]
+    unanswered = [clause for clause in morning.unanswered if clause.clause.builder == one.builder]
+    red = [incident for incident in morning.incidents if incident.builder == one.builder]
+    return {
+        "builder": one.builder,
+        "state": one.state.value,
+        "counts": {state.value: counts[state] for state in State},
+        "total": sum(counts.values()),
+        "rung": one.rung.value if one.rung else None,
+        "rung_name": wording.RUNG_NAMES[one.rung] if one.rung else "",
+        "rungs": [
+            {"rung": rung.value, "name": rung.name.lower(), "count": rungs[rung]}
+            for rung in Rung
+            if rungs[rung]
+        ],
+        "broke": len(broke),
+        "unanswered": len(unanswered),
+        # What is new, or else what has been so for longest; incidents come latest first.
+        "incident": incident_anchor(red[0 if broke else -1]) if red else None,
+        "red_for": wording.format_nights(morning.night - red[-1].change.after.run.night + 1) if red else "",
+        "run": build_run(one.run),
+        "last_night": one.run.night == morning.night,
+        "expires": expires,
+        "ages": build_ages(one),
+        "strip": build_strip(one, morning.night, report),
+        "unreported": list(one.unreported),
+        "grid": "grid.html#" + urlencode({"class": one.builder, "environment": one.environment}),
+        "badge": f"{urls.class_file('badges', one.environment, one.builder)}.svg",
+    }
+
+
+def build_strip(one: ClassReport, night: int, report: Report) -> list[View]:
+    """The worst verdict of each of the last nights, oldest first."""
+    first = report.nights[0] if report.nights else night
+    return [
+        {"night": format_night(at), "verdict": one.nights[at].value if at in one.nights else None}
+        for at in range(max(first, night - STRIP + 1), night + 1)
+    ]
+
+
+def _build_incident(incident: Incident, book: Book, night: int) -> View:
+    change = incident.change
+    return {
+        "id": incident_anchor(incident),
+        "builder": incident.builder,
+        "at": format_instant(change.after.run.started),
+        "at_words": wording.format_time(change.after.run.started),
+        "nights": night - change.after.run.night + 1,
+        "suspects": list(change.suspects),
+        "suspicion": wording.describe_suspicion(change, incident.clauses),
+        "before": build_run(change.before.run) if change.before else None,
+        "before_verdict": change.before.verdict.value if change.before else None,
+        "after": build_run(change.after.run),
+        "unproven_nights": change.unproven,
+        "clauses": [build_brief(one, book) for one in incident.clauses[:LIST_LIMIT]],
+        "more": max(0, len(incident.clauses) - LIST_LIMIT),
+    }
+
+
+def incident_anchor(incident: Incident) -> str:
+    """Where the morning page tells of an incident."""
+    run = incident.change.after.run
+    return urls.anchor(f"{incident.environment}/{incident.builder}/{run.started}")
