@@ -118,14 +118,14 @@ def test_a_stranger_finds_class_time_image_and_cause_on_the_first_screen(
     assert browser.one(".incident .digest.changed").text in text
     (card,) = [one for one in browser.all(".card") if "tinyland-dind" in one.text]
     assert "broken" in card.text
-    assert "2 new red" in card.text
+    assert "2 newly broken" in card.text
 
 
 @pytest.mark.parametrize(
     ("builder", "says", "leads_to"),
     [
-        ("tinyland-dind", "2 new red", "broke in the run of 12 Mar 2026"),
-        ("tinyland-docker", "red for 19 nights", "broke in the run of 22 Feb 2026"),
+        ("tinyland-dind", "2 newly broken", "broke in the run of 12 Mar 2026"),
+        ("tinyland-docker", "broken for 19 nights", "broke in the run of 22 Feb 2026"),
     ],
 )
 def test_a_card_leads_to_what_broke_its_class(
@@ -491,7 +491,7 @@ def test_hover_says_what_was_promised_and_seen_and_a_click_opens_the_clause(
     said = browser.one("#tip").text
     assert "2026-03-12: broken" in said
     assert "promised DOCKER_HOST names the class's own daemon" in said
-    assert "seen tcp://localhost:2375: connection refused" in said
+    assert "observed tcp://localhost:2375: connection refused" in said
     assert "the image became" in said
     picture.click()
     browser.wait(lambda: browser.one("h1").text == "tinyland-dind/environment/DOCKER_HOST")

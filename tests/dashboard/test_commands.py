@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -58,10 +59,10 @@ def test_reports_become_a_site_in_two_commands(tmp_path: Path) -> None:
 
     assert (added.returncode, added.stdout) == (
         0,
-        "h.db: 1 file with 1 result added; holds 1 run of 1 clause\n",
+        "h.db: added 1 file with 1 result; now holds 1 run, 1 clause\n",
     )
     assert built.returncode == 0, built.stderr
-    assert built.stdout.startswith("site/index.html: 5 pages in ")
+    assert built.stdout.startswith("site/index.html: built 5 pages in ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml", "site"]
 
 
@@ -86,7 +87,7 @@ def test_a_site_of_the_past_knows_nothing_of_what_came_after(tmp_path: Path) -> 
     assert said == {"10": [], "11": [("2026-03-11", 0)], "12": [("2026-03-12", 1)]}
     (canary,) = json.loads((tmp_path / "11" / "canaries.json").read_text())["groups"]
     assert len(canary["clauses"][0]["measured"][0]["readings"]) == 1
-    assert "Nothing had reported by <time" in (tmp_path / "10" / "index.html").read_text("utf-8")
+    assert "No class had reported by <time" in (tmp_path / "10" / "index.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("address", ["https://o.example/repo", "https://o.example/repo/"])
@@ -109,7 +110,7 @@ def test_a_folder_stands_for_the_reports_below_it_and_what_is_known_is_said(tmp_
     second = command("history", "add", "--history", "h.db", "night", cwd=tmp_path)
 
     assert json.loads(first.stdout) == {"new": 2, "known": 0, "results": 2, "problems": []}
-    assert "2 already known" in second.stdout
+    assert "2 already present" in second.stdout
 
 
 def test_show_says_what_a_history_holds(tmp_path: Path) -> None:
@@ -153,48 +154,48 @@ def test_a_bad_report_is_named_and_the_good_one_is_added(tmp_path: Path) -> None
     done = command("history", "add", "--history", "h.db", "junit.xml", "evil.xml", cwd=tmp_path)
 
     assert done.returncode == 3
-    assert "1 file with 1 result added" in done.stdout
+    assert "added 1 file with 1 result" in done.stdout
     assert "evil.xml:1: declares a document type" in done.stderr
     assert "mend:" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 BAD = {
-    "no file named": (("history", "add", "--history", "h.db"), "name at least one JUnit file"),
+    "no file named": (("history", "add", "--history", "h.db"), "pass at least one JUnit file"),
     "a file that is not there": (
         ("history", "add", "--history", "h.db", "no.xml"),
-        "no.xml:1: there is no such file",
+        "no.xml:1: no such file",
     ),
     "a folder without reports": (
         ("history", "add", "--history", "h.db", "."),
-        "there is no .xml file in this folder",
+        "no .xml files in this directory",
     ),
     "a folder without evidence": (
         ("history", "add", "--history", "h.db", "--evidence", "."),
-        "there is no evidence.jsonl",
+        "no evidence.jsonl",
     ),
     "a time that is none": (
         ("history", "add", "--history", "h.db", "mine/precious", "--started", "now"),
-        "--started:1: 'now' is no time",
+        "--started:1: 'now' is not a timestamp",
     ),
     "no history": (
         ("dashboard", "build", "--history", "no.db", "--out", "s"),
-        "there is no such history file",
+        "no such history file",
     ),
     "a folder of one's own": (
         ("dashboard", "demo", "--out", "mine", "--nights", "1"),
-        "is not a site of ours",
+        "not a site built by builder-contracts",
     ),
     "an address that is none": (
         ("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", "example.org/contracts"),
-        "'example.org/contracts' is no address of a site",
+        "'example.org/contracts' is not an http(s) URL",
     ),
     "an address with half a bracket": (
         ("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", "http://[::1/"),
-        "is no address of a site",
+        "is not an http(s) URL",
     ),
-    "the current folder": (("dashboard", "demo", "--out", ".", "--nights", "1"), "holds the current folder"),
-    "a date that is none": (("dashboard", "demo", "--out", "s", "--until", "soon"), "'soon' is no date"),
+    "the current folder": (("dashboard", "demo", "--out", ".", "--nights", "1"), "contains the current directory"),
+    "a date that is none": (("dashboard", "demo", "--out", "s", "--until", "soon"), "'soon' is not a date"),
     "no nights": (("dashboard", "demo", "--out", "s", "--nights", "0"), "is not in the range"),
     "evidence that never ages": (
         ("dashboard", "build", "--history", "h", "--out", "s", "--stale-days", "0"),
@@ -383,14 +384,14 @@ def test_serve_ends_with_a_signal_and_leaves_nothing(tmp_path: Path, number: sig
         env={**os.environ, "TMPDIR": str(tmp_path)},
     ) as started:
         assert started.stdout is not None
-        line = started.stdout.readline()
-        assert "http://127.0.0.1:" in line
-        with urllib.request.urlopen(line.split()[0], timeout=30) as answer:  # noqa: S310 - a loopback address
-            assert b"tinyland-nix" in answer.read()
-        started.send_signal(number)
         try:
-            _, said = started.communicate(timeout=30)
+            match = re.search(r"http://127\.0\.0\.1:\d+/", started.stdout.readline())
+            assert match
+            with urllib.request.urlopen(match[0], timeout=30) as page:  # noqa: S310 - a loopback address
+                assert b"tinyland-nix" in page.read()
+            started.send_signal(number)
+            _, errors = started.communicate(timeout=30)
         finally:
             started.kill()
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml"]

@@ -85,7 +85,7 @@ def test_a_new_breakage_opens_one_issue_for_its_class() -> None:
     assert isinstance(action, Open)
     assert action.title == "c (e): 2 clauses broken"
     assert parse_mark(action.body) == Mark("e", "c", ("toolchain/a", "toolchain/b"))
-    assert "- `c/toolchain/a`: promised `seen so`, seen `seen so`, likely `seen so`\n" in action.body
+    assert "- `c/toolchain/a`: promised `seen so`, observed `seen so`; likely cause `seen so`\n" in action.body
 
 
 def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_how_to_ask_again(
@@ -95,12 +95,12 @@ def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_
 
     body = opened["tinyland-dind (simulated): 2 clauses broken"]
     assert re.search(
-        r"\*\*Since the run of 12 Mar 2026, 02:10 UTC\.\*\* Suspect the image \(\w+ → \w+\)", body
+        r"\*\*Broken since the run of 12 Mar 2026, 02:10 UTC\.\*\* Suspect the image \(\w+ → \w+\)", body
     )
-    assert re.search(r"^- `tinyland-dind/daemon/endpoint`: promised `.+`, seen `.+`", body, re.MULTILINE)
+    assert re.search(r"^- `tinyland-dind/daemon/endpoint`: promised `.+`, observed `.+`", body, re.MULTILINE)
     assert re.search(r"Latest run: 12 Mar 2026, 02:10 UTC, image `sha256:\w+`, host `.+`\.", body)
     again = "`builder-contracts check --builder tinyland-dind --runner local --environment simulated`"
-    assert f"To ask again on a runner of the class: {again}\n" in body
+    assert f"To check again on a runner of the class: {again}\n" in body
 
 
 def test_results_of_other_tools_are_not_asked_for_again() -> None:
@@ -137,7 +137,7 @@ def test_what_broke_in_addition_is_told_in_a_comment() -> None:
     (action,) = plan_actions(night(series("kkbb", name="a"), series("kkkb", name="b")), BOOK, [before])
 
     assert isinstance(action, Update)
-    assert action.comment == "Also broken by now: `toolchain/b`."
+    assert action.comment == "Also broken now: `toolchain/b`."
 
 
 def test_another_night_of_the_same_breakage_is_noted_without_a_comment() -> None:
@@ -163,9 +163,9 @@ def test_a_recovery_claims_for_no_clause_that_it_was_kept_which_was_not() -> Non
 
     assert isinstance(action, Close)
     assert action.comment.splitlines() == [
-        "Kept again by the run of 7 Oct 2024, 02:00 UTC (image `1`): `toolchain/mended`.",
+        "Kept again in the run of 7 Oct 2024, 02:00 UTC (image `1`): `toolchain/mended`.",
         "Waived: `toolchain/waived`.",
-        "No longer promised: `toolchain/dropped`.",
+        "Withdrawn: `toolchain/dropped`.",
     ]
 
 
@@ -185,8 +185,8 @@ def test_that_nobody_could_look_is_no_recovery(nights: str, hours: float) -> Non
     (action,) = plan_actions(night(series(nights), hours=hours), BOOK, [issue_of(night(series("kkb")))])
 
     assert isinstance(action, Update)
-    assert action.title == "c (e): not shown mended"
-    assert "not shown kept either" in action.body
+    assert action.title == "c (e): fix not confirmed"
+    assert "not yet confirmed kept" in action.body
     again = Issue(1, action.title, action.body)
     assert plan_actions(night(series(nights), hours=hours), BOOK, [again]) == []
     assert isinstance(plan_actions(night(series("kkbuk")), BOOK, [again])[0], Close)
@@ -197,7 +197,7 @@ def test_of_two_issues_about_one_class_the_older_stays() -> None:
 
     (action,) = plan_actions(report, BOOK, [issue_of(report, 9), issue_of(report, 4)])
 
-    assert action == Close(9, "The same as #4.")
+    assert action == Close(9, "Duplicate of #4.")
 
 
 def test_issues_of_others_are_left_alone() -> None:
@@ -360,7 +360,7 @@ def test_the_first_night_has_no_history_and_that_is_no_error(forge: Forge, job: 
     done = run("restore", "--history", str(tmp_path / "h.db"))
 
     assert done.exit_code == 0
-    assert "first night" in done.output
+    assert "starting from scratch" in done.output
     assert list(tmp_path.iterdir()) == []
 
 
@@ -475,7 +475,7 @@ def test_a_night_is_every_report_below_its_folder(tmp_path: Path) -> None:
     done = run("add", "--history", str(tmp_path / "h.db"), "--reports", str(reports))
 
     assert done.exit_code == 0, done.output
-    assert "3 files with 3 results added" in done.output
+    assert "added 3 files with 3 results" in done.output
 
 
 def test_evidence_without_a_junit_file_is_no_night_of_which_nothing_came(tmp_path: Path) -> None:
@@ -484,7 +484,7 @@ def test_evidence_without_a_junit_file_is_no_night_of_which_nothing_came(tmp_pat
     done = run("add", "--history", str(tmp_path / "h.db"), "--reports", str(tmp_path))
 
     assert done.exit_code == 0, done.output
-    assert "1 file with 1 result added" in done.output
+    assert "added 1 file with 1 result" in done.output
 
 
 # --- placement, summary, and the commands --------------------------------------------------------------
@@ -540,7 +540,7 @@ def test_issues_of_a_real_history_are_opened_once(forge: Forge, job: None, tmp_p
 
     assert tried.output.count("would open") == 2
     assert first.output.count("opened") == 2
-    assert second.output == "the issues already say what the history says\n"
+    assert second.output == "issues are up to date\n"
     assert {issue["title"] for issue in forge.issues} == {
         "tinyland-dind (simulated): 2 clauses broken",
         "tinyland-docker (simulated): 2 clauses broken",
@@ -578,10 +578,10 @@ def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) ->
 @pytest.mark.parametrize(
     ("nights", "hours", "told"),
     [
-        ("kk", 8.0, "Nothing is broken."),
-        ("kw", 8.0, "Nothing is broken."),
-        ("ku", 8.0, "Nothing was seen broken; not everything was seen."),
-        ("kk", 24 * 9.0, "Nothing was seen broken; not everything was seen."),
+        ("kk", 8.0, "No clause is broken."),
+        ("kw", 8.0, "No clause is broken."),
+        ("ku", 8.0, "No clause is known to be broken, but some have no current result."),
+        ("kk", 24 * 9.0, "No clause is known to be broken, but some have no current result."),
     ],
 )
 def test_that_nobody_could_look_is_not_told_as_nothing_broken(nights: str, hours: float, told: str) -> None:
@@ -594,7 +594,7 @@ def test_clauses_that_no_run_ever_answered_are_told_with_those_whose_answer_is_o
     text = format_summary(report, BOOK)
 
     assert "| `c` | ❔ unproven | 1 | 0 | 0 | 0 | 2 |" in text
-    assert "### No fresh evidence\n\n- `c`: 2 clauses\n" in text
+    assert "### Stale evidence\n\n- `c`: 2 clauses\n" in text
 
 
 def test_what_a_report_calls_its_host_is_code_where_it_is_quoted_and_nowhere_else() -> None:
@@ -602,7 +602,7 @@ def test_what_a_report_calls_its_host_is_code_where_it_is_quoted_and_nowhere_els
     for at, host in enumerate(("h", "the h")):
         story.points[at] = story.points[at]._replace(run=story.points[at].run._replace(host=host))
 
-    told = "Image and contract are the same. Suspect the host: it changed from `h` to `the h`."
+    told = "Image and contract are unchanged. Suspect the host: it changed from `h` to `the h`."
     assert told in format_summary(night(story), BOOK)
     (action,) = plan_actions(night(story), BOOK, [])
     assert isinstance(action, Open)
@@ -610,6 +610,6 @@ def test_what_a_report_calls_its_host_is_code_where_it_is_quoted_and_nowhere_els
 
 
 def test_a_summary_of_nothing_says_so(tmp_path: Path) -> None:
-    assert "nothing has reported yet" in format_summary(
+    assert "no class has reported yet" in format_summary(
         Report(0, night(series("k")).policy, (), (), ()), BOOK
     )

@@ -203,9 +203,9 @@ def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: floa
 
     assert [morning.missed for morning in report.mornings] == missed
     book = Book((), (), {}, cast(History, None), {0: "seen"})
-    said = f"No class has reported since: {wording.format_nights(missed[0])} without a run."
+    said = f"No class has reported for {wording.format_nights(missed[0])}."
     assert build_overview_page(report, book)["environments"][0]["missed_words"] == said
-    assert format_summary(report, book).count("No class has reported since") == sum(map(bool, missed))
+    assert format_summary(report, book).count("No class has reported for") == sum(map(bool, missed))
     assert build_overview_page(report, book)["environments"][0]["which_night"] == "that night"
 
 
@@ -224,34 +224,34 @@ def blame(before: Run | None, after: Run, kind: str = "toolchain") -> str:
 def test_the_image_is_suspected_when_it_alone_changed() -> None:
     said = blame(run(1, image="sha256:aaa"), run(2, image="sha256:bbb"))
 
-    assert said == "Suspect the image (aaa → bbb): it changed with this run, the contract did not."
+    assert said == "Suspect the image (aaa → bbb): it changed in this run; the contract did not."
 
 
 def test_the_contract_is_suspected_when_it_alone_changed() -> None:
     assert blame(run(1, contract="x"), run(2, contract="y")) == (
-        "Suspect the contract (x → y): it changed with this run, the image did not."
+        "Suspect the contract (x → y): it changed in this run; the image did not."
     )
 
 
 def test_both_are_suspected_when_both_changed() -> None:
     said = blame(run(1, image="a", contract="x"), run(2, image="b", contract="y"))
 
-    assert said == "Suspect the image (a → b) or the contract (x → y): both changed with this run."
+    assert said == "Suspect the image (a → b) or the contract (x → y): both changed in this run."
 
 
 @pytest.mark.parametrize(
     ("kind", "suspect"),
     [
-        ("canaries", "the canary itself"),
-        ("caches", "the service that it speaks to"),
-        ("publication", "the service that it speaks to"),
-        ("toolchain", "what surrounds the runner"),
+        ("canaries", "Suspect the canary: "),
+        ("caches", "the service it uses"),
+        ("publication", "the service it uses"),
+        ("toolchain", "the runner's surroundings"),
     ],
 )
 def test_where_nothing_changed_the_kind_of_the_clause_says_where_to_look(kind: str, suspect: str) -> None:
     said = blame(run(1), run(2), kind)
 
-    assert said.startswith("Image and contract are the same.")
+    assert said.startswith("Image and contract are unchanged.")
     assert suspect in said
 
 
@@ -263,8 +263,8 @@ def test_another_host_or_engine_is_named() -> None:
 def test_an_image_that_nobody_saw_is_not_said_to_be_the_same() -> None:
     for before, after in ((run(1, image=""), run(2, image="")), (run(1, image="a"), run(2, image=""))):
         said = blame(before, after)
-        assert "which image ran is not known" in said
-        assert "Image and contract are the same" not in said
+        assert "the image is unknown" in said
+        assert "Image and contract are unchanged" not in said
 
 
 def test_a_real_runner_whose_packages_changed_has_another_image() -> None:
@@ -273,12 +273,12 @@ def test_a_real_runner_whose_packages_changed_has_another_image() -> None:
     said = blame(run(1, image="", identity=old), run(2, image="", identity=new))
 
     assert said == (
-        "Suspect the image: what is installed on the runner (aaaaaaaaaaaa → bbbbbbbbbbbb) changed with this run."
+        "Suspect the image: the packages installed on the runner (aaaaaaaaaaaa → bbbbbbbbbbbb) changed in this run."
     )
 
 
 def test_a_break_at_the_beginning_blames_nobody() -> None:
-    assert "nothing is known of a change" in blame(None, run(2))
+    assert "the change that caused it is unknown" in blame(None, run(2))
 
 
 def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that_could_not_tell() -> None:
@@ -286,8 +286,8 @@ def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that
 
     (change,) = red.breakages
     assert wording.describe_suspicion(change, [red]) == (
-        "Suspect the image (a → b): it changed since the last kept run, the contract did not. "
-        "In between it could not be shown for 2 nights."
+        "Suspect the image (a → b): it changed since the last kept run; the contract did not. "
+        "It was unproven for 2 nights in between."
     )
     assert flakes(series("kuub", images="abbb")) == {}
 
@@ -303,10 +303,10 @@ def test_red_counts_from_the_first_broken_run_since_it_was_kept() -> None:
 @pytest.mark.parametrize(
     ("nights", "said"),
     [
-        ("b", "It was so when history begins"),
-        ("-b", "This clause is new"),
-        ("ub", "It was never seen kept: before, it was unproven for 1 night."),
-        ("wb", "It was not kept before either, but waived: see whether the waiver has ended."),
+        ("b", "Broken since the start of the history"),
+        ("-b", "New clause"),
+        ("ub", "Never kept so far: unproven for 1 night before it broke."),
+        ("wb", "It was waived before; check whether the waiver has expired."),
     ],
 )
 def test_what_was_never_kept_is_said_to_be_so(nights: str, said: str) -> None:

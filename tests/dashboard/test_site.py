@@ -181,7 +181,7 @@ def test_an_earlier_site_is_replaced_as_a_whole(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_site_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("precious")
 
-    with pytest.raises(InputError, match="is not a site of ours"):
+    with pytest.raises(InputError, match="not a site built by builder-contracts"):
         build.write_site(*history(case()), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
@@ -189,7 +189,7 @@ def test_a_folder_that_is_no_site_is_left_alone(tmp_path: Path) -> None:
 def test_nothing_is_left_of_a_site_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(build.SiteError, match="cannot be written"):
+    with pytest.raises(build.SiteError, match="cannot write"):
         build.write_site(*history(case()), tmp_path / "file" / "site")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
@@ -227,7 +227,7 @@ def test_the_current_folder_is_not_replaced(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
 
-    with pytest.raises(InputError, match="holds the current folder"):
+    with pytest.raises(InputError, match="contains the current directory"):
         build.write_site(*history(case()), Path(out))
 
     build.write_site(*history(case()), Path("../here/site"))
@@ -301,12 +301,12 @@ def test_the_morning_says_which_class_broke_when_with_which_image_and_why(
 
     assert "Night of Thu 12 Mar 2026" in text
     assert "tinyland-dind: 2 clauses broke in the run of 12 Mar 2026, 02:10 UTC" in text
-    assert re.search(r"Suspect the image \([0-9a-f]{12} → [0-9a-f]{12}\): it changed with this run", text)
+    assert re.search(r"Suspect the image \([0-9a-f]{12} → [0-9a-f]{12}\): it changed in this run", text)
     assert "connection refused; the daemon listens on /run/docker.sock only" in text
     assert "start it with -H tcp://127.0.0.1:2375" in text
     assert "tinyland-docker: 1 clause broke in the run of" in text
     assert "linux-xr-docker" in text
-    assert "did not report last night" in text
+    assert "no report last night" in text
 
 
 def test_a_job_that_died_in_the_night_is_told_on_the_card_and_in_a_list(tmp_path: Path) -> None:
@@ -315,8 +315,8 @@ def test_a_job_that_died_in_the_night_is_told_on_the_card_and_in_a_list(tmp_path
 
     text = re.sub(r"\s+", " ", pages(tmp_path / "site")[tmp_path / "site" / "index.html"].text)
 
-    assert "1 without an answer last night" in text
-    assert "tinyland-nix caches/nix-hit last answered 11 Mar 2026, 02:00 UTC" in text
+    assert "1 without a result last night" in text
+    assert "tinyland-nix caches/nix-hit last result 11 Mar 2026, 02:00 UTC" in text
 
 
 def test_what_was_seen_on_the_pool_comes_before_what_was_seen_in_images(tmp_path: Path) -> None:
@@ -368,7 +368,7 @@ def test_what_is_unknown_is_not_said_to_be_so_since_it_was_last_kept_first(demo:
 
     silent = status("linux-xr-docker/identity.shell")
     assert "since" not in silent
-    assert re.search(r"unknown last answered \d+ \w+ \d+, 02:13 UTC", silent)
+    assert re.search(r"unknown last result \d+ \w+ \d+, 02:13 UTC", silent)
     assert "kept C4 sustained since" in status("tinyland-nix/identity.shell")
 
 
@@ -519,7 +519,7 @@ def test_a_feed_reader_reads_the_feed(demo: Path) -> None:
     assert len({entry.id for entry in parsed.entries}) == len(parsed.entries) > 20
     updated = [entry.updated for entry in parsed.entries]
     assert updated == sorted(updated, reverse=True)
-    assert parsed.entries[0].title == "tinyland-dind (simulated): 2 broke, 1 became unproven"
+    assert parsed.entries[0].title == "tinyland-dind (simulated): 2 broke, 1 newly unproven"
     assert "Suspect the image" in parsed.entries[0].summary
     for entry in parsed.entries:
         assert entry.link.startswith("https://example.org/contracts/clauses/")
@@ -537,11 +537,11 @@ def test_only_what_broke_is_told_with_a_suspicion() -> None:
     assert entries(story("kbubk")) == [
         ("c (e): 1 kept again", "toolchain/n: kept (seen)"),
         ("c (e): 1 still broken", "toolchain/n: broken (seen)"),
-        ("c (e): 1 became unproven", "toolchain/n: unproven (seen)"),
+        ("c (e): 1 newly unproven", "toolchain/n: unproven (seen)"),
         (
             "c (e): 1 broke",
-            "Image and contract are the same. Suspect what surrounds the runner: its cluster, its node, its"
-            " settings.\ntoolchain/n: broken (seen)",
+            "Image and contract are unchanged. Suspect the runner's surroundings: cluster, node, settings.\n"
+            "toolchain/n: broken (seen)",
         ),
     ]
 
@@ -551,7 +551,7 @@ def test_a_clause_that_begins_broken_is_news() -> None:
 
     assert entry == (
         "c (e): 1 broke",
-        "This clause is new: it was broken when it was first looked at.\ntoolchain/m: broken (seen)",
+        "New clause: broken at its first check.\ntoolchain/m: broken (seen)",
     )
 
 

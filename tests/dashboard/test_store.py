@@ -235,8 +235,8 @@ def test_a_bad_file_is_left_out_whole_and_the_others_are_added(tmp_path: Path) -
         "unset.xml",
         "absent.xml",
     }
-    assert any("starts in the future" in problem.what for problem in done.problems)
-    assert any("give the time with --started" in problem.mend for problem in done.problems)
+    assert any("is dated in the future" in problem.what for problem in done.problems)
+    assert any("set the time with --started" in problem.mend for problem in done.problems)
     assert len(content(tmp_path / "h.db")["results"]) == 1
 
 
@@ -339,7 +339,7 @@ def test_a_file_that_is_no_history_is_refused_and_left_alone(tmp_path: Path, dat
     path.write_bytes(data)
 
     for mode in (True, False):
-        with pytest.raises(InputError, match="is not a history file"):
+        with pytest.raises(InputError, match="not a history file"):
             History(path, write=mode)
     assert path.read_bytes() == data
 
@@ -353,7 +353,7 @@ def test_another_program_s_database_is_refused_and_left_alone(tmp_path: Path) ->
     before = path.read_bytes()
 
     for mode in (True, False):
-        with pytest.raises(InputError, match="is not a history file"):
+        with pytest.raises(InputError, match="not a history file"):
             History(path, write=mode)
     assert path.read_bytes() == before
 
@@ -388,7 +388,7 @@ def test_a_damaged_history_is_said_to_be_damaged_with_what_to_do(tmp_path: Path,
     for write in (False, True) if how != "a page twice" else (False,):
         path.write_bytes(damaged)
         with (
-            pytest.raises(HistoryError, match=r"is damaged .*restore the last one"),
+            pytest.raises(HistoryError, match=r"is corrupt .*restore the last stored copy"),
             History(path, write=write) as history,
         ):
             history.add([batch(result(), digest=b"2")], now=NOW)
@@ -403,7 +403,7 @@ def test_what_sqlite_cannot_find_while_reading_is_damage_too() -> None:
             book.text(book.series[0].points[0].seen)
         history._connection.execute("DROP TABLE result")
         for read in (history.size, lambda: series.load_snapshot(history)):
-            with pytest.raises(HistoryError, match="is damaged"):
+            with pytest.raises(HistoryError, match="is corrupt"):
                 read()
 
 
@@ -420,10 +420,10 @@ def test_a_history_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path)
 
 
 def test_a_history_that_is_not_there_is_only_made_by_a_writer(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such history file"):
+    with pytest.raises(InputError, match="no such history file"):
         History(tmp_path / "h.db", write=False)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(HistoryError, match="cannot be opened"):
+    with pytest.raises(HistoryError, match="cannot open"):
         History(tmp_path / "no" / "folder" / "h.db")
 
 

@@ -23,7 +23,7 @@ _OUT = click.option(
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the site.",
+    help="Output directory.",
 )
 
 
@@ -36,7 +36,7 @@ class _Days(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         days = super().convert(value, param, ctx)
         if math.isnan(days):
-            self.fail(f"{value} is no number of days.", param, ctx)
+            self.fail(f"{value} is not a number of days.", param, ctx)
         return days
 
 
@@ -46,7 +46,7 @@ STALE = click.option(
     metavar="DAYS",
     default=3.0,
     show_default=True,
-    help="Evidence older than this is shown as unknown.",
+    help="Show evidence older than this as unknown.",
 )
 
 
@@ -57,14 +57,14 @@ def _shared(command: Callable[..., None]) -> Callable[..., None]:
             "--contracts",
             type=click.Path(path_type=Path, exists=True),
             metavar="PATH",
-            help="Contracts as promised today: what they no longer have is withdrawn, what no run answered is shown.",
+            help="Current contracts: mark clauses they dropped as withdrawn and list clauses never reported.",
         ),
         click.option(
             "--sustained-nights",
             type=click.IntRange(1),
             default=7,
             show_default=True,
-            help="Nights in a row at C3 that make C4.",
+            help="Consecutive nights at C3 required for C4.",
         ),
         STALE,
     ):
@@ -88,11 +88,11 @@ def dashboard() -> None:
 @HISTORY
 @_OUT
 @_shared
-@click.option("--base-url", default="", metavar="URL", help="The site's address, for links in the feed.")
+@click.option("--base-url", default="", metavar="URL", help="Base URL of the site, for links in the feed.")
 @click.option(
     "--as-of",
     metavar="TIME",
-    help="Show what was known at this time instead of now; the pages then do not age.",
+    help="Show the state at TIME instead of now; such pages do not go stale.",
 )
 def build(
     file: Path,
@@ -103,24 +103,24 @@ def build(
     base_url: str,
     as_of: str | None,
 ) -> None:
-    """Make the site: static files that work from a folder, from any web server, and without a network.
+    """Build the site as static files that work offline and on any web server.
 
-    An earlier site in DIR is replaced as a whole; any other folder is left alone.
+    Replaces an earlier site in DIR; rejects any other non-empty directory.
     """
     started = time.monotonic()
     base = _address(base_url) if base_url else ""
     pages = _site(file, out, contracts, sustained_nights, stale_days, base_url=base, as_of=as_of)
-    click.echo(f"{out / 'index.html'}: {pages:,} pages in {time.monotonic() - started:.1f} s")
+    click.echo(f"{out / 'index.html'}: built {pages:,} pages in {time.monotonic() - started:.1f} s")
 
 
 @dashboard.command()
 @HISTORY
 @_shared
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; any free one by default."
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1 (default: any free port)."
 )
 def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days: float, port: int) -> None:
-    """Show the site at a local address; it is made anew, and reloaded, when the history changes."""
+    """Serve the site locally; rebuild and reload it when the history changes."""
     from builder_contracts.dashboard.site.preview_server import Server
 
     def interrupt(*_: object) -> NoReturn:
@@ -134,9 +134,9 @@ def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days:
     try:
         server = Server(rebuild, file, port)
     except OSError as error:
-        mend = "choose another --port, or leave it out"
-        raise InputError([Problem(Source("--port", 1), f"cannot be used: {error.strerror}", mend)]) from None
-    click.echo(f"{server.url} shows {file}; Ctrl-C ends it")
+        mend = "choose another port, or omit --port"
+        raise InputError([Problem(Source("--port", 1), f"cannot listen: {error.strerror}", mend)]) from None
+    click.echo(f"serving {file} at {server.url}; press Ctrl-C to stop")
     try:
         server.run()
     except KeyboardInterrupt:
@@ -148,13 +148,17 @@ def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days:
 @dashboard.command()
 @_OUT
 @_shared
-@click.option("--nights", type=click.IntRange(1, 400), default=60, show_default=True, help="How many nights.")
-@click.option("--seed", type=int, default=None, help="Another course of chance; the story stays.")
 @click.option(
-    "--until", metavar="DATE", help="The last night, as 2026-03-12; by default the one that has just passed."
+    "--nights",
+    type=click.IntRange(1, 400),
+    default=60,
+    show_default=True,
+    help="Number of nights to simulate.",
 )
+@click.option("--seed", type=int, default=None, help="Random seed; varies details, not the story.")
+@click.option("--until", metavar="DATE", help="Last night, for example 2026-03-12 (default: last night).")
 @click.option(
-    "--keep-history", metavar="FILE", type=click.Path(path_type=Path), help="Also keep the history."
+    "--keep-history", metavar="FILE", type=click.Path(path_type=Path), help="Also save the history to FILE."
 )
 def demo(
     out: Path,
@@ -166,7 +170,7 @@ def demo(
     until: str | None,
     keep_history: Path | None,
 ) -> None:
-    """Make a site of simulated nights, which say on every page that they are."""
+    """Build a site from simulated nights; every page is marked as simulated."""
     from builder_contracts.dashboard.demo.report_files import SEED, simulate_nights
     from builder_contracts.dashboard.demo.story import build_story
     from builder_contracts.dashboard.history.import_files import Reading, add_files
@@ -187,7 +191,7 @@ def demo(
             add_files(store, files, Reading())
         as_of = None if until is None else f"{last}T08:00:00Z"
         pages = _site(file, out, contracts, sustained_nights, stale_days, as_of=as_of)
-    click.echo(f"{out / 'index.html'}: {pages:,} pages of {nights} simulated nights")
+    click.echo(f"{out / 'index.html'}: built {pages:,} pages from {nights} simulated nights")
 
 
 def _site(
@@ -246,8 +250,8 @@ def _address(text: str) -> str:
     except ValueError:  # brackets that hold no address
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        mend = "write it like https://example.org/contracts/"
-        raise InputError([Problem(Source("--base-url", 1), f"{text!r} is no address of a site", mend)])
+        mend = "use a form such as https://example.org/contracts/"
+        raise InputError([Problem(Source("--base-url", 1), f"{text!r} is not an http(s) URL", mend)])
     return text
 
 
@@ -262,4 +266,4 @@ def _date(text: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         mend = "write it like 2026-03-12"
-        raise InputError([Problem(Source("--until", 1), f"{text!r} is no date", mend)]) from None
+        raise InputError([Problem(Source("--until", 1), f"{text!r} is not a date", mend)]) from None

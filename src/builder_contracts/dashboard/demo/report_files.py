@@ -94,7 +94,7 @@ def _simulate_measurements(
                     verdict,
                     outcome=Outcome.BROKEN,
                     seen=f"took {value:.0f} s, the budget is {gauge.budget:.0f} s",
-                    likely="it has grown slower night by night: look at the plot, not at the last change",
+                    likely="gradual slowdown: check the plot rather than the last change",
                 )
             else:
                 verdict = replace(verdict, seen=f"took {value:.0f} s of at most {gauge.budget:.0f} s")

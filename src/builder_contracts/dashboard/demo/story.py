@@ -87,7 +87,7 @@ def build_story() -> list[SimulatedClass]:
                     ("toolchain/xz",),
                     Outcome.BROKEN,
                     "not found in /usr/local/bin:/usr/bin:/bin",
-                    "the image lacks the package xz-utils; Nix installers need it to unpack",
+                    "the image lacks the package xz-utils, which Nix installers need",
                 ),
                 Trouble(
                     12,
@@ -104,7 +104,7 @@ def build_story() -> list[SimulatedClass]:
                     ("caches/bazel-grpc-upload",),
                     Outcome.BROKEN,
                     "UNAVAILABLE: the upload was accepted, the read back found nothing",
-                    "the cache drops writes silently: look at its disk and its eviction log",
+                    "the cache drops writes silently: check its disk and eviction log",
                 ),
             ),
         ),
@@ -122,7 +122,7 @@ def build_story() -> list[SimulatedClass]:
                     ("resources/memory-limit",),
                     Outcome.BROKEN,
                     "limit 4Gi, promised 2Gi",
-                    "contract and deployment differ: the pool was raised to 4Gi",
+                    "contract and deployment differ: the pool now has 4Gi",
                 ),
                 Trouble(
                     41,
@@ -307,7 +307,7 @@ _DIND = [
         "after 2.4 s",
         2.4,
         0.13,
-        "no answer within 10 s: waiting for containerd",
+        "no response within 10 s: waiting for containerd",
     ),
     SimulatedClause(
         "canaries/image-builds",

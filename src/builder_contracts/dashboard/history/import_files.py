@@ -171,8 +171,8 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
     except InputError as error:
         return error
     except OSError as error:
-        mend = "name a file that this user can read"
-        return InputError([Problem(Source(name, 1), f"cannot be read: {error.strerror}", mend)])
+        mend = "pass a file that the current user can read"
+        return InputError([Problem(Source(name, 1), f"cannot read: {error.strerror}", mend)])
     undated = any(result.started is None for result in results)
     if undated:
         started = changed

@@ -111,7 +111,7 @@ class Book:
         if number not in self._texts:
             row = self._history.row("SELECT value FROM text WHERE id = ?", number)
             if row is None:
-                raise self._history.damaged("a text is missing")
+                raise self._history.corrupt("a text is missing")
             self._texts[number] = cast(str, row[0])
         return self._texts[number]
 

@@ -73,22 +73,21 @@ class History:
         self._texts: dict[str, int] = {}
         self._clauses: dict[tuple[str, str, str], int] = {}
         try:
-            with self._told("opened"):
+            with self._translated_errors("open"):
                 self._connection = self._open(write=write)
         except tables.NewerFileError as newer:
             theirs, ours = newer.args
             raise HistoryError(
-                f"{path} has tables of version {theirs}, this builder-contracts knows up to {ours}: "
-                "upgrade builder-contracts"
+                f"{path} has format version {theirs}, newer than the supported {ours}: upgrade builder-contracts"
             ) from None
         except tables.ForeignFileError:
-            mend = "name a file that 'builder-contracts history add' made, or one that does not exist yet"
-            raise InputError([Problem(Source(str(path), 1), "is not a history file", mend)]) from None
+            mend = "pass a file created by 'builder-contracts history add', or a new path"
+            raise InputError([Problem(Source(str(path), 1), "not a history file", mend)]) from None
 
     def _open(self, *, write: bool) -> sqlite3.Connection:
         if not write and not self.path.is_file():
-            mend = "make it with 'builder-contracts history add --history FILE junit/*.xml'"
-            raise InputError([Problem(Source(str(self.path), 1), "there is no such history file", mend)])
+            mend = "create it with 'builder-contracts history add --history FILE junit/*.xml'"
+            raise InputError([Problem(Source(str(self.path), 1), "no such history file", mend)])
         # SQLite's default journal: a write-ahead log would leave two more files beside the one that jobs
         # hand on as an artifact. A reader may have to undo what a killed writer began, where it can.
         mode = "rwc" if write else "rw" if os.access(self.path, os.W_OK) else "ro"
@@ -107,7 +106,7 @@ class History:
                 tables.verify(connection)
         except BaseException as error:
             connection.close()
-            if isinstance(error, sqlite3.Error) and _is_damage(error) and not self._was_ours():
+            if isinstance(error, sqlite3.Error) and _is_corruption(error) and not self._was_ours():
                 raise tables.ForeignFileError from None
             raise
         return connection
@@ -117,22 +116,21 @@ class History:
             return tables.claims_to_be_ours(stream.read(100))
 
     @contextmanager
-    def _told(self, what: str, ending: str = "") -> Iterator[None]:
-        """SQLite's errors for a person. ``what``: the file cannot be opened, read or written."""
+    def _translated_errors(self, verb: str, ending: str = "") -> Iterator[None]:
+        """SQLite's errors for a person. ``verb`` is what the file cannot be used for: open, read or write."""
         try:
             yield
         except sqlite3.ProgrammingError:
             raise
         except sqlite3.Error as error:
-            if _is_damage(error):
-                raise self.damaged(f"{error}{ending}") from None
-            raise HistoryError(f"{self.path} cannot be {what}: {_format_reason(error)}{ending}") from None
+            if _is_corruption(error):
+                raise self.corrupt(f"{error}{ending}") from None
+            raise HistoryError(f"cannot {verb} {self.path}: {_format_reason(error)}{ending}") from None
 
-    def damaged(self, why: str) -> HistoryError:
+    def corrupt(self, why: str) -> HistoryError:
         """The error for a file that holds what no history holds."""
         return HistoryError(
-            f"{self.path} is damaged ({why}): restore the last one that was stored, "
-            "or add the reports again to a new file"
+            f"{self.path} is corrupt ({why}): restore the last stored copy, or add the reports to a new file"
         )
 
     def __enter__(self) -> Self:
@@ -176,18 +174,18 @@ class History:
 
     def rows(self, query: str, *values: object) -> Iterator[tuple[object, ...]]:
         """The rows of a query, for readers in this package. Raises HistoryError."""
-        with self._told("read"):
+        with self._translated_errors("read"):
             yield from self._connection.execute(query, values)
 
     def row(self, query: str, *values: object) -> tuple[object, ...] | None:
         """The first row of a query, or None. Raises HistoryError."""
-        with self._told("read"):
+        with self._translated_errors("read"):
             found: tuple[object, ...] | None = self._connection.execute(query, values).fetchone()
             return found
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._told("written", "; nothing was added"):
+        with self._translated_errors("write", "; nothing was added"):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -212,10 +210,10 @@ class History:
     def _run(self, results: Sequence[Result], name: str, latest: int) -> int:
         started = min(result.started or 0 for result in results)
         if not OLDEST <= started <= latest:
-            what = "starts in the future" if started > latest else "dates from before the year 2000"
-            mend = "set the clock of the machine that wrote it"
+            what = "is dated in the future" if started > latest else "is dated before the year 2000"
+            mend = "correct the clock of the machine that wrote it"
             if started < OLDEST:
-                mend += ", or give the time with --started"
+                mend += ", or set the time with --started"
             raise InputError([Problem(Source(name, 1), what, mend)])
         first = results[0]
         key = (first.environment, first.builder, first.image_digest, first.contract_digest, started)
@@ -314,7 +312,7 @@ _CIRCUMSTANCES = frozenset(
 )
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def _is_corruption(error: sqlite3.Error) -> bool:
     """Also "no such table" is: a file of the right version without its tables."""
     # The primary code is the last byte; text that is no UTF-8 has none.
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _CIRCUMSTANCES
@@ -323,7 +321,7 @@ def _is_damage(error: sqlite3.Error) -> bool:
 def _format_reason(error: Exception) -> str:
     text = str(error)
     if "locked" in text or "busy" in text:
-        return f"another process has been writing to it for {BUSY_SECONDS:g} s"
+        return f"locked by another process for {BUSY_SECONDS:g} s"
     return text
 
 

@@ -101,7 +101,7 @@ def plan_actions(report: Report, book: Book, issues: Sequence[Issue], site: str 
     for one in report.classes:
         mine = known.get((one.environment, one.builder), [])
         for issue, _ in mine[1:]:
-            actions.append(Close(issue.number, f"The same as #{mine[0][0].number}."))
+            actions.append(Close(issue.number, f"Duplicate of #{mine[0][0].number}."))
         actions += _plan_builder(one, report, book, mine[0] if mine else None, site)
     return actions
 
@@ -127,7 +127,7 @@ def _plan_builder(
     title, body = _format_title(one, broken), _format_body(one, report, book, pending, broken, site)
     added = [name for name in broken if name not in mark.clauses]
     if (title, body) != (at.title, _normalize(at.body)):
-        yield Update(at.number, title, body, f"Also broken by now: {_format_names(added)}." if added else "")
+        yield Update(at.number, title, body, f"Also broken now: {_format_names(added)}." if added else "")
 
 
 def _normalize(body: str) -> str:
@@ -136,36 +136,36 @@ def _normalize(body: str) -> str:
 
 
 def _format_title(one: ClassReport, broken: Sequence[str]) -> str:
-    what = f"{len(broken)} clause{'' if len(broken) == 1 else 's'} broken" if broken else "not shown mended"
+    what = f"{len(broken)} clause{'' if len(broken) == 1 else 's'} broken" if broken else "fix not confirmed"
     return f"{one.builder} ({one.environment}): {what}"[:200]
 
 
 def _format_body(
     one: ClassReport, report: Report, book: Book, pending: Sequence[str], broken: Sequence[str], site: str
 ) -> str:
-    lines = [f"Clauses of {code_span(one.builder)} in {code_span(one.environment)} that are not kept.", ""]
+    lines = [f"Broken clauses of {code_span(one.builder)} in {code_span(one.environment)}.", ""]
     for incident in _incidents_of(one, report):
         since = wording.format_time(incident.change.after.run.started)
-        lines += [f"**Since the run of {since}.** {job_summary.format_suspicion(incident)}", ""]
+        lines += [f"**Broken since the run of {since}.** {job_summary.format_suspicion(incident)}", ""]
         lines += [job_summary.format_clause(clause, book, site) for clause in incident.clauses[:_LISTED]]
         if len(incident.clauses) > _LISTED:
             lines.append(f"- and {len(incident.clauses) - _LISTED} more")
         lines.append("")
     if pending:
-        lines.append("No longer seen broken, but not shown kept either:")
+        lines.append("No longer broken, but not yet confirmed kept:")
         lines += ["", *(f"- {code_span(name)}" for name in pending), ""]
-    image = one.run.image_digest or "not known"
+    image = one.run.image_digest or "unknown"
     lines.append(
         f"Latest run: {wording.format_time(one.run.started)}, image {code_span(image)}, host {code_span(one.run.host)}."
     )
     if any(book.text(clause.last.source) for clause in one.clauses):
         where = " on a runner of the class" if one.run.runner == "local" else ""
-        lines += ["", f"To ask again{where}: {code_span(rerun_command.rerun_command(one.run), 1000)}"]
+        lines += ["", f"To check again{where}: {code_span(rerun_command.rerun_command(one.run), 1000)}"]
     if site:
         lines += ["", f"Dashboard: {site}"]
     text = "\n".join(lines)
     if len(text) > _BODY:
-        text = text[:_BODY].rpartition("\n")[0] + "\n\n(shortened: see the dashboard)"
+        text = text[:_BODY].rpartition("\n")[0] + "\n\n(truncated; see the dashboard)"
     mark = Mark(one.environment, one.builder, tuple(sorted({*broken, *pending})))
     return _normalize(f"{text}\n\n{mark}")
 
@@ -187,11 +187,11 @@ def _format_recovery(one: ClassReport, mark: Mark) -> str:
     told = []
     if kept := [name for name in mark.clauses if name in mine and mine[name].state is State.KEPT]:
         run = max((mine[name].last.run for name in kept), key=lambda run: run.started)
-        image = wording.shorten_digest(run.image_digest) or "not known"
+        image = wording.shorten_digest(run.image_digest) or "unknown"
         when = wording.format_time(run.started)
-        told.append(f"Kept again by the run of {when} (image {code_span(image)}): {_format_names(kept)}.")
+        told.append(f"Kept again in the run of {when} (image {code_span(image)}): {_format_names(kept)}.")
     if waived := [name for name in mark.clauses if name in mine and name not in kept]:
         told.append(f"Waived: {_format_names(waived)}.")
     if dropped := [name for name in mark.clauses if name not in mine]:
-        told.append(f"No longer promised: {_format_names(dropped)}.")
+        told.append(f"Withdrawn: {_format_names(dropped)}.")
     return "\n".join(told)

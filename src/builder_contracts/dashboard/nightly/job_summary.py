@@ -27,9 +27,9 @@ def format_summary(report: Report, book: Book, site: str = "") -> str:
     """All environments. ``site`` is the dashboard's address, empty where it has none."""
     lines = ["# Builder contracts", ""]
     if report.simulated:
-        lines += ["**Simulated data.** These nights never were.", ""]
+        lines += ["**Simulated data.** These nights did not happen.", ""]
     if not report.mornings:
-        lines += ["The history is empty: nothing has reported yet.", ""]
+        lines += ["The history is empty; no class has reported yet.", ""]
     for morning in report.mornings:
         lines += _format_night(morning, book, site)
     return "\n".join(lines)
@@ -56,7 +56,7 @@ def _format_night(morning: Morning, book: Book, site: str) -> Iterator[str]:
             for incident in incidents:
                 yield from _format_incident(incident, book, site)
     for title, clauses in (
-        ("Newly green", morning.mended),
+        ("Kept again", morning.mended),
         ("Newly unproven", morning.unproven),
         ("Newly waived", morning.waived),
     ):
@@ -66,8 +66,8 @@ def _format_night(morning: Morning, book: Book, site: str) -> Iterator[str]:
             yield from _format_list(clauses, book, site)
             yield ""
     for title, counts in (
-        (f"Did not answer {when}", Counter(one.clause.builder for one in morning.unanswered)),
-        ("No fresh evidence", +Counter({one.builder: one.counts[State.UNKNOWN] for one in morning.classes})),
+        (f"No result {when}", Counter(one.clause.builder for one in morning.unanswered)),
+        ("Stale evidence", +Counter({one.builder: one.counts[State.UNKNOWN] for one in morning.classes})),
     ):
         if counts:
             yield f"### {title}"
@@ -77,7 +77,11 @@ def _format_night(morning: Morning, book: Book, site: str) -> Iterator[str]:
             yield ""
     if not morning.incidents:
         whole = all(one.state in (State.KEPT, State.WAIVED) for one in morning.classes)
-        yield "Nothing is broken." if whole else "Nothing was seen broken; not everything was seen."
+        yield (
+            "No clause is broken."
+            if whole
+            else "No clause is known to be broken, but some have no current result."
+        )
         yield ""
 
 
@@ -88,7 +92,7 @@ def _format_row(one: ClassReport, morning: Morning) -> str:
         for state in (State.KEPT, State.BROKEN, State.UNPROVEN, State.WAIVED, State.UNKNOWN)
     )
     rung = one.rung.value if one.rung else ""
-    late = "" if one.run.night == morning.night else ", did not report"
+    late = "" if one.run.night == morning.night else ", no report"
     image = code_span(wording.shorten_digest(one.run.image_digest)) if one.run.image_digest else "not known"
     # Inside a table a bar ends the cell even in code.
     name = code_span(one.builder).replace("|", "\\|")
@@ -97,7 +101,7 @@ def _format_row(one: ClassReport, morning: Morning) -> str:
 
 def _format_incident(incident: Incident, book: Book, site: str) -> Iterator[str]:
     at = wording.format_time(incident.change.after.run.started)
-    yield f"**{code_span(incident.builder)}**, since the run of {at}. {format_suspicion(incident)}"
+    yield f"**{code_span(incident.builder)}**, broken since the run of {at}. {format_suspicion(incident)}"
     yield ""
     yield from _format_list(incident.clauses, book, site)
     yield ""
@@ -123,8 +127,8 @@ def format_clause(one: ClauseReport, book: Book, site: str) -> str:
     promised, likely = book.text(one.last.promised), book.text(one.last.likely)
     told = code_span(book.text(one.last.seen))
     if one.state is not State.KEPT and promised:
-        told = f"promised {code_span(promised)}, seen {told}"
-    return f"- {name}: {told}" + (f", likely {code_span(likely)}" if likely else "")
+        told = f"promised {code_span(promised)}, observed {told}"
+    return f"- {name}: {told}" + (f"; likely cause {code_span(likely)}" if likely else "")
 
 
 def code_span(text: str, most: int = 300) -> str:

@@ -91,7 +91,7 @@ def _format_entry(event: Event, book: Book) -> Iterator[str]:
         for found, word in (
             (event.broke, "broke"),
             (event.now(Outcome.BROKEN), "still broken"),
-            (event.now(Outcome.UNPROVEN), "became unproven"),
+            (event.now(Outcome.UNPROVEN), "newly unproven"),
             (event.now(Outcome.WAIVED), "waived"),
             (event.now(Outcome.KEPT), "kept again"),
         )

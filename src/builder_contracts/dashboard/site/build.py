@@ -57,12 +57,18 @@ def write_site(
     # A folder is replaced by renaming it, which a dot or a link does not stand for.
     out = out.resolve()
     if Path.cwd().is_relative_to(out):
-        mend = "name a folder inside it that does not exist yet, such as site"
-        what = "holds the current folder, and would be replaced by another"
+        mend = "choose a new subdirectory, such as site"
+        what = "contains the current directory, which would be deleted"
         raise InputError([Problem(Source(str(out), 1), what, mend)])
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).exists())):
-        mend = "name a folder that does not exist yet, an empty one, or an earlier site"
-        raise InputError([Problem(Source(str(out), 1), "is not a site of ours, and would be replaced", mend)])
+        mend = "choose a new directory, an empty one, or an earlier site"
+        raise InputError(
+            [
+                Problem(
+                    Source(str(out), 1), "not a site built by builder-contracts; refusing to replace it", mend
+                )
+            ]
+        )
     try:
         with _partial_folder(out) as folder:
             new, pages = folder / "new", 0
@@ -77,7 +83,7 @@ def write_site(
                 out.rename(folder / "old")
             new.rename(out)
     except OSError as error:
-        raise SiteError(f"{out} cannot be written: {error.strerror}") from None
+        raise SiteError(f"cannot write {out}: {error.strerror}") from None
     return pages
 
 
@@ -119,7 +125,7 @@ def render_site(
     report: Report, book: Book, *, base: str = "", frozen: bool = False
 ) -> Iterator[tuple[str, str]]:
     """Every file of the site with its text, in the order of writing."""
-    yield MARK, "A site made by builder-contracts dashboard build.\n"
+    yield MARK, "Site built by builder-contracts dashboard build.\n"
     yield ".nojekyll", ""
     for name in ("style.css", "site.js", "grid.js"):
         yield (
@@ -184,7 +190,7 @@ def seconds_plot(view: View) -> str:
     """How long the answers to a clause took."""
     times, values = zip(*view["seconds"], strict=True)
     return draw_plot(
-        Line(times, values), f"Seconds of {view['id']} over time", partial(wording.format_tick, "_seconds")
+        Line(times, values), f"Duration of {view['id']} over time", partial(wording.format_tick, "_seconds")
     )
 
 

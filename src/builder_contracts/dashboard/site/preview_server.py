@@ -110,7 +110,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if not self._local():
-            self.send_error(403, "this server answers to 127.0.0.1 and localhost only")
+            self.send_error(403, "this server accepts only the hosts 127.0.0.1 and localhost")
             return
         path = urlsplit(self.path)
         if path.path == _RELOAD:

@@ -90,7 +90,7 @@ def name_night(missed: int) -> str:
 
 def describe_missed(nights: int) -> str:
     """That an environment has not reported for some nights; nothing where it has."""
-    return f"No class has reported since: {format_nights(nights)} without a run." if nights else ""
+    return f"No class has reported for {format_nights(nights)}." if nights else ""
 
 
 def describe_suspicion(
@@ -103,16 +103,16 @@ def describe_suspicion(
     before, after = change.before, change.after
     if before is None:
         if change.unproven:
-            return f"It was never seen kept: before, it was unproven for {format_nights(change.unproven)}."
+            return f"Never kept so far: unproven for {format_nights(change.unproven)} before it broke."
         if change.new:
-            return "This clause is new: it was broken when it was first looked at."
-        return "It was so when history begins, so nothing is known of a change."
-    when = f"since the last {before.verdict.value} run" if change.unproven else "with this run"
+            return "New clause: broken at its first check."
+        return "Broken since the start of the history; the change that caused it is unknown."
+    when = f"since the last {before.verdict.value} run" if change.unproven else "in this run"
     told = _compare_runs(change, before.run, after.run, clauses, when, quote)
     if change.unproven:
-        told = f"{told} In between it could not be shown for {format_nights(change.unproven)}."
+        told = f"{told} It was unproven for {format_nights(change.unproven)} in between."
     if before.verdict is Outcome.WAIVED:
-        told = f"It was not kept before either, but waived: see whether the waiver has ended. {told}"
+        told = f"It was waived before; check whether the waiver has expired. {told}"
     return told
 
 
@@ -130,16 +130,16 @@ def _compare_runs(
     if "image" in changed and "contract" in changed:
         return f"Suspect the {image} or the {contract}: both changed {when}."
     if "image" in changed:
-        return f"Suspect the {image}: it changed {when}, the contract did not."
+        return f"Suspect the {image}: it changed {when}; the contract did not."
     if "contract" in changed:
         return f"Suspect the {contract}: it changed {when}{_image_clause(change)}."
     if "packages" in changed and not change.image_known:
         kinds = f"({shorten_digest(package_digest(old))} → {shorten_digest(package_digest(new))})"
-        return f"Suspect the image: what is installed on the runner {kinds} changed {when}."
+        return f"Suspect the image: the packages installed on the runner {kinds} changed {when}."
     if not change.image_known:
-        same = "The contract is the same; which image ran is not known"
+        same = "The contract is unchanged; the image is unknown"
     else:
-        same = "Image and contract are the same"
+        same = "Image and contract are unchanged"
     if "host" in changed:
         return f"{same}. Suspect the host: it changed from {quote(old.host)} to {quote(new.host)}."
     if "engine" in changed:
@@ -148,13 +148,13 @@ def _compare_runs(
 
 
 def _image_clause(change: Change) -> str:
-    return ", the image did not" if change.image_known else "; which image ran is not known"
+    return "; the image did not" if change.image_known else "; the image is unknown"
 
 
 def _suspect_by_kind(kinds: set[str]) -> str:
     """Where to look when nothing that a run records has changed."""
     if all(kind.startswith("canar") for kind in kinds):
-        return "Suspect the canary itself: its inputs, or a slow growth (see its plot)."
+        return "Suspect the canary: its inputs, or gradual growth (see its plot)."
     if any(kind in ("cache", "caches", "publication", "network", "daemon", "state") for kind in kinds):
-        return "Suspect the service that it speaks to, or the network between."
-    return "Suspect what surrounds the runner: its cluster, its node, its settings."
+        return "Suspect the service it uses, or the network in between."
+    return "Suspect the runner's surroundings: cluster, node, settings."

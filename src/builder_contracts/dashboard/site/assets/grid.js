@@ -187,7 +187,7 @@
       const x = (night - from) * cell;
       const made = svg("path", { class: "change-mark", d: shape, transform: `translate(${x} 25)` });
       const title = svg("title", {});
-      title.textContent = `${day(night)}: the ${what} became ${digest}`;
+      title.textContent = `${day(night)}: ${what} changed to ${digest}`;
       made.append(title);
       picture.append(made);
     };
@@ -315,7 +315,7 @@
       part.section.hidden = !chosen.includes(part) || (narrowed && open && part.data !== null && !found);
       part.rows.hidden = !open;
       part.fold.setAttribute("aria-expanded", String(open));
-      if (open && !part.data) part.rows.replaceChildren(html("p", "quiet", `${part.section.dataset.src} cannot be read.`));
+      if (open && !part.data) part.rows.replaceChildren(html("p", "quiet", `Cannot read ${part.section.dataset.src}.`));
       count += found;
       classes += open && found ? 1 : 0;
     }
@@ -346,8 +346,8 @@
     picture.append(svg("rect", { class: "cursor", x: (night - from) * cell + 1, y: 1, width: Math.max(cell - 2, 2), height: HEIGHT - 2, rx: 2 }));
     const changed = known.data.images.find(([at]) => at === night);
     const lines = [html("b", "", `${day(night)}: ${names[one.letter]}`), html("span", "", `promised ${known.data.texts[known.clause.promised]}`)];
-    if (one.text !== null) lines.push(html("span", "", `seen ${known.data.texts[one.text]}${one.all > 1 ? ` (the last of ${one.all} nights)` : ""}`));
-    if (changed) lines.push(html("span", "", `the image became ${changed[1]} that night`));
+    if (one.text !== null) lines.push(html("span", "", `observed ${known.data.texts[one.text]}${one.all > 1 ? ` (the last of ${one.all} nights)` : ""}`));
+    if (changed) lines.push(html("span", "", `image changed to ${changed[1]}`));
     tip.replaceChildren(...lines);
     tip.hidden = false;
     const box = picture.getBoundingClientRect();

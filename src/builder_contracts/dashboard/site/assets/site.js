@@ -106,7 +106,7 @@
     for (const chip of /** @type {NodeListOf<HTMLElement>} */ (place.querySelectorAll(".state[data-expires]"))) {
       if (chip.classList.contains("unknown") || !over(Number(chip.dataset.expires))) continue;
       aged = true;
-      chip.title = `${chip.querySelector(".word")?.textContent}, but the evidence is too old by now`;
+      chip.title = `${chip.querySelector(".word")?.textContent}, but the evidence is stale`;
       turn(chip, "unknown");
     }
     for (const chip of /** @type {NodeListOf<HTMLElement>} */ (place.querySelectorAll("[data-rung]"))) {
@@ -128,7 +128,7 @@
     }
     const banner = document.getElementById("stale");
     if (aged && banner?.hidden) {
-      banner.textContent = "This site was not built for a while: evidence that has become too old since is shown as unknown.";
+      banner.textContent = "This site has not been rebuilt recently; stale evidence is shown as unknown.";
       banner.hidden = false;
     }
   };

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections.abc import Sequence
 
@@ -10,8 +11,8 @@ from builder_contracts.dashboard.history.series import DAY_MS, Book, Clause, Rea
 from builder_contracts.dashboard.site import urls, wording
 from builder_contracts.dashboard.site.pages.parts import View, build_brief, build_head
 
-_CLAIM = "claim of this kernel: "
-"""How a kernel canary's witness begins that names the rung of the kernel's own claim ladder."""
+_CLAIM = re.compile(r"(?:kernel claim|claim of this kernel): (.*)", re.DOTALL)
+"""A kernel canary's witness that names the rung of the kernel's own claim ladder; older histories have the second form."""
 
 
 def build_canaries_page(report: Report, book: Book) -> View:
@@ -37,8 +38,8 @@ def build_canaries_page(report: Report, book: Book) -> View:
                 key = (each.environment, each.builder, name)
                 groups.setdefault(key, []).append(view)
                 for witness in book.witnesses(one.series, one.last.run):
-                    if witness.startswith(_CLAIM):
-                        claims[key] = witness.removeprefix(_CLAIM)
+                    if match := _CLAIM.fullmatch(witness):
+                        claims[key] = match[1]
     return {
         **build_head(report),
         "groups": [

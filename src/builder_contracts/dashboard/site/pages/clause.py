@@ -122,10 +122,8 @@ def build_commands(one: ClauseReport, book: Book) -> list[View]:
     run, local = one.last.run, one.clause.local_id
     if one.last.rung is None and not book.text(one.last.source):
         return []
-    found = [
-        {"says": "Ask the same question again", "command": rerun_command.rerun_command(run, "-k", local)}
-    ]
+    found = [{"says": "Run the same check again", "command": rerun_command.rerun_command(run, "-k", local)}]
     if look := book.text(one.last.look):
-        found.append({"says": "See the fact behind the answer", "command": look})
+        found.append({"says": "Inspect the observed fact", "command": look})
     explain = shlex.join(["builder-contracts", "explain", one.clause.id])
-    return [*found, {"says": "What it promises, how it is judged, how to mend it", "command": explain}]
+    return [*found, {"says": "Explain the clause and its fix", "command": explain}]
