@@ -194,7 +194,10 @@ BAD = {
         ("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", "http://[::1/"),
         "is not an http(s) URL",
     ),
-    "the current folder": (("dashboard", "demo", "--out", ".", "--nights", "1"), "contains the current directory"),
+    "the current folder": (
+        ("dashboard", "demo", "--out", ".", "--nights", "1"),
+        "contains the current directory",
+    ),
     "a date that is none": (("dashboard", "demo", "--out", "s", "--until", "soon"), "'soon' is not a date"),
     "no nights": (("dashboard", "demo", "--out", "s", "--nights", "0"), "is not in the range"),
     "evidence that never ages": (

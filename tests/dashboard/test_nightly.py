@@ -85,7 +85,9 @@ def test_a_new_breakage_opens_one_issue_for_its_class() -> None:
     assert isinstance(action, Open)
     assert action.title == "c (e): 2 clauses broken"
     assert parse_mark(action.body) == Mark("e", "c", ("toolchain/a", "toolchain/b"))
-    assert "- `c/toolchain/a`: promised `seen so`, observed `seen so`; likely cause `seen so`\n" in action.body
+    assert (
+        "- `c/toolchain/a`: promised `seen so`, observed `seen so`; likely cause `seen so`\n" in action.body
+    )
 
 
 def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_how_to_ask_again(
@@ -120,6 +122,24 @@ def issue_of(report: Report, number: int = 1) -> Issue:
     (action,) = plan_actions(report, BOOK, [])
     assert isinstance(action, Open)
     return Issue(number, action.title, action.body)
+
+
+def test_issue_of_a_withdrawn_class_is_closed() -> None:
+    issue = issue_of(night(series("kkb")))
+
+    assert plan_actions(tell(series("kkb"), contracts={"other": ["toolchain/n"]}), BOOK, [issue]) == [
+        Close(1, "Withdrawn: `toolchain/n`.")
+    ]
+
+
+def test_issue_stays_open_while_its_clause_is_unreported() -> None:
+    issue = issue_of(night(series("kkb", name="lost")))
+    report = tell(series("kkk", name="a"), contracts={"c": ["toolchain/a", "toolchain/lost"]})
+
+    (action,) = plan_actions(report, BOOK, [issue])
+
+    assert isinstance(action, Update)
+    assert "not yet confirmed kept:\n\n- `toolchain/lost`" in action.body
 
 
 def test_the_same_history_changes_nothing_the_second_time() -> None:
@@ -568,7 +588,7 @@ def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) ->
     text = format_summary(*told, site="https://example.org/site")
 
     assert "**Simulated data.**" in text
-    assert "| `tinyland-dind` | ❌ broken | 27 | 2 | 1 | 1 | 0 | C4 |" in text
+    assert "| `tinyland-dind` | ❌ broken | 27 | 2 | 1 | 1 | 0 |  |" in text
     assert "since the run of 12 Mar 2026, 02:10 UTC. Suspect the image" in text
     assert "https://example.org/site/clauses/simulated/tinyland-dind/daemon.endpoint.html" in text
     assert "- `linux-xr-docker`: 12 clauses" in text

@@ -23,7 +23,7 @@ from builder_contracts.dashboard.site.pages.overview import build_overview_page
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 KEPT, BROKEN, UNPROVEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED
-LETTERS = {"k": KEPT, "b": BROKEN, "u": UNPROVEN, "w": WAIVED}
+LETTERS = {"k": KEPT, "b": BROKEN, "u": UNPROVEN, "h": UNPROVEN, "w": WAIVED}
 FIRST = 20_000
 """The night that the stories begin with, as days since 1970."""
 
@@ -46,7 +46,10 @@ def series(
     contracts: str = "",
     rung: Rung | None = Rung.LIVE,
 ) -> Series:
-    """One letter a night (k, b, u, w; a dash for no run); ``images`` and ``contracts`` likewise name digests."""
+    """One letter per night (k, b, u, w; h for a limit of the host; a dash for no run).
+
+    ``images`` and ``contracts`` likewise name digests.
+    """
     points = []
     for night, letter in enumerate(verdicts):
         if letter != "-":
@@ -57,7 +60,8 @@ def series(
                 contract=contracts[night] if contracts else "1",
             )
             verdict = LETTERS[letter]
-            points.append(Point(where, verdict, None if verdict is UNPROVEN else rung, 0.1, 0, 0, 0, 0, 0, 0))
+            reached = None if verdict is UNPROVEN else rung
+            points.append(Point(where, verdict, reached, 0.1, 0, 0, 0, 0, 0, 0, host_limit=letter == "h"))
     return Series(Clause("e", builder, kind, name), number=sum(map(ord, name)), points=points)
 
 
@@ -369,7 +373,151 @@ def test_a_promise_that_no_run_ever_answered_is_counted_as_unknown() -> None:
     assert report.classes[0].state is State.UNPROVEN
 
 
+@pytest.mark.parametrize(
+    ("contracts", "expected"),
+    [
+        (None, {"c": State.KEPT, "d": State.KEPT}),
+        ({"c": ["toolchain/n"], "d": ["toolchain/n"]}, {"c": State.KEPT, "d": State.KEPT}),
+        ({"c": ["toolchain/n"]}, {"c": State.KEPT}),
+        ({"c": ["toolchain/n"], "new": ["image/platform"]}, {"c": State.KEPT, "new": State.UNKNOWN}),
+        ({"c": ["image/platform"], "d": ["toolchain/n"]}, {"c": State.UNKNOWN, "d": State.KEPT}),
+    ],
+    ids=["no contracts", "all promised", "d withdrawn", "d withdrawn, new unknown", "only other clauses"],
+)
+def test_contracts_decide_unknown_and_withdrawn_classes(
+    contracts: dict[str, list[str]] | None, expected: dict[str, State]
+) -> None:
+    report = tell(series("kkk"), series("kkk", builder="d"), contracts=contracts)
+
+    assert {builder.builder: builder.state for builder in report.classes} == expected
+    assert {builder.builder for builder in report.withdrawn} == {"c", "d"} - expected.keys()
+
+
+def test_class_that_never_reported_is_unknown_in_the_digest() -> None:
+    report = tell(series("kkk"), contracts={"c": ["toolchain/n"], "new": ["image/platform", "identity/uid"]})
+    (morning,) = report.mornings
+
+    assert [(builder.builder, len(builder.unreported)) for builder in morning.never_reported] == [("new", 2)]
+    assert [builder.builder for builder in morning.silent] == []
+    assert "new | ⚪ unknown, never reported | 0 | 0 | 0 | 0 | 2 |" in format_summary(
+        report, Book((), (), {}, cast(History, None), {0: ""})
+    ).replace("`", "")
+
+
+def test_report_of_another_tool_is_never_withdrawn() -> None:
+    story = series("kkk", builder="their-suite", kind="test", rung=None)
+    story.points[:] = [point._replace(run=point.run._replace(contract_digest="")) for point in story.points]
+    report = tell(series("kkk"), story, contracts={"c": ["toolchain/n"]})
+
+    assert [builder.builder for builder in report.classes] == ["c", "their-suite"]
+    assert report.withdrawn == ()
+
+
+@pytest.mark.parametrize(
+    ("runners", "expected"),
+    [
+        ({"pool": "local"}, {"pool"}),
+        ({"images": "docker"}, {"images"}),
+        ({"images": "docker", "pool": "local"}, {"pool"}),
+        ({"pool-a": "local", "pool-b": "ssh"}, {"pool-a", "pool-b"}),
+    ],
+)
+def test_missing_class_is_expected_on_real_runners_first(runners: dict[str, str], expected: set[str]) -> None:
+    stories = []
+    for environment, runner in runners.items():
+        story = series("kkk")
+        points = [
+            point._replace(run=point.run._replace(environment=environment, runner=runner))
+            for point in story.points
+        ]
+        stories.append(Series(Clause(environment, "c", "toolchain", "n"), story.number, points))
+    report = tell(*stories, contracts={"c": ["toolchain/n"], "new": ["toolchain/n"]})
+
+    assert {builder.environment for builder in report.classes if builder.builder == "new"} == expected
+
+
+@pytest.mark.parametrize(("nights", "limit"), [("kkh", True), ("kku", False), ("khu", False), ("hhk", False)])
+def test_limit_of_the_host_is_told_from_other_unproven(nights: str, limit: bool) -> None:
+    assert one(tell(series(nights))).host_limit is limit
+
+
 # --- rungs -----------------------------------------------------------------------------------------
+
+
+LIVE, SUSTAINED, DECLARED, EXERCISED = Rung.LIVE, Rung.SUSTAINED, Rung.DECLARED, Rung.EXERCISED
+
+
+@pytest.mark.parametrize(
+    ("clauses", "expected"),
+    [
+        ([("k" * 8, LIVE)], SUSTAINED),
+        ([("k" * 8, LIVE), ("kkkkkkkb", LIVE)], None),
+        ([("k" * 8, LIVE), ("kkkkkkku", LIVE)], None),
+        ([("k" * 8, LIVE), ("kk------", LIVE)], None),
+        ([("k" * 8, LIVE), ("bkkkkkkk", EXERCISED)], EXERCISED),
+        ([("k" * 8, LIVE), ("-----kkk", LIVE)], LIVE),
+        ([("k" * 8, LIVE), ("k" * 8, DECLARED)], SUSTAINED),
+        ([("k" * 8, DECLARED)], DECLARED),
+        ([("k" * 8, DECLARED), ("bbbbbbbb", DECLARED)], None),
+        ([("k" * 8, LIVE), ("kkkkkkkh", LIVE)], SUSTAINED),
+        ([("k" * 8, LIVE), ("kkkkkkkw", LIVE)], SUSTAINED),
+        ([("wwwwwwww", LIVE)], None),
+        ([("hhhhhhhh", LIVE)], None),
+        ([("k" * 8, LIVE), ("k" * 8, None)], SUSTAINED),
+        ([("k" * 8, None)], None),
+    ],
+    ids=[
+        "one clause",
+        "one broken",
+        "one unproven",
+        "one stale",
+        "the weakest",
+        "a young clause",
+        "declared lowers nothing",
+        "declared only",
+        "declared and broken",
+        "limit of the host",
+        "waived",
+        "all waived",
+        "all limits",
+        "a plain test beside",
+        "plain tests only",
+    ],
+)
+def test_class_rung_is_the_weakest_of_what_it_promises(
+    clauses: list[tuple[str, Rung | None]], expected: Rung | None
+) -> None:
+    report = tell(
+        *(series(nights, name=str(number), rung=rung) for number, (nights, rung) in enumerate(clauses)),
+        nights=7,
+    )
+
+    assert report.classes[0].rung is expected
+
+
+def test_clause_that_sank_to_declared_lowers_its_class() -> None:
+    fallen = series("k" * 8, name="fallen")
+    fallen.points[-1] = fallen.points[-1]._replace(rung=DECLARED)
+
+    assert tell(series("k" * 8), fallen).classes[0].rung is DECLARED
+
+
+def test_unreported_promise_leaves_its_class_without_a_rung() -> None:
+    report = tell(series("k" * 8), contracts={"c": ["toolchain/n", "caches/nix-hit"]})
+
+    assert report.classes[0].rung is None
+
+
+def test_card_names_unproven_clauses_limits_last() -> None:
+    book = Book((), (), {}, cast(History, None), {0: "the host has 2 CPUs"})
+    report = tell(series("kh", name="a"), series("ku", name="b"), series("kk", name="c"))
+    (card,) = build_overview_page(report, book)["environments"][0]["classes"]
+
+    assert [(clause["local_id"], clause["seen"], clause["host_limit"]) for clause in card["unproven"]] == [
+        ("toolchain/b", "the host has 2 CPUs", False),
+        ("toolchain/a", "the host has 2 CPUs", True),
+    ]
+    assert card["host_limits"] == 1
 
 
 @pytest.mark.parametrize(

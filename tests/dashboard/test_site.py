@@ -483,7 +483,9 @@ def test_names_of_ours_stay_readable() -> None:
         ("kkkkkkkk", "c: kept 1/1 · C4 · 11 Oct"),
         ("kkkb", "c: broken 1/1 · 7 Oct"),
         ("kkkkkkkk kkkkkkkb", "c: broken 1/2 · 11 Oct"),
-        ("kkkkkkkk kkkkkk", "c: kept 2/2 · C4 · 9 Oct"),
+        ("kkkkkkkk kkkkkk", "c: kept 2/2 · C3 · 9 Oct"),
+        ("kkkkkkkk kkkkkkkk", "c: kept 2/2 · C4 · 11 Oct"),
+        ("kkkkkkkk kkkkkkkh", "c: unproven 1/2 · C4 · 11 Oct"),
         ("kkkkkkkk k", "c: unproven 1/2 · 11 Oct"),
         ("kkku", "c: unproven 1/1 · 7 Oct"),
         ("kkkw", "c: kept 0/1, 1 waived · 7 Oct"),
@@ -496,6 +498,22 @@ def test_a_badge_says_the_state_the_rung_and_the_date_of_its_evidence(nights: st
 
     assert root.attrib["aria-label"] == words
     assert root.find("{http://www.w3.org/2000/svg}title") is not None
+
+
+def test_badge_of_a_class_that_never_reported() -> None:
+    report = tell(story("kkk"), contracts={"c": ["toolchain/n"], "new": ["toolchain/n"]})
+    badges = {builder.builder: draw_badge(builder) for builder in report.classes}
+
+    assert "new: unknown · never reported" in badges["new"]
+
+
+@pytest.mark.parametrize("prefix", ["kernel claim: ", "claim of this kernel: "])
+def test_kernel_claim_is_read_in_both_forms(tmp_path: Path, prefix: str) -> None:
+    results = case("tinyland-docker/canaries/linux-xr-boot", witness=f"{prefix}K3 boots")
+    build.write_site(*history(results), tmp_path / "site")
+
+    (canary,) = json.loads((tmp_path / "site" / "canaries.json").read_text())["groups"]
+    assert canary["claim"] == "K3 boots"
 
 
 def test_a_badge_of_old_evidence_says_unknown() -> None:

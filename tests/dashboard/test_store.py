@@ -638,6 +638,21 @@ def members(group: int) -> list[int]:
     return found
 
 
+@pytest.mark.parametrize(
+    ("verdict", "provable", "limit"),
+    [("unproven", "no", True), ("unproven", "yes", False), ("kept", "no", False), ("unproven", "", False)],
+)
+def test_host_limit_is_read_and_stored(tmp_path: Path, verdict: str, provable: str, limit: bool) -> None:
+    (tmp_path / "r.xml").write_bytes(suite(case(verdict=verdict, rung="", provable_here=provable)))
+    record = json.loads(LINE) | {"verdict": verdict, "rung": "", "provable_here": provable}
+    (tmp_path / "evidence.jsonl").write_text(json.dumps(record))
+    with History(tmp_path / "h.db") as store:
+        add_files(store, [tmp_path / "r.xml", tmp_path / "evidence.jsonl"], Reading())
+        points = [point for clause in series.load_snapshot(store).series for point in clause.points]
+
+    assert [point.host_limit for point in points] == [limit, limit]
+
+
 # --- evidence.jsonl --------------------------------------------------------------------------------------
 
 LINE = (

@@ -83,6 +83,7 @@ def _result(file: str, at: int, line: bytes) -> Result:
         name=name,
         verdict=verdict,
         rung=None if verdict is Outcome.UNPROVEN else rung,
+        host_limit=verdict is Outcome.UNPROVEN and record.get("provable_here") in (False, "no"),
         started=started,
         seconds=_number(file, at, record.get("seconds", 0)),
         simulated=record.get("simulated") in (True, "true"),

@@ -301,6 +301,7 @@ class _Reader:
             verdict=verdict,
             # A rung is never claimed for what was not seen.
             rung=_RUNGS[rung] if rung and verdict is not Outcome.UNPROVEN else None,
+            host_limit=verdict is Outcome.UNPROVEN and properties.get("provable_here") == "no",
             started=self._started(case, properties, suite),
             seconds=self._number(case, seconds, "time"),
             simulated=(properties.get("simulated") or suite.get("property:simulated", "")) == "true",

@@ -1,20 +1,32 @@
-"""The whole history, analysed as of one time: all that the pages show."""
+"""The whole history, analyzed as of one time: all that the pages show."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 
 from builder_contracts.dashboard.analysis.flakes import Flake, find_flakes
 from builder_contracts.dashboard.analysis.night_digest import Morning, digest_night, live_environments_first
-from builder_contracts.dashboard.analysis.status import ClassReport, Policy, assess_clause, worst_outcomes
+from builder_contracts.dashboard.analysis.status import (
+    ClassReport,
+    ClauseReport,
+    Policy,
+    assess_clause,
+    worst_outcomes,
+)
 from builder_contracts.dashboard.history.series import DAY_MS, Book, Run
+
+Contracts = Mapping[str, Collection[str]]
+"""The local IDs of the clauses that each builder class promises today."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that the pages show. ``now`` is in milliseconds since 1970, UTC."""
+    """Everything that the pages show. ``now`` is in milliseconds since 1970, UTC.
+
+    ``withdrawn`` are classes that reported verdicts of a contract and that no given contract has anymore.
+    """
 
     now: int
     policy: Policy
@@ -22,53 +34,46 @@ class Report:
     mornings: tuple[Morning, ...]
     flakes: tuple[Flake, ...]
     simulated: bool = False
-    nights: tuple[int, int] | None = field(default=None)
+    nights: tuple[int, int] | None = None
+    withdrawn: tuple[ClassReport, ...] = ()
 
 
 def analyze_history(
-    book: Book, now: int, policy: Policy | None = None, contracts: Mapping[str, Collection[str]] | None = None
+    book: Book, now: int, policy: Policy | None = None, contracts: Contracts | None = None
 ) -> Report:
     """Judge the whole history as of ``now``.
 
-    ``contracts`` maps a class to the local ids of its clauses as they are promised today; without it no
-    clause is taken for withdrawn, and none for unreported.
+    Without ``contracts`` no clause and no class is withdrawn, and none is known to be missing.
     """
     rules = policy or Policy()
-    promised = contracts or {}
     due = _find_due_nights(book.runs, now)
-    begins = {(run.environment, run.builder): run.night for run in reversed(book.runs)}
+    first_nights = {(run.environment, run.builder): run.night for run in reversed(book.runs)}
     clauses = [
         assess_clause(
             series,
             now,
             rules,
-            promised.get(series.clause.builder),
+            None if contracts is None else contracts.get(series.clause.builder),
             due=due[series.clause.environment],
-            begins=begins[series.clause.environment, series.clause.builder],
+            begins=first_nights[series.clause.environment, series.clause.builder],
         )
         for series in book.series
     ]
-    classes = []
-    for (environment, builder), mine in groupby(
-        clauses, key=lambda one: (one.clause.environment, one.clause.builder)
-    ):
-        known = tuple(mine)
-        answered = {one.clause.local_id for one in known}
-        missing = tuple(local for local in promised.get(builder, ()) if local not in answered)
-        standing = tuple(one for one in known if not one.withdrawn) or known
-        classes.append(
-            ClassReport(
-                environment,
-                builder,
-                standing,
-                worst_outcomes(standing),
-                max((one.last.run for one in known), key=_started),
-                missing,
-            )
+    reported = [
+        _report_builder(environment, builder, tuple(builder_clauses), contracts or {})
+        for (environment, builder), builder_clauses in groupby(
+            clauses, key=lambda clause: (clause.clause.environment, clause.clause.builder)
         )
+    ]
+    withdrawn = [
+        builder for builder in reported if contracts is not None and _is_withdrawn(builder, contracts)
+    ]
+    classes = [builder for builder in reported if builder not in withdrawn]
+    classes += _find_never_reported(classes, contracts or {})
+    classes.sort(key=lambda builder: (builder.environment, builder.builder))
     mornings = [
-        digest_night(environment, tuple(mine), max(due.values()))
-        for environment, mine in groupby(classes, key=lambda one: one.environment)
+        digest_night(environment, tuple(builders), max(due.values()))
+        for environment, builders in groupby(classes, key=lambda builder: builder.environment)
     ]
     nights = [run.night for run in book.runs]
     return Report(
@@ -76,14 +81,50 @@ def analyze_history(
         policy=rules,
         classes=tuple(classes),
         mornings=tuple(sorted(mornings, key=live_environments_first)),
-        flakes=find_flakes(clauses),
+        flakes=find_flakes([clause for builder in classes for clause in builder.clauses]),
         simulated=any(run.simulated for run in book.runs),
         nights=(min(nights), max(nights)) if nights else None,
+        withdrawn=tuple(withdrawn),
     )
 
 
-def _started(run: Run) -> int:
-    return run.started
+def _report_builder(
+    environment: str, builder: str, clauses: tuple[ClauseReport, ...], contracts: Contracts
+) -> ClassReport:
+    reported = {clause.clause.local_id for clause in clauses}
+    promised = tuple(clause for clause in clauses if not clause.withdrawn)
+    return ClassReport(
+        environment=environment,
+        builder=builder,
+        clauses=promised,
+        nights=worst_outcomes(promised),
+        run=max((clause.last.run for clause in clauses), key=lambda run: run.started),
+        unreported=tuple(name for name in contracts.get(builder, ()) if name not in reported),
+    )
+
+
+def _is_withdrawn(builder: ClassReport, contracts: Contracts) -> bool:
+    """Whether no contract has the class anymore; another tool's report never had one."""
+    return builder.builder not in contracts and bool(builder.run and builder.run.contract_digest)
+
+
+def _find_never_reported(classes: Sequence[ClassReport], contracts: Contracts) -> Iterator[ClassReport]:
+    """Classes of the contracts without any run where one is expected: on real runners, else in images.
+
+    Which pool a class belongs to is in no contract, so one live environment that reports it is enough.
+    """
+    environments = {builder.environment for builder in classes if builder.builder in contracts}
+    live = {
+        builder.environment
+        for builder in classes
+        if builder.environment in environments and builder.run and builder.run.runner != "docker"
+    }
+    expected = live or environments
+    reported = {builder.builder for builder in classes if builder.environment in expected}
+    for environment in expected:
+        for name, clauses in contracts.items():
+            if name not in reported:
+                yield ClassReport(environment, name, (), {}, None, tuple(clauses))
 
 
 def _find_due_nights(runs: Sequence[Run], now: int) -> dict[str, int]:

@@ -24,7 +24,8 @@ class Incident:
 class Morning:
     """What is different from the night before, over all classes of one environment.
 
-    ``unanswered`` are clauses of classes that did report, but not of them; ``silent`` are the other classes.
+    ``unanswered`` are clauses without a result although their class reported; ``silent`` are classes that
+    reported before, but not that night, and ``never_reported`` those that a contract alone knows.
     ``missed`` is how many nights have passed since without any class of the environment.
     """
 
@@ -39,6 +40,7 @@ class Morning:
     unanswered: tuple[ClauseReport, ...]
     new: tuple[ClauseReport, ...]
     silent: tuple[ClassReport, ...]
+    never_reported: tuple[ClassReport, ...]
     stale: tuple[ClauseReport, ...]
     standing: tuple[ClauseReport, ...]
     incidents: tuple[Incident, ...]
@@ -46,63 +48,70 @@ class Morning:
 
 def digest_night(environment: str, classes: tuple[ClassReport, ...], latest: int) -> Morning:
     """``latest`` is the night that any environment is to have reported."""
-    night = max(one.run.night for one in classes)
-    told = [one for each in classes for one in each.clauses]
-    reported = [one for one in told if one.last.run.night == night]
+    night = max(builder.run.night for builder in classes if builder.run)
+    clauses = [clause for builder in classes for clause in builder.clauses]
     new, turned = [], defaultdict(list)
-    for one in reported:
-        before = next((point for point in reversed(one.series.points) if point.run.night < night), None)
-        if before is None:
-            new.append(one)
-        elif before.verdict is not one.last.verdict:
-            turned[one.last.verdict].append(one)
-    red = sorted(
-        (one for one in told if one.state is State.BROKEN),
-        key=lambda one: (one.since.run.started, one.clause.id),
+    for clause in clauses:
+        if clause.last.run.night != night:
+            continue
+        earlier = next((point for point in reversed(clause.series.points) if point.run.night < night), None)
+        if earlier is None:
+            new.append(clause)
+        elif earlier.verdict is not clause.last.verdict:
+            turned[clause.last.verdict].append(clause)
+    broken = sorted(
+        (clause for clause in clauses if clause.state is State.BROKEN),
+        key=lambda clause: (clause.since.run.started, clause.clause.id),
     )
-    first_night = min(point.run.night for one in told for point in one.series.points[:1])
+    first_night = min((clause.series.points[0].run.night for clause in clauses), default=night)
     return Morning(
         environment=environment,
         night=night,
         missed=latest - night,
         classes=classes,
-        broke=tuple(one for one in red if one.since.run.night == night),
+        broke=tuple(clause for clause in broken if clause.since.run.night == night),
         mended=tuple(turned[Outcome.KEPT]),
         unproven=tuple(turned[Outcome.UNPROVEN]),
         waived=tuple(turned[Outcome.WAIVED]),
         unanswered=tuple(
-            one
-            for each in classes
-            for one in each.clauses
-            if one.last.run.night < each.run.night and one.state is not State.UNKNOWN
+            clause
+            for builder in classes
+            for clause in builder.clauses
+            if builder.run and clause.last.run.night < builder.run.night and clause.state is not State.UNKNOWN
         ),
         # On the first night of all, everything is new and that says nothing.
         new=tuple(new) if night > first_night else (),
-        silent=tuple(one for one in classes if one.run.night < night),
-        stale=tuple(one for one in told if one.state is State.UNKNOWN),
-        standing=tuple(red),
-        incidents=_group_incidents(red),
+        silent=tuple(builder for builder in classes if builder.run and builder.run.night < night),
+        never_reported=tuple(builder for builder in classes if builder.run is None),
+        stale=tuple(clause for clause in clauses if clause.state is State.UNKNOWN),
+        standing=tuple(broken),
+        incidents=_group_incidents(broken),
     )
 
 
-def _group_incidents(red: Sequence[ClauseReport]) -> tuple[Incident, ...]:
+def _group_incidents(broken: Sequence[ClauseReport]) -> tuple[Incident, ...]:
     """Broken clauses by the run in which they broke, the latest first."""
     by_run: dict[int, list[ClauseReport]] = {}
-    for one in red:
-        by_run.setdefault(one.since.run.number, []).append(one)
-    found = []
-    for clauses in by_run.values():
-        clause = clauses[0].clause
-        change = best_bounded(one.breakages[-1] for one in clauses)
-        found.append(Incident(clause.environment, clause.builder, change, tuple(clauses)))
-    return tuple(sorted(found, key=lambda one: -one.change.after.run.started))
+    for clause in broken:
+        by_run.setdefault(clause.since.run.number, []).append(clause)
+    incidents = [
+        Incident(
+            clauses[0].clause.environment,
+            clauses[0].clause.builder,
+            best_bounded(clause.breakages[-1] for clause in clauses),
+            tuple(clauses),
+        )
+        for clauses in by_run.values()
+    ]
+    return tuple(sorted(incidents, key=lambda incident: -incident.change.after.run.started))
 
 
 def best_bounded(changes: Iterable[Change]) -> Change:
-    """Of what broke in one run, the clause that was seen well last: it bounds best what happened since."""
-    return max(changes, key=lambda one: one.before.run.started if one.before else 0)
+    """Of the breakages of one run, that of the clause that was kept last: it bounds best what happened since."""
+    return max(changes, key=lambda change: change.before.run.started if change.before else 0)
 
 
 def live_environments_first(morning: Morning) -> tuple[bool, str]:
-    """What was seen on real runners comes before what was seen in images."""
-    return all(one.run.runner == "docker" for one in morning.classes), morning.environment
+    """A sort key: what was observed on real runners comes before what was observed in images."""
+    runs = [builder.run for builder in morning.classes if builder.run]
+    return all(run.runner == "docker" for run in runs), morning.environment

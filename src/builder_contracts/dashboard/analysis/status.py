@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, cached_property
 from itertools import groupby
 
 from builder_contracts.dashboard.history.result import SEVERITY
@@ -114,8 +114,24 @@ class ClauseReport:
         return self.series.points[-1]
 
     @property
+    def host_limit(self) -> bool:
+        """Whether it is unproven only because its runner or host can never prove it."""
+        return self.state is State.UNPROVEN and self.last.host_limit
+
+    @property
+    def promises_rung(self) -> bool:
+        """Whether its rung counts for its class: not where it is waived, out of reach, or a plain test."""
+        plain_test = self.state is State.KEPT and self.last.rung is None
+        return not (self.state is State.WAIVED or self.host_limit or plain_test)
+
+    @cached_property
+    def is_shown(self) -> bool:
+        """Whether any run observed more of it than that the contract declares it."""
+        return any(point.rung not in (None, Rung.DECLARED) for point in self.series.points)
+
+    @property
     def since(self) -> Point:
-        """The first answer of the present verdict; that nobody could look for a while ends no breakage."""
+        """The first result of the present verdict; a breakage does not end with nights that were unproven."""
         if self.last.verdict is Outcome.BROKEN:
             return self.breakages[-1].after
         return self.segments[-1].first
@@ -125,20 +141,20 @@ class ClauseReport:
 class ClassReport:
     """One builder class in one environment.
 
-    ``nights`` maps a night to the worst verdict of that night; ``run`` is the latest; ``unreported`` are
-    clauses that the given contract has and no run ever answered.
+    ``nights`` maps a night to the worst verdict of that night; ``run`` is the latest, None where the class
+    never reported; ``unreported`` are clauses of the given contract that no run ever reported.
     """
 
     environment: str
     builder: str
     clauses: tuple[ClauseReport, ...]
     nights: Mapping[int, Outcome]
-    run: Run
+    run: Run | None
     unreported: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Counter[State]:
-        counts = Counter(one.state for one in self.clauses)
+        counts = Counter(clause.state for clause in self.clauses)
         counts[State.UNKNOWN] += len(self.unreported)
         return counts
 
@@ -158,16 +174,23 @@ class ClassReport:
         return State.KEPT
 
     @property
-    def oldest(self) -> int:
-        """When the oldest evidence is from that counts still; the latest run where none does."""
-        fresh = (one.last.run.started for one in self.clauses if one.state is not State.UNKNOWN)
-        return min(fresh, default=self.run.started)
+    def oldest(self) -> int | None:
+        """Start of the oldest run whose evidence still counts, else of the latest run; None without any run."""
+        fresh = (clause.last.run.started for clause in self.clauses if clause.state is not State.UNKNOWN)
+        return min(fresh, default=self.run.started if self.run else None)
 
     @property
     def rung(self) -> Rung | None:
-        """The highest rung that any clause stands on."""
-        reached = [one.rung for one in self.clauses if one.rung]
-        return max(reached, key=list(Rung).index, default=None)
+        """The weakest rung of what the class promises to show, None while any of that is not shown.
+
+        A waived clause, a limit of the host and another tool's test promise no rung. A clause that is only
+        declared lowers no other's rung.
+        """
+        promised = [clause for clause in self.clauses if clause.promises_rung]
+        if self.unreported or any(clause.rung is None for clause in promised):
+            return None
+        shown = [clause.rung for clause in promised if clause.rung and clause.is_shown]
+        return min(shown or [Rung.DECLARED] * bool(promised), key=list(Rung).index, default=None)
 
     @property
     def rungs(self) -> Counter[Rung]:

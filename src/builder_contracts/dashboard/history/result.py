@@ -36,7 +36,8 @@ class Result(NamedTuple):
 
     ``started`` is milliseconds since 1970 in UTC, None where the file states no time; ``seconds`` is how
     long the answer took; digests are ``sha256:…`` or empty where nothing is known of them; ``rung`` is
-    None for a result that is no verdict of a contract.
+    None for a result that is no verdict of a contract. ``host_limit``: unproven because this runner or host
+    can never prove it, such as a limit of 4 CPUs on a host with 2.
     """
 
     environment: str
@@ -63,3 +64,4 @@ class Result(NamedTuple):
     simulated: bool = False
     witnesses: tuple[str, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    host_limit: bool = False

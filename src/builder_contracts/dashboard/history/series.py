@@ -13,7 +13,7 @@ from builder_contracts.evidence.verdict import Outcome, Rung
 
 DAY_MS = 24 * 3600 * 1000
 
-_Row = tuple[int, int, int | None, float, int, int, int, int, int, int]
+_Row = tuple[int, int, int | None, float, int, int, int, int, int, int, bool]
 
 
 class Run(NamedTuple):
@@ -51,6 +51,7 @@ class Point(NamedTuple):
     likely: int
     look: int
     why: int
+    host_limit: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,17 +146,16 @@ def load_snapshot(history: History, until: int | None = None) -> Book:
     series: dict[tuple[str, int], Series] = {}
     for run in runs:
         rows = history.rows(
-            "SELECT clause, verdict, rung, seconds, promised, seen, source, likely, look, why"
+            "SELECT clause, verdict, rung, seconds, promised, seen, source, likely, look, why, host_limit"
             " FROM result WHERE run = ? ORDER BY clause",
             run.number,
         )
-        for clause, verdict, rung, seconds, *texts in cast(Iterable[_Row], rows):
+        for clause, verdict, rung, *rest, limit in cast(Iterable[_Row], rows):
             key = (run.environment, clause)
             if key not in series:
                 series[key] = Series(Clause(run.environment, run.builder, *clauses[clause]), clause)
-            series[key].points.append(
-                Point(run, OUTCOMES[verdict], None if rung is None else RUNGS[rung], seconds, *texts)
-            )
+            point = (run, OUTCOMES[verdict], None if rung is None else RUNGS[rung], *rest, limit == 1)
+            series[key].points.append(Point._make(point))
     by_number = {run.number: run for run in runs}
     measured: dict[tuple[Clause, str], list[Reading]] = {}
     for number, clause, quantity, value, budget in cast(

@@ -252,6 +252,7 @@ class History:
                     text(one.likely),
                     text(one.look),
                     text(one.why),
+                    one.host_limit,
                 )
             )
             witnesses += [(run, which, at, text(witness)) for at, witness in enumerate(one.witnesses)]
@@ -259,10 +260,11 @@ class History:
                 (run, which, each.quantity, each.value, each.budget) for each in one.measurements
             ]
         self._connection.executemany(
-            "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (run, clause) DO UPDATE SET verdict = excluded.verdict, rung = excluded.rung,"
             " seconds = excluded.seconds, promised = excluded.promised, seen = excluded.seen,"
-            " source = excluded.source, likely = excluded.likely, look = excluded.look, why = excluded.why"
+            " source = excluded.source, likely = excluded.likely, look = excluded.look, why = excluded.why,"
+            " host_limit = excluded.host_limit"
             " WHERE excluded.verdict > result.verdict",
             rows,
         )

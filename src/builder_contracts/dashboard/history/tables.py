@@ -75,6 +75,9 @@ MIGRATIONS: Sequence[str] = (
       PRIMARY KEY (run, clause, quantity)
     ) WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE result ADD COLUMN host_limit INTEGER NOT NULL DEFAULT 0;  -- unproven, and never provable there
+    """,
 )
 
 

@@ -17,7 +17,8 @@ from builder_contracts.dashboard.analysis.status import ClassReport, State
 from builder_contracts.dashboard.history.series import Book
 from builder_contracts.dashboard.nightly import job_summary
 from builder_contracts.dashboard.nightly.job_summary import code_span
-from builder_contracts.dashboard.site import rerun_command, wording
+from builder_contracts.dashboard.site import wording
+from builder_contracts.dashboard.site.rerun_command import rerun_command
 
 LABEL = "builder-contracts"
 _MARK = re.compile(r"<!-- builder-contracts (\{[^<>]*\}) -->")
@@ -103,6 +104,9 @@ def plan_actions(report: Report, book: Book, issues: Sequence[Issue], site: str 
         for issue, _ in mine[1:]:
             actions.append(Close(issue.number, f"Duplicate of #{mine[0][0].number}."))
         actions += _plan_builder(one, report, book, mine[0] if mine else None, site)
+    for one in report.withdrawn:
+        for issue, mark in known.get((one.environment, one.builder), []):
+            actions.append(Close(issue.number, f"Withdrawn: {_format_names(mark.clauses)}."))
     return actions
 
 
@@ -115,7 +119,8 @@ def _plan_builder(
             yield Open(_format_title(one, broken), _format_body(one, report, book, (), broken, site))
         return
     at, mark = issue
-    states = {clause.clause.local_id: clause.state for clause in one.clauses}
+    states = dict.fromkeys(one.unreported, State.UNKNOWN)
+    states |= {clause.clause.local_id: clause.state for clause in one.clauses}
     healed = (State.KEPT, State.WAIVED)
     # A clause that its contract no longer has is not in the report and needs no mending.
     pending = [
@@ -154,13 +159,12 @@ def _format_body(
     if pending:
         lines.append("No longer broken, but not yet confirmed kept:")
         lines += ["", *(f"- {code_span(name)}" for name in pending), ""]
-    image = one.run.image_digest or "unknown"
-    lines.append(
-        f"Latest run: {wording.format_time(one.run.started)}, image {code_span(image)}, host {code_span(one.run.host)}."
-    )
-    if any(book.text(clause.last.source) for clause in one.clauses):
-        where = " on a runner of the class" if one.run.runner == "local" else ""
-        lines += ["", f"To check again{where}: {code_span(rerun_command.rerun_command(one.run), 1000)}"]
+    if run := one.run:
+        image, host = code_span(run.image_digest or "unknown"), code_span(run.host)
+        lines.append(f"Latest run: {wording.format_time(run.started)}, image {image}, host {host}.")
+        if any(book.text(clause.last.source) for clause in one.clauses):
+            where = " on a runner of the class" if run.runner == "local" else ""
+            lines += ["", f"To check again{where}: {code_span(rerun_command(run), 1000)}"]
     if site:
         lines += ["", f"Dashboard: {site}"]
     text = "\n".join(lines)

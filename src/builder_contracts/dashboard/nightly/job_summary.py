@@ -32,6 +32,9 @@ def format_summary(report: Report, book: Book, site: str = "") -> str:
         lines += ["The history is empty; no class has reported yet.", ""]
     for morning in report.mornings:
         lines += _format_night(morning, book, site)
+    if report.withdrawn:
+        lines += ["## Withdrawn", "", "No contract has these classes anymore:", ""]
+        lines += [f"- {code_span(f'{one.builder} ({one.environment})')}" for one in report.withdrawn] + [""]
     return "\n".join(lines)
 
 
@@ -92,8 +95,11 @@ def _format_row(one: ClassReport, morning: Morning) -> str:
         for state in (State.KEPT, State.BROKEN, State.UNPROVEN, State.WAIVED, State.UNKNOWN)
     )
     rung = one.rung.value if one.rung else ""
-    late = "" if one.run.night == morning.night else ", no report"
-    image = code_span(wording.shorten_digest(one.run.image_digest)) if one.run.image_digest else "not known"
+    late = (
+        "" if one.run and one.run.night == morning.night else ", no report" if one.run else ", never reported"
+    )
+    digest = wording.shorten_digest(one.run.image_digest) if one.run else ""
+    image = code_span(digest) if digest else "unknown"
     # Inside a table a bar ends the cell even in code.
     name = code_span(one.builder).replace("|", "\\|")
     return f"| {name} | {_SYMBOLS[one.state]} {one.state.value}{late} | {numbers} | {rung} | {image} |"

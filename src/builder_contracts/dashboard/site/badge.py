@@ -27,7 +27,7 @@ _ADVANCE = 6.9
 
 
 def format_message(one: ClassReport) -> str:
-    """The words of a badge: the state, how many, the rung where all are kept, the date of the oldest evidence."""
+    """The words of a badge: the state, how many, the rung where the class has one, the date of the oldest evidence."""
     counts = one.counts
     total = sum(counts.values())
     words = {
@@ -37,9 +37,10 @@ def format_message(one: ClassReport) -> str:
         State.UNPROVEN: f"unproven {counts[State.UNPROVEN] + counts[State.UNKNOWN]}/{total}",
         State.UNKNOWN: "unknown",
     }[one.state]
-    rung = f" · {one.rung.value}" if one.rung and one.state in (State.KEPT, State.WAIVED) else ""
+    rung = f" · {one.rung.value}" if one.rung else ""
     # An image cannot grow old by itself: the date says how old it is.
-    return f"{words}{rung} · {format_date(one.oldest)[4:-5]}"
+    oldest = "never reported" if one.oldest is None else format_date(one.oldest)[4:-5]
+    return f"{words}{rung} · {oldest}"
 
 
 def draw_badge(one: ClassReport) -> str:

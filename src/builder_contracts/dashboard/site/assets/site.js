@@ -38,21 +38,31 @@
   /** @param {string | null} rung @param {number} expires @param {number} until @returns {string | null} */
   const rungNow = (rung, expires, until) => (!rung || over(expires) ? null : over(until) ? "C3" : rung);
 
-  /** @typedef {[expires: number, state: string, rung: string | null, until: number, clauses: number]} Age */
+  /** @typedef {[expires: number, state: string, rung: string | null, until: number, counts: boolean, clauses: number]} Age */
   /** What a class is by now; as ClassReport has it. @param {Age[]} ages */
   const tally = (ages) => {
     const counts = Object.fromEntries(states.map((state) => [state, 0]));
     /** @type {Record<string, number>} */
     const rungs = {};
-    for (const [expires, state, rung, until, clauses] of ages) {
-      counts[stateNow(state, expires)] += clauses;
+    let lacking = false;
+    /** @type {string[]} */
+    const shown = [];
+    /** @type {string[]} */
+    const declared = [];
+    for (const [expires, state, rung, until, weighs, clauses] of ages) {
+      const now = stateNow(state, expires);
+      counts[now] += clauses;
       const reached = rungNow(rung, expires, until);
       if (reached) rungs[reached] = (rungs[reached] || 0) + clauses;
+      if (now === "waived" || (now === "unproven" && !weighs) || (now === "kept" && !rung)) continue;
+      if (!reached) lacking = true;
+      else (weighs ? shown : declared).push(reached);
     }
+    const rung = lacking ? undefined : (shown.length ? shown : declared).sort()[0];
     const known = ["broken", "unproven", "waived", "kept"].filter((state) => counts[state]);
     // Where some clauses have no fresh answer, the class cannot pass for kept.
     const state = !known.length ? "unknown" : known[0] !== "broken" && counts.unknown ? "unproven" : known[0];
-    return { state, counts, rungs };
+    return { state, counts, rungs, rung };
   };
 
   /** @param {Element | null | undefined} place @param {string} state */
@@ -76,7 +86,7 @@
     /** @type {Age[]} */
     const ages = JSON.parse(part.dataset.ages || "[]");
     if (!ages.some(([expires, , , until]) => over(expires) || over(until))) return false;
-    const { state, counts, rungs } = tally(ages);
+    const { state, counts, rungs, rung } = tally(ages);
     if (part.classList.contains("card")) turn(part.querySelector(".status .state"), state);
     turn(part.querySelector(".whole"), state);
     part.classList.remove(...states);
@@ -89,8 +99,14 @@
     }
     const reached = part.querySelector(".reached");
     const told = Object.keys(rungs).sort();
-    if (!told.length) reached?.replaceChildren("no rung reached");
-    else lower(reached?.querySelector(".rung"), told[told.length - 1]);
+    const chip = reached?.querySelector(".rung");
+    if (rung) lower(chip, rung);
+    else if (chip) {
+      const none = document.createElement("span");
+      none.className = "none";
+      none.textContent = "no rung";
+      chip.replaceWith(none);
+    }
     reached?.querySelector(".rungs")?.replaceChildren(told.map((rung) => `${rungs[rung]} at ${rung}`).join(", "));
     if (!counts.broken) part.querySelector(".new, .old")?.remove();
     const attention = counts.broken + counts.unproven + counts.unknown;

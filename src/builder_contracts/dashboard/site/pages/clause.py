@@ -12,10 +12,11 @@ from builder_contracts.dashboard.analysis.status import (
     Segment,
 )
 from builder_contracts.dashboard.history.series import Book, Point, format_instant, format_night
-from builder_contracts.dashboard.site import rerun_command, wording
+from builder_contracts.dashboard.site import wording
 from builder_contracts.dashboard.site.pages.canaries import canary_anchor
 from builder_contracts.dashboard.site.pages.grid import encode_nights
 from builder_contracts.dashboard.site.pages.parts import View, build_brief, build_head, build_run
+from builder_contracts.dashboard.site.rerun_command import rerun_command
 from builder_contracts.evidence.verdict import Outcome
 
 _SEGMENTS = 100
@@ -31,6 +32,7 @@ def build_clause_page(one: ClauseReport, report: Report, book: Book, flake: Flak
         **build_brief(one, book),
         "environment": one.clause.environment,
         "withdrawn": one.withdrawn,
+        "host_limit": one.host_limit,
         "rung_name": wording.RUNG_NAMES[one.rung] if one.rung else "",
         "source": book.text(last.source),
         "why": book.text(last.why),
@@ -122,7 +124,7 @@ def build_commands(one: ClauseReport, book: Book) -> list[View]:
     run, local = one.last.run, one.clause.local_id
     if one.last.rung is None and not book.text(one.last.source):
         return []
-    found = [{"says": "Run the same check again", "command": rerun_command.rerun_command(run, "-k", local)}]
+    found = [{"says": "Run the same check again", "command": rerun_command(run, "-k", local)}]
     if look := book.text(one.last.look):
         found.append({"says": "Inspect the observed fact", "command": look})
     explain = shlex.join(["builder-contracts", "explain", one.clause.id])

@@ -37,7 +37,8 @@ def build_grid_page(report: Report) -> View:
                 "state": one.state.value,
                 "clauses": len(one.clauses),
                 "ages": build_ages(one),
-                "attention": sum(clause.state not in (State.KEPT, State.WAIVED) for clause in one.clauses),
+                "attention": sum(clause.state not in (State.KEPT, State.WAIVED) for clause in one.clauses)
+                + len(one.unreported),
                 "data": f"{urls.class_file('grid', one.environment, one.builder)}.js",
             }
             for one in sorted(report.classes, key=lambda one: (one.environment, *by_urgency(one)))

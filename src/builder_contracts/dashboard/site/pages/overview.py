@@ -26,6 +26,7 @@ from builder_contracts.dashboard.site.pages.parts import (
 from builder_contracts.evidence.verdict import Rung
 
 STRIP = 21
+UNPROVEN_LIMIT = 3
 
 
 def build_overview_page(report: Report, book: Book) -> View:
@@ -33,6 +34,10 @@ def build_overview_page(report: Report, book: Book) -> View:
     return {
         **build_head(report),
         "environments": [_build_environment(morning, report, book) for morning in report.mornings],
+        "withdrawn": [
+            {"environment": builder.environment, "builder": builder.builder, **build_last_run(builder)}
+            for builder in report.withdrawn
+        ],
     }
 
 
@@ -48,7 +53,9 @@ def _build_environment(morning: Morning, report: Report, book: Book) -> View:
         "missed_words": wording.describe_missed(morning.missed),
         "which_night": wording.name_night(morning.missed),
         "states": {state.value: states.count(state) for state in State},
-        "classes": [_build_card(one, morning, report) for one in sorted(morning.classes, key=by_urgency)],
+        "classes": [
+            _build_card(one, morning, report, book) for one in sorted(morning.classes, key=by_urgency)
+        ],
         "incidents": [_build_incident(one, book, morning.night) for one in new[:LIST_LIMIT]],
         "still_broken": [
             _build_incident(one, book, morning.night) for one in sorted(old, key=_broken_since)[:LIST_LIMIT]
@@ -58,13 +65,10 @@ def _build_environment(morning: Morning, report: Report, book: Book) -> View:
         "waived": build_list(morning.waived, book),
         "unanswered": build_list(morning.unanswered, book),
         "new": build_list(morning.new, book),
-        "silent": [
-            {
-                "builder": one.builder,
-                "last": format_instant(one.run.started),
-                "last_words": wording.format_time(one.run.started),
-            }
-            for one in morning.silent
+        "silent": [{"builder": builder.builder, **build_last_run(builder)} for builder in morning.silent],
+        "never_reported": [
+            {"builder": builder.builder, "clauses": len(builder.unreported)}
+            for builder in morning.never_reported
         ],
         "standing": build_list(morning.standing, book, morning.night, most=8),
         "stale": [
@@ -78,13 +82,28 @@ def _broken_since(incident: Incident) -> int:
     return incident.change.after.run.started
 
 
-def _build_card(one: ClassReport, morning: Morning, report: Report) -> View:
+def build_last_run(builder: ClassReport) -> View:
+    """When a class reported last."""
+    if builder.run is None:
+        return {"last": None, "last_words": ""}
+    return {
+        "last": format_instant(builder.run.started),
+        "last_words": wording.format_time(builder.run.started),
+    }
+
+
+def _build_card(one: ClassReport, morning: Morning, report: Report, book: Book) -> View:
     counts, rungs = one.counts, one.rungs
     # The class speaks for as long as its freshest clause does.
     expires = max((clause.expires for clause in one.clauses), default=0)
     broke = [clause for clause in morning.broke if clause.clause.builder == one.builder]
     unanswered = [clause for clause in morning.unanswered if clause.clause.builder == one.builder]
     red = [incident for incident in morning.incidents if incident.builder == one.builder]
+    # What could be proven here comes before what this host can never prove.
+    unproven = sorted(
+        (clause for clause in one.clauses if clause.state is State.UNPROVEN),
+        key=lambda clause: clause.host_limit,
+    )
     return {
         "builder": one.builder,
         "state": one.state.value,
@@ -102,8 +121,14 @@ def _build_card(one: ClassReport, morning: Morning, report: Report) -> View:
         # What is new, or else what has been so for longest; incidents come latest first.
         "incident": incident_anchor(red[0 if broke else -1]) if red else None,
         "red_for": wording.format_nights(morning.night - red[-1].change.after.run.night + 1) if red else "",
-        "run": build_run(one.run),
-        "last_night": one.run.night == morning.night,
+        "unproven": [
+            {**build_brief(clause, book), "host_limit": clause.host_limit}
+            for clause in unproven[:UNPROVEN_LIMIT]
+        ],
+        "more_unproven": max(0, len(unproven) - UNPROVEN_LIMIT),
+        "host_limits": sum(clause.host_limit for clause in unproven),
+        "run": build_run(one.run) if one.run else None,
+        "last_night": one.run is not None and one.run.night == morning.night,
         "expires": expires,
         "ages": build_ages(one),
         "strip": build_strip(one, morning.night, report),

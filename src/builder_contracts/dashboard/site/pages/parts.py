@@ -94,15 +94,23 @@ def build_list(
     return {"clauses": shown, "more": max(0, len(clauses) - most)}
 
 
-def build_ages(one: ClassReport) -> list[tuple[int, str, str | None, int, int]]:
-    """How its clauses will age: ``[expires, state, rung, end of C4, clauses]``, a time of 0 for never."""
+def build_ages(one: ClassReport) -> list[tuple[int, str, str | None, int, bool, int]]:
+    """How its clauses will age: ``[expires, state, rung, end of C4, counts, clauses]``, a time of 0 for never.
+
+    ``counts`` is of the class's rung: false for a limit of the host and for what is only declared.
+    """
     counted = Counter(
-        (clause.expires, clause.state.value, *build_rung(clause).values())
+        (
+            clause.expires,
+            clause.state.value,
+            *build_rung(clause).values(),
+            clause.is_shown if clause.state is State.KEPT else not clause.host_limit,
+        )
         if clause.state is not State.UNKNOWN
-        else (0, State.UNKNOWN.value, None, 0)
+        else (0, State.UNKNOWN.value, None, 0, True)
         for clause in one.clauses
     )
-    counted[0, State.UNKNOWN.value, None, 0] += len(one.unreported)
+    counted[0, State.UNKNOWN.value, None, 0, True] += len(one.unreported)
     return [(*about, count) for about, count in counted.items() if count]
 
 
