@@ -106,12 +106,12 @@ def one_night(folder: Path, nights: int = 1000) -> tuple[float, float]:
 
 def program(*names: str) -> str:
     """The first of these programs that is installed."""
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
         sys.exit(
             f"{names[0]} is not installed: apt-get install chromium chromium-driver, or use --no-browser"
         )
-    return found
+    return path
 
 
 def interactive(page: Path, chromium: str, chromedriver: str) -> float:

@@ -41,7 +41,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def told(simulated: Path) -> Iterator[tuple[Report, series.Book]]:
+def analyzed(simulated: Path) -> Iterator[tuple[Report, series.Book]]:
     """What the simulated history means on the morning after its last night."""
     with History(simulated, write=False) as store:
         book = series.load_snapshot(store)
@@ -49,8 +49,8 @@ def told(simulated: Path) -> Iterator[tuple[Report, series.Book]]:
 
 
 @pytest.fixture(scope="session")
-def demo(told: tuple[Report, series.Book], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(analyzed: tuple[Report, series.Book], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demonstration's site, as of the morning after its last night."""
     out = tmp_path_factory.mktemp("demo") / "site"
-    build.write_site(*told, out, base="https://example.org/contracts/", frozen=True)
+    build.write_site(*analyzed, out, base="https://example.org/contracts/", frozen=True)
     return out

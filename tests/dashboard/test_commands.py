@@ -72,28 +72,26 @@ def test_a_site_of_the_past_knows_nothing_of_what_came_after(tmp_path: Path) -> 
     sooner = report(tmp_path, case(started="2026-03-11T02:00:00Z", **measured), name="a.xml")
     command("history", "add", "--history", "h.db", sooner, later, cwd=tmp_path)
 
-    said = {}
+    states = {}
     for day in ("10", "11", "12"):
         stamp = f"2026-03-{day}T02:00:00Z"
         done = command(
             *("dashboard", "build", "--history", "h.db", "--out", day, "--as-of", stamp), cwd=tmp_path
         )
         assert done.returncode == 0, done.stderr
-        said[day] = [
-            (one["night"], one["states"]["broken"])
-            for one in json.loads((tmp_path / day / "index.json").read_text())["environments"]
+        states[day] = [
+            (environment["night"], environment["states"]["broken"])
+            for environment in json.loads((tmp_path / day / "index.json").read_text())["environments"]
         ]
 
-    assert said == {"10": [], "11": [("2026-03-11", 0)], "12": [("2026-03-12", 1)]}
+    assert states == {"10": [], "11": [("2026-03-11", 0)], "12": [("2026-03-12", 1)]}
     (canary,) = json.loads((tmp_path / "11" / "canaries.json").read_text())["groups"]
     assert len(canary["clauses"][0]["measured"][0]["readings"]) == 1
     assert "No class had reported by <time" in (tmp_path / "10" / "index.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("address", ["https://o.example/repo", "https://o.example/repo/"])
-def test_links_of_the_feed_lead_into_the_site_however_its_address_is_written(
-    tmp_path: Path, address: str
-) -> None:
+def test_feed_links_work_with_and_without_trailing_slash(tmp_path: Path, address: str) -> None:
     command("history", "add", "--history", "h.db", report(tmp_path), cwd=tmp_path)
 
     command("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", address, cwd=tmp_path)
@@ -101,7 +99,7 @@ def test_links_of_the_feed_lead_into_the_site_however_its_address_is_written(
     assert 'xml:base="https://o.example/repo/"' in (tmp_path / "s" / "feed.atom").read_text("utf-8")
 
 
-def test_a_folder_stands_for_the_reports_below_it_and_what_is_known_is_said(tmp_path: Path) -> None:
+def test_directory_stands_for_its_reports(tmp_path: Path) -> None:
     (tmp_path / "night" / "a").mkdir(parents=True)
     report(tmp_path / "night" / "a")
     report(tmp_path / "night", case("tinyland-nix/toolchain/git"))
@@ -117,10 +115,10 @@ def test_show_says_what_a_history_holds(tmp_path: Path) -> None:
     command("history", "add", "--history", "h.db", report(tmp_path), cwd=tmp_path)
 
     plain = command("history", "show", "--history", "h.db", cwd=tmp_path)
-    told = json.loads(command("history", "show", "--history", "h.db", "--json", cwd=tmp_path).stdout)
+    shown = json.loads(command("history", "show", "--history", "h.db", "--json", cwd=tmp_path).stdout)
 
     assert "embedded  tinyland-nix" in plain.stdout
-    assert told["classes"][0]["started"] == "2026-03-12T02:00:11Z"
+    assert shown["classes"][0]["started"] == "2026-03-12T02:00:11Z"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml"]
 
 
@@ -217,7 +215,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_a_message_and_exit_code_3_and_leaves_nothing(what: str, tmp_path: Path) -> None:
+def test_bad_input_exits_3_with_message_and_leaves_nothing(what: str, tmp_path: Path) -> None:
     arguments, message = BAD[what]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious").write_text("")
@@ -244,7 +242,7 @@ def test_the_demonstration_is_the_same_for_everybody(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
 
-    one, two = (
+    first, two = (
         {
             path.relative_to(tmp_path / name): path.read_bytes()
             for path in (tmp_path / name).rglob("*")
@@ -252,7 +250,7 @@ def test_the_demonstration_is_the_same_for_everybody(tmp_path: Path) -> None:
         }
         for name in ("one", "two")
     )
-    assert one == two
+    assert first == two
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
 
 
@@ -309,7 +307,7 @@ def test_serves_the_site_with_a_script_that_reloads_it(served: Site) -> None:
     assert served.get("_reload.js")[0] == 200
 
 
-def test_a_change_of_the_history_is_a_new_build_for_those_who_wait(served: Site) -> None:
+def test_history_change_triggers_rebuild_and_reload(served: Site) -> None:
     build = served.get("_reload?now=")[1]
     waiting: list[str] = []
     thread = threading.Thread(target=lambda: waiting.append(served.get(f"_reload?now={build}")[1]))
@@ -321,7 +319,7 @@ def test_a_change_of_the_history_is_a_new_build_for_those_who_wait(served: Site)
     assert "build 2" in served.get("")[1]
 
 
-def test_a_history_that_cannot_be_read_leaves_the_pages_as_they_were(served: Site) -> None:
+def test_unreadable_history_keeps_the_served_pages(served: Site) -> None:
     served.history.write_text("bad")
     served.server._stop.wait(2.5)
 
@@ -333,7 +331,7 @@ def test_nothing_but_the_site_is_served(served: Site, path: str) -> None:
     assert served.get(path)[0] in (400, 404)
 
 
-def test_a_page_of_another_site_cannot_read_it_under_another_name(served: Site) -> None:
+def test_preview_server_rejects_foreign_hostnames(served: Site) -> None:
     assert served.get("", host="evil.example")[0] == 403
     assert served.get("", host="localhost:1")[0] == 200
 
@@ -349,7 +347,7 @@ def test_it_listens_on_this_machine_only_and_leaves_nothing(tmp_path: Path) -> N
     assert not folder.exists()
 
 
-def test_a_build_that_is_under_way_at_the_end_leaves_nothing_either(tmp_path: Path) -> None:
+def test_shutdown_during_a_build_leaves_nothing(tmp_path: Path) -> None:
     begun, ended = threading.Event(), threading.Event()
 
     class Slow(Site):

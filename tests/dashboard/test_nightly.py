@@ -90,10 +90,10 @@ def test_a_new_breakage_opens_one_issue_for_its_class() -> None:
     )
 
 
-def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_how_to_ask_again(
-    told: tuple[Report, Book],
+def test_issue_body_has_promise_evidence_and_rerun_command(
+    analyzed: tuple[Report, Book],
 ) -> None:
-    opened = {action.title: action.body for action in plan_actions(*told, []) if isinstance(action, Open)}
+    opened = {action.title: action.body for action in plan_actions(*analyzed, []) if isinstance(action, Open)}
 
     body = opened["tinyland-dind (simulated): 2 clauses broken"]
     assert re.search(
@@ -160,7 +160,7 @@ def test_what_broke_in_addition_is_told_in_a_comment() -> None:
     assert action.comment == "Also broken now: `toolchain/b`."
 
 
-def test_another_night_of_the_same_breakage_is_noted_without_a_comment() -> None:
+def test_another_broken_night_updates_without_comment() -> None:
     (action,) = plan_actions(night(series("kkbb")), BOOK, [issue_of(night(series("kkb")))])
 
     assert isinstance(action, Update)
@@ -174,7 +174,7 @@ def test_recovery_closes_the_issue() -> None:
     assert "Kept again" in action.comment
 
 
-def test_a_recovery_claims_for_no_clause_that_it_was_kept_which_was_not() -> None:
+def test_recovery_lists_kept_waived_and_withdrawn_apart() -> None:
     stories = [series("kkb", name=name) for name in ("mended", "waived", "dropped")]
     later = [series("kkbk", name="mended"), series("kkbw", name="waived"), series("kkb-", name="dropped")]
     contract = {"c": ["toolchain/mended", "toolchain/waived"]}
@@ -262,9 +262,7 @@ def trackers(forge: Forge) -> dict[str, forges.Forge]:
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
-def test_a_breakage_is_opened_updated_and_closed_and_every_night_can_be_repeated(
-    forge: Forge, kind: str
-) -> None:
+def test_issue_is_opened_updated_closed_idempotently(forge: Forge, kind: str) -> None:
     tracker = trackers(forge)[kind]
     nights = [
         (night(series("kkk")), 0, 0),
@@ -295,9 +293,7 @@ def test_issues_on_later_pages_are_found(forge: Forge, hub: forges.GitHub) -> No
     assert len(hub.open_issues()) == 6
 
 
-def test_an_issue_that_somebody_else_made_to_look_like_ours_does_not_count(
-    forge: Forge, hub: forges.GitHub
-) -> None:
+def test_issue_of_another_author_is_ignored(forge: Forge, hub: forges.GitHub) -> None:
     report = night(series("kkb"))
     forged = issue_of(report)
     forge.issue(forged.title, forged.body, creator="mallory")
@@ -320,7 +316,7 @@ def test_another_user_s_token_finds_the_issues_of_that_user(
 @pytest.mark.parametrize(
     ("status", "hint"), [(403, True), (404, True), (401, True), (422, False), (500, False)]
 )
-def test_a_refusal_says_what_was_asked_and_what_is_likely_missing(
+def test_forge_error_names_request_and_likely_permission(
     forge: Forge, hub: forges.GitHub, status: int, hint: bool
 ) -> None:
     forge.failing["/issues"] = status
@@ -333,9 +329,7 @@ def test_a_refusal_says_what_was_asked_and_what_is_likely_missing(
     assert TOKEN not in str(refused.value)
 
 
-def test_a_page_for_people_in_the_place_of_a_list_is_an_error_that_says_so(
-    forge: Forge, hub: forges.GitHub
-) -> None:
+def test_html_instead_of_json_is_a_clear_error(forge: Forge, hub: forges.GitHub) -> None:
     forge.failing["/issues"] = 200
 
     with pytest.raises(forges.ForgeError, match=r"GET http://.*/issues\?.*: the answer is not JSON"):
@@ -384,9 +378,7 @@ def test_the_first_night_has_no_history_and_that_is_no_error(forge: Forge, job: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lost_history_is_an_error_unless_one_says_to_start_anew(
-    forge: Forge, job: None, tmp_path: Path
-) -> None:
+def test_lost_history_is_an_error_without_start_anew(forge: Forge, job: None, tmp_path: Path) -> None:
     forge.artifact(b"x", expired=True)
 
     lost = run("restore", "--history", str(tmp_path / "h.db"))
@@ -405,7 +397,7 @@ def test_a_forge_that_does_not_answer_is_not_a_first_night(forge: Forge, job: No
 
 
 @pytest.mark.parametrize("name", ["history.db", "other.db"])
-def test_an_artifact_that_is_no_history_is_refused_and_not_left_behind(
+def test_artifact_that_is_not_a_history_is_rejected(
     forge: Forge, job: None, tmp_path: Path, name: str
 ) -> None:
     forge.artifact(b"this is not a database of any kind", name=name)
@@ -433,7 +425,7 @@ def test_gitlab_hands_the_history_on_as_artifacts_of_its_job(forge: Forge, lab: 
     )
 
 
-def test_a_red_night_at_gitlab_counts_where_it_stored_its_history(forge: Forge, lab: forges.GitLab) -> None:
+def test_failed_gitlab_night_with_history_counts(forge: Forge, lab: forges.GitLab) -> None:
     """Red with one: a report could not be read. Red without: the earlier history did not come back."""
     forge.gitlab_job(9, status="failed")
     forge.gitlab_job(8, b"red", status="failed")
@@ -446,9 +438,7 @@ def test_a_red_night_at_gitlab_counts_where_it_stored_its_history(forge: Forge, 
 
 
 @pytest.mark.parametrize("status", ["success", "failed"])
-def test_a_history_that_gitlab_has_removed_is_an_error_unless_one_says_to_start_anew(
-    forge: Forge, lab: forges.GitLab, status: str
-) -> None:
+def test_removed_gitlab_history_needs_start_anew(forge: Forge, lab: forges.GitLab, status: str) -> None:
     forge.gitlab_job(7, status=status, artifacts_expire_at="2026-03-08T03:00:00Z")
 
     with pytest.raises(forges.ForgeError, match="artifacts are gone"):
@@ -457,7 +447,7 @@ def test_a_history_that_gitlab_has_removed_is_an_error_unless_one_says_to_start_
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
-def test_a_download_takes_no_token_to_the_storage_that_it_is_sent_to(forge: Forge, kind: str) -> None:
+def test_download_sends_no_token_along_a_redirect(forge: Forge, kind: str) -> None:
     forge.artifact(b"history")
     forge.gitlab_job(7, b"history")
 
@@ -498,7 +488,7 @@ def test_a_night_is_every_report_below_its_folder(tmp_path: Path) -> None:
     assert "added 3 files with 3 results" in done.output
 
 
-def test_evidence_without_a_junit_file_is_no_night_of_which_nothing_came(tmp_path: Path) -> None:
+def test_evidence_without_junit_is_a_night(tmp_path: Path) -> None:
     (tmp_path / "evidence.jsonl").write_bytes(LINE)
 
     done = run("add", "--history", str(tmp_path / "h.db"), "--reports", str(tmp_path))
@@ -539,12 +529,12 @@ def test_no_record_is_written_where_github_knows_no_such_job(
 
 
 def test_issues_of_a_real_history_are_opened_once(forge: Forge, job: None, tmp_path: Path) -> None:
-    from builder_contracts.cli.dashboard import _last_night
+    from builder_contracts.cli.dashboard import _find_last_night
     from builder_contracts.dashboard.demo.story import build_story
     from builder_contracts.dashboard.history.import_files import Reading, add_files
 
     files = []
-    for name, text in simulate_nights(build_story(), last=_last_night(), count=60):
+    for name, text in simulate_nights(build_story(), last=_find_last_night(), count=60):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
@@ -584,8 +574,8 @@ def test_outside_of_a_job_the_commands_say_what_is_missing(
         assert "GITHUB_REPOSITORY is not set" in str(refused)
 
 
-def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) -> None:
-    text = format_summary(*told, site="https://example.org/site")
+def test_the_summary_names_what_broke_when_and_why(analyzed: tuple[Report, Book]) -> None:
+    text = format_summary(*analyzed, site="https://example.org/site")
 
     assert "**Simulated data.**" in text
     assert "| `tinyland-dind` | ❌ broken | 27 | 2 | 1 | 1 | 0 |  |" in text
@@ -596,7 +586,7 @@ def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) ->
 
 
 @pytest.mark.parametrize(
-    ("nights", "hours", "told"),
+    ("nights", "hours", "sentence"),
     [
         ("kk", 8.0, "No clause is broken."),
         ("kw", 8.0, "No clause is broken."),
@@ -604,11 +594,13 @@ def test_the_summary_names_what_broke_when_and_why(told: tuple[Report, Book]) ->
         ("kk", 24 * 9.0, "No clause is known to be broken, but some have no current result."),
     ],
 )
-def test_that_nobody_could_look_is_not_told_as_nothing_broken(nights: str, hours: float, told: str) -> None:
-    assert told in format_summary(night(series(nights), hours=hours), BOOK).splitlines()
+def test_that_nobody_could_look_is_not_told_as_nothing_broken(
+    nights: str, hours: float, sentence: str
+) -> None:
+    assert sentence in format_summary(night(series(nights), hours=hours), BOOK).splitlines()
 
 
-def test_clauses_that_no_run_ever_answered_are_told_with_those_whose_answer_is_old() -> None:
+def test_summary_counts_unreported_with_stale_clauses() -> None:
     report = tell(series("k"), contracts={"c": ["toolchain/n", "toolchain/never", "toolchain/ever"]})
 
     text = format_summary(report, BOOK)
@@ -617,16 +609,16 @@ def test_clauses_that_no_run_ever_answered_are_told_with_those_whose_answer_is_o
     assert "### Stale evidence\n\n- `c`: 2 clauses\n" in text
 
 
-def test_what_a_report_calls_its_host_is_code_where_it_is_quoted_and_nowhere_else() -> None:
+def test_quoted_host_is_code_in_markdown_only() -> None:
     story = series("kb")
     for at, host in enumerate(("h", "the h")):
         story.points[at] = story.points[at]._replace(run=story.points[at].run._replace(host=host))
 
-    told = "Image and contract are unchanged. Suspect the host: it changed from `h` to `the h`."
-    assert told in format_summary(night(story), BOOK)
+    sentence = "Image and contract are unchanged. Suspect the host: it changed from `h` to `the h`."
+    assert sentence in format_summary(night(story), BOOK)
     (action,) = plan_actions(night(story), BOOK, [])
     assert isinstance(action, Open)
-    assert told in action.body
+    assert sentence in action.body
 
 
 def test_a_summary_of_nothing_says_so(tmp_path: Path) -> None:

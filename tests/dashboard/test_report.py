@@ -76,16 +76,18 @@ def tell(
     last = (
         nights
         if nights is not None
-        else max(point.run.night for one in stories for point in one.points) - FIRST
+        else max(point.run.night for story in stories for point in story.points) - FIRST
     )
-    runs = sorted({point.run for one in stories for point in one.points}, key=lambda one: one.started)
+    runs = sorted({point.run for story in stories for point in story.points}, key=lambda story: story.started)
     book = Book(runs, stories, {}, cast(History, None))
     now = (FIRST + last) * DAY_MS + round(hours * 3_600_000)
     return analyze_history(book, now, policy, cast(None, rest.get("contracts")))
 
 
-def one(report: Report, name: str = "n") -> ClauseReport:
-    return next(clause for each in report.classes for clause in each.clauses if clause.clause.name == name)
+def status_of(report: Report, name: str = "n") -> ClauseReport:
+    return next(
+        clause for builder in report.classes for clause in builder.clauses if clause.clause.name == name
+    )
 
 
 # --- last night ------------------------------------------------------------------------------------
@@ -116,7 +118,7 @@ def test_what_is_different_from_the_night_before(nights: str, broke: int, mended
     assert (len(morning.broke), len(morning.mended), len(morning.unproven)) == (broke, mended, unproven)
 
 
-def test_a_class_that_did_not_report_is_named_and_its_old_red_is_not_new() -> None:
+def test_silent_class_is_named_and_its_breakage_is_not_new() -> None:
     report = tell(series("kkkk", builder="a"), series("kkb-", builder="b"))
 
     (morning,) = report.mornings
@@ -141,12 +143,12 @@ def test_a_new_clause_is_told_but_not_on_the_first_night_of_all() -> None:
     assert first.new == ()
 
 
-def test_clauses_that_broke_in_one_run_are_one_incident_and_the_latest_comes_first() -> None:
+def test_incidents_group_by_run_latest_first() -> None:
     (morning,) = tell(
         series("kkbb", name="a"), series("kkbb", name="b"), series("kkkb", name="c"), series("kkbk", name="d")
     ).mornings
 
-    assert [[clause.clause.name for clause in each.clauses] for each in morning.incidents] == [
+    assert [[clause.clause.name for clause in builder.clauses] for builder in morning.incidents] == [
         ["c"],
         ["a", "b"],
     ]
@@ -158,21 +160,21 @@ def test_several_runs_of_a_night_are_told_by_the_last_of_them() -> None:
     story.points.insert(1, early)
 
     assert tell(story).mornings[0].broke == ()
-    assert [segment.verdict for segment in one(tell(story)).segments] == [KEPT, BROKEN, KEPT]
+    assert [segment.verdict for segment in status_of(tell(story)).segments] == [KEPT, BROKEN, KEPT]
 
 
-def test_a_breakage_that_was_mended_within_the_night_shows_in_its_nights() -> None:
+def test_breakage_fixed_within_the_night_shows_in_its_nights() -> None:
     story = series("kk")
     for hour, verdict in ((1, KEPT), (1.5, BROKEN)):
         where = run(1)._replace(started=(FIRST + 1) * DAY_MS + round(hour * 3_600_000))
         story.points.insert(
             -1, Point(where, verdict, None, 0.1, 0, 7 if verdict is BROKEN else 0, 0, 0, 0, 0)
         )
-    (told,) = tell(story).classes
+    (builder,) = tell(story).classes
 
-    assert told.nights[FIRST + 1] is BROKEN
+    assert builder.nights[FIRST + 1] is BROKEN
     assert encode_nights(story.points, FIRST, FIRST + 1)[-1] == ("b", 1, 7)
-    assert one(tell(story)).state is State.KEPT
+    assert status_of(tell(story)).state is State.KEPT
 
 
 def test_what_was_newly_waived_is_told() -> None:
@@ -181,7 +183,7 @@ def test_what_was_newly_waived_is_told() -> None:
     assert [waived.clause.name for waived in morning.waived] == ["a"]
 
 
-def test_clauses_that_did_not_answer_when_their_class_did_are_told() -> None:
+def test_clause_without_result_in_its_class_run_is_named() -> None:
     stories = (
         series("kkkk", name="a"),
         series("kkb-", name="b"),
@@ -195,7 +197,7 @@ def test_clauses_that_did_not_answer_when_their_class_did_are_told() -> None:
 
 
 @pytest.mark.parametrize(("hours", "missed"), [(8, [1, 0]), (47.9, [1, 0]), (48.1, [2, 1])])
-def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: float, missed: list[int]) -> None:
+def test_digest_counts_nights_without_any_run(hours: float, missed: list[int]) -> None:
     """A pool that is down has no class that did not report beside one that did."""
     silent, other = series("kkk-"), series("kkkk", builder="d")
     other = replace(
@@ -207,8 +209,8 @@ def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: floa
 
     assert [morning.missed for morning in report.mornings] == missed
     book = Book((), (), {}, cast(History, None), {0: "seen"})
-    said = f"No class has reported for {wording.format_nights(missed[0])}."
-    assert build_overview_page(report, book)["environments"][0]["missed_words"] == said
+    text = f"No class has reported for {wording.format_nights(missed[0])}."
+    assert build_overview_page(report, book)["environments"][0]["missed_words"] == text
     assert format_summary(report, book).count("No class has reported for") == sum(map(bool, missed))
     assert build_overview_page(report, book)["environments"][0]["which_night"] == "that night"
 
@@ -222,13 +224,13 @@ def blame(before: Run | None, after: Run, kind: str = "toolchain") -> str:
 
     story = series("b", kind=kind)
     change = Change(point(before, KEPT) if before else None, point(after, BROKEN))
-    return wording.describe_suspicion(change, [one(tell(story))])
+    return wording.describe_suspicion(change, [status_of(tell(story))])
 
 
 def test_the_image_is_suspected_when_it_alone_changed() -> None:
-    said = blame(run(1, image="sha256:aaa"), run(2, image="sha256:bbb"))
+    text = blame(run(1, image="sha256:aaa"), run(2, image="sha256:bbb"))
 
-    assert said == "Suspect the image (aaa → bbb): it changed in this run; the contract did not."
+    assert text == "Suspect the image (aaa → bbb): it changed in this run; the contract did not."
 
 
 def test_the_contract_is_suspected_when_it_alone_changed() -> None:
@@ -238,9 +240,9 @@ def test_the_contract_is_suspected_when_it_alone_changed() -> None:
 
 
 def test_both_are_suspected_when_both_changed() -> None:
-    said = blame(run(1, image="a", contract="x"), run(2, image="b", contract="y"))
+    text = blame(run(1, image="a", contract="x"), run(2, image="b", contract="y"))
 
-    assert said == "Suspect the image (a → b) or the contract (x → y): both changed in this run."
+    assert text == "Suspect the image (a → b) or the contract (x → y): both changed in this run."
 
 
 @pytest.mark.parametrize(
@@ -252,11 +254,11 @@ def test_both_are_suspected_when_both_changed() -> None:
         ("toolchain", "the runner's surroundings"),
     ],
 )
-def test_where_nothing_changed_the_kind_of_the_clause_says_where_to_look(kind: str, suspect: str) -> None:
-    said = blame(run(1), run(2), kind)
+def test_unchanged_run_is_suspected_by_clause_kind(kind: str, suspect: str) -> None:
+    text = blame(run(1), run(2), kind)
 
-    assert said.startswith("Image and contract are unchanged.")
-    assert suspect in said
+    assert text.startswith("Image and contract are unchanged.")
+    assert suspect in text
 
 
 def test_another_host_or_engine_is_named() -> None:
@@ -266,17 +268,17 @@ def test_another_host_or_engine_is_named() -> None:
 
 def test_an_image_that_nobody_saw_is_not_said_to_be_the_same() -> None:
     for before, after in ((run(1, image=""), run(2, image="")), (run(1, image="a"), run(2, image=""))):
-        said = blame(before, after)
-        assert "the image is unknown" in said
-        assert "Image and contract are unchanged" not in said
+        text = blame(before, after)
+        assert "the image is unknown" in text
+        assert "Image and contract are unchanged" not in text
 
 
 def test_a_real_runner_whose_packages_changed_has_another_image() -> None:
     old, new = (f"tinyland-nix-1: live (…) · namespace arc; packages sha256:{digit * 64}" for digit in "ab")
 
-    said = blame(run(1, image="", identity=old), run(2, image="", identity=new))
+    text = blame(run(1, image="", identity=old), run(2, image="", identity=new))
 
-    assert said == (
+    assert text == (
         "Suspect the image: the packages installed on the runner (aaaaaaaaaaaa → bbbbbbbbbbbb) changed in this run."
     )
 
@@ -285,8 +287,8 @@ def test_a_break_at_the_beginning_blames_nobody() -> None:
     assert "the change that caused it is unknown" in blame(None, run(2))
 
 
-def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that_could_not_tell() -> None:
-    red = one(tell(series("kuub", images="abbb")))
+def test_breakage_skips_unproven_nights_back_to_last_kept() -> None:
+    red = status_of(tell(series("kuub", images="abbb")))
 
     (change,) = red.breakages
     assert wording.describe_suspicion(change, [red]) == (
@@ -299,13 +301,13 @@ def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that
 def test_red_counts_from_the_first_broken_run_since_it_was_kept() -> None:
     report = tell(series("kbubk", name="mended"), series("kbbub", images="abbbc"))
 
-    assert one(report).since.run.night == FIRST + 1
+    assert status_of(report).since.run.night == FIRST + 1
     assert [incident.change.suspects for incident in report.mornings[0].incidents] == [("image",)]
-    assert [change.after.run.night - FIRST for change in one(report, "mended").breakages] == [1]
+    assert [change.after.run.night - FIRST for change in status_of(report, "mended").breakages] == [1]
 
 
 @pytest.mark.parametrize(
-    ("nights", "said"),
+    ("nights", "text"),
     [
         ("b", "Broken since the start of the history"),
         ("-b", "New clause"),
@@ -313,13 +315,13 @@ def test_red_counts_from_the_first_broken_run_since_it_was_kept() -> None:
         ("wb", "It was waived before; check whether the waiver has expired."),
     ],
 )
-def test_what_was_never_kept_is_said_to_be_so(nights: str, said: str) -> None:
-    red = one(tell(series(nights), series("k" * len(nights), name="other")))
+def test_what_was_never_kept_is_said_to_be_so(nights: str, text: str) -> None:
+    red = status_of(tell(series(nights), series("k" * len(nights), name="other")))
 
-    assert wording.describe_suspicion(red.breakages[-1], [red]).startswith(said)
+    assert wording.describe_suspicion(red.breakages[-1], [red]).startswith(text)
 
 
-def test_of_what_broke_in_one_run_the_clause_that_was_seen_well_last_tells_most() -> None:
+def test_incident_is_bounded_by_the_clause_kept_last() -> None:
     (morning,) = tell(
         series("kkub", name="a", images="1222"),
         series("---b", name="b", images="2222"),
@@ -327,7 +329,7 @@ def test_of_what_broke_in_one_run_the_clause_that_was_seen_well_last_tells_most(
     ).mornings
 
     (incident,) = morning.incidents
-    assert incident.change == one(tell(series("kkkb", name="c", images="1222")), "c").breakages[-1]
+    assert incident.change == status_of(tell(series("kkkb", name="c", images="1222")), "c").breakages[-1]
 
 
 # --- decay -----------------------------------------------------------------------------------------
@@ -339,12 +341,12 @@ def test_old_evidence_says_nothing_about_today(letter: str) -> None:
     fresh = tell(series(letter * 3), hours=2 + 47.9, policy=policy)
     stale = tell(series(letter * 3), hours=2 + 48.1, policy=policy)
 
-    assert one(fresh).state is State(LETTERS[letter].value)
-    assert one(stale).state is State.UNKNOWN
-    assert one(stale).rung is None
+    assert status_of(fresh).state is State(LETTERS[letter].value)
+    assert status_of(stale).state is State.UNKNOWN
+    assert status_of(stale).rung is None
     assert stale.classes[0].state is State.UNKNOWN
     assert stale.mornings[0].stale == stale.classes[0].clauses
-    assert one(fresh).expires == one(stale).expires
+    assert status_of(fresh).expires == status_of(stale).expires
 
 
 def test_a_class_with_a_stale_clause_does_not_pass_for_kept() -> None:
@@ -354,7 +356,7 @@ def test_a_class_with_a_stale_clause_does_not_pass_for_kept() -> None:
     assert report.classes[0].counts[State.UNKNOWN] == 1
 
 
-def test_a_clause_that_the_contract_no_longer_has_is_withdrawn_not_unknown() -> None:
+def test_clause_dropped_by_its_contract_is_withdrawn() -> None:
     stories = series("kkkkkkkk", name="a"), series("kk------", name="b")
 
     given_contract = tell(*stories, contracts={"c": ["toolchain/a"]})
@@ -362,10 +364,10 @@ def test_a_clause_that_the_contract_no_longer_has_is_withdrawn_not_unknown() -> 
 
     assert [clause.clause.name for clause in given_contract.classes[0].clauses] == ["a"]
     assert given_contract.classes[0].state is State.KEPT
-    assert one(without, "b").state is State.UNKNOWN
+    assert status_of(without, "b").state is State.UNKNOWN
 
 
-def test_a_promise_that_no_run_ever_answered_is_counted_as_unknown() -> None:
+def test_promise_without_any_result_counts_as_unknown() -> None:
     report = tell(series("kkk", name="a"), contracts={"c": ["toolchain/a", "caches/nix-hit"]})
 
     assert report.classes[0].unreported == ("caches/nix-hit",)
@@ -438,7 +440,7 @@ def test_missing_class_is_expected_on_real_runners_first(runners: dict[str, str]
 
 @pytest.mark.parametrize(("nights", "limit"), [("kkh", True), ("kku", False), ("khu", False), ("hhk", False)])
 def test_limit_of_the_host_is_told_from_other_unproven(nights: str, limit: bool) -> None:
-    assert one(tell(series(nights))).host_limit is limit
+    assert status_of(tell(series(nights))).host_limit is limit
 
 
 # --- rungs -----------------------------------------------------------------------------------------
@@ -535,33 +537,33 @@ def test_card_names_unproven_clauses_limits_last() -> None:
         ("kkkkkkkkku", None),
     ],
 )
-def test_sustained_needs_live_evidence_on_each_of_the_last_nights(nights: str, rung: Rung | None) -> None:
-    assert one(tell(series(nights))).rung is rung
+def test_sustained_needs_live_evidence_each_night(nights: str, rung: Rung | None) -> None:
+    assert status_of(tell(series(nights))).rung is rung
 
 
-def test_a_class_without_a_run_on_the_latest_night_of_others_sustains_nothing() -> None:
+def test_class_without_the_latest_night_is_not_sustained() -> None:
     report = tell(series("k" * 10, builder="a"), series("k" * 9 + "-", builder="b"))
 
-    assert [one.rung for one in report.classes] == [Rung.SUSTAINED, Rung.LIVE]
+    assert [builder.rung for builder in report.classes] == [Rung.SUSTAINED, Rung.LIVE]
 
 
 @pytest.mark.parametrize(
     ("hours", "rung"), [(8, Rung.SUSTAINED), (47.9, Rung.SUSTAINED), (48.1, Rung.LIVE), (73, Rung.LIVE)]
 )
-def test_a_day_that_is_over_without_any_run_ends_what_was_sustained(hours: float, rung: Rung) -> None:
-    assert one(tell(series("k" * 10), hours=hours)).rung is rung
+def test_day_without_any_run_ends_sustained(hours: float, rung: Rung) -> None:
+    assert status_of(tell(series("k" * 10), hours=hours)).rung is rung
 
 
 @pytest.mark.parametrize("rung", [Rung.DECLARED, Rung.OBSERVED, Rung.EXERCISED])
 def test_no_weaker_evidence_is_ever_sustained(rung: Rung) -> None:
-    assert one(tell(series("k" * 30, rung=rung))).rung is rung
+    assert status_of(tell(series("k" * 30, rung=rung))).rung is rung
 
 
-def test_a_second_run_of_a_night_that_was_not_kept_ends_what_was_sustained() -> None:
+def test_broken_second_run_of_a_night_ends_sustained() -> None:
     story = series("k" * 10)
     story.points.insert(8, Point(run(7, hour=5), BROKEN, Rung.LIVE, 0.1, 0, 0, 0, 0, 0, 0))
 
-    assert one(tell(story)).rung is Rung.LIVE
+    assert status_of(tell(story)).rung is Rung.LIVE
 
 
 # --- flakes ----------------------------------------------------------------------------------------
@@ -581,9 +583,9 @@ def test_flakes_are_changes_on_the_same_image_and_contract() -> None:
     assert flakes(series("bubub")) == {}
 
 
-@pytest.mark.parametrize(("installed", "found"), [("aa", {"n": (1, 1)}), ("ab", {})])
-def test_on_a_real_runner_another_image_shows_in_what_is_installed(
-    installed: str, found: dict[str, tuple[int, int]]
+@pytest.mark.parametrize(("installed", "expected"), [("aa", {"n": (1, 1)}), ("ab", {})])
+def test_flakes_on_real_runners_compare_package_digests(
+    installed: str, expected: dict[str, tuple[int, int]]
 ) -> None:
     story = series("kb")
     for at, letter in enumerate(installed):
@@ -591,23 +593,23 @@ def test_on_a_real_runner_another_image_shows_in_what_is_installed(
         where = story.points[at].run._replace(image_digest="", identity=seen)
         story.points[at] = story.points[at]._replace(run=where)
 
-    assert flakes(story) == found
+    assert flakes(story) == expected
     assert all(flake.image_known for flake in tell(story).flakes)
 
 
-def test_a_flake_tells_the_answer_of_its_latest_change_that_was_not_kept() -> None:
+def test_flake_has_the_bad_result_of_its_latest_change() -> None:
     (back,) = tell(series("kbkk")).flakes
-    (there,) = tell(series("kkbb")).flakes
+    (flake,) = tell(series("kkbb")).flakes
 
     assert back.bad.run.night == FIRST + 1
-    assert there.bad.run.night == FIRST + 2
+    assert flake.bad.run.night == FIRST + 2
 
 
 def test_a_waiver_is_no_flake() -> None:
     assert flakes(series("bbwwbb")) == {}
 
 
-def test_flakes_are_ranked_by_how_often_they_changed_then_by_rate() -> None:
+def test_flakes_are_ranked_by_changes_then_rate() -> None:
     ranked = flakes(
         series("kbkk", name="twice"), series("kbkbkb", name="often"), series("kbkkkkkk", name="rare")
     )
@@ -632,21 +634,23 @@ stories = st.lists(
 
 
 @given(stories, st.integers(0, 200), st.floats(0.5, 9))
-def test_every_clause_has_one_state_and_no_state_above_its_evidence(
-    told: list[Series], hours: int, stale_days: float
+def test_no_state_or_rung_is_above_its_evidence(
+    histories: list[Series], hours: int, stale_days: float
 ) -> None:
-    report = tell(*told, hours=hours, policy=Policy(stale_days=stale_days))
+    report = tell(*histories, hours=hours, policy=Policy(stale_days=stale_days))
 
-    clauses = [clause for each in report.classes for clause in each.clauses]
-    assert len(clauses) == len(told)
+    clauses = [clause for builder in report.classes for clause in builder.clauses]
+    assert len(clauses) == len(histories)
     for clause in clauses:
         fresh = report.now <= clause.last.run.started + stale_days * DAY_MS + 1
         assert clause.state is not State.KEPT or (clause.last.verdict is KEPT and fresh)
         assert clause.rung is None or clause.state is State.KEPT
         assert sum(segment.points for segment in clause.segments) == len(clause.series.points)
-    for each in report.classes:
-        assert sum(each.counts.values()) == len(each.clauses)
-        assert each.state is not State.KEPT or all(clause.state is State.KEPT for clause in each.clauses)
+    for builder in report.classes:
+        assert sum(builder.counts.values()) == len(builder.clauses)
+        assert builder.state is not State.KEPT or all(
+            clause.state is State.KEPT for clause in builder.clauses
+        )
     for morning in report.mornings:
         assert set(map(id, morning.broke)) <= set(map(id, clauses))
         red = [clause for incident in morning.incidents for clause in incident.clauses]

@@ -114,10 +114,10 @@ def test_every_link_of_every_page_leads_somewhere_in_the_site(
                 and target.name != "grid.html"
                 and "=" not in parts.fragment
             ):
-                known = all_pages[demo / target.relative_to(demo.resolve())].ids() | {
+                anchors = all_pages[demo / target.relative_to(demo.resolve())].ids() | {
                     f"s-{name}" for name in ("kept", "broken", "unproven", "waived", "unknown")
                 }
-                assert parts.fragment in known, f"{path}: {link} has no such place"
+                assert parts.fragment in anchors, f"{path}: {link} has no such place"
             checked += 1
     assert checked > 2000
 
@@ -157,8 +157,8 @@ def test_the_first_page_is_small(demo: Path) -> None:
     assert sum((demo / name).stat().st_size for name in files) < 300_000
 
 
-def test_the_same_history_gives_the_same_site(told: Told, demo: Path, tmp_path: Path) -> None:
-    build.write_site(*told, tmp_path / "site", base="https://example.org/contracts/", frozen=True)
+def test_the_same_history_gives_the_same_site(analyzed: Told, demo: Path, tmp_path: Path) -> None:
+    build.write_site(*analyzed, tmp_path / "site", base="https://example.org/contracts/", frozen=True)
 
     first = {path.relative_to(demo): path.read_bytes() for path in demo.rglob("*") if path.is_file()}
     second = {
@@ -194,7 +194,7 @@ def test_nothing_is_left_of_a_site_that_cannot_be_written(tmp_path: Path) -> Non
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_what_a_killed_build_left_is_removed_and_what_another_still_writes_is_not(tmp_path: Path) -> None:
+def test_site_build_removes_only_abandoned_partials(tmp_path: Path) -> None:
     script = (
         "import os, sys, pathlib\n"
         "from builder_contracts.dashboard.site import build\n"
@@ -260,12 +260,12 @@ def test_pages_are_valid_html(demo: Path, tmp_path: Path) -> None:
         cwd=modules,
     )
 
-    found = [
-        (Path(each["filePath"]).name, message["line"], message["ruleId"], message["message"])
-        for each in json.loads(done.stdout)
-        for message in each["messages"]
+    problems = [
+        (Path(page["filePath"]).name, message["line"], message["ruleId"], message["message"])
+        for page in json.loads(done.stdout)
+        for message in page["messages"]
     ]
-    assert found == []
+    assert problems == []
 
 
 def test_scripts_type_check() -> None:
@@ -294,9 +294,7 @@ def test_scripts_type_check() -> None:
 # --- what it says ----------------------------------------------------------------------------------
 
 
-def test_the_morning_says_which_class_broke_when_with_which_image_and_why(
-    demo: Path, all_pages: dict[Path, Page]
-) -> None:
+def test_overview_names_class_time_image_and_suspect(demo: Path, all_pages: dict[Path, Page]) -> None:
     text = re.sub(r"\s+", " ", all_pages[demo / "index.html"].text)
 
     assert "Night of Thu 12 Mar 2026" in text
@@ -309,7 +307,7 @@ def test_the_morning_says_which_class_broke_when_with_which_image_and_why(
     assert "no report last night" in text
 
 
-def test_a_job_that_died_in_the_night_is_told_on_the_card_and_in_a_list(tmp_path: Path) -> None:
+def test_missing_results_show_on_card_and_in_list(tmp_path: Path) -> None:
     proofs = case("tinyland-nix/caches/nix-hit", started="2026-03-11T02:00:11Z")
     build.write_site(*history(proofs, case()), tmp_path / "site", frozen=True)
 
@@ -319,14 +317,14 @@ def test_a_job_that_died_in_the_night_is_told_on_the_card_and_in_a_list(tmp_path
     assert "tinyland-nix caches/nix-hit last result 11 Mar 2026, 02:00 UTC" in text
 
 
-def test_what_was_seen_on_the_pool_comes_before_what_was_seen_in_images(tmp_path: Path) -> None:
+def test_real_runners_come_before_images(tmp_path: Path) -> None:
     images = case(environment="embedded", runner="docker")
     pool = case(environment="tinyland", runner="local", rung="C3")
     build.write_site(*history(images, pool), tmp_path / "site", frozen=True)
 
     page = json.loads((tmp_path / "site" / "index.json").read_text("utf-8"))
 
-    assert [one["environment"] for one in page["environments"]] == ["tinyland", "embedded"]
+    assert [environment["environment"] for environment in page["environments"]] == ["tinyland", "embedded"]
 
 
 def test_the_clause_page_shows_both_sides_of_the_change(demo: Path) -> None:
@@ -341,18 +339,18 @@ def test_the_clause_page_shows_both_sides_of_the_change(demo: Path) -> None:
     assert broke["suspects"] == ["image"]
     assert view["answers"] == 60
     assert len(view["seconds"]) == 60
-    commands = [one["command"] for one in view["repeat"]]
+    commands = [command["command"] for command in view["repeat"]]
     assert commands[0].startswith("builder-contracts check --builder tinyland-nix -k toolchain/xz")
     assert commands[-1] == "builder-contracts explain tinyland-nix/toolchain/xz"
 
 
-def test_a_command_to_repeat_is_safe_to_paste_whatever_a_clause_is_called(told: Told) -> None:
+def test_rerun_command_is_quoted_for_the_shell(analyzed: Told) -> None:
     from builder_contracts.dashboard.site.pages.clause import build_commands
 
     mean = history(case("c;rm -rf ~/toolchain/$(reboot) `x`", environment="e' 'f"))
-    (one,) = mean[0].classes[0].clauses
+    (clause,) = mean[0].classes[0].clauses
 
-    command = build_commands(one, mean[1])[0]["command"]
+    command = build_commands(clause, mean[1])[0]["command"]
     import shlex
 
     assert shlex.split(command) == [
@@ -361,7 +359,7 @@ def test_a_command_to_repeat_is_safe_to_paste_whatever_a_clause_is_called(told: 
     ]
 
 
-def test_what_is_unknown_is_not_said_to_be_so_since_it_was_last_kept_first(demo: Path) -> None:
+def test_unknown_clause_shows_last_result_not_since(demo: Path) -> None:
     def status(clause: str) -> str:
         text = pages(demo)[demo / "clauses" / "simulated" / f"{clause}.html"].text
         return re.sub(r"\s+", " ", text).partition("promised")[0]
@@ -374,9 +372,9 @@ def test_what_is_unknown_is_not_said_to_be_so_since_it_was_last_kept_first(demo:
 
 def test_simulated_sizes_are_those_of_their_plots(demo: Path) -> None:
     for canary in json.loads((demo / "canaries.json").read_text("utf-8"))["groups"]:
-        for one in canary["clauses"]:
-            if one["local_id"] == "canaries/linux-xr-package":
-                assert [one["seen"]] == [each["last_words"] for each in one["measured"]]
+        for clause in canary["clauses"]:
+            if clause["local_id"] == "canaries/linux-xr-package":
+                assert [clause["seen"]] == [measurement["last_words"] for measurement in clause["measured"]]
 
 
 def test_the_drift_is_plotted_with_its_budget_and_told(demo: Path) -> None:
@@ -384,7 +382,7 @@ def test_the_drift_is_plotted_with_its_budget_and_told(demo: Path) -> None:
 
     (kernel,) = [group for group in view["groups"] if group["name"] == "linux-xr"]
     (build,) = [clause for clause in kernel["clauses"] if clause["local_id"] == "canaries/linux-xr-build"]
-    (cold,) = [one for one in build["measured"] if one["quantity"] == "cold_seconds"]
+    (cold,) = [measurement for measurement in build["measured"] if measurement["quantity"] == "cold_seconds"]
     assert cold["over"] is True
     assert cold["budget"] == 600
     assert cold["trend_words"].startswith("risen from")
@@ -396,10 +394,10 @@ def test_the_drift_is_plotted_with_its_budget_and_told(demo: Path) -> None:
 def test_flakes_are_ranked_with_the_real_flakes_first(demo: Path) -> None:
     view = json.loads((demo / "flakes.json").read_text("utf-8"))
 
-    ids = [one["id"] for one in view["flakes"]]
+    ids = [flake["id"] for flake in view["flakes"]]
     assert set(ids[:2]) == {"tinyland-dind/daemon/ready", "tinyland-nix/caches/nix-substituted"}
-    assert [one["changes"] for one in view["flakes"]] == sorted(
-        (one["changes"] for one in view["flakes"]), reverse=True
+    assert [flake["changes"] for flake in view["flakes"]] == sorted(
+        (flake["changes"] for flake in view["flakes"]), reverse=True
     )
     assert "tinyland-nix/toolchain/xz" not in ids, "its image changed with it"
 
@@ -421,12 +419,12 @@ def test_markup_in_any_field_is_shown_inert(tmp_path: Path) -> None:
     )
     fields += ("engine", "host", "runner", "environment", "witness", "identity")
     evil = dict.fromkeys(fields, EVIL)
-    told = history(
+    analyzed = history(
         case(f"{EVIL.replace('/', '')}/kind{EVIL}/name{EVIL}", verdict="broken", ending="<failure/>", **evil),
         case(f"c/canaries/{EVIL}", measured__cold_seconds="3", **{f"measured__{EVIL}": "3"}, **evil),
     )
     out = tmp_path / "site"
-    build.write_site(*told, out, base=f"https://x/{EVIL}")
+    build.write_site(*analyzed, out, base=f"https://x/{EVIL}")
 
     for path in out.rglob("*"):
         assert path.resolve().is_relative_to(out.resolve())
@@ -442,15 +440,15 @@ def test_markup_in_any_field_is_shown_inert(tmp_path: Path) -> None:
             json.loads(text.removeprefix("builderContractsGrid(").removesuffix(");\n"))
         elif path.suffix in (".svg", ".atom"):
             root = ElementTree.fromstring(path.read_text("utf-8"))  # noqa: S314 - written by this test
-            assert not [one for one in root.iter() if one.tag.endswith(("script", "img"))]
+            assert not [element for element in root.iter() if element.tag.endswith(("script", "img"))]
 
 
 @pytest.mark.parametrize(
     "name", ["../../../etc/passwd", "..", ".", "/", "a/../b", "con", "x" * 500, "Ä", "\u202e", "A"]
 )
 def test_no_name_leads_a_page_out_of_the_site(name: str, tmp_path: Path) -> None:
-    told = history(case(f"{name.replace('/', '') or 'c'}/k/{name}", environment=name))
-    build.write_site(*told, tmp_path / "deep" / "site")
+    analyzed = history(case(f"{name.replace('/', '') or 'c'}/k/{name}", environment=name))
+    build.write_site(*analyzed, tmp_path / "deep" / "site")
 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert all(path.is_relative_to(tmp_path / "deep" / "site") for path in files)
@@ -458,7 +456,7 @@ def test_no_name_leads_a_page_out_of_the_site(name: str, tmp_path: Path) -> None
 
 
 @given(st.lists(st.text(min_size=1, max_size=30), unique=True, min_size=2, max_size=8))
-def test_different_names_never_share_a_file_also_where_case_does_not_count(names: list[str]) -> None:
+def test_names_never_share_a_file_ignoring_case(names: list[str]) -> None:
     slugs = [urls.slug(name) for name in names]
 
     assert len({slug.casefold() for slug in slugs}) == len(names)
@@ -491,10 +489,10 @@ def test_names_of_ours_stay_readable() -> None:
         ("kkkw", "c: kept 0/1, 1 waived · 7 Oct"),
     ],
 )
-def test_a_badge_says_the_state_the_rung_and_the_date_of_its_evidence(nights: str, words: str) -> None:
-    (one,) = tell(*(story(each, name=str(at)) for at, each in enumerate(nights.split()))).classes
+def test_badge_shows_state_rung_and_evidence_date(nights: str, words: str) -> None:
+    (builder,) = tell(*(story(letters, name=str(at)) for at, letters in enumerate(nights.split()))).classes
 
-    root = ElementTree.fromstring(draw_badge(one))  # noqa: S314 - written by this test
+    root = ElementTree.fromstring(draw_badge(builder))  # noqa: S314 - written by this test
 
     assert root.attrib["aria-label"] == words
     assert root.find("{http://www.w3.org/2000/svg}title") is not None
@@ -517,9 +515,9 @@ def test_kernel_claim_is_read_in_both_forms(tmp_path: Path, prefix: str) -> None
 
 
 def test_a_badge_of_old_evidence_says_unknown() -> None:
-    (one,) = tell(story("kkkk"), hours=24 * 5).classes
+    (builder,) = tell(story("kkkk"), hours=24 * 5).classes
 
-    assert "unknown · 7 Oct" in draw_badge(one)
+    assert "unknown · 7 Oct" in draw_badge(builder)
 
 
 def test_there_is_a_badge_for_every_class(demo: Path) -> None:
@@ -574,7 +572,7 @@ def test_a_clause_that_begins_broken_is_news() -> None:
 
 
 @pytest.mark.parametrize("address", ["https://example.org/contracts", "https://example.org/contracts/"])
-def test_links_of_the_feed_lead_into_the_site_however_its_address_was_written(address: str) -> None:
+def test_feed_base_works_without_trailing_slash(address: str) -> None:
     book = series.Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
 
     parsed = feedparser.parse(format_feed(tell(story("kb")), book, address))
@@ -582,11 +580,11 @@ def test_links_of_the_feed_lead_into_the_site_however_its_address_was_written(ad
     assert parsed.entries[0].link.startswith("https://example.org/contracts/clauses/")
 
 
-def test_entries_of_the_feed_keep_their_ids_when_nights_are_added() -> None:
+def test_feed_entries_keep_their_ids() -> None:
     def ids(nights: str) -> list[str]:
-        told = tell(story(nights))
+        analyzed = tell(story(nights))
         book = series.Book((), (), {}, None, {0: ""})  # type: ignore[arg-type]
-        return re.findall(r"<entry>.*?<id>(.*?)</id>", format_feed(told, book, ""), re.DOTALL)
+        return re.findall(r"<entry>.*?<id>(.*?)</id>", format_feed(analyzed, book, ""), re.DOTALL)
 
     assert ids("kkbbk")[-1:] == ids("kkb") != []
     assert ids("kkkkk") == []

@@ -94,15 +94,15 @@ def test_adding_twice_is_adding_once(tmp_path: Path) -> None:
     before = history.read_bytes()
     second = add(history, files)
 
-    assert (first.new, first.known, first.results) == (1, 0, 2)
-    assert (second.new, second.known, second.results) == (0, 1, 0)
+    assert (first.new, first.already_present, first.results) == (1, 0, 2)
+    assert (second.new, second.already_present, second.results) == (0, 1, 0)
     assert history.read_bytes() == before
 
 
 def test_the_same_file_under_another_name_is_known(tmp_path: Path) -> None:
     files = write(tmp_path, {"a.xml": suite(case()), "b.xml": suite(case())})
 
-    assert add(tmp_path / "h.db", files).known == 1
+    assert add(tmp_path / "h.db", files).already_present == 1
 
 
 def test_junit_and_evidence_of_one_run_are_one_run(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_junit_and_evidence_of_one_run_are_one_run(tmp_path: Path) -> None:
             assert book.witnesses(only, only.points[0].run)[:1] in (["client"], ["server"])
 
 
-def test_a_result_that_saw_no_image_belongs_to_the_run_of_its_class(tmp_path: Path) -> None:
+def test_result_without_digest_joins_the_run_of_its_class(tmp_path: Path) -> None:
     files = write(
         tmp_path,
         {
@@ -166,7 +166,7 @@ def test_merged_reports_of_two_nights_stay_two_runs(tmp_path: Path) -> None:
         ]
 
 
-def test_one_clause_in_two_environments_and_classes_is_kept_apart(tmp_path: Path) -> None:
+def test_same_clause_name_is_kept_apart_by_environment(tmp_path: Path) -> None:
     files = write(
         tmp_path,
         {"a.xml": suite(case(), case(environment="tinyland"), case("tinyland-dind/toolchain/xz"))},
@@ -177,7 +177,7 @@ def test_one_clause_in_two_environments_and_classes_is_kept_apart(tmp_path: Path
         assert len(series.load_snapshot(store).series) == 3
 
 
-def test_a_file_without_a_time_takes_that_of_its_last_change_and_says_so(tmp_path: Path) -> None:
+def test_undated_file_uses_its_modification_time(tmp_path: Path) -> None:
     plain = b"<testsuite name='pytest'><testcase classname='a' name='b'/></testsuite>"
     (path,) = write(tmp_path, {"a.xml": plain})
     os.utime(path, (STARTED / 1000, STARTED / 1000))
@@ -192,14 +192,14 @@ def test_a_file_without_a_time_takes_that_of_its_last_change_and_says_so(tmp_pat
             assert store.size().first == started
 
 
-def test_nights_without_a_time_that_say_the_same_are_told_apart_by_the_time_that_is_given(
+def test_import_same_undated_file_twice_with_two_times(
     tmp_path: Path,
 ) -> None:
     plain = b"<testsuite name='pytest'><testcase classname='a' name='b'/></testsuite>"
     first, second = write(tmp_path, {"1.xml": plain, "2.xml": plain})
-    history, one, two = tmp_path / "h.db", Reading(started=STARTED), Reading(started=STARTED + 86_400_000)
+    history, earlier, two = tmp_path / "h.db", Reading(started=STARTED), Reading(started=STARTED + 86_400_000)
 
-    for path, reading in ((first, one), (first, one), (second, two)):
+    for path, reading in ((first, earlier), (first, earlier), (second, two)):
         done = add(history, [path], reading)
         assert (done.undated, done.repeated) == ([], [])
     with History(history, write=False) as store:
@@ -207,7 +207,7 @@ def test_nights_without_a_time_that_say_the_same_are_told_apart_by_the_time_that
 
     guessed = add(tmp_path / "i.db", [first, second])
     assert (guessed.undated, guessed.repeated) == ([str(first)], [str(second)])
-    assert (guessed.new, guessed.known) == (1, 1)
+    assert (guessed.new, guessed.already_present) == (1, 1)
 
 
 def test_a_bad_file_is_left_out_whole_and_the_others_are_added(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_bad_file_is_left_out_whole_and_the_others_are_added(tmp_path: Path) -
     assert len(content(tmp_path / "h.db")["results"]) == 1
 
 
-def test_many_files_are_read_by_several_processes_with_the_same_result(tmp_path: Path) -> None:
+def test_parallel_import_equals_serial_import(tmp_path: Path) -> None:
     files = write(
         tmp_path,
         {
@@ -273,9 +273,7 @@ answers = st.builds(
     st.lists(st.lists(answers, min_size=1, max_size=4), min_size=1, max_size=4),
     st.randoms(use_true_random=False),
 )
-def test_the_history_does_not_depend_on_the_order_or_number_of_additions(
-    nights: list[list[Result]], chance: Random
-) -> None:
+def test_history_is_independent_of_import_order(nights: list[list[Result]], chance: Random) -> None:
     def verdicts(order: list[int]) -> list[tuple[object, ...]]:
         with memory() as history:
             for index in order:
@@ -320,12 +318,12 @@ def test_of_two_answers_in_one_run_the_worse_stays() -> None:
 # --- refusals ------------------------------------------------------------------------------------------
 
 
-def test_a_batch_that_fails_leaves_nothing_and_the_next_one_works() -> None:
+def test_failed_batch_leaves_nothing_and_next_works() -> None:
     with memory() as history:
         with pytest.raises(InputError, match="in the future"):
             history.add([batch(result()), batch(result(started=STARTED * 2), digest=b"2")], now=NOW)
         assert history.size().results == 0
-        assert not history.known(b"1")
+        assert not history.has_file(b"1")
 
         assert history.add([batch(result())], now=NOW)
         assert history.size().results == 1
@@ -471,9 +469,7 @@ def test_older_tables_become_newer_ones_with_everything_in_them(
     connection.close()
 
 
-def test_a_reader_finds_today_s_tables_in_an_older_file_and_leaves_it_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reader_migrates_a_copy_and_leaves_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "h.db"
     with History(path) as history:
         history.add([batch(result())], now=NOW)
@@ -507,7 +503,7 @@ RECORDED = Path(__file__).parent / "histories"
 
 
 @pytest.mark.parametrize("dump", sorted(RECORDED.glob("*.sql")), ids=lambda path: path.stem)
-def test_histories_of_every_released_version_can_be_read_and_added_to(dump: Path, tmp_path: Path) -> None:
+def test_released_histories_are_read_and_extended(dump: Path, tmp_path: Path) -> None:
     path = tmp_path / "h.db"
     connection = sqlite3.connect(path)
     connection.executescript(dump.read_text("utf-8"))
@@ -552,14 +548,14 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     writers = [start(tmp_path / "both.db", part) for part in (files[:40], files[20:], files[::3])]
 
     for writer in writers:
-        said, _ = writer.communicate(timeout=120)
-        assert writer.returncode == 0, said
+        output, _ = writer.communicate(timeout=120)
+        assert writer.returncode == 0, output
 
     add(tmp_path / "one.db", files)
     assert content(tmp_path / "both.db") == content(tmp_path / "one.db")
 
 
-def test_a_writer_that_is_killed_loses_nothing_that_it_reported_and_leaves_no_half(tmp_path: Path) -> None:
+def test_killed_writer_loses_nothing_it_reported(tmp_path: Path) -> None:
     files = nights(tmp_path, 45)
     history = tmp_path / "killed.db"
     sizes = []
@@ -581,7 +577,7 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_reported_and_leaves_no_ha
     assert content(history) == content(tmp_path / "one.db")
 
 
-def test_an_addition_that_is_killed_in_its_middle_leaves_what_was_there(tmp_path: Path) -> None:
+def test_killed_import_leaves_the_history_as_it_was(tmp_path: Path) -> None:
     history = tmp_path / "h.db"
     with History(history) as store:
         store.add([batch(result())], now=NOW)
@@ -626,7 +622,7 @@ def test_readers_of_a_killed_parent_end_with_it(tmp_path: Path) -> None:
 
 def members(group: int) -> list[int]:
     """The processes of a process group that are alive."""
-    found = []
+    members = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -634,8 +630,8 @@ def members(group: int) -> list[int]:
             except OSError:
                 continue
             if process_group == str(group) and state != "Z":
-                found.append(int(entry.name))
-    return found
+                members.append(int(entry.name))
+    return members
 
 
 @pytest.mark.parametrize(

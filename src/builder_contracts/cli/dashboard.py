@@ -50,7 +50,7 @@ STALE = click.option(
 )
 
 
-def _shared(command: Callable[..., None]) -> Callable[..., None]:
+def _site_options(command: Callable[..., None]) -> Callable[..., None]:
     """Options of everything that makes a site."""
     for option in (
         click.option(
@@ -87,7 +87,7 @@ def dashboard() -> None:
 @dashboard.command()
 @HISTORY
 @_OUT
-@_shared
+@_site_options
 @click.option("--base-url", default="", metavar="URL", help="Base URL of the site, for links in the feed.")
 @click.option(
     "--as-of",
@@ -108,14 +108,14 @@ def build(
     Replaces an earlier site in DIR; rejects any other non-empty directory.
     """
     started = time.monotonic()
-    base = _address(base_url) if base_url else ""
-    pages = _site(file, out, contracts, sustained_nights, stale_days, base_url=base, as_of=as_of)
+    base = _parse_url(base_url) if base_url else ""
+    pages = _build_site(file, out, contracts, sustained_nights, stale_days, base_url=base, as_of=as_of)
     click.echo(f"{out / 'index.html'}: built {pages:,} pages in {time.monotonic() - started:.1f} s")
 
 
 @dashboard.command()
 @HISTORY
-@_shared
+@_site_options
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1 (default: any free port)."
 )
@@ -127,7 +127,7 @@ def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days:
         raise KeyboardInterrupt
 
     def rebuild(out: Path) -> object:
-        return _site(file, out, contracts, sustained_nights, stale_days, quiet=True)
+        return _build_site(file, out, contracts, sustained_nights, stale_days, quiet=True)
 
     # A supervisor ends it with a signal that would leave the temporary folder behind.
     signal.signal(signal.SIGTERM, interrupt)
@@ -147,7 +147,7 @@ def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days:
 
 @dashboard.command()
 @_OUT
-@_shared
+@_site_options
 @click.option(
     "--nights",
     type=click.IntRange(1, 400),
@@ -176,7 +176,7 @@ def demo(
     from builder_contracts.dashboard.history.import_files import Reading, add_files
     from builder_contracts.dashboard.history.store import History
 
-    last = _last_night() if until is None else _date(until)
+    last = _find_last_night() if until is None else _parse_date(until)
     with tempfile.TemporaryDirectory(prefix="builder-contracts-demo-") as folder:
         files = []
         for name, text in simulate_nights(
@@ -190,11 +190,11 @@ def demo(
         with History(file) as store:
             add_files(store, files, Reading())
         as_of = None if until is None else f"{last}T08:00:00Z"
-        pages = _site(file, out, contracts, sustained_nights, stale_days, as_of=as_of)
+        pages = _build_site(file, out, contracts, sustained_nights, stale_days, as_of=as_of)
     click.echo(f"{out / 'index.html'}: built {pages:,} pages from {nights} simulated nights")
 
 
-def _site(
+def _build_site(
     file: Path,
     out: Path,
     contracts: Path | None,
@@ -205,23 +205,23 @@ def _site(
     as_of: str | None = None,
     quiet: bool = False,
 ) -> int:
-    from builder_contracts.cli.history import as_milliseconds
+    from builder_contracts.cli.history import parse_instant
     from builder_contracts.dashboard.analysis.history_report import analyze_history
     from builder_contracts.dashboard.analysis.status import Policy
     from builder_contracts.dashboard.history.series import load_snapshot
     from builder_contracts.dashboard.history.store import History
     from builder_contracts.dashboard.site.build import count_pages, write_site
 
-    now = round(time.time() * 1000) if as_of is None else as_milliseconds("--as-of", as_of)
+    now = round(time.time() * 1000) if as_of is None else parse_instant("--as-of", as_of)
     policy = Policy(stale_days, sustained_nights)
     with History(file, write=False) as store:
         # A run of the near future is not left out of today's site: its machine's clock is a little fast.
         book = load_snapshot(store, until=None if as_of is None else now)
-        told = analyze_history(book, now, policy, promised(contracts))
-        bar: Any = click.progressbar(length=count_pages(told), label="pages", file=sys.stderr, hidden=quiet)
+        report = analyze_history(book, now, policy, load_promises(contracts))
+        bar: Any = click.progressbar(length=count_pages(report), label="pages", file=sys.stderr, hidden=quiet)
         with bar:
             return write_site(
-                told,
+                report,
                 book,
                 out,
                 base=base_url,
@@ -230,7 +230,7 @@ def _site(
             )
 
 
-def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
+def load_promises(path: Path | None) -> Mapping[str, Collection[str]] | None:
     """The clauses of the contracts by class, or None where no contracts are given."""
     if path is None:
         return None
@@ -243,7 +243,7 @@ def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
     }
 
 
-def _address(text: str) -> str:
+def _parse_url(text: str) -> str:
     """The address of a site on the web. Raises InputError."""
     try:
         parts = urlsplit(text)
@@ -255,13 +255,13 @@ def _address(text: str) -> str:
     return text
 
 
-def _last_night() -> date:
+def _find_last_night() -> date:
     now = datetime.now(UTC)
     # The story's runs are over by half past two.
     return (now if now.hour >= 3 else now - timedelta(days=1)).date()
 
 
-def _date(text: str) -> date:
+def _parse_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:

@@ -74,10 +74,8 @@ def add(
     from builder_contracts.dashboard.history.import_files import Reading, add_files
     from builder_contracts.dashboard.history.store import History
 
-    named = _expand(files, evidence)
-    reading = Reading(
-        environment, builder, None if started is None else as_milliseconds("--started", started)
-    )
+    named = _find_reports(files, evidence)
+    reading = Reading(environment, builder, None if started is None else parse_instant("--started", started))
     with (
         History(file) as store,
         click.progressbar(length=len(named), label="reading", file=sys.stderr) as bar,
@@ -96,13 +94,13 @@ def add(
             err=True,
         )
     if as_json:
-        counts = {"new": done.new, "known": done.known, "results": done.results}
+        counts = {"new": done.new, "known": done.already_present, "results": done.results}
         click.echo(json.dumps({**counts, "problems": [str(problem) for problem in done.problems]}))
     else:
-        known = f", {done.known} already present" if done.known else ""
+        already_present = f", {done.already_present} already present" if done.already_present else ""
         click.echo(
-            f"{file}: added {_count(done.new, 'file')} with {_count(done.results, 'result')}{known}; "
-            f"now holds {_count(size.runs, 'run')}, {_count(size.clauses, 'clause')}"
+            f"{file}: added {_format_count(done.new, 'file')} with {_format_count(done.results, 'result')}{already_present}; "
+            f"now holds {_format_count(size.runs, 'run')}, {_format_count(size.clauses, 'clause')}"
         )
     if done.problems:
         raise InputError(done.problems)
@@ -124,26 +122,26 @@ def show(file: Path, as_json: bool) -> None:
             )
         )
     names = ("environment", "builder", "started", "image_digest", "contract_digest", "runs")
-    classes = [dict(zip(names, row, strict=True)) | {"started": _instant(row[2])} for row in latest]
+    classes = [dict(zip(names, row, strict=True)) | {"started": _format_instant(row[2])} for row in latest]
     if as_json:
         click.echo(json.dumps({"results": size.results, "runs": size.runs, "classes": classes}, indent=2))
         return
     click.echo(
-        f"{_count(size.results, 'result')} of {_count(size.clauses, 'clause')} "
-        f"in {_count(size.runs, 'run')}, from {_count(size.files, 'file')}"
+        f"{_format_count(size.results, 'result')} of {_format_count(size.clauses, 'clause')} "
+        f"in {_format_count(size.runs, 'run')}, from {_format_count(size.files, 'file')}"
     )
-    for one in classes:
+    for entry in classes:
         line = (
-            f"{one['environment']}  {one['builder']:24} last {one['started']}  "
-            f"image {str(one['image_digest'])[:19] or 'unknown'}  {_count(int(str(one['runs'])), 'run')}"
+            f"{entry['environment']}  {entry['builder']:24} last {entry['started']}  "
+            f"image {str(entry['image_digest'])[:19] or 'unknown'}  {_format_count(int(str(entry['runs'])), 'run')}"
         )
         click.echo(printable(line))
     if not classes:
         raise click.exceptions.Exit(ExitCode.NOTHING_SELECTED)
 
 
-def _expand(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[Path]:
-    found: list[Path] = []
+def _find_reports(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[Path]:
+    paths: list[Path] = []
     problems: list[Problem] = []
 
     def missing(path: Path, what: str, mend: str) -> None:
@@ -151,26 +149,26 @@ def _expand(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[Path]:
 
     for path in files:
         inside = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
-        found += inside
+        paths += inside
         if not inside:
             missing(path, "no .xml files in this directory", "pass the directory that --junitxml wrote to")
         elif not path.exists():
             missing(path, "no such file", "pass a JUnit file or a directory of JUnit files")
     for folder in evidence:
         inside = sorted(folder.rglob("evidence.jsonl")) if folder.is_dir() else []
-        found += inside
+        paths += inside
         if not inside:
             missing(
                 folder, "no evidence.jsonl in this directory", "pass the directory that --evidence wrote to"
             )
-    if not found and not problems:
+    if not paths and not problems:
         raise click.UsageError("pass at least one JUnit file or --evidence DIR")
     if problems:
         raise InputError(problems)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(paths))
 
 
-def as_milliseconds(option: str, text: str) -> int:
+def parse_instant(option: str, text: str) -> int:
     """The time that an option gives, as milliseconds since 1970. Raises InputError."""
     from builder_contracts.dashboard.junit import moment
 
@@ -181,9 +179,9 @@ def as_milliseconds(option: str, text: str) -> int:
         raise InputError([Problem(Source(option, 1), f"{text!r} is not a timestamp", mend)]) from None
 
 
-def _instant(milliseconds: object) -> str:
+def _format_instant(milliseconds: object) -> str:
     return datetime.fromtimestamp(int(str(milliseconds)) / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _count(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder_contracts.cli.dashboard import STALE, promised
+from builder_contracts.cli.dashboard import STALE, load_promises
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.history import add as history_add
 from builder_contracts.contract.files import write
@@ -59,23 +59,23 @@ def placement(out: Path) -> None:
 
     env = os.environ
     name = env.get("RUNNER_NAME", "")
-    mine = [
+    running_jobs = [
         job
         for job in github().jobs(env.get("GITHUB_RUN_ID", ""), env.get("GITHUB_RUN_ATTEMPT") or "1")
         if job.get("runner_name") == name and job.get("status") == "in_progress"
     ]
-    if not name or len(mine) != 1:
+    if not name or len(running_jobs) != 1:
         raise ForgeError(
             f"expected one job of this run in progress on runner {name or '(no RUNNER_NAME)'}, "
-            f"GitHub lists {len(mine)}"
+            f"GitHub lists {len(running_jobs)}"
         )
     record = {
-        "labels": mine[0].get("labels", []),
+        "labels": running_jobs[0].get("labels", []),
         "runner_name": name,
-        "runner_group": mine[0].get("runner_group_name") or "",
-        "job": mine[0].get("html_url", ""),
+        "runner_group": running_jobs[0].get("runner_group_name") or "",
+        "job": running_jobs[0].get("html_url", ""),
     }
-    _write(out, (json.dumps(record, indent=2) + "\n").encode())
+    _write_file(out, (json.dumps(record, indent=2) + "\n").encode())
     click.echo(f"{out}: {name} runs this job with labels {', '.join(record['labels'])}")
 
 
@@ -97,7 +97,7 @@ def restore(file: Path, start_anew: bool) -> None:
     if stored is None:
         click.echo("no earlier history; starting from scratch")
         return
-    _write(file, stored.content)
+    _write_file(file, stored.content)
     try:
         with History(file, write=False) as store:
             size = store.size()
@@ -147,8 +147,8 @@ def summary(file: Path, site: str, stale_days: float, contracts: Path | None) ->
     from builder_contracts.dashboard.nightly.job_summary import format_summary
 
     with History(file, write=False) as store:
-        told, book = _report(store, stale_days, contracts)
-        click.echo(format_summary(told, book, site))
+        report, book = _analyze(store, stale_days, contracts)
+        click.echo(format_summary(report, book, site))
 
 
 @nightly.command()
@@ -168,32 +168,32 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
     from builder_contracts.dashboard.history.store import History
     from builder_contracts.dashboard.nightly.breakage_issues import plan_actions
 
-    here = forge()
+    client = forge()
     with History(file, write=False) as store:
-        told, book = _report(store, stale_days, contracts)
-        actions = plan_actions(told, book, here.open_issues(), site)
+        report, book = _analyze(store, stale_days, contracts)
+        actions = plan_actions(report, book, client.open_issues(), site)
     for action in actions:
         if dry_run:
             click.echo(
                 printable(f"would {type(action).__name__.lower()} {getattr(action, 'title', '') or action}")
             )
         else:
-            click.echo(here.apply(action))
+            click.echo(client.apply(action))
     if not actions:
         click.echo("issues are up to date")
 
 
-def _report(store: History, stale_days: float, contracts: Path | None) -> tuple[Report, Book]:
+def _analyze(store: History, stale_days: float, contracts: Path | None) -> tuple[Report, Book]:
     from builder_contracts.dashboard.analysis.history_report import analyze_history
     from builder_contracts.dashboard.analysis.status import Policy
     from builder_contracts.dashboard.history.series import load_snapshot
 
     book = load_snapshot(store)
     policy = Policy(stale_days)
-    return analyze_history(book, round(time.time() * 1000), policy, promised(contracts)), book
+    return analyze_history(book, round(time.time() * 1000), policy, load_promises(contracts)), book
 
 
-def _write(file: Path, content: bytes) -> None:
+def _write_file(file: Path, content: bytes) -> None:
     try:
         write(file, content)
     except OSError as error:

@@ -38,11 +38,11 @@ class Flake:
 
 def find_flakes(clauses: Sequence[ClauseReport]) -> tuple[Flake, ...]:
     """Clauses that were kept and not kept on the same image and contract, the most often changed first."""
-    found = []
-    for one in clauses:
+    flakes = []
+    for clause in clauses:
         pairs = 0
         changed = []
-        for before, after in pairwise(one.series.points):
+        for before, after in pairwise(clause.series.points):
             if _run_inputs(before.run) == _run_inputs(after.run):
                 pairs += 1
                 # From broken to unproven and back nobody saw anything change, and a waiver is a decision.
@@ -53,8 +53,8 @@ def find_flakes(clauses: Sequence[ClauseReport]) -> tuple[Flake, ...]:
                 ):
                     changed.append((after, after if kept else before))
         if changed:
-            found.append(Flake(one, len(changed), pairs, *changed[-1]))
-    return tuple(sorted(found, key=lambda one: (-one.changes, -one.rate, -one.latest.run.started)))
+            flakes.append(Flake(clause, len(changed), pairs, *changed[-1]))
+    return tuple(sorted(flakes, key=lambda flake: (-flake.changes, -flake.rate, -flake.latest.run.started)))
 
 
 def _run_inputs(run: Run) -> tuple[str, str, str]:

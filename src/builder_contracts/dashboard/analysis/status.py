@@ -194,7 +194,7 @@ class ClassReport:
 
     @property
     def rungs(self) -> Counter[Rung]:
-        return Counter(one.rung for one in self.clauses if one.rung)
+        return Counter(clause.rung for clause in self.clauses if clause.rung)
 
 
 _PACKAGES = re.compile(r"\bpackages (sha256:[0-9a-f]+)")
@@ -207,17 +207,17 @@ def package_digest(run: Run) -> str:
 
 @cache
 def _find_package_digest(identity: str) -> str:
-    found = _PACKAGES.search(identity)
-    return found[1] if found else ""
+    match = _PACKAGES.search(identity)
+    return match[1] if match else ""
 
 
 def split_segments(points: Sequence[Point]) -> tuple[Segment, ...]:
     """The answers as stretches of one verdict."""
-    found = []
+    segments = []
     for verdict, same in groupby(points, key=lambda point: point.verdict):
         stretch = list(same)
-        found.append(Segment(verdict, stretch[0], stretch[-1], len(stretch)))
-    return tuple(found)
+        segments.append(Segment(verdict, stretch[0], stretch[-1], len(stretch)))
+    return tuple(segments)
 
 
 def _find_breakages(stretches: Sequence[Segment], begins: int) -> Iterator[Change]:
@@ -273,8 +273,8 @@ def is_sustained(points: Sequence[Point], nights: int, last: int) -> bool:
 
 def worst_outcomes(clauses: Sequence[ClauseReport]) -> dict[int, Outcome]:
     worst: dict[int, Outcome] = {}
-    for one in clauses:
-        for night, point in worst_points(one.series.points).items():
+    for clause in clauses:
+        for night, point in worst_points(clause.series.points).items():
             if night not in worst or SEVERITY[point.verdict] > SEVERITY[worst[night]]:
                 worst[night] = point.verdict
     return dict(sorted(worst.items()))

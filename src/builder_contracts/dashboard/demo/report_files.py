@@ -32,31 +32,31 @@ def simulate_nights(
     chance = random.Random(seed)  # noqa: S311 - a story, not a secret
     for night in range(count):
         day = last - timedelta(days=count - 1 - night)
-        for index, one in enumerate(classes):
+        for index, builder in enumerate(classes):
             at = datetime.combine(day, time(2, 4 + 3 * index), UTC) + timedelta(seconds=chance.randrange(90))
-            verdicts = _simulate_verdicts(one, night, at, chance)
-            if night not in one.silent:
-                yield f"{day}/{one.name}.xml", format_junit(verdicts, at)
+            verdicts = _simulate_verdicts(builder, night, at, chance)
+            if night not in builder.silent:
+                yield f"{day}/{builder.name}.xml", format_junit(verdicts, at)
 
 
 def _simulate_verdicts(
-    one: SimulatedClass, night: int, at: datetime, chance: random.Random
+    builder: SimulatedClass, night: int, at: datetime, chance: random.Random
 ) -> list[tuple[Verdict, list[tuple[str, str]]]]:
-    image = max(change for change in one.new_image if change <= night)
-    contract = max((change for change in one.new_contract if change <= night), default=0)
-    found = []
-    for line, clause in enumerate(one.clauses, start=12):
+    image = max(change for change in builder.new_image if change <= night)
+    contract = max((change for change in builder.new_contract if change <= night), default=0)
+    verdicts = []
+    for line, clause in enumerate(builder.clauses, start=12):
         kept = Verdict(
-            clause=f"{one.name}/{clause.id}",
+            clause=f"{builder.name}/{clause.id}",
             outcome=Outcome.KEPT,
             rung=Rung.LIVE,
             promised=clause.promised,
             seen=clause.seen,
-            source=f"contracts/{one.name}.yaml:{line}",
-            look=f"builder-contracts facts --contract contracts/{one.name}.yaml --runner local",
-            image=f"registry.example/{one.name}:nightly",
-            image_digest=_invent_digest(one.name, "image", image),
-            contract_digest=_invent_digest(one.name, "contract", contract),
+            source=f"contracts/{builder.name}.yaml:{line}",
+            look=f"builder-contracts facts --contract contracts/{builder.name}.yaml --runner local",
+            image=f"registry.example/{builder.name}:nightly",
+            image_digest=_invent_digest(builder.name, "image", image),
+            contract_digest=_invent_digest(builder.name, "contract", contract),
             host="honey (Linux 6.12)",
             runner="local",
             environment=ENVIRONMENT,
@@ -66,14 +66,14 @@ def _simulate_verdicts(
         verdict, extra = _simulate_measurements(kept, clause, night, chance)
         if clause.flaky and chance.random() < clause.flaky:
             verdict = replace(verdict, outcome=Outcome.BROKEN, seen=clause.flaky_seen)
-        for trouble in one.troubles:
+        for trouble in builder.troubles:
             if trouble.first <= night < trouble.until and clause.id.startswith(tuple(trouble.clauses)):
                 verdict = replace(verdict, outcome=trouble.outcome, seen=trouble.seen, likely=trouble.likely)
                 extra = []
         if verdict.outcome is Outcome.UNPROVEN:
             verdict = replace(verdict, rung=None)
-        found.append((verdict, extra))
-    return found
+        verdicts.append((verdict, extra))
+    return verdicts
 
 
 def _simulate_measurements(

@@ -48,7 +48,7 @@ class Added:
     """
 
     new: int = 0
-    known: int = 0
+    already_present: int = 0
     results: int = 0
     undated: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
@@ -77,7 +77,7 @@ def add_files(
             done.results += len(batch.results)
             if undated.pop(batch.name, None):
                 done.undated.append(batch.name)
-        done.repeated += [name for name, digest in undated.items() if history.known(digest)]
+        done.repeated += [name for name, digest in undated.items() if history.has_file(digest)]
         waiting.clear()
         undated.clear()
         progress(seen)
@@ -94,7 +94,7 @@ def add_files(
         if sum(len(batch.results) for batch in waiting) >= _RESULTS_A_COMMIT:
             commit()
     commit()
-    done.known = seen - done.new - len({problem.source.file for problem in done.problems})
+    done.already_present = seen - done.new - len({problem.source.file for problem in done.problems})
     return done
 
 
@@ -179,7 +179,9 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
         if reading.started is not None:
             started = reading.started
             digest.update(f"\0{started}".encode())
-        results = [one if one.started is not None else one._replace(started=started) for one in results]
+        results = [
+            result if result.started is not None else result._replace(started=started) for result in results
+        ]
     return Batch(digest.digest(), name, results), undated and reading.started is None
 
 

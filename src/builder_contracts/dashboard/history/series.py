@@ -169,7 +169,12 @@ def load_snapshot(history: History, until: int | None = None) -> Book:
     for readings in measured.values():
         readings.sort(key=lambda reading: reading.run.started)
     ordered = sorted(
-        series.values(), key=lambda one: (one.clause.environment, one.clause.builder, one.number)
+        series.values(),
+        key=lambda clause_series: (
+            clause_series.clause.environment,
+            clause_series.clause.builder,
+            clause_series.number,
+        ),
     )
     return Book(runs, ordered, measured, history)
 

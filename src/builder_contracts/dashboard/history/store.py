@@ -145,7 +145,7 @@ class History:
         """Close the file."""
         self._connection.close()
 
-    def known(self, digest: bytes) -> bool:
+    def has_file(self, digest: bytes) -> bool:
         """Whether a file of this digest has been added."""
         return self.row("SELECT 1 FROM source WHERE digest = ?", digest) is not None
 
@@ -159,7 +159,7 @@ class History:
         added = []
         with self._transaction():
             for batch in batches:
-                if not self.known(batch.digest):
+                if not self.has_file(batch.digest):
                     self._add(batch, latest)
                     added.append(batch)
         return added
@@ -180,8 +180,8 @@ class History:
     def row(self, query: str, *values: object) -> tuple[object, ...] | None:
         """The first row of a query, or None. Raises HistoryError."""
         with self._translated_errors("read"):
-            found: tuple[object, ...] | None = self._connection.execute(query, values).fetchone()
-            return found
+            row: tuple[object, ...] | None = self._connection.execute(query, values).fetchone()
+            return row
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -237,27 +237,28 @@ class History:
     def _results(self, run: int, results: Sequence[Result]) -> None:
         text, clause = self._text, self._clause
         rows, witnesses, measurements = [], [], []
-        for one in results:
-            which = clause(one.builder, one.kind, one.name)
+        for result in results:
+            which = clause(result.builder, result.kind, result.name)
             rows.append(
                 (
                     run,
                     which,
-                    SEVERITY[one.verdict],
-                    None if one.rung is None else _RUNG_NUMBERS[one.rung],
-                    one.seconds,
-                    text(one.promised),
-                    text(one.seen),
-                    text(one.source),
-                    text(one.likely),
-                    text(one.look),
-                    text(one.why),
-                    one.host_limit,
+                    SEVERITY[result.verdict],
+                    None if result.rung is None else _RUNG_NUMBERS[result.rung],
+                    result.seconds,
+                    text(result.promised),
+                    text(result.seen),
+                    text(result.source),
+                    text(result.likely),
+                    text(result.look),
+                    text(result.why),
+                    result.host_limit,
                 )
             )
-            witnesses += [(run, which, at, text(witness)) for at, witness in enumerate(one.witnesses)]
+            witnesses += [(run, which, at, text(witness)) for at, witness in enumerate(result.witnesses)]
             measurements += [
-                (run, which, each.quantity, each.value, each.budget) for each in one.measurements
+                (run, which, measurement.quantity, measurement.value, measurement.budget)
+                for measurement in result.measurements
             ]
         self._connection.executemany(
             "INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -272,19 +273,19 @@ class History:
         self._connection.executemany("INSERT OR IGNORE INTO measurement VALUES (?, ?, ?, ?, ?)", measurements)
 
     def _text(self, value: str) -> int:
-        found = self._texts.get(value)
-        if found is None:
+        number = self._texts.get(value)
+        if number is None:
             if len(self._texts) > _TEXT_CACHE:
                 self._texts.clear()
-            found = self._texts[value] = self._insert_once("text", ("value",), (value,))
-        return found
+            number = self._texts[value] = self._insert_once("text", ("value",), (value,))
+        return number
 
     def _clause(self, builder: str, kind: str, name: str) -> int:
         key = (builder, kind, name)
-        found = self._clauses.get(key)
-        if found is None:
-            found = self._clauses[key] = self._insert_once("clause", ("builder", "kind", "name"), key)
-        return found
+        number = self._clauses.get(key)
+        if number is None:
+            number = self._clauses[key] = self._insert_once("clause", ("builder", "kind", "name"), key)
+        return number
 
     def _insert_once(self, table: str, columns: Sequence[str], values: Sequence[str]) -> int:
         """The id of the row with these values, made when there is none. Names are our own, never input."""
@@ -341,16 +342,21 @@ def _group_by_run(results: Iterable[Result]) -> Iterator[list[Result]]:
         return result.image_digest, result.contract_digest, result.started or 0
 
     for _, of_class in groupby(sorted(results, key=place), key=place):
-        told = list(of_class)
+        builder_results = list(of_class)
         for field in ("image_digest", "contract_digest"):
-            known = {getattr(result, field) for result in told} - {""}
-            if len(known) == 1:
-                only = known.pop()
-                told = [one if getattr(one, field) else one._replace(**{field: only}) for one in told]
+            digests = {getattr(result, field) for result in builder_results} - {""}
+            if len(digests) == 1:
+                only = digests.pop()
+                builder_results = [
+                    result if getattr(result, field) else result._replace(**{field: only})
+                    for result in builder_results
+                ]
         run: list[Result] = []
-        for one in sorted(told, key=when):
-            if run and (when(one)[:2] != when(run[-1])[:2] or when(one)[2] - when(run[-1])[2] > _PAUSE_MS):
+        for result in sorted(builder_results, key=when):
+            if run and (
+                when(result)[:2] != when(run[-1])[:2] or when(result)[2] - when(run[-1])[2] > _PAUSE_MS
+            ):
                 yield run
                 run = []
-            run.append(one)
+            run.append(result)
         yield run

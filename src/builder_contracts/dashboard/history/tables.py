@@ -130,10 +130,10 @@ def verify(connection: sqlite3.Connection) -> None:
 
     Raises sqlite3.DatabaseError where pages were lost or mixed up, though each can be read by itself.
     """
-    said: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if said != "ok":
+    answer: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if answer != "ok":
         # The first line names the database, which has one name only.
-        raise sqlite3.DatabaseError(said.splitlines()[-1])
+        raise sqlite3.DatabaseError(answer.splitlines()[-1])
 
 
 def claims_to_be_ours(head: bytes) -> bool:
@@ -154,13 +154,13 @@ def _is_ours(connection: sqlite3.Connection) -> bool:
 
 
 def _split_statements(script: str) -> list[str]:
-    found: list[str] = []
+    statements: list[str] = []
     pending = ""
     for line in script.splitlines(keepends=True):
         pending += line
         if sqlite3.complete_statement(pending):
-            found.append(pending)
+            statements.append(pending)
             pending = ""
     if pending.strip():
         raise ValueError(f"a migration ends in the middle of a statement: {pending!r}")
-    return found
+    return statements

@@ -82,11 +82,11 @@ class Mark:
 
 def parse_mark(body: str) -> Mark | None:
     """The mark in an issue's text, or None where it is not one of ours."""
-    found = _MARK.search(body)
-    if not found:
+    match = _MARK.search(body)
+    if not match:
         return None
     try:
-        data = json.loads(found[1])
+        data = json.loads(match[1])
         return Mark(str(data["environment"]), str(data["builder"]), tuple(map(str, data["clauses"])))
     except (ValueError, KeyError, TypeError):
         return None
@@ -95,41 +95,41 @@ def parse_mark(body: str) -> Mark | None:
 def plan_actions(report: Report, book: Book, issues: Sequence[Issue], site: str = "") -> list[Action]:
     """What to do with the tracker so that it says what the report says; nothing when it does already."""
     actions: list[Action] = []
-    known: dict[tuple[str, str], list[tuple[Issue, Mark]]] = {}
-    for issue in sorted(issues, key=lambda one: one.number):
+    marked: dict[tuple[str, str], list[tuple[Issue, Mark]]] = {}
+    for issue in sorted(issues, key=lambda issue: issue.number):
         if mark := parse_mark(issue.body):
-            known.setdefault((mark.environment, mark.builder), []).append((issue, mark))
-    for one in report.classes:
-        mine = known.get((one.environment, one.builder), [])
-        for issue, _ in mine[1:]:
-            actions.append(Close(issue.number, f"Duplicate of #{mine[0][0].number}."))
-        actions += _plan_builder(one, report, book, mine[0] if mine else None, site)
-    for one in report.withdrawn:
-        for issue, mark in known.get((one.environment, one.builder), []):
+            marked.setdefault((mark.environment, mark.builder), []).append((issue, mark))
+    for builder in report.classes:
+        builder_issues = marked.get((builder.environment, builder.builder), [])
+        for issue, _ in builder_issues[1:]:
+            actions.append(Close(issue.number, f"Duplicate of #{builder_issues[0][0].number}."))
+        actions += _plan_builder(builder, report, book, builder_issues[0] if builder_issues else None, site)
+    for builder in report.withdrawn:
+        for issue, mark in marked.get((builder.environment, builder.builder), []):
             actions.append(Close(issue.number, f"Withdrawn: {_format_names(mark.clauses)}."))
     return actions
 
 
 def _plan_builder(
-    one: ClassReport, report: Report, book: Book, issue: tuple[Issue, Mark] | None, site: str
+    builder: ClassReport, report: Report, book: Book, issue: tuple[Issue, Mark] | None, site: str
 ) -> Iterator[Action]:
-    broken = [clause.clause.local_id for clause in one.clauses if clause.state is State.BROKEN]
+    broken = [clause.clause.local_id for clause in builder.clauses if clause.state is State.BROKEN]
     if issue is None:
         if broken:
-            yield Open(_format_title(one, broken), _format_body(one, report, book, (), broken, site))
+            yield Open(_format_title(builder, broken), _format_body(builder, report, book, (), broken, site))
         return
     at, mark = issue
-    states = dict.fromkeys(one.unreported, State.UNKNOWN)
-    states |= {clause.clause.local_id: clause.state for clause in one.clauses}
+    states = dict.fromkeys(builder.unreported, State.UNKNOWN)
+    states |= {clause.clause.local_id: clause.state for clause in builder.clauses}
     healed = (State.KEPT, State.WAIVED)
     # A clause that its contract no longer has is not in the report and needs no mending.
     pending = [
         name for name in mark.clauses if states.get(name, State.KEPT) not in healed and name not in broken
     ]
     if not broken and not pending:
-        yield Close(at.number, _format_recovery(one, mark))
+        yield Close(at.number, _format_recovery(builder, mark))
         return
-    title, body = _format_title(one, broken), _format_body(one, report, book, pending, broken, site)
+    title, body = _format_title(builder, broken), _format_body(builder, report, book, pending, broken, site)
     added = [name for name in broken if name not in mark.clauses]
     if (title, body) != (at.title, _normalize(at.body)):
         yield Update(at.number, title, body, f"Also broken now: {_format_names(added)}." if added else "")
@@ -140,16 +140,16 @@ def _normalize(body: str) -> str:
     return body.replace("\r\n", "\n").strip() + "\n"
 
 
-def _format_title(one: ClassReport, broken: Sequence[str]) -> str:
+def _format_title(builder: ClassReport, broken: Sequence[str]) -> str:
     what = f"{len(broken)} clause{'' if len(broken) == 1 else 's'} broken" if broken else "fix not confirmed"
-    return f"{one.builder} ({one.environment}): {what}"[:200]
+    return f"{builder.builder} ({builder.environment}): {what}"[:200]
 
 
 def _format_body(
-    one: ClassReport, report: Report, book: Book, pending: Sequence[str], broken: Sequence[str], site: str
+    builder: ClassReport, report: Report, book: Book, pending: Sequence[str], broken: Sequence[str], site: str
 ) -> str:
-    lines = [f"Broken clauses of {code_span(one.builder)} in {code_span(one.environment)}.", ""]
-    for incident in _incidents_of(one, report):
+    lines = [f"Broken clauses of {code_span(builder.builder)} in {code_span(builder.environment)}.", ""]
+    for incident in _incidents_of(builder, report):
         since = wording.format_time(incident.change.after.run.started)
         lines += [f"**Broken since the run of {since}.** {job_summary.format_suspicion(incident)}", ""]
         lines += [job_summary.format_clause(clause, book, site) for clause in incident.clauses[:_LISTED]]
@@ -159,10 +159,10 @@ def _format_body(
     if pending:
         lines.append("No longer broken, but not yet confirmed kept:")
         lines += ["", *(f"- {code_span(name)}" for name in pending), ""]
-    if run := one.run:
+    if run := builder.run:
         image, host = code_span(run.image_digest or "unknown"), code_span(run.host)
         lines.append(f"Latest run: {wording.format_time(run.started)}, image {image}, host {host}.")
-        if any(book.text(clause.last.source) for clause in one.clauses):
+        if any(book.text(clause.last.source) for clause in builder.clauses):
             where = " on a runner of the class" if run.runner == "local" else ""
             lines += ["", f"To check again{where}: {code_span(rerun_command(run), 1000)}"]
     if site:
@@ -170,14 +170,14 @@ def _format_body(
     text = "\n".join(lines)
     if len(text) > _BODY:
         text = text[:_BODY].rpartition("\n")[0] + "\n\n(truncated; see the dashboard)"
-    mark = Mark(one.environment, one.builder, tuple(sorted({*broken, *pending})))
+    mark = Mark(builder.environment, builder.builder, tuple(sorted({*broken, *pending})))
     return _normalize(f"{text}\n\n{mark}")
 
 
-def _incidents_of(one: ClassReport, report: Report) -> Iterable[Incident]:
+def _incidents_of(builder: ClassReport, report: Report) -> Iterable[Incident]:
     for morning in report.mornings:
         for incident in morning.incidents:
-            if (incident.environment, incident.builder) == (one.environment, one.builder):
+            if (incident.environment, incident.builder) == (builder.environment, builder.builder):
                 yield incident
 
 
@@ -186,16 +186,18 @@ def _format_names(clauses: Sequence[str]) -> str:
     return ", ".join(code_span(name) for name in clauses[:_LISTED]) + more
 
 
-def _format_recovery(one: ClassReport, mark: Mark) -> str:
-    mine = {clause.clause.local_id: clause for clause in one.clauses}
-    told = []
-    if kept := [name for name in mark.clauses if name in mine and mine[name].state is State.KEPT]:
-        run = max((mine[name].last.run for name in kept), key=lambda run: run.started)
+def _format_recovery(builder: ClassReport, mark: Mark) -> str:
+    clauses = {clause.clause.local_id: clause for clause in builder.clauses}
+    sentences = []
+    if kept := [name for name in mark.clauses if name in clauses and clauses[name].state is State.KEPT]:
+        run = max((clauses[name].last.run for name in kept), key=lambda run: run.started)
         image = wording.shorten_digest(run.image_digest) or "unknown"
         when = wording.format_time(run.started)
-        told.append(f"Kept again in the run of {when} (image {code_span(image)}): {_format_names(kept)}.")
-    if waived := [name for name in mark.clauses if name in mine and name not in kept]:
-        told.append(f"Waived: {_format_names(waived)}.")
-    if dropped := [name for name in mark.clauses if name not in mine]:
-        told.append(f"Withdrawn: {_format_names(dropped)}.")
-    return "\n".join(told)
+        sentences.append(
+            f"Kept again in the run of {when} (image {code_span(image)}): {_format_names(kept)}."
+        )
+    if waived := [name for name in mark.clauses if name in clauses and name not in kept]:
+        sentences.append(f"Waived: {_format_names(waived)}.")
+    if dropped := [name for name in mark.clauses if name not in clauses]:
+        sentences.append(f"Withdrawn: {_format_names(dropped)}.")
+    return "\n".join(sentences)

@@ -34,7 +34,9 @@ def format_summary(report: Report, book: Book, site: str = "") -> str:
         lines += _format_night(morning, book, site)
     if report.withdrawn:
         lines += ["## Withdrawn", "", "No contract has these classes anymore:", ""]
-        lines += [f"- {code_span(f'{one.builder} ({one.environment})')}" for one in report.withdrawn] + [""]
+        lines += [
+            f"- {code_span(f'{builder.builder} ({builder.environment})')}" for builder in report.withdrawn
+        ] + [""]
     return "\n".join(lines)
 
 
@@ -46,12 +48,12 @@ def _format_night(morning: Morning, book: Book, site: str) -> Iterator[str]:
         yield ""
     yield "| class | now | kept | broken | unproven | waived | unknown | rung | image |"
     yield "|---|---|--:|--:|--:|--:|--:|---|---|"
-    for one in morning.classes:
-        yield _format_row(one, morning)
+    for status in morning.classes:
+        yield _format_row(status, morning)
     yield ""
     when = wording.name_night(morning.missed)
-    new = [one for one in morning.incidents if one.change.after.run.night == morning.night]
-    old = [one for one in morning.incidents if one.change.after.run.night != morning.night]
+    new = [incident for incident in morning.incidents if incident.change.after.run.night == morning.night]
+    old = [incident for incident in morning.incidents if incident.change.after.run.night != morning.night]
     for title, incidents in ((f"Broke {when}", new), ("Still broken", old)):
         if incidents:
             yield f"### {title}"
@@ -69,8 +71,11 @@ def _format_night(morning: Morning, book: Book, site: str) -> Iterator[str]:
             yield from _format_list(clauses, book, site)
             yield ""
     for title, counts in (
-        (f"No result {when}", Counter(one.clause.builder for one in morning.unanswered)),
-        ("Stale evidence", +Counter({one.builder: one.counts[State.UNKNOWN] for one in morning.classes})),
+        (f"No result {when}", Counter(clause.clause.builder for clause in morning.unanswered)),
+        (
+            "Stale evidence",
+            +Counter({status.builder: status.counts[State.UNKNOWN] for status in morning.classes}),
+        ),
     ):
         if counts:
             yield f"### {title}"
@@ -79,7 +84,7 @@ def _format_night(morning: Morning, book: Book, site: str) -> Iterator[str]:
                 yield f"- {code_span(builder)}: {count} clause{'' if count == 1 else 's'}"
             yield ""
     if not morning.incidents:
-        whole = all(one.state in (State.KEPT, State.WAIVED) for one in morning.classes)
+        whole = all(status.state in (State.KEPT, State.WAIVED) for status in morning.classes)
         yield (
             "No clause is broken."
             if whole
@@ -88,21 +93,27 @@ def _format_night(morning: Morning, book: Book, site: str) -> Iterator[str]:
         yield ""
 
 
-def _format_row(one: ClassReport, morning: Morning) -> str:
-    counts = one.counts
+def _format_row(builder: ClassReport, morning: Morning) -> str:
+    counts = builder.counts
     numbers = " | ".join(
         str(counts[state])
         for state in (State.KEPT, State.BROKEN, State.UNPROVEN, State.WAIVED, State.UNKNOWN)
     )
-    rung = one.rung.value if one.rung else ""
+    rung = builder.rung.value if builder.rung else ""
     late = (
-        "" if one.run and one.run.night == morning.night else ", no report" if one.run else ", never reported"
+        ""
+        if builder.run and builder.run.night == morning.night
+        else ", no report"
+        if builder.run
+        else ", never reported"
     )
-    digest = wording.shorten_digest(one.run.image_digest) if one.run else ""
+    digest = wording.shorten_digest(builder.run.image_digest) if builder.run else ""
     image = code_span(digest) if digest else "unknown"
     # Inside a table a bar ends the cell even in code.
-    name = code_span(one.builder).replace("|", "\\|")
-    return f"| {name} | {_SYMBOLS[one.state]} {one.state.value}{late} | {numbers} | {rung} | {image} |"
+    name = code_span(builder.builder).replace("|", "\\|")
+    return (
+        f"| {name} | {_SYMBOLS[builder.state]} {builder.state.value}{late} | {numbers} | {rung} | {image} |"
+    )
 
 
 def _format_incident(incident: Incident, book: Book, site: str) -> Iterator[str]:
@@ -119,22 +130,22 @@ def format_suspicion(incident: Incident) -> str:
 
 
 def _format_list(clauses: Sequence[ClauseReport], book: Book, site: str) -> Iterator[str]:
-    for one in clauses[:_LISTED]:
-        yield format_clause(one, book, site)
+    for clause in clauses[:_LISTED]:
+        yield format_clause(clause, book, site)
     if len(clauses) > _LISTED:
         yield f"- and {len(clauses) - _LISTED} more"
 
 
-def format_clause(one: ClauseReport, book: Book, site: str) -> str:
+def format_clause(clause: ClauseReport, book: Book, site: str) -> str:
     """One clause as an item of a list, linked to its page where the site has an address."""
-    name = code_span(one.clause.id)
+    name = code_span(clause.clause.id)
     if site:
-        name = f"[{name}]({site.rstrip('/')}/{clause_page(one.clause)}.html)"
-    promised, likely = book.text(one.last.promised), book.text(one.last.likely)
-    told = code_span(book.text(one.last.seen))
-    if one.state is not State.KEPT and promised:
-        told = f"promised {code_span(promised)}, observed {told}"
-    return f"- {name}: {told}" + (f"; likely cause {code_span(likely)}" if likely else "")
+        name = f"[{name}]({site.rstrip('/')}/{clause_page(clause.clause)}.html)"
+    promised, likely = book.text(clause.last.promised), book.text(clause.last.likely)
+    observed = code_span(book.text(clause.last.seen))
+    if clause.state is not State.KEPT and promised:
+        observed = f"promised {code_span(promised)}, observed {observed}"
+    return f"- {name}: {observed}" + (f"; likely cause {code_span(likely)}" if likely else "")
 
 
 def code_span(text: str, most: int = 300) -> str:

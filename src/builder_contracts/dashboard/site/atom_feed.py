@@ -46,27 +46,27 @@ class Event:
 
 def find_events(report: Report) -> list[Event]:
     """Runs in which a verdict changed or a clause began broken, the latest first."""
-    found: dict[int, list[Turn]] = {}
+    turns: dict[int, list[Turn]] = {}
     runs: dict[int, Run] = {}
-    for each in report.classes:
-        for one in each.clauses:
-            broke = {change.after.run.number: change for change in one.breakages}
-            for at, segment in enumerate(one.segments):
+    for builder in report.classes:
+        for clause in builder.clauses:
+            broke = {change.after.run.number: change for change in clause.breakages}
+            for at, segment in enumerate(clause.segments):
                 run = segment.first.run
                 if at or run.number in broke:
                     runs[run.number] = run
-                    turn = Turn(one, segment.first, broke.get(run.number))
-                    found.setdefault(run.number, []).append(turn)
+                    turn = Turn(clause, segment.first, broke.get(run.number))
+                    turns.setdefault(run.number, []).append(turn)
     latest = sorted(runs.values(), key=lambda run: (-run.started, run.number))[:ENTRIES]
-    return [Event(run, found[run.number]) for run in latest]
+    return [Event(run, turns[run.number]) for run in latest]
 
 
 def format_feed(report: Report, book: Book, base: str) -> str:
     """The feed. ``base`` is the site's address, empty where it is not known: links are then relative."""
-    told = find_events(report)
+    feed_events = find_events(report)
     # Without a slash at its end it would stand for the folder above.
     base = f"{base.rstrip('/')}/" if base else ""
-    updated = format_instant(told[0].run.started if told else report.now)
+    updated = format_instant(feed_events[0].run.started if feed_events else report.now)
     root = f" xml:base={quoteattr(base)}" if base else ""
     title = "Builder contracts: changes" + (" (simulated data)" if report.simulated else "")
     lines = [
@@ -79,7 +79,7 @@ def format_feed(report: Report, book: Book, base: str) -> str:
         '<link rel="self" type="application/atom+xml" href="feed.atom"/>',
         '<link rel="alternate" type="text/html" href="index.html"/>',
     ]
-    for event in told:
+    for event in feed_events:
         lines += _format_entry(event, book)
     return "\n".join([*lines, "</feed>", ""])
 
@@ -87,15 +87,15 @@ def format_feed(report: Report, book: Book, base: str) -> str:
 def _format_entry(event: Event, book: Book) -> Iterator[str]:
     run = event.run
     counts = [
-        f"{len(found)} {word}"
-        for found, word in (
+        f"{len(turns)} {word}"
+        for turns, word in (
             (event.broke, "broke"),
             (event.now(Outcome.BROKEN), "still broken"),
             (event.now(Outcome.UNPROVEN), "newly unproven"),
             (event.now(Outcome.WAIVED), "waived"),
             (event.now(Outcome.KEPT), "kept again"),
         )
-        if found
+        if turns
     ]
     first = (event.broke or event.turns)[0].report.clause
     key = f"{run.environment}\0{run.builder}\0{run.image_digest}\0{run.contract_digest}\0{run.started}"
@@ -108,8 +108,8 @@ def _format_entry(event: Event, book: Book) -> Iterator[str]:
     body = []
     if changes := [turn.broke for turn in event.turns if turn.broke]:
         body.append(describe_suspicion(best_bounded(changes), [turn.report for turn in event.broke]))
-    for one, answer, _ in event.turns:
-        body.append(f"{one.clause.local_id}: {answer.verdict.value} ({book.text(answer.seen)})")
+    for clause, answer, _ in event.turns:
+        body.append(f"{clause.clause.local_id}: {answer.verdict.value} ({book.text(answer.seen)})")
     yield f'<content type="text">{escape(_drop_invalid_xml(chr(10).join(body)))}</content>'
     yield "</entry>"
 

@@ -26,9 +26,9 @@ _SYMBOLS = {
 _ADVANCE = 6.9
 
 
-def format_message(one: ClassReport) -> str:
+def format_message(builder: ClassReport) -> str:
     """The words of a badge: the state, how many, the rung where the class has one, the date of the oldest evidence."""
-    counts = one.counts
+    counts = builder.counts
     total = sum(counts.values())
     words = {
         State.KEPT: f"kept {counts[State.KEPT]}/{total}",
@@ -36,24 +36,24 @@ def format_message(one: ClassReport) -> str:
         State.BROKEN: f"broken {counts[State.BROKEN]}/{total}",
         State.UNPROVEN: f"unproven {counts[State.UNPROVEN] + counts[State.UNKNOWN]}/{total}",
         State.UNKNOWN: "unknown",
-    }[one.state]
-    rung = f" · {one.rung.value}" if one.rung else ""
+    }[builder.state]
+    rung = f" · {builder.rung.value}" if builder.rung else ""
     # An image cannot grow old by itself: the date says how old it is.
-    oldest = "never reported" if one.oldest is None else format_date(one.oldest)[4:-5]
+    oldest = "never reported" if builder.oldest is None else format_date(builder.oldest)[4:-5]
     return f"{words}{rung} · {oldest}"
 
 
-def draw_badge(one: ClassReport) -> str:
+def draw_badge(builder: ClassReport) -> str:
     """The badge of a class."""
-    left, right = one.builder[:60], f"{_SYMBOLS[one.state]} {format_message(one)}"
+    left, right = builder.builder[:60], f"{_SYMBOLS[builder.state]} {format_message(builder)}"
     a, b = round(len(left) * _ADVANCE) + 12, round(len(right) * _ADVANCE) + 12
-    label = escape(f"{left}: {format_message(one)}")
+    label = escape(f"{left}: {format_message(builder)}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{a + b}" height="20" role="img" aria-label="{label}">'
         f"<title>{label}</title>"
         f'<clipPath id="r"><rect width="{a + b}" height="20" rx="3"/></clipPath>'
         f'<g clip-path="url(#r)"><rect width="{a}" height="20" fill="#3c4043"/>'
-        f'<rect x="{a}" width="{b}" height="20" fill="{_COLOURS[one.state]}"/></g>'
+        f'<rect x="{a}" width="{b}" height="20" fill="{_COLOURS[builder.state]}"/></g>'
         '<g fill="#fff" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11" text-anchor="middle">'
         f'<text x="{a / 2}" y="14" textLength="{a - 12}">{escape(left)}</text>'
         f'<text x="{a + b / 2}" y="14" textLength="{b - 12}">{escape(right)}</text></g></svg>\n'

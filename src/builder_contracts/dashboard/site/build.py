@@ -118,7 +118,7 @@ def _hold_lock(folder: Path) -> Iterator[None]:
 
 def count_pages(report: Report) -> int:
     """How many pages the site will have."""
-    return 4 + sum(len(one.clauses) for one in report.classes)
+    return 4 + sum(len(builder.clauses) for builder in report.classes)
 
 
 def render_site(
@@ -137,17 +137,17 @@ def render_site(
     yield from page("grid", build_grid_page(report))
     yield from page("canaries", build_canaries_page(report, book))
     yield from page("flakes", build_flakes_page(report, book))
-    flaky = {id(one.report): one for one in report.flakes}
-    for each in report.classes:
-        rows = build_grid_rows(each, report, book)
-        file = urls.class_file("grid", each.environment, each.builder)
+    flaky = {id(flake.report): flake for flake in report.flakes}
+    for builder in report.classes:
+        rows = build_grid_rows(builder, report, book)
+        file = urls.class_file("grid", builder.environment, builder.builder)
         yield f"{file}.json", _json(rows)
         # A script, because a page that was opened from a file may not fetch its neighbour.
         yield f"{file}.js", f"builderContractsGrid({_script(rows)});\n"
-        yield f"{urls.class_file('badges', each.environment, each.builder)}.svg", draw_badge(each)
-        for one in each.clauses:
-            view = build_clause_page(one, report, book, flaky.get(id(one)))
-            yield from page(urls.clause_page(one.clause), view, template="clause")
+        yield f"{urls.class_file('badges', builder.environment, builder.builder)}.svg", draw_badge(builder)
+        for clause in builder.clauses:
+            view = build_clause_page(clause, report, book, flaky.get(id(clause)))
+            yield from page(urls.clause_page(clause.clause), view, template="clause")
     yield "feed.atom", format_feed(report, book, base)
 
 

@@ -47,9 +47,9 @@ def draw_timeline(stretches: Sequence[tuple[str, int]], first: str) -> Markup:
 
 
 def _svg(kind: str, parts: Sequence[str], stretches: Sequence[tuple[str, int]], width: float) -> Markup:
-    told = ", ".join(f"{_NAMES[letter]} {format_nights(count)}" for letter, count in stretches[-12:])
+    summary = ", ".join(f"{_NAMES[letter]} {format_nights(count)}" for letter, count in stretches[-12:])
     before = "…, " if len(stretches) > 12 else ""
-    label = escape(f"Oldest first: {before}{told}")
+    label = escape(f"Oldest first: {before}{summary}")
     # Made of numbers and fixed words only.
     return Markup(  # noqa: S704
         f'<svg class="{kind}" viewBox="0 0 {width:g} 20" preserveAspectRatio="xMinYMid" role="img" aria-label="{label}" width="{width:g}">'

@@ -108,12 +108,12 @@ def describe_suspicion(
             return "New clause: broken at its first check."
         return "Broken since the start of the history; the change that caused it is unknown."
     when = f"since the last {before.verdict.value} run" if change.unproven else "in this run"
-    told = _compare_runs(change, before.run, after.run, clauses, when, quote)
+    sentence = _compare_runs(change, before.run, after.run, clauses, when, quote)
     if change.unproven:
-        told = f"{told} It was unproven for {format_nights(change.unproven)} in between."
+        sentence = f"{sentence} It was unproven for {format_nights(change.unproven)} in between."
     if before.verdict is Outcome.WAIVED:
-        told = f"It was waived before; check whether the waiver has expired. {told}"
-    return told
+        sentence = f"It was waived before; check whether the waiver has expired. {sentence}"
+    return sentence
 
 
 def _compare_runs(
@@ -144,7 +144,7 @@ def _compare_runs(
         return f"{same}. Suspect the host: it changed from {quote(old.host)} to {quote(new.host)}."
     if "engine" in changed:
         return f"{same}. Suspect the engine: it changed from {quote(old.engine)} to {quote(new.engine)}."
-    return f"{same}. {_suspect_by_kind({one.clause.kind for one in clauses})}"
+    return f"{same}. {_suspect_by_kind({clause.clause.kind for clause in clauses})}"
 
 
 def _image_clause(change: Change) -> str:

@@ -22,22 +22,22 @@ def build_canaries_page(report: Report, book: Book) -> View:
         measured.setdefault(where, {})[quantity] = readings
     groups: dict[tuple[str, str, str], list[View]] = {}
     claims: dict[tuple[str, str, str], str] = {}
-    for each in report.classes:
-        for one in each.clauses:
-            if one.clause.canary or one.clause in measured:
-                name = one.clause.canary or one.clause.local_id
-                quantities = sorted(measured.get(one.clause, {}), key=_quantity_order)
-                found = [
-                    _build_measurement(quantity, measured[one.clause][quantity]) for quantity in quantities
+    for builder in report.classes:
+        for clause in builder.clauses:
+            if clause.clause.canary or clause.clause in measured:
+                name = clause.clause.canary or clause.clause.local_id
+                quantities = sorted(measured.get(clause.clause, {}), key=_quantity_order)
+                measurements = [
+                    _build_measurement(quantity, measured[clause.clause][quantity]) for quantity in quantities
                 ]
                 view = {
-                    **build_brief(one, book),
-                    "rung_name": wording.RUNG_NAMES[one.rung] if one.rung else "",
-                    "measured": found,
+                    **build_brief(clause, book),
+                    "rung_name": wording.RUNG_NAMES[clause.rung] if clause.rung else "",
+                    "measured": measurements,
                 }
-                key = (each.environment, each.builder, name)
+                key = (builder.environment, builder.builder, name)
                 groups.setdefault(key, []).append(view)
-                for witness in book.witnesses(one.series, one.last.run):
+                for witness in book.witnesses(clause.series, clause.last.run):
                     if match := _CLAIM.fullmatch(witness):
                         claims[key] = match[1]
     return {

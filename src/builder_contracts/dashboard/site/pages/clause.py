@@ -22,70 +22,70 @@ from builder_contracts.evidence.verdict import Outcome
 _SEGMENTS = 100
 
 
-def build_clause_page(one: ClauseReport, report: Report, book: Book, flake: Flake | None) -> View:
+def build_clause_page(status: ClauseReport, report: Report, book: Book, flake: Flake | None) -> View:
     """A clause's own page."""
-    last = one.last
-    broke = one.breakages[-1] if one.breakages else None
+    last = status.last
+    broke = status.breakages[-1] if status.breakages else None
     first, final = report.nights or (0, -1)
     return {
         **build_head(report),
-        **build_brief(one, book),
-        "environment": one.clause.environment,
-        "withdrawn": one.withdrawn,
-        "host_limit": one.host_limit,
-        "rung_name": wording.RUNG_NAMES[one.rung] if one.rung else "",
+        **build_brief(status, book),
+        "environment": status.clause.environment,
+        "withdrawn": status.withdrawn,
+        "host_limit": status.host_limit,
+        "rung_name": wording.RUNG_NAMES[status.rung] if status.rung else "",
         "source": book.text(last.source),
         "why": book.text(last.why),
         "look": book.text(last.look),
-        "answers": len(one.series.points),
-        "now": _build_result(last, one, book),
-        "broke": _build_breakage(one, broke, book) if broke else None,
-        "witnesses_of_break": book.witnesses(one.series, broke.after.run) if broke else [],
+        "answers": len(status.series.points),
+        "now": _build_result(last, status, book),
+        "broke": _build_breakage(status, broke, book) if broke else None,
+        "witnesses_of_break": book.witnesses(status.series, broke.after.run) if broke else [],
         "first": format_night(first),
-        "nights": [(letter, count) for letter, count, _ in encode_nights(one.series.points, first, final)],
-        "segments": [_build_segment(segment, book) for segment in one.segments[-_SEGMENTS:]],
-        "earlier_segments": max(0, len(one.segments) - _SEGMENTS),
+        "nights": [(letter, count) for letter, count, _ in encode_nights(status.series.points, first, final)],
+        "segments": [_build_segment(segment, book) for segment in status.segments[-_SEGMENTS:]],
+        "earlier_segments": max(0, len(status.segments) - _SEGMENTS),
         "flake": (
             {"changes": flake.changes, "pairs": flake.pairs, "image_known": flake.image_known}
             if flake
             else None
         ),
-        "canary": f"canaries.html#{canary_anchor(one.clause)}" if one.clause.canary else None,
-        "seconds": [(point.run.started, round(point.seconds, 3)) for point in one.series.points],
-        "repeat": build_commands(one, book),
+        "canary": f"canaries.html#{canary_anchor(status.clause)}" if status.clause.canary else None,
+        "seconds": [(point.run.started, round(point.seconds, 3)) for point in status.series.points],
+        "repeat": build_commands(status, book),
     }
 
 
-def _build_result(point: Point, one: ClauseReport, book: Book) -> View:
+def _build_result(point: Point, status: ClauseReport, book: Book) -> View:
     return {
         "verdict": point.verdict.value,
         "seen": book.text(point.seen),
         "seconds": point.seconds,
         "seconds_words": wording.format_seconds(point.seconds),
         "run": build_run(point.run),
-        "witnesses": book.witnesses(one.series, point.run),
+        "witnesses": book.witnesses(status.series, point.run),
     }
 
 
-def _build_breakage(one: ClauseReport, change: Change, book: Book) -> View:
+def _build_breakage(status: ClauseReport, change: Change, book: Book) -> View:
     """The last time that the clause broke: both sides of the change, and where to look."""
     before, after = change.before, change.after
     ended = next(
         (
             segment.first
-            for segment in one.segments
+            for segment in status.segments
             if segment.verdict in (Outcome.KEPT, Outcome.WAIVED)
             and segment.first.run.started > after.run.started
         ),
         None,
     )
     return {
-        "before": _build_result(before, one, book) if before else None,
-        "after": _build_result(after, one, book),
-        "mended": _build_result(ended, one, book) if ended else None,
+        "before": _build_result(before, status, book) if before else None,
+        "after": _build_result(after, status, book),
+        "mended": _build_result(ended, status, book) if ended else None,
         "likely": book.text(after.likely),
         "suspects": list(change.suspects),
-        "suspicion": wording.describe_suspicion(change, [one]),
+        "suspicion": wording.describe_suspicion(change, [status]),
         "unproven_nights": change.unproven,
         "compared": [
             (name, getattr(before.run, field) if before else "", getattr(after.run, field))
@@ -119,13 +119,13 @@ def _build_segment(segment: Segment, book: Book) -> View:
     }
 
 
-def build_commands(one: ClauseReport, book: Book) -> list[View]:
+def build_commands(status: ClauseReport, book: Book) -> list[View]:
     """Commands that ask the same question again."""
-    run, local = one.last.run, one.clause.local_id
-    if one.last.rung is None and not book.text(one.last.source):
+    run, local = status.last.run, status.clause.local_id
+    if status.last.rung is None and not book.text(status.last.source):
         return []
-    found = [{"says": "Run the same check again", "command": rerun_command(run, "-k", local)}]
-    if look := book.text(one.last.look):
-        found.append({"says": "Inspect the observed fact", "command": look})
-    explain = shlex.join(["builder-contracts", "explain", one.clause.id])
-    return [*found, {"says": "Explain the clause and its fix", "command": explain}]
+    commands = [{"says": "Run the same check again", "command": rerun_command(run, "-k", local)}]
+    if look := book.text(status.last.look):
+        commands.append({"says": "Inspect the observed fact", "command": look})
+    explain = shlex.join(["builder-contracts", "explain", status.clause.id])
+    return [*commands, {"says": "Explain the clause and its fix", "command": explain}]

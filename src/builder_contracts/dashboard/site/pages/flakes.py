@@ -14,17 +14,17 @@ def build_flakes_page(report: Report, book: Book) -> View:
         **build_head(report),
         "flakes": [
             {
-                **build_brief(one.report, book),
-                "seen": book.text(one.bad.seen),
-                "environment": one.report.clause.environment,
-                "changes": one.changes,
-                "pairs": one.pairs,
-                "rate": round(one.rate, 4),
-                "latest": format_instant(one.latest.run.started),
-                "latest_words": wording.format_date(one.latest.run.started),
-                "image_known": one.image_known,
-                "flaky": one.changes > 1,
+                **build_brief(flake.report, book),
+                "seen": book.text(flake.bad.seen),
+                "environment": flake.report.clause.environment,
+                "changes": flake.changes,
+                "pairs": flake.pairs,
+                "rate": round(flake.rate, 4),
+                "latest": format_instant(flake.latest.run.started),
+                "latest_words": wording.format_date(flake.latest.run.started),
+                "image_known": flake.image_known,
+                "flaky": flake.changes > 1,
             }
-            for one in report.flakes
+            for flake in report.flakes
         ],
     }

@@ -23,7 +23,7 @@ CODES = {
 def build_grid_page(report: Report) -> View:
     """The grid's frame; each class has a file of its own."""
     first, last = report.nights or (0, -1)
-    kinds = sorted({one.clause.kind for each in report.classes for one in each.clauses})
+    kinds = sorted({clause.clause.kind for builder in report.classes for clause in builder.clauses})
     return {
         **build_head(report),
         "first": first,
@@ -32,25 +32,28 @@ def build_grid_page(report: Report) -> View:
         "kinds": kinds,
         "classes": [
             {
-                "environment": one.environment,
-                "builder": one.builder,
-                "state": one.state.value,
-                "clauses": len(one.clauses),
-                "ages": build_ages(one),
-                "attention": sum(clause.state not in (State.KEPT, State.WAIVED) for clause in one.clauses)
-                + len(one.unreported),
-                "data": f"{urls.class_file('grid', one.environment, one.builder)}.js",
+                "environment": builder.environment,
+                "builder": builder.builder,
+                "state": builder.state.value,
+                "clauses": len(builder.clauses),
+                "ages": build_ages(builder),
+                "attention": sum(clause.state not in (State.KEPT, State.WAIVED) for clause in builder.clauses)
+                + len(builder.unreported),
+                "data": f"{urls.class_file('grid', builder.environment, builder.builder)}.js",
             }
-            for one in sorted(report.classes, key=lambda one: (one.environment, *by_urgency(one)))
+            for builder in sorted(
+                report.classes, key=lambda builder: (builder.environment, *by_urgency(builder))
+            )
         ],
     }
 
 
-def build_grid_rows(one: ClassReport, report: Report, book: Book) -> View:
+def build_grid_rows(builder: ClassReport, report: Report, book: Book) -> View:
     """All nights of one class, each by its worst answer: ``[letter, nights, text of what was seen]``."""
     first, last = report.nights or (0, -1)
     runs = sorted(
-        {point.run for clause in one.clauses for point in clause.series.points}, key=lambda run: run.started
+        {point.run for clause in builder.clauses for point in clause.series.points},
+        key=lambda run: run.started,
     )
     texts: dict[str, int] = {}
 
@@ -72,11 +75,11 @@ def build_grid_rows(one: ClassReport, report: Report, book: Book) -> View:
                 for letter, count, seen in encode_nights(clause.series.points, first, last)
             ],
         }
-        for clause in one.clauses
+        for clause in builder.clauses
     ]
     return {
-        "environment": one.environment,
-        "builder": one.builder,
+        "environment": builder.environment,
+        "builder": builder.builder,
         "images": find_digest_changes(runs, "image_digest"),
         "contracts": find_digest_changes(runs, "contract_digest"),
         "clauses": rows,
@@ -87,23 +90,23 @@ def build_grid_rows(one: ClassReport, report: Report, book: Book) -> View:
 def encode_nights(points: Sequence[Point], first: int, last: int) -> list[tuple[str, int, int | None]]:
     """The nights from ``first`` to ``last`` as stretches: letter, nights, and the last text seen in them."""
     answers = worst_points(points)
-    found: list[tuple[str, int, int | None]] = []
+    stretches: list[tuple[str, int, int | None]] = []
     for night in range(first, last + 1):
         point = answers.get(night)
         letter = CODES[point.verdict] if point else "-"
         seen = point.seen if point else None
-        if found and found[-1][0] == letter:
-            found[-1] = (letter, found[-1][1] + 1, seen)
+        if stretches and stretches[-1][0] == letter:
+            stretches[-1] = (letter, stretches[-1][1] + 1, seen)
         else:
-            found.append((letter, 1, seen))
-    return found
+            stretches.append((letter, 1, seen))
+    return stretches
 
 
 def find_digest_changes(runs: Iterable[Run], field: str) -> list[tuple[int, str]]:
     """The nights on which a digest became another, and its first digits."""
-    found: list[tuple[int, str]] = []
+    changes: list[tuple[int, str]] = []
     for run in runs:
         digest = wording.shorten_digest(getattr(run, field))
-        if digest and (not found or found[-1][1] != digest):
-            found.append((run.night, digest))
-    return found
+        if digest and (not changes or changes[-1][1] != digest):
+            changes.append((run.night, digest))
+    return changes

@@ -42,9 +42,9 @@ def build_overview_page(report: Report, book: Book) -> View:
 
 
 def _build_environment(morning: Morning, report: Report, book: Book) -> View:
-    new = [one for one in morning.incidents if one.change.after.run.night == morning.night]
-    old = [one for one in morning.incidents if one.change.after.run.night != morning.night]
-    states = [one.state for one in morning.classes]
+    new = [incident for incident in morning.incidents if incident.change.after.run.night == morning.night]
+    old = [incident for incident in morning.incidents if incident.change.after.run.night != morning.night]
+    states = [builder.state for builder in morning.classes]
     return {
         "environment": morning.environment,
         "night": format_night(morning.night),
@@ -54,11 +54,12 @@ def _build_environment(morning: Morning, report: Report, book: Book) -> View:
         "which_night": wording.name_night(morning.missed),
         "states": {state.value: states.count(state) for state in State},
         "classes": [
-            _build_card(one, morning, report, book) for one in sorted(morning.classes, key=by_urgency)
+            _build_card(builder, morning, report, book) for builder in sorted(morning.classes, key=by_urgency)
         ],
-        "incidents": [_build_incident(one, book, morning.night) for one in new[:LIST_LIMIT]],
+        "incidents": [_build_incident(incident, book, morning.night) for incident in new[:LIST_LIMIT]],
         "still_broken": [
-            _build_incident(one, book, morning.night) for one in sorted(old, key=_broken_since)[:LIST_LIMIT]
+            _build_incident(incident, book, morning.night)
+            for incident in sorted(old, key=_broken_since)[:LIST_LIMIT]
         ],
         "mended": build_list(morning.mended, book),
         "unproven": build_list(morning.unproven, book),
@@ -72,8 +73,8 @@ def _build_environment(morning: Morning, report: Report, book: Book) -> View:
         ],
         "standing": build_list(morning.standing, book, morning.night, most=8),
         "stale": [
-            {"builder": builder, "clauses": len(list(mine))}
-            for builder, mine in groupby(morning.stale, key=lambda one: one.clause.builder)
+            {"builder": builder, "clauses": len(list(clauses))}
+            for builder, clauses in groupby(morning.stale, key=lambda clause: clause.clause.builder)
         ],
     }
 
@@ -92,25 +93,25 @@ def build_last_run(builder: ClassReport) -> View:
     }
 
 
-def _build_card(one: ClassReport, morning: Morning, report: Report, book: Book) -> View:
-    counts, rungs = one.counts, one.rungs
+def _build_card(builder: ClassReport, morning: Morning, report: Report, book: Book) -> View:
+    counts, rungs = builder.counts, builder.rungs
     # The class speaks for as long as its freshest clause does.
-    expires = max((clause.expires for clause in one.clauses), default=0)
-    broke = [clause for clause in morning.broke if clause.clause.builder == one.builder]
-    unanswered = [clause for clause in morning.unanswered if clause.clause.builder == one.builder]
-    red = [incident for incident in morning.incidents if incident.builder == one.builder]
+    expires = max((clause.expires for clause in builder.clauses), default=0)
+    broke = [clause for clause in morning.broke if clause.clause.builder == builder.builder]
+    unanswered = [clause for clause in morning.unanswered if clause.clause.builder == builder.builder]
+    red = [incident for incident in morning.incidents if incident.builder == builder.builder]
     # What could be proven here comes before what this host can never prove.
     unproven = sorted(
-        (clause for clause in one.clauses if clause.state is State.UNPROVEN),
+        (clause for clause in builder.clauses if clause.state is State.UNPROVEN),
         key=lambda clause: clause.host_limit,
     )
     return {
-        "builder": one.builder,
-        "state": one.state.value,
+        "builder": builder.builder,
+        "state": builder.state.value,
         "counts": {state.value: counts[state] for state in State},
         "total": sum(counts.values()),
-        "rung": one.rung.value if one.rung else None,
-        "rung_name": wording.RUNG_NAMES[one.rung] if one.rung else "",
+        "rung": builder.rung.value if builder.rung else None,
+        "rung_name": wording.RUNG_NAMES[builder.rung] if builder.rung else "",
         "rungs": [
             {"rung": rung.value, "name": rung.name.lower(), "count": rungs[rung]}
             for rung in Rung
@@ -127,22 +128,22 @@ def _build_card(one: ClassReport, morning: Morning, report: Report, book: Book) 
         ],
         "more_unproven": max(0, len(unproven) - UNPROVEN_LIMIT),
         "host_limits": sum(clause.host_limit for clause in unproven),
-        "run": build_run(one.run) if one.run else None,
-        "last_night": one.run is not None and one.run.night == morning.night,
+        "run": build_run(builder.run) if builder.run else None,
+        "last_night": builder.run is not None and builder.run.night == morning.night,
         "expires": expires,
-        "ages": build_ages(one),
-        "strip": build_strip(one, morning.night, report),
-        "unreported": list(one.unreported),
-        "grid": "grid.html#" + urlencode({"class": one.builder, "environment": one.environment}),
-        "badge": f"{urls.class_file('badges', one.environment, one.builder)}.svg",
+        "ages": build_ages(builder),
+        "strip": build_strip(builder, morning.night, report),
+        "unreported": list(builder.unreported),
+        "grid": "grid.html#" + urlencode({"class": builder.builder, "environment": builder.environment}),
+        "badge": f"{urls.class_file('badges', builder.environment, builder.builder)}.svg",
     }
 
 
-def build_strip(one: ClassReport, night: int, report: Report) -> list[View]:
+def build_strip(builder: ClassReport, night: int, report: Report) -> list[View]:
     """The worst verdict of each of the last nights, oldest first."""
     first = report.nights[0] if report.nights else night
     return [
-        {"night": format_night(at), "verdict": one.nights[at].value if at in one.nights else None}
+        {"night": format_night(at), "verdict": builder.nights[at].value if at in builder.nights else None}
         for at in range(max(first, night - STRIP + 1), night + 1)
     ]
 
@@ -161,7 +162,7 @@ def _build_incident(incident: Incident, book: Book, night: int) -> View:
         "before_verdict": change.before.verdict.value if change.before else None,
         "after": build_run(change.after.run),
         "unproven_nights": change.unproven,
-        "clauses": [build_brief(one, book) for one in incident.clauses[:LIST_LIMIT]],
+        "clauses": [build_brief(clause, book) for clause in incident.clauses[:LIST_LIMIT]],
         "more": max(0, len(incident.clauses) - LIST_LIMIT),
     }
 

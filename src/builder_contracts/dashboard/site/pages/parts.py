@@ -52,27 +52,27 @@ def build_run(run: Run) -> View:
     }
 
 
-def build_rung(one: ClauseReport) -> View:
+def build_rung(status: ClauseReport) -> View:
     """Its rung, and when that ends by itself before the evidence does (0 for not)."""
     return {
-        "rung": one.rung.value if one.rung else None,
-        "rung_until": one.sustained_until if one.rung is Rung.SUSTAINED else 0,
+        "rung": status.rung.value if status.rung else None,
+        "rung_until": status.sustained_until if status.rung is Rung.SUSTAINED else 0,
     }
 
 
-def build_brief(one: ClauseReport, book: Book) -> View:
-    last = one.last
+def build_brief(status: ClauseReport, book: Book) -> View:
+    last = status.last
     return {
-        "id": one.clause.id,
-        "local_id": one.clause.local_id,
-        "builder": one.clause.builder,
-        "kind": one.clause.kind,
-        "href": f"{urls.clause_page(one.clause)}.html",
-        "state": one.state.value,
-        "expires": one.expires,
-        **build_rung(one),
-        "since": format_instant(one.since.run.started),
-        "since_words": wording.format_date(one.since.run.started),
+        "id": status.clause.id,
+        "local_id": status.clause.local_id,
+        "builder": status.clause.builder,
+        "kind": status.clause.kind,
+        "href": f"{urls.clause_page(status.clause)}.html",
+        "state": status.state.value,
+        "expires": status.expires,
+        **build_rung(status),
+        "since": format_instant(status.since.run.started),
+        "since_words": wording.format_date(status.since.run.started),
         "answered": format_instant(last.run.started),
         "answered_words": wording.format_time(last.run.started),
         "promised": book.text(last.promised),
@@ -86,15 +86,15 @@ def build_list(
 ) -> View:
     """A list that is cut at what a person reads; the rest is in the grid."""
     shown = []
-    for one in clauses[:most]:
-        brief = build_brief(one, book)
+    for clause in clauses[:most]:
+        brief = build_brief(clause, book)
         if night is not None:
-            brief["nights"] = night - one.since.run.night + 1
+            brief["nights"] = night - clause.since.run.night + 1
         shown.append(brief)
     return {"clauses": shown, "more": max(0, len(clauses) - most)}
 
 
-def build_ages(one: ClassReport) -> list[tuple[int, str, str | None, int, bool, int]]:
+def build_ages(builder: ClassReport) -> list[tuple[int, str, str | None, int, bool, int]]:
     """How its clauses will age: ``[expires, state, rung, end of C4, counts, clauses]``, a time of 0 for never.
 
     ``counts`` is of the class's rung: false for a limit of the host and for what is only declared.
@@ -108,11 +108,11 @@ def build_ages(one: ClassReport) -> list[tuple[int, str, str | None, int, bool, 
         )
         if clause.state is not State.UNKNOWN
         else (0, State.UNKNOWN.value, None, 0, True)
-        for clause in one.clauses
+        for clause in builder.clauses
     )
-    counted[0, State.UNKNOWN.value, None, 0, True] += len(one.unreported)
+    counted[0, State.UNKNOWN.value, None, 0, True] += len(builder.unreported)
     return [(*about, count) for about, count in counted.items() if count]
 
 
-def by_urgency(one: ClassReport) -> tuple[int, str]:
-    return _URGENT.index(one.state), one.builder
+def by_urgency(builder: ClassReport) -> tuple[int, str]:
+    return _URGENT.index(builder.state), builder.builder
