@@ -28,7 +28,7 @@ _OUT = click.option(
 
 
 class _Days(click.FloatRange):
-    """Days above zero and up to a hundred years; NaN is none of them, though no comparison finds it outside."""
+    """Days above zero and up to a hundred years; NaN is rejected, which a comparison would not do."""
 
     def __init__(self) -> None:
         super().__init__(0, 36_500, min_open=True)
@@ -51,7 +51,7 @@ STALE = click.option(
 
 
 def _site_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Options of everything that makes a site."""
+    """Options of every command that builds a site."""
     for option in (
         click.option(
             "--contracts",
@@ -129,7 +129,7 @@ def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days:
     def rebuild(out: Path) -> object:
         return _build_site(file, out, contracts, sustained_nights, stale_days, quiet=True)
 
-    # A supervisor ends it with a signal that would leave the temporary folder behind.
+    # SIGTERM, as supervisors send it, would leave the temporary directory behind.
     signal.signal(signal.SIGTERM, interrupt)
     try:
         server = Server(rebuild, file, port)
@@ -215,7 +215,7 @@ def _build_site(
     now = round(time.time() * 1000) if as_of is None else parse_instant("--as-of", as_of)
     policy = Policy(stale_days, sustained_nights)
     with History(file, write=False) as store:
-        # A run of the near future is not left out of today's site: its machine's clock is a little fast.
+        # Today's site keeps a run of the near future: the clock of its machine is a little fast.
         book = load_snapshot(store, until=None if as_of is None else now)
         report = analyze_history(book, now, policy, load_promises(contracts))
         bar: Any = click.progressbar(length=count_pages(report), label="pages", file=sys.stderr, hidden=quiet)
@@ -244,7 +244,7 @@ def load_promises(path: Path | None) -> Mapping[str, Collection[str]] | None:
 
 
 def _parse_url(text: str) -> str:
-    """The address of a site on the web. Raises InputError."""
+    """The URL of a site. Raises InputError."""
     try:
         parts = urlsplit(text)
     except ValueError:  # brackets that hold no address
@@ -257,7 +257,7 @@ def _parse_url(text: str) -> str:
 
 def _find_last_night() -> date:
     now = datetime.now(UTC)
-    # The story's runs are over by half past two.
+    # The simulated runs end by 02:30.
     return (now if now.hour >= 3 else now - timedelta(days=1)).date()
 
 

@@ -1,4 +1,4 @@
-"""builder-contracts history: keep the verdicts of many runs in one file."""
+"""builder-contracts history: collect the verdicts of many runs in one file."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def _find_reports(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[P
 
 
 def parse_instant(option: str, text: str) -> int:
-    """The time that an option gives, as milliseconds since 1970. Raises InputError."""
+    """The time that an option states, as milliseconds since 1970. Raises InputError."""
     from builder_contracts.dashboard.junit import moment
 
     try:

@@ -1,4 +1,4 @@
-"""builder-contracts nightly: what a scheduled CI job does around the checks themselves."""
+"""builder-contracts nightly: the steps that a scheduled CI job runs around the checks."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
     """
     from builder_contracts.dashboard.history.store import History
 
-    # It is made where there is none.
+    # Creates the file if there is none.
     History(file).close()
     junit, evidence = ((reports,) if any(reports.rglob(name)) else () for name in ("*.xml", "evidence.jsonl"))
     if not junit and not evidence:

@@ -45,7 +45,7 @@ def find_flakes(clauses: Sequence[ClauseReport]) -> tuple[Flake, ...]:
         for before, after in pairwise(clause.series.points):
             if _run_inputs(before.run) == _run_inputs(after.run):
                 pairs += 1
-                # From broken to unproven and back nobody saw anything change, and a waiver is a decision.
+                # Between broken and unproven nothing is known to have changed, and a waiver is a decision.
                 kept = before.verdict is Outcome.KEPT
                 if kept is not (after.verdict is Outcome.KEPT) and Outcome.WAIVED not in (
                     before.verdict,

@@ -12,7 +12,7 @@ from builder_contracts.evidence.verdict import Outcome
 
 @dataclass(frozen=True)
 class Incident:
-    """Clauses of one class that broke in the same run, and are broken still."""
+    """Clauses of one class that broke in the same run and are still broken."""
 
     environment: str
     builder: str
@@ -22,7 +22,7 @@ class Incident:
 
 @dataclass(frozen=True)
 class Morning:
-    """What is different from the night before, over all classes of one environment.
+    """The changes since the night before, over all classes of one environment.
 
     ``unanswered`` are clauses without a result although their class reported; ``silent`` are classes that
     reported before, but not that night, and ``never_reported`` those that a contract alone knows.
@@ -79,7 +79,7 @@ def digest_night(environment: str, classes: tuple[ClassReport, ...], latest: int
             for clause in builder.clauses
             if builder.run and clause.last.run.night < builder.run.night and clause.state is not State.UNKNOWN
         ),
-        # On the first night of all, everything is new and that says nothing.
+        # On the very first night every clause is new.
         new=tuple(new) if night > first_night else (),
         silent=tuple(builder for builder in classes if builder.run and builder.run.night < night),
         never_reported=tuple(builder for builder in classes if builder.run is None),

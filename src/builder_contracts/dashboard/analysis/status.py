@@ -20,7 +20,7 @@ from builder_contracts.evidence.verdict import Outcome, Rung
 
 
 class State(Enum):
-    """How a clause stands at the time of the report."""
+    """The state of a clause at the time of the report."""
 
     KEPT = "kept"
     WAIVED = "waived"
@@ -31,7 +31,7 @@ class State(Enum):
 
 @dataclass(frozen=True)
 class Policy:
-    """``stale_days``: age at which evidence says nothing more. ``sustained_nights``: nights in a row at C3
+    """``stale_days``: age from which evidence is stale. ``sustained_nights``: nights in a row at C3
     that make C4."""
 
     stale_days: float = 3.0
@@ -40,7 +40,7 @@ class Policy:
 
 @dataclass(frozen=True)
 class Segment:
-    """Consecutive answers of one verdict. ``points`` is how many; a night can have several."""
+    """Consecutive results with one verdict. ``points`` is their number; a night can have several."""
 
     verdict: Outcome
     first: Point
@@ -49,16 +49,16 @@ class Segment:
 
     @property
     def nights(self) -> int:
-        """From the night of its first answer to that of its last."""
+        """From the night of its first result to that of its last."""
         return self.last.run.night - self.first.run.night + 1
 
 
 @dataclass(frozen=True)
 class Change:
-    """A clause broke: its last answer that was kept or waived, and its first broken one after that.
+    """A clause broke: its last result that was kept or waived, and the first broken one after it.
 
-    ``before`` is None where it was never seen so; ``new`` says then that its class had reported already.
-    ``unproven`` is how many nights in between could not tell.
+    ``before`` is None if there is none; ``new`` then means that its class had reported before.
+    ``unproven`` is the number of unproven nights in between.
     """
 
     before: Point | None
@@ -68,7 +68,7 @@ class Change:
 
     @property
     def suspects(self) -> tuple[str, ...]:
-        """What else changed between the two runs, most telling first; empty when nothing that is known did."""
+        """What else is known to have changed between the two runs, the likeliest cause first."""
         if self.before is None:
             return ()
         old, new = self.before.run, self.after.run
@@ -83,7 +83,7 @@ class Change:
 
     @property
     def image_known(self) -> bool:
-        """Whether both runs know which image they looked at."""
+        """Whether both runs state their image."""
         return bool(self.before and self.before.run.image_digest and self.after.run.image_digest)
 
 
@@ -166,7 +166,7 @@ class ClassReport:
             return State.UNKNOWN
         if counts[State.BROKEN]:
             return State.BROKEN
-        # Where some clauses have no fresh answer, the class cannot pass for kept.
+        # A class with clauses that are unknown is not kept.
         if counts[State.UNPROVEN] or counts[State.UNKNOWN]:
             return State.UNPROVEN
         if counts[State.WAIVED]:
@@ -201,7 +201,7 @@ _PACKAGES = re.compile(r"\bpackages (sha256:[0-9a-f]+)")
 
 
 def package_digest(run: Run) -> str:
-    """The digest of what was installed on a real runner, which cannot see its image; else empty."""
+    """The digest of the packages installed on a real runner, which cannot see its image; else empty."""
     return _find_package_digest(run.identity)
 
 
@@ -212,7 +212,7 @@ def _find_package_digest(identity: str) -> str:
 
 
 def split_segments(points: Sequence[Point]) -> tuple[Segment, ...]:
-    """The answers as stretches of one verdict."""
+    """The results as stretches of one verdict."""
     segments = []
     for verdict, same in groupby(points, key=lambda point: point.verdict):
         stretch = list(same)
@@ -221,7 +221,7 @@ def split_segments(points: Sequence[Point]) -> tuple[Segment, ...]:
 
 
 def _find_breakages(stretches: Sequence[Segment], begins: int) -> Iterator[Change]:
-    """Each time that a clause broke whose class first reported on the night ``begins``."""
+    """Each breakage of a clause whose class first reported on the night ``begins``."""
     good: Point | None = None
     red, unproven = False, 0
     for stretch in stretches:
@@ -253,14 +253,14 @@ def assess_clause(
         segments=stretches,
         breakages=tuple(_find_breakages(stretches, begins)),
         expires=expires,
-        # When the day after the last due night is over, that day is due.
+        # Once the day after the last due night is over, that day is due.
         sustained_until=(due + 2) * DAY_MS,
         withdrawn=contract is not None and series.clause.local_id not in contract,
     )
 
 
 def is_sustained(points: Sequence[Point], nights: int, last: int) -> bool:
-    """Whether every answer of the ``nights`` nights up to ``last`` is kept at C3, and none of them lacks one."""
+    """Whether each of the ``nights`` nights up to ``last`` has results, all of them kept at C3."""
     shown = set()
     for point in reversed(points):
         if point.run.night <= last - nights:
@@ -281,7 +281,7 @@ def worst_outcomes(clauses: Sequence[ClauseReport]) -> dict[int, Outcome]:
 
 
 def worst_points(points: Sequence[Point]) -> dict[int, Point]:
-    """The worst answer of each night, so that what broke and was mended within it shows; of equals the last."""
+    """The worst result of each night, so that a breakage fixed within it shows; of equals the last."""
     worst: dict[int, Point] = {}
     for point in points:
         before = worst.get(point.run.night)

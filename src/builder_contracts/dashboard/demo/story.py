@@ -35,7 +35,7 @@ class Gauge:
 
 @dataclass(frozen=True)
 class SimulatedClause:
-    """A clause and what is seen when it is kept. ``flaky``: how likely a night finds it broken by chance."""
+    """A clause, and what is observed when it is kept. ``flaky``: the chance that a night breaks it."""
 
     id: str
     promised: str
@@ -177,7 +177,7 @@ def build_story() -> list[SimulatedClass]:
 
 
 def _parse_clauses(text: str) -> list[SimulatedClause]:
-    """A clause a line: id | promised | seen."""
+    """One clause per line: id | promised | observed."""
     rows = [line.split(" | ") for line in text.strip().splitlines()]
     return [SimulatedClause(clause.strip(), promised, seen) for clause, promised, seen in rows]
 

@@ -1,4 +1,4 @@
-"""Reads the files that a run left behind into a history."""
+"""Imports the report files of runs into a history."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _RESULTS_A_COMMIT = 5_000
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are read: names for what they do not say themselves.
+    """How files are read: names for what they do not state.
 
-    ``started`` (milliseconds since 1970, UTC) is for files that state no time; without it the time of the
-    file's last change is taken.
+    ``started`` (milliseconds since 1970, UTC) is for files that state no time; without it their
+    modification time is used.
     """
 
     environment: str = "default"
@@ -41,10 +41,10 @@ class Reading:
 
 @dataclass
 class Added:
-    """What became of the files: new ones, known ones, results, and the problems of those left out.
+    """Counts of new files, of files already present and of results, and the problems of skipped files.
 
-    Of files that state no time and were given none, ``undated`` are those that took the time of their last
-    change, and ``repeated`` those that were taken for a known file because they say the same.
+    Of files without a time, ``undated`` took their modification time, and ``repeated`` are identical to a
+    file already present.
     """
 
     new: int = 0
@@ -62,9 +62,9 @@ def add_files(
     *,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Added:
-    """Add JUnit (``.xml``) and evidence (``.jsonl``) files. A file that cannot be used is left out whole.
+    """Add JUnit (``.xml``) and evidence (``.jsonl``) files. An unusable file is skipped as a whole.
 
-    ``progress`` is told how many files are safely in the history. Raises HistoryError.
+    ``progress`` gets the number of files that are safely stored. Raises HistoryError.
     """
     done = Added()
     waiting: list[Batch] = []
@@ -102,7 +102,7 @@ def _commit_batches(history: History, batches: Sequence[Batch], done: Added) -> 
     try:
         yield from history.add(batches)
     except InputError:
-        # One of them is at fault: find out which by adding each alone.
+        # One of them is invalid: adding each alone shows which.
         for batch in batches:
             try:
                 yield from history.add([batch])
@@ -118,15 +118,15 @@ def _read_all(files: Sequence[Path], reading: Reading) -> Iterator[_Outcome]:
     if len(files) < _MANY or workers == 1:
         yield from (read_file(path, reading) for path in files)
         return
-    # Workers that are forked would share this process's database connection; a server that forks them keeps a folder,
-    # which stays when this process is killed.
+    # Forked workers would share this process's database connection, and a fork server keeps a directory,
+    # which stays if this process is killed.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent) as pool:
         shares = (files[at : at + _SHARE] for at in range(0, len(files), _SHARE))
         under_way = deque(pool.submit(_read_share, share, reading) for share in islice(shares, 2 * workers))
         try:
             while under_way:
                 yield from under_way.popleft().result()
-                # No more than these at a time, so that results do not pile up while they are written.
+                # A bounded number at a time: results must not pile up while they are written.
                 under_way.extend(pool.submit(_read_share, share, reading) for share in islice(shares, 1))
         except BaseException:
             pool.shutdown(cancel_futures=True)
@@ -134,7 +134,7 @@ def _read_all(files: Sequence[Path], reading: Reading) -> Iterator[_Outcome]:
 
 
 def _end_with_parent() -> None:
-    """A worker outlives neither an interrupt, which is the parent's to handle, nor a killed parent."""
+    """A worker ignores interrupts, which the parent handles, and ends with a killed parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
 
@@ -151,9 +151,9 @@ def _read_share(files: Sequence[Path], reading: Reading) -> list[_Outcome]:
 
 
 def read_file(path: Path, reading: Reading) -> _Outcome:
-    """The file as a batch and whether its time is a guess, or the error that it deserves."""
-    # Neither its folder nor its last change makes it another file: a report can be fetched twice. What its
-    # results are called does, and the time that is given to a file without one.
+    """The file as a batch and whether its time is a guess, or its error."""
+    # A report can be downloaded twice: neither its directory nor its modification time makes it another file. The
+    # names given to its results do, and the time given to a file without one.
     name, environment, builder = (
         _decode_name(path),
         _decode_name(reading.environment),
@@ -186,12 +186,12 @@ def read_file(path: Path, reading: Reading) -> _Outcome:
 
 
 def _decode_name(given: str | Path) -> str:
-    """What the command line gave as text: bytes of a name that are no UTF-8 are spelt out."""
+    """A name from the command line as text; bytes that are not UTF-8 are escaped."""
     return os.fsencode(given).decode("utf-8", "backslashreplace")
 
 
 class _Digesting:
-    """A stream whose bytes pass through a digest: the digest is of what was read, also while others write."""
+    """A stream that hashes what is read, so that the digest is right even while others write."""
 
     def __init__(self, stream: BinaryIO, digest: hashlib._Hash) -> None:
         self._stream = stream

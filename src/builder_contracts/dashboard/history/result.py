@@ -1,4 +1,4 @@
-"""One result of one clause, as a file of a run tells it."""
+"""One result of one clause, as a report file states it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ SEVERITY: dict[Outcome, int] = {
     Outcome.UNPROVEN: 2,
     Outcome.BROKEN: 3,
 }
-"""Which of two answers to one question counts: the worse one, so that the order of reading cannot matter."""
+"""Of two results of one clause in one run the worse counts, so the order of reading does not matter."""
 
 
 OLDEST = 946_684_800_000
-"""The year 2000 in milliseconds since 1970: what claims to be older was written under a clock that nobody set."""
+"""The year 2000 in milliseconds since 1970: an older date comes from a clock that was never set."""
 
 
 class Measurement(NamedTuple):
@@ -30,12 +30,12 @@ class Measurement(NamedTuple):
     budget: float | None = None
 
 
-# A tuple, because half a million of them are read at a time.
+# A tuple, because half a million of them are read at once.
 class Result(NamedTuple):
-    """The answer to one clause at one time.
+    """The result of one clause at one time.
 
     ``started`` is milliseconds since 1970 in UTC, None where the file states no time; ``seconds`` is how
-    long the answer took; digests are ``sha256:…`` or empty where nothing is known of them; ``rung`` is
+    long it took; digests are ``sha256:…``, or empty if unknown; ``rung`` is
     None for a result that is no verdict of a contract. ``host_limit``: unproven because this runner or host
     can never prove it, such as a limit of 4 CPUs on a host with 2.
     """

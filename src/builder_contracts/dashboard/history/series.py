@@ -1,4 +1,4 @@
-"""What a history says of each clause, in the order of time."""
+"""The results of each clause in the order of time."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Run(NamedTuple):
 
 
 class Point(NamedTuple):
-    """The answer of one run to one clause. Texts are numbers: see ``Book.text``."""
+    """The result of one run for one clause. Texts are numbers: see ``Book.text``."""
 
     run: Run
     verdict: Outcome
@@ -56,7 +56,7 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Clause:
-    """Which promise a series is about. ``id`` is unique among all classes of an environment."""
+    """The clause of a series. ``id`` is unique among all classes of an environment."""
 
     environment: str
     builder: str
@@ -73,7 +73,7 @@ class Clause:
 
     @property
     def canary(self) -> str:
-        """The canary that it is about: ``linux-xr-boot-release`` is about ``linux-xr``. Else empty."""
+        """Its canary: ``linux-xr-boot-release`` belongs to ``linux-xr``. Else empty."""
         if self.kind != "canaries":
             return ""
         ends = [f"-{show}" for show in SHOWS if self.name.endswith(f"-{show}")]
@@ -82,7 +82,7 @@ class Clause:
 
 @dataclass
 class Series:
-    """All answers to one clause in one environment, oldest first; never empty."""
+    """All results of one clause in one environment, oldest first; never empty."""
 
     clause: Clause
     number: int
@@ -117,7 +117,7 @@ class Book:
         return self._texts[number]
 
     def witnesses(self, series: Series, run: Run) -> list[str]:
-        """The independent records of one answer."""
+        """The witnesses of one result."""
         rows = self._history.rows(
             "SELECT witness FROM witness WHERE run = ? AND clause = ? ORDER BY position",
             run.number,

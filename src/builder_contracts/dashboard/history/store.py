@@ -27,7 +27,7 @@ from builder_contracts.errors import BuilderContractsError, InputError, Problem,
 from builder_contracts.evidence.verdict import Outcome, Rung
 
 BUSY_SECONDS = 60.0
-"""How long a writer waits for another before it gives up."""
+"""How long a writer waits for another one."""
 
 OUTCOMES = sorted(Outcome, key=SEVERITY.__getitem__)
 RUNGS = list(Rung)
@@ -88,8 +88,8 @@ class History:
         if not write and not self.path.is_file():
             mend = "create it with 'builder-contracts history add --history FILE junit/*.xml'"
             raise InputError([Problem(Source(str(self.path), 1), "no such history file", mend)])
-        # SQLite's default journal: a write-ahead log would leave two more files beside the one that jobs
-        # hand on as an artifact. A reader may have to undo what a killed writer began, where it can.
+        # SQLite's default journal: a write-ahead log would leave two more files next to the one that jobs
+        # store as an artifact. A reader may have to roll back what a killed writer began, if it can write.
         mode = "rwc" if write else "rw" if os.access(self.path, os.W_OK) else "ro"
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
@@ -97,7 +97,7 @@ class History:
             if write:
                 tables.migrate(connection)
             elif not tables.is_current(connection):
-                # A reader leaves the file as it is, and reads it as the next writer will make it.
+                # A reader leaves the file as it is, and reads a migrated copy.
                 older, connection = connection, sqlite3.connect(":memory:", isolation_level=None)
                 with closing(older):
                     older.backup(connection)
@@ -128,7 +128,7 @@ class History:
             raise HistoryError(f"cannot {verb} {self.path}: {_format_reason(error)}{ending}") from None
 
     def corrupt(self, why: str) -> HistoryError:
-        """The error for a file that holds what no history holds."""
+        """The error for a file with contents that no history has."""
         return HistoryError(
             f"{self.path} is corrupt ({why}): restore the last stored copy, or add the reports to a new file"
         )
@@ -191,7 +191,7 @@ class History:
                 yield
                 self._connection.execute("COMMIT")
             except BaseException:
-                # Identifiers of rows that never came to be must not be used again.
+                # IDs of rows that were rolled back must not be used again.
                 self._texts.clear()
                 self._clauses.clear()
                 if self._connection.in_transaction:
@@ -299,7 +299,7 @@ class History:
         return identity
 
 
-# What is wrong with the machine, the disk or the permissions, and not with the file.
+# Faults of the machine, the disk or the permissions, not of the file.
 _CIRCUMSTANCES = frozenset(
     (
         sqlite3.SQLITE_BUSY,
@@ -317,7 +317,7 @@ _CIRCUMSTANCES = frozenset(
 
 def _is_corruption(error: sqlite3.Error) -> bool:
     """Also "no such table" is: a file of the right version without its tables."""
-    # The primary code is the last byte; text that is no UTF-8 has none.
+    # The primary code is the last byte; an error about invalid UTF-8 has none.
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _CIRCUMSTANCES
 
 

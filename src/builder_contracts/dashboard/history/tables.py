@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Sequence
 
 APPLICATION_ID = 0x42434854
-"""Marks a file as a history of ours ("BCHT"), so that no other database is taken for one."""
+"""Marks a file as a history ("BCHT"), so that no other database is mistaken for one."""
 
 MIGRATIONS: Sequence[str] = (
     """
@@ -90,7 +90,7 @@ class ForeignFileError(Exception):
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables up to date in one transaction, so that a second opener waits or finds it done.
+    """Migrate the tables in one transaction: a second opener waits, or finds it done.
 
     Raises NewerFileError, ForeignFileError, sqlite3.Error.
     """
@@ -105,7 +105,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         if version > len(MIGRATIONS):
             raise NewerFileError(version, len(MIGRATIONS))
         for script in MIGRATIONS[version:]:
-            # executescript() would commit what is before it.
+            # executescript() would commit first.
             for statement in _split_statements(script):
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -132,14 +132,14 @@ def verify(connection: sqlite3.Connection) -> None:
     """
     answer: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if answer != "ok":
-        # The first line names the database, which has one name only.
+        # The first line only names the database.
         raise sqlite3.DatabaseError(answer.splitlines()[-1])
 
 
 def claims_to_be_ours(head: bytes) -> bool:
-    """Whether a file that begins so was a history of ours once, also where SQLite can no longer open it.
+    """Whether a file with this header was a history once, even if SQLite can no longer open it.
 
-    https://sqlite.org/fileformat2.html#the_database_header has the places.
+    https://sqlite.org/fileformat2.html#the_database_header lists the offsets.
     """
     return head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4)
 

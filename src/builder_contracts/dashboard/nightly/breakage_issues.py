@@ -1,7 +1,7 @@
-"""Issues for what is broken: one a class, opened, kept up to date, closed. Pure.
+"""Issues for what is broken: one per class, opened, updated and closed. Pure.
 
-An issue carries in a comment which clauses it is about. It is closed only when every one of them was seen
-kept again, is waived or no longer promised: that nobody could look is no recovery.
+A comment in the issue lists its clauses. It is closed only when each of them is kept again,
+waived or withdrawn; an unproven clause is not a recovery.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BODY = 60_000
 
 @dataclass(frozen=True)
 class Issue:
-    """An open issue as the tracker has it."""
+    """An open issue, as the tracker returns it."""
 
     number: int
     title: str
@@ -45,7 +45,7 @@ class Open:
 
 @dataclass(frozen=True)
 class Update:
-    """A new text of an issue, and a comment where people should hear of it."""
+    """A new text of an issue, and a comment if people must be notified."""
 
     number: int
     title: str
@@ -55,7 +55,7 @@ class Update:
 
 @dataclass(frozen=True)
 class Close:
-    """The end of an issue."""
+    """Closes an issue."""
 
     number: int
     comment: str
@@ -66,7 +66,7 @@ Action = Open | Update | Close
 
 @dataclass(frozen=True)
 class Mark:
-    """What an issue says of itself: its class, and the clauses that it is about."""
+    """The marker in an issue: its class and its clauses."""
 
     environment: str
     builder: str
@@ -75,13 +75,13 @@ class Mark:
     def __str__(self) -> str:
         data = {"environment": self.environment, "builder": self.builder, "clauses": self.clauses}
         text = json.dumps(data, sort_keys=True)
-        # Neither the comment nor its pattern may end early, whatever a clause is called.
+        # No clause name may end the comment, or its pattern, early.
         text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
         return f"<!-- builder-contracts {text} -->"
 
 
 def parse_mark(body: str) -> Mark | None:
-    """The mark in an issue's text, or None where it is not one of ours."""
+    """The marker in an issue's text, or None if builder-contracts did not write it."""
     match = _MARK.search(body)
     if not match:
         return None
@@ -93,7 +93,7 @@ def parse_mark(body: str) -> Mark | None:
 
 
 def plan_actions(report: Report, book: Book, issues: Sequence[Issue], site: str = "") -> list[Action]:
-    """What to do with the tracker so that it says what the report says; nothing when it does already."""
+    """The changes that make the tracker match the report; none if it does already."""
     actions: list[Action] = []
     marked: dict[tuple[str, str], list[tuple[Issue, Mark]]] = {}
     for issue in sorted(issues, key=lambda issue: issue.number):
@@ -122,7 +122,7 @@ def _plan_builder(
     states = dict.fromkeys(builder.unreported, State.UNKNOWN)
     states |= {clause.clause.local_id: clause.state for clause in builder.clauses}
     healed = (State.KEPT, State.WAIVED)
-    # A clause that its contract no longer has is not in the report and needs no mending.
+    # A withdrawn clause is not in the report and needs no fix.
     pending = [
         name for name in mark.clauses if states.get(name, State.KEPT) not in healed and name not in broken
     ]
@@ -136,7 +136,7 @@ def _plan_builder(
 
 
 def _normalize(body: str) -> str:
-    """Trackers hand texts back with other line ends."""
+    """Trackers return texts with different line endings."""
     return body.replace("\r\n", "\n").strip() + "\n"
 
 

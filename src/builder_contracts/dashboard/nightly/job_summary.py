@@ -1,4 +1,4 @@
-"""The night in Markdown, for the page of a CI job."""
+"""The night in Markdown, for the summary page of a CI job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LISTED = 25
 
 
 def format_summary(report: Report, book: Book, site: str = "") -> str:
-    """All environments. ``site`` is the dashboard's address, empty where it has none."""
+    """All environments. ``site`` is the dashboard's URL, empty if it has none."""
     lines = ["# Builder contracts", ""]
     if report.simulated:
         lines += ["**Simulated data.** These nights did not happen.", ""]
@@ -109,7 +109,7 @@ def _format_row(builder: ClassReport, morning: Morning) -> str:
     )
     digest = wording.shorten_digest(builder.run.image_digest) if builder.run else ""
     image = code_span(digest) if digest else "unknown"
-    # Inside a table a bar ends the cell even in code.
+    # In a table a bar ends the cell, even inside code.
     name = code_span(builder.builder).replace("|", "\\|")
     return (
         f"| {name} | {_SYMBOLS[builder.state]} {builder.state.value}{late} | {numbers} | {rung} | {image} |"
@@ -125,7 +125,7 @@ def _format_incident(incident: Incident, book: Book, site: str) -> Iterator[str]
 
 
 def format_suspicion(incident: Incident) -> str:
-    """Where to look first, with what it quotes from reports as code."""
+    """What to check first, with quotes from reports as code."""
     return wording.describe_suspicion(incident.change, incident.clauses, code_span)
 
 
@@ -137,7 +137,7 @@ def _format_list(clauses: Sequence[ClauseReport], book: Book, site: str) -> Iter
 
 
 def format_clause(clause: ClauseReport, book: Book, site: str) -> str:
-    """One clause as an item of a list, linked to its page where the site has an address."""
+    """One clause as a list item, linked to its page if the site has a URL."""
     name = code_span(clause.clause.id)
     if site:
         name = f"[{name}]({site.rstrip('/')}/{clause_page(clause.clause)}.html)"
@@ -149,7 +149,7 @@ def format_clause(clause: ClauseReport, book: Book, site: str) -> str:
 
 
 def code_span(text: str, most: int = 300) -> str:
-    """The text as one inline code span: no mention, link, tag or command of it takes effect."""
+    """The text as one inline code span: no mention, link, tag or command in it takes effect."""
     line = " ".join(text.split())
     if len(line) > most:
         line = line[: most - 1] + "…"

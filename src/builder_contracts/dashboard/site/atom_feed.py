@@ -1,4 +1,4 @@
-"""An Atom feed (RFC 4287) of what broke and what was mended."""
+"""An Atom feed (RFC 4287) of breakages and fixes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://builder-contracts.invalid/feed"
 
 
 class Turn(NamedTuple):
-    """A clause's first answer of another verdict, and where it broke by it, against what."""
+    """A clause's first result with a different verdict, and the breakage if it broke with it."""
 
     report: ClauseReport
     answer: Point
@@ -64,7 +64,7 @@ def find_events(report: Report) -> list[Event]:
 def format_feed(report: Report, book: Book, base: str) -> str:
     """The feed. ``base`` is the site's address, empty where it is not known: links are then relative."""
     feed_events = find_events(report)
-    # Without a slash at its end it would stand for the folder above.
+    # Without a trailing slash it would mean the parent directory.
     base = f"{base.rstrip('/')}/" if base else ""
     updated = format_instant(feed_events[0].run.started if feed_events else report.now)
     root = f" xml:base={quoteattr(base)}" if base else ""

@@ -8,7 +8,7 @@ from builder_contracts.dashboard.analysis.status import ClassReport, State
 from builder_contracts.dashboard.site.wording import format_date
 
 # Dark enough that white text on them keeps a contrast of 4.5 to 1.
-_COLOURS = {
+_COLORS = {
     State.KEPT: "#1b6e53",
     State.BROKEN: "#b3261e",
     State.UNPROVEN: "#8a5a00",
@@ -38,7 +38,7 @@ def format_message(builder: ClassReport) -> str:
         State.UNKNOWN: "unknown",
     }[builder.state]
     rung = f" · {builder.rung.value}" if builder.rung else ""
-    # An image cannot grow old by itself: the date says how old it is.
+    # A static image cannot go stale by itself, so it carries the date.
     oldest = "never reported" if builder.oldest is None else format_date(builder.oldest)[4:-5]
     return f"{words}{rung} · {oldest}"
 
@@ -53,7 +53,7 @@ def draw_badge(builder: ClassReport) -> str:
         f"<title>{label}</title>"
         f'<clipPath id="r"><rect width="{a + b}" height="20" rx="3"/></clipPath>'
         f'<g clip-path="url(#r)"><rect width="{a}" height="20" fill="#3c4043"/>'
-        f'<rect x="{a}" width="{b}" height="20" fill="{_COLOURS[builder.state]}"/></g>'
+        f'<rect x="{a}" width="{b}" height="20" fill="{_COLORS[builder.state]}"/></g>'
         '<g fill="#fff" font-family="Verdana,DejaVu Sans,Geneva,sans-serif" font-size="11" text-anchor="middle">'
         f'<text x="{a / 2}" y="14" textLength="{a - 12}">{escape(left)}</text>'
         f'<text x="{a + b / 2}" y="14" textLength="{b - 12}">{escape(right)}</text></g></svg>\n'

@@ -1,4 +1,4 @@
-"""Writes the static site: pages that need no server, and the same data as JSON beside each."""
+"""Writes the static site: pages that need no server, and the same data as JSON next to each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from builder_contracts.dashboard.site.pages.parts import View
 from builder_contracts.errors import BuilderContractsError, InputError, Problem, Source
 
 MARK = ".builder-contracts-site"
-"""A file in every site of ours: without it a folder is never replaced."""
+"""A file in every site built here: a directory without it is never replaced."""
 
 
 class SiteError(BuilderContractsError):
@@ -54,7 +54,7 @@ def write_site(
     the pages do not grow older while they are looked at. Raises InputError when ``out`` is something else,
     SiteError when it cannot be written.
     """
-    # A folder is replaced by renaming it, which a dot or a link does not stand for.
+    # A directory is replaced by renaming it, which fails for a dot or a link.
     out = out.resolve()
     if Path.cwd().is_relative_to(out):
         mend = "choose a new subdirectory, such as site"
@@ -89,9 +89,9 @@ def write_site(
 
 @contextlib.contextmanager
 def _partial_folder(out: Path) -> Iterator[Path]:
-    """A folder beside the site, removed in the end; those that killed builds left are removed before.
+    """A directory next to the site, removed at the end; those of killed builds are removed first.
 
-    A lock on it, which ends with its process, tells whose build still goes on.
+    Its lock ends with its process, so a locked one belongs to a running build.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     for left in out.parent.glob(f".{glob.escape(out.name)}.*.partial"):
@@ -142,7 +142,7 @@ def render_site(
         rows = build_grid_rows(builder, report, book)
         file = urls.class_file("grid", builder.environment, builder.builder)
         yield f"{file}.json", _json(rows)
-        # A script, because a page that was opened from a file may not fetch its neighbour.
+        # A script, because a page opened from a file may not fetch another file.
         yield f"{file}.js", f"builderContractsGrid({_script(rows)});\n"
         yield f"{urls.class_file('badges', builder.environment, builder.builder)}.svg", draw_badge(builder)
         for clause in builder.clauses:
@@ -187,7 +187,7 @@ class _Pages:
 
 
 def seconds_plot(view: View) -> str:
-    """How long the answers to a clause took."""
+    """The durations of a clause's results."""
     times, values = zip(*view["seconds"], strict=True)
     return draw_plot(
         Line(times, values), f"Duration of {view['id']} over time", partial(wording.format_tick, "_seconds")

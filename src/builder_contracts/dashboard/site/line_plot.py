@@ -39,7 +39,7 @@ def draw_plot(
     if last - first < 2 * DAY_MS:
         dates = [(first, "start"), (last, "end")]
     if last - first < DAY_MS:
-        # One night alone stands in the middle.
+        # A single night is placed in the middle.
         first, last = first - DAY_MS // 2, last + DAY_MS // 2
         dates = [((first + last) // 2, "middle")]
 
@@ -71,7 +71,7 @@ def draw_plot(
     parts.append(f'<path class="line" d="{_draw_values(line, x, y)}"/>')
     end = f'cx="{x(line.times[-1]):.1f}" cy="{y(line.values[-1]):.1f}"'
     parts.append(f'<circle class="end" {end} r="3.5"/></svg>')
-    # Made of numbers and of labels that were escaped one by one.
+    # Built from numbers and from labels that are escaped above.
     return Markup("".join(parts))  # noqa: S704
 
 
@@ -108,7 +108,7 @@ def _draw_budget(
 
 
 def _scale_end(value: float, unit: str) -> float:
-    """Where the scale ends, so that its ticks are round numbers in the unit that people read."""
+    """Where the scale ends: its ticks are round numbers in the unit shown."""
     scale = 1024.0 ** min(int(math.log(max(value, 1), 1024)), 4) if unit == "bytes" else 1.0
     if unit == "seconds" and value > 180:
         scale = 60.0

@@ -1,4 +1,4 @@
-"""Nights side by side as SVG: each verdict has a colour, a symbol and a height of its own."""
+"""Nights side by side as SVG: each verdict has its own color, symbol and height."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 from builder_contracts.dashboard.site.wording import format_nights
 
 _NAMES = {"k": "kept", "w": "waived", "u": "unproven", "b": "broken", "-": "no run"}
-# Where a cell is too narrow for a symbol, its height still tells: (top, height) of 20.
+# In cells too narrow for a symbol the height shows the verdict: (top, height) of 20.
 _HEIGHTS = {"k": (9, 9), "w": (7, 11), "u": (4, 14), "b": (2, 16)}
 _LETTERS = {name: letter for letter, name in _NAMES.items()}
 _CELL = 16
@@ -22,7 +22,7 @@ _LONGEST = 370
 
 
 def draw_strip(nights: Sequence[dict[str, Any]]) -> Markup:
-    """One cell a night with its symbol: ``{"night": date, "verdict": name or None}``, oldest first."""
+    """One cell per night with its symbol: ``{"night": date, "verdict": name or None}``, oldest first."""
     letters = [_LETTERS[night["verdict"] or "no run"] for night in nights]
     stretches = [(letter, len(list(same))) for letter, same in groupby(letters)]
     cells = list(_cells(stretches, nights[0]["night"] if nights else "1970-01-01"))
@@ -30,10 +30,10 @@ def draw_strip(nights: Sequence[dict[str, Any]]) -> Markup:
 
 
 def draw_timeline(stretches: Sequence[tuple[str, int]], first: str) -> Markup:
-    """All nights of a clause, as stretches of one letter; the oldest of very many are left out."""
+    """All nights of a clause, as stretches of one letter; the oldest of very many are omitted."""
     shown = list(stretches)
     start = date.fromisoformat(first)
-    # Before the clause existed there is nothing to show.
+    # The clause did not exist yet.
     while len(shown) > 1 and (
         shown[0][0] == "-" or sum(count for _, count in shown) - shown[0][1] >= _LONGEST
     ):
@@ -50,7 +50,7 @@ def _svg(kind: str, parts: Sequence[str], stretches: Sequence[tuple[str, int]], 
     summary = ", ".join(f"{_NAMES[letter]} {format_nights(count)}" for letter, count in stretches[-12:])
     before = "…, " if len(stretches) > 12 else ""
     label = escape(f"Oldest first: {before}{summary}")
-    # Made of numbers and fixed words only.
+    # Built from numbers and fixed words only.
     return Markup(  # noqa: S704
         f'<svg class="{kind}" viewBox="0 0 {width:g} 20" preserveAspectRatio="xMinYMid" role="img" aria-label="{label}" width="{width:g}">'
         f"{''.join(parts)}</svg>"

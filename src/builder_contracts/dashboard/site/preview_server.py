@@ -1,4 +1,4 @@
-"""Shows a site on this machine and builds it anew when its history changes."""
+"""Serves a site locally and rebuilds it when its history changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 POLL_SECONDS = 1.0
 _RELOAD = "/_reload"
-# Waits for the next build, then looks again. Only pages that are served hold it.
+# Waits for the next build, then reloads. Only served pages contain it.
 _SCRIPT = (
     "addEventListener('load',async()=>{for(;;){try{const r=await fetch('/_reload?now='+(window.bcBuild||''));"
     "const b=await r.text();if(window.bcBuild&&b!==window.bcBuild)location.reload();window.bcBuild=b;}"
@@ -28,7 +28,7 @@ class Server:
     """A site in a temporary folder behind a loopback port, rebuilt by ``build`` when a watched file changes."""
 
     def __init__(self, build: Callable[[Path], object], watched: Path, port: int) -> None:
-        """Build once, so that an error is told before anything is served. Raises what ``build`` raises; OSError."""
+        """Build once, so that errors appear before anything is served. Raises what ``build`` raises; OSError."""
         self._build = build
         self._watched = watched
         self._folder = Path(tempfile.mkdtemp(prefix="builder-contracts-site-"))
@@ -61,7 +61,7 @@ class Server:
         with self._changed:
             self._changed.notify_all()
         self._http.server_close()
-        # A build that is under way would make the folder again.
+        # A running build would create the directory again.
         if self._watcher.is_alive():
             self._watcher.join()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -78,7 +78,7 @@ class Server:
             return self.builds
 
     def _look(self) -> tuple[int, ...]:
-        """What changes when the history does; a journal beside it belongs to a writer that is not done."""
+        """What changes when the history does; a journal next to it belongs to an unfinished writer."""
         with suppress(OSError):
             seen = self._watched.stat()
             return seen.st_mtime_ns, seen.st_size, seen.st_ino
@@ -89,7 +89,7 @@ class Server:
             stamp = self._look()
             if stamp and stamp != self._stamp:
                 self._stamp = stamp
-                # A history that is being replaced can be unreadable for a moment: the old pages stay.
+                # A history that is being replaced can be unreadable for a moment; the old pages stay.
                 with suppress(Exception):
                     self._rebuild()
 
@@ -131,7 +131,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         super().do_GET()
 
     def _local(self) -> bool:
-        """A page of another site could otherwise read this one under a name that resolves to here."""
+        """Otherwise a page of another site could read this one under a hostname that resolves to 127.0.0.1."""
         host = self.headers.get("Host", "").rsplit(":", 1)[0]
         return host in ("127.0.0.1", "localhost")
 
@@ -145,7 +145,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name
-        """Say nothing: every page is a dozen requests."""
+        """Log nothing: every page is a dozen requests."""
 
     def list_directory(self, path: str | os.PathLike[str]) -> None:
         del path  # no folder of the site is for looking into

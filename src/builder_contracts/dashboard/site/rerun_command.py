@@ -1,4 +1,4 @@
-"""The command that asks what a run asked again."""
+"""The command that repeats the check of a run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from builder_contracts.dashboard.history.series import Run
 
 
 def rerun_command(run: Run, *selection: str) -> str:
-    """For one class as that run looked at it; ``selection`` are further words of the command line."""
+    """Check one class the way that run did; ``selection`` is added to the command line."""
     where = ["--runner", run.runner] if run.runner and run.runner != "docker" else []
     if run.runner == "docker" and run.image:
         where = ["--image", f"{run.builder}={run.image}"]

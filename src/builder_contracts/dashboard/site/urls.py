@@ -1,4 +1,4 @@
-"""Where a page of the site is: stable, safe as a file name, the same on every build."""
+"""Paths of pages: stable, safe as file names, the same in every build."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PLAIN = re.compile(r"[a-z0-9-]{1,60}(/[a-z0-9-]{1,60}){0,4}")
 
 
 def slug(text: str) -> str:
-    """A file name for any text. Different texts never share one, also where case does not count."""
+    """A file name for any text. Different texts get different names, even on case-insensitive file systems."""
     if _PLAIN.fullmatch(text):
         return text.replace("/", ".")
     readable = re.sub(r"[^a-z0-9]+", "-", text.lower())[:60].strip("-") or "x"
@@ -19,15 +19,15 @@ def slug(text: str) -> str:
 
 
 def anchor(text: str) -> str:
-    """A place within a page for any text: letters, digits and dashes, beginning with a letter."""
+    """An anchor for any text: letters, digits and dashes, starting with a letter."""
     return "at-" + slug(text).replace(".", "-")
 
 
 def clause_page(clause: Clause) -> str:
-    """The page of a clause, without its ending."""
+    """The page of a clause, without its suffix."""
     return f"clauses/{slug(clause.environment)}/{slug(clause.builder)}/{slug(clause.local_id)}"
 
 
 def class_file(folder: str, environment: str, builder: str) -> str:
-    """The file of a class in a folder, without its ending."""
+    """The file of a class in a directory, without its suffix."""
     return f"{folder}/{slug(environment)}/{slug(builder)}"

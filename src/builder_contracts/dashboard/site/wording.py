@@ -1,4 +1,4 @@
-"""How times, sizes and causes are put into words."""
+"""Times, sizes and causes in words."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def quantity_name(quantity: str) -> str:
 
 
 def shorten_digest(digest: str) -> str:
-    """A digest as people compare them: its first twelve digits, whatever else a report put there."""
+    """A digest as people compare them: its first twelve characters, without anything a digest cannot contain."""
     return re.sub(r"[^0-9A-Za-z._-]", "", digest.rpartition(":")[2])[:12]
 
 
@@ -89,16 +89,16 @@ def name_night(missed: int) -> str:
 
 
 def describe_missed(nights: int) -> str:
-    """That an environment has not reported for some nights; nothing where it has."""
+    """For how many nights an environment has not reported; empty if it has."""
     return f"No class has reported for {format_nights(nights)}." if nights else ""
 
 
 def describe_suspicion(
     change: Change, clauses: Sequence[ClauseReport], quote: Callable[[str], str] = str
 ) -> str:
-    """Where to look first: what changed between the last answer that was good and the first that was broken.
+    """What to check first: the changes between the last good result and the first broken one.
 
-    ``quote`` makes what reports say harmless where the words are to stand.
+    ``quote`` escapes what comes from reports for the target format.
     """
     before, after = change.before, change.after
     if before is None:
@@ -152,7 +152,7 @@ def _image_clause(change: Change) -> str:
 
 
 def _suspect_by_kind(kinds: set[str]) -> str:
-    """Where to look when nothing that a run records has changed."""
+    """What to check when nothing that a run records has changed."""
     if all(kind.startswith("canar") for kind in kinds):
         return "Suspect the canary: its inputs, or gradual growth (see its plot)."
     if any(kind in ("cache", "caches", "publication", "network", "daemon", "state") for kind in kinds):

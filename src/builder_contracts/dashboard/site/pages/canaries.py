@@ -16,7 +16,7 @@ _CLAIM = re.compile(r"(?:kernel claim|claim of this kernel): (.*)", re.DOTALL)
 
 
 def build_canaries_page(report: Report, book: Book) -> View:
-    """Canaries, and whatever else is measured, by the canary that a clause belongs to."""
+    """Canaries and everything else that is measured, grouped by canary."""
     measured: dict[Clause, dict[str, Sequence[Reading]]] = {}
     for (where, quantity), readings in book.measurements.items():
         measured.setdefault(where, {})[quantity] = readings
@@ -96,7 +96,7 @@ def describe_trend(quantity: str, readings: Sequence[Reading]) -> str:
     early, late = readings[:quarter], readings[-quarter:]
     was = statistics.median(reading.value for reading in early)
     now = statistics.median(reading.value for reading in late)
-    # The mean, because a value that swings between two levels has no median deviation.
+    # The mean, because a value that alternates between two levels has no median deviation.
     scatter = statistics.fmean(abs(reading.value - now) for reading in late)
     if was <= 0 or abs(now / was - 1) < 0.05 or abs(now - was) < 4 * scatter:
         return "steady"

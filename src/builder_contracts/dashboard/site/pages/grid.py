@@ -17,7 +17,7 @@ CODES = {
     Outcome.UNPROVEN: "u",
     Outcome.BROKEN: "b",
 }
-"""One letter a verdict in the run-length strings of the grid; a night without an answer is ``-``."""
+"""One letter per verdict in the run-length strings of the grid; a night without a result is ``-``."""
 
 
 def build_grid_page(report: Report) -> View:
@@ -49,7 +49,7 @@ def build_grid_page(report: Report) -> View:
 
 
 def build_grid_rows(builder: ClassReport, report: Report, book: Book) -> View:
-    """All nights of one class, each by its worst answer: ``[letter, nights, text of what was seen]``."""
+    """All nights of one class by their worst results: ``[letter, nights, text of what was observed]``."""
     first, last = report.nights or (0, -1)
     runs = sorted(
         {point.run for clause in builder.clauses for point in clause.series.points},
@@ -88,7 +88,7 @@ def build_grid_rows(builder: ClassReport, report: Report, book: Book) -> View:
 
 
 def encode_nights(points: Sequence[Point], first: int, last: int) -> list[tuple[str, int, int | None]]:
-    """The nights from ``first`` to ``last`` as stretches: letter, nights, and the last text seen in them."""
+    """The nights from ``first`` to ``last`` as stretches: letter, nights, and their last observation."""
     answers = worst_points(points)
     stretches: list[tuple[str, int, int | None]] = []
     for night in range(first, last + 1):

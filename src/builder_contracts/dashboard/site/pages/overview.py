@@ -30,7 +30,7 @@ UNPROVEN_LIMIT = 3
 
 
 def build_overview_page(report: Report, book: Book) -> View:
-    """The morning page."""
+    """The overview."""
     return {
         **build_head(report),
         "environments": [_build_environment(morning, report, book) for morning in report.mornings],
@@ -95,7 +95,7 @@ def build_last_run(builder: ClassReport) -> View:
 
 def _build_card(builder: ClassReport, morning: Morning, report: Report, book: Book) -> View:
     counts, rungs = builder.counts, builder.rungs
-    # The class speaks for as long as its freshest clause does.
+    # The class is known for as long as its freshest clause is.
     expires = max((clause.expires for clause in builder.clauses), default=0)
     broke = [clause for clause in morning.broke if clause.clause.builder == builder.builder]
     unanswered = [clause for clause in morning.unanswered if clause.clause.builder == builder.builder]
@@ -119,7 +119,7 @@ def _build_card(builder: ClassReport, morning: Morning, report: Report, book: Bo
         ],
         "broke": len(broke),
         "unanswered": len(unanswered),
-        # What is new, or else what has been so for longest; incidents come latest first.
+        # The newest incident if it is new, else the oldest; incidents come latest first.
         "incident": incident_anchor(red[0 if broke else -1]) if red else None,
         "red_for": wording.format_nights(morning.night - red[-1].change.after.run.night + 1) if red else "",
         "unproven": [
@@ -168,6 +168,6 @@ def _build_incident(incident: Incident, book: Book, night: int) -> View:
 
 
 def incident_anchor(incident: Incident) -> str:
-    """Where the morning page tells of an incident."""
+    """The anchor of an incident on the overview."""
     run = incident.change.after.run
     return urls.anchor(f"{incident.environment}/{incident.builder}/{run.started}")

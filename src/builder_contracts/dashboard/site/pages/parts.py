@@ -53,7 +53,7 @@ def build_run(run: Run) -> View:
 
 
 def build_rung(status: ClauseReport) -> View:
-    """Its rung, and when that ends by itself before the evidence does (0 for not)."""
+    """Its rung, and the time at which C4 ends before the evidence does (0 for never)."""
     return {
         "rung": status.rung.value if status.rung else None,
         "rung_until": status.sustained_until if status.rung is Rung.SUSTAINED else 0,
@@ -84,7 +84,7 @@ def build_brief(status: ClauseReport, book: Book) -> View:
 def build_list(
     clauses: Sequence[ClauseReport], book: Book, night: int | None = None, *, most: int = LIST_LIMIT
 ) -> View:
-    """A list that is cut at what a person reads; the rest is in the grid."""
+    """A list cut to a readable length; the rest is in the grid."""
     shown = []
     for clause in clauses[:most]:
         brief = build_brief(clause, book)
