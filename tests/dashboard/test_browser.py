@@ -92,9 +92,9 @@ def test_every_view_is_reached_by_a_link_from_the_first(browser: Browser, demo: 
         ("Grid", "Grid"),
         ("Canaries", "Canaries"),
         ("Flakes", "Flakes"),
-        ("Morning", "Night of"),
+        ("Overview", "Night of"),
     ):
-        browser.element(f"nav a[href$='{ {'Morning': 'index'}.get(label, label.lower()) }.html']").click()
+        browser.element(f"nav a[href$='{ {'Overview': 'index'}.get(label, label.lower()) }.html']").click()
         assert browser.element("h1").text.startswith(heading)
         assert browser.element("nav a[aria-current=page]").text == label
     browser.element(".incident .reasons a").click()
@@ -233,7 +233,7 @@ def test_evidence_goes_stale_on_a_site_not_rebuilt(browser: Browser, tmp_path: P
     browser.open(old / page)
 
     assert {element.text for element in browser.shown("main .state[data-expires]")} == {"unknown"}
-    assert "not built for a while" in browser.element("#stale").text
+    assert "not been rebuilt recently" in browser.element("#stale").text
 
 
 @pytest.mark.parametrize(("days", "frozen"), [(1, False), (4, True)])
@@ -244,7 +244,7 @@ def test_fresh_and_frozen_evidence_stays_as_it_is(
 
     assert {element.text for element in browser.shown("main .state[data-expires]")} == {"kept"}
     assert not browser.shown("#stale")
-    assert ("Shown as of" in browser.element("footer").text) is frozen
+    assert ("As of" in browser.element("footer").text) is frozen
 
 
 SHOWN = """
@@ -310,7 +310,7 @@ def test_a_page_that_stays_open_grows_old_too(browser: Browser, tmp_path: Path) 
     browser.script("const now = Date.now; Date.now = () => now() + 4 * 864e5")
 
     browser.wait(lambda: browser.element(".headline").text == "1 class unknown")
-    assert browser.element(".card .reached").text == "no rung reached"
+    assert browser.element(".card .reached").text == "no rung"
 
 
 # --- the grid --------------------------------------------------------------------------------------
@@ -478,7 +478,7 @@ def test_hover_shows_promise_and_observation_click_opens(browser: Browser, demo:
     assert "2026-03-12: broken" in text
     assert "promised DOCKER_HOST names the class's own daemon" in text
     assert "observed tcp://localhost:2375: connection refused" in text
-    assert "the image became" in text
+    assert "image changed to" in text
     picture.click()
     browser.wait(lambda: browser.element("h1").text == "tinyland-dind/environment/DOCKER_HOST")
 

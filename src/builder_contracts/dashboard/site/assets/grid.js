@@ -33,7 +33,7 @@
     };
   });
 
-  // --- data: a script a class, because a page from a file may not fetch its neighbours ---------------
+  // --- data: one script per class, because a page from a file may not fetch others ---------------
   /** @type {Map<string, Promise<void>>} */
   const loading = new Map();
   Object.assign(window, {
@@ -59,12 +59,12 @@
     return promise;
   };
 
-  // --- filters live in the address, so that every view has a link -------------------------------------
+  // --- filters are part of the URL, so that every view has a link -------------------------------------
   const fields = ["q", "class", "environment", "kind", "state", "nights"];
   /** @param {string} name */
   const field = (name) => /** @type {HTMLInputElement | HTMLSelectElement | null} */ (form.elements.namedItem(name));
   const group = /** @type {HTMLInputElement} */ (field("group"));
-  // As many nights as have room for their symbols.
+  // As many nights as fit with their symbols.
   const usual = innerWidth < 640 ? "14" : "30";
   const readAddress = () => {
     const wanted = new URLSearchParams(location.hash.slice(1));
@@ -248,7 +248,7 @@
         const row = html("tr", "kind");
         const title = html("th", "", kind);
         title.setAttribute("scope", "rowgroup");
-        // Not one wide cell: that would be scrolled away with the nights where they have no room.
+        // Not one wide cell: it would scroll away with the nights if they do not fit.
         const rest = html("td");
         rest.setAttribute("colspan", "4");
         row.append(title, rest);
@@ -299,7 +299,7 @@
     const total = chosen.reduce((sum, part) => sum + Number(part.section.dataset.clauses), 0);
     let rows = 0;
     const opened = new Set();
-    // Where there is too much to draw at once, what needs attention comes first.
+    // If there is too much to draw at once, what needs attention comes first.
     for (const part of [...chosen].sort((a, b) => Number(b.section.dataset.attention) - Number(a.section.dataset.attention))) {
       const size = Number(part.section.dataset.clauses);
       const fits = narrowed || total <= MOST_ROWS || rows + size <= MOST_ROWS || rows === 0;
@@ -324,7 +324,7 @@
     document.body.dataset.ready = String(mine);
   };
 
-  // --- what a night says: pointer and keys ---------------------------------------------------------
+  // --- the tooltip of a night: pointer and keys ---------------------------------------------------------
   /** @type {{row: Element, night: number} | null} */
   let cursor = null;
   const hide = () => {
@@ -386,7 +386,7 @@
       event.preventDefault();
       const next = here < 0 ? 0 : Math.min(Math.max(here + (event.key === "ArrowDown" ? 1 : -1), 0), links.length - 1);
       links[next]?.focus({ preventScroll: true });
-      // At once, because what the night says is placed beside it.
+      // At once, because the tooltip is placed next to it.
       links[next]?.scrollIntoView({ block: "center", behavior: "instant" });
       const row = links[next]?.closest("tr");
       if (row) show(row, cursor ? cursor.night : last);
@@ -407,7 +407,7 @@
   }
   let typing = 0;
   // Some assistive programs send only the second of the two; browsers send it again when the field is left, and
-  // drawing anew then would take the focus from the clause that it went to.
+  // drawing again then would take the focus from the clause that it moved to.
   for (const kind of ["input", "change"]) {
     form.addEventListener(kind, (event) => {
       if (says() === drawn) return;

@@ -23,7 +23,7 @@
     apply(next);
   });
 
-  // --- decay: evidence also grows old while nobody builds the site anew ------------------------------
+  // --- decay: evidence also goes stale while nobody rebuilds the site ------------------------------
   const frozen = document.body.hasAttribute("data-frozen");
   const states = ["kept", "broken", "unproven", "waived", "unknown"];
   /** @type {Record<string, string>} */
@@ -39,7 +39,7 @@
   const rungNow = (rung, expires, until) => (!rung || over(expires) ? null : over(until) ? "C3" : rung);
 
   /** @typedef {[expires: number, state: string, rung: string | null, until: number, counts: boolean, clauses: number]} Age */
-  /** What a class is by now; as ClassReport has it. @param {Age[]} ages */
+  /** The present state and rung of a class, computed as ClassReport does. @param {Age[]} ages */
   const tally = (ages) => {
     const counts = Object.fromEntries(states.map((state) => [state, 0]));
     /** @type {Record<string, number>} */
@@ -60,7 +60,7 @@
     }
     const rung = lacking ? undefined : (shown.length ? shown : declared).sort()[0];
     const known = ["broken", "unproven", "waived", "kept"].filter((state) => counts[state]);
-    // Where some clauses have no fresh answer, the class cannot pass for kept.
+    // A class with clauses that are unknown is not kept.
     const state = !known.length ? "unknown" : known[0] !== "broken" && counts.unknown ? "unproven" : known[0];
     return { state, counts, rungs, rung };
   };
@@ -109,6 +109,9 @@
     }
     reached?.querySelector(".rungs")?.replaceChildren(told.map((rung) => `${rungs[rung]} at ${rung}`).join(", "));
     if (!counts.broken) part.querySelector(".new, .old")?.remove();
+    for (const clause of /** @type {NodeListOf<HTMLElement>} */ (part.querySelectorAll(".unproven-clauses [data-expires]"))) {
+      if (over(Number(clause.dataset.expires))) clause.remove();
+    }
     const attention = counts.broken + counts.unproven + counts.unknown;
     part.dataset.attention = String(attention);
     part.querySelector(".attention")?.replaceChildren(attention ? `, ${attention} not kept` : "");
@@ -149,7 +152,7 @@
     }
   };
   decay(document);
-  // A page that stays open, as on a screen on a wall, grows old while it is looked at.
+  // A page that stays open, as on a wall screen, goes stale too.
   setInterval(() => decay(document), 60_000);
   Object.assign(window, { builderContractsDecay: decay, builderContractsStateNow: stateNow });
 
