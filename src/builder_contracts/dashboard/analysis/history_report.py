@@ -17,7 +17,7 @@ from builder_contracts.dashboard.analysis.status import (
 )
 from builder_contracts.dashboard.history.series import DAY_MS, Book, Run
 
-Contracts = Mapping[str, Collection[str]]
+PromisedClauses = Mapping[str, Collection[str]]
 """The local IDs of the clauses that each builder class promises today."""
 
 
@@ -39,7 +39,7 @@ class Report:
 
 
 def analyze_history(
-    book: Book, now: int, policy: Policy | None = None, contracts: Contracts | None = None
+    book: Book, now: int, policy: Policy | None = None, contracts: PromisedClauses | None = None
 ) -> Report:
     """Judge the whole history as of ``now``.
 
@@ -89,7 +89,7 @@ def analyze_history(
 
 
 def _report_builder(
-    environment: str, builder: str, clauses: tuple[ClauseReport, ...], contracts: Contracts
+    environment: str, builder: str, clauses: tuple[ClauseReport, ...], contracts: PromisedClauses
 ) -> ClassReport:
     reported = {clause.clause.local_id for clause in clauses}
     promised = tuple(clause for clause in clauses if not clause.withdrawn)
@@ -103,12 +103,12 @@ def _report_builder(
     )
 
 
-def _is_withdrawn(builder: ClassReport, contracts: Contracts) -> bool:
+def _is_withdrawn(builder: ClassReport, contracts: PromisedClauses) -> bool:
     """Whether no contract has the class anymore; another tool's report never had one."""
     return builder.builder not in contracts and bool(builder.run and builder.run.contract_digest)
 
 
-def _find_never_reported(classes: Sequence[ClassReport], contracts: Contracts) -> Iterator[ClassReport]:
+def _find_never_reported(classes: Sequence[ClassReport], contracts: PromisedClauses) -> Iterator[ClassReport]:
     """Classes of the contracts without any run where one is expected: on real runners, else in images.
 
     Which pool a class belongs to is in no contract, so one live environment that reports it is enough.
