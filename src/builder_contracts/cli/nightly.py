@@ -52,7 +52,7 @@ def nightly() -> None:
 def placement(out: Path) -> None:
     """Save GitHub's record of the current job: its labels and its runner.
 
-    --runner local reads the file (BUILDER_CONTRACTS_PLACEMENT=FILE) to establish the
+    The local runner reads the file (BUILDER_CONTRACTS_PLACEMENT=FILE) to establish the
     class of this machine. The token needs 'actions: read'.
     """
     from builder_contracts.dashboard.forge import ForgeError, github
