@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.dashboard import report, series, simulate, site
-from builder_contracts.dashboard.add import Reading, add_files
-from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.analysis.history_report import Report, analyze_history
+from builder_contracts.dashboard.demo.report_files import simulate_nights
+from builder_contracts.dashboard.demo.story import build_story
+from builder_contracts.dashboard.history import series
+from builder_contracts.dashboard.history.import_files import Reading, add_files
+from builder_contracts.dashboard.history.store import History
+from builder_contracts.dashboard.site import build
 
 LAST = date(2026, 3, 12)
 """The last of the simulated nights."""
@@ -23,7 +27,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A history of the demonstration's sixty nights. Not to be written to."""
     folder = tmp_path_factory.mktemp("simulated")
     files = []
-    for name, text in simulate.nights(simulate.story(), last=LAST):
+    for name, text in simulate_nights(build_story(), last=LAST):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
@@ -37,16 +41,16 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def told(simulated: Path) -> Iterator[tuple[report.Report, series.Book]]:
+def analyzed(simulated: Path) -> Iterator[tuple[Report, series.Book]]:
     """What the simulated history means on the morning after its last night."""
     with History(simulated, write=False) as store:
-        book = series.read(store)
-        yield report.report(book, NOW), book
+        book = series.load_snapshot(store)
+        yield analyze_history(book, NOW), book
 
 
 @pytest.fixture(scope="session")
-def demo(told: tuple[report.Report, series.Book], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def demo(analyzed: tuple[Report, series.Book], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demonstration's site, as of the morning after its last night."""
     out = tmp_path_factory.mktemp("demo") / "site"
-    site.build(*told, out, base="https://example.org/contracts/", frozen=True)
+    build.write_site(*analyzed, out, base="https://example.org/contracts/", frozen=True)
     return out

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from builder_contracts.dashboard.add import Added, Reading, add_files
-from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.history.import_files import Added, Reading, add_files
+from builder_contracts.dashboard.history.store import History
 from builder_contracts.evidence.verdict import Verdict
 from builder_contracts.reporting.jsonl import to_line
 from tests.unit.reporting.samples import KEPT, SAMPLE

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.dashboard import junit
-from builder_contracts.dashboard.model import Measurement, Result
+from builder_contracts.dashboard.history.result import Measurement, Result
 from builder_contracts.errors import InputError, Source
 from builder_contracts.evidence.verdict import Origin, Outcome, Rung, Verdict
 from builder_contracts.reporting.verdict_data import to_properties

@@ -168,7 +168,9 @@ def test_names_that_bake_gives_to_images_are_followed(judged: Judge, kind: str, 
         }
     )
     of_image = {
-        verdict.clause: verdict for verdict in judgement.verdicts if verdict.origin.environment == prefix + NIX
+        verdict.clause: verdict
+        for verdict in judgement.verdicts
+        if verdict.origin.environment == prefix + NIX
     }
     assert of_image["tinyland-nix/identity/uid"].outcome is Outcome.KEPT
     assert of_image["tinyland-nix/toolchain/xz"].outcome is Outcome.BROKEN
@@ -186,7 +188,9 @@ def test_names_that_bake_gives_to_images_are_followed(judged: Judge, kind: str, 
 )  # fmt: skip
 def test_bake_file_without_the_image_leaves_it_unknown(judged: Judge, body: str) -> None:
     judgement = judged({"docker-bake.hcl": body, NIX: "FROM runner\n"})
-    of_image = {verdict.clause: verdict for verdict in judgement.verdicts if verdict.origin.environment == NIX}
+    of_image = {
+        verdict.clause: verdict for verdict in judgement.verdicts if verdict.origin.environment == NIX
+    }
     assert of_image["tinyland-nix/identity/uid"].outcome is Outcome.UNPROVEN
     assert of_image["tinyland-nix/toolchain/xz"].outcome is Outcome.UNPROVEN
 
@@ -315,7 +319,9 @@ def test_package_table_includes_direct_dependencies(package: str) -> None:
 
 def test_own_images_are_judged_and_break_no_class() -> None:
     all_verdicts = judge(CONTRACTS.parent, *load(CONTRACTS)).verdicts
-    image_verdicts = [verdict for verdict in all_verdicts if verdict.origin.environment.startswith("builders/")]
+    image_verdicts = [
+        verdict for verdict in all_verdicts if verdict.origin.environment.startswith("builders/")
+    ]
     assert {verdict.clause.partition("/")[0] for verdict in image_verdicts} == {
         "tinyland-nix",
         "tinyland-docker",

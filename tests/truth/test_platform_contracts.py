@@ -14,8 +14,9 @@ from builder_contracts.cli import group
 from builder_contracts.errors import InputError
 from builder_contracts.evidence.verdict import Outcome
 from builder_contracts.truth.platform import AREAS, Platform, load, ungrounded
+from builder_contracts.truth.rules.registry import RULES
 from builder_contracts.truth.session import load as load_all
-from builder_contracts.truth.verdicts import RULES, judge
+from builder_contracts.truth.verdicts import judge
 from tests.truth.conftest import CONTRACTS, Judge, broken, printed
 from tests.truth.miniature import Add, Edit, changed, write
 

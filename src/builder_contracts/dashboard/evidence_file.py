@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NoReturn, Protocol
 
+from builder_contracts.dashboard.history.result import Measurement, Result
 from builder_contracts.dashboard.junit import (
     MAX_NUMBER,
     MAX_RESULTS,
@@ -18,7 +19,6 @@ from builder_contracts.dashboard.junit import (
     shorten,
     stated,
 )
-from builder_contracts.dashboard.model import Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
 from builder_contracts.reporting.verdict_data import SCHEMA
@@ -89,6 +89,7 @@ def _result(file: str, line_number: int, line: bytes) -> Result:
         name=name,
         verdict=verdict,
         rung=None if verdict is Outcome.UNPROVEN else rung,
+        host_limit=verdict is Outcome.UNPROVEN and record.get("provable_here") in (False, "no"),
         started=started,
         seconds=_number(file, line_number, record.get("seconds", 0)),
         simulated=record.get("simulated") in (True, "true"),

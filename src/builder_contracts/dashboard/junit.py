@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import NoReturn, Protocol
 from xml.parsers import expat
 
-from builder_contracts.dashboard.model import OLDEST, SEVERITY, Measurement, Result
+from builder_contracts.dashboard.history.result import OLDEST, SEVERITY, Measurement, Result
 from builder_contracts.errors import InputError, Problem, Source
 from builder_contracts.evidence.verdict import Outcome, Rung
 
@@ -314,6 +314,7 @@ class _Reader:
             verdict=verdict,
             # A rung is never claimed for what was not seen.
             rung=_RUNGS[rung] if rung and verdict is not Outcome.UNPROVEN else None,
+            host_limit=verdict is Outcome.UNPROVEN and properties.get("provable_here") == "no",
             started=self._started(case, properties, suite),
             seconds=self._number(case, seconds, "time"),
             simulated=(properties.get("simulated") or suite.get("property:simulated", "")) == "true",

@@ -204,7 +204,9 @@ def no_contracts(paths: Iterable[Path]) -> Problem:
 
 def is_meant_as_contract(file: Path, folder: Path | None) -> bool:
     """Whether a file in a directory of contracts is to be one; an empty one is begun, and loading it says so."""
-    return file.suffix in files.SUFFIXES and (is_contract(file) or (file.parent == folder and files.is_empty(file)))
+    return file.suffix in files.SUFFIXES and (
+        is_contract(file) or (file.parent == folder and files.is_empty(file))
+    )
 
 
 _OTHERS = {

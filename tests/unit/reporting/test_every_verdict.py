@@ -19,7 +19,8 @@ from builder_contracts.facts.model import Facts, Image
 from builder_contracts.judge import judge
 from builder_contracts.prove.judging import Where
 from builder_contracts.prove.judging import judge as judge_proof
-from builder_contracts.prove.records import Lost, Records
+from builder_contracts.prove.records import Records
+from builder_contracts.prove.unavailable import Lost
 from builder_contracts.reporting.verdict_data import from_data, to_data
 from builder_contracts.truth.session import load as load_platform
 from builder_contracts.truth.session import verdicts_of

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from builder_contracts.observe.survey import Options, Survey
 
 from builder_contracts.contract.load import load
 from builder_contracts.facts.model import Facts, Unseen
+from builder_contracts.run.observer import Options, Survey
 from builder_contracts.runner import engine
 from tests.unit.runner.fake_engine import SOUND, Failure, FakeEngine, route
 
