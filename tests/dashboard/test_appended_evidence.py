@@ -27,7 +27,7 @@ def test_appended_evidence_adds_the_second_run_once(tmp_path: Path) -> None:
     assert add().new == 1
     with evidence.open("ab") as stream:
         stream.write(started(KEPT, "2026-03-13T02:00:11Z"))
-    assert (add().new, add().known) == (1, 1)
+    assert (add().new, add().already_present) == (1, 1)
     with History(history, write=False) as store:
         size = store.size()
     assert (size.runs, size.clauses, size.results) == (2, 1, 2)

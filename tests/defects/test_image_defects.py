@@ -200,7 +200,7 @@ def test_a_broken_image_breaks_exactly_its_clauses(bench: Bench, defect: Defect)
 
     assert seen.broken == set(defect.breaks)
     verdict = seen.verdicts[defect.breaks[0]]
-    assert defect.says in f"{verdict.seen} {verdict.likely}"
+    assert defect.says in f"{verdict.observation} {verdict.cause}"
 
 
 def test_image_without_shell_leaves_rest_unproven(bench: Bench) -> None:
@@ -209,9 +209,9 @@ def test_image_without_shell_leaves_rest_unproven(bench: Bench) -> None:
     seen = bench.observe(contract, image=bench.build("tinyland-docker", "RUN rm /bin/sh"))
 
     assert "toolchain/gcc" in seen.unproven
-    assert "did not start" in seen.verdicts["toolchain/gcc"].seen
+    assert "did not start" in seen.verdicts["toolchain/gcc"].observation
     assert seen.verdicts["image/platform"].outcome.value == "kept"
-    assert "its container did not start" in seen.verdicts["image/reference"].seen
+    assert "its container did not start" in seen.verdicts["image/reference"].observation
     assert "image/reference" in seen.unproven
 
 
@@ -219,7 +219,7 @@ def test_missing_tag_breaks_only_the_reference(bench: Bench) -> None:
     seen = bench.observe(bench.contract("tinyland-nix"), image="tinyland-nix:1.31")
 
     assert seen.broken == {"image/reference"}
-    assert "image tinyland-nix:1.31 is not in the engine" in seen.verdicts["image/reference"].seen
+    assert "image tinyland-nix:1.31 is not in the engine" in seen.verdicts["image/reference"].observation
     assert "image/platform" in seen.unproven
 
 
@@ -227,7 +227,7 @@ def test_an_image_of_a_registry_that_was_not_asked_is_unproven(bench: Bench) -> 
     seen = bench.observe(bench.contract("tinyland-nix"), image="registry.invalid/tinyland-nix:1")
 
     assert seen.broken == set()
-    assert "--pull" in seen.verdicts["image/reference"].seen
+    assert "--pull" in seen.verdicts["image/reference"].observation
     assert "image/reference" in seen.unproven
 
 
@@ -241,7 +241,7 @@ def test_an_image_over_its_size_budget_is_broken(
     seen = bench.observe(contract, image=fat)
 
     assert seen.broken == {"image/size"}
-    assert "over budget" in seen.verdicts["image/size"].seen
+    assert "over budget" in seen.verdicts["image/size"].observation
 
 
 def foreign_image(tag: str) -> bytes:
@@ -292,7 +292,7 @@ def test_an_image_for_another_platform_breaks_the_platform_alone(
 
     assert foreign == "arm64"
     assert seen.broken == {"image/platform"}
-    assert "linux/arm64" in seen.verdicts["image/platform"].seen
+    assert "linux/arm64" in seen.verdicts["image/platform"].observation
     assert "image/reference" in seen.unproven
     assert "identity/shell" in seen.unproven
 
@@ -330,7 +330,7 @@ def test_image_with_only_a_shell_names_missing_programs(
 
     assert seen.broken == {"toolchain/xz"}
     # What needs a program that is not there is unproven, with the program's name.
-    assert {local_id: seen.verdicts[local_id].seen for local_id in seen.unproven} == {
+    assert {local_id: seen.verdicts[local_id].observation for local_id in seen.unproven} == {
         "identity/user": "no entry for uid 1001 in /etc/passwd",
         "filesystem/bin/sh": "the image lacks stat(1)",
         "filesystem/bin": "the image lacks stat(1)",

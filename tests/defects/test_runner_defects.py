@@ -22,7 +22,7 @@ def test_privileged_container_breaks_isolation_clauses(bench: Bench) -> None:
 
     assert {"isolation/privileged", "isolation/capabilities", "isolation/seccomp"} <= seen.broken
     assert all(local_id.startswith("isolation/") for local_id in seen.broken)
-    assert "securityContext.privileged" in seen.verdicts["isolation/privileged"].likely
+    assert "securityContext.privileged" in seen.verdicts["isolation/privileged"].cause
 
 
 def test_an_added_capability_breaks_the_capabilities_alone(bench: Bench) -> None:
@@ -33,7 +33,7 @@ def test_an_added_capability_breaks_the_capabilities_alone(bench: Bench) -> None
     )
 
     assert seen.broken == {"isolation/capabilities"}
-    assert "NET_RAW" in seen.verdicts["isolation/capabilities"].seen
+    assert "NET_RAW" in seen.verdicts["isolation/capabilities"].observation
 
 
 def test_missing_no_new_privileges_breaks_only_its_clause(bench: Bench) -> None:
@@ -42,7 +42,7 @@ def test_missing_no_new_privileges_breaks_only_its_clause(bench: Bench) -> None:
     seen = bench.observe(contract, launch=dataclasses.replace(bench.plan(contract), no_new_privileges=False))
 
     assert seen.broken == {"isolation/no-new-privileges"}
-    assert "allowPrivilegeEscalation" in seen.verdicts["isolation/no-new-privileges"].likely
+    assert "allowPrivilegeEscalation" in seen.verdicts["isolation/no-new-privileges"].cause
 
 
 def test_a_runner_without_seccomp_can_unshare_and_says_so(bench: Bench) -> None:
@@ -52,7 +52,7 @@ def test_a_runner_without_seccomp_can_unshare_and_says_so(bench: Bench) -> None:
 
     assert "isolation/seccomp" in seen.broken
     assert seen.broken <= {"isolation/seccomp", "isolation/unshare", "isolation/mount"}
-    assert "seccompProfile" in seen.verdicts["isolation/seccomp"].likely
+    assert "seccompProfile" in seen.verdicts["isolation/seccomp"].cause
 
 
 def listen(arguments: str) -> Callable[[DockerRunner], None]:
@@ -78,8 +78,8 @@ def test_a_docker_socket_breaks_the_socket_clause_alone(bench: Bench) -> None:
     )
 
     assert seen.broken == {"isolation/docker-socket"}
-    assert "/run/docker.sock" in seen.verdicts["isolation/docker-socket"].seen
-    assert "any job controls the host" in seen.verdicts["isolation/docker-socket"].likely
+    assert "/run/docker.sock" in seen.verdicts["isolation/docker-socket"].observation
+    assert "any job controls the host" in seen.verdicts["isolation/docker-socket"].cause
 
 
 def test_daemon_port_on_localhost_breaks_only_its_clause(bench: Bench) -> None:
@@ -89,7 +89,7 @@ def test_daemon_port_on_localhost_breaks_only_its_clause(bench: Bench) -> None:
     )
 
     assert seen.broken == {"isolation/docker-daemon"}
-    assert "localhost:2375 accepts connections" in seen.verdicts["isolation/docker-daemon"].seen
+    assert "localhost:2375 accepts connections" in seen.verdicts["isolation/docker-daemon"].observation
 
 
 def test_devices_that_are_there_or_missing_break_their_clauses(
@@ -102,7 +102,7 @@ def test_devices_that_are_there_or_missing_break_their_clauses(
     seen = bench.observe(contract)
 
     assert seen.broken == {"isolation/device/null", "isolation/device/fuse"}
-    assert "does not pass the device through" in seen.verdicts["isolation/device/fuse"].likely
+    assert "does not pass the device through" in seen.verdicts["isolation/device/fuse"].cause
 
 
 def test_a_promised_ability_that_is_denied_is_broken(
@@ -113,7 +113,7 @@ def test_a_promised_ability_that_is_denied_is_broken(
     seen = bench.observe(contract)
 
     assert seen.broken == {"isolation/mount", "isolation/unshare"}
-    assert "not permitted" in seen.verdicts["isolation/unshare"].seen
+    assert "not permitted" in seen.verdicts["isolation/unshare"].observation
 
 
 @pytest.mark.parametrize(
@@ -143,8 +143,8 @@ def test_a_resource_that_was_not_applied_breaks_its_clause_alone(
         expected = {clause}
         assert seen.verdicts["resources/memory-request"].outcome.value == "kept"
     assert seen.broken == expected
-    assert seen_text in seen.verdicts[clause].seen
-    assert "the pool's template" in seen.verdicts[clause].likely
+    assert seen_text in seen.verdicts[clause].observation
+    assert "the pool's template" in seen.verdicts[clause].cause
 
 
 def test_limit_above_capacity_is_unproven_and_skipped(
@@ -157,8 +157,8 @@ def test_limit_above_capacity_is_unproven_and_skipped(
     assert seen.broken == set()
     for name in ("cpu-limit", "memory-limit"):
         verdict = seen.verdicts[f"resources/{name}"]
-        assert (verdict.outcome.value, verdict.here) == ("unproven", False)
-        assert "the host has" in verdict.seen
+        assert (verdict.outcome.value, verdict.provable_here) == ("unproven", False)
+        assert "the host has" in verdict.observation
 
 
 def route_to_the_stand_in(runner: DockerRunner) -> None:
@@ -193,7 +193,7 @@ def test_stand_in_is_reached_in_every_notation(bench: Bench) -> None:
 
     assert seen.broken == {"network/deny/metadata"}, seen.facts.network
     for spelling in ("dotted", "decimal", "octal", "hexadecimal"):
-        assert spelling in seen.verdicts["network/deny/metadata"].seen
+        assert spelling in seen.verdicts["network/deny/metadata"].observation
 
 
 def test_routed_network_breaks_egress_and_sends_no_packet(bench: Bench) -> None:
@@ -208,7 +208,7 @@ def test_routed_network_breaks_egress_and_sends_no_packet(bench: Bench) -> None:
         "network/resolve/attic.nix-cache.svc.cluster.local",
         "network/resolve/bazel-cache.nix-cache.svc.cluster.local",
     }
-    assert "no packet was sent" in seen.verdicts["network/deny/metadata"].seen
+    assert "no packet was sent" in seen.verdicts["network/deny/metadata"].observation
 
 
 def test_a_wrong_cache_name_and_a_wrong_port_are_told_apart(
@@ -231,9 +231,9 @@ def test_a_wrong_cache_name_and_a_wrong_port_are_told_apart(
         f"network/reach/{wrong_name}:8080",
         f"network/reach/{wrong_port}",
     }
-    assert "unresolved" in seen.verdicts[f"network/reach/{wrong_name}:8080"].seen
-    assert "refused" in seen.verdicts[f"network/reach/{wrong_port}"].seen
-    assert "the port is wrong" in seen.verdicts[f"network/reach/{wrong_port}"].likely
+    assert "unresolved" in seen.verdicts[f"network/reach/{wrong_name}:8080"].observation
+    assert "refused" in seen.verdicts[f"network/reach/{wrong_port}"].observation
+    assert "the port is wrong" in seen.verdicts[f"network/reach/{wrong_port}"].cause
 
 
 def test_a_denied_host_without_a_stand_in_is_unproven_not_kept(
@@ -286,8 +286,8 @@ def test_daemon_not_at_docker_host_breaks_endpoint(bench: Bench) -> None:
     )
 
     assert seen.broken == {"daemon/endpoint"}
-    assert "no response from a daemon at tcp://localhost:2375" in seen.verdicts["daemon/endpoint"].seen
-    assert "does not listen on DOCKER_HOST" in seen.verdicts["daemon/endpoint"].likely
+    assert "no response from a daemon at tcp://localhost:2375" in seen.verdicts["daemon/endpoint"].observation
+    assert "does not listen on DOCKER_HOST" in seen.verdicts["daemon/endpoint"].cause
 
 
 def test_daemon_that_dies_shows_end_of_its_log(bench: Bench) -> None:
@@ -303,4 +303,4 @@ def test_daemon_that_dies_shows_end_of_its_log(bench: Bench) -> None:
     )
 
     assert {"daemon/ready", "daemon/endpoint", "isolation/docker-daemon"} == seen.broken
-    assert "no space left on device" in seen.verdicts["daemon/ready"].seen
+    assert "no space left on device" in seen.verdicts["daemon/ready"].observation

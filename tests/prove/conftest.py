@@ -67,7 +67,7 @@ class Proved:
 
     def seen(self, local_id: str) -> str:
         verdict = self.verdicts[local_id]
-        return f"{verdict.seen} / {verdict.likely}"
+        return f"{verdict.observation} / {verdict.cause}"
 
 
 @dataclass

@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Path:
 def test_new_folder_is_built_by_its_class(worlds: Worlds) -> None:
     files = {f"mine/{name}": text for name, text in FILES.items()}
     proved = worlds.prove("tinyland-docker", ids("canaries/mine-"), canary=files, promise=MINE)
-    assert {name: verdict.seen for name, verdict in proved.verdicts.items()}.keys() == {
+    assert {name: verdict.observation for name, verdict in proved.verdicts.items()}.keys() == {
         "canaries/mine-builds", "canaries/mine-runs", "canaries/mine-artifacts",
     }  # fmt: skip
     assert proved.ids_kept == set(proved.verdicts), proved.verdicts

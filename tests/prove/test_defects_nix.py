@@ -148,7 +148,7 @@ def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, url: str) -> 
     )
     assert not proved.broken
     assert proved.unproven == set(proved.verdicts)
-    text = " ".join(verdict.seen for verdict in proved.verdicts.values())
+    text = " ".join(verdict.observation for verdict in proved.verdicts.values())
     assert "resolve" in text or "onnect" in text
 
 

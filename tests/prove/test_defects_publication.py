@@ -183,7 +183,7 @@ def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, role: str, ur
     )
     assert proved.broken == set()
     assert proved.unproven == set(proved.verdicts)
-    assert all(text in verdict.seen for verdict in proved.verdicts.values()), proved.verdicts
+    assert all(text in verdict.observation for verdict in proved.verdicts.values()), proved.verdicts
 
 
 def test_registry_that_drops_what_it_takes(worlds: Worlds) -> None:

@@ -93,7 +93,7 @@ def test_own_cache_is_proved_and_cleaned_up(
     monkeypatch.setenv("OWN_READER", f"reader:{credentials.reader.secret}")
     verdicts = prove(worlds, tmp_path, own, frozenset({"nix"}))
     assert {
-        local_id: verdict.seen
+        local_id: verdict.observation
         for local_id, verdict in verdicts.items()
         if verdict.outcome is not Outcome.KEPT
     } == {}
@@ -139,7 +139,7 @@ def test_own_cache_is_not_contacted_without_permission(
     before = len(host.log("nix-cache"))
     verdicts = prove(worlds, tmp_path, own, allow, touched_from)
     assert {verdict.outcome for verdict in verdicts.values()} == {Outcome.UNPROVEN}
-    assert not any(verdict.here for verdict in verdicts.values())
+    assert not any(verdict.provable_here for verdict in verdicts.values())
     assert len(host.log("nix-cache")) == before
 
 
@@ -154,7 +154,7 @@ def test_deployment_is_out_of_reach_of_containers(worlds: Worlds, builder: str) 
     ]
     verdicts = {clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses}
     assert {verdict.outcome for verdict in verdicts.values()} == {Outcome.UNPROVEN}
-    assert not any(verdict.here for verdict in verdicts.values())
+    assert not any(verdict.provable_here for verdict in verdicts.values())
     # Not even by mistake: the runners' network has no way out.
     client = engine.connect()
     assert client.api.inspect_network(network(session))["Internal"] is True

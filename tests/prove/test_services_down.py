@@ -95,7 +95,7 @@ def test_server_that_is_off_from_the_start(
     expected = {name for name in proved.verdicts if uses(name.partition("/")[2], service)}
     assert proved.unproven == expected
     assert {name.partition("/")[0] for name in expected} == set(CLASSES)
-    assert {name for name in expected if LAST_WORDS not in proved.verdicts[name].seen} == set()
+    assert {name for name in expected if LAST_WORDS not in proved.verdicts[name].observation} == set()
 
 
 @pytest.mark.long
@@ -119,5 +119,5 @@ def test_server_that_dies_in_the_middle(
     assert proved.unproven == expected
     assert {name.partition("/")[0] for name in expected} == set(classes)
     for name in expected:
-        assert f"{service} died: " in proved.verdicts[name].seen
-        assert "end of its log: " in proved.verdicts[name].seen
+        assert f"{service} died: " in proved.verdicts[name].observation
+        assert "end of its log: " in proved.verdicts[name].observation

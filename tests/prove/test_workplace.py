@@ -206,7 +206,7 @@ def test_failed_backend_is_tried_once_for_all_classes(
     clauses = [clause for clause in contract.clauses if clause.kind == "canaries"]
     session = Session(Options())
     try:
-        observed = {session.verdict(clauses[0], candidate, clauses).seen for candidate in (contract, other)}
+        observed = {session.verdict(clauses[0], candidate, clauses).observation for candidate in (contract, other)}
     finally:
         session.close()
     assert observed == {"no Docker Engine answers"}

@@ -119,7 +119,7 @@ def test_deep_toml_in_a_heredoc_is_unproven(repo: Path, contracts: Contracts) ->
     (repo / "tofu" / "stacks" / "deep").mkdir()
     (repo / "tofu" / "stacks" / "deep" / "main.tf").write_text(body)
     verdicts = {verdict.clause: verdict for verdict in look(repo, contracts).verdicts}
-    assert "nested too deeply" in verdicts["platform/deployment/settings-apply"].seen
+    assert "nested too deeply" in verdicts["platform/deployment/settings-apply"].observation
 
 
 def test_deep_exec_form_of_a_dockerfile_is_judged(repo: Path, contracts: Contracts) -> None:

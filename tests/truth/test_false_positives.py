@@ -24,7 +24,7 @@ def broken(root: Path, platform: Platform, classes: list[Contract]) -> list[str]
     assert judgement.files > 0
     contradictions = [str(finding.here) for finding in (*judgement.findings, *judgement.waived)]
     return contradictions + [
-        f"{verdict.clause}: {verdict.seen}"
+        f"{verdict.clause}: {verdict.observation}"
         for verdict in judgement.verdicts
         if verdict.outcome is Outcome.BROKEN
     ]

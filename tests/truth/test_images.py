@@ -58,9 +58,9 @@ def test_impossible_dockerfile_is_broken_with_cause_and_line(
 ) -> None:
     verdict = verdicts(judged, body)[clause]
     assert verdict.outcome is Outcome.BROKEN
-    assert seen in verdict.seen
-    assert f"({NIX}:" in verdict.seen
-    assert fix in verdict.likely
+    assert seen in verdict.observation
+    assert f"({NIX}:" in verdict.observation
+    assert fix in verdict.cause
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_impossible_dockerfile_is_broken_with_cause_and_line(
 def test_undecided_dockerfile_is_unproven_with_a_reason(judged: Judge, body: str, clause: str) -> None:
     verdict = verdicts(judged, body)[clause]
     assert verdict.outcome is Outcome.UNPROVEN
-    assert verdict.seen
-    assert not verdict.here, "a checkout never shows it: a skip, not an error"
+    assert verdict.observation
+    assert not verdict.provable_here, "a checkout never shows it: a skip, not an error"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_names_that_bake_gives_to_images_are_followed(judged: Judge, kind: str, 
     }
     assert of_image["tinyland-nix/identity/uid"].outcome is Outcome.KEPT
     assert of_image["tinyland-nix/toolchain/xz"].outcome is Outcome.BROKEN
-    assert "debian:12.9 lacks xz" in of_image["tinyland-nix/toolchain/xz"].seen
+    assert "debian:12.9 lacks xz" in of_image["tinyland-nix/toolchain/xz"].observation
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ template:
     all_verdicts = judged({NIX: f"{START}ENV ATTIC_CACHE=other\n", "deploy/nix.yaml": scale_set}).verdicts
     image = {v.clause: v for v in all_verdicts if v.origin.environment == NIX}
     assert image["tinyland-nix/environment/ATTIC_CACHE"].outcome is Outcome.UNPROVEN
-    assert "deploy/nix.yaml:8" in image["tinyland-nix/environment/ATTIC_CACHE"].seen
+    assert "deploy/nix.yaml:8" in image["tinyland-nix/environment/ATTIC_CACHE"].observation
     assert image["tinyland-nix/identity/not-root"].outcome is Outcome.UNPROVEN
 
 

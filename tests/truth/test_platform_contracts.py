@@ -186,7 +186,7 @@ STALE = Edit("flake.nix", "nix-cache.tinyland.dev", "nix-cache.fuzzy-dev.tinylan
 def outcome(folder: Path, repo: Path, today: date) -> tuple[Outcome, str]:
     judgement = judge(repo, *load_all(folder), today=today)
     verdict = next(v for v in judgement.verdicts if v.clause == "platform/endpoints/retired-hosts")
-    return verdict.outcome, verdict.seen
+    return verdict.outcome, verdict.observation
 
 
 def test_waiver_holds_until_its_last_day_and_then_breaks(folder: Path, tmp_path: Path) -> None:
@@ -306,8 +306,8 @@ def test_value_known_only_at_run_time_is_unproven(judged: Judge) -> None:
     verdicts = {verdict.clause: verdict for verdict in judgement.verdicts}
     verdict = verdicts["tinyland-nix/resources/memory-limit"]
     assert verdict.outcome is Outcome.UNPROVEN
-    assert verdict.here
-    assert "no default and no .tfvars file sets it" in verdict.seen
+    assert verdict.provable_here
+    assert "no default and no .tfvars file sets it" in verdict.observation
 
 
 def test_assumption_is_reported_where_a_verdict_relies_on_it(judged: Judge) -> None:
@@ -316,7 +316,7 @@ def test_assumption_is_reported_where_a_verdict_relies_on_it(judged: Judge) -> N
         verdict for verdict in judgement.verdicts if verdict.clause == "platform/lifecycle/deadlines"
     )
     assert verdict.outcome is Outcome.KEPT
-    assert "compared with job_minutes: assumed, confirm with the operator" in verdict.seen
+    assert "compared with job_minutes: assumed, confirm with the operator" in verdict.observation
     assert "lifecycle: job_minutes: no document names a deadline" in printed(judgement)
     assert {(one.area, one.fact) for one in judgement.assumptions} >= {
         ("topology", "nodes"),

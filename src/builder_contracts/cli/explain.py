@@ -98,7 +98,7 @@ def _about_clause(clause: Clause, contract: Contract) -> ExplainedFields:
     about = explanation(clause.promise)
     # A judge that has nothing to judge still says which fact it would look at.
     nothing = Facts(Runner("docker", "", "", 0, 0), NOT_ASKED, NOT_ASKED)
-    look = judge(clause, nothing, contract, today=date.min).look
+    look = judge(clause, nothing, contract, today=date.min).inspect
     answer: ExplainedFields = {
         "clause": clause.id,
         "promised": clause.promise.text,

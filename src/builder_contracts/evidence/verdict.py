@@ -257,31 +257,6 @@ class Verdict:
         """The clause's id within its contract: ``toolchain/xz``."""
         return self.clause.partition("/")[2]
 
-    # The names of before, for modules that have not moved to the new ones yet.
-    @property
-    def promised(self) -> str:
-        return self.promise
-
-    @property
-    def seen(self) -> str:
-        return self.observation
-
-    @property
-    def likely(self) -> str:
-        return self.cause or self.fix
-
-    @property
-    def look(self) -> str:
-        return self.inspect
-
-    @property
-    def here(self) -> bool:
-        return self.provable_here
-
-    @property
-    def measures(self) -> tuple[Measure, ...]:
-        return self.measurements
-
 
 def as_json(value: object) -> Json:
     """A promise or a fact as plain data: fields by name, sets as sorted lists, patterns as their text."""
