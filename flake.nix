@@ -20,6 +20,7 @@
         requirement: nixpkgs.lib.toLower (builtins.head (builtins.match "([A-Za-z0-9-]+).*" requirement));
       # Python's grammars of tree-sitter stand in a set of their own.
       find = packages: wanted: packages.${wanted} or packages.tree-sitter-grammars.${wanted} or null;
+      # The command line with everything that needs no real runner.
       runtime =
         packages:
         map (
@@ -28,7 +29,11 @@
             found = find packages (attribute requirement);
           in
           if found == null then throw "nixpkgs has no Python package ${attribute requirement}" else found
-        ) pyproject.project.dependencies;
+        ) (
+          pyproject.project.dependencies
+          ++ pyproject.project.optional-dependencies.truth
+          ++ pyproject.project.optional-dependencies.dashboard
+        );
       # What nixpkgs lacks of the development tools (some type stubs) comes with script/setup.
       development =
         packages:

@@ -22,19 +22,20 @@ from datetime import date
 from pathlib import Path
 from xml.etree import ElementTree
 
-from builder_contracts.dashboard import simulate
-from builder_contracts.dashboard.add import Reading, add_files
-from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.demo import story
+from builder_contracts.dashboard.demo.report_files import simulate_nights
+from builder_contracts.dashboard.history.import_files import ImportDefaults, add_files
+from builder_contracts.dashboard.history.store import History
 
 CLASSES, CLAUSES, NIGHTS = 10, 150, 365
 LAST = date(2026, 3, 12)
 MAIN = "from builder_contracts.cli import main; main()"
 
 
-def pool(classes: int, clauses: int, nights: int) -> list[simulate.SimulatedClass]:
+def pool(classes: int, clauses: int, nights: int) -> list[story.SimulatedClass]:
     """Classes whose clauses break by chance, with a new image every nine nights."""
     promises = [
-        simulate.SimulatedClause(
+        story.SimulatedClause(
             f"toolchain/tool-{number:03}",
             f"tool-{number:03} >=1.{number} in the job's PATH",
             f"tool-{number:03} 1.{number} at /usr/bin/tool-{number:03}",
@@ -44,7 +45,7 @@ def pool(classes: int, clauses: int, nights: int) -> list[simulate.SimulatedClas
         for number in range(clauses)
     ]
     return [
-        simulate.SimulatedClass(f"class-{number:02}", promises, tuple(range(0, nights, 9)))
+        story.SimulatedClass(f"class-{number:02}", promises, tuple(range(0, nights, 9)))
         for number in range(classes)
     ]
 
@@ -84,7 +85,7 @@ def add_alone(folder: Path, files: list[Path], at_once: int = 30) -> float:
     started = time.process_time()
     with History(folder / "alone.db") as history:
         for at in range(0, len(files[::SHARE]), at_once):
-            add_files(history, files[::SHARE][at : at + at_once], Reading())
+            add_files(history, files[::SHARE][at : at + at_once], ImportDefaults())
     return (time.process_time() - started) * SHARE
 
 
@@ -93,24 +94,24 @@ def one_night(folder: Path, nights: int = 1000) -> tuple[float, float]:
 
     CPU and not wall, and the least: what other processes do at the same time only ever adds to it.
     """
-    files = write(folder, simulate.nights(pool(1, 150, nights), last=LAST, count=nights))
+    files = write(folder, simulate_nights(pool(1, 150, nights), last=LAST, count=nights))
     took = []
     for path in files:
         started = time.process_time()
         with History(folder / "nights.db") as history:
-            add_files(history, [path], Reading())
+            add_files(history, [path], ImportDefaults())
         took.append(time.process_time() - started)
     return min(took[4:25]), min(took[-21:])
 
 
 def program(*names: str) -> str:
     """The first of these programs that is installed."""
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
         sys.exit(
             f"{names[0]} is not installed: apt-get install chromium chromium-driver, or use --no-browser"
         )
-    return found
+    return path
 
 
 def interactive(page: Path, chromium: str, chromedriver: str) -> float:
@@ -152,7 +153,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="builder-contracts-benchmark-") as name:
         folder = Path(name)
         classes = pool(CLASSES, CLAUSES, chosen.nights)
-        files = write(folder / "junit", simulate.nights(classes, last=LAST, count=chosen.nights))
+        files = write(folder / "junit", simulate_nights(classes, last=LAST, count=chosen.nights))
         size = sum(path.stat().st_size for path in files)
         load = f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
         print(

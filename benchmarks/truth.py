@@ -31,8 +31,8 @@ sys.path.insert(0, str(ROOT))
 
 from tests.truth.miniature import CLEAN, write  # noqa: E402
 
+from builder_contracts.truth.rules.registry import build_search_words  # noqa: E402
 from builder_contracts.truth.session import load  # noqa: E402 - the path of the project comes first
-from builder_contracts.truth.verdicts import words  # noqa: E402
 
 FILES = 400
 
@@ -71,7 +71,7 @@ def run(command: list[str], statuses: tuple[int, ...]) -> Callable[[], None]:
 
 def tree_figures(tree: Path, rounds: int, ripgrep: str) -> dict[str, object]:
     platform, classes = load(ROOT / "contracts")
-    wanted = [part for word in words(platform, classes).lines for part in ("-e", word)]
+    wanted = [part for word in build_search_words(platform, classes).lines for part in ("-e", word)]
     program = "from builder_contracts.cli import main; main()"
     ours = [
         sys.executable,

@@ -2,14 +2,14 @@
 
 contract-reference.md   from contracts/schema/*.json and the documents of each kind in this repository
 platform-reference.md   the same for contracts of a whole platform
-clauses.md              from judge/explanations.py and docs/examples/every-field.yaml
-cli.md                  from the commands and the plugin's options
+clauses.md              from judge/ and docs/examples/every-field.yaml
+cli.md                  from the commands and run/options.py
+truth/rules.md          from the rules that truth/rules registers
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import inspect
 import json
 import sys
@@ -21,12 +21,16 @@ from typing import Any
 
 import click
 
-from builder_contracts import cli, plugin
+from builder_contracts import cli
 from builder_contracts.contract import document, schemas
 from builder_contracts.contract.loading import load
 from builder_contracts.contract.promises import READERS
-from builder_contracts.errors import ExitCode
 from builder_contracts.judge.explanations import explanation
+from builder_contracts.run import pytest_options
+from builder_contracts.run.exit_status import MEANINGS
+from builder_contracts.run.options import OPTIONS, PYTEST
+from builder_contracts.truth.platform import AREAS
+from builder_contracts.truth.rules.registry import RULES
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
@@ -42,7 +46,7 @@ schema: begin a document with `# yaml-language-server: $schema=…`, and they co
 `builder-contracts schema NAME` prints one. How each promise is judged: [clauses.md](clauses.md).
 
 Documents are YAML 1.2 without tags, one a file, at most 1 MB. An unknown field, a key that stands twice and
-a promise that could not fail are errors, reported with file, line and mend. [One
+a promise that could not fail are errors, reported with file, line and fix. [One
 contract](examples/every-field.yaml) has every field of a builder class; the examples are from it. Contracts of
 a whole platform, which are judged against a checkout, are in [platform-reference.md](platform-reference.md).
 
@@ -70,12 +74,14 @@ images in such ways, and checks that the right clause turns red and says why.
 """
 
 OUTPUT = """
-Colour appears on a terminal only, and never where `NO_COLOR` is set. Results go to standard output, errors
-and the progress of long proofs to standard error.
+Every command uses this table; `pytest -m contract` and `script/contract` use the same numbers.
 
-Documents that were found valid are remembered in `builder-contracts` below `$XDG_CACHE_HOME` (`~/.cache`), so that
-they are not held to their schema again until they, a schema or the tool change. `BUILDER_CONTRACTS_CACHE` names
-another folder; set to nothing, nothing is remembered.
+Output has colors on a terminal only, and none if `NO_COLOR` is set. Results go to standard output; errors and the
+progress of long proofs go to standard error. Nothing of the place where a command is started changes a verdict: not
+`pytest.ini`, `conftest.py` or `PYTEST_ADDOPTS`, not the Docker client's proxies, not the locale.
+
+Valid documents and the clauses that failed last (`--last-failed`) are remembered in `builder-contracts` under
+`$XDG_CACHE_HOME` (`~/.cache`). `BUILDER_CONTRACTS_CACHE` sets a different directory; set to nothing, it turns this off.
 
 Completion for bash (zsh_source and fish_source for the others):
 
@@ -84,18 +90,35 @@ eval "$(_BUILDER_CONTRACTS_COMPLETE=bash_source builder-contracts)"
 ```
 """
 
-PYTEST = """
+PYTEST_PAGE = """
 ## pytest
 
-The same from pytest: contracts are items, node ids are clause ids
-(`contracts/tinyland-nix.yaml::toolchain/nix`). Every option of pytest and pytest-xdist works: `-m contract`,
-`-k`, `-n auto`, `--lf`, `-x`, `--junitxml`. A clause's kind is a marker too: `-m toolchain`. The exit codes
-are pytest's own: 0 for passed, 1 for anything that failed, among it unproven clauses that could have been
-proven here, 2 interrupted or a contract that cannot be read, 4 wrong options or an environment that cannot be
-used, 5 nothing selected. Clauses that are unproven for one and the same reason are told once, then counted.
+The same run from pytest: contracts are items, node IDs are clause IDs
+(`contracts/tinyland-nix.yaml::toolchain/nix`). All options of pytest and pytest-xdist work: `-m contract`,
+`-k` (words, no globs), `-n auto`, `--lf`, `-x`, `--junitxml`. A clause's kind is a marker too: `-m toolchain`.
+
+Verdicts and exit codes are those of `builder-contracts check`. Pytest itself still exits with 4 for an option that it
+does not know, and with 3 for an internal error. If other tests ran in the same session, their failures exit with 1.
+Clauses that are unproven for the same reason are shown in full once, then counted.
 
 | option | meaning |
 |---|---|
+"""
+
+VARIABLES = """
+## Environment variables
+
+Where an option is absent, these variables give its value.
+
+| variable | option |
+|---|---|
+"""
+
+
+RULES_PAGE = """# Rules
+
+What each clause of `contracts/platform/` compares. *Own*: judged in the platform's own repository only. Clauses of
+class contracts are on [a page of their own](classes.md).
 """
 
 
@@ -128,6 +151,7 @@ TYPES = {
     "integer": "whole number",
     "number": "number",
     "boolean": "`true` or `false`",
+    "null": "`null`",
 }
 
 
@@ -213,8 +237,8 @@ def documents(name: str) -> list[Any]:
     if "kind" not in fixed:
         return []
     paths = [path for folder in DOCUMENTS for path in sorted((ROOT / folder).rglob("*.yaml"))]
-    found = (document.read(path).data for path in paths)
-    return [data for data in found if isinstance(data, dict) and fixed.items() <= data.items()]
+    read = (document.read(path).data for path in paths)
+    return [data for data in read if isinstance(data, dict) and fixed.items() <= data.items()]
 
 
 def values(data: Any, place: Place) -> Iterator[Any]:
@@ -230,13 +254,13 @@ def values(data: Any, place: Place) -> Iterator[Any]:
             yield from values(item, place[1:])
 
 
-def example(field: Field, known: Sequence[Any]) -> str:
+def example(field: Field, documents_of_kind: Sequence[Any]) -> str:
     """A value that stands at this place in a real document; the schema's own where there is none."""
-    found = [value for data in known for value in values(data, field.place)]
-    plain = [value for value in found if not isinstance(value, dict)]
+    candidates = [value for data in documents_of_kind for value in values(data, field.place)]
+    plain = [value for value in candidates if not isinstance(value, dict)]
     if plain:
         return code(plain[0])
-    if found:
+    if candidates:
         return ""
     own = [field.part["const"]] if "const" in field.part else [*field.part.get("examples", ())]
     own += [choice for choice in field.part.get("enum", ()) if choice]
@@ -278,22 +302,22 @@ def _anchor(title: str) -> str:
 def _reference(name: str) -> str:
     whole = schemas.load(name)
     text = f"\n## {whole['title']}\n\n{whole['description']}\n"
-    known = documents(name)
+    documents_of_kind = documents(name)
     sections = [list(group) for _, group in groupby(fields(name, whole), lambda field: field.place[0])]
-    text += _table(name, [section[0] for section in sections if len(section) == 1], known)
+    text += _table(name, [section[0] for section in sections if len(section) == 1], documents_of_kind)
     for first, *rest in (section for section in sections if len(section) > 1):
         text += f"\n### {whole['title']}: `{first.path}`\n\n{first.says}\n"
         text += _block(first.path) if name == "builder-class" else ""
-        text += _table(name, rest, known)
+        text += _table(name, rest, documents_of_kind)
     return text
 
 
-def _table(name: str, listed: Sequence[Field], known: Sequence[Any]) -> str:
+def _table(name: str, listed: Sequence[Field], documents_of_kind: Sequence[Any]) -> str:
     if not listed:
         return ""
     text = "\n| field | what it says | allowed | example |\n|---|---|---|---|\n"
     for field in listed:
-        cells = (code(field.path), field.says, allowed(name, field.part), example(field, known))
+        cells = (code(field.path), field.says, allowed(name, field.part), example(field, documents_of_kind))
         text += f"| {' | '.join(map(cell, cells))} |\n"
     return text
 
@@ -317,15 +341,15 @@ def _block(section: str) -> str:
 
 def clauses() -> str:
     """docs/clauses.md"""
-    text = note("judge/explanations.py and docs/examples/every-field.yaml") + CLAUSES
+    text = note("judge/ and docs/examples/every-field.yaml") + CLAUSES
     contract = load(EXAMPLE, EXAMPLE.name)
     text += "".join(f"- [{kind}](#{kind})\n" for kind in READERS)
     for kind in READERS:
         section = schemas.resolve(schemas.load("builder-class")["properties"][kind])
         text += f"\n## {kind}\n\n{section['description']}\n"
-        mine = [clause for clause in contract.clauses if clause.kind == kind]
+        of_kind = [clause for clause in contract.clauses if clause.kind == kind]
         # Clauses that are judged alike stand together; what is said of them is said of the first.
-        for _, group in groupby(mine, lambda clause: explanation(clause.promise).how):
+        for _, group in groupby(of_kind, lambda clause: explanation(clause.promise).how):
             alike = list(group)
             about = explanation(alike[0].promise)
             text += "\n" + "".join(f"**`{clause.local_id}`**: {clause.promise.text}\\\n" for clause in alike)
@@ -343,52 +367,24 @@ def clauses() -> str:
 
 # --- cli.md
 
-EXIT_CODES = {
-    ExitCode.KEPT: "every clause that was judged is kept (waived clauses and loud skips may be among them)",
-    ExitCode.BROKEN: "at least one clause is broken; for `diff`: something changed",
-    ExitCode.UNPROVEN: "nothing is broken, but something that could have been proven here was not; with "
-    "`--strict`, anything unproven",
-    ExitCode.BAD_INPUT: "a file or an argument cannot be used: the message names file, line and mend",
-    ExitCode.CANNOT_RUN: "this machine cannot run the job, for example because no Docker Engine answers, so that no "
-    "clause could be looked at; or the output cannot be written, or is not read to its end; see `doctor`",
-    ExitCode.NOTHING_SELECTED: "no clause was selected",
-    ExitCode.INTERRUPTED: "interrupted; what the run had created is removed",
-}
-
-
-class _Options:
-    """Collects what the plugin registers with pytest."""
-
-    def __init__(self) -> None:
-        self.found: list[tuple[tuple[str, ...], dict[str, Any]]] = []
-
-    def getgroup(self, *_: str) -> _Options:
-        return self
-
-    def addoption(self, *names: str, **settings: Any) -> None:
-        self.found.append((names, settings))
-
-    def addini(self, *_: Any, **__: Any) -> None:
-        """Settings of pytest.ini are not options."""
-
 
 def command_line() -> str:
     """docs/cli.md"""
-    text = note("the commands' own help and the plugin's options")
+    text = note("the commands' own help and run/options.py")
     text += f"# Command line\n\n{_prose(cli.group.help or '')}"
     text += "```\nbuilder-contracts [-h | --help] [--version] COMMAND …\n```\n\n## Exit codes\n\n"
     text += "| code | meaning |\n|---|---|\n"
-    text += "".join(f"| {status.value} | {EXIT_CODES[status]} |\n" for status in ExitCode)
+    text += "".join(f"| {code.value} | {cell(meaning)} |\n" for code, meaning in MEANINGS.items())
     text += OUTPUT
     for name, command in sorted(_commands(cli.group, "builder-contracts")):
         text += _command(name, command)
-    text += PYTEST
-    options = _Options()
-    for module in (plugin, *map(importlib.import_module, plugin.pytest_plugins)):
-        module.pytest_addoption(options)
-    for names, settings in options.found:
-        metavar = settings.get("metavar") or "|".join(settings.get("choices", ()))
-        text += _row(names, metavar, settings["help"])
+    text += PYTEST_PAGE
+    for flags, metavar, words in pytest_options.rows():
+        text += _row(flags, metavar, words)
+    text += VARIABLES
+    for option in OPTIONS:
+        if option.variable and option.faces != (PYTEST,):
+            text += f"| `{option.variable}` | `{option.flags[-1]}` |\n"
     return text
 
 
@@ -415,7 +411,8 @@ def _command(name: str, command: click.Command) -> str:
         text += "| option | meaning |\n|---|---|\n"
     for option in options:
         default = f" Default: {option.default}." if option.show_default else ""
-        text += _row(option.opts, _metavar(option), (option.help or "") + default)
+        shown = [flag for flag in option.opts if flag not in getattr(option, "aliases", ())]
+        text += _row(shown, _metavar(option), (option.help or "") + default)
     return text
 
 
@@ -451,11 +448,27 @@ def _prose(text: str) -> str:
     return written
 
 
+# --- truth/rules.md
+
+
+def truth_rules() -> str:
+    """Every rule of static judging with what it compares, by area."""
+    lines = [note("src/builder_contracts/truth/rules") + RULES_PAGE.rstrip()]
+    for area in AREAS:
+        lines += [f"\n## {area}\n", "| clause | compares |", "|---|---|"]
+        for rule in sorted((rule for rule in RULES.values() if rule.area == area), key=lambda rule: rule.id):
+            own = " (own)" if rule.scope == "own" else ""
+            words = rule.compares.removeprefix("Compares ").removesuffix(".")
+            lines.append(f"| `{rule.id}`{own} | {cell(words)} |")
+    return "\n".join(lines) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "contract-reference.md": contract_reference,
     "platform-reference.md": platform_reference,
     "clauses.md": clauses,
     "cli.md": command_line,
+    "truth/rules.md": truth_rules,
 }
 
 

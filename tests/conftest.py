@@ -7,23 +7,17 @@ import signal
 from collections.abc import Generator
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
+
+from builder_contracts import redaction
 
 # Contracts in here are input of tests, not contracts to check.
 collect_ignore = ["examples"]
 
 # The same examples in every run: a failed test must fail again for whoever looks at it. The default keeps the unit
 # tests quick; HYPOTHESIS_PROFILE=thorough searches wider.
-# A busy machine is no reason to fail: how long an example takes decides nothing.
-for profile, examples in (("quick", 20), ("thorough", 200)):
-    settings.register_profile(
-        profile,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        max_examples=examples,
-        suppress_health_check=[HealthCheck.too_slow],
-    )
+settings.register_profile("quick", derandomize=True, deadline=None, database=None, max_examples=20)
+settings.register_profile("thorough", derandomize=True, deadline=None, database=None, max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # Tests find out whether a document is valid, and leave nothing in the home of whoever runs them.
@@ -33,6 +27,12 @@ os.environ["BUILDER_CONTRACTS_CACHE"] = ""
 # that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_of_another_test() -> None:
+    """What a test taught this process to hide is shown again in the next."""
+    redaction.forget()
 
 
 @pytest.hookimpl(wrapper=True)

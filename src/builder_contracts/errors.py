@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     CANNOT_RUN = 4
     NOTHING_SELECTED = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 class BuilderContractsError(Exception):
@@ -27,24 +28,35 @@ class BuilderContractsError(Exception):
 
     exit_code = ExitCode.CANNOT_RUN
 
+    def __str__(self) -> str:
+        return _redact(super().__str__())
+
 
 def printable(text: str) -> str:
-    """The text on one line, without what a terminal would act on: an input or a runner can say anything."""
+    """The text on one line, without secrets and without what a terminal would act on: an input or a runner can say anything."""
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text.rstrip()
+        char if char.isprintable() else char.encode("unicode_escape").decode()
+        for char in _redact(text).rstrip()
     )
+
+
+def _redact(text: str) -> str:
+    # Its patterns take as long to import as all of the help.
+    from builder_contracts.redaction import redact
+
+    return redact(text)
 
 
 @dataclass(frozen=True)
 class Location:
-    """A place in an input file. Lines and columns count from 1."""
+    """A place in an input file. Lines and columns count from 1; line 0 is the whole file, an option or a directory."""
 
     file: str
-    line: int
+    line: int = 0
     column: int = 1
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 @dataclass(frozen=True)
@@ -52,11 +64,11 @@ class Problem:
     """One thing that is wrong with an input: where, what, and what would be right."""
 
     source: Location
-    what: str
-    mend: str
+    message: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{printable(f'{self.source}: {self.what}')}\n    mend: {printable(self.mend)}"
+        return f"{printable(f'{self.source}: {self.message}')}\n    fix: {printable(self.fix)}"
 
 
 class InputError(BuilderContractsError):
@@ -74,7 +86,7 @@ class InputError(BuilderContractsError):
     def sentence(self) -> str:
         """All of it on one line, as a reason for something else."""
         return "; ".join(
-            f"{problem.source}: {problem.what}; {problem.mend}".rstrip("; ") for problem in self.problems
+            f"{problem.source}: {problem.message}; {problem.fix}".rstrip("; ") for problem in self.problems
         )
 
 

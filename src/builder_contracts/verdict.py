@@ -1,15 +1,27 @@
-"""The three outcomes of a clause, and how strong their evidence is."""
+"""What is known about a clause: what a judge returns, and the verdict that reports carry."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from builder_contracts.errors import Location
+
+if TYPE_CHECKING:
+    from builder_contracts.contract.promises import Promise
+
+Json: TypeAlias = Any
+"""Plain data: what JSON can hold."""
 
 
 class Outcome(Enum):
-    """What was found out about a promise.
+    """What became of a promise.
 
-    WAIVED is a broken promise that the contract excuses for a while: it is never counted as kept.
+    WAIVED is a broken promise that the contract excuses for a while: it never counts as kept.
     """
 
     KEPT = "kept"
@@ -30,7 +42,7 @@ class Rung(Enum):
 
 @dataclass(frozen=True)
 class Measurement:
-    """A quantity that was measured, and the budget that it was given.
+    """A measured quantity and its budget.
 
     ``quantity`` ends in its unit: ``_seconds``, ``_bytes``, ``_ratio`` (0 to 1, its budget is a floor) or ``_count``.
     """
@@ -42,10 +54,12 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a judge found: the outcome, what was seen, and where to look.
+    """What a judge returns: the outcome, what was seen, and where to look.
 
-    ``likely`` names the probable cause of a broken promise and its mend. ``here`` is False for an
-    unproven promise that this runner or host could never show: a loud skip instead of an error.
+    ``likely`` is the probable cause of a broken promise, ``fix`` what to do about it. ``look`` is a path into the
+    facts, as jq has it. ``here`` is False for an unproven promise that this runner or host can never show: a loud skip
+    instead of an error. ``checked`` of ``total`` candidates were looked at, where the promise is about several.
+    ``observed`` is the value behind ``seen``, where ``look`` does not lead to it.
     """
 
     outcome: Outcome
@@ -55,56 +69,216 @@ class Assessment:
     declared: bool = False
     here: bool = True
     measures: tuple[Measurement, ...] = ()
+    fix: str = ""
+    checked: int | None = None
+    total: int | None = None
+    observed: Json = None
 
 
-# A runner can answer with empty texts; a reader needs words.
-_SILENCE = "(it said nothing)"
+# A runner can return empty texts; a reader needs words.
+_SILENCE = "(no output)"
 
 
-def kept(seen: str, *, look: str = "", declared: bool = False) -> Assessment:
-    """The promise holds; ``seen`` is the evidence. ``declared``: only the contract was looked at."""
+def kept(
+    seen: str,
+    *,
+    look: str = "",
+    declared: bool = False,
+    checked: int | None = None,
+    total: int | None = None,
+    observed: Json = None,
+) -> Assessment:
+    """The promise holds; ``seen`` is the evidence. ``declared``: only the contract was read."""
     if not seen:
         raise ValueError("a kept promise needs evidence")
-    return Assessment(Outcome.KEPT, seen, look=look, declared=declared)
+    return Assessment(
+        Outcome.KEPT, seen, look=look, declared=declared, checked=checked, total=total, observed=observed
+    )
 
 
-def broken(seen: str, likely: str, *, look: str = "") -> Assessment:
-    """We looked, and the promise does not hold."""
-    return Assessment(Outcome.BROKEN, seen or _SILENCE, likely, look)
+def broken(
+    seen: str,
+    likely: str,
+    *,
+    look: str = "",
+    fix: str = "",
+    checked: int | None = None,
+    total: int | None = None,
+    observed: Json = None,
+) -> Assessment:
+    """The promise was checked and does not hold."""
+    return Assessment(
+        Outcome.BROKEN,
+        seen or _SILENCE,
+        likely,
+        look,
+        fix=fix,
+        checked=checked,
+        total=total,
+        observed=observed,
+    )
 
 
-def unproven(reason: str, *, here: bool = True, look: str = "") -> Assessment:
-    """We could not look. ``here`` False: this runner or host can never show it."""
-    return Assessment(Outcome.UNPROVEN, reason or _SILENCE, look=look, here=here)
+def unproven(
+    reason: str, *, here: bool = True, look: str = "", checked: int | None = None, total: int | None = None
+) -> Assessment:
+    """The promise could not be checked. ``here`` False: this runner or host can never show it."""
+    return Assessment(
+        Outcome.UNPROVEN, reason or _SILENCE, look=look, here=here, checked=checked, total=total
+    )
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The answer to one clause with everything that a reader or a report needs.
+class Contradiction:
+    """Two places that cannot both be right; the fix is about ``location``, mostly in the judged checkout.
 
-    ``started`` is an RFC 3339 time in UTC; ``seconds`` is what the observation behind the answer took;
-    digests are ``sha256:…`` or empty where there is no image. ``identity`` is what a real runner shows of itself.
+    Files in the checkout are relative to its root; others are absolute paths, or URLs. ``fingerprint`` stays the same
+    while lines move; equal lines share it.
     """
 
-    clause: str
-    outcome: Outcome
-    rung: Rung | None
-    promised: str
-    seen: str
-    source: str
-    likely: str = ""
-    look: str = ""
-    why: str = ""
-    here: bool = True
+    location: Location
+    text: str
+    other: Location
+    other_text: str
+    fix: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a verdict comes from.
+
+    Digests are ``sha256:…``, or empty where there is no image. ``runner`` is the runner's kind, ``attribution`` what a
+    real runner shows of itself. ``run`` is the id of the run. ``started`` is an RFC 3339 time in UTC; ``seconds`` is
+    what the observation or experiment took.
+    """
+
     image: str = ""
     image_digest: str = ""
     contract_digest: str = ""
     engine: str = ""
     host: str = ""
     runner: str = ""
-    identity: str = ""
+    attribution: str = ""
     environment: str = ""
+    run: str = ""
     started: str = ""
     seconds: float = 0.0
+
+
+class Promised(Protocol):
+    """The part of a clause that a verdict takes over; a platform's clause promises in words alone."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def promise(self) -> Promise | str: ...
+    @property
+    def source(self) -> Location: ...
+    @property
+    def why(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer to one clause with everything that a reader or a report needs.
+
+    ``expected`` is the promise as data, ``observed`` the fact behind the ``observation``; both are None where there
+    is only text. ``inspect`` is the command that shows the fact. ``location`` is where the promise is written.
+    """
+
+    clause: str
+    outcome: Outcome
+    rung: Rung | None
+    promise: str
+    observation: str
+    location: Location
+    cause: str = ""
+    fix: str = ""
+    inspect: str = ""
+    why: str = ""
+    provable_here: bool = True
+    expected: Json = None
+    observed: Json = None
+    checked: int | None = None
+    total: int | None = None
     witnesses: tuple[str, ...] = ()
-    measures: tuple[Measurement, ...] = ()
+    contradictions: tuple[Contradiction, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    origin: Origin = Origin()
+
+    @classmethod
+    def of(
+        cls,
+        clause: Promised,
+        assessment: Assessment,
+        origin: Origin,
+        *,
+        rung: Rung | None,
+        inspect: str = "",
+        witnesses: tuple[str, ...] = (),
+        contradictions: tuple[Contradiction, ...] = (),
+        observed: Json = None,
+    ) -> Verdict:
+        """The verdict on a clause. ``rung`` is what the evidence reaches; what is unproven reaches none."""
+        text = clause.promise if isinstance(clause.promise, str) else clause.promise.text
+        return cls(
+            clause=clause.id,
+            outcome=assessment.outcome,
+            rung=None if assessment.outcome is Outcome.UNPROVEN else rung,
+            promise=text,
+            observation=assessment.seen,
+            location=clause.source,
+            cause=assessment.likely,
+            fix=assessment.fix,
+            inspect=inspect,
+            why=clause.why or "",
+            provable_here=assessment.here,
+            expected=None if isinstance(clause.promise, str) else as_json(clause.promise),
+            observed=assessment.observed if observed is None else observed,
+            checked=assessment.checked,
+            total=assessment.total,
+            witnesses=witnesses,
+            contradictions=contradictions,
+            measurements=assessment.measures,
+            origin=origin,
+        )
+
+    @property
+    def builder(self) -> str:
+        """The builder class, or ``platform``."""
+        return self.clause.partition("/")[0]
+
+    @property
+    def section(self) -> str:
+        """The section of the contract that holds the clause."""
+        return self.clause.split("/", 2)[1]
+
+    @property
+    def local_id(self) -> str:
+        """The clause's id within its contract: ``toolchain/xz``."""
+        return self.clause.partition("/")[2]
+
+
+def as_json(value: object) -> Json:
+    """A promise or a fact as plain data: fields by name, sets as sorted lists, patterns as their text."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            # A file name of other bytes can be neither written as UTF-8 nor sent to another process.
+            return value.encode("utf-8", "backslashreplace").decode()
+        case Enum():
+            return as_json(value.value)
+        case re.Pattern():
+            return as_json(value.pattern)
+        case Mapping():
+            return {as_json(str(key)): as_json(item) for key, item in value.items()}
+        case Set():
+            return sorted((as_json(item) for item in value), key=repr)
+        case list() | tuple():
+            return [as_json(item) for item in value]
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        case _:
+            return as_json(str(value))

@@ -4,44 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from builder_contracts.cli import COMMANDS, group
-from builder_contracts.cli.check import exit_code
 from builder_contracts.contract import schemas
-from builder_contracts.errors import BuilderContractsError, ExitCode
-from builder_contracts.evidence.tally import Tally
+from builder_contracts.errors import ExitCode
 from builder_contracts.facts.json_codec import to_json
 from builder_contracts.facts.model import PathFacts, Unseen
 from tests.cli.terminal import COMMAND, run, run_on_terminal
-from tests.plugin.conftest import OTHER, SAMPLE
+from tests.plugin.conftest import NO_ENGINE, OTHER, SAMPLE
 from tests.unit.judge.observed import facts
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The contracts of the plugin's tests, on a machine with a shell and no more, and no engine to find."""
-    for name, text in (("here", SAMPLE), ("there", OTHER)):
-        (tmp_path / "contracts").mkdir(exist_ok=True)
-        (tmp_path / "contracts" / f"{name}.yaml").write_text(text)
-    (tmp_path / "bin").mkdir()
-    shell = shutil.which("sh")
-    assert shell is not None
-    (tmp_path / "bin" / "sh").symlink_to(Path(shell).resolve())
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
-    for name in ("GITHUB_ACTIONS", "GITLAB_CI", "NO_COLOR", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    return tmp_path
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -53,7 +35,7 @@ def test_every_command_has_help_that_teaches(name: str) -> None:
         assert len(result.output) > 200
 
 
-def test_the_help_names_every_command_and_every_exit_code() -> None:
+def test_help_lists_every_command_and_exit_code() -> None:
     result = CliRunner().invoke(group, ["--help"], terminal_width=200)
     for name in COMMANDS:
         assert f"\n  {name} " in result.output
@@ -69,78 +51,97 @@ def test_the_version_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "expected"),
     [
-        (["check", "--runner", "local", "-k", "shell or labels"], ExitCode.KEPT, "3 passed"),
+        (
+            ["check", "--runner", "local", "-k", "shell or labels"],
+            ExitCode.KEPT,
+            "  2 kept (2 declared)   0 broken",
+        ),
         (["check", "--runner", "local", "contracts/there.yaml"], ExitCode.KEPT, "1 unproven"),
         (["check", "--runner", "local"], ExitCode.BROKEN, "toolchain/no-such-tool  BROKEN"),
-        (["check", "--runner", "local", "-k", "localhost"], ExitCode.UNPROVEN, "no getent(1)"),
-        (["check", "--runner", "local", "contracts/there.yaml", "--strict"], ExitCode.UNPROVEN, "UNPROVEN"),
+        (["check", "--runner", "local", "-k", "localhost"], ExitCode.UNPROVEN, "UNPROVEN"),
+        (["check", "--runner", "local", "contracts/there.yaml", "--strict"], ExitCode.UNPROVEN, "1 unproven"),
         (["check", "--runner", "local", "-k", "("], ExitCode.BAD_INPUT, ""),
         (["check", "--runner", "local", "--builder", "hre"], ExitCode.BAD_INPUT, "did you mean here?"),
-        (["check", "--image", "x"], ExitCode.BAD_INPUT, "write CLASS=REF"),
-        (["check", "--runner", "ssh"], ExitCode.BAD_INPUT, "ssh"),
-        (["check", "nowhere"], ExitCode.BAD_INPUT, "nowhere:1: there is no such file or folder"),
-        (["check", "bin"], ExitCode.BAD_INPUT, "no contract in here"),
-        (["check", "--runner", "local", "-k", "nothing-has-this-name"], ExitCode.NOTHING_SELECTED, ""),
+        (["check", "--image", "x"], ExitCode.BAD_INPUT, "use CLASS=REF"),
+        (["check", "--runner", "ssh"], ExitCode.BAD_INPUT, "--runner ssh: 'ssh' is not one of docker, local"),
+        (["check", "nowhere"], ExitCode.BAD_INPUT, "nowhere:1: no such file or directory"),
+        (["check", "bin"], ExitCode.BAD_INPUT, "bin:1: no contracts found"),
+        (
+            ["check", "--runner", "local", "-k", "nothing-has-this-name"],
+            ExitCode.NOTHING_SELECTED,
+            "-k 'nothing-has-this-name' deselected all 10 clauses",
+        ),
         (
             ["check", "--environment", "nope"],
             ExitCode.BAD_INPUT,
-            "--environment nope: neither a file nor a name",
+            "--environment nope: no such file, and no such name",
         ),
         (
             ["check", "--junitxml", "/proc/x/y.xml"],
             ExitCode.BAD_INPUT,
-            "--junitxml /proc/x/y.xml cannot be written",
+            "--junitxml: cannot write /proc/x/y.xml",
         ),
-        (["check", "--evidence", "/proc/x"], ExitCode.BAD_INPUT, "/proc/x/evidence.jsonl cannot be written"),
-        (["check", "--allow-writes", "nonsense"], ExitCode.BAD_INPUT, "'nonsense' is not one of 'nix',"),
+        (
+            ["check", "--evidence", "/proc/x"],
+            ExitCode.BAD_INPUT,
+            "--evidence: cannot write /proc/x/evidence.jsonl",
+        ),
+        (
+            ["check", "--allow-writes", "nonsense"],
+            ExitCode.BAD_INPUT,
+            "'nonsense' is not one of nix, bazel-grpc",
+        ),
         (
             ["check", "--linux-xr-source", "nowhere"],
             ExitCode.BAD_INPUT,
-            "'nowhere' does not exist",
+            "--linux-xr-source nowhere: no such file or directory",
         ),
         (["check", "--deadline", "-1"], ExitCode.BAD_INPUT, "deadline"),
         (["check", "--deadline", "nan"], ExitCode.BAD_INPUT, "deadline"),
         (["check", "--no-such-option"], ExitCode.BAD_INPUT, "--no-such-option"),
-        (["chekc"], ExitCode.BAD_INPUT, "chekc"),
+        (["chekc"], ExitCode.BAD_INPUT, "Did you mean 'check'?"),
+        (["check", "--formt", "json"], ExitCode.BAD_INPUT, "--format"),
+        (["check", "--format", "jsn"], ExitCode.BAD_INPUT, "did you mean json?"),
+        (["doctor", "--format", "jsno"], ExitCode.BAD_INPUT, "did you mean json?"),
         (["validate"], ExitCode.KEPT, "contracts/here.yaml: here, 7 clauses, sha256:"),
         (["validate", "contracts/here.yaml", "contracts"], ExitCode.KEPT, "there, 3 clauses"),
         (["validate", "nowhere"], ExitCode.BAD_INPUT, "no such file"),
         (["check", "bin/sh"], ExitCode.BAD_INPUT, "bin/sh:1: "),
-        (["validate", os.devnull], ExitCode.BAD_INPUT, "a device that is neither a file nor a folder"),
-        (["validate", "bin/sh/deeper"], ExitCode.BAD_INPUT, "cannot be looked at: Not a directory"),
-        (["schema", "nonsense"], ExitCode.BAD_INPUT, "there is no schema 'nonsense'"),
-        (["explain", "here/toolchain/sh"], ExitCode.KEPT, "sh in the job's PATH"),
+        (["validate", os.devnull], ExitCode.BAD_INPUT, "expected a file or directory, found a device"),
+        (["validate", "bin/sh/deeper"], ExitCode.BAD_INPUT, ": Not a directory"),
+        (["schema", "nonsense"], ExitCode.BAD_INPUT, "unknown schema 'nonsense'"),
+        (["explain", "here/toolchain/sh"], ExitCode.KEPT, "sh on the job's PATH"),
         (["explain", "here/toolchain/hs"], ExitCode.BAD_INPUT, "did you mean here/toolchain/sh?"),
-        (["explain", "toolchain/sh"], ExitCode.BAD_INPUT, "2 classes have a clause"),
+        (["explain", "toolchain/sh"], ExitCode.BAD_INPUT, "toolchain/sh is ambiguous: 2 classes"),
         (["explain", "toolchain"], ExitCode.KEPT, "toolchain"),
         (
             ["facts", "--builder", "hre"],
             ExitCode.BAD_INPUT,
-            "--builder names the class hre, which no contract",
+            "--builder hre: no contract declares this class",
         ),
         (["facts", "--image", "", "--builder", "here"], ExitCode.BAD_INPUT, "'' is not an image"),
         (["facts", "--image", "a\nb", "--builder", "here"], ExitCode.BAD_INPUT, "'a\\nb' is not an image"),
-        (["check", "--image", "here=a\nb"], ExitCode.BAD_INPUT, "write CLASS=REF"),
-        (["facts", "--runner", "local"], ExitCode.BAD_INPUT, "name one with --builder: here, there"),
+        (["check", "--image", "here=a\nb"], ExitCode.BAD_INPUT, "use CLASS=REF"),
+        (["facts", "--runner", "local"], ExitCode.BAD_INPUT, "choose a class with --builder: here, there"),
         (
             ["facts", "--runner", "local", "--builder", "there", "--environment", "nope"],
             ExitCode.BAD_INPUT,
-            "--environment nope: neither a file nor a name",
+            "--environment nope: no such file, and no such name",
         ),
-        (["diff", "a.json", "b.json"], ExitCode.BAD_INPUT, "a.json:1: cannot be read: No such file"),
-        (["diff", ".", "b.json"], ExitCode.BAD_INPUT, ".:1: cannot be read: Is a directory\n"),
+        (["diff", "a.json", "b.json"], ExitCode.BAD_INPUT, "a.json: cannot read: No such file"),
+        (["diff", ".", "b.json"], ExitCode.BAD_INPUT, ".: cannot read: Is a directory\n"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_the_exit_code_says_how_it_ended_and_the_text_why(
-    folder: Path, arguments: list[str], code: ExitCode, said: str
+def test_exit_code_says_how_it_ended_and_text_says_why(
+    folder: Path, arguments: list[str], code: ExitCode, expected: str
 ) -> None:
     ended = run(*arguments, cwd=folder)
     text = ended.out + ended.err
     assert ended.status == code, text
-    assert said in text
+    assert expected in text
     assert "Traceback" not in text
     assert "INTERNALERROR" not in text
 
@@ -148,13 +149,11 @@ def test_the_exit_code_says_how_it_ended_and_the_text_why(
 @pytest.mark.parametrize(
     "arguments", [["facts", "--builder", "there"], ["check"], ["check", "--strict"]], ids=" ".join
 )
-def test_without_an_engine_what_needs_one_cannot_run_and_says_where_to_look(
-    folder: Path, arguments: list[str]
-) -> None:
+def test_without_an_engine_nothing_runs_and_doctor_is_named(folder: Path, arguments: list[str]) -> None:
     ended = run(*arguments, cwd=folder)
     text = ended.out + ended.err
     assert ended.status == ExitCode.CANNOT_RUN
-    assert "no Docker Engine answers" in text
+    assert NO_ENGINE in text
     assert "'builder-contracts doctor' says what is missing" in text
     assert "Traceback" not in text
 
@@ -162,22 +161,17 @@ def test_without_an_engine_what_needs_one_cannot_run_and_says_where_to_look(
 @pytest.mark.parametrize("ci", ["", "true"], ids=["by hand", "where CI runs"])
 def test_without_an_engine_clauses_are_unproven_not_broken(folder: Path, ci: str) -> None:
     ended = run("check", "contracts/there.yaml", "--evidence", "out", cwd=folder, environment={"CI": ci})
-    told = [json.loads(line) for line in (folder / "out" / "evidence.jsonl").read_text().splitlines()]
-    assert [(each["clause"], each["verdict"]) for each in told] == [
+    records = [json.loads(line) for line in (folder / "out" / "evidence.jsonl").read_text().splitlines()]
+    assert [(record["clause"], record["outcome"]) for record in records] == [
         ("there/labels/there", "kept"),
         ("there/image/reference", "unproven"),
         ("there/toolchain/sh", "unproven"),
     ]
-    assert ended.out.count("  because   no Docker Engine answers") == 1
+    assert ended.out.count(f"  reason          {NO_ENGINE}") == 1
 
 
 def test_without_an_engine_what_only_declares_is_judged(folder: Path) -> None:
     assert run("check", "-k", "labels", cwd=folder).status == ExitCode.KEPT
-
-
-def test_a_session_that_failed_without_a_broken_verdict_is_not_broken() -> None:
-    with pytest.raises(BuilderContractsError, match="pytest ended with status 1"):
-        exit_code(pytest.ExitCode.TESTS_FAILED, Tally(), strict=False)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +190,7 @@ def test_output_that_cannot_be_written_is_told_in_one_line(folder: Path, argumen
             [*COMMAND, *arguments], cwd=folder, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == ExitCode.CANNOT_RUN
-    assert done.stderr == "error: the output cannot be written: No space left on device\n"
+    assert re.fullmatch("error: cannot write (standard )?output: No space left on device\n", done.stderr)
 
 
 @pytest.mark.parametrize(
@@ -231,24 +225,24 @@ def test_bad_input_is_told_once_with_line_and_mend(folder: Path) -> None:
         assert "did you mean 'toolchain'?" in text
 
 
-def test_an_expired_waiver_is_named_without_a_runner_and_is_no_reason_not_to_check(folder: Path) -> None:
+def test_expired_waiver_fails_validate_and_breaks_its_clause(folder: Path) -> None:
     file = folder / "contracts" / "here.yaml"
     file.write_text(file.read_text().replace("2999-12-31", "2020-01-01"))
     ended = run("validate", cwd=folder)
     assert (ended.status, ended.out) == (ExitCode.BAD_INPUT, "")
-    assert "contracts/here.yaml:14: the waiver of here/toolchain/forgotten expired on 2020-01-01" in ended.err
+    assert "contracts/here.yaml:14: waiver for here/toolchain/forgotten expired on 2020-01-01" in ended.err
     checked = run("check", "--runner", "local", "-k", "forgotten", cwd=folder)
     assert checked.status == ExitCode.BROKEN
-    assert "the waiver expired on 2020-01-01" in checked.out
+    assert "waiver expired on 2020-01-01" in checked.out
 
 
 def test_validate_lists_clauses_for_people_and_for_programs(folder: Path) -> None:
     listed = run("validate", "--list", "contracts/there.yaml", cwd=folder).out.splitlines()
     assert [line.split()[0] for line in listed[1:]] == ["labels/there", "image/reference", "toolchain/sh"]
-    told = run("validate", "--json", "contracts/there.yaml", cwd=folder).out.splitlines()
-    assert json.loads(told[2]) == {
+    output = run("validate", "--json", "contracts/there.yaml", cwd=folder).out.splitlines()
+    assert json.loads(output[2]) == {
         "clause": "there/toolchain/sh",
-        "promised": "sh in the job's PATH",
+        "promised": "sh on the job's PATH",
         "source": "contracts/there.yaml:6",
     }
 
@@ -266,8 +260,8 @@ def test_clauses_of_contracts_elsewhere_have_ids_of_their_own(folder: Path) -> N
     (folder / "below").mkdir()
     run("check", "--runner", "local", "../contracts", "--junitxml", "x.xml", "-k", "sh", cwd=folder / "below")
     named = (folder / "below" / "x.xml").read_text()
-    assert 'classname="contracts.here.yaml"' in named
-    assert 'classname="contracts.there.yaml"' in named
+    assert 'name="clause" value="here/toolchain/sh"' in named
+    assert 'name="clause" value="there/toolchain/sh"' in named
 
 
 def test_a_report_is_also_written_into_a_pipe(folder: Path) -> None:
@@ -301,14 +295,14 @@ def test_facts_are_printed_or_saved_and_can_be_compared(folder: Path) -> None:
         assert run(*arguments, "-o", name, cwd=folder).status == 0
     assert sorted(path.name for path in folder.glob("*.json")) == ["a.json", "b.json"]
     same = run("diff", "a.json", "b.json", cwd=folder)
-    assert (same.status, same.out) == (ExitCode.KEPT, "no difference\n")
+    assert (same.status, same.out) == (ExitCode.KEPT, "no differences\n")
 
 
 def test_facts_that_cannot_be_saved_are_told_and_leave_nothing(folder: Path) -> None:
     for target in ("nowhere/a.json", "contracts", "."):
         ended = run("facts", "--runner", "local", "--builder", "there", "-o", target, cwd=folder)
         assert ended.status == ExitCode.BAD_INPUT
-        assert f"{target} cannot be written" in ended.err
+        assert f"cannot write {target}" in ended.err
         assert "Traceback" not in ended.err
     assert sorted(path.name for path in folder.iterdir()) == ["bin", "contracts"]
 
@@ -326,25 +320,25 @@ def test_diff_tells_what_changed(saved: Path) -> None:
     ended = run("diff", "a.json", "b.json", cwd=saved)
     assert ended.status == ExitCode.BROKEN
     assert ended.out == 'env.A\n  - "1"\nenv.B\n  + "1"\npaths./nix.mode\n  - 0755\n  + 0777\n'
-    told = json.loads(run("diff", "--json", "a.json", "b.json", cwd=saved).out)
-    assert told["paths./nix.mode"] == {"before": "0755", "after": "0777"}
-    assert "hunter" not in str(told)
+    output = json.loads(run("diff", "--json", "a.json", "b.json", cwd=saved).out)
+    assert output["paths./nix.mode"] == {"before": "0755", "after": "0777"}
+    assert "hunter" not in str(output)
 
 
-def test_diff_leaves_out_free_space_and_no_variable_of_that_name(saved: Path) -> None:
+def test_diff_ignores_free_space_but_no_variable_of_that_name(saved: Path) -> None:
     for name, free in (("a.json", 1), ("b.json", 2)):
-        found = facts(paths={"/": PathFacts("directory", free=free)}, env={"memory.free": str(free)})
-        (saved / name).write_text(to_json(found))
+        observed = facts(paths={"/": PathFacts("directory", free=free)}, env={"memory.free": str(free)})
+        (saved / name).write_text(to_json(observed))
     assert run("diff", "a.json", "b.json", cwd=saved).out == 'env.memory.free\n  - "1"\n  + "2"\n'
 
 
-def test_no_fact_acts_on_the_terminal_or_looks_like_another_line(saved: Path) -> None:
+def test_no_fact_acts_on_the_terminal_or_forges_a_line(saved: Path) -> None:
     hostile = facts(env={"A\n  + forged": "\u202e\x9b31m"}, identity=Unseen("\x1b]0;title\x07\nenv.B"))
     (saved / "b.json").write_text(to_json(hostile))
     lines = run("diff", "a.json", "b.json", cwd=saved).out.splitlines()
     assert all(line.isprintable() for line in lines)
     assert "env.A\\n  + forged" in lines
-    assert "  + not seen: \\x1b]0;title\\x07\\nenv.B" in lines
+    assert "  + not observed: \\x1b]0;title\\x07\\nenv.B" in lines
 
 
 def test_no_word_of_a_contract_acts_on_the_terminal(folder: Path) -> None:
@@ -361,16 +355,16 @@ def test_no_word_of_a_contract_acts_on_the_terminal(folder: Path) -> None:
     ):
         assert "a\\u202eb" in run(*arguments, cwd=folder).out
     file.write_text(file.read_text() + '"\\e]0;title\\a\\u202e": 1\n')
-    told = run("validate", cwd=folder).err
-    assert "unknown field" in told
-    assert all(line.isprintable() for line in told.splitlines())
+    output = run("validate", cwd=folder).err
+    assert "unknown field" in output
+    assert all(line.isprintable() for line in output.splitlines())
 
 
 def test_diff_refuses_what_is_no_facts(saved: Path) -> None:
     (saved / "b.json").write_text("{}")
     ended = run("diff", "a.json", "b.json", cwd=saved)
     assert ended.status == ExitCode.BAD_INPUT
-    assert "b.json:1: not facts" in ended.err
+    assert "b.json: not facts" in ended.err
 
 
 def test_colour_is_for_terminals_only_and_no_color_is_honoured(saved: Path) -> None:
@@ -413,16 +407,22 @@ def test_a_reader_that_has_seen_enough_is_no_error(
     assert first.stdout is not None
     assert first.stderr is not None
     first.stdout.close()
-    said = first.stderr.read()
+    errors = first.stderr.read()
     first.stderr.close()
-    assert (first.wait(timeout=60), said) == (code, b"")
+    assert (first.wait(timeout=60), errors) == (code, b"")
 
 
-def test_an_interrupt_ends_with_its_code_and_without_a_traceback(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, ExitCode.INTERRUPTED), (signal.SIGTERM, ExitCode.TERMINATED)]
+)
+def test_signal_ends_with_its_code_and_verdicts_so_far(
+    folder: Path, number: signal.Signals, code: ExitCode
+) -> None:
     marker = folder / "started"
     (folder / "bin" / "hangs").write_text(f"#!/bin/sh\necho $$ >{marker}\nexec /bin/sleep 100\n")
     (folder / "bin" / "hangs").chmod(0o755)
-    (folder / "contracts" / "there.yaml").write_text(OTHER.replace("sh: present", "hangs: {version: '>=1'}"))
+    contract = folder / "contracts" / "there.yaml"
+    contract.write_text(OTHER.replace("sh: present", "hangs: {version: '>=1'}"))
     process = subprocess.Popen(
         [*COMMAND, "check", "--runner", "local", "contracts/there.yaml", "--deadline", "4"],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -430,17 +430,16 @@ def test_an_interrupt_ends_with_its_code_and_without_a_traceback(folder: Path) -
     until = time.monotonic() + 60
     while not marker.exists() and time.monotonic() < until:
         time.sleep(0.05)
-    begun = time.monotonic()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == ExitCode.INTERRUPTED, out
+    assert process.returncode == code, out
     assert "Traceback" not in out
-    assert time.monotonic() - begun < 20
-    hung = int(marker.read_text())
+    assert f"{code.name.lower()}: judged 0 clauses" in out
+    hanging = int(marker.read_text())
     until = time.monotonic() + 5
-    while Path(f"/proc/{hung}").exists() and time.monotonic() < until:
+    while Path(f"/proc/{hanging}").exists() and time.monotonic() < until:
         time.sleep(0.05)
-    assert not Path(f"/proc/{hung}").exists()
+    assert not Path(f"/proc/{hanging}").exists()
 
 
 def test_a_command_loads_only_what_it_needs(tmp_path: Path) -> None:
@@ -460,7 +459,7 @@ def test_a_command_loads_only_what_it_needs(tmp_path: Path) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-def test_what_an_environment_names_as_a_secret_is_seen_neither_by_facts_nor_by_checks(folder: Path) -> None:
+def test_environment_secrets_are_hidden_from_facts_and_check(folder: Path) -> None:
     """Whichever environment is in use: a deployment's credentials are no job's."""
     (folder / "contracts" / "environments").mkdir()
     (folder / "contracts" / "environments" / "own.yaml").write_text(
@@ -483,3 +482,43 @@ def test_what_an_environment_names_as_a_secret_is_seen_neither_by_facts_nor_by_c
     assert "hunter2" not in str([seen, *judged])
     assert json.loads(seen.out)["env"]["SHOWN"] == "shown"
     assert {ended.status for ended in judged} == {ExitCode.KEPT}, judged
+
+
+def test_listed_help_is_that_of_the_command() -> None:
+    for name, listed in COMMANDS.items():
+        command = group.get_command(click.Context(group), name)
+        assert command is not None
+        assert (command.help or "").strip().partition("\n\n")[0].split() == listed.help.split(), name
+
+
+def test_help_imports_no_command(tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom builder_contracts.cli import group\n"
+        "group.main(['--help'], standalone_mode=False)\n"
+        "print([name for name in sys.modules if name.startswith('builder_contracts.cli.')])\n"
+    )
+    completed = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert completed.stdout.splitlines()[-1] == "[]"
+
+
+def test_package_runs_as_a_module(folder: Path) -> None:
+    completed = subprocess.run(
+        [sys.executable, "-m", "builder_contracts", "validate"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (completed.returncode, completed.stderr) == (ExitCode.KEPT, "")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["check", "--runner", "local"], ["validate"], ["--help"]], ids=" ".join
+)
+def test_closed_standard_output_is_an_error_on_one_line(folder: Path, arguments: list[str]) -> None:
+    script = 'exec "$@" >&-'
+    completed = subprocess.run(
+        ["/bin/sh", "-c", script, "sh", *COMMAND, *arguments],
+        cwd=folder, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    assert completed.returncode == ExitCode.CANNOT_RUN
+    assert completed.stderr == "error: cannot write output: standard output is closed\n"

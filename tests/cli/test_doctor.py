@@ -1,4 +1,4 @@
-"""doctor: what is missing here, and the mend that works in this very situation."""
+"""doctor: what is missing here, and the fix that works in this very situation."""
 
 from __future__ import annotations
 
@@ -75,21 +75,17 @@ def doctor(folder: Path, environment: dict[str, str]) -> Ended:
 
 
 @pytest.mark.parametrize("engine", ["/info", "/images"], indirect=True)
-def test_an_engine_that_fails_after_its_first_answer_is_missing_with_its_own_words(
-    folder: Path, engine: dict[str, str]
-) -> None:
+def test_engine_that_fails_later_is_missing_with_its_reason(folder: Path, engine: dict[str, str]) -> None:
     ended = doctor(folder, engine)
     assert ended.status == ExitCode.CANNOT_RUN
-    assert "MISSING Docker Engine: it answers, but not to what is asked (the disk is gone)" in ended.out
+    assert "MISSING Docker Engine: reachable, but requests fail (the disk is gone)" in ended.out
 
 
-def test_an_own_image_is_built_or_pulled_and_no_other_is_asked_for(
-    folder: Path, engine: dict[str, str]
-) -> None:
+def test_own_image_is_built_or_pulled_and_no_other_is_needed(folder: Path, engine: dict[str, str]) -> None:
     ended = doctor(folder, engine)
     assert ended.status == ExitCode.CANNOT_RUN
     assert (
-        "MISSING image there: not in the engine\n        docker build --tag there FOLDER, or docker pull"
+        "MISSING image there: not present in the engine\n        docker build --tag there DIR, or docker pull"
         in ended.out
     )
     assert ended.out.count("MISSING") == 1
@@ -104,12 +100,12 @@ def test_an_own_image_is_built_or_pulled_and_no_other_is_asked_for(
         "canaries: {flake: [builds]}",
     ],
 )
-def test_the_image_of_services_is_asked_for_where_a_promise_needs_it(
+def test_services_image_is_needed_where_a_promise_needs_it(
     folder: Path, engine: dict[str, str], promise: str
 ) -> None:
     (folder / "contracts" / "there.yaml").write_text(f"{OTHER}{promise}\n")
     ended = doctor(folder, engine)
-    assert "MISSING image builder-contracts/services: not in the engine" in ended.out
+    assert "MISSING image builder-contracts/services: not present in the engine" in ended.out
     assert "linux-xr-boot" not in ended.out
 
 
@@ -123,8 +119,8 @@ def test_in_a_checkout_its_scripts_bring_what_is_missing(folder: Path, engine: d
     text = f"{OTHER}canaries: {{kernel: [builds]}}\n"
     (folder / "contracts" / "there.yaml").write_text(text)
     ended = doctor(folder, engine)
-    assert "MISSING image there: not in the engine\n        script/images there\n" in ended.out
-    assert "MISSING image builder-contracts/linux-xr-boot:latest: not in the engine" in ended.out
+    assert "MISSING image there: not present in the engine\n        script/images there\n" in ended.out
+    assert "MISSING image builder-contracts/linux-xr-boot:latest: not present in the engine" in ended.out
 
 
 def test_without_an_engine_and_a_checkout_the_package_is_named(
@@ -147,16 +143,16 @@ def test_without_an_engine_and_a_checkout_the_package_is_named(
 def test_an_engine_that_was_chosen_is_for_its_owner_to_start(folder: Path) -> None:
     ended = doctor(folder, NOWHERE)
     assert ended.status == ExitCode.CANNOT_RUN
-    assert "MISSING Docker Engine: none answers ([Errno 111] Connection refused)\n" in ended.out
-    assert "        DOCKER_HOST names tcp://127.0.0.1:9: start the engine there, or unset it\n" in ended.out
+    assert "MISSING Docker Engine: not reachable ([Errno 111] Connection refused)\n" in ended.out
+    assert "        DOCKER_HOST is tcp://127.0.0.1:9: start an engine there, or unset it\n" in ended.out
     # Whoever reads this has asked doctor already.
     assert "builder-contracts doctor" not in ended.out
 
 
 @pytest.mark.parametrize(
-    ("environment", "said"),
+    ("environment", "expected"),
     [
-        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "nope"}, "none answers (there is no docker context 'nope')"),
+        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "nope"}, "not reachable (there is no docker context 'nope')"),
         (
             {"DOCKER_HOST": "ssh://nobody@127.0.0.1"},
             "ssh:// needs the package paramiko: pip install 'docker[ssh]'",
@@ -164,40 +160,40 @@ def test_an_engine_that_was_chosen_is_for_its_owner_to_start(folder: Path) -> No
     ],
     ids=["context", "ssh"],
 )
-def test_an_engine_that_cannot_be_addressed_is_missing_and_says_why(
-    folder: Path, environment: dict[str, str], said: str
+def test_engine_without_address_is_missing_and_says_why(
+    folder: Path, environment: dict[str, str], expected: str
 ) -> None:
     ended = doctor(folder, environment)
     assert ended.status == ExitCode.CANNOT_RUN
-    assert said in ended.out
+    assert expected in ended.out
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "expected"),
     [
         (
             {"config.json": '{"currentContext": "gone"}'},
-            "none answers (there is no docker context 'gone')\n        the docker context in use is gone: ",
+            "not reachable (there is no docker context 'gone')\n        the current docker context is gone: ",
         ),
-        ({"config.json": "[]"}, "the docker client's own configuration is damaged"),
-        ({"config.json": '{"currentContext": 5}'}, "the docker client's own configuration is damaged"),
-        ({META: "{"}, "damaged: Exception: Detected corrupted meta file for context mine"),
-        ({META: '{"Name": "mine"}'}, "damaged: KeyError: 'Endpoints'"),
+        ({"config.json": "[]"}, "invalid docker client configuration"),
+        ({"config.json": '{"currentContext": 5}'}, "invalid docker client configuration"),
+        ({META: "{"}, "configuration: Exception: Detected corrupted meta file for context mine"),
+        ({META: '{"Name": "mine"}'}, "configuration: KeyError: 'Endpoints'"),
     ],
     ids=["gone", "list", "number", "cut", "nowhere"],
 )
-def test_a_docker_client_whose_own_files_cannot_be_used_is_told_so(
-    folder: Path, files: dict[str, str], said: str
+def test_corrupt_docker_client_configuration_is_reported(
+    folder: Path, files: dict[str, str], expected: str
 ) -> None:
     for name, text in ({"config.json": '{"currentContext": "mine"}'} | files).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     ended = doctor(folder, {"DOCKER_HOST": "", "DOCKER_CONTEXT": "", "DOCKER_CONFIG": str(folder)})
     assert ended.status == ExitCode.CANNOT_RUN
-    assert said in ended.out
+    assert expected in ended.out
 
 
-def test_a_contract_that_cannot_be_read_is_missing_with_the_whole_problem(folder: Path) -> None:
+def test_unreadable_contract_is_missing_with_its_problem(folder: Path) -> None:
     (folder / "contracts" / "there.yaml").write_text(OTHER.replace("toolchain:", "toolchian:"))
     ended = doctor(folder, NOWHERE)
     assert 'MISSING contracts: contracts/there.yaml:6: unknown field "toolchian"' in ended.out
@@ -206,5 +202,5 @@ def test_a_contract_that_cannot_be_read_is_missing_with_the_whole_problem(folder
 
 def test_a_folder_without_contracts_is_no_lack_of_this_machine(tmp_path: Path) -> None:
     ended = doctor(tmp_path, NOWHERE)
-    assert "note    contracts: there is no such file or folder" in ended.out
+    assert "note    contracts: no such file or directory" in ended.out
     assert ended.out.count("MISSING") == 1

@@ -74,7 +74,7 @@ class Browser:
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
-    def one(self, selector: str) -> WebElement:
+    def element(self, selector: str) -> WebElement:
         return self.driver.find_element(By.CSS_SELECTOR, selector)
 
     def shown(self, selector: str) -> list[WebElement]:
@@ -100,15 +100,15 @@ class Browser:
     def violations(self, axe: str) -> list[str]:
         """What axe-core finds serious or critical on the page."""
         self.script(axe)
-        found = self.driver.execute_async_script(
+        violations = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1];"
             "axe.run(document, {resultTypes: ['violations']}).then(r => done(JSON.stringify(r.violations)));"
         )
         return [
-            f"{one['id']} ({one['impact']}): {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
-            for one in json.loads(found)
-            if one["impact"] in ("serious", "critical")
-            for node in one["nodes"]
+            f"{violation['id']} ({violation['impact']}): {node['html'][:160]} {node.get('failureSummary', '')[:200]}"
+            for violation in json.loads(violations)
+            if violation["impact"] in ("serious", "critical")
+            for node in violation["nodes"]
         ]
 
 

@@ -171,14 +171,14 @@ class _Handler(_Answering):
             case []:
                 self._json(200, {"default_branch": "main"})
             case ["issues"] if self.command == "GET":
-                wanted = [
-                    one
-                    for one in server.issues
-                    if one["state"] == query["state"]
-                    and query["labels"] in one["labels"]
-                    and one["creator"] == query["creator"]
+                issues = [
+                    issue
+                    for issue in server.issues
+                    if issue["state"] == query["state"]
+                    and query["labels"] in issue["labels"]
+                    and issue["creator"] == query["creator"]
                 ]
-                self._page(wanted, query)
+                self._page(issues, query)
             case ["issues"]:
                 self._json(201, server.issue(body["title"], body["body"], labels=body["labels"]))
             case ["issues", number, "comments"]:
@@ -188,7 +188,7 @@ class _Handler(_Answering):
                 server.issues[int(number) - 1].update(body)
                 self._json(200, server.issues[int(number) - 1])
             case ["actions", "artifacts"]:
-                named = [one for one in server.artifacts if one["name"] == query["name"]]
+                named = [artifact for artifact in server.artifacts if artifact["name"] == query["name"]]
                 self._page(named, query, "artifacts")
             case ["actions", "artifacts", number, "zip"]:
                 self._redirect(f"/artifacts/{number}")
@@ -204,7 +204,7 @@ class _Handler(_Answering):
                 self._json(200, {"default_branch": "main"})
             case ["issues"] if self.command == "GET":
                 assert query["scope"] == "created_by_me"
-                self._page([one for one in server.issues if one["state"] == "open"], query)
+                self._page([issue for issue in server.issues if issue["state"] == "open"], query)
             case ["issues"]:
                 self._json(201, server.issue(body["title"], body["description"], labels=[body["labels"]]))
             case ["issues", number, "notes"]:
@@ -217,8 +217,8 @@ class _Handler(_Answering):
                     issue["state"] = "closed"
                 self._json(200, issue)
             case ["jobs"]:
-                wanted = query["scope[]"].split(",")
-                self._page([one for one in server.jobs if one["status"] in wanted], query)
+                statuses = query["scope[]"].split(",")
+                self._page([job for job in server.jobs if job["status"] in statuses], query)
             case ["jobs", number, "artifacts", "history.db"] if f"/jobs/{number}" in server.storage.files:
                 self._redirect(f"/jobs/{number}")
             case _:

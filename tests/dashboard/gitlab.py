@@ -57,7 +57,7 @@ def starts(job: Mapping[str, Any], **variables: str) -> bool:
 
 def _applies(condition: str, variables: Mapping[str, str]) -> bool:
     """The value of a rule. Python binds the same operators alike, and a variable that nothing sets is empty."""
-    text = re.sub(r"\$(\w+)", lambda found: repr(variables.get(found[1], "")), condition)
+    text = re.sub(r"\$(\w+)", lambda match: repr(variables.get(match[1], "")), condition)
     text = text.replace("&&", " and ").replace("||", " or ").strip()
     return bool(eval(text, {"__builtins__": {}}))  # noqa: S307 - of the file that is tested
 
@@ -96,17 +96,17 @@ def _filled(value: Any, values: Mapping[str, Any], jobs: Mapping[str, Any]) -> A
         case str() if (whole := _INPUT.fullmatch(value)) is not None:
             return values[whole[1]]
         case str():
-            return _INPUT.sub(lambda found: _text(values[found[1]]), value)
+            return _INPUT.sub(lambda match: _text(values[match[1]]), value)
         case dict():
-            return {key: _filled(one, values, jobs) for key, one in value.items()}
+            return {key: _filled(item, values, jobs) for key, item in value.items()}
         case list():
-            found: list[Any] = []
-            for one in value:
-                if isinstance(one, _Reference):
-                    found += _filled(jobs[one[0]][one[1]], values, jobs)
+            items: list[Any] = []
+            for item in value:
+                if isinstance(item, _Reference):
+                    items += _filled(jobs[item[0]][item[1]], values, jobs)
                 else:
-                    found.append(_filled(one, values, jobs))
-            return found
+                    items.append(_filled(item, values, jobs))
+            return items
         case _:
             return value
 

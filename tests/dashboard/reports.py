@@ -8,7 +8,7 @@ from xml.sax.saxutils import quoteattr
 DEFAULTS = {
     "verdict": "kept",
     "rung": "C1",
-    "promised": "xz in the job's PATH",
+    "promised": "xz on the job's PATH",
     "seen": "xz 5.4.1 at /usr/bin/xz",
     "source": "contracts/tinyland-nix.yaml:21",
     "image": "tinyland-nix",

@@ -57,11 +57,11 @@ class Job:
             if not re.search(r"(success|failure|cancelled|always)\(\)", condition):
                 # As GitHub does: a condition that does not ask how the job stands wants it to stand well.
                 condition = f"success() && {unwrap(condition)}"
-            wanted = evaluate(condition, {**context, "success()": not failed, "cancelled()": False})
+            condition_met = evaluate(condition, {**context, "success()": not failed, "cancelled()": False})
             step = Step(raw["name"], "skipped")
             if raw["name"] == "Install":
-                step.outcome = "success" if wanted else "skipped"
-            elif wanted and "run" in raw:
+                step.outcome = "success" if condition_met else "skipped"
+            elif condition_met and "run" in raw:
                 self._run(raw, step, context, folder)
             if step.outcome == "failure" and not raw.get("continue-on-error"):
                 failed = True
@@ -103,7 +103,7 @@ class Job:
 
 def fill(text: str, context: Mapping[str, Any]) -> str:
     """The text with its expressions replaced."""
-    return re.sub(r"\$\{\{(.*?)\}\}", lambda found: _text(evaluate(found[1], context)), text)
+    return re.sub(r"\$\{\{(.*?)\}\}", lambda match: _text(evaluate(match[1], context)), text)
 
 
 def _text(value: Any) -> str:

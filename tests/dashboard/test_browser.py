@@ -15,8 +15,10 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from builder_contracts.dashboard import junit, report, series, site
-from builder_contracts.dashboard.store import ImportBatch
+from builder_contracts.dashboard.analysis.history_report import analyze_history
+from builder_contracts.dashboard.history import junit_reader, series
+from builder_contracts.dashboard.history.store import ImportBatch
+from builder_contracts.dashboard.site import build
 from tests.dashboard import web
 from tests.dashboard.browser import SCREENSHOTS, Browser, chromium
 from tests.dashboard.reports import case, suite
@@ -89,40 +91,38 @@ def test_every_view_is_reached_by_a_link_from_the_first(browser: Browser, demo: 
         ("Grid", "Grid"),
         ("Canaries", "Canaries"),
         ("Flakes", "Flakes"),
-        ("Morning", "Night of"),
+        ("Overview", "Night of"),
     ):
-        browser.one(f"nav a[href$='{ {'Morning': 'index'}.get(label, label.lower()) }.html']").click()
-        assert browser.one("h1").text.startswith(heading)
-        assert browser.one("nav a[aria-current=page]").text == label
-    browser.one(".incident .reasons a").click()
-    assert browser.one("h1").text == "tinyland-dind/daemon/endpoint"
-    browser.one(".crumbs a:nth-of-type(2)").click()
+        browser.element(f"nav a[href$='{ {'Overview': 'index'}.get(label, label.lower()) }.html']").click()
+        assert browser.element("h1").text.startswith(heading)
+        assert browser.element("nav a[aria-current=page]").text == label
+    browser.element(".incident .reasons a").click()
+    assert browser.element("h1").text == "tinyland-dind/daemon/endpoint"
+    browser.element(".crumbs a:nth-of-type(2)").click()
     browser.settle()
-    assert Select(browser.one("select[name=class]")).first_selected_option.text == "tinyland-dind"
+    assert Select(browser.element("select[name=class]")).first_selected_option.text == "tinyland-dind"
 
 
-def test_a_stranger_finds_class_time_image_and_cause_on_the_first_screen(
-    browser: Browser, demo: Path
-) -> None:
+def test_first_screen_shows_class_time_image_and_cause(browser: Browser, demo: Path) -> None:
     browser.open(demo / "index.html")
 
     height = browser.script("return innerHeight")
-    incident = browser.one(".incident")
+    incident = browser.element(".incident")
     assert incident.rect["y"] + 120 < height, "the first incident begins below the first screen"
     text = incident.text
     assert "tinyland-dind: 2 clauses broke in the run of 12 Mar 2026, 02:10 UTC" in text
     assert "Suspect the image" in text
-    assert browser.one(".incident .digest.changed").text in text
-    (card,) = [one for one in browser.all(".card") if "tinyland-dind" in one.text]
+    assert browser.element(".incident .digest.changed").text in text
+    (card,) = [element for element in browser.all(".card") if "tinyland-dind" in element.text]
     assert "broken" in card.text
-    assert "2 new red" in card.text
+    assert "2 newly broken" in card.text
 
 
 @pytest.mark.parametrize(
     ("builder", "says", "leads_to"),
     [
-        ("tinyland-dind", "2 new red", "broke in the run of 12 Mar 2026"),
-        ("tinyland-docker", "red for 19 nights", "broke in the run of 22 Feb 2026"),
+        ("tinyland-dind", "2 newly broken", "broke in the run of 12 Mar 2026"),
+        ("tinyland-docker", "broken for 19 nights", "broke in the run of 22 Feb 2026"),
     ],
 )
 def test_a_card_leads_to_what_broke_its_class(
@@ -130,7 +130,7 @@ def test_a_card_leads_to_what_broke_its_class(
 ) -> None:
     browser.look(width=360)
     browser.open(demo / "index.html")
-    (card,) = [one for one in browser.all(".card") if builder in one.text]
+    (card,) = [element for element in browser.all(".card") if builder in element.text]
     link = card.find_element("css selector", ".status a")
     assert link.text == says
     link.send_keys(Keys.ENTER)
@@ -139,13 +139,11 @@ def test_a_card_leads_to_what_broke_its_class(
     assert builder in target
 
 
-def test_the_history_of_a_clause_marks_a_digest_only_where_it_changed_with_the_verdict(
-    browser: Browser, demo: Path
-) -> None:
+def test_clause_history_marks_digests_that_changed(browser: Browser, demo: Path) -> None:
     """Image and contract changed while it was kept, and had nothing to do with the break."""
     browser.open(demo / VIEWS["clause-broken"])
     broken, kept = browser.all(".segments tbody tr")
-    assert "same" in browser.one(".suspicion").text
+    assert "same" in browser.element(".suspicion").text
     assert broken.find_elements("css selector", ".digest.changed") == []
     assert re.search(r"[0-9a-f]{12} to [0-9a-f]{12}", kept.text)
 
@@ -155,7 +153,7 @@ def test_the_history_of_a_clause_marks_a_digest_only_where_it_changed_with_the_v
 
 def test_a_canary_s_clause_leads_to_its_measurements(browser: Browser, demo: Path) -> None:
     browser.open(demo / VIEWS["clause-broken"])
-    browser.one("a[href*='canaries.html#']").send_keys(Keys.ENTER)
+    browser.element("a[href*='canaries.html#']").send_keys(Keys.ENTER)
     shown = browser.script("return document.querySelector(':target').textContent")
     assert "linux-xr on tinyland-docker" in " ".join(shown.split())
     assert "over budget" in shown
@@ -163,7 +161,7 @@ def test_a_canary_s_clause_leads_to_its_measurements(browser: Browser, demo: Pat
 
 def test_the_skip_link_is_first_and_leads_to_the_content(browser: Browser, demo: Path) -> None:
     browser.open(demo / "index.html")
-    browser.one("body").send_keys(Keys.TAB)
+    browser.element("body").send_keys(Keys.TAB)
     assert browser.driver.switch_to.active_element.text == "Skip to the content"
     browser.driver.switch_to.active_element.send_keys(Keys.ENTER)
     assert browser.script("return document.activeElement.id") == "main"
@@ -177,25 +175,23 @@ def background(browser: Browser) -> int:
     return sum(map(int, re.findall(r"\d+", colour)[:3]))
 
 
-def test_the_theme_follows_the_system_until_it_is_chosen_and_is_remembered(
-    browser: Browser, demo: Path
-) -> None:
+def test_theme_follows_system_until_chosen_and_is_remembered(browser: Browser, demo: Path) -> None:
     browser.look(scheme="dark")
     browser.open(demo / "index.html")
     assert background(browser) < 150
-    button = browser.one("#theme")
+    button = browser.element("#theme")
     assert button.text == "Theme: system"
     button.click()
     assert button.text == "Theme: light"
     assert background(browser) > 600
     browser.open(demo / "flakes.html")
-    assert browser.one("#theme").text == "Theme: light"
+    assert browser.element("#theme").text == "Theme: light"
     assert background(browser) > 600
-    browser.one("#theme").click()
-    assert browser.one("#theme").text == "Theme: dark"
+    browser.element("#theme").click()
+    assert browser.element("#theme").text == "Theme: dark"
     browser.look(scheme="light")
     assert background(browser) < 150
-    browser.one("#theme").click()
+    browser.element("#theme").click()
     assert background(browser) > 600
 
 
@@ -215,30 +211,28 @@ def days_ago(days: float) -> str:
 
 def site_as_of(out: Path, built: float, *cases: str, frozen: bool = False) -> Path:
     """A site that was built some days ago; of a run an hour before where nothing else is given."""
-    results = junit.read(
+    results = junit_reader.read(
         io.BytesIO(suite(*(cases or [case(started=days_ago(built + 1 / 24))]))), "report.xml"
     )
     store = memory()
     store.add([ImportBatch(b"1", "report.xml", results)])
-    book = series.read(store)
+    book = series.load_snapshot(store)
     now = round((time.time() - built * 86_400) * 1000)
-    site.build(report.report(book, now), book, out, frozen=frozen)
+    build.write_site(analyze_history(book, now), book, out, frozen=frozen)
     return out
 
 
 @pytest.mark.parametrize(
     "page", ["index.html", "grid.html", "clauses/embedded/tinyland-nix/toolchain.xz.html"]
 )
-def test_evidence_grows_old_also_on_a_site_that_nobody_builds_anew(
-    browser: Browser, tmp_path: Path, page: str
-) -> None:
+def test_evidence_goes_stale_on_a_site_not_rebuilt(browser: Browser, tmp_path: Path, page: str) -> None:
     old = site_as_of(tmp_path / "site", 4)
     assert ">kept<" in (old / "index.html").read_text("utf-8"), "it was fresh when it was built"
 
     browser.open(old / page)
 
-    assert {one.text for one in browser.shown("main .state[data-expires]")} == {"unknown"}
-    assert "not built for a while" in browser.one("#stale").text
+    assert {element.text for element in browser.shown("main .state[data-expires]")} == {"unknown"}
+    assert "not been rebuilt recently" in browser.element("#stale").text
 
 
 @pytest.mark.parametrize(("days", "frozen"), [(1, False), (4, True)])
@@ -247,9 +241,9 @@ def test_fresh_and_frozen_evidence_stays_as_it_is(
 ) -> None:
     browser.open(site_as_of(tmp_path / "site", days, frozen=frozen) / "index.html")
 
-    assert {one.text for one in browser.shown("main .state[data-expires]")} == {"kept"}
+    assert {element.text for element in browser.shown("main .state[data-expires]")} == {"kept"}
     assert not browser.shown("#stale")
-    assert ("Shown as of" in browser.one("footer").text) is frozen
+    assert ("As of" in browser.element("footer").text) is frozen
 
 
 SHOWN = """
@@ -278,9 +272,7 @@ return found;
         ("clauses/embedded/tinyland-nix/caches.nix.html", "unknown"),
     ],
 )
-def test_a_site_that_grew_old_says_what_one_that_was_built_just_now_says(
-    browser: Browser, tmp_path: Path, page: str, says: str
-) -> None:
+def test_aged_site_says_what_a_new_build_says(browser: Browser, tmp_path: Path, page: str, says: str) -> None:
     nights = [
         case(rung="C3", runner="local", image_digest="", started=days_ago(2.2 + night)) for night in range(8)
     ]
@@ -293,16 +285,16 @@ def test_a_site_that_grew_old_says_what_one_that_was_built_just_now_says(
         case("tinyland-docker/toolchain/xz", started=days_ago(2.2)),
     ]
     file, _, place = page.partition("#")
-    told = []
+    texts = []
     for built in (2.1, 0):
         out = site_as_of(tmp_path / str(built), built, *cases)
         browser.open(out / file, f"#{place}" if place else "")
-        told.append(browser.script(SHOWN))
-        assert says in browser.one("body").text
-        assert browser.one("#stale").is_displayed() is (built > 0)
+        texts.append(browser.script(SHOWN))
+        assert says in browser.element("body").text
+        assert browser.element("#stale").is_displayed() is (built > 0)
         assert browser.complaints() == []
 
-    assert told[0] == told[1]
+    assert texts[0] == texts[1]
 
 
 def test_a_page_that_stays_open_grows_old_too(browser: Browser, tmp_path: Path) -> None:
@@ -312,12 +304,12 @@ def test_a_page_that_stays_open_grows_old_too(browser: Browser, tmp_path: Path) 
         browser.open(site_as_of(tmp_path / "site", 0) / "index.html")
     finally:
         browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", added)
-    assert browser.one(".headline").text == "1 class kept"
+    assert browser.element(".headline").text == "1 class kept"
 
     browser.script("const now = Date.now; Date.now = () => now() + 4 * 864e5")
 
-    browser.wait(lambda: browser.one(".headline").text == "1 class unknown")
-    assert browser.one(".card .reached").text == "no rung reached"
+    browser.wait(lambda: browser.element(".headline").text == "1 class unknown")
+    assert browser.element(".card .reached").text == "no rung"
 
 
 # --- the grid --------------------------------------------------------------------------------------
@@ -332,26 +324,26 @@ def rows(browser: Browser) -> list[str]:
 
 def choose(browser: Browser, name: str, value: str) -> None:
     turn = browser.turn()
-    Select(browser.one(f"select[name={name}]")).select_by_visible_text(value)
+    Select(browser.element(f"select[name={name}]")).select_by_visible_text(value)
     browser.settle(turn + 1)
 
 
 def search(browser: Browser, text: str) -> None:
     turn = browser.turn()
-    field = browser.one("#search")
+    field = browser.element("#search")
     field.clear()
     field.send_keys(text)
     browser.settle(turn + 1)
     browser.wait(lambda: browser.script("return location.hash").find("q=") >= 0 or not text)
 
 
-def test_the_grid_shows_every_clause_of_every_class_and_the_worst_first(browser: Browser, demo: Path) -> None:
+def test_grid_shows_every_clause_worst_class_first(browser: Browser, demo: Path) -> None:
     browser.open(demo / "grid.html")
 
     shown = rows(browser)
     assert len(shown) == 112
     assert shown[0].startswith("tinyland-dind/")
-    assert "112 clauses of 4 classes shown" in browser.one("#shown").text
+    assert "112 clauses of 4 classes shown" in browser.element("#shown").text
 
 
 def test_the_grid_can_be_read_without_colour(browser: Browser, demo: Path) -> None:
@@ -371,17 +363,15 @@ def test_the_grid_can_be_read_without_colour(browser: Browser, demo: Path) -> No
     assert len(set(tops.values())) == len(tops) == 4
 
 
-def test_a_phone_shows_the_kinds_and_as_many_nights_as_have_room_for_symbols(
-    browser: Browser, demo: Path
-) -> None:
+def test_phone_shows_kinds_and_as_many_nights_as_fit(browser: Browser, demo: Path) -> None:
     browser.look(width=360)
     browser.open(demo / "grid.html")
 
     assert len(browser.all("#patterns pattern use")) == 4
-    boxes = [one.rect for one in browser.all("tr.kind th")]
+    boxes = [element.rect for element in browser.all("tr.kind th")]
     assert len(boxes) > 20
     assert all(0 <= box["x"] < 100 and box["width"] > 50 for box in boxes)
-    assert browser.one(".gridtable tbody a").text == "image-builds"
+    assert browser.element(".gridtable tbody a").text == "image-builds"
     assert browser.driver.current_url.endswith("grid.html")
 
 
@@ -401,7 +391,7 @@ def test_filters_narrow_and_live_in_the_address(browser: Browser, demo: Path) ->
 
     browser.open(demo / "grid.html", "#" + address.partition("#")[2])
     assert len(rows(browser)) == 3
-    assert Select(browser.one("select[name=kind]")).first_selected_option.text == "caches"
+    assert Select(browser.element("select[name=kind]")).first_selected_option.text == "caches"
 
 
 @pytest.mark.parametrize(
@@ -431,28 +421,28 @@ def test_search_looks_into_names_promises_and_what_was_seen(browser: Browser, de
     assert rows(browser) == ["tinyland-nix/toolchain/xz"]
     search(browser, "nobody promised this")
     assert rows(browser) == []
-    assert "0 clauses" in browser.one("#shown").text
+    assert "0 clauses" in browser.element("#shown").text
     search(browser, "connection refused")
     assert rows(browser) == ["tinyland-dind/daemon/endpoint", "tinyland-dind/environment/DOCKER_HOST"]
-    assert [one.get_attribute("data-class") for one in browser.shown(".gridclass")] == ["tinyland-dind"]
+    assert [element.get_attribute("data-class") for element in browser.shown(".gridclass")] == [
+        "tinyland-dind"
+    ]
 
 
-def test_clauses_are_grouped_by_kind_or_in_the_order_of_the_contract(browser: Browser, demo: Path) -> None:
+def test_grid_groups_by_kind_or_keeps_contract_order(browser: Browser, demo: Path) -> None:
     browser.open(demo / "grid.html", "#class=tinyland-nix")
-    kinds = [one.text for one in browser.shown("tr.kind")]
+    kinds = [element.text for element in browser.shown("tr.kind")]
     assert kinds == sorted(kinds)
     assert len(kinds) == 11
     turn = browser.turn()
-    browser.one("input[name=group]").click()
+    browser.element("input[name=group]").click()
     browser.settle(turn + 1)
     assert browser.shown("tr.kind") == []
     assert "group=no" in browser.driver.current_url
     assert rows(browser)[0] == "tinyland-nix/image/platform"
 
 
-def test_an_arrow_leads_from_the_search_to_what_it_found_and_stays_there(
-    browser: Browser, demo: Path
-) -> None:
+def test_arrow_key_leads_from_search_to_its_results(browser: Browser, demo: Path) -> None:
     browser.open(demo / "grid.html")
     search(browser, "connection refused")
     turn = browser.turn()
@@ -463,56 +453,54 @@ def test_an_arrow_leads_from_the_search_to_what_it_found_and_stays_there(
 
     assert browser.turn() == turn
     assert browser.driver.switch_to.active_element.text == "daemon/endpoint"
-    assert "connection refused" in browser.one("#tip").text
+    assert "connection refused" in browser.element("#tip").text
 
 
 def test_a_class_folds_and_unfolds(browser: Browser, demo: Path) -> None:
     browser.open(demo / "grid.html")
     before = len(rows(browser))
     turn = browser.turn()
-    browser.one(".gridclass .fold").click()
+    browser.element(".gridclass .fold").click()
     browser.settle(turn + 1)
     assert len(rows(browser)) == before - 31
-    assert browser.one(".gridclass .fold").get_attribute("aria-expanded") == "false"
+    assert browser.element(".gridclass .fold").get_attribute("aria-expanded") == "false"
 
 
-def test_hover_says_what_was_promised_and_seen_and_a_click_opens_the_clause(
-    browser: Browser, demo: Path
-) -> None:
+def test_hover_shows_promise_and_observation_click_opens(browser: Browser, demo: Path) -> None:
     browser.open(demo / "grid.html", "#q=DOCKER_HOST&state=broken")
-    picture = browser.one(".gridtable .nights svg:not([aria-label^=dates])")
+    picture = browser.element(".gridtable .nights svg:not([aria-label^=dates])")
     ActionChains(browser.driver).move_to_element_with_offset(
         picture, round(picture.rect["width"] / 2) - 4, 0
     ).perform()
-    browser.wait(lambda: browser.one("#tip").is_displayed())
-    said = browser.one("#tip").text
-    assert "2026-03-12: broken" in said
-    assert "promised DOCKER_HOST names the class's own daemon" in said
-    assert "seen tcp://localhost:2375: connection refused" in said
-    assert "the image became" in said
+    browser.wait(lambda: browser.element("#tip").is_displayed())
+    text = browser.element("#tip").text
+    assert "2026-03-12: broken" in text
+    assert "promised DOCKER_HOST names the class's own daemon" in text
+    assert "observed tcp://localhost:2375: connection refused" in text
+    assert "image changed to" in text
     picture.click()
-    browser.wait(lambda: browser.one("h1").text == "tinyland-dind/environment/DOCKER_HOST")
+    browser.wait(lambda: browser.element("h1").text == "tinyland-dind/environment/DOCKER_HOST")
 
 
 def test_the_keyboard_reaches_every_night(browser: Browser, demo: Path) -> None:
     browser.open(demo / "grid.html", "#class=tinyland-dind&kind=daemon")
-    body = browser.one("body")
+    body = browser.element("body")
     body.send_keys("/")
     assert browser.script("return document.activeElement.id") == "search"
     browser.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
     assert browser.driver.switch_to.active_element.text == "daemon/endpoint"
-    assert "2026-03-12: broken" in browser.one("#tip").text
+    assert "2026-03-12: broken" in browser.element("#tip").text
     browser.driver.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
-    assert "2026-03-11: kept" in browser.one("#tip").text
+    assert "2026-03-11: kept" in browser.element("#tip").text
     browser.driver.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
     assert browser.driver.switch_to.active_element.text == "daemon/own"
-    tip, window = browser.one("#tip").rect, browser.script("return [innerWidth, innerHeight]")
+    tip, window = browser.element("#tip").rect, browser.script("return [innerWidth, innerHeight]")
     assert tip["x"] >= 0
     assert tip["x"] + tip["width"] <= window[0]
     browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
-    assert not browser.one("#tip").is_displayed()
+    assert not browser.element("#tip").is_displayed()
     browser.driver.switch_to.active_element.send_keys(Keys.ARROW_UP, Keys.ENTER)
-    browser.wait(lambda: browser.one("h1").text == "tinyland-dind/daemon/endpoint")
+    browser.wait(lambda: browser.element("h1").text == "tinyland-dind/daemon/endpoint")
     browser.driver.back()
     browser.settle()
     assert rows(browser) == [
@@ -537,16 +525,16 @@ def test_on_a_phone_the_latest_nights_are_in_view(browser: Browser, demo: Path) 
 
 def test_the_pointer_reads_values_off_a_plot(browser: Browser, demo: Path) -> None:
     browser.open(demo / VIEWS["clause-broken"])
-    plot = browser.one("svg.plot")
+    plot = browser.element("svg.plot")
     ActionChains(browser.driver).move_to_element_with_offset(
         plot, round(plot.rect["width"] / 2) - 8, 0
     ).perform()
-    browser.wait(lambda: browser.one(".readout").text != "")
+    browser.wait(lambda: browser.element(".readout").text != "")
 
-    said = browser.one(".readout").text
+    text = browser.element(".readout").text
     view = json.loads((demo / VIEWS["clause-broken"]).with_suffix(".json").read_text("utf-8"))
-    assert said.startswith("2026-03-12: ")
-    value = float(re.findall(r"([\d.]+) s$", said)[0])
+    assert text.startswith("2026-03-12: ")
+    value = float(re.findall(r"([\d.]+) s$", text)[0])
     assert value == pytest.approx(view["seconds"][-1][1], rel=0.02)
 
 
@@ -567,20 +555,20 @@ def test_script_in_a_report_never_runs(browser: Browser, tmp_path: Path) -> None
         ("promised", "seen", "likely", "why", "look", "host", "image", "image_digest", "witness"), EVIL
     )
     clause = f"c<img src=x onerror=window.pwned=1>/k{EVIL.replace('/', '')}/n{EVIL}"
-    results = junit.read(
+    results = junit_reader.read(
         io.BytesIO(suite(case(clause, verdict="broken", ending="<failure/>", environment=EVIL, **evil))), "r"
     )
     store = memory()
     store.add([ImportBatch(b"1", "r", results)])
-    book = series.read(store)
-    site.build(report.report(book, results[0].started or 0), book, tmp_path / "site", frozen=True)
+    book = series.load_snapshot(store)
+    build.write_site(analyze_history(book, results[0].started or 0), book, tmp_path / "site", frozen=True)
 
     opened = 0
     for page in sorted((tmp_path / "site").rglob("*.html")):
         browser.open(page)
         if page.name == "grid.html":
-            browser.one("body").send_keys(Keys.ARROW_DOWN)
-            assert EVIL in browser.one("#tip").text
+            browser.element("body").send_keys(Keys.ARROW_DOWN)
+            assert EVIL in browser.element("#tip").text
         assert browser.script("return window.pwned") is None
         assert browser.all("main img") == []
         assert browser.complaints() == []

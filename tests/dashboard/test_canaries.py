@@ -15,11 +15,13 @@ from click.testing import CliRunner
 
 from builder_contracts.cli import group
 from builder_contracts.errors import EngineError
-from builder_contracts.prove.canary.definition import completeness, load
-from builder_contracts.prove.canary.products import CanaryProducts, judge_builds
+from builder_contracts.prove.canary.definition import load
+from builder_contracts.prove.canary.judge import check_completeness, judge_builds
+from builder_contracts.prove.canary.record import CanaryProducts
+from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.kernel import judge as tiers
 from builder_contracts.prove.kernel.record import KernelBuild, KernelRecord
-from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.docker import engine
 from builder_contracts.verdict import Measurement
 from tests.kernel import records
@@ -27,9 +29,9 @@ from tests.kernel import records
 ROOT = Path(__file__).parents[2]
 
 
-def measures(found: CheckResult | Unavailable) -> tuple[Measurement, ...]:
-    assert isinstance(found, CheckResult)
-    return found.measures
+def measures(result: CheckResult | Unavailable) -> tuple[Measurement, ...]:
+    assert isinstance(result, CheckResult)
+    return result.measures
 
 
 def kernel(show: str, record: KernelRecord | None = None) -> tuple[Measurement, ...]:
@@ -40,11 +42,11 @@ def kernel(show: str, record: KernelRecord | None = None) -> tuple[Measurement, 
 def test_a_build_is_measured_within_its_budget_and_over_it(seconds: float, good: bool) -> None:
     products = CanaryProducts(seconds, 11 * 2**20, 48 * 2**10, {}, None, "nonce")
 
-    found = judge_builds(load(ROOT / "canaries" / "flake"), products, 0, "")
+    result = judge_builds(load(ROOT / "canaries" / "flake"), products, 0, "")
 
-    assert isinstance(found, CheckResult)
-    assert found.good is good
-    assert found.measures == (
+    assert isinstance(result, CheckResult)
+    assert result.good is good
+    assert result.measures == (
         Measurement("cold_seconds", seconds, 60.0),
         Measurement("peak_memory_bytes", 11 * 2**20, 2**30),
         Measurement("disk_bytes", 48 * 2**10, 200 * 2**20),
@@ -52,9 +54,9 @@ def test_a_build_is_measured_within_its_budget_and_over_it(seconds: float, good:
 
 
 def test_the_size_of_artifacts_is_measured() -> None:
-    found = completeness({"out/a": b"12345", "out/b": b"678"}, ("out",), ("/nix/store",))
+    result = check_completeness({"out/a": b"12345", "out/b": b"678"}, ("out",), ("/nix/store",))
 
-    assert found.measures == (Measurement("artifact_bytes", 8),)
+    assert result.measures == (Measurement("artifact_bytes", 8),)
 
 
 def test_the_kernel_canary_measures_times_hit_rate_and_memory() -> None:
@@ -68,9 +70,11 @@ def test_the_kernel_canary_measures_times_hit_rate_and_memory() -> None:
 def test_a_broken_promise_of_the_kernel_canary_is_measured_too() -> None:
     good = records.good()
     assert isinstance(good.warm, KernelBuild)
-    said = [one for one in good.warm.step.objects() if "cache" not in one]
+    reused = [name for name in good.warm.step.objects() if "cache" not in name]
     counts = records.cache(cache_miss=500, remote_storage_hit=500)
-    slow = dataclasses.replace(good, warm=KernelBuild(records.step("compile", *said, counts, seconds=140.0)))
+    slow = dataclasses.replace(
+        good, warm=KernelBuild(records.step("compile", *reused, counts, seconds=140.0))
+    )
 
     assert kernel("rebuild-hits", slow) == (Measurement("cache_hit_ratio", 0.5, 0.95),)
     assert kernel("rebuild-time", slow) == (Measurement("warm_seconds", 140.0, 50.0),)
@@ -85,16 +89,16 @@ def site(tmp_path: Path, *reports: Path) -> dict[str, Any]:
     assert run.exit_code == 0, run.output
     page = (out / "canaries.html").read_text("utf-8")
     assert page.count('class="plot"') == page.count("<figure")
-    found: dict[str, Any] = json.loads((out / "canaries.json").read_text("utf-8"))
-    return found
+    data: dict[str, Any] = json.loads((out / "canaries.json").read_text("utf-8"))
+    return data
 
 
 def measured(page: dict[str, Any]) -> dict[tuple[str, str], tuple[float, float | None]]:
     return {
-        (clause["local_id"], each["quantity"]): (each["last"], each["budget"])
+        (clause["local_id"], measurement["quantity"]): (measurement["last"], measurement["budget"])
         for group in page["groups"]
         for clause in group["clauses"]
-        for each in clause["measured"]
+        for measurement in clause["measured"]
     }
 
 
@@ -123,10 +127,10 @@ def test_a_run_of_now_is_plotted_with_its_budgets(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
-    found = measured(site(tmp_path, report))
+    measurements = measured(site(tmp_path, report))
 
-    seconds, budget = found["canaries/flake-builds", "cold_seconds"]
+    seconds, budget = measurements["canaries/flake-builds", "cold_seconds"]
     assert 0 < seconds <= 60
     assert budget == 60
-    assert found["canaries/flake-builds", "peak_memory_bytes"][0] > 0
-    assert found["canaries/flake-artifacts", "artifact_bytes"][0] > 0
+    assert measurements["canaries/flake-builds", "peak_memory_bytes"][0] > 0
+    assert measurements["canaries/flake-artifacts", "artifact_bytes"][0] > 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.dashboard.serve import Server
+from builder_contracts.dashboard.site.preview_server import Server
 from tests.dashboard.reports import case, suite
 
 MAIN = "from builder_contracts.cli import main; main()"
@@ -58,10 +59,10 @@ def test_reports_become_a_site_in_two_commands(tmp_path: Path) -> None:
 
     assert (added.returncode, added.stdout) == (
         0,
-        "h.db: 1 file with 1 result added; holds 1 run of 1 clause\n",
+        "h.db: added 1 file with 1 result; now holds 1 run, 1 clause\n",
     )
     assert built.returncode == 0, built.stderr
-    assert built.stdout.startswith("site/index.html: 5 pages in ")
+    assert built.stdout.startswith("site/index.html: built 5 pages in ")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml", "site"]
 
 
@@ -71,28 +72,26 @@ def test_a_site_of_the_past_knows_nothing_of_what_came_after(tmp_path: Path) -> 
     sooner = report(tmp_path, case(started="2026-03-11T02:00:00Z", **measured), name="a.xml")
     command("history", "add", "--history", "h.db", sooner, later, cwd=tmp_path)
 
-    said = {}
+    states = {}
     for day in ("10", "11", "12"):
         stamp = f"2026-03-{day}T02:00:00Z"
         done = command(
             *("dashboard", "build", "--history", "h.db", "--out", day, "--as-of", stamp), cwd=tmp_path
         )
         assert done.returncode == 0, done.stderr
-        said[day] = [
-            (one["night"], one["states"]["broken"])
-            for one in json.loads((tmp_path / day / "index.json").read_text())["environments"]
+        states[day] = [
+            (environment["night"], environment["states"]["broken"])
+            for environment in json.loads((tmp_path / day / "index.json").read_text())["environments"]
         ]
 
-    assert said == {"10": [], "11": [("2026-03-11", 0)], "12": [("2026-03-12", 1)]}
+    assert states == {"10": [], "11": [("2026-03-11", 0)], "12": [("2026-03-12", 1)]}
     (canary,) = json.loads((tmp_path / "11" / "canaries.json").read_text())["groups"]
     assert len(canary["clauses"][0]["measured"][0]["readings"]) == 1
-    assert "Nothing had reported by <time" in (tmp_path / "10" / "index.html").read_text("utf-8")
+    assert "No class had reported by <time" in (tmp_path / "10" / "index.html").read_text("utf-8")
 
 
 @pytest.mark.parametrize("address", ["https://o.example/repo", "https://o.example/repo/"])
-def test_links_of_the_feed_lead_into_the_site_however_its_address_is_written(
-    tmp_path: Path, address: str
-) -> None:
+def test_feed_links_work_with_and_without_trailing_slash(tmp_path: Path, address: str) -> None:
     command("history", "add", "--history", "h.db", report(tmp_path), cwd=tmp_path)
 
     command("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", address, cwd=tmp_path)
@@ -100,7 +99,7 @@ def test_links_of_the_feed_lead_into_the_site_however_its_address_is_written(
     assert 'xml:base="https://o.example/repo/"' in (tmp_path / "s" / "feed.atom").read_text("utf-8")
 
 
-def test_a_folder_stands_for_the_reports_below_it_and_what_is_known_is_said(tmp_path: Path) -> None:
+def test_directory_stands_for_its_reports(tmp_path: Path) -> None:
     (tmp_path / "night" / "a").mkdir(parents=True)
     report(tmp_path / "night" / "a")
     report(tmp_path / "night", case("tinyland-nix/toolchain/git"))
@@ -109,17 +108,17 @@ def test_a_folder_stands_for_the_reports_below_it_and_what_is_known_is_said(tmp_
     second = command("history", "add", "--history", "h.db", "night", cwd=tmp_path)
 
     assert json.loads(first.stdout) == {"new": 2, "known": 0, "results": 2, "problems": []}
-    assert "2 already known" in second.stdout
+    assert "2 already present" in second.stdout
 
 
 def test_show_says_what_a_history_holds(tmp_path: Path) -> None:
     command("history", "add", "--history", "h.db", report(tmp_path), cwd=tmp_path)
 
     plain = command("history", "show", "--history", "h.db", cwd=tmp_path)
-    told = json.loads(command("history", "show", "--history", "h.db", "--json", cwd=tmp_path).stdout)
+    shown = json.loads(command("history", "show", "--history", "h.db", "--json", cwd=tmp_path).stdout)
 
     assert "embedded  tinyland-nix" in plain.stdout
-    assert told["classes"][0]["started"] == "2026-03-12T02:00:11Z"
+    assert shown["classes"][0]["started"] == "2026-03-12T02:00:11Z"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml"]
 
 
@@ -153,48 +152,51 @@ def test_a_bad_report_is_named_and_the_good_one_is_added(tmp_path: Path) -> None
     done = command("history", "add", "--history", "h.db", "junit.xml", "evil.xml", cwd=tmp_path)
 
     assert done.returncode == 3
-    assert "1 file with 1 result added" in done.stdout
+    assert "added 1 file with 1 result" in done.stdout
     assert "evil.xml:1: declares a document type" in done.stderr
-    assert "mend:" in done.stderr
+    assert "fix:" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 BAD = {
-    "no file named": (("history", "add", "--history", "h.db"), "name at least one JUnit file"),
+    "no file named": (("history", "add", "--history", "h.db"), "pass at least one JUnit file"),
     "a file that is not there": (
         ("history", "add", "--history", "h.db", "no.xml"),
-        "no.xml:1: there is no such file",
+        "no.xml:1: no such file",
     ),
     "a folder without reports": (
         ("history", "add", "--history", "h.db", "."),
-        "there is no .xml file in this folder",
+        "no .xml files in this directory",
     ),
     "a folder without evidence": (
         ("history", "add", "--history", "h.db", "--evidence", "."),
-        "there is no evidence.jsonl",
+        "no evidence.jsonl",
     ),
     "a time that is none": (
         ("history", "add", "--history", "h.db", "mine/precious", "--started", "now"),
-        "--started:1: 'now' is no time",
+        "--started:1: 'now' is not a timestamp",
     ),
     "no history": (
         ("dashboard", "build", "--history", "no.db", "--out", "s"),
-        "there is no such history file",
+        "no such history file",
     ),
     "a folder of one's own": (
         ("dashboard", "demo", "--out", "mine", "--nights", "1"),
-        "is not a site of ours",
+        "not a site built by builder-contracts",
     ),
     "an address that is none": (
         ("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", "example.org/contracts"),
-        "'example.org/contracts' is no address of a site",
+        "'example.org/contracts' is not an http(s) URL",
     ),
     "an address with half a bracket": (
         ("dashboard", "build", "--history", "h.db", "--out", "s", "--base-url", "http://[::1/"),
-        "is no address of a site",
+        "is not an http(s) URL",
     ),
-    "the current folder": (("dashboard", "demo", "--out", ".", "--nights", "1"), "holds the current folder"),
-    "a date that is none": (("dashboard", "demo", "--out", "s", "--until", "soon"), "'soon' is no date"),
+    "the current folder": (
+        ("dashboard", "demo", "--out", ".", "--nights", "1"),
+        "contains the current directory",
+    ),
+    "a date that is none": (("dashboard", "demo", "--out", "s", "--until", "soon"), "'soon' is not a date"),
     "no nights": (("dashboard", "demo", "--out", "s", "--nights", "0"), "is not in the range"),
     "evidence that never ages": (
         ("dashboard", "build", "--history", "h", "--out", "s", "--stale-days", "0"),
@@ -213,7 +215,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_is_a_message_and_exit_code_3_and_leaves_nothing(what: str, tmp_path: Path) -> None:
+def test_bad_input_exits_3_with_message_and_leaves_nothing(what: str, tmp_path: Path) -> None:
     arguments, message = BAD[what]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious").write_text("")
@@ -240,7 +242,7 @@ def test_the_demonstration_is_the_same_for_everybody(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
 
-    one, two = (
+    first, two = (
         {
             path.relative_to(tmp_path / name): path.read_bytes()
             for path in (tmp_path / name).rglob("*")
@@ -248,7 +250,7 @@ def test_the_demonstration_is_the_same_for_everybody(tmp_path: Path) -> None:
         }
         for name in ("one", "two")
     )
-    assert one == two
+    assert first == two
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "two"]
 
 
@@ -305,7 +307,7 @@ def test_serves_the_site_with_a_script_that_reloads_it(served: Site) -> None:
     assert served.get("_reload.js")[0] == 200
 
 
-def test_a_change_of_the_history_is_a_new_build_for_those_who_wait(served: Site) -> None:
+def test_history_change_triggers_rebuild_and_reload(served: Site) -> None:
     build = served.get("_reload?now=")[1]
     waiting: list[str] = []
     thread = threading.Thread(target=lambda: waiting.append(served.get(f"_reload?now={build}")[1]))
@@ -317,7 +319,7 @@ def test_a_change_of_the_history_is_a_new_build_for_those_who_wait(served: Site)
     assert "build 2" in served.get("")[1]
 
 
-def test_a_history_that_cannot_be_read_leaves_the_pages_as_they_were(served: Site) -> None:
+def test_unreadable_history_keeps_the_served_pages(served: Site) -> None:
     served.history.write_text("bad")
     served.server._stop.wait(2.5)
 
@@ -329,7 +331,7 @@ def test_nothing_but_the_site_is_served(served: Site, path: str) -> None:
     assert served.get(path)[0] in (400, 404)
 
 
-def test_a_page_of_another_site_cannot_read_it_under_another_name(served: Site) -> None:
+def test_preview_server_rejects_foreign_hostnames(served: Site) -> None:
     assert served.get("", host="evil.example")[0] == 403
     assert served.get("", host="localhost:1")[0] == 200
 
@@ -345,7 +347,7 @@ def test_it_listens_on_this_machine_only_and_leaves_nothing(tmp_path: Path) -> N
     assert not folder.exists()
 
 
-def test_a_build_that_is_under_way_at_the_end_leaves_nothing_either(tmp_path: Path) -> None:
+def test_shutdown_during_a_build_leaves_nothing(tmp_path: Path) -> None:
     begun, ended = threading.Event(), threading.Event()
 
     class Slow(Site):
@@ -383,14 +385,14 @@ def test_serve_ends_with_a_signal_and_leaves_nothing(tmp_path: Path, number: sig
         env={**os.environ, "TMPDIR": str(tmp_path)},
     ) as started:
         assert started.stdout is not None
-        line = started.stdout.readline()
-        assert "http://127.0.0.1:" in line
-        with urllib.request.urlopen(line.split()[0], timeout=30) as answer:  # noqa: S310 - a loopback address
-            assert b"tinyland-nix" in answer.read()
-        started.send_signal(number)
         try:
-            _, said = started.communicate(timeout=30)
+            match = re.search(r"http://127\.0\.0\.1:\d+/", started.stdout.readline())
+            assert match
+            with urllib.request.urlopen(match[0], timeout=30) as page:  # noqa: S310 - a loopback address
+                assert b"tinyland-nix" in page.read()
+            started.send_signal(number)
+            _, errors = started.communicate(timeout=30)
         finally:
             started.kill()
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
     assert sorted(path.name for path in tmp_path.iterdir()) == ["h.db", "junit.xml"]

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from builder_contracts import begin
+from builder_contracts.run.options import WRITABLE
 from tests.dashboard.spy import PARTS, Spy
 from tests.dashboard.steps import Job, Step, evaluate
 
@@ -62,15 +62,15 @@ def spy(tmp_path: Path) -> Spy:
 @pytest.fixture
 def job(tmp_path: Path, temp: Path, spy: Spy) -> Job:
     """A job with a contract."""
-    here = tmp_path / "work"
-    (here / "contracts" / "environments").mkdir(parents=True)
-    (here / "contracts" / "tiny.yaml").write_text(CONTRACT)
-    (here / "contracts" / "environments" / "own.yaml").write_text(
+    work = tmp_path / "work"
+    (work / "contracts" / "environments").mkdir(parents=True)
+    (work / "contracts" / "tiny.yaml").write_text(CONTRACT)
+    (work / "contracts" / "environments" / "own.yaml").write_text(
         "apiVersion: builder-contracts/v1\nkind: Environment\n"
         "metadata: {name: own, summary: A deployment that nobody reaches}\n"
         'roles: {nix: {url: "http://cache.invalid/main", writer: TINY_WRITER}}\n'
     )
-    return Job(here, temp, {"GITHUB_ACTIONS": "", "GITLAB_CI": "", **spy.environment})
+    return Job(work, temp, {"GITHUB_ACTIONS": "", "GITLAB_CI": "", **spy.environment})
 
 
 def check(job: Job, **inputs: str) -> dict[str, Step]:
@@ -97,7 +97,7 @@ def run(temp: Path, *arguments: str, **environment: str) -> subprocess.Completed
 
 
 @pytest.mark.slow
-def test_credentials_are_hidden_before_anything_runs_and_reach_the_proofs_alone(job: Job, spy: Spy) -> None:
+def test_credentials_are_masked_first_and_reach_proofs_alone(job: Job, spy: Spy) -> None:
     steps = check(job, allow_writes="nix  bazel-grpc", credentials=f"TINY_WRITER=tom:{SECRET}\n")
 
     assert next(iter(steps)) == "Mask credentials"
@@ -110,7 +110,9 @@ def test_credentials_are_hidden_before_anything_runs_and_reach_the_proofs_alone(
         assert "TINY_WRITER" not in spy.start(part).environment
     for part in PARTS:
         start = spy.start(part)
-        assert not [one for one in start.arguments if SECRET in one], f"{part}: in the process list"
+        assert not [argument for argument in start.arguments if SECRET in argument], (
+            f"{part}: in the process list"
+        )
         assert "CREDENTIALS" not in start.environment
     assert steps["Quick clauses"].outcome == "success", steps["Quick clauses"].output
     for step in list(steps.values())[1:]:
@@ -121,9 +123,7 @@ def test_credentials_are_hidden_before_anything_runs_and_reach_the_proofs_alone(
 
 
 @pytest.mark.slow
-def test_without_leave_to_write_nobody_gets_credentials_and_they_are_hidden_all_the_same(
-    job: Job, spy: Spy
-) -> None:
+def test_without_allowed_role_credentials_reach_nobody(job: Job, spy: Spy) -> None:
     steps = check(job, credentials=f"TINY_WRITER=tom:{SECRET}")
 
     assert f"::add-mask::{SECRET}" in steps["Mask credentials"].output
@@ -150,7 +150,7 @@ def test_without_credentials_there_is_nothing_to_hide() -> None:
     ],
     ids=["writes", "no writes", "docker"],
 )
-def test_clients_of_a_deployment_are_asked_for_only_where_the_local_runner_may_write(
+def test_live_extra_is_installed_only_where_writing_is_allowed(
     tmp_path: Path, inputs: dict[str, str], package: str
 ) -> None:
     """The package index is not asked here: an interpreter stands in that says what it was called with."""
@@ -174,18 +174,18 @@ def test_clients_of_a_deployment_are_asked_for_only_where_the_local_runner_may_w
     [SECRET, f"={SECRET}", f"1A={SECRET}", f"A B={SECRET}", f"export A={SECRET}", f"A-B={SECRET}", f"{SECRET}=",
      "czNjcjN0LW9mLXRoaXMtdGVzdA==", "A="],
 )  # fmt: skip
-def test_a_malformed_line_ends_the_action_before_anything_runs_and_is_not_told(job: Job, line: str) -> None:
+def test_malformed_credential_line_stops_action_unseen(job: Job, line: str) -> None:
     steps = check(job, allow_writes="nix", credentials=f"TINY_WRITER=tom:{SECRET}2\n\n{line}\n")
 
     mask = steps.pop("Mask credentials")
     assert mask.outcome == "failure"
-    told = [text for text in mask.output.splitlines() if not text.startswith("::add-mask::")]
-    assert told == ["::error::line 3 of the credentials is not NAME=VALUE (what it says is not shown)"]
+    lines = [text for text in mask.output.splitlines() if not text.startswith("::add-mask::")]
+    assert lines == ["::error::line 3 of the credentials is not NAME=VALUE (its text is not shown)"]
     assert f"::add-mask::{line}" in mask.output
     assert {step.outcome for step in steps.values()} == {"skipped"}
 
 
-def test_no_credential_takes_the_place_of_a_variable_of_the_runner(job: Job) -> None:
+def test_credential_never_replaces_a_runner_variable(job: Job) -> None:
     steps = check(job, allow_writes="nix", credentials=f"PATH=/{SECRET}")
 
     mask = steps["Mask credentials"]
@@ -236,18 +236,18 @@ def test_a_value_is_data_to_its_end(tmp_path_factory: pytest.TempPathFactory, va
     assert (folder / "given").read_bytes().decode() == value
     hidden = {read_back(line) for line in masked.stdout.split("\n")}
     assert {value, base64.b64encode(value.encode()).decode()} <= hidden
-    assert {one.name for one in folder.iterdir()} == {"builder-contracts-venv", "given", "reports"}
+    assert {path.name for path in folder.iterdir()} == {"builder-contracts-venv", "given", "reports"}
 
 
 # --- roles -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
-def test_an_unknown_role_is_an_error_that_names_the_known_ones_and_nothing_is_proved(job: Job) -> None:
+def test_unknown_role_is_an_error_that_lists_known_roles(job: Job) -> None:
     steps = check(job, allow_writes="nix nixx")
 
     assert steps["Proofs"].outcome == "failure"
-    assert "--allow-writes: invalid choice: 'nixx' (choose from" in steps["Proofs"].output
+    assert "--allow-writes nixx: 'nixx' is not one of nix," in steps["Proofs"].output
     assert steps["Quick clauses"].outcome == "success"
     assert not (job.workspace / "contract-reports" / "proofs.xml").exists()
 
@@ -260,15 +260,15 @@ def test_a_role_is_no_pattern_for_files(job: Job) -> None:
     steps = check(job, allow_writes="*")
 
     assert steps["Proofs"].outcome == "failure"
-    assert "invalid choice: '*'" in steps["Proofs"].output
+    assert "'*' is not one of nix," in steps["Proofs"].output
 
 
-def test_the_roles_that_can_be_allowed_are_those_of_the_schema_that_have_something_to_write() -> None:
+def test_allowable_roles_are_the_writable_ones_of_the_schema() -> None:
     schema = json.loads((ROOT / "contracts" / "schema" / "environment.json").read_text())
 
     roles = schema["properties"]["roles"]["propertyNames"]["enum"]
-    assert {*roles} - {*begin.WRITABLE} == {"flakes"}
-    assert {*begin.WRITABLE} <= {*roles}
+    assert {*roles} - {*WRITABLE} == {"flakes"}
+    assert {*WRITABLE} <= {*roles}
 
 
 # --- the workflows -------------------------------------------------------------------------------------------
@@ -279,11 +279,11 @@ def steps_with(text: str) -> list[str]:
     return [step["name"] for step in action["runs"]["steps"] if text in json.dumps(step.get("env", {}))]
 
 
-def test_no_step_but_the_mask_and_the_proofs_is_handed_credentials() -> None:
+def test_only_mask_and_proof_steps_get_credentials() -> None:
     assert steps_with("inputs.credentials") == ["Mask credentials", "Proofs"]
 
 
-def test_a_scheduled_night_writes_where_the_repository_says_and_one_by_hand_where_its_starter_says() -> None:
+def test_allow_writes_from_repository_or_dispatch_input() -> None:
     nightly = yaml.safe_load((ROOT / ".github" / "workflows" / "nightly.yml").read_text())
     check = nightly["jobs"]["check"]
 

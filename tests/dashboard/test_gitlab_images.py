@@ -146,7 +146,9 @@ def project() -> tuple[bytes, dict[str, str]]:
 
         for name in ("script", "builders", "src", "canaries", "contracts/environments", "contracts/schema"):
             archive.add(
-                ROOT / name, f"builds/{name}", filter=lambda one: None if "__pycache__" in one.name else one
+                ROOT / name,
+                f"builds/{name}",
+                filter=lambda member: None if "__pycache__" in member.name else member,
             )
         for name in ("pyproject.toml", "README.md", "LICENSE"):
             archive.add(ROOT / name, f"builds/{name}")
@@ -180,14 +182,14 @@ def test_a_class_s_image_is_proved_in_the_engine_of_the_service(runner: Runner, 
     job = runner.job(files, BUILDER=NIX, **variables)
     status = job.wait(timeout=900)["StatusCode"]
 
-    said = job.logs().decode(errors="replace")
-    assert status == 0, said[-4000:]
-    assert "images: building" not in said
+    log = job.logs().decode(errors="replace")
+    assert status == 0, log[-4000:]
+    assert "images: building" not in log
     chunks, _ = job.get_archive("/builds/reports")
     with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
         archive.extractall(tmp_path, filter="data")
     folder = tmp_path / "reports" / "images" / NIX
-    assert sorted(one.name for one in folder.glob("*.xml")) == ["canaries.xml", "quick.xml"]
+    assert sorted(path.name for path in folder.glob("*.xml")) == ["canaries.xml", "quick.xml"]
     report = (folder / "canaries.xml").read_text("utf-8")
     assert 'name="verdict" value="kept"' in report
     assert 'name="rung" value="C2"' in report

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.dashboard import junit
-from builder_contracts.dashboard.model import Measurement, Result
-from builder_contracts.errors import InputError
-from builder_contracts.evidence.record import to_properties
-from builder_contracts.verdict import Outcome, Rung, Verdict
+from builder_contracts.dashboard.history import junit_reader
+from builder_contracts.dashboard.history.result import MeasurementRow, Result
+from builder_contracts.errors import InputError, Location
+from builder_contracts.reporting.verdict_data import to_properties
+from builder_contracts.verdict import Origin, Outcome, Rung, Verdict
 from tests.dashboard.reports import case, suite
 
 RECORDED = Path(__file__).parent / "junit"
@@ -27,7 +27,7 @@ KEPT, BROKEN, UNPROVEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN,
 
 
 def read(content: bytes, name: str = "report.xml", builder: str = "") -> list[Result]:
-    return junit.read(io.BytesIO(content), name, builder=builder)
+    return junit_reader.read(io.BytesIO(content), name, builder=builder)
 
 
 def only(content: bytes) -> Result:
@@ -43,21 +43,25 @@ def test_a_clause_of_ours_is_read_with_everything_that_its_properties_say() -> N
         clause="tinyland-nix/filesystem/nix/store",
         outcome=BROKEN,
         rung=Rung.LIVE,
-        promised="/nix/store is writable",
-        seen="read-only",
-        source="contracts/tinyland-nix.yaml:40",
-        likely="mounted read-only",
-        look="builder-contracts facts",
+        promise="/nix/store is writable",
+        observation="read-only",
+        location=Location("contracts/tinyland-nix.yaml", 40),
+        cause="mounted read-only",
+        fix="mount it writable",
+        inspect="builder-contracts facts",
         why="builds write there",
-        image="tinyland-nix",
-        image_digest="sha256:4f1c",
-        contract_digest="sha256:c0de",
-        engine="Docker Engine 26.1",
-        host="honey",
-        runner="local",
-        environment="tinyland",
-        started="2026-03-12T02:00:11Z",
-        seconds=0.25,
+        origin=Origin(
+            image="tinyland-nix",
+            image_digest="sha256:4f1c",
+            contract_digest="sha256:c0de",
+            engine="Docker Engine 26.1",
+            host="honey",
+            runner="local",
+            attribution="runner honey-3",
+            environment="tinyland",
+            started="2026-03-12T02:00:11Z",
+            seconds=0.25,
+        ),
         witnesses=("client: EROFS", "server: none"),
     )
     properties = dict(to_properties(verdict))
@@ -81,7 +85,7 @@ def test_a_clause_of_ours_is_read_with_everything_that_its_properties_say() -> N
         promised="/nix/store is writable",
         seen="read-only",
         source="contracts/tinyland-nix.yaml:40",
-        likely="mounted read-only",
+        likely="mounted read-only; mount it writable",
         look="builder-contracts facts",
         why="builds write there",
         image="tinyland-nix",
@@ -90,6 +94,7 @@ def test_a_clause_of_ours_is_read_with_everything_that_its_properties_say() -> N
         engine="Docker Engine 26.1",
         host="honey",
         runner="local",
+        identity="runner honey-3",
         witnesses=("client: EROFS", "server: none"),
     )
 
@@ -102,8 +107,8 @@ def test_measurements_carry_their_budget() -> None:
     )
 
     assert result.measurements == (
-        Measurement("cold_seconds", 96.2, 240.0),
-        Measurement("cache_hit_ratio", 0.98, None),
+        MeasurementRow("cold_seconds", 96.2, 240.0),
+        MeasurementRow("cache_hit_ratio", 0.98, None),
     )
 
 
@@ -241,8 +246,8 @@ def test_names_that_the_file_does_not_give_come_from_the_caller() -> None:
 
 
 def test_a_time_without_an_offset_is_utc() -> None:
-    assert junit.moment("2026-03-12T02:00:11") == junit.moment("2026-03-12T02:00:11Z")
-    assert junit.moment("2026-03-12T03:00:11+01:00") == junit.moment("2026-03-12T02:00:11Z")
+    assert junit_reader.moment("2026-03-12T02:00:11") == junit_reader.moment("2026-03-12T02:00:11Z")
+    assert junit_reader.moment("2026-03-12T03:00:11+01:00") == junit_reader.moment("2026-03-12T02:00:11Z")
 
 
 # --- hostile and broken ------------------------------------------------------------------------------
@@ -266,24 +271,24 @@ REFUSED = {
     "a character that XML has not": (b"<testsuite><testcase name='&#0;'/></testsuite>", "not well-formed"),
     "an encoding of several bytes a character": (
         "<?xml version='1.0' encoding='shift_jis'?><testsuite name='\u30cb'/>".encode("shift_jis"),
-        "cannot be decoded",
+        "cannot decode",
     ),
     "an encoding with a state": (
         b"<?xml version='1.0' encoding='utf-7'?><testsuite name='+MMs-'/>",
-        "cannot be decoded",
+        "cannot decode",
     ),
     "an encoding that nobody knows": (
         b"<?xml version='1.0' encoding='klingon'?><testsuite/>",
-        "cannot be decoded: unknown encoding: klingon",
+        "cannot decode: unknown encoding: klingon",
     ),
-    "another format": (b"<html></html>", "its root is <html>"),
-    "an unknown verdict": (suite(case(verdict="great")), "verdict is 'great'"),
+    "another format": (b"<html></html>", "not JUnit: root element is <html>"),
+    "an unknown verdict": (suite(case(verdict="great")), "outcome is 'great'"),
     "an unknown rung": (suite(case(rung="C9")), "rung is 'C9'"),
     "a clause without a kind": (
         suite("<testcase name='a'><properties><property name='clause' value='x'/></properties></testcase>"),
         "clause is 'x'",
     ),
-    "a time that is none": (suite(case(started="yesterday")), "the time 'yesterday'"),
+    "a time that is none": (suite(case(started="yesterday")), "'yesterday' is not an ISO 8601 timestamp"),
     "seconds that are none": (suite(case(seconds="nan")), "time is 'nan'"),
     "negative seconds": (suite(case(seconds="-1")), "time is '-1'"),
     "a measurement that is none": (
@@ -300,10 +305,10 @@ REFUSED = {
         "measured.cold_seconds is '1.79e308'",
     ),
     "a comma before decimals": (suite(case(seconds="1,5")), "time is '1,5'"),
-    "deep nesting": (b"<testsuite>" * 100 + b"</testsuite>" * 100, "nests elements more than 64 deep"),
+    "deep nesting": (b"<testsuite>" * 100 + b"</testsuite>" * 100, "nests elements deeper than 64 levels"),
     "deep nesting inside a case": (
         b"<testsuite><testcase>" + b"<a>" * 100 + b"</a>" * 100 + b"</testcase></testsuite>",
-        "nests elements more than 64 deep",
+        "nests elements deeper than 64 levels",
     ),
     "endless properties": (
         suite(case(ending="<property name='a' value='b'/>" * 10_001)),
@@ -322,8 +327,8 @@ def test_refuses_with_file_line_and_reason(what: str) -> None:
     (problem,) = refused.value.problems
     assert problem.source.file == "evil.xml"
     assert problem.source.line >= 1
-    assert reason in problem.what
-    assert problem.mend
+    assert reason in problem.message
+    assert problem.fix
 
 
 @pytest.mark.parametrize(
@@ -340,7 +345,7 @@ def test_only_a_file_that_ends_early_is_said_to_be_cut_short(what: str, cut: boo
     with pytest.raises(InputError) as refused:
         read(REFUSED[what][0])
 
-    assert ("cut short" in refused.value.problems[0].mend) is cut
+    assert ("truncated" in refused.value.problems[0].fix) is cut
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1,234.5", 1234.5), ("1,234,567", 1234567), ("1.5e3", 1500)])
@@ -352,7 +357,7 @@ def test_a_time_of_a_clock_that_was_never_set_counts_as_none() -> None:
     unset = "1970-01-01T00:00:41Z"
 
     assert only(suite(case(started=unset), attributes="")).started is None
-    assert only(suite(case(started=unset))).started == junit.moment("2026-03-12T02:00:09Z")
+    assert only(suite(case(started=unset))).started == junit_reader.moment("2026-03-12T02:00:09Z")
 
 
 class Endless:
@@ -381,8 +386,8 @@ def test_a_hundred_megabytes_in_one_token_are_refused_after_one(head: bytes) -> 
     tracemalloc.start()
     started = time.monotonic()
 
-    with pytest.raises(InputError, match="longer than 1024 KiB"):
-        junit.read(stream, "big.xml")
+    with pytest.raises(InputError, match="exceeds 1024 KiB"):
+        junit_reader.read(stream, "big.xml")
 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -401,8 +406,8 @@ def test_long_output_of_a_test_is_passed_over_without_being_kept() -> None:
 def test_long_texts_are_shortened_and_say_so() -> None:
     seen = only(suite(case(seen="s" * 100_000))).seen
 
-    assert len(seen) <= junit.MAX_TEXT
-    assert seen.endswith("… (100,000 characters in all)")
+    assert len(seen) <= junit_reader.MAX_TEXT
+    assert seen.endswith("… (100,000 characters in total)")
 
 
 def test_what_a_failure_says_is_kept_no_longer_than_it_is_shown() -> None:
@@ -416,7 +421,7 @@ def test_what_a_failure_says_is_kept_no_longer_than_it_is_shown() -> None:
     tracemalloc.stop()
     assert peak < 4 << 20
     assert seen.startswith("line of a log\nline")
-    assert seen.endswith("… (14,000,000 characters in all)")
+    assert seen.endswith("… (14,000,000 characters in total)")
 
 
 def test_script_in_names_is_text_like_any_other() -> None:

@@ -61,7 +61,7 @@ def verdict(report: str, clause: str) -> str:
     return case.partition('name="verdict" value="')[2].partition('"')[0]
 
 
-def test_a_deployment_is_written_to_with_the_secret_s_lines_and_untouched_without_leave(
+def test_deployment_is_written_only_with_credentials_and_leave(
     runners: Pool,
 ) -> None:
     credentials = Credentials.random()
@@ -78,12 +78,12 @@ def test_a_deployment_is_written_to_with_the_secret_s_lines_and_untouched_withou
     clauses = ("caches/nix-substituted", "publication/nix-reader", "publication/nix-writer")
     before = len(runners.host.log("nix-cache"))
 
-    said, report = proofs(machine, CREDENTIALS=lines)
-    assert [verdict(report, clause) for clause in clauses] == ["unproven"] * 3, said
-    assert "unless --allow-writes nix says so" in said
+    log, report = proofs(machine, CREDENTIALS=lines)
+    assert [verdict(report, clause) for clause in clauses] == ["unproven"] * 3, log
+    assert "requires --allow-writes nix" in log
     assert len(runners.host.log("nix-cache")) == before
 
-    said, report = proofs(machine, CREDENTIALS=lines, ALLOW_WRITES="nix")
-    assert [verdict(report, clause) for clause in clauses] == ["kept"] * 3, said
+    log, report = proofs(machine, CREDENTIALS=lines, ALLOW_WRITES="nix")
+    assert [verdict(report, clause) for clause in clauses] == ["kept"] * 3, log
     for secret in (who.secret for who in (credentials.writer, credentials.reader)):
-        assert secret not in said + report
+        assert secret not in log + report

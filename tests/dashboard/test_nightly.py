@@ -14,14 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.cli.nightly import nightly
-from builder_contracts.dashboard import forge as forges
-from builder_contracts.dashboard.breakages import Close, Issue, IssueMarker, OpenIssue, Update, mark_of, plan
-from builder_contracts.dashboard.markdown import code
-from builder_contracts.dashboard.report import HistoryReport
-from builder_contracts.dashboard.series import HistorySnapshot, Series
-from builder_contracts.dashboard.store import History
-from builder_contracts.dashboard.summary import summary
+from builder_contracts.dashboard.analysis.history_report import HistoryReport
+from builder_contracts.dashboard.demo.report_files import simulate_nights
+from builder_contracts.dashboard.history.series import HistorySnapshot, Series
+from builder_contracts.dashboard.history.store import History
+from builder_contracts.dashboard.nightly.breakage_issues import (
+    IssueMarker,
+    parse_mark,
+    plan_actions,
+)
+from builder_contracts.dashboard.nightly.job_summary import code_span, format_summary
 from builder_contracts.errors import InputError
+from builder_contracts.forge import client as forges
+from builder_contracts.forge.issues import CloseIssue, Issue, OpenIssue, UpdateIssue
 from builder_contracts.runner.local.attribution import Placement, this_machine
 from tests.dashboard.forges import TOKEN, Forge, serving
 from tests.dashboard.reports import case, suite
@@ -63,101 +68,123 @@ def night(*stories: Series, hours: float = 8) -> HistoryReport:
 
 def sync(tracker: forges.Forge, report: HistoryReport) -> list[str]:
     """One night: what was done."""
-    return [tracker.apply(action) for action in plan(report, BOOK, tracker.open_issues())]
+    return [tracker.apply(action) for action in plan_actions(report, BOOK, tracker.open_issues())]
 
 
 # --- issues: the plan -----------------------------------------------------------------------------------
 
 
 def test_a_new_breakage_opens_one_issue_for_its_class() -> None:
-    (action,) = plan(
+    (action,) = plan_actions(
         night(series("kkb", name="a"), series("kkb", name="b"), series("kkk", name="c")), BOOK, []
     )
 
     assert isinstance(action, OpenIssue)
     assert action.title == "c (e): 2 clauses broken"
-    assert mark_of(action.body) == IssueMarker("e", "c", ("toolchain/a", "toolchain/b"))
-    assert "- `c/toolchain/a`: promised `seen so`, seen `seen so`, likely `seen so`\n" in action.body
+    assert parse_mark(action.body) == IssueMarker("e", "c", ("toolchain/a", "toolchain/b"))
+    assert (
+        "- `c/toolchain/a`: promised `seen so`, observed `seen so`; likely cause `seen so`\n" in action.body
+    )
 
 
-def test_an_issue_says_what_was_promised_and_seen_since_when_in_which_image_and_how_to_ask_again(
-    told: tuple[HistoryReport, HistorySnapshot],
+def test_issue_body_has_promise_evidence_and_rerun_command(
+    analyzed: tuple[HistoryReport, HistorySnapshot],
 ) -> None:
-    opened = {action.title: action.body for action in plan(*told, []) if isinstance(action, OpenIssue)}
+    opened = {
+        action.title: action.body for action in plan_actions(*analyzed, []) if isinstance(action, OpenIssue)
+    }
 
     body = opened["tinyland-dind (simulated): 2 clauses broken"]
     assert re.search(
-        r"\*\*Since the run of 12 Mar 2026, 02:10 UTC\.\*\* Suspect the image \(\w+ → \w+\)", body
+        r"\*\*Broken since the run of 12 Mar 2026, 02:10 UTC\.\*\* Suspect the image \(\w+ → \w+\)", body
     )
-    assert re.search(r"^- `tinyland-dind/daemon/endpoint`: promised `.+`, seen `.+`", body, re.MULTILINE)
+    assert re.search(r"^- `tinyland-dind/daemon/endpoint`: promised `.+`, observed `.+`", body, re.MULTILINE)
     assert re.search(r"Latest run: 12 Mar 2026, 02:10 UTC, image `sha256:\w+`, host `.+`\.", body)
     again = "`builder-contracts check --builder tinyland-dind --runner local --environment simulated`"
-    assert f"To ask again on a runner of the class: {again}\n" in body
+    assert f"To check again on a runner of the class: {again}\n" in body
 
 
 def test_results_of_other_tools_are_not_asked_for_again() -> None:
     foreign = HistorySnapshot((), (), {}, None, {0: ""})  # type: ignore[arg-type]
 
-    (action,) = plan(night(series("kkb")), foreign, [])
+    (action,) = plan_actions(night(series("kkb")), foreign, [])
 
     assert isinstance(action, OpenIssue)
     assert "ask again" not in action.body
 
 
 def test_nothing_broken_needs_no_issue() -> None:
-    assert plan(night(series("kku", name="a"), series("kkw", name="b")), BOOK, []) == []
+    assert plan_actions(night(series("kku", name="a"), series("kkw", name="b")), BOOK, []) == []
 
 
 def issue_of(report: HistoryReport, number: int = 1) -> Issue:
-    (action,) = plan(report, BOOK, [])
+    (action,) = plan_actions(report, BOOK, [])
     assert isinstance(action, OpenIssue)
     return Issue(number, action.title, action.body)
+
+
+def test_issue_of_a_withdrawn_class_is_closed() -> None:
+    issue = issue_of(night(series("kkb")))
+
+    assert plan_actions(tell(series("kkb"), contracts={"other": ["toolchain/n"]}), BOOK, [issue]) == [
+        CloseIssue(1, "Withdrawn: `toolchain/n`.")
+    ]
+
+
+def test_issue_stays_open_while_its_clause_is_unreported() -> None:
+    issue = issue_of(night(series("kkb", name="lost")))
+    report = tell(series("kkk", name="a"), contracts={"c": ["toolchain/a", "toolchain/lost"]})
+
+    (action,) = plan_actions(report, BOOK, [issue])
+
+    assert isinstance(action, UpdateIssue)
+    assert "not yet confirmed kept:\n\n- `toolchain/lost`" in action.body
 
 
 def test_the_same_history_changes_nothing_the_second_time() -> None:
     report = night(series("kkb"))
     issue = issue_of(report)
 
-    assert plan(report, BOOK, [issue]) == []
+    assert plan_actions(report, BOOK, [issue]) == []
     # Trackers hand a text back with their own line ends.
-    assert plan(report, BOOK, [Issue(1, issue.title, issue.body.replace("\n", "\r\n"))]) == []
+    assert plan_actions(report, BOOK, [Issue(1, issue.title, issue.body.replace("\n", "\r\n"))]) == []
 
 
 def test_what_broke_in_addition_is_told_in_a_comment() -> None:
     before = issue_of(night(series("kkb", name="a"), series("kkk", name="b")))
 
-    (action,) = plan(night(series("kkbb", name="a"), series("kkkb", name="b")), BOOK, [before])
+    (action,) = plan_actions(night(series("kkbb", name="a"), series("kkkb", name="b")), BOOK, [before])
 
-    assert isinstance(action, Update)
-    assert action.comment == "Also broken by now: `toolchain/b`."
+    assert isinstance(action, UpdateIssue)
+    assert action.comment == "Also broken now: `toolchain/b`."
 
 
-def test_another_night_of_the_same_breakage_is_noted_without_a_comment() -> None:
-    (action,) = plan(night(series("kkbb")), BOOK, [issue_of(night(series("kkb")))])
+def test_another_broken_night_updates_without_comment() -> None:
+    (action,) = plan_actions(night(series("kkbb")), BOOK, [issue_of(night(series("kkb")))])
 
-    assert isinstance(action, Update)
+    assert isinstance(action, UpdateIssue)
     assert action.comment == ""
 
 
 def test_recovery_closes_the_issue() -> None:
-    (action,) = plan(night(series("kkbk")), BOOK, [issue_of(night(series("kkb")))])
+    (action,) = plan_actions(night(series("kkbk")), BOOK, [issue_of(night(series("kkb")))])
 
-    assert isinstance(action, Close)
+    assert isinstance(action, CloseIssue)
     assert "Kept again" in action.comment
 
 
-def test_a_recovery_claims_for_no_clause_that_it_was_kept_which_was_not() -> None:
+def test_recovery_lists_kept_waived_and_withdrawn_apart() -> None:
     stories = [series("kkb", name=name) for name in ("mended", "waived", "dropped")]
     later = [series("kkbk", name="mended"), series("kkbw", name="waived"), series("kkb-", name="dropped")]
     contract = {"c": ["toolchain/mended", "toolchain/waived"]}
 
-    (action,) = plan(tell(*later, contracts=contract), BOOK, [issue_of(night(*stories))])
+    (action,) = plan_actions(tell(*later, contracts=contract), BOOK, [issue_of(night(*stories))])
 
-    assert isinstance(action, Close)
+    assert isinstance(action, CloseIssue)
     assert action.comment.splitlines() == [
-        "Kept again by the run of 7 Oct 2024, 02:00 UTC (image `1`): `toolchain/mended`.",
+        "Kept again in the run of 7 Oct 2024, 02:00 UTC (image `1`): `toolchain/mended`.",
         "Waived: `toolchain/waived`.",
-        "No longer promised: `toolchain/dropped`.",
+        "Withdrawn: `toolchain/dropped`.",
     ]
 
 
@@ -166,36 +193,36 @@ def test_a_recovery_names_the_run_that_saw_it() -> None:
     before = issue_of(night(series("kkb", name="a"), series("kkk", name="b")))
     report = night(series("kkbk-", name="a"), series("kkkkk", name="b", images="11112"))
 
-    (action,) = plan(report, BOOK, [before])
+    (action,) = plan_actions(report, BOOK, [before])
 
-    assert isinstance(action, Close)
+    assert isinstance(action, CloseIssue)
     assert "the run of 7 Oct 2024, 02:00 UTC (image `1`)" in action.comment
 
 
 @pytest.mark.parametrize(("nights", "hours"), [("kkbu", 8.0), ("kkb", 24 * 9.0)])
 def test_that_nobody_could_look_is_no_recovery(nights: str, hours: float) -> None:
-    (action,) = plan(night(series(nights), hours=hours), BOOK, [issue_of(night(series("kkb")))])
+    (action,) = plan_actions(night(series(nights), hours=hours), BOOK, [issue_of(night(series("kkb")))])
 
-    assert isinstance(action, Update)
-    assert action.title == "c (e): not shown mended"
-    assert "not shown kept either" in action.body
+    assert isinstance(action, UpdateIssue)
+    assert action.title == "c (e): fix not confirmed"
+    assert "not yet confirmed kept" in action.body
     again = Issue(1, action.title, action.body)
-    assert plan(night(series(nights), hours=hours), BOOK, [again]) == []
-    assert isinstance(plan(night(series("kkbuk")), BOOK, [again])[0], Close)
+    assert plan_actions(night(series(nights), hours=hours), BOOK, [again]) == []
+    assert isinstance(plan_actions(night(series("kkbuk")), BOOK, [again])[0], CloseIssue)
 
 
 def test_of_two_issues_about_one_class_the_older_stays() -> None:
     report = night(series("kkb"))
 
-    (action,) = plan(report, BOOK, [issue_of(report, 9), issue_of(report, 4)])
+    (action,) = plan_actions(report, BOOK, [issue_of(report, 9), issue_of(report, 4)])
 
-    assert action == Close(9, "The same as #4.")
+    assert action == CloseIssue(9, "Duplicate of #4.")
 
 
 def test_issues_of_others_are_left_alone() -> None:
     others = [Issue(1, "help", "xz is missing"), Issue(2, "mine", "<!-- builder-contracts {} -->")]
 
-    assert plan(night(series("kkk")), BOOK, others) == []
+    assert plan_actions(night(series("kkk")), BOOK, others) == []
 
 
 @given(st.text(), st.text(), st.lists(st.text(), max_size=4))
@@ -205,13 +232,13 @@ def test_a_mark_comes_back_whatever_things_are_called(
     mark = IssueMarker(environment, builder, tuple(clauses))
     text = f"before\n{mark}\nafter"
 
-    assert mark_of(text) == mark
+    assert parse_mark(text) == mark
     assert text.count("-->") == 1
 
 
 @given(st.text(max_size=400))
 def test_no_text_of_others_gets_out_of_its_code_span(text: str) -> None:
-    span = code(text)
+    span = code_span(text)
 
     assert "\n" not in span
     assert "\r" not in span
@@ -234,9 +261,7 @@ def trackers(forge: Forge) -> dict[str, forges.Forge]:
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
-def test_a_breakage_is_opened_updated_and_closed_and_every_night_can_be_repeated(
-    forge: Forge, kind: str
-) -> None:
+def test_issue_is_opened_updated_closed_idempotently(forge: Forge, kind: str) -> None:
     tracker = trackers(forge)[kind]
     nights = [
         (night(series("kkk")), 0, 0),
@@ -267,9 +292,7 @@ def test_issues_on_later_pages_are_found(forge: Forge, hub: forges.GitHub) -> No
     assert len(hub.open_issues()) == 6
 
 
-def test_an_issue_that_somebody_else_made_to_look_like_ours_does_not_count(
-    forge: Forge, hub: forges.GitHub
-) -> None:
+def test_issue_of_another_author_is_ignored(forge: Forge, hub: forges.GitHub) -> None:
     report = night(series("kkb"))
     forged = issue_of(report)
     forge.issue(forged.title, forged.body, creator="mallory")
@@ -284,15 +307,15 @@ def test_another_user_s_token_finds_the_issues_of_that_user(
     """Otherwise every night would open them again."""
     forge.issue("theirs", "", creator="contracts-app[bot]")
 
-    assert forges.forge().open_issues() == []
+    assert forges.connect_forge().open_issues() == []
     monkeypatch.setenv("BUILDER_CONTRACTS_AUTHOR", "contracts-app[bot]")
-    assert [issue.title for issue in forges.forge().open_issues()] == ["theirs"]
+    assert [issue.title for issue in forges.connect_forge().open_issues()] == ["theirs"]
 
 
 @pytest.mark.parametrize(
     ("status", "hint"), [(403, True), (404, True), (401, True), (422, False), (500, False)]
 )
-def test_a_refusal_says_what_was_asked_and_what_is_likely_missing(
+def test_forge_error_names_request_and_likely_permission(
     forge: Forge, hub: forges.GitHub, status: int, hint: bool
 ) -> None:
     forge.failing["/issues"] = status
@@ -305,12 +328,10 @@ def test_a_refusal_says_what_was_asked_and_what_is_likely_missing(
     assert TOKEN not in str(refused.value)
 
 
-def test_a_page_for_people_in_the_place_of_a_list_is_an_error_that_says_so(
-    forge: Forge, hub: forges.GitHub
-) -> None:
+def test_html_instead_of_json_is_a_clear_error(forge: Forge, hub: forges.GitHub) -> None:
     forge.failing["/issues"] = 200
 
-    with pytest.raises(forges.ForgeError, match=r"GET http://.*/issues\?.*: the answer is not JSON"):
+    with pytest.raises(forges.ForgeError, match=r"GET http://.*/issues\?.*: response is not JSON"):
         hub.open_issues()
 
 
@@ -319,7 +340,7 @@ def test_a_server_that_is_away_is_an_error_without_the_token() -> None:
         # Nobody listens here, and nobody else can.
         held.bind(("127.0.0.1", 0))
         gone = forges.GitHub("o/r", TOKEN, base=f"http://127.0.0.1:{held.getsockname()[1]}")
-        with pytest.raises(forges.ForgeError, match="no answer") as lost:
+        with pytest.raises(forges.ForgeError, match="no response") as lost:
             gone.apply(OpenIssue("t", "b"))
     assert TOKEN not in str(lost.value)
 
@@ -352,13 +373,11 @@ def test_the_first_night_has_no_history_and_that_is_no_error(forge: Forge, job: 
     done = run("restore", "--history", str(tmp_path / "h.db"))
 
     assert done.exit_code == 0
-    assert "first night" in done.output
+    assert "starting from scratch" in done.output
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_lost_history_is_an_error_unless_one_says_to_start_anew(
-    forge: Forge, job: None, tmp_path: Path
-) -> None:
+def test_lost_history_is_an_error_without_start_anew(forge: Forge, job: None, tmp_path: Path) -> None:
     forge.artifact(b"x", expired=True)
 
     lost = run("restore", "--history", str(tmp_path / "h.db"))
@@ -377,7 +396,7 @@ def test_a_forge_that_does_not_answer_is_not_a_first_night(forge: Forge, job: No
 
 
 @pytest.mark.parametrize("name", ["history.db", "other.db"])
-def test_an_artifact_that_is_no_history_is_refused_and_not_left_behind(
+def test_artifact_that_is_not_a_history_is_rejected(
     forge: Forge, job: None, tmp_path: Path, name: str
 ) -> None:
     forge.artifact(b"this is not a database of any kind", name=name)
@@ -405,7 +424,7 @@ def test_gitlab_hands_the_history_on_as_artifacts_of_its_job(forge: Forge, lab: 
     )
 
 
-def test_a_red_night_at_gitlab_counts_where_it_stored_its_history(forge: Forge, lab: forges.GitLab) -> None:
+def test_failed_gitlab_night_with_history_counts(forge: Forge, lab: forges.GitLab) -> None:
     """Red with one: a report could not be read. Red without: the earlier history did not come back."""
     forge.gitlab_job(9, status="failed")
     forge.gitlab_job(8, b"red", status="failed")
@@ -418,18 +437,16 @@ def test_a_red_night_at_gitlab_counts_where_it_stored_its_history(forge: Forge, 
 
 
 @pytest.mark.parametrize("status", ["success", "failed"])
-def test_a_history_that_gitlab_has_removed_is_an_error_unless_one_says_to_start_anew(
-    forge: Forge, lab: forges.GitLab, status: str
-) -> None:
+def test_removed_gitlab_history_needs_start_anew(forge: Forge, lab: forges.GitLab, status: str) -> None:
     forge.gitlab_job(7, status=status, artifacts_expire_at="2026-03-08T03:00:00Z")
 
-    with pytest.raises(forges.ForgeError, match="artifacts are gone"):
+    with pytest.raises(forges.ForgeError, match="artifacts of the previous night are gone"):
         lab.last_history("history.db", start_anew=False)
     assert lab.last_history("history.db", start_anew=True) is None
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab"])
-def test_a_download_takes_no_token_to_the_storage_that_it_is_sent_to(forge: Forge, kind: str) -> None:
+def test_download_sends_no_token_along_a_redirect(forge: Forge, kind: str) -> None:
     forge.artifact(b"history")
     forge.gitlab_job(7, b"history")
 
@@ -467,16 +484,16 @@ def test_a_night_is_every_report_below_its_folder(tmp_path: Path) -> None:
     done = run("add", "--history", str(tmp_path / "h.db"), "--reports", str(reports))
 
     assert done.exit_code == 0, done.output
-    assert "3 files with 3 results added" in done.output
+    assert "added 3 files with 3 results" in done.output
 
 
-def test_evidence_without_a_junit_file_is_no_night_of_which_nothing_came(tmp_path: Path) -> None:
+def test_evidence_without_junit_is_a_night(tmp_path: Path) -> None:
     (tmp_path / "evidence.jsonl").write_bytes(LINE)
 
     done = run("add", "--history", str(tmp_path / "h.db"), "--reports", str(tmp_path))
 
     assert done.exit_code == 0, done.output
-    assert "1 file with 1 result added" in done.output
+    assert "added 1 file with 1 result" in done.output
 
 
 # --- placement, summary, and the commands --------------------------------------------------------------
@@ -511,19 +528,19 @@ def test_no_record_is_written_where_github_knows_no_such_job(
 
 
 def test_issues_of_a_real_history_are_opened_once(forge: Forge, job: None, tmp_path: Path) -> None:
-    from builder_contracts.cli.dashboard import _last_night
-    from builder_contracts.dashboard import simulate
-    from builder_contracts.dashboard.add import Reading, add_files
+    from builder_contracts.cli.dashboard import _find_last_night
+    from builder_contracts.dashboard.demo.story import build_story
+    from builder_contracts.dashboard.history.import_files import ImportDefaults, add_files
 
     files = []
-    for name, text in simulate.nights(simulate.story(), last=_last_night(), count=60):
+    for name, text in simulate_nights(build_story(), last=_find_last_night(), count=60):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
         files.append(path)
     history = str(tmp_path / "h.db")
     with History(Path(history)) as store:
-        add_files(store, files, Reading())
+        add_files(store, files, ImportDefaults())
 
     tried = run("issues", "--history", history, "--dry-run")
     assert forge.writes == []
@@ -532,7 +549,7 @@ def test_issues_of_a_real_history_are_opened_once(forge: Forge, job: None, tmp_p
 
     assert tried.output.count("would open") == 2
     assert first.output.count("opened") == 2
-    assert second.output == "the issues already say what the history says\n"
+    assert second.output == "issues are up to date\n"
     assert {issue["title"] for issue in forge.issues} == {
         "tinyland-dind (simulated): 2 clauses broken",
         "tinyland-docker (simulated): 2 clauses broken",
@@ -556,11 +573,11 @@ def test_outside_of_a_job_the_commands_say_what_is_missing(
         assert "GITHUB_REPOSITORY is not set" in str(refused)
 
 
-def test_the_summary_names_what_broke_when_and_why(told: tuple[HistoryReport, HistorySnapshot]) -> None:
-    text = summary(*told, site="https://example.org/site")
+def test_the_summary_names_what_broke_when_and_why(analyzed: tuple[HistoryReport, HistorySnapshot]) -> None:
+    text = format_summary(*analyzed, site="https://example.org/site")
 
     assert "**Simulated data.**" in text
-    assert "| `tinyland-dind` | ❌ broken | 27 | 2 | 1 | 1 | 0 | C4 |" in text
+    assert "| `tinyland-dind` | ❌ broken | 27 | 2 | 1 | 1 | 0 |  |" in text
     assert "since the run of 12 Mar 2026, 02:10 UTC. Suspect the image" in text
     assert "https://example.org/site/clauses/simulated/tinyland-dind/daemon.endpoint.html" in text
     assert "- `linux-xr-docker`: 12 clauses" in text
@@ -568,40 +585,42 @@ def test_the_summary_names_what_broke_when_and_why(told: tuple[HistoryReport, Hi
 
 
 @pytest.mark.parametrize(
-    ("nights", "hours", "told"),
+    ("nights", "hours", "sentence"),
     [
-        ("kk", 8.0, "Nothing is broken."),
-        ("kw", 8.0, "Nothing is broken."),
-        ("ku", 8.0, "Nothing was seen broken; not everything was seen."),
-        ("kk", 24 * 9.0, "Nothing was seen broken; not everything was seen."),
+        ("kk", 8.0, "No clause is broken."),
+        ("kw", 8.0, "No clause is broken."),
+        ("ku", 8.0, "No clause is known to be broken, but some have no current result."),
+        ("kk", 24 * 9.0, "No clause is known to be broken, but some have no current result."),
     ],
 )
-def test_that_nobody_could_look_is_not_told_as_nothing_broken(nights: str, hours: float, told: str) -> None:
-    assert told in summary(night(series(nights), hours=hours), BOOK).splitlines()
+def test_that_nobody_could_look_is_not_told_as_nothing_broken(
+    nights: str, hours: float, sentence: str
+) -> None:
+    assert sentence in format_summary(night(series(nights), hours=hours), BOOK).splitlines()
 
 
-def test_clauses_that_no_run_ever_answered_are_told_with_those_whose_answer_is_old() -> None:
+def test_summary_counts_unreported_with_stale_clauses() -> None:
     report = tell(series("k"), contracts={"c": ["toolchain/n", "toolchain/never", "toolchain/ever"]})
 
-    text = summary(report, BOOK)
+    text = format_summary(report, BOOK)
 
     assert "| `c` | ❔ unproven | 1 | 0 | 0 | 0 | 2 |" in text
-    assert "### No fresh evidence\n\n- `c`: 2 clauses\n" in text
+    assert "### Stale evidence\n\n- `c`: 2 clauses\n" in text
 
 
-def test_what_a_report_calls_its_host_is_code_where_it_is_quoted_and_nowhere_else() -> None:
+def test_quoted_host_is_code_in_markdown_only() -> None:
     story = series("kb")
     for at, host in enumerate(("h", "the h")):
         story.points[at] = story.points[at]._replace(run=story.points[at].run._replace(host=host))
 
-    told = "Image and contract are the same. Suspect the host: it changed from `h` to `the h`."
-    assert told in summary(night(story), BOOK)
-    (action,) = plan(night(story), BOOK, [])
+    sentence = "Image and contract are unchanged. Suspect the host: it changed from `h` to `the h`."
+    assert sentence in format_summary(night(story), BOOK)
+    (action,) = plan_actions(night(story), BOOK, [])
     assert isinstance(action, OpenIssue)
-    assert told in action.body
+    assert sentence in action.body
 
 
 def test_a_summary_of_nothing_says_so(tmp_path: Path) -> None:
-    assert "nothing has reported yet" in summary(
+    assert "no class has reported yet" in format_summary(
         HistoryReport(0, night(series("k")).policy, (), (), ()), BOOK
     )

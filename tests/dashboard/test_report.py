@@ -11,10 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.dashboard import report as judged
-from builder_contracts.dashboard import views, words
-from builder_contracts.dashboard.report import Breakage, ClauseState, ClauseStatus, HistoryReport, Policy
-from builder_contracts.dashboard.series import (
+from builder_contracts.dashboard.analysis.history_report import HistoryReport, analyze_history
+from builder_contracts.dashboard.analysis.status import Breakage, ClauseState, ClauseStatus, Policy
+from builder_contracts.dashboard.history.series import (
     DAY_MS,
     ClauseKey,
     HistorySnapshot,
@@ -22,12 +21,16 @@ from builder_contracts.dashboard.series import (
     RecordedVerdict,
     Series,
 )
-from builder_contracts.dashboard.store import History
-from builder_contracts.dashboard.summary import summary
+from builder_contracts.dashboard.history.store import History
+from builder_contracts.dashboard.nightly.job_summary import format_summary
+from builder_contracts.dashboard.site import wording
+from builder_contracts.dashboard.site.pages.canaries import describe_trend
+from builder_contracts.dashboard.site.pages.grid import encode_nights
+from builder_contracts.dashboard.site.pages.overview import build_overview_page
 from builder_contracts.verdict import Outcome, Rung
 
 KEPT, BROKEN, UNPROVEN, WAIVED = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED
-LETTERS = {"k": KEPT, "b": BROKEN, "u": UNPROVEN, "w": WAIVED}
+LETTERS = {"k": KEPT, "b": BROKEN, "u": UNPROVEN, "h": UNPROVEN, "w": WAIVED}
 FIRST = 20_000
 """The night that the stories begin with, as days since 1970."""
 
@@ -50,7 +53,10 @@ def series(
     contracts: str = "",
     rung: Rung | None = Rung.LIVE,
 ) -> Series:
-    """One letter a night (k, b, u, w; a dash for no run); ``images`` and ``contracts`` likewise name digests."""
+    """One letter per night (k, b, u, w; h for a limit of the host; a dash for no run).
+
+    ``images`` and ``contracts`` likewise name digests.
+    """
     points = []
     for night, letter in enumerate(verdicts):
         if letter != "-":
@@ -61,8 +67,9 @@ def series(
                 contract=contracts[night] if contracts else "1",
             )
             verdict = LETTERS[letter]
+            reached = None if verdict is UNPROVEN else rung
             points.append(
-                RecordedVerdict(where, verdict, None if verdict is UNPROVEN else rung, 0.1, 0, 0, 0, 0, 0, 0)
+                RecordedVerdict(where, verdict, reached, 0.1, 0, 0, 0, 0, 0, 0, host_limit=letter == "h")
             )
     return Series(ClauseKey("e", builder, kind, name), number=sum(map(ord, name)), points=points)
 
@@ -78,16 +85,18 @@ def tell(
     last = (
         nights
         if nights is not None
-        else max(point.run.night for one in stories for point in one.points) - FIRST
+        else max(point.run.night for story in stories for point in story.points) - FIRST
     )
-    runs = sorted({point.run for one in stories for point in one.points}, key=lambda one: one.started)
+    runs = sorted({point.run for story in stories for point in story.points}, key=lambda story: story.started)
     book = HistorySnapshot(runs, stories, {}, cast(History, None))
     now = (FIRST + last) * DAY_MS + round(hours * 3_600_000)
-    return judged.report(book, now, policy, cast(None, rest.get("contracts")))
+    return analyze_history(book, now, policy, cast(None, rest.get("contracts")))
 
 
-def one(report: HistoryReport, name: str = "n") -> ClauseStatus:
-    return next(clause for each in report.classes for clause in each.clauses if clause.clause.name == name)
+def status_of(report: HistoryReport, name: str = "n") -> ClauseStatus:
+    return next(
+        clause for builder in report.classes for clause in builder.clauses if clause.clause.name == name
+    )
 
 
 # --- last night ------------------------------------------------------------------------------------
@@ -118,7 +127,7 @@ def test_what_is_different_from_the_night_before(nights: str, broke: int, mended
     assert (len(morning.broke), len(morning.mended), len(morning.unproven)) == (broke, mended, unproven)
 
 
-def test_a_class_that_did_not_report_is_named_and_its_old_red_is_not_new() -> None:
+def test_silent_class_is_named_and_its_breakage_is_not_new() -> None:
     report = tell(series("kkkk", builder="a"), series("kkb-", builder="b"))
 
     (morning,) = report.mornings
@@ -143,12 +152,12 @@ def test_a_new_clause_is_told_but_not_on_the_first_night_of_all() -> None:
     assert first.new == ()
 
 
-def test_clauses_that_broke_in_one_run_are_one_incident_and_the_latest_comes_first() -> None:
+def test_incidents_group_by_run_latest_first() -> None:
     (morning,) = tell(
         series("kkbb", name="a"), series("kkbb", name="b"), series("kkkb", name="c"), series("kkbk", name="d")
     ).mornings
 
-    assert [[clause.clause.name for clause in each.clauses] for each in morning.incidents] == [
+    assert [[clause.clause.name for clause in builder.clauses] for builder in morning.incidents] == [
         ["c"],
         ["a", "b"],
     ]
@@ -160,21 +169,21 @@ def test_several_runs_of_a_night_are_told_by_the_last_of_them() -> None:
     story.points.insert(1, early)
 
     assert tell(story).mornings[0].broke == ()
-    assert [segment.verdict for segment in one(tell(story)).segments] == [KEPT, BROKEN, KEPT]
+    assert [segment.verdict for segment in status_of(tell(story)).segments] == [KEPT, BROKEN, KEPT]
 
 
-def test_a_breakage_that_was_mended_within_the_night_shows_in_its_nights() -> None:
+def test_breakage_fixed_within_the_night_shows_in_its_nights() -> None:
     story = series("kk")
     for hour, verdict in ((1, KEPT), (1.5, BROKEN)):
         where = run(1)._replace(started=(FIRST + 1) * DAY_MS + round(hour * 3_600_000))
         story.points.insert(
             -1, RecordedVerdict(where, verdict, None, 0.1, 0, 7 if verdict is BROKEN else 0, 0, 0, 0, 0)
         )
-    (told,) = tell(story).classes
+    (builder,) = tell(story).classes
 
-    assert told.nights[FIRST + 1] is BROKEN
-    assert views.encode(story.points, FIRST, FIRST + 1)[-1] == ("b", 1, 7)
-    assert one(tell(story)).state is ClauseState.KEPT
+    assert builder.nights[FIRST + 1] is BROKEN
+    assert encode_nights(story.points, FIRST, FIRST + 1)[-1] == ("b", 1, 7)
+    assert status_of(tell(story)).state is ClauseState.KEPT
 
 
 def test_what_was_newly_waived_is_told() -> None:
@@ -183,7 +192,7 @@ def test_what_was_newly_waived_is_told() -> None:
     assert [waived.clause.name for waived in morning.waived] == ["a"]
 
 
-def test_clauses_that_did_not_answer_when_their_class_did_are_told() -> None:
+def test_clause_without_result_in_its_class_run_is_named() -> None:
     stories = (
         series("kkkk", name="a"),
         series("kkb-", name="b"),
@@ -197,7 +206,7 @@ def test_clauses_that_did_not_answer_when_their_class_did_are_told() -> None:
 
 
 @pytest.mark.parametrize(("hours", "missed"), [(8, [1, 0]), (47.9, [1, 0]), (48.1, [2, 1])])
-def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: float, missed: list[int]) -> None:
+def test_digest_counts_nights_without_any_run(hours: float, missed: list[int]) -> None:
     """A pool that is down has no class that did not report beside one that did."""
     silent, other = series("kkk-"), series("kkkk", builder="d")
     other = replace(
@@ -209,10 +218,10 @@ def test_nights_in_which_nothing_of_an_environment_reported_are_told(hours: floa
 
     assert [morning.missed for morning in report.mornings] == missed
     book = HistorySnapshot((), (), {}, cast(History, None), {0: "seen"})
-    said = f"No class has reported since: {words.nights_words(missed[0])} without a run."
-    assert views.index(report, book)["environments"][0]["missed_words"] == said
-    assert summary(report, book).count("No class has reported since") == sum(map(bool, missed))
-    assert views.index(report, book)["environments"][0]["which_night"] == "that night"
+    text = f"No class has reported for {wording.format_nights(missed[0])}."
+    assert build_overview_page(report, book)["environments"][0]["missed_words"] == text
+    assert format_summary(report, book).count("No class has reported for") == sum(map(bool, missed))
+    assert build_overview_page(report, book)["environments"][0]["which_night"] == "that night"
 
 
 # --- blame -----------------------------------------------------------------------------------------
@@ -224,41 +233,41 @@ def blame(before: RecordedRun | None, after: RecordedRun, kind: str = "toolchain
 
     story = series("b", kind=kind)
     change = Breakage(point(before, KEPT) if before else None, point(after, BROKEN))
-    return words.suspicion(change, [one(tell(story))])
+    return wording.describe_suspicion(change, [status_of(tell(story))])
 
 
 def test_the_image_is_suspected_when_it_alone_changed() -> None:
-    said = blame(run(1, image="sha256:aaa"), run(2, image="sha256:bbb"))
+    text = blame(run(1, image="sha256:aaa"), run(2, image="sha256:bbb"))
 
-    assert said == "Suspect the image (aaa → bbb): it changed with this run, the contract did not."
+    assert text == "Suspect the image (aaa → bbb): it changed in this run; the contract did not."
 
 
 def test_the_contract_is_suspected_when_it_alone_changed() -> None:
     assert blame(run(1, contract="x"), run(2, contract="y")) == (
-        "Suspect the contract (x → y): it changed with this run, the image did not."
+        "Suspect the contract (x → y): it changed in this run; the image did not."
     )
 
 
 def test_both_are_suspected_when_both_changed() -> None:
-    said = blame(run(1, image="a", contract="x"), run(2, image="b", contract="y"))
+    text = blame(run(1, image="a", contract="x"), run(2, image="b", contract="y"))
 
-    assert said == "Suspect the image (a → b) or the contract (x → y): both changed with this run."
+    assert text == "Suspect the image (a → b) or the contract (x → y): both changed in this run."
 
 
 @pytest.mark.parametrize(
     ("kind", "suspect"),
     [
-        ("canaries", "the canary itself"),
-        ("caches", "the service that it speaks to"),
-        ("publication", "the service that it speaks to"),
-        ("toolchain", "what surrounds the runner"),
+        ("canaries", "Suspect the canary: "),
+        ("caches", "the service it uses"),
+        ("publication", "the service it uses"),
+        ("toolchain", "the runner's surroundings"),
     ],
 )
-def test_where_nothing_changed_the_kind_of_the_clause_says_where_to_look(kind: str, suspect: str) -> None:
-    said = blame(run(1), run(2), kind)
+def test_unchanged_run_is_suspected_by_clause_kind(kind: str, suspect: str) -> None:
+    text = blame(run(1), run(2), kind)
 
-    assert said.startswith("Image and contract are the same.")
-    assert suspect in said
+    assert text.startswith("Image and contract are unchanged.")
+    assert suspect in text
 
 
 def test_another_host_or_engine_is_named() -> None:
@@ -268,32 +277,32 @@ def test_another_host_or_engine_is_named() -> None:
 
 def test_an_image_that_nobody_saw_is_not_said_to_be_the_same() -> None:
     for before, after in ((run(1, image=""), run(2, image="")), (run(1, image="a"), run(2, image=""))):
-        said = blame(before, after)
-        assert "which image ran is not known" in said
-        assert "Image and contract are the same" not in said
+        text = blame(before, after)
+        assert "the image is unknown" in text
+        assert "Image and contract are unchanged" not in text
 
 
 def test_a_real_runner_whose_packages_changed_has_another_image() -> None:
     old, new = (f"tinyland-nix-1: live (…) · namespace arc; packages sha256:{digit * 64}" for digit in "ab")
 
-    said = blame(run(1, image="", identity=old), run(2, image="", identity=new))
+    text = blame(run(1, image="", identity=old), run(2, image="", identity=new))
 
-    assert said == (
-        "Suspect the image: what is installed on the runner (aaaaaaaaaaaa → bbbbbbbbbbbb) changed with this run."
+    assert text == (
+        "Suspect the image: the packages installed on the runner (aaaaaaaaaaaa → bbbbbbbbbbbb) changed in this run."
     )
 
 
 def test_a_break_at_the_beginning_blames_nobody() -> None:
-    assert "nothing is known of a change" in blame(None, run(2))
+    assert "the change that caused it is unknown" in blame(None, run(2))
 
 
-def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that_could_not_tell() -> None:
-    red = one(tell(series("kuub", images="abbb")))
+def test_breakage_skips_unproven_nights_back_to_last_kept() -> None:
+    red = status_of(tell(series("kuub", images="abbb")))
 
     (change,) = red.breakages
-    assert words.suspicion(change, [red]) == (
-        "Suspect the image (a → b): it changed since the last kept run, the contract did not. "
-        "In between it could not be shown for 2 nights."
+    assert wording.describe_suspicion(change, [red]) == (
+        "Suspect the image (a → b): it changed since the last kept run; the contract did not. "
+        "It was unproven for 2 nights in between."
     )
     assert flakes(series("kuub", images="abbb")) == {}
 
@@ -301,27 +310,27 @@ def test_a_clause_is_compared_with_its_last_run_that_was_kept_across_nights_that
 def test_red_counts_from_the_first_broken_run_since_it_was_kept() -> None:
     report = tell(series("kbubk", name="mended"), series("kbbub", images="abbbc"))
 
-    assert one(report).since.run.night == FIRST + 1
+    assert status_of(report).since.run.night == FIRST + 1
     assert [incident.change.suspects for incident in report.mornings[0].incidents] == [("image",)]
-    assert [change.after.run.night - FIRST for change in one(report, "mended").breakages] == [1]
+    assert [change.after.run.night - FIRST for change in status_of(report, "mended").breakages] == [1]
 
 
 @pytest.mark.parametrize(
-    ("nights", "said"),
+    ("nights", "text"),
     [
-        ("b", "It was so when history begins"),
-        ("-b", "This clause is new"),
-        ("ub", "It was never seen kept: before, it was unproven for 1 night."),
-        ("wb", "It was not kept before either, but waived: see whether the waiver has ended."),
+        ("b", "Broken since the start of the history"),
+        ("-b", "New clause"),
+        ("ub", "Never kept so far: unproven for 1 night before it broke."),
+        ("wb", "It was waived before; check whether the waiver has expired."),
     ],
 )
-def test_what_was_never_kept_is_said_to_be_so(nights: str, said: str) -> None:
-    red = one(tell(series(nights), series("k" * len(nights), name="other")))
+def test_what_was_never_kept_is_said_to_be_so(nights: str, text: str) -> None:
+    red = status_of(tell(series(nights), series("k" * len(nights), name="other")))
 
-    assert words.suspicion(red.breakages[-1], [red]).startswith(said)
+    assert wording.describe_suspicion(red.breakages[-1], [red]).startswith(text)
 
 
-def test_of_what_broke_in_one_run_the_clause_that_was_seen_well_last_tells_most() -> None:
+def test_incident_is_bounded_by_the_clause_kept_last() -> None:
     (morning,) = tell(
         series("kkub", name="a", images="1222"),
         series("---b", name="b", images="2222"),
@@ -329,7 +338,7 @@ def test_of_what_broke_in_one_run_the_clause_that_was_seen_well_last_tells_most(
     ).mornings
 
     (incident,) = morning.incidents
-    assert incident.change == one(tell(series("kkkb", name="c", images="1222")), "c").breakages[-1]
+    assert incident.change == status_of(tell(series("kkkb", name="c", images="1222")), "c").breakages[-1]
 
 
 # --- decay -----------------------------------------------------------------------------------------
@@ -341,12 +350,12 @@ def test_old_evidence_says_nothing_about_today(letter: str) -> None:
     fresh = tell(series(letter * 3), hours=2 + 47.9, policy=policy)
     stale = tell(series(letter * 3), hours=2 + 48.1, policy=policy)
 
-    assert one(fresh).state is ClauseState(LETTERS[letter].value)
-    assert one(stale).state is ClauseState.UNKNOWN
-    assert one(stale).rung is None
+    assert status_of(fresh).state is ClauseState(LETTERS[letter].value)
+    assert status_of(stale).state is ClauseState.UNKNOWN
+    assert status_of(stale).rung is None
     assert stale.classes[0].state is ClauseState.UNKNOWN
     assert stale.mornings[0].stale == stale.classes[0].clauses
-    assert one(fresh).expires == one(stale).expires
+    assert status_of(fresh).expires == status_of(stale).expires
 
 
 def test_a_class_with_a_stale_clause_does_not_pass_for_kept() -> None:
@@ -356,7 +365,7 @@ def test_a_class_with_a_stale_clause_does_not_pass_for_kept() -> None:
     assert report.classes[0].counts[ClauseState.UNKNOWN] == 1
 
 
-def test_a_clause_that_the_contract_no_longer_has_is_withdrawn_not_unknown() -> None:
+def test_clause_dropped_by_its_contract_is_withdrawn() -> None:
     stories = series("kkkkkkkk", name="a"), series("kk------", name="b")
 
     given_contract = tell(*stories, contracts={"c": ["toolchain/a"]})
@@ -364,10 +373,10 @@ def test_a_clause_that_the_contract_no_longer_has_is_withdrawn_not_unknown() -> 
 
     assert [clause.clause.name for clause in given_contract.classes[0].clauses] == ["a"]
     assert given_contract.classes[0].state is ClauseState.KEPT
-    assert one(without, "b").state is ClauseState.UNKNOWN
+    assert status_of(without, "b").state is ClauseState.UNKNOWN
 
 
-def test_a_promise_that_no_run_ever_answered_is_counted_as_unknown() -> None:
+def test_promise_without_any_result_counts_as_unknown() -> None:
     report = tell(series("kkk", name="a"), contracts={"c": ["toolchain/a", "caches/nix-hit"]})
 
     assert report.classes[0].unreported == ("caches/nix-hit",)
@@ -375,7 +384,154 @@ def test_a_promise_that_no_run_ever_answered_is_counted_as_unknown() -> None:
     assert report.classes[0].state is ClauseState.UNPROVEN
 
 
+@pytest.mark.parametrize(
+    ("contracts", "expected"),
+    [
+        (None, {"c": ClauseState.KEPT, "d": ClauseState.KEPT}),
+        ({"c": ["toolchain/n"], "d": ["toolchain/n"]}, {"c": ClauseState.KEPT, "d": ClauseState.KEPT}),
+        ({"c": ["toolchain/n"]}, {"c": ClauseState.KEPT}),
+        (
+            {"c": ["toolchain/n"], "new": ["image/platform"]},
+            {"c": ClauseState.KEPT, "new": ClauseState.UNKNOWN},
+        ),
+        ({"c": ["image/platform"], "d": ["toolchain/n"]}, {"c": ClauseState.UNKNOWN, "d": ClauseState.KEPT}),
+    ],
+    ids=["no contracts", "all promised", "d withdrawn", "d withdrawn, new unknown", "only other clauses"],
+)
+def test_contracts_decide_unknown_and_withdrawn_classes(
+    contracts: dict[str, list[str]] | None, expected: dict[str, ClauseState]
+) -> None:
+    report = tell(series("kkk"), series("kkk", builder="d"), contracts=contracts)
+
+    assert {builder.builder: builder.state for builder in report.classes} == expected
+    assert {builder.builder for builder in report.withdrawn} == {"c", "d"} - expected.keys()
+
+
+def test_class_that_never_reported_is_unknown_in_the_digest() -> None:
+    report = tell(series("kkk"), contracts={"c": ["toolchain/n"], "new": ["image/platform", "identity/uid"]})
+    (morning,) = report.mornings
+
+    assert [(builder.builder, len(builder.unreported)) for builder in morning.never_reported] == [("new", 2)]
+    assert [builder.builder for builder in morning.silent] == []
+    assert "new | ⚪ unknown, never reported | 0 | 0 | 0 | 0 | 2 |" in format_summary(
+        report, HistorySnapshot((), (), {}, cast(History, None), {0: ""})
+    ).replace("`", "")
+
+
+def test_report_of_another_tool_is_never_withdrawn() -> None:
+    story = series("kkk", builder="their-suite", kind="test", rung=None)
+    story.points[:] = [point._replace(run=point.run._replace(contract_digest="")) for point in story.points]
+    report = tell(series("kkk"), story, contracts={"c": ["toolchain/n"]})
+
+    assert [builder.builder for builder in report.classes] == ["c", "their-suite"]
+    assert report.withdrawn == ()
+
+
+@pytest.mark.parametrize(
+    ("runners", "expected"),
+    [
+        ({"pool": "local"}, {"pool"}),
+        ({"images": "docker"}, {"images"}),
+        ({"images": "docker", "pool": "local"}, {"pool"}),
+        ({"pool-a": "local", "pool-b": "ssh"}, {"pool-a", "pool-b"}),
+    ],
+)
+def test_missing_class_is_expected_on_real_runners_first(runners: dict[str, str], expected: set[str]) -> None:
+    stories = []
+    for environment, runner in runners.items():
+        story = series("kkk")
+        points = [
+            point._replace(run=point.run._replace(environment=environment, runner=runner))
+            for point in story.points
+        ]
+        stories.append(Series(ClauseKey(environment, "c", "toolchain", "n"), story.number, points))
+    report = tell(*stories, contracts={"c": ["toolchain/n"], "new": ["toolchain/n"]})
+
+    assert {builder.environment for builder in report.classes if builder.builder == "new"} == expected
+
+
+@pytest.mark.parametrize(("nights", "limit"), [("kkh", True), ("kku", False), ("khu", False), ("hhk", False)])
+def test_limit_of_the_host_is_told_from_other_unproven(nights: str, limit: bool) -> None:
+    assert status_of(tell(series(nights))).host_limit is limit
+
+
 # --- rungs -----------------------------------------------------------------------------------------
+
+
+LIVE, SUSTAINED, DECLARED, EXERCISED = Rung.LIVE, Rung.SUSTAINED, Rung.DECLARED, Rung.EXERCISED
+
+
+@pytest.mark.parametrize(
+    ("clauses", "expected"),
+    [
+        ([("k" * 8, LIVE)], SUSTAINED),
+        ([("k" * 8, LIVE), ("kkkkkkkb", LIVE)], None),
+        ([("k" * 8, LIVE), ("kkkkkkku", LIVE)], None),
+        ([("k" * 8, LIVE), ("kk------", LIVE)], None),
+        ([("k" * 8, LIVE), ("bkkkkkkk", EXERCISED)], EXERCISED),
+        ([("k" * 8, LIVE), ("-----kkk", LIVE)], LIVE),
+        ([("k" * 8, LIVE), ("k" * 8, DECLARED)], SUSTAINED),
+        ([("k" * 8, DECLARED)], DECLARED),
+        ([("k" * 8, DECLARED), ("bbbbbbbb", DECLARED)], None),
+        ([("k" * 8, LIVE), ("kkkkkkkh", LIVE)], SUSTAINED),
+        ([("k" * 8, LIVE), ("kkkkkkkw", LIVE)], SUSTAINED),
+        ([("wwwwwwww", LIVE)], None),
+        ([("hhhhhhhh", LIVE)], None),
+        ([("k" * 8, LIVE), ("k" * 8, None)], SUSTAINED),
+        ([("k" * 8, None)], None),
+    ],
+    ids=[
+        "one clause",
+        "one broken",
+        "one unproven",
+        "one stale",
+        "the weakest",
+        "a young clause",
+        "declared lowers nothing",
+        "declared only",
+        "declared and broken",
+        "limit of the host",
+        "waived",
+        "all waived",
+        "all limits",
+        "a plain test beside",
+        "plain tests only",
+    ],
+)
+def test_class_rung_is_the_weakest_of_what_it_promises(
+    clauses: list[tuple[str, Rung | None]], expected: Rung | None
+) -> None:
+    report = tell(
+        *(series(nights, name=str(number), rung=rung) for number, (nights, rung) in enumerate(clauses)),
+        nights=7,
+    )
+
+    assert report.classes[0].rung is expected
+
+
+def test_clause_that_sank_to_declared_lowers_its_class() -> None:
+    fallen = series("k" * 8, name="fallen")
+    fallen.points[-1] = fallen.points[-1]._replace(rung=DECLARED)
+
+    assert tell(series("k" * 8), fallen).classes[0].rung is DECLARED
+
+
+def test_unreported_promise_leaves_its_class_without_a_rung() -> None:
+    report = tell(series("k" * 8), contracts={"c": ["toolchain/n", "caches/nix-hit"]})
+
+    assert report.classes[0].rung is None
+
+
+def test_card_names_unproven_clauses_limits_last() -> None:
+    book = HistorySnapshot((), (), {}, cast(History, None), {0: "the host has 2 CPUs"})
+    report = tell(series("kh", name="a"), series("ku", name="b"), series("kk", name="c"))
+    (card,) = build_overview_page(report, book)["environments"][0]["classes"]
+
+    assert [(clause["local_id"], clause["seen"], clause["host_limit"]) for clause in card["unproven"]] == [
+        ("toolchain/b", "the host has 2 CPUs", False),
+        ("toolchain/a", "the host has 2 CPUs", True),
+    ]
+    assert card["host_limits"] == 1
 
 
 @pytest.mark.parametrize(
@@ -393,33 +549,33 @@ def test_a_promise_that_no_run_ever_answered_is_counted_as_unknown() -> None:
         ("kkkkkkkkku", None),
     ],
 )
-def test_sustained_needs_live_evidence_on_each_of_the_last_nights(nights: str, rung: Rung | None) -> None:
-    assert one(tell(series(nights))).rung is rung
+def test_sustained_needs_live_evidence_each_night(nights: str, rung: Rung | None) -> None:
+    assert status_of(tell(series(nights))).rung is rung
 
 
-def test_a_class_without_a_run_on_the_latest_night_of_others_sustains_nothing() -> None:
+def test_class_without_the_latest_night_is_not_sustained() -> None:
     report = tell(series("k" * 10, builder="a"), series("k" * 9 + "-", builder="b"))
 
-    assert [one.rung for one in report.classes] == [Rung.SUSTAINED, Rung.LIVE]
+    assert [builder.rung for builder in report.classes] == [Rung.SUSTAINED, Rung.LIVE]
 
 
 @pytest.mark.parametrize(
     ("hours", "rung"), [(8, Rung.SUSTAINED), (47.9, Rung.SUSTAINED), (48.1, Rung.LIVE), (73, Rung.LIVE)]
 )
-def test_a_day_that_is_over_without_any_run_ends_what_was_sustained(hours: float, rung: Rung) -> None:
-    assert one(tell(series("k" * 10), hours=hours)).rung is rung
+def test_day_without_any_run_ends_sustained(hours: float, rung: Rung) -> None:
+    assert status_of(tell(series("k" * 10), hours=hours)).rung is rung
 
 
 @pytest.mark.parametrize("rung", [Rung.DECLARED, Rung.OBSERVED, Rung.EXERCISED])
 def test_no_weaker_evidence_is_ever_sustained(rung: Rung) -> None:
-    assert one(tell(series("k" * 30, rung=rung))).rung is rung
+    assert status_of(tell(series("k" * 30, rung=rung))).rung is rung
 
 
-def test_a_second_run_of_a_night_that_was_not_kept_ends_what_was_sustained() -> None:
+def test_broken_second_run_of_a_night_ends_sustained() -> None:
     story = series("k" * 10)
     story.points.insert(8, RecordedVerdict(run(7, hour=5), BROKEN, Rung.LIVE, 0.1, 0, 0, 0, 0, 0, 0))
 
-    assert one(tell(story)).rung is Rung.LIVE
+    assert status_of(tell(story)).rung is Rung.LIVE
 
 
 # --- flakes ----------------------------------------------------------------------------------------
@@ -439,9 +595,9 @@ def test_flakes_are_changes_on_the_same_image_and_contract() -> None:
     assert flakes(series("bubub")) == {}
 
 
-@pytest.mark.parametrize(("installed", "found"), [("aa", {"n": (1, 1)}), ("ab", {})])
-def test_on_a_real_runner_another_image_shows_in_what_is_installed(
-    installed: str, found: dict[str, tuple[int, int]]
+@pytest.mark.parametrize(("installed", "expected"), [("aa", {"n": (1, 1)}), ("ab", {})])
+def test_flakes_on_real_runners_compare_package_digests(
+    installed: str, expected: dict[str, tuple[int, int]]
 ) -> None:
     story = series("kb")
     for at, letter in enumerate(installed):
@@ -449,23 +605,23 @@ def test_on_a_real_runner_another_image_shows_in_what_is_installed(
         where = story.points[at].run._replace(image_digest="", identity=seen)
         story.points[at] = story.points[at]._replace(run=where)
 
-    assert flakes(story) == found
+    assert flakes(story) == expected
     assert all(flake.image_known for flake in tell(story).flakes)
 
 
-def test_a_flake_tells_the_answer_of_its_latest_change_that_was_not_kept() -> None:
+def test_flake_has_the_bad_result_of_its_latest_change() -> None:
     (back,) = tell(series("kbkk")).flakes
-    (there,) = tell(series("kkbb")).flakes
+    (flake,) = tell(series("kkbb")).flakes
 
     assert back.bad.run.night == FIRST + 1
-    assert there.bad.run.night == FIRST + 2
+    assert flake.bad.run.night == FIRST + 2
 
 
 def test_a_waiver_is_no_flake() -> None:
     assert flakes(series("bbwwbb")) == {}
 
 
-def test_flakes_are_ranked_by_how_often_they_changed_then_by_rate() -> None:
+def test_flakes_are_ranked_by_changes_then_rate() -> None:
     ranked = flakes(
         series("kbkk", name="twice"), series("kbkbkb", name="often"), series("kbkkkkkk", name="rare")
     )
@@ -490,22 +646,22 @@ stories = st.lists(
 
 
 @given(stories, st.integers(0, 200), st.floats(0.5, 9))
-def test_every_clause_has_one_state_and_no_state_above_its_evidence(
-    told: list[Series], hours: int, stale_days: float
+def test_no_state_or_rung_is_above_its_evidence(
+    histories: list[Series], hours: int, stale_days: float
 ) -> None:
-    report = tell(*told, hours=hours, policy=Policy(stale_days=stale_days))
+    report = tell(*histories, hours=hours, policy=Policy(stale_days=stale_days))
 
-    clauses = [clause for each in report.classes for clause in each.clauses]
-    assert len(clauses) == len(told)
+    clauses = [clause for builder in report.classes for clause in builder.clauses]
+    assert len(clauses) == len(histories)
     for clause in clauses:
         fresh = report.now <= clause.last.run.started + stale_days * DAY_MS + 1
         assert clause.state is not ClauseState.KEPT or (clause.last.verdict is KEPT and fresh)
         assert clause.rung is None or clause.state is ClauseState.KEPT
         assert sum(segment.points for segment in clause.segments) == len(clause.series.points)
-    for each in report.classes:
-        assert sum(each.counts.values()) == len(each.clauses)
-        assert each.state is not ClauseState.KEPT or all(
-            clause.state is ClauseState.KEPT for clause in each.clauses
+    for builder in report.classes:
+        assert sum(builder.counts.values()) == len(builder.clauses)
+        assert builder.state is not ClauseState.KEPT or all(
+            clause.state is ClauseState.KEPT for clause in builder.clauses
         )
     for morning in report.mornings:
         assert set(map(id, morning.broke)) <= set(map(id, clauses))
@@ -516,7 +672,7 @@ def test_every_clause_has_one_state_and_no_state_above_its_evidence(
 @given(st.text("kbuw-", min_size=1, max_size=40).filter(lambda text: text.strip("-")), st.integers(0, 5))
 def test_the_run_length_strings_of_the_grid_say_every_night(nights: str, after: int) -> None:
     story = series(nights)
-    stretches = views.encode(story.points, FIRST, FIRST + len(nights) - 1 + after)
+    stretches = encode_nights(story.points, FIRST, FIRST + len(nights) - 1 + after)
 
     assert "".join(letter * count for letter, count, _ in stretches) == nights + "-" * after
     letters = [letter for letter, _, _ in stretches]
@@ -525,20 +681,20 @@ def test_the_run_length_strings_of_the_grid_say_every_night(nights: str, after: 
 
 @given(st.lists(st.floats(0.1, 1e6), min_size=12, max_size=60))
 def test_a_trend_is_words_or_nothing(values: Sequence[float]) -> None:
-    from builder_contracts.dashboard.series import Reading
+    from builder_contracts.dashboard.history.series import MeasuredValue
 
-    readings = [Reading(run(night), value, None) for night, value in enumerate(values)]
-    assert views.trend("cold_seconds", readings).split(" ")[0] in ("steady", "risen", "fallen")
+    readings = [MeasuredValue(run(night), value, None) for night, value in enumerate(values)]
+    assert describe_trend("cold_seconds", readings).split(" ")[0] in ("steady", "risen", "fallen")
 
 
 def test_a_slow_drift_is_a_trend_and_noise_is_not() -> None:
-    from builder_contracts.dashboard.series import Reading
+    from builder_contracts.dashboard.history.series import MeasuredValue
 
-    drift = [Reading(run(night), 400 + 3 * night + (-1) ** night, None) for night in range(60)]
-    noise = [Reading(run(night), 400 + 30 * (-1) ** night, None) for night in range(60)]
+    drift = [MeasuredValue(run(night), 400 + 3 * night + (-1) ** night, None) for night in range(60)]
+    noise = [MeasuredValue(run(night), 400 + 30 * (-1) ** night, None) for night in range(60)]
 
-    assert views.trend("cold_seconds", drift) == "risen from 7 min to 9 min 17 s in 45 nights"
-    assert views.trend("cold_seconds", noise) == "steady"
+    assert describe_trend("cold_seconds", drift) == "risen from 7 min to 9 min 17 s in 45 nights"
+    assert describe_trend("cold_seconds", noise) == "steady"
 
 
 @pytest.mark.parametrize(

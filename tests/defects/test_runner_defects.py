@@ -15,14 +15,14 @@ from tests.defects.conftest import Bench
 pytestmark = pytest.mark.docker
 
 
-def test_a_privileged_container_breaks_everything_that_privilege_undoes(bench: Bench) -> None:
+def test_privileged_container_breaks_isolation_clauses(bench: Bench) -> None:
     contract = bench.contract("tinyland-docker")
 
     seen = bench.observe(contract, launch=dataclasses.replace(bench.plan(contract), privileged=True))
 
     assert {"isolation/privileged", "isolation/capabilities", "isolation/seccomp"} <= seen.broken
     assert all(local_id.startswith("isolation/") for local_id in seen.broken)
-    assert "securityContext.privileged" in seen.verdicts["isolation/privileged"].likely
+    assert "securityContext.privileged" in seen.verdicts["isolation/privileged"].cause
 
 
 def test_an_added_capability_breaks_the_capabilities_alone(bench: Bench) -> None:
@@ -33,16 +33,16 @@ def test_an_added_capability_breaks_the_capabilities_alone(bench: Bench) -> None
     )
 
     assert seen.broken == {"isolation/capabilities"}
-    assert "NET_RAW" in seen.verdicts["isolation/capabilities"].seen
+    assert "NET_RAW" in seen.verdicts["isolation/capabilities"].observation
 
 
-def test_a_missing_no_new_privileges_flag_breaks_its_clause_alone(bench: Bench) -> None:
+def test_missing_no_new_privileges_breaks_only_its_clause(bench: Bench) -> None:
     contract = bench.contract("tinyland-docker")
 
     seen = bench.observe(contract, launch=dataclasses.replace(bench.plan(contract), no_new_privileges=False))
 
     assert seen.broken == {"isolation/no-new-privileges"}
-    assert "allowPrivilegeEscalation" in seen.verdicts["isolation/no-new-privileges"].likely
+    assert "allowPrivilegeEscalation" in seen.verdicts["isolation/no-new-privileges"].cause
 
 
 def test_a_runner_without_seccomp_can_unshare_and_says_so(bench: Bench) -> None:
@@ -52,7 +52,7 @@ def test_a_runner_without_seccomp_can_unshare_and_says_so(bench: Bench) -> None:
 
     assert "isolation/seccomp" in seen.broken
     assert seen.broken <= {"isolation/seccomp", "isolation/unshare", "isolation/mount"}
-    assert "seccompProfile" in seen.verdicts["isolation/seccomp"].likely
+    assert "seccompProfile" in seen.verdicts["isolation/seccomp"].cause
 
 
 def listen(arguments: str) -> Callable[[DockerRunner], None]:
@@ -78,18 +78,18 @@ def test_a_docker_socket_breaks_the_socket_clause_alone(bench: Bench) -> None:
     )
 
     assert seen.broken == {"isolation/docker-socket"}
-    assert "/run/docker.sock" in seen.verdicts["isolation/docker-socket"].seen
-    assert "owns the host" in seen.verdicts["isolation/docker-socket"].likely
+    assert "/run/docker.sock" in seen.verdicts["isolation/docker-socket"].observation
+    assert "any job controls the host" in seen.verdicts["isolation/docker-socket"].cause
 
 
-def test_a_daemon_port_on_localhost_breaks_the_daemon_clause_alone(bench: Bench) -> None:
+def test_daemon_port_on_localhost_breaks_only_its_clause(bench: Bench) -> None:
     seen = bench.observe(
         bench.contract("tinyland-docker"),
         before=listen("IO::Socket::INET->new(LocalAddr => '127.0.0.1:2375', Listen => 1)"),
     )
 
     assert seen.broken == {"isolation/docker-daemon"}
-    assert "localhost:2375 accepts connections" in seen.verdicts["isolation/docker-daemon"].seen
+    assert "localhost:2375 accepts connections" in seen.verdicts["isolation/docker-daemon"].observation
 
 
 def test_devices_that_are_there_or_missing_break_their_clauses(
@@ -102,7 +102,7 @@ def test_devices_that_are_there_or_missing_break_their_clauses(
     seen = bench.observe(contract)
 
     assert seen.broken == {"isolation/device/null", "isolation/device/fuse"}
-    assert "not passed through" in seen.verdicts["isolation/device/fuse"].likely
+    assert "does not pass the device through" in seen.verdicts["isolation/device/fuse"].cause
 
 
 def test_a_promised_ability_that_is_denied_is_broken(
@@ -113,7 +113,7 @@ def test_a_promised_ability_that_is_denied_is_broken(
     seen = bench.observe(contract)
 
     assert seen.broken == {"isolation/mount", "isolation/unshare"}
-    assert "not permitted" in seen.verdicts["isolation/unshare"].seen
+    assert "not permitted" in seen.verdicts["isolation/unshare"].observation
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,11 @@ def test_a_resource_that_was_not_applied_breaks_its_clause_alone(
         expected = {clause}
         assert seen.verdicts["resources/memory-request"].outcome.value == "kept"
     assert seen.broken == expected
-    assert seen_text in seen.verdicts[clause].seen
-    assert "the pool's template" in seen.verdicts[clause].likely
+    assert seen_text in seen.verdicts[clause].observation
+    assert "the pool's template" in seen.verdicts[clause].cause
 
 
-def test_a_limit_above_the_hosts_capacity_is_unproven_and_a_loud_skip(
+def test_limit_above_capacity_is_unproven_and_skipped(
     bench: Bench, write_contract: Callable[..., Contract]
 ) -> None:
     contract = write_contract("resources: {cpu: {limit: '4000'}, memory: {limit: 900Ti}}\n")
@@ -157,8 +157,8 @@ def test_a_limit_above_the_hosts_capacity_is_unproven_and_a_loud_skip(
     assert seen.broken == set()
     for name in ("cpu-limit", "memory-limit"):
         verdict = seen.verdicts[f"resources/{name}"]
-        assert (verdict.outcome.value, verdict.here) == ("unproven", False)
-        assert "the host has" in verdict.seen
+        assert (verdict.outcome.value, verdict.provable_here) == ("unproven", False)
+        assert "the host has" in verdict.observation
 
 
 def route_to_the_stand_in(runner: DockerRunner) -> None:
@@ -182,7 +182,7 @@ def route_to_the_stand_in(runner: DockerRunner) -> None:
     )
 
 
-def test_a_runner_on_the_forbidden_network_reaches_the_stand_in_in_every_spelling(bench: Bench) -> None:
+def test_stand_in_is_reached_in_every_notation(bench: Bench) -> None:
     contract = bench.contract("tinyland-docker")
     bench.network.stand_in("metadata").result()
     attached = dataclasses.replace(
@@ -193,10 +193,10 @@ def test_a_runner_on_the_forbidden_network_reaches_the_stand_in_in_every_spellin
 
     assert seen.broken == {"network/deny/metadata"}, seen.facts.network
     for spelling in ("dotted", "decimal", "octal", "hexadecimal"):
-        assert spelling in seen.verdicts["network/deny/metadata"].seen
+        assert spelling in seen.verdicts["network/deny/metadata"].observation
 
 
-def test_a_routed_network_breaks_egress_and_denial_and_no_packet_is_sent(bench: Bench) -> None:
+def test_routed_network_breaks_egress_and_sends_no_packet(bench: Bench) -> None:
     contract = bench.contract("tinyland-nix")
 
     seen = bench.observe(contract, launch=dataclasses.replace(bench.plan(contract), network="routed"))
@@ -208,7 +208,7 @@ def test_a_routed_network_breaks_egress_and_denial_and_no_packet_is_sent(bench: 
         "network/resolve/attic.nix-cache.svc.cluster.local",
         "network/resolve/bazel-cache.nix-cache.svc.cluster.local",
     }
-    assert "no packet was sent" in seen.verdicts["network/deny/metadata"].seen
+    assert "no packet was sent" in seen.verdicts["network/deny/metadata"].observation
 
 
 def test_a_wrong_cache_name_and_a_wrong_port_are_told_apart(
@@ -231,9 +231,9 @@ def test_a_wrong_cache_name_and_a_wrong_port_are_told_apart(
         f"network/reach/{wrong_name}:8080",
         f"network/reach/{wrong_port}",
     }
-    assert "unresolved" in seen.verdicts[f"network/reach/{wrong_name}:8080"].seen
-    assert "refused" in seen.verdicts[f"network/reach/{wrong_port}"].seen
-    assert "the port number is wrong" in seen.verdicts[f"network/reach/{wrong_port}"].likely
+    assert "unresolved" in seen.verdicts[f"network/reach/{wrong_name}:8080"].observation
+    assert "refused" in seen.verdicts[f"network/reach/{wrong_port}"].observation
+    assert "the port is wrong" in seen.verdicts[f"network/reach/{wrong_port}"].cause
 
 
 def test_a_denied_host_without_a_stand_in_is_unproven_not_kept(
@@ -256,22 +256,20 @@ def test_a_denied_host_without_a_stand_in_is_unproven_not_kept(
             network=bench.network,
             about_engine=bench.about,
         ) as runner:
-            facts = gather(
-                no_stand_in, runner, forbidden={"metadata": Unseen("the stand-in could not be started")}
-            )
+            facts = gather(no_stand_in, runner, forbidden={"metadata": Unseen("cannot start the stand-in")})
         denied = no_stand_in.clause("network/deny/metadata")
         assert denied is not None
         finding = find(denied.promise, facts)
         return finding.outcome.value, finding.seen
 
-    assert observe() == ("unproven", "the stand-in could not be started")
+    assert observe() == ("unproven", "cannot start the stand-in")
 
 
 def with_daemon(bench: Bench, contract: Contract, daemon: DaemonPlan | None) -> LaunchPlan:
     return dataclasses.replace(bench.plan(contract), daemon=daemon)
 
 
-def test_a_daemon_that_was_never_started_breaks_the_clauses_that_need_one(bench: Bench) -> None:
+def test_missing_daemon_breaks_clauses_that_need_it(bench: Bench) -> None:
     contract = bench.contract("tinyland-dind")
 
     seen = bench.observe(contract, launch=with_daemon(bench, contract, None))
@@ -280,7 +278,7 @@ def test_a_daemon_that_was_never_started_breaks_the_clauses_that_need_one(bench:
     assert {"daemon/version", "daemon/own"} <= seen.unproven
 
 
-def test_a_daemon_that_listens_elsewhere_than_docker_host_says_is_broken(bench: Bench) -> None:
+def test_daemon_not_at_docker_host_breaks_endpoint(bench: Bench) -> None:
     contract = bench.contract("tinyland-dind")
 
     seen = bench.observe(
@@ -288,11 +286,11 @@ def test_a_daemon_that_listens_elsewhere_than_docker_host_says_is_broken(bench: 
     )
 
     assert seen.broken == {"daemon/endpoint"}
-    assert "the client gets no answer at tcp://localhost:2375" in seen.verdicts["daemon/endpoint"].seen
-    assert "listens elsewhere" in seen.verdicts["daemon/endpoint"].likely
+    assert "no response from a daemon at tcp://localhost:2375" in seen.verdicts["daemon/endpoint"].observation
+    assert "does not listen on DOCKER_HOST" in seen.verdicts["daemon/endpoint"].cause
 
 
-def test_a_daemon_that_does_not_come_up_says_the_end_of_its_log(bench: Bench) -> None:
+def test_daemon_that_dies_shows_end_of_its_log(bench: Bench) -> None:
     contract = bench.contract("tinyland-dind")
     image = bench.build(
         "tinyland-dind",
@@ -305,4 +303,4 @@ def test_a_daemon_that_does_not_come_up_says_the_end_of_its_log(bench: Bench) ->
     )
 
     assert {"daemon/ready", "daemon/endpoint", "isolation/docker-daemon"} == seen.broken
-    assert "no space left on device" in seen.verdicts["daemon/ready"].seen
+    assert "no space left on device" in seen.verdicts["daemon/ready"].observation

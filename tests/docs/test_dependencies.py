@@ -9,8 +9,11 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from builder_contracts.extras import EXTRAS
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
@@ -31,12 +34,23 @@ def names(requirements: list[str]) -> set[str]:
     return {str(canonicalize_name(Requirement(text).name)) for text in requirements}
 
 
-def test_every_dependency_of_the_package_has_its_line_and_no_other_has() -> None:
+def test_every_dependency_of_the_package_has_its_line() -> None:
     assert justified(section("The package")) == names(PROJECT["dependencies"])
 
 
-def test_every_dependency_of_the_extra_for_deployments_has_its_line_and_no_other_has() -> None:
-    assert justified(section("The extra `live`")) == names(PROJECT["optional-dependencies"]["live"])
+def test_the_core_needs_ten_packages_at_most() -> None:
+    assert len(PROJECT["dependencies"]) <= 10
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_every_dependency_of_an_extra_has_its_line(extra: str) -> None:
+    assert justified(section(f"The extra `{extra}`")) == names(PROJECT["optional-dependencies"][extra])
+
+
+def test_all_is_every_extra() -> None:
+    (everything,) = map(Requirement, PROJECT["optional-dependencies"]["all"])
+    assert everything.extras == set(EXTRAS)
+    assert set(PROJECT["optional-dependencies"]) == {*EXTRAS, "all", "dev"}
 
 
 def test_every_development_tool_has_its_line_and_no_other_has() -> None:
@@ -45,13 +59,13 @@ def test_every_development_tool_has_its_line_and_no_other_has() -> None:
 
 def test_every_python_package_of_the_services_image_has_its_line() -> None:
     lines = (ROOT / "builders" / "services" / "requirements.txt").read_text("utf-8").splitlines()
-    wanted = names([line for line in lines if line and not line.startswith("#")])
-    assert wanted <= justified(section("In the images"))
+    python_packages = names([line for line in lines if line and not line.startswith("#")])
+    assert python_packages <= justified(section("In the images"))
 
 
-def test_every_dependency_has_a_range_but_type_stubs_and_calendar_versions() -> None:
+def test_every_dependency_has_a_range() -> None:
     extras = PROJECT["optional-dependencies"]
-    texts = (*PROJECT["dependencies"], *extras["dev"], *extras["live"])
+    texts = [*PROJECT["dependencies"], *(text for extra in ("dev", *EXTRAS) for text in extras[extra])]
     requirements = [Requirement(text) for text in texts]
     unbounded = {
         requirement.name
@@ -69,21 +83,30 @@ NEWER = {"compression"}
 
 def imported() -> set[str]:
     """The top-level modules that the package imports from outside."""
-    found: set[str] = set()
+    modules: set[str] = set()
     package = ROOT / "src" / "builder_contracts"
     for file in package.rglob("*.py"):
         if str(file.relative_to(package)) in ELSEWHERE:
             continue
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Import):
-                found |= {alias.name.partition(".")[0] for alias in node.names}
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
-                found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - NEWER - {"builder_contracts"}
+                modules.add(node.module.partition(".")[0])
+    return modules - set(sys.stdlib_module_names) - NEWER - {"builder_contracts"}
 
 
-def test_what_the_package_imports_is_declared_and_what_is_declared_is_used() -> None:
+def test_what_the_package_imports_is_declared_and_used() -> None:
     owners = importlib.metadata.packages_distributions()
     used = {canonicalize_name(owner) for module in imported() for owner in owners.get(module, [module])}
-    # pytest-xdist is used by its options, not by an import.
-    assert used | {"pytest-xdist"} == names(PROJECT["dependencies"])
+    extras = {name for extra in EXTRAS for name in names(PROJECT["optional-dependencies"][extra])}
+    # pytest-xdist is used by its options, not by an import; outsider.py runs in a process of its own.
+    assert used | {"pytest-xdist", "grpcio", "protobuf"} == names(PROJECT["dependencies"]) | extras
+
+
+def test_the_modules_of_each_extra_are_those_that_it_brings() -> None:
+    owners = importlib.metadata.packages_distributions()
+    for extra, modules in EXTRAS.items():
+        brought = {canonicalize_name(owner) for module in modules for owner in owners[module]}
+        # What the core brings anyway, by the docker library, needs no name.
+        assert names(PROJECT["optional-dependencies"][extra]) - {"requests", "urllib3"} <= brought

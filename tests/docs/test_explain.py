@@ -60,11 +60,11 @@ def test_every_clause_is_explained_in_whole_sentences(clause: Clause) -> None:
 def test_a_clause_is_explained_with_its_place_judgement_reason_mend_and_command() -> None:
     answer = about("tinyland-nix/toolchain/xz")
     assert answer["clause"] == "tinyland-nix/toolchain/xz"
-    assert answer["promised"] == "xz >=5.2 in the job's PATH"
+    assert answer["promised"] == "xz >=5.2 on the job's PATH"
     file, _, line = answer["declared"].rpartition(":")
     assert file == "contracts/base/linux-runner.yaml"
     assert "xz" in Path(file).read_text("utf-8").splitlines()[int(line) - 1]
-    assert "'xz --version' runs" in answer["judged"]
+    assert "'xz --version' must run" in answer["judged"]
     assert "xz-utils" in answer["mend"]
     assert answer["check"] == "pytest 'contracts/tinyland-nix.yaml::toolchain/xz'"
     assert answer["look"].startswith("builder-contracts facts --contract contracts/tinyland-nix.yaml --image")
@@ -73,7 +73,7 @@ def test_a_clause_is_explained_with_its_place_judgement_reason_mend_and_command(
 @pytest.mark.usefixtures("in_checkout")
 def test_the_contracts_own_reason_comes_before_the_general_one() -> None:
     assert about("tinyland-nix/toolchain/xz")["matters"].startswith("Nix installers unpack")
-    assert about("tinyland-nix/toolchain/jq")["matters"].startswith("A job that misses it")
+    assert about("tinyland-nix/toolchain/jq")["matters"].startswith("Without the tool")
 
 
 @pytest.mark.usefixtures("in_checkout")
@@ -120,7 +120,7 @@ def test_a_kind_is_explained_where_there_are_no_contracts(kind: str) -> None:
 def test_a_kind_lists_its_fields_and_the_clauses_of_the_contracts() -> None:
     answer = about("filesystem")
     assert any(field.startswith("writable: ") for field in answer["fields"])
-    assert "tinyland-nix/filesystem/nix: a directory at /nix, mode 0755, owned by runner" in answer["clauses"]
+    assert "tinyland-nix/filesystem/nix: /nix is a directory, mode 0755, owned by runner" in answer["clauses"]
 
 
 @pytest.mark.usefixtures("elsewhere")

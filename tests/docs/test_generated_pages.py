@@ -79,7 +79,8 @@ def test_the_page_has_every_option_that_the_commands_help_prints(name: str) -> N
     for path in _commands(name):
         printed = CliRunner().invoke(cli.group, [*path, "--help"])
         assert printed.exit_code == 0
-        options = set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", printed.output, re.MULTILINE)) - {"--help"}
+        columns = re.findall(r"^ +(-.*?)(?:  |$)", printed.output, re.MULTILINE)
+        options = {option for column in columns for option in re.findall(r"--[\w-]+", column)} - {"--help"}
         section = text.partition(f"\n## builder-contracts {' '.join(path)}\n")[2].partition("\n## ")[0]
         rows = re.findall(r"^\| `([^`]*)`", section, re.MULTILINE)
         listed = {option for row in rows for option in re.findall(r"--[\w-]+", row)}
@@ -101,6 +102,6 @@ def test_the_page_has_every_option_that_pytests_help_prints() -> None:
     assert options <= set(re.findall(r"--[\w-]+", section))
 
 
-def test_the_page_says_what_every_exit_code_means() -> None:
-    text = (ROOT / "docs" / "cli.md").read_text("utf-8")
+def test_page_has_the_meaning_of_every_exit_code() -> None:
+    text = (ROOT / "docs" / "cli.md").read_text("utf-8").partition("\n## builder-contracts ")[0]
     assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == [str(code.value) for code in ExitCode]

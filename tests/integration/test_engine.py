@@ -46,31 +46,27 @@ def container(client: docker.DockerClient) -> Iterator[str]:
         yield created
 
 
-def test_a_program_has_ended_although_its_child_holds_its_output(
-    client: docker.DockerClient, container: str
-) -> None:
-    done = engine.execute(client, container, ["sh", "-c", "sleep 60 & echo said; exit 3"], deadline=30)
-    assert (done.status, done.stdout, done.ended) == (3, b"said\n", "")
+def test_program_exits_though_its_child_holds_output(client: docker.DockerClient, container: str) -> None:
+    completed = engine.execute(client, container, ["sh", "-c", "sleep 60 & echo said; exit 3"], deadline=30)
+    assert (completed.status, completed.stdout, completed.ended) == (3, b"said\n", "")
 
 
-def test_silence_is_not_the_end(client: docker.DockerClient, container: str) -> None:
-    done = engine.execute(
+def test_silence_is_not_an_exit(client: docker.DockerClient, container: str) -> None:
+    completed = engine.execute(
         client, container, ["sh", "-c", "sleep 4; echo late; sleep 4; echo end"], deadline=60
     )
-    assert (done.status, done.stdout, done.ended) == (0, b"late\nend\n", "")
+    assert (completed.status, completed.stdout, completed.ended) == (0, b"late\nend\n", "")
 
 
-def test_a_program_that_does_not_end_is_cut_off_with_what_it_said(
-    client: docker.DockerClient, container: str
-) -> None:
-    done = engine.execute(client, container, ["sh", "-c", "echo begun; sleep 60"], deadline=3)
-    assert (done.status, done.stdout, done.ended) == (None, b"begun\n", "no end within 3 s")
+def test_program_beyond_deadline_keeps_its_output(client: docker.DockerClient, container: str) -> None:
+    completed = engine.execute(client, container, ["sh", "-c", "echo begun; sleep 60"], deadline=3)
+    assert (completed.status, completed.stdout, completed.ended) == (None, b"begun\n", "no exit within 3 s")
 
 
-def test_a_container_that_is_killed_is_told_from_a_program_that_is(client: docker.DockerClient) -> None:
+def test_killed_container_differs_from_killed_program(client: docker.DockerClient) -> None:
     with started(client) as container:
         alone = engine.execute(client, container, ["sh", "-c", "kill -9 $$"], deadline=30)
         threading.Timer(1, lambda: client.api.kill(container)).start()
         both = engine.execute(client, container, ["sleep", "60"], deadline=30)
     assert (alone.status, alone.ended) == (137, "")
-    assert (both.status, both.ended) == (None, "the container died with status 137")
+    assert (both.status, both.ended) == (None, "container exited with status 137")

@@ -43,12 +43,12 @@ Shell = Callable[[str], CompletedCommand]
 @pytest.fixture(scope="module")
 def client() -> Iterator[docker.DockerClient]:
     try:
-        found = engine.connect()
+        engine_client = engine.connect()
     except EngineError as error:
         pytest.skip(str(error))
-    sweep(found)
-    yield found
-    found.close()
+    sweep(engine_client)
+    yield engine_client
+    engine_client.close()
 
 
 @pytest.fixture(scope="module")
@@ -97,24 +97,28 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 copy = library / "site-packages" / file
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(Path(str(file.locate())), copy)
-    installed = {canonicalize_name(found.metadata["Name"]) for found in importlib.metadata.distributions()}
+    installed = {
+        canonicalize_name(package.metadata["Name"]) for package in importlib.metadata.distributions()
+    }
     (target / "distributions.json").write_text(json.dumps(sorted(installed)), "utf-8")
     return target
 
 
 def _needed(name: str) -> list[importlib.metadata.Distribution]:
     """The distributions that the named one needs at run time, without itself."""
-    found: dict[str, importlib.metadata.Distribution] = {}
-    wanted = [name]
-    while wanted:
-        distribution = importlib.metadata.distribution(wanted.pop())
+    distributions: dict[str, importlib.metadata.Distribution] = {}
+    names = [name]
+    while names:
+        distribution = importlib.metadata.distribution(names.pop())
         for text in distribution.requires or []:
             requirement = Requirement(text)
-            known = canonicalize_name(requirement.name)
-            if known not in found and (not requirement.marker or requirement.marker.evaluate({"extra": ""})):
-                found[known] = importlib.metadata.distribution(known)
-                wanted.append(known)
-    return list(found.values())
+            needed = canonicalize_name(requirement.name)
+            if needed not in distributions and (
+                not requirement.marker or requirement.marker.evaluate({"extra": ""})
+            ):
+                distributions[needed] = importlib.metadata.distribution(needed)
+                names.append(needed)
+    return list(distributions.values())
 
 
 @contextmanager
@@ -160,7 +164,7 @@ def _archive(folder: Path, name: str) -> bytes:
     return stream.getvalue()
 
 
-def said(completed: CompletedCommand) -> str:
+def output_of(completed: CompletedCommand) -> str:
     """Everything that a command printed; fails the test where the command was lost."""
     assert not completed.ended, completed.ended
     return (completed.stdout + completed.stderr).decode("utf-8", errors="replace")
@@ -186,7 +190,7 @@ STAND_IN = "--override-input nixpkgs path:/given/nixpkgs --no-write-lock-file"
 
 def test_nix_reads_the_flakes_description_and_its_locked_nixpkgs(nix: Shell) -> None:
     answer = nix("nix flake metadata --json path:/given/project 2>/dev/null")
-    assert answer.status == 0, said(answer)
+    assert answer.status == 0, output_of(answer)
     metadata = json.loads(answer.stdout)
     assert metadata["description"] == "Builder Contracts: executable contracts for CI runner classes"
     locked = metadata["locks"]["nodes"]["nixpkgs"]["locked"]
@@ -197,44 +201,44 @@ def test_nix_reads_the_flakes_description_and_its_locked_nixpkgs(nix: Shell) -> 
     )
 
 
-def test_nix_shows_outputs_that_carry_the_packages_name_and_version(nix: Shell) -> None:
+def test_nix_outputs_have_name_and_version_of_package(nix: Shell) -> None:
     answer = nix(f"nix flake show --json --all-systems path:/given/project {STAND_IN} 2>/dev/null")
-    assert answer.status == 0, said(answer)
+    assert answer.status == 0, output_of(answer)
     text = answer.stdout.decode()
     assert f'"builder-contracts-{__version__}"' in text
     assert f'"builder-contracts-validate-{__version__}"' in text
     assert "aarch64-linux" in text
 
 
-def test_nix_flake_check_validates_the_contracts_with_a_stand_in_for_nixpkgs(nix: Shell) -> None:
+def test_nix_flake_check_validates_contracts(nix: Shell) -> None:
     answer = nix(f"nix flake check -L path:/given/project {STAND_IN}")
-    assert answer.status == 0, said(answer)
+    assert answer.status == 0, output_of(answer)
     for name in ("tinyland-nix", "tinyland-docker", "tinyland-dind"):
-        assert f"contracts/{name}.yaml: {name}, " in said(answer)
+        assert f"contracts/{name}.yaml: {name}, " in output_of(answer)
 
 
 def test_nix_flake_check_names_the_line_of_a_broken_contract(nix: Shell) -> None:
     assert nix(f"cp -r /given/project /tmp/broken && {broken_contract('/tmp/broken')}").status == 0
     answer = nix(f"nix flake check -L path:/tmp/broken {STAND_IN}")
     assert answer.status != 0
-    assert re.search(r"contracts/tinyland-nix\.yaml:\d+: '=>2\.24' is not a version range", said(answer))
+    assert re.search(r"contracts/tinyland-nix\.yaml:\d+: '=>2\.24' is not a version range", output_of(answer))
 
 
 def test_nix_names_a_dependency_that_nixpkgs_lacks(nix: Shell) -> None:
     prepared = nix(
         "mkdir -p /tmp/poor/python && cp /given/nixpkgs/flake.nix /tmp/poor && echo '[]' >/tmp/poor/python/distributions.json"
     )
-    assert prepared.status == 0, said(prepared)
+    assert prepared.status == 0, output_of(prepared)
     answer = nix(
         "nix build --dry-run path:/given/project --override-input nixpkgs path:/tmp/poor --no-write-lock-file"
     )
     assert answer.status != 0
-    assert "nixpkgs has no Python package click" in said(answer)
+    assert "nixpkgs has no Python package click" in output_of(answer)
 
 
-def test_nix_run_starts_the_command_line_with_a_stand_in_for_nixpkgs(nix: Shell) -> None:
+def test_nix_run_starts_the_command_line(nix: Shell) -> None:
     answer = nix(f"nix run path:/given/project {STAND_IN} -- --version")
-    assert f"builder-contracts, version {__version__}" in said(answer)
+    assert f"builder-contracts, version {__version__}" in output_of(answer)
 
 
 # --- Bazel
@@ -261,7 +265,7 @@ def bazel(client: docker.DockerClient, checkout: Path, python: Path) -> Iterator
             done >/tmp/modules/flags
             """
         )
-        assert prepared.status == 0, said(prepared)
+        assert prepared.status == 0, output_of(prepared)
         start = 'modules="--registry=file:///nowhere $(cat /tmp/modules/flags)"; cd /tmp/project;'
         yield lambda script: shell(start + script)
 
@@ -274,10 +278,10 @@ def results(output: str) -> dict[str, str]:
     return dict(re.findall(r"^(//:[\w-]+) +(?:\(cached\) )?(PASSED|FAILED) in ", output, re.MULTILINE))
 
 
-def test_bazel_targets_validate_the_contracts_with_debians_copies_of_bazels_modules(bazel: Shell) -> None:
+def test_bazel_targets_validate_contracts(bazel: Shell) -> None:
     answer = bazel(f"{REAL_PYTHON} bazel test $modules //:all")
-    assert answer.status == 0, said(answer)
-    assert results(said(answer)) == {
+    assert answer.status == 0, output_of(answer)
+    assert results(output_of(answer)) == {
         "//:contracts": "PASSED",
         "//:contracts-tinyland-dind": "PASSED",
         "//:contracts-tinyland-docker": "PASSED",
@@ -285,25 +289,25 @@ def test_bazel_targets_validate_the_contracts_with_debians_copies_of_bazels_modu
     }
 
 
-def test_bazel_turns_red_the_targets_of_a_broken_contract_and_no_other(bazel: Shell) -> None:
+def test_bazel_fails_only_targets_of_broken_contract(bazel: Shell) -> None:
     answer = bazel(
         f"{broken_contract('.')}; {REAL_PYTHON} status=0; bazel test $modules //:all || status=$?;"
         "cp /given/project/contracts/tinyland-nix.yaml contracts/; exit $status"
     )
-    assert answer.status == 3, said(answer)
-    assert results(said(answer)) == {
+    assert answer.status == 3, output_of(answer)
+    assert results(output_of(answer)) == {
         "//:contracts": "FAILED",
         "//:contracts-tinyland-dind": "PASSED",
         "//:contracts-tinyland-docker": "PASSED",
         "//:contracts-tinyland-nix": "FAILED",
     }
-    assert re.search(r"contracts/tinyland-nix\.yaml:\d+: '=>2\.24' is not a version range", said(answer))
+    assert re.search(r"contracts/tinyland-nix\.yaml:\d+: '=>2\.24' is not a version range", output_of(answer))
 
 
-def test_bazel_says_what_to_do_when_the_interpreter_lacks_the_packages(bazel: Shell) -> None:
+def test_bazel_names_fix_for_missing_packages(bazel: Shell) -> None:
     answer = bazel("bazel test $modules //:contracts")
-    assert answer.status == 3, said(answer)
-    assert "python3 lacks what builder-contracts needs: run script/setup, then" in said(answer)
+    assert answer.status == 3, output_of(answer)
+    assert "python3 lacks what builder-contracts needs: run script/setup, then" in output_of(answer)
 
 
 def test_bazel_offers_the_same_rule_to_another_repository(bazel: Shell) -> None:
@@ -331,8 +335,8 @@ END
         bazel --bazelrc=/tmp/project/.bazelrc test $modules //:mine
         """
     )
-    assert answer.status == 3, said(answer)
-    assert "mine.yaml:6: '=>1' is not a version range" in said(answer)
+    assert answer.status == 3, output_of(answer)
+    assert "mine.yaml:6: '=>1' is not a version range" in output_of(answer)
 
 
 def test_the_bazel_module_has_the_packages_name_and_version() -> None:

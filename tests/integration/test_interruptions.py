@@ -80,12 +80,14 @@ def start(contracts: Path, *options: str, **environment: str) -> subprocess.Pope
 
 def belongings(client: docker.DockerClient, pid: int) -> list[str]:
     """Names of what a process owns in the engine."""
-    found = [
+    labelled = [
         (container["Names"][0], container["Labels"])
         for container in client.api.containers(all=True, filters={"label": RUN})
     ]
-    found += [(network["Name"], network["Labels"]) for network in client.api.networks(filters={"label": RUN})]
-    return [name for name, labels in found if json.loads(labels[OWNER])["pid"] == pid]
+    labelled += [
+        (network["Name"], network["Labels"]) for network in client.api.networks(filters={"label": RUN})
+    ]
+    return [name for name, labels in labelled if json.loads(labels[OWNER])["pid"] == pid]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
@@ -96,7 +98,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
 
 
 def check(contracts: Path, *options: str) -> subprocess.Popen[str]:
-    """The command line, which begins to look before pytest is there."""
+    """The command line."""
     return subprocess.Popen(
         [Path(sys.executable).with_name("builder-contracts"), "check", str(contracts), *options],
         cwd=contracts.parent,
@@ -118,10 +120,10 @@ def test_an_interrupted_check_leaves_nothing(client: docker.DockerClient, slow_c
     assert belongings(client, process.pid) == []
 
 
-def test_what_a_check_has_begun_is_gone_where_pytest_refuses_to_go_on(
+def test_bad_environment_next_to_contracts_leaves_nothing(
     client: docker.DockerClient, slow_contract: Path
 ) -> None:
-    # Beside the contracts, and not asked for: only pytest looks at it.
+    # Next to the contracts, and not the one in use.
     (slow_contract / "environments").mkdir()
     (slow_contract / "environments" / "other.yaml").write_text("kind: [Environment\n")
 
@@ -143,7 +145,7 @@ def test_an_interrupt_leaves_no_container_and_no_network(
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
 
-    assert process.returncode == pytest.ExitCode.INTERRUPTED, output
+    assert process.returncode == ExitCode.INTERRUPTED, output
     assert belongings(client, process.pid) == []
 
 
@@ -175,21 +177,21 @@ def test_a_running_neighbour_is_left_alone(client: docker.DockerClient, slow_con
         neighbour.communicate(timeout=60)
 
 
-def test_a_probe_that_hangs_is_ended_at_the_deadline_and_keeps_what_was_seen(
+def test_hung_probe_ends_at_deadline_and_keeps_facts(
     client: docker.DockerClient, slow_contract: Path
 ) -> None:
     process = start(slow_contract, "--deadline", "4")
     output, _ = process.communicate(timeout=60)
 
-    assert process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert process.returncode == ExitCode.UNPROVEN
     assert "toolchain/bash  UNPROVEN" in output
-    assert "no end within 4 s" in output
+    assert "no exit within 4 s" in output
     # The questions that were answered in time are judged; the hanging one takes no other down with it.
     assert "toolchain/sh  " not in output
     assert "network/egress  " not in output
 
 
-def test_a_container_that_dies_during_the_observation_leaves_its_clauses_unproven(
+def test_container_death_during_observation_is_unproven(
     client: docker.DockerClient, slow_contract: Path
 ) -> None:
     process = start(slow_contract)
@@ -209,7 +211,7 @@ def test_a_container_that_dies_during_the_observation_leaves_its_clauses_unprove
     output, _ = process.communicate(timeout=60)
 
     assert "toolchain/bash  UNPROVEN" in output
-    assert "the container died with status 137" in output
+    assert "container exited with status 137" in output
     assert "BROKEN" not in output
 
 
@@ -256,7 +258,7 @@ class Relay:
             connection.close()
 
 
-def test_an_engine_that_stops_answering_in_the_middle_leaves_clauses_unproven(
+def test_engine_lost_during_observation_is_unproven(
     client: docker.DockerClient, slow_contract: Path, tmp_path: Path
 ) -> None:
     if not Path("/var/run/docker.sock").is_socket():
@@ -269,7 +271,7 @@ def test_an_engine_that_stops_answering_in_the_middle_leaves_clauses_unproven(
     relay.stop()
     output, _ = process.communicate(timeout=120)
 
-    assert process.returncode == pytest.ExitCode.TESTS_FAILED, output
+    assert process.returncode == ExitCode.UNPROVEN, output
     assert "UNPROVEN" in output
     assert "Traceback" not in output
     # The dead engine could not clean up; the next start with a live one does.
@@ -277,11 +279,11 @@ def test_an_engine_that_stops_answering_in_the_middle_leaves_clauses_unproven(
     assert belongings(client, process.pid) == []
 
 
-def test_without_an_engine_every_observed_clause_is_unproven_and_says_what_to_do(slow_contract: Path) -> None:
+def test_without_engine_clauses_are_unproven_with_a_fix(slow_contract: Path) -> None:
     process = start(slow_contract, DOCKER_HOST="unix:///nonexistent/docker.sock")
     output, _ = process.communicate(timeout=60)
 
-    assert process.returncode == pytest.ExitCode.TESTS_FAILED
+    assert process.returncode == ExitCode.CANNOT_RUN
     assert "no Docker Engine answers" in output
     assert "builder-contracts doctor" in output
     assert "Traceback" not in output
@@ -313,9 +315,7 @@ def test_hostile_words_in_a_contract_reach_no_shell(client: docker.DockerClient,
 
 
 @pytest.mark.slow
-def test_a_fresh_install_checks_a_repository_that_holds_only_yaml(
-    client: docker.DockerClient, tmp_path: Path
-) -> None:
+def test_fresh_install_checks_a_repository_of_only_yaml(client: docker.DockerClient, tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     # The dependencies are there already; the package itself is built and installed as a user would.
     subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", venv], check=True)
@@ -340,7 +340,7 @@ def test_a_fresh_install_checks_a_repository_that_holds_only_yaml(
         ROOT / "contracts", elsewhere / "runner-contracts", ignore=shutil.ignore_patterns("schema")
     )
 
-    done = subprocess.run(
+    completed = subprocess.run(
         [
             venv / "bin/python",
             "-m",
@@ -358,5 +358,5 @@ def test_a_fresh_install_checks_a_repository_that_holds_only_yaml(
         timeout=120,
     )
 
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "runner-contracts/tinyland-nix.yaml" in done.stdout
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    assert "runner-contracts/tinyland-nix.yaml" in completed.stdout

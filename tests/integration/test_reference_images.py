@@ -37,14 +37,14 @@ Launch = Callable[..., Container]
 @pytest.fixture(scope="module")
 def client() -> Iterator[docker.DockerClient]:
     try:
-        found = engine.connect()
+        engine_client = engine.connect()
     except EngineError as error:
         pytest.skip(f"needs a Docker Engine: {error}")
-    if missing := [name for name in CLASSES if engine.describe_image(found, name) is None]:
+    if missing := [name for name in CLASSES if engine.describe_image(engine_client, name) is None]:
         pytest.skip(f"needs the images {missing}: script/images builds them")
-    sweep(found)
-    yield found
-    found.close()
+    sweep(engine_client)
+    yield engine_client
+    engine_client.close()
 
 
 @pytest.fixture
@@ -128,13 +128,13 @@ class TestEveryImage:
 
     def test_nothing_of_its_making_is_left_in_it(self, launch: Launch, image: str) -> None:
         """Package lists, caches, logs, this machine's name and identity, backup copies, set-time files."""
-        left = shell(
+        leftovers = shell(
             launch(image, user="root"),
             "cd /; ls -d etc/machine-id etc/*- var/lib/dpkg/*-old 2>/dev/null || true;"
             "find var/log var/cache/ldconfig var/cache/apt var/lib/apt/lists tmp var/tmp build context keystore"
             " -type f ! -name lock 2>/dev/null || true",
         )
-        assert left == ""
+        assert leftovers == ""
 
 
 class TestNix:
@@ -151,8 +151,8 @@ class TestNix:
             container,
             "cd ~/flake && nix build path:. && cat result && nix path-info --json --json-format 1 ./result 2>/dev/null",
         )
-        said, information = built.strip().splitlines()[-2:]
-        assert said == nonce
+        output, information = built.strip().splitlines()[-2:]
+        assert output == nonce
         [path] = json.loads(information).values()
         assert path["ultimate"] is True
 
@@ -184,15 +184,15 @@ class TestDocker:
         assert "PASSED" in shell(container, "cd ~/bzlmod; bazel test //... 2>&1")
 
     def test_there_is_no_docker_in_it(self, launch: Launch) -> None:
-        found = shell(
+        programs = shell(
             launch("tinyland-docker", user="root"),
             "command -v docker dockerd containerd runc podman buildah || true; find / -xdev -name 'docker*.sock' 2>/dev/null",
         )
-        assert found == ""
+        assert programs == ""
 
 
 class TestDind:
-    def test_the_job_builds_and_runs_images_on_a_daemon_of_its_own_beside_it(
+    def test_job_builds_and_runs_images_on_its_sidecar(
         self, client: docker.DockerClient, run: RunLabels, launch: Launch, job: Launch
     ) -> None:
         network = client.networks.create(run.name("dind"), internal=True, labels=run.labels)
@@ -210,7 +210,7 @@ class TestDind:
             assert time.monotonic() < until, "the daemon beside the job did not answer within 60 s"
             time.sleep(0.1)
         nonce = uuid.uuid4().hex
-        said = shell(
+        output = shell(
             runner,
             # A base without a registry: the job's own shell and the libraries that it needs.
             "mkdir -p ~/root ~/image; cd ~; for f in /bin/sh $(ldd /bin/sh | grep -o '/[^ )]*'); do"
@@ -219,7 +219,7 @@ class TestDind:
             f'printf \'FROM base\\nRUN echo {nonce} >/nonce\\nCMD ["/bin/sh", "-c", "read n </nonce; echo $n"]\\n\' >image/Dockerfile\n'
             "docker build --quiet --tag nonce image >/dev/null 2>&1; docker run --rm nonce",
         )
-        assert said == f"{nonce}\n"
+        assert output == f"{nonce}\n"
         assert shell(runner, "docker info --format '{{.Images}}' 2>/dev/null") == "2\n"
         # Its own: this machine's engine has no part in it.
         assert engine.describe_image(client, "nonce") is None
@@ -229,9 +229,9 @@ class TestDind:
 
 
 def layers(client: docker.DockerClient, image: str) -> list[str]:
-    found = client.images.get(image).attrs["RootFS"]["Layers"]
-    assert isinstance(found, list)
-    return found
+    digests = client.images.get(image).attrs["RootFS"]["Layers"]
+    assert isinstance(digests, list)
+    return digests
 
 
 @pytest.fixture

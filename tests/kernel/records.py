@@ -36,9 +36,11 @@ def lines(*values: dict[str, Any]) -> str:
     return "".join(json.dumps(value) + "\n" for value in values)
 
 
-def step(name: str, *values: dict[str, Any], status: int | None = 0, said: str = "", **rest: Any) -> TierStep:
+def step(
+    name: str, *values: dict[str, Any], status: int | None = 0, stderr: str = "", **rest: Any
+) -> TierStep:
     return TierStep(
-        name, status, lines(*values), said, rest.pop("seconds", 10.0), rest.pop("budget", 100.0), **rest
+        name, status, lines(*values), stderr, rest.pop("seconds", 10.0), rest.pop("budget", 100.0), **rest
     )
 
 
@@ -86,7 +88,7 @@ def good() -> KernelRecord:
         ),
         cold=KernelBuild(step("compile", *cold.step.objects(), cache(cache_miss=1000, remote_storage_hit=10), seconds=150.0)),
         warm=KernelBuild(step("compile", *warm.step.objects(), cache(cache_miss=2, remote_storage_hit=1008), seconds=40.0)),
-        server=CacheServer(taken=2000, given=2016, refused=0),
+        server=CacheServer(accepted=2000, served=2016, rejected=0),
         package=step(
             "package",
             {

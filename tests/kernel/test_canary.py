@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract import loading
+from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.container_testbed import ContainerTestbed
-from builder_contracts.prove.kernel import claims, recipe, standalone
+from builder_contracts.prove.kernel import claims, recipe
 from builder_contracts.prove.kernel import judge as tiers
+from builder_contracts.prove.kernel import standalone as alone
 from builder_contracts.prove.kernel import tiers as workshop
 from builder_contracts.prove.kernel.record import Boot, KernelRecord
-from builder_contracts.prove.records import CheckResult
 
 ROOT = Path(__file__).parents[2]
 CANARY = ROOT / "canaries" / "linux-xr"
@@ -27,8 +28,8 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow, pytest.mark.long, pytest.mar
 
 @pytest.fixture(scope="module")
 def bench() -> Iterator[ContainerTestbed]:
-    with standalone.bench(loading.load(ROOT / "contracts" / "tinyland-docker.yaml")) as made:
-        yield made
+    with alone.bench(loading.load(ROOT / "contracts" / "tinyland-docker.yaml")) as standalone:
+        yield standalone
 
 
 @pytest.fixture(scope="module")
@@ -44,53 +45,55 @@ def image(bench: ContainerTestbed, record: KernelRecord) -> bytes:
 
 def broken(record: KernelRecord) -> dict[str, str]:
     return {
-        name: found.said if isinstance(found, CheckResult) else found.reason
-        for name, found in tiers.judge(record).items()
-        if not isinstance(found, CheckResult) or not found.good
+        name: results.observed if isinstance(results, CheckResult) else results.reason
+        for name, results in tiers.judge(record).items()
+        if not isinstance(results, CheckResult) or not results.good
     }
 
 
 def rebooted(
     bench: ContainerTestbed, record: KernelRecord, image: bytes, *arguments: str, seconds: float = 60
 ) -> KernelRecord:
-    wanted = recipe.load(CANARY)
-    wanted = dataclasses.replace(wanted, budget={**wanted.budget, "boot": seconds})
+    kernel = recipe.load(CANARY)
+    kernel = dataclasses.replace(kernel, budget={**kernel.budget, "boot": seconds})
     assert isinstance(record.boot, Boot)
-    booted = workshop.boot(bench, wanted, image, nonce=record.boot.nonce, where="a test", arguments=arguments)
+    booted = workshop.boot(
+        bench, kernel, image, nonce=record.boot.nonce, origin="a test", arguments=arguments
+    )
     return dataclasses.replace(record, boot=booted)
 
 
-def test_the_canary_keeps_every_clause_and_reaches_its_rung(record: KernelRecord) -> None:
-    found = tiers.judge(record)
+def test_canary_keeps_every_clause_and_claims_realtime(record: KernelRecord) -> None:
+    results = tiers.judge(record)
     assert broken(record) == {}
-    assert claims.climb(found).claim is claims.KernelClaim.REALTIME
+    assert claims.highest_claim(results).claim is claims.KernelClaim.REALTIME
 
 
 BUSYBOX = "rdinit=/bin/busybox"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "observed"),
     [
         (["rdinit=/nowhere"], "panic: Kernel panic - not syncing: "),
-        ([BUSYBOX, "--", "sleep", "1000"], "hang: still up after 30 s; last said: "),
+        ([BUSYBOX, "--", "sleep", "1000"], "hung: still running after 30 s; last output: "),
         (
             [BUSYBOX, "--", "reboot", "-f"],
-            "no marker: the machine went down by itself before init was through",
+            "no marker: the machine shut down before init finished",
         ),
     ],
     ids=["panics", "hangs", "never-speaks"],
 )
-def test_a_kernel_that_does_not_come_through_is_told_apart(
-    bench: ContainerTestbed, record: KernelRecord, image: bytes, arguments: list[str], said: str
+def test_failed_boots_have_different_causes(
+    bench: ContainerTestbed, record: KernelRecord, image: bytes, arguments: list[str], observed: str
 ) -> None:
-    found = tiers.judge(rebooted(bench, record, image, *arguments, seconds=30))["boot"]
-    assert isinstance(found, CheckResult)
-    assert not found.good
-    assert found.said.startswith(said)
+    results = tiers.judge(rebooted(bench, record, image, *arguments, seconds=30))["boot"]
+    assert isinstance(results, CheckResult)
+    assert not results.good
+    assert results.observed.startswith(observed)
 
 
-def test_another_kernel_than_the_one_that_was_asked_for_is_found_out(record: KernelRecord) -> None:
+def test_kernel_of_another_release_breaks_boot_release(record: KernelRecord) -> None:
     assert (
         "promised 7.2.13-2.xr.el10"
         in broken(dataclasses.replace(record, release="2.xr.el10"))["boot-release"]

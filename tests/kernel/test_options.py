@@ -26,31 +26,31 @@ def check(*options: str | Path, selected: str = BUILT) -> subprocess.CompletedPr
 
 @pytest.mark.docker
 @pytest.mark.xdist_group("kernel-toy")
-def test_an_own_source_and_configuration_are_built_and_progress_is_told(tmp_path: Path) -> None:
+def test_own_source_and_config_are_built_with_progress(tmp_path: Path) -> None:
     configuration = tmp_path / "config-1.2.3"
     configuration.write_text("CONFIG_FROM_A_DISTRIBUTION=y\n")
     source = toy.tree(tmp_path / "source", options="CONFIG_FROM_A_DISTRIBUTION=y\nCONFIG_A=y\n")
-    done = check("--linux-xr-source", source, "--linux-xr-config", configuration)
-    assert done.returncode == 0, done.stdout
-    assert "5 kept" in done.stdout
-    assert "  build: 2 of 2 objects\n" in done.stderr
+    completed = check("--linux-xr-source", source, "--linux-xr-config", configuration)
+    assert completed.returncode == 0, completed.stdout
+    assert "5 kept" in completed.stdout
+    assert "  build: 2 of 2 objects\n" in completed.stderr
 
 
 @pytest.mark.docker
 @pytest.mark.xdist_group("kernel-toy")
-def test_an_own_source_that_drops_an_option_breaks_just_that_clause(tmp_path: Path) -> None:
+def test_own_source_that_drops_an_option_breaks_configure(tmp_path: Path) -> None:
     source = toy.tree(tmp_path / "source", options="CONFIG_DREAM=y\n")
-    done = check("--linux-xr-source", source)
-    assert done.returncode == 1
-    assert "canaries/linux-xr-configure  BROKEN" in done.stdout
-    assert "CONFIG_DREAM=y (toy.config) became absent" in done.stdout
-    assert "4 kept" in done.stdout
-    assert "1 broken" in done.stdout
+    completed = check("--linux-xr-source", source)
+    assert completed.returncode == 1
+    assert "canaries/linux-xr-configure  BROKEN" in completed.stdout
+    assert "CONFIG_DREAM=y (toy.config) resolved to absent" in completed.stdout
+    assert "4 kept" in completed.stdout
+    assert "1 broken" in completed.stdout
 
 
 @pytest.mark.parametrize("option", ["--linux-xr-source", "--linux-xr-config"])
-def test_a_path_that_leads_nowhere_is_told_before_anything_is_built(option: str) -> None:
-    done = check(option, "/nowhere", selected="linux-xr-build")
-    assert done.returncode != 0
-    assert f"{option} /nowhere: there is no such file or folder" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+def test_missing_path_is_reported_before_the_build(option: str) -> None:
+    completed = check(option, "/nowhere", selected="linux-xr-build")
+    assert completed.returncode == 3
+    assert f"{option} /nowhere: no such file or directory" in completed.stdout + completed.stderr
+    assert "Traceback" not in completed.stdout + completed.stderr

@@ -8,11 +8,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.kernel import claims, kconfig
 from builder_contracts.prove.kernel import judge as tiers
-from builder_contracts.prove.kernel.boot_console import read
+from builder_contracts.prove.kernel.boot_console import parse_console
 from builder_contracts.prove.kernel.record import Boot, CacheServer, KernelBuild, KernelRecord, TierStep
-from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 
 from . import records
 
@@ -35,13 +36,13 @@ STEPS = st.builds(
     name=st.text(max_size=10),
     status=st.none() | st.integers(0, 255),
     stdout=OUTPUT,
-    said=st.text(max_size=200),
+    stderr=st.text(max_size=200),
     seconds=st.floats(0, 1e6),
     budget=st.floats(1, 1e6),
-    ended=st.sampled_from(["", "no end within 3 s", "the container died"]),
+    ended=st.sampled_from(["", "no exit within 3 s", "the container died"]),
     killed=st.booleans(),
 )
-LOST = st.just(Unavailable("it was not reached"))
+LOST = st.just(Unavailable("the step was not reached"))
 BUILDS = st.builds(KernelBuild, STEPS, st.lists(st.text(max_size=20), max_size=7).map(tuple))
 WORDS = st.sampled_from(
     ["begin", "release", "version", "built", "config CONFIG_A=y", "hid", "drm x", "quirk", "end"]
@@ -77,28 +78,28 @@ RECORDS = st.builds(
 
 
 @given(RECORDS)
-def test_every_clause_of_any_record_is_answered(record: KernelRecord) -> None:
-    found = tiers.judge(record)
-    assert found.keys() == tiers.SHOWS.keys()
-    for finding in found.values():
-        assert finding.reason if isinstance(finding, Unavailable) else finding.said
+def test_any_record_gets_a_result_for_every_clause(record: KernelRecord) -> None:
+    results = tiers.judge(record)
+    assert results.keys() == tiers.SHOWS.keys()
+    for finding in results.values():
+        assert finding.reason if isinstance(finding, Unavailable) else finding.observed
         # A broken promise names its likely cause.
         assert isinstance(finding, Unavailable) or finding.good or finding.likely
 
 
 @given(RECORDS)
-def test_the_ladder_never_claims_what_was_not_shown(record: KernelRecord) -> None:
-    found = tiers.judge(record)
-    reached = claims.climb(found)
-    packaged = isinstance(found["package"], CheckResult) and found["package"].good
-    boots = isinstance(found["boot"], CheckResult) and found["boot"].good
+def test_claim_needs_every_part_proved(record: KernelRecord) -> None:
+    results = tiers.judge(record)
+    reached = claims.highest_claim(results)
+    packaged = isinstance(results["package"], CheckResult) and results["package"].good
+    boots = isinstance(results["boot"], CheckResult) and results["boot"].good
     assert reached.claim is claims.KernelClaim.NONE or packaged
     assert reached.claim is not claims.KernelClaim.REALTIME or (packaged and boots)
 
 
 @given(RECORDS)
-def test_nothing_is_kept_by_a_tier_that_was_lost(record: KernelRecord) -> None:
-    found = tiers.judge(record)
+def test_lost_tier_keeps_nothing(record: KernelRecord) -> None:
+    results = tiers.judge(record)
     for tier, name in (
         ("boot", "boot"),
         ("package", "package"),
@@ -106,8 +107,8 @@ def test_nothing_is_kept_by_a_tier_that_was_lost(record: KernelRecord) -> None:
         ("configure", "configure"),
     ):
         if isinstance(getattr(record, tier), Unavailable):
-            shown = [found[show] for show in tiers.TIERS[name]]
-            assert not [finding for finding in shown if isinstance(finding, CheckResult) and finding.good]
+            judged = [results[show] for show in tiers.TIERS[name]]
+            assert not [finding for finding in judged if isinstance(finding, CheckResult) and finding.good]
 
 
 @given(
@@ -116,14 +117,14 @@ def test_nothing_is_kept_by_a_tier_that_was_lost(record: KernelRecord) -> None:
         st.sampled_from(["y", "m", "n", '"x y"', "0x10"]),
     )
 )
-def test_options_survive_the_form_that_the_kernel_writes(options: dict[str, str]) -> None:
+def test_options_survive_a_round_trip(options: dict[str, str]) -> None:
     written = "\n".join(
         f"# {name} is not set" if value == "n" else f"{name}={value}" for name, value in options.items()
     )
-    assert kconfig.options(written) == options
+    assert kconfig.parse_options(written) == options
 
 
 @given(st.text())
-def test_any_console_can_be_read(text: str) -> None:
-    console = read(text, "nonce")
-    assert console.ended == ("end" in console.said)
+def test_any_console_is_parsed(text: str) -> None:
+    console = parse_console(text, "nonce")
+    assert console.ended == ("end" in console.lines)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 # pytester forgets what was first imported in a run of its own, and requests does not work when it is imported twice.
-from builder_contracts.runner.docker import engine  # noqa: F401
+from builder_contracts.runner.docker import engine
+
+NO_ENGINE = str(engine.EngineNotFound("")).partition("(")[0].strip()
+"""What is said where no engine answers."""
 
 SAMPLE = """\
 apiVersion: builder-contracts/v1

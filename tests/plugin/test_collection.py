@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from builder_contracts.errors import ExitCode
 from tests.plugin.conftest import OTHER, SAMPLE
 
 LOCAL = ("--runner", "local")
@@ -27,17 +28,15 @@ HERE = [
 ]
 
 
-def test_each_clause_is_an_item_whose_node_id_is_its_clause_id(
-    pytester: pytest.Pytester, contracts: Path
-) -> None:
+def test_node_ids_are_clause_ids(pytester: pytest.Pytester, contracts: Path) -> None:
     assert ids(pytester, "contracts/here.yaml") == HERE
 
 
-def test_a_folder_of_nothing_but_yaml_is_enough(pytester: pytest.Pytester, contracts: Path) -> None:
+def test_directory_with_only_yaml_is_enough(pytester: pytest.Pytester, contracts: Path) -> None:
     (pytester.path / "test_other.py").write_text("def test_other(): pass\n")
-    found = ids(pytester, "--contracts", "contracts")
-    assert found[: len(HERE)] == HERE
-    assert len(found) == len(HERE) + 3
+    collected = ids(pytester, "--contracts", "contracts")
+    assert collected[: len(HERE)] == HERE
+    assert len(collected) == len(HERE) + 3
     assert "test_other.py::test_other" in ids(pytester, "--contracts", "contracts", "test_other.py")
 
 
@@ -54,16 +53,14 @@ def test_a_folder_of_nothing_but_yaml_is_enough(pytester: pytest.Pytester, contr
 def test_clauses_are_selected_by_name_kind_and_class(
     pytester: pytest.Pytester, contracts: Path, arguments: list[str], names: list[str]
 ) -> None:
-    assert [found.partition("::")[2] for found in ids(pytester, *arguments, "contracts")] == names
+    assert [node_id.partition("::")[2] for node_id in ids(pytester, *arguments, "contracts")] == names
 
 
 def test_one_clause_is_selected_by_its_node_id(pytester: pytest.Pytester, contracts: Path) -> None:
     pytester.runpytest(*LOCAL, "contracts/here.yaml::toolchain/sh").assert_outcomes(passed=1)
 
 
-def test_kinds_are_known_marks_also_where_marks_are_strict(
-    pytester: pytest.Pytester, contracts: Path
-) -> None:
+def test_clause_kinds_are_registered_marks(pytester: pytest.Pytester, contracts: Path) -> None:
     result = pytester.runpytest("--strict-markers", "--collect-only", "-q", "contracts")
     assert result.ret == pytest.ExitCode.OK
     result = pytester.runpytest("--markers")
@@ -76,24 +73,24 @@ def test_works_without_xdist(pytester: pytest.Pytester, contracts: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
-        (["--builder", "hre"], "*--builder names the class hre, which no contract declares*"),
-        (["--image", "thre=x"], "*--image names the class thre, which no contract declares*"),
-        (["--image", "nonsense"], "*--image 'nonsense': write CLASS=REF*"),
-        (["--contracts", "nowhere"], "*--contracts nowhere: there is no such file or folder*"),
+        (["--builder", "hre"], "*--builder hre: no contract declares this class*"),
+        (["--image", "thre=x"], "*--image thre: no contract declares this class*"),
+        (["--image", "nonsense"], "*--image: 'nonsense': use CLASS=REF*"),
+        (["--contracts", "nowhere"], "*--contracts nowhere: no such file or directory*"),
         # Nothing is forbidden to root, which tests may run as: the system refuses this name to everybody.
-        (["--contracts", "a" * 300], "*--contracts a* cannot be looked at: File name too long"),
-        (["--linux-xr-source", "a" * 300], "*--linux-xr-source a* cannot be looked at: File name too long"),
+        (["--contracts", "a" * 300], "*--contracts a*: cannot access: File name too long"),
+        (["--linux-xr-source", "a" * 300], "*--linux-xr-source a*: cannot access: File name too long"),
     ],
 )
-def test_a_wrong_option_is_a_usage_error_without_a_traceback(
-    pytester: pytest.Pytester, contracts: Path, arguments: list[str], said: str
+def test_wrong_option_is_bad_input_without_traceback(
+    pytester: pytest.Pytester, contracts: Path, arguments: list[str], expected: str
 ) -> None:
     result = pytester.runpytest("contracts", *arguments)
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.ret == ExitCode.BAD_INPUT
     text = result.stdout.str() + result.stderr.str()
-    (pytest.LineMatcher(text.splitlines())).fnmatch_lines([said])
+    (pytest.LineMatcher(text.splitlines())).fnmatch_lines([expected])
     assert "Traceback" not in text
 
 
@@ -102,29 +99,29 @@ def test_the_nearest_class_is_suggested(pytester: pytest.Pytester, contracts: Pa
     assert "did you mean there?" in result.stdout.str() + result.stderr.str()
 
 
-def test_a_folder_without_a_contract_is_an_error_not_a_success(pytester: pytest.Pytester) -> None:
+def test_directory_without_contract_is_bad_input(pytester: pytest.Pytester) -> None:
     folder = pytester.path / "empty"
     folder.mkdir()
     (folder / "ci.yaml").write_text("on: push\n")
     result = pytester.runpytest("--contracts", "empty")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "no contract in empty" in result.stdout.str() + result.stderr.str()
+    assert result.ret == ExitCode.BAD_INPUT
+    assert "empty:1: no contracts found" in result.stdout.str() + result.stderr.str()
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]], ids=["alone", "workers"])
-def test_a_selection_that_matches_nothing_is_not_told_as_contracts_that_are_missing(
+def test_empty_selection_is_not_reported_as_missing_contracts(
     pytester: pytest.Pytester, contracts: Path, workers: list[str]
 ) -> None:
     result = pytester.runpytest_subprocess("--contracts", "contracts", "-k", "zzz", *workers)
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-    assert "no contract in" not in result.stdout.str() + result.stderr.str()
+    assert "no contracts found" not in result.stdout.str() + result.stderr.str()
 
 
-def test_a_file_that_is_named_as_a_contract_is_one_whatever_it_looks_like(pytester: pytest.Pytester) -> None:
+def test_file_passed_to_contracts_is_read_as_a_contract(pytester: pytest.Pytester) -> None:
     (pytester.path / "notes.txt").write_text("toolchain: {xz: present}\n")
     result = pytester.runpytest("--contracts", "notes.txt")
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*notes.txt:1: the document lacks the field 'apiVersion'*"])
+    result.stdout.fnmatch_lines(["*notes.txt:1: the document is missing required field 'apiVersion'*"])
 
 
 @pytest.mark.parametrize(
@@ -136,12 +133,12 @@ def test_a_file_that_is_named_as_a_contract_is_one_whatever_it_looks_like(pytest
         ("kind:", "knid:"),
     ],
 )
-def test_a_misspelt_contract_is_never_silently_ignored(
+def test_misspelt_contract_is_not_ignored(
     pytester: pytest.Pytester, contracts: Path, change: tuple[str, str]
 ) -> None:
     (contracts / "here.yaml").write_text(SAMPLE.replace(*change, 1))
     result = pytester.runpytest(*LOCAL, "contracts")
-    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert result.ret == ExitCode.BAD_INPUT
     result.stdout.fnmatch_lines(["*ERROR collecting contracts/here.yaml*", "contracts/here.yaml:*"])
     assert "Traceback" not in result.stdout.str()
     assert (
@@ -149,32 +146,32 @@ def test_a_misspelt_contract_is_never_silently_ignored(
     )
 
 
-def test_bad_input_is_told_with_line_and_mend(pytester: pytest.Pytester, contracts: Path) -> None:
+def test_bad_input_has_line_and_fix(pytester: pytest.Pytester, contracts: Path) -> None:
     (contracts / "here.yaml").write_text(SAMPLE.replace("toolchain:", "toolchian:"))
     result = pytester.runpytest(*LOCAL, "contracts")
     result.stdout.fnmatch_lines(
         [
             'contracts/here.yaml:7: unknown field "toolchian" in the document',
-            "*mend: did you mean 'toolchain'?",
+            "*fix: did you mean 'toolchain'?",
         ]
     )
 
 
-def test_two_contracts_that_claim_one_label_are_refused(pytester: pytest.Pytester, contracts: Path) -> None:
+def test_two_contracts_with_one_label_are_bad_input(pytester: pytest.Pytester, contracts: Path) -> None:
     (contracts / "there.yaml").write_text(OTHER.replace("labels: [there]", "labels: [here]"))
     result = pytester.runpytest(*LOCAL, "contracts")
-    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    assert result.ret == ExitCode.BAD_INPUT
     assert "the label here already selects here" in result.stdout.str() + result.stderr.str()
 
 
-def test_collecting_starts_nothing_and_loads_no_engine(pytester: pytest.Pytester, contracts: Path) -> None:
+def test_collection_imports_neither_engine_nor_judges(pytester: pytest.Pytester, contracts: Path) -> None:
     pytester.makeconftest(
         """
         import sys
 
         def pytest_sessionfinish():
             heavy = {"docker", "testinfra.backend.docker", "builder_contracts.runner.docker.runner",
-                     "builder_contracts.observe.survey", "builder_contracts.judge"}
+                     "builder_contracts.run.run", "builder_contracts.judge"}
             print("LOADED", sorted(heavy & sys.modules.keys()))
         """
     )
@@ -183,7 +180,7 @@ def test_collecting_starts_nothing_and_loads_no_engine(pytester: pytest.Pytester
     result.stdout.fnmatch_lines(["*LOADED []*"])
 
 
-def test_other_yaml_in_the_same_folder_is_left_alone(pytester: pytest.Pytester, contracts: Path) -> None:
+def test_other_yaml_in_the_directory_is_ignored(pytester: pytest.Pytester, contracts: Path) -> None:
     (contracts / "workflow.yml").write_text("on: push\njobs: {}\n")
     (contracts / "broken.yaml").write_text("a: [1\n")
     assert len(ids(pytester, "contracts")) == len(HERE) + 3

@@ -16,7 +16,7 @@ from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import RunnerFacts
 from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.local_testbed import LocalTestbed
-from builder_contracts.prove.session import Prover, ProverOptions
+from builder_contracts.run.prover import Prover, ProverOptions
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.services.catalog import SERVICES, ServiceContainer, ServiceSpec
@@ -67,7 +67,7 @@ class Proved:
 
     def seen(self, local_id: str) -> str:
         verdict = self.verdicts[local_id]
-        return f"{verdict.seen} / {verdict.likely}"
+        return f"{verdict.observation} / {verdict.cause}"
 
 
 @dataclass
@@ -80,7 +80,7 @@ class Worlds:
     def prove(
         self,
         builder: str,
-        wanted: Callable[[Clause], bool],
+        select: Callable[[Clause], bool],
         *,
         specs: Mapping[str, Spec] | None = None,
         canary: Mapping[str, str] | None = None,
@@ -104,7 +104,7 @@ class Worlds:
                 assert promise[0] in text
                 contract_file.write_text(text.replace(*promise), "utf-8")
         contract = load(contract_file)
-        clauses = [clause for clause in contract.clauses if wanted(clause)]
+        clauses = [clause for clause in contract.clauses if select(clause)]
         assert clauses, "no clause was selected"
         data = load_environment(ROOT / "contracts/environments/embedded.yaml").data
         for role, url in (urls or {}).items():
@@ -120,7 +120,7 @@ class Worlds:
     def prove_all(
         self,
         builders: Iterable[str],
-        wanted: Callable[[Clause], bool] = lambda _: True,
+        select: Callable[[Clause], bool] = lambda _: True,
         *,
         specs: Mapping[str, Spec] | None = None,
         meanwhile: Callable[[Prover], None] | None = None,
@@ -132,7 +132,7 @@ class Worlds:
             shown = [clause for clause in contract.clauses if isinstance(clause.promise, ProofPromise)]
             chosen[builder] = (
                 contract,
-                [clause for clause in shown if wanted(clause) and "/linux-xr-" not in clause.local_id],
+                [clause for clause in shown if select(clause) and "/linux-xr-" not in clause.local_id],
             )
         data = load_environment(ROOT / "contracts/environments/embedded.yaml").data
         session = Prover(
@@ -170,11 +170,11 @@ def worlds(tmp_path: Path) -> Iterator[Worlds]:
     client.close()
     if missing:
         pytest.skip(f"needs the images {', '.join(missing)}: script/images builds them")
-    made = Worlds(tmp_path)
+    created = Worlds(tmp_path)
     try:
-        yield made
+        yield created
     finally:
-        for session in made.sessions:
+        for session in created.sessions:
             session.close()
 
 
@@ -184,13 +184,13 @@ def rewritten(name: str, *changes: tuple[str, str], part: str = "nginx", file: s
     def spec(alias: str, credentials: Credentials) -> ServiceSpec:
         whole = SERVICES[name](alias, credentials)
         parts = []
-        for each in whole.parts:
-            files = dict(each.files)
-            if each.name == part:
+        for service_part in whole.parts:
+            files = dict(service_part.files)
+            if service_part.name == part:
                 for old, new in changes:
                     assert old in files[file], f"{file} of {name} has no {old!r}"
                     files[file] = files[file].replace(old, new)
-            parts.append(ServiceContainer(each.name, each.command, files))
+            parts.append(ServiceContainer(service_part.name, service_part.command, files))
         return ServiceSpec(whole.name, whole.alias, tuple(parts), whole.ready)
 
     return spec

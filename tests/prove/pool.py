@@ -23,7 +23,7 @@ from builder_contracts.services.stack import ServiceStack
 ROOT = Path(__file__).parents[2]
 PYTHON = "/opt/venv/bin/python"
 CONTRACTS = ROOT / "contracts"
-# A job in the pool: GitHub's own variables, and the host name is the runner's.
+# A job in the pool: GitHub's own variables, and the host name matches the runner's name.
 JOB = {"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "self-hosted", "RUNNER_OS": "Linux"}
 
 
@@ -31,7 +31,7 @@ JOB = {"GITHUB_ACTIONS": "true", "RUNNER_ENVIRONMENT": "self-hosted", "RUNNER_OS
 class Checked:
     """What one run of the command line found: its evidence by local clause id, and what it said."""
 
-    done: CompletedCommand
+    completed: CompletedCommand
     evidence: dict[str, dict[str, Any]]
 
     def ids(self, verdict: str) -> set[str]:
@@ -55,7 +55,7 @@ class Checked:
 
     @property
     def text(self) -> str:
-        return (self.done.stdout + self.done.stderr).decode()
+        return (self.completed.stdout + self.completed.stderr).decode()
 
 
 @dataclass
@@ -83,7 +83,7 @@ class Machine:
     ) -> Checked:
         """Run ``builder-contracts check --runner local`` of the class as a job's step."""
         job = {**JOB, "RUNNER_NAME": self.name} if live else {}
-        done = self.run(
+        completed = self.run(
             PYTHON, "-P", "-c", "from builder_contracts.cli import main; main()", "check", "--runner", "local",
             "--builder", self.builder, "--evidence", "/tmp/evidence", *options, str(contracts),
             environment={**job, **(environment or {})},
@@ -91,7 +91,7 @@ class Machine:
         text = self.run("cat", "/tmp/evidence/evidence.jsonl").stdout.decode()
         self.run("rm", "-rf", "/tmp/evidence")
         lines = [json.loads(line) for line in text.splitlines()]
-        return Checked(done, {line["clause"].partition("/")[2]: line for line in lines})
+        return Checked(completed, {line["clause"].partition("/")[2]: line for line in lines})
 
     def left(self) -> list[str]:
         """What a run has left: folders, and processes of the user that are not this look."""
@@ -103,8 +103,10 @@ class Machine:
         return self.run("sh", "-c", script).stdout.decode().splitlines()
 
     def put(self, path: str, text: str) -> None:
-        done = self.run("sh", "-c", 'mkdir -p "$(dirname "$1")" && printf %s "$2" >"$1"', "sh", path, text)
-        assert done.status == 0, done
+        completed = self.run(
+            "sh", "-c", 'mkdir -p "$(dirname "$1")" && printf %s "$2" >"$1"', "sh", path, text
+        )
+        assert completed.status == 0, completed
 
 
 @dataclass
@@ -159,7 +161,7 @@ class Pool:
             environment={"LD_LIBRARY_PATH": "/opt/python/lib"},
             host_config=api.create_host_config(
                 network_mode=network_mode,
-                binds={str(what): {"bind": where, "mode": "ro"} for where, what in _mounts(self.folder).items()},
+                binds={str(source): {"bind": target, "mode": "ro"} for target, source in _mounts(self.folder).items()},
                 cap_drop=None if privileged else ["ALL"],
                 security_opt=None if privileged else ["no-new-privileges"],
                 privileged=privileged,
@@ -189,15 +191,15 @@ def _mounts(folder: Path) -> dict[str, Path]:
 
 def _virtual_environment(folder: Path) -> Path:
     """This environment as it looks in a machine: its interpreter and packages are elsewhere there."""
-    made = folder / "venv"
-    if not made.exists():
+    created = folder / "venv"
+    if not created.exists():
         version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        (made / "bin").mkdir(parents=True)
-        (made / "lib" / version).mkdir(parents=True)
-        (made / "bin" / "python").symlink_to(f"/opt/python/bin/{version}")
-        (made / "lib" / version / "site-packages").symlink_to("/opt/site-packages")
-        (made / "pyvenv.cfg").write_text("home = /opt/python/bin\n", "utf-8")
-    return made
+        (created / "bin").mkdir(parents=True)
+        (created / "lib" / version).mkdir(parents=True)
+        (created / "bin" / "python").symlink_to(f"/opt/python/bin/{version}")
+        (created / "lib" / version / "site-packages").symlink_to("/opt/site-packages")
+        (created / "pyvenv.cfg").write_text("home = /opt/python/bin\n", "utf-8")
+    return created
 
 
 def world(folder: Path, changes: Mapping[str, str]) -> Path:
@@ -221,10 +223,10 @@ def pool(folder: Path) -> Iterator[Pool]:
     inner.mkdir(mode=0o755)
     client, run = engine.connect(), RunLabels()
     host = ServiceStack(client, run, name="pool")
-    made = Pool(client, run, host, inner)
+    created = Pool(client, run, host, inner)
     try:
-        yield made
+        yield created
     finally:
-        made.close()
+        created.close()
         host.close()
         client.close()

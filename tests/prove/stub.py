@@ -1,4 +1,4 @@
-"""A server of a test's own on this machine: it answers as it is told, and remembers who asked for what."""
+"""A server of a test's own on this machine: it answers as the test says, and remembers every request."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: ``shown`` is what it had as Authorization."""
+    """One request: ``authorization`` is its header of that name, empty without one."""
 
     method: str
     path: str
-    shown: str
+    authorization: str
     body: bytes = b""
 
 
@@ -31,11 +31,11 @@ class Stub:
     """``url`` is its address without a path."""
 
     url: str
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[Asked] = field(default_factory=list)
 
     @property
     def methods(self) -> list[str]:
-        return [each.method for each in self.asked]
+        return [request.method for request in self.requests]
 
 
 @contextmanager
@@ -45,29 +45,29 @@ def stub(answer: Callable[[Asked], Answer]) -> Iterator[Stub]:
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            asked = Asked(self.command, self.path, self.headers.get("Authorization", ""), body)
-            made.asked.append(asked)
-            given = answer(asked)
-            self.send_response(given.status)
-            for name, value in given.headers.items():
+            request = Asked(self.command, self.path, self.headers.get("Authorization", ""), body)
+            created.requests.append(request)
+            reply = answer(request)
+            self.send_response(reply.status)
+            for name, value in reply.headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(given.body)))
+            self.send_header("Content-Length", str(len(reply.body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(given.body)
+                self.wfile.write(reply.body)
 
         do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 # http.server's names
 
         def log_message(self, *_: object) -> None:
-            """Nothing: what was asked is remembered."""
+            """Nothing: the requests are remembered."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        made = Stub(f"http://127.0.0.1:{server.server_port}")
+        created = Stub(f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
-            yield made
+            yield created
         finally:
             server.shutdown()
             thread.join()
@@ -79,13 +79,13 @@ class Files:
     def __init__(self, **held: str) -> None:
         self.held = {f"/{path}": text.encode() for path, text in held.items()}
 
-    def __call__(self, asked: Asked) -> Answer:
-        if asked.method == "PUT":
-            self.held[asked.path] = asked.body
+    def __call__(self, request: Asked) -> Answer:
+        if request.method == "PUT":
+            self.held[request.path] = request.body
             return Answer(201)
-        if asked.path not in self.held:
+        if request.path not in self.held:
             return Answer(404)
-        if asked.method == "DELETE":
-            del self.held[asked.path]
+        if request.method == "DELETE":
+            del self.held[request.path]
             return Answer(204)
-        return Answer(200, self.held[asked.path])
+        return Answer(200, self.held[request.path])

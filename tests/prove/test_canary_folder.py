@@ -44,18 +44,18 @@ MINE = ("canaries:\n", "canaries:\n  mine: [builds, runs, artifacts]\n")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "canaries" / "mine"
-    made.mkdir(parents=True)
+    folder_made = tmp_path / "canaries" / "mine"
+    folder_made.mkdir(parents=True)
     for name, text in FILES.items():
-        (made / name).write_text(text, "utf-8")
-    return made
+        (folder_made / name).write_text(text, "utf-8")
+    return folder_made
 
 
 @pytest.mark.docker
-def test_a_new_folder_is_built_by_its_class(worlds: Worlds) -> None:
+def test_new_folder_is_built_by_its_class(worlds: Worlds) -> None:
     files = {f"mine/{name}": text for name, text in FILES.items()}
     proved = worlds.prove("tinyland-docker", ids("canaries/mine-"), canary=files, promise=MINE)
-    assert {name: verdict.seen for name, verdict in proved.verdicts.items()}.keys() == {
+    assert {name: verdict.observation for name, verdict in proved.verdicts.items()}.keys() == {
         "canaries/mine-builds", "canaries/mine-runs", "canaries/mine-artifacts",
     }  # fmt: skip
     assert proved.ids_kept == set(proved.verdicts), proved.verdicts
@@ -63,7 +63,7 @@ def test_a_new_folder_is_built_by_its_class(worlds: Worlds) -> None:
 
 
 @pytest.mark.docker
-def test_a_second_flake_is_built_beside_the_first_that_the_cache_is_proved_with(worlds: Worlds) -> None:
+def test_second_flake_is_built_without_the_cache(worlds: Worlds) -> None:
     text = (ROOT / "canaries/flake/canary.yaml").read_text("utf-8").replace("name: flake", "name: mine")
     inputs = next(line for line in text.splitlines() if line.startswith("inputs:"))
     files = {
@@ -82,12 +82,12 @@ def test_a_second_flake_is_built_beside_the_first_that_the_cache_is_proved_with(
 
 
 @pytest.mark.docker
-def test_a_canary_of_another_class_is_not_built(worlds: Worlds) -> None:
+def test_canary_of_another_class_is_not_built(worlds: Worlds) -> None:
     text = (ROOT / "canaries/flake/canary.yaml").read_text("utf-8")
     changed = text.replace("builders: [tinyland-nix]", "builders: [tinyland-docker]")
     proved = worlds.prove("tinyland-nix", ids("canaries/flake-"), canary={"flake/canary.yaml": changed})
     assert proved.unproven == set(proved.verdicts)
-    assert "add tinyland-nix there" in proved.seen("canaries/flake-builds")
+    assert "add tinyland-nix to 'builders'" in proved.seen("canaries/flake-builds")
 
 
 def test_only_inputs_reach_the_builder(folder: Path) -> None:
@@ -101,28 +101,26 @@ def test_only_inputs_reach_the_builder(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "message"),
     [
-        ("inputs: [Makefile, ", "inputs: [Makefil, Makefile, ", "the input Makefil is not in "),
-        ("main.c, nonce]", "main.c]", "the nonce nonce is none of the inputs"),
-        ("name: mine", "name: yours", "this canary stands in the folder mine"),
+        ("inputs: [Makefile, ", "inputs: [Makefil, Makefile, ", "input Makefil not found in "),
+        ("main.c, nonce]", "main.c]", "nonce nonce is not an input"),
+        ("name: mine", "name: yours", "canary name does not match its directory mine"),
         ("tool: make", "tool: ninja", "ninja"),
         ("budget: {seconds: 30", "budget: {seconds: soon", "soon"),
         ("command: [make, out/mine]", "comand: [make, out/mine]", "command"),
     ],
 )
-def test_what_is_wrong_with_a_canary_is_named(folder: Path, old: str, new: str, said: str) -> None:
+def test_bad_canary_yaml_names_the_line(folder: Path, old: str, new: str, message: str) -> None:
     assert old in CANARY
     (folder / "canary.yaml").write_text(CANARY.replace(old, new), "utf-8")
     with pytest.raises(InputError) as caught:
         load(folder)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "canary.yaml:" in str(caught.value)
 
 
-def test_what_a_contract_wants_of_a_canary_is_compared_with_what_it_can_show(
-    folder: Path, tmp_path: Path
-) -> None:
+def test_check_compares_contracts_with_canaries(folder: Path, tmp_path: Path) -> None:
     other = folder.with_name("other")
     shutil.copytree(folder, other)
     text = CANARY.replace("name: mine", "name: other").replace("tinyland-docker", "another-class")
@@ -136,19 +134,19 @@ def test_what_a_contract_wants_of_a_canary_is_compared_with_what_it_can_show(
     )
     contract = contracts.load(file)
     assert list(map(str, check([contract]))) == [
-        f"{file}:7: the canary mine cannot show boot\n    mend: it shows builds, runs, artifacts",
-        f"{file}:8: there is no canary mien\n    mend: did you mean mine?",
-        f"{other / 'canary.yaml'}:1: names another-class as its builders\n"
-        "    mend: add tinyland-docker there, or take other out of the contract",
+        f"{file}:7: canary mine does not support boot\n    fix: use one of builds, runs, artifacts",
+        f"{file}:8: no such canary: mien\n    fix: did you mean mine?",
+        f"{other / 'canary.yaml'}: 'builders' lists another-class but not tinyland-docker\n"
+        "    fix: add tinyland-docker to 'builders', or remove other from the contract",
     ]
     assert check(contracts.load_all(sorted((ROOT / "contracts").glob("*.yaml")))) == []
     shutil.rmtree(folder.parent)
     assert check([contract]) == []
 
 
-def test_a_folder_without_a_description_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no canary mine") as caught:
+def test_folder_without_canary_yaml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such canary: mine") as caught:
         load(tmp_path / "mine")
     file = tmp_path / "mine" / "canary.yaml"
     # As the reason why nothing was proved it stands on one line.
-    assert caught.value.sentence == f"{file}:1: there is no canary mine; create {file}, or correct the name"
+    assert caught.value.sentence == f"{file}: no such canary: mine; create {file}, or fix the name"

@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 
 from builder_contracts.facts.model import RunnerFacts
 from builder_contracts.prove import local_testbed
-from builder_contracts.prove.endpoints import FROM_MACHINES, Endpoint, from_container, from_machine, parted
-from builder_contracts.prove.records import Unavailable
+from builder_contracts.prove.endpoints import (
+    FROM_MACHINES,
+    Endpoint,
+    from_container,
+    from_machine,
+    split_available,
+)
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.environment import Environment, RoleBinding
 
 ROLES = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
@@ -31,64 +37,69 @@ def runner(*, live: bool) -> RunnerFacts:
 
 
 def reached(
-    found: Environment, role: str, *, allow: bool = True, live: bool = True, given: Mapping[str, str] = GIVEN
+    environment: Environment,
+    role: str,
+    *,
+    allow: bool = True,
+    live: bool = True,
+    env: Mapping[str, str] = GIVEN,
 ) -> Endpoint | Unavailable:
-    return from_machine(role, found, frozenset({role} if allow else ()), given, runner(live=live))
+    return from_machine(role, environment, frozenset({role} if allow else ()), env, runner(live=live))
 
 
 @pytest.mark.parametrize("role", FROM_MACHINES)
-def test_a_live_runner_reaches_what_it_may_write_to(role: str) -> None:
-    found = reached(bindings(role), role)
-    assert isinstance(found, Endpoint)
-    assert found.credentials is not None
-    assert found.credentials.writer.secret == "its-secret"
-    assert found.lacks("writer") is found.lacks("reader") is found.lacks("anonymous") is None
-    assert "its-secret" not in repr(found)
+def test_live_runner_reaches_permitted_endpoints(role: str) -> None:
+    endpoint = reached(bindings(role), role)
+    assert isinstance(endpoint, Endpoint)
+    assert endpoint.credentials is not None
+    assert endpoint.credentials.writer.secret == "its-secret"
+    assert endpoint.lacks("writer") is endpoint.lacks("reader") is endpoint.lacks("anonymous") is None
+    assert "its-secret" not in repr(endpoint)
 
 
 @pytest.mark.parametrize(
-    ("found", "options", "said"),
+    ("environment", "options", "reason"),
     [
-        (bindings("nix"), {"allow": False}, "nothing is written to theirs unless --allow-writes nix says so"),
-        (bindings("nix"), {"live": False}, "on real runners only, and this machine is none: no runner: its host"),
-        (bindings("nix", not_working="moved"), {}, "known not to work in theirs: moved"),
-        (bindings("nix", service="nix-cache"), {}, "which --runner docker does"),
-        (bindings("objects"), {}, "sets up a bucket of its own"),
+        (bindings("nix"), {"allow": False}, "writing to theirs requires --allow-writes nix"),
+        (bindings("nix"), {"live": False}, "only from real runners, and this machine is not one: no runner: its host"),
+        (bindings("nix", not_working="moved"), {}, "known broken in theirs: moved"),
+        (bindings("nix", service="nix-cache"), {}, "use --runner docker"),
+        (bindings("objects"), {}, "creates its own bucket"),
     ],
 )  # fmt: skip
-def test_whatever_else_is_left_alone_for_its_own_reason(
-    found: Environment, options: dict[str, bool], said: str
+def test_endpoint_out_of_bounds_has_its_own_reason(
+    environment: Environment, options: dict[str, bool], reason: str
 ) -> None:
-    (role,) = found.roles
-    lost = reached(found, role, **options)  # type: ignore[arg-type]
+    (role,) = environment.roles
+    lost = reached(environment, role, **options)  # type: ignore[arg-type]
     assert isinstance(lost, Unavailable)
-    assert said in lost.reason
-    assert not lost.here
+    assert reason in lost.reason
+    assert not lost.provable_here
 
 
-def test_an_owner_may_let_any_machine_touch_what_is_its_own() -> None:
+def test_touched_from_containers_permits_any_machine() -> None:
     assert isinstance(reached(bindings("nix", containers=True), "nix", live=False), Endpoint)
 
 
-def test_a_role_that_is_bound_nowhere_is_a_mistake_to_mend() -> None:
+def test_role_without_an_endpoint_is_provable_here() -> None:
     lost = reached(Environment("theirs", {}), "nix")
     assert isinstance(lost, Unavailable)
-    assert lost.here
+    assert lost.provable_here
 
 
-def test_missing_credentials_are_named_by_their_variable() -> None:
-    found = reached(bindings("nix"), "nix", given={"R": "reader:x"})
-    assert isinstance(found, Endpoint)
-    lost = found.lacks("writer")
+def test_missing_credentials_name_their_variable() -> None:
+    endpoint = reached(bindings("nix"), "nix", env={"R": "reader:x"})
+    assert isinstance(endpoint, Endpoint)
+    lost = endpoint.lacks("writer")
     assert lost is not None
     assert "set W to NAME:SECRET" in lost.reason
-    assert found.credentials is not None
-    assert found.credentials.writer.authorization == ""
+    assert endpoint.credentials is not None
+    assert endpoint.credentials.writer.authorization == ""
     open_to_all = reached(bindings("nix", writer=""), "nix")
     assert isinstance(open_to_all, Endpoint)
-    nobody = open_to_all.lacks("writer")
-    assert nobody is not None
-    assert "name a variable under writer" in nobody.reason
+    missing = open_to_all.lacks("writer")
+    assert missing is not None
+    assert "set 'writer' to a variable name" in missing.reason
 
 
 @given(
@@ -99,32 +110,32 @@ def test_missing_credentials_are_named_by_their_variable() -> None:
     st.booleans(),
     st.sampled_from(["", "broken"]),
 )
-def test_no_deployment_is_touched_without_leave(
+def test_no_deployment_is_contacted_without_permission(
     role: str, allow: bool, live: bool, containers: bool, reads: bool, broken: str
 ) -> None:
-    found = bindings(role, containers=containers, not_working=broken)
+    environment = bindings(role, containers=containers, not_working=broken)
     allowed = frozenset({role}) if allow else frozenset({"another"})
-    here = from_machine(role, found, allowed, GIVEN, runner(live=live))
-    there = from_container(role, found, allowed, GIVEN, reads=reads)
-    if isinstance(here, Endpoint):
+    on_host = from_machine(role, environment, allowed, GIVEN, runner(live=live))
+    in_container = from_container(role, environment, allowed, GIVEN, reads=reads)
+    if isinstance(on_host, Endpoint):
         assert allow
         assert live or containers
         assert not broken
-    if isinstance(there, Endpoint):
+    if isinstance(in_container, Endpoint):
         assert allow
         assert containers
         assert reads
         assert not broken
-    bound, unbound = parted({"here": here, "there": there})
+    bound, unbound = split_available({"here": on_host, "there": in_container})
     assert len(bound) + len(unbound) == 2
 
 
-def test_without_the_extra_its_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_extra_names_its_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [role for role in ROLES if local_testbed.without_client(role)] == []
     monkeypatch.setattr(local_testbed, "_importable", lambda name: name != "grpc")
     assert [role for role in ROLES if local_testbed.without_client(role)] == ["bazel-grpc"]
     lost = local_testbed.without_client("bazel-grpc")
     assert lost is not None
-    assert lost.here
-    assert "this Python has no grpc; " in lost.reason
+    assert lost.provable_here
+    assert "this Python lacks grpc; run " in lost.reason
     assert "-m pip install 'builder-contracts[live]'" in lost.reason

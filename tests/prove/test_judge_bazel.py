@@ -1,248 +1,353 @@
-"""Judging the Bazel record: each lie of client or server turns the right clause, and nothing raises."""
+"""Judging the Bazel record: each wrong answer of client or server changes the right clause, and nothing raises."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE
+from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel.judge import judge
-from builder_contracts.prove.bazel.log import REMOTE_HIT, Spawn, runner_count, spawns, warnings
-from builder_contracts.prove.records import (
-    ANOTHER,
-    SECOND,
-    AccessLogLine,
-    BazelRecord,
-    BazelRun,
-    StoreLookup,
-    Unavailable,
+from builder_contracts.prove.bazel.log import (
+    REMOTE_HIT,
+    Spawn,
+    parse_runner_count,
+    parse_spawns,
+    parse_warnings,
 )
+from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
+from builder_contracts.prove.store_lookup import ANOTHER, SECOND, StoreLookup
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.verdict import Outcome
+from tests.prove.example_records import (
+    HELLO,
+    LINES,
+    LOCAL,
+    SEAL,
+    bazel,
+    bazel_build,
+    deployed_bazel,
+    grpc_line,
+    http_line,
+)
 
 SHOWS = (*BAZEL_WRITE, *BAZEL)
-LOCAL = "processwrapper-sandbox"
-SEAL, HELLO = "bin/seal.txt", "bin/hello"
+BROKEN, UNPROVEN = Outcome.BROKEN, Outcome.UNPROVEN
 
 
-def spawn(target: str, mnemonic: str, runner: str, digest: str, path: str, content: str) -> Spawn:
-    return Spawn(target, mnemonic, runner, digest, cacheable=True, size=1, outputs={path: content})
-
-
-def build(
-    runner: str, suffix: str = "", seal: str = "true-seal", hello: str = "true-hello", **changes: object
-) -> BazelRun:
-    spawned = (
-        spawn("//:seal", "Stamp", runner, f"a1{suffix}", SEAL, seal),
-        spawn("//:hello", "CppLink", runner, f"a2{suffix}", HELLO, hello),
-    )
-    good = BazelRun(0, spawned, {"total": 2, runner: 2}, "id")
-    return dataclasses.replace(good, **changes)  # type: ignore[arg-type]
-
-
-def line(method: str, uri: str, status: int, identity: str = "reader") -> AccessLogLine:
-    return AccessLogLine(identity, "10.0.0.2", method, uri, status)
-
-
-def record(**changes: object) -> BazelRecord:
-    read = (line("GET", "/ac/a1", 200), line("GET", "/ac/a2", 200))
-    lied = build(REMOTE_HIT, seal="poison")
-    lied = dataclasses.replace(
-        lied, spawns=(lied.spawns[0], dataclasses.replace(lied.spawns[1], runner=LOCAL))
-    )
-    good = BazelRecord(
-        protocol="http",
-        url="http://cache:8080",
-        runs={
-            "cold": build(LOCAL),
-            "miss": build(LOCAL, "-changed"),
-            "hit": build(REMOTE_HIT),
-            "environment": build(REMOTE_HIT),
-            "without": build(LOCAL),
-            "lied-to": lied,
-        },
-        asked={"hit": frozenset({"a1", "a2"})},
-        served={
-            "cold": tuple(line("PUT", uri, 201, "writer") for uri in ("/ac/a1", "/ac/a2", "/cas/x")),
-            "miss": (
-                line("GET", "/ac/a1-changed", 404), line("GET", "/ac/a2-changed", 404), line("PUT", "/cas/y", 403),
-            ),
-            "hit": read,
-            "environment": read,
-            "without": (),
-            "lied-to": read,
-        },
-        after_upload=StoreLookup(True, "2 of 2"),
-        after_refusal=StoreLookup(False, "0 of 2"),
-        poisoned="poison",
-        corrupted="true-hello",
-        mnemonics=("Stamp", "CppLink"),
-    )  # fmt: skip
-    return dataclasses.replace(good, **changes)  # type: ignore[arg-type]
-
-
-def with_run(name: str, run: BazelRun) -> BazelRecord:
-    return record(runs={**record().runs, name: run})
-
-
-def with_lines(name: str, *lines: AccessLogLine) -> BazelRecord:
-    return record(served={**record().served, name: lines})
-
-
-def turned(found: BazelRecord) -> dict[str, Outcome]:
-    outcomes = {show: judge(show, found)[0].outcome for show in SHOWS}
+def not_kept(record: BazelRecord) -> dict[str, Outcome]:
+    outcomes = {show: judge(show, record)[0].outcome for show in SHOWS}
     return {show: outcome for show, outcome in outcomes.items() if outcome is not Outcome.KEPT}
 
 
-def test_a_good_cache_keeps_everything() -> None:
-    assert turned(record()) == {}
+def with_run(name: str, run: BazelRun, protocol: str = "http") -> BazelRecord:
+    return bazel(protocol, runs={**bazel().runs, name: run})
 
 
-def test_every_clause_has_witnesses() -> None:
+def with_lines(name: str, lines: Mapping[str, tuple[AccessLogLine, ...]], protocol: str) -> BazelRecord:
+    return bazel(protocol, served={**LINES[protocol], name: lines[protocol]})
+
+
+def with_deployed_run(name: str, run: BazelRun) -> BazelRecord:
+    return deployed_bazel(runs={**deployed_bazel().runs, name: run})
+
+
+def mixed(run: BazelRun, runner: str = LOCAL) -> BazelRun:
+    """The run with another runner for its last action."""
+    return dataclasses.replace(run, spawns=(run.spawns[0], dataclasses.replace(run.spawns[1], runner=runner)))
+
+
+@pytest.mark.parametrize("protocol", LINES)
+def test_good_cache_keeps_everything(protocol: str) -> None:
+    assert not_kept(bazel(protocol)) == {}
+
+
+@pytest.mark.parametrize("protocol", LINES)
+def test_every_clause_has_witnesses(protocol: str) -> None:
     for show in SHOWS:
-        client, server = judge(show, record())[1]
+        client, server = judge(show, bazel(protocol))[1]
         assert client.startswith("client: ")
         assert server.startswith("server: ")
 
 
-def test_results_that_do_not_arrive_break_the_upload() -> None:
-    assert turned(with_lines("cold", line("PUT", "/cas/x", 201, "writer"))) == {"upload": Outcome.BROKEN}
+HIT = bazel_build(REMOTE_HIT)
+MISS = bazel_build(LOCAL, "-changed")
+LIED = bazel().runs["lied-to"]
+DOWN = ("WARNING: Remote Cache: UNAVAILABLE: io exception",)
+RUNS: dict[str, tuple[str, BazelRun, dict[str, Outcome], str]] = {
+    "local action beside a hit": ("hit", mixed(HIT), {"hit": BROKEN}, "1 of 2 actions were not remote cache hits"),
+    "disk cache hit": (
+        "hit", bazel_build("disk cache hit"),
+        {"hit": BROKEN, "digests": UNPROVEN, "counterfactual": UNPROVEN}, "",
+    ),
+    "cache does not respond to the hit": (
+        "hit", dataclasses.replace(HIT, warnings=DOWN), {"hit": UNPROVEN, "digests": UNPROVEN}, "did not respond",
+    ),
+    "hit lost": (
+        "hit", dataclasses.replace(HIT, status=None, ended="gone"), {"hit": UNPROVEN, "digests": UNPROVEN, "counterfactual": UNPROVEN}, "",
+    ),
+    "hit and failure": (
+        "hit", dataclasses.replace(HIT, status=1), {"hit": BROKEN, "digests": UNPROVEN, "counterfactual": UNPROVEN}, "",
+    ),
+    "local action in a different environment": (
+        "environment", mixed(HIT), {"environment": BROKEN}, "1 of 2 actions were not remote cache hits",
+    ),
+    "cache does not respond in a different environment": (
+        "environment", dataclasses.replace(HIT, warnings=DOWN), {"environment": UNPROVEN}, "did not respond",
+    ),
+    "empty log": ("environment", BazelRun(0, (), {"total": 0}), {"environment": BROKEN}, "a local cache served everything"),
+    "two logs that disagree": (
+        "environment", dataclasses.replace(HIT, counts={REMOTE_HIT: 1}), {"environment": BROKEN}, "has 2 hits but Bazel reports 1",
+    ),
+    "missing target": (
+        "environment", dataclasses.replace(HIT, spawns=HIT.spawns[:1], counts={REMOTE_HIT: 1}), {"environment": BROKEN}, "no CppLink action",
+    ),
+    "hit for a new input": ("miss", bazel_build(REMOTE_HIT, "-changed"), {"nonce-miss": BROKEN}, "with new inputs hit the cache"),
+    "change that reaches no action": ("miss", HIT, {"nonce-miss": BROKEN}, "an input changed but no action key did"),
+    "cache does not respond to the miss": (
+        "miss", dataclasses.replace(MISS, warnings=DOWN), {"nonce-miss": UNPROVEN, "forced-upload": UNPROVEN}, "did not respond",
+    ),
+    "miss lost": (
+        "miss", dataclasses.replace(MISS, status=None, ended="gone"), {"nonce-miss": UNPROVEN, "forced-upload": UNPROVEN}, "gone",
+    ),
+    "miss fails": (
+        "miss", dataclasses.replace(MISS, status=1), {"nonce-miss": UNPROVEN, "forced-upload": UNPROVEN}, "exited with status 1",
+    ),
+    "disk cache without the cache": (
+        "without", mixed(bazel_build(LOCAL), "disk cache hit"), {"counterfactual": BROKEN}, "1 hits and 0 requests with no cache",
+    ),
+    "remote hit without the cache": (
+        "without", mixed(bazel_build(LOCAL), REMOTE_HIT), {"counterfactual": BROKEN}, "1 hits and 0 requests with no cache",
+    ),
+    "nothing runs without the cache": (
+        "without", BazelRun(0), {"counterfactual": BROKEN, "poisoned": UNPROVEN, "corrupted": UNPROVEN}, "",
+    ),
+    "lost without the cache": (
+        "without", dataclasses.replace(bazel_build(LOCAL), status=None, ended="gone"),
+        {"counterfactual": UNPROVEN, "poisoned": UNPROVEN, "corrupted": UNPROVEN}, "",
+    ),
+    "false result without the cache": ("without", bazel_build(LOCAL, seal="poison"), {"poisoned": BROKEN}, "also contains the false result"),
+    "false result not fetched": (
+        "lied-to", dataclasses.replace(LIED, spawns=(dataclasses.replace(LIED.spawns[0], outputs={SEAL: "true-seal"}), LIED.spawns[1])),
+        {"poisoned": UNPROVEN}, "never fetched",
+    ),
+    "corrupted blob used": ("lied-to", mixed(LIED, REMOTE_HIT), {"corrupted": BROKEN}, "despite its corrupted blob"),
+    "corrupted blob and another output": (
+        "lied-to", dataclasses.replace(LIED, spawns=(LIED.spawns[0], dataclasses.replace(LIED.spawns[1], outputs={HELLO: "other"}))),
+        {"corrupted": BROKEN}, "came out as other",
+    ),
+    "corrupted blob and no action": (
+        "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1]), {"corrupted": UNPROVEN}, "is not in the log",
+    ),
+    "corrupted blob noticed by a failure": (
+        "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1], status=1, warnings=("ERROR: Digest mismatch",)), {}, "",
+    ),
+    "corrupted blob and a failure without a warning": (
+        "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1], status=1), {"corrupted": UNPROVEN}, "is not in the log",
+    ),
+    "corrupted blob and a warning without a failure": (
+        "lied-to", dataclasses.replace(LIED, spawns=LIED.spawns[:1], warnings=("WARNING: Digest mismatch",)),
+        {"corrupted": UNPROVEN}, "is not in the log",
+    ),
+    "lied-to lost": (
+        "lied-to", dataclasses.replace(LIED, status=None, ended="gone"), {"poisoned": UNPROVEN, "corrupted": UNPROVEN}, "gone",
+    ),
+}  # fmt: skip
 
 
-def test_results_that_are_taken_and_not_kept_break_the_upload() -> None:
-    found = turned(record(after_upload=StoreLookup(False, "0 of 2")))
-    # Without a write that arrived, a refused one shows nothing.
-    assert found == {"upload": Outcome.BROKEN, "forced-upload": Outcome.UNPROVEN}
+@pytest.mark.parametrize("protocol", LINES)
+@pytest.mark.parametrize("row", RUNS)
+def test_run_table(row: str, protocol: str) -> None:
+    name, run, expected, observed = RUNS[row]
+    record = with_run(name, run, protocol)
+    assert not_kept(record) == expected
+    for show in expected:
+        assert observed in judge(show, record)[0].seen
 
 
-def test_an_upload_that_cannot_be_read_back_is_unproven() -> None:
-    assert turned(record(after_upload=StoreLookup(None, "500")))["upload"] is Outcome.UNPROVEN
+LINES_TABLE: dict[str, tuple[str, Mapping[str, tuple[AccessLogLine, ...]], dict[str, Outcome]]] = {
+    "no result uploaded": (
+        "cold",
+        {"http": (http_line("PUT", "/cas/x", 201, "writer"),), "grpc": (grpc_line("Write", "0", "writer"),)},
+        {"upload": BROKEN},
+    ),
+    "results rejected": (
+        "cold",
+        {
+            "http": tuple(http_line("PUT", f"/ac/a{number}", 403) for number in (1, 2)),
+            "grpc": (grpc_line("UpdateActionResult", "7"),) * 2,
+        },
+        {"upload": BROKEN, "forced-upload": UNPROVEN},
+    ),
+    "hits not served": ("hit", {"http": (), "grpc": ()}, {"hit": BROKEN}),
+    "one hit not served": (
+        "environment",
+        {"http": LINES["http"]["hit"][:1], "grpc": LINES["grpc"]["hit"][:1]},
+        {"environment": BROKEN},
+    ),
+    "hits not found": (
+        "hit",
+        {"http": (http_line("GET", "/ac/a1", 404),) * 2, "grpc": (grpc_line("GetActionResult", "5"),) * 2},
+        {"hit": BROKEN},
+    ),
+    "hits are other requests": (
+        "hit",
+        {"http": (http_line("GET", "/cas/a1", 200),) * 2, "grpc": (grpc_line("Read", "0"),) * 2},
+        {"hit": BROKEN},
+    ),
+    "hits are writes": (
+        "hit",
+        {"http": (http_line("PUT", "/ac/a1", 200),) * 2, "grpc": (grpc_line("UpdateActionResult", "0"),) * 2},
+        {"hit": BROKEN},
+    ),
+    "requests without the cache": (
+        "without",
+        {"http": (http_line("GET", "/ac/a1", 200),), "grpc": (grpc_line("GetActionResult", "0"),)},
+        {"counterfactual": BROKEN},
+    ),
+    "misses not logged": (
+        "miss",
+        {"http": LINES["http"]["miss"][1:], "grpc": LINES["grpc"]["miss"][1:]},
+        {"nonce-miss": UNPROVEN},
+    ),
+    "misses are other requests": (
+        "miss",
+        {
+            "http": (http_line("GET", "/cas/a1", 404), http_line("GET", "/cas/a2", 404), LINES["http"]["miss"][2]),
+            "grpc": (grpc_line("Read", "5"), grpc_line("Read", "5"), LINES["grpc"]["miss"][2]),
+        },
+        {"nonce-miss": UNPROVEN},
+    ),
+    "reader's write accepted": (
+        "miss",
+        {
+            "http": (*LINES["http"]["miss"], http_line("PUT", "/cas/z", 201)),
+            "grpc": (*LINES["grpc"]["miss"], grpc_line("Write", "0")),
+        },
+        {"forced-upload": BROKEN},
+    ),
+    "no write attempted": (
+        "miss",
+        {"http": LINES["http"]["miss"][:2], "grpc": LINES["grpc"]["miss"][:2]},
+        {"forced-upload": BROKEN},
+    ),
+    "anonymous write rejected": (
+        "miss",
+        {
+            "http": (*LINES["http"]["miss"][:2], http_line("PUT", "/cas/y", 401)),
+            "grpc": (*LINES["grpc"]["miss"][:2], grpc_line("Write", "16")),
+        },
+        {},
+    ),
+    "false result and blob not served": ("lied-to", {"http": (), "grpc": ()}, {"poisoned": UNPROVEN, "corrupted": UNPROVEN}),
+    "corrupted blob not served": (
+        "lied-to", {"http": LINES["http"]["hit"], "grpc": LINES["grpc"]["hit"]}, {"corrupted": UNPROVEN},
+    ),
+}  # fmt: skip
 
 
-def test_without_a_lie_nothing_is_noticed() -> None:
-    found = turned(record(not_lied=Unavailable("the store is read-only")))
-    assert found == {"poisoned": Outcome.UNPROVEN, "corrupted": Outcome.UNPROVEN}
+@pytest.mark.parametrize("protocol", LINES)
+@pytest.mark.parametrize("row", LINES_TABLE)
+def test_log_table(row: str, protocol: str) -> None:
+    name, lines, expected = LINES_TABLE[row]
+    assert not_kept(with_lines(name, lines, protocol)) == expected
 
 
-@pytest.mark.parametrize("name", ["hit", "environment"])
-def test_a_local_action_is_no_remote_hit(name: str) -> None:
-    run = build(REMOTE_HIT)
-    mixed = dataclasses.replace(run, spawns=(run.spawns[0], dataclasses.replace(run.spawns[1], runner=LOCAL)))
-    assert turned(with_run(name, mixed))[name] is Outcome.BROKEN
+FAILURES = {"http": (http_line("GET", "/ac/a1", 502),), "grpc": (grpc_line("GetActionResult", "14"),)}
 
 
-def test_a_disk_cache_hit_is_no_remote_hit() -> None:
-    assert turned(with_run("hit", build("disk cache hit")))["hit"] is Outcome.BROKEN
+@pytest.mark.parametrize("protocol", LINES)
+@pytest.mark.parametrize("name", ["cold", "hit", "environment", "miss", "lied-to"])
+def test_failing_server_proves_nothing(name: str, protocol: str) -> None:
+    lines = {protocol: (*LINES[protocol][name], *FAILURES[protocol])}
+    outcomes = not_kept(with_lines(name, lines, protocol))
+    assert outcomes
+    assert set(outcomes.values()) == {UNPROVEN}
 
 
-@pytest.mark.parametrize("name", ["hit", "environment"])
-def test_an_empty_log_hides_something_local(name: str) -> None:
-    found = with_run(name, BazelRun(0, (), {"total": 0}))
-    assert turned(found)[name] is Outcome.BROKEN
-    assert "something local" in judge(name, found)[0].seen
+def test_failing_server_is_named_with_its_status() -> None:
+    assert "returned 502 for /ac/a1" in judge("hit", with_lines("hit", FAILURES, "http"))[0].seen
+    assert "returned gRPC status 14 for " in judge("hit", with_lines("hit", FAILURES, "grpc"))[0].seen
 
 
-def test_a_missing_kind_of_action_is_not_the_whole_canary() -> None:
-    found = record(mnemonics=("Stamp", "TestRunner"))
-    assert turned(found) == {"hit": Outcome.BROKEN, "environment": Outcome.BROKEN}
+def test_misses_everywhere_leave_the_environment_unproven() -> None:
+    record = bazel(runs={**bazel().runs, "hit": mixed(HIT), "environment": mixed(HIT)})
+    assert not_kept(record) == {"hit": BROKEN, "environment": UNPROVEN}
+    assert "the unchanged environment misses as well" in judge("environment", record)[0].seen
 
 
-def test_a_missing_target_is_not_the_whole_canary() -> None:
-    run = build(REMOTE_HIT)
-    found = with_run("environment", dataclasses.replace(run, spawns=run.spawns[:1], counts={REMOTE_HIT: 1}))
-    assert turned(dataclasses.replace(found, mnemonics=())) == {"environment": Outcome.BROKEN}
+def test_missing_action_without_mnemonics_is_broken() -> None:
+    run = dataclasses.replace(HIT, spawns=HIT.spawns[:1], counts={REMOTE_HIT: 1})
+    record = dataclasses.replace(with_run("environment", run), mnemonics=())
+    assert not_kept(record) == {"environment": BROKEN}
+    assert "missing from the log" in judge("environment", record)[0].seen
 
 
-def test_two_logs_that_disagree() -> None:
-    assert turned(with_run("environment", build(REMOTE_HIT, counts={REMOTE_HIT: 1}))) == {
-        "environment": Outcome.BROKEN
-    }
+def test_unchanged_action_may_hit_beside_changed_ones() -> None:
+    unchanged = dataclasses.replace(MISS.spawns[1], runner=REMOTE_HIT, digest="a2")
+    assert not_kept(with_run("miss", dataclasses.replace(MISS, spawns=(MISS.spawns[0], unchanged)))) == {}
 
 
-def test_a_hit_that_the_server_did_not_serve() -> None:
-    assert turned(with_lines("environment")) == {"environment": Outcome.BROKEN}
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"after_upload": StoreLookup(False, "0 of 2")}, {"upload": BROKEN, "forced-upload": UNPROVEN}),
+        ({"after_upload": StoreLookup(None, "500")}, {"upload": UNPROVEN, "forced-upload": UNPROVEN}),
+        ({"after_refusal": StoreLookup(True, "1 of 2")}, {"forced-upload": BROKEN}),
+        ({"after_refusal": StoreLookup(None, "500")}, {"forced-upload": UNPROVEN}),
+        ({"not_lied": Unavailable("the store is read-only")}, {"poisoned": UNPROVEN, "corrupted": UNPROVEN}),
+        ({"poisoned": ""}, {"poisoned": UNPROVEN}),
+        ({"corrupted": ""}, {"corrupted": UNPROVEN}),
+        ({"no_reader": Unavailable("no reader credentials")}, {"forced-upload": UNPROVEN}),
+        ({"asked": {"hit": frozenset({"a1"})}}, {"digests": BROKEN}),
+        ({"asked": {"hit": frozenset()}}, {"digests": BROKEN}),
+        ({"mnemonics": ("Stamp", "TestRunner")}, {"hit": BROKEN, "environment": BROKEN}),
+    ],
+)
+@pytest.mark.parametrize("protocol", LINES)
+def test_fact_table(changes: dict[str, object], expected: dict[str, Outcome], protocol: str) -> None:
+    assert not_kept(bazel(protocol, **changes)) == expected
 
 
-def test_digests_that_the_server_does_not_know() -> None:
-    assert turned(record(asked={"hit": frozenset({"a1"})})) == {"digests": Outcome.BROKEN}
+@pytest.mark.parametrize("status", [1, None])
+def test_failing_cold_build_proves_nothing(status: int | None) -> None:
+    outcomes = not_kept(with_run("cold", bazel_build(LOCAL, status=status)))
+    assert set(outcomes) == set(SHOWS)
+    assert set(outcomes.values()) == {UNPROVEN}
 
 
-def test_a_hit_without_a_cache() -> None:
-    assert turned(with_lines("without", line("GET", "/ac/a1", 200))) == {"counterfactual": Outcome.BROKEN}
+def test_lost_cold_build_names_its_cause() -> None:
+    record = with_run("cold", bazel_build(LOCAL, status=None, ended="gone"))
+    assert {judge(show, record)[0].seen for show in SHOWS} == {"the cold build did not complete: gone"}
 
 
-def test_a_hit_for_an_input_that_never_was() -> None:
-    assert turned(with_run("miss", build(REMOTE_HIT, "-changed"))) == {"nonce-miss": Outcome.BROKEN}
+def test_misses_in_another_environment_are_blamed_on_the_keys() -> None:
+    likely = {name: judge(name, with_run(name, mixed(HIT)))[0].likely for name in ("hit", "environment")}
+    assert "wrong endpoint" in likely["hit"]
+    assert "wrong endpoint" not in likely["environment"]
+    assert all("--action_env" in text for text in likely.values())
 
 
-def test_a_change_that_reaches_no_action() -> None:
-    assert turned(with_run("miss", build(REMOTE_HIT))) == {"nonce-miss": Outcome.BROKEN}
+def test_cold_build_without_actions_proves_nothing() -> None:
+    assert set(not_kept(with_run("cold", BazelRun(0))).values()) == {UNPROVEN}
 
 
-def test_an_unchanged_action_may_hit_beside_changed_ones() -> None:
-    run = build(LOCAL, "-changed")
-    same = dataclasses.replace(run.spawns[1], runner=REMOTE_HIT, digest="a2")
-    assert turned(with_run("miss", dataclasses.replace(run, spawns=(run.spawns[0], same)))) == {}
+def test_cold_hits_leave_the_upload_unproven() -> None:
+    record = with_run("cold", mixed(bazel_build(LOCAL), REMOTE_HIT))
+    assert not_kept(record) == {"upload": UNPROVEN}
+    assert "1 actions hit before any upload" in judge("upload", record)[0].seen
 
 
-def test_a_reader_that_writes() -> None:
-    lines = (*record().served["miss"], line("PUT", "/cas/z", 201))
-    assert turned(with_lines("miss", *lines)) == {"forced-upload": Outcome.BROKEN}
+@pytest.mark.parametrize("record", [None, Unavailable("no engine")])
+def test_no_record_is_unproven(record: Unavailable | None) -> None:
+    assert {judge(show, record)[0].outcome for show in SHOWS} == {UNPROVEN}
 
 
-def test_a_refused_write_that_is_there_all_the_same() -> None:
-    assert turned(record(after_refusal=StoreLookup(True, "1 of 2"))) == {"forced-upload": Outcome.BROKEN}
-
-
-def test_a_store_that_cannot_be_read_back() -> None:
-    assert turned(record(after_refusal=StoreLookup(None, "500"))) == {"forced-upload": Outcome.UNPROVEN}
-
-
-def test_no_write_tried_is_no_refusal() -> None:
-    lines = record().served["miss"][:2]
-    assert turned(with_lines("miss", *lines)) == {"forced-upload": Outcome.BROKEN}
-
-
-def test_a_false_result_that_the_other_build_has_too() -> None:
-    assert turned(with_run("without", build(LOCAL, seal="poison"))) == {"poisoned": Outcome.BROKEN}
-
-
-def test_a_false_result_that_was_never_fetched() -> None:
-    run = record().runs["lied-to"]
-    honest = dataclasses.replace(run.spawns[0], outputs={SEAL: "true-seal"})
-    assert turned(with_run("lied-to", dataclasses.replace(run, spawns=(honest, run.spawns[1])))) == {
-        "poisoned": Outcome.UNPROVEN
-    }
-
-
-def test_a_damaged_blob_that_is_used() -> None:
-    run = record().runs["lied-to"]
-    used = dataclasses.replace(run.spawns[1], runner=REMOTE_HIT)
-    assert turned(with_run("lied-to", dataclasses.replace(run, spawns=(run.spawns[0], used)))) == {
-        "corrupted": Outcome.BROKEN
-    }
-
-
-@pytest.mark.parametrize("name", ["hit", "environment", "miss", "lied-to"])
-def test_a_server_that_fails_proves_nothing(name: str) -> None:
-    found = with_lines(name, line("GET", "/ac/a1", 502))
-    assert Outcome.BROKEN not in turned(found).values()
-    assert turned(found)
-
-
-def test_a_cold_build_that_fails_proves_nothing() -> None:
-    assert set(turned(with_run("cold", build(LOCAL, status=1))).values()) == {Outcome.UNPROVEN}
-
-
-@pytest.mark.parametrize("found", [None, Unavailable("no engine")])
-def test_no_record_is_unproven(found: Unavailable | None) -> None:
-    assert {judge(show, found)[0].outcome for show in SHOWS} == {Outcome.UNPROVEN}
-
-
-names = st.sampled_from(["cold", "miss", "hit", "environment", "without", "lied-to"])
 actions = st.builds(
     Spawn,
     st.sampled_from(["//:seal", "//:hello"]),
@@ -272,143 +377,146 @@ lines = st.lists(
 
 
 def all_of(values: st.SearchStrategy[object]) -> st.SearchStrategy[dict[str, object]]:
-    keys = ("cold", "miss", "hit", "environment", "without", "lied-to")
-    return st.fixed_dictionaries(dict.fromkeys(keys, values))
+    return st.fixed_dictionaries(dict.fromkeys(LINES["http"], values))
+
+
+lookups = st.builds(StoreLookup, st.sampled_from([True, False, None]), st.just("detail"))
 
 
 @given(
     st.builds(
-        record,
-        protocol=st.sampled_from(["http", "grpc"]),
+        bazel,
+        st.sampled_from(["http", "grpc"]),
         runs=all_of(runs),
         served=all_of(lines),
         asked=all_of(st.frozensets(st.sampled_from(["a1", "a2"]))),
-        after_upload=st.builds(StoreLookup, st.sampled_from([True, False, None]), st.just("x")),
-        after_refusal=st.builds(StoreLookup, st.sampled_from([True, False, None]), st.just("x")),
+        after_upload=lookups,
+        after_refusal=lookups,
         not_lied=st.sampled_from([None, Unavailable("there was nothing to change")]),
-        no_reader=st.sampled_from([None, Unavailable("nobody was named", here=False)]),
+        no_reader=st.sampled_from([None, Unavailable("no reader was named", provable_here=False)]),
         logged=st.booleans(),
     )
 )
-def test_any_record_gets_a_finding_for_every_clause(found: BazelRecord) -> None:
+def test_any_record_gets_an_assessment_of_every_clause(record: BazelRecord) -> None:
     for show in SHOWS:
-        finding, _ = judge(show, found)
+        finding, _ = judge(show, record)
         assert finding.seen
         if finding.outcome is Outcome.KEPT and show in ("hit", "environment"):
             # Kept means what it says, whatever else the record holds.
-            assert all(spawn.hit for spawn in found.runs[show].spawns if spawn.cacheable)
+            assert all(spawn.hit for spawn in record.runs[show].spawns if spawn.cacheable)
 
 
-REFUSED = "WARNING: Remote Cache: 403 Forbidden"
-NOT_LIED = Unavailable("none is put into a cache that others use", here=False)
+def without_log() -> dict[str, Outcome]:
+    """What only a server's log or a false result can prove."""
+    return dict.fromkeys(("digests", "poisoned", "corrupted"), UNPROVEN)
 
 
-def live(**changes: object) -> BazelRecord:
-    """The record of a deployment's own cache: no log, no lies, and Bazel's words in their place."""
-    runs = {name: run for name, run in record().runs.items() if name != "lied-to"}
-    runs["miss"] = build(LOCAL, "-changed", warnings=(REFUSED,))
-    nothing: dict[str, tuple[AccessLogLine, ...]] = dict.fromkeys(runs, ())
-    base = {
-        "runs": runs,
-        "served": nothing,
-        "asked": {"hit": frozenset()},
-        "logged": False,
-        "not_lied": NOT_LIED,
-    }
-    return record(**{**base, "poisoned": "", "corrupted": "", **changes})
-
-
-def with_live_run(name: str, run: BazelRun) -> BazelRecord:
-    return live(runs={**live().runs, name: run})
-
-
-def never() -> dict[str, Outcome]:
-    """What only a server's log or a lie can show."""
-    return dict.fromkeys(("digests", "poisoned", "corrupted"), Outcome.UNPROVEN)
-
-
-def test_a_deployments_cache_keeps_what_can_be_shown_without_its_log() -> None:
-    assert turned(live()) == never()
-    for show in never():
-        finding = judge(show, live())[0]
+def test_deployed_cache_keeps_what_needs_no_log() -> None:
+    assert not_kept(deployed_bazel()) == without_log()
+    for show in without_log():
+        finding = judge(show, deployed_bazel())[0]
         assert not finding.here
-        assert "log is not at hand" in finding.seen or "others use" in finding.seen
+        assert "its log unavailable" in finding.seen or "shared cache" in finding.seen
 
 
-def test_a_deployments_cache_is_told_from_one_with_a_log_in_every_witness() -> None:
-    for show in set(SHOWS) - never().keys():
-        _, witnesses = judge(show, live())
+def test_deployed_cache_has_no_server_witness() -> None:
+    for show in set(SHOWS) - without_log().keys():
+        _, witnesses = judge(show, deployed_bazel())
         assert all("requests by this runner" not in witness for witness in witnesses)
-    assert "stays until it is evicted" in judge("upload", live())[1][1]
+    assert "remain until evicted" in judge("upload", deployed_bazel())[1][1]
 
 
-def test_a_deployment_that_drops_uploads_breaks_the_upload_and_the_hits() -> None:
-    found = turned(live(after_upload=StoreLookup(False, "0 of 2")))
-    assert found == never() | {
-        "upload": Outcome.BROKEN,
-        "hit": Outcome.BROKEN,
-        "environment": Outcome.BROKEN,
-        "forced-upload": Outcome.UNPROVEN,
-    }
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"after_upload": StoreLookup(False, "0 of 2")},
+            {"upload": BROKEN, "hit": BROKEN, "environment": BROKEN, "forced-upload": UNPROVEN},
+        ),
+        (
+            {"after_upload": StoreLookup(None, "500")},
+            dict.fromkeys(("upload", "hit", "environment", "forced-upload"), UNPROVEN),
+        ),
+        ({"after_refusal": StoreLookup(True, "2 of 2")}, {"forced-upload": BROKEN}),
+        (
+            {"after_refusal": StoreLookup(None, "cannot read the store: LOST")},
+            {"nonce-miss": UNPROVEN, "forced-upload": UNPROVEN},
+        ),
+    ],
+    ids=["uploads dropped", "unreadable", "reader's write accepted", "misses not looked up"],
+)
+def test_deployed_table(changes: dict[str, object], expected: dict[str, Outcome]) -> None:
+    assert not_kept(deployed_bazel(**changes)) == without_log() | expected
 
 
-def test_a_deployment_that_nobody_else_can_read_is_unproven() -> None:
-    found = turned(live(after_upload=StoreLookup(None, "500")))
-    assert found == never() | dict.fromkeys(
-        ("upload", "hit", "environment", "forced-upload"), Outcome.UNPROVEN
-    )
+def test_open_deployed_cache_misses_by_bazels_report_only() -> None:
+    record = deployed_bazel(after_refusal=StoreLookup(True, "2 of 2"))
+    assert "reported only by Bazel" in judge("nonce-miss", record)[0].seen
 
 
-def test_a_deployment_that_takes_a_readers_writes_breaks_the_forced_upload() -> None:
-    found = live(after_refusal=StoreLookup(True, "2 of 2"))
-    assert turned(found) == never() | {"forced-upload": Outcome.BROKEN}
-    # The build that missed has filled the store itself.
-    assert "Bazel alone says so" in judge("nonce-miss", found)[0].seen
+def test_unread_deployed_miss_is_reported_by_bazel_only() -> None:
+    record = deployed_bazel(after_refusal=StoreLookup(None, "cannot read the store: LOST"))
+    assert "only Bazel reports" in judge("nonce-miss", record)[0].seen
 
 
-def test_a_miss_that_nobody_looked_at_is_unproven() -> None:
-    found = live(after_refusal=StoreLookup(None, "the store could not be read: LOST"))
-    assert turned(found) == never() | dict.fromkeys(("nonce-miss", "forced-upload"), Outcome.UNPROVEN)
-    assert "Bazel alone says: the store could not be read" in judge("nonce-miss", found)[0].seen
-
-
-def test_a_second_client_of_one_identity_is_not_called_another() -> None:
-    said = [str(judge(show, live(looker=SECOND))) for show in SHOWS]
-    assert not any(ANOTHER in each for each in said)
-    assert SECOND in judge("upload", live(looker=SECOND))[0].seen
-    assert ANOTHER in judge("upload", live())[0].seen
-    # Who builds as a reader is looked after by a reader.
-    assert ANOTHER not in str(judge("forced-upload", live()))
+def test_second_client_of_the_writer_is_not_another_identity() -> None:
+    texts = [str(judge(show, deployed_bazel(reader=SECOND))) for show in SHOWS]
+    assert not any(ANOTHER in text for text in texts)
+    assert SECOND in judge("upload", deployed_bazel(reader=SECOND))[0].seen
+    assert ANOTHER in judge("upload", deployed_bazel())[0].seen
+    # The build of a reader is looked up by a reader.
+    assert ANOTHER not in str(judge("forced-upload", deployed_bazel()))
 
 
 @pytest.mark.parametrize(
     "words", ["PERMISSION_DENIED: reader", "UNAUTHENTICATED: nobody", "401 Unauthorized", "403 Forbidden"]
 )
-def test_a_deployments_refusal_is_in_bazels_words(words: str) -> None:
-    run = build(LOCAL, "-changed", warnings=(f"WARNING: Remote Cache: {words}",))
-    assert turned(with_live_run("miss", run)) == never()
+def test_deployed_rejection_is_in_bazels_words(words: str) -> None:
+    run = dataclasses.replace(MISS, warnings=(f"WARNING: Remote Cache: {words}",))
+    assert not_kept(with_deployed_run("miss", run)) == without_log()
 
 
-def test_a_deployment_that_drops_a_readers_writes_without_a_word_is_unproven() -> None:
-    found = turned(with_live_run("miss", build(LOCAL, "-changed")))
-    assert found == never() | {"forced-upload": Outcome.UNPROVEN}
+@pytest.mark.parametrize(
+    ("run", "also"),
+    [
+        (MISS, {}),
+        (dataclasses.replace(deployed_bazel().runs["miss"], status=1), {"nonce-miss": UNPROVEN}),
+    ],
+    ids=["no rejection", "the build fails"],
+)
+def test_deployed_write_that_is_not_rejected(run: BazelRun, also: dict[str, Outcome]) -> None:
+    assert not_kept(with_deployed_run("miss", run)) == without_log() | {"forced-upload": UNPROVEN} | also
 
 
 @pytest.mark.parametrize("words", ["500 Internal Server Error", "503 Service Unavailable", "UNAVAILABLE: io"])
-def test_a_deployment_that_does_not_work_is_unproven(words: str) -> None:
-    down = {
-        name: dataclasses.replace(run, warnings=(f"WARNING: {words}",)) for name, run in live().runs.items()
+def test_failing_deployed_cache_is_unproven(words: str) -> None:
+    runs = {
+        name: dataclasses.replace(run, warnings=(f"WARNING: {words}",))
+        for name, run in deployed_bazel().runs.items()
     }
-    found = turned(live(runs=down))
-    assert set(found.values()) == {Outcome.UNPROVEN}
+    assert set(not_kept(deployed_bazel(runs=runs)).values()) == {UNPROVEN}
 
 
-def test_without_a_reader_a_forced_upload_shows_nothing() -> None:
-    finding, _ = judge("forced-upload", live(no_reader=Unavailable("no reader's credentials", here=False)))
-    assert (finding.outcome, finding.here) == (Outcome.UNPROVEN, False)
+@pytest.mark.parametrize(
+    "record", [bazel(), bazel("grpc"), deployed_bazel()], ids=["http", "grpc", "deployed"]
+)
+def test_lost_miss_is_never_broken(record: BazelRecord) -> None:
+    lost = dataclasses.replace(record.runs["miss"], status=None, ended="gone")
+    record = dataclasses.replace(
+        record, runs={**record.runs, "miss": lost}, after_refusal=StoreLookup(True, "1 of 2")
+    )
+    for show in ("forced-upload", "nonce-miss"):
+        finding = judge(show, record)[0]
+        assert (finding.outcome, finding.seen) == (UNPROVEN, "the build did not complete: gone")
 
 
-def test_logs_are_read_in_bazels_own_spelling() -> None:
+def test_forced_upload_without_a_reader_is_skipped_for_good() -> None:
+    record = deployed_bazel(no_reader=Unavailable("no reader credentials", provable_here=False))
+    finding, _ = judge("forced-upload", record)
+    assert (finding.outcome, finding.here) == (UNPROVEN, False)
+
+
+def test_logs_are_read_as_bazel_writes_them() -> None:
     log = json.dumps(
         {
             "targetLabel": "//:a", "mnemonic": "Genrule", "runner": "remote cache hit", "remoteCacheable": True,
@@ -416,25 +524,20 @@ def test_logs_are_read_in_bazels_own_spelling() -> None:
             "actualOutputs": [{"path": "out", "digest": {"hash": "cd"}}],
         }
     ).encode()  # fmt: skip
-    found = spawns(log + b"\n" + log)
-    assert len(found) == 2
-    assert (found[0].hit, found[0].digest, found[0].size, found[0].outputs) == (
-        True,
-        "ab",
-        148,
-        {"out": "cd"},
-    )
+    first, second = parse_spawns(log + b"\n" + log)
+    assert first == second
+    assert (first.hit, first.digest, first.size, first.outputs) == (True, "ab", 148, {"out": "cd"})
     events = b'{"id":{}}\n{"buildMetrics":{"actionSummary":{"runnerCount":[{"name":"total","count":3}]}}}\n'
-    assert runner_count(events) == {"total": 3}
+    assert parse_runner_count(events) == {"total": 3}
 
 
 @pytest.mark.parametrize("raw", [b"{", b"[1]", b"{} junk"])
-def test_a_log_that_is_cut_off_is_an_error(raw: bytes) -> None:
+def test_cut_execution_log_is_an_error(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
-        spawns(raw)
+        parse_spawns(raw)
 
 
-def test_a_warning_has_the_cause_that_bazel_tells_after_it() -> None:
+def test_warning_has_the_cause_that_follows_it() -> None:
     text = """WARNING: Option 'x' is deprecated
 INFO: Analyzed 6 targets.
 WARNING: Remote Cache: 3 errors during bulk transfer:
@@ -448,15 +551,15 @@ com.google.devtools.build.lib.remote.http.HttpException: 403 Forbidden
 <html>
 ERROR: build failed
 """
-    assert warnings(text) == (
+    assert parse_warnings(text) == (
         "WARNING: Option 'x' is deprecated",
         "WARNING: Remote Cache: 3 errors during bulk transfer: PERMISSION_DENIED: this identity may only read",
         "WARNING: Remote Cache: 1 errors during bulk transfer: 403 Forbidden",
         "ERROR: build failed",
     )
-    assert warnings("Caused by: io.grpc.StatusRuntimeException: OK") == ()
+    assert parse_warnings("Caused by: io.grpc.StatusRuntimeException: OK") == ()
 
 
 @given(st.text())
 def test_any_text_has_its_warnings(text: str) -> None:
-    assert all(line.startswith(("WARNING", "ERROR")) for line in warnings(text))
+    assert all(line.startswith(("WARNING", "ERROR")) for line in parse_warnings(text))

@@ -21,8 +21,8 @@ IMAGES = ("docker", "images", "-a", "--format", "{{.ID}} {{.Repository}}:{{.Tag}
 
 @pytest.fixture
 def runners(worlds: Worlds, tmp_path: Path) -> Iterator[Pool]:
-    with pool(tmp_path) as made:
-        yield made
+    with pool(tmp_path) as created:
+        yield created
 
 
 def somebody_elses_image(machine: Machine) -> None:
@@ -38,7 +38,7 @@ def somebody_elses_image(machine: Machine) -> None:
         ("tinyland-dind", "image", PLAIN),
     ],
 )
-def test_canaries_are_built_on_a_runner_and_nothing_of_them_stays(
+def test_canaries_on_a_runner_leave_nothing_behind(
     runners: Pool, builder: str, canary: str, shows: set[str]
 ) -> None:
     machine = runners.runner(builder)
@@ -46,19 +46,19 @@ def test_canaries_are_built_on_a_runner_and_nothing_of_them_stays(
     if builder == "tinyland-dind":
         somebody_elses_image(machine)
     images = machine.run(*IMAGES).stdout
-    found = machine.check("-k", "canaries")
-    assert found.kept == {f"canaries/{canary}-{show}" for show in shows}, found.text
-    assert found.broken == set()
+    result = machine.check("-k", "canaries")
+    assert result.kept == {f"canaries/{canary}-{show}" for show in shows}, result.text
+    assert result.broken == set()
     # A kernel is booted in containers of its own.
-    assert {local_id.startswith("canaries/linux-xr-") for local_id in found.unproven} <= {True}
-    for local_id in found.unproven:
-        assert found.evidence[local_id]["provable_here"] == "no"
-        assert "--runner docker shows it" in found.seen(local_id)
-    for local_id in found.kept:
-        line = found.evidence[local_id]
+    assert {local_id.startswith("canaries/linux-xr-") for local_id in result.unproven} <= {True}
+    for local_id in result.unproven:
+        assert result.evidence[local_id]["provable_here"] == "no"
+        assert "use --runner docker" in result.seen(local_id)
+    for local_id in result.kept:
+        line = result.evidence[local_id]
         assert line["rung"] == "C3"
         assert line["witnesses"][-1] == "fresh: a folder and home of its own, on a machine that is not"
-    builds = found.evidence[f"canaries/{canary}-builds"]
+    builds = result.evidence[f"canaries/{canary}-builds"]
     assert "measured.disk_bytes" in builds
     # The control group holds this harness, too.
     assert "measured.peak_memory_bytes" not in builds
@@ -66,7 +66,7 @@ def test_canaries_are_built_on_a_runner_and_nothing_of_them_stays(
     assert machine.run(*IMAGES).stdout == images
 
 
-def test_after_an_interrupt_a_daemon_has_the_images_that_it_had(runners: Pool) -> None:
+def test_interrupted_run_restores_the_daemons_images(runners: Pool) -> None:
     build = (ROOT / "canaries/image/build.sh").read_text("utf-8")
     contracts = world(runners.folder, {"canaries/image/build.sh": f"{build}\nsleep 543\n"})
     machine = runners.runner("tinyland-dind")
@@ -79,24 +79,24 @@ def test_after_an_interrupt_a_daemon_has_the_images_that_it_had(runners: Pool) -
             time.sleep(0.1)
         assert machine.run(*IMAGES).stdout != images
         machine.run("pkill", "-INT", "-f", "builder_contracts.cli")
-        assert "Interrupt" in checked.result(timeout=60).text
+        assert "interrupted" in checked.result(timeout=60).text
     assert machine.run(*IMAGES).stdout == images
 
 
-def test_an_artifact_that_names_the_folder_of_the_build_breaks_its_clause_alone(runners: Pool) -> None:
+def test_artifact_with_its_build_directory_breaks_one_clause(runners: Pool) -> None:
     """Nothing is claimed here: the machine does not show that it is a runner of the class."""
     script = (ROOT / "canaries/flake/build.sh").read_text("utf-8")
     bad = script.replace("mkdir -p out", "mkdir -p out\npwd >out/where")
     assert bad != script
     contracts = world(runners.folder, {"canaries/flake/build.sh": bad})
-    found = runners.runner("tinyland-nix").check("-k", "canaries", contracts=contracts, live=False)
-    assert found.broken == {"canaries/flake-artifacts"}
-    assert "out/where names /tmp/builder-contracts-run-" in found.seen("canaries/flake-artifacts")
-    assert found.kept == {f"canaries/flake-{show}" for show in FLAKE - {"artifacts"}}
-    assert {line["rung"] for line in found.evidence.values()} == {"C0"}
+    result = runners.runner("tinyland-nix").check("-k", "canaries", contracts=contracts, live=False)
+    assert result.broken == {"canaries/flake-artifacts"}
+    assert "out/where contains /tmp/builder-contracts-run-" in result.seen("canaries/flake-artifacts")
+    assert result.kept == {f"canaries/flake-{show}" for show in FLAKE - {"artifacts"}}
+    assert {line["rung"] for line in result.evidence.values()} == {"C0"}
 
 
-def test_a_build_that_never_ends_is_broken_and_does_not_stay(runners: Pool) -> None:
+def test_endless_build_is_broken_and_killed(runners: Pool) -> None:
     changes = {
         "canaries/flake/build.sh": "#!/bin/sh\nsleep 600 & sleep 600\n",
         "canaries/flake/canary.yaml": (ROOT / "canaries/flake/canary.yaml")
@@ -104,7 +104,7 @@ def test_a_build_that_never_ends_is_broken_and_does_not_stay(runners: Pool) -> N
         .replace("budget: {seconds: 60", "budget: {seconds: 1"),
     }
     machine = runners.runner("tinyland-nix")
-    found = machine.check("-k", "canaries/flake-builds", contracts=world(runners.folder, changes))
-    assert found.broken == {"canaries/flake-builds"}
-    assert "did not end" in found.seen("canaries/flake-builds")
+    result = machine.check("-k", "canaries/flake-builds", contracts=world(runners.folder, changes))
+    assert result.broken == {"canaries/flake-builds"}
+    assert "did not complete" in result.seen("canaries/flake-builds")
     assert machine.run("pgrep", "sleep", "-a").stdout.decode().count("600") == 0

@@ -14,25 +14,28 @@ SHOWN = {"headers": {"Authorization": BASIC, "Accept": "text/plain"}}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_redirect_to_another_server_takes_no_credentials_along(method: str) -> None:
+def test_redirect_to_another_server_drops_credentials(method: str) -> None:
     with stub(lambda _: Answer(200, b"theirs")) as other:
         moved = Answer(302, headers={"Location": f"{other.url}/there"})
         with stub(lambda _: moved) as first:
-            found = protocol_client.plain_http({"url": f"{first.url}/here", "method": method, **SHOWN})
-    assert found["status"] == "200"
-    assert [each.shown for each in first.asked] == [BASIC]
-    assert [(each.path, each.shown) for each in other.asked] == [("/there", "")]
+            reply = protocol_client.plain_http({"url": f"{first.url}/here", "method": method, **SHOWN})
+    assert reply["status"] == "200"
+    assert [request.authorization for request in first.requests] == [BASIC]
+    assert [(request.path, request.authorization) for request in other.requests] == [("/there", "")]
 
 
-def test_a_redirect_within_a_server_keeps_them() -> None:
+def test_redirect_within_a_server_keeps_credentials() -> None:
     moved = Answer(307, headers={"Location": "/there"})
-    with stub(lambda asked: Answer(200) if asked.path == "/there" else moved) as server:
+    with stub(lambda request: Answer(200) if request.path == "/there" else moved) as server:
         protocol_client.plain_http({"url": f"{server.url}/here", **SHOWN})
-    assert [(each.path, each.shown) for each in server.asked] == [("/here", BASIC), ("/there", BASIC)]
+    assert [(request.path, request.authorization) for request in server.requests] == [
+        ("/here", BASIC),
+        ("/there", BASIC),
+    ]
 
 
 @pytest.mark.parametrize(
-    ("one", "another", "same"),
+    ("first", "second", "same"),
     [
         ("https://cache.example/a", "https://cache.example:443/b", True),
         ("https://cache.example/a", "http://cache.example/a", False),
@@ -41,18 +44,18 @@ def test_a_redirect_within_a_server_keeps_them() -> None:
         ("https://cache.example/a", "https://cache.example@evil/a", False),
     ],
 )
-def test_scheme_host_and_port_make_a_server(one: str, another: str, same: bool) -> None:
-    assert (protocol_client.origin(one) == protocol_client.origin(another)) is same
+def test_origin_is_scheme_host_and_port(first: str, second: str, same: bool) -> None:
+    assert (protocol_client.origin(first) == protocol_client.origin(second)) is same
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["its own", "another server"])
-def test_a_registry_names_the_place_of_an_upload_and_gets_credentials_for_its_own_only(
+def test_push_sends_credentials_only_to_registry_origin(
     elsewhere: bool,
 ) -> None:
     with stub(lambda _: Answer(201)) as other:
 
-        def registry(asked: Asked) -> Answer:
-            if asked.method != "POST":
+        def registry(request: Asked) -> Answer:
+            if request.method != "POST":
                 return Answer(201)
             return Answer(202, headers={"Location": f"{other.url if elsewhere else ''}/upload/1?state=x"})
 
@@ -65,5 +68,9 @@ def test_a_registry_names_the_place_of_an_upload_and_gets_credentials_for_its_ow
             }
             assert protocol_client.push(request)["status"] == "201"
     uploads = other if elsewhere else first
-    puts = [each.shown for each in uploads.asked if each.path.startswith("/upload/1?state=x&digest=sha256:")]
+    puts = [
+        request.authorization
+        for request in uploads.requests
+        if request.path.startswith("/upload/1?state=x&digest=sha256:")
+    ]
     assert puts == ["" if elsewhere else BASIC] * 2

@@ -11,7 +11,7 @@ import pytest
 
 from builder_contracts.contract.loading import load, load_environment
 from builder_contracts.prove.backends import DockerBackend
-from builder_contracts.prove.session import Prover, ProverOptions
+from builder_contracts.run.prover import Prover, ProverOptions
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, close
 from builder_contracts.services.catalog import ServiceContainer, ServiceSpec, nix_cache
@@ -88,7 +88,7 @@ def prove(
     return {clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses}
 
 
-def test_own_cache_is_proved_and_left_as_it_was(
+def test_own_cache_is_proved_and_cleaned_up(
     worlds: Worlds,
     own: tuple[ServiceStack, Credentials, str],
     tmp_path: Path,
@@ -97,16 +97,20 @@ def test_own_cache_is_proved_and_left_as_it_was(
     host, credentials, _ = own
     monkeypatch.setenv("OWN_WRITER", f"writer:{credentials.writer.secret}")
     monkeypatch.setenv("OWN_READER", f"reader:{credentials.reader.secret}")
-    found = prove(worlds, tmp_path, own, frozenset({"nix"}))
+    verdicts = prove(worlds, tmp_path, own, frozenset({"nix"}))
     assert {
-        local_id: verdict.seen for local_id, verdict in found.items() if verdict.outcome is not Outcome.KEPT
+        local_id: verdict.observation
+        for local_id, verdict in verdicts.items()
+        if verdict.outcome is not Outcome.KEPT
     } == {}
-    assert any("what was published is removed" in line for line in found["caches/nix-substituted"].witnesses)
-    left = host.execute("nix-cache", ["find", "/srv/data/nix/main", "-type", "f"]).stdout.decode().split()
-    assert left == ["/srv/data/nix/main/nix-cache-info"]
+    assert any("published paths removed" in line for line in verdicts["caches/nix-substituted"].witnesses)
+    leftovers = (
+        host.execute("nix-cache", ["find", "/srv/data/nix/main", "-type", "f"]).stdout.decode().split()
+    )
+    assert leftovers == ["/srv/data/nix/main/nix-cache-info"]
 
 
-def test_an_interrupted_proof_takes_back_what_it_published(
+def test_interrupted_proof_removes_what_it_published(
     worlds: Worlds,
     own: tuple[ServiceStack, Credentials, str],
     tmp_path: Path,
@@ -122,16 +126,18 @@ def test_an_interrupted_proof_takes_back_what_it_published(
             assert not proving.done(), proving.result()
             time.sleep(0.02)
         worlds.sessions[0].close()
-        found = proving.result(timeout=60)
-    assert {verdict.outcome for verdict in found.values()} == {Outcome.UNPROVEN}
-    left = host.execute("nix-cache", ["find", "/srv/data/nix/main", "-type", "f"]).stdout.decode().split()
-    assert left == ["/srv/data/nix/main/nix-cache-info"]
+        verdicts = proving.result(timeout=60)
+    assert {verdict.outcome for verdict in verdicts.values()} == {Outcome.UNPROVEN}
+    leftovers = (
+        host.execute("nix-cache", ["find", "/srv/data/nix/main", "-type", "f"]).stdout.decode().split()
+    )
+    assert leftovers == ["/srv/data/nix/main/nix-cache-info"]
 
 
 @pytest.mark.parametrize(
     ("allow", "touched_from"), [(frozenset(), "containers"), (frozenset({"nix"}), "runners")]
 )
-def test_own_cache_is_not_touched_without_leave(
+def test_own_cache_is_not_contacted_without_permission(
     worlds: Worlds,
     own: tuple[ServiceStack, Credentials, str],
     tmp_path: Path,
@@ -140,14 +146,14 @@ def test_own_cache_is_not_touched_without_leave(
 ) -> None:
     host, _, _ = own
     before = len(host.log("nix-cache"))
-    found = prove(worlds, tmp_path, own, allow, touched_from)
-    assert {verdict.outcome for verdict in found.values()} == {Outcome.UNPROVEN}
-    assert not any(verdict.here for verdict in found.values())
+    verdicts = prove(worlds, tmp_path, own, allow, touched_from)
+    assert {verdict.outcome for verdict in verdicts.values()} == {Outcome.UNPROVEN}
+    assert not any(verdict.provable_here for verdict in verdicts.values())
     assert len(host.log("nix-cache")) == before
 
 
 @pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker", "tinyland-dind"])
-def test_a_deployment_is_out_of_reach_whatever_may_be_written(worlds: Worlds, builder: str) -> None:
+def test_deployment_is_out_of_reach_of_containers(worlds: Worlds, builder: str) -> None:
     bindings = Environment.from_document(load_environment(ROOT / "contracts/environments/tinyland.yaml").data)
     session = Prover(ProverOptions(bindings=bindings, allow_writes=frozenset(bindings.roles)))
     worlds.sessions.append(session)
@@ -155,9 +161,9 @@ def test_a_deployment_is_out_of_reach_whatever_may_be_written(worlds: Worlds, bu
     clauses = [
         clause for clause in contract.clauses if clause.local_id.startswith(("caches/", "publication/"))
     ]
-    found = {clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses}
-    assert {verdict.outcome for verdict in found.values()} == {Outcome.UNPROVEN}
-    assert not any(verdict.here for verdict in found.values())
+    verdicts = {clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses}
+    assert {verdict.outcome for verdict in verdicts.values()} == {Outcome.UNPROVEN}
+    assert not any(verdict.provable_here for verdict in verdicts.values())
     # Not even by mistake: the runners' network has no way out.
     client = engine.connect()
     assert client.api.inspect_network(network(session))["Internal"] is True

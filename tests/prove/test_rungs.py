@@ -9,7 +9,10 @@ import pytest
 from builder_contracts.contract.loading import load
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.facts.model import RunnerFacts
-from builder_contracts.prove.records import CanaryRecord, CheckResult, ProofRecords, Unavailable
+from builder_contracts.prove.canary.record import CanaryRecord
+from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.records import ProofRecords
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.verdicts import ProofContext, judge
 from builder_contracts.verdict import Outcome, Rung
 from tests.prove.conftest import ROOT
@@ -31,21 +34,23 @@ def runner(kind: str, *, live: bool = False) -> RunnerFacts:
     ids=["a container", "any machine", "a runner of the class"],
 )
 @pytest.mark.parametrize("good", [True, False])
-def test_a_proof_reaches_as_far_as_the_place_where_it_was_made(
+def test_rung_of_a_proof_depends_on_its_runner(
     about: RunnerFacts, rung: Rung, fresh: bool, good: bool
 ) -> None:
     contract = load(ROOT / "contracts/tinyland-nix.yaml")
-    clause = next(each for each in contract.clauses if each.local_id == "canaries/flake-builds")
-    found = CheckResult(good, "as it was", witnesses=("client: so", "outside: so"))
-    records = ProofRecords(canaries={"flake": CanaryRecord("flake", {"builds": found})})
+    clause = next(
+        candidate for candidate in contract.clauses if candidate.local_id == "canaries/flake-builds"
+    )
+    result = CheckResult(good, "as it was", witnesses=("client: so", "outside: so"))
+    records = ProofRecords(canaries={"flake": CanaryRecord("flake", {"builds": result})})
     verdict = judge(clause, contract, records, ProofContext("embedded", about), today=TODAY)
     assert verdict.rung is rung
-    assert any("on a machine that is not" in line for line in verdict.witnesses) is fresh
+    assert any("on a reused machine" in line for line in verdict.witnesses) is fresh
 
 
-def test_every_proof_that_was_lost_has_no_rung_and_its_own_reason() -> None:
+def test_lost_proof_has_no_rung_and_its_own_reason() -> None:
     contract = load(ROOT / "contracts/tinyland-docker.yaml")
-    lost = Unavailable("shown elsewhere", here=False)
+    lost = Unavailable("shown elsewhere", provable_here=False)
     records = ProofRecords(nix=lost, scan=lost)
     for clause in contract.clauses:
         if isinstance(clause.promise, ProofPromise):
@@ -55,4 +60,4 @@ def test_every_proof_that_was_lost_has_no_rung_and_its_own_reason() -> None:
             )
             assert (verdict.outcome, verdict.rung) == (Outcome.UNPROVEN, None)
             if clause.kind == "canaries":
-                assert (verdict.seen, verdict.here) == ("shown elsewhere", False)
+                assert (verdict.observation, verdict.provable_here) == ("shown elsewhere", False)

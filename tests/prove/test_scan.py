@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder_contracts.prove.secrets.scanner import report, search, spellings
+from builder_contracts.prove.secrets.scanner import encodings, report, search
 
 SECRET = "7f3a9c51e0b24d68a1b2c3d4e5f60718"
 
@@ -58,39 +58,39 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
-def found(content: bytes) -> list[tuple[str, str]]:
-    return list(search("file", content, spellings(SECRET)))
+def hits(content: bytes) -> list[tuple[str, str]]:
+    return list(search("file", content, encodings(SECRET)))
 
 
 @pytest.mark.parametrize("wrapping", WRAPPINGS)
 @pytest.mark.parametrize("coding", CODINGS)
-def test_a_secret_is_found(wrapping: str, coding: str) -> None:
-    assert found(WRAPPINGS[wrapping](b"before " + CODINGS[coding](SECRET.encode()) + b" after"))
+def test_secret_is_found(wrapping: str, coding: str) -> None:
+    assert hits(WRAPPINGS[wrapping](b"before " + CODINGS[coding](SECRET.encode()) + b" after"))
 
 
 @given(st.binary(max_size=30), st.binary(max_size=30))
-def test_a_secret_is_found_at_any_place_in_a_longer_base64_text(before: bytes, after: bytes) -> None:
-    assert found(base64.b64encode(before + SECRET.encode() + after))
+def test_secret_is_found_anywhere_in_base64_text(before: bytes, after: bytes) -> None:
+    assert hits(base64.b64encode(before + SECRET.encode() + after))
 
 
 @given(st.binary(max_size=400))
-def test_nothing_is_found_where_nothing_is_and_nothing_raises(content: bytes) -> None:
-    assert not found(content)
+def test_any_content_without_a_secret_has_no_hit(content: bytes) -> None:
+    assert not hits(content)
     for wrap in WRAPPINGS.values():
-        assert not found(wrap(content))
+        assert not hits(wrap(content))
 
 
 @pytest.mark.parametrize(
     "magic", [b"\x1f\x8b", b"\xfd7zXZ\0", b"BZh", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"\x78\x9c"]
 )
-def test_broken_archives_are_searched_as_they_are(magic: bytes) -> None:
-    assert not found(magic + b"garbage")
-    assert found(magic + SECRET.encode())
+def test_broken_archives_are_searched_as_bytes(magic: bytes) -> None:
+    assert not hits(magic + b"garbage")
+    assert hits(magic + SECRET.encode())
 
 
-def test_a_report_names_file_member_and_spelling(tmp_path: Path) -> None:
+def test_report_names_file_member_and_encoding(tmp_path: Path) -> None:
     (tmp_path / "log.gz").write_bytes(gzip.compress(SECRET.encode()))
     (tmp_path / "clean").write_text("nothing")
-    said = report([SECRET], [str(tmp_path)])
-    assert said["items"] == 2
-    assert said["leaks"] == [(f"{tmp_path}/log.gz!gzip", "plain")]
+    result = report([SECRET], [str(tmp_path)])
+    assert result["items"] == 2
+    assert result["leaks"] == [(f"{tmp_path}/log.gz!gzip", "plain")]

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from builder_contracts.prove import testbed
-from builder_contracts.prove.records import AccessLogLine
+from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.testbed import Testbed
 
 REFUSED = AccessLogLine("anonymous", "10.0.0.9", "POST", "/v2/proof/blobs/uploads/", 401)
@@ -23,24 +23,26 @@ class Late:
         self._looks: Iterator[tuple[AccessLogLine, ...]] = iter(looks)
         self._last: tuple[AccessLogLine, ...] = ()
 
-    def served(self, service: str, *, since: int = 0) -> tuple[AccessLogLine, ...]:
+    def access_log(self, service: str, *, since: int = 0) -> tuple[AccessLogLine, ...]:
         assert service == "registry"
         self._last = next(self._looks, self._last)
         return self._last[since:]
 
     def asked(self, *identities: str) -> tuple[AccessLogLine, ...]:
-        return Testbed.served_to(cast(Any, self), "10.0.0.9", "registry", since=0, of=frozenset(identities))
+        return Testbed.access_log_of(
+            cast(Any, self), "10.0.0.9", "registry", since=0, expect=frozenset(identities)
+        )
 
 
-def test_a_line_that_comes_after_the_first_look_is_found() -> None:
+def test_late_log_line_is_found() -> None:
     late = Late((WRITTEN, ANOTHER), (WRITTEN, ANOTHER), (WRITTEN, ANOTHER, REFUSED))
     assert late.asked("anonymous", "writer") == (WRITTEN, REFUSED)
 
 
-def test_lines_that_still_come_are_waited_for() -> None:
+def test_growing_log_is_waited_for() -> None:
     assert Late((), (WRITTEN,), (WRITTEN, REFUSED)).asked("writer") == (WRITTEN, REFUSED)
 
 
-def test_a_request_that_never_came_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wait_for_a_missing_log_line_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(testbed, "LOG_LAG", 0.3)
     assert Late((WRITTEN,)).asked("anonymous") == (WRITTEN,)

@@ -10,7 +10,7 @@ import pytest
 
 from builder_contracts.contract.model import Clause
 from builder_contracts.prove.backends import DockerBackend
-from builder_contracts.prove.session import Prover
+from builder_contracts.run.prover import Prover
 from builder_contracts.services.catalog import SERVICES, ServiceContainer, ServiceSpec
 from builder_contracts.services.principals import Credentials
 from builder_contracts.services.stack import ServiceDown
@@ -80,27 +80,27 @@ def everything(_: Clause) -> bool:
 
 # One that needs no build by Bazel stands for the others in every run.
 @pytest.mark.parametrize(
-    ("service", "wanted"),
+    ("service", "select"),
     [
         ("registry", light),
         *(pytest.param(name, everything, marks=pytest.mark.long) for name in SERVICES),
     ],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
-def test_a_server_that_is_off_from_the_start(
-    worlds: Worlds, service: str, wanted: Callable[[Clause], bool]
+def test_server_that_is_off_from_the_start(
+    worlds: Worlds, service: str, select: Callable[[Clause], bool]
 ) -> None:
-    proved = worlds.prove_all(CLASSES, wanted, specs={service: off(service)})
+    proved = worlds.prove_all(CLASSES, select, specs={service: off(service)})
     assert proved.broken == set()
     expected = {name for name in proved.verdicts if uses(name.partition("/")[2], service)}
     assert proved.unproven == expected
     assert {name.partition("/")[0] for name in expected} == set(CLASSES)
-    assert {name for name in expected if LAST_WORDS not in proved.verdicts[name].seen} == set()
+    assert {name for name in expected if LAST_WORDS not in proved.verdicts[name].observation} == set()
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("service", "requests", "classes", "wanted"),
+    ("service", "requests", "classes", "select"),
     [
         ("nix-cache", 2, CLASSES, light),
         ("registry", 2, CLASSES, light),
@@ -110,14 +110,14 @@ def test_a_server_that_is_off_from_the_start(
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_server_that_dies_in_the_middle(
-    worlds: Worlds, service: str, requests: int, classes: tuple[str, ...], wanted: Callable[[Clause], bool]
+def test_server_that_dies_in_the_middle(
+    worlds: Worlds, service: str, requests: int, classes: tuple[str, ...], select: Callable[[Clause], bool]
 ) -> None:
-    proved = worlds.prove_all(classes, wanted, meanwhile=killer(service, requests))
+    proved = worlds.prove_all(classes, select, meanwhile=killer(service, requests))
     assert proved.broken == set()
     expected = {name for name in proved.verdicts if uses(name.partition("/")[2], service)}
     assert proved.unproven == expected
     assert {name.partition("/")[0] for name in expected} == set(classes)
     for name in expected:
-        assert f"{service} died: " in proved.verdicts[name].seen
-        assert "its log ends: " in proved.verdicts[name].seen
+        assert f"{service} died: " in proved.verdicts[name].observation
+        assert "end of its log: " in proved.verdicts[name].observation

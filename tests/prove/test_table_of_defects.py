@@ -25,21 +25,21 @@ def rows() -> list[tuple[str, str]]:
 
 def test_every_clause_is_in_the_table() -> None:
     clauses = " ".join(clause for clause, _ in rows())
-    shown = [*NIX, *BAZEL, *BAZEL_WRITE, *BOUNDARY, *STATE, *CANARY, "secrets"]
-    assert [show for show in shown if f"-{show}`" not in clauses] == []
+    shows = [*NIX, *BAZEL, *BAZEL_WRITE, *BOUNDARY, *STATE, *CANARY, "secrets"]
+    assert [show for show in shows if f"-{show}`" not in clauses] == []
 
 
 @pytest.mark.parametrize(
-    "shown",
+    "shows",
     [[*NIX, *BAZEL, *BAZEL_WRITE], [*BOUNDARY, *STATE, "secrets"], [*CANARY]],
     ids=["caches", "publication", "canaries"],
 )
-def test_every_kind_has_two_defects_at_least(shown: list[str]) -> None:
-    found = [clause for clause, _ in rows() if any(f"-{show}`" in clause for show in shown)]
-    assert len(found) >= 2
+def test_every_kind_has_two_defects_at_least(shows: list[str]) -> None:
+    defects = [clause for clause, _ in rows() if any(f"-{show}`" in clause for show in shows)]
+    assert len(defects) >= 2
 
 
-def test_every_test_that_is_named_exists() -> None:
+def test_every_named_test_exists() -> None:
     tests = " ".join(
         name
         for file in HERE.glob("test_*.py")

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract.loading import load
+from builder_contracts.prove import registry_tags
 from builder_contracts.prove.job import StepFailed
 from builder_contracts.prove.local_testbed import LocalTestbed
 from builder_contracts.prove.nix import experiment as nix
 from builder_contracts.prove.nix.bad_caches import hash_part
 from builder_contracts.prove.nix.experiment import Published
-from builder_contracts.prove.publication import experiment as publication
-from builder_contracts.prove.records import PublishAttempt, Unavailable
+from builder_contracts.prove.publish_attempt import PublishAttempt
 from builder_contracts.prove.schedule import ExperimentSchedule
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.protocol import CompletedCommand
 from tests.prove.conftest import GIVEN, ROOT, machine_bench
 from tests.prove.stub import Answer, Asked, Files, stub
@@ -29,100 +30,96 @@ def put(files: Files, path: str) -> None:
     files.held[f"/nar/{part}.nar"] = b"content"
 
 
-def published(mine: LocalTestbed, files: Files) -> Published:
+def published(bench: LocalTestbed, files: Files) -> Published:
     """A build with a dependency, published after a look at what is there."""
-    before = nix.known(mine, [GLIBC, REPORT])
+    before = nix.query_paths(bench, [GLIBC, REPORT])
     for path in (GLIBC, REPORT, PROBE):
         put(files, path)
     return Published(REPORT, (GLIBC, REPORT), "key", "hash", before, tried=[PROBE, REPORT])
 
 
-def test_a_dependency_that_the_cache_had_before_stays(tmp_path: Path) -> None:
+def test_dependency_that_the_cache_had_before_stays(tmp_path: Path) -> None:
     files = Files()
     put(files, GLIBC)
     had = dict(files.held)
     with stub(files) as server:
-        mine = machine_bench(tmp_path, nix=server.url)
-        assert nix.take_back(mine, published(mine, files)) == ()
+        bench = machine_bench(tmp_path, nix=server.url)
+        assert nix.take_back(bench, published(bench, files)) == ()
     assert files.held == had
-    assert all(each.shown == GIVEN.writer.authorization for each in server.asked)
+    assert all(request.authorization == GIVEN.writer.authorization for request in server.requests)
 
 
-def test_a_dependency_that_came_with_the_proof_goes_with_it(tmp_path: Path) -> None:
+def test_dependency_that_came_with_the_proof_is_removed(tmp_path: Path) -> None:
     files = Files()
     with stub(files) as server:
-        mine = machine_bench(tmp_path, nix=server.url)
-        assert nix.take_back(mine, published(mine, files)) == ()
+        bench = machine_bench(tmp_path, nix=server.url)
+        assert nix.take_back(bench, published(bench, files)) == ()
     assert files.held == {}
 
 
-def test_of_what_nobody_can_say_whose_it_is_the_witness_is_told(tmp_path: Path) -> None:
+def test_path_of_unknown_owner_is_named_and_stays(tmp_path: Path) -> None:
     """A cache that does not say of the dependency whether it has it."""
     files = Files()
 
-    def closed(asked: Asked) -> Answer:
-        return Answer(403) if asked.path == "/aaaa.narinfo" else files(asked)
+    def closed(request: Asked) -> Answer:
+        return Answer(403) if request.path == "/aaaa.narinfo" else files(request)
 
     with stub(closed) as server:
-        mine = machine_bench(tmp_path, nix=server.url)
-        assert nix.take_back(mine, published(mine, files)) == ("aaaa.narinfo",)
+        bench = machine_bench(tmp_path, nix=server.url)
+        assert nix.take_back(bench, published(bench, files)) == ("aaaa.narinfo",)
     assert "/nar/aaaa.nar" in files.held
-    assert ("DELETE", "/aaaa.narinfo") not in [(each.method, each.path) for each in server.asked]
+    assert ("DELETE", "/aaaa.narinfo") not in [(request.method, request.path) for request in server.requests]
 
 
 @pytest.mark.parametrize("page", [b"<html>Sign in, please: it is free</html>", b"\xff\xfe"])
-def test_a_server_that_answers_whatever_is_asked_with_a_page_has_nothing_removed(
-    tmp_path: Path, page: bytes
-) -> None:
+def test_server_that_returns_pages_has_nothing_removed(tmp_path: Path, page: bytes) -> None:
     with stub(lambda _: Answer(200, page)) as server:
-        mine = machine_bench(tmp_path, nix=server.url)
-        left = nix.take_back(mine, published(mine, Files()))
-    assert {"bbbb.narinfo", "cccc.narinfo", "the NAR of bbbb.narinfo, which cannot be read"} < {*left}
-    assert not any("aaaa" in each for each in left)
+        bench = machine_bench(tmp_path, nix=server.url)
+        leftovers = nix.take_back(bench, published(bench, Files()))
+    assert {"bbbb.narinfo", "cccc.narinfo", "the NAR that the unreadable bbbb.narinfo refers to"} < {
+        *leftovers
+    }
+    assert not any("aaaa" in request for request in leftovers)
 
 
-def test_tags_are_removed_by_their_digest_and_looked_for_by_their_name(tmp_path: Path) -> None:
+def test_tags_are_removed_by_digest(tmp_path: Path) -> None:
     held = {"/v2/proof/a/manifests/proof", "/v2/proof/a/manifests/sha256:1"}
 
-    def registry(asked: Asked) -> Answer:
-        if asked.path not in held:
+    def registry(request: Asked) -> Answer:
+        if request.path not in held:
             return Answer(404)
-        if asked.method == "DELETE":
+        if request.method == "DELETE":
             held.clear()
             return Answer(202)
         return Answer(200, headers={"Docker-Content-Digest": "sha256:1"})
 
     with stub(registry) as server:
-        said = publication.remove_tags(machine_bench(tmp_path, registry=server.url), ["proof/a", "proof/b"])
-    assert said == "what was written is removed"
-    deleted = [each.path for each in server.asked if each.method == "DELETE"]
+        outcome = registry_tags.remove_tags(
+            machine_bench(tmp_path, registry=server.url), ["proof/a", "proof/b"]
+        )
+    assert outcome == "written data removed"
+    deleted = [request.path for request in server.requests if request.method == "DELETE"]
     assert deleted == ["/v2/proof/a/manifests/sha256:1"]
 
 
-@pytest.mark.parametrize(
-    ("status", "said"), [(404, "nothing was there to be removed"), (401, "not removed from it again: ")]
-)
-def test_nothing_is_called_removed_that_was_not_there_or_cannot_be_seen(
-    tmp_path: Path, status: int, said: str
-) -> None:
+@pytest.mark.parametrize(("status", "outcome"), [(404, "nothing to remove"), (401, "not cleaned up: ")])
+def test_unverified_removal_is_not_called_removed(tmp_path: Path, status: int, outcome: str) -> None:
     with stub(lambda _: Answer(status)) as server:
-        assert publication.remove_tags(machine_bench(tmp_path, registry=server.url), ["proof/a"]).startswith(
-            said
-        )
+        assert registry_tags.remove_tags(
+            machine_bench(tmp_path, registry=server.url), ["proof/a"]
+        ).startswith(outcome)
     assert ("DELETE" in server.methods) is (status == 401)
 
 
-def test_what_nobody_could_ask_for_is_told_beside_what_the_attempts_showed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mine = machine_bench(tmp_path, registry="https://registry.example")
-    monkeypatch.setattr(mine, "send", lambda *_, **__: CompletedCommand(None, b"", b"", "no client"))
-    left = publication.remove_tags(mine, ["proof/a"])
-    assert left.startswith("not removed from it again: whatever arrived, as it could not be asked for (")
-    assert "no client" in left
+def test_lost_cleanup_is_named_with_the_attempts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = machine_bench(tmp_path, registry="https://registry.example")
+    monkeypatch.setattr(bench, "send", lambda *_, **__: CompletedCommand(None, b"", b"", "no client"))
+    leftovers = registry_tags.remove_tags(bench, ["proof/a"])
+    assert leftovers.startswith("not cleaned up: anything written, which could not be checked (")
+    assert "no client" in leftovers
 
 
-def test_what_a_proof_that_failed_left_is_told_by_its_attempts(
+def test_leftovers_of_a_failed_proof_are_in_its_attempts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A cache that takes everything and gives nothing up, and a proof that ends after publishing."""
@@ -135,18 +132,18 @@ def test_what_a_proof_that_failed_left_is_told_by_its_attempts(
 
     for name, instead in (
         ("seed", lambda *_: Published(REPORT, (REPORT,), "key", "hash", {REPORT: "404"})),
-        ("publish", publish), ("make_bad", fail), ("forget", lambda *_, **__: None),
+        ("publish", publish), ("make_bad", fail), ("delete_from_store", lambda *_, **__: None),
     ):  # fmt: skip
         monkeypatch.setattr(nix, name, instead)
     monkeypatch.setattr(ExperimentSchedule, "_flake", lambda *_: None)
     contract = load(ROOT / "contracts/tinyland-nix.yaml")
-    wanted = [clause for clause in contract.clauses if clause.local_id == "publication/nix-writer"]
+    clauses = [clause for clause in contract.clauses if clause.local_id == "publication/nix-writer"]
     with stub(lambda _: Answer(200, b"URL: nar/bbbb.nar\n")) as server:
         records = ExperimentSchedule(
-            contract, wanted, machine_bench(tmp_path, nix=server.url), {}
+            contract, clauses, machine_bench(tmp_path, nix=server.url), {}
         ).carry_out()
     assert isinstance(records.nix, Unavailable)
     assert "the disk is full" in records.nix.reason
     attempt = records.attempts["nix", "writer"]
     assert isinstance(attempt, PublishAttempt)
-    assert attempt.left == "not removed from it again: bbbb.narinfo, nar/bbbb.nar"
+    assert attempt.leftovers == "not cleaned up: bbbb.narinfo, nar/bbbb.nar"

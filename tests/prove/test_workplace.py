@@ -17,7 +17,7 @@ import pytest
 from builder_contracts.contract.loading import load
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.prove.backends import ProofBackend
-from builder_contracts.prove.session import Prover, ProverOptions
+from builder_contracts.run.prover import Prover, ProverOptions
 from builder_contracts.runner.local import scratch_folder
 from builder_contracts.verdict import Outcome
 
@@ -116,9 +116,7 @@ def started(tmp_path: Path, temporary: Path) -> Iterator[subprocess.Popen[bytes]
         process.kill()
 
 
-def test_an_interrupt_removes_folders_and_processes(
-    started: subprocess.Popen[bytes], temporary: Path
-) -> None:
+def test_interrupt_removes_folders_and_processes(started: subprocess.Popen[bytes], temporary: Path) -> None:
     assert sleeping(temporary)
     started.send_signal(signal.SIGINT)
     text = started.communicate(timeout=60)[0].decode()
@@ -127,20 +125,18 @@ def test_an_interrupt_removes_folders_and_processes(
     assert sleeping(temporary) == []
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next(
-    started: subprocess.Popen[bytes], temporary: Path
-) -> None:
+def test_sweep_removes_what_a_killed_run_left(started: subprocess.Popen[bytes], temporary: Path) -> None:
     assert scratch_folder.sweep() == [], "a run that lives was taken for a dead one"
     started.kill()
     started.wait(timeout=30)
-    (left,) = temporary.iterdir()
+    (leftover,) = temporary.iterdir()
     assert sleeping(temporary)
-    assert scratch_folder.sweep() == [left]
+    assert scratch_folder.sweep() == [leftover]
     assert list(temporary.iterdir()) == []
     assert sleeping(temporary) == []
 
 
-def test_a_folder_that_is_just_being_made_is_left_alone(temporary: Path) -> None:
+def test_sweep_leaves_a_young_folder(temporary: Path) -> None:
     young = temporary / f"{scratch_folder.PREFIX}young"
     old = temporary / f"{scratch_folder.PREFIX}old"
     for folder in (young, old):
@@ -150,68 +146,70 @@ def test_a_folder_that_is_just_being_made_is_left_alone(temporary: Path) -> None
     assert list(temporary.iterdir()) == [young]
 
 
-def test_nothing_behind_a_link_is_removed(temporary: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    (mine / "kept").mkdir(parents=True)
-    os.utime(mine, (0, 0))
-    (temporary / f"{scratch_folder.PREFIX}link").symlink_to(mine)
-    made = scratch_folder.make()
-    (made / "link").symlink_to(mine)
-    (mine / "kept").chmod(0o500)
+def test_sweep_removes_nothing_behind_a_link(temporary: Path, tmp_path: Path) -> None:
+    own = tmp_path / "mine"
+    (own / "kept").mkdir(parents=True)
+    os.utime(own, (0, 0))
+    (temporary / f"{scratch_folder.PREFIX}link").symlink_to(own)
+    created = scratch_folder.make()
+    (created / "link").symlink_to(own)
+    (own / "kept").chmod(0o500)
     assert scratch_folder.sweep() == []
-    scratch_folder.clear(made)
-    assert (mine / "kept").stat().st_mode & 0o777 == 0o500
+    scratch_folder.clear(created)
+    assert (own / "kept").stat().st_mode & 0o777 == 0o500
 
 
-def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unusable_work_directory_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNNER_TEMP", str(tmp_path / "nowhere"))
     with pytest.raises(BuilderContractsError, match="set RUNNER_TEMP or TMPDIR"):
         scratch_folder.make()
 
 
-def test_a_session_that_is_closed_before_it_has_a_place_makes_none(temporary: Path) -> None:
+def test_session_closed_early_makes_no_folder(temporary: Path) -> None:
     session = Prover(ProverOptions(runner="local"))
     session.close()
-    with pytest.raises(BuilderContractsError, match="the run was ended"):
+    with pytest.raises(BuilderContractsError, match="the run was stopped"):
         session.place()
     assert list(temporary.iterdir()) == []
 
 
-def test_a_build_is_not_told_what_an_environment_that_is_not_in_use_names_as_a_secret(
+def test_secrets_of_unused_environments_are_hidden_from_jobs(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     canary(tmp_path, 'test -z "${THEIR_WRITER:-}" && test -n "$SHOWN" && echo "$SHOWN" >out\n')
     monkeypatch.setenv("THEIR_WRITER", "tom:s3cr3tword")
     monkeypatch.setenv("SHOWN", "shown")
     contract = load(tmp_path / "contracts/mine.yaml")
-    wanted = [clause for clause in contract.clauses if clause.kind == "canaries"]
+    clauses = [clause for clause in contract.clauses if clause.kind == "canaries"]
     session = Prover(ProverOptions(runner="local", hidden=frozenset({"THEIR_WRITER"})))
     try:
-        (verdict,) = [session.verdict(clause, contract, wanted) for clause in wanted]
+        (verdict,) = [session.verdict(clause, contract, clauses) for clause in clauses]
     finally:
         session.close()
     assert verdict.outcome is Outcome.KEPT, verdict
     assert list(temporary.iterdir()) == []
 
 
-def test_where_no_place_can_be_had_every_class_is_told_and_one_asks(
+def test_failed_backend_is_tried_once_for_all_classes(
     tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[ProverOptions] = []
+    calls: list[ProverOptions] = []
 
     def hang(options: ProverOptions) -> ProofBackend:
-        asked.append(options)
+        calls.append(options)
         raise BuilderContractsError("no Docker Engine answers")
 
-    monkeypatch.setattr("builder_contracts.prove.session.PLACES", {"docker": hang})
+    monkeypatch.setattr("builder_contracts.run.prover.PLACES", {"docker": hang})
     canary(tmp_path, "")
     contract = load(tmp_path / "contracts/mine.yaml")
     other = dataclasses.replace(contract, name="other")
-    wanted = [clause for clause in contract.clauses if clause.kind == "canaries"]
+    clauses = [clause for clause in contract.clauses if clause.kind == "canaries"]
     session = Prover(ProverOptions())
     try:
-        seen = {session.verdict(wanted[0], each, wanted).seen for each in (contract, other)}
+        observed = {
+            session.verdict(clauses[0], candidate, clauses).observation for candidate in (contract, other)
+        }
     finally:
         session.close()
-    assert seen == {"no Docker Engine answers"}
-    assert len(asked) == 1
+    assert observed == {"no Docker Engine answers"}
+    assert len(calls) == 1

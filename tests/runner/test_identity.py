@@ -52,19 +52,19 @@ def with_env(machine: HostProfile, **changes: str | None) -> HostProfile:
     return dataclasses.replace(machine, environment=env)
 
 
-def test_a_pod_of_the_scale_set_is_live_and_says_how_that_is_known() -> None:
-    who = identify(LABELS, POD)
+def test_pod_of_the_scale_set_is_live_with_its_signs() -> None:
+    attribution = identify(LABELS, POD)
 
-    assert who.live
-    assert who.name == NAME
-    assert str(who) == (
-        f"{NAME}: live (GitHub says self-hosted; the host name is the runner's ({NAME}); "
-        f"the runner's name begins with tinyland-nix) · host {NAME}; namespace arc-runners; os Linux; "
+    assert attribution.live
+    assert attribution.name == NAME
+    assert str(attribution) == (
+        f"{NAME}: live (GitHub reports self-hosted; the host name matches the runner's name ({NAME}); "
+        f"the runner's name starts with tinyland-nix) · host {NAME}; namespace arc-runners; os Linux; "
         "packages sha256:1111"
     )
 
 
-def test_githubs_own_record_ties_a_runner_of_any_name_to_the_class() -> None:
+def test_github_record_links_runner_of_any_name() -> None:
     named = dataclasses.replace(with_env(POD, RUNNER_NAME="gh-nix-1-runner-2"), host_name="gh-nix-1-runner-2")
     placed = dataclasses.replace(
         named, placement=Placement(("tinyland-nix",), "gh-nix-1-runner-2", runner_group="default")
@@ -74,7 +74,7 @@ def test_githubs_own_record_ties_a_runner_of_any_name_to_the_class() -> None:
     assert identify(LABELS, placed).live
 
 
-def test_a_job_container_of_the_runner_carries_its_shortened_name() -> None:
+def test_job_container_has_shortened_runner_name() -> None:
     long = "tinyland-nix-with-a-name-that-is-very-long-indeed-k2xqw-runner-8r4tz"
     inside = dataclasses.replace(with_env(POD, RUNNER_NAME=long), host_name=f"{long[:54]}-workflow")
 
@@ -84,11 +84,11 @@ def test_a_job_container_of_the_runner_carries_its_shortened_name() -> None:
 REFUSED = {
     "no CI system at all": (
         dataclasses.replace(POD, environment={}),
-        "no CI system says that this machine is one of its runners",
+        "no CI system identifies this machine as its runner",
     ),
     "a machine of GitHub's hosted pool": (
         with_env(POD, RUNNER_ENVIRONMENT="github-hosted"),
-        "GitHub says that this runner is github-hosted, not self-hosted",
+        "GitHub reports this runner as github-hosted, not self-hosted",
     ),
     "a runner that does not say what it is": (
         with_env(POD, RUNNER_ENVIRONMENT=None),
@@ -96,61 +96,64 @@ REFUSED = {
     ),
     "the variables of a hosted image": (
         with_env(POD, ImageOS="ubuntu24", ImageVersion="20260801.1"),
-        "ImageOS and ImageVersion set, as on GitHub's hosted machines",
+        "ImageOS and ImageVersion set, as on GitHub-hosted runners",
     ),
     "the files of a hosted image": (
         dataclasses.replace(POD, traces=("/imagegeneration",)),
-        "/imagegeneration is there, as on hosted machines",
+        "/imagegeneration exists, as on hosted runners",
     ),
-    "a laptop": (dataclasses.replace(POD, battery="BAT0"), "it has a battery (BAT0): a laptop"),
+    "a laptop": (
+        dataclasses.replace(POD, battery="BAT0"),
+        "a battery is present (BAT0), so this is a laptop",
+    ),
     "another machine with the runner's variables": (
         dataclasses.replace(POD, host_name="my-desk"),
-        f"the host name is my-desk, the runner's name {NAME}",
+        f"the host name is my-desk, but the runner's name is {NAME}",
     ),
     "a runner without a name": (with_env(POD, RUNNER_NAME=None), "RUNNER_NAME is not set"),
     "a runner of another class": (
         dataclasses.replace(with_env(POD, RUNNER_NAME="other-1"), host_name="other-1"),
-        "nothing ties runner other-1 to tinyland-nix",
+        "cannot link runner other-1 to tinyland-nix",
     ),
     "a job that GitHub placed for another label": (
         dataclasses.replace(POD, placement=Placement(("tinyland-docker",), NAME)),
-        "GitHub placed this job for tinyland-docker, the class is tinyland-nix",
+        "GitHub scheduled this job for tinyland-docker, but the class is tinyland-nix",
     ),
     "the record of another job": (
         dataclasses.replace(POD, placement=Placement(("tinyland-nix",), "somebody-else")),
-        f"the record of the job names runner somebody-else, RUNNER_NAME says {NAME}",
+        f"the job record names runner somebody-else, but RUNNER_NAME is {NAME}",
     ),
     "a GitLab runner without the tag": (
         with_env(GITLAB, CI_RUNNER_TAGS='["linux"]'),
-        "GitLab says that this runner carries linux, the class is tinyland-nix",
+        "GitLab reports linux on this runner, but the class is tinyland-nix",
     ),
     "a machine of gitlab.com's hosted pool": (
         with_env(GITLAB, CI_RUNNER_TAGS='["saas-linux-small-amd64", "tinyland-nix"]'),
-        "one of gitlab.com's hosted machines",
+        "a gitlab.com hosted runner",
     ),
     "a desk with GitLab's variables": (
         dataclasses.replace(GITLAB, host_name="my-desk"),
-        "the host name my-desk is not that of a GitLab runner's job",
+        "the host name my-desk does not match a GitLab runner job",
     ),
 }
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_refuses_to_claim_the_class_on(case: str) -> None:
+def test_host_with_objection_is_not_live(case: str) -> None:
     machine, reason = REFUSED[case]
 
-    who = identify(LABELS, machine)
+    attribution = identify(LABELS, machine)
 
-    assert not who.live
-    assert reason in str(who)
+    assert not attribution.live
+    assert reason in str(attribution)
 
 
 @pytest.mark.parametrize("tags", ['["tinyland-nix", "linux"]', "tinyland-nix, linux"])
-def test_a_gitlab_runner_with_the_tag_is_live_in_both_spellings(tags: str) -> None:
+def test_gitlab_runner_with_tag_is_live_in_both_formats(tags: str) -> None:
     assert identify(LABELS, with_env(GITLAB, CI_RUNNER_TAGS=tags)).live
 
 
-def test_reads_what_the_machine_shows(tmp_path: Path) -> None:
+def test_host_profile_is_read_from_files_and_env(tmp_path: Path) -> None:
     for name, content in {
         "var/run/secrets/kubernetes.io/serviceaccount/namespace": "arc-runners",
         "sys/class/power_supply/AC/type": "Mains\n",
@@ -180,7 +183,7 @@ def test_reads_what_the_machine_shows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"labels": 3, "runner_name": "x"}', "\0"])
-def test_a_record_that_cannot_be_read_shows_nothing(tmp_path: Path, content: str) -> None:
+def test_unreadable_placement_is_none(tmp_path: Path, content: str) -> None:
     record = tmp_path / "placement.json"
     record.write_text(content)
 
@@ -188,11 +191,11 @@ def test_a_record_that_cannot_be_read_shows_nothing(tmp_path: Path, content: str
     assert this_machine({PLACEMENT: str(tmp_path / "absent.json")}, tmp_path).placement is None
 
 
-def test_the_local_runner_on_a_plain_machine_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_local_runner_on_plain_host_is_not_live(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("GITHUB_ACTIONS", "GITLAB_CI"):
         monkeypatch.delenv(name, raising=False)
 
     facts = local_runner(LABELS).setting.runner
 
     assert not getattr(facts, "live")  # noqa: B009 - the field of a union
-    assert "no CI system says" in getattr(facts, "identity")  # noqa: B009
+    assert "no CI system identifies" in getattr(facts, "identity")  # noqa: B009

@@ -1,7 +1,8 @@
-"""Roles, environments and classes agree; each way of disagreeing is found, named and placed."""
+"""Roles, environments and classes agree; each disagreement is reported with its place."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract.loading import load_all
-from builder_contracts.errors import Problem
+from builder_contracts.errors import InputError, Problem
 from builder_contracts.services.role_checks import check
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ def changed(tmp_path: Path) -> Callable[..., list[Problem]]:
     return change
 
 
-def test_without_roles_hosts_are_compared_all_the_same_and_without_environments_nothing_is(
+def test_role_check_without_roles_still_compares_hostnames(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "environments").mkdir()
@@ -46,11 +47,18 @@ def test_without_roles_hosts_are_compared_all_the_same_and_without_environments_
     contracts = load_all([tmp_path / "own.yaml"])
     (problem,) = check(tmp_path, contracts)
     assert str(problem) == (
-        f"{tmp_path / 'own.yaml'}:6: denies the host 'metdata', which no environment forbids\n"
-        "    mend: did you mean 'metadata'?"
+        f"{tmp_path / 'own.yaml'}:6: denies host 'metdata', which no environment lists under 'forbidden'\n"
+        "    fix: did you mean 'metadata'?"
     )
     environment.unlink()
     assert check(tmp_path, contracts) == []
+
+
+def test_a_pipe_among_the_environments_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir()
+    os.mkfifo(tmp_path / "environments" / "pipe.yaml")
+    with pytest.raises(InputError, match=r"pipe\.yaml: cannot read: not a regular file"):
+        check(tmp_path, [])
 
 
 def test_the_projects_own_files_agree(changed: Callable[..., list[Problem]]) -> None:
@@ -58,56 +66,56 @@ def test_the_projects_own_files_agree(changed: Callable[..., list[Problem]]) -> 
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said"),
+    ("file", "old", "new", "message"),
     [
         (
             "platform/cache-roles.yaml",
             "results of Bazel actions for builds outside of the tailnet",
             "Results of Bazel actions inside the tailnet and the cluster",
-            "the roles bazel-grpc and bazel-http have one authority",
+            "roles bazel-grpc and bazel-http claim the same authority",
         ),
         (
             "platform/cache-roles.yaml",
             "https://flakehub.com",
             "https://nix-cache.tinyland.dev/main",
-            "share the endpoint https://nix-cache.tinyland.dev/main in tinyland",
+            "share endpoint https://nix-cache.tinyland.dev/main in tinyland",
         ),
         (
             "environments/tinyland.yaml",
             "https://nix-cache.tinyland.dev/main",
             "https://nix-cache.fuzzy-dev.tinyland.dev/main",
-            "names the stale endpoint nix-cache.fuzzy-dev.tinyland.dev",
+            "refers to the stale endpoint nix-cache.fuzzy-dev.tinyland.dev",
         ),
         (
             "environments/embedded.yaml",
             "http://attic.nix-cache.svc.cluster.local/main",
             "http://attic-api.nix-cache.svc.cluster.local:8080/main",
-            "names the stale endpoint attic-api.nix-cache.svc",
+            "refers to the stale endpoint attic-api.nix-cache.svc",
         ),
         (
             "environments/embedded.yaml",
             "http://attic.nix-cache.svc.cluster.local/main",
             "http://attic.nix-cache.svc.cluster.local:8080/main",
-            "cache-roles.yaml says http://attic.nix-cache.svc.cluster.local/main",
+            "but cache-roles.yaml has http://attic.nix-cache.svc.cluster.local/main",
         ),
         (
             "environments/embedded.yaml",
             "  objects: {",
             "  flakes: {",
-            "uses the role objects, which the environment embedded does not bind",
+            "uses role objects, which environment embedded does not define",
         ),
         (
             "environments/embedded.yaml",
             "  metadata: {address",
             "  metadat: {address",
-            "denies the host 'metadata', which no environment forbids",
+            "denies host 'metadata', which no environment lists under 'forbidden'",
         ),
     ],
 )
 def test_what_does_not_agree_is_named(
-    changed: Callable[..., list[Problem]], file: str, old: str, new: str, said: str
+    changed: Callable[..., list[Problem]], file: str, old: str, new: str, message: str
 ) -> None:
-    found = changed(file, old, new)
-    assert len(set(found)) == len(found)
-    assert any(said in problem.what for problem in found), found
-    assert all(problem.mend and problem.source.line for problem in found)
+    problems = changed(file, old, new)
+    assert len(set(problems)) == len(problems)
+    assert any(message in problem.message for problem in problems), problems
+    assert all(problem.fix and problem.source.line for problem in problems)

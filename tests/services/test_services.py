@@ -37,14 +37,17 @@ def status(world: World, name: str, method: str, url: str, identity: Principal, 
 def test_nix_cache_lets_everybody_read_and_only_the_writer_write(
     world: World, nix_cache: ServiceSpec
 ) -> None:
-    who, url = world.credentials, f"http://127.0.0.1:{NIX_PORT}/main/x.narinfo"
-    assert [status(world, "nix-cache", "PUT", url, identity) for identity in (who.anonymous, who.reader)] == [
+    credentials, url = world.credentials, f"http://127.0.0.1:{NIX_PORT}/main/x.narinfo"
+    assert [
+        status(world, "nix-cache", "PUT", url, identity)
+        for identity in (credentials.anonymous, credentials.reader)
+    ] == [
         401,
         403,
     ]
-    assert status(world, "nix-cache", "GET", url, who.anonymous) == 404
-    assert status(world, "nix-cache", "PUT", url, who.writer) == 201
-    assert status(world, "nix-cache", "GET", url, who.anonymous) == 200
+    assert status(world, "nix-cache", "GET", url, credentials.anonymous) == 404
+    assert status(world, "nix-cache", "PUT", url, credentials.writer) == 201
+    assert status(world, "nix-cache", "GET", url, credentials.anonymous) == 200
 
 
 def test_a_wrong_password_is_nobody(world: World, nix_cache: ServiceSpec) -> None:
@@ -59,13 +62,16 @@ def test_access_log_names_identity_method_and_status(world: World, bazel_http: S
 
 
 def test_registry_hands_out_tokens_and_refuses_pushes(world: World, registry: ServiceSpec) -> None:
-    who, url = world.credentials, "http://127.0.0.1/v2/x/blobs/uploads/"
-    assert [status(world, "registry", "POST", url, identity) for identity in (who.anonymous, who.reader)] == [
+    credentials, url = world.credentials, "http://127.0.0.1/v2/x/blobs/uploads/"
+    assert [
+        status(world, "registry", "POST", url, identity)
+        for identity in (credentials.anonymous, credentials.reader)
+    ] == [
         401,
         403,
     ]
-    assert status(world, "registry", "POST", url, who.writer) == 202
-    assert status(world, "registry", "GET", "http://127.0.0.1/v2/", who.anonymous) == 401
+    assert status(world, "registry", "POST", url, credentials.writer) == 202
+    assert status(world, "registry", "GET", "http://127.0.0.1/v2/", credentials.anonymous) == 401
     reply = world.host.execute("registry", ["curl", "--silent", "http://127.0.0.1/token"], part=0)
     assert json.loads(reply.stdout)["token"] == "anonymous"
 
@@ -87,7 +93,7 @@ def test_no_secret_stands_in_a_repr(world: World, name: str) -> None:
 
 def test_a_service_that_dies_is_down_with_its_last_words(world: World, bazel_http: ServiceSpec) -> None:
     world.host.stop("bazel-http")
-    with pytest.raises(ServiceDown, match="bazel-http died: nginx ended with status 137"):
+    with pytest.raises(ServiceDown, match="bazel-http died: nginx exited with status 137"):
         world.host.up("bazel-http")
 
 
@@ -105,18 +111,18 @@ def test_a_service_that_cannot_start_says_why(world: World) -> None:
 
 def test_services_run_without_privileges_and_without_a_way_out(world: World, nix_cache: ServiceSpec) -> None:
     container = world.host.up("nix-cache").containers[0]
-    found = world.host.client.api.inspect_container(container)
-    assert found["HostConfig"]["CapDrop"] == ["ALL"]
-    assert found["Config"]["User"] == "services"
+    inspected = world.host.client.api.inspect_container(container)
+    assert inspected["HostConfig"]["CapDrop"] == ["ALL"]
+    assert inspected["Config"]["User"] == "services"
     assert world.host.client.api.inspect_network(world.host.network)["Internal"] is True
-    assert not found["HostConfig"]["PortBindings"]
+    assert not inspected["HostConfig"]["PortBindings"]
 
 
 def test_closing_leaves_nothing(world: World, objects: ServiceSpec) -> None:
     containers, network = world.host.up("objects").containers, world.host.network
     world.host.close()
     client = engine.connect()
-    left = {entry["Id"] for entry in client.api.containers(all=True)}
-    assert not left & set(containers)
+    containers_after = {entry["Id"] for entry in client.api.containers(all=True)}
+    assert not containers_after & set(containers)
     assert network not in {entry["Name"] for entry in client.api.networks()}
     client.close()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.reporting.registry import ReportRequest, open_reports
+from builder_contracts.reporting.truth_stream import report
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.session import load
 from builder_contracts.truth.tracker import Tracker
@@ -35,6 +38,24 @@ def judged(tmp_path: Path, contracts: tuple[Platform, list[Contract]]) -> Judge:
         return judge(root, *contracts, tracker=tracker)
 
     return judge_tree
+
+
+def reported(judgement: TruthReport, form: str, folder: Path) -> str:
+    """The report of a judged checkout in a format."""
+    path = folder / f"report.{form}"
+    request = ReportRequest(form, path, form)
+    stream = io.StringIO()
+    with open_reports([request], stdout=stream, stderr=stream, terminal=False, env={}) as reports:
+        report(judgement, reports, command="truth", strict=False)
+    return path.read_text("utf-8")
+
+
+def printed(judgement: TruthReport) -> str:
+    """What a terminal shows of a judged checkout."""
+    stream = io.StringIO()
+    with open_reports([], stdout=stream, stderr=stream, env={}, limits=False) as reports:
+        report(judgement, reports, command="truth", strict=False)
+    return stream.getvalue()
 
 
 def broken(judgement: TruthReport) -> set[str]:

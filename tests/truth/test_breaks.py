@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts import truth
-from builder_contracts.truth.verdicts import RULES
+from builder_contracts.truth.rules.registry import RULES
 from builder_contracts.verdict import Outcome
 from tests.truth.conftest import CONTRACTS, Judge, broken
 from tests.truth.miniature import Add, Change, Edit, changed
@@ -50,32 +50,34 @@ class Break:
     name: str
     changes: tuple[Change, ...]
     clauses: frozenset[str]
-    here: str
-    there: str
+    actual: str
+    expected: str
 
 
-def one(name: str, change: Change | tuple[Change, ...], clause: str, here: str, there: str) -> Break:
+def broken_by(
+    name: str, change: Change | tuple[Change, ...], clause: str, actual: str, expected: str
+) -> Break:
     changes = change if isinstance(change, tuple) else (change,)
-    return Break(name, changes, frozenset(clause.split()), here, there)
+    return Break(name, changes, frozenset(clause.split()), actual, expected)
 
 
 BREAKS = [
     # The table of dated breaks.
-    one(
+    broken_by(
         "cache host that no service carries",
         Edit(f"{STACK}/tinyland.tfvars", "http://attic.nix-cache", "http://attic-api.nix-cache"),
         "endpoints/known-hosts tinyland-nix/environment/ATTIC_SERVER tinyland-nix/environment/forbidden/dead-service-name",
         f"{STACK}/tinyland.tfvars:2",
         "contracts/platform/cache-roles.yaml",
     ),
-    one(
+    broken_by(
         "tool that no class promises is needed by an action",
         Edit(WORKFLOW, "- run: make test", "- run: podman build ."),
         "workflows/needs",
         f"{WORKFLOW}:17",
         "contracts/tinyland-docker.yaml",
     ),
-    one(
+    broken_by(
         "limit below a nested TOML table is never applied",
         (
             Edit(
@@ -91,28 +93,28 @@ BREAKS = [
         "tofu/modules/gitlab-runner/main.tf:19",
         "tofu/modules/gitlab-runner/main.tf:12",
     ),
-    one(
+    broken_by(
         "limit that the class does not promise is deployed",
         Edit(f"{STACK}/variables.tf", 'default = "8Gi"', 'default = "1Gi"'),
         "tinyland-nix/resources/memory-limit deployment/documented-resources",
         "docs/runners.md:16",
         f"{STACK}/variables.tf:22",
     ),
-    one(
+    broken_by(
         "image tag that nobody checked",
         Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: bitnami/kubectl:1.31"),
         "deployment/images-exist",
         ".gitlab-ci.yml:5",
         ".github/workflows/mirror-images.yml:12",
     ),
-    one(
+    broken_by(
         "scale sets from another chart than their controller",
         Edit("tofu/modules/arc-runner/variables.tf", 'default = "0.13.1"', 'default = "0.10.1"'),
         "enrolment/chart-versions",
         "tofu/modules/arc-runner/variables.tf:",
         f"{STACK}/variables.tf:14",
     ),
-    one(
+    broken_by(
         "object store credentials as flags",
         Edit(
             "tofu/modules/bazel-cache/main.tf",
@@ -123,7 +125,7 @@ BREAKS = [
         "tofu/modules/bazel-cache/main.tf:15",
         "contracts/platform/enrolment.yaml",
     ),
-    one(
+    broken_by(
         "object store credentials in a config file",
         Edit(
             "tofu/modules/bazel-cache/main.tf",
@@ -134,7 +136,7 @@ BREAKS = [
         "tofu/modules/bazel-cache/main.tf:",
         "contracts/platform/enrolment.yaml",
     ),
-    one(
+    broken_by(
         "artifact that is a link into the store",
         (
             Edit(".gitlab-ci.yml", "    - cp -rL result out\n", ""),
@@ -144,14 +146,14 @@ BREAKS = [
         ".gitlab-ci.yml:10",
         ".gitlab-ci.yml:7",
     ),
-    one(
+    broken_by(
         "the project's own flake names a stale cache",
         Edit("flake.nix", "https://nix-cache.tinyland.dev", "https://nix-cache.fuzzy-dev.tinyland.dev"),
         "endpoints/retired-hosts",
         "flake.nix:7",
         "contracts/platform/endpoints.yaml",
     ),
-    one(
+    broken_by(
         "job image without a usable shell",
         Add(
             ".github/workflows/container.yml",
@@ -162,7 +164,7 @@ BREAKS = [
         ".github/workflows/container.yml:5",
         "contracts/platform/deployment.yaml",
     ),
-    one(
+    broken_by(
         "build that refuses root runs as root",
         Edit("MODULE.bazel", "    ignore_root_user_error = True,\n", ""),
         "workflows/not-root",
@@ -170,28 +172,28 @@ BREAKS = [
         ".gitlab-ci.yml:5",
     ),
     # What an image's own Dockerfile shows.
-    one(
+    broken_by(
         "a runner image without the tool that installers unpack with",
         Edit(DIND_IMAGE, "    apt-get install -y --no-install-recommends xz-utils && \\\n", ""),
         "tinyland-dind/toolchain/xz",
         "",
         "",
     ),
-    one(
+    broken_by(
         "a promised tool is removed again",
         Edit(DIND_IMAGE, "USER runner", "RUN rm -f /usr/bin/git\nUSER runner"),
         "tinyland-dind/toolchain/git",
         "",
         "",
     ),
-    one(
+    broken_by(
         "an image ends as root",
         Edit(NIX_IMAGE, "USER runner\n", ""),
         "tinyland-nix/identity/not-root tinyland-nix/identity/uid tinyland-nix/identity/user",
         "",
         "",
     ),
-    one(
+    broken_by(
         "an image's user has another number",
         Add(
             "images/tinyland-docker.Dockerfile",
@@ -201,28 +203,28 @@ BREAKS = [
         "",
         "",
     ),
-    one(
+    broken_by(
         "an image sets a variable that must not be there",
         Edit(NIX_IMAGE, "ENTRYPOINT []", "ENV DOCKER_HOST=tcp://localhost:2375\nENTRYPOINT []"),
         "tinyland-nix/environment/DOCKER_HOST",
         "",
         "",
     ),
-    one(
+    broken_by(
         "an image has an entry point that jobs do not expect",
         Edit(DIND_IMAGE, "USER runner\n", 'USER runner\nENTRYPOINT ["/usr/bin/tini", "--"]\n'),
         "tinyland-dind/image/entrypoint",
         "",
         "",
     ),
-    one(
+    broken_by(
         "an image holds a daemon that its class must not have",
         Edit(NIX_IMAGE, "jq nix-bin", "jq docker.io nix-bin"),
         "tinyland-nix/toolchain/dockerd",
         "",
         "",
     ),
-    one(
+    broken_by(
         "an image without any shell",
         Add(
             "images/Dockerfile.tinyland-docker",
@@ -233,21 +235,21 @@ BREAKS = [
         "",
     ),
     # The table of standing contradictions.
-    one(
+    broken_by(
         "an action calls the container's port, the service listens on another",
         Edit(SETUP, "attic.nix-cache.svc.cluster.local", "attic.nix-cache.svc.cluster.local:8080"),
         "endpoints/service-ports",
         f"{SETUP}:13",
         "tofu/modules/hpa-deployment/main.tf:",
     ),
-    one(
+    broken_by(
         "an action is named by a path that is not there",
         Edit(NIX_JOB, "./.github/actions", "./github/actions"),
         "workflows/local-actions",
         f"{NIX_JOB}:7",
         f"{SETUP}:1",
     ),
-    one(
+    broken_by(
         "DOCKER_HOST names a port, the daemon listens on its socket only",
         Edit(
             "tofu/modules/arc-runner/main.tf",
@@ -258,28 +260,28 @@ BREAKS = [
         "",
         "",
     ),
-    one(
+    broken_by(
         "documentation names a host that no service carries",
         Edit("docs/runners.md", "http://attic.nix-cache", "http://attic-api.nix-cache"),
         "endpoints/known-hosts",
         "docs/runners.md:20",
         "contracts/platform/cache-roles.yaml",
     ),
-    one(
+    broken_by(
         "a cache is called configured that runners do not get",
         Add("docs/runners.md", "\nAttic is pre-configured as a substituter on Nix runners.\n"),
         "workflows/substituters",
         "docs/runners.md:23",
         "tofu/modules/arc-runner/locals.tf:7",
     ),
-    one(
+    broken_by(
         "documentation gives another memory limit than is deployed",
         Edit("docs/runners.md", "256Mi | 4Gi", "256Mi | 2Gi"),
         "deployment/documented-resources",
         "docs/runners.md:15",
         f"{STACK}/main.tf:47",
     ),
-    one(
+    broken_by(
         "documentation counts a scale set that is off by default",
         Edit(
             "docs/index.md",
@@ -290,28 +292,28 @@ BREAKS = [
         "docs/index.md:11",
         f"{STACK}/main.tf:",
     ),
-    one(
+    broken_by(
         "documentation sends users to another repository than the fixes are in",
         Edit("README.md", "tinyland-inc/GloriousFlywheel", "Jesssullivan/GloriousFlywheel"),
         "identity/one-repository",
         "README.md:5",
         "contracts/platform/identity.yaml",
     ),
-    one(
+    broken_by(
         "a check that cannot fail",
         Edit(WORKFLOW, "nix-cache-info\n", "nix-cache-info && echo OK || echo UNREACHABLE\n"),
         "workflows/checks-fail",
         f"{WORKFLOW}:12",
         "contracts/platform/endpoints.yaml",
     ),
-    one(
+    broken_by(
         "a health check that prints bad news and succeeds",
         Edit("scripts/health-check.sh", "exit 1", "exit 0"),
         "workflows/checks-fail",
         "scripts/health-check.sh:4",
         "scripts/health-check.sh:3",
     ),
-    one(
+    broken_by(
         "a check that never consumes the lazy parser",
         Add(
             ".github/workflows/yaml.yml",
@@ -324,63 +326,63 @@ BREAKS = [
         ".github/workflows/yaml.yml:8",
     ),
     # What the grounding document found besides.
-    one(
+    broken_by(
         "the module carries a retired name",
         Edit("MODULE.bazel", '"gloriousflywheel"', '"attic-iac"'),
         "identity/module-names",
         "MODULE.bazel:4",
         "contracts/platform/identity.yaml",
     ),
-    one(
+    broken_by(
         "a primary surface carries a retired name",
         Add("CONTRIBUTING.md", "\nClone attic-iac and open a pull request.\n"),
         "identity/retired-names",
         "CONTRIBUTING.md:5",
         "contracts/platform/identity.yaml",
     ),
-    one(
+    broken_by(
         "the flake presents something older and smaller",
         Edit("flake.nix", "GloriousFlywheel: runners and caches", "Attic Nix binary cache"),
         "identity/current-name",
         "flake.nix:2",
         "contracts/platform/identity.yaml",
     ),
-    one(
+    broken_by(
         "a scheme that the endpoint does not speak",
         Edit("docs/runners.md", "grpc://bazel-cache", "http://bazel-cache"),
         "endpoints/schemes",
         "docs/runners.md:21",
         "contracts/platform/cache-roles.yaml",
     ),
-    one(
+    broken_by(
         "a port that the endpoint does not listen on",
         Edit("docs/index.md", "ts.net:9092", "ts.net:9093"),
         "endpoints/ports",
         "docs/index.md:24",
         "contracts/platform/cache-roles.yaml",
     ),
-    one(
+    broken_by(
         "HOST:PORT where a URL is needed",
         Edit(SETUP, "BAZEL_REMOTE_CACHE=grpc://", "BAZEL_REMOTE_CACHE="),
         "endpoints/shapes",
         f"{SETUP}:14",
         "contracts/platform/endpoints.yaml",
     ),
-    one(
+    broken_by(
         "a role that is written down nowhere",
         Edit("docs/index.md", "- FlakeHub publishes and resolves flakes.\n", ""),
         "endpoints/roles",
         "docs/index.md:1",
         "contracts/platform/cache-roles.yaml",
     ),
-    one(
+    broken_by(
         "a role that is another one's",
         Add("docs/index.md", "\nFlakeHub is our build cache.\n"),
         "endpoints/roles",
         "docs/index.md:30",
         "contracts/platform/cache-roles.yaml",
     ),
-    one(
+    broken_by(
         "an endpoint that does not work is offered",
         Edit(
             "docs/index.md",
@@ -391,56 +393,56 @@ BREAKS = [
         "docs/index.md:28",
         "contracts/platform/cache-roles.yaml",
     ),
-    one(
+    broken_by(
         "availability that the deployment does not have",
         Add("docs/index.md", "\nAttic runs with high availability.\n"),
         "endpoints/high-availability",
         "docs/index.md:30",
         "contracts/platform/cache-roles.yaml",
     ),
-    one(
+    broken_by(
         "a stack whose state is elsewhere than declared",
         Edit("tofu/stacks/attic/main.tf", 'backend "http"', 'backend "s3"'),
         "state/backends",
         "tofu/stacks/attic/main.tf:2",
         "contracts/platform/state.yaml",
     ),
-    one(
+    broken_by(
         "a stack without a backend",
         Add("tofu/stacks/dashboard/main.tf", 'module "bazel" {\n  source = "../../modules/bazel-cache"\n}\n'),
         "state/one-authority",
         "tofu/stacks/dashboard/main.tf:",
         "contracts/platform/state.yaml",
     ),
-    one(
+    broken_by(
         "an intended migration is told as done",
         Add("docs/index.md", "\nTofu state lives in RustFS.\n"),
         "state/migrations",
         "docs/index.md:30",
         "contracts/platform/state.yaml",
     ),
-    one(
+    broken_by(
         "runners depend on a removed technology",
         Add(f"{STACK}/main.tf", '\nlocals {\n  selector = { "liqo.io/type" = "virtual-node" }\n}\n'),
         "topology/removed-technology",
         f"{STACK}/main.tf:",
         "contracts/platform/topology.yaml",
     ),
-    one(
+    broken_by(
         "a transitional provider is the default target",
         Edit(f"{STACK}/tinyland.tfvars", '"blahaj"', '"tinyland-civo-dev"'),
         "topology/transitional-provider",
         f"{STACK}/tinyland.tfvars:1",
         "contracts/platform/topology.yaml",
     ),
-    one(
+    broken_by(
         "a node is described with another node's role",
         Add("docs/index.md", "\nbumble is the control plane.\n"),
         "topology/node-roles",
         "docs/index.md:30",
         "contracts/platform/topology.yaml",
     ),
-    one(
+    broken_by(
         "runners are placed on a node that takes none",
         Edit(
             "tofu/modules/arc-runner/variables.tf",
@@ -451,63 +453,63 @@ BREAKS = [
         "tofu/modules/arc-runner/variables.tf:",
         "contracts/platform/topology.yaml",
     ),
-    one(
+    broken_by(
         "a scale set carries a label that no class has",
         Add("deploy/general.yaml", values("tinyland-general")),
         "enrolment/labels lifecycle/scaling",
         "deploy/general.yaml:3",
         "contracts/platform/enrolment.yaml",
     ),
-    one(
+    broken_by(
         "the kernel's scale set has the memory of its class",
         Edit(f"{STACK}/variables.tf", 'optional(string, "16Gi")', 'optional(string, "4Gi")'),
         "enrolment/declared-resources",
         f"{STACK}/variables.tf:",
         "contracts/platform/enrolment.yaml",
     ),
-    one(
+    broken_by(
         "a scale set registers with a stranger",
         Edit(f"{STACK}/tinyland.tfvars", "Jesssullivan/linux-xr", "somebody/else"),
         "enrolment/scopes",
         f"{STACK}/tinyland.tfvars:7",
         "contracts/platform/enrolment.yaml",
     ),
-    one(
+    broken_by(
         "a pool grows beyond its bounds",
         Edit("tofu/modules/arc-runner/variables.tf", "default = 5", "default = 50"),
         "lifecycle/scaling",
         "tofu/modules/arc-runner/variables.tf:",
         "contracts/platform/lifecycle.yaml",
     ),
-    one(
+    broken_by(
         "a deadline that no work fits",
         Edit(WORKFLOW, "timeout-minutes: 20", "timeout-minutes: 2"),
         "lifecycle/deadlines",
         f"{WORKFLOW}:6",
         "contracts/platform/lifecycle.yaml",
     ),
-    one(
+    broken_by(
         "a host is exposed that is not declared public",
         Edit("tofu/stacks/attic/main.tf", '"nix-cache.tinyland.dev"', '"bazel.example.org"'),
         "operator/public-surface",
         "tofu/stacks/attic/main.tf:",
         "contracts/platform/operator.yaml",
     ),
-    one(
+    broken_by(
         "the dashboard has a public address",
         Add("docs/index.md", "\nOpen https://dashboard.tinyland.dev to see the pools.\n"),
         "operator/management-addresses",
         "docs/index.md:30",
         "contracts/platform/operator.yaml",
     ),
-    one(
+    broken_by(
         "runners from an image that moves",
         Edit("tofu/modules/arc-runner/variables.tf", "actions-runner:2.321.0", "actions-runner:latest"),
         "deployment/images-pinned",
         "tofu/modules/arc-runner/variables.tf:",
         "contracts/platform/deployment.yaml",
     ),
-    one(
+    broken_by(
         "a namespace that nobody creates",
         Add(
             "k8s/cache.yaml",
@@ -517,7 +519,7 @@ BREAKS = [
         "k8s/cache.yaml:3",
         "contracts/platform/deployment.yaml",
     ),
-    one(
+    broken_by(
         "scale sets look for their controller where it is not",
         Edit(
             "tofu/stacks/arc-runners/main.tf",
@@ -528,42 +530,42 @@ BREAKS = [
         f"{STACK}/variables.tf:10",
         f"{STACK}/main.tf:",
     ),
-    one(
+    broken_by(
         "nobody wrote the operator's story",
         Edit("docs/index.md", "## Operator runbook", "## Around"),
         "identity/audiences",
         "docs/index.md:1",
         "contracts/platform/identity.yaml",
     ),
-    one(
+    broken_by(
         "the tailnet is not presented as the operators' way in",
         Edit("docs/index.md", "through the tailnet", "as always"),
         "operator/documented",
         "docs/index.md:1",
         "contracts/platform/operator.yaml",
     ),
-    one(
+    broken_by(
         "nothing states what stays outside of the local cluster",
         Edit("docs/index.md", " Civo remains an edge for failover only.", ""),
         "deployment/local-cluster",
         "docs/index.md:1",
         "contracts/platform/deployment.yaml",
     ),
-    one(
+    broken_by(
         "the documentation does not name the canary of heavy Linux builds",
         Edit("docs/index.md", "such as linux-xr ", ""),
         "enrolment/linux-builder",
         "docs/index.md:1",
         "contracts/platform/enrolment.yaml",
     ),
-    one(
+    broken_by(
         "a scale set joins a group that nobody declared",
         Edit("tofu/modules/arc-runner/variables.tf", 'default = "default"', 'default = "everybody"'),
         "enrolment/runner-groups",
         "tofu/modules/arc-runner/variables.tf:11",
         "contracts/platform/enrolment.yaml",
     ),
-    one(
+    broken_by(
         "GitHub's credentials are in the values of a chart",
         Add(
             "deploy/linux-xr-docker.yaml",
@@ -573,7 +575,7 @@ BREAKS = [
         "deploy/linux-xr-docker.yaml:2",
         "contracts/platform/enrolment.yaml",
     ),
-    one(
+    broken_by(
         "a runner keeps a volume between jobs",
         Add(
             "deploy/keeps.yaml",
@@ -585,7 +587,7 @@ BREAKS = [
         "deploy/keeps.yaml:6",
         "contracts/platform/lifecycle.yaml",
     ),
-    one(
+    broken_by(
         "a second controller scales a pool",
         Add(
             "k8s/hpa.yaml",
@@ -596,14 +598,14 @@ BREAKS = [
         "k8s/hpa.yaml:1",
         "contracts/platform/lifecycle.yaml",
     ),
-    one(
+    broken_by(
         "a pod has no time to end",
         Add("deploy/hurried.yaml", values("linux-xr-docker", "    terminationGracePeriodSeconds: 1\n")),
         "lifecycle/grace-periods",
         "deploy/hurried.yaml:6",
         "contracts/platform/lifecycle.yaml",
     ),
-    one(
+    broken_by(
         "the host's engine is mounted into runners",
         Edit(
             "tofu/modules/arc-runner/main.tf",
@@ -614,7 +616,7 @@ BREAKS = [
         "",
         "",
     ),
-    one(
+    broken_by(
         "runners are privileged, run as root and may gain privileges",
         Add(
             "deploy/docker.yaml",
@@ -636,7 +638,7 @@ BREAKS = [
         "",
         "",
     ),
-    one(
+    broken_by(
         "the kernel's scale set is privileged, which its class never is",
         Add(
             "deploy/kernel.yaml", values("linux-xr-docker", container=", securityContext: {privileged: true}")
@@ -645,14 +647,14 @@ BREAKS = [
         "deploy/kernel.yaml:6",
         "contracts/base/linux-runner.yaml",
     ),
-    one(
+    broken_by(
         "a job selects a label that nobody serves",
         Add(".github/workflows/label.yml", workflow("tinyland-doker", "make test")),
         "workflows/labels",
         ".github/workflows/label.yml:5",
         "contracts/tinyland-docker.yaml",
     ),
-    one(
+    broken_by(
         "an image is built on a class without a daemon",
         Add(".github/workflows/image.yml", workflow("tinyland-docker", "docker build .")),
         "workflows/needs",
@@ -671,22 +673,24 @@ def test_the_clean_miniature_breaks_nothing(judged: Judge) -> None:
 
 
 @pytest.mark.parametrize("case", BREAKS, ids=[case.name.replace(" ", "-") for case in BREAKS])
-def test_a_break_turns_its_clauses_red_and_no_other(case: Break, judged: Judge) -> None:
+def test_break_breaks_its_clauses_and_no_others(case: Break, judged: Judge) -> None:
     judgement = judged(changed(*case.changes))
 
     assert broken(judgement) == case.clauses
-    if case.here:
-        places = [(str(one.here.at), str(one.there.at)) for one in judgement.findings]
-        assert any(here.startswith(case.here) and case.there in there for here, there in places), places
+    if case.actual:
+        places = [(str(finding.here.at), str(finding.there.at)) for finding in judgement.findings]
+        assert any(
+            actual.startswith(case.actual) and case.expected in expected for actual, expected in places
+        ), places
 
 
-def test_every_rule_has_a_break_that_turns_it_red() -> None:
+def test_every_rule_is_broken_by_some_case() -> None:
     """Planning is broken in a module of its own: it needs an export, not a checkout."""
     shown = {clause for case in BREAKS for clause in case.clauses}
     assert {clause for clause in RULES if not clause.startswith("planning/")} <= shown
 
 
-def test_everything_wrong_at_once_is_all_found(judged: Judge) -> None:
+def test_all_breaks_at_once_are_all_reported(judged: Judge) -> None:
     judgement = judged(changed(*(change for case in BREAKS for change in case.changes)))
 
     expected = {clause for case in BREAKS for clause in case.clauses}
@@ -731,15 +735,15 @@ SILENT_BEFORE = {"platform/workflows/substituters", "tinyland-dind/toolchain/xz"
 @pytest.mark.parametrize(
     ("history", "case", "clause"), HISTORY, ids=[row[0].replace(" ", "-") for row in HISTORY]
 )
-def test_each_break_of_the_platforms_history_is_green_before_and_red_after(
+def test_dated_break_is_kept_before_and_broken_after(
     history: str, case: str, clause: str, judged: Judge
 ) -> None:
-    change = next(one for one in BREAKS if one.name == case)
+    change = next(entry for entry in BREAKS if entry.name == case)
     before, after = judged(changed()), judged(changed(*change.changes))
-    was = {one.outcome for one in before.verdicts if one.clause == clause}
+    was = {verdict.outcome for verdict in before.verdicts if verdict.clause == clause}
     assert Outcome.KEPT in was or clause in SILENT_BEFORE, history
     assert Outcome.BROKEN not in was
-    assert Outcome.BROKEN in {one.outcome for one in after.verdicts if one.clause == clause}
+    assert Outcome.BROKEN in {verdict.outcome for verdict in after.verdicts if verdict.clause == clause}
 
 
 def test_no_rule_knows_a_literal_of_the_history() -> None:
@@ -763,11 +767,9 @@ def test_no_rule_knows_a_literal_of_the_history() -> None:
 
 
 @pytest.mark.parametrize(
-    "case", [one for one in BREAKS if not one.here], ids=lambda case: case.name.replace(" ", "-")
+    "case", [case for case in BREAKS if not case.actual], ids=lambda case: case.name.replace(" ", "-")
 )
-def test_a_break_of_a_class_names_the_line_that_decides_and_the_line_that_promises(
-    case: Break, judged: Judge
-) -> None:
+def test_class_finding_names_deciding_and_promising_line(case: Break, judged: Judge) -> None:
     for finding in judged(changed(*case.changes)).findings:
         if not finding.clause.startswith("platform/"):
             assert not finding.here.at.file.startswith("/"), "a file of the checkout"

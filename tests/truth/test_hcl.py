@@ -93,7 +93,7 @@ resource "kubernetes_namespace" "one" {
         ("kubernetes_namespace.one.metadata[0].labels", {"a": "b"}),
     ],
 )
-def test_what_the_text_determines_is_known(expression: str, expected: Any) -> None:
+def test_determined_expression_is_known(expression: str, expected: Any) -> None:
     assert plain(value(expression, PREAMBLE)) == expected
 
 
@@ -103,39 +103,39 @@ def test_what_the_text_determines_is_known(expression: str, expected: Any) -> No
         ("var.unset", "no default"),
         ("var.nowhere", "no variable"),
         ("aws_instance.x.id", "only after it is created"),
-        ("data.http.x.body", "looked up"),
-        ("terraform.workspace", "known only when"),
+        ("data.http.x.body", "resolved at run time"),
+        ("terraform.workspace", "known only at run time"),
         ("timestamp()", "not evaluated"),
         ("local.x", "refers to itself"),
         ('"a" + 1', "not both numbers"),
-        ("local.list[7]", "no 7 is written at m/x.tf"),
+        ("local.list[7]", "m/x.tf:10 does not set 7"),
         ("module.gone.output", "not in this checkout"),
         ('file("../../etc/passwd")', "not in this checkout"),
         ("1 / 0", "cannot be calculated"),
-        ("kubernetes_namespace.ns[0].id", "known only when OpenTofu runs"),
+        ("kubernetes_namespace.ns[0].id", "known only at run time"),
     ],
 )
-def test_what_the_text_does_not_determine_is_unknown_with_its_reason(expression: str, reason: str) -> None:
-    found = value(expression, PREAMBLE)
-    assert isinstance(found, Unknown)
-    assert reason in found.reason
+def test_undetermined_expression_is_unknown_with_a_reason(expression: str, reason: str) -> None:
+    unknown = value(expression, PREAMBLE)
+    assert isinstance(unknown, Unknown)
+    assert reason in unknown.reason
 
 
-def test_a_value_knows_the_line_that_wrote_it_through_variables_and_calls() -> None:
+def test_value_keeps_its_line_through_variables() -> None:
     instance = module('variable "m" {\n  default = "8Gi"\n}\nlocals {\n  x = var.m\n  y = [local.x]\n}\n')
-    found = evaluate(instance.folder.locals["y"], instance.scope)
-    assert isinstance(found, Known)
-    assert found.data[0] == Known("8Gi", Location("m/x.tf", 2, 13))
+    result = evaluate(instance.folder.locals["y"], instance.scope)
+    assert isinstance(result, Known)
+    assert result.data[0] == Known("8Gi", Location("m/x.tf", 2, 13))
 
 
-def test_a_heredoc_loses_its_margin_and_keeps_its_shape() -> None:
-    found = value(
+def test_heredoc_loses_its_margin_and_keeps_its_shape() -> None:
+    result = value(
         "<<-EOT\n    a ${var.name}\n      b\n    %{if var.on~}\n    c\n    %{endif~}\n  EOT\n", PREAMBLE
     )
-    assert [line.strip() for line in plain(found).splitlines() if line.strip()] == ["a nix", "b", "c"]
+    assert [line.strip() for line in plain(result).splitlines() if line.strip()] == ["a nix", "b", "c"]
 
 
-def test_a_template_with_unknown_parts_still_shows_its_shape() -> None:
+def test_template_with_unknown_parts_keeps_its_shape() -> None:
     instance = module(
         "locals {\n  x = <<-T\n    [a]\n    n = ${var.u}\n    %{if var.u == 1~}\n    [a.b]\n    %{endif~}\n  T\n}\n"
     )
@@ -144,15 +144,15 @@ def test_a_template_with_unknown_parts_still_shows_its_shape() -> None:
     assert [line.strip() for line in shape.splitlines() if line.strip()] == ["[a]", "n = 0", "[a.b]"]
 
 
-def test_optional_attributes_of_a_map_of_objects_get_their_defaults() -> None:
+def test_optional_attributes_of_objects_get_defaults() -> None:
     kind = 'variable "s" {\n  type = map(object({ l = string, m = optional(string, "8Gi") }))\n}\n'
     at = Location("t.tfvars", 1)
     given_value = Known({"a": Known({"l": Known("x", at)}, at)}, at)
-    found, _ = module(kind, {"s": given_value}).resolve(["var", "s"], at)
-    assert plain(found) == {"a": {"l": "x", "m": "8Gi"}}
+    result, _ = module(kind, {"s": given_value}).resolve(["var", "s"], at)
+    assert plain(result) == {"a": {"l": "x", "m": "8Gi"}}
 
 
-def test_a_broken_file_is_read_as_far_as_it_goes_and_its_lines_are_named() -> None:
+def test_broken_hcl_file_is_partly_read_and_lists_its_lines() -> None:
     parsed = parse(
         b'variable "a" {\n  default = 1\n}\n\nresource "x" "y" {{{\n\nvariable "b" {\n  default = 2\n}\n',
         "x.tf",
@@ -194,7 +194,7 @@ def test_no_text_makes_the_reader_fail(text: str) -> None:
 
 @given(st.sampled_from(["var.a", "local.list", "{", "}", "[", "]", "(", ")", "?", ":", "for", "in", '"${', '}"', "+", "==",
                         "concat(", "...", "\n", "x = ", "locals {", "=>", "<<-E", "E"]).map(str), st.data())  # fmt: skip
-def test_no_sequence_of_the_languages_own_words_makes_it_fail(first: str, draw: st.DataObject) -> None:
+def test_no_sequence_of_hcl_tokens_makes_it_fail(first: str, draw: st.DataObject) -> None:
     words = [first, *draw.draw(st.lists(st.sampled_from(["var.a", "{", "}", "[", "]", "(", ")", "?", ":", "for", "in",
              '"${', '}"', "+", "==", "concat(", "...", "\n", "x = ", "=>", "[*]", ".b"]), max_size=15))]  # fmt: skip
     instance = module("locals {\n x = " + " ".join(words) + "\n}\n" + PREAMBLE)

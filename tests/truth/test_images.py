@@ -29,12 +29,12 @@ OUTSIDE = "FROM registry.example.org/base:1\n"
 
 def verdicts(judged: Judge, body: str, path: str = NIX) -> dict[str, Verdict]:
     """The answers of one Dockerfile, without the class's name."""
-    found = judged({path: body}).verdicts
-    return {v.clause.partition("/")[2]: v for v in found if v.environment == path}
+    of_file = judged({path: body}).verdicts
+    return {v.clause.partition("/")[2]: v for v in of_file if v.origin.environment == path}
 
 
 @pytest.mark.parametrize(
-    ("body", "clause", "seen", "mend"),
+    ("body", "clause", "seen", "fix"),
     [
         (f"{START}{INSTALL} curl git\n", "toolchain/xz", "debian:12.9 lacks xz", "install the package xz-utils"),
         (f"{START}{INSTALL} git=1:2.39\nRUN apt-get purge -y git\n", "toolchain/git", "git is removed", "do not remove it"),
@@ -46,21 +46,21 @@ def verdicts(judged: Judge, body: str, path: str = NIX) -> dict[str, Verdict]:
         (START, "identity/not-root", "uid 0", "no USER line"),
         (f"{OUTSIDE}USER 1000\n", "identity/uid", "uid 1000", "USER line"),
         (f"{OUTSIDE}ENV DOCKER_HOST tcp://x\n", "environment/DOCKER_HOST", "DOCKER_HOST='tcp://x'", "ENV line"),
-        (f"{OUTSIDE}ARG H\nENV DOCKER_HOST=$H\n", "environment/DOCKER_HOST", "DOCKER_HOST is set", "remove it"),
+        (f"{OUTSIDE}ARG H\nENV DOCKER_HOST=$H\n", "environment/DOCKER_HOST", "DOCKER_HOST is set", "remove the ENV line"),
         (f"{OUTSIDE}ENV NIX_CONFIG=sandbox=false\n", "environment/NIX_CONFIG", "sandbox=false", "ENV line"),
-        (f"{OUTSIDE}ENV A=http://attic-api.x\n", "environment/forbidden/dead-service-name", "attic-api", "ENV line"),
+        (f"{OUTSIDE}ENV A=http://attic-api.x\n", "environment/forbidden/dead-service-name", "A matches", "ENV line"),
         (f"{OUTSIDE}ENTRYPOINT tini --\n", "image/entrypoint", "'/bin/sh', '-c', 'tini --'", "ENTRYPOINT"),
         (f'{OUTSIDE}SHELL ["/bin/bash", "-lc"]\nENTRYPOINT tini\n', "image/entrypoint", "'/bin/bash', '-lc'", "ENTRYPOINT"),
     ],
 )  # fmt: skip
-def test_a_dockerfile_that_cannot_keep_a_promise_is_broken_with_cause_and_line(
-    judged: Judge, body: str, clause: str, seen: str, mend: str
+def test_impossible_dockerfile_is_broken_with_cause_and_line(
+    judged: Judge, body: str, clause: str, seen: str, fix: str
 ) -> None:
     verdict = verdicts(judged, body)[clause]
     assert verdict.outcome is Outcome.BROKEN
-    assert seen in verdict.seen
-    assert f"({NIX}:" in verdict.seen
-    assert mend in verdict.likely
+    assert seen in verdict.observation
+    assert f"({NIX}:" in verdict.observation
+    assert fix in verdict.cause
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,11 @@ def test_a_dockerfile_that_cannot_keep_a_promise_is_broken_with_cause_and_line(
         (f"{START}{INSTALL} xz-utils\n", "toolchain/xz"),
     ],
 )  # fmt: skip
-def test_what_a_dockerfile_does_not_decide_is_unproven_with_a_reason(
-    judged: Judge, body: str, clause: str
-) -> None:
+def test_undecided_dockerfile_is_unproven_with_a_reason(judged: Judge, body: str, clause: str) -> None:
     verdict = verdicts(judged, body)[clause]
     assert verdict.outcome is Outcome.UNPROVEN
-    assert verdict.seen
-    assert not verdict.here, "a checkout never shows it: a skip, not an error"
+    assert verdict.observation
+    assert not verdict.provable_here, "a checkout never shows it: a skip, not an error"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +123,7 @@ def test_what_a_dockerfile_does_not_decide_is_unproven_with_a_reason(
         (f"{OUTSIDE}ENV A=ma\nENV ATTIC_CACHE=${{A}}in\n", "environment/ATTIC_CACHE"),
     ],
 )  # fmt: skip
-def test_what_a_dockerfile_says_is_kept_as_declared(judged: Judge, body: str, clause: str) -> None:
+def test_stated_dockerfile_value_is_kept_as_declared(judged: Judge, body: str, clause: str) -> None:
     verdict = verdicts(judged, body)[clause]
     assert verdict.outcome is Outcome.KEPT
     assert verdict.rung is not None
@@ -169,10 +167,14 @@ def test_names_that_bake_gives_to_images_are_followed(judged: Judge, kind: str, 
             f"{prefix}{NIX}": "FROM runner\nENV ATTIC_CACHE=main\n",
         }
     )
-    found = {one.clause: one for one in judgement.verdicts if one.environment == prefix + NIX}
-    assert found["tinyland-nix/identity/uid"].outcome is Outcome.KEPT
-    assert found["tinyland-nix/toolchain/xz"].outcome is Outcome.BROKEN
-    assert "debian:12.9 lacks xz" in found["tinyland-nix/toolchain/xz"].seen
+    of_image = {
+        verdict.clause: verdict
+        for verdict in judgement.verdicts
+        if verdict.origin.environment == prefix + NIX
+    }
+    assert of_image["tinyland-nix/identity/uid"].outcome is Outcome.KEPT
+    assert of_image["tinyland-nix/toolchain/xz"].outcome is Outcome.BROKEN
+    assert "debian:12.9 lacks xz" in of_image["tinyland-nix/toolchain/xz"].observation
 
 
 @pytest.mark.parametrize(
@@ -184,14 +186,16 @@ def test_names_that_bake_gives_to_images_are_followed(judged: Judge, kind: str, 
         'target "nix" {\n matrix = { v = ["1"] }\n name = "a-${v}"\n context = "x/${v}"\n}',
     ],
 )  # fmt: skip
-def test_a_bake_file_that_says_nothing_of_an_image_leaves_it_unknown(judged: Judge, body: str) -> None:
+def test_bake_file_without_the_image_leaves_it_unknown(judged: Judge, body: str) -> None:
     judgement = judged({"docker-bake.hcl": body, NIX: "FROM runner\n"})
-    found = {one.clause: one for one in judgement.verdicts if one.environment == NIX}
-    assert found["tinyland-nix/identity/uid"].outcome is Outcome.UNPROVEN
-    assert found["tinyland-nix/toolchain/xz"].outcome is Outcome.UNPROVEN
+    of_image = {
+        verdict.clause: verdict for verdict in judgement.verdicts if verdict.origin.environment == NIX
+    }
+    assert of_image["tinyland-nix/identity/uid"].outcome is Outcome.UNPROVEN
+    assert of_image["tinyland-nix/toolchain/xz"].outcome is Outcome.UNPROVEN
 
 
-def test_what_the_pools_template_sets_over_the_image_decides(judged: Judge) -> None:
+def test_pool_template_overrides_the_image(judged: Judge) -> None:
     scale_set = """\
 githubConfigUrl: https://github.com/tinyland-inc
 githubConfigSecret: s
@@ -202,17 +206,17 @@ template:
     containers:
       - {name: runner, image: x, env: [{name: ATTIC_CACHE, value: main}]}
 """
-    found = judged({NIX: f"{START}ENV ATTIC_CACHE=other\n", "deploy/nix.yaml": scale_set}).verdicts
-    image = {v.clause: v for v in found if v.environment == NIX}
+    all_verdicts = judged({NIX: f"{START}ENV ATTIC_CACHE=other\n", "deploy/nix.yaml": scale_set}).verdicts
+    image = {v.clause: v for v in all_verdicts if v.origin.environment == NIX}
     assert image["tinyland-nix/environment/ATTIC_CACHE"].outcome is Outcome.UNPROVEN
-    assert "deploy/nix.yaml:8" in image["tinyland-nix/environment/ATTIC_CACHE"].seen
+    assert "deploy/nix.yaml:8" in image["tinyland-nix/environment/ATTIC_CACHE"].observation
     assert image["tinyland-nix/identity/not-root"].outcome is Outcome.UNPROVEN
 
 
 @given(st.text(st.sampled_from("FROM RUN ENV USER a=$\"'\\\n<<E[]{}#scratch:"), max_size=200))
 def test_no_dockerfile_stops_the_reader(body: str) -> None:
     model = Model()
-    dockerfile.read(body, "Dockerfile", model)
+    dockerfile.read_dockerfile(body, "Dockerfile", model)
     for build in model.builds:
         dockerfile.assignments(build, "ENV")
 
@@ -274,52 +278,54 @@ LINES = st.lists(
 
 
 @given(LINES)
-def test_every_dockerfile_gets_an_answer_to_every_clause(
+def test_every_clause_gets_an_assessment_of_any_dockerfile(
     contracts: tuple[Platform, list[Contract]], body: str
 ) -> None:
     platform, classes = contracts
     model = Model()
-    dockerfile.read(body, "Dockerfile", model)
+    dockerfile.read_dockerfile(body, "Dockerfile", model)
     context = RuleContext(platform, model, tuple(classes))
     for build in model.builds:
         for clause in (clause for contract in classes for clause in contract.clauses):
             if isinstance(clause.promise, image_builds.DECIDED):
-                judged, at = image_builds.judge(clause, build, context, {})
+                judged, at = image_builds.judge_image_build(clause, build, context, {})
                 assert judged.seen
                 assert 1 <= at.line <= body.count("\n") + 1
                 assert judged.outcome is not Outcome.BROKEN or judged.likely
 
 
-def test_many_stages_take_no_time_that_grows_with_their_product() -> None:
+def test_many_stages_are_read_in_linear_time() -> None:
     body = "FROM a AS s0\n" + "RUN x\n" * 50_000 + "".join(f"FROM s{n} AS s{n + 1}\n" for n in range(5_000))
     model = Model()
-    dockerfile.read(body, "Dockerfile", model)
+    dockerfile.read_dockerfile(body, "Dockerfile", model)
     assert len(model.builds[0].steps) == 50_000
 
 
 @pytest.mark.skipif(shutil.which("apt-cache") is None, reason="needs apt's package index")
 @pytest.mark.parametrize("package", ["git", "nix-bin", "build-essential", "rpm", "docker.io"])
-def test_the_table_of_packages_names_at_least_their_direct_dependencies(package: str) -> None:
+def test_package_table_includes_direct_dependencies(package: str) -> None:
     """Against the index of this machine, in whose release a package may bring less, never more."""
     apt = shutil.which("apt-cache") or ""
-    told = subprocess.run(
+    completed = subprocess.run(
         [apt, "depends", "--important", package], capture_output=True, text=True, check=False
     )
-    named = {line.split()[-1].strip("<>") for line in told.stdout.splitlines() if "Depends:" in line}
-    known = brings(package, recommended=False)
-    assert known is not None
+    named = {line.split()[-1].strip("<>") for line in completed.stdout.splitlines() if "Depends:" in line}
+    tools = brings(package, recommended=False)
+    assert tools is not None
     for tool in ("xz", "gcc", "g++", "make", "curl", "git", "jq"):
         if named & owners(tool, None):
-            assert tool in known
+            assert tool in tools
 
 
-def test_the_projects_own_images_are_judged_and_contradict_no_class() -> None:
-    found = judge(CONTRACTS.parent, *load(CONTRACTS)).verdicts
-    images = [one for one in found if one.environment.startswith("builders/")]
-    assert {one.clause.partition("/")[0] for one in images} == {
+def test_own_images_are_judged_and_break_no_class() -> None:
+    all_verdicts = judge(CONTRACTS.parent, *load(CONTRACTS)).verdicts
+    image_verdicts = [
+        verdict for verdict in all_verdicts if verdict.origin.environment.startswith("builders/")
+    ]
+    assert {verdict.clause.partition("/")[0] for verdict in image_verdicts} == {
         "tinyland-nix",
         "tinyland-docker",
         "tinyland-dind",
     }
-    assert [one.clause for one in images if one.outcome is Outcome.BROKEN] == []
-    assert sum(one.outcome is Outcome.KEPT for one in images) > 5
+    assert [verdict.clause for verdict in image_verdicts if verdict.outcome is Outcome.BROKEN] == []
+    assert sum(verdict.outcome is Outcome.KEPT for verdict in image_verdicts) > 5

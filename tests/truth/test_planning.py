@@ -11,10 +11,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from builder_contracts.errors import BuilderContractsError, InputError
+from builder_contracts.forge.client import github_api
 from builder_contracts.truth.platform import load
 from builder_contracts.truth.tracker import Tracker, fetch, read
 from tests.truth.conftest import CONTRACTS, Judge, broken
@@ -38,11 +42,14 @@ def github(
 
 
 def linear(*, without: str = "") -> dict[str, Any]:
-    wanted = FACTS.get("linear")
-    names = [{"name": name} for name in wanted["milestones"] if name != without]
-    project = {"name": wanted["project"], "projectMilestones": {"nodes": names}}
+    planned_names = FACTS.get("linear")
+    names = [{"name": name} for name in planned_names["milestones"] if name != without]
+    project = {"name": planned_names["project"], "projectMilestones": {"nodes": names}}
     return {
-        "data": {"initiatives": {"nodes": [{"name": wanted["initiative"]}]}, "projects": {"nodes": [project]}}
+        "data": {
+            "initiatives": {"nodes": [{"name": planned_names["initiative"]}]},
+            "projects": {"nodes": [project]},
+        }
     }
 
 
@@ -96,7 +103,79 @@ def test_what_is_missing_from_the_plan_is_named(
     assert planned(judged, tracker(tmp_path, *documents)) == clauses
 
 
-@pytest.mark.parametrize("body", ["{", "3", '{"a": 1}', "[" * 100_000])
+WRONG = [
+    ("{", 1, "not JSON"),
+    ("3", 1, "neither a GitHub nor a Linear export"),
+    ('{"a": 1}', 1, "neither a GitHub nor a Linear export"),
+    ("[" * 100_000, 1, "not JSON"),
+    ('{"milestones":\n {"a": 1}}', 2, 'milestones is {"a": 1}, expected a list'),
+    ('[\n {"title": "x", "milestone": null},\n 7]', 3, "[1] is 7, expected an object"),
+    ('[{"number": 1,\n "milestone": null}]', 1, "[0] is null, expected a title"),
+    ('{"issues": [{"title":\n\n ["x"]}]}', 3, 'issues[0].title is ["x"], expected a title'),
+    ('[{"title": "x",\n "milestone": "m"}]', 2, '[0].milestone is "m", expected a milestone or null'),
+    ('[{"title": "x",\n "milestone": {"name": "m"}}]', 2, "[0].milestone is null, expected a milestone with a title"),
+    ('{"initiatives": 3}', 1, "initiatives is 3, expected a list"),
+    ('{"data": {"projects": {"nodes":\n [\n null]}}}', 3, "data.projects.nodes[0] is null, expected an object"),
+    ('{"projects": [{"name": "p",\n "projectMilestones": {"nodes": [{}]}}]}', 2,
+     "projects[0].projectMilestones.nodes[0] is null, expected an entry with a name"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "line", "message"), WRONG)
+def test_export_of_wrong_shape_names_file_and_line(
+    tmp_path: Path, body: str, line: int, message: str
+) -> None:
+    path = tmp_path / "export.json"
+    path.write_text(body)
+    with pytest.raises(InputError) as refused:
+        read([path])
+    (problem,) = refused.value.problems
+    assert (str(problem.source), problem.fix != "") == (f"{path}:{line}", True)
+    assert message in problem.message
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    "data",
+                    "nodes",
+                    "issues",
+                    "milestones",
+                    "milestone",
+                    "title",
+                    "projects",
+                    "initiatives",
+                    "name",
+                    "status",
+                    "state",
+                ]
+            ),
+            inner,
+            max_size=4,
+        )
+    ),
+)
+
+
+@given(JSON, st.sampled_from([None, 2]))
+def test_any_json_is_a_plan_or_an_input_error(
+    tmp_path_factory: pytest.TempPathFactory, data: Any, indent: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(data, indent=indent))
+    lines: list[int] = []
+    try:
+        read([path])
+    except InputError as error:
+        lines = [problem.source.line for problem in error.problems]
+    assert all(1 <= line <= len(path.read_text().splitlines()) for line in lines)
+
+
+@pytest.mark.parametrize("body", ["{", "3"])
 def test_a_file_that_is_no_export_is_refused(tmp_path: Path, body: str) -> None:
     (tmp_path / "x.json").write_text(body)
     with pytest.raises(InputError):
@@ -118,9 +197,14 @@ class Answers(BaseHTTPRequestHandler):
         data = github()
         data["issues"] = [{"title": f"Other {n}", "milestone": None} for n in range(100)] + data["issues"]
         what = "milestones" if "/milestones" in self.path else "issues"
-        page = int(self.path.rpartition("page=")[2])
+        query = parse_qs(urlsplit(self.path).query)
+        assert (query["state"], query["per_page"]) == (["all"], ["100"])
+        page = int(query.get("page", ["1"])[0])
         body = json.dumps(data[what][(page - 1) * 100 : page * 100]).encode()
         self.send_response(200)
+        if page * 100 < len(data[what]):
+            following = f"http://{self.headers['Host']}{self.path.partition('&page=')[0]}&page={page + 1}"
+            self.send_header("Link", f'<{following}>; rel="next"')
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -162,43 +246,54 @@ def server() -> Iterator[tuple[str, list[tuple[str, str]]]]:
 
 
 def test_the_live_plan_is_read_page_by_page_with_the_token(
-    server: tuple[str, list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch, judged: Judge
+    server: tuple[str, list[tuple[str, str]]], judged: Judge
 ) -> None:
     base, seen = server
-    monkeypatch.setenv("GITHUB_TOKEN", "t0k")
-    monkeypatch.delenv("LINEAR_API_KEY", raising=False)
-    given = fetch("o/n", base)
+    given = fetch("o/n", {"GITHUB_API_URL": base, "GITHUB_TOKEN": "t0k"})
     assert len(given.issues) == 110
     assert {token for _, token in seen} == {"Bearer t0k"}
     assert planned(judged, given) == set()
 
 
-def test_the_live_plan_of_linear_is_read_page_by_page_with_its_key(
-    server: tuple[str, list[tuple[str, str]]], monkeypatch: pytest.MonkeyPatch, judged: Judge
+def test_live_plan_of_linear_is_read_by_page_with_its_key(
+    server: tuple[str, list[tuple[str, str]]], judged: Judge
 ) -> None:
     base, seen = server
-    monkeypatch.setenv("LINEAR_API_KEY", "lin_key")
-    given = fetch("o/n", base, f"{base}/graphql")
-    wanted = FACTS.get("linear")
-    assert {one.title for one in given.linear or ()} == {
-        wanted["initiative"],
-        wanted["project"],
-        *wanted["milestones"],
+    env = {"GITHUB_API_URL": base, "LINEAR_API_KEY": "lin_key"}
+    given = fetch("o/n", env, linear_url=f"{base}/graphql")
+    planned_names = FACTS.get("linear")
+    assert {milestone.title for milestone in given.linear or ()} == {
+        planned_names["initiative"],
+        planned_names["project"],
+        *planned_names["milestones"],
     }
     assert [path for path, token in seen if token == "lin_key"].count("/graphql") == 5
     assert planned(judged, given) == set()
 
-    monkeypatch.setenv("LINEAR_API_KEY", "wrong")
     with pytest.raises(BuilderContractsError, match="Authentication required") as caught:
-        fetch("o/n", base, f"{base}/graphql")
+        fetch("o/n", env | {"LINEAR_API_KEY": "wrong"}, linear_url=f"{base}/graphql")
     assert "wrong" not in str(caught.value)
 
 
-def test_a_server_that_refuses_or_is_gone_is_an_error_that_says_so(
+def test_rejecting_or_absent_server_is_an_error(
     server: tuple[str, list[tuple[str, str]]],
 ) -> None:
     base, _ = server
-    with pytest.raises(BuilderContractsError, match="answered 404"):
-        fetch("somebody/else", base)
-    with pytest.raises(BuilderContractsError, match="did not answer"):
-        fetch("o/n", "http://127.0.0.1:9")
+    with pytest.raises(BuilderContractsError, match=r": 404 .*\(set GITHUB_TOKEN\)"):
+        fetch("somebody/else", {"GITHUB_API_URL": base})
+    with pytest.raises(BuilderContractsError, match="no response"):
+        fetch("o/n", {"GITHUB_API_URL": "http://127.0.0.1:9"})
+
+
+@pytest.mark.parametrize(
+    ("env", "api"),
+    [
+        ({}, "https://api.github.com"),
+        ({"GITHUB_SERVER_URL": "https://github.com"}, "https://api.github.com"),
+        ({"GITHUB_SERVER_URL": "https://git.example.com/"}, "https://git.example.com/api/v3"),
+        ({"GITHUB_SERVER_URL": "https://octo.ghe.com"}, "https://api.octo.ghe.com"),
+        ({"GITHUB_API_URL": "https://x/api/v3", "GITHUB_SERVER_URL": "https://y"}, "https://x/api/v3"),
+    ],
+)
+def test_github_server_is_the_one_of_the_environment(env: dict[str, str], api: str) -> None:
+    assert github_api(env) == api

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from datetime import date
 from pathlib import Path
@@ -14,11 +13,11 @@ from click.testing import CliRunner
 from builder_contracts.cli import group
 from builder_contracts.errors import InputError
 from builder_contracts.truth.platform import AREAS, Platform, load, ungrounded
-from builder_contracts.truth.report import text
+from builder_contracts.truth.rules.registry import RULES
 from builder_contracts.truth.session import load as load_all
-from builder_contracts.truth.verdicts import RULES, judge
+from builder_contracts.truth.verdicts import judge
 from builder_contracts.verdict import Outcome
-from tests.truth.conftest import CONTRACTS, Judge, broken
+from tests.truth.conftest import CONTRACTS, Judge, broken, printed
 from tests.truth.miniature import Add, Edit, changed, write
 
 
@@ -42,13 +41,13 @@ def test_every_clause_has_a_rule_and_every_rule_a_clause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said", "mend"),
+    ("file", "old", "new", "problem", "fix"),
     [
         (
             "identity.yaml",
             "area: identity",
             "area: identty",
-            "there is no area 'identty'",
+            "unknown area 'identty'",
             "did you mean 'identity'?",
         ),
         (
@@ -62,7 +61,7 @@ def test_every_clause_has_a_rule_and_every_rule_a_clause() -> None:
             "endpoints.yaml",
             "{role: nix, environment: tinyland}",
             "{role: nix}",
-            "lacks the field 'environment'",
+            "is missing required field 'environment'",
             "",
         ),
         (
@@ -92,34 +91,34 @@ def test_every_clause_has_a_rule_and_every_rule_a_clause() -> None:
             "    bazel-http: {words",
             "    flakes: {words",
             "no limit 'not working",
-            "write it down in cache-roles",
+            "add it to cache-roles",
         ),
         (
             "cache-roles.yaml",
             "bazel-cache-grpc.taila4c78d.ts.net:9092",
             "bazel.ts.net",
-            "names no host and port",
+            "has no host and port",
             "SCHEME://",
         ),
         (
             "lifecycle.yaml",
             "{fact: job_minutes",
             "{fact: job_hours",
-            "there is no fact 'job_hours'",
+            "no fact 'job_hours'",
             "name it",
         ),
         (
             "lifecycle.yaml",
             "clauses: [deadlines]",
             "clauses: [deadline]",
-            "there is no clause 'deadline'",
+            "no clause 'deadline'",
             "name one",
         ),
         (
             "state.yaml",
             "backends: {default: http}",
             "backends: {attic: http}",
-            "lacks the field 'default'",
+            "is missing required field 'default'",
             "",
         ),
         (
@@ -133,44 +132,44 @@ def test_every_clause_has_a_rule_and_every_rule_a_clause() -> None:
             "state.yaml",
             "quote: real Tofu state backend",
             "quote: real Terraform backend",
-            "no paragraph of 'Seed Issue Set' has 'real Terraform backend authority'",
-            "only the one that is meant",
+            "no paragraph of 'Seed Issue Set' contains 'real Terraform backend authority'",
+            "occur only in the intended paragraph",
         ),
         ("state.yaml", "quote: real Tofu state backend authority", "quote: Define", "5 paragraphs of", ""),
         (
             "state.yaml",
             "{section: Seed Issue Set, quote: real",
             "{quote: real",
-            "lacks the field 'section'",
+            "is missing required field 'section'",
             "",
         ),
         ("exit-criteria.yaml", "quote: presents attic-iac", "quote: no primary", "2 paragraphs of", ""),
-        ("planning.yaml", '"^Sprint [1-5]\\\\b"', '"^Sprint [1-5"', "not a regular expression", ""),
+        ("planning.yaml", '"^Sprint [1-5]\\\\b"', '"^Sprint [1-5"', "not a valid regular expression", ""),
         (
             "exit-criteria.yaml",
             "endpoints/ports,",
             "endpoints/prots,",
-            "no clause 'endpoints/prots'",
+            "unknown clause 'endpoints/prots'",
             "endpoints/ports",
         ),
-        ("topology.yaml", "  node-roles:\n", "  node-roles:\n    promise: x\n", "stands twice", ""),
+        ("topology.yaml", "  node-roles:\n", "  node-roles:\n    promise: x\n", "duplicate key", ""),
     ],
 )
-def test_a_damaged_contract_is_refused_with_its_line_and_mend(
-    folder: Path, file: str, old: str, new: str, said: str, mend: str
+def test_damaged_contract_is_rejected_with_line_and_fix(
+    folder: Path, file: str, old: str, new: str, problem: str, fix: str
 ) -> None:
     edit(folder / "platform", file, old, new)
     with pytest.raises(InputError) as caught:
         load(folder / "platform")
-    assert said in str(caught.value)
-    assert mend in str(caught.value)
+    assert problem in str(caught.value)
+    assert fix in str(caught.value)
     assert file in caught.value.problems[0].source.file
 
 
-def test_a_folder_without_platform_contracts_is_refused(tmp_path: Path) -> None:
+def test_directory_without_platform_contracts_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no platform contract"):
         load(tmp_path)
-    with pytest.raises(InputError, match="there are no platform contracts here"):
+    with pytest.raises(InputError, match="no platform contracts found"):
         load(tmp_path / "gone")
 
 
@@ -187,54 +186,54 @@ STALE = Edit("flake.nix", "nix-cache.tinyland.dev", "nix-cache.fuzzy-dev.tinylan
 def outcome(folder: Path, repo: Path, today: date) -> tuple[Outcome, str]:
     judgement = judge(repo, *load_all(folder), today=today)
     verdict = next(v for v in judgement.verdicts if v.clause == "platform/endpoints/retired-hosts")
-    return verdict.outcome, verdict.seen
+    return verdict.outcome, verdict.observation
 
 
-def test_a_waiver_excuses_until_its_last_day_and_then_breaks(folder: Path, tmp_path: Path) -> None:
+def test_waiver_holds_until_its_last_day_and_then_breaks(folder: Path, tmp_path: Path) -> None:
     waive(folder, "2030-01-31")
     repo = write(tmp_path / "repo", changed(STALE))
     assert outcome(folder, repo, date(2030, 1, 31))[0] is Outcome.WAIVED
-    late, said = outcome(folder, repo, date(2030, 2, 1))
+    late, summary = outcome(folder, repo, date(2030, 2, 1))
     assert late is Outcome.BROKEN
-    assert "its waiver ended on 2030-01-31" in said
+    assert "its waiver expired on 2030-01-31" in summary
 
 
-def test_an_expired_waiver_that_is_not_needed_is_broken_too(folder: Path, tmp_path: Path) -> None:
+def test_unneeded_expired_waiver_is_broken(folder: Path, tmp_path: Path) -> None:
     waive(folder, "2030-01-31")
-    late, said = outcome(folder, write(tmp_path / "repo"), date(2030, 2, 1))
+    late, summary = outcome(folder, write(tmp_path / "repo"), date(2030, 2, 1))
     assert late is Outcome.BROKEN
-    assert "is not needed" in said
+    assert "is no longer needed" in summary
 
 
-def test_a_waiver_for_some_files_excuses_no_others(folder: Path, tmp_path: Path) -> None:
+def test_waiver_for_some_files_excuses_no_others(folder: Path, tmp_path: Path) -> None:
     waive(folder, "2030-01-31", "docs/*")
     repo = write(tmp_path / "repo", changed(STALE))
     assert outcome(folder, repo, date(2030, 1, 1))[0] is Outcome.BROKEN
 
 
 @pytest.mark.parametrize(
-    ("waiver", "said"),
+    ("waiver", "problem"),
     [
-        ("retired-hosts: {until: '2030-01-31'}", "lacks the field 'reason'"),
+        ("retired-hosts: {until: '2030-01-31'}", "is missing required field 'reason'"),
         ("retired-hosts: {reason: long enough to read, until: soon}", "until"),
         ("retired-hosts: {reason: long enough to read, until: '2030-02-31'}", "not a date"),
         ("retired-host: {reason: long enough to read, until: '2030-01-31'}", "not in this file"),
     ],
 )
-def test_a_waiver_without_reason_date_or_clause_is_refused(folder: Path, waiver: str, said: str) -> None:
+def test_incomplete_waiver_is_rejected(folder: Path, waiver: str, problem: str) -> None:
     path = folder / "platform" / "endpoints.yaml"
     path.write_text(f"{path.read_text('utf-8')}waivers:\n  {waiver}\n", "utf-8")
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=problem):
         load(folder / "platform")
 
 
-def test_a_class_without_the_tool_that_an_installer_needs_is_found(folder: Path, tmp_path: Path) -> None:
+def test_class_without_an_installers_tool_is_broken(folder: Path, tmp_path: Path) -> None:
     """The break of 02-26: the runner image had no xz, and the Nix installer unpacks with it."""
     repo = write(tmp_path / "repo")
     assert "workflows/needs" not in broken(judge(repo, *load_all(folder)))
     edit(folder, "base/linux-runner.yaml", 'xz: {version: ">=5.2", package: xz-utils}', "xz: absent")
     judgement = judge(repo, *load_all(folder))
-    (finding,) = [one for one in judgement.findings if one.clause == "platform/workflows/needs"]
+    (finding,) = [finding for finding in judgement.findings if finding.clause == "platform/workflows/needs"]
     assert str(finding.here.at) == ".github/actions/nix-job/action.yml:6"
     assert "does not promise xz" in finding.there.says
 
@@ -249,8 +248,10 @@ def page(platform: Platform) -> list[str]:
         paragraphs = dict.fromkeys(ground.paragraph for ground in grounds if ground.section == section)
         lines += [
             line
-            for one in paragraphs
-            for line in ("- " + fill(one, 60, subsequent_indent="  ", break_on_hyphens=False)).split("\n")
+            for paragraph in paragraphs
+            for line in ("- " + fill(paragraph, 60, subsequent_indent="  ", break_on_hyphens=False)).split(
+                "\n"
+            )
         ]
     return lines
 
@@ -276,7 +277,7 @@ def test_paragraphs_are_compared_with_the_grounding_document() -> None:
     assert [ground.paragraph for _, ground in twice] == [missing[0][1].paragraph]
 
 
-def test_in_a_repository_of_somebody_else_only_what_speaks_of_the_platform_is_judged(judged: Judge) -> None:
+def test_foreign_repository_is_judged_by_platform_mentions_only(judged: Judge) -> None:
     tree = {
         "README.md": "# Other\n\nUses attic-cache and Liqo and Civo.\n",
         "MODULE.bazel": 'module(name = "other")\n',
@@ -289,7 +290,7 @@ def test_in_a_repository_of_somebody_else_only_what_speaks_of_the_platform_is_ju
     assert broken(judged(stale)) == {"endpoints/retired-hosts"}
 
 
-def test_what_tells_of_the_past_is_no_claim(judged: Judge) -> None:
+def test_sentence_about_the_past_is_not_a_claim(judged: Judge) -> None:
     past = Add(
         "docs/index.md",
         "\nThe cache is no longer at https://nix-cache.fuzzy-dev.tinyland.dev, and Liqo was removed.\n",
@@ -297,7 +298,7 @@ def test_what_tells_of_the_past_is_no_claim(judged: Judge) -> None:
     assert broken(judged(changed(past))) == set()
 
 
-def test_a_value_that_only_a_run_knows_leaves_its_clause_unproven(judged: Judge) -> None:
+def test_value_known_only_at_run_time_is_unproven(judged: Judge) -> None:
     unknown = Edit(
         "tofu/stacks/arc-runners/variables.tf", '  type    = string\n  default = "8Gi"', "  type = string"
     )
@@ -305,29 +306,18 @@ def test_a_value_that_only_a_run_knows_leaves_its_clause_unproven(judged: Judge)
     verdicts = {verdict.clause: verdict for verdict in judgement.verdicts}
     verdict = verdicts["tinyland-nix/resources/memory-limit"]
     assert verdict.outcome is Outcome.UNPROVEN
-    assert verdict.here
-    assert "no default and no .tfvars file sets it" in verdict.seen
+    assert verdict.provable_here
+    assert "no default and no .tfvars file sets it" in verdict.observation
 
 
-def test_the_projects_own_checkout_holds_no_contradiction() -> None:
-    judgement = judge(CONTRACTS.parent, *load_all(CONTRACTS))
-    assert [str(one.here) for one in judgement.findings] == []
-
-
-def test_the_page_of_rules_names_every_clause_and_no_other() -> None:
-    page = (CONTRACTS.parent / "docs" / "truth" / "rules.md").read_text("utf-8")
-    rows = dict(re.findall(r"^\| `([a-z-]+/[a-z-]+)`( \(own\))? \|", page, re.MULTILINE))
-    assert {clause: bool(own) for clause, own in rows.items()} == {
-        clause: own for clause, (_, own) in RULES.items()
-    }
-
-
-def test_what_is_assumed_is_told_wherever_an_answer_rests_on_it(judged: Judge) -> None:
+def test_assumption_is_reported_where_a_verdict_relies_on_it(judged: Judge) -> None:
     judgement = judged(changed())
-    verdict = next(one for one in judgement.verdicts if one.clause == "platform/lifecycle/deadlines")
+    verdict = next(
+        verdict for verdict in judgement.verdicts if verdict.clause == "platform/lifecycle/deadlines"
+    )
     assert verdict.outcome is Outcome.KEPT
-    assert "compared with job_minutes: assumed, confirm with the operator" in verdict.seen
-    assert "lifecycle: job_minutes: no document names a deadline" in "\n".join(text.render(judgement))
+    assert "compared with job_minutes: assumed, confirm with the operator" in verdict.observation
+    assert "lifecycle: job_minutes: no document names a deadline" in printed(judgement)
     assert {(one.area, one.fact) for one in judgement.assumptions} >= {
         ("topology", "nodes"),
         ("state", "backends"),
@@ -337,25 +327,25 @@ def test_what_is_assumed_is_told_wherever_an_answer_rests_on_it(judged: Judge) -
         changed(Edit(".github/workflows/test-runners.yml", "timeout-minutes: 20", "timeout-minutes: 2"))
     )
     (finding,) = late.findings
-    assert finding.there.says == "5 to 360 minutes (assumed, confirm with the operator)"
+    assert finding.there.says == "5 to 360 minutes (assumed; confirm with the operator)"
 
 
-def test_what_nothing_was_compared_with_is_not_told_as_assumed(judged: Judge) -> None:
+def test_unused_assumption_is_not_reported(judged: Judge) -> None:
     assert judged({"README.md": "# Other\n"}).assumptions == ()
 
 
-def test_a_sentence_beside_one_that_denies_is_still_a_claim(judged: Judge) -> None:
+def test_sentence_next_to_a_denial_is_still_a_claim(judged: Judge) -> None:
     line = "\nThe cache is at http://attic-api.nix-cache.svc.cluster.local. It is not highly available.\n"
     assert broken(judged(changed(Add("docs/index.md", line)))) == {"endpoints/known-hosts"}
     gone = "\nThe name http://attic-api.nix-cache.svc.cluster.local is not used. It was a mistake.\n"
     assert broken(judged(changed(Add("docs/index.md", gone)))) == set()
 
 
-def test_select_says_when_the_amounts_of_a_scale_set_are_assumed() -> None:
+def test_select_reports_assumed_amounts() -> None:
     arguments = ["select", "--needs", "gcc,memory=12Gi", "--contracts", str(CONTRACTS)]
     result = CliRunner().invoke(group, arguments)
     assert "runs-on: linux-xr-docker" in result.output
-    assert "assumed, confirm with the operator: which of its amounts" in result.output
+    assert "assumed; confirm with the operator: which of its amounts" in result.output
 
 
 @pytest.mark.parametrize(
@@ -367,7 +357,7 @@ def test_select_says_when_the_amounts_of_a_scale_set_are_assumed() -> None:
         ("grpc://bazel-cache.nix-cache.svc.cluster.local:9092", "url", False),
     ],
 )
-def test_a_setting_has_the_form_of_address_that_its_program_takes(
+def test_setting_must_have_its_programs_address_form(
     folder: Path, tmp_path: Path, value: str, form: str, breaks: bool
 ) -> None:
     edit(
@@ -402,7 +392,7 @@ def test_every_primary_surface_is_held_to_the_current_name(
     assert clause in broken(judged(changed(change)))
 
 
-def test_a_retired_name_that_is_no_identity_is_left_alone(judged: Judge) -> None:
+def test_retired_name_in_another_role_is_not_a_finding(judged: Judge) -> None:
     uses = """\
 
 Set the input `attic-cache: main`, pass `--attic-cache main`, and look with `kubectl -n attic-cache get pods`.
@@ -435,12 +425,13 @@ NO_VALUE = Add(f"{RUNNER}/unset.tf", 'variable "unset" { type = any }\n')
         (Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: $IMAGE"), "deployment/images-pinned"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_evaluated_is_unproven_and_never_kept(
-    judged: Judge, change: Edit, clause: str
-) -> None:
+def test_unevaluated_value_is_unproven_and_never_kept(judged: Judge, change: Edit, clause: str) -> None:
     before, after = (
         judged(changed()),
         judged(changed(change, NO_VALUE, Add("tofu/modules/bazel-cache/u.tf", NO_VALUE.text))),
     )
-    outcomes = [{v.clause: v.outcome for v in one.verdicts}[f"platform/{clause}"] for one in (before, after)]
+    outcomes = [
+        {v.clause: v.outcome for v in judgement.verdicts}[f"platform/{clause}"]
+        for judgement in (before, after)
+    ]
     assert outcomes == [Outcome.KEPT, Outcome.UNPROVEN]

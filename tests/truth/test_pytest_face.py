@@ -27,18 +27,17 @@ def test_a_broken_clause_fails_with_both_sides_and_no_traceback(
     result = session(pytester, "--repo", repo, "--junitxml", report)
     assert result.parseoutcomes()["failed"] == 1
     result.stdout.fnmatch_lines(
-        ["*flake.nix:7  endpoints/retired-hosts  BROKEN", "  there     retired; now https://*"]
+        ["*flake.nix:7  endpoints/retired-hosts  BROKEN", "  conflicts with  retired; now https://*"]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
-    (case,) = [one for one in ElementTree.parse(report).iter("testcase") if one.find("failure") is not None]  # noqa: S314 - our own report
-    properties = {one.get("name"): one.get("value") for one in case.iter("property")}
+    cases = ElementTree.parse(report).iter("testcase")  # noqa: S314 # our own report
+    (case,) = [item for item in cases if item.find("failure") is not None]
+    properties = {item.get("name"): item.get("value") for item in case.iter("property")}
     assert properties["clause"] == "platform/endpoints/retired-hosts"
-    assert properties["verdict"] == "broken"
+    assert properties["outcome"] == "broken"
 
 
-def test_the_clean_miniature_passes_and_what_files_cannot_show_is_skipped(
-    pytester: pytest.Pytester, tmp_path: Path
-) -> None:
+def test_clean_miniature_passes_and_undecidable_is_skipped(pytester: pytest.Pytester, tmp_path: Path) -> None:
     result = session(pytester, "--repo", write(tmp_path / "repo"), "-n", "2")
     outcomes = result.parseoutcomes()
     assert "failed" not in outcomes
@@ -46,7 +45,7 @@ def test_the_clean_miniature_passes_and_what_files_cannot_show_is_skipped(
     assert outcomes["passed"] > 60
 
 
-def test_without_a_checkout_or_the_marker_nothing_of_it_is_collected(pytester: pytest.Pytester) -> None:
+def test_nothing_is_collected_without_checkout_or_marker(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--collect-only", "-q", str(CONTRACTS))
     result.stdout.no_fnmatch_line("*contracts/platform/*")
 

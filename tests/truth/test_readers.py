@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.truth.checkout import File
+from builder_contracts.truth.checkout_scan import SearchWords, scan_checkout
 from builder_contracts.truth.model import Model, environment
 from builder_contracts.truth.readers import (
     dockerfile,
@@ -17,7 +20,7 @@ from builder_contracts.truth.readers import (
     yaml,
 )
 from builder_contracts.truth.readers.shell import commands
-from builder_contracts.truth.value import get, text
+from builder_contracts.truth.value import Unknown, get, plain, text
 from tests.truth.conftest import Judge, broken
 from tests.truth.miniature import Add, changed
 
@@ -72,33 +75,33 @@ def parsed(body: str, path: str = "x.yaml") -> Model:
         if kubernetes.is_helm_values(document):
             kubernetes.helm_values(document, path, model)
         else:
-            kubernetes.read(document, model)
+            kubernetes.read_kubernetes(document, model)
     return model
 
 
 def test_raw_helm_values_are_a_scale_set() -> None:
-    (found,) = parsed(HELM_VALUES).scale_sets
-    assert text(found.label) == "tinyland-docker"
-    limit = get(found.runner, "resources", "limits", "memory")
+    (scale_set,) = parsed(HELM_VALUES).scale_sets
+    assert text(scale_set.label) == "tinyland-docker"
+    limit = get(scale_set.runner, "resources", "limits", "memory")
     assert text(limit) == "4Gi"
     assert limit is not None
     assert str(limit.at) == "x.yaml:13"
     assert (
-        text(environment(found.runner)["BAZEL_REMOTE_CACHE"])
+        text(environment(scale_set.runner)["BAZEL_REMOTE_CACHE"])
         == "grpc://bazel-cache.nix-cache.svc.cluster.local:9092"
     )
-    assert text(environment(found.runner)["TOKEN"]) is None
+    assert text(environment(scale_set.runner)["TOKEN"]) is None
 
 
 def test_a_rendered_scale_set_is_one_too() -> None:
-    (found,) = parsed(RENDERED).scale_sets
-    assert text(found.label) == "tinyland-dind"
-    assert text(get(found.values, "containerMode", "type")) == "dind"
-    assert text(found.chart_version) == "0.13.1"
+    (scale_set,) = parsed(RENDERED).scale_sets
+    assert text(scale_set.label) == "tinyland-dind"
+    assert text(get(scale_set.values, "containerMode", "type")) == "dind"
+    assert text(scale_set.chart_version) == "0.13.1"
 
 
 @pytest.mark.parametrize("body", [HELM_VALUES, RENDERED], ids=["raw", "rendered"])
-def test_both_are_judged_by_the_class_like_opentofu(body: str, judged: Judge) -> None:
+def test_raw_and_rendered_values_are_judged_like_opentofu(body: str, judged: Judge) -> None:
     judgement = judged(changed(Add("deploy/gh.yaml", body)))
     wrong = {clause for clause in broken(judgement) if clause.startswith("tinyland-")}
     if body is HELM_VALUES:
@@ -131,9 +134,46 @@ spec: {scaleTargetRef: {name: gh-nix}, minReplicas: 1, maxReplicas: 3}
 """
     model = parsed(body)
     assert [text(port) for service in model.services for port in service.ports] == ["80"]
-    assert [text(one.name) for one in model.namespaces if one.created] == ["nix-cache"]
-    assert [text(one.reference) for one in model.images] == ["attic:1"]
-    assert [text(one.target) for one in model.autoscalers] == ["gh-nix"]
+    assert [text(namespace.name) for namespace in model.namespaces if namespace.created] == ["nix-cache"]
+    assert [text(image.reference) for image in model.images] == ["attic:1"]
+    assert [text(autoscaler.target) for autoscaler in model.autoscalers] == ["gh-nix"]
+
+
+def test_anchor_used_twice_is_valid_yaml() -> None:
+    (document,) = yaml.read("a: &x 1\nb: *x\nc: &x {y: 2}\nd: *x\n", "x.yaml")
+    assert plain(document) == {"a": 1, "b": 1, "c": {"y": 2}, "d": {"y": 2}}
+    with pytest.raises(yaml.NotYaml, match="undefined alias"):
+        yaml.read("a: &x 1\nb: &x 2\nc: *z\n", "x.yaml")
+
+
+ALERTS = """\
+apiVersion: v1
+kind: List
+items:
+  - apiVersion: monitoring.coreos.com/v1
+    kind: PrometheusRule
+    metadata: {name: runners}
+    spec: {groups: [{rules: [{annotations: {summary: "{{ $value }} jobs wait on {{ $labels.label }}"}}]}]}
+  - apiVersion: apps/v1
+    kind: Deployment
+    metadata: {name: exporter, namespace: monitoring}
+    spec:
+      template:
+        spec:
+          containers:
+            - {name: exporter, image: "exporter:1", args: ["--format={{ .Name }}"]}
+            - {name: filled, image: "{{ inputs.image }}"}
+"""
+
+
+def test_placeholders_in_strings_leave_a_manifest_readable(tmp_path: Path) -> None:
+    (tmp_path / "alerts.yaml").write_text(ALERTS)
+    model = scan_checkout(tmp_path, SearchWords((), ()))
+    assert model.unread == []
+    assert [text(namespace.name) for namespace in model.namespaces] == ["monitoring"]
+    exporter, filled = model.images
+    assert text(exporter.reference) == "exporter:1"
+    assert isinstance(filled.reference, Unknown), "what a program fills in is no image's name"
 
 
 def workflow(body: str) -> Model:
@@ -154,7 +194,7 @@ def workflow(body: str) -> Model:
         ("${{ inputs.runner }}", None),
     ],
 )
-def test_labels_are_read_in_all_their_forms(runs_on: str, labels: list[str] | None) -> None:
+def test_runs_on_is_read_in_all_its_forms(runs_on: str, labels: list[str] | None) -> None:
     body = f"""\
 jobs:
   a:
@@ -162,15 +202,16 @@ jobs:
     runs-on: {runs_on}
 """
     (job,) = workflow(body).jobs
-    assert (None if job.labels is None else [text(one) for one in job.labels]) == labels
+    assert [text(label) for label in job.labels] == (labels or [])
+    assert job.computed == (labels is None)
 
 
-def test_a_job_that_is_a_whole_workflow_has_it_as_its_step() -> None:
+def test_job_that_calls_a_workflow_has_it_as_its_step() -> None:
     (job,) = workflow("jobs:\n  a:\n    uses: ./.github/workflows/other.yml\n").jobs
     assert text(job.steps[0].uses) == "./.github/workflows/other.yml"
 
 
-def test_gitlab_jobs_inherit_images_and_templates_are_no_jobs() -> None:
+def test_gitlab_jobs_inherit_images_and_skip_templates() -> None:
     model = Model()
     body = """\
 image: alpine:3.21
@@ -188,25 +229,94 @@ odd: !reference [.template, script]
         workflows.read_pipeline(document, model)
     assert [(job.name, [text(step.run) for step in job.steps]) for job in model.jobs] == [
         ("build", ["a", "b", "c"]),
-        ("deploy", []),
+        ("deploy", ["x"]),
     ]
-    assert [text(one.reference) for one in model.images] == ["alpine:3.21", "tofu:1"]
+    assert [text(image.reference) for image in model.images] == ["alpine:3.21", "tofu:1"]
+
+
+EXTENDED = """\
+default: {image: "base:1", tags: [kubernetes], before_script: [prepare]}
+.common: &common
+  image: {name: "tools:1", entrypoint: [""]}
+  artifacts: {paths: [out], expire_in: 1 day}
+.build: {extends: .common, script: [build], before_script: []}
+a: {extends: .build, image: {name: "tools:2"}}
+b: {extends: [.build, .elsewhere]}
+c: {extends: [.build, .late], tags: [large]}
+.late: {script: [late]}
+d: {script: [d]}
+e: {extends: e, script: [e]}
+f: {extends: {a: b}, script: [f]}
+"""
+
+
+def test_gitlab_jobs_are_resolved_through_extends_and_default() -> None:
+    model = Model()
+    for document in yaml.read(EXTENDED, ".gitlab-ci.yml"):
+        workflows.read_pipeline(document, model)
+    jobs = {
+        job.name: (
+            text(job.container),
+            [text(step.run) for step in job.steps],
+            [text(label) for label in job.labels],
+            [text(path) for path in job.artifacts],
+        )
+        for job in model.jobs
+    }
+    assert jobs == {
+        "a": ("tools:2", ["build"], ["kubernetes"], ["out"]),
+        # The other template may set an image or tags of its own, so no default counts.
+        "b": ("tools:1", ["build"], [], ["out"]),
+        "c": ("tools:1", ["late"], ["large"], ["out"]),
+        "d": ("base:1", ["prepare", "d"], ["kubernetes"], []),
+        "e": (None, ["e"], [], []),
+        "f": ("base:1", ["prepare", "f"], ["kubernetes"], []),
+    }
+    (artifact,) = {job.artifacts[0].at for job in model.jobs if job.artifacts}
+    assert artifact.line == 4, "what jobs inherit keeps the line that it is written on"
+
+
+def test_gitlab_pipeline_shares_names_with_its_includes(tmp_path: Path) -> None:
+    for path, body in {
+        ".gitlab-ci.yml": "include: [ci/*.gitlab-ci.yml, {local: /ci/own/last.gitlab-ci.yml}, {project: x, file: y}]\ndefault: {image: 'base:1'}\n",
+        "ci/templates.gitlab-ci.yml": "spec: {inputs: {a: {}}}\n---\n.build: {script: [template], image: 'first:1'}\n",
+        "ci/jobs.gitlab-ci.yml": "a: {extends: .build}\nb: {script: [b]}\n",
+        "ci/own/last.gitlab-ci.yml": "include: ci/jobs.gitlab-ci.yml\nc: {extends: .build, image: 'own:1'}\n",
+        "other/.gitlab-ci.yml": "include: /jobs.gitlab-ci.yml\n",
+        "other/jobs.gitlab-ci.yml": "d: {extends: .build}\n",
+        "alone.gitlab-ci.yml": "e: {script: [e]}\n",
+    }.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(body)
+    jobs = {
+        job.name: (text(job.container), job.at.file) for job in scan_checkout(tmp_path, SearchWords()).jobs
+    }
+    assert jobs == {
+        "a": ("first:1", "ci/jobs.gitlab-ci.yml"),
+        "b": ("base:1", "ci/jobs.gitlab-ci.yml"),
+        "c": ("own:1", "ci/own/last.gitlab-ci.yml"),
+        "d": (None, "other/jobs.gitlab-ci.yml"),
+        "e": (None, "alone.gitlab-ci.yml"),
+    }
 
 
 def test_dockerfiles_know_their_own_stages_and_arguments() -> None:
     model = Model()
     body = "ARG V=3.21\nFROM --platform=linux/amd64 alpine:${V} AS a\nFROM a\nFROM scratch\nFROM x:${MISSING}\nfrom y:${T:-1}\n"
-    dockerfile.read(body, "Dockerfile", model)
-    assert [text(one.reference) for one in model.images] == ["alpine:3.21", None, "y:1"]
+    dockerfile.read_dockerfile(body, "Dockerfile", model)
+    assert [text(image.reference) for image in model.images] == ["alpine:3.21", None, "y:1"]
 
 
-def test_markdown_gives_headings_sentences_and_cells_with_their_lines() -> None:
-    page = markdown.read(
+def test_markdown_headings_sentences_and_cells_have_lines() -> None:
+    page = markdown.read_markdown(
         "---\ntitle: x\n---\n\n# Top\n\nOne is here. Two\nis *there*.\n\n```\nnot a sentence.\n```\n\n| `A` | B |\n|---|---|\n| 1 | `2` |\n",
         "d.md",
     )
-    assert [(one.text, one.at.line) for one in page.headings] == [("Top", 5)]
-    assert [(one.text, one.at.line) for one in page.sentences] == [("One is here.", 7), ("Two is there.", 7)]
+    assert [(heading.text, heading.at.line) for heading in page.headings] == [("Top", 5)]
+    assert [(sentence.text, sentence.at.line) for sentence in page.sentences] == [
+        ("One is here.", 7),
+        ("Two is there.", 7),
+    ]
     assert page.tables[0].headers == ("A", "B")
     assert [(cell.text, cell.at.line) for cell in page.tables[0].rows[0]] == [("1", 16), ("2", 16)]
 
@@ -226,8 +336,8 @@ def test_markdown_gives_headings_sentences_and_cells_with_their_lines() -> None:
 def test_names_are_found_where_formats_have_them(
     path: str, body: str, surfaces: list[tuple[str, str]]
 ) -> None:
-    found = repository_names.SURFACES[path](File(path, body.encode()))
-    assert [(one.kind, one.text) for one in found] == surfaces
+    surfaces_read = repository_names.SURFACES[path](File(path, body.encode()))
+    assert [(surface.kind, surface.text) for surface in surfaces_read] == surfaces
 
 
 def called(script: str) -> list[tuple[str, ...]]:
@@ -262,7 +372,7 @@ def test_no_script_makes_the_reader_fail(script: str) -> None:
 
 
 @given(st.text(max_size=200))
-def test_no_text_makes_a_reader_fail_otherwise_than_it_says(body: str) -> None:
+def test_no_text_makes_a_reader_raise_other_errors(body: str) -> None:
     lines = [1]
     try:
         documents = yaml.read(body, "x.yaml")
@@ -271,12 +381,12 @@ def test_no_text_makes_a_reader_fail_otherwise_than_it_says(body: str) -> None:
         lines.append(error.line)
     for document in documents:
         model = Model()
-        kubernetes.read(document, model)
+        kubernetes.read_kubernetes(document, model)
         workflows.read_workflow(document, model)
         workflows.read_pipeline(document, model)
         workflows.read_action(document, "a/action.yml", model)
-    markdown.read(body, "x.md")
-    dockerfile.read(body, "Dockerfile", Model())
+    markdown.read_markdown(body, "x.md")
+    dockerfile.read_dockerfile(body, "Dockerfile", Model())
     for path, reader in repository_names.SURFACES.items():
         try:
             list(reader(File(path, body.encode("utf-8", "replace"))))

@@ -8,28 +8,41 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 
 import click
 
 from builder_contracts import __version__
 from builder_contracts.errors import BuilderContractsError, ExitCode
+from builder_contracts.extras import name_missing_extra
+from builder_contracts.run.exit_status import SHORT, end_on_sigterm, interrupted_by
 
-# Command name to the module of this package and the command object in it.
+
+@dataclass(frozen=True)
+class Listed:
+    """A command of the list: where it is defined, and its first line of help, so that the list imports none."""
+
+    module: str
+    attribute: str
+    help: str
+
+
 COMMANDS = {
-    "check": ("check", "check"),
-    "dashboard": ("dashboard", "dashboard"),
-    "diff": ("facts", "diff"),
-    "doctor": ("doctor", "doctor"),
-    "explain": ("explain", "explain"),
-    "facts": ("facts", "facts"),
-    "history": ("history", "history"),
-    "nightly": ("nightly", "nightly"),
-    "schema": ("schema", "schema_command"),
-    "select": ("select", "select"),
-    "truth": ("truth", "truth"),
-    "validate": ("validate", "validate"),
-    "workflows": ("workflows", "workflows"),
-}
+    "check": Listed("check", "check", "Observe each class's runner and check every clause of its contract."),
+    "dashboard": Listed("dashboard", "dashboard", "Show what broke, since when, on which class, and what changed."),
+    "diff": Listed("facts", "diff", "Show what changed between two saved fact files."),
+    "doctor": Listed("doctor", "doctor", "Report what this machine needs to check contracts, and how to install it."),
+    "explain": Listed("explain", "explain", "Explain a clause: its promise, how it is judged, why it matters and how to fix it."),
+    "facts": Listed("facts", "facts", "Observe a runner once and print all facts as JSON."),
+    "history": Listed("history", "history", "Collect verdicts from many runs in one file for the dashboard."),
+    "nightly": Listed("nightly", "nightly", "Steps that a scheduled CI job runs around the checks."),
+    "schema": Listed("schema", "schema_command", "Print a JSON Schema (draft 2020-12) for editors and other tools."),
+    "select": Listed("select", "select", "Pick the smallest class that fits a job, and say why the others do not."),
+    "truth": Listed("truth", "truth", "Check what a repository says, defaults to and deploys against its platform's contracts."),
+    "validate": Listed("validate", "validate", "Check that contracts are well formed and no waiver has expired, without starting a runner."),
+    "workflows": Listed("workflows", "workflows", "Check the workflows of a repository that uses the platform's runners."),
+}  # fmt: skip
 
 _JUDGES = {"check", "diff", "doctor", "select", "truth", "workflows"}
 """Commands whose exit code says what they found."""
@@ -47,13 +60,32 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        module, attribute = COMMANDS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
+        listed = COMMANDS[cmd_name]
+        command: click.Command = getattr(
+            importlib.import_module(f"{__name__}.{listed.module}"), listed.attribute
+        )
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            guess = next(iter(get_close_matches(args[0], COMMANDS, n=1)), None)
+            fix = f"Did you mean '{guess}'?" if guess else f"Commands: {', '.join(COMMANDS)}."
+            ctx.fail(f"No such command {args[0]!r}. {fix}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, listed.help) for name, listed in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> object:
         # https://no-color.org: any value that is not empty.
         ctx.color = _colour()
+        from builder_contracts.redaction import learn_variables
+
+        # What this process is trusted with, such as the token of its CI job, is in no output either.
+        learn_variables(os.environ)
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -77,16 +109,15 @@ def _colour() -> bool | None:
 @click.group(
     cls=_Lazy,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Exit codes: 0 all kept; 1 something broken; 2 nothing broken, but something that could have been "
-    "proven here was not; 3 bad input; 4 cannot run here (see doctor); 5 nothing selected; 130 interrupted. "
-    'Completion: eval "$(_BUILDER_CONTRACTS_COMPLETE=bash_source builder-contracts)" (or zsh_source, fish_source).',
+    epilog=f"Exit codes: {'; '.join(f'{code.value} {meaning}' for code, meaning in SHORT.items())}. Shell completion: "
+    'eval "$(_BUILDER_CONTRACTS_COMPLETE=bash_source builder-contracts)" (or zsh_source, fish_source).',
 )
 @click.version_option(__version__, prog_name="builder-contracts")
 def group() -> None:
-    """Check what the classes of a CI runner pool promise to their jobs.
+    """Check what a CI runner pool promises its jobs.
 
-    A contract is a YAML file that says what a builder class gives to jobs. Start with
-    'builder-contracts doctor', then 'builder-contracts check contracts/'.
+    A contract is a YAML file that states what a builder class provides. Start with
+    'builder-contracts doctor', then run 'builder-contracts check contracts/'.
     """
 
 
@@ -94,11 +125,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
     # What a command imports stays until its end: looking through it for garbage again and again finds none.
     gc.set_threshold(100_000, 20, 20)
+    end_on_sigterm()
+    if sys.stdout is None:
+        click.echo("error: cannot write output: standard output is closed", err=True)
+        sys.exit(ExitCode.CANNOT_RUN)
     try:
-        code = group.main(args=arguments, prog_name="builder-contracts", standalone_mode=False)
-    except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        code = ExitCode.INTERRUPTED
+        with name_missing_extra():
+            code = group.main(args=arguments, prog_name="builder-contracts", standalone_mode=False)
+    except click.exceptions.Abort as abort:
+        code = interrupted_by(abort.__cause__)
+        click.echo(code.name.lower(), err=True)
     except click.UsageError as error:
         error.show()
         code = ExitCode.BAD_INPUT
@@ -114,6 +150,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.errno not in _FULL:
             raise
         _say_no_more()
-        click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
+        click.echo(f"error: cannot write output: {error.strerror}", err=True)
         code = ExitCode.CANNOT_RUN
     sys.exit(int(code or 0))

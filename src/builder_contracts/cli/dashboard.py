@@ -23,12 +23,12 @@ _OUT = click.option(
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of the site.",
+    help="Output directory.",
 )
 
 
 class _Days(click.FloatRange):
-    """Days above zero and up to a hundred years; NaN is none of them, though no comparison finds it outside."""
+    """Days above zero and up to a hundred years; NaN is rejected, which a comparison would not do."""
 
     def __init__(self) -> None:
         super().__init__(0, 36_500, min_open=True)
@@ -36,7 +36,7 @@ class _Days(click.FloatRange):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         days = super().convert(value, param, ctx)
         if math.isnan(days):
-            self.fail(f"{value} is no number of days.", param, ctx)
+            self.fail(f"{value} is not a number of days.", param, ctx)
         return days
 
 
@@ -46,25 +46,25 @@ STALE = click.option(
     metavar="DAYS",
     default=3.0,
     show_default=True,
-    help="Evidence older than this is shown as unknown.",
+    help="Show evidence older than this as unknown.",
 )
 
 
-def _shared(command: Callable[..., None]) -> Callable[..., None]:
-    """Options of everything that makes a site."""
+def _site_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Options of every command that builds a site."""
     for option in (
         click.option(
             "--contracts",
             type=click.Path(path_type=Path, exists=True),
             metavar="PATH",
-            help="Contracts as promised today: what they no longer have is withdrawn, what no run answered is shown.",
+            help="Current contracts: mark clauses they dropped as withdrawn and list clauses never reported.",
         ),
         click.option(
             "--sustained-nights",
             type=click.IntRange(1),
             default=7,
             show_default=True,
-            help="Nights in a row at C3 that make C4.",
+            help="Consecutive nights at C3 required for C4.",
         ),
         STALE,
     ):
@@ -87,12 +87,12 @@ def dashboard() -> None:
 @dashboard.command()
 @HISTORY
 @_OUT
-@_shared
-@click.option("--base-url", default="", metavar="URL", help="The site's address, for links in the feed.")
+@_site_options
+@click.option("--base-url", default="", metavar="URL", help="Base URL of the site, for links in the feed.")
 @click.option(
     "--as-of",
     metavar="TIME",
-    help="Show what was known at this time instead of now; the pages then do not age.",
+    help="Show the state at TIME instead of now; such pages do not go stale.",
 )
 def build(
     file: Path,
@@ -103,42 +103,40 @@ def build(
     base_url: str,
     as_of: str | None,
 ) -> None:
-    """Make the site: static files that work from a folder, from any web server, and without a network.
+    """Build the site as static files that work offline and on any web server.
 
-    An earlier site in DIR is replaced as a whole; any other folder is left alone.
+    Replaces an earlier site in DIR; rejects any other non-empty directory.
     """
     started = time.monotonic()
-    base = _address(base_url) if base_url else ""
-    pages = _site(file, out, contracts, sustained_nights, stale_days, base_url=base, as_of=as_of)
-    click.echo(f"{out / 'index.html'}: {pages:,} pages in {time.monotonic() - started:.1f} s")
+    base = _parse_url(base_url) if base_url else ""
+    pages = _build_site(file, out, contracts, sustained_nights, stale_days, base_url=base, as_of=as_of)
+    click.echo(f"{out / 'index.html'}: built {pages:,} pages in {time.monotonic() - started:.1f} s")
 
 
 @dashboard.command()
 @HISTORY
-@_shared
+@_site_options
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1; any free one by default."
+    "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1 (default: any free port)."
 )
 def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days: float, port: int) -> None:
-    """Show the site at a local address; it is made anew, and reloaded, when the history changes."""
-    from builder_contracts.dashboard.serve import Server
+    """Serve the site locally; rebuild and reload it when the history changes."""
+    from builder_contracts.dashboard.site.preview_server import Server
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
 
     def rebuild(out: Path) -> object:
-        return _site(file, out, contracts, sustained_nights, stale_days, quiet=True)
+        return _build_site(file, out, contracts, sustained_nights, stale_days, quiet=True)
 
-    # A supervisor ends it with a signal that would leave the temporary folder behind.
+    # SIGTERM, as supervisors send it, would leave the temporary directory behind.
     signal.signal(signal.SIGTERM, interrupt)
     try:
         server = Server(rebuild, file, port)
     except OSError as error:
-        mend = "choose another --port, or leave it out"
-        raise InputError(
-            [Problem(Location("--port", 1), f"cannot be used: {error.strerror}", mend)]
-        ) from None
-    click.echo(f"{server.url} shows {file}; Ctrl-C ends it")
+        mend = "choose another port, or omit --port"
+        raise InputError([Problem(Location("--port", 1), f"cannot listen: {error.strerror}", mend)]) from None
+    click.echo(f"serving {file} at {server.url}; press Ctrl-C to stop")
     try:
         server.run()
     except KeyboardInterrupt:
@@ -149,14 +147,18 @@ def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days:
 
 @dashboard.command()
 @_OUT
-@_shared
-@click.option("--nights", type=click.IntRange(1, 400), default=60, show_default=True, help="How many nights.")
-@click.option("--seed", type=int, default=None, help="Another course of chance; the story stays.")
+@_site_options
 @click.option(
-    "--until", metavar="DATE", help="The last night, as 2026-03-12; by default the one that has just passed."
+    "--nights",
+    type=click.IntRange(1, 400),
+    default=60,
+    show_default=True,
+    help="Number of nights to simulate.",
 )
+@click.option("--seed", type=int, default=None, help="Random seed; varies details, not the story.")
+@click.option("--until", metavar="DATE", help="Last night, for example 2026-03-12 (default: last night).")
 @click.option(
-    "--keep-history", metavar="FILE", type=click.Path(path_type=Path), help="Also keep the history."
+    "--keep-history", metavar="FILE", type=click.Path(path_type=Path), help="Also save the history to FILE."
 )
 def demo(
     out: Path,
@@ -168,16 +170,17 @@ def demo(
     until: str | None,
     keep_history: Path | None,
 ) -> None:
-    """Make a site of simulated nights, which say on every page that they are."""
-    from builder_contracts.dashboard import simulate
-    from builder_contracts.dashboard.add import Reading, add_files
-    from builder_contracts.dashboard.store import History
+    """Build a site from simulated nights; every page is marked as simulated."""
+    from builder_contracts.dashboard.demo.report_files import SEED, simulate_nights
+    from builder_contracts.dashboard.demo.story import build_story
+    from builder_contracts.dashboard.history.import_files import ImportDefaults, add_files
+    from builder_contracts.dashboard.history.store import History
 
-    last = _last_night() if until is None else _date(until)
+    last = _find_last_night() if until is None else _parse_date(until)
     with tempfile.TemporaryDirectory(prefix="builder-contracts-demo-") as folder:
         files = []
-        for name, text in simulate.nights(
-            simulate.story(), last=last, count=nights, seed=simulate.SEED if seed is None else seed
+        for name, text in simulate_nights(
+            build_story(), last=last, count=nights, seed=SEED if seed is None else seed
         ):
             path = Path(folder, name)
             path.parent.mkdir(exist_ok=True)
@@ -185,13 +188,13 @@ def demo(
             files.append(path)
         file = keep_history or Path(folder, "history.db")
         with History(file) as store:
-            add_files(store, files, Reading())
+            add_files(store, files, ImportDefaults())
         as_of = None if until is None else f"{last}T08:00:00Z"
-        pages = _site(file, out, contracts, sustained_nights, stale_days, as_of=as_of)
-    click.echo(f"{out / 'index.html'}: {pages:,} pages of {nights} simulated nights")
+        pages = _build_site(file, out, contracts, sustained_nights, stale_days, as_of=as_of)
+    click.echo(f"{out / 'index.html'}: built {pages:,} pages from {nights} simulated nights")
 
 
-def _site(
+def _build_site(
     file: Path,
     out: Path,
     contracts: Path | None,
@@ -202,20 +205,23 @@ def _site(
     as_of: str | None = None,
     quiet: bool = False,
 ) -> int:
-    from builder_contracts.cli.history import as_milliseconds
-    from builder_contracts.dashboard import report, series, site
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.cli.history import parse_instant
+    from builder_contracts.dashboard.analysis.history_report import analyze_history
+    from builder_contracts.dashboard.analysis.status import Policy
+    from builder_contracts.dashboard.history.series import load_snapshot
+    from builder_contracts.dashboard.history.store import History
+    from builder_contracts.dashboard.site.build import count_pages, write_site
 
-    now = round(time.time() * 1000) if as_of is None else as_milliseconds("--as-of", as_of)
-    policy = report.Policy(stale_days, sustained_nights)
+    now = round(time.time() * 1000) if as_of is None else parse_instant("--as-of", as_of)
+    policy = Policy(stale_days, sustained_nights)
     with History(file, write=False) as store:
-        # A run of the near future is not left out of today's site: its machine's clock is a little fast.
-        book = series.read(store, until=None if as_of is None else now)
-        told = report.report(book, now, policy, promised(contracts))
-        bar: Any = click.progressbar(length=site.count(told), label="pages", file=sys.stderr, hidden=quiet)
+        # Today's site keeps a run of the near future: the clock of its machine is a little fast.
+        book = load_snapshot(store, until=None if as_of is None else now)
+        report = analyze_history(book, now, policy, load_promises(contracts))
+        bar: Any = click.progressbar(length=count_pages(report), label="pages", file=sys.stderr, hidden=quiet)
         with bar:
-            return site.build(
-                told,
+            return write_site(
+                report,
                 book,
                 out,
                 base=base_url,
@@ -224,12 +230,12 @@ def _site(
             )
 
 
-def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
+def load_promises(path: Path | None) -> Mapping[str, Collection[str]] | None:
     """The clauses of the contracts by class, or None where no contracts are given."""
     if path is None:
         return None
-    from builder_contracts.cli.paths import contract_files
     from builder_contracts.contract.loading import load_all
+    from builder_contracts.run.inputs import contract_files
 
     return {
         contract.name: [clause.local_id for clause in contract.clauses]
@@ -237,27 +243,27 @@ def promised(path: Path | None) -> Mapping[str, Collection[str]] | None:
     }
 
 
-def _address(text: str) -> str:
-    """The address of a site on the web. Raises InputError."""
+def _parse_url(text: str) -> str:
+    """The URL of a site. Raises InputError."""
     try:
         parts = urlsplit(text)
     except ValueError:  # brackets that hold no address
         parts = urlsplit("")
     if parts.scheme not in ("http", "https") or not parts.netloc:
-        mend = "write it like https://example.org/contracts/"
-        raise InputError([Problem(Location("--base-url", 1), f"{text!r} is no address of a site", mend)])
+        mend = "use a form such as https://example.org/contracts/"
+        raise InputError([Problem(Location("--base-url", 1), f"{text!r} is not an http(s) URL", mend)])
     return text
 
 
-def _last_night() -> date:
+def _find_last_night() -> date:
     now = datetime.now(UTC)
-    # The story's runs are over by half past two.
+    # The simulated runs end by 02:30.
     return (now if now.hour >= 3 else now - timedelta(days=1)).date()
 
 
-def _date(text: str) -> date:
+def _parse_date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
         mend = "write it like 2026-03-12"
-        raise InputError([Problem(Location("--until", 1), f"{text!r} is no date", mend)]) from None
+        raise InputError([Problem(Location("--until", 1), f"{text!r} is not a date", mend)]) from None

@@ -12,19 +12,21 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.cli.paths import contract_files
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.errors import ExitCode, InputError
+from builder_contracts.run.inputs import contract_files
+from builder_contracts.run.options import DOCTOR
 from builder_contracts.runner.docker.network import SERVICES_IMAGE
 
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One thing that the job needs. ``mend`` is the command that brings it, where it is missing."""
+    """One thing that checking needs. ``mend`` is the command that brings it, where it is missing."""
 
     what: str
     good: bool
@@ -34,37 +36,39 @@ class DoctorCheck:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Print the answers as JSON.")
-def doctor(as_json: bool) -> None:
-    """Say what this machine lacks to check contracts, and the command that mends it.
+@table_options(DOCTOR)
+def doctor(form: str) -> None:
+    """Report what this machine needs to check contracts, and how to install it.
 
-    Exits with 0 when everything needed is there, 4 otherwise.
+    Exits with 0 if every requirement is met, 4 otherwise.
     """
-    answers = list(_answers())
-    if as_json:
-        click.echo(json.dumps([asdict(answer) for answer in answers], indent=2))
+    checks = list(_checks())
+    if form == "json":
+        click.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
-        for answer in answers:
-            mark = "ok  " if answer.good else ("MISSING" if answer.needed else "note")
+        for check in checks:
+            mark = "ok  " if check.good else ("MISSING" if check.needed else "note")
             click.secho(
-                f"{mark:8}{answer.what}: {answer.seen}",
-                fg=None if answer.good else "red" if answer.needed else "yellow",
+                f"{mark:8}{check.what}: {check.seen}",
+                fg=None if check.good else "red" if check.needed else "yellow",
             )
-            if not answer.good and answer.mend:
-                click.echo(f"        {answer.mend}")
-    if any(answer.needed and not answer.good for answer in answers):
+            if not check.good and check.mend:
+                click.echo(f"        {check.mend}")
+    if any(check.needed and not check.good for check in checks):
         raise click.exceptions.Exit(ExitCode.CANNOT_RUN)
 
 
-def _answers() -> Iterator[DoctorCheck]:
+def _checks() -> Iterator[DoctorCheck]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield DoctorCheck("Python 3.11 or newer", sys.version_info >= (3, 11), version, "apt-get install python3")
     contracts: list[Contract] = []
     try:
         files = contract_files(())
     except InputError as error:
-        what = error.problems[0].what
-        yield DoctorCheck("contracts", False, what, "go to the folder that holds contracts/", needed=False)
+        what = error.problems[0].message
+        yield DoctorCheck(
+            "contracts", False, what, "run from the directory that contains contracts/", needed=False
+        )
     else:
         try:
             contracts = load_all(files)
@@ -77,7 +81,7 @@ def _answers() -> Iterator[DoctorCheck]:
         "10 GiB of disk",
         free > 10 * 2**30,
         f"{free / 2**30:.0f} GiB free",
-        "remove what is not needed",
+        "free some disk space",
         needed=False,
     )
 
@@ -89,14 +93,14 @@ def _engine(contracts: list[Contract]) -> Iterator[DoctorCheck]:
     try:
         client = engine.connect()
     except engine.EngineNotFound as error:
-        yield DoctorCheck("Docker Engine", False, f"none answers ({error.why})", start())
+        yield DoctorCheck("Docker Engine", False, f"not reachable ({error.why})", error.fix or start())
         return
     try:
         about = describe_engine(client)
-        found = {image: engine.describe_image(client, image) for image in _images(contracts)}
+        images = {image: engine.describe_image(client, image) for image in _images(contracts)}
     except engine.LOST as error:
-        seen = f"it answers, but not to what is asked ({engine.reason(error)})"
-        yield DoctorCheck("Docker Engine", False, seen, "look into its log, and restart it")
+        seen = f"reachable, but requests fail ({engine.reason(error)})"
+        yield DoctorCheck("Docker Engine", False, seen, "check its log, then restart it")
         return
     finally:
         client.close()
@@ -106,12 +110,12 @@ def _engine(contracts: list[Contract]) -> Iterator[DoctorCheck]:
         "4 CPUs and 8 GiB",
         about.cpus >= 4 and about.memory >= 8 * 2**30,
         cpus,
-        "limits above the host's capacity are reported unproven",
+        "limits above the host's capacity stay unproven",
         needed=False,
     )
-    for image, known in found.items():
-        seen = known.digest[:19] if known else "not in the engine"
-        yield DoctorCheck(f"image {image}", known is not None, seen, _bring(image))
+    for image, facts in images.items():
+        seen = facts.digest[:19] if facts else "not present in the engine"
+        yield DoctorCheck(f"image {image}", facts is not None, seen, _bring(image))
 
 
 def start() -> str:
@@ -119,15 +123,15 @@ def start() -> str:
     from builder_contracts.runner.docker import engine
 
     if host := os.environ.get("DOCKER_HOST"):
-        return f"DOCKER_HOST names {host}: start the engine there, or unset it"
+        return f"DOCKER_HOST is {host}: start an engine there, or unset it"
     if context := os.environ.get("DOCKER_CONTEXT"):
-        return f"DOCKER_CONTEXT names {context}: 'docker context ls' lists what there is; correct or unset it"
+        return f"DOCKER_CONTEXT is {context}: pick one from 'docker context ls', or unset it"
     if (context := engine.context()) != "default":
-        return f"the docker context in use is {context}: 'docker context use default' leaves it, where that is not meant"
+        return f"the current docker context is {context}: if unintended, run 'docker context use default'"
     if Path("script/engine").is_file():
         return "script/engine --yes"
     if shutil.which("dockerd"):
-        return "it is installed: 'systemctl start docker' starts it, the group docker may use it"
+        return "installed but not running: run 'systemctl start docker' and add the user to the docker group"
     return "apt-get install docker.io, or see https://docs.docker.com/engine/install/"
 
 
@@ -155,5 +159,5 @@ def _bring(image: str) -> str:
     if Path("builders", name, "Dockerfile").is_file() and Path("script/images").is_file():
         return f"script/images {name}"
     if image.startswith("builder-contracts/"):
-        return f"script/images {name}, in a checkout of builder-contracts"
-    return f"docker build --tag {image} FOLDER, or docker pull {image} (check --pull does)"
+        return f"run script/images {name} in a builder-contracts checkout"
+    return f"docker build --tag {image} DIR, or docker pull {image} (or use check --pull)"

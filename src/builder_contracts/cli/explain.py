@@ -1,4 +1,4 @@
-"""builder-contracts explain: what a clause promises, how it is judged, why it matters, how to mend it."""
+"""builder-contracts explain: what a clause promises, how it is judged, why it matters, how to fix it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from builder_contracts.cli.paths import contract_files
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract import schemas
 from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Clause, Contract
@@ -21,12 +21,14 @@ from builder_contracts.errors import InputError, Location, Problem, printable
 from builder_contracts.facts.model import NOT_ASKED, Facts, RunnerFacts
 from builder_contracts.judge import judge
 from builder_contracts.judge.explanations import explanation
+from builder_contracts.run.inputs import contract_files
+from builder_contracts.run.options import EXPLAIN
 
 
 def _suggest(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
     """Ids and kinds for the shell's completion; nothing where the contracts cannot be read."""
     try:
-        contracts = _load(context.params.get("path"))
+        contracts = _load(map(Path, context.params.get("contracts") or ()))
     except InputError:
         contracts = []
     return [word for word in _ids(contracts) if word.startswith(typed)]
@@ -35,24 +37,18 @@ def _suggest(context: click.Context, _: click.Parameter, typed: str) -> list[str
 def _ids(contracts: Iterable[Contract]) -> list[str]:
     """Everything that can be explained: kinds, and clauses with and without their class."""
     clauses = [clause for contract in contracts for clause in contract.clauses]
-    found = [*READERS, *(clause.id for clause in clauses), *(clause.local_id for clause in clauses)]
-    return list(dict.fromkeys(found))
+    words = [*READERS, *(clause.id for clause in clauses), *(clause.local_id for clause in clauses)]
+    return list(dict.fromkeys(words))
 
 
 @click.command()
 @click.argument("clause_id", metavar="CLAUSE-ID", shell_complete=_suggest)
-@click.option(
-    "--contract",
-    "path",
-    type=click.Path(path_type=Path),
-    help="Contract file or folder (default: ./contracts).",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
-def explain(clause_id: str, path: Path | None, as_json: bool) -> None:
-    """Explain a clause: its promise, how it is judged, why it matters, how to mend it.
+@table_options(EXPLAIN)
+def explain(clause_id: str, contracts: tuple[str, ...], form: str) -> None:
+    """Explain a clause: its promise, how it is judged, why it matters and how to fix it.
 
-    CLAUSE-ID is the id that reports show (tinyland-nix/toolchain/xz), the part after the class where one
-    class alone has it (daemon/ready), or a clause kind (toolchain).
+    CLAUSE-ID is a full ID from a report (tinyland-nix/toolchain/xz), the part after the class if only one
+    class has it (daemon/ready), or a clause kind (toolchain).
 
     \b
     Examples:
@@ -62,47 +58,48 @@ def explain(clause_id: str, path: Path | None, as_json: bool) -> None:
     """
     if clause_id in READERS:
         # A kind is explained by the schema; contracts only add their own clauses of it.
-        contracts = _load(path) if path or Path("contracts").is_dir() else []
-        answer = _about_kind(clause_id, contracts)
+        loaded = _load(map(Path, contracts)) if contracts or Path("contracts").is_dir() else []
+        explained = _about_kind(clause_id, loaded)
     else:
-        contracts = _load(path)
-        answer = _about_clause(*_find(clause_id, contracts))
-    if as_json:
-        click.echo(json.dumps(answer, indent=2))
+        explained = _about_clause(*_find(clause_id, _load(map(Path, contracts))))
+    if form == "json":
+        click.echo(json.dumps(explained, indent=2))
     else:
-        _print(answer)
+        _print(explained)
 
 
-def _load(path: Path | None) -> list[Contract]:
-    return load_all(contract_files((path,) if path else ()))
+def _load(paths: Iterable[Path]) -> list[Contract]:
+    return load_all(contract_files(paths))
 
 
-def _find(wanted: str, contracts: Sequence[Contract]) -> tuple[Clause, Contract]:
+def _find(clause_id: str, contracts: Sequence[Contract]) -> tuple[Clause, Contract]:
     """The one clause that is meant. Raises InputError with the nearest id, or all that it could be."""
     pairs = [(clause, contract) for contract in contracts for clause in contract.clauses]
-    found = [pair for pair in pairs if wanted in (pair[0].id, pair[0].local_id)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        what = f"{len(found)} classes have a clause {wanted}"
-        mend = f"name one of {', '.join(clause.id for clause, _ in found)}"
+    pairs = [pair for pair in pairs if clause_id in (pair[0].id, pair[0].local_id)]
+    if len(pairs) == 1:
+        return pairs[0]
+    if pairs:
+        what = f"{clause_id} is ambiguous: {len(pairs)} classes have this clause"
+        mend = f"use one of {', '.join(clause.id for clause, _ in pairs)}"
     else:
-        what = f"no clause and no kind has the id {wanted[:200]!r}"
-        guess = schemas.nearest(wanted, _ids(contracts))
-        mend = f"did you mean {guess}?" if guess else "'builder-contracts validate --list' prints the ids"
+        what = f"no clause or clause kind named {clause_id[:200]!r}"
+        guess = schemas.nearest(clause_id, _ids(contracts))
+        mend = (
+            f"did you mean {guess}?" if guess else "run 'builder-contracts validate --list' to list all IDs"
+        )
     raise InputError([Problem(Location("command line", 1), what, mend)])
 
 
-Answer = dict[str, str | list[str]]
+ExplainedFields = dict[str, str | list[str]]
 """What is printed: a heading under ``""``, then fields in their order."""
 
 
-def _about_clause(clause: Clause, contract: Contract) -> Answer:
+def _about_clause(clause: Clause, contract: Contract) -> ExplainedFields:
     about = explanation(clause.promise)
     # A judge that has nothing to judge still says which fact it would look at.
     nothing = Facts(RunnerFacts("docker", "", "", 0, 0), NOT_ASKED, NOT_ASKED)
-    look = judge(clause, nothing, contract, today=date.min).look
-    answer: Answer = {
+    look = judge(clause, nothing, contract, today=date.min).inspect
+    answer: ExplainedFields = {
         "clause": clause.id,
         "promised": clause.promise.text,
         "declared": str(clause.source),
@@ -124,9 +121,9 @@ def _about_clause(clause: Clause, contract: Contract) -> Answer:
     return answer
 
 
-def _about_kind(kind: str, contracts: Iterable[Contract]) -> Answer:
+def _about_kind(kind: str, contracts: Iterable[Contract]) -> ExplainedFields:
     section = schemas.resolve(schemas.load("builder-class")["properties"][kind])
-    answer: Answer = {
+    answer: ExplainedFields = {
         "kind": kind,
         "promised": f"{section['title']}. {section['description']}",
         "fields": [f"{name}: {field['description']}" for name, field in _fields(section)],
@@ -136,7 +133,7 @@ def _about_kind(kind: str, contracts: Iterable[Contract]) -> Answer:
             for clause in contract.clauses
             if clause.kind == kind
         ],
-        "more": "docs/clauses.md says how each is judged, docs/contract-reference.md how it is written",
+        "more": "see docs/clauses.md for how clauses are judged, docs/contract-reference.md for the syntax",
     }
     return {name: value for name, value in answer.items() if value}
 
@@ -153,12 +150,22 @@ def _fields(section: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, schemas.resolve(field)
 
 
-def _print(answer: Answer) -> None:
+LABELS = {
+    "judged": "how judged",
+    "matters": "why it matters",
+    "breaks": "common causes",
+    "mend": "fix",
+    "look": "inspect",
+}
+"""What a person reads for a key of the JSON."""
+
+
+def _print(answer: ExplainedFields) -> None:
     width = min(100, shutil.get_terminal_size().columns)
     heading, *rest = answer.items()
     click.secho(str(heading[1]), bold=True)
     for name, value in rest:
-        label = f"  {name.ljust(10)}"
+        label = f"  {LABELS.get(name, name).ljust(16)}"
         if name in ("look", "check"):
             # A command is for copying: it stays on one line.
             click.echo(printable(f"{label}{value}"))
@@ -166,7 +173,7 @@ def _print(answer: Answer) -> None:
         for line in [value] if isinstance(value, str) else value:
             # Options such as --allow-writes stay whole.
             for part in textwrap.wrap(
-                line, width, initial_indent=label, subsequent_indent=" " * 12, break_on_hyphens=False
+                line, width, initial_indent=label, subsequent_indent=" " * 18, break_on_hyphens=False
             ):
                 click.echo(printable(part))
-            label = " " * 12
+            label = " " * 18

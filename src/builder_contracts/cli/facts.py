@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
-from builder_contracts import begin
-from builder_contracts.cli.paths import classes, contract_files, seconds
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract import schemas
 from builder_contracts.contract.files import write
 from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
-from builder_contracts.errors import EngineError, ExitCode, InputError, Location, Problem, printable
+from builder_contracts.errors import EngineError, ExitCode, InputError, printable
 from builder_contracts.facts import json_codec
 from builder_contracts.facts.model import StartFacts, Unseen
+from builder_contracts.run.inputs import contract_files, unknown, with_contracts
+from builder_contracts.run.options import DIFF, FACTS, parse, usage_error
+from builder_contracts.run.progress import Progress
+from builder_contracts.run.run import Run
 
 
 @click.command()
-@click.option("--image", metavar="REF", help="The image to start; the contract's own when left out.")
+@table_options(FACTS)
 @click.option(
-    "--builder", metavar="CLASS", shell_complete=classes, help="Ask the questions of this class's contract."
-)
-@click.option(
-    "--contract",
-    "path",
-    type=click.Path(path_type=Path),
-    help="Contract file or folder (default: ./contracts).",
-)
-@click.option("--runner", type=click.Choice(["docker", "local"]), default="docker", show_default=True)
-@click.option("--environment", metavar="NAME_OR_FILE", help="Environment that binds names to services.")
-@click.option("--pull", is_flag=True, help="Allow to download the image.")
-@click.option(
-    "--deadline", type=seconds, default=60.0, show_default=True, help="Seconds for the observation."
-)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write to this file instead of the terminal."
-)
-def facts(
-    image: str | None,
-    builder: str | None,
-    path: Path | None,
-    runner: str,
-    environment: str | None,
-    pull: bool,
-    deadline: float,
-    output: Path | None,
-) -> None:
-    """Print everything that one observation of a runner finds, as JSON.
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+    help="Write to FILE instead of standard output.",
+)  # fmt: skip
+def facts(facts_image: str | None, output: Path | None, form: str, **values: Any) -> None:  # noqa: ARG001 # there is one
+    """Observe a runner once and print all facts as JSON.
 
-    The questions come from a contract: that of CLASS, or the one whose image or name is REF, or the only
-    one there is. Values of variables that look like secrets are redacted; those that an environment file names
-    for proofs are left out.
+    A contract decides which facts are collected: that of CLASS, the one whose image or name is REF, or the only one.
+    Values that look like secrets are redacted; variables that an environment file reserves for proofs are omitted.
 
     \b
     Examples:
@@ -59,31 +40,22 @@ def facts(
       builder-contracts facts --image ghcr.io/me/runner:1 --builder tinyland-nix --pull -o today.json
       builder-contracts facts --runner local --builder tinyland-docker
     """
+    image = facts_image
     if image is not None and not schemas.is_image(image):
         raise click.BadParameter(
-            f"{image!r} is not an image, such as ghcr.io/me/runner:1", param_hint="--image"
+            f"{image!r} is not an image reference such as ghcr.io/me/runner:1", param_hint="--image"
         )
-    files = contract_files((path,) if path else ())
-    contract = _choose(load_all(files), builder, image)
-    folders = [Path(contract.source.file).parent]
-    document = begin.environment(environment, folders, Path.cwd())
-    survey = begin.survey(
-        document,
-        images={contract.name: image} if image else {},
-        runner=runner,
-        pull=pull,
-        deadline=deadline,
-        hidden=begin.hidden(runner, document, folders),
-    )
-    try:
-        seen = survey.facts(contract)
-    finally:
-        survey.close()
-    if isinstance(seen.start, Unseen) and seen.start.here:
-        raise EngineError(seen.start.unseen)
-    if isinstance(seen.start, StartFacts) and not seen.start.exists:
-        raise InputError([Problem(Location("command line", 1), seen.start.said, "build it, or allow --pull")])
-    text = json_codec.to_json(seen) + "\n"
+    options = parse(FACTS, values, cwd=Path.cwd())
+    contract = _choose(load_all(contract_files(options.paths)), options.builders, image)
+    options = dataclasses.replace(options, images={contract.name: image} if image else {}, builders=())
+    inputs = with_contracts(options, [contract])
+    with Run(options, inputs, [], Progress(lambda _: None)) as run:
+        observed = run.facts(inputs.contracts[0])
+    if isinstance(observed.start, Unseen) and observed.start.here:
+        raise EngineError(observed.start.unseen)
+    if isinstance(observed.start, StartFacts) and not observed.start.exists:
+        raise usage_error(observed.start.said, "build the image, or pass --pull")
+    text = json_codec.to_json(observed) + "\n"
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -94,34 +66,25 @@ def _save(text: str, output: Path) -> None:
     try:
         write(output, text.encode())
     except OSError as error:
-        what = f"{output} cannot be written: {error.strerror}"
-        mend = "name a file in a folder that is there"
-        raise InputError([Problem(Location("command line", 1), what, mend)]) from None
+        raise usage_error(
+            f"cannot write {output}: {error.strerror}", "choose a file in an existing directory"
+        ) from None
 
 
-def _choose(contracts: list[Contract], builder: str | None, image: str | None) -> Contract:
-    known = [contract.name for contract in contracts]
-    if builder is not None and builder not in known:
-        guess = schemas.nearest(builder, known)
-        mend = f"did you mean {guess}?" if guess else f"classes are {', '.join(known)}"
-        what = f"--builder names the class {builder}, which no contract declares"
-        raise InputError([Problem(Location("command line", 1), what, mend)])
-    if builder is not None:
-        chosen = [contract for contract in contracts if contract.name == builder]
+def _choose(contracts: list[Contract], builders: tuple[str, ...], image: str | None) -> Contract:
+    names = [contract.name for contract in contracts]
+    if problems := list(unknown("--builder", builders, contracts)):
+        raise InputError(problems)
+    if builders:
+        chosen = [contract for contract in contracts if contract.name in builders]
     elif len(contracts) == 1:
         chosen = contracts
     else:
-        names = {image, (image or "").partition(":")[0]}
-        chosen = [contract for contract in contracts if {contract.name, contract.image} & names]
+        meant = {image, (image or "").partition(":")[0]}
+        chosen = [contract for contract in contracts if {contract.name, contract.image} & meant]
     if len(chosen) != 1:
-        raise InputError(
-            [
-                Problem(
-                    Location("command line", 1),
-                    "it is not clear which class's questions to ask",
-                    f"name one with --builder: {', '.join(known)}",
-                )
-            ]
+        raise usage_error(
+            "cannot tell which contract to use", f"choose a class with --builder: {', '.join(names)}"
         )
     return chosen[0]
 
@@ -129,11 +92,11 @@ def _choose(contracts: list[Contract], builder: str | None, image: str | None) -
 @click.command()
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print the differences as JSON.")
-def diff(before: Path, after: Path, as_json: bool) -> None:
-    """Compare two saved facts: what changed between BEFORE and AFTER.
+@table_options(DIFF)
+def diff(before: Path, after: Path, form: str) -> None:
+    """Show what changed between two saved fact files.
 
-    Times, durations, host names and addresses are left out. Exits with 0 when nothing changed, 1 when something did.
+    Ignores times, durations, host names and addresses. Exits with 0 if nothing changed, 1 otherwise.
 
     \b
     Example:
@@ -147,7 +110,7 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     }
-    if as_json:
+    if form == "json":
         import json
 
         click.echo(json.dumps({key: {"before": a, "after": b} for key, (a, b) in changed.items()}, indent=2))
@@ -159,19 +122,13 @@ def diff(before: Path, after: Path, as_json: bool) -> None:
             if b is not None:
                 click.secho(printable(f"  + {b}"), fg="green")
         if not changed:
-            click.echo("no difference")
+            click.echo("no differences")
     if changed:
         raise click.exceptions.Exit(ExitCode.BROKEN)
 
 
 def _flat(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        what = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        mend = "save facts with 'builder-contracts facts -o FILE'"
-        raise InputError([Problem(Location(str(path), 1), f"cannot be read: {what}", mend)]) from None
-    flat = json_codec.flatten(json_codec.from_json(text, str(path)))
+    flat = json_codec.flatten(json_codec.load_facts(path))
     passing = ("taken", "seconds", "daemon.ready_after", "daemon.id", "env.HOSTNAME")
     return {
         key: _lasting(key, value)

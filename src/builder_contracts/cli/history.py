@@ -1,4 +1,4 @@
-"""builder-contracts history: keep the verdicts of many runs in one file."""
+"""builder-contracts history: collect the verdicts of many runs in one file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ HISTORY = click.option(
     required=True,
     metavar="FILE",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The history file, a SQLite database.",
+    help="History file (SQLite database).",
 )
 
 
 @click.group(name="history")
 def history() -> None:
-    """Keep the verdicts of many runs in one file, for the dashboard.
+    """Collect verdicts from many runs in one file for the dashboard.
 
     \b
     Examples:
@@ -40,22 +40,22 @@ def history() -> None:
     multiple=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Also read every evidence.jsonl below DIR (repeatable).",
+    help="Also read every evidence.jsonl under DIR (repeatable).",
 )
 @click.option(
     "--environment",
     default="default",
     show_default=True,
-    help="Environment of results whose file names none, such as plain pytest's.",
+    help="Environment for results that state none, such as those of plain pytest.",
 )
-@click.option("--builder", default="", metavar="CLASS", help="Class of results whose file names none.")
+@click.option("--builder", default="", metavar="CLASS", help="Class for results that state none.")
 @click.option(
     "--started",
     metavar="TIME",
-    help="When the run of files that state no time began, as 2026-03-12T02:00:11Z. "
-    "Without it, when the file was last changed.",
+    help="Start time for files that state none, for example 2026-03-12T02:00:11Z "
+    "(default: the file's modification time).",
 )
-@click.option("--json", "as_json", is_flag=True, help="Say what was added as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was added as JSON.")
 def add(
     file: Path,
     files: tuple[Path, ...],
@@ -65,18 +65,18 @@ def add(
     started: str | None,
     as_json: bool,
 ) -> None:
-    """Add the results of JUnit files, of this product or of any other tool.
+    """Add results from JUnit files, written by builder-contracts or any other tool.
 
-    A JUNIT that is a folder stands for every .xml below it. Adding a file again changes nothing, several
-    of these may run at once, and a file is added whole or not at all. A file that cannot be used is
-    named, left out, and makes the exit code 3.
+    A directory stands for every .xml file under it. Adding a file twice changes nothing, concurrent runs are
+    safe, and each file is added completely or not at all. Unusable files are reported and skipped; the exit
+    code is then 3.
     """
-    from builder_contracts.dashboard.add import Reading, add_files
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.history.import_files import ImportDefaults, add_files
+    from builder_contracts.dashboard.history.store import History
 
-    named = _expand(files, evidence)
-    reading = Reading(
-        environment, builder, None if started is None else as_milliseconds("--started", started)
+    named = _find_reports(files, evidence)
+    reading = ImportDefaults(
+        environment, builder, None if started is None else parse_instant("--started", started)
     )
     with (
         History(file) as store,
@@ -86,23 +86,23 @@ def add(
         size = store.size()
     for name in done.undated:
         click.echo(
-            f"note: {name} states no usable time; took that of its last change (--started sets another)",
+            f"note: {name} has no usable timestamp; using its modification time (override with --started)",
             err=True,
         )
     for name in done.repeated:
         click.echo(
-            f"note: {name} states no usable time and says to the byte what a known file says: taken for "
-            "that one (--started tells two nights apart)",
+            f"note: {name} has no usable timestamp and is identical to a file already added; skipped "
+            "(use --started if it is another run)",
             err=True,
         )
     if as_json:
-        counts = {"new": done.new, "known": done.known, "results": done.results}
+        counts = {"new": done.new, "known": done.already_present, "results": done.results}
         click.echo(json.dumps({**counts, "problems": [str(problem) for problem in done.problems]}))
     else:
-        known = f", {done.known} already known" if done.known else ""
+        already_present = f", {done.already_present} already present" if done.already_present else ""
         click.echo(
-            f"{file}: {_count(done.new, 'file')} with {_count(done.results, 'result')} added{known}; "
-            f"holds {_count(size.runs, 'run')} of {_count(size.clauses, 'clause')}"
+            f"{file}: added {_format_count(done.new, 'file')} with {_format_count(done.results, 'result')}{already_present}; "
+            f"now holds {_format_count(size.runs, 'run')}, {_format_count(size.clauses, 'clause')}"
         )
     if done.problems:
         raise InputError(done.problems)
@@ -110,10 +110,10 @@ def add(
 
 @history.command()
 @HISTORY
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def show(file: Path, as_json: bool) -> None:
-    """Say how much is in a history, and the latest run of every class."""
-    from builder_contracts.dashboard.store import History
+    """Show the size of a history and the latest run of each class."""
+    from builder_contracts.dashboard.history.store import History
 
     with History(file, write=False) as store:
         size = store.size()
@@ -124,26 +124,26 @@ def show(file: Path, as_json: bool) -> None:
             )
         )
     names = ("environment", "builder", "started", "image_digest", "contract_digest", "runs")
-    classes = [dict(zip(names, row, strict=True)) | {"started": _instant(row[2])} for row in latest]
+    classes = [dict(zip(names, row, strict=True)) | {"started": _format_instant(row[2])} for row in latest]
     if as_json:
         click.echo(json.dumps({"results": size.results, "runs": size.runs, "classes": classes}, indent=2))
         return
     click.echo(
-        f"{_count(size.results, 'result')} of {_count(size.clauses, 'clause')} "
-        f"in {_count(size.runs, 'run')}, from {_count(size.files, 'file')}"
+        f"{_format_count(size.results, 'result')} of {_format_count(size.clauses, 'clause')} "
+        f"in {_format_count(size.runs, 'run')}, from {_format_count(size.files, 'file')}"
     )
-    for one in classes:
+    for entry in classes:
         line = (
-            f"{one['environment']}  {one['builder']:24} last {one['started']}  "
-            f"image {str(one['image_digest'])[:19] or 'not known'}  {_count(int(str(one['runs'])), 'run')}"
+            f"{entry['environment']}  {entry['builder']:24} last {entry['started']}  "
+            f"image {str(entry['image_digest'])[:19] or 'unknown'}  {_format_count(int(str(entry['runs'])), 'run')}"
         )
         click.echo(printable(line))
     if not classes:
         raise click.exceptions.Exit(ExitCode.NOTHING_SELECTED)
 
 
-def _expand(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[Path]:
-    found: list[Path] = []
+def _find_reports(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[Path]:
+    paths: list[Path] = []
     problems: list[Problem] = []
 
     def missing(path: Path, what: str, mend: str) -> None:
@@ -151,37 +151,39 @@ def _expand(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[Path]:
 
     for path in files:
         inside = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
-        found += inside
+        paths += inside
         if not inside:
-            missing(path, "there is no .xml file in this folder", "name the folder that --junitxml wrote to")
+            missing(path, "no .xml files in this directory", "pass the directory that --junitxml wrote to")
         elif not path.exists():
-            missing(path, "there is no such file", "name a JUnit file, or a folder of them")
+            missing(path, "no such file", "pass a JUnit file or a directory of JUnit files")
     for folder in evidence:
         inside = sorted(folder.rglob("evidence.jsonl")) if folder.is_dir() else []
-        found += inside
+        paths += inside
         if not inside:
-            missing(folder, "there is no evidence.jsonl in here", "name the folder that --evidence wrote to")
-    if not found and not problems:
-        raise click.UsageError("name at least one JUnit file, or --evidence DIR")
+            missing(
+                folder, "no evidence.jsonl in this directory", "pass the directory that --evidence wrote to"
+            )
+    if not paths and not problems:
+        raise click.UsageError("pass at least one JUnit file or --evidence DIR")
     if problems:
         raise InputError(problems)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(paths))
 
 
-def as_milliseconds(option: str, text: str) -> int:
-    """The time that an option gives, as milliseconds since 1970. Raises InputError."""
-    from builder_contracts.dashboard.junit import moment
+def parse_instant(option: str, text: str) -> int:
+    """The time that an option states, as milliseconds since 1970. Raises InputError."""
+    from builder_contracts.dashboard.history.junit_reader import moment
 
     try:
         return moment(text)
     except (ValueError, OverflowError):
-        mend = "write it like 2026-03-12T02:00:11Z"
-        raise InputError([Problem(Location(option, 1), f"{text!r} is no time", mend)]) from None
+        mend = "use a form such as 2026-03-12T02:00:11Z"
+        raise InputError([Problem(Location(option, 1), f"{text!r} is not a timestamp", mend)]) from None
 
 
-def _instant(milliseconds: object) -> str:
+def _format_instant(milliseconds: object) -> str:
     return datetime.fromtimestamp(int(str(milliseconds)) / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _count(number: int, noun: str) -> str:
+def _format_count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

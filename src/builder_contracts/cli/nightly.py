@@ -1,4 +1,4 @@
-"""builder-contracts nightly: what a scheduled CI job does around the checks themselves."""
+"""builder-contracts nightly: the steps that a scheduled CI job runs around the checks."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder_contracts.cli.dashboard import STALE, promised
+from builder_contracts.cli.dashboard import STALE, load_promises
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.history import add as history_add
 from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError, printable
 
 if TYPE_CHECKING:
-    from builder_contracts.dashboard.report import HistoryReport
-    from builder_contracts.dashboard.series import HistorySnapshot
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.analysis.history_report import HistoryReport
+    from builder_contracts.dashboard.history.series import HistorySnapshot
+    from builder_contracts.dashboard.history.store import History
 
-_SITE = click.option("--site", default="", metavar="URL", help="The dashboard's address, for links.")
+_SITE = click.option("--site", default="", metavar="URL", help="Dashboard URL, for links.")
 _CONTRACTS = click.option(
     "--contracts",
     type=click.Path(path_type=Path, exists=True),
     metavar="PATH",
-    help="Contracts as promised today: what they no longer have counts no more.",
+    help="Current contracts: ignore clauses they no longer contain.",
 )
 _FILE = "history.db"
 
 
 @click.group(name="nightly")
 def nightly() -> None:
-    """What a scheduled CI job does around the checks themselves.
+    """Steps that a scheduled CI job runs around the checks.
 
-    In GitHub Actions the token is read from GITHUB_TOKEN, in GitLab CI from GITLAB_TOKEN.
+    Reads the token from GITHUB_TOKEN in GitHub Actions, from GITLAB_TOKEN in GitLab CI.
 
     \b
     Examples:
@@ -48,66 +48,63 @@ def nightly() -> None:
 
 
 @nightly.command()
-@click.option(
-    "--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Where to write it."
-)
+@click.option("--out", required=True, metavar="FILE", type=click.Path(path_type=Path), help="Output file.")
 def placement(out: Path) -> None:
-    """Write down GitHub's own record of the job that runs here: its labels and its runner.
+    """Save GitHub's record of the current job: its labels and its runner.
 
-    The local runner reads it (BUILDER_CONTRACTS_PLACEMENT=FILE) to show which class this machine is of.
-    The token needs the permission 'actions: read'.
+    The local runner reads the file (BUILDER_CONTRACTS_PLACEMENT=FILE) to establish the
+    class of this machine. The token needs 'actions: read'.
     """
-    from builder_contracts.dashboard.forge import ForgeError, github
+    from builder_contracts.forge.client import ForgeError, connect_github
 
     env = os.environ
     name = env.get("RUNNER_NAME", "")
-    mine = [
+    running_jobs = [
         job
-        for job in github().jobs(env.get("GITHUB_RUN_ID", ""), env.get("GITHUB_RUN_ATTEMPT") or "1")
+        for job in connect_github().jobs(env.get("GITHUB_RUN_ID", ""), env.get("GITHUB_RUN_ATTEMPT") or "1")
         if job.get("runner_name") == name and job.get("status") == "in_progress"
     ]
-    if not name or len(mine) != 1:
+    if not name or len(running_jobs) != 1:
         raise ForgeError(
-            f"GitHub knows {len(mine)} running jobs of this run on runner {name or '(no RUNNER_NAME)'}"
+            f"expected one job of this run in progress on runner {name or '(no RUNNER_NAME)'}, "
+            f"GitHub lists {len(running_jobs)}"
         )
     record = {
-        "labels": mine[0].get("labels", []),
+        "labels": running_jobs[0].get("labels", []),
         "runner_name": name,
-        "runner_group": mine[0].get("runner_group_name") or "",
-        "job": mine[0].get("html_url", ""),
+        "runner_group": running_jobs[0].get("runner_group_name") or "",
+        "job": running_jobs[0].get("html_url", ""),
     }
-    _write(out, (json.dumps(record, indent=2) + "\n").encode())
-    click.echo(f"{out}: {name} runs this job for {', '.join(record['labels'])}")
+    _write_file(out, (json.dumps(record, indent=2) + "\n").encode())
+    click.echo(f"{out}: {name} runs this job with labels {', '.join(record['labels'])}")
 
 
 @nightly.command()
 @HISTORY
-@click.option("--start-anew", is_flag=True, help="Begin a new history where the earlier one has expired.")
+@click.option("--start-anew", is_flag=True, help="Start a new history if the previous one has expired.")
 def restore(file: Path, start_anew: bool) -> None:
-    """Bring back the history that the last night stored as an artifact of this repository.
+    """Download the history artifact that the last nightly run stored.
 
-    Only runs of the default branch of this repository itself count. That there is none yet is no error;
-    that there was one and it is lost is. The token needs the permission 'actions: read' (GitLab: api).
+    Only runs of this repository's default branch count. A missing history is fine on the first night, an
+    error if one was stored and is gone. The token needs 'actions: read' (GitLab: api).
     """
-    from builder_contracts.dashboard.forge import forge
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.history.store import History
+    from builder_contracts.forge.client import connect_forge
 
     if file.exists():
-        raise BuilderContractsError(
-            f"{file} is there already and would be replaced: remove it, or leave this out"
-        )
-    stored = forge().last_history(_FILE, start_anew=start_anew)
+        raise BuilderContractsError(f"{file} already exists: remove it, or skip this step")
+    stored = connect_forge().last_history(_FILE, start_anew=start_anew)
     if stored is None:
-        click.echo("no earlier history: this is the first night")
+        click.echo("no earlier history; starting from scratch")
         return
-    _write(file, stored.content)
+    _write_file(file, stored.content)
     try:
         with History(file, write=False) as store:
             size = store.size()
     except BuilderContractsError:
         file.unlink()
         raise
-    click.echo(f"{file}: {size.results:,} results of {size.runs:,} runs, stored {stored.created}")
+    click.echo(f"{file}: {size.results:,} results from {size.runs:,} runs, stored {stored.created}")
 
 
 @nightly.command()
@@ -117,24 +114,24 @@ def restore(file: Path, start_anew: bool) -> None:
     required=True,
     metavar="DIR",
     type=click.Path(path_type=Path),
-    help="Folder with what the night's jobs stored.",
+    help="Directory with the reports of the night's jobs.",
 )
 @click.pass_context
 def add(context: click.Context, file: Path, reports: Path) -> None:
-    """Add a night: every JUnit file and every evidence.jsonl below a folder.
+    """Add a night: every JUnit file and evidence.jsonl under a directory.
 
-    That nothing is there, nor the folder, is a warning and no error: the pool can be down, and then the
-    dashboard must say so. The history is there afterwards in any case, so that it can be built. As in
-    'history add' a file that cannot be used is left out, and makes the exit code 3.
+    An empty or missing directory is a warning, not an error: the pool may be down, and the dashboard must
+    show that. The history file exists afterwards in any case. As with 'history add', unusable files are
+    skipped and the exit code is 3.
     """
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.history.store import History
 
-    # It is made where there is none.
+    # Creates the file if there is none.
     History(file).close()
     junit, evidence = ((reports,) if any(reports.rglob(name)) else () for name in ("*.xml", "evidence.jsonl"))
     if not junit and not evidence:
         annotation = "::warning::" if os.environ.get("GITHUB_ACTIONS") == "true" else "warning: "
-        click.echo(f"{annotation}no class reported this night: {reports} has no .xml and no evidence.jsonl")
+        click.echo(f"{annotation}no class reported: {reports} contains no .xml and no evidence.jsonl")
         return
     context.invoke(history_add, file=file, files=junit, evidence=evidence)
 
@@ -145,13 +142,13 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
 @STALE
 @_CONTRACTS
 def summary(file: Path, site: str, stale_days: float, contracts: Path | None) -> None:
-    """Print the night in Markdown."""
-    from builder_contracts.dashboard.store import History
-    from builder_contracts.dashboard.summary import summary as write
+    """Print a Markdown summary of the night."""
+    from builder_contracts.dashboard.history.store import History
+    from builder_contracts.dashboard.nightly.job_summary import format_summary
 
     with History(file, write=False) as store:
-        told, book = _report(store, stale_days, contracts)
-        click.echo(write(told, book, site))
+        report, book = _analyze(store, stale_days, contracts)
+        click.echo(format_summary(report, book, site))
 
 
 @nightly.command()
@@ -159,46 +156,47 @@ def summary(file: Path, site: str, stale_days: float, contracts: Path | None) ->
 @_SITE
 @STALE
 @_CONTRACTS
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Print planned changes without making them.")
 def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry_run: bool) -> None:
-    """Open, update and close one issue a class, so that they say what the history says.
+    """Open, update and close one issue per class to match the history.
 
-    Done twice it changes nothing the second time. An issue is closed only when each of its clauses was
-    seen kept again, is waived or no longer promised. The token needs the permission 'issues: write'
-    (GitLab: api). Only issues of its own user count: at GitHub that is github-actions[bot], or whom
-    BUILDER_CONTRACTS_AUTHOR names.
+    Idempotent. Closes an issue once each of its clauses is kept again, waived or withdrawn. The token needs
+    'issues: write' (GitLab: api). Considers only issues by its own user: github-actions[bot] on GitHub, or
+    BUILDER_CONTRACTS_AUTHOR.
     """
-    from builder_contracts.dashboard.breakages import plan
-    from builder_contracts.dashboard.forge import forge
-    from builder_contracts.dashboard.store import History
+    from builder_contracts.dashboard.history.store import History
+    from builder_contracts.dashboard.nightly.breakage_issues import plan_actions
+    from builder_contracts.forge.client import connect_forge
 
-    here = forge()
+    client = connect_forge()
     with History(file, write=False) as store:
-        told, book = _report(store, stale_days, contracts)
-        actions = plan(told, book, here.open_issues(), site)
+        report, book = _analyze(store, stale_days, contracts)
+        actions = plan_actions(report, book, client.open_issues(), site)
     for action in actions:
         if dry_run:
             click.echo(
                 printable(f"would {type(action).__name__.lower()} {getattr(action, 'title', '') or action}")
             )
         else:
-            click.echo(here.apply(action))
+            click.echo(client.apply(action))
     if not actions:
-        click.echo("the issues already say what the history says")
+        click.echo("issues are up to date")
 
 
-def _report(
+def _analyze(
     store: History, stale_days: float, contracts: Path | None
 ) -> tuple[HistoryReport, HistorySnapshot]:
-    from builder_contracts.dashboard import report, series
+    from builder_contracts.dashboard.analysis.history_report import analyze_history
+    from builder_contracts.dashboard.analysis.status import Policy
+    from builder_contracts.dashboard.history.series import load_snapshot
 
-    book = series.read(store)
-    policy = report.Policy(stale_days)
-    return report.report(book, round(time.time() * 1000), policy, promised(contracts)), book
+    book = load_snapshot(store)
+    policy = Policy(stale_days)
+    return analyze_history(book, round(time.time() * 1000), policy, load_promises(contracts)), book
 
 
-def _write(file: Path, content: bytes) -> None:
+def _write_file(file: Path, content: bytes) -> None:
     try:
         write(file, content)
     except OSError as error:
-        raise BuilderContractsError(f"{file} cannot be written: {error.strerror}") from None
+        raise BuilderContractsError(f"cannot write {file}: {error.strerror}") from None

@@ -7,7 +7,7 @@ import json
 import click
 
 from builder_contracts.contract import schemas
-from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.run.options import usage_error
 
 
 def _suggest(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
@@ -20,7 +20,7 @@ def _suggest(_: click.Context, __: click.Parameter, typed: str) -> list[str]:
 def schema_command(name: str) -> None:
     """Print a JSON Schema (draft 2020-12) for editors and other tools.
 
-    NAME is builder-class (the default), builder-base, environment, or evidence, among others.
+    NAME is builder-class (default), builder-base, environment, evidence or another schema.
 
     \b
     Examples:
@@ -28,6 +28,7 @@ def schema_command(name: str) -> None:
       builder-contracts schema environment
     """
     if name not in schemas.names():
-        mend = f"schemas are {', '.join(schemas.names())}"
-        raise InputError([Problem(Location("command line", 1), f"there is no schema {name!r}", mend)])
+        guess = schemas.nearest(name, schemas.names())
+        fix = f"did you mean {guess}?" if guess else f"known schemas: {', '.join(schemas.names())}"
+        raise usage_error(f"unknown schema {name!r}", fix)
     click.echo(json.dumps(schemas.load(name), indent=2, ensure_ascii=False))

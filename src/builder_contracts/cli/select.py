@@ -7,39 +7,43 @@ from pathlib import Path
 
 import click
 
+from builder_contracts.cli.options import table_options
 from builder_contracts.errors import ExitCode, printable
+from builder_contracts.run.options import SELECT
 
 
 @click.command()
 @click.option(
-    "--needs", required=True, metavar="LIST", help="Comma-separated: tools, docker-build, cpu=4, memory=12Gi."
+    "--needs",
+    required=True,
+    metavar="LIST",
+    help="Comma-separated needs: tools, docker-build, cpu=4, memory=12Gi.",
 )
-@click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
-              help="Class contracts; scale sets beside the classes come from DIR/platform.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def select(needs: str, contracts: Path, as_json: bool) -> None:
-    """Name the smallest class that promises what a job needs, and why the others do not fit.
+@table_options(SELECT)
+def select(needs: str, contracts: tuple[str, ...], form: str) -> None:
+    """Pick the smallest class that fits a job, and say why the others do not.
 
-    Exit code 1 when no class fits.
+    Additional scale sets are read from platform/ in the directory of contracts. Exits with 1 if no class fits.
 
     \b
     Examples:
       builder-contracts select --needs nix,memory=4Gi
       builder-contracts select --needs docker-build,cpu=4
     """
-    from builder_contracts.cli.paths import contract_files
     from builder_contracts.contract.loading import load_all
+    from builder_contracts.run.inputs import contract_files
     from builder_contracts.truth import platform
     from builder_contracts.truth.builder_selection import candidates, choose, parse
 
-    classes = load_all(contract_files((contracts,)))
-    folder = contracts / "platform"
+    paths = [Path(path) for path in contracts or ("contracts",)]
+    classes = load_all(contract_files(paths))
+    folder = paths[0] / "platform"
     declared = platform.load(folder) if folder.is_dir() else None
     extra = declared.area("enrolment") if declared else None
-    assumed = {one.fact: one.reason for one in declared.assumptions} if declared else {}
+    assumed = {assumption.fact: assumption.reason for assumption in declared.assumptions} if declared else {}
     answers = choose(parse(needs, classes), candidates(classes, extra))
     fitting = [answer for answer in answers if answer.fits]
-    if as_json:
+    if form == "json":
         data = {
             "needs": needs,
             "label": fitting[0].candidate.label if fitting else None,
@@ -58,10 +62,10 @@ def select(needs: str, contracts: Path, as_json: bool) -> None:
             if reason := assumed.get(f"extra_scale_sets/{best.label}"):
                 click.echo(f"  {platform.ASSUMED}: {reason}")
         else:
-            click.echo("no class promises all of it")
+            click.echo("no class promises everything needed")
         for answer in answers:
             if answer.fits and answer is not fitting[0]:
-                click.echo(f"{answer.candidate.label}: fits too, but is larger")
+                click.echo(f"{answer.candidate.label}: also fits, but is larger")
             for lack in answer.lacks:
                 click.echo(f"{answer.candidate.label}: {lack}")
     raise click.exceptions.Exit(ExitCode.KEPT if fitting else ExitCode.BROKEN)

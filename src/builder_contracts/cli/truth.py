@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
+from builder_contracts.reporting.registry import ReportRequest, open_reports, report_requests
+from builder_contracts.reporting.terminal import painter
+from builder_contracts.run.options import TRUTH, parse
 
 if TYPE_CHECKING:
     from builder_contracts.truth.platform import Platform
@@ -19,63 +21,43 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--repo", type=click.Path(path_type=Path), default=Path(), show_default="here", metavar="PATH",
-              help="Root of the checkout to judge.")  # fmt: skip
-@click.option("--contracts", type=click.Path(path_type=Path), default=Path("contracts"), show_default=True, metavar="DIR",
-              help="Class contracts, and those of the platform in DIR/platform.")  # fmt: skip
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "sarif", "junit", "markdown"]),
-    default="text",
-    show_default=True,
-    help="markdown is for --exit-criteria.",
-)
+@table_options(TRUTH)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE."
 )
 @click.option(
-    "--exit-criteria", is_flag=True, help="One page: which exit criteria are met, and what is missing."
+    "--exit-criteria", is_flag=True, help="Print a one-page report on exit criteria: met, and missing."
 )
-@click.option("--planning", type=click.Path(path_type=Path), multiple=True, metavar="FILE",
-              help="Export of a tracker: GitHub's REST JSON or Linear's (repeatable).")  # fmt: skip
 @click.option(
     "--planning-live",
     metavar="OWNER/NAME",
-    help="Ask GitHub for the planning (GITHUB_TOKEN), and Linear where LINEAR_API_KEY is set.",
+    help="Fetch planning data from GitHub (GITHUB_TOKEN), and from Linear if LINEAR_API_KEY is set.",
 )
 @click.option("--grounding", type=click.Path(path_type=Path), metavar="FILE",
-              help="Check that this document has the paragraphs that clauses rest on.")  # fmt: skip
-@click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE", help="Findings that are known.")
-@click.option("--write-baseline", is_flag=True,
-              help="Write --baseline: all findings when it is new, otherwise only drop what is gone.")  # fmt: skip
+              help="Check that FILE contains the paragraphs that clauses cite.")  # fmt: skip
 @click.option(
-    "--strict", is_flag=True, help="Count every unproven clause, also what a checkout can never show."
+    "--baseline", type=click.Path(path_type=Path), metavar="FILE", help="File of known findings to ignore."
 )
-@click.option("-v", "--verbose", is_flag=True, help="Also what is kept, and what a checkout cannot show.")
+@click.option("--write-baseline", is_flag=True,
+              help="Create the --baseline file, or drop resolved findings from an existing one.")  # fmt: skip
 def truth(
-    repo: Path,
-    contracts: Path,
-    form: str,
     output: Path | None,
     exit_criteria: bool,
-    planning: tuple[Path, ...],
     planning_live: str | None,
     grounding: Path | None,
     baseline: Path | None,
     write_baseline: bool,
-    strict: bool,
-    verbose: bool,
+    **values: Any,
 ) -> None:
-    """Compare what a repository says, defaults to and deploys with what its platform promises.
+    """Check what a repository says, defaults to and deploys against its platform's contracts.
 
-    Reads OpenTofu, Kubernetes, Helm values, workflows, Dockerfiles and documentation; runs nothing and needs
-    no network. Every finding names both lines that cannot both be right.
+    Reads OpenTofu, Kubernetes manifests, Helm values, workflows, Dockerfiles and documentation; executes nothing
+    and needs no network. Each finding cites the two lines that contradict each other.
 
     \b
     Examples:
       builder-contracts truth --repo ../platform
-      builder-contracts truth --repo . --format sarif -o truth.sarif
+      builder-contracts truth --repo . --report sarif=truth.sarif
       builder-contracts truth --exit-criteria --format markdown --planning issues.json --planning milestones.json
       builder-contracts truth --baseline truth-baseline.json --write-baseline
     """
@@ -83,15 +65,22 @@ def truth(
     from builder_contracts.truth.session import exit_code, load, with_baseline
     from builder_contracts.truth.verdicts import judge
 
+    options = parse(TRUTH, values, cwd=Path.cwd())
+    repo, form, strict, verbose = (
+        Path(values["repo"] or "."),
+        options.report_format,
+        options.strict,
+        options.verbose,
+    )
+    planning = tuple(map(Path, values["planning"]))
     if write_baseline and baseline is None:
-        raise click.UsageError("--write-baseline needs --baseline FILE")
+        raise click.UsageError("--write-baseline requires --baseline FILE")
     if planning and planning_live:
-        raise click.UsageError("give the planning once: --planning or --planning-live")
-    if exit_criteria and form in ("sarif", "junit"):
-        raise click.UsageError("--exit-criteria is a page: --format text, markdown or json")
-    if form == "markdown" and not exit_criteria:
-        raise click.UsageError("--format markdown is for --exit-criteria")
-    platform, classes = load(contracts)
+        raise click.UsageError("--planning and --planning-live are mutually exclusive")
+    if exit_criteria and (form not in (None, "terminal", "json", "markdown") or options.reports):
+        raise click.UsageError("--exit-criteria supports only --format text, markdown or json")
+    requests = _requests(options.reports, form, output)
+    platform, classes = load(Path(values["contracts_directory"] or "contracts"))
     if grounding is not None:
         _check_grounding(platform, grounding)
     tracker = None
@@ -102,31 +91,70 @@ def truth(
         tracker = trackers.fetch(planning_live) if planning_live else trackers.read(planning)
     judgement = judge(repo, platform, classes, tracker=tracker)
     if baseline is not None and (baseline.exists() or not write_baseline):
-        judgement, compared = with_baseline(judgement, baselines.read(baseline))
+        judgement, compared = with_baseline(judgement, baselines.load_baseline(baseline))
         if write_baseline:
-            baselines.write(baseline, compared.known)
+            baselines.write_baseline(baseline, compared.known)
         if compared.gone:
-            hint = "dropped from the baseline" if write_baseline else "drop them with --write-baseline"
-            click.echo(f"{compared.gone} known findings are gone: {hint}", err=True)
+            hint = "dropped from the baseline" if write_baseline else "run with --write-baseline to drop them"
+            click.echo(f"{compared.gone} known findings no longer occur: {hint}", err=True)
     elif baseline is not None:
-        baselines.write(baseline, judgement.findings)
-        click.echo(f"{len(judgement.findings)} findings are now known", err=True)
-        judgement, _ = with_baseline(judgement, baselines.read(baseline))
+        baselines.write_baseline(baseline, judgement.findings)
+        click.echo(f"baseline written with {len(judgement.findings)} findings", err=True)
+        judgement, _ = with_baseline(judgement, baselines.load_baseline(baseline))
     if exit_criteria:
-        from builder_contracts.truth.exit_criteria import compute
-        from builder_contracts.truth.report import page
+        _print_criteria(platform, judgement, form, repo, output)
+        raise click.exceptions.Exit(exit_code(judgement, strict=strict))
+    raise click.exceptions.Exit(
+        report_checkout(judgement, requests, command="truth", strict=strict, verbose=verbose)
+    )
 
-        answers = compute(platform, {verdict.clause: verdict for verdict in judgement.platform})
-        code = "`" if form == "markdown" else ""
-        told = page.page(platform, answers, judgement, of=_name(repo), code=code)
-        if form == "json":
-            _emit(page.to_json(told) + "\n", output)
-        else:
-            lines = page.markdown(told) if form == "markdown" else page.text(told)
-            _emit("\n".join(lines) + "\n", output)
+
+def _requests(report: tuple[str, ...], form: str | None, output: Path | None) -> tuple[ReportRequest, ...]:
+    """The reports that the options ask for; with ``-o`` the one of ``--format`` goes to a file."""
+    cwd = Path.cwd()
+    if output is None:
+        return report_requests(report, cwd, form=form)
+    return report_requests([*report, f"{form or 'terminal'}={output}"], cwd)
+
+
+def report_checkout(
+    judgement: TruthReport, requests: tuple[ReportRequest, ...], *, command: str, strict: bool, verbose: bool
+) -> int:
+    """Write the reports of a judged checkout; the exit code of the run."""
+    from builder_contracts.reporting.truth_stream import report
+
+    with open_reports(
+        requests,
+        stdout=sys.stdout,
+        stderr=sys.stderr,
+        paint=painter(sys.stdout),
+        verbose=verbose,
+        limits=False,
+        # Who writes the text to a file does not want it printed, too.
+        terminal=not any(request.format == "terminal" for request in requests),
+    ) as reports:
+        code = report(judgement, reports, command=command, strict=strict)
+    for failure in reports.failures:
+        click.echo(f"error: {failure}", err=True)
+    return code
+
+
+def _print_criteria(
+    platform: Platform, judgement: TruthReport, form: str | None, repo: Path, output: Path | None
+) -> None:
+    from builder_contracts.reporting import exit_criteria
+    from builder_contracts.truth.exit_criteria import compute
+
+    answers = compute(platform, {verdict.clause: verdict for verdict in judgement.platform})
+    code = "`" if form == "markdown" else ""
+    page = exit_criteria.build_criteria_page(platform, answers, judgement, subject=_name(repo), code=code)
+    if form == "json":
+        text = exit_criteria.to_json(page)
     else:
-        _emit(render_judgement(judgement, form, verbose=verbose, colour=output is None), output)
-    raise click.exceptions.Exit(exit_code(judgement, strict=strict))
+        text = "\n".join(
+            exit_criteria.to_markdown(page) if form == "markdown" else exit_criteria.to_text(page)
+        )
+    _emit(text + "\n", output)
 
 
 def _name(repo: Path) -> str:
@@ -137,33 +165,6 @@ def _name(repo: Path) -> str:
     return repo.resolve().name + (f" at commit {at[:12]}" if at else "")
 
 
-def render_judgement(judgement: TruthReport, form: str, *, verbose: bool, colour: bool) -> str:
-    """The report in one of the formats; ``colour`` allows it where the output is a terminal."""
-    from builder_contracts.truth.report import machine, text
-
-    if form == "text":
-        return (
-            "\n".join(text.render(judgement, verbose=verbose, paint=painter() if colour else _plain)) + "\n"
-        )
-    formats: dict[str, Callable[[TruthReport], str]] = {
-        "json": machine.to_json,
-        "sarif": machine.to_sarif,
-        "junit": machine.to_junit,
-    }
-    return formats[form](judgement).rstrip("\n") + "\n"
-
-
-def _plain(text: str, _: str) -> str:
-    return text
-
-
-def painter() -> Callable[[str, str], str]:
-    """Colour on a terminal, unless NO_COLOR is set; plain text elsewhere."""
-    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        return _plain
-    return lambda text, colour: click.style(text, fg=colour)
-
-
 def _emit(body: str, output: Path | None) -> None:
     if output is None:
         click.echo(body, nl=False)
@@ -171,7 +172,7 @@ def _emit(body: str, output: Path | None) -> None:
     try:
         write(output, body.encode())
     except OSError as error:
-        raise BuilderContractsError(f"{output} cannot be written: {error.strerror}") from None
+        raise BuilderContractsError(f"cannot write {output}: {error.strerror}") from None
 
 
 def _check_grounding(platform: Platform, path: Path) -> None:
@@ -181,7 +182,7 @@ def _check_grounding(platform: Platform, path: Path) -> None:
         body = path.read_text("utf-8", "replace")
     except OSError as error:
         raise InputError(
-            [Problem(Location(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]
+            [Problem(Location(str(path), 1), f"cannot read: {error.strerror}", "check the path")]
         ) from None
     missing = ungrounded(platform, body)
     if missing:
@@ -189,8 +190,8 @@ def _check_grounding(platform: Platform, path: Path) -> None:
             [
                 Problem(
                     source,
-                    f"{path} does not have once, under {ground.section!r}: {ground.paragraph}",
-                    "quote the paragraph that it rests on now, in grounding.yaml too",
+                    f"{path} must contain this exactly once under {ground.section!r}: {ground.paragraph}",
+                    "cite the current paragraph here and in grounding.yaml",
                 )
                 for source, ground in missing
             ]

@@ -8,38 +8,39 @@ from pathlib import Path
 
 import click
 
-from builder_contracts.cli.paths import contract_files
+from builder_contracts.cli.options import table_options
 from builder_contracts.contract.loading import expired, load_all
 from builder_contracts.errors import InputError, printable
 from builder_contracts.prove.canary import definition as canary
+from builder_contracts.run.inputs import contract_files
+from builder_contracts.run.options import VALIDATE
 from builder_contracts.services import role_checks
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--list", "list_clauses", is_flag=True, help="Print the id of every clause, with its promise.")
-@click.option("--json", "as_json", is_flag=True, help="Print clauses as JSON, one object a line.")
-def validate(paths: tuple[Path, ...], list_clauses: bool, as_json: bool) -> None:
-    """Check that contracts are well formed and their waivers not expired, without looking at any runner.
+@click.option("--list", "list_clauses", is_flag=True, help="Print every clause ID with its promise.")
+@table_options(VALIDATE)
+def validate(paths: tuple[Path, ...], contracts: tuple[str, ...], list_clauses: bool, form: str) -> None:
+    """Check that contracts are well formed and no waiver has expired, without starting a runner.
 
-    PATHS are contract files or folders; ./contracts when left out. Environments, cache roles and canaries beside them
-    are read as well. Needs neither Docker nor network.
+    PATHS are contract files or directories (default: ./contracts). Also reads the environments, cache roles and
+    canaries next to them. Needs no Docker and no network. JSON is one object per line.
 
     \b
     Examples:
       builder-contracts validate
       builder-contracts validate --list contracts/tinyland-nix.yaml
     """
-    contracts = load_all(contract_files(paths))
-    wrong = [*canary.check(contracts), *expired(contracts, datetime.now(UTC).date())]
-    for folder in sorted({Path(contract.source.file).parent for contract in contracts}):
-        wrong += role_checks.check(
-            folder, [each for each in contracts if Path(each.source.file).parent == folder]
-        )
-    if wrong:
-        raise InputError(wrong)
-    for contract in contracts:
-        if as_json:
+    loaded = load_all(contract_files((*paths, *map(Path, contracts))))
+    problems = [*canary.check(loaded), *expired(loaded, datetime.now(UTC).date())]
+    for folder in sorted({Path(contract.source.file).parent for contract in loaded}):
+        beside = [contract for contract in loaded if Path(contract.source.file).parent == folder]
+        problems += role_checks.check(folder, beside)
+    if problems:
+        raise InputError(problems)
+    for contract in loaded:
+        if form == "json":
             for clause in contract.clauses:
                 entry = {"clause": clause.id, "promised": clause.promise.text, "source": str(clause.source)}
                 click.echo(json.dumps(entry))

@@ -1,4 +1,5 @@
-"""Looking for files: what may not be looked at is told, and never taken for absent. Writing them: whole or not at all."""
+"""Files: reads are bounded and regular, writes are whole or not at all. A path that cannot be accessed is an error,
+never taken for absent."""
 
 from __future__ import annotations
 
@@ -8,15 +9,21 @@ from pathlib import Path
 
 from builder_contracts.errors import InputError, Location, Problem
 
+SUFFIXES = (".yaml", ".yml", ".json")
+"""How names of documents end; JSON is YAML."""
+
+# What a shell hands over, such as <(command): its other end is open already, so reading cannot wait for one.
+_HANDED_OVER = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+
 
 def refusal(path: str | Path, error: OSError) -> InputError:
-    """What the system said to a look at the path."""
-    what = f"cannot be looked at: {error.strerror}"
-    return InputError([Problem(Location(str(path), 1), what, "check the path and its permissions")])
+    """The system's reason why a path cannot be accessed."""
+    message = f"cannot access: {error.strerror}"
+    return InputError([Problem(Location(str(path)), message, "check the path and its permissions")])
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file stands there. Raises InputError where nobody may look."""
+    """Whether the path is a regular file. Raises InputError where it cannot be accessed."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -25,8 +32,13 @@ def is_file(path: Path) -> bool:
         raise refusal(path, error) from None
 
 
-def entries(folder: Path) -> list[Path]:
-    """What stands in a folder, nothing where there is no such folder. Raises InputError where nobody may look."""
+def is_empty(path: Path) -> bool:
+    """Whether a regular file has no content. Raises InputError where it cannot be accessed."""
+    return is_file(path) and not read_bytes(path, 1000).strip()
+
+
+def list_folder(folder: Path) -> list[Path]:
+    """The entries of a directory, none where it does not exist. Raises InputError where it cannot be accessed."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -36,8 +48,50 @@ def entries(folder: Path) -> list[Path]:
 
 
 def yaml_in(folder: Path) -> list[Path]:
-    """The YAML files of a folder. Raises InputError where nobody may look."""
-    return [path for path in entries(folder) if path.suffix == ".yaml"]
+    """The YAML and JSON files of a directory. Raises InputError where it cannot be accessed."""
+    return [path for path in list_folder(folder) if path.suffix in SUFFIXES]
+
+
+def read_bytes(path: Path, limit: int, name: str = "") -> bytes:
+    """At most ``limit + 1`` bytes of a regular file: a length above ``limit`` says that there are more.
+
+    ``name`` is the file's name in messages. Raises InputError.
+    """
+    source = Location(name or str(path))
+    handed_over = str(path).startswith(_HANDED_OVER)
+
+    def opener(file: str, flags: int) -> int:
+        # Opening a pipe that nobody writes to, such as one among the environments, would wait for a writer.
+        return os.open(file, flags if handed_over else flags | os.O_NONBLOCK)
+
+    try:
+        with open(path, "rb", opener=opener) as stream:
+            if not handed_over and not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise InputError([Problem(source, "cannot read: not a regular file", "pass a regular file")])
+            return stream.read(limit + 1)
+    except OSError as error:
+        fix = "check the path and its permissions"
+        raise InputError([Problem(source, f"cannot read: {error.strerror}", fix)]) from None
+
+
+def read_text(path: Path, limit: int) -> str:
+    """The text of a regular file of at most ``limit`` bytes. Raises InputError."""
+    raw = read_bytes(path, limit)
+    if len(raw) > limit:
+        message = f"file exceeds {limit:,} bytes"
+        raise InputError([Problem(Location(str(path)), message, "check that this is the right file")])
+    return decode(raw, str(path))
+
+
+def decode(raw: bytes, name: str) -> str:
+    """The bytes as text; ``name`` is the file's name in messages. Raises InputError."""
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InputError(
+            [Problem(Location(name, line), "not UTF-8 text", "save the file as UTF-8")]
+        ) from None
 
 
 def write(path: Path, content: bytes) -> None:

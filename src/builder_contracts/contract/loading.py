@@ -6,7 +6,7 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,10 @@ from builder_contracts.contract.model import Clause, Contract, Waiver
 from builder_contracts.contract.promises import READERS
 from builder_contracts.contract.promises.declarations import Responsibility
 from builder_contracts.contract.promises.named_promise import PromiseError
+from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.redaction import learn_data
+from builder_contracts.tools.catalog import misspelt
 
 MAX_BASES = 8
 """Length of the longest chain of ``extends``."""
@@ -58,14 +61,23 @@ def is_contract(path: Path) -> bool:
     return bool(re.search(start + _OURS, head)) and not (kind and kind[1].decode() in schemas.kinds())
 
 
-def load(path: Path, file: str | None = None) -> Contract:
-    """Load the contract at ``path``; ``file`` is its name in messages. Raises InputError."""
-    document = _merged(path, file or str(path), ())
+Bases = dict[tuple[Path, str], Document]
+"""The bases that were read for earlier contracts, by path and by name in messages."""
+
+
+def load(path: Path, file: str | None = None, bases: Bases | None = None) -> Contract:
+    """Load the contract at ``path``; ``file`` is its name in messages. Raises InputError.
+
+    Contracts that are loaded with the same ``bases`` read a base that they share once.
+    """
+    document = _merged(path, file or str(path), (), {} if bases is None else bases)
+    # Before anything is said of it.
+    learn_data(document.data)
     kind = document.data.get("kind")
-    if kind != "BuilderClass" and kind in schemas.kinds():
-        what = f"a document of kind {kind} is no contract by itself"
-        mend = "name the classes that use it, or their folder: it is checked with them"
-        raise InputError([Problem(document.source(("kind",)), what, mend)])
+    if kind != "BuilderClass" and isinstance(kind, str) and kind in schemas.kinds():
+        message = f"a document of kind {kind} is not a contract"
+        fix = "pass the classes that use it, or their directory; it is checked with them"
+        raise InputError([Problem(document.source(("kind",)), message, fix)])
     validity.check("builder-class", document)
     return _contract(document)
 
@@ -81,9 +93,10 @@ def load_all(paths: Iterable[Path]) -> list[Contract]:
     """Load several contracts that are judged together. Raises InputError with the problems of all."""
     contracts: list[Contract] = []
     problems: list[Problem] = []
+    bases: Bases = {}
     for path in paths:
         try:
-            contracts.append(load(path))
+            contracts.append(load(path, bases=bases))
         except InputError as error:
             problems += error.problems
     problems += conflicts(contracts)
@@ -103,8 +116,8 @@ def conflicts(contracts: Sequence[Contract]) -> list[Problem]:
             problems.append(
                 Problem(
                     contract.source,
-                    f"the class {contract.name} is declared twice, first at {other.source}",
-                    "rename one of the two classes, or remove the copy",
+                    f"class {contract.name} is already declared at {other.source}",
+                    "rename one of the classes, or remove the copy",
                 )
             )
             continue
@@ -114,9 +127,9 @@ def conflicts(contracts: Sequence[Contract]) -> list[Problem]:
             # GitHub compares labels without regard to case.
             first = labels.setdefault(clause.name.lower(), clause)
             if first is not clause:
-                what = f"the label {clause.name} already selects {first.builder}, at {first.source}"
-                mend = "a label belongs to one class: jobs could not tell which of the two they get"
-                problems.append(Problem(clause.source, what, mend))
+                message = f"label {clause.name} already selects class {first.builder} at {first.source}"
+                fix = "give the label to one class; jobs could land on either"
+                problems.append(Problem(clause.source, message, fix))
     return problems
 
 
@@ -125,8 +138,8 @@ def expired(contracts: Iterable[Contract], today: date) -> list[Problem]:
     return [
         Problem(
             clause.waiver.source,
-            f"the waiver of {clause.id} expired on {clause.waiver.until}",
-            "remove it, or decide anew and set a later date",
+            f"waiver for {clause.id} expired on {clause.waiver.until}",
+            "remove the waiver, or review it and set a later date",
         )
         for contract in contracts
         for clause in contract.clauses
@@ -134,7 +147,7 @@ def expired(contracts: Iterable[Contract], today: date) -> list[Problem]:
     ]
 
 
-def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
+def _merged(path: Path, file: str, chain: tuple[Path, ...], bases: Bases) -> Document:
     """The document with its bases merged under it; positions point into the file of each value."""
     document = read(path, file)
     if not isinstance(document.data, dict):
@@ -142,8 +155,8 @@ def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
             [
                 Problem(
                     document.source(()),
-                    "a contract is a mapping of fields",
-                    "begin with apiVersion: builder-contracts/v1",
+                    "document must be a mapping",
+                    "start with apiVersion: builder-contracts/v1",
                 )
             ]
         )
@@ -152,9 +165,12 @@ def _merged(path: Path, file: str, chain: tuple[Path, ...]) -> Document:
         validity.check("builder-base", document)
     if not isinstance(extends, str):
         return document
-    here = (*chain, path.resolve())
-    base = _base(path, extends, document.source(("extends",)), here)
-    parent = _merged(base, str(Path(file).parent / extends), here)
+    chain = (*chain, path.resolve())
+    base = _base(path, extends, document.source(("extends",)), chain)
+    key = base.resolve(), str(Path(file).parent / extends)
+    if key not in bases:
+        bases[key] = _merged(base, key[1], chain, bases)
+    parent = bases[key]
     data = _overlay({key: parent.data[key] for key in parent.data if key not in _OWN}, document.data)
     data.pop("extends", None)
     positions = {
@@ -167,22 +183,22 @@ def _base(path: Path, extends: str, where: Location, chain: tuple[Path, ...]) ->
     """The file that the last of the chain extends. Raises InputError."""
     base = path.parent / extends
     try:
-        there, identity = base.is_file(), base.resolve()
+        exists, identity = base.is_file(), base.resolve()
     except PermissionError as error:
-        what = f"extends {extends!r}, which cannot be looked at: {error.strerror}"
-        raise InputError([Problem(where, what, "check the path and its permissions")]) from None
+        message = f"cannot access {extends!r} named in 'extends': {error.strerror}"
+        raise InputError([Problem(where, message, "check the path and its permissions")]) from None
     except (OSError, RuntimeError):  # a name that is too long, a loop of symbolic links
-        there, identity = False, base
+        exists, identity = False, base
     if identity in chain:
         loop = " -> ".join(link.name for link in (*chain[chain.index(identity) :], identity))
-        raise InputError([Problem(where, f"extends itself: {loop}", "remove one link of this chain")])
-    if not there:
+        raise InputError([Problem(where, f"circular 'extends': {loop}", "break the cycle")])
+    if not exists:
         shown = extends if len(extends) <= 200 else extends[:200] + "…"
-        mend = "correct the path: it is relative to this file"
-        raise InputError([Problem(where, f"extends {shown!r}, which is not there", mend)])
+        fix = "fix the path; it is relative to this file"
+        raise InputError([Problem(where, f"'extends' names {shown!r}, which does not exist", fix)])
     if len(chain) > MAX_BASES:
-        mend = "merge some of the bases: nobody can follow so long a chain"
-        raise InputError([Problem(where, f"extends more than {MAX_BASES} bases in a row", mend)])
+        fix = "merge some of the bases"
+        raise InputError([Problem(where, f"'extends' chain is longer than {MAX_BASES}", fix)])
     return base
 
 
@@ -225,8 +241,8 @@ def _contract(document: Document) -> Contract:
             for declared in read_section(data[kind], (kind,)):
                 local_id = f"{kind}/{declared.name}"
                 if local_id in ids:
-                    what = f"this clause has the id {local_id}, which another has as well"
-                    raise PromiseError(declared.pointer, what, "keep one of the two", against=ids[local_id])
+                    message = f"duplicate clause ID {local_id}"
+                    raise PromiseError(declared.pointer, message, "remove one of them", against=ids[local_id])
                 ids[local_id] = declared.pointer
                 clauses.append(
                     Clause(
@@ -242,7 +258,7 @@ def _contract(document: Document) -> Contract:
         except PromiseError as fault:
             problems.append(_fault(document, fault))
     if not problems:
-        problems += _dangling(document, clauses)
+        problems += [*_misspelt_tools(clauses), *_check_clause_references(document, clauses)]
     if problems:
         raise InputError(problems)
     canonical = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -260,10 +276,10 @@ def _contract(document: Document) -> Contract:
 
 
 def _fault(document: Document, fault: PromiseError) -> Problem:
-    what, where = fault.what, document.source(fault.pointer)
+    message, where = fault.message, document.source(fault.pointer)
     if fault.against is not None and (other := document.source(fault.against)) != where:
-        what += f" (at {other})"
-    return Problem(where, what, fault.mend)
+        message += f" (at {other})"
+    return Problem(where, message, fault.fix)
 
 
 def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:
@@ -276,8 +292,8 @@ def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:
             problems.append(
                 Problem(
                     document.source(("waivers", local_id, "until")),
-                    f"not a date: {error}",
-                    "write YYYY-MM-DD",
+                    f"invalid date: {error}",
+                    "use YYYY-MM-DD",
                 )
             )
             continue
@@ -285,9 +301,18 @@ def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:
     return waivers
 
 
-def _dangling(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
+def _misspelt_tools(clauses: Iterable[Clause]) -> Iterator[Problem]:
+    """Tools that nobody knows and that are spelled like a known one. A reason says that the name is meant."""
+    for clause in clauses:
+        if isinstance(clause.promise, Tool) and not clause.why and (guess := misspelt(clause.name)):
+            message = f"no tool {clause.name!r} is known"
+            fix = f"did you mean {guess!r}? or give a reason under 'why' for {clause.local_id}"
+            yield Problem(clause.source, message, fix)
+
+
+def _check_clause_references(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
     """Ids that waivers, reasons and responsibilities name and that no clause has."""
-    known = {clause.local_id for clause in clauses}
+    local_ids = {clause.local_id for clause in clauses}
     named: list[tuple[str, Pointer]] = []
     for section in ("waivers", "why"):
         named += [(local_id, (section, local_id)) for local_id in document.data.get(section, {})]
@@ -295,21 +320,23 @@ def _dangling(document: Document, clauses: Sequence[Clause]) -> list[Problem]:
         if isinstance(clause.promise, Responsibility):
             at = ("responsibilities", clause.name, "shown_by")
             named += [(local_id, (*at, index)) for index, local_id in enumerate(clause.promise.shown_by)]
-    observed = {local_id for local_id in known if not local_id.startswith(("responsibilities/", "labels/"))}
+    observed = {
+        local_id for local_id in local_ids if not local_id.startswith(("responsibilities/", "labels/"))
+    }
     problems: list[Problem] = []
     for local_id, pointer in named:
         if len(problems) == schemas.MAX_PROBLEMS:
             break
-        usable = observed if pointer[0] == "responsibilities" else known
+        usable = observed if pointer[0] == "responsibilities" else local_ids
         if local_id not in usable:
             guess = _nearest(local_id, usable)
-            mend = f"did you mean {guess}?" if guess else "'builder-contracts validate --list' prints the ids"
+            fix = f"did you mean {guess}?" if guess else "'builder-contracts validate --list' prints the ids"
             problems.append(
                 Problem(
                     document.source(pointer),
-                    f"{pointer[0]} names the clause {local_id}, which this contract "
-                    + ("does not have" if local_id not in known else "only declares"),
-                    mend,
+                    f"{pointer[0]} refers to clause {local_id}, which this contract "
+                    + ("does not have" if local_id not in local_ids else "only declares"),
+                    fix,
                 )
             )
     return problems

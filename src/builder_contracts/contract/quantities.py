@@ -25,20 +25,20 @@ _BYTES = re.compile(r"(?P<number>\d{1,15})(?P<suffix>[kMGT]|[KMGT]i)?")
 
 def millicpus(text: str) -> int:
     """``"500m"`` is 500 and ``"4"`` is 4000 thousandths of a CPU. Raises ValueError."""
-    found = _CPU.fullmatch(text)
-    if not found or (found["milli"] and found["fraction"]):
+    match = _CPU.fullmatch(text)
+    if not match or (match["milli"] and match["fraction"]):
         raise ValueError(f"{text!r} is not a number of CPUs such as '4', '0.5' or '500m'")
-    if found["milli"]:
-        return int(found["whole"])
-    return round(float(found["whole"] + (found["fraction"] or "")) * 1000)
+    if match["milli"]:
+        return int(match["whole"])
+    return round(float(match["whole"] + (match["fraction"] or "")) * 1000)
 
 
 def byte_count(text: str) -> int:
     """``"8Gi"`` is 8589934592 bytes. Raises ValueError."""
-    found = _BYTES.fullmatch(text)
-    if not found:
+    match = _BYTES.fullmatch(text)
+    if not match:
         raise ValueError(f"{text!r} is not a number of bytes such as '512Mi', '8Gi' or '2G'")
-    return int(found["number"]) * _SUFFIXES[found["suffix"] or ""]
+    return int(match["number"]) * _SUFFIXES[match["suffix"] or ""]
 
 
 def human_bytes(count: int) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_PROBLEMS = 20
-"""Problems of one document that are told at a time: hostile input has no end of them."""
+"""Problems of one document that are reported at a time: hostile input has no end of them."""
 
 # A plain path: importlib.resources would cost a third of the time that loading a contract takes.
 _FOLDER = Path(__file__).parent / "schema"
@@ -49,19 +49,37 @@ def is_image(reference: str) -> bool:
     return re.fullmatch(form, reference) is not None
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that was probably meant, or None."""
-    close = difflib.get_close_matches(word[:200], list(known), n=1, cutoff=0.55)
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that was probably meant, or None."""
+    close = difflib.get_close_matches(word[:200], list(candidates), n=1, cutoff=0.55)
     return close[0] if close else None
 
 
-def resolve(schema: Any, name: str = "builder-class") -> dict[str, Any]:
-    """A part of the schema ``name`` with its reference followed; what stands beside the reference wins."""
-    resolved: dict[str, Any] = dict(schema)
+def resolve(part: Any, name: str = "builder-class") -> dict[str, Any]:
+    """A part of the schema ``name`` with its references followed; what stands next to a reference wins."""
+    resolved: dict[str, Any] = dict(part)
     while "$ref" in resolved:
-        file, _, fragment = resolved.pop("$ref").partition("#/")
-        target: Any = load(file.removesuffix(".json") or name)
-        for part in fragment.split("/"):
-            target = target[part]
+        name, target = follow(resolved.pop("$ref"), name)
         resolved = {**target, **resolved}
     return resolved
+
+
+def follow(reference: str, name: str) -> tuple[str, dict[str, Any]]:
+    """What a reference in the schema ``name`` leads to, with the name of the schema that it stands in."""
+    file, _, fragment = reference.partition("#/")
+    name = file.removesuffix(".json") or name
+    target: Any = load(name)
+    for step in fragment.split("/"):
+        target = target[step]
+    return name, target
+
+
+def owner(name: str, path: Iterable[str | int]) -> str:
+    """The schema that the part at this path stands in, when validation began in the schema ``name``."""
+    part: Any = load(name)
+    for step in path:
+        # The validator's paths leave references out.
+        while isinstance(part, dict) and step not in part:
+            name, part = follow(part["$ref"], name)
+        part = part[step]
+    return name

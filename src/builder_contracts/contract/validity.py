@@ -30,8 +30,8 @@ def check(name: str, document: Document) -> None:
         mark = None
     from builder_contracts.contract.validation import problems
 
-    if found := problems(name, document):
-        raise InputError(found)
+    if errors := problems(name, document):
+        raise InputError(errors)
     if mark is not None:
         # Read-only homes and full disks are no reason to fail: it is looked at again the next time.
         with contextlib.suppress(OSError):
@@ -66,7 +66,7 @@ def _rules() -> str:
 
 def _remember(mark: Path) -> None:
     mark.parent.mkdir(parents=True, exist_ok=True)
-    known = sorted(mark.parent.iterdir(), key=lambda file: file.stat().st_mtime)
-    for old in known[: max(0, len(known) - MOST + 1)]:
+    marks = sorted(mark.parent.iterdir(), key=lambda file: file.stat().st_mtime)
+    for old in marks[: max(0, len(marks) - MOST + 1)]:
         old.unlink(missing_ok=True)
     mark.touch()

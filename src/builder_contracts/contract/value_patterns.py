@@ -20,7 +20,7 @@ class PatternTimeout(Exception):
     """A search that was given up; ``name`` is that of the value."""
 
     def __init__(self, pattern: re.Pattern[str], name: str) -> None:
-        super().__init__(f"/{pattern.pattern}/ took longer than {SECONDS:g} s on the value of {name}")
+        super().__init__(f"matching /{pattern.pattern}/ against {name} took longer than {SECONDS:g} s")
         self.name = name
 
 
@@ -30,8 +30,8 @@ def pattern(text: str, at: Pointer) -> re.Pattern[str]:
     if compiled.search(""):
         raise PromiseError(
             at,
-            f"the pattern {text!r} matches the empty string, so it promises nothing",
-            "require a character",
+            f"pattern {text!r} matches the empty string, so it promises nothing",
+            "require at least one character",
         )
     return compiled
 

@@ -17,7 +17,7 @@ _RELEASE = re.compile(r"(?<![0-9.])([0-9]{1,9}(?:\.[0-9]{1,9}){1,4})")
 _WHOLE = re.compile(r"(?<![\w.])v?([0-9]{1,9})(?![\w.])")
 # What release_in finds has numbers and dots only, so a bound with more could never hold.
 _BOUND = re.compile(r"\s*(?:[<>]=?|[=!~]=)\s*[0-9]{1,9}(?:\.[0-9]{1,9}){0,5}(?:\.\*)?\s*")
-_EXAMPLE = "write comparisons such as '>=2.24,<3'"
+_EXAMPLE = "use comparisons such as '>=2.24,<3'"
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,7 @@ class VersionRange:
     def read(cls, text: str, at: Pointer) -> VersionRange:
         """Raises Fault for what does not parse and for a range without any bound."""
         if not text.replace(",", "").strip():
-            raise PromiseError(
-                at, f"the version range {text!r} has no bound, so it promises nothing", _EXAMPLE
-            )
+            raise PromiseError(at, f"version range {text!r} has no bound, so it promises nothing", _EXAMPLE)
         try:
             if not all(map(_BOUND.fullmatch, text.split(","))):
                 raise InvalidSpecifier
@@ -50,10 +48,10 @@ class VersionRange:
         held = {specifiers.contains(version, prereleases=True) for version in _samples(specifiers)}
         if held == {True}:
             raise PromiseError(
-                at, f"every version lies in the range {text!r}, so it promises nothing", _EXAMPLE
+                at, f"version range {text!r} allows every version, so it promises nothing", _EXAMPLE
             )
         if held == {False}:
-            raise PromiseError(at, f"no version lies in the range {text!r}, so nothing can keep it", _EXAMPLE)
+            raise PromiseError(at, f"version range {text!r} is empty, so it can never be met", _EXAMPLE)
         return cls(text)
 
 
@@ -71,5 +69,5 @@ def release_in(output: str) -> str | None:
     >>> release_in("less 668 (GNU regular expressions)")
     '668'
     """
-    found = _RELEASE.search(output) or _WHOLE.search(output)
-    return found[1] if found else None
+    match = _RELEASE.search(output) or _WHOLE.search(output)
+    return match[1] if match else None

@@ -5,14 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 from functools import cache
+from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
+from builder_contracts.contract.files import read_text
 from builder_contracts.errors import InputError, Location, Problem
-from builder_contracts.facts.model import SCHEMA, Facts, Unseen
-from builder_contracts.facts.secret import visible
+from builder_contracts.facts.model import SCHEMA, Facts, ImageFacts, Unseen
+from builder_contracts.redaction import learn_data, redact_data, redact_variable
 
-_MEND = "save facts with 'builder-contracts facts'"
+MAX_BYTES = 16_000_000
+"""The facts of the largest contract in its largest runner are a hundredth of it."""
+
+_FIX = "save facts with 'builder-contracts facts'"
 
 # What stands in JSON for the plain types of the model, and what a person calls it. Nothing is converted:
 # facts that differ must not become equal.
@@ -49,10 +54,10 @@ def _structured(value: Any, kind: Any, at: str) -> Any:
     match value:
         case dict():
             _, inner = get_args(kind)
-            return {_text(key, at): _structured(each, inner, f"{at}.{key}") for key, each in value.items()}
+            return {_text(key, at): _structured(item, inner, f"{at}.{key}") for key, item in value.items()}
         case list():
             (inner,) = get_args(kind)
-            return [_structured(each, inner, f"{at}[{index}]") for index, each in enumerate(value)]
+            return [_structured(item, inner, f"{at}[{index}]") for index, item in enumerate(value)]
         case str():
             return _text(value, at)
         case _:
@@ -63,12 +68,12 @@ def _fields(value: Any, kind: Any, at: str) -> Any:
     _require(value, dict, at)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for name in value.keys() - fields.keys():
-        raise _Damage(f"{at or 'the document'} has the unknown field {name[:60]!a}")
+        raise _Damage(f"{at or 'the document'} has unknown field {name[:60]!a}")
     for name, field in fields.items():
         if name not in value and {field.default, field.default_factory} == {dataclasses.MISSING}:
-            raise _Damage(f"{at or 'the document'} lacks the field {name!r}")
+            raise _Damage(f"{at or 'the document'} is missing field {name!r}")
     kinds = _kinds(kind)
-    return kind(**{name: _structured(each, kinds[name], f"{at}.{name}") for name, each in value.items()})
+    return kind(**{name: _structured(item, kinds[name], f"{at}.{name}") for name, item in value.items()})
 
 
 @cache
@@ -77,57 +82,69 @@ def _kinds(kind: Any) -> dict[str, Any]:
 
 
 def _require(value: Any, kind: Any, at: str) -> None:
-    types, wanted = _PLAIN[kind]
+    types, expected = _PLAIN[kind]
     if type(value) not in types:
         seen = _PLAIN[type(value)][1] if isinstance(value, dict | list) else json.dumps(value)[:60]
-        raise _Damage(f"{at} is {seen}, but must be {wanted}")
+        raise _Damage(f"{at} is {seen}, expected {expected}")
 
 
 def _text(text: str, at: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise _Damage(f"{at} holds half a character: {text[:60]!a}") from None
+        raise _Damage(f"{at} contains an unpaired surrogate: {text[:60]!a}") from None
     return text
 
 
-def redacted(facts: Facts) -> Facts:
-    """The same facts without the values of variables that look like secrets."""
-    if isinstance(facts.env, Unseen):
-        return facts
-    env = {name: visible(name, value) for name, value in facts.env.items()}
-    return dataclasses.replace(facts, env=env)
+def to_data(facts: Facts) -> dict[str, Any]:
+    """The facts as plain data without secrets."""
+    data = dataclasses.asdict(facts)
+    learn_data(data)
+    redacted = redact_data(data)
+    if isinstance(facts.env, dict):
+        redacted["env"] = _redact_variables(facts.env)
+    if isinstance(facts.image, ImageFacts):
+        redacted["image"]["labels"] = _redact_variables(facts.image.labels)
+    return redacted
+
+
+def _redact_variables(variables: dict[str, str]) -> dict[str, str]:
+    return {name: redact_variable(name, value) for name, value in variables.items()}
 
 
 def to_json(facts: Facts) -> str:
     """The facts as indented JSON, secrets redacted, in ASCII: a terminal acts on nothing of it."""
-    return json.dumps(dataclasses.asdict(redacted(facts)), indent=2, sort_keys=True)
+    return json.dumps(to_data(facts), indent=2, sort_keys=True)
+
+
+def load_facts(path: Path) -> Facts:
+    """The facts in a file that ``builder-contracts facts`` wrote. Raises InputError."""
+    return from_json(read_text(path, MAX_BYTES), str(path))
 
 
 def from_json(text: str, file: str) -> Facts:
     """Facts that ``to_json`` wrote. Raises InputError for anything else."""
     try:
         data = json.loads(text)
-    except (ValueError, RecursionError) as error:  # also a number of too many digits, and too many brackets
-        place, what = Location(file, 1), str(error)
-        if isinstance(error, json.JSONDecodeError):
-            place, what = Location(file, error.lineno, error.colno), error.msg
-        raise InputError([Problem(place, f"not JSON: {what}", _MEND)]) from None
+    except RecursionError:
+        raise _error(Location(file), "not JSON: nested too deeply", _FIX) from None
+    except json.JSONDecodeError as error:
+        raise _error(Location(file, error.lineno, error.colno), f"not JSON: {error.msg}", _FIX) from None
+    except ValueError as error:  # a number of too many digits
+        raise _error(Location(file), f"not JSON: {error}", _FIX) from None
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
-        raise InputError(
-            [
-                Problem(
-                    Location(file, 1),
-                    f"not facts: the field 'schema' is not {SCHEMA}",
-                    _MEND,
-                )
-            ]
-        )
+        raise _error(Location(file), f"not facts: the field 'schema' is not {SCHEMA}", _FIX)
+    # Facts of an older release, or of another program, may hold what they should not.
+    learn_data(data)
     try:
         facts: Facts = _structured(data, Facts, "")
     except _Damage as damage:
-        raise InputError([Problem(Location(file, 1), f"damaged: {damage}", "save them anew")]) from None
+        raise _error(Location(file), f"corrupt: {damage}", "save the facts again") from None
     return facts
+
+
+def _error(source: Location, message: str, fix: str) -> InputError:
+    return InputError([Problem(source, message, fix)])
 
 
 def flatten(facts: Facts) -> dict[str, str]:
@@ -136,12 +153,12 @@ def flatten(facts: Facts) -> dict[str, str]:
 
     def walk(value: Any, path: str) -> None:
         if _is_unseen(value):
-            flat[path] = f"not seen: {value['unseen']}"
+            flat[path] = f"not observed: {value['unseen']}"
         elif isinstance(value, dict) and value:
             for key, inner in value.items():
                 walk(inner, f"{path}.{key}" if path else str(key))
         else:
             flat[path] = json.dumps(value, ensure_ascii=False)
 
-    walk(dataclasses.asdict(redacted(facts)), "")
+    walk(to_data(facts), "")
     return flat

@@ -28,7 +28,7 @@ class Unseen:
 
 Seen: TypeAlias = T | Unseen
 
-NOT_ASKED = Unseen("the observation was not asked for it")
+NOT_ASKED = Unseen("not part of this observation")
 
 
 @dataclass(frozen=True)

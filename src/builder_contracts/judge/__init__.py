@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 import shlex
+from collections.abc import Mapping
 from datetime import date
-from typing import assert_never
+from typing import Any, assert_never
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import (
@@ -22,7 +25,7 @@ from builder_contracts.contract.promises import (
     ResourcePromise,
     Tool,
 )
-from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts
+from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, Unseen
 from builder_contracts.judge import (
     daemon,
     declarations,
@@ -35,7 +38,8 @@ from builder_contracts.judge import (
     resources,
     toolchain,
 )
-from builder_contracts.verdict import Assessment, Outcome, Rung, Verdict, unproven
+from builder_contracts.redaction import redact_variable
+from builder_contracts.verdict import Assessment, Json, Origin, Outcome, Rung, Verdict, as_json, unproven
 
 
 def find(promise: Promise, facts: Facts) -> Assessment:
@@ -61,7 +65,7 @@ def find(promise: Promise, facts: Facts) -> Assessment:
     if isinstance(promise, ResourcePromise):
         return resources.judge(promise, facts)
     if isinstance(promise, ProofPromise):
-        return unproven("facts alone cannot show it: this promise is proved by doing")
+        return unproven("this promise needs a proof; facts alone do not establish it")
     assert_never(promise)
 
 
@@ -70,28 +74,78 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
     finding = under_waiver(clause, find(clause.promise, facts), today)
     seen_image = facts.image if isinstance(facts.image, ImageFacts) else None
     runner = facts.runner if isinstance(facts.runner, RunnerFacts) else None
-    return Verdict(
-        clause=clause.id,
-        outcome=finding.outcome,
+    return Verdict.of(
+        clause,
+        finding,
+        origin_of(
+            contract, runner, seen_image, environment=environment, started=facts.taken, seconds=facts.seconds
+        ),
         rung=_rung(finding, runner),
-        promised=clause.promise.text,
-        seen=finding.seen,
-        source=str(clause.source),
-        likely=finding.likely,
-        look=_command(finding.look, runner, seen_image, contract),
-        why=clause.why or "",
-        here=finding.here,
-        image=seen_image.reference if seen_image else "",
-        image_digest=seen_image.digest if seen_image else "",
+        inspect=_command(finding.look, runner, seen_image, contract),
+        observed=fact_at(facts, finding.look),
+    )
+
+
+def origin_of(
+    contract: Contract,
+    runner: RunnerFacts | None,
+    image: ImageFacts | None,
+    *,
+    environment: str,
+    started: str,
+    seconds: float,
+) -> Origin:
+    """Where a verdict comes from, as far as a runner and an image are known."""
+    return Origin(
+        image=image.reference if image else "",
+        image_digest=image.digest if image else "",
         contract_digest=contract.digest,
         engine=runner.engine if runner else "",
         host=runner.host if runner else "",
         runner=runner.kind if runner else "",
-        identity=runner.identity if runner else "",
+        attribution=runner.identity if runner else "",
         environment=environment,
-        started=facts.taken,
-        seconds=facts.seconds,
+        started=started,
+        seconds=seconds,
     )
+
+
+# A step of a path as jq has it: .name, ["any key"], [0].
+_STEP = re.compile(r"""\.(?P<name>\w[^.\[]*)|\[(?P<key>"(?:[^"\\]|\\.)*")\]|\[(?P<index>\d+)\]""")
+
+
+def fact_at(facts: Facts, path: str) -> Json:
+    """The fact at a path, as plain data without secrets, or None where there is none."""
+    if path == ".env" and not isinstance(facts.env, Unseen):
+        # Names alone: what a contract forbids anywhere in the environment may be a token.
+        return as_json(sorted(facts.env))
+    value: Any = _without_secrets(facts) if path.startswith((".env", ".image")) else facts
+    at = 0
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None:
+            return None
+        at = step.end()
+        try:
+            if step["index"]:
+                value = value[int(step["index"])]
+            else:
+                name = step["name"] or json.loads(step["key"])
+                value = value[name] if isinstance(value, Mapping) else getattr(value, name)
+        except (AttributeError, IndexError, KeyError, TypeError):
+            return None
+    return as_json(value) if path else None
+
+
+def _without_secrets(facts: Facts) -> Facts:
+    """The facts without values of variables and labels whose names tell of a secret."""
+    if not isinstance(facts.env, Unseen):
+        env = {name: redact_variable(name, value) for name, value in facts.env.items()}
+        facts = dataclasses.replace(facts, env=env)
+    if isinstance(facts.image, ImageFacts):
+        labels = {name: redact_variable(name, value) for name, value in facts.image.labels.items()}
+        facts = dataclasses.replace(facts, image=dataclasses.replace(facts.image, labels=labels))
+    return facts
 
 
 def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment:
@@ -102,11 +156,15 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
     if today > waiver.until:
         return Assessment(
             Outcome.BROKEN,
-            f"the waiver expired on {waiver.until} ({finding.outcome.value}: {finding.seen})",
-            f"remove the waiver at {waiver.source}, or decide anew and set a later date"
-            + (f"; {finding.likely}" if finding.likely else ""),
+            f"waiver expired on {waiver.until} ({finding.outcome.value}: {finding.seen})",
+            finding.likely,
             finding.look,
             measures=finding.measures,
+            fix=f"remove the waiver at {waiver.source}, or review it and set a later date"
+            + (f"; {finding.fix}" if finding.fix else ""),
+            checked=finding.checked,
+            total=finding.total,
+            observed=finding.observed,
         )
     if finding.outcome is Outcome.BROKEN:
         return dataclasses.replace(
@@ -116,9 +174,7 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
 
 
 def _rung(finding: Assessment, runner: RunnerFacts | None) -> Rung | None:
-    """No rung is claimed for what was not seen, nor on a machine that is not shown to be of the class."""
-    if finding.outcome is Outcome.UNPROVEN:
-        return None
+    """No more than declared on a host that is not shown to be a runner of the class."""
     if finding.declared:
         return Rung.DECLARED
     if runner is not None and runner.kind == "docker":
@@ -133,7 +189,7 @@ def _command(look: str, runner: RunnerFacts | None, seen_image: ImageFacts | Non
     if not look:
         return ""
     if runner is None:
-        # Nothing can be looked at, so the way goes to what is missing.
+        # Without a runner the command would fail too; doctor says what is missing.
         return "builder-contracts doctor"
     where = f"--image {shlex.quote(seen_image.reference if seen_image else contract.image)}"
     if runner.kind != "docker":

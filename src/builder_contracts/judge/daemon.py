@@ -13,10 +13,11 @@ from builder_contracts.contract.promises.daemon import (
 )
 from builder_contracts.contract.version_ranges import release_in
 from builder_contracts.facts.model import DaemonFacts, Facts, Unseen
+from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
-_DOWN = "the daemon did not start: its container's log says why ('docker logs' with BUILDER_CONTRACTS_KEEP=1)"
+_DOWN = "the daemon did not start: set BUILDER_CONTRACTS_KEEP=1 and read its container's log ('docker logs')"
 
 
 def judge(promise: DaemonPromise, facts: Facts) -> Assessment:
@@ -43,13 +44,13 @@ def _endpoint(promise: DaemonEndpoint, daemon: DaemonFacts, facts: Facts) -> Ass
     if host != promise.endpoint:
         return broken(
             f"DOCKER_HOST={host!r}" if host is not None else "DOCKER_HOST is not set",
-            f"the image or the pool's template points jobs elsewhere than {promise.endpoint}",
+            f"the image or the pool's template does not set {promise.endpoint}",
             look=".env.DOCKER_HOST",
         )
-    # Only the client's own answer counts: a port that is open elsewhere is no daemon at DOCKER_HOST.
+    # Only the client's own response counts: an open port elsewhere does not make a daemon at DOCKER_HOST.
     if not daemon.reachable or not daemon.version:
         return broken(
-            daemon.how, "the daemon listens elsewhere than DOCKER_HOST says, or did not start", look=".daemon"
+            daemon.how, "the daemon does not listen on DOCKER_HOST, or did not start", look=".daemon"
         )
     return kept(daemon.how or f"server {daemon.version}", look=".daemon")
 
@@ -59,35 +60,74 @@ def _ready(promise: DaemonReady, daemon: DaemonFacts) -> Assessment:
         return broken(daemon.failure, _DOWN, look=".daemon.failure")
     if isinstance(daemon.ready_after, Unseen):
         return unproven_because(daemon.ready_after, ".daemon.ready_after")
-    seen = f"answered after {daemon.ready_after:.1f} s"
+    seen = f"responded after {daemon.ready_after:.1f} s"
     if daemon.ready_after <= promise.seconds:
         return kept(seen, look=".daemon.ready_after")
     return broken(seen, "the host is overloaded, or the daemon's storage is slow", look=".daemon.ready_after")
 
 
 def _version(promise: DaemonVersion, daemon: DaemonFacts) -> Assessment:
-    look = ".daemon.version"
+    inspect = ".daemon.version"
     release = release_in(daemon.version)
     if release is None:
-        return unproven(f"no daemon told its version: {daemon.how}", look=look)
+        return unproven(f"no daemon reported a version: {daemon.how}", look=inspect)
     if promise.version.holds(release):
-        return kept(f"server {daemon.version}", look=look)
-    return broken(f"server {daemon.version}", "the sidecar's image has another release", look=look)
+        return kept(f"server {daemon.version}", look=inspect)
+    return broken(f"server {daemon.version}", "the sidecar image has a different release", look=inspect)
 
 
 def _own(daemon: DaemonFacts, facts: Facts) -> Assessment:
-    look = ".daemon.id"
+    inspect = ".daemon.id"
     runner = facts.runner
     if isinstance(runner, Unseen):
         return unproven_because(runner, ".runner")
     if not daemon.id:
-        return unproven(f"no daemon told its id: {daemon.how}", look=look)
+        return unproven(f"no daemon reported an ID: {daemon.how}", look=inspect)
     if not runner.engine_id:
-        return unproven("the engine around this runner is not known", here=False, look=look)
+        return unproven("the engine that runs this runner is unknown", here=False, look=inspect)
     if daemon.id == runner.engine_id:
         return broken(
-            f"the daemon's id {daemon.id} is that of the engine that runs this job",
-            "the host's socket is mounted: whoever runs a job owns the host",
-            look=look,
+            f"daemon ID {daemon.id} equals that of the engine running this job",
+            "the host's socket is mounted, so any job controls the host",
+            look=inspect,
         )
-    return kept(f"daemon {daemon.id}, engine {runner.engine_id}", look=look)
+    return kept(f"daemon ID {daemon.id}, engine ID {runner.engine_id}", look=inspect)
+
+
+def explain(promise: DaemonPromise) -> Explanation:
+    match promise:
+        case DaemonEndpoint():
+            return Explanation(
+                how="The job's DOCKER_HOST must be the promised endpoint, and a Docker daemon must respond there.",
+                unproven=f"{RUNNER_LOST}; or the image has no tool to query a daemon.",
+                why="The docker client uses only DOCKER_HOST; "
+                "if that names a port, a daemon on a socket is useless to the job.",
+                breaks="A sidecar started without --host=tcp://…, or another DOCKER_HOST.",
+                mend=f"Start the sidecar with --host={promise.endpoint}, and give jobs DOCKER_HOST={promise.endpoint}.",
+            )
+        case DaemonReady():
+            return Explanation(
+                how="Time from sidecar start to first response, measured by the run that starts it.",
+                unproven=f"{RUNNER_LOST}; or this run did not start the daemon, as on a real runner (skipped).",
+                why="A job that starts with 'docker build' fails if the daemon is not up yet.",
+                breaks="Slow storage, an image without dockerd, a daemon that dies on startup.",
+                mend="See the end of the daemon's log in the verdict.",
+            )
+        case DaemonVersion():
+            return Explanation(
+                how="The server version that the daemon reports to the job.",
+                unproven=RUNNER_LOST + ".",
+                why="Build features and API versions depend on the server, not on the client in the image.",
+                breaks="A sidecar image with a different release.",
+                mend=f"Use a sidecar image whose engine version satisfies {promise.version.text}.",
+            )
+        case DaemonOwn():
+            return Explanation(
+                how="The ID of the job's daemon must differ from that of the engine running the job's container.",
+                unproven="One of the two IDs is unknown, as on a real runner (skipped).",
+                why="A job that can use the host's engine controls the host, and shares images and names with all other jobs.",
+                breaks="The host's socket mounted into the job or its sidecar.",
+                mend="Give the class a sidecar with its own daemon.",
+            )
+        case _:
+            assert_never(promise)

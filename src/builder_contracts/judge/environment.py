@@ -9,10 +9,11 @@ from builder_contracts.contract.promises.environment import (
     EnvironmentVariable,
     ForbiddenValue,
 )
-from builder_contracts.contract.value_patterns import PatternTimeout, found_in
+from builder_contracts.contract.value_patterns import SECONDS, PatternTimeout, found_in
 from builder_contracts.facts.model import Facts, Unseen
-from builder_contracts.facts.secret import SECRET_NAME, visible
+from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.redaction import hide_forms, is_secret_name
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 
@@ -40,14 +41,12 @@ def _variable(promise: EnvironmentVariable, env: dict[str, str]) -> Assessment:
             return kept("not set", look=look)
         return broken(
             _show(promise.name, value),
-            "an ENV line or the pool's template sets it: remove it there",
+            "an ENV line or the pool's template sets it; remove it there",
             look=look,
         )
     if value is None:
-        return broken(
-            "not set", "the ENV line, or the pool's template that injects it, is missing", look=look
-        )
-    likely = "the ENV line or the pool's template has another value"
+        return broken("not set", "no ENV line or pool template sets it", look=look)
+    likely = "the ENV line or the pool's template sets a different value"
     wrong = (
         (promise.equals is not None and value != promise.equals)
         or (promise.contains is not None and promise.contains not in value)
@@ -61,14 +60,48 @@ def _variable(promise: EnvironmentVariable, env: dict[str, str]) -> Assessment:
 
 
 def _forbidden(promise: ForbiddenValue, env: dict[str, str]) -> Assessment:
-    guilty = sorted(found_in(env, promise.pattern))
-    if not guilty:
-        return kept(f"none of {len(env)} variables", look=".env")
-    seen = ", ".join(_show(name, env[name]) for name in guilty[:3])
-    return broken(seen, "an ENV line, or the pool's template, still carries the forbidden value", look=".env")
+    names = sorted(found_in(env, promise.pattern))
+    if not names:
+        return kept(f"none of {len(env)} variables matches", look=".env")
+    # Which variable it is, and never the value: what a contract forbids may be a token.
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    seen = f"{', '.join(names[:3])}{more} {'matches' if len(names) == 1 else 'match'} (value hidden)"
+    return broken(seen, "an ENV line or the pool's template still contains the forbidden value", look=".env")
 
 
 def _show(name: str, value: str) -> str:
-    if SECRET_NAME.search(name):
-        return f"{name} is set (value not shown)"
-    return f"{name}={visible(name, value)[:200]!r}"
+    if is_secret_name(name):
+        return f"{name} is set (value hidden)"
+    return f"{name}={hide_forms(value)[:200]!r}"
+
+
+def explain(promise: EnvironmentPromise) -> Explanation:
+    match promise:
+        case EnvironmentVariable() if not promise.present:
+            return Explanation(
+                how="The environment of a job's first process must not contain this variable; "
+                "an empty value counts as set.",
+                unproven=RUNNER_LOST + ".",
+                why="Tools react to the mere presence of a variable: DOCKER_HOST, LD_PRELOAD, a token.",
+                breaks="An ENV line in the image or its base, or the pool's template.",
+                mend=f"Remove {promise.name} from the Dockerfile or the pool's template.",
+            )
+        case EnvironmentVariable():
+            return Explanation(
+                how="The value in the environment of a job's first process is compared. "
+                "Values that look like secrets are compared but never printed.",
+                unproven=f"{RUNNER_LOST}; or matching a pattern takes more than {SECONDS:g} s.",
+                why="Jobs and their tools read cache addresses, features and limits from it.",
+                breaks="An ENV line was lost, or a template injects a different value.",
+                mend=f"Set {promise.name} in the image (ENV) or in the pool's template.",
+            )
+        case ForbiddenValue():
+            return Explanation(
+                how="No variable in the environment of a job's first process may have a value that matches the pattern.",
+                unproven=f"{RUNNER_LOST}; or matching a pattern takes more than {SECONDS:g} s.",
+                why="A retired address works nowhere, and each job finds out through a timeout.",
+                breaks="An ENV line or a template still contains the old value.",
+                mend="Correct the variables named in the verdict where they are set.",
+            )
+        case _:
+            assert_never(promise)

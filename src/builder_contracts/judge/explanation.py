@@ -1,13 +1,16 @@
-"""The form of an explanation: a promise in prose, for whoever wrote it, broke it, or has to mend it."""
+"""The form of an explanation, and the sentences that several explanations share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+RUNNER_LOST = "The runner did not start, died, or missed the deadline"
+"""Why any clause that is observed in a runner can be unproven; without a period, so that causes can follow."""
+
 
 @dataclass(frozen=True)
 class Explanation:
-    """A promise in prose.
+    """A promise in prose, for the author of a contract and for the reader of a broken clause.
 
     ``how`` it is judged and on what evidence; when it is ``unproven``; ``why`` it matters to a job; what
     usually ``breaks`` it; how to ``mend`` it.

@@ -7,76 +7,107 @@ import json
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.quantities import human_bytes
 from builder_contracts.facts.model import NOT_ASKED, Facts, PathFacts, Unseen
+from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept
 
 
 def judge(promise: PathState, facts: Facts) -> Assessment:
-    look = f".paths[{json.dumps(promise.path)}]"
+    inspect = f".paths[{json.dumps(promise.path)}]"
     path = facts.paths.get(promise.path, NOT_ASKED)
     if isinstance(path, Unseen):
-        return unproven_because(path, look)
+        return unproven_because(path, inspect)
     if not promise.present:
         if path.type is None:
-            return kept("nothing there", look=look)
-        return broken(f"a {path.type}", "a package or an instruction of the image creates it", look=look)
+            return kept("does not exist", look=inspect)
+        return broken(f"a {path.type}", "a package or Dockerfile instruction creates it", look=inspect)
     if path.type is None:
-        return broken("nothing there", "the package or instruction that creates it is missing", look=look)
+        return broken(
+            "does not exist", "the package or Dockerfile instruction that creates it is missing", look=inspect
+        )
     seen = [path.type or "something"]
     for finding in (
-        _type(promise, path, look),
-        _bits(promise, path, seen, look),
-        _free(promise, path, seen, look),
+        _type(promise, path, inspect),
+        _bits(promise, path, seen, inspect),
+        _free(promise, path, seen, inspect),
     ):
         if finding is not None:
             return finding
-    return kept(", ".join(seen), look=look)
+    return kept(", ".join(seen), look=inspect)
 
 
-def _type(promise: PathState, path: PathFacts, look: str) -> Assessment | None:
+def _type(promise: PathState, path: PathFacts, inspect: str) -> Assessment | None:
     if promise.type is None:
         return None
     if promise.type == "symlink":
         if path.symlink:
             return None
-        return broken(f"a {path.type}, not a symbolic link", "the link was replaced by a copy", look=look)
+        return broken(f"a {path.type}, not a symbolic link", "a copy replaced the link", look=inspect)
     if path.type != promise.type:
-        return broken(f"a {path.type}", "something else was installed at this path", look=look)
+        return broken(f"a {path.type}", "a different kind of file is installed at this path", look=inspect)
     return None
 
 
-def _bits(promise: PathState, path: PathFacts, seen: list[str], look: str) -> Assessment | None:
+def _bits(promise: PathState, path: PathFacts, seen: list[str], inspect: str) -> Assessment | None:
     if promise.writable is not None:
         seen.append("writable" if path.writable else "not writable")
         if path.writable != promise.writable:
-            return broken(seen[-1], "its owner or mode differs, or the job runs as another user", look=look)
+            return broken(
+                seen[-1], "its owner or mode differs, or the job runs as a different user", look=inspect
+            )
     if promise.mode is not None or promise.writable_by_others is not None:
         if isinstance(path.mode, Unseen):
-            return unproven_because(path.mode, look)
+            return unproven_because(path.mode, inspect)
         seen.append(f"mode {path.mode:04o}")
         if promise.mode is not None and path.mode != promise.mode:
             return broken(
-                seen[-1], f"a build step changed it: chmod {promise.mode:04o} {promise.path}", look=look
+                seen[-1],
+                f"a build step changed the mode; run chmod {promise.mode:04o} {promise.path}",
+                look=inspect,
             )
         if promise.writable_by_others is not None and bool(path.mode & 0o002) != promise.writable_by_others:
-            return broken(seen[-1], "a build step ran chmod too freely, or forgot it", look=look)
+            return broken(seen[-1], "a build step ran chmod too broadly, or not at all", look=inspect)
     if promise.owner is not None:
         if isinstance(path.owner, Unseen):
-            return unproven_because(path.owner, look)
+            return unproven_because(path.owner, inspect)
         seen.append(f"owned by {path.owner}")
         if path.owner != promise.owner:
             return broken(
-                seen[-1], f"a build step created it as another user: chown {promise.owner}", look=look
+                seen[-1],
+                f"a build step created it as a different user; chown it to {promise.owner}",
+                look=inspect,
             )
     return None
 
 
-def _free(promise: PathState, path: PathFacts, seen: list[str], look: str) -> Assessment | None:
+def _free(promise: PathState, path: PathFacts, seen: list[str], inspect: str) -> Assessment | None:
     if promise.free is None:
         return None
     if isinstance(path.free, Unseen):
-        return unproven_because(path.free, look)
+        return unproven_because(path.free, inspect)
     seen.append(f"{human_bytes(path.free)} free")
     if path.free < promise.free:
-        return broken(seen[-1], "the node's disk is full or the volume is too small", look=look)
+        return broken(seen[-1], "the node's disk is full or the volume is too small", look=inspect)
     return None
+
+
+def explain(promise: PathState) -> Explanation:
+    if not promise.present:
+        return Explanation(
+            how="The path must not exist, as seen by the job's user.",
+            unproven=f"{RUNNER_LOST}; "
+            "or the user cannot search a parent directory, so absence cannot be established.",
+            why="Jobs must not rely on unpromised paths, and some (a host's socket, a store) expose more than the class should.",
+            breaks="A package, Dockerfile instruction or mounted volume creates it.",
+            mend=f"Remove {promise.path} from the image, or the volume from the pool's template.",
+        )
+    return Explanation(
+        how="The job's user inspects the path: type, write access, permission bits, owner and free space, as far as the contract states them. "
+        "Symbolic links are followed.",
+        unproven=f"{RUNNER_LOST}; the user cannot search a parent directory; "
+        "or the image lacks stat(1), needed for permission bits, owner and free space.",
+        why="Jobs read it, write it, or rely on others being unable to.",
+        breaks="A build step that ran as a different user, an excessive chmod, a root-owned volume, a full disk.",
+        mend=f"Create {promise.path} in the image as promised ({promise.text}); "
+        "check for volumes mounted over it.",
+    )

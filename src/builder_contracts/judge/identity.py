@@ -7,10 +7,11 @@ from typing import assert_never
 
 from builder_contracts.contract.promises.identity import Home, IdentityPromise, NotRoot, Shell, Uid, User
 from builder_contracts.facts.model import NOT_ASKED, Facts, StartFacts, Unseen, UserFacts
+from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
-_USER_LINE = "the image's USER line, or the pool's securityContext, selects another user"
+_USER_LINE = "the image's USER line or the pool's securityContext selects a different user"
 
 
 def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
@@ -35,7 +36,7 @@ def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
                 return kept(f"uid {identity.uid}", look=".identity.uid")
             return broken(
                 "uid 0",
-                "the image has no USER line: builds that refuse root (rules_python, some installers) stop here",
+                "the image has no USER line; builds that refuse root (rules_python, some installers) fail",
                 look=".identity.uid",
             )
         case Home():
@@ -45,41 +46,91 @@ def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
 
 
 def _home(promise: Home, identity: UserFacts) -> Assessment:
-    look = ".identity"
+    inspect = ".identity"
     if identity.home != promise.path:
         return broken(
             f"HOME is {identity.home!r}",
-            "the user's entry in /etc/passwd, or an ENV line, differs",
-            look=look,
+            "the user's /etc/passwd entry or an ENV line differs",
+            look=inspect,
         )
     if not identity.home_exists:
-        return broken(f"{identity.home} does not exist", "useradd was run without --create-home", look=look)
+        return broken(
+            f"{identity.home} does not exist", "useradd was run without --create-home", look=inspect
+        )
     if not identity.home_writable:
         return broken(
-            f"{identity.home} is not writable", "the directory belongs to another user: chown it", look=look
+            f"{identity.home} is not writable", "a different user owns the directory; chown it", look=inspect
         )
-    return kept(f"{identity.home}, writable", look=look)
+    return kept(f"{identity.home}, writable", look=inspect)
 
 
 def _shell(promise: Shell, facts: Facts) -> Assessment:
-    look = f".shells[{json.dumps(promise.path)}]"
+    inspect = f".shells[{json.dumps(promise.path)}]"
     start = facts.start
     did_not_start = isinstance(start, StartFacts) and start.exists and not start.started
     if isinstance(start, StartFacts) and did_not_start and "exec format error" in start.said:
-        return unproven("the image is for another platform than this engine runs", look=".image.platform")
+        return unproven("the image is built for a platform this engine does not run", look=".image.platform")
     if isinstance(start, StartFacts) and did_not_start and promise.path in start.said:
         return broken(
             start.said,
-            f"the image has no usable {promise.path}: use a base image with a shell, every job step needs one",
+            f"the image has no usable {promise.path}; use a base image with a shell, every job step needs one",
             look=".start",
         )
     shell = facts.shells.get(promise.path, NOT_ASKED)
     if isinstance(shell, Unseen):
-        return unproven_because(shell, look)
+        return unproven_because(shell, inspect)
     if shell.runs:
-        return kept(f"{promise.path} started and calculated", look=look)
+        return kept(f"{promise.path} ran and computed 40 + 2", look=inspect)
     return broken(
-        shell.reason or "it did not calculate",
-        f"{promise.path} is absent, not executable, or its interpreter or libraries are missing",
-        look=look,
+        shell.reason or "it ran but did not compute 40 + 2",
+        f"{promise.path} is missing or not executable, or lacks its interpreter or libraries",
+        look=inspect,
     )
+
+
+def explain(promise: IdentityPromise) -> Explanation:
+    match promise:
+        case User():
+            return Explanation(
+                how="The effective uid of a job process, resolved through /etc/passwd or id(1).",
+                unproven=f"{RUNNER_LOST}; or the uid has no passwd entry.",
+                why="The user owns caches, the work directory and whatever a job leaves behind.",
+                breaks="A USER line in the image or runAsUser in the pool selects a different user.",
+                mend=f"Add USER {promise.name} to the Dockerfile, with an entry in /etc/passwd.",
+            )
+        case Uid():
+            return Explanation(
+                how="The effective uid in /proc/self/status of a job process.",
+                unproven=f"{RUNNER_LOST}; or /proc is not readable.",
+                why="Volumes store numeric IDs: with a different uid, a job cannot read the previous job's caches.",
+                breaks="A useradd without --uid, or runAsUser in the pool.",
+                mend=f"Run useradd --uid {promise.uid} in the image build, and set no other runAsUser in the pool.",
+            )
+        case NotRoot():
+            return Explanation(
+                how="The effective uid in /proc/self/status of a job process must not be 0.",
+                unproven=f"{RUNNER_LOST}; or /proc is not readable.",
+                why="Some builds refuse to run as root (rules_python, several installers), and root in a job is one kernel bug away from root on the node.",
+                breaks="The image has no USER line.",
+                mend="Add a user to the image and a USER line at the end of its Dockerfile.",
+            )
+        case Home():
+            return Explanation(
+                how="HOME as a job sees it; the directory must exist and be writable by the job's user.",
+                unproven=f"{RUNNER_LOST}; or /proc is not readable.",
+                why="git, pip, Nix, Bazel and most other tools keep state under HOME and fail with misleading errors if they cannot.",
+                breaks="useradd without --create-home, or a root-owned volume mounted over it.",
+                mend=f"Create {promise.path} for the job's user and set HOME to it.",
+            )
+        case Shell():
+            return Explanation(
+                how="The shell must start and compute 40 + 2; "
+                "the mere existence of the file proves nothing. "
+                "The container itself starts through /bin/sh, so that an image without one shows here as well.",
+                unproven=RUNNER_LOST + ".",
+                why="Every job step is a shell script.",
+                breaks="The image has no shell, or the shell lacks its libraries.",
+                mend=f"Use a base image with a working {promise.path}.",
+            )
+        case _:
+            assert_never(promise)

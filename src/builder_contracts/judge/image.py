@@ -14,8 +14,11 @@ from builder_contracts.contract.promises.image import (
 )
 from builder_contracts.contract.quantities import human_bytes
 from builder_contracts.facts.model import Facts, ImageFacts, Unseen
+from builder_contracts.judge.explanation import Explanation
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
+
+_NO_IMAGE = "On a real runner, which has no image to inspect (skipped); or the engine did not respond."
 
 
 def judge(promise: ImagePromise, facts: Facts) -> Assessment:
@@ -30,8 +33,7 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
                 return kept(image.platform, look=".image.platform")
             return broken(
                 image.platform,
-                "the image was built or pulled for another machine; build or pull it with "
-                f"--platform {promise.platform}",
+                f"the image is for a different platform; build or pull it with --platform {promise.platform}",
                 look=".image.platform",
             )
         case ImageLabel():
@@ -41,7 +43,7 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
                 return kept(f"entry point {image.entrypoint}", look=".image.entrypoint")
             return broken(
                 f"entry point {image.entrypoint}",
-                "ENTRYPOINT in the Dockerfile or in its base image was changed",
+                "ENTRYPOINT changed in the Dockerfile or base image",
                 look=".image.entrypoint",
             )
         case ImageSize():
@@ -49,8 +51,8 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
             if image.size <= promise.most:
                 return kept(seen, look=".image.size")
             return broken(
-                f"{seen}, {human_bytes(image.size - promise.most)} over the budget",
-                "a layer grew: 'docker history' on the image names the largest ones",
+                f"{seen}, {human_bytes(image.size - promise.most)} over budget",
+                "a layer grew; 'docker history' lists the largest ones",
                 look=".image.size",
             )
         case _:
@@ -64,13 +66,12 @@ def _reference(facts: Facts) -> Assessment:
     if not start.exists:
         return broken(
             start.said,
-            "the tag was never pushed or built, or was removed; correct the reference, build the image, or allow "
-            "a download with --pull",
+            "the tag was never built or pushed, or was removed; fix the reference, build the image, or pass --pull",
             look=".start",
         )
     if not start.started:
-        # Whether the image or its host is to blame is for the clauses on platform and shell to say.
-        return unproven(f"the engine has it, but no container started from it: {start.said}", look=".start")
+        # The clauses on platform and shell show whether the image or its host is the cause.
+        return unproven(f"the image exists, but its container did not start: {start.said}", look=".start")
     if isinstance(facts.image, Unseen):
         return unproven_because(facts.image, ".image")
     digest = facts.image.digest
@@ -78,17 +79,75 @@ def _reference(facts: Facts) -> Assessment:
 
 
 def _label(promise: ImageLabel, image: ImageFacts) -> Assessment:
-    look = f'.image.labels["{promise.key}"]'
+    inspect = f'.image.labels["{promise.key}"]'
     value = image.labels.get(promise.key)
     if not promise.present:
         if value is None:
-            return kept("not set", look=look)
-        return broken(f"{value!r}", "a LABEL line of the Dockerfile or of its base image sets it", look=look)
+            return kept("not set", look=inspect)
+        return broken(f"{value!r}", "a LABEL line in the Dockerfile or base image sets it", look=inspect)
     if value is None:
-        known = ", ".join(sorted(image.labels)) or "no labels at all"
+        labels = ", ".join(sorted(image.labels)) or "no labels"
         return broken(
-            f"not set; the image has {known}", "the Dockerfile lacks a LABEL line for it", look=look
+            f"not set; image labels: {labels}", "the Dockerfile lacks a LABEL line for it", look=inspect
         )
     if promise.value is not None and value != promise.value:
-        return broken(f"{value!r}", "the LABEL line of another image was kept", look=look)
-    return kept(f"{value!r}", look=look)
+        return broken(f"{value!r}", "the LABEL line was copied from another image", look=inspect)
+    return kept(f"{value!r}", look=inspect)
+
+
+def explain(promise: ImagePromise) -> Explanation:
+    match promise:
+        case ImageReference():
+            return Explanation(
+                how="The engine must have the image under this reference (or that of --image) and start a container from it. "
+                "The digest is the evidence.",
+                unproven="The engine does not respond; "
+                "the reference names a registry, the image is not in the engine and --pull was not passed; "
+                "or the image exists but its container does not start (see the platform and shell clauses).",
+                why="With a dangling reference, every job of the class waits for a pod that never starts.",
+                breaks="A tag that was never pushed or was removed.",
+                mend=f"Fix the reference {promise.reference}, build the image, or push the tag.",
+            )
+        case ImagePlatform():
+            return Explanation(
+                how="Operating system, architecture and variant that the engine reports for the image.",
+                unproven=_NO_IMAGE,
+                why="An image for another platform runs only under emulation, or fails with 'exec format error'.",
+                breaks="A build on another architecture without --platform.",
+                mend=f"Build or pull the image with --platform {promise.platform}.",
+            )
+        case ImageLabel() if not promise.present:
+            return Explanation(
+                how="The image configuration must not contain the label.",
+                unproven=_NO_IMAGE,
+                why="Scanners and deployments react to the mere presence of a label.",
+                breaks="A LABEL line in the Dockerfile or in a new base image release.",
+                mend=f"Remove the LABEL line for {promise.key}, or use a base image without it.",
+            )
+        case ImageLabel():
+            return Explanation(
+                how="The label in the image configuration, compared with the promised value if there is one.",
+                unproven=_NO_IMAGE,
+                why="Labels tell scanners, registries and people what an image is and where it comes from.",
+                breaks="The Dockerfile lacks the LABEL line, or the image was rebuilt with a different title.",
+                mend=f"Add to the Dockerfile: LABEL {promise.key}={promise.value or '…'}.",
+            )
+        case ImageEntrypoint():
+            return Explanation(
+                how="The image's ENTRYPOINT, compared exactly.",
+                unproven=_NO_IMAGE,
+                why="The pool starts the image with its own command; "
+                "an unexpected entry point swallows or alters it.",
+                breaks="An ENTRYPOINT line in the Dockerfile or in a new base image release.",
+                mend="Reset it in the Dockerfile (ENTRYPOINT []), or declare the intended one.",
+            )
+        case ImageSize():
+            return Explanation(
+                how="The unpacked size that the engine reports for the image, compared with the budget.",
+                unproven=_NO_IMAGE,
+                why="Runners start cold: every job on a fresh node waits for the whole image.",
+                breaks="A layer grew: a package cache, a debug build, a copied work tree.",
+                mend="Shrink the largest layers ('docker history' lists them), or raise the budget deliberately.",
+            )
+        case _:
+            assert_never(promise)

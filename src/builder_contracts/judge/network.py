@@ -6,10 +6,11 @@ from typing import assert_never
 
 from builder_contracts.contract.promises.network import Denied, Egress, NetworkPromise, Reaches, Resolves
 from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
+from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
-# Answers that show that no packet arrived. A time-out or a failed look-up shows nothing.
+# Outcomes that prove that no packet arrived. A timeout or a failed lookup proves nothing.
 _REFUSALS = ("unreachable", "refused")
 
 
@@ -28,89 +29,136 @@ def judge(promise: NetworkPromise, facts: Facts) -> Assessment:
 
 
 def _egress(promise: Egress, facts: Facts) -> Assessment:
-    look = ".network.default_routes"
+    inspect = ".network.default_routes"
     routes = facts.network.default_routes
     if isinstance(routes, Unseen):
-        return unproven_because(routes, look)
-    seen = f"default route by {', '.join(routes)}" if routes else "no default route"
+        return unproven_because(routes, inspect)
+    seen = f"default route via {', '.join(routes)}" if routes else "no default route"
     if bool(routes) == promise.allowed:
-        return kept(seen, look=look)
+        return kept(seen, look=inspect)
     likely = (
-        "the job is attached to a network that routes outside: no network policy or internal network holds it"
+        "the job's network routes outside; no network policy or internal network prevents it"
         if routes
-        else "the job's network is internal: what it downloads must come from inside"
+        else "the job's network is internal; downloads must come from inside it"
     )
-    return broken(seen, likely, look=look)
+    return broken(seen, likely, look=inspect)
 
 
 def _resolves(promise: Resolves, facts: Facts) -> Assessment:
-    look = f'.network.resolve["{promise.host}"]'
+    inspect = f'.network.resolve["{promise.host}"]'
     addresses = facts.network.resolve.get(promise.host, NOT_ASKED)
     if isinstance(addresses, Unseen):
-        return unproven_because(addresses, look)
+        return unproven_because(addresses, inspect)
     if any(addresses):
-        return kept(", ".join(filter(None, addresses)), look=look)
+        return kept(", ".join(filter(None, addresses)), look=inspect)
     return broken(
-        "the resolver knows no such name",
-        "no service of the environment carries this name: compare it with the environment file, letter by letter",
-        look=look,
+        "the resolver does not know this name",
+        "no service in the environment has this name; compare it with the environment file letter by letter",
+        look=inspect,
     )
 
 
 def _reaches(promise: Reaches, facts: Facts) -> Assessment:
     key = f"{promise.host}:{promise.port}"
-    look = f'.network.connect["{key}"]'
+    inspect = f'.network.connect["{key}"]'
     connection = facts.network.connect.get(key, NOT_ASKED)
     if isinstance(connection, Unseen):
-        return unproven_because(connection, look)
+        return unproven_because(connection, inspect)
     if connection.outcome == "connected":
-        return kept(connection.said or connection.outcome, look=look)
+        return kept(connection.said or connection.outcome, look=inspect)
     likely = {
-        "unresolved": "the name is wrong or its service is not deployed: compare it with the environment file",
-        "refused": "the host is up and nothing listens on this port: the port number is wrong or the service is down",
-        "unreachable": "no route: a network policy, or the service is in another network",
-    }.get(connection.outcome, "the service hangs or packets are dropped on the way")
-    return broken(f"{connection.outcome}: {connection.said}", likely, look=look)
+        "unresolved": "the name is wrong or the service is not deployed; compare it with the environment file",
+        "refused": "the host is up but nothing listens on this port; the port is wrong or the service is down",
+        "unreachable": "no route; a network policy blocks it, or the service is on another network",
+    }.get(connection.outcome, "the service hangs, or packets are dropped")
+    return broken(f"{connection.outcome}: {connection.said}", likely, look=inspect)
 
 
 def _denied(promise: Denied, facts: Facts) -> Assessment:
-    look = f'.network.forbidden["{promise.host}"]'
+    inspect = f'.network.forbidden["{promise.host}"]'
     forbidden = facts.network.forbidden.get(promise.host, NOT_ASKED)
     if isinstance(forbidden, Unseen):
-        return unproven_because(forbidden, look)
-    seen = {
+        return unproven_because(forbidden, inspect)
+    observed = {
         spelling: attempt
         for spelling, attempt in forbidden.attempts.items()
         if not isinstance(attempt, Unseen)
     }
-    reached = [spelling for spelling, attempt in seen.items() if attempt.outcome == "connected"]
+    reached = [spelling for spelling, attempt in observed.items() if attempt.outcome == "connected"]
     if reached:
         return broken(
             f"connected to {', '.join(reached)}",
-            "the job's network routes to it: a network policy must deny the address, not one spelling of it",
-            look=look,
+            "the job's network routes to it; block the address itself, not one notation of it",
+            look=inspect,
         )
     routes = facts.network.default_routes
     if not isinstance(routes, Unseen) and routes:
         return broken(
-            f"a default route by {', '.join(routes)} leads there; no packet was sent",
-            "the job's network routes outside, so nothing keeps a job from the address",
-            look=look,
+            f"default route via {', '.join(routes)} leads there; no packet was sent",
+            "the job's network routes outside, so nothing blocks the address",
+            look=inspect,
         )
     if isinstance(forbidden.control, Unseen):
-        return unproven_because(forbidden.control, look)
+        return unproven_because(forbidden.control, inspect)
     if forbidden.control.outcome != "connected":
         return unproven(
-            f"the stand-in did not answer where it must ({forbidden.control.outcome}: {forbidden.control.said}), "
-            "so silence shows nothing",
-            look=look,
+            f"the positive control failed ({forbidden.control.outcome}: {forbidden.control.said}), so an unreachable stand-in proves nothing",
+            look=inspect,
         )
     unseen = [attempt for attempt in forbidden.attempts.values() if isinstance(attempt, Unseen)]
     if unseen:
-        return unproven_because(unseen[0], look)
-    odd = {spelling: attempt for spelling, attempt in seen.items() if attempt.outcome not in _REFUSALS}
-    if odd or not seen:
+        return unproven_because(unseen[0], inspect)
+    odd = {spelling: attempt for spelling, attempt in observed.items() if attempt.outcome not in _REFUSALS}
+    if odd or not observed:
         detail = "; ".join(f"{spelling}: {attempt.outcome}" for spelling, attempt in odd.items())
-        return unproven(f"attempts that show nothing: {detail or 'none was made'}", look=look)
-    spelled = ", ".join(f"{spelling} {attempt.outcome}" for spelling, attempt in seen.items())
-    return kept(f"{spelled}; the same connection works from where it is allowed", look=look)
+        return unproven(f"inconclusive attempts: {detail or 'none made'}", look=inspect)
+    spelled = ", ".join(f"{spelling} {attempt.outcome}" for spelling, attempt in observed.items())
+    return kept(f"{spelled}; positive control connected", look=inspect)
+
+
+def explain(promise: NetworkPromise) -> Explanation:
+    match promise:
+        case Egress():
+            return Explanation(
+                how="Default routes in /proc/net/route and ipv6_route, as a job sees them. "
+                "With a local engine this judges the run's network; "
+                "only a real runner proves the pool's policy.",
+                unproven=f"{RUNNER_LOST}; or /proc/net is not readable.",
+                why="A job with internet access can leak what it sees, and depends on what it downloads.",
+                breaks="A runner attached to a network that routes outside.",
+                mend="Use an internal network (Docker) or an egress NetworkPolicy (Kubernetes).",
+            )
+        case Resolves():
+            return Explanation(
+                how="Queries the job's resolver with getent(1); any address counts. "
+                "In the embedded environment, the run serves the names listed in the environment file.",
+                unproven=f"{RUNNER_LOST}; the run could not start the host; or the image lacks getent(1).",
+                why="A wrong name looks like a service that is down, and each job waits until it times out.",
+                breaks="A small typo: attic-api instead of attic.",
+                mend=f"Compare {promise.host} with the environment file and with the deployed service.",
+            )
+        case Reaches():
+            return Explanation(
+                how="The service must accept a TCP connection from the job.",
+                unproven=f"{RUNNER_LOST}; the run could not start the host; "
+                "or the image has no tool to open a connection.",
+                why="A resolving name does not mean a working service.",
+                breaks="A wrong port, a service that is down, a network policy.",
+                mend=f"Compare {promise.host}:{promise.port} with the port the service listens on.",
+            )
+        case Denied():
+            return Explanation(
+                how="A stand-in container plays the host; "
+                "a neighbour allowed to reach it must succeed (positive control). "
+                "The job then tries every notation of the address (dotted, decimal, octal, hexadecimal, IPv6-mapped); "
+                "each must be refused or unreachable immediately. "
+                "A default route breaks the promise without a packet being sent.",
+                unproven="The stand-in does not start or does not respond to its neighbour; "
+                "an attempt times out, which proves nothing; "
+                "or on a real runner, which has no stand-in and where no real host is contacted (skipped).",
+                why="A job that can read the cloud metadata service obtains the node's identity.",
+                breaks="A network that routes there, or a policy that blocks only one notation of the address.",
+                mend="Block the address in the network, not a hostname in a proxy.",
+            )
+        case _:
+            assert_never(promise)

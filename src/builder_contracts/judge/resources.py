@@ -15,10 +15,12 @@ from builder_contracts.contract.promises.resources import (
 )
 from builder_contracts.contract.quantities import human_bytes, human_cpus
 from builder_contracts.facts.model import Facts, RunnerFacts, Seen, Unseen
+from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
-_TEMPLATE = "the pool's template does not carry the value: a key in the wrong place, or a default that won"
+_TEMPLATE = "the pool's template does not set the value: a misplaced key, or a default takes precedence"
+_CGROUP_HIDDEN = "or the cgroup file is not visible to the job."
 
 
 def judge(promise: ResourcePromise, facts: Facts) -> Assessment:
@@ -48,21 +50,21 @@ def _too_small(has: str, promised: str) -> Assessment:
     return unproven(f"the host has {has}, less than the promised {promised}", here=False, look=".runner")
 
 
-def _amount(promised: int, seen: Seen[int | None], show: object, look: str) -> Assessment:
+def _amount(promised: int, seen: Seen[int | None], show: object, inspect: str) -> Assessment:
     assert callable(show)
     if isinstance(seen, Unseen):
-        return unproven_because(seen, look)
+        return unproven_because(seen, inspect)
     if seen is None:
-        return broken("no limit is set", _TEMPLATE, look=look)
+        return broken("no limit is set", _TEMPLATE, look=inspect)
     # The kernel rounds memory to pages and CPU time to periods.
-    if math.isclose(seen, promised, rel_tol=0.01):
-        return kept(str(show(seen)), look=look)
-    likely = "jobs die of it under load" if seen < promised else "jobs can take more than their share"
-    return broken(f"{show(seen)}", f"{_TEMPLATE}; {likely}", look=look)
+    if abs(seen - promised) * 100 <= max(seen, promised):
+        return kept(str(show(seen)), look=inspect)
+    likely = "jobs fail under load" if seen < promised else "jobs can exceed their share"
+    return broken(f"{show(seen)}", f"{_TEMPLATE}; {likely}", look=inspect)
 
 
 def shares(milli: int) -> int:
-    """The cgroup v1 shares that Kubernetes and Docker give for a request: 1024 a CPU, at least 2."""
+    """The cgroup v1 shares that Kubernetes and Docker give for a request: 1024 per CPU, at least 2."""
     return max(2, milli * 1024 // 1000)
 
 
@@ -81,17 +83,68 @@ def weights(milli: int) -> set[int]:
 
 def _share(promise: CpuRequest, facts: Facts) -> Assessment:
     by_shares, by_weight = facts.resources.cpu_shares, facts.resources.cpu_weight
-    look = ".resources"
+    inspect = ".resources"
     if not isinstance(by_shares, Unseen) and by_shares is not None:
-        wanted = {shares(promise.milli)}
+        expected = {shares(promise.milli)}
         seen, scale = by_shares, "cpu.shares"
     elif not isinstance(by_weight, Unseen) and by_weight is not None:
-        wanted = weights(promise.milli)
+        expected = weights(promise.milli)
         seen, scale = by_weight, "cpu.weight"
     else:
         return unproven_because(
-            by_shares if isinstance(by_shares, Unseen) else Unseen("no cpu controller"), look
+            by_shares if isinstance(by_shares, Unseen) else Unseen("no cpu cgroup controller"), inspect
         )
-    if any(abs(seen - want) <= 1 for want in wanted):
-        return kept(f"{scale} {seen}", look=look)
-    return broken(f"{scale} {seen} instead of {' or '.join(map(str, sorted(wanted)))}", _TEMPLATE, look=look)
+    if any(abs(seen - number) <= 1 for number in expected):
+        return kept(f"{scale} {seen}", look=inspect)
+    return broken(
+        f"{scale} {seen}, expected {' or '.join(map(str, sorted(expected)))}", _TEMPLATE, look=inspect
+    )
+
+
+def explain(promise: ResourcePromise) -> Explanation:
+    match promise:
+        case CpuLimit():
+            return Explanation(
+                how="The quota in the job's cgroup (cpu.max; "
+                "cpu.cfs_quota_us and cpu.cfs_period_us on cgroup v1), within 1%.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN} Skipped on a host with fewer CPUs than the limit.",
+                why="Build tools scale to it; without a limit, one job starves its neighbours.",
+                breaks="A template whose resources are not applied to the pod.",
+                mend=f"Set resources.limits.cpu of the runner container to {human_cpus(promise.milli)}.",
+            )
+        case CpuRequest():
+            return Explanation(
+                how="The relative share in the job's cgroup: cpu.shares on cgroup v1 (1024 per CPU), cpu.weight on v2, in either of the mappings that container runtimes use.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
+                why="This is a job's share when the node is full.",
+                breaks="A template whose resources are not applied to the pod.",
+                mend=f"Set resources.requests.cpu of the runner container to {human_cpus(promise.milli)}.",
+            )
+        case MemoryLimit():
+            return Explanation(
+                how="The limit in the job's cgroup (memory.max; "
+                "memory.limit_in_bytes on cgroup v1), within 1%.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN} Skipped on a host with less memory than the limit.",
+                why="Above it, the kernel kills the largest process, often the linker in the last minute of a build.",
+                breaks="A misplaced key in a values file, so the chart's default applies.",
+                mend=f"Set resources.limits.memory of the runner container to {human_bytes(promise.bytes)}.",
+            )
+        case MemoryRequest():
+            return Explanation(
+                how="The reservation in the job's cgroup (memory.low; "
+                "memory.soft_limit_in_bytes on cgroup v1), within 1%.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
+                why="Unreserved memory goes to other pods when the node runs out.",
+                breaks="A template whose resources are not applied to the pod.",
+                mend=f"Set resources.requests.memory of the runner container to {human_bytes(promise.bytes)}.",
+            )
+        case PidsLimit():
+            return Explanation(
+                how="pids.max in the job's cgroup.",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
+                why="A fork bomb, or a build that starts one process per file, takes down the node.",
+                breaks="A runtime without a process limit.",
+                mend=f"Set the kubelet's podPidsLimit, or --pids-limit {promise.most} (Docker).",
+            )
+        case _:
+            assert_never(promise)

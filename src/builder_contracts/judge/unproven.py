@@ -1,4 +1,4 @@
-"""From a fact that could not be observed to the only honest answer."""
+"""The assessment of a promise whose fact could not be observed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from builder_contracts.facts.model import Unseen
 from builder_contracts.verdict import Assessment, unproven
 
 
-def unproven_because(fact: Unseen, look: str = "") -> Assessment:
+def unproven_because(fact: Unseen, inspect: str = "") -> Assessment:
     """Unproven, with the reason that the observation gave."""
-    return unproven(fact.unseen, here=fact.here, look=look)
+    return unproven(fact.unseen, here=fact.here, look=inspect)

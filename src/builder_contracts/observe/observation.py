@@ -1,4 +1,4 @@
-"""One observation of one runner: ask once, put the answers together."""
+"""One observation of one runner: run the probe once, and turn its answers into facts."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from builder_contracts.facts.model import (
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
+from builder_contracts.redaction import learn_data
 from builder_contracts.runner.protocol import Runner, StandIn
 
 DEADLINE = 60.0
@@ -45,39 +46,44 @@ def gather(
 
     ``forbidden`` holds the stand-ins of forbidden hosts. ``may_try`` is False on a network that routes
     outside: a packet to a stand-in's address could then reach the real host, so none is sent.
-    ``unreachable_hosts`` are hosts that the run could not start, with the reason. Never raises for what
-    happens in the runner.
+    ``unreachable_hosts`` are hosts that the run could not start, with the reason. Nothing that happens in
+    the runner raises.
     """
     setting = runner.setting
     taken = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    begun = time.monotonic()
+    started_at = time.monotonic()
     if isinstance(setting.start, StartFacts) and not setting.start.started:
-        answers = ProbeAnswers(lost=f"the runner did not start: {setting.start.said}")
+        answers = ProbeAnswers(lost=f"runner did not start: {setting.start.said}")
     elif isinstance(setting.start, Unseen) and setting.start.here:
         answers = ProbeAnswers(lost=setting.start.unseen)
     else:
         answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
-    return _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, begun)
+    facts = _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, started_at)
+    # A secret that was read is hidden in every output from here on.
+    learn_data(dataclasses.asdict(facts))
+    return facts
 
 
 def _ask(
     contract: Contract, runner: Runner, forbidden: Mapping[str, Seen[StandIn]], deadline: float
 ) -> ProbeAnswers:
-    known = {name: (host.address, host.port) for name, host in forbidden.items() if isinstance(host, StandIn)}
+    addresses = {
+        name: (host.address, host.port) for name, host in forbidden.items() if isinstance(host, StandIn)
+    }
     output, ended = b"", ""
     until = time.monotonic() + deadline
-    for batch in batches(questions(contract, known)):
+    for batch in batches(questions(contract, addresses)):
         completed = runner.execute(
             ["/bin/sh", "-c", probe(), "builder-contracts-probe", *batch],
             deadline=max(0.1, until - time.monotonic()),
         )
         output += completed.stdout
         if completed.ended or completed.status != 0:
-            said = completed.stderr.decode("utf-8", errors="replace").strip() or completed.stdout[
+            output_end = completed.stderr.decode("utf-8", errors="replace").strip() or completed.stdout[
                 -200:
             ].decode("utf-8", errors="replace")
-            ended = completed.ended or f"the probe ended with status {completed.status}: {said[:300]}"
-            ended = f"the observation did not end: {ended}"
+            ended = completed.ended or f"probe exited with status {completed.status}: {output_end[:300]}"
+            ended = f"the observation did not complete: {ended}"
             break
     return read.parse(output, ended)
 
@@ -89,12 +95,12 @@ def _facts(
     forbidden: Mapping[str, Seen[StandIn]],
     unreachable: Mapping[str, str],
     taken: str,
-    begun: float,
+    started_at: float,
 ) -> Facts:
     setting = runner.setting
     start = setting.start
     if isinstance(start, StartFacts) and start.started and answers.silent:
-        # The first process died before it could say a word: an image whose shell does not run.
+        # The first process died before its first answer: the image's shell does not run.
         start = dataclasses.replace(start, started=False, said=answers.lost)
     tools = contract.promised(Tool)
     paths = [promise.path for promise in (*contract.promised(PathState), *contract.promised(Device))]
@@ -115,7 +121,7 @@ def _facts(
         network=_network(contract, answers, forbidden, unreachable),
         resources=read.resources(answers),
         taken=taken,
-        seconds=round(time.monotonic() - begun, 3),
+        seconds=round(time.monotonic() - started_at, 3),
     )
 
 
@@ -155,7 +161,7 @@ def _network(
 
 def _forbidden(name: str, stand_in: Seen[StandIn] | None, answers: ProbeAnswers) -> Seen[ForbiddenHostFacts]:
     if stand_in is None:
-        return Unseen(f"no stand-in for {name!r} here, and no other host is ever tried", here=False)
+        return Unseen(f"no stand-in for {name!r} here, and no real host is ever contacted", here=False)
     if isinstance(stand_in, Unseen):
         return stand_in
     return ForbiddenHostFacts(

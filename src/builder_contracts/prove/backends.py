@@ -1,4 +1,4 @@
-"""Where a session proves: in containers of an engine that it starts and removes, or on the machine it runs on."""
+"""Backends of proofs: containers of an engine that the run starts and removes, or this host."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from builder_contracts.prove import endpoints
 from builder_contracts.prove.container_testbed import BAD_HOST, ContainerTestbed
 from builder_contracts.prove.kernel.experiment import KernelOverrides
 from builder_contracts.prove.local_testbed import LocalTestbed, without_client
-from builder_contracts.prove.records import ProofRecords, Unavailable
+from builder_contracts.prove.records import ProofRecords
 from builder_contracts.prove.schedule import ExperimentSchedule, roles
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.docker import cleanup, engine
 from builder_contracts.runner.docker import runner as docker_runner
 from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
@@ -32,7 +33,7 @@ from builder_contracts.services.stack import ServiceStack
 
 @dataclass(frozen=True)
 class ProverOptions:
-    """What a session proves with: other images by class, the runner, the environment's bindings, the roles that a
+    """Settings of a session: image overrides by class, the runner, the environment's bindings, the roles that a
     live environment may be written to, and the variables that are ``hidden`` from jobs on this machine. ``specs`` and
     ``plans`` replace services and launch plans; ``kernel`` chooses another kernel for kernel canaries."""
 
@@ -56,9 +57,9 @@ class ProofResult:
 
 
 class ProofBackend(Protocol):
-    """Where classes are proved, several at a time."""
+    """A backend that proves classes, several at a time."""
 
-    def prove(self, contract: Contract, wanted: list[Clause]) -> ProofResult:
+    def prove(self, contract: Contract, clauses: list[Clause]) -> ProofResult:
         """Carry out the experiments that these clauses of a class need."""
         ...
 
@@ -87,33 +88,33 @@ class DockerBackend:
             self.about: RunnerFacts = docker_runner.describe_engine(self.client)
             cleanup.sweep(self.client)
         except engine.LOST as error:
-            raise EngineError(f"the Docker Engine stopped answering: {engine.reason(error)}") from None
+            raise EngineError(f"lost connection to the engine: {engine.reason(error)}") from None
         self.credentials = Credentials.random()
         self._ending = Shutdown()
         live = options.bindings.from_containers and bool(options.allow_writes)
         self.host = ServiceStack(self.client, self.run, name="proofs", routed=live)
 
-    def prove(self, contract: Contract, wanted: list[Clause]) -> ProofResult:
+    def prove(self, contract: Contract, clauses: list[Clause]) -> ProofResult:
         reference = self.options.images.get(contract.name, contract.image)
         try:
-            found = engine.describe_image(self.client, reference)
+            image = engine.describe_image(self.client, reference)
         except engine.LOST as error:
-            return ProofResult(Unavailable(f"the engine did not answer: {engine.reason(error)}"), self.about)
-        if found is None:
-            return ProofResult(Unavailable(f"the engine has no image {reference}"), self.about)
-        return ProofResult(self._experiment(contract, reference, wanted), self.about, found)
+            return ProofResult(Unavailable(f"the engine did not respond: {engine.reason(error)}"), self.about)
+        if image is None:
+            return ProofResult(Unavailable(f"image {reference} is not in the engine"), self.about)
+        return ProofResult(self._experiment(contract, reference, clauses), self.about, image)
 
     def _experiment(
-        self, contract: Contract, reference: str, wanted: list[Clause]
+        self, contract: Contract, reference: str, clauses: list[Clause]
     ) -> ProofRecords | Unavailable:
         caches = contract.document.get("caches", {})
-        reached = {
+        by_role = {
             role: endpoints.from_container(
                 role, self.options.bindings, self.options.allow_writes, os.environ, reads=role in caches
             )
-            for role in roles(contract, wanted)
+            for role in roles(contract, clauses)
         }
-        bound, unbound = endpoints.parted(reached)
+        bound, unbound = endpoints.split_available(by_role)
         bench = ContainerTestbed(
             engine_client=self.client,
             run=self.run,
@@ -128,16 +129,16 @@ class DockerBackend:
             about=self.about,
             ending=self._ending,
         )
-        experiments = ExperimentSchedule(contract, wanted, bench, unbound, self.options.kernel)
+        experiments = ExperimentSchedule(contract, clauses, bench, unbound, self.options.kernel)
         try:
-            # Beside a deployment's own Nix cache the run has one that offers what must be refused.
-            needed = [end.service or bench.bad_service(role) for role, end in bound.items()]
+            # Next to a deployed Nix cache the run starts one for the bad caches.
+            needed = [endpoint.service or bench.bad_service(role) for role, endpoint in bound.items()]
             self.host.start(
                 self.options.specs[name](self._alias(name), self.credentials)
                 for name in dict.fromkeys(needed)
             )
         except engine.LOST as error:
-            return Unavailable(f"the services could not be started: {engine.reason(error)}")
+            return Unavailable(f"cannot start the services: {engine.reason(error)}")
         return experiments.carry_out()
 
     def _alias(self, service: str) -> str:
@@ -169,17 +170,17 @@ class LocalBackend:
         self.root = scratch_folder.make()
         self._ending = Shutdown()
 
-    def prove(self, contract: Contract, wanted: list[Clause]) -> ProofResult:
+    def prove(self, contract: Contract, clauses: list[Clause]) -> ProofResult:
         bindings = self.options.bindings
         runner = local_runner(contract.labels, hidden=bindings.secrets | self.options.hidden)
         about = runner.setting.runner
         if isinstance(about, Unseen):
-            return ProofResult(Unavailable(about.unseen, here=about.here))
+            return ProofResult(Unavailable(about.unseen, provable_here=about.here))
         allowed = self.options.allow_writes
-        bound, unbound = endpoints.parted(
+        bound, unbound = endpoints.split_available(
             {
                 role: endpoints.from_machine(role, bindings, allowed, os.environ, about)
-                for role in roles(contract, wanted)
+                for role in roles(contract, clauses)
             }
         )
         for role in list(bound):
@@ -197,7 +198,7 @@ class LocalBackend:
             class_home=home_of(contract),
             ending=self._ending,
         )
-        records = ExperimentSchedule(contract, wanted, bench, unbound, self.options.kernel).carry_out()
+        records = ExperimentSchedule(contract, clauses, bench, unbound, self.options.kernel).carry_out()
         return ProofResult(records, about)
 
     def stop(self) -> None:
@@ -213,7 +214,7 @@ class UnavailableBackend:
     def __init__(self, lost: Unavailable) -> None:
         self._lost = lost
 
-    def prove(self, contract: Contract, wanted: list[Clause]) -> ProofResult:  # noqa: ARG002 # the protocol's
+    def prove(self, contract: Contract, clauses: list[Clause]) -> ProofResult:  # noqa: ARG002 # the protocol's
         return ProofResult(self._lost)
 
     def stop(self) -> None:
@@ -227,5 +228,5 @@ def in_containers(options: ProverOptions) -> ProofBackend:
     """An engine, where the environment has something to prove there. Raises EngineError."""
     if options.bindings.roles:
         return DockerBackend(options)
-    said = f"the environment {options.bindings.environment} binds no roles: add 'roles' to its file"
-    return UnavailableBackend(Unavailable(said, here=False))
+    reason = f"environment {options.bindings.environment} defines no roles: add 'roles' to its file"
+    return UnavailableBackend(Unavailable(reason, provable_here=False))

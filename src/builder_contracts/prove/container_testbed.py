@@ -1,4 +1,4 @@
-"""The bench that starts containers: fresh runners of a class, the run's own services around them, clients beside."""
+"""The testbed of containers: fresh runners of a class, the run's own services, and clients next to them."""
 
 from __future__ import annotations
 
@@ -53,8 +53,8 @@ class ContainerTestbed(Testbed):
         return (self.home,)
 
     @contextlib.contextmanager
-    def fresh(self, what: str) -> Iterator[ProofJob]:
-        with self.runner(what) as runner:
+    def fresh(self, purpose: str) -> Iterator[ProofJob]:
+        with self.runner(purpose) as runner:
             yield ProofJob(
                 RedactingRunner(StoppableRunner(runner, self.ending), self.mask),
                 f"{self.home}/proof",
@@ -65,14 +65,14 @@ class ContainerTestbed(Testbed):
             )
 
     @contextlib.contextmanager
-    def runner(self, what: str) -> Iterator[DockerRunner]:
+    def runner(self, purpose: str) -> Iterator[DockerRunner]:
         """A runner of the class that has never run anything. Raises Failed when there can be none."""
         if self.ending.come:
             raise StepFailed("starting a fresh runner", ENDED)
         runner = DockerRunner(
             self.engine_client,
             self.run,
-            name=self._named(what),
+            name=self._unique_name(purpose),
             image=self.image,
             # Without the CPU request: it is a weight, and a small one starves a build on a busy host. That
             # the class has it is a clause of its own.
@@ -83,7 +83,7 @@ class ContainerTestbed(Testbed):
         with runner:
             start = runner.setting.start
             if isinstance(start, Unseen):
-                raise StepFailed("starting a fresh runner", start.unseen, here=start.here)
+                raise StepFailed("starting a fresh runner", start.unseen, provable_here=start.here)
             if not start.started:
                 raise StepFailed("starting a fresh runner", start.said)
             if self.ending.come:
@@ -97,13 +97,13 @@ class ContainerTestbed(Testbed):
         try:
             networks = api.inspect_container(container)["NetworkSettings"]["Networks"]
         except engine.LOST as error:
-            raise StepFailed("asking for the runner's address", engine.reason(error)) from None
+            raise StepFailed("looking up the runner's address", engine.reason(error)) from None
         return str(next(iter(networks.values()))["IPAddress"])
 
     def send(self, requests: str, *, beside: ProofJob | None, undo: bool) -> CompletedCommand:
         program = resources.files(__package__).joinpath("protocol_client.py").read_text("utf-8")
 
-        def asked() -> CompletedCommand:
+        def send() -> CompletedCommand:
             try:
                 container = self._beside(beside.container) if beside else self._outside()
             except engine.LOST as error:
@@ -112,7 +112,7 @@ class ContainerTestbed(Testbed):
                 self.engine_client, container, [_PYTHON, "-c", program, requests], deadline=60
             )
 
-        return self.ending.undo(asked) if undo else self.ending.run(asked)
+        return self.ending.run_cleanup(send) if undo else self.ending.run(send)
 
     @property
     def bad_caches(self) -> str:
@@ -132,18 +132,20 @@ class ContainerTestbed(Testbed):
             packed.addfile(entry, io.BytesIO(certificate))
         if not job.daemon:
             raise StepFailed(
-                "giving the daemon the registry's certificate", "the runner has no daemon beside it"
+                "installing the registry's certificate for the daemon", "the runner has no daemon sidecar"
             )
         api: Any = self.engine_client.api
         try:
             api.put_archive(job.daemon, "/etc", buffer.getvalue())
         except engine.LOST as error:
-            raise StepFailed("giving the daemon the registry's certificate", engine.reason(error)) from None
+            raise StepFailed(
+                "installing the registry's certificate for the daemon", engine.reason(error)
+            ) from None
 
     def _outside(self) -> str:
         if self.ending.come:
-            # It took the other one along.
-            return self.host.container(self._named("client"), ["sleep", "infinity"])
+            # The end of the run killed the first client, so start a new one.
+            return self.host.container(self._unique_name("client"), ["sleep", "infinity"])
         with self._lock:
             if not self._outsider:
                 self._outsider = self.host.container(f"outsider-{self.name}", ["sleep", "infinity"])
@@ -151,5 +153,5 @@ class ContainerTestbed(Testbed):
 
     def _beside(self, container: str) -> str:
         return self.host.container(
-            self._named("client"), ["sleep", "infinity"], network_mode=f"container:{container}"
+            self._unique_name("client"), ["sleep", "infinity"], network_mode=f"container:{container}"
         )

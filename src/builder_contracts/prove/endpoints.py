@@ -1,4 +1,4 @@
-"""Which endpoints the proofs of a run may touch, and why not the others. Pure."""
+"""Select the endpoints that the proofs of a run may contact, with a reason for each of the others. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from builder_contracts.facts.model import RunnerFacts
-from builder_contracts.prove.records import Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.environment import Environment, RoleBinding
 from builder_contracts.services.principals import ANONYMOUS, WRITER, Credentials
 
@@ -31,24 +31,33 @@ class Endpoint:
     public_key: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown of it, as tools and servers spell it."""
+        secrets = [self.signing_key.rpartition(":")[2].strip()]
+        if self.credentials is not None:
+            for identity in (self.credentials.reader, self.credentials.writer):
+                secrets += [identity.secret, identity.authorization.rpartition(" ")[2]]
+        return secrets
+
     def lacks(self, name: str) -> Unavailable | None:
-        """Why nothing can be tried as the identity of that name, if so."""
+        """Return why nothing can be attempted as that identity, or None if it can."""
         if name == ANONYMOUS or self.credentials is None or self.credentials.of(name).secret:
             return None
         variable = self.variables.get(name)
-        said = (
+        advice = (
             f"set {variable} to NAME:SECRET"
             if variable
-            else f"name a variable under {name} in its environment"
+            else f"set '{name}' to a variable name in the environment file"
         )
-        return Unavailable(f"no {name}'s credentials for {self.url} were given: {said}", here=False)
+        return Unavailable(f"no {name} credentials for {self.url}: {advice}", provable_here=False)
 
 
 def from_container(
     role: str,
     bindings: Environment,
     allow_writes: frozenset[str],
-    environment: Mapping[str, str],
+    env: Mapping[str, str],
     *,
     reads: bool,
 ) -> Endpoint | Unavailable:
@@ -60,22 +69,22 @@ def from_container(
         return Endpoint(role, binding.url, binding.service)
     if not bindings.from_containers:
         return Unavailable(
-            f"addresses outside are touched on real runners only; {binding.url} is one, this is a container",
-            here=False,
+            f"external endpoints are contacted only from real runners; {binding.url} is external and this is a container",
+            provable_here=False,
         )
     if role != "nix" or not reads:
         return Unavailable(
-            f"from containers only the role nix of a live environment can be proved, by a class that reads it: {role}",
-            here=False,
+            f"containers can prove only the nix role of a live environment, for a class that reads it, not {role}",
+            provable_here=False,
         )
-    return _live(binding, environment)
+    return _live(binding, env)
 
 
 def from_machine(
     role: str,
     bindings: Environment,
     allow_writes: frozenset[str],
-    environment: Mapping[str, str],
+    env: Mapping[str, str],
     about: RunnerFacts,
 ) -> Endpoint | Unavailable:
     """The endpoint of a role as this machine may use it, of which ``about`` says whether it is a live runner."""
@@ -84,31 +93,29 @@ def from_machine(
         return binding
     if binding.service:
         return Unavailable(
-            f"the environment {bindings.environment} has its services started in a Docker Engine, which --runner "
-            "docker does; on this machine a deployment's endpoint can be proved: --environment names it",
-            here=False,
+            f"environment {bindings.environment} starts its services in a Docker Engine: use --runner docker, or --environment for a deployed endpoint",
+            provable_here=False,
         )
     if not (about.live or bindings.from_containers):
         return Unavailable(
-            f"addresses outside are touched on real runners only, and this machine is none: {about.identity}",
-            here=False,
+            f"external endpoints are contacted only from real runners, and this machine is not one: {about.identity}",
+            provable_here=False,
         )
     if role not in FROM_MACHINES:
         return Unavailable(
-            f"a deployment's {role} are not proved: the proof sets up a bucket of its own, which only a store of the "
-            "run's own can be asked for",
-            here=False,
+            f"deployed {role} cannot be proved: the proof creates its own bucket, which only a store started by the run allows",
+            provable_here=False,
         )
-    return _live(binding, environment)
+    return _live(binding, env)
 
 
-def parted(
-    reached: Mapping[str, Endpoint | Unavailable],
+def split_available(
+    endpoints: Mapping[str, Endpoint | Unavailable],
 ) -> tuple[dict[str, Endpoint], dict[str, Unavailable]]:
     """The roles that can be proved, and those that cannot."""
     return (
-        {role: end for role, end in reached.items() if isinstance(end, Endpoint)},
-        {role: end for role, end in reached.items() if isinstance(end, Unavailable)},
+        {role: endpoint for role, endpoint in endpoints.items() if isinstance(endpoint, Endpoint)},
+        {role: endpoint for role, endpoint in endpoints.items() if isinstance(endpoint, Unavailable)},
     )
 
 
@@ -117,27 +124,23 @@ def _usable(role: str, bindings: Environment, allow_writes: frozenset[str]) -> R
     binding = bindings.roles.get(role)
     environment = bindings.environment
     if binding is None:
-        return Unavailable(f"the environment {environment} binds no endpoint to the role {role}")
+        return Unavailable(f"environment {environment} defines no endpoint for role {role}")
     if binding.not_working:
-        return Unavailable(f"known not to work in {environment}: {binding.not_working}", here=False)
+        return Unavailable(f"known broken in {environment}: {binding.not_working}", provable_here=False)
     if not binding.service and role not in allow_writes:
-        return Unavailable(
-            f"nothing is written to {environment} unless --allow-writes {role} says so", here=False
-        )
+        return Unavailable(f"writing to {environment} requires --allow-writes {role}", provable_here=False)
     return binding
 
 
-def _live(binding: RoleBinding, environment: Mapping[str, str]) -> Endpoint:
+def _live(binding: RoleBinding, env: Mapping[str, str]) -> Endpoint:
     """A deployment's own endpoint with what the environment's variables hold."""
-    given = {
-        name: environment.get(name, "") for name in (binding.reader, binding.writer, binding.signing_key)
-    }
+    values = {name: env.get(name, "") for name in (binding.reader, binding.writer, binding.signing_key)}
     return Endpoint(
         binding.role,
         binding.url,
         "",
-        Credentials.from_texts(given[binding.reader], given[binding.writer]),
-        given[binding.signing_key],
+        Credentials.from_texts(values[binding.reader], values[binding.writer]),
+        values[binding.signing_key],
         binding.public_key,
         {
             name: variable

@@ -1,5 +1,4 @@
-"""What a proof does inside a runner: files in, commands run, products out. Arguments only, never a shell string
-built from values."""
+"""Work inside a runner: files in, commands run, artifacts out. Arguments only, never a shell string built from values."""
 
 from __future__ import annotations
 
@@ -11,25 +10,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builder_contracts.prove.records import Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.protocol import CompletedCommand, Runner
 
 # Linux refuses single arguments of 128 KiB (MAX_ARG_STRLEN); base64 of this much stays below.
 _CHUNK = 90_000
-_TAKE = 64 * 1024 * 1024
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 class StepFailed(Exception):
-    """A step that an experiment cannot do without did not succeed; the text says which, and what it said."""
+    """A step that an experiment cannot do without did not succeed; the text says which, and why.
 
-    def __init__(self, what: str, said: str, *, here: bool = True) -> None:
-        super().__init__(f"{what}: {said}")
-        self.lost = Unavailable(f"{what}: {said}", here)
+    ``exited`` False: the step has no exit status, so that it says nothing about the class.
+    """
+
+    def __init__(self, step: str, reason: str, *, provable_here: bool = True, exited: bool = True) -> None:
+        super().__init__(f"{step}: {reason}")
+        self.lost, self.exited = Unavailable(f"{step}: {reason}", provable_here), exited
 
     @classmethod
     def of(cls, lost: Unavailable) -> StepFailed:
         """For a reason that speaks for itself."""
-        failed = cls("", "", here=lost.here)
+        failed = cls("", "", provable_here=lost.provable_here)
         failed.args, failed.lost = (lost.reason,), lost
         return failed
 
@@ -46,7 +48,7 @@ class ProofJob:
 
     runner: Runner
     folder: str
-    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     address: str = ""
     container: str = ""
     daemon: str = ""
@@ -70,33 +72,33 @@ class ProofJob:
         arguments: Sequence[str],
         *,
         deadline: float,
-        environment: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
         folder: str = "",
     ) -> CompletedCommand:
         """Run a program in the working folder (or ``folder``) for at most ``deadline`` seconds."""
         unset = [word for name in self.without for word in ("-u", name)]
-        values = [f"{name}={value}" for name, value in {**self.environment, **(environment or {})}.items()]
+        values = [f"{name}={value}" for name, value in {**self.env, **(env or {})}.items()]
         line = ["env", "-C", folder or self.folder, *unset, *values, *arguments]
         return self.runner.execute(line, deadline=deadline)
 
     def must(
         self,
-        what: str,
+        step: str,
         arguments: Sequence[str],
         *,
         deadline: float = 60,
-        environment: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> CompletedCommand:
         """Run a step that has to succeed. Raises Failed."""
-        done = self.run(arguments, deadline=deadline, environment=environment)
-        if done.status != 0:
-            raise StepFailed(what, said(done))
-        return done
+        completed = self.run(arguments, deadline=deadline, env=env)
+        if completed.status != 0:
+            raise StepFailed(step, format_completed(completed), exited=completed.status is not None)
+        return completed
 
     def write(self, path: str, content: bytes, *, mode: str = "0600") -> None:
         """Write a file; its folders are made. Raises Failed."""
-        first = 'mkdir -p "$(dirname "$1")" && : >"$1" && chmod "$2" "$1"'
-        self._must_write(path, ["sh", "-c", first, "sh", path, mode])
+        create = 'mkdir -p "$(dirname "$1")" && : >"$1" && chmod "$2" "$1"'
+        self._must_write(path, ["sh", "-c", create, "sh", path, mode])
         for start in range(0, len(content), _CHUNK):
             chunk = base64.b64encode(content[start : start + _CHUNK]).decode()
             self._must_write(path, ["sh", "-c", 'printf %s "$2" | base64 -d >>"$1"', "sh", path, chunk])
@@ -114,34 +116,40 @@ class ProofJob:
 
         Raises Failed.
         """
-        done = self.must("taking the artifacts", ["tar", "-cf", "-", "--", *paths], deadline=60)
-        if len(done.stdout) > _TAKE:
-            raise StepFailed("taking the artifacts", f"they are {len(done.stdout)} bytes, more than {_TAKE}")
-        found: dict[str, tarfile.TarInfo | bytes] = {}
-        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as packed:
+        completed = self.must("copying out the artifacts", ["tar", "-cf", "-", "--", *paths], deadline=60)
+        size = len(completed.stdout)
+        if size > _MAX_BYTES:
+            raise StepFailed(
+                "copying out the artifacts", f"they total {size} bytes, above the limit of {_MAX_BYTES}"
+            )
+        artifacts: dict[str, tarfile.TarInfo | bytes] = {}
+        with tarfile.open(fileobj=io.BytesIO(completed.stdout)) as packed:
             for entry in packed:
                 stream = packed.extractfile(entry) if entry.isfile() else None
-                found[entry.name] = stream.read() if stream is not None else entry
-        return found
+                artifacts[entry.name] = stream.read() if stream is not None else entry
+        return artifacts
 
     def _must_write(self, path: str, arguments: list[str]) -> None:
-        done = self.runner.execute(arguments, deadline=30)
-        if done.status != 0:
-            raise StepFailed(f"writing {path}", said(done))
+        completed = self.runner.execute(arguments, deadline=30)
+        if completed.status != 0:
+            raise StepFailed(
+                f"writing {path}", format_completed(completed), exited=completed.status is not None
+            )
 
 
-def said(done: CompletedCommand) -> str:
-    """How a command ended, in one line."""
-    text = " | ".join((done.stderr or done.stdout).decode("utf-8", "replace").split("\n")[-6:]).strip(" |")
-    ended = done.ended or f"status {done.status}"
+def format_completed(completed: CompletedCommand) -> str:
+    """Format how a command ended, in one line."""
+    output = (completed.stderr or completed.stdout).decode("utf-8", "replace")
+    text = " | ".join(output.split("\n")[-6:]).strip(" |")
+    ended = completed.ended or f"status {completed.status}"
     return f"{ended}: {text[:500]}" if text else ended
 
 
 def archive(source: Path, inputs: Sequence[str], files: Mapping[str, bytes]) -> bytes:
     """Inputs in a folder as a tar archive, the same bytes for the same content, ``files`` in the place of its own."""
     buffer = io.BytesIO()
-    found = [path for name in inputs for path in (source / name, *(source / name).rglob("*"))]
-    paths = {path.relative_to(source).as_posix(): path for path in found if path.is_file()}
+    candidates = [path for name in inputs for path in (source / name, *(source / name).rglob("*"))]
+    paths = {path.relative_to(source).as_posix(): path for path in candidates if path.is_file()}
     with tarfile.open(fileobj=buffer, mode="w") as packed:
         for name in sorted({*paths, *files}):
             content = files[name] if name in files else paths[name].read_bytes()

@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from builder_contracts.prove.job import ProofJob, StepFailed
-from builder_contracts.prove.records import Unavailable
 from builder_contracts.prove.redacting import RedactingRunner
 from builder_contracts.prove.testbed import Testbed
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner import process
 from builder_contracts.runner.local import scratch_folder
 from builder_contracts.runner.protocol import CompletedCommand, Runner
@@ -67,15 +67,15 @@ class LocalTestbed(Testbed):
         return f"file://{self.root}/bad-caches-{self.name}"
 
     @contextlib.contextmanager
-    def fresh(self, what: str) -> Iterator[ProofJob]:
+    def fresh(self, purpose: str) -> Iterator[ProofJob]:
         if self.ending.come:
-            raise StepFailed(f"making a folder for {what}", ENDED)
-        home = self.root / self._named(what)
+            raise StepFailed(f"creating a directory for {purpose}", ENDED)
+        home = self.root / self._unique_name(purpose)
         temporary = home / "tmp"
         try:
             temporary.mkdir(parents=True)
         except OSError as error:
-            raise StepFailed(f"making a folder for {what}", str(error)) from None
+            raise StepFailed(f"creating a directory for {purpose}", str(error)) from None
         true_home = str(Path.home())
         config = os.environ.get("XDG_CONFIG_HOME") or f"{true_home}/.config"
         environment = {
@@ -115,14 +115,14 @@ class LocalTestbed(Testbed):
 
 
 def without_client(role: str) -> Unavailable | None:
-    """Why nobody here can look into the cache of a role, if so: to be known before anything is written to it."""
+    """Return the reason why this host cannot read the cache of a role, or None if it can. Check before any write."""
     missing = [name for name in _GRPC_CLIENT if not _importable(name)]
     if role != "bazel-grpc" or not missing:
         return None
     pip = f"{shlex.quote(sys.executable)} -m pip install 'builder-contracts[live]'"
     return Unavailable(
-        f"nobody could look what arrives in the cache: this Python has no {' and no '.join(missing)}; {pip} "
-        "(or grpcio and protobuf by themselves)"
+        f"cannot verify writes to the cache: this Python lacks {' and '.join(missing)}; run {pip} "
+        "(or install grpcio and protobuf)"
     )
 
 

@@ -2,7 +2,7 @@
 machine: one process, many requests.
 
 It is sent as text and must not import this package. Its argument or input is a JSON list of requests, its output one
-JSON list of answers in the same order: {"status", "said", "body"}. ``status`` is what the protocol answered
+JSON list of answers in the same order: {"status", "detail", "body"}. ``status`` is what the protocol answered
 (an HTTP status, a gRPC status name, an S3 error code or "OK") or "LOST" when nothing did.
 """
 
@@ -25,16 +25,16 @@ from typing import Any
 Answer = dict[str, Any]
 TIMEOUT = 10.0
 # Characters of what a server says: the bench cuts it shorter still, once it has taken out what is secret.
-SAID = 4000
+MAX_DETAIL = 4000
 # In a container the run's own hosts are meant, whatever the environment says; on a machine a deployment's, which are
 # reached as everything else there.
 PROXIES: dict[str, str] | None = {} if len(sys.argv) > 1 else None
 
 
-def answer(status: object, said: str = "", body: bytes = b"") -> Answer:
+def answer(status: object, detail: str = "", body: bytes = b"") -> Answer:
     return {
         "status": str(status),
-        "said": " ".join(said.split())[:SAID],
+        "detail": " ".join(detail.split())[:MAX_DETAIL],
         "body": base64.b64encode(body).decode(),
     }
 
@@ -46,7 +46,7 @@ def origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects as urllib does, but shows credentials to nobody else than they were meant for."""
+    """Follows redirects as urllib does, but sends credentials to no other server than they are for."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
@@ -63,21 +63,21 @@ def http(request: dict[str, Any]) -> Answer:
     Where a registry asks for a token first, one is fetched with the same credentials, as every client of it does.
     Source: the distribution project's token authentication specification.
     """
-    found = plain_http(request)
-    challenge = dict(re.findall(r'(\w+)="([^"]*)"', found.get("challenge", "")))
+    first = plain_http(request)
+    challenge = dict(re.findall(r'(\w+)="([^"]*)"', first.get("challenge", "")))
     realm = challenge.get("realm", "")
     # Credentials go nowhere in the clear that was not asked in the clear.
     safe = urllib.parse.urlsplit(realm).scheme in ("https", urllib.parse.urlsplit(request["url"]).scheme)
-    if found["status"] != "401" or not realm or not safe:
-        return found
-    wanted = urllib.parse.urlencode(
+    if first["status"] != "401" or not realm or not safe:
+        return first
+    query = urllib.parse.urlencode(
         {name: challenge[name] for name in ("service", "scope") if name in challenge}
     )
-    known = {name: value for name, value in request.get("headers", {}).items() if name == "Authorization"}
-    given = plain_http({"url": f"{realm}?{wanted}", "headers": known, "trust": request.get("trust", "")})
-    if given["status"] != "200":
-        return found
-    token = json.loads(base64.b64decode(given["body"]))
+    headers = {name: value for name, value in request.get("headers", {}).items() if name == "Authorization"}
+    issued = plain_http({"url": f"{realm}?{query}", "headers": headers, "trust": request.get("trust", "")})
+    if issued["status"] != "200":
+        return first
+    token = json.loads(base64.b64decode(issued["body"]))
     bearer = f"Bearer {token.get('token') or token.get('access_token')}"
     return plain_http({**request, "headers": {**request.get("headers", {}), "Authorization": bearer}})
 
@@ -96,17 +96,17 @@ def plain_http(request: dict[str, Any]) -> Answer:
     opener = urllib.request.build_opener(*handlers)
     try:
         with opener.open(call, timeout=TIMEOUT) as reply:
-            found = answer(reply.status, "", reply.read())
-            found["location"] = reply.headers.get("Location", "")
-            found["digest"] = reply.headers.get("Docker-Content-Digest", "")
-            return found
+            accepted = answer(reply.status, "", reply.read())
+            accepted["location"] = reply.headers.get("Location", "")
+            accepted["digest"] = reply.headers.get("Docker-Content-Digest", "")
+            return accepted
     except urllib.error.HTTPError as error:
         # Closed at once: a server may wait for that before it writes the request into its log.
         with error:
-            found = answer(error.code, error.read().decode("utf-8", "replace"))
+            rejected = answer(error.code, error.read().decode("utf-8", "replace"))
             challenge = error.headers.get("WWW-Authenticate", "")
-            found["challenge"] = challenge if challenge.startswith("Bearer") else ""
-            return found
+            rejected["challenge"] = challenge if challenge.startswith("Bearer") else ""
+            return rejected
     except (OSError, urllib.error.URLError) as error:
         return answer("LOST", str(error))
 
@@ -128,21 +128,20 @@ def push(request: dict[str, Any]) -> Answer:
             }
         )
         if opened["status"] != "202":
-            return {**opened, "said": f"upload start: {opened['said']}"}
-        where = opened["location"]
-        where = urllib.parse.urljoin(f"{base}/v2/{name}/blobs/uploads/", where)
-        shown = headers if origin(where) == origin(base) else {}
-        done = http(
+            return {**opened, "detail": f"upload start: {opened['detail']}"}
+        location = urllib.parse.urljoin(f"{base}/v2/{name}/blobs/uploads/", opened["location"])
+        credentials = headers if origin(location) == origin(base) else {}
+        uploaded = http(
             {
-                "url": where + ("&" if "?" in where else "?") + "digest=" + digest(blob),
+                "url": location + ("&" if "?" in location else "?") + "digest=" + digest(blob),
                 "method": "PUT",
-                "headers": {**shown, "Content-Type": "application/octet-stream"},
+                "headers": {**credentials, "Content-Type": "application/octet-stream"},
                 "body": base64.b64encode(blob).decode(),
                 "trust": trust,
             }
         )
-        if done["status"] != "201":
-            return {**done, "said": f"upload: {done['said']}"}
+        if uploaded["status"] != "201":
+            return {**uploaded, "detail": f"upload: {uploaded['detail']}"}
     kind = "application/vnd.oci.image.manifest.v1+json"
     manifest = {
         "schemaVersion": 2,
@@ -217,9 +216,11 @@ def messages() -> Any:
                 added.type = kinds.Type.Value(f"TYPE_{kind.upper()}")
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    found = {name: pool.FindMessageTypeByName(f"outsider.{name}") for name in MESSAGES}
     return types.SimpleNamespace(
-        **{name: message_factory.GetMessageClass(each) for name, each in found.items()}
+        **{
+            name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"outsider.{name}"))
+            for name in MESSAGES
+        }
     )
 
 
@@ -238,12 +239,12 @@ def grpc(request: dict[str, Any]) -> Answer:
     with opened as channel:
 
         def call(method: str, message: Any, reply: Any) -> Any:
-            made = channel.unary_unary(method, type(message).SerializeToString, reply.FromString)
-            return made(message, metadata=metadata, timeout=TIMEOUT)
+            stub = channel.unary_unary(method, type(message).SerializeToString, reply.FromString)
+            return stub(message, metadata=metadata, timeout=TIMEOUT)
 
         def result_of(digest: Any) -> Any:
-            asked = proto.GetActionResultRequest(action_digest=digest)
-            return call(f"{RE}.ActionCache/GetActionResult", asked, proto.ActionResult)
+            message = proto.GetActionResultRequest(action_digest=digest)
+            return call(f"{RE}.ActionCache/GetActionResult", message, proto.ActionResult)
 
         def update(digest: Any, result: Any) -> None:
             message = proto.UpdateActionResultRequest(action_digest=digest, action_result=result)
@@ -254,7 +255,7 @@ def grpc(request: dict[str, Any]) -> Answer:
             method = f"{RE}.ContentAddressableStorage/BatchUpdateBlobs"
             return call(method, message, proto.BatchUpdateBlobsResponse).responses[0].status
 
-        known = proto.Digest(hash=request.get("hash", ""), size_bytes=request.get("size", 0))
+        named = proto.Digest(hash=request.get("hash", ""), size_bytes=request.get("size", 0))
         own = proto.Digest(hash=hashlib.sha256(blob).hexdigest(), size_bytes=len(blob))
         try:
             match request["call"]:
@@ -272,23 +273,23 @@ def grpc(request: dict[str, Any]) -> Answer:
                     write(iter([part]), metadata=metadata, timeout=TIMEOUT)
                     return answer("OK")
                 case "UpdateActionResult":
-                    update(known, proto.ActionResult(exit_code=0, stdout_raw=b"proof"))
+                    update(named, proto.ActionResult(exit_code=0, stdout_raw=b"proof"))
                     return answer("OK")
                 case "GetActionResult":
-                    return answer("OK", "", result_of(known).SerializeToString())
+                    return answer("OK", "", result_of(named).SerializeToString())
                 case "FindMissingBlobs":
                     missing = call(
                         f"{RE}.ContentAddressableStorage/FindMissingBlobs",
-                        proto.FindMissingBlobsRequest(blob_digests=[known]),
+                        proto.FindMissingBlobsRequest(blob_digests=[named]),
                         proto.FindMissingBlobsResponse,
                     )
                     return answer("MISSING" if missing.missing_blob_digests else "PRESENT")
                 case "Poison":
-                    found = result_of(known)
+                    result = result_of(named)
                     upload()
-                    found.output_files[0].digest.CopyFrom(own)
-                    found.output_files[0].contents = b""
-                    update(known, found)
+                    result.output_files[0].digest.CopyFrom(own)
+                    result.output_files[0].contents = b""
+                    update(named, result)
                     return answer("OK", own.hash)
                 case other:
                     return answer("LOST", f"no call {other}")
@@ -306,10 +307,10 @@ def poison_http(request: dict[str, Any]) -> Answer:
     """Replace the first output of an action's result in a Bazel HTTP cache."""
     proto = messages()
     base, headers, blob = request["url"], request.get("headers", {}), base64.b64decode(request["body"])
-    found = http({"url": f"{base}/ac/{request['hash']}", "headers": headers})
-    if found["status"] != "200":
-        return found
-    result = proto.ActionResult.FromString(base64.b64decode(found["body"]))
+    stored = http({"url": f"{base}/ac/{request['hash']}", "headers": headers})
+    if stored["status"] != "200":
+        return stored
+    result = proto.ActionResult.FromString(base64.b64decode(stored["body"]))
     own = proto.Digest(hash=hashlib.sha256(blob).hexdigest(), size_bytes=len(blob))
     result.output_files[0].digest.CopyFrom(own)
     result.output_files[0].contents = b""
@@ -364,9 +365,9 @@ def s3(request: dict[str, Any]) -> Answer:
         return answer("LOST", str(error))
     stream = reply.pop("Body", None)
     reply.pop("ResponseMetadata", None)
-    found = answer("OK", "", stream.read() if stream is not None else b"")
-    found["reply"] = json.loads(json.dumps(reply, default=str))
-    return found
+    accepted = answer("OK", "", stream.read() if stream is not None else b"")
+    accepted["reply"] = json.loads(json.dumps(reply, default=str))
+    return accepted
 
 
 def s3_all(request: dict[str, Any]) -> Answer:
@@ -374,16 +375,15 @@ def s3_all(request: dict[str, Any]) -> Answer:
     listed = s3({**request, "call": "list_objects_v2"})
     if listed["status"] != "OK":
         return listed
-    found = answer("OK")
-    found["objects"] = {}
+    bodies: dict[str, str] = {}
     for entry in listed["reply"].get("Contents", []):
         key = {"Bucket": request["arguments"]["Bucket"], "Key": entry["Key"]}
-        one = s3({**request, "call": "get_object", "arguments": key})
-        if one["status"] == "OK":
-            found["objects"][entry["Key"]] = one["body"]
-        elif one["status"] != "NoSuchKey":
-            return one
-    return found
+        read = s3({**request, "call": "get_object", "arguments": key})
+        if read["status"] == "OK":
+            bodies[entry["Key"]] = read["body"]
+        elif read["status"] != "NoSuchKey":
+            return read
+    return {**answer("OK"), "objects": bodies}
 
 
 CALLS: dict[str, Callable[[dict[str, Any]], Answer]] = {

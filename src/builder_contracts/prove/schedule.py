@@ -1,4 +1,4 @@
-"""The experiments of one class: those that its wanted clauses need, independent ones side by side."""
+"""The experiments of one class: those that its selected clauses need, independent ones side by side."""
 
 from __future__ import annotations
 
@@ -13,48 +13,50 @@ from functools import partial
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
-from builder_contracts.contract.promises.publication import STATE, NoSecrets, PublicationProof
+from builder_contracts.contract.promises.publication import NoSecrets, PublicationProof
 from builder_contracts.errors import BuilderContractsError, InputError
 from builder_contracts.prove.bazel import experiment as bazel
+from builder_contracts.prove.bazel.record import BazelRun
 from builder_contracts.prove.canary import flake, products
+from builder_contracts.prove.canary import judge as judge_canary
 from builder_contracts.prove.canary.definition import Canary, named
+from builder_contracts.prove.canary.record import CanaryProducts, CanaryRecord
+from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.container_testbed import ContainerTestbed
-from builder_contracts.prove.job import ProofJob, StepFailed, said
+from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
 from builder_contracts.prove.kernel.experiment import KernelOverrides, prove
+from builder_contracts.prove.leftovers import format_leftovers, unchecked_leftovers
 from builder_contracts.prove.nix import experiment as nix
+from builder_contracts.prove.nix.record import NixRecord
 from builder_contracts.prove.publication import docker_push
 from builder_contracts.prove.publication import experiment as publication
-from builder_contracts.prove.records import (
-    CanaryRecord,
-    CheckResult,
-    NixRecord,
-    ProofRecords,
-    PublishAttempt,
-    Unavailable,
-    controlled,
-)
+from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, with_control
+from builder_contracts.prove.records import ProofRecords
 from builder_contracts.prove.secrets import experiment as search
+from builder_contracts.prove.state import experiment as state
 from builder_contracts.prove.testbed import Testbed
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.redaction import learn_secrets
 from builder_contracts.runner.docker import engine
 from builder_contracts.services.principals import WRITER
 from builder_contracts.services.stack import ServiceDown
 
-Findings = dict[str, CheckResult | Unavailable]
+CheckResults = dict[str, CheckResult | Unavailable]
 
 
-def roles(contract: Contract, wanted: Iterable[Clause]) -> list[str]:
-    """The roles that the wanted clauses speak of."""
-    promises = [clause.promise for clause in wanted]
-    found = [promise.role for promise in promises if isinstance(promise, CacheProof)]
-    found += [promise.target for promise in promises if isinstance(promise, PublicationProof)]
+def roles(contract: Contract, clauses: Iterable[Clause]) -> list[str]:
+    """The roles that these clauses are about."""
+    promises = [clause.promise for clause in clauses]
+    names = [promise.role for promise in promises if isinstance(promise, CacheProof)]
+    names += [promise.target for promise in promises if isinstance(promise, PublicationProof)]
     if any(isinstance(promise, NoSecrets) for promise in promises):
         document = contract.document
-        found += [*document.get("publication", {}), *document.get("caches", {})]
-    return list(dict.fromkeys(found))
+        names += [*document.get("publication", {}), *document.get("caches", {})]
+    return list(dict.fromkeys(names))
 
 
 @dataclass(frozen=True)
-class _Step:
+class _PlannedExperiment:
     """An experiment, and what becomes of its clauses where it cannot be carried out."""
 
     experiment: Callable[[], None]
@@ -67,39 +69,41 @@ class ExperimentSchedule:
     def __init__(
         self,
         contract: Contract,
-        wanted: list[Clause],
+        clauses: list[Clause],
         bench: Testbed,
         unbound: Mapping[str, Unavailable],
         kernel: KernelOverrides = KernelOverrides(),  # noqa: B008 # frozen
     ) -> None:
+        # Which variable holds a deployment's credentials is for its environment to say, whatever it is called.
+        learn_secrets(*(secret for endpoint in bench.endpoints.values() for secret in endpoint.secrets))
         self.kernel = kernel
         self.contract, self.bench, self.unbound = contract, bench, unbound
-        self.promises = [clause.promise for clause in wanted]
+        self.promises = [clause.promise for clause in clauses]
         self.records = ProofRecords()
-        self.products: list[products.CanaryProducts] = []
+        self.products: list[CanaryProducts] = []
         self.canaries: dict[str, Canary | Unavailable] = {}
         for name in contract.document.get("canaries", {}):
             self.canaries[name] = _load(name, contract)
 
     def carry_out(self) -> ProofRecords:
-        """Everything that is wanted, independent experiments side by side; then the search for secrets."""
-        begun = time.monotonic()
+        """All that the clauses need, independent experiments side by side; then the search for secrets."""
+        started_at = time.monotonic()
         for role, lost in self.unbound.items():
             self._lose_role(role, lost)
         roles = list(self.bench.endpoints)
         with ThreadPoolExecutor(max_workers=4, thread_name_prefix=f"prove-{self.contract.name}") as pool:
-            for done in [pool.submit(self._carry_out, step) for step in self._steps(roles)]:
-                done.result()
-        self._lose_what_died(roles)
+            for future in [pool.submit(self._carry_out, planned) for planned in self._plan(roles)]:
+                future.result()
+        self._mark_dead_services(roles)
         if any(isinstance(promise, NoSecrets) for promise in self.promises):
-            self._carry_out(_Step(partial(self._search, roles), self._lose_search))
-        self.records.seconds = time.monotonic() - begun
+            self._carry_out(_PlannedExperiment(partial(self._search, roles), self._lose_search))
+        self.records.seconds = time.monotonic() - started_at
         return self.records
 
-    def _steps(self, roles: Sequence[str]) -> Iterator[_Step]:
-        """What can be carried out side by side."""
+    def _plan(self, roles: Sequence[str]) -> Iterator[_PlannedExperiment]:
+        """Yield the experiments that can run side by side."""
         caches = [role for role in self.contract.document.get("caches", {}) if role.startswith("bazel")]
-        # What the first canary of a tool builds is what its caches and targets are proved with.
+        # The first canary of a tool also feeds the proofs of its caches and targets.
         tools: set[str] = set()
         for name, canary in self.canaries.items():
             if isinstance(canary, Unavailable):
@@ -107,53 +111,52 @@ class ExperimentSchedule:
                 continue
             first = canary.tool not in tools
             tools.add(canary.tool)
-            lack = partial(self._lack, canary)
-            if first and canary.tool == "nix" and self._wants(name, *{"nix"} & {*roles}):
+            lose_canary = partial(self._lose_canary, canary)
+            if first and canary.tool == "nix" and self._needs(name, *{"nix"} & {*roles}):
                 cached = "nix" in roles
-                lose = partial(self._lose_nix, canary) if cached else lack
-                yield _Step(partial(self._nix, canary, cached=cached), lose)
-            elif first and canary.tool == "bazel" and {*caches} & {*roles} and self._wants(name, *caches):
+                lose = partial(self._lose_nix, canary) if cached else lose_canary
+                yield _PlannedExperiment(partial(self._nix, canary, cached=cached), lose)
+            elif first and canary.tool == "bazel" and {*caches} & {*roles} and self._needs(name, *caches):
                 for index, role in enumerate(role for role in caches if role in roles):
-                    yield _Step(
+                    yield _PlannedExperiment(
                         partial(self._bazel, canary, role, first=not index),
                         partial(self._lose_bazel, canary, role, first=not index),
                     )
-            elif first and canary.tool == "docker" and self._wants(name, *{"registry"} & {*roles}):
+            elif first and canary.tool == "docker" and self._needs(name, *{"registry"} & {*roles}):
                 pushed = "registry" in roles
-                lose = partial(self._lose_image, canary) if pushed else lack
-                yield _Step(partial(self._image, canary, pushed=pushed), lose)
-            elif self._wants_itself(name):
-                yield _Step(partial(self._by_itself, canary), lack)
+                lose = partial(self._lose_image, canary) if pushed else lose_canary
+                yield _PlannedExperiment(partial(self._image, canary, pushed=pushed), lose)
+            elif self._is_promised(name):
+                yield _PlannedExperiment(partial(self._build_only, canary), lose_canary)
         targets = [role for role in self.contract.document.get("publication", {}) if role in roles]
-        if others := self._without_client(targets):
-            yield _Step(partial(self._publication, others), partial(self._lose_attempts, others))
+        if others := self._targets_without_client(targets):
+            yield _PlannedExperiment(partial(self._publication, others), partial(self._lose_attempts, others))
         if "objects" in targets:
-            yield _Step(self._state, self._lose_state)
+            yield _PlannedExperiment(self._state, self._lose_state)
 
-    def _carry_out(self, step: _Step) -> None:
-        """Whatever ends a step leaves the others alone; its clauses are then unproven for that reason."""
+    def _carry_out(self, planned: _PlannedExperiment) -> None:
+        """Carry out one experiment. If it fails, its clauses are unproven for that reason, and the others continue."""
         try:
-            step.experiment()
+            planned.experiment()
         except Exception as error:
-            step.lose(self._why(error))
+            planned.lose(self._why(error))
 
     def _why(self, error: Exception) -> Unavailable:
         if isinstance(error, StepFailed):
             return error.lost
         if isinstance(error, engine.LOST):
-            return Unavailable(f"the engine stopped answering: {engine.reason(error)}")
+            return Unavailable(f"lost connection to the engine: {engine.reason(error)}")
         if isinstance(error, (ServiceDown, BuilderContractsError)):
             return Unavailable(str(error))
-        at = traceback.extract_tb(error.__traceback__)[-1]
-        said = self.bench.mask.over_text(f"{type(error).__name__}: {error}")[:300]
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        reason = self.bench.mask.redact(f"{type(error).__name__}: {error}")[:300]
         return Unavailable(
-            f"builder-contracts itself failed ({said}, at {at.filename}:{at.lineno}), which shows nothing of the "
-            "class; please report it"
+            f"internal error ({reason} at {frame.filename}:{frame.lineno}), not a verdict on the class; please report it"
         )
 
-    def _wants(self, canary: str, *roles: str) -> bool:
-        """Whether a wanted clause needs this canary: one of its own, or one of a cache or target it feeds."""
-        return self._wants_itself(canary) or any(
+    def _needs(self, canary: str, *roles: str) -> bool:
+        """Return whether a clause needs this canary: its own, or one of a cache or target that it feeds."""
+        return self._is_promised(canary) or any(
             (isinstance(promise, CacheProof) and promise.role in roles)
             or (
                 isinstance(promise, PublicationProof)
@@ -164,55 +167,57 @@ class ExperimentSchedule:
             for promise in self.promises
         )
 
-    def _wants_itself(self, canary: str) -> bool:
+    def _is_promised(self, canary: str) -> bool:
         return any(isinstance(promise, CanaryProof) and promise.canary == canary for promise in self.promises)
 
     def _lose_role(self, role: str, lost: Unavailable) -> None:
-        """Whatever was found with the role, its clauses are unproven for this reason."""
+        """Make every clause of the role unproven for this reason, whatever was recorded."""
         if role == "nix":
             self.records.nix = lost
         elif role.startswith("bazel"):
             self.records.bazel[role] = lost
         elif role == "objects":
             self._lose_state(lost)
-        for identity in publication.IDENTITIES:
+        for identity in IDENTITIES:
             self.records.attempts[(role, identity)] = lost
 
     def _lose_nix(self, canary: Canary, lost: Unavailable) -> None:
         self.records.nix = lost
-        self._lack(canary, lost)
+        self._lose_canary(canary, lost)
         self._lose_attempts(["nix"], lost)
 
     def _lose_bazel(self, canary: Canary, role: str, lost: Unavailable, *, first: bool) -> None:
         self.records.bazel[role] = lost
         if first:
-            # That the class builds is not the cache's to decide.
-            self._carry_out(_Step(partial(self._alone, canary), partial(self._lack, canary)))
+            # Without the cache the class can still build, so prove that alone.
+            self._carry_out(
+                _PlannedExperiment(partial(self._build_uncached, canary), partial(self._lose_canary, canary))
+            )
 
     def _lose_image(self, canary: Canary, lost: Unavailable) -> None:
-        self._lack(canary, lost)
+        self._lose_canary(canary, lost)
         self._lose_attempts(["registry"], lost)
 
     def _lose_attempts(self, targets: Iterable[str], lost: Unavailable) -> None:
         for target in targets:
-            for identity in publication.IDENTITIES:
+            for identity in IDENTITIES:
                 self.records.attempts.setdefault((target, identity), lost)
 
     def _lose_state(self, lost: Unavailable) -> None:
-        self.records.state.update(dict.fromkeys(STATE, lost))
+        self.records.state = lost
 
     def _lose_search(self, lost: Unavailable) -> None:
         self.records.scan = lost
 
-    def _lack(self, canary: Canary, lost: Unavailable) -> None:
-        """What was not found of a canary until then was lost."""
+    def _lose_canary(self, canary: Canary, lost: Unavailable) -> None:
+        """Make every clause of a canary that was not checked yet unproven for this reason."""
         record = self.records.canaries.get(canary.name)
-        found = record.findings if isinstance(record, CanaryRecord) else {}
-        findings = {**dict.fromkeys(canary.shows, lost), **found}
-        self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
+        checked = record.results if isinstance(record, CanaryRecord) else {}
+        results = {**dict.fromkeys(canary.shows, lost), **checked}
+        self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
 
-    def _lose_what_died(self, roles: list[str]) -> None:
-        """A service that is dead at the end was not there for all of its clauses; its last words say why."""
+    def _mark_dead_services(self, roles: list[str]) -> None:
+        """Make the clauses of a service that is dead at the end unproven, with its last words."""
         for role in roles:
             try:
                 self.bench.ready(role)
@@ -223,14 +228,14 @@ class ExperimentSchedule:
         return (*self.bench.paths, nix.STORE)
 
     def _nix(self, canary: Canary, *, cached: bool) -> None:
-        findings: Findings = {}
-        self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
+        results: CheckResults = {}
+        self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
         published = None
         try:
             with self.bench.fresh("build") as plain:
-                job, begun, nonce = nix.config(plain), time.time(), self.bench.nonce()
+                job, started_at, nonce = nix.config(plain), time.time(), self.bench.nonce()
                 try:
-                    self._flake(job, canary, nonce, findings)
+                    self._flake(job, canary, nonce, results)
                     if not cached:
                         return
                     self.bench.ready("nix")
@@ -241,48 +246,57 @@ class ExperimentSchedule:
                     nix.make_bad(self.bench, job, published)
                 finally:
                     if job.shared:
-                        nix.forget(job, published, nonce=nonce, nonce_file=canary.nonce, since=begun)
+                        nix.delete_from_store(
+                            job,
+                            published,
+                            flake.PACKAGES,
+                            nonce=nonce,
+                            nonce_file=canary.nonce,
+                            since=started_at,
+                        )
             self.records.nix = nix.prove(self.bench, published)
         finally:
-            # Also what a failed proof has published is taken back.
+            # A failed proof may have published something, so remove it as well.
             if published is not None:
                 self._published(published)
 
     def _published(self, published: nix.Published) -> None:
-        """Take back what was published, and file what the attempts at it were answered."""
+        """Take back what was published, and record what the attempts at it got."""
         try:
-            left = nix.take_back(self.bench, published)
+            leftovers = nix.take_back(self.bench, published)
         except Exception as error:
-            left = (publication.unasked(self._why(error)),)
+            leftovers = (unchecked_leftovers(self._why(error)),)
         if isinstance(self.records.nix, NixRecord):
-            self.records.nix = dataclasses.replace(self.records.nix, left=left)
-        said = "" if self.bench.endpoints["nix"].service else publication.became(left)
-        for name, attempt in controlled(published.attempts).items():
+            self.records.nix = dataclasses.replace(self.records.nix, leftovers=leftovers)
+        description = "" if self.bench.endpoints["nix"].service else format_leftovers(leftovers)
+        for name, attempt in with_control(published.attempts).items():
             self.records.attempts[("nix", name)] = (
-                dataclasses.replace(attempt, left=said) if isinstance(attempt, PublishAttempt) else attempt
+                dataclasses.replace(attempt, leftovers=description)
+                if isinstance(attempt, PublishAttempt)
+                else attempt
             )
 
-    def _flake(self, job: ProofJob, canary: Canary, nonce: str, findings: Findings) -> None:
-        """Build a flake in a job with Nix's configuration, and look at what only Nix can show."""
+    def _flake(self, job: ProofJob, canary: Canary, nonce: str, results: CheckResults) -> None:
+        """Build a flake in a job with Nix's configuration, and check what only Nix can show."""
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
-        # Before the build, which would bring the lock up to date without a word.
-        findings["lock"] = flake.lock(job)
-        built = self._build(job, canary, nonce, findings)
-        findings["rebuild"] = (
-            flake.rebuild(job) if built else Unavailable("nothing was built that could be built again")
+        # Before the build, which would update the lock silently.
+        results["lock"] = flake.lock(job)
+        built = self._build(job, canary, nonce, results)
+        results["rebuild"] = (
+            flake.rebuild(job) if built else Unavailable("nothing was built, so there is nothing to rebuild")
         )
-        findings["pure"] = flake.pure(job)
+        results["pure"] = flake.pure(job)
 
-    def _build(self, job: ProofJob, canary: Canary, nonce: str, findings: Findings) -> bool:
-        """Build a canary as it says; whether the command ended well."""
-        begun = time.monotonic()
-        done = job.run(canary.command, deadline=canary.budget.seconds)
-        self.bench.outputs.append(done.stdout + done.stderr)
-        made = products.collect(job, canary, nonce, time.monotonic() - begun)
-        self._products(canary, made, findings, done.status, said(done))
-        return done.status == 0
+    def _build(self, job: ProofJob, canary: Canary, nonce: str, results: CheckResults) -> bool:
+        """Build a canary by its own command; return whether it succeeded."""
+        started_at = time.monotonic()
+        completed = job.run(canary.command, deadline=canary.budget.seconds)
+        self.bench.outputs.append(completed.stdout + completed.stderr)
+        product = products.collect(job, canary, nonce, time.monotonic() - started_at)
+        self._check(canary, product, results, completed.status, format_completed(completed))
+        return completed.status == 0
 
-    def _by_itself(self, canary: Canary) -> None:
+    def _build_only(self, canary: Canary) -> None:
         """Build a canary in a fresh runner, without any cache or target."""
         if canary.kernel:
             self._kernel(canary)
@@ -291,92 +305,103 @@ class ExperimentSchedule:
         elif canary.tool == "docker":
             self._image(canary, pushed=False)
         else:
-            self._alone(canary)
+            self._build_uncached(canary)
 
-    def _alone(self, canary: Canary) -> None:
-        findings: Findings = {}
-        self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
+    def _build_uncached(self, canary: Canary) -> None:
+        results: CheckResults = {}
+        self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
         with self.bench.fresh(canary.name) as job:
             nonce = self.bench.nonce()
             job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
             if canary.tool == "bazel" and job.shared:
                 bazel.settle(job)
-            self._build(job, canary, nonce, findings)
+            self._build(job, canary, nonce, results)
 
-    def _products(
+    def _check(
         self,
         canary: Canary,
-        made: products.CanaryProducts | Unavailable,
-        findings: Findings,
+        product: CanaryProducts | Unavailable,
+        results: CheckResults,
         status: int | None,
-        text: str,
+        output: str,
     ) -> None:
-        findings["builds"] = products.judge_builds(canary, made, status, text)
-        findings["runs"] = products.judge_runs(canary, made)
-        findings["artifacts"] = products.judge_artifacts(canary, made, self._paths())
-        if isinstance(made, products.CanaryProducts):
-            self.products.append(made)
+        results["builds"] = judge_canary.judge_builds(canary, product, status, output)
+        results["runs"] = judge_canary.judge_runs(canary, product)
+        results["artifacts"] = judge_canary.judge_artifacts(canary, product, self._paths())
+        if isinstance(product, CanaryProducts):
+            self.products.append(product)
+        else:
+            self.bench.unsearched.append(f"the artifacts of {canary.name}")
 
     def _bazel(self, canary: Canary, role: str, *, first: bool) -> None:
+        results: CheckResults = {}
+
+        def check_cold_build(job: ProofJob, nonce: str, cold: BazelRun, seconds: float) -> None:
+            product = products.collect(job, canary, nonce, seconds)
+            self._check(canary, product, results, cold.status, cold.ended or "; ".join(cold.warnings[-2:]))
+
         self.bench.ready(role)
-        record, made = bazel.prove(self.bench, canary, role)
-        self.records.bazel[role] = record
-        findings: Findings = {}
-        cold = record.runs["cold"]
-        self._products(canary, made, findings, cold.status, cold.ended or "; ".join(cold.warnings[-2:]))
+        self.records.bazel[role] = bazel.prove(self.bench, canary, role, check_cold_build)
         if first:
-            self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
+            self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
 
     def _image(self, canary: Canary, *, pushed: bool) -> None:
-        findings: Findings = {}
-        self.records.canaries[canary.name] = CanaryRecord(canary.name, findings)
+        results: CheckResults = {}
+        self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
         with self.bench.fresh("image") as job:
             nonce = self.bench.nonce()
             job.stage(canary.folder, canary.inputs, {canary.nonce: f"{nonce}\n".encode()})
-            before = docker_push.known(job) if job.shared else ""
+            before = docker_push.find_image(job) if job.shared else ""
             try:
-                self._build(job, canary, nonce, findings)
+                self._build(job, canary, nonce, results)
                 if pushed:
                     for name, attempt in docker_push.push(self.bench, job).items():
                         self.records.attempts[("registry", name)] = attempt
             finally:
                 if job.shared:
-                    docker_push.forget(job.last, before)
+                    docker_push.remove_image(job.last, before)
 
     def _kernel(self, canary: Canary) -> None:
         self.records.canaries[canary.name] = (
             prove(self.bench, canary, self.kernel)
             if isinstance(self.bench, ContainerTestbed)
             else Unavailable(
-                "a kernel is built, packaged and booted in containers of its own: --runner docker shows it",
-                here=False,
+                "kernels are built and booted in dedicated containers; use --runner docker",
+                provable_here=False,
             )
         )
 
     def _state(self) -> None:
-        self.records.state.update(publication.prove_state(self.bench))
+        self.records.state = state.prove(self.bench)
 
     def _search(self, roles: Sequence[str]) -> None:
-        # What a role holds that is out of reach cannot be searched.
-        self.records.scan = (
-            next(iter(self.unbound.values()))
-            if self.unbound
-            else search.everything(self.bench, roles, self.products, self.records)
-        )
+        # A role that is out of reach cannot be searched, so the search would be incomplete.
+        if self.unbound:
+            self.records.scan = next(iter(self.unbound.values()))
+            return
+        artifacts = {
+            name: content
+            for product in self.products
+            for name, content in product.artifacts.items()
+            if isinstance(content, bytes)
+        }
+        self.records.scan = search.search_published(self.bench, roles, artifacts, repr(self.records).encode())
 
-    def _without_client(self, targets: Iterable[str]) -> list[str]:
+    def _targets_without_client(self, targets: Iterable[str]) -> list[str]:
         """The targets that no client of the class's own tries to publish to."""
         tools = {canary.tool for canary in self.canaries.values() if isinstance(canary, Canary)}
-        own = {"nix"} & set(self.contract.document.get("caches", {})) if "nix" in tools else set()
-        own |= {"registry"} if "docker" in tools else set()
-        return [target for target in targets if target not in own]
+        clients = {"nix"} & set(self.contract.document.get("caches", {})) if "nix" in tools else set()
+        clients |= {"registry"} if "docker" in tools else set()
+        return [target for target in targets if target not in clients]
 
     def _publication(self, targets: Iterable[str]) -> None:
         """Raw requests from the network position of a runner."""
         with self.bench.fresh("publish") as job:
             for target in targets:
                 self._carry_out(
-                    _Step(partial(self._target, target, job), partial(self._lose_attempts, [target]))
+                    _PlannedExperiment(
+                        partial(self._target, target, job), partial(self._lose_attempts, [target])
+                    )
                 )
 
     def _target(self, target: str, job: ProofJob) -> None:

@@ -1,4 +1,4 @@
-"""What an experiment asks of the place it is carried out in, whether that starts containers or is a machine."""
+"""The testbed of an experiment: jobs, endpoints, an outside client and the logs of servers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from builder_contracts.facts.model import RunnerFacts
+from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.endpoints import Endpoint
-from builder_contracts.prove.job import ProofJob, StepFailed, said
-from builder_contracts.prove.records import ANOTHER, SECOND, AccessLogLine
-from builder_contracts.prove.redacting import Redactor
+from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
+from builder_contracts.prove.redacting import redact_completed
+from builder_contracts.prove.store_lookup import ANOTHER, SECOND
+from builder_contracts.redaction import Redactor
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.runner.shutdown import Shutdown
 from builder_contracts.services.catalog import CONF
@@ -31,13 +33,16 @@ LOG_LAG = 5.0
 SETTLED = 0.1
 """Seconds between two looks into a log."""
 # Characters that a report has room for of what a server says.
-_SAID = 300
+_DETAIL = 300
 
 
 @dataclass(kw_only=True)
 class Testbed(ABC):
-    """One class on one environment, until it is ended. ``token`` is the secret that its jobs can see, ``outputs`` what
-    its builds printed."""
+    """One class on one environment, until it is ended.
+
+    ``token`` is the secret that its jobs can see, ``outputs`` what its builds printed, and ``unsearched`` names what left
+    them and could not be copied out for the search.
+    """
 
     endpoints: Mapping[str, Endpoint]
     credentials: Credentials
@@ -46,6 +51,7 @@ class Testbed(ABC):
     ending: Shutdown = field(default_factory=Shutdown)
     token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
     outputs: list[bytes] = field(default_factory=list, repr=False)
+    unsearched: list[str] = field(default_factory=list)
     bucket_ready: bool = False
     bucket_lock: threading.Lock = field(default_factory=threading.Lock)
     _certificates: dict[str, str] = field(default_factory=dict)
@@ -60,10 +66,10 @@ class Testbed(ABC):
     @property
     @abstractmethod
     def paths(self) -> tuple[str, ...]:
-        """What exists on the builder only, so that nothing which leaves a job may name it."""
+        """Paths that exist only on the builder, so no artifact may contain them."""
 
     @abstractmethod
-    def fresh(self, what: str) -> contextlib.AbstractContextManager[ProofJob]:
+    def fresh(self, purpose: str) -> contextlib.AbstractContextManager[ProofJob]:
         """A job where nothing is left of any other, until the context ends. Raises Failed when there can be none."""
 
     @abstractmethod
@@ -83,19 +89,19 @@ class Testbed(ABC):
         """The same from outside, also after the end: to take back what this run has written."""
         return self._answers(self.send(json.dumps(list(requests)), beside=None, undo=True))
 
-    def _answers(self, done: CompletedCommand) -> list[dict[str, Any]]:
-        if done.status != 0:
-            raise StepFailed("sending requests", said(self.mask.over_all(done)))
-        answers: list[dict[str, Any]] = json.loads(done.stdout)
+    def _answers(self, completed: CompletedCommand) -> list[dict[str, Any]]:
+        if completed.status != 0:
+            raise StepFailed("sending requests", format_completed(redact_completed(self.mask, completed)))
+        answers: list[dict[str, Any]] = json.loads(completed.stdout)
         for answer in answers:
             # A server can say again whatever it is sent.
-            answer["said"] = self.mask.over_text(answer["said"])[:_SAID]
+            answer["detail"] = self.mask.redact(answer["detail"])[:_DETAIL]
         return answers
 
     @property
     @abstractmethod
     def bad_caches(self) -> str:
-        """The URL below which jobs may put Nix caches that offer what must be refused: never a deployment's."""
+        """The URL under which jobs may put bad Nix caches: never a deployment's."""
 
     @abstractmethod
     def trust(self, job: ProofJob, registry: str) -> None:
@@ -103,8 +109,8 @@ class Testbed(ABC):
 
     @property
     def mask(self) -> Redactor:
-        """What must not be seen of anything that was said to this run."""
-        return Redactor.of(self.endpoints.values())
+        """Replaces the secrets of this run's endpoints in whatever leaves it."""
+        return Redactor(secret for endpoint in self.endpoints.values() for secret in endpoint.secrets)
 
     def identity(self, role: str, name: str) -> Principal:
         """The identity of that name as the endpoint of a role knows it."""
@@ -115,8 +121,8 @@ class Testbed(ABC):
         authorization = self.identity(role, name).authorization
         return {"Authorization": authorization} if authorization else {}
 
-    def looker(self, role: str) -> str:
-        """Who it is that looks as the reader for what the writer wrote."""
+    def reader_description(self, role: str) -> str:
+        """Describe who reads what the writer wrote."""
         return SECOND if self.headers(role, WRITER) == self.headers(role, READER) else ANOTHER
 
     def nonce(self) -> str:
@@ -134,11 +140,11 @@ class Testbed(ABC):
         return ""
 
     def log(self, service: str) -> list[dict[str, Any]]:
-        """The lines that a service of the run logged; a deployment's log is not at hand: empty."""
+        """The lines that a service of the run logged; empty for a deployed one, whose log is unavailable."""
         return self.services.log(service) if service and self.services is not None else []
 
-    def served(self, service: str, *, since: int = 0) -> tuple[AccessLogLine, ...]:
-        """The access log of a service from its line number ``since`` on; a deployment's is not at hand: empty."""
+    def access_log(self, service: str, *, since: int = 0) -> tuple[AccessLogLine, ...]:
+        """The access log of a service from its line number ``since`` on; empty for a deployed one, whose log is unavailable."""
         lines = [line for line in self.log(service) if line.get("part") == "nginx"][since:]
         return tuple(
             AccessLogLine(
@@ -148,20 +154,22 @@ class Testbed(ABC):
             for line in lines
         )  # fmt: skip
 
-    def served_to(
-        self, address: str, service: str, *, since: int, of: frozenset[str] = frozenset()
+    def access_log_of(
+        self, address: str, service: str, *, since: int, expect: frozenset[str] = frozenset()
     ) -> tuple[AccessLogLine, ...]:
         """The lines of one client that has ended, from the line number ``since`` on.
 
         A server writes a line when a request is over, and the engine copies it later still. So the log is read
-        until nothing more comes of this client, and each identity of ``of`` has a line; LOG_LAG at most.
+        until nothing more comes of this client, and each identity of ``expect`` has a line; LOG_LAG at most.
         """
         patience = time.monotonic() + LOG_LAG
         lines: tuple[AccessLogLine, ...] | None = None
         while service:
             before = lines
-            lines = tuple(line for line in self.served(service, since=since) if line.source == address)
-            if (lines == before and of <= {line.identity for line in lines}) or time.monotonic() > patience:
+            lines = tuple(line for line in self.access_log(service, since=since) if line.source == address)
+            if (
+                lines == before and expect <= {line.identity for line in lines}
+            ) or time.monotonic() > patience:
                 break
             time.sleep(SETTLED)
         return lines or ()
@@ -173,18 +181,18 @@ class Testbed(ABC):
             return ""
         if role in self._certificates:
             return self._certificates[role]
-        done = self.services.execute(endpoint.service, ["cat", f"{CONF}/certificate.pem"], part=0)
-        if done.status != 0:
-            raise StepFailed(f"reading the certificate of {endpoint.service}", said(done))
-        return self._certificates.setdefault(role, done.stdout.decode())
+        printed = self.services.execute(endpoint.service, ["cat", f"{CONF}/certificate.pem"], part=0)
+        if printed.status != 0:
+            raise StepFailed(f"reading the certificate of {endpoint.service}", format_completed(printed))
+        return self._certificates.setdefault(role, printed.stdout.decode())
 
-    def _named(self, what: str) -> str:
+    def _unique_name(self, purpose: str) -> str:
         """A name that no other job or client of this bench has."""
         with self._lock:
             self._count += 1
-            return f"{self.name}-{what}-{self._count}"
+            return f"{self.name}-{purpose}-{self._count}"
 
 
-def coded(text: str | bytes) -> str:
+def encode_body(text: str | bytes) -> str:
     """A body as the outsider takes it."""
     return base64.b64encode(text.encode() if isinstance(text, str) else text).decode()

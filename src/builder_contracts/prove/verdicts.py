@@ -12,16 +12,20 @@ from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
 from builder_contracts.contract.promises.publication import STATE, NoSecrets, PublicationProof
 from builder_contracts.facts.model import ImageFacts, RunnerFacts
-from builder_contracts.judge import under_waiver
+from builder_contracts.judge import origin_of, under_waiver
 from builder_contracts.prove.bazel import judge as judge_bazel
+from builder_contracts.prove.check_result import judge_check
 from builder_contracts.prove.nix import judge as judge_nix
-from builder_contracts.prove.nix.judge import Judged
 from builder_contracts.prove.publication import judge as judge_publication
-from builder_contracts.prove.records import ProofRecords, Scan, Unavailable
-from builder_contracts.verdict import Assessment, Outcome, Rung, Verdict, broken, kept, unproven
+from builder_contracts.prove.records import ProofRecords
+from builder_contracts.prove.secrets import judge as judge_secrets
+from builder_contracts.prove.state import judge as judge_state
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.prove.witnessed import Witnessed, unavailable
+from builder_contracts.verdict import Rung, Verdict, unproven
 
 
-def find(promise: ProofPromise, records: ProofRecords) -> Judged:
+def find(promise: ProofPromise, records: ProofRecords) -> Witnessed:
     """Ask the judge of the experiment behind a promise."""
     match promise:
         case CacheProof(role="nix", show=show):
@@ -29,50 +33,24 @@ def find(promise: ProofPromise, records: ProofRecords) -> Judged:
         case CacheProof(role=role, show=show):
             return judge_bazel.judge(show, records.bazel.get(role))
         case PublicationProof(show=show) if show in STATE:
-            return judge_publication.judge_seen(records.state.get(show))
+            return judge_state.judge(show, records.state)
         case PublicationProof(target=target, show=show):
             return judge_publication.judge(show, records.attempts.get((target, show)))
         case NoSecrets():
-            return judge_scan(records.scan)
+            return judge_secrets.judge(records.scan)
         case CanaryProof(canary=canary, show=show):
             record = records.canaries.get(canary)
             if record is None:
                 return unproven("the canary was not built"), ()
             if isinstance(record, Unavailable):
-                return unproven(record.reason, here=record.here), ()
-            return judge_publication.judge_seen(
-                record.findings.get(show, Unavailable(f"the tool of {canary} cannot show it", here=False))
+                return unavailable(record)
+            return judge_check(
+                record.results.get(
+                    show, Unavailable(f"the tool of {canary} cannot show it", provable_here=False)
+                )
             )
         case _:
             assert_never(promise)
-
-
-def judge_scan(scan: Scan | Unavailable | None) -> Judged:
-    """The finding on the search for secrets: it counts only where a planted one was found."""
-    if scan is None:
-        return unproven("nothing was searched"), ()
-    if isinstance(scan, Unavailable):
-        return unproven(scan.reason, here=scan.here), ()
-    witnesses = (
-        f"search: {scan.items} items, {scan.bytes} bytes, {scan.secrets} secrets",
-        f"control: a copy planted in each of {scan.places} places was "
-        + (f"missed in {', '.join(scan.missed)}" if scan.missed else "found in each"),
-    )
-    if scan.leaks:
-        places = "; ".join(f"{leak.place} ({leak.spelling})" for leak in scan.leaks[:5])
-        return broken(
-            f"{len(scan.leaks)} copies of a secret: {places}",
-            "keep it out of what makes this file; revoke the secret",
-        ), witnesses
-    if scan.missed:
-        return unproven(
-            f"the search did not find the copy that was planted for it in {', '.join(scan.missed)}, so it shows nothing"
-        ), witnesses
-    if not scan.items:
-        return unproven("nothing was published, so there was nothing to search"), witnesses
-    return kept(
-        f"no secret in {scan.items} published and logged items, archives and compressed members included"
-    ), witnesses
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,55 +73,44 @@ def judge(
         raise TypeError(f"{clause.id} is judged from facts")
     raw, witnesses = find(promise, records)
     finding = under_waiver(clause, raw, today)
-    about, image = where.about, where.image
+    about = where.about
     if witnesses and about is not None and about.kind == "local":
         witnesses = (*witnesses, _fresh(promise))
-    return Verdict(
-        clause=clause.id,
-        outcome=finding.outcome,
-        rung=_rung(finding, about),
-        promised=promise.text,
-        seen=finding.seen,
-        source=str(clause.source),
-        likely=finding.likely,
-        look=finding.look or f"builder-contracts explain {clause.id}",
-        why=clause.why or "",
-        here=finding.here,
-        image=image.reference if image else "",
-        image_digest=image.digest if image else "",
-        contract_digest=contract.digest,
-        engine=about.engine if about else "",
-        host=about.host if about else "",
-        runner=about.kind if about else "",
-        identity=about.identity if about else "",
-        environment=where.environment,
-        started=where.started,
-        seconds=where.seconds,
+    return Verdict.of(
+        clause,
+        finding,
+        origin_of(
+            contract,
+            about,
+            where.image,
+            environment=where.environment,
+            started=where.started,
+            seconds=where.seconds,
+        ),
+        rung=_rung(about),
+        inspect=finding.look or f"builder-contracts explain {clause.id}",
         witnesses=witnesses,
-        measures=finding.measures,
     )
 
 
 def _fresh(promise: ProofPromise) -> str:
-    """What was fresh where the machine is not."""
+    """What was fresh although the machine is reused."""
     match promise:
         case CacheProof(role="nix"):
-            what = "an empty Nix store"
+            subject = "an empty Nix store"
         case CacheProof():
-            what = "an output base and home of its own, no disk cache"
+            subject = "its own output base and home, no disk cache"
         case CanaryProof():
-            what = "a folder and home of its own"
+            subject = "its own directory and home"
         case PublicationProof() | NoSecrets():
-            what = "a name that never was"
+            subject = "a name never used before"
         case _:
             assert_never(promise)
-    return f"fresh: {what}, on a machine that is not"
+    return f"fresh: {subject}, on a reused machine"
 
 
-def _rung(finding: Assessment, about: RunnerFacts | None) -> Rung | None:
-    """Nothing is claimed of a machine that is not shown to be a runner of the class, as with its facts."""
-    if finding.outcome is Outcome.UNPROVEN:
-        return None
+def _rung(about: RunnerFacts | None) -> Rung:
+    """No more than declared on a host that is not shown to be a runner of the class, as with its facts."""
     if about is not None and about.live:
         return Rung.LIVE
     return Rung.DECLARED if about is not None and about.kind == "local" else Rung.EXERCISED

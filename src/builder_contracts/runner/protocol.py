@@ -1,4 +1,4 @@
-"""What every runner offers. Observation and proofs know nothing else about the place they work in."""
+"""The interface of every runner. Observation and proofs know nothing else about where they run."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from builder_contracts.facts.model import ConnectionFacts, ImageFacts, RunnerFac
 
 @dataclass(frozen=True)
 class CompletedCommand:
-    """The end of a command in a runner.
+    """The result of a command in a runner.
 
-    ``status`` is None when the command did not end by itself; ``ended`` then says how it was lost (a
-    deadline, a dead container, an engine that stopped answering). What it printed until then is kept.
+    ``status`` is None if the command did not exit by itself; ``ended`` is then the reason (a deadline, a dead
+    container, an engine that stopped responding). The output until then is kept.
     """
 
     status: int | None
@@ -25,9 +25,9 @@ class CompletedCommand:
 
 @dataclass(frozen=True)
 class StandIn:
-    """A host of the run in the place of one that jobs must not reach.
+    """A host of the run that plays one which jobs must not reach.
 
-    ``control`` is a connection from where it is allowed: the proof that the stand-in answers at all.
+    ``control`` is a connection from where it is allowed: it proves that the stand-in responds at all.
     """
 
     address: str
@@ -35,13 +35,13 @@ class StandIn:
     control: Seen[ConnectionFacts]
 
 
-FROM_OUTSIDE = Unseen("this runner cannot tell from outside", here=False)
+FROM_OUTSIDE = Unseen("this cannot be determined from outside the runner", here=False)
 NO_DAEMON_STARTED = Unseen("this run did not start the daemon", here=False)
 
 
 @dataclass(frozen=True)
 class OutsideView:
-    """What is known about a runner from outside, before anything runs in it."""
+    """The outside view of a runner, before anything runs in it."""
 
     runner: Seen[RunnerFacts]
     image: Seen[ImageFacts]
@@ -53,7 +53,7 @@ class OutsideView:
 
 
 class Runner(Protocol):
-    """A live place. ``execute`` never raises for what happens to the command: see Completed."""
+    """A place where jobs run. Nothing that happens to a command makes ``execute`` raise: see Completed."""
 
     @property
     def setting(self) -> OutsideView: ...
@@ -64,7 +64,7 @@ class Runner(Protocol):
 
 
 class UnavailableRunner:
-    """The place of a runner that could not be had: everything about it is unseen, for one reason."""
+    """Stands for a runner that could not be started: everything about it is unseen, for one reason."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason

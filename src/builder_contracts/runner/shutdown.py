@@ -1,4 +1,4 @@
-"""The end of a run: what is under way is ended with it, and nothing begins any more."""
+"""Stop the commands that are running at the end of a run, and start no new ones."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 from builder_contracts.runner.protocol import CompletedCommand, OutsideView, Runner
 
-ENDED = "the run was ended"
+ENDED = "the run was stopped"
 # Seconds for a command that puts something back while somebody waits for the end.
 _LAST = 30
 
 
 class Shutdown:
-    """Lets commands begin until it has come."""
+    """The shutdown of a run: commands start until it has come."""
 
     def __init__(self) -> None:
         self._idle = threading.Condition()
@@ -39,7 +39,7 @@ class Shutdown:
                 self._idle.notify_all()
 
     def end(self, kill: Callable[[], None]) -> None:
-        """Let nothing begin any more, and kill until nothing runs."""
+        """Start nothing any more, and kill until nothing runs."""
         with self._idle:
             self._come = True
             try:
@@ -51,15 +51,15 @@ class Shutdown:
                 self._over = True
                 self._idle.notify_all()
 
-    def undo(self, command: Callable[[], CompletedCommand]) -> CompletedCommand:
+    def run_cleanup(self, command: Callable[[], CompletedCommand]) -> CompletedCommand:
         """Run a command that takes something back: after the end as well, and once more if the end killed it."""
         came_before = self._come
         self._outlive()
-        done = command()
-        if done.status != 0 and self._come and not came_before:
+        completed = command()
+        if completed.status != 0 and self._come and not came_before:
             self._outlive()
-            done = command()
-        return done
+            completed = command()
+        return completed
 
     def _outlive(self) -> None:
         """If the end has come, wait until nothing is killed any more."""
@@ -99,4 +99,4 @@ class CleanupRunner:
                 arguments, deadline=min(deadline, _LAST) if self.ending.come else deadline
             )
 
-        return self.ending.undo(last)
+        return self.ending.run_cleanup(last)

@@ -1,6 +1,6 @@
 """Start services of the embedded environment by hand: ``python -m builder_contracts.services nix-cache registry``.
 
-Prints how to reach them and stays until it is interrupted; then it removes them.
+Prints how to reach them, waits for an interrupt, then removes them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from builder_contracts.services.stack import ServiceDown, ServiceStack
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start what the arguments name; the exit status."""
+    """Start the named services, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m builder_contracts.services", description=__doc__)
     parser.add_argument(
         "services", nargs="+", choices=list(SERVICES), metavar="SERVICE", help=", ".join(SERVICES)
@@ -31,10 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except EngineError as error:
         print(error, file=sys.stderr)
         return 4
-    sweep(client)
     run, credentials = RunLabels(), Credentials.random()
     host = ServiceStack(client, run)
     try:
+        sweep(client)
         host.start(SERVICES[name](f"{name}.example", credentials) for name in chosen)
         for name in chosen:
             started = host.up(name)
@@ -42,13 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"  log: docker logs -f {started.containers[0][:12]}")
         for identity in (credentials.reader, credentials.writer):
             print(f"{identity.name}: password {identity.secret}")
-        # Also where a shell started it in the background, and then has it ignore Ctrl-C.
+        # A shell lets programs in the background ignore Ctrl-C.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.default_int_handler)
         print("Ctrl-C removes them.", flush=True)
         threading.Event().wait()
     except ServiceDown as down:
         print(down, file=sys.stderr)
+        return 4
+    except engine.LOST as error:
+        print(f"lost connection to the Docker Engine: {engine.reason(error)}", file=sys.stderr)
         return 4
     except KeyboardInterrupt:
         pass

@@ -1,4 +1,4 @@
-"""Every service of the embedded environment as data: its containers, their files, and how it is known to be up."""
+"""Every service of the embedded environment as data: its containers, their files, and its readiness URLs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NIX_PORT, BAZEL_GRPC_PORT, BAZEL_HTTP_PORT, OBJECTS_PORT = 80, 9092, 8080, 9000
 
 @dataclass(frozen=True)
 class ServiceContainer:
-    """One container of a service: its command and the files that stand in it before it starts."""
+    """One container of a service: its command, and the files that are put into it before it starts."""
 
     name: str
     command: tuple[str, ...]
@@ -25,10 +25,10 @@ class ServiceContainer:
 
 @dataclass(frozen=True)
 class ServiceSpec:
-    """A server and what stands in front of it.
+    """A server and the nginx in front of it.
 
-    The first part owns the network and answers under ``alias``; the others share its network and listen on
-    loopback. ``ready`` are URLs inside that network, one a part, that answer 2xx (tcp: that take a connection) once
+    The first part owns the network and responds under ``alias``; the others share its network and listen on
+    loopback. ``ready`` are URLs inside that network, one per part, that return 2xx (tcp: accept a connection) once
     the whole service works.
     """
 
@@ -40,7 +40,7 @@ class ServiceSpec:
 
 def nix_cache(alias: str, credentials: Credentials) -> ServiceSpec:
     """A Nix binary cache as many run it in production: static files behind nginx, uploads by PUT."""
-    # The cache's own description is the operator's to write; uploads find it there.
+    # The operator writes the cache's own description; clients do not upload it.
     prepare = (
         'mkdir -p "$1/main" && printf "StoreDir: /nix/store\\nWantMassQuery: 1\\nPriority: 40\\n" '
         '>"$1/main/nix-cache-info" && shift && exec "$@"'
@@ -90,7 +90,7 @@ def bazel_grpc(alias: str, credentials: Credentials) -> ServiceSpec:
 
 
 def registry(alias: str, credentials: Credentials) -> ServiceSpec:
-    """An OCI registry with a certificate of the run's own; the key never leaves its container."""
+    """An OCI registry with a certificate made for the run; the key never leaves its container."""
     backend = 5001
     certify = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj '/CN=registry' "
@@ -117,7 +117,7 @@ def registry(alias: str, credentials: Credentials) -> ServiceSpec:
 
 
 def objects(alias: str, credentials: Credentials) -> ServiceSpec:
-    """An S3 object store: SeaweedFS, in the place of RustFS, which speaks the same protocol."""
+    """An S3 object store: SeaweedFS instead of RustFS, which speaks the same protocol."""
     backend = 8333
     weed = (
         "sh", "-c", 'mkdir -p "$1" && shift && exec "$@"', "sh", f"{DATA}/objects",

@@ -1,15 +1,15 @@
 """nginx in front of every server: who may write, and a log that says who did what. Pure text.
 
-The servers that hold the data know nothing of identities. nginx does: a request's Authorization header is
-looked up in a table, and the method together with the identity decides. Every answer is one JSON line of
-the access log, the second witness of each proof.
+The servers behind it know no identities. nginx looks up the Authorization header of a request in a table;
+method and identity together decide. Every response is one JSON line of the access log, the second witness
+of each proof.
 """
 
 from __future__ import annotations
 
 from builder_contracts.services.principals import Credentials
 
-# Methods that change what a Bazel cache holds, by the Remote Execution API and ByteStream.
+# Methods of the Remote Execution API and ByteStream that change the contents of a Bazel cache.
 GRPC_WRITES = (
     "build.bazel.remote.execution.v2.ActionCache/UpdateActionResult",
     "build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs",
@@ -45,7 +45,7 @@ _HEALTH = """
     location = /.health { access_log off; return 200 "well\\n"; }
 """
 
-# Reading is for everybody, writing for the writer: 401 asks for credentials, 403 refuses those given.
+# Everybody may read, only the writer may write: 401 asks for credentials, 403 rejects them.
 _METHODS = """
   map "$identity $request_method" $refusal {
     default 403;
@@ -79,7 +79,7 @@ def _identities(credentials: Credentials, *, bearer: bool = False) -> str:
 
 
 def files(credentials: Credentials, *, port: int, folder: str) -> str:
-    """A folder that everybody reads and the writer PUTs into: a Nix binary cache, a Bazel HTTP cache."""
+    """A folder that everybody may read and only the writer may PUT into: a Nix binary cache, a Bazel HTTP cache."""
     return f"""{_HEAD}{_identities(credentials)}{_METHODS}
   server {{
     listen {port};
@@ -94,9 +94,9 @@ def files(credentials: Credentials, *, port: int, folder: str) -> str:
 
 
 def bazel_grpc(credentials: Credentials, *, port: int, backend: int) -> str:
-    """REAPI for those who may read, its writing methods for the writer; refused in gRPC's own terms.
+    """REAPI: reading for both identities, writing for the writer; rejections are gRPC's own.
 
-    A refusal is HTTP 200 with a grpc-status header: Bazel reports any other HTTP status as UNKNOWN.
+    A rejection is HTTP 200 with a grpc-status header: Bazel reports any other HTTP status as UNKNOWN.
     """
     writes = "|".join(method.replace(".", r"\.") for method in GRPC_WRITES)
     return f"""{_HEAD}{_identities(credentials)}
@@ -132,7 +132,7 @@ def bazel_grpc(credentials: Credentials, *, port: int, backend: int) -> str:
     location @unavailable {{
       default_type application/grpc;
       add_header grpc-status 14;
-      add_header grpc-message "the cache does not answer";
+      add_header grpc-message "the cache does not respond";
       return 200 "";
     }}
   }}
@@ -143,8 +143,8 @@ def bazel_grpc(credentials: Credentials, *, port: int, backend: int) -> str:
 def registry(credentials: Credentials, *, backend: int) -> str:
     """An OCI registry: anonymous pull, push with the writer's credentials.
 
-    Container engines learn how to log in from the first answer only, so a registry that is open for
-    reading has to speak the token protocol: /token hands out a fixed token an identity. Source: the
+    Container engines learn how to log in from the first response only, so a registry that is open for
+    reading has to speak the token protocol: /token returns one fixed token per identity. Source: the
     distribution project's token authentication specification.
     """
     challenge = 'Bearer realm="$scheme://$http_host/token",service="registry"'

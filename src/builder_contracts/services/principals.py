@@ -1,4 +1,4 @@
-"""Who talks to a service: nobody in particular, someone who may read, someone who may write."""
+"""The identities that use a service: anonymous, a reader, a writer."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Credentials:
 
     @classmethod
     def random(cls) -> Credentials:
-        """New secrets that nobody has seen before and nobody needs afterwards."""
+        """New random secrets, for one run."""
         return cls(Principal(READER, secrets.token_hex(24)), Principal(WRITER, secrets.token_hex(24)))
 
     def of(self, name: str) -> Principal:
@@ -43,7 +43,7 @@ class Credentials:
 
     @classmethod
     def from_texts(cls, reader: str, writer: str) -> Credentials:
-        """From two texts NAME:SECRET, as a deployment hands them out; an empty text is an identity without."""
+        """From two texts NAME:SECRET, as a deployment provides them; an empty text is an identity without a secret."""
 
         def identity(text: str, name: str) -> Principal:
             given, _, secret = text.partition(":")
@@ -53,5 +53,5 @@ class Credentials:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What must never appear in anything that is published."""
+        """The secrets that must never appear in anything published."""
         return tuple(identity.secret for identity in (self.reader, self.writer) if identity.secret)

@@ -19,23 +19,27 @@ from builder_contracts.contract.schemas import nearest
 from builder_contracts.errors import Problem
 
 
-def check(folder: Path, contracts: Sequence[Contract]) -> list[Problem]:
+def check(
+    folder: Path, contracts: Sequence[Contract], environments: Sequence[Document] | None = None
+) -> list[Problem]:
     """Everything that does not agree among the contracts in ``folder``, its environments and its cache roles.
 
-    Nothing is wrong with a folder that has neither. Raises InputError for files that do not load.
+    ``environments`` are those of the folder where they are read already. Nothing is wrong with a folder that has
+    neither. Raises InputError for files that do not load.
     """
-    environments = [load_environment(file) for file in yaml_in(folder / "environments")]
-    # What classes inherit is told once.
-    found = list(dict.fromkeys(_not_forbidden(environments, contracts)))
+    if environments is None:
+        environments = [load_environment(file) for file in yaml_in(folder / "environments")]
+    # What classes inherit is reported once.
+    wrong = list(dict.fromkeys(_not_forbidden(environments, contracts)))
     path = folder / "platform" / "cache-roles.yaml"
     if is_file(path):
         roles = read(path)
         validity.check("cache-roles", roles)
-        found += problems(roles, environments, contracts)
-    return found
+        wrong += check_roles(roles, environments, contracts)
+    return wrong
 
 
-def problems(
+def check_roles(
     roles: Document, environments: Sequence[Document], contracts: Sequence[Contract]
 ) -> list[Problem]:
     """What does not agree, in the order of the files."""
@@ -56,8 +60,8 @@ def _shared_authority(roles: Document) -> Iterator[Problem]:
         if other != name:
             yield Problem(
                 roles.source(("roles", name, "authority")),
-                f"the roles {other} and {name} have one authority: {role['authority']}",
-                "say what each of them alone decides, or make them one role",
+                f"roles {other} and {name} claim the same authority: {role['authority']}",
+                "state what each one decides alone, or merge them",
             )
     hosts: dict[tuple[str, str], str] = {}
     for name, role in roles.data["roles"].items():
@@ -68,8 +72,8 @@ def _shared_authority(roles: Document) -> Iterator[Problem]:
             if other != name:
                 yield Problem(
                     roles.source(("roles", name, "endpoints", environment)),
-                    f"the roles {other} and {name} share the endpoint {url} in {environment}",
-                    "one endpoint serves one role",
+                    f"roles {other} and {name} share endpoint {url} in {environment}",
+                    "give each role its own endpoint",
                 )
 
 
@@ -81,7 +85,7 @@ def _stale(roles: Document, documents: Iterable[Document]) -> Iterator[Problem]:
                 continue
             for host, instead in stale.items():
                 if host in text:
-                    yield Problem(document.source(pointer), f"names the stale endpoint {host}", instead)
+                    yield Problem(document.source(pointer), f"refers to the stale endpoint {host}", instead)
 
 
 def _strings(value: object, at: Pointer) -> Iterator[tuple[Pointer, str]]:
@@ -104,13 +108,13 @@ def _other_url(roles: Document, environments: Iterable[Document]) -> Iterator[Pr
             if binding.get("url") and binding["url"] != written:
                 yield Problem(
                     document.source(("roles", name, "url")),
-                    f"{environment} binds {name} to {binding['url']}, cache-roles.yaml says {written or 'nothing'}",
-                    "write the same URL in both, so that nobody follows the wrong one",
+                    f"{environment} binds {name} to {binding['url']}, but cache-roles.yaml has {written or 'nothing'}",
+                    "use the same URL in both files",
                 )
 
 
 def _unbound(environments: Iterable[Document], contracts: Iterable[Contract]) -> Iterator[Problem]:
-    wanted = {
+    uses = {
         promise.role if isinstance(promise, CacheProof) else promise.target: (contract.name, clause.source)
         for contract in contracts
         for clause in contract.clauses
@@ -118,13 +122,13 @@ def _unbound(environments: Iterable[Document], contracts: Iterable[Contract]) ->
     }
     for document in environments:
         bound = document.data.get("roles", {})
-        for role, (builder, source) in wanted.items():
+        for role, (builder, source) in uses.items():
             if role not in bound:
                 environment = document.data["metadata"]["name"]
                 yield Problem(
                     source,
-                    f"{builder} uses the role {role}, which the environment {environment} does not bind",
-                    f"add it under roles in {document.source(()).file}, or say there why it does not work",
+                    f"{builder} uses role {role}, which environment {environment} does not define",
+                    f"add it under 'roles' in {document.source(()).file}, or state there why it does not work",
                 )
 
 
@@ -136,10 +140,10 @@ def _not_forbidden(environments: Sequence[Document], contracts: Iterable[Contrac
                 guess = nearest(clause.promise.host, sorted(forbidden))
                 yield Problem(
                     clause.source,
-                    f"denies the host {clause.promise.host!r}, which no environment forbids",
+                    f"denies host {clause.promise.host!r}, which no environment lists under 'forbidden'",
                     f"did you mean {guess!r}?"
                     if guess
-                    else f"add it under forbidden in {environments[0].source(()).file}",
+                    else f"add it under 'forbidden' in {environments[0].source(()).file}",
                 )
 
 
@@ -149,6 +153,6 @@ def _undescribed(roles: Document, environments: Iterable[Document]) -> Iterator[
             if name not in roles.data["roles"]:
                 yield Problem(
                     document.source(("roles", name)),
-                    f"binds the role {name}, which cache-roles.yaml does not describe",
-                    "write down there what it is for and not for",
+                    f"defines role {name}, which cache-roles.yaml does not describe",
+                    "describe there what it is and is not for",
                 )

@@ -22,7 +22,7 @@ from builder_contracts.runner.docker.network import SERVICES_IMAGE
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.catalog import CONF, ServiceSpec
 
-# Seconds for a service to come up: the slowest needs four on idle cores. A service that dies is noticed at once.
+# Seconds for a service to become ready: the slowest needs four on idle cores. A dead service is noticed at once.
 READY_WITHIN = 120
 _USER = 10001
 
@@ -51,7 +51,7 @@ class RunningService:
 
 @dataclass
 class ServiceStack:
-    """The services of one run on one internal network. Each is started once, when it is first asked for."""
+    """The services of one run on one internal network. Each starts once, when it is first needed."""
 
     client: docker.DockerClient
     run: RunLabels
@@ -66,7 +66,7 @@ class ServiceStack:
 
     @property
     def network(self) -> str:
-        """The name of the network; nothing on it has a way out (unless ``routed``)."""
+        """The name of the network, which has no way out unless ``routed``."""
         with self._lock:
             if not self._network:
                 name = self.run.name(self.name)
@@ -81,7 +81,7 @@ class ServiceStack:
         return self.network
 
     def start(self, services: Iterable[ServiceSpec]) -> None:
-        """Begin to start services, side by side. Starting one again does nothing."""
+        """Start services in the background, concurrently. Starting a service again does nothing."""
         network = self.network
         for service in services:
             with self._lock:
@@ -89,27 +89,27 @@ class ServiceStack:
                     self._started[service.name] = self._pool.submit(self._start, network, service)
 
     def up(self, name: str) -> RunningService:
-        """The service of that name once it answers. Raises ServiceDown when it does not, or is dead by now."""
+        """Wait until the service is ready. Raises ServiceDown if it does not start, or has died since."""
         future = self._started.get(name)
         if future is None:
-            raise ServiceDown(f"{name} is not a service of this run")
+            raise ServiceDown(f"no service {name} in this run")
         try:
             started = future.result(timeout=READY_WITHIN + 15)
         except (*engine.LOST, TimeoutError) as error:
-            raise ServiceDown(f"{name} could not be started: {engine.reason(error)}") from None
+            raise ServiceDown(f"cannot start {name}: {engine.reason(error)}") from None
         try:
             for part, container in zip(started.service.parts, started.containers, strict=True):
-                state = self._api.inspect_container(container)["State"]
-                if not state["Running"]:
+                state = engine.field(self._api.inspect_container(container), "State", of=dict)
+                if not engine.field(state, "Running", of=bool):
                     raise ServiceDown(
-                        f"{name} died: {part.name} ended with status {state['ExitCode']}; {self.tail(container)}"
+                        f"{name} died: {part.name} exited with status {state.get('ExitCode')}; {self.tail(container)}"
                     )
         except engine.LOST as error:
-            raise ServiceDown(f"{name} cannot be asked for: {engine.reason(error)}") from None
+            raise ServiceDown(f"cannot inspect {name}: {engine.reason(error)}") from None
         return started
 
     def log(self, name: str) -> list[dict[str, Any]]:
-        """The JSON lines of all parts of a service: nginx's access log and what the server itself wrote."""
+        """The JSON lines of all parts of a service: nginx's access log and the server's own log."""
         started = self.up(name)
         lines: list[dict[str, Any]] = []
         for part, container in zip(started.service.parts, started.containers, strict=True):
@@ -126,13 +126,13 @@ class ServiceStack:
             text = bytes(self._api.logs(container, tail=5)).decode("utf-8", "replace")
         except engine.LOST:
             text = ""
-        said = " | ".join(line.strip()[:200] for line in text.splitlines() if line.strip())
-        return f"its log ends: {said}" if said else "it printed nothing"
+        lines = " | ".join(line.strip()[:200] for line in text.splitlines() if line.strip())
+        return f"end of its log: {lines}" if lines else "no output"
 
     def execute(
         self, name: str, arguments: Iterable[str], *, part: int = -1, deadline: float = 30, user: str = ""
     ) -> CompletedCommand:
-        """Run a program beside a server: how defects and read-backs look at what is really stored."""
+        """Run a program in a service's container: defects and read-backs inspect the stored data."""
         return engine.execute(
             self.client, self.up(name).containers[part], list(arguments), deadline=deadline, user=user
         )
@@ -142,12 +142,12 @@ class ServiceStack:
         for container in self.up(name).containers:
             self._api.kill(container)
 
-    def container(self, what: str, command: list[str], **host_config: Any) -> str:
+    def container(self, purpose: str, command: list[str], **host_config: Any) -> str:
         """Start another container of the services image for this run; its id."""
-        return self._create(what, command, {}, host_config or {"network_mode": self.network})
+        return self._create(purpose, command, {}, host_config or {"network_mode": self.network})
 
     def close(self) -> None:
-        """Wait for what is being started, then remove every container and the network."""
+        """Wait for pending starts, then remove every container and the network."""
         self._pool.shutdown(wait=True, cancel_futures=True)
         for future in self._started.values():
             if future.done() and not future.cancelled() and future.exception() is None:
@@ -170,30 +170,34 @@ class ServiceStack:
             else:
                 host_config = {"network_mode": network}
                 endpoint = EndpointConfig("1.44", aliases=[service.alias])
-            what = f"{self.name}-{service.name}-{part.name}"
+            purpose = f"{self.name}-{service.name}-{part.name}"
             try:
-                started = self._create(what, list(part.command), part.files, host_config, network, endpoint)
+                started = self._create(
+                    purpose, list(part.command), part.files, host_config, network, endpoint
+                )
             except engine.LOST as error:
                 # A part that shares the network of one that has died cannot start.
-                said = "".join(f"; {self.tail(container)}" for container in containers)
+                logs = "".join(f"; {self.tail(container)}" for container in containers)
                 raise ServiceDown(
-                    f"{service.name}: {part.name} could not be started: {engine.reason(error)}{said}"
+                    f"{service.name}: cannot start {part.name}: {engine.reason(error)}{logs}"
                 ) from None
             containers.append(started)
         wait = ["bash", "-c", _WAIT, "bash", *service.ready]
-        answer = engine.execute(self.client, containers[-1], wait, deadline=READY_WITHIN)
-        if answer.status != 0:
-            why = answer.ended or answer.stderr.decode("utf-8", "replace")
+        completed = engine.execute(self.client, containers[-1], wait, deadline=READY_WITHIN)
+        if completed.status != 0:
+            why = completed.ended or completed.stderr.decode("utf-8", "replace")
             raise ServiceDown(
-                f"{service.name} does not answer at {' and '.join(service.ready)} ({why}); "
+                f"{service.name} does not respond at {' and '.join(service.ready)} ({why}); "
                 + "; ".join(self.tail(container) for container in containers)
             )
-        settings = self._api.inspect_container(containers[0])["NetworkSettings"]["Networks"]
-        return RunningService(service, tuple(containers), next(iter(settings.values()))["IPAddress"])
+        inspected = self._api.inspect_container(containers[0])
+        networks = engine.field(inspected, "NetworkSettings", "Networks", of=dict)
+        address = engine.field(next(iter(networks.values()), None), "IPAddress", of=str)
+        return RunningService(service, tuple(containers), address)
 
     def _create(
         self,
-        what: str,
+        purpose: str,
         command: list[str],
         files: Mapping[str, str],
         host_config: Mapping[str, Any],
@@ -204,7 +208,7 @@ class ServiceStack:
             created = self._api.create_container(
                 SERVICES_IMAGE,
                 command,
-                name=self.run.name(what),
+                name=self.run.name(purpose),
                 labels=self.run.labels,
                 host_config=self._api.create_host_config(
                     cap_drop=["ALL"],
@@ -219,10 +223,11 @@ class ServiceStack:
             )
         except docker.errors.ImageNotFound:
             raise docker.errors.ImageNotFound(engine.absent(SERVICES_IMAGE)) from None
+        container = engine.field(created, "Id", of=str)
         if files:
-            self._api.put_archive(created["Id"], CONF, _archive(files))
-        self._api.start(created["Id"])
-        return str(created["Id"])
+            self._api.put_archive(container, CONF, _archive(files))
+        self._api.start(container)
+        return container
 
 
 def _archive(files: Mapping[str, str]) -> bytes:
@@ -239,7 +244,7 @@ def _archive(files: Mapping[str, str]) -> bytes:
 
 def json_lines(raw: bytes) -> list[dict[str, Any]]:
     """The lines of a log that are JSON objects."""
-    found = []
+    objects = []
     for line in raw.decode("utf-8", "replace").splitlines():
         if line.startswith("{"):
             try:
@@ -247,5 +252,5 @@ def json_lines(raw: bytes) -> list[dict[str, Any]]:
             except ValueError:
                 continue
             if isinstance(value, dict):
-                found.append(value)
-    return found
+                objects.append(value)
+    return objects

@@ -1,4 +1,4 @@
-"""What the servers behind nginx read: BuildGrid, the registry and SeaweedFS. Pure text."""
+"""Configurations of the servers behind nginx: BuildGrid, the registry and SeaweedFS. Pure text."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ instances:
 
 
 def registry(*, port: int, folder: str) -> str:
-    """distribution on loopback with its blobs in a folder."""
+    """The registry "distribution" on loopback, with its blobs in a folder."""
     return f"""\
 version: 0.1
 log: {{accesslog: {{disabled: true}}, level: warn}}

@@ -1,4 +1,4 @@
-"""A file of findings that are known, so that a big repository starts clean and only gets better."""
+"""A file of accepted findings, so that a big repository starts clean and only gets better."""
 
 from __future__ import annotations
 
@@ -17,63 +17,67 @@ SCHEMA = "builder-contracts/baseline/v1"
 
 @dataclass(frozen=True)
 class Compared:
-    """Findings before a baseline: new ones, known ones, and how many entries are not needed any more."""
+    """Findings before a baseline: new ones, accepted ones, and how many entries are not needed any more."""
 
     new: tuple[Finding, ...]
     known: tuple[Finding, ...]
     gone: int
 
 
-def read(path: Path) -> Counter[str]:
+def load_baseline(path: Path) -> Counter[str]:
     """The fingerprints of a baseline and how often each may occur. Raises InputError."""
-    mend = "write one with --write-baseline"
     try:
         data = json.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise InputError(
-            [Problem(Location(str(path), 1), f"cannot be read: {error.strerror}", mend)]
-        ) from None
+        raise _problem(path, f"cannot read: {error.strerror}") from None
+    except RecursionError:
+        raise _problem(path, "nested too deeply") from None
     except ValueError as error:
-        raise InputError(
-            [Problem(Location(str(path), getattr(error, "lineno", 1)), f"not JSON: {error}", mend)]
-        ) from None
+        raise _problem(path, f"not JSON: {error}", line=getattr(error, "lineno", 1)) from None
     entries = data.get("findings") if isinstance(data, dict) and data.get("schema") == SCHEMA else None
     if not isinstance(entries, list) or not all(
-        isinstance(one, dict) and isinstance(one.get("fingerprint"), str) for one in entries
+        isinstance(entry, dict) and isinstance(entry.get("fingerprint"), str) for entry in entries
     ):
-        raise InputError(
-            [Problem(Location(str(path), 1), f"not a baseline: 'schema' must be {SCHEMA}", mend)]
+        raise _problem(
+            path, f"not a baseline: 'schema' must be {SCHEMA}, 'findings' a list with fingerprints"
         )
-    return Counter(one["fingerprint"] for one in entries)
+    return Counter(entry["fingerprint"] for entry in entries)
 
 
-def compare(findings: Sequence[Finding], known: Counter[str]) -> Compared:
-    """Split findings into new and known ones; each entry of the baseline excuses one."""
-    left = Counter(known)
+def _problem(path: Path, message: str, *, line: int = 1) -> InputError:
+    return InputError([Problem(Location(str(path), line), message, "create one with --write-baseline")])
+
+
+def compare(findings: Sequence[Finding], accepted: Counter[str]) -> Compared:
+    """Split findings into new and accepted ones; each entry of the baseline excuses one."""
+    remaining = Counter(accepted)
     new: list[Finding] = []
-    old: list[Finding] = []
+    known: list[Finding] = []
     for finding in findings:
-        if left[finding.fingerprint] > 0:
-            left[finding.fingerprint] -= 1
-            old.append(finding)
+        if remaining[finding.fingerprint] > 0:
+            remaining[finding.fingerprint] -= 1
+            known.append(finding)
         else:
             new.append(finding)
-    return Compared(tuple(new), tuple(old), left.total())
+    return Compared(tuple(new), tuple(known), remaining.total())
 
 
-def write(path: Path, findings: Sequence[Finding]) -> None:
+def write_baseline(path: Path, findings: Sequence[Finding]) -> None:
     """Write a baseline of these findings, whole or not at all. Raises BuilderContractsError."""
+    ordered = sorted(
+        findings, key=lambda finding: (finding.clause, finding.here.at.file, finding.here.at.line)
+    )
     entries = [
         {
-            "fingerprint": one.fingerprint,
-            "clause": one.clause,
-            "file": one.here.at.file,
-            "says": one.here.says,
+            "fingerprint": finding.fingerprint,
+            "clause": finding.clause,
+            "file": finding.here.at.file,
+            "says": finding.here.says,
         }
-        for one in sorted(findings, key=lambda one: (one.clause, one.here.at.file, one.here.at.line))
+        for finding in ordered
     ]
     body = json.dumps({"schema": SCHEMA, "findings": entries}, indent=1, ensure_ascii=False) + "\n"
     try:
         files.write(path, body.encode())
     except OSError as error:
-        raise BuilderContractsError(f"{path} cannot be written: {error.strerror}") from None
+        raise BuilderContractsError(f"cannot write {path}: {error.strerror}") from None

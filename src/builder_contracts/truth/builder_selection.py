@@ -1,4 +1,4 @@
-"""Which class fits a job: the smallest that promises what the job needs, and why the others do not."""
+"""Select the smallest class that promises what a job needs, with the reason why the others do not fit."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _DAEMON = frozenset({"docker-build", "docker-daemon", "docker", "image-build", "
 
 @dataclass(frozen=True)
 class Candidate:
-    """A label that jobs can select. A scale set beside those of the classes keeps a class's promises with
-    amounts of its own (``cpu`` in thousandths, ``memory`` in bytes)."""
+    """A label that jobs can select. A scale set that is like a class keeps the class's promises with
+    its own amounts (``cpu`` in thousandths, ``memory`` in bytes)."""
 
     label: str
     contract: Contract
@@ -31,7 +31,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class CandidateFit:
-    """A candidate before the needs: what it lacks, each with the line that says so; empty when it fits."""
+    """A candidate compared with the needs: what it lacks, each with its line; empty if it fits."""
 
     candidate: Candidate
     lacks: tuple[str, ...]
@@ -43,7 +43,7 @@ class CandidateFit:
 
 @dataclass(frozen=True)
 class JobNeeds:
-    """What a job needs: tools, a daemon, CPU in thousandths, memory in bytes, a feature of a tool."""
+    """Needs of a job: tools, a daemon, CPU in thousandths, memory in bytes."""
 
     tools: tuple[str, ...] = ()
     daemon: bool = False
@@ -52,8 +52,8 @@ class JobNeeds:
 
 
 def parse(text: str, contracts: Sequence[Contract]) -> JobNeeds:
-    """``nix,docker-build,memory=12Gi,cpu=4``. Raises InputError for words that no contract speaks of."""
-    known = sorted({promise.name for contract in contracts for promise in contract.promised(Tool)})
+    """``nix,docker-build,memory=12Gi,cpu=4``. Raises InputError for words that no contract mentions."""
+    tools_promised = sorted({promise.name for contract in contracts for promise in contract.promised(Tool)})
     tools: list[str] = []
     problems: list[Problem] = []
     daemon, cpu, memory = False, 0, 0
@@ -66,53 +66,55 @@ def parse(text: str, contracts: Sequence[Contract]) -> JobNeeds:
                 cpu = millicpus(value)
             elif equals:
                 problems.append(
-                    _problem(need, f"nothing is called {key!r}", "amounts are cpu=4 and memory=12Gi")
+                    _problem(need, f"unknown need {key!r}", "use forms such as cpu=4 and memory=12Gi")
                 )
             elif need in _DAEMON:
                 daemon = True
-            elif need in known:
+            elif need in tools_promised:
                 tools.append(need)
             else:
-                close = difflib.get_close_matches(need, [*known, *_DAEMON], n=1, cutoff=0.6)
-                mend = (
+                close = difflib.get_close_matches(need, [*tools_promised, *_DAEMON], n=1, cutoff=0.6)
+                fix = (
                     f"did you mean {close[0]}?"
                     if close
-                    else f"needs are docker-build, cpu=, memory=, and: {', '.join(known)}"
+                    else f"known needs: docker-build, cpu=, memory=, {', '.join(tools_promised)}"
                 )
-                problems.append(_problem(need, "no contract speaks of it", mend))
+                problems.append(_problem(need, "no contract mentions it", fix))
         except ValueError as error:
-            problems.append(_problem(need, str(error), "amounts are cpu=4 and memory=12Gi"))
+            problems.append(_problem(need, str(error), "use forms such as cpu=4 and memory=12Gi"))
     if not problems and not (tools or daemon or cpu or memory):
-        problems.append(_problem(text, "nothing is needed", "for example --needs nix,memory=4Gi"))
+        problems.append(_problem(text, "--needs is empty", "pass for example --needs nix,memory=4Gi"))
     if problems:
         raise InputError(problems)
     return JobNeeds(tuple(tools), daemon, cpu, memory)
 
 
-def _problem(need: str, what: str, mend: str) -> Problem:
-    return Problem(Location("--needs", 1), f"{need!r}: {what}", mend)
+def _problem(need: str, what: str, fix: str) -> Problem:
+    return Problem(Location("--needs", 1), f"{need!r}: {what}", fix)
 
 
 def candidates(contracts: Iterable[Contract], extra: AreaDeclarations | None = None) -> list[Candidate]:
-    """Every label of the classes, and the scale sets beside them that the platform's enrolment declares."""
-    found: list[Candidate] = []
+    """Every label of the classes, and the scale sets like them that the platform's enrolment declares."""
+    choices: list[Candidate] = []
     by_name: dict[str, Candidate] = {}
     for contract in contracts:
         clauses = [
             clause for clause in contract.clauses if isinstance(clause.promise, CpuLimit | MemoryLimit)
         ]
-        memory = next((one.promise.bytes for one in clauses if isinstance(one.promise, MemoryLimit)), 0)
-        cpu = next((one.promise.milli for one in clauses if isinstance(one.promise, CpuLimit)), 0)
+        memory = next(
+            (clause.promise.bytes for clause in clauses if isinstance(clause.promise, MemoryLimit)), 0
+        )
+        cpu = next((clause.promise.milli for clause in clauses if isinstance(clause.promise, CpuLimit)), 0)
         at = clauses[-1].source if clauses else contract.source
-        found += [Candidate(label, contract, cpu, memory, at) for label in contract.labels]
-        by_name[contract.name] = found[-1]
+        choices += [Candidate(label, contract, cpu, memory, at) for label in contract.labels]
+        by_name[contract.name] = choices[-1]
     for label, data in extra.get("extra_scale_sets", default={}).items() if extra else ():
         like = by_name.get(data["like"])
         if like is not None and extra is not None:
             cpu = millicpus(data["cpu"]["limit"]) if "limit" in data.get("cpu", {}) else like.cpu
             memory = byte_count(data["memory"]["limit"]) if "limit" in data.get("memory", {}) else like.memory
-            found.append(Candidate(label, like.contract, cpu, memory, extra.at("extra_scale_sets", label)))
-    return found
+            choices.append(Candidate(label, like.contract, cpu, memory, extra.at("extra_scale_sets", label)))
+    return choices
 
 
 def choose(needs: JobNeeds, among: Iterable[Candidate]) -> list[CandidateFit]:
@@ -131,21 +133,27 @@ def _lacks(needs: JobNeeds, candidate: Candidate) -> Iterable[str]:
     contract = candidate.contract
     for tool in needs.tools:
         clause = next(
-            (one for one in contract.clauses if isinstance(one.promise, Tool) and one.promise.name == tool),
+            (
+                clause
+                for clause in contract.clauses
+                if isinstance(clause.promise, Tool) and clause.promise.name == tool
+            ),
             None,
         )
         if clause is None:
             yield f"{tool} is not promised ({contract.source})"
         elif isinstance(clause.promise, Tool) and not clause.promise.present:
-            yield f"{tool} is promised to be absent ({clause.source})"
+            yield f"{tool} is promised absent ({clause.source})"
     if needs.daemon:
-        clause = next((one for one in contract.clauses if isinstance(one.promise, DockerDaemon)), None)
+        clause = next(
+            (clause for clause in contract.clauses if isinstance(clause.promise, DockerDaemon)), None
+        )
         if clause is None or not (isinstance(clause.promise, DockerDaemon) and clause.promise.reachable):
             yield f"no Docker daemon ({clause.source if clause else contract.source})"
-    for what, wanted, given, shown in (
+    for what, needed, given, shown in (
         ("memory", needs.memory, candidate.memory, human_bytes),
         ("CPU", needs.cpu, candidate.cpu, human_cpus),
     ):
-        if given < wanted:
+        if given < needed:
             has = f"{what} {shown(given)}" if given else f"no {what} is promised"
-            yield f"{has}, {shown(wanted)} needed ({candidate.amounts})"
+            yield f"{has}, needs {shown(needed)} ({candidate.amounts})"

@@ -26,22 +26,20 @@ def join(
     """
     facts: dict[str, Any] = dict(area.data["facts"])
     places: dict[Pointer, Location] = {}
-    known: Mapping[str, Any] = roles.data["roles"] if roles is not None else {}
+    described: Mapping[str, Any] = roles.data["roles"] if roles is not None else {}
     stale: Mapping[str, str] = roles.data.get("stale", {}) if roles is not None else {}
 
-    def unknown(at: Pointer, name: str, what: str, choices: Mapping[str, Any]) -> None:
+    def unknown(at: Pointer, name: str, noun: str, choices: Mapping[str, Any]) -> None:
         guess = schemas.nearest(name, list(choices))
-        mend = f"did you mean {guess!r}?" if guess else "write it down in cache-roles.yaml first"
-        problems.append(
-            Problem(area.source(("facts", *at)), f"cache-roles.yaml has no {what} {name!r}", mend)
-        )
+        fix = f"did you mean {guess!r}?" if guess else "add it to cache-roles.yaml first"
+        problems.append(Problem(area.source(("facts", *at)), f"cache-roles.yaml has no {noun} {name!r}", fix))
 
     facts["endpoints"] = {}
     for name, data in area.data["facts"]["endpoints"].items():
         role, environment = data["role"], data["environment"]
-        urls = known.get(role, {}).get("endpoints", {})
-        if role not in known:
-            unknown(("endpoints", name, "role"), role, "role", known)
+        urls = described.get(role, {}).get("endpoints", {})
+        if role not in described:
+            unknown(("endpoints", name, "role"), role, "role", described)
         elif environment not in urls:
             unknown(("endpoints", name, "environment"), environment, f"endpoint of {role} for", urls)
         elif roles is not None:
@@ -50,7 +48,7 @@ def join(
             port = url.port or _PORTS.get(url.scheme)
             if not url.hostname or port is None:
                 problems.append(
-                    Problem(at, f"{urls[environment]!r} names no host and port", "write SCHEME://HOST:PORT")
+                    Problem(at, f"{urls[environment]!r} has no host and port", "use SCHEME://HOST:PORT")
                 )
                 continue
             facts["endpoints"][name] = {
@@ -66,13 +64,17 @@ def join(
     for key in ("roles", "not_working"):
         facts[key] = {}
         for name, data in area.data["facts"].get(key, {}).items():
-            if name not in known:
-                unknown((key, name), name, "role", known)
+            if name not in described:
+                unknown((key, name), name, "role", described)
                 continue
-            limits = known[name].get("limits", [])
+            limits = described[name].get("limits", [])
             index = next((i for i, limit in enumerate(limits) if _NOT_WORKING.match(limit)), None)
             if key == "roles":
-                facts[key][name] = {**data, "provider": known[name]["provider"], "for": known[name]["for"]}
+                facts[key][name] = {
+                    **data,
+                    "provider": described[name]["provider"],
+                    "for": described[name]["for"],
+                }
                 at_pointer: Pointer = ("roles", name)
             elif index is None:
                 unknown((key, name), name, "limit 'not working: …' of the role", {})
@@ -84,7 +86,7 @@ def join(
                 places[(key, name)] = roles.source(at_pointer)
     facts["not_highly_available"] = {}
     for name in facts["roles"]:
-        for index, limit in enumerate(known[name].get("limits", [])):
+        for index, limit in enumerate(described[name].get("limits", [])):
             if _NOT_HA.search(limit) and roles is not None:
                 facts["not_highly_available"][name] = facts["roles"][name]["named"]
                 places[("not_highly_available", name)] = roles.source(("roles", name, "limits", index))

@@ -6,7 +6,6 @@ Nothing in the folder is run, no link is followed, and nothing outside it is ope
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder_contracts.errors import InputError, Location, Problem
-from builder_contracts.truth.git_index import tracked_folders
+from builder_contracts.truth.git_index import NotPlain, read_plain, tracked_folders
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -22,10 +21,13 @@ if TYPE_CHECKING:
 MAX_BYTES = 2_000_000
 """Larger files are listed, not read: what people configure by hand is never that large."""
 
+TOO_DEEP = "nested too deeply"
+"""Why a file that would exhaust a recursive parser was not read."""
+
 # Folders of generated or installed files: nobody promises anything in them.
 _SKIPPED = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", ".terraform", "__pycache__", ".direnv", ".tox",
                       ".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"})  # fmt: skip
-# Formats that are never text. Only a short cut: a NUL near the beginning says the same.
+# Formats that are never text. Only a short cut: a NUL near the beginning means the same.
 _BINARY = frozenset({".png", ".jpg", ".jpeg", ".gif", ".ico", ".pdf", ".gz", ".xz", ".bz2", ".zst", ".zip", ".tar",
                      ".jar", ".so", ".a", ".o", ".ko", ".pyc", ".woff", ".woff2", ".ttf", ".mo", ".bin"})  # fmt: skip
 
@@ -70,14 +72,14 @@ class Checkout:
 
     def __post_init__(self) -> None:
         if not self.root.is_dir():
-            what = "is not a folder" if self.root.exists() else "does not exist"
+            what = "is not a directory" if self.root.exists() else "does not exist"
             raise InputError(
-                [Problem(Location(str(self.root), 1), what, "name the root of a checkout with --repo")]
+                [Problem(Location(str(self.root), 1), what, "pass the root of a checkout with --repo")]
             )
 
     @cached_property
     def _tracked(self) -> frozenset[str] | None:
-        """Ignore files speak of what git does not track; without an index nothing is ignored."""
+        """The tracked directories. Ignore files apply to untracked paths only, so without an index nothing is ignored."""
         return tracked_folders(self.root)
 
     def files(self) -> Iterator[File]:
@@ -86,15 +88,15 @@ class Checkout:
 
     def _folder(self, prefix: str, ignores: tuple[tuple[str, GitIgnoreSpec], ...]) -> Iterator[File]:
         try:
-            with os.scandir(self.root / prefix) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            with os.scandir(self.root / prefix) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            self.unread.append(Unread(prefix or ".", f"folder cannot be read: {error.strerror}"))
+            self.unread.append(Unread(prefix or ".", f"cannot read directory: {error.strerror}"))
             return
         names = {entry.name for entry in entries}
         if prefix and ".git" in names:
             self.unread.append(
-                Unread(prefix.rstrip("/"), "a repository of its own (submodule): judge it by itself")
+                Unread(prefix.rstrip("/"), "separate repository (submodule); check it on its own")
             )
             return
         if self._tracked is not None and ".gitignore" in names and (spec := self._ignore(prefix)) is not None:
@@ -102,10 +104,13 @@ class Checkout:
         for entry in entries:
             path = prefix + _printable(entry.name)
             if entry.is_symlink():
-                # Its target is either judged where it stands or not ours; only that it exists counts.
+                # Its target is either judged at its own path or not ours; only that it exists counts.
                 self.paths.add(path)
-                if not entry.is_file():
-                    self.folders.add(path)
+                try:
+                    if not entry.is_file():
+                        self.folders.add(path)
+                except OSError as error:
+                    self.unread.append(Unread(path, f"cannot follow link: {error.strerror}"))
             elif entry.is_dir():
                 if entry.name in _SKIPPED or (
                     path not in (self._tracked or ()) and _ignored(path + "/", ignores)
@@ -113,7 +118,7 @@ class Checkout:
                     continue
                 self.folders.add(path)
                 if path != prefix + entry.name:
-                    self.unread.append(Unread(path, "the folder's name is not UTF-8"))
+                    self.unread.append(Unread(path, "directory name is not UTF-8"))
                     continue
                 yield from self._folder(path + "/", ignores)
             else:
@@ -125,7 +130,8 @@ class Checkout:
         from pathspec import GitIgnoreSpec
 
         try:
-            lines = (self.root / prefix / ".gitignore").read_bytes().decode("utf-8", "replace").splitlines()
+            raw = read_plain(self.root / prefix / ".gitignore", MAX_BYTES)
+            lines = raw.decode("utf-8", "replace").splitlines()
             return GitIgnoreSpec.from_lines(lines)
         except (OSError, ValueError):
             return None
@@ -135,39 +141,31 @@ class Checkout:
             self.binary += 1
             return None
         try:
-            # O_NONBLOCK: a named pipe must not hold the run.
-            handle = os.open(entry.path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
-        except OSError as error:
-            self.unread.append(Unread(path, f"cannot be read: {error.strerror}"))
-            return None
-        try:
-            state = os.fstat(handle)
-            if not stat.S_ISREG(state.st_mode):
+            # Opening a socket fails, and opening a device may do something.
+            if not entry.is_file(follow_symlinks=False):
                 self.unread.append(Unread(path, "not a regular file"))
                 return None
-            if state.st_size > MAX_BYTES:
-                self.unread.append(Unread(path, f"larger than {MAX_BYTES:,} bytes"))
-                return None
-            raw = os.read(handle, MAX_BYTES)
-        except OSError as error:
-            self.unread.append(Unread(path, f"cannot be read: {error.strerror}"))
+            raw = read_plain(entry.path, MAX_BYTES)
+        except NotPlain as error:
+            self.unread.append(Unread(path, str(error)))
             return None
-        finally:
-            os.close(handle)
+        except OSError as error:
+            self.unread.append(Unread(path, f"cannot read: {error.strerror}"))
+            return None
         if b"\0" in raw[:8192]:
             self.binary += 1
             return None
         return File(path, raw)
 
     def exists(self, path: str) -> bool:
-        """Whether a file, folder or link stands at the path."""
+        """Whether the path is a file, a directory or a link."""
         return path in self.paths or path in self.folders
 
     @cached_property
     def origin(self) -> tuple[str, Location] | None:
         """``owner/name`` of the remote ``origin`` in .git/config, and its line; None without one."""
         try:
-            raw = (self.root / ".git" / "config").read_bytes()
+            raw = read_plain(self.root / ".git" / "config", MAX_BYTES)
         except OSError:
             return None
         inside = False
@@ -188,6 +186,6 @@ def _printable(name: str) -> str:
 
 
 # Folders only: a single file is judged whether git tracks it or not, because a .tfvars that is kept out of git
-# still says what is deployed.
+# still sets what is deployed.
 def _ignored(path: str, ignores: tuple[tuple[str, GitIgnoreSpec], ...]) -> bool:
     return any(spec.match_file(path[len(prefix) :]) for prefix, spec in ignores)

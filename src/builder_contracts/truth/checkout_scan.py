@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder_contracts.errors import Location
-from builder_contracts.truth.checkout import Checkout, File, Unread
+from builder_contracts.truth.checkout import TOO_DEEP, Checkout, File, Unread
 from builder_contracts.truth.model import MatchedLine, Model, NameField, Script
 from builder_contracts.truth.readers import (
     bake,
@@ -20,74 +20,93 @@ from builder_contracts.truth.readers import (
     workflows,
     yaml,
 )
+from builder_contracts.truth.value import Known, Unknown, Value
 
 _PROSE = (".md", ".rst", ".txt", ".adoc", ".tex")
 _COMMENT = ("#", "//", "/*", "*", "--", ";", "%", "<!--")
 _STEM = 6
 _CHECK = re.compile(r"health|check|smoke|verify|test", re.IGNORECASE)
+# Syntax that only Helm resolves: an object of its templates, a function that reads them, or an action in the
+# place of a value. Other programs (Prometheus, Argo Workflows) write {{ }} too, inside strings of valid YAML.
+_HELM = re.compile(
+    rb"\{\{[^{}\n]{0,300}?(?:\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|\b(?:include|template|tpl)\s)"
+    rb"|^[ \t]*(?:-[ \t]+)?(?:[\w./-]+:[ \t]+|-[ \t]+)\{\{",
+    re.MULTILINE,
+)
+_HELM_ACTION = re.compile(rb"\{\{-?\s*[.$\w]")
+_TEMPLATE = "Helm template; check the output of 'helm template' instead"
 _OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class SearchWords:
-    """What to look for: words whose lines the rules want, words that make a page worth parsing, and
+    """Search words: words whose lines the rules need, words that make a page worth parsing, and
     files whose text is kept whole."""
 
-    lines: tuple[str, ...]
-    pages: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
     keep: frozenset[str] = frozenset()
 
 
-def survey(root: Path, words: SearchWords) -> Model:
-    """Read a checkout. Raises InputError when there is no folder at ``root``."""
+def scan_checkout(root: Path, words: SearchWords) -> Model:
+    """Read a checkout. Raises InputError if ``root`` is not a directory."""
     checkout = Checkout(root)
     model = Model()
-    wanted = tuple(stem.encode() for stem in stems(words.lines))
+    line_stems = tuple(stem.encode() for stem in stems(words.lines))
     line_words = re.compile(
         "|".join(sorted(map(re.escape, words.lines), key=len, reverse=True)), re.IGNORECASE
     )
-    page_words = tuple(stem.encode() for stem in stems((*words.lines, *words.pages)))
+    page_stems = tuple(stem.encode() for stem in stems((*words.lines, *words.pages)))
     tofu: list[File] = []
-    baked: list[File] = []
+    targets: list[bake.Target] = []
+    pipelines: dict[str, Value] = {}
     for file in checkout.files():
         model.files += 1
-        name = file.name
-        if name.endswith(opentofu.SUFFIXES):
-            tofu.append(file)
-        elif bake.is_bake(name):
-            baked.append(file)
-        elif name.endswith((".yaml", ".yml")):
-            if _OURS.search(file.raw[:4096]):
-                continue
-            _yaml(file, model)
-        elif dockerfile.is_dockerfile(file.path):
-            dockerfile.read(file.text(), file.path, model)
-        elif name.endswith(".sh") and _CHECK.search(name):
-            model.scripts.append(Script(file.path, file.text()))
-        elif name == "MODULE.bazel":
-            model.root_refusals += repository_names.root_refusals(file)
+        if file.name.endswith((".yaml", ".yml")) and _OURS.search(file.raw[:4096]):
+            continue
+        try:
+            if file.name.endswith(opentofu.SUFFIXES):
+                tofu.append(file)
+            elif bake.is_bake(file.name):
+                targets += bake.read_bake(file.raw, file.path)
+            else:
+                _read_format(file, model, pipelines)
+            if file.path in repository_names.SURFACES:
+                model.surfaces += repository_names.SURFACES[file.path](file)
+        except repository_names.NotReadable as error:
+            model.unread.append(Unread(file.path, str(error)))
+        except RecursionError:
+            model.unread.append(Unread(file.path, TOO_DEEP))
         if file.path in words.keep:
             model.kept[file.path] = file.text()
-        if file.path in repository_names.SURFACES:
-            try:
-                model.surfaces += repository_names.SURFACES[file.path](file)
-            except repository_names.NotReadable as error:
-                model.unread.append(Unread(file.path, str(error)))
-        # Words are looked for one after another: a search for a fixed string is far faster than a pattern.
+        # Words are searched for separately: a search for a fixed string is far faster than a pattern.
         lower = file.raw.lower()
-        if wanted and any(word in lower for word in wanted):
-            _lines(file, line_words, model)
-        if name.endswith(".md") and any(word in lower for word in page_words):
+        if line_stems and any(stem in lower for stem in line_stems):
+            _add_lines(file, line_words, model)
+        if file.name.endswith(".md") and any(stem in lower for stem in page_stems):
             model.pages.append((file.path, file.text()))
+    workflows.read_pipelines(pipelines, model)
     if tofu:
-        opentofu.read(tofu, model)
-    if baked and model.builds:
-        bake.join(model, [target for file in baked for target in bake.read(file.raw, file.path)])
+        opentofu.read_opentofu(tofu, model)
+    if targets and model.builds:
+        bake.join(model, targets)
     model.paths, model.folders = frozenset(checkout.paths), frozenset(checkout.folders)
     model.origin = checkout.origin
-    model.unread = [*checkout.unread, *model.unread]
+    model.unread = [*checkout.unread, *dict.fromkeys(model.unread)]
     model.binary = checkout.binary
     return model
+
+
+def _read_format(file: File, model: Model, pipelines: dict[str, Value]) -> None:
+    """Give a file to the reader of its format; GitLab's are collected. Raises NotReadable or RecursionError."""
+    if file.name.endswith((".yaml", ".yml")):
+        _read_yaml_file(file, model, pipelines)
+    elif dockerfile.is_dockerfile(file.path):
+        dockerfile.read_dockerfile(file.text(), file.path, model)
+    elif file.name.endswith(".sh") and _CHECK.search(file.name):
+        model.scripts.append(Script(file.path, file.text()))
+    elif file.name == "MODULE.bazel":
+        model.root_refusals += repository_names.root_refusals(file)
 
 
 def stems(words: Iterable[str]) -> list[str]:
@@ -102,51 +121,81 @@ def stems(words: Iterable[str]) -> list[str]:
     return [word for word in kept if not any(other != word and other in word for other in kept)]
 
 
-def _lines(file: File, words: re.Pattern[str], model: Model) -> None:
+def _add_lines(file: File, words: re.Pattern[str], model: Model) -> None:
     page = file.path.endswith(_PROSE)
     text = file.text()
-    last = 0
-    for found in words.finditer(text):
-        if found.start() < last:
+    begin, number, end = 0, 1, -1
+    for match in words.finditer(text):
+        if match.start() < end:
             continue
-        begin = text.rfind("\n", 0, found.start()) + 1
-        end = text.find("\n", found.start())
+        start = text.rfind("\n", begin, match.start()) + 1 or begin
+        # Counted on from the match before: counting from the start for every match is quadratic.
+        number += text.count("\n", begin, start)
+        begin = start
+        end = text.find("\n", match.start())
         end = len(text) if end < 0 else end
-        last = end
         line = text[begin:end].rstrip("\r")[:2000]
         prose = page or line.lstrip().startswith(_COMMENT)
-        model.lines.append(MatchedLine(line, Location(file.path, text.count("\n", 0, begin) + 1), prose))
+        model.lines.append(MatchedLine(line, Location(file.path, number), prose))
 
 
-def _yaml(file: File, model: Model) -> None:
-    """The documents of a YAML file that some reader wants."""
+def _read_yaml_file(file: File, model: Model, pipelines: dict[str, Value]) -> None:
+    """The documents of a YAML file that some reader uses."""
     path, raw = file.path, file.raw
-    special = workflows.is_workflow(path) or workflows.is_action(path) or workflows.is_pipeline(path)
+    special = any(
+        is_special(path)
+        for is_special in (
+            workflows.is_workflow,
+            workflows.is_action,
+            workflows.is_pipeline,
+            workflows.is_label_list,
+        )
+    )
     manifest = b"apiVersion:" in raw and b"kind:" in raw
     values = b"githubConfigUrl" in raw
     if not (special or manifest or values):
         return
-    if b"{{" in raw and not special:
-        if re.search(rb"\{\{-?\s*[.$\w]", raw):
-            model.unread.append(Unread(path, "a Helm template: judge what 'helm template' renders of it"))
+    template = b"{{" in raw and not special
+    if template and _HELM.search(raw):
+        model.unread.append(Unread(path, _TEMPLATE))
         return
     try:
         documents = yaml.read(file.text(), path)
     except yaml.NotYaml as error:
-        model.unread.append(Unread(path, f"not YAML at line {error.line}: {error}"))
+        action = _HELM_ACTION.search(raw) if template else None
+        model.unread.append(Unread(path, _TEMPLATE if action else f"not YAML at line {error.line}: {error}"))
         return
-    for document in documents:
+    for document in map(_without_placeholders, documents) if template else documents:
         if workflows.is_workflow(path):
             workflows.read_workflow(document, model)
-            if found := repository_names.WORKFLOW_NAME.search(file.text()):
-                line = file.text().count("\n", 0, found.start()) + 1
-                written = found[1].strip("\"'")
+            if match := repository_names.WORKFLOW_NAME.search(file.text()):
+                line = file.text().count("\n", 0, match.start()) + 1
+                written = match[1].strip("\"'")
                 model.surfaces.append(NameField("workflow name", written, False, Location(path, line)))
+        elif workflows.is_label_list(path):
+            workflows.read_label_list(document, model)
         elif workflows.is_action(path):
             workflows.read_action(document, path, model)
         elif workflows.is_pipeline(path):
-            workflows.read_pipeline(document, model)
+            # A document before the last is a header with the inputs of the file.
+            pipelines[path] = document
         elif kubernetes.is_helm_values(document):
             kubernetes.helm_values(document, path, model)
         elif manifest:
-            kubernetes.read(document, model)
+            kubernetes.read_kubernetes(document, model)
+
+
+def _without_placeholders(value: Value) -> Value:
+    """A document without the text that a program fills in at run time, such as ``"{{ $value }}"`` of an alert.
+
+    Text of several lines is kept: it is a file, in a config map for example.
+    """
+    if isinstance(value, Unknown):
+        return value
+    if isinstance(value.data, dict):
+        return Known({key: _without_placeholders(inner) for key, inner in value.data.items()}, value.at)
+    if isinstance(value.data, list):
+        return Known([_without_placeholders(inner) for inner in value.data], value.at)
+    if isinstance(value.data, str) and "{{" in value.data and "\n" not in value.data:
+        return Unknown(f"{value.data} is resolved at run time", value.at)
+    return value

@@ -1,29 +1,13 @@
-"""What installing a package of Debian or Ubuntu brings of the tools that contracts name.
+"""Tools of contracts that a package of Debian or Ubuntu provides.
 
 Taken from the package index of Debian 12 with dependencies and recommendations followed
-(``apt-cache depends --recurse``), so that it says more than a given installation holds, never less: a tool
+(``apt-cache depends --recurse``), so that it lists more than a given installation contains, never less: a tool
 that no installed package can bring is not there. Packages that are not listed may bring anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-# Tool to the packages whose own file it is. A contract can name another one (``package:``).
-OWNERS: Mapping[str, tuple[str, ...]] = {
-    "bazel": ("bazel-bootstrap",),
-    "docker": ("docker.io", "docker-cli", "docker-ce-cli"),
-    "dockerd": ("docker.io", "docker-ce"),
-    "g++": ("g++", "build-essential"),
-    "gcc": ("gcc", "build-essential"),
-    "ld": ("binutils", "gcc", "g++", "build-essential"),
-    "make": ("make", "build-essential"),
-    "nix": ("nix-bin",),
-    "pahole": ("dwarves", "pahole"),
-    "pkg-config": ("pkg-config", "pkgconf"),
-    "rpmbuild": ("rpm",),
-    "xz": ("xz-utils",),
-}
+from builder_contracts.tools.catalog import KnownTool, catalog
 
 # Packages and what they bring that is not named like them.
 _DEPENDS = {
@@ -46,7 +30,7 @@ _DEPENDS = {
     "rpm": "rpmbuild perl",
     "xz-utils": "xz",
 }
-# What their recommendations may bring besides, themselves followed to the end.
+# Tools that their recommendations may provide too, followed recursively.
 _MUCH = "cpio docker gcc g++ git ld make perl python3 xz"
 _RECOMMENDS = {
     **dict.fromkeys("bazel-bootstrap build-essential clang cmake docker-ce docker-ce-cli docker-cli docker.io flex gnupg "
@@ -72,4 +56,10 @@ def brings(package: str, *, recommended: bool) -> frozenset[str] | None:
 
 def owners(tool: str, package: str | None) -> frozenset[str]:
     """The packages that certainly hold a tool; ``package`` is what the contract names."""
-    return frozenset({tool, *OWNERS.get(tool, ()), *([package] if package else [])})
+    return frozenset(
+        {
+            tool,
+            *catalog().get(tool, KnownTool(tool)).packages.get("debian", ()),
+            *([package] if package else []),
+        }
+    )

@@ -43,12 +43,12 @@ from builder_contracts.truth.model import ScaleSet, environment
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.value import Unknown, Value, get, items, number, text
 from builder_contracts.verdict import Assessment as Judged
-from builder_contracts.verdict import Outcome, Rung, Verdict, kept, unproven
+from builder_contracts.verdict import Origin, Outcome, Rung, Verdict, kept, unproven
 
-_CANNOT = "a checkout does not show it: look at a runner"
-_NO_TEMPLATE = Unseen("the scale set's template does not say", here=False)
+_CANNOT = "not decidable from a checkout; check a runner"
+_NO_TEMPLATE = Unseen("the scale set's template does not specify it", here=False)
 _SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
-# What the chart gha-runner-scale-set runs for containerMode dind (its values.yaml): the daemon's only listener.
+# The only listener of the daemon that the chart gha-runner-scale-set runs for containerMode dind (its values.yaml).
 _CHART_DIND = "unix:///var/run/docker.sock"
 _AMOUNTS = (CpuLimit, CpuRequest, MemoryLimit, MemoryRequest)
 # Promises that a pod template decides.
@@ -58,88 +58,91 @@ _DECIDED = (
 )  # fmt: skip
 
 
-def judge(context: RuleContext, today: date) -> Iterator[tuple[Verdict, Finding | None]]:
+def judge_deployed_builders(context: RuleContext, today: date) -> Iterator[tuple[Verdict, Finding | None]]:
     """The verdicts of the clauses of every class that has a scale set or a Dockerfile in the checkout.
 
     A broken one comes with its contradiction: the line of the deployment, and the line that promises.
     """
     for contract in context.classes:
-        scale_sets = [one for one in context.model.scale_sets if text(one.label) in contract.labels]
+        labels = {label.lower() for label in contract.labels}
+        scale_sets = [
+            scale_set
+            for scale_set in context.model.scale_sets
+            if (text(scale_set.label) or "").lower() in labels
+        ]
         for scale_set in _distinct(scale_sets):
             facts = facts_of(scale_set)
             for clause in contract.clauses:
-                found = _find(clause, facts)
-                at = _place(clause, scale_set)
-                yield _answer(clause, contract, found, at, scale_set.variant, today)
-        # Scale sets beside the class keep its promises, but for amounts, which they are declared with.
-        for scale_set in _distinct(_like(context, contract)):
+                assessment = _assess(clause, facts)
+                at = _deciding_location(clause, scale_set)
+                yield _verdict(clause, contract, assessment, at, scale_set.variant, today)
+        # Scale sets that are like the class keep its promises, except amounts: those have a declaration of their own.
+        for scale_set in _distinct(_extra_scale_sets(context, contract)):
             facts = facts_of(scale_set)
             for clause in contract.clauses:
                 if isinstance(clause.promise, _DECIDED) and not isinstance(clause.promise, _AMOUNTS):
-                    found, at = _find(clause, facts), _place(clause, scale_set)
-                    yield _answer(clause, contract, found, at, scale_set.variant, today)
-        over = _templates(scale_sets)
+                    assessment, at = _assess(clause, facts), _deciding_location(clause, scale_set)
+                    yield _verdict(clause, contract, assessment, at, scale_set.variant, today)
+        over = _overrides(scale_sets)
         for build in image_builds.builds_of(context, contract):
             for clause in contract.clauses:
                 if isinstance(clause.promise, image_builds.DECIDED):
-                    found, where = image_builds.judge(clause, build, context, over)
-                    yield _answer(clause, contract, found, where, build.path, today)
+                    assessment, where = image_builds.judge_image_build(clause, build, context, over)
+                    yield _verdict(clause, contract, assessment, where, build.path, today)
 
 
-def _like(context: RuleContext, contract: Contract) -> list[ScaleSet]:
+def _extra_scale_sets(context: RuleContext, contract: Contract) -> list[ScaleSet]:
     """The scale sets that are declared to keep the promises of a class that is not their own."""
     extra = context.facts("enrolment").get("extra_scale_sets", default={})
-    labels = {label for label, data in extra.items() if data["like"] == contract.name}
-    return [one for one in context.model.scale_sets if text(one.label) in labels]
+    labels = {label.lower() for label, data in extra.items() if data["like"] == contract.name}
+    return [
+        scale_set for scale_set in context.model.scale_sets if (text(scale_set.label) or "").lower() in labels
+    ]
 
 
-def _templates(scale_sets: list[ScaleSet]) -> dict[str, Location]:
-    """What pod templates set over the image: variables, and USER for a user."""
+def _overrides(scale_sets: list[ScaleSet]) -> dict[str, Location]:
+    """Locations of what pod templates override in the image: variables, and USER for a user."""
     over: dict[str, Location] = {}
-    for one in scale_sets:
-        over.update({name: value.at for name, value in environment(one.runner).items()})
-        if (user := _security(one, "runAsUser")) is not None:
+    for scale_set in scale_sets:
+        over.update({name: value.at for name, value in environment(scale_set.runner).items()})
+        if (user := _security(scale_set, "runAsUser")) is not None:
             over["USER"] = user.at
     return over
 
 
 def _distinct(scale_sets: list[ScaleSet]) -> list[ScaleSet]:
-    """One of those that differ by variant only in what does not matter here."""
+    """Drop scale sets whose facts are the same in another variant."""
     kept: dict[str, ScaleSet] = {}
-    for one in scale_sets:
-        kept.setdefault(repr((facts_of(one), one.name)), one)
+    for scale_set in scale_sets:
+        kept.setdefault(repr((facts_of(scale_set), scale_set.name)), scale_set)
     return list(kept.values())
 
 
-def _answer(
-    clause: Clause, contract: Contract, found: Judged, at: Location, variant: str, today: date
+def _verdict(
+    clause: Clause, contract: Contract, assessment: Judged, location: Location, variant: str, today: date
 ) -> tuple[Verdict, Finding | None]:
-    found = under_waiver(clause, found, today)
-    decided = found.outcome is not Outcome.UNPROVEN
+    assessment = under_waiver(clause, assessment, today)
+    decided = assessment.outcome is not Outcome.UNPROVEN
     finding = None
-    if found.outcome is Outcome.BROKEN:
-        here, there = Quote(at, found.seen), Quote(clause.source, f"promised: {clause.promise.text}")
-        finding = Finding(clause.id, clause.promise.text, clause.why or "", "", here, there, found.likely)
-    verdict = Verdict(
-        clause=clause.id,
-        outcome=found.outcome,
-        rung=Rung.DECLARED if decided else None,
-        promised=clause.promise.text,
-        seen=f"{found.seen}   ({at})" if decided else found.seen,
-        source=str(clause.source),
-        likely=found.likely,
-        look=f"see {at}" if decided else "",
-        why=clause.why or "",
-        here=found.here,
-        contract_digest=contract.digest,
-        runner="checkout",
-        environment=variant,
+    if assessment.outcome is Outcome.BROKEN:
+        actual, promised = (
+            Quote(location, assessment.seen),
+            Quote(clause.source, f"promised: {clause.promise.text}"),
+        )
+        fix = "; ".join(filter(None, (assessment.likely, assessment.fix)))
+        finding = Finding(clause.id, clause.promise.text, clause.why or "", "", actual, promised, fix)
+    seen = f"{assessment.seen}   ({location})" if decided else assessment.seen
+    verdict = Verdict.of(
+        clause,
+        dataclasses.replace(assessment, seen=seen, measures=()),
+        Origin(contract_digest=contract.digest, runner="checkout", environment=variant),
+        rung=Rung.DECLARED,
         witnesses=(finding.witness,) if finding else (),
     )
     return verdict, finding
 
 
-def _find(clause: Clause, facts: Facts) -> Judged:
+def _assess(clause: Clause, facts: Facts) -> Judged:
     promise = clause.promise
     if not isinstance(promise, _DECIDED):
         return unproven(_CANNOT, here=False)
@@ -148,28 +151,28 @@ def _find(clause: Clause, facts: Facts) -> Judged:
         and not isinstance(facts.env, Unseen)
         and promise.name not in facts.env
     ):
-        return unproven("the template does not set it; the image may", here=False)
-    if isinstance(promise, ForbiddenValue) and (found := find(promise, facts)).outcome is Outcome.KEPT:
-        return unproven(f"{found.seen} of the template; the image may set others", here=False)
+        return unproven("the template does not set it, but the image may", here=False)
+    if isinstance(promise, ForbiddenValue) and (assessment := find(promise, facts)).outcome is Outcome.KEPT:
+        return unproven(f"{assessment.seen} in the template, but the image may set others", here=False)
     if (
         isinstance(promise, DaemonEndpoint)
         and isinstance(facts.daemon, DaemonFacts)
         and facts.daemon.reachable
     ):
-        # That the two addresses agree is all that a template shows; whether it answers, a runner shows.
+        # A template shows only that the two addresses agree; only a runner proves that the daemon responds.
         return (
             kept(facts.daemon.how, declared=True)
-            if _host(facts) == promise.endpoint
+            if _docker_host(facts) == promise.endpoint
             else find(promise, facts)
         )
     return find(promise, facts)
 
 
-def _host(facts: Facts) -> str | None:
+def _docker_host(facts: Facts) -> str | None:
     return None if isinstance(facts.env, Unseen) else facts.env.get("DOCKER_HOST")
 
 
-def _place(clause: Clause, scale_set: ScaleSet) -> Location:
+def _deciding_location(clause: Clause, scale_set: ScaleSet) -> Location:
     """The line of the deployment that decides a clause."""
     runner = scale_set.runner
     value: Value | None = None
@@ -189,7 +192,12 @@ def _place(clause: Clause, scale_set: ScaleSet) -> Location:
         case ForbiddenValue():
             pattern = clause.promise.pattern
             value = next(
-                (one for one in environment(runner).values() if pattern.search(text(one) or "")), None
+                (
+                    variable
+                    for variable in environment(runner).values()
+                    if pattern.search(text(variable) or "")
+                ),
+                None,
             )
         case DockerSocket():
             paths = [get(volume, "hostPath", "path") for volume in _volumes(scale_set)]
@@ -200,28 +208,28 @@ def _place(clause: Clause, scale_set: ScaleSet) -> Location:
 
 
 def facts_of(scale_set: ScaleSet) -> Facts:
-    """What a scale set's template determines about its runners; everything else is unseen."""
+    """The facts about runners that a scale set's template determines; everything else is unseen."""
     unseen = Unseen(_CANNOT, here=False)
     runner = scale_set.runner
     env: dict[str, str] = {}
-    blind: str | None = None
+    unknown_reason: str | None = None
     for name, value in environment(runner).items():
         written = text(value)
         if written is not None:
             env[name] = written
         elif isinstance(value, Unknown):
-            blind = f"{name}: {value.reason}"
+            unknown_reason = f"{name}: {value.reason}"
     whole = get(runner, "env")
     if isinstance(whole, Unknown):
-        blind = whole.reason
+        unknown_reason = whole.reason
     return Facts(
         runner=unseen,
         image=unseen,
         start=unseen,
         identity=_identity(scale_set),
-        env=Unseen(blind) if blind is not None else env,
+        env=Unseen(unknown_reason) if unknown_reason is not None else env,
         isolation=_isolation(scale_set),
-        daemon=_daemon(scale_set, env, blind),
+        daemon=_daemon(scale_set, env, unknown_reason),
         resources=_resources(runner),
     )
 
@@ -233,7 +241,7 @@ def _resources(runner: Value | None) -> ResourceFacts:
             return Unseen(value.reason)
         written = text(value)
         if written is None:
-            # Kubernetes sets no limit where the template names none.
+            # Kubernetes sets no limit if the template has none.
             return None if runner is not None else _NO_TEMPLATE
         try:
             return millicpus(written) if what == "cpu" else byte_count(written)
@@ -263,7 +271,7 @@ def _identity(scale_set: ScaleSet) -> Seen[UserFacts]:
         return Unseen(uid.reason)
     given = number(uid)
     if given is None:
-        return Unseen("the template names no user; the image's own runs", here=False)
+        return Unseen("the template sets no user, so the image's user applies", here=False)
     return UserFacts(given, 0, Unseen(_CANNOT, here=False), "", home_exists=False, home_writable=False)
 
 
@@ -292,12 +300,18 @@ def _volumes(scale_set: ScaleSet) -> list[Value]:
 
 
 def _bounding(scale_set: ScaleSet) -> Seen[int]:
-    drop = {(text(one) or "").removeprefix("CAP_") for one in items(_security_list(scale_set, "drop"))}
+    drop = {
+        (text(capability) or "").removeprefix("CAP_")
+        for capability in items(_security_list(scale_set, "drop"))
+    }
     if "ALL" not in drop:
         return Unseen(
-            "the template does not drop ALL capabilities, so the runtime's default set applies", here=False
+            "the template does not drop ALL capabilities, so the runtime's defaults apply", here=False
         )
-    add = {(text(one) or "").removeprefix("CAP_") for one in items(_security_list(scale_set, "add"))}
+    add = {
+        (text(capability) or "").removeprefix("CAP_")
+        for capability in items(_security_list(scale_set, "add"))
+    }
     return sum(1 << CAPABILITIES.index(name) for name in add if name in CAPABILITIES)
 
 
@@ -305,33 +319,35 @@ def _security_list(scale_set: ScaleSet, key: str) -> Value | None:
     return get(scale_set.runner, "securityContext", "capabilities", key)
 
 
-def _daemon(scale_set: ScaleSet, env: dict[str, str], blind: str | None) -> Seen[DaemonFacts]:
-    """Whether a daemon listens where the job's DOCKER_HOST points."""
+def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None) -> Seen[DaemonFacts]:
+    """Whether a daemon listens at the address in the job's DOCKER_HOST."""
     mode = get(scale_set.values, "containerMode", "type")
     if isinstance(mode, Unknown):
         return Unseen(mode.reason)
     sidecar = scale_set.pod.container("dind") if scale_set.pod else None
     if text(mode) != "dind" and sidecar is None:
-        if blind is not None:
-            return Unseen(blind)
+        if unknown_reason is not None:
+            return Unseen(unknown_reason)
         host = env.get("DOCKER_HOST")
         return DaemonFacts(
             False,
-            f"no daemon beside the runner, DOCKER_HOST is {host}" if host else "no daemon beside the runner",
+            f"no daemon next to the runner, DOCKER_HOST is {host}"
+            if host
+            else "no daemon next to the runner",
         )
-    if blind is not None:
-        return Unseen(blind)
-    words = [text(one) or "" for one in [*items(get(sidecar, "args")), *items(get(sidecar, "command"))]]
+    if unknown_reason is not None:
+        return Unseen(unknown_reason)
+    words = [text(word) or "" for word in [*items(get(sidecar, "args")), *items(get(sidecar, "command"))]]
     listeners = [word.partition("=")[2] for word in words if word.startswith(("--host=", "-H="))]
     listeners += [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--host", "-H")]
     listeners = listeners or [_CHART_DIND]
-    # The chart sets DOCKER_HOST itself where the template leaves it out.
+    # The chart sets DOCKER_HOST itself if the template does not.
     host = env.get("DOCKER_HOST", _CHART_DIND)
     reached = any(_same_listener(host, listener) for listener in listeners)
     where = ", ".join(listeners)
     if reached:
         return DaemonFacts(True, f"{host}, where the daemon listens")
-    return DaemonFacts(False, f"DOCKER_HOST is {host}, but the daemon listens on {where} only")
+    return DaemonFacts(False, f"DOCKER_HOST is {host}, but the daemon listens only on {where}")
 
 
 def _same_listener(host: str, listener: str) -> bool:

@@ -26,7 +26,7 @@ class CriterionStatus:
 
     @property
     def missing(self) -> tuple[Verdict, ...]:
-        """What stands between the criterion and being met."""
+        """The verdicts that keep the criterion from being met."""
         return tuple(verdict for verdict in self.verdicts if verdict.outcome is not Outcome.KEPT)
 
 
@@ -34,9 +34,9 @@ def compute(platform: Platform, verdicts: Mapping[str, Verdict]) -> list[Criteri
     """The answers in the order of the file; a clause without a verdict leaves its criterion unproven."""
     answers: list[CriterionStatus] = []
     for criterion in platform.criteria:
-        found = tuple(verdicts[clause] for clause in criterion.clauses if clause in verdicts)
+        available = tuple(verdicts[clause] for clause in criterion.clauses if clause in verdicts)
         unjudged = tuple(clause for clause in criterion.clauses if clause not in verdicts)
-        outcomes = {verdict.outcome for verdict in found} | ({Outcome.UNPROVEN} if unjudged else set())
+        outcomes = {verdict.outcome for verdict in available} | ({Outcome.UNPROVEN} if unjudged else set())
         worst = next((outcome for outcome in _WORST if outcome in outcomes), Outcome.UNPROVEN)
-        answers.append(CriterionStatus(criterion, worst, found, unjudged))
+        answers.append(CriterionStatus(criterion, worst, available, unjudged))
     return answers

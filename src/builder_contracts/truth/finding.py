@@ -1,4 +1,4 @@
-"""What a rule observes at one place: that it agrees, that it contradicts, or that it cannot be seen."""
+"""The result of a rule at one location: it agrees, it contradicts, or it is unknown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from builder_contracts.errors import Location
 
 @dataclass(frozen=True)
 class Quote:
-    """One side of a comparison: a place and what it says."""
+    """One side of a comparison: a location and its content."""
 
     at: Location
     says: str
@@ -29,30 +29,30 @@ class Agrees:
 
 @dataclass(frozen=True)
 class Contradicts:
-    """Two places that cannot both be right. ``here`` is in the checkout and is what the mend is about."""
+    """Two places that cannot both be right. ``actual`` is in the checkout, and the fix is about it."""
 
-    here: Quote
-    there: Quote
-    mend: str
+    actual: Quote
+    expected: Quote
+    fix: str
 
 
 @dataclass(frozen=True)
 class Absent:
-    """A search that found nothing of what must not be there; ``searched`` says where."""
+    """A search without a hit for something forbidden; ``searched`` names its extent."""
 
     searched: str
 
 
 @dataclass(frozen=True)
 class Undetermined:
-    """A place that speaks of the promise and whose value a checkout does not show.
+    """A place that the promise is about and whose value is unknown.
 
-    ``here`` is False where no checkout could: what comes from elsewhere when a job runs.
+    ``decidable`` is False where no checkout can contain the value: what comes from elsewhere at run time.
     """
 
     at: Location
     reason: str
-    here: bool = True
+    decidable: bool = True
 
 
 RuleResult: TypeAlias = Agrees | Absent | Contradicts | Undetermined
@@ -62,7 +62,7 @@ RuleResult: TypeAlias = Agrees | Absent | Contradicts | Undetermined
 class Finding:
     """A contradiction and the clause that it breaks.
 
-    ``why`` says who is hurt, empty where a class's contract does not; ``ground`` quotes the paragraph that a promise of
+    ``why`` states who is hurt, empty if a class's contract does not; ``ground`` quotes the paragraph that a promise of
     the platform rests on, and is empty for a class's.
     """
 
@@ -76,7 +76,7 @@ class Finding:
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it matters, in the contract's words and in those of the document that it rests on."""
+        """The consequence for a job, in the words of the contract and of the document that it rests on."""
         return tuple(filter(None, (self.why, self.ground)))
 
     @property
@@ -86,6 +86,6 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """Stable while lines move: of the clause, the file and what both sides say."""
+        """A hash of the clause, the file and both texts, so it is stable while lines move."""
         parts = (self.clause, self.here.at.file, self.here.says, self.there.says)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -1,11 +1,13 @@
-"""What git tracks, read from the index file itself: asking git would run what a repository configures.
+"""Tracked paths, read from git's index file: git itself would run commands that a repository configures.
 
 Format: Documentation/gitformat-index.txt of git, versions 2 to 4.
 """
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from pathlib import Path
 
 _DIGITS = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -13,11 +15,29 @@ _ENTRY = 62
 _MAX_BYTES = 200_000_000
 
 
-def tracked_folders(root: Path) -> frozenset[str] | None:
-    """The folders of ``root`` that hold a tracked file; None where there is no index that can be read."""
+class NotPlain(OSError):
+    """A path that is not a regular file of a bearable size; carries which of the two."""
+
+
+def read_plain(path: Path | str, limit: int) -> bytes:
+    """A regular file of at most ``limit`` bytes, itself not a link. Raises OSError."""
+    # O_NONBLOCK: a named pipe must not hold the run.
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     try:
-        with (root / ".git" / "index").open("rb") as stream:
-            raw = stream.read(_MAX_BYTES)
+        state = os.fstat(handle)
+        if not stat.S_ISREG(state.st_mode):
+            raise NotPlain("not a regular file")
+        if state.st_size > limit:
+            raise NotPlain(f"larger than {limit:,} bytes")
+        return os.read(handle, limit)
+    finally:
+        os.close(handle)
+
+
+def tracked_folders(root: Path) -> frozenset[str] | None:
+    """The directories of ``root`` with a tracked file, or None if there is no readable index."""
+    try:
+        raw = read_plain(root / ".git" / "index", _MAX_BYTES)
     except OSError:
         return None
     version, count = int.from_bytes(raw[4:8], "big"), int.from_bytes(raw[8:12], "big")
@@ -67,19 +87,19 @@ def _varint(raw: bytes, place: int) -> tuple[int, int]:
 
 
 def commit(root: Path) -> str:
-    """The commit that is checked out, as 40 or 64 hexadecimal digits; empty where that cannot be read."""
+    """The commit that is checked out, as 40 or 64 hexadecimal digits; empty if it cannot be read."""
     git = root / ".git"
     try:
-        head = (git / "HEAD").read_text("ascii").strip()
+        head = read_plain(git / "HEAD", _MAX_BYTES).decode("ascii").strip()
         if not head.startswith("ref: "):
             return head if _DIGITS.fullmatch(head) else ""
         reference = head.removeprefix("ref: ")
         if ".." in reference or not reference.startswith("refs/"):
             return ""
         if (git / reference).is_file():
-            found = (git / reference).read_text("ascii").strip()
-            return found if _DIGITS.fullmatch(found) else ""
-        for line in (git / "packed-refs").read_text("utf-8", "replace").splitlines():
+            digits = read_plain(git / reference, _MAX_BYTES).decode("ascii").strip()
+            return digits if _DIGITS.fullmatch(digits) else ""
+        for line in read_plain(git / "packed-refs", _MAX_BYTES).decode("utf-8", "replace").splitlines():
             digits, _, name = line.partition(" ")
             if name == reference and _DIGITS.fullmatch(digits):
                 return digits

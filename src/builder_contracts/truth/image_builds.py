@@ -1,7 +1,7 @@
 """Builder classes judged by the Dockerfile of their image, by the judges of live runners.
 
-A Dockerfile decides what it says and what it makes impossible. What its base image may hold, what a script
-that it runs may do and what a pool's template may set stays unseen: the answer is then *unproven*.
+A Dockerfile decides what it states and what it makes impossible. It does not decide what its base image contains,
+what a script does or what a pool's template sets: the clause is then *unproven*.
 """
 
 from __future__ import annotations
@@ -20,10 +20,9 @@ from builder_contracts.facts.model import Facts, ImageFacts, Unseen, UserFacts
 from builder_contracts.judge import find
 from builder_contracts.truth.debian import brings, owners
 from builder_contracts.truth.installs import Installs, commands_of, installs
-from builder_contracts.truth.model import ImageBuild, Instruction
+from builder_contracts.truth.model import ImageBuild, Instruction, split_reference
 from builder_contracts.truth.readers.dockerfile import argument_list, assignments, expand
 from builder_contracts.truth.rule_context import RuleContext
-from builder_contracts.truth.rules.deployment import split
 from builder_contracts.truth.value import Known, Unknown
 from builder_contracts.verdict import Assessment as Judged
 from builder_contracts.verdict import Outcome, broken, kept, unproven
@@ -44,12 +43,12 @@ def builds_of(context: RuleContext, contract: Contract) -> Iterator[ImageBuild]:
         folder, _, file = build.path.rpartition("/")
         suffix = file.removeprefix("Dockerfile.").removesuffix(".Dockerfile")
         title = assignments(build, "LABEL").get("org.opencontainers.image.title")
-        said = title.data if isinstance(title, Known) else None
-        if names & {folder.rpartition("/")[2], suffix, said}:
+        title_text = title.data if isinstance(title, Known) else None
+        if names & {folder.rpartition("/")[2], suffix, title_text}:
             yield build
 
 
-def judge(
+def judge_image_build(
     clause: Clause, build: ImageBuild, context: RuleContext, templates: Mapping[str, Location]
 ) -> tuple[Judged, Location]:
     """The answer of a Dockerfile to a clause of a kind in DECIDED, and the line that decides it.
@@ -64,7 +63,7 @@ def judge(
         return _environment(promise, build, context, templates)
     if isinstance(promise, User | Uid | NotRoot):
         if "USER" in templates:
-            return unproven(f"{templates['USER']} selects another user than the image's", here=False), top
+            return unproven(f"{templates['USER']} overrides the image's user", here=False), top
         return _user(promise, build, context)
     if isinstance(promise, Shell):
         return _shell(promise, build, context)
@@ -73,32 +72,32 @@ def judge(
     if isinstance(promise, ImageLabel):
         value = assignments(build, "LABEL").get(promise.key)
         if not isinstance(value, Known):
-            return unproven("no LABEL line decides it; the build or the base image may", here=False), top
+            return unproven("no LABEL line sets it, but the build or base image may", here=False), top
         image = ImageFacts("", "", "", {promise.key: str(value.data)}, [], 0)
         return find(promise, _facts(image=image)), value.at
-    raise TypeError(f"a Dockerfile does not decide {type(promise).__name__}")
+    raise TypeError(f"not decidable from a Dockerfile: {type(promise).__name__}")
 
 
 def _once(context: RuleContext, build: ImageBuild, what: str, read: Callable[[ImageBuild], T]) -> T:
-    """What many clauses ask of one build, read off it once."""
+    """A property of a build that many clauses use, computed once."""
     key = f"{what} of build {id(build)}"
     if key not in context.memo:
         context.memo[key] = read(build)
-    found: T = context.memo[key]
-    return found
+    cached: T = context.memo[key]
+    return cached
 
 
 def _facts(**given: Any) -> Facts:
-    unseen = Unseen("a Dockerfile does not show it", here=False)
+    unseen = Unseen("not decidable from a Dockerfile", here=False)
     return Facts(**{"runner": unseen, "image": unseen, "start": unseen, **given})
 
 
 def _base(build: ImageBuild, context: RuleContext) -> tuple[Mapping[str, Any] | None, str]:
-    """What is declared of the image that a build starts from, and that image's name."""
+    """The declaration of the image that a build starts from, or None, and the image's name."""
     if isinstance(build.base, Unknown):
-        return None, "an image that only the build names"
+        return None, "an image named only at build time"
     reference = str(build.base.data)
-    name = split(reference)[0].removeprefix("docker.io/").removeprefix("library/")
+    name = split_reference(reference)[0].removeprefix("docker.io/").removeprefix("library/")
     if name == "scratch":
         return {"user": "root", "uid": 0, "holds": [], "lacks": None}, name
     return context.facts("deployment").get("bases", name), reference
@@ -110,24 +109,26 @@ def _environment(
     context: RuleContext,
     templates: Mapping[str, Location],
 ) -> tuple[Judged, Location]:
-    env = _once(context, build, "environment", lambda one: assignments(one, "ENV"))
+    env = _once(context, build, "environment", lambda dockerfile: assignments(dockerfile, "ENV"))
     top = Location(build.path, 1)
     if isinstance(promise, ForbiddenValue):
         for name, value in env.items():
             judged = find(promise, _facts(env={name: str(value.data)})) if isinstance(value, Known) else None
             if judged is not None and judged.outcome is Outcome.BROKEN:
                 return judged, value.at
-        return unproven("no ENV line has it; the base image or the template may", here=False), top
-    found = env.get(promise.name)
-    if found is None:
-        return unproven("the Dockerfile does not set it; the base image or the template may", here=False), top
+        return unproven("no ENV line sets it, but the base image or the template may", here=False), top
+    setting = env.get(promise.name)
+    if setting is None:
+        return unproven(
+            "the Dockerfile does not set it, but the base image or the template may", here=False
+        ), top
     if promise.present and promise.name in templates:
-        return unproven(f"{templates[promise.name]} sets it over the image's value", here=False), found.at
-    if isinstance(found, Unknown):
+        return unproven(f"{templates[promise.name]} overrides the image's value", here=False), setting.at
+    if isinstance(setting, Unknown):
         if not promise.present:
-            return broken(f"{promise.name} is set", "an ENV line sets it: remove it"), found.at
-        return unproven(found.reason, here=False), found.at
-    return find(promise, _facts(env={promise.name: str(found.data)})), found.at
+            return broken(f"{promise.name} is set", "remove the ENV line that sets it"), setting.at
+        return unproven(setting.reason, here=False), setting.at
+    return find(promise, _facts(env={promise.name: str(setting.data)})), setting.at
 
 
 def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: RuleContext) -> tuple[Judged, Location]:
@@ -138,12 +139,12 @@ def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: RuleContext
     users = {"root": 0}
     if user is not None and uid is not None:
         users[str(user)] = int(uid)
-    for one in build.steps:
-        if one.keyword == "RUN":
-            users.update(_added(one))
-        elif one.keyword == "USER":
-            written = expand(one.words.partition(":")[0].strip(), {}, one.at)
-            at = one.at
+    for step in build.steps:
+        if step.keyword == "RUN":
+            users.update(_added(step))
+        elif step.keyword == "USER":
+            written = expand(step.words.partition(":")[0].strip(), {}, step.at)
+            at = step.at
             if isinstance(written, Unknown):
                 return unproven(written.reason, here=False), at
             word = str(written.data)
@@ -154,22 +155,22 @@ def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: RuleContext
             )
             uid = int(word) if word.isdecimal() else users.get(word)
     if user is None and uid is None:
-        return unproven(f"no USER line; the user of {name} runs", here=False), at
+        return unproven(f"no USER line, so the user of {name} applies", here=False), at
     if isinstance(promise, User) and user is None:
-        return unproven(f"the name of uid {uid} is not in this file", here=False), at
+        return unproven(f"this file does not name uid {uid}", here=False), at
     if not isinstance(promise, User) and uid is None:
-        return unproven(f"which uid {user} has, {name} decides", here=False), at
-    seen = Unseen("a Dockerfile does not show it") if user is None else str(user)
+        return unproven(f"the uid of {user} depends on {name}", here=False), at
+    seen = Unseen("not decidable from a Dockerfile") if user is None else str(user)
     identity = UserFacts(
         -1 if uid is None else int(uid), -1, seen, "", home_exists=False, home_writable=False
     )
     return find(promise, _facts(identity=identity)), at
 
 
-def _added(one: Instruction) -> dict[str, int]:
+def _added(step: Instruction) -> dict[str, int]:
     """Users that a step adds with a number."""
-    found: dict[str, int] = {}
-    for command in commands_of(one):
+    users: dict[str, int] = {}
+    for command in commands_of(step):
         if command.words[0] in ("useradd", "adduser") and len(command.words) > 2:
             for place, word in enumerate(command.words):
                 flag, _, number = word.partition("=")
@@ -177,30 +178,32 @@ def _added(one: Instruction) -> dict[str, int]:
                     number = number or (command.words[place + 1] if place + 1 < len(command.words) else "")
                     named = [w for w in command.words[1:] if not w.startswith("-") and not w.isdecimal()]
                     if number.isdecimal() and named:
-                        found[named[-1]] = int(number)
-    return found
+                        users[named[-1]] = int(number)
+    return users
 
 
 def _shell(promise: Shell, build: ImageBuild, context: RuleContext) -> tuple[Judged, Location]:
     base, name = _base(build, context)
-    short = split(name)[0].removeprefix("docker.io/")
+    short = split_reference(name)[0].removeprefix("docker.io/")
     patterns = context.facts("deployment").get("without_shell", default=[])
     packages = _once(context, build, "installs", installs)
     without = name == "scratch" or any(fnmatch.fnmatch(short, pattern) for pattern in patterns)
     if without and packages.opaque is None and not packages.installed:
         return broken(f"{name} has no usable {promise.path}, and nothing here adds one",
-                      "start from an image with a shell: every job step needs one"), build.base.at  # fmt: skip
+                      "start from an image with a shell; every job step needs one"), build.base.at  # fmt: skip
     if base is not None and promise.path == "/bin/sh" and "sh" in base.get("holds", ()):
-        return kept(f"{name} is declared to hold it", declared=True), build.base.at
-    return unproven("a Dockerfile does not show it", here=False), build.base.at
+        return kept(f"{name} is declared to contain it", declared=True), build.base.at
+    return unproven("not decidable from a Dockerfile", here=False), build.base.at
 
 
 def _entrypoint(promise: ImageEntrypoint, build: ImageBuild) -> tuple[Judged, Location]:
-    last = next((one for one in reversed(build.steps) if one.keyword == "ENTRYPOINT"), None)
+    last = next((step for step in reversed(build.steps) if step.keyword == "ENTRYPOINT"), None)
     if last is None:
-        return unproven("no ENTRYPOINT line; the base image's applies", here=False), Location(build.path, 1)
+        return unproven("no ENTRYPOINT line, so the base image's applies", here=False), Location(
+            build.path, 1
+        )
     listed = argument_list(last)
-    shells = [one for one in build.steps if one.keyword == "SHELL"]
+    shells = [step for step in build.steps if step.keyword == "SHELL"]
     if listed is None:
         shell = argument_list(shells[-1]) if shells else None
         listed = [*(shell or ["/bin/sh", "-c"]), last.words]
@@ -212,56 +215,64 @@ def _tool(promise: Tool, build: ImageBuild, context: RuleContext) -> tuple[Judge
     packages = _once(context, build, "installs", installs)
     holders = owners(promise.name, promise.package)
     installed = next(
-        ((one, packages.installed[one]) for one in sorted(holders) if one in packages.installed), None
+        (
+            (package, packages.installed[package])
+            for package in sorted(holders)
+            if package in packages.installed
+        ),
+        None,
     )
-    removed = next(((one, packages.removed[one]) for one in sorted(holders) if one in packages.removed), None)
+    removed = next(
+        ((package, packages.removed[package]) for package in sorted(holders) if package in packages.removed),
+        None,
+    )
     holds = base is not None and promise.name in base.get("holds", ())
     top = Location(build.path, 1)
     if not promise.present:
         if installed is not None:
             return broken(
-                f"the package {installed[0]} is installed", "do not install it in this class's image"
+                f"package {installed[0]} is installed", "do not install it in this class's image"
             ), installed[1]
         if holds and removed is None and packages.opaque is None:
-            return broken(f"{name} holds it", "start from an image without it, or remove it"), build.base.at
+            return broken(
+                f"{name} contains it", "start from an image without it, or remove it"
+            ), build.base.at
         return unproven(
-            "no package here is it; the base image or another package may bring it", here=False
+            "no listed package provides it, but the base image or another package may", here=False
         ), top
     if installed is not None:
         if promise.version is not None or promise.features:
             return unproven(
-                f"{installed[1]} installs {installed[0]}; its version and features, a runner shows",
+                f"{installed[1]} installs {installed[0]}; only a runner proves version and features",
                 here=False,
             ), installed[1]
-        return kept(f"the package {installed[0]} is installed", declared=True), installed[1]
+        return kept(f"package {installed[0]} is installed", declared=True), installed[1]
     if removed is not None:
-        return broken(f"{removed[0]} is removed", "do not remove it: the class promises it"), removed[1]
+        return broken(f"{removed[0]} is removed", "do not remove it; the class promises it"), removed[1]
     if holds:
         if promise.version is not None or promise.features:
             return unproven(
-                f"{name} holds it; its version and features, a runner shows", here=False
+                f"{name} contains it; only a runner proves version and features", here=False
             ), build.base.at
-        return kept(f"{name} is declared to hold it", declared=True), build.base.at
+        return kept(f"{name} is declared to contain it", declared=True), build.base.at
     return _missing(promise, packages, base, name), build.base.at
 
 
 def _missing(promise: Tool, packages: Installs, base: Mapping[str, Any] | None, name: str) -> Judged:
     """Broken where neither the base image nor any step can bring a tool; unproven where one may."""
     if packages.opaque is not None:
-        return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may bring it", here=False)
-    # Of "scratch" everything is known: it holds nothing.
+        return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may provide it", here=False)
+    # "scratch" is known to be empty.
     lacking = base["lacks"] if base is not None else []
     if lacking is not None and promise.name not in lacking:
-        return unproven(f"{name} may hold it", here=False)
+        return unproven(f"{name} may contain it", here=False)
     if packages.foreign and packages.installed:
-        return unproven("what the packages of this distribution bring is not known", here=False)
+        return unproven("the contents of this distribution's packages are unknown", here=False)
     for package, at in packages.installed.items():
         tools = brings(package, recommended=package in packages.recommended)
         if tools is None or promise.name in tools:
-            return unproven(f"{at}: the package {package} may bring it", here=False)
-    bring = (
-        "none of the packages that are installed brings it" if packages.installed else "nothing is installed"
-    )
+            return unproven(f"{at}: package {package} may provide it", here=False)
+    bring = "no installed package provides it" if packages.installed else "no package is installed"
     return broken(
         f"{name} lacks {promise.name}, and {bring}",
         f"install the package {promise.package or promise.name}",

@@ -1,4 +1,4 @@
-"""What a checkout deploys and what it says, whatever the format that it was written in."""
+"""The deployment, CI and documentation of a checkout, independent of file formats."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import Unread
-from builder_contracts.truth.value import Value, fields, get, items, text
+from builder_contracts.truth.value import Known, Value, fields, get, items, text
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,27 @@ class Pod:
         return [*items(get(self.spec, "initContainers")), *items(get(self.spec, "containers"))]
 
     def container(self, name: str) -> Value | None:
-        return next((one for one in self.containers if text(get(one, "name")) == name), None)
+        return next(
+            (container for container in self.containers if text(get(container, "name")) == name), None
+        )
 
 
 def environment(container: Value | None) -> dict[str, Value]:
     """The variables that a container's template sets; a reference to a secret is its mapping."""
-    found: dict[str, Value] = {}
+    variables: dict[str, Value] = {}
     for entry in items(get(container, "env")):
         name = text(get(entry, "name"))
         if name is not None:
             value = get(entry, "value")
-            found[name] = value if value is not None else fields(entry).get("valueFrom", entry)
-    return found
+            variables[name] = value if value is not None else fields(entry).get("valueFrom", entry)
+    return variables
 
 
 @dataclass(frozen=True)
 class ScaleSet:
     """A GitHub Actions runner scale set of ARC. ``values`` has the shape of the chart's values.
 
-    ``variant`` says under which values it was computed; ``deployed`` is false where a toggle leaves it out.
+    ``variant`` names the values that it was computed with; ``deployed`` is false if a toggle leaves it out.
     """
 
     name: str
@@ -63,6 +65,16 @@ class ScaleSet:
     @property
     def label(self) -> Value | None:
         return get(self.values, "runnerScaleSetName")
+
+    @property
+    def is_deployed(self) -> bool:
+        """Whether it is known to be deployed."""
+        return isinstance(self.deployed, Known) and self.deployed.data is True
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether a toggle is known to leave it out."""
+        return isinstance(self.deployed, Known) and self.deployed.data is False
 
     @cached_property
     def pod(self) -> Pod | None:
@@ -137,7 +149,7 @@ class Release:
 
 @dataclass(frozen=True)
 class Stack:
-    """A root module of OpenTofu. ``backend`` is the type that it names, None where it names none."""
+    """A root module of OpenTofu. ``backend`` is its backend's type, or None."""
 
     path: str
     backend: str | None
@@ -164,32 +176,51 @@ class Template:
 
 @dataclass(frozen=True)
 class CiStep:
-    """A step of a job; ``run`` is a shell script, ``uses`` an action."""
+    """A step of a job; ``run`` is a shell script, ``uses`` an action, ``condition`` its ``if``."""
 
     name: str
     run: Value | None
     uses: Value | None
     arguments: Mapping[str, Value]
     at: Location
+    condition: Value | None = None
+
+
+@dataclass(frozen=True)
+class LabelChoice:
+    """Labels that a job asks for together, and the values of its matrix with which it does."""
+
+    labels: tuple[Value, ...]
+    matrix: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CiJob:
-    """A job of GitHub Actions or GitLab CI. ``labels`` is None where they are computed when it runs."""
+    """A job of GitHub Actions or GitLab CI.
+
+    ``choices`` has an entry for each list of labels that the job can ask for. If ``computed``, it can ask for others
+    too, which are known only at run time.
+    """
 
     forge: str
     name: str
-    labels: tuple[Value, ...] | None
+    choices: tuple[LabelChoice, ...]
     container: Value | None
     steps: tuple[CiStep, ...]
     timeout: Value | None
     artifacts: tuple[Value, ...]
     at: Location
+    computed: bool = False
+
+    @property
+    def labels(self) -> tuple[Value, ...]:
+        """Every label that the job can ask for."""
+        return tuple(dict.fromkeys(label for choice in self.choices for label in choice.labels))
 
 
 @dataclass(frozen=True)
 class Script:
-    """A shell script whose name says that it checks something."""
+    """A shell script that checks something, by its name."""
 
     path: str
     text: str
@@ -212,6 +243,15 @@ class ImageUse:
     by: str
 
 
+def split_reference(reference: str) -> tuple[str, str, str]:
+    """Name, tag and digest of an image reference; missing parts are empty."""
+    rest, _, digest = reference.partition("@")
+    name, colon, tag = rest.rpartition(":")
+    if not colon or "/" in tag:
+        return rest, "", digest
+    return name, tag, digest
+
+
 @dataclass(frozen=True)
 class Instruction:
     """An instruction of a Dockerfile: its keyword in capitals, its words, and the text of here-documents."""
@@ -224,7 +264,7 @@ class Instruction:
 
 @dataclass(frozen=True)
 class ImageBuild:
-    """What the last stage of a Dockerfile is made of: the image it starts from and every step since."""
+    """The last stage of a Dockerfile: the image it starts from and every step since."""
 
     path: str
     base: Value
@@ -249,7 +289,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Sentence:
-    """A sentence of the documentation without its markup, and the paragraph that it stands in."""
+    """A sentence of the documentation without its markup, and its paragraph."""
 
     text: str
     at: Location
@@ -277,7 +317,7 @@ class DocumentationPage:
 
 @dataclass(frozen=True)
 class NameField:
-    """A place where a repository says who it is: a name field, a title, a description.
+    """A field with the repository's name or purpose: a name, a title, a description.
 
     ``exact`` fields are identifiers that must agree with the repository; others are prose.
     """
@@ -315,6 +355,7 @@ class Model:
     builds: list[ImageBuild] = field(default_factory=list)
     root_refusals: list[Location] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
+    own_labels: list[Value] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
     targets: list[NameUse] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)
@@ -322,5 +363,5 @@ class Model:
     binary: int = 0
 
     def exists(self, path: str) -> bool:
-        """Whether a file, folder or link stands at a path of the checkout."""
+        """Whether a path of the checkout is a file, a directory or a link."""
         return path in self.paths or path in self.folders

@@ -14,10 +14,11 @@ from typing import Any
 
 from builder_contracts.contract import schemas, validity
 from builder_contracts.contract.document import Document, Pointer, read
+from builder_contracts.contract.files import yaml_in
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.truth.cache_roles import join
 
-ASSUMED = "assumed, confirm with the operator"
+ASSUMED = "assumed; confirm with the operator"
 """How reports speak of a fact that nobody has confirmed."""
 
 _ITEM = re.compile(r"^\s*(?:[-*+\u2022]|\d+[.)])\s+")
@@ -27,6 +28,13 @@ AREAS = (
     "lifecycle", "operator", "deployment", "workflows", "planning",
 )  # fmt: skip
 """Areas in the order of reports; each has a file of that name and a schema ``platform-NAME``."""
+
+# The schema of each other kind of document that a platform has.
+_KINDS = {
+    "ExitCriteria": "platform-exit-criteria",
+    "Grounding": "platform-grounding",
+    "CacheRoles": "cache-roles",
+}
 
 
 @dataclass(frozen=True)
@@ -144,64 +152,89 @@ class Platform:
 
 def load(folder: Path) -> Platform:
     """Load the platform contracts in a folder. Raises InputError with every problem of all files."""
-    problems: list[Problem] = []
-    documents: dict[str, Document] = {}
-    criteria: Document | None = None
-    grounding: Document | None = None
-    roles: Document | None = None
-    digest = hashlib.sha256()
     if not folder.is_dir():
-        mend = "name the folder that holds them with --contracts DIR (they stand in DIR/platform)"
-        raise InputError([Problem(Location(str(folder), 1), "there are no platform contracts here", mend)])
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            document = read(path)
-            kind = document.data.get("kind") if isinstance(document.data, dict) else None
-            if kind == "PlatformContract":
-                area = _area(document)
-                validity.check(f"platform-{area}", document)
-                documents[area] = document
-            elif kind == "ExitCriteria":
-                validity.check("platform-exit-criteria", document)
-                criteria = document
-            elif kind == "Grounding":
-                validity.check("platform-grounding", document)
-                grounding = document
-            elif kind == "CacheRoles":
-                validity.check("cache-roles", document)
-                roles = document
-            else:
-                continue
-            digest.update(json.dumps(document.data, sort_keys=True).encode())
-        except InputError as error:
-            problems += error.problems
-    clauses = [
-        clause
-        for area in AREAS
-        if area in documents
-        for clause in _clauses(area, documents[area], grounding, problems)
-    ]
-    assumptions = tuple(
-        one for area in AREAS if area in documents for one in _assumptions(area, documents[area], problems)
-    )
-    facts = {
-        area: AreaDeclarations(document.data.get("facts", {}), document)
-        for area, document in documents.items()
-    }
-    if "endpoints" in documents:
-        data, places = join(documents["endpoints"], roles, problems)
-        facts["endpoints"] = AreaDeclarations(data, documents["endpoints"], places)
-    known = [clause.id.partition("/")[2] for clause in clauses]
-    computed = _criteria(criteria, known, grounding, problems) if criteria else []
-    if not documents and not problems:
-        problems.append(
-            Problem(
-                Location(str(folder), 1), "no platform contract in here", "a file of kind PlatformContract"
-            )
-        )
+        fix = "pass --contracts DIR; they are in DIR/platform"
+        raise InputError([Problem(Location(str(folder)), "no platform contracts found", fix)])
+    problems: list[Problem] = []
+    documents = _documents(folder, problems)
+    if not problems and not documents.keys() & set(AREAS):
+        fix = "add a file of kind PlatformContract"
+        problems.append(Problem(Location(str(folder)), "no platform contract in this directory", fix))
     if problems:
         raise InputError(problems)
+    platform = _platform(folder, documents, problems)
+    if problems:
+        raise InputError(problems)
+    return platform
+
+
+def check(folder: Path) -> list[Problem]:
+    """Everything wrong with the platform contracts in a folder; nothing is wrong with a folder that does not exist."""
+    problems: list[Problem] = []
+    documents = _documents(folder, problems)
+    if not problems:  # what follows from a document that does not load is not worth reading
+        _platform(folder, documents, problems)
+    return problems
+
+
+def _documents(folder: Path, problems: list[Problem]) -> dict[str, Document]:
+    """The documents of a folder by area, or by the name of their schema; what is wrong goes to ``problems``."""
+    documents: dict[str, Document] = {}
+    for path in yaml_in(folder):
+        try:
+            document = read(path)
+            name = _subject(document)
+            validity.check(_KINDS.get(document.data["kind"], f"platform-{name}"), document)
+        except InputError as error:
+            problems += error.problems
+            continue
+        first = documents.setdefault(name, document)
+        if first is not document:
+            message = f"{name} is already declared at {first.source(())}"
+            problems.append(Problem(document.source(()), message, "merge the two files, or remove the copy"))
+    return documents
+
+
+def _subject(document: Document) -> str:
+    """The area of a platform contract; of any other kind, the name of its schema. Raises InputError."""
+    kind = document.data.get("kind") if isinstance(document.data, dict) else None
+    if kind == "PlatformContract":
+        return _area(document)
+    if isinstance(kind, str) and kind in _KINDS:
+        return _KINDS[kind]
+    kinds = ["PlatformContract", *_KINDS]
+    guess = schemas.nearest(kind, kinds) if isinstance(kind, str) else None
+    fix = f"did you mean {guess!r}?" if guess else f"use one of {', '.join(kinds)}"
+    message = (
+        "document must be a mapping" if not isinstance(document.data, dict) else f"unknown kind {kind!r}"
+    )
+    raise InputError([Problem(document.source(("kind",)), message, fix)])
+
+
+def _platform(folder: Path, documents: Mapping[str, Document], problems: list[Problem]) -> Platform:
+    areas = {area: documents[area] for area in AREAS if area in documents}
+    grounding = documents.get("platform-grounding")
+    criteria = documents.get("platform-exit-criteria")
+    clauses = [
+        clause for area, document in areas.items() for clause in _clauses(area, document, grounding, problems)
+    ]
+    assumptions = tuple(
+        assumption
+        for area, document in areas.items()
+        for assumption in _assumptions(area, document, problems)
+    )
+    facts = {
+        area: AreaDeclarations(document.data.get("facts", {}), document) for area, document in areas.items()
+    }
+    if "endpoints" in areas:
+        data, places = join(areas["endpoints"], documents.get("cache-roles"), problems)
+        facts["endpoints"] = AreaDeclarations(data, areas["endpoints"], places)
+    names = [clause.id.partition("/")[2] for clause in clauses]
+    computed = _criteria(criteria, names, grounding, problems) if criteria else []
     milestone = criteria.data["milestone"] if criteria else ""
+    digest = hashlib.sha256()
+    for document in sorted(documents.values(), key=lambda document: document.source(()).file):
+        digest.update(json.dumps(document.data, sort_keys=True).encode())
     return Platform(
         facts, tuple(clauses), milestone, tuple(computed), assumptions, f"sha256:{digest.hexdigest()}", folder
     )
@@ -211,13 +244,13 @@ def _area(document: Document) -> str:
     area = document.data.get("area")
     if area not in AREAS:
         guess = schemas.nearest(str(area), AREAS)
-        mend = f"did you mean {guess!r}? " if guess else ""
+        fix = f"did you mean {guess!r}? " if guess else ""
         raise InputError(
             [
                 Problem(
                     document.source(("area",)),
-                    f"there is no area {area!r}",
-                    f"{mend}areas are {', '.join(AREAS)}",
+                    f"unknown area {area!r}",
+                    f"{fix}known areas: {', '.join(AREAS)}",
                 )
             ]
         )
@@ -238,18 +271,22 @@ def _ground(
     sections: Mapping[str, list[str]] = grounding.data["sections"]
     if section not in sections:
         guess = schemas.nearest(section, list(sections))
-        mend = f"did you mean {guess!r}?" if guess else "take one of the sections in grounding.yaml"
+        fix = f"did you mean {guess!r}?" if guess else "use a section from grounding.yaml"
         where = document.source((*at, "section"))
-        problems.append(Problem(where, f"the grounding document has no section {section!r}", mend))
+        problems.append(Problem(where, f"grounding.yaml has no section {section!r}", fix))
         return Citation(grounding.data["document"], section, quote, quote, where)
-    found = [index for index, paragraph in enumerate(sections[section]) if quote in paragraph]
-    if len(found) != 1:
-        many = f"{len(found)} paragraphs of {section!r} have" if found else f"no paragraph of {section!r} has"
-        mend = "quote words that only the one that is meant has"
-        problems.append(Problem(document.source((*at, "quote")), f"{many} {quote!r}", mend))
+    matches = [index for index, paragraph in enumerate(sections[section]) if quote in paragraph]
+    if len(matches) != 1:
+        many = (
+            f"{len(matches)} paragraphs of {section!r} contain"
+            if matches
+            else f"no paragraph of {section!r} contains"
+        )
+        fix = "quote words that occur only in the intended paragraph"
+        problems.append(Problem(document.source((*at, "quote")), f"{many} {quote!r}", fix))
         return Citation(grounding.data["document"], section, quote, quote, document.source(at))
-    paragraph = sections[section][found[0]]
-    source = grounding.source(("sections", section, found[0]))
+    paragraph = sections[section][matches[0]]
+    source = grounding.source(("sections", section, matches[0]))
     return Citation(grounding.data["document"], section, quote, paragraph, source)
 
 
@@ -258,9 +295,9 @@ def _clauses(
 ) -> list[PlatformClause]:
     clauses: list[PlatformClause] = []
     assumed: dict[str, list[str]] = {}
-    for one in document.data.get("assumed", []):
-        for name in one.get("clauses", []):
-            assumed.setdefault(name, []).append(one["fact"])
+    for assumption in document.data.get("assumed", []):
+        for name in assumption.get("clauses", []):
+            assumed.setdefault(name, []).append(assumption["fact"])
     waivers = document.data.get("waivers", {})
     for name, data in document.data["clauses"].items():
         waiver = None
@@ -286,46 +323,48 @@ def _clauses(
         if name not in document.data["clauses"]:
             where = document.source(("waivers", name))
             problems.append(
-                Problem(where, f"a waiver for the clause {name!r}, which is not in this file", "remove it")
+                Problem(where, f"waiver for clause {name!r}, which is not in this file", "remove it")
             )
     return clauses
 
 
 def _assumptions(area: str, document: Document, problems: list[Problem]) -> Iterator[Assumption]:
-    for index, one in enumerate(document.data.get("assumed", [])):
+    for index, assumption in enumerate(document.data.get("assumed", [])):
         source = document.source(("assumed", index))
         value: Any = document.data.get("facts", {})
-        for step in one["fact"].split("/"):
+        for step in assumption["fact"].split("/"):
             value = value.get(step) if isinstance(value, dict) else None
         if value is None:
             problems.append(
-                Problem(source, f"there is no fact {one['fact']!r} in this file", "name it with / between")
+                Problem(source, f"no fact {assumption['fact']!r} in this file", "name it with / between")
             )
         problems += [
-            Problem(source, f"there is no clause {name!r} in this file", "name one that is")
-            for name in one.get("clauses", [])
+            Problem(source, f"no clause {name!r} in this file", "name one that is")
+            for name in assumption.get("clauses", [])
             if name not in document.data["clauses"]
         ]
-        yield Assumption(area, one["fact"], tuple(one.get("clauses", ())), one["reason"], source)
+        yield Assumption(
+            area, assumption["fact"], tuple(assumption.get("clauses", ())), assumption["reason"], source
+        )
 
 
 def _criteria(
-    document: Document, known: Sequence[str], grounding: Document | None, problems: list[Problem]
+    document: Document, names: Sequence[str], grounding: Document | None, problems: list[Problem]
 ) -> list[Criterion]:
-    found: list[Criterion] = []
+    criteria: list[Criterion] = []
     for name, data in document.data["criteria"].items():
         at: Pointer = ("criteria", name)
         for index, clause in enumerate(data["clauses"]):
-            if clause not in known:
-                guess = schemas.nearest(clause, known)
+            if clause not in names:
+                guess = schemas.nearest(clause, names)
                 problems.append(
-                    Problem(document.source((*at, "clauses", index)), f"there is no clause {clause!r}",
+                    Problem(document.source((*at, "clauses", index)), f"unknown clause {clause!r}",
                             f"did you mean {guess!r}?" if guess else "write AREA/CLAUSE")
                 )  # fmt: skip
         clauses = tuple(f"platform/{clause}" for clause in data["clauses"])
         ground = _ground(document, (*at, "ground"), data["ground"], grounding, problems)
-        found.append(Criterion(name, data["text"], ground, clauses, document.source(at)))
-    return found
+        criteria.append(Criterion(name, data["text"], ground, clauses, document.source(at)))
+    return criteria
 
 
 def ungrounded(platform: Platform, text: str) -> list[tuple[Location, Citation]]:

@@ -1,4 +1,4 @@
-"""How a sentence speaks of something: as gone, as intended, or as a fact.
+"""Classify sentences: about the past, about intentions, or stating a fact.
 
 A list of words, not an understanding of language: it errs on the side of silence, and a rule that uses it
 judges only sentences that name what it is about.
@@ -27,19 +27,19 @@ _END = re.compile(r"(?<=[.!?;])\s+(?=[A-Z`*\[(])")
 
 
 def denies(text: str) -> bool:
-    """Whether the text speaks of the past, of an absence, or against something."""
+    """Whether the text is about the past or an absence, or against something."""
     return _DENIES.search(text) is not None
 
 
 def denies_at(text: str, place: int) -> bool:
-    """Whether the sentence of a line that a place stands in speaks so; its neighbours do not count."""
+    """Whether ``denies`` holds for the sentence around a position of a line, without its neighbours."""
     begin = max((end.end() for end in _END.finditer(text, 0, place)), default=0)
     end = _END.search(text, place)
     return denies(text[begin : end.start() if end else len(text)])
 
 
 def intends(text: str) -> bool:
-    """Whether the text speaks of what is to come or is not certain."""
+    """Whether the text is about the future or is uncertain."""
     return _INTENDS.search(text) is not None
 
 
@@ -70,6 +70,6 @@ def plain(name: str) -> str:
 
 
 def spellings(name: str) -> list[str]:
-    """How a CamelCase name is also written."""
+    """Other notations of a CamelCase name."""
     parts = re.findall(r"[A-Z]+[a-z0-9]*|[a-z0-9]+", name)
     return list(dict.fromkeys([name, " ".join(parts), "-".join(parts), "_".join(parts)]))

@@ -1,9 +1,9 @@
-"""What a rule sees: the platform's declarations beside what was read from a checkout."""
+"""The input of every rule: the platform's declarations and the model of a checkout."""
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import Location
 from builder_contracts.truth.finding import Quote
-from builder_contracts.truth.model import DocumentationPage, MatchedLine, Model, Sentence
+from builder_contracts.truth.model import DocumentationPage, KubernetesService, MatchedLine, Model, Sentence
 from builder_contracts.truth.platform import AreaDeclarations, Platform
 from builder_contracts.truth.prose import plain
+from builder_contracts.truth.value import text
 
 if TYPE_CHECKING:
     from builder_contracts.truth.tracker import Tracker
@@ -38,8 +39,26 @@ class RuleContext:
         return {label: contract for contract in self.classes for label in contract.labels}
 
     @cached_property
+    def builders(self) -> Mapping[str, Contract]:
+        """The class that a job gets by a label in lower case: GitHub ignores case. Scale sets like a class included."""
+        by_name = {contract.name: contract for contract in self.classes}
+        extra = self.facts("enrolment").get("extra_scale_sets", default={})
+        like = {
+            label.lower(): by_name[data["like"]] for label, data in extra.items() if data["like"] in by_name
+        }
+        return {**like, **{label.lower(): contract for label, contract in self.labels.items()}}
+
+    @cached_property
+    def services(self) -> Mapping[str, Sequence[KubernetesService]]:
+        """The services of each name: every address in the checkout asks for its own."""
+        by_name: dict[str, list[KubernetesService]] = {}
+        for service in self.model.services:
+            by_name.setdefault(text(service.name) or "", []).append(service)
+        return by_name
+
+    @cached_property
     def ours(self) -> bool:
-        """Whether the checkout is the platform's own repository, by what its surfaces and its remote say."""
+        """Whether the checkout is the platform's own repository, by its name fields and its remote."""
         facts = self.facts("identity")
         names = [
             plain(name) for name in (facts.get("name", default=""), *facts.get("retired", default=[])) if name
@@ -57,7 +76,7 @@ class RuleContext:
         return frozenset(self.facts("identity").get("primary", default=[]))
 
     def is_history(self, path: str) -> bool:
-        """Whether a file tells of the past or breaks things on purpose."""
+        """Whether a file records the past or breaks things on purpose."""
         return any(
             fnmatch.fnmatch(path, pattern) for pattern in self.facts("identity").get("history", default=[])
         )
@@ -72,24 +91,24 @@ class RuleContext:
         """The pages of the documentation. Parsing them is what costs most, and few rules need it."""
         from builder_contracts.truth.readers import markdown
 
-        return tuple(markdown.read(text, path) for path, text in self.model.pages)
+        return tuple(markdown.read_markdown(text, path) for path, text in self.model.pages)
 
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
         """Sentences and table rows of the documentation that make claims."""
-        found: list[Sentence] = []
+        sentences: list[Sentence] = []
         for document in self.documents:
             if not self.is_history(document.path):
-                found += document.sentences
+                sentences += document.sentences
                 for table in document.tables:
                     for row in filter(None, table.rows):
                         whole = " | ".join(cell.text for cell in row)
-                        found.append(Sentence(whole, row[0].at, whole))
-        return tuple(found)
+                        sentences.append(Sentence(whole, row[0].at, whole))
+        return tuple(sentences)
 
     @property
     def entrance(self) -> Location:
-        """Where a reader of the documentation begins: the place to write down what is missing."""
+        """The page that a reader of the documentation opens first: missing statements are reported there."""
         for path in ("docs/index.md", "docs/README.md", "README.md"):
             if path in self.model.paths:
                 return Location(path, 1)

@@ -1,19 +1,20 @@
-"""What the command line and pytest share: loading contracts, taking a baseline into account, the exit code."""
+"""What the command line and pytest share: loading contracts, a baseline, the stream of verdicts, the exit code."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from builder_contracts.contract.loading import is_contract, load_all
 from builder_contracts.contract.model import Contract
-from builder_contracts.errors import ExitCode, InputError, Problem
+from builder_contracts.errors import ExitCode, InputError, Location, Problem
 from builder_contracts.truth.baseline import Compared, compare
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.platform import load as load_platform
 from builder_contracts.truth.verdicts import TruthReport
-from builder_contracts.verdict import Outcome
+from builder_contracts.verdict import Contradiction, Outcome, Verdict
 
 
 def load(folder: Path) -> tuple[Platform, list[Contract]]:
@@ -34,12 +35,12 @@ def load(folder: Path) -> tuple[Platform, list[Contract]]:
 
 
 def with_baseline(judgement: TruthReport, known: Counter[str]) -> tuple[TruthReport, Compared]:
-    """The judgement without what the baseline knows: a clause all of whose findings are known is waived."""
+    """The judgement without accepted findings: a clause all of whose findings are in the baseline is waived."""
     compared = compare(judgement.findings, known)
     still_broken = {finding.clause for finding in compared.new}
     excused = {finding.clause for finding in compared.known} - still_broken
     verdicts = tuple(
-        dataclasses.replace(verdict, outcome=Outcome.WAIVED, likely="known by the baseline", witnesses=())
+        dataclasses.replace(verdict, outcome=Outcome.WAIVED, cause="in the baseline", fix="", witnesses=())
         if verdict.clause in excused and verdict.outcome is Outcome.BROKEN
         else verdict
         for verdict in judgement.verdicts
@@ -50,11 +51,42 @@ def with_baseline(judgement: TruthReport, known: Counter[str]) -> tuple[TruthRep
     return changed, compared
 
 
+def verdicts_of(judgement: TruthReport) -> Iterator[Verdict]:
+    """The verdicts as reports have them: each with the contradictions behind it."""
+    # Contracts are named from the current directory, files of the checkout from its root.
+    folders = {str(Path(verdict.location.file).parent) for verdict in judgement.verdicts}
+    root = Path(judgement.root).resolve()
+
+    def place(source: Location) -> Location:
+        path = Path(source.file)
+        if str(path.parent) not in folders or "://" in source.file:
+            return source
+        path = path.resolve()
+        file = path.relative_to(root) if path.is_relative_to(root) else path
+        return dataclasses.replace(source, file=file.as_posix())
+
+    for verdict in judgement.verdicts:
+        contradictions = tuple(
+            Contradiction(
+                place(finding.here.at),
+                finding.here.says,
+                place(finding.there.at),
+                finding.there.says,
+                finding.mend,
+                finding.fingerprint,
+            )
+            for finding in judgement.findings_of(verdict)
+        )
+        yield dataclasses.replace(verdict, contradictions=contradictions)
+
+
 def exit_code(judgement: TruthReport, *, strict: bool) -> ExitCode:
     """The answer to the shell: broken before unproven before kept."""
     if judgement.count(Outcome.BROKEN):
         return ExitCode.BROKEN
     unproven = [verdict for verdict in judgement.verdicts if verdict.outcome is Outcome.UNPROVEN]
-    if any(verdict.here or strict for verdict in unproven):
+    if any(verdict.provable_here or strict for verdict in unproven):
         return ExitCode.UNPROVEN
-    return ExitCode.KEPT if judgement.verdicts else ExitCode.NOTHING_SELECTED
+    # Where files decide nothing at all, nothing is kept.
+    decided = judgement.count(Outcome.KEPT) or judgement.count(Outcome.WAIVED)
+    return ExitCode.KEPT if decided else ExitCode.NOTHING_SELECTED

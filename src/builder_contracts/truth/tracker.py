@@ -1,31 +1,27 @@
-"""The planning of a programme, from exports of its trackers or from GitHub itself.
+"""The planning of a programme, from exports of its trackers or from the trackers themselves.
 
-Shapes: GitHub's REST API for issues and milestones (lists, or a mapping with ``milestones`` and ``issues``),
-Linear's JSON export (``initiatives``, ``projects`` with ``projectMilestones``, as its GraphQL API nests them).
+Shapes: the REST API of GitHub or GitLab for issues and milestones (lists, or a mapping with ``milestones`` and
+``issues``), Linear's JSON export (``initiatives``, ``projects`` with ``projectMilestones``, as its GraphQL API nests
+them).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
+from builder_contracts.errors import InputError, Location, Problem
 
 _MAX_BYTES = 50_000_000
-_DEADLINE = 20.0
-LINEAR = "https://api.linear.app/graphql"
-# Connections of Linear's API, and the fields of theirs that a plan is read from.
-_LINEAR_FIELDS = {
-    "initiatives": "name status url",
-    "projects": "name url status { type }",
-    "projectMilestones": "name",
-}
+_FIX = "pass GitHub REST JSON (lists of issues and milestones) or a Linear export"
+_EXPORT = "export issues with 'gh api --paginate repos/OWNER/NAME/issues?state=all', or from Linear"
+_CONNECTIONS = ("initiatives", "projects", "projectMilestones", "milestones")
+
+Steps = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
@@ -57,151 +53,156 @@ class Tracker:
 
 
 def read(paths: Iterable[Path]) -> Tracker:
-    """Read exports. Raises InputError for a file that is not one."""
-    documents = [(path, _json(path)) for path in paths]
+    """Read exports. Raises InputError for a file that is not one, with the line that is wrong."""
+    return _combine([_load(path) for path in paths])
+
+
+def fetch(repository: str, environment: Mapping[str, str] | None = None, *, linear_url: str = "") -> Tracker:
+    """Ask the code host for the milestones and issues of OWNER/NAME, and Linear when LINEAR_API_KEY is set.
+
+    Hosts and tokens come from the environment. Raises BuilderContractsError when one of them does not respond.
+    """
+    from builder_contracts.forge import linear
+    from builder_contracts.forge.client import connect_planning
+
+    env = os.environ if environment is None else environment
+    documents = [_PlanDocument(repository, connect_planning(repository, env).planning())]
+    if key := env.get("LINEAR_API_KEY"):
+        url = linear_url or linear.URL
+        documents.append(_PlanDocument(url, linear.planning(key, url)))
     return _combine(documents)
 
 
-def fetch(repository: str, base: str = "https://api.github.com", linear: str = LINEAR) -> Tracker:
-    """Ask GitHub for the milestones and issues of OWNER/NAME, and Linear for the plan when LINEAR_API_KEY is set.
+@dataclass(frozen=True)
+class _PlanDocument:
+    """An export: its name, its data, and its text where it is a file, which tells the line of a value."""
 
-    GITHUB_TOKEN is used when it is set. Raises BuilderContractsError when one of them does not answer.
-    """
-    found: list[tuple[Path, Any]] = []
-    for what in ("milestones", "issues"):
-        entries: list[Any] = []
-        for page in range(1, 51):
-            url = f"{base}/repos/{repository}/{what}?state=all&per_page=100&page={page}"
-            headers = {"Accept": "application/vnd.github+json"}
-            if token := os.environ.get("GITHUB_TOKEN"):
-                headers["Authorization"] = f"Bearer {token}"
-            batch = _ask(urllib.request.Request(url, headers=headers), "GITHUB_TOKEN")  # noqa: S310
-            if not isinstance(batch, list):
-                raise BuilderContractsError(f"{url} did not answer with a list")
-            entries += batch
-            if len(batch) < 100:
-                break
-        found.append((Path(f"{base}/repos/{repository}/{what}"), entries))
-    if key := os.environ.get("LINEAR_API_KEY"):
-        found.append((Path(linear), {what: _linear_nodes(linear, key, what) for what in _LINEAR_FIELDS}))
-    return _combine(found)
+    name: str
+    data: Any
+    text: str = ""
 
+    def get(self, value: Any, at: Steps, kind: type, form: str) -> Any:
+        """The value, which stands at that path. Raises InputError where it is of another kind."""
+        if not isinstance(value, kind):
+            where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
+            shown = json.dumps(value)[:60]
+            self.refuse(f"{where or 'the document'} is {shown}, expected {form}", at)
+        return value
 
-def _linear_nodes(url: str, key: str, what: str) -> list[Any]:
-    """All entries of a connection of Linear's GraphQL API, page by page (https://linear.app/developers/pagination)."""
-    query = (
-        f"query($after: String) {{ {what}(first: 100, after: $after) "
-        f"{{ nodes {{ {_LINEAR_FIELDS[what]} }} pageInfo {{ hasNextPage endCursor }} }} }}"
-    )
-    entries: list[Any] = []
-    after: str | None = None
-    for _ in range(50):
-        body = json.dumps({"query": query, "variables": {"after": after}}).encode()
-        headers = {"Content-Type": "application/json", "Authorization": key}
-        answer = _ask(urllib.request.Request(url, data=body, headers=headers), "LINEAR_API_KEY")  # noqa: S310
-        try:
-            connection = answer["data"][what]
-            entries += connection["nodes"]
-            after = connection["pageInfo"]["endCursor"] if connection["pageInfo"]["hasNextPage"] else None
-        except (KeyError, TypeError):
-            said = answer.get("errors") if isinstance(answer, dict) else None
-            raise BuilderContractsError(f"{url} did not answer with {what}: {str(said)[:300]}") from None
-        if after is None:
-            break
-    return entries
+    def refuse(self, message: str, at: Steps = ()) -> None:
+        line = _line_of(self.text, at) if self.text else 1
+        raise InputError([Problem(Location(self.name, line), message, _FIX)])
+
+    def entries(self, value: Any, at: Steps) -> Iterator[tuple[dict[str, Any], Steps]]:
+        """The entries of a list, or of a connection of GraphQL, each with its path. Raises InputError."""
+        if isinstance(value, dict) and "nodes" in value:
+            value, at = value["nodes"], (*at, "nodes")
+        for index, entry in enumerate(self.get(value, at, list, "a list")):
+            yield self.get(entry, (*at, index), dict, "an object"), (*at, index)
 
 
-def _ask(request: urllib.request.Request, token: str) -> Any:
-    # The URL is built from a base of https or of a test's loopback server, never from a checkout.
-    url = request.full_url
-    request.add_header("User-Agent", "builder-contracts")
-    try:
-        with urllib.request.urlopen(request, timeout=_DEADLINE) as answer:  # noqa: S310
-            return json.loads(answer.read(_MAX_BYTES))
-    except urllib.error.HTTPError as error:
-        hint = f"; set {token}" if error.code in (400, 401, 403, 404) else ""
-        raise BuilderContractsError(f"{url} answered {error.code} {error.reason}{hint}") from None
-    except (OSError, ValueError) as error:
-        raise BuilderContractsError(f"{url} did not answer: {error}") from None
-
-
-def _json(path: Path) -> Any:
+def _load(path: Path) -> _PlanDocument:
     try:
         with path.open("rb") as stream:
             raw = stream.read(_MAX_BYTES + 1)
         if len(raw) > _MAX_BYTES:
             raise ValueError(f"larger than {_MAX_BYTES:,} bytes")
-        return json.loads(raw)
+        text = raw.decode("utf-8-sig")
+        return _PlanDocument(str(path), json.loads(text), text)
     except OSError as error:
         raise InputError(
             [Problem(Location(str(path), 1), f"cannot be read: {error.strerror}", "check the path")]
         ) from None
     except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", 1)
-        mend = "export issues with 'gh api --paginate repos/OWNER/NAME/issues?state=all', or from Linear"
-        raise InputError([Problem(Location(str(path), line), f"not JSON: {error}", mend)]) from None
+        raise InputError([Problem(Location(str(path), line), f"not JSON: {error}", _EXPORT)]) from None
 
 
-def _combine(documents: list[tuple[Path, Any]]) -> Tracker:
+def _line_of(text: str, at: Steps) -> int:
+    """The line on which the value at a path begins in JSON that was read before."""
+    position = _blanks(text, 0)
+    decoder = json.JSONDecoder()
+    for step in at:
+        index: str | int = 0
+        opened, position = text[position], _blanks(text, position + 1)
+        while True:
+            if opened == "{":
+                index, position = decoder.raw_decode(text, position)
+                position = _blanks(text, _blanks(text, position) + 1)  # the colon
+            if index == step:
+                break
+            _, position = decoder.raw_decode(text, position)
+            position = _blanks(text, _blanks(text, position) + 1)  # the comma
+            index = index + 1 if isinstance(index, int) else index
+    return text.count("\n", 0, position) + 1
+
+
+def _blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position] in " \t\r\n":
+        position += 1
+    return position
+
+
+def _combine(documents: list[_PlanDocument]) -> Tracker:
     milestones: dict[str, Milestone] = {}
     issues: list[TrackerIssue] = []
     linear: list[Milestone] | None = None
     github = False
-    for path, data in documents:
-        at = Location(str(path), 1)
+    for document in documents:
+        data: Any = document.data
+        at: Steps = ()
+        if isinstance(data, dict) and isinstance(data.get("data"), dict):
+            data, at = data["data"], ("data",)
         if isinstance(data, dict) and {"initiatives", "projects"} & data.keys():
-            linear = [*(linear or []), *_linear(data, at)]
+            linear = [*(linear or []), *_linear(document, data, at)]
             continue
-        if isinstance(data, dict) and "data" in data and isinstance(data["data"], dict):
-            linear = [*(linear or []), *_linear(data["data"], at)]
-            continue
-        entries = data if isinstance(data, list) else None
-        if isinstance(data, dict) and {"milestones", "issues"} & data.keys():
-            entries = [*_entries(data.get("milestones")), *_entries(data.get("issues"))]
-        if entries is None:
-            mend = "give GitHub's REST shape (lists of issues and milestones) or Linear's export"
-            raise InputError([Problem(at, "neither an export of GitHub nor of Linear", mend)])
+        lists: list[tuple[Any, Steps]] = [(data, at)] if isinstance(data, list) else []
+        if isinstance(data, dict):
+            lists = [(data[kind], (*at, kind)) for kind in ("milestones", "issues") if kind in data]
+        if not lists:
+            document.refuse("neither a GitHub nor a Linear export")
         github = True
-        for entry in _entries(entries):
-            _github(entry, at, milestones, issues)
+        for value, path in lists:
+            for entry, place in document.entries(value, path):
+                _github(document, entry, place, milestones, issues)
     return Tracker(
         tuple(milestones.values()), tuple(issues), tuple(linear) if linear is not None else None, github
     )
 
 
-def _entries(value: Any) -> list[dict[str, Any]]:
-    if isinstance(value, dict) and "nodes" in value:
-        value = value["nodes"]
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
 def _github(
-    entry: dict[str, Any], at: Location, milestones: dict[str, Milestone], issues: list[TrackerIssue]
+    document: _PlanDocument,
+    entry: dict[str, Any],
+    at: Steps,
+    milestones: dict[str, Milestone],
+    issues: list[TrackerIssue],
 ) -> None:
-    title = entry.get("title")
-    if not isinstance(title, str) or "pull_request" in entry:
+    if "pull_request" in entry:
         return
-    place = Location(str(entry.get("html_url") or at.file), 1)
+    title = document.get(entry.get("title"), (*at, "title") if "title" in entry else at, str, "a title")
+    place = Location(str(entry.get("html_url") or entry.get("web_url") or document.name), 1)
     # Only issues have a milestone field; it is null for none.
-    if "milestone" in entry:
-        milestone = entry["milestone"]
-        name = milestone.get("title", "") if isinstance(milestone, dict) else ""
-        issues.append(TrackerIssue(title, str(name), place))
-        if isinstance(milestone, dict) and name:
-            milestones.setdefault(name, Milestone(name, milestone.get("state") != "closed", place))
-    else:
+    if "milestone" not in entry:
         milestones[title] = Milestone(title, entry.get("state") != "closed", place)
+        return
+    milestone, path = entry["milestone"], (*at, "milestone")
+    if milestone is None:
+        issues.append(TrackerIssue(title, "", place))
+        return
+    document.get(milestone, path, dict, "a milestone or null")
+    name = document.get(milestone.get("title"), path, str, "a milestone with a title")
+    issues.append(TrackerIssue(title, name, place))
+    milestones.setdefault(name, Milestone(name, milestone.get("state") != "closed", place))
 
 
-def _linear(data: dict[str, Any], at: Location) -> Iterator[Milestone]:
-    for kind in ("initiatives", "projects", "projectMilestones", "milestones"):
-        for entry in _entries(data.get(kind)):
-            name = entry.get("name") or entry.get("title")
-            if isinstance(name, str):
-                state = entry.get("state") or entry.get("status") or ""
-                closed = str(state.get("type") if isinstance(state, dict) else state).lower() in (
-                    "completed",
-                    "canceled",
-                )
-                yield Milestone(name, not closed, Location(str(entry.get("url") or at.file), 1))
-            yield from _linear(entry, at)
+def _linear(document: _PlanDocument, data: dict[str, Any], at: Steps) -> Iterator[Milestone]:
+    for kind in _CONNECTIONS:
+        if data.get(kind) is None:
+            continue
+        for entry, path in document.entries(data[kind], (*at, kind)):
+            name = document.get(entry.get("name") or entry.get("title"), path, str, "an entry with a name")
+            state = entry.get("state") or entry.get("status") or ""
+            text = str(state.get("type") if isinstance(state, dict) else state).lower()
+            place = Location(str(entry.get("url") or document.name), 1)
+            yield Milestone(name, text not in ("completed", "canceled"), place)
+            yield from _linear(document, entry, path)

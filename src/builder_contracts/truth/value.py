@@ -1,6 +1,6 @@
-"""Values that know where they were written, and values that could not be known.
+"""Values with their locations, and unknown values with their reasons.
 
-Every reader answers in these, whatever its format: a rule that compares two of them can name both lines.
+Every reader returns these, so a rule that compares two of them can name both lines.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Value: TypeAlias = Known | Unknown
 
 
 def get(value: Value | None, *path: str | int) -> Value | None:
-    """The value at a path of keys and indices; None where there is nothing, Unknown where it cannot be seen."""
+    """The value at a path of keys and indices; None if there is nothing, Unknown if it is not decidable."""
     for step in path:
         if value is None or isinstance(value, Unknown):
             return value
@@ -83,7 +83,7 @@ def plain(value: Value | None) -> Any:
 
 
 def number(value: Value | None) -> int | None:
-    """The whole number, also when it was written as text; None for anything else."""
+    """The whole number, even if it was written as text; None for anything else."""
     written = text(value)
     try:
         return int(written) if written is not None else None

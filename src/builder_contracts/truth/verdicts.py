@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 from builder_contracts.contract.model import Contract
 from builder_contracts.truth import deployed_builders
 from builder_contracts.truth.checkout import Unread
-from builder_contracts.truth.checkout_scan import SearchWords, survey
+from builder_contracts.truth.checkout_scan import scan_checkout
 from builder_contracts.truth.finding import (
     Absent,
     Agrees,
@@ -23,90 +24,16 @@ from builder_contracts.truth.finding import (
 )
 from builder_contracts.truth.model import Model
 from builder_contracts.truth.platform import ASSUMED, Assumption, Platform, PlatformClause
-from builder_contracts.truth.prose import spellings
 from builder_contracts.truth.rule_context import RuleContext
-from builder_contracts.truth.rules import (
-    deployment,
-    endpoints,
-    enrolment,
-    identity,
-    lifecycle,
-    operator,
-    planning,
-    state,
-    topology,
-    workflows,
-)
-from builder_contracts.verdict import Outcome, Rung, Verdict
+from builder_contracts.truth.rules.registry import RULES, build_search_words
+from builder_contracts.verdict import Assessment, Origin, Outcome, Rung, Verdict
 
 if TYPE_CHECKING:
     from builder_contracts.truth.tracker import Tracker
 
-Rule = Callable[[RuleContext], Iterator[RuleResult]]
-
-# Clause to its rule, and whether the rule speaks of the platform's own repository only.
-_OWN, _ANY = True, False
-RULES: Mapping[str, tuple[Rule, bool]] = {
-    "identity/current-name": (identity.current_name, _OWN),
-    "identity/module-names": (identity.module_names, _OWN),
-    "identity/retired-names": (identity.retired_names, _OWN),
-    "identity/one-repository": (identity.one_repository, _OWN),
-    "identity/audiences": (identity.audiences, _OWN),
-    "endpoints/known-hosts": (endpoints.known_hosts, _ANY),
-    "endpoints/retired-hosts": (endpoints.retired_hosts, _ANY),
-    "endpoints/ports": (endpoints.ports, _ANY),
-    "endpoints/schemes": (endpoints.schemes, _ANY),
-    "endpoints/shapes": (endpoints.shapes, _ANY),
-    "endpoints/service-ports": (endpoints.service_ports, _ANY),
-    "endpoints/roles": (endpoints.roles, _OWN),
-    "endpoints/not-working": (endpoints.not_working, _OWN),
-    "endpoints/high-availability": (endpoints.high_availability, _OWN),
-    "state/backends": (state.backends, _OWN),
-    "state/one-authority": (state.one_authority, _OWN),
-    "state/migrations": (state.migrations, _OWN),
-    "topology/removed-technology": (topology.removed_technology, _OWN),
-    "topology/transitional-provider": (topology.transitional_provider, _OWN),
-    "topology/node-roles": (topology.node_roles, _OWN),
-    "topology/placement": (topology.placement, _OWN),
-    "enrolment/chart-versions": (enrolment.chart_versions, _OWN),
-    "enrolment/labels": (enrolment.labels, _OWN),
-    "enrolment/declared-resources": (enrolment.declared_resources, _OWN),
-    "enrolment/documented-sets": (enrolment.documented_sets, _OWN),
-    "enrolment/scopes": (enrolment.scopes, _OWN),
-    "enrolment/runner-groups": (enrolment.runner_groups, _OWN),
-    "enrolment/secrets-by-reference": (enrolment.secrets_by_reference, _OWN),
-    "enrolment/linux-builder": (enrolment.linux_builder, _OWN),
-    "lifecycle/scaling": (lifecycle.scaling, _OWN),
-    "lifecycle/ephemeral": (lifecycle.ephemeral, _OWN),
-    "lifecycle/scaling-owner": (lifecycle.scaling_owner, _OWN),
-    "lifecycle/grace-periods": (lifecycle.grace_periods, _OWN),
-    "lifecycle/deadlines": (lifecycle.deadlines, _ANY),
-    "operator/public-surface": (operator.public_surface, _OWN),
-    "operator/management-addresses": (operator.management_addresses, _OWN),
-    "operator/documented": (operator.documented, _OWN),
-    "deployment/images-pinned": (deployment.images_pinned, _OWN),
-    "deployment/images-exist": (deployment.images_exist, _OWN),
-    "deployment/job-shells": (deployment.job_shells, _OWN),
-    "deployment/namespaces": (deployment.namespaces, _OWN),
-    "deployment/settings-apply": (deployment.settings_apply, _ANY),
-    "deployment/documented-resources": (deployment.documented_resources, _OWN),
-    "deployment/local-cluster": (deployment.local_cluster, _OWN),
-    "workflows/local-actions": (workflows.local_actions, _ANY),
-    "workflows/labels": (workflows.labels, _ANY),
-    "workflows/needs": (workflows.needs, _ANY),
-    "workflows/checks-fail": (workflows.checks_fail, _ANY),
-    "workflows/artifacts": (workflows.artifacts, _ANY),
-    "workflows/not-root": (workflows.not_root, _OWN),
-    "workflows/substituters": (workflows.substituters, _OWN),
-    "planning/milestone": (planning.milestone, _ANY),
-    "planning/issues": (planning.issues, _ANY),
-    "planning/stale-milestones": (planning.stale_milestones, _ANY),
-    "planning/linear": (planning.linear, _ANY),
-}
-
-CONSUMER = tuple(f"platform/{name}" for name, (_, own) in RULES.items()
-                 if not own and name.startswith(("workflows/", "endpoints/", "lifecycle/deadlines")))  # fmt: skip
-"""Clauses that speak to somebody who only uses the platform's runners."""
+CONSUMER = tuple(f"platform/{rule.id}" for rule in RULES.values() if rule.scope == "any" and
+                 (rule.area in ("workflows", "endpoints") or rule.id == "lifecycle/deadlines"))  # fmt: skip
+"""Clauses about a repository that only uses the platform's runners."""
 
 
 @dataclass(frozen=True)
@@ -125,8 +52,11 @@ class TruthReport:
 
     def findings_of(self, verdict: Verdict) -> list[Finding]:
         """The contradictions behind a verdict."""
+        witnesses = frozenset(verdict.witnesses)
         return [
-            one for one in self.findings if one.clause == verdict.clause and one.witness in verdict.witnesses
+            finding
+            for finding in self.findings
+            if finding.clause == verdict.clause and finding.witness in witnesses
         ]
 
     def count(self, outcome: Outcome) -> int:
@@ -136,28 +66,6 @@ class TruthReport:
     def platform(self) -> tuple[Verdict, ...]:
         """The verdicts on the platform's own clauses."""
         return tuple(verdict for verdict in self.verdicts if verdict.clause.startswith("platform/"))
-
-
-def words(platform: Platform, contracts: Iterable[Contract]) -> SearchWords:
-    """What a survey must look for so that every rule has what it needs."""
-    identity_facts, endpoint_facts = platform.area("identity"), platform.area("endpoints")
-    topology_facts, enrolment_facts = platform.area("topology"), platform.area("enrolment")
-    lines = [*spellings(identity_facts.get("name", default="")), *identity_facts.get("retired", default=[])]
-    lines += list(endpoint_facts.get("zones", default={}))
-    for area in ("removed", "transitional"):
-        lines += [word for data in topology_facts.get(area, default={}).values() for word in data["words"]]
-    if canary := enrolment_facts.get("canary", "name"):
-        lines.append(canary)
-    pages = [role["named"] for role in endpoint_facts.get("roles", default={}).values()]
-    pages += [label for contract in contracts for label in contract.labels]
-    pages += [*topology_facts.get("nodes", default={}), "scale set", "runner", "tailnet", "tailscale"]
-    pages += [
-        word
-        for part in ("cluster", "outside")
-        for word in platform.area("deployment").get(part, "words", default=[])
-    ]
-    mirrored = platform.area("deployment").get("images", "mirrored_in")
-    return SearchWords(tuple(filter(None, lines)), tuple(pages), frozenset([mirrored] if mirrored else []))
 
 
 def judge(
@@ -172,7 +80,7 @@ def judge(
     """Judge a checkout. ``only`` limits the platform's clauses to these ids; classes are then left out."""
     begun = datetime.now(UTC)
     given = tuple(contracts)
-    model = survey(root, words(platform, given))
+    model = scan_checkout(root, build_search_words(platform, given))
     context = RuleContext(platform, model, given, tracker)
     return judge_model(context, begun=begun, root=str(root), only=only, today=today or begun.date())
 
@@ -181,28 +89,30 @@ def judge_model(
     context: RuleContext, *, begun: datetime, root: str, only: Iterable[str] | None, today: date
 ) -> TruthReport:
     """Judge what was read."""
-    wanted = None if only is None else set(only)
+    selected = None if only is None else set(only)
     started = begun.strftime("%Y-%m-%dT%H:%M:%SZ")
     verdicts: list[Verdict] = []
     findings: list[Finding] = []
     waived: list[Finding] = []
     for clause in context.platform.clauses:
-        if wanted is not None and clause.id not in wanted:
+        if selected is not None and clause.id not in selected:
             continue
-        verdict, found, excused = _clause(clause, context, today, started)
+        verdict, broken, excused = _judge_clause(clause, context, today, started)
         verdicts.append(verdict)
-        findings += found
+        findings += broken
         waived += excused
-    if wanted is None:
-        for verdict, contradiction in deployed_builders.judge(context, today):
+    # Several scale sets can inherit one line: what they contradict is one finding.
+    contradictions: dict[Finding, None] = {}
+    if selected is None:
+        for verdict, contradiction in deployed_builders.judge_deployed_builders(context, today):
             verdicts.append(verdict)
-            if contradiction is not None and contradiction not in findings:
-                findings.append(contradiction)
+            if contradiction is not None:
+                contradictions[contradiction] = None
     seconds = (datetime.now(UTC) - begun).total_seconds()
     model: Model = context.model
     return TruthReport(
         tuple(verdicts),
-        tuple(findings),
+        (*findings, *contradictions),
         tuple(waived),
         tuple(model.unread),
         model.files,
@@ -213,59 +123,80 @@ def judge_model(
 
 
 def _assumptions(platform: Platform, verdicts: Iterable[Verdict]) -> tuple[Assumption, ...]:
-    """Those that some answer rests on."""
+    """The assumptions that some verdict relies on."""
     decided = {verdict.clause for verdict in verdicts if verdict.outcome is not Outcome.UNPROVEN}
     return tuple(
-        one
-        for one in platform.assumptions
-        if any(f"platform/{one.area}/{clause}" in decided for clause in one.clauses)
+        assumption
+        for assumption in platform.assumptions
+        if any(f"platform/{assumption.area}/{clause}" in decided for clause in assumption.clauses)
     )
 
 
-def _clause(
+def _judge_clause(
     clause: PlatformClause, context: RuleContext, today: date, started: str
 ) -> tuple[Verdict, list[Finding], list[Finding]]:
-    rule, own = RULES[clause.id.partition("/")[2]]
+    rule = RULES[clause.id.partition("/")[2]]
     facts = context.facts("identity")
-    if own and not context.ours:
-        reason = f"this is not the repository of {facts.get('name', default='the platform')}"
-        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
+    if rule.scope == "own" and not context.ours:
+        reason = f"not the repository of {facts.get('name', default='the platform')}"
+        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], []
     if clause.area == "planning" and context.tracker is None:
-        reason = "no export of a tracker was given (--planning FILE)"
-        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, here=False), [], []
-    seen = list(dict.fromkeys(rule(context)))
-    broken = _distinct(clause, seen)
+        reason = "no tracker export (pass --planning FILE)"
+        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], []
+    seen = list(dict.fromkeys(rule.check(context)))
+    broken = _distinct_findings(clause, seen)
     excused = [
-        one
-        for one in broken
-        if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(one.here.at.file)
+        finding
+        for finding in broken
+        if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(finding.here.at.file)
     ]
-    open_findings = [one for one in broken if one not in excused]
-    outcome, said, here = _outcome(seen, open_findings, excused, clause, today)
-    likely = open_findings[0].mend if open_findings else ""
+    excused_set = frozenset(excused)
+    open_findings = [finding for finding in broken if finding not in excused_set]
+    outcome, summary, decidable = _outcome(seen, open_findings, excused, clause, today)
+    fix = open_findings[0].mend if open_findings else ""
+    likely = ""
     if outcome is Outcome.WAIVED and clause.waiver is not None:
         likely = f"waived until {clause.waiver.until}: {clause.waiver.reason}"
-    witnesses = tuple(one.witness for one in open_findings)
+    checked = sum(not isinstance(result, Undetermined) for result in seen)
+    witnesses = tuple(finding.witness for finding in open_findings)
     return (
-        _verdict(clause, context, outcome, said, started, here=here, likely=likely, witnesses=witnesses),
+        _verdict(
+            clause,
+            context,
+            outcome,
+            summary,
+            started,
+            decidable=decidable,
+            likely=likely,
+            fix=fix,
+            witnesses=witnesses,
+            checked=checked,
+            total=len(seen),
+        ),
         open_findings,
         excused,
     )
 
 
-def _distinct(clause: PlatformClause, seen: list[RuleResult]) -> list[Finding]:
-    """One finding for each pair of lines: what many scale sets inherit from one line is mended there once."""
-    found: dict[tuple[object, object, str], Finding] = {}
-    for one in seen:
-        if isinstance(one, Contradicts):
-            there = one.there
-            if clause.assumed and there.at.file == clause.source.file:
-                there = Quote(there.at, f"{there.says} ({ASSUMED})")
+def _distinct_findings(clause: PlatformClause, seen: list[RuleResult]) -> list[Finding]:
+    """One finding for each pair of lines: what many scale sets inherit from one line is fixed there once."""
+    findings: dict[tuple[object, object, str], Finding] = {}
+    for observation in seen:
+        if isinstance(observation, Contradicts):
+            expected = observation.expected
+            if clause.assumed and expected.at.file == clause.source.file:
+                expected = Quote(expected.at, f"{expected.says} ({ASSUMED})")
             finding = Finding(
-                clause.id, clause.promise, clause.why, str(clause.ground), one.here, there, one.mend
+                clause.id,
+                clause.promise,
+                clause.why,
+                str(clause.ground),
+                observation.actual,
+                expected,
+                observation.fix,
             )
-            found.setdefault((one.here.at, one.there.at, one.mend), finding)
-    return list(found.values())
+            findings.setdefault((observation.actual.at, observation.expected.at, observation.fix), finding)
+    return list(findings.values())
 
 
 def _outcome(
@@ -275,48 +206,42 @@ def _outcome(
     if broken:
         first = broken[0].here
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
-        late = f"; its waiver ended on {clause.waiver.until}" if expired and clause.waiver else ""
+        late = f"; its waiver expired on {clause.waiver.until}" if expired and clause.waiver else ""
         return Outcome.BROKEN, f"{first.at}: {first.says}{more}{late}", True
     if expired and clause.waiver:
         return (
             Outcome.BROKEN,
-            f"the waiver at {clause.waiver.source} ended on {clause.waiver.until} and is not needed",
+            f"the waiver at {clause.waiver.source} expired on {clause.waiver.until} and is no longer needed",
             True,
         )
     if excused:
         return Outcome.WAIVED, f"{excused[0].here.at}: {excused[0].here.says}", True
-    blind = [one for one in seen if isinstance(one, Undetermined)]
+    blind = [observation for observation in seen if isinstance(observation, Undetermined)]
     if blind:
         more = f" and {len(blind) - 1} more" if len(blind) > 1 else ""
-        blind.sort(key=lambda one: not one.here)
-        return Outcome.UNPROVEN, f"{blind[0].at}: {blind[0].reason}{more}", blind[0].here
-    agreeing = list(dict.fromkeys(one.at for one in seen if isinstance(one, Agrees)))
-    absent = [one for one in seen if isinstance(one, Absent)]
+        blind.sort(key=lambda observation: not observation.decidable)
+        return Outcome.UNPROVEN, f"{blind[0].at}: {blind[0].reason}{more}", blind[0].decidable
+    agreeing = list(dict.fromkeys(observation.at for observation in seen if isinstance(observation, Agrees)))
+    absent = [observation for observation in seen if isinstance(observation, Absent)]
     if agreeing:
         places = "1 place agrees" if len(agreeing) == 1 else f"{len(agreeing)} places agree"
-        by = f"; compared with {', '.join(clause.assumed)}: {ASSUMED}" if clause.assumed else ""
+        by = f"; relies on {', '.join(clause.assumed)}: {ASSUMED}" if clause.assumed else ""
         return Outcome.KEPT, f"{places}, first {agreeing[0]}{by}", True
     if absent:
         return Outcome.KEPT, absent[0].searched, True
-    return Outcome.UNPROVEN, "nothing here speaks of it", False
+    return Outcome.UNPROVEN, "nothing here mentions it", False
 
 
 def _verdict(
-    clause: PlatformClause, context: RuleContext, outcome: Outcome, seen: str, started: str, *, here: bool = True, likely: str = "",
-    witnesses: tuple[str, ...] = (),
+    clause: PlatformClause, context: RuleContext, outcome: Outcome, seen: str, started: str, *, decidable: bool = True, likely: str = "",
+    fix: str = "", witnesses: tuple[str, ...] = (), checked: int | None = None, total: int | None = None,
 ) -> Verdict:  # fmt: skip
-    return Verdict(
-        clause=clause.id,
-        outcome=outcome,
-        rung=Rung.DECLARED if outcome in (Outcome.KEPT, Outcome.BROKEN, Outcome.WAIVED) else None,
-        promised=clause.promise,
-        seen=seen,
-        source=str(clause.source),
-        likely=likely,
-        why=f"{clause.why} ({clause.ground})",
-        here=here,
-        contract_digest=context.platform.digest,
-        runner="checkout",
-        started=started,
+    assessment = Assessment(outcome, seen, likely, here=decidable, fix=fix, checked=checked, total=total)
+    verdict = Verdict.of(
+        clause,
+        assessment,
+        Origin(contract_digest=context.platform.digest, runner="checkout", started=started),
+        rung=Rung.DECLARED,
         witnesses=witnesses,
     )
+    return dataclasses.replace(verdict, why=f"{clause.why} ({clause.ground})")

@@ -25,8 +25,8 @@ def cases(folder: str) -> list[Path]:
 
 
 def files(case: Path) -> list[Path]:
-    found = sorted(case.glob("*.yaml")) if case.is_dir() else [case]
-    return [path.relative_to(EXAMPLES) for path in found]
+    paths = sorted(case.glob("*.yaml")) if case.is_dir() else [case]
+    return [path.relative_to(EXAMPLES) for path in paths]
 
 
 @pytest.mark.parametrize("case", cases("accepted"), ids=lambda case: case.stem)
@@ -49,25 +49,23 @@ def test_a_rejected_example_says_exactly_what_is_wrong(case: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize("case", cases("rejected"), ids=lambda case: case.stem)
-def test_a_rejection_names_file_line_and_mend_in_few_printable_characters(
-    case: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rejection_names_file_line_and_fix_in_short(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(EXAMPLES)
     with pytest.raises(InputError) as caught:
         load_all(files(case))
     assert caught.value.exit_code is ExitCode.BAD_INPUT
     for problem in caught.value.problems:
         lines = Path(problem.source.file).read_bytes().split(b"\n")
-        assert 1 <= problem.source.line <= len(lines)
-        for text in (problem.what, problem.mend):
+        assert 0 <= problem.source.line <= len(lines)
+        for text in (problem.message, problem.fix):
             assert text.isprintable()
             assert 0 < len(text) < 500
 
 
-@pytest.mark.parametrize("said", ["label", "responsibilit"])
-def test_a_kind_that_is_only_declared_is_refused_in_two_ways_at_least(said: str) -> None:
+@pytest.mark.parametrize("subject", ["label", "responsibilit"])
+def test_a_declared_kind_is_rejected_in_two_ways_at_least(subject: str) -> None:
     messages = [path.read_text("utf-8") for path in (EXAMPLES / "rejected").glob("*.expected")]
-    assert sum(said in message.partition("\n")[0] for message in messages) >= 2
+    assert sum(subject in message.partition("\n")[0] for message in messages) >= 2
 
 
 def test_no_expected_message_is_left_without_its_example() -> None:

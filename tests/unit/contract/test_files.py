@@ -1,4 +1,4 @@
-"""What may not be looked at is told, and never taken for absent; what is written is whole or not there."""
+"""What cannot be accessed is an error; reads are bounded and regular; what is written is whole or absent."""
 
 from __future__ import annotations
 
@@ -7,28 +7,68 @@ from pathlib import Path
 
 import pytest
 
-from builder_contracts.contract.files import entries, is_file, write, yaml_in
+from builder_contracts.contract.files import is_file, list_folder, read_bytes, read_text, write, yaml_in
 from builder_contracts.errors import InputError
 
 
 def test_what_stands_there_and_what_does_not(tmp_path: Path) -> None:
-    for name in ("b.yaml", "a.yaml", "c.txt"):
+    for name in ("b.yml", "a.yaml", "d.json", "c.txt"):
         (tmp_path / name).touch()
     assert is_file(tmp_path / "a.yaml")
-    assert [path.name for path in entries(tmp_path)] == ["a.yaml", "b.yaml", "c.txt"]
-    assert [path.name for path in yaml_in(tmp_path)] == ["a.yaml", "b.yaml"]
+    assert [path.name for path in list_folder(tmp_path)] == ["a.yaml", "b.yml", "c.txt", "d.json"]
+    assert [path.name for path in yaml_in(tmp_path)] == ["a.yaml", "b.yml", "d.json"]
     for absent in (tmp_path / "nowhere", tmp_path / "a.yaml" / "deeper"):
         assert not is_file(absent)
-        assert entries(absent) == []
+        assert list_folder(absent) == []
     assert not is_file(tmp_path)
-    assert entries(tmp_path / "a.yaml") == []
+    assert list_folder(tmp_path / "a.yaml") == []
 
 
 def test_where_nobody_may_look_that_is_said(tmp_path: Path) -> None:
     # Nothing is forbidden to root, which tests may run as: the system refuses this name to everybody.
-    for look in (is_file, entries, yaml_in):
-        with pytest.raises(InputError, match="cannot be looked at: File name too long"):
+    for look in (is_file, list_folder, yaml_in):
+        with pytest.raises(InputError, match="cannot access: File name too long"):
             look(tmp_path / ("a" * 300))
+
+
+def test_reading_stops_one_byte_above_the_limit(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"123456")
+    assert read_bytes(tmp_path / "file", 3) == b"1234"
+    assert read_text(tmp_path / "file", 6) == "123456"
+    with pytest.raises(InputError, match=r"file: file exceeds 5 bytes"):
+        read_text(tmp_path / "file", 5)
+
+
+def test_a_huge_sparse_file_is_rejected_unread(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as stream:
+        stream.truncate(3 << 30)
+    with pytest.raises(InputError, match=r"file exceeds 1,000,000 bytes"):
+        read_text(tmp_path / "huge", 1_000_000)
+
+
+def test_what_is_no_regular_file_is_rejected_without_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(InputError, match=r"cannot read: not a regular file\n +fix: pass a regular file"):
+            read_bytes(path, 10)
+    with pytest.raises(InputError, match=r"cannot read: Is a directory"):
+        read_bytes(tmp_path, 10)
+
+
+def test_a_pipe_from_the_shell_is_read() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"text")
+    os.close(writer)
+    try:
+        assert read_text(Path(f"/dev/fd/{reader}"), 10) == "text"
+    finally:
+        os.close(reader)
+
+
+def test_text_that_is_not_utf_8_names_its_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"good\nb\xffd\n")
+    with pytest.raises(InputError, match=r"file:2: not UTF-8 text"):
+        read_text(tmp_path / "file", 100)
 
 
 def test_a_file_is_written_whole_with_the_rights_of_any_new_file(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def refusal(text: str, **bases: str) -> str:
     return str(caught.value)
 
 
-def test_clauses_come_in_the_order_of_kinds_and_lines_with_their_sources(folder: Path) -> None:
+def test_clauses_are_in_order_of_kind_and_line_with_sources(folder: Path) -> None:
     contract = loaded(HEAD + "toolchain:\n  xz: present\n  nix: present\nidentity:\n  uid: 7\n  user: me\n")
     assert [(clause.local_id, str(clause.source)) for clause in contract.clauses] == [
         ("labels/sample", "sample.yaml:4"),
@@ -98,7 +98,7 @@ def test_mappings_are_merged_to_the_leaves_and_lists_are_replaced(folder: Path) 
     assert nix.features == (("flakes", ("c",)), ("daemon", ("d",)))
 
 
-def test_a_base_has_a_base_and_paths_are_relative_to_the_file_that_names_them(folder: Path) -> None:
+def test_paths_of_bases_are_relative_to_the_naming_file(folder: Path) -> None:
     written(
         {
             "classes/sample.yaml": HEAD + "extends: ../shared/one.yaml\n",
@@ -117,7 +117,7 @@ def test_a_base_lends_neither_version_nor_kind(folder: Path) -> None:
     message = refusal(
         HEAD.split("\n", 1)[1] + "extends: base.yaml\n", base=BASE + "toolchain: {xz: present}\n"
     )
-    assert "sample.yaml:1: the document lacks the field 'apiVersion'" in message
+    assert "sample.yaml:1: the document is missing required field 'apiVersion'" in message
 
 
 def test_what_a_class_replaces_never_points_into_the_base(folder: Path) -> None:
@@ -125,7 +125,7 @@ def test_what_a_class_replaces_never_points_into_the_base(folder: Path) -> None:
         HEAD + "extends: base.yaml\nnetwork:\n  reach: ['a:80', 'b:0']\n",
         base=BASE + "network:\n  reach:\n  - c:1\n  - d:2\n",
     )
-    assert message.startswith("sample.yaml:8: 'b:0' has no valid port")
+    assert message.startswith("sample.yaml:8: invalid port in 'b:0'")
 
 
 def test_an_alias_in_the_class_hides_the_position_in_the_base(folder: Path) -> None:
@@ -147,27 +147,27 @@ def test_the_name_in_messages_can_be_another_than_the_path(folder: Path) -> None
 def test_a_chain_of_bases_has_an_end(folder: Path) -> None:
     for index in range(MAX_BASES + 2):
         written({f"base{index}.yaml": BASE + f"extends: base{index + 1}.yaml\nidentity: {{uid: {index}}}\n"})
-    assert f"extends more than {MAX_BASES} bases in a row" in refusal(HEAD + "extends: base0.yaml\n")
+    assert f"'extends' chain is longer than {MAX_BASES}" in refusal(HEAD + "extends: base0.yaml\n")
     Path(f"base{MAX_BASES - 1}.yaml").write_text(BASE + "identity: {user: me}\n")
     assert loaded(HEAD + "extends: base0.yaml\n").clause("identity/user")
 
 
 def test_a_base_behind_a_loop_of_links_is_not_there(folder: Path) -> None:
     Path("base.yaml").symlink_to("base.yaml")
-    assert "extends 'base.yaml', which is not there" in refusal(HEAD + "extends: base.yaml\n")
+    assert "'extends' names 'base.yaml', which does not exist" in refusal(HEAD + "extends: base.yaml\n")
 
 
 def test_a_ring_behind_a_link_is_seen(folder: Path) -> None:
     Path("link.yaml").symlink_to("base.yaml")
     message = refusal(HEAD + "extends: base.yaml\n", base=BASE + "extends: link.yaml\nidentity: {uid: 1}\n")
-    assert "extends itself: base.yaml -> base.yaml" in message
+    assert "circular 'extends': base.yaml -> base.yaml" in message
 
 
 def test_a_folder_and_a_pipe_are_no_bases(folder: Path) -> None:
     Path("folder.yaml").mkdir()
     os.mkfifo("pipe.yaml")
-    assert "which is not there" in refusal(HEAD + "extends: folder.yaml\n")
-    assert "which is not there" in refusal(HEAD + "extends: pipe.yaml\n")
+    assert "which does not exist" in refusal(HEAD + "extends: folder.yaml\n")
+    assert "which does not exist" in refusal(HEAD + "extends: pipe.yaml\n")
 
 
 def test_a_base_is_checked_by_itself(folder: Path) -> None:
@@ -229,9 +229,7 @@ TREES: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(st.dictionaries(NAMES, TREES), st.dictionaries(NAMES, TREES))
-def test_merging_keeps_all_of_the_class_and_adds_only_from_the_base(
-    below: dict[str, Any], above: dict[str, Any]
-) -> None:
+def test_merging_keeps_the_class_and_adds_from_the_base(below: dict[str, Any], above: dict[str, Any]) -> None:
     from builder_contracts.contract.loading import _inherited, _overlay
 
     def check(merged: Any, over: Any, under: Any, at: tuple[str, ...]) -> None:
@@ -240,14 +238,14 @@ def test_merging_keeps_all_of_the_class_and_adds_only_from_the_base(
             return
         assert merged.keys() == over.keys() | under.keys()
         for key in merged:
-            here = (*at, key)
-            assert _inherited(here, above) is (key not in over)
+            pointer = (*at, key)
+            assert _inherited(pointer, above) is (key not in over)
             if key not in over:
                 assert merged[key] == under[key]
             elif key not in under:
                 assert merged[key] == over[key]
             else:
-                check(merged[key], over[key], under[key], here)
+                check(merged[key], over[key], under[key], pointer)
 
     check(_overlay(below, above), above, below, ())
 
@@ -297,7 +295,7 @@ def test_the_problems_of_all_files_are_told_together(folder: Path) -> None:
         "# indented as a whole\n\n---\n" + textwrap.indent(HEAD, "  "),
     ],
 )
-def test_a_file_that_is_meant_as_a_contract_is_one_also_when_misspelt(folder: Path, text: str) -> None:
+def test_a_misspelt_contract_is_still_a_contract(folder: Path, text: str) -> None:
     Path("sample.yaml").write_text(text)
     assert is_contract(Path("sample.yaml"))
 
@@ -344,12 +342,13 @@ def test_what_cannot_be_opened_counts_so_that_loading_it_says_why(
     Path("sample.yaml").write_text(HEAD)
     # Nothing is forbidden to root, which tests may run as.
     monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     assert is_contract(Path("sample.yaml"))
-    with pytest.raises(InputError, match=r"sample\.yaml:1: cannot be read: Permission denied"):
+    with pytest.raises(InputError, match=r"^sample\.yaml: cannot read: Permission denied"):
         load(Path("sample.yaml"))
 
 
-def test_pipes_and_folders_are_no_contracts_and_nobody_waits_for_them(folder: Path) -> None:
+def test_pipes_and_folders_are_no_contracts_and_do_not_block(folder: Path) -> None:
     os.mkfifo("pipe.yaml")
     Path("folder.yaml").mkdir()
     for name in ("pipe.yaml", "folder.yaml", "nowhere.yaml"):
@@ -380,10 +379,10 @@ def test_pipes_and_folders_are_no_contracts_and_nobody_waits_for_them(folder: Pa
     ],
 )
 def test_large_hostile_files_are_refused_soon_and_shortly(folder: Path, body: str) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     message = refusal(HEAD + body)
     # Generous: the point is that it does not grow with the square of the input.
-    assert time.monotonic() - begun < 20
+    assert time.process_time() - begun < 20
     assert len(message) < 20_000
 
 

@@ -44,7 +44,7 @@ def test_the_validator_is_not_even_imported_for_what_is_known(cache: Path) -> No
         "load(Path('contracts/tinyland-nix.yaml')); print('jsonschema' in sys.modules)"
     )
     environment = {**os.environ, validity.CACHE: str(cache.parent)}
-    said = [
+    outputs = [
         subprocess.run(
             [sys.executable, "-c", program],
             cwd=ROOT,
@@ -55,7 +55,7 @@ def test_the_validator_is_not_even_imported_for_what_is_known(cache: Path) -> No
         ).stdout
         for _ in range(2)
     ]
-    assert said == ["True\n", "False\n"]
+    assert outputs == ["True\n", "False\n"]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_the_validator_is_not_even_imported_for_what_is_known(cache: Path) -> No
         {**HOST, "surprise": True},
     ],
 )
-def test_what_resembles_a_known_document_is_looked_at_and_never_remembered(cache: Path, other: Any) -> None:
+def test_a_document_like_a_remembered_one_is_checked(cache: Path, other: Any) -> None:
     validity.check("environment", document(HOST))
     for _ in range(2):
         with pytest.raises(InputError):
@@ -82,15 +82,15 @@ def test_a_document_known_to_one_schema_is_not_known_to_another(cache: Path) -> 
 
 def test_another_schema_makes_everything_unknown(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     validity.check("environment", document(HOST))
-    told = schemas.text
+    original = schemas.text
     validity._rules.cache_clear()
-    monkeypatch.setattr(schemas, "text", lambda name: told(name) + " ")
+    monkeypatch.setattr(schemas, "text", lambda name: original(name) + " ")
     validity.check("environment", document(HOST))
     validity._rules.cache_clear()
     assert len(list(cache.iterdir())) == 2
 
 
-def test_nothing_is_remembered_where_the_variable_is_set_to_nothing(
+def test_an_empty_cache_variable_turns_remembering_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,60 +12,62 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builder_contracts.errors import InputError
-from builder_contracts.facts.json_codec import flatten, from_json, redacted, to_json
+from builder_contracts.facts.json_codec import flatten, from_json, load_facts, to_json
 from builder_contracts.facts.model import SCHEMA, Facts, ToolFacts, Unseen
-from builder_contracts.facts.secret import REDACTED, visible
+from builder_contracts.redaction import REDACTED, redact_variable
 from tests.unit.generated_facts import ANY_FACTS, all_unseen
 from tests.unit.judge.observed import facts
 
 patient = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
-FACTS = ANY_FACTS.map(lambda found: dataclasses.replace(found, schema=SCHEMA))
+FACTS = ANY_FACTS.map(lambda original: dataclasses.replace(original, schema=SCHEMA))
 
 
 @patient
 @given(FACTS)
 def test_facts_survive_being_saved(found: Facts) -> None:
-    assert from_json(to_json(found), "f.json") == redacted(found)
+    assert to_json(from_json(to_json(found), "f.json")) == to_json(found)
 
 
 @patient
 @given(FACTS)
-def test_two_observations_differ_where_their_facts_do(found: Facts) -> None:
-    flat = flatten(found)
-    assert flat == flatten(from_json(to_json(found), "f.json"))
-    other = dataclasses.replace(found, seconds=found.seconds + 1 if abs(found.seconds) < 1e9 else 0.5)
+def test_two_observations_differ_where_their_facts_do(original: Facts) -> None:
+    flat = flatten(original)
+    assert flat == flatten(from_json(to_json(original), "f.json"))
+    other = dataclasses.replace(
+        original, seconds=original.seconds + 1 if abs(original.seconds) < 1e9 else 0.5
+    )
     changed = {key for key, value in flatten(other).items() if flat.get(key) != value}
     assert changed == {"seconds"}
 
 
 def test_names_that_look_like_the_marks_of_the_unseen_are_names() -> None:
-    found = dataclasses.replace(
+    original = dataclasses.replace(
         facts(env={"unseen": "x", "here": "y"}),
         tools={
             "unseen": ToolFacts("/bin/unseen", features={"unseen": Unseen("hung"), "here": Unseen("hung")})
         },
     )
-    assert from_json(to_json(found), "f.json") == found
-    flat = flatten(found)
+    assert from_json(to_json(original), "f.json") == original
+    flat = flatten(original)
     assert flat["env.unseen"] == '"x"'
     assert flat["tools.unseen.path"] == '"/bin/unseen"'
-    assert flat["tools.unseen.features.here"] == "not seen: hung"
+    assert flat["tools.unseen.features.here"] == "not observed: hung"
 
 
 def test_what_was_not_seen_keeps_its_reason() -> None:
     assert from_json(to_json(all_unseen()), "f.json") == all_unseen()
-    assert flatten(all_unseen())["isolation.mount"] == "not seen: nobody looked"
+    assert flatten(all_unseen())["isolation.mount"] == "not observed: nobody looked"
 
 
 @pytest.mark.parametrize(
     "name", ["ATTIC_TOKEN", "AWS_SECRET_ACCESS_KEY", "MY_PASSWORD", "api_key", "GIT_CREDENTIALS", "HTTP_AUTH"]
 )
 def test_values_of_secrets_are_written_nowhere(name: str) -> None:
-    found = facts(env={name: "hunter2", "HOME": "/home/runner"})
-    assert "hunter2" not in to_json(found)
-    assert "hunter2" not in str(flatten(found))
-    assert json.loads(to_json(found))["env"] == {name: REDACTED, "HOME": "/home/runner"}
+    original = facts(env={name: "hunter2", "HOME": "/home/runner"})
+    assert "hunter2" not in to_json(original)
+    assert "hunter2" not in str(flatten(original))
+    assert json.loads(to_json(original))["env"] == {name: REDACTED, "HOME": "/home/runner"}
 
 
 @pytest.mark.parametrize(
@@ -78,7 +81,7 @@ def test_values_of_secrets_are_written_nowhere(name: str) -> None:
     ],
 )
 def test_passwords_in_addresses_are_not_shown(value: str, shown: str) -> None:
-    assert visible("HTTP_PROXY", value) == shown
+    assert redact_variable("HTTP_PROXY", value) == shown
 
 
 def changed(section: str = "", **fields: Any) -> str:
@@ -88,41 +91,48 @@ def changed(section: str = "", **fields: Any) -> str:
     return json.dumps(data)
 
 
+def test_huge_facts_are_rejected_unread(tmp_path: Path) -> None:
+    with (tmp_path / "facts.json").open("wb") as stream:
+        stream.truncate(3 << 30)
+    with pytest.raises(InputError, match=r"facts\.json: file exceeds 16,000,000 bytes"):
+        load_facts(tmp_path / "facts.json")
+
+
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "f.json:1: not JSON: Expecting value"),
         ("{\n nonsense", "f.json:2: not JSON: "),
-        ("[" * 100_000, "f.json:1: not JSON: "),
-        ('{"schema": ' + "9" * 5000 + "}", "f.json:1: not JSON: "),
+        ("[" * 100_000, "f.json: not JSON: nested too deeply"),
+        ('{"schema": ' + "9" * 5000 + "}", "f.json: not JSON: "),
         ("[]", "not facts: the field 'schema' is not builder-contracts/facts/v1"),
         ('{"schema": "builder-contracts/facts/v0"}', "not facts"),
-        (f'{{"schema": "{SCHEMA}"}}', "damaged: the document lacks the field 'runner'"),
-        (changed(env={"A": "\ud800"}), "damaged: .env.A holds half a character: '\\ud800'"),
-        (changed(env={"\ud800": "A"}), "damaged: .env holds half a character"),
-        (changed(env={"A": 1}), "damaged: .env.A is 1, but must be text"),
+        (f'{{"schema": "{SCHEMA}"}}', "corrupt: the document is missing field 'runner'"),
+        (changed(env={"A": "\ud800"}), "corrupt: .env.A contains an unpaired surrogate: '\\ud800'"),
+        (changed(env={"\ud800": "A"}), "corrupt: .env contains an unpaired surrogate"),
+        (changed(env={"A": 1}), "corrupt: .env.A is 1, expected text"),
         (
             changed("identity", uid=1001.9),
-            "damaged: .identity.uid is 1001.9, but must be a whole number",
+            "corrupt: .identity.uid is 1001.9, expected a whole number",
         ),
         (
             changed("identity", uid="1001"),
-            'damaged: .identity.uid is "1001", but must be a whole number',
+            'corrupt: .identity.uid is "1001", expected a whole number',
         ),
-        (changed("identity", uid=True), "damaged: .identity.uid is true, but must be a whole number"),
-        (changed("start", started="no"), 'damaged: .start.started is "no", but must be true or false'),
-        (changed("image", entrypoint="abc"), 'damaged: .image.entrypoint is "abc", but must be a list'),
-        (changed("image", reference=["a"]), "damaged: .image.reference is a list, but must be text"),
-        (changed(seconds="1"), 'damaged: .seconds is "1", but must be a number'),
-        (changed(network="none"), 'damaged: .network is "none", but must be a mapping'),
-        (changed("network", default_routes=[None]), "damaged: .network.default_routes[0] is null"),
-        (changed("network", nonsense=[None]), "damaged: .network has the unknown field 'nonsense'"),
+        (changed("identity", uid=True), "corrupt: .identity.uid is true, expected a whole number"),
+        (changed("start", started="no"), 'corrupt: .start.started is "no", expected true or false'),
+        (changed("image", entrypoint="abc"), 'corrupt: .image.entrypoint is "abc", expected a list'),
+        (changed("image", reference=["a"]), "corrupt: .image.reference is a list, expected text"),
+        (changed(seconds="1"), 'corrupt: .seconds is "1", expected a number'),
+        (changed(network="none"), 'corrupt: .network is "none", expected a mapping'),
+        (changed("network", default_routes=[None]), "corrupt: .network.default_routes[0] is null"),
+        (changed("network", nonsense=[None]), "corrupt: .network has unknown field 'nonsense'"),
     ],
 )
-def test_what_is_no_facts_is_refused(text: str, said: str) -> None:
+def test_what_is_no_facts_is_refused(text: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         from_json(text, "f.json")
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 1000
 
 
@@ -137,18 +147,18 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 @patient
 @given(FACTS, st.data())
-def test_damaged_facts_are_refused_or_read_but_never_crash(found: Facts, data: st.DataObject) -> None:
-    document = json.loads(to_json(found))
+def test_damaged_facts_are_refused_or_read_but_never_crash(original: Facts, data: st.DataObject) -> None:
+    document = json.loads(to_json(original))
     field = data.draw(st.sampled_from(sorted(document)))
     document[field] = data.draw(JSON)
     text = json.dumps(document)
     try:
         read = from_json(text, "f.json")
     except InputError as error:
-        told = str(error)
+        output = str(error)
     else:
-        told = to_json(read)
-    assert told
+        output = to_json(read)
+    assert output
 
 
 def test_no_fact_acts_on_a_terminal_that_shows_them() -> None:

@@ -23,7 +23,7 @@ from builder_contracts.verdict import Assessment, Outcome
 
 GIB = 2**30
 NOT_HERE = Unseen("no runner of this kind shows it", here=False)
-LOST = Unseen("the observation did not end")
+LOST = Unseen("the observation did not complete")
 
 RUNNER = RunnerFacts("docker", "Docker Engine 26.1", "Debian 12", cpus=4, memory=16 * GIB, engine_id="HOST")
 IMAGE = ImageFacts(
@@ -41,7 +41,7 @@ def facts(**seen: Any) -> Facts:
         "path": "/usr/local/bin:/usr/bin:/bin",
         "env": {"HOME": "/home/runner"},
         "isolation": IsolationFacts(),
-        "daemon": DaemonFacts(False, "no client; no socket answers"),
+        "daemon": DaemonFacts(False, "no client; no socket responds"),
         "network": NetworkFacts(default_routes=[]),
         "resources": ResourceFacts(),
     }

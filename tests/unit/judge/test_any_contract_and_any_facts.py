@@ -33,18 +33,18 @@ def verdicts(contract: Contract, facts: Facts) -> list[Verdict]:
 
 @patient
 @given(st.data())
-def test_every_clause_gets_a_verdict_that_claims_no_more_than_was_seen(data: st.DataObject) -> None:
+def test_verdict_claims_no_more_than_was_observed(data: st.DataObject) -> None:
     contract = data.draw(CONTRACTS)
     facts = data.draw(facts_for(contract) | ANY_FACTS)
     for clause, verdict in zip(contract.clauses, verdicts(contract, facts), strict=True):
         assert verdict.clause == clause.id
-        assert verdict.promised
-        assert verdict.source.startswith("/")
+        assert verdict.promise
+        assert verdict.location.file.startswith("/")
         if verdict.outcome in (Outcome.KEPT, Outcome.WAIVED, Outcome.BROKEN):
-            assert verdict.seen
+            assert verdict.observation
             assert verdict.rung is not None
         if verdict.outcome is Outcome.BROKEN:
-            assert verdict.likely
+            assert verdict.cause or verdict.fix
         if verdict.outcome is Outcome.UNPROVEN:
             assert verdict.rung is None
         if verdict.outcome is Outcome.WAIVED:
@@ -52,7 +52,7 @@ def test_every_clause_gets_a_verdict_that_claims_no_more_than_was_seen(data: st.
             assert clause.waiver.until >= TODAY
         if clause.kind not in DECLARED and verdict.outcome is Outcome.KEPT:
             assert verdict.rung in (Rung.DECLARED, Rung.OBSERVED, Rung.LIVE)
-        if verdict.runner == "docker":
+        if verdict.origin.runner == "docker":
             assert verdict.rung is not Rung.LIVE
 
 
@@ -66,7 +66,7 @@ def test_judging_is_deterministic(data: st.DataObject) -> None:
 
 @patient
 @given(CONTRACTS)
-def test_what_nobody_saw_is_never_kept_unless_it_is_only_declared(contract: Contract) -> None:
+def test_unobserved_clause_is_kept_only_if_declared(contract: Contract) -> None:
     for clause, verdict in zip(contract.clauses, verdicts(contract, all_unseen()), strict=True):
         expired = clause.waiver is not None and clause.waiver.until < TODAY
         if expired:
@@ -75,7 +75,7 @@ def test_what_nobody_saw_is_never_kept_unless_it_is_only_declared(contract: Cont
             assert (verdict.outcome, verdict.rung) == (Outcome.KEPT, Rung.DECLARED)
         else:
             assert verdict.outcome is Outcome.UNPROVEN
-            assert verdict.seen
+            assert verdict.observation
 
 
 @patient
@@ -86,7 +86,7 @@ def test_clause_ids_are_unique(contract: Contract) -> None:
     ] == []
 
 
-def test_the_generated_contracts_have_every_kind_of_clause() -> None:
+def test_generated_contracts_have_every_section() -> None:
     seen: set[str] = set()
 
     @patient

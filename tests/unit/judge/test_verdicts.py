@@ -21,8 +21,8 @@ from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import Location
 from builder_contracts.facts import model
 from builder_contracts.facts.model import Facts, RunnerFacts
-from builder_contracts.judge import judge, under_waiver
-from builder_contracts.verdict import Assessment, Outcome, Rung, Verdict
+from builder_contracts.judge import fact_at, judge, under_waiver
+from builder_contracts.verdict import Assessment, Origin, Outcome, Rung, Verdict, as_json
 from tests.unit.judge.observed import IMAGE, LOST, NOT_HERE, RUNNER, facts
 
 TODAY = date(2026, 3, 15)
@@ -37,14 +37,22 @@ def clause(promise: Promise | None = None, waiver: Waiver | None = None, **more:
     )
 
 
-def contract(of: Clause, file: str = "sample.yaml") -> Contract:
+def contract(only_clause: Clause, file: str = "sample.yaml") -> Contract:
     return Contract(
-        "sample", "A sample", "me", ("sample",), "sample", Location(file, 3), "sha256:" + "0" * 64, (of,), {}
+        "sample",
+        "A sample",
+        "me",
+        ("sample",),
+        "sample",
+        Location(file, 3),
+        "sha256:" + "0" * 64,
+        (only_clause,),
+        {},
     )
 
 
-def verdict(of: Clause, seen: Facts, file: str = "sample.yaml") -> Verdict:
-    return judge(of, seen, contract(of, file), today=TODAY, environment="embedded")
+def verdict(judged: Clause, facts_seen: Facts, file: str = "sample.yaml") -> Verdict:
+    return judge(judged, facts_seen, contract(judged, file), today=TODAY, environment="embedded")
 
 
 def until(day: date) -> Waiver:
@@ -54,27 +62,25 @@ def until(day: date) -> Waiver:
 def test_a_live_waiver_excuses_a_broken_promise_and_says_until_when() -> None:
     found = verdict(clause(waiver=until(TODAY)), BROKEN)
     assert found.outcome is Outcome.WAIVED
-    assert found.likely == "waived until 2026-03-15: the image is being rebuilt"
-    assert "not found" in found.seen
+    assert found.cause == "waived until 2026-03-15: the image is being rebuilt"
+    assert "not found" in found.observation
 
 
 def test_an_expired_waiver_breaks_the_clause_and_names_its_place() -> None:
     found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), BROKEN)
     assert found.outcome is Outcome.BROKEN
-    assert found.seen.startswith("the waiver expired on 2026-03-14 (broken: not found in ")
-    assert found.likely.startswith(
-        "remove the waiver at sample.yaml:20, or decide anew and set a later date; "
-    )
-    assert "xz" in found.likely
+    assert found.observation.startswith("waiver expired on 2026-03-14 (broken: not found in ")
+    assert found.fix == "remove the waiver at sample.yaml:20, or review it and set a later date"
+    assert "xz" in found.cause
 
 
 def test_an_expired_waiver_breaks_also_what_is_kept_because_it_must_be_removed() -> None:
     found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), KEPT)
     assert found.outcome is Outcome.BROKEN
-    assert "(kept: /usr/bin/xz)" in found.seen
+    assert "(kept: /usr/bin/xz)" in found.observation
 
 
-def test_a_live_waiver_leaves_what_is_kept_or_unproven_as_it_is() -> None:
+def test_live_waiver_leaves_kept_and_unproven_unchanged() -> None:
     waived = clause(waiver=until(TODAY))
     assert verdict(waived, KEPT).outcome is Outcome.KEPT
     assert verdict(waived, facts()).outcome is Outcome.UNPROVEN
@@ -89,9 +95,7 @@ FINDINGS = st.builds(
 
 
 @given(FINDINGS, st.dates(), st.dates())
-def test_a_waiver_never_makes_anything_kept_nor_hides_that_nobody_looked(
-    finding: Assessment, last: date, today: date
-) -> None:
+def test_waiver_never_makes_kept_nor_hides_unproven(finding: Assessment, last: date, today: date) -> None:
     changed = under_waiver(clause(waiver=until(last)), finding, today)
     if finding.outcome is not Outcome.KEPT:
         assert changed.outcome is not Outcome.KEPT
@@ -114,56 +118,62 @@ def test_a_waiver_never_makes_anything_kept_nor_hides_that_nobody_looked(
     ],
     ids=["container", "container that claims more", "some machine", "runner of the pool", "unknown"],
 )
-def test_the_rung_is_that_of_the_place_that_was_observed(runner: Any, rung: Rung) -> None:
+def test_rung_follows_the_observed_runner(runner: Any, rung: Rung) -> None:
     for seen in (KEPT, BROKEN):
         assert verdict(clause(), replace(seen, runner=runner)).rung is rung
 
 
-def test_what_is_unproven_has_no_rung() -> None:
+def test_unproven_has_no_rung() -> None:
     assert verdict(clause(), facts()).rung is None
 
 
-def test_a_verdict_carries_everything_that_a_report_needs() -> None:
+def test_verdict_has_everything_that_a_report_needs() -> None:
     seen = replace(KEPT, taken="2026-03-15T12:00:00.000Z", seconds=0.08)
-    found = verdict(clause(why="installers need it"), seen)
-    assert found == Verdict(
+    result = verdict(clause(why="installers need it"), seen)
+    assert result == Verdict(
         clause="sample/toolchain/xz",
         outcome=Outcome.KEPT,
         rung=Rung.OBSERVED,
-        promised="xz in the job's PATH",
-        seen="/usr/bin/xz",
-        source="sample.yaml:7",
-        look="builder-contracts facts --contract sample.yaml --image sample | jq '.tools[\"xz\"]'",
+        promise="xz on the job's PATH",
+        observation="/usr/bin/xz",
+        location=Location("sample.yaml", 7),
+        expected=as_json(clause().promise),
+        observed=as_json(seen.tools["xz"]),
+        inspect="builder-contracts facts --contract sample.yaml --image sample | jq '.tools[\"xz\"]'",
         why="installers need it",
-        image="sample",
-        image_digest=IMAGE.digest,
-        contract_digest="sha256:" + "0" * 64,
-        engine="Docker Engine 26.1",
-        host="Debian 12",
-        runner="docker",
-        environment="embedded",
-        started="2026-03-15T12:00:00.000Z",
-        seconds=0.08,
+        origin=Origin(
+            image="sample",
+            image_digest=IMAGE.digest,
+            contract_digest="sha256:" + "0" * 64,
+            engine="Docker Engine 26.1",
+            host="Debian 12",
+            runner="docker",
+            environment="embedded",
+            started="2026-03-15T12:00:00.000Z",
+            seconds=0.08,
+        ),
     )
 
 
 def test_without_an_image_the_contracts_own_is_named_and_nothing_else_is_claimed() -> None:
-    assert "--image sample |" in verdict(clause(), facts(image=NOT_HERE)).look
+    assert "--image sample |" in verdict(clause(), facts(image=NOT_HERE)).inspect
     found = verdict(clause(), facts(image=NOT_HERE, runner=LOST))
-    assert (found.image, found.image_digest, found.engine, found.host, found.runner) == ("", "", "", "", "")
+    assert found.origin == Origin(contract_digest="sha256:" + "0" * 64, environment="embedded")
     # Without a runner the command that shows a fact would fail for the same reason.
-    assert found.look == "builder-contracts doctor"
+    assert found.inspect == "builder-contracts doctor"
 
 
 def test_on_a_machine_the_command_looks_at_the_machine() -> None:
-    assert "--runner local |" in verdict(clause(), replace(KEPT, runner=LOCAL)).look
+    assert "--runner local |" in verdict(clause(), replace(KEPT, runner=LOCAL)).inspect
 
 
 @pytest.mark.parametrize(
     "path", ["/tmp/$(rm -rf /)", "/it's", '/a"b', "/a b;c", "/`id`", "/a\\b", "/ü\u202e"]
 )
 def test_the_command_to_copy_is_safe_whatever_a_contract_holds(path: str) -> None:
-    look = verdict(clause(PathState(path)), facts(paths={path: model.PathFacts(None)}), f"my{path}.yaml").look
+    look = verdict(
+        clause(PathState(path)), facts(paths={path: model.PathFacts(None)}), f"my{path}.yaml"
+    ).inspect
     words = shlex.split(look)
     assert words[:4] == ["builder-contracts", "facts", "--contract", f"my{path}.yaml"]
     assert words[-3:-1] == ["|", "jq"]
@@ -174,8 +184,41 @@ def test_the_command_to_copy_is_safe_whatever_a_contract_holds(path: str) -> Non
 def test_evidence_is_never_empty() -> None:
     with pytest.raises(ValueError, match="needs evidence"):
         evidence.kept("")
-    assert evidence.broken("", "x").seen == evidence.unproven("").seen == "(it said nothing)"
+    assert evidence.broken("", "x").seen == evidence.unproven("").seen == "(no output)"
 
 
-def test_not_root_is_told_apart_from_nobody_looked() -> None:
+def test_unseen_user_is_not_a_kept_not_root() -> None:
     assert verdict(clause(NotRoot()), facts(identity=LOST)).outcome is Outcome.UNPROVEN
+
+
+@pytest.mark.parametrize(
+    ("path", "fact"),
+    [
+        (".image.reference", "sample"),
+        ('.tools["xz"].path', "/usr/bin/xz"),
+        (".env.GH_TOKEN", "(redacted)"),
+        ('.env["HOME"]', "/home/runner"),
+        (".image.entrypoint[0]", "/entry"),
+        (".image.entrypoint[9]", None),
+        ('.tools["gone"]', None),
+        (".nothing", None),
+        (".image.size.sign", None),
+        (".env", ["GH_TOKEN", "HOME"]),
+        ('.image.labels["api-token"]', "(redacted)"),
+        ("| keys", None),
+        ("", None),
+    ],
+)
+def test_fact_at_a_path_is_data_without_secrets(path: str, fact: object) -> None:
+    seen = replace(
+        KEPT,
+        image=replace(IMAGE, entrypoint=["/entry"], labels={"api-token": "hunter2"}),
+        env={"GH_TOKEN": "hunter2", "HOME": "/home/runner"},
+    )
+    assert fact_at(seen, path) == fact
+
+
+def test_unproven_fact_gives_its_reason_as_data() -> None:
+    assert fact_at(facts(), '.tools["xz"]') is None
+    unseen = fact_at(facts(identity=LOST), ".identity")
+    assert unseen == as_json(LOST)

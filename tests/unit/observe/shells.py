@@ -33,26 +33,30 @@ class Shell:
     ) -> ProbeAnswers:
         """The answers of one run of the probe. Each question is its words."""
         lines = [SEPARATOR.join(words) for words in questions]
-        done = process.run(
+        completed = process.run(
             [*self.arguments, "-c", probe(), "builder-contracts-probe", *lines],
             deadline=deadline,
             environment={"PATH": path, "HOME": "/root", **(environment or {})},
         )
         # bash warns when a tool prints NUL bytes, which no shell can hold.
-        said = [line for line in done.stderr.splitlines() if not line.endswith(b"ignored null byte in input")]
-        assert said == []
-        assert done.status == 0 or done.ended
-        return parse(done.stdout, done.ended)
+        complaints = [
+            line for line in completed.stderr.splitlines() if not line.endswith(b"ignored null byte in input")
+        ]
+        assert complaints == []
+        assert completed.status == 0 or completed.ended
+        return parse(completed.stdout, completed.ended)
 
 
 def shells() -> list[object]:
     """Each shell as a parameter; one that this machine lacks is skipped with what brings it."""
-    known = {"dash": ("dash",), "bash --posix": ("bash", "--posix"), "busybox sh": ("busybox", "sh")}
+    commands = {"dash": ("dash",), "bash --posix": ("bash", "--posix"), "busybox sh": ("busybox", "sh")}
     parameters: list[object] = []
-    for name, (program, *rest) in known.items():
-        found = shutil.which(program, path=SYSTEM)
-        marks = [] if found else [pytest.mark.skip(reason=f"no {program} here: apt-get install {program}")]
-        parameters.append(pytest.param(Shell((found or program, *rest)), id=name, marks=marks))
+    for name, (program, *rest) in commands.items():
+        program_path = shutil.which(program, path=SYSTEM)
+        marks = (
+            [] if program_path else [pytest.mark.skip(reason=f"no {program} here: apt-get install {program}")]
+        )
+        parameters.append(pytest.param(Shell((program_path or program, *rest)), id=name, marks=marks))
     return parameters
 
 
@@ -69,7 +73,7 @@ def links(folder: Path, *names: str) -> str:
     """A PATH of nothing but these programs of the system."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        found = shutil.which(name, path=SYSTEM)
-        assert found is not None
-        (folder / name).symlink_to(os.path.realpath(found))
+        program_path = shutil.which(name, path=SYSTEM)
+        assert program_path is not None
+        (folder / name).symlink_to(os.path.realpath(program_path))
     return str(folder)

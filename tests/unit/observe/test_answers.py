@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from builder_contracts.facts.model import ResourceFacts, Unseen
+from builder_contracts.facts.model import ResourceFacts, ToolFacts, Unseen
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside.answers import ProbeAnswers, parse
 
@@ -85,6 +86,45 @@ def test_hostile_lines_are_passed_over(line: bytes) -> None:
     assert answers.read("path", "", str) == "/bin"
 
 
+HUGE = "9" * 400
+
+
+@pytest.mark.parametrize(
+    ("line", "read_fact"),
+    [
+        (
+            f'["identity","",{{"uid":{HUGE},"gid":0,"user":"x","home":"","home_exists":1,"home_writable":1}}]',
+            read.identity,
+        ),
+        (
+            f'["tools","xz",{{"path":"/bin/xz","status":{HUGE},"output":""}}]',
+            lambda answers: read.tool(answers, "xz", []),
+        ),
+        (f'["cgroup","v2.cpu","{HUGE} 1"]', lambda answers: read.resources(answers).cpu),
+        (f'["cgroup","v2.memory","{HUGE}"]', lambda answers: read.resources(answers).memory),
+        (f'["cgroup","v2.weight","{HUGE}"]', lambda answers: read.resources(answers).cpu_weight),
+        (f'["cgroup","v1.pids","-{HUGE}"]', lambda answers: read.resources(answers).pids),
+        (
+            f'["cgroup","v1.quota","{HUGE}"]\n["cgroup","v1.period","1"]',
+            lambda answers: read.resources(answers).cpu,
+        ),
+        (f'["isolation","bounding","{HUGE}"]', lambda answers: read.isolation(answers, False).bounding),
+    ],
+    ids=lambda value: value[:20] if isinstance(value, str) else "",
+)
+def test_number_beyond_the_kernels_is_unseen(line: str, read_fact: Callable[[ProbeAnswers], Any]) -> None:
+    answers = parse(line.encode() + b'\n["path","","/bin"]\n', "")
+
+    fact = read_fact(answers)
+
+    if isinstance(fact, ToolFacts):
+        fact = fact.status
+    assert isinstance(fact, Unseen)
+    assert "invalid probe output" in fact.unseen
+    assert len(fact.unseen) < 150
+    assert answers.read("path", "", str) == "/bin"
+
+
 def test_half_a_character_never_becomes_a_fact() -> None:
     output = b'["env","","export A=\'\\ud800\'"]\n["path","","/bin\\ud83d\\ude00"]\n'
     answers = parse(output, "")
@@ -95,25 +135,25 @@ def test_half_a_character_never_becomes_a_fact() -> None:
 
 
 @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
-def test_only_the_line_break_that_the_probe_prints_ends_a_line(character: str) -> None:
+def test_only_a_newline_ends_a_line(character: str) -> None:
     output = json.dumps(["path", "", f"a{character}b"], ensure_ascii=False).encode()
     assert parse(output, "").read("path", "", str) == f"a{character}b"
 
 
-def test_what_is_missing_says_why() -> None:
+def test_missing_answer_has_a_reason() -> None:
     assert parse(b"", "the container died").read("path", "", str) == Unseen("the container died")
-    assert parse(b"", "").read("path", "", str) == Unseen("the observation ended before it was complete")
+    assert parse(b"", "").read("path", "", str) == Unseen("the observation ended early")
     whole = parse(b'["end","","complete"]', "")
-    assert whole.read("path", "", str) == Unseen("the probe could not see it in this runner")
+    assert whole.read("path", "", str) == Unseen("the probe could not observe it in this runner")
     assert parse(b'["path","",{"unseen":"no way"}]', "").read("path", "", str) == Unseen("no way")
 
 
-def test_an_answer_that_makes_no_sense_is_unseen_and_shown_shortly() -> None:
+def test_invalid_answer_is_unseen_and_quoted_shortened() -> None:
     output = json.dumps(["paths", "/", {"nonsense": "x" * 1000}]).encode()
-    found = read.path(parse(output, ""), "/")
-    assert isinstance(found, Unseen)
-    assert found.unseen.startswith("the probe's answer makes no sense: ")
-    assert len(found.unseen) < 150
+    fact = read.path(parse(output, ""), "/")
+    assert isinstance(fact, Unseen)
+    assert fact.unseen.startswith("invalid probe output: ")
+    assert len(fact.unseen) < 150
 
 
 def test_a_feature_called_unseen_is_a_feature() -> None:
@@ -143,14 +183,14 @@ def test_a_feature_called_unseen_is_a_feature() -> None:
         ("", {}),
     ],
 )
-def test_every_quoting_of_exported_variables_is_read(exported: str, variables: dict[str, str]) -> None:
+def test_exported_variables_in_every_shell_quoting(exported: str, variables: dict[str, str]) -> None:
     assert read.environment(parse(json.dumps(["env", "", exported]).encode(), "")) == variables
 
 
 @pytest.mark.parametrize(
     "exported", ["export A='b", 'export A="b', "export A='b'\nexport C=\"", r"declare -x A=$'\U99999999'"]
 )
-def test_an_environment_that_ends_in_quotes_is_not_seen_rather_than_seen_in_part(exported: str) -> None:
+def test_environment_cut_inside_quotes_is_unseen(exported: str) -> None:
     assert isinstance(read.environment(parse(json.dumps(["env", "", exported]).encode(), "")), Unseen)
 
 
@@ -160,7 +200,7 @@ def cgroup(**files: str) -> ResourceFacts:
 
 
 def test_limits_of_cgroup_v1() -> None:
-    found = cgroup(
+    fact = cgroup(
         v1_quota="150000",
         v1_period="100000",
         v1_memory="536870912",
@@ -168,33 +208,33 @@ def test_limits_of_cgroup_v1() -> None:
         v1_pids="100",
         v1_shares="512",
     )
-    assert (found.cpu, found.memory, found.memory_reserved, found.pids) == (1500, 2**29, None, 100)
-    assert found.cpu_shares == 512
-    assert isinstance(found.cpu_weight, Unseen)
+    assert (fact.cpu, fact.memory, fact.memory_reserved, fact.pids) == (1500, 2**29, None, 100)
+    assert fact.cpu_shares == 512
+    assert isinstance(fact.cpu_weight, Unseen)
 
 
 def test_no_limits_of_cgroup_v1() -> None:
-    found = cgroup(v1_quota="-1", v1_period="100000", v1_memory="9223372036854771712", v1_pids="max")
-    assert (found.cpu, found.memory, found.pids) == (None, None, None)
+    fact = cgroup(v1_quota="-1", v1_period="100000", v1_memory="9223372036854771712", v1_pids="max")
+    assert (fact.cpu, fact.memory, fact.pids) == (None, None, None)
 
 
 def test_limits_of_cgroup_v2() -> None:
-    found = cgroup(
+    fact = cgroup(
         v2_cpu="150000 100000", v2_memory="536870912", v2_memory_reserved="0", v2_pids="100", v2_weight="20"
     )
-    assert (found.cpu, found.memory, found.memory_reserved, found.pids) == (1500, 2**29, None, 100)
-    assert found.cpu_weight == 20
+    assert (fact.cpu, fact.memory, fact.memory_reserved, fact.pids) == (1500, 2**29, None, 100)
+    assert fact.cpu_weight == 20
 
 
 def test_no_limits_of_cgroup_v2() -> None:
-    found = cgroup(v2_cpu="max 100000", v2_memory="max", v2_pids="max")
-    assert (found.cpu, found.memory, found.pids) == (None, None, None)
+    fact = cgroup(v2_cpu="max 100000", v2_memory="max", v2_pids="max")
+    assert (fact.cpu, fact.memory, fact.pids) == (None, None, None)
 
 
 def test_a_missing_controller_is_not_seen() -> None:
-    found = cgroup(v1_memory="536870912")
-    assert isinstance(found.cpu, Unseen)
-    assert isinstance(found.pids, Unseen)
+    fact = cgroup(v1_memory="536870912")
+    assert isinstance(fact.cpu, Unseen)
+    assert isinstance(fact.pids, Unseen)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +247,7 @@ def test_a_missing_controller_is_not_seen() -> None:
         (None, "ro", 1 << 21, False),
     ],
 )
-def test_the_engine_says_what_is_privileged_and_otherwise_the_kernel(
+def test_privileged_from_engine_or_else_from_kernel(
     engine: bool | None, sysfs: str, mask: int, privileged: bool
 ) -> None:
     lines = [["isolation", "sysfs", sysfs], ["isolation", "bounding", f"{mask:016x}"]]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,9 +23,11 @@ from builder_contracts.facts.model import (
     ToolFacts,
     Unseen,
 )
+from builder_contracts.judge import find
 from builder_contracts.observe.observation import gather
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.runner.protocol import CompletedCommand, OutsideView, StandIn, UnavailableRunner
+from builder_contracts.verdict import Outcome
 from tests.unit.judge.observed import IMAGE, RUNNER
 
 BODY = """\
@@ -58,21 +62,21 @@ class Scripted:
     """A runner at the edge of the protocol: it answers what a test says, and keeps what it was asked."""
 
     setting: OutsideView = SETTING
-    ends: CompletedCommand = WHOLE
+    completed: CompletedCommand = WHOLE
     asked: list[Sequence[str]] = field(default_factory=list)
 
     def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
         assert deadline > 0
         self.asked.append(arguments)
-        return self.ends
+        return self.completed
 
 
-def test_this_machine_is_seen_in_one_pass(contract: Contract) -> None:
+def test_this_host_is_observed_in_one_pass(contract: Contract) -> None:
     facts = gather(contract, local_runner(), forbidden={})
     assert facts.tools["sh"] == ToolFacts(
         str(facts.tools["sh"].path) if isinstance(facts.tools["sh"], ToolFacts) else "",
-        Unseen("its version was not asked for"),
-        Unseen("its version was not asked for"),
+        Unseen("its version was not observed"),
+        Unseen("its version was not observed"),
     )
     assert facts.tools["no-such-tool"] == ToolFacts(None)
     assert isinstance(facts.env, dict)
@@ -83,7 +87,7 @@ def test_this_machine_is_seen_in_one_pass(contract: Contract) -> None:
     assert facts.taken.endswith("Z")
 
 
-def test_a_contract_larger_than_an_argument_list_is_asked_in_parts(tmp_path: Path) -> None:
+def test_contract_beyond_one_argument_list_is_split(tmp_path: Path) -> None:
     path = tmp_path / "large.yaml"
     tools = "".join(f"  tool-{number}-{'x' * 80}: absent\n" for number in range(1500))
     path.write_text(BODY.replace("toolchain: {sh: present, no-such-tool: absent}\n", f"toolchain:\n{tools}"))
@@ -94,49 +98,49 @@ def test_a_contract_larger_than_an_argument_list_is_asked_in_parts(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("ends", "said"),
+    ("completed", "reason"),
     [
         (
-            CompletedCommand(None, b"", b"", "the container died with status 137"),
-            "the container died with status 137",
+            CompletedCommand(None, b"", b"", "container exited with status 137"),
+            "container exited with status 137",
         ),
-        (CompletedCommand(None, b"", b"", "no end within 5 s"), "no end within 5 s"),
-        (CompletedCommand(127, b"", b"sh: not found"), "the probe ended with status 127: sh: not found"),
+        (CompletedCommand(None, b"", b"", "no exit within 5 s"), "no exit within 5 s"),
+        (CompletedCommand(127, b"", b"sh: not found"), "probe exited with status 127: sh: not found"),
         (CompletedCommand(2, b"syntax\xff", b""), "status 2: syntax\ufffd"),
-        (CompletedCommand(0, b"", b""), "ended before it was complete"),
-        (CompletedCommand(0, b"\xff\x00nonsense\n[[[", b""), "ended before it was complete"),
+        (CompletedCommand(0, b"", b""), "the observation ended early"),
+        (CompletedCommand(0, b"\xff\x00nonsense\n[[[", b""), "the observation ended early"),
     ],
 )
-def test_a_runner_that_is_lost_is_unseen_with_the_reason_everywhere(
-    contract: Contract, ends: CompletedCommand, said: str
+def test_lost_runner_gives_every_fact_its_reason(
+    contract: Contract, completed: CompletedCommand, reason: str
 ) -> None:
-    facts = gather(contract, Scripted(ends=ends), forbidden={})
+    facts = gather(contract, Scripted(completed=completed), forbidden={})
     for fact in (facts.identity, facts.env, facts.path, facts.tools["sh"], facts.paths["/"], facts.daemon):
         assert isinstance(fact, Unseen)
-        assert said in fact.unseen
+        assert reason in fact.unseen
 
 
-def test_what_was_answered_before_the_end_counts(contract: Contract) -> None:
+def test_answers_before_the_deadline_count(contract: Contract) -> None:
     output = json.dumps(["tools", "sh", {"path": "/bin/sh"}]).encode() + b'\n["paths","/'
     facts = gather(
-        contract, Scripted(ends=CompletedCommand(None, output, b"", "no end within 5 s")), forbidden={}
+        contract, Scripted(completed=CompletedCommand(None, output, b"", "no exit within 5 s")), forbidden={}
     )
     assert isinstance(facts.tools["sh"], ToolFacts)
     assert isinstance(facts.paths["/"], Unseen)
 
 
-def test_nothing_is_asked_of_a_runner_that_did_not_start(contract: Contract) -> None:
+def test_runner_that_did_not_start_is_not_probed(contract: Contract) -> None:
     runner = Scripted(setting=replace(SETTING, start=StartFacts(exists=True, started=False, said="no shell")))
     facts = gather(contract, runner, forbidden={})
     assert runner.asked == []
-    assert facts.tools["sh"] == Unseen("the runner did not start: no shell")
+    assert facts.tools["sh"] == Unseen("runner did not start: no shell")
     assert isinstance(facts.start, StartFacts)
 
 
-def test_without_a_runner_everything_has_one_reason(contract: Contract) -> None:
-    facts = gather(contract, UnavailableRunner("no Docker Engine answers"), forbidden={})
+def test_missing_runner_gives_every_fact_one_reason(contract: Contract) -> None:
+    facts = gather(contract, UnavailableRunner("cannot reach a Docker Engine"), forbidden={})
     for fact in (facts.runner, facts.image, facts.start, facts.identity, facts.tools["sh"]):
-        assert fact == Unseen("no Docker Engine answers")
+        assert fact == Unseen("cannot reach a Docker Engine")
 
 
 STAND_IN = StandIn("169.254.169.254", 80, ConnectionFacts("connected", "a neighbour reads it"))
@@ -146,7 +150,7 @@ def questions(runner: Scripted) -> list[str]:
     return [word for arguments in runner.asked for word in arguments[4:]]
 
 
-def test_a_stand_in_is_tried_where_that_cannot_reach_the_real_host(contract: Contract) -> None:
+def test_stand_in_is_tried_on_internal_network(contract: Contract) -> None:
     runner = Scripted()
     facts = gather(contract, runner, forbidden={"metadata": STAND_IN})
     assert sum("169.254.169.254" in question for question in questions(runner)) == 2
@@ -156,13 +160,13 @@ def test_a_stand_in_is_tried_where_that_cannot_reach_the_real_host(contract: Con
     assert len(forbidden.attempts) == 5
 
 
-def test_no_packet_is_sent_to_a_forbidden_address_on_a_routed_network(contract: Contract) -> None:
+def test_forbidden_address_is_not_tried_on_routed_network(contract: Contract) -> None:
     runner = Scripted()
     gather(contract, runner, forbidden={"metadata": STAND_IN}, may_try=False)
     assert not any("forbidden" in question for question in questions(runner))
 
 
-def test_a_forbidden_host_without_a_stand_in_is_never_tried(contract: Contract) -> None:
+def test_forbidden_host_without_stand_in_is_never_tried(contract: Contract) -> None:
     runner = Scripted()
     facts: Facts = gather(contract, runner, forbidden={})
     assert not any("forbidden" in question for question in questions(runner))
@@ -171,11 +175,11 @@ def test_a_forbidden_host_without_a_stand_in_is_never_tried(contract: Contract) 
     assert not fact.here
 
 
-def test_a_host_that_the_run_could_not_start_is_unseen_not_unreachable(contract: Contract) -> None:
+def test_host_that_did_not_start_is_unseen_not_unreachable(contract: Contract) -> None:
     output = b'["resolve","a.example",[]]\n["resolve","localhost",["::1"]]\n["end","","complete"]'
     facts = gather(
         contract,
-        Scripted(ends=CompletedCommand(0, output, b"")),
+        Scripted(completed=CompletedCommand(0, output, b"")),
         forbidden={},
         unreachable_hosts={"a.example": "the services image is not there"},
     )
@@ -184,9 +188,87 @@ def test_a_host_that_the_run_could_not_start_is_unseen_not_unreachable(contract:
     assert facts.network.resolve["localhost"] == ["::1"]
 
 
-def test_a_daemon_that_failed_to_start_carries_its_log(contract: Contract) -> None:
-    output = b'["daemon","",{"reachable":false,"how":"no socket answers"}]\n["end","","complete"]'
-    setting = replace(SETTING, daemon_failure="its log ends: boom")
+def test_daemon_that_failed_to_start_has_its_log(contract: Contract) -> None:
+    output = b'["daemon","",{"reachable":false,"how":"no socket responds"}]\n["end","","complete"]'
+    setting = replace(SETTING, daemon_failure="end of its log: boom")
     facts = gather(contract, Scripted(setting, CompletedCommand(0, output, b"")), forbidden={})
     assert isinstance(facts.daemon, DaemonFacts)
-    assert facts.daemon.failure == "its log ends: boom"
+    assert facts.daemon.failure == "end of its log: boom"
+
+
+EVERY_NUMBER = """\
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {name: sample, summary: A class for the tests, owner: platform}
+labels: [sample]
+image: {reference: sample}
+identity: {uid: 1001}
+toolchain: {sh: present, git: {version: ">=2"}}
+filesystem: {/: {mode: "0755", free: 1Mi}}
+isolation: {capabilities: {forbid: [ALL]}, no_new_privileges: true, seccomp: filtered}
+resources: {cpu: {limit: "2", request: 500m}, memory: {limit: 8Gi, request: 1Gi}, pids: {limit: 4096}}
+"""
+SOUND_LINES: list[list[Any]] = [
+    ["identity", "", {"uid": 1001, "gid": 1001, "user": "x", "home": "/", "home_exists": True, "home_writable": True}],
+    ["tools", "sh", {"path": "/bin/sh"}],
+    ["tools", "git", {"path": "/bin/git", "status": 0, "output": "git version 2.51.0"}],
+    ["paths", "/", {"type": "directory", "symlink": False, "writable": False, "mode": "755", "owner": "root", "free": [9, 4096000]}],
+    ["isolation", "bounding", "0000000000000000"],
+    ["isolation", "no_new_privileges", 1],
+    ["isolation", "seccomp", 2],
+    ["cgroup", "v2.cpu", "200000 100000"],
+    ["cgroup", "v2.memory", str(8 * 2**30)],
+    ["cgroup", "v2.memory_reserved", str(2**30)],
+    ["cgroup", "v2.pids", "4096"],
+    ["cgroup", "v2.weight", "20"],
+    ["end", "", "complete"],
+]  # fmt: skip
+SECTIONS = {"tools": "toolchain", "paths": "filesystem", "cgroup": "resources"}
+
+
+def with_huge_numbers(value: Any) -> Iterator[Any]:
+    """The answer with each of its numbers, also those in texts, replaced by 400 nines."""
+    huge = int("9" * 400)
+    if isinstance(value, dict):
+        yield from (
+            {**value, name: changed} for name, inner in value.items() for changed in with_huge_numbers(inner)
+        )
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from (
+                [*value[:place], changed, *value[place + 1 :]] for changed in with_huge_numbers(inner)
+            )
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield huge
+    elif isinstance(value, str):
+        yield from (re.sub(r"\d+", str(huge), value, count=1) for _ in re.findall(r"\d+", value)[:1])
+
+
+HUGE_NUMBERS = [
+    (place, changed) for place, line in enumerate(SOUND_LINES) for changed in with_huge_numbers(line[2])
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "changed"),
+    HUGE_NUMBERS,
+    ids=["-".join(map(str, SOUND_LINES[place][:2])) + f"-{n}" for n, (place, _) in enumerate(HUGE_NUMBERS)],
+)
+def test_huge_number_costs_only_its_own_clauses(tmp_path: Path, place: int, changed: Any) -> None:
+    path = tmp_path / "sample.yaml"
+    path.write_text(EVERY_NUMBER)
+    contract = load(path)
+
+    def outcomes(lines: list[list[Any]]) -> dict[str, Outcome]:
+        output = "\n".join(map(json.dumps, lines)).encode()
+        facts = gather(contract, Scripted(completed=CompletedCommand(0, output, b"")), forbidden={})
+        return {clause.local_id: find(clause.promise, facts).outcome for clause in contract.clauses}
+
+    section, key, _ = SOUND_LINES[place]
+    sound = outcomes(SOUND_LINES)
+    assert set(sound.values()) == {Outcome.KEPT}
+    after = outcomes([*SOUND_LINES[:place], [section, key, changed], *SOUND_LINES[place + 1 :]])
+
+    lost = {clause for clause in after if after[clause] is not Outcome.KEPT}
+    assert all(clause.startswith(SECTIONS.get(section, section) + "/") for clause in lost)
+    assert len(lost) <= 1

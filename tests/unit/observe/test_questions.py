@@ -36,12 +36,12 @@ def contract(folder: Path, body: str) -> Contract:
     return load(path)
 
 
-def asked(found: Contract, **forbidden: tuple[str, int]) -> list[list[str]]:
-    return [question.split(SEPARATOR) for question in questions(found, forbidden)]
+def asked(sample: Contract, **forbidden: tuple[str, int]) -> list[list[str]]:
+    return [question.split(SEPARATOR) for question in questions(sample, forbidden)]
 
 
-def test_each_promise_asks_its_question_and_no_question_is_asked_twice(tmp_path: Path) -> None:
-    found = contract(
+def test_every_promise_asks_its_question_once(tmp_path: Path) -> None:
+    sample = contract(
         tmp_path,
         """
 identity: {shell: /bin/sh}
@@ -54,7 +54,7 @@ isolation: {docker_daemon: absent, devices: {/dev/null: present}}
 network: {resolve: [a.example], reach: ["a.example:80"], deny: [metadata]}
 """,
     )
-    assert sorted(asked(found)) == sorted(
+    assert sorted(asked(sample)) == sorted(
         [
             ["daemon"],
             ["shell", "/bin/sh"],
@@ -70,10 +70,10 @@ network: {resolve: [a.example], reach: ["a.example:80"], deny: [metadata]}
     )
 
 
-def test_a_forbidden_host_is_tried_in_every_spelling_but_only_where_that_is_allowed(tmp_path: Path) -> None:
-    found = contract(tmp_path, "network: {deny: [metadata]}\n")
-    assert asked(found) == []
-    tried = asked(found, metadata=("169.254.169.254", 80))
+def test_forbidden_host_is_tried_in_every_notation_if_allowed(tmp_path: Path) -> None:
+    sample = contract(tmp_path, "network: {deny: [metadata]}\n")
+    assert asked(sample) == []
+    tried = asked(sample, metadata=("169.254.169.254", 80))
     assert [words[2] for words in tried] == [
         "169.254.169.254", "2852039166", "0251.0376.0251.0376", "0xa9fea9fe", "::ffff:169.254.169.254"
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def test_a_forbidden_host_is_tried_in_every_spelling_but_only_where_that_is_allo
 
 
 @given(st.ip_addresses(v=4))
-def test_every_spelling_is_the_same_address(address: ipaddress.IPv4Address) -> None:
+def test_every_notation_is_the_same_address(address: ipaddress.IPv4Address) -> None:
     spelled = spellings(str(address))
     for name in ("dotted", "decimal", "octal", "hexadecimal"):
         assert socket.inet_aton(spelled[name]) == address.packed, name
@@ -91,22 +91,22 @@ def test_every_spelling_is_the_same_address(address: ipaddress.IPv4Address) -> N
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(contracts())
-def test_no_word_of_a_contract_can_end_a_question_or_break_out_of_it(found: Contract) -> None:
-    for words in asked(found, metadata=("169.254.169.254", 80)):
+def test_word_of_a_contract_cannot_end_a_question(sample: Contract) -> None:
+    for words in asked(sample, metadata=("169.254.169.254", 80)):
         assert words[0] in ("daemon", "tool", "feature", "path", "shell", "resolve", "connect")
         assert not any("\0" in word or SEPARATOR in word for word in words)
 
 
-def test_a_contract_of_usual_size_is_one_group() -> None:
+def test_contract_of_usual_size_is_one_group() -> None:
     assert len(batches([f"tool{SEPARATOR}tool-{number}" for number in range(1000)])) == 1
 
 
-def test_nothing_asked_is_still_one_run_of_the_probe() -> None:
+def test_no_question_is_still_one_run_of_the_probe() -> None:
     assert batches([]) == [[]]
 
 
 @given(st.lists(st.integers(0, 30_000), max_size=20))
-def test_groups_keep_every_question_in_order_and_fit_into_an_argument_list(sizes: list[int]) -> None:
+def test_groups_keep_order_and_fit_an_argument_list(sizes: list[int]) -> None:
     asked = ["ü" * size for size in sizes]
     groups = batches(asked)
     assert [question for group in groups for question in group] == asked
@@ -118,3 +118,10 @@ def test_groups_keep_every_question_in_order_and_fit_into_an_argument_list(sizes
 @pytest.mark.parametrize("group", [batches(["x" * 80_000, "y" * 80_000])])
 def test_no_group_is_empty_beside_others(group: list[list[str]]) -> None:
     assert all(group)
+
+
+def test_an_ipv6_address_is_spelled_short_and_in_full() -> None:
+    assert spellings("fd00:ec2::254") == {
+        "compressed": "fd00:ec2::254",
+        "exploded": "fd00:0ec2:0000:0000:0000:0000:0000:0254",
+    }

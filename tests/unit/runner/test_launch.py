@@ -29,23 +29,23 @@ def planned(folder: Path, body: str = "", *, cpus: int = 8, memory: int = 64 * G
     return plan(load(path), host_cpus=cpus, host_memory=memory)
 
 
-def test_a_class_that_promises_nothing_is_started_with_nothing(tmp_path: Path) -> None:
+def test_builder_without_promises_gets_nothing(tmp_path: Path) -> None:
     assert planned(tmp_path) == LaunchPlan(pids_limit=DEFAULT_PIDS, network="none")
 
 
 def test_limits_are_applied_as_declared(tmp_path: Path) -> None:
-    found = planned(
+    launch = planned(
         tmp_path,
         "resources:\n  cpu: {request: 500m, limit: '4'}\n  memory: {request: 1Gi, limit: 8Gi}\n  pids: {limit: 77}\n",
     )
-    assert (found.cpu_request, found.cpu_limit) == (500, 4000)
-    assert (found.memory_request, found.memory_limit, found.pids_limit) == (GIB, 8 * GIB, 77)
+    assert (launch.cpu_request, launch.cpu_limit) == (500, 4000)
+    assert (launch.memory_request, launch.memory_limit, launch.pids_limit) == (GIB, 8 * GIB, 77)
 
 
 def test_limits_above_the_host_are_lowered_to_what_it_has(tmp_path: Path) -> None:
     body = "resources:\n  cpu: {limit: '4'}\n  memory: {limit: 8Gi}\n"
-    found = planned(tmp_path, body, cpus=2, memory=4 * GIB)
-    assert (found.cpu_limit, found.memory_limit) == (2000, 4 * GIB)
+    launch = planned(tmp_path, body, cpus=2, memory=4 * GIB)
+    assert (launch.cpu_limit, launch.memory_limit) == (2000, 4 * GIB)
 
 
 @pytest.mark.parametrize(
@@ -61,40 +61,38 @@ def test_limits_above_the_host_are_lowered_to_what_it_has(tmp_path: Path) -> Non
         ("daemon: {endpoint: 'tcp://localhost:2375', ready_within: 60}\n", "internal"),
     ],
 )
-def test_a_class_is_on_a_network_only_where_it_promises_something_about_one(
-    tmp_path: Path, body: str, network: str
-) -> None:
+def test_network_only_if_a_promise_needs_it(tmp_path: Path, body: str, network: str) -> None:
     assert planned(tmp_path, body).network == network
 
 
 def test_the_daemon_listens_where_the_contract_says(tmp_path: Path) -> None:
-    found = planned(tmp_path, "daemon: {endpoint: 'tcp://localhost:2375', ready_within: 30}\n")
-    assert found.daemon == DaemonPlan(port=2375, ready_within=30)
+    launch = planned(tmp_path, "daemon: {endpoint: 'tcp://localhost:2375', ready_within: 30}\n")
+    assert launch.daemon == DaemonPlan(port=2375, ready_within=30)
     assert planned(tmp_path).daemon is None
 
 
 def test_only_what_is_promised_is_loosened(tmp_path: Path) -> None:
-    found = planned(
+    launch = planned(
         tmp_path,
         "isolation:\n  privileged: true\n  capabilities: {require: [NET_RAW, CHOWN]}\n"
         "  no_new_privileges: false\n  seccomp: unconfined\n",
     )
-    assert found.privileged
-    assert found.add_capabilities == ("NET_RAW", "CHOWN")
-    assert not found.no_new_privileges
-    assert found.seccomp_unconfined
+    assert launch.privileged
+    assert launch.add_capabilities == ("NET_RAW", "CHOWN")
+    assert not launch.no_new_privileges
+    assert launch.seccomp_unconfined
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(contracts())
-def test_no_contract_is_started_weaker_than_it_promises(contract: Contract) -> None:
-    found = plan(contract, host_cpus=2, host_memory=4 * GIB)
-    assert not found.privileged or Privileged(True) in contract.promised(Privileged)
-    assert not found.seccomp_unconfined or Seccomp(False) in contract.promised(Seccomp)
-    assert found.no_new_privileges or NoNewPrivileges(False) in contract.promised(NoNewPrivileges)
+def test_no_contract_starts_weaker_than_it_promises(contract: Contract) -> None:
+    launch = plan(contract, host_cpus=2, host_memory=4 * GIB)
+    assert not launch.privileged or Privileged(True) in contract.promised(Privileged)
+    assert not launch.seccomp_unconfined or Seccomp(False) in contract.promised(Seccomp)
+    assert launch.no_new_privileges or NoNewPrivileges(False) in contract.promised(NoNewPrivileges)
     required = {name for promise in contract.promised(Capabilities) for name in promise.require}
-    assert set(found.add_capabilities) == required
-    assert found.pids_limit > 0
-    assert found.cpu_limit is None or found.cpu_limit <= 2000
-    assert found.memory_limit is None or found.memory_limit <= 4 * GIB
-    assert found.network in ("none", "internal", "routed")
+    assert set(launch.add_capabilities) == required
+    assert launch.pids_limit > 0
+    assert launch.cpu_limit is None or launch.cpu_limit <= 2000
+    assert launch.memory_limit is None or launch.memory_limit <= 4 * GIB
+    assert launch.network in ("none", "internal", "routed")

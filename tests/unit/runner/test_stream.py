@@ -74,7 +74,7 @@ class Engine:
 
 
 @pytest.fixture
-def told(tmp_path: Path) -> Iterator[tuple[Engine, docker.DockerClient]]:
+def engine_and_client(tmp_path: Path) -> Iterator[tuple[Engine, docker.DockerClient]]:
     server = Engine(tmp_path / "engine.sock")
     client = docker.DockerClient(base_url=f"unix://{tmp_path / 'engine.sock'}", version="1.45")
     yield server, client
@@ -83,23 +83,23 @@ def told(tmp_path: Path) -> Iterator[tuple[Engine, docker.DockerClient]]:
 
 
 @pytest.mark.parametrize("size", [1, 100, 9000, 200_000])
-def test_output_that_comes_along_with_the_head_of_the_answer_is_not_lost(
-    told: tuple[Engine, docker.DockerClient], size: int
+def test_output_behind_the_head_of_a_response_is_kept(
+    engine_and_client: tuple[Engine, docker.DockerClient], size: int
 ) -> None:
-    server, client = told
+    server, client = engine_and_client
     first, last = b"a" * size, b"the end"
     server.packets = [HEAD + frame(1, first) + frame(2, b"aside"), frame(1, last)]
-    done = engine.execute(client, "container", ["program"], deadline=10)
-    assert (done.status, done.ended) == (0, "")
-    assert done.stdout == first + last
-    assert done.stderr == b"aside"
+    completed = engine.execute(client, "container", ["program"], deadline=10)
+    assert (completed.status, completed.ended) == (0, "")
+    assert completed.stdout == first + last
+    assert completed.stderr == b"aside"
 
 
-def test_output_that_comes_later_in_pieces_is_put_together(
-    told: tuple[Engine, docker.DockerClient],
+def test_output_in_pieces_is_joined(
+    engine_and_client: tuple[Engine, docker.DockerClient],
 ) -> None:
-    server, client = told
+    server, client = engine_and_client
     stream = frame(1, b"one ") + frame(2, b"aside") + frame(1, b"two")
     server.packets = [HEAD, *(stream[place : place + 3] for place in range(0, len(stream), 3))]
-    done = engine.execute(client, "container", ["program"], deadline=10)
-    assert (done.status, done.stdout, done.stderr) == (0, b"one two", b"aside")
+    completed = engine.execute(client, "container", ["program"], deadline=10)
+    assert (completed.status, completed.stdout, completed.stderr) == (0, b"one two", b"aside")

@@ -88,7 +88,7 @@ def test_every_mapping_says_what_else_may_be_in_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["builder-class", "builder-base"])
-def test_every_form_is_anchored_and_shown_by_an_example_that_has_it(name: str) -> None:
+def test_every_pattern_is_anchored_and_matches_its_examples(name: str) -> None:
     for place, part in parts(schemas.load(name)):
         if "pattern" not in part:
             continue
@@ -100,6 +100,26 @@ def test_every_form_is_anchored_and_shown_by_an_example_that_has_it(name: str) -
             assert re.search(pattern, example), f"{place}: {example}"
 
 
+TYPE_OF = {
+    **dict.fromkeys(("pattern", "format", "minLength", "maxLength"), ("string",)),
+    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum"), ("integer", "number")),
+    **dict.fromkeys(("items", "minItems", "maxItems", "uniqueItems"), ("array",)),
+    **dict.fromkeys(("properties", "additionalProperties", "minProperties"), ("object",)),
+}
+
+
+@pytest.mark.parametrize("name", schemas.names())
+def test_every_constraint_has_the_type_that_it_constrains(name: str) -> None:
+    # A pattern says nothing of a list: without a type, what reads the value meets one.
+    bare = [
+        f"{place}: {keyword} without type"
+        for place, part in parts(schemas.load(name))
+        for keyword in TYPE_OF.keys() & part.keys()
+        if not place.endswith("/propertyNames") and part.get("type") not in TYPE_OF[keyword]
+    ]
+    assert not bare
+
+
 NO_CLAUSES = {"apiVersion", "kind", "extends", "metadata", "waivers", "why"}
 
 
@@ -108,7 +128,7 @@ def test_every_section_of_a_contract_is_read_and_judged() -> None:
     assert sections == READERS.keys()
 
 
-def test_a_base_has_the_sections_of_a_class_but_its_name_and_labels() -> None:
+def test_a_base_has_the_sections_of_a_class_but_name_and_labels() -> None:
     base, full = (schemas.load(name)["properties"] for name in ("builder-base", "builder-class"))
     assert full.keys() - base.keys() == {"metadata", "labels"}
     assert base.keys() < full.keys()
@@ -116,7 +136,7 @@ def test_a_base_has_the_sections_of_a_class_but_its_name_and_labels() -> None:
         assert base[section]["$ref"] == f"builder-class.json#/$defs/{section}"
 
 
-def test_the_judge_of_a_kind_is_found_by_its_name_beside_the_promise() -> None:
+def test_each_judge_has_the_name_of_its_promises_module() -> None:
     declared = {"labels", "responsibilities"}
     proved = {"caches", "publication", "canaries"}
     for kind in READERS.keys() - declared - proved:
@@ -125,7 +145,7 @@ def test_the_judge_of_a_kind_is_found_by_its_name_beside_the_promise() -> None:
     assert callable(find)
 
 
-def test_every_capability_that_a_contract_can_name_is_one_that_the_judge_can_see() -> None:
+def test_schema_and_judge_know_the_same_capabilities() -> None:
     # A misspelt name under "forbid" would be kept by every runner.
     assert schemas.load("builder-class")["$defs"]["capability"]["enum"] == ["ALL", *CAPABILITIES]
 

@@ -10,26 +10,26 @@ from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.named_promise import NamedPromise
 
 NIX: Mapping[str, str] = {
-    "substituted": "a path that never existed before comes from the cache and is not built",
-    "source": "the cache itself serves what is substituted, to this runner",
-    "key": "what is substituted carries the cache's key, and verifies with no other",
-    "counterfactual": "without the cache the same command fails",
-    "unsigned": "a path without a signature is refused",
-    "wrong-key": "a path signed by another key of the same name is refused",
-    "stripped-references": "a path whose references were taken out of its description is refused",
-    "swapped-nar": "another path's content under this path's description is refused",
-    "recovery": "a bad cache in front of the good one does no harm",
+    "substituted": "a new path is fetched from the cache, not built",
+    "source": "the cache itself serves the substituted paths to this runner",
+    "key": "substituted paths are signed with the cache's key and verify with no other",
+    "counterfactual": "the same command fails without the cache",
+    "unsigned": "an unsigned path is rejected",
+    "wrong-key": "a path signed by a different key of the same name is rejected",
+    "stripped-references": "a path whose narinfo lacks its references is rejected",
+    "swapped-nar": "a path whose content belongs to another path is rejected",
+    "recovery": "a broken cache listed first does not prevent substitution",
 }
 
 BAZEL: Mapping[str, str] = {
-    "hit": "a fresh output base gets every action from the remote cache",
-    "digests": "the server's log names the action digests that the client counts as hits",
-    "counterfactual": "without the cache the same command runs its actions itself",
+    "hit": "with a fresh output base, every action is a remote cache hit",
+    "digests": "the server's log lists every action digest the client counts as a hit",
+    "counterfactual": "without the cache, the same command runs its actions locally",
     "nonce-miss": "a changed input misses the cache",
-    "environment": "a changed environment around the actions does not miss",
-    "forced-upload": "the server refuses uploads of an identity that may only read, whatever the client is told",
-    "poisoned": "a false result in the action cache is found by building without it",
-    "corrupted": "a blob that changed in the store is noticed and not used",
+    "environment": "a changed environment outside the actions does not cause misses",
+    "forced-upload": "the server rejects uploads from a read-only identity, whatever the client's settings",
+    "poisoned": "building without the cache exposes a false result in the action cache",
+    "corrupted": "a corrupted blob is detected and not used",
 }
 
 BAZEL_WRITE: Mapping[str, str] = {"upload": "a cold build uploads every result"}

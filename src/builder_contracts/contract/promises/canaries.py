@@ -10,36 +10,36 @@ from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.named_promise import NamedPromise
 
 ANY: Mapping[str, str] = {
-    "builds": "builds cold, as the class's user, within its budget",
-    "runs": "makes what runs and says what it should",
-    "artifacts": "hands on what is complete: no link into a store, no path of the builder",
+    "builds": "builds cold as the class's user, within budget",
+    "runs": "produces a program that prints the expected text",
+    "artifacts": "produces self-contained artifacts: no links into a store, no builder paths",
 }
 
 NIX: Mapping[str, str] = {
-    "rebuild": "is rebuilt identical, bit for bit",
-    "pure": "evaluates without looking around it",
-    "lock": "its lock file says all that its inputs are",
+    "rebuild": "rebuilds bit for bit identical",
+    "pure": "evaluates purely, using only its inputs",
+    "lock": "has a complete lock file",
 }
 
 KERNEL: Mapping[str, str] = {
-    "patches": "is patched: its series applies in order, without fuzz",
-    "configure": "is configured: every requested option is really set",
-    "build": "compiles cold into an image",
-    "build-confined": "builds without writing anything outside its own folder",
+    "patches": "applies its patch series in order, without fuzz",
+    "configure": "sets every requested option in its configuration",
+    "build": "compiles to an image from a cold start",
+    "build-confined": "writes nothing outside its build directory",
     "memory": "builds within the class's memory limit",
-    "memory-link": "links with a tenth of the class's memory limit to spare",
-    "rebuild-hits": "is rebuilt in a fresh runner from the compiler cache",
-    "rebuild-identical": "is rebuilt from the cache identical, bit for bit",
-    "rebuild-time": "is rebuilt from the cache in at most a third of the cold build's time",
-    "package": "is packaged as an RPM that is called kernel-VERSION-RELEASE",
-    "package-release": "is packaged with a kernel whose release is the package's VERSION-RELEASE",
-    "package-complete": "is packaged with image, symbols and configuration, and names no folder of the builder",
-    "boot": "boots and runs init to its end",
-    "boot-release": "boots as the kernel that this run built, by uname -r",
-    "boot-configured": "boots with the configuration that was built, by its own word",
-    "boot-realtime": "boots and says PREEMPT_RT, by uname -v",
+    "memory-link": "links with 10% of the class's memory limit to spare",
+    "rebuild-hits": "rebuilds from the compiler cache in a fresh runner",
+    "rebuild-identical": "rebuilds from the cache bit for bit identical",
+    "rebuild-time": "rebuilds from the cache in at most a third of the cold build time",
+    "package": "produces an RPM named kernel-VERSION-RELEASE",
+    "package-release": "packages a kernel whose release is the package's VERSION-RELEASE",
+    "package-complete": "packages image, symbols and configuration, with no builder paths",
+    "boot": "boots and runs init to completion",
+    "boot-release": "boots the kernel built in this run, by uname -r",
+    "boot-configured": "boots with the built configuration, by /proc/config.gz",
+    "boot-realtime": "boots with PREEMPT_RT, by uname -v",
     "boot-devices": "boots with display and HID devices",
-    "boot-quirk": "boots and treats the patched display as a headset",
+    "boot-quirk": "boots and treats the quirked display as a headset",
 }
 """A tier of a kernel's build each, and its parts."""
 

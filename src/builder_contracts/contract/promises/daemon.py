@@ -19,7 +19,7 @@ class DaemonEndpoint:
 
     @property
     def text(self) -> str:
-        return f"DOCKER_HOST is {self.endpoint} and a daemon answers there"
+        return f"DOCKER_HOST is {self.endpoint} and a daemon responds there"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class DaemonReady:
 
     @property
     def text(self) -> str:
-        return f"the daemon answers within {self.seconds} s"
+        return f"daemon responds within {self.seconds} s"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class DaemonOwn:
 
     @property
     def text(self) -> str:
-        return "the daemon is the job's own, not the host's"
+        return "daemon belongs to the job, not the host"
 
 
 DaemonPromise = DaemonEndpoint | DaemonReady | DaemonVersion | DaemonOwn
@@ -70,4 +70,6 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[DaemonPr
             case "own":
                 yield NamedPromise(field, DaemonOwn(), where)
             case _:
-                raise NotImplementedError(f"daemon.{field} is in the schema and has no promise")
+                raise NotImplementedError(
+                    f"internal error: daemon.{field} is in the schema but has no promise"
+                )

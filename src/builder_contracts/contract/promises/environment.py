@@ -45,7 +45,7 @@ class ForbiddenValue:
 
     @property
     def text(self) -> str:
-        return f"no environment variable holds /{self.pattern.pattern}/"
+        return f"no environment variable matches /{self.pattern.pattern}/"
 
 
 EnvironmentPromise = EnvironmentVariable | ForbiddenValue
@@ -60,7 +60,7 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Environm
         equals, contains = value.get("equals"), value.get("contains")
         if equals is not None and contains is not None and contains not in equals:
             raise PromiseError(
-                where, f"{name} cannot equal {equals!r} and contain {contains!r}", "keep one of the two"
+                where, f"{name}: equals {equals!r} conflicts with contains {contains!r}", "remove one of them"
             )
         matches = pattern(value["matches"], (*where, "matches")) if "matches" in value else None
         if equals is not None and matches is not None:
@@ -77,7 +77,7 @@ def _reconcile(name: str, equals: str, matches: re.Pattern[str], at: Pointer) ->
     try:
         both = found_in({name: equals}, matches)
     except PatternTimeout as slow:
-        raise PromiseError((*at, "matches"), str(slow), "write it without a repeat within a repeat") from None
+        raise PromiseError((*at, "matches"), str(slow), "avoid nested repetition in the pattern") from None
     if not both:
-        what = f"{name} cannot equal {equals!r} and match /{matches.pattern}/"
-        raise PromiseError(at, what, "keep one of the two")
+        message = f"{name}: equals {equals!r} conflicts with matches /{matches.pattern}/"
+        raise PromiseError(at, message, "remove one of them")

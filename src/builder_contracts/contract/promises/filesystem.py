@@ -27,8 +27,8 @@ class PathState:
     @property
     def text(self) -> str:
         if not self.present:
-            return f"nothing at {self.path}"
-        parts = [f"a {self.type} at {self.path}" if self.type else f"{self.path} is there"]
+            return f"{self.path} does not exist"
+        parts = [f"{self.path} is a {self.type}" if self.type else f"{self.path} exists"]
         if self.mode is not None:
             parts.append(f"mode {self.mode:04o}")
         if self.owner is not None:
@@ -55,14 +55,14 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[PathStat
         if mode is not None and others is not None and bool(mode & 0o002) != others:
             raise PromiseError(
                 (*where, "writable_by_others"),
-                f"mode {mode:04o} and writable_by_others: {str(others).lower()} contradict each other",
+                f"mode {mode:04o} conflicts with writable_by_others: {str(others).lower()}",
                 "keep one of the two",
                 against=(*where, "mode"),
             )
         free = byte_count(value["free"]) if "free" in value else None
         if free == 0:
             raise PromiseError(
-                (*where, "free"), "0 bytes of free space are always there", "name the bytes that a job needs"
+                (*where, "free"), "free: 0 promises nothing", "state how much free space a job needs"
             )
         yield NamedPromise(
             name,

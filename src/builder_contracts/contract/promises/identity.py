@@ -51,7 +51,7 @@ class Shell:
 
     @property
     def text(self) -> str:
-        return f"{self.path} runs as a shell"
+        return f"{self.path} works as a shell"
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Identity
         (field for field, value in (("uid", 0), ("user", "root")) if section.get(field) == value), None
     )
     if root and section.get("root") == "never":
-        what = f"{root} {section[root]} is root, and 'root: never' is promised as well"
-        raise PromiseError((*at, root), what, "remove one of the two", against=(*at, "root"))
+        message = f"{root} {section[root]} is root, which conflicts with 'root: never'"
+        raise PromiseError((*at, root), message, "remove one of them", against=(*at, "root"))
     for field, value in section.items():
         where = (*at, field)
         match field:

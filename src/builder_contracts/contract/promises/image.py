@@ -19,7 +19,7 @@ class ImageReference:
 
     @property
     def text(self) -> str:
-        return f"the image {self.reference} exists and a container starts from it"
+        return f"image {self.reference} exists and a container starts from it"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class ImagePlatform:
 
     @property
     def text(self) -> str:
-        return f"an image for {self.platform}"
+        return f"image platform is {self.platform}"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ImageEntrypoint:
 
     @property
     def text(self) -> str:
-        return f"entry point {list(self.arguments)}" if self.arguments else "no entry point"
+        return f"entry point {list(self.arguments)}" if self.arguments else "image has no entry point"
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class ImageSize:
 
     @property
     def text(self) -> str:
-        return f"at most {human_bytes(self.most)} in the engine"
+        return f"image size is at most {human_bytes(self.most)}"
 
 
 ImagePromise = ImageReference | ImagePlatform | ImageLabel | ImageEntrypoint | ImageSize
@@ -91,9 +91,7 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[ImagePro
             case "max_size":
                 most = byte_count(value)
                 if most == 0:
-                    raise PromiseError(
-                        where, "a size budget of 0 bytes cannot be kept", "give the image some room"
-                    )
+                    raise PromiseError(where, "max_size: 0 can never be met", "set a size above 0")
                 yield NamedPromise("size", ImageSize(most), where)
             case _:
                 raise NotImplementedError(f"image.{field} is in the schema and has no promise")

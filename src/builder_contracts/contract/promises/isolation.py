@@ -32,9 +32,7 @@ class Capabilities:
     def text(self) -> str:
         parts = []
         if self.forbid:
-            parts.append(
-                "no capability at all" if "ALL" in self.forbid else f"never {', '.join(self.forbid)}"
-            )
+            parts.append("no capabilities" if "ALL" in self.forbid else f"never {', '.join(self.forbid)}")
         if self.require:
             parts.append(f"always {', '.join(self.require)}")
         return f"capabilities: {'; '.join(parts)}"
@@ -81,7 +79,7 @@ class DockerDaemon:
 
     @property
     def text(self) -> str:
-        return "a job reaches a Docker daemon" if self.reachable else "no way to a Docker daemon"
+        return "a job can reach a Docker daemon" if self.reachable else "no reachable Docker daemon"
 
 
 @dataclass(frozen=True)
@@ -163,9 +161,9 @@ def _capabilities(value: dict[str, list[str]], at: Pointer) -> Capabilities:
     forbid, require = tuple(value.get("forbid", ())), tuple(value.get("require", ()))
     if "ALL" in require:
         raise PromiseError(
-            (*at, "require"), "no container holds ALL capabilities by name", "name those that jobs need"
+            (*at, "require"), "'require' cannot contain ALL", "list the capabilities that jobs need"
         )
     both = set(forbid) & set(require) or (require and "ALL" in forbid)
     if both:
-        raise PromiseError(at, "a capability is forbidden and required at once", "keep one of the two")
+        raise PromiseError(at, "a capability is both forbidden and required", "keep one of the two")
     return Capabilities(forbid, require)

@@ -25,17 +25,17 @@ class PromiseError(Exception):
     ``against`` is the other side of a contradiction, which may stand in a base.
     """
 
-    def __init__(self, pointer: Pointer, what: str, mend: str, *, against: Pointer | None = None) -> None:
-        super().__init__(what)
+    def __init__(self, pointer: Pointer, message: str, fix: str, *, against: Pointer | None = None) -> None:
+        super().__init__(message)
         self.against = against
         self.pointer = pointer
-        self.what = what
-        self.mend = mend
+        self.message = message
+        self.fix = fix
 
 
 def port(text: str, at: Pointer) -> int:
     """The port behind the last colon of an address. Raises Fault for one that nothing can listen on."""
     number = int(text.rpartition(":")[2])
     if not 0 < number < 65536:
-        raise PromiseError(at, f"{text!r} has no valid port", "ports are 1 to 65535")
+        raise PromiseError(at, f"invalid port in {text!r}", "use a port from 1 to 65535")
     return number

@@ -18,7 +18,7 @@ class Egress:
 
     @property
     def text(self) -> str:
-        return "a default route" if self.allowed else "no default route: nothing outside is reachable"
+        return "a default route" if self.allowed else "no default route, so no external access"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Denied:
 
     @property
     def text(self) -> str:
-        return f"the host {self.host!r} is out of reach"
+        return f"{self.host!r} is unreachable"
 
 
 NetworkPromise = Egress | Resolves | Reaches | Denied

@@ -10,14 +10,14 @@ from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.named_promise import NamedPromise
 
 BOUNDARY: Mapping[str, str] = {
-    "anonymous": "without credentials nothing can be written; tried, refused, and absent afterwards",
-    "reader": "an identity that may only read cannot write; tried, refused, and absent afterwards",
-    "writer": "with the writer's credentials it arrives, and is read back from outside",
+    "anonymous": "writes without credentials are rejected and leave nothing behind",
+    "reader": "writes with read-only credentials are rejected and leave nothing behind",
+    "writer": "writes with the writer's credentials succeed and read back from outside",
 }
 
 STATE: Mapping[str, str] = {
-    "second-lock": "of two holders of one state lock the second is refused",
-    "old-state": "an overwritten state can be brought back",
+    "second-lock": "a second holder of a state lock is rejected",
+    "old-state": "an overwritten state can be restored",
 }
 
 
@@ -43,7 +43,7 @@ class NoSecrets:
 
     @property
     def text(self) -> str:
-        return "a secret that jobs can see is in nothing that was published or logged: plain, encoded or compressed"
+        return "no secret visible to jobs appears in published artifacts or logs, whether plain, encoded or compressed"
 
 
 Publication = PublicationProof | NoSecrets

@@ -82,7 +82,7 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Resource
             where = (*at, group, field)
             if amount(text) == 0:
                 raise PromiseError(
-                    where, f"{group}.{field} of 0 promises nothing", "name an amount, or remove the field"
+                    where, f"{group}.{field}: 0 promises nothing", "set an amount, or remove the field"
                 )
             yield NamedPromise(name, promise(amount(text)), where)
     for group, amounts_of, amount in (("cpu", cpu, millicpus), ("memory", memory, byte_count)):
@@ -91,8 +91,8 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Resource
         ):
             raise PromiseError(
                 (*at, group, "request"),
-                f"the {group} request {amounts_of['request']} is larger than the limit {amounts_of['limit']}",
-                "a request is at most the limit",
+                f"{group} request {amounts_of['request']} exceeds limit {amounts_of['limit']}",
+                "lower the request or raise the limit",
                 against=(*at, group, "limit"),
             )
     if "pids" in section:

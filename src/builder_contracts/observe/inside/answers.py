@@ -1,4 +1,4 @@
-"""From the probe's output to facts. Pure: the probe's text is untrusted, and never makes this fail."""
+"""Turns the probe's output into facts. Pure. The output is untrusted, and no text of it raises."""
 
 from __future__ import annotations
 
@@ -40,35 +40,38 @@ _ANSI_C_LETTERS = {"a": 7, "b": 8, "e": 27, "E": 27, "f": 12, "n": 10, "r": 13, 
 # Above this, cgroup v1 means "no limit": it shows the largest number of pages instead.
 _NO_MEMORY_LIMIT = 1 << 60
 
+# The kernel's largest word. A larger number in an answer would raise wherever it is divided.
+_LARGEST = (1 << 64) - 1
+
 
 @dataclass(frozen=True)
 class ProbeAnswers:
-    """The probe's lines by section and key; ``lost`` says why lines may be missing, or is empty."""
+    """The probe's answers by section and key; ``lost`` is the reason why some may be missing, or empty."""
 
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     lost: str = ""
 
     @property
     def silent(self) -> bool:
-        """Whether the probe was lost before its first answer."""
+        """True if the probe was lost before its first answer."""
         return bool(self.lost) and not self.sections
 
     def read(self, section: str, key: str, convert: Callable[[Any], T]) -> Seen[T]:
-        """One answer, converted, or why there is none."""
+        """One answer, converted, or the reason why it is missing."""
         try:
             value = self.sections[section][key]
         except KeyError:
-            return Unseen(self.lost or "the probe could not see it in this runner")
+            return Unseen(self.lost or "the probe could not observe it in this runner")
         try:
             return _seen(value, convert)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError):
-            return Unseen(f"the probe's answer makes no sense: {json.dumps(value)[:100]}")
+            return Unseen(f"invalid probe output: {json.dumps(value)[:100]}")
 
 
 def parse(output: bytes, ended: str) -> ProbeAnswers:
-    """The answers in what the probe printed; ``ended`` says how it ended early, or is empty."""
+    """The answers in the probe's output; ``ended`` is the reason why it ended early, or empty."""
     sections: dict[str, dict[str, Any]] = defaultdict(dict)
-    # Text has more ends of lines than the probe prints, so it is split before it is decoded.
+    # Decoded text has more kinds of line ends than the probe prints, so lines are split before.
     for line in output.split(b"\n"):
         try:
             section, key, value = _line(line.decode("utf-8", errors="replace"))
@@ -76,21 +79,29 @@ def parse(output: bytes, ended: str) -> ProbeAnswers:
             continue
         if not isinstance(section, str) or not isinstance(key, str):
             continue
-        told = sections[section].get(key)
-        if section == "features" and isinstance(value, dict) and isinstance(told, dict):
-            told.update(value)
+        earlier = sections[section].get(key)
+        if section == "features" and isinstance(value, dict) and isinstance(earlier, dict):
+            earlier.update(value)
         else:
             sections[section][key] = value
     lost = ended
     if not lost and "end" not in sections:
-        lost = "the observation ended before it was complete"
+        lost = "the observation ended early"
     return ProbeAnswers(dict(sections), lost)
+
+
+def _integer(value: Any, base: int | None = None) -> int:
+    """A number of the kernel. Raises ValueError for other text, and for a number beyond its largest word."""
+    number = int(value) if base is None else int(value, base)
+    if abs(number) > _LARGEST:
+        raise ValueError("larger than any number of the kernel")
+    return number
 
 
 def _line(text: str) -> Any:
     answer = json.loads(text)
     if _SURROGATE.search(text):
-        # Half a character, which no report can hold. Raises a ValueError, as for what is no JSON.
+        # Half a character, which no report can hold, raises a ValueError as broken JSON does.
         json.dumps(answer, ensure_ascii=False).encode("utf-8")
     return answer
 
@@ -100,8 +111,8 @@ def identity(answers: ProbeAnswers) -> Seen[UserFacts]:
         "identity",
         "",
         lambda value: UserFacts(
-            uid=int(value["uid"]),
-            gid=int(value["gid"]),
+            uid=_integer(value["uid"]),
+            gid=_integer(value["gid"]),
             user=_seen(value["user"], str),
             home=str(value["home"]),
             home_exists=bool(value["home_exists"]),
@@ -111,7 +122,7 @@ def identity(answers: ProbeAnswers) -> Seen[UserFacts]:
 
 
 def _seen(value: Any, convert: Callable[[Any], T]) -> Seen[T]:
-    # A feature may be called "unseen" as well; what was seen of it is never a text.
+    # A feature may be called "unseen" as well, but its answer is never a text.
     if isinstance(value, dict) and isinstance(reason := value.get("unseen"), str):
         return Unseen(reason)
     return convert(value)
@@ -122,7 +133,7 @@ def environment(answers: ProbeAnswers) -> Seen[dict[str, str]]:
 
 
 def _exports(text: str) -> dict[str, str]:
-    """The variables in what ``export -p`` printed, in the quoting of dash, busybox or bash.
+    """The variables in the output of ``export -p``, in the quoting of dash, busybox or bash.
 
     Raises ValueError for text that ends inside quotes.
     """
@@ -140,17 +151,17 @@ def _unquoted(part: str) -> str:
     if part[0] == "'":
         return part[1:-1]
     if part[0] == '"':
-        # What keeps its meaning in double quotes; a line break behind a backslash is none.
-        return re.sub(r"\\([$`\"\\\n])", lambda found: found[1].strip("\n"), part[1:-1])
+        # Characters that a backslash quotes inside double quotes; an escaped line break disappears.
+        return re.sub(r"\\([$`\"\\\n])", lambda match: match[1].strip("\n"), part[1:-1])
     if part.startswith("$'"):
-        # Bytes, because each byte of a character may be written by itself.
-        found = b"".join(map(_ansi_c, _ANSI_C.finditer(part[2:-1])))
-        return found.decode("utf-8", errors="replace")
+        # Bytes, because the shell may write each byte of a character separately.
+        decoded = b"".join(map(_ansi_c, _ANSI_C.finditer(part[2:-1])))
+        return decoded.decode("utf-8", errors="replace")
     return part[1:] if part[0] == "\\" else part
 
 
-def _ansi_c(found: re.Match[str]) -> bytes:
-    octal, byte, short, long, letter, text = found.groups()
+def _ansi_c(match: re.Match[str]) -> bytes:
+    octal, byte, short, long, letter, text = match.groups()
     if octal or byte:
         return bytes([int(octal, 8) & 0xFF if octal else int(byte, 16)])
     if short or long:
@@ -167,10 +178,10 @@ def tool(answers: ProbeAnswers, name: str, features: Sequence[str]) -> Seen[Tool
         path = value["path"]
         if path is None:
             return ToolFacts(None)
-        not_run = Unseen("its version was not asked for")
+        not_run = Unseen("its version was not observed")
         return ToolFacts(
             str(path),
-            _seen(value["status"], int) if "status" in value else not_run,
+            _seen(value["status"], _integer) if "status" in value else not_run,
             _seen(value["output"], str) if "output" in value else not_run,
             seen,
         )
@@ -183,7 +194,7 @@ def _feature(answers: ProbeAnswers, name: str, label: str) -> Seen[FeatureFacts]
         "features",
         name,
         lambda value: _seen(
-            value[label], lambda inner: FeatureFacts(int(inner["status"]), str(inner["output"]))
+            value[label], lambda inner: FeatureFacts(_integer(inner["status"]), str(inner["output"]))
         ),
     )
 
@@ -196,9 +207,9 @@ def path(answers: ProbeAnswers, name: str) -> Seen[PathFacts]:
             str(value["type"]),
             bool(value["symlink"]),
             bool(value["writable"]),
-            _seen(value["mode"], lambda mode: int(mode, 8)),
+            _seen(value["mode"], lambda mode: _integer(mode, 8)),
             _seen(value["owner"], str),
-            _seen(value["free"], lambda free: int(free[0]) * int(free[1])),
+            _seen(value["free"], lambda free: _integer(_integer(free[0]) * _integer(free[1]))),
         )
 
     return answers.read("paths", name, convert)
@@ -235,16 +246,16 @@ def daemon(answers: ProbeAnswers, ready_after: Seen[float]) -> Seen[DaemonFacts]
 
 
 def isolation(answers: ProbeAnswers, privileged: Seen[bool]) -> IsolationFacts:
-    """``privileged`` is what the engine says; where there is none, the kernel's view of sysfs decides."""
-    bounding = answers.read("isolation", "bounding", lambda text: int(text, 16))
+    """``privileged`` is the engine's view; without an engine, the kernel's view of sysfs decides."""
+    bounding = answers.read("isolation", "bounding", lambda text: _integer(text, 16))
     if isinstance(privileged, Unseen):
         privileged = answers.read("isolation", "sysfs", lambda text: text == "rw")
         if privileged is True and isinstance(bounding, int):
             privileged = bool(bounding & (1 << 21))  # CAP_SYS_ADMIN
     return IsolationFacts(
         bounding=bounding,
-        no_new_privileges=answers.read("isolation", "no_new_privileges", lambda flag: bool(int(flag))),
-        seccomp=answers.read("isolation", "seccomp", int),
+        no_new_privileges=answers.read("isolation", "no_new_privileges", lambda flag: bool(_integer(flag))),
+        seccomp=answers.read("isolation", "seccomp", _integer),
         privileged=privileged,
         sockets=answers.read("isolation", "sockets", lambda paths: [str(item) for item in paths]),
         mount=answers.read("isolation", "mount", _attempt),
@@ -261,7 +272,7 @@ def default_routes(answers: ProbeAnswers) -> Seen[list[str]]:
 
 
 def resources(answers: ProbeAnswers) -> ResourceFacts:
-    """Limits from whichever cgroup version answered."""
+    """Limits from the cgroup version that the runner has."""
     seen = answers.sections.get("cgroup", {})
     if any(key.startswith("v2.") for key in seen):
         return ResourceFacts(
@@ -271,13 +282,13 @@ def resources(answers: ProbeAnswers) -> ResourceFacts:
                 "cgroup", "v2.memory_reserved", lambda text: _number_or_max(text) or None
             ),
             pids=answers.read("cgroup", "v2.pids", _number_or_max),
-            cpu_weight=answers.read("cgroup", "v2.weight", int),
+            cpu_weight=answers.read("cgroup", "v2.weight", _integer),
         )
-    quota = answers.read("cgroup", "v1.quota", int)
-    period = answers.read("cgroup", "v1.period", int)
+    quota = answers.read("cgroup", "v1.quota", _integer)
+    period = answers.read("cgroup", "v1.period", _integer)
     cpu: Seen[int | None]
     if isinstance(quota, Unseen) or isinstance(period, Unseen):
-        cpu = quota if isinstance(quota, Unseen) else Unseen("no cpu controller is visible")
+        cpu = quota if isinstance(quota, Unseen) else Unseen("no cpu cgroup controller is visible")
     else:
         cpu = None if quota <= 0 or period <= 0 else round(quota * 1000 / period)
     return ResourceFacts(
@@ -285,19 +296,19 @@ def resources(answers: ProbeAnswers) -> ResourceFacts:
         memory=answers.read("cgroup", "v1.memory", _bytes_v1),
         memory_reserved=answers.read("cgroup", "v1.memory_reserved", _bytes_v1),
         pids=answers.read("cgroup", "v1.pids", _number_or_max),
-        cpu_shares=answers.read("cgroup", "v1.shares", int),
+        cpu_shares=answers.read("cgroup", "v1.shares", _integer),
     )
 
 
 def _cpu_max(text: str) -> int | None:
     quota, _, period = text.partition(" ")
-    return None if quota == "max" else round(int(quota) * 1000 / int(period))
+    return None if quota == "max" else round(_integer(quota) * 1000 / _integer(period))
 
 
 def _number_or_max(text: str) -> int | None:
-    return None if text == "max" else int(text)
+    return None if text == "max" else _integer(text)
 
 
 def _bytes_v1(text: str) -> int | None:
-    amount = int(text)
+    amount = _integer(text)
     return None if amount >= _NO_MEMORY_LIMIT else amount

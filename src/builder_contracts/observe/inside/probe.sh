@@ -1,16 +1,16 @@
-# The probe: answers every question of one observation in one process, on standard output, one JSON
-# array a line: ["section","key",value]. It needs a POSIX shell and nothing else; what would need a
-# program that the image lacks is answered with {"unseen": reason}.
+# The probe answers every question of one observation in one process. It prints one JSON array per line:
+# ["section","key",value]. It needs nothing but a POSIX shell; a question that needs a program which the image
+# lacks gets {"unseen": reason} as its value.
 #
 # Each positional parameter is one question, its words separated by the unit separator (\037). No word is
 # ever read as shell text:
 #   tool NAME [ARG...]            look NAME up in PATH; with arguments, run it
 #   feature NAME LABEL ARG...     run NAME with these arguments
-#   path PATH                     what stands at PATH
-#   shell PATH                    does this shell calculate
+#   path PATH                     type and details of PATH
+#   shell PATH                    start this shell and let it calculate
 #   resolve HOST                  the addresses of HOST
 #   connect KEY HOST PORT         open a TCP connection
-#   daemon                        is there a way to a Docker daemon
+#   daemon                        look for a Docker daemon
 # The section "end" closes a complete answer.
 
 exported=$(export -p)
@@ -27,11 +27,11 @@ controls=$(printf '\001\002\003\004\005\006\007\010\013\014\016\017\020\021\022\
 controls=${controls%.}
 
 # quote TEXT: sets $quoted to TEXT as a JSON string. Control characters become question marks, which bounds
-# its length, or escapes where $exact says so.
+# its length, or escapes if $exact is set.
 exact=
 quote() {
   whole=$1 ready=
-  # Some shells take the square of a text's length to take it apart, so it is cut by printf first.
+  # Some shells need quadratic time to split a text, so printf cuts it first.
   while [ ${#whole} -gt 500 ]; do
     piece=$(printf '%.500s.' "$whole")
     piece=${piece%.}
@@ -68,7 +68,7 @@ escape() {
   done
 }
 
-# number CONTROL: sets $char to its escape; its place in the list of them tells its number.
+# number CONTROL: sets $char to its escape, from its place in the list of control characters.
 number() {
   before=${controls%%"$1"*}
   code=${#before}
@@ -80,8 +80,8 @@ number() {
   char="\\u00$((code / 16))$low"
 }
 
-# shorten TEXT: sets $short to at most 20 lines of at most 200 bytes. Bounds a line of the answer to what
-# a pipe writes at once, so that answers of parallel questions never mix.
+# shorten TEXT: sets $short to at most 20 lines of at most 200 bytes. A line then fits one write to a pipe,
+# so that answers of parallel questions never mix.
 shorten() {
   left=$1 short='' lines=0
   [ ${#left} -gt 4000 ] && left=$(printf '%.4000s' "$left")
@@ -99,8 +99,8 @@ shorten() {
   short=${short%"$nl"}
 }
 
-# say SECTION KEY JSON: in one write, with a line break on either side. Some C libraries write the last one
-# separately; what another question says in between then still stands on a line of its own.
+# say SECTION KEY JSON: prints one answer in one write, with a line break on either side. Some C libraries write
+# the last one separately; an answer that comes in between then still has its own line.
 say() {
   quote "$2"
   printf '\n%s\n' "[\"$1\",$quoted,$3]"
@@ -112,8 +112,8 @@ unseen() {
   json="{\"unseen\":$quoted}"
 }
 
-# find_tool NAME: sets $found to its path in the job's PATH, or empties it. `command -v` would also answer
-# for builtins and functions of this shell, which a job's other programs cannot start.
+# find_tool NAME: sets $found to its path in the job's PATH, or empties it. `command -v` would also find
+# builtins and functions of this shell, which a job's other programs cannot start.
 find_tool() {
   found=
   remaining=$PATH:
@@ -131,7 +131,7 @@ find_tool() {
 find_tool timeout; timeout=$found
 find_tool stat; stat=$found
 find_tool true; true=$found
-# What ignores the polite end gets the other; old busybox has no option for that.
+# SIGKILL follows for a program that ignores SIGTERM; old busybox has no option for that.
 insist=
 [ -n "$timeout" ] && [ -n "$true" ] && "$timeout" -k 1 1 "$true" 2>/dev/null && insist='-k 1'
 
@@ -222,28 +222,28 @@ for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock "${X
 done
 say isolation sockets "[$sockets]"
 
-# The attempts happen in namespaces of their own, so that a success changes nothing for anybody.
+# The attempts use separate namespaces, so that a success changes nothing outside.
 find_tool unshare; unshare=$found
 find_tool mount; mount=$found
 if [ -z "$unshare" ] || [ -z "$true" ]; then
-  unseen "the image lacks unshare(1) or true(1) to try it with"
+  unseen "the image lacks unshare(1) or true(1)"
   say isolation unshare "$json"
   say isolation mount "$json"
 else
   if said=$(bounded 10 "$unshare" --user --map-root-user --mount "$true" 2>&1); then
-    say isolation unshare '{"worked":true,"said":"a user and a mount namespace were created"}'
+    say isolation unshare '{"worked":true,"said":"created a user and a mount namespace"}'
   else
-    shorten "$said"; quote "${short:-it failed}"
+    shorten "$said"; quote "${short:-failed}"
     say isolation unshare "{\"worked\":false,\"said\":$quoted}"
   fi
   if [ -z "$mount" ]; then
-    unseen "the image has no mount(8) to try it with"
+    unseen "the image lacks mount(8)"
     say isolation mount "$json"
   elif said=$(bounded 10 "$unshare" --mount "$mount" -t tmpfs none /tmp 2>&1) ||
     said=$(bounded 10 "$unshare" --user --map-root-user --mount "$mount" -t tmpfs none /tmp 2>&1); then
-    say isolation mount '{"worked":true,"said":"a tmpfs was mounted in a namespace of its own"}'
+    say isolation mount '{"worked":true,"said":"mounted a tmpfs in its own namespace"}'
   else
-    shorten "$said"; quote "${short:-it failed}"
+    shorten "$said"; quote "${short:-failed}"
     say isolation mount "{\"worked\":false,\"said\":$quoted}"
   fi
 fi
@@ -280,7 +280,7 @@ cgroup_file() {
     esac
     [ "$1$controllers" = "" ] && place=/sys/fs/cgroup$where
   done 2>/dev/null </proc/self/cgroup
-  # In a container the control files of its own group stand at the root of the mount.
+  # In a container the control files of its own group are at the root of the mount.
   for candidate in "$place/$2" "/sys/fs/cgroup/$1/$2" "/sys/fs/cgroup/$2"; do
     if [ -r "$candidate" ]; then
       read -r cgroup <"$candidate"
@@ -310,16 +310,16 @@ say_cgroup '' pids.max v2.pids
 
 ## questions
 
-# run_tool PATH ARG...: sets $status and $short to how it ended and what it printed.
+# run_tool PATH ARG...: sets $status and $short to its exit status and its output.
 run_tool() {
   output=$(bounded 20 "$@" 2>&1)
   status=$?
   shorten "$output"
-  # 124 is the answer of GNU timeout, the others those of a command that was killed, as busybox has it.
+  # GNU timeout exits with 124; busybox reports the status of the killed command.
   case $status in 124 | 137 | 143) [ -n "$timeout" ] && status=timeout ;; esac
 }
 
-late="it did not answer within 20 s, or was killed"
+late="no exit within 20 s, or killed"
 
 answer_tool() {
   name=$1
@@ -372,11 +372,11 @@ answer_path() {
   elif [ -L "$path" ]; then kind='"symlink"'
   fi
   if [ "$kind" = null ]; then
-    # A parent that cannot be searched hides what is there: absence is then not a fact.
+    # A parent that cannot be searched hides its entries, so absence is not a fact.
     parent=${path%/*}
     while [ ! -e "$parent" ] && [ "$parent" != "${parent%/*}" ]; do parent=${parent%/*}; done
     if [ -n "$parent" ] && [ -d "$parent" ] && [ ! -x "$parent" ]; then
-      unseen "the job's user may not look into $parent"
+      unseen "the job's user cannot search $parent"
       say paths "$path" "$json"
     else
       say paths "$path" '{"type":null}'
@@ -385,7 +385,7 @@ answer_path() {
   fi
   yes_no [ -w "$path" ]; writable=$json
   if [ -z "$stat" ]; then
-    unseen "the image has no stat(1)"
+    unseen "the image lacks stat(1)"
     details="\"mode\":$json,\"owner\":$json,\"free\":$json"
   else
     if said=$("$stat" -L -c '"mode":"%a","owner":"%U"' "$path" 2>&1); then
@@ -406,7 +406,7 @@ answer_path() {
 
 answer_shell() {
   if [ ! -x "$1" ]; then
-    say shells "$1" '{"runs":false,"reason":"not there, or not executable"}'
+    say shells "$1" '{"runs":false,"reason":"missing or not executable"}'
     return
   fi
   # shellcheck disable=SC2016 # the shell under test expands it, not this one
@@ -439,7 +439,7 @@ $said
 ANSWER
     say resolve "$1" "[$addresses]"
   else
-    unseen "the image has no getent(1) to ask the resolver with"
+    unseen "the image lacks getent(1)"
     say resolve "$1" "$json"
   fi
 }
@@ -461,12 +461,12 @@ knock() {
     status=$?
     [ $status -eq 142 ] && status=124
   else
-    outcome=unseen said="the image has neither bash and timeout(1) nor perl to open a connection with"
+    outcome=unseen said="the image has neither bash and timeout(1) nor perl, so no connection can be tried"
     return
   fi
   case "$status $said" in
     "0 "*) outcome=connected said="connected to $1 port $2" ;;
-    "124 "*) outcome=timeout said="no answer within 5 s" ;;
+    "124 "*) outcome=timeout said="no response within 5 s" ;;
     *"Connection refused"*) outcome=refused said="Connection refused" ;;
     *"etwork is unreachable"* | *"No route to host"*) outcome=unreachable said="Network is unreachable" ;;
     *"Name or service not known"* | *"name resolution"* | *"No address associated"*)
@@ -487,7 +487,7 @@ answer_connect() {
   fi
 }
 
-# A daemon is looked for as a job's own tools would: the client, then the sockets, then the ports.
+# A daemon is looked for as the tools of a job do: the client, then the sockets, then the ports.
 answer_daemon() {
   find_tool docker
   if [ -n "$found" ]; then
@@ -500,18 +500,18 @@ answer_daemon() {
     fi
   fi
   tried="no client"
-  [ -n "$found" ] && tried="the client gets no answer at ${DOCKER_HOST:-the default socket}"
+  [ -n "$found" ] && tried="no response from a daemon at ${DOCKER_HOST:-the default socket}"
   find_tool curl
   for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock; do
     [ -S "$socket" ] || continue
     if [ -n "$found" ]; then
       said=$("$found" -s -m 5 --unix-socket "$socket" http://localhost/_ping 2>&1) && [ "$said" = OK ] && {
-        say daemon "" "{\"reachable\":true,\"how\":\"$socket answers\"}"
+        say daemon "" "{\"reachable\":true,\"how\":\"$socket responds\"}"
         return
       }
-      tried="$tried; $socket does not answer"
+      tried="$tried; $socket does not respond"
     else
-      unseen "$socket is there, and the image has no docker or curl to ask it with"
+      unseen "$socket exists, but the image lacks docker and curl to query it"
       say daemon "" "$json"
       return
     fi
@@ -531,19 +531,19 @@ answer_daemon() {
         ;;
     esac
   done
-  quote "$tried; no socket answers; ports 2375 and 2376 of localhost are closed; DOCKER_HOST=${DOCKER_HOST-(not set)}"
+  quote "$tried; no socket responds; ports 2375 and 2376 of localhost are closed; DOCKER_HOST=${DOCKER_HOST-(not set)}"
   say daemon "" "{\"reachable\":false,\"how\":$quoted}"
 }
 
-# Answers are given side by side, one line each.
+# Questions are answered concurrently, one line per answer.
 separator=$(printf '\037')
 running=0
 for question do
   (
-    # Splits at the separator only, and expands nothing.
+    # This splits at the separator only, and expands nothing.
     set -f
     IFS=$separator
-    # The separator at the end keeps a last word that is empty.
+    # The separator at the end keeps an empty last word.
     # shellcheck disable=SC2086
     set -- $question$separator
     unset IFS

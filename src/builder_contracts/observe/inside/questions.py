@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv6Address
 from pathlib import Path
 
 from builder_contracts.contract.model import Contract
@@ -26,11 +27,14 @@ def probe() -> str:
 
 
 def spellings(address: str) -> dict[str, str]:
-    """The ways to write an IPv4 address that resolvers accept, by name.
+    """The ways to write an address that resolvers accept, by name.
 
     Filters that compare text let some of them through. Source: inet_aton(3) for the numeric forms,
-    RFC 4291 section 2.5.5.2 for the IPv6-mapped one.
+    RFC 4291 section 2.5.5.2 for the IPv6-mapped one, section 2.2 for what stands for the zeros of an IPv6 address.
     """
+    if ":" in address:
+        ipv6 = IPv6Address(address)
+        return {"compressed": ipv6.compressed, "exploded": ipv6.exploded}
     parts = [int(part) for part in address.split(".")]
     number = (parts[0] << 24) | (parts[1] << 16) | (parts[2] << 8) | parts[3]
     return {
@@ -46,7 +50,7 @@ def questions(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> list
     """All questions of a contract, each once.
 
     ``forbidden`` maps the names of hosts that may be tried to their address and port; a name that is
-    left out is not tried at all.
+    missing is not tried at all.
     """
     return list(dict.fromkeys(SEPARATOR.join(words) for words in _words(contract, forbidden)))
 

@@ -1,24 +1,26 @@
-"""Carries out the Bazel proofs over one protocol: upload, hit, miss, refuse, and lie to the client."""
+"""Carries out the Bazel proofs over one protocol: upload, hit, miss, reject, and false results for the client."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel import log as bazel_log
+from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
 from builder_contracts.prove.canary.definition import Canary
-from builder_contracts.prove.canary.products import CanaryProducts, collect
-from builder_contracts.prove.job import ProofJob, StepFailed, said
-from builder_contracts.prove.records import AccessLogLine, BazelRecord, BazelRun, StoreLookup, Unavailable
-from builder_contracts.prove.testbed import Testbed, coded
+from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
+from builder_contracts.prove.store_lookup import StoreLookup
+from builder_contracts.prove.testbed import Testbed, encode_body
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.catalog import DATA
 from builder_contracts.services.principals import READER, WRITER, Principal
 
 DEADLINE = 180
 POISON = b"poisoned: nobody built this\n"
-# A leaf of the graph for each lie, so that neither changes the key of another action.
+# A leaf of the graph for each false result, so that neither changes the key of another action.
 POISONED, CORRUPTED = "//:seal", "//:hello"
 
 # What differs between two machines and must not reach an action.
@@ -32,19 +34,28 @@ OTHER_ENVIRONMENT = {
 }
 
 
-def prove(bench: Testbed, canary: Canary, role: str) -> tuple[BazelRecord, CanaryProducts | Unavailable]:
-    """The proof of one role, bazel-grpc or bazel-http, and what its cold build made. Raises Failed."""
+def prove(
+    bench: Testbed,
+    canary: Canary,
+    role: str,
+    after_cold_build: Callable[[ProofJob, str, BazelRun, float], None],
+) -> BazelRecord:
+    """The proof of one role, bazel-grpc or bazel-http. Raises Failed.
+
+    ``after_cold_build`` gets the job of the cold build as it ends, its nonce, the build and its seconds: what it made
+    is somebody else's to look at.
+    """
     endpoint = bench.endpoints[role]
-    # A cache that names no writer is open to everybody; one that names a writer is tried as nobody else.
+    # A cache without a writer is open to everybody; a cache with a writer is proved only with its credentials.
     if WRITER in endpoint.variables and (lost := endpoint.lacks(WRITER)):
         raise StepFailed.of(lost)
     first, second = bench.nonce(), bench.nonce()
     builds = _Builds(bench, role)
     with bench.fresh(f"{role}-build") as job:
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
-        begun = time.monotonic()
+        started_at = time.monotonic()
         builds.run("cold", job, WRITER, deadline=canary.budget.seconds, command=canary.command)
-        products = collect(job, canary, first, time.monotonic() - begun)
+        after_cold_build(job, first, builds.runs["cold"], time.monotonic() - started_at)
         job.write(f"{job.folder}/{canary.nonce}", f"{second}\n".encode(), mode="0644")
         builds.run("miss", job, READER)
     with bench.fresh(f"{role}-hit") as job:
@@ -53,38 +64,37 @@ def prove(bench: Testbed, canary: Canary, role: str) -> tuple[BazelRecord, Canar
         builds.startup = (f"--output_user_root={job.folder}.bazel",)
         builds.run("hit", job, READER)
         builds.clean(job)
-        builds.run("environment", job, READER, environment=OTHER_ENVIRONMENT)
+        builds.run("environment", job, READER, env=OTHER_ENVIRONMENT)
         builds.clean(job)
-        # Looked for before anything false is put there.
-        uploaded = _look(bench, role, builds.runs["cold"], every=True)
-        refused = _look(bench, role, builds.runs["miss"], every=False)
+        # Looked up before anything false is put there.
+        after_upload = _look(bench, role, builds.runs["cold"], every=True)
+        after_refusal = _look(bench, role, builds.runs["miss"], every=False)
         poisoned = corrupted = ""
         not_lied: Unavailable | None = None
         try:
-            poisoned, corrupted = _lie(bench, role, builds.runs["cold"].spawns)
+            poisoned, corrupted = _falsify(bench, role, builds.runs["cold"].spawns)
             builds.run("lied-to", job, READER)
             builds.clean(job)
         except StepFailed as failed:
             not_lied = failed.lost
-        # After the lies: a build that still gets something from a cache gets these.
+        # Last, because a build that still gets something from a cache then gets the false results.
         builds.run("without", job, "")
-    record = BazelRecord(
+    return BazelRecord(
         protocol=role.removeprefix("bazel-"),
         url=endpoint.url,
         runs=builds.runs,
-        asked={name: builds.asked(name) for name in builds.runs},
+        asked={name: builds.requested_digests(name) for name in builds.runs},
         served=builds.served,
-        after_upload=uploaded,
-        after_refusal=refused,
+        after_upload=after_upload,
+        after_refusal=after_refusal,
         poisoned=poisoned,
         corrupted=corrupted,
         not_lied=not_lied,
         no_reader=endpoint.lacks(READER),
         logged=bool(endpoint.service),
-        looker=bench.looker(role),
+        reader=bench.reader_description(role),
         mnemonics=canary.mnemonics,
     )
-    return record, products
 
 
 @dataclass
@@ -112,23 +122,23 @@ class _Builds:
         *,
         deadline: float = DEADLINE,
         command: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
     ) -> None:
         """Build as an identity; without one, without the cache."""
-        before = len(self.bench.served(self.service))
+        log_start = len(self.bench.access_log(self.service))
         role = self.role if identity else ""
         self.runs[name] = _run(
-            self.bench, job, role, identity, deadline=deadline, environment=environment,
+            self.bench, job, role, identity, deadline=deadline, env=env,
             command=command or ("bazel", *self.startup, "test"), targets=not command,
         )  # fmt: skip
-        self.served[name] = self.bench.served_to(job.address, self.service, since=before)
+        self.served[name] = self.bench.access_log_of(job.address, self.service, since=log_start)
 
     def clean(self, job: ProofJob) -> None:
-        """Forget outputs and the local action cache, which hides actions, but keep the server that is warm."""
+        """Delete outputs and the local action cache, which hides actions, but keep the server that is warm."""
         job.must("cleaning", ["bazel", *self.startup, "clean"], deadline=60)
 
-    def asked(self, name: str) -> frozenset[str]:
-        """The action digests that the server's own log says this build asked for."""
+    def requested_digests(self, name: str) -> frozenset[str]:
+        """Return the action digests that this build requested, by the server's own log."""
         if self.role == "bazel-http":
             lines = [line for line in self.served[name] if line.method == "GET" and line.status == 200]
             return frozenset(line.uri.rpartition("/")[2] for line in lines if "/ac/" in line.uri)
@@ -141,7 +151,7 @@ class _Builds:
 
 
 def _options(bench: Testbed, role: str, invocation: str, logs: str) -> list[str]:
-    """What a build is told: where its logs go, and of one cache at most, uploads included."""
+    """Return the options of a build: where its logs go, and at most one cache, uploads included."""
     options = [
         f"--invocation_id={invocation}", "--color=no", "--curses=no", "--disk_cache=",
         f"--execution_log_json_file={logs}.exec.json", f"--build_event_json_file={logs}.bep.json",
@@ -154,15 +164,15 @@ def _options(bench: Testbed, role: str, invocation: str, logs: str) -> list[str]
             "--remote_upload_local_results=true", "--remote_local_fallback=true",
         ]  # fmt: skip
         if not bench.endpoints[role].service:
-            # Without the server's log Bazel has to tell why a write failed, which it does with its stack only.
+            # Without the server's log Bazel has to report why a write failed, which it does with its stack only.
             options.append("--verbose_failures")
     return options
 
 
-def _credentials(job: ProofJob, who: Principal) -> list[str]:
+def _credentials(job: ProofJob, principal: Principal) -> list[str]:
     """The option by which Bazel shows who it is. On a machine, where others can list the arguments of processes, it
     goes into a file of the job's own instead. Raises Failed."""
-    option = f"--remote_header=authorization={who.authorization}" if who.authorization else ""
+    option = f"--remote_header=authorization={principal.authorization}" if principal.authorization else ""
     if not job.shared:
         return [option] if option else []
     settle(job, option)
@@ -184,7 +194,7 @@ def _run(
     deadline: float,
     command: Sequence[str],
     targets: bool,
-    environment: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> BazelRun:
     invocation = str(uuid.uuid4())
     # Beside the working folder: inside it they would be inputs.
@@ -194,84 +204,99 @@ def _run(
         options += _credentials(job, bench.identity(role, identity))
     # A canary's own command names its targets.
     arguments = [*command, *options, *(["//..."] if targets else [])]
-    done = job.run(arguments, deadline=deadline, environment=environment)
-    bench.outputs.append(done.stdout + done.stderr)
-    text = done.stderr.decode("utf-8", "replace") + done.stdout.decode("utf-8", "replace")
-    warnings = bazel_log.warnings(text)
-    if done.status is None:
-        return BazelRun(None, warnings=warnings, invocation=invocation, ended=done.ended)
-    written = [job.run(["cat", f"{logs}.{kind}.json"], deadline=30) for kind in ("exec", "bep")]
-    if any(log.status != 0 for log in written):
-        return BazelRun(done.status, warnings=(*warnings, said(done)), invocation=invocation)
+    built = job.run(arguments, deadline=deadline, env=env)
+    bench.outputs.append(built.stdout + built.stderr)
+    text = built.stderr.decode("utf-8", "replace") + built.stdout.decode("utf-8", "replace")
+    warnings = bazel_log.parse_warnings(text)
+    if built.status is None:
+        return BazelRun(None, warnings=warnings, invocation=invocation, ended=built.ended)
+    execution_log, events = (job.run(["cat", f"{logs}.{kind}.json"], deadline=30) for kind in ("exec", "bep"))
+    for log in (execution_log, events):
+        if log.status is None:
+            # An empty log would mean that a local cache served everything.
+            return BazelRun(
+                None, warnings=warnings, invocation=invocation, ended=f"cannot read its logs: {log.ended}"
+            )
+        if log.status != 0:
+            return BazelRun(
+                built.status, warnings=(*warnings, format_completed(built)), invocation=invocation
+            )
     try:
-        spawns = bazel_log.spawns(written[0].stdout)
+        spawns = bazel_log.parse_spawns(execution_log.stdout)
     except ValueError as error:
         raise StepFailed("reading Bazel's execution log", str(error)) from None
-    return BazelRun(done.status, spawns, bazel_log.runner_count(written[1].stdout), invocation, warnings)
+    return BazelRun(built.status, spawns, bazel_log.parse_runner_count(events.stdout), invocation, warnings)
 
 
 def _look(bench: Testbed, role: str, run: BazelRun, *, every: bool) -> StoreLookup:
-    """Whether the store holds every, or any, result of the actions that a build ran, as the reader sees it."""
+    """Look up as the reader whether the store has every, or any, result of the actions that a build ran."""
     actions = [spawn for spawn in run.spawns if spawn.cacheable and not spawn.hit]
     if not actions:
-        return StoreLookup(None, "no action was run, so there is nothing to look for")
+        return StoreLookup(None, "no action ran, so there is nothing to check")
     url = bench.endpoints[role].url
     if role == "bazel-http":
-        # The run's own is open to nobody in particular, who is more independent of a build than its reader.
+        # The run's own cache permits anonymous reads, which are more independent of a build than its reader.
         headers = {} if bench.endpoints[role].service else bench.headers(role, READER)
         requests: list[dict[str, object]] = [
             {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}
             for spawn in actions
         ]
-        there, gone = {"200"}, {"404"}
+        present_statuses, absent_statuses = {"200"}, {"404"}
     else:
         authorization = bench.identity(role, READER).authorization
         call = {"kind": "grpc", "target": url, "authorization": authorization}
         requests = [
             {**call, "call": "GetActionResult", "hash": spawn.digest, "size": spawn.size} for spawn in actions
         ]
-        there, gone = {"OK"}, {"NOT_FOUND"}
+        present_statuses, absent_statuses = {"OK"}, {"NOT_FOUND"}
     answers = bench.ask(requests)
-    found = sum(answer["status"] in there for answer in answers)
-    missing = sum(answer["status"] in gone for answer in answers)
-    if found + missing < len(answers):
-        lost = next(answer for answer in answers if answer["status"] not in there | gone)
-        return StoreLookup(None, f"the store could not be read: {lost['status']} {lost['said']}")
-    present = missing == 0 if every else found > 0
-    return StoreLookup(present, f"{found} of {len(actions)} results of this build are in the store")
+    present = sum(answer["status"] in present_statuses for answer in answers)
+    absent = sum(answer["status"] in absent_statuses for answer in answers)
+    if present + absent < len(answers):
+        readable = present_statuses | absent_statuses
+        lost = next(answer for answer in answers if answer["status"] not in readable)
+        return StoreLookup(None, f"cannot read the store: {lost['status']} {lost['detail']}")
+    return StoreLookup(
+        absent == 0 if every else present > 0,
+        f"{present} of {len(actions)} results of this build are in the store",
+    )
 
 
-def _lie(bench: Testbed, role: str, known: Iterable[bazel_log.Spawn]) -> tuple[str, str]:
-    """Put a false result of one action into the cache and damage the blob of another; their output digests."""
+def _falsify(bench: Testbed, role: str, spawns: Iterable[bazel_log.Spawn]) -> tuple[str, str]:
+    """Put a false result of one action into the cache and corrupt the blob of another; their output digests."""
     services, service = bench.services, bench.endpoints[role].service
     if services is None or not service:
-        raise StepFailed("preparing a false result", "none is put into a cache that others use", here=False)
+        raise StepFailed(
+            "preparing a false result",
+            "false results are never written to a shared cache",
+            provable_here=False,
+        )
     by_target = {
-        spawn.target: spawn for spawn in known if spawn.cacheable and spawn.mnemonic in ("Stamp", "CppLink")
+        spawn.target: spawn for spawn in spawns if spawn.cacheable and spawn.mnemonic in ("Stamp", "CppLink")
     }
     missing = {POISONED, CORRUPTED} - by_target.keys()
     if missing:
-        raise StepFailed(
-            "preparing a false result", f"the build has no action of {', '.join(sorted(missing))}"
-        )
+        raise StepFailed("preparing a false result", f"the build has no {', '.join(sorted(missing))} action")
     stamp, link = by_target[POISONED], by_target[CORRUPTED]
     url, writer = bench.endpoints[role].url, bench.credentials.writer.authorization
     if role == "bazel-http":
         request: dict[str, object] = {"kind": "poison-http", "url": url, "headers": {"Authorization": writer}}
     else:
         request = {"kind": "grpc", "call": "Poison", "target": url, "authorization": writer}
-    answer = bench.ask([{**request, "hash": stamp.digest, "size": stamp.size, "body": coded(POISON)}])[0]
+    answer = bench.ask([{**request, "hash": stamp.digest, "size": stamp.size, "body": encode_body(POISON)}])[
+        0
+    ]
     if answer["status"] != "OK":
-        raise StepFailed("preparing a false result", f"{answer['status']} {answer['said']}")
+        raise StepFailed("preparing a false result", f"{answer['status']} {answer['detail']}")
     blob = next(iter(link.outputs.values()))
     folder = f"{DATA}/bazel/cas" if role == "bazel-http" else f"{DATA}/cas"
-    damage = (
+    script = (
         'file=$(find "$1" -name "*$2*" -type f -size +0 | head -n 1) && chmod u+w "$file" '
         '&& printf X | dd of="$file" bs=1 seek=100 conv=notrunc status=none'
     )
     # BuildGrid keeps a blob under the rest of its digest, in a folder named by the first two digits.
     name = blob if role == "bazel-http" else blob[2:]
-    done = services.execute(service, ["sh", "-c", damage, "sh", folder, name])
-    if done.status != 0:
-        raise StepFailed("damaging a blob", said(done))
-    return str(answer["said"]), blob
+    damaged = services.execute(service, ["sh", "-c", script, "sh", folder, name])
+    if damaged.status != 0:
+        raise StepFailed("corrupting a blob", format_completed(damaged))
+    return str(answer["detail"]), blob

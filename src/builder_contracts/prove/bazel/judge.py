@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
+from builder_contracts.prove.bazel import judge_writes
+from builder_contracts.prove.bazel.log import REMOTE_HIT
+from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
+from builder_contracts.prove.bazel.witnesses import (
+    ENDPOINT_CAUSE,
+    client_witness,
+    explain_run,
+    no_response,
+    reader_witness,
+    server_witness,
+)
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.prove.witnessed import Witnessed, unavailable
+from builder_contracts.verdict import broken, kept, unproven
 
-from builder_contracts.prove.bazel.log import REMOTE_HIT, Spawn
-from builder_contracts.prove.nix.judge import Judged
-from builder_contracts.prove.records import SECOND, AccessLogLine, BazelRecord, BazelRun, Unavailable
-from builder_contracts.verdict import Assessment, broken, kept, unproven
-
-_ENDPOINT = "the endpoint (scheme, host, port), the credentials, or the server behind it"
-# As Bazel's HTTP client words it: the status and its reason phrase.
-_ANSWERED_5XX = re.compile(r"\b5\d\d (?:Internal|Bad|Service|Gateway)")
-_ANSWERED_REFUSED = re.compile(r"PERMISSION_DENIED|UNAUTHENTICATED|\b40[13] (?:Forbidden|Unauthorized)")
-_NO_LOG = "server: a deployment's own, its log is not at hand"
-_STAYS = "; a cache has no way to delete: what was uploaded stays until it is evicted"
-_KEYS = "something of the machine is part of the action's key: look at --incompatible_strict_action_env and --action_env"
+_KEYS = "machine state leaks into the action key; check --incompatible_strict_action_env and --action_env"
 
 
-def judge(show: str, record: BazelRecord | Unavailable | None) -> Judged:
-    """The finding on one clause of a Bazel cache and what witnesses it."""
+def judge(show: str, record: BazelRecord | Unavailable | None) -> Witnessed:
+    """The assessment of one clause of a Bazel cache and what witnesses it."""
     if record is None:
         return unproven(
-            "no canary of this class builds with Bazel, so there is nothing to fetch", here=False
+            "no canary of this class builds with Bazel, so nothing can be fetched", here=False
         ), ()
     if isinstance(record, Unavailable):
-        return unproven(record.reason, here=record.here), ()
+        return unavailable(record)
     cold = record.runs["cold"]
     if cold.status is None:
-        return unproven(f"the cold build was lost: {cold.ended}"), ()
-    if cold.status != 0 or not _actions(cold):
+        return unproven(f"the cold build did not complete: {cold.ended}"), ()
+    if cold.status != 0 or not cold.actions:
         return unproven(
-            f"the cold build ended with status {cold.status} and {len(cold.spawns)} actions, so nothing can be fetched: {_first(cold)}"
+            f"the cold build exited with status {cold.status} after {len(cold.spawns)} actions, so nothing can be fetched: {explain_run(cold)}"
         ), ()
     match show:
         case "upload":
-            return _upload(record)
+            return judge_writes.judge_upload(record)
         case "hit":
             return _hit(record, "hit")
         case "environment":
@@ -48,7 +49,7 @@ def judge(show: str, record: BazelRecord | Unavailable | None) -> Judged:
         case "nonce-miss":
             return _nonce_miss(record)
         case "forced-upload":
-            return _forced_upload(record)
+            return judge_writes.judge_forced_upload(record)
         case "poisoned":
             return _poisoned(record)
         case "corrupted":
@@ -57,390 +58,230 @@ def judge(show: str, record: BazelRecord | Unavailable | None) -> Judged:
             raise NotImplementedError(f"no judge for the Bazel proof {show}")
 
 
-def _actions(run: BazelRun) -> list[Spawn]:
-    """The actions that a remote cache could have answered."""
-    return [spawn for spawn in run.spawns if spawn.cacheable]
-
-
-def _first(run: BazelRun) -> str:
-    return (run.ended or next((line for line in run.warnings if "host_javabase" not in line), "no warning"))[
-        :300
-    ]
-
-
-def _client(run: BazelRun) -> str:
-    counts = Counter(spawn.runner for spawn in _actions(run))
-    said = ", ".join(f"{count} x {name}" for name, count in counts.items()) or "no action"
-    return f"client: execution log {said}; runnerCount {dict(run.counts)}"
-
-
-def _server(record: BazelRecord, name: str, what: str, found: list[AccessLogLine]) -> str:
-    if not record.logged:
-        return _NO_LOG
-    return f"server: {len(found)} x {what} of {len(record.served[name])} requests by this runner"
-
-
-def _outside(record: BazelRecord) -> str:
-    return f"outside: {record.looker} finds that {record.after_upload.said}"
-
-
-def _reads(record: BazelRecord, name: str) -> list[AccessLogLine]:
-    """Requests for results of actions that the server answered with one."""
-    if record.protocol == "http":
-        return [
-            line
-            for line in record.served[name]
-            if "/ac/" in line.uri and line.method == "GET" and line.status == 200
-        ]
-    return [
-        line for line in record.served[name] if line.uri.endswith("/GetActionResult") and line.grpc == "0"
-    ]
-
-
-def _writes(record: BazelRecord, name: str, *, refused: bool) -> list[AccessLogLine]:
-    lines = record.served[name]
-    if record.protocol == "http":
-        wanted = {401, 403} if refused else {200, 201, 204}
-        return [line for line in lines if line.method == "PUT" and line.status in wanted]
-    wanted_grpc = {"7", "16"} if refused else {"0"}
-    writing = ("/UpdateActionResult", "/BatchUpdateBlobs", "/Write", "/SpliceBlob")
-    return [line for line in lines if line.uri.endswith(writing) and line.grpc in wanted_grpc]
-
-
-def _down(record: BazelRecord, name: str) -> Assessment | None:
-    run = record.runs[name]
-    if run.status is None:
-        return unproven(f"the build was lost: {run.ended}")
-    answers = [line for line in record.served[name] if line.status >= 500 or line.grpc == "14"]
-    if answers:
-        return unproven(
-            f"the cache answered {answers[0].status} to {answers[0].uri}: it does not work, whatever its rules are"
-        )
-    trouble = next(
-        (
-            line
-            for line in run.warnings
-            if "UNAVAILABLE" in line
-            or "UnknownHost" in line
-            or "Connection refused" in line
-            or "DEADLINE_EXCEEDED" in line
-            or _ANSWERED_5XX.search(line)
-        ),
-        "",
-    )
-    return unproven(f"the cache did not answer: {trouble[:300]}") if trouble else None
-
-
-def _upload(record: BazelRecord) -> Judged:
-    run = record.runs["cold"]
-    ran = [spawn for spawn in _actions(run) if not spawn.hit]
-    taken = _writes(record, "cold", refused=False)
-    results = [line for line in taken if "/ac/" in line.uri or line.uri.endswith("/UpdateActionResult")]
-    stored = record.after_upload
-    server = _server(record, "cold", "result taken", results)
-    stays = "" if record.logged else _STAYS
-    witnesses = (_client(run), f"{server}; afterwards {stored.said}{stays}")
-    if down := _down(record, "cold"):
-        return down, witnesses
-    if len(ran) < len(_actions(run)):
-        return unproven(
-            f"{len(_actions(run)) - len(ran)} actions were hits before anything was uploaded: the nonce did not reach them"
-        ), witnesses
-    if record.logged and len(results) < len(ran):
-        return broken(
-            f"{len(ran)} actions ran, {len(results)} results arrived at the server: {_first(run)}", _ENDPOINT
-        ), witnesses
-    if stored.present is False:
-        took = f"the server took {len(results)} results" if record.logged else f"{len(ran)} actions ran"
-        kept_not = "has not kept them" if record.logged else "the cache does not have their results"
-        return broken(
-            f"{took} and {kept_not}: {stored.said}; {_first(run)}",
-            "writes are dropped without a word: look at the proxy and at the store behind it",
-        ), witnesses
-    if stored.present is None:
-        return unproven(f"what was uploaded could not be looked for: {stored.said}"), witnesses
-    if not record.logged:
-        return kept(f"{len(ran)} actions ran; {record.looker} finds the results of all of them"), witnesses
-    return kept(
-        f"{len(ran)} actions ran, {len(results)} results and {len(taken) - len(results)} blobs arrived"
-    ), witnesses
-
-
-def _hit(record: BazelRecord, name: str) -> Judged:
+def _hit(record: BazelRecord, name: str) -> Witnessed:
     run, cold = record.runs[name], record.runs["cold"]
-    reads = _reads(record, name)
-    second = _server(record, name, "result served", reads) if record.logged else _outside(record)
-    witnesses = (_client(run), second)
-    if down := _down(record, name):
-        return down, witnesses
-    wanted = {spawn.name for spawn in _actions(cold)}
-    kinds = {spawn.mnemonic for spawn in run.spawns}
+    reads = record.reads(name)
+    second = server_witness(record, name, "result served", reads) if record.logged else reader_witness(record)
+    witnesses = (client_witness(run), second)
+    if failed := no_response(record, name):
+        return failed, witnesses
+    mnemonics = {spawn.mnemonic for spawn in run.spawns}
     if not run.spawns:
         return broken(
-            "the execution log is empty: something local answered before any cache was asked",
-            "the local action cache or a kept output base; start from a fresh one",
+            "the execution log is empty; a local cache served everything",
+            "clear the local action cache, or use a fresh output base",
         ), witnesses
-    if lacking := sorted(set(record.mnemonics) - kinds):
+    if lacking := sorted(set(record.mnemonics) - mnemonics):
         return broken(
-            f"no action of kind {', '.join(lacking)}: this was not the whole canary",
-            "canary.yaml names the kinds; see which targets were left out",
+            f"no {', '.join(lacking)} action; the build did not cover the whole canary",
+            "compare with 'mnemonics' in canary.yaml; some targets were not built",
         ), witnesses
-    misses = [spawn for spawn in _actions(run) if not spawn.hit]
-    if misses and name == "environment" and not all(spawn.hit for spawn in _actions(record.runs["hit"])):
-        return unproven("in the same environment there are misses as well"), witnesses
+    misses = [spawn for spawn in run.actions if not spawn.hit]
+    if misses and name == "environment" and not all(spawn.hit for spawn in record.runs["hit"].actions):
+        return unproven("the unchanged environment misses as well"), witnesses
     if misses:
-        said = ", ".join(f"{spawn.target} {spawn.mnemonic} ({spawn.runner})" for spawn in misses[:4])
-        likely = _KEYS if name == "environment" else f"{_ENDPOINT}; or {_KEYS}"
+        examples = ", ".join(f"{spawn.target} {spawn.mnemonic} ({spawn.runner})" for spawn in misses[:4])
+        likely = _KEYS if name == "environment" else f"{ENDPOINT_CAUSE}; or {_KEYS}"
         return broken(
-            f"{len(misses)} of {len(_actions(run))} actions were not remote hits: {said}; {_first(run)}",
+            f"{len(misses)} of {len(run.actions)} actions were not remote cache hits: {examples}; {explain_run(run)}",
             likely,
         ), witnesses
-    if absent := wanted - {spawn.name for spawn in run.spawns}:
+    if absent := {spawn.name for spawn in cold.actions} - {spawn.name for spawn in run.spawns}:
         return broken(
-            f"{len(absent)} actions of the cold build are not in the log: {sorted(absent)[0][:2]}",
-            "the two builds are not of the same targets",
+            f"{len(absent)} actions of the cold build are missing from the log: {sorted(absent)[0][:2]}",
+            "the two builds cover different targets",
         ), witnesses
     counted = run.counts.get(REMOTE_HIT, 0)
-    if counted != len(_actions(run)):
+    if counted != len(run.actions):
         return broken(
-            f"the log has {len(_actions(run))} hits, Bazel counted {counted}",
-            "the two logs are not of one build",
+            f"the log has {len(run.actions)} hits but Bazel reports {counted}",
+            "the logs belong to different builds",
         ), witnesses
     if not record.logged and record.after_upload.present is None:
-        return unproven(f"the cache could not be read by anybody else: {record.after_upload.said}"), witnesses
+        return unproven(f"no second identity could read the cache: {record.after_upload.detail}"), witnesses
     if not record.logged and record.after_upload.present is False:
         return broken(
-            f"Bazel counted {counted} remote hits, {record.looker} finds: {record.after_upload.said}",
-            "another cache answered: look for a disk cache or a proxy",
+            f"Bazel reports {counted} remote cache hits, but {record.reader} finds: {record.after_upload.detail}",
+            "another cache served them; check for a disk cache or a proxy",
         ), witnesses
     if record.logged and len(reads) < counted:
         return broken(
-            f"Bazel counted {counted} remote hits, the server served {len(reads)} results to this runner",
-            "another cache answered: look for a disk cache or a proxy",
+            f"Bazel reports {counted} remote cache hits, but the server served {len(reads)} results to this runner",
+            "another cache served them; check for a disk cache or a proxy",
         ), witnesses
-    return kept(f"{counted} of {counted} actions are remote cache hits"), witnesses
+    if run.status != 0:
+        return broken(
+            f"the build exited with status {run.status} although all {counted} actions were remote cache hits: "
+            f"{explain_run(run)}",
+            "a cached result is false, or the build depends on something outside its inputs",
+        ), witnesses
+    return kept(f"{counted} of {counted} actions were remote cache hits"), witnesses
 
 
-def _digests(record: BazelRecord) -> Judged:
+def _digests(record: BazelRecord) -> Witnessed:
     if not record.logged:
         return unproven(
-            f"{record.url} is a deployment's own, whose log is not at hand; with services of the run's own it is shown",
+            f"{record.url} is deployed and its log unavailable; services started by the run can prove this",
             here=False,
         ), ()
     run = record.runs["hit"]
-    mine = {spawn.digest for spawn in run.spawns if spawn.hit}
-    asked = record.asked["hit"]
-    example = next(iter(sorted(mine & asked)), "none")
+    hits = {spawn.digest for spawn in run.spawns if spawn.hit}
+    logged = record.asked["hit"]
+    example = next(iter(sorted(hits & logged)), "none")
     witnesses = (
-        f"client: {len(mine)} action digests counted as hits, such as {example[:16]}…",
-        f"server: its log names {len(mine & asked)} of them",
+        f"client: {len(hits)} action digests counted as hits, such as {example[:16]}…",
+        f"server: log contains {len(hits & logged)} of them",
     )
-    if down := _down(record, "hit"):
-        return down, witnesses
-    if not mine:
-        return unproven("there was no hit whose digest could be looked for"), witnesses
-    if unknown := mine - asked:
+    if failed := no_response(record, "hit"):
+        return failed, witnesses
+    if run.status != 0 or not hits:
+        return unproven("no hit has a digest to check"), witnesses
+    if unknown := hits - logged:
         return broken(
-            f"{len(unknown)} of {len(mine)} digests are unknown to the server, such as {min(unknown)}",
-            "another cache answered those",
+            f"{len(unknown)} of {len(hits)} digests are not in the server's log, such as {min(unknown)}",
+            "another cache served those",
         ), witnesses
-    return kept(f"all {len(mine)} action digests stand in the server's log"), witnesses
+    return kept(f"all {len(hits)} action digests are in the server's log"), witnesses
 
 
-def _counterfactual(record: BazelRecord) -> Judged:
+def _counterfactual(record: BazelRecord) -> Witnessed:
     run, hit = record.runs["without"], record.runs["hit"]
     hits = [spawn for spawn in run.spawns if spawn.hit or "cache hit" in spawn.runner]
     second = f"server: {len(record.served['without'])} requests by this runner"
-    witnesses = (_client(run), second if record.logged else _outside(record))
+    witnesses = (client_witness(run), second if record.logged else reader_witness(record))
     if run.status is None:
-        return unproven(f"the build was lost: {run.ended}"), witnesses
-    if not any(spawn.hit for spawn in hit.spawns):
-        return unproven(
-            "with the cache there was no hit either, so building without it shows nothing"
-        ), witnesses
+        return unproven(f"the build did not complete: {run.ended}"), witnesses
+    if hit.status != 0 or not any(spawn.hit for spawn in hit.spawns):
+        return unproven("the cache gave no hits, so building without it proves nothing"), witnesses
     if hits or record.served["without"]:
         return broken(
-            f"{len(hits)} hits and {len(record.served['without'])} requests without any cache named",
-            "a cache is set somewhere else: look at every .bazelrc and at a disk cache",
+            f"{len(hits)} hits and {len(record.served['without'])} requests with no cache configured",
+            "a cache is configured elsewhere; check every .bazelrc and the disk cache",
         ), witnesses
-    if not _actions(run):
+    if not run.actions:
         return broken(
-            "nothing ran and nothing was fetched",
-            "something local kept the outputs; a hit then proves nothing",
+            "no action ran and nothing was fetched",
+            "outputs were cached locally, so a hit proves nothing",
         ), witnesses
-    return kept(f"without the cache {len(_actions(run))} actions ran on the runner"), witnesses
+    return kept(f"without the cache, {len(run.actions)} actions ran on the runner"), witnesses
 
 
-def _nonce_miss(record: BazelRecord) -> Judged:
+def _nonce_miss(record: BazelRecord) -> Witnessed:
     run = record.runs["miss"]
     before = {spawn.digest for spawn in record.runs["cold"].spawns}
     # An action that the change does not reach has the key that it had, and may hit.
-    changed = [spawn for spawn in _actions(run) if spawn.digest not in before]
+    changed = [spawn for spawn in run.actions if spawn.digest not in before]
     hits = [spawn for spawn in changed if spawn.hit]
-    asked = [
+    misses = [
         line
         for line in record.served["miss"]
         if (line.status == 404 and "/ac/" in line.uri)
         or (line.grpc == "5" and line.uri.endswith("/GetActionResult"))
     ]
-    second = f"outside: {record.after_refusal.said}" if not record.logged else ""
-    witnesses = (_client(run), second or _server(record, "miss", "not found", asked))
-    if down := _down(record, "miss"):
-        return down, witnesses
+    second = f"outside: {record.after_refusal.detail}" if not record.logged else ""
+    witnesses = (client_witness(run), second or server_witness(record, "miss", "not found", misses))
+    if failed := no_response(record, "miss"):
+        return failed, witnesses
     if not changed:
         return broken(
-            "no action has another key than before, although an input changed",
-            "the nonce file is no input of any action, so every hit may be an old one",
+            "an input changed but no action key did",
+            "the nonce is not an input of any action, so any hit may be stale",
         ), witnesses
     if hits:
         return broken(
-            f"{len(hits)} actions hit although their input never existed before, such as {hits[0].target}",
-            "the cache answers with other actions' results: look at the proxy in front of it",
+            f"{len(hits)} actions with new inputs hit the cache, such as {hits[0].target}",
+            "the cache returns results of other actions; check the proxy in front of it",
         ), witnesses
-    if record.logged and len(asked) < len(changed):
+    if record.logged and len(misses) < len(changed):
         return unproven(
-            f"{len(changed)} actions changed, the server was asked in vain for {len(asked)}"
+            f"{len(changed)} actions changed, but the server logged misses for {len(misses)}"
         ), witnesses
-    said, look = f"{len(changed)} changed actions missed, as they must", record.after_refusal
+    if run.status != 0:
+        return unproven(f"the changed build exited with status {run.status}: {explain_run(run)}"), witnesses
+    observed, lookup = f"all {len(changed)} changed actions missed, as expected", record.after_refusal
     if record.logged:
-        return kept(said), witnesses
-    if look.present is None:
+        return kept(observed), witnesses
+    if lookup.present is None:
         return unproven(
-            f"that {len(changed)} changed actions missed Bazel alone says: {look.said}"
+            f"only Bazel reports that {len(changed)} changed actions missed: {lookup.detail}"
         ), witnesses
-    if look.present:
-        # What the cache is open to: the build that missed has filled it.
-        return kept(f"{said}; Bazel alone says so, whose own results are in the store since"), witnesses
-    return kept(f"{said}: {look.said}"), witnesses
-
-
-def _forced_upload(record: BazelRecord) -> Judged:
-    if record.no_reader is not None:
-        return unproven(record.no_reader.reason, here=record.no_reader.here), ()
-    if not record.logged:
-        return _forced_upload_unlogged(record)
-    run = record.runs["miss"]
-    refused, taken = _writes(record, "miss", refused=True), _writes(record, "miss", refused=False)
-    found = record.after_refusal
-    witnesses = (
-        f"client: {_first(run)}",
-        f"server: {len(refused)} writes refused and {len(taken)} taken; afterwards {found.said}",
-    )
-    control = record.after_upload.present and _writes(record, "cold", refused=False)
-    likely = "identities are enforced in the client only: enforce them in the server, for CAS and action cache alike"
-    if down := _down(record, "miss"):
-        return down, witnesses
-    if taken or found.present:
-        return broken(
-            f"the server took {len(taken)} writes of an identity that may only read; {found.said}", likely
-        ), witnesses
-    if not control:
-        return unproven("the writer's uploads did not arrive either, so a refusal shows nothing"), witnesses
-    if found.present is None:
-        return unproven(found.said), witnesses
-    if not refused:
-        return broken(
-            "no write was tried or refused, although Bazel was told to upload",
-            "Bazel did not reach the server, or the server drops writes without a word",
-        ), witnesses
-    return kept(f"{len(refused)} writes refused, none taken; {found.said}"), witnesses
-
-
-def _forced_upload_unlogged(record: BazelRecord) -> Judged:
-    """The same without the server's log: Bazel's own words are the refusal, a second client's look the verdict."""
-    run, found = record.runs["miss"], record.after_refusal
-    refusal = next((line for line in run.warnings if _ANSWERED_REFUSED.search(line)), "")
-    witnesses = (
-        f"client: {refusal[:300] or _first(run)}",
-        f"{_NO_LOG}; afterwards {SECOND} finds that {found.said}",
-    )
-    likely = "identities are enforced in the client only: enforce them in the server, for CAS and action cache alike"
-    if down := _down(record, "miss"):
-        return down, witnesses
-    if found.present:
-        return broken(
-            f"the server took what an identity wrote that may only read: {found.said}", likely
-        ), witnesses
-    if not record.after_upload.present:
-        return unproven("the writer's uploads did not arrive either, so a refusal shows nothing"), witnesses
-    if found.present is None:
-        return unproven(found.said), witnesses
-    if not refusal:
-        return unproven(
-            "nothing of it is in the store, but Bazel says of no write that it was refused, and the server's log is not "
-            "at hand"
-        ), witnesses
-    return kept(f"refused: {refusal[:200]}; {found.said}"), witnesses
+    if lookup.present:
+        # An open cache: the build that missed has filled it.
+        return kept(f"{observed}; reported only by Bazel, whose uploads are in the store by now"), witnesses
+    return kept(f"{observed}: {lookup.detail}"), witnesses
 
 
 def _outputs(run: BazelRun) -> dict[str, str]:
     return {path: value for spawn in run.spawns for path, value in spawn.outputs.items()}
 
 
-def _poisoned(record: BazelRecord) -> Judged:
+def _poisoned(record: BazelRecord) -> Witnessed:
     if record.not_lied is not None:
         return unproven(
-            f"no false result could be made: {record.not_lied.reason}", here=record.not_lied.here
+            f"cannot create a false result: {record.not_lied.reason}", here=record.not_lied.provable_here
         ), ()
     lied, truth = record.runs["lied-to"], record.runs["without"]
     false = {path for path, value in _outputs(lied).items() if value == record.poisoned}
-    different = sorted(path for path in false if _outputs(truth).get(path) not in (None, record.poisoned))
-    reads = len(_reads(record, "lied-to"))
+    different = sorted(path for path in false if _outputs(truth).get(path) != record.poisoned)
+    reads = len(record.reads("lied-to"))
     witnesses = (
         f"client: with the cache {record.poisoned[:16]}… at {', '.join(sorted(false)) or 'no path'}, "
         f"without it {_outputs(truth).get(different[0], '')[:16] if different else 'nothing else'}…",
-        f"server: took the false result, and served {reads} results to this runner",
+        f"server: accepted the false result and served {reads} results to this runner",
     )
-    if down := _down(record, "lied-to"):
-        return down, witnesses
-    if truth.status != 0 or not _actions(truth):
-        return unproven("there is no build without the cache to compare with"), witnesses
-    if not false:
-        return unproven("the false result was not fetched, so there was nothing to find"), witnesses
+    if failed := no_response(record, "lied-to"):
+        return failed, witnesses
+    if truth.status != 0 or not truth.actions or not false <= _outputs(truth).keys():
+        return unproven("no build without the cache to compare with"), witnesses
+    if not record.poisoned or not false or not reads:
+        return unproven("the false result was never fetched, so there was nothing to detect"), witnesses
     if not different:
         return broken(
-            "the build without the cache has the false result as well",
-            "it did take cached results: look for a second cache",
+            "the build without the cache also contains the false result",
+            "it used cached results; check for a second cache",
         ), witnesses
-    return kept(
-        f"{different[0]} differs from the build without the cache: the false result is found"
-    ), witnesses
+    return kept(f"{different[0]} differs from the uncached build, which exposes the false result"), witnesses
 
 
-def _corrupted(record: BazelRecord) -> Judged:
+def _corrupted(record: BazelRecord) -> Witnessed:
     if record.not_lied is not None:
-        return unproven(f"no blob could be damaged: {record.not_lied.reason}", here=record.not_lied.here), ()
+        return unproven(
+            f"cannot corrupt a blob: {record.not_lied.reason}", here=record.not_lied.provable_here
+        ), ()
     lied, truth = record.runs["lied-to"], record.runs["without"]
     path = next((path for path, value in _outputs(truth).items() if value == record.corrupted), "")
     spawn = next((spawn for spawn in lied.spawns if path in spawn.outputs), None)
-    said = next((line for line in lied.warnings if "igest" in line or "checksum" in line.lower()), "")
-    reading = (f"/cas/{record.corrupted}", "/Read", "/BatchReadBlobs")
-    served = sum(line.uri.endswith(reading) and line.method != "PUT" for line in record.served["lied-to"])
+    warning = next((line for line in lied.warnings if "igest" in line or "checksum" in line.lower()), "")
+    methods = (f"/cas/{record.corrupted}", "/Read", "/BatchReadBlobs")
+    served = sum(line.uri.endswith(methods) and line.method != "PUT" for line in record.served["lied-to"])
     witnesses = (
-        f"client: {spawn.runner if spawn else 'no action'} for {path}; {said[:200] or 'no warning'}",
-        f"server: served the damaged blob {record.corrupted[:16]}… {served} times to this runner"
+        f"client: {spawn.runner if spawn else 'no action'} for {path}; {warning[:200] or 'no warning'}",
+        f"server: served the corrupted blob {record.corrupted[:16]}… {served} times to this runner"
         if record.protocol == "http"
         else f"server: {served} x ByteStream.Read or BatchReadBlobs by this runner",
     )
-    if down := _down(record, "lied-to"):
-        return down, witnesses
-    if not path:
-        return unproven("the damaged blob belongs to no output of the build"), witnesses
+    if failed := no_response(record, "lied-to"):
+        return failed, witnesses
+    if truth.status != 0:
+        return unproven("no build without the cache to compare with"), witnesses
+    if not record.corrupted or not path:
+        return unproven("the corrupted blob is not an output of the build"), witnesses
+    if not served:
+        return unproven("the corrupted blob was never fetched, so there was nothing to detect"), witnesses
     if spawn is None:
-        noticed = lied.status != 0 and bool(said)
-        if noticed:
-            return kept(f"the build stopped at the damaged blob: {said[:300]}"), witnesses
-        return unproven("the action with the damaged blob is not in the log"), witnesses
+        if lied.status != 0 and warning:
+            return kept(f"the build failed on the corrupted blob: {warning[:300]}"), witnesses
+        return unproven("the action with the corrupted blob is not in the log"), witnesses
     if spawn.hit:
         return broken(
-            f"{path} was taken from the cache although its blob was changed",
-            "--noremote_verify_downloads, or a proxy that keeps old answers",
+            f"{path} was fetched from the cache despite its corrupted blob",
+            "--noremote_verify_downloads is set, or a proxy caches responses",
         ), witnesses
     if spawn.outputs[path] != record.corrupted:
         return broken(
             f"{path} came out as {spawn.outputs[path][:16]}…, not as {record.corrupted[:16]}…",
-            "the damaged blob was used",
+            "the build used the corrupted blob",
         ), witnesses
     return kept(
-        f"noticed and built anew by {spawn.runner}: {said[:200] or 'the blob did not match its digest'}"
+        f"detected and rebuilt by {spawn.runner}: {warning[:200] or 'the blob did not match its digest'}"
     ), witnesses

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Java's words for what a server said: of gRPC below the stack, of HTTP in place of one.
-_CAUSE = re.compile(r"(?:Caused by: [\w.]*StatusRuntimeException|[\w.]*HttpException): (?P<said>.+)")
+_CAUSE = re.compile(r"(?:Caused by: [\w.]*StatusRuntimeException|[\w.]*HttpException): (?P<cause>.+)")
 REMOTE_HIT = "remote cache hit"
 
 
 @dataclass(frozen=True)
 class Spawn:
-    """One action that Bazel ran or had answered.
+    """One action that Bazel ran or fetched.
 
     ``digest`` is the action's digest, the key in the cache, and ``size`` belongs to it; ``outputs`` maps paths to content digests.
     """
@@ -34,7 +34,7 @@ class Spawn:
 
     @property
     def name(self) -> tuple[str, str, tuple[str, ...]]:
-        """What makes this action this action, whatever its inputs: target, mnemonic and output paths."""
+        """The identity of an action, independent of its inputs: target, mnemonic and output paths."""
         return (self.target, self.mnemonic, tuple(sorted(self.outputs)))
 
     @property
@@ -42,13 +42,13 @@ class Spawn:
         return self.runner == REMOTE_HIT
 
 
-def spawns(raw: bytes) -> tuple[Spawn, ...]:
-    """The spawns of an execution log in JSON, which is objects one after another. Raises ValueError."""
+def parse_spawns(raw: bytes) -> tuple[Spawn, ...]:
+    """Parse the spawns of an execution log in JSON, which is objects one after another. Raises ValueError."""
     return tuple(_spawn(value) for value in _objects(raw.decode("utf-8", "replace")))
 
 
-def runner_count(raw: bytes) -> Mapping[str, int]:
-    """How many actions each runner had, from a build event file in JSON lines; empty when it does not say."""
+def parse_runner_count(raw: bytes) -> Mapping[str, int]:
+    """Parse how many actions each runner had, from a build event file in JSON lines; empty if it does not say."""
     counts: dict[str, int] = {}
     for line in raw.decode("utf-8", "replace").splitlines():
         if '"buildMetrics"' not in line:
@@ -63,20 +63,20 @@ def runner_count(raw: bytes) -> Mapping[str, int]:
     return counts
 
 
-def warnings(text: str) -> tuple[str, ...]:
-    """The warnings and errors of a build, each with the last cause that the lines after it name."""
-    found: list[str] = []
+def parse_warnings(text: str) -> tuple[str, ...]:
+    """Parse the warnings and errors of a build, each with the last cause that the lines after it name."""
+    lines: list[str] = []
     causes: list[str] = []
     for line in text.splitlines():
         if line.startswith(("WARNING", "ERROR")):
-            found.append(line)
+            lines.append(line)
             causes.append("")
         elif line.startswith(("INFO", "DEBUG", "Target ")):
-            found.append("")
+            lines.append("")
             causes.append("")
-        elif found and (cause := _CAUSE.search(line)):
-            causes[-1] = cause["said"]
-    return tuple(f"{line} {cause}".strip() for line, cause in zip(found, causes, strict=True) if line)
+        elif lines and (cause := _CAUSE.search(line)):
+            causes[-1] = cause["cause"]
+    return tuple(f"{line} {cause}".strip() for line, cause in zip(lines, causes, strict=True) if line)
 
 
 def _spawn(value: Mapping[str, Any]) -> Spawn:
@@ -96,13 +96,13 @@ def _spawn(value: Mapping[str, Any]) -> Spawn:
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
     decoder = json.JSONDecoder()
-    at = 0
+    position = 0
     while True:
-        while at < len(text) and text[at].isspace():
-            at += 1
-        if at == len(text):
+        while position < len(text) and text[position].isspace():
+            position += 1
+        if position == len(text):
             return
-        value, at = decoder.raw_decode(text, at)
+        value, position = decoder.raw_decode(text, position)
         if not isinstance(value, dict):
-            raise ValueError("an execution log holds objects")
+            raise ValueError("an execution log contains objects")
         yield value

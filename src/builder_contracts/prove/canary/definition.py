@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import tarfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from builder_contracts.contract import validity
 from builder_contracts.contract.document import read
-from builder_contracts.contract.files import entries, is_file
+from builder_contracts.contract.files import is_file, list_folder
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises.canaries import ANY, KERNEL, NIX, CanaryProof
 from builder_contracts.contract.quantities import byte_count
 from builder_contracts.contract.schemas import nearest
 from builder_contracts.errors import InputError, Location, Problem
-from builder_contracts.prove.records import CheckResult
-from builder_contracts.verdict import Measurement
 
 
 @dataclass(frozen=True)
@@ -73,9 +69,9 @@ def named(name: str, contract: Contract) -> Canary:
     """The canary that a contract names. Raises InputError where it is not there, or not for this class."""
     canary = load(folder_of(contract.source.file) / name)
     if contract.name not in canary.builders:
-        what = f"names {', '.join(canary.builders)} as its builders"
-        mend = f"add {contract.name} there, or take {name} out of the contract"
-        raise InputError([Problem(Location(str(canary.folder / "canary.yaml"), 1), what, mend)])
+        message = f"'builders' lists {', '.join(canary.builders)} but not {contract.name}"
+        fix = f"add {contract.name} to 'builders', or remove {name} from the contract"
+        raise InputError([Problem(Location(str(canary.folder / "canary.yaml")), message, fix)])
     return canary
 
 
@@ -96,9 +92,9 @@ def check(contracts: Iterable[Contract]) -> list[Problem]:
         for name, clauses in shown.items():
             try:
                 if not is_file(folder / name / "canary.yaml"):
-                    guess = nearest(name, [path.name for path in entries(folder)])
-                    mend = f"did you mean {guess}?" if guess else f"create {folder / name / 'canary.yaml'}"
-                    problems.append(Problem(clauses[0].source, f"there is no canary {name}", mend))
+                    guess = nearest(name, [path.name for path in list_folder(folder)])
+                    fix = f"did you mean {guess}?" if guess else f"create {folder / name / 'canary.yaml'}"
+                    problems.append(Problem(clauses[0].source, f"no such canary: {name}", fix))
                     continue
                 shows = named(name, contract).shows
             except InputError as error:
@@ -107,13 +103,13 @@ def check(contracts: Iterable[Contract]) -> list[Problem]:
             problems += [
                 Problem(
                     clause.source,
-                    f"the canary {name} cannot show {clause.promise.show}",
-                    f"it shows {', '.join(shows)}",
+                    f"canary {name} does not support {clause.promise.show}",
+                    f"use one of {', '.join(shows)}",
                 )
                 for clause in clauses
                 if isinstance(clause.promise, CanaryProof) and clause.promise.show not in shows
             ]
-    # What classes inherit is told once.
+    # What classes inherit is reported once.
     return list(dict.fromkeys(problems))
 
 
@@ -124,9 +120,9 @@ def load(folder: Path) -> Canary:
         raise InputError(
             [
                 Problem(
-                    Location(str(path), 1),
-                    f"there is no canary {folder.name}",
-                    f"create {path}, or correct the name",
+                    Location(str(path)),
+                    f"no such canary: {folder.name}",
+                    f"create {path}, or fix the name",
                 )
             ]
         )
@@ -139,8 +135,8 @@ def load(folder: Path) -> Canary:
             [
                 Problem(
                     place,
-                    f"this canary stands in the folder {folder.name}",
-                    f"name it {folder.name}, or move it",
+                    f"canary name does not match its directory {folder.name}",
+                    f"rename it to {folder.name}, or move it",
                 )
             ]
         )
@@ -148,8 +144,8 @@ def load(folder: Path) -> Canary:
     problems = [
         Problem(
             document.source(("inputs", index)),
-            f"the input {name} is not in {folder}",
-            "correct the path, or add the file",
+            f"input {name} not found in {folder}",
+            "fix the path, or add the file",
         )
         for index, name in enumerate(inputs)
         if not (folder / name).exists()
@@ -158,8 +154,8 @@ def load(folder: Path) -> Canary:
         problems.append(
             Problem(
                 document.source(("nonce",)),
-                f"the nonce {data['nonce']} is none of the inputs",
-                "add it to 'inputs': a value that reaches no build makes none of them new",
+                f"nonce {data['nonce']} is not an input",
+                "add it to 'inputs'; otherwise it does not change the build",
             )
         )
     if problems:
@@ -187,41 +183,3 @@ def _bytes(text: str | None) -> int | None:
     if text is None:
         return None
     return byte_count(text)
-
-
-def completeness(
-    taken: Mapping[str, tarfile.TarInfo | bytes], expected: tuple[str, ...], builder_paths: tuple[str, ...]
-) -> CheckResult:
-    """Whether what left the builder is complete away from it: real files that name no place on the builder."""
-    likely = "hand on real files: copy with dereferencing (cp -L), and build with relative or mapped paths"
-    files = {name: content for name, content in taken.items() if isinstance(content, bytes)}
-    for name, entry in taken.items():
-        if isinstance(entry, tarfile.TarInfo) and not entry.isdir():
-            kind = f"a link to {entry.linkname}" if entry.issym() or entry.islnk() else "not a regular file"
-            return CheckResult(False, f"{name} is {kind}: empty on the other side", likely)
-    for name, content in files.items():
-        for path in builder_paths:
-            if path.encode() in content:
-                return CheckResult(False, f"{name} names {path}, which exists on the builder only", likely)
-        if not content:
-            return CheckResult(False, f"{name} is empty", "the build wrote nothing; look at its log")
-    missing = [
-        path for path in expected if not any(name == path or name.startswith(f"{path}/") for name in files)
-    ]
-    if missing:
-        return CheckResult(
-            False,
-            f"{', '.join(missing)} did not come out of the builder",
-            "correct 'artifacts' or the command",
-        )
-    size = sum(map(len, files.values()))
-    digests = (f"{name} sha256:{hashlib.sha256(files[name]).hexdigest()[:16]}…" for name in sorted(files))
-    return CheckResult(
-        True,
-        f"{len(files)} files, {size} bytes, no links, none names {' or '.join(builder_paths)}",
-        witnesses=(
-            f"client: handed on {', '.join(sorted(taken))[:300]}",
-            f"outside: {', '.join(digests)[:300]}",
-        ),
-        measures=(Measurement("artifact_bytes", size),),
-    )

@@ -1,9 +1,10 @@
-"""What the flake canary shows besides building: identical rebuilds, pure evaluation, a current lock."""
+"""Check the flake canary beyond its build: identical rebuilds, pure evaluation, a current lock."""
 
 from __future__ import annotations
 
-from builder_contracts.prove.job import ProofJob, said
-from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.job import ProofJob, format_completed
+from builder_contracts.prove.unavailable import Unavailable
 
 DEADLINE = 60
 PACKAGES = ("path:.", "path:.#artifact")
@@ -15,88 +16,90 @@ def rebuild(job: ProofJob) -> CheckResult | Unavailable:
     listed = job.run(["nix", "path-info", "--derivation", "--recursive", *PACKAGES], deadline=DEADLINE)
     derivations = [f"{path}^*" for path in listed.stdout.decode().split() if path.endswith(".drv")]
     if not derivations:
-        return Unavailable(f"the derivations could not be listed: {said(listed)}")
-    done = job.run(["nix", "build", "--rebuild", "--no-link", *derivations], deadline=DEADLINE)
-    text = done.stderr.decode("utf-8", "replace")
+        return Unavailable(f"cannot list derivations: {format_completed(listed)}")
+    rebuilt = job.run(["nix", "build", "--rebuild", "--no-link", *derivations], deadline=DEADLINE)
+    text = rebuilt.stderr.decode("utf-8", "replace")
     checked = text.count("checking outputs of")
     witnesses = (
-        f"client: {checked} outputs compared, status {done.status}",
+        f"client: {checked} outputs compared, status {rebuilt.status}",
         f"control: Nix lists {len(derivations)} derivations to compare",
     )
-    if done.status is None:
-        return Unavailable(f"the rebuild was lost: {done.ended}")
-    if done.status != 0:
+    if rebuilt.status is None:
+        return Unavailable(f"the rebuild did not complete: {rebuilt.ended}")
+    if rebuilt.status != 0:
         return CheckResult(
             False,
-            f"the rebuild differs: {said(done)}",
-            "a time, a random value or a host name is in the output",
+            f"the rebuild differs: {format_completed(rebuilt)}",
+            "the output contains a time, a random value or a host name",
             witnesses,
         )
     if not checked:
-        return Unavailable("Nix did not say that it compared anything")
-    return CheckResult(
-        True, f"{checked} outputs were built again and are the same bit for bit", "", witnesses
-    )
+        return Unavailable("Nix did not report comparing any output")
+    return CheckResult(True, f"{checked} outputs rebuilt bit for bit identical", "", witnesses)
 
 
 def pure(job: ProofJob) -> CheckResult | Unavailable:
-    """Evaluate twice in different surroundings; show that an impure expression is refused."""
+    """Evaluate twice in different environments; check that an impure expression is rejected."""
     derivation = ["nix", "path-info", "--derivation", "path:."]
     first = job.run(derivation, deadline=DEADLINE)
-    other = {"HOME": f"{job.folder}.home", "LANG": "C", "CI_PROOF_SECRET": "another", "TZ": "Asia/Tokyo"}
+    env = {"HOME": f"{job.folder}.home", "LANG": "C", "CI_PROOF_SECRET": "another", "TZ": "Asia/Tokyo"}
     job.run(["mkdir", "-p", f"{job.folder}.home"], deadline=10)
-    second = job.run([*derivation, "--option", "eval-cache", "false"], deadline=DEADLINE, environment=other)
+    second = job.run([*derivation, "--option", "eval-cache", "false"], deadline=DEADLINE, env=env)
     impure = job.run(["nix", "eval", "--raw", "--expr", "builtins.readFile /etc/hostname"], deadline=DEADLINE)
-    refused = b"forbidden in pure evaluation mode" in impure.stderr
+    rejected = b"forbidden in pure evaluation mode" in impure.stderr
     witnesses = (
         f"client: {first.stdout.decode().strip()} and {second.stdout.decode().strip()}",
-        f"control: reading /etc/hostname is {'refused' if refused else 'not refused'}",
+        f"control: reading /etc/hostname is {'rejected' if rejected else 'not rejected'}",
     )
     if None in (first.status, second.status, impure.status):
-        return Unavailable("an evaluation was lost")
+        lost = next(run for run in (first, second, impure) if run.status is None)
+        return Unavailable(f"an evaluation did not complete: {lost.ended}")
     if first.status != 0 or second.status != 0:
         return CheckResult(
             False,
-            f"evaluation fails: {said(first if first.status else second)}",
-            "it needs something from outside of its inputs",
+            f"evaluation failed: {format_completed(first if first.status else second)}",
+            "it depends on something outside its inputs",
             witnesses,
         )
-    if not refused:
+    if not rejected:
         return CheckResult(
             False,
-            "an expression that reads /etc/hostname evaluates",
-            "pure-eval is switched off in this image",
+            "Nix evaluates an expression that reads /etc/hostname",
+            "pure evaluation is disabled in this image",
             witnesses,
         )
     if first.stdout != second.stdout:
         return CheckResult(
             False,
-            "other surroundings give another derivation",
-            "builtins.getEnv, currentTime or a path outside of the flake",
+            "a different environment produces a different derivation",
+            "the flake uses builtins.getEnv, currentTime or a path outside itself",
             witnesses,
         )
     return CheckResult(
-        True, "the same derivation in other surroundings, and impure reading is refused", "", witnesses
+        True, "same derivation in a different environment; impure reads rejected", "", witnesses
     )
 
 
 def lock(job: ProofJob) -> CheckResult | Unavailable:
-    """Ask Nix to work without changing the lock; show that it would say so if it had to."""
+    """Ask Nix to work without changing the lock; check that it would report a change."""
     command = ["nix", "flake", "lock", "--no-update-lock-file", "path:."]
-    done = job.run(command, deadline=DEADLINE)
+    checked = job.run(command, deadline=DEADLINE)
     without = f"{job.folder}.unlocked"
     job.run(["sh", "-c", 'cp -r "$1" "$2" && rm -f "$2/flake.lock"', "sh", job.folder, without], deadline=20)
     control = job.run(command, deadline=DEADLINE, folder=without)
-    witnesses = (f"client: {said(done)}", f"control: without a lock file {said(control)[:200]}")
-    if done.status is None or control.status is None:
-        return Unavailable("Nix was lost")
+    witnesses = (
+        f"client: {format_completed(checked)}",
+        f"control: without a lock file {format_completed(control)[:200]}",
+    )
+    if checked.status is None or control.status is None:
+        return Unavailable(f"Nix did not complete: {checked.ended or control.ended}")
     if control.status == 0:
-        return Unavailable("Nix is content without a lock file as well, so its answer shows nothing")
-    if done.status != 0:
+        return Unavailable("Nix also accepts a missing lock file, so acceptance proves nothing")
+    if checked.status != 0:
         return CheckResult(
             False,
-            f"the lock is not current: {said(done)}",
-            "run nix flake lock and commit flake.lock",
+            f"flake.lock is out of date: {format_completed(checked)}",
+            "run 'nix flake lock' and commit flake.lock",
             witnesses,
         )
-    return CheckResult(True, "Nix has nothing to change in flake.lock", "", witnesses)
+    return CheckResult(True, "flake.lock is up to date", "", witnesses)

@@ -1,4 +1,4 @@
-"""Reads what a kernel said over its serial console while it booted."""
+"""Reads the serial console of a kernel that boots."""
 
 from __future__ import annotations
 
@@ -14,33 +14,32 @@ _PANIC = re.compile(r"Kernel panic - not syncing: .*")
 class Console:
     """The marked lines of our init by their first word, in order, and how the boot ended.
 
-    ``panic`` is the kernel's own line, ``last`` the last thing that was said; ``ended`` tells whether init
-    came to its end.
+    ``panic`` is the kernel's own line, ``last`` the last line of all; ``ended``: init completed.
     """
 
-    said: Mapping[str, tuple[str, ...]]
+    lines: Mapping[str, tuple[str, ...]]
     panic: str
     last: str
     ended: bool
 
-    def one(self, key: str) -> str:
+    def line(self, key: str) -> str:
         """The only line of that word, or nothing."""
-        return next(iter(self.said.get(key, ())), "")
+        return next(iter(self.lines.get(key, ())), "")
 
 
-def read(text: str, nonce: str) -> Console:
-    """What the console of the run with this nonce shows; lines of any other run do not count."""
+def parse_console(text: str, nonce: str) -> Console:
+    """The console of the run with this nonce; lines of any other run do not count."""
     lines = [_ESCAPES.sub("", line).strip() for line in text.replace("\r", "\n").split("\n")]
-    said: dict[str, list[str]] = {}
+    marked: dict[str, list[str]] = {}
     for line in lines:
         words = line.split(" ", 3)
         if len(words) >= 3 and words[0] == "LINUX-XR" and words[1] == nonce:
-            said.setdefault(words[2], []).append(words[3] if len(words) > 3 else "")
+            marked.setdefault(words[2], []).append(words[3] if len(words) > 3 else "")
     panic = next((match[0] for line in lines if (match := _PANIC.search(line))), "")
-    spoken = [line for line in lines if line]
+    nonempty = [line for line in lines if line]
     return Console(
-        {key: tuple(values) for key, values in said.items()},
+        {key: tuple(values) for key, values in marked.items()},
         panic,
-        spoken[-1][:200] if spoken else "",
-        "end" in said,
+        nonempty[-1][:200] if nonempty else "",
+        "end" in marked,
     )

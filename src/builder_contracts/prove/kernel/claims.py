@@ -1,6 +1,6 @@
 """The claim ladder of the real-time kernel: packaged is not booted, booted is not real-time.
 
-Its owner's rungs, see docs/canaries/linux-xr.md. A canary in an emulator can show the first two; those that
+Its owner's rungs, see docs/canaries/linux-xr.md. A canary in an emulator can prove the first two; those that
 need a headset's host are never claimed here.
 """
 
@@ -10,15 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.unavailable import Unavailable
 
 
 class KernelClaim(Enum):
-    """What may be said of a kernel."""
+    """A claim about a kernel."""
 
-    NONE = "nothing may be claimed"
+    NONE = "nothing can be claimed"
     PACKAGED = "C0: the package exists"
-    REALTIME = "C1: it boots and uname -v says PREEMPT_RT"
+    REALTIME = "C1: boots, and uname -v reports PREEMPT_RT"
 
 
 _NEEDS: tuple[tuple[KernelClaim, tuple[str, ...]], ...] = (
@@ -38,15 +39,15 @@ class ClaimReached:
         return f"{self.claim.value}; {self.missing}"
 
 
-def climb(findings: Mapping[str, CheckResult | Unavailable]) -> ClaimReached:
-    """The highest claim of which every part was shown, and those below it."""
+def highest_claim(results: Mapping[str, CheckResult | Unavailable]) -> ClaimReached:
+    """The highest claim of which every part is proved, and those below it."""
     claim = KernelClaim.NONE
     for rung, needs in _NEEDS:
         for need in needs:
-            found = findings.get(need, Unavailable("it was not looked at"))
-            if isinstance(found, Unavailable):
-                return ClaimReached(claim, f"not {rung.value}: linux-xr-{need} is unproven, {found.reason}")
-            if not found.good:
-                return ClaimReached(claim, f"not {rung.value}: linux-xr-{need} is broken, {found.said}")
+            result = results.get(need, Unavailable("not checked"))
+            if isinstance(result, Unavailable):
+                return ClaimReached(claim, f"not {rung.value}: linux-xr-{need} is unproven ({result.reason})")
+            if not result.good:
+                return ClaimReached(claim, f"not {rung.value}: linux-xr-{need} is broken ({result.observed})")
         claim = rung
-    return ClaimReached(claim, "not C2: no host's configuration was validated here")
+    return ClaimReached(claim, "not C2: no host configuration was validated")

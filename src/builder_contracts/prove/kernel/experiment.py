@@ -8,22 +8,24 @@ from pathlib import Path
 
 from builder_contracts.errors import InputError
 from builder_contracts.prove.canary.definition import Canary
+from builder_contracts.prove.canary.record import CanaryRecord
+from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.container_testbed import ContainerTestbed
 from builder_contracts.prove.kernel import claims, recipe
 from builder_contracts.prove.kernel import judge as tiers
 from builder_contracts.prove.kernel import tiers as workshop
-from builder_contracts.prove.kernel.progress import Say, silent
-from builder_contracts.prove.records import CanaryRecord, CheckResult, Unavailable
+from builder_contracts.prove.kernel.progress import ProgressListener, silent
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.docker import engine
 
 
 @dataclass(frozen=True)
 class KernelOverrides:
-    """What the command line asks for: another source, another configuration, and who hears of the progress."""
+    """Options of the command line: a different source or configuration, and who gets the progress."""
 
     source: Path | None = None
     config: Path | None = None
-    say: Say = silent
+    say: ProgressListener = silent
 
 
 def prove(
@@ -32,23 +34,21 @@ def prove(
     """Build, rebuild, package and boot the canary's kernel in fresh runners of the class."""
     choice = choice or KernelOverrides()
     try:
-        wanted = recipe.load(canary.folder, source=choice.source, config=choice.config)
+        kernel = recipe.load(canary.folder, source=choice.source, config=choice.config)
     except InputError as error:
         return Unavailable(error.sentence)
     try:
-        record = workshop.run(bench, wanted, say=choice.say)
+        record = workshop.run(bench, kernel, say=choice.say)
     except engine.LOST as error:
-        return Unavailable(f"the engine stopped answering: {engine.reason(error)}")
-    found = tiers.judge(record)
-    reached = claims.climb(found)
+        return Unavailable(f"lost connection to the engine: {engine.reason(error)}")
+    results = tiers.judge(record)
+    reached = claims.highest_claim(results)
     choice.say(f"{canary.name}: {reached}")
-    return CanaryRecord(canary.name, {name: _with_claim(finding, reached) for name, finding in found.items()})
+    return CanaryRecord(canary.name, {name: _with_claim(result, reached) for name, result in results.items()})
 
 
-def _with_claim(
-    finding: CheckResult | Unavailable, reached: claims.ClaimReached
-) -> CheckResult | Unavailable:
-    """The rung that the canary reached stands beside every finding: none is read for more than it shows."""
-    if isinstance(finding, Unavailable):
-        return finding
-    return dataclasses.replace(finding, witnesses=(*finding.witnesses, f"claim of this kernel: {reached}"))
+def _with_claim(result: CheckResult | Unavailable, reached: claims.ClaimReached) -> CheckResult | Unavailable:
+    """The claim that the canary reached stands beside every result: none is read for more than it proves."""
+    if isinstance(result, Unavailable):
+        return result
+    return dataclasses.replace(result, witnesses=(*result.witnesses, f"kernel claim: {reached}"))

@@ -10,12 +10,12 @@ _UNSET = re.compile(r"# (CONFIG_\w+) is not set")
 OFF = "n"
 
 
-def options(text: str) -> dict[str, str]:
-    """The options of a configuration or a fragment by name; "n" for those that are said to be off."""
-    found: dict[str, str] = {}
+def parse_options(text: str) -> dict[str, str]:
+    """The options of a configuration or a fragment by name; "n" for those that are off."""
+    values: dict[str, str] = {}
     for line in text.splitlines():
         if match := _SET.fullmatch(line.strip()):
-            found[match[1]] = match[2]
+            values[match[1]] = match[2]
         elif match := _UNSET.fullmatch(line.strip()):
-            found[match[1]] = OFF
-    return found
+            values[match[1]] = OFF
+    return values

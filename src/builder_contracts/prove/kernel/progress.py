@@ -1,4 +1,4 @@
-"""What a kernel build is doing, for a person who waits: the tier, and objects done of their total."""
+"""Progress of a kernel build, for a person who waits: the tier, and objects done of their total."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-Say = Callable[[str], None]
+ProgressListener = Callable[[str], None]
 """Takes one line for the person who waits; may be called from any thread."""
 
 # What make prints for an object that it compiles.
@@ -17,22 +17,22 @@ STEPS = 20
 
 
 def silent(line: str) -> None:
-    """Tells nobody."""
+    """Reports to nobody."""
 
 
 @dataclass
 class Objects:
-    """Counts objects in make's output as it comes, and says so a few times a build.
+    """Counts objects in make's output as it comes, and reports them a few times per build.
 
     ``total`` is what make planned, 0 while that is not known yet.
     """
 
-    what: str
-    say: Say
+    name: str
+    say: ProgressListener
     total: int = 0
     done: int = 0
     _rest: bytes = b""
-    _told: int = field(default=0)
+    _reported: int = field(default=0)
 
     def __call__(self, piece: bytes) -> None:
         text = self._rest + piece
@@ -44,7 +44,7 @@ class Objects:
                 self.done += 1
         # Where make underestimated, the total grows with what is done: never more than all of it.
         self.total = max(self.total, self.done) if self.total else 0
-        tell = self.done * STEPS // self.total if self.total else 0
-        if tell > self._told:
-            self._told = tell
-            self.say(f"{self.what}: {self.done} of {self.total} objects")
+        step = self.done * STEPS // self.total if self.total else 0
+        if step > self._reported:
+            self._reported = step
+            self.say(f"{self.name}: {self.done} of {self.total} objects")

@@ -1,4 +1,4 @@
-"""What a kernel canary builds: its ``kernel.yaml``, and what the command line puts in its place."""
+"""The kernel that a canary builds: its ``kernel.yaml``, and the options that replace parts of it."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ def load(folder: Path, *, source: Path | None = None, config: Path | None = None
     """
     path = folder / "kernel.yaml"
     if not path.is_file():
-        raise InputError([Problem(Location(str(path), 1), "this canary builds no kernel", f"create {path}")])
+        raise InputError(
+            [Problem(Location(str(path), 1), "this canary does not build a kernel", f"create {path}")]
+        )
     document = read(path)
     validity.check("kernel", document)
     data = document.data
@@ -82,19 +84,19 @@ def load(folder: Path, *, source: Path | None = None, config: Path | None = None
     return _with_config(recipe, config) if config is not None else recipe
 
 
-def _inside(document: Document, folder: Path, name: str, at: tuple[str | int, ...]) -> Path:
+def _inside(document: Document, folder: Path, name: str, key: tuple[str | int, ...]) -> Path:
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve()) or not path.is_file():
-        what = "leads out of the canary" if path.exists() else "is not there"
-        raise InputError([Problem(document.source(at), f"{name} {what}", f"name a file in {folder}")])
+        problem = "points outside the canary" if path.exists() else "does not exist"
+        raise InputError([Problem(document.source(key), f"{name} {problem}", f"use a file in {folder}")])
     return path
 
 
 def _with_source(recipe: Recipe, source: Path) -> Recipe:
     if source.is_dir() and not (source / "Kbuild").is_file():
-        raise _argument("--linux-xr-source", source, "holds no kernel source: there is no Kbuild in it")
+        raise _argument("--linux-xr-source", source, "is not a kernel source tree: no Kbuild")
     if not source.is_dir() and not source.is_file():
-        raise _argument("--linux-xr-source", source, "is neither a folder nor a tarball")
+        raise _argument("--linux-xr-source", source, "is neither a directory nor a tarball")
     return dataclasses.replace(
         recipe,
         source=source.resolve(),
@@ -115,9 +117,9 @@ def _with_config(recipe: Recipe, config: Path) -> Recipe:
     )
 
 
-def _argument(option: str, path: Path, what: str) -> InputError:
-    mend = {
-        "--linux-xr-source": "name an unpacked kernel tree or a tarball of one",
-        "--linux-xr-config": "name a kernel configuration, such as a distribution's /boot/config-*",
+def _argument(option: str, path: Path, problem: str) -> InputError:
+    fix = {
+        "--linux-xr-source": "pass an unpacked kernel tree or a tarball",
+        "--linux-xr-config": "pass a kernel configuration, such as a distribution's /boot/config-*",
     }
-    return InputError([Problem(Location("command line", 1), f"{option} {path} {what}", mend[option])])
+    return InputError([Problem(Location("command line", 1), f"{option} {path} {problem}", fix[option])])

@@ -1,6 +1,6 @@
-"""What the tiers of a kernel canary left behind, as plain data: the judges know nothing else.
+"""The record of a kernel canary, tier by tier: plain data for its judges.
 
-A tier that could not be tried, because an earlier one did not get there, is ``Unavailable`` with the reason.
+A tier that was not reached, because an earlier one failed, is ``Unavailable`` with the reason.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.prove.kernel import boot_console, kconfig
-from builder_contracts.prove.records import Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 
 _TAIL = 4000
 
 
 @dataclass(frozen=True)
 class TierStep:
-    """A step as it ran: its exit status (None: it was lost, ``ended`` says how), what it printed and said.
+    """A step as it ran: its exit status (None: it did not complete, ``ended`` says why), and its output.
 
-    ``seconds`` is wall time, ``budget`` what it was given; ``killed`` tells that the engine saw the
-    memory limit of the container kill something.
+    ``seconds`` is wall time, ``budget`` what it was given; ``killed``: the engine saw a process
+    killed at the memory limit of the container.
     """
 
     name: str
     status: int | None
     stdout: str
-    said: str
+    stderr: str
     seconds: float
     budget: float
     ended: str = ""
@@ -39,15 +39,15 @@ class TierStep:
 
     def objects(self) -> list[dict[str, Any]]:
         """The JSON objects that it printed, one a line; anything else is not ours."""
-        found = []
+        objects = []
         for line in self.stdout.splitlines():
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError):
                 continue
             if isinstance(value, dict):
-                found.append(value)
-        return found
+                objects.append(value)
+        return objects
 
     def table(self, key: str) -> dict[str, object]:
         """The mapping under that key in the first object that has one."""
@@ -57,8 +57,12 @@ class TierStep:
         """The list under that key in the first object that has one."""
         return next((_lines(value[key]) for value in self.objects() if isinstance(value.get(key), list)), ())
 
+    def has(self, key: str) -> bool:
+        """Return whether an object has that key."""
+        return any(key in value for value in self.objects())
+
     def flag(self, key: str) -> bool:
-        """Whether an object says true under that key."""
+        """Return whether an object has true under that key."""
         return any(value.get(key) is True for value in self.objects())
 
     def text(self, key: str) -> str:
@@ -67,16 +71,16 @@ class TierStep:
 
     @property
     def end(self) -> str:
-        """The last lines that it said, in one."""
-        lines = [line.strip() for line in self.said[-_TAIL:].splitlines() if line.strip()]
-        return " | ".join(line[:160] for line in lines[-4:]) or "it said nothing"
+        """The last lines of its error output, in one."""
+        lines = [line.strip() for line in self.stderr[-_TAIL:].splitlines() if line.strip()]
+        return " | ".join(line[:160] for line in lines[-4:]) or "no error output"
 
 
 @dataclass(frozen=True)
 class MemoryUsage:
-    """What a command cost: bytes of its largest process and of all together, kills by the limit, the limit.
+    """Cost of a command: bytes of its largest process and of all together, kills by the limit, the limit.
 
-    0 stands for what the system did not say; source: steps/measure.py.
+    0 stands for what the system did not report; source: steps/measure.py.
     """
 
     status: int
@@ -91,26 +95,26 @@ class KernelBuild:
     """A compilation: its step, and what it wrote outside of its own folders.
 
     ``strays`` are paths by the engine's own comparison of the container with its image, and files of the
-    source tree that changed.
+    source tree that changed; Lost where the engine did not compare.
     """
 
     step: TierStep
-    strays: tuple[str, ...] = ()
+    strays: tuple[str, ...] | Unavailable = ()
 
     @property
     def measures(self) -> dict[str, MemoryUsage]:
-        """What its parts cost: prepare, compile, link."""
-        found = {}
+        """Memory use by part: prepare, compile, link."""
+        measures = {}
         for value in self.step.objects():
             if isinstance(value.get("measured"), str):
-                found[value["measured"]] = MemoryUsage(
+                measures[value["measured"]] = MemoryUsage(
                     _whole(value.get("status"), 1),
                     _whole(value.get("largest_process"), 0),
                     _whole(value.get("peak"), 0),
                     _whole(value.get("oom_kills"), 0),
                     _whole(value.get("limit"), 0),
                 )
-        return found
+        return measures
 
     @property
     def cache(self) -> Mapping[str, int]:
@@ -167,11 +171,11 @@ def packages(step: TierStep) -> tuple[Package, ...]:
 
 @dataclass(frozen=True)
 class CacheServer:
-    """What the cache's own log says: objects it took from the writer, answered to the reader, and refused."""
+    """Counts from the cache's own log: objects accepted from the writer, served to the reader, and rejected writes."""
 
-    taken: int
-    given: int
-    refused: int
+    accepted: int
+    served: int
+    rejected: int
 
 
 @dataclass(frozen=True)
@@ -184,12 +188,12 @@ class Boot:
 
     @property
     def console(self) -> boot_console.Console:
-        return boot_console.read(self.step.stdout, self.nonce)
+        return boot_console.parse_console(self.step.stdout, self.nonce)
 
 
 @dataclass(frozen=True)
 class KernelRecord:
-    """Everything that one run of the canary saw. ``limit`` is the class's memory limit in bytes,
+    """Everything that one run of the canary observed. ``limit`` is the class's memory limit in bytes,
     ``capacity`` says why the host cannot give it, if so.
 
     ``release`` is the part of ``uname -r`` that the recipe asks for; ``quirk`` and ``devices`` are what it
@@ -216,21 +220,23 @@ class KernelRecord:
         """Value and fragment of each option that the fragments ask for; a later fragment wins."""
         if isinstance(self.configure, Unavailable):
             return {}
-        asked: dict[str, tuple[str, str]] = {}
+        requested: dict[str, tuple[str, str]] = {}
         for value in self.configure.objects():
             if "fragment" in value:
                 fragment = str(value["fragment"])
-                asked |= {
-                    name: (wanted, fragment)
-                    for name, wanted in kconfig.options(str(value.get("text"))).items()
+                requested |= {
+                    name: (setting, fragment)
+                    for name, setting in kconfig.parse_options(str(value.get("text"))).items()
                 }
-        return asked
+        return requested
 
     @property
     def configured(self) -> dict[str, str]:
         """The options of the finished configuration."""
         return (
-            {} if isinstance(self.configure, Unavailable) else kconfig.options(self.configure.text("config"))
+            {}
+            if isinstance(self.configure, Unavailable)
+            else kconfig.parse_options(self.configure.text("config"))
         )
 
     @property
@@ -240,7 +246,7 @@ class KernelRecord:
 
     @property
     def expected(self) -> str:
-        """What ``uname -r`` must read."""
+        """The expected output of ``uname -r``."""
         return f"{self.version}-{self.release}"
 
 

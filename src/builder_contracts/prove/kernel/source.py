@@ -1,4 +1,4 @@
-"""Where a kernel's source comes from, and how it gets into a runner: fetched once, kept in a volume."""
+"""Fetch a kernel's source once, keep it in a volume, and copy it into runners."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import IO, Any
 import docker.errors
 
 from builder_contracts.prove.container_testbed import ContainerTestbed
-from builder_contracts.prove.job import StepFailed, said
-from builder_contracts.prove.kernel.progress import Say
+from builder_contracts.prove.job import StepFailed, format_completed
+from builder_contracts.prove.kernel.progress import ProgressListener
 from builder_contracts.prove.kernel.recipe import Pin, Recipe
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import remove_container
@@ -30,7 +30,7 @@ TARBALL = "source.tar"
 
 
 def deliver(
-    bench: ContainerTestbed, recipe: Recipe, container: str, folder: str, owner: int, say: Say
+    bench: ContainerTestbed, recipe: Recipe, container: str, folder: str, owner: int, say: ProgressListener
 ) -> str:
     """Put the source into a runner's container; the path of its tarball there, or "" for an unpacked tree.
 
@@ -47,7 +47,7 @@ def deliver(
         with _archive(recipe.source, owner) as archive:
             api.put_archive(container, folder, archive)
     except engine.LOST as error:
-        raise StepFailed("bringing the kernel's source into the runner", engine.reason(error)) from None
+        raise StepFailed("copying the kernel source into the runner", engine.reason(error)) from None
     return "" if recipe.source.is_dir() else f"{folder}/{TARBALL}{recipe.source.suffix}"
 
 
@@ -66,24 +66,26 @@ def _keeper(bench: ContainerTestbed, pin: Pin) -> Iterator[tuple[str, Any]]:
         )
     except docker.errors.ImageNotFound:
         raise StepFailed(
-            "fetching the kernel's source",
-            f"the image {BASE_IMAGE} is not in the engine: script/base-image makes it",
+            "fetching the kernel source",
+            f"image {BASE_IMAGE} is not in the engine: run script/base-image",
         ) from None
 
-    def fetch(recipe: Recipe, say: Say) -> str:
+    def fetch(recipe: Recipe, say: ProgressListener) -> str:
         api.start(created["Id"])
         script = (recipe.folder / "steps" / "fetch.sh").read_text("utf-8")
-        say(f"source: {pin.package} {pin.version}, fetched once and kept in the volume {VOLUME}")
+        say(f"source: {pin.package} {pin.version}, fetched once and cached in volume {VOLUME}")
         line = ["sh", "-c", script, "fetch.sh", pin.package, pin.version, pin.sha256, pin.tarball, _KEPT]
-        done = bench.ending.run(
+        fetched = bench.ending.run(
             lambda: engine.execute(bench.engine_client, created["Id"], line, deadline=FETCH_WITHIN)
         )
-        if done.status != 0:
-            why = said(done)
-            if done.status == 3:
-                why += "; pin the version that it has in canaries/linux-xr/kernel.yaml, or give --linux-xr-source"
-            raise StepFailed("fetching the kernel's source", why)
-        return done.stdout.decode().strip()
+        if fetched.status != 0:
+            reason = format_completed(fetched)
+            if fetched.status == 3:
+                reason += (
+                    "; pin the available version in canaries/linux-xr/kernel.yaml, or pass --linux-xr-source"
+                )
+            raise StepFailed("fetching the kernel source", reason)
+        return fetched.stdout.decode().strip()
 
     try:
         yield created["Id"], fetch
@@ -104,7 +106,7 @@ def _archive(source: Path, owner: int) -> Iterator[IO[bytes]]:
         return entry
 
     def fill() -> None:
-        # The reader may go away: it then says itself why.
+        # If the reader stops early, ignore the error, because the reader reports the cause.
         with (
             contextlib.suppress(OSError),
             os.fdopen(write, "wb") as sink,

@@ -13,13 +13,15 @@ from typing import Any
 
 import docker.errors
 
+from builder_contracts.contract.quantities import human_bytes
+from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.container_testbed import ContainerTestbed
-from builder_contracts.prove.job import StepFailed, said
+from builder_contracts.prove.job import StepFailed, format_completed
 from builder_contracts.prove.kernel import source
-from builder_contracts.prove.kernel.progress import Objects, Say, silent
+from builder_contracts.prove.kernel.progress import Objects, ProgressListener, silent
 from builder_contracts.prove.kernel.recipe import Recipe
 from builder_contracts.prove.kernel.record import Boot, CacheServer, KernelBuild, KernelRecord, TierStep
-from builder_contracts.prove.records import Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import remove_container
 from builder_contracts.runner.docker.runner import DockerRunner
@@ -32,7 +34,7 @@ BOOT_IMAGE = "builder-contracts/linux-xr-boot:latest"
 """QEMU and busybox: not in the class's image, because the class does not promise an emulator."""
 CACHE = "compiler-cache"
 CACHE_ALIAS = "compiler-cache.linux-xr.svc.cluster.local"
-_SAID = 200_000
+_MAX_STDERR = 200_000
 
 
 def compiler_cache(credentials: Credentials) -> ServiceSpec:
@@ -60,11 +62,11 @@ class KernelSite:
     runner: DockerRunner
     recipe: Recipe
     nonce: str
-    say: Say
+    say: ProgressListener
     tarball: str = ""
     patches: str = ""
     fragments: tuple[str, ...] = ()
-    environment: dict[str, str] = field(default_factory=dict, repr=False)
+    env: dict[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> str:
@@ -83,28 +85,28 @@ class KernelSite:
     ) -> TierStep:
         """Run a step of the canary by its name and arguments, within the budget of its tier."""
         budget = self.recipe.budget[tier]
-        begun = time.monotonic()
-        done = self.bench.ending.run(
+        started_at = time.monotonic()
+        completed = self.bench.ending.run(
             lambda: engine.execute(
                 self.bench.engine_client,
                 self.runner.container,
                 [f"{self.folder}/canary/steps/{name}.sh", *arguments],
                 deadline=budget,
-                environment=self.environment,
+                environment=self.env,
                 listen=listen,
             )
         )
-        seconds = time.monotonic() - begun
-        self.bench.outputs.append(done.stdout + done.stderr)
+        seconds = time.monotonic() - started_at
+        self.bench.outputs.append(completed.stdout + completed.stderr)
         return TierStep(
             name,
-            done.status,
-            done.stdout.decode("utf-8", "replace"),
-            done.stderr[-_SAID:].decode("utf-8", "replace"),
+            completed.status,
+            completed.stdout.decode("utf-8", "replace"),
+            completed.stderr[-_MAX_STDERR:].decode("utf-8", "replace"),
             seconds,
             budget,
-            done.ended,
-            done.status != 0 and _oom_killed(self.bench, self.runner.container),
+            completed.ended,
+            completed.status != 0 and _oom_killed(self.bench, self.runner.container),
         )
 
 
@@ -113,7 +115,7 @@ def run(
     recipe: Recipe,
     *,
     jobs: int | None = None,
-    say: Say = silent,
+    say: ProgressListener = silent,
     cold_only: bool = False,
 ) -> KernelRecord:
     """Build, rebuild, package and boot the kernel of the recipe in runners of the bench's class.
@@ -125,12 +127,12 @@ def run(
     nonce = bench.nonce()[:16]
     if jobs is None:
         jobs = max(1, (bench.plan.cpu_limit or bench.about.cpus * 1000) // 1000)
-    story = _Story(bench, recipe, nonce, jobs, say, "gcc" if cold_only else "ccache gcc")
-    begun = time.monotonic()
+    log = _Story(bench, recipe, nonce, jobs, say, "gcc" if cold_only else "ccache gcc")
+    started_at = time.monotonic()
     with contextlib.suppress(_Stopped):
-        story.tell(cold_only=cold_only)
-    say(f"linux-xr: done in {time.monotonic() - begun:.0f} s")
-    return story.record()
+        log.run_tiers(cold_only=cold_only)
+    say(f"linux-xr: finished in {time.monotonic() - started_at:.0f} s")
+    return log.record()
 
 
 class _Stopped(Exception):
@@ -141,19 +143,25 @@ class _Story:
     """One run of the canary, tier by tier. What was not reached stays Lost with the reason."""
 
     def __init__(
-        self, bench: ContainerTestbed, recipe: Recipe, nonce: str, jobs: int, say: Say, compiler: str
+        self,
+        bench: ContainerTestbed,
+        recipe: Recipe,
+        nonce: str,
+        jobs: int,
+        say: ProgressListener,
+        compiler: str,
     ) -> None:
         self.compiler = compiler
         self.bench, self.recipe, self.nonce, self.jobs, self.say = bench, recipe, nonce, jobs, say
-        first = Unavailable("it was not reached")
-        self.unpack: TierStep | Unavailable = first
-        self.patches: TierStep | Unavailable | None = first
-        self.configure: TierStep | Unavailable = first
-        self.cold: KernelBuild | Unavailable = first
-        self.warm: KernelBuild | Unavailable = first
-        self.server: CacheServer | Unavailable = first
-        self.package: TierStep | Unavailable = first
-        self.boot: Boot | Unavailable = first
+        unreached = Unavailable("the step was not reached")
+        self.unpack: TierStep | Unavailable = unreached
+        self.patches: TierStep | Unavailable | None = unreached
+        self.configure: TierStep | Unavailable = unreached
+        self.cold: KernelBuild | Unavailable = unreached
+        self.warm: KernelBuild | Unavailable = unreached
+        self.server: CacheServer | Unavailable = unreached
+        self.package: TierStep | Unavailable = unreached
+        self.boot: Boot | Unavailable = unreached
 
     def record(self) -> KernelRecord:
         bench, recipe = self.bench, self.recipe
@@ -172,12 +180,12 @@ class _Story:
             server=self.server,
             package=self.package,
             boot=self.boot,
-            capacity=f": the host has {bench.about.memory} bytes"
+            capacity=f": the host has {human_bytes(bench.about.memory)}"
             if limit and limit >= bench.about.memory
             else "",
         )
 
-    def tell(self, *, cold_only: bool) -> None:
+    def run_tiers(self, *, cold_only: bool) -> None:
         with contextlib.ExitStack() as stack:
             try:
                 if not cold_only:
@@ -190,7 +198,7 @@ class _Story:
             self.cold = self._build(site, "build")
             if not self.cold.step.worked:
                 self._lose(
-                    Unavailable("the cold build did not work: see linux-xr-build"),
+                    Unavailable("the cold build failed (see linux-xr-build)"),
                     "warm",
                     "server",
                     "package",
@@ -210,21 +218,22 @@ class _Story:
                 setattr(self, name, lost)
 
     @contextlib.contextmanager
-    def _site(self, what: str, identity: Principal) -> Iterator[KernelSite]:
+    def _site(self, purpose: str, identity: Principal) -> Iterator[KernelSite]:
         """A fresh runner with the source, the steps and the credentials of an identity in it. Raises Failed."""
-        with self.bench.runner(what) as runner:
+        with self.bench.runner(purpose) as runner:
             site = KernelSite(self.bench, runner, self.recipe, self.nonce, self.say)
-            done = runner.execute(["mkdir", "-p", site.folder, site.tree, site.build], deadline=30)
+            created = runner.execute(["mkdir", "-p", site.folder, site.tree, site.build], deadline=30)
             owner = runner.execute(["id", "-u"], deadline=30)
-            if done.status != 0 or owner.status != 0:
-                raise StepFailed("making the folders of the build", said(done if done.status != 0 else owner))
+            for completed in (created, owner):
+                if completed.status != 0:
+                    raise StepFailed("creating the build directories", format_completed(completed))
             self._send(runner.container, site.folder, canary_files(self.recipe), int(owner.stdout))
             site.tarball = source.deliver(
                 self.bench, self.recipe, runner.container, site.folder, int(owner.stdout), self.say
             )
             # The secret that jobs see here: nothing that the build hands on may hold it.
             secret = {"CI_PROOF_SECRET": self.bench.token}
-            site.environment = build_environment(self.recipe, self.nonce, site.build) | secret
+            site.env = build_environment(self.recipe, self.nonce, site.build) | secret
             self._send(
                 runner.container,
                 site.build,
@@ -237,7 +246,7 @@ class _Story:
         try:
             self.bench.engine_client.api.put_archive(container, folder, packed(files, owner))
         except engine.LOST as error:
-            raise StepFailed("bringing the canary into the runner", engine.reason(error)) from None
+            raise StepFailed("copying the canary into the runner", engine.reason(error)) from None
 
     def _cache_config(self, identity: Principal) -> str:
         """ccache's own configuration: the credential is in a file that only the job reads, not in a command."""
@@ -253,22 +262,20 @@ class _Story:
         self.say("patches: unpacking the source")
         self.unpack = self._unpacked(site)
         if not self.unpack.worked:
-            self._lose(
-                Unavailable(f"the source could not be unpacked: {self.unpack.ended or self.unpack.end}")
-            )
+            self._lose(Unavailable(f"cannot unpack the source: {self.unpack.ended or self.unpack.end}"))
             raise _Stopped
         if site.patches:
             self.say("patches: applying the series")
             self.patches = site.step("patch", [site.tree, site.patches], tier="patches")
             if not self.patches.worked:
-                self._lose(Unavailable("the patch series does not apply: see linux-xr-patches"), *rest)
+                self._lose(Unavailable("the patch series does not apply (see linux-xr-patches)"), *rest)
                 raise _Stopped
         else:
             self.patches = None
         self.say("configure: merging the fragments")
         self.configure = self._configured(site)
         if not self.configure.worked:
-            self._lose(Unavailable("the kernel could not be configured: see linux-xr-configure"), *rest[1:])
+            self._lose(Unavailable("the kernel configuration failed (see linux-xr-configure)"), *rest[1:])
             raise _Stopped
 
     def _unpacked(self, site: KernelSite) -> TierStep:
@@ -302,23 +309,35 @@ class _Story:
 
     def _build(self, site: KernelSite, tier: str) -> KernelBuild:
         self.say(f"{tier}: {self.compiler}, {self.jobs} jobs")
-        before = _changed(self.bench, site.runner.container, site.folder)
+        before = _changed_paths(self.bench, site.runner.container, site.folder)
         step = site.step(
             "compile",
             [site.tree, site.build, self.recipe.localversion, str(self.jobs), self.compiler],
             tier=tier,
             listen=Objects(tier, self.say),
         )
-        after = _changed(self.bench, site.runner.container, site.folder)
+        after = _changed_paths(self.bench, site.runner.container, site.folder)
         touched = [f"{site.tree}/{name}" for name in step.texts("touched")]
+        if step.worked and not step.has("touched"):
+            return KernelBuild(
+                step, Unavailable("the build did not report which files of its source changed")
+            )
+        if isinstance(before, Unavailable):
+            return KernelBuild(step, before)
+        if isinstance(after, Unavailable):
+            return KernelBuild(step, after)
         return KernelBuild(step, (*sorted(after - before), *touched))
 
     def _package(self, site: KernelSite) -> TierStep:
-        self.say("package: RPMs by the kernel's own packaging")
+        self.say("package: building RPMs")
         arguments = [site.tree, site.build, self.recipe.localversion, self.compiler, f"{site.folder}/out"]
         step = site.step("package", arguments, tier="package")
         if step.worked:
-            self.bench.outputs.append(self._taken(site, f"{site.folder}/out"))
+            packages = self._taken(site, f"{site.folder}/out")
+            if packages:
+                self.bench.outputs.append(packages)
+            else:
+                self.bench.unsearched.append("the packages of linux-xr")
         return step
 
     def _boot(self, site: KernelSite) -> None:
@@ -328,11 +347,11 @@ class _Story:
         path = f"{site.folder}/out/vmlinuz" if packaged else f"{site.build}/{image}"
         content = self._taken(site, path)
         if not content:
-            self.boot = Unavailable(f"{path} could not be taken out of the runner")
+            self.boot = Unavailable(f"cannot copy {path} out of the runner")
             return
         self.say("boot: in an emulated PC")
-        where = "the package" if packaged else "the build"
-        self.boot = boot(self.bench, self.recipe, image_in(content), nonce=self.nonce, where=where)
+        origin = "the package" if packaged else "the build"
+        self.boot = boot(self.bench, self.recipe, image_in(content), nonce=self.nonce, origin=origin)
 
     def _taken(self, site: KernelSite, path: str) -> bytes:
         """A file or folder of the runner as a tar archive; empty when it cannot be had."""
@@ -346,29 +365,29 @@ class _Story:
     def _rebuild(self) -> None:
         reader = self.bench.credentials.reader
         try:
-            written = self.bench.served(CACHE)
+            written = self.bench.access_log(CACHE)
             with self._site("linux-xr-warm", reader) as site:
-                self._again(site)
+                self._rebuild_in_fresh_runner(site)
                 self.say("rebuild: in a fresh runner, from the compiler cache")
                 self.warm = self._build(site, "rebuild")
-            self.server = served(written, self.bench.served(CACHE, since=len(written)))
+            self.server = count_requests(written, self.bench.access_log(CACHE, since=len(written)))
         except StepFailed as failed:
             self._lose(failed.lost, "warm", "server")
         except ServiceDown as down:
             self._lose(Unavailable(str(down)), "warm", "server")
 
-    def _again(self, site: KernelSite) -> None:
+    def _rebuild_in_fresh_runner(self, site: KernelSite) -> None:
         """The same source and configuration in the fresh runner. Raises Failed."""
-        done = [self._unpacked(site)]
+        steps = [self._unpacked(site)]
         if site.patches:
-            done.append(site.step("patch", [site.tree, site.patches], tier="patches"))
-        for step in [*done, self._configured(site)]:
+            steps.append(site.step("patch", [site.tree, site.patches], tier="patches"))
+        for step in [*steps, self._configured(site)]:
             if not step.worked:
                 raise StepFailed(f"preparing the rebuild ({step.name})", step.ended or step.end)
 
 
 def build_environment(recipe: Recipe, nonce: str, build: str) -> dict[str, str]:
-    """What makes a kernel reproducible, and what makes it this run's: the build host carries the nonce."""
+    """Return the variables of a reproducible build; the build host carries the nonce of the run."""
     return {
         "KBUILD_BUILD_TIMESTAMP": "2026-01-01T00:00:00Z",
         "KBUILD_BUILD_USER": "runner",
@@ -380,7 +399,7 @@ def build_environment(recipe: Recipe, nonce: str, build: str) -> dict[str, str]:
 
 
 def canary_files(recipe: Recipe) -> dict[str, bytes]:
-    """What a build reads besides the source, by its path in the runner's folder."""
+    """Return the files that a build reads besides the source, by their path in the runner's folder."""
     files = {
         f"canary/steps/{path.name}": path.read_bytes() for path in sorted((recipe.folder / "steps").iterdir())
     }
@@ -429,7 +448,7 @@ def boot(
     image: bytes,
     *,
     nonce: str,
-    where: str,
+    origin: str,
     arguments: Sequence[str] = (),
 ) -> Boot | Unavailable:
     """Boot an image in the emulator, without any network, as nobody; ``arguments`` are the kernel's."""
@@ -459,38 +478,40 @@ def boot(
         )["Id"]
         api.put_archive(created, "/srv", packed(files))
         api.start(created)
-        begun = time.monotonic()
-        done = bench.ending.run(
+        started_at = time.monotonic()
+        completed = bench.ending.run(
             lambda: engine.execute(bench.engine_client, container, line, deadline=budget + 20)
         )
-        seconds = time.monotonic() - begun
+        seconds = time.monotonic() - started_at
     except docker.errors.ImageNotFound:
         return Unavailable(engine.absent(BOOT_IMAGE))
     except engine.LOST as error:
-        return Unavailable(f"the emulator could not be started: {engine.reason(error)}")
+        return Unavailable(f"cannot start the emulator: {engine.reason(error)}")
     finally:
         if created is not None:
             remove_container(bench.engine_client, created)
     step = TierStep(
-        "boot", done.status, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"),
-        seconds, budget, done.ended,
+        "boot", completed.status, completed.stdout.decode("utf-8", "replace"),
+        completed.stderr.decode("utf-8", "replace"), seconds, budget, completed.ended,
     )  # fmt: skip
-    return Boot(step, nonce, where)
+    return Boot(step, nonce, origin)
 
 
-def served(cold: Sequence[Any], warm: Sequence[Any]) -> CacheServer:
-    """What the server's own log says of the two builds."""
+def count_requests(cold: Sequence[AccessLogLine], warm: Sequence[AccessLogLine]) -> CacheServer:
+    """Count the requests of the two builds in the server's own log."""
     return CacheServer(
-        taken=sum(
+        accepted=sum(
             line.method == "PUT" and line.identity == "writer" and line.status in (200, 201, 204)
             for line in cold
         ),
-        given=sum(line.method == "GET" and line.identity == "reader" and line.status == 200 for line in warm),
-        refused=sum(line.method == "PUT" and line.status in (401, 403) for line in cold),
+        served=sum(
+            line.method == "GET" and line.identity == "reader" and line.status == 200 for line in warm
+        ),
+        rejected=sum(line.method == "PUT" and line.status in (401, 403) for line in cold),
     )
 
 
-def _changed(bench: ContainerTestbed, container: str, folder: str) -> set[str]:
+def _changed_paths(bench: ContainerTestbed, container: str, folder: str) -> set[str] | Unavailable:
     """Paths outside of the folder that a container has and its image has not, by the engine's comparison.
 
     Folders that hold one of them are left out, and so is /tmp itself: it is made to be written into, and
@@ -499,8 +520,8 @@ def _changed(bench: ContainerTestbed, container: str, folder: str) -> set[str]:
     api: Any = bench.engine_client.api
     try:
         changes = [change["Path"] for change in api.diff(container) or []]
-    except engine.LOST:
-        return set()
+    except engine.LOST as error:
+        return Unavailable(f"the engine did not compare the container with its image: {engine.reason(error)}")
     paths = {path for path in changes if path != folder and not path.startswith(f"{folder}/")}
     above = {path for path in paths if any(other.startswith(f"{path}/") for other in changes)}
     return paths - above - {"/tmp"}  # noqa: S108 # a path in the container

@@ -1,4 +1,4 @@
-"""Nix caches that must be refused, one for each thing that can be wrong: made by the run, beside the good one."""
+"""Nix caches that must be rejected, one for each thing that can be wrong: made by the run, beside the good one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import base64
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from builder_contracts.prove.job import ProofJob, StepFailed, said
-from builder_contracts.prove.testbed import Testbed, coded
+from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
+from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.principals import Principal
 
@@ -16,7 +16,7 @@ DEADLINE = 60
 
 
 def makeable(bench: Testbed) -> tuple[str, ...]:
-    """The bad caches that can be made: what a server signs by itself nobody else can sign."""
+    """Return the bad caches that can be made: a server that signs paths itself leaves two."""
     return BAD if not bench.endpoints["nix"].public_key else BAD[:2]
 
 
@@ -29,32 +29,32 @@ def make(bench: Testbed, job: ProofJob, path: str, neighbour: str, *, key: str, 
     secret = {"unsigned": "", "wrong-key": f"?secret-key={other_key}"}
     for name in makeable(bench):
         query = secret.get(name, f"?secret-key={key}")
-        done = copy(job, f"{root}/{name}{query}", path, bench.credentials.writer, deadline=DEADLINE)
-        if done.status != 0:
-            raise StepFailed(f"preparing the cache {name}", said(done))
+        copied = copy(job, f"{root}/{name}{query}", path, bench.credentials.writer, deadline=DEADLINE)
+        if copied.status != 0:
+            raise StepFailed(f"preparing cache {name}", format_completed(copied))
     if "swapped-nar" not in makeable(bench):
         return
     if not neighbour:
-        raise StepFailed("preparing a bad cache", "the canary has one path only; it needs a dependency")
-    here = f"{root}/swapped-nar"
-    mine, theirs = (
-        _get(bench, job, f"{here}/{hash_part(each)}.narinfo").decode() for each in (path, neighbour)
+        raise StepFailed("preparing a bad cache", "the canary has no dependency, but this proof needs one")
+    swapped = f"{root}/swapped-nar"
+    narinfo, other_narinfo = (
+        _get(bench, job, f"{swapped}/{hash_part(store_path)}.narinfo").decode()
+        for store_path in (path, neighbour)
     )
     stripped = "".join(
-        "References: \n" if line.startswith("References:") else line + "\n" for line in mine.splitlines()
+        "References: \n" if line.startswith("References:") else line + "\n" for line in narinfo.splitlines()
     )
     _put(bench, job, f"{root}/stripped-references/{hash_part(path)}.narinfo", stripped.encode())
-    content = _get(bench, job, f"{here}/{fields(theirs)['URL']}")
-    _put(bench, job, f"{here}/{fields(mine)['URL']}", content)
+    content = _get(bench, job, f"{swapped}/{fields(other_narinfo)['URL']}")
+    _put(bench, job, f"{swapped}/{fields(narinfo)['URL']}", content)
 
 
 def copy(job: ProofJob, target: str, path: str, identity: Principal, *, deadline: float) -> CompletedCommand:
     """Copy a path with its closure into a cache as an identity, whose secret only the job can read."""
     netrc = f"{job.folder}.keys/netrc"
     host = urlsplit(target).hostname
-    known = host and identity.secret
-    login = f"machine {host} login {identity.name} password {identity.secret}\n" if known else ""
-    job.write(netrc, login.encode())
+    login = f"machine {host} login {identity.name} password {identity.secret}\n"
+    job.write(netrc, login.encode() if host and identity.secret else b"")
     return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=deadline)
 
 
@@ -70,10 +70,10 @@ def fields(narinfo: str) -> Mapping[str, str]:
 
 def _get(bench: Testbed, job: ProofJob, url: str) -> bytes:
     if url.startswith("file://"):
-        return job.must("reading what was published", ["cat", url.removeprefix("file://")]).stdout
+        return job.must("reading the published path", ["cat", url.removeprefix("file://")]).stdout
     reply = bench.ask([{"kind": "http", "url": url}])[0]
     if reply["status"] != "200":
-        raise StepFailed("reading what was published", f"{reply['status']} {reply['said']}")
+        raise StepFailed("reading the published path", f"{reply['status']} {reply['detail']}")
     return base64.b64decode(reply["body"])
 
 
@@ -83,7 +83,7 @@ def _put(bench: Testbed, job: ProofJob, url: str, content: bytes) -> None:
         return
     headers = {"Authorization": bench.credentials.writer.authorization}
     put = bench.ask(
-        [{"kind": "http", "method": "PUT", "url": url, "headers": headers, "body": coded(content)}]
+        [{"kind": "http", "method": "PUT", "url": url, "headers": headers, "body": encode_body(content)}]
     )[0]
     if not put["status"].startswith("2"):
-        raise StepFailed("preparing a bad cache", f"{put['status']} {put['said']}")
+        raise StepFailed("preparing a bad cache", f"{put['status']} {put['detail']}")

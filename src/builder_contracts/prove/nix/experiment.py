@@ -1,4 +1,4 @@
-"""Carries out the Nix proofs: build, publish, substitute in fresh runners, and offer what must be refused."""
+"""Carries out the Nix proofs: build, publish, substitute in fresh runners, and offer what must be rejected."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from builder_contracts.prove.canary import flake
+from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.job import ProofJob, StepFailed
 from builder_contracts.prove.nix import bad_caches
 from builder_contracts.prove.nix import log as nix_log
 from builder_contracts.prove.nix.bad_caches import BAD, copy, fields, hash_part, makeable
-from builder_contracts.prove.records import (
-    AccessLogLine,
-    NixRecord,
-    NixRun,
+from builder_contracts.prove.nix.record import NixRecord, NixRun
+from builder_contracts.prove.publish_attempt import (
+    IDENTITIES,
     PublishAttempt,
-    StoreLookup,
-    Unavailable,
+    is_put_unsupported,
+    put_unsupported,
 )
+from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed
-from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.services.principals import READER, WRITER
 
 DEADLINE = 60
 STORE = "/nix/store"
 KEY_NAME = "main-1"
 
-# No substituter of the image, no old answers from an earlier look, and no growing pauses (Nix tries five times)
-# before a cache that does not answer is told. Whether signatures are required is the image's own
+# No substituter of the image, no old answers from an earlier look, and no growing pauses (Nix substitutions five times)
+# before it reports a cache that does not respond. Whether signatures are required is the image's own
 # configuration: that is what the negatives try.
 _CONFIG = """\
 experimental-features = nix-command flakes
@@ -44,8 +45,9 @@ download-attempts = 2
 
 @dataclass
 class Published:
-    """What the seeder put into the cache. ``before`` is what a deployment's cache answered for each path of the closure
-    until then: some may have been there, and are not the run's to remove."""
+    """The paths that the seeder put into the cache. ``before`` has what a deployed cache returned for each path of the closure
+    until then: some may have been there, and are not the run's to remove. ``tried`` are the paths that identities
+    wrote."""
 
     path: str
     closure: tuple[str, ...]
@@ -58,62 +60,51 @@ class Published:
 
 def config(job: ProofJob) -> ProofJob:
     """The job with Nix told to use nothing but what a proof names."""
-    return dataclasses.replace(job, environment={**job.environment, "NIX_CONFIG": _CONFIG})
+    return dataclasses.replace(job, env={**job.env, "NIX_CONFIG": _CONFIG})
 
 
 def seed(bench: Testbed, job: ProofJob, installable: str) -> Published:
-    """What was built and is to be published, and the keys for it. Raises Failed."""
+    """Return the build that is to be published, and create the keys for it. Raises Failed."""
     path = (
-        job.must("asking for the path", ["nix", "path-info", installable], deadline=DEADLINE)
+        job.must("querying the path", ["nix", "path-info", installable], deadline=DEADLINE)
         .stdout.decode()
         .strip()
     )
     closure = tuple(
-        job.must("asking for the closure", ["nix", "path-info", "-r", path]).stdout.decode().split()
+        job.must("querying the closure", ["nix", "path-info", "-r", path]).stdout.decode().split()
     )
     endpoint = bench.endpoints["nix"]
-    own = endpoint.public_key or _key(job, "key", endpoint.signing_key)
+    key = endpoint.public_key or _key(job, "key", endpoint.signing_key)
     _key(job, "other-key")
-    before = {} if endpoint.service else known(bench, closure)
-    return Published(path, closure, own, _info(job, path).get("narHash", ""), before)
+    before = {} if endpoint.service else query_paths(bench, closure)
+    return Published(path, closure, key, _info(job, path).get("narHash", ""), before)
 
 
-def known(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
-    """What the cache answers a writer who looks for each of these paths. Raises Failed."""
-    looks = bench.ask(_requests(bench, "HEAD", map(_narinfo, paths)))
-    return dict(zip(paths, (reply["status"] for reply in looks), strict=True))
+def query_paths(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
+    """The status that the cache returns to a writer for each of these paths. Raises Failed."""
+    replies = bench.ask(_requests(bench, "HEAD", map(_narinfo, paths)))
+    return dict(zip(paths, (reply["status"] for reply in replies), strict=True))
 
 
 def publish(bench: Testbed, job: ProofJob, published: Published) -> None:
     """Sign and publish a build; try the same before without credentials and as a reader. Raises Failed."""
     endpoint = bench.endpoints["nix"]
-    for name in (ANONYMOUS, READER, WRITER):
+    for name in IDENTITIES:
         if lost := endpoint.lacks(name):
             published.attempts[name] = lost
             continue
-        # Each tries a path of its own: what one identity got in, the next would not try to write.
-        mine = published.path if name == WRITER else _probe(bench, job, name)
-        published.tried.append(mine)
-        attempt = _attempt(bench, job, name, mine)
-        if any(takes_no_puts(answer) for answer in attempt.answers.values()):
+        # Each substitutions a path of its own: what one identity got in, the next would not try to write.
+        path = published.path if name == WRITER else _probe(bench, job, name)
+        published.tried.append(path)
+        attempt = _attempt(bench, job, name, path)
+        if any(is_put_unsupported(answer) for answer in attempt.answers.values()):
             published.attempts.clear()
-            raise StepFailed.of(no_puts(endpoint.url))
+            raise StepFailed.of(put_unsupported(endpoint.url))
         published.attempts[name] = attempt
 
 
-def takes_no_puts(answer: str) -> bool:
-    """Whether a server said that it does not know this way of writing at all, whoever it is that asks."""
-    return answer.partition(" ")[0] in ("405", "501")
-
-
-def no_puts(url: str) -> Unavailable:
-    """Why nothing is shown of such a server."""
-    said = "it has another way to upload, as Attic does, by which a proof cannot publish"
-    return Unavailable(f"{url} takes no uploads by HTTP PUT: {said}", here=False)
-
-
 def _probe(bench: Testbed, job: ProofJob, identity: str) -> str:
-    """A store path that nobody has ever seen."""
+    """Add a new store path, with a nonce."""
     file = f"{job.folder}.keys/probe-{identity}"
     job.write(file, f"probe {bench.nonce()}\n".encode())
     return job.must("adding a probe", ["nix", "store", "add", file]).stdout.decode().strip()
@@ -124,13 +115,13 @@ def substitute(job: ProofJob, path: str, substituters: str, key: str, *, store: 
 
     ``store`` names a store of its own for this attempt, so that nothing is left of another.
     """
-    done = job.run(
+    built = job.run(
         ["nix", "build", *_store(job, store), "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0",
          "--builders", "", "--option", "substituters", substituters, "--option", "extra-substituters", "",
          "--option", "trusted-public-keys", key, path],
         deadline=DEADLINE,
     )  # fmt: skip
-    return NixRun(done.status, nix_log.parse(done.stderr), done.ended)
+    return NixRun(built.status, nix_log.parse(built.stderr), built.ended)
 
 
 def _store(job: ProofJob, name: str) -> list[str]:
@@ -139,7 +130,7 @@ def _store(job: ProofJob, name: str) -> list[str]:
 
 
 @dataclass
-class _Tries:
+class _Substitutions:
     """Substitutions of one path, each with the lines that the server logged of its runner meanwhile."""
 
     bench: Testbed
@@ -151,12 +142,12 @@ class _Tries:
     def run(self, name: str, substituters: str, *, store: str = "") -> None:
         """Try with these substituters, in the runner's own store or in one of that name."""
         service = self.bench.endpoints["nix"].service or self.bench.bad_service("nix")
-        before = len(self.bench.served(service))
+        log_start = len(self.bench.access_log(service))
         self.runs[name] = substitute(
             self.job, self.published.path, substituters, self.published.key, store=store
         )
         # Only what was served meanwhile: an address can have belonged to an earlier runner.
-        self.served[name] = self.bench.served_to(self.job.address, service, since=before)
+        self.served[name] = self.bench.access_log_of(self.job.address, service, since=log_start)
 
 
 def prove(bench: Testbed, published: Published) -> NixRecord:
@@ -167,10 +158,10 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
     with bench.fresh("substitute") as plain:
         job = config(plain)
         job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
-        tries = _Tries(bench, job, published)
+        substitutions = _Substitutions(bench, job, published)
         # A machine's own store has what the seeder built, so everything goes into one that is empty.
         store = "good" if job.shared else ""
-        tries.run("good", url, store=store)
+        substitutions.run("good", url, store=store)
         info = _info(job, published.path, store=store)
         verify = ["nix", "store", "verify", *_store(job, store), "--sigs-needed", "1", published.path]
         trusting = [*verify, "--option", "trusted-public-keys"]
@@ -181,15 +172,18 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
     with bench.fresh("refuse") as plain:
         job = config(plain)
         job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
-        tries.job = job
-        tries.run("none", "", store="none")
+        substitutions.job = job
+        substitutions.run("none", "", store="none")
         for name in BAD:
             if name in makeable(bench):
-                tries.run(name, urls[name], store=name)
+                substitutions.run(name, urls[name], store=name)
             else:
-                said = "the server signs by itself, so this cannot be made"
-                tries.runs[name], tries.served[name] = NixRun(None, nix_log.NixLog(), said), ()
-        tries.run("recovery", f"{urls['unsigned']} {url}", store="recovery")
+                reason = "the server signs paths itself, so this bad cache cannot be created"
+                substitutions.runs[name], substitutions.served[name] = (
+                    NixRun(None, nix_log.NixLog(), reason),
+                    (),
+                )
+        substitutions.run("recovery", f"{urls['unsigned']} {url}", store="recovery")
     logged = bool(endpoint.service)
     return NixRecord(
         path=published.path,
@@ -198,12 +192,12 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         key=published.key,
         nar_hash=published.nar_hash,
         runner=address,
-        attempts=tries.runs,
+        attempts=substitutions.runs,
         urls=urls,
         info=info,
         verified=verified,
         verified_other=verified_other,
-        served=tries.served,
+        served=substitutions.served,
         logged=logged,
         watched=bool(endpoint.service or bench.bad_service("nix")),
     )
@@ -214,18 +208,19 @@ def take_back(bench: Testbed, published: Published) -> tuple[str, ...]:
     if bench.endpoints["nix"].service:
         return ()
     before = published.before.items()
-    mine = {path for path, status in before if status == "404"} | {*published.tried}
-    # Of these nobody can say whether they were there.
-    unsure = {path for path, status in before if status not in ("200", "404")} - mine
-    names = [_narinfo(path) for path in sorted(mine)]
-    found = bench.undo(_requests(bench, "GET", names))
-    nars = {name: _nar(reply) for name, reply in zip(names, found, strict=True) if reply["status"] != "404"}
-    gone = [*names, *filter(None, nars.values())]
-    bench.undo(_requests(bench, "DELETE", gone))
-    looked = [*gone, *map(_narinfo, sorted(unsure))]
-    after = bench.undo(_requests(bench, "HEAD", looked))
-    left = [name for name, reply in zip(looked, after, strict=True) if reply["status"] != "404"]
-    return (*left, *(f"the NAR of {name}, which cannot be read" for name, nar in nars.items() if not nar))
+    written = {path for path, status in before if status == "404"} | {*published.tried}
+    # The cache did not say whether it had these before.
+    unsure = {path for path, status in before if status not in ("200", "404")} - written
+    names = [_narinfo(path) for path in sorted(written)]
+    replies = bench.undo(_requests(bench, "GET", names))
+    nars = {name: _nar(reply) for name, reply in zip(names, replies, strict=True) if reply["status"] != "404"}
+    deleted = [*names, *filter(None, nars.values())]
+    bench.undo(_requests(bench, "DELETE", deleted))
+    checked = [*deleted, *map(_narinfo, sorted(unsure))]
+    after = bench.undo(_requests(bench, "HEAD", checked))
+    leftovers = [name for name, reply in zip(checked, after, strict=True) if reply["status"] != "404"]
+    unread = (f"the NAR that the unreadable {name} refers to" for name, nar in nars.items() if not nar)
+    return (*leftovers, *unread)
 
 
 def _requests(bench: Testbed, method: str, names: Iterable[str]) -> list[dict[str, object]]:
@@ -239,7 +234,7 @@ def _narinfo(path: str) -> str:
 
 
 def _nar(reply: Mapping[str, str]) -> str:
-    """Where the NAR is that a description tells of, empty where it is none."""
+    """Return where the NAR of a narinfo is, empty if the reply is not a narinfo."""
     return fields(base64.b64decode(reply["body"]).decode("utf-8", "replace")).get("URL", "")
 
 
@@ -248,53 +243,59 @@ def _key(job: ProofJob, name: str, secret_key: str = "") -> str:
     file = f"{job.folder}.keys/{name}"
     secret = secret_key.encode()
     if not secret:
-        secret = job.must("making a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
+        secret = job.must("creating a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
     job.write(file, secret)
     # The tool reads the secret from its input.
     public = job.must(
-        "making a key", ["sh", "-c", 'nix key convert-secret-to-public <"$1"', "sh", file]
+        "creating a key", ["sh", "-c", 'nix key convert-secret-to-public <"$1"', "sh", file]
     ).stdout
     return public.decode().strip()
 
 
 def _info(job: ProofJob, path: str, *, store: str = "") -> dict[str, str]:
-    """What the store of the job says of a path, whatever version of the JSON format Nix prints."""
-    done = job.run(["nix", "path-info", *_store(job, store), "--json", path], deadline=DEADLINE)
-    if done.status != 0:
+    """Return what the store of the job reports of a path, for every version of Nix's JSON format."""
+    queried = job.run(["nix", "path-info", *_store(job, store), "--json", path], deadline=DEADLINE)
+    if queried.status != 0:
         return {}
-    value = json.loads(done.stdout)
+    value = json.loads(queried.stdout)
     entries = value if isinstance(value, list) else list(value.values())
     return dict(entries[0]) if entries and isinstance(entries[0], dict) else {}
 
 
 def _attempt(bench: Testbed, job: ProofJob, identity: str, path: str) -> PublishAttempt:
-    """What Nix was answered when it published, and what an outsider finds in the cache afterwards."""
+    """Publish with Nix, and look up afterwards what arrived in the cache."""
     endpoint = bench.endpoints["nix"]
-    before = len(bench.served(endpoint.service))
+    log_start = len(bench.access_log(endpoint.service))
     signed = "" if endpoint.public_key else f"?secret-key={job.folder}.keys/key"
-    done = copy(job, endpoint.url + signed, path, bench.identity("nix", identity), deadline=DEADLINE)
+    copied = copy(job, endpoint.url + signed, path, bench.identity("nix", identity), deadline=DEADLINE)
     lines = tuple(
-        line for line in bench.served_to(job.address, endpoint.service, since=before, of=frozenset({identity}))
+        line for line in bench.access_log_of(job.address, endpoint.service, since=log_start, expect=frozenset({identity}))
         if line.method == "PUT" and line.identity == identity
     )  # fmt: skip
-    text = (done.stderr + done.stdout).decode("utf-8", "replace")
-    code = next((code for code in ("401", "403", "405", "501") if f"HTTP error {code}" in text), "")
-    code = code or ("LOST" if re.search(r"HTTP error 5|[Cc]ouldn't|[Cc]ould not|timed? ?out", text) else "")
-    status = code or (
-        "OK" if done.status == 0 else "LOST" if done.status is None else f"status {done.status}"
-    )
+    text = (copied.stderr + copied.stdout).decode("utf-8", "replace")
     url, headers = f"{endpoint.url}/{_narinfo(path)}", bench.headers("nix", READER)
-    look = bench.ask([{"kind": "http", "url": url, "headers": headers}])[0]
-    found = StoreLookup({"200": True, "404": False}.get(look["status"]), f"narinfo answers {look['status']}")
-    answer = f"{status} {_words(text)}"
+    reply = bench.ask([{"kind": "http", "url": url, "headers": headers}])[0]
+    present = {"200": True, "404": False}.get(reply["status"])
     return PublishAttempt(
-        identity, {"nix copy": answer}, {"nix copy": found}, {}, lines, "nix copy", bool(endpoint.service),
-        looker=bench.looker("nix"),
+        identity, {"nix copy": f"{copy_status(copied.status, text)} {_error(text)}"},
+        {"nix copy": StoreLookup(present, f"narinfo request returned {reply['status']}")}, {}, lines, "nix copy",
+        bool(endpoint.service), reader=bench.reader_description("nix"),
     )  # fmt: skip
 
 
-def _words(text: str) -> str:
-    """What Nix says, its error first, without the page that a server sends along."""
+def copy_status(status: int | None, text: str) -> str:
+    """The HTTP status behind Nix's words; LOST where the cache did not respond or Nix did not complete."""
+    if status is None:
+        return "LOST"
+    code = next((code for code in ("401", "403", "405", "501") if f"HTTP error {code}" in text), "")
+    if code or status == 0:
+        return code or "OK"
+    no_response = re.search(r"HTTP error 5|[Cc]ouldn't|[Cc]ould not|timed? ?out", text)
+    return "LOST" if no_response else f"status {status}"
+
+
+def _error(text: str) -> str:
+    """Nix's words, its error first, without the page that a server sends along."""
     words = " ".join(re.sub(r"<[^>]*>|response body:", " ", text).split())
     return words[max(words.find("error:"), 0) :][:200]
 
@@ -310,24 +311,32 @@ def make_bad(bench: Testbed, job: ProofJob, published: Published) -> None:
 _SOURCES = 'cd "$3" && for path in *-source; do grep -qsF "$1" "$path/$2" && echo "$3/$path"; done; :'
 
 
-def forget(job: ProofJob, published: Published | None, *, nonce: str, nonce_file: str, since: float) -> None:
+def delete_from_store(
+    job: ProofJob,
+    published: Published | None,
+    installables: Sequence[str],
+    *,
+    nonce: str,
+    nonce_file: str,
+    since: float,
+) -> None:
     """Delete from a machine's own store what was put there for this job, as far as its Nix allows.
 
     Only what was registered since then (seconds of the epoch): an older path belongs to somebody else.
     """
-    asked = (
-        ["nix", "path-info", "--derivation", "--recursive", *flake.PACKAGES],
-        ["nix", "path-info", "--recursive", *flake.PACKAGES],
-        # Last, because each question makes a source of the folder as it is.
+    queries = (
+        ["nix", "path-info", "--derivation", "--recursive", *installables],
+        ["nix", "path-info", "--recursive", *installables],
+        # Last, because each query makes a source of the folder as it is.
         ["sh", "-c", _SOURCES, "sh", nonce, nonce_file, STORE],
     )
-    paths = [path for line in asked for path in job.run(line, deadline=DEADLINE).stdout.decode().split()]
+    paths = [path for line in queries for path in job.run(line, deadline=DEADLINE).stdout.decode().split()]
     paths += published.tried if published else []
     if not paths:
         return
-    done = job.run(["nix", "path-info", "--json", *dict.fromkeys(paths)], deadline=DEADLINE)
-    known = json.loads(done.stdout) if done.status == 0 else {}
-    entries = known.items() if isinstance(known, dict) else ((each["path"], each) for each in known)
-    new = [path for path, entry in entries if entry and entry.get("registrationTime", 0) >= int(since)]
+    queried = job.run(["nix", "path-info", "--json", *dict.fromkeys(paths)], deadline=DEADLINE)
+    infos = json.loads(queried.stdout) if queried.status == 0 else {}
+    entries = infos.items() if isinstance(infos, dict) else ((info["path"], info) for info in infos)
+    new = [path for path, info in entries if info and info.get("registrationTime", 0) >= int(since)]
     if new:
         job.run(["nix", "store", "delete", *new], deadline=DEADLINE)

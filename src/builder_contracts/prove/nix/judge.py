@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from builder_contracts.prove.records import NixRecord, NixRun, Unavailable
+from builder_contracts.prove.nix.record import NixRecord, NixRun
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 UNTRUSTED = r"not signed by any of the keys|lacks a signature by a trusted key"
 MISMATCH = r"hash mismatch importing path"
 
-# The reason for which each bad cache has to be refused.
-REFUSALS = {
+# The reason for which each bad cache has to be rejected.
+REJECTIONS = {
     "unsigned": UNTRUSTED,
     "wrong-key": UNTRUSTED,
     "stripped-references": UNTRUSTED,
     "swapped-nar": MISMATCH,
 }
+# How Nix words that a cache did not respond.
+_NO_RESPONSE = (
+    r"HTTP error 5\d\d|Couldn't resolve|Could not resolve|Timeout was reached|Connection refused|"
+    r"Couldn't connect|timed out"
+)
 
-Judged = tuple[Assessment, tuple[str, ...]]
-"""A finding and its witnesses, a line each."""
 
-
-def judge(show: str, record: NixRecord | Unavailable | None) -> Judged:
-    """The finding on one clause of the Nix cache and what witnesses it."""
+def judge(show: str, record: NixRecord | Unavailable | None) -> Witnessed:
+    """The assessment of one clause of the Nix cache and what witnesses it."""
     if record is None:
-        return unproven(
-            "no canary of this class builds with Nix, so there is nothing to fetch", here=False
-        ), ()
+        return unproven("no canary of this class builds with Nix, so nothing can be fetched", here=False), ()
     if isinstance(record, Unavailable):
-        return unproven(record.reason, here=record.here), ()
+        return unavailable(record)
     match show:
         case "substituted":
             return _substituted(record)
@@ -40,81 +42,85 @@ def judge(show: str, record: NixRecord | Unavailable | None) -> Judged:
         case "recovery":
             return _recovery(record)
         case _:
-            return _refused(record, show)
+            return _rejected(record, show)
 
 
 def _client(record: NixRecord, run: NixRun) -> str:
     count = sum(path in record.closure for path, _ in run.log.substitutes)
-    return f"client: Nix logs {count} substitutions (type 108) and {len(run.log.builds)} builds (type 105)"
+    return f"client: Nix logged {count} substitutions (type 108) and {len(run.log.builds)} builds (type 105)"
 
 
 def _served(record: NixRecord) -> tuple[list[str], list[str]]:
-    """What the server says it served to the runner of the good attempt: narinfos of the path, and nars."""
+    """Return what the server logged for the runner of the good attempt: narinfos of the path, and NARs."""
     prefix = "/" + record.url.split("/", 3)[3]
     part = record.path.rsplit("/", 1)[1].partition("-")[0]
-    mine = [line for line in record.served["good"] if line.source == record.runner and line.status == 200]
+    lines = [line for line in record.served["good"] if line.source == record.runner and line.status == 200]
     return (
-        [line.uri for line in mine if line.uri == f"{prefix}/{part}.narinfo"],
-        [line.uri for line in mine if line.uri.startswith(f"{prefix}/nar/")],
+        [line.uri for line in lines if line.uri == f"{prefix}/{part}.narinfo"],
+        [line.uri for line in lines if line.uri.startswith(f"{prefix}/nar/")],
     )
 
 
-def _server(record: NixRecord, said: str) -> str:
-    return f"server: {said}" if record.logged else "server: a deployment's own, its log is not at hand"
+def _server(record: NixRecord, observed: str) -> str:
+    return f"server: {observed}" if record.logged else NO_LOG
 
 
 def _queries(record: NixRecord, name: str, url: str) -> int:
-    """How often Nix itself says that it asked this cache for the path: the witness for one that has no log."""
-    asked = record.attempts[name].log.queries
-    return sum(path == record.path and source.rstrip("/") == url.rstrip("/") for path, source in asked)
+    """Count the queries for the path to this cache in Nix's own log: the witness for a cache without a log."""
+    queries = record.attempts[name].log.queries
+    return sum(path == record.path and source.rstrip("/") == url.rstrip("/") for path, source in queries)
 
 
-def _left(record: NixRecord) -> str:
+def _leftovers(record: NixRecord) -> str:
     return (
-        f"; not removed from it again: {', '.join(record.left)}"
-        if record.left
-        else "; what was published is removed"
+        f"; not cleaned up: {', '.join(record.leftovers)}"
+        if record.leftovers
+        else "; published paths removed"
     )
 
 
-def _lost(run: NixRun) -> Assessment | None:
+def _no_response(run: NixRun) -> Assessment | None:
+    """Return the assessment if Nix did not complete or the cache did not respond, else None."""
     if run.status is None:
-        return unproven(f"Nix was lost: {run.ended}")
-    trouble = run.log.says(
-        r"HTTP error 5\d\d|Couldn't resolve|Could not resolve|Timeout was reached|Connection refused|Couldn't connect|timed out"
-    )
-    return unproven(f"the cache did not answer: {trouble}") if trouble else None
+        return unproven(f"Nix did not complete: {run.ended}")
+    message = run.log.says(_NO_RESPONSE)
+    return unproven(f"the cache did not respond: {message}") if message else None
 
 
-def _substituted(record: NixRecord) -> Judged:
+def _why(run: NixRun) -> str:
+    """Nix's own error, or its exit status where it has none."""
+    return run.log.says("error") or f"status {run.status}"
+
+
+def _substituted(record: NixRecord) -> Witnessed:
     run = record.attempts["good"]
     narinfos, nars = _served(record)
     witnesses = (
         _client(record, run),
         _server(record, f"{len(narinfos)} x narinfo and {len(nars)} x nar to {record.runner}")
-        + ("" if record.logged else _left(record)),
+        + ("" if record.logged else _leftovers(record)),
     )
     if run.log.builds:
-        said = f"Nix built {', '.join(run.log.builds)} although the path is in the cache"
-        return broken(said, "a substituter that does not answer, and max-jobs above 0"), witnesses
-    if lost := _lost(run):
-        return lost, witnesses
+        observed = f"Nix built {', '.join(run.log.builds)} although the cache has the path"
+        return broken(observed, "a substituter does not respond, and max-jobs is above 0"), witnesses
+    if no_response := _no_response(run):
+        return no_response, witnesses
     fetched = {path for path, _ in run.log.substitutes}
     if run.status != 0 or record.path not in fetched:
         reason = run.log.says(r".") or f"status {run.status}, no substitution of the path in the log"
         return broken(
             f"{record.path} was not substituted: {reason}",
-            "the cache's URL, its key in trusted-public-keys, or the name of the cache in the path",
+            "wrong cache URL, cache name in its path, or key in trusted-public-keys",
         ), witnesses
     if record.logged and (not narinfos or not nars):
         return broken(
-            "Nix says that it substituted, the server did not serve it to this runner",
-            "another cache or a proxy answered: look at every substituter and at http_proxy",
+            "Nix reports a substitution, but the server did not serve it to this runner",
+            "another cache or proxy served it; check all substituters and http_proxy",
         ), witnesses
     return kept(f"{record.path} and {len(fetched) - 1} dependencies substituted, nothing built"), witnesses
 
 
-def _source(record: NixRecord) -> Judged:
+def _source(record: NixRecord) -> Witnessed:
     run = record.attempts["good"]
     sources = sorted({url for path, url in run.log.substitutes if path == record.path})
     narinfos, nars = _served(record)
@@ -122,25 +128,25 @@ def _source(record: NixRecord) -> Judged:
         f"client: the substitution names {', '.join(sources) or 'no URL'}",
         _server(record, f"{', '.join((narinfos + nars)[:4]) or 'nothing'} to {record.runner}"),
     )
-    if lost := _lost(run):
-        return lost, witnesses
-    if not sources:
-        return unproven("nothing was substituted, so nothing tells its source"), witnesses
+    if no_response := _no_response(run):
+        return no_response, witnesses
+    if run.status != 0 or not sources:
+        return unproven("nothing was substituted, so the source is unknown"), witnesses
     if [source.rstrip("/") for source in sources] != [record.url.rstrip("/")]:
         return broken(
-            f"it came from {', '.join(sources)}, not from {record.url}",
-            "another substituter answered first: compare priorities and substituters",
+            f"it came from {', '.join(sources)}, expected {record.url}",
+            "another substituter takes precedence; check 'substituters' and their priorities",
         ), witnesses
     if record.logged and (not narinfos or not nars):
         return broken(
-            f"the log names {record.url}, but that server did not serve it",
-            "a proxy or an intercepted name in between",
+            f"Nix logged {record.url}, but that server did not serve the path",
+            "a proxy or intercepted name is in between",
         ), witnesses
-    who = "whose own log says so" if record.logged else "as Nix names the source of what it fetched"
-    return kept(f"it came from {record.url}, {who}"), witnesses
+    confirmation = "as its log confirms" if record.logged else "as reported by Nix"
+    return kept(f"it came from {record.url}, {confirmation}"), witnesses
 
 
-def _key(record: NixRecord) -> Judged:
+def _key(record: NixRecord) -> Witnessed:
     run = record.attempts["good"]
     signatures = [str(value) for value in _list(record.info.get("signatures"))]
     names = [signature.partition(":")[0] for signature in signatures]
@@ -149,117 +155,122 @@ def _key(record: NixRecord) -> Judged:
         f"verify with the key: {record.verified}, with another: {record.verified_other}",
         _server(record, f"{len(_served(record)[0])} x narinfo to {record.runner}"),
     )
-    if lost := _lost(run):
-        return lost, witnesses
-    if not record.info:
-        return unproven("the path is not in the store, so its signatures cannot be looked at"), witnesses
-    likely = "the cache signs with another key than the one that runners trust, or does not sign at all"
+    if no_response := _no_response(run):
+        return no_response, witnesses
+    if run.status != 0 or not record.info:
+        return unproven("the path is not in the store, so its signatures cannot be checked"), witnesses
+    likely = "the cache signs with a key that runners do not trust, or does not sign at all"
     if record.info.get("ultimate") is True:
         return broken(
-            "the store calls the path ultimate: it was built here, no signature was needed", likely
+            "the store marks the path as ultimate: it was built locally and needed no signature", likely
         ), witnesses
-    wanted = record.key.partition(":")[0]
-    if wanted not in names:
-        return broken(f"signed by {', '.join(names) or 'nobody'}, not by {wanted}", likely), witnesses
+    key_name = record.key.partition(":")[0]
+    if key_name not in names:
+        return broken(f"signed by {', '.join(names) or 'nobody'}, not by {key_name}", likely), witnesses
     if record.verified is None or record.verified_other is None:
-        return unproven("nix store verify did not end"), witnesses
+        return unproven("'nix store verify' did not complete"), witnesses
     if record.verified != 0:
-        return broken("nix store verify fails with the cache's own key", likely), witnesses
+        return broken("'nix store verify' fails with the cache's own key", likely), witnesses
     if record.verified_other == 0:
         return broken(
-            "nix store verify passes with a key that signed nothing", "this Nix does not check signatures"
+            "'nix store verify' passes with an unrelated key", "this Nix does not verify signatures"
         ), witnesses
-    if record.nar_hash and record.info.get("narHash") != record.nar_hash:
+    if not record.nar_hash:
+        return unproven(
+            "the builder did not report its NAR hash, so the content cannot be compared"
+        ), witnesses
+    if record.info.get("narHash") != record.nar_hash:
         return broken(
-            f"the NAR hash is {record.info.get('narHash')}, the builder's was {record.nar_hash}",
-            "the content changed on its way",
+            f"NAR hash is {record.info.get('narHash')}, expected {record.nar_hash}",
+            "the content changed in transit",
         ), witnesses
-    return kept(f"signed by {wanted}; verifies with it and not with another key of that name"), witnesses
+    return kept(
+        f"signed by {key_name}; verifies with that key and not with another of the same name"
+    ), witnesses
 
 
-def _counterfactual(record: NixRecord) -> Judged:
+def _counterfactual(record: NixRecord) -> Witnessed:
     run, good = record.attempts["none"], record.attempts["good"]
-    asked = len(record.served["none"]) if record.watched else len(run.log.queries)
-    who = "server" if record.watched else "client: Nix logs"
-    witnesses = (_client(record, run), f"{who}: {asked} requests by this runner meanwhile")
+    requests = len(record.served["none"]) if record.watched else len(run.log.queries)
+    witness = "server" if record.watched else "client: Nix logs"
+    witnesses = (_client(record, run), f"{witness}: {requests} requests by this runner in that time")
     if run.status is None:
-        return unproven(f"Nix was lost: {run.ended}"), witnesses
+        return unproven(f"Nix did not complete: {run.ended}"), witnesses
     if run.status == 0:
         return broken(
-            "the path is there without any cache, so a hit proves nothing",
-            "the image's store or another substituter already has it: is the nonce used?",
+            "the path is available without any cache, so a hit proves nothing",
+            "the image's store or another substituter has it; check that the nonce is used",
         ), witnesses
     if good.status != 0:
-        return unproven("with the cache it fails as well, so failing without it shows nothing"), witnesses
-    if asked:
+        return unproven("it also fails with the cache, so a failure without it proves nothing"), witnesses
+    if requests:
         return broken(
-            f"{asked} requests to the cache although none was named",
-            "a substituter is set somewhere else: look at nix.conf and NIX_CONFIG",
+            f"{requests} requests to the cache although none is configured",
+            "a substituter is configured elsewhere; check nix.conf and NIX_CONFIG",
         ), witnesses
-    return kept(f"fails without the cache: {run.log.says('error') or f'status {run.status}'}"), witnesses
+    return kept(f"fails without the cache: {_why(run)}"), witnesses
 
 
-def _refused(record: NixRecord, show: str) -> Judged:
+def _rejected(record: NixRecord, show: str) -> Witnessed:
     run, good = record.attempts[show], record.attempts["good"]
     url = record.urls[show]
     prefix = "/" + url.split("/", 3)[3]
-    asked = sum(
+    requests = sum(
         line.uri.startswith(f"{prefix}/") and line.status == 200 and line.method == "GET"
         for line in record.served[show]
     )
-    seen = f"server: {asked} x 200 to this runner below {prefix}"
+    second = f"server: {requests} x 200 to this runner under {prefix}"
     if not record.watched:
-        asked = _queries(record, show, url)
-        seen = f"client: Nix logs {asked} questions (type 109) to {url}, a folder of the run's own"
-    reason = run.log.says(REFUSALS[show])
-    witnesses = (
-        f"client: {reason or run.log.says('error') or f'status {run.status}'}",
-        seen,
-    )
-    if run.status == 0 or any(path == record.path for path, source in run.log.substitutes if run.status == 0):
+        requests = _queries(record, show, url)
+        second = f"client: Nix logged {requests} queries (type 109) to {url}, a directory of this run"
+    reason = run.log.says(REJECTIONS[show])
+    witnesses = (f"client: {reason or _why(run)}", second)
+    if run.status == 0:
         return broken(
             f"Nix accepted {record.path} from {url}",
-            "require-sigs = false, a substituter marked trusted=1, or a key in trusted-public-keys that should not be",
+            "require-sigs = false, a trusted=1 substituter, or an unwanted key in trusted-public-keys",
         ), witnesses
-    if lost := _lost(run):
-        return lost, witnesses
+    if no_response := _no_response(run):
+        return no_response, witnesses
     if good.status != 0:
-        return unproven("the good cache fails as well, so this refusal shows nothing"), witnesses
-    if not asked:
-        return unproven(f"the bad cache at {url} was never asked, so nothing was refused"), witnesses
+        return unproven("the valid cache fails too, so this rejection proves nothing"), witnesses
+    if not requests:
+        return unproven(f"the bad cache at {url} was never contacted, so nothing was rejected"), witnesses
     if not reason:
         return broken(
-            f"it failed for another reason: {run.log.says('error') or f'status {run.status}'}",
-            "the bad cache was not seen as bad; look at what its narinfo says",
+            f"it failed for another reason: {_why(run)}",
+            "Nix did not reject the bad cache; check its narinfo",
         ), witnesses
-    return kept(f"refused: {reason}"), witnesses
+    return kept(f"rejected: {reason}"), witnesses
 
 
-def _recovery(record: NixRecord) -> Judged:
+def _recovery(record: NixRecord) -> Witnessed:
     run = record.attempts["recovery"]
     sources = sorted({url for path, url in run.log.substitutes if path == record.path})
     bad = record.urls["unsigned"].split("/", 3)[3]
     offered = sum(line.uri.startswith(f"/{bad}/") for line in record.served["recovery"])
-    seen = (
-        f"server: {offered} requests by this runner to the bad cache, "
-        f"{len(record.served['recovery']) - offered} to the good one"
-    )
+    fetched = len(record.served["recovery"]) - offered
+    second = f"server: {offered} requests by this runner to the bad cache, {fetched} to the good one"
     if not record.watched:
         offered = _queries(record, "recovery", record.urls["unsigned"])
-        seen = f"client: Nix logs {offered} questions (type 109) to the bad cache"
-    witnesses = (f"client: status {run.status}, from {', '.join(sources) or 'nowhere'}", seen)
+        second = f"client: Nix logged {offered} queries (type 109) to the bad cache"
+    witnesses = (f"client: status {run.status}, from {', '.join(sources) or 'nowhere'}", second)
     if record.attempts["good"].status != 0:
-        return unproven("the good cache fails by itself"), witnesses
+        return unproven("the valid cache fails on its own"), witnesses
     if run.status is None:
-        return unproven(f"Nix was lost: {run.ended}"), witnesses
+        return unproven(f"Nix did not complete: {run.ended}"), witnesses
     if run.status != 0 or record.url not in [source.rstrip("/") for source in sources]:
         return broken(
-            f"with a bad cache first it ends with {run.log.says('error') or f'status {run.status}'}",
-            "one stale substituter stops every build: order them by priority, remove the dead one",
+            f"with a bad cache listed first, it fails: {_why(run)}",
+            "one dead substituter blocks every build; remove it or lower its priority",
         ), witnesses
     if not offered:
-        return unproven("the bad cache was never asked, so nothing was passed over"), witnesses
-    return kept(f"the bad cache is passed over, the path comes from {record.url}"), witnesses
+        return unproven("the bad cache was never contacted, so nothing was skipped"), witnesses
+    if record.logged and not fetched:
+        return unproven(
+            "Nix reports a substitution, but the server did not serve it to this runner"
+        ), witnesses
+    return kept(f"the bad cache is skipped; the path comes from {record.url}"), witnesses
 
 
 def _list(value: object) -> list[object]:

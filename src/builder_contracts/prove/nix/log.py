@@ -16,7 +16,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class NixLog:
-    """What one command of Nix said it did.
+    """The structured log of one command of Nix.
 
     ``substitutes`` are (store path, cache URL), ``queries`` what a cache was asked for, in the same form; ``builds`` are
     derivations; ``messages`` are its errors and

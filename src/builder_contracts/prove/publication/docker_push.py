@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from builder_contracts.prove.job import ProofJob, said
-from builder_contracts.prove.publication.experiment import IDENTITIES, MANIFESTS, remove_tags
-from builder_contracts.prove.records import (
-    AccessLogLine,
-    PublishAttempt,
-    StoreLookup,
-    Unavailable,
-    controlled,
-)
+from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.job import ProofJob, format_completed
+from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, with_control
+from builder_contracts.prove.registry_tags import MANIFESTS, TAG, remove_tags
+from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.principals import READER
 
 IMAGE = "canary-image"
 DEADLINE = 90
+_OPERATION = "docker push"
 
 
 def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailable]:
@@ -25,74 +24,75 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
     endpoint = bench.endpoints["registry"]
     registry = urlsplit(endpoint.url).netloc
     lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
-    names = [name for name in IDENTITIES if name not in lacking]
-    repositories = {name: f"proof/{bench.nonce()}" for name in names}
-    answers: dict[str, dict[str, str]] = {}
-    found: dict[str, dict[str, StoreLookup]] = {}
+    repositories = {name: f"proof/{bench.nonce()}" for name in IDENTITIES if name not in lacking}
+    answers: dict[str, str] = {}
+    lookups: dict[str, StoreLookup] = {}
     lines: dict[str, tuple[AccessLogLine, ...]] = {}
     bench.ready("registry")
     bench.trust(job, registry)
     try:
         for name, repository in repositories.items():
-            before = len(bench.served(endpoint.service))
-            answers[name] = {"docker push": _push(bench, job, registry, repository, name)}
-            lines[name] = tuple(
-                line for line in bench.served_to(job.address, endpoint.service, since=before, of=frozenset({name}))
-                if line.identity == name and line.method != "GET"
-            )  # fmt: skip
-            found[name] = {"docker push": _look(bench, repository)}
+            log_start = len(bench.access_log(endpoint.service))
+            answers[name] = _push(bench, job, registry, repository, name)
+            logged = bench.access_log_of(
+                job.address, endpoint.service, since=log_start, expect=frozenset({name})
+            )
+            lines[name] = tuple(line for line in logged if line.identity == name and line.method != "GET")
+            lookups[name] = _look(bench, repository)
     finally:
-        left = "" if endpoint.service else remove_tags(bench, list(repositories.values()))
+        leftovers = "" if endpoint.service else remove_tags(bench, list(repositories.values()))
     bench.ready("registry")
-    tried = {
+    attempts = {
         name: PublishAttempt(
             name,
-            answers[name],
-            found[name],
+            {_OPERATION: answers[name]},
+            {_OPERATION: lookups[name]},
             {},
             lines[name],
-            "docker push",
+            _OPERATION,
             bool(endpoint.service),
-            left,
-            bench.looker("registry"),
+            leftovers,
+            bench.reader_description("registry"),
         )
-        for name in names
+        for name in repositories
     }
-    return controlled({**tried, **lacking})
+    return with_control({**attempts, **lacking})
 
 
 def _push(bench: Testbed, job: ProofJob, registry: str, repository: str, identity: str) -> str:
-    """One push with a client configuration of its own; what the engine was answered."""
+    """One push with a client configuration of its own; the status that the engine got, and its own words."""
     config = {"DOCKER_CONFIG": f"{job.folder}.docker-{identity}"}
-    who = bench.identity("registry", identity)
-    if who.secret:
+    principal = bench.identity("registry", identity)
+    if principal.secret:
         # From a file that only the job reads: others can list the arguments of a machine's processes.
         file = f"{job.folder}.keys/{identity}"
-        job.write(file, who.secret.encode())
-        login = 'docker login --username "$1" --password-stdin "$2" <"$3"'
-        done = job.run(
-            ["sh", "-c", login, "sh", who.name, registry, file], deadline=DEADLINE, environment=config
+        job.write(file, principal.secret.encode())
+        script = 'docker login --username "$1" --password-stdin "$2" <"$3"'
+        login = job.run(
+            ["sh", "-c", script, "sh", principal.name, registry, file], deadline=DEADLINE, env=config
         )
-        if done.status != 0:
-            return f"{_status(said(done))} login: {said(done)}"
-    reference = f"{registry}/{repository}:proof"
-    job.must("naming the image", ["docker", "tag", IMAGE, reference], environment=config)
-    done = job.run(["docker", "push", reference], deadline=DEADLINE, environment=config)
-    bench.outputs.append(done.stdout + done.stderr)
-    if done.status == 0:
+        if login.status != 0:
+            return f"{push_status(login)} login: {format_completed(login)}"
+    reference = f"{registry}/{repository}:{TAG}"
+    job.must("tagging the image", ["docker", "tag", IMAGE, reference], env=config)
+    pushed = job.run(["docker", "push", reference], deadline=DEADLINE, env=config)
+    bench.outputs.append(pushed.stdout + pushed.stderr)
+    if pushed.status == 0:
         return "OK pushed"
-    return f"{_status(said(done))} {said(done)}"
+    return f"{push_status(pushed)} {format_completed(pushed)}"
 
 
-def _status(text: str) -> str:
+def push_status(completed: CompletedCommand) -> str:
     """The HTTP status behind Docker's words, by the error codes of the distribution specification."""
-    lowered = text.lower()
-    if "unauthorized" in lowered or "no basic auth credentials" in lowered:
+    if completed.status is None:
+        return "LOST"
+    words = format_completed(completed).lower()
+    if "unauthorized" in words or "no basic auth credentials" in words:
         return "401"
-    if "denied" in lowered:
+    if "denied" in words:
         return "403"
     if any(
-        word in lowered
+        word in words
         for word in ("no such host", "connection refused", "timeout", "unexpected status", "eof")
     ):
         return "LOST"
@@ -103,28 +103,28 @@ def _look(bench: Testbed, repository: str) -> StoreLookup:
     request = {
         "kind": "http",
         "method": "HEAD",
-        "url": f"{bench.endpoints['registry'].url}/v2/{repository}/manifests/proof",
+        "url": f"{bench.endpoints['registry'].url}/v2/{repository}/manifests/{TAG}",
         "trust": bench.certificate("registry"),
         "headers": {"Accept": MANIFESTS, **bench.headers("registry", READER)},
     }
     status = bench.ask([request])[0]["status"]
-    return StoreLookup({"200": True, "404": False}.get(status), f"manifest answers {status}")
+    return StoreLookup({"200": True, "404": False}.get(status), f"manifest request returned {status}")
 
 
-def known(job: ProofJob) -> str | None:
-    """The id of the image that has the canary's name in the job's daemon: empty where none has, None where the daemon
+def find_image(job: ProofJob) -> str | None:
+    """The ID of the image that has the canary's name in the job's daemon: empty where none has, None where the daemon
     does not say."""
-    listed = ["docker", "image", "ls", "--quiet", "--no-trunc", f"{IMAGE}:latest"]
-    done = job.run(listed, deadline=DEADLINE)
-    return done.stdout.decode().strip() if done.status == 0 else None
+    arguments = ["docker", "image", "ls", "--quiet", "--no-trunc", f"{IMAGE}:latest"]
+    listed = job.run(arguments, deadline=DEADLINE)
+    return listed.stdout.decode().strip() if listed.status == 0 else None
 
 
-def forget(job: ProofJob, before: str | None) -> None:
-    """Remove from a machine's daemon what was built, under all of its names; who had the name ``before`` gets it back.
+def remove_image(job: ProofJob, before: str | None) -> None:
+    """Remove from a machine's daemon what was built, under all of its names; what had the name ``before`` gets it back.
 
     Where that is not known the image stays: it may be somebody else's.
     """
-    built = known(job)
+    built = find_image(job)
     if built and before is not None and built != before:
         job.run(["docker", "image", "rm", "--force", built], deadline=DEADLINE)
         if before:

@@ -2,131 +2,152 @@
 
 from __future__ import annotations
 
-import dataclasses
-
-from builder_contracts.prove.nix.judge import Judged
-from builder_contracts.prove.records import CheckResult as Seen
-from builder_contracts.prove.records import PublishAttempt, Unavailable, accepted, status
+from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.publish_attempt import PublishAttempt, answer_status, is_accepted
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
+from builder_contracts.services.principals import WRITER
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
-# What each protocol says to somebody unknown, and to somebody known who may not.
-REFUSALS = {
+# What each protocol answers to somebody unknown, and to somebody known who may not.
+REJECTIONS = {
     "anonymous": ("401", "403", "UNAUTHENTICATED", "AccessDenied"),
     "reader": ("403", "PERMISSION_DENIED", "AccessDenied"),
 }
-# What was there before and has to be there still.
+# Operations on what was there before and has to be there still.
 _KEEPS = ("delete",)
+_DROPPED = "writes are dropped silently; check the proxy and the store behind it"
 
 
-def judge(identity: str, attempt: PublishAttempt | Unavailable | None) -> Judged:
-    """The finding on what an identity can publish to one target."""
+def judge(identity: str, attempt: PublishAttempt | Unavailable | None) -> Witnessed:
+    """The assessment of what an identity can publish to one target."""
     if attempt is None:
-        return unproven("nothing was tried"), ()
+        return unproven("no write was attempted"), ()
     if isinstance(attempt, Unavailable):
-        return unproven(attempt.reason, here=attempt.here), ()
-    said = "; ".join(f"{what}: {answer[:120]}" for what, answer in attempt.answers.items())
-    statuses = [str(line.status if not line.grpc else f"grpc {line.grpc}") for line in attempt.seen_by_server]
-    looked = "; ".join(f"{what}: {look.said[:80]}" for what, look in attempt.found.items())
+        return unavailable(attempt)
+    answers = "; ".join(f"{operation}: {answer[:120]}" for operation, answer in attempt.answers.items())
+    statuses = [str(line.status if not line.grpc else f"grpc {line.grpc}") for line in attempt.requests]
+    lookups = "; ".join(f"{operation}: {lookup.detail[:80]}" for operation, lookup in attempt.lookups.items())
+    server = f"server: logs {', '.join(statuses[:8]) or 'no request from it'}" if attempt.logged else NO_LOG
     witnesses = (
-        f"client ({attempt.client}) as {identity}: {said}",
-        (
-            f"server: logs {', '.join(statuses[:8]) or 'no request of it'}"
-            if attempt.logged
-            else "server: a deployment's own, its log is not at hand"
-        )
-        + f"; read back {looked}"
-        + (f"; {attempt.left}" if attempt.left else ""),
+        f"client ({attempt.client}) as {identity}: {answers}",
+        f"{server}; read back {lookups}" + (f"; {attempt.leftovers}" if attempt.leftovers else ""),
     )
-    lost = next((f"{what}: {answer}" for what, answer in attempt.answers.items() if _is_lost(answer)), "")
-    if lost:
-        return unproven(f"the target did not answer, so nothing was refused: {lost}"), witnesses
-    if identity == "writer":
-        return _allowed(attempt), witnesses
-    return _refused(identity, attempt), witnesses
+    if not attempt.answers:
+        return unproven("no write was attempted"), witnesses
+    no_response = next(
+        (
+            f"{operation}: {answer}"
+            for operation, answer in attempt.answers.items()
+            if _is_no_response(answer)
+        ),
+        "",
+    )
+    if no_response:
+        return unproven(f"the target did not respond, so nothing was rejected: {no_response}"), witnesses
+    return (_allowed(attempt) if identity == WRITER else _rejected(identity, attempt)), witnesses
 
 
 def _allowed(attempt: PublishAttempt) -> Assessment:
-    taken = [
-        line
-        for line in attempt.seen_by_server
-        if line.method != "GET" and line.status in (200, 201, 202, 204)
-    ]
-    gone = next(((what, look) for what, look in attempt.found.items() if look.present is False), None)
-    if gone is not None and taken and all(line.grpc in ("", "0") for line in taken):
-        return broken(
-            f"the server answered {taken[-1].status} to {taken[-1].uri}, and {gone[0]} is not there: {gone[1].said}",
-            "writes are dropped without a word: look at the proxy and at the store behind it",
+    accepted = _accepted_requests(attempt)
+    absent = next(
+        ((operation, lookup) for operation, lookup in attempt.lookups.items() if lookup.present is False),
+        None,
+    )
+    unauthorized = any(answer_status(answer) in ("401", "403") for answer in attempt.answers.values())
+    if absent is not None and (accepted or (not attempt.logged and not unauthorized)):
+        operation, lookup = absent
+        returned = (
+            f"the server returned {accepted[-1].status} for {accepted[-1].uri}, but {operation} is absent"
+            if accepted
+            else f"{operation} returned {attempt.answers.get(operation, '?')}, but is absent"
         )
-    said = next((answer for answer in attempt.answers.values() if status(answer) in ("401", "403")), "")
-    if gone is not None and not attempt.logged and not said:
-        return broken(
-            f"{gone[0]} was answered {attempt.answers.get(gone[0], '?')}, and is not there: {gone[1].said}",
-            "writes are dropped without a word: look at the proxy and at the store behind it",
-        )
-    for what, answer in attempt.answers.items():
-        if not accepted(answer):
+        return broken(f"{returned}: {lookup.detail}", _DROPPED)
+    for operation, answer in attempt.answers.items():
+        if not is_accepted(answer):
             return broken(
-                f"{what} was refused to the writer: {answer}",
-                "the writer's credentials, or the server's rights for them",
+                f"{operation} was rejected for the writer: {answer}",
+                "the writer's credentials are wrong, or lack permissions on the server",
             )
-    for what, look in attempt.found.items():
-        if look.present is not True:
-            return unproven(f"what was written could not be looked for: {what}: {look.said}")
-    if attempt.logged and not attempt.seen_by_server:
+    unverified = next(
+        (
+            f"{operation}: {lookup.detail}"
+            for operation, lookup in attempt.lookups.items()
+            if not lookup.present
+        ),
+        "" if attempt.lookups else "nothing was read back",
+    )
+    if unverified:
+        return unproven(f"cannot verify the write: {unverified}")
+    if attempt.logged and not accepted:
         return broken(
-            "the client says that it wrote, the server's log has no request of it",
-            "another server answered: compare names and proxies",
+            "the client reports a write, but the server's log has no such request",
+            "another server responded; check host names and proxies",
         )
-    return kept(f"{', '.join(attempt.answers)} arrived and was read back by {attempt.looker}")
+    return kept(f"{', '.join(attempt.answers)} written and read back by {attempt.reader}")
 
 
-def _refused(identity: str, attempt: PublishAttempt) -> Assessment:
-    likely = "the server lets this identity write; enforce its rights in the server, not in the client"
-    control = {what: answer for what, answer in attempt.control.items() if what in attempt.answers}
-    for what, look in attempt.found.items():
-        if what in _KEEPS and look.present is False:
-            return broken(f"{what}: what was there before is gone: {look.said}", likely)
-        if what not in _KEEPS and look.present:
+def _rejected(identity: str, attempt: PublishAttempt) -> Assessment:
+    likely = "the server lets this identity write; enforce permissions on the server, not in the client"
+    control = {
+        operation: answer for operation, answer in attempt.control.items() if operation in attempt.answers
+    }
+    for operation, lookup in attempt.lookups.items():
+        if operation in _KEEPS and lookup.present is False:
+            return broken(f"{operation}: existing content is gone: {lookup.detail}", likely)
+        if operation not in _KEEPS and lookup.present:
+            answer = attempt.answers.get(operation, "?")
+            return broken(f"{operation} returned {answer} but was written: {lookup.detail}", likely)
+    for operation, answer in attempt.answers.items():
+        if is_accepted(answer):
+            return broken(f"{operation} was accepted: {answer}", likely)
+        if answer_status(answer) not in REJECTIONS[identity]:
             return broken(
-                f"{what} was answered {attempt.answers.get(what, '?')} and is there: {look.said}", likely
+                f"{operation} was rejected with {answer}, expected {' or '.join(REJECTIONS[identity])}",
+                "rejected for another reason, so a valid request may succeed; check the server's log",
             )
-    for what, answer in attempt.answers.items():
-        if accepted(answer):
-            return broken(f"{what} was accepted: {answer}", likely)
-        if status(answer) not in REFUSALS[identity]:
-            return broken(
-                f"{what} was refused with {answer}, not with {' or '.join(REFUSALS[identity])}",
-                "refused for another reason, so that a valid request might pass: see what the server says",
-            )
+    if accepted := _accepted_requests(attempt):
+        return broken(
+            f"the client reports a rejection, but the server returned {accepted[-1].status} for {accepted[-1].uri}",
+            likely,
+        )
     if attempt.no_writer is not None:
-        return unproven(attempt.no_writer.reason, here=attempt.no_writer.here)
-    failed = next((f"{what}: {answer}" for what, answer in control.items() if not accepted(answer)), "")
+        return unavailable(attempt.no_writer)[0]
+    failed = next(
+        (f"{operation}: {answer}" for operation, answer in control.items() if not is_accepted(answer)), ""
+    )
     if failed or not control:
-        return unproven(
-            f"the writer did not succeed either, so a refusal shows nothing: {failed or 'no control'}"
-        )
+        return unproven(f"the writer failed too, so a rejection proves nothing: {failed or 'no control'}")
     unknown = next(
-        (f"{what}: {look.said}" for what, look in attempt.found.items() if look.present is None), ""
+        (
+            f"{operation}: {lookup.detail}"
+            for operation, lookup in attempt.lookups.items()
+            if lookup.present is None
+        ),
+        "" if attempt.lookups else "nothing was read back",
     )
     if unknown:
-        return unproven(f"the target could not be read afterwards: {unknown}")
-    if attempt.logged and not attempt.seen_by_server:
-        return unproven("the server's log has no request of this identity, so it refused nothing")
+        return unproven(f"cannot read the target afterwards: {unknown}")
+    if attempt.logged and not attempt.requests:
+        return unproven("the server's log has no request from this identity, so it rejected nothing")
+    statuses = sorted({answer_status(answer) for answer in attempt.answers.values()})
     return kept(
-        f"{', '.join(attempt.answers)} refused with {', '.join(sorted({status(answer) for answer in attempt.answers.values()}))}, absent afterwards; the writer succeeds"
+        f"{', '.join(attempt.answers)} rejected with {', '.join(statuses)} and absent afterwards; the writer succeeded"
     )
 
 
-def judge_seen(seen: Seen | Unavailable | None) -> Judged:
-    """The finding on something that an experiment has looked at itself."""
-    if seen is None:
-        return unproven("the experiment was not carried out"), ()
-    if isinstance(seen, Unavailable):
-        return unproven(seen.reason, here=seen.here), ()
-    finding = kept(seen.said) if seen.good else broken(seen.said, seen.likely)
-    return dataclasses.replace(finding, measures=seen.measures), seen.witnesses
+def _accepted_requests(attempt: PublishAttempt) -> list[AccessLogLine]:
+    """The writes of this identity that the server's log calls accepted: of gRPC its own status counts, not HTTP's."""
+    grpc_statuses = ("0",) if any(line.grpc for line in attempt.requests) else ("",)
+    return [
+        line
+        for line in attempt.requests
+        if line.method not in ("GET", "HEAD")
+        and line.status in (200, 201, 202, 204)
+        and line.grpc in grpc_statuses
+    ]
 
 
-def _is_lost(answer: str) -> bool:
-    said = status(answer)
-    return said == "LOST" or (len(said) == 3 and said.startswith("5"))
+def _is_no_response(answer: str) -> bool:
+    status = answer_status(answer)
+    return status == "LOST" or (len(status) == 3 and status.startswith("5"))

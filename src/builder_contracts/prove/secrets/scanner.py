@@ -1,4 +1,4 @@
-"""Searches folders for secrets in every spelling, inside archives and compressed members.
+"""Searches folders for secrets in every encoding, inside archives and compressed members.
 
 A module of the package and, sent as text, a program in a container: it must not import this package. Its
 arguments are a JSON list of secrets and the folders; its output is one JSON object, see ``report``.
@@ -23,29 +23,29 @@ from pathlib import Path
 MAX_BYTES = 256 * 1024 * 1024
 MAX_DEPTH = 6
 
-Found = tuple[str, str]
-"""A place (path, with members after ``!``) and a spelling."""
+Hit = tuple[str, str]
+"""A place (path, with members after ``!``) and an encoding."""
 
 
-def spellings(secret: str) -> dict[bytes, str]:
-    """How a secret may be written: plain, reversed byte order is not among them; case matters only in hex."""
+def encodings(secret: str) -> dict[bytes, str]:
+    """Return the encodings of a secret by their bytes: plain, hex and base64. A reversed secret is not among them."""
     raw = secret.encode()
-    found = {raw: "plain", raw.hex().encode(): "hex", raw.hex().upper().encode(): "hex"}
+    encoded = {raw: "plain", raw.hex().encode(): "hex", raw.hex().upper().encode(): "hex"}
     for shift in range(3):
         # Inside a longer base64 text the secret starts at any of three bit positions; the characters that
         # depend on its neighbours are cut off at both ends.
-        coded = base64.b64encode(b"\0" * shift + raw)
-        whole = coded[(0, 2, 3)[shift] : len(coded) - (0, 3, 2)[(len(raw) + shift) % 3]]
-        found[whole] = "base64"
-        found[whole.translate(bytes.maketrans(b"+/", b"-_"))] = "base64"
-    return {spelling: name for spelling, name in found.items() if len(spelling) >= 8}
+        text = base64.b64encode(b"\0" * shift + raw)
+        whole = text[(0, 2, 3)[shift] : len(text) - (0, 3, 2)[(len(raw) + shift) % 3]]
+        encoded[whole] = "base64"
+        encoded[whole.translate(bytes.maketrans(b"+/", b"-_"))] = "base64"
+    return {needle: name for needle, name in encoded.items() if len(needle) >= 8}
 
 
-def search(place: str, content: bytes, needles: dict[bytes, str], depth: int = 0) -> Iterator[Found]:
-    """Every place in the content where a needle stands, also in what it contains."""
-    for needle, spelling in needles.items():
+def search(place: str, content: bytes, needles: dict[bytes, str], depth: int = 0) -> Iterator[Hit]:
+    """Yield every place in the content that has a needle, also in its members."""
+    for needle, encoding in needles.items():
         if needle in content:
-            yield place, spelling
+            yield place, encoding
     if depth >= MAX_DEPTH:
         return
     for name, member in members(content):
@@ -53,7 +53,7 @@ def search(place: str, content: bytes, needles: dict[bytes, str], depth: int = 0
 
 
 def members(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """What is inside: the decompressed content, or the files of an archive. Broken ones have none."""
+    """Yield what is inside: the decompressed content, or the files of an archive. Corrupt archives yield nothing."""
     if content[:2] == b"\x1f\x8b":
         yield from _unpacked("gzip", content)
     elif content[:6] == b"\xfd7zXZ\0":
@@ -111,10 +111,10 @@ def _tar(content: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def report(secrets: list[str], folders: list[str]) -> dict[str, object]:
-    """What was looked at and what was found: {"items", "bytes", "leaks": [[place, spelling]]}."""
-    needles = {needle: name for secret in secrets for needle, name in spellings(secret).items()}
+    """Search folders, and report the extent and the hits: {"items", "bytes", "leaks": [[place, encoding]]}."""
+    needles = {needle: name for secret in secrets for needle, name in encodings(secret).items()}
     items = size = 0
-    leaks: list[Found] = []
+    leaks: list[Hit] = []
     for folder in folders:
         for path in sorted(Path(folder).rglob("*")):
             if path.is_file() and not path.is_symlink():

@@ -20,6 +20,7 @@ from typing import Any
 
 import docker
 import docker.errors
+import psutil
 import requests.exceptions
 
 RUN = "dev.builder-contracts.run"
@@ -36,9 +37,12 @@ def _first_line(path: str) -> str:
 
 
 def _started(pid: int) -> str:
-    """When a process started, in clock ticks since boot: tells it from a later one with the same id."""
-    # Field 22 of stat(5); the command in field 2 may hold blanks and brackets, so count from its end.
-    return (_first_line(f"/proc/{pid}/stat").rpartition(")")[2].split() or [""] * 20)[19]
+    """When a process started, in seconds since boot: distinguishes it from a later one with the same ID."""
+    try:
+        # Since boot, because the time of day is set while runs are under way.
+        return f"{psutil.Process(pid).create_time() - psutil.boot_time():.2f}"
+    except psutil.Error:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ class Owner:
 
     def is_dead(self) -> bool:
         """True only where this can be told from here: same boot, same namespace, process gone."""
-        here = Owner.this_process()
-        if (self.boot, self.namespace) != (here.boot, here.namespace):
+        observer = Owner.this_process()
+        if (self.boot, self.namespace) != (observer.boot, observer.namespace):
             return False
         return _started(self.pid) != self.started
 
@@ -148,7 +152,7 @@ def _remove_all(client: docker.DockerClient, containers: list[str]) -> None:
 def remove_containers(client: docker.DockerClient, run: RunLabels) -> None:
     """Remove every container of this run. Raises what engine.LOST lists."""
     filters = {"label": f"{RUN}={run.id}"}
-    _remove_all(client, [each["Id"] for each in client.api.containers(all=True, filters=filters)])
+    _remove_all(client, [container["Id"] for container in client.api.containers(all=True, filters=filters)])
 
 
 def close(client: docker.DockerClient, run: RunLabels) -> None:

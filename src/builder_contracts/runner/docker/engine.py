@@ -1,65 +1,177 @@
-"""The Docker Engine: finding it, asking it about itself and about images, running commands in containers.
+"""The Docker Engine: connecting, reading its responses, describing images, running commands in containers.
 
-Any engine that speaks Docker's API will do; DOCKER_HOST and the current docker context's usual variables
-are honoured by the SDK.
+Any engine that speaks Docker's API will do; the SDK honours DOCKER_HOST, the docker context and their
+variables. Responses are data of another program: a response of another form than the API documents is an
+UnexpectedResponse, never a TypeError of the code that reads it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import grp
+import json
 import os
+import pwd
 import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import docker
 import docker.errors
 import requests.exceptions
 from docker.context import ContextAPI
 from docker.context.config import get_current_context_name
+from docker.utils.proxy import ProxyConfig
 from docker.utils.socket import SocketError
 
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import ImageFacts
 from builder_contracts.runner.protocol import CompletedCommand
 
-# Seconds for one answer of the engine's API; pulling and executing have deadlines of their own.
+# Seconds for one response of the engine's API; pulling and executing have their own deadlines.
 API_TIMEOUT = 60
 
 SILENCE = 1.0
-"""Seconds without output after which the engine is asked whether a program still runs."""
+"""Seconds without output after which the engine is queried whether a program still runs."""
 
 KILLED = 137
-"""The status of what was ended with SIGKILL, as shells and the engine tell it."""
+"""The exit status that shells and the engine report after SIGKILL."""
 
-LOST = (docker.errors.APIError, requests.exceptions.RequestException, SocketError, OSError)
-"""What the SDK raises when the engine refuses, dies, or stops answering."""
+T = TypeVar("T", str, int, bool, dict[str, Any], list[Any])
+
+
+class UnexpectedResponse(docker.errors.DockerException):
+    """A response of another form than the engine's API documents."""
+
+
+LOST = (
+    docker.errors.APIError,
+    requests.exceptions.RequestException,
+    SocketError,
+    OSError,
+    UnexpectedResponse,
+)
+"""Everything that a call raises when the engine rejects it, dies, does not respond, or responds nonsense."""
 
 
 class EngineNotFound(EngineError):
-    """No engine answers; ``why`` is the reason alone."""
+    """No engine responds. ``why`` is the reason alone; ``fix`` says what to do, where the reason shows it."""
 
-    def __init__(self, why: str) -> None:
+    def __init__(self, why: str, fix: str = "") -> None:
         self.why = why
-        super().__init__(f"no Docker Engine answers ({why}); 'builder-contracts doctor' says what is missing")
+        self.fix = fix
+        super().__init__(
+            f"cannot reach a Docker Engine ({why}); run 'builder-contracts doctor'"
+            if not fix
+            else f"cannot reach a Docker Engine ({why}); {fix}"
+        )
+
+
+class _CheckedApi:
+    """The SDK's client of the engine. The SDK trusts responses; this checks their form."""
+
+    # The calls whose JSON is used. Every other call returns no JSON, or only its success counts.
+    _LISTINGS = ("containers", "networks")
+    _OBJECTS = (
+        "create_container",
+        "exec_create",
+        "exec_inspect",
+        "info",
+        "inspect_container",
+        "inspect_image",
+        "inspect_network",
+        "volumes",
+    )
+
+    def __init__(self, api: docker.APIClient) -> None:
+        self._api = api
+
+    def __getattr__(self, name: str) -> Any:
+        attribute = getattr(self._api, name)
+        if not callable(attribute):
+            return attribute
+
+        @functools.wraps(attribute)
+        def call(*arguments: Any, **options: Any) -> Any:
+            try:
+                response = attribute(*arguments, **options)
+            except docker.errors.DockerException:
+                raise
+            except requests.exceptions.JSONDecodeError as error:
+                raise UnexpectedResponse(f"unexpected engine response to {name}: not JSON") from error
+            except (KeyError, IndexError, TypeError, AttributeError) as error:
+                # The SDK itself reads some responses, also those of failures.
+                failure = f"{type(error).__name__}: {error}"
+                raise UnexpectedResponse(f"unexpected engine response to {name}: {failure}") from error
+            if name in self._LISTINGS:
+                entries = _expect(response, list, f"response to {name}")
+                return [_Response(_expect(entry, dict, f"entry of {name}")) for entry in entries]
+            if name in self._OBJECTS:
+                return _Response(_expect(response, dict, f"response to {name}"))
+            return response
+
+        return call
+
+
+class _Response(dict[str, Any]):
+    """An object of a response. Reading a missing field raises UnexpectedResponse."""
+
+    def __missing__(self, name: str) -> Any:
+        raise UnexpectedResponse(f"unexpected engine response: no {name}")
+
+
+def field(response: object, *path: str, of: type[T], default: T | None = None) -> T:
+    """A field of the engine's JSON. Raises UnexpectedResponse where it is of another type.
+
+    ``default`` stands for a field that is missing or null.
+    """
+    value = response
+    for depth, name in enumerate(path):
+        value = _expect(value, dict, ".".join(path[:depth]) or "the response").get(name)
+    if value is None and default is not None:
+        return default
+    return _expect(value, of, ".".join(path))
+
+
+def _expect(value: object, of: type[T], name: str) -> T:
+    # To Python a truth value is a number, and to Docker it is not.
+    if isinstance(value, of) and isinstance(value, bool) == (of is bool):
+        return value
+    shown = json.dumps(value, default=repr)[:60]
+    raise UnexpectedResponse(f"unexpected engine response: {name} is {shown}, expected {_TYPE_NAMES[of]}")
+
+
+_TYPE_NAMES: dict[type, str] = {
+    str: "a text",
+    int: "a number",
+    bool: "true or false",
+    dict: "an object",
+    list: "a list",
+}
 
 
 def context() -> str:
-    """The name of the docker client's context that is in use, which may not exist."""
+    """The name of the docker client's current context, which may not exist."""
     return os.environ.get("DOCKER_CONTEXT") or get_current_context_name()
 
 
 def connect() -> docker.DockerClient:
-    """A client of the engine that answers. Raises NoEngine where none does."""
+    """A client of the engine. Raises NoEngine if none responds."""
     try:
-        # The SDK would take the default engine in its place, the docker client refuses.
+        # The SDK would use the default engine instead; the docker client rejects the context.
         if not os.environ.get("DOCKER_HOST") and ContextAPI.get_context(context()) is None:
-            raise EngineNotFound(f"there is no docker context {context()!r}")
-        # Asks for the version of the engine's API, so that what comes back has answered.
-        return docker.from_env(timeout=API_TIMEOUT)
+            raise EngineNotFound(f"no such docker context: {context()!r}")
+        # This queries the API version, so an engine has responded when it returns.
+        client = docker.from_env(timeout=API_TIMEOUT)
+        # The SDK would put the proxies of its user into every container, and so into the facts.
+        vars(client.api)["_proxy_configs"] = ProxyConfig()
+        client.api = cast(docker.APIClient, _CheckedApi(client.api))
+        return client
     except EngineNotFound:
         raise
     except (
@@ -68,51 +180,98 @@ def connect() -> docker.DockerClient:
         OSError,
         ValueError,
     ) as error:
-        # The SDK's optional parts are names that it does not have.
-        lacks = isinstance(error.__cause__, NameError)
+        if isinstance(error.__cause__, NameError):
+            # The SDK's optional parts are names that it does not have.
+            raise EngineNotFound("ssh:// needs the package paramiko: pip install 'docker[ssh]'") from None
+        if isinstance(_layers(error)[-1], PermissionError) and (path := _socket_path()):
+            raise EngineNotFound(f"permission denied: {path}", _permission_fix(path)) from None
+        raise EngineNotFound(reason(error)) from None
+    except Exception as error:  # the SDK does not expect corrupt files of the client
         raise EngineNotFound(
-            "ssh:// needs the package paramiko: pip install 'docker[ssh]'" if lacks else reason(error)
+            f"invalid docker client configuration: {type(error).__name__}: {error}"
         ) from None
-    except Exception as error:  # the SDK reads the client's files as if they were never damaged
-        what = f"{type(error).__name__}: {error}"
-        raise EngineNotFound(f"the docker client's own configuration is damaged: {what}") from None
+
+
+def _socket_path() -> Path | None:
+    """The socket by which the client reaches its engine, or None where it uses the network."""
+    host = os.environ.get("DOCKER_HOST") or ContextAPI.get_context(context()).Host or ""
+    return Path(host.removeprefix("unix://")) if host.startswith("unix://") else None
+
+
+def _permission_fix(path: Path) -> str:
+    """How this user gets access to the engine's socket."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # a container's user needs no entry
+        user = str(os.geteuid())
+    try:
+        status = path.stat()
+    except OSError:
+        return f"make {path.parent} searchable for user {user}, or set DOCKER_HOST to an engine of this user"
+    try:
+        group = grp.getgrgid(status.st_gid)
+    except KeyError:
+        group = None
+    if group is None or group.gr_gid == 0 or not status.st_mode & 0o020:
+        return f"only root may use it; run as root, or set DOCKER_HOST to an engine of user {user}"
+    if user in group.gr_mem:
+        return f"user {user} is in its group {group.gr_name} since a later login; log in again, or run 'newgrp {group.gr_name}'"
+    return f"join its group: 'sudo usermod --append --groups {group.gr_name} {user}', then log in again"
 
 
 def reason(error: BaseException) -> str:
-    """What an error of the SDK says, without the layers of wrapping."""
+    """The text of an error of the SDK, without the layers of wrapping."""
     if isinstance(error, docker.errors.APIError) and error.explanation:
         text = str(error.explanation)
+    elif isinstance(error, UnexpectedResponse):
+        text = str(error)
     else:
-        inner: BaseException = error
-        while inner.__cause__ is not None or inner.__context__ is not None:
-            inner = inner.__cause__ or inner.__context__ or inner
+        layers = _layers(error)
+        inner = layers[-1]
         text = str(inner) or type(inner).__name__
+        if any(isinstance(layer, json.JSONDecodeError) for layer in layers):
+            text = "unexpected engine response: not JSON"
+        elif isinstance(inner, (KeyError, TypeError, AttributeError)):
+            # Raised by the SDK itself, which could not read a response.
+            text = f"unexpected engine response: {type(inner).__name__}: {text}"
     return " ".join(text.split())[:300]
 
 
+def _layers(error: BaseException) -> list[BaseException]:
+    """The error and those behind it, the first cause last."""
+    layers = [error]
+    while cause := layers[-1].__cause__ or layers[-1].__context__:
+        layers.append(cause)
+    return layers
+
+
 def absent(image: str) -> str:
-    """What is said where an image that the run itself needs is missing."""
-    return f"the image {image} is not in the engine: 'builder-contracts doctor' says what brings it"
+    """The message about a missing image that the run itself needs."""
+    return f"image {image} is not in the engine; run 'builder-contracts doctor'"
 
 
 def describe_image(client: docker.DockerClient, reference: str) -> ImageFacts | None:
-    """The image as the engine has it, or None where it does not. Raises what LOST lists."""
+    """The image in the engine, or None without it. Raises what LOST lists."""
     try:
         api: Any = client.api
-        found = api.inspect_image(reference)
+        image = api.inspect_image(reference)
     except docker.errors.ImageNotFound:
         return None
     except docker.errors.NullResource:
         return None
-    config = found.get("Config") or {}
-    variant = f"/{found['Variant']}" if found.get("Variant") else ""
+    config = field(image, "Config", of=dict, default={})
+    system, architecture, variant = (
+        field(image, name, of=str, default="") for name in ("Os", "Architecture", "Variant")
+    )
     return ImageFacts(
         reference=reference,
-        digest=found["Id"],
-        platform=f"{found.get('Os', '')}/{found.get('Architecture', '')}{variant}",
-        labels=dict(config.get("Labels") or {}),
-        entrypoint=list(config.get("Entrypoint") or []),
-        size=int(found.get("Size") or 0),
+        digest=field(image, "Id", of=str),
+        platform=f"{system}/{architecture}" + (f"/{variant}" if variant else ""),
+        labels={
+            str(name): str(value) for name, value in field(config, "Labels", of=dict, default={}).items()
+        },
+        entrypoint=[str(word) for word in field(config, "Entrypoint", of=list, default=[])],
+        size=field(image, "Size", of=int, default=0),
     )
 
 
@@ -129,10 +288,10 @@ def execute(
 ) -> CompletedCommand:
     """Run a program in a container for at most ``deadline`` seconds.
 
-    ``listen`` is given each piece of its error output as it comes: how long work shows its progress.
+    ``listen`` gets each piece of the error output when it arrives, so that long work can show its progress.
 
-    At the deadline the answer holds what was printed until then. The process itself is not killed here
-    (the engine has no call for it): whoever owns the container removes it.
+    At the deadline the result holds the output until then. The process itself is not killed here (the
+    engine has no call for it): the owner of the container removes it.
     """
     api: Any = client.api
     stdout, stderr = bytearray(), bytearray()
@@ -141,44 +300,51 @@ def execute(
         created = api.exec_create(
             container, list(arguments), user=user, privileged=privileged, environment=environment
         )
-        raw = api.exec_start(created["Id"], socket=True)
-        running = partial(_running, api, created["Id"])
+        execution = field(created, "Id", of=str)
+        raw = api.exec_start(execution, socket=True)
+        running = partial(_running, api, execution)
         if _copy(raw, stdout, stderr, time.monotonic() + deadline, running, listen):
-            ended = f"no end within {deadline:.3g} s"
+            ended = f"no exit within {deadline:.3g} s"
         else:
-            status = api.exec_inspect(created["Id"])["ExitCode"]
+            inspected = api.exec_inspect(execution)
+            if inspected.get("ExitCode") is None:
+                return CompletedCommand(
+                    None, bytes(stdout), bytes(stderr), "the engine reports no exit status"
+                )
+            status = field(inspected, "ExitCode", of=int)
             ended = "" if status == 0 else death(client, container)
-            # The engine tells of a program's end before that of the container that it died with.
+            # The engine reports the program's exit before that of the container that it died with.
             for _ in range(10 if status == KILLED else 0):
                 if ended:
                     break
                 time.sleep(0.1)
                 ended = death(client, container)
     except LOST as error:
-        ended = f"the engine lost the command: {reason(error)}"
+        ended = f"lost the command in the engine: {reason(error)}"
         with contextlib.suppress(*LOST):
             ended = death(client, container) or ended
     return CompletedCommand(None if ended else status, bytes(stdout), bytes(stderr), ended)
 
 
 def _running(api: Any, execution: str, seconds: float) -> bool:
-    """Whether a program still runs; an engine that does not say within some seconds is not asked for longer."""
+    """True while a program runs, and if the engine does not respond within some seconds."""
     # The SDK's own call waits for API_TIMEOUT, whatever the deadline is.
     address = f"{api.base_url}/v{api.api_version}/exec/{execution}/json"
     try:
-        return bool(api.get(address, timeout=seconds).json()["Running"])
-    except (requests.exceptions.Timeout, ValueError, KeyError):
+        return field(api.get(address, timeout=seconds).json(), "Running", of=bool)
+    except (requests.exceptions.Timeout, ValueError, UnexpectedResponse):
         return True
 
 
 def death(client: docker.DockerClient, container: str) -> str:
-    """How a container died, with the last line of its log; empty while it runs. Raises what LOST lists."""
-    state = client.api.inspect_container(container)["State"]
-    if state["Running"]:
+    """How a container exited, with the last line of its log; empty while it runs. Raises what LOST lists."""
+    state = field(client.api.inspect_container(container), "State", of=dict)
+    if field(state, "Running", of=bool):
         return ""
     killed = " (out of memory)" if state.get("OOMKilled") else ""
     log = client.api.logs(container, tail=1).decode("utf-8", errors="replace").strip()
-    return f"the container died with status {state['ExitCode']}{killed}" + (f": {log[:300]}" if log else "")
+    status = field(state, "ExitCode", of=int)
+    return f"container exited with status {status}{killed}" + (f": {log[:300]}" if log else "")
 
 
 def _copy(
@@ -191,14 +357,14 @@ def _copy(
 ) -> bool:
     """Copy the engine's multiplexed stream; True when the deadline came first.
 
-    The stream stays open after the program's end while a child that it left behind holds it, and now and
-    then for no reason (moby issues 41052 and 36048). So in silence the engine is asked, and a second silence
-    after the end is the end.
+    The stream stays open after the program's exit while a child holds it, and now and then for no reason
+    (moby issues 41052 and 36048). So the engine is queried after a silence, and a second silence after the
+    exit ends the copy.
 
     Each frame has a header of eight bytes: stream number, three zeros, length. Source: the Docker Engine
     API reference, "Attach to a container", stream format.
     """
-    # SocketIO of a plain connection wraps the socket whose time-out counts.
+    # SocketIO of a plain connection wraps the socket whose timeout counts.
     connection: socket.socket = getattr(raw, "_sock", raw)
     response = getattr(raw, "_response", None)
     buffer = bytearray()
@@ -206,16 +372,16 @@ def _copy(
     try:
         early = _read_with_the_head(response, connection)
         while True:
-            left = until - time.monotonic()
-            if left <= 0:
+            remaining = until - time.monotonic()
+            if remaining <= 0:
                 return True
-            connection.settimeout(min(left, SILENCE))
+            connection.settimeout(min(remaining, SILENCE))
             try:
                 chunk, early = early or connection.recv(65536), b""
             except TimeoutError:
                 if over:
                     return False
-                over = not running(max(left - SILENCE, 0.1))
+                over = not running(max(remaining - SILENCE, 0.1))
                 continue
             if not chunk:
                 return False
@@ -229,8 +395,8 @@ def _copy(
                     listen(bytes(buffer[8 : 8 + length]))
                 del buffer[: 8 + length]
     finally:
-        # From the outside in: a response whose socket is closed under it raises when it is collected, which
-        # Python 3.13 and later say aloud.
+        # From the outside in: a response whose socket closes first raises when it is collected, and
+        # Python 3.13 and later print that.
         if response is not None:
             response.close()
         raw.close()
@@ -238,14 +404,14 @@ def _copy(
 
 
 def _read_with_the_head(response: Any, connection: socket.socket) -> bytes:
-    """What the HTTP client read along with the head of the answer, and keeps in a buffer that the socket lacks.
+    """Output that the HTTP client read along with the head of the response, and that the socket lacks.
 
-    A program that is quick, or a harness that gets little of the processor, has said something by then.
+    A quick program has printed something by then, and so has any program on a busy host.
     """
     if response is None:
         return b""
     connection.setblocking(False)
-    # Where nothing is buffered it looks at the connection, once, and finds what has come or nothing.
+    # With an empty buffer it reads the connection once, without waiting.
     with contextlib.suppress(OSError):
         return bytes(response.raw._fp.fp.read1() or b"")
     return b""

@@ -1,4 +1,4 @@
-"""From a contract to how its container is started: hardened as the contract promises, never weaker. Pure."""
+"""Plans how the container of a contract starts: hardened as promised, never weaker. Pure."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from builder_contracts.contract.promises.resources import (
     PidsLimit,
 )
 
-# A ceiling for classes that promise none, so that a fork bomb in an image cannot take the host along.
+# The limit of classes that promise none, so that a fork bomb in an image cannot take down the host.
 DEFAULT_PIDS = 4096
 
 
 @dataclass(frozen=True)
 class DaemonPlan:
-    """A Docker daemon as a sidecar: where it listens, and how many seconds it has to come up."""
+    """A Docker daemon as a sidecar: its port, and the seconds within which it must be ready."""
 
     port: int
     ready_within: int
@@ -33,7 +33,7 @@ class LaunchPlan:
     """Everything about a runner container but its image and the run's networks.
 
     CPU amounts are thousandths of a CPU, memory is in bytes, None means that nothing is set.
-    ``network`` is none, internal or routed; ``extra_networks`` are attached besides.
+    ``network`` is none, internal or routed; ``extra_networks`` are attached too.
     """
 
     privileged: bool = False
@@ -53,17 +53,17 @@ class LaunchPlan:
 def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
     """The plan of a class on a host of this capacity (CPUs, bytes).
 
-    A limit above the capacity is lowered to it, because engines refuse it; the clause is then unproven.
+    A limit above the capacity is lowered to it, because engines reject it; the clause is then unproven.
     """
 
-    def one(kind: type, default: object = None) -> object:
+    def first(kind: type, default: object = None) -> object:
         return next(iter(contract.promised(kind)), default)
 
-    privileged, nnp, seccomp = one(Privileged), one(NoNewPrivileges), one(Seccomp)
-    capabilities = one(Capabilities)
-    cpu, cpu_request = one(CpuLimit), one(CpuRequest)
-    memory, memory_request, pids = one(MemoryLimit), one(MemoryRequest), one(PidsLimit)
-    egress, endpoint, ready = one(Egress), one(DaemonEndpoint), one(DaemonReady)
+    privileged, no_new_privileges, seccomp = first(Privileged), first(NoNewPrivileges), first(Seccomp)
+    capabilities = first(Capabilities)
+    cpu, cpu_request = first(CpuLimit), first(CpuRequest)
+    memory, memory_request, pids = first(MemoryLimit), first(MemoryRequest), first(PidsLimit)
+    egress, endpoint, ready = first(Egress), first(DaemonEndpoint), first(DaemonReady)
     networked = egress or any(contract.promised(kind) for kind in (Resolves, Reaches, Denied)) or endpoint
     network = "none"
     if networked:
@@ -75,7 +75,7 @@ def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
     return LaunchPlan(
         privileged=isinstance(privileged, Privileged) and privileged.privileged,
         add_capabilities=capabilities.require if isinstance(capabilities, Capabilities) else (),
-        no_new_privileges=not isinstance(nnp, NoNewPrivileges) or nnp.wanted,
+        no_new_privileges=not isinstance(no_new_privileges, NoNewPrivileges) or no_new_privileges.wanted,
         seccomp_unconfined=isinstance(seccomp, Seccomp) and not seccomp.filtered,
         cpu_limit=min(cpu.milli, host_cpus * 1000) if isinstance(cpu, CpuLimit) else None,
         cpu_request=cpu_request.milli if isinstance(cpu_request, CpuRequest) else None,

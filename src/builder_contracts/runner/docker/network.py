@@ -1,16 +1,16 @@
 """The run's own networks: an internal one for runners, and stand-ins for hosts that must be out of reach.
 
-Nothing on the internal network has a default route. A stand-in lives on a network of its own without a
-way out, to which the class's runner is never attached. It carries the forbidden address itself, as a second
-one: a Docker network with that subnet would be a route on the host, which may have a real metadata service
+Nothing on the internal network has a default route. A stand-in lives on its own network without a way
+out, to which the class's runner is never attached. It has the forbidden address as its second address: a Docker network with that subnet would be a route on the host, which may have a real metadata service
 at the same address, and two runs could not hold it at once.
 """
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from typing import Any
 
 import docker
 import docker.errors
-from docker.types import EndpointConfig
+from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 
 from builder_contracts.facts.model import ConnectionFacts, Seen, Unseen
 from builder_contracts.runner.docker import engine
@@ -34,7 +34,7 @@ _DEAD_END = {
     "com.docker.network.bridge.enable_ip_masquerade": "false",
 }
 
-# nginx as an unprivileged listener: it accepts on every port and answers one line.
+# nginx as an unprivileged listener: it accepts on every port and returns one line.
 _LISTENER = """
 pid /tmp/nginx.pid;
 error_log stderr;
@@ -60,10 +60,14 @@ class ForbiddenHost:
     address: str
     port: int
 
+    @property
+    def ipv6(self) -> bool:
+        return ":" in self.address
+
 
 @dataclass(frozen=True)
 class NetworkPlan:
-    """What an environment puts around runners: named hosts with their ports, and forbidden hosts."""
+    """The hosts of an environment: named hosts with their ports, and forbidden hosts."""
 
     name: str
     hosts: Mapping[str, tuple[int, ...]]
@@ -86,7 +90,7 @@ EMPTY = NetworkPlan("none", {}, ())
 
 
 class RunNetwork:
-    """The networks of one run, made when they are first needed and removed with the run."""
+    """The networks of one run, created when they are first needed and removed with the run."""
 
     def __init__(self, client: docker.DockerClient, run: RunLabels, surroundings: NetworkPlan) -> None:
         self._client = client
@@ -100,11 +104,11 @@ class RunNetwork:
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="run-network")
 
     def close(self) -> None:
-        """Wait for what is being started, so that nothing appears after the run was cleaned up."""
+        """Wait for pending starts, so that nothing appears after the run was cleaned up."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def attach(self, kind: str) -> str:
-        """The name of the network of that kind (internal, routed), made if need be."""
+        """The name of the network of that kind (internal, routed), created if missing."""
         with self._making:
             if kind not in self._networks:
                 self._networks[kind] = self._create(kind, internal=kind == "internal")
@@ -121,8 +125,9 @@ class RunNetwork:
             return self._hosts
 
     def hosts_failure(self) -> str:
-        """Why a host of the environment could not be started, or an empty text; waits for their start."""
-        return "; ".join(engine.reason(fault) for start in self.hosts() if (fault := start.exception()))
+        """The reasons why hosts of the environment did not start, or an empty text; waits for their start."""
+        reasons = [engine.reason(error) for start in self.hosts() if (error := start.exception())]
+        return "; ".join(dict.fromkeys(reasons))
 
     def stand_in(self, name: str) -> Future[Seen[StandIn]]:
         """The stand-in of a forbidden host, started in the background at the first call."""
@@ -134,20 +139,33 @@ class RunNetwork:
             return self._stand_ins[name]
 
     def _unknown(self, name: str) -> Seen[StandIn]:
-        return Unseen(f"the environment {self._surroundings.name} has no forbidden host {name!r}")
+        return Unseen(f"environment {self._surroundings.name} defines no forbidden host {name!r}")
 
-    def _create(self, what: str, *, internal: bool, options: dict[str, str] | None = None) -> str:
+    def _create(
+        self, what: str, *, internal: bool, options: dict[str, str] | None = None, ipv6: bool = False
+    ) -> str:
         name = self._run.name(what)
+        # Engines have no pool of IPv6 networks by default. A random one: section 3.2 of RFC 4193.
+        digits = secrets.token_hex(5)
+        subnet = f"fd{digits[:2]}:{digits[2:6]}:{digits[6:]}::/64"
+        ipam = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)]) if ipv6 else None
         self._client.api.create_network(
-            name, driver="bridge", internal=internal, labels=self._run.labels, options=options
+            name,
+            driver="bridge",
+            internal=internal,
+            labels=self._run.labels,
+            options=options,
+            ipam=ipam,
+            enable_ipv6=ipv6,
         )
         return name
 
     def _listen(self, host: str, ports: tuple[int, ...]) -> None:
-        self._serve(self.attach("internal"), f"host-{host}", ports, EndpointConfig("1.44", aliases=[host]))
+        endpoint = EndpointConfig("1.44", aliases=[host])
+        self._serve(self.attach("internal"), f"host-{host}", map(str, ports), endpoint)
 
-    def _serve(self, network: str, what: str, ports: tuple[int, ...], endpoint: EndpointConfig | None) -> str:
-        listen = " ".join(f"listen {port};" for port in ports)
+    def _serve(self, network: str, what: str, listens: Iterable[str], endpoint: EndpointConfig | None) -> str:
+        listen = " ".join(f"listen {address};" for address in listens)
         # The configuration is an argument, not a file: nothing of the host is mounted.
         command = ["sh", "-c", 'printf %s "$1" >/tmp/nginx.conf && exec nginx -c /tmp/nginx.conf', "sh"]
         return self._start(network, what, [*command, _LISTENER.replace("LISTEN", listen)], endpoint)
@@ -171,46 +189,52 @@ class RunNetwork:
             )
         except docker.errors.ImageNotFound:
             raise docker.errors.ImageNotFound(engine.absent(SERVICES_IMAGE)) from None
-        api.start(created["Id"])
-        return str(created["Id"])
+        container = engine.field(created, "Id", of=str)
+        api.start(container)
+        return container
 
     def _stand_in(self, host: ForbiddenHost) -> Seen[StandIn]:
         try:
-            network = self._create(f"forbidden-{host.name}", internal=False, options=_DEAD_END)
+            network = self._create(
+                f"forbidden-{host.name}", internal=False, options=_DEAD_END, ipv6=host.ipv6
+            )
             neighbour = self._pool.submit(
                 self._start, network, f"control-{host.name}", ["sleep", "300"], None
             )
-            stand_in = self._serve(network, f"stand-in-{host.name}", (host.port,), None)
-            self._ip(stand_in, ["addr", "add", f"{host.address}/32", "dev", "eth0"])
-            self._ip(neighbour.result(), ["route", "add", f"{host.address}/32", "dev", "eth0"])
+            listen = f"[::]:{host.port}" if host.ipv6 else str(host.port)
+            stand_in = self._serve(network, f"stand-in-{host.name}", [listen], None)
+            alone = f"{host.address}/{128 if host.ipv6 else 32}"
+            self._ip(stand_in, ["addr", "add", alone, "dev", "eth0"])
+            self._ip(neighbour.result(), ["route", "add", alone, "dev", "eth0"])
             control = self._control(neighbour.result(), host)
         except engine.LOST as error:
-            return Unseen(f"the stand-in for {host.name} could not be started: {engine.reason(error)}")
+            return Unseen(f"cannot start the stand-in for {host.name}: {engine.reason(error)}")
         return StandIn(host.address, host.port, control)
 
     def _ip(self, container: str, arguments: list[str]) -> None:
         """Run ip(8) in a container's network with the privilege that this one command needs."""
-        done = engine.execute(
+        completed = engine.execute(
             self._client, container, ["ip", *arguments], deadline=10, user="root", privileged=True
         )
-        if done.status != 0:
-            said = done.ended or done.stderr.decode("utf-8", errors="replace").strip()
-            raise docker.errors.APIError(f"ip {' '.join(arguments)}: {said}")
+        if completed.status != 0:
+            output = completed.ended or completed.stderr.decode("utf-8", errors="replace").strip()
+            raise docker.errors.APIError(f"ip {' '.join(arguments)}: {output}")
 
     def _control(self, neighbour: str, host: ForbiddenHost) -> Seen[ConnectionFacts]:
         """A connection to the stand-in from a neighbour on its network, retried while its server starts."""
-        url = f"http://{host.address}:{host.port}/"
+        name = f"[{host.address}]" if host.ipv6 else host.address
+        url = f"http://{name}:{host.port}/"
         until = time.monotonic() + 10
         while True:
-            answer = engine.execute(
+            completed = engine.execute(
                 self._client,
                 neighbour,
                 ["curl", "--silent", "--max-time", "2", "--noproxy", "*", url],
                 deadline=5,
             )
-            if answer.status == 0:
-                return ConnectionFacts("connected", f"a neighbour on its network reads {url}")
+            if completed.status == 0:
+                return ConnectionFacts("connected", f"a neighbour on its network can read {url}")
             if time.monotonic() > until:
-                said = answer.ended or f"curl ended with status {answer.status}"
-                return ConnectionFacts("failed", f"{said} at {url}")
+                message = completed.ended or f"curl exited with status {completed.status}"
+                return ConnectionFacts("failed", f"{message} at {url}")
             time.sleep(0.05)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import docker
 import docker.errors
+from docker.credentials.errors import StoreError
 from docker.utils import parse_repository_tag
 
 from builder_contracts.errors import BuilderContractsError
@@ -19,29 +21,33 @@ from builder_contracts.runner.docker.launch_plan import DaemonPlan, LaunchPlan
 from builder_contracts.runner.docker.network import RunNetwork
 from builder_contracts.runner.protocol import CompletedCommand, OutsideView
 
-# Waits for input that never comes: keeps a container alive with nothing but a shell, and no process of
-# the image's own.
+# Waits for input that never comes: a shell alone keeps the container alive, and no program of the image
+# has to run.
 _IDLE = ["/bin/sh", "-c", "read -r _"]
 
 
 def describe_engine(client: docker.DockerClient) -> RunnerFacts:
     """The engine and the capacity of its host. Raises what engine.LOST lists."""
     info: dict[str, Any] = client.api.info()
+    version, system, kernel = (
+        engine.field(info, name, of=str, default="?")
+        for name in ("ServerVersion", "OperatingSystem", "KernelVersion")
+    )
+    cgroup = engine.field(info, "CgroupVersion", of=str, default="1")
     return RunnerFacts(
         kind="docker",
-        engine=f"Docker Engine {info.get('ServerVersion', '?')}",
-        host=f"{info.get('OperatingSystem', '?')}, Linux {info.get('KernelVersion', '?')}, "
-        f"cgroup v{info.get('CgroupVersion', '1')}",
-        cpus=int(info.get("NCPU", 0)),
-        memory=int(info.get("MemTotal", 0)),
-        engine_id=str(info.get("ID", "")),
+        engine=f"Docker Engine {version}",
+        host=f"{system}, Linux {kernel}, cgroup v{cgroup}",
+        cpus=engine.field(info, "NCPU", of=int, default=0),
+        memory=engine.field(info, "MemTotal", of=int, default=0),
+        engine_id=engine.field(info, "ID", of=str, default=""),
     )
 
 
 class DockerRunner:
     """One container of a class, from ``with`` to its removal.
 
-    What goes wrong while it starts is not raised but stands in ``setting``, for the judges to find.
+    A failed start does not raise: ``setting`` holds it for the judges.
     """
 
     def __init__(
@@ -71,7 +77,9 @@ class DockerRunner:
         try:
             self.setting = self._launch()
         except engine.LOST as error:
-            lost = Unseen(f"the engine did not answer: {engine.reason(error)}")
+            why = engine.reason(error)
+            unexpected = isinstance(error, engine.UnexpectedResponse)
+            lost = Unseen(why if unexpected else f"the engine did not respond: {why}")
             self.setting = OutsideView(lost, lost, lost)
         except BaseException:
             self.__exit__(None, None, None)
@@ -86,7 +94,7 @@ class DockerRunner:
             for container in reversed(self._containers):
                 remove_container(self._client, container)
         except engine.LOST:
-            # An engine that is gone cannot remove anything; the next run's sweep does.
+            # The next run's sweep removes what an engine that is gone cannot.
             return
 
     def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
@@ -103,7 +111,7 @@ class DockerRunner:
 
     @property
     def daemon_container(self) -> str:
-        """The id of the container beside it that holds its Docker daemon, empty when there is none."""
+        """The id of the sidecar with its Docker daemon, empty without one."""
         return self._containers[1] if self._plan.daemon is not None and len(self._containers) > 1 else ""
 
     def _launch(self) -> OutsideView:
@@ -114,7 +122,7 @@ class DockerRunner:
         started = self._start(image)
         if not started.started:
             return OutsideView(about, image, started)
-        ready: Seen[float] = Unseen("the class has no daemon of its own", here=False)
+        ready: Seen[float] = Unseen("the class has no daemon", here=False)
         failure = ""
         if self._plan.daemon is not None:
             ready, failure = self._start_daemon(self._plan.daemon)
@@ -123,31 +131,39 @@ class DockerRunner:
             about,
             image,
             started,
-            privileged=bool(inspected["HostConfig"]["Privileged"]),
+            privileged=engine.field(inspected, "HostConfig", "Privileged", of=bool),
             daemon_ready_after=ready,
             daemon_failure=failure,
         )
 
     def _find_image(self) -> tuple[Seen[ImageFacts], Seen[StartFacts]]:
-        found = engine.describe_image(self._client, self._image)
-        if found is None and self._pull:
+        image = engine.describe_image(self._client, self._image)
+        if image is None and self._pull:
+            # A missing credential helper is the reason of a verdict below, not a warning of the SDK.
+            warnings.filterwarnings("ignore", module=r"docker\.credentials")
             try:
                 repository, tag = parse_repository_tag(self._image)
                 self._client.api.pull(repository, tag or "latest")
             except docker.errors.NotFound as error:
-                said = f"the registry has no {self._image}: {engine.reason(error)}"
-                return Unseen(said), StartFacts(exists=False, started=False, said=said)
+                message = f"{self._image} not found in the registry: {engine.reason(error)}"
+                return Unseen(message), StartFacts(exists=False, started=False, said=message)
             except engine.LOST as error:
-                lost = Unseen(f"{self._image} could not be pulled: {engine.reason(error)}")
+                lost = Unseen(f"cannot pull {self._image}: {engine.reason(error)}")
                 return lost, lost
-            found = engine.describe_image(self._client, self._image)
-        if found is not None:
-            return found, StartFacts(exists=True, started=False)
-        said = f"the engine has no image {self._image}"
+            except (docker.errors.DockerException, StoreError) as error:
+                # The SDK calls the credential helpers of its user, which the host of a job need not have.
+                lost = Unseen(
+                    f"cannot pull {self._image}: the docker client's credential helper fails: {engine.reason(error)}"
+                )
+                return lost, lost
+            image = engine.describe_image(self._client, self._image)
+        if image is not None:
+            return image, StartFacts(exists=True, started=False)
+        message = f"image {self._image} is not in the engine"
         if _names_registry(self._image):
-            unasked = Unseen(f"{said}, and its registry was not asked: --pull does", here=True)
+            unasked = Unseen(f"{message}, and its registry was not queried; pass --pull", here=True)
             return unasked, unasked
-        return Unseen(said), StartFacts(exists=False, started=False, said=said)
+        return Unseen(message), StartFacts(exists=False, started=False, said=message)
 
     def _start(self, image: ImageFacts) -> StartFacts:
         plan = self._plan
@@ -180,27 +196,28 @@ class DockerRunner:
                 labels=self._run.labels,
                 host_config=host_config,
             )
-            self._containers.append(created["Id"])
+            container = engine.field(created, "Id", of=str)
+            self._containers.append(container)
             for extra in plan.extra_networks:
-                api.connect_container_to_network(created["Id"], extra)
-            api.start(created["Id"])
+                api.connect_container_to_network(container, extra)
+            api.start(container)
         except docker.errors.APIError as error:
             return StartFacts(exists=True, started=False, said=engine.reason(error))
         return StartFacts(exists=True, started=True)
 
     def _start_daemon(self, daemon: DaemonPlan) -> tuple[Seen[float], str]:
-        """Start the sidecar; seconds until its daemon answered, and otherwise the end of its log.
+        """Start the sidecar; the seconds until its daemon responded, or the end of its log.
 
-        The sidecar is the pool's: privileged, beside the job and on its network, as the container mode
-        "dind" of GitHub's Actions Runner Controller has it. The job itself stays unprivileged.
+        The sidecar is like the pool's: privileged, next to the job and on its network, as in the container
+        mode "dind" of GitHub's Actions Runner Controller. The job itself stays unprivileged.
         """
         api = self._client.api
-        where = f"tcp://127.0.0.1:{daemon.port}"
-        begun = time.monotonic()
+        address = f"tcp://127.0.0.1:{daemon.port}"
+        started_at = time.monotonic()
         created = api.create_container(
             self._image,
             entrypoint=["dockerd"],
-            command=[f"--host={where}", "--tls=false"],
+            command=[f"--host={address}", "--tls=false"],
             user="root",
             name=self._run.name(f"{self._name}-daemon"),
             labels=self._run.labels,
@@ -209,21 +226,22 @@ class DockerRunner:
                 network_mode=f"container:{self._containers[0]}", privileged=True
             ),
         )
-        self._containers.append(created["Id"])
+        container = engine.field(created, "Id", of=str)
+        self._containers.append(container)
         try:
-            api.start(created["Id"])
+            api.start(container)
         except docker.errors.APIError as error:
-            return Unseen("the daemon was never ready"), engine.reason(error)
+            return Unseen("the daemon never became ready"), engine.reason(error)
         wait = 'until docker --host "$1" version >/dev/null 2>&1; do sleep 0.1; done'
-        answer = engine.execute(
-            self._client, created["Id"], ["sh", "-c", wait, "sh", where], deadline=daemon.ready_within
+        completed = engine.execute(
+            self._client, container, ["sh", "-c", wait, "sh", address], deadline=daemon.ready_within
         )
-        if answer.status == 0:
-            return time.monotonic() - begun, ""
-        log = api.logs(created["Id"], tail=5).decode("utf-8", errors="replace")
-        end = " | ".join(log.strip().split("\n"))[-600:]
-        said = f"no answer within {daemon.ready_within} s; its log ends: {end or '(empty)'}"
-        return Unseen("the daemon was never ready"), said
+        if completed.status == 0:
+            return time.monotonic() - started_at, ""
+        log = api.logs(container, tail=5).decode("utf-8", errors="replace")
+        log_end = " | ".join(log.strip().split("\n"))[-600:]
+        message = f"no response within {daemon.ready_within} s; end of its log: {log_end or '(empty)'}"
+        return Unseen("the daemon never became ready"), message
 
 
 def _names_registry(reference: str) -> bool:

@@ -1,9 +1,9 @@
-"""Which builder class is this machine a runner of, and how do we know.
+"""Which builder class this host is a runner of, and by which signs.
 
-A CI system's variables can be set by anybody, so no single one is believed. A machine counts as a live
-runner of a class only when independent records agree: the CI system says that the runner is its owner's
-own, the machine carries the runner's name, and the job was placed here for one of the class's labels. One
-sign of another kind of machine (a hosted runner, a battery) is enough to refuse.
+Anybody can set the variables of a CI system, so no single one is believed. A host counts as a live runner
+of a builder class only if independent records agree: the CI system reports a self-hosted runner, the host
+has the runner's name, and the job was scheduled here for one of the labels of the class. One sign of another
+kind of host (a hosted runner, a battery) is enough to reject it.
 
 Outside facts: variables of GitHub Actions and of GitLab CI as their references name them; a runner pod of
 Actions Runner Controller has its runner's name as host name, and ``NAME-workflow`` in a job container;
@@ -36,7 +36,7 @@ _PACKAGE_DATABASES = (
 
 @dataclass(frozen=True)
 class Placement:
-    """What the CI system itself recorded of the job that runs here: its labels and its runner's name."""
+    """The CI system's own record of the job on this host: its labels and its runner's name."""
 
     labels: tuple[str, ...]
     runner_name: str
@@ -45,10 +45,10 @@ class Placement:
 
 @dataclass(frozen=True)
 class HostProfile:
-    """What this machine shows of itself; plain data, so that deciding needs no machine.
+    """The signs of this host; plain data, so that attribution needs no host.
 
     ``namespace`` is the Kubernetes namespace of the pod, empty elsewhere; ``traces`` are files that only
-    hosted machines have; ``battery`` names a battery, empty where there is none; ``packages`` is a digest
+    hosted runners have; ``battery`` names a battery, empty where there is none; ``packages`` is a digest
     of the package database, ``sha256:…`` or empty.
     """
 
@@ -63,10 +63,10 @@ class HostProfile:
 
 @dataclass(frozen=True)
 class RunnerAttribution:
-    """Who the runner is. ``live`` only when nothing objects and every needed record is there.
+    """Which runner this is. ``live`` only without an objection and with every needed record.
 
     ``name`` is the runner's name in its CI system. ``shown`` are the records that agree, ``objections``
-    the reasons why this machine is not taken for a runner of the class.
+    the reasons why this host does not count as a runner of the class.
     """
 
     name: str
@@ -76,20 +76,22 @@ class RunnerAttribution:
     facts: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        told = "; ".join(f"{key} {value}" for key, value in self.facts.items() if value)
+        details = "; ".join(f"{key} {value}" for key, value in self.facts.items() if value)
         reasons = "; ".join(self.shown if self.live else self.objections)
-        head = f"{self.name or 'no runner'}: {'live' if self.live else 'not shown to be of the class'}"
-        return " · ".join(part for part in (f"{head} ({reasons})", told) if part)
+        head = (
+            f"{self.name or 'no runner'}: {'live' if self.live else 'not confirmed as a runner of the class'}"
+        )
+        return " · ".join(part for part in (f"{head} ({reasons})", details) if part)
 
 
 def identify(labels: Sequence[str], machine: HostProfile) -> RunnerAttribution:
-    """Decide whether this machine is a live runner of the class with these ``runs-on`` labels."""
+    """Decide whether this host is a live runner of the class with these ``runs-on`` labels."""
     env = machine.environment
     if env.get("GITHUB_ACTIONS") == "true":
         return _conclude(_github(labels, machine), machine)
     if env.get("GITLAB_CI") == "true":
         return _conclude(_gitlab(labels, machine), machine)
-    claim = _Claim(objections=["no CI system says that this machine is one of its runners"])
+    claim = _Claim(objections=["no CI system identifies this machine as its runner"])
     return _conclude(claim, machine)
 
 
@@ -106,14 +108,14 @@ def _github(labels: Sequence[str], machine: HostProfile) -> _Claim:
     claim = _Claim(name=env.get("RUNNER_NAME", ""))
     kind = env.get("RUNNER_ENVIRONMENT", "")
     if kind == "self-hosted":
-        claim.shown.append("GitHub says self-hosted")
+        claim.shown.append("GitHub reports self-hosted")
     else:
         claim.objections.append(
-            f"GitHub says that this runner is {kind or 'of no stated kind'}, not self-hosted"
+            f"GitHub reports this runner as {kind or 'of no stated kind'}, not self-hosted"
         )
     hosted = [name for name in ("ImageOS", "ImageVersion") if env.get(name)]
     if hosted:
-        claim.objections.append(f"{' and '.join(hosted)} set, as on GitHub's hosted machines")
+        claim.objections.append(f"{' and '.join(hosted)} set, as on GitHub-hosted runners")
     _named(claim, machine)
     claim.facts |= {
         "group": machine.placement.runner_group if machine.placement else "",
@@ -121,12 +123,11 @@ def _github(labels: Sequence[str], machine: HostProfile) -> _Claim:
     }
     if machine.placement is not None:
         _placed(claim, labels, machine.placement)
-    elif label := next((one for one in labels if claim.name.startswith(f"{one}-")), None):
-        claim.shown.append(f"the runner's name begins with {label}")
+    elif label := next((label for label in labels if claim.name.startswith(f"{label}-")), None):
+        claim.shown.append(f"the runner's name starts with {label}")
     else:
         claim.objections.append(
-            f"nothing ties runner {claim.name or '(no name)'} to {_either(labels)}: its name does not begin "
-            f"with it and {PLACEMENT} gives no record of GitHub's (run 'builder-contracts nightly placement' first)"
+            f"cannot link runner {claim.name or '(no name)'} to {_either(labels)}: its name does not start with it and {PLACEMENT} provides no GitHub record (run 'builder-contracts nightly placement' first)"
         )
     return claim
 
@@ -134,14 +135,13 @@ def _github(labels: Sequence[str], machine: HostProfile) -> _Claim:
 def _placed(claim: _Claim, labels: Sequence[str], placement: Placement) -> None:
     if placement.runner_name != claim.name:
         claim.objections.append(
-            f"the record of the job names runner {placement.runner_name}, "
-            f"RUNNER_NAME says {claim.name or 'nothing'}"
+            f"the job record names runner {placement.runner_name}, but RUNNER_NAME is {claim.name or 'nothing'}"
         )
     elif matching := [label for label in labels if label in placement.labels]:
-        claim.shown.append(f"GitHub placed the job here for {matching[0]}")
+        claim.shown.append(f"GitHub scheduled the job here for {matching[0]}")
     else:
         claim.objections.append(
-            f"GitHub placed this job for {_either(placement.labels)}, the class is {_either(labels)}"
+            f"GitHub scheduled this job for {_either(placement.labels)}, but the class is {_either(labels)}"
         )
 
 
@@ -150,19 +150,19 @@ def _gitlab(labels: Sequence[str], machine: HostProfile) -> _Claim:
     claim = _Claim(name=env.get("CI_RUNNER_DESCRIPTION") or env.get("CI_RUNNER_ID", ""))
     tags = _tags(env.get("CI_RUNNER_TAGS", ""))
     if matching := [label for label in labels if label in tags]:
-        claim.shown.append(f"GitLab says that the runner carries the tag {matching[0]}")
+        claim.shown.append(f"GitLab reports tag {matching[0]} on this runner")
     else:
         claim.objections.append(
-            f"GitLab says that this runner carries {_either(tags)}, the class is {_either(labels)}"
+            f"GitLab reports {_either(tags)} on this runner, but the class is {_either(labels)}"
         )
     if any(tag.startswith("saas-") for tag in tags) or "runners-manager.gitlab.com" in claim.name:
-        claim.objections.append("the runner is one of gitlab.com's hosted machines")
+        claim.objections.append("the runner is a gitlab.com hosted runner")
     # GitLab's executor names the pod after the runner and the project, never after the runner alone.
     if machine.host_name.startswith("runner-"):
-        claim.shown.append(f"the host name {machine.host_name} is that of a GitLab runner's job")
+        claim.shown.append(f"the host name {machine.host_name} matches a GitLab runner job")
     else:
         claim.objections.append(
-            f"the host name {machine.host_name} is not that of a GitLab runner's job (runner-…)"
+            f"the host name {machine.host_name} does not match a GitLab runner job (runner-…)"
         )
     claim.facts |= {
         "arch": env.get("CI_RUNNER_EXECUTABLE_ARCH", ""),
@@ -178,16 +178,20 @@ def _named(claim: _Claim, machine: HostProfile) -> None:
         return
     workflow = "-workflow"
     if machine.host_name in (claim.name[:_HOST_NAME], claim.name[: _HOST_NAME - len(workflow)] + workflow):
-        claim.shown.append(f"the host name is the runner's ({machine.host_name})")
+        claim.shown.append(f"the host name matches the runner's name ({machine.host_name})")
     else:
-        claim.objections.append(f"the host name is {machine.host_name}, the runner's name {claim.name}")
+        claim.objections.append(
+            f"the host name is {machine.host_name}, but the runner's name is {claim.name}"
+        )
 
 
 def _conclude(claim: _Claim, machine: HostProfile) -> RunnerAttribution:
     objections = list(claim.objections)
-    objections += [f"{trace} is there, as on hosted machines" for trace in machine.traces]
+    objections += [f"{trace} exists, as on hosted runners" for trace in machine.traces]
     if machine.battery:
-        objections.append(f"it has a battery ({machine.battery}): a laptop, not a pool's machine")
+        objections.append(
+            f"a battery is present ({machine.battery}), so this is a laptop, not a pool machine"
+        )
     facts = {
         "host": machine.host_name,
         "namespace": machine.namespace,
@@ -219,7 +223,7 @@ def _either(names: Iterable[str]) -> str:
 
 
 def this_machine(environment: Mapping[str, str] | None = None, root: Path = Path("/")) -> HostProfile:
-    """Read what this machine shows of itself. ``root`` and ``environment`` stand in for it in tests."""
+    """Read the signs of this host. ``root`` and ``environment`` replace it in tests."""
     env = os.environ if environment is None else environment
     return HostProfile(
         environment=dict(env),
@@ -241,26 +245,26 @@ def _read(path: Path) -> str:
 
 def _battery(root: Path) -> str:
     supplies = root / "sys/class/power_supply"
-    found = [path.parent.name for path in sorted(supplies.glob("*/type")) if _read(path) == "Battery"]
-    return found[0] if found else ""
+    batteries = [path.parent.name for path in sorted(supplies.glob("*/type")) if _read(path) == "Battery"]
+    return batteries[0] if batteries else ""
 
 
 def _packages(root: Path) -> str:
-    """A digest of what is installed: not the image's, which a job cannot see, but it changes with it."""
-    seen = hashlib.sha256()
-    found = False
+    """A digest of the installed packages. A job cannot see the image's digest; this one changes with it."""
+    digest = hashlib.sha256()
+    any_database = False
     for name in _PACKAGE_DATABASES:
         try:
             content = (root / name.lstrip("/")).read_bytes()
         except OSError:
             continue
-        found = True
-        seen.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
-    return f"sha256:{seen.hexdigest()}" if found else ""
+        any_database = True
+        digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
+    return f"sha256:{digest.hexdigest()}" if any_database else ""
 
 
 def _placement(file: str) -> Placement | None:
-    """The CI system's record, or None where there is none that can be read: then it shows nothing."""
+    """The CI system's record, or None if it is missing or cannot be read."""
     if not file:
         return None
     try:

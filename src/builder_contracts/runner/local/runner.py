@@ -1,4 +1,4 @@
-"""The machine that the harness runs on, as a CI job sees its runner."""
+"""The host that the harness runs on, as a CI job sees its runner."""
 
 from __future__ import annotations
 
@@ -7,20 +7,31 @@ import platform
 from collections.abc import Sequence
 
 from builder_contracts.facts.model import RunnerFacts, Unseen
-from builder_contracts.runner.host import HostRunner
+from builder_contracts.runner import process
 from builder_contracts.runner.local.attribution import identify, this_machine
-from builder_contracts.runner.protocol import OutsideView
+from builder_contracts.runner.protocol import CompletedCommand, OutsideView
 
 
-def local_runner(labels: Sequence[str] = (), *, hidden: frozenset[str] = frozenset()) -> HostRunner:
-    """This machine and this user, in the environment of this process.
+class LocalRunner:
+    """This host and this user, in the environment of this process without the variables in ``hidden``."""
 
-    ``labels`` are the ``runs-on`` labels of the class that this machine claims to be a runner of; ``hidden`` are
-    variables that are the harness's own, such as credentials for its proofs, and no job's.
+    def __init__(self, setting: OutsideView, *, hidden: frozenset[str] = frozenset()) -> None:
+        self.setting = setting
+        self._hidden = hidden
+
+    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
+        env = {name: value for name, value in os.environ.items() if name not in self._hidden}
+        return process.run(arguments, deadline=deadline, environment=env)
+
+
+def local_runner(labels: Sequence[str] = (), *, hidden: frozenset[str] = frozenset()) -> LocalRunner:
+    """The runner on this host.
+
+    ``labels`` are the ``runs-on`` labels of the builder class that this host may be a runner of; ``hidden``
+    are variables that belong to the harness alone, such as credentials for its proofs.
     """
-    who = identify(labels, this_machine())
-    return HostRunner(
-        "local://",
+    attribution = identify(labels, this_machine())
+    return LocalRunner(
         OutsideView(
             runner=RunnerFacts(
                 kind="local",
@@ -28,11 +39,11 @@ def local_runner(labels: Sequence[str] = (), *, hidden: frozenset[str] = frozens
                 host=f"{platform.node()} ({platform.system()} {platform.release()})",
                 cpus=len(os.sched_getaffinity(0)),
                 memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-                identity=str(who),
-                live=who.live,
+                identity=str(attribution),
+                live=attribution.live,
             ),
-            image=Unseen("the local runner has no image to look at: use --runner docker", here=False),
-            start=Unseen("the local runner starts no image: use --runner docker", here=False),
+            image=Unseen("the local runner has no image; use --runner docker", here=False),
+            start=Unseen("the local runner does not start images; use --runner docker", here=False),
         ),
         hidden=hidden,
     )

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.runner.docker.cleanup import Owner
 
@@ -36,7 +38,7 @@ def make() -> Path:
         (folder / OWNER).write_text(Owner.this_process().label, "utf-8")
     except OSError as error:
         raise BuilderContractsError(
-            f"no folder for the proofs can be made in {where}: {error.strerror}; set RUNNER_TEMP or TMPDIR to one"
+            f"cannot create a work directory in {where}: {error.strerror}; set RUNNER_TEMP or TMPDIR"
         ) from None
     return folder
 
@@ -75,24 +77,25 @@ def clear(folder: Path) -> None:
 def kill(folder: Path) -> None:
     """Kill every process of this user whose environment or working folder names the folder, until there is none."""
     for _ in range(_TRIES):
-        found = list(_inside(folder))
-        for pid in found:
+        pids = list(_inside(folder))
+        for pid in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        if not found:
+        if not pids:
             return
         time.sleep(_POLL)
 
 
 def _inside(folder: Path) -> Iterator[int]:
-    named = os.fsencode(folder) + b"/"
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        with contextlib.suppress(OSError):
-            # A process that has ended and is not yet waited for has neither.
-            if named in (entry / "environ").read_bytes() or (entry / "cwd").readlink().is_relative_to(folder):
-                yield int(entry.name)
+    for pid in psutil.pids():
+        # A process that has ended and is not yet waited for has neither.
+        with contextlib.suppress(psutil.Error, OSError):
+            process = psutil.Process(pid)
+            if pid != os.getpid() and (
+                any(f"{folder}/" in value for value in process.environ().values())
+                or Path(process.cwd()).is_relative_to(folder)
+            ):
+                yield pid
 
 
 def _abandoned(folder: Path) -> bool:

@@ -2,7 +2,7 @@
 
 What depends on a run (resources' attributes, functions of the outside world, variables without a value) is
 Unknown with its reason; nothing is guessed. ``yamlencode`` and ``jsonencode`` keep their argument's
-structure: whoever reads the result wants that and its line numbers, not a string.
+structure: readers of the result want that and its line numbers, not a string.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ESCAPE = re.compile(r"\\([ntr\"\\])|\\u([0-9a-fA-F]{4})|\$(\$)\{|%(%)\{")
 
 
 class Names(Protocol):
-    """What stands behind ``var.x``, ``local.x``, ``module.x.y``, ``path.x`` and resources."""
+    """Resolves ``var.x``, ``local.x``, ``module.x.y``, ``path.x`` and resources."""
 
     def resolve(self, path: Sequence[str], at: Location) -> tuple[Value, int]:
         """The value of the longest known beginning of the path, and how many steps that took."""
@@ -53,7 +53,7 @@ def evaluate(expression: Expression, scope: Scope) -> Value:
     try:
         return _Evaluation(scope, expression.file).node(expression.node)
     except RecursionError:
-        return Unknown("the expression is nested too deeply", expression.at)
+        return Unknown("expression is nested too deeply", expression.at)
 
 
 def render(expression: Expression, scope: Scope) -> str | None:
@@ -76,7 +76,7 @@ class _Evaluation:
     def node(self, node: Node) -> Value:
         handler: Callable[[_Evaluation, Node], Value] | None = _HANDLERS.get(node.type)
         if handler is None:
-            return self.unknown(node, f"an expression of the kind {node.type} is not evaluated")
+            return self.unknown(node, f"{node.type} expressions are not evaluated")
         return handler(self, node)
 
     def expression(self, node: Node) -> Value:
@@ -88,7 +88,7 @@ class _Evaluation:
             inner = self.node(parts[1])
             return self.postfix(inner, parts[3:])
         if not parts:
-            return self.unknown(whole, "the expression is broken")
+            return self.unknown(whole, "invalid expression")
         if parts[0].type != "variable_expr":
             return self.postfix(self.node(parts[0]), parts[1:])
         path, rest = [_text(parts[0])], parts[1:]
@@ -127,16 +127,14 @@ class _Evaluation:
     def _step(self, value: Known, key: Any, part: Node) -> Value:
         if isinstance(value.data, list) and isinstance(key, str) and key.isdecimal():
             key = int(key)
-        found = get(value, key) if isinstance(key, str | int) else None
-        if found is None:
+        element = get(value, key) if isinstance(key, str | int) else None
+        if element is None:
             data = value.data
             if isinstance(data, dict) and key in data:
                 present: Value = data[key]
                 return present
-            return self.unknown(
-                part, f"no {key!r} is written at {value.at}: it is known only when OpenTofu runs"
-            )
-        return found
+            return self.unknown(part, f"{value.at} does not set {key!r}, so it is known only at run time")
+        return element
 
     def literal(self, node: Node) -> Value:
         child = node.named_children[0] if node.named_children else node
@@ -223,7 +221,7 @@ class _Evaluation:
         if node.type != "template_if":
             if self.scope.lenient:
                 return "\n"
-            return self.unknown(node, "a %{for} directive is not evaluated")
+            return self.unknown(node, "%{for} directives are not evaluated")
         arms: list[list[Node]] = [[]]
         markers = [children[0]]
         for child in children[1:]:
@@ -303,7 +301,7 @@ class _Evaluation:
             return special
         function = FUNCTIONS.get(name)
         if function is None:
-            return self.unknown(node, f"the function {name}() is not evaluated")
+            return self.unknown(node, f"function {name}() is not evaluated")
         try:
             return function(arguments, self.at(node))
         except (LookupError, ValueError, TypeError, ArithmeticError) as error:
@@ -323,7 +321,7 @@ class _Evaluation:
                 return self.unknown(node, "an operand of the wrong type")
         place = next((i for i, child in enumerate(children) if child.type in _OPERATORS), None)
         if place is None:
-            return self.unknown(node, "the operation is broken")
+            return self.unknown(node, "invalid operation")
         return self._binary(children[:place], children[place].type, children[place + 1 :], node)
 
     def _binary(self, left: list[Node], operator: str, right: list[Node], node: Node) -> Value:

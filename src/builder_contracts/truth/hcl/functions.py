@@ -81,9 +81,9 @@ def _try(arguments: Sequence[Value], at: Location) -> Value:
 
 
 def _lookup(arguments: Sequence[Value], _at: Location) -> Value:
-    found = _mapping(arguments[0]).get(_written(arguments[1]))
-    if found is not None:
-        return found
+    element = _mapping(arguments[0]).get(_written(arguments[1]))
+    if element is not None:
+        return element
     if len(arguments) < 3:
         raise LookupError(f"no key {_written(arguments[1])!r}")
     return arguments[2]

@@ -12,7 +12,7 @@ from builder_contracts.truth.hcl.syntax import Block, Expression
 from builder_contracts.truth.value import Known, Unknown, Value, get
 
 _MAX_DEPTH = 8
-# Attributes that speak of the block itself, not of what it makes.
+# Attributes of the block itself, not of what it creates.
 _META = ("count", "for_each", "depends_on", "provider", "providers", "lifecycle")
 
 
@@ -62,7 +62,7 @@ class Folder:
 class TofuResource:
     """A resource of a stack after its module calls were followed.
 
-    ``deployed`` is false where a count or a toggle leaves it out, Unknown where that cannot be seen.
+    ``deployed`` is false if a count or a toggle leaves it out, Unknown if that is not decidable.
     """
 
     block: Block
@@ -107,9 +107,9 @@ class Instance:
             case "path":
                 return Known(self.folder.path if name != "root" else ".", at), 2
             case "terraform":
-                return Unknown("the workspace is known only when OpenTofu runs", at), len(path)
+                return Unknown("the workspace is known only at run time", at), len(path)
             case "data":
-                return Unknown(f"data.{'.'.join(path[1:3])} is looked up when OpenTofu runs", at), len(path)
+                return Unknown(f"data.{'.'.join(path[1:3])} is resolved at run time", at), len(path)
             case _ if self._block(kind, name) is not None:
                 return self._once(kind, name, at), 2
             case _:
@@ -119,7 +119,7 @@ class Instance:
         return next((block for block in self.folder.resources if block.labels[:2] == (kind, name)), None)
 
     def _resource(self, kind: str, name: str, at: Location) -> Value:
-        """What the text of a resource says of it: its name, for example; the rest is known after it is created."""
+        """The attributes that a resource sets, its name for example; the others are known after it is created."""
         block = self._block(kind, name)
         if block is None or "for_each" in block.attributes:
             return Unknown(f"{kind}.{name} is known only after it is created", at)
@@ -129,8 +129,8 @@ class Instance:
     def _once(self, kind: str, name: str, at: Location) -> Value:
         key = (kind, name)
         if key in self._known:
-            known = self._known[key]
-            return known if known is not None else Unknown(f"{kind}.{name} refers to itself", at)
+            cached = self._known[key]
+            return cached if cached is not None else Unknown(f"{kind}.{name} refers to itself", at)
         self._known[key] = None
         match kind:
             case "var":
@@ -149,7 +149,7 @@ class Instance:
             return self._with_defaults(name, self.inputs[name])
         block = self.folder.variables.get(name)
         if block is None:
-            return Unknown(f"there is no variable {name!r} in {self.folder.path}", at)
+            return Unknown(f"no variable {name!r} in {self.folder.path}", at)
         if "default" not in block.attributes:
             return Unknown(f"the variable {name!r} has no default and no .tfvars file sets it", block.at)
         return evaluate(block.attributes["default"], Scope(self))
@@ -175,7 +175,7 @@ class Instance:
 
     def _local(self, name: str, at: Location) -> Value:
         expression = self.folder.locals.get(name)
-        return evaluate(expression, Scope(self)) if expression else Unknown(f"there is no local {name!r}", at)
+        return evaluate(expression, Scope(self)) if expression else Unknown(f"no local value {name!r}", at)
 
     def _output(self, call: str, name: str, at: Location) -> Value:
         for _, instance, _ in self._instances(call):
@@ -226,13 +226,13 @@ class Instance:
             yield call, Instance(target, self.folders, self.files, inputs, {}, self.depth + 1), present
 
     def _repeat(self, block: Block) -> Iterator[tuple[dict[str, Value], Value]]:
-        """What ``count`` and ``for_each`` make of a block: bindings, and whether the instance is there."""
+        """The instances that ``count`` and ``for_each`` create: bindings, and whether the instance exists."""
         if "count" in block.attributes:
             count = evaluate(block.attributes["count"], self.scope)
             if isinstance(count, Unknown):
                 yield {}, count
             else:
-                # One instance stands for all: they differ by number only.
+                # One instance represents all, because they differ only in their number.
                 present = isinstance(count.data, int | float) and count.data > 0
                 yield {"count": Known({"index": Known(0, count.at)}, count.at)}, Known(present, count.at)
         elif "for_each" in block.attributes:
@@ -306,7 +306,7 @@ def structure(block: Block, scope: Scope) -> Value:
         inner.labels[0] if inner.kind == "dynamic" and inner.labels else inner.kind for inner in block.blocks
     )
     for kind in kinds:
-        found = [structure(inner, inner_scope) for inner, inner_scope in dynamic(block, scope, kind)]
-        if found:
-            mapping[kind] = Known(found, found[0].at)
+        blocks = [structure(inner, inner_scope) for inner, inner_scope in dynamic(block, scope, kind)]
+        if blocks:
+            mapping[kind] = Known(blocks, blocks[0].at)
     return Known(mapping, block.at)

@@ -15,7 +15,7 @@ from builder_contracts.errors import Location
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A syntax node and the file that it stands in."""
+    """A syntax node and its file."""
 
     node: Node
     file: str
@@ -64,7 +64,10 @@ def _parser() -> tree_sitter.Parser:
 
 
 def parse(raw: bytes, file: str) -> Parsed:
-    """Parse a file of HCL. Never fails: what is broken is left out and its lines are named."""
+    """Parse a file of HCL: what is broken is left out and its lines are named.
+
+    Raises RecursionError for blocks that are nested too deeply.
+    """
     root = _parser().parse(raw).root_node
     broken = tuple(sorted({node.start_point.row + 1 for node in _errors(root)})) if root.has_error else ()
     body = next((child for child in root.children if child.type == "body"), None)

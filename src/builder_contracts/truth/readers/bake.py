@@ -1,4 +1,4 @@
-"""Files of ``docker buildx bake``: what the names that a Dockerfile starts from stand for.
+"""Read files of ``docker buildx bake``, which define names that a Dockerfile can start from.
 
 Format: https://docs.docker.com/build/bake/reference/. Variables have their defaults, as they have when nobody sets
 them; what matrices and functions compute is left unknown.
@@ -55,13 +55,13 @@ class Target:
     tags: tuple[str, ...]
 
 
-def read(raw: bytes, path: str) -> list[Target]:
+def read_bake(raw: bytes, path: str) -> list[Target]:
     """The targets of a file."""
     root = parse(raw, path).root
-    defaults = {one.labels[0]: one.attributes["default"] for one in root.all("variable")
-                if one.labels and "default" in one.attributes}  # fmt: skip
+    defaults = {block.labels[0]: block.attributes["default"] for block in root.all("variable")
+                if block.labels and "default" in block.attributes}  # fmt: skip
     scope = Scope(_Variables(defaults))
-    blocks = {one.labels[0]: one for one in root.all("target") if one.labels}
+    blocks = {block.labels[0]: block for block in root.all("target") if block.labels}
     return [_target(name, blocks, scope, posixpath.dirname(path)) for name in blocks]
 
 
@@ -69,8 +69,8 @@ def _target(name: str, blocks: dict[str, Block], scope: Scope, place: str) -> Ta
     chain = _inherited(name, blocks, scope, 0)
 
     def attribute(key: str) -> Value | None:
-        found = next((block.attributes[key] for block in chain if key in block.attributes), None)
-        return evaluate(found, scope) if found is not None else None
+        expression = next((block.attributes[key] for block in chain if key in block.attributes), None)
+        return evaluate(expression, scope) if expression is not None else None
 
     contexts: dict[str, str] = {}
     for block in reversed(chain):
@@ -79,7 +79,7 @@ def _target(name: str, blocks: dict[str, Block], scope: Scope, place: str) -> Ta
             contexts.update({key: written for key, value in values.items() if (written := text(value))})
     folder = text(attribute("context")) or "."
     dockerfile = posixpath.normpath(posixpath.join(folder, text(attribute("dockerfile")) or "Dockerfile"))
-    tags = tuple(written for one in items(attribute("tags")) if (written := text(one)))
+    tags = tuple(written for tag in items(attribute("tags")) if (written := text(tag)))
     return Target(name, dockerfile, place, contexts, tags)
 
 
@@ -90,21 +90,21 @@ def _inherited(name: str, blocks: dict[str, Block], scope: Scope, depth: int) ->
         return []
     parents = items(evaluate(block.attributes["inherits"], scope)) if "inherits" in block.attributes else []
     inherited = [
-        one
+        ancestor
         for parent in reversed(parents)
-        for one in _inherited(text(parent) or "", blocks, scope, depth + 1)
+        for ancestor in _inherited(text(parent) or "", blocks, scope, depth + 1)
     ]
     return [block, *inherited]
 
 
 def join(model: Model, targets: Sequence[Target]) -> None:
-    """Put what a name stands for where a build starts from it: an image, or the steps of another build."""
+    """Replace names that builds start from by their image, or by the steps of another build."""
     builds = {build.path: build for build in model.builds}
     targets = [
-        one
-        if one.dockerfile in builds
-        else replace(one, dockerfile=posixpath.join(one.folder, one.dockerfile))
-        for one in targets
+        target
+        if target.dockerfile in builds
+        else replace(target, dockerfile=posixpath.join(target.folder, target.dockerfile))
+        for target in targets
     ]
     by_file = {target.dockerfile: target for target in targets}
     by_tag = {tag: target.dockerfile for target in targets for tag in target.tags}

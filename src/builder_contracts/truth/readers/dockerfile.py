@@ -34,8 +34,8 @@ def is_dockerfile(path: str) -> bool:
 def instructions(text: str, path: str) -> Iterator[Instruction]:
     """The instructions with continued lines joined; the body of a here-document belongs to its own."""
     lines = text.splitlines()
-    found = _ESCAPE.match(lines[0]) if lines else None
-    escape = found[1] if found else "\\"
+    directive = _ESCAPE.match(lines[0]) if lines else None
+    escape = directive[1] if directive else "\\"
     index = 0
     while index < len(lines):
         first, keyword = index, _KEYWORD.match(lines[index])
@@ -68,33 +68,35 @@ class _Stage:
     own: list[Instruction] = field(default_factory=list)
 
     def steps(self) -> Iterator[Instruction]:
-        """Those of the stages that it starts from first."""
+        """The steps of this stage after those of the stages that it starts from."""
         chain: list[_Stage] = []
         stage: _Stage | None = self
         while stage is not None:
             chain.append(stage)
             stage = stage.before
-        for one in reversed(chain):
-            yield from one.own
+        for ancestor in reversed(chain):
+            yield from ancestor.own
 
 
-def read(text: str, path: str, model: Model) -> None:
-    """Add the base images, and the build of the last stage; stages of a file are no images of their own."""
+def read_dockerfile(text: str, path: str, model: Model) -> None:
+    """Add the base images, and the build of the last stage; stages of the same file are not images."""
     stages: dict[str, _Stage] = {}
     arguments: dict[str, Value] = {}
     stage: _Stage | None = None
-    for one in instructions(text, path):
-        if one.keyword == "ARG" and stage is None:
-            arguments.update({name: Known(value, one.at) for name, value in _pairs(one.words)})
-        elif one.keyword == "FROM" and (found := _FROM.match(one.words)):
-            base = expand(found[1], arguments, one.at)
+    for instruction in instructions(text, path):
+        if instruction.keyword == "ARG" and stage is None:
+            arguments.update(
+                {name: Known(value, instruction.at) for name, value in _pairs(instruction.words)}
+            )
+        elif instruction.keyword == "FROM" and (match := _FROM.match(instruction.words)):
+            base = expand(match[1], arguments, instruction.at)
             before = stages.get(str(base.data).lower()) if isinstance(base, Known) else None
             stage = _Stage(before.base if before else base, before)
-            stages[str(found[2] or len(stages)).lower()] = stage
+            stages[str(match[2] or len(stages)).lower()] = stage
             if before is None and not (isinstance(base, Known) and base.data == "scratch"):
                 model.images.append(ImageUse(base, "Dockerfile"))
         elif stage is not None:
-            stage.own.append(one)
+            stage.own.append(instruction)
     if stage is not None:
         model.builds.append(ImageBuild(path, stage.base, tuple(stage.steps())))
 
@@ -105,11 +107,11 @@ def expand(written: str, names: Mapping[str, Value], at: Location) -> Value:
 
     def value(use: re.Match[str]) -> str:
         name, operator, other = use[1] or use[4], use[2], use[3]
-        known = names.get(name)
-        if isinstance(known, Known):
-            return str(known.data) if operator != "+" else other
-        if isinstance(known, Unknown):
-            unknown.append(known.reason)
+        named = names.get(name)
+        if isinstance(named, Known):
+            return str(named.data) if operator != "+" else other
+        if isinstance(named, Unknown):
+            unknown.append(named.reason)
         elif operator == "-":
             return str(other)
         else:
@@ -133,31 +135,31 @@ def _pairs(words: str) -> Iterator[tuple[str, str]]:
 
 def assignments(build: ImageBuild, keyword: str) -> dict[str, Value]:
     """The values that ENV or LABEL lines of a build leave, those of variables in them included."""
-    found: dict[str, Value] = {}
+    values: dict[str, Value] = {}
     names: dict[str, Value] = {}
-    for one in build.steps:
-        if one.keyword == "ARG":
-            for word in one.words.replace(_CONTINUED, " ").split():
+    for step in build.steps:
+        if step.keyword == "ARG":
+            for word in step.words.replace(_CONTINUED, " ").split():
                 name = word.partition("=")[0]
-                names.setdefault(name, Unknown(f"{name} is a build argument", one.at))
+                names.setdefault(name, Unknown(f"{name} is a build argument", step.at))
             continue
-        if one.keyword not in ("ENV", keyword):
+        if step.keyword not in ("ENV", keyword):
             continue
         before = dict(names)
-        for name, value in _assigned(one, before):
-            if one.keyword == "ENV":
+        for name, value in _assigned(step, before):
+            if step.keyword == "ENV":
                 names[name] = value
-            if one.keyword == keyword:
-                found[name] = value
-    return found
+            if step.keyword == keyword:
+                values[name] = value
+    return values
 
 
-def _assigned(one: Instruction, names: dict[str, Value]) -> Iterator[tuple[str, Value]]:
-    words = one.words.replace(_CONTINUED, " ")
+def _assigned(step: Instruction, names: dict[str, Value]) -> Iterator[tuple[str, Value]]:
+    words = step.words.replace(_CONTINUED, " ")
     name, _, rest = words.partition(" ")
     if "=" not in name:
         # The old form: the name, and the rest of the line as it stands.
-        yield name, expand(rest.strip(), names, one.at)
+        yield name, expand(rest.strip(), names, step.at)
         return
     try:
         lexer = shlex.shlex(words, posix=True, punctuation_chars="")
@@ -165,23 +167,23 @@ def _assigned(one: Instruction, names: dict[str, Value]) -> Iterator[tuple[str, 
         pairs = [part.partition("=") for part in lexer]
     except ValueError:
         for name in re.findall(r"([\w.-]+)=", words):
-            yield name, Unknown("the line's quotes are not closed", one.at)
+            yield name, Unknown("unterminated quotes", step.at)
         return
     for name, equals, value in pairs:
         if not equals:
             continue
         if "$" in value and ("'" in words or "\\$" in words):
-            yield name, Unknown("a quoted or escaped variable is not expanded here", one.at)
+            yield name, Unknown("quoted or escaped variables are not expanded", step.at)
         else:
-            yield name, expand(value, names, one.at)
+            yield name, expand(value, names, step.at)
 
 
-def argument_list(one: Instruction) -> list[str] | None:
+def argument_list(step: Instruction) -> list[str] | None:
     """The arguments of the JSON form, None for the form that a shell reads."""
-    if not one.words.startswith("["):
+    if not step.words.startswith("["):
         return None
     try:
-        listed = json.loads(one.words)
-    except ValueError:
+        listed = json.loads(step.words)
+    except (ValueError, RecursionError):
         return None
     return [str(word) for word in listed] if isinstance(listed, list) else None

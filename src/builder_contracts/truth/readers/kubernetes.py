@@ -21,12 +21,12 @@ _VALUES = frozenset({"githubConfigUrl", "githubConfigSecret", "runnerScaleSetNam
                      "containerMode", "runnerGroup", "controllerServiceAccount"})  # fmt: skip
 
 
-def read(value: Value, model: Model, variant: str = "") -> None:
+def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
     """Add an object to the model; what is not an object of Kubernetes is passed over."""
     kind = text(get(value, "kind"))
     if kind == "List":
         for item in items(get(value, "items")):
-            read(item, model, variant)
+            read_kubernetes(item, model, variant)
         return
     if kind is None:
         return
@@ -102,7 +102,7 @@ def is_helm_values(value: Value) -> bool:
 
 
 def helm_values(value: Value, file: str, model: Model) -> None:
-    """A values file of a scale set; its name is the label unless it says another."""
+    """A values file of a scale set; the file's name is the label unless the values set another."""
     stem = file.rpartition("/")[2].rpartition(".")[0]
     name = text(get(value, "runnerScaleSetName")) or stem
     present = {**fields(value)}
@@ -112,10 +112,10 @@ def helm_values(value: Value, file: str, model: Model) -> None:
     )
 
 
-def scale_set(found: ScaleSet, model: Model) -> None:
+def scale_set(scale_set: ScaleSet, model: Model) -> None:
     """Add a scale set and the images that its template names."""
-    model.scale_sets.append(found)
-    if found.namespace is not None:
-        model.namespaces.append(NameUse(found.namespace, False, found.namespace.at))
-    if found.pod is not None:
-        pod_images(found.pod, f"scale set {found.name}", model)
+    model.scale_sets.append(scale_set)
+    if scale_set.namespace is not None:
+        model.namespaces.append(NameUse(scale_set.namespace, False, scale_set.namespace.at))
+    if scale_set.pod is not None:
+        pod_images(scale_set.pod, f"scale set {scale_set.name}", model)

@@ -24,7 +24,7 @@ def _parser() -> MarkdownIt:
     return MarkdownIt("commonmark").enable("table")
 
 
-def read(text: str, path: str) -> DocumentationPage:
+def read_markdown(text: str, path: str) -> DocumentationPage:
     """Parse a page; code blocks are left out: they are examples, and other readers judge their lines."""
     headings: list[Heading] = []
     sentences: list[Sentence] = []
@@ -66,14 +66,14 @@ def _plain(token: Token) -> str:
 
 def _sentences(token: Token, path: str) -> list[Sentence]:
     first = (token.map or [0])[0] + 1
-    found: list[Sentence] = []
+    sentences: list[Sentence] = []
     line = first
     whole = _plain(token)
     paragraph = " ".join(whole.split())
     for part in _END.split(whole):
-        found.append(Sentence(" ".join(part.split()), Location(path, line), paragraph))
+        sentences.append(Sentence(" ".join(part.split()), Location(path, line), paragraph))
         line += part.count("\n")
-    return [sentence for sentence in found if sentence.text]
+    return [sentence for sentence in sentences if sentence.text]
 
 
 def _table(tokens: list[Token], path: str) -> Table:

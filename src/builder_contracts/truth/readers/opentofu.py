@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from builder_contracts.errors import Location
-from builder_contracts.truth.checkout import File, Unread
+from builder_contracts.truth.checkout import TOO_DEEP, File, Unread
 from builder_contracts.truth.hcl.evaluator import Scope, evaluate, render
 from builder_contracts.truth.hcl.stacks import Folder, Instance, TofuResource, dynamic, structure
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
@@ -28,17 +28,21 @@ _LISTS = {
 }  # fmt: skip
 
 
-def read(files: Iterable[File], model: Model) -> None:
+def read_opentofu(files: Iterable[File], model: Model) -> None:
     """Read every module and stack of the checkout into the model."""
     folders: dict[str, Folder] = {}
     variables: dict[str, dict[str, Block]] = {}
     texts: dict[str, str] = {}
     for file in files:
-        parsed = parse(file.raw, file.path)
+        try:
+            parsed = parse(file.raw, file.path)
+        except RecursionError:
+            model.unread.append(Unread(file.path, TOO_DEEP))
+            continue
         if parsed.broken:
             lines = ", ".join(map(str, parsed.broken[:5]))
             model.unread.append(
-                Unread(file.path, f"HCL is broken at line {lines}; the rest of the file was judged")
+                Unread(file.path, f"invalid HCL at line {lines}; the rest of the file was checked")
             )
         parent = posixpath.dirname(file.path)
         if file.path.endswith(".tfvars"):
@@ -106,21 +110,21 @@ def _resource(resource: TofuResource, variant: str, model: Model) -> None:
     elif resource.type in ("kubectl_manifest", "kubernetes_manifest"):
         expression = resource.block.attributes.get("yaml_body") or resource.block.attributes.get("manifest")
         if expression is not None:
-            for document in _documents(evaluate(expression, resource.scope)):
-                kubernetes.read(document, model, variant)
-    elif found := _KIND.match(resource.type):
-        kind = "".join(word.capitalize() for word in found[1].split("_"))
+            for document in _documents(evaluate(expression, resource.scope), model):
+                kubernetes.read_kubernetes(document, model, variant)
+    elif match := _KIND.match(resource.type):
+        kind = "".join(word.capitalize() for word in match[1].split("_"))
         value = _camel(structure(resource.block, resource.scope))
         if kind == "ConfigMap" and (expression := resource.block.attributes.get("data")) is not None:
             # The shape of its files is wanted: that a key is filled from a variable, not with what.
             data = evaluate(expression, replace(resource.scope, lenient=True))
             value = Known({**fields(value), "data": data}, value.at)
-        kubernetes.read(
+        kubernetes.read_kubernetes(
             Known({**fields(value), "kind": Known(kind, resource.at)}, resource.at), model, variant
         )
 
 
-def _documents(value: Value) -> list[Value]:
+def _documents(value: Value, model: Model) -> list[Value]:
     """A structure as it is, or YAML text parsed at its place."""
     written = text(value) if isinstance(value, Known) and isinstance(value.data, str) else None
     if written is None:
@@ -128,12 +132,16 @@ def _documents(value: Value) -> list[Value]:
     try:
         # The first line of a heredoc's content follows the line that opens it.
         return yaml.read(written, value.at.file, value.at.line + (0 if value.at.line == 1 else 1))
-    except yaml.NotYaml:
+    except yaml.NotYaml as error:
+        # Each variant of a stack evaluates the text again.
+        unread = Unread(value.at.file, f"not YAML at line {error.line}: {error}")
+        if unread not in model.unread:
+            model.unread.append(unread)
         return []
 
 
 def _camel(value: Value) -> Value:
-    """Blocks of the Kubernetes provider in the shape of the API: camelCase, lists where the API has lists."""
+    """Blocks of the Kubernetes provider in the shape of the API: camelCase, and lists for repeated blocks."""
     if isinstance(value, Unknown) or not isinstance(value.data, dict):
         return value
     mapping: dict[str, Value] = {}
@@ -142,10 +150,10 @@ def _camel(value: Value) -> Value:
         is_blocks = (
             isinstance(item, Known)
             and isinstance(item.data, list)
-            and all(isinstance(one, Known) and isinstance(one.data, dict) for one in item.data)
+            and all(isinstance(element, Known) and isinstance(element.data, dict) for element in item.data)
         )
         if is_blocks and item.data:
-            converted = [_camel(one) for one in item.data]
+            converted = [_camel(element) for element in item.data]
             inner = Known(converted, item.at) if key in _LISTS else converted[0]
             name = _LISTS.get(key, name)
         mapping[name] = inner
@@ -174,7 +182,7 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
         return
     values: Value = Known({}, resource.at)
     for document in items(attribute("values")):
-        for part in _documents(document):
+        for part in _documents(document, model):
             values = _overlay(values, part)
     for inner, inner_scope in dynamic(block, scope, "set"):
         key, setting = inner.attributes.get("name"), inner.attributes.get("value")
@@ -183,8 +191,8 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
     name = text(attribute("name")) or resource.address
     if get(values, "runnerScaleSetName") is None:
         values = _put(values, ["runnerScaleSetName"], Known(name, resource.at))
-    found = ScaleSet(name, values, version, namespace, resource.deployed, variant, resource.at)
-    kubernetes.scale_set(found, model)
+    scale_set = ScaleSet(name, values, version, namespace, resource.deployed, variant, resource.at)
+    kubernetes.scale_set(scale_set, model)
 
 
 def _overlay(under: Value, over: Value) -> Value:
@@ -250,7 +258,7 @@ def _heredocs(expression: Expression) -> Iterator[Expression]:
 
 
 def _targets(folder: Folder, variables: Mapping[str, Block], model: Model) -> None:
-    """Which cluster a stack acts on by default: contexts in variables and .tfvars."""
+    """Add the cluster that a stack acts on by default: contexts in variables and .tfvars."""
     scope = Scope(Instance(folder, {}, {}, {}))
     for name, block in folder.variables.items():
         if "context" in name and "default" in block.attributes:

@@ -1,4 +1,4 @@
-"""Where a repository says who it is: titles, module and flake names, package metadata, workflow names."""
+"""Read a repository's names: titles, module and flake names, package metadata, workflow names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 
 from builder_contracts.errors import Location
-from builder_contracts.truth.checkout import File
+from builder_contracts.truth.checkout import TOO_DEEP, File
 from builder_contracts.truth.model import NameField
 
 
@@ -17,12 +17,19 @@ class NotReadable(Exception):
     """A metadata file that does not parse; carries what the parser said."""
 
 
-def _module(file: File) -> Iterator[NameField]:
+def _starlark(file: File) -> ast.Module:
     """MODULE.bazel is Starlark, whose syntax is a part of Python's."""
     try:
-        tree = ast.parse(file.text())
-    except (SyntaxError, ValueError, RecursionError) as error:
+        return ast.parse(file.text())
+    except (SyntaxError, ValueError) as error:
         raise NotReadable(f"not Starlark: {error}") from None
+    except (RecursionError, MemoryError):
+        raise NotReadable(TOO_DEEP) from None
+
+
+def _module(file: File) -> Iterator[NameField]:
+    """The description and the name in a MODULE.bazel."""
+    tree = _starlark(file)
     if docstring := ast.get_docstring(tree):
         yield NameField("MODULE.bazel description", docstring.splitlines()[0], False, Location(file.path, 1))
     for node in tree.body:
@@ -43,11 +50,7 @@ def root_refusals(file: File) -> Iterator[Location]:
 
     Source: ``python.toolchain(ignore_root_user_error = …)`` in rules_python; its interpreter must not be writable.
     """
-    try:
-        tree = ast.parse(file.text())
-    except (SyntaxError, ValueError, RecursionError):
-        return
-    for node in ast.walk(tree):
+    for node in ast.walk(_starlark(file)):
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Attribute)
@@ -106,6 +109,8 @@ def _package_json(file: File) -> Iterator[NameField]:
         data = json.loads(file.text())
     except ValueError as error:
         raise NotReadable(f"not JSON: {error}") from None
+    except RecursionError:
+        raise NotReadable(TOO_DEEP) from None
     if file.path != "package.json" or not isinstance(data, dict):
         return
     for field, exact in (("name", True), ("description", False)):
@@ -120,6 +125,8 @@ def _pyproject(file: File) -> Iterator[NameField]:
         project = tomllib.loads(file.text()).get("project", {})
     except tomllib.TOMLDecodeError as error:
         raise NotReadable(f"not TOML: {error}") from None
+    except RecursionError:
+        raise NotReadable(TOO_DEEP) from None
     for field, exact in (("name", True), ("description", False)):
         if isinstance(project, dict) and isinstance(project.get(field), str):
             yield NameField(

@@ -19,6 +19,9 @@ _WORDS = frozenset({"command_name", "word", "string", "raw_string", "ansi_c_stri
                     "simple_expansion", "expansion", "command_substitution"})  # fmt: skip
 
 
+_MAX_WORD = 20_000
+
+
 @dataclass(frozen=True)
 class Command:
     """A command with its words, and the line of the script from 0 that it begins at."""
@@ -36,14 +39,17 @@ def _parser() -> Parser:
 
 
 def commands(script: str) -> Iterator[Command]:
-    """Every command in the order of the script; what a CI system fills in stands as a word of its own."""
-    raw = _EXPRESSION.sub(lambda found: "EXPRESSION" + "\n" * found[0].count("\n"), script).encode()
+    """Every command in the order of the script; expressions of a CI system are replaced by one word."""
+    raw = _EXPRESSION.sub(lambda expression: "EXPRESSION" + "\n" * expression[0].count("\n"), script).encode()
     pending = [_parser().parse(raw).root_node]
     while pending:
         node = pending.pop()
         if node.type == "command":
             words = tuple(
-                (child.text or b"").decode("utf-8", "replace").strip("\"'")
+                # Commands nest inside words: without a limit their text would be copied once a level.
+                raw[child.start_byte : min(child.end_byte, child.start_byte + _MAX_WORD)]
+                .decode("utf-8", "replace")
+                .strip("\"'")
                 for child in node.named_children
                 if child.type in _WORDS
             )

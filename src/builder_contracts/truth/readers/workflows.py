@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from builder_contracts.truth.model import CiJob, CiStep, CompositeAction, ImageUse, Model
-from builder_contracts.truth.value import Known, Value, fields, get, items, text
+import fnmatch
+import itertools
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from builder_contracts.truth.model import CiJob, CiStep, CompositeAction, ImageUse, LabelChoice, Model
+from builder_contracts.truth.readers.expressions import MOST, UNKNOWN, possible_values
+from builder_contracts.truth.value import Known, Value, fields, get, items, plain, text
+
+_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
+_WHOLE = re.compile(r"\s*\$\{\{((?:(?!\}\}).)*)\}\}\s*", re.DOTALL)
+_MATRIX_KEY = re.compile(r"\bmatrix\.([\w-]+)")
+# GitHub makes at most 256 jobs of a matrix.
+_MOST_ROWS = 256
 
 _GITLAB_WORDS = frozenset({"stages", "variables", "default", "include", "workflow", "image", "services", "cache",
                            "before_script", "after_script", "spec", "pages"})  # fmt: skip
+
+# https://docs.gitlab.com/ci/yaml/#default and #extends
+_GITLAB_DEFAULTS = frozenset({"image", "before_script", "after_script", "services", "cache"})
+_GITLAB_DEPTH = 10
 
 
 def is_workflow(path: str) -> bool:
@@ -20,28 +38,41 @@ def is_action(path: str) -> bool:
 
 
 def is_pipeline(path: str) -> bool:
-    """Whether GitLab reads the file, by itself or where it is included from."""
+    """Whether GitLab reads the file, directly or through an include."""
     return path.rpartition("/")[2].endswith((".gitlab-ci.yml", ".gitlab-ci.yaml"))
+
+
+def is_label_list(path: str) -> bool:
+    """Whether the file is actionlint's, which lists the repository's own labels."""
+    return path in (".github/actionlint.yaml", ".github/actionlint.yml")
+
+
+def read_label_list(value: Value, model: Model) -> None:
+    """Add the labels that the repository declares for its own runners; they can be patterns."""
+    model.own_labels += items(get(value, "self-hosted-runner", "labels"))
 
 
 def read_workflow(value: Value, model: Model) -> None:
     """Add the jobs of a workflow of GitHub Actions."""
+    inputs = _inputs(value)
     for name, job in fields(get(value, "jobs")).items():
         container = get(job, "container")
         if container is not None:
             image = container if text(container) is not None else get(container, "image")
             if image is not None:
                 model.images.append(ImageUse(image, f"job {name}"))
+        choices, computed = _choices(get(job, "runs-on"), job, inputs)
         model.jobs.append(
             CiJob(
                 forge="github",
                 name=name,
-                labels=_labels(get(job, "runs-on"), job),
+                choices=choices,
                 container=container,
                 steps=_steps(get(job, "steps")) or _called(job),
                 timeout=get(job, "timeout-minutes"),
                 artifacts=(),
                 at=job.at,
+                computed=computed,
             )
         )
         for service in fields(get(job, "services")).values():
@@ -49,41 +80,110 @@ def read_workflow(value: Value, model: Model) -> None:
                 model.images.append(ImageUse(image, f"service of job {name}"))
 
 
-def _labels(value: Value | None, job: Value) -> tuple[Value, ...] | None:
-    if value is None:
-        return ()
+def _inputs(workflow: Value) -> dict[str, list[Any]]:
+    """What ``inputs.x`` can be: the options of a choice, or the default and whatever a caller passes."""
+    names: dict[str, list[Any]] = {}
+    for trigger in ("workflow_call", "workflow_dispatch"):
+        for name, declared in fields(get(workflow, "on", trigger, "inputs")).items():
+            default = [] if (value := get(declared, "default")) is None else [plain(value)]
+            options = [plain(option) for option in items(get(declared, "options"))]
+            names.setdefault(f"inputs.{name}", []).extend(options or [*default, UNKNOWN])
+    return names
+
+
+def _choices(
+    value: Value | None, job: Value, inputs: Mapping[str, list[Any]]
+) -> tuple[tuple[LabelChoice, ...], bool]:
+    """Every list of labels that ``runs-on`` can evaluate to, and whether others are possible at run time."""
     group = get(value, "labels")
-    single = group if group is not None else value
-    labels: list[Value] = []
-    for label in [single] if text(single) is not None else items(single):
-        written = text(label)
-        if written is None:
-            continue
-        matrix = _matrix(written, job)
-        if matrix is not None:
-            labels += matrix
-        elif "${{" in written:
-            return None
-        else:
-            labels.append(label)
-    return tuple(labels)
+    written = group if group is not None else value
+    if written is None:
+        return (), False
+    labels = [written] if text(written) is not None else items(written)
+    used = {key for label in labels for key in _MATRIX_KEY.findall(text(label) or "")}
+    choices: list[LabelChoice] = []
+    computed = any(text(label) is None for label in labels)
+    for row in _rows(get(job, "strategy", "matrix"), used):
+        names: dict[str, list[Any]] = {**inputs, **{f"matrix.{key}": [None] for key in used if row}}
+        for key, item in row.items():
+            names[f"matrix.{key}"] = [plain(item)]
+            names.update({f"matrix.{key}.{inner}": [plain(part)] for inner, part in fields(item).items()})
+        matrix = {key: scalar for key, item in row.items() if (scalar := text(item)) is not None}
+        options = [_label_options(label, row, names) for label in labels]
+        for combination in itertools.islice(itertools.product(*options), MOST):
+            if any(option is None for option in combination):
+                computed = True
+            else:
+                asked = tuple(label for option in combination for label in option or ())
+                choices.append(LabelChoice(asked, matrix))
+    return tuple(choices), computed
 
 
-def _matrix(written: str, job: Value) -> list[Value] | None:
-    """The values of ``${{ matrix.x }}``, which the job itself lists."""
-    if not (written.startswith("${{") and written.endswith("}}")):
-        return None
-    path = written[3:-2].strip().split(".")
-    if len(path) != 2 or path[0] != "matrix":
-        return None
-    matrix = get(job, "strategy", "matrix")
-    values = items(get(matrix, path[1]))
-    values += [value for entry in items(get(matrix, "include")) if (value := get(entry, path[1])) is not None]
-    return [value for value in values if text(value) is not None] or None
+def _label_options(
+    label: Value, row: Mapping[str, Value], names: Mapping[str, list[Any]]
+) -> list[list[Value] | None]:
+    """What a label can evaluate to: a label or a list of them, None for a value that is known only at run time."""
+    written = text(label) or ""
+    if "${{" not in written:
+        return [[label]]
+    whole = _WHOLE.fullmatch(written)
+    if whole is not None:
+        key = whole[1].strip().removeprefix("matrix.")
+        if whole[1].strip() != key and key in row:
+            # The line of the matrix is where the label is written.
+            return [[row[key]] if text(row[key]) is not None else items(row[key])]
+        values = possible_values(whole[1], names)
+    else:
+        parts = _EXPRESSION.split(written)
+        every = [
+            [part] if number % 2 == 0 else possible_values(part, names) for number, part in enumerate(parts)
+        ]
+        values = [UNKNOWN if UNKNOWN in combination else "".join(map(str, combination))
+                  for combination in itertools.islice(itertools.product(*every), MOST)]  # fmt: skip
+    options: list[list[Value] | None] = []
+    for value in values:
+        if value is UNKNOWN:
+            options.append(None)
+        elif isinstance(value, list):
+            options.append([Known(str(part), label.at) for part in value])
+        elif value and not isinstance(value, bool):
+            options.append([Known(str(value), label.at)])
+    return options
+
+
+def _rows(matrix: Value | None, used: Collection[str]) -> list[Mapping[str, Value]]:
+    """The jobs of a matrix as GitHub makes them of its lists, ``exclude`` and ``include``.
+
+    One row without values stands for a job without a matrix, or whose matrix is computed.
+    """
+    axes = {key: items(axis) for key, axis in fields(matrix).items()
+            if key not in ("include", "exclude") and items(axis)}  # fmt: skip
+    if math.prod(map(len, axes.values())) > _MOST_ROWS:
+        axes = {key: axis for key, axis in axes.items() if key in used}
+    excluded = [fields(entry) for entry in items(get(matrix, "exclude"))]
+    rows: list[dict[str, Value]] = []
+    for values in itertools.islice(itertools.product(*axes.values()), _MOST_ROWS) if axes else ():
+        row = dict(zip(axes, values, strict=True))
+        if not any(entry and entry.keys() <= row.keys() and _agree(row, entry) for entry in excluded):
+            rows.append(row)
+    added: list[dict[str, Value]] = []
+    for entry in map(fields, items(get(matrix, "include"))):
+        extended = [
+            number for number, row in enumerate(rows) if _agree({key: row[key] for key in axes}, entry)
+        ]
+        for number in extended:
+            rows[number] = {**rows[number], **entry}
+        if not extended:
+            added.append(entry)
+    return [*rows, *added] or [{}]
+
+
+def _agree(row: Mapping[str, Value], entry: Mapping[str, Value]) -> bool:
+    return all(plain(row[key]) == plain(value) for key, value in entry.items() if key in row)
 
 
 def _called(job: Value) -> tuple[CiStep, ...]:
-    """A job that is a whole workflow of its own: ``jobs.x.uses``."""
+    """The step of a job that calls a workflow: ``jobs.x.uses``."""
     uses = get(job, "uses")
     return (CiStep("workflow", None, uses, {}, uses.at),) if uses is not None else ()
 
@@ -96,6 +196,7 @@ def _steps(value: Value | None) -> tuple[CiStep, ...]:
             uses=get(step, "uses"),
             arguments=fields(get(step, "with")),
             at=step.at,
+            condition=get(step, "if"),
         )
         for number, step in enumerate(items(value), 1)
     )
@@ -107,16 +208,56 @@ def read_action(value: Value, path: str, model: Model) -> None:
     model.actions.append(CompositeAction(folder, _steps(get(value, "runs", "steps")), value.at))
 
 
+def read_pipelines(documents: Mapping[str, Value], model: Model) -> None:
+    """Add the jobs of all GitLab pipelines of a checkout; what a pipeline includes shares its names."""
+    included: set[str] = set()
+    for root in documents:
+        if root.rpartition("/")[2] in (".gitlab-ci.yml", ".gitlab-ci.yaml"):
+            merged: dict[str, Value] = {}
+            for path in _with_includes(root, documents):
+                merged = _merged(merged, fields(documents[path]))
+                included.add(path)
+            read_pipeline(Known(merged, documents[root].at), model)
+    for path, document in documents.items():
+        if path not in included:
+            read_pipeline(document, model)
+
+
+def _with_includes(root: str, documents: Mapping[str, Value]) -> list[str]:
+    """A pipeline after the files of the same checkout that it includes: its own keys count most."""
+    folder = root.rpartition("/")[0]
+    reached: dict[str, None] = {}
+    pending = [root]
+    while pending:
+        path = pending.pop()
+        if path in reached:
+            continue
+        reached[path] = None
+        include = get(documents[path], "include")
+        for entry in items(include) or ([include] if include is not None else []):
+            local = text(entry) or text(get(entry, "local")) or ""
+            pattern = f"{folder}/{local.lstrip('/')}".lstrip("/")
+            pending += [other for other in documents if local and fnmatch.fnmatchcase(other, pattern)]
+    return list(reversed(reached))
+
+
 def read_pipeline(value: Value, model: Model) -> None:
     """Add the jobs of a GitLab pipeline; hidden jobs are templates and never run by themselves."""
-    general = get(value, "default", "image") or get(value, "image")
-    tags = get(value, "default", "tags")
-    for name, job in fields(value).items():
-        if name in _GITLAB_WORDS or name.startswith(".") or not fields(job):
+    written = fields(value)
+    # The older form has the defaults at the top level.
+    defaults = {
+        **{key: written[key] for key in _GITLAB_DEFAULTS & written.keys()},
+        **fields(get(value, "default")),
+    }
+    for name, own in written.items():
+        if name in _GITLAB_WORDS or name.startswith(".") or not fields(own):
             continue
-        if get(job, "script") is None and get(job, "extends") is None:
+        if get(own, "script") is None and get(own, "extends") is None:
             continue
-        image = get(job, "image") or (general if get(job, "extends") is None else None)
+        merged, complete = _extended(own, written, 0)
+        # A template in another file may set what a default would.
+        job = Known({**(defaults if complete else {}), **merged}, own.at)
+        image = get(job, "image")
         reference = image if text(image) is not None else get(image, "name")
         if reference is not None:
             model.images.append(ImageUse(reference, f"job {name}"))
@@ -124,11 +265,38 @@ def read_pipeline(value: Value, model: Model) -> None:
         steps = tuple(
             CiStep(f"line {number}", line, None, {}, line.at) for number, line in enumerate(script, 1)
         )
-        labels = tuple(items(get(job, "tags") or tags))
+        choice = LabelChoice(tuple(items(get(job, "tags"))))
         model.jobs.append(
-            CiJob("gitlab", name, labels, reference, steps, get(job, "timeout"),
+            CiJob("gitlab", name, (choice,), reference, steps, get(job, "timeout"),
                 tuple(items(get(job, "artifacts", "paths"))), job.at)
         )  # fmt: skip
+
+
+def _extended(job: Value, jobs: Mapping[str, Value], depth: int) -> tuple[dict[str, Value], bool]:
+    """A job's keys with those of the templates that it extends, and whether all of these are in this file."""
+    extends = get(job, "extends")
+    merged: dict[str, Value] = {}
+    complete = depth <= _GITLAB_DEPTH
+    for parent in [extends] if text(extends) is not None else items(extends):
+        template = jobs.get(text(parent) or "")
+        if template is None or parent is None or not complete:
+            complete = False
+            continue
+        inherited, complete = _extended(template, jobs, depth + 1)
+        merged = _merged(merged, inherited)
+    return _merged(merged, fields(job)), complete
+
+
+def _merged(under: Mapping[str, Value], over: Mapping[str, Value]) -> dict[str, Value]:
+    """Mappings are merged key by key, everything else is replaced, as GitLab does."""
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        if below is not None and fields(below) and fields(value):
+            merged[key] = Known(_merged(fields(below), fields(value)), value.at)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _script(value: Value | None) -> list[Value]:

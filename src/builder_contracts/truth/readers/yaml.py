@@ -1,7 +1,7 @@
 """YAML of any origin to positioned values.
 
-Unlike the contract language's own parser this one takes what the world writes: several documents, tags,
-duplicate keys (the last wins, as everywhere), Helm's and CI's extensions.
+Unlike the contract language this takes what the world writes: several documents, tags, duplicate keys (the last wins,
+as everywhere), Helm's and CI's extensions.
 """
 
 from __future__ import annotations
@@ -10,65 +10,53 @@ from typing import Any
 
 import yaml
 
+from builder_contracts.contract.yaml_parser import PLAIN, Alias, Limits, NotYaml, compose, plain
 from builder_contracts.errors import Location
 from builder_contracts.truth.value import Known, Value
 
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MAX_DEPTH = 64
+__all__ = ["NotYaml", "read"]
+
+_LIMITS = Limits(depth=64, nodes=400_000)
 _MAX_VALUES = 200_000
-
-
-class NotYaml(Exception):
-    """Text that does not parse; carries the line and what the parser said."""
-
-    def __init__(self, line: int, said: str) -> None:
-        super().__init__(said)
-        self.line = line
 
 
 def read(text: str, file: str, first_line: int = 1) -> list[Value]:
     """The documents in the text; ``first_line`` is where the text begins in its file. Raises NotYaml."""
-    try:
-        nodes = list(yaml.compose_all(text, Loader=_LOADER))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise NotYaml((mark.line if mark else 0) + first_line, str(error.problem or error.context)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise NotYaml(first_line, str(error).splitlines()[0]) from None
     budget = [_MAX_VALUES]
-    return [_value(node, file, first_line, 0, budget) for node in nodes]
+    try:
+        return [_value(node, file, first_line, 0, budget) for node in compose(text, _LIMITS)]
+    except NotYaml as error:
+        error.line += first_line - 1
+        raise
 
 
 def _value(node: Any, file: str, first_line: int, depth: int, budget: list[int]) -> Value:
-    at = Location(file, node.start_mark.line + first_line, node.start_mark.column + 1)
+    while isinstance(node, Alias):
+        node = node.target
+    source = Location(file, node.start_mark.line + first_line, node.start_mark.column + 1)
     budget[0] -= 1
-    if depth > _MAX_DEPTH or budget[0] < 0:
-        raise NotYaml(at.line, "nested too deeply, or too many values once aliases are followed")
+    if depth > _LIMITS.depth or budget[0] < 0:
+        message = "nested too deeply, or too many values after resolving aliases"
+        raise NotYaml(node.start_mark.line + 1, message, "split the document")
     if isinstance(node, yaml.MappingNode):
         mapping: dict[str, Value] = {}
-        for key, inner in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                value = _value(inner, file, first_line, depth + 1, budget)
-                if key.value == "<<" and isinstance(value, Known) and isinstance(value.data, dict):
+        for key, item in node.value:
+            name = key.target if isinstance(key, Alias) else key
+            if isinstance(name, yaml.ScalarNode):
+                value = _value(item, file, first_line, depth + 1, budget)
+                if name.value == "<<" and isinstance(value, Known) and isinstance(value.data, dict):
                     mapping = {**value.data, **mapping}
                 else:
-                    mapping[key.value] = value
-        return Known(mapping, at)
+                    mapping[name.value] = value
+        return Known(mapping, source)
     if isinstance(node, yaml.SequenceNode):
-        return Known([_value(inner, file, first_line, depth + 1, budget) for inner in node.value], at)
-    return Known(_scalar(node), at)
+        return Known([_value(item, file, first_line, depth + 1, budget) for item in node.value], source)
+    return Known(_scalar(node), source)
 
 
-def _scalar(node: Any) -> Any:
-    match node.tag.rpartition(":")[2]:
-        case "null":
-            return None
-        case "bool" if node.value.lower() in ("true", "false"):
-            return node.value.lower() == "true"
-        case "int":
-            try:
-                return int(node.value, 10)
-            except ValueError:
-                return node.value
-        case _:
-            return node.value
+def _scalar(node: yaml.ScalarNode) -> Any:
+    """The value as a person reads it: 3 is a number, but 1.20 is a version and 0x1f a text."""
+    value = plain(node.value) if node.tag == PLAIN else node.value
+    if value is None or isinstance(value, bool):
+        return value
+    return value if isinstance(value, int) and node.value.lstrip("+-").isdigit() else node.value

@@ -1,1 +1,12 @@
-"""The rules of each area: pure functions from what is declared and what was read to observations."""
+"""One file a rule, a directory an area: pure functions from what is declared and what was read to observations.
+
+Importing the package registers them all; a new file in an area needs no other line.
+"""
+
+import importlib
+import pkgutil
+
+for _area in pkgutil.iter_modules(__path__):
+    if _area.ispkg:
+        for _module in pkgutil.iter_modules([f"{__path__[0]}/{_area.name}"]):
+            importlib.import_module(f"{__name__}.{_area.name}.{_module.name}")

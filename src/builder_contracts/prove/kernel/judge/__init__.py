@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.kernel.judge import boot, build, configure, memory, package, patches, rebuild
 from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 
-Judge = Callable[[KernelRecord], CheckResult | Unavailable]
+TierJudge = Callable[[KernelRecord], CheckResult | Unavailable]
 
 
-TIERS: Mapping[str, Mapping[str, Judge]] = {
+TIERS: Mapping[str, Mapping[str, TierJudge]] = {
     tier: module.SHOWS
     for tier, module in (
         ("patches", patches),
@@ -25,9 +26,11 @@ TIERS: Mapping[str, Mapping[str, Judge]] = {
 }
 """What each tier shows, in the order in which the tiers run."""
 
-SHOWS: Mapping[str, Judge] = {name: found for tier in TIERS.values() for name, found in tier.items()}
+SHOWS: Mapping[str, TierJudge] = {
+    name: judge_clause for tier in TIERS.values() for name, judge_clause in tier.items()
+}
 
 
 def judge(record: KernelRecord) -> dict[str, CheckResult | Unavailable]:
-    """The finding of every clause of every tier."""
-    return {name: find(record) for name, find in SHOWS.items()}
+    """The result of every clause of every tier."""
+    return {name: judge_clause(record) for name, judge_clause in SHOWS.items()}

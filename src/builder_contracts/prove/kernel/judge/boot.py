@@ -1,11 +1,13 @@
-"""Tier *boot*: the kernel itself says over the serial console what it is. A file would prove nothing."""
+"""Tier *boot*: the kernel itself reports over the serial console what it is. A file would prove nothing."""
 
 from __future__ import annotations
 
+from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.command_end import is_deadline
 from builder_contracts.prove.kernel import kconfig
 from builder_contracts.prove.kernel.boot_console import Console
 from builder_contracts.prove.kernel.record import Boot, KernelRecord
-from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 
 _RT = "CONFIG_PREEMPT_RT"
 
@@ -13,94 +15,100 @@ _RT = "CONFIG_PREEMPT_RT"
 def _booted(record: KernelRecord) -> Console | Unavailable:
     if isinstance(record.boot, Unavailable):
         return record.boot
-    if not reached_well(record.boot):
-        return Unavailable("the kernel did not boot: see linux-xr-boot")
+    if not init_completed(record.boot):
+        return Unavailable("the kernel did not boot (see linux-xr-boot)")
     return record.boot.console
 
 
-def reached_well(boot: Boot) -> bool:
-    """Whether our init ran from its beginning to its end, and the machine went down by itself."""
+def init_completed(boot: Boot) -> bool:
+    """Return whether our init ran from beginning to end, and the machine shut down by itself."""
     console = boot.console
-    return boot.step.worked and console.ended and "begin" in console.said and not console.panic
+    return boot.step.worked and console.ended and "begin" in console.lines and not console.panic
 
 
-def reached(record: KernelRecord) -> CheckResult | Unavailable:
-    """A panic, a hang and a missing marker are three verdicts."""
+def judge_boot(record: KernelRecord) -> CheckResult | Unavailable:
+    """A panic, a hang and a missing marker are three causes."""
     boot = record.boot
     if isinstance(boot, Unavailable):
         return boot
     console = boot.console
     if console.panic:
         return CheckResult(
-            False, f"panic: {console.panic[:200]}", "the line above it in the console names the place"
+            False, f"panic: {console.panic[:200]}", "see the console line above it for the location"
         )
-    if boot.step.status == 124 or (boot.step.status is None and boot.step.ended.startswith("no end")):
+    if boot.step.status == 124 or (boot.step.status is None and is_deadline(boot.step.ended)):
         return CheckResult(
             False,
-            f"hang: still up after {boot.step.budget:.0f} s; last said: {console.last}",
-            "what comes after this line in a good boot is what it waits for",
+            f"hung: still running after {boot.step.budget:.0f} s; last output: {console.last}",
+            "compare with a good boot: it waits for whatever follows this line",
         )
     if boot.step.status is None:
-        return Unavailable(f"the emulator was lost: {boot.step.ended}")
+        return Unavailable(f"the emulator did not complete: {boot.step.ended}")
     if not boot.step.worked:
-        return Unavailable(f"the emulator ended with status {boot.step.status}: {boot.step.end}")
-    if not console.ended or "begin" not in console.said:
+        return Unavailable(f"the emulator exited with status {boot.step.status}: {boot.step.end}")
+    if not console.ended or "begin" not in console.lines:
         return CheckResult(
             False,
-            f"no marker: the machine went down by itself before init was through; last said: {console.last}",
-            "init was not started, or could not speak: console, initramfs and BINFMT options",
+            f"no marker: the machine shut down before init finished; last output: {console.last}",
+            "init did not start or had no console; check the console, initramfs and BINFMT options",
         )
     return CheckResult(
         True,
-        f"init ran to its end in {boot.step.seconds:.1f} s, from {boot.image}",
-        witnesses=(f"uname -v: {console.one('version')}", f"/proc/version: {console.one('built')[:200]}"),
+        f"init completed in {boot.step.seconds:.1f} s, from {boot.image}",
+        witnesses=(f"uname -v: {console.line('version')}", f"/proc/version: {console.line('built')[:200]}"),
     )
 
 
-def release(record: KernelRecord) -> CheckResult | Unavailable:
+def judge_release(record: KernelRecord) -> CheckResult | Unavailable:
     console = _booted(record)
     if isinstance(console, Unavailable):
         return console
-    said = console.one("release")
-    if said != record.expected:
+    if isinstance(record.unpack, Unavailable):
+        return record.unpack
+    release = console.line("release")
+    if release != record.expected:
         return CheckResult(
             False,
-            f"uname -r says {said!r}; promised {record.expected}",
-            "another kernel was booted than the one that was built",
+            f"uname -r reports {release!r}; promised {record.expected}",
+            "a kernel other than the built one was booted",
         )
     assert not isinstance(record.boot, Unavailable)
-    if record.boot.nonce not in console.one("built"):
+    if record.boot.nonce not in console.line("built"):
         return CheckResult(
             False,
-            f"uname -r says {said}, but the kernel was built by {console.one('built')[:120]!r}, not in this run",
-            "an older image of the same name was booted",
+            f"uname -r reports {release}, but the kernel was built by {console.line('built')[:120]!r}, not in this run",
+            "an older image with the same name was booted",
         )
-    return CheckResult(True, f"uname -r says {said}, and its build host carries this run's nonce")
+    return CheckResult(True, f"uname -r reports {release}, with this run's nonce as build host")
 
 
-def realtime(record: KernelRecord) -> CheckResult | Unavailable:
+def judge_realtime(record: KernelRecord) -> CheckResult | Unavailable:
     if not isinstance(record.configure, Unavailable) and record.requested.get(_RT, ("", ""))[0] != "y":
-        return Unavailable("no fragment asks for PREEMPT_RT", here=False)
+        return Unavailable("no fragment requests PREEMPT_RT", provable_here=False)
     console = _booted(record)
     if isinstance(console, Unavailable):
         return console
-    version = console.one("version")
+    version = console.line("version")
     if "PREEMPT_RT" not in version.split():
         return CheckResult(
             False,
-            f"uname -v says {version!r}: no PREEMPT_RT",
-            "the real-time fragment did not reach this image",
+            f"uname -v reports {version!r}, without PREEMPT_RT",
+            "the real-time fragment is not in this image",
         )
-    return CheckResult(True, f"uname -v says {version}")
+    return CheckResult(True, f"uname -v reports {version}")
 
 
-def configured(record: KernelRecord) -> CheckResult | Unavailable:
+def judge_configuration(record: KernelRecord) -> CheckResult | Unavailable:
     console = _booted(record)
     if isinstance(console, Unavailable):
         return console
-    running = kconfig.options("\n".join(console.said.get("config", ())))
+    if isinstance(record.configure, Unavailable):
+        return record.configure
+    if not record.configure.worked:
+        return Unavailable("the kernel configuration failed (see linux-xr-configure)")
+    running = kconfig.parse_options("\n".join(console.lines.get("config", ())))
     if not running:
-        return CheckResult(False, "the kernel shows no /proc/config.gz", "CONFIG_IKCONFIG_PROC is off")
+        return CheckResult(False, "the kernel has no /proc/config.gz", "CONFIG_IKCONFIG_PROC is off")
     # Options that are off are not listed by a running kernel's configuration as we read it.
     built = {name: value for name, value in record.configured.items() if value != kconfig.OFF}
     differ = sorted(name for name in running.keys() | built.keys() if running.get(name) != built.get(name))
@@ -108,48 +116,50 @@ def configured(record: KernelRecord) -> CheckResult | Unavailable:
         return CheckResult(
             False,
             f"{', '.join(differ[:5])} differ between /proc/config.gz and the build",
-            "another kernel was booted than the one that was configured",
+            "a kernel other than the configured one was booted",
         )
-    return CheckResult(
-        True, f"/proc/config.gz of the running kernel has the {len(running)} options of the build"
-    )
+    return CheckResult(True, f"/proc/config.gz matches all {len(running)} options of the build")
 
 
-def devices(record: KernelRecord) -> CheckResult | Unavailable:
+def judge_devices(record: KernelRecord) -> CheckResult | Unavailable:
+    if not record.devices:
+        return Unavailable("the canary requires no device", provable_here=False)
     console = _booted(record)
     if isinstance(console, Unavailable):
         return console
-    missing = [kind for kind in record.devices if not console.said.get(kind)]
+    missing = [kind for kind in record.devices if not console.lines.get(kind)]
     if missing:
         return CheckResult(
             False,
             f"sysfs lists no device of {', '.join(missing)}",
-            "a driver is not in the image, or did not bind",
+            "a driver is missing from the image, or did not bind",
         )
-    return CheckResult(True, "; ".join(f"{kind}: {', '.join(console.said[kind])}" for kind in record.devices))
+    return CheckResult(
+        True, "; ".join(f"{kind}: {', '.join(console.lines[kind])}" for kind in record.devices)
+    )
 
 
-def quirk(record: KernelRecord) -> CheckResult | Unavailable:
+def judge_quirk(record: KernelRecord) -> CheckResult | Unavailable:
     if not record.quirk:
-        return Unavailable("this source is not patched by the canary", here=False)
+        return Unavailable("the canary does not patch this source", provable_here=False)
     console = _booted(record)
     if isinstance(console, Unavailable):
         return console
-    said = [line for line in console.said.get("quirk", ()) if record.quirk in line]
-    if not said:
+    lines = [line for line in console.lines.get("quirk", ()) if record.quirk in line]
+    if not lines:
         return CheckResult(
             False,
-            f"the kernel did not say {record.quirk!r} of its display",
+            f"the kernel log lacks {record.quirk!r} for the display",
             "patch 0001 is not in this image",
         )
-    return CheckResult(True, f"the kernel says {said[0]}: the patched EDID quirk is at work")
+    return CheckResult(True, f"the patched EDID quirk is active: {lines[0]}")
 
 
 SHOWS = {
-    "boot": reached,
-    "boot-release": release,
-    "boot-configured": configured,
-    "boot-realtime": realtime,
-    "boot-devices": devices,
-    "boot-quirk": quirk,
+    "boot": judge_boot,
+    "boot-release": judge_release,
+    "boot-configured": judge_configuration,
+    "boot-realtime": judge_realtime,
+    "boot-devices": judge_devices,
+    "boot-quirk": judge_quirk,
 }

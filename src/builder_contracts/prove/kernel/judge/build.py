@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from builder_contracts.prove.kernel.judge.step_failure import failure
+from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.kernel.judge.step_failure import find_failure
 from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.verdict import Measurement
 
 
-def image(record: KernelRecord) -> CheckResult | Unavailable:
+def judge_image(record: KernelRecord) -> CheckResult | Unavailable:
     if isinstance(record.cold, Unavailable):
         return record.cold
-    if found := failure(record.cold.step, record.cold):
-        return found
+    if failed := find_failure(record.cold.step, record.cold):
+        return failed
     if not record.cold.images or not record.cold.digests:
         return CheckResult(
-            False, "make ended well and left no image", "look at the targets of this source's makefile"
+            False, "make succeeded but produced no image", "check the makefile targets of this source"
         )
     hits = record.cold.cache.get("remote_storage_hit", 0)
     return CheckResult(
@@ -27,26 +28,28 @@ def image(record: KernelRecord) -> CheckResult | Unavailable:
     )
 
 
-def confined(record: KernelRecord) -> CheckResult | Unavailable:
+def judge_confined(record: KernelRecord) -> CheckResult | Unavailable:
     if isinstance(record.cold, Unavailable):
         return record.cold
     if not record.cold.step.worked:
-        return Unavailable("the build did not come to its end: see linux-xr-build")
+        return Unavailable("the build did not complete (see linux-xr-build)")
     strays = record.cold.strays
+    if isinstance(strays, Unavailable):
+        return strays
     if strays:
         more = f" and {len(strays) - 5} more" if len(strays) > 5 else ""
         return CheckResult(
             False,
             f"wrote {', '.join(strays[:5])}{more}",
-            "a step of the build or a rule of the source writes outside of its build folder",
+            "a build step or makefile rule writes outside the build directory",
         )
     return CheckResult(
         True,
-        "nothing outside its build folder changed: by the engine's comparison with the image, and in the source",
+        "nothing changed outside the build directory, neither in the image nor in the source",
     )
 
 
 SHOWS = {
-    "build": image,
-    "build-confined": confined,
+    "build": judge_image,
+    "build-confined": judge_confined,
 }

@@ -2,38 +2,38 @@
 
 from __future__ import annotations
 
+from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.kernel import kconfig
-from builder_contracts.prove.kernel.judge.step_failure import failure
+from builder_contracts.prove.kernel.judge.step_failure import find_failure
 from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 
-_SHOWN = 5
+_EXAMPLES = 5
 
 
-def options(record: KernelRecord) -> CheckResult | Unavailable:
+def judge_options(record: KernelRecord) -> CheckResult | Unavailable:
     if isinstance(record.configure, Unavailable):
         return record.configure
-    if found := failure(record.configure):
-        return found
+    if failed := find_failure(record.configure):
+        return failed
     requested, configured = record.requested, record.configured
     if not requested:
-        return CheckResult(False, "the fragments ask for nothing", "set options in the fragments")
+        return CheckResult(False, "the fragments request no options", "set options in the fragments")
     dropped = [
-        f"{name}={wanted} ({fragment}) became {configured.get(name, 'absent')}"
-        for name, (wanted, fragment) in requested.items()
-        if configured.get(name, kconfig.OFF) != wanted
+        f"{name}={value} ({fragment}) resolved to {configured.get(name, 'absent')}"
+        for name, (value, fragment) in requested.items()
+        if configured.get(name, kconfig.OFF) != value
     ]
     if dropped:
-        more = f" and {len(dropped) - _SHOWN} more" if len(dropped) > _SHOWN else ""
+        more = f" and {len(dropped) - _EXAMPLES} more" if len(dropped) > _EXAMPLES else ""
         return CheckResult(
             False,
-            f"{'; '.join(dropped[:_SHOWN])}{more}",
-            "an option that it depends on is off, or it has no prompt, or this source does not have it: "
-            "'make menuconfig' and / show its dependencies",
+            f"{'; '.join(dropped[:_EXAMPLES])}{more}",
+            "a dependency is off, the option has no prompt, or this source lacks it; search with / in 'make menuconfig'",
         )
     return CheckResult(
         True, f"all {len(requested)} requested options are set, in {record.configure.seconds:.0f} s"
     )
 
 
-SHOWS = {"configure": options}
+SHOWS = {"configure": judge_options}

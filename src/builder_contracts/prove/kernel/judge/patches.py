@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from builder_contracts.prove.kernel.judge.step_failure import failure
+from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.kernel.judge.step_failure import find_failure
 from builder_contracts.prove.kernel.record import KernelRecord
-from builder_contracts.prove.records import CheckResult, Unavailable
+from builder_contracts.prove.unavailable import Unavailable
 
 
-def series(record: KernelRecord) -> CheckResult | Unavailable:
+def judge_series(record: KernelRecord) -> CheckResult | Unavailable:
     if isinstance(record.unpack, Unavailable):
         return record.unpack
+    if not record.unpack.worked:
+        return Unavailable(f"cannot unpack the source: {record.unpack.ended or record.unpack.end}")
     if record.patches is None:
-        return Unavailable("this source brings no patch series", here=False)
+        return Unavailable("this source has no patch series", provable_here=False)
     if isinstance(record.patches, Unavailable):
         return record.patches
-    tried = [value for value in record.patches.objects() if "patch" in value]
-    refused = next((value for value in tried if value.get("status") != 0), None)
-    if refused is not None:
-        said = " | ".join(str(refused.get("said", "")).split("\n"))[:400]
+    patches = [value for value in record.patches.objects() if "patch" in value]
+    rejected = next((value for value in patches if value.get("status") != 0), None)
+    if rejected is not None:
+        output = " | ".join(str(rejected.get("said", "")).split("\n"))[:400]
         return CheckResult(
             False,
-            f"{refused['patch']} does not apply, number {len(tried)} of the series: {said}",
-            "rebase the patch onto this source, or take it out of the series",
+            f"patch {len(patches)} of the series, {rejected['patch']}, does not apply: {output}",
+            "rebase the patch onto this source, or remove it from the series",
         )
-    if found := failure(record.patches):
-        return found
-    if not tried:
+    if failed := find_failure(record.patches):
+        return failed
+    if not patches:
         return CheckResult(
-            False, "the series names no patch", "list the patches in the file series, or remove it"
+            False, "the series is empty", "list the patches in the 'series' file, or remove it"
         )
     return CheckResult(
-        True, f"{len(tried)} patches apply in order, without fuzz, in {record.patches.seconds:.0f} s"
+        True, f"{len(patches)} patches apply in order, without fuzz, in {record.patches.seconds:.0f} s"
     )
 
 
-SHOWS = {"patches": series}
+SHOWS = {"patches": judge_series}

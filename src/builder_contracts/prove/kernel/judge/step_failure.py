@@ -1,14 +1,16 @@
-"""Why a step of a build did not work, in words for a person."""
+"""Explain why a step of a build did not succeed."""
 
 from __future__ import annotations
 
 import re
 
 from builder_contracts.contract.quantities import human_bytes
+from builder_contracts.prove.check_result import CheckResult
+from builder_contracts.prove.command_end import is_deadline
 from builder_contracts.prove.kernel.record import KernelBuild, TierStep
-from builder_contracts.prove.records import CheckResult
+from builder_contracts.prove.unavailable import Unavailable
 
-# How make, env and the shell say that a program is not there.
+# How make, env and the shell report that a program does not exist.
 _MISSING = re.compile(
     r"(?:make(?:\[\d+\])?: |sh: \d+: |env: |/bin/sh: \d+: )['\u2018]?([A-Za-z0-9_./+-]+)['\u2019]?: "
     r"(?:No such file or directory|not found)"
@@ -16,32 +18,32 @@ _MISSING = re.compile(
 _MISSING_CCACHE = re.compile(r"ccache: error: Could not find compiler \"?([^\"\s]+)\"? in PATH")
 
 
-def failure(step: TierStep, build: KernelBuild | None = None) -> CheckResult | None:
-    """What is wrong with a step that did not work, or None."""
+def find_failure(step: TierStep, build: KernelBuild | None = None) -> CheckResult | Unavailable | None:
+    """Return why a step did not succeed, or None if it did. Lost: something other than the step ended it."""
     if step.worked:
         return None
     kills = build.oom_kills if build else 0
     if kills or step.killed:
         return _killed(build)
-    if step.status is None and step.ended.startswith("no end"):
+    if step.status is None and is_deadline(step.ended):
         return CheckResult(
             False,
-            f"did not end within its budget of {step.budget:.0f} s: {step.end}",
-            "it waits for something that does not come, or the host is too slow for it",
+            f"exceeded its budget of {step.budget:.0f} s: {step.end}",
+            "it is waiting for something, or the host is too slow",
         )
     if step.status is None:
-        return CheckResult(False, f"was lost: {step.ended}", "look at the engine and the runner")
-    missing = _MISSING.search(step.said) or _MISSING_CCACHE.search(step.said)
+        return Unavailable(f"did not complete: {step.ended}")
+    missing = _MISSING.search(step.stderr) or _MISSING_CCACHE.search(step.stderr)
     if missing:
         return CheckResult(
             False,
             f"status {step.status}: {missing[1]} is not in the image ({step.end})",
-            f"install the package that brings {missing[1]}",
+            f"install the package that provides {missing[1]}",
         )
     return CheckResult(
         False,
         f"status {step.status}: {step.end}",
-        "run the step by hand in the image, as docs/canaries/linux-xr.md shows",
+        "run the step by hand in the image (see docs/canaries/linux-xr.md)",
     )
 
 
@@ -54,5 +56,5 @@ def _killed(build: KernelBuild | None) -> CheckResult:
         False,
         f"killed{f' during {part}' if part else ''} at the memory limit of "
         f"{human_bytes(limit) if limit else 'the class'}{peak}",
-        "raise the class's memory limit, or let it compile with fewer jobs",
+        "raise the class's memory limit, or compile with fewer jobs",
     )

@@ -1,0 +1,94 @@
+"""The table of options as click takes them, and the options that most commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import click
+
+from builder_contracts.contract.loading import load_all
+from builder_contracts.errors import InputError
+from builder_contracts.run.inputs import contract_files
+from builder_contracts.run.options import Option, options_of
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class TableOption(click.Option):
+    """An option whose help does not show its ``aliases``."""
+
+    def __init__(self, *arguments: Any, aliases: tuple[str, ...] = (), **settings: Any) -> None:
+        super().__init__(*arguments, **settings)
+        self.aliases = aliases
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        every, self.opts = self.opts, [flag for flag in self.opts if flag not in self.aliases]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = every
+
+
+def table_options(face: str) -> Callable[[Command], Command]:
+    """A decorator that gives a command the options of a face.
+
+    A command with ``--format`` also takes ``--json``, as it was spelled before.
+    """
+
+    def decorate(command: Command) -> Command:
+        decorated: Any = command
+        for option in reversed(options_of(face)):
+            if option.name == "form":
+                decorated = _with_format(decorated, option)
+            else:
+                decorated = _click_option(option)(decorated)
+        return cast(Command, decorated)
+
+    return decorate
+
+
+def _click_option(option: Option) -> Callable[[Any], Any]:
+    return click.option(*option.flags, *option.aliases, option.name, cls=TableOption, **_settings(option))
+
+
+def _with_format(command: Callable[..., Any], option: Option) -> Callable[..., Any]:
+    @functools.wraps(command)
+    def with_format(*arguments: Any, as_json: bool, **values: Any) -> Any:
+        values["form"] = "json" if as_json else option.read(values["form"] or option.default)
+        return command(*arguments, **values)
+
+    as_json: Any = click.option("--json", "as_json", is_flag=True, hidden=True)(with_format)
+    return cast(Callable[..., Any], _click_option(option)(as_json))
+
+
+def _settings(option: Option) -> dict[str, Any]:
+    settings: dict[str, Any] = {"aliases": option.aliases, "help": option.help_with_notes}
+    if option.is_flag:
+        return {**settings, "is_flag": True}
+    return {
+        **settings,
+        "metavar": option.metavar or "|".join(option.choices),
+        "multiple": option.repeatable,
+        "shell_complete": _completion(option),
+    }
+
+
+def _completion(option: Option) -> Callable[[click.Context, click.Parameter, str], list[str]] | None:
+    """What the shell offers; ``parse`` says what is wrong with anything else."""
+    if option.completes == "builders":
+        return builders
+    words = option.choices
+    return lambda _, __, typed: [word for word in words if word.startswith(typed)]
+
+
+def builders(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    """Names of classes for the shell's completion; nothing where the contracts cannot be read."""
+    paths = [Path(path) for path in context.params.get("contracts") or context.params.get("paths") or ()]
+    try:
+        names = [contract.name for contract in load_all(contract_files(paths))]
+    except InputError:
+        names = []
+    return [name for name in names if name.startswith(typed)]

@@ -1,0 +1,1 @@
+"""Simulated nights, to demonstrate and to test the dashboard."""

@@ -1,0 +1,401 @@
+"""Reads JUnit XML of any tool as a stream, and trusts none of it.
+
+A report can come from anywhere, so there is no document type (hence no entities), no token above a
+megabyte, no deep nesting, and no tree in memory.
+The dialects have no common specification; what is read here is what pytest (xunit1 and xunit2), Surefire,
+CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import NoReturn, Protocol
+from xml.parsers import expat
+
+from builder_contracts.dashboard.history.result import OLDEST, SEVERITY, MeasurementRow, Result
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.verdict import Outcome, Rung
+
+CHUNK = 1 << 16
+MAX_TOKEN = 1 << 20
+MAX_DEPTH = 64
+MAX_RESULTS = 1_000_000
+MAX_PROPERTIES = 10_000
+MAX_TEXT = 16_000
+MAX_NUMBER = 1e15
+"""Bytes read at once; bytes of a tag with its attributes; open elements; results a file; properties a case;
+characters kept of a text; where numbers end (in seconds 30 million years, in bytes a petabyte)."""
+
+_NO_TOOL = "do not trust this file; no test tool writes such XML"
+_RERUN = "flaky: an earlier attempt failed"
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+_RUNGS = {rung.value: rung for rung in Rung}
+# A skip shows nothing, and an error is a failure to look.
+_ENDINGS = {"failure": Outcome.BROKEN, "error": Outcome.UNPROVEN, "skipped": Outcome.UNPROVEN}
+_NOT_RUN = frozenset({"notrun", "disabled"})
+# A file ends so when its writer was killed; whatever else is wrong was written like that.
+_CUT_SHORT = frozenset(
+    expat.errors.codes[reason]
+    for reason in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+    )
+)
+# Some tools group thousands; a comma anywhere else can mean anything.
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
+_ATTEMPTS = frozenset({"flakyFailure", "flakyError", "rerunFailure", "rerunError"})
+TEXTS: Mapping[str, tuple[str, ...]] = {
+    "promised": ("promise", "promised"),
+    "seen": ("observation", "seen"),
+    "source": ("location", "source"),
+    "look": ("inspect", "look"),
+    "why": ("why",),
+    "image": ("image",),
+    "image_digest": ("image_digest",),
+    "contract_digest": ("contract_digest",),
+    "engine": ("engine",),
+    "host": ("host",),
+    "runner": ("runner",),
+    "identity": ("attribution", "identity"),
+}
+"""The texts of a result, and the names that files have for each: today's, and that of files written before."""
+
+
+class Readable(Protocol):
+    """The part of a binary stream that is used here."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read(stream: Readable, name: str, *, environment: str = "default", builder: str = "") -> list[Result]:
+    """All results of a stream of bytes that is called ``name`` in messages.
+
+    ``environment`` and ``builder`` name what the file itself does not. Raises InputError when it is not
+    JUnit or is made to do harm; OSError.
+    """
+    reader = _Reader(name, environment, builder)
+    while chunk := stream.read(CHUNK):
+        reader.feed(chunk)
+    return reader.finish()
+
+
+def moment(text: str) -> int:
+    """Milliseconds since 1970 of an ISO 8601 time; a time without an offset is taken as UTC.
+
+    Raises ValueError for text that is no time.
+    """
+    when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        when = when.replace(tzinfo=UTC)
+    return round(when.timestamp() * 1000)
+
+
+def stated(text: str) -> int | None:
+    """The ``moment`` of a time, or None for that of a clock that was never set. Raises ValueError."""
+    when = moment(text)
+    return when if when >= OLDEST else None
+
+
+def number(text: str) -> float:
+    """A number from zero up to MAX_NUMBER, which no plot and no sum gets lost in. Raises ValueError."""
+    value = float(text.replace(",", "") if _GROUPED.fullmatch(text) else text)
+    if not 0 <= value <= MAX_NUMBER:
+        raise ValueError(f"{text} is not between 0 and {MAX_NUMBER:g}")
+    return value
+
+
+def parts(clause: str) -> tuple[str, str, str]:
+    """Class, kind and name of a clause's id. Raises ValueError for text that is none."""
+    builder, kind, name = clause.split("/", 2)
+    if not (builder and kind and name):
+        raise ValueError(f"incomplete clause ID {clause}")
+    return shorten(builder, 200), shorten(kind, 200), shorten(name, 500)
+
+
+def first_of(texts: Mapping[str, str], names: Iterable[str]) -> str:
+    """The first of these texts that is given; empty where none is."""
+    return next((text for name in names if (text := texts.get(name))), "")
+
+
+def cause_and_fix(texts: Mapping[str, str]) -> str:
+    """The likely cause and what to do about it, as one text."""
+    return "; ".join(filter(None, (first_of(texts, ("cause", "likely")), texts.get("fix", ""))))
+
+
+def shorten(text: str, most: int = MAX_TEXT, of: int = 0) -> str:
+    """At most so many characters of a text that was ``of`` characters long, where more than these are known of."""
+    if (whole := max(len(text), of)) <= most:
+        return text
+    return f"{text[: most - 40]}… ({whole:,} characters in total)"
+
+
+class _Case:
+    """A testcase while it is being read."""
+
+    __slots__ = ("attempts", "attributes", "ending", "heard", "line", "message", "properties", "text")
+
+    def __init__(self, attributes: dict[str, str], line: int) -> None:
+        self.attributes = attributes
+        self.line = line
+        self.properties: list[tuple[str, str]] = []
+        self.ending: Outcome | None = None
+        self.message = ""
+        self.text: list[str] = []
+        self.heard = 0
+        self.attempts = 0
+
+    def end(self, ending: Outcome, message: str) -> None:
+        """End it in another way than it seemed; what was heard of the other ending is forgotten."""
+        self.ending, self.message = ending, message
+        self.text.clear()
+        self.heard = 0
+
+    def hear(self, text: str) -> None:
+        """More of the text of its ending: counted in full, and kept as far as it will be shown."""
+        if self.heard <= MAX_TEXT:
+            self.text.append(text)
+        self.heard += len(text)
+
+    def said(self) -> str:
+        """What its ending says: the message, or else the text."""
+        text = "".join(self.text)
+        return shorten(self.message) or shorten(text.strip(), of=self.heard if self.heard > len(text) else 0)
+
+
+class _Reader:
+    def __init__(self, file: str, environment: str, builder: str) -> None:
+        self._file = file
+        self._stem = PurePath(file).stem
+        self._environment = environment
+        self._builder = builder
+        self._results: list[Result] = []
+        self._fed = 0
+        self._depth = 0
+        self._case: _Case | None = None
+        self._root_name = ""
+        self._suites: list[dict[str, str]] = []
+        self._times: dict[str, int | None] = {}
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.StartDoctypeDeclHandler = self._doctype
+        self._parser = parser
+
+    def feed(self, chunk: bytes) -> None:
+        self._parse(chunk, last=False)
+        self._fed += len(chunk)
+        # Expat keeps a token until it is whole: without this a huge attribute would fill the memory.
+        if self._fed - max(self._parser.CurrentByteIndex, 0) > MAX_TOKEN:
+            self._refuse(
+                f"a tag or attribute exceeds {MAX_TOKEN // 1024} KiB",
+                "write long output to a separate file",
+            )
+
+    def finish(self) -> list[Result]:
+        self._parse(b"", last=True)
+        return self._results
+
+    def _parse(self, chunk: bytes, *, last: bool) -> None:
+        try:
+            self._parser.Parse(chunk, last)
+        except expat.ExpatError as error:
+            fix = "skip the file, or fix the tool that wrote it; it is not XML 1.0"
+            if error.code in _CUT_SHORT:
+                fix = "repeat the run, or skip the file; it may be truncated by a killed run"
+            self._refuse(f"is not well-formed XML: {expat.ErrorString(error.code)}", fix, line=error.lineno)
+        except (LookupError, ValueError) as error:
+            # So Python's expat tells of encodings that it does not know, or knows and cannot use.
+            self._refuse(f"cannot decode: {error}", "write it in UTF-8")
+
+    def _refuse(self, what: str, fix: str, *, line: int | None = None) -> NoReturn:
+        place = line if line is not None else self._parser.CurrentLineNumber
+        raise InputError([Problem(Location(self._file, max(place, 1)), what, fix)])
+
+    def _doctype(self, *_: object) -> None:
+        self._refuse(
+            "declares a document type, which can define malicious entities",
+            "remove the DOCTYPE, or do not trust the file",
+        )
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        case = self._case
+        # Nine elements of ten are properties of a case, so they come first and do the least.
+        if name == "property":
+            if case is None:
+                self._suite_property(attributes)
+            else:
+                value = attributes.get("value", "")
+                short = value if len(value) <= MAX_TEXT else shorten(value)
+                case.properties.append((attributes.get("name", ""), short))
+                if len(case.properties) > MAX_PROPERTIES:
+                    self._refuse(f"testcase has more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
+            return
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            self._refuse(f"nests elements deeper than {MAX_DEPTH} levels", _NO_TOOL)
+        if case is not None:
+            self._within(case, name, attributes)
+        elif self._depth == 1:
+            self._first(name, attributes)
+        elif name == "testsuite":
+            self._suites.append({**self._suites[-1], **attributes, "suite": attributes.get("name", "")})
+        elif name == "testcase":
+            if len(self._results) >= MAX_RESULTS:
+                self._refuse(f"contains more than {MAX_RESULTS:,} results", "split the report")
+            self._case = _Case(attributes, self._parser.CurrentLineNumber)
+
+    def _first(self, name: str, attributes: dict[str, str]) -> None:
+        if name not in ("testsuites", "testsuite"):
+            fix = "pass a JUnit file; its root is <testsuites> or <testsuite>"
+            self._refuse(f"not JUnit: root element is <{name[:60]}>", fix)
+        self._root_name = attributes.get("name", "")
+        self._suites.append(dict(attributes))
+
+    def _suite_property(self, attributes: dict[str, str]) -> None:
+        """Known to all cases that follow in this suite; "property:" keeps them apart from attributes."""
+        if not self._suites:
+            self._first("property", attributes)
+        self._suites[-1][f"property:{attributes.get('name', '')}"] = attributes.get("value", "")
+        if len(self._suites[-1]) > MAX_PROPERTIES:
+            self._refuse(f"suite has more than {MAX_PROPERTIES:,} properties", _NO_TOOL)
+
+    def _within(self, case: _Case, name: str, attributes: dict[str, str]) -> None:
+        if name in _ENDINGS:
+            ending = _ENDINGS[name]
+            if case.ending is None or SEVERITY[ending] > SEVERITY[case.ending]:
+                case.end(ending, attributes.get("message", ""))
+                self._parser.CharacterDataHandler = case.hear
+        elif name in _ATTEMPTS:
+            case.attempts += 1
+
+    def _end(self, name: str) -> None:
+        if name == "property":
+            return
+        self._depth -= 1
+        if name == "testcase" and self._case is not None:
+            self._results.append(self._result(self._case))
+            self._case = None
+        elif name in _ENDINGS:
+            self._parser.CharacterDataHandler = None
+        elif name == "testsuite" and len(self._suites) > 1:
+            self._suites.pop()
+
+    def _result(self, case: _Case) -> Result:
+        suite = self._suites[-1]
+        properties = dict(case.properties)
+        builder, kind, name = self._identify(case, properties, suite)
+        verdict = self._verdict(case, properties)
+        stated_outcome = properties.get("outcome", properties.get("verdict"))
+        texts = {field: text for field, names in TEXTS.items() if (text := first_of(properties, names))}
+        if cause := cause_and_fix(properties):
+            texts["likely"] = cause
+        if case.ending is not None and _OUTCOMES.get(stated_outcome or "") is not verdict:
+            texts["seen"] = case.said()
+        elif case.ending is None and verdict is Outcome.UNPROVEN and stated_outcome is None:
+            texts["seen"] = f"did not run ({case.attributes['status']})"
+        if case.attempts and not texts.get("seen"):
+            texts["seen"] = _RERUN
+        rung = properties.get("rung", "")
+        if rung and rung not in _RUNGS:
+            self._refuse(f"rung is {rung[:40]!r}", f"use one of {', '.join(_RUNGS)}", line=case.line)
+        environment = properties.get("environment") or suite.get("property:environment") or self._environment
+        seconds = properties.get("seconds") or case.attributes.get("time") or "0"
+        return Result(
+            environment=shorten(environment, 200),
+            builder=builder,
+            kind=kind,
+            name=name,
+            verdict=verdict,
+            # A rung is never claimed for what was not seen.
+            rung=_RUNGS[rung] if rung and verdict is not Outcome.UNPROVEN else None,
+            host_limit=verdict is Outcome.UNPROVEN and properties.get("provable_here") == "no",
+            started=self._started(case, properties, suite),
+            seconds=self._number(case, seconds, "time"),
+            simulated=(properties.get("simulated") or suite.get("property:simulated", "")) == "true",
+            witnesses=self._witnesses(case, properties),
+            measurements=self._measurements(case, properties),
+            **texts,
+        )
+
+    def _identify(
+        self, case: _Case, properties: dict[str, str], suite: dict[str, str]
+    ) -> tuple[str, str, str]:
+        clause = properties.get("clause")
+        if clause is None:
+            builder = self._builder or suite.get("property:builder") or self._root_name or self._stem
+            return shorten(builder, 200), "test", shorten(_name(case, suite), 500)
+        try:
+            return parts(clause)
+        except ValueError:
+            self._refuse(f"clause is {clause[:80]!r}", "use CLASS/KIND/NAME", line=case.line)
+
+    def _verdict(self, case: _Case, properties: dict[str, str]) -> Outcome:
+        """The worse of what the property says and what the test's ending says; a skip may be a waiver."""
+        ending = case.ending or Outcome.KEPT
+        # CTest and GoogleTest list tests that never ran without any other sign of it.
+        if case.ending is None and case.attributes.get("status") in _NOT_RUN:
+            ending = Outcome.UNPROVEN
+        text = properties.get("outcome", properties.get("verdict"))
+        if text is None:
+            return ending
+        if text not in _OUTCOMES:
+            self._refuse(f"outcome is {text[:40]!r}", f"use one of {', '.join(_OUTCOMES)}", line=case.line)
+        verdict = _OUTCOMES[text]
+        if verdict is Outcome.WAIVED and ending is Outcome.UNPROVEN:
+            return verdict
+        return max(verdict, ending, key=SEVERITY.__getitem__)
+
+    def _started(self, case: _Case, properties: dict[str, str], suite: dict[str, str]) -> int | None:
+        for text in (properties.get("started"), case.attributes.get("timestamp"), suite.get("timestamp")):
+            # GoogleTest dates what did not run to 1970, as does a machine whose clock was never set.
+            if text and (started := self._moment(text, case.line)) is not None:
+                return started
+        return None
+
+    def _moment(self, text: str, line: int) -> int | None:
+        if text not in self._times:
+            try:
+                self._times[text] = stated(text)
+            except (ValueError, OverflowError):
+                fix = "use a form such as 2026-03-12T02:00:11Z"
+                self._refuse(f"{text[:40]!r} is not an ISO 8601 timestamp", fix, line=line)
+        return self._times[text]
+
+    def _number(self, case: _Case, text: str, what: str) -> float:
+        try:
+            return number(text)
+        except ValueError:
+            fix = f"use a number from 0 to {MAX_NUMBER:g} with a decimal point"
+            self._refuse(f"{what[:40]} is {text[:40]!r}", fix, line=case.line)
+
+    def _witnesses(self, case: _Case, properties: dict[str, str]) -> tuple[str, ...]:
+        if "witness" not in properties:
+            return ()
+        return tuple(value for name, value in case.properties if name == "witness")
+
+    def _measurements(self, case: _Case, properties: dict[str, str]) -> tuple[MeasurementRow, ...]:
+        found = []
+        for name, text in properties.items():
+            if name.startswith("measured."):
+                quantity = name.removeprefix("measured.")
+                limit = properties.get(f"budget.{quantity}")
+                value = self._number(case, text, name)
+                budget = None if limit is None else self._number(case, limit, f"budget.{quantity}")
+                found.append(MeasurementRow(shorten(quantity, 100), value, budget))
+        return tuple(found)
+
+
+def _name(case: _Case, suite: dict[str, str]) -> str:
+    """What a test is called among all of its file: tools put the parts of its name in different places."""
+    name, where = case.attributes.get("name", ""), case.attributes.get("classname", "")
+    parts = [name] if where in name else [where, name]
+    within = suite.get("suite", "")
+    if within not in ("", "pytest") and not any(within in part for part in parts):
+        parts.insert(0, within)
+    return "::".join(filter(None, parts)) or "unnamed"

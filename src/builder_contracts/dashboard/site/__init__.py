@@ -1,0 +1,1 @@
+"""The static site: pages, feed and badges from an analysed history."""

@@ -1,1 +1,0 @@
-"""Verdicts, the rungs of the evidence ladder, and the records that carry them."""

@@ -1,0 +1,1 @@
+"""The one client of code hosts: GitHub, GitLab, and a small reader of Linear."""

@@ -1,0 +1,31 @@
+"""The result of a check that an experiment makes on the spot, and the assessment that follows from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.prove.witnessed import Witnessed, unavailable
+from builder_contracts.verdict import Measurement, broken, kept, unproven
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The result of one check of a canary."""
+
+    good: bool
+    observed: str
+    likely: str = ""
+    witnesses: tuple[str, ...] = ()
+    measures: tuple[Measurement, ...] = ()
+
+
+def judge_check(result: CheckResult | Unavailable | None) -> Witnessed:
+    """The assessment of one check."""
+    if result is None:
+        return unproven("the experiment did not run"), ()
+    if isinstance(result, Unavailable):
+        return unavailable(result)
+    assessment = kept(result.observed) if result.good else broken(result.observed, result.likely)
+    return dataclasses.replace(assessment, measures=result.measures), result.witnesses

@@ -1,0 +1,84 @@
+"""A write that an identity tries, whichever proof has it tried: raw requests, ``nix copy`` or ``docker push``."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.store_lookup import ANOTHER, StoreLookup
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
+
+IDENTITIES = (ANONYMOUS, READER, WRITER)
+"""Who tries to publish to each target."""
+
+
+@dataclass(frozen=True)
+class PublishAttempt:
+    """The writes of one identity to one target, and their results.
+
+    ``answers`` map an operation to what came back: an HTTP status, a gRPC status name or an S3 error code, and a
+    detail. ``lookups`` are what an independent reader, ``reader``, found afterwards. ``control`` is what an allowed
+    identity got in the same run; ``no_writer``: nobody who may write took part, for this reason, so that a rejection
+    proves nothing. Not ``logged``: the target is deployed, its log is unavailable; ``leftovers`` then says what became
+    of all that was written.
+    """
+
+    identity: str
+    answers: Mapping[str, str]
+    lookups: Mapping[str, StoreLookup]
+    control: Mapping[str, str]
+    requests: tuple[AccessLogLine, ...] = ()
+    client: str = ""
+    logged: bool = True
+    leftovers: str = ""
+    reader: str = ANOTHER
+    no_writer: Unavailable | None = None
+
+    def as_control(self) -> Mapping[str, str]:
+        """The answers as a control for others: what was accepted and is absent afterwards is not a success."""
+        absent = {operation for operation, lookup in self.lookups.items() if lookup.present is False}
+        return {
+            operation: f"dropped despite response {answer}"
+            if operation in absent and is_accepted(answer)
+            else answer
+            for operation, answer in self.answers.items()
+        }
+
+
+def answer_status(answer: str) -> str:
+    """Return what a protocol answered, without the detail behind it."""
+    return answer.partition(" ")[0]
+
+
+def is_accepted(answer: str) -> bool:
+    """Return whether a write was accepted, as far as its answer goes."""
+    return answer_status(answer) in ("200", "201", "202", "204", "OK")
+
+
+def is_put_unsupported(answer: str) -> bool:
+    """Return whether a server does not support this way of writing, for any identity."""
+    return answer_status(answer) in ("405", "501")
+
+
+def put_unsupported(url: str) -> Unavailable:
+    """Return the reason why such a server proves nothing."""
+    reason = "it uses another upload protocol (like Attic), which proofs do not support"
+    return Unavailable(f"{url} does not accept HTTP PUT uploads: {reason}", provable_here=False)
+
+
+def with_control(
+    attempts: Mapping[str, PublishAttempt | Unavailable],
+) -> dict[str, PublishAttempt | Unavailable]:
+    """Return the attempts of several identities, each with what the writer got, or why there was no writer."""
+    writer = attempts.get(WRITER)
+    control = writer.as_control() if isinstance(writer, PublishAttempt) else {}
+    no_writer = writer if isinstance(writer, Unavailable) else None
+    return {
+        identity: dataclasses.replace(attempt, control=control, no_writer=no_writer)
+        if isinstance(attempt, PublishAttempt)
+        else attempt
+        for identity, attempt in attempts.items()
+    }

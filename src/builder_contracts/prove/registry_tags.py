@@ -1,0 +1,33 @@
+"""Tags in a registry: the media types of manifests, and the removal of a run's own tags."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from builder_contracts.prove.leftovers import remove
+from builder_contracts.prove.testbed import Testbed
+from builder_contracts.services.principals import WRITER
+
+TAG = "proof"
+"""The tag of everything that a proof pushes, in a repository of its own."""
+MANIFESTS = ", ".join(
+    (
+        "application/vnd.oci.image.manifest.v1+json",
+        "application/vnd.oci.image.index.v1+json",
+        "application/vnd.docker.distribution.manifest.v2+json",
+    )
+)
+
+
+def remove_tags(bench: Testbed, repositories: Sequence[str]) -> str:
+    """Remove the tag of these repositories from a deployed registry; return what became of them."""
+    url = bench.endpoints["registry"].url
+    headers = {**bench.headers("registry", WRITER), "Accept": MANIFESTS}
+    requests = [
+        {"kind": "http", "url": f"{url}/v2/{repository}/manifests/{TAG}", "headers": headers}
+        for repository in repositories
+    ]
+    # A registry deletes a manifest by its digest only.
+    return remove(
+        bench, requests, lambda tag_url, reply: tag_url.removesuffix(TAG) + (reply.get("digest") or TAG)
+    )

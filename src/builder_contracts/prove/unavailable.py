@@ -1,0 +1,16 @@
+"""The reason why something could not be done: its clauses are then unproven, never broken and never kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """An experiment, or a part of one, that could not be carried out, and why.
+
+    ``provable_here`` False: this environment can never prove it, so that trying again would not help.
+    """
+
+    reason: str
+    provable_here: bool = True

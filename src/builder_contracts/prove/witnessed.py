@@ -1,0 +1,17 @@
+"""The return value of the judges of proofs: an assessment, and its witnesses, one line each."""
+
+from __future__ import annotations
+
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.verdict import Assessment, unproven
+
+Witnessed = tuple[Assessment, tuple[str, ...]]
+"""An assessment and its witnesses."""
+
+NO_LOG = "server: deployed, log unavailable"
+"""The witness line of a deployed server, whose log the run cannot read."""
+
+
+def unavailable(lost: Unavailable) -> Witnessed:
+    """Return the assessment of what could not be done: unproven for that reason, without witnesses."""
+    return unproven(lost.reason, here=lost.provable_here), ()

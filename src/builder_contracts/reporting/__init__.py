@@ -1,0 +1,1 @@
+"""One stream of verdicts, one module an output format."""

@@ -1,0 +1,91 @@
+"""Counts verdicts by builder class; knows no format."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from builder_contracts.verdict import Outcome, Rung, Verdict
+
+
+@dataclass(frozen=True)
+class Reason:
+    """What keeps some clauses from being kept without breaking them; one cause is one text."""
+
+    outcome: Outcome
+    text: str
+    provable_here: bool
+    clauses: tuple[str, ...]
+
+    @property
+    def subject(self) -> str:
+        """The clauses, in few words."""
+        if len(self.clauses) < 4:
+            return ", ".join(self.clauses)
+        return f"{len(self.clauses)} clauses including {self.clauses[0]}"
+
+
+@dataclass(frozen=True)
+class SummaryLine:
+    """The verdicts of a builder class, or of an area of the platform, counted."""
+
+    name: str
+    counts: Counter[Outcome]
+    rungs: Counter[Rung]
+    image: str
+    reasons: tuple[Reason, ...]
+
+    @property
+    def worst(self) -> Outcome:
+        order = (Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED, Outcome.KEPT)
+        return next((outcome for outcome in order if self.counts[outcome]), Outcome.KEPT)
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """``3 kept (1 declared, 2 observed)``, ``0 broken``, ``0 unproven``; what is waived only where it is."""
+        rungs = ", ".join(f"{self.rungs[rung]} {rung.name.lower()}" for rung in Rung if self.rungs[rung])
+        kept = f"{self.counts[Outcome.KEPT]:3} kept" + (f" ({rungs})" if rungs else "")
+        others = [f"{self.counts[outcome]} {outcome.value}" for outcome in (Outcome.BROKEN, Outcome.UNPROVEN)]
+        if self.counts[Outcome.WAIVED]:
+            others.append(f"{self.counts[Outcome.WAIVED]} waived")
+        return kept, *others
+
+
+def group_of(verdict: Verdict) -> str:
+    """The builder class, or the area of the platform."""
+    return verdict.section if verdict.builder == "platform" else verdict.builder
+
+
+def count(verdicts: Iterable[Verdict]) -> Counter[Outcome]:
+    """How often each outcome occurs."""
+    return Counter(verdict.outcome for verdict in verdicts)
+
+
+def summarize(verdicts: Iterable[Verdict]) -> list[SummaryLine]:
+    """A line per builder class, in the order of their first verdicts."""
+    groups: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault(group_of(verdict), []).append(verdict)
+    return [_line(name, group) for name, group in groups.items()]
+
+
+def _line(name: str, verdicts: list[Verdict]) -> SummaryLine:
+    reasons: dict[tuple[Outcome, str, bool], list[str]] = {}
+    for verdict in verdicts:
+        if verdict.outcome in (Outcome.UNPROVEN, Outcome.WAIVED):
+            key = (verdict.outcome, verdict.observation, verdict.provable_here)
+            reasons.setdefault(key, []).append(verdict.local_id)
+    images = (verdict.origin for verdict in verdicts if verdict.origin.image)
+    image = next((f"{origin.image}@{origin.image_digest[:19]}" for origin in images), "")
+    return SummaryLine(
+        name,
+        count(verdicts),
+        Counter(
+            verdict.rung
+            for verdict in verdicts
+            if verdict.outcome is Outcome.KEPT and verdict.rung is not None
+        ),
+        image,
+        tuple(Reason(*key, tuple(clauses)) for key, clauses in reasons.items()),
+    )

@@ -1,0 +1,169 @@
+"""Verdicts for a person at a terminal: what is broken as it comes, and a summary at the end."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TextIO
+
+from builder_contracts.errors import printable
+from builder_contracts.reporting.stream import RunInfo, RunSummary
+from builder_contracts.reporting.tally import SummaryLine, summarize
+from builder_contracts.reporting.whole_file import RunRecord
+from builder_contracts.verdict import Contradiction, Outcome, Verdict
+
+Paint = Callable[[str, str], str]
+"""Text in a color, where the terminal has colors."""
+
+COLORS = {
+    Outcome.KEPT: "green",
+    Outcome.BROKEN: "red",
+    Outcome.UNPROVEN: "yellow",
+    Outcome.WAIVED: "yellow",
+}
+
+_PAD = 14
+_MOST_SKIPPED = 10
+
+
+def painter(stream: TextIO, env: Mapping[str, str] = os.environ) -> Paint:
+    """Color on a terminal, unless NO_COLOR is set (https://no-color.org: any value that is not empty)."""
+    if not stream.isatty() or env.get("NO_COLOR"):
+        return plain
+    import click
+
+    return lambda text, color: click.style(text, fg=color)
+
+
+def plain(text: str, _: str) -> str:
+    """No color."""
+    return text
+
+
+def format_verdict(verdict: Verdict, paint: Paint = plain) -> str:
+    """The verdict as a block of lines: where, what was promised, what was observed, and what to do."""
+    if verdict.outcome is Outcome.BROKEN and verdict.contradictions:
+        return "\n\n".join(_contradiction(verdict, item, paint) for item in verdict.contradictions)
+    origin, image = verdict.origin, ""
+    if origin.image:
+        image = f"   (image {origin.image}@{origin.image_digest[:19]}…, {origin.seconds:.2f} s)"
+    label = "reason" if verdict.outcome is Outcome.UNPROVEN else "observed"
+    fields = [("promised", verdict.promise), (label, verdict.observation + image)]
+    fields += [("witness", witness) for witness in verdict.witnesses]
+    fields += [
+        ("likely cause", verdict.cause),
+        ("why it matters", " ".join(verdict.why.split())),
+        ("fix", verdict.fix),
+        ("try", verdict.inspect),
+    ]
+    return _block(f"{verdict.location}  {verdict.local_id}", verdict.outcome, fields, paint)
+
+
+def _contradiction(verdict: Verdict, item: Contradiction, paint: Paint) -> str:
+    name = verdict.local_id if verdict.builder == "platform" else verdict.clause
+    fields = [
+        ("promised", verdict.promise),
+        ("observed", item.text),
+        ("conflicts with", f"{item.other_text}   ({item.other})"),
+        ("why it matters", " ".join(verdict.why.split())),
+        ("fix", item.fix),
+    ]
+    return _block(f"{item.location}  {name}", verdict.outcome, fields, paint)
+
+
+def _block(head: str, outcome: Outcome, fields: Iterable[tuple[str, str]], paint: Paint) -> str:
+    lines = [f"{printable(head)}  {paint(outcome.value.upper(), COLORS[outcome])}"]
+    lines += [printable(f"  {label:{_PAD}}  {text}") for label, text in fields if text]
+    return "\n".join(lines)
+
+
+def format_line(verdict: Verdict, paint: Paint = plain) -> str:
+    """The verdict on one line."""
+    state = paint(verdict.outcome.value.upper().ljust(8), COLORS[verdict.outcome])
+    return f"{state}  {printable(f'{verdict.clause}: {verdict.observation}')}"
+
+
+def format_summary(
+    verdicts: Iterable[Verdict], paint: Paint = plain, *, limits: bool = True
+) -> Iterator[str]:
+    """A line per builder class with its counts, then the reasons for what is unproven or waived.
+
+    ``limits`` False leaves out the reasons of what this host, or a checkout, can never show.
+    """
+    lines = summarize(verdicts)
+    width = max((len(line.name) for line in lines), default=0)
+    for line in lines:
+        yield from summary_lines(line, width, paint, limits=limits)
+
+
+def summary_lines(
+    line: SummaryLine, width: int, paint: Paint = plain, *, limits: bool = True
+) -> Iterator[str]:
+    text = "   ".join([line.name.ljust(width), *line.numbers, line.image]).rstrip()
+    yield paint(printable(text), COLORS[line.worst])
+    for reason in line.reasons:
+        if not (limits or reason.provable_here):
+            continue
+        yield f"    {reason.outcome.value:9} {printable(f'{reason.subject}: {reason.text}')}"
+
+
+class Terminal:
+    """Prints verdicts as they come. One cause is printed in full once, however many clauses it takes along."""
+
+    def __init__(
+        self, stream: TextIO, *, paint: Paint = plain, verbose: bool = False, limits: bool = True
+    ) -> None:
+        self._stream = stream
+        self._limits = limits or verbose
+        self._paint = paint
+        self._verbose = verbose
+        self._verdicts: list[Verdict] = []
+        self._causes: set[str] = set()
+
+    def begin(self, info: RunInfo) -> None:
+        pass
+
+    def add(self, verdict: Verdict) -> None:
+        self._verdicts.append(verdict)
+        if self._prints_in_full(verdict):
+            self._print(format_verdict(verdict, self._paint), "")
+        elif self._verbose:
+            self._print(format_line(verdict, self._paint))
+
+    def _prints_in_full(self, verdict: Verdict) -> bool:
+        if verdict.outcome is Outcome.UNPROVEN and verdict.provable_here:
+            repeated = verdict.observation in self._causes
+            self._causes.add(verdict.observation)
+            return not repeated
+        return verdict.outcome is Outcome.BROKEN
+
+    def end(self, summary: RunSummary) -> None:
+        if summary.skipped:
+            limit = len(summary.skipped) if self._verbose else _MOST_SKIPPED
+            self._print(f"skipped ({len(summary.skipped)}):")
+            self._print(*(printable(f"  {item.path}: {item.reason}") for item in summary.skipped[:limit]))
+            if len(summary.skipped) > limit:
+                self._print(f"  … and {len(summary.skipped) - limit} more (--verbose)")
+        self._print(*(printable(note) for note in summary.notes))
+        self._print(*format_summary(self._verdicts, self._paint, limits=self._limits))
+        self._stream.flush()
+
+    def abandon(self) -> None:
+        pass
+
+    def _print(self, *lines: str) -> None:
+        self._stream.write("".join(f"{line}\n" for line in lines))
+        # Who reads a pipe, such as the log of a CI job, sees each verdict as it comes.
+        self._stream.flush()
+
+
+def render(record: RunRecord) -> str:
+    """What a whole run prints, without color."""
+    stream = io.StringIO()
+    terminal = Terminal(stream)
+    terminal.begin(record.info)
+    for verdict in record.verdicts:
+        terminal.add(verdict)
+    terminal.end(record.summary)
+    return stream.getvalue()

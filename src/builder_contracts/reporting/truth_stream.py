@@ -1,0 +1,87 @@
+"""A judged checkout as a stream of verdicts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from builder_contracts.errors import ExitCode
+from builder_contracts.reporting.stream import Reports, RunInfo, RunSummary, Skipped
+from builder_contracts.truth.finding import Finding, Quote
+from builder_contracts.truth.platform import ASSUMED
+from builder_contracts.truth.session import exit_code, verdicts_of
+from builder_contracts.truth.verdicts import TruthReport
+
+
+def report(judgement: TruthReport, reports: Reports, *, command: str, strict: bool) -> ExitCode:
+    """Send a judged checkout to the reports; the exit code of the run."""
+    started = datetime.now(UTC) - timedelta(seconds=judgement.seconds)
+    root = Path(judgement.root)
+    reports.begin(RunInfo(os.urandom(6).hex(), command, root, started.strftime("%Y-%m-%dT%H:%M:%SZ")))
+    for verdict in verdicts_of(judgement):
+        reports.add(verdict)
+    return reports.end(
+        RunSummary(
+            exit_code(judgement, strict=strict),
+            judgement.seconds,
+            skipped=tuple(Skipped(item.path, item.reason) for item in judgement.unread),
+            notes=tuple(_notes(judgement)),
+            details=_details(judgement),
+        )
+    )
+
+
+def _notes(judgement: TruthReport) -> Iterator[str]:
+    for assumption in judgement.assumptions:
+        place = f"{assumption.source}  {assumption.area}: {assumption.fact}"
+        yield f"{ASSUMED}: {place}: {assumption.reason}"
+    for finding in judgement.waived:
+        yield f"waived: {finding.here.at}: {finding.here.says}"
+    if judgement.known:
+        yield f"in the baseline: {_count(judgement.known, 'finding')}"
+    files = _count(judgement.files, "file")
+    yield f"{files} in {judgement.seconds:.2f} s: {_count(len(judgement.findings), 'finding')}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _details(judgement: TruthReport) -> dict[str, Any]:
+    """What the JSON document holds of a checkout besides its verdicts."""
+    return {
+        "files": judgement.files,
+        "known": judgement.known,
+        "findings": [_finding(finding) for finding in judgement.findings],
+        "waived": [_finding(finding) for finding in judgement.waived],
+        "assumed": [
+            {
+                "area": assumption.area,
+                "fact": assumption.fact,
+                "clauses": list(assumption.clauses),
+                "reason": assumption.reason,
+                "at": str(assumption.source),
+            }
+            for assumption in judgement.assumptions
+        ],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "clause": finding.clause,
+        "promise": finding.promise,
+        "why": finding.why,
+        "ground": finding.ground,
+        "here": _side(finding.here),
+        "there": _side(finding.there),
+        "mend": finding.mend,
+        "fingerprint": finding.fingerprint,
+    }
+
+
+def _side(side: Quote) -> dict[str, Any]:
+    return {"file": side.at.file, "line": side.at.line, "column": side.at.column, "says": side.says}

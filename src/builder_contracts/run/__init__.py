@@ -1,0 +1,1 @@
+"""What a run is, whichever face started it: options, inputs, observations, proofs, one stream of verdicts."""

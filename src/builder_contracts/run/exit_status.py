@@ -1,0 +1,78 @@
+"""The one table of exit codes, and how a run comes to its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterable, Mapping
+from types import FrameType
+
+from builder_contracts.errors import ExitCode
+from builder_contracts.verdict import Outcome, Verdict
+
+MEANINGS: Mapping[ExitCode, str] = {
+    ExitCode.KEPT: "every clause that was judged is kept or waived; for other commands: nothing is wrong",
+    ExitCode.BROKEN: "a clause is broken; for 'diff': something changed; for 'select': no class fits",
+    ExitCode.UNPROVEN: "no clause is broken, but a clause provable here is unproven; with --strict, any unproven clause",
+    ExitCode.BAD_INPUT: "a file or an argument cannot be used; the message has file, line and fix",
+    ExitCode.CANNOT_RUN: "cannot run here: no runner could be had, such as without a Docker Engine, or output cannot be "
+    "written or is not read to its end; see 'doctor'",
+    ExitCode.NOTHING_SELECTED: "nothing selected, or nothing to judge: no clause was kept or broken, and none is "
+    "provable here",
+    ExitCode.INTERRUPTED: "interrupted; what the run had created is removed",
+    ExitCode.TERMINATED: "terminated; what the run had created is removed",
+}
+
+SHORT: Mapping[ExitCode, str] = {
+    ExitCode.KEPT: "all clauses kept",
+    ExitCode.BROKEN: "a clause is broken",
+    ExitCode.UNPROVEN: "none broken, but a clause provable here is unproven",
+    ExitCode.BAD_INPUT: "bad input",
+    ExitCode.CANNOT_RUN: "cannot run here (see doctor)",
+    ExitCode.NOTHING_SELECTED: "nothing selected or nothing to judge",
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.TERMINATED: "terminated",
+}
+
+
+def fails(verdict: Verdict, *, strict: bool) -> bool:
+    """Whether a verdict is a reason for a run not to end with 0."""
+    unproven = verdict.outcome is Outcome.UNPROVEN and (verdict.provable_here or strict)
+    return verdict.outcome is Outcome.BROKEN or unproven
+
+
+def exit_code(verdicts: Iterable[Verdict], *, strict: bool) -> ExitCode:
+    """The exit code of a run that judged these clauses: broken before unproven before kept."""
+    verdicts = list(verdicts)
+    if any(verdict.outcome is Outcome.BROKEN for verdict in verdicts):
+        return ExitCode.BROKEN
+    if any(fails(verdict, strict=strict) for verdict in verdicts):
+        # Where no runner could be had, nothing was asked of the classes: this machine lacks something.
+        lost = any(
+            verdict.provable_here for verdict in verdicts if verdict.outcome is Outcome.UNPROVEN
+        ) and not any(verdict.origin.runner for verdict in verdicts)
+        return ExitCode.CANNOT_RUN if lost else ExitCode.UNPROVEN
+    judged = any(verdict.outcome is not Outcome.UNPROVEN for verdict in verdicts)
+    return ExitCode.KEPT if judged else ExitCode.NOTHING_SELECTED
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: the run ends as after Ctrl-C, and removes what it made."""
+
+
+def interrupted_by(error: BaseException | None) -> ExitCode:
+    """The exit code of a run that was ended from outside."""
+    return ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED
+
+
+def end_on_sigterm() -> None:
+    """Let SIGTERM end this process in order, unless somebody else already answers it."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) in (
+        signal.SIG_DFL,
+        None,
+    ):
+        signal.signal(signal.SIGTERM, _terminate)
+
+
+def _terminate(_: int, __: FrameType | None) -> None:
+    raise Terminated

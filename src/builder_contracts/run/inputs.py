@@ -1,0 +1,233 @@
+"""What a run reads, each file once: contracts, the environments next to them, the environment in use."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from builder_contracts.contract import files, schemas
+from builder_contracts.contract.document import Document
+from builder_contracts.contract.loading import conflicts, is_contract, load_all, load_environment
+from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.image import ImageReference
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.run.options import RunOptions, usage_error
+from builder_contracts.services import role_checks
+from builder_contracts.services.environment import NOTHING, Environment
+
+"""How the names of contracts end."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Contracts in the order of their files, with the images that were asked for, and what surrounds them.
+
+    ``document`` is the environment in use, as plain data; ``hidden`` are the variables of this process that no job of
+    this machine sees.
+    """
+
+    contracts: tuple[Contract, ...]
+    document: Any = None
+    bindings: Environment = NOTHING
+    hidden: frozenset[str] = frozenset()
+
+    def named(self, builders: Sequence[str]) -> tuple[Contract, ...]:
+        """The contracts of these classes, or all of them."""
+        return tuple(contract for contract in self.contracts if not builders or contract.name in builders)
+
+
+def new_run_id() -> str:
+    """An ID that no other run has."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def load_inputs(options: RunOptions) -> Inputs:
+    """Read what a run needs. Raises InputError with everything that is wrong."""
+    return with_contracts(options, load_all(contract_files(options.paths)))
+
+
+def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs:
+    """The inputs of a run whose contracts are read already. Raises InputError with everything that is wrong."""
+    problems = [
+        *conflicts(contracts),
+        *unknown("--builder", options.builders, contracts),
+        *unknown("--image", options.images, contracts),
+    ]
+    environments: dict[Path, Document] = {}
+    folders = dict.fromkeys(Path(contract.source.file).parent for contract in contracts)
+    for folder in folders:
+        try:
+            loaded = {file: load_environment(file) for file in files.yaml_in(folder / "environments")}
+            environments |= loaded
+            beside = [contract for contract in contracts if Path(contract.source.file).parent == folder]
+            problems += role_checks.check(folder, beside, list(loaded.values()))
+        except InputError as error:
+            problems += error.problems
+    document = None
+    try:
+        document = find_environment(options.environment, environments, options.cwd)
+    except InputError as error:
+        problems += error.problems
+    for option, path in (
+        ("--linux-xr-source", options.linux_xr_source),
+        ("--linux-xr-config", options.linux_xr_config),
+    ):
+        try:
+            if path is not None:
+                require_path(option, path, options.cwd)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(list(dict.fromkeys(problems)))
+    return Inputs(
+        tuple(_with_image(contract, options.images.get(contract.name)) for contract in contracts),
+        document,
+        Environment.from_document(document) if document else NOTHING,
+        secret_variables(
+            options.runner, [document, *(environment.data for environment in environments.values())]
+        ),
+    )
+
+
+def _with_image(contract: Contract, reference: str | None) -> Contract:
+    """The contract with another image: every message and every command to try then names what is checked."""
+    if reference is None:
+        return contract
+    clauses = tuple(
+        dataclasses.replace(clause, promise=ImageReference(reference))
+        if isinstance(clause.promise, ImageReference)
+        else clause
+        for clause in contract.clauses
+    )
+    return dataclasses.replace(contract, image=reference, clauses=clauses)
+
+
+def unknown(option: str, names: Iterable[str], contracts: Iterable[Contract]) -> Iterator[Problem]:
+    """Classes that an option names and no contract declares."""
+    declared = sorted(contract.name for contract in contracts)
+    for name in names:
+        if name not in declared:
+            guess = schemas.nearest(name, declared)
+            yield Problem(
+                Location("command line", 1),
+                f"{option} {name}: no contract declares this class",
+                f"did you mean {guess}?" if guess else f"known classes: {', '.join(declared)}",
+            )
+
+
+def find_environment(name: str | None, environments: dict[Path, Document], cwd: Path) -> Any:
+    """The environment in use as plain data: a file, or one of those next to the contracts; None if there is none.
+
+    Raises InputError for one that is asked for and does not exist.
+    """
+    if name and os.path.isfile(cwd / name):  # noqa: PTH113 # never raises
+        read = {path.resolve(): document for path, document in environments.items()}
+        return (read.get((cwd / name).resolve()) or load_environment(cwd / name)).data
+    by_name = {path.stem: document for path, document in reversed(environments.items())}
+    if name in by_name or name is None:
+        document = by_name.get(name or "embedded")
+        return document.data if document else None
+    guess = schemas.nearest(name, sorted(by_name))
+    known_names = f"known: {', '.join(sorted(by_name))}" if by_name else "none defined"
+    raise usage_error(
+        f"--environment {name}: no such file, and no such name in environments/ next to the contracts",
+        f"did you mean {guess}?" if guess else f"pass a file, or the name of an environment ({known_names})",
+    )
+
+
+def secret_variables(runner: str, documents: Iterable[Any]) -> frozenset[str]:
+    """The variables that no job sees on this machine: what any of the environments names as secrets.
+
+    A deployment's credentials are no less secret while another environment is in use.
+    """
+    if runner != "local":
+        return frozenset()
+    return frozenset[str]().union(
+        *(Environment.from_document(document).secrets for document in documents if document)
+    )
+
+
+def require_path(option: str, path: Path, cwd: Path) -> None:
+    """See that something exists at the path of an option, relative to ``cwd``. Raises InputError."""
+    try:
+        (cwd / path).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise usage_error(f"{option} {path}: no such file or directory", "check the path") from None
+    except OSError as error:
+        raise usage_error(
+            f"{option} {path}: cannot access: {error.strerror}", "check the path and its permissions"
+        ) from None
+
+
+def contract_files(paths: Iterable[Path]) -> list[Path]:
+    """The contracts that are named, or that stand in the named directories, or in ./contracts.
+
+    Raises InputError for a path that cannot be read or is no file, and for directories without any contract.
+    """
+    search_paths = list(paths) or [Path("contracts")]
+    contracts: list[Path] = []
+    for path in search_paths:
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            raise _path_error(path, "no such file or directory") from None
+        except OSError as error:
+            raise files.refusal(path, error) from None
+        if stat.S_ISDIR(mode):
+            contracts += sorted(file for file in _candidates(path) if is_meant_as_contract(file, path))
+        elif stat.S_ISREG(mode):
+            contracts.append(path)
+        else:
+            kind = _OTHERS.get(stat.S_IFMT(mode), "something else")
+            raise _path_error(path, f"expected a file or directory, found {kind}")
+    if not contracts:
+        raise InputError([no_contracts(search_paths)])
+    # One file may be named twice, or stand in a directory that is named as well.
+    return list({os.path.realpath(file): file for file in contracts}.values())
+
+
+def no_contracts(paths: Iterable[Path]) -> Problem:
+    """Directories in which no contract stands."""
+    return Problem(
+        Location(", ".join(map(str, paths)), 1),
+        "no contracts found",
+        "a contract needs apiVersion: builder-contracts/v1 and kind: BuilderClass",
+    )
+
+
+def is_meant_as_contract(file: Path, folder: Path | None) -> bool:
+    """Whether a file in a directory of contracts is to be one; an empty one is begun, and loading it says so."""
+    return file.suffix in files.SUFFIXES and (
+        is_contract(file) or (file.parent == folder and files.is_empty(file))
+    )
+
+
+_OTHERS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def _path_error(path: Path, message: str) -> InputError:
+    return InputError(
+        [Problem(Location(str(path), 1), message, "pass a contract file or a directory of contracts")]
+    )
+
+
+def _candidates(folder: Path) -> Iterator[Path]:
+    """The files below a directory that could be contracts. Raises InputError for a directory that may not be read."""
+
+    def refuse(error: OSError) -> None:
+        raise files.refusal(error.filename, error)
+
+    for directory, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(directory, name) for name in names if name.endswith(files.SUFFIXES))

@@ -1,0 +1,160 @@
+"""Observes the runners of several classes side by side, each once, with all that a run needs around them."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.errors import EngineError
+from builder_contracts.facts.model import Facts, Seen, Unseen
+from builder_contracts.observe.observation import DEADLINE, gather
+from builder_contracts.run.tasks import Tasks
+from builder_contracts.runner.docker.cleanup import RunLabels
+from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
+from builder_contracts.runner.docker.network import EMPTY, NetworkPlan, RunNetwork
+from builder_contracts.runner.local.runner import local_runner
+from builder_contracts.runner.protocol import StandIn, UnavailableRunner
+
+
+@dataclass(frozen=True)
+class ObserverOptions:
+    """What a survey looks at: other images by class, the kind of runner, what surrounds it.
+
+    ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation; ``hidden`` are
+    variables of this process that are none of a job's on this machine.
+    """
+
+    images: Mapping[str, str] = field(default_factory=dict)
+    runner: str = "docker"
+    surroundings: NetworkPlan = EMPTY
+    pull: bool = False
+    deadline: float = DEADLINE
+    plans: Mapping[str, LaunchPlan] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
+
+
+class Observer:
+    """The observations of one run: its engine, its networks, and the facts of each class, each gathered once."""
+
+    def __init__(self, options: ObserverOptions, tasks: Tasks | None = None) -> None:
+        self._options = options
+        self._tasks = tasks or Tasks()
+        self._lock = threading.Lock()
+        self._docker: _Docker | EngineError | None = None
+
+    def prefetch(self, contracts: Iterable[Contract]) -> None:
+        """Begin to gather the facts of these classes, side by side."""
+        for contract in contracts:
+            self.start(contract)
+
+    def start(self, contract: Contract) -> Future[Facts]:
+        """Begin to gather the facts of a class; once a run, however often it is called."""
+        return self._tasks.start(("facts", contract.name), lambda: self._gather(contract))
+
+    def facts(self, contract: Contract) -> Facts:
+        """The facts of a class, gathered at the first call. Never raises for what happens in the runner."""
+        return self.start(contract).result()
+
+    def close(self) -> None:
+        """Wait for what is under way and remove everything that the run created."""
+        self._tasks.close()
+        with self._lock:
+            if isinstance(self._docker, _Docker):
+                self._docker.close()
+            self._docker = None
+
+    def _gather(self, contract: Contract) -> Facts:
+        if self._options.runner == "local":
+            runner = local_runner(contract.labels, hidden=self._options.hidden)
+            return gather(contract, runner, forbidden={}, deadline=self._options.deadline)
+        with self._lock:
+            if self._docker is None:
+                try:
+                    self._docker = _Docker(self._options.surroundings)
+                except EngineError as error:
+                    # Kept for the other classes: an engine that hangs is given up after a minute, and only once.
+                    self._docker = error
+            docker = self._docker
+        if isinstance(docker, EngineError):
+            lost = Unseen(str(docker))
+            forbidden = dict.fromkeys((denied.host for denied in contract.promised(Denied)), lost)
+            return gather(contract, UnavailableRunner(lost.unseen), forbidden=forbidden)
+        return docker.gather(contract, self._options)
+
+
+class _Docker:
+    """The engine's side of a survey; the SDK is imported only when it is needed."""
+
+    def __init__(self, surroundings: NetworkPlan) -> None:
+        from builder_contracts.runner.docker import cleanup, engine, runner
+
+        self._runner = runner
+        self._ownership = cleanup
+        self._lost = engine.LOST
+        self._client = engine.connect()
+        self.run = RunLabels()
+        try:
+            self._about = runner.describe_engine(self._client)
+        except engine.LOST as error:
+            self._client.close()
+            raise EngineError(f"lost connection to the Docker Engine: {engine.reason(error)}") from None
+        self._network = RunNetwork(self._client, self.run, surroundings)
+        self._removals = ThreadPoolExecutor(max_workers=4, thread_name_prefix="removal")
+        # What dead runs left is in nobody's way: it goes while this run begins.
+        self._removals.submit(cleanup.sweep, self._client)
+
+    def gather(self, contract: Contract, options: ObserverOptions) -> Facts:
+        launch = options.plans.get(contract.name) or plan(
+            contract, host_cpus=self._about.cpus, host_memory=self._about.memory
+        )
+        # Everything around the runner starts beside it.
+        stand_ins = {
+            promise.host: self._network.stand_in(promise.host) for promise in contract.promised(Denied)
+        }
+        named = {promise.host for kind in (Resolves, Reaches) for promise in contract.promised(kind)}
+        if named:
+            self._network.hosts()
+        runner = self._runner.DockerRunner(
+            self._client,
+            self.run,
+            name=contract.name,
+            image=options.images.get(contract.name, contract.image),
+            plan=launch,
+            network=self._network,
+            pull=options.pull,
+            about_engine=self._about,
+        )
+        runner.__enter__()
+        try:
+            forbidden: dict[str, Seen[StandIn]] = {
+                name: future.result() for name, future in stand_ins.items()
+            }
+            return gather(
+                contract,
+                runner,
+                forbidden=forbidden,
+                may_try=launch.network != "routed",
+                unreachable_hosts=self._missing(named),
+                deadline=options.deadline,
+            )
+        finally:
+            # The facts need not wait for the removal of the container; the end of the run does.
+            self._removals.submit(runner.__exit__, None, None, None)
+
+    def _missing(self, named: set[str]) -> dict[str, str]:
+        """Hosts that the run could not start, with the reason."""
+        failure = self._network.hosts_failure() if named else ""
+        return dict.fromkeys(named, failure) if failure else {}
+
+    def close(self) -> None:
+        self._network.close()
+        self._removals.shutdown(wait=True)
+        # An engine that is gone cannot remove anything; the next run's sweep does.
+        with contextlib.suppress(*self._lost):
+            self._ownership.close(self._client, self.run)
+        self._client.close()

@@ -1,0 +1,303 @@
+"""The one table of options: click, pytest, shell completion and docs/cli.md are made from it.
+
+``parse`` turns what a face was given into ``RunOptions``; what an option needs to be read, such as an environment file,
+is read by ``inputs``.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder_contracts.contract import schemas
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.reporting.registry import FORMATS
+
+CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor"
+EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
+
+RUNNERS = ("docker", "local")
+WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
+"""The roles of environments that can be written to at all."""
+
+
+def usage_error(message: str, fix: str) -> InputError:
+    """Words of the command line that cannot be used."""
+    return InputError([Problem(Location("command line", 1), message, fix)])
+
+
+def seconds(text: object) -> float:
+    """A time limit. Raises ValueError for anything that is not a time to wait."""
+    try:
+        number = float(str(text))
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"{str(text)!r} is not a positive number of seconds")
+    return number
+
+
+def class_image(text: object) -> tuple[str, str]:
+    """The class and the image of CLASS=REF. Raises ValueError for any other form."""
+    builder, equals, reference = str(text).partition("=")
+    if not (builder and equals and schemas.is_image(reference)):
+        raise ValueError(f"{text!r}: use CLASS=REF, for example tinyland-nix=ghcr.io/me/runner:1")
+    return builder, reference
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of some faces. ``help`` is a sentence; a face that wants another form of it makes it from this.
+
+    ``name`` is the key under which a face hands the value to ``parse``. A ``variable`` of the environment gives the
+    default where the option is absent; ``aliases`` are accepted and not shown.
+    """
+
+    name: str
+    flags: tuple[str, ...]
+    help: str
+    faces: tuple[str, ...]
+    metavar: str = ""
+    convert: Callable[[object], Any] = str
+    choices: tuple[str, ...] = ()
+    default: Any = None
+    repeatable: bool = False
+    is_flag: bool = False
+    aliases: tuple[str, ...] = ()
+    variable: str = ""
+    completes: str = ""
+
+    def read(self, value: object) -> Any:
+        """The value of one occurrence. Raises InputError with the option, what is wrong and what would be right."""
+        if self.choices and value not in self.choices:
+            nearest = schemas.nearest(str(value), self.choices)
+            fix = f"did you mean {nearest}?" if nearest else f"use one of {', '.join(self.choices)}"
+            raise usage_error(
+                f"{self.flags[-1]} {value}: {value!r} is not one of {', '.join(self.choices)}", fix
+            )
+        try:
+            return self.convert(value)
+        except ValueError as error:
+            raise usage_error(f"{self.flags[-1]}: {error}", f"pass {self.flags[-1]} {self.metavar}") from None
+
+    @property
+    def help_with_notes(self) -> str:
+        """The help, with what the table knows besides."""
+        default = f"{self.default:g}" if isinstance(self.default, float) else self.default
+        notes = [
+            *(["repeatable"] if self.repeatable else []),
+            *([f"default: {default}"] if default is not None else []),
+        ]
+        return f"{self.help.removesuffix('.')} ({'; '.join(notes)})." if notes else self.help
+
+    @property
+    def from_environment(self) -> str:
+        """The default that the environment gives, or nothing."""
+        return os.environ.get(self.variable, "") if self.variable else ""
+
+
+def _option(name: str, *flags: str, help: str, faces: tuple[str, ...], **rest: Any) -> Option:  # noqa: A002 # click's word
+    return Option(name, flags, help, faces, **rest)
+
+
+EVERYWHERE = (CHECK, PYTEST)
+OPTIONS: tuple[Option, ...] = (
+    _option(
+        "contracts", "--contracts", metavar="PATH", convert=Path, repeatable=True,
+        faces=(*EVERYWHERE, FACTS, EXPLAIN, VALIDATE, SELECT), aliases=("--contract",),
+        help="Read contracts from this file or directory.",
+    ),
+    _option(
+        "contracts_directory", "--contracts", metavar="DIR", convert=Path, default=Path("contracts"),
+        faces=(TRUTH, WORKFLOWS), help="Class contracts, with platform contracts in DIR/platform.",
+    ),
+    _option(
+        "builder", "--builder", metavar="CLASS", repeatable=True, faces=(*EVERYWHERE, FACTS), completes="builders",
+        help="Use only this builder class.",
+    ),
+    _option(
+        "image", "--image", metavar="CLASS=REF", convert=class_image, repeatable=True, faces=EVERYWHERE,
+        help="Use image REF as the runner of CLASS.",
+    ),
+    _option(
+        "facts_image", "--image", metavar="REF", faces=(FACTS,), help="Image to start instead of the contract's.",
+    ),
+    _option(
+        "runner", "--runner", choices=RUNNERS, default="docker", faces=(*EVERYWHERE, FACTS),
+        variable="BUILDER_CONTRACTS_RUNNER", help="Where to look: a container (docker) or this machine (local).",
+    ),
+    _option(
+        "environment", "--environment", metavar="NAME_OR_FILE", faces=(*EVERYWHERE, FACTS),
+        variable="BUILDER_CONTRACTS_ENVIRONMENT",
+        help="Environment file, or a name in environments/ next to the contracts (default: embedded, if present).",
+    ),
+    _option(
+        "allow_writes", "--allow-writes", choices=WRITABLE, repeatable=True, faces=EVERYWHERE,
+        help="Allow proofs to write to this role in a live environment; otherwise nothing is written.",
+    ),
+    _option(
+        "linux_xr_source", "--linux-xr-source", metavar="DIR_OR_TARBALL", convert=Path, faces=EVERYWHERE,
+        help="Kernel source for the linux-xr canary, with its own xr/patches/series and xr/config/*.",
+    ),
+    _option(
+        "linux_xr_config", "--linux-xr-config", metavar="FILE", convert=Path, faces=EVERYWHERE,
+        help="Base configuration for the linux-xr canary, such as a distribution's, instead of a minimal one.",
+    ),
+    _option(
+        "evidence", "--evidence", metavar="DIR", convert=Path, faces=EVERYWHERE,
+        help="Write evidence.jsonl to DIR, one line per verdict.",
+    ),
+    _option(
+        # Pytest has this option itself.
+        "junitxml", "--junitxml", metavar="FILE", convert=Path, faces=(CHECK,), aliases=("--junit-xml",),
+        help="Write JUnit XML to FILE.",
+    ),
+    _option(
+        "report", "--report", metavar="FORMAT[=FILE]", repeatable=True, faces=(*EVERYWHERE, TRUTH, WORKFLOWS),
+        help="Write a report in FORMAT to FILE, or to standard output.",
+    ),
+    _option(
+        "report_format", "--format", metavar="FORMAT", choices=("text", *FORMATS), faces=(CHECK, TRUTH, WORKFLOWS),
+        convert=lambda text: "terminal" if text == "text" else text,
+        help=f"Print one report to standard output: text, {', '.join(FORMATS)}.",
+    ),
+    _option(
+        "form", "--format", choices=("text", "json"), default="text",
+        faces=(DIFF, DOCTOR, EXPLAIN, SELECT, VALIDATE), help="Print text or JSON.",
+    ),
+    _option(
+        "form", "--format", choices=("json",), default="json", faces=(FACTS,), help="Print JSON.",
+    ),
+    _option(
+        "keyword", "-k", metavar="EXPRESSION", faces=(CHECK,),
+        help="Check only clauses whose ID matches: words, parts of IDs or globs, with 'and', 'or', 'not'.",
+    ),
+    _option(
+        "exit_first", "-x", "--exitfirst", is_flag=True, faces=(CHECK,),
+        help="Stop at the first clause that is broken, or unproven although provable here.",
+    ),
+    _option(
+        "last_failed", "--last-failed", "--lf", is_flag=True, faces=(CHECK,),
+        help="Check only clauses that failed in the last run here; all clauses if none did.",
+    ),
+    _option(
+        "pull", "--pull", is_flag=True, faces=(*EVERYWHERE, FACTS), variable="BUILDER_CONTRACTS_PULL",
+        help="Pull images that are not in the engine.",
+    ),
+    _option(
+        "strict", "--strict", is_flag=True, faces=(CHECK,), aliases=("--strict-contracts",), variable="BUILDER_CONTRACTS_STRICT",
+        help="Fail on any unproven clause, even one this host cannot prove.",
+    ),
+    _option(
+        "strict", "--strict", is_flag=True, faces=(TRUTH,), variable="BUILDER_CONTRACTS_STRICT",
+        help="Fail on any unproven clause, even one a checkout cannot prove.",
+    ),
+    _option(
+        # Pytest's own --strict is of markers.
+        "strict", "--strict-contracts", is_flag=True, faces=(PYTEST,), variable="BUILDER_CONTRACTS_STRICT",
+        help="Fail on any unproven clause, even one this host cannot prove.",
+    ),
+    _option(
+        "deadline", "--deadline", metavar="SECONDS", convert=seconds, default=60.0, faces=(*EVERYWHERE, FACTS),
+        variable="BUILDER_CONTRACTS_DEADLINE", help="Time limit for each observation, in seconds.",
+    ),
+    _option(
+        "repo", "--repo", metavar="PATH", convert=Path, default=Path(), faces=(TRUTH,),
+        help="Root of the checkout to check.",
+    ),
+    _option(
+        "repo", "--repo", metavar="PATH", faces=(PYTEST,),
+        help="Check this checkout against the platform's contracts without running it (select with -m truth).",
+    ),
+    _option(
+        "planning", "--planning", metavar="FILE", repeatable=True, faces=(PYTEST, TRUTH),
+        help="Tracker export for planning clauses, GitHub REST or Linear JSON.",
+    ),
+    _option("verbose", "-v", "--verbose", is_flag=True, faces=(CHECK,), help="Print one line per clause."),
+    _option(
+        "verbose", "-v", "--verbose", is_flag=True, faces=(TRUTH, WORKFLOWS),
+        help="Also print kept clauses and those a checkout cannot prove.",
+    ),
+)  # fmt: skip
+
+
+def options_of(face: str) -> list[Option]:
+    """The options of a face, in the order of the table."""
+    return [option for option in OPTIONS if face in option.faces]
+
+
+_NO = ("", "0", "false", "no")
+"""Values of a flag's variable that leave it unset."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What a run was asked for. Paths are meant relative to ``cwd``; ``paths`` are files and directories of contracts."""
+
+    cwd: Path = field(default_factory=Path.cwd)
+    paths: tuple[Path, ...] = ()
+    builders: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    runner: str = "docker"
+    environment: str | None = None
+    allow_writes: frozenset[str] = frozenset()
+    linux_xr_source: Path | None = None
+    linux_xr_config: Path | None = None
+    evidence: Path | None = None
+    junitxml: Path | None = None
+    reports: tuple[str, ...] = ()
+    report_format: str | None = None
+    keyword: str = ""
+    exit_first: bool = False
+    last_failed: bool = False
+    pull: bool = False
+    strict: bool = False
+    deadline: float = 60.0
+    verbose: bool = False
+
+
+def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Path] = ()) -> RunOptions:
+    """What a face was given, by the names of its options, as the options of a run. Raises InputError."""
+    read: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for option in options_of(face):
+        value = values.get(option.name)
+        if value in (None, (), []) and option.from_environment:
+            value = [option.from_environment] if option.repeatable else option.from_environment
+        try:
+            if option.is_flag:
+                read[option.name] = bool(value) or option.from_environment.lower() not in _NO
+            elif option.repeatable:
+                read[option.name] = tuple(option.read(item) for item in value or ())
+            else:
+                read[option.name] = option.default if value is None else option.read(value)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return RunOptions(
+        cwd=cwd,
+        paths=(*paths, *read.get("contracts", ())),
+        builders=read.get("builder", ()),
+        images=dict(read.get("image", ())),
+        runner=read.get("runner", "docker"),
+        environment=read.get("environment"),
+        allow_writes=frozenset(read.get("allow_writes", ())),
+        linux_xr_source=read.get("linux_xr_source"),
+        linux_xr_config=read.get("linux_xr_config"),
+        evidence=read.get("evidence"),
+        junitxml=read.get("junitxml"),
+        reports=read.get("report", ()),
+        report_format=read.get("report_format"),
+        keyword=read.get("keyword") or "",
+        exit_first=read.get("exit_first", False),
+        last_failed=read.get("last_failed", False),
+        pull=read.get("pull", False),
+        strict=read.get("strict", False),
+        deadline=read.get("deadline", 60.0),
+        verbose=read.get("verbose", False),
+    )

@@ -1,0 +1,122 @@
+"""All proofs of one run: carries out each class's experiments side by side, judges them, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+
+from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.promises.caches import CacheProof
+from builder_contracts.contract.promises.canaries import CanaryProof
+from builder_contracts.contract.promises.publication import PublicationProof
+from builder_contracts.errors import BuilderContractsError
+from builder_contracts.prove.backends import (
+    LocalBackend,
+    ProofBackend,
+    ProofResult,
+    ProverOptions,
+    UnavailableBackend,
+    in_containers,
+)
+from builder_contracts.prove.records import ProofRecords
+from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.prove.verdicts import ProofContext, judge
+from builder_contracts.run.tasks import Tasks
+from builder_contracts.runner.shutdown import ENDED
+from builder_contracts.verdict import Verdict
+
+__all__ = ["Prover", "ProverOptions"]
+
+PLACES: Mapping[str, Callable[[ProverOptions], ProofBackend]] = {
+    "docker": in_containers,
+    "local": LocalBackend,
+}
+"""Where a session proves, by the name of the runner."""
+
+SIDE_BY_SIDE = 4
+"""Classes that are proved at the same time: each builds, and a host has only so much memory."""
+
+
+class Prover:
+    """The proofs of one process. Each class is proved once, when it is first asked for or prefetched."""
+
+    def __init__(self, options: ProverOptions, tasks: Tasks | None = None) -> None:
+        self._options = options
+        self._tasks = tasks or Tasks()
+        self._setting_up, self._room = threading.Lock(), threading.Semaphore(SIDE_BY_SIDE)
+        self._place: ProofBackend | None = None
+        self._closed = False
+
+    def prefetch(self, clauses: Mapping[str, tuple[Contract, list[Clause]]]) -> None:
+        """Begin with the proofs of these classes, side by side."""
+        for contract, selected in clauses.values():
+            self.start(contract, selected)
+
+    def start(
+        self, contract: Contract, selected: Sequence[Clause]
+    ) -> Future[tuple[ProofRecords, ProofContext]]:
+        """Begin to prove these clauses of a class; once a run, however often it is called."""
+        return self._tasks.start(("proofs", contract.name), lambda: self._prove(contract, list(selected)))
+
+    def verdict(self, clause: Clause, contract: Contract, selected: Sequence[Clause]) -> Verdict:
+        """The verdict on one clause; the first call proves the class's ``selected`` clauses."""
+        records, where = self.start(contract, selected).result()
+        return judge(clause, contract, records, where, today=datetime.now(UTC).date())
+
+    def place(self) -> ProofBackend:
+        """Where the proofs are carried out; the first call sets it up. Raises BuilderContractsError after the end."""
+        with self._setting_up:
+            if self._closed:
+                raise BuilderContractsError(ENDED)
+            if self._place is None:
+                try:
+                    self._place = PLACES[self._options.runner](self._options)
+                except BuilderContractsError as error:
+                    # For all classes: an engine that hangs is given up after a minute, and only once.
+                    self._place = UnavailableBackend(Unavailable(str(error)))
+            return self._place
+
+    def close(self) -> None:
+        """Remove everything that the session created, also what is being started at this moment."""
+        with self._setting_up:
+            self._closed = True
+            place = self._place
+        if place is not None:
+            place.stop()
+        self._tasks.close()
+        if place is not None:
+            place.close()
+
+    def _prove(self, contract: Contract, selected: list[Clause]) -> tuple[ProofRecords, ProofContext]:
+        with self._room:
+            started_at, started = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds")
+            try:
+                proved = self.place().prove(contract, selected)
+            except BuilderContractsError as error:
+                proved = ProofResult(Unavailable(str(error)))
+        records = proved.records
+        if isinstance(records, Unavailable):
+            records = _all_lost(selected, records)
+        environment = self._options.bindings.environment
+        where = ProofContext(environment, proved.about, proved.image, started, time.monotonic() - started_at)
+        return records, where
+
+
+def _all_lost(selected: Iterable[Clause], lost: Unavailable) -> ProofRecords:
+    """Records in which every experiment that the clauses need was lost for one reason."""
+    records = ProofRecords(nix=lost, scan=lost)
+    for clause in selected:
+        match clause.promise:
+            case CacheProof(role=role) if role != "nix":
+                records.bazel[role] = lost
+            case PublicationProof(target=target, show=show):
+                records.attempts[(target, show)] = lost
+                records.state = lost
+            case CanaryProof(canary=canary):
+                records.canaries[canary] = lost
+            case _:
+                pass
+    return records

@@ -1,1 +1,0 @@
-"""Judgements for people and for tools, one module a format."""

@@ -1,0 +1,1 @@
+"""Rules about images, namespaces and settings of the deployment."""

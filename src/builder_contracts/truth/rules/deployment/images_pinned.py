@@ -1,0 +1,39 @@
+"""Compares image references with the tags that move; a scale set without an image has the chart's default."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+
+from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
+from builder_contracts.truth.model import split_reference
+from builder_contracts.truth.rule_context import RuleContext, declared
+from builder_contracts.truth.rules.deployment.image_uses import image_uses
+from builder_contracts.truth.rules.registry import rule
+from builder_contracts.truth.value import Unknown
+
+
+@rule("deployment/images-pinned", scope="own")
+def check(context: RuleContext) -> Iterator[RuleResult]:
+    facts = context.facts("deployment")
+    own, floating = facts.get("images", "own", default=[]), facts.get("images", "floating")
+    for use, reference in image_uses(context):
+        if isinstance(use.reference, Unknown):
+            yield Undetermined(use.reference.at, use.reference.reason)
+        elif reference is not None and "$" in reference:
+            yield Undetermined(use.reference.at, f"{reference} is resolved at run time", decidable=False)
+        if reference is None or "$" in reference:
+            continue
+        name, tag, digest = split_reference(reference)
+        if (
+            digest
+            or any(fnmatch.fnmatch(reference, pattern) for pattern in own)
+            or (tag and tag not in floating)
+        ):
+            yield Agrees(use.reference.at)
+        else:
+            actual = Quote(use.reference.at, f"{use.by}: {reference}")
+            expected = declared(
+                facts, "images", "floating", says=f"mutable tags: {', '.join(floating)}, and no tag"
+            )
+            yield Contradicts(actual, expected, f"pin {name} to a release or digest")

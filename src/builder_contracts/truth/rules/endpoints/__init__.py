@@ -1,0 +1,1 @@
+"""Hosts, ports, schemes and the roles of caches and stores."""

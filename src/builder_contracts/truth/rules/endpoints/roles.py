@@ -1,0 +1,47 @@
+"""Compares sentences about a provider with its role: stated, and not another's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from builder_contracts.contract.model import Contract
+from builder_contracts.truth.checkout_scan import SearchWords
+from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult
+from builder_contracts.truth.platform import Platform
+from builder_contracts.truth.prose import denies, names_any
+from builder_contracts.truth.rule_context import RuleContext, declared, excerpt
+from builder_contracts.truth.rules.registry import rule
+
+
+def words(platform: Platform, contracts: Sequence[Contract]) -> SearchWords:
+    del contracts
+    roles = platform.area("endpoints").get("roles", default={})
+    return SearchWords(pages=tuple(role["named"] for role in roles.values()))
+
+
+@rule("endpoints/roles", scope="own", words=words)
+def check(context: RuleContext) -> Iterator[RuleResult]:
+    facts = context.facts("endpoints")
+    all_roles = facts.get("roles", default={})
+    if not context.sentences:
+        return
+    names = {role["named"] for role in all_roles.values()}
+    for name, role in all_roles.items():
+        named = role["named"]
+        expected = declared(facts, "roles", name, says=f"{named} is for: {'; '.join(role['for'])}")
+        about = [s for s in context.sentences if names_any(s.text, [named])]
+        stated = next((s.at for s in about if names_any(s.text, role["said_as"])), None)
+        if stated is not None:
+            yield Agrees(stated)
+        else:
+            actual = Quote(context.entrance, f"the documentation does not state what {named} is for")
+            yield Contradicts(actual, expected, f"document the role of {named}")
+        for sentence in about:
+            only = not any(names_any(sentence.text, [other]) for other in names - {named})
+            wrong = names_any(sentence.text, role.get("never", []))
+            if only and wrong and not names_any(sentence.text, role["said_as"]) and not denies(sentence.text):
+                yield Contradicts(
+                    Quote(sentence.at, excerpt(sentence.text)),
+                    expected,
+                    f"correct the sentence: {named} is not a {wrong}",
+                )

@@ -1,0 +1,1 @@
+"""Who may use the runners, and how scale sets are registered."""

@@ -1,0 +1,1 @@
+"""Rules about scaling and time limits."""

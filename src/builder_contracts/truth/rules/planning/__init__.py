@@ -1,0 +1,1 @@
+"""Milestones and issues of the programme against the trackers."""

@@ -1,0 +1,1 @@
+"""Rules about nodes, providers and removed technology."""

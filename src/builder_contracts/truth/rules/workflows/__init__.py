@@ -1,0 +1,1 @@
+"""Rules about jobs and the runners that they select."""
