@@ -184,7 +184,7 @@ class Verdict:
     """The answer to one clause with everything that a reader or a report needs.
 
     ``expected`` is the promise as data, ``observed`` the fact behind the ``observation``; both are None where there
-    is only text. ``inspect`` is the command that shows the fact. ``location`` is where the promise is written.
+    is only text. ``one_witness`` is True where two witnesses were possible and one spoke. ``inspect`` is the command that shows the fact. ``location`` is where the promise is written.
     """
 
     clause: str
@@ -203,6 +203,7 @@ class Verdict:
     checked: int | None = None
     total: int | None = None
     witnesses: tuple[str, ...] = ()
+    one_witness: bool = False
     contradictions: tuple[Contradiction, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     origin: Origin = Origin()
@@ -217,6 +218,7 @@ class Verdict:
         rung: Rung | None,
         inspect: str = "",
         witnesses: tuple[str, ...] = (),
+        one_witness: bool = False,
         contradictions: tuple[Contradiction, ...] = (),
         observed: Json = None,
     ) -> Verdict:
@@ -239,6 +241,7 @@ class Verdict:
             checked=assessment.checked,
             total=assessment.total,
             witnesses=witnesses,
+            one_witness=one_witness and assessment.outcome is not Outcome.UNPROVEN,
             contradictions=contradictions,
             measurements=assessment.measures,
             origin=origin,

@@ -130,11 +130,15 @@ def diff(before: Path, after: Path, form: str) -> None:
 def _flat(path: Path) -> dict[str, str]:
     flat = json_codec.flatten(json_codec.load_facts(path))
     passing = ("taken", "seconds", "daemon.ready_after", "daemon.id", "env.HOSTNAME")
-    return {
-        key: _lasting(key, value)
-        for key, value in flat.items()
-        if key not in passing and not (key.startswith("paths.") and key.endswith(".free"))
-    }
+    lasting = {}
+    for key, value in flat.items():
+        name = key.removeprefix("outside.")
+        of_this_run = name.startswith("process.namespaces.") or (
+            name.startswith("paths.") and name.endswith(".free")
+        )
+        if name not in passing and not of_this_run:
+            lasting[key] = _lasting(name, value)
+    return lasting
 
 
 def _lasting(key: str, value: str) -> str:

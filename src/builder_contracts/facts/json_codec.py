@@ -103,6 +103,8 @@ def to_data(facts: Facts) -> dict[str, Any]:
     redacted = redact_data(data)
     if isinstance(facts.env, dict):
         redacted["env"] = _redact_variables(facts.env)
+    if isinstance(facts.outside, Facts):
+        redacted["outside"] = to_data(facts.outside)
     if isinstance(facts.image, ImageFacts):
         redacted["image"]["labels"] = _redact_variables(facts.image.labels)
     return redacted

@@ -30,6 +30,9 @@ Seen: TypeAlias = T | Unseen
 
 NOT_ASKED = Unseen("not part of this observation")
 
+CONTRADICTION = "contradictory responses"
+"""How the reason begins where a witness contradicts itself: nobody else can make up for that."""
+
 
 @dataclass(frozen=True)
 class RunnerFacts:
@@ -211,8 +214,30 @@ class ResourceFacts:
 
 
 @dataclass(frozen=True)
+class ProcessFacts:
+    """What the kernel shows of the runner's first process, and only the outside witness reads.
+
+    ``effective`` is a bit set of capabilities; ``limits`` are soft and hard by the kernel's names; ``mounts`` are
+    type and options by mount point; ``namespaces`` are their inodes by kind; ``listening`` is ADDRESS:PORT.
+    """
+
+    groups: Seen[list[int]] = NOT_ASKED
+    effective: Seen[int] = NOT_ASKED
+    limits: Seen[dict[str, list[str]]] = NOT_ASKED
+    mounts: Seen[dict[str, str]] = NOT_ASKED
+    namespaces: Seen[dict[str, str]] = NOT_ASKED
+    unix_sockets: Seen[list[str]] = NOT_ASKED
+    listening: Seen[list[str]] = NOT_ASKED
+
+
+@dataclass(frozen=True)
 class Facts:
-    """One observation. ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took."""
+    """One observation. ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took.
+
+    The fields are what the inside witness saw, the probe in the runner, and the engine of image and start.
+    ``outside`` is the same as the kernel shows it without a program of the image; what only a run can show is
+    Unseen there, and so is all of it where this kind of runner has no outside witness.
+    """
 
     runner: Seen[RunnerFacts]
     image: Seen[ImageFacts]
@@ -227,6 +252,8 @@ class Facts:
     daemon: Seen[DaemonFacts] = NOT_ASKED
     network: NetworkFacts = field(default_factory=NetworkFacts)
     resources: ResourceFacts = field(default_factory=ResourceFacts)
+    process: ProcessFacts = field(default_factory=ProcessFacts)
+    outside: Seen[Facts] = NOT_ASKED
     taken: str = ""
     seconds: float = 0.0
     schema: str = SCHEMA

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
 import shlex
-from collections.abc import Mapping
 from datetime import date
-from typing import Any, assert_never
+from typing import assert_never
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import (
@@ -38,6 +35,7 @@ from builder_contracts.judge import (
     resources,
     toolchain,
 )
+from builder_contracts.judge.witnesses import value_at, weigh
 from builder_contracts.redaction import redact_variable
 from builder_contracts.verdict import Assessment, Json, Origin, Outcome, Rung, Verdict, as_json, unproven
 
@@ -71,7 +69,9 @@ def find(promise: Promise, facts: Facts) -> Assessment:
 
 def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, environment: str = "") -> Verdict:
     """The verdict on one clause. ``today`` (UTC) decides about waivers."""
-    finding = under_waiver(clause, find(clause.promise, facts), today)
+    seen_outside = find(clause.promise, facts.outside) if isinstance(facts.outside, Facts) else None
+    weighed = weigh(clause.promise, find(clause.promise, facts), seen_outside, facts)
+    finding = under_waiver(clause, weighed.assessment, today)
     seen_image = facts.image if isinstance(facts.image, ImageFacts) else None
     runner = facts.runner if isinstance(facts.runner, RunnerFacts) else None
     return Verdict.of(
@@ -81,8 +81,10 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
             contract, runner, seen_image, environment=environment, started=facts.taken, seconds=facts.seconds
         ),
         rung=_rung(finding, runner),
-        inspect=_command(finding.look, runner, seen_image, contract),
-        observed=fact_at(facts, finding.look),
+        inspect=_command(_inspected(finding.look, weighed.facts is facts), runner, seen_image, contract),
+        observed=fact_at(weighed.facts, finding.look),
+        witnesses=weighed.witnesses,
+        one_witness=weighed.one_witness,
     )
 
 
@@ -110,31 +112,12 @@ def origin_of(
     )
 
 
-# A step of a path as jq has it: .name, ["any key"], [0].
-_STEP = re.compile(r"""\.(?P<name>\w[^.\[]*)|\[(?P<key>"(?:[^"\\]|\\.)*")\]|\[(?P<index>\d+)\]""")
-
-
 def fact_at(facts: Facts, path: str) -> Json:
     """The fact at a path, as plain data without secrets, or None where there is none."""
     if path == ".env" and not isinstance(facts.env, Unseen):
         # Names alone: what a contract forbids anywhere in the environment may be a token.
         return as_json(sorted(facts.env))
-    value: Any = _without_secrets(facts) if path.startswith((".env", ".image")) else facts
-    at = 0
-    while at < len(path):
-        step = _STEP.match(path, at)
-        if step is None:
-            return None
-        at = step.end()
-        try:
-            if step["index"]:
-                value = value[int(step["index"])]
-            else:
-                name = step["name"] or json.loads(step["key"])
-                value = value[name] if isinstance(value, Mapping) else getattr(value, name)
-        except (AttributeError, IndexError, KeyError, TypeError):
-            return None
-    return as_json(value) if path else None
+    return as_json(value_at(_without_secrets(facts) if path.startswith((".env", ".image")) else facts, path))
 
 
 def _without_secrets(facts: Facts) -> Facts:
@@ -182,6 +165,11 @@ def _rung(finding: Assessment, runner: RunnerFacts | None) -> Rung | None:
     if runner is not None and runner.live:
         return Rung.LIVE
     return Rung.DECLARED
+
+
+def _inspected(look: str, inside: bool) -> str:
+    """Where a reader finds the fact in the facts of the observation."""
+    return look if inside or not look else f".outside{look}"
 
 
 def _command(look: str, runner: RunnerFacts | None, seen_image: ImageFacts | None, contract: Contract) -> str:

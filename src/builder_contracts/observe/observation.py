@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import secrets
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from builder_contracts.contract.model import Contract
@@ -26,11 +28,14 @@ from builder_contracts.facts.model import (
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
+from builder_contracts.observe.outside import look
 from builder_contracts.redaction import learn_data
-from builder_contracts.runner.protocol import Runner, StandIn
+from builder_contracts.runner.protocol import CompletedCommand, Look, Runner, StandIn
 
 DEADLINE = 60.0
 """Seconds for one observation."""
+
+ONLY_INSIDE = Unseen("not visible from outside the runner", here=False)
 
 
 def gather(
@@ -52,13 +57,24 @@ def gather(
     setting = runner.setting
     taken = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     started_at = time.monotonic()
-    if isinstance(setting.start, StartFacts) and not setting.start.started:
-        answers = ProbeAnswers(lost=f"runner did not start: {setting.start.said}")
-    elif isinstance(setting.start, Unseen) and setting.start.here:
-        answers = ProbeAnswers(lost=setting.start.unseen)
-    else:
-        answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="witness") as pool:
+        looking = pool.submit(_look, contract, setting.look, deadline) if setting.look else None
+        if isinstance(setting.start, StartFacts) and not setting.start.started:
+            answers = ProbeAnswers(lost=f"runner did not start: {setting.start.said}")
+        elif isinstance(setting.start, Unseen) and setting.start.here:
+            answers = ProbeAnswers(lost=setting.start.unseen)
+        else:
+            answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
+        outside = looking.result() if looking else None
     facts = _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, started_at)
+    if outside is not None:
+        kernel = _facts(contract, runner, outside, {}, {}, taken, started_at)
+        facts = _with_outside(
+            facts,
+            dataclasses.replace(
+                kernel, isolation=read.isolation(outside, outside.missing), daemon=outside.missing
+            ),
+        )
     # A secret that was read is hidden in every output from here on.
     learn_data(dataclasses.asdict(facts))
     return facts
@@ -70,22 +86,52 @@ def _ask(
     addresses = {
         name: (host.address, host.port) for name, host in forbidden.items() if isinstance(host, StandIn)
     }
-    output, ended = b"", ""
+    answers: ProbeAnswers | None = None
     until = time.monotonic() + deadline
     for batch in batches(questions(contract, addresses)):
+        # Who answers without it was not asked, or remembers another run.
+        nonce = secrets.token_hex(8)
         completed = runner.execute(
-            ["/bin/sh", "-c", probe(), "builder-contracts-probe", *batch],
+            ["/bin/sh", "-c", probe(), "builder-contracts-probe", nonce, *batch],
             deadline=max(0.1, until - time.monotonic()),
+            last_line=f'{nonce} ["end","","complete"]'.encode(),
         )
-        output += completed.stdout
-        if completed.ended or completed.status != 0:
-            output_end = completed.stderr.decode("utf-8", errors="replace").strip() or completed.stdout[
-                -200:
-            ].decode("utf-8", errors="replace")
-            ended = completed.ended or f"probe exited with status {completed.status}: {output_end[:300]}"
-            ended = f"the observation did not complete: {ended}"
+        part = read.parse(completed.stdout, _ended(completed, "probe"), nonce=nonce)
+        answers = answers.followed_by(part) if answers else part
+        if answers.lost:
             break
-    return read.parse(output, ended)
+    return answers or ProbeAnswers()
+
+
+def _look(contract: Contract, look_outside: Look, deadline: float) -> ProbeAnswers:
+    """What the outside witness answers, while the probe runs."""
+    answers: ProbeAnswers | None = None
+    until = time.monotonic() + deadline
+    for batch in batches(questions(contract, {})):
+        nonce = secrets.token_hex(8)
+        completed = look_outside(look.program(), [nonce, *batch], max(0.1, until - time.monotonic()))
+        part = read.parse(completed.stdout, _ended(completed, "outside witness"), nonce=nonce)
+        answers = answers.followed_by(part) if answers else part
+        if answers.lost:
+            break
+    return dataclasses.replace(answers or ProbeAnswers(), missing=ONLY_INSIDE)
+
+
+def _ended(completed: CompletedCommand, name: str) -> str:
+    """The reason why a witness did not come to its end, or nothing."""
+    if not completed.ended and completed.status == 0:
+        return ""
+    output_end = (completed.stderr.strip() or completed.stdout[-200:]).decode("utf-8", errors="replace")
+    ended = completed.ended or f"{name} exited with status {completed.status}: {output_end[:300]}"
+    return f"the observation did not complete: {ended}"
+
+
+def _with_outside(facts: Facts, outside: Facts) -> Facts:
+    """The facts with what the outside witness saw, and with the variables that no shell can name."""
+    env = facts.env
+    if not isinstance(env, Unseen) and not isinstance(outside.env, Unseen):
+        env = env | {name: value for name, value in outside.env.items() if not name.isidentifier()}
+    return dataclasses.replace(facts, env=env, outside=outside)
 
 
 def _facts(
@@ -120,6 +166,7 @@ def _facts(
         daemon=_daemon(answers, runner),
         network=_network(contract, answers, forbidden, unreachable),
         resources=read.resources(answers),
+        process=read.process(answers),
         taken=taken,
         seconds=round(time.monotonic() - started_at, 3),
     )

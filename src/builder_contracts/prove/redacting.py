@@ -30,5 +30,8 @@ class RedactingRunner:
     def setting(self) -> OutsideView:
         return self.runner.setting
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
-        return redact_completed(self.redactor, self.runner.execute(arguments, deadline=deadline))
+    def execute(
+        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
+    ) -> CompletedCommand:
+        completed = self.runner.execute(arguments, deadline=deadline, last_line=last_line)
+        return redact_completed(self.redactor, completed)

@@ -35,6 +35,7 @@ class SummaryLine:
     rungs: Counter[Rung]
     image: str
     reasons: tuple[Reason, ...]
+    one_witness: int = 0
 
     @property
     def worst(self) -> Outcome:
@@ -43,8 +44,10 @@ class SummaryLine:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """``3 kept (1 declared, 2 observed)``, ``0 broken``, ``0 unproven``; what is waived only where it is."""
+        """``3 kept (1 declared, 2 observed)``, ``0 broken``, ``0 unproven``; what is rare only where it is."""
         rungs = ", ".join(f"{self.rungs[rung]} {rung.name.lower()}" for rung in Rung if self.rungs[rung])
+        if self.one_witness:
+            rungs += f"; {self.one_witness} by one witness"
         kept = f"{self.counts[Outcome.KEPT]:3} kept" + (f" ({rungs})" if rungs else "")
         others = [f"{self.counts[outcome]} {outcome.value}" for outcome in (Outcome.BROKEN, Outcome.UNPROVEN)]
         if self.counts[Outcome.WAIVED]:
@@ -88,4 +91,5 @@ def _line(name: str, verdicts: list[Verdict]) -> SummaryLine:
         ),
         image,
         tuple(Reason(*key, tuple(clauses)) for key, clauses in reasons.items()),
+        sum(verdict.one_witness and verdict.outcome is Outcome.KEPT for verdict in verdicts),
     )

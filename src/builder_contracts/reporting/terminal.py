@@ -81,7 +81,8 @@ def _block(head: str, outcome: Outcome, fields: Iterable[tuple[str, str]], paint
 def format_line(verdict: Verdict, paint: Paint = plain) -> str:
     """The verdict on one line."""
     state = paint(verdict.outcome.value.upper().ljust(8), COLORS[verdict.outcome])
-    return f"{state}  {printable(f'{verdict.clause}: {verdict.observation}')}"
+    mark = " (one witness)" if verdict.one_witness else ""
+    return f"{state}  {printable(f'{verdict.clause}: {verdict.observation}{mark}')}"
 
 
 def format_summary(

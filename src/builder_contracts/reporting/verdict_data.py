@@ -55,6 +55,7 @@ def to_data(verdict: Verdict) -> dict[str, Any]:
         data["total"] = verdict.total
     data |= {
         "witnesses": list(verdict.witnesses),
+        "one_witness": verdict.one_witness,
         "contradictions": [
             {
                 **dataclasses.asdict(contradiction),
@@ -86,6 +87,7 @@ def from_data(data: dict[str, Any]) -> Verdict:
         checked=data.get("checked"),
         total=data.get("total"),
         witnesses=tuple(data["witnesses"]),
+        one_witness=data.get("one_witness", False),
         contradictions=tuple(
             Contradiction(
                 **{

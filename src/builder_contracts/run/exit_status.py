@@ -13,7 +13,7 @@ from builder_contracts.verdict import Outcome, Verdict
 MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.KEPT: "every clause that was judged is kept or waived; for other commands: nothing is wrong",
     ExitCode.BROKEN: "a clause is broken; for 'diff': something changed; for 'select': no class fits",
-    ExitCode.UNPROVEN: "no clause is broken, but a clause provable here is unproven; with --strict, any unproven clause",
+    ExitCode.UNPROVEN: "no clause is broken, but a clause provable here is unproven; with --strict, any unproven clause and any of one witness where two were possible",
     ExitCode.BAD_INPUT: "a file or an argument cannot be used; the message has file, line and fix",
     ExitCode.CANNOT_RUN: "cannot run here: no runner could be had, such as without a Docker Engine, or output cannot be "
     "written or is not read to its end; see 'doctor'",
@@ -38,7 +38,7 @@ SHORT: Mapping[ExitCode, str] = {
 def fails(verdict: Verdict, *, strict: bool) -> bool:
     """Whether a verdict is a reason for a run not to end with 0."""
     unproven = verdict.outcome is Outcome.UNPROVEN and (verdict.provable_here or strict)
-    return verdict.outcome is Outcome.BROKEN or unproven
+    return verdict.outcome is Outcome.BROKEN or unproven or (strict and verdict.one_witness)
 
 
 def exit_code(verdicts: Iterable[Verdict], *, strict: bool) -> ExitCode:

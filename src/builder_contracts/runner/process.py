@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any
 
 import psutil
 
-from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, ends_with_line
 
 # Seconds for the output of what was killed.
 _LINGER = 2
@@ -27,12 +29,13 @@ def run(
     deadline: float,
     environment: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
+    last_line: bytes = b"",
 ) -> CompletedCommand:
     """Run a program by its argument list, without a shell; without input, unless some is given.
 
     It gets its own session, which is killed as a whole at the deadline and when the caller is interrupted, at
     whatever moment, so that nothing is left behind. A process that left the session is beyond reach, and its
-    output is not waited for.
+    output is not waited for. A program that has printed ``last_line`` is killed with its session, and has succeeded.
     """
     process: subprocess.Popen[bytes] | None = None
     try:
@@ -49,29 +52,89 @@ def run(
                 )
             except OSError as error:
                 return CompletedCommand(127, b"", str(error).encode())
-        try:
-            stdout, stderr = process.communicate(stdin, timeout=deadline)
-        except subprocess.TimeoutExpired:
-            with process:
-                stdout, stderr = _kill_and_read(process)
-            return CompletedCommand(
-                None, stdout, stderr, f"{arguments[0]} did not exit within {deadline:g} s"
-            )
+        with contextlib.closing(_Streams(process, stdin, last_line)) as streams:
+            if not streams.copy(until=time.monotonic() + deadline):
+                with process:
+                    _kill_session(process)
+                    streams.copy(until=time.monotonic() + _LINGER)
+                late = f"{arguments[0]} did not exit within {deadline:g} s"
+                return CompletedCommand(None, *streams.output, late)
+            if streams.complete:
+                with process:
+                    _kill_session(process)
+                return CompletedCommand(0, *streams.output)
     except BaseException:
         # A leader that is not waited for yet keeps its ID, which is the session's, from everyone else.
         if process is not None and process.returncode is None:
             with _InterruptsDeferred(), process:
                 _kill_session(process)
         raise
-    return CompletedCommand(process.returncode, stdout, stderr)
+    return CompletedCommand(process.returncode, *streams.output)
 
 
-def _kill_and_read(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    _kill_session(process)
-    try:
-        return process.communicate(timeout=_LINGER)
-    except subprocess.TimeoutExpired as late:
-        return late.stdout or b"", late.stderr or b""
+class _Streams:
+    """The pipes of a process. Of what it prints, the beginning is kept: a flood costs no memory."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes | None, last_line: bytes) -> None:
+        self._process = process
+        self._kept = {stream: bytearray() for stream in (process.stdout, process.stderr) if stream}
+        self._input = memoryview(stdin or b"")
+        self._last_line = last_line
+        self._selector = selectors.DefaultSelector()
+        self.complete = False
+        for stream in self._kept:
+            self._selector.register(stream, selectors.EVENT_READ)
+        if process.stdin:
+            os.set_blocking(process.stdin.fileno(), False)
+            self._selector.register(process.stdin, selectors.EVENT_WRITE)
+
+    def close(self) -> None:
+        self._selector.close()
+        for stream in (*self._kept, self._process.stdin):
+            if stream:
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
+
+    @property
+    def output(self) -> tuple[bytes, bytes]:
+        stdout, stderr = (bytes(kept) for kept in self._kept.values())
+        return stdout, stderr
+
+    def copy(self, *, until: float) -> bool:
+        """Copy until the process has exited and its output ended, or its last line came; False for neither."""
+        while self._selector.get_map():
+            remaining = until - time.monotonic()
+            if remaining <= 0:
+                return False
+            for key, _ in self._selector.select(remaining):
+                self._write(key.fileobj) if key.fileobj is self._process.stdin else self._read(key.fileobj)
+            if self.complete:
+                return True
+        try:
+            self._process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _read(self, stream: Any) -> None:
+        chunk = os.read(stream.fileno(), 1 << 16)
+        kept = self._kept[stream]
+        kept += chunk[: max(0, MOST_OUTPUT - len(kept))]
+        if not chunk:
+            self._selector.unregister(stream)
+        elif self._last_line and stream is self._process.stdout:
+            # It may have come in two chunks.
+            self.complete = ends_with_line(kept, self._last_line, len(chunk))
+
+    def _write(self, stream: Any) -> None:
+        try:
+            self._input = self._input[os.write(stream.fileno(), self._input[: 1 << 16]) :]
+        except BrokenPipeError:
+            self._input = self._input[:0]
+        if not self._input:
+            self._selector.unregister(stream)
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()
 
 
 class _InterruptsDeferred:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from builder_contracts.facts.model import ConnectionFacts, ImageFacts, RunnerFacts, Seen, StartFacts, Unseen
 
@@ -23,6 +23,11 @@ class CompletedCommand:
     ended: str = ""
 
 
+def ends_with_line(output: bytes | bytearray, line: bytes, fresh: int) -> bool:
+    """Whether the last ``fresh`` bytes of an output, or what they complete, hold this line."""
+    return b"\n%b\n" % line in output[max(0, len(output) - fresh - len(line) - 2) :]
+
+
 @dataclass(frozen=True)
 class StandIn:
     """A host of the run that plays one which jobs must not reach.
@@ -35,13 +40,23 @@ class StandIn:
     control: Seen[ConnectionFacts]
 
 
+Look: TypeAlias = Callable[[str, Sequence[str], float], CompletedCommand]
+"""Runs a Python program outside of a runner: its text, its arguments after the runner's directory below /proc, and
+the seconds that it may take."""
+
+MOST_OUTPUT = 1 << 26
+"""Bytes that are kept of one stream of a command. A command that prints more goes on, and the rest is dropped."""
+
 FROM_OUTSIDE = Unseen("this cannot be determined from outside the runner", here=False)
 NO_DAEMON_STARTED = Unseen("this run did not start the daemon", here=False)
 
 
 @dataclass(frozen=True)
 class OutsideView:
-    """The outside view of a runner, before anything runs in it."""
+    """The outside view of a runner, before anything runs in it.
+
+    ``look`` reads the kernel's view of the runner's first process; None where nothing outside can.
+    """
 
     runner: Seen[RunnerFacts]
     image: Seen[ImageFacts]
@@ -50,6 +65,7 @@ class OutsideView:
     daemon_ready_after: Seen[float] = NO_DAEMON_STARTED
     daemon_failure: str = ""
     forbidden: Mapping[str, Seen[StandIn]] = field(default_factory=dict)
+    look: Look | None = None
 
 
 class Runner(Protocol):
@@ -58,8 +74,13 @@ class Runner(Protocol):
     @property
     def setting(self) -> OutsideView: ...
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
-        """Run a program by its argument list as the job's user, for at most ``deadline`` seconds."""
+    def execute(
+        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
+    ) -> CompletedCommand:
+        """Run a program by its argument list as the job's user, for at most ``deadline`` seconds.
+
+        A program that has printed ``last_line`` has succeeded, whoever still holds its output open.
+        """
         ...
 
 
@@ -71,5 +92,11 @@ class UnavailableRunner:
         unseen = Unseen(reason)
         self.setting = OutsideView(unseen, unseen, unseen, privileged=unseen, daemon_ready_after=unseen)
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:  # noqa: ARG002 # the protocol's
+    def execute(
+        self,
+        arguments: Sequence[str],  # noqa: ARG002 # the protocol's
+        *,
+        deadline: float,  # noqa: ARG002 # the same
+        last_line: bytes = b"",  # noqa: ARG002 # the same
+    ) -> CompletedCommand:
         return CompletedCommand(None, b"", b"", self._reason)

@@ -78,8 +78,10 @@ class StoppableRunner:
     def setting(self) -> OutsideView:
         return self.runner.setting
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
-        return self.ending.run(lambda: self.runner.execute(arguments, deadline=deadline))
+    def execute(
+        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
+    ) -> CompletedCommand:
+        return self.ending.run(lambda: self.runner.execute(arguments, deadline=deadline, last_line=last_line))
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,14 @@ class CleanupRunner:
     def setting(self) -> OutsideView:
         return self.runner.setting
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
+    def execute(
+        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
+    ) -> CompletedCommand:
         def last() -> CompletedCommand:
             return self.runner.execute(
-                arguments, deadline=min(deadline, _LAST) if self.ending.come else deadline
+                arguments,
+                deadline=min(deadline, _LAST) if self.ending.come else deadline,
+                last_line=last_line,
             )
 
         return self.ending.run_cleanup(last)

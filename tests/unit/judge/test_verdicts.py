@@ -137,6 +137,7 @@ def test_verdict_has_everything_that_a_report_needs() -> None:
         promise="xz on the job's PATH",
         observation="/usr/bin/xz",
         location=Location("sample.yaml", 7),
+        witnesses=("probe: /usr/bin/xz",),
         expected=as_json(clause().promise),
         observed=as_json(seen.tools["xz"]),
         inspect="builder-contracts facts --contract sample.yaml --image sample | jq '.tools[\"xz\"]'",

@@ -15,6 +15,7 @@ from builder_contracts.observe.inside.answers import ProbeAnswers, parse
 from builder_contracts.observe.inside.questions import SEPARATOR, probe
 from builder_contracts.runner import process
 
+NONCE = "c0ffee"
 SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -34,8 +35,9 @@ class Shell:
         """The answers of one run of the probe. Each question is its words."""
         lines = [SEPARATOR.join(words) for words in questions]
         completed = process.run(
-            [*self.arguments, "-c", probe(), "builder-contracts-probe", *lines],
+            [*self.arguments, "-c", probe(), "builder-contracts-probe", NONCE, *lines],
             deadline=deadline,
+            last_line=f'{NONCE} ["end","","complete"]'.encode(),
             environment={"PATH": path, "HOME": "/root", **(environment or {})},
         )
         # bash warns when a tool prints NUL bytes, which no shell can hold.
@@ -44,7 +46,7 @@ class Shell:
         ]
         assert complaints == []
         assert completed.status == 0 or completed.ended
-        return parse(completed.stdout, completed.ended)
+        return parse(completed.stdout, completed.ended, nonce=NONCE)
 
 
 def shells() -> list[object]:

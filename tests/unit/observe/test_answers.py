@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from builder_contracts.facts.model import ResourceFacts, ToolFacts, Unseen
 from builder_contracts.observe.inside import answers as read
-from builder_contracts.observe.inside.answers import ProbeAnswers, parse
+from builder_contracts.observe.inside.answers import ProbeAnswers
 
 NAMES = st.sampled_from(
     ["xz", "/", "key", "", "unseen", "v1.quota", "v1.period", "v2.cpu", "bounding", "mount"]
@@ -31,6 +31,15 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 LINES = st.lists(st.tuples(SECTIONS, NAMES, JSON), max_size=12).map(
     lambda lines: "\n".join(json.dumps(line) for line in lines).encode()
 )
+
+
+NONCE = "c0ffee"
+
+
+def parse(output: bytes, ended: str) -> ProbeAnswers:
+    """The answers in lines that all carry the nonce."""
+    lines = (b"%b %b" % (NONCE.encode(), line) for line in output.split(b"\n"))
+    return read.parse(b"\n".join(lines), ended, nonce=NONCE)
 
 
 def everything(answers: ProbeAnswers) -> list[Any]:

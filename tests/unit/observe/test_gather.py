@@ -24,7 +24,7 @@ from builder_contracts.facts.model import (
     Unseen,
 )
 from builder_contracts.judge import find
-from builder_contracts.observe.observation import gather
+from builder_contracts.observe.observation import ONLY_INSIDE, gather
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.runner.protocol import CompletedCommand, OutsideView, StandIn, UnavailableRunner
 from builder_contracts.verdict import Outcome
@@ -65,10 +65,15 @@ class Scripted:
     completed: CompletedCommand = WHOLE
     asked: list[Sequence[str]] = field(default_factory=list)
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
+    def execute(
+        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
+    ) -> CompletedCommand:
         assert deadline > 0
         self.asked.append(arguments)
-        return self.completed
+        nonce = arguments[4].encode()
+        assert last_line.startswith(nonce)
+        lines = (b"%b %b" % (nonce, line) for line in self.completed.stdout.split(b"\n"))
+        return replace(self.completed, stdout=b"\n".join(lines))
 
 
 def test_this_host_is_observed_in_one_pass(contract: Contract) -> None:
@@ -85,6 +90,45 @@ def test_this_host_is_observed_in_one_pass(contract: Contract) -> None:
     assert facts.seconds > 0
     assert datetime.fromisoformat(facts.taken).utcoffset() is not None
     assert facts.taken.endswith("Z")
+
+
+def test_this_host_is_observed_by_two_witnesses(contract: Contract) -> None:
+    facts = gather(contract, local_runner(), forbidden={})
+
+    outside = facts.outside
+    assert isinstance(outside, Facts)
+    assert outside.identity == facts.identity
+    assert outside.path == facts.path
+    assert outside.resources.cpu == facts.resources.cpu
+    assert outside.resources.memory == facts.resources.memory
+    assert outside.isolation.bounding == facts.isolation.bounding
+    assert outside.tools["no-such-tool"] == ToolFacts(None)
+    assert outside.network.resolve["localhost"] == ONLY_INSIDE
+    assert isinstance(outside.process.mounts, dict)
+
+
+def test_variable_no_shell_can_name_is_observed(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("with-a.dot", "seen")
+
+    facts = gather(contract, local_runner(), forbidden={})
+
+    assert isinstance(facts.env, dict)
+    assert facts.env["with-a.dot"] == "seen"
+
+
+def test_failed_outside_witness_leaves_the_probe_alone(contract: Contract) -> None:
+    def look(*_: object) -> CompletedCommand:
+        return CompletedCommand(1, b"", b"cannot read /proc/1: Permission denied")
+
+    output = b'["tools","sh",{"path":"/bin/sh"}]\n["end","","complete"]'
+    facts = gather(
+        contract, Scripted(replace(SETTING, look=look), CompletedCommand(0, output, b"")), forbidden={}
+    )
+
+    assert isinstance(facts.tools["sh"], ToolFacts)
+    assert isinstance(facts.outside, Facts)
+    assert isinstance(facts.outside.identity, Unseen)
+    assert "cannot read /proc/1: Permission denied" in facts.outside.identity.unseen
 
 
 def test_contract_beyond_one_argument_list_is_split(tmp_path: Path) -> None:
@@ -106,7 +150,7 @@ def test_contract_beyond_one_argument_list_is_split(tmp_path: Path) -> None:
         ),
         (CompletedCommand(None, b"", b"", "no exit within 5 s"), "no exit within 5 s"),
         (CompletedCommand(127, b"", b"sh: not found"), "probe exited with status 127: sh: not found"),
-        (CompletedCommand(2, b"syntax\xff", b""), "status 2: syntax\ufffd"),
+        (CompletedCommand(2, b"syntax\xff", b""), "syntax\ufffd"),
         (CompletedCommand(0, b"", b""), "the observation ended early"),
         (CompletedCommand(0, b"\xff\x00nonsense\n[[[", b""), "the observation ended early"),
     ],
@@ -147,7 +191,7 @@ STAND_IN = StandIn("169.254.169.254", 80, ConnectionFacts("connected", "a neighb
 
 
 def questions(runner: Scripted) -> list[str]:
-    return [word for arguments in runner.asked for word in arguments[4:]]
+    return [word for arguments in runner.asked for word in arguments[5:]]
 
 
 def test_stand_in_is_tried_on_internal_network(contract: Contract) -> None:

@@ -27,7 +27,7 @@ from builder_contracts.facts.model import (
 )
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside import questions
-from tests.unit.observe.shells import SYSTEM, Shell, links, program, shells
+from tests.unit.observe.shells import NONCE, SYSTEM, Shell, links, program, shells
 
 each_shell = pytest.mark.parametrize("shell", shells())
 PROBE = Path(questions.__file__).parent / "probe.sh"
@@ -97,10 +97,10 @@ def test_any_environment_is_observed_exactly(shell: Shell, values: list[str]) ->
 @each_shell
 def test_bytes_that_are_not_text_become_marks(shell: Shell) -> None:
     completed = subprocess.run(
-        [*shell.arguments, "-c", questions.probe()], env={b"BYTES": b"caf\xe9", b"AFTER": b"seen"},
+        [*shell.arguments, "-c", questions.probe(), "probe", NONCE], env={b"BYTES": b"caf\xe9", b"AFTER": b"seen"},
         capture_output=True, check=True,
     )  # fmt: skip
-    env = read.environment(read.parse(completed.stdout, ""))
+    env = read.environment(read.parse(completed.stdout, "", nonce=NONCE))
     assert isinstance(env, dict)
     assert env["BYTES"] == "caf\ufffd"
     assert env["AFTER"] == "seen"

@@ -1,4 +1,4 @@
-"""Turns the probe's output into facts. Pure. The output is untrusted, and no text of it raises."""
+"""Turns what a witness printed into facts: the probe, or the program that looks from outside. Pure. The output is untrusted, and no text of it raises."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from builder_contracts.facts.model import (
+    CONTRADICTION,
     AttemptFacts,
     ConnectionFacts,
     DaemonFacts,
     FeatureFacts,
     IsolationFacts,
     PathFacts,
+    ProcessFacts,
     ResourceFacts,
     Seen,
     ShellFacts,
@@ -29,7 +31,7 @@ T = TypeVar("T")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 # A word of shell text, and the parts of one by their quotes: literal, expanding, ANSI C, or none.
-_PART = r"""'[^']*'|"(?:[^"\\]|\\.)*"|\$'(?:[^'\\]|\\.)*'|\\.|[^\s'"\\]"""
+_PART = r"""'[^']*'|"(?:[^"\\]++|\\.)*"|\$'(?:[^'\\]++|\\.)*'|\\.|[^\s'"\\$]++|\$"""
 _WORDS = re.compile(rf"(?:{_PART})+", re.DOTALL)
 _PARTS = re.compile(_PART, re.DOTALL)
 _ANSI_C = re.compile(
@@ -44,12 +46,32 @@ _NO_MEMORY_LIMIT = 1 << 60
 _LARGEST = (1 << 64) - 1
 
 
+_NOT_OBSERVED = Unseen("the probe could not observe it in this runner")
+
+
 @dataclass(frozen=True)
 class ProbeAnswers:
-    """The probe's answers by section and key; ``lost`` is the reason why some may be missing, or empty."""
+    """A witness's answers by section and key; ``lost`` is the reason why some may be missing, or empty.
+
+    ``missing`` stands for an answer that is not there although the witness came to its end.
+    """
 
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     lost: str = ""
+    missing: Unseen = _NOT_OBSERVED
+
+    def followed_by(self, later: ProbeAnswers) -> ProbeAnswers:
+        """These answers and those of a later part of the same observation. What both have counts from here."""
+        sections = {section: dict(answers) for section, answers in later.sections.items()}
+        for section, answers in self.sections.items():
+            merged = sections.setdefault(section, {})
+            for key, value in answers.items():
+                again = merged.get(key)
+                if section == "features" and isinstance(value, dict) and isinstance(again, dict):
+                    merged[key] = {**again, **value}
+                else:
+                    merged[key] = value
+        return ProbeAnswers(sections, self.lost or later.lost, self.missing)
 
     @property
     def silent(self) -> bool:
@@ -61,33 +83,61 @@ class ProbeAnswers:
         try:
             value = self.sections[section][key]
         except KeyError:
-            return Unseen(self.lost or "the probe could not observe it in this runner")
+            return Unseen(self.lost) if self.lost else self.missing
         try:
             return _seen(value, convert)
         except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError):
             return Unseen(f"invalid probe output: {json.dumps(value)[:100]}")
 
 
-def parse(output: bytes, ended: str) -> ProbeAnswers:
-    """The answers in the probe's output; ``ended`` is the reason why it ended early, or empty."""
+def parse(output: bytes, ended: str, *, nonce: str) -> ProbeAnswers:
+    """The answers in a witness's output; ``ended`` is the reason why it ended early, or empty.
+
+    Only lines that begin with the nonce of this observation are answers. Large texts come as they are, between two
+    such lines. A second answer to a question contradicts the first.
+    """
     sections: dict[str, dict[str, Any]] = defaultdict(dict)
+    start = f"{nonce} ".encode()
+    raw: list[bytes] | None = None
+    raw_section = ""
     # Decoded text has more kinds of line ends than the probe prints, so lines are split before.
     for line in output.split(b"\n"):
-        try:
-            section, key, value = _line(line.decode("utf-8", errors="replace"))
-        except (ValueError, TypeError, RecursionError):
-            continue
-        if not isinstance(section, str) or not isinstance(key, str):
-            continue
-        earlier = sections[section].get(key)
-        if section == "features" and isinstance(value, dict) and isinstance(earlier, dict):
-            earlier.update(value)
-        else:
-            sections[section][key] = value
+        if line in (start + b"raw path", start + b"raw env") and raw is None:
+            raw, raw_section = [], line.decode().rpartition(" ")[2]
+        elif line == start + b"end of raw" and raw is not None:
+            _add(sections, raw_section, "", b"\n".join(raw).decode("utf-8", errors="replace"))
+            raw = None
+        elif raw is not None:
+            raw.append(line)
+        elif line.startswith(start):
+            try:
+                section, key, value = _line(line.removeprefix(start).decode("utf-8", errors="replace"))
+            except (ValueError, TypeError, RecursionError):
+                continue
+            if not isinstance(section, str) or not isinstance(key, str):
+                continue
+            if (
+                section == "features"
+                and isinstance(value, dict)
+                and isinstance(sections[section].get(key), dict)
+            ):
+                for label, feature in value.items():
+                    _add(sections[section], key, label, feature)
+            else:
+                _add(sections, section, key, value)
     lost = ended
     if not lost and "end" not in sections:
         lost = "the observation ended early"
     return ProbeAnswers(dict(sections), lost)
+
+
+def _add(sections: dict[str, dict[str, Any]], section: str, key: str, value: Any) -> None:
+    """Keep an answer. Two of them are none, and both are shown."""
+    answers = sections[section]
+    if key in answers:
+        first, second = (json.dumps(answer, ensure_ascii=False)[:150] for answer in (answers[key], value))
+        value = {"unseen": f"{CONTRADICTION}: {first} and {second}"}
+    answers[key] = value
 
 
 def _integer(value: Any, base: int | None = None) -> int:
@@ -129,7 +179,13 @@ def _seen(value: Any, convert: Callable[[Any], T]) -> Seen[T]:
 
 
 def environment(answers: ProbeAnswers) -> Seen[dict[str, str]]:
-    return answers.read("env", "", _exports)
+    return answers.read("env", "", _variables)
+
+
+def _variables(value: Any) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {str(name): str(text) for name, text in value.items()}
+    return _exports(value)
 
 
 def _exports(text: str) -> dict[str, str]:
@@ -178,7 +234,7 @@ def tool(answers: ProbeAnswers, name: str, features: Sequence[str]) -> Seen[Tool
         path = value["path"]
         if path is None:
             return ToolFacts(None)
-        not_run = Unseen("its version was not observed")
+        not_run = Unseen("its version was not observed", here=answers.missing.here)
         return ToolFacts(
             str(path),
             _seen(value["status"], _integer) if "status" in value else not_run,
@@ -265,6 +321,22 @@ def isolation(answers: ProbeAnswers, privileged: Seen[bool]) -> IsolationFacts:
 
 def _attempt(value: Any) -> AttemptFacts:
     return AttemptFacts(bool(value["worked"]), str(value["said"]))
+
+
+def process(answers: ProbeAnswers) -> ProcessFacts:
+    return ProcessFacts(
+        groups=answers.read("process", "groups", lambda groups: [_integer(group) for group in groups]),
+        effective=answers.read("process", "effective", lambda text: _integer(text, 16)),
+        limits=answers.read(
+            "process",
+            "limits",
+            lambda limits: {str(name): [str(word) for word in words] for name, words in limits.items()},
+        ),
+        mounts=answers.read("process", "mounts", _variables),
+        namespaces=answers.read("process", "namespaces", _variables),
+        unix_sockets=answers.read("process", "unix_sockets", lambda paths: [str(path) for path in paths]),
+        listening=answers.read("process", "listening", lambda names: [str(name) for name in names]),
+    )
 
 
 def default_routes(answers: ProbeAnswers) -> Seen[list[str]]:

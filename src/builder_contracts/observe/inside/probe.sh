@@ -1,8 +1,9 @@
-# The probe answers every question of one observation in one process. It prints one JSON array per line:
-# ["section","key",value]. It needs nothing but a POSIX shell; a question that needs a program which the image
+# The probe answers every question of one observation in one process. It prints one answer per line: the nonce
+# of the observation, which is its first argument, and a JSON array ["section","key",value]. PATH and the
+# environment are printed as they are, between the lines "NONCE raw SECTION" and "NONCE end of raw". It needs nothing but a POSIX shell; a question that needs a program which the image
 # lacks gets {"unseen": reason} as its value.
 #
-# Each positional parameter is one question, its words separated by the unit separator (\037). No word is
+# Each further parameter is one question, its words separated by the unit separator (\037). No word is
 # ever read as shell text:
 #   tool NAME [ARG...]            look NAME up in PATH; with arguments, run it
 #   feature NAME LABEL ARG...     run NAME with these arguments
@@ -13,11 +14,15 @@
 #   daemon                        look for a Docker daemon
 # The section "end" closes a complete answer.
 
+# zsh splits no words and joins no lists as a POSIX shell does, unless it is told to.
+if [ -n "${ZSH_VERSION-}" ]; then emulate sh; fi
 exported=$(export -p)
 LC_ALL=C
 export LC_ALL
 # Job control messages and tools must not read the caller's input.
 exec </dev/null
+nonce=$1
+shift
 
 nl='
 '
@@ -27,8 +32,7 @@ controls=$(printf '\001\002\003\004\005\006\007\010\013\014\016\017\020\021\022\
 controls=${controls%.}
 
 # quote TEXT: sets $quoted to TEXT as a JSON string. Control characters become question marks, which bounds
-# its length, or escapes if $exact is set.
-exact=
+# its length.
 quote() {
   whole=$1 ready=
   # Some shells need quadratic time to split a text, so printf cuts it first.
@@ -62,22 +66,10 @@ escape() {
       "$nl") char='\n' ;;
       "$tab") char='\t' ;;
       "$cr") char='\r' ;;
-      *) if [ -n "$exact" ]; then number "$char"; else char='?'; fi ;;
+      *) char='?' ;;
     esac
     escaped=$escaped$head$char
   done
-}
-
-# number CONTROL: sets $char to its escape, from its place in the list of control characters.
-number() {
-  before=${controls%%"$1"*}
-  code=${#before}
-  code=$((code + (code < 8 ? 1 : code < 10 ? 3 : code < 28 ? 4 : 99)))
-  case $((code % 16)) in
-    10) low=a ;; 11) low=b ;; 12) low=c ;; 13) low=d ;; 14) low=e ;; 15) low=f ;;
-    *) low=$((code % 16)) ;;
-  esac
-  char="\\u00$((code / 16))$low"
 }
 
 # shorten TEXT: sets $short to at most 20 lines of at most 200 bytes. A line then fits one write to a pipe,
@@ -103,7 +95,7 @@ shorten() {
 # the last one separately; an answer that comes in between then still has its own line.
 say() {
   quote "$2"
-  printf '\n%s\n' "[\"$1\",$quoted,$3]"
+  printf '\n%s\n' "$nonce [\"$1\",$quoted,$3]"
 }
 
 unseen() {
@@ -178,12 +170,9 @@ else
   say identity "" "$json"
 fi
 
-quote "${PATH-}"
-say path "" "$quoted"
-exact=1
-quote "$exported"
-say env "" "$quoted"
-exact=
+# Quoting costs a shell quadratic time, so the largest texts are not quoted at all.
+printf '\n%s raw path\n%s\n%s end of raw\n' "$nonce" "${PATH-}" "$nonce"
+printf '\n%s raw env\n%s\n%s end of raw\n' "$nonce" "$exported" "$nonce"
 
 ## isolation
 

@@ -17,6 +17,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Sequence
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -31,7 +32,7 @@ from docker.utils.socket import SocketError
 
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import ImageFacts
-from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, ends_with_line
 
 # Seconds for one response of the engine's API; pulling and executing have their own deadlines.
 API_TIMEOUT = 60
@@ -285,10 +286,12 @@ def execute(
     privileged: bool = False,
     environment: dict[str, str] | None = None,
     listen: Callable[[bytes], None] | None = None,
+    last_line: bytes = b"",
 ) -> CompletedCommand:
     """Run a program in a container for at most ``deadline`` seconds.
 
     ``listen`` gets each piece of the error output when it arrives, so that long work can show its progress.
+    A program that has printed ``last_line`` has succeeded.
 
     At the deadline the result holds the output until then. The process itself is not killed here (the
     engine has no call for it): the owner of the container removes it.
@@ -303,7 +306,10 @@ def execute(
         execution = field(created, "Id", of=str)
         raw = api.exec_start(execution, socket=True)
         running = partial(_running, api, execution)
-        if _copy(raw, stdout, stderr, time.monotonic() + deadline, running, listen):
+        copied = _copy(raw, stdout, stderr, time.monotonic() + deadline, running, listen, last_line)
+        if copied is _Copied.LAST_LINE:
+            return CompletedCommand(0, bytes(stdout), bytes(stderr))
+        if copied is _Copied.DEADLINE:
             ended = f"no exit within {deadline:.3g} s"
         else:
             inspected = api.exec_inspect(execution)
@@ -324,6 +330,14 @@ def execute(
         with contextlib.suppress(*LOST):
             ended = death(client, container) or ended
     return CompletedCommand(None if ended else status, bytes(stdout), bytes(stderr), ended)
+
+
+class _Copied(Enum):
+    """What ended the copy of a command's output."""
+
+    WHOLE = "the end of the output"
+    LAST_LINE = "its last line"
+    DEADLINE = "the deadline"
 
 
 def _running(api: Any, execution: str, seconds: float) -> bool:
@@ -354,8 +368,9 @@ def _copy(
     until: float,
     running: Callable[[float], bool],
     listen: Callable[[bytes], None] | None = None,
-) -> bool:
-    """Copy the engine's multiplexed stream; True when the deadline came first.
+    last_line: bytes = b"",
+) -> _Copied:
+    """Copy the engine's multiplexed stream; what ended the copy.
 
     The stream stays open after the program's exit while a child holds it, and now and then for no reason
     (moby issues 41052 and 36048). So the engine is queried after a silence, and a second silence after the
@@ -374,23 +389,26 @@ def _copy(
         while True:
             remaining = until - time.monotonic()
             if remaining <= 0:
-                return True
+                return _Copied.DEADLINE
             connection.settimeout(min(remaining, SILENCE))
             try:
                 chunk, early = early or connection.recv(65536), b""
             except TimeoutError:
                 if over:
-                    return False
+                    return _Copied.WHOLE
                 over = not running(max(remaining - SILENCE, 0.1))
                 continue
             if not chunk:
-                return False
+                return _Copied.WHOLE
             buffer += chunk
             while len(buffer) >= 8:
                 stream, length = struct.unpack(">BxxxL", buffer[:8])
                 if len(buffer) < 8 + length:
                     break
-                (stderr if stream == 2 else stdout).extend(buffer[8 : 8 + length])
+                target = stderr if stream == 2 else stdout
+                target += buffer[8 : 8 + min(length, max(0, MOST_OUTPUT - len(target)))]
+                if last_line and stream != 2 and ends_with_line(stdout, last_line, length):
+                    return _Copied.LAST_LINE
                 if listen is not None and stream == 2:
                     listen(bytes(buffer[8 : 8 + length]))
                 del buffer[: 8 + length]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,7 +16,7 @@ from docker.utils import parse_repository_tag
 
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.facts.model import ImageFacts, RunnerFacts, Seen, StartFacts, Unseen
-from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker import engine, kernel_view
 from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
 from builder_contracts.runner.docker.launch_plan import DaemonPlan, LaunchPlan
 from builder_contracts.runner.docker.network import RunNetwork
@@ -71,6 +72,7 @@ class DockerRunner:
         self._pull = pull
         self._about_engine = about_engine
         self._containers: list[str] = []
+        self._idle = ""
         self.setting = OutsideView(Unseen("not started"), Unseen("not started"), Unseen("not started"))
 
     def __enter__(self) -> Self:
@@ -91,16 +93,20 @@ class DockerRunner:
     ) -> None:
         try:
             # Last started first: a sidecar shares the network of the runner.
-            for container in reversed(self._containers):
+            for container in reversed([*self._containers, *filter(None, [self._idle])]):
                 remove_container(self._client, container)
         except engine.LOST:
             # The next run's sweep removes what an engine that is gone cannot.
             return
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
+    def execute(
+        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
+    ) -> CompletedCommand:
         if not self._containers:
             return CompletedCommand(None, b"", b"", "the container was not started")
-        return engine.execute(self._client, self._containers[0], arguments, deadline=deadline)
+        return engine.execute(
+            self._client, self._containers[0], arguments, deadline=deadline, last_line=last_line
+        )
 
     @property
     def container(self) -> str:
@@ -119,9 +125,10 @@ class DockerRunner:
         image, start = self._find_image()
         if isinstance(image, Unseen):
             return OutsideView(about, image, start)
+        look = partial(self._look, image)
         started = self._start(image)
         if not started.started:
-            return OutsideView(about, image, started)
+            return OutsideView(about, image, started, look=look)
         ready: Seen[float] = Unseen("the class has no daemon", here=False)
         failure = ""
         if self._plan.daemon is not None:
@@ -134,7 +141,42 @@ class DockerRunner:
             privileged=engine.field(inspected, "HostConfig", "Privileged", of=bool),
             daemon_ready_after=ready,
             daemon_failure=failure,
+            look=look,
         )
+
+    def _look(
+        self, image: ImageFacts, program: str, arguments: Sequence[str], deadline: float
+    ) -> CompletedCommand:
+        """Look at the runner, or at a container of its image that idles where no shell keeps the runner alive."""
+        completed = CompletedCommand(None, b"", b"", "the container was not started")
+        if self._containers:
+            completed = kernel_view.look(
+                self._client, self._run, self._containers[0], program, arguments, deadline
+            )
+        if completed.status == 0 or not self._is_dead():
+            return completed
+        try:
+            self._start_idle(image)
+        except engine.LOST as error:
+            return CompletedCommand(None, b"", b"", engine.reason(error))
+        return kernel_view.look(self._client, self._run, self._idle, program, arguments, deadline)
+
+    def _is_dead(self) -> bool:
+        try:
+            inspected = self._client.api.inspect_container(self._containers[0]) if self._containers else {}
+            return not engine.field(inspected, "State", "Running", of=bool, default=False)
+        except engine.LOST:
+            return False
+
+    def _start_idle(self, image: ImageFacts) -> None:
+        """A container as the runner's, kept alive by a program of the harness. Raises what engine.LOST lists."""
+        api = self._client.api
+        archive = kernel_view.idle_archive(engine.field(api.info(), "Architecture", of=str, default=""))
+        if archive is None:
+            raise engine.UnexpectedResponse("no program keeps a container alive on this architecture")
+        self._idle = self._create(image, f"{self._name}-idle", [kernel_view.IDLE])
+        api.put_archive(self._idle, "/", archive)
+        api.start(self._idle)
 
     def _find_image(self) -> tuple[Seen[ImageFacts], Seen[StartFacts]]:
         image = engine.describe_image(self._client, self._image)
@@ -166,6 +208,16 @@ class DockerRunner:
         return Unseen(message), StartFacts(exists=False, started=False, said=message)
 
     def _start(self, image: ImageFacts) -> StartFacts:
+        try:
+            container = self._create(image, self._name, _IDLE)
+            self._containers.append(container)
+            self._client.api.start(container)
+        except docker.errors.APIError as error:
+            return StartFacts(exists=True, started=False, said=engine.reason(error))
+        return StartFacts(exists=True, started=True)
+
+    def _create(self, image: ImageFacts, name: str, entrypoint: list[str]) -> str:
+        """A container as the plan has it; its id."""
         plan = self._plan
         api = self._client.api
         mode = "none" if plan.network == "none" else self._network.attach(plan.network)
@@ -186,24 +238,19 @@ class DockerRunner:
             mem_reservation=plan.memory_request,
             pids_limit=plan.pids_limit,
         )
-        try:
-            created = api.create_container(
-                image.digest,
-                entrypoint=_IDLE,
-                command=[],
-                stdin_open=True,
-                name=self._run.name(self._name),
-                labels=self._run.labels,
-                host_config=host_config,
-            )
-            container = engine.field(created, "Id", of=str)
-            self._containers.append(container)
-            for extra in plan.extra_networks:
-                api.connect_container_to_network(container, extra)
-            api.start(container)
-        except docker.errors.APIError as error:
-            return StartFacts(exists=True, started=False, said=engine.reason(error))
-        return StartFacts(exists=True, started=True)
+        created = api.create_container(
+            image.digest,
+            entrypoint=entrypoint,
+            command=[],
+            stdin_open=True,
+            name=self._run.name(name),
+            labels=self._run.labels,
+            host_config=host_config,
+        )
+        container = engine.field(created, "Id", of=str)
+        for extra in plan.extra_networks:
+            api.connect_container_to_network(container, extra)
+        return container
 
     def _start_daemon(self, daemon: DaemonPlan) -> tuple[Seen[float], str]:
         """Start the sidecar; the seconds until its daemon responded, or the end of its log.

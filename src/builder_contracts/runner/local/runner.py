@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
+import sys
 from collections.abc import Sequence
 
 from builder_contracts.facts.model import RunnerFacts, Unseen
@@ -16,12 +18,19 @@ class LocalRunner:
     """This host and this user, in the environment of this process without the variables in ``hidden``."""
 
     def __init__(self, setting: OutsideView, *, hidden: frozenset[str] = frozenset()) -> None:
-        self.setting = setting
+        self.setting = dataclasses.replace(setting, look=self._look)
         self._hidden = hidden
 
-    def execute(self, arguments: Sequence[str], *, deadline: float) -> CompletedCommand:
+    def execute(
+        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
+    ) -> CompletedCommand:
         env = {name: value for name, value in os.environ.items() if name not in self._hidden}
-        return process.run(arguments, deadline=deadline, environment=env)
+        return process.run(arguments, deadline=deadline, environment=env, last_line=last_line)
+
+    def _look(self, program: str, arguments: Sequence[str], deadline: float) -> CompletedCommand:
+        """The same kernel, read without the shell: a Python of the harness about itself, as the job's user."""
+        line = [sys.executable, "-I", "-S", "-c", program, "/proc/self", *arguments]
+        return self.execute(line, deadline=deadline)
 
 
 def local_runner(labels: Sequence[str] = (), *, hidden: frozenset[str] = frozenset()) -> LocalRunner:

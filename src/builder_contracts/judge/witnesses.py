@@ -1,0 +1,142 @@
+"""Weighs what two witnesses say of one promise. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from builder_contracts.contract.promises import (
+    DaemonPromise,
+    Declaration,
+    ImagePromise,
+    Promise,
+    ProofPromise,
+    Tool,
+)
+from builder_contracts.contract.promises.identity import Shell
+from builder_contracts.contract.promises.isolation import DockerDaemon, Mount, Privileged, Unshare
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.facts.model import CONTRADICTION, Facts, RunnerFacts, Unseen
+from builder_contracts.verdict import Assessment, Outcome, unproven
+
+_CHANGING = {"free"}
+"""Facts that two looks may see differently: other jobs fill the disk."""
+
+
+@dataclass(frozen=True)
+class WeighedAssessment:
+    """What the witnesses establish together; ``one_witness`` is True where two were possible and one spoke.
+
+    ``facts`` are those of the witness that decided.
+    """
+
+    assessment: Assessment
+    facts: Facts
+    witnesses: tuple[str, ...] = ()
+    one_witness: bool = False
+
+
+def shows_outside(promise: Promise) -> bool:
+    """Whether a look from outside can establish a promise; the others need a program in the runner."""
+    match promise:
+        case Tool():
+            return not promise.present or not (promise.version or promise.features)
+        case Shell() | DockerDaemon() | Mount() | Unshare() | Resolves() | Reaches() | Denied():
+            return False
+        case _:
+            return not isinstance(promise, Declaration | ImagePromise | DaemonPromise | ProofPromise)
+
+
+def weigh(
+    promise: Promise, inside: Assessment, outside: Assessment | None, facts: Facts
+) -> WeighedAssessment:
+    """The assessment of the facts as both witnesses have them; ``outside`` is None without an outside witness."""
+    inner, outer = _name_inside(promise, facts), "kernel"
+    lines = tuple(
+        f"{name}: {assessment.seen}"
+        for name, assessment in ((inner, inside), (outer, outside))
+        if assessment is not None and _is_proven(assessment) and not assessment.declared
+    )
+    if outside is None or isinstance(promise, ImagePromise | Declaration | ProofPromise):
+        return WeighedAssessment(inside, facts, lines[:1] if not inside.declared else ())
+    assert isinstance(facts.outside, Facts)
+    if not _is_proven(outside):
+        one_witness = shows_outside(promise) and _is_proven(inside)
+        missing = (f"{outer}: no result: {outside.seen}",) if one_witness else ()
+        return WeighedAssessment(inside, facts, lines + missing, one_witness)
+    if not _is_proven(inside):
+        if inside.seen.startswith(CONTRADICTION) and outside.outcome is Outcome.KEPT:
+            return WeighedAssessment(inside, facts, lines)
+        missing = (f"{inner}: no result: {inside.seen}",)
+        return WeighedAssessment(outside, facts.outside, missing + lines, one_witness=True)
+    if outside.outcome is Outcome.BROKEN and inside.outcome is Outcome.KEPT:
+        likely = (
+            f"{outside.likely}; the {inner} reports otherwise, so do not trust the image's shell and tools"
+        )
+        return WeighedAssessment(dataclasses.replace(outside, likely=likely), facts.outside, lines)
+    # Witnesses of a broken promise may differ in what is wrong; that it is wrong they agree on.
+    agree = (
+        inside.outcome is Outcome.BROKEN
+        or inside.look == ".env"
+        or _agree(value_at(facts, inside.look), value_at(facts.outside, inside.look))
+    )
+    if outside.outcome is inside.outcome and agree:
+        return WeighedAssessment(inside, facts, lines)
+    return WeighedAssessment(
+        unproven(f"the witnesses disagree: {'; '.join(lines)}", look=inside.look), facts, lines
+    )
+
+
+def _is_proven(assessment: Assessment) -> bool:
+    return assessment.outcome is not Outcome.UNPROVEN
+
+
+def _name_inside(promise: Promise, facts: Facts) -> str:
+    by_engine = isinstance(promise, ImagePromise | Privileged)
+    docker = isinstance(facts.runner, RunnerFacts) and facts.runner.kind == "docker"
+    return "engine" if by_engine and docker else "probe"
+
+
+# A step of a path as jq has it: .name, ["any key"], [0].
+_STEP = re.compile(r"""\.(?P<name>\w[^.\[]*)|\[(?P<key>"(?:[^"\\]|\\.)*")\]|\[(?P<index>\d+)\]""")
+
+
+def value_at(facts: Facts, path: str) -> Any:
+    """The fact at a path as jq has it, or None where there is none."""
+    value: Any = facts
+    at = 0
+    while at < len(path):
+        step = _STEP.match(path, at)
+        if step is None:
+            return None
+        at = step.end()
+        try:
+            if step["index"]:
+                value = value[int(step["index"])]
+            else:
+                name = step["name"] or json.loads(step["key"])
+                value = value[name] if isinstance(value, Mapping) else getattr(value, name)
+        except (AttributeError, IndexError, KeyError, TypeError):
+            return None
+    return value if path else None
+
+
+def _agree(inside: Any, outside: Any) -> bool:
+    """Whether two values can both be true. What a witness did not see, it does not deny."""
+    if isinstance(inside, Unseen) or isinstance(outside, Unseen):
+        return True
+    if dataclasses.is_dataclass(inside) and type(inside) is type(outside):
+        fields = (field.name for field in dataclasses.fields(inside))
+        return all(
+            name in _CHANGING or _agree(getattr(inside, name), getattr(outside, name)) for name in fields
+        )
+    if isinstance(inside, Mapping) and isinstance(outside, Mapping):
+        return all(_agree(inside[name], outside[name]) for name in inside.keys() & outside.keys())
+    if isinstance(inside, list) and isinstance(outside, list):
+        # The outside may see more: sockets at other paths.
+        return all(item in outside for item in inside)
+    return bool(inside == outside)

@@ -1,0 +1,161 @@
+"""Two witnesses of one fact: what they establish together, and when one alone does."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from builder_contracts.contract.promises import Promise
+from builder_contracts.contract.promises.environment import ForbiddenValue
+from builder_contracts.contract.promises.filesystem import PathState
+from builder_contracts.contract.promises.identity import NotRoot, Shell, Uid
+from builder_contracts.contract.promises.isolation import DockerSocket
+from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.errors import ExitCode
+from builder_contracts.facts.model import (
+    CONTRADICTION,
+    NOT_ASKED,
+    Facts,
+    IsolationFacts,
+    PathFacts,
+    ShellFacts,
+    ToolFacts,
+    Unseen,
+    UserFacts,
+)
+from builder_contracts.reporting.tally import summarize
+from builder_contracts.reporting.terminal import format_line, format_verdict
+from builder_contracts.run.exit_status import exit_code
+from builder_contracts.verdict import Outcome, Verdict
+from tests.unit.judge.observed import LOST, facts
+from tests.unit.judge.test_verdicts import clause
+from tests.unit.judge.test_verdicts import verdict as sample_verdict
+
+KEPT, BROKEN, UNPROVEN = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN
+SILENT = Unseen("the observation did not complete: outside witness exited with status 1")
+ONLY_INSIDE = Unseen("not visible from outside the runner", here=False)
+
+
+def user(uid: int) -> UserFacts:
+    return UserFacts(uid, uid, "runner", "/home/runner", home_exists=True, home_writable=True)
+
+
+def path(mode: int, free: int = 9) -> dict[str, PathFacts]:
+    return {"/nix": PathFacts("directory", mode=mode, free=free, owner="runner")}
+
+
+def verdict(promise: Promise, inside: Facts, outside: Facts | Unseen) -> Verdict:
+    return sample_verdict(clause(promise), replace(inside, outside=outside))
+
+
+UID = Uid(1001)
+NIX = PathState("/nix", mode=0o755)
+SOCKET = DockerSocket(present=False)
+GIT = Tool("git")
+TEN = ForbiddenValue("ten", re.compile("10"))
+
+
+@pytest.mark.parametrize(
+    ("promise", "inside", "outside", "outcome", "one_witness"),
+    [
+        (UID, {"identity": user(1001)}, {"identity": user(1001)}, KEPT, False),
+        (UID, {"identity": user(1001)}, {"identity": user(0)}, BROKEN, False),
+        (UID, {"identity": user(0)}, {"identity": user(0)}, BROKEN, False),
+        (UID, {"identity": user(0)}, {"identity": user(1001)}, UNPROVEN, False),
+        (UID, {"identity": user(1001)}, {"identity": SILENT}, KEPT, True),
+        (UID, {"identity": user(0)}, {"identity": SILENT}, BROKEN, True),
+        (UID, {"identity": LOST}, {"identity": user(1001)}, KEPT, True),
+        (UID, {"identity": LOST}, {"identity": user(0)}, BROKEN, True),
+        (UID, {"identity": LOST}, {"identity": SILENT}, UNPROVEN, False),
+        # Both keep the promise, and cannot both be right.
+        (NotRoot(), {"identity": user(1001)}, {"identity": user(1002)}, UNPROVEN, False),
+        (NIX, {"paths": path(0o755)}, {"paths": path(0o755, free=8)}, KEPT, False),
+        (NIX, {"paths": path(0o755)}, {"paths": path(0o777)}, BROKEN, False),
+        (GIT, {"tools": {"git": ToolFacts("/bin/git")}}, {"tools": {"git": ToolFacts(None)}}, BROKEN, False),
+        (
+            GIT,
+            {"tools": {"git": ToolFacts("/bin/git")}},
+            {"tools": {"git": ToolFacts("/usr/bin/git")}},
+            UNPROVEN,
+            False,
+        ),
+        (
+            SOCKET,
+            {"isolation": IsolationFacts(sockets=[])},
+            {"isolation": IsolationFacts(sockets=["/mnt/engine.sock"])},
+            BROKEN,
+            False,
+        ),
+        # Each shell adds variables of its own.
+        (TEN, {"env": {"A": "1", "PWD": "/"}}, {"env": {"A": "1"}}, KEPT, False),
+        # Only a run shows that a shell works: nothing outside is missing.
+        (
+            Shell("/bin/sh"),
+            {"shells": {"/bin/sh": ShellFacts(True)}},
+            {"shells": {"/bin/sh": ONLY_INSIDE}},
+            KEPT,
+            False,
+        ),
+        (
+            Shell("/bin/sh"),
+            {"shells": {"/bin/sh": ShellFacts(True)}},
+            {"shells": {"/bin/sh": ShellFacts(False, "missing")}},
+            BROKEN,
+            False,
+        ),
+        # A witness that contradicts itself is not replaced by another.
+        (
+            UID,
+            {"identity": Unseen(f"{CONTRADICTION}: 1001 and 0")},
+            {"identity": user(1001)},
+            UNPROVEN,
+            False,
+        ),
+    ],
+)
+def test_two_witnesses_are_weighed(
+    promise: Promise, inside: dict[str, Any], outside: dict[str, Any], outcome: Outcome, one_witness: bool
+) -> None:
+    result = verdict(promise, facts(**inside), facts(**outside))
+
+    assert result.outcome is outcome, result
+    assert result.one_witness is one_witness
+
+
+def test_outside_that_disproves_shows_both_and_its_own_fact() -> None:
+    result = verdict(UID, facts(identity=user(1001)), facts(identity=user(0)))
+
+    assert result.observation == "uid 0"
+    assert result.observed == 0
+    assert result.witnesses == ("probe: uid 1001", "kernel: uid 0")
+    assert "do not trust" in result.cause
+    assert ".outside.identity.uid" in result.inspect
+    assert "witness         kernel: uid 0" in format_verdict(result)
+
+
+def test_disagreement_shows_both_values() -> None:
+    result = verdict(NotRoot(), facts(identity=user(1001)), facts(identity=user(1002)))
+
+    assert result.observation == "the witnesses disagree: probe: uid 1001; kernel: uid 1002"
+
+
+def test_one_witness_is_marked_counted_and_strict() -> None:
+    alone = verdict(UID, facts(identity=user(1001)), facts(identity=SILENT))
+    both = verdict(UID, facts(identity=user(1001)), facts(identity=user(1001)))
+
+    assert "(one witness)" in format_line(alone)
+    assert "(one witness)" not in format_line(both)
+    assert summarize([alone, both])[0].numbers[0] == "  2 kept (2 observed; 1 by one witness)"
+    assert exit_code([alone], strict=True) is ExitCode.UNPROVEN
+    assert exit_code([alone], strict=False) is ExitCode.KEPT
+    assert exit_code([both], strict=True) is ExitCode.KEPT
+
+
+def test_runner_without_outside_witness_is_not_marked() -> None:
+    result = verdict(UID, facts(identity=user(1001)), NOT_ASKED)
+
+    assert (result.outcome, result.one_witness) == (KEPT, False)
+    assert result.witnesses == ("probe: uid 1001",)

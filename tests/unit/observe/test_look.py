@@ -1,0 +1,230 @@
+"""The outside witness's program: paths that never leave the runner's root, and a process that is not ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder_contracts.observe.outside import look
+
+UID = 1001
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """A directory as /proc has it for a process of uid 1001 whose root is the directory 'root' in it."""
+    (tmp_path / "root" / "etc").mkdir(parents=True)
+    (tmp_path / "root" / "home").mkdir()
+    (tmp_path / "root" / "etc" / "passwd").write_text(
+        "root:x:0:0::/root:/bin/sh\nci:x:1001:1001::/home:/bin/sh\n"
+    )
+    (tmp_path / "ns").mkdir()
+    (tmp_path / "ns" / "user").symlink_to(Path("/proc/self/ns/user").readlink())
+    (tmp_path / "net").mkdir()
+    (tmp_path / "cwd").symlink_to("/home")
+    (tmp_path / "status").write_text(
+        f"Name:\tsh\nUid:\t{UID}\t{UID}\t{UID}\t{UID}\nGid:\t100\t100\t100\t100\nGroups:\t100 200\n"
+        "CapEff:\t0000000000000000\nCapBnd:\t0000000000000400\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+    )
+    (tmp_path / "environ").write_bytes(b"HOME=/home\0PATH=/bin:/opt:\0with-a.dot=x\0BAD=\xff\0")
+    (tmp_path / "mountinfo").write_text(
+        "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /sys/fs/cgroup ro - cgroup2 none rw\n"
+    )
+    (tmp_path / "mounts").write_text("none /sys sysfs ro,nosuid 0 0\n")
+    (tmp_path / "cgroup").write_text("0::/docker/abc\n")
+    (tmp_path / "limits").write_text(f"{'Limit':26}Soft\n{'Max open files':26}1024  4096  files\n")
+    (tmp_path / "net" / "route").write_text(
+        "Iface Destination Gateway Flags RefCnt Use Metric Mask\n"
+        "eth0 00000000 010011AC 0003 0 0 0 00000000\neth1 000011AC 00000000 0001 0 0 0 0000FFFF\n"
+    )
+    (tmp_path / "net" / "unix").write_text(
+        "Num RefCount Protocol Flags Type St Inode Path\n0: 2 0 00010000 1 1 77 /run/docker.sock\n"
+    )
+    (tmp_path / "net" / "tcp").write_text(
+        "sl local\n0: 00000000:0947 00000000:0000 0A\n1: 0100007F:0050 0 01\n"
+    )
+    (tmp_path / "net" / "tcp6").write_text(f"sl local\n0: {'0' * 24}01000000:1F90 {'0' * 32}:0000 0A\n")
+    return tmp_path
+
+
+def answers(proc: Path, *questions: Sequence[str]) -> dict[tuple[str, str], Any]:
+    lines = list(look.look(str(proc), ["\x1f".join(words) for words in questions]))
+    assert lines[-1] == ("end", "", "complete")
+    return {(section, key): value for section, key, value in lines}
+
+
+def test_process_is_read_from_the_kernels_files(proc: Path) -> None:
+    seen = answers(proc)
+
+    assert seen["identity", ""]["user"] == "ci"
+    assert (seen["identity", ""]["uid"], seen["identity", ""]["gid"]) == (UID, 100)
+    assert seen["env", ""] == {"HOME": "/home", "PATH": "/bin:/opt:", "with-a.dot": "x", "BAD": "\ufffd"}
+    assert seen["isolation", "bounding"] == "0000000000000400"
+    assert (seen["isolation", "no_new_privileges"], seen["isolation", "seccomp"]) == (1, 2)
+    assert seen["isolation", "sysfs"] == "ro"
+    assert seen["network", "routes"] == ["eth0"]
+    assert seen["process", "groups"] == [100, 200]
+    assert seen["process", "limits"] == {"Max open files": ["1024", "4096"]}
+    assert seen["process", "listening"] == ["0.0.0.0:2375", "[::1]:8080"]
+    assert seen["process", "unix_sockets"] == ["/run/docker.sock"]
+    assert seen["process", "mounts"]["/"] == "overlay rw"
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["/secret", "../../../../../../secret", "/../secret", "/home/up/secret"],
+    ids=["absolute", "relative", "above the root", "through a link"],
+)
+def test_link_never_leads_out_of_the_root(proc: Path, target: str) -> None:
+    (proc / "secret").write_text("of the host")
+    (proc / "root" / "home" / "up").symlink_to("../..")
+    (proc / "root" / "home" / "link").symlink_to(target)
+
+    seen = answers(proc, ("path", "/home/link"))["paths", "/home/link"]
+
+    assert (seen["type"], seen["symlink"]) == ("symlink", True)
+    (proc / "root" / "secret").mkdir()
+    assert answers(proc, ("path", "/home/link"))["paths", "/home/link"]["type"] == "directory"
+
+
+def test_link_to_the_hosts_users_is_read_in_the_root(proc: Path) -> None:
+    (proc / "root" / "etc" / "passwd").unlink()
+    (proc / "root" / "etc" / "passwd").symlink_to("/etc/shadow")
+
+    assert "no entry for uid 1001" in answers(proc)["identity", ""]["user"]["unseen"]
+
+
+def test_type_mode_and_owner_of_paths(proc: Path) -> None:
+    home = proc / "root" / "home"
+    (home / "file").write_text("")
+    (home / "file").chmod(0o640)
+    os.chown(home / "file", UID, 100)
+    (home / "loop").symlink_to("loop")
+    os.mkfifo(home / "fifo")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(home / "socket"))
+    names = ("file", "loop", "fifo", "socket", "nothing", "file/below")
+
+    seen = answers(proc, *(("path", f"/home/{name}") for name in names))
+
+    file = seen["paths", "/home/file"]
+    assert (file["type"], file["mode"], file["owner"], file["writable"]) == ("file", "640", "ci", True)
+    assert [seen["paths", f"/home/{name}"]["type"] for name in names[1:]] == [
+        "symlink",
+        "fifo",
+        "socket",
+        None,
+        None,
+    ]
+
+
+def test_fifo_as_passwd_does_not_block(proc: Path) -> None:
+    (proc / "root" / "etc" / "passwd").unlink()
+    os.mkfifo(proc / "root" / "etc" / "passwd")
+
+    assert answers(proc)["identity", ""]["uid"] == UID
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "group", "writable"),
+    [
+        (0o200, UID, 0, True),
+        (0o577, UID, 0, False),
+        (0o020, 0, 200, True),
+        (0o002, 0, 0, True),
+        (0o755, 0, 0, False),
+    ],
+)
+def test_mode_bits_decide_who_may_write(
+    proc: Path, mode: int, owner: int, group: int, writable: bool
+) -> None:
+    path = proc / "root" / "home" / "file"
+    path.write_text("")
+    os.chown(path, owner, group)
+    path.chmod(mode)
+
+    assert answers(proc, ("path", "/home/file"))["paths", "/home/file"]["writable"] is writable
+
+
+def test_tool_is_executable_and_reachable_on_path(proc: Path) -> None:
+    for folder, name, mode in (
+        ("bin", "tool", 0o644),
+        ("opt", "tool", 0o755),
+        ("opt", "mine", 0o700),
+        ("home", "local", 0o755),
+    ):
+        (proc / "root" / folder).mkdir(exist_ok=True)
+        (proc / "root" / folder / name).write_text("")
+        (proc / "root" / folder / name).chmod(mode)
+
+    seen = answers(proc, ("tool", "tool"), ("tool", "mine"), ("tool", "local"), ("tool", "absent"))
+
+    assert seen["tools", "tool"] == {"path": "/opt/tool"}
+    assert seen["tools", "mine"] == {"path": None}
+    assert seen["tools", "local"] == {"path": "./local"}
+    assert seen["tools", "absent"] == {"path": None}
+    (proc / "root" / "opt").chmod(0o700)
+    assert answers(proc, ("tool", "tool"))["tools", "tool"] == {"path": None}
+
+
+def test_only_the_absence_of_a_shell_is_an_answer(proc: Path) -> None:
+    (proc / "root" / "bin").mkdir()
+    (proc / "root" / "bin" / "sh").write_text("")
+    (proc / "root" / "bin" / "sh").chmod(0o755)
+
+    seen = answers(proc, ("shell", "/bin/sh"), ("shell", "/bin/zsh"))
+
+    assert ("shells", "/bin/sh") not in seen
+    assert seen["shells", "/bin/zsh"] == {"runs": False, "reason": "missing or not executable"}
+
+
+def test_control_files_of_the_image_are_not_the_kernels(proc: Path) -> None:
+    control = proc / "root" / "sys" / "fs" / "cgroup"
+    control.mkdir(parents=True)
+    (control / "pids.max").write_text("77\n")
+    assert answers(proc)["cgroup", "v2.pids"] == "77"
+
+    (proc / "mountinfo").write_text("1 0 0:1 / / rw - overlay overlay rw\n")
+
+    assert ("cgroup", "v2.pids") not in answers(proc)
+
+
+def test_process_that_cannot_be_read_is_a_reason() -> None:
+    completed = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", look.program(), "/proc/nobody", "nonce"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert completed.returncode == 1
+    assert completed.stderr.startswith("cannot read /proc/nobody: ")
+    assert completed.stdout == ""
+
+
+def test_program_prints_answers_with_the_nonce() -> None:
+    completed = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", look.program(), "/proc/self", "nonce", "path\x1f/"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    lines = completed.stdout.splitlines()
+    assert all(line.startswith("nonce [") for line in lines)
+    assert json.loads(lines[-1].removeprefix("nonce ")) == ["end", "", "complete"]
+
+
+def test_program_imports_the_standard_library_alone() -> None:
+    modules = set(re.findall(r"^(?:from|import) (\w+)", look.program(), re.MULTILINE))
+
+    assert modules <= set(sys.stdlib_module_names)
