@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.verdict import Outcome
 from tests.defects.conftest import Bench
 
 pytestmark = pytest.mark.docker
@@ -94,7 +96,13 @@ DEFECTS = [
         ("identity/home", "filesystem/home/runner"),
         "--create-home",
     ),
-    Defect("no-shell", "tinyland-docker", "RUN rm /bin/sh", ("identity/shell",), "no usable /bin/sh"),
+    Defect(
+        "no-shell",
+        "tinyland-docker",
+        "RUN rm /bin/sh",
+        ("identity/shell", "toolchain/sh"),
+        "no usable /bin/sh",
+    ),
     Defect(
         "shell-without-interpreter",
         "tinyland-docker",
@@ -297,6 +305,88 @@ def test_an_image_for_another_platform_breaks_the_platform_alone(
     assert "identity/shell" in seen.unproven
 
 
+# A shell that recognises the probe and prints what a sound runner would; it works as any other otherwise.
+FORGED_SHELL = r"""#!/bin/dash
+case $3 in
+  builder-contracts-probe)
+    nonce=$4
+    say() { printf '%s %s\n' "$nonce" "$1"; }
+    say '["identity","",{"uid":1001,"gid":1001,"user":"runner","home":"/home/runner","home_exists":true,"home_writable":true}]'
+    printf '%s raw path\n/usr/bin:/bin\n%s end of raw\n' "$nonce" "$nonce"
+    printf "%s raw env\nexport HOME='/home/runner'\nexport PATH='/usr/bin:/bin'\n%s end of raw\n" "$nonce" "$nonce"
+    say '["isolation","bounding","0000000000000000"]'
+    say '["isolation","sockets",[]]'
+    say '["tools","git",{"path":"/usr/bin/git","status":0,"output":"git version 2.51.0"}]'
+    say '["tools","gzip",{"path":"/usr/bin/gzip"}]'
+    say '["tools","docker",{"path":null}]'
+    say '["paths","/home/runner",{"type":"directory","symlink":false,"writable":true,"mode":"755","owner":"runner","free":[9,4096]}]'
+    say '["paths","/nix",{"type":null}]'
+    say '["paths","/bin",{"type":"directory","symlink":false,"writable":false,"mode":"755","owner":"root","free":[9,4096]}]'
+    say '["shells","/bin/sh",{"runs":true}]'
+    say '["end","","complete"]'
+    ;;
+  *) exec /bin/dash "$@" ;;
+esac
+"""
+
+FORGED_IMAGE = """FROM tinyland-nix AS source
+USER root
+RUN mkdir -p /only/bin /only/usr/bin /only/nix && cp /bin/dash /only/bin/dash \\
+ && for library in $(ldd /bin/dash | grep -o '/[^ ]*'); do \\
+      mkdir -p "/only${library%/*}" && cp -L "$library" "/only$library"; done \\
+ && touch /only/usr/bin/docker && chmod 0755 /only/usr/bin/docker
+RUN printf %s SCRIPT | base64 -d >/only/bin/sh && chmod 0755 /only/bin/sh
+FROM scratch
+COPY --from=source /only /
+"""
+
+
+def test_forged_shell_keeps_nothing_the_kernel_disproves(
+    bench: Bench, write_contract: Callable[..., Contract]
+) -> None:
+    contract = write_contract(
+        "image: {reference: sample}\n"
+        "identity: {uid: 1001, user: runner, home: /home/runner, shell: /bin/sh, root: never}\n"
+        "toolchain: {git: {version: '>=2'}, gzip: present, docker: absent}\n"
+        "environment: {variables: {HOME: {equals: /home/runner}, PATH: present, LD_PRELOAD: absent}}\n"
+        "filesystem: {/home/runner: {type: directory, writable: true}, /nix: absent, /bin: {type: directory}}\n"
+        "isolation: {capabilities: {forbid: [ALL]}, docker_socket: absent}\n"
+    )
+    script = base64.b64encode(FORGED_SHELL.encode()).decode()
+    tag = "builder-contracts-defect:forged-shell"
+    text = FORGED_IMAGE.replace("SCRIPT", script)
+    bench.client.images.build(fileobj=io.BytesIO(text.encode()), tag=tag, rm=True)
+    try:
+        seen = bench.observe(contract, image=tag)
+    finally:
+        bench.client.images.remove(tag, force=True)
+
+    assert seen.broken == {
+        "identity/uid",
+        "identity/home",
+        "identity/not-root",
+        "toolchain/git",
+        "toolchain/gzip",
+        "toolchain/docker",
+        "environment/HOME",
+        "filesystem/home/runner",
+        "filesystem/nix",
+    }
+    assert seen.verdicts["identity/uid"].witnesses == ("probe: uid 1001", "kernel: uid 0")
+    # The kernel does not say who root is here, and knows of another PATH and of a root that may write.
+    assert seen.unproven == {"identity/user", "environment/PATH", "filesystem/bin"}
+    assert "the witnesses disagree" in seen.verdicts["identity/user"].observation
+    # The rest is true, or the contract promises nothing that another than the shell could know.
+    assert seen.ids(Outcome.KEPT) == {
+        "labels/sample",
+        "image/reference",
+        "identity/shell",
+        "environment/LD_PRELOAD",
+        "isolation/capabilities",
+        "isolation/docker-socket",
+    }
+
+
 SHELL_ALONE = """FROM tinyland-nix AS source
 USER root
 RUN mkdir -p /only/bin && cp /bin/dash /only/bin/sh \\
@@ -329,11 +419,13 @@ def test_image_with_only_a_shell_names_missing_programs(
         bench.client.images.remove(tag, force=True)
 
     assert seen.broken == {"toolchain/xz"}
+    assert {local_id for local_id, verdict in seen.verdicts.items() if verdict.one_witness} == {
+        "filesystem/bin/sh",
+        "filesystem/bin",
+    }
     # What needs a program that is not there is unproven, with the program's name.
     assert {local_id: seen.verdicts[local_id].observation for local_id in seen.unproven} == {
         "identity/user": "no entry for uid 1001 in /etc/passwd",
-        "filesystem/bin/sh": "the image lacks stat(1)",
-        "filesystem/bin": "the image lacks stat(1)",
         "isolation/mount": "the image lacks unshare(1) or true(1)",
         "network/resolve/attic.nix-cache.svc.cluster.local": "the image lacks getent(1)",
     }

@@ -65,6 +65,9 @@ def weigh(
         return WeighedAssessment(inside, facts, lines[:1] if not inside.declared else ())
     assert isinstance(facts.outside, Facts)
     if not _is_proven(outside):
+        if inside.outcome is Outcome.KEPT and not _agree(*_records(inside.look, facts)):
+            lines += (f"{outer}: {outside.seen}",)
+            return _disagreement(inside, facts, lines)
         one_witness = shows_outside(promise) and _is_proven(inside)
         missing = (f"{outer}: no result: {outside.seen}",) if one_witness else ()
         return WeighedAssessment(inside, facts, lines + missing, one_witness)
@@ -86,9 +89,19 @@ def weigh(
     )
     if outside.outcome is inside.outcome and agree:
         return WeighedAssessment(inside, facts, lines)
-    return WeighedAssessment(
-        unproven(f"the witnesses disagree: {'; '.join(lines)}", look=inside.look), facts, lines
-    )
+    return _disagreement(inside, facts, lines)
+
+
+def _disagreement(inside: Assessment, facts: Facts, lines: tuple[str, ...]) -> WeighedAssessment:
+    reason = f"the witnesses disagree: {'; '.join(lines)}"
+    return WeighedAssessment(unproven(reason, look=inside.look), facts, lines)
+
+
+def _records(path: str, facts: Facts) -> tuple[Any, Any]:
+    """The record that holds a fact, as both witnesses have it: who is wrong about a uid is so about its name."""
+    parent = path.rpartition(".")[0]
+    inside, outside = value_at(facts, parent), value_at(facts.outside, parent)
+    return (inside, outside) if dataclasses.is_dataclass(inside) else (None, None)
 
 
 def _is_proven(assessment: Assessment) -> bool:
@@ -105,7 +118,7 @@ def _name_inside(promise: Promise, facts: Facts) -> str:
 _STEP = re.compile(r"""\.(?P<name>\w[^.\[]*)|\[(?P<key>"(?:[^"\\]|\\.)*")\]|\[(?P<index>\d+)\]""")
 
 
-def value_at(facts: Facts, path: str) -> Any:
+def value_at(facts: Facts | Unseen, path: str) -> Any:
     """The fact at a path as jq has it, or None where there is none."""
     value: Any = facts
     at = 0

@@ -11,7 +11,7 @@ import pytest
 from builder_contracts.contract.promises import Promise
 from builder_contracts.contract.promises.environment import ForbiddenValue
 from builder_contracts.contract.promises.filesystem import PathState
-from builder_contracts.contract.promises.identity import NotRoot, Shell, Uid
+from builder_contracts.contract.promises.identity import NotRoot, Shell, Uid, User
 from builder_contracts.contract.promises.isolation import DockerSocket
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import ExitCode
@@ -70,6 +70,21 @@ TEN = ForbiddenValue("ten", re.compile("10"))
         (UID, {"identity": LOST}, {"identity": user(1001)}, KEPT, True),
         (UID, {"identity": LOST}, {"identity": user(0)}, BROKEN, True),
         (UID, {"identity": LOST}, {"identity": SILENT}, UNPROVEN, False),
+        # The name is unknown outside, and belongs to a uid that is not the process's.
+        (
+            User("runner"),
+            {"identity": user(1001)},
+            {"identity": replace(user(0), user=Unseen("no entry"))},
+            UNPROVEN,
+            False,
+        ),
+        (
+            User("runner"),
+            {"identity": user(1001)},
+            {"identity": replace(user(1001), user=Unseen("no entry"))},
+            KEPT,
+            True,
+        ),
         # Both keep the promise, and cannot both be right.
         (NotRoot(), {"identity": user(1001)}, {"identity": user(1002)}, UNPROVEN, False),
         (NIX, {"paths": path(0o755)}, {"paths": path(0o755, free=8)}, KEPT, False),
