@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.errors import EngineError
+from builder_contracts.runner import process
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, close
 from builder_contracts.runner.docker.launch_plan import LaunchPlan
@@ -78,6 +79,45 @@ def test_deadline_keeps_the_output_until_then(runner: Runner) -> None:
     assert completed.status is None
     assert "1.5 s" in completed.ended
     assert completed.stdout == b"early\n"
+
+
+def test_last_line_ends_the_command_for_the_reader(runner: Runner) -> None:
+    # A child holds the output open for longer than any test waits.
+    line = ["/bin/sh", "-c", "echo first; echo last; sleep infinity & wait"]
+
+    completed = runner.execute(line, deadline=300, last_line=b"last")
+
+    assert (completed.status, completed.ended) == (0, "")
+    assert completed.stdout == b"first\nlast\n"
+
+
+def test_last_line_within_a_line_is_not_the_last(runner: Runner) -> None:
+    completed = runner.execute(
+        ["/bin/sh", "-c", "echo not last; echo lasting; exit 3"], deadline=30, last_line=b"last"
+    )
+
+    assert completed.status == 3
+
+
+def test_flood_is_kept_up_to_a_limit(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (process, engine):
+        monkeypatch.setattr(module, "MOST_OUTPUT", 100_000)
+
+    completed = runner.execute(["/bin/sh", "-c", "head -c 1000000 /dev/zero; echo done >&2"], deadline=30)
+
+    assert (completed.status, completed.stderr) == (0, b"done\n")
+    assert completed.stdout == bytes(100_000)
+
+
+def test_flood_ends_at_the_deadline(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (process, engine):
+        monkeypatch.setattr(module, "MOST_OUTPUT", 100_000)
+
+    completed = runner.execute(["/bin/sh", "-c", "while :; do echo y; done"], deadline=1.5)
+
+    assert completed.status is None
+    assert "1.5 s" in completed.ended
+    assert len(completed.stdout) <= 100_000
 
 
 def is_running(pid: int) -> bool:

@@ -51,7 +51,12 @@ class Shell:
 
 def shells() -> list[object]:
     """Each shell as a parameter; one that this machine lacks is skipped with what brings it."""
-    commands = {"dash": ("dash",), "bash --posix": ("bash", "--posix"), "busybox sh": ("busybox", "sh")}
+    commands = {
+        "dash": ("dash",),
+        "bash --posix": ("bash", "--posix"),
+        "busybox sh": ("busybox", "sh"),
+        **{name: (name,) for name in ("ksh", "mksh", "posh", "yash", "zsh")},
+    }
     parameters: list[object] = []
     for name, (program, *rest) in commands.items():
         program_path = shutil.which(program, path=SYSTEM)

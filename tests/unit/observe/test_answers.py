@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from builder_contracts.facts.model import ResourceFacts, ToolFacts, Unseen
+from builder_contracts.facts.model import (
+    CONTRADICTION,
+    FeatureFacts,
+    PathFacts,
+    ResourceFacts,
+    ToolFacts,
+    Unseen,
+)
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside.answers import ProbeAnswers
 
@@ -147,6 +155,60 @@ def test_half_a_character_never_becomes_a_fact() -> None:
 def test_only_a_newline_ends_a_line(character: str) -> None:
     output = json.dumps(["path", "", f"a{character}b"], ensure_ascii=False).encode()
     assert parse(output, "").read("path", "", str) == f"a{character}b"
+
+
+def test_line_without_the_nonce_is_no_answer() -> None:
+    output = b'["path","","/forged"]\nother ["path","","/forged"]\nc0ffee ["path","","/bin"]\n'
+
+    assert read.parse(output, "", nonce=NONCE).read("path", "", str) == "/bin"
+
+
+@pytest.mark.parametrize("second", ["/forged", "/bin"])
+def test_two_answers_to_one_question_are_none(second: str) -> None:
+    lines = [["path", "", "/bin"], ["paths", "/", {"type": None}], ["path", "", second]]
+    answers = parse("\n".join(map(json.dumps, lines)).encode(), "")
+
+    fact = answers.read("path", "", str)
+
+    assert fact == Unseen(f'{CONTRADICTION}: "/bin" and "{second}"')
+    assert read.path(answers, "/") == PathFacts(None)
+
+
+def test_two_answers_about_a_feature_cost_that_feature() -> None:
+    lines = [
+        ["tools", "nix", {"path": "/bin/nix"}],
+        ["features", "nix", {"flakes": {"status": 1, "output": ""}}],
+        ["features", "nix", {"fetch": {"status": 0, "output": ""}}],
+        ["features", "nix", {"flakes": {"status": 0, "output": ""}}],
+    ]
+    tool = read.tool(parse("\n".join(map(json.dumps, lines)).encode(), ""), "nix", ["flakes", "fetch"])
+
+    assert isinstance(tool, ToolFacts)
+    assert isinstance(flakes := tool.features["flakes"], Unseen)
+    assert flakes.unseen.startswith(CONTRADICTION)
+    assert tool.features["fetch"] == FeatureFacts(0, "")
+
+
+def test_environment_between_its_marks_is_read_as_it_is() -> None:
+    output = b'c0ffee raw env\nexport A=\'x\n["path"]\'\nc0ffee end of raw\nc0ffee ["path","","/bin"]\n'
+    answers = read.parse(output, "", nonce=NONCE)
+
+    assert read.environment(answers) == {"A": 'x\n["path"]'}
+    assert answers.read("path", "", str) == "/bin"
+
+
+def test_environment_without_its_end_is_not_observed() -> None:
+    answers = read.parse(b"c0ffee raw env\nexport A='x'\n", "no exit within 5 s", nonce=NONCE)
+
+    assert read.environment(answers) == Unseen("no exit within 5 s")
+
+
+def test_environment_of_a_megabyte_is_parsed_whole() -> None:
+    variables = {f"V{index}": "x\n'\"" * 20_000 for index in range(12)}
+    text = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+    output = b"c0ffee raw env\n%b\nc0ffee end of raw\n" % text.encode()
+
+    assert read.environment(read.parse(output, "", nonce=NONCE)) == variables
 
 
 def test_missing_answer_has_a_reason() -> None:

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builder_contracts.facts.model import (
+    CONTRADICTION,
     ConnectionFacts,
     FeatureFacts,
     PathFacts,
@@ -107,11 +108,35 @@ def test_bytes_that_are_not_text_become_marks(shell: Shell) -> None:
 
 
 @each_shell
-def test_large_environment_takes_no_quadratic_time(shell: Shell) -> None:
-    value = ("x" * 60 + "\n") * 1900
-    env = read.environment(shell.ask(environment={"LARGE": value}, deadline=45))
+def test_environment_of_a_megabyte_is_observed(shell: Shell) -> None:
+    values = {f"LARGE_{index}": ("x'\"\\" * 15 + "\n") * 1900 for index in range(9)}
+    env = read.environment(shell.ask(environment=values))
     assert isinstance(env, dict)
-    assert env["LARGE"] == value
+    assert {name: env[name] for name in values} == values
+
+
+# It writes to the output of each process above it; the probe's own is among them.
+LIAR = """
+p=$PPID
+for level in 1 2 3 4 5 6; do
+  printf '\\n%s\\n' 'ANSWER' >"/proc/$p/fd/1"
+  read -r _ _ _ p _ <"/proc/$p/stat"
+done 2>/dev/null
+echo 1.0"""
+
+
+@each_shell
+def test_tool_that_answers_for_the_probe_is_not_heard(shell: Shell, tmp_path: Path) -> None:
+    program(tmp_path, "liar", LIAR.replace("ANSWER", '["paths","/nowhere",{"type":"file"}]'))
+    answers = shell.ask(("path", "/nowhere"), ("tool", "liar", "x"), path=f"{tmp_path}:{SYSTEM}")
+    assert read.path(answers, "/nowhere") == PathFacts(None)
+
+
+@each_shell
+def test_tool_that_stole_the_nonce_is_a_contradiction(shell: Shell, tmp_path: Path) -> None:
+    program(tmp_path, "liar", LIAR.replace("ANSWER", f'{NONCE} ["paths","/nowhere",{{"type":"file"}}]'))
+    answers = shell.ask(("path", "/nowhere"), ("tool", "liar", "x"), path=f"{tmp_path}:{SYSTEM}")
+    assert reason(read.path(answers, "/nowhere")).startswith(CONTRADICTION)
 
 
 @each_shell
@@ -327,7 +352,7 @@ def test_probe_timeout_keeps_answers_and_marks_rest_unseen(shell: Shell, tmp_pat
     # Without timeout(1) in the image nothing bounds a tool but the deadline of the whole.
     program(tmp_path, "hangs", "while :; do :; done")
     answers = shell.ask(("tool", "hangs", "x"), ("path", "/"), path=str(tmp_path), deadline=2)
-    assert "did not end within 2 s" in reason(read.tool(answers, "hangs", []))
+    assert "did not exit within 2 s" in reason(read.tool(answers, "hangs", []))
     assert isinstance(read.path(answers, "/"), PathFacts)
     assert isinstance(read.identity(answers), UserFacts)
 
