@@ -35,6 +35,7 @@ def proc(tmp_path: Path) -> Path:
         f"Name:\tsh\nUid:\t{UID}\t{UID}\t{UID}\t{UID}\nGid:\t100\t100\t100\t100\nGroups:\t100 200\n"
         "CapEff:\t0000000000000000\nCapBnd:\t0000000000000400\nNoNewPrivs:\t1\nSeccomp:\t2\n"
     )
+    (tmp_path / "comm").write_text("sh\n")
     (tmp_path / "environ").write_bytes(b"HOME=/home\0PATH=/bin:/opt:\0with-a.dot=x\0BAD=\xff\0")
     (tmp_path / "mountinfo").write_text(
         "1 0 0:1 / / rw - overlay overlay rw\n2 1 0:2 / /sys/fs/cgroup ro - cgroup2 none rw\n"
@@ -209,6 +210,29 @@ def test_process_that_cannot_be_read_is_a_reason() -> None:
     assert completed.returncode == 1
     assert completed.stderr.startswith("cannot read /proc/nobody: ")
     assert completed.stdout == ""
+
+
+def test_process_of_the_runtime_is_waited_for(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (proc / "comm").write_text("runc:[2:INIT]\n")
+    naps: list[float] = []
+
+    def nap(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            (proc / "comm").write_text("sh\n")
+
+    monkeypatch.setattr(look.time, "sleep", nap)
+
+    assert answers(proc)["identity", ""]["uid"] == UID
+    assert len(naps) == 3
+
+
+def test_process_that_stays_the_runtimes_is_a_reason(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (proc / "comm").write_text("runc:[2:INIT]\n")
+    monkeypatch.setattr(look.time, "sleep", lambda _: None)
+
+    with pytest.raises(OSError, match=r"still runc:\[2:INIT\], the engine's own"):
+        answers(proc)
 
 
 def test_program_prints_answers_with_the_nonce() -> None:

@@ -17,6 +17,7 @@ import json
 import os
 import stat
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,9 @@ _TYPES = (
     (stat.S_ISFIFO, "fifo"),
     (stat.S_ISLNK, "symlink"),
 )
+_RUNTIMES = ("runc", "crun", "youki")
+_START_POLL = 0.01
+_START_POLLS = 200
 _ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 Answer = tuple[str, str, Any]
@@ -89,6 +93,7 @@ class ObservedProcess:
 
     def __init__(self, proc: str) -> None:
         self.proc = proc
+        self._await_start()
         self.fields = dict(line.split(":", 1) for line in self.text("status").splitlines() if ":" in line)
         self.uid = self._id("Uid")
         self.gid = self._id("Gid")
@@ -104,6 +109,17 @@ class ObservedProcess:
         except OSError:
             pass
         self.users = dict(self._users())
+
+    def _await_start(self) -> None:
+        """Wait until the engine's runtime has become the process of the image. Raises OSError if it does not."""
+        for _ in range(_START_POLLS):
+            # The kernel names the process anew before it shows the new environment.
+            name = self.text("comm")
+            if not name.startswith(_RUNTIMES) and self.text("environ"):
+                return
+            time.sleep(_START_POLL)
+        if name.startswith(_RUNTIMES):
+            raise OSError(errno.EAGAIN, f"still {name.strip()}, the engine's own")
 
     def text(self, name: str) -> str:
         """A file of the kernel about this process."""
