@@ -213,3 +213,15 @@ def test_failed_backend_is_tried_once_for_all_classes(
         session.close()
     assert observed == {"no Docker Engine answers"}
     assert len(calls) == 1
+
+
+def test_host_without_temporary_directory_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.delenv("RUNNER_TEMP", raising=False)
+    monkeypatch.setattr("tempfile.gettempdir", none)
+
+    for use in (scratch_folder.sweep, scratch_folder.make):
+        with pytest.raises(BuilderContractsError, match="no temporary directory can be written to"):
+            use()

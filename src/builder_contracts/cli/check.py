@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from builder_contracts.cli.options import table_options
+from builder_contracts.contract.files import current_directory
 from builder_contracts.reporting.registry import open_reports, report_requests
 from builder_contracts.reporting.stream import RunInfo, RunSummary
 from builder_contracts.reporting.terminal import painter
@@ -39,7 +40,7 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
       builder-contracts check --builder tinyland-nix --image tinyland-nix=ghcr.io/me/runner:1 --pull
       builder-contracts check -k 'toolchain/* and not xz' --report junit=junit.xml
     """
-    options = parse(CHECK, values, cwd=Path.cwd(), paths=paths)
+    options = parse(CHECK, values, cwd=current_directory(), paths=paths)
     requests = report_requests(
         options.reports, options.cwd,
         form=options.report_format, evidence=options.evidence, junitxml=options.junitxml,

@@ -10,7 +10,7 @@ import click
 
 from builder_contracts.cli.options import table_options
 from builder_contracts.contract import schemas
-from builder_contracts.contract.files import write
+from builder_contracts.contract.files import current_directory, write
 from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import EngineError, ExitCode, InputError, printable
@@ -45,7 +45,7 @@ def facts(facts_image: str | None, output: Path | None, form: str, **values: Any
         raise click.BadParameter(
             f"{image!r} is not an image reference such as ghcr.io/me/runner:1", param_hint="--image"
         )
-    options = parse(FACTS, values, cwd=Path.cwd())
+    options = parse(FACTS, values, cwd=current_directory())
     contract = _choose(load_all(contract_files(options.paths)), options.builders, image)
     options = dataclasses.replace(options, images={contract.name: image} if image else {}, builders=())
     inputs = with_contracts(options, [contract])

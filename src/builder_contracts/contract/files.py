@@ -37,6 +37,14 @@ def is_empty(path: Path) -> bool:
     return is_file(path) and not read_bytes(path, 1000).strip()
 
 
+def current_directory() -> Path:
+    """This process's directory; the root where it is gone, so that absolute paths still work."""
+    try:
+        return Path.cwd()
+    except OSError:
+        return Path("/")
+
+
 def list_folder(folder: Path) -> list[Path]:
     """The entries of a directory, none where it does not exist. Raises InputError where it cannot be accessed."""
     try:

@@ -400,7 +400,8 @@ answer_shell() {
   fi
   # shellcheck disable=SC2016 # the shell under test expands it, not this one
   run_tool "$1" -c 'echo $((40 + 2))'
-  if [ "$status $short" = "0 42" ]; then
+  # Without a working directory a shell complains first, and works.
+  if [ "$status ${short##*"$nl"}" = "0 42" ]; then
     say shells "$1" '{"runs":true}'
   else
     quote "status $status: $short"

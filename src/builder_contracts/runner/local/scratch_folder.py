@@ -31,7 +31,7 @@ _ENDS_WITHIN = 3.0
 
 def make() -> Path:
     """A folder of this run's own, below RUNNER_TEMP or TMPDIR. Raises BuilderContractsError."""
-    where = os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()
+    where = _parent()
     try:
         # Nix takes no store below a symbolic link.
         folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=where)).resolve()
@@ -43,10 +43,22 @@ def make() -> Path:
     return folder
 
 
+def _parent() -> str:
+    try:
+        return os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()
+    except OSError:
+        raise BuilderContractsError(
+            "no temporary directory can be written to; set RUNNER_TEMP or TMPDIR to one that can"
+        ) from None
+
+
 def sweep() -> list[Path]:
-    """Remove what dead runs of this user left below RUNNER_TEMP or TMPDIR; their folders."""
+    """Remove what dead runs of this user left below RUNNER_TEMP or TMPDIR; their folders.
+
+    Raises BuilderContractsError where this host has no directory for them.
+    """
     removed = []
-    for folder in Path(os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in Path(_parent()).glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError):
             if not folder.is_symlink() and folder.stat().st_uid == os.getuid() and _abandoned(folder):
                 clear(folder.resolve())
