@@ -15,7 +15,7 @@ from typing import Any
 from builder_contracts.contract import schemas, validity
 from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.contract.model import Clause, Contract, Waiver
-from builder_contracts.contract.promises import READERS, toolchain
+from builder_contracts.contract.promises import READERS, SectionParser, toolchain
 from builder_contracts.contract.promises.declarations import Responsibility
 from builder_contracts.contract.promises.named_promise import PromiseError
 from builder_contracts.contract.promises.toolchain import Tool
@@ -236,7 +236,7 @@ def _contract(document: Document, tools: Mapping[str, KnownTool]) -> Contract:
     ids: dict[str, Pointer] = {}
     waivers = _waivers(document, problems)
     why: dict[str, str] = data.get("why", {})
-    readers = {**READERS, "toolchain": partial(toolchain.read, tools=tools)}
+    readers: dict[str, SectionParser] = {**READERS, "toolchain": partial(toolchain.read, tools=tools)}
     for kind, read_section in readers.items():
         if kind not in data:
             continue
