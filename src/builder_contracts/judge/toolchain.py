@@ -31,8 +31,10 @@ def judge(promise: Tool, facts: Facts) -> Assessment:
         _features(promise, tool, inspect),
     )
     # What is broken goes before what could not be seen: a tool that hangs says nothing more.
-    found = sorted(filter(None, problems), key=lambda problem: problem.outcome is not Outcome.BROKEN)
-    return found[0] if found else _present(promise, tool, inspect)
+    problems_by_weight = sorted(
+        filter(None, problems), key=lambda problem: problem.outcome is not Outcome.BROKEN
+    )
+    return problems_by_weight[0] if problems_by_weight else _present(promise, tool, inspect)
 
 
 def _path(facts: Facts) -> str:

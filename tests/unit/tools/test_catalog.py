@@ -26,7 +26,7 @@ def test_at_least_fifty_tools_are_known_and_most_have_work() -> None:
     assert sum(tool.work is not None for tool in catalog().values()) >= 40
 
 
-def test_tools_of_the_projects_contracts_have_work_where_it_can_be_done() -> None:
+def test_tools_of_the_contracts_have_work_where_possible() -> None:
     present = [
         tool
         for contract in load_all(ROOT.glob("contracts/*.yaml"))

@@ -47,10 +47,10 @@ def read(
     tools = {**catalog(), **(tools or {})}
     for name, value in section.items():
         where = (*at, name)
-        known = tools.get(name, KnownTool(name))
+        data = tools.get(name, KnownTool(name))
         if isinstance(value, str):
             present = value == "present"
-            work = known.work if present else None
+            work = data.work if present else None
             yield NamedPromise(name, Tool(name, present=present, work=work), where)
             continue
         version = value.get("version")
@@ -65,12 +65,12 @@ def read(
             Tool(
                 name,
                 version=VersionRange.read(version, (*where, "version")) if version else None,
-                version_command=tuple(value.get("version_command", known.version)),
+                version_command=tuple(value.get("version_command", data.version)),
                 features=tuple((feature, tuple(args)) for feature, args in value.get("features", {}).items()),
                 package=value.get("package"),
-                pattern=known.pattern,
-                order=known.order,
-                work=_work(value["work"]) if "work" in value else known.work,
+                pattern=data.pattern,
+                order=data.order,
+                work=_work(value["work"]) if "work" in value else data.work,
             ),
             where,
         )
