@@ -352,6 +352,8 @@ cap=$(ulimit -f 2>/dev/null)
 
 # begin_of FILE: sets $text to the start of a file.
 begin_of() {
+  text=
+  [ -s "$1" ] || return
   [ -n "$head" ] && text=$("$head" -c 4000 "$1" 2>/dev/null) && return
   text='' count=0
   while [ $count -lt 20 ] && { IFS= read -r line || [ -n "$line" ]; }; do
@@ -370,7 +372,7 @@ run() {
   shift 2
   clock; started=$now
   if [ -n "$scratch" ]; then
-    "$mkdir" -p "$place"
+    [ -d "$place" ] || "$mkdir" "$place"
     (
       [ -n "$cap" ] && ulimit -f "$cap"
       bounded "$seconds" "$@"
