@@ -44,7 +44,7 @@ def shows_outside(promise: Promise) -> bool:
     """Whether a look from outside can establish a promise; the others need a program in the runner."""
     match promise:
         case Tool():
-            return not promise.present or not (promise.version or promise.features)
+            return not promise.present or not (promise.version or promise.work or promise.features)
         case Shell() | DockerDaemon() | Mount() | Unshare() | Resolves() | Reaches() | Denied():
             return False
         case _:

@@ -221,7 +221,7 @@ def test_process_of_the_runtime_is_waited_for(proc: Path, monkeypatch: pytest.Mo
         if len(naps) == 3:
             (proc / "comm").write_text("sh\n")
 
-    monkeypatch.setattr(look.time, "sleep", nap)
+    monkeypatch.setattr("time.sleep", nap)
 
     assert answers(proc)["identity", ""]["uid"] == UID
     assert len(naps) == 3
@@ -229,7 +229,7 @@ def test_process_of_the_runtime_is_waited_for(proc: Path, monkeypatch: pytest.Mo
 
 def test_process_that_stays_the_runtimes_is_a_reason(proc: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (proc / "comm").write_text("runc:[2:INIT]\n")
-    monkeypatch.setattr(look.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
 
     with pytest.raises(OSError, match=r"still runc:\[2:INIT\], the engine's own"):
         answers(proc)

@@ -112,6 +112,7 @@ class ObservedProcess:
 
     def _await_start(self) -> None:
         """Wait until the engine's runtime has become the process of the image. Raises OSError if it does not."""
+        name = ""
         for _ in range(_START_POLLS):
             # The kernel names the process anew before it shows the new environment.
             name = self.text("comm")
