@@ -139,7 +139,7 @@ def test_verdict_has_everything_that_a_report_needs() -> None:
         checked=1,
         total=2,
         location=Location("sample.yaml", 7),
-        witnesses=("probe: /usr/bin/xz",),
+        witnesses=("probe: /usr/bin/xz (not run)",),
         expected=as_json(clause().promise),
         observed=as_json(seen.tools["xz"]),
         inspect="builder-contracts facts --contract sample.yaml --image sample | jq '.tools[\"xz\"]'",
