@@ -1,4 +1,4 @@
-"""The pytest face: hooks that turn contract files into items, and verdicts into reports and an exit status."""
+"""The pytest plugin: hooks that turn contract files into items, and verdicts into reports and an exit status."""
 
 from __future__ import annotations
 

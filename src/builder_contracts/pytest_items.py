@@ -1,7 +1,7 @@
-"""What pytest collects: files of contracts, and an item for each clause.
+"""Pytest items: contract files, and one item per clause.
 
-A clause is judged by the run of the session, or, with ``pytest -m truth --repo PATH``, by the files of a checkout.
-Everything that judges is imported when the first item needs it. Node ids are clause ids:
+The run of the session judges a clause; with ``pytest -m truth --repo PATH`` the files of a checkout do. Judges are
+imported when the first item needs them. Node IDs are clause IDs:
 ``contracts/tinyland-nix.yaml::toolchain/nix``.
 """
 

@@ -1,7 +1,7 @@
-"""Keeps secrets out of everything that leaves the harness.
+"""Redact secrets in everything that leaves the harness.
 
-A secret is recognised where it is read: by the name of its variable, by its form, or by its place in a URL or in
-configuration text. From then on its value is replaced wherever it turns up, also inside other text, encoded or cut.
+A secret is recognized where it is read: by the name of its variable, by its form, or by its place in a URL or in
+configuration text. From then on its value is replaced wherever it occurs, even inside other text, encoded or cut.
 """
 
 from __future__ import annotations

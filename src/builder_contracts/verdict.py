@@ -1,4 +1,4 @@
-"""What is known about a clause: what a judge returns, and the verdict that reports carry."""
+"""Assessments, which judges return, and verdicts, which reports carry."""
 
 from __future__ import annotations
 

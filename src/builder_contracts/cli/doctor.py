@@ -1,4 +1,4 @@
-"""builder-contracts doctor: is this machine able to run the job?"""
+"""builder-contracts doctor: report what this machine needs to check contracts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""builder-contracts explain: what a clause promises, how it is judged, why it matters, how to fix it."""
+"""builder-contracts explain: print a clause's promise, its judging, its reason and its fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""builder-contracts facts and diff: what is so in a runner, and what has changed."""
+"""builder-contracts facts and diff: observe a runner, and compare two observations."""
 
 from __future__ import annotations
 

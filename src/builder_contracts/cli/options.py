@@ -1,4 +1,4 @@
-"""The table of options as click takes them, and the options that most commands share."""
+"""Click options made from the table of options, and groups of options that most commands share."""
 
 from __future__ import annotations
 

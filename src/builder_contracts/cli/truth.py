@@ -1,4 +1,4 @@
-"""builder-contracts truth: judge a checkout against the platform's contracts, without running it."""
+"""builder-contracts truth: judge a checkout against the platform's contracts, without executing it."""
 
 from __future__ import annotations
 

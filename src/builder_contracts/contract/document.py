@@ -1,6 +1,6 @@
-"""A YAML file to plain data in which every value knows its file and line.
+"""Read a YAML file into plain data that keeps the file and line of every value.
 
-Strict: one document, no tags, no duplicate keys, and limits that neither nesting nor aliases can exceed.
+The reader is strict: one document, no tags, no duplicate keys, and limits that neither nesting nor aliases can exceed.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Files: reads are bounded and regular, writes are whole or not at all. A path that cannot be accessed is an error,
-never taken for absent."""
+"""Read regular files up to a limit, and write files atomically. An unreadable file is an error, never missing."""
 
 from __future__ import annotations
 

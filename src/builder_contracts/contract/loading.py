@@ -1,4 +1,4 @@
-"""Files to contracts: parse, follow ``extends``, hold to the schema, split into clauses."""
+"""Load contract files: parse, resolve ``extends``, validate, and split into clauses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A contract and its clauses, as data."""
+"""Data model of a contract and its clauses."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Holds documents to their JSON Schema and says what is wrong in the contract language's own words.
+"""Validate documents against their JSON Schema, and report errors in the terms of the contract language.
 
-Importing this takes longer than reading a contract: see ``validity``.
+Importing this module takes longer than reading a contract: see ``validity``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Documents that were found valid are remembered, so that the validator is not even imported for them again."""
+"""A cache of valid documents, so that the validator is not imported for them again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patterns of a contract, searched in values that somebody else chooses."""
+"""Search a contract's patterns in values that a runner controls."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""YAML text to nodes that know their line: for contracts, and for whatever a checkout holds.
+"""Parse YAML into nodes that keep their line, for contracts and for files of a checkout.
 
 PyYAML's composer runs over libyaml's events, so positions, tags and duplicate keys survive and nothing is ever
-constructed. What a node means is for the caller: ``document`` is strict, ``truth.readers.yaml`` tolerant.
+constructed. The caller interprets the nodes: ``document`` strictly, ``truth.readers.yaml`` tolerantly.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Facts to JSON and back, with secrets left out."""
+"""Convert facts to JSON and back, without secrets."""
 
 from __future__ import annotations
 

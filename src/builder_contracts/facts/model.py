@@ -1,7 +1,7 @@
-"""Facts of one runner, as one pass of observation found them.
+"""The facts of one runner, from one observation.
 
-Every field that could not be observed holds an ``Unseen`` with the reason, never a guess: the judge then
-answers *unproven*.
+A field that could not be observed holds an ``Unseen`` with the reason, never a guess: its clauses are then
+*unproven*.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The repository of a CI job or of a plan, at GitHub or GitLab.
 
-Hosts and tokens come from the environment only: variables that CI sets, so that a token is in no process list and
-no log. A token is for the host that is named beside it, and goes to no other.
+Hosts and tokens come only from environment variables that CI sets, so a token never appears in a process list or a
+log. A token is sent only to the host that is configured with it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""GitHub's REST API of version 2022-11-28, at github.com or an Enterprise server."""
+"""GitHub's REST API, version 2022-11-28, on github.com or an Enterprise server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to one server: with its token, patient, and with words for a refusal."""
+"""Requests to one server: with its token, with retries, and with a readable error for a rejection."""
 
 from __future__ import annotations
 

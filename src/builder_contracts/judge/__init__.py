@@ -1,4 +1,4 @@
-"""Judging: pure functions from a clause and facts to a verdict. No I/O, no clock."""
+"""Judge clauses: pure functions from a clause and facts to a verdict. No I/O, no clock."""
 
 from __future__ import annotations
 

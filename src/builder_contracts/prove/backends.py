@@ -1,4 +1,4 @@
-"""Backends of proofs: containers of an engine that the run starts and removes, or this host."""
+"""Backends of proofs: containers that the run starts and removes, or this host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work inside a runner: files in, commands run, artifacts out. Arguments only, never a shell string built from values."""
+"""A job in a runner: copy files in, run commands, copy artifacts out. It passes arguments, never a shell string."""
 
 from __future__ import annotations
 

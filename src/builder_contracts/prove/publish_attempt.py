@@ -1,4 +1,4 @@
-"""A write that an identity tries, whichever proof has it tried: raw requests, ``nix copy`` or ``docker push``."""
+"""An attempt to write as one identity, by raw requests, ``nix copy`` or ``docker push``."""
 
 from __future__ import annotations
 

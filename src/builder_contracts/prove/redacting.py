@@ -1,4 +1,4 @@
-"""A runner that takes what a deployment trusts a run with out of what tools say: their output ends in reports."""
+"""A runner that redacts a deployment's credentials from the output of tools, because that output ends in reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The experiments of one class: those that its selected clauses need, independent ones side by side."""
+"""The experiments of one class that its selected clauses need; independent experiments run in parallel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The testbed of an experiment: jobs, endpoints, an outside client and the logs of servers."""
+"""The testbed of an experiment: jobs, endpoints, an external client and the logs of servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a promise and the records of a class to a finding with its witnesses. Pure."""
+"""Judge a promise by the records of a class: an assessment with its witnesses. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Evidence: one verdict per line, written as the run goes. A further run appends to the file."""
+"""Evidence: one verdict per line, written during the run. A later run appends to the file."""
 
 from __future__ import annotations
 

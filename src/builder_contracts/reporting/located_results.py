@@ -1,4 +1,4 @@
-"""What is broken, and where in a repository: for programs that show it beside the code."""
+"""Broken clauses with their locations in a repository, for programs that show them in the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The formats of reports, and what ``--report FORMAT[=FILE]`` means."""
+"""The report formats, and the parsing of ``--report FORMAT[=FILE]``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, as code hosts read it."""
+"""SARIF 2.1.0, in the form that code hosts read."""
 
 from __future__ import annotations
 

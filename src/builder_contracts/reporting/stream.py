@@ -1,4 +1,4 @@
-"""The stream of verdicts: a run begins, yields verdicts, and ends; reports listen."""
+"""The stream of verdicts: a run begins, yields verdicts, and ends; reports receive each event."""
 
 from __future__ import annotations
 

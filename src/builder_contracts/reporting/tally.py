@@ -1,4 +1,4 @@
-"""Counts verdicts by builder class; knows no format."""
+"""Count verdicts by builder class, independent of any format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Verdicts for a person at a terminal: what is broken as it comes, and a summary at the end."""
+"""Verdicts for a person at a terminal: broken clauses as they come, and a summary at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report that is written at the end of a run, complete or not at all."""
+"""A report that is written atomically at the end of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run reads, each file once: contracts, the environments next to them, the environment in use."""
+"""The inputs of a run, each read once: contracts, the environments next to them, the environment in use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Remembers which clauses failed in the last run of a directory, for ``--last-failed``."""
+"""The clauses that failed in the last run of a directory, stored for ``--last-failed``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Observes the runners of several classes side by side, each once, with all that a run needs around them."""
+"""Observe the runners of several classes in parallel, each once, with the containers and networks that they need."""
 
 from __future__ import annotations
 

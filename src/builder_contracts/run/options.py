@@ -1,7 +1,7 @@
-"""The one table of options: click, pytest, shell completion and docs/cli.md are made from it.
+"""The table of options, from which click, pytest, shell completion and docs/cli.md are made.
 
-``parse`` turns what a face was given into ``RunOptions``; what an option needs to be read, such as an environment file,
-is read by ``inputs``.
+``parse`` converts the values of a command line into ``RunOptions``. It reads no files: ``inputs`` reads, for example,
+the environment file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All proofs of one run: carries out each class's experiments side by side, judges them, and leaves nothing behind."""
+"""Perform all proofs of one run: the experiments of each class in parallel, then their judging and their cleanup."""
 
 from __future__ import annotations
 

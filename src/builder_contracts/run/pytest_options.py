@@ -1,4 +1,4 @@
-"""The table of options as pytest takes them."""
+"""Pytest options made from the table of options."""
 
 from __future__ import annotations
 

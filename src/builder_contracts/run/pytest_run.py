@@ -1,4 +1,4 @@
-"""A run whose clauses are items of pytest: what the plugin keeps from hook to hook, behind one key of the stash."""
+"""A run whose clauses are items of pytest: the state that the plugin keeps between hooks, under one stash key."""
 
 from __future__ import annotations
 

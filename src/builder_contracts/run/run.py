@@ -1,8 +1,8 @@
-"""A run: reads its inputs, observes each class once, proves what is proved by experiments, and yields verdicts.
+"""A run: read the inputs, observe each class once, perform the proofs, and yield verdicts.
 
-    options -> inputs -> selection -> observations and proofs, classes side by side -> verdicts, as they come
+    options -> inputs -> selection -> observations and proofs, classes in parallel -> verdicts, as they come
 
-Both faces walk it: ``builder-contracts check`` takes ``verdicts()``, an item of pytest asks for its own ``verdict()``.
+``builder-contracts check`` iterates over ``verdicts()``; an item of pytest calls ``verdict()`` for its own clause.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which clauses a run checks: of which classes, by words and globs of their IDs, or those that failed last."""
+"""Select the clauses that a run checks: by class, by words and globs of their IDs, or by their last failure."""
 
 from __future__ import annotations
 

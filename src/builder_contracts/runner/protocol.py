@@ -1,4 +1,4 @@
-"""The interface of every runner. Observation and proofs know nothing else about where they run."""
+"""The interface of every runner. Observation and proofs use nothing else of a runner."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an Environment document binds: roles to endpoints, and which of them the run starts itself. Pure."""
+"""Environment files: which endpoint each role has, and which endpoints the run starts. Pure."""
 
 from __future__ import annotations
 

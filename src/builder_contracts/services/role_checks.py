@@ -1,5 +1,4 @@
-"""Holds what is written about caches and stores together: roles, environments and classes must agree. Pure but for
-reading the files."""
+"""Check that roles, environments and classes agree about caches and stores. Pure except for reading files."""
 
 from __future__ import annotations
 

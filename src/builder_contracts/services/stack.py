@@ -1,4 +1,4 @@
-"""Starts services on a network of the run, watches them, and reads their logs."""
+"""Start services on a network of the run, watch them, and read their logs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is known of tools, as data: how they print their version, and which packages they come in."""
+"""Knowledge about tools as data: how they print their version, and which packages contain them."""

@@ -1,4 +1,4 @@
-"""The catalog of tools, read from ``catalog.toml``, and the guess at a misspelt name."""
+"""The catalog of tools, read from ``catalog.toml``, and suggestions for a misspelled name."""
 
 from __future__ import annotations
 

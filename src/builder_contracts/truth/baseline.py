@@ -1,4 +1,4 @@
-"""A file of accepted findings, so that a big repository starts clean and only gets better."""
+"""A file of accepted findings, so that a big repository starts clean and only improves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Platform contracts: what a platform's documents, defaults and deployment must agree on, area by area."""
+"""Platform contracts: what the documents, defaults and deployment of a platform must agree on, by area."""
 
 from __future__ import annotations
 

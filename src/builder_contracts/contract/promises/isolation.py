@@ -1,4 +1,4 @@
-"""Promises about what a job can do to its host."""
+"""Promises about the access of a job to its host."""
 
 from __future__ import annotations
 

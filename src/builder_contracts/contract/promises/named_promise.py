@@ -1,4 +1,4 @@
-"""What every module of this package produces: one declared promise, its name, and where it stands."""
+"""A declared promise with its name and location: the result of every module of this package."""
 
 from __future__ import annotations
 

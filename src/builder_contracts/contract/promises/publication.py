@@ -1,4 +1,4 @@
-"""Promises about what leaves a class: who may publish where, and what must never be in it. Shown by proofs."""
+"""Promises about publishing: who may publish to which target, and that no secret leaks. Judged by proofs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a night changed in one environment: what broke and since which run, what is kept again, what is missing."""
+"""The changes of one night in one environment: broken, kept again, missing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How clauses and builder classes stand at a given time.
+"""The status of clauses and builder classes at a given time.
 
-*Unknown* is no verdict but the lack of a fresh one: evidence that is older than the policy allows proves
-nothing about today, whatever it was.
+*Unknown* is not a verdict but the lack of a current one: evidence that is older than the policy allows proves
+nothing about today.
 """
 
 from __future__ import annotations

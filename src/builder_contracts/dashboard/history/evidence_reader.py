@@ -1,4 +1,4 @@
-"""Reads evidence.jsonl: one verdict per line, of today's version or the one before."""
+"""Read evidence.jsonl: one verdict per line, of the current version or the previous one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Imports the report files of runs into a history."""
+"""Import the report files of runs into a history."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Reads JUnit XML of any tool as a stream, and trusts none of it.
+"""Read JUnit XML of any tool as an untrusted stream.
 
-A report can come from anywhere, so there is no document type (hence no entities), no token above a
-megabyte, no deep nesting, and no tree in memory.
-The dialects have no common specification; what is read here is what pytest (xunit1 and xunit2), Surefire,
-CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework write.
+A report can come from anywhere, so the reader rejects document types (hence entities), tokens above a megabyte and
+deep nesting, and keeps no tree in memory.
+The dialects have no common specification. The reader accepts the output of pytest (xunit1 and xunit2), Surefire,
+CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The history of verdicts in one SQLite file.
 
-SQLite and not DuckDB: the nights of several jobs may be added at once, and DuckDB lets one process at a
-time open a file for writing; SQLite's journal makes an addition all or nothing also under kill -9; it is in
-Python's standard library; and a night is a few hundred small rows, not a column scan.
+It is SQLite rather than DuckDB because several jobs may add nights at the same time, while DuckDB lets only one
+process open a file for writing; because SQLite's journal makes an import atomic even under kill -9; because it is in
+Python's standard library; and because a night is a few hundred small rows, not a column scan.
 
-Adding is a join: whatever the order, and however often, the same files give the same history. Of two
-answers to one clause in one run the worse stays.
+Imports are idempotent and commutative: the same files give the same history in any order. If one run has two results
+for a clause, the worse is kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writes the static site: pages that need no server, and the same data as JSON next to each."""
+"""Write the static site: pages that need no server, and the same data as JSON next to each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Line plots as SVG text: small, printable, readable without a script."""
+"""Line plots as SVG text: small, printable, and readable without a script."""
 
 from __future__ import annotations
 

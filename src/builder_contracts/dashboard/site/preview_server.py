@@ -1,4 +1,4 @@
-"""Serves a site locally and rebuilds it when its history changes."""
+"""Serve a site locally, and rebuild it when its history changes."""
 
 from __future__ import annotations
 

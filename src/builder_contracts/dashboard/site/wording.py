@@ -1,4 +1,4 @@
-"""Times, sizes and causes in words."""
+"""Times, sizes and causes as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a contract to the questions that the probe must answer. Pure."""
+"""Convert a contract into the questions that the probe must answer. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Carries out the Bazel proofs over one protocol: upload, hit, miss, reject, and false results for the client."""
+"""Perform the Bazel proofs over one protocol: upload, hit, miss, rejection, and false results for the client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Canaries: folders with a ``canary.yaml`` that says how to build them and what must come out."""
+"""Canaries: directories with a ``canary.yaml`` that defines their build and its artifacts."""
 
 from __future__ import annotations
 

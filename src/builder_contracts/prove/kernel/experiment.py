@@ -1,4 +1,4 @@
-"""The kernel canary as an experiment of a class: carried out on its bench, judged tier by tier."""
+"""The kernel canary as an experiment of a class: performed on its testbed, judged tier by tier."""
 
 from __future__ import annotations
 

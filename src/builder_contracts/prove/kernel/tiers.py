@@ -1,4 +1,4 @@
-"""Carries out the tiers of a kernel canary in runners of the class, and records what came of each."""
+"""Perform the tiers of a kernel canary in runners of the class, and record their results."""
 
 from __future__ import annotations
 

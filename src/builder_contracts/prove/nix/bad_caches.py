@@ -1,4 +1,4 @@
-"""Nix caches that must be rejected, one for each thing that can be wrong: made by the run, beside the good one."""
+"""Nix caches that clients must reject, one per defect, which the run makes next to the good cache."""
 
 from __future__ import annotations
 

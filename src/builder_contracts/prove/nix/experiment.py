@@ -1,4 +1,4 @@
-"""Carries out the Nix proofs: build, publish, substitute in fresh runners, and offer what must be rejected."""
+"""Perform the Nix proofs: build, publish, substitute in fresh runners, and offer bad caches."""
 
 from __future__ import annotations
 

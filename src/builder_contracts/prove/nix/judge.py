@@ -1,4 +1,4 @@
-"""Judges the record of the Nix cache proof. Pure."""
+"""Judge the record of the Nix cache proof. Pure."""
 
 from __future__ import annotations
 

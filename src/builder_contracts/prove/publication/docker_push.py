@@ -1,4 +1,4 @@
-"""Carries out the proofs of a class with a Docker daemon: build, run, and push with a real engine."""
+"""Perform the proofs of a class with a Docker daemon: build, run, and push with a real engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches all that a class published and logged for the secrets that its jobs could see."""
+"""Search everything that a class published and logged for the secrets that its jobs could read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges the search for secrets. Pure."""
+"""Judge the search for secrets. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Searches folders for secrets in every encoding, inside archives and compressed members.
+"""Search directories for secrets in every encoding, inside archives and compressed members.
 
-A module of the package and, sent as text, a program in a container: it must not import this package. Its
-arguments are a JSON list of secrets and the folders; its output is one JSON object, see ``report``.
+It is a module of the package and, sent as text, a program in a container, so it must not import this package. Its
+arguments are a JSON list of secrets and the directories; its output is one JSON object, see ``report``.
 """
 
 from __future__ import annotations

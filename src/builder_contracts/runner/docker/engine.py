@@ -1,8 +1,8 @@
-"""The Docker Engine: connecting, reading its responses, describing images, running commands in containers.
+"""The Docker Engine: connect, read its responses, describe images, run commands in containers.
 
-Any engine that speaks Docker's API will do; the SDK honours DOCKER_HOST, the docker context and their
-variables. Responses are data of another program: a response of another form than the API documents is an
-UnexpectedResponse, never a TypeError of the code that reads it.
+Any engine that speaks Docker's API works; the SDK honors DOCKER_HOST, the docker context and their variables.
+Responses are untrusted data: a response that does not have the documented form is an UnexpectedResponse, never a
+TypeError of the code that reads it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""Which builder class this host is a runner of, and by which signs.
+"""Decide which builder class this host is a runner of, and by which signs.
 
-Anybody can set the variables of a CI system, so no single one is believed. A host counts as a live runner
+Anyone can set the variables of a CI system, so no single variable is trusted. A host counts as a live runner
 of a builder class only if independent records agree: the CI system reports a self-hosted runner, the host
-has the runner's name, and the job was scheduled here for one of the labels of the class. One sign of another
-kind of host (a hosted runner, a battery) is enough to reject it.
+has the runner's name, and the job was scheduled here for one of the labels of the class. One sign of a
+different kind of host (a hosted runner, a battery) is enough to reject it.
 
-Outside facts: variables of GitHub Actions and of GitLab CI as their references name them; a runner pod of
+External facts: variables of GitHub Actions and of GitLab CI as their references name them; a runner pod of
 Actions Runner Controller has its runner's name as host name, and ``NAME-workflow`` in a job container;
 ``/imagegeneration`` is left on the machines of GitHub's hosted pool by the tool that builds their images.
 """

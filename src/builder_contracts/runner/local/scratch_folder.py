@@ -1,6 +1,6 @@
-"""Folders of a run on a machine: made below the CI system's own, emptied of files and processes, never left behind.
+"""A run's directories on a machine: made under the CI system's own, and emptied of files and processes at the end.
 
-A run that was killed cannot clean up; the next one on the machine recognises its folder by an owner that is gone.
+A killed run cannot clean up, so the next run on the machine removes every directory whose owner is gone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read files of ``docker buildx bake``, which define names that a Dockerfile can start from.
 
-Format: https://docs.docker.com/build/bake/reference/. Variables have their defaults, as they have when nobody sets
-them; what matrices and functions compute is left unknown.
+Format: https://docs.docker.com/build/bake/reference/. Variables have their default values; values that
+matrices and functions compute are unknown.
 """
 
 from __future__ import annotations

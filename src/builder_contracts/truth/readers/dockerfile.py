@@ -1,4 +1,4 @@
-"""Dockerfiles: which images they start from, and the instructions that lead to the last stage."""
+"""Read Dockerfiles: their base images, and the instructions that lead to the last stage."""
 
 from __future__ import annotations
 

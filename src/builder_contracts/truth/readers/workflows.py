@@ -1,4 +1,4 @@
-"""GitHub workflows, composite actions and GitLab pipelines to jobs and their steps."""
+"""Read GitHub workflows, composite actions and GitLab pipelines into jobs and their steps."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""YAML of any origin to positioned values.
+"""Read YAML of any origin into values with positions.
 
-Unlike the contract language this takes what the world writes: several documents, tags, duplicate keys (the last wins,
-as everywhere), Helm's and CI's extensions.
+Unlike the contract language, this reader accepts YAML in common use: several documents, tags, duplicate keys (the last
+wins), and the extensions of Helm and CI systems.
 """
 
 from __future__ import annotations

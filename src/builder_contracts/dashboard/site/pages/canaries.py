@@ -1,4 +1,4 @@
-"""Measured values with their budgets, by the canary that they belong to."""
+"""Measurements with their budgets, grouped by canary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several pages show: the head, a run, a clause in a list, how evidence ages."""
+"""Parts that several pages share: the header, a run, a clause in a list, the age of evidence."""
 
 from __future__ import annotations
 
