@@ -58,8 +58,8 @@ class Assessment:
 
     ``likely`` is the probable cause of a broken promise, ``fix`` what to do about it. ``look`` is a path into the
     facts, as jq has it. ``here`` is False for an unproven promise that this runner or host can never show: a loud skip
-    instead of an error. ``checked`` of ``total`` candidates were looked at, where the promise is about several.
-    ``observed`` is the value behind ``seen``, where ``look`` does not lead to it.
+    instead of an error. ``checked`` of ``total`` candidates were looked at, if the promise is about several.
+    ``observed`` is the value behind ``seen``, if ``look`` does not show it.
     """
 
     outcome: Outcome
@@ -146,9 +146,9 @@ class Contradiction:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a verdict comes from.
+    """The origin of a verdict.
 
-    Digests are ``sha256:…``, or empty where there is no image. ``runner`` is the runner's kind, ``attribution`` what a
+    Digests are ``sha256:…``, or empty if there is no image. ``runner`` is the runner's kind, ``attribution`` what a
     real runner shows of itself. ``run`` is the id of the run. ``started`` is an RFC 3339 time in UTC; ``seconds`` is
     what the observation or experiment took.
     """

@@ -21,7 +21,7 @@ from builder_contracts.run.exit_status import SHORT, end_on_sigterm, interrupted
 
 @dataclass(frozen=True)
 class Listed:
-    """A command of the list: where it is defined, and its first line of help, so that the list imports none."""
+    """A command of the list: its module and its first line of help, so that the list imports no command."""
 
     module: str
     attribute: str
@@ -102,7 +102,7 @@ def _say_no_more() -> None:
 
 
 def _colour() -> bool | None:
-    """No colour where the user wants none, otherwise as the terminal has it."""
+    """No colour if the user wants none, otherwise as the terminal has it."""
     return False if os.environ.get("NO_COLOR") else None
 
 

@@ -85,7 +85,7 @@ def _completion(option: Option) -> Callable[[click.Context, click.Parameter, str
 
 
 def builders(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Names of classes for the shell's completion; nothing where the contracts cannot be read."""
+    """Names of classes for the shell's completion; nothing if the contracts cannot be read."""
     paths = [Path(path) for path in context.params.get("contracts") or context.params.get("paths") or ()]
     try:
         names = [contract.name for contract in load_all(contract_files(paths))]

@@ -25,7 +25,7 @@ from builder_contracts.tools.catalog import misspelt
 MAX_BASES = 8
 """Length of the longest chain of ``extends``."""
 
-# Marks stand at the beginning of a line, or after a brace or comma in JSON. Lines that are indented deeper than
+# Marks are at the beginning of a line, or after a brace or comma in JSON. Lines that are indented deeper than
 # the document are another's text, such as a ConfigMap's that carries a contract.
 _MARGIN = re.compile(rb"\A(?:[ \t]*(?:[#%].*|---.*)?\r?\n)*( *)")
 _OURS = rb"apiVersion[\"']?\s*:\s*[\"']?builder-contracts/"
@@ -343,7 +343,7 @@ def _check_clause_references(document: Document, clauses: Sequence[Clause]) -> l
 
 
 def _nearest(local_id: str, usable: set[str]) -> str | None:
-    """The id that was probably meant: of the same kind where the kind is right."""
+    """The id that was probably meant: of the same kind if the kind is right."""
     kind, _, name = local_id.partition("/")
     names = {other.partition("/")[2] for other in usable if other.startswith(f"{kind}/")}
     if names:

@@ -104,7 +104,7 @@ class ToolFacts:
     """A program that was looked for. ``path`` is None when no directory of PATH has it.
 
     ``output`` is what its version command printed (shortened) and ``status`` how it ended; both are
-    Unseen where the command was not run.
+    Unseen if the command was not run.
     """
 
     path: str | None
@@ -115,7 +115,7 @@ class ToolFacts:
 
 @dataclass(frozen=True)
 class PathFacts:
-    """What stands at a path; ``type`` is None for nothing. ``mode`` holds permission bits, ``free`` bytes."""
+    """The file or directory at a path; ``type`` is None for nothing. ``mode`` holds permission bits, ``free`` bytes."""
 
     type: str | None
     symlink: bool = False

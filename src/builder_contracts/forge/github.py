@@ -20,7 +20,7 @@ MAX_ARCHIVE = 2 << 30
 
 @dataclass(frozen=True)
 class _Artifact:
-    """A stored file of an earlier run. ``branch`` is where that run was, ``foreign`` whether in a fork."""
+    """A stored file of an earlier run. ``branch`` is the branch of that run, ``foreign`` is true for a fork."""
 
     created: str
     expired: bool

@@ -50,7 +50,7 @@ class _Token(requests.auth.AuthBase):
 
 
 class _Session(requests.Session):
-    """Follows redirects without credentials, but to where they came from."""
+    """Follows redirects, with credentials only to the host that they are for."""
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         # requests also lets them pass from http to https of a host, and asks .netrc about the next one.

@@ -120,7 +120,7 @@ def split_available(
 
 
 def _usable(role: str, bindings: Environment, allow_writes: frozenset[str]) -> RoleBinding | Unavailable:
-    """The binding of a role that may be written to: a service of the run always, a deployment where it is allowed."""
+    """The binding of a role that may be written to: a service of the run always, a deployment if it is allowed."""
     binding = bindings.roles.get(role)
     environment = bindings.environment
     if binding is None:

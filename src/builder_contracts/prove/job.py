@@ -43,7 +43,7 @@ class ProofJob:
     ``address`` is what servers see of it, ``container`` where it and ``daemon`` where its Docker daemon runs, all empty
     on a machine. ``shared``: others use the machine as well, so what is fresh by itself on a fresh one is kept apart in
     a home of the job's own, which holds the folder; ``true_home`` is then that of its user, ``without`` are variables of
-    the runner that it does not get, and ``last_runner`` works also after the end of the run.
+    the runner that it does not get, and ``last_runner`` works even after the end of the run.
     """
 
     runner: Runner
@@ -59,7 +59,7 @@ class ProofJob:
 
     @property
     def last(self) -> ProofJob:
-        """The job that puts back what it has changed outside of its folder, also after the end of the run."""
+        """The job that restores what it has changed outside its folder, even after the end of the run."""
         return dataclasses.replace(self, runner=self.last_runner or self.runner)
 
     @property

@@ -60,7 +60,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
 def http(request: dict[str, Any]) -> Answer:
     """Any HTTP request: method, url, headers, a body in base64, and the certificate to trust.
 
-    Where a registry asks for a token first, one is fetched with the same credentials, as every client of it does.
+    If a registry asks for a token first, one is fetched with the same credentials, as every client of it does.
     Source: the distribution project's token authentication specification.
     """
     first = plain_http(request)

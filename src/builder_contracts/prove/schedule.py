@@ -57,7 +57,7 @@ def roles(contract: Contract, clauses: Iterable[Clause]) -> list[str]:
 
 @dataclass(frozen=True)
 class _PlannedExperiment:
-    """An experiment, and what becomes of its clauses where it cannot be carried out."""
+    """An experiment, and what becomes of its clauses if it cannot be carried out."""
 
     experiment: Callable[[], None]
     lose: Callable[[Unavailable], None]

@@ -55,7 +55,7 @@ def find(promise: ProofPromise, records: ProofRecords) -> Witnessed:
 
 @dataclasses.dataclass(frozen=True)
 class ProofContext:
-    """Where a class was proved: the facts that every verdict of it carries."""
+    """The origin of a class's proofs: facts that each of its verdicts carries."""
 
     environment: str
     about: RunnerFacts | None = None

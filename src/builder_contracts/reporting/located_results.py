@@ -18,7 +18,7 @@ from builder_contracts.verdict import Outcome, Verdict
 class LocatedResult:
     """A broken promise at one place.
 
-    ``path`` is relative to the root of the repository where it is ``inside``; elsewhere it is absolute, or a URL. ``related`` is a
+    ``path`` is relative to the root of the repository if it is ``inside``; elsewhere it is absolute, or a URL. ``related`` is a
     second place in the same repository. ``fingerprint`` stays the same while lines move, and ``occurrence`` counts
     the results that share one.
     """

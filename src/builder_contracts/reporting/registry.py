@@ -52,7 +52,7 @@ class ReportRequest:
             # What exists and is neither, such as /dev/stdout and >(command), takes what it is given.
             elif not path.exists():
                 folder = next(folder for folder in path.parents if folder.exists())
-                # The permission alone does not tell: root has it also where nothing can be written.
+                # The permission alone is not enough: root has it even if nothing can be written.
                 tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             message = f"{self.option}: cannot write {path}: {error.strerror}"

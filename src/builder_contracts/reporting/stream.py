@@ -110,7 +110,7 @@ class Reports:
         return verdict
 
     def end(self, summary: RunSummary) -> ExitCode:
-        """Complete all reports; the exit code of the run, which is another where a report could not be written."""
+        """Complete all reports; the exit code of the run, which is another if a report could not be written."""
         self._ended = True
         summary = dataclasses.replace(
             summary,

@@ -43,7 +43,7 @@ class SummaryLine:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """``3 kept (1 declared, 2 observed)``, ``0 broken``, ``0 unproven``; what is waived only where it is."""
+        """``3 kept (1 declared, 2 observed)``, ``0 broken``, ``0 unproven``; what is waived only if it is."""
         rungs = ", ".join(f"{self.rungs[rung]} {rung.name.lower()}" for rung in Rung if self.rungs[rung])
         kept = f"{self.counts[Outcome.KEPT]:3} kept" + (f" ({rungs})" if rungs else "")
         others = [f"{self.counts[outcome]} {outcome.value}" for outcome in (Outcome.BROKEN, Outcome.UNPROVEN)]

@@ -14,7 +14,7 @@ from builder_contracts.reporting.whole_file import RunRecord
 from builder_contracts.verdict import Contradiction, Outcome, Verdict
 
 Paint = Callable[[str, str], str]
-"""Text in a color, where the terminal has colors."""
+"""Text in a color, if the terminal has colors."""
 
 COLORS = {
     Outcome.KEPT: "green",

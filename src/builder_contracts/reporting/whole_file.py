@@ -27,7 +27,7 @@ Render = Callable[[RunRecord], str]
 class WholeFile:
     """Collects the verdicts of a run and writes one text at its end.
 
-    ``write`` takes the text; for a path it is written beside the file first, and then takes its place.
+    ``write`` takes the text; for a path, a temporary file next to it is written first, and then replaces it.
     """
 
     def __init__(self, render: Render, write: Callable[[str], None]) -> None:

@@ -26,7 +26,7 @@ class ObserverOptions:
     """What a survey looks at: other images by class, the kind of runner, what surrounds it.
 
     ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation; ``hidden`` are
-    variables of this process that are none of a job's on this machine.
+    variables of this process that jobs on this machine must not see.
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -112,7 +112,7 @@ class _Docker:
         launch = options.plans.get(contract.name) or plan(
             contract, host_cpus=self._about.cpus, host_memory=self._about.memory
         )
-        # Everything around the runner starts beside it.
+        # The services and stand-ins of the runner start in parallel with it.
         stand_ins = {
             promise.host: self._network.stand_in(promise.host) for promise in contract.promised(Denied)
         }

@@ -54,7 +54,7 @@ class Option:
     """An option of some faces. ``help`` is a sentence; a face that wants another form of it makes it from this.
 
     ``name`` is the key under which a face hands the value to ``parse``. A ``variable`` of the environment gives the
-    default where the option is absent; ``aliases`` are accepted and not shown.
+    default if the option is absent; ``aliases`` are accepted and not shown.
     """
 
     name: str

@@ -34,7 +34,7 @@ PLACES: Mapping[str, Callable[[ProverOptions], ProofBackend]] = {
     "docker": in_containers,
     "local": LocalBackend,
 }
-"""Where a session proves, by the name of the runner."""
+"""The backend of a session's proofs, by the kind of the runner."""
 
 SIDE_BY_SIDE = 4
 """Classes that are proved at the same time: each builds, and a host has only so much memory."""
@@ -67,7 +67,7 @@ class Prover:
         return judge(clause, contract, records, where, today=datetime.now(UTC).date())
 
     def place(self) -> ProofBackend:
-        """Where the proofs are carried out; the first call sets it up. Raises BuilderContractsError after the end."""
+        """The backend of the proofs, set up by the first call. Raises BuilderContractsError after the end."""
         with self._setting_up:
             if self._closed:
                 raise BuilderContractsError(ENDED)
@@ -80,7 +80,7 @@ class Prover:
             return self._place
 
     def close(self) -> None:
-        """Remove everything that the session created, also what is being started at this moment."""
+        """Remove everything that the session created, including what is just being started."""
         with self._setting_up:
             self._closed = True
             place = self._place

@@ -34,13 +34,13 @@ class Selected:
 
 
 def select(inputs: Inputs, options: RunOptions, last_failed: Collection[str] = ()) -> list[Selected]:
-    """The clauses to check. Raises InputError for a wrong expression, NothingSelected where none is left."""
+    """The clauses to check. Raises InputError for a wrong expression, NothingSelected if none is left."""
     matches = matcher(options.keyword)
     contracts = inputs.named(options.builders)
     of_classes = [clause for contract in contracts for clause in contract.clauses]
     clauses = [clause for clause in of_classes if matches(clause)]
     if options.last_failed:
-        # As with pytest: where nothing failed last, everything is checked.
+        # As with pytest: if nothing failed last, everything is checked.
         clauses = [clause for clause in clauses if clause.id in last_failed] or clauses
     if not clauses:
         raise NothingSelected(nothing_left(len(of_classes), options.keyword))

@@ -27,7 +27,7 @@ class CompletedCommand:
 class StandIn:
     """A host of the run that plays one which jobs must not reach.
 
-    ``control`` is a connection from where it is allowed: it proves that the stand-in responds at all.
+    ``control`` is a connection from an allowed place: it proves that the stand-in responds at all.
     """
 
     address: str

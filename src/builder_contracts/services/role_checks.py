@@ -23,7 +23,7 @@ def check(
 ) -> list[Problem]:
     """Everything that does not agree among the contracts in ``folder``, its environments and its cache roles.
 
-    ``environments`` are those of the folder where they are read already. Nothing is wrong with a folder that has
+    ``environments`` are those of the folder if they are read already. Nothing is wrong with a folder that has
     neither. Raises InputError for files that do not load.
     """
     if environments is None:

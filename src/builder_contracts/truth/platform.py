@@ -53,7 +53,7 @@ class PlatformWaiver:
 
 @dataclass(frozen=True)
 class Citation:
-    """A paragraph of the document that the contracts rest on; ``quote`` stands in it and in no other of its section."""
+    """A paragraph of the document that the contracts rest on; ``quote`` occurs in it and in no other paragraph of its section."""
 
     document: str
     section: str
@@ -114,7 +114,7 @@ class AreaDeclarations:
         return value
 
     def at(self, *path: str | int) -> Location:
-        """The line of a declared fact; one that another document declares stands there."""
+        """The line of a declared fact, which may be in a different document."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
@@ -264,7 +264,7 @@ def _ground(
     grounding: Document | None,
     problems: list[Problem],
 ) -> Citation:
-    """The one paragraph that a quote stands in; a problem where there is none, or more than one."""
+    """The only paragraph with a quote; a problem if no paragraph has it, or several do."""
     section, quote = data["section"], data["quote"]
     if grounding is None:
         return Citation("", section, quote, quote, document.source(at))

@@ -62,7 +62,7 @@ class Seccomp:
 
 @dataclass(frozen=True)
 class DockerSocket:
-    """Whether an engine's socket stands at one of the usual paths."""
+    """Whether an engine's socket exists at one of the usual paths."""
 
     present: bool
 

@@ -20,7 +20,7 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True)
 class SimulatedMeasurement:
-    """A measured quantity: where it begins, how it drifts a night, how it scatters (a ratio), its budget."""
+    """A measured quantity: its first value, its drift per night, its scatter (a ratio), its budget."""
 
     quantity: str
     begins: float

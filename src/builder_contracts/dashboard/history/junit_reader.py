@@ -87,7 +87,7 @@ def read(stream: Readable, name: str, *, environment: str = "default", builder: 
 def moment(text: str) -> int:
     """Milliseconds since 1970 of an ISO 8601 time; a time without an offset is taken as UTC.
 
-    Raises ValueError for text that is no time.
+    Raises ValueError for text that is not a time.
     """
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
@@ -110,7 +110,7 @@ def number(text: str) -> float:
 
 
 def parts(clause: str) -> tuple[str, str, str]:
-    """Class, kind and name of a clause's id. Raises ValueError for text that is none."""
+    """Class, kind and name of a clause ID. Raises ValueError for text that is not a clause ID."""
     builder, kind, name = clause.split("/", 2)
     if not (builder and kind and name):
         raise ValueError(f"incomplete clause ID {clause}")
@@ -118,7 +118,7 @@ def parts(clause: str) -> tuple[str, str, str]:
 
 
 def first_of(texts: Mapping[str, str], names: Iterable[str]) -> str:
-    """The first of these texts that is given; empty where none is."""
+    """The first of these texts that is given; empty if none is."""
     return next((text for name in names if (text := texts.get(name))), "")
 
 

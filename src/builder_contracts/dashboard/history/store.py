@@ -67,7 +67,7 @@ class History:
     def __init__(self, path: Path, *, write: bool = True) -> None:
         """Open the file; with ``write`` it is made when it is not there, and brought up to date.
 
-        Raises HistoryError, or InputError for a file that is no history.
+        Raises HistoryError, or InputError for a file that is not a history.
         """
         self.path = path
         self._texts: dict[str, int] = {}
@@ -288,7 +288,7 @@ class History:
         return number
 
     def _insert_once(self, table: str, columns: Sequence[str], values: Sequence[str]) -> int:
-        """The id of the row with these values, made when there is none. Names are our own, never input."""
+        """The ID of the row with these values, which is inserted if it is missing. Names are our own, never input."""
         where = " AND ".join(f"{column} = ?" for column in columns)
         row = self._connection.execute(f"SELECT id FROM {table} WHERE {where}", values).fetchone()  # noqa: S608
         if row is None:

@@ -67,7 +67,7 @@ def find_events(report: HistoryReport) -> list[FeedEvent]:
 
 
 def format_feed(report: HistoryReport, book: HistorySnapshot, base: str) -> str:
-    """The feed. ``base`` is the site's address, empty where it is not known: links are then relative."""
+    """The feed. ``base`` is the site's address, empty if it is not known: links are then relative."""
     feed_events = find_events(report)
     # Without a trailing slash it would mean the parent directory.
     base = f"{base.rstrip('/')}/" if base else ""

@@ -30,7 +30,7 @@ def spellings(address: str) -> dict[str, str]:
     """The ways to write an address that resolvers accept, by name.
 
     Filters that compare text let some of them through. Source: inet_aton(3) for the numeric forms,
-    RFC 4291 section 2.5.5.2 for the IPv6-mapped one, section 2.2 for what stands for the zeros of an IPv6 address.
+    RFC 4291 section 2.5.5.2 for the IPv6-mapped one, section 2.2 for the abbreviation of zeros in an IPv6 address.
     """
     if ":" in address:
         ipv6 = IPv6Address(address)

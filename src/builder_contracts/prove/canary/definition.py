@@ -61,12 +61,12 @@ class Canary:
 
 
 def folder_of(contract_file: str) -> Path:
-    """Where the canaries of a contract are: the folder ``canaries`` beside the folder of the contract."""
+    """The directory of a contract's canaries: ``canaries`` next to the directory of the contract."""
     return Path(contract_file).resolve().parent.parent / "canaries"
 
 
 def named(name: str, contract: Contract) -> Canary:
-    """The canary that a contract names. Raises InputError where it is not there, or not for this class."""
+    """The canary that a contract names. Raises InputError if it is not there, or not for this class."""
     canary = load(folder_of(contract.source.file) / name)
     if contract.name not in canary.builders:
         message = f"'builders' lists {', '.join(canary.builders)} but not {contract.name}"

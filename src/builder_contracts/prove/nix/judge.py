@@ -88,7 +88,7 @@ def _no_response(run: NixRun) -> Assessment | None:
 
 
 def _why(run: NixRun) -> str:
-    """Nix's own error, or its exit status where it has none."""
+    """Nix's own error, or its exit status if it has none."""
     return run.log.says("error") or f"status {run.status}"
 
 

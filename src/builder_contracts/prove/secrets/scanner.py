@@ -42,7 +42,7 @@ def encodings(secret: str) -> dict[bytes, str]:
 
 
 def search(place: str, content: bytes, needles: dict[bytes, str], depth: int = 0) -> Iterator[Hit]:
-    """Yield every place in the content that has a needle, also in its members."""
+    """Yield every place in the content that has a needle, including its members."""
     for needle, encoding in needles.items():
         if needle in content:
             yield place, encoding

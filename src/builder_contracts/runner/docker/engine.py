@@ -60,7 +60,7 @@ LOST = (
 
 
 class EngineNotFound(EngineError):
-    """No engine responds. ``why`` is the reason alone; ``fix`` says what to do, where the reason shows it."""
+    """No engine responds. ``why`` is the reason alone; ``fix`` says what to do, if the reason shows it."""
 
     def __init__(self, why: str, fix: str = "") -> None:
         self.why = why
@@ -105,7 +105,7 @@ class _CheckedApi:
             except requests.exceptions.JSONDecodeError as error:
                 raise UnexpectedResponse(f"unexpected engine response to {name}: not JSON") from error
             except (KeyError, IndexError, TypeError, AttributeError) as error:
-                # The SDK itself reads some responses, also those of failures.
+                # The SDK itself reads some responses, including those of failures.
                 failure = f"{type(error).__name__}: {error}"
                 raise UnexpectedResponse(f"unexpected engine response to {name}: {failure}") from error
             if name in self._LISTINGS:
@@ -126,9 +126,9 @@ class _Response(dict[str, Any]):
 
 
 def field(response: object, *path: str, of: type[T], default: T | None = None) -> T:
-    """A field of the engine's JSON. Raises UnexpectedResponse where it is of another type.
+    """A field of the engine's JSON. Raises UnexpectedResponse if it is of another type.
 
-    ``default`` stands for a field that is missing or null.
+    ``default`` replaces a field that is missing or null.
     """
     value = response
     for depth, name in enumerate(path):
@@ -193,7 +193,7 @@ def connect() -> docker.DockerClient:
 
 
 def _socket_path() -> Path | None:
-    """The socket by which the client reaches its engine, or None where it uses the network."""
+    """The socket by which the client reaches its engine, or None if it uses the network."""
     host = os.environ.get("DOCKER_HOST") or ContextAPI.get_context(context()).Host or ""
     return Path(host.removeprefix("unix://")) if host.startswith("unix://") else None
 

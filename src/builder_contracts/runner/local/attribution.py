@@ -48,7 +48,7 @@ class HostProfile:
     """The signs of this host; plain data, so that attribution needs no host.
 
     ``namespace`` is the Kubernetes namespace of the pod, empty elsewhere; ``traces`` are files that only
-    hosted runners have; ``battery`` names a battery, empty where there is none; ``packages`` is a digest
+    hosted runners have; ``battery`` names a battery, empty if there is none; ``packages`` is a digest
     of the package database, ``sha256:…`` or empty.
     """
 

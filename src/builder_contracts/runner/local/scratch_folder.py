@@ -21,7 +21,7 @@ from builder_contracts.runner.docker.cleanup import Owner
 
 PREFIX = "builder-contracts-run-"
 OWNER = "owner"
-# Seconds after which a folder without an owner's name is no folder that is just being made.
+# Seconds after which a folder without an owner's name cannot be one that is just being made.
 _MADE_WITHIN = 600
 _TRIES = 50
 _POLL = 0.02
@@ -75,7 +75,7 @@ def clear(folder: Path) -> None:
 
 
 def kill(folder: Path) -> None:
-    """Kill every process of this user whose environment or working folder names the folder, until there is none."""
+    """Kill every process of this user whose environment or working folder names the folder, until none is left."""
     for _ in range(_TRIES):
         pids = list(_inside(folder))
         for pid in pids:

@@ -154,7 +154,7 @@ def _label_options(
 def _rows(matrix: Value | None, used: Collection[str]) -> list[Mapping[str, Value]]:
     """The jobs of a matrix as GitHub makes them of its lists, ``exclude`` and ``include``.
 
-    One row without values stands for a job without a matrix, or whose matrix is computed.
+    One row without values represents a job without a matrix, or with a computed matrix.
     """
     axes = {key: items(axis) for key, axis in fields(matrix).items()
             if key not in ("include", "exclude") and items(axis)}  # fmt: skip

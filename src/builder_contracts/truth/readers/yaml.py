@@ -21,7 +21,7 @@ _MAX_VALUES = 200_000
 
 
 def read(text: str, file: str, first_line: int = 1) -> list[Value]:
-    """The documents in the text; ``first_line`` is where the text begins in its file. Raises NotYaml."""
+    """The documents in the text; ``first_line`` is the line at which the text begins in its file. Raises NotYaml."""
     budget = [_MAX_VALUES]
     try:
         return [_value(node, file, first_line, 0, budget) for node in compose(text, _LIMITS)]

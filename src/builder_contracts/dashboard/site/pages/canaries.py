@@ -57,7 +57,7 @@ def build_canaries_page(report: HistoryReport, book: HistorySnapshot) -> View:
 
 
 def canary_anchor(clause: ClauseKey) -> str:
-    """Where the page of canaries shows what a canary's clause is about."""
+    """The place on the page of canaries that belongs to a canary's clause."""
     return urls.anchor(f"{clause.environment}/{clause.builder}/{clause.canary}")
 
 
