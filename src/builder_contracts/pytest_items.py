@@ -116,7 +116,7 @@ class ContractsFile(pytest.File):
     exit_code: ExitCode | None = None
 
     def required(self, read: Callable[[], Loaded]) -> Loaded:
-        """What is read, or its problems as the error of the collection."""
+        """The result of reading; errors of the input become the error of the collection."""
         try:
             return read()
         except BuilderContractsError as error:

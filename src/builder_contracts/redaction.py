@@ -174,7 +174,7 @@ def _user_is_secret(user: str, password: str | None) -> bool:
 
 @dataclass(frozen=True)
 class _LearnedValue:
-    """What is replaced: by the first characters, every form that holds them, and where in it they stand."""
+    """The forms to replace, by their first characters, with the offset of those characters."""
 
     pattern: re.Pattern[str]
     anchors: Mapping[str, tuple[tuple[str, int], ...]]
@@ -313,7 +313,7 @@ class Redactor:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """What of a secret's value is secret on its own: a URL's is its key, a header's the part after its scheme."""
+    """The secret part of a value: of a URL its key, of a header the part after its scheme."""
     value = value.strip()
     if "://" in value:
         # Its host is not a secret; the user part, the path or the query may be.

@@ -19,7 +19,7 @@ Json: TypeAlias = Any
 
 
 class Outcome(Enum):
-    """What became of a promise.
+    """The outcome of a promise.
 
     WAIVED is a broken promise that the contract excuses for a while: it never counts as kept.
     """
@@ -31,7 +31,7 @@ class Outcome(Enum):
 
 
 class Rung(Enum):
-    """How strong the evidence is; see docs/architecture.md for what each rung needs."""
+    """The strength of evidence; see docs/architecture.md for what each rung needs."""
 
     DECLARED = "C0"
     OBSERVED = "C1"
@@ -54,7 +54,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a judge returns: the outcome, what was seen, and where to look.
+    """The result of a judge: the outcome, the observation, and a way to check it.
 
     ``likely`` is the probable cause of a broken promise, ``fix`` what to do about it. ``look`` is a path into the
     facts, as jq has it. ``here`` is False for an unproven promise that this runner or host can never show: a loud skip

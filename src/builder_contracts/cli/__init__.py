@@ -102,7 +102,7 @@ def _say_no_more() -> None:
 
 
 def _colour() -> bool | None:
-    """No colour if the user wants none, otherwise as the terminal has it."""
+    """Turn colors off if the user asks for it; otherwise the terminal decides."""
     return False if os.environ.get("NO_COLOR") else None
 
 

@@ -119,7 +119,7 @@ def _engine(contracts: list[Contract]) -> Iterator[DoctorCheck]:
 
 
 def start() -> str:
-    """What makes an engine answer, if none does."""
+    """The action that makes an engine respond."""
     from builder_contracts.runner.docker import engine
 
     if host := os.environ.get("DOCKER_HOST"):
@@ -154,7 +154,7 @@ def _images(contracts: list[Contract]) -> list[str]:
 
 
 def _bring(image: str) -> str:
-    """What brings an image into the engine."""
+    """The command that puts an image into the engine."""
     name = image.removeprefix("builder-contracts/").removesuffix(":latest")
     if Path("builders", name, "Dockerfile").is_file() and Path("script/images").is_file():
         return f"script/images {name}"

@@ -77,7 +77,7 @@ def _settings(option: Option) -> dict[str, Any]:
 
 
 def _completion(option: Option) -> Callable[[click.Context, click.Parameter, str], list[str]] | None:
-    """What the shell offers; ``parse`` says what is wrong with anything else."""
+    """The values that the shell offers; ``parse`` reports errors in all others."""
     if option.completes == "builders":
         return builders
     words = option.choices

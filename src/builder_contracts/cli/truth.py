@@ -158,7 +158,7 @@ def _print_criteria(
 
 
 def _name(repo: Path) -> str:
-    """What was judged, as somebody elsewhere knows it: the folder's name and the commit."""
+    """The judged checkout, in terms that others know: the name of its directory and the commit."""
     from builder_contracts.truth.git_index import commit
 
     at = commit(repo)

@@ -38,7 +38,7 @@ class NotYaml(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a document may cost: levels of nesting, and nodes in the text."""
+    """Limits of a document: levels of nesting, and nodes in the text."""
 
     depth: int
     nodes: int
@@ -148,7 +148,7 @@ def _too_deep(limits: Limits) -> tuple[str, str]:
 
 
 def _explained(error: yaml.MarkedYAMLError, text: str, limits: Limits) -> NotYaml:
-    """What libyaml reports, with what was open at that place, and what fixes the usual causes."""
+    """The error of libyaml, with the construct that was open there, and the fix of the usual causes."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return NotYaml(

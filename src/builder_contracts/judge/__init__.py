@@ -174,7 +174,7 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
 
 
 def _rung(finding: Assessment, runner: RunnerFacts | None) -> Rung | None:
-    """No more than declared on a host that is not shown to be a runner of the class."""
+    """Limit the rung to declared (C0) on a host that is not shown to be a runner of the class."""
     if finding.declared:
         return Rung.DECLARED
     if runner is not None and runner.kind == "docker":

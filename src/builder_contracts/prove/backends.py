@@ -209,7 +209,7 @@ class LocalBackend:
 
 
 class UnavailableBackend:
-    """No place at all, for one reason."""
+    """A backend that cannot prove anything, with the reason."""
 
     def __init__(self, lost: Unavailable) -> None:
         self._lost = lost

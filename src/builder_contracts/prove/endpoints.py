@@ -33,7 +33,7 @@ class Endpoint:
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be shown of it, as tools and servers spell it."""
+        """The secrets of an endpoint, in the forms that tools and servers print."""
         secrets = [self.signing_key.rpartition(":")[2].strip()]
         if self.credentials is not None:
             for identity in (self.credentials.reader, self.credentials.writer):

@@ -10,7 +10,7 @@ from builder_contracts.runner.protocol import CompletedCommand, OutsideView, Run
 
 
 def redact_completed(redactor: Redactor, completed: CompletedCommand) -> CompletedCommand:
-    """What a command printed without secrets, of the same length."""
+    """The output of a command without secrets, of the same length."""
     return CompletedCommand(
         completed.status,
         redactor.redact_bytes(completed.stdout),

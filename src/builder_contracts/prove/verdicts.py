@@ -94,7 +94,7 @@ def judge(
 
 
 def _fresh(promise: ProofPromise) -> str:
-    """What was fresh although the machine is reused."""
+    """The parts that were fresh although the machine is reused."""
     match promise:
         case CacheProof(role="nix"):
             subject = "an empty Nix store"
@@ -110,7 +110,7 @@ def _fresh(promise: ProofPromise) -> str:
 
 
 def _rung(about: RunnerFacts | None) -> Rung:
-    """No more than declared on a host that is not shown to be a runner of the class, as with its facts."""
+    """Limit the rung to declared (C0) on a host that is not shown to be a runner of the class, as for its facts."""
     if about is not None and about.live:
         return Rung.LIVE
     return Rung.DECLARED if about is not None and about.kind == "local" else Rung.EXERCISED

@@ -36,7 +36,7 @@ class LocatedResult:
 
     @property
     def key(self) -> str:
-        """What tells this result apart from every other of the run."""
+        """The value that distinguishes this result from every other result of the run."""
         return f"{self.fingerprint}:{self.occurrence}"
 
 

@@ -60,7 +60,7 @@ class ReportRequest:
 
 
 def parse_report(text: str, cwd: Path) -> ReportRequest:
-    """What ``--report FORMAT[=FILE]`` asks for; ``-`` is standard output. Raises InputError."""
+    """The report that ``--report FORMAT[=FILE]`` requests; ``-`` is standard output. Raises InputError."""
     name, equals, file = text.partition("=")
     if name not in FORMATS:
         guess = nearest(name, FORMATS)

@@ -20,7 +20,7 @@ FINGERPRINT = "builderContracts/v2"
 
 
 def render(record: RunRecord) -> str:
-    """What is broken as results; what was not checked as notifications of the run.
+    """Broken clauses as results; unchecked clauses as notifications of the run.
 
     What is waived or accepted by a baseline is a notification too: code hosts show results that are marked as
     suppressed all the same (https://github.com/github/codeql-action/issues/1230).

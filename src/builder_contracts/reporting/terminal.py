@@ -159,7 +159,7 @@ class Terminal:
 
 
 def render(record: RunRecord) -> str:
-    """What a whole run prints, without color."""
+    """The output of a whole run, without color."""
     stream = io.StringIO()
     terminal = Terminal(stream)
     terminal.begin(record.info)

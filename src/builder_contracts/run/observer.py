@@ -23,7 +23,7 @@ from builder_contracts.runner.protocol import StandIn, UnavailableRunner
 
 @dataclass(frozen=True)
 class ObserverOptions:
-    """What a survey looks at: other images by class, the kind of runner, what surrounds it.
+    """Settings of an observation: image overrides by class, the kind of runner, its surroundings.
 
     ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation; ``hidden`` are
     variables of this process that jobs on this machine must not see.

@@ -236,7 +236,7 @@ _NO = ("", "0", "false", "no")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run was asked for. Paths are meant relative to ``cwd``; ``paths`` are files and directories of contracts."""
+    """The options of a run. Paths are relative to ``cwd``; ``paths`` are files and directories of contracts."""
 
     cwd: Path = field(default_factory=Path.cwd)
     paths: tuple[Path, ...] = ()
@@ -261,7 +261,7 @@ class RunOptions:
 
 
 def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Path] = ()) -> RunOptions:
-    """What a face was given, by the names of its options, as the options of a run. Raises InputError."""
+    """Convert values by option name into the options of a run. Raises InputError."""
     read: dict[str, Any] = {}
     problems: list[Problem] = []
     for option in options_of(face):

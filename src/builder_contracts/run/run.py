@@ -95,7 +95,7 @@ class Run:
         return self._judge(clause, contract)
 
     def facts(self, contract: Contract) -> Facts:
-        """What the observation of a class recorded."""
+        """The result of the observation of a class."""
         return self._observer.facts(contract)
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class Run:
         self._observer.close()
 
     def _evidence(self, clause: Clause, contract: Contract) -> Future[Any]:
-        """What the clause is judged by, when it is there."""
+        """A future of the evidence by which the clause is judged."""
         if isinstance(clause.promise, ProofPromise):
             return self._proofs(contract)
         return self._observer.start(contract)
@@ -145,5 +145,5 @@ class Run:
 
 
 def _work(clause: Clause) -> str:
-    """What is waited for, in the words of the progress."""
+    """The current task, in the words of the progress."""
     return f"{clause.builder}: {'proofs' if isinstance(clause.promise, ProofPromise) else 'observation'}"

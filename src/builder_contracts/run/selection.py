@@ -53,7 +53,7 @@ def select(inputs: Inputs, options: RunOptions, last_failed: Collection[str] = (
 
 
 def nothing_left(deselected: int, expression: str) -> str:
-    """What a run says that has nothing to check."""
+    """The message of a run without a clause to check."""
     number = f"{deselected} clause{'' if deselected == 1 else 's'}"
     by = f"-k {expression!r} deselected" if expression else "deselected"
     return (
@@ -134,6 +134,6 @@ def _word(word: str) -> Matches:
 
 
 def _texts(clause: Clause) -> tuple[str, ...]:
-    """What a word is looked for in, as pytest has it: the ID, the marks and the file."""
+    """The texts that a word is matched with, as in pytest: the ID, the marks and the file."""
     proof = ("proof",) if isinstance(clause.promise, ProofPromise) else ()
     return clause.id.lower(), clause.source.file.lower(), "contract", *proof

@@ -49,7 +49,7 @@ class Environment:
 
     @classmethod
     def from_document(cls, data: Mapping[str, Any]) -> Environment:
-        """From an Environment document that the schema has accepted."""
+        """Read an environment file that the schema has accepted."""
         roles = {role: RoleBinding(role, **value) for role, value in data.get("roles", {}).items()}
         return cls(str(data["metadata"]["name"]), roles, data.get("touched_from") == "containers")
 

@@ -41,7 +41,7 @@ def check(
 def check_roles(
     roles: Document, environments: Sequence[Document], contracts: Sequence[Contract]
 ) -> list[Problem]:
-    """What does not agree, in the order of the files."""
+    """The disagreements, in the order of the files."""
     return [
         *_shared_authority(roles),
         *_stale(roles, [roles, *environments]),

@@ -35,7 +35,7 @@ class KnownTool:
 
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, Any]) -> KnownTool:
-        """From a table of the catalog."""
+        """Read a table of the catalog."""
         return cls(
             name,
             version=tuple(table.get("version", cls.version)),

@@ -98,7 +98,7 @@ class PlatformClause:
 
 @dataclass(frozen=True)
 class AreaDeclarations:
-    """What an area declares to be so, and where each of it stands."""
+    """The declarations of an area, and their locations."""
 
     data: Mapping[str, Any]
     document: Document
@@ -368,7 +368,7 @@ def _criteria(
 
 
 def ungrounded(platform: Platform, text: str) -> list[tuple[Location, Citation]]:
-    """What rests on a paragraph that the text of the grounding document does not have exactly once in its section."""
+    """The clauses whose paragraph does not occur exactly once in its section of the grounding document."""
     named = [(clause.source, clause.ground) for clause in platform.clauses]
     named += [(criterion.source, criterion.ground) for criterion in platform.criteria]
     sections = _sections(text, {ground.section for _, ground in named})

@@ -44,7 +44,7 @@ class TrackerIssue:
 
 @dataclass(frozen=True)
 class Tracker:
-    """What is planned. ``linear`` is None when no export of Linear was given."""
+    """The plan. ``linear`` is None when no export of Linear was given."""
 
     milestones: tuple[Milestone, ...]
     issues: tuple[TrackerIssue, ...]

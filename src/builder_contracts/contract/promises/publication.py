@@ -39,7 +39,7 @@ class PublicationProof:
 
 @dataclass(frozen=True)
 class NoSecrets:
-    """Nothing that the class published or logged holds the secret that was planted."""
+    """The absence of the planted secret from everything that the class published or logged."""
 
     @property
     def text(self) -> str:

@@ -68,7 +68,7 @@ class Breakage:
 
     @property
     def suspects(self) -> tuple[str, ...]:
-        """What else is known to have changed between the two runs, the likeliest cause first."""
+        """Other known changes between the two runs, the likeliest cause first."""
         if self.before is None:
             return ()
         old, new = self.before.run, self.after.run

@@ -162,7 +162,7 @@ class _Case:
         self.heard += len(text)
 
     def said(self) -> str:
-        """What its ending says: the message, or else the text."""
+        """The text of a test's ending: the message, or otherwise the content."""
         text = "".join(self.text)
         return shorten(self.message) or shorten(text.strip(), of=self.heard if self.heard > len(text) else 0)
 
@@ -392,7 +392,7 @@ class _Reader:
 
 
 def _name(case: _Case, suite: dict[str, str]) -> str:
-    """What a test is called among all of its file: tools put the parts of its name in different places."""
+    """The name of a test, unique in its file: tools put the parts of the name in different places."""
     name, where = case.attributes.get("name", ""), case.attributes.get("classname", "")
     parts = [name] if where in name else [where, name]
     within = suite.get("suite", "")

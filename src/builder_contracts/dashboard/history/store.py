@@ -51,7 +51,7 @@ class ImportBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class HistorySize:
-    """How much a history holds. Times are milliseconds since 1970 in UTC, None in an empty history."""
+    """The size of a history. Times are milliseconds since 1970 in UTC, None in an empty history."""
 
     files: int
     runs: int

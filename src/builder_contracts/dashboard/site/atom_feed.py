@@ -35,7 +35,7 @@ class ClauseTurn(NamedTuple):
 
 @dataclass(frozen=True)
 class FeedEvent:
-    """What changed in one run of one class."""
+    """The changes in one run of one class."""
 
     run: RecordedRun
     turns: Sequence[ClauseTurn]
@@ -45,7 +45,7 @@ class FeedEvent:
         return [turn for turn in self.turns if turn.broke]
 
     def now(self, verdict: Outcome) -> list[ClauseTurn]:
-        """What turned to a verdict without breaking."""
+        """The clauses that changed to a verdict other than broken."""
         return [turn for turn in self.turns if turn.answer.verdict is verdict and not turn.broke]
 
 

@@ -119,7 +119,7 @@ def _hold_lock(folder: Path) -> Iterator[None]:
 
 
 def count_pages(report: HistoryReport) -> int:
-    """How many pages the site will have."""
+    """The number of pages of the site."""
     return 4 + sum(len(builder.clauses) for builder in report.classes)
 
 

@@ -18,7 +18,7 @@ from builder_contracts.errors import InputError, Location, Problem
 
 @dataclass(frozen=True)
 class CanaryBudget:
-    """What a cold build may cost: seconds, bytes of memory, bytes of disk (None: not limited)."""
+    """Budget of a cold build: seconds, bytes of memory, bytes of disk (None: not limited)."""
 
     seconds: float
     memory: int | None
@@ -54,7 +54,7 @@ class Canary:
 
     @property
     def shows(self) -> list[str]:
-        """What it can show."""
+        """The things that it can prove."""
         if self.kernel:
             return [*KERNEL]
         return [show for show in (*ANY, *(NIX if self.tool == "nix" else ())) if show != "runs" or self.run]
@@ -76,7 +76,7 @@ def named(name: str, contract: Contract) -> Canary:
 
 
 def check(contracts: Iterable[Contract]) -> list[Problem]:
-    """What is wrong with the canaries that contracts name, or with what they are to show.
+    """The errors in the canaries that contracts name, and in the things that they must prove.
 
     Nothing is wrong with contracts that have no folder of canaries.
     """

@@ -199,7 +199,7 @@ def _socket_path() -> Path | None:
 
 
 def _permission_fix(path: Path) -> str:
-    """How this user gets access to the engine's socket."""
+    """The fix for a user without access to the engine's socket."""
     try:
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a container's user needs no entry
@@ -337,7 +337,7 @@ def _running(api: Any, execution: str, seconds: float) -> bool:
 
 
 def death(client: docker.DockerClient, container: str) -> str:
-    """How a container exited, with the last line of its log; empty while it runs. Raises what LOST lists."""
+    """The exit of a container, with the last line of its log; empty while it runs. Raises the exceptions in LOST."""
     state = field(client.api.inspect_container(container), "State", of=dict)
     if field(state, "Running", of=bool):
         return ""

@@ -76,7 +76,7 @@ class NetworkPlan:
 
     @classmethod
     def from_document(cls, data: Mapping[str, Any]) -> NetworkPlan:
-        """From an Environment document that the schema has accepted."""
+        """Read an environment file that the schema has accepted."""
         return cls(
             data["metadata"]["name"],
             {host: tuple(value["ports"]) for host, value in data.get("hosts", {}).items()},

@@ -63,7 +63,7 @@ class HostProfile:
 
 @dataclass(frozen=True)
 class RunnerAttribution:
-    """Which runner this is. ``live`` only without an objection and with every needed record.
+    """The runner that this host is. ``live`` only without an objection and with every needed record.
 
     ``name`` is the runner's name in its CI system. ``shown`` are the records that agree, ``objections``
     the reasons why this host does not count as a runner of the class.

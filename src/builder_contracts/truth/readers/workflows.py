@@ -81,7 +81,7 @@ def read_workflow(value: Value, model: Model) -> None:
 
 
 def _inputs(workflow: Value) -> dict[str, list[Any]]:
-    """What ``inputs.x`` can be: the options of a choice, or the default and whatever a caller passes."""
+    """The possible values of ``inputs.x``: the options of a choice, or the default and whatever a caller passes."""
     names: dict[str, list[Any]] = {}
     for trigger in ("workflow_call", "workflow_dispatch"):
         for name, declared in fields(get(workflow, "on", trigger, "inputs")).items():
@@ -122,7 +122,7 @@ def _choices(
 def _label_options(
     label: Value, row: Mapping[str, Value], names: Mapping[str, list[Any]]
 ) -> list[list[Value] | None]:
-    """What a label can evaluate to: a label or a list of them, None for a value that is known only at run time."""
+    """The value of a label: a label or a list of labels, None for a value that is known only at run time."""
     written = text(label) or ""
     if "${{" not in written:
         return [[label]]

@@ -89,7 +89,7 @@ def _build_measurement(quantity: str, readings: Sequence[MeasuredValue]) -> View
 
 
 def describe_trend(quantity: str, readings: Sequence[MeasuredValue]) -> str:
-    """How the value moves: the slope between the medians of its first and its last quarter, if it is one."""
+    """The trend of the value: the slope between the medians of its first and its last quarter, if it is one."""
     if len(readings) < 12:
         return ""
     quarter = len(readings) // 4
