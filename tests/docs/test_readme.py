@@ -26,7 +26,7 @@ def counts(line: str) -> int:
 def test_the_first_contract_has_the_clauses_that_are_shown(tmp_path: Path) -> None:
     file = tmp_path / "my-runner.yaml"
     file.write_text(first_contract(), "utf-8")
-    clauses = load([file])[0].clauses
+    clauses = load(file).clauses
     summaries = [line for line in README.splitlines() if line.startswith("my-runner  ")]
     assert len(summaries) == 2
     assert [counts(line) for line in summaries] == [len(clauses)] * 2
