@@ -73,7 +73,7 @@ class ClauseItem(pytest.Item):
             raise ClauseBroken(format_verdict(self.verdict))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        # A promise is reported in its own words: a Python traceback would say where this plugin stands.
+        # Report the promise in its own words: a Python traceback would only show this plugin.
         if isinstance(excinfo.value, ClauseBroken | ClauseUnproven | BuilderContractsError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)

@@ -217,7 +217,7 @@ class Redactor:
             self.learn_value(text[start:end])
 
     def learn_configuration(self, text: str) -> None:
-        """Learn from a variable's value, a label or a file, which may have named values of its own."""
+        """Learn from a variable's value, a label or a file, which may contain named values."""
         self.learn_text(text)
         for match in _ASSIGNED.finditer(text):
             if is_secret_name(match["name"]) and not match["name"].endswith("access-tokens"):
@@ -445,7 +445,7 @@ def _extent(text: str, form: str, start: int, offset: int) -> tuple[int, int]:
 
 
 def _trie(words: Iterable[str]) -> str:
-    """A pattern of any of these words, the longest first, that looks at each character of a text a few times only."""
+    """A pattern of any of these words, the longest first, that examines each character of a text only a few times."""
     root: dict[str, Any] = {}
     for word in words:
         node = root

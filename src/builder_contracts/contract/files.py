@@ -94,7 +94,7 @@ def decode(raw: bytes, name: str) -> str:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all. Raises OSError.
+    """Write a file atomically. Raises OSError.
 
     A path that is not a plain file, such as a link, a pipe or /dev/stdout, is kept, and receives the content.
     """

@@ -71,7 +71,7 @@ def load(path: Path, file: str | None = None, bases: Bases | None = None) -> Con
     Contracts that are loaded with the same ``bases`` read a base that they share once.
     """
     document = _merged(path, file or str(path), (), {} if bases is None else bases)
-    # Before anything is said of it.
+    # First, so that all other messages are about a valid document.
     learn_data(document.data)
     kind = document.data.get("kind")
     if kind != "BuilderClass" and isinstance(kind, str) and kind in schemas.kinds():

@@ -34,7 +34,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 class _Token(requests.auth.AuthBase):
-    """A token for one origin, whoever names another: a redirect, a page's link, the address of an archive.
+    """A token for one origin, even if a redirect, a page's link or the address of an archive names a different one.
 
     Because there is always one of these, a host's .netrc is not asked for credentials either.
     """

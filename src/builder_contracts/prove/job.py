@@ -146,7 +146,7 @@ def format_completed(completed: CompletedCommand) -> str:
 
 
 def archive(source: Path, inputs: Sequence[str], files: Mapping[str, bytes]) -> bytes:
-    """Inputs in a folder as a tar archive, the same bytes for the same content, ``files`` in the place of its own."""
+    """Pack the inputs of a folder as a tar archive, the same bytes for the same content; ``files`` replace its own."""
     buffer = io.BytesIO()
     candidates = [path for name in inputs for path in (source / name, *(source / name).rglob("*"))]
     paths = {path.relative_to(source).as_posix(): path for path in candidates if path.is_file()}

@@ -106,7 +106,7 @@ def _result(result: LocatedResult) -> dict[str, Any]:
         "level": "error",
         "message": {"text": text},
         "locations": [_location(result.path, result.location)],
-        # GitHub reads the first of them; the number tells equal lines of one file apart.
+        # GitHub reads the first of them; the number distinguishes equal lines of one file.
         "partialFingerprints": {"primaryLocationLineHash": result.key, FINGERPRINT: result.key},
     }
     if result.related is not None:

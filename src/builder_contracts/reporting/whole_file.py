@@ -51,7 +51,7 @@ class WholeFile:
 
 
 def to_file(path: Path) -> Callable[[str], None]:
-    """Writes a text to the path, whole or not at all."""
+    """Write a text to the path atomically."""
 
     def write(text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

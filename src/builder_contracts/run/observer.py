@@ -48,7 +48,7 @@ class Observer:
         self._docker: _Docker | EngineError | None = None
 
     def prefetch(self, contracts: Iterable[Contract]) -> None:
-        """Begin to gather the facts of these classes, side by side."""
+        """Start to observe these classes in parallel."""
         for contract in contracts:
             self.start(contract)
 

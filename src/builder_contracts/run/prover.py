@@ -51,7 +51,7 @@ class Prover:
         self._closed = False
 
     def prefetch(self, clauses: Mapping[str, tuple[Contract, list[Clause]]]) -> None:
-        """Begin with the proofs of these classes, side by side."""
+        """Start the proofs of these classes in parallel."""
         for contract, selected in clauses.values():
             self.start(contract, selected)
 

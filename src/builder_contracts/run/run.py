@@ -73,7 +73,7 @@ class Run:
                 self._proofs(selected.contract)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """The verdict on each selected clause: in the order of the contract within a class, classes side by side."""
+        """The verdict on each selected clause: in the order of the contract within a class, classes in parallel."""
         self.begin()
         pending = [(selected.contract, deque(selected.clauses)) for selected in self._selection.values()]
         while pending:

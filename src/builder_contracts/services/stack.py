@@ -66,7 +66,7 @@ class ServiceStack:
 
     @property
     def network(self) -> str:
-        """The name of the network, which has no way out unless ``routed``."""
+        """The name of the network, which has no route outside unless ``routed``."""
         with self._lock:
             if not self._network:
                 name = self.run.name(self.name)

@@ -210,7 +210,7 @@ class _Reader:
                 fix = "repeat the run, or skip the file; it may be truncated by a killed run"
             self._refuse(f"is not well-formed XML: {expat.ErrorString(error.code)}", fix, line=error.lineno)
         except (LookupError, ValueError) as error:
-            # So Python's expat tells of encodings that it does not know, or knows and cannot use.
+            # Python's expat reports unknown and unusable encodings in this way.
             self._refuse(f"cannot decode: {error}", "write it in UTF-8")
 
     def _refuse(self, what: str, fix: str, *, line: int | None = None) -> NoReturn:

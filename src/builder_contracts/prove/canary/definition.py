@@ -49,7 +49,7 @@ class Canary:
 
     @property
     def kernel(self) -> bool:
-        """Whether it is a kernel, which is built in tiers of its own."""
+        """Whether it is a kernel, which has its own tiers."""
         return (self.folder / "kernel.yaml").is_file()
 
     @property

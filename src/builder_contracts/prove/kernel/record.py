@@ -92,7 +92,7 @@ class MemoryUsage:
 
 @dataclass(frozen=True)
 class KernelBuild:
-    """A compilation: its step, and what it wrote outside of its own folders.
+    """A compilation: its step, and what it wrote outside its own directories.
 
     ``strays`` are paths by the engine's own comparison of the container with its image, and files of the
     source tree that changed; Lost if the engine did not compare.

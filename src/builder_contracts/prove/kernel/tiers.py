@@ -120,7 +120,7 @@ def run(
 ) -> KernelRecord:
     """Build, rebuild, package and boot the kernel of the recipe in runners of the bench's class.
 
-    ``jobs`` run side by side; by default as many as the class has CPUs. ``cold_only`` ends after the cold
+    ``jobs`` run in parallel; by default as many as the class has CPUs. ``cold_only`` ends after the cold
     build, which then has no compiler cache: what a benchmark compares with plain commands. Raises nothing for what happens in
     a runner or a service: see KernelRecord.
     """

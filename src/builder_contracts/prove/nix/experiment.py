@@ -113,7 +113,7 @@ def _probe(bench: Testbed, job: ProofJob, identity: str) -> str:
 def substitute(job: ProofJob, path: str, substituters: str, key: str, *, store: str = "") -> NixRun:
     """Ask for a path on a runner that cannot build; the structured log names its source.
 
-    ``store`` names a store of its own for this attempt, so that nothing is left of another.
+    ``store`` names a separate store for this attempt, so that nothing of another attempt is in it.
     """
     built = job.run(
         ["nix", "build", *_store(job, store), "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0",

@@ -60,7 +60,7 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
 
 
 def _push(bench: Testbed, job: ProofJob, registry: str, repository: str, identity: str) -> str:
-    """One push with a client configuration of its own; the status that the engine got, and its own words."""
+    """Push with a separate client configuration; return the status that the engine got, and its text."""
     config = {"DOCKER_CONFIG": f"{job.folder}.docker-{identity}"}
     principal = bench.identity("registry", identity)
     if principal.secret:
