@@ -1,1 +1,1 @@
-"""Knowledge about tools as data: how they print their version, and which packages contain them."""
+"""Knowledge about tools as data: how they print their version, the work that proves them, and their packages."""
