@@ -1,4 +1,4 @@
-"""Counts verdicts by builder class; knows no format."""
+"""Count verdicts by builder class, independent of any format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from builder_contracts.verdict import Outcome, Rung, Verdict
 
 @dataclass(frozen=True)
 class Reason:
-    """What keeps some clauses from being kept without breaking them; one cause is one text."""
+    """A cause for which clauses are unproven or waived; the same cause has the same text."""
 
     outcome: Outcome
     text: str
@@ -44,7 +44,7 @@ class SummaryLine:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """``3 kept (1 declared, 2 observed)``, ``0 broken``, ``0 unproven``; what is rare only where it is."""
+        """``3 kept (1 declared, 2 observed)``, ``0 broken``, ``0 unproven``; what is rare only if it is."""
         rungs = ", ".join(f"{self.rungs[rung]} {rung.name.lower()}" for rung in Rung if self.rungs[rung])
         if self.one_witness:
             rungs += f"; {self.one_witness} by one witness"
@@ -61,7 +61,7 @@ def group_of(verdict: Verdict) -> str:
 
 
 def count(verdicts: Iterable[Verdict]) -> Counter[Outcome]:
-    """How often each outcome occurs."""
+    """The number of clauses per outcome."""
     return Counter(verdict.outcome for verdict in verdicts)
 
 

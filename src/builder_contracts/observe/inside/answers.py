@@ -1,4 +1,4 @@
-"""Turns what a witness printed into facts: the probe, or the program that looks from outside. Pure. The output is untrusted, and no text of it raises."""
+"""Convert what a witness printed, inside or outside, into facts. Pure. The output is untrusted, and never raises."""
 
 from __future__ import annotations
 
