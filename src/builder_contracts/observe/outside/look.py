@@ -1,4 +1,4 @@
-"""What the kernel shows of one process and its files, as answers in the probe's form.
+"""Report the kernel's view of one process and its files, as answers in the probe's form.
 
 This file is also sent as text to a Python that has nothing but its standard library: it imports nothing else.
 
