@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.facts.model import Facts
 from builder_contracts.verdict import Outcome
 from tests.defects.conftest import Bench
 
@@ -262,6 +263,21 @@ def test_image_without_shell_leaves_rest_unproven(bench: Bench) -> None:
     assert "image/reference" in seen.unproven
 
 
+def test_witness_container_sees_what_the_host_sees(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = bench.contract("tinyland-nix")
+    from_host = bench.observe(contract)
+    monkeypatch.setattr("builder_contracts.runner.docker.kernel_view._is_visible", lambda *_: False)
+
+    from_container = bench.observe(contract)
+
+    assert from_container.broken == set()
+    assert not any(verdict.one_witness for verdict in from_container.verdicts.values())
+    assert isinstance(from_host.facts.outside, Facts)
+    assert isinstance(from_container.facts.outside, Facts)
+    for name in ("identity", "path", "isolation", "resources"):
+        assert getattr(from_container.facts.outside, name) == getattr(from_host.facts.outside, name)
+
+
 def test_missing_tag_breaks_only_the_reference(bench: Bench) -> None:
     seen = bench.observe(bench.contract("tinyland-nix"), image="tinyland-nix:1.31")
 
@@ -465,6 +481,7 @@ def test_image_with_only_a_shell_names_missing_programs(
     # What needs a program that is not there is unproven, with the program's name.
     assert {local_id: seen.verdicts[local_id].observation for local_id in seen.unproven} == {
         "identity/user": "no entry for uid 1001 in /etc/passwd",
+        "toolchain/sh": "the image lacks mkdir(1) or rm(1)",
         "isolation/mount": "the image lacks unshare(1) or true(1)",
         "network/resolve/attic.nix-cache.svc.cluster.local": "the image lacks getent(1)",
     }
