@@ -133,7 +133,7 @@ def _flat(path: Path) -> dict[str, str]:
     lasting = {}
     for key, value in flat.items():
         name = key.removeprefix("outside.")
-        of_this_run = name.startswith("process.namespaces.") or (
+        of_this_run = name.startswith("kernel.namespaces.") or (
             name.startswith("paths.") and name.endswith(".free")
         )
         if name not in passing and not of_this_run:

@@ -233,7 +233,7 @@ class ResourceFacts:
 
 
 @dataclass(frozen=True)
-class ProcessFacts:
+class KernelFacts:
     """What the kernel shows of the runner's first process, and only the outside witness reads.
 
     ``effective`` is a bit set of capabilities; ``limits`` are soft and hard by the kernel's names; ``mounts`` are
@@ -271,7 +271,7 @@ class Facts:
     daemon: Seen[DaemonFacts] = NOT_ASKED
     network: NetworkFacts = field(default_factory=NetworkFacts)
     resources: ResourceFacts = field(default_factory=ResourceFacts)
-    process: ProcessFacts = field(default_factory=ProcessFacts)
+    kernel: KernelFacts = field(default_factory=KernelFacts)
     outside: Seen[Facts] = NOT_ASKED
     taken: str = ""
     seconds: float = 0.0

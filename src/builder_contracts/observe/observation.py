@@ -68,11 +68,11 @@ def gather(
         outside = looking.result() if looking else None
     facts = _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, started_at)
     if outside is not None:
-        kernel = _facts(contract, runner, outside, {}, {}, taken, started_at)
+        from_outside = _facts(contract, runner, outside, {}, {}, taken, started_at)
         facts = _with_outside(
             facts,
             dataclasses.replace(
-                kernel, isolation=read.isolation(outside, outside.missing), daemon=outside.missing
+                from_outside, isolation=read.isolation(outside, outside.missing), daemon=outside.missing
             ),
         )
     # A secret that was read is hidden in every output from here on.
@@ -169,7 +169,7 @@ def _facts(
         daemon=_daemon(answers, runner),
         network=_network(contract, answers, forbidden, unreachable),
         resources=read.resources(answers),
-        process=read.process(answers),
+        kernel=read.kernel(answers),
         taken=taken,
         seconds=round(time.monotonic() - started_at, 3),
     )

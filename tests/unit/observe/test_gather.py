@@ -106,7 +106,7 @@ def test_this_host_is_observed_by_two_witnesses(contract: Contract) -> None:
     assert outside.isolation.bounding == facts.isolation.bounding
     assert outside.tools["no-such-tool"] == ToolFacts(None)
     assert outside.network.resolve["localhost"] == ONLY_INSIDE
-    assert isinstance(outside.process.mounts, dict)
+    assert isinstance(outside.kernel.mounts, dict)
 
 
 def test_variable_no_shell_can_name_is_observed(contract: Contract, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,11 +73,11 @@ def test_process_is_read_from_the_kernels_files(proc: Path) -> None:
     assert (seen["isolation", "no_new_privileges"], seen["isolation", "seccomp"]) == (1, 2)
     assert seen["isolation", "sysfs"] == "ro"
     assert seen["network", "routes"] == ["eth0"]
-    assert seen["process", "groups"] == [100, 200]
-    assert seen["process", "limits"] == {"Max open files": ["1024", "4096"]}
-    assert seen["process", "listening"] == ["0.0.0.0:2375", "[::1]:8080"]
-    assert seen["process", "unix_sockets"] == ["/run/docker.sock"]
-    assert seen["process", "mounts"]["/"] == "overlay rw"
+    assert seen["kernel", "groups"] == [100, 200]
+    assert seen["kernel", "limits"] == {"Max open files": ["1024", "4096"]}
+    assert seen["kernel", "listening"] == ["0.0.0.0:2375", "[::1]:8080"]
+    assert seen["kernel", "unix_sockets"] == ["/run/docker.sock"]
+    assert seen["kernel", "mounts"]["/"] == "overlay rw"
 
 
 @pytest.mark.parametrize(

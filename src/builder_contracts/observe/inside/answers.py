@@ -17,8 +17,8 @@ from builder_contracts.facts.model import (
     DaemonFacts,
     FeatureFacts,
     IsolationFacts,
+    KernelFacts,
     PathFacts,
-    ProcessFacts,
     ResourceFacts,
     Seen,
     ShellFacts,
@@ -335,19 +335,19 @@ def _attempt(value: Any) -> AttemptFacts:
     return AttemptFacts(bool(value["worked"]), str(value["said"]))
 
 
-def process(answers: ProbeAnswers) -> ProcessFacts:
-    return ProcessFacts(
-        groups=answers.read("process", "groups", lambda groups: [_integer(group) for group in groups]),
-        effective=answers.read("process", "effective", lambda text: _integer(text, 16)),
+def kernel(answers: ProbeAnswers) -> KernelFacts:
+    return KernelFacts(
+        groups=answers.read("kernel", "groups", lambda groups: [_integer(group) for group in groups]),
+        effective=answers.read("kernel", "effective", lambda text: _integer(text, 16)),
         limits=answers.read(
-            "process",
+            "kernel",
             "limits",
             lambda limits: {str(name): [str(word) for word in words] for name, words in limits.items()},
         ),
-        mounts=answers.read("process", "mounts", _variables),
-        namespaces=answers.read("process", "namespaces", _variables),
-        unix_sockets=answers.read("process", "unix_sockets", lambda paths: [str(path) for path in paths]),
-        listening=answers.read("process", "listening", lambda names: [str(name) for name in names]),
+        mounts=answers.read("kernel", "mounts", _variables),
+        namespaces=answers.read("kernel", "namespaces", _variables),
+        unix_sockets=answers.read("kernel", "unix_sockets", lambda paths: [str(path) for path in paths]),
+        listening=answers.read("kernel", "listening", lambda names: [str(name) for name in names]),
     )
 
 

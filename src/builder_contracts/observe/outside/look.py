@@ -349,15 +349,15 @@ def _limits(process: ObservedProcess) -> Iterator[Answer]:
 
 
 def _process(process: ObservedProcess) -> Iterator[Answer]:
-    yield "process", "groups", sorted(process.groups)
-    yield "process", "effective", process.field("CapEff")
+    yield "kernel", "groups", sorted(process.groups)
+    yield "kernel", "effective", process.field("CapEff")
     yield (
-        "process",
+        "kernel",
         "limits",
         {line[:26].strip(): line[26:].split()[:2] for line in process.text("limits").splitlines()[1:]},
     )
     yield (
-        "process",
+        "kernel",
         "mounts",
         {
             _unescape(mount[4]): f"{mount[mount.index('-') + 1]} {mount[5]}"
@@ -366,9 +366,9 @@ def _process(process: ObservedProcess) -> Iterator[Answer]:
         },
     )
     names = sorted(path.name for path in Path(f"{process.proc}/ns").iterdir())
-    yield "process", "namespaces", {name: str(Path(f"{process.proc}/ns/{name}").readlink()) for name in names}
+    yield "kernel", "namespaces", {name: str(Path(f"{process.proc}/ns/{name}").readlink()) for name in names}
     yield (
-        "process",
+        "kernel",
         "unix_sockets",
         sorted(
             {
@@ -379,7 +379,7 @@ def _process(process: ObservedProcess) -> Iterator[Answer]:
         )[:_MOST_ENTRIES],
     )
     yield (
-        "process",
+        "kernel",
         "listening",
         sorted(
             {
