@@ -64,11 +64,17 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class StartFacts:
-    """How the engine answered when the image was to be started: whether it has it, whether it started."""
+    """How the engine answered when the image was to be started: whether it has it, whether it started.
+
+    ``way`` is how the job was started. ``hopeless`` is True where the image or its start is why nothing runs, and not
+    the engine: no job of the class can run.
+    """
 
     exists: bool
     started: bool
     said: str = ""
+    way: str = ""
+    hopeless: bool = False
 
 
 @dataclass(frozen=True)

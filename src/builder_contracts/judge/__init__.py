@@ -25,7 +25,7 @@ from builder_contracts.contract.promises import (
     ResourcePromise,
     Tool,
 )
-from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, Unseen
+from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, StartFacts, Unseen
 from builder_contracts.judge import (
     daemon,
     declarations,
@@ -78,7 +78,13 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
         clause,
         finding,
         origin_of(
-            contract, runner, seen_image, environment=environment, started=facts.taken, seconds=facts.seconds
+            contract,
+            runner,
+            seen_image,
+            environment=environment,
+            started=facts.taken,
+            seconds=facts.seconds,
+            start=facts.start.way if isinstance(facts.start, StartFacts) else "",
         ),
         rung=_rung(finding, runner),
         inspect=_command(finding.look, runner, seen_image, contract),
@@ -94,6 +100,7 @@ def origin_of(
     environment: str,
     started: str,
     seconds: float,
+    start: str = "",
 ) -> Origin:
     """Where a verdict comes from, as far as a runner and an image are known."""
     return Origin(
@@ -107,6 +114,7 @@ def origin_of(
         environment=environment,
         started=started,
         seconds=seconds,
+        start=start,
     )
 
 
@@ -165,6 +173,7 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
             checked=finding.checked,
             total=finding.total,
             observed=finding.observed,
+            set_by_run=finding.set_by_run,
         )
     if finding.outcome is Outcome.BROKEN:
         return dataclasses.replace(
