@@ -108,6 +108,12 @@ def _identity(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _job(data: dict[str, Any]) -> dict[str, Any]:
+    if data.get("start") == "image":
+        data.pop("command", None)
+    return data
+
+
 def _capabilities(data: dict[str, Any]) -> dict[str, Any]:
     forbid = data.get("forbid", [])
     require = [
@@ -136,6 +142,7 @@ def _variable(data: dict[str, Any]) -> dict[str, Any]:
 # What a contract may not say at once, by the title of the mapping that says it.
 _CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "Who a job runs as": _identity,
+    "How jobs start": _job,
     "Capabilities": _capabilities,
     "What is promised of the tool": _tool,
     "What is promised of the path": _path,

@@ -30,6 +30,9 @@ Seen: TypeAlias = T | Unseen
 
 NOT_ASKED = Unseen("not part of this observation")
 
+ENTRYPOINT = "ENTRYPOINT"
+"""In ``Facts.steps``: a job that the image's ENTRYPOINT starts."""
+
 
 @dataclass(frozen=True)
 class RunnerFacts:
@@ -75,6 +78,22 @@ class StartFacts:
     said: str = ""
     way: str = ""
     hopeless: bool = False
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """What a step sees in one shell, or a job that starts in one way.
+
+    ``tools`` maps names to paths, empty for a tool that the shell does not find. ``startup`` maps variables to the
+    startup files that assign them. ``failure`` is why the shell did not run a step, or empty; ``missing``: because
+    the job has no such shell.
+    """
+
+    env: dict[str, str]
+    tools: dict[str, str] = field(default_factory=dict)
+    startup: dict[str, list[str]] = field(default_factory=dict)
+    failure: str = ""
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -218,7 +237,11 @@ class ResourceFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """One observation. ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took."""
+    """One observation. ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took.
+
+    ``steps`` holds what steps see, by shell. ``entrypoint`` is a start by the image's ENTRYPOINT, which jobs of the
+    class do not start with.
+    """
 
     runner: Seen[RunnerFacts]
     image: Seen[ImageFacts]
@@ -227,6 +250,8 @@ class Facts:
     shells: dict[str, Seen[ShellFacts]] = field(default_factory=dict)
     path: Seen[str] = NOT_ASKED
     env: Seen[dict[str, str]] = NOT_ASKED
+    steps: dict[str, Seen[StepFacts]] = field(default_factory=dict)
+    entrypoint: Seen[StartFacts] = NOT_ASKED
     tools: dict[str, Seen[ToolFacts]] = field(default_factory=dict)
     paths: dict[str, Seen[PathFacts]] = field(default_factory=dict)
     isolation: IsolationFacts = field(default_factory=IsolationFacts)

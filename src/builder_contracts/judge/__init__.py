@@ -18,6 +18,7 @@ from builder_contracts.contract.promises import (
     IdentityPromise,
     ImagePromise,
     IsolationPromise,
+    JobPromise,
     NetworkPromise,
     PathState,
     Promise,
@@ -34,8 +35,10 @@ from builder_contracts.judge import (
     identity,
     image,
     isolation,
+    job,
     network,
     resources,
+    step_differences,
     toolchain,
 )
 from builder_contracts.redaction import redact_variable
@@ -51,7 +54,9 @@ def find(promise: Promise, facts: Facts) -> Assessment:
     if isinstance(promise, IdentityPromise):
         return identity.judge(promise, facts)
     if isinstance(promise, Tool):
-        return toolchain.judge(promise, facts)
+        return step_differences.tool(promise, facts, toolchain.judge(promise, facts))
+    if isinstance(promise, JobPromise):
+        return job.judge(promise, facts)
     if isinstance(promise, EnvironmentPromise):
         return environment.judge(promise, facts)
     if isinstance(promise, PathState):
@@ -127,6 +132,8 @@ def fact_at(facts: Facts, path: str) -> Json:
     if path == ".env" and not isinstance(facts.env, Unseen):
         # Names alone: what a contract forbids anywhere in the environment may be a token.
         return as_json(sorted(facts.env))
+    if path.startswith(".steps"):
+        return _step_at(facts, path)
     value: Any = _without_secrets(facts) if path.startswith((".env", ".image")) else facts
     at = 0
     while at < len(path):
@@ -143,6 +150,21 @@ def fact_at(facts: Facts, path: str) -> Json:
         except (AttributeError, IndexError, KeyError, TypeError):
             return None
     return as_json(value) if path else None
+
+
+def _step_at(facts: Facts, path: str) -> Json:
+    """What a step sees, by the names of its variables alone, or the one variable that the path leads to."""
+    for shell, step in facts.steps.items():
+        prefix = step_differences.inspect_path(shell)
+        if not path.startswith(prefix):
+            continue
+        if isinstance(step, Unseen):
+            return as_json(step)
+        name = path.removeprefix(f"{prefix}.env.")
+        if name != path:
+            return redact_variable(name, step.env[name]) if name in step.env else None
+        return as_json({**vars(step), "env": sorted(step.env)})
+    return None
 
 
 def _without_secrets(facts: Facts) -> Facts:

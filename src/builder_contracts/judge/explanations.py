@@ -14,6 +14,7 @@ from builder_contracts.contract.promises import (
     IdentityPromise,
     ImagePromise,
     IsolationPromise,
+    JobPromise,
     NetworkPromise,
     PathState,
     Promise,
@@ -29,6 +30,7 @@ from builder_contracts.judge import (
     identity,
     image,
     isolation,
+    job,
     network,
     proof_explanations,
     resources,
@@ -43,6 +45,8 @@ def explanation(promise: Promise) -> Explanation:
         return declarations.explain(promise)
     if isinstance(promise, ImagePromise):
         return image.explain(promise)
+    if isinstance(promise, JobPromise):
+        return job.explain(promise)
     if isinstance(promise, IdentityPromise):
         return identity.explain(promise)
     if isinstance(promise, Tool):

@@ -18,6 +18,9 @@ def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
     if isinstance(promise, Shell):
         return _shell(promise, facts)
     identity = facts.identity
+    start = facts.start
+    if isinstance(promise, User) and isinstance(start, StartFacts) and "unable to find user" in start.said:
+        return broken(start.said, "the image's USER has no entry in its /etc/passwd", look=".start")
     if isinstance(identity, Unseen):
         return unproven_because(identity, ".identity")
     match promise:

@@ -13,7 +13,7 @@ from builder_contracts.contract.promises.image import (
     ImageSize,
 )
 from builder_contracts.contract.quantities import human_bytes
-from builder_contracts.facts.model import Facts, ImageFacts, Unseen
+from builder_contracts.facts.model import Facts, ImageFacts, StartFacts, Unseen
 from builder_contracts.judge.explanation import Explanation
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
@@ -40,6 +40,9 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
             return _label(promise, image)
         case ImageEntrypoint():
             if tuple(image.entrypoint) == promise.arguments:
+                trial = facts.entrypoint
+                if promise.arguments and isinstance(trial, StartFacts) and not trial.started:
+                    return _failed_trial(trial)
                 return kept(f"entry point {image.entrypoint}", look=".image.entrypoint")
             return broken(
                 f"entry point {image.entrypoint}",
@@ -59,6 +62,17 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
             assert_never(promise)
 
 
+def _failed_trial(trial: StartFacts) -> Assessment:
+    """A start by ENTRYPOINT, with the job's command as its arguments, that did not run the command."""
+    if trial.hopeless:
+        return broken(
+            trial.said,
+            "the program in ENTRYPOINT does not run the command that it gets as arguments",
+            look=".entrypoint",
+        )
+    return unproven(f"the image did not start by its ENTRYPOINT: {trial.said}", look=".entrypoint")
+
+
 def _reference(facts: Facts) -> Assessment:
     start = facts.start
     if isinstance(start, Unseen):
@@ -67,6 +81,12 @@ def _reference(facts: Facts) -> Assessment:
         return broken(
             start.said,
             "the tag was never built or pushed, or was removed; fix the reference, build the image, or pass --pull",
+            look=".start",
+        )
+    if not start.started and start.hopeless:
+        return broken(
+            f"no job of this class can run: {start.said}",
+            "the start itself fails; run the image by hand in the same way",
             look=".start",
         )
     if not start.started:
@@ -134,7 +154,8 @@ def explain(promise: ImagePromise) -> Explanation:
             )
         case ImageEntrypoint():
             return Explanation(
-                how="The image's ENTRYPOINT, compared exactly.",
+                how="The image's ENTRYPOINT, compared exactly. If one is promised, a container starts by it, "
+                "and it must run the job's command that it gets as arguments.",
                 unproven=_NO_IMAGE,
                 why="The pool starts the image with its own command; "
                 "an unexpected entry point swallows or alters it.",

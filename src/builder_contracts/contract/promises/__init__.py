@@ -16,6 +16,7 @@ from builder_contracts.contract.promises import (
     identity,
     image,
     isolation,
+    job,
     network,
     publication,
     resources,
@@ -30,6 +31,7 @@ from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import IdentityPromise
 from builder_contracts.contract.promises.image import ImagePromise
 from builder_contracts.contract.promises.isolation import IsolationPromise
+from builder_contracts.contract.promises.job import JobPromise
 from builder_contracts.contract.promises.named_promise import NamedPromise
 from builder_contracts.contract.promises.network import NetworkPromise
 from builder_contracts.contract.promises.publication import Publication
@@ -42,6 +44,7 @@ ProofPromise = CacheProof | Publication | CanaryProof
 Promise = (
     Declaration
     | ImagePromise
+    | JobPromise
     | IdentityPromise
     | Tool
     | EnvironmentPromise
@@ -61,6 +64,7 @@ READERS: Mapping[str, SectionParser] = {
     "labels": declarations.read_labels,
     "responsibilities": declarations.read_responsibilities,
     "image": image.read,
+    "job": job.read,
     "identity": identity.read,
     "toolchain": toolchain.read,
     "environment": environment.read,
@@ -83,6 +87,7 @@ __all__ = [
     "IdentityPromise",
     "ImagePromise",
     "IsolationPromise",
+    "JobPromise",
     "NamedPromise",
     "NetworkPromise",
     "PathState",

@@ -129,10 +129,10 @@ def _seen(value: Any, convert: Callable[[Any], T]) -> Seen[T]:
 
 
 def environment(answers: ProbeAnswers) -> Seen[dict[str, str]]:
-    return answers.read("env", "", _exports)
+    return answers.read("env", "", exports)
 
 
-def _exports(text: str) -> dict[str, str]:
+def exports(text: str) -> dict[str, str]:
     """The variables in the output of ``export -p``, in the quoting of dash, busybox or bash.
 
     Raises ValueError for text that ends inside quotes.

@@ -284,6 +284,7 @@ def execute(
     user: str = "",
     privileged: bool = False,
     environment: dict[str, str] | None = None,
+    directory: str = "",
     listen: Callable[[bytes], None] | None = None,
 ) -> CompletedCommand:
     """Run a program in a container for at most ``deadline`` seconds.
@@ -298,7 +299,12 @@ def execute(
     status: int | None = None
     try:
         created = api.exec_create(
-            container, list(arguments), user=user, privileged=privileged, environment=environment
+            container,
+            list(arguments),
+            user=user,
+            privileged=privileged,
+            environment=environment,
+            workdir=directory or None,
         )
         execution = field(created, "Id", of=str)
         raw = api.exec_start(execution, socket=True)
