@@ -45,6 +45,7 @@ from builder_contracts.facts.model import (
     ResourceFacts,
     StartFacts,
 )
+from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import Outcome
 from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
 
@@ -55,6 +56,10 @@ def tool(
     path: str | None = "/usr/bin/nix", output: str = "nix (Nix) 2.34.8", status: int = 0
 ) -> model.ToolFacts:
     return model.ToolFacts(path, status, output)
+
+
+def worked(step: int, status: int, output: str, errors: str = "") -> model.ToolFacts:
+    return model.ToolFacts("/usr/bin/xz", work=model.WorkFacts(step, status, output, errors))
 
 
 def path(kind: str | None = "directory", **details: object) -> model.Facts:
@@ -99,6 +104,8 @@ def forbidden(control: model.Seen[ConnectionFacts] = CONNECTED, routes: model.Se
     )
 
 
+CURL = Tool("curl", version=VersionRange(">=8"))
+XZ = Tool("xz", work=ToolWork((WorkStep(("-c",), into="packed"), WorkStep(("-dc", "packed"))), "text"))
 NIX = Tool("nix", version=VersionRange(">=2.24,<3"), features=(("flakes", ("eval", "1")),), package="nix-bin")
 DENIED = Denied("metadata")
 BOUNDING_ALL = (1 << 41) - 1
@@ -189,6 +196,29 @@ TABLE = {
         unproven("hung", NIX, facts(tools={"nix": model.ToolFacts("/usr/bin/nix", LOST, LOST)}), "did not complete"),
         broken("feature off", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(1, "error: disabled")})}), "flakes: status 1: error: disabled", "try nix eval 1"),
         unproven("feature not tried", NIX, facts(tools={"nix": tool()}), "not part of this observation"),
+        kept("not run", Tool("xz"), facts(tools={"xz": model.ToolFacts("/usr/bin/xz")}), "/usr/bin/xz (not run)"),
+        kept("version only", CURL, facts(tools={"curl": tool("/usr/bin/curl", "curl 8.1")}), "/usr/bin/curl 8.1 (curl 8.1) (version only)"),
+        kept("does its work", XZ, facts(tools={"xz": worked(2, 0, "text")}), "/usr/bin/xz; it does its work"),
+        broken("other output", XZ, facts(tools={"xz": worked(2, 0, "tex")}), "'xz -dc packed' printed 'tex', not 'text'", "another program"),
+        broken("no work", XZ, facts(tools={"xz": worked(1, 1, "", "xz: internal error\nmore")}), "/usr/bin/xz does not do its work: 'xz -c' exited with status 1: xz: internal error", "its own message names the cause"),
+        broken("library lost at work", XZ, facts(tools={"xz": worked(1, 127, "", "xz: error while loading shared libraries: liblzma.so.5")}), "status 127", "it lacks a library"),
+        broken("musl library lost", XZ, facts(tools={"xz": worked(1, 127, "", "Error loading shared library liblzma.so.5: No such file")}), "status 127", "it lacks a library"),
+        broken("interpreter lost", XZ, facts(tools={"xz": worked(1, 127, "", "timeout: failed to run command: No such file or directory")}), "127", "its interpreter, its loader"),
+        broken("other architecture", XZ, facts(tools={"xz": worked(1, 126, "", "/usr/bin/xz: Exec format error")}), "126", "another architecture"),
+        broken("file capability", XZ, facts(tools={"xz": worked(1, 126, "", "/usr/bin/xz: Operation not permitted")}), "126", "file capabilities"),
+        broken("not executable", XZ, facts(tools={"xz": worked(1, 126, "", "Permission denied")}), "126", "mounted noexec"),
+        broken("killed by memory", XZ, facts(tools={"xz": worked(1, 137, "")}), "status 137: no output", "memory limit"),
+        broken("crash", XZ, facts(tools={"xz": worked(1, 139, "")}), "139", "segmentation fault"),
+        broken("hangs", XZ, facts(tools={"xz": worked(1, model.HUNG, "no exit within 20 s")}), "did not end in time: no exit within 20 s", "it hangs"),
+        broken("broken configuration", XZ, facts(tools={"xz": worked(1, 128, "", "fatal: bad config line 1 in file /home/runner/.gitconfig")}), "128", "a configuration file that it reads is broken"),
+        broken("headers lost", XZ, facts(tools={"xz": worked(1, 1, "", "work.c:1:10: fatal error: stdio.h: No such file or directory")}), "stdio.h", "header files are missing"),
+        unproven("work unseen", XZ, facts(tools={"xz": model.ToolFacts("/usr/bin/xz", work=LOST)}), "did not complete"),
+        unproven("work ended early", XZ, facts(tools={"xz": worked(1, 0, "")}), "its work ended early, after 'xz -c'"),
+        unproven("other work", XZ, facts(tools={"xz": worked(3, 0, "text")}), "step 3 of other work"),
+        broken("version is broken before work is unseen", replace(CURL, work=XZ.work), facts(tools={"curl": replace(tool("/usr/bin/curl", "curl 7.1"), work=LOST)}), "is version 7.1", "pin or upgrade"),
+        broken("version hangs", CURL, facts(tools={"curl": tool("/usr/bin/curl", "no exit within 20 s", model.HUNG)}), "did not end in time", "it hangs"),
+        unproven("number that nothing explains", CURL, facts(tools={"curl": tool("/usr/bin/curl", "build 7 of 8.1 today")}), "no line of 'curl --version' says that its number is the version of curl: build 7 of 8.1 today"),
+        broken("pre-release", replace(CURL, version=VersionRange(">=8.1")), facts(tools={"curl": tool("/usr/bin/curl", "curl 8.1.0rc1")}), "is version 8.1.0rc1 (curl 8.1.0rc1)", "does not satisfy"),
         unproven("feature hung", NIX, facts(tools={"nix": replace(tool(), features={"flakes": LOST})}), "did not complete"),
     ],
     "environment": [

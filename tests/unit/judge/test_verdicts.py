@@ -92,7 +92,7 @@ def test_an_expired_waiver_breaks_the_clause_and_names_its_place() -> None:
 def test_expired_waiver_breaks_a_kept_promise_too() -> None:
     found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), KEPT)
     assert found.outcome is Outcome.BROKEN
-    assert "(kept: /usr/bin/xz)" in found.observation
+    assert "(kept: /usr/bin/xz (not run))" in found.observation
 
 
 def test_live_waiver_leaves_kept_and_unproven_unchanged() -> None:
@@ -194,7 +194,9 @@ def test_verdict_has_everything_that_a_report_needs() -> None:
         outcome=Outcome.KEPT,
         rung=Rung.OBSERVED,
         promise="xz on the job's PATH",
-        observation="/usr/bin/xz",
+        observation="/usr/bin/xz (not run)",
+        checked=1,
+        total=2,
         location=Location("sample.yaml", 7),
         expected=as_json(clause().promise),
         observed=as_json(seen.tools["xz"]),
