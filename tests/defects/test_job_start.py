@@ -52,7 +52,7 @@ def test_promised_entrypoint_is_started(
         ("start: arguments", 'unset LANG; exec "$@"', set()),
         ("start: arguments", "exec sleep infinity", {"job/start", "image/reference"}),
         ("command: [/home/runner/run.sh]", "true", {"job/start", "image/reference"}),
-        ("command: [env, -u, LANG, tail, -f, /dev/null]", 'exec \\"$@\\"', set()),
+        ("command: [env, -u, LANG, tail, -f, /dev/null]", 'unset LANG; exec \\"$@\\"', set()),
         ("shells: [bash -e, pwsh]", 'unset LANG; exec "$@"', {"job/shell/pwsh", "environment/LANG"}),
     ],
 )
