@@ -1,4 +1,4 @@
-"""Writes the pages of docs/ that are made from what the program itself says; script/docs runs it.
+"""Write the pages of docs/ that are generated from schemas, judges, rules and commands; script/docs runs it.
 
 contract-reference.md   from contracts/schema/*.json and the documents of each kind in this repository
 platform-reference.md   the same for contracts of a whole platform
@@ -35,41 +35,41 @@ from builder_contracts.truth.rules.registry import RULES
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
 EXAMPLE = DOCS / "examples" / "every-field.yaml"
-# Where documents of the language stand; the first that has a field gives its example.
+# Directories with documents of the language; the first document with a field gives its example.
 DOCUMENTS = ("docs/examples", "contracts", "canaries")
 
 
 REFERENCE = """# Contract reference
 
-Every field of every kind of document, as its JSON Schema (draft 2020-12) has it. Editors read the same
+This page lists every field of every kind of document, as in its JSON Schema (draft 2020-12). Editors read the same
 schema: begin a document with `# yaml-language-server: $schema=…`, and they complete and explain it.
-`builder-contracts schema NAME` prints one. How each promise is judged: [clauses.md](clauses.md).
+`builder-contracts schema NAME` prints a schema. [clauses.md](clauses.md) explains how each promise is judged.
 
-Documents are YAML 1.2 without tags, one a file, at most 1 MB. An unknown field, a key that stands twice and
-a promise that could not fail are errors, reported with file, line and fix. [One
-contract](examples/every-field.yaml) has every field of a builder class; the examples are from it. Contracts of
-a whole platform, which are judged against a checkout, are in [platform-reference.md](platform-reference.md).
+Documents are YAML 1.2 without tags, one per file, at most 1 MB. An unknown field, a duplicate key and a promise that
+could not fail are errors, reported with file, line and fix. [One contract](examples/every-field.yaml) has every field
+of a builder class; the examples are from it. Contracts of a whole platform, which are judged against a checkout, are in
+[platform-reference.md](platform-reference.md).
 
 """
 
 PLATFORM_REFERENCE = """# Platform contract reference
 
-Every field of the contracts that a checkout of a platform's repository is judged against, as their JSON Schemas
-have it; `contracts/platform/` has one of each. Contracts of builder classes:
+This page lists every field of the contracts that a checkout of a platform's repository is judged against, as in their
+JSON Schemas. `contracts/platform/` has one contract of each kind. The contracts of builder classes are in
 [contract-reference.md](contract-reference.md).
 
 """
 
 CLAUSES = """# How each clause is judged
 
-A verdict is *kept*, *broken* or *unproven*; a broken clause with a valid waiver is *waived*. Kept needs
-evidence, and names it. Unproven means that nobody could look: an error where it could have been shown here,
-a loud skip where this runner or host never can. It never counts as kept; `--strict` (pytest:
-`--strict-contracts`) counts the skips as well. [architecture.md](architecture.md) has the ladder of evidence.
+A verdict is *kept*, *broken* or *unproven*; a broken clause with a valid waiver is *waived*. A kept clause names its
+evidence. *Unproven* means that the clause could not be checked. If this runner or host could have shown it, that is an
+error; if it never can, it is a loud skip. It never counts as kept, and `--strict` (pytest: `--strict-contracts`) makes
+the skips count against you as well. [architecture.md](architecture.md#three-outcomes) has the ladder of evidence.
 
-`builder-contracts explain CLAUSE-ID` says the same of one clause of yours. The clauses that are shown here
-are those of [one contract](examples/every-field.yaml) that has every field. `tests/defects/` breaks runner
-images in such ways, and checks that the right clause turns red and says why.
+`builder-contracts explain CLAUSE-ID` prints the same for a clause of your own contract. The clauses on this page are
+those of [one contract](examples/every-field.yaml) that has every field. `tests/defects/` breaks runner images in the
+ways that are listed here, and checks that the right clause becomes *broken* for the right reason.
 
 """
 
@@ -77,11 +77,12 @@ OUTPUT = """
 Every command uses this table; `pytest -m contract` and `script/contract` use the same numbers.
 
 Output has colors on a terminal only, and none if `NO_COLOR` is set. Results go to standard output; errors and the
-progress of long proofs go to standard error. Nothing of the place where a command is started changes a verdict: not
-`pytest.ini`, `conftest.py` or `PYTEST_ADDOPTS`, not the Docker client's proxies, not the locale.
+progress of long proofs go to standard error. The directory and the user that start a command do not change a verdict:
+neither `pytest.ini`, `conftest.py` or `PYTEST_ADDOPTS` nor the Docker client's proxies or the locale matter.
 
-Valid documents and the clauses that failed last (`--last-failed`) are remembered in `builder-contracts` under
-`$XDG_CACHE_HOME` (`~/.cache`). `BUILDER_CONTRACTS_CACHE` sets a different directory; set to nothing, it turns this off.
+A cache remembers which documents are valid and which clauses failed last (`--last-failed`): the directory
+`builder-contracts` under `$XDG_CACHE_HOME` (`~/.cache`). `BUILDER_CONTRACTS_CACHE` sets a different directory; set it to
+the empty text to turn the cache off.
 
 Completion for bash (zsh_source and fish_source for the others):
 
@@ -93,9 +94,9 @@ eval "$(_BUILDER_CONTRACTS_COMPLETE=bash_source builder-contracts)"
 PYTEST_PAGE = """
 ## pytest
 
-The same run from pytest: contracts are items, node IDs are clause IDs
+Pytest performs the same run. Clauses are items, and node IDs are clause IDs
 (`contracts/tinyland-nix.yaml::toolchain/nix`). All options of pytest and pytest-xdist work: `-m contract`,
-`-k` (words, no globs), `-n auto`, `--lf`, `-x`, `--junitxml`. A clause's kind is a marker too: `-m toolchain`.
+`-k` (words, no globs), `-n auto`, `--lf`, `-x`, `--junitxml`. The section of a clause is a marker: `-m toolchain`.
 
 Verdicts and exit codes are those of `builder-contracts check`. Pytest itself still exits with 4 for an option that it
 does not know, and with 3 for an internal error. If other tests ran in the same session, their failures exit with 1.
@@ -108,7 +109,7 @@ Clauses that are unproven for the same reason are shown in full once, then count
 VARIABLES = """
 ## Environment variables
 
-Where an option is absent, these variables give its value.
+If an option is absent, these variables set its value.
 
 | variable | option |
 |---|---|
@@ -359,7 +360,7 @@ def clauses() -> str:
                 ("Unproven", about.unproven),
                 ("Why it matters", about.why),
                 ("Usual defect", about.breaks),
-                ("Mend", about.mend),
+                ("Fix", about.mend),
             ):
                 text += f"- *{label}.* {words}\n"
     return text

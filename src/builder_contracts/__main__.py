@@ -1,4 +1,4 @@
-"""``python -m builder_contracts``: the command line."""
+"""Run the command line with ``python -m builder_contracts``."""
 
 from builder_contracts.cli import main
 

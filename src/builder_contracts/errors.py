@@ -1,6 +1,6 @@
-"""What can go wrong apart from a broken promise, and the exit code of each cause.
+"""Errors other than a broken promise, each with its exit code.
 
-A broken promise is a verdict, never an exception of this module: see ``evidence``.
+A broken promise is a verdict, never an exception of this module: see ``verdict``.
 """
 
 from __future__ import annotations

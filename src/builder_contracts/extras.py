@@ -1,4 +1,4 @@
-"""The extras of the package, and one line for whoever calls a command without the one that it needs."""
+"""The extras of the package, and the message for a command whose extra is missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pytest face: hooks that turn contract files into items, and verdicts into reports and an exit status."""
+"""The pytest plugin: hooks that turn contract files into items, and verdicts into reports and an exit status."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
-    """What is unproven is neither a failure of a promise nor an error of a test, and is shown after its cause."""
+    """Show unproven clauses after their cause: they are neither failures of a promise nor errors of a test."""
     data = getattr(report, "builder_contracts", None)
     if isinstance(data, dict) and report.when == "setup" and report.failed:
         return "unproven", "U", "UNPROVEN"

@@ -1,7 +1,7 @@
-"""What pytest collects: files of contracts, and an item for each clause.
+"""Pytest items: contract files, and one item per clause.
 
-A clause is judged by the run of the session, or, with ``pytest -m truth --repo PATH``, by the files of a checkout.
-Everything that judges is imported when the first item needs it. Node ids are clause ids:
+The run of the session judges a clause; with ``pytest -m truth --repo PATH`` the files of a checkout do. Judges are
+imported when the first item needs them. Node IDs are clause IDs:
 ``contracts/tinyland-nix.yaml::toolchain/nix``.
 """
 
@@ -73,7 +73,7 @@ class ClauseItem(pytest.Item):
             raise ClauseBroken(format_verdict(self.verdict))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        # A promise is reported in its own words: a Python traceback would say where this plugin stands.
+        # Report the promise in its own words: a Python traceback would only show this plugin.
         if isinstance(excinfo.value, ClauseBroken | ClauseUnproven | BuilderContractsError):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
@@ -116,7 +116,7 @@ class ContractsFile(pytest.File):
     exit_code: ExitCode | None = None
 
     def required(self, read: Callable[[], Loaded]) -> Loaded:
-        """What is read, or its problems as the error of the collection."""
+        """The result of reading; errors of the input become the error of the collection."""
         try:
             return read()
         except BuilderContractsError as error:

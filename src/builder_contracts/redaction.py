@@ -1,7 +1,7 @@
-"""Keeps secrets out of everything that leaves the harness.
+"""Redact secrets in everything that leaves the harness.
 
-A secret is recognised where it is read: by the name of its variable, by its form, or by its place in a URL or in
-configuration text. From then on its value is replaced wherever it turns up, also inside other text, encoded or cut.
+A secret is recognized where it is read: by the name of its variable, by its form, or by its place in a URL or in
+configuration text. From then on its value is replaced wherever it occurs, even inside other text, encoded or cut.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _INNOCENT = re.compile(
 )
 _SEGMENTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
-# Values that stand beside such names and are none, and words that messages need.
+# Values of such names that are not secrets, and words that messages need.
 _COMMON = frozenset(
     """
     access accept absent always anonymous authentication basic bearer broken builder builders cache changed client
@@ -174,7 +174,7 @@ def _user_is_secret(user: str, password: str | None) -> bool:
 
 @dataclass(frozen=True)
 class _LearnedValue:
-    """What is replaced: by the first characters, every form that holds them, and where in it they stand."""
+    """The forms to replace, by their first characters, with the offset of those characters."""
 
     pattern: re.Pattern[str]
     anchors: Mapping[str, tuple[tuple[str, int], ...]]
@@ -190,7 +190,7 @@ class Redactor:
         self.learn(*secrets)
 
     def learn(self, *secrets: str) -> None:
-        """Replace these values from now on, where they can be told from common words."""
+        """Replace these values from now on, unless they are common words."""
         fresh = {secret.strip()[:_LONGEST] for secret in secrets} - self._secrets
         fresh = {secret for secret in fresh if is_learnable(secret)}
         if fresh:
@@ -217,7 +217,7 @@ class Redactor:
             self.learn_value(text[start:end])
 
     def learn_configuration(self, text: str) -> None:
-        """Learn from a variable's value, a label or a file, which may have named values of its own."""
+        """Learn from a variable's value, a label or a file, which may contain named values."""
         self.learn_text(text)
         for match in _ASSIGNED.finditer(text):
             if is_secret_name(match["name"]) and not match["name"].endswith("access-tokens"):
@@ -313,10 +313,10 @@ class Redactor:
 
 
 def _parts(value: str) -> Iterator[str]:
-    """What of a secret's value is secret on its own: a URL's is its key, a header's the part after its scheme."""
+    """The secret part of a value: of a URL its key, of a header the part after its scheme."""
     value = value.strip()
     if "://" in value:
-        # The host of it is no secret; what is, stands in the user's part, the path or the query.
+        # Its host is not a secret; the user part, the path or the query may be.
         tail = re.split(r"[/?&=#;]", value.partition("://")[2].partition("/")[2])
         yield from (piece for piece in tail if _looks_random(piece))
         return
@@ -339,7 +339,7 @@ def _parts(value: str) -> Iterator[str]:
 
 
 def _spans(text: str) -> tuple[tuple[int, int], ...]:
-    """Where a text holds what is a secret by its form or place."""
+    """The ranges of a text that are secrets by their form or place."""
     # A history says the same short texts again and again.
     return _find_once(text) if len(text) < _SHORT_TEXT else tuple(_joined(_find(text)))
 
@@ -421,20 +421,20 @@ def _forms(secret: str) -> set[str]:
     }
     for shift in range(3):
         encoded = base64.b64encode(b"\0" * shift + raw).decode()
-        # The first and last characters also hold bits of what stands beside the secret.
+        # The first and last characters also hold bits of the text next to the secret.
         stable = encoded[-(-shift * 8 // 6) : (shift + len(raw)) * 8 // 6]
         forms |= {stable, stable.translate(str.maketrans("+/", "-_"))}
     return {form for form in forms if len(form) >= SHORTEST}
 
 
 def _offsets(length: int, size: int) -> Iterable[int]:
-    """Where the pieces of a form begin that betray it: at both ends, and between so often that no long part is missed."""
+    """Offsets of the pieces by which a form is recognized: both ends, and enough between them that no long part is missed."""
     last = max(length - size, 0)
     return sorted({*range(0, last + 1, size), last})
 
 
 def _extent(text: str, form: str, start: int, offset: int) -> tuple[int, int]:
-    """How far the text is this form, around the piece that begins at ``start`` and stands at ``offset`` in it."""
+    """The range in which the text matches this form, around the piece at ``start`` of the text and ``offset`` of the form."""
     left = 0
     while left < min(start, offset) and text[start - left - 1] == form[offset - left - 1]:
         left += 1
@@ -445,7 +445,7 @@ def _extent(text: str, form: str, start: int, offset: int) -> tuple[int, int]:
 
 
 def _trie(words: Iterable[str]) -> str:
-    """A pattern of any of these words, the longest first, that looks at each character of a text a few times only."""
+    """A pattern of any of these words, the longest first, that examines each character of a text only a few times."""
     root: dict[str, Any] = {}
     for word in words:
         node = root

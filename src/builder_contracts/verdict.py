@@ -1,4 +1,4 @@
-"""What is known about a clause: what a judge returns, and the verdict that reports carry."""
+"""Assessments, which judges return, and verdicts, which reports carry."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Json: TypeAlias = Any
 
 
 class Outcome(Enum):
-    """What became of a promise.
+    """The outcome of a promise.
 
     WAIVED is a broken promise that the contract excuses for a while: it never counts as kept.
     """
@@ -31,7 +31,7 @@ class Outcome(Enum):
 
 
 class Rung(Enum):
-    """How strong the evidence is; see docs/architecture.md for what each rung needs."""
+    """The strength of evidence; see docs/architecture.md for what each rung needs."""
 
     DECLARED = "C0"
     OBSERVED = "C1"
@@ -54,13 +54,13 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a judge returns: the outcome, what was seen, and where to look.
+    """The result of a judge: the outcome, the observation, and a way to check it.
 
     ``likely`` is the probable cause of a broken promise, ``fix`` what to do about it. ``look`` is a path into the
     facts, as jq has it. ``here`` is False for an unproven promise that this runner or host can never show: a loud skip
-    instead of an error. ``checked`` of ``total`` candidates were looked at, where the promise is about several.
-    ``observed`` is the value behind ``seen``, where ``look`` does not lead to it. ``set_by_run``: this run itself gave
-    the runner what is promised, so the promise is declared only.
+    instead of an error. ``checked`` of ``total`` candidates were looked at, if the promise is about several.
+    ``observed`` is the value behind ``seen``, if ``look`` does not show it. ``set_by_run``: this run itself gave the
+    runner what is promised, so the promise is declared only.
     """
 
     outcome: Outcome
@@ -148,9 +148,9 @@ class Contradiction:
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a verdict comes from.
+    """The origin of a verdict.
 
-    Digests are ``sha256:…``, or empty where there is no image. ``runner`` is the runner's kind, ``attribution`` what a
+    Digests are ``sha256:…``, or empty if there is no image. ``runner`` is the runner's kind, ``attribution`` what a
     real runner shows of itself. ``run`` is the id of the run. ``started`` is an RFC 3339 time in UTC; ``seconds`` is
     what the observation or experiment took. ``start`` is how the job was started.
     """

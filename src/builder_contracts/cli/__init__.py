@@ -1,4 +1,4 @@
-"""The command line: one module a command, loaded only when it is called."""
+"""The command line: one module per command, loaded only when it is called."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from builder_contracts.run.exit_status import SHORT, end_on_sigterm, interrupted
 
 @dataclass(frozen=True)
 class Listed:
-    """A command of the list: where it is defined, and its first line of help, so that the list imports none."""
+    """A command of the list: its module and its first line of help, so that the list imports no command."""
 
     module: str
     attribute: str
@@ -102,7 +102,7 @@ def _say_no_more() -> None:
 
 
 def _colour() -> bool | None:
-    """No colour where the user wants none, otherwise as the terminal has it."""
+    """Turn colors off if the user asks for it; otherwise the terminal decides."""
     return False if os.environ.get("NO_COLOR") else None
 
 

@@ -1,4 +1,4 @@
-"""builder-contracts check: walks a run and prints its verdicts as they come."""
+"""builder-contracts check: perform a run and print its verdicts as they come."""
 
 from __future__ import annotations
 

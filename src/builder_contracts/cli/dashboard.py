@@ -1,4 +1,4 @@
-"""builder-contracts dashboard: a static site from a history."""
+"""builder-contracts dashboard: build and serve a static site from a history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""builder-contracts doctor: is this machine able to run the job?"""
+"""builder-contracts doctor: report what this machine needs to check contracts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from builder_contracts.runner.docker.network import SERVICES_IMAGE
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One thing that checking needs. ``mend`` is the command that brings it, where it is missing."""
+    """One thing that checking needs. ``mend`` is the command that brings it, if it is missing."""
 
     what: str
     good: bool
@@ -119,7 +119,7 @@ def _engine(contracts: list[Contract]) -> Iterator[DoctorCheck]:
 
 
 def start() -> str:
-    """What makes an engine answer, where none does."""
+    """The action that makes an engine respond."""
     from builder_contracts.runner.docker import engine
 
     if host := os.environ.get("DOCKER_HOST"):
@@ -136,7 +136,7 @@ def start() -> str:
 
 
 def _images(contracts: list[Contract]) -> list[str]:
-    """The images that the contracts need in the engine: their own, and those of what the run starts beside them."""
+    """The images that the contracts need in the engine: their own, and those of services and stand-ins."""
     from builder_contracts.prove.canary.definition import folder_of
     from builder_contracts.prove.kernel.tiers import BOOT_IMAGE
 
@@ -154,7 +154,7 @@ def _images(contracts: list[Contract]) -> list[str]:
 
 
 def _bring(image: str) -> str:
-    """What brings an image into the engine."""
+    """The command that puts an image into the engine."""
     name = image.removeprefix("builder-contracts/").removesuffix(":latest")
     if Path("builders", name, "Dockerfile").is_file() and Path("script/images").is_file():
         return f"script/images {name}"

@@ -1,4 +1,4 @@
-"""builder-contracts explain: what a clause promises, how it is judged, why it matters, how to fix it."""
+"""builder-contracts explain: print a clause's promise, its judging, its reason and its fix."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from builder_contracts.run.options import EXPLAIN
 
 
 def _suggest(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Ids and kinds for the shell's completion; nothing where the contracts cannot be read."""
+    """Ids and kinds for the shell's completion; nothing if the contracts cannot be read."""
     try:
         contracts = _load(map(Path, context.params.get("contracts") or ()))
     except InputError:
@@ -139,7 +139,7 @@ def _about_kind(kind: str, contracts: Iterable[Contract]) -> ExplainedFields:
 
 
 def _fields(section: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The fields of a section; where its keys are names of the user's own, those that stand under each."""
+    """The fields of a section; if its keys are names that the user chooses, the fields under each."""
     if "properties" in section:
         for name, field in section["properties"].items():
             yield name, schemas.resolve(field)

@@ -1,4 +1,4 @@
-"""builder-contracts facts and diff: what is so in a runner, and what has changed."""
+"""builder-contracts facts and diff: observe a runner, and compare two observations."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _flat(path: Path) -> dict[str, str]:
 
 
 def _lasting(key: str, value: str) -> str:
-    """What lasts of a fact, as a person writes it: addresses are dealt anew for every run, modes are octal."""
+    """The lasting part of a fact, as a person writes it: addresses change with every run, modes are octal."""
     if key.startswith("network.resolve.") and value.startswith('["'):
         return '"an address"'
     if key.startswith("paths.") and key.endswith(".mode") and value.isdecimal():

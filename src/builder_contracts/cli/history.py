@@ -67,7 +67,7 @@ def add(
 ) -> None:
     """Add results from JUnit files, written by builder-contracts or any other tool.
 
-    A directory stands for every .xml file under it. Adding a file twice changes nothing, concurrent runs are
+    A directory means every .xml file under it. Adding a file twice changes nothing, concurrent runs are
     safe, and each file is added completely or not at all. Unusable files are reported and skipped; the exit
     code is then 3.
     """

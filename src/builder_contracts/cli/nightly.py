@@ -126,7 +126,7 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
     """
     from builder_contracts.dashboard.history.store import History
 
-    # Creates the file if there is none.
+    # Creates a missing file.
     History(file).close()
     junit, evidence = ((reports,) if any(reports.rglob(name)) else () for name in ("*.xml", "evidence.jsonl"))
     if not junit and not evidence:

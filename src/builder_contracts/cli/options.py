@@ -1,4 +1,4 @@
-"""The table of options as click takes them, and the options that most commands share."""
+"""Click options made from the table of options, and groups of options that most commands share."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _settings(option: Option) -> dict[str, Any]:
 
 
 def _completion(option: Option) -> Callable[[click.Context, click.Parameter, str], list[str]] | None:
-    """What the shell offers; ``parse`` says what is wrong with anything else."""
+    """The values that the shell offers; ``parse`` reports errors in all others."""
     if option.completes == "builders":
         return builders
     words = option.choices
@@ -85,7 +85,7 @@ def _completion(option: Option) -> Callable[[click.Context, click.Parameter, str
 
 
 def builders(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
-    """Names of classes for the shell's completion; nothing where the contracts cannot be read."""
+    """Names of classes for the shell's completion; nothing if the contracts cannot be read."""
     paths = [Path(path) for path in context.params.get("contracts") or context.params.get("paths") or ()]
     try:
         names = [contract.name for contract in load_all(contract_files(paths))]

@@ -1,4 +1,4 @@
-"""builder-contracts select: which runner fits a job."""
+"""builder-contracts select: pick the smallest class that fits a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""builder-contracts truth: judge a checkout against the platform's contracts, without running it."""
+"""builder-contracts truth: judge a checkout against the platform's contracts, without executing it."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _print_criteria(
 
 
 def _name(repo: Path) -> str:
-    """What was judged, as somebody elsewhere knows it: the folder's name and the commit."""
+    """The judged checkout, in terms that others know: the name of its directory and the commit."""
     from builder_contracts.truth.git_index import commit
 
     at = commit(repo)

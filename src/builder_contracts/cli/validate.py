@@ -1,4 +1,4 @@
-"""builder-contracts validate: are the contracts well formed?"""
+"""builder-contracts validate: check that contracts are well formed."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The contract language: schema, loading with line numbers, the clause model, ids."""
+"""The contract language: schema, loading with line numbers, clauses and their IDs."""

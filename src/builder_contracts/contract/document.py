@@ -1,6 +1,6 @@
-"""A YAML file to plain data in which every value knows its file and line.
+"""Read a YAML file into plain data that keeps the file and line of every value.
 
-Strict: one document, no tags, no duplicate keys, and limits that neither nesting nor aliases can exceed.
+The reader is strict: one document, no tags, no duplicate keys, and limits that neither nesting nor aliases can exceed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _SURROGATES = re.compile(r"(?<!\\)((?:\\\\)*)\\u([dD][89abAB][0-9a-fA-F]{2})\\u(
 class Document:
     """Plain data (dict, list, str, int, float, bool, None) and where each of its values stands.
 
-    ``spellings`` holds what the file says where that is no text, such as ``0755`` for the number 755.
+    ``spellings`` holds the text of values that are not text, such as ``0755`` for the number 755.
     """
 
     data: Any
@@ -84,7 +84,7 @@ class _Builder:
             raise self.error(node, message, "split it, or use 'extends' instead of anchors")
 
     def build(self, node: Any, pointer: Pointer) -> Any:
-        """The plain value of a node, which stands at that path."""
+        """The plain value of a node at that path."""
         self.positions.setdefault(pointer, self.source(node.start_mark))
         if isinstance(node, Alias):
             if id(node.target) not in self.anchored:

@@ -1,5 +1,4 @@
-"""Files: reads are bounded and regular, writes are whole or not at all. A path that cannot be accessed is an error,
-never taken for absent."""
+"""Read regular files up to a limit, and write files atomically. An unreadable file is an error, never missing."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ def refusal(path: str | Path, error: OSError) -> InputError:
 
 
 def is_file(path: Path) -> bool:
-    """Whether the path is a regular file. Raises InputError where it cannot be accessed."""
+    """Whether the path is a regular file. Raises InputError if it cannot be accessed."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -33,12 +32,12 @@ def is_file(path: Path) -> bool:
 
 
 def is_empty(path: Path) -> bool:
-    """Whether a regular file has no content. Raises InputError where it cannot be accessed."""
+    """Whether a regular file has no content. Raises InputError if it cannot be accessed."""
     return is_file(path) and not read_bytes(path, 1000).strip()
 
 
 def list_folder(folder: Path) -> list[Path]:
-    """The entries of a directory, none where it does not exist. Raises InputError where it cannot be accessed."""
+    """The entries of a directory, none if it does not exist. Raises InputError if it cannot be accessed."""
     try:
         return sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
@@ -48,7 +47,7 @@ def list_folder(folder: Path) -> list[Path]:
 
 
 def yaml_in(folder: Path) -> list[Path]:
-    """The YAML and JSON files of a directory. Raises InputError where it cannot be accessed."""
+    """The YAML and JSON files of a directory. Raises InputError if it cannot be accessed."""
     return [path for path in list_folder(folder) if path.suffix in SUFFIXES]
 
 
@@ -95,9 +94,9 @@ def decode(raw: bytes, name: str) -> str:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all. Raises OSError.
+    """Write a file atomically. Raises OSError.
 
-    What is no plain file, such as a link, a pipe and /dev/stdout, stays what it is and takes the content.
+    A path that is not a plain file, such as a link, a pipe or /dev/stdout, is kept, and receives the content.
     """
     if path.is_symlink() or (path.exists() and not path.is_file()):
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""Files to contracts: parse, follow ``extends``, hold to the schema, split into clauses."""
+"""Load contract files: parse, resolve ``extends``, validate, and split into clauses."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from builder_contracts.tools.catalog import KnownTool, misspelt, read_tools
 MAX_BASES = 8
 """Length of the longest chain of ``extends``."""
 
-# Marks stand at the beginning of a line, or after a brace or comma in JSON. Lines that are indented deeper than
+# Marks are at the beginning of a line, or after a brace or comma in JSON. Lines that are indented deeper than
 # the document are another's text, such as a ConfigMap's that carries a contract.
 _MARGIN = re.compile(rb"\A(?:[ \t]*(?:[#%].*|---.*)?\r?\n)*( *)")
 _OURS = rb"apiVersion[\"']?\s*:\s*[\"']?builder-contracts/"
@@ -72,7 +72,7 @@ def load(path: Path, file: str | None = None, bases: Bases | None = None) -> Con
     Contracts that are loaded with the same ``bases`` read a base that they share once.
     """
     document = _merged(path, file or str(path), (), {} if bases is None else bases)
-    # Before anything is said of it.
+    # First, so that all other messages are about a valid document.
     learn_data(document.data)
     kind = document.data.get("kind")
     if kind != "BuilderClass" and isinstance(kind, str) and kind in schemas.kinds():
@@ -351,7 +351,7 @@ def _check_clause_references(document: Document, clauses: Sequence[Clause]) -> l
 
 
 def _nearest(local_id: str, usable: set[str]) -> str | None:
-    """The id that was probably meant: of the same kind where the kind is right."""
+    """The id that was probably meant: of the same kind if the kind is right."""
     kind, _, name = local_id.partition("/")
     names = {other.partition("/")[2] for other in usable if other.startswith(f"{kind}/")}
     if names:

@@ -1,4 +1,4 @@
-"""A contract and its clauses, as data."""
+"""Data model of a contract and its clauses."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Waiver:
 class Clause:
     """One checkable promise of a builder class.
 
-    ``kind`` is the section of the contract, ``name`` what it speaks of; ``source`` is where the promise
+    ``kind`` is the section of the contract, ``name`` the subject; ``source`` is where the promise
     stands, which is another file when the class inherits it.
     """
 

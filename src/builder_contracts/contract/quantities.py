@@ -1,7 +1,6 @@
 """Quantities as Kubernetes writes them: ``500m`` and ``4`` CPUs, ``8Gi`` of memory.
 
-Source: the Quantity type of the Kubernetes API reference, of which these are the suffixes in use for
-CPU and memory.
+Source: the Quantity type of the Kubernetes API reference. Only the suffixes for CPU and memory are read.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
 
 def resolve(part: Any, name: str = "builder-class") -> dict[str, Any]:
-    """A part of the schema ``name`` with its references followed; what stands next to a reference wins."""
+    """A part of the schema ``name`` with its references followed; keys next to a reference win."""
     resolved: dict[str, Any] = dict(part)
     while "$ref" in resolved:
         name, target = follow(resolved.pop("$ref"), name)
@@ -65,7 +65,7 @@ def resolve(part: Any, name: str = "builder-class") -> dict[str, Any]:
 
 
 def follow(reference: str, name: str) -> tuple[str, dict[str, Any]]:
-    """What a reference in the schema ``name`` leads to, with the name of the schema that it stands in."""
+    """The target of a reference in the schema ``name``, with the name of the schema that contains it."""
     file, _, fragment = reference.partition("#/")
     name = file.removesuffix(".json") or name
     target: Any = load(name)
@@ -75,7 +75,7 @@ def follow(reference: str, name: str) -> tuple[str, dict[str, Any]]:
 
 
 def owner(name: str, path: Iterable[str | int]) -> str:
-    """The schema that the part at this path stands in, when validation began in the schema ``name``."""
+    """The schema that contains the part at this path, if validation began in the schema ``name``."""
     part: Any = load(name)
     for step in path:
         # The validator's paths leave references out.

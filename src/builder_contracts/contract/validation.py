@@ -1,6 +1,6 @@
-"""Holds documents to their JSON Schema and says what is wrong in the contract language's own words.
+"""Validate documents against their JSON Schema, and report errors in the terms of the contract language.
 
-Importing this takes longer than reading a contract: see ``validity``.
+Importing this module takes longer than reading a contract: see ``validity``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _TYPES = {
 
 
 def _regex_error(pattern: str) -> str:
-    """What is wrong with a pattern, or an empty text."""
+    """The error in a pattern, or an empty text."""
     try:
         with warnings.catch_warnings():
             # Python warns of patterns whose meaning is about to change.
@@ -51,7 +51,7 @@ def _regex_error(pattern: str) -> str:
 
 
 def _url_error(url: str) -> str:
-    """What is wrong with a URL, or an empty text."""
+    """The error in a URL, or an empty text."""
     try:
         parts = urlsplit(url)
         return (
@@ -62,7 +62,7 @@ def _url_error(url: str) -> str:
 
 
 def _address_error(address: str) -> str:
-    """What is wrong with an IPv4 or IPv6 address, or an empty text."""
+    """The error in an IPv4 or IPv6 address, or an empty text."""
     try:
         ipaddress.ip_address(address)
     except ValueError as error:
@@ -122,7 +122,7 @@ def _validator(name: str) -> Validator:
 
 
 def problems(name: str, document: Document) -> list[Problem]:
-    """What the schema finds wrong with the document, in the order of its lines."""
+    """The errors of the document against its schema, in the order of its lines."""
     errors = islice(_validator(name).iter_errors(document.data), 10 * MAX_PROBLEMS)
     groups = (_problem(name, document, error) for top in errors for error in _narrow(top))
     unique = dict.fromkeys(problem for group in groups for problem in group)

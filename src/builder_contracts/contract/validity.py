@@ -1,4 +1,4 @@
-"""Documents that were found valid are remembered, so that the validator is not even imported for them again."""
+"""A cache of valid documents, so that the validator is not imported for them again."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check(name: str, document: Document) -> None:
     if errors := problems(name, document):
         raise InputError(errors)
     if mark is not None:
-        # Read-only homes and full disks are no reason to fail: it is looked at again the next time.
+        # A read-only home or a full disk must not fail the run: the document is validated again the next time.
         with contextlib.suppress(OSError):
             _remember(mark)
 
@@ -41,7 +41,7 @@ def check(name: str, document: Document) -> None:
 def _mark(name: str, document: Document) -> Path | None:
     """The file whose presence says that this very document was found valid by this very validator.
 
-    Raises RuntimeError where nothing says where the user's own files are.
+    Raises RuntimeError if the directory of the user's own files is unknown.
     """
     named = os.environ.get(CACHE)
     if named == "":

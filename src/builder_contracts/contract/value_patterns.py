@@ -1,4 +1,4 @@
-"""Patterns of a contract, searched in values that somebody else chooses."""
+"""Search a contract's patterns in values that a runner controls."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def pattern(text: str, at: Pointer) -> re.Pattern[str]:
 
 def found_in(values: Mapping[str, str], pattern: re.Pattern[str]) -> list[str]:
     """The names of the values in which the pattern is found, in their order. Raises TooSlow."""
-    # Needed where a pattern meets a value only, and slower to import than a contract is to read.
+    # Imported late, because only a search needs it, and its import takes longer than reading a contract.
     import regex
 
     searched = regex.compile(

@@ -12,7 +12,7 @@ from packaging.version import Version
 from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.named_promise import PromiseError
 
-# Letters may stand right before it: v20.11.1, go1.22, OpenSSH_9.2p1.
+# Letters may precede it directly: v20.11.1, go1.22, OpenSSH_9.2p1.
 _RELEASE = re.compile(r"(?<![0-9.])([0-9]{1,9}(?:\.[0-9]{1,9}){1,4})")
 _WHOLE = re.compile(r"(?<![\w.])v?([0-9]{1,9})(?![\w.])")
 # What release_in finds has numbers and dots only, so a bound with more could never hold.

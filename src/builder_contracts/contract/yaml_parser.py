@@ -1,7 +1,7 @@
-"""YAML text to nodes that know their line: for contracts, and for whatever a checkout holds.
+"""Parse YAML into nodes that keep their line, for contracts and for files of a checkout.
 
 PyYAML's composer runs over libyaml's events, so positions, tags and duplicate keys survive and nothing is ever
-constructed. What a node means is for the caller: ``document`` is strict, ``truth.readers.yaml`` tolerant.
+constructed. The caller interprets the nodes: ``document`` strictly, ``truth.readers.yaml`` tolerantly.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class NotYaml(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a document may cost: levels of nesting, and nodes in the text."""
+    """Limits of a document: levels of nesting, and nodes in the text."""
 
     depth: int
     nodes: int
@@ -46,7 +46,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Alias:
-    """A place that repeats the node ``target``, which is still incomplete where the alias stands inside it."""
+    """A place that repeats the node ``target``, which is still incomplete if the alias is inside it."""
 
     name: str
     target: yaml.Node
@@ -78,7 +78,7 @@ class _Composer(Composer, yaml.CSafeLoader):
         # YAML lets a later anchor take over a name; PyYAML's composer does not.
         self.anchors.pop(event.anchor, None)
         nested = not isinstance(event, yaml.ScalarEvent)
-        if event.tag == "!":  # "this is text", or nothing at all for what is no scalar
+        if event.tag == "!":  # "this is text"; without meaning unless the node is a scalar
             event.tag = None if nested else STRING
         if nested and self.depth >= self.limits.depth:
             raise _at(event.start_mark, *_too_deep(self.limits))
@@ -98,7 +98,7 @@ class _Composer(Composer, yaml.CSafeLoader):
 
 
 def compose(text: str, limits: Limits) -> list[Any]:
-    """The root node of every document in the text; an alias stands as ``Alias``. Raises NotYaml."""
+    """The root node of every document in the text; an alias becomes an ``Alias``. Raises NotYaml."""
     try:
         composer = _Composer(text, limits)
         nodes: list[Any] = []
@@ -117,7 +117,7 @@ def compose(text: str, limits: Limits) -> list[Any]:
 
 
 def plain(text: str) -> str | int | float | bool | None:
-    """The value of a scalar that stands without quotes."""
+    """The value of a scalar without quotes."""
     if _NULL.fullmatch(text):
         return None
     if _BOOLEAN.fullmatch(text):
@@ -134,7 +134,7 @@ def plain(text: str) -> str | int | float | bool | None:
 
 
 def undefined(name: str, mark: Any) -> NotYaml:
-    """An alias of nothing, or of what it stands in."""
+    """An alias of nothing, or of a node that contains it."""
     message = f"alias *{name} refers to an undefined or incomplete anchor"
     return _at(mark, message, "define the anchor before using it, and not inside itself")
 
@@ -148,7 +148,7 @@ def _too_deep(limits: Limits) -> tuple[str, str]:
 
 
 def _explained(error: yaml.MarkedYAMLError, text: str, limits: Limits) -> NotYaml:
-    """What libyaml reports, with what was open at that place, and what fixes the usual causes."""
+    """The error of libyaml, with the construct that was open there, and the fix of the usual causes."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return NotYaml(

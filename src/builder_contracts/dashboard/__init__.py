@@ -1,5 +1,5 @@
 """History of verdicts, and the static site that shows it.
 
-``history`` keeps what runs reported, ``analysis`` judges it (pure), ``site`` and ``nightly`` show it to people,
-``demo`` writes simulated nights. Nothing in this package looks at a runner.
+``history`` stores the reports of runs, ``analysis`` interprets them (pure), ``site`` and ``nightly`` present them,
+and ``demo`` writes simulated nights. Nothing in this package contacts a runner.
 """

@@ -1,1 +1,1 @@
-"""The model of what was observed in a runner: plain data that can be saved and compared."""
+"""The model of observed facts: plain data that can be saved and compared."""

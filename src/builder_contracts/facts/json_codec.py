@@ -1,4 +1,4 @@
-"""Facts to JSON and back, with secrets left out."""
+"""Convert facts to JSON and back, without secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_BYTES = 16_000_000
 
 _FIX = "save facts with 'builder-contracts facts'"
 
-# What stands in JSON for the plain types of the model, and what a person calls it. Nothing is converted:
+# The JSON types of the model's plain types, and their names for people. Nothing is converted:
 # facts that differ must not become equal.
 _PLAIN: dict[Any, tuple[tuple[type, ...], str]] = {
     str: ((str,), "text"),

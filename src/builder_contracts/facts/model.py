@@ -1,7 +1,7 @@
-"""Facts of one runner, as one pass of observation found them.
+"""The facts of one runner, from one observation.
 
-Every field that could not be observed holds an ``Unseen`` with the reason, never a guess: the judge then
-answers *unproven*.
+A field that could not be observed holds an ``Unseen`` with the reason, never a guess: its clauses are then
+*unproven*.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ImageFacts:
 
 @dataclass(frozen=True)
 class StartFacts:
-    """How the engine answered when the image was to be started: whether it has it, whether it started.
+    """The engine's response to starting the image: whether the image exists, and whether it started.
 
     ``way`` is how the job was started. ``hopeless`` is True where the image or its start is why nothing runs, and not
     the engine: no job of the class can run.
@@ -110,7 +110,7 @@ class UserFacts:
 
 @dataclass(frozen=True)
 class ShellFacts:
-    """What a shell answered when it was asked to calculate; ``reason`` says why it does not run."""
+    """A shell's result of a calculation; ``reason`` states why the shell does not run."""
 
     runs: bool
     reason: str = ""
@@ -147,7 +147,7 @@ class ToolFacts:
     """A program that was looked for. ``path`` is None when no directory of PATH has it.
 
     ``output`` is what its version command printed (standard output first, shortened) and ``status`` how it ended;
-    both are Unseen where the command was not run. A command that was ended after its time has the status HUNG.
+    both are Unseen if the command was not run. A command that was ended after its time has the status HUNG.
     """
 
     path: str | None
@@ -159,7 +159,7 @@ class ToolFacts:
 
 @dataclass(frozen=True)
 class PathFacts:
-    """What stands at a path; ``type`` is None for nothing. ``mode`` holds permission bits, ``free`` bytes."""
+    """The file or directory at a path; ``type`` is None for nothing. ``mode`` holds permission bits, ``free`` bytes."""
 
     type: str | None
     symlink: bool = False
@@ -179,7 +179,7 @@ class AttemptFacts:
 
 @dataclass(frozen=True)
 class DaemonFacts:
-    """What a job finds when it looks for a Docker daemon.
+    """A job's access to a Docker daemon.
 
     ``id`` and ``version`` are what it told the docker client, empty when the client got no answer.
     ``ready_after`` is the seconds from the start of the daemon to its first answer, where this run
@@ -196,7 +196,7 @@ class DaemonFacts:
 
 @dataclass(frozen=True)
 class IsolationFacts:
-    """What the kernel and the engine say of the job's confinement. Masks are bit sets of capabilities."""
+    """The confinement of the job, as the kernel and the engine report it. Masks are bit sets of capabilities."""
 
     bounding: Seen[int] = NOT_ASKED
     no_new_privileges: Seen[bool] = NOT_ASKED
@@ -217,7 +217,7 @@ class ConnectionFacts:
 
 @dataclass(frozen=True)
 class ForbiddenHostFacts:
-    """How the forbidden host of an environment answered.
+    """The responses of an environment's forbidden host.
 
     ``control`` is the same connection from a place that may reach it: without it nothing is shown.
     ``attempts`` maps each spelling of the address to what the job's attempt met.
@@ -229,7 +229,7 @@ class ForbiddenHostFacts:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What a job reaches. ``default_routes`` are interface names; keys of ``connect`` are HOST:PORT."""
+    """The addresses that a job reaches. ``default_routes`` are interface names; keys of ``connect`` are HOST:PORT."""
 
     default_routes: Seen[list[str]] = NOT_ASKED
     resolve: dict[str, Seen[list[str]]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Names of environment variables whose values a deployment must not write in clear."""
+"""Names of environment variables whose values a deployment must not contain in plain text."""
 
 from __future__ import annotations
 

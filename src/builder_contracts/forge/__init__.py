@@ -1,1 +1,1 @@
-"""The one client of code hosts: GitHub, GitLab, and a small reader of Linear."""
+"""The client of code hosts, GitHub and GitLab, and a small reader of Linear."""

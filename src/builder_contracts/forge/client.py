@@ -1,7 +1,7 @@
 """The repository of a CI job or of a plan, at GitHub or GitLab.
 
-Hosts and tokens come from the environment only: variables that CI sets, so that a token is in no process list and
-no log. A token is for the host that is named beside it, and goes to no other.
+Hosts and tokens come only from environment variables that CI sets, so a token never appears in a process list or a
+log. A token is sent only to the host that is configured with it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Forge(Protocol):
         ...
 
     def last_history(self, file: str, *, start_anew: bool) -> Stored | None:
-        """The latest history that the default branch stored; None where it never stored one.
+        """The latest history that the default branch stored; None if it never stored one.
 
         Raises ForgeError when there was one and it is gone, unless ``start_anew``.
         """
@@ -82,14 +82,14 @@ def connect_planning(repository: str, environment: Mapping[str, str] | None = No
 
 
 def github_api(env: Mapping[str, str]) -> str:
-    """The API of the GitHub server that the environment names; that of github.com where it names none."""
+    """The API of the GitHub server that the environment names; that of github.com if it names none."""
     if api := env.get("GITHUB_API_URL"):
         return api
     server = env.get("GITHUB_SERVER_URL", "")
     parts = urlsplit(server)
     if parts.hostname in (None, "github.com"):
         return PUBLIC
-    # Enterprise Cloud with data residency has its API beside it, an Enterprise server below itself.
+    # Enterprise Cloud with data residency has its API on a sibling host, an Enterprise server under its own URL.
     if str(parts.hostname).endswith(".ghe.com"):
         return f"{parts.scheme}://api.{parts.hostname}"
     return f"{server.rstrip('/')}/api/v3"

@@ -1,4 +1,4 @@
-"""GitHub's REST API of version 2022-11-28, at github.com or an Enterprise server."""
+"""GitHub's REST API, version 2022-11-28, on github.com or an Enterprise server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_ARCHIVE = 2 << 30
 
 @dataclass(frozen=True)
 class _Artifact:
-    """A stored file of an earlier run. ``branch`` is where that run was, ``foreign`` whether in a fork."""
+    """A stored file of an earlier run. ``branch`` is the branch of that run, ``foreign`` is true for a fork."""
 
     created: str
     expired: bool

@@ -1,4 +1,4 @@
-"""GitLab's REST API of version 4, at whatever server."""
+"""GitLab's REST API, version 4, on any server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a night hands its history on to the next: an artifact at GitHub, a job's artifacts at GitLab."""
+"""Storage of the history between nights: an artifact on GitHub, a job's artifacts on GitLab."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests to one server: with its token, patient, and with words for a refusal."""
+"""Requests to one server: with its token, with retries, and with a readable error for a rejection."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 class _Token(requests.auth.AuthBase):
-    """A token for one origin, whoever names another: a redirect, a page's link, the address of an archive.
+    """A token for one origin, even if a redirect, a page's link or the address of an archive names a different one.
 
     Because there is always one of these, a host's .netrc is not asked for credentials either.
     """
@@ -50,7 +50,7 @@ class _Token(requests.auth.AuthBase):
 
 
 class _Session(requests.Session):
-    """Follows redirects without credentials, but to where they came from."""
+    """Follows redirects, with credentials only to the host that they are for."""
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         # requests also lets them pass from http to https of a host, and asks .netrc about the next one.

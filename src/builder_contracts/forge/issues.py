@@ -1,4 +1,4 @@
-"""Issues of a repository as they are, and what can be done with them."""
+"""Issues of a repository, and the operations on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan in Linear, by its GraphQL API."""
+"""The plan in Linear, read through its GraphQL API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judging: pure functions from a clause and facts to a verdict. No I/O, no clock."""
+"""Judge clauses: pure functions from a clause and facts to a verdict. No I/O, no clock."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def origin_of(
     seconds: float,
     start: str = "",
 ) -> Origin:
-    """Where a verdict comes from, as far as a runner and an image are known."""
+    """The origin of a verdict, as far as a runner and an image are known."""
     return Origin(
         image=image.reference if image else "",
         image_digest=image.digest if image else "",
@@ -128,7 +128,7 @@ _STEP = re.compile(r"""\.(?P<name>\w[^.\[]*)|\[(?P<key>"(?:[^"\\]|\\.)*")\]|\[(?
 
 
 def fact_at(facts: Facts, path: str) -> Json:
-    """The fact at a path, as plain data without secrets, or None where there is none."""
+    """The fact at a path, as plain data without secrets, or None if there is none."""
     if path == ".env" and not isinstance(facts.env, Unseen):
         # Names alone: what a contract forbids anywhere in the environment may be a token.
         return as_json(sorted(facts.env))
@@ -205,7 +205,7 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
 
 
 def _rung(finding: Assessment, runner: RunnerFacts | None) -> Rung | None:
-    """No more than declared on a host that is not shown to be a runner of the class."""
+    """Limit the rung to declared (C0) on a host that is not shown to be a runner of the class."""
     if finding.declared:
         return Rung.DECLARED
     if runner is not None and runner.kind == "docker":

@@ -1,4 +1,4 @@
-"""Judges promises about the Docker daemon of a class."""
+"""Judge promises about the Docker daemon of a class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges promises that are declared only: labels and responsibilities."""
+"""Judge promises that are declared only: labels and responsibilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges promises about the environment variables of a job."""
+"""Judge promises about the environment variables of a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The form of an explanation, and the sentences that several explanations share."""
+"""An explanation of a promise, and the sentences that several explanations share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Explains any promise to a person: asks the module of its section, as ``judge`` does for a verdict.
+"""Explain any promise: call the module of its section, as ``judge`` does for a verdict.
 
-The command ``explain`` and docs/clauses.md both read it.
+The command ``explain`` and docs/clauses.md use it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Judges promises about paths inside the runner."""
+"""Judge promises about paths inside the runner."""
 
 from __future__ import annotations
 

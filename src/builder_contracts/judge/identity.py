@@ -1,4 +1,4 @@
-"""Judges promises about the user that a job runs as."""
+"""Judge promises about the user that a job runs as."""
 
 from __future__ import annotations
 

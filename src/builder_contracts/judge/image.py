@@ -1,4 +1,4 @@
-"""Judges promises about the runner image."""
+"""Judge promises about the runner image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges promises about what a job can do to its host."""
+"""Judge promises about what a job can do to its host."""
 
 from __future__ import annotations
 

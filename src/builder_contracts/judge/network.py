@@ -1,4 +1,4 @@
-"""Judges promises about what a job reaches over the network."""
+"""Judge promises about what a job reaches over the network."""
 
 from __future__ import annotations
 

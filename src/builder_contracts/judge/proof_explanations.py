@@ -1,4 +1,4 @@
-"""Explains the promises that need a proof; docs/proofs has each in full."""
+"""Explain the promises that need a proof; docs/proofs has the complete description of each."""
 
 from __future__ import annotations
 

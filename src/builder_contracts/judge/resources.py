@@ -1,4 +1,4 @@
-"""Judges promises about CPU, memory and processes."""
+"""Judge promises about CPU, memory and processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges promises about programs on the job's PATH."""
+"""Judge promises about programs on the job's PATH."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Observation: one program, sent once, that answers with all facts."""
+"""Observation: send one program into the runner, and read all facts from its output."""

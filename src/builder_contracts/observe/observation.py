@@ -1,4 +1,4 @@
-"""One observation of one runner: run the probe once, and turn its answers into facts."""
+"""Observe one runner: run the probe once, and convert its answers into facts."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Proofs: experiments that build, publish, fetch and try what must be refused, and the judging of their records."""
+"""Proofs: experiments that build, publish, fetch and attempt what must be rejected, and judges of their records."""

@@ -1,4 +1,4 @@
-"""A server's own log of who asked it for what: the second witness of a proof."""
+"""A server's access log of clients and requests: the second witness of a proof."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backends of proofs: containers of an engine that the run starts and removes, or this host."""
+"""Backends of proofs: containers that the run starts and removes, or this host."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ProverOptions:
 
 @dataclass(frozen=True)
 class ProofResult:
-    """The records of one class, or why there are none, and what they are of."""
+    """The records of one class, or the reason why they are missing, and their origin."""
 
     records: ProofRecords | Unavailable
     about: RunnerFacts | None = None
@@ -78,7 +78,7 @@ def home_of(contract: Contract) -> str:
 
 
 class DockerBackend:
-    """A Docker Engine: runners and services are containers of the run. Raises EngineError where none answers."""
+    """A Docker Engine: runners and services are containers of the run. Raises EngineError if none answers."""
 
     def __init__(self, options: ProverOptions) -> None:
         self.options = options
@@ -162,7 +162,7 @@ class DockerBackend:
 
 
 class LocalBackend:
-    """This machine: jobs are folders of the run's own. Raises BuilderContractsError where there can be none."""
+    """This machine: jobs are folders of the run's own. Raises BuilderContractsError if there can be none."""
 
     def __init__(self, options: ProverOptions) -> None:
         self.options = options
@@ -188,7 +188,7 @@ class LocalBackend:
                 del bound[role]
                 unbound[role] = lost
         bench = LocalTestbed(
-            # There are no services of the run to know them; a deployment's endpoint has its own.
+            # No service of the run uses them; a deployed endpoint has its own credentials.
             credentials=Credentials.random(),
             endpoints=bound,
             name=contract.name,
@@ -209,7 +209,7 @@ class LocalBackend:
 
 
 class UnavailableBackend:
-    """No place at all, for one reason."""
+    """A backend that cannot prove anything, with the reason."""
 
     def __init__(self, lost: Unavailable) -> None:
         self._lost = lost
@@ -225,7 +225,7 @@ class UnavailableBackend:
 
 
 def in_containers(options: ProverOptions) -> ProofBackend:
-    """An engine, where the environment has something to prove there. Raises EngineError."""
+    """An engine, if the environment has something to prove there. Raises EngineError."""
     if options.bindings.roles:
         return DockerBackend(options)
     reason = f"environment {options.bindings.environment} defines no roles: add 'roles' to its file"

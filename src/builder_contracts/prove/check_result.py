@@ -1,4 +1,4 @@
-"""The result of a check that an experiment makes on the spot, and the assessment that follows from it."""
+"""The result of a check that an experiment makes immediately, and the assessment that follows from it."""
 
 from __future__ import annotations
 

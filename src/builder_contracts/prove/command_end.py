@@ -1,4 +1,4 @@
-"""Classify how a command without an exit status ended, by the runner's own words (``Completed.ended``). Pure."""
+"""Classify the end of a command without an exit status, from the runner's own text (``Completed.ended``). Pure."""
 
 from __future__ import annotations
 

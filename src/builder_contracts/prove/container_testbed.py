@@ -28,7 +28,7 @@ from builder_contracts.services.stack import ServiceStack
 # The services' image has the libraries that the outsider needs.
 _PYTHON = "/opt/services/bin/python"
 _BAD_SERVICE = "nix-cache"
-# Where the bad caches stand when the good one is a deployment's own: nothing bad is ever offered there.
+# The host of the bad caches if the good cache is deployed: a deployment never gets anything bad.
 BAD_HOST = "bad-caches.builder-contracts.internal"
 
 

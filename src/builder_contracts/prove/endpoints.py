@@ -33,7 +33,7 @@ class Endpoint:
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be shown of it, as tools and servers spell it."""
+        """The secrets of an endpoint, in the forms that tools and servers print."""
         secrets = [self.signing_key.rpartition(":")[2].strip()]
         if self.credentials is not None:
             for identity in (self.credentials.reader, self.credentials.writer):
@@ -120,7 +120,7 @@ def split_available(
 
 
 def _usable(role: str, bindings: Environment, allow_writes: frozenset[str]) -> RoleBinding | Unavailable:
-    """The binding of a role that may be written to: a service of the run always, a deployment where it is allowed."""
+    """The binding of a role that may be written to: a service of the run always, a deployment if it is allowed."""
     binding = bindings.roles.get(role)
     environment = bindings.environment
     if binding is None:

@@ -1,4 +1,4 @@
-"""Work inside a runner: files in, commands run, artifacts out. Arguments only, never a shell string built from values."""
+"""A job in a runner: copy files in, run commands, copy artifacts out. It passes arguments, never a shell string."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ProofJob:
     ``address`` is what servers see of it, ``container`` where it and ``daemon`` where its Docker daemon runs, all empty
     on a machine. ``shared``: others use the machine as well, so what is fresh by itself on a fresh one is kept apart in
     a home of the job's own, which holds the folder; ``true_home`` is then that of its user, ``without`` are variables of
-    the runner that it does not get, and ``last_runner`` works also after the end of the run.
+    the runner that it does not get, and ``last_runner`` works even after the end of the run.
     """
 
     runner: Runner
@@ -59,7 +59,7 @@ class ProofJob:
 
     @property
     def last(self) -> ProofJob:
-        """The job that puts back what it has changed outside of its folder, also after the end of the run."""
+        """The job that restores what it has changed outside its folder, even after the end of the run."""
         return dataclasses.replace(self, runner=self.last_runner or self.runner)
 
     @property
@@ -146,7 +146,7 @@ def format_completed(completed: CompletedCommand) -> str:
 
 
 def archive(source: Path, inputs: Sequence[str], files: Mapping[str, bytes]) -> bytes:
-    """Inputs in a folder as a tar archive, the same bytes for the same content, ``files`` in the place of its own."""
+    """Pack the inputs of a folder as a tar archive, the same bytes for the same content; ``files`` replace its own."""
     buffer = io.BytesIO()
     candidates = [path for name in inputs for path in (source / name, *(source / name).rglob("*"))]
     paths = {path.relative_to(source).as_posix(): path for path in candidates if path.is_file()}

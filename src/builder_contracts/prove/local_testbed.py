@@ -1,4 +1,4 @@
-"""The bench that is the machine itself: a real runner, where jobs get folders of their own and nothing is started."""
+"""The testbed of this machine: a real runner, on which jobs get their own directories and nothing is started."""
 
 from __future__ import annotations
 

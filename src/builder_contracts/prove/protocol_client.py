@@ -1,9 +1,9 @@
-"""A client of every protocol, run as a program in a container of the services image, or beside the harness on a
+"""A client of every protocol, run as a program in a container of the services image, or next to the harness on a
 machine: one process, many requests.
 
 It is sent as text and must not import this package. Its argument or input is a JSON list of requests, its output one
-JSON list of answers in the same order: {"status", "detail", "body"}. ``status`` is what the protocol answered
-(an HTTP status, a gRPC status name, an S3 error code or "OK") or "LOST" when nothing did.
+JSON list of responses in the same order: {"status", "detail", "body"}. ``status`` is the status of the response
+(an HTTP status, a gRPC status name, an S3 error code or "OK"), or "LOST" without a response.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Redirects(urllib.request.HTTPRedirectHandler):
 def http(request: dict[str, Any]) -> Answer:
     """Any HTTP request: method, url, headers, a body in base64, and the certificate to trust.
 
-    Where a registry asks for a token first, one is fetched with the same credentials, as every client of it does.
+    If a registry asks for a token first, one is fetched with the same credentials, as every client of it does.
     Source: the distribution project's token authentication specification.
     """
     first = plain_http(request)

@@ -1,4 +1,4 @@
-"""A write that an identity tries, whichever proof has it tried: raw requests, ``nix copy`` or ``docker push``."""
+"""An attempt to write as one identity, by raw requests, ``nix copy`` or ``docker push``."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def put_unsupported(url: str) -> Unavailable:
 def with_control(
     attempts: Mapping[str, PublishAttempt | Unavailable],
 ) -> dict[str, PublishAttempt | Unavailable]:
-    """Return the attempts of several identities, each with what the writer got, or why there was no writer."""
+    """Return the attempts of several identities, each with the writer's result, or the reason why no writer attempted it."""
     writer = attempts.get(WRITER)
     control = writer.as_control() if isinstance(writer, PublishAttempt) else {}
     no_writer = writer if isinstance(writer, Unavailable) else None

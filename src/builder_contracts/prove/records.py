@@ -15,7 +15,7 @@ from builder_contracts.prove.unavailable import Unavailable
 
 @dataclass
 class ProofRecords:
-    """All records of one class; each experiment is a record or the reason why there is none."""
+    """All records of one class; each experiment has a record, or the reason why it has no record."""
 
     nix: NixRecord | Unavailable | None = None
     bazel: dict[str, BazelRecord | Unavailable] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A runner that takes what a deployment trusts a run with out of what tools say: their output ends in reports."""
+"""A runner that redacts a deployment's credentials from the output of tools, because that output ends in reports."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from builder_contracts.runner.protocol import CompletedCommand, OutsideView, Run
 
 
 def redact_completed(redactor: Redactor, completed: CompletedCommand) -> CompletedCommand:
-    """What a command printed without secrets, of the same length."""
+    """The output of a command without secrets, of the same length."""
     return CompletedCommand(
         completed.status,
         redactor.redact_bytes(completed.stdout),

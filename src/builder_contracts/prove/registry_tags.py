@@ -9,7 +9,7 @@ from builder_contracts.prove.testbed import Testbed
 from builder_contracts.services.principals import WRITER
 
 TAG = "proof"
-"""The tag of everything that a proof pushes, in a repository of its own."""
+"""The tag of everything that a proof pushes, in its own repository."""
 MANIFESTS = ", ".join(
     (
         "application/vnd.oci.image.manifest.v1+json",

@@ -1,4 +1,4 @@
-"""The experiments of one class: those that its selected clauses need, independent ones side by side."""
+"""The experiments of one class that its selected clauses need; independent experiments run in parallel."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def roles(contract: Contract, clauses: Iterable[Clause]) -> list[str]:
 
 @dataclass(frozen=True)
 class _PlannedExperiment:
-    """An experiment, and what becomes of its clauses where it cannot be carried out."""
+    """An experiment, and what becomes of its clauses if it cannot be carried out."""
 
     experiment: Callable[[], None]
     lose: Callable[[Unavailable], None]
@@ -86,7 +86,7 @@ class ExperimentSchedule:
             self.canaries[name] = _load(name, contract)
 
     def carry_out(self) -> ProofRecords:
-        """All that the clauses need, independent experiments side by side; then the search for secrets."""
+        """Perform all experiments that the clauses need, independent ones in parallel; then search for secrets."""
         started_at = time.monotonic()
         for role, lost in self.unbound.items():
             self._lose_role(role, lost)
@@ -101,7 +101,7 @@ class ExperimentSchedule:
         return self.records
 
     def _plan(self, roles: Sequence[str]) -> Iterator[_PlannedExperiment]:
-        """Yield the experiments that can run side by side."""
+        """Yield the experiments that can run in parallel."""
         caches = [role for role in self.contract.document.get("caches", {}) if role.startswith("bazel")]
         # The first canary of a tool also feeds the proofs of its caches and targets.
         tools: set[str] = set()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 ANOTHER, SECOND = "another identity", "a second client of the same identity"
-"""Who the reader is, beside the writer."""
+"""The identity of the reader, compared with the writer."""
 
 
 @dataclass(frozen=True)
 class StoreLookup:
-    """One look into a store. ``present`` is None where the reader got no answer that says so."""
+    """One lookup in a store. ``present`` is None if the response does not say."""
 
     present: bool | None
     detail: str

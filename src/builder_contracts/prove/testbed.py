@@ -1,4 +1,4 @@
-"""The testbed of an experiment: jobs, endpoints, an outside client and the logs of servers."""
+"""The testbed of an experiment: jobs, endpoints, an external client and the logs of servers."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Testbed(ABC):
     @property
     @abstractmethod
     def services(self) -> ServiceStack | None:
-        """The services that the run started, None where it starts none."""
+        """The services that the run started, None if it starts none."""
 
     @property
     @abstractmethod
@@ -70,7 +70,7 @@ class Testbed(ABC):
 
     @abstractmethod
     def fresh(self, purpose: str) -> contextlib.AbstractContextManager[ProofJob]:
-        """A job where nothing is left of any other, until the context ends. Raises Failed when there can be none."""
+        """A job without anything left from other jobs, until the context ends. Raises Failed if none can be made."""
 
     @abstractmethod
     def send(self, requests: str, *, beside: ProofJob | None, undo: bool) -> CompletedCommand:
@@ -86,7 +86,7 @@ class Testbed(ABC):
         return self._answers(self.send(json.dumps(list(requests)), beside=beside, undo=False))
 
     def undo(self, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """The same from outside, also after the end: to take back what this run has written."""
+        """The same from outside, even after the end, to remove what this run has written."""
         return self._answers(self.send(json.dumps(list(requests)), beside=None, undo=True))
 
     def _answers(self, completed: CompletedCommand) -> list[dict[str, Any]]:
@@ -136,7 +136,7 @@ class Testbed(ABC):
             self.services.up(service)
 
     def bad_service(self, role: str) -> str:  # noqa: ARG002 # where the run has services of its own
-        """The run's own service that holds the bad caches beside a deployment's role, if there is one."""
+        """The run's own service of the bad caches for a deployed role, if the run has one."""
         return ""
 
     def log(self, service: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The reason why something could not be done: its clauses are then unproven, never broken and never kept."""
+"""The reason why something could not be done: its clauses are then unproven, neither broken nor kept."""
 
 from __future__ import annotations
 

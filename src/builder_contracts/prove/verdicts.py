@@ -1,4 +1,4 @@
-"""From a promise and the records of a class to a finding with its witnesses. Pure."""
+"""Judge a promise by the records of a class: an assessment with its witnesses. Pure."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def find(promise: ProofPromise, records: ProofRecords) -> Witnessed:
 
 @dataclasses.dataclass(frozen=True)
 class ProofContext:
-    """Where a class was proved: the facts that every verdict of it carries."""
+    """The origin of a class's proofs: facts that each of its verdicts carries."""
 
     environment: str
     about: RunnerFacts | None = None
@@ -96,7 +96,7 @@ def judge(
 
 
 def _fresh(promise: ProofPromise) -> str:
-    """What was fresh although the machine is reused."""
+    """The parts that were fresh although the machine is reused."""
     match promise:
         case CacheProof(role="nix"):
             subject = "an empty Nix store"
@@ -112,7 +112,7 @@ def _fresh(promise: ProofPromise) -> str:
 
 
 def _rung(about: RunnerFacts | None) -> Rung:
-    """No more than declared on a host that is not shown to be a runner of the class, as with its facts."""
+    """Limit the rung to declared (C0) on a host that is not shown to be a runner of the class, as for its facts."""
     if about is not None and about.live:
         return Rung.LIVE
     return Rung.DECLARED if about is not None and about.kind == "local" else Rung.EXERCISED

@@ -1,4 +1,4 @@
-"""The return value of the judges of proofs: an assessment, and its witnesses, one line each."""
+"""The result of a judge of a proof: an assessment, and its witnesses, one line each."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One stream of verdicts, one module an output format."""
+"""One stream of verdicts, and one module per output format."""

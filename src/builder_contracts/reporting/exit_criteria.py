@@ -1,4 +1,4 @@
-"""The exit criteria as one page, as text or Markdown: what a programme lead sends on."""
+"""The exit criteria as one page for a programme lead, in text or Markdown."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""GitHub Actions: annotations beside the code, and the job summary.
+"""GitHub Actions: annotations in the code, and the job summary.
 
-https://docs.github.com/actions/reference/workflow-commands-for-github-actions
+Format: https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
 
 from __future__ import annotations

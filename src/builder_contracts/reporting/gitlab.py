@@ -11,7 +11,7 @@ from builder_contracts.verdict import as_json
 
 
 def render(record: RunRecord) -> str:
-    """What is broken in the repository; GitLab cannot show what lies outside of it."""
+    """The broken clauses in the repository; GitLab cannot show locations outside it."""
     results = located_results(record.verdicts, record.info.root)
     issues = [_issue(result) for result in results if result.inside]
     return json.dumps(as_json(issues), indent=1, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""Evidence: one verdict per line, written as the run goes. A further run appends to the file."""
+"""Evidence: one verdict per line, written during the run. A later run appends to the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def to_line(verdict: Verdict) -> bytes:
 
 
 class JsonLines:
-    """Appends lines. Each is there as a whole or not at all, also after a full disk or a killed run."""
+    """Appends lines atomically, even if the disk is full or the run is killed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""What is broken, and where in a repository: for programs that show it beside the code."""
+"""Broken clauses with their locations in a repository, for programs that show them in the code."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from builder_contracts.verdict import Outcome, Verdict
 class LocatedResult:
     """A broken promise at one place.
 
-    ``path`` is relative to the root of the repository where it is ``inside``; elsewhere it is absolute, or a URL. ``related`` is a
+    ``path`` is relative to the root of the repository if it is ``inside``; elsewhere it is absolute, or a URL. ``related`` is a
     second place in the same repository. ``fingerprint`` stays the same while lines move, and ``occurrence`` counts
     the results that share one.
     """
@@ -36,7 +36,7 @@ class LocatedResult:
 
     @property
     def key(self) -> str:
-        """What tells this result apart from every other of the run."""
+        """The value that distinguishes this result from every other result of the run."""
         return f"{self.fingerprint}:{self.occurrence}"
 
 

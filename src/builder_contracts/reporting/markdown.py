@@ -31,7 +31,7 @@ def code_span(text: str, most: int = 300) -> str:
 
 
 def _cell(text: str) -> str:
-    """A code span in a table, where a bar would end the cell even inside of code."""
+    """A code span for a table, in which a bar would end the cell even inside code."""
     return code_span(text).replace("|", "\\|")
 
 

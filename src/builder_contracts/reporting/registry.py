@@ -1,4 +1,4 @@
-"""The formats of reports, and what ``--report FORMAT[=FILE]`` means."""
+"""The report formats, and the parsing of ``--report FORMAT[=FILE]``."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ReportRequest:
             # What exists and is neither, such as /dev/stdout and >(command), takes what it is given.
             elif not path.exists():
                 folder = next(folder for folder in path.parents if folder.exists())
-                # The permission alone does not tell: root has it also where nothing can be written.
+                # The permission alone is not enough: root has it even if nothing can be written.
                 tempfile.TemporaryFile(dir=folder).close()
         except OSError as error:
             message = f"{self.option}: cannot write {path}: {error.strerror}"
@@ -60,7 +60,7 @@ class ReportRequest:
 
 
 def parse_report(text: str, cwd: Path) -> ReportRequest:
-    """What ``--report FORMAT[=FILE]`` asks for; ``-`` is standard output. Raises InputError."""
+    """The report that ``--report FORMAT[=FILE]`` requests; ``-`` is standard output. Raises InputError."""
     name, equals, file = text.partition("=")
     if name not in FORMATS:
         guess = nearest(name, FORMATS)

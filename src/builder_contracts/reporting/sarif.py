@@ -1,4 +1,4 @@
-"""SARIF 2.1.0, as code hosts read it."""
+"""SARIF 2.1.0, in the form that code hosts read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FINGERPRINT = "builderContracts/v2"
 
 
 def render(record: RunRecord) -> str:
-    """What is broken as results; what was not checked as notifications of the run.
+    """Broken clauses as results; unchecked clauses as notifications of the run.
 
     What is waived or accepted by a baseline is a notification too: code hosts show results that are marked as
     suppressed all the same (https://github.com/github/codeql-action/issues/1230).
@@ -106,7 +106,7 @@ def _result(result: LocatedResult) -> dict[str, Any]:
         "level": "error",
         "message": {"text": text},
         "locations": [_location(result.path, result.location)],
-        # GitHub reads the first of them; the number tells equal lines of one file apart.
+        # GitHub reads the first of them; the number distinguishes equal lines of one file.
         "partialFingerprints": {"primaryLocationLineHash": result.key, FINGERPRINT: result.key},
     }
     if result.related is not None:

@@ -1,4 +1,4 @@
-"""The stream of verdicts: a run begins, yields verdicts, and ends; reports listen."""
+"""The stream of verdicts: a run begins, yields verdicts, and ends; reports receive each event."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from builder_contracts.verdict import Verdict
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is known as a run begins.
+    """The data of a run at its start.
 
     ``run`` is its ID, ``command`` what the user started, ``started`` an RFC 3339 time in UTC. ``root`` is the judged
     checkout, or else the current directory; reports name files from the top of the Git repository around it.
@@ -39,7 +39,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What is known as a run ends.
+    """The data of a run at its end.
 
     ``skipped`` are inputs that could not be read, ``notes`` lines for a reader of any report. ``details`` are further
     fields of the JSON report.
@@ -110,7 +110,7 @@ class Reports:
         return verdict
 
     def end(self, summary: RunSummary) -> ExitCode:
-        """Complete all reports; the exit code of the run, which is another where a report could not be written."""
+        """Complete all reports; the exit code of the run, which is another if a report could not be written."""
         self._ended = True
         summary = dataclasses.replace(
             summary,

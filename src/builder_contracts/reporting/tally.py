@@ -1,4 +1,4 @@
-"""Counts verdicts by builder class; knows no format."""
+"""Count verdicts by builder class, independent of any format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from builder_contracts.verdict import Outcome, Rung, Verdict
 
 @dataclass(frozen=True)
 class Reason:
-    """What keeps some clauses from being kept without breaking them; one cause is one text."""
+    """A cause for which clauses are unproven or waived; the same cause has the same text."""
 
     outcome: Outcome
     text: str
@@ -64,7 +64,7 @@ def group_of(verdict: Verdict) -> str:
 
 
 def count(verdicts: Iterable[Verdict]) -> Counter[Outcome]:
-    """How often each outcome occurs."""
+    """The number of clauses per outcome."""
     return Counter(verdict.outcome for verdict in verdicts)
 
 

@@ -1,4 +1,4 @@
-"""Verdicts for a person at a terminal: what is broken as it comes, and a summary at the end."""
+"""Verdicts for a person at a terminal: broken clauses as they come, and a summary at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from builder_contracts.reporting.whole_file import RunRecord
 from builder_contracts.verdict import Contradiction, Outcome, Verdict
 
 Paint = Callable[[str, str], str]
-"""Text in a color, where the terminal has colors."""
+"""Text in a color, if the terminal has colors."""
 
 COLORS = {
     Outcome.KEPT: "green",
@@ -159,7 +159,7 @@ class Terminal:
 
 
 def render(record: RunRecord) -> str:
-    """What a whole run prints, without color."""
+    """The output of a whole run, without color."""
     stream = io.StringIO()
     terminal = Terminal(stream)
     terminal.begin(record.info)

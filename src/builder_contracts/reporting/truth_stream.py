@@ -51,7 +51,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _details(judgement: TruthReport) -> dict[str, Any]:
-    """What the JSON document holds of a checkout besides its verdicts."""
+    """The contents of a checkout's JSON document other than its verdicts."""
     return {
         "files": judgement.files,
         "known": judgement.known,

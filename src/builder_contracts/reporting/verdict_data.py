@@ -1,4 +1,4 @@
-"""A verdict as plain data and back, as contracts/schema/verdict.json describes it."""
+"""Convert a verdict to plain data and back, as contracts/schema/verdict.json describes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report that is written at the end of a run, complete or not at all."""
+"""A report that is written atomically at the end of a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Render = Callable[[RunRecord], str]
 class WholeFile:
     """Collects the verdicts of a run and writes one text at its end.
 
-    ``write`` takes the text; for a path it is written beside the file first, and then takes its place.
+    ``write`` takes the text; for a path, a temporary file next to it is written first, and then replaces it.
     """
 
     def __init__(self, render: Render, write: Callable[[str], None]) -> None:
@@ -51,7 +51,7 @@ class WholeFile:
 
 
 def to_file(path: Path) -> Callable[[str], None]:
-    """Writes a text to the path, whole or not at all."""
+    """Write a text to the path atomically."""
 
     def write(text: str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""What a run is, whichever face started it: options, inputs, observations, proofs, one stream of verdicts."""
+"""A run, independent of the command or plugin that starts it: options, inputs, observations, proofs, verdicts."""

@@ -1,4 +1,4 @@
-"""The one table of exit codes, and how a run comes to its own."""
+"""The table of exit codes, and the function that chooses the exit code of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run reads, each file once: contracts, the environments next to them, the environment in use."""
+"""The inputs of a run, each read once: contracts, the environments next to them, the environment in use."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def unknown(option: str, names: Iterable[str], contracts: Iterable[Contract]) ->
 
 
 def find_environment(name: str | None, environments: dict[Path, Document], cwd: Path) -> Any:
-    """The environment in use as plain data: a file, or one of those next to the contracts; None if there is none.
+    """The environment in use as plain data: a file, or one of those next to the contracts; None without one.
 
     Raises InputError for one that is asked for and does not exist.
     """
@@ -145,7 +145,7 @@ def find_environment(name: str | None, environments: dict[Path, Document], cwd: 
 def secret_variables(runner: str, documents: Iterable[Any]) -> frozenset[str]:
     """The variables that no job sees on this machine: what any of the environments names as secrets.
 
-    A deployment's credentials are no less secret while another environment is in use.
+    A deployment's credentials stay secret while a different environment is in use.
     """
     if runner != "local":
         return frozenset()
@@ -167,9 +167,9 @@ def require_path(option: str, path: Path, cwd: Path) -> None:
 
 
 def contract_files(paths: Iterable[Path]) -> list[Path]:
-    """The contracts that are named, or that stand in the named directories, or in ./contracts.
+    """The contracts that are named, or that are in the named directories or in ./contracts.
 
-    Raises InputError for a path that cannot be read or is no file, and for directories without any contract.
+    Raises InputError for a path that cannot be read or is not a file, and for directories without any contract.
     """
     search_paths = list(paths) or [Path("contracts")]
     contracts: list[Path] = []
@@ -189,7 +189,7 @@ def contract_files(paths: Iterable[Path]) -> list[Path]:
             raise _path_error(path, f"expected a file or directory, found {kind}")
     if not contracts:
         raise InputError([no_contracts(search_paths)])
-    # One file may be named twice, or stand in a directory that is named as well.
+    # A file may be named twice, or be in a directory that is named as well.
     return list({os.path.realpath(file): file for file in contracts}.values())
 
 

@@ -1,4 +1,4 @@
-"""Remembers which clauses failed in the last run of a directory, for ``--last-failed``."""
+"""The clauses that failed in the last run of a directory, stored for ``--last-failed``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from builder_contracts.contract.validity import CACHE
 
 
 def load(cwd: Path) -> frozenset[str]:
-    """The IDs of the clauses that failed last; none where nothing is remembered."""
+    """The IDs of the clauses that failed last; none if nothing is remembered."""
     try:
         data = json.loads(_file(cwd).read_text("utf-8"))
         return frozenset(data) if all(isinstance(clause, str) for clause in data) else frozenset()
@@ -25,7 +25,7 @@ def load(cwd: Path) -> frozenset[str]:
 def save(cwd: Path, *, judged: Iterable[str], failed: Iterable[str]) -> None:
     """Remember the clauses that failed; of the others those that failed earlier and were not judged now."""
     remembered = (load(cwd) - frozenset(judged)) | frozenset(failed)
-    # A read-only home or a full disk is no reason to fail.
+    # A read-only home or a full disk must not fail the run.
     with contextlib.suppress(OSError, RuntimeError):
         file = _file(cwd)
         if remembered or file.exists():
@@ -34,7 +34,7 @@ def save(cwd: Path, *, judged: Iterable[str], failed: Iterable[str]) -> None:
 
 
 def _file(cwd: Path) -> Path:
-    """Raises RuntimeError where nothing is to be remembered, or nothing says where the user's own files are."""
+    """Raises RuntimeError if nothing is to be remembered, or if the directory of the user's own files is unknown."""
     folder = os.environ.get(CACHE)
     if folder == "":
         raise RuntimeError("nothing is remembered")

@@ -1,4 +1,4 @@
-"""Observes the runners of several classes side by side, each once, with all that a run needs around them."""
+"""Observe the runners of several classes in parallel, each once, with the containers and networks that they need."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from builder_contracts.runner.protocol import StandIn, UnavailableRunner
 
 @dataclass(frozen=True)
 class ObserverOptions:
-    """What a survey looks at: other images by class, the kind of runner, what surrounds it.
+    """Settings of an observation: image overrides by class, the kind of runner, its surroundings.
 
     ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation; ``hidden`` are
-    variables of this process that are none of a job's on this machine.
+    variables of this process that jobs on this machine must not see.
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Observer:
         self._docker: _Docker | EngineError | None = None
 
     def prefetch(self, contracts: Iterable[Contract]) -> None:
-        """Begin to gather the facts of these classes, side by side."""
+        """Start to observe these classes in parallel."""
         for contract in contracts:
             self.start(contract)
 
@@ -112,7 +112,7 @@ class _Docker:
         launch = options.plans.get(contract.name) or plan(
             contract, host_cpus=self._about.cpus, host_memory=self._about.memory
         )
-        # Everything around the runner starts beside it.
+        # The services and stand-ins of the runner start in parallel with it.
         stand_ins = {
             promise.host: self._network.stand_in(promise.host) for promise in contract.promised(Denied)
         }

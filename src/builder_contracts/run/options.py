@@ -1,7 +1,7 @@
-"""The one table of options: click, pytest, shell completion and docs/cli.md are made from it.
+"""The table of options, from which click, pytest, shell completion and docs/cli.md are made.
 
-``parse`` turns what a face was given into ``RunOptions``; what an option needs to be read, such as an environment file,
-is read by ``inputs``.
+``parse`` converts the values of a command line into ``RunOptions``. It reads no files: ``inputs`` reads, for example,
+the environment file.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Option:
     """An option of some faces. ``help`` is a sentence; a face that wants another form of it makes it from this.
 
     ``name`` is the key under which a face hands the value to ``parse``. A ``variable`` of the environment gives the
-    default where the option is absent; ``aliases`` are accepted and not shown.
+    default if the option is absent; ``aliases`` are accepted and not shown.
     """
 
     name: str
@@ -236,7 +236,7 @@ _NO = ("", "0", "false", "no")
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run was asked for. Paths are meant relative to ``cwd``; ``paths`` are files and directories of contracts."""
+    """The options of a run. Paths are relative to ``cwd``; ``paths`` are files and directories of contracts."""
 
     cwd: Path = field(default_factory=Path.cwd)
     paths: tuple[Path, ...] = ()
@@ -261,7 +261,7 @@ class RunOptions:
 
 
 def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Path] = ()) -> RunOptions:
-    """What a face was given, by the names of its options, as the options of a run. Raises InputError."""
+    """Convert values by option name into the options of a run. Raises InputError."""
     read: dict[str, Any] = {}
     problems: list[Problem] = []
     for option in options_of(face):

@@ -10,7 +10,7 @@ from builder_contracts.redaction import redact
 
 
 class Progress:
-    """What proofs say while they run, in threads of their own.
+    """The progress messages of proofs, which run in their own threads.
 
     The lines are kept until the thread that waits for the proofs shows them, between two looks.
     """

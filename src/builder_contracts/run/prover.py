@@ -1,4 +1,4 @@
-"""All proofs of one run: carries out each class's experiments side by side, judges them, and leaves nothing behind."""
+"""Perform all proofs of one run: the experiments of each class in parallel, then their judging and their cleanup."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ PLACES: Mapping[str, Callable[[ProverOptions], ProofBackend]] = {
     "docker": in_containers,
     "local": LocalBackend,
 }
-"""Where a session proves, by the name of the runner."""
+"""The backend of a session's proofs, by the kind of the runner."""
 
 SIDE_BY_SIDE = 4
 """Classes that are proved at the same time: each builds, and a host has only so much memory."""
@@ -53,7 +53,7 @@ class Prover:
         self._closed = False
 
     def prefetch(self, clauses: Mapping[str, tuple[Contract, list[Clause]]]) -> None:
-        """Begin with the proofs of these classes, side by side."""
+        """Start the proofs of these classes in parallel."""
         for contract, selected in clauses.values():
             self.start(contract, selected)
 
@@ -69,7 +69,7 @@ class Prover:
         return judge(clause, contract, records, where, today=datetime.now(UTC).date())
 
     def place(self) -> ProofBackend:
-        """Where the proofs are carried out; the first call sets it up. Raises BuilderContractsError after the end."""
+        """The backend of the proofs, set up by the first call. Raises BuilderContractsError after the end."""
         with self._setting_up:
             if self._closed:
                 raise BuilderContractsError(ENDED)
@@ -82,7 +82,7 @@ class Prover:
             return self._place
 
     def close(self) -> None:
-        """Remove everything that the session created, also what is being started at this moment."""
+        """Remove everything that the session created, including what is just being started."""
         with self._setting_up:
             self._closed = True
             place = self._place

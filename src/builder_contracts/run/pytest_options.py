@@ -1,4 +1,4 @@
-"""The table of options as pytest takes them."""
+"""Pytest options made from the table of options."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def values_of(config: pytest.Config) -> dict[str, Any]:
-    """What the command line gave for each option of the table."""
+    """The values on the command line for each option of the table."""
     values = vars(config.option)
     return {option.name: values.get(PREFIX + option.name) for option in options_of(PYTEST)}
 

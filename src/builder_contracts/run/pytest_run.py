@@ -1,4 +1,4 @@
-"""A run whose clauses are items of pytest: what the plugin keeps from hook to hook, behind one key of the stash."""
+"""A run whose clauses are items of pytest: the state that the plugin keeps between hooks, under one stash key."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ class PytestRun:
 
     @property
     def judges_checkouts(self) -> bool:
-        """Whether clauses of checkouts are collected: only where they are asked for."""
+        """Whether clauses of checkouts are collected: only if they are asked for."""
         marks = self.config.option.markexpr or ""
         return self.repo is not None or re.search(r"(?<!not )\btruth\b", marks) is not None
 
@@ -201,7 +201,7 @@ class PytestRun:
         return self.begin_reports().end(RunSummary(ExitCode(status), seconds, interrupted=interrupted))
 
     def exit_status(self, status: int) -> int:
-        """The exit status of a session that pytest would end with ``status``: that of ``check``, where it can be."""
+        """The exit status of a session that pytest would end with ``status``: that of ``check``, if it can be."""
         if self.unreadable and not self.other_failures:
             return self.unreadable[0]
         if self.interruption is not None and (self.begun or self.verdicts):

@@ -1,8 +1,8 @@
-"""A run: reads its inputs, observes each class once, proves what is proved by experiments, and yields verdicts.
+"""A run: read the inputs, observe each class once, perform the proofs, and yield verdicts.
 
-    options -> inputs -> selection -> observations and proofs, classes side by side -> verdicts, as they come
+    options -> inputs -> selection -> observations and proofs, classes in parallel -> verdicts, as they come
 
-Both faces walk it: ``builder-contracts check`` takes ``verdicts()``, an item of pytest asks for its own ``verdict()``.
+``builder-contracts check`` iterates over ``verdicts()``; an item of pytest calls ``verdict()`` for its own clause.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Run:
                 self._proofs(selected.contract)
 
     def verdicts(self) -> Iterator[Verdict]:
-        """The verdict on each selected clause: in the order of the contract within a class, classes side by side."""
+        """The verdict on each selected clause: in the order of the contract within a class, classes in parallel."""
         self.begin()
         pending = [(selected.contract, deque(selected.clauses)) for selected in self._selection.values()]
         while pending:
@@ -95,7 +95,7 @@ class Run:
         return self._judge(clause, contract)
 
     def facts(self, contract: Contract) -> Facts:
-        """What the observation of a class recorded."""
+        """The result of the observation of a class."""
         return self._observer.facts(contract)
 
     def close(self) -> None:
@@ -105,7 +105,7 @@ class Run:
         self._observer.close()
 
     def _evidence(self, clause: Clause, contract: Contract) -> Future[Any]:
-        """What the clause is judged by, when it is there."""
+        """A future of the evidence by which the clause is judged."""
         if isinstance(clause.promise, ProofPromise):
             return self._proofs(contract)
         return self._observer.start(contract)
@@ -145,5 +145,5 @@ class Run:
 
 
 def _work(clause: Clause) -> str:
-    """What is waited for, in the words of the progress."""
+    """The current task, in the words of the progress."""
     return f"{clause.builder}: {'proofs' if isinstance(clause.promise, ProofPromise) else 'observation'}"

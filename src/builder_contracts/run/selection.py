@@ -1,4 +1,4 @@
-"""Which clauses a run checks: of which classes, by words and globs of their IDs, or those that failed last."""
+"""Select the clauses that a run checks: by class, by words and globs of their IDs, or by their last failure."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ class Selected:
 
 
 def select(inputs: Inputs, options: RunOptions, last_failed: Collection[str] = ()) -> list[Selected]:
-    """The clauses to check. Raises InputError for a wrong expression, NothingSelected where none is left."""
+    """The clauses to check. Raises InputError for a wrong expression, NothingSelected if none is left."""
     matches = matcher(options.keyword)
     contracts = inputs.named(options.builders)
     of_classes = [clause for contract in contracts for clause in contract.clauses]
     clauses = [clause for clause in of_classes if matches(clause)]
     if options.last_failed:
-        # As with pytest: where nothing failed last, everything is checked.
+        # As with pytest: if nothing failed last, everything is checked.
         clauses = [clause for clause in clauses if clause.id in last_failed] or clauses
     if not clauses:
         raise NothingSelected(nothing_left(len(of_classes), options.keyword))
@@ -53,7 +53,7 @@ def select(inputs: Inputs, options: RunOptions, last_failed: Collection[str] = (
 
 
 def nothing_left(deselected: int, expression: str) -> str:
-    """What a run says that has nothing to check."""
+    """The message of a run without a clause to check."""
     number = f"{deselected} clause{'' if deselected == 1 else 's'}"
     by = f"-k {expression!r} deselected" if expression else "deselected"
     return (
@@ -134,6 +134,6 @@ def _word(word: str) -> Matches:
 
 
 def _texts(clause: Clause) -> tuple[str, ...]:
-    """What a word is looked for in, as pytest has it: the ID, the marks and the file."""
+    """The texts that a word is matched with, as in pytest: the ID, the marks and the file."""
     proof = ("proof",) if isinstance(clause.promise, ProofPromise) else ()
     return clause.id.lower(), clause.source.file.lower(), "contract", *proof

@@ -1,4 +1,4 @@
-"""The work of one run: each piece begins once, in one pool of threads, and ends before anything is removed."""
+"""The tasks of one run: each starts once, in one thread pool, and ends before anything is removed."""
 
 from __future__ import annotations
 

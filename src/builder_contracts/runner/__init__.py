@@ -1,1 +1,1 @@
-"""Where clauses are checked: a container, this machine, later a remote host or a pod."""
+"""Runners behind one protocol: a container, this machine, later a remote host or a pod."""

@@ -1,4 +1,4 @@
-"""The one place that starts processes on this host."""
+"""Start processes on this host. No other module does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The interface of every runner. Observation and proofs know nothing else about where they run."""
+"""The interface of every runner. Observation and proofs use nothing else of a runner."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class CompletedCommand:
 class StandIn:
     """A host of the run that plays one which jobs must not reach.
 
-    ``control`` is a connection from where it is allowed: it proves that the stand-in responds at all.
+    ``control`` is a connection from an allowed place: it proves that the stand-in responds at all.
     """
 
     address: str

@@ -1,1 +1,1 @@
-"""The embedded environment: real caches, a registry and an object store, started by the run for the run."""
+"""The embedded environment: real caches, a registry and an object store, started by the run and only for it."""

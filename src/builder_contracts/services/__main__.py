@@ -1,6 +1,6 @@
-"""Start services of the embedded environment by hand: ``python -m builder_contracts.services nix-cache registry``.
+"""Start services of the embedded environment manually: ``python -m builder_contracts.services nix-cache registry``.
 
-Prints how to reach them, waits for an interrupt, then removes them.
+The command prints how to reach them, waits for an interrupt, then removes them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an Environment document binds: roles to endpoints, and which of them the run starts itself. Pure."""
+"""Environment files: which endpoint each role has, and which endpoints the run starts. Pure."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Environment:
 
     @classmethod
     def from_document(cls, data: Mapping[str, Any]) -> Environment:
-        """From an Environment document that the schema has accepted."""
+        """Read an environment file that the schema has accepted."""
         roles = {role: RoleBinding(role, **value) for role, value in data.get("roles", {}).items()}
         return cls(str(data["metadata"]["name"]), roles, data.get("touched_from") == "containers")
 

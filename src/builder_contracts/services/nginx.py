@@ -1,7 +1,7 @@
-"""nginx in front of every server: who may write, and a log that says who did what. Pure text.
+"""nginx in front of every server: access rules per identity, and a log of each request. Pure text.
 
-The servers behind it know no identities. nginx looks up the Authorization header of a request in a table;
-method and identity together decide. Every response is one JSON line of the access log, the second witness
+The servers behind nginx have no identities. nginx looks up the Authorization header of a request in a table; the
+method and the identity decide whether it accepts the request. Every response is one JSON line of the access log, the second witness
 of each proof.
 """
 

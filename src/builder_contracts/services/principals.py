@@ -43,7 +43,7 @@ class Credentials:
 
     @classmethod
     def from_texts(cls, reader: str, writer: str) -> Credentials:
-        """From two texts NAME:SECRET, as a deployment provides them; an empty text is an identity without a secret."""
+        """Read two texts NAME:SECRET, as a deployment provides them; an empty text is an identity without a secret."""
 
         def identity(text: str, name: str) -> Principal:
             given, _, secret = text.partition(":")

@@ -1,5 +1,4 @@
-"""Holds what is written about caches and stores together: roles, environments and classes must agree. Pure but for
-reading the files."""
+"""Check that roles, environments and classes agree about caches and stores. Pure except for reading files."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ def check(
 ) -> list[Problem]:
     """Everything that does not agree among the contracts in ``folder``, its environments and its cache roles.
 
-    ``environments`` are those of the folder where they are read already. Nothing is wrong with a folder that has
+    ``environments`` are those of the folder if they are read already. Nothing is wrong with a folder that has
     neither. Raises InputError for files that do not load.
     """
     if environments is None:
@@ -42,7 +41,7 @@ def check(
 def check_roles(
     roles: Document, environments: Sequence[Document], contracts: Sequence[Contract]
 ) -> list[Problem]:
-    """What does not agree, in the order of the files."""
+    """The disagreements, in the order of the files."""
     return [
         *_shared_authority(roles),
         *_stale(roles, [roles, *environments]),

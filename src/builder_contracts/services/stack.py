@@ -1,4 +1,4 @@
-"""Starts services on a network of the run, watches them, and reads their logs."""
+"""Start services on a network of the run, watch them, and read their logs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class ServiceStack:
 
     @property
     def network(self) -> str:
-        """The name of the network, which has no way out unless ``routed``."""
+        """The name of the network, which has no route outside unless ``routed``."""
         with self._lock:
             if not self._network:
                 name = self.run.name(self.name)

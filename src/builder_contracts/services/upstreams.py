@@ -56,7 +56,7 @@ http:
 
 
 def seaweedfs(credentials: Credentials) -> str:
-    """Who may do what in the object store: the reader reads one bucket, the writer administers."""
+    """The permissions in the object store: the reader reads one bucket, the writer administers."""
 
     def identity(name: str, secret: str, actions: list[str]) -> dict[str, object]:
         return {"name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": actions}

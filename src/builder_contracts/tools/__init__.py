@@ -1,1 +1,1 @@
-"""What is known of tools, as data: how they print their version, what work shows that they do their job, and packages."""
+"""Knowledge about tools as data: how they print their version, the work that proves them, and their packages."""

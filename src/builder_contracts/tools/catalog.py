@@ -1,4 +1,4 @@
-"""The catalog of tools, one file a tool in ``known``, and the guess at a misspelt name."""
+"""The catalog of tools, one file per tool in ``known``, and suggestions for a misspelled name."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class KnownTool:
 
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, Any]) -> KnownTool:
-        """From a table of the catalog."""
+        """Read a table of the catalog."""
         return cls(
             name,
             version=tuple(table.get("version", cls.version)),

@@ -1,4 +1,4 @@
-"""A file of accepted findings, so that a big repository starts clean and only gets better."""
+"""A file of accepted findings, so that a big repository starts clean and only improves."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def compare(findings: Sequence[Finding], accepted: Counter[str]) -> Compared:
 
 
 def write_baseline(path: Path, findings: Sequence[Finding]) -> None:
-    """Write a baseline of these findings, whole or not at all. Raises BuilderContractsError."""
+    """Write a baseline of these findings atomically. Raises BuilderContractsError."""
     ordered = sorted(
         findings, key=lambda finding: (finding.clause, finding.here.at.file, finding.here.at.line)
     )

@@ -1,4 +1,4 @@
-"""What cache-roles.yaml says of each role, joined to how the area *endpoints* speaks of it: said once, used by both."""
+"""The entries of cache-roles.yaml, joined with the words that the area *endpoints* uses for them."""
 
 from __future__ import annotations
 

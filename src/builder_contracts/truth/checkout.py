@@ -1,6 +1,6 @@
-"""A folder of files as it stands: what can be read, and a list of what cannot.
+"""The files of a checkout: which are readable, and which are not.
 
-Nothing in the folder is run, no link is followed, and nothing outside it is opened.
+Reading executes nothing in the directory, follows no link, and opens nothing outside it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One pass over a checkout: every file goes to the readers of its format, once."""
+"""Scan a checkout in one pass: each file goes once to the readers of its format."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Tools of contracts that a package of Debian or Ubuntu provides.
 
-Taken from the package index of Debian 12 with dependencies and recommendations followed
-(``apt-cache depends --recurse``), so that it lists more than a given installation contains, never less: a tool
-that no installed package can bring is not there. Packages that are not listed may bring anything.
+Source: the package index of Debian 12, with dependencies and recommendations (``apt-cache depends --recurse``). So the
+table lists more than an installation contains, never less: if no installed package can provide a tool, the tool is
+absent. A package that is not listed may provide anything.
 """
 
 from __future__ import annotations

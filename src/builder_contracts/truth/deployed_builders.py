@@ -1,7 +1,7 @@
-"""Builder classes judged by how they are deployed and built, by the same judges as live runners.
+"""Judge builder classes by their deployment and their build, with the judges of live runners.
 
-What a pod template does not determine (what the image holds, what the kernel does) stays unseen, so that the
-judges answer *unproven* for it.
+A pod template does not determine everything, such as the contents of the image or the kernel. Such facts stay unseen,
+so their clauses are *unproven*.
 """
 
 from __future__ import annotations

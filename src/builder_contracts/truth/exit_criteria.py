@@ -1,4 +1,4 @@
-"""Exit criteria, each computed from the clauses that it rests on."""
+"""Exit criteria, each computed from the clauses that it depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tracked paths, read from git's index file: git itself would run commands that a repository configures.
+"""Tracked paths, read from git's index file: git itself would run commands from the repository's configuration.
 
 Format: Documentation/gitformat-index.txt of git, versions 2 to 4.
 """

@@ -1,4 +1,4 @@
-"""Builder classes judged by the Dockerfile of their image, by the judges of live runners.
+"""Judge builder classes by the Dockerfile of their image, with the judges of live runners.
 
 A Dockerfile decides what it states and what it makes impossible. It does not decide what its base image contains,
 what a script does or what a pool's template sets: the clause is then *unproven*.

@@ -1,4 +1,4 @@
-"""Packages that the steps of a Dockerfile install and remove, as far as its text shows."""
+"""Packages that the steps of a Dockerfile install and remove, as far as its text states."""
 
 from __future__ import annotations
 

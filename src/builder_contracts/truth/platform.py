@@ -1,4 +1,4 @@
-"""Platform contracts: what a platform's documents, defaults and deployment must agree on, area by area."""
+"""Platform contracts: what the documents, defaults and deployment of a platform must agree on, by area."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class PlatformWaiver:
 
 @dataclass(frozen=True)
 class Citation:
-    """A paragraph of the document that the contracts rest on; ``quote`` stands in it and in no other of its section."""
+    """A paragraph of the document that the contracts rest on; ``quote`` occurs in it and in no other paragraph of its section."""
 
     document: str
     section: str
@@ -98,7 +98,7 @@ class PlatformClause:
 
 @dataclass(frozen=True)
 class AreaDeclarations:
-    """What an area declares to be so, and where each of it stands."""
+    """The declarations of an area, and their locations."""
 
     data: Mapping[str, Any]
     document: Document
@@ -114,7 +114,7 @@ class AreaDeclarations:
         return value
 
     def at(self, *path: str | int) -> Location:
-        """The line of a declared fact; one that another document declares stands there."""
+        """The line of a declared fact, which may be in a different document."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
@@ -264,7 +264,7 @@ def _ground(
     grounding: Document | None,
     problems: list[Problem],
 ) -> Citation:
-    """The one paragraph that a quote stands in; a problem where there is none, or more than one."""
+    """The only paragraph with a quote; a problem if no paragraph has it, or several do."""
     section, quote = data["section"], data["quote"]
     if grounding is None:
         return Citation("", section, quote, quote, document.source(at))
@@ -368,7 +368,7 @@ def _criteria(
 
 
 def ungrounded(platform: Platform, text: str) -> list[tuple[Location, Citation]]:
-    """What rests on a paragraph that the text of the grounding document does not have exactly once in its section."""
+    """The clauses whose paragraph does not occur exactly once in its section of the grounding document."""
     named = [(clause.source, clause.ground) for clause in platform.clauses]
     named += [(criterion.source, criterion.ground) for criterion in platform.criteria]
     sections = _sections(text, {ground.section for _, ground in named})

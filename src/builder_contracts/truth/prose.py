@@ -1,7 +1,7 @@
 """Classify sentences: about the past, about intentions, or stating a fact.
 
-A list of words, not an understanding of language: it errs on the side of silence, and a rule that uses it
-judges only sentences that name what it is about.
+It matches words and does not understand language. If it is not sure, it reports nothing, and a rule that uses it
+judges only sentences that name the subject of the rule.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the command line and pytest share: loading contracts, a baseline, the stream of verdicts, the exit code."""
+"""Code that the command line and pytest share: load contracts and a baseline, yield verdicts, choose the exit code."""
 
 from __future__ import annotations
 

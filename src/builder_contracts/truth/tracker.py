@@ -44,7 +44,7 @@ class TrackerIssue:
 
 @dataclass(frozen=True)
 class Tracker:
-    """What is planned. ``linear`` is None when no export of Linear was given."""
+    """The plan. ``linear`` is None when no export of Linear was given."""
 
     milestones: tuple[Milestone, ...]
     issues: tuple[TrackerIssue, ...]
@@ -75,14 +75,14 @@ def fetch(repository: str, environment: Mapping[str, str] | None = None, *, line
 
 @dataclass(frozen=True)
 class _PlanDocument:
-    """An export: its name, its data, and its text where it is a file, which tells the line of a value."""
+    """An export: its name, its data, and its text if it is a file, which tells the line of a value."""
 
     name: str
     data: Any
     text: str = ""
 
     def get(self, value: Any, at: Steps, kind: type, form: str) -> Any:
-        """The value, which stands at that path. Raises InputError where it is of another kind."""
+        """The value at that path. Raises InputError if it has a different type."""
         if not isinstance(value, kind):
             where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in at).lstrip(".")
             shown = json.dumps(value)[:60]

@@ -1,6 +1,6 @@
 """Values with their locations, and unknown values with their reasons.
 
-Every reader returns these, so a rule that compares two of them can name both lines.
+Every reader returns such values, so a rule that compares two of them can name both lines.
 """
 
 from __future__ import annotations

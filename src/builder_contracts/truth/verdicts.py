@@ -1,4 +1,4 @@
-"""Observations to verdicts: one a clause, with the findings behind it."""
+"""Convert the results of rules into verdicts: one per clause, with its findings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One module a clause kind: the promises that a contract can declare, as typed data."""
+"""Typed promises, one module per section of a contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises about caches: what a hit is worth, and what a cache must not get away with. Shown by proofs."""
+"""Promises about caches: what a hit must prove, and what a client must reject. Judged by proofs."""
 
 from __future__ import annotations
 

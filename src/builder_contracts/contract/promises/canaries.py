@@ -1,4 +1,4 @@
-"""Promises about canaries: real workloads that a class builds. Shown by proofs."""
+"""Promises about canaries: real workloads that a class builds. Judged by proofs."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from builder_contracts.contract.version_ranges import VersionRange
 
 @dataclass(frozen=True)
 class DaemonEndpoint:
-    """The daemon answers where the job's DOCKER_HOST points."""
+    """The daemon responds at the address in the job's DOCKER_HOST."""
 
     endpoint: str
 

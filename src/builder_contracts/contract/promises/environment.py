@@ -38,7 +38,7 @@ class EnvironmentVariable:
 
 @dataclass(frozen=True)
 class ForbiddenValue:
-    """No variable's value matches the pattern."""
+    """A pattern that no variable's value matches."""
 
     name: str
     pattern: re.Pattern[str]

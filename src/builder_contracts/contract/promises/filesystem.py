@@ -13,7 +13,7 @@ from builder_contracts.contract.quantities import byte_count, human_bytes
 
 @dataclass(frozen=True)
 class PathState:
-    """What stands at a path. ``mode`` holds permission bits; ``free`` bytes of its file system."""
+    """The file or directory at a path. ``mode`` holds permission bits; ``free`` bytes of its file system."""
 
     path: str
     present: bool = True

@@ -1,4 +1,4 @@
-"""Promises about what a job can do to its host."""
+"""Promises about the access of a job to its host."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Seccomp:
 
 @dataclass(frozen=True)
 class DockerSocket:
-    """Whether an engine's socket stands at one of the usual paths."""
+    """Whether an engine's socket exists at one of the usual paths."""
 
     present: bool
 

@@ -1,4 +1,4 @@
-"""What every module of this package produces: one declared promise, its name, and where it stands."""
+"""A declared promise with its name and location: the result of every module of this package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class NamedPromise(Generic[P_co]):
 class PromiseError(Exception):
     """A value that has the right form and still cannot be meant: says what and what would be right.
 
-    ``against`` is the other side of a contradiction, which may stand in a base.
+    ``against`` is the other side of a contradiction, which may be in a base.
     """
 
     def __init__(self, pointer: Pointer, message: str, fix: str, *, against: Pointer | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Promises about what a job reaches over the network."""
+"""Promises about the hosts that a job reaches over the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises about what leaves a class: who may publish where, and what must never be in it. Shown by proofs."""
+"""Promises about publishing: who may publish to which target, and that no secret leaks. Judged by proofs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PublicationProof:
 
 @dataclass(frozen=True)
 class NoSecrets:
-    """Nothing that the class published or logged holds the secret that was planted."""
+    """The absence of the planted secret from everything that the class published or logged."""
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""Promises about programs in the job's PATH."""
+"""Promises about programs on the job's PATH."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a history means at a given time: pure functions from series to statuses, incidents and flakes."""
+"""The meaning of a history at a given time: pure functions from series to statuses, incidents and flakes."""

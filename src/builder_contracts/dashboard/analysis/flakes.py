@@ -1,4 +1,4 @@
-"""Clauses whose verdict changes although nothing that a run records did."""
+"""Clauses whose verdict changes although the recorded image and contract do not."""
 
 from __future__ import annotations
 

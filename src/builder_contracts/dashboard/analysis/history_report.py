@@ -1,4 +1,4 @@
-"""The whole history, analyzed as of one time: all that the pages show."""
+"""The whole history, analyzed as of one time: the data for all pages."""
 
 from __future__ import annotations
 

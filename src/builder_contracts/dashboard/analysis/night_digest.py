@@ -1,4 +1,4 @@
-"""What a night changed in one environment: what broke and since which run, what is kept again, what is missing."""
+"""The changes of one night in one environment: broken, kept again, missing."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _group_incidents(broken: Sequence[ClauseStatus]) -> tuple[Incident, ...]:
 
 
 def best_bounded(changes: Iterable[Breakage]) -> Breakage:
-    """Of the breakages of one run, that of the clause that was kept last: it bounds best what happened since."""
+    """The breakage of the clause that was kept last: of all breakages of one run, it best limits the time of the change."""
     return max(changes, key=lambda change: change.before.run.started if change.before else 0)
 
 

@@ -1,7 +1,7 @@
-"""How clauses and builder classes stand at a given time.
+"""The status of clauses and builder classes at a given time.
 
-*Unknown* is no verdict but the lack of a fresh one: evidence that is older than the policy allows proves
-nothing about today, whatever it was.
+*Unknown* is not a verdict but the lack of a current one: evidence that is older than the policy allows proves
+nothing about today.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Breakage:
 
     @property
     def suspects(self) -> tuple[str, ...]:
-        """What else is known to have changed between the two runs, the likeliest cause first."""
+        """Other known changes between the two runs, the likeliest cause first."""
         if self.before is None:
             return ()
         old, new = self.before.run, self.after.run
@@ -120,7 +120,7 @@ class ClauseStatus:
 
     @property
     def promises_rung(self) -> bool:
-        """Whether its rung counts for its class: not where it is waived, out of reach, or a plain test."""
+        """Whether its rung counts for its class: not if it is waived, out of reach, or a plain test."""
         plain_test = self.state is ClauseState.KEPT and self.last.rung is None
         return not (self.state is ClauseState.WAIVED or self.host_limit or plain_test)
 
@@ -141,7 +141,7 @@ class ClauseStatus:
 class BuilderStatus:
     """One builder class in one environment.
 
-    ``nights`` maps a night to the worst verdict of that night; ``run`` is the latest, None where the class
+    ``nights`` maps a night to the worst verdict of that night; ``run`` is the latest, None if the class
     never reported; ``unreported`` are clauses of the given contract that no run ever reported.
     """
 

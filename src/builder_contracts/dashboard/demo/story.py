@@ -1,7 +1,7 @@
 """A seeded story of builder classes over sixty nights.
 
-It has what real pools have: an image that loses a tool, a cache that is away, a clause that is kept on some
-nights only, a build that grows slower until it exceeds its budget, a class that stops reporting.
+It contains the events of real pools: an image that loses a tool, a cache that is down, a clause that is kept on
+some nights only, a build that becomes slower until it exceeds its budget, a class that stops reporting.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GIB = 1 << 30
 
 @dataclass(frozen=True)
 class SimulatedMeasurement:
-    """A measured quantity: where it begins, how it drifts a night, how it scatters (a ratio), its budget."""
+    """A measured quantity: its first value, its drift per night, its scatter (a ratio), its budget."""
 
     quantity: str
     begins: float

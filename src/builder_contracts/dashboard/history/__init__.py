@@ -1,1 +1,1 @@
-"""Results of many runs in one file: reports are read, stored, and read back as series."""
+"""The history of verdicts in one file: read reports, store results, and return them as series."""

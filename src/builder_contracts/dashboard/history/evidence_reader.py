@@ -1,4 +1,4 @@
-"""Reads evidence.jsonl: one verdict per line, of today's version or the one before."""
+"""Read evidence.jsonl: one verdict per line, of the current version or the previous one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _refuse(file: str, line: int, what: str) -> NoReturn:
 def _result(file: str, line_number: int, line: bytes) -> Result:
     try:
         record = json.loads(line)
-        # JSON can spell half of a surrogate pair, which is no character and can be written nowhere.
+        # JSON can contain half of a surrogate pair, which is not a character and cannot be written.
         json.dumps(record, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         _refuse(file, line_number, "contains an unpaired surrogate")
@@ -101,7 +101,7 @@ def _result(file: str, line_number: int, line: bytes) -> Result:
 
 
 def _location(value: object) -> str:
-    """Where the promise is written, as the version before had it: ``file:line``."""
+    """The location of the promise, as in the previous version: ``file:line``."""
     return f"{value.get('file')}:{value.get('line')}" if isinstance(value, dict) else ""
 
 

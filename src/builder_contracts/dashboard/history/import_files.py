@@ -1,4 +1,4 @@
-"""Imports the report files of runs into a history."""
+"""Import the report files of runs into a history."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _SPOKEN = attrgetter(*_SPOKEN_FIELDS)
 
 @dataclass(frozen=True)
 class ImportDefaults:
-    """How files are read: names for what they do not state.
+    """Settings of an import: names for values that the files do not state.
 
     ``started`` (milliseconds since 1970, UTC) is for files that state no time; without it their
     modification time is used.

@@ -1,9 +1,9 @@
-"""Reads JUnit XML of any tool as a stream, and trusts none of it.
+"""Read JUnit XML of any tool as an untrusted stream.
 
-A report can come from anywhere, so there is no document type (hence no entities), no token above a
-megabyte, no deep nesting, and no tree in memory.
-The dialects have no common specification; what is read here is what pytest (xunit1 and xunit2), Surefire,
-CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework write.
+A report can come from anywhere, so the reader rejects document types (hence entities), tokens above a megabyte and
+deep nesting, and keeps no tree in memory.
+The dialects have no common specification. The reader accepts the output of pytest (xunit1 and xunit2), Surefire,
+CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def read(stream: Readable, name: str, *, environment: str = "default", builder: 
 def moment(text: str) -> int:
     """Milliseconds since 1970 of an ISO 8601 time; a time without an offset is taken as UTC.
 
-    Raises ValueError for text that is no time.
+    Raises ValueError for text that is not a time.
     """
     when = datetime.fromisoformat(text)
     if when.tzinfo is None:
@@ -110,7 +110,7 @@ def number(text: str) -> float:
 
 
 def parts(clause: str) -> tuple[str, str, str]:
-    """Class, kind and name of a clause's id. Raises ValueError for text that is none."""
+    """Class, kind and name of a clause ID. Raises ValueError for text that is not a clause ID."""
     builder, kind, name = clause.split("/", 2)
     if not (builder and kind and name):
         raise ValueError(f"incomplete clause ID {clause}")
@@ -118,7 +118,7 @@ def parts(clause: str) -> tuple[str, str, str]:
 
 
 def first_of(texts: Mapping[str, str], names: Iterable[str]) -> str:
-    """The first of these texts that is given; empty where none is."""
+    """The first of these texts that is given; empty if none is."""
     return next((text for name in names if (text := texts.get(name))), "")
 
 
@@ -162,7 +162,7 @@ class _Case:
         self.heard += len(text)
 
     def said(self) -> str:
-        """What its ending says: the message, or else the text."""
+        """The text of a test's ending: the message, or otherwise the content."""
         text = "".join(self.text)
         return shorten(self.message) or shorten(text.strip(), of=self.heard if self.heard > len(text) else 0)
 
@@ -210,7 +210,7 @@ class _Reader:
                 fix = "repeat the run, or skip the file; it may be truncated by a killed run"
             self._refuse(f"is not well-formed XML: {expat.ErrorString(error.code)}", fix, line=error.lineno)
         except (LookupError, ValueError) as error:
-            # So Python's expat tells of encodings that it does not know, or knows and cannot use.
+            # Python's expat reports unknown and unusable encodings in this way.
             self._refuse(f"cannot decode: {error}", "write it in UTF-8")
 
     def _refuse(self, what: str, fix: str, *, line: int | None = None) -> NoReturn:
@@ -392,7 +392,7 @@ class _Reader:
 
 
 def _name(case: _Case, suite: dict[str, str]) -> str:
-    """What a test is called among all of its file: tools put the parts of its name in different places."""
+    """The name of a test, unique in its file: tools put the parts of the name in different places."""
     name, where = case.attributes.get("name", ""), case.attributes.get("classname", "")
     parts = [name] if where in name else [where, name]
     within = suite.get("suite", "")

@@ -34,9 +34,9 @@ class MeasurementRow(NamedTuple):
 class Result(NamedTuple):
     """The result of one clause at one time.
 
-    ``started`` is milliseconds since 1970 in UTC, None where the file states no time; ``seconds`` is how
+    ``started`` is milliseconds since 1970 in UTC, None if the file states no time; ``seconds`` is how
     long it took; digests are ``sha256:…``, or empty if unknown; ``rung`` is
-    None for a result that is no verdict of a contract. ``host_limit``: unproven because this runner or host
+    None for a result that is not a verdict of a contract. ``host_limit``: unproven because this runner or host
     can never prove it, such as a limit of 4 CPUs on a host with 2.
     """
 

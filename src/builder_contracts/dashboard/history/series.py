@@ -1,4 +1,4 @@
-"""The results of each clause in the order of time."""
+"""The results of each clause in order of time."""
 
 from __future__ import annotations
 

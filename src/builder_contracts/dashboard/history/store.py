@@ -1,11 +1,11 @@
 """The history of verdicts in one SQLite file.
 
-SQLite and not DuckDB: the nights of several jobs may be added at once, and DuckDB lets one process at a
-time open a file for writing; SQLite's journal makes an addition all or nothing also under kill -9; it is in
-Python's standard library; and a night is a few hundred small rows, not a column scan.
+It is SQLite rather than DuckDB because several jobs may add nights at the same time, while DuckDB lets only one
+process open a file for writing; because SQLite's journal makes an import atomic even under kill -9; because it is in
+Python's standard library; and because a night is a few hundred small rows, not a column scan.
 
-Adding is a join: whatever the order, and however often, the same files give the same history. Of two
-answers to one clause in one run the worse stays.
+Imports are idempotent and commutative: the same files give the same history in any order. If one run has two results
+for a clause, the worse is kept.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class ImportBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class HistorySize:
-    """How much a history holds. Times are milliseconds since 1970 in UTC, None in an empty history."""
+    """The size of a history. Times are milliseconds since 1970 in UTC, None in an empty history."""
 
     files: int
     runs: int
@@ -67,7 +67,7 @@ class History:
     def __init__(self, path: Path, *, write: bool = True) -> None:
         """Open the file; with ``write`` it is made when it is not there, and brought up to date.
 
-        Raises HistoryError, or InputError for a file that is no history.
+        Raises HistoryError, or InputError for a file that is not a history.
         """
         self.path = path
         self._texts: dict[str, int] = {}
@@ -288,7 +288,7 @@ class History:
         return number
 
     def _insert_once(self, table: str, columns: Sequence[str], values: Sequence[str]) -> int:
-        """The id of the row with these values, made when there is none. Names are our own, never input."""
+        """The ID of the row with these values, which is inserted if it is missing. Names are our own, never input."""
         where = " AND ".join(f"{column} = ?" for column in columns)
         row = self._connection.execute(f"SELECT id FROM {table} WHERE {where}", values).fetchone()  # noqa: S608
         if row is None:

@@ -1,7 +1,7 @@
-"""The tables of a history file, and how an older file becomes a newer one.
+"""The tables of a history file, and the migrations of older files.
 
-``PRAGMA user_version`` is the number of migrations that a file has had. A migration is never changed once
-released: a change of the tables is a new one at the end.
+``PRAGMA user_version`` is the number of migrations that were applied to a file. A released migration never changes:
+to change the tables, append a new one.
 """
 
 from __future__ import annotations

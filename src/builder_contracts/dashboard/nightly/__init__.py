@@ -1,1 +1,1 @@
-"""What a scheduled CI job reports outside the site: issues and the job summary."""
+"""Output of a scheduled CI job other than the site: issues and the job summary."""

@@ -1,6 +1,6 @@
-"""Issues for what is broken: one per class, opened, updated and closed. Pure.
+"""Issues for broken clauses: one per class, opened, updated and closed. Pure.
 
-A comment in the issue lists its clauses. It is closed only when each of them is kept again,
+A comment in the issue lists its clauses. The issue is closed only when each of them is kept again,
 waived or withdrawn; an unproven clause is not a recovery.
 """
 

@@ -131,7 +131,7 @@ def _format_incident(incident: Incident, book: HistorySnapshot, site: str) -> It
 
 
 def format_suspicion(incident: Incident) -> str:
-    """What to check first, with quotes from reports as code."""
+    """The first thing to check, with quotes from reports as code."""
     return wording.describe_suspicion(incident.change, incident.clauses, code_span)
 
 

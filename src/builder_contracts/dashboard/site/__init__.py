@@ -1,1 +1,1 @@
-"""The static site: pages, feed and badges from an analysed history."""
+"""The static site: pages, feed and badges from an analyzed history."""

@@ -35,7 +35,7 @@ class ClauseTurn(NamedTuple):
 
 @dataclass(frozen=True)
 class FeedEvent:
-    """What changed in one run of one class."""
+    """The changes in one run of one class."""
 
     run: RecordedRun
     turns: Sequence[ClauseTurn]
@@ -45,7 +45,7 @@ class FeedEvent:
         return [turn for turn in self.turns if turn.broke]
 
     def now(self, verdict: Outcome) -> list[ClauseTurn]:
-        """What turned to a verdict without breaking."""
+        """The clauses that changed to a verdict other than broken."""
         return [turn for turn in self.turns if turn.answer.verdict is verdict and not turn.broke]
 
 
@@ -67,7 +67,7 @@ def find_events(report: HistoryReport) -> list[FeedEvent]:
 
 
 def format_feed(report: HistoryReport, book: HistorySnapshot, base: str) -> str:
-    """The feed. ``base`` is the site's address, empty where it is not known: links are then relative."""
+    """The feed. ``base`` is the site's address, empty if it is not known: links are then relative."""
     feed_events = find_events(report)
     # Without a trailing slash it would mean the parent directory.
     base = f"{base.rstrip('/')}/" if base else ""

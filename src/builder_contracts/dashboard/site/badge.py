@@ -27,7 +27,7 @@ _ADVANCE = 6.9
 
 
 def format_message(builder: BuilderStatus) -> str:
-    """The words of a badge: the state, how many, the rung where the class has one, the date of the oldest evidence."""
+    """The words of a badge: the state, how many, the rung if the class has one, the date of the oldest evidence."""
     counts = builder.counts
     total = sum(counts.values())
     words = {

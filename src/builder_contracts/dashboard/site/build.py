@@ -1,4 +1,4 @@
-"""Writes the static site: pages that need no server, and the same data as JSON next to each."""
+"""Write the static site: pages that need no server, and the same data as JSON next to each."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def write_site(
     frozen: bool = False,
     progress: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Write the site to ``out``, whole or not at all; the number of pages.
+    """Write the site to ``out`` atomically, and return the number of pages.
 
     ``base`` is the address that it will have, for the feed. ``frozen``: the report is of a stated time, so
     the pages do not grow older while they are looked at. Raises InputError when ``out`` is something else,
@@ -119,7 +119,7 @@ def _hold_lock(folder: Path) -> Iterator[None]:
 
 
 def count_pages(report: HistoryReport) -> int:
-    """How many pages the site will have."""
+    """The number of pages of the site."""
     return 4 + sum(len(builder.clauses) for builder in report.classes)
 
 
@@ -214,6 +214,6 @@ def _json(value: Any) -> str:
 
 
 def _script(value: Any) -> str:
-    """JSON that is safe in a script of its own and inside a page."""
+    """JSON that is safe in a separate script and inside a page."""
     text = json.dumps(value, ensure_ascii=True, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

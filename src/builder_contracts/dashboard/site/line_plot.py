@@ -1,4 +1,4 @@
-"""Line plots as SVG text: small, printable, readable without a script."""
+"""Line plots as SVG text: small, printable, and readable without a script."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _draw_budget(
 
 
 def _scale_end(value: float, unit: str) -> float:
-    """Where the scale ends: its ticks are round numbers in the unit shown."""
+    """The end of the scale: its ticks are round numbers in the unit shown."""
     scale = 1024.0 ** min(int(math.log(max(value, 1), 1024)), 4) if unit == "bytes" else 1.0
     if unit == "seconds" and value > 180:
         scale = 60.0

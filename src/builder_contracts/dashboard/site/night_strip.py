@@ -1,4 +1,4 @@
-"""Nights side by side as SVG: each verdict has its own color, symbol and height."""
+"""Nights in a row as SVG: each verdict has its own color, symbol and height."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serves a site locally and rebuilds it when its history changes."""
+"""Serve a site locally, and rebuild it when its history changes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class Server:
             return self.builds
 
     def _look(self) -> tuple[int, ...]:
-        """What changes when the history does; a journal next to it belongs to an unfinished writer."""
+        """A value that changes with the history; a journal next to the file belongs to an unfinished writer."""
         with suppress(OSError):
             seen = self._watched.stat()
             return seen.st_mtime_ns, seen.st_size, seen.st_ino

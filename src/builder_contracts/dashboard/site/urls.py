@@ -1,4 +1,4 @@
-"""Paths of pages: stable, safe as file names, the same in every build."""
+"""Paths of pages: stable, valid as file names, and the same in every build."""
 
 from __future__ import annotations
 

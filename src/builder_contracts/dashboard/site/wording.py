@@ -1,4 +1,4 @@
-"""Times, sizes and causes in words."""
+"""Times, sizes and causes as text."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ def name_night(missed: int) -> str:
 
 
 def describe_missed(nights: int) -> str:
-    """For how many nights an environment has not reported; empty if it has."""
+    """The number of nights without a report of an environment, as text; empty if it reported."""
     return f"No class has reported for {format_nights(nights)}." if nights else ""
 
 
 def describe_suspicion(
     change: Breakage, clauses: Sequence[ClauseStatus], quote: Callable[[str], str] = str
 ) -> str:
-    """What to check first: the changes between the last good result and the first broken one.
+    """The first thing to check: the changes between the last good result and the first broken one.
 
     ``quote`` escapes what comes from reports for the target format.
     """
@@ -152,7 +152,7 @@ def _image_clause(change: Breakage) -> str:
 
 
 def _suspect_by_kind(kinds: set[str]) -> str:
-    """What to check when nothing that a run records has changed."""
+    """The thing to check if nothing that a run records has changed."""
     if all(kind.startswith("canar") for kind in kinds):
         return "Suspect the canary: its inputs, or gradual growth (see its plot)."
     if any(kind in ("cache", "caches", "publication", "network", "daemon", "state") for kind in kinds):

@@ -1,4 +1,4 @@
-"""Turns the probe's output into facts. Pure. The output is untrusted, and no text of it raises."""
+"""Convert the probe's output into facts. Pure. The output is untrusted, and no output raises an error."""
 
 from __future__ import annotations
 

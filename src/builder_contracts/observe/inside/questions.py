@@ -1,4 +1,4 @@
-"""From a contract to the questions that the probe must answer. Pure."""
+"""Convert a contract into the questions that the probe must answer. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def spellings(address: str) -> dict[str, str]:
     """The ways to write an address that resolvers accept, by name.
 
     Filters that compare text let some of them through. Source: inet_aton(3) for the numeric forms,
-    RFC 4291 section 2.5.5.2 for the IPv6-mapped one, section 2.2 for what stands for the zeros of an IPv6 address.
+    RFC 4291 section 2.5.5.2 for the IPv6-mapped one, section 2.2 for the abbreviation of zeros in an IPv6 address.
     """
     if ":" in address:
         ipv6 = IPv6Address(address)

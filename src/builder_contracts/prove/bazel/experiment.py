@@ -1,4 +1,4 @@
-"""Carries out the Bazel proofs over one protocol: upload, hit, miss, reject, and false results for the client."""
+"""Perform the Bazel proofs over one protocol: upload, hit, miss, rejection, and false results for the client."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _options(bench: Testbed, role: str, invocation: str, logs: str) -> list[str]
         "--experimental_build_event_upload_strategy=local",
     ]  # fmt: skip
     if role:
-        # Told to upload, whoever it is: what an identity may do is the server's business.
+        # Uploads are enabled for every identity, because the server must decide what an identity may do.
         options += [
             f"--remote_cache={bench.endpoints[role].url}", "--remote_timeout=20", "--remote_retries=0",
             "--remote_upload_local_results=true", "--remote_local_fallback=true",

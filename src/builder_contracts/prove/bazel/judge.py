@@ -1,4 +1,4 @@
-"""Judges the record of the Bazel cache proof. Pure."""
+"""Judge the record of the Bazel cache proof. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges what the Bazel cache proof wrote: the writer's upload, and the rejected one of a reader. Pure."""
+"""Judge the writes of the Bazel cache proof: the writer's upload, and the rejected upload of a reader. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Bazel's own logs and the server's say of a build, as the judges of the Bazel proof read them. Pure."""
+"""Witnesses of a Bazel build, from Bazel's own logs and the server's log. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Canaries: folders with a ``canary.yaml`` that says how to build them and what must come out."""
+"""Canaries: directories with a ``canary.yaml`` that defines their build and its artifacts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from builder_contracts.errors import InputError, Location, Problem
 
 @dataclass(frozen=True)
 class CanaryBudget:
-    """What a cold build may cost: seconds, bytes of memory, bytes of disk (None: not limited)."""
+    """Budget of a cold build: seconds, bytes of memory, bytes of disk (None: not limited)."""
 
     seconds: float
     memory: int | None
@@ -49,24 +49,24 @@ class Canary:
 
     @property
     def kernel(self) -> bool:
-        """Whether it is a kernel, which is built in tiers of its own."""
+        """Whether it is a kernel, which has its own tiers."""
         return (self.folder / "kernel.yaml").is_file()
 
     @property
     def shows(self) -> list[str]:
-        """What it can show."""
+        """The things that it can prove."""
         if self.kernel:
             return [*KERNEL]
         return [show for show in (*ANY, *(NIX if self.tool == "nix" else ())) if show != "runs" or self.run]
 
 
 def folder_of(contract_file: str) -> Path:
-    """Where the canaries of a contract are: the folder ``canaries`` beside the folder of the contract."""
+    """The directory of a contract's canaries: ``canaries`` next to the directory of the contract."""
     return Path(contract_file).resolve().parent.parent / "canaries"
 
 
 def named(name: str, contract: Contract) -> Canary:
-    """The canary that a contract names. Raises InputError where it is not there, or not for this class."""
+    """The canary that a contract names. Raises InputError if it is not there, or not for this class."""
     canary = load(folder_of(contract.source.file) / name)
     if contract.name not in canary.builders:
         message = f"'builders' lists {', '.join(canary.builders)} but not {contract.name}"
@@ -76,7 +76,7 @@ def named(name: str, contract: Contract) -> Canary:
 
 
 def check(contracts: Iterable[Contract]) -> list[Problem]:
-    """What is wrong with the canaries that contracts name, or with what they are to show.
+    """The errors in the canaries that contracts name, and in the things that they must prove.
 
     Nothing is wrong with contracts that have no folder of canaries.
     """

@@ -1,4 +1,4 @@
-"""Judges the build of a canary: its cost, its program and its artifacts. Pure."""
+"""Judge the build of a canary: its cost, its program and its artifacts. Pure."""
 
 from __future__ import annotations
 

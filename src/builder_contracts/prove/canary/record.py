@@ -18,7 +18,7 @@ Artifacts = Mapping[str, tarfile.TarInfo | bytes]
 class CanaryProducts:
     """The end of a cold build: its cost, what came out, and how what was built runs.
 
-    ``memory`` and ``disk`` are bytes, None where they cannot be told apart from somebody else's, which ``shared`` says.
+    ``memory`` and ``disk`` are bytes, None if they cannot be told apart from somebody else's, which ``shared`` says.
     ``unmeasured`` says why the runner was not asked for them; ``undelivered``, why there are no artifacts although the
     build succeeded.
     """

@@ -1,1 +1,1 @@
-"""The kernel canary: builds, caches, packages and boots a real kernel, and judges each tier of it by its record."""
+"""The kernel canary: build, cache, package and boot a real kernel, and judge each tier from its record."""

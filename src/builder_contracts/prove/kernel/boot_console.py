@@ -1,4 +1,4 @@
-"""Reads the serial console of a kernel that boots."""
+"""Read the serial console of a booting kernel."""
 
 from __future__ import annotations
 

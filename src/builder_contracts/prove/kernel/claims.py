@@ -1,7 +1,7 @@
 """The claim ladder of the real-time kernel: packaged is not booted, booted is not real-time.
 
-Its owner's rungs, see docs/canaries/linux-xr.md. A canary in an emulator can prove the first two; those that
-need a headset's host are never claimed here.
+The rungs are the kernel owner's, see docs/canaries/linux-xr.md. A canary in an emulator can prove the first two; the
+others need a headset's host and are never claimed here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The kernel canary as an experiment of a class: carried out on its bench, judged tier by tier."""
+"""The kernel canary as an experiment of a class: performed on its testbed, judged tier by tier."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def prove(
 
 
 def _with_claim(result: CheckResult | Unavailable, reached: claims.ClaimReached) -> CheckResult | Unavailable:
-    """The claim that the canary reached stands beside every result: none is read for more than it proves."""
+    """Add the claim that the canary reached to every result, so that no result is read as proving more."""
     if isinstance(result, Unavailable):
         return result
     return dataclasses.replace(result, witnesses=(*result.witnesses, f"kernel claim: {reached}"))

@@ -1,4 +1,4 @@
-"""Reads the kernel's configuration files. Source of their form: Documentation/kbuild/kconfig.rst."""
+"""Read the kernel's configuration files. Source of the format: Documentation/kbuild/kconfig.rst."""
 
 from __future__ import annotations
 

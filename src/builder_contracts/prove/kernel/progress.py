@@ -1,4 +1,4 @@
-"""Progress of a kernel build, for a person who waits: the tier, and objects done of their total."""
+"""Progress of a kernel build for a person who waits: the tier, and the share of objects that are built."""
 
 from __future__ import annotations
 

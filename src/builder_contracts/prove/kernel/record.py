@@ -80,7 +80,7 @@ class TierStep:
 class MemoryUsage:
     """Cost of a command: bytes of its largest process and of all together, kills by the limit, the limit.
 
-    0 stands for what the system did not report; source: steps/measure.py.
+    0 means that the system did not report it; source: steps/measure.py.
     """
 
     status: int
@@ -92,10 +92,10 @@ class MemoryUsage:
 
 @dataclass(frozen=True)
 class KernelBuild:
-    """A compilation: its step, and what it wrote outside of its own folders.
+    """A compilation: its step, and what it wrote outside its own directories.
 
     ``strays`` are paths by the engine's own comparison of the container with its image, and files of the
-    source tree that changed; Lost where the engine did not compare.
+    source tree that changed; Lost if the engine did not compare.
     """
 
     step: TierStep

@@ -1,4 +1,4 @@
-"""A bench for the kernel canary by itself: for tests, benchmarks, and a look without the other proofs."""
+"""A testbed for the kernel canary alone: for tests, benchmarks, and runs without the other proofs."""
 
 from __future__ import annotations
 

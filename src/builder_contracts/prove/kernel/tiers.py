@@ -1,4 +1,4 @@
-"""Carries out the tiers of a kernel canary in runners of the class, and records what came of each."""
+"""Perform the tiers of a kernel canary in runners of the class, and record their results."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def run(
 ) -> KernelRecord:
     """Build, rebuild, package and boot the kernel of the recipe in runners of the bench's class.
 
-    ``jobs`` run side by side; by default as many as the class has CPUs. ``cold_only`` ends after the cold
+    ``jobs`` run in parallel; by default as many as the class has CPUs. ``cold_only`` ends after the cold
     build, which then has no compiler cache: what a benchmark compares with plain commands. Raises nothing for what happens in
     a runner or a service: see KernelRecord.
     """
@@ -257,7 +257,7 @@ class _Story:
         )
 
     def _prepare(self, site: KernelSite) -> None:
-        """Source, patches, configuration. Raises _Stopped where there is nothing to build then."""
+        """Source, patches, configuration. Raises _Stopped if there is nothing to build then."""
         rest = ("configure", "cold", "warm", "server", "package", "boot")
         self.say("patches: unpacking the source")
         self.unpack = self._unpacked(site)
@@ -433,7 +433,7 @@ def packed(files: Mapping[str, bytes], owner: int = 0) -> bytes:
 
 
 def image_in(archive: bytes, name: str = "") -> bytes:
-    """The first file of that name in a tar archive, or the first at all; nothing where there is none."""
+    """The first file of that name in a tar archive, or the first at all; nothing if there is none."""
     with tarfile.open(fileobj=io.BytesIO(archive)) as unpacked:
         for entry in unpacked:
             if entry.isfile() and (not name or entry.name.rpartition("/")[2] == name):

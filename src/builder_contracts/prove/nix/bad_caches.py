@@ -1,4 +1,4 @@
-"""Nix caches that must be rejected, one for each thing that can be wrong: made by the run, beside the good one."""
+"""Nix caches that clients must reject, one per defect, which the run makes next to the good cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def makeable(bench: Testbed) -> tuple[str, ...]:
 def make(bench: Testbed, job: ProofJob, path: str, neighbour: str, *, key: str, other_key: str) -> None:
     """Put a path with its closure into one bad cache each, with the seeder's keys in these files. Raises Failed.
 
-    ``neighbour`` is another path of the closure, whose content will stand in the wrong place.
+    ``neighbour`` is another path of the closure, whose content will be in the wrong place.
     """
     root = bench.bad_caches
     secret = {"unsigned": "", "wrong-key": f"?secret-key={other_key}"}

@@ -1,4 +1,4 @@
-"""Carries out the Nix proofs: build, publish, substitute in fresh runners, and offer what must be rejected."""
+"""Perform the Nix proofs: build, publish, substitute in fresh runners, and offer bad caches."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def _probe(bench: Testbed, job: ProofJob, identity: str) -> str:
 
 
 def substitute(job: ProofJob, path: str, substituters: str, key: str, *, store: str = "") -> NixRun:
-    """Ask for a path where building is impossible; the structured log says where it came from.
+    """Ask for a path on a runner that cannot build; the structured log names its source.
 
-    ``store`` names a store of its own for this attempt, so that nothing is left of another.
+    ``store`` names a separate store for this attempt, so that nothing of another attempt is in it.
     """
     built = job.run(
         ["nix", "build", *_store(job, store), "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0",
@@ -125,7 +125,7 @@ def substitute(job: ProofJob, path: str, substituters: str, key: str, *, store: 
 
 
 def _store(job: ProofJob, name: str) -> list[str]:
-    """The option for a store of that name beside the job's folder, none for the runner's own."""
+    """The option for a store of that name next to the job's folder, empty for the runner's own."""
     return ["--store", f"local?root={job.folder}.{name}"] if name else []
 
 
@@ -234,7 +234,7 @@ def _narinfo(path: str) -> str:
 
 
 def _nar(reply: Mapping[str, str]) -> str:
-    """Return where the NAR of a narinfo is, empty if the reply is not a narinfo."""
+    """Return the URL of a narinfo's NAR, empty if the response is not a narinfo."""
     return fields(base64.b64decode(reply["body"]).decode("utf-8", "replace")).get("URL", "")
 
 
@@ -284,7 +284,7 @@ def _attempt(bench: Testbed, job: ProofJob, identity: str, path: str) -> Publish
 
 
 def copy_status(status: int | None, text: str) -> str:
-    """The HTTP status behind Nix's words; LOST where the cache did not respond or Nix did not complete."""
+    """The HTTP status behind Nix's words; LOST if the cache did not respond or Nix did not complete."""
     if status is None:
         return "LOST"
     code = next((code for code in ("401", "403", "405", "501") if f"HTTP error {code}" in text), "")

@@ -1,4 +1,4 @@
-"""Judges the record of the Nix cache proof. Pure."""
+"""Judge the record of the Nix cache proof. Pure."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def _no_response(run: NixRun) -> Assessment | None:
 
 
 def _why(run: NixRun) -> str:
-    """Nix's own error, or its exit status where it has none."""
+    """Nix's own error, or its exit status if it has none."""
     return run.log.says("error") or f"status {run.status}"
 
 

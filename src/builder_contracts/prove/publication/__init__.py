@@ -1,1 +1,1 @@
-"""Proof of what a job may publish, and what it may not."""
+"""Proof of the targets to which a job may publish, and of those to which it may not."""

@@ -1,4 +1,4 @@
-"""Carries out the proofs of a class with a Docker daemon: build, run, and push with a real engine."""
+"""Perform the proofs of a class with a Docker daemon: build, run, and push with a real engine."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
 
 
 def _push(bench: Testbed, job: ProofJob, registry: str, repository: str, identity: str) -> str:
-    """One push with a client configuration of its own; the status that the engine got, and its own words."""
+    """Push with a separate client configuration; return the status that the engine got, and its text."""
     config = {"DOCKER_CONFIG": f"{job.folder}.docker-{identity}"}
     principal = bench.identity("registry", identity)
     if principal.secret:
@@ -112,7 +112,7 @@ def _look(bench: Testbed, repository: str) -> StoreLookup:
 
 
 def find_image(job: ProofJob) -> str | None:
-    """The ID of the image that has the canary's name in the job's daemon: empty where none has, None where the daemon
+    """The ID of the image that has the canary's name in the job's daemon: empty if none has, None if the daemon
     does not say."""
     arguments = ["docker", "image", "ls", "--quiet", "--no-trunc", f"{IMAGE}:latest"]
     listed = job.run(arguments, deadline=DEADLINE)
@@ -122,7 +122,7 @@ def find_image(job: ProofJob) -> str | None:
 def remove_image(job: ProofJob, before: str | None) -> None:
     """Remove from a machine's daemon what was built, under all of its names; what had the name ``before`` gets it back.
 
-    Where that is not known the image stays: it may be somebody else's.
+    If that is not known the image stays: it may be somebody else's.
     """
     built = find_image(job)
     if built and before is not None and built != before:

@@ -1,4 +1,4 @@
-"""Attempts to publish as each identity, from the runner's own network position; then looks up what arrived."""
+"""Attempt to publish as each identity, from the network position of a runner; then look up the result."""
 
 from __future__ import annotations
 

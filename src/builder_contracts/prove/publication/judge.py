@@ -1,4 +1,4 @@
-"""Judges attempts to publish. Pure."""
+"""Judge attempts to publish. Pure."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Search of everything published for a planted secret."""
+"""Proof that nothing published contains a planted secret."""

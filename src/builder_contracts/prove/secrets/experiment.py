@@ -1,4 +1,4 @@
-"""Searches all that a class published and logged for the secrets that its jobs could see."""
+"""Search everything that a class published and logged for the secrets that its jobs could read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from builder_contracts.services.catalog import DATA
 from builder_contracts.services.principals import WRITER
 from builder_contracts.services.stack import ServiceDown
 
-# Lays a file beside what a service holds, for as long as the search takes.
+# Puts a file next to the content of a service for the duration of the search.
 _PLANT = 'printf %s "$1" | base64 -d >"$2" || exit; kept=$2; shift 2; "$@"; status=$?; rm -f "$kept"; exit "$status"'
 
 

@@ -1,4 +1,4 @@
-"""Judges the search for secrets. Pure."""
+"""Judge the search for secrets. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from builder_contracts.verdict import as_json, broken, kept, unproven
 
 
 def judge(scan: Scan | Unavailable | None) -> Witnessed:
-    """The assessment of the search: it counts only where it found what was planted for it."""
+    """The assessment of the search: it counts only if it found what was planted for it."""
     if scan is None:
         return unproven("no search ran"), ()
     if isinstance(scan, Unavailable):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Leak:
-    """A place in something published where the secret was found, and in which encoding."""
+    """A place in published content with the secret, and its encoding."""
 
     place: str
     encoding: str
@@ -15,7 +15,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class Scan:
-    """The extent of a search for secrets, and the places where it found them.
+    """The extent of a search for secrets, and the places of its matches.
 
     ``places`` are how many hold or held something published; ``missed`` are those in which a copy that was planted
     for the search was not found.

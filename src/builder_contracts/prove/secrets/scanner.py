@@ -1,7 +1,7 @@
-"""Searches folders for secrets in every encoding, inside archives and compressed members.
+"""Search directories for secrets in every encoding, inside archives and compressed members.
 
-A module of the package and, sent as text, a program in a container: it must not import this package. Its
-arguments are a JSON list of secrets and the folders; its output is one JSON object, see ``report``.
+It is a module of the package and, sent as text, a program in a container, so it must not import this package. Its
+arguments are a JSON list of secrets and the directories; its output is one JSON object, see ``report``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def encodings(secret: str) -> dict[bytes, str]:
 
 
 def search(place: str, content: bytes, needles: dict[bytes, str], depth: int = 0) -> Iterator[Hit]:
-    """Yield every place in the content that has a needle, also in its members."""
+    """Yield every place in the content that has a needle, including its members."""
     for needle, encoding in needles.items():
         if needle in content:
             yield place, encoding

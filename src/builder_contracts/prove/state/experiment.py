@@ -1,4 +1,4 @@
-"""Carries out the proof of a state store: take a lock twice, overwrite a state and restore it."""
+"""Perform the proof of a state store: take a lock twice, overwrite a state and restore it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Judges the record of a state store: a lock that one holder has, and the way back to an older state. Pure."""
+"""Judge the record of a state store: only one holder gets the lock, and an older state can be restored. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Marks what a run creates in the engine, and removes what dead runs left there.
+"""Label what a run creates in the engine, and remove what dead runs left there.
 
-Containers, networks and volumes carry two labels: the run's id and its owner, the process that made them.
-A run that was killed cannot clean up; the next one recognises its leavings by an owner that is gone.
+Containers, networks and volumes carry two labels: the ID of the run and its owner, the process that made them.
+A killed run cannot clean up, so the next run removes everything whose owner is gone.
 """
 
 from __future__ import annotations

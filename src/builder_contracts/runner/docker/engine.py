@@ -1,8 +1,8 @@
-"""The Docker Engine: connecting, reading its responses, describing images, running commands in containers.
+"""The Docker Engine: connect, read its responses, describe images, run commands in containers.
 
-Any engine that speaks Docker's API will do; the SDK honours DOCKER_HOST, the docker context and their
-variables. Responses are data of another program: a response of another form than the API documents is an
-UnexpectedResponse, never a TypeError of the code that reads it.
+Any engine that speaks Docker's API works; the SDK honors DOCKER_HOST, the docker context and their variables.
+Responses are untrusted data: a response that does not have the documented form is an UnexpectedResponse, never a
+TypeError of the code that reads it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ LOST = (
 
 
 class EngineNotFound(EngineError):
-    """No engine responds. ``why`` is the reason alone; ``fix`` says what to do, where the reason shows it."""
+    """No engine responds. ``why`` is the reason alone; ``fix`` says what to do, if the reason shows it."""
 
     def __init__(self, why: str, fix: str = "") -> None:
         self.why = why
@@ -105,7 +105,7 @@ class _CheckedApi:
             except requests.exceptions.JSONDecodeError as error:
                 raise UnexpectedResponse(f"unexpected engine response to {name}: not JSON") from error
             except (KeyError, IndexError, TypeError, AttributeError) as error:
-                # The SDK itself reads some responses, also those of failures.
+                # The SDK itself reads some responses, including those of failures.
                 failure = f"{type(error).__name__}: {error}"
                 raise UnexpectedResponse(f"unexpected engine response to {name}: {failure}") from error
             if name in self._LISTINGS:
@@ -126,9 +126,9 @@ class _Response(dict[str, Any]):
 
 
 def field(response: object, *path: str, of: type[T], default: T | None = None) -> T:
-    """A field of the engine's JSON. Raises UnexpectedResponse where it is of another type.
+    """A field of the engine's JSON. Raises UnexpectedResponse if it is of another type.
 
-    ``default`` stands for a field that is missing or null.
+    ``default`` replaces a field that is missing or null.
     """
     value = response
     for depth, name in enumerate(path):
@@ -193,13 +193,13 @@ def connect() -> docker.DockerClient:
 
 
 def _socket_path() -> Path | None:
-    """The socket by which the client reaches its engine, or None where it uses the network."""
+    """The socket by which the client reaches its engine, or None if it uses the network."""
     host = os.environ.get("DOCKER_HOST") or ContextAPI.get_context(context()).Host or ""
     return Path(host.removeprefix("unix://")) if host.startswith("unix://") else None
 
 
 def _permission_fix(path: Path) -> str:
-    """How this user gets access to the engine's socket."""
+    """The fix for a user without access to the engine's socket."""
     try:
         user = pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:  # a container's user needs no entry
@@ -343,7 +343,7 @@ def _running(api: Any, execution: str, seconds: float) -> bool:
 
 
 def death(client: docker.DockerClient, container: str) -> str:
-    """How a container exited, with the last line of its log; empty while it runs. Raises what LOST lists."""
+    """The exit of a container, with the last line of its log; empty while it runs. Raises the exceptions in LOST."""
     state = field(client.api.inspect_container(container), "State", of=dict)
     if field(state, "Running", of=bool):
         return ""

@@ -1,4 +1,4 @@
-"""Plans how the container of a contract starts: hardened as promised, never weaker. Pure."""
+"""Plan the start of a contract's container: hardened as promised, never weaker. Pure."""
 
 from __future__ import annotations
 

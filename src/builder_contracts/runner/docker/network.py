@@ -1,8 +1,9 @@
-"""The run's own networks: an internal one for runners, and stand-ins for hosts that must be out of reach.
+"""The run's own networks: an internal network for runners, and stand-ins for hosts that must be out of reach.
 
-Nothing on the internal network has a default route. A stand-in lives on its own network without a way
-out, to which the class's runner is never attached. It has the forbidden address as its second address: a Docker network with that subnet would be a route on the host, which may have a real metadata service
-at the same address, and two runs could not hold it at once.
+Nothing on the internal network has a default route. A stand-in has its own network without a route outside, to which
+the class's runner is never attached. The forbidden address is its second address, because a Docker network with that
+subnet would add a route on the host, which may have a real metadata service at the same address, and because two runs
+could not have that network at the same time.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class NetworkPlan:
 
     @classmethod
     def from_document(cls, data: Mapping[str, Any]) -> NetworkPlan:
-        """From an Environment document that the schema has accepted."""
+        """Read an environment file that the schema has accepted."""
         return cls(
             data["metadata"]["name"],
             {host: tuple(value["ports"]) for host, value in data.get("hosts", {}).items()},

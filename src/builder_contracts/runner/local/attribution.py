@@ -1,11 +1,11 @@
-"""Which builder class this host is a runner of, and by which signs.
+"""Decide which builder class this host is a runner of, and by which signs.
 
-Anybody can set the variables of a CI system, so no single one is believed. A host counts as a live runner
+Anyone can set the variables of a CI system, so no single variable is trusted. A host counts as a live runner
 of a builder class only if independent records agree: the CI system reports a self-hosted runner, the host
-has the runner's name, and the job was scheduled here for one of the labels of the class. One sign of another
-kind of host (a hosted runner, a battery) is enough to reject it.
+has the runner's name, and the job was scheduled here for one of the labels of the class. One sign of a
+different kind of host (a hosted runner, a battery) is enough to reject it.
 
-Outside facts: variables of GitHub Actions and of GitLab CI as their references name them; a runner pod of
+External facts: variables of GitHub Actions and of GitLab CI as their references name them; a runner pod of
 Actions Runner Controller has its runner's name as host name, and ``NAME-workflow`` in a job container;
 ``/imagegeneration`` is left on the machines of GitHub's hosted pool by the tool that builds their images.
 """
@@ -48,7 +48,7 @@ class HostProfile:
     """The signs of this host; plain data, so that attribution needs no host.
 
     ``namespace`` is the Kubernetes namespace of the pod, empty elsewhere; ``traces`` are files that only
-    hosted runners have; ``battery`` names a battery, empty where there is none; ``packages`` is a digest
+    hosted runners have; ``battery`` names a battery, empty if there is none; ``packages`` is a digest
     of the package database, ``sha256:…`` or empty.
     """
 
@@ -63,7 +63,7 @@ class HostProfile:
 
 @dataclass(frozen=True)
 class RunnerAttribution:
-    """Which runner this is. ``live`` only without an objection and with every needed record.
+    """The runner that this host is. ``live`` only without an objection and with every needed record.
 
     ``name`` is the runner's name in its CI system. ``shown`` are the records that agree, ``objections``
     the reasons why this host does not count as a runner of the class.

@@ -1,4 +1,4 @@
-"""The host that the harness runs on, as a CI job sees its runner."""
+"""The host that the harness runs on, observed as a CI job would."""
 
 from __future__ import annotations
 

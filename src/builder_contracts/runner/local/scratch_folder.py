@@ -1,6 +1,6 @@
-"""Folders of a run on a machine: made below the CI system's own, emptied of files and processes, never left behind.
+"""A run's directories on a machine: made under the CI system's own, and emptied of files and processes at the end.
 
-A run that was killed cannot clean up; the next one on the machine recognises its folder by an owner that is gone.
+A killed run cannot clean up, so the next run on the machine removes every directory whose owner is gone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from builder_contracts.runner.docker.cleanup import Owner
 
 PREFIX = "builder-contracts-run-"
 OWNER = "owner"
-# Seconds after which a folder without an owner's name is no folder that is just being made.
+# Seconds after which a folder without an owner's name cannot be one that is just being made.
 _MADE_WITHIN = 600
 _TRIES = 50
 _POLL = 0.02
@@ -75,7 +75,7 @@ def clear(folder: Path) -> None:
 
 
 def kill(folder: Path) -> None:
-    """Kill every process of this user whose environment or working folder names the folder, until there is none."""
+    """Kill every process of this user whose environment or working folder names the folder, until none is left."""
     for _ in range(_TRIES):
         pids = list(_inside(folder))
         for pid in pids:

@@ -1,5 +1,5 @@
-"""OpenTofu's language: syntax trees by tree-sitter, evaluation as far as a checkout can show.
+"""OpenTofu's language: syntax trees by tree-sitter, and evaluation as far as a checkout permits.
 
-tree-sitter's grammar instead of python-hcl2: positions for every expression, recovery from broken files, and
-more than ten times the speed on the same files (benchmarks/truth.py).
+It uses tree-sitter's grammar instead of python-hcl2, because that gives positions for every expression, recovers from
+broken files, and is more than ten times as fast on the same files (benchmarks/truth.py).
 """

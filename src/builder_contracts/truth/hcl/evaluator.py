@@ -1,8 +1,8 @@
-"""Evaluates expressions of HCL as far as the text of a checkout determines them.
+"""Evaluate HCL expressions as far as the text of a checkout determines them.
 
-What depends on a run (resources' attributes, functions of the outside world, variables without a value) is
-Unknown with its reason; nothing is guessed. ``yamlencode`` and ``jsonencode`` keep their argument's
-structure: readers of the result want that and its line numbers, not a string.
+A value that depends on a run (attributes of resources, functions that read external data, variables without a value)
+is Unknown, with its reason; nothing is guessed. ``yamlencode`` and ``jsonencode`` return the structure of their
+argument, because readers need that structure and its line numbers, not a string.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The pure functions of OpenTofu that deployments of runners and caches are written with.
+"""The pure functions of OpenTofu that deployments of runners and caches use.
 
-Meaning: https://opentofu.org/docs/language/functions. A function raises LookupError when an argument that
-it needs is unknown; ones that only pass values on do not need to know them.
+Meaning: https://opentofu.org/docs/language/functions. A function raises LookupError if an argument that
+it needs is unknown; functions that only pass values on accept unknown values.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files of HCL to blocks and attributes; expressions stay syntax nodes until somebody evaluates them."""
+"""Parse HCL files into blocks and attributes; expressions stay syntax nodes until they are evaluated."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""One reader a format: files to the one model of what is deployed and what is said."""
+"""One reader per format: from files to the model of a checkout."""

@@ -1,7 +1,7 @@
 """Read files of ``docker buildx bake``, which define names that a Dockerfile can start from.
 
-Format: https://docs.docker.com/build/bake/reference/. Variables have their defaults, as they have when nobody sets
-them; what matrices and functions compute is left unknown.
+Format: https://docs.docker.com/build/bake/reference/. Variables have their default values; values that
+matrices and functions compute are unknown.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Variables:
 class Target:
     """A target: the Dockerfile that it builds, the names that this one may use, and the tags of the image.
 
-    The Dockerfile's path is from where bake is run: the root of the checkout, or the folder of its own file.
+    The Dockerfile's path is relative to the directory in which bake runs: the root of the checkout, or the file's own.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Dockerfiles: which images they start from, and the instructions that lead to the last stage."""
+"""Read Dockerfiles: their base images, and the instructions that lead to the last stage."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _assigned(step: Instruction, names: dict[str, Value]) -> Iterator[tuple[str,
     words = step.words.replace(_CONTINUED, " ")
     name, _, rest = words.partition(" ")
     if "=" not in name:
-        # The old form: the name, and the rest of the line as it stands.
+        # The old form: the name, and the rest of the line unchanged.
         yield name, expand(rest.strip(), names, step.at)
         return
     try:

@@ -1,6 +1,6 @@
-"""Expressions of GitHub Actions to the values that they can have at run time.
+"""Evaluate expressions of GitHub Actions to the values that they can have at run time.
 
-Language: https://docs.github.com/en/actions/reference/workflows-and-actions/expressions. Only what decides labels is
+Language: https://docs.github.com/en/actions/reference/workflows-and-actions/expressions. Only the parts that decide labels are
 evaluated: literals, ``matrix``, ``inputs`` with a default, comparisons, ``&&``, ``||``, ``!``, fromJSON() and format().
 Everything else is UNKNOWN, or both true and false if it is a condition.
 """

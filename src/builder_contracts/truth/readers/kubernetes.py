@@ -1,4 +1,4 @@
-"""Kubernetes objects, from manifests, rendered charts or OpenTofu's provider: one shape, one reader."""
+"""Read Kubernetes objects, from manifests, rendered charts or OpenTofu's provider."""
 
 from __future__ import annotations
 

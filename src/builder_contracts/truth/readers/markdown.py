@@ -1,4 +1,4 @@
-"""Markdown to headings, sentences and tables."""
+"""Read headings, sentences and tables of Markdown."""
 
 from __future__ import annotations
 

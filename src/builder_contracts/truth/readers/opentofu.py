@@ -1,4 +1,4 @@
-"""OpenTofu: stacks, each with its variants of .tfvars, to Kubernetes objects and Helm releases."""
+"""Read OpenTofu stacks, each with its variants of .tfvars, into Kubernetes objects and Helm releases."""
 
 from __future__ import annotations
 

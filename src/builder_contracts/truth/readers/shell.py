@@ -1,4 +1,4 @@
-"""Shell scripts of steps to the commands that they call."""
+"""Read the commands that a step's shell script calls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GitHub workflows, composite actions and GitLab pipelines to jobs and their steps."""
+"""Read GitHub workflows, composite actions and GitLab pipelines into jobs and their steps."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def read_workflow(value: Value, model: Model) -> None:
 
 
 def _inputs(workflow: Value) -> dict[str, list[Any]]:
-    """What ``inputs.x`` can be: the options of a choice, or the default and whatever a caller passes."""
+    """The possible values of ``inputs.x``: the options of a choice, or the default and whatever a caller passes."""
     names: dict[str, list[Any]] = {}
     for trigger in ("workflow_call", "workflow_dispatch"):
         for name, declared in fields(get(workflow, "on", trigger, "inputs")).items():
@@ -122,7 +122,7 @@ def _choices(
 def _label_options(
     label: Value, row: Mapping[str, Value], names: Mapping[str, list[Any]]
 ) -> list[list[Value] | None]:
-    """What a label can evaluate to: a label or a list of them, None for a value that is known only at run time."""
+    """The value of a label: a label or a list of labels, None for a value that is known only at run time."""
     written = text(label) or ""
     if "${{" not in written:
         return [[label]]
@@ -154,7 +154,7 @@ def _label_options(
 def _rows(matrix: Value | None, used: Collection[str]) -> list[Mapping[str, Value]]:
     """The jobs of a matrix as GitHub makes them of its lists, ``exclude`` and ``include``.
 
-    One row without values stands for a job without a matrix, or whose matrix is computed.
+    One row without values represents a job without a matrix, or with a computed matrix.
     """
     axes = {key: items(axis) for key, axis in fields(matrix).items()
             if key not in ("include", "exclude") and items(axis)}  # fmt: skip

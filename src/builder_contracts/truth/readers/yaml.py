@@ -1,7 +1,7 @@
-"""YAML of any origin to positioned values.
+"""Read YAML of any origin into values with positions.
 
-Unlike the contract language this takes what the world writes: several documents, tags, duplicate keys (the last wins,
-as everywhere), Helm's and CI's extensions.
+Unlike the contract language, this reader accepts YAML in common use: several documents, tags, duplicate keys (the last
+wins), and the extensions of Helm and CI systems.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MAX_VALUES = 200_000
 
 
 def read(text: str, file: str, first_line: int = 1) -> list[Value]:
-    """The documents in the text; ``first_line`` is where the text begins in its file. Raises NotYaml."""
+    """The documents in the text; ``first_line`` is the line at which the text begins in its file. Raises NotYaml."""
     budget = [_MAX_VALUES]
     try:
         return [_value(node, file, first_line, 0, budget) for node in compose(text, _LIMITS)]

@@ -1,6 +1,6 @@
-"""One file a rule, a directory an area: pure functions from what is declared and what was read to observations.
+"""One file per rule, one directory per area: pure functions from declarations and a checkout to findings.
 
-Importing the package registers them all; a new file in an area needs no other line.
+Importing the package registers all rules; a new file in an area needs no other line.
 """
 
 import importlib

@@ -1,6 +1,4 @@
-"""The table of rules: each file of an area registers its own, with the words that it must be shown lines
-of.
-"""
+"""The table of rules. Each file of an area registers its rule, with the words that select the lines it reads."""
 
 from __future__ import annotations
 

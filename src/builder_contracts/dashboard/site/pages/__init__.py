@@ -1,1 +1,1 @@
-"""What each page shows, as plain data: the same that is written as JSON next to the page."""
+"""The data of each page, which is also written as JSON next to it."""

@@ -1,4 +1,4 @@
-"""Measured values with their budgets, by the canary that they belong to."""
+"""Measurements with their budgets, grouped by canary."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def build_canaries_page(report: HistoryReport, book: HistorySnapshot) -> View:
 
 
 def canary_anchor(clause: ClauseKey) -> str:
-    """Where the page of canaries shows what a canary's clause is about."""
+    """The place on the page of canaries that belongs to a canary's clause."""
     return urls.anchor(f"{clause.environment}/{clause.builder}/{clause.canary}")
 
 
@@ -89,7 +89,7 @@ def _build_measurement(quantity: str, readings: Sequence[MeasuredValue]) -> View
 
 
 def describe_trend(quantity: str, readings: Sequence[MeasuredValue]) -> str:
-    """How the value moves: the slope between the medians of its first and its last quarter, if it is one."""
+    """The trend of the value: the slope between the medians of its first and its last quarter, if it is one."""
     if len(readings) < 12:
         return ""
     quarter = len(readings) // 4

@@ -1,4 +1,4 @@
-"""One clause: its present state, what broke it, its history, how to reproduce it."""
+"""One clause: its current state, the change that broke it, its history, and commands to reproduce it."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ CODES = {
 
 
 def build_grid_page(report: HistoryReport) -> View:
-    """The grid's frame; each class has a file of its own."""
+    """The grid's frame; each class has its own file."""
     first, last = report.nights or (0, -1)
     kinds = sorted({clause.clause.kind for builder in report.classes for clause in builder.clauses})
     return {

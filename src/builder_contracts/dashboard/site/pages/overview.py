@@ -1,4 +1,4 @@
-"""The first page: every builder class, what broke last night, and what is broken still."""
+"""The first page: every builder class, last night's breakages, and clauses that are still broken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several pages show: the head, a run, a clause in a list, how evidence ages."""
+"""Parts that several pages share: the header, a run, a clause in a list, the age of evidence."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def build_list(
 
 
 def build_ages(builder: BuilderStatus) -> list[tuple[int, str, str | None, int, bool, int]]:
-    """How its clauses will age: ``[expires, state, rung, end of C4, counts, clauses]``, a time of 0 for never.
+    """The future states of its clauses: ``[expires, state, rung, end of C4, counts, clauses]``, a time of 0 for never.
 
     ``counts`` is of the class's rung: false for a limit of the host and for what is only declared.
     """

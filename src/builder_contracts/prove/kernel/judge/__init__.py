@@ -1,4 +1,4 @@
-"""One module a tier: the pure judge of each thing that it shows (see contract.promises.canaries)."""
+"""Pure judges of the kernel canary, one module per tier (see contract.promises.canaries)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tier *boot*: the kernel itself reports over the serial console what it is. A file would prove nothing."""
+"""Tier *boot*: the kernel itself reports its identity over the serial console. A file would prove nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tier *build*: a cold build, in its own folder."""
+"""Tier *build*: a cold build, in its own directory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tier *configure*: every option that the fragments ask for is really what they ask for."""
+"""Tier *configure*: every option of the fragments has the requested value."""
 
 from __future__ import annotations
 

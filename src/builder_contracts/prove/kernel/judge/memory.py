@@ -1,4 +1,4 @@
-"""Tier *memory*: what the build and its link step need, against the limit of the class."""
+"""Tier *memory*: the memory of the build and of its link step, compared with the limit of the class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tier *rebuild*: a fresh runner takes the objects from the compiler cache, and they are the same."""
+"""Tier *rebuild*: a fresh runner gets the objects from the compiler cache, and they are identical."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The images that a checkout runs, those of a chart's default included."""
+"""The images that a checkout uses, including the default image of a chart."""
 
 from __future__ import annotations
 

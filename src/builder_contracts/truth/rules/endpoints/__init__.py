@@ -1,1 +1,1 @@
-"""Hosts, ports, schemes and the roles of caches and stores."""
+"""Rules about hosts, ports, schemes and the roles of caches and stores."""

@@ -1,1 +1,1 @@
-"""Who may use the runners, and how scale sets are registered."""
+"""Rules about access to the runners, and about the registration of scale sets."""

@@ -1,1 +1,1 @@
-"""Milestones and issues of the programme against the trackers."""
+"""Rules about the milestones and issues of the programme in the trackers."""
