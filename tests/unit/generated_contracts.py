@@ -108,6 +108,11 @@ def _identity(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _groups(data: dict[str, Any]) -> dict[str, Any]:
+    allow = [name for name in data.pop("allow", []) if name not in data.get("forbid", [])]
+    return {**data, "allow": allow} if allow else data or {"forbid": ["docker"]}
+
+
 def _capabilities(data: dict[str, Any]) -> dict[str, Any]:
     forbid = data.get("forbid", [])
     require = [
@@ -133,9 +138,20 @@ def _variable(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _contract(data: dict[str, Any]) -> dict[str, Any]:
+    isolation = data.get("isolation", {})
+    if "daemon" in data and isolation.get("docker_daemon") == "absent":
+        isolation["docker_daemon"] = "reachable"
+    if data.get("privileges", {}).get("sudo") == "passwordless" and isolation.get("no_new_privileges"):
+        isolation["no_new_privileges"] = False
+    return data
+
+
 # What a contract may not say at once, by the title of the mapping that says it.
 _CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "Who a job runs as": _identity,
+    "Builder class contract": _contract,
+    "Groups": _groups,
     "Capabilities": _capabilities,
     "What is promised of the tool": _tool,
     "What is promised of the path": _path,

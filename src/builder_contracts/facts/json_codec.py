@@ -105,6 +105,7 @@ def to_data(facts: Facts) -> dict[str, Any]:
         redacted["env"] = _redact_variables(facts.env)
     if isinstance(facts.image, ImageFacts):
         redacted["image"]["labels"] = _redact_variables(facts.image.labels)
+        redacted["image"]["env"] = _redact_variables(facts.image.env)
     return redacted
 
 

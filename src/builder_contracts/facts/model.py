@@ -52,7 +52,11 @@ class RunnerFacts:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """The image as the engine knows it. ``digest`` is its content id; ``size`` bytes unpacked."""
+    """The image as the engine knows it. ``digest`` is its content id; ``size`` bytes unpacked.
+
+    ``healthcheck`` is as the image format has it: CMD or CMD-SHELL and its words, NONE, or nothing.
+    ``history`` are the commands that built the layers.
+    """
 
     reference: str
     digest: str
@@ -60,6 +64,14 @@ class ImageFacts:
     labels: dict[str, str]
     entrypoint: list[str]
     size: int
+    env: dict[str, str] = field(default_factory=dict)
+    cmd: list[str] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
+    healthcheck: list[str] = field(default_factory=list)
+    workdir: str = ""
+    user: str = ""
+    stop_signal: str = ""
+    history: Seen[list[str]] = NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,14 @@ class UserFacts:
     home: str
     home_exists: bool
     home_writable: bool
+
+
+@dataclass(frozen=True)
+class GroupFacts:
+    """A group of a job's processes; ``name`` is empty for an id without an entry."""
+
+    gid: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -212,12 +232,18 @@ class ResourceFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """One observation. ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took."""
+    """One observation. ``groups`` begins with the effective one. ``listening`` holds ADDRESS:PORT.
+
+    ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took.
+    """
 
     runner: Seen[RunnerFacts]
     image: Seen[ImageFacts]
     start: Seen[StartFacts]
     identity: Seen[UserFacts] = NOT_ASKED
+    groups: Seen[list[GroupFacts]] = NOT_ASKED
+    healthcheck: Seen[FeatureFacts] = NOT_ASKED
+    listening: Seen[list[str]] = NOT_ASKED
     shells: dict[str, Seen[ShellFacts]] = field(default_factory=dict)
     path: Seen[str] = NOT_ASKED
     env: Seen[dict[str, str]] = NOT_ASKED

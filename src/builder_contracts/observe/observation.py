@@ -8,21 +8,26 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.daemon import DaemonListens
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
+from builder_contracts.contract.promises.image import ImageHealthcheck
 from builder_contracts.contract.promises.isolation import Device
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.facts.model import (
+    NOT_ASKED,
     ConnectionFacts,
     DaemonFacts,
     Facts,
+    FeatureFacts,
     ForbiddenHostFacts,
     NetworkFacts,
     Seen,
     StartFacts,
     Unseen,
 )
+from builder_contracts.observe import healthcheck
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
@@ -109,6 +114,9 @@ def _facts(
         image=setting.image,
         start=start,
         identity=read.identity(answers),
+        groups=read.groups(answers),
+        healthcheck=_healthcheck(contract, runner, answers),
+        listening=read.listening(answers) if contract.promised(DaemonListens) else NOT_ASKED,
         shells={promise.path: read.shell(answers, promise.path) for promise in contract.promised(Shell)},
         path=answers.read("path", "", str),
         env=read.environment(answers),
@@ -123,6 +131,12 @@ def _facts(
         taken=taken,
         seconds=round(time.monotonic() - started_at, 3),
     )
+
+
+def _healthcheck(contract: Contract, runner: Runner, answers: ProbeAnswers) -> Seen[FeatureFacts]:
+    if not any(promise.declared for promise in contract.promised(ImageHealthcheck)):
+        return NOT_ASKED
+    return Unseen(answers.lost) if answers.lost else healthcheck.run(runner)
 
 
 def _daemon(answers: ProbeAnswers, runner: Runner) -> Seen[DaemonFacts]:

@@ -11,6 +11,7 @@
 #   resolve HOST                  the addresses of HOST
 #   connect KEY HOST PORT         open a TCP connection
 #   daemon                        look for a Docker daemon
+#   listening                     TCP sockets that listen
 # The section "end" closes a complete answer.
 
 exported=$(export -p)
@@ -178,11 +179,56 @@ else
   say identity "" "$json"
 fi
 
+# The job's groups, the effective one first: its id, and its name where the database has one.
+if [ -n "$gid" ]; then
+  others=
+  while read -r field values; do
+    [ "$field" = Groups: ] && others=$values
+  done </proc/self/status
+  remaining="$gid $others " groups=
+  while [ -n "$remaining" ]; do
+    group=${remaining%% *}
+    remaining=${remaining#* }
+    [ -n "$group" ] || continue
+    name=
+    if [ -r /etc/group ]; then
+      while IFS=: read -r label _ number _; do
+        [ "$number" = "$group" ] && { name=$label; break; }
+      done </etc/group
+    fi
+    quote "$name"
+    groups="$groups${groups:+,}[$group,$quoted]"
+  done
+  say groups "" "[$groups]"
+fi
+
 quote "${PATH-}"
 say path "" "$quoted"
 exact=1
 quote "$exported"
 say env "" "$quoted"
+
+# A shell drops variables whose names it cannot write; the kernel keeps them. A line break in a value would
+# look like the end of the value, so the two change places.
+find_tool tr
+if [ -n "$found" ] && [ -r /proc/$$/environ ]; then
+  soh=$(printf '\001')
+  "$found" '\000\012' '\012\001' </proc/$$/environ 2>/dev/null | while IFS= read -r line; do
+    case ${line%%=*} in
+      *[!A-Za-z0-9_]*) ;;
+      *) continue ;;
+    esac
+    name=${line%%=*} value=${line#*=} whole=
+    while :; do
+      case $value in
+        *"$soh"*) whole=$whole${value%%"$soh"*}$nl; value=${value#*"$soh"} ;;
+        *) break ;;
+      esac
+    done
+    quote "$whole$value"
+    say dropped_env "$name" "$quoted"
+  done
+fi
 exact=
 
 ## isolation
@@ -215,8 +261,15 @@ fi
 
 sockets=
 for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock "${XDG_RUNTIME_DIR:-/nonexistent}/docker.sock"; do
+  # A dangling link is where a socket appears as soon as its volume is mounted.
+  shown=
   if [ -S "$socket" ]; then
-    quote "$socket"
+    shown=$socket
+  elif [ -L "$socket" ]; then
+    shown="$socket (dangling link)"
+  fi
+  if [ -n "$shown" ]; then
+    quote "$shown"
     sockets="$sockets${sockets:+,}$quoted"
   fi
 done
@@ -533,6 +586,24 @@ answer_daemon() {
   done
   quote "$tried; no socket responds; ports 2375 and 2376 of localhost are closed; DOCKER_HOST=${DOCKER_HOST-(not set)}"
   say daemon "" "{\"reachable\":false,\"how\":$quoted}"
+}
+
+# Sockets in the state LISTEN (0A), as the kernel writes their addresses.
+answer_listening() {
+  listening='' seen=
+  for table in /proc/net/tcp /proc/net/tcp6; do
+    [ -r "$table" ] || continue
+    seen=1
+    while read -r _ address _ state _; do
+      [ "$state" = 0A ] && listening="$listening${listening:+,}\"$address\""
+    done <"$table"
+  done
+  if [ -n "$seen" ]; then
+    say listening "" "[$listening]"
+  else
+    unseen "/proc/net/tcp is not readable"
+    say listening "" "$json"
+  fi
 }
 
 # Questions are answered concurrently, one line per answer.

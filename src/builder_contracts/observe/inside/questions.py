@@ -7,7 +7,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.contract.promises.daemon import DaemonEndpoint
+from builder_contracts.contract.promises.daemon import DaemonEndpoint, DaemonListens
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.isolation import Device, DockerDaemon
@@ -75,6 +75,8 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
                 yield ("resolve", name.host)
             case Reaches() as service:
                 yield ("connect", f"{service.host}:{service.port}", service.host, str(service.port))
+            case DaemonListens():
+                yield ("listening",)
             case Denied() as denied if denied.host in forbidden:
                 address, port = forbidden[denied.host]
                 for spelling, text in spellings(address).items():
