@@ -38,6 +38,7 @@ BY_TITLE: dict[str, st.SearchStrategy[Any]] = {
     "Memory limit": st.sampled_from(["512Mi", "8Gi", "2G", "3T"]),
     "Free space": BYTES,
     "Size budget": BYTES,
+    "Shared memory": BYTES,
 }
 
 # These refer to clauses of the same contract, so they are added when the clauses are known.
@@ -113,6 +114,11 @@ def _groups(data: dict[str, Any]) -> dict[str, Any]:
     return {**data, "allow": allow} if allow else data or {"forbid": ["docker"]}
 
 
+def _bounds(data: dict[str, Any]) -> dict[str, Any]:
+    ordered = sorted(data.values())
+    return {"at_most": 7} if ordered == [0] else dict(zip(sorted(data), ordered, strict=True))
+
+
 def _capabilities(data: dict[str, Any]) -> dict[str, Any]:
     forbid = data.get("forbid", [])
     require = [
@@ -152,6 +158,7 @@ _CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "Who a job runs as": _identity,
     "Builder class contract": _contract,
     "Groups": _groups,
+    "Bounds": _bounds,
     "Capabilities": _capabilities,
     "What is promised of the tool": _tool,
     "What is promised of the path": _path,

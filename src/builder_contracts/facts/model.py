@@ -146,6 +146,61 @@ class PathFacts:
 
 
 @dataclass(frozen=True)
+class DirectoryFacts:
+    """A directory: whether it is there and the job can create files in it. ``mode`` holds permission bits."""
+
+    path: str
+    exists: bool
+    writable: bool
+    mode: Seen[int] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class SharedMemoryFacts:
+    """The size of /dev/shm in bytes, and whether the job can write there."""
+
+    size: int
+    writable: bool
+
+
+@dataclass(frozen=True)
+class ProcessFacts:
+    """What a job's processes inherit. ``ulimits`` are soft limits by name; None for unlimited."""
+
+    directory: Seen[DirectoryFacts] = NOT_ASKED
+    umask: Seen[int] = NOT_ASKED
+    ulimits: Seen[dict[str, int | None]] = NOT_ASKED
+    sysctls: dict[str, Seen[str]] = field(default_factory=dict)
+    shared_memory: Seen[SharedMemoryFacts] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class SudoFacts:
+    """Where sudo is (None: not on PATH), and how a command through it ended."""
+
+    path: str | None
+    status: int = 0
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class PrivilegeFacts:
+    """Programs with more rights than the job: paths with their mode, paths that carry capabilities, sudo."""
+
+    set_id: Seen[dict[str, int]] = NOT_ASKED
+    file_capabilities: Seen[list[str]] = NOT_ASKED
+    sudo: Seen[SudoFacts] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class BundleFacts:
+    """The CA bundle; ``path`` is empty where there is none."""
+
+    path: str
+    certificates: int
+
+
+@dataclass(frozen=True)
 class AttemptFacts:
     """Something that the probe tried: whether it worked, and what it was told."""
 
@@ -244,6 +299,12 @@ class Facts:
     groups: Seen[list[GroupFacts]] = NOT_ASKED
     healthcheck: Seen[FeatureFacts] = NOT_ASKED
     listening: Seen[list[str]] = NOT_ASKED
+    process: ProcessFacts = field(default_factory=ProcessFacts)
+    search_path: Seen[list[DirectoryFacts]] = NOT_ASKED
+    privileges: PrivilegeFacts = field(default_factory=PrivilegeFacts)
+    secret_files: Seen[list[str]] = NOT_ASKED
+    ca_bundle: Seen[BundleFacts] = NOT_ASKED
+    time_zone: Seen[str] = NOT_ASKED
     shells: dict[str, Seen[ShellFacts]] = field(default_factory=dict)
     path: Seen[str] = NOT_ASKED
     env: Seen[dict[str, str]] = NOT_ASKED

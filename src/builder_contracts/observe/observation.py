@@ -29,6 +29,7 @@ from builder_contracts.facts.model import (
 )
 from builder_contracts.observe import healthcheck
 from builder_contracts.observe.inside import answers as read
+from builder_contracts.observe.inside import promised
 from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
 from builder_contracts.redaction import learn_data
@@ -117,6 +118,12 @@ def _facts(
         groups=read.groups(answers),
         healthcheck=_healthcheck(contract, runner, answers),
         listening=read.listening(answers) if contract.promised(DaemonListens) else NOT_ASKED,
+        process=promised.process(answers, contract),
+        search_path=promised.search_path(answers, contract),
+        privileges=promised.privileges(answers, contract),
+        secret_files=promised.secret_files(answers, contract),
+        ca_bundle=promised.ca_bundle(answers, contract),
+        time_zone=promised.time_zone(answers, contract),
         shells={promise.path: read.shell(answers, promise.path) for promise in contract.promised(Shell)},
         path=answers.read("path", "", str),
         env=read.environment(answers),

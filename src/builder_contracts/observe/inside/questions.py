@@ -13,6 +13,7 @@ from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.isolation import Device, DockerDaemon
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.observe.inside import promised
 
 SEPARATOR = "\x1f"
 """Between the words of a question; the schema keeps it out of every word."""
@@ -59,6 +60,7 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
     # Slow questions first: they run side by side.
     if contract.promised(DockerDaemon) or contract.promised(DaemonEndpoint):
         yield ("daemon",)
+    yield from promised.questions(contract)
     for clause in contract.clauses:
         match clause.promise:
             case Tool() as tool:
