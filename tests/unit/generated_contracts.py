@@ -29,6 +29,7 @@ BY_TITLE: dict[str, st.SearchStrategy[Any]] = {
     "Version range of the server": RANGES,
     "Regular expression": PATTERNS,
     "Pattern of the value": PATTERNS,
+    "Pattern of the content": PATTERNS,
     "Host and port": st.sampled_from(["localhost:80", "attic.nix-cache.svc.cluster.local:65535", "x:1"]),
     "Endpoint": st.integers(1, 65535).map(lambda port: f"tcp://localhost:{port}"),
     "Last day": st.dates().map(str),
@@ -134,6 +135,8 @@ def _tool(data: dict[str, Any]) -> dict[str, Any]:
 def _path(data: dict[str, Any]) -> dict[str, Any]:
     if "mode" in data:
         data.pop("writable_by_others", None)
+    if "target" in data:
+        data.pop("type", None)
     return data
 
 

@@ -146,6 +146,19 @@ class PathFacts:
 
 
 @dataclass(frozen=True)
+class FileFacts:
+    """More of what stands at a path. ``target`` is a symbolic link's; ``content`` the text of a file of at most 64 KiB."""
+
+    executable: bool
+    uid: Seen[int] = NOT_ASKED
+    gid: Seen[int] = NOT_ASKED
+    group: Seen[str] = NOT_ASKED
+    target: Seen[str] = NOT_ASKED
+    sha256: Seen[str] = NOT_ASKED
+    content: Seen[str] = NOT_ASKED
+
+
+@dataclass(frozen=True)
 class DirectoryFacts:
     """A directory: whether it is there and the job can create files in it. ``mode`` holds permission bits."""
 
@@ -310,6 +323,7 @@ class Facts:
     env: Seen[dict[str, str]] = NOT_ASKED
     tools: dict[str, Seen[ToolFacts]] = field(default_factory=dict)
     paths: dict[str, Seen[PathFacts]] = field(default_factory=dict)
+    files: dict[str, Seen[FileFacts]] = field(default_factory=dict)
     isolation: IsolationFacts = field(default_factory=IsolationFacts)
     daemon: Seen[DaemonFacts] = NOT_ASKED
     network: NetworkFacts = field(default_factory=NetworkFacts)

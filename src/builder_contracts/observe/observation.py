@@ -131,6 +131,7 @@ def _facts(
             tool.name: read.tool(answers, tool.name, [name for name, _ in tool.features]) for tool in tools
         },
         paths={path: read.path(answers, path) for path in paths},
+        files=promised.files(answers, contract),
         isolation=read.isolation(answers, setting.privileged),
         daemon=_daemon(answers, runner),
         network=_network(contract, answers, forbidden, unreachable),

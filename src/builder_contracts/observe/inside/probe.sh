@@ -12,6 +12,7 @@
 #   connect KEY HOST PORT         open a TCP connection
 #   daemon                        look for a Docker daemon
 #   listening                     TCP sockets that listen
+#   details PATH DIGEST CONTENT   owner, group, target, checksum and content of PATH
 #   set_id                        files with a set-user-ID or set-group-ID bit
 #   file_capabilities             files that carry capabilities
 #   secret_files DIRECTORY...     names of files that hold a form of a known token or a private key
@@ -710,10 +711,14 @@ answer_file_capabilities() {
     # Perl has no getxattr of its own; the numbers are those of the system call on x86-64 and on others.
     # shellcheck disable=SC2016 # perl's variables
     listed=$(bounded 20 "$found" / -xdev -type f -perm /111 -print0 2>/dev/null | bounded 20 "$perl" -0 -ne '
-      BEGIN { require POSIX; $call = (POSIX::uname())[4] eq "x86_64" ? 191 : 8 }
+      BEGIN { require POSIX; $call = (POSIX::uname())[4] eq "x86_64" ? 191 : 8; $name = "security.capability" }
       chomp; $value = "\0" x 64;
-      print "$_\n" if syscall($call, $_, "security.capability", $value, 64) > 0' 2>/dev/null)
+      print "$_\n" if syscall($call, $_, $name, $value, 64) > 0' 2>/dev/null)
     status=$?
+    case $status in
+      0 | 124 | 137 | 143) ;;
+      *) unseen "perl exited with status $status"; say complete file_capabilities "$json"; return ;;
+    esac
   else
     unseen "the image lacks getcap(8), and find(1) or perl"; say complete file_capabilities "$json"
     return
@@ -789,6 +794,52 @@ answer_time_zone() {
   else
     unseen "the image lacks date(1)"; say time_zone "" "$json"
   fi
+}
+
+# answer_details PATH DIGEST CONTENT: what the question "path" leaves out; the last two are yes or no.
+answer_details() {
+  file=$1
+  yes_no [ -x "$file" ]; details="\"executable\":$json"
+  if [ -n "$stat" ]; then
+    # Of a link, what it leads to.
+    if said=$("$stat" -L -c '"uid":%u,"gid":%g,"group":"%G"' "$file" 2>/dev/null); then
+      details="$details,$said"
+    fi
+  fi
+  find_tool readlink
+  if [ -L "$file" ] && [ -n "$found" ]; then
+    said=$("$found" "$file" 2>/dev/null)
+    shorten "$said"; quote "$short"; details="$details,\"target\":$quoted"
+  fi
+  find_tool sha256sum
+  if [ "$2" = yes ] && [ -n "$found" ] && [ -f "$file" ] && [ -r "$file" ]; then
+    said=$(bounded 20 "$found" <"$file" 2>/dev/null) && details="$details,\"sha256\":\"${said%% *}\""
+  fi
+  say details "$file" "{$details}"
+  [ "$3" = yes ] || return
+  find_tool head
+  if [ -z "$found" ] || [ ! -f "$file" ] || [ ! -r "$file" ]; then
+    unseen "the job cannot read $file, or the image lacks head(1)"
+    say content "$file" "$json"
+    return
+  fi
+  # Lines in parts that fit one write to a pipe, numbered, and their number at the end.
+  part=0
+  "$found" -c 65537 "$file" 2>/dev/null | {
+    while IFS= read -r line || [ -n "$line" ]; do
+      while :; do
+        piece=$(printf '%.800s.' "$line"); piece=${piece%.}
+        line=${line#"$piece"}
+        ending=$nl
+        [ -n "$line" ] && ending=
+        quote "$piece$ending"
+        say content_part "$file $part" "$quoted"
+        part=$((part + 1))
+        [ -n "$line" ] || break
+      done
+    done
+    say content "$file" "$part"
+  }
 }
 
 # What a job's processes inherit.

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.localization import TimeZone
 from builder_contracts.contract.promises.privileges import FileCapabilities, SetIdFiles, Sudo
 from builder_contracts.contract.promises.process import SharedMemory, Sysctl
@@ -18,6 +19,7 @@ from builder_contracts.facts.model import (
     NOT_ASKED,
     BundleFacts,
     DirectoryFacts,
+    FileFacts,
     PrivilegeFacts,
     ProcessFacts,
     Seen,
@@ -28,6 +30,9 @@ from builder_contracts.facts.model import (
 from builder_contracts.observe.inside.answers import ProbeAnswers
 
 T = TypeVar("T")
+
+MOST_CONTENT = 65536
+"""Bytes of a file that are read."""
 
 # What the kernel calls a limit in /proc/PID/limits, and limits.conf(5).
 _LIMITS = {
@@ -67,6 +72,9 @@ def questions(contract: Contract) -> Iterator[tuple[str, ...]]:
         yield ("time_zone",)
     if contract.promised(SharedMemory):
         yield ("shared_memory",)
+    for path in contract.promised(PathState):
+        if path.has_details:
+            yield ("details", path.path, "yes" if path.sha256 else "no", "yes" if path.has_content else "no")
     for setting in contract.promised(Sysctl):
         yield ("sysctl", setting.name)
 
@@ -91,6 +99,42 @@ def process(answers: ProbeAnswers, contract: Contract) -> ProcessFacts:
             ),
         ),
     )
+
+
+def files(answers: ProbeAnswers, contract: Contract) -> dict[str, Seen[FileFacts]]:
+    """More of the paths of which the contract promises more."""
+    return {path.path: _file(answers, path.path) for path in contract.promised(PathState) if path.has_details}
+
+
+def _file(answers: ProbeAnswers, path: str) -> Seen[FileFacts]:
+    lacking = Unseen("the job cannot read it, or the image lacks the tool for it")
+
+    def convert(value: Any) -> FileFacts:
+        return FileFacts(
+            executable=bool(value["executable"]),
+            uid=int(value["uid"]) if "uid" in value else lacking,
+            gid=int(value["gid"]) if "gid" in value else lacking,
+            group=str(value["group"]) if "group" in value else lacking,
+            target=str(value["target"]) if "target" in value else Unseen("not a symbolic link"),
+            sha256=str(value["sha256"]) if "sha256" in value else lacking,
+            content=_content(answers, path),
+        )
+
+    return answers.read("details", path, convert)
+
+
+def _content(answers: ProbeAnswers, path: str) -> Seen[str]:
+    parts = answers.read("content", path, int)
+    if isinstance(parts, Unseen):
+        return parts
+    texts = [
+        answers.sections.get("content_part", {}).get(f"{path} {number}")
+        for number in range(min(parts, MOST_CONTENT))
+    ]
+    text = "".join(part for part in texts if isinstance(part, str))
+    if None in texts or len(text) > MOST_CONTENT:
+        return Unseen(f"the file is larger than {MOST_CONTENT} bytes, or was not read completely")
+    return text
 
 
 def search_path(answers: ProbeAnswers, contract: Contract) -> Seen[list[DirectoryFacts]]:
