@@ -70,16 +70,16 @@ def misspelt(name: str) -> str | None:
     """
     if {name, _RELEASE.sub("", name), name.lower()} & _names():
         return None
-    return next((known for known in sorted(catalog()) if _alike(name, known)), None)
+    return next((other for other in sorted(catalog()) if _alike(name, other)), None)
 
 
-def _alike(name: str, known: str) -> bool:
-    if sorted(name) == sorted(known):
+def _alike(name: str, other: str) -> bool:
+    if sorted(name) == sorted(other):
         return True
-    if len(known) < _LONG or abs(len(name) - len(known)) > 1:
+    if len(other) < _LONG or abs(len(name) - len(other)) > 1:
         return False
     start = next(
-        (i for i, (a, b) in enumerate(zip(name, known, strict=False)) if a != b), min(len(name), len(known))
+        (i for i, (a, b) in enumerate(zip(name, other, strict=False)) if a != b), min(len(name), len(other))
     )
-    rest, expected = name[start:], known[start:]
+    rest, expected = name[start:], other[start:]
     return rest[1:] == expected[1:] or rest[1:] == expected or rest == expected[1:]

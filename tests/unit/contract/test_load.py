@@ -83,7 +83,7 @@ def test_the_class_wins_over_its_base_and_inherits_the_rest(folder: Path) -> Non
     assert sources["identity/user"] == "base.yaml:6"
 
 
-def test_mappings_are_merged_to_the_leaves_and_lists_are_replaced(folder: Path) -> None:
+def test_extends_merges_mappings_and_replaces_lists(folder: Path) -> None:
     contract = loaded(
         HEAD
         + "extends: base.yaml\nfilesystem:\n  /nix: {owner: runner}\n"
@@ -326,7 +326,7 @@ def test_other_yaml_is_no_contract(folder: Path, text: str) -> None:
     assert not is_contract(Path("other.yaml"))
 
 
-def test_what_cannot_be_opened_counts_so_that_loading_it_says_why(
+def test_unreadable_file_counts_as_contract_and_fails_to_load(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("link.yaml").symlink_to("nowhere.yaml")
