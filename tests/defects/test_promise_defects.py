@@ -21,7 +21,7 @@ LISTEN_ON_ALL = (
     "&& chmod 0755 /usr/sbin/dockerd"
 )
 SET_CAPABILITY = (
-    'perl -e \'$p = "/usr/bin/jq"; $n = "security.capability"; '
+    'perl -e \'$p = "/usr/bin/less"; $n = "security.capability"; '
     '$v = pack("V5", 0x02000001, 1 << 13, 0, 0, 0); exit(syscall(188, $p, $n, $v, 20, 0) != 0)\''
 )
 
@@ -47,7 +47,7 @@ DEFECTS = [
     Defect("path-open-to-all", "tinyland-nix", "RUN chmod 0777 /usr/local/bin", ("search_path/writable-by-others", "search_path/writable-by-job"), "/usr/local/bin"),
     Defect("path-of-the-job", "tinyland-nix", "RUN chown runner /usr/local/sbin", ("search_path/writable-by-job",), "/usr/local/sbin"),
     Defect("set-id-python", "tinyland-docker", "RUN chmod u+s /usr/bin/find", ("privileges/set-id",), "/usr/bin/find (4755)"),
-    Defect("capability-on-a-file", "tinyland-nix", f"RUN {SET_CAPABILITY}", ("privileges/file-capabilities",), "/usr/bin/jq"),
+    Defect("capability-on-a-file", "tinyland-nix", f"RUN {SET_CAPABILITY}", ("privileges/file-capabilities",), "/usr/bin/less"),
     Defect("sudo-installed", "tinyland-nix", "RUN printf '#!/bin/sh\\n' >/usr/local/bin/sudo && chmod 0755 /usr/local/bin/sudo", ("privileges/sudo",), "/usr/local/bin/sudo"),
     Defect("token-in-env", "tinyland-docker", f"ENV DEPLOY={TOKEN}", ("secrets/environment", "secrets/history"), "secret in DEPLOY (value hidden)"),
     Defect("token-in-label", "tinyland-nix", f"LABEL note={TOKEN}", ("secrets/labels", "secrets/history"), "secret in label note"),
