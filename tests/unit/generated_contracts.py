@@ -69,7 +69,8 @@ def values(part: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 def mappings(part: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     if isinstance(others := part.get("additionalProperties"), dict):
-        names = texts({"maxLength": 60, **schemas.resolve(part["propertyNames"])})
+        named = schemas.resolve(part["propertyNames"])
+        names = st.sampled_from(named["enum"]) if "enum" in named else texts({"maxLength": 60, **named})
         return st.dictionaries(names, values(others), min_size=1, max_size=3)
     fields = {
         name: values(inner) for name, inner in part.get("properties", {}).items() if name not in REFERRING
