@@ -108,6 +108,7 @@ def to_data(facts: Facts) -> dict[str, Any]:
             redacted["steps"][shell]["env"] = _redact_variables(step.env)
     if isinstance(facts.image, ImageFacts):
         redacted["image"]["labels"] = _redact_variables(facts.image.labels)
+        redacted["image"]["env"] = _redact_variables(facts.image.env)
     return redacted
 
 

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import (
+    Certificates,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
@@ -19,11 +20,16 @@ from builder_contracts.contract.promises import (
     ImagePromise,
     IsolationPromise,
     JobPromise,
+    LocalizationPromise,
     NetworkPromise,
     PathState,
+    PrivilegePromise,
+    ProcessPromise,
     Promise,
     ProofPromise,
     ResourcePromise,
+    SearchPathRule,
+    SecretPromise,
     Tool,
 )
 from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, StartFacts, Unseen
@@ -36,10 +42,16 @@ from builder_contracts.judge import (
     image,
     isolation,
     job,
+    localization,
     network,
+    privileges,
+    process,
     resources,
+    search_path,
+    secrets,
     step_differences,
     toolchain,
+    trust,
 )
 from builder_contracts.redaction import redact_variable
 from builder_contracts.verdict import Assessment, Json, Origin, Outcome, Rung, Verdict, as_json, unproven
@@ -65,6 +77,18 @@ def find(promise: Promise, facts: Facts) -> Assessment:
         return isolation.judge(promise, facts)
     if isinstance(promise, DaemonPromise):
         return daemon.judge(promise, facts)
+    if isinstance(promise, ProcessPromise):
+        return process.judge(promise, facts)
+    if isinstance(promise, SearchPathRule):
+        return search_path.judge(promise, facts)
+    if isinstance(promise, PrivilegePromise):
+        return privileges.judge(promise, facts)
+    if isinstance(promise, SecretPromise):
+        return secrets.judge(promise, facts)
+    if isinstance(promise, Certificates):
+        return trust.judge(promise, facts)
+    if isinstance(promise, LocalizationPromise):
+        return localization.judge(promise, facts)
     if isinstance(promise, NetworkPromise):
         return network.judge(promise, facts)
     if isinstance(promise, ResourcePromise):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import assert_never
 
 from builder_contracts.contract.promises.environment import (
+    PROXY_VARIABLES,
     EnvironmentPromise,
     EnvironmentVariable,
     ForbiddenValue,
+    ProxyVariables,
 )
 from builder_contracts.contract.value_patterns import SECONDS, PatternTimeout, found_in
 from builder_contracts.facts.model import Facts, Unseen
@@ -26,6 +29,9 @@ def judge(promise: EnvironmentPromise, facts: Facts) -> Assessment:
         return unproven_because(env, ".env")
     assessment = _in_environment(promise, env)
     if assessment.outcome is not Outcome.KEPT:
+        return assessment
+    if isinstance(promise, EnvironmentVariable) and not promise.name.isidentifier():
+        # A shell drops names that it cannot write, and programs of the job still get them.
         return assessment
     for shell, step in step_differences.seen(facts):
         in_step = _in_environment(promise, step.env, inspect_path(shell, "env"))
@@ -46,13 +52,19 @@ def _in_environment(promise: EnvironmentPromise, env: dict[str, str], inspect: s
     try:
         match promise:
             case EnvironmentVariable():
-                return _variable(promise, env, f"{inspect}.{promise.name}")
+                return _variable(promise, env, _look(inspect, promise.name))
             case ForbiddenValue():
                 return _forbidden(promise, env, inspect)
+            case ProxyVariables():
+                return _proxy(promise, env, inspect)
             case _:
                 assert_never(promise)
     except PatternTimeout as slow:
-        return unproven(str(slow), look=f"{inspect}.{slow.name}")
+        return unproven(str(slow), look=_look(inspect, slow.name))
+
+
+def _look(inspect: str, name: str) -> str:
+    return f"{inspect}.{name}" if name.isidentifier() else f"{inspect}[{json.dumps(name)}]"
 
 
 def _variable(promise: EnvironmentVariable, env: dict[str, str], look: str) -> Assessment:
@@ -70,7 +82,7 @@ def _variable(promise: EnvironmentVariable, env: dict[str, str], look: str) -> A
     likely = "the ENV line or the pool's template sets a different value"
     wrong = (
         (promise.equals is not None and value != promise.equals)
-        or (promise.contains is not None and promise.contains not in value)
+        or (promise.contains is not None and promise.contains not in _effective(value, promise.contains))
         or (promise.matches is not None and not found_in({promise.name: value}, promise.matches))
     )
     return (
@@ -78,6 +90,33 @@ def _variable(promise: EnvironmentVariable, env: dict[str, str], look: str) -> A
         if wrong
         else kept(_show(promise.name, value), look=look)
     )
+
+
+def _effective(value: str, part: str) -> str:
+    """The value without the lines that configuration files treat as comments, unless the part is of a comment."""
+    if "#" in part:
+        return value
+    return "\n".join(line for line in value.split("\n") if not line.lstrip().startswith("#"))
+
+
+def _proxy(promise: ProxyVariables, env: dict[str, str], look: str) -> Assessment:
+    promised = dict(promise.variables)
+    seen = {name: value for name, value in env.items() if name.lower() in PROXY_VARIABLES and value}
+    # Values can hold a password, so names stand for them.
+    wrong = sorted(
+        [f"{name} is set" for name in seen.keys() - promised.keys()]
+        + [f"{name} is not set" for name in promised.keys() - seen.keys()]
+        + [
+            f"{name} has another value"
+            for name in seen.keys() & promised.keys()
+            if seen[name] != promised[name]
+        ]
+    )
+    if wrong:
+        return broken(
+            ", ".join(wrong), "an ENV line, the pool's template or the engine's proxies setting", look=look
+        )
+    return kept(f"{', '.join(sorted(seen)) or 'no proxy variable'} set", look=look)
 
 
 def _forbidden(promise: ForbiddenValue, env: dict[str, str], look: str) -> Assessment:
@@ -115,6 +154,15 @@ def explain(promise: EnvironmentPromise) -> Explanation:
                 why="Jobs and their tools read cache addresses, features and limits from it.",
                 breaks="An ENV line was lost, or a template injects a different value.",
                 mend=f"Set {promise.name} in the image (ENV) or in the pool's template.",
+            )
+        case ProxyVariables():
+            return Explanation(
+                how="The proxy variables of a job's first process, in lower and upper case, compared with the promised ones. "
+                "An empty value counts as not set, as programs treat it; values are compared but never printed.",
+                unproven=RUNNER_LOST + ".",
+                why="A proxy that a job does not expect sees its downloads, or blocks them.",
+                breaks="An ENV line, a template, or 'proxies' in the engine's or client's configuration.",
+                mend="Set or remove the variables named in the verdict.",
             )
         case ForbiddenValue():
             return Explanation(

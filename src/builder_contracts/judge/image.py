@@ -6,16 +6,19 @@ from typing import assert_never
 
 from builder_contracts.contract.promises.image import (
     ImageEntrypoint,
+    ImageHealthcheck,
     ImageLabel,
     ImagePlatform,
     ImagePromise,
     ImageReference,
+    ImageSetting,
     ImageSize,
 )
 from builder_contracts.contract.quantities import human_bytes
-from builder_contracts.facts.model import Facts, ImageFacts, StartFacts, Unseen
+from builder_contracts.facts.model import Facts, FeatureFacts, ImageFacts, Seen, StartFacts, Unseen
 from builder_contracts.judge.explanation import Explanation
 from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.redaction import hide_forms
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 _NO_IMAGE = "On a real runner, which has no image to inspect (skipped); or the engine did not respond."
@@ -49,6 +52,10 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
                 "ENTRYPOINT changed in the Dockerfile or base image",
                 look=".image.entrypoint",
             )
+        case ImageSetting():
+            return _setting(promise, image)
+        case ImageHealthcheck():
+            return _healthcheck(promise, image, facts.healthcheck)
         case ImageSize():
             seen = human_bytes(image.size)
             if image.size <= promise.most:
@@ -96,6 +103,45 @@ def _reference(facts: Facts) -> Assessment:
         return unproven_because(facts.image, ".image")
     digest = facts.image.digest
     return kept(f"{facts.image.reference} is {digest[:19]}…", look=".image.reference")
+
+
+def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:
+    values, inspect = {
+        "CMD": (tuple(image.cmd), ".image.cmd"),
+        "VOLUME": (tuple(sorted(image.volumes)), ".image.volumes"),
+        "WORKDIR": ((image.workdir or "/",), ".image.workdir"),
+        "USER": ((image.user or "root",), ".image.user"),
+        "STOPSIGNAL": ((image.stop_signal or "SIGTERM",), ".image.stop_signal"),
+    }[promise.instruction]
+    seen = hide_forms(f"{promise.instruction} {' '.join(values)}") if values else f"no {promise.instruction}"
+    if values == promise.values:
+        return kept(seen, look=inspect)
+    return broken(seen, f"{promise.instruction} changed in the Dockerfile or base image", look=inspect)
+
+
+def _healthcheck(promise: ImageHealthcheck, image: ImageFacts, ended: Seen[FeatureFacts]) -> Assessment:
+    inspect = ".image.healthcheck"
+    declared = bool(image.healthcheck) and image.healthcheck != ["NONE"]
+    seen = hide_forms(f"HEALTHCHECK {' '.join(image.healthcheck)}") if declared else "no HEALTHCHECK"
+    if declared != promise.declared:
+        likely = (
+            "a HEALTHCHECK line in the Dockerfile or base image sets it"
+            if declared
+            else "the Dockerfile lacks a HEALTHCHECK line"
+        )
+        return broken(seen, likely, look=inspect)
+    if not declared:
+        return kept(seen, look=inspect)
+    if isinstance(ended, Unseen):
+        return unproven_because(ended, ".healthcheck")
+    seen = f"{seen} exited with status {ended.status}"
+    if ended.status == 0:
+        return kept(seen, look=".healthcheck")
+    return broken(
+        f"{seen}: {hide_forms(ended.output) or 'no output'}",
+        "the command or what it checks does not work in the job's container",
+        look=".healthcheck",
+    )
 
 
 def _label(promise: ImageLabel, image: ImageFacts) -> Assessment:
@@ -161,6 +207,31 @@ def explain(promise: ImagePromise) -> Explanation:
                 "an unexpected entry point swallows or alters it.",
                 breaks="An ENTRYPOINT line in the Dockerfile or in a new base image release.",
                 mend="Reset it in the Dockerfile (ENTRYPOINT []), or declare the intended one.",
+            )
+        case ImageSetting(instruction=instruction):
+            return Explanation(
+                how=f"The image's {instruction} in its configuration, compared exactly.",
+                unproven=_NO_IMAGE,
+                why="Engines and pools act on it whenever the pool's template is silent.",
+                breaks="An instruction in the Dockerfile or in a new base image release.",
+                mend=f"Set {instruction} in the Dockerfile as promised, or declare the intended value.",
+            )
+        case ImageHealthcheck() if not promise.declared:
+            return Explanation(
+                how="The image configuration must not contain a HEALTHCHECK.",
+                unproven=_NO_IMAGE,
+                why="An engine restarts or removes a container whose health check fails, with its job.",
+                breaks="A HEALTHCHECK line in the Dockerfile or in a new base image release.",
+                mend="Add HEALTHCHECK NONE to the Dockerfile.",
+            )
+        case ImageHealthcheck():
+            return Explanation(
+                how="The image configuration must contain a HEALTHCHECK; "
+                "its command runs once in the job's container and must exit with 0.",
+                unproven=f"{_NO_IMAGE} Also if the command does not end in time.",
+                why="An engine restarts or removes a container whose health check fails, with its job.",
+                breaks="A command that the image lacks, or a service that does not run in a job.",
+                mend="Run the command in the image by hand, then fix it or what it checks.",
             )
         case ImageSize():
             return Explanation(

@@ -75,7 +75,8 @@ def _changed_variables(env: dict[str, str], step: StepFacts) -> list[str]:
     return sorted(
         name
         for name in env.keys() | step.env.keys()
-        if name not in _BOOKKEEPING and env.get(name) != step.env.get(name)
+        # A shell drops names that it cannot write.
+        if name.isidentifier() and name not in _BOOKKEEPING and env.get(name) != step.env.get(name)
     )
 
 

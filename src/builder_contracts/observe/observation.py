@@ -9,16 +9,20 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.daemon import DaemonListens
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
+from builder_contracts.contract.promises.image import ImageHealthcheck
 from builder_contracts.contract.promises.isolation import Device
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.facts.model import (
     ENTRYPOINT,
+    NOT_ASKED,
     ConnectionFacts,
     DaemonFacts,
     Facts,
+    FeatureFacts,
     ForbiddenHostFacts,
     NetworkFacts,
     Seen,
@@ -26,8 +30,9 @@ from builder_contracts.facts.model import (
     StepFacts,
     Unseen,
 )
+from builder_contracts.observe import healthcheck
 from builder_contracts.observe.inside import answers as read
-from builder_contracts.observe.inside import steps
+from builder_contracts.observe.inside import promised, steps
 from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
 from builder_contracts.redaction import learn_data
@@ -128,6 +133,15 @@ def _facts(
         start=start,
         entrypoint=setting.entrypoint,
         identity=read.identity(answers),
+        groups=read.groups(answers),
+        healthcheck=_healthcheck(contract, runner, answers),
+        listening=read.listening(answers) if contract.promised(DaemonListens) else NOT_ASKED,
+        process=promised.process(answers, contract),
+        search_path=promised.search_path(answers, contract),
+        privileges=promised.privileges(answers, contract),
+        secret_files=promised.secret_files(answers, contract),
+        ca_bundle=promised.ca_bundle(answers, contract),
+        time_zone=promised.time_zone(answers, contract),
         shells={promise.path: read.shell(answers, promise.path) for promise in contract.promised(Shell)},
         path=answers.read("path", "", str),
         env=read.environment(answers),
@@ -138,6 +152,7 @@ def _facts(
             for tool in tools
         },
         paths={path: read.path(answers, path) for path in paths},
+        files=promised.files(answers, contract),
         isolation=read.isolation(answers, setting.privileged),
         daemon=_daemon(answers, runner),
         network=_network(contract, answers, forbidden, unreachable),
@@ -145,6 +160,12 @@ def _facts(
         taken=taken,
         seconds=round(time.monotonic() - started_at, 3),
     )
+
+
+def _healthcheck(contract: Contract, runner: Runner, answers: ProbeAnswers) -> Seen[FeatureFacts]:
+    if not any(promise.declared for promise in contract.promised(ImageHealthcheck)):
+        return NOT_ASKED
+    return Unseen(answers.lost) if answers.lost else healthcheck.run(runner)
 
 
 def _daemon(answers: ProbeAnswers, runner: Runner) -> Seen[DaemonFacts]:

@@ -48,6 +48,7 @@ from builder_contracts.facts.model import (
 from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import Outcome
 from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
+from tests.unit.judge.promised_rows import PROMISED
 
 TEMPLATE = "the pool's template does not set the value"
 
@@ -392,6 +393,7 @@ TABLE = {
         unproven("no shares", CpuRequest(500), facts(), "not part of this observation"),
         unproven("no controller", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=None, cpu_weight=None)), "no cpu cgroup controller"),
     ],
+    **PROMISED,
     "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "needs a proof")],
     "publication": [unproven("by facts alone", NoSecrets(), facts(), "needs a proof")],
     "canaries": [unproven("by facts alone", CanaryProof("flake", "builds"), facts(), "needs a proof")],

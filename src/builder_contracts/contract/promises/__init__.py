@@ -17,10 +17,16 @@ from builder_contracts.contract.promises import (
     image,
     isolation,
     job,
+    localization,
     network,
+    privileges,
+    process,
     publication,
     resources,
+    search_path,
+    secrets,
     toolchain,
+    trust,
 )
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
@@ -32,11 +38,17 @@ from builder_contracts.contract.promises.identity import IdentityPromise
 from builder_contracts.contract.promises.image import ImagePromise
 from builder_contracts.contract.promises.isolation import IsolationPromise
 from builder_contracts.contract.promises.job import JobPromise
+from builder_contracts.contract.promises.localization import LocalizationPromise
 from builder_contracts.contract.promises.named_promise import NamedPromise
 from builder_contracts.contract.promises.network import NetworkPromise
+from builder_contracts.contract.promises.privileges import PrivilegePromise
+from builder_contracts.contract.promises.process import ProcessPromise
 from builder_contracts.contract.promises.publication import Publication
 from builder_contracts.contract.promises.resources import ResourcePromise
+from builder_contracts.contract.promises.search_path import SearchPathRule
+from builder_contracts.contract.promises.secrets import SecretPromise
 from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.contract.promises.trust import Certificates
 
 ProofPromise = CacheProof | Publication | CanaryProof
 """Promises that are shown by doing (package ``prove``), not by looking."""
@@ -51,6 +63,12 @@ Promise = (
     | PathState
     | IsolationPromise
     | DaemonPromise
+    | ProcessPromise
+    | SearchPathRule
+    | PrivilegePromise
+    | SecretPromise
+    | Certificates
+    | LocalizationPromise
     | NetworkPromise
     | ResourcePromise
     | CacheProof
@@ -71,6 +89,12 @@ READERS: Mapping[str, SectionParser] = {
     "filesystem": filesystem.read,
     "isolation": isolation.read,
     "daemon": daemon.read,
+    "process": process.read,
+    "search_path": search_path.read,
+    "privileges": privileges.read,
+    "secrets": secrets.read,
+    "trust": trust.read,
+    "localization": localization.read,
     "network": network.read,
     "resources": resources.read,
     "caches": caches.read,
@@ -81,6 +105,7 @@ READERS: Mapping[str, SectionParser] = {
 
 __all__ = [
     "READERS",
+    "Certificates",
     "DaemonPromise",
     "Declaration",
     "EnvironmentPromise",
@@ -88,11 +113,16 @@ __all__ = [
     "ImagePromise",
     "IsolationPromise",
     "JobPromise",
+    "LocalizationPromise",
     "NamedPromise",
     "NetworkPromise",
     "PathState",
+    "PrivilegePromise",
+    "ProcessPromise",
     "Promise",
     "ProofPromise",
     "ResourcePromise",
+    "SearchPathRule",
+    "SecretPromise",
     "Tool",
 ]

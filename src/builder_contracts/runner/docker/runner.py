@@ -266,6 +266,7 @@ class DockerRunner:
                 return lost, lost
             image = engine.describe_image(self._client, self._image)
         if image is not None:
+            image = dataclasses.replace(image, history=engine.image_history(self._client, self._image))
             return image, StartFacts(exists=True, started=False)
         message = f"image {self._image} is not in the engine"
         if _names_registry(self._image):
