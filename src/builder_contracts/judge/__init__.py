@@ -12,20 +12,27 @@ from typing import Any, assert_never
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import (
+    Certificates,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
     IdentityPromise,
     ImagePromise,
     IsolationPromise,
+    JobPromise,
+    LocalizationPromise,
     NetworkPromise,
     PathState,
+    PrivilegePromise,
+    ProcessPromise,
     Promise,
     ProofPromise,
     ResourcePromise,
+    SearchPathRule,
+    SecretPromise,
     Tool,
 )
-from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, Unseen
+from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, StartFacts, Unseen
 from builder_contracts.judge import (
     daemon,
     declarations,
@@ -34,9 +41,17 @@ from builder_contracts.judge import (
     identity,
     image,
     isolation,
+    job,
+    localization,
     network,
+    privileges,
+    process,
     resources,
+    search_path,
+    secrets,
+    step_differences,
     toolchain,
+    trust,
 )
 from builder_contracts.redaction import redact_variable
 from builder_contracts.verdict import Assessment, Json, Origin, Outcome, Rung, Verdict, as_json, unproven
@@ -51,7 +66,9 @@ def find(promise: Promise, facts: Facts) -> Assessment:
     if isinstance(promise, IdentityPromise):
         return identity.judge(promise, facts)
     if isinstance(promise, Tool):
-        return toolchain.judge(promise, facts)
+        return step_differences.tool(promise, facts, toolchain.judge(promise, facts))
+    if isinstance(promise, JobPromise):
+        return job.judge(promise, facts)
     if isinstance(promise, EnvironmentPromise):
         return environment.judge(promise, facts)
     if isinstance(promise, PathState):
@@ -60,6 +77,18 @@ def find(promise: Promise, facts: Facts) -> Assessment:
         return isolation.judge(promise, facts)
     if isinstance(promise, DaemonPromise):
         return daemon.judge(promise, facts)
+    if isinstance(promise, ProcessPromise):
+        return process.judge(promise, facts)
+    if isinstance(promise, SearchPathRule):
+        return search_path.judge(promise, facts)
+    if isinstance(promise, PrivilegePromise):
+        return privileges.judge(promise, facts)
+    if isinstance(promise, SecretPromise):
+        return secrets.judge(promise, facts)
+    if isinstance(promise, Certificates):
+        return trust.judge(promise, facts)
+    if isinstance(promise, LocalizationPromise):
+        return localization.judge(promise, facts)
     if isinstance(promise, NetworkPromise):
         return network.judge(promise, facts)
     if isinstance(promise, ResourcePromise):
@@ -78,7 +107,13 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
         clause,
         finding,
         origin_of(
-            contract, runner, seen_image, environment=environment, started=facts.taken, seconds=facts.seconds
+            contract,
+            runner,
+            seen_image,
+            environment=environment,
+            started=facts.taken,
+            seconds=facts.seconds,
+            start=facts.start.way if isinstance(facts.start, StartFacts) else "",
         ),
         rung=_rung(finding, runner),
         inspect=_command(finding.look, runner, seen_image, contract),
@@ -94,6 +129,7 @@ def origin_of(
     environment: str,
     started: str,
     seconds: float,
+    start: str = "",
 ) -> Origin:
     """The origin of a verdict, as far as a runner and an image are known."""
     return Origin(
@@ -107,6 +143,7 @@ def origin_of(
         environment=environment,
         started=started,
         seconds=seconds,
+        start=start,
     )
 
 
@@ -119,6 +156,8 @@ def fact_at(facts: Facts, path: str) -> Json:
     if path == ".env" and not isinstance(facts.env, Unseen):
         # Names alone: what a contract forbids anywhere in the environment may be a token.
         return as_json(sorted(facts.env))
+    if path.startswith(".steps"):
+        return _step_at(facts, path)
     value: Any = _without_secrets(facts) if path.startswith((".env", ".image")) else facts
     at = 0
     while at < len(path):
@@ -135,6 +174,21 @@ def fact_at(facts: Facts, path: str) -> Json:
         except (AttributeError, IndexError, KeyError, TypeError):
             return None
     return as_json(value) if path else None
+
+
+def _step_at(facts: Facts, path: str) -> Json:
+    """What a step sees, by the names of its variables alone, or the one variable that the path leads to."""
+    for shell, step in facts.steps.items():
+        prefix = step_differences.inspect_path(shell)
+        if not path.startswith(prefix):
+            continue
+        if isinstance(step, Unseen):
+            return as_json(step)
+        name = path.removeprefix(f"{prefix}.env.")
+        if name != path:
+            return redact_variable(name, step.env[name]) if name in step.env else None
+        return as_json({**vars(step), "env": sorted(step.env)})
+    return None
 
 
 def _without_secrets(facts: Facts) -> Facts:
@@ -165,6 +219,7 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
             checked=finding.checked,
             total=finding.total,
             observed=finding.observed,
+            set_by_run=finding.set_by_run,
         )
     if finding.outcome is Outcome.BROKEN:
         return dataclasses.replace(
