@@ -119,7 +119,7 @@ BREAKS = [
         Edit(
             "tofu/modules/bazel-cache/main.tf",
             'args  = ["--config_file=/etc/bazel-remote/config.yaml"]',
-            'args  = ["--config_file=/etc/bazel-remote/config.yaml", "--s3.secret_access_key=$(BAZEL_REMOTE_S3_SECRET_ACCESS_KEY)"]',
+            'args  = ["--s3.auth_method=access_key", "--s3.secret_access_key=$(BAZEL_REMOTE_S3_SECRET_ACCESS_KEY)"]',
         ),
         "enrolment/secrets-by-reference",
         "tofu/modules/bazel-cache/main.tf:15",
@@ -168,7 +168,7 @@ BREAKS = [
         "build that refuses root runs as root",
         Edit("MODULE.bazel", "    ignore_root_user_error = True,\n", ""),
         "workflows/not-root",
-        "MODULE.bazel:9",
+        "MODULE.bazel:10",
         ".gitlab-ci.yml:5",
     ),
     # What an image's own Dockerfile shows.

@@ -196,6 +196,14 @@ class Instance:
             return Unknown(f"the template {path} is not rendered", at)
         return Known(self.files[path], Location(path, 1))
 
+    def all(self) -> Iterator[Instance]:
+        """This module and those that it calls, except the ones that a toggle leaves out."""
+        yield self
+        for name in self.folder.calls:
+            for _, instance, present in self._instances(name):
+                if not (isinstance(present, Known) and present.data is False):
+                    yield from instance.all()
+
     def resources(self) -> Iterator[TofuResource]:
         """Every resource of this module and of those it calls."""
         yield from self._resources(Known(True, Location(self.folder.path, 1)), "")

@@ -73,6 +73,7 @@ def read_workflow(value: Value, model: Model) -> None:
                 artifacts=(),
                 at=job.at,
                 computed=computed,
+                services=tuple(fields(get(job, "services")).values()),
             )
         )
         for service in fields(get(job, "services")).values():
@@ -268,8 +269,18 @@ def read_pipeline(value: Value, model: Model) -> None:
         choice = LabelChoice(tuple(items(get(job, "tags"))))
         model.jobs.append(
             CiJob("gitlab", name, (choice,), reference, steps, get(job, "timeout"),
-                tuple(items(get(job, "artifacts", "paths"))), job.at)
+                tuple(items(get(job, "artifacts", "paths"))), job.at, artifacts_of=_artifacts_of(job))
         )  # fmt: skip
+
+
+def _artifacts_of(job: Value) -> tuple[str, ...]:
+    """The jobs that a job names as those whose artifacts it gets."""
+    written = get(job, "dependencies")
+    named = items(written) if written is not None else items(get(job, "needs"))
+    names = [
+        text(entry) or text(get(entry, "job")) for entry in named if text(get(entry, "artifacts")) != "false"
+    ]
+    return tuple(name for name in names if name)
 
 
 def _extended(job: Value, jobs: Mapping[str, Value], depth: int) -> tuple[dict[str, Value], bool]:

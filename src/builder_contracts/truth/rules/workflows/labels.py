@@ -18,8 +18,13 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
     for job in context.model.jobs:
         if job.forge != "github":
             continue
-        if job.computed and context.ours:
-            yield Undetermined(job.at, f"the label of job {job.name} is computed at run time")
+        if job.computed:
+            reason = f"a label of job {job.name} is known only at run time"
+            yield Undetermined(job.at, reason, decidable=False)
+        called = next((step.uses for step in job.steps if not job.choices and step.name == "workflow"), None)
+        if called is not None and not (text(called) or "").startswith("./"):
+            reason = f"job {job.name} calls {text(called)}, which is in another repository"
+            yield Undetermined(called.at, reason, decidable=False)
         for choice in job.choices:
             combined = _combined(context, job, choice)
             if combined is not None:
@@ -43,6 +48,9 @@ def _label(context: RuleContext, job: CiJob, label: Value) -> Iterator[RuleResul
     elif prefixes and name.startswith(prefixes) and not _matches(name, hosted):
         shown = ", ".join(by_name.values())
         guess = nearest(written, list(by_name.values()))
+        if guess is not None and name.startswith(f"{guess.lower()}-"):
+            # A longer name is another kind of runner, not a slip.
+            guess = None
         if guess is not None and guess in context.labels:
             expected = Quote(context.labels[guess].source, f"the class {context.labels[guess].name}")
         else:
