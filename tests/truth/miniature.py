@@ -171,7 +171,7 @@ jobs:
           - ghcr.io/actions/actions-runner:2.321.0
           - ghcr.io/zhaofengli/attic:v0.3.1
           - buchgr/bazel-remote-cache:v2.4.4
-          - bitnami/kubectl:1.31.4
+          - alpine/k8s:1.31.4
           - alpine:3.21
           - debian:12.9
     steps:

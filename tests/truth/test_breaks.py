@@ -102,7 +102,7 @@ BREAKS = [
     ),
     broken_by(
         "image tag that nobody checked",
-        Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: bitnami/kubectl:1.31"),
+        Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: alpine/k8s:1.31"),
         "deployment/images-exist",
         ".gitlab-ci.yml:5",
         ".github/workflows/mirror-images.yml:12",

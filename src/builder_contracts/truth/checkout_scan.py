@@ -90,7 +90,9 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
             _add_lines(file, line_words, model)
         if file.name.endswith(".md") and any(stem in lower for stem in page_stems):
             model.pages.append((file.path, file.text()))
-    workflows.read_pipelines(pipelines, model)
+    of_github = {path: document for path, document in pipelines.items() if workflows.is_workflow(path)}
+    workflows.read_workflows(of_github, model)
+    workflows.read_pipelines({path: pipelines[path] for path in pipelines if path not in of_github}, model)
     if tofu:
         opentofu.read_opentofu(tofu, model)
     if targets and model.builds:
@@ -103,7 +105,7 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
 
 
 def _read_format(file: File, model: Model, pipelines: dict[str, Value]) -> None:
-    """Give a file to the reader of its format; GitLab's are collected. Raises NotReadable, NotStarlark or RecursionError."""
+    """Give a file to the reader of its format; workflows and pipelines are collected. Raises NotReadable, NotStarlark or RecursionError."""
     if file.name.endswith((".yaml", ".yml")):
         _read_yaml_file(file, model, pipelines)
     elif dockerfile.is_dockerfile(file.path):
@@ -187,7 +189,7 @@ def _read_yaml_file(file: File, model: Model, pipelines: dict[str, Value]) -> No
         return
     for document in map(_without_placeholders, documents) if template else documents:
         if workflows.is_workflow(path):
-            workflows.read_workflow(document, model)
+            pipelines[path] = document
             if match := repository_names.WORKFLOW_NAME.search(file.text()):
                 line = file.text().count("\n", 0, match.start()) + 1
                 written = match[1].strip("\"'")

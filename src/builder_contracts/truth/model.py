@@ -228,6 +228,12 @@ class CiJob:
     services: tuple[Value, ...] = ()
 
     @property
+    def called(self) -> Value | None:
+        """The workflow of another repository that the job calls."""
+        uses = next((step.uses for step in self.steps if not self.choices and step.name == "workflow"), None)
+        return uses if uses is not None and not (text(uses) or "").startswith("./") else None
+
+    @property
     def labels(self) -> tuple[Value, ...]:
         """Every label that the job can ask for."""
         return tuple(dict.fromkeys(label for choice in self.choices for label in choice.labels))

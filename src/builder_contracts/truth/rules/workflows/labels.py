@@ -21,10 +21,8 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
         if job.computed:
             reason = f"a label of job {job.name} is known only at run time"
             yield Undetermined(job.at, reason, decidable=False)
-        called = next((step.uses for step in job.steps if not job.choices and step.name == "workflow"), None)
-        if called is not None and not (text(called) or "").startswith("./"):
-            reason = f"job {job.name} calls {text(called)}, which is in another repository"
-            yield Undetermined(called.at, reason, decidable=False)
+        if (called := job.called) is not None:
+            yield elsewhere(job, called)
         for choice in job.choices:
             combined = _combined(context, job, choice)
             if combined is not None:
@@ -32,6 +30,12 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 continue
             for label in choice.labels:
                 yield from _label(context, job, label)
+
+
+def elsewhere(job: CiJob, called: Value) -> Undetermined:
+    """A job that calls a workflow which this checkout does not have."""
+    reason = f"job {job.name} calls {text(called)}, which is in another repository"
+    return Undetermined(called.at, reason, decidable=False)
 
 
 def _label(context: RuleContext, job: CiJob, label: Value) -> Iterator[RuleResult]:

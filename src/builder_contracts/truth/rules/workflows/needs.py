@@ -22,6 +22,7 @@ from builder_contracts.truth.rules.workflows.job_needs import (
     promise_of,
     steps_of,
 )
+from builder_contracts.truth.rules.workflows.labels import elsewhere
 from builder_contracts.truth.scale_set_image import ScaleSetImage, image_of
 from builder_contracts.truth.value import get, text
 
@@ -53,6 +54,8 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
         if job.computed:
             reason = f"the class of job {job.name} is known only at run time"
             yield Undetermined(job.at, reason, decidable=False)
+        if (called := job.called) is not None:
+            yield elsewhere(job, called)
     if context.ours:
         yield from _unused_actions(context)
 
