@@ -112,10 +112,12 @@ def needs_of_steps(
             continue
         brought.update(_GUARD.findall(script))
         brought.update(_FUNCTION.findall(script))
-        for need in _needs_of_script(context, step.run, script, brought):
-            if in_container and need.what != DAEMON:
+        for step_need in _needs_of_script(context, step.run, script, brought):
+            if in_container and step_need.what != DAEMON:
                 continue
-            yield dataclasses.replace(need, unsure=unsure if need.what not in (DAEMON, ROOT) else "")
+            yield dataclasses.replace(
+                step_need, unsure=unsure if step_need.what not in (DAEMON, ROOT) else ""
+            )
         if not unsure and (opaque := _BRINGS.search(script)):
             unsure = f"the script of step {step.name!r} ({' '.join(opaque[0].split())})"
 

@@ -24,7 +24,7 @@ from builder_contracts.truth.rules.workflows.job_needs import (
 )
 from builder_contracts.truth.rules.workflows.labels import elsewhere
 from builder_contracts.truth.scale_set_image import ScaleSetImage, image_of
-from builder_contracts.truth.value import get, text
+from builder_contracts.truth.value import Unknown, get, text
 
 
 @rule("workflows/needs", scope="any")
@@ -99,17 +99,21 @@ def _compare(context: RuleContext, job: CiJob, contract: Contract, need: StepNee
 def _unused_actions(context: RuleContext) -> Iterator[RuleResult]:
     """The platform's own actions that no job here uses: some deployed image must hold what they need."""
     used = {step.at for job in context.model.jobs for step in steps_of(context, job.steps)}
-    images = [
-        image_of(context, scale_set) for scale_set in context.model.scale_sets if not scale_set.is_left_out
-    ]
-    images = [image for image in images if isinstance(image, ScaleSetImage)]
+    images: list[ScaleSetImage] = []
+    for scale_set in context.model.scale_sets:
+        image = image_of(context, scale_set)
+        if isinstance(image, Unknown):
+            # A runner of this one may hold it.
+            return
+        if not scale_set.is_left_out:
+            images.append(image)
     for action in context.model.actions:
         if not action.steps or any(step.at in used for step in action.steps):
             continue
         steps = [step for step in action.steps if not is_skipped(step, {})]
         for need in needs_of_steps(context, steps, in_container=False):
             if images and all(image.lacks(need.what) for image in images):
-                image = images[0]
-                expected = Quote(image.at, f"{image.reference} lacks {need.what}, as do all deployed images")
+                first = images[0]
+                expected = Quote(first.at, f"{first.reference} lacks {need.what}, as do all deployed images")
                 fix = f"install {need.what} before, or deploy an image that has it"
                 yield Contradicts(Quote(need.at, f"action {action.path}: {need.because}"), expected, fix)
