@@ -504,7 +504,11 @@ BREAKS = [
     ),
     broken_by(
         "runners from an image that moves",
-        Edit("tofu/modules/arc-runner/variables.tf", "actions-runner:2.321.0", "actions-runner:latest"),
+        Edit(
+            "tofu/modules/arc-runner/variables.tf",
+            "ghcr.io/tinyland-inc/runner:2.321.0",
+            "example.org/runner:latest",
+        ),
         "deployment/images-pinned",
         "tofu/modules/arc-runner/variables.tf:",
         "contracts/platform/deployment.yaml",

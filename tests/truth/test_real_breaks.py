@@ -115,8 +115,8 @@ BAZEL = "build:\n  image: alpine:3.21\n  script:\n    - nix develop .#ci --comma
 )
 def test_interpreter_that_a_module_brings_rejects_root(judged: Judge, module: str, rejects: bool) -> None:
     """Commit e8c29dc: no toolchain is configured, and the command stands behind nix develop."""
-    found = findings(judged, {"MODULE.bazel": module, GITLAB: BAZEL}, "not-root")
-    assert bool(found) is rejects
+    witnesses = findings(judged, {"MODULE.bazel": module, GITLAB: BAZEL}, "not-root")
+    assert bool(witnesses) is rejects
 
 
 def test_tag_that_the_registry_does_not_have(judged: Judge) -> None:
@@ -159,7 +159,7 @@ BUCKET = "{name: BAZEL_REMOTE_S3_BUCKET, value: cache}"
 
 
 @pytest.mark.parametrize(
-    ("manifest", "said"),
+    ("manifest", "expected"),
     [
         (cache(FILE, BUCKET), "BAZEL_REMOTE_S3_BUCKET is ignored"),
         (
@@ -176,10 +176,10 @@ BUCKET = "{name: BAZEL_REMOTE_S3_BUCKET, value: cache}"
         (cache(f"{FILE}", "{name: OTHER, value: cache}"), ""),
     ],
 )
-def test_program_reads_settings_from_one_place(judged: Judge, manifest: str, said: str) -> None:
+def test_program_reads_settings_from_one_place(judged: Judge, manifest: str, expected: str) -> None:
     """Commits 2bcf2c0, 1e0b26a and 0160922: what stands beside the file of settings is not read."""
-    found = findings(judged, {"k8s/cache.yaml": manifest}, "settings-apply")
-    assert [said in witness for witness in found] == ([True] if said else [])
+    witnesses = findings(judged, {"k8s/cache.yaml": manifest}, "settings-apply")
+    assert [expected in witness for witness in witnesses] == ([True] if expected else [])
 
 
 def test_method_of_authentication_is_no_secret(judged: Judge) -> None:
@@ -192,9 +192,9 @@ STOCK = "ghcr.io/actions/actions-runner:2.321.0"
 
 
 @pytest.mark.parametrize(
-    ("install", "found"), [("", True), ("    - run: sudo apt-get install -y xz-utils\n", False)]
+    ("install", "missing"), [("", True), ("    - run: sudo apt-get install -y xz-utils\n", False)]
 )
-def test_action_needs_what_a_deployed_image_holds(judged: Judge, install: str, found: bool) -> None:
+def test_action_needs_what_a_deployed_image_holds(judged: Judge, install: str, missing: bool) -> None:
     """Commit 7989276: the installer unpacks with xz, and the image of every scale set lacks it."""
     module = CLEAN["tofu/modules/arc-runner/variables.tf"]
     assert isinstance(module, str)
@@ -203,7 +203,7 @@ def test_action_needs_what_a_deployed_image_holds(judged: Judge, install: str, f
         ".github/actions/install/action.yml": f"{ACTION}{install}    - uses: cachix/install-nix-action@v30\n",
     }
     witnesses = [w for w in findings(judged, tree, "workflows/needs") if ".github/actions/install" in w]
-    assert bool(witnesses) is found
+    assert bool(witnesses) is missing
     assert [w for w in findings(judged, tree, "tinyland-nix/toolchain/xz") if "lacks xz" in w]
 
 
@@ -224,7 +224,7 @@ JOB = "on: push\njobs:\n  one:\n    runs-on: {label}\n    timeout-minutes: 9\n{b
 
 
 @pytest.mark.parametrize(
-    ("label", "body", "said"),
+    ("label", "body", "expected"),
     [
         ("tinyland-nix", "    container: alpine:3.21\n    steps: [{run: ls}]\n", "container:"),
         ("tinyland-nix", "    services: {db: {image: 'postgres:17'}}\n    steps: [{run: ls}]\n", "services:"),
@@ -246,10 +246,10 @@ JOB = "on: push\njobs:\n  one:\n    runs-on: {label}\n    timeout-minutes: 9\n{b
         ("tinyland-nix", "    steps: [{run: docker --version}]\n", "docker --version"),
     ],
 )
-def test_job_needs_what_its_class_promises(judged: Judge, label: str, body: str, said: str) -> None:
+def test_job_needs_what_its_class_promises(judged: Judge, label: str, body: str, expected: str) -> None:
     workflow = JOB.replace("{label}", label).replace("{body}", body)
-    found = findings(judged, {".github/workflows/one.yml": workflow}, "workflows/needs")
-    assert [said in witness for witness in found] == ([True] if said else [])
+    witnesses = findings(judged, {".github/workflows/one.yml": workflow}, "workflows/needs")
+    assert [expected in witness for witness in witnesses] == ([True] if expected else [])
 
 
 def test_tool_that_a_script_may_have_brought_is_unsure(judged: Judge) -> None:

@@ -23,7 +23,8 @@ from builder_contracts.truth.readers import (
 )
 from builder_contracts.truth.value import Known, Unknown, Value
 
-_PROSE = (".md", ".rst", ".txt", ".adoc", ".tex")
+PAGES = (".md", ".rst", ".txt", ".adoc", ".tex")
+"""Files of documentation, by how their names end."""
 _COMMENT = ("#", "//", "/*", "*", "--", ";", "%", "<!--")
 # An entry of a list: its setting is written above.
 _ENTRY = re.compile(r"\s*(?:-\s+)?[\"']?[a-z+]+://")
@@ -129,7 +130,7 @@ def stems(words: Iterable[str]) -> list[str]:
 
 
 def _add_lines(file: File, words: re.Pattern[str], model: Model) -> None:
-    page = file.path.endswith(_PROSE)
+    page = file.path.endswith(PAGES)
     text = file.text()
     begin, number, end = 0, 1, -1
     for match in words.finditer(text):

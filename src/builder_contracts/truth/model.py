@@ -156,11 +156,16 @@ class Release:
 
 @dataclass(frozen=True)
 class Stack:
-    """A root module of OpenTofu. ``backend`` is its backend's type, or None."""
+    """A root module of OpenTofu. ``backend`` is its backend's type, or None.
+
+    A module that nobody calls is one if it has a backend, configures a provider, or has values of its variables:
+    ``applied``. Otherwise it may be a library.
+    """
 
     path: str
     backend: str | None
     at: Location
+    applied: bool = True
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class Folder:
     calls: dict[str, Block] = field(default_factory=dict)
     resources: list[Block] = field(default_factory=list)
     terraform: list[Block] = field(default_factory=list)
+    providers: list[Block] = field(default_factory=list)
 
     def add(self, root: Block) -> None:
         for block in root.blocks:
@@ -44,6 +45,8 @@ class Folder:
                     self.resources.append(block)
                 case "terraform":
                     self.terraform.append(block)
+                case "provider":
+                    self.providers.append(block)
                 case _:
                     pass
 

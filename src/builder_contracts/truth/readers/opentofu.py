@@ -75,7 +75,8 @@ def _stack(
     place = backends[0].at if backends else next(iter(folder.terraform), _nowhere(folder)).at
     if backends or folder.calls or folder.resources:
         kind = backends[0].labels[0] if backends and backends[0].labels else None
-        model.stacks.append(Stack(folder.path, kind, place))
+        applied = bool(backends or folder.providers or folder.calls or variables)
+        model.stacks.append(Stack(folder.path, kind, place, applied))
     for variant, inputs in _variants(folder, variables):
         instance = Instance(folder, folders, texts, inputs)
         name = f"{folder.path} with {variant}" if variant else folder.path

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout_scan import SearchWords
-from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult
+from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.known_software import known_software
 from builder_contracts.truth.model import split_reference
 from builder_contracts.truth.platform import Platform
@@ -52,10 +52,15 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             yield Agrees(use.reference.at)
             continue
         of_same = re.search(rf"(?<![\w.-]){re.escape(name.removeprefix('docker.io/'))}:[\w.-]+", listed)
-        line = listed.count("\n", 0, of_same.start()) + 1 if of_same else 1
-        expected = Quote(
-            Location(path, line), f"mirrored: {of_same[0]}" if of_same else f"{name} is not mirrored"
-        )
+        if of_same is None:
+            yield Undetermined(
+                use.reference.at,
+                f"{use.by}: only the registry knows whether {reference} exists",
+                decidable=False,
+            )
+            continue
+        line = listed.count("\n", 0, of_same.start()) + 1
+        expected = Quote(Location(path, line), f"mirrored: {of_same[0]}")
         actual = Quote(use.reference.at, f"{use.by}: {reference}")
         yield Contradicts(actual, expected, "use a mirrored tag, or add this one to the mirror list")
 

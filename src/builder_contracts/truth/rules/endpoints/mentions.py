@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import Location
-from builder_contracts.truth.checkout_scan import SearchWords
+from builder_contracts.truth.checkout_scan import PAGES, SearchWords
 from builder_contracts.truth.finding import Quote
 from builder_contracts.truth.model import KubernetesService, environment
+from builder_contracts.truth.placeholders import is_placeholder
 from builder_contracts.truth.platform import AreaDeclarations, Platform
 from builder_contracts.truth.prose import denies_at, names_any
 from builder_contracts.truth.rule_context import RuleContext, excerpt
@@ -125,7 +126,7 @@ def _is_no_address(written: str, match: re.Match[str]) -> bool:
 
 def _is_used(written: str, match: re.Match[str], file: str, key: str, *, prose: bool) -> bool:
     """Whether a line makes a host the address of a cache or of a service in the cluster."""
-    if prose and _EXAMPLE.search(written):
+    if is_placeholder(match["host"]) or (prose and (_EXAMPLE.search(written) or not file.endswith(PAGES))):
         return False
     if ".svc" in match["host"].lower():
         return not _EXAMPLE.search(written)

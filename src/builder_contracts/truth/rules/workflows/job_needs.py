@@ -91,16 +91,16 @@ def needs_of_steps(
     for step in steps_of(context, steps):
         uses = text(step.uses) or ""
         action = uses.partition("@")[0]
-        known = known_software().actions.get(action)
+        listed = known_software().actions.get(action)
         if step.uses is not None and uses.startswith("docker://"):
             yield StepNeed(DAEMON, f"uses: {uses}", step.uses.at)
-        need = by_action.get(action) or (known.needs if known else "")
+        need = by_action.get(action) or (listed.needs if listed else "")
         if step.uses is not None and need and need not in brought:
             yield StepNeed(need, f"uses: {action}", step.uses.at)
-        brought.update(brings.get(action, ()), known.brings if known else ())
+        brought.update(brings.get(action, ()), listed.brings if listed else ())
         if (
             action
-            and known is None
+            and listed is None
             and action not in by_action
             and action not in brings
             and _SETUP.search(action)
