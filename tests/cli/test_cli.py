@@ -154,7 +154,7 @@ def test_without_an_engine_nothing_runs_and_doctor_is_named(folder: Path, argume
     text = ended.out + ended.err
     assert ended.status == ExitCode.CANNOT_RUN
     assert NO_ENGINE in text
-    assert "'builder-contracts doctor' says what is missing" in text
+    assert "run 'builder-contracts doctor'" in text
     assert "Traceback" not in text
 
 

@@ -152,7 +152,7 @@ def test_an_engine_that_was_chosen_is_for_its_owner_to_start(folder: Path) -> No
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "nope"}, "not reachable (there is no docker context 'nope')"),
+        ({"DOCKER_HOST": "", "DOCKER_CONTEXT": "nope"}, "not reachable (no such docker context: 'nope')"),
         (
             {"DOCKER_HOST": "ssh://nobody@127.0.0.1"},
             "ssh:// needs the package paramiko: pip install 'docker[ssh]'",
@@ -173,7 +173,7 @@ def test_engine_without_address_is_missing_and_says_why(
     [
         (
             {"config.json": '{"currentContext": "gone"}'},
-            "not reachable (there is no docker context 'gone')\n        the current docker context is gone: ",
+            "not reachable (no such docker context: 'gone')\n        the current docker context is gone: ",
         ),
         ({"config.json": "[]"}, "invalid docker client configuration"),
         ({"config.json": '{"currentContext": 5}'}, "invalid docker client configuration"),

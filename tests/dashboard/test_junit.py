@@ -38,7 +38,7 @@ def only(content: bytes) -> Result:
 # --- ours ------------------------------------------------------------------------------------------
 
 
-def test_a_clause_of_ours_is_read_with_everything_that_its_properties_say() -> None:
+def test_own_clause_is_read_with_all_its_properties() -> None:
     verdict = Verdict(
         clause="tinyland-nix/filesystem/nix/store",
         outcome=BROKEN,
@@ -132,9 +132,7 @@ def test_measurements_carry_their_budget() -> None:
         ("", "<failure/><error/>", BROKEN),
     ],
 )
-def test_the_worse_of_the_property_and_the_ending_counts_and_a_skip_is_never_kept(
-    stated: str, ending: str, verdict: Outcome
-) -> None:
+def test_worse_of_property_and_status_counts(stated: str, ending: str, verdict: Outcome) -> None:
     assert only(suite(case(verdict=stated, ending=ending))).verdict is verdict
 
 
@@ -185,7 +183,7 @@ def test_reads_what_other_tools_really_wrote(name: str) -> None:
     assert all(result.seen for result in results if result.verdict is BROKEN and name != "ctest-3.25.xml")
 
 
-def test_tests_that_never_ran_are_not_kept_where_the_tool_says_so_by_status_alone() -> None:
+def test_case_not_run_by_status_alone_is_not_kept() -> None:
     for name, test in (("ctest-3.25.xml", "off"), ("googletest-1.12.xml", "Cache::DISABLED_Off")):
         found = {result.name: result for result in read((RECORDED / name).read_bytes(), name)}
         assert found[test].verdict is UNPROVEN

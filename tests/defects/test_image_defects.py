@@ -122,6 +122,45 @@ DEFECTS = [
         "exited with status 127: error while loading shared libraries",
     ),
     Defect(
+        "gzip-lost-its-library",
+        "tinyland-docker",
+        "RUN printf '#!/bin/sh\\necho gzip: error while loading shared libraries: libz.so.1 >&2; exit 127\\n' "
+        ">/usr/local/bin/gzip && chmod 0755 /usr/local/bin/gzip",
+        ("toolchain/gzip",),
+        "it lacks a library",
+    ),
+    Defect(
+        "xz-prints-its-version-only",
+        "tinyland-nix",
+        "RUN printf '#!/bin/sh\\ncase $1 in --version) exec /usr/bin/xz --version;; esac\\n"
+        "echo liblzma: internal error >&2; exit 1\\n' >/usr/local/bin/xz && chmod 0755 /usr/local/bin/xz",
+        ("toolchain/xz",),
+        "does not do its work: 'xz -c' exited with status 1: liblzma: internal error",
+    ),
+    Defect(
+        "no-c-headers",
+        "tinyland-docker",
+        "RUN rm /usr/include/stdio.h",
+        ("toolchain/gcc", "toolchain/g++"),
+        "header files are missing",
+    ),
+    Defect(
+        "jq-hangs",
+        "tinyland-docker",
+        "RUN printf '#!/bin/bash\\ntrap \"\" TERM\\nwhile :; do sleep 1; done\\n' >/usr/local/bin/jq "
+        "&& chmod 0755 /usr/local/bin/jq",
+        ("toolchain/jq",),
+        "it hangs",
+    ),
+    Defect(
+        "old-git-in-color",
+        "tinyland-docker",
+        "RUN printf '#!/bin/bash\\nprintf \"\\\\033[38.5mgit version 1.8.3\\\\033[0m\\\\n\"\\n' >/usr/local/bin/git "
+        "&& chmod 0755 /usr/local/bin/git",
+        ("toolchain/git",),
+        "is version 1.8.3",
+    ),
+    Defect(
         "flakes-off",
         "tinyland-nix",
         "RUN printf '#!/bin/sh\\ncase $* in *parseFlakeRef*) echo flakes are disabled; exit 1;; esac\\n"

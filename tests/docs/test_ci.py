@@ -42,7 +42,7 @@ def run(checkout: Path, *arguments: str, cwd: Path | None = None) -> subprocess.
     )
 
 
-def test_it_calls_exactly_the_two_scripts_with_reports_in_the_folder(checkout: Path, tmp_path: Path) -> None:
+def test_ci_calls_the_two_scripts_with_reports(checkout: Path, tmp_path: Path) -> None:
     reports = tmp_path / "some where"
     done = run(checkout, str(reports), cwd=Path("/"))
     assert done.returncode == 0, done.stderr
@@ -91,19 +91,19 @@ def workflow() -> dict[Any, Any]:
     return loaded
 
 
-def test_the_workflow_runs_the_same_and_besides_only_what_it_leaves_out(workflow: dict[Any, Any]) -> None:
+def test_workflow_runs_ci_run_and_the_long_tests(workflow: dict[Any, Any]) -> None:
     commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
     assert commands == [".ci/run reports", "script/test --yes --tests-only --long -m long"]
 
 
-def test_the_workflow_may_only_read_and_every_job_has_a_time_limit(workflow: dict[Any, Any]) -> None:
+def test_workflow_is_read_only_and_jobs_have_timeouts(workflow: dict[Any, Any]) -> None:
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
         assert job["permissions"] == {"contents": "read"}
         assert job["timeout-minutes"] <= 60
 
 
-def test_the_workflow_pins_every_action_by_commit_and_names_its_release() -> None:
+def test_workflow_pins_actions_by_commit_with_release() -> None:
     uses = re.findall(r"uses: (\S+)(.*)", WORKFLOW.read_text("utf-8"))
     assert uses
     for action, comment in uses:
@@ -122,7 +122,7 @@ def test_all_workflows_and_actions_pin_one_commit_of_an_action() -> None:
 
 
 @pytest.mark.parametrize(("ci", "code"), [("true", pytest.ExitCode.TESTS_FAILED), ("", pytest.ExitCode.OK)])
-def test_a_test_that_is_skipped_fails_where_ci_runs_and_nowhere_else(
+def test_skipped_test_fails_only_under_ci(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, ci: str, code: pytest.ExitCode
 ) -> None:
     monkeypatch.setenv("CI", ci)

@@ -57,7 +57,7 @@ def test_every_clause_is_explained_in_whole_sentences(clause: Clause) -> None:
 
 
 @pytest.mark.usefixtures("in_checkout")
-def test_a_clause_is_explained_with_its_place_judgement_reason_mend_and_command() -> None:
+def test_clause_is_explained_with_location_fix_and_command() -> None:
     answer = about("tinyland-nix/toolchain/xz")
     assert answer["clause"] == "tinyland-nix/toolchain/xz"
     assert answer["promised"] == "xz >=5.2 on the job's PATH"
@@ -77,13 +77,13 @@ def test_the_contracts_own_reason_comes_before_the_general_one() -> None:
 
 
 @pytest.mark.usefixtures("in_checkout")
-def test_the_part_after_the_class_is_enough_where_one_class_alone_has_it() -> None:
+def test_id_without_class_is_enough_if_unambiguous() -> None:
     assert about("daemon/ready")["clause"] == "tinyland-dind/daemon/ready"
 
 
 @pytest.mark.usefixtures("in_checkout")
-def test_the_part_after_the_class_is_refused_where_several_classes_have_it() -> None:
-    with pytest.raises(InputError, match="3 classes have a clause toolchain/xz") as refused:
+def test_id_without_class_is_rejected_if_ambiguous() -> None:
+    with pytest.raises(InputError, match="is ambiguous: 3 classes have this clause") as refused:
         explained("toolchain/xz")
     assert "tinyland-docker/toolchain/xz" in str(refused.value)
 
@@ -103,7 +103,7 @@ def test_an_unknown_id_is_answered_with_the_nearest(typed: str, meant: str) -> N
 
 
 @pytest.mark.usefixtures("in_checkout")
-def test_an_id_like_no_other_is_answered_with_the_way_to_the_list() -> None:
+def test_unknown_id_names_the_command_that_lists_ids() -> None:
     with pytest.raises(InputError, match="validate --list"):
         explained("%" * 5000)
 
@@ -117,7 +117,7 @@ def test_a_kind_is_explained_where_there_are_no_contracts(kind: str) -> None:
 
 
 @pytest.mark.usefixtures("in_checkout")
-def test_a_kind_lists_its_fields_and_the_clauses_of_the_contracts() -> None:
+def test_section_lists_its_fields_and_clauses() -> None:
     answer = about("filesystem")
     assert any(field.startswith("writable: ") for field in answer["fields"])
     assert "tinyland-nix/filesystem/nix: /nix is a directory, mode 0755, owned by runner" in answer["clauses"]
@@ -125,7 +125,7 @@ def test_a_kind_lists_its_fields_and_the_clauses_of_the_contracts() -> None:
 
 @pytest.mark.usefixtures("elsewhere")
 def test_a_clause_without_contracts_says_that_there_are_none() -> None:
-    with pytest.raises(InputError, match="no such file or folder"):
+    with pytest.raises(InputError, match="no such file or directory"):
         explained("tinyland-nix/toolchain/xz")
 
 
@@ -148,13 +148,13 @@ def test_lines_fit_the_terminal_and_commands_stay_whole(monkeypatch: pytest.Monk
     monkeypatch.setenv("COLUMNS", "60")
     lines = explained("tinyland-nix/network/deny/metadata").splitlines()
     long = [line.strip() for line in lines if len(line) > 60]
-    assert [line.split()[0] for line in long] == ["check", "look"]
+    assert [line.split()[0] for line in long] == ["check", "inspect"]
 
 
 @pytest.mark.docker
 @pytest.mark.usefixtures("in_checkout")
 @pytest.mark.parametrize("builder", CLASSES)
-def test_the_command_that_shows_the_fact_finds_it_in_a_real_observation(builder: str) -> None:
+def test_inspect_command_finds_its_fact_in_real_facts(builder: str) -> None:
     result = CliRunner().invoke(cli.group, ["facts", "--builder", builder])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         pytest.skip(str(result.exception))

@@ -161,7 +161,7 @@ def test_two_contracts_with_one_label_are_bad_input(pytester: pytest.Pytester, c
     (contracts / "there.yaml").write_text(OTHER.replace("labels: [there]", "labels: [here]"))
     result = pytester.runpytest(*LOCAL, "contracts")
     assert result.ret == ExitCode.BAD_INPUT
-    assert "the label here already selects here" in result.stdout.str() + result.stderr.str()
+    assert "label here already selects class here at" in result.stdout.str() + result.stderr.str()
 
 
 def test_collection_imports_neither_engine_nor_judges(pytester: pytest.Pytester, contracts: Path) -> None:

@@ -31,8 +31,8 @@ def test_broken_clause_is_shown_without_traceback(pytester: pytest.Pytester, con
         [
             "contracts/here.yaml:9  toolchain/no-such-tool  BROKEN",
             "  promised        no-such-tool *",
-            "  observed        not found in *bin",
-            "  likely cause    the image lacks the package no-such-tool, or PATH lacks its directory",
+            "  observed        not found on *bin",
+            "  likely cause    the image lacks package no-such-tool, or its directory is not on PATH",
             "  why it matters  nothing works without it",
             "  try             builder-contracts facts --contract *here.yaml --runner local | jq '.tools[[]\"no-such-tool\"[]]'",
         ]
@@ -46,7 +46,7 @@ def test_unproven_is_never_green(pytester: pytest.Pytester, contracts: Path) -> 
     assert result.ret == ExitCode.UNPROVEN
     assert result.parseoutcomes() == {"unproven": 1, "deselected": 9}
     result.stdout.fnmatch_lines(
-        ["*network/resolve/localhost  UNPROVEN", "  reason          the image has no getent*"]
+        ["*network/resolve/localhost  UNPROVEN", "  reason          the image lacks getent*"]
     )
 
 

@@ -230,7 +230,7 @@ BREAKS = [
             "images/Dockerfile.tinyland-docker",
             "FROM gcr.io/distroless/static-debian12:nonroot-amd64\nCOPY tools.conf /etc/tools.conf\n",
         ),
-        "tinyland-docker/identity/shell deployment/images-exist",
+        "tinyland-docker/identity/shell",
         "",
         "",
     ),
@@ -490,7 +490,7 @@ BREAKS = [
     ),
     broken_by(
         "a host is exposed that is not declared public",
-        Edit("tofu/stacks/attic/main.tf", '"nix-cache.tinyland.dev"', '"bazel.example.org"'),
+        Edit("tofu/stacks/attic/main.tf", '"nix-cache.tinyland.dev"', '"bazel.xoxd.ai"'),
         "operator/public-surface",
         "tofu/stacks/attic/main.tf:",
         "contracts/platform/operator.yaml",

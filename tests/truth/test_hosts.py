@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.truth.placeholders import is_placeholder
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.verdicts import CONSUMER, judge
 from tests.truth.miniature import write
@@ -59,3 +60,18 @@ def test_fix_is_proposed_only_for_a_name_alike(tmp_path: Path, contracts: Loaded
     fixes = {finding.here.at.line: finding.mend for finding in report.findings}
     assert fixes[1].endswith("use a declared endpoint, or declare this one")
     assert fixes[2].endswith("use nix-cache.tinyland.dev")
+
+
+@pytest.mark.parametrize(
+    ("name", "stands_for_another"),
+    [
+        ("", True),
+        ("${RUNNER_NAMESPACE}", True),
+        ("nix-cache.example.com", True),
+        ("service.namespace.svc.cluster.local", True),
+        ("attic.nix-cache.svc.cluster.local", False),
+        ("example-runners", False),
+    ],
+)
+def test_placeholder_stands_for_another_name(name: str, stands_for_another: bool) -> None:
+    assert is_placeholder(name) is stands_for_another

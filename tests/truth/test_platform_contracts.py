@@ -316,7 +316,7 @@ def test_assumption_is_reported_where_a_verdict_relies_on_it(judged: Judge) -> N
         verdict for verdict in judgement.verdicts if verdict.clause == "platform/lifecycle/deadlines"
     )
     assert verdict.outcome is Outcome.KEPT
-    assert "compared with job_minutes: assumed, confirm with the operator" in verdict.observation
+    assert "relies on job_minutes: assumed; confirm with the operator" in verdict.observation
     assert "lifecycle: job_minutes: no document names a deadline" in printed(judgement)
     assert {(one.area, one.fact) for one in judgement.assumptions} >= {
         ("topology", "nodes"),

@@ -27,7 +27,7 @@ def test_a_broken_clause_fails_with_both_sides_and_no_traceback(
     result = session(pytester, "--repo", repo, "--junitxml", report)
     assert result.parseoutcomes()["failed"] == 1
     result.stdout.fnmatch_lines(
-        ["*flake.nix:7  endpoints/retired-hosts  BROKEN", "  conflicts with  retired; now https://*"]
+        ["*flake.nix:7  endpoints/retired-hosts  BROKEN", "  conflicts with  retired, replaced by https://*"]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
     cases = ElementTree.parse(report).iter("testcase")  # noqa: S314 # our own report

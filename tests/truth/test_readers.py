@@ -142,7 +142,7 @@ spec: {scaleTargetRef: {name: gh-nix}, minReplicas: 1, maxReplicas: 3}
 def test_anchor_used_twice_is_valid_yaml() -> None:
     (document,) = yaml.read("a: &x 1\nb: *x\nc: &x {y: 2}\nd: *x\n", "x.yaml")
     assert plain(document) == {"a": 1, "b": 1, "c": {"y": 2}, "d": {"y": 2}}
-    with pytest.raises(yaml.NotYaml, match="undefined alias"):
+    with pytest.raises(yaml.NotYaml, match="undefined or incomplete anchor"):
         yaml.read("a: &x 1\nb: &x 2\nc: *z\n", "x.yaml")
 
 

@@ -58,7 +58,7 @@ def test_text_names_both_lines_the_reason_and_the_fix(judged: Judge) -> None:
     ) or (f"({CONTRACTS}/platform/endpoints.yaml:" in report)
     assert re.search(r"  fix             \w+ https://nix-cache\.tinyland\.dev", report)
     assert re.search(
-        r"  why it matters  whoever copies the default .* “default cache endpoints still reference ", report
+        r"  why it matters  readers who copy the default .* “default cache endpoints still reference ", report
     )
 
 
@@ -162,7 +162,7 @@ def test_sarif_is_what_the_standards_schema_accepts(judged: Judge, tmp_path: Pat
     assert full["runs"][0]["invocations"][0]["executionSuccessful"] is False
 
 
-def test_what_is_waived_or_known_is_a_note_in_sarif_and_no_annotation(wrong: Path, tmp_path: Path) -> None:
+def test_waived_and_baseline_findings_are_sarif_notes(wrong: Path, tmp_path: Path) -> None:
     contracts = Path(shutil.copytree(CONTRACTS, tmp_path / "contracts"))
     endpoints = contracts / "platform" / "endpoints.yaml"
     waiver = "waivers:\n  retired-hosts: {reason: the cache moves next week, until: '2099-01-31'}\n"
@@ -358,15 +358,13 @@ def everything_wrong(tmp_path: Path) -> Path:
     return write(tmp_path / "all-wrong", changed(*changes))
 
 
-def test_the_exit_criteria_are_one_page_of_markdown_that_says_what_is_missing(
-    clean: Path, wrong: Path
-) -> None:
+def test_exit_criteria_page_lists_what_is_missing(clean: Path, wrong: Path) -> None:
     page = truth(wrong, "--exit-criteria", "--format", "markdown").output
     assert page.startswith("# Runner Platform Reset: 6 of 8 exit criteria met, 3 of them with assumptions\n")
     assert "| 1 | No primary surface still defaults to stale cache endpoints | **not met** | 4 of 5 |" in page
     assert "**1. No primary surface still defaults to stale cache endpoints**" in page
     assert (
-        "- No retired host is named anywhere. Contradicted at `flake.nix:7`: write https://nix-cache.tinyland.dev "
+        "- No retired host is named anywhere. Contradicted at `flake.nix:7`: use https://nix-cache.tinyland.dev "
         "[endpoints/retired-hosts]" in page
     )
     assert (
@@ -443,9 +441,9 @@ jobs:
     }
     result = run("workflows", write(tmp_path / "app", tree), "--contracts", CONTRACTS)
     assert result.exit_code == 1
-    assert "fix             run it on tinyland-dind" in result.output
-    assert "fix             write tinyland-nix" in result.output
-    assert "there is no tools/setup" in result.output
+    assert "fix             run the job on tinyland-dind" in result.output
+    assert "fix             use tinyland-nix" in result.output
+    assert "tools/setup does not exist" in result.output
     assert "identity" not in result.output
 
 

@@ -6,21 +6,22 @@ import codecs
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from builder_contracts.contract import schemas, validity
 from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.contract.model import Clause, Contract, Waiver
-from builder_contracts.contract.promises import READERS
+from builder_contracts.contract.promises import READERS, SectionParser, toolchain
 from builder_contracts.contract.promises.declarations import Responsibility
 from builder_contracts.contract.promises.named_promise import PromiseError
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.redaction import learn_data
-from builder_contracts.tools.catalog import misspelt
+from builder_contracts.tools.catalog import KnownTool, misspelt, read_tools
 
 MAX_BASES = 8
 """Length of the longest chain of ``extends``."""
@@ -79,7 +80,8 @@ def load(path: Path, file: str | None = None, bases: Bases | None = None) -> Con
         fix = "pass the classes that use it, or their directory; it is checked with them"
         raise InputError([Problem(document.source(("kind",)), message, fix)])
     validity.check("builder-class", document)
-    return _contract(document)
+    # What a team knows of its own tools stands in a folder beside its contracts.
+    return _contract(document, read_tools(path.parent / "tools"))
 
 
 def load_environment(path: Path, file: str | None = None) -> Document:
@@ -226,7 +228,7 @@ def _inherited(pointer: Pointer, above: Any) -> bool:
     return False
 
 
-def _contract(document: Document) -> Contract:
+def _contract(document: Document, tools: Mapping[str, KnownTool]) -> Contract:
     data = document.data
     builder = data["metadata"]["name"]
     problems: list[Problem] = []
@@ -234,7 +236,8 @@ def _contract(document: Document) -> Contract:
     ids: dict[str, Pointer] = {}
     waivers = _waivers(document, problems)
     why: dict[str, str] = data.get("why", {})
-    for kind, read_section in READERS.items():
+    readers: dict[str, SectionParser] = {**READERS, "toolchain": partial(toolchain.read, tools=tools)}
+    for kind, read_section in readers.items():
         if kind not in data:
             continue
         try:
@@ -258,7 +261,7 @@ def _contract(document: Document) -> Contract:
         except PromiseError as fault:
             problems.append(_fault(document, fault))
     if not problems:
-        problems += [*_misspelt_tools(clauses), *_check_clause_references(document, clauses)]
+        problems += [*_misspelt_tools(clauses, tools), *_check_clause_references(document, clauses)]
     if problems:
         raise InputError(problems)
     canonical = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -301,10 +304,15 @@ def _waivers(document: Document, problems: list[Problem]) -> dict[str, Waiver]:
     return waivers
 
 
-def _misspelt_tools(clauses: Iterable[Clause]) -> Iterator[Problem]:
+def _misspelt_tools(clauses: Iterable[Clause], tools: Mapping[str, KnownTool]) -> Iterator[Problem]:
     """Tools that nobody knows and that are spelled like a known one. A reason says that the name is meant."""
     for clause in clauses:
-        if isinstance(clause.promise, Tool) and not clause.why and (guess := misspelt(clause.name)):
+        if (
+            isinstance(clause.promise, Tool)
+            and not clause.why
+            and clause.name not in tools
+            and (guess := misspelt(clause.name))
+        ):
             message = f"no tool {clause.name!r} is known"
             fix = f"did you mean {guess!r}? or give a reason under 'why' for {clause.local_id}"
             yield Problem(clause.source, message, fix)

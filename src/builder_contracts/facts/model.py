@@ -91,6 +91,10 @@ class ShellFacts:
     reason: str = ""
 
 
+HUNG = 124
+"""The status of a command that was ended because it did not end by itself, as timeout(1) has it."""
+
+
 @dataclass(frozen=True)
 class FeatureFacts:
     """The end of a command that exercises a feature: its status and the first line it printed."""
@@ -100,16 +104,31 @@ class FeatureFacts:
 
 
 @dataclass(frozen=True)
+class WorkFacts:
+    """How far a tool came with its piece of work: the last step that ran, and how that ended.
+
+    ``output`` is its standard output and ``errors`` its standard error, both shortened. A step that was ended after
+    its time has the status HUNG.
+    """
+
+    step: int
+    status: int
+    output: str
+    errors: str = ""
+
+
+@dataclass(frozen=True)
 class ToolFacts:
     """A program that was looked for. ``path`` is None when no directory of PATH has it.
 
-    ``output`` is what its version command printed (shortened) and ``status`` how it ended; both are
-    Unseen where the command was not run.
+    ``output`` is what its version command printed (standard output first, shortened) and ``status`` how it ended;
+    both are Unseen where the command was not run. A command that was ended after its time has the status HUNG.
     """
 
     path: str | None
     status: Seen[int] = NOT_ASKED
     output: Seen[str] = NOT_ASKED
+    work: Seen[WorkFacts] = NOT_ASKED
     features: dict[str, Seen[FeatureFacts]] = field(default_factory=dict)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.contract.version_ranges import release_in
 from builder_contracts.facts import model
 from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
-from builder_contracts.verdict import Assessment, broken, kept
+from builder_contracts.tools.versions import ToolVersion, version_in, without_escapes
+from builder_contracts.tools.work import WorkStep
+from builder_contracts.verdict import Assessment, Outcome, broken, kept, unproven
 
 
 def judge(promise: Tool, facts: Facts) -> Assessment:
@@ -22,11 +25,16 @@ def judge(promise: Tool, facts: Facts) -> Assessment:
         return broken(tool.path, "a package pulled it in; remove it from the image", look=inspect)
     if not tool.path:
         return broken(f"not found on {_path(facts)}", _absent(promise), look=inspect)
-    return (
-        _version(promise, tool, inspect)
-        or _features(promise, tool, inspect)
-        or _present(promise, tool, inspect)
+    problems = (
+        _version(promise, tool, inspect),
+        _work(promise, tool, inspect),
+        _features(promise, tool, inspect),
     )
+    # What is broken goes before what could not be seen: a tool that hangs says nothing more.
+    problems_by_weight = sorted(
+        filter(None, problems), key=lambda problem: problem.outcome is not Outcome.BROKEN
+    )
+    return problems_by_weight[0] if problems_by_weight else _present(promise, tool, inspect)
 
 
 def _path(facts: Facts) -> str:
@@ -46,28 +54,108 @@ def _version(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment |
         return unproven_because(tool.status, inspect)
     if isinstance(tool.output, Unseen):
         return unproven_because(tool.output, inspect)
-    release = release_in(tool.output)
     command = " ".join((promise.name, *promise.version_command))
     if tool.status != 0:
         return broken(
-            f"{tool.path} exited with status {tool.status}: {_first_line(tool.output)}",
-            f"'{command}' fails to run; it may lack a library or interpreter",
+            f"{tool.path} {_ended(tool.status)}: {_first_line(tool.output)}",
+            f"'{command}' fails to run; {likely_cause(tool.status, tool.output)}",
             look=inspect,
         )
-    if release is None:
+    version = version_in(tool.output, promise.name, promise.pattern, promise.order)
+    if version is None and re.search("[0-9]", tool.output):
+        return unproven(
+            f"no line of '{command}' says that its number is the version of {promise.name}: "
+            f"{_first_line(tool.output)}",
+            look=inspect,
+        )
+    if version is None:
         return broken(
             f"no version in the output of {tool.path}: {_first_line(tool.output)}",
             f"'{command}' does not print a version; set version_command in the contract",
             look=inspect,
         )
-    if not promise.version.holds(release):
+    if not promise.version.holds(version.release):
         return broken(
-            f"{tool.path} is version {release}",
+            f"{tool.path} is version {version.text}{_line(version)}",
             f"the installed release does not satisfy {promise.version.text}; "
             f"pin or upgrade package {promise.package or promise.name}",
             look=inspect,
         )
     return None
+
+
+def _line(version: ToolVersion) -> str:
+    return "" if version.line == version.text else f" ({version.line[:200]})"
+
+
+def _work(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment | None:
+    """The problem with the piece of work, or None."""
+    if promise.work is None:
+        return None
+    work, where = tool.work, f"{inspect}.work"
+    if isinstance(work, Unseen):
+        return unproven_because(work, where)
+    if not 1 <= work.step <= len(promise.work.steps):
+        return unproven(f"the observation has step {work.step} of other work", look=where)
+    command = _command(promise, promise.work.steps[work.step - 1])
+    text = work.errors or work.output
+    if work.status != 0:
+        return broken(
+            f"{tool.path} does not do its work: '{command}' {_ended(work.status)}: {_first_line(text)}",
+            likely_cause(work.status, text),
+            look=where,
+        )
+    if work.step != len(promise.work.steps):
+        return unproven(f"its work ended early, after '{command}'", look=where)
+    expected = promise.work.output
+    printed = without_escapes(work.output).strip()
+    if expected is not None and printed != expected.strip():
+        return broken(
+            f"{tool.path} does not do its work: '{command}' printed {printed[:200]!r}, not {expected!r}",
+            "another program of this name comes first on PATH, or the tool is damaged",
+            look=where,
+        )
+    return None
+
+
+def _command(promise: Tool, step: WorkStep) -> str:
+    return " ".join((step.program or promise.name, *step.arguments))[:200]
+
+
+def _ended(status: int) -> str:
+    return "did not end in time" if status == model.HUNG else f"exited with status {status}"
+
+
+_CAUSES = (
+    (r"loading shared librar|cannot open shared object|lib\S+\.so\S*: cannot open|symbol not found|version `\S+' not found",
+     "it lacks a library; install the package that provides it, or the tool from its own package"),
+    (r"exec format error|cannot execute binary file", "it is built for another architecture than the runner's"),
+    (r"bad interpreter|env: \S+: no such file|required file not found", "its interpreter is missing from the image"),
+    (r"out of memory|cannot allocate memory|memory exhausted", "the memory limit of the runner is too small for it"),
+    (r"no space left on device|disk quota exceeded", "the disk of the runner is full"),
+    (r"read-only file system", "it writes where the job's file system is read-only"),
+    (r"\b(bad|invalid|unknown|malformed)\b.*\bconfig|config\w*\b.*\b(error|invalid|malformed|bad|parse)|\.\w*(rc|conf|cfg|toml|json)\b.*\b(error|line \d)",
+     "a configuration file that it reads is broken; correct or remove the file"),
+    (r"no such file or directory.*\.h\b|\.h: no such file", "header files are missing; install the development package of the C library"),
+    (r"operation not permitted", "it needs a privilege that the job does not have, such as file capabilities; remove them (setcap -r)"),
+)  # fmt: skip
+_STATUS_CAUSES = {
+    model.HUNG: "it hangs: it waits for input, a lock or the network",
+    126: "it is not executable for the job's user, or its file system is mounted noexec",
+    127: "its interpreter, its loader or a program that it calls is missing from the image",
+    132: "it is built for a newer processor than the runner's (illegal instruction)",
+    134: "it aborts; its package is damaged, or does not match its libraries",
+    137: "it was killed, most likely by the memory limit of the runner",
+    139: "it crashes (segmentation fault); its package is damaged, or does not match its libraries",
+}
+
+
+def likely_cause(status: int, output: str) -> str:
+    """Why a command failed, by what it printed and how it ended."""
+    for pattern, cause in _CAUSES:
+        if re.search(pattern, output, re.IGNORECASE):
+            return cause
+    return _STATUS_CAUSES.get(status, "its own message names the cause; run it in the image to see all of it")
 
 
 def _features(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment | None:
@@ -80,21 +168,33 @@ def _features(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment 
         if feature.status != 0:
             return broken(
                 f"{name}: status {feature.status}: {_first_line(feature.output)}",
-                f"the feature is disabled or not compiled in; try {' '.join((promise.name, *arguments))}",
+                f"the feature is disabled or not compiled in; try {' '.join((promise.name, *arguments))}"
+                if feature.status not in _STATUS_CAUSES
+                else likely_cause(feature.status, feature.output),
                 look=where,
             )
     return None
 
 
 def _present(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment:
-    release = release_in(tool.output) if promise.version and isinstance(tool.output, str) else None
+    version = None
+    if promise.version and isinstance(tool.output, str):
+        version = version_in(tool.output, promise.name, promise.pattern, promise.order)
     features = ", ".join(name for name, _ in promise.features)
-    seen = " ".join(part for part in (tool.path, release, f"with {features}" if features else "") if part)
-    return kept(seen, look=inspect)
+    parts = [tool.path, version.text if version else "", f"with {features}" if features else ""]
+    if version:
+        parts.append(_line(version).strip())
+    seen = " ".join(filter(None, parts))
+    if promise.work is not None:
+        return kept(f"{seen}; it does its work", look=inspect)
+    if promise.features:
+        return kept(seen, look=inspect)
+    # Nothing is known that would show that it works.
+    return kept(f"{seen} ({'version only' if version else 'not run'})", look=inspect, checked=1, total=2)
 
 
 def _first_line(text: str) -> str:
-    lines = text.strip().splitlines()
+    lines = without_escapes(text).strip().splitlines()
     return lines[0][:200] if lines else "no output"
 
 
@@ -113,14 +213,20 @@ def explain(promise: Tool) -> Explanation:
         release = f" at version {promise.version.text}"
         command = " ".join((promise.name, *promise.version_command))
         asked += (
-            f" '{command}' must run, and the first version it prints must satisfy {promise.version.text}."
+            f" '{command}' must run, and the version that it states must satisfy {promise.version.text}; "
+            "pre-releases come before their release."
         )
     for name, arguments in promise.features:
         command = " ".join((promise.name, *arguments))
         asked += f" Feature {name} is exercised: '{command}' must exit with 0."
+    if promise.work is None:
+        asked += " Nothing more is known of its work, so the verdict says 'version only' or 'not run'."
+    else:
+        steps = ", then ".join(f"'{_command(promise, step)}'" for step in promise.work.steps)
+        asked += f" It must do a piece of work in a scratch folder: {steps}."
     return Explanation(
         how=f"The job's PATH (not a login shell's) must contain an executable of this name.{asked}",
-        unproven=f"{RUNNER_LOST}; or the tool does not exit within 20 s.",
+        unproven=f"{RUNNER_LOST}; or no line explains its number; or the job can write to no folder.",
         why="Without the tool, or with another release, a job fails midway.",
         breaks="The base image or package list dropped it, ENV PATH lost its directory, or its release left the range.",
         mend=f"Install the package {promise.package or promise.name}{release} in a directory on PATH.",

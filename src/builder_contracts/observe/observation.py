@@ -113,7 +113,10 @@ def _facts(
         path=answers.read("path", "", str),
         env=read.environment(answers),
         tools={
-            tool.name: read.tool(answers, tool.name, [name for name, _ in tool.features]) for tool in tools
+            tool.name: read.tool(
+                answers, tool.name, [name for name, _ in tool.features], works=tool.work is not None
+            )
+            for tool in tools
         },
         paths={path: read.path(answers, path) for path in paths},
         isolation=read.isolation(answers, setting.privileged),

@@ -1,1 +1,1 @@
-"""What is known of tools, as data: how they print their version, and which packages they come in."""
+"""What is known of tools, as data: how they print their version, what work shows that they do their job, and packages."""

@@ -1,4 +1,4 @@
-"""The catalog of tools, read from ``catalog.toml``, and the guess at a misspelt name."""
+"""The catalog of tools, one file a tool in ``known``, and the guess at a misspelt name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.tools.versions import ORDERS
+from builder_contracts.tools.work import ToolWork
 
 MANAGERS = ("debian", "rpm", "apk", "nix")
 """Package managers, as the catalog names them."""
@@ -23,15 +27,17 @@ class KnownTool:
     """A tool of the catalog.
 
     ``version`` are the arguments that make it print its version, which the group of ``pattern`` finds there (empty:
-    the first dotted number). ``packages`` are those whose own file it is, by package manager. ``also`` are other names
-    of it and of programs that come with it.
+    a line that explains its number) and which sorts by ``order``. ``packages`` are those whose own file it is, by
+    package manager. ``also`` are other names of it and of programs that come with it. ``work`` shows that it works.
     """
 
     name: str
     version: tuple[str, ...] = ("--version",)
     pattern: str = ""
+    order: str = "numbers"
     packages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     also: tuple[str, ...] = ()
+    work: ToolWork | None = None
 
     @classmethod
     def from_table(cls, name: str, table: Mapping[str, Any]) -> KnownTool:
@@ -40,16 +46,89 @@ class KnownTool:
             name,
             version=tuple(table.get("version", cls.version)),
             pattern=table.get("pattern", ""),
+            order=table.get("order", cls.order),
             packages={manager: tuple(table[manager]) for manager in MANAGERS if manager in table},
             also=tuple(table.get("also", ())),
+            work=ToolWork.from_table(table["work"]) if "work" in table else None,
         )
 
 
 @cache
 def catalog() -> Mapping[str, KnownTool]:
     """Every tool of the catalog by its name."""
-    tables = tomllib.loads(Path(__file__).with_name("catalog.toml").read_text("utf-8"))
-    return {name: KnownTool.from_table(name, table) for name, table in tables.items()}
+    return read_tools(Path(__file__).with_name("known"))
+
+
+_KEYS = frozenset({"version", "pattern", "order", "also", "work", *MANAGERS})
+_WORK_KEYS = frozenset({"steps", "output", "files", "environment", "seconds"})
+_STEP_KEYS = frozenset({"arguments", "program", "stdin", "into"})
+
+
+def read_tools(folder: Path) -> Mapping[str, KnownTool]:
+    """The tools of a folder, one TOML file a tool. Raises InputError for a file that is no tool."""
+    tools = {}
+    for path in sorted(folder.glob("*.toml")):
+        table: dict[str, Any] = {}
+        try:
+            table = tomllib.loads(path.read_text("utf-8"))
+            problem = _problem(table)
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            problem = f"not TOML: {error}"
+        if problem:
+            fix = "see docs/contract-reference.md, section 'Tools of your own'"
+            raise InputError([Problem(Location(str(path)), problem, fix)])
+        tools[path.stem] = KnownTool.from_table(path.stem, table)
+    return tools
+
+
+def _problem(table: Mapping[str, Any]) -> str | None:
+    """What is wrong with the table of a tool, or None."""
+    work = table.get("work", {"steps": [{"arguments": []}]})
+    lists = ("version", "also", *MANAGERS)
+    if unknown := table.keys() - _KEYS:
+        return f"unknown key {min(unknown)!r}"
+    if wrong := [key for key in lists if key in table and not _texts(table[key])]:
+        return f"{wrong[0]!r} is not a list of texts"
+    if not isinstance(table.get("pattern", ""), str):
+        return "'pattern' is not a text"
+    if (pattern := table.get("pattern")) is not None:
+        try:
+            groups = re.compile(pattern).groups
+        except re.error as error:
+            return f"'pattern' is not a regular expression: {error}"
+        if groups != 1:
+            return "'pattern' must have one group, which holds the version"
+    if table.get("order", "numbers") not in ORDERS:
+        return f"'order' is not one of {', '.join(ORDERS)}"
+    return _work_problem(work)
+
+
+def _work_problem(work: Any) -> str | None:
+    if not isinstance(work, dict) or not isinstance(steps := work.get("steps"), list) or not steps:
+        return "'work' has no 'steps'"
+    if unknown := work.keys() - _WORK_KEYS:
+        return f"'work' has unknown key {min(unknown)!r}"
+    for key in ("files", "environment"):
+        if not isinstance(table := work.get(key, {}), dict) or not _texts([*table, *table.values()]):
+            return f"'{key}' of 'work' is not a table of texts"
+    if not isinstance(work.get("output", ""), str) or not _texts([work.get("output", "")]):
+        return "'output' of 'work' is not a text"
+    seconds = work.get("seconds", ToolWork.seconds)
+    if not isinstance(seconds, int) or not 1 <= seconds <= 50:
+        return "'seconds' of 'work' is not a whole number from 1 to 50"
+    for step in steps:
+        if not isinstance(step, dict) or step.keys() - _STEP_KEYS or not _texts(step.get("arguments")):
+            return f"a step of 'work' has 'arguments' (a list of texts) and may have {', '.join(sorted(_STEP_KEYS))}"
+        if not _texts([value for key, value in step.items() if key != "arguments"]):
+            return "a step's 'program', 'stdin' and 'into' are texts"
+    return None
+
+
+def _texts(value: Any) -> bool:
+    # The unit separator stands between the words of a question to the probe.
+    return isinstance(value, list) and all(
+        isinstance(text, str) and not {"\0", "\x1f"} & {*text} for text in value
+    )
 
 
 @cache
@@ -70,16 +149,16 @@ def misspelt(name: str) -> str | None:
     """
     if {name, _RELEASE.sub("", name), name.lower()} & _names():
         return None
-    return next((known for known in sorted(catalog()) if _alike(name, known)), None)
+    return next((other for other in sorted(catalog()) if _alike(name, other)), None)
 
 
-def _alike(name: str, known: str) -> bool:
-    if sorted(name) == sorted(known):
+def _alike(name: str, other: str) -> bool:
+    if sorted(name) == sorted(other):
         return True
-    if len(known) < _LONG or abs(len(name) - len(known)) > 1:
+    if len(other) < _LONG or abs(len(name) - len(other)) > 1:
         return False
     start = next(
-        (i for i, (a, b) in enumerate(zip(name, known, strict=False)) if a != b), min(len(name), len(known))
+        (i for i, (a, b) in enumerate(zip(name, other, strict=False)) if a != b), min(len(name), len(other))
     )
-    rest, expected = name[start:], known[start:]
+    rest, expected = name[start:], other[start:]
     return rest[1:] == expected[1:] or rest[1:] == expected or rest == expected[1:]

@@ -52,14 +52,14 @@ def compare(findings: Sequence[Finding], accepted: Counter[str]) -> Compared:
     """Split findings into new and accepted ones; each entry of the baseline excuses one."""
     remaining = Counter(accepted)
     new: list[Finding] = []
-    known: list[Finding] = []
+    accepted_findings: list[Finding] = []
     for finding in findings:
         if remaining[finding.fingerprint] > 0:
             remaining[finding.fingerprint] -= 1
-            known.append(finding)
+            accepted_findings.append(finding)
         else:
             new.append(finding)
-    return Compared(tuple(new), tuple(known), remaining.total())
+    return Compared(tuple(new), tuple(accepted_findings), remaining.total())
 
 
 def write_baseline(path: Path, findings: Sequence[Finding]) -> None:

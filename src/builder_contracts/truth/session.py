@@ -34,9 +34,9 @@ def load(folder: Path) -> tuple[Platform, list[Contract]]:
     return platform, classes
 
 
-def with_baseline(judgement: TruthReport, known: Counter[str]) -> tuple[TruthReport, Compared]:
+def with_baseline(judgement: TruthReport, accepted: Counter[str]) -> tuple[TruthReport, Compared]:
     """The judgement without accepted findings: a clause all of whose findings are in the baseline is waived."""
-    compared = compare(judgement.findings, known)
+    compared = compare(judgement.findings, accepted)
     still_broken = {finding.clause for finding in compared.new}
     excused = {finding.clause for finding in compared.known} - still_broken
     verdicts = tuple(

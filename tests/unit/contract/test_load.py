@@ -21,6 +21,8 @@ from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.contract.version_ranges import VersionRange
 from builder_contracts.errors import InputError
+from builder_contracts.tools.catalog import catalog
+from builder_contracts.tools.work import ToolWork, WorkStep
 
 HEAD = """\
 apiVersion: builder-contracts/v1
@@ -76,14 +78,18 @@ def test_the_class_wins_over_its_base_and_inherits_the_rest(folder: Path) -> Non
         base=BASE
         + "toolchain:\n  xz: {version: '>=5'}\n  git: {package: git-core}\nidentity: {user: runner}\n",
     )
-    assert contract.promised(Tool) == [Tool("xz", present=False), Tool("git", package="git-core"), Tool("jq")]
+    assert [(tool.name, tool.present, tool.package) for tool in contract.promised(Tool)] == [
+        ("xz", False, None),
+        ("git", True, "git-core"),
+        ("jq", True, None),
+    ]
     sources = {clause.local_id: str(clause.source) for clause in contract.clauses}
     assert sources["toolchain/xz"] == "sample.yaml:8"
     assert sources["toolchain/git"] == "base.yaml:5"
     assert sources["identity/user"] == "base.yaml:6"
 
 
-def test_mappings_are_merged_to_the_leaves_and_lists_are_replaced(folder: Path) -> None:
+def test_extends_merges_mappings_and_replaces_lists(folder: Path) -> None:
     contract = loaded(
         HEAD
         + "extends: base.yaml\nfilesystem:\n  /nix: {owner: runner}\n"
@@ -107,7 +113,10 @@ def test_paths_of_bases_are_relative_to_the_naming_file(folder: Path) -> None:
         }
     )
     contract = load(Path("classes/sample.yaml"))
-    assert contract.promised(Tool) == [Tool("xz", present=False), Tool("jq")]
+    assert contract.promised(Tool) == [
+        Tool("xz", present=False),
+        Tool("jq", work=catalog()["jq"].work),
+    ]
     clause = contract.clause("toolchain/jq")
     assert clause is not None
     assert str(clause.source) == "classes/../shared/deep/two.yaml:5"
@@ -326,7 +335,7 @@ def test_other_yaml_is_no_contract(folder: Path, text: str) -> None:
     assert not is_contract(Path("other.yaml"))
 
 
-def test_what_cannot_be_opened_counts_so_that_loading_it_says_why(
+def test_unreadable_file_counts_as_contract_and_fails_to_load(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("link.yaml").symlink_to("nowhere.yaml")
@@ -403,3 +412,39 @@ def test_an_environment_is_held_to_its_schema(folder: Path) -> None:
     assert load_environment(Path("good.yaml")).data["hosts"] == {"a.example": {"ports": [80]}}
     with pytest.raises(InputError, match=r"bad\.yaml:5: unknown field \"port\" in hosts\.a"):
         load_environment(Path("bad.yaml"))
+
+
+OUR_TOOL = """
+version = ["-V"]
+pattern = '^ours r(\\S+)'
+[work]
+output = "42"
+steps = [{arguments = ["6*7"]}]
+"""
+
+
+def test_tools_beside_the_contract_are_known(folder: Path) -> None:
+    (folder / "tools").mkdir()
+    (folder / "tools" / "ours.toml").write_text(OUR_TOOL)
+    contract = loaded(HEAD + "toolchain:\n  ours: {version: '>=3'}\n  xz: present\n")
+    ours, xz = contract.promised(Tool)
+    assert (ours.version_command, ours.pattern) == (("-V",), r"^ours r(\S+)")
+    assert ours.work == ToolWork((WorkStep(("6*7",)),), "42")
+    assert xz.work == catalog()["xz"].work
+
+
+def test_a_broken_tool_beside_the_contract_is_named(folder: Path) -> None:
+    (folder / "tools").mkdir()
+    (folder / "tools" / "ours.toml").write_text("speed = 1")
+    with pytest.raises(InputError, match="unknown key 'speed'"):
+        loaded(HEAD + "toolchain: {xz: present}\n")
+
+
+def test_work_in_the_contract_takes_the_place_of_the_known_one(folder: Path) -> None:
+    contract = loaded(
+        HEAD
+        + "toolchain: {xz: {work: {arguments: [-l, f], stdin: a, output: b}}, jq: {work: {arguments: [.]}}}\n"
+    )
+    xz, jq = contract.promised(Tool)
+    assert xz.work == ToolWork((WorkStep(("-l", "f"), stdin="a"),), "b")
+    assert jq.work == ToolWork((WorkStep((".",)),))

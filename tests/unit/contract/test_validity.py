@@ -103,7 +103,7 @@ def test_an_empty_cache_variable_turns_remembering_off(
 
 
 @pytest.mark.parametrize("folder", ["file", "a" * 300], ids=["of a file", "not to be looked at"])
-def test_a_folder_that_cannot_be_made_costs_time_and_nothing_else(
+def test_cache_directory_that_cannot_be_made_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
     (tmp_path / "file").touch()

@@ -44,6 +44,7 @@ from builder_contracts.facts.model import (
     ResourceFacts,
     StartFacts,
 )
+from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import Outcome
 from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
 
@@ -54,6 +55,10 @@ def tool(
     path: str | None = "/usr/bin/nix", output: str = "nix (Nix) 2.34.8", status: int = 0
 ) -> model.ToolFacts:
     return model.ToolFacts(path, status, output)
+
+
+def worked(step: int, status: int, output: str, errors: str = "") -> model.ToolFacts:
+    return model.ToolFacts("/usr/bin/xz", work=model.WorkFacts(step, status, output, errors))
 
 
 def path(kind: str | None = "directory", **details: object) -> model.Facts:
@@ -93,6 +98,8 @@ def forbidden(control: model.Seen[ConnectionFacts] = CONNECTED, routes: model.Se
     )
 
 
+CURL = Tool("curl", version=VersionRange(">=8"))
+XZ = Tool("xz", work=ToolWork((WorkStep(("-c",), into="packed"), WorkStep(("-dc", "packed"))), "text"))
 NIX = Tool("nix", version=VersionRange(">=2.24,<3"), features=(("flakes", ("eval", "1")),), package="nix-bin")
 DENIED = Denied("metadata")
 BOUNDING_ALL = (1 << 41) - 1
@@ -108,7 +115,7 @@ TABLE = {
         unproven("local", ImageReference("sample"), facts(start=NOT_HERE), "no runner of this kind", here=False),
         kept("platform", ImagePlatform("linux/amd64"), facts(), "linux/amd64"),
         broken("other platform", ImagePlatform("linux/arm64"), facts(), "linux/amd64", "--platform linux/arm64"),
-        broken("no platform", ImagePlatform("linux/arm64"), facts(image=replace(IMAGE, platform="")), "(no output)", "another machine"),
+        broken("no platform", ImagePlatform("linux/arm64"), facts(image=replace(IMAGE, platform="")), "(no output)", "a different platform"),
         unproven("no image", ImagePlatform("linux/arm64"), facts(image=NOT_HERE), "no runner", here=False),
         kept("label", ImageLabel("title", "sample"), facts(), "'sample'"),
         kept("label with any value", ImageLabel("title", None), facts(), "'sample'"),
@@ -140,16 +147,16 @@ TABLE = {
         broken("no shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.ShellFacts(False, "not there")}), "not there", "interpreter or libraries"),
         broken("dumb shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.ShellFacts(False)}), "it ran but did not compute 40 + 2", "missing"),
         broken("no shell to start with", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, 'exec: "/bin/sh": no such file')), "no such file", "use a base image with a shell"),
-        unproven("did not start for another reason", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "no space left")), "not asked"),
+        unproven("did not start for another reason", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "no space left")), "not part of this observation"),
         unproven("another platform", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "/bin/sh: exec format error")), "built for a platform this engine does not run"),
-        unproven("shell not asked", user.Shell("/bin/zsh"), facts(), "not asked"),
+        unproven("shell not asked", user.Shell("/bin/zsh"), facts(), "not part of this observation"),
     ],
     "toolchain": [
         kept("present", Tool("xz"), facts(tools={"xz": model.ToolFacts("/usr/bin/xz")}), "/usr/bin/xz"),
         broken("absent", Tool("xz", package="xz-utils"), facts(tools={"xz": model.ToolFacts(None)}), "not found on /usr/local/bin:/usr/bin:/bin", "lacks package xz-utils"),
         broken("absent, no package named", Tool("jq"), facts(tools={"jq": model.ToolFacts(None)}, path=""), "not found on an empty PATH", "lacks package jq"),
         broken("absent, PATH unseen", Tool("jq"), facts(tools={"jq": model.ToolFacts(None)}, path=LOST), "not found on the job's PATH", "jq"),
-        unproven("not asked", Tool("xz"), facts(), "not asked"),
+        unproven("not asked", Tool("xz"), facts(), "not part of this observation"),
         kept("wanted absent", Tool("dockerd", present=False), facts(tools={"dockerd": model.ToolFacts(None)}), "not found on"),
         broken("unwanted", Tool("dockerd", present=False), facts(tools={"dockerd": model.ToolFacts("/usr/sbin/dockerd")}), "/usr/sbin/dockerd", "remove it"),
         kept("version and feature", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(0, "1")})}), "/usr/bin/nix 2.34.8 with flakes"),
@@ -159,7 +166,30 @@ TABLE = {
         broken("does not run", NIX, facts(tools={"nix": tool(output="libboost.so: cannot open\nmore", status=127)}), "status 127: libboost.so: cannot open", "'nix --version' fails to run"),
         unproven("hung", NIX, facts(tools={"nix": model.ToolFacts("/usr/bin/nix", LOST, LOST)}), "did not complete"),
         broken("feature off", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(1, "error: disabled")})}), "flakes: status 1: error: disabled", "try nix eval 1"),
-        unproven("feature not tried", NIX, facts(tools={"nix": tool()}), "not asked"),
+        unproven("feature not tried", NIX, facts(tools={"nix": tool()}), "not part of this observation"),
+        kept("not run", Tool("xz"), facts(tools={"xz": model.ToolFacts("/usr/bin/xz")}), "/usr/bin/xz (not run)"),
+        kept("version only", CURL, facts(tools={"curl": tool("/usr/bin/curl", "curl 8.1")}), "/usr/bin/curl 8.1 (curl 8.1) (version only)"),
+        kept("does its work", XZ, facts(tools={"xz": worked(2, 0, "text")}), "/usr/bin/xz; it does its work"),
+        broken("other output", XZ, facts(tools={"xz": worked(2, 0, "tex")}), "'xz -dc packed' printed 'tex', not 'text'", "another program"),
+        broken("no work", XZ, facts(tools={"xz": worked(1, 1, "", "xz: internal error\nmore")}), "/usr/bin/xz does not do its work: 'xz -c' exited with status 1: xz: internal error", "its own message names the cause"),
+        broken("library lost at work", XZ, facts(tools={"xz": worked(1, 127, "", "xz: error while loading shared libraries: liblzma.so.5")}), "status 127", "it lacks a library"),
+        broken("musl library lost", XZ, facts(tools={"xz": worked(1, 127, "", "Error loading shared library liblzma.so.5: No such file")}), "status 127", "it lacks a library"),
+        broken("interpreter lost", XZ, facts(tools={"xz": worked(1, 127, "", "timeout: failed to run command: No such file or directory")}), "127", "its interpreter, its loader"),
+        broken("other architecture", XZ, facts(tools={"xz": worked(1, 126, "", "/usr/bin/xz: Exec format error")}), "126", "another architecture"),
+        broken("file capability", XZ, facts(tools={"xz": worked(1, 126, "", "/usr/bin/xz: Operation not permitted")}), "126", "file capabilities"),
+        broken("not executable", XZ, facts(tools={"xz": worked(1, 126, "", "Permission denied")}), "126", "mounted noexec"),
+        broken("killed by memory", XZ, facts(tools={"xz": worked(1, 137, "")}), "status 137: no output", "memory limit"),
+        broken("crash", XZ, facts(tools={"xz": worked(1, 139, "")}), "139", "segmentation fault"),
+        broken("hangs", XZ, facts(tools={"xz": worked(1, model.HUNG, "no exit within 20 s")}), "did not end in time: no exit within 20 s", "it hangs"),
+        broken("broken configuration", XZ, facts(tools={"xz": worked(1, 128, "", "fatal: bad config line 1 in file /home/runner/.gitconfig")}), "128", "a configuration file that it reads is broken"),
+        broken("headers lost", XZ, facts(tools={"xz": worked(1, 1, "", "work.c:1:10: fatal error: stdio.h: No such file or directory")}), "stdio.h", "header files are missing"),
+        unproven("work unseen", XZ, facts(tools={"xz": model.ToolFacts("/usr/bin/xz", work=LOST)}), "did not complete"),
+        unproven("work ended early", XZ, facts(tools={"xz": worked(1, 0, "")}), "its work ended early, after 'xz -c'"),
+        unproven("other work", XZ, facts(tools={"xz": worked(3, 0, "text")}), "step 3 of other work"),
+        broken("version is broken before work is unseen", replace(CURL, work=XZ.work), facts(tools={"curl": replace(tool("/usr/bin/curl", "curl 7.1"), work=LOST)}), "is version 7.1", "pin or upgrade"),
+        broken("version hangs", CURL, facts(tools={"curl": tool("/usr/bin/curl", "no exit within 20 s", model.HUNG)}), "did not end in time", "it hangs"),
+        unproven("number that nothing explains", CURL, facts(tools={"curl": tool("/usr/bin/curl", "build 7 of 8.1 today")}), "no line of 'curl --version' says that its number is the version of curl: build 7 of 8.1 today"),
+        broken("pre-release", replace(CURL, version=VersionRange(">=8.1")), facts(tools={"curl": tool("/usr/bin/curl", "curl 8.1.0rc1")}), "is version 8.1.0rc1 (curl 8.1.0rc1)", "does not satisfy"),
         unproven("feature hung", NIX, facts(tools={"nix": replace(tool(), features={"flakes": LOST})}), "did not complete"),
     ],
     "environment": [
@@ -174,8 +204,8 @@ TABLE = {
         broken("does not match", EnvironmentVariable("A", matches=re.compile("^x")), facts(env={"A": "ax"}), "A='ax'", "a different value"),
         broken("secret stays secret", EnvironmentVariable("ATTIC_TOKEN", present=False), facts(env={"ATTIC_TOKEN": "hunter2"}), "ATTIC_TOKEN is set (value hidden)", "remove"),
         unproven("unseen", EnvironmentVariable("A"), facts(env=LOST), "did not complete"),
-        unproven("a pattern that does not end", EnvironmentVariable("A", matches=re.compile("(a|aa)+$")), facts(env={"A": "a" * 60 + "!"}), "/(a|aa)+$/ took longer than 1 s on the value of A"),
-        unproven("a pattern that does not end on many values", ForbiddenValue("slow", re.compile("(a|aa)+$")), facts(env={f"A{n}": "a" * 60 + "!" for n in range(1000)}), "took longer than 1 s on the value of A0"),
+        unproven("a pattern that does not end", EnvironmentVariable("A", matches=re.compile("(a|aa)+$")), facts(env={"A": "a" * 60 + "!"}), "matching /(a|aa)+$/ against A took longer than 1 s"),
+        unproven("a pattern that does not end on many values", ForbiddenValue("slow", re.compile("(a|aa)+$")), facts(env={f"A{n}": "a" * 60 + "!" for n in range(1000)}), "against A0 took longer than 1 s"),
         broken("braces are braces", ForbiddenValue("template", re.compile("x{e}")), facts(env={"A": "y", "B": "x{e}"}), "B matches (value hidden)", "still contains"),
         kept("nothing forbidden", ForbiddenValue("stale", re.compile("fuzzy")), facts(), "none of 1 variables matches"),
         broken("forbidden", ForbiddenValue("stale", re.compile("fuzzy")), facts(env={"A": "x", "B": "nix-cache.fuzzy-dev"}), "B matches (value hidden)", "still contains the forbidden value"),
@@ -197,7 +227,7 @@ TABLE = {
         broken("everybody writes", PathState("/nix", writable_by_others=False), path(mode=0o777), "mode 0777", "too broadly"),
         kept("nobody else writes", PathState("/nix", writable_by_others=False), path(), "mode 0755"),
         broken("full", PathState("/nix", free=5 * GIB), path(), "4Gi free", "disk is full"),
-        unproven("not asked", PathState("/nix"), facts(), "not asked"),
+        unproven("not asked", PathState("/nix"), facts(), "not part of this observation"),
         unproven("no stat: mode", PathState("/nix", mode=0o755), path(mode=LOST), "did not complete"),
         unproven("no stat: owner", PathState("/nix", owner="runner"), path(owner=LOST), "did not complete"),
         unproven("no stat: space", PathState("/nix", free=1), path(free=LOST), "did not complete"),
@@ -217,16 +247,16 @@ TABLE = {
         unproven("bounding unseen", confined.Capabilities(("ALL",), ()), facts(isolation=IsolationFacts(bounding=LOST)), "did not complete"),
         kept("no new privileges", confined.NoNewPrivileges(True), facts(isolation=IsolationFacts(no_new_privileges=True)), "no_new_privs is 1"),
         broken("new privileges", confined.NoNewPrivileges(True), facts(isolation=IsolationFacts(no_new_privileges=False)), "no_new_privs is 0", "allowPrivilegeEscalation"),
-        unproven("flag unseen", confined.NoNewPrivileges(True), facts(), "not asked"),
+        unproven("flag unseen", confined.NoNewPrivileges(True), facts(), "not part of this observation"),
         kept("filter", confined.Seccomp(True), facts(isolation=IsolationFacts(seccomp=2)), "seccomp filter active"),
         kept("no filter wanted", confined.Seccomp(False), facts(isolation=IsolationFacts(seccomp=0)), "no seccomp filter (mode 0)"),
         broken("no filter", confined.Seccomp(True), facts(isolation=IsolationFacts(seccomp=0)), "no seccomp filter (mode 0)", "seccompProfile"),
         broken("strict mode is no filter", confined.Seccomp(True), facts(isolation=IsolationFacts(seccomp=1)), "no seccomp filter (mode 1)", "seccomp="),
-        unproven("mode unseen", confined.Seccomp(True), facts(), "not asked"),
+        unproven("mode unseen", confined.Seccomp(True), facts(), "not part of this observation"),
         kept("no socket", confined.DockerSocket(False), facts(isolation=IsolationFacts(sockets=[])), "no socket at the standard paths"),
         broken("socket", confined.DockerSocket(False), facts(isolation=IsolationFacts(sockets=["/run/docker.sock"])), "/run/docker.sock", "any job controls the host"),
         broken("wanted socket", confined.DockerSocket(True), facts(isolation=IsolationFacts(sockets=[])), "no socket", "volume that shares"),
-        unproven("sockets unseen", confined.DockerSocket(False), facts(), "not asked"),
+        unproven("sockets unseen", confined.DockerSocket(False), facts(), "not part of this observation"),
         kept("no daemon", confined.DockerDaemon(False), facts(), "no client; no socket responds"),
         broken("daemon", confined.DockerDaemon(False), daemon(), "server 28.5.2", "an unpromised daemon"),
         broken("no daemon where wanted", confined.DockerDaemon(True), facts(), "no client", "did not start"),
@@ -236,7 +266,7 @@ TABLE = {
         kept("a file is no device", confined.Device("/dev/mem", False), facts(paths={"/dev/mem": model.PathFacts("file")}), "a file"),
         broken("unwanted device", confined.Device("/dev/mem", False), facts(paths={"/dev/mem": model.PathFacts("block-device")}), "a block-device", "passes the device through"),
         broken("missing device", confined.Device("/dev/kvm", True), facts(paths={"/dev/kvm": model.PathFacts(None)}), "does not exist", "does not pass the device through"),
-        unproven("device unseen", confined.Device("/dev/kvm", True), facts(), "not asked"),
+        unproven("device unseen", confined.Device("/dev/kvm", True), facts(), "not part of this observation"),
         kept("cannot mount", confined.Mount(False), facts(isolation=IsolationFacts(mount=AttemptFacts(False, "permission denied"))), "permission denied"),
         kept("silence is told as such", confined.Mount(False), facts(isolation=IsolationFacts(mount=AttemptFacts(False, ""))), "failed"),
         broken("can mount", confined.Mount(False), facts(isolation=IsolationFacts(mount=AttemptFacts(True, "mounted a tmpfs"))), "mounted a tmpfs", "more than promised"),
@@ -280,7 +310,7 @@ TABLE = {
         broken("unresolved", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": ConnectionFacts("unresolved", "not known")})), "unresolved", "the name is wrong"),
         broken("unreachable", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": AWAY})), "unreachable", "no route"),
         broken("hangs", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": ConnectionFacts("timeout", "5 s")})), "timeout", "hangs"),
-        unproven("no way to try", Reaches("attic", 80), facts(), "not asked"),
+        unproven("no way to try", Reaches("attic", 80), facts(), "not part of this observation"),
         kept("denied", DENIED, forbidden(), "dotted unreachable, decimal unreachable; positive control connected"),
         broken("reached in one spelling", DENIED, forbidden(octal=CONNECTED), "connected to octal", "not one notation of it"),
         broken("reached though nobody answered elsewhere", DENIED, forbidden(control=LOST, octal=CONNECTED), "connected to octal", "not one notation"),
@@ -322,7 +352,7 @@ TABLE = {
         kept("weight, logarithmic", CpuRequest(500), facts(resources=ResourceFacts(cpu_weight=59)), "cpu.weight 59"),
         broken("other shares", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=1024)), "cpu.shares 1024, expected 512", TEMPLATE),
         broken("other weight", CpuRequest(500), facts(resources=ResourceFacts(cpu_weight=100)), "cpu.weight 100, expected 20 or 59", TEMPLATE),
-        unproven("no shares", CpuRequest(500), facts(), "not asked"),
+        unproven("no shares", CpuRequest(500), facts(), "not part of this observation"),
         unproven("no controller", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=None, cpu_weight=None)), "no cpu cgroup controller"),
     ],
     "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "needs a proof")],

@@ -59,7 +59,7 @@ def until(day: date) -> Waiver:
     return Waiver("the image is being rebuilt", day, Location("sample.yaml", 20))
 
 
-def test_a_live_waiver_excuses_a_broken_promise_and_says_until_when() -> None:
+def test_waiver_excuses_a_broken_promise_until_its_date() -> None:
     found = verdict(clause(waiver=until(TODAY)), BROKEN)
     assert found.outcome is Outcome.WAIVED
     assert found.cause == "waived until 2026-03-15: the image is being rebuilt"
@@ -69,15 +69,15 @@ def test_a_live_waiver_excuses_a_broken_promise_and_says_until_when() -> None:
 def test_an_expired_waiver_breaks_the_clause_and_names_its_place() -> None:
     found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), BROKEN)
     assert found.outcome is Outcome.BROKEN
-    assert found.observation.startswith("waiver expired on 2026-03-14 (broken: not found in ")
+    assert found.observation.startswith("waiver expired on 2026-03-14 (broken: not found on ")
     assert found.fix == "remove the waiver at sample.yaml:20, or review it and set a later date"
     assert "xz" in found.cause
 
 
-def test_an_expired_waiver_breaks_also_what_is_kept_because_it_must_be_removed() -> None:
+def test_expired_waiver_breaks_a_kept_promise_too() -> None:
     found = verdict(clause(waiver=until(TODAY - timedelta(days=1))), KEPT)
     assert found.outcome is Outcome.BROKEN
-    assert "(kept: /usr/bin/xz)" in found.observation
+    assert "(kept: /usr/bin/xz (not run))" in found.observation
 
 
 def test_live_waiver_leaves_kept_and_unproven_unchanged() -> None:
@@ -135,7 +135,9 @@ def test_verdict_has_everything_that_a_report_needs() -> None:
         outcome=Outcome.KEPT,
         rung=Rung.OBSERVED,
         promise="xz on the job's PATH",
-        observation="/usr/bin/xz",
+        observation="/usr/bin/xz (not run)",
+        checked=1,
+        total=2,
         location=Location("sample.yaml", 7),
         expected=as_json(clause().promise),
         observed=as_json(seen.tools["xz"]),
@@ -155,7 +157,7 @@ def test_verdict_has_everything_that_a_report_needs() -> None:
     )
 
 
-def test_without_an_image_the_contracts_own_is_named_and_nothing_else_is_claimed() -> None:
+def test_verdict_without_image_names_the_contracts_own() -> None:
     assert "--image sample |" in verdict(clause(), facts(image=NOT_HERE)).inspect
     found = verdict(clause(), facts(image=NOT_HERE, runner=LOST))
     assert found.origin == Origin(contract_digest="sha256:" + "0" * 64, environment="embedded")

@@ -30,11 +30,15 @@ class Shell:
         path: str = SYSTEM,
         environment: Mapping[str, str] | None = None,
         deadline: float = 60,
+        patience: int = 20,
     ) -> ProbeAnswers:
-        """The answers of one run of the probe. Each question is its words."""
+        """The answers of one run of the probe. Each question is its words; ``patience`` is a tool's time limit."""
+        text = probe()
+        assert "\npatience=20\n" in text
+        text = text.replace("\npatience=20\n", f"\npatience={patience}\n")
         lines = [SEPARATOR.join(words) for words in questions]
         completed = process.run(
-            [*self.arguments, "-c", probe(), "builder-contracts-probe", *lines],
+            [*self.arguments, "-c", text, "builder-contracts-probe", *lines],
             deadline=deadline,
             environment={"PATH": path, "HOME": "/root", **(environment or {})},
         )

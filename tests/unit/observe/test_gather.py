@@ -22,6 +22,7 @@ from builder_contracts.facts.model import (
     StartFacts,
     ToolFacts,
     Unseen,
+    WorkFacts,
 )
 from builder_contracts.judge import find
 from builder_contracts.observe.observation import gather
@@ -77,6 +78,7 @@ def test_this_host_is_observed_in_one_pass(contract: Contract) -> None:
         str(facts.tools["sh"].path) if isinstance(facts.tools["sh"], ToolFacts) else "",
         Unseen("its version was not observed"),
         Unseen("its version was not observed"),
+        WorkFacts(1, 0, "42 work"),
     )
     assert facts.tools["no-such-tool"] == ToolFacts(None)
     assert isinstance(facts.env, dict)
@@ -212,6 +214,8 @@ SOUND_LINES: list[list[Any]] = [
     ["identity", "", {"uid": 1001, "gid": 1001, "user": "x", "home": "/", "home_exists": True, "home_writable": True}],
     ["tools", "sh", {"path": "/bin/sh"}],
     ["tools", "git", {"path": "/bin/git", "status": 0, "output": "git version 2.51.0"}],
+    ["work", "sh", {"step": 1, "status": 0, "output": "42 work", "errors": ""}],
+    ["work", "git", {"step": 4, "status": 0, "output": "a piece of work", "errors": ""}],
     ["paths", "/", {"type": "directory", "symlink": False, "writable": False, "mode": "755", "owner": "root", "free": [9, 4096000]}],
     ["isolation", "bounding", "0000000000000000"],
     ["isolation", "no_new_privileges", 1],
@@ -223,7 +227,7 @@ SOUND_LINES: list[list[Any]] = [
     ["cgroup", "v2.weight", "20"],
     ["end", "", "complete"],
 ]  # fmt: skip
-SECTIONS = {"tools": "toolchain", "paths": "filesystem", "cgroup": "resources"}
+SECTIONS = {"tools": "toolchain", "work": "toolchain", "paths": "filesystem", "cgroup": "resources"}
 
 
 def with_huge_numbers(value: Any) -> Iterator[Any]:
@@ -266,7 +270,7 @@ def test_huge_number_costs_only_its_own_clauses(tmp_path: Path, place: int, chan
 
     section, key, _ = SOUND_LINES[place]
     sound = outcomes(SOUND_LINES)
-    assert set(sound.values()) == {Outcome.KEPT}
+    assert set(sound.values()) == {Outcome.KEPT}, sound
     after = outcomes([*SOUND_LINES[:place], [section, key, changed], *SOUND_LINES[place + 1 :]])
 
     lost = {clause for clause in after if after[clause] is not Outcome.KEPT}

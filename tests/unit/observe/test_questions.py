@@ -47,7 +47,7 @@ def test_every_promise_asks_its_question_once(tmp_path: Path) -> None:
 identity: {shell: /bin/sh}
 toolchain:
   xz: present
-  nix: {version: ">=2", features: {flakes: [eval, ""]}}
+  nix: {version: ">=2", features: {flakes: [eval, ""]}, work: {arguments: [eval, "1"], stdin: x}}
   less: {version: ">=600", version_command: [-V]}
 filesystem: {/dev/null: present, /tmp: {mode: "1777"}}
 isolation: {docker_daemon: absent, devices: {/dev/null: present}}
@@ -59,7 +59,26 @@ network: {resolve: [a.example], reach: ["a.example:80"], deny: [metadata]}
             ["daemon"],
             ["shell", "/bin/sh"],
             ["tool", "xz"],
+            [
+                "work",
+                "xz",
+                "20",
+                "step",
+                "",
+                "a piece of work",
+                "packed",
+                "1",
+                "-c",
+                "step",
+                "",
+                "",
+                "",
+                "2",
+                "-dc",
+                "packed",
+            ],
             ["tool", "nix", "--version"],
+            ["work", "nix", "20", "step", "", "x", "", "2", "eval", "1"],
             ["feature", "nix", "flakes", "eval", ""],
             ["tool", "less", "-V"],
             ["path", "/dev/null"],
@@ -93,7 +112,7 @@ def test_every_notation_is_the_same_address(address: ipaddress.IPv4Address) -> N
 @given(contracts())
 def test_word_of_a_contract_cannot_end_a_question(sample: Contract) -> None:
     for words in asked(sample, metadata=("169.254.169.254", 80)):
-        assert words[0] in ("daemon", "tool", "feature", "path", "shell", "resolve", "connect")
+        assert words[0] in ("daemon", "tool", "work", "feature", "path", "shell", "resolve", "connect")
         assert not any("\0" in word or SEPARATOR in word for word in words)
 
 

@@ -4,29 +4,68 @@ from __future__ import annotations
 
 import doctest
 import re
-import tomllib
 from pathlib import Path
 
 import pytest
 
 from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.errors import InputError
 from builder_contracts.tools import catalog as module
-from builder_contracts.tools.catalog import MANAGERS, KnownTool, catalog, misspelt
+from builder_contracts.tools.catalog import KnownTool, catalog, misspelt, read_tools
 
 ROOT = Path(__file__).parents[3]
-DATA = Path(module.__file__).with_name("catalog.toml")
 
 
 def test_the_examples_of_the_catalog_hold() -> None:
     assert doctest.testmod(module).failed == 0
 
 
-def test_the_tables_stand_in_order_with_known_keys() -> None:
-    tables = tomllib.loads(DATA.read_text("utf-8"))
-    assert list(tables) == sorted(tables)
-    for table in tables.values():
-        assert table.keys() <= {"version", "pattern", "also", "work", *MANAGERS}
+def test_at_least_fifty_tools_are_known_and_most_have_work() -> None:
+    assert len(catalog()) >= 50
+    assert sum(tool.work is not None for tool in catalog().values()) >= 40
+
+
+def test_tools_of_the_contracts_have_work_where_possible() -> None:
+    present = [
+        tool
+        for contract in load_all(ROOT.glob("contracts/*.yaml"))
+        for tool in contract.promised(Tool)
+        if tool.present
+    ]
+    assert {tool.name for tool in present if tool.work is None} == {
+        "bazel",
+        "ccache",
+        "docker",
+        "kmod",
+        "pahole",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("version = [", "not TOML"),
+        ("versoin = []", "unknown key 'versoin'"),
+        ("version = '-v'", "'version' is not a list of texts"),
+        ("pattern = '('", "'pattern' is not a regular expression"),
+        ("pattern = 'x'", "'pattern' must have one group"),
+        ("order = 'random'", "'order' is not one of numbers, letters, date"),
+        ("[work]", "'work' has no 'steps'"),
+        ("[work]\nsteps = [{arguments = []}]\nspeed = 1", "unknown key 'speed'"),
+        ("[work]\nsteps = [{argument = []}]", "a step of 'work'"),
+        ("[work]\nsteps = [{arguments = [], stdin = 1}]", "are texts"),
+        ("[work]\nsteps = [{arguments = []}]\noutput = 1", "'output' of 'work' is not a text"),
+        ("[work]\nsteps = [{arguments = []}]\nseconds = 90", "'seconds' of 'work'"),
+        ("[work]\nsteps = [{arguments = []}]\nfiles = {a = 1}", "'files' of 'work'"),
+    ],
+)
+def test_a_file_that_is_no_tool_is_refused(text: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "ours.toml").write_text(text)
+    with pytest.raises(InputError) as refused:
+        read_tools(tmp_path)
+    assert problem in str(refused.value)
+    assert "ours.toml" in str(refused.value)
 
 
 def test_no_name_stands_twice() -> None:
@@ -41,7 +80,7 @@ def test_a_pattern_has_one_group() -> None:
 
 
 def test_a_table_may_leave_everything_out() -> None:
-    assert KnownTool.from_table("x", {"work": {"script": "x"}}) == KnownTool("x", ("--version",), "", {}, ())
+    assert KnownTool.from_table("x", {}) == KnownTool("x", ("--version",), "", "numbers", {}, (), None)
 
 
 def test_tools_of_the_projects_contracts_are_known_by_name() -> None:

@@ -380,15 +380,15 @@ class _Reader:
         return tuple(value for name, value in case.properties if name == "witness")
 
     def _measurements(self, case: _Case, properties: dict[str, str]) -> tuple[MeasurementRow, ...]:
-        found = []
+        rows = []
         for name, text in properties.items():
             if name.startswith("measured."):
                 quantity = name.removeprefix("measured.")
                 limit = properties.get(f"budget.{quantity}")
                 value = self._number(case, text, name)
                 budget = None if limit is None else self._number(case, limit, f"budget.{quantity}")
-                found.append(MeasurementRow(shorten(quantity, 100), value, budget))
-        return tuple(found)
+                rows.append(MeasurementRow(shorten(quantity, 100), value, budget))
+        return tuple(rows)
 
 
 def _name(case: _Case, suite: dict[str, str]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from builder_contracts.facts.model import (
+    NOT_ASKED,
     AttemptFacts,
     ConnectionFacts,
     DaemonFacts,
@@ -22,6 +23,7 @@ from builder_contracts.facts.model import (
     ToolFacts,
     Unseen,
     UserFacts,
+    WorkFacts,
 )
 
 T = TypeVar("T")
@@ -171,7 +173,10 @@ def _ansi_c(match: re.Match[str]) -> bytes:
     return text.encode()
 
 
-def tool(answers: ProbeAnswers, name: str, features: Sequence[str]) -> Seen[ToolFacts]:
+def tool(
+    answers: ProbeAnswers, name: str, features: Sequence[str], *, works: bool = False
+) -> Seen[ToolFacts]:
+    """``works``: the probe was asked to let the tool do its piece of work."""
     seen: dict[str, Seen[FeatureFacts]] = {label: _feature(answers, name, label) for label in features}
 
     def convert(value: Any) -> ToolFacts:
@@ -183,10 +188,17 @@ def tool(answers: ProbeAnswers, name: str, features: Sequence[str]) -> Seen[Tool
             str(path),
             _seen(value["status"], _integer) if "status" in value else not_run,
             _seen(value["output"], str) if "output" in value else not_run,
+            answers.read("work", name, _work) if works else NOT_ASKED,
             seen,
         )
 
     return answers.read("tools", name, convert)
+
+
+def _work(value: Any) -> WorkFacts:
+    return WorkFacts(
+        _integer(value["step"]), _integer(value["status"]), str(value["output"]), str(value["errors"])
+    )
 
 
 def _feature(answers: ProbeAnswers, name: str, label: str) -> Seen[FeatureFacts]:

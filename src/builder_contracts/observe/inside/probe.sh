@@ -6,6 +6,10 @@
 # ever read as shell text:
 #   tool NAME [ARG...]            look NAME up in PATH; with arguments, run it
 #   feature NAME LABEL ARG...     run NAME with these arguments
+#   work NAME SECONDS PART...     let NAME do its work in a scratch folder; each PART is one of
+#     set VARIABLE VALUE            an environment variable
+#     file NAME CONTENT             a file
+#     step PROGRAM STDIN INTO COUNT ARG...   one command; PROGRAM is the tool if empty, INTO a file for its output
 #   path PATH                     type and details of PATH
 #   shell PATH                    start this shell and let it calculate
 #   resolve HOST                  the addresses of HOST
@@ -80,8 +84,8 @@ number() {
   char="\\u00$((code / 16))$low"
 }
 
-# shorten TEXT: sets $short to at most 20 lines of at most 200 bytes. A line then fits one write to a pipe,
-# so that answers of parallel questions never mix.
+# shorten TEXT [BYTES]: sets $short to at most 20 lines of at most 200 bytes, and to little more than BYTES. A line
+# then fits one write to a pipe, so that answers of parallel questions never mix.
 shorten() {
   left=$1 short='' lines=0
   [ ${#left} -gt 4000 ] && left=$(printf '%.4000s' "$left")
@@ -92,7 +96,7 @@ shorten() {
       *) left= ;;
     esac
     [ ${#line} -gt 200 ] && line=$(printf '%.200s' "$line")
-    [ ${#short} -gt 1200 ] && break
+    [ ${#short} -gt "${2:-1200}" ] && break
     short="$short$line$nl"
     lines=$((lines + 1))
   done
@@ -135,12 +139,28 @@ find_tool true; true=$found
 insist=
 [ -n "$timeout" ] && [ -n "$true" ] && "$timeout" -k 1 1 "$true" 2>/dev/null && insist='-k 1'
 
-# bounded SECONDS COMMAND...: the command, with a deadline where the image has timeout(1).
+find_tool sleep; sleep=$found
+# bounded SECONDS COMMAND...: the command, with a deadline by timeout(1), or by a guard of the probe's own. The guard
+# ends the command alone, not its children; none can be kept where the image has no sleep(1) either.
 bounded() {
   limit=$1
   shift
-  # shellcheck disable=SC2086 # two words, or none
-  if [ -n "$timeout" ]; then "$timeout" $insist "$limit" "$@"; else "$@"; fi
+  if [ -n "$timeout" ]; then
+    # shellcheck disable=SC2086 # two words, or none
+    "$timeout" $insist "$limit" "$@"
+  elif [ -n "$sleep" ]; then
+    # A command in the background reads nothing unless its input comes by another descriptor.
+    { "$@" <&3 3<&- & } 3<&0
+    child=$!
+    { "$sleep" "$limit"; kill -9 "$child"; } </dev/null >/dev/null 2>&1 &
+    guard=$!
+    wait "$child"
+    ended=$?
+    kill "$guard" 2>/dev/null || ended=124
+    return "$ended"
+  else
+    "$@"
+  fi
 }
 
 yes_no() { if "$@"; then json=true; else json=false; fi; }
@@ -310,16 +330,77 @@ say_cgroup '' pids.max v2.pids
 
 ## questions
 
-# run_tool PATH ARG...: sets $status and $short to its exit status and its output.
-run_tool() {
-  output=$(bounded 20 "$@" 2>&1)
-  status=$?
-  shorten "$output"
-  # GNU timeout exits with 124; busybox reports the status of the killed command.
-  case $status in 124 | 137 | 143) [ -n "$timeout" ] && status=timeout ;; esac
+# A scratch folder of the probe's own: what a tool prints goes to files there, so that a child that outlives the tool
+# holds up nothing. Without any the tools print into pipes, and do no work.
+scratch='' no_scratch="the image lacks mkdir(1) or rm(1)"
+find_tool mkdir; mkdir=$found
+find_tool rm; rm=$found
+if [ -n "$mkdir" ] && [ -n "$rm" ]; then
+  no_scratch="the job can write to none of TMPDIR, /tmp and HOME, so no tool can work"
+  for dir in "${TMPDIR-}" /tmp "${HOME-}"; do
+    case $dir in /*) ;; *) continue ;; esac
+    if "$mkdir" -m 700 "$dir/builder-contracts-$$" 2>/dev/null; then
+      scratch=$dir/builder-contracts-$$
+      break
+    fi
+  done
+fi
+find_tool head; head=$found
+# A flood of output ends at this many blocks (20 or 40 MB). A limit that stands already is left alone.
+cap=$(ulimit -f 2>/dev/null)
+[ "$cap" = unlimited ] && cap=40000 || cap=
+
+# begin_of FILE: sets $text to the start of a file.
+begin_of() {
+  text=
+  [ -s "$1" ] || return
+  [ -n "$head" ] && text=$("$head" -c 4000 "$1" 2>/dev/null) && return
+  text='' count=0
+  while [ $count -lt 20 ] && { IFS= read -r line || [ -n "$line" ]; }; do
+    text=$text$line$nl
+    count=$((count + 1))
+  done <"$1"
 }
 
-late="no exit within 20 s, or killed"
+# clock: sets $now to the seconds since the start of the host, or to nothing.
+clock() { now=; { read -r now _ </proc/uptime; } 2>/dev/null; now=${now%%.*}; }
+
+# run SECONDS INTO COMMAND...: sets $status, and $printed and $complained to what it wrote on standard output and
+# standard error. Status 124 means that the time was up. Standard output goes to the file INTO if that has a name.
+run() {
+  seconds=$1 into=$2
+  shift 2
+  clock; started=$now
+  if [ -n "$scratch" ]; then
+    [ -d "$place" ] || "$mkdir" "$place"
+    (
+      [ -n "$cap" ] && ulimit -f "$cap"
+      bounded "$seconds" "$@"
+    ) >"${into:-$place/out}" 2>"$place/err"
+    status=$?
+    printed=
+    if [ -z "$into" ]; then begin_of "$place/out"; printed=$text; fi
+    begin_of "$place/err"; complained=$text
+  else
+    printed=$(bounded "$seconds" "$@" 2>&1)
+    status=$?
+    complained=
+  fi
+  # busybox reports the status of the killed command. What was killed sooner was killed by somebody else.
+  clock
+  case $status in
+    137 | 143) if [ -z "$now" ] || [ $((now - started)) -ge "$seconds" ]; then status=124; fi ;;
+  esac
+  if [ "$status" -eq 124 ]; then printed="no exit within $seconds s" complained=; fi
+}
+
+# run_tool PATH ARG...: sets $status and $short to its exit status and its output, standard output first.
+patience=20
+run_tool() {
+  run $patience '' "$@"
+  if [ -n "$printed" ] && [ -n "$complained" ]; then printed=$printed$nl; fi
+  shorten "$printed$complained"
+}
 
 answer_tool() {
   name=$1
@@ -336,13 +417,8 @@ answer_tool() {
     return
   fi
   run_tool "$path" "$@"
-  if [ $status = timeout ]; then
-    unseen "$late"
-    say tools "$name" "{\"path\":$shown,\"status\":$json,\"output\":$json}"
-  else
-    quote "$short"
-    say tools "$name" "{\"path\":$shown,\"status\":$status,\"output\":$quoted}"
-  fi
+  quote "$short"
+  say tools "$name" "{\"path\":$shown,\"status\":$status,\"output\":$quoted}"
 }
 
 answer_feature() {
@@ -351,13 +427,79 @@ answer_feature() {
   find_tool "$name"
   [ -n "$found" ] || return
   run_tool "$found" "$@"
-  if [ $status = timeout ]; then
-    unseen "$late"; value=$json
-  else
-    quote "$short"; value="{\"status\":$status,\"output\":$quoted}"
-  fi
+  quote "$short"; value="{\"status\":$status,\"output\":$quoted}"
   quote "$label"
   say features "$name" "{$quoted:$value}"
+}
+
+# fill TEXT: sets $filled to TEXT with the scratch folder in the place of each {scratch}.
+fill() {
+  filled='' rest=$1
+  while :; do
+    case $rest in
+      *'{scratch}'*) filled=$filled${rest%%'{scratch}'*}$place/work rest=${rest#*'{scratch}'} ;;
+      *) filled=$filled$rest; return ;;
+    esac
+  done
+}
+
+# work_step COUNT WORD...: runs $program with the first COUNT words in the scratch folder.
+work_step() {
+  count=$1
+  shift
+  left=$#
+  while [ "$left" -gt 0 ]; do
+    word=$1
+    shift
+    if [ "$count" -gt 0 ]; then fill "$word"; set -- "$@" "$filled"; fi
+    count=$((count - 1)) left=$((left - 1))
+  done
+  run "$limit_of_work" "$into" "$program" "$@" <"$place/in"
+}
+
+answer_work() {
+  name=$1 limit_of_work=$2
+  shift 2
+  find_tool "$name"
+  [ -n "$found" ] || return
+  case $found in /*) tool=$found ;; *) tool=$PWD/$found ;; esac
+  if [ -z "$scratch" ]; then
+    unseen "$no_scratch"
+    say work "$name" "$json"
+    return
+  fi
+  if ! said=$("$mkdir" -p "$place/work" 2>&1) || ! cd "$place/work" 2>/dev/null; then
+    unseen "no scratch folder: $said"
+    say work "$name" "$json"
+    return
+  fi
+  step=0 status=0 printed='' complained=''
+  while [ $# -gt 0 ] && [ "$status" -eq 0 ]; do
+    case $1 in
+      set) fill "$3"; export "$2=$filled"; shift 3; continue ;;
+      file) written=$2 text=$3; shift 3 ;;
+      *) program=${2:-$tool} text=$3 into=$4 words=$5 written=$place/in; shift 5 ;;
+    esac
+    if ! { printf '%s' "$text" >"$written"; } 2>/dev/null; then
+      unseen "cannot write to the scratch folder $place"
+      say work "$name" "$json"
+      return
+    fi
+    [ "$written" = "$place/in" ] || continue
+    step=$((step + 1))
+    work_step "$words" "$@"
+    shift "$words"
+  done
+  case $status$program$complained in
+    126./*"ermission denied"*)
+      unseen "the scratch folder $scratch cannot hold programs (mounted noexec)"
+      say work "$name" "$json"
+      return
+      ;;
+  esac
+  shorten "$printed" 500; quote "$short"; printed=$quoted
+  shorten "$complained" 500; quote "$short"
+  say work "$name" "{\"step\":$step,\"status\":$status,\"output\":$printed,\"errors\":$quoted}"
 }
 
 answer_path() {
@@ -538,8 +680,11 @@ answer_daemon() {
 # Questions are answered concurrently, one line per answer.
 separator=$(printf '\037')
 running=0
+number=0
 for question do
+  number=$((number + 1))
   (
+    place=$scratch/$number
     # This splits at the separator only, and expands nothing.
     set -f
     IFS=$separator
@@ -559,4 +704,5 @@ for question do
   fi
 done
 wait
+[ -n "$scratch" ] && "$rm" -rf "$scratch"
 say end "" '"complete"'

@@ -13,6 +13,7 @@ from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.isolation import Device, DockerDaemon
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.tools.work import ToolWork
 
 SEPARATOR = "\x1f"
 """Between the words of a question; the schema keeps it out of every word."""
@@ -63,6 +64,8 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
         match clause.promise:
             case Tool() as tool:
                 yield ("tool", tool.name, *(tool.version_command if tool.version else ()))
+                if tool.work is not None:
+                    yield ("work", tool.name, *_work(tool.work))
                 for label, arguments in tool.features:
                     yield ("feature", tool.name, label, *arguments)
             case Shell() as shell:
@@ -81,6 +84,17 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
                     yield ("connect", f"forbidden {denied.host} {spelling}", text, str(port))
             case _:
                 pass
+
+
+def _work(work: ToolWork) -> Iterator[str]:
+    """The words of a piece of work: its time limit, then what to set, to write and to run, each with its length."""
+    yield str(work.seconds)
+    for name, value in work.environment:
+        yield from ("set", name, value)
+    for name, text in work.files:
+        yield from ("file", name, text)
+    for step in work.steps:
+        yield from ("step", step.program, step.stdin, step.into, str(len(step.arguments)), *step.arguments)
 
 
 def batches(asked: list[str]) -> list[list[str]]:

@@ -1,0 +1,53 @@
+"""A small piece of real work: what a tool must do to show that it is more than a file that prints a version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class WorkStep:
+    """One command. ``program`` is the tool itself where it is empty; ``into`` is the file that takes standard output.
+
+    ``{scratch}`` in an argument stands for the scratch folder, in which every step runs.
+    """
+
+    arguments: tuple[str, ...]
+    program: str = ""
+    stdin: str = ""
+    into: str = ""
+
+
+@dataclass(frozen=True)
+class ToolWork:
+    """Steps that must each exit with 0, in a scratch folder that holds ``files``.
+
+    ``output`` is what the last step prints on standard output; None if that does not matter.
+    """
+
+    steps: tuple[WorkStep, ...]
+    output: str | None = None
+    files: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    seconds: int = 20
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any]) -> ToolWork:
+        """From the table ``work`` of a tool's file."""
+        return cls(
+            tuple(
+                WorkStep(
+                    tuple(step["arguments"]),
+                    step.get("program", ""),
+                    step.get("stdin", ""),
+                    step.get("into", ""),
+                )
+                for step in table["steps"]
+            ),
+            table.get("output"),
+            tuple(table.get("files", {}).items()),
+            tuple(table.get("environment", {}).items()),
+            table.get("seconds", cls.seconds),
+        )
