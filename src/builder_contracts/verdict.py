@@ -59,7 +59,8 @@ class Assessment:
     ``likely`` is the probable cause of a broken promise, ``fix`` what to do about it. ``look`` is a path into the
     facts, as jq has it. ``here`` is False for an unproven promise that this runner or host can never show: a loud skip
     instead of an error. ``checked`` of ``total`` candidates were looked at, if the promise is about several.
-    ``observed`` is the value behind ``seen``, if ``look`` does not show it.
+    ``observed`` is the value behind ``seen``, if ``look`` does not show it. ``set_by_run``: this run itself gave the
+    runner what is promised, so the promise is declared only.
     """
 
     outcome: Outcome
@@ -73,6 +74,7 @@ class Assessment:
     checked: int | None = None
     total: int | None = None
     observed: Json = None
+    set_by_run: bool = False
 
 
 # A runner can return empty texts; a reader needs words.
@@ -150,7 +152,7 @@ class Origin:
 
     Digests are ``sha256:…``, or empty if there is no image. ``runner`` is the runner's kind, ``attribution`` what a
     real runner shows of itself. ``run`` is the id of the run. ``started`` is an RFC 3339 time in UTC; ``seconds`` is
-    what the observation or experiment took.
+    what the observation or experiment took. ``start`` is how the job was started.
     """
 
     image: str = ""
@@ -164,6 +166,7 @@ class Origin:
     run: str = ""
     started: str = ""
     seconds: float = 0.0
+    start: str = ""
 
 
 class Promised(Protocol):
@@ -184,7 +187,9 @@ class Verdict:
     """The answer to one clause with everything that a reader or a report needs.
 
     ``expected`` is the promise as data, ``observed`` the fact behind the ``observation``; both are None where there
-    is only text. ``one_witness`` is True where two witnesses were possible and one spoke. ``inspect`` is the command that shows the fact. ``location`` is where the promise is written.
+    is only text. ``one_witness`` is True where two witnesses were possible and only one has a result. ``inspect`` is the
+    command that shows the fact. ``location`` is where the promise is written. ``set_by_run`` is True where the run
+    itself gave the runner what is promised.
     """
 
     clause: str
@@ -207,6 +212,7 @@ class Verdict:
     contradictions: tuple[Contradiction, ...] = ()
     measurements: tuple[Measurement, ...] = ()
     origin: Origin = Origin()
+    set_by_run: bool = False
 
     @classmethod
     def of(
@@ -245,6 +251,7 @@ class Verdict:
             contradictions=contradictions,
             measurements=assessment.measures,
             origin=origin,
+            set_by_run=assessment.set_by_run,
         )
 
     @property

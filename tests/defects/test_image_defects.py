@@ -51,7 +51,7 @@ DEFECTS = [
         "entry-point-added",
         "tinyland-nix",
         'ENTRYPOINT ["/usr/bin/env"]',
-        ("image/entrypoint",),
+        ("image/entrypoint", "image/cmd"),
         "ENTRYPOINT",
     ),
     Defect(
@@ -66,6 +66,11 @@ DEFECTS = [
             "environment/HOME",
             "filesystem/etc/passwd",
             "filesystem/home/runner",
+            "identity/gid",
+            "identity/groups",
+            "image/user",
+            "process/working-directory",
+            "search_path/writable-by-job",
         ),
         "no USER line",
     ),
@@ -73,35 +78,35 @@ DEFECTS = [
         "another-uid",
         "tinyland-docker",
         "RUN usermod --uid 1002 runner\nUSER runner",
-        ("identity/uid",),
+        ("identity/uid", "filesystem/home/runner"),
         "selects a different user",
     ),
     Defect(
         "another-user",
         "tinyland-docker",
         "RUN usermod --login ci runner\nUSER ci",
-        ("identity/user", "filesystem/home/runner"),
+        ("identity/user", "filesystem/home/runner", "image/user"),
         "selects a different user",
     ),
     Defect(
         "home-of-root",
         "tinyland-docker",
         "RUN chown root:root /home/runner && chmod 0755 /home/runner",
-        ("identity/home", "filesystem/home/runner"),
+        ("identity/home", "filesystem/home/runner", "process/working-directory"),
         "chown",
     ),
     Defect(
         "home-gone",
         "tinyland-docker",
         "RUN rm -r /home/runner\nWORKDIR /",
-        ("identity/home", "filesystem/home/runner"),
+        ("identity/home", "filesystem/home/runner", "process/working-directory", "image/workdir"),
         "--create-home",
     ),
     Defect(
         "no-shell",
         "tinyland-docker",
         "RUN rm /bin/sh",
-        ("identity/shell", "toolchain/sh"),
+        ("identity/shell", "toolchain/sh", "image/reference", "job/start"),
         "no usable /bin/sh",
     ),
     Defect(
@@ -110,6 +115,27 @@ DEFECTS = [
         "RUN printf '#!/nonexistent\\n' >/bin/new && chmod 0755 /bin/new && mv /bin/new /bin/sh",
         ("identity/shell",),
         "no usable /bin/sh",
+    ),
+    Defect(
+        "user-without-entry",
+        "tinyland-docker",
+        "RUN true\nUSER nosuch",
+        ("image/reference", "identity/user", "job/start"),
+        "no job of this class can run: unable to find user nosuch",
+    ),
+    Defect(
+        "shell-that-does-nothing",
+        "tinyland-docker",
+        "RUN cp /bin/true /bin/new && mv /bin/new /bin/sh",
+        ("image/reference", "job/start"),
+        "no job of this class can run: container exited with status 0",
+    ),
+    Defect(
+        "variable-from-bash-env",
+        "tinyland-docker",
+        "RUN echo export DOCKER_HOST=tcp://10.0.0.1:2375 >/etc/be.sh\nENV BASH_ENV=/etc/be.sh",
+        ("environment/DOCKER_HOST", "job/shell/bash-e"),
+        "in 'bash -e': DOCKER_HOST='tcp://10.0.0.1:2375' /etc/be.sh (BASH_ENV)",
     ),
     Defect("xz-missing", "tinyland-nix", "RUN rm /usr/bin/xz", ("toolchain/xz",), "lacks package xz-utils"),
     Defect(
@@ -257,10 +283,9 @@ def test_image_without_shell_leaves_rest_unproven(bench: Bench) -> None:
     seen = bench.observe(contract, image=bench.build("tinyland-docker", "RUN rm /bin/sh"))
 
     assert "toolchain/gcc" in seen.unproven
-    assert "did not start" in seen.verdicts["toolchain/gcc"].observation
+    assert "no job of this class can run" in seen.verdicts["toolchain/gcc"].observation
     assert seen.verdicts["image/platform"].outcome.value == "kept"
-    assert "its container did not start" in seen.verdicts["image/reference"].observation
-    assert "image/reference" in seen.unproven
+    assert "no job of this class can run" in seen.verdicts["image/reference"].observation
 
 
 def test_witness_container_sees_what_the_host_sees(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

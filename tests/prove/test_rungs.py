@@ -43,8 +43,10 @@ def test_rung_of_a_proof_depends_on_its_runner(
     )
     result = CheckResult(good, "as it was", witnesses=("client: so", "outside: so"))
     records = ProofRecords(canaries={"flake": CanaryRecord("flake", {"builds": result})})
-    verdict = judge(clause, contract, records, ProofContext("embedded", about), today=TODAY)
+    where = ProofContext("embedded", about, start="ENTRYPOINT and CMD of the image")
+    verdict = judge(clause, contract, records, where, today=TODAY)
     assert verdict.rung is rung
+    assert verdict.origin.start == "ENTRYPOINT and CMD of the image"
     assert any("on a reused machine" in line for line in verdict.witnesses) is fresh
 
 

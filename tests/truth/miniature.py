@@ -82,6 +82,7 @@ module(
     version = "0.2.0",
 )
 
+bazel_dep(name = "rules_python", version = "1.0.0")
 python = use_extension("@rules_python//python/extensions:python.bzl", "python")
 python.toolchain(
     ignore_root_user_error = True,
@@ -170,7 +171,7 @@ jobs:
           - ghcr.io/actions/actions-runner:2.321.0
           - ghcr.io/zhaofengli/attic:v0.3.1
           - buchgr/bazel-remote-cache:v2.4.4
-          - bitnami/kubectl:1.31.4
+          - alpine/k8s:1.31.4
           - alpine:3.21
           - debian:12.9
     steps:
@@ -219,7 +220,7 @@ variable "chart_version" {
 }
 variable "image" {
   type    = string
-  default = "ghcr.io/actions/actions-runner:2.321.0"
+  default = "ghcr.io/tinyland-inc/runner:2.321.0"
 }
 variable "min_runners" {
   type    = number
@@ -592,15 +593,6 @@ resource "kubernetes_deployment_v1" "main" {
           name  = "bazel-remote"
           image = "buchgr/bazel-remote-cache:v2.4.4"
           args  = ["--config_file=/etc/bazel-remote/config.yaml"]
-          env {
-            name = "BAZEL_REMOTE_S3_SECRET_ACCESS_KEY"
-            value_from {
-              secret_key_ref {
-                name = "bazel-cache-s3"
-                key  = "secret-key"
-              }
-            }
-          }
         }
       }
     }
@@ -616,6 +608,7 @@ resource "kubernetes_config_map_v1" "main" {
     "config.yaml" = <<-YAML
       dir: /data
       s3_proxy:
+        auth_method: iam_role
         bucket: bazel-cache
     YAML
   }

@@ -102,7 +102,7 @@ BREAKS = [
     ),
     broken_by(
         "image tag that nobody checked",
-        Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: bitnami/kubectl:1.31"),
+        Edit(".gitlab-ci.yml", "image: alpine:3.21", "image: alpine/k8s:1.31"),
         "deployment/images-exist",
         ".gitlab-ci.yml:5",
         ".github/workflows/mirror-images.yml:12",
@@ -119,7 +119,7 @@ BREAKS = [
         Edit(
             "tofu/modules/bazel-cache/main.tf",
             'args  = ["--config_file=/etc/bazel-remote/config.yaml"]',
-            'args  = ["--config_file=/etc/bazel-remote/config.yaml", "--s3.secret_access_key=$(BAZEL_REMOTE_S3_SECRET_ACCESS_KEY)"]',
+            'args  = ["--s3.auth_method=access_key", "--s3.secret_access_key=$(BAZEL_REMOTE_S3_SECRET_ACCESS_KEY)"]',
         ),
         "enrolment/secrets-by-reference",
         "tofu/modules/bazel-cache/main.tf:15",
@@ -168,7 +168,7 @@ BREAKS = [
         "build that refuses root runs as root",
         Edit("MODULE.bazel", "    ignore_root_user_error = True,\n", ""),
         "workflows/not-root",
-        "MODULE.bazel:9",
+        "MODULE.bazel:10",
         ".gitlab-ci.yml:5",
     ),
     # What an image's own Dockerfile shows.
@@ -230,7 +230,7 @@ BREAKS = [
             "images/Dockerfile.tinyland-docker",
             "FROM gcr.io/distroless/static-debian12:nonroot-amd64\nCOPY tools.conf /etc/tools.conf\n",
         ),
-        "tinyland-docker/identity/shell deployment/images-exist",
+        "tinyland-docker/identity/shell",
         "",
         "",
     ),
@@ -490,7 +490,7 @@ BREAKS = [
     ),
     broken_by(
         "a host is exposed that is not declared public",
-        Edit("tofu/stacks/attic/main.tf", '"nix-cache.tinyland.dev"', '"bazel.example.org"'),
+        Edit("tofu/stacks/attic/main.tf", '"nix-cache.tinyland.dev"', '"bazel.xoxd.ai"'),
         "operator/public-surface",
         "tofu/stacks/attic/main.tf:",
         "contracts/platform/operator.yaml",
@@ -504,7 +504,11 @@ BREAKS = [
     ),
     broken_by(
         "runners from an image that moves",
-        Edit("tofu/modules/arc-runner/variables.tf", "actions-runner:2.321.0", "actions-runner:latest"),
+        Edit(
+            "tofu/modules/arc-runner/variables.tf",
+            "ghcr.io/tinyland-inc/runner:2.321.0",
+            "example.org/runner:latest",
+        ),
         "deployment/images-pinned",
         "tofu/modules/arc-runner/variables.tf:",
         "contracts/platform/deployment.yaml",

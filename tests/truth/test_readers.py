@@ -34,7 +34,7 @@ template:
   spec:
     containers:
       - name: runner
-        image: ghcr.io/actions/actions-runner:2.321.0
+        image: ghcr.io/tinyland-inc/runner:2.321.0
         resources:
           requests: {cpu: 100m, memory: 256Mi}
           limits: {cpu: "2", memory: 4Gi}
@@ -60,7 +60,7 @@ spec:
     spec:
       containers:
         - name: runner
-          image: ghcr.io/actions/actions-runner:2.321.0
+          image: ghcr.io/tinyland-inc/runner:2.321.0
           env: [{name: DOCKER_HOST, value: "unix:///var/run/docker.sock"}]
         - name: dind
           image: docker:27.5.1-dind

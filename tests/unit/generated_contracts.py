@@ -29,6 +29,7 @@ BY_TITLE: dict[str, st.SearchStrategy[Any]] = {
     "Version range of the server": RANGES,
     "Regular expression": PATTERNS,
     "Pattern of the value": PATTERNS,
+    "Pattern of the content": PATTERNS,
     "Host and port": st.sampled_from(["localhost:80", "attic.nix-cache.svc.cluster.local:65535", "x:1"]),
     "Endpoint": st.integers(1, 65535).map(lambda port: f"tcp://localhost:{port}"),
     "Last day": st.dates().map(str),
@@ -38,6 +39,7 @@ BY_TITLE: dict[str, st.SearchStrategy[Any]] = {
     "Memory limit": st.sampled_from(["512Mi", "8Gi", "2G", "3T"]),
     "Free space": BYTES,
     "Size budget": BYTES,
+    "Shared memory": BYTES,
 }
 
 # These refer to clauses of the same contract, so they are added when the clauses are known.
@@ -67,7 +69,8 @@ def values(part: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 def mappings(part: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
     if isinstance(others := part.get("additionalProperties"), dict):
-        names = texts({"maxLength": 60, **schemas.resolve(part["propertyNames"])})
+        named = schemas.resolve(part["propertyNames"])
+        names = st.sampled_from(named["enum"]) if "enum" in named else texts({"maxLength": 60, **named})
         return st.dictionaries(names, values(others), min_size=1, max_size=3)
     fields = {
         name: values(inner) for name, inner in part.get("properties", {}).items() if name not in REFERRING
@@ -108,6 +111,22 @@ def _identity(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _job(data: dict[str, Any]) -> dict[str, Any]:
+    if data.get("start") == "image":
+        data.pop("command", None)
+    return data
+
+
+def _groups(data: dict[str, Any]) -> dict[str, Any]:
+    allow = [name for name in data.pop("allow", []) if name not in data.get("forbid", [])]
+    return {**data, "allow": allow} if allow else data or {"forbid": ["docker"]}
+
+
+def _bounds(data: dict[str, Any]) -> dict[str, Any]:
+    ordered = sorted(data.values())
+    return {"at_most": 7} if ordered == [0] else dict(zip(sorted(data), ordered, strict=True))
+
+
 def _capabilities(data: dict[str, Any]) -> dict[str, Any]:
     forbid = data.get("forbid", [])
     require = [
@@ -123,6 +142,8 @@ def _tool(data: dict[str, Any]) -> dict[str, Any]:
 def _path(data: dict[str, Any]) -> dict[str, Any]:
     if "mode" in data:
         data.pop("writable_by_others", None)
+    if "target" in data:
+        data.pop("type", None)
     return data
 
 
@@ -133,9 +154,22 @@ def _variable(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _contract(data: dict[str, Any]) -> dict[str, Any]:
+    isolation = data.get("isolation", {})
+    if "daemon" in data and isolation.get("docker_daemon") == "absent":
+        isolation["docker_daemon"] = "reachable"
+    if data.get("privileges", {}).get("sudo") == "passwordless" and isolation.get("no_new_privileges"):
+        isolation["no_new_privileges"] = False
+    return data
+
+
 # What a contract may not say at once, by the title of the mapping that says it.
 _CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "Who a job runs as": _identity,
+    "How jobs start": _job,
+    "Builder class contract": _contract,
+    "Groups": _groups,
+    "Bounds": _bounds,
     "Capabilities": _capabilities,
     "What is promised of the tool": _tool,
     "What is promised of the path": _path,

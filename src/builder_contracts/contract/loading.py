@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from builder_contracts.contract import schemas, validity
+from builder_contracts.contract.contradictions import contradictions
 from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.contract.model import Clause, Contract, Waiver
 from builder_contracts.contract.promises import READERS, SectionParser, toolchain
@@ -260,6 +261,7 @@ def _contract(document: Document, tools: Mapping[str, KnownTool]) -> Contract:
                 )
         except PromiseError as fault:
             problems.append(_fault(document, fault))
+    problems += [_fault(document, conflict) for conflict in contradictions(data)]
     if not problems:
         problems += [*_misspelt_tools(clauses, tools), *_check_clause_references(document, clauses)]
     if problems:

@@ -11,7 +11,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from builder_contracts.contract.files import read_text
 from builder_contracts.errors import InputError, Location, Problem
-from builder_contracts.facts.model import SCHEMA, Facts, ImageFacts, Unseen
+from builder_contracts.facts.model import SCHEMA, Facts, ImageFacts, StepFacts, Unseen
 from builder_contracts.redaction import learn_data, redact_data, redact_variable
 
 MAX_BYTES = 16_000_000
@@ -105,8 +105,12 @@ def to_data(facts: Facts) -> dict[str, Any]:
         redacted["env"] = _redact_variables(facts.env)
     if isinstance(facts.outside, Facts):
         redacted["outside"] = to_data(facts.outside)
+    for shell, step in facts.steps.items():
+        if isinstance(step, StepFacts):
+            redacted["steps"][shell]["env"] = _redact_variables(step.env)
     if isinstance(facts.image, ImageFacts):
         redacted["image"]["labels"] = _redact_variables(facts.image.labels)
+        redacted["image"]["env"] = _redact_variables(facts.image.env)
     return redacted
 
 

@@ -33,6 +33,9 @@ NOT_ASKED = Unseen("not part of this observation")
 CONTRADICTION = "contradictory responses"
 """How the reason begins where a witness contradicts itself: nobody else can make up for that."""
 
+ENTRYPOINT = "ENTRYPOINT"
+"""In ``Facts.steps``: a job that the image's ENTRYPOINT starts."""
+
 
 @dataclass(frozen=True)
 class RunnerFacts:
@@ -55,7 +58,11 @@ class RunnerFacts:
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """The image as the engine knows it. ``digest`` is its content id; ``size`` bytes unpacked."""
+    """The image as the engine knows it. ``digest`` is its content id; ``size`` bytes unpacked.
+
+    ``healthcheck`` is as the image format has it: CMD or CMD-SHELL and its words, NONE, or nothing.
+    ``history`` are the commands that built the layers.
+    """
 
     reference: str
     digest: str
@@ -63,15 +70,45 @@ class ImageFacts:
     labels: dict[str, str]
     entrypoint: list[str]
     size: int
+    env: dict[str, str] = field(default_factory=dict)
+    cmd: list[str] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
+    healthcheck: list[str] = field(default_factory=list)
+    workdir: str = ""
+    user: str = ""
+    stop_signal: str = ""
+    history: Seen[list[str]] = NOT_ASKED
 
 
 @dataclass(frozen=True)
 class StartFacts:
-    """The engine's response to starting the image: whether the image exists, and whether it started."""
+    """The engine's response to starting the image: whether the image exists, and whether it started.
+
+    ``way`` is how the job was started. ``hopeless`` is True where the image or its start is why nothing runs, and not
+    the engine: no job of the class can run.
+    """
 
     exists: bool
     started: bool
     said: str = ""
+    way: str = ""
+    hopeless: bool = False
+
+
+@dataclass(frozen=True)
+class StepFacts:
+    """What a step sees in one shell, or a job that starts in one way.
+
+    ``tools`` maps names to paths, empty for a tool that the shell does not find. ``startup`` maps variables to the
+    startup files that assign them. ``failure`` is why the shell did not run a step, or empty; ``missing``: because
+    the job has no such shell.
+    """
+
+    env: dict[str, str]
+    tools: dict[str, str] = field(default_factory=dict)
+    startup: dict[str, list[str]] = field(default_factory=dict)
+    failure: str = ""
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,6 +121,14 @@ class UserFacts:
     home: str
     home_exists: bool
     home_writable: bool
+
+
+@dataclass(frozen=True)
+class GroupFacts:
+    """A group of a job's processes; ``name`` is empty for an id without an entry."""
+
+    gid: int
+    name: str
 
 
 @dataclass(frozen=True)
@@ -145,6 +190,74 @@ class PathFacts:
     mode: Seen[int] = NOT_ASKED
     owner: Seen[str] = NOT_ASKED
     free: Seen[int] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """More of what stands at a path. ``target`` is a symbolic link's; ``content`` the text of a file of at most 64 KiB."""
+
+    executable: bool
+    uid: Seen[int] = NOT_ASKED
+    gid: Seen[int] = NOT_ASKED
+    group: Seen[str] = NOT_ASKED
+    target: Seen[str] = NOT_ASKED
+    sha256: Seen[str] = NOT_ASKED
+    content: Seen[str] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class DirectoryFacts:
+    """A directory: whether it is there and the job can create files in it. ``mode`` holds permission bits."""
+
+    path: str
+    exists: bool
+    writable: bool
+    mode: Seen[int] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class SharedMemoryFacts:
+    """The size of /dev/shm in bytes, and whether the job can write there."""
+
+    size: int
+    writable: bool
+
+
+@dataclass(frozen=True)
+class ProcessFacts:
+    """What a job's processes inherit. ``ulimits`` are soft limits by name; None for unlimited."""
+
+    directory: Seen[DirectoryFacts] = NOT_ASKED
+    umask: Seen[int] = NOT_ASKED
+    ulimits: Seen[dict[str, int | None]] = NOT_ASKED
+    sysctls: dict[str, Seen[str]] = field(default_factory=dict)
+    shared_memory: Seen[SharedMemoryFacts] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class SudoFacts:
+    """Where sudo is (None: not on PATH), and how a command through it ended."""
+
+    path: str | None
+    status: int = 0
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class PrivilegeFacts:
+    """Programs with more rights than the job: paths with their mode, paths that carry capabilities, sudo."""
+
+    set_id: Seen[dict[str, int]] = NOT_ASKED
+    file_capabilities: Seen[list[str]] = NOT_ASKED
+    sudo: Seen[SudoFacts] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class BundleFacts:
+    """The CA bundle; ``path`` is empty where there is none."""
+
+    path: str
+    certificates: int
 
 
 @dataclass(frozen=True)
@@ -251,7 +364,12 @@ class KernelFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """One observation. ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took.
+    """One observation. ``groups`` begins with the effective one. ``listening`` holds ADDRESS:PORT.
+
+    ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took.
+
+    ``steps`` holds what steps see, by shell. ``entrypoint`` is a start by the image's ENTRYPOINT, which jobs of the
+    class do not start with.
 
     The fields are what the inside witness saw, the probe in the runner, and the engine of image and start.
     ``outside`` is the same as the kernel shows it without a program of the image; what only a run can show is
@@ -262,11 +380,23 @@ class Facts:
     image: Seen[ImageFacts]
     start: Seen[StartFacts]
     identity: Seen[UserFacts] = NOT_ASKED
+    groups: Seen[list[GroupFacts]] = NOT_ASKED
+    healthcheck: Seen[FeatureFacts] = NOT_ASKED
+    listening: Seen[list[str]] = NOT_ASKED
+    process: ProcessFacts = field(default_factory=ProcessFacts)
+    search_path: Seen[list[DirectoryFacts]] = NOT_ASKED
+    privileges: PrivilegeFacts = field(default_factory=PrivilegeFacts)
+    secret_files: Seen[list[str]] = NOT_ASKED
+    ca_bundle: Seen[BundleFacts] = NOT_ASKED
+    time_zone: Seen[str] = NOT_ASKED
     shells: dict[str, Seen[ShellFacts]] = field(default_factory=dict)
     path: Seen[str] = NOT_ASKED
     env: Seen[dict[str, str]] = NOT_ASKED
+    steps: dict[str, Seen[StepFacts]] = field(default_factory=dict)
+    entrypoint: Seen[StartFacts] = NOT_ASKED
     tools: dict[str, Seen[ToolFacts]] = field(default_factory=dict)
     paths: dict[str, Seen[PathFacts]] = field(default_factory=dict)
+    files: dict[str, Seen[FileFacts]] = field(default_factory=dict)
     isolation: IsolationFacts = field(default_factory=IsolationFacts)
     daemon: Seen[DaemonFacts] = NOT_ASKED
     network: NetworkFacts = field(default_factory=NetworkFacts)

@@ -9,20 +9,27 @@ from typing import assert_never
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import (
+    Certificates,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
     IdentityPromise,
     ImagePromise,
     IsolationPromise,
+    JobPromise,
+    LocalizationPromise,
     NetworkPromise,
     PathState,
+    PrivilegePromise,
+    ProcessPromise,
     Promise,
     ProofPromise,
     ResourcePromise,
+    SearchPathRule,
+    SecretPromise,
     Tool,
 )
-from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, Unseen
+from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, StartFacts, Unseen
 from builder_contracts.judge import (
     daemon,
     declarations,
@@ -31,9 +38,17 @@ from builder_contracts.judge import (
     identity,
     image,
     isolation,
+    job,
+    localization,
     network,
+    privileges,
+    process,
     resources,
+    search_path,
+    secrets,
+    step_differences,
     toolchain,
+    trust,
 )
 from builder_contracts.judge.witnesses import value_at, weigh
 from builder_contracts.redaction import redact_variable
@@ -49,7 +64,9 @@ def find(promise: Promise, facts: Facts) -> Assessment:
     if isinstance(promise, IdentityPromise):
         return identity.judge(promise, facts)
     if isinstance(promise, Tool):
-        return toolchain.judge(promise, facts)
+        return step_differences.tool(promise, facts, toolchain.judge(promise, facts))
+    if isinstance(promise, JobPromise):
+        return job.judge(promise, facts)
     if isinstance(promise, EnvironmentPromise):
         return environment.judge(promise, facts)
     if isinstance(promise, PathState):
@@ -58,6 +75,18 @@ def find(promise: Promise, facts: Facts) -> Assessment:
         return isolation.judge(promise, facts)
     if isinstance(promise, DaemonPromise):
         return daemon.judge(promise, facts)
+    if isinstance(promise, ProcessPromise):
+        return process.judge(promise, facts)
+    if isinstance(promise, SearchPathRule):
+        return search_path.judge(promise, facts)
+    if isinstance(promise, PrivilegePromise):
+        return privileges.judge(promise, facts)
+    if isinstance(promise, SecretPromise):
+        return secrets.judge(promise, facts)
+    if isinstance(promise, Certificates):
+        return trust.judge(promise, facts)
+    if isinstance(promise, LocalizationPromise):
+        return localization.judge(promise, facts)
     if isinstance(promise, NetworkPromise):
         return network.judge(promise, facts)
     if isinstance(promise, ResourcePromise):
@@ -69,7 +98,10 @@ def find(promise: Promise, facts: Facts) -> Assessment:
 
 def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, environment: str = "") -> Verdict:
     """The verdict on one clause. ``today`` (UTC) decides about waivers."""
-    seen_outside = find(clause.promise, facts.outside) if isinstance(facts.outside, Facts) else None
+    seen_outside = None
+    if isinstance(facts.outside, Facts):
+        # Only the inside shows what steps see, and it counts for both witnesses.
+        seen_outside = find(clause.promise, dataclasses.replace(facts.outside, steps=facts.steps))
     weighed = weigh(clause.promise, find(clause.promise, facts), seen_outside, facts)
     finding = under_waiver(clause, weighed.assessment, today)
     seen_image = facts.image if isinstance(facts.image, ImageFacts) else None
@@ -78,7 +110,13 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
         clause,
         finding,
         origin_of(
-            contract, runner, seen_image, environment=environment, started=facts.taken, seconds=facts.seconds
+            contract,
+            runner,
+            seen_image,
+            environment=environment,
+            started=facts.taken,
+            seconds=facts.seconds,
+            start=facts.start.way if isinstance(facts.start, StartFacts) else "",
         ),
         rung=_rung(finding, runner),
         inspect=_command(_inspected(finding.look, weighed.facts is facts), runner, seen_image, contract),
@@ -96,6 +134,7 @@ def origin_of(
     environment: str,
     started: str,
     seconds: float,
+    start: str = "",
 ) -> Origin:
     """The origin of a verdict, as far as a runner and an image are known."""
     return Origin(
@@ -109,6 +148,7 @@ def origin_of(
         environment=environment,
         started=started,
         seconds=seconds,
+        start=start,
     )
 
 
@@ -117,7 +157,24 @@ def fact_at(facts: Facts, path: str) -> Json:
     if path == ".env" and not isinstance(facts.env, Unseen):
         # Names alone: what a contract forbids anywhere in the environment may be a token.
         return as_json(sorted(facts.env))
+    if path.startswith(".steps"):
+        return _step_at(facts, path)
     return as_json(value_at(_without_secrets(facts) if path.startswith((".env", ".image")) else facts, path))
+
+
+def _step_at(facts: Facts, path: str) -> Json:
+    """What a step sees, by the names of its variables alone, or the one variable that the path leads to."""
+    for shell, step in facts.steps.items():
+        prefix = step_differences.inspect_path(shell)
+        if not path.startswith(prefix):
+            continue
+        if isinstance(step, Unseen):
+            return as_json(step)
+        name = path.removeprefix(f"{prefix}.env.")
+        if name != path:
+            return redact_variable(name, step.env[name]) if name in step.env else None
+        return as_json({**vars(step), "env": sorted(step.env)})
+    return None
 
 
 def _without_secrets(facts: Facts) -> Facts:
@@ -148,6 +205,7 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
             checked=finding.checked,
             total=finding.total,
             observed=finding.observed,
+            set_by_run=finding.set_by_run,
         )
     if finding.outcome is Outcome.BROKEN:
         return dataclasses.replace(

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from builder_contracts.contract.promises.daemon import (
     DaemonEndpoint,
+    DaemonListens,
     DaemonOwn,
     DaemonPromise,
     DaemonReady,
@@ -21,6 +22,8 @@ _DOWN = "the daemon did not start: set BUILDER_CONTRACTS_KEEP=1 and read its con
 
 
 def judge(promise: DaemonPromise, facts: Facts) -> Assessment:
+    if isinstance(promise, DaemonListens):
+        return _listens(promise, facts)
     daemon = facts.daemon
     if isinstance(daemon, Unseen):
         return unproven_because(daemon, ".daemon")
@@ -76,6 +79,27 @@ def _version(promise: DaemonVersion, daemon: DaemonFacts) -> Assessment:
     return broken(f"server {daemon.version}", "the sidecar image has a different release", look=inspect)
 
 
+def _listens(promise: DaemonListens, facts: Facts) -> Assessment:
+    inspect = ".listening"
+    if isinstance(facts.listening, Unseen):
+        return unproven_because(facts.listening, inspect)
+    addresses = [
+        address
+        for address, _, port in (item.rpartition(":") for item in facts.listening)
+        if port == str(promise.port)
+    ]
+    seen = f"port {promise.port} listens on {', '.join(addresses) or 'no address'}"
+    if not addresses:
+        return broken(seen, "the daemon did not start, or listens elsewhere", look=inspect)
+    if all(address.startswith("127.") or address == "[::1]" for address in addresses):
+        return kept(seen, look=inspect)
+    return broken(
+        seen,
+        "dockerd --host names another address, so everybody on the network can control the daemon",
+        look=inspect,
+    )
+
+
 def _own(daemon: DaemonFacts, facts: Facts) -> Assessment:
     inspect = ".daemon.id"
     runner = facts.runner
@@ -104,6 +128,15 @@ def explain(promise: DaemonPromise) -> Explanation:
                 "if that names a port, a daemon on a socket is useless to the job.",
                 breaks="A sidecar started without --host=tcp://…, or another DOCKER_HOST.",
                 mend=f"Start the sidecar with --host={promise.endpoint}, and give jobs DOCKER_HOST={promise.endpoint}.",
+            )
+        case DaemonListens():
+            return Explanation(
+                how="The listening TCP sockets of the job's network namespace, in /proc/net/tcp and tcp6: "
+                "each at this port must be bound to a loopback address.",
+                unproven=f"{RUNNER_LOST}; or /proc/net is not readable.",
+                why="A daemon without TLS obeys everybody who reaches its port.",
+                breaks="A sidecar started with --host=tcp://0.0.0.0:2375.",
+                mend=f"Start dockerd with --host=tcp://127.0.0.1:{promise.port}.",
             )
         case DaemonReady():
             return Explanation(

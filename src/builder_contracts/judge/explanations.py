@@ -8,17 +8,24 @@ from __future__ import annotations
 from typing import assert_never
 
 from builder_contracts.contract.promises import (
+    Certificates,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
     IdentityPromise,
     ImagePromise,
     IsolationPromise,
+    JobPromise,
+    LocalizationPromise,
     NetworkPromise,
     PathState,
+    PrivilegePromise,
+    ProcessPromise,
     Promise,
     ProofPromise,
     ResourcePromise,
+    SearchPathRule,
+    SecretPromise,
     Tool,
 )
 from builder_contracts.judge import (
@@ -29,10 +36,17 @@ from builder_contracts.judge import (
     identity,
     image,
     isolation,
+    job,
+    localization,
     network,
+    privileges,
+    process,
     proof_explanations,
     resources,
+    search_path,
+    secrets,
     toolchain,
+    trust,
 )
 from builder_contracts.judge.explanation import Explanation
 
@@ -43,6 +57,8 @@ def explanation(promise: Promise) -> Explanation:
         return declarations.explain(promise)
     if isinstance(promise, ImagePromise):
         return image.explain(promise)
+    if isinstance(promise, JobPromise):
+        return job.explain(promise)
     if isinstance(promise, IdentityPromise):
         return identity.explain(promise)
     if isinstance(promise, Tool):
@@ -55,6 +71,18 @@ def explanation(promise: Promise) -> Explanation:
         return isolation.explain(promise)
     if isinstance(promise, DaemonPromise):
         return daemon.explain(promise)
+    if isinstance(promise, ProcessPromise):
+        return process.explain(promise)
+    if isinstance(promise, SearchPathRule):
+        return search_path.explain(promise)
+    if isinstance(promise, PrivilegePromise):
+        return privileges.explain(promise)
+    if isinstance(promise, SecretPromise):
+        return secrets.explain(promise)
+    if isinstance(promise, Certificates):
+        return trust.explain(promise)
+    if isinstance(promise, LocalizationPromise):
+        return localization.explain(promise)
     if isinstance(promise, NetworkPromise):
         return network.explain(promise)
     if isinstance(promise, ResourcePromise):

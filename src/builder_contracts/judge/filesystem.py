@@ -6,10 +6,11 @@ import json
 
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.quantities import human_bytes
-from builder_contracts.facts.model import NOT_ASKED, Facts, PathFacts, Unseen
+from builder_contracts.contract.value_patterns import PatternTimeout, found_in
+from builder_contracts.facts.model import NOT_ASKED, Facts, FileFacts, PathFacts, Seen, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
-from builder_contracts.verdict import Assessment, broken, kept
+from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 
 def judge(promise: PathState, facts: Facts) -> Assessment:
@@ -29,6 +30,7 @@ def judge(promise: PathState, facts: Facts) -> Assessment:
     for finding in (
         _type(promise, path, inspect),
         _bits(promise, path, seen, inspect),
+        _details(promise, facts, seen),
         _free(promise, path, seen, inspect),
     ):
         if finding is not None:
@@ -37,6 +39,10 @@ def judge(promise: PathState, facts: Facts) -> Assessment:
 
 
 def _type(promise: PathState, path: PathFacts, inspect: str) -> Assessment | None:
+    if path.type == "symlink" and promise.type != "symlink":
+        return broken(
+            "a dangling symbolic link", "the file that the link names is missing from the image", look=inspect
+        )
     if promise.type is None:
         return None
     if promise.type == "symlink":
@@ -80,6 +86,60 @@ def _bits(promise: PathState, path: PathFacts, seen: list[str], inspect: str) ->
     return None
 
 
+def _details(promise: PathState, facts: Facts, seen: list[str]) -> Assessment | None:
+    if not promise.has_details:
+        return None
+    # What a file holds may be a secret, so it is compared and never shown.
+    inspect = f".files[{json.dumps(promise.path)}]"
+    file = facts.files.get(promise.path, NOT_ASKED)
+    if isinstance(file, Unseen):
+        return unproven_because(file, inspect)
+    promised: tuple[tuple[str, object, Seen[object], str], ...] = (
+        ("uid", promise.uid, file.uid, "a build step created it as a different user"),
+        ("gid", promise.gid, file.gid, "a build step created it with a different group"),
+        ("group", promise.group, file.group, "a build step created it with a different group"),
+        ("link to", promise.target, file.target, "a package or build step set another target"),
+        ("executable", promise.executable, file.executable, "its mode lost or gained the x bit"),
+        ("sha256", promise.sha256, file.sha256, "another release or an edit changed the file"),
+    )
+    for name, value, fact, likely in promised:
+        if value is None:
+            continue
+        where = f"{inspect}.{'target' if name == 'link to' else name}"
+        if isinstance(fact, Unseen):
+            if name == "link to":
+                return broken("not a symbolic link", "a copy replaced the link", look=where)
+            return unproven_because(fact, where)
+        text = ("executable" if fact else "not executable") if name == "executable" else f"{name} {fact}"
+        if fact != value:
+            return broken(text, likely, look=where)
+        seen.append(text)
+    return _content(promise, file, seen)
+
+
+def _content(promise: PathState, file: FileFacts, seen: list[str]) -> Assessment | None:
+    if not promise.has_content:
+        return None
+    inspect = f".files[{json.dumps(promise.path)}].executable"
+    if isinstance(file.content, Unseen):
+        return unproven_because(file.content, inspect)
+    missing = promise.contains is not None and promise.contains not in file.content
+    try:
+        missing = missing or (
+            promise.matches is not None and not found_in({promise.path: file.content}, promise.matches)
+        )
+    except PatternTimeout as slow:
+        return unproven(str(slow), look=inspect)
+    if missing:
+        return broken(
+            "the promised text is not in the file (content hidden)",
+            "a package or build step wrote another file",
+            look=inspect,
+        )
+    seen.append("content as promised")
+    return None
+
+
 def _free(promise: PathState, path: PathFacts, seen: list[str], inspect: str) -> Assessment | None:
     if promise.free is None:
         return None
@@ -102,7 +162,7 @@ def explain(promise: PathState) -> Explanation:
             mend=f"Remove {promise.path} from the image, or the volume from the pool's template.",
         )
     return Explanation(
-        how="The job's user inspects the path: type, write access, permission bits, owner and free space, as far as the contract states them. "
+        how="The job's user inspects the path: type, write access, permission bits, owner, group, link target, checksum, content (up to 64 KiB) and free space, as far as the contract states them. "
         "Symbolic links are followed.",
         unproven=f"{RUNNER_LOST}; the user cannot search a parent directory; "
         "or the image lacks stat(1), needed for permission bits, owner and free space.",

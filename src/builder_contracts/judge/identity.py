@@ -5,7 +5,16 @@ from __future__ import annotations
 import json
 from typing import assert_never
 
-from builder_contracts.contract.promises.identity import Home, IdentityPromise, NotRoot, Shell, Uid, User
+from builder_contracts.contract.promises.identity import (
+    Gid,
+    Groups,
+    Home,
+    IdentityPromise,
+    NotRoot,
+    Shell,
+    Uid,
+    User,
+)
 from builder_contracts.facts.model import NOT_ASKED, Facts, StartFacts, Unseen, UserFacts
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
@@ -17,7 +26,12 @@ _USER_LINE = "the image's USER line or the pool's securityContext selects a diff
 def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
     if isinstance(promise, Shell):
         return _shell(promise, facts)
+    if isinstance(promise, Groups):
+        return _groups(promise, facts)
     identity = facts.identity
+    start = facts.start
+    if isinstance(promise, User) and isinstance(start, StartFacts) and "unable to find user" in start.said:
+        return broken(start.said, "the image's USER has no entry in its /etc/passwd", look=".start")
     if isinstance(identity, Unseen):
         return unproven_because(identity, ".identity")
     match promise:
@@ -31,6 +45,14 @@ def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
             if identity.uid == promise.uid:
                 return kept(f"uid {identity.uid}", look=".identity.uid")
             return broken(f"uid {identity.uid}", _USER_LINE, look=".identity.uid")
+        case Gid():
+            if identity.gid == promise.gid:
+                return kept(f"gid {identity.gid}", look=".identity.gid")
+            return broken(
+                f"gid {identity.gid}",
+                "the image's USER line names another group, or the pool's securityContext sets runAsGroup",
+                look=".identity.gid",
+            )
         case NotRoot():
             if identity.uid != 0:
                 return kept(f"uid {identity.uid}", look=".identity.uid")
@@ -43,6 +65,26 @@ def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
             return _home(promise, identity)
         case _:
             assert_never(promise)
+
+
+def _groups(promise: Groups, facts: Facts) -> Assessment:
+    inspect = ".groups"
+    if isinstance(facts.groups, Unseen):
+        return unproven_because(facts.groups, inspect)
+    # The group with id 0 has root's rights whatever the image calls it.
+    names = [group.name or ("root" if group.gid == 0 else str(group.gid)) for group in facts.groups]
+    also_root = ["root"] if any(group.gid == 0 for group in facts.groups) else []
+    seen = f"groups {', '.join(dict.fromkeys(names))}"
+    forbidden = sorted({*names, *also_root} & {*promise.forbid})
+    if promise.allow:
+        forbidden = sorted({*forbidden, *({*names, *also_root} - {*promise.allow})})
+    if forbidden:
+        return broken(
+            seen,
+            f"the image or the pool adds the job's user to {', '.join(forbidden[:5])}",
+            look=inspect,
+        )
+    return kept(seen, look=inspect)
 
 
 def _home(promise: Home, identity: UserFacts) -> Assessment:
@@ -105,6 +147,22 @@ def explain(promise: IdentityPromise) -> Explanation:
                 why="Volumes store numeric IDs: with a different uid, a job cannot read the previous job's caches.",
                 breaks="A useradd without --uid, or runAsUser in the pool.",
                 mend=f"Run useradd --uid {promise.uid} in the image build, and set no other runAsUser in the pool.",
+            )
+        case Gid():
+            return Explanation(
+                how="The effective gid in /proc/self/status of a job process.",
+                unproven=f"{RUNNER_LOST}; or /proc is not readable.",
+                why="New files belong to this group; group 0 may read and write much of the system.",
+                breaks="A USER line with a group, such as 1001:0, or runAsGroup in the pool.",
+                mend=f"Make {promise.gid} the user's primary group, and set no other runAsGroup in the pool.",
+            )
+        case Groups():
+            return Explanation(
+                how="The effective and supplementary groups in /proc/self/status of a job process, by name in /etc/group.",
+                unproven=f"{RUNNER_LOST}; or /proc is not readable.",
+                why="A group gives rights that no mode or uid shows: members of docker control the engine.",
+                breaks="usermod or gpasswd in a Dockerfile, or supplementalGroups in the pool.",
+                mend="Remove the user from the group in the image, or the group from the pool's template.",
             )
         case NotRoot():
             return Explanation(

@@ -6,16 +6,19 @@ from typing import assert_never
 
 from builder_contracts.contract.promises.image import (
     ImageEntrypoint,
+    ImageHealthcheck,
     ImageLabel,
     ImagePlatform,
     ImagePromise,
     ImageReference,
+    ImageSetting,
     ImageSize,
 )
 from builder_contracts.contract.quantities import human_bytes
-from builder_contracts.facts.model import Facts, ImageFacts, Unseen
+from builder_contracts.facts.model import Facts, FeatureFacts, ImageFacts, Seen, StartFacts, Unseen
 from builder_contracts.judge.explanation import Explanation
 from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.redaction import hide_forms
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 _NO_IMAGE = "On a real runner, which has no image to inspect (skipped); or the engine did not respond."
@@ -40,12 +43,19 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
             return _label(promise, image)
         case ImageEntrypoint():
             if tuple(image.entrypoint) == promise.arguments:
+                trial = facts.entrypoint
+                if promise.arguments and isinstance(trial, StartFacts) and not trial.started:
+                    return _failed_trial(trial)
                 return kept(f"entry point {image.entrypoint}", look=".image.entrypoint")
             return broken(
                 f"entry point {image.entrypoint}",
                 "ENTRYPOINT changed in the Dockerfile or base image",
                 look=".image.entrypoint",
             )
+        case ImageSetting():
+            return _setting(promise, image)
+        case ImageHealthcheck():
+            return _healthcheck(promise, image, facts.healthcheck)
         case ImageSize():
             seen = human_bytes(image.size)
             if image.size <= promise.most:
@@ -59,6 +69,17 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
             assert_never(promise)
 
 
+def _failed_trial(trial: StartFacts) -> Assessment:
+    """A start by ENTRYPOINT, with the job's command as its arguments, that did not run the command."""
+    if trial.hopeless:
+        return broken(
+            trial.said,
+            "the program in ENTRYPOINT does not run the command that it gets as arguments",
+            look=".entrypoint",
+        )
+    return unproven(f"the image did not start by its ENTRYPOINT: {trial.said}", look=".entrypoint")
+
+
 def _reference(facts: Facts) -> Assessment:
     start = facts.start
     if isinstance(start, Unseen):
@@ -69,6 +90,12 @@ def _reference(facts: Facts) -> Assessment:
             "the tag was never built or pushed, or was removed; fix the reference, build the image, or pass --pull",
             look=".start",
         )
+    if not start.started and start.hopeless:
+        return broken(
+            f"no job of this class can run: {start.said}",
+            "the start itself fails; run the image by hand in the same way",
+            look=".start",
+        )
     if not start.started:
         # The clauses on platform and shell show whether the image or its host is the cause.
         return unproven(f"the image exists, but its container did not start: {start.said}", look=".start")
@@ -76,6 +103,45 @@ def _reference(facts: Facts) -> Assessment:
         return unproven_because(facts.image, ".image")
     digest = facts.image.digest
     return kept(f"{facts.image.reference} is {digest[:19]}…", look=".image.reference")
+
+
+def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:
+    values, inspect = {
+        "CMD": (tuple(image.cmd), ".image.cmd"),
+        "VOLUME": (tuple(sorted(image.volumes)), ".image.volumes"),
+        "WORKDIR": ((image.workdir or "/",), ".image.workdir"),
+        "USER": ((image.user or "root",), ".image.user"),
+        "STOPSIGNAL": ((image.stop_signal or "SIGTERM",), ".image.stop_signal"),
+    }[promise.instruction]
+    seen = hide_forms(f"{promise.instruction} {' '.join(values)}") if values else f"no {promise.instruction}"
+    if values == promise.values:
+        return kept(seen, look=inspect)
+    return broken(seen, f"{promise.instruction} changed in the Dockerfile or base image", look=inspect)
+
+
+def _healthcheck(promise: ImageHealthcheck, image: ImageFacts, ended: Seen[FeatureFacts]) -> Assessment:
+    inspect = ".image.healthcheck"
+    declared = bool(image.healthcheck) and image.healthcheck != ["NONE"]
+    seen = hide_forms(f"HEALTHCHECK {' '.join(image.healthcheck)}") if declared else "no HEALTHCHECK"
+    if declared != promise.declared:
+        likely = (
+            "a HEALTHCHECK line in the Dockerfile or base image sets it"
+            if declared
+            else "the Dockerfile lacks a HEALTHCHECK line"
+        )
+        return broken(seen, likely, look=inspect)
+    if not declared:
+        return kept(seen, look=inspect)
+    if isinstance(ended, Unseen):
+        return unproven_because(ended, ".healthcheck")
+    seen = f"{seen} exited with status {ended.status}"
+    if ended.status == 0:
+        return kept(seen, look=".healthcheck")
+    return broken(
+        f"{seen}: {hide_forms(ended.output) or 'no output'}",
+        "the command or what it checks does not work in the job's container",
+        look=".healthcheck",
+    )
 
 
 def _label(promise: ImageLabel, image: ImageFacts) -> Assessment:
@@ -134,12 +200,38 @@ def explain(promise: ImagePromise) -> Explanation:
             )
         case ImageEntrypoint():
             return Explanation(
-                how="The image's ENTRYPOINT, compared exactly.",
+                how="The image's ENTRYPOINT, compared exactly. If one is promised, a container starts by it, "
+                "and it must run the job's command that it gets as arguments.",
                 unproven=_NO_IMAGE,
                 why="The pool starts the image with its own command; "
                 "an unexpected entry point swallows or alters it.",
                 breaks="An ENTRYPOINT line in the Dockerfile or in a new base image release.",
                 mend="Reset it in the Dockerfile (ENTRYPOINT []), or declare the intended one.",
+            )
+        case ImageSetting(instruction=instruction):
+            return Explanation(
+                how=f"The image's {instruction} in its configuration, compared exactly.",
+                unproven=_NO_IMAGE,
+                why="Engines and pools act on it whenever the pool's template is silent.",
+                breaks="An instruction in the Dockerfile or in a new base image release.",
+                mend=f"Set {instruction} in the Dockerfile as promised, or declare the intended value.",
+            )
+        case ImageHealthcheck() if not promise.declared:
+            return Explanation(
+                how="The image configuration must not contain a HEALTHCHECK.",
+                unproven=_NO_IMAGE,
+                why="An engine restarts or removes a container whose health check fails, with its job.",
+                breaks="A HEALTHCHECK line in the Dockerfile or in a new base image release.",
+                mend="Add HEALTHCHECK NONE to the Dockerfile.",
+            )
+        case ImageHealthcheck():
+            return Explanation(
+                how="The image configuration must contain a HEALTHCHECK; "
+                "its command runs once in the job's container and must exit with 0.",
+                unproven=f"{_NO_IMAGE} Also if the command does not end in time.",
+                why="An engine restarts or removes a container whose health check fails, with its job.",
+                breaks="A command that the image lacks, or a service that does not run in a job.",
+                mend="Run the command in the image by hand, then fix it or what it checks.",
             )
         case ImageSize():
             return Explanation(

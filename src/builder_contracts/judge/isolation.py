@@ -19,6 +19,7 @@ from builder_contracts.contract.promises.isolation import (
 )
 from builder_contracts.facts.model import NOT_ASKED, AttemptFacts, Facts, IsolationFacts, Seen, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
+from builder_contracts.judge.run_settings import set_by_run
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept
 
@@ -42,6 +43,13 @@ def names(mask: int) -> list[str]:
 
 
 def judge(promise: IsolationPromise, facts: Facts) -> Assessment:
+    assessment = _judge(promise, facts)
+    if isinstance(promise, Privileged | Capabilities | NoNewPrivileges | Seccomp):
+        return set_by_run(assessment, facts)
+    return assessment
+
+
+def _judge(promise: IsolationPromise, facts: Facts) -> Assessment:
     isolation = facts.isolation
     match promise:
         case Privileged():

@@ -7,6 +7,7 @@ from typing import assert_never
 from builder_contracts.contract.promises.network import Denied, Egress, NetworkPromise, Reaches, Resolves
 from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
+from builder_contracts.judge.run_settings import set_by_run
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
@@ -17,7 +18,7 @@ _REFUSALS = ("unreachable", "refused")
 def judge(promise: NetworkPromise, facts: Facts) -> Assessment:
     match promise:
         case Egress():
-            return _egress(promise, facts)
+            return set_by_run(_egress(promise, facts), facts)
         case Resolves():
             return _resolves(promise, facts)
         case Reaches():

@@ -16,6 +16,7 @@ from builder_contracts.contract.promises.resources import (
 from builder_contracts.contract.quantities import human_bytes, human_cpus
 from builder_contracts.facts.model import Facts, RunnerFacts, Seen, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
+from builder_contracts.judge.run_settings import set_by_run
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
@@ -24,6 +25,10 @@ _CGROUP_HIDDEN = "or the cgroup file is not visible to the job."
 
 
 def judge(promise: ResourcePromise, facts: Facts) -> Assessment:
+    return set_by_run(_judge(promise, facts), facts)
+
+
+def _judge(promise: ResourcePromise, facts: Facts) -> Assessment:
     resources = facts.resources
     match promise:
         case CpuLimit():

@@ -10,14 +10,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.promises import (
+    Certificates,
     DaemonPromise,
     Declaration,
     ImagePromise,
+    JobPromise,
+    LocalizationPromise,
+    PathState,
+    PrivilegePromise,
+    ProcessPromise,
     Promise,
     ProofPromise,
+    SearchPathRule,
+    SecretPromise,
     Tool,
 )
-from builder_contracts.contract.promises.identity import Shell
+from builder_contracts.contract.promises.daemon import DaemonListens
+from builder_contracts.contract.promises.identity import Groups, Shell
 from builder_contracts.contract.promises.isolation import DockerDaemon, Mount, Privileged, Unshare
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.facts.model import CONTRADICTION, Facts, RunnerFacts, Unseen
@@ -25,6 +34,23 @@ from builder_contracts.verdict import Assessment, Outcome, unproven
 
 _CHANGING = {"free"}
 """Facts that two looks may see differently: other jobs fill the disk."""
+
+
+_NEVER_OUTSIDE = (
+    Declaration
+    | ImagePromise
+    | ProofPromise
+    | JobPromise
+    | ProcessPromise
+    | SearchPathRule
+    | PrivilegePromise
+    | SecretPromise
+    | Certificates
+    | LocalizationPromise
+    | Groups
+    | DaemonListens
+)
+"""Promises about which a look at the job's process tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +71,12 @@ def shows_outside(promise: Promise) -> bool:
     match promise:
         case Tool():
             return not promise.present or not (promise.version or promise.work or promise.features)
+        case PathState():
+            return not promise.present or not promise.has_details
         case Shell() | DockerDaemon() | Mount() | Unshare() | Resolves() | Reaches() | Denied():
             return False
         case _:
-            return not isinstance(promise, Declaration | ImagePromise | DaemonPromise | ProofPromise)
+            return not isinstance(promise, _NEVER_OUTSIDE | DaemonPromise)
 
 
 def weigh(
@@ -61,7 +89,7 @@ def weigh(
         for name, assessment in ((inner, inside), (outer, outside))
         if assessment is not None and _is_proven(assessment) and not assessment.declared
     )
-    if outside is None or isinstance(promise, ImagePromise | Declaration | ProofPromise):
+    if outside is None or isinstance(promise, _NEVER_OUTSIDE):
         return WeighedAssessment(inside, facts, lines[:1] if not inside.declared else ())
     assert isinstance(facts.outside, Facts)
     if not _is_proven(outside):

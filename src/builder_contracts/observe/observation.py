@@ -10,22 +10,30 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.daemon import DaemonListens
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
+from builder_contracts.contract.promises.image import ImageHealthcheck
 from builder_contracts.contract.promises.isolation import Device
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.facts.model import (
+    ENTRYPOINT,
+    NOT_ASKED,
     ConnectionFacts,
     DaemonFacts,
     Facts,
+    FeatureFacts,
     ForbiddenHostFacts,
     NetworkFacts,
     Seen,
     StartFacts,
+    StepFacts,
     Unseen,
 )
+from builder_contracts.observe import healthcheck
 from builder_contracts.observe.inside import answers as read
+from builder_contracts.observe.inside import promised, steps
 from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
 from builder_contracts.observe.outside import look
@@ -57,16 +65,23 @@ def gather(
     setting = runner.setting
     taken = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     started_at = time.monotonic()
-    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="witness") as pool:
+    shells: dict[str, Seen[StepFacts]] = {}
+    # The outside witness looks, and shells of steps start, while the probe runs.
+    with ThreadPoolExecutor(2, thread_name_prefix="witness") as pool:
         looking = pool.submit(_look, contract, setting.look, deadline) if setting.look else None
         if isinstance(setting.start, StartFacts) and not setting.start.started:
-            answers = ProbeAnswers(lost=f"runner did not start: {setting.start.said}")
+            answers = ProbeAnswers(lost=_no_start(setting.start))
         elif isinstance(setting.start, Unseen) and setting.start.here:
             answers = ProbeAnswers(lost=setting.start.unseen)
         else:
+            stepping = pool.submit(steps.observe, contract, runner, deadline=deadline)
             answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
+            shells = stepping.result()
         outside = looking.result() if looking else None
     facts = _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, started_at)
+    if isinstance(setting.entrypoint_env, dict):
+        shells[ENTRYPOINT] = StepFacts(setting.entrypoint_env)
+    facts = dataclasses.replace(facts, steps=shells, healthcheck=_healthcheck(contract, runner, answers))
     if outside is not None:
         from_outside = _facts(contract, runner, outside, {}, {}, taken, started_at)
         facts = _with_outside(
@@ -78,6 +93,12 @@ def gather(
     # A secret that was read is hidden in every output from here on.
     learn_data(dataclasses.asdict(facts))
     return facts
+
+
+def _no_start(start: StartFacts) -> str:
+    if start.hopeless:
+        return f"no job of this class can run: {start.said}"
+    return f"runner did not start: {start.said}"
 
 
 def _ask(
@@ -147,14 +168,23 @@ def _facts(
     start = setting.start
     if isinstance(start, StartFacts) and start.started and answers.silent:
         # The first process died before its first answer: the image's shell does not run.
-        start = dataclasses.replace(start, started=False, said=answers.lost)
+        start = dataclasses.replace(start, started=False, said=start.said or answers.lost)
     tools = contract.promised(Tool)
     paths = [promise.path for promise in (*contract.promised(PathState), *contract.promised(Device))]
     return Facts(
         runner=setting.runner,
         image=setting.image,
         start=start,
+        entrypoint=setting.entrypoint,
         identity=read.identity(answers),
+        groups=read.groups(answers),
+        listening=read.listening(answers) if contract.promised(DaemonListens) else NOT_ASKED,
+        process=promised.process(answers, contract),
+        search_path=promised.search_path(answers, contract),
+        privileges=promised.privileges(answers, contract),
+        secret_files=promised.secret_files(answers, contract),
+        ca_bundle=promised.ca_bundle(answers, contract),
+        time_zone=promised.time_zone(answers, contract),
         shells={promise.path: read.shell(answers, promise.path) for promise in contract.promised(Shell)},
         path=answers.read("path", "", str),
         env=read.environment(answers),
@@ -165,6 +195,7 @@ def _facts(
             for tool in tools
         },
         paths={path: read.path(answers, path) for path in paths},
+        files=promised.files(answers, contract),
         isolation=read.isolation(answers, setting.privileged),
         daemon=_daemon(answers, runner),
         network=_network(contract, answers, forbidden, unreachable),
@@ -173,6 +204,12 @@ def _facts(
         taken=taken,
         seconds=round(time.monotonic() - started_at, 3),
     )
+
+
+def _healthcheck(contract: Contract, runner: Runner, answers: ProbeAnswers) -> Seen[FeatureFacts]:
+    if not any(promise.declared for promise in contract.promised(ImageHealthcheck)):
+        return NOT_ASKED
+    return Unseen(answers.lost) if answers.lost else healthcheck.run(runner)
 
 
 def _daemon(answers: ProbeAnswers, runner: Runner) -> Seen[DaemonFacts]:

@@ -76,7 +76,7 @@ class ContainerTestbed(Testbed):
             image=self.image,
             # Without the CPU request: it is a weight, and a small one starves a build on a busy host. That
             # the class has it is a clause of its own.
-            plan=dataclasses.replace(self.plan, network="internal", cpu_request=None),
+            plan=dataclasses.replace(self.plan, network="internal", cpu_request=None, try_entrypoint=False),
             network=self.host,  # type: ignore[arg-type] # a network of the run: all that a runner asks of it
             about_engine=self.about,
         )

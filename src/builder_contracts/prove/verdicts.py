@@ -62,6 +62,7 @@ class ProofContext:
     image: ImageFacts | None = None
     started: str = ""
     seconds: float = 0.0
+    start: str = ""
 
 
 def judge(
@@ -86,6 +87,7 @@ def judge(
             environment=where.environment,
             started=where.started,
             seconds=where.seconds,
+            start=where.start,
         ),
         rung=_rung(about),
         inspect=finding.look or f"builder-contracts explain {clause.id}",

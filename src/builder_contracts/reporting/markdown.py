@@ -54,8 +54,8 @@ def lines(record: RunRecord) -> Iterator[str]:
     groups = summarize(verdicts)
     if groups:
         yield ""
-        yield "| | Kept | Broken | Unproven | Waived |"
-        yield "|---|--:|--:|--:|--:|"
+        yield "| | Kept | Set by this run | Broken | Unproven | Waived |"
+        yield "|---|--:|--:|--:|--:|--:|"
         yield from (_row(line) for line in groups)
     broken = [verdict for verdict in verdicts if verdict.outcome is Outcome.BROKEN]
     for verdict in broken[:_MOST_BROKEN]:
@@ -85,9 +85,8 @@ def lines(record: RunRecord) -> Iterator[str]:
 
 
 def _row(line: SummaryLine) -> str:
-    numbers = (
-        line.counts[outcome] for outcome in (Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED)
-    )
+    others = (line.counts[outcome] for outcome in (Outcome.BROKEN, Outcome.UNPROVEN, Outcome.WAIVED))
+    numbers = (line.counts[Outcome.KEPT], line.set_by_run, *others)
     return f"| {_cell(line.name)} | {' | '.join(map(str, numbers))} |"
 
 

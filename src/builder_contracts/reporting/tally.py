@@ -33,6 +33,7 @@ class SummaryLine:
     name: str
     counts: Counter[Outcome]
     rungs: Counter[Rung]
+    set_by_run: int
     image: str
     reasons: tuple[Reason, ...]
     one_witness: int = 0
@@ -44,11 +45,16 @@ class SummaryLine:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """``3 kept (1 declared, 2 observed)``, ``0 broken``, ``0 unproven``; what is rare only if it is."""
-        rungs = ", ".join(f"{self.rungs[rung]} {rung.name.lower()}" for rung in Rung if self.rungs[rung])
+        """``4 kept (1 declared, 1 set by this run, 2 observed)``, ``0 broken``, ``0 unproven``; waived only where some are."""
+        by_strength = [
+            (self.rungs[Rung.DECLARED] - self.set_by_run, "declared"),
+            (self.set_by_run, "set by this run"),
+            *((self.rungs[rung], rung.name.lower()) for rung in Rung if rung is not Rung.DECLARED),
+        ]
+        strengths = ", ".join(f"{count} {name}" for count, name in by_strength if count)
         if self.one_witness:
-            rungs += f"; {self.one_witness} by one witness"
-        kept = f"{self.counts[Outcome.KEPT]:3} kept" + (f" ({rungs})" if rungs else "")
+            strengths += f"; {self.one_witness} by one witness"
+        kept = f"{self.counts[Outcome.KEPT]:3} kept" + (f" ({strengths})" if strengths else "")
         others = [f"{self.counts[outcome]} {outcome.value}" for outcome in (Outcome.BROKEN, Outcome.UNPROVEN)]
         if self.counts[Outcome.WAIVED]:
             others.append(f"{self.counts[Outcome.WAIVED]} waived")
@@ -89,6 +95,7 @@ def _line(name: str, verdicts: list[Verdict]) -> SummaryLine:
             for verdict in verdicts
             if verdict.outcome is Outcome.KEPT and verdict.rung is not None
         ),
+        sum(verdict.outcome is Outcome.KEPT and verdict.set_by_run for verdict in verdicts),
         image,
         tuple(Reason(*key, tuple(clauses)) for key, clauses in reasons.items()),
         sum(verdict.one_witness and verdict.outcome is Outcome.KEPT for verdict in verdicts),

@@ -15,6 +15,8 @@ from builder_contracts.truth.platform import ASSUMED
 from builder_contracts.truth.session import exit_code, verdicts_of
 from builder_contracts.truth.verdicts import TruthReport
 
+_SHOWN = 10  # Lines about what was not judged in a text; a JSON report has all.
+
 
 def report(judgement: TruthReport, reports: Reports, *, command: str, strict: bool) -> ExitCode:
     """Send a judged checkout to the reports; the exit code of the run."""
@@ -40,10 +42,22 @@ def _notes(judgement: TruthReport) -> Iterator[str]:
         yield f"{ASSUMED}: {place}: {assumption.reason}"
     for finding in judgement.waived:
         yield f"waived: {finding.here.at}: {finding.here.says}"
+    yield from _unjudged(judgement)
+    if skipped := judgement.not_applicable:
+        yield f"not applicable: {_count(len(skipped), 'clause')}"
     if judgement.known:
         yield f"in the baseline: {_count(judgement.known, 'finding')}"
     files = _count(judgement.files, "file")
     yield f"{files} in {judgement.seconds:.2f} s: {_count(len(judgement.findings), 'finding')}"
+
+
+def _unjudged(judgement: TruthReport) -> Iterator[str]:
+    """What was not judged: one line per place and reason, the rest folded to a count."""
+    places = list(dict.fromkeys((entry.at, entry.reason) for entry in judgement.unjudged))
+    for at, reason in places[:_SHOWN]:
+        yield f"not judged: {at}: {reason}"
+    if len(places) > _SHOWN:
+        yield f"not judged: {len(places) - _SHOWN} more; the JSON report lists them"
 
 
 def _count(number: int, noun: str) -> str:
@@ -57,6 +71,16 @@ def _details(judgement: TruthReport) -> dict[str, Any]:
         "known": judgement.known,
         "findings": [_finding(finding) for finding in judgement.findings],
         "waived": [_finding(finding) for finding in judgement.waived],
+        "unjudged": [
+            {
+                "clause": entry.clause,
+                "file": entry.at.file,
+                "line": entry.at.line,
+                "reason": entry.reason,
+            }
+            for entry in judgement.unjudged
+        ],
+        "not_applicable": [verdict.clause for verdict in judgement.not_applicable],
         "assumed": [
             {
                 "area": assumption.area,

@@ -47,6 +47,7 @@ def to_data(verdict: Verdict) -> dict[str, Any]:
         "inspect": verdict.inspect,
         "why": verdict.why,
         "provable_here": verdict.provable_here,
+        "set_by_run": verdict.set_by_run,
         "location": _place(verdict.location),
     }
     if verdict.checked is not None:
@@ -78,7 +79,8 @@ def _place(location: Location) -> dict[str, Any]:
 
 def from_data(data: dict[str, Any]) -> Verdict:
     """The verdict that ``to_data`` gave. Raises KeyError, TypeError or ValueError for other data."""
-    origin = {field.name: data[field.name] for field in dataclasses.fields(Origin)}
+    # A verdict of an earlier release has no start, and does not say what its run set.
+    origin = {field.name: data[field.name] for field in dataclasses.fields(Origin) if field.name != "start"}
     return Verdict(
         **{name: data[name] for name in _PLAIN},
         outcome=Outcome(data["outcome"]),
@@ -99,7 +101,8 @@ def from_data(data: dict[str, Any]) -> Verdict:
             for contradiction in data["contradictions"]
         ),
         measurements=tuple(Measurement(**measurement) for measurement in data["measurements"]),
-        origin=Origin(**origin),
+        origin=Origin(**origin, start=data.get("start", "")),
+        set_by_run=data.get("set_by_run", False),
     )
 
 

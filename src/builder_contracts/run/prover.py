@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
+from builder_contracts.contract.promises.job import DEFAULT_START, JobStart
 from builder_contracts.contract.promises.publication import PublicationProof
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.prove.backends import (
@@ -25,6 +26,7 @@ from builder_contracts.prove.records import ProofRecords
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.verdicts import ProofContext, judge
 from builder_contracts.run.tasks import Tasks
+from builder_contracts.runner.docker.job_start import describe
 from builder_contracts.runner.shutdown import ENDED
 from builder_contracts.verdict import Verdict
 
@@ -101,7 +103,11 @@ class Prover:
         if isinstance(records, Unavailable):
             records = _all_lost(selected, records)
         environment = self._options.bindings.environment
-        where = ProofContext(environment, proved.about, proved.image, started, time.monotonic() - started_at)
+        start = ""
+        if proved.about is not None and proved.about.kind == "docker":
+            start = describe(next(iter(contract.promised(JobStart)), DEFAULT_START))
+        seconds = time.monotonic() - started_at
+        where = ProofContext(environment, proved.about, proved.image, started, seconds, start)
         return records, where
 
 

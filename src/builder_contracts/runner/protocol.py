@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
-from builder_contracts.facts.model import ConnectionFacts, ImageFacts, RunnerFacts, Seen, StartFacts, Unseen
+from builder_contracts.facts.model import (
+    NOT_ASKED,
+    ConnectionFacts,
+    ImageFacts,
+    RunnerFacts,
+    Seen,
+    StartFacts,
+    Unseen,
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,8 @@ class OutsideView:
     privileged: Seen[bool] = FROM_OUTSIDE
     daemon_ready_after: Seen[float] = NO_DAEMON_STARTED
     daemon_failure: str = ""
+    entrypoint: Seen[StartFacts] = NOT_ASKED
+    entrypoint_env: Seen[dict[str, str]] = NOT_ASKED
     forbidden: Mapping[str, Seen[StandIn]] = field(default_factory=dict)
     look: Look | None = None
 

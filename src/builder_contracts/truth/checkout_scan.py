@@ -13,6 +13,7 @@ from builder_contracts.truth.checkout import TOO_DEEP, Checkout, File, Unread
 from builder_contracts.truth.model import MatchedLine, Model, NameField, Script
 from builder_contracts.truth.readers import (
     bake,
+    bazel_module,
     dockerfile,
     kubernetes,
     opentofu,
@@ -22,8 +23,13 @@ from builder_contracts.truth.readers import (
 )
 from builder_contracts.truth.value import Known, Unknown, Value
 
-_PROSE = (".md", ".rst", ".txt", ".adoc", ".tex")
+PAGES = (".md", ".rst", ".txt", ".adoc", ".tex")
+"""Files of documentation, by how their names end."""
 _COMMENT = ("#", "//", "/*", "*", "--", ";", "%", "<!--")
+# An entry of a list: its setting is written above.
+_ENTRY = re.compile(r"\s*(?:-\s+)?[\"']?[a-z+]+://")
+_OPENERS = ("[", "(", "{", ":", "=", "|", ">", "''")
+_ABOVE = 12
 _STEM = 6
 _CHECK = re.compile(r"health|check|smoke|verify|test", re.IGNORECASE)
 # Syntax that only Helm resolves: an object of its templates, a function that reads them, or an action in the
@@ -73,7 +79,7 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
                 _read_format(file, model, pipelines)
             if file.path in repository_names.SURFACES:
                 model.surfaces += repository_names.SURFACES[file.path](file)
-        except repository_names.NotReadable as error:
+        except (repository_names.NotReadable, bazel_module.NotStarlark) as error:
             model.unread.append(Unread(file.path, str(error)))
         except RecursionError:
             model.unread.append(Unread(file.path, TOO_DEEP))
@@ -85,7 +91,9 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
             _add_lines(file, line_words, model)
         if file.name.endswith(".md") and any(stem in lower for stem in page_stems):
             model.pages.append((file.path, file.text()))
-    workflows.read_pipelines(pipelines, model)
+    of_github = {path: document for path, document in pipelines.items() if workflows.is_workflow(path)}
+    workflows.read_workflows(of_github, model)
+    workflows.read_pipelines({path: pipelines[path] for path in pipelines if path not in of_github}, model)
     if tofu:
         opentofu.read_opentofu(tofu, model)
     if targets and model.builds:
@@ -98,7 +106,7 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
 
 
 def _read_format(file: File, model: Model, pipelines: dict[str, Value]) -> None:
-    """Give a file to the reader of its format; GitLab's are collected. Raises NotReadable or RecursionError."""
+    """Give a file to the reader of its format; workflows and pipelines are collected. Raises NotReadable, NotStarlark or RecursionError."""
     if file.name.endswith((".yaml", ".yml")):
         _read_yaml_file(file, model, pipelines)
     elif dockerfile.is_dockerfile(file.path):
@@ -106,7 +114,7 @@ def _read_format(file: File, model: Model, pipelines: dict[str, Value]) -> None:
     elif file.name.endswith(".sh") and _CHECK.search(file.name):
         model.scripts.append(Script(file.path, file.text()))
     elif file.name == "MODULE.bazel":
-        model.root_refusals += repository_names.root_refusals(file)
+        model.bazel_modules.append(bazel_module.read_bazel_module(file))
 
 
 def stems(words: Iterable[str]) -> list[str]:
@@ -122,7 +130,7 @@ def stems(words: Iterable[str]) -> list[str]:
 
 
 def _add_lines(file: File, words: re.Pattern[str], model: Model) -> None:
-    page = file.path.endswith(_PROSE)
+    page = file.path.endswith(PAGES)
     text = file.text()
     begin, number, end = 0, 1, -1
     for match in words.finditer(text):
@@ -136,7 +144,22 @@ def _add_lines(file: File, words: re.Pattern[str], model: Model) -> None:
         end = len(text) if end < 0 else end
         line = text[begin:end].rstrip("\r")[:2000]
         prose = page or line.lstrip().startswith(_COMMENT)
-        model.lines.append(MatchedLine(line, Location(file.path, number), prose))
+        key = _key_above(text, begin) if _ENTRY.match(line) else ""
+        model.lines.append(MatchedLine(line, Location(file.path, number), prose, key))
+
+
+def _key_above(text: str, begin: int) -> str:
+    """The line that opens the list or block of text around a bare entry; the search ends after a few lines."""
+    end = begin - 1
+    for _ in range(_ABOVE):
+        if end <= 0:
+            break
+        start = text.rfind("\n", max(0, end - 500), end) + 1
+        line = text[start:end].strip()
+        if line.endswith(_OPENERS):
+            return line[-200:]
+        end = start - 1
+    return ""
 
 
 def _read_yaml_file(file: File, model: Model, pipelines: dict[str, Value]) -> None:
@@ -167,7 +190,7 @@ def _read_yaml_file(file: File, model: Model, pipelines: dict[str, Value]) -> No
         return
     for document in map(_without_placeholders, documents) if template else documents:
         if workflows.is_workflow(path):
-            workflows.read_workflow(document, model)
+            pipelines[path] = document
             if match := repository_names.WORKFLOW_NAME.search(file.text()):
                 line = file.text().count("\n", 0, match.start()) + 1
                 written = match[1].strip("\"'")

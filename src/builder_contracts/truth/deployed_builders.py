@@ -23,6 +23,7 @@ from builder_contracts.contract.promises.isolation import (
     Seccomp,
 )
 from builder_contracts.contract.promises.resources import CpuLimit, CpuRequest, MemoryLimit, MemoryRequest
+from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.contract.quantities import byte_count, millicpus
 from builder_contracts.errors import Location
 from builder_contracts.facts.model import (
@@ -41,6 +42,7 @@ from builder_contracts.truth import image_builds
 from builder_contracts.truth.finding import Finding, Quote
 from builder_contracts.truth.model import ScaleSet, environment
 from builder_contracts.truth.rule_context import RuleContext
+from builder_contracts.truth.scale_set_image import ScaleSetImage, image_of, judge_tool
 from builder_contracts.truth.value import Unknown, Value, get, items, number, text
 from builder_contracts.verdict import Assessment as Judged
 from builder_contracts.verdict import Origin, Outcome, Rung, Verdict, kept, unproven
@@ -72,9 +74,12 @@ def judge_deployed_builders(context: RuleContext, today: date) -> Iterator[tuple
         ]
         for scale_set in _distinct(scale_sets):
             facts = facts_of(scale_set)
+            image = image_of(context, scale_set)
             for clause in contract.clauses:
-                assessment = _assess(clause, facts)
-                at = _deciding_location(clause, scale_set)
+                if isinstance(clause.promise, Tool) and isinstance(image, ScaleSetImage):
+                    assessment, at = judge_tool(clause.promise, image), image.at
+                else:
+                    assessment, at = _assess(clause, facts), _deciding_location(clause, scale_set)
                 yield _verdict(clause, contract, assessment, at, scale_set.variant, today)
         # Scale sets that are like the class keep its promises, except amounts: those have a declaration of their own.
         for scale_set in _distinct(_extra_scale_sets(context, contract)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from builder_contracts.errors import Location
 from builder_contracts.truth.model import ImageBuild, Instruction
 from builder_contracts.truth.readers.dockerfile import argument_list
-from builder_contracts.truth.readers.shell import Command, commands
+from builder_contracts.truth.readers.shell import Command, commands, started
 
 _APT = frozenset({"apt", "apt-get", "aptitude"})
 _OTHER_MANAGERS = frozenset({"apk", "dnf", "microdnf", "yum", "zypper", "pacman"})
@@ -47,19 +47,12 @@ def commands_of(step: Instruction) -> Iterator[Command]:
     """The commands of a RUN step, those inside ``sh -c '…'`` included."""
     listed = argument_list(step)
     if listed is not None:
-        outer = [Command((listed[0].rpartition("/")[2], *listed[1:]), 0)] if listed else []
-    else:
-        script = _FLAGS.sub("", step.words)
-        if step.body and not _HEREDOC.sub("", script).strip():
-            script = step.body
-        outer = list(commands(script))
-    for command in outer:
-        inner = next((place for place, word in enumerate(command.words[:-2])
-                      if word.rpartition("/")[2] in _SHELLS and command.words[place + 1] in ("-c", "-ec", "-exc")), None)  # fmt: skip
-        if inner is None:
-            yield command
-        else:
-            yield from commands(command.words[inner + 2])
+        yield from started(Command((listed[0].rpartition("/")[2], *listed[1:]), 0)) if listed else ()
+        return
+    script = _FLAGS.sub("", step.words)
+    if step.body and not _HEREDOC.sub("", script).strip():
+        script = step.body
+    yield from commands(script)
 
 
 def installs(build: ImageBuild) -> Installs:

@@ -13,11 +13,15 @@ from builder_contracts.truth.value import Known, Value, fields, get, items, text
 
 @dataclass(frozen=True)
 class MatchedLine:
-    """A line that holds a word of the platform. ``prose``: documentation or a comment, not configuration."""
+    """A line that holds a word of the platform. ``prose``: documentation or a comment, not configuration.
+
+    ``key`` is the line above that a bare entry of a list belongs to.
+    """
 
     text: str
     at: Location
     prose: bool
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ class ConfigMapFile:
 
     file: str
     content: Value
+    name: Value | None = None
 
 
 @dataclass(frozen=True)
@@ -138,22 +143,29 @@ class Autoscaler:
 
 @dataclass(frozen=True)
 class Release:
-    """A Helm release."""
+    """A Helm release. ``values`` are those that it sets itself, Unknown if a part of them is."""
 
     chart: Value | None
     version: Value | None
     namespace: Value | None
     deployed: Value
     at: Location
+    values: Value | None = None
+    values_at: Location | None = None
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A root module of OpenTofu. ``backend`` is its backend's type, or None."""
+    """A root module of OpenTofu. ``backend`` is its backend's type, or None.
+
+    A module that nobody calls is one if it has a backend, configures a provider, or has values of its variables:
+    ``applied``. Otherwise it may be a library.
+    """
 
     path: str
     backend: str | None
     at: Location
+    applied: bool = True
 
 
 @dataclass(frozen=True)
@@ -167,11 +179,16 @@ class NameUse:
 
 @dataclass(frozen=True)
 class Template:
-    """A configuration text inside another file (a heredoc), rendered as far as its shape needs."""
+    """A configuration text inside another file (a heredoc), rendered as far as its shape needs.
+
+    ``caller`` is the stack that renders it. With every switch on, ``every_switch`` is true: a caller may choose so.
+    """
 
     text: str
     raw: str
     at: Location
+    caller: str = ""
+    every_switch: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,7 +216,8 @@ class CiJob:
     """A job of GitHub Actions or GitLab CI.
 
     ``choices`` has an entry for each list of labels that the job can ask for. If ``computed``, it can ask for others
-    too, which are known only at run time.
+    too, which are known only at run time. ``artifacts_of`` are the jobs whose artifacts it gets, ``services`` the
+    containers that are started beside it.
     """
 
     forge: str
@@ -211,11 +229,44 @@ class CiJob:
     artifacts: tuple[Value, ...]
     at: Location
     computed: bool = False
+    artifacts_of: tuple[str, ...] = ()
+    services: tuple[Value, ...] = ()
+
+    @property
+    def called(self) -> Value | None:
+        """The workflow of another repository that the job calls."""
+        uses = next((step.uses for step in self.steps if not self.choices and step.name == "workflow"), None)
+        return uses if uses is not None and not (text(uses) or "").startswith("./") else None
 
     @property
     def labels(self) -> tuple[Value, ...]:
         """Every label that the job can ask for."""
         return tuple(dict.fromkeys(label for choice in self.choices for label in choice.labels))
+
+
+@dataclass(frozen=True)
+class BazelDependency:
+    """A module that a MODULE.bazel asks for; ``version`` is empty if it does not say which."""
+
+    name: str
+    version: str
+    at: Location
+
+
+@dataclass(frozen=True)
+class PythonToolchain:
+    """A Python toolchain of rules_python, and whether it is told to accept root."""
+
+    accepts_root: bool
+    at: Location
+
+
+@dataclass(frozen=True)
+class BazelModule:
+    """A MODULE.bazel."""
+
+    dependencies: tuple[BazelDependency, ...]
+    python_toolchains: tuple[PythonToolchain, ...]
 
 
 @dataclass(frozen=True)
@@ -353,7 +404,7 @@ class Model:
     actions: list[CompositeAction] = field(default_factory=list)
     images: list[ImageUse] = field(default_factory=list)
     builds: list[ImageBuild] = field(default_factory=list)
-    root_refusals: list[Location] = field(default_factory=list)
+    bazel_modules: list[BazelModule] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     own_labels: list[Value] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)

@@ -77,9 +77,11 @@ class RuleContext:
 
     def is_history(self, path: str) -> bool:
         """Whether a file records the past or breaks things on purpose."""
-        return any(
-            fnmatch.fnmatch(path, pattern) for pattern in self.facts("identity").get("history", default=[])
-        )
+        judged: dict[str, bool] = self.memo.setdefault("history", {})
+        if path not in judged:
+            patterns = self.facts("identity").get("history", default=[])
+            judged[path] = any(fnmatch.fnmatch(path, pattern) for pattern in patterns)
+        return judged[path]
 
     @cached_property
     def lines(self) -> tuple[MatchedLine, ...]:

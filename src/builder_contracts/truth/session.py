@@ -84,7 +84,12 @@ def exit_code(judgement: TruthReport, *, strict: bool) -> ExitCode:
     """The answer to the shell: broken before unproven before kept."""
     if judgement.count(Outcome.BROKEN):
         return ExitCode.BROKEN
-    unproven = [verdict for verdict in judgement.verdicts if verdict.outcome is Outcome.UNPROVEN]
+    skipped = judgement.not_applicable
+    unproven = [
+        verdict
+        for verdict in judgement.verdicts
+        if verdict.outcome is Outcome.UNPROVEN and verdict not in skipped
+    ]
     if any(verdict.provable_here or strict for verdict in unproven):
         return ExitCode.UNPROVEN
     # Where files decide nothing at all, nothing is kept.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.errors import Location
 from builder_contracts.truth import deployed_builders
 from builder_contracts.truth.checkout import Unread
 from builder_contracts.truth.checkout_scan import scan_checkout
@@ -24,6 +26,7 @@ from builder_contracts.truth.finding import (
 )
 from builder_contracts.truth.model import Model
 from builder_contracts.truth.platform import ASSUMED, Assumption, Platform, PlatformClause
+from builder_contracts.truth.readers.workflows import is_action, is_pipeline, is_workflow
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.registry import RULES, build_search_words
 from builder_contracts.verdict import Assessment, Origin, Outcome, Rung, Verdict
@@ -34,6 +37,19 @@ if TYPE_CHECKING:
 CONSUMER = tuple(f"platform/{rule.id}" for rule in RULES.values() if rule.scope == "any" and
                  (rule.area in ("workflows", "endpoints") or rule.id == "lifecycle/deadlines"))  # fmt: skip
 """Clauses about a repository that only uses the platform's runners."""
+
+
+NOT_APPLICABLE = "not applicable: "
+"""How the observation of a clause begins for which the checkout has nothing to look at."""
+
+
+@dataclass(frozen=True)
+class Unjudged:
+    """A candidate that a clause is about and that was not judged, and why."""
+
+    clause: str
+    at: Location
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -49,6 +65,7 @@ class TruthReport:
     root: str
     known: int = field(default=0)
     assumptions: tuple[Assumption, ...] = ()
+    unjudged: tuple[Unjudged, ...] = ()
 
     def findings_of(self, verdict: Verdict) -> list[Finding]:
         """The contradictions behind a verdict."""
@@ -61,6 +78,11 @@ class TruthReport:
 
     def count(self, outcome: Outcome) -> int:
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
+
+    @property
+    def not_applicable(self) -> tuple[Verdict, ...]:
+        """The verdicts of clauses for which the checkout has nothing to look at."""
+        return tuple(verdict for verdict in self.verdicts if verdict.observation.startswith(NOT_APPLICABLE))
 
     @property
     def platform(self) -> tuple[Verdict, ...]:
@@ -94,11 +116,13 @@ def judge_model(
     verdicts: list[Verdict] = []
     findings: list[Finding] = []
     waived: list[Finding] = []
+    unjudged: list[Unjudged] = []
     for clause in context.platform.clauses:
         if selected is not None and clause.id not in selected:
             continue
-        verdict, broken, excused = _judge_clause(clause, context, today, started)
+        verdict, broken, excused, open_questions = _judge_clause(clause, context, today, started)
         verdicts.append(verdict)
+        unjudged += open_questions
         findings += broken
         waived += excused
     # Several scale sets can inherit one line: what they contradict is one finding.
@@ -119,6 +143,7 @@ def judge_model(
         seconds,
         root,
         assumptions=_assumptions(context.platform, verdicts),
+        unjudged=tuple(unjudged),
     )
 
 
@@ -134,16 +159,19 @@ def _assumptions(platform: Platform, verdicts: Iterable[Verdict]) -> tuple[Assum
 
 def _judge_clause(
     clause: PlatformClause, context: RuleContext, today: date, started: str
-) -> tuple[Verdict, list[Finding], list[Finding]]:
+) -> tuple[Verdict, list[Finding], list[Finding], list[Unjudged]]:
     rule = RULES[clause.id.partition("/")[2]]
     facts = context.facts("identity")
     if rule.scope == "own" and not context.ours:
-        reason = f"not the repository of {facts.get('name', default='the platform')}"
-        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], []
+        reason = f"{NOT_APPLICABLE}not the repository of {facts.get('name', default='the platform')}"
+        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], [], []
     if clause.area == "planning" and context.tracker is None:
         reason = "no tracker export (pass --planning FILE)"
-        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], []
-    seen = list(dict.fromkeys(rule.check(context)))
+        return _verdict(clause, context, Outcome.UNPROVEN, reason, started, decidable=False), [], [], []
+    seen = list(dict.fromkeys((*rule.check(context), *_unreadable(rule.area, context.model))))
+    if context.model.files == 0:
+        # A search through no file shows no absence.
+        seen = [result for result in seen if not isinstance(result, Absent)]
     broken = _distinct_findings(clause, seen)
     excused = [
         finding
@@ -175,7 +203,21 @@ def _judge_clause(
         ),
         open_findings,
         excused,
+        [
+            Unjudged(clause.id, result.at, result.reason)
+            for result in seen
+            if isinstance(result, Undetermined)
+        ],
     )
+
+
+def _unreadable(area: str, model: Model) -> Iterator[Undetermined]:
+    """Files of CI that could not be read: what their jobs do is not known."""
+    for unread in model.unread if area == "workflows" else ():
+        if any(reads(unread.path) for reads in (is_workflow, is_action, is_pipeline)):
+            line = re.search(r"at line (\d+)", unread.reason)
+            at = Location(unread.path, int(line[1]) if line else 1)
+            yield Undetermined(at, f"cannot read the file: {unread.reason}")
 
 
 def _distinct_findings(clause: PlatformClause, seen: list[RuleResult]) -> list[Finding]:
@@ -220,7 +262,8 @@ def _outcome(
     if blind:
         more = f" and {len(blind) - 1} more" if len(blind) > 1 else ""
         blind.sort(key=lambda observation: not observation.decidable)
-        return Outcome.UNPROVEN, f"{blind[0].at}: {blind[0].reason}{more}", blind[0].decidable
+        judged = f"; {len(seen) - len(blind)} of {len(seen)} judged" if len(seen) > 1 else ""
+        return Outcome.UNPROVEN, f"{blind[0].at}: {blind[0].reason}{more}{judged}", blind[0].decidable
     agreeing = list(dict.fromkeys(observation.at for observation in seen if isinstance(observation, Agrees)))
     absent = [observation for observation in seen if isinstance(observation, Absent)]
     if agreeing:
@@ -229,7 +272,7 @@ def _outcome(
         return Outcome.KEPT, f"{places}, first {agreeing[0]}{by}", True
     if absent:
         return Outcome.KEPT, absent[0].searched, True
-    return Outcome.UNPROVEN, "nothing here mentions it", False
+    return Outcome.UNPROVEN, f"{NOT_APPLICABLE}nothing here mentions it", False
 
 
 def _verdict(

@@ -23,6 +23,7 @@ from builder_contracts.contract.promises.image import (
     ImageReference,
     ImageSize,
 )
+from builder_contracts.contract.promises.job import JobStart, StartWay, StepShell
 from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves
 from builder_contracts.contract.promises.publication import NoSecrets
 from builder_contracts.contract.promises.resources import (
@@ -47,6 +48,7 @@ from builder_contracts.facts.model import (
 from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import Outcome
 from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
+from tests.unit.judge.promised_rows import PROMISED
 
 TEMPLATE = "the pool's template does not set the value"
 
@@ -84,6 +86,11 @@ def daemon(reachable: bool = True, how: str = "docker info: server 28.5.2", **mo
     return facts(daemon=observed, env={"DOCKER_HOST": "tcp://localhost:2375"})
 
 
+def step(env: dict[str, str], *, name: str = "bash -e", found: dict[str, model.Seen[model.ToolFacts]] | None = None, **more: object) -> model.Facts:  # fmt: skip
+    observed = model.StepFacts(env, **more)  # type: ignore[arg-type]  # a row gives any of them
+    return facts(steps={name: observed}, tools=found or {})
+
+
 CONNECTED = ConnectionFacts("connected", "connected to it")
 AWAY = ConnectionFacts("unreachable", "Network is unreachable")
 
@@ -109,6 +116,10 @@ TABLE = {
     "responsibilities": [kept("declared", Responsibility("works", ("a/b", "c/d")), facts(), "backed by a/b, c/d")],
     "image": [
         kept("present", ImageReference("sample"), facts(), "sample is sha256:4f1c4f1c4f1c…"),
+        broken("no job can run", ImageReference("sample"), facts(start=StartFacts(True, False, "container exited with status 0", hopeless=True)), "no job of this class can run: container exited with status 0", "the start itself fails"),
+        broken("ENTRYPOINT does not run a job", ImageEntrypoint(("/ep",)), facts(image=replace(IMAGE, entrypoint=["/ep"]), entrypoint=StartFacts(True, False, "container exited with status 1: boom", hopeless=True)), "container exited with status 1: boom", "does not run the command"),
+        kept("ENTRYPOINT runs a job", ImageEntrypoint(("/ep",)), facts(image=replace(IMAGE, entrypoint=["/ep"]), entrypoint=StartFacts(True, True)), "entry point ['/ep']"),
+        unproven("ENTRYPOINT could not be tried", ImageEntrypoint(("/ep",)), facts(image=replace(IMAGE, entrypoint=["/ep"]), entrypoint=StartFacts(True, False, "no space left")), "did not start by its ENTRYPOINT: no space left"),
         unproven("present and did not start", ImageReference("sample"), facts(start=StartFacts(True, False, "no space left")), "its container did not start: no space left"),
         broken("absent", ImageReference("kubectl:1.31"), facts(start=StartFacts(False, False, "image kubectl:1.31 is not in the engine")), "image kubectl:1.31 is not in the engine", "was never built or pushed"),
         unproven("not asked", ImageReference("sample"), facts(start=LOST), "did not complete"),
@@ -129,7 +140,22 @@ TABLE = {
         kept("small", ImageSize(300 * 2**20), facts(), "300Mi"),
         broken("large", ImageSize(200 * 2**20), facts(), "300Mi, 100Mi over budget", "docker history"),
     ],
+    "job": [
+        kept("started", JobStart(StartWay.IMAGE), facts(start=StartFacts(True, True, way="ENTRYPOINT and CMD of the image")), "started: ENTRYPOINT and CMD of the image"),
+        broken("cannot start", JobStart(StartWay.IMAGE), facts(start=StartFacts(True, False, "container exited with status 1: boom", hopeless=True)), "no job of this class can run: container exited with status 1: boom", "the start itself fails"),
+        unproven("lost start", JobStart(StartWay.IMAGE), facts(start=StartFacts(True, False, "no space left")), "did not start: no space left"),
+        unproven("a real runner started before", JobStart(StartWay.IMAGE), facts(start=NOT_HERE), "no runner of this kind", here=False),
+        kept("same shell", StepShell("bash -e"), step({"HOME": "/home/runner", "SHLVL": "2"}, tools={"git": "/usr/bin/git"}), "2 variables and 1 tools as in the job itself"),
+        broken("other variable", StepShell("bash -e"), step({"HOME": "/home/runner", "DOCKER_HOST": "x", "BASH_ENV": "/etc/be.sh"}, startup={"DOCKER_HOST": ["/etc/profile", "/etc/be.sh"]}), "differs in 'bash -e': BASH_ENV, DOCKER_HOST", "/etc/be.sh (BASH_ENV) changes it"),
+        broken("lost variable", StepShell("bash -e"), step({}), "differs in 'bash -e': HOME", "a startup file of the shell"),
+        broken("other PATH", StepShell("bash -l"), step({"HOME": "/home/runner", "PATH": "/nowhere"}, name="bash -l", startup={"PATH": ["/etc/profile", "/etc/profile.d/x.sh"]}), "PATH is '/nowhere'", "/etc/profile or /etc/profile.d/x.sh changes it"),
+        broken("no such shell", StepShell("bash -e"), step({}, failure="exited with status 127: not found", missing=True), "exited with status 127", "the image lacks 'bash'"),
+        unproven("shell not asked", StepShell("pwsh"), facts(), "not part of this observation"),
+        unproven("shell hangs", StepShell("bash -e"), facts(steps={"bash -e": LOST}), "did not complete"),
+        unproven("job unseen", StepShell("bash -e"), replace(step({}), env=LOST), "did not complete"),
+    ],
     "identity": [
+        broken("no such user", user.User("runner"), facts(start=StartFacts(True, False, "unable to find user nosuch: no matching entries in passwd file", hopeless=True), identity=LOST), "unable to find user nosuch", "no entry in its /etc/passwd"),
         kept("user", user.User("runner"), facts(), "user runner"),
         broken("other user", user.User("builder"), facts(), "user runner", "USER line"),
         unproven("no passwd entry", user.User("runner"), identity(user=LOST), "did not complete"),
@@ -152,6 +178,10 @@ TABLE = {
         unproven("shell not asked", user.Shell("/bin/zsh"), facts(), "not part of this observation"),
     ],
     "toolchain": [
+        broken("not in a step", Tool("git"), step({"PATH": "/nowhere"}, tools={"git": ""}, found={"git": model.ToolFacts("/usr/bin/git")}), "not found in 'bash -e', whose PATH is '/nowhere'", "changes PATH for steps"),
+        kept("in a step too", Tool("git"), step({}, tools={"git": "/usr/bin/git"}, found={"git": model.ToolFacts("/usr/bin/git")}), "/usr/bin/git"),
+        broken("absent but for a step", Tool("docker", present=False), step({}, tools={"docker": "/opt/docker"}, found={"docker": model.ToolFacts(None)}), "/opt/docker in 'bash -e'", "changes PATH"),
+        kept("a builtin is no tool", Tool("docker", present=False), step({}, tools={"docker": "docker"}, found={"docker": model.ToolFacts(None)}), "not found"),
         kept("present", Tool("xz"), facts(tools={"xz": model.ToolFacts("/usr/bin/xz")}), "/usr/bin/xz"),
         broken("absent", Tool("xz", package="xz-utils"), facts(tools={"xz": model.ToolFacts(None)}), "not found on /usr/local/bin:/usr/bin:/bin", "lacks package xz-utils"),
         broken("absent, no package named", Tool("jq"), facts(tools={"jq": model.ToolFacts(None)}, path=""), "not found on an empty PATH", "lacks package jq"),
@@ -193,6 +223,14 @@ TABLE = {
         unproven("feature hung", NIX, facts(tools={"nix": replace(tool(), features={"flakes": LOST})}), "did not complete"),
     ],
     "environment": [
+        broken("set by BASH_ENV", EnvironmentVariable("DOCKER_HOST", present=False), step({"DOCKER_HOST": "tcp://x:1", "BASH_ENV": "/etc/be.sh"}), "in 'bash -e': DOCKER_HOST='tcp://x:1'", "/etc/be.sh (BASH_ENV) changes it for steps"),
+        broken("set by ENTRYPOINT", EnvironmentVariable("DOCKER_HOST", present=False), step({"DOCKER_HOST": "x"}, name="ENTRYPOINT"), "in a job that ENTRYPOINT starts: DOCKER_HOST", "the program in ENTRYPOINT"),
+        broken("lost in a step", EnvironmentVariable("HOME", equals="/home/runner"), step({}), "in 'bash -e': not set", "changes it for steps"),
+        broken("forbidden in a step", ForbiddenValue("stale", re.compile("attic-api")), step({"MIRROR": "attic-api"}), "in 'bash -e': MIRROR matches (value hidden)", "changes it"),
+        kept("the same in a step", EnvironmentVariable("HOME", equals="/home/runner"), step({"HOME": "/home/runner"}), "HOME='/home/runner'"),
+        kept("a listed shell is missing", EnvironmentVariable("HOME"), step({}, failure="not found", missing=True), "HOME="),
+        unproven("steps fail", EnvironmentVariable("HOME"), step({}, failure="exited with status 1: boom"), "no step runs in 'bash -e': exited with status 1: boom"),
+        unproven("steps unseen", EnvironmentVariable("HOME"), facts(steps={"bash -e": LOST}), "did not complete"),
         kept("present", EnvironmentVariable("HOME"), facts(), "HOME='/home/runner'"),
         kept("absent", EnvironmentVariable("DOCKER_HOST", present=False), facts(), "not set"),
         kept("equals nothing", EnvironmentVariable("A", equals=""), facts(env={"A": ""}), "A=''"),
@@ -355,6 +393,7 @@ TABLE = {
         unproven("no shares", CpuRequest(500), facts(), "not part of this observation"),
         unproven("no controller", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=None, cpu_weight=None)), "no cpu cgroup controller"),
     ],
+    **PROMISED,
     "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "needs a proof")],
     "publication": [unproven("by facts alone", NoSecrets(), facts(), "needs a proof")],
     "canaries": [unproven("by facts alone", CanaryProof("flake", "builds"), facts(), "needs a proof")],

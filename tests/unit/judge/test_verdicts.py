@@ -17,6 +17,21 @@ from builder_contracts.contract.model import Clause, Contract, Waiver
 from builder_contracts.contract.promises import Promise
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import NotRoot
+from builder_contracts.contract.promises.isolation import (
+    Capabilities,
+    DockerSocket,
+    NoNewPrivileges,
+    Privileged,
+    Seccomp,
+)
+from builder_contracts.contract.promises.network import Egress
+from builder_contracts.contract.promises.resources import (
+    CpuLimit,
+    CpuRequest,
+    MemoryLimit,
+    MemoryRequest,
+    PidsLimit,
+)
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import Location
 from builder_contracts.facts import model
@@ -121,6 +136,50 @@ def test_waiver_never_makes_kept_nor_hides_unproven(finding: Assessment, last: d
 def test_rung_follows_the_observed_runner(runner: Any, rung: Rung) -> None:
     for seen in (KEPT, BROKEN):
         assert verdict(clause(), replace(seen, runner=runner)).rung is rung
+
+
+RUN_SETTINGS = {
+    "privileged": (Privileged(False), {"isolation": model.IsolationFacts(privileged=False)}),
+    "capabilities": (Capabilities(("ALL",), ()), {"isolation": model.IsolationFacts(bounding=0)}),
+    "no new privileges": (
+        NoNewPrivileges(True),
+        {"isolation": model.IsolationFacts(no_new_privileges=True)},
+    ),
+    "seccomp": (Seccomp(True), {"isolation": model.IsolationFacts(seccomp=2)}),
+    "egress": (Egress(False), {"network": model.NetworkFacts(default_routes=[])}),
+    "cpu limit": (CpuLimit(2000), {"resources": model.ResourceFacts(cpu=2000)}),
+    "cpu request": (CpuRequest(500), {"resources": model.ResourceFacts(cpu_shares=512)}),
+    "memory limit": (MemoryLimit(2**30), {"resources": model.ResourceFacts(memory=2**30)}),
+    "memory request": (MemoryRequest(2**30), {"resources": model.ResourceFacts(memory_reserved=2**30)}),
+    "pids": (PidsLimit(4096), {"resources": model.ResourceFacts(pids=4096)}),
+}
+
+
+@pytest.mark.parametrize(("promise", "seen"), RUN_SETTINGS.values(), ids=RUN_SETTINGS)
+def test_run_setting_is_declared_in_a_container_of_the_run(promise: Any, seen: dict[str, Any]) -> None:
+    in_container = verdict(clause(promise), facts(**seen))
+    assert (in_container.outcome, in_container.rung) == (Outcome.KEPT, Rung.DECLARED)
+    assert in_container.set_by_run
+    assert in_container.observation.endswith("; set by this run")
+    # Somebody else configured a real runner, so there the same fact is evidence.
+    live = verdict(clause(promise), facts(runner=replace(LOCAL, live=True), **seen))
+    assert (live.outcome, live.rung, live.set_by_run) == (Outcome.KEPT, Rung.LIVE, False)
+
+
+def test_run_setting_without_effect_is_broken_as_observed() -> None:
+    privileged = facts(isolation=model.IsolationFacts(privileged=True))
+    result = verdict(clause(Privileged(False)), privileged)
+    assert (result.outcome, result.rung, result.set_by_run) == (Outcome.BROKEN, Rung.OBSERVED, False)
+
+
+def test_what_the_image_decides_is_observed() -> None:
+    result = verdict(clause(DockerSocket(False)), facts(isolation=model.IsolationFacts(sockets=[])))
+    assert (result.rung, result.set_by_run) == (Rung.OBSERVED, False)
+
+
+def test_verdict_says_how_the_job_was_started() -> None:
+    start = model.StartFacts(exists=True, started=True, way="ENTRYPOINT and CMD of the image")
+    assert verdict(clause(), replace(KEPT, start=start)).origin.start == "ENTRYPOINT and CMD of the image"
 
 
 def test_unproven_has_no_rung() -> None:

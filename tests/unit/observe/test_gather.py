@@ -71,8 +71,9 @@ class Scripted:
     ) -> CompletedCommand:
         assert deadline > 0
         self.asked.append(arguments)
+        # Shells of steps have no answers in the probe's form.
         nonce = arguments[4].encode()
-        assert last_line.startswith(nonce)
+        assert last_line.startswith(nonce) or arguments[3] != "builder-contracts-probe"
         lines = (b"%b %b" % (nonce, line) for line in self.completed.stdout.split(b"\n"))
         return replace(self.completed, stdout=b"\n".join(lines))
 

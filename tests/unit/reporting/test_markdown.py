@@ -19,9 +19,9 @@ def test_broken_clause_reads_like_this() -> None:
     assert markdown.render(recorded(verdict, UNPROVEN)) == (
         "### builder-contracts check: 0 kept, 1 broken, 1 unproven\n"
         "\n"
-        "| | Kept | Broken | Unproven | Waived |\n"
-        "|---|--:|--:|--:|--:|\n"
-        "| `tinyland-nix` | 0 | 1 | 1 | 0 |\n"
+        "| | Kept | Set by this run | Broken | Unproven | Waived |\n"
+        "|---|--:|--:|--:|--:|--:|\n"
+        "| `tinyland-nix` | 0 | 0 | 1 | 1 | 0 |\n"
         "\n"
         "#### `tinyland-nix/toolchain/xz` is broken\n"
         "\n"

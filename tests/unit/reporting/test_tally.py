@@ -29,6 +29,15 @@ def test_each_builder_class_has_its_counts_and_rungs() -> None:
     assert docker.worst is Outcome.BROKEN
 
 
+def test_what_this_run_set_is_counted_apart() -> None:
+    declared = verdict("nix/labels/nix", Outcome.KEPT, Rung.DECLARED)
+    set_by_run = replace(declared, clause="nix/isolation/seccomp", set_by_run=True)
+    broken = replace(set_by_run, clause="nix/isolation/privileged", outcome=Outcome.BROKEN)
+    (line,) = summarize([declared, set_by_run, broken])
+    assert line.numbers == ("  2 kept (1 declared, 1 set by this run)", "1 broken", "0 unproven")
+    assert line.set_by_run == 1
+
+
 def test_rung_of_a_broken_clause_is_not_counted() -> None:
     (line,) = summarize([SAMPLE, replace(KEPT, clause="tinyland-nix/toolchain/jq")])
     assert line.rungs == {Rung.OBSERVED: 1}

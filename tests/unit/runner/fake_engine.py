@@ -24,6 +24,7 @@ SOUND: Mapping[str, Any] = {
     "GET /version": {"ApiVersion": "1.44"},
     "GET /info": {"ServerVersion": "28.5.2", "NCPU": 4, "MemTotal": 2**34, "ID": "HOST"},
     "GET /images/json": {"Id": "sha256:1", "Os": "linux", "Architecture": "amd64", "Config": {"Labels": {}}},
+    "GET /images/history": [{"CreatedBy": "COPY . /"}],
     "POST /containers/create": {"Id": "c1"},
     "GET /containers/json": _CONTAINER,
     "POST /containers/exec": {"Id": "e1"},

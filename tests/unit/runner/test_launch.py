@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.isolation import Capabilities, NoNewPrivileges, Privileged, Seccomp
+from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
 from builder_contracts.runner.docker.launch_plan import DEFAULT_PIDS, DaemonPlan, LaunchPlan, plan
 from tests.unit.generated_contracts import contracts
 
@@ -69,6 +70,39 @@ def test_the_daemon_listens_where_the_contract_says(tmp_path: Path) -> None:
     launch = planned(tmp_path, "daemon: {endpoint: 'tcp://localhost:2375', ready_within: 30}\n")
     assert launch.daemon == DaemonPlan(port=2375, ready_within=30)
     assert planned(tmp_path).daemon is None
+
+
+@pytest.mark.parametrize(
+    ("body", "start", "tries_entrypoint"),
+    [
+        ("", DEFAULT_START, False),
+        ("job: {shells: [bash -l]}\n", DEFAULT_START, False),
+        ("job: {start: image}\n", JobStart(StartWay.IMAGE), False),
+        (
+            "job: {command: [tail, -f, /dev/null]}\n",
+            JobStart(StartWay.REPLACED, ("tail", "-f", "/dev/null")),
+            False,
+        ),
+        ("job: {start: arguments}\n", JobStart(StartWay.ARGUMENTS), False),
+    ],
+)
+def test_job_starts_as_the_contract_says(
+    tmp_path: Path, body: str, start: JobStart, tries_entrypoint: bool
+) -> None:
+    launch = planned(tmp_path, body)
+    assert (launch.start, launch.try_entrypoint) == (start, tries_entrypoint)
+
+
+def test_promised_entrypoint_is_tried_unless_jobs_use_it(tmp_path: Path) -> None:
+    path = tmp_path / "sample.yaml"
+    for entrypoint, job, tried in (
+        ("[/ep]", "", True),
+        ("[]", "", False),
+        ("[/ep]", "job: {start: image}\n", False),
+    ):
+        image = f"image: {{reference: sample, entrypoint: {entrypoint}}}\n"
+        path.write_text(HEAD.replace("image: {reference: sample}\n", image) + job)
+        assert plan(load(path), host_cpus=2, host_memory=GIB).try_entrypoint is tried
 
 
 def test_only_what_is_promised_is_loosened(tmp_path: Path) -> None:

@@ -16,10 +16,17 @@ from builder_contracts.contract.promises import (
     identity,
     image,
     isolation,
+    job,
+    localization,
     network,
+    privileges,
+    process,
     publication,
     resources,
+    search_path,
+    secrets,
     toolchain,
+    trust,
 )
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
@@ -30,11 +37,18 @@ from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import IdentityPromise
 from builder_contracts.contract.promises.image import ImagePromise
 from builder_contracts.contract.promises.isolation import IsolationPromise
+from builder_contracts.contract.promises.job import JobPromise
+from builder_contracts.contract.promises.localization import LocalizationPromise
 from builder_contracts.contract.promises.named_promise import NamedPromise
 from builder_contracts.contract.promises.network import NetworkPromise
+from builder_contracts.contract.promises.privileges import PrivilegePromise
+from builder_contracts.contract.promises.process import ProcessPromise
 from builder_contracts.contract.promises.publication import Publication
 from builder_contracts.contract.promises.resources import ResourcePromise
+from builder_contracts.contract.promises.search_path import SearchPathRule
+from builder_contracts.contract.promises.secrets import SecretPromise
 from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.contract.promises.trust import Certificates
 
 ProofPromise = CacheProof | Publication | CanaryProof
 """Promises that are shown by doing (package ``prove``), not by looking."""
@@ -42,12 +56,19 @@ ProofPromise = CacheProof | Publication | CanaryProof
 Promise = (
     Declaration
     | ImagePromise
+    | JobPromise
     | IdentityPromise
     | Tool
     | EnvironmentPromise
     | PathState
     | IsolationPromise
     | DaemonPromise
+    | ProcessPromise
+    | SearchPathRule
+    | PrivilegePromise
+    | SecretPromise
+    | Certificates
+    | LocalizationPromise
     | NetworkPromise
     | ResourcePromise
     | CacheProof
@@ -61,12 +82,19 @@ READERS: Mapping[str, SectionParser] = {
     "labels": declarations.read_labels,
     "responsibilities": declarations.read_responsibilities,
     "image": image.read,
+    "job": job.read,
     "identity": identity.read,
     "toolchain": toolchain.read,
     "environment": environment.read,
     "filesystem": filesystem.read,
     "isolation": isolation.read,
     "daemon": daemon.read,
+    "process": process.read,
+    "search_path": search_path.read,
+    "privileges": privileges.read,
+    "secrets": secrets.read,
+    "trust": trust.read,
+    "localization": localization.read,
     "network": network.read,
     "resources": resources.read,
     "caches": caches.read,
@@ -77,17 +105,24 @@ READERS: Mapping[str, SectionParser] = {
 
 __all__ = [
     "READERS",
+    "Certificates",
     "DaemonPromise",
     "Declaration",
     "EnvironmentPromise",
     "IdentityPromise",
     "ImagePromise",
     "IsolationPromise",
+    "JobPromise",
+    "LocalizationPromise",
     "NamedPromise",
     "NetworkPromise",
     "PathState",
+    "PrivilegePromise",
+    "ProcessPromise",
     "Promise",
     "ProofPromise",
     "ResourcePromise",
+    "SearchPathRule",
+    "SecretPromise",
     "Tool",
 ]

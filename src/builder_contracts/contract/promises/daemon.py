@@ -53,7 +53,18 @@ class DaemonOwn:
         return "daemon belongs to the job, not the host"
 
 
-DaemonPromise = DaemonEndpoint | DaemonReady | DaemonVersion | DaemonOwn
+@dataclass(frozen=True)
+class DaemonListens:
+    """Nothing listens at the endpoint's port beyond the loopback interface."""
+
+    port: int
+
+    @property
+    def text(self) -> str:
+        return f"port {self.port} listens on loopback only"
+
+
+DaemonPromise = DaemonListens | DaemonEndpoint | DaemonReady | DaemonVersion | DaemonOwn
 
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[DaemonPromise]]:
@@ -67,6 +78,8 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[DaemonPr
                 yield NamedPromise("ready", DaemonReady(value), where)
             case "version":
                 yield NamedPromise(field, DaemonVersion(VersionRange.read(value, where)), where)
+            case "listens":
+                yield NamedPromise(field, DaemonListens(port(section["endpoint"], (*at, "endpoint"))), where)
             case "own":
                 yield NamedPromise(field, DaemonOwn(), where)
             case _:

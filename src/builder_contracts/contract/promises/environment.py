@@ -48,7 +48,24 @@ class ForbiddenValue:
         return f"no environment variable matches /{self.pattern.pattern}/"
 
 
-EnvironmentPromise = EnvironmentVariable | ForbiddenValue
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+"""Variables that tell programs of a proxy; each also exists in capitals."""
+
+
+@dataclass(frozen=True)
+class ProxyVariables:
+    """Exactly these proxy variables are set, as pairs of a name and its value."""
+
+    variables: tuple[tuple[str, str], ...]
+
+    @property
+    def text(self) -> str:
+        if not self.variables:
+            return "no proxy variable is set"
+        return f"the only proxy variables are {', '.join(name for name, _ in self.variables)}, as promised"
+
+
+EnvironmentPromise = EnvironmentVariable | ForbiddenValue | ProxyVariables
 
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[EnvironmentPromise]]:
@@ -68,6 +85,9 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Environm
         yield NamedPromise(
             name, EnvironmentVariable(name, equals=equals, contains=contains, matches=matches), where
         )
+    if "proxy" in section:
+        proxies = {} if section["proxy"] == "absent" else section["proxy"]
+        yield NamedPromise("proxy", ProxyVariables(tuple(sorted(proxies.items()))), (*at, "proxy"))
     for name, text in section.get("forbidden_values", {}).items():
         where = (*at, "forbidden_values", name)
         yield NamedPromise(f"forbidden/{name}", ForbiddenValue(name, pattern(text, where)), where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.named_promise import NamedPromise, PromiseError
 from builder_contracts.contract.quantities import byte_count, human_bytes
+from builder_contracts.contract.value_patterns import pattern
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,25 @@ class PathState:
     writable: bool | None = None
     writable_by_others: bool | None = None
     free: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    group: str | None = None
+    target: str | None = None
+    executable: bool | None = None
+    sha256: str | None = None
+    contains: str | None = None
+    matches: re.Pattern[str] | None = None
+
+    @property
+    def has_details(self) -> bool:
+        """Whether more is promised than the type, the mode and the owner's name."""
+        details = (self.uid, self.gid, self.group, self.target, self.executable, self.sha256)
+        return self.has_content or any(detail is not None for detail in details)
+
+    @property
+    def has_content(self) -> bool:
+        """Whether the text of the file is promised."""
+        return self.contains is not None or self.matches is not None
 
     @property
     def text(self) -> str:
@@ -37,9 +58,28 @@ class PathState:
             parts.append("writable by the job" if self.writable else "not writable by the job")
         if self.writable_by_others is not None:
             parts.append("writable by everybody" if self.writable_by_others else "not writable by everybody")
+        parts += self._details()
         if self.free is not None:
             parts.append(f"at least {human_bytes(self.free)} free")
         return ", ".join(parts)
+
+    def _details(self) -> Iterator[str]:
+        if self.uid is not None:
+            yield f"uid {self.uid}"
+        if self.gid is not None:
+            yield f"gid {self.gid}"
+        if self.group is not None:
+            yield f"group {self.group}"
+        if self.target is not None:
+            yield f"a link to {self.target}"
+        if self.executable is not None:
+            yield "executable by the job" if self.executable else "not executable by the job"
+        if self.sha256 is not None:
+            yield f"sha256 {self.sha256[:12]}…"
+        if self.contains is not None:
+            yield f"contains {self.contains!r}"
+        if self.matches is not None:
+            yield f"matches /{self.matches.pattern}/"
 
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[PathState]]:
@@ -59,6 +99,13 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[PathStat
                 "keep one of the two",
                 against=(*where, "mode"),
             )
+        if "target" in value and value.get("type", "symlink") != "symlink":
+            raise PromiseError(
+                (*where, "target"),
+                f"target conflicts with type {value['type']}",
+                "set type: symlink, or remove the target",
+                against=(*where, "type"),
+            )
         free = byte_count(value["free"]) if "free" in value else None
         if free == 0:
             raise PromiseError(
@@ -74,6 +121,14 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[PathStat
                 writable=value.get("writable"),
                 writable_by_others=others,
                 free=free,
+                uid=value.get("uid"),
+                gid=value.get("gid"),
+                group=value.get("group"),
+                target=value.get("target"),
+                executable=value.get("executable"),
+                sha256=value.get("sha256"),
+                contains=value.get("contains"),
+                matches=pattern(value["matches"], (*where, "matches")) if "matches" in value else None,
             ),
             where,
         )

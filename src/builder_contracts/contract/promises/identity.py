@@ -33,6 +33,34 @@ class Uid:
 
 
 @dataclass(frozen=True)
+class Gid:
+    """The job's effective group has this numeric id."""
+
+    gid: int
+
+    @property
+    def text(self) -> str:
+        return f"jobs run with gid {self.gid}"
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The job is in no group but these (none listed: any), and in none of the forbidden ones."""
+
+    allow: tuple[str, ...]
+    forbid: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        parts = []
+        if self.allow:
+            parts.append(f"only {', '.join(self.allow)}")
+        if self.forbid:
+            parts.append(f"never {', '.join(self.forbid)}")
+        return f"groups of a job: {'; '.join(parts)}"
+
+
+@dataclass(frozen=True)
 class Home:
     """HOME is this directory; it exists and the job can write there."""
 
@@ -63,7 +91,7 @@ class NotRoot:
         return "jobs never run as root"
 
 
-IdentityPromise = User | Uid | Home | Shell | NotRoot
+IdentityPromise = User | Uid | Gid | Groups | Home | Shell | NotRoot
 
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[IdentityPromise]]:
@@ -80,6 +108,18 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Identity
                 yield NamedPromise(field, User(value), where)
             case "uid":
                 yield NamedPromise(field, Uid(value), where)
+            case "gid":
+                yield NamedPromise(field, Gid(value), where)
+            case "groups":
+                groups = Groups(tuple(value.get("allow", ())), tuple(value.get("forbid", ())))
+                if both := sorted({*groups.allow} & {*groups.forbid}):
+                    raise PromiseError(
+                        (*where, "allow"),
+                        f"group {both[0]} is both allowed and forbidden",
+                        "keep one of the two",
+                        against=(*where, "forbid"),
+                    )
+                yield NamedPromise(field, groups, where)
             case "home":
                 yield NamedPromise(field, Home(value), where)
             case "shell":

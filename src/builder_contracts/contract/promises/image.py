@@ -70,7 +70,45 @@ class ImageSize:
         return f"image size is at most {human_bytes(self.most)}"
 
 
-ImagePromise = ImageReference | ImagePlatform | ImageLabel | ImageEntrypoint | ImageSize
+@dataclass(frozen=True)
+class ImageSetting:
+    """An instruction of the Dockerfile as the image has it: CMD, VOLUME, WORKDIR, USER or STOPSIGNAL.
+
+    ``values`` is empty for an instruction that must not be there.
+    """
+
+    instruction: str
+    values: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        if not self.values:
+            return f"image has no {self.instruction}"
+        return f"image has {self.instruction} {' '.join(self.values)}"
+
+
+@dataclass(frozen=True)
+class ImageHealthcheck:
+    """The image declares a health check whose command succeeds, or none at all."""
+
+    declared: bool
+
+    @property
+    def text(self) -> str:
+        return (
+            "image has a HEALTHCHECK whose command succeeds" if self.declared else "image has no HEALTHCHECK"
+        )
+
+
+ImagePromise = (
+    ImageReference
+    | ImagePlatform
+    | ImageLabel
+    | ImageEntrypoint
+    | ImageSize
+    | ImageSetting
+    | ImageHealthcheck
+)
 
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[ImagePromise]]:
@@ -88,6 +126,18 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[ImagePro
                     yield NamedPromise(f"label/{key}", label, (*where, key))
             case "entrypoint":
                 yield NamedPromise(field, ImageEntrypoint(tuple(value)), where)
+            case "cmd":
+                yield NamedPromise(field, ImageSetting("CMD", tuple(value)), where)
+            case "volumes":
+                yield NamedPromise(field, ImageSetting("VOLUME", tuple(sorted(value))), where)
+            case "workdir":
+                yield NamedPromise(field, ImageSetting("WORKDIR", (value,)), where)
+            case "user":
+                yield NamedPromise(field, ImageSetting("USER", (value,)), where)
+            case "stop_signal":
+                yield NamedPromise("stop-signal", ImageSetting("STOPSIGNAL", (value,)), where)
+            case "healthcheck":
+                yield NamedPromise(field, ImageHealthcheck(value == "succeeds"), where)
             case "max_size":
                 most = byte_count(value)
                 if most == 0:

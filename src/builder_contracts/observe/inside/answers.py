@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address
 from typing import Any, TypeVar
 
 from builder_contracts.facts.model import (
@@ -16,6 +18,7 @@ from builder_contracts.facts.model import (
     ConnectionFacts,
     DaemonFacts,
     FeatureFacts,
+    GroupFacts,
     IsolationFacts,
     KernelFacts,
     PathFacts,
@@ -180,17 +183,29 @@ def _seen(value: Any, convert: Callable[[Any], T]) -> Seen[T]:
     return convert(value)
 
 
+def groups(answers: ProbeAnswers) -> Seen[list[GroupFacts]]:
+    return answers.read(
+        "groups", "", lambda items: [GroupFacts(_integer(gid), str(name)) for gid, name in items]
+    )
+
+
 def environment(answers: ProbeAnswers) -> Seen[dict[str, str]]:
-    return answers.read("env", "", _variables)
+    """The job's variables, with those whose names its shell cannot write."""
+    dropped = {
+        name: value
+        for name, value in answers.sections.get("dropped_env", {}).items()
+        if isinstance(value, str)
+    }
+    return answers.read("env", "", lambda value: {**dropped, **_variables(value)})
 
 
 def _variables(value: Any) -> dict[str, str]:
     if isinstance(value, dict):
         return {str(name): str(text) for name, text in value.items()}
-    return _exports(value)
+    return exports(value)
 
 
-def _exports(text: str) -> dict[str, str]:
+def exports(text: str) -> dict[str, str]:
     """The variables in the output of ``export -p``, in the quoting of dash, busybox or bash.
 
     Raises ValueError for text that ends inside quotes.
@@ -349,6 +364,23 @@ def kernel(answers: ProbeAnswers) -> KernelFacts:
         unix_sockets=answers.read("kernel", "unix_sockets", lambda paths: [str(path) for path in paths]),
         listening=answers.read("kernel", "listening", lambda names: [str(name) for name in names]),
     )
+
+
+def listening(answers: ProbeAnswers) -> Seen[list[str]]:
+    """Listening TCP sockets as ADDRESS:PORT; the kernel writes addresses as words in its own byte order."""
+    return answers.read("listening", "", lambda items: sorted({_listener(str(item)) for item in items}))
+
+
+def _listener(text: str) -> str:
+    address, _, port = text.partition(":")
+    words = b"".join(
+        bytes.fromhex(address[start : start + 8])[:: -1 if sys.byteorder == "little" else 1]
+        for start in range(0, len(address), 8)
+    )
+    ip = ip_address(words)
+    if isinstance(ip, IPv6Address):
+        return f"[{ip.ipv4_mapped or ip}]:{int(port, 16)}"
+    return f"{ip}:{int(port, 16)}"
 
 
 def default_routes(answers: ProbeAnswers) -> Seen[list[str]]:

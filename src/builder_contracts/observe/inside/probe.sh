@@ -1,7 +1,8 @@
 # The probe answers every question of one observation in one process. It prints one answer per line: the nonce
 # of the observation, which is its first argument, and a JSON array ["section","key",value]. PATH and the
-# environment are printed as they are, between the lines "NONCE raw SECTION" and "NONCE end of raw". It needs nothing but a POSIX shell; a question that needs a program which the image
-# lacks gets {"unseen": reason} as its value.
+# environment are printed as they are, between the lines "NONCE raw SECTION" and "NONCE end of raw". It needs
+# nothing but a POSIX shell; a question that needs a program which the image lacks gets {"unseen": reason} as its
+# value.
 #
 # Each further parameter is one question, its words separated by the unit separator (\037). No word is
 # ever read as shell text:
@@ -16,6 +17,17 @@
 #   resolve HOST                  the addresses of HOST
 #   connect KEY HOST PORT         open a TCP connection
 #   daemon                        look for a Docker daemon
+#   listening                     TCP sockets that listen
+#   details PATH DIGEST CONTENT   owner, group, target, checksum and content of PATH
+#   set_id                        files with a set-user-ID or set-group-ID bit
+#   file_capabilities             files that carry capabilities
+#   secret_files DIRECTORY...     names of files that hold a form of a known token or a private key
+#   ca_bundle                     number of certificates in the CA bundle
+#   sudo                          whether sudo runs a command without a password
+#   search_path                   the directories on PATH
+#   sysctl NAME                   a kernel setting
+#   shared_memory                 the size of /dev/shm
+#   time_zone                     the abbreviation of the time zone
 # The section "end" closes a complete answer.
 
 # zsh splits no words and joins no lists as a POSIX shell does, unless it is told to.
@@ -59,8 +71,8 @@ escape() {
       *["\\\"$nl$tab$cr$controls"]*) ;;
       *) escaped=$escaped$rest; return ;;
     esac
-    head=${rest%%["\\\"$nl$tab$cr$controls"]*}
-    rest=${rest#"$head"}
+    before=${rest%%["\\\"$nl$tab$cr$controls"]*}
+    rest=${rest#"$before"}
     char=${rest%"${rest#?}"}
     rest=${rest#?}
     # shellcheck disable=SC1003 # two backslashes are meant
@@ -72,7 +84,7 @@ escape() {
       "$cr") char='\r' ;;
       *) char='?' ;;
     esac
-    escaped=$escaped$head$char
+    escaped=$escaped$before$char
   done
 }
 
@@ -190,9 +202,54 @@ else
   say identity "" "$json"
 fi
 
+# The job's groups, the effective one first: its id, and its name where the database has one.
+if [ -n "$gid" ]; then
+  others=
+  while read -r field values; do
+    [ "$field" = Groups: ] && others=$values
+  done </proc/self/status
+  remaining="$gid $others " groups=
+  while [ -n "$remaining" ]; do
+    group=${remaining%% *}
+    remaining=${remaining#* }
+    [ -n "$group" ] || continue
+    name=
+    if [ -r /etc/group ]; then
+      while IFS=: read -r label _ number _; do
+        [ "$number" = "$group" ] && { name=$label; break; }
+      done </etc/group
+    fi
+    quote "$name"
+    groups="$groups${groups:+,}[$group,$quoted]"
+  done
+  say groups "" "[$groups]"
+fi
+
 # Quoting costs a shell quadratic time, so the largest texts are not quoted at all.
 printf '\n%s raw path\n%s\n%s end of raw\n' "$nonce" "${PATH-}" "$nonce"
 printf '\n%s raw env\n%s\n%s end of raw\n' "$nonce" "$exported" "$nonce"
+
+# A shell drops variables whose names it cannot write; the kernel keeps them. A line break in a value would
+# look like the end of the value, so the two change places.
+find_tool tr
+if [ -n "$found" ] && [ -r /proc/$$/environ ]; then
+  soh=$(printf '\001')
+  "$found" '\000\012' '\012\001' </proc/$$/environ 2>/dev/null | while IFS= read -r line; do
+    case ${line%%=*} in
+      *[!A-Za-z0-9_]*) ;;
+      *) continue ;;
+    esac
+    name=${line%%=*} value=${line#*=} whole=
+    while :; do
+      case $value in
+        *"$soh"*) whole=$whole${value%%"$soh"*}$nl; value=${value#*"$soh"} ;;
+        *) break ;;
+      esac
+    done
+    quote "$whole$value"
+    say dropped_env "$name" "$quoted"
+  done
+fi
 
 ## isolation
 
@@ -224,8 +281,15 @@ fi
 
 sockets=
 for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock "${XDG_RUNTIME_DIR:-/nonexistent}/docker.sock"; do
+  # A dangling link is where a socket appears as soon as its volume is mounted.
+  shown=
   if [ -S "$socket" ]; then
-    quote "$socket"
+    shown=$socket
+  elif [ -L "$socket" ]; then
+    shown="$socket (dangling link)"
+  fi
+  if [ -n "$shown" ]; then
+    quote "$shown"
     sockets="$sockets${sockets:+,}$quoted"
   fi
 done
@@ -672,6 +736,262 @@ answer_daemon() {
   quote "$tried; no socket responds; ports 2375 and 2376 of localhost are closed; DOCKER_HOST=${DOCKER_HOST-(not set)}"
   say daemon "" "{\"reachable\":false,\"how\":$quoted}"
 }
+
+# Sockets in the state LISTEN (0A), as the kernel writes their addresses.
+answer_listening() {
+  listening='' seen=
+  for table in /proc/net/tcp /proc/net/tcp6; do
+    [ -r "$table" ] || continue
+    seen=1
+    while read -r _ address _ state _; do
+      [ "$state" = 0A ] && listening="$listening${listening:+,}\"$address\""
+    done <"$table"
+  done
+  if [ -n "$seen" ]; then
+    say listening "" "[$listening]"
+  else
+    unseen "/proc/net/tcp is not readable"
+    say listening "" "$json"
+  fi
+}
+
+# describe_directory PATH: sets $json to what is known of it.
+describe_directory() {
+  quote "$1"
+  described="\"path\":$quoted"
+  yes_no [ -d "$1" ]; described="$described,\"exists\":$json"
+  if [ -w "$1" ] && [ -x "$1" ]; then json=true; else json=false; fi
+  described="$described,\"writable\":$json"
+  if [ -n "$stat" ] && mode=$("$stat" -L -c %a "$1" 2>/dev/null); then
+    described="$described,\"mode\":\"$mode\""
+  fi
+  json="{$described}"
+}
+
+answer_search_path() {
+  remaining=$PATH:
+  while [ -n "$remaining" ]; do
+    dir=${remaining%%:*}
+    remaining=${remaining#*:}
+    case $dir in /*) ;; *) continue ;; esac
+    describe_directory "$dir"
+    say search_path "$dir" "$json"
+  done
+  say complete search_path true
+}
+
+answer_sysctl() {
+  file=/proc/sys/$(printf '%s' "$1" | { IFS= read -r rest; path=
+    while :; do
+      case $rest in
+        *.*) path=$path${rest%%.*}/; rest=${rest#*.} ;;
+        *) printf '%s' "$path$rest"; break ;;
+      esac
+    done; })
+  if [ -r "$file" ] && IFS= read -r value <"$file"; then
+    shorten "$value"
+    quote "$short"
+    say sysctl "$1" "$quoted"
+  else
+    unseen "$file is not readable"
+    say sysctl "$1" "$json"
+  fi
+}
+
+answer_shared_memory() {
+  yes_no [ -w /dev/shm ]; writable=$json
+  if [ -n "$stat" ] && size=$("$stat" -f -c '%b,%S' /dev/shm 2>/dev/null); then
+    say shared_memory "" "{\"size\":[$size],\"writable\":$writable}"
+  else
+    unseen "/dev/shm does not exist, or the image lacks stat(1)"
+    say shared_memory "" "$json"
+  fi
+}
+
+# close_list SECTION STATUS: closes a list of files, or says why it is not complete.
+close_list() {
+  case $2 in
+    124 | 137 | 143) unseen "no exit within 20 s"; say complete "$1" "$json" ;;
+    *) say complete "$1" true ;;
+  esac
+}
+
+# A directory that the job cannot search hides its files from the job as well, so find's status 1 is no loss.
+answer_set_id() {
+  find_tool find
+  if [ -z "$found" ]; then
+    unseen "the image lacks find(1)"; say complete set_id "$json"
+    return
+  fi
+  for bits in 4000 2000; do
+    listed=$(bounded 20 "$found" / -xdev -type f -perm -$bits 2>/dev/null)
+    status=$?
+    case $status in 124 | 137 | 143) break ;; esac
+    while IFS= read -r file; do
+      [ -n "$file" ] || continue
+      mode=$bits
+      [ -n "$stat" ] && mode=$("$stat" -c %a "$file" 2>/dev/null)
+      say set_id "$file" "\"${mode:-$bits}\""
+    done <<FILES
+$listed
+FILES
+  done
+  close_list set_id "$status"
+}
+
+answer_file_capabilities() {
+  find_tool getcap; getcap=$found
+  find_tool find
+  if [ -n "$getcap" ]; then
+    listed=$(bounded 20 "$getcap" -r / 2>/dev/null)
+    status=$?
+    listed=$(printf '%s\n' "$listed" | while IFS= read -r line; do printf '%s\n' "${line%% cap_*}"; done)
+  elif [ -n "$found" ] && [ -n "$perl" ]; then
+    # Perl has no getxattr of its own; the numbers are those of the system call on x86-64 and on others.
+    # shellcheck disable=SC2016 # perl's variables
+    listed=$(bounded 20 "$found" / -xdev -type f -perm /111 -print0 2>/dev/null | bounded 20 "$perl" -0 -ne '
+      BEGIN { require POSIX; $call = (POSIX::uname())[4] eq "x86_64" ? 191 : 8; $name = "security.capability" }
+      chomp; $value = "\0" x 64;
+      print "$_\n" if syscall($call, $_, $name, $value, 64) > 0' 2>/dev/null)
+    status=$?
+    case $status in
+      0 | 124 | 137 | 143) ;;
+      *) unseen "perl exited with status $status"; say complete file_capabilities "$json"; return ;;
+    esac
+  else
+    unseen "the image lacks getcap(8), and find(1) or perl"; say complete file_capabilities "$json"
+    return
+  fi
+  while IFS= read -r file; do
+    [ -n "$file" ] && say file_capabilities "$file" true
+  done <<FILES
+$listed
+FILES
+  close_list file_capabilities "$status"
+}
+
+answer_sudo() {
+  find_tool sudo
+  if [ -z "$found" ]; then
+    say sudo "" '{"path":null}'
+    return
+  fi
+  path=$found
+  said=$(bounded 10 "$path" -n -- "${true:-true}" 2>&1)
+  status=$?
+  shorten "$said"; quote "$short"; said=$quoted
+  quote "$path"
+  say sudo "" "{\"path\":$quoted,\"status\":$status,\"said\":$said}"
+}
+
+# Names of files only: what they hold never leaves the runner.
+answer_secret_files() {
+  find_tool grep
+  if [ -z "$found" ]; then
+    unseen "the image lacks grep(1)"; say complete secret_files "$json"
+    return
+  fi
+  token='(^|[^A-Za-z0-9])(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_.-]{16,}|xox[abpr]-[A-Za-z0-9-]{10,}|(AKIA|ASIA)[A-Z0-9]{16}($|[^A-Z0-9])|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,}|AGE-SECRET-KEY-[A-Z0-9]{16,})|^-----BEGIN [A-Z0-9 ]*PRIVATE KEY'
+  for directory do
+    [ -e "$directory" ] || continue
+    listed=$(LC_ALL=C bounded 20 "$found" -r -I -l -E -e "$token" "$directory" 2>/dev/null)
+    status=$?
+    case $status in 124 | 137 | 143) close_list secret_files $status; return ;; esac
+    while IFS= read -r file; do
+      [ -n "$file" ] && say secret_files "$file" true
+    done <<FILES
+$listed
+FILES
+  done
+  say complete secret_files true
+}
+
+answer_ca_bundle() {
+  for bundle in "${SSL_CERT_FILE-}" /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
+    /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem; do
+    [ -n "$bundle" ] && [ -f "$bundle" ] || continue
+    if [ ! -r "$bundle" ]; then
+      unseen "$bundle is not readable"; say ca_bundle "" "$json"
+      return
+    fi
+    count=0
+    while IFS= read -r line; do
+      case $line in "-----BEGIN "*CERTIFICATE-----*) count=$((count + 1)) ;; esac
+    done <"$bundle"
+    quote "$bundle"
+    say ca_bundle "" "{\"path\":$quoted,\"certificates\":$count}"
+    return
+  done
+  say ca_bundle "" '{"path":"","certificates":0}'
+}
+
+answer_time_zone() {
+  find_tool date
+  if [ -n "$found" ] && said=$("$found" +%Z 2>/dev/null); then
+    shorten "$said"; quote "$short"
+    say time_zone "" "$quoted"
+  else
+    unseen "the image lacks date(1)"; say time_zone "" "$json"
+  fi
+}
+
+# answer_details PATH DIGEST CONTENT: what the question "path" leaves out; the last two are yes or no.
+answer_details() {
+  file=$1
+  yes_no [ -x "$file" ]; details="\"executable\":$json"
+  if [ -n "$stat" ]; then
+    # Of a link, what it leads to.
+    if said=$("$stat" -L -c '"uid":%u,"gid":%g,"group":"%G"' "$file" 2>/dev/null); then
+      details="$details,$said"
+    fi
+  fi
+  find_tool readlink
+  if [ -L "$file" ] && [ -n "$found" ]; then
+    said=$("$found" "$file" 2>/dev/null)
+    shorten "$said"; quote "$short"; details="$details,\"target\":$quoted"
+  fi
+  find_tool sha256sum
+  if [ "$2" = yes ] && [ -n "$found" ] && [ -f "$file" ] && [ -r "$file" ]; then
+    said=$(bounded 20 "$found" <"$file" 2>/dev/null) && details="$details,\"sha256\":\"${said%% *}\""
+  fi
+  say details "$file" "{$details}"
+  [ "$3" = yes ] || return
+  find_tool head
+  if [ -z "$found" ] || [ ! -f "$file" ] || [ ! -r "$file" ]; then
+    unseen "the job cannot read $file, or the image lacks head(1)"
+    say content "$file" "$json"
+    return
+  fi
+  # Lines in parts that fit one write to a pipe, numbered, and their number at the end.
+  part=0
+  "$found" -c 65537 "$file" 2>/dev/null | {
+    while IFS= read -r line || [ -n "$line" ]; do
+      while :; do
+        piece=$(printf '%.800s.' "$line"); piece=${piece%.}
+        line=${line#"$piece"}
+        ending=$nl
+        [ -n "$line" ] && ending=
+        quote "$piece$ending"
+        say content_part "$file $part" "$quoted"
+        part=$((part + 1))
+        [ -n "$line" ] || break
+      done
+    done
+    say content "$file" "$part"
+  }
+}
+
+# What a job's processes inherit.
+directory=$(pwd 2>/dev/null) || directory=
+describe_directory "${directory:-.}"
+say directory "" "$json"
+say umask "" "\"$(umask)\""
+if [ -r /proc/self/limits ]; then
+  limits=
+  while IFS= read -r line; do limits=$limits$line$nl; done </proc/self/limits
+  quote "$limits"
+  say limits "" "$quoted"
+fi
 
 # Questions are answered concurrently, one line per answer.
 separator=$(printf '\037')

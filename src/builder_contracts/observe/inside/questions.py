@@ -7,12 +7,13 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.contract.promises.daemon import DaemonEndpoint
+from builder_contracts.contract.promises.daemon import DaemonEndpoint, DaemonListens
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.isolation import Device, DockerDaemon
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.observe.inside import promised
 from builder_contracts.tools.work import ToolWork
 
 SEPARATOR = "\x1f"
@@ -60,6 +61,7 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
     # Slow questions first: they run side by side.
     if contract.promised(DockerDaemon) or contract.promised(DaemonEndpoint):
         yield ("daemon",)
+    yield from promised.questions(contract)
     for clause in contract.clauses:
         match clause.promise:
             case Tool() as tool:
@@ -78,6 +80,8 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
                 yield ("resolve", name.host)
             case Reaches() as service:
                 yield ("connect", f"{service.host}:{service.port}", service.host, str(service.port))
+            case DaemonListens():
+                yield ("listening",)
             case Denied() as denied if denied.host in forbidden:
                 address, port = forbidden[denied.host]
                 for spelling, text in spellings(address).items():

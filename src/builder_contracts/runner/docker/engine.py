@@ -31,7 +31,7 @@ from docker.utils.proxy import ProxyConfig
 from docker.utils.socket import SocketError
 
 from builder_contracts.errors import EngineError
-from builder_contracts.facts.model import ImageFacts
+from builder_contracts.facts.model import ImageFacts, Seen, Unseen
 from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, ends_with_line
 
 # Seconds for one response of the engine's API; pulling and executing have their own deadlines.
@@ -273,7 +273,28 @@ def describe_image(client: docker.DockerClient, reference: str) -> ImageFacts | 
         },
         entrypoint=[str(word) for word in field(config, "Entrypoint", of=list, default=[])],
         size=field(image, "Size", of=int, default=0),
+        env={name: value for name, _, value in (word.partition("=") for word in _words(config, "Env"))},
+        cmd=_words(config, "Cmd"),
+        volumes=sorted(map(str, field(config, "Volumes", of=dict, default={}))),
+        healthcheck=_words(field(config, "Healthcheck", of=dict, default={}), "Test"),
+        workdir=field(config, "WorkingDir", of=str, default=""),
+        user=field(config, "User", of=str, default=""),
+        stop_signal=field(config, "StopSignal", of=str, default=""),
     )
+
+
+def _words(config: dict[str, Any], name: str) -> list[str]:
+    return [str(word) for word in field(config, name, of=list, default=[])]
+
+
+def image_history(client: docker.DockerClient, reference: str) -> Seen[list[str]]:
+    """The commands that built the image's layers, the last one first."""
+    api: Any = client.api
+    try:
+        layers = api.history(reference)
+        return [field(layer, "CreatedBy", of=str, default="") for layer in layers]
+    except LOST as error:
+        return Unseen(f"the engine has no history of the image: {reason(error)}")
 
 
 def execute(
@@ -285,6 +306,7 @@ def execute(
     user: str = "",
     privileged: bool = False,
     environment: dict[str, str] | None = None,
+    directory: str = "",
     listen: Callable[[bytes], None] | None = None,
     last_line: bytes = b"",
 ) -> CompletedCommand:
@@ -301,7 +323,12 @@ def execute(
     status: int | None = None
     try:
         created = api.exec_create(
-            container, list(arguments), user=user, privileged=privileged, environment=environment
+            container,
+            list(arguments),
+            user=user,
+            privileged=privileged,
+            environment=environment,
+            workdir=directory or None,
         )
         execution = field(created, "Id", of=str)
         raw = api.exec_start(execution, socket=True)

@@ -16,10 +16,10 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from builder_contracts.runner import process
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
 from builder_contracts.runner.docker.network import SERVICES_IMAGE
+from builder_contracts.runner.process import run as run_here
 from builder_contracts.runner.protocol import CompletedCommand
 
 IDLE = "/.builder-contracts-idle"
@@ -33,21 +33,48 @@ def look(
     program: str,
     arguments: Sequence[str],
     deadline: float,
+    *,
+    process: int = 1,
 ) -> CompletedCommand:
-    """Run a Python program with the directory of the container's first process below /proc as its first argument."""
+    """Run a Python program with the directory of a process below /proc as its first argument.
+
+    ``process`` is the id of the job's process in the container.
+    """
     try:
         state = engine.field(client.api.inspect_container(container), "State", of=dict)
         pid = engine.field(state, "Pid", of=int)
         if not pid:
             return CompletedCommand(None, b"", b"", engine.death(client, container) or "no process runs")
-        if _is_visible(container, pid):
-            line = [sys.executable, "-I", "-S", "-c", program, f"/proc/{pid}", *arguments]
-            return process.run(line, deadline=deadline)
-        return _look_from_container(client, run, container, [program, "/proc/1", *arguments], deadline)
+        if (number := _number_here(pid, process)) and _is_visible(container, number):
+            line = [sys.executable, "-I", "-S", "-c", program, f"/proc/{number}", *arguments]
+            return run_here(line, deadline=deadline)
+        return _look_from_container(
+            client, run, container, [program, f"/proc/{process}", *arguments], deadline
+        )
     except docker.errors.ImageNotFound:
         return CompletedCommand(None, b"", b"", engine.absent(SERVICES_IMAGE))
     except engine.LOST as error:
         return CompletedCommand(None, b"", b"", engine.reason(error))
+
+
+def _number_here(first: int, process: int) -> int:
+    """The id that a container's process has on this host, or 0. ``first`` is that of the container's first process."""
+    if process == 1:
+        return first
+    try:
+        space = Path(f"/proc/{first}/ns/pid").readlink()
+    except OSError:
+        return 0
+    for directory in Path("/proc").glob("[1-9]*"):
+        # Other processes end while this looks.
+        with contextlib.suppress(OSError, ValueError):
+            if (directory / "ns/pid").readlink() != space:
+                continue
+            status = (directory / "status").read_text("utf-8", "replace")
+            numbers = next(line.split() for line in status.splitlines() if line.startswith("NSpid:"))
+            if int(numbers[-1]) == process:
+                return int(directory.name)
+    return 0
 
 
 def _is_visible(container: str, pid: int) -> bool:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.daemon import DaemonEndpoint, DaemonReady
+from builder_contracts.contract.promises.image import ImageEntrypoint
 from builder_contracts.contract.promises.isolation import Capabilities, NoNewPrivileges, Privileged, Seccomp
+from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
 from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves
 from builder_contracts.contract.promises.resources import (
     CpuLimit,
@@ -33,7 +35,8 @@ class LaunchPlan:
     """Everything about a runner container but its image and the run's networks.
 
     CPU amounts are thousandths of a CPU, memory is in bytes, None means that nothing is set.
-    ``network`` is none, internal or routed; ``extra_networks`` are attached too.
+    ``network`` is none, internal or routed; ``extra_networks`` are attached too. ``try_entrypoint``: another
+    container starts by the image's ENTRYPOINT, which the contract promises and no job of the class starts with.
     """
 
     privileged: bool = False
@@ -48,6 +51,13 @@ class LaunchPlan:
     network: str = "none"
     extra_networks: tuple[str, ...] = ()
     daemon: DaemonPlan | None = None
+    start: JobStart = DEFAULT_START
+    try_entrypoint: bool = False
+
+    @property
+    def default_start(self) -> bool:
+        """Whether the run's own shell, which waits, stands for the command of the pool's template."""
+        return self.start == DEFAULT_START
 
 
 def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
@@ -72,6 +82,7 @@ def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
     daemon = None
     if isinstance(endpoint, DaemonEndpoint) and isinstance(ready, DaemonReady):
         daemon = DaemonPlan(int(endpoint.endpoint.rpartition(":")[2]), ready.seconds)
+    start = next(iter(contract.promised(JobStart)), DEFAULT_START)
     return LaunchPlan(
         privileged=isinstance(privileged, Privileged) and privileged.privileged,
         add_capabilities=capabilities.require if isinstance(capabilities, Capabilities) else (),
@@ -84,4 +95,7 @@ def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
         pids_limit=pids.most if isinstance(pids, PidsLimit) else DEFAULT_PIDS,
         network=network,
         daemon=daemon,
+        start=start,
+        try_entrypoint=start.way is StartWay.REPLACED
+        and any(promise.arguments for promise in contract.promised(ImageEntrypoint)),
     )

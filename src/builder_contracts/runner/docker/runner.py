@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import time
 import warnings
 from collections.abc import Sequence
@@ -14,17 +16,29 @@ import docker.errors
 from docker.credentials.errors import StoreError
 from docker.utils import parse_repository_tag
 
+from builder_contracts.contract.promises.job import JobStart, StartWay
 from builder_contracts.errors import BuilderContractsError
-from builder_contracts.facts.model import ImageFacts, RunnerFacts, Seen, StartFacts, Unseen
+from builder_contracts.facts.model import NOT_ASKED, ImageFacts, RunnerFacts, Seen, StartFacts, Unseen
 from builder_contracts.runner.docker import engine, kernel_view
 from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
+from builder_contracts.runner.docker.job_start import (
+    FIND_JOB,
+    STARTED,
+    JobProcess,
+    announces,
+    describe,
+    entrypoint_and_command,
+    image_fault,
+    job_process,
+)
 from builder_contracts.runner.docker.launch_plan import DaemonPlan, LaunchPlan
 from builder_contracts.runner.docker.network import RunNetwork
 from builder_contracts.runner.protocol import CompletedCommand, OutsideView
 
-# Waits for input that never comes: a shell alone keeps the container alive, and no program of the image
-# has to run.
-_IDLE = ["/bin/sh", "-c", "read -r _"]
+# Seconds for which a job that starts in the contract's own way must keep running, and within which an ENTRYPOINT must
+# run the job's command.
+_SETTLED = 1.0
+_COMMAND_WITHIN = 15.0
 
 
 def describe_engine(client: docker.DockerClient) -> RunnerFacts:
@@ -72,6 +86,7 @@ class DockerRunner:
         self._pull = pull
         self._about_engine = about_engine
         self._containers: list[str] = []
+        self._job = JobProcess({})
         self._idle = ""
         self.setting = OutsideView(Unseen("not started"), Unseen("not started"), Unseen("not started"))
 
@@ -104,9 +119,37 @@ class DockerRunner:
     ) -> CompletedCommand:
         if not self._containers:
             return CompletedCommand(None, b"", b"", "the container was not started")
-        return engine.execute(
-            self._client, self._containers[0], arguments, deadline=deadline, last_line=last_line
+        completed = engine.execute(
+            self._client,
+            self._containers[0],
+            self._job.arguments(arguments),
+            deadline=deadline,
+            user=self._job.user,
+            environment=self._job.env or None,
+            directory=self._job.directory,
+            last_line=last_line,
         )
+        if completed.ended or completed.status in (126, 127):
+            self._note_end()
+        return completed
+
+    def _note_end(self) -> None:
+        """Keep how the job ended by itself: a start that ends is the image's fault, a kill is not."""
+        start = self.setting.start
+        if not isinstance(start, StartFacts) or not start.started or start.hopeless:
+            return
+        with contextlib.suppress(*engine.LOST):
+            state = engine.field(
+                self._client.api.inspect_container(self._containers[0]), "State", of=dict, default={}
+            )
+            end = engine.death(self._client, self._containers[0])
+            status = state.get("ExitCode")
+            killed = state.get("OOMKilled") or status in (engine.KILLED, 143)
+            if state.get("Running") or killed or (self._plan.default_start and status != 0):
+                return
+            self.setting = dataclasses.replace(
+                self.setting, start=dataclasses.replace(start, said=end, hopeless=True)
+            )
 
     @property
     def container(self) -> str:
@@ -126,9 +169,13 @@ class DockerRunner:
         if isinstance(image, Unseen):
             return OutsideView(about, image, start)
         look = partial(self._look, image)
-        started = self._start(image)
+        started = dataclasses.replace(self._start(image), way=describe(self._plan.start))
+        if started.started and not self._plan.default_start:
+            started = self._settle(started)
         if not started.started:
-            return OutsideView(about, image, started, look=look)
+            # Where a job starts in its own way, another container would show another process.
+            return OutsideView(about, image, started, look=look if self._plan.default_start else None)
+        entrypoint, entrypoint_env = self._try_entrypoint(image)
         ready: Seen[float] = Unseen("the class has no daemon", here=False)
         failure = ""
         if self._plan.daemon is not None:
@@ -141,8 +188,69 @@ class DockerRunner:
             privileged=engine.field(inspected, "HostConfig", "Privileged", of=bool),
             daemon_ready_after=ready,
             daemon_failure=failure,
+            entrypoint=entrypoint,
+            entrypoint_env=entrypoint_env,
             look=look,
         )
+
+    def _settle(self, start: StartFacts) -> StartFacts:
+        """Wait until the job runs, and find its process; a start that ends or hangs is hopeless."""
+        container = self._containers[0]
+        announced = not announces(self._plan.start)
+        started_at = time.monotonic()
+        while True:
+            elapsed = time.monotonic() - started_at
+            if end := engine.death(self._client, container):
+                return self._hopeless(start, end)
+            announced = announced or STARTED.encode() in self._client.api.logs(container, tail=200)
+            if announced and elapsed > _SETTLED:
+                break
+            if elapsed > _COMMAND_WITHIN:
+                return self._hopeless(
+                    start, f"ENTRYPOINT did not run the job's command within {_COMMAND_WITHIN:.0f} s"
+                )
+            time.sleep(0.1)
+        self._job = self._find_job()
+        return start
+
+    def _find_job(self, user: str = "") -> JobProcess:
+        """The job's process, which only its own user may look into."""
+        completed = engine.execute(
+            self._client, self._containers[0], ["/bin/sh", "-c", FIND_JOB], deadline=10, user=user
+        )
+        process = job_process(completed.stdout) or JobProcess({})
+        if process.user and not user:
+            return dataclasses.replace(self._find_job(process.user), user=process.user)
+        config = engine.field(
+            self._client.api.inspect_container(self._containers[0]), "Config", of=dict, default={}
+        )
+        names = [str(entry).partition("=")[0] for entry in engine.field(config, "Env", of=list, default=[])]
+        unset = tuple(name for name in names if process.env and name not in process.env)
+        return dataclasses.replace(process, unset=unset)
+
+    def _hopeless(self, start: StartFacts, reason: str) -> StartFacts:
+        log = self._client.api.logs(self._containers[0], tail=5).decode("utf-8", errors="replace")
+        lines = " | ".join(line for line in log.split("\n") if line.strip())[-500:]
+        message = f"{reason}; started by {start.way}; end of its log: {lines or '(empty)'}"
+        return dataclasses.replace(start, started=False, said=message, hopeless=True)
+
+    def _try_entrypoint(self, image: ImageFacts) -> tuple[Seen[StartFacts], Seen[dict[str, str]]]:
+        """Start another container by the image's ENTRYPOINT, with the job's command as its arguments."""
+        if not self._plan.try_entrypoint or not image.entrypoint:
+            return NOT_ASKED, NOT_ASKED
+        plan = dataclasses.replace(
+            self._plan, start=JobStart(StartWay.ARGUMENTS), try_entrypoint=False, daemon=None
+        )
+        with DockerRunner(
+            self._client,
+            self._run,
+            name=f"{self._name}-entrypoint",
+            image=self._image,
+            plan=plan,
+            network=self._network,
+            about_engine=self._about_engine,
+        ) as trial:
+            return trial.setting.start, trial._job.env or NOT_ASKED
 
     def _look(
         self, image: ImageFacts, program: str, arguments: Sequence[str], deadline: float
@@ -151,9 +259,15 @@ class DockerRunner:
         completed = CompletedCommand(None, b"", b"", "the container was not started")
         if self._containers:
             completed = kernel_view.look(
-                self._client, self._run, self._containers[0], program, arguments, deadline
+                self._client,
+                self._run,
+                self._containers[0],
+                program,
+                arguments,
+                deadline,
+                process=self._job.number,
             )
-        if completed.status == 0 or not self._is_dead():
+        if completed.status == 0 or not self._plan.default_start or not self._is_dead():
             return completed
         try:
             self._start_idle(image)
@@ -174,7 +288,8 @@ class DockerRunner:
         archive = kernel_view.idle_archive(engine.field(api.info(), "Architecture", of=str, default=""))
         if archive is None:
             raise engine.UnexpectedResponse("no program keeps a container alive on this architecture")
-        self._idle = self._create(image, f"{self._name}-idle", [kernel_view.IDLE])
+        self._idle = self._create(image, f"{self._name}-idle", [kernel_view.IDLE], [])
+        self._connect(self._idle)
         api.put_archive(self._idle, "/", archive)
         api.start(self._idle)
 
@@ -200,6 +315,7 @@ class DockerRunner:
                 return lost, lost
             image = engine.describe_image(self._client, self._image)
         if image is not None:
+            image = dataclasses.replace(image, history=engine.image_history(self._client, self._image))
             return image, StartFacts(exists=True, started=False)
         message = f"image {self._image} is not in the engine"
         if _names_registry(self._image):
@@ -209,15 +325,19 @@ class DockerRunner:
 
     def _start(self, image: ImageFacts) -> StartFacts:
         try:
-            container = self._create(image, self._name, _IDLE)
+            container = self._create(image, self._name, *entrypoint_and_command(self._plan.start))
             self._containers.append(container)
+            self._connect(container)
             self._client.api.start(container)
         except docker.errors.APIError as error:
-            return StartFacts(exists=True, started=False, said=engine.reason(error))
+            message = engine.reason(error)
+            return StartFacts(exists=True, started=False, said=message, hopeless=image_fault(message))
         return StartFacts(exists=True, started=True)
 
-    def _create(self, image: ImageFacts, name: str, entrypoint: list[str]) -> str:
-        """A container as the plan has it; its id."""
+    def _create(
+        self, image: ImageFacts, name: str, entrypoint: list[str] | None, command: list[str] | None
+    ) -> str:
+        """A container as the plan has it, on its first network; its id."""
         plan = self._plan
         api = self._client.api
         mode = "none" if plan.network == "none" else self._network.attach(plan.network)
@@ -241,16 +361,17 @@ class DockerRunner:
         created = api.create_container(
             image.digest,
             entrypoint=entrypoint,
-            command=[],
+            command=command,
             stdin_open=True,
             name=self._run.name(name),
             labels=self._run.labels,
             host_config=host_config,
         )
-        container = engine.field(created, "Id", of=str)
-        for extra in plan.extra_networks:
-            api.connect_container_to_network(container, extra)
-        return container
+        return engine.field(created, "Id", of=str)
+
+    def _connect(self, container: str) -> None:
+        for extra in self._plan.extra_networks:
+            self._client.api.connect_container_to_network(container, extra)
 
     def _start_daemon(self, daemon: DaemonPlan) -> tuple[Seen[float], str]:
         """Start the sidecar; the seconds until its daemon responded, or the end of its log.

@@ -38,11 +38,12 @@ class Names(Protocol):
 @dataclass(frozen=True)
 class Scope:
     """Names plus what for-expressions, ``each`` and dynamic blocks bind. ``lenient`` is for looking at the shape
-    of a template only: unknown parts become ``0`` and unknown conditions true."""
+    of a template only: unknown parts become ``0`` and unknown conditions true. With ``every_switch``, all are true."""
 
     names: Names
     bound: dict[str, Value] = field(default_factory=dict)
     lenient: bool = False
+    every_switch: bool = False
 
     def bind(self, **values: Value) -> Scope:
         return replace(self, bound={**self.bound, **values})
@@ -233,7 +234,9 @@ class _Evaluation:
         condition = self.node(
             next(child for child in markers[0].named_children if child.type == "expression")
         )
-        if isinstance(condition, Unknown):
+        if self.scope.every_switch:
+            taken = 0
+        elif isinstance(condition, Unknown):
             if not self.scope.lenient:
                 return condition
             taken = 0

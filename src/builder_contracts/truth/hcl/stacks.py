@@ -27,6 +27,7 @@ class Folder:
     calls: dict[str, Block] = field(default_factory=dict)
     resources: list[Block] = field(default_factory=list)
     terraform: list[Block] = field(default_factory=list)
+    providers: list[Block] = field(default_factory=list)
 
     def add(self, root: Block) -> None:
         for block in root.blocks:
@@ -44,6 +45,8 @@ class Folder:
                     self.resources.append(block)
                 case "terraform":
                     self.terraform.append(block)
+                case "provider":
+                    self.providers.append(block)
                 case _:
                     pass
 
@@ -195,6 +198,14 @@ class Instance:
         if name == "templatefile" and "${" in self.files[path]:
             return Unknown(f"the template {path} is not rendered", at)
         return Known(self.files[path], Location(path, 1))
+
+    def all(self) -> Iterator[Instance]:
+        """This module and those that it calls, except the ones that a toggle leaves out."""
+        yield self
+        for name in self.folder.calls:
+            for _, instance, present in self._instances(name):
+                if not (isinstance(present, Known) and present.data is False):
+                    yield from instance.all()
 
     def resources(self) -> Iterator[TofuResource]:
         """Every resource of this module and of those it calls."""

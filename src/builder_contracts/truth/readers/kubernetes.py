@@ -57,7 +57,7 @@ def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
         model.autoscalers.append(Autoscaler(target, least, most, at))
     elif kind == "ConfigMap":
         model.settings += [
-            ConfigMapFile(file, content) for file, content in fields(get(value, "data")).items()
+            ConfigMapFile(file, content, name) for file, content in fields(get(value, "data")).items()
         ]
     elif kind == "AutoscalingRunnerSet":
         _runner_set(value, model, variant)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import TOO_DEEP, File, Unread
@@ -52,11 +52,15 @@ def read_opentofu(files: Iterable[File], model: Model) -> None:
         texts[file.path] = file.text()
     called = {target for folder in folders.values() for call in folder.calls.values()
               if (target := folder.called_folder(call))}  # fmt: skip
+    templates = _Templates(model)
     for path, folder in sorted(folders.items()):
         if path not in called:
-            _stack(folder, folders, variables.get(path, {}), texts, model)
-        _templates(folder, folders, texts, model)
+            _stack(folder, folders, variables.get(path, {}), texts, model, templates)
         _targets(folder, variables.get(path, {}), model)
+    for folder in folders.values():
+        # A module that nobody calls, and what callers may choose of those that are called.
+        templates.read(Instance(folder, folders, texts, {}), "", unless_called=True)
+        templates.read(Instance(folder, folders, texts, {}), "", every_switch=True)
 
 
 def _stack(
@@ -65,16 +69,21 @@ def _stack(
     variables: Mapping[str, Block],
     texts: Mapping[str, str],
     model: Model,
+    templates: _Templates,
 ) -> None:
     backends = [block for terraform in folder.terraform for block in terraform.all("backend")]
     place = backends[0].at if backends else next(iter(folder.terraform), _nowhere(folder)).at
     if backends or folder.calls or folder.resources:
         kind = backends[0].labels[0] if backends and backends[0].labels else None
-        model.stacks.append(Stack(folder.path, kind, place))
+        applied = bool(backends or folder.providers or folder.calls or variables)
+        model.stacks.append(Stack(folder.path, kind, place, applied))
     for variant, inputs in _variants(folder, variables):
         instance = Instance(folder, folders, texts, inputs)
+        name = f"{folder.path} with {variant}" if variant else folder.path
         for resource in instance.resources():
-            _resource(resource, f"{folder.path} with {variant}" if variant else folder.path, model)
+            _resource(resource, name, model)
+        for called in instance.all():
+            templates.read(called, name)
 
 
 def _nowhere(folder: Folder) -> Block:
@@ -174,20 +183,27 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
 
     chart, version, namespace = attribute("chart"), attribute("version"), attribute("namespace")
     written = (text(chart) or "").rstrip("/").rpartition("/")[2]
-    model.releases.append(Release(chart, version, namespace, resource.deployed, resource.at))
+    values: Value = Known({}, resource.at)
+    written_values = attribute("values")
+    for document in items(written_values):
+        for part in _documents(document, model):
+            values = _overlay(values, part)
+    if isinstance(written_values, Unknown):
+        values = written_values
+    else:
+        for inner, inner_scope in dynamic(block, scope, "set"):
+            key, setting = inner.attributes.get("name"), inner.attributes.get("value")
+            if key is not None and setting is not None and (path := text(evaluate(key, inner_scope))):
+                values = _put(values, path.split("."), evaluate(setting, inner_scope))
+    written_at = block.attributes["values"].at if "values" in block.attributes else None
+    model.releases.append(
+        Release(chart, version, namespace, resource.deployed, resource.at, values, written_at)
+    )
     if namespace is not None:
         created = text(attribute("create_namespace")) == "true"
         model.namespaces.append(NameUse(namespace, created, namespace.at))
     if written != _SCALE_SET:
         return
-    values: Value = Known({}, resource.at)
-    for document in items(attribute("values")):
-        for part in _documents(document, model):
-            values = _overlay(values, part)
-    for inner, inner_scope in dynamic(block, scope, "set"):
-        key, setting = inner.attributes.get("name"), inner.attributes.get("value")
-        if key is not None and setting is not None and (path := text(evaluate(key, inner_scope))):
-            values = _put(values, path.split("."), evaluate(setting, inner_scope))
     name = text(attribute("name")) or resource.address
     if get(values, "runnerScaleSetName") is None:
         values = _put(values, ["runnerScaleSetName"], Known(name, resource.at))
@@ -221,26 +237,42 @@ def _put(value: Value, path: list[str], item: Value) -> Value:
 _TOML = re.compile(r"^\s*\[\[runners\]\]", re.MULTILINE)
 
 
-def _templates(folder: Folder, folders: Mapping[str, Folder], texts: Mapping[str, str], model: Model) -> None:
-    """Configuration of GitLab Runner that is written as a heredoc."""
-    instance = Instance(folder, folders, texts, {})
+@dataclass
+class _Templates:
+    """Configuration of GitLab Runner that is written as a heredoc, rendered as each caller renders it."""
 
-    def look(expression: Expression) -> None:
-        if "[[runners]]" in expression.text:
+    model: Model
+    _seen: set[tuple[Location, str]] = field(default_factory=set)
+    _called: set[str] = field(default_factory=set)
+
+    def read(
+        self, instance: Instance, caller: str, *, unless_called: bool = False, every_switch: bool = False
+    ) -> None:
+        """Add the templates of a module as it is called."""
+        folder = instance.folder
+        if unless_called and folder.path in self._called:
+            return
+        self._called.add(folder.path)
+        scope = replace(instance.scope, every_switch=every_switch)
+        for expression in _expressions(folder):
+            if "[[runners]]" not in expression.text:
+                continue
             for node in _heredocs(expression):
-                rendered = render(node, instance.scope)
-                if rendered is not None and _TOML.search(rendered):
-                    model.templates.append(Template(rendered, node.text, node.at))
+                rendered = render(node, scope)
+                if rendered is None or not _TOML.search(rendered) or (node.at, rendered) in self._seen:
+                    continue
+                self._seen.add((node.at, rendered))
+                self.model.templates.append(Template(rendered, node.text, node.at, caller, every_switch))
 
-    for expression in folder.locals.values():
-        look(expression)
-    for block in folder.resources:
-        pending = [block]
-        while pending:
-            current = pending.pop()
-            pending.extend(current.blocks)
-            for expression in current.attributes.values():
-                look(expression)
+
+def _expressions(folder: Folder) -> Iterator[Expression]:
+    """Every expression of a module's locals, calls and resources."""
+    yield from folder.locals.values()
+    pending = [*folder.calls.values(), *folder.resources]
+    while pending:
+        block = pending.pop()
+        pending.extend(block.blocks)
+        yield from block.attributes.values()
 
 
 def _heredocs(expression: Expression) -> Iterator[Expression]:

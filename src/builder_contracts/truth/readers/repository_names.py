@@ -11,25 +11,19 @@ from collections.abc import Callable, Iterator
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import TOO_DEEP, File
 from builder_contracts.truth.model import NameField
+from builder_contracts.truth.readers.bazel_module import NotStarlark, parse_starlark
 
 
 class NotReadable(Exception):
     """A metadata file that does not parse; carries what the parser said."""
 
 
-def _starlark(file: File) -> ast.Module:
-    """MODULE.bazel is Starlark, whose syntax is a part of Python's."""
-    try:
-        return ast.parse(file.text())
-    except (SyntaxError, ValueError) as error:
-        raise NotReadable(f"not Starlark: {error}") from None
-    except (RecursionError, MemoryError):
-        raise NotReadable(TOO_DEEP) from None
-
-
 def _module(file: File) -> Iterator[NameField]:
     """The description and the name in a MODULE.bazel."""
-    tree = _starlark(file)
+    try:
+        tree = parse_starlark(file)
+    except NotStarlark as error:
+        raise NotReadable(str(error)) from None
     if docstring := ast.get_docstring(tree):
         yield NameField("MODULE.bazel description", docstring.splitlines()[0], False, Location(file.path, 1))
     for node in tree.body:
@@ -43,25 +37,6 @@ def _module(file: File) -> Iterator[NameField]:
                         True,
                         Location(file.path, keyword.value.lineno),
                     )
-
-
-def root_refusals(file: File) -> Iterator[Location]:
-    """Python toolchains of rules_python that refuse to run as root.
-
-    Source: ``python.toolchain(ignore_root_user_error = …)`` in rules_python; its interpreter must not be writable.
-    """
-    for node in ast.walk(_starlark(file)):
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr == "toolchain"
-        ):
-            arguments = {keyword.arg: keyword.value for keyword in node.keywords}
-            allowed = arguments.get("ignore_root_user_error")
-            if "python_version" in arguments and not (
-                isinstance(allowed, ast.Constant) and allowed.value is True
-            ):
-                yield Location(file.path, node.lineno)
 
 
 def _flake(file: File) -> Iterator[NameField]:

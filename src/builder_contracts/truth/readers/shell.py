@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,41 @@ if TYPE_CHECKING:
     from tree_sitter import Parser
 
 _EXPRESSION = re.compile(r"\$\{\{.*?\}\}", re.DOTALL)
-# Words before a command that start it.
-_STARTERS = frozenset({"sudo", "exec", "time", "env", "nice", "command", "timeout", "xargs", "nohup"})
+# Words before a command that start it, and their options that take a word of their own.
+_STARTERS: Mapping[str, frozenset[str]] = {
+    "command": frozenset(),
+    "doas": frozenset({"-u", "-C"}),
+    "env": frozenset({"-u", "--unset", "-C", "--chdir"}),
+    "exec": frozenset({"-a"}),
+    "ionice": frozenset({"-c", "-n"}),
+    "nice": frozenset({"-n", "--adjustment"}),
+    "nohup": frozenset(),
+    "setsid": frozenset(),
+    "stdbuf": frozenset({"-i", "-o", "-e"}),
+    "sudo": frozenset({"-u", "--user", "-g", "--group", "-h", "--host", "-p", "--prompt", "-C", "-D", "-T"}),
+    "time": frozenset({"-f", "-o"}),
+    "timeout": frozenset({"-k", "--kill-after", "-s", "--signal"}),
+    "xargs": frozenset(
+        {"-n", "-I", "-P", "-L", "-d", "-a", "-s", "-E", "--max-args", "--max-procs", "--delimiter"}
+    ),
+}
+# Commands whose first word is not the command that they start: a duration, a signal.
+_WITH_ARGUMENT = frozenset({"timeout"})
+_SHELLS = frozenset({"sh", "bash", "dash", "ash", "zsh"})
+_SCRIPT_OPTION = re.compile(r"-[a-z]*c")
+# Commands that start another in an environment of their own, and the options before it: its tools come from there.
+_ENVIRONMENTS: Mapping[tuple[str, ...], frozenset[str]] = {
+    ("nix", "develop"): frozenset({"-c", "--command"}),
+    ("nix", "shell"): frozenset({"-c", "--command"}),
+    ("nix-shell",): frozenset({"--run", "--command"}),
+    ("direnv", "exec"): frozenset(),
+    ("devenv", "shell"): frozenset(),
+}
+# Commands that start a shell which is not the runner's.
+_ELSEWHERE = frozenset(
+    {"docker", "podman", "nerdctl", "kubectl", "ssh", "nix", "nix-shell", "chroot", "buildah"}
+)
+_DEPTH = 5
 
 _WORDS = frozenset({"command_name", "word", "string", "raw_string", "ansi_c_string", "concatenation", "number",
                     "simple_expansion", "expansion", "command_substitution"})  # fmt: skip
@@ -24,10 +57,16 @@ _MAX_WORD = 20_000
 
 @dataclass(frozen=True)
 class Command:
-    """A command with its words, and the line of the script from 0 that it begins at."""
+    """A command with its words, and the line of the script from 0 that it begins at.
+
+    ``through`` are the commands that start it (``sudo``, ``timeout``). ``environment`` is the command that brings its
+    tools, such as ``nix develop``; empty if they are the runner's.
+    """
 
     words: tuple[str, ...]
     line: int
+    through: tuple[str, ...] = ()
+    environment: str = ""
 
 
 @cache
@@ -38,8 +77,11 @@ def _parser() -> Parser:
     return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
 
 
-def commands(script: str) -> Iterator[Command]:
-    """Every command in the order of the script; expressions of a CI system are replaced by one word."""
+def commands(script: str, depth: int = 0) -> Iterator[Command]:
+    """Every command in the order of the script, those that others start included.
+
+    Expressions of a CI system are replaced by one word.
+    """
     raw = _EXPRESSION.sub(lambda expression: "EXPRESSION" + "\n" * expression[0].count("\n"), script).encode()
     pending = [_parser().parse(raw).root_node]
     while pending:
@@ -54,17 +96,76 @@ def commands(script: str) -> Iterator[Command]:
                 if child.type in _WORDS
             )
             if words:
-                yield Command(_started(words), node.start_point.row)
+                yield from started(Command(words, node.start_point.row), depth)
         pending.extend(reversed(node.named_children))
 
 
-def _started(words: tuple[str, ...]) -> tuple[str, ...]:
-    """The command that sudo and its kind start; ``command -v`` only asks."""
+def started(command: Command, depth: int = 0) -> Iterator[Command]:
+    """A command, or those that it starts: ``sudo``, ``bash -c`` and ``nix develop -c`` are followed."""
+    words, through = command.words, command.through
     while len(words) > 1 and words[0].rpartition("/")[2] in _STARTERS:
-        if words[0] == "command" and words[1].startswith("-"):
+        starter = words[0].rpartition("/")[2]
+        # 'command -v' only asks.
+        if starter == "command" and words[1].startswith("-"):
             break
-        rest = list(words[1:])
-        while len(rest) > 1 and (rest[0].startswith("-") or "=" in rest[0] or rest[0].isdecimal()):
+        rest = _without_options(words[1:], _STARTERS[starter])
+        if starter in _WITH_ARGUMENT:
+            rest = rest[1:]
+        if not rest:
+            break
+        words, through = rest, (*through, starter)
+    words = (words[0].rpartition("/")[2], *words[1:])
+    yield from _inside(replace(command, words=words, through=through), depth)
+
+
+def _inside(command: Command, depth: int) -> Iterator[Command]:
+    words = command.words
+    shell = next(
+        (
+            place
+            for place, word in enumerate(words[:-2])
+            if word.rpartition("/")[2] in _SHELLS and _SCRIPT_OPTION.fullmatch(words[place + 1])
+        ),
+        None,
+    )
+    if shell != 0:
+        yield command
+    if shell is not None and words[0] not in _ELSEWHERE and depth < _DEPTH:
+        for inner in commands(words[shell + 2], depth + 1):
+            yield replace(
+                inner,
+                line=command.line + inner.line,
+                through=(*command.through, *inner.through),
+                environment=inner.environment or command.environment,
+            )
+        return
+    opening = next((opening for opening in _ENVIRONMENTS if words[: len(opening)] == opening), None)
+    if opening is None or depth >= _DEPTH:
+        return
+    options = _ENVIRONMENTS[opening]
+    if options:
+        place = next((place for place, word in enumerate(words) if word in options), None)
+    else:
+        # The word after the folder.
+        place = len(opening)
+    if place is None or place + 1 >= len(words):
+        return
+    rest = words[place + 1 :]
+    name = " ".join(opening)
+    inner_commands = (
+        commands(rest[0], depth + 1) if opening == ("nix-shell",) else started(Command(rest, 0), depth + 1)
+    )
+    for inner in inner_commands:
+        yield replace(inner, line=command.line + inner.line, environment=inner.environment or name)
+
+
+def _without_options(words: tuple[str, ...], valued: frozenset[str]) -> tuple[str, ...]:
+    """The words after the options and assignments at the beginning."""
+    rest = list(words)
+    while rest and (rest[0].startswith("-") or "=" in rest[0]):
+        option = rest.pop(0)
+        if option == "--":
+            break
+        if option in valued and rest:
             rest.pop(0)
-        words = tuple(rest)
-    return (words[0].rpartition("/")[2], *words[1:])
+    return tuple(rest)

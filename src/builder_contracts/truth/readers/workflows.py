@@ -6,7 +6,7 @@ import fnmatch
 import itertools
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from builder_contracts.truth.model import CiJob, CiStep, CompositeAction, ImageUse, LabelChoice, Model
@@ -52,9 +52,21 @@ def read_label_list(value: Value, model: Model) -> None:
     model.own_labels += items(get(value, "self-hosted-runner", "labels"))
 
 
-def read_workflow(value: Value, model: Model) -> None:
-    """Add the jobs of a workflow of GitHub Actions."""
-    inputs = _inputs(value)
+def read_workflows(documents: Mapping[str, Value], model: Model) -> None:
+    """Add the jobs of all workflows; one that another calls gets the inputs that are passed."""
+    passed: dict[str, list[Mapping[str, Value]]] = {}
+    for document in documents.values():
+        for job in fields(get(document, "jobs")).values():
+            uses = text(get(job, "uses")) or ""
+            if uses.startswith("./"):
+                passed.setdefault(uses.removeprefix("./"), []).append(fields(get(job, "with")))
+    for path, document in documents.items():
+        read_workflow(document, model, passed.get(path, ()))
+
+
+def read_workflow(value: Value, model: Model, passed: Sequence[Mapping[str, Value]] = ()) -> None:
+    """Add the jobs of a workflow of GitHub Actions; ``passed`` are the inputs of each caller in the checkout."""
+    inputs = _inputs(value, passed)
     for name, job in fields(get(value, "jobs")).items():
         container = get(job, "container")
         if container is not None:
@@ -73,6 +85,7 @@ def read_workflow(value: Value, model: Model) -> None:
                 artifacts=(),
                 at=job.at,
                 computed=computed,
+                services=tuple(fields(get(job, "services")).values()),
             )
         )
         for service in fields(get(job, "services")).values():
@@ -80,15 +93,27 @@ def read_workflow(value: Value, model: Model) -> None:
                 model.images.append(ImageUse(image, f"service of job {name}"))
 
 
-def _inputs(workflow: Value) -> dict[str, list[Any]]:
-    """The possible values of ``inputs.x``: the options of a choice, or the default and whatever a caller passes."""
+def _inputs(workflow: Value, passed: Sequence[Mapping[str, Value]]) -> dict[str, list[Any]]:
+    """What ``inputs.x`` can be: the options of a choice, what callers pass, or the default and anything else."""
     names: dict[str, list[Any]] = {}
     for trigger in ("workflow_call", "workflow_dispatch"):
         for name, declared in fields(get(workflow, "on", trigger, "inputs")).items():
             default = [] if (value := get(declared, "default")) is None else [plain(value)]
             options = [plain(option) for option in items(get(declared, "options"))]
-            names.setdefault(f"inputs.{name}", []).extend(options or [*default, UNKNOWN])
+            values = options or [*default, UNKNOWN]
+            if trigger == "workflow_call" and passed:
+                values = [value for inputs in passed for value in _given(inputs.get(name), default)]
+            names.setdefault(f"inputs.{name}", []).extend(values)
+            if trigger == "workflow_dispatch":
+                names[f"github.event.inputs.{name}"] = values
     return names
+
+
+def _given(value: Value | None, default: list[Any]) -> list[Any]:
+    if value is None:
+        return default or [UNKNOWN]
+    written = text(value)
+    return [UNKNOWN] if written is None or "${{" in written else [plain(value)]
 
 
 def _choices(
@@ -268,8 +293,18 @@ def read_pipeline(value: Value, model: Model) -> None:
         choice = LabelChoice(tuple(items(get(job, "tags"))))
         model.jobs.append(
             CiJob("gitlab", name, (choice,), reference, steps, get(job, "timeout"),
-                tuple(items(get(job, "artifacts", "paths"))), job.at)
+                tuple(items(get(job, "artifacts", "paths"))), job.at, artifacts_of=_artifacts_of(job))
         )  # fmt: skip
+
+
+def _artifacts_of(job: Value) -> tuple[str, ...]:
+    """The jobs that a job names as those whose artifacts it gets."""
+    written = get(job, "dependencies")
+    named = items(written) if written is not None else items(get(job, "needs"))
+    names = [
+        text(entry) or text(get(entry, "job")) for entry in named if text(get(entry, "artifacts")) != "false"
+    ]
+    return tuple(name for name in names if name)
 
 
 def _extended(job: Value, jobs: Mapping[str, Value], depth: int) -> tuple[dict[str, Value], bool]:

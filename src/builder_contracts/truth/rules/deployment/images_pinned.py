@@ -22,7 +22,9 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             yield Undetermined(use.reference.at, use.reference.reason)
         elif reference is not None and "$" in reference:
             yield Undetermined(use.reference.at, f"{reference} is resolved at run time", decidable=False)
-        if reference is None or "$" in reference:
+        elif reference == "":
+            yield Undetermined(use.reference.at, f"{use.by}: the image is left empty", decidable=False)
+        if not reference or "$" in reference:
             continue
         name, tag, digest = split_reference(reference)
         if (

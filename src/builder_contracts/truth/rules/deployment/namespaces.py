@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
+from builder_contracts.truth.placeholders import is_placeholder
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.registry import rule
 from builder_contracts.truth.value import Unknown, get, text
@@ -25,6 +26,8 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             yield Undetermined(use.name.at, use.name.reason)
         elif name is not None and name in declared_names:
             yield Agrees(use.at)
+        elif name and is_placeholder(name):
+            yield Undetermined(use.at, f"the namespace {name!r} stands for another", decidable=False)
         elif name:
             expected = Quote(
                 facts.at("namespaces"), f"namespaces: {', '.join(sorted(filter(None, declared_names)))}"

@@ -1,4 +1,6 @@
-"""Compares settings of GitLab Runner's pods, in rendered templates, with the table that they are read from."""
+"""Compares settings with where their program reads them: GitLab Runner's pods in rendered templates, programs that
+read nothing but their file of settings, and the values that a chart requires.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,12 @@ from typing import Any
 
 from builder_contracts.errors import Location
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
-from builder_contracts.truth.model import Template
+from builder_contracts.truth.known_software import KnownProgram, known_software
+from builder_contracts.truth.model import Pod, Release, Template, environment, split_reference
+from builder_contracts.truth.readers import yaml
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.registry import rule
+from builder_contracts.truth.value import Known, Unknown, Value, get, items, text
 
 # Settings of a job's pod that GitLab Runner reads from [runners.kubernetes] itself and nowhere below it.
 # Source: https://docs.gitlab.com/runner/executors/kubernetes/#configuration-settings
@@ -21,11 +26,24 @@ _POD_SETTINGS = frozenset({"cpu_request", "cpu_limit", "memory_request", "memory
 
 @rule("deployment/settings-apply", scope="any")
 def check(context: RuleContext) -> Iterator[RuleResult]:
+    yield from _check_templates(context)
+    for workload in context.model.workloads:
+        for container in workload.pod.containers:
+            program = _program_of(container)
+            if program is not None:
+                name = f"{workload.kind} {text(workload.name) or '?'}"
+                yield from _check_program(context, program, name, workload.pod, container)
+    for release in context.model.releases:
+        yield from _check_release(release)
+
+
+def _check_templates(context: RuleContext) -> Iterator[RuleResult]:
     for template in context.model.templates:
         try:
             data = tomllib.loads(template.text)
         except tomllib.TOMLDecodeError as error:
-            yield Undetermined(template.at, f"the rendered template is not TOML: {error}")
+            if not template.every_switch:
+                yield Undetermined(template.at, f"the rendered template is not TOML: {error}")
             continue
         except RecursionError:
             yield Undetermined(template.at, "the rendered template is nested too deeply")
@@ -33,7 +51,8 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
         misplaced = [misplacement for runner in data.get("runners", []) if isinstance(runner, dict)
                      for misplacement in _misplaced(runner.get("kubernetes", {}), "runners.kubernetes")]  # fmt: skip
         for key, table in misplaced:
-            actual = Quote(_line(template, key), f"{key} is in table [{table}]")
+            switches = " with every switch of the template on" if template.every_switch else ""
+            actual = Quote(_line(template, key), f"{key} is in table [{table}]{switches}")
             expected = Quote(
                 _line(template, "[runners.kubernetes]"),
                 f"GitLab Runner reads {key} from [runners.kubernetes]",
@@ -43,8 +62,135 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 expected,
                 "move it above the first nested table; a TOML key belongs to the header before it",
             )
-        if not misplaced:
+        if not misplaced and not template.every_switch:
             yield Agrees(template.at)
+
+
+def _program_of(container: Value) -> KnownProgram | None:
+    """The program that a container runs, by its image, or by its own name if the image is named at run time."""
+    reference = text(get(container, "image"))
+    name = split_reference(reference)[0].rpartition("/")[2] if reference else text(get(container, "name"))
+    return next(
+        (program for program in known_software().programs if name in (*program.images, program.name)), None
+    )
+
+
+def _check_program(
+    context: RuleContext, program: KnownProgram, name: str, pod: Pod, container: Value
+) -> Iterator[RuleResult]:
+    whole = [get(container, "command"), get(container, "args")]
+    arguments = [argument for part in whole for argument in items(part)]
+    written = [(text(argument) or "", argument.at) for argument in arguments]
+    unknown = next((part for part in [*whole, *arguments] if isinstance(part, Unknown)), None)
+    if unknown is not None:
+        yield Undetermined(unknown.at, unknown.reason)
+        return
+    variables = [
+        (variable, value.at)
+        for variable, value in environment(container).items()
+        if variable.startswith(program.environment)
+        and not any(f"$({variable})" in argument for argument, _ in written)
+    ]
+    config = next(((argument, at) for argument, at in written if argument.startswith(program.config)), None)
+    settings = [
+        (argument, at)
+        for argument, at in written
+        if argument.startswith("--") and argument != (config or [""])[0]
+    ]
+    fine = True
+    if config is not None:
+        only = Quote(config[1], f"{config[0]}: {program.name} reads nothing else ({program.reference})")
+        for names, kind in ((variables, "variables"), (settings, "arguments")):
+            if names:
+                fine = False
+                shown = ", ".join(entry.partition("=")[0] for entry, _ in names)
+                ignored = "is ignored" if len(names) == 1 else "are ignored"
+                actual = Quote(names[0][1], f"{name}: {shown} {ignored}")
+                yield Contradicts(actual, only, f"move the {kind} into the file, or drop {program.config}")
+    for required in program.requires:
+        used = [(argument, at) for argument, at in written if argument.startswith(required.arguments)]
+        key = f"{required.arguments}{required.setting}"
+        if used and not any(argument.startswith(key) for argument, _ in used):
+            fine = False
+            expected = Quote(
+                used[0][1], f"{program.name} does not start without {key} ({required.reference})"
+            )
+            yield Contradicts(
+                Quote(used[0][1], f"{name}: {used[0][0].partition('=')[0]}"), expected, f"add {key}"
+            )
+        file = _config_file(context, pod, container, config[0]) if config is not None else None
+        table = get(file, required.table)
+        if config is not None and table is not None and get(table, required.setting) is None:
+            fine = False
+            actual = Quote(table.at, f"{required.table} of {name} has no {required.setting}")
+            missing = f"{program.name} does not start without {required.setting} ({required.reference})"
+            yield Contradicts(
+                actual,
+                Quote(config[1], f"{config[0]}: {missing}"),
+                f"set {required.table}.{required.setting}",
+            )
+    if fine and (config is not None or settings or variables):
+        yield Agrees(container.at)
+
+
+def _config_file(context: RuleContext, pod: Pod, container: Value, argument: str) -> Value | None:
+    """The content of the file that an argument names, if a config map of this checkout is mounted there."""
+    path = argument.partition("=")[2]
+    folder, _, file = path.rpartition("/")
+    mount = next(
+        (mount for mount in items(get(container, "volumeMounts")) if text(get(mount, "mountPath")) == folder),
+        None,
+    )
+    volume = next(
+        (
+            volume
+            for volume in items(get(pod.spec, "volumes"))
+            if mount is None or text(get(volume, "name")) == text(get(mount, "name"))
+        ),
+        None,
+    )
+    named = text(get(volume, "configMap", "name"))
+    candidates = [setting for setting in context.model.settings if setting.file == file]
+    for setting in candidates:
+        same_name = named is not None and text(setting.name) == named
+        if same_name or (named is None and setting.content.at.file == container.at.file):
+            return _parsed(setting.content)
+    return None
+
+
+def _parsed(content: Value) -> Value | None:
+    written = text(content)
+    if written is None:
+        return content
+    try:
+        # The first line of a heredoc's content follows the line that opens it.
+        documents = yaml.read(written, content.at.file, content.at.line + (1 if "\n" in written else 0))
+    except yaml.NotYaml:
+        return None
+    return documents[0] if documents else None
+
+
+def _check_release(release: Release) -> Iterator[RuleResult]:
+    """The values that a chart requires, if the release's own are all known."""
+    name = (text(release.chart) or "").rstrip("/").rpartition("/")[2]
+    chart = known_software().charts.get(name)
+    if chart is None or (isinstance(release.deployed, Known) and release.deployed.data is False):
+        return
+    if not isinstance(release.values, Known):
+        reason = (
+            release.values.reason if release.values is not None else "its values are not in this checkout"
+        )
+        yield Undetermined(release.at, reason)
+        return
+    for key in chart.requires:
+        value = get(release.values, key)
+        if value is None:
+            at = release.values_at or release.at
+            expected = Quote(at, f"the chart {name} requires {key} ({chart.reference})")
+            actual = Quote(release.values.at, f"values of the release of {name} without {key}")
+            yield Contradicts(actual, expected, f"set {key}")
+        else:
+            yield Agrees(value.at)
 
 
 def _misplaced(table: Any, name: str) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Compares every host under a zone, wherever it occurs, with the endpoints and the services of the
+"""Compares every host under a zone that a line uses as an address, with the endpoints and the services of the
 checkout.
 """
 
@@ -29,7 +29,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             continue
         if endpoint_of(facts, mention.host) or service_of(context, mention.host):
             yield Agrees(mention.at)
-        elif not mention.dismissed:
+        elif not mention.dismissed and mention.used:
             if mention.host not in nearest:
                 nearest[mention.host] = _nearest(facts, mention.host)
             near = nearest[mention.host]
@@ -51,10 +51,11 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
 
 
 def _nearest(facts: AreaDeclarations, host: str) -> str | None:
-    """The endpoint that was probably meant: in the same zone, with the most similar first label."""
-    import difflib
-
-    hosts = {endpoint["host"]: name for name, endpoint in facts.get("endpoints", default={}).items()}
-    same_zone = [candidate for candidate in hosts if candidate.partition(".")[2] == host.partition(".")[2]]
-    close = difflib.get_close_matches(host, same_zone or list(hosts), n=1, cutoff=0.5)
-    return hosts[close[0]] if close else None
+    """The endpoint that was probably meant: in the same zone, its first label with a word of this one's."""
+    label, _, zone = host.partition(".")
+    words = set(label.split("-"))
+    for name, endpoint in facts.get("endpoints", default={}).items():
+        first, _, rest = str(endpoint["host"]).partition(".")
+        if rest == zone and words & set(first.split("-")):
+            return str(name)
+    return None

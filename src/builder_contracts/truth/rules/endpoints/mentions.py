@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import Location
-from builder_contracts.truth.checkout_scan import SearchWords
+from builder_contracts.truth.checkout_scan import PAGES, SearchWords
 from builder_contracts.truth.finding import Quote
 from builder_contracts.truth.model import KubernetesService, environment
+from builder_contracts.truth.placeholders import is_placeholder
 from builder_contracts.truth.platform import AreaDeclarations, Platform
 from builder_contracts.truth.prose import denies_at, names_any
 from builder_contracts.truth.rule_context import RuleContext, excerpt
@@ -21,7 +22,11 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True)
 class Mention:
-    """An address in a line. ``port`` is None if it is not written or is computed."""
+    """An address in a line. ``port`` is None if it is not written or is computed.
+
+    ``dismissed``: a sentence says that it is gone. ``used``: the line makes it the address of a cache or a service of the
+    platform; hosts of other systems, paths and names of annotations are not.
+    """
 
     host: str
     port: int | None
@@ -30,6 +35,7 @@ class Mention:
     line: str
     at: Location
     dismissed: bool
+    used: bool = True
 
     @property
     def effective_port(self) -> int | None:
@@ -70,8 +76,10 @@ def _mentions(context: RuleContext) -> list[Mention]:
     )
     collected: list[Mention] = []
 
-    def look(written: str, at: Location, prose: bool) -> None:
+    def look(written: str, at: Location, prose: bool, key: str = "") -> None:
         for match in pattern.finditer(written):
+            if _is_no_address(written, match):
+                continue
             host = match["host"].lower()
             port = int(match["port"]) if match["port"] else None
             collected.append(
@@ -83,11 +91,12 @@ def _mentions(context: RuleContext) -> list[Mention]:
                     written,
                     at,
                     prose and denies_at(written, match.start()),
+                    _is_used(written, match, at.file, key, prose=prose),
                 )
             )
 
     for line in context.lines:
-        look(line.text, line.at, line.prose)
+        look(line.text, line.at, line.prose, line.key)
     places = {(mention.at.file, mention.at.line) for mention in collected}
     for scale_set in context.model.scale_sets:
         for name, value in environment(scale_set.runner).items():
@@ -95,6 +104,40 @@ def _mentions(context: RuleContext) -> list[Mention]:
             if written and (value.at.file, value.at.line) not in places:
                 look(f"{name}={written}", value.at, prose=False)
     return collected
+
+
+# Words of caches, where they are spoken of or configured.
+_CACHE = re.compile(
+    r"attic|substitut|nix[-_ ]?cache|binary[-_ ]?cache|bazel|remote[-_ ]?cache|cachix|\bcache\b",
+    re.IGNORECASE,
+)
+_EXAMPLE = re.compile(r"\be\.g\.|\bfor example\b|\bexample\b|CHANGE[ _-]?(?:THIS|ME)", re.IGNORECASE)
+
+
+def _is_no_address(written: str, match: re.Match[str]) -> bool:
+    """Whether a name stands in the path of another address, is a pattern, or the prefix of an annotation."""
+    before, after = written[: match.start()], written[match.end() :]
+    if match["scheme"]:
+        return before.endswith("^")
+    if before.endswith("/"):
+        return not before.endswith("://")
+    return re.match(r"/[\w.*-]+\s*[=:\"'*]|/\*", after) is not None
+
+
+def _is_used(written: str, match: re.Match[str], file: str, key: str, *, prose: bool) -> bool:
+    """Whether a line makes a host the address of a cache or of a service in the cluster."""
+    if is_placeholder(match["host"]) or (prose and (_EXAMPLE.search(written) or not file.endswith(PAGES))):
+        return False
+    if ".svc" in match["host"].lower():
+        return not _EXAMPLE.search(written)
+    before, after = written[: match.start()], written[match.end() :]
+    addressed = match["scheme"] or match["port"] or (not prose and re.search(r"[:=]\s*[\"']?$", before))
+    if not addressed:
+        return False
+    name = file.rpartition("/")[2].rpartition(".")[0]
+    # The path of the address itself says nothing about its use.
+    rest = re.sub(r"^/\S*", "", after)
+    return any(_CACHE.search(words) for words in (before, rest, key, name))
 
 
 def endpoint_of(facts: AreaDeclarations, host: str) -> str | None:

@@ -21,6 +21,8 @@ _CREDENTIAL = re.compile(
 _CREDENTIAL_NAME = re.compile(
     r"[\w.-]*(?:secret|password|passwd|token|access[_-]?key|key[_-]id)[\w.-]*", re.IGNORECASE
 )
+# Variables that name a place or a method, not the secret.
+_NOT_SECRET = ("_FILE", "_PATH", "_DIR", "_METHOD", "_TYPE", "_MODE", "_URL")
 _IN_FILE = re.compile(
     rf"\s*-?\s*[\"']?({_CREDENTIAL_NAME.pattern})[\"']?\s*[:=]\s*[\"']?([^\s\"'#]+)", re.IGNORECASE
 )
@@ -90,7 +92,7 @@ def _setting(setting: ConfigMapFile, expected: Quote) -> Iterator[RuleResult]:
 
 def _container(name: str, container: Value, expected: Quote) -> Iterator[RuleResult]:
     for variable, value in environment(container).items():
-        if not SECRET_NAME.search(variable) or variable.endswith(("_FILE", "_PATH", "_DIR")):
+        if not SECRET_NAME.search(variable) or variable.endswith(_NOT_SECRET):
             continue
         written = text(value)
         if isinstance(value, Unknown):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
+from builder_contracts.truth.placeholders import is_placeholder
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.operator.tailnets import in_tailnet
 from builder_contracts.truth.rules.registry import rule
@@ -22,6 +23,8 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 exposure.at,
                 exposure.host.reason if isinstance(exposure.host, Unknown) else "the host is not text",
             )
+        elif is_placeholder(host):
+            yield Undetermined(exposure.at, f"the host {host!r} stands for another", decidable=False)
         elif host in public or in_tailnet(host, tailnets) or text(exposure.ingress_class) == "tailscale":
             yield Agrees(exposure.at)
         else:

@@ -27,7 +27,10 @@ _CONSUMED = re.compile(
 @rule("workflows/checks-fail", scope="any")
 def check(context: RuleContext) -> Iterator[RuleResult]:
     endpoints = context.facts("endpoints")
-    zones = [*endpoints.get("zones", default={}), *endpoints.get("settings", default={})]
+    zones = "|".join(map(re.escape, endpoints.get("zones", default={})))
+    settings = "|".join(map(re.escape, endpoints.get("settings", default={})))
+    # A setting counts where its value is used, not where its name is read.
+    endpoint = re.compile("|".join(filter(None, (zones, settings and rf"\$\{{?(?:{settings})\b"))) or r"(?!)")
     expected = Quote(endpoints.at("endpoints"), "an endpoint check must be able to fail")
     runs = [step.run for job in context.model.jobs for step in job.steps if step.run is not None]
     runs += [step.run for action in context.model.actions for step in action.steps if step.run is not None]
@@ -36,7 +39,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
         block = 1 if "\n" in script else 0
         for number, line in enumerate(script.replace("\\\n", " \x00").split("\n")):
             at = Location(run.at.file, run.at.line + number + block + line.count("\0"))
-            about = _PROBE.search(line) and any(zone in line for zone in zones)
+            about = _PROBE.search(line) and endpoint.search(line)
             if about and _SWALLOWED.search(line):
                 fix = "propagate the command's status: remove the part after ||, or end it with 'exit 1'"
                 yield Contradicts(Quote(at, excerpt(line)), expected, fix)

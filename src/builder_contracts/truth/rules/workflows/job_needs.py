@@ -2,33 +2,53 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.contract.promises.isolation import DockerDaemon
+from builder_contracts.contract.promises.isolation import DockerDaemon, NoNewPrivileges
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import Location
+from builder_contracts.tools.catalog import catalog
+from builder_contracts.truth.debian import brings as brings_of
+from builder_contracts.truth.known_software import known_software
 from builder_contracts.truth.model import CiJob, CiStep, LabelChoice
+from builder_contracts.truth.readers.expressions import possible_values
 from builder_contracts.truth.readers.shell import Command, commands
 from builder_contracts.truth.rule_context import RuleContext
-from builder_contracts.truth.value import Value, text
+from builder_contracts.truth.value import Value, get, text
 
-DAEMON = "docker-daemon"
-_INSTALLERS = re.compile(r"^(apt|apt-get|dnf|yum|apk|microdnf|zypper|pacman|pip|pip3|npm)$")
-
-_COMPARED = re.compile(r"\(?\s*matrix\.(?P<key>[\w-]+)\s*(?P<operator>==|!=)\s*'(?P<value>[^']*)'\s*\)?")
+DAEMON, ROOT = "docker-daemon", "root"
+_INSTALLERS = re.compile(
+    r"^(apt|apt-get|dnf|yum|apk|microdnf|zypper|pacman|pip|pip3|pipx|npm|brew|cargo|go|nix|nix-env|uv)$"
+)
+_INSTALLS = frozenset({"install", "add", "profile", "tool", "-i", "-iA", "i"})
+# What a script brings in a way that its text does not show.
+_BRINGS = re.compile(
+    r"\|\s*(?:sudo\s+(?:-\S+\s+)*)?(?:ba|z|da)?sh\b|GITHUB_PATH|\bPATH=|\beval\s|(?:^|\n)\s*(?:source|\.)\s+\S"
+    r"|\bchmod\s+\S*\+?x|/usr/local/bin|\.local/bin"
+)
+_GUARD = re.compile(r"\b(?:command\s+-v|which|type(?:\s+-[tpPa])?|hash)\s+([\w.+-]+)")
+_FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w-]+)\s*\(\)", re.MULTILINE)
+_SETUP = re.compile(r"setup|install|toolchain|rust|devbox|devenv|mise|asdf", re.IGNORECASE)
+_CONDITIONAL_ROOT = re.compile(r"\bcommand\s+-v|\bwhich\s|\bid -u\b|EUID|sudo -n")
+# Subcommands of docker that ask no daemon.
+_CLIENT_ONLY = frozenset({"--version", "-v", "--help", "help", "context", "plugin", "manifest"})
+_DOCKER_VALUES = frozenset({"--context", "-c", "-H", "--host", "--config", "-l", "--log-level"})
 
 
 @dataclass(frozen=True)
 class StepNeed:
-    """Something that a step needs of its runner, and why."""
+    """Something that a step needs of its runner, and why. ``unsure`` says what may have brought it before."""
 
     what: str
     because: str
     at: Location
+    unsure: str = ""
 
 
 def steps_of(context: RuleContext, steps: Sequence[CiStep], depth: int = 0) -> Iterator[CiStep]:
@@ -48,31 +68,119 @@ def steps_of(context: RuleContext, steps: Sequence[CiStep], depth: int = 0) -> I
 
 
 def needs_of_job(context: RuleContext, job: CiJob, choice: LabelChoice) -> Iterator[StepNeed]:
-    """Needs of a job's steps that the job does not install itself, if it asks for these labels."""
+    """Needs of a job that it does not install itself, if it asks for these labels."""
+    if job.forge == "github":
+        if (job.container is not None and get(job.container, "image") is not None) or text(job.container):
+            yield StepNeed(DAEMON, "container:", job.container.at if job.container is not None else job.at)
+        for service in job.services:
+            yield StepNeed(DAEMON, "services:", service.at)
+    steps = [step for step in job.steps if not is_skipped(step, choice.matrix)]
+    yield from needs_of_steps(context, steps, in_container=job.forge == "gitlab" or job.container is not None)
+
+
+def needs_of_steps(
+    context: RuleContext, steps: Sequence[CiStep], *, in_container: bool
+) -> Iterator[StepNeed]:
+    """Needs of steps, those of composite actions of this repository included."""
     facts = context.facts("workflows")
-    by_command: Mapping[str, str] = facts.get("commands", default={})
     by_action: Mapping[str, str] = facts.get("actions", default={})
     brings: Mapping[str, list[str]] = facts.get("brings", default={})
-    in_container = job.forge == "gitlab" or job.container is not None
+    local = {action.path for action in context.model.actions}
     brought: set[str] = set()
-    for step in steps_of(context, [step for step in job.steps if not is_skipped(step, choice.matrix)]):
-        action = (text(step.uses) or "").partition("@")[0]
-        if step.uses is not None and action in by_action:
-            yield StepNeed(by_action[action], f"uses: {action}", step.uses.at)
-        brought.update(brings.get(action, ()))
+    unsure = ""
+    for step in steps_of(context, steps):
+        uses = text(step.uses) or ""
+        action = uses.partition("@")[0]
+        listed = known_software().actions.get(action)
+        if step.uses is not None and uses.startswith("docker://"):
+            yield StepNeed(DAEMON, f"uses: {uses}", step.uses.at)
+        need = by_action.get(action) or (listed.needs if listed else "")
+        if step.uses is not None and need and need not in brought:
+            yield StepNeed(need, f"uses: {action}", step.uses.at)
+        brought.update(brings.get(action, ()), listed.brings if listed else ())
+        if (
+            action
+            and listed is None
+            and action not in by_action
+            and action not in brings
+            and _SETUP.search(action)
+        ):
+            path = posixpath.normpath(action) if action.startswith("./") else ""
+            unsure = unsure or ("" if path in local else f"uses: {action}")
         script = text(step.run)
         if script is None or step.run is None:
             continue
-        for command in commands(script):
-            if _INSTALLERS.match(command.words[0]):
-                brought.update(command.words[1:])
+        brought.update(_GUARD.findall(script))
+        brought.update(_FUNCTION.findall(script))
+        for step_need in _needs_of_script(context, step.run, script, brought):
+            if in_container and step_need.what != DAEMON:
                 continue
-            need = by_command.get(" ".join(command.words[:2])) or by_command.get(command.words[0])
-            if need is None or command.words[0] in brought or need in brought:
-                continue
-            if in_container and need != DAEMON:
-                continue
-            yield StepNeed(need, " ".join(command.words[:3]), line_of(step.run, command))
+            yield dataclasses.replace(
+                step_need, unsure=unsure if step_need.what not in (DAEMON, ROOT) else ""
+            )
+        if not unsure and (opaque := _BRINGS.search(script)):
+            unsure = f"the script of step {step.name!r} ({' '.join(opaque[0].split())})"
+
+
+def _needs_of_script(context: RuleContext, run: Value, script: str, brought: set[str]) -> Iterator[StepNeed]:
+    opaque = _BRINGS.search(script)
+    for command in commands(script):
+        words = command.words
+        because, at = " ".join(words[:3]), line_of(run, command)
+        if "sudo" in command.through and not _CONDITIONAL_ROOT.search(script):
+            yield StepNeed(ROOT, f"sudo {because}", at)
+        if _INSTALLERS.match(words[0]) and len(words) > 1 and words[1] in _INSTALLS:
+            brought.update(_installed(words))
+        need = _tool_of(context, words)
+        if need is None or words[0] in brought or need in brought or (command.environment and need != DAEMON):
+            continue
+        yield StepNeed(need, because, at, "this script" if opaque and need != DAEMON else "")
+
+
+def _installed(words: Sequence[str]) -> Iterator[str]:
+    """The tools that a package manager's command brings."""
+    for word in words[2:]:
+        name = word.rpartition("#")[2].rpartition("/")[2].partition("@")[0].partition("=")[0]
+        yield name
+        yield from brings_of(name, recommended=True) or ()
+        yield from (
+            tool.name for tool in catalog().values() if any(name in held for held in tool.packages.values())
+        )
+
+
+def _tool_of(context: RuleContext, words: Sequence[str]) -> str | None:
+    """The tool that a command needs, by the platform, the catalog or a class; None if it is none that they know."""
+    name = words[0]
+    if name == "docker":
+        rest = list(words[1:])
+        while rest and rest[0].startswith("-") and rest[0] not in _CLIENT_ONLY:
+            option = rest.pop(0)
+            if option in _DOCKER_VALUES and rest:
+                rest.pop(0)
+        return "docker" if not rest or rest[0] in _CLIENT_ONLY or rest[1:2] == ["version"] else DAEMON
+    by_command: Mapping[str, str] = context.facts("workflows").get("commands", default={})
+    declared = by_command.get(" ".join(words[:2])) or by_command.get(name)
+    if declared is not None:
+        return declared
+    if name in _promised(context):
+        return name
+    tool = _catalog_names().get(name)
+    return None if tool in known_software().essential else tool
+
+
+@cache
+def _catalog_names() -> Mapping[str, str]:
+    also = {other: tool.name for tool in catalog().values() for other in tool.also}
+    return {**also, **{name: name for name in catalog()}}
+
+
+def _promised(context: RuleContext) -> frozenset[str]:
+    """The tools that some class speaks of, except those that every runner has."""
+    if "tools of classes" not in context.memo:
+        named = {promise.name for contract in context.classes for promise in contract.promised(Tool)}
+        context.memo["tools of classes"] = frozenset(named - known_software().essential)
+    tools: frozenset[str] = context.memo["tools of classes"]
+    return tools
 
 
 def line_of(run: Value, command: Command) -> Location:
@@ -84,11 +192,13 @@ def line_of(run: Value, command: Command) -> Location:
 def promise_of(contract: Contract, need: str) -> tuple[bool, Location]:
     """Whether a class promises a need, and the line of the promise or of the class."""
     for clause in contract.clauses:
+        if need == ROOT and isinstance(clause.promise, NoNewPrivileges):
+            return not clause.promise.wanted, clause.source
         if need == DAEMON and isinstance(clause.promise, DockerDaemon):
             return clause.promise.reachable, clause.source
         if isinstance(clause.promise, Tool) and clause.promise.name == need:
             return clause.promise.present, clause.source
-    return False, contract.source
+    return need == ROOT, contract.source
 
 
 def class_of(context: RuleContext, choice: LabelChoice) -> Contract | None:
@@ -98,15 +208,15 @@ def class_of(context: RuleContext, choice: LabelChoice) -> Contract | None:
 
 
 def is_skipped(step: CiStep, matrix: Mapping[str, str]) -> bool:
-    """Whether a step's ``if`` is false for these values of the matrix; anything that is not a plain comparison holds."""
-    condition = (text(step.condition) or "").strip().removeprefix("${{").removesuffix("}}")
-    if "||" in condition:
+    """Whether a step's ``if`` is false on a runner of the platform with these values of the matrix."""
+    condition = text(step.condition)
+    if condition is None:
         return False
-    for part in condition.split("&&"):
-        match = _COMPARED.fullmatch(part.strip())
-        if match and match["key"] in matrix:
-            # GitHub compares text without case.
-            equal = matrix[match["key"]].lower() == match["value"].lower()
-            if equal != (match["operator"] == "=="):
-                return True
-    return False
+    written = condition.strip().removeprefix("${{").removesuffix("}}")
+    return not any(
+        possible_values(written, {**_RUNNER, **{f"matrix.{key}": [value] for key, value in matrix.items()}})
+    )
+
+
+# Runners of classes: https://docs.github.com/en/actions/reference/workflows-and-actions/contexts#runner-context
+_RUNNER: Mapping[str, Sequence[str]] = {"runner.environment": ["self-hosted"], "runner.os": ["Linux"]}

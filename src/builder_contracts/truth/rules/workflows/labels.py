@@ -18,8 +18,11 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
     for job in context.model.jobs:
         if job.forge != "github":
             continue
-        if job.computed and context.ours:
-            yield Undetermined(job.at, f"the label of job {job.name} is computed at run time")
+        if job.computed:
+            reason = f"a label of job {job.name} is known only at run time"
+            yield Undetermined(job.at, reason, decidable=False)
+        if (called := job.called) is not None:
+            yield elsewhere(job, called)
         for choice in job.choices:
             combined = _combined(context, job, choice)
             if combined is not None:
@@ -27,6 +30,12 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 continue
             for label in choice.labels:
                 yield from _label(context, job, label)
+
+
+def elsewhere(job: CiJob, called: Value) -> Undetermined:
+    """A job that calls a workflow which this checkout does not have."""
+    reason = f"job {job.name} calls {text(called)}, which is in another repository"
+    return Undetermined(called.at, reason, decidable=False)
 
 
 def _label(context: RuleContext, job: CiJob, label: Value) -> Iterator[RuleResult]:
@@ -43,6 +52,9 @@ def _label(context: RuleContext, job: CiJob, label: Value) -> Iterator[RuleResul
     elif prefixes and name.startswith(prefixes) and not _matches(name, hosted):
         shown = ", ".join(by_name.values())
         guess = nearest(written, list(by_name.values()))
+        if guess is not None and name.startswith(f"{guess.lower()}-"):
+            # A longer name is another kind of runner, not a slip.
+            guess = None
         if guess is not None and guess in context.labels:
             expected = Quote(context.labels[guess].source, f"the class {context.labels[guess].name}")
         else:

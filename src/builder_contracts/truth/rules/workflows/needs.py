@@ -1,5 +1,5 @@
-"""Compares commands and actions of a job, those of its composite actions included, with what its class
-promises.
+"""Compares commands, actions, containers and services of a job, those of its composite actions included, with what its
+class promises.
 """
 
 from __future__ import annotations
@@ -7,18 +7,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult
-from builder_contracts.truth.model import CiJob
+from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
+from builder_contracts.truth.model import CiJob, LabelChoice
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.registry import rule
 from builder_contracts.truth.rules.workflows.job_needs import (
     DAEMON,
+    ROOT,
     StepNeed,
     class_of,
     is_skipped,
     needs_of_job,
+    needs_of_steps,
     promise_of,
+    steps_of,
 )
+from builder_contracts.truth.rules.workflows.labels import elsewhere
+from builder_contracts.truth.scale_set_image import ScaleSetImage, image_of
+from builder_contracts.truth.value import Unknown, get, text
 
 
 @rule("workflows/needs", scope="any")
@@ -35,7 +41,9 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             if case in cases:
                 continue
             cases.add(case)
-            needs = list(needs_of_job(context, job, choice))
+            needs = [
+                need for need in needs_of_job(context, job, choice) if not _runs_pods(context, choice, need)
+            ]
             agrees = agrees or not needs
             for need in needs:
                 if (contract.name, need.what) not in judged:
@@ -43,19 +51,69 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                     yield _compare(context, job, contract, need)
         if agrees and not judged:
             yield Agrees(job.at)
+        if job.computed:
+            reason = f"the class of job {job.name} is known only at run time"
+            yield Undetermined(job.at, reason, decidable=False)
+        if (called := job.called) is not None:
+            yield elsewhere(job, called)
+    if context.ours:
+        yield from _unused_actions(context)
+
+
+def _runs_pods(context: RuleContext, choice: LabelChoice, need: StepNeed) -> bool:
+    """Whether containers of the job are pods of their own: the scale set's containerMode is kubernetes."""
+    names = {(text(label) or "").lower() for label in choice.labels}
+    return need.because in ("container:", "services:") and any(
+        (text(scale_set.label) or "").lower() in names
+        and (text(get(scale_set.values, "containerMode", "type")) or "").startswith("kubernetes")
+        for scale_set in context.model.scale_sets
+    )
 
 
 def _compare(context: RuleContext, job: CiJob, contract: Contract, need: StepNeed) -> RuleResult:
     promised, at = promise_of(contract, need.what)
     if promised:
         return Agrees(need.at)
+    what = {DAEMON: "a Docker daemon", ROOT: "root"}.get(need.what, need.what)
+    if need.unsure:
+        reason = f"{contract.name} does not promise {what} ({need.because}), but {need.unsure} may bring it"
+        return Undetermined(need.at, reason)
     others = [other.name for other in context.classes if promise_of(other, need.what)[0]]
-    what = "a Docker daemon" if need.what == DAEMON else need.what
     actual = Quote(need.at, f"job {job.name} on {contract.name}: {need.because}")
-    expected = Quote(at, f"{contract.name} does not promise {what}")
-    fix = (
-        f"run the job on {' or '.join(others)}"
-        if others
-        else f"install {what} in the job, or add it to a class"
+    says = (
+        f"{contract.name} promises no_new_privileges, so sudo fails"
+        if need.what == ROOT
+        else f"{contract.name} does not promise {what}"
     )
-    return Contradicts(actual, expected, fix)
+    if others:
+        fix = f"run the job on {' or '.join(others)}"
+    elif need.what == ROOT:
+        fix = "run it without sudo, or in a container of a different class"
+    elif need.what == DAEMON:
+        fix = "run it without a Docker daemon; no class has one"
+    else:
+        fix = f"install {what} in the job, or add it to a class"
+    return Contradicts(actual, Quote(at, says), fix)
+
+
+def _unused_actions(context: RuleContext) -> Iterator[RuleResult]:
+    """The platform's own actions that no job here uses: some deployed image must hold what they need."""
+    used = {step.at for job in context.model.jobs for step in steps_of(context, job.steps)}
+    images: list[ScaleSetImage] = []
+    for scale_set in context.model.scale_sets:
+        image = image_of(context, scale_set)
+        if isinstance(image, Unknown):
+            # A runner of this one may hold it.
+            return
+        if not scale_set.is_left_out:
+            images.append(image)
+    for action in context.model.actions:
+        if not action.steps or any(step.at in used for step in action.steps):
+            continue
+        steps = [step for step in action.steps if not is_skipped(step, {})]
+        for need in needs_of_steps(context, steps, in_container=False):
+            if images and all(image.lacks(need.what) for image in images):
+                first = images[0]
+                expected = Quote(first.at, f"{first.reference} lacks {need.what}, as do all deployed images")
+                fix = f"install {need.what} before, or deploy an image that has it"
+                yield Contradicts(Quote(need.at, f"action {action.path}: {need.because}"), expected, fix)

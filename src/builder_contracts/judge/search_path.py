@@ -1,0 +1,73 @@
+"""Judges promises about the directories on a job's PATH."""
+
+from __future__ import annotations
+
+from builder_contracts.contract.promises.search_path import SearchPathRule
+from builder_contracts.facts.model import DirectoryFacts, Facts, Unseen
+from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
+from builder_contracts.judge.unproven import unproven_because
+from builder_contracts.verdict import Assessment, broken, kept
+
+_LIKELY = {
+    "relative": "an ENV PATH line begins or ends with a colon, or names '.'",
+    "writable_by_others": "a build step ran chmod too broadly",
+    "writable_by_job": "a build step made the directory for the job's user",
+}
+
+
+def judge(promise: SearchPathRule, facts: Facts) -> Assessment:
+    if promise.rule == "relative":
+        return _relative(facts)
+    inspect = ".search_path"
+    if isinstance(facts.search_path, Unseen):
+        return unproven_because(facts.search_path, inspect)
+    existing = [directory for directory in facts.search_path if directory.exists]
+    total = len(existing)
+    if promise.rule == "writable_by_others":
+        unknown = next((item.mode for item in existing if isinstance(item.mode, Unseen)), None)
+        if unknown is not None:
+            return unproven_because(unknown, inspect)
+    wrong = [directory.path for directory in existing if _writable(promise, directory)]
+    if wrong:
+        return broken(
+            f"writable: {', '.join(wrong[:5])}",
+            _LIKELY[promise.rule],
+            look=inspect,
+            checked=total,
+            total=total,
+        )
+    return kept(f"{total} directories, none of them writable", look=inspect, checked=total, total=total)
+
+
+def _writable(promise: SearchPathRule, directory: DirectoryFacts) -> bool:
+    if promise.rule == "writable_by_job":
+        return directory.writable
+    return not isinstance(directory.mode, Unseen) and bool(directory.mode & 0o002)
+
+
+def _relative(facts: Facts) -> Assessment:
+    inspect = ".path"
+    if isinstance(facts.path, Unseen):
+        return unproven_because(facts.path, inspect)
+    wrong = [entry or "an empty entry" for entry in facts.path.split(":") if not entry.startswith("/")]
+    if wrong:
+        return broken(f"PATH has {', '.join(wrong[:5])}", _LIKELY["relative"], look=inspect)
+    return kept(f"PATH is {facts.path}", look=inspect)
+
+
+def explain(promise: SearchPathRule) -> Explanation:
+    if promise.rule == "relative":
+        return Explanation(
+            how="Every entry of the job's PATH must begin with a slash; an empty entry means the working directory.",
+            unproven=RUNNER_LOST + ".",
+            why="A checkout could bring its own git or make, and the job would run it.",
+            breaks="ENV PATH=.:…, or a variable that was empty when PATH was put together.",
+            mend="Remove the entry from the ENV PATH line or the pool's template.",
+        )
+    return Explanation(
+        how="The mode of each directory on the job's PATH that exists, and whether the job's user can create files there.",
+        unproven=f"{RUNNER_LOST}; or the image lacks stat(1).",
+        why="Who can write there replaces tools that later steps, or other users, run.",
+        breaks="chmod 0777 or chown in a Dockerfile; an installer that unpacks as the job's user.",
+        mend="Give the directory to root with mode 0755.",
+    )

@@ -1,0 +1,74 @@
+"""What the shells of steps change: variables and tools that differ from the job's own. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.facts.model import ENTRYPOINT, Facts, StepFacts, Unseen
+from builder_contracts.redaction import hide_forms
+from builder_contracts.verdict import Assessment, Outcome, broken, unproven
+
+
+def inspect_path(shell: str, *names: str) -> str:
+    """Where the facts hold what a shell sees."""
+    return f".steps[{json.dumps(shell)}]" + "".join(f".{name}" for name in names)
+
+
+def label(shell: str) -> str:
+    return "a job that ENTRYPOINT starts" if shell == ENTRYPOINT else f"'{shell}'"
+
+
+def seen(facts: Facts) -> Iterator[tuple[str, StepFacts]]:
+    """The shells in which steps ran."""
+    for shell, step in facts.steps.items():
+        if isinstance(step, StepFacts) and not step.failure:
+            yield shell, step
+
+
+def unresolved(facts: Facts) -> Assessment | None:
+    """Unproven for the first shell that shows nothing of its steps, or None."""
+    for shell, step in facts.steps.items():
+        if isinstance(step, Unseen):
+            return unproven(step.unseen, here=step.here, look=inspect_path(shell))
+        # A listed shell that the job lacks breaks its own clause.
+        if step.failure and not step.missing:
+            return unproven(f"no step runs in {label(shell)}: {step.failure}", look=inspect_path(shell))
+    return None
+
+
+def origin(shell: str, step: StepFacts, name: str) -> str:
+    """The file that most probably sets a variable in this shell."""
+    if shell == ENTRYPOINT:
+        return "the program in ENTRYPOINT"
+    bash_env = step.env.get("BASH_ENV", "") if shell.startswith("bash") else ""
+    login = shell == "bash -l"
+    files = [file for file in step.startup.get(name, []) if file == bash_env or login]
+    if files:
+        return " or ".join(f"{file} (BASH_ENV)" if file == bash_env else file for file in files[:4])
+    if bash_env:
+        return f"{hide_forms(bash_env)} (BASH_ENV)"
+    return "a file that /etc/profile reads" if login else "a startup file of the shell"
+
+
+def tool(promise: Tool, facts: Facts, assessment: Assessment) -> Assessment:
+    """The assessment of a tool, which a step must find as the job itself does."""
+    if assessment.outcome is not Outcome.KEPT:
+        return assessment
+    for shell, step in seen(facts):
+        if promise.name not in step.tools:
+            continue
+        path = step.tools[promise.name]
+        # A shell can name a builtin, which is no program of the image.
+        if bool(path) if promise.present else not path.startswith("/"):
+            continue
+        search_path = hide_forms(step.env.get("PATH", ""))[:200]
+        return broken(
+            f"{path} in {label(shell)}"
+            if path
+            else f"not found in {label(shell)}, whose PATH is {search_path!r}",
+            f"{origin(shell, step, 'PATH')} changes PATH for steps",
+            look=inspect_path(shell, "tools"),
+        )
+    return assessment

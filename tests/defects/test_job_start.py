@@ -1,0 +1,65 @@
+"""A job starts as its contract says, and a start that does not work is broken with its output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from builder_contracts.contract.model import Contract
+from tests.defects.conftest import Bench
+
+pytestmark = pytest.mark.docker
+
+BODY = (
+    "image: {reference: sample, entrypoint: [/ep]}\nidentity: {user: runner, home: /home/runner}\n"
+    "environment: {variables: {DOCKER_HOST: absent, LANG: absent}}\ntoolchain: {git: present}\n"
+)
+WriteContract = Callable[[str], Contract]
+
+
+def entry_point(bench: Bench, body: str) -> str:
+    script = f"RUN printf '#!/bin/sh\\n{body}\\n' >/ep && chmod 0755 /ep"
+    return bench.build("tinyland-docker", f'{script}\nENTRYPOINT ["/ep"]')
+
+
+@pytest.mark.parametrize(
+    ("body", "broken", "says"),
+    [
+        ('unset LANG; exec "$@"', set(), ""),
+        ("echo boom; exit 1", {"image/entrypoint"}, "container exited with status 1: boom"),
+        ("exec sleep infinity", {"image/entrypoint"}, "did not run the job's command within"),
+        ('export DOCKER_HOST=tcp://x:1; exec "$@"', {"environment/DOCKER_HOST"}, "that ENTRYPOINT starts"),
+    ],
+    ids=["sound", "fails", "hangs", "exports"],
+)
+def test_promised_entrypoint_is_started(
+    bench: Bench, write_contract: WriteContract, body: str, broken: set[str], says: str
+) -> None:
+    contract = write_contract(BODY.replace(", LANG: absent", ""))
+    seen = bench.observe(contract, image=entry_point(bench, body))
+    assert seen.broken == broken
+    assert all(says in seen.verdicts[local_id].observation for local_id in broken)
+
+
+@pytest.mark.parametrize(
+    ("job", "body", "broken"),
+    [
+        ("start: image", "unset LANG; cd /tmp; sleep infinity", set()),
+        ("start: image", "export DOCKER_HOST=x; unset LANG; sleep infinity", {"environment/DOCKER_HOST"}),
+        ("start: image", "sleep infinity", {"environment/LANG"}),
+        ("start: image", "echo not configured", {"job/start", "image/reference"}),
+        ("start: arguments", 'unset LANG; exec "$@"', set()),
+        ("start: arguments", "exec sleep infinity", {"job/start", "image/reference"}),
+        ("command: [/home/runner/run.sh]", "true", {"job/start", "image/reference"}),
+        ("command: [env, -u, LANG, tail, -f, /dev/null]", 'unset LANG; exec \\"$@\\"', set()),
+        ("shells: [bash -e, pwsh]", 'unset LANG; exec "$@"', {"job/shell/pwsh", "environment/LANG"}),
+    ],
+)
+def test_job_that_starts_is_what_is_judged(
+    bench: Bench, write_contract: WriteContract, job: str, body: str, broken: set[str]
+) -> None:
+    contract = write_contract(f"{BODY}job: {{{job}}}\n")
+    seen = bench.observe(contract, image=entry_point(bench, body.replace('\\"', '"')))
+    assert seen.broken == broken
+    assert all(verdict.origin.start for verdict in seen.verdicts.values())

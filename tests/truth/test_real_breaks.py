@@ -1,0 +1,260 @@
+"""Shapes of the platform's real breaks: each is a finding before its fix and none after. docs/truth/breaks.md has them."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder_contracts.truth.model import Model
+from tests.truth.conftest import Judge
+from tests.truth.miniature import CLEAN, Tree
+
+GITLAB = ".gitlab-ci.yml"
+
+
+def findings(judged: Judge, tree: Tree, clause: str) -> list[str]:
+    report = judged({**CLEAN, **tree})
+    return [finding.witness for finding in report.findings if finding.clause.endswith(clause)]
+
+
+TEMPLATE = """\
+variable "spread" {
+  type    = bool
+  default = false
+}
+locals {
+  config = <<-TOML
+    [[runners]]
+      executor = "kubernetes"
+      [runners.kubernetes]
+        namespace = "arc-runners"
+        %{if var.spread~}
+        [runners.kubernetes.affinity]
+          [runners.kubernetes.affinity.node_affinity]
+        %{endif~}
+        memory_limit = "8Gi"
+  TOML
+}
+"""
+CALL = 'terraform {\n  backend "http" {}\n}\nmodule "nix" {\n  source = "../../modules/pool"\n  spread = true\n}\n'
+
+
+@pytest.mark.parametrize("call", [CALL, CALL.replace("true", "var.spread"), ""])
+def test_template_is_judged_as_callers_may_render_it(judged: Judge, call: str) -> None:
+    """Commit 4442e0f: the limit is in another table only when a caller turns the switch on."""
+    tree = {"tofu/modules/pool/main.tf": TEMPLATE, **({"tofu/stacks/pool/main.tf": call} if call else {})}
+    assert findings(judged, tree, "settings-apply")
+    lines = TEMPLATE.splitlines(keepends=True)
+    lines.insert(9, lines.pop(-3))
+    mended = {**tree, "tofu/modules/pool/main.tf": "".join(lines)}
+    assert not findings(judged, mended, "settings-apply")
+
+
+def test_image_that_runners_give_to_jobs_needs_a_shell(judged: Judge) -> None:
+    """Commit 49ce80e: the default image of GitLab Runner is written in the values of a release."""
+    config = TEMPLATE.replace('namespace = "arc-runners"', 'image = "nixos/nix:2.24.9"')
+    assert findings(judged, {"tofu/modules/pool/main.tf": config}, "job-shells")
+    mended = config.replace("nixos/nix:2.24.9", "nixpkgs/nix:nixos-25.05")
+    assert not findings(judged, {"tofu/modules/pool/main.tf": mended}, "job-shells")
+
+
+RELEASE = """\
+terraform {
+  backend "http" {}
+}
+resource "helm_release" "runner" {
+  name      = "runner"
+  chart     = "gitlab-runner"
+  namespace = "arc-runners"
+  values    = [yamlencode({ concurrent = 4 })]
+}
+"""
+
+
+def test_value_that_a_chart_requires_is_set(judged: Judge) -> None:
+    """Commit a4c46ee: values that replace the generated ones leave out the server."""
+    assert findings(judged, {"tofu/stacks/gl/main.tf": RELEASE}, "settings-apply")
+    mended = RELEASE.replace("concurrent = 4", 'gitlabUrl = "https://gitlab.com"')
+    assert not findings(judged, {"tofu/stacks/gl/main.tf": mended}, "settings-apply")
+
+
+def pipeline(*push: str) -> str:
+    lines = "".join(f"    - {line}\n" for line in push)
+    return (
+        ".nix:\n  image: alpine:3.21\n  artifacts: {paths: ['result*']}\n"
+        "build:\n  extends: .nix\n  script: [nix build .#image --out-link result-image]\n"
+        f"push:\n  extends: .nix\n  needs: [build]\n  script:\n{lines}"
+    )
+
+
+def test_link_of_another_job_is_not_followed(judged: Judge) -> None:
+    """Commit 03838bf: the job that uses the artifact has another store than the one that made the link."""
+    used = [
+        w
+        for w in findings(judged, {GITLAB: pipeline("./result-image/bin/push")}, "workflows/artifacts")
+        if "push" in w
+    ]
+    assert any(f"{GITLAB}:11" in witness and "its own /nix/store" in witness for witness in used)
+    rebuilt = pipeline("nix build .#image --out-link result-image", "./result-image/bin/push")
+    assert not any(
+        "its own /nix/store" in w for w in findings(judged, {GITLAB: rebuilt}, "workflows/artifacts")
+    )
+
+
+MODULE = 'module(name = "gloriousflywheel")\nbazel_dep(name = "rules_pkg", version = "1.1.0")\n'
+BAZEL = "build:\n  image: alpine:3.21\n  script:\n    - nix develop .#ci --command bazel build //...\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "rejects"),
+    [
+        (MODULE, True),
+        (MODULE + 'bazel_dep(name = "rules_python", version = "1.4.1")\n', False),
+        (MODULE + 'p.toolchain(python_version = "3.11", ignore_root_user_error = True)\n', False),
+        (MODULE + 'bazel_dep(name = "unlisted", version = "1")\n', False),
+    ],
+)
+def test_interpreter_that_a_module_brings_rejects_root(judged: Judge, module: str, rejects: bool) -> None:
+    """Commit e8c29dc: no toolchain is configured, and the command stands behind nix develop."""
+    witnesses = findings(judged, {"MODULE.bazel": module, GITLAB: BAZEL}, "not-root")
+    assert bool(witnesses) is rejects
+
+
+def test_tag_that_the_registry_does_not_have(judged: Judge) -> None:
+    """Commits babc3bd and 6bcea79: the mirror's own source is looked at, too."""
+    mirror = CLEAN[".github/workflows/mirror-images.yml"]
+    assert isinstance(mirror, str)
+    wrong = mirror.replace("alpine/k8s:1.31.4", "bitnami/kubectl:1.31")
+    assert findings(judged, {".github/workflows/mirror-images.yml": wrong}, "images-exist")
+    right = mirror.replace("alpine/k8s:1.31.4", f"bitnami/kubectl@sha256:{'0' * 64}")
+    assert not findings(judged, {".github/workflows/mirror-images.yml": right}, "images-exist")
+
+
+def cache(arguments: str, variables: str = "", table: str = "") -> str:
+    return f"""\
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: cache, namespace: nix-cache}}
+spec:
+  template:
+    spec:
+      containers:
+        - name: cache
+          image: buchgr/bazel-remote-cache:v2.4.4
+          args: [{arguments}]
+          env: [{variables}]
+          volumeMounts: [{{name: config, mountPath: /etc/cache}}]
+      volumes: [{{name: config, configMap: {{name: cache}}}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: cache, namespace: nix-cache}}
+data:
+  config.yaml: |
+    dir: /data
+{table}"""
+
+
+FILE = "--config_file=/etc/cache/config.yaml"
+BUCKET = "{name: BAZEL_REMOTE_S3_BUCKET, value: cache}"
+
+
+@pytest.mark.parametrize(
+    ("manifest", "expected"),
+    [
+        (cache(FILE, BUCKET), "BAZEL_REMOTE_S3_BUCKET is ignored"),
+        (
+            cache(f"{FILE}, --s3.auth_method=iam_role, --s3.bucket=cache"),
+            "--s3.auth_method, --s3.bucket are ignored",
+        ),
+        (cache("--dir=/data, --s3.bucket=cache"), "does not start without --s3.auth_method"),
+        (
+            cache(FILE, table="    s3_proxy: {bucket: cache}\n"),
+            "s3_proxy of Deployment cache has no auth_method",
+        ),
+        (cache(FILE, table="    s3_proxy: {bucket: cache, auth_method: iam_role}\n"), ""),
+        (cache("--dir=/data", BUCKET), ""),
+        (cache(f"{FILE}", "{name: OTHER, value: cache}"), ""),
+    ],
+)
+def test_program_reads_settings_from_one_place(judged: Judge, manifest: str, expected: str) -> None:
+    """Commits 2bcf2c0, 1e0b26a and 0160922: what stands beside the file of settings is not read."""
+    witnesses = findings(judged, {"k8s/cache.yaml": manifest}, "settings-apply")
+    assert [expected in witness for witness in witnesses] == ([True] if expected else [])
+
+
+def test_method_of_authentication_is_no_secret(judged: Judge) -> None:
+    variables = "{name: BAZEL_REMOTE_S3_AUTH_METHOD, value: access_key}"
+    assert not findings(judged, {"k8s/cache.yaml": cache("--dir=/data", variables)}, "secrets-by-reference")
+
+
+ACTION = "name: x\ndescription: y\nruns:\n  using: composite\n  steps:\n"
+STOCK = "ghcr.io/actions/actions-runner:2.321.0"
+
+
+@pytest.mark.parametrize(
+    ("install", "missing"), [("", True), ("    - run: sudo apt-get install -y xz-utils\n", False)]
+)
+def test_action_needs_what_a_deployed_image_holds(judged: Judge, install: str, missing: bool) -> None:
+    """Commit 7989276: the installer unpacks with xz, and the image of every scale set lacks it."""
+    module = CLEAN["tofu/modules/arc-runner/variables.tf"]
+    assert isinstance(module, str)
+    tree = {
+        "tofu/modules/arc-runner/variables.tf": module.replace("ghcr.io/tinyland-inc/runner:2.321.0", STOCK),
+        ".github/actions/install/action.yml": f"{ACTION}{install}    - uses: cachix/install-nix-action@v30\n",
+    }
+    witnesses = [w for w in findings(judged, tree, "workflows/needs") if ".github/actions/install" in w]
+    assert bool(witnesses) is missing
+    assert [w for w in findings(judged, tree, "tinyland-nix/toolchain/xz") if "lacks xz" in w]
+
+
+def test_deployed_image_with_a_mount_is_not_judged(judged: Judge) -> None:
+    values = (
+        "githubConfigUrl: https://github.com/tinyland-inc\ngithubConfigSecret: app\nrunnerScaleSetName: tinyland-nix\n"
+        f"template:\n  spec:\n    containers:\n      - name: runner\n        image: {STOCK}\n"
+        "        volumeMounts: [{name: nix, mountPath: /nix}]\n"
+    )
+    assert not findings(judged, {"values/nix.yaml": values}, "tinyland-nix/toolchain/nix")
+
+
+def test_model_of_an_empty_checkout_has_no_modules() -> None:
+    assert Model().bazel_modules == []
+
+
+JOB = "on: push\njobs:\n  one:\n    runs-on: {label}\n    timeout-minutes: 9\n{body}"
+
+
+@pytest.mark.parametrize(
+    ("label", "body", "expected"),
+    [
+        ("tinyland-nix", "    container: alpine:3.21\n    steps: [{run: ls}]\n", "container:"),
+        ("tinyland-nix", "    services: {db: {image: 'postgres:17'}}\n    steps: [{run: ls}]\n", "services:"),
+        ("tinyland-nix", "    steps: [{uses: 'docker://alpine:3.21'}]\n", "uses: docker://alpine:3.21"),
+        ("tinyland-docker", "    steps: [{uses: docker/login-action@v3}]\n", "uses: docker/login-action"),
+        ("tinyland-nix", "    steps: [{run: docker --context x build .}]\n", "docker --context x"),
+        (
+            "tinyland-nix",
+            "    steps: [{run: timeout 5m bash -c 'docker image build .'}]\n",
+            "docker image build",
+        ),
+        ("tinyland-nix", "    steps: [{run: sudo mkdir /data}]\n", "sudo mkdir /data"),
+        ("tinyland-nix", "    steps: [{run: go test ./...}]\n", "go test ./..."),
+        ("tinyland-dind", "    container: alpine:3.21\n    steps: [{run: ls}]\n", ""),
+        ("tinyland-nix", "    steps: [{run: nix develop -c go test ./...}]\n", ""),
+        ("tinyland-nix", "    steps: [{uses: actions/setup-go@v5}, {run: go test}]\n", ""),
+        ("tinyland-nix", "    steps: [{if: \"runner.os == 'macOS'\", run: brew install x}, {run: ls}]\n", ""),
+        ("tinyland-nix", "    steps: [{run: 'command -v go && go test'}]\n", ""),
+        ("tinyland-nix", "    steps: [{run: docker --version}]\n", "docker --version"),
+    ],
+)
+def test_job_needs_what_its_class_promises(judged: Judge, label: str, body: str, expected: str) -> None:
+    workflow = JOB.replace("{label}", label).replace("{body}", body)
+    witnesses = findings(judged, {".github/workflows/one.yml": workflow}, "workflows/needs")
+    assert [expected in witness for witness in witnesses] == ([True] if expected else [])
+
+
+def test_tool_that_a_script_may_have_brought_is_unsure(judged: Judge) -> None:
+    body = "    steps: [{run: 'curl -L https://x.example/i | sh'}, {run: go test}]\n"
+    workflow = JOB.replace("{label}", "tinyland-nix").replace("{body}", body)
+    report = judged({**CLEAN, ".github/workflows/one.yml": workflow})
+    assert [entry.reason for entry in report.unjudged if entry.at.file.endswith("one.yml")]
+    assert not findings(judged, {".github/workflows/one.yml": workflow}, "workflows/needs")

@@ -1,0 +1,133 @@
+"""Rows of the table for what a job inherits, may gain and must not carry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from builder_contracts.contract.promises.localization import Locale, TimeZone
+from builder_contracts.contract.promises.privileges import FileCapabilities, SetIdFiles, Sudo
+from builder_contracts.contract.promises.process import (
+    Bounds,
+    SharedMemory,
+    Sysctl,
+    Ulimit,
+    Umask,
+    WorkingDirectory,
+)
+from builder_contracts.contract.promises.search_path import SearchPathRule
+from builder_contracts.contract.promises.secrets import SecretFree, SecretFreeFiles
+from builder_contracts.contract.promises.trust import Certificates
+from builder_contracts.facts.model import (
+    BundleFacts,
+    DirectoryFacts,
+    Facts,
+    PrivilegeFacts,
+    ProcessFacts,
+    SharedMemoryFacts,
+    SudoFacts,
+)
+from tests.unit.judge.observed import IMAGE, LOST, NOT_HERE, Row, broken, facts, kept, unproven
+
+TOKEN = "ghp_" + "0123456789abcdefghijABCDEFGHIJ012345"
+HOME = DirectoryFacts("/home/runner", exists=True, writable=True)
+
+
+def process(**observed: object) -> Facts:
+    return facts(process=ProcessFacts(**observed))  # type: ignore[arg-type]  # a row gives any of them
+
+
+def directories(*modes: int, writable: bool = False) -> Facts:
+    return facts(search_path=[DirectoryFacts(f"/bin{mode:o}", True, writable, mode) for mode in modes])
+
+
+def privileges(**observed: object) -> Facts:
+    return facts(privileges=PrivilegeFacts(**observed))  # type: ignore[arg-type]  # a row gives any of them
+
+
+PROMISED: dict[str, list[Row]] = {
+    "process": [
+        kept("directory", WorkingDirectory("/home/runner"), process(directory=HOME), "/home/runner, writable"),
+        broken("other directory", WorkingDirectory("/work"), process(directory=HOME), "start in /home/runner", "WORKDIR"),
+        broken("no directory", WorkingDirectory("/home/runner"), process(directory=replace(HOME, exists=False)), "does not exist", "chown"),
+        broken("read-only directory", WorkingDirectory("/home/runner"), process(directory=replace(HOME, writable=False)), "is not writable", "chown"),
+        unproven("directory unseen", WorkingDirectory("/home/runner"), process(directory=LOST), "did not complete"),
+        kept("umask", Umask(0o022), process(umask=0o022), "umask 0022"),
+        broken("other umask", Umask(0o022), process(umask=0o077), "umask 0077", "another mask"),
+        unproven("umask unseen", Umask(0o022), process(umask=LOST), "did not complete"),
+        kept("limit at its bound", Ulimit("nofile", Bounds(1024)), process(ulimits={"nofile": 1024}), "nofile 1024"),
+        broken("limit below", Ulimit("nofile", Bounds(1024)), process(ulimits={"nofile": 1023}), "nofile 1023", "default-ulimits"),
+        kept("unlimited is above", Ulimit("nofile", Bounds(1024)), process(ulimits={"nofile": None}), "unlimited"),
+        broken("unlimited has no ceiling", Ulimit("core", Bounds(None, 0)), process(ulimits={"core": None}), "unlimited", "default-ulimits"),
+        broken("limit above", Ulimit("core", Bounds(None, 0)), process(ulimits={"core": 1}), "core 1", "default-ulimits"),
+        unproven("limit that the kernel lacks", Ulimit("as", Bounds(1)), process(ulimits={}), "no limit as"),
+        unproven("limits unseen", Ulimit("as", Bounds(1)), process(ulimits=LOST), "did not complete"),
+        kept("setting", Sysctl("a.b", "1 2", Bounds()), process(sysctls={"a.b": "1\t2"}), "a.b = 1"),
+        broken("other setting", Sysctl("a.b", "1", Bounds()), process(sysctls={"a.b": "2"}), "a.b = 2", "kernel setting"),
+        kept("setting in bounds", Sysctl("a.b", None, Bounds(5, 7)), process(sysctls={"a.b": "7"}), "7"),
+        broken("setting out of bounds", Sysctl("a.b", None, Bounds(5, 7)), process(sysctls={"a.b": "8"}), "8", "kernel setting"),
+        broken("setting that is no number", Sysctl("a.b", None, Bounds(5)), process(sysctls={"a.b": "x"}), "x", "kernel setting"),
+        unproven("setting unseen", Sysctl("a.b", "1", Bounds()), facts(), "not part of this observation"),
+        kept("shared memory", SharedMemory(64), process(shared_memory=SharedMemoryFacts(64, True)), "of 64"),
+        broken("little shared memory", SharedMemory(65), process(shared_memory=SharedMemoryFacts(64, True)), "of 64", "--shm-size"),
+        broken("closed shared memory", SharedMemory(64), process(shared_memory=SharedMemoryFacts(64, False)), "not writable", "--shm-size"),
+        unproven("shared memory unseen", SharedMemory(64), process(shared_memory=LOST), "did not complete"),
+    ],
+    "search_path": [
+        kept("absolute", SearchPathRule("relative"), facts(), "PATH is /usr/local/bin"),
+        broken("dot", SearchPathRule("relative"), facts(path="/bin:."), "PATH has .", "colon"),
+        broken("empty entry", SearchPathRule("relative"), facts(path="/bin:"), "an empty entry", "colon"),
+        unproven("path unseen", SearchPathRule("relative"), facts(path=LOST), "did not complete"),
+        kept("closed to others", SearchPathRule("writable_by_others"), directories(0o755, 0o775), "2 directories"),
+        broken("open to others", SearchPathRule("writable_by_others"), directories(0o755, 0o777), "/bin777", "chmod"),
+        unproven("mode unseen", SearchPathRule("writable_by_others"), facts(search_path=[HOME]), "not part of"),
+        kept("closed to the job", SearchPathRule("writable_by_job"), directories(0o755), "1 directories"),
+        broken("open to the job", SearchPathRule("writable_by_job"), directories(0o755, writable=True), "/bin755", "job's user"),
+        unproven("directories unseen", SearchPathRule("writable_by_job"), facts(search_path=LOST), "did not complete"),
+    ],
+    "privileges": [
+        kept("allowed", SetIdFiles(("/bin/su",)), privileges(set_id={"/bin/su": 0o4755}), "1 set-ID files, all allowed"),
+        kept("none", SetIdFiles(()), privileges(set_id={}), "no set-ID files"),
+        broken("set-ID", SetIdFiles(("/bin/su",)), privileges(set_id={"/bin/su": 0o4755, "/bin/sh": 0o6755}), "/bin/sh (6755)", "chmod u+s"),
+        unproven("not searched", SetIdFiles(()), privileges(set_id=LOST), "did not complete"),
+        kept("no capabilities", FileCapabilities(()), privileges(file_capabilities=[]), "no capability-carrying"),
+        broken("capabilities", FileCapabilities(()), privileges(file_capabilities=["/bin/ping"]), "/bin/ping", "setcap"),
+        unproven("capabilities not searched", FileCapabilities(()), privileges(file_capabilities=LOST), "did not complete"),
+        kept("no sudo", Sudo(False), privileges(sudo=SudoFacts(None)), "no sudo"),
+        broken("sudo", Sudo(False), privileges(sudo=SudoFacts("/usr/bin/sudo")), "/usr/bin/sudo", "package"),
+        kept("sudo works", Sudo(True), privileges(sudo=SudoFacts("/usr/bin/sudo", 0)), "ran a command"),
+        broken("sudo missing", Sudo(True), privileges(sudo=SudoFacts(None)), "no sudo", "lacks package sudo"),
+        broken("sudo asks", Sudo(True), privileges(sudo=SudoFacts("/usr/bin/sudo", 1, "a password is required")), "a password is required", "NOPASSWD"),
+        unproven("sudo unseen", Sudo(True), privileges(sudo=LOST), "did not complete"),
+    ],
+    "secrets": [
+        kept("clean variables", SecretFree("environment"), facts(), "none of 1 variables"),
+        broken("token in a variable", SecretFree("environment"), facts(env={"DEPLOY": TOKEN}), "secret in DEPLOY (value hidden)", "revoke"),
+        broken("token in the image", SecretFree("environment"), facts(image=replace(IMAGE, env={"DEPLOY": TOKEN})), "secret in DEPLOY", "revoke"),
+        unproven("variables unseen", SecretFree("environment"), facts(env=LOST), "did not complete"),
+        kept("clean labels", SecretFree("labels"), facts(), "none of 1 labels"),
+        broken("token in a label", SecretFree("labels"), facts(image=replace(IMAGE, labels={"a": TOKEN})), "secret in label a", "revoke"),
+        unproven("no labels to see", SecretFree("labels"), facts(image=NOT_HERE), "no runner", here=False),
+        kept("clean history", SecretFree("history"), facts(image=replace(IMAGE, history=["COPY . /"])), "none of 1 commands"),
+        broken("token in history", SecretFree("history"), facts(image=replace(IMAGE, history=["x", f"ARG T={TOKEN}"])), "secret in command 1 of 2", "revoke"),
+        unproven("history unseen", SecretFree("history"), facts(image=replace(IMAGE, history=LOST)), "did not complete"),
+        unproven("no image", SecretFree("history"), facts(image=NOT_HERE), "no runner", here=False),
+        kept("clean files", SecretFreeFiles(("/etc",)), facts(secret_files=[]), "no file"),
+        broken("token in a file", SecretFreeFiles(("/etc",)), facts(secret_files=["/etc/x"]), "secret in /etc/x", "revoke"),
+        unproven("files not searched", SecretFreeFiles(("/etc",)), facts(), "not part of this observation"),
+    ],
+    "trust": [
+        kept("authorities", Certificates(2), facts(ca_bundle=BundleFacts("/ca", 2)), "2 certificates in /ca"),
+        broken("few authorities", Certificates(2), facts(ca_bundle=BundleFacts("/ca", 1)), "1 certificates", "emptied"),
+        broken("no bundle", Certificates(1), facts(ca_bundle=BundleFacts("", 0)), "no CA bundle", "ca-certificates"),
+        unproven("bundle unseen", Certificates(1), facts(ca_bundle=LOST), "did not complete"),
+    ],
+    "localization": [
+        kept("locale", Locale("C.UTF-8"), facts(env={"LANG": "C.UTF-8"}), "LANG=C.UTF-8"),
+        kept("no locale is POSIX", Locale("POSIX"), facts(env={}), "no locale variable"),
+        broken("higher rank", Locale("C.UTF-8"), facts(env={"LANG": "C.UTF-8", "LC_ALL": "C"}), "LC_ALL=C", "higher rank"),
+        unproven("variables unseen", Locale("C"), facts(env=LOST), "did not complete"),
+        kept("zone", TimeZone("UTC"), facts(time_zone="UTC"), "time zone UTC"),
+        broken("other zone", TimeZone("UTC"), facts(time_zone="CET"), "CET", "TZ"),
+        unproven("zone unseen", TimeZone("UTC"), facts(time_zone=LOST), "did not complete"),
+    ],
+}  # fmt: skip
