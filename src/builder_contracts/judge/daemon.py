@@ -88,9 +88,9 @@ def _listens(promise: DaemonListens, facts: Facts) -> Assessment:
         for address, _, port in (item.rpartition(":") for item in facts.listening)
         if port == str(promise.port)
     ]
-    seen = f"port {promise.port} listens on {', '.join(addresses) or 'no address'}"
     if not addresses:
-        return broken(seen, "the daemon did not start, or listens elsewhere", look=inspect)
+        return unproven(f"nothing listens on port {promise.port}", look=inspect)
+    seen = f"port {promise.port} listens on {', '.join(addresses)}"
     if all(address.startswith("127.") or address == "[::1]" for address in addresses):
         return kept(seen, look=inspect)
     return broken(

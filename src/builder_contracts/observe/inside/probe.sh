@@ -788,7 +788,8 @@ answer_sysctl() {
         *) printf '%s' "$path$rest"; break ;;
       esac
     done; })
-  if [ -r "$file" ] && IFS= read -r value <"$file"; then
+  # read(1) of some shells takes one byte at a time, and the kernel answers only the first of such reads.
+  if [ -r "$file" ] && value=$(cat "$file" 2>/dev/null); then
     shorten "$value"
     quote "$short"
     say sysctl "$1" "$quoted"
