@@ -508,6 +508,5 @@ def test_image_with_only_a_shell_names_missing_programs(
         "identity/user": "no entry for uid 1001 in /etc/passwd",
         "toolchain/sh": "the image lacks mkdir(1) or rm(1)",
         "isolation/mount": "the image lacks unshare(1) or true(1)",
-        "toolchain/sh": "the image lacks mkdir(1) or rm(1)",
         "network/resolve/attic.nix-cache.svc.cluster.local": "the image lacks getent(1)",
     }

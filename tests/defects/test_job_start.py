@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.facts.model import Facts
 from tests.defects.conftest import Bench
 
 pytestmark = pytest.mark.docker
@@ -63,3 +64,21 @@ def test_job_that_starts_is_what_is_judged(
     seen = bench.observe(contract, image=entry_point(bench, body.replace('\\"', '"')))
     assert seen.broken == broken
     assert all(verdict.origin.start for verdict in seen.verdicts.values())
+    assert not any("disagree" in verdict.observation for verdict in seen.verdicts.values())
+    assert "job/start" in broken or not any(verdict.one_witness for verdict in seen.verdicts.values())
+
+
+@pytest.mark.parametrize("from_host", [True, False])
+def test_outside_witness_looks_at_the_job_not_its_wrapper(
+    bench: Bench, write_contract: WriteContract, monkeypatch: pytest.MonkeyPatch, from_host: bool
+) -> None:
+    if not from_host:
+        monkeypatch.setattr("builder_contracts.runner.docker.kernel_view._is_visible", lambda *_: False)
+    contract = write_contract(f"{BODY}job: {{start: image}}\n")
+
+    seen = bench.observe(contract, image=entry_point(bench, "unset LANG; export MARK=1; sleep infinity"))
+
+    assert isinstance(seen.facts.outside, Facts)
+    assert isinstance(seen.facts.outside.env, dict)
+    assert seen.facts.outside.env["MARK"] == "1"
+    assert not any(verdict.one_witness for verdict in seen.verdicts.values())

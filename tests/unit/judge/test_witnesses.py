@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 
 from builder_contracts.contract.promises import Promise
-from builder_contracts.contract.promises.environment import ForbiddenValue
+from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
 from builder_contracts.contract.promises.filesystem import PathState
-from builder_contracts.contract.promises.identity import NotRoot, Shell, Uid, User
+from builder_contracts.contract.promises.identity import Gid, Groups, NotRoot, Shell, Uid, User
 from builder_contracts.contract.promises.isolation import DockerSocket
+from builder_contracts.contract.promises.job import JobStart, StartWay
+from builder_contracts.contract.promises.localization import TimeZone
+from builder_contracts.contract.promises.privileges import SetIdFiles
+from builder_contracts.contract.promises.process import Umask
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import ExitCode
 from builder_contracts.facts.model import (
@@ -22,10 +26,12 @@ from builder_contracts.facts.model import (
     IsolationFacts,
     PathFacts,
     ShellFacts,
+    StepFacts,
     ToolFacts,
     Unseen,
     UserFacts,
 )
+from builder_contracts.judge.witnesses import shows_outside
 from builder_contracts.reporting.tally import summarize
 from builder_contracts.reporting.terminal import format_line, format_verdict
 from builder_contracts.run.exit_status import exit_code
@@ -174,3 +180,34 @@ def test_runner_without_outside_witness_is_not_marked() -> None:
 
     assert (result.outcome, result.one_witness) == (KEPT, False)
     assert result.witnesses == ("probe: uid 1001",)
+
+
+@pytest.mark.parametrize("promise", [Gid(1001), PathState("/x"), PathState("/x", present=False), GIT])
+def test_promise_that_both_witnesses_show(promise: Promise) -> None:
+    assert shows_outside(promise)
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        Groups((), ("docker",)),
+        JobStart(StartWay.IMAGE),
+        PathState("/x", executable=True),
+        SetIdFiles(()),
+        TimeZone("UTC"),
+        Umask(0o022),
+    ],
+)
+def test_promise_that_only_the_inside_shows(promise: Promise) -> None:
+    assert not shows_outside(promise)
+
+
+def test_what_a_step_changes_counts_for_both_witnesses() -> None:
+    promise = EnvironmentVariable("DOCKER_HOST", present=False)
+    steps = {"bash -e": StepFacts({"DOCKER_HOST": "tcp://x:1"})}
+
+    seen = verdict(promise, facts(env={}, steps=steps), facts(env={}))
+
+    assert seen.outcome is BROKEN
+    assert "in 'bash -e'" in seen.observation
+    assert not seen.one_witness
