@@ -347,7 +347,7 @@ class ResourceFacts:
 
 @dataclass(frozen=True)
 class KernelFacts:
-    """What the kernel shows of the runner's first process, and only the outside witness reads.
+    """What the kernel shows of the job's process, and only the outside witness reads.
 
     ``effective`` is a bit set of capabilities; ``limits`` are soft and hard by the kernel's names; ``mounts`` are
     type and options by mount point; ``namespaces`` are their inodes by kind; ``listening`` is ADDRESS:PORT.

@@ -63,7 +63,7 @@ NO_DAEMON_STARTED = Unseen("this run did not start the daemon", here=False)
 class OutsideView:
     """The outside view of a runner, before anything runs in it.
 
-    ``look`` reads the kernel's view of the runner's first process; None where nothing outside can.
+    ``look`` reads the kernel's view of the job's process; None where nothing outside can.
     """
 
     runner: Seen[RunnerFacts]

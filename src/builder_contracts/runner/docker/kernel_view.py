@@ -1,4 +1,4 @@
-"""The kernel's view of a container's first process: from this host's /proc, or from a container next to it."""
+"""The kernel's view of a job's process: from this host's /proc, or from a container next to it."""
 
 from __future__ import annotations
 
