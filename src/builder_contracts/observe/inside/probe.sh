@@ -66,8 +66,8 @@ escape() {
       *["\\\"$nl$tab$cr$controls"]*) ;;
       *) escaped=$escaped$rest; return ;;
     esac
-    head=${rest%%["\\\"$nl$tab$cr$controls"]*}
-    rest=${rest#"$head"}
+    plain=${rest%%["\\\"$nl$tab$cr$controls"]*}
+    rest=${rest#"$plain"}
     char=${rest%"${rest#?}"}
     rest=${rest#?}
     # shellcheck disable=SC1003 # two backslashes are meant
@@ -79,7 +79,7 @@ escape() {
       "$cr") char='\r' ;;
       *) if [ -n "$exact" ]; then number "$char"; else char='?'; fi ;;
     esac
-    escaped=$escaped$head$char
+    escaped=$escaped$plain$char
   done
 }
 
@@ -423,6 +423,7 @@ begin_of() {
     text=$text$line$nl
     count=$((count + 1))
   done <"$1"
+  text=${text%"$nl"}
 }
 
 # clock: sets $now to the seconds since the start of the host, or to nothing.
@@ -814,7 +815,7 @@ answer_shared_memory() {
 # complete SECTION STATUS: closes a list of files, or says why it is not complete.
 complete() {
   case $2 in
-    124 | 137 | 143) unseen "$late"; say complete "$1" "$json" ;;
+    124 | 137 | 143) unseen "no exit within 20 s, or killed"; say complete "$1" "$json" ;;
     *) say complete "$1" true ;;
   esac
 }
