@@ -812,8 +812,8 @@ answer_shared_memory() {
   fi
 }
 
-# complete SECTION STATUS: closes a list of files, or says why it is not complete.
-complete() {
+# end_list SECTION STATUS: closes a list of files, or says why it is not complete.
+end_list() {
   case $2 in
     124 | 137 | 143) unseen "no exit within 20 s, or killed"; say complete "$1" "$json" ;;
     *) say complete "$1" true ;;
@@ -840,7 +840,7 @@ answer_set_id() {
 $listed
 FILES
   done
-  complete set_id "$status"
+  end_list set_id "$status"
 }
 
 answer_file_capabilities() {
@@ -871,7 +871,7 @@ answer_file_capabilities() {
   done <<FILES
 $listed
 FILES
-  complete file_capabilities "$status"
+  end_list file_capabilities "$status"
 }
 
 answer_sudo() {
@@ -900,7 +900,7 @@ answer_secret_files() {
     [ -e "$directory" ] || continue
     listed=$(LC_ALL=C bounded 20 "$found" -r -I -l -E -e "$token" "$directory" 2>/dev/null)
     status=$?
-    case $status in 124 | 137 | 143) complete secret_files $status; return ;; esac
+    case $status in 124 | 137 | 143) end_list secret_files $status; return ;; esac
     while IFS= read -r file; do
       [ -n "$file" ] && say secret_files "$file" true
     done <<FILES
