@@ -57,8 +57,8 @@ class Assessment:
     """The result of a judge: the outcome, the observation, and a way to check it.
 
     ``likely`` is the probable cause of a broken promise, ``fix`` what to do about it. ``look`` is a path into the
-    facts, as jq has it. ``here`` is False for an unproven promise that this runner or host can never show: a loud skip
-    instead of an error. ``checked`` of ``total`` candidates were looked at, if the promise is about several.
+    facts, as jq has it. ``provable_here`` is False for an unproven promise that this runner or host can never show: a
+    loud skip instead of an error. ``checked`` of ``total`` candidates were looked at, if the promise is about several.
     ``observed`` is the value behind ``seen``, if ``look`` does not show it. ``set_by_run``: this run itself gave the
     runner what is promised, so the promise is declared only.
     """
@@ -68,7 +68,7 @@ class Assessment:
     likely: str = ""
     look: str = ""
     declared: bool = False
-    here: bool = True
+    provable_here: bool = True
     measures: tuple[Measurement, ...] = ()
     fix: str = ""
     checked: int | None = None
@@ -122,11 +122,21 @@ def broken(
 
 
 def unproven(
-    reason: str, *, here: bool = True, look: str = "", checked: int | None = None, total: int | None = None
+    reason: str,
+    *,
+    provable_here: bool = True,
+    look: str = "",
+    checked: int | None = None,
+    total: int | None = None,
 ) -> Assessment:
-    """The promise could not be checked. ``here`` False: this runner or host can never show it."""
+    """The promise could not be checked. ``provable_here`` False: this runner or host can never show it."""
     return Assessment(
-        Outcome.UNPROVEN, reason or _SILENCE, look=look, here=here, checked=checked, total=total
+        Outcome.UNPROVEN,
+        reason or _SILENCE,
+        look=look,
+        provable_here=provable_here,
+        checked=checked,
+        total=total,
     )
 
 
@@ -241,7 +251,7 @@ class Verdict:
             fix=assessment.fix,
             inspect=inspect,
             why=clause.why or "",
-            provable_here=assessment.here,
+            provable_here=assessment.provable_here,
             expected=None if isinstance(clause.promise, str) else as_json(clause.promise),
             observed=assessment.observed if observed is None else observed,
             checked=assessment.checked,

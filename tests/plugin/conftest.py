@@ -44,7 +44,7 @@ toolchain: {sh: present}
 
 @pytest.fixture
 def contracts(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with nothing but two contracts, on a machine whose PATH has a shell and no more.
+    """A folder with nothing but two contracts, on a machine whose PATH has a shell and two programs more.
 
     Of "here" 3 clauses are kept (label, shell, sh), 1 is broken (no-such-tool), 1 waived (forgotten), 1
     unproven although it could have been shown (resolve: no getent), 1 unproven because a machine has no
@@ -54,10 +54,16 @@ def contracts(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Pat
     folder.mkdir()
     (folder / "here.yaml").write_text(SAMPLE)
     (folder / "there.yaml").write_text(OTHER)
-    programs = pytester.path / "bin"
-    programs.mkdir()
-    shell = shutil.which("sh")
-    assert shell is not None
-    (programs / "sh").symlink_to(Path(shell).resolve())
-    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("PATH", str(few_programs(pytester.path)))
     return folder
+
+
+def few_programs(folder: Path) -> Path:
+    """A directory with a shell, and what the probe needs for a scratch folder in which the shell does its work."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in ("sh", "mkdir", "rm"):
+        program = shutil.which(name)
+        assert program is not None
+        (programs / name).symlink_to(Path(program).resolve())
+    return programs

@@ -45,7 +45,7 @@ def test_internal_error_is_unproven_only_in_its_own_clauses(
     lost = {name: finding for name, finding in assessments.items() if f"/{MISTAKEN}-" in name}
     assert 0 < len(lost) < len(assessments)
     for finding in lost.values():
-        assert (finding.outcome, finding.here) == (Outcome.UNPROVEN, True)
+        assert (finding.outcome, finding.provable_here) == (Outcome.UNPROVEN, True)
         assert "internal error (KeyError: '" in finding.seen
         assert "test_experiments.py:" in finding.seen
         assert "please report it" in finding.seen

@@ -415,7 +415,7 @@ def test_deployed_cache_keeps_what_needs_no_log() -> None:
     assert not_kept(deployed_bazel()) == without_log()
     for show in without_log():
         finding = judge(show, deployed_bazel())[0]
-        assert not finding.here
+        assert not finding.provable_here
         assert "its log unavailable" in finding.seen or "shared cache" in finding.seen
 
 
@@ -513,7 +513,7 @@ def test_lost_miss_is_never_broken(record: BazelRecord) -> None:
 def test_forced_upload_without_a_reader_is_skipped_for_good() -> None:
     record = deployed_bazel(no_reader=Unavailable("no reader credentials", provable_here=False))
     finding, _ = judge("forced-upload", record)
-    assert (finding.outcome, finding.here) == (UNPROVEN, False)
+    assert (finding.outcome, finding.provable_here) == (UNPROVEN, False)
 
 
 def test_logs_are_read_as_bazel_writes_them() -> None:

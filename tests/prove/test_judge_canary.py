@@ -77,7 +77,7 @@ def test_build_that(row: str) -> None:
 def test_lost_build_gives_no_advice_about_the_budget() -> None:
     finding = judge_check(judge_builds(CANARY, GOOD, None, "the engine lost the command: gone"))[0]
     assert finding.likely == ""
-    assert finding.here
+    assert finding.provable_here
 
 
 RUNS: dict[str, tuple[CanaryProducts | Unavailable, Outcome, str]] = {

@@ -142,7 +142,7 @@ def test_reader_table(row: str) -> None:
 
 def test_missing_writer_decides_whether_it_is_provable() -> None:
     attempt = rejected(no_writer=Unavailable("no writer credentials", provable_here=False))
-    assert not judge("reader", attempt)[0].here
+    assert not judge("reader", attempt)[0].provable_here
 
 
 @pytest.mark.parametrize(

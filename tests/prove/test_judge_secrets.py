@@ -36,4 +36,4 @@ def test_secrets_table(row: str) -> None:
 
 
 def test_unavailable_search_is_skipped_for_good() -> None:
-    assert not judge(Unavailable("search off", provable_here=False))[0].here
+    assert not judge(Unavailable("search off", provable_here=False))[0].provable_here

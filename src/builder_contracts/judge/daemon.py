@@ -108,7 +108,7 @@ def _own(daemon: DaemonFacts, facts: Facts) -> Assessment:
     if not daemon.id:
         return unproven(f"no daemon reported an ID: {daemon.how}", look=inspect)
     if not runner.engine_id:
-        return unproven("the engine that runs this runner is unknown", here=False, look=inspect)
+        return unproven("the engine that runs this runner is unknown", provable_here=False, look=inspect)
     if daemon.id == runner.engine_id:
         return broken(
             f"daemon ID {daemon.id} equals that of the engine running this job",

@@ -75,7 +75,7 @@ def explain(promise: PrivilegePromise) -> Explanation:
             return Explanation(
                 how="The job's user searches the root file system for files with a set-user-ID or set-group-ID bit; each must be on the list.",
                 unproven=f"{RUNNER_LOST}; the image lacks find(1); or the search takes more than 20 s.",
-                why="Each of them is a program that runs as somebody else, mostly as root, for whoever starts it.",
+                why="Each of them is a program that runs as somebody else, mostly as root, for anyone who starts it.",
                 breaks="A package, or chmod u+s in a Dockerfile.",
                 mend="Remove the bit (chmod u-s,g-s), or add the file to the list deliberately.",
             )
@@ -83,7 +83,7 @@ def explain(promise: PrivilegePromise) -> Explanation:
             return Explanation(
                 how="The job's user looks for the attribute security.capability on executable files of the root file system, with getcap(8) or perl; each that has it must be on the list.",
                 unproven=f"{RUNNER_LOST}; the image has neither getcap(8) nor perl; or the search takes more than 20 s.",
-                why="A file with capabilities gives a part of root's power to whoever starts it, and fails to start where the bounding set lacks it.",
+                why="A file with capabilities gives a part of root's power to anyone who starts it, and fails to start where the bounding set lacks it.",
                 breaks="A package such as ping's, or setcap in a Dockerfile.",
                 mend="Remove them (setcap -r), or add the file to the list deliberately.",
             )

@@ -52,7 +52,9 @@ def _judge(promise: ResourcePromise, facts: Facts) -> Assessment:
 
 
 def _too_small(has: str, promised: str) -> Assessment:
-    return unproven(f"the host has {has}, less than the promised {promised}", here=False, look=".runner")
+    return unproven(
+        f"the host has {has}, less than the promised {promised}", provable_here=False, look=".runner"
+    )
 
 
 def _amount(promised: int, seen: Seen[int | None], show: object, inspect: str) -> Assessment:

@@ -1,4 +1,4 @@
-"""What this run gave to its container is declared: that it is so afterwards shows nothing of the pool."""
+"""Settings that this run gave to its container: finding them there shows nothing of the pool."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the shells of steps change: variables and tools that differ from the job's own. Pure."""
+"""Changes by the shells of steps: variables and tools that differ from the job's own. Pure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def unresolved(facts: Facts) -> Assessment | None:
     """Unproven for the first shell that shows nothing of its steps, or None."""
     for shell, step in facts.steps.items():
         if isinstance(step, Unseen):
-            return unproven(step.unseen, here=step.here, look=inspect_path(shell))
+            return unproven(step.unseen, provable_here=step.here, look=inspect_path(shell))
         # A listed shell that the job lacks breaks its own clause.
         if step.failure and not step.missing:
             return unproven(f"no step runs in {label(shell)}: {step.failure}", look=inspect_path(shell))

@@ -14,4 +14,4 @@ NO_LOG = "server: deployed, log unavailable"
 
 def unavailable(lost: Unavailable) -> Witnessed:
     """Return the assessment of what could not be done: unproven for that reason, without witnesses."""
-    return unproven(lost.reason, here=lost.provable_here), ()
+    return unproven(lost.reason, provable_here=lost.provable_here), ()

@@ -150,15 +150,17 @@ def _verdict(
 def _assess(clause: Clause, facts: Facts) -> Judged:
     promise = clause.promise
     if not isinstance(promise, _DECIDED):
-        return unproven(_CANNOT, here=False)
+        return unproven(_CANNOT, provable_here=False)
     if (
         isinstance(promise, EnvironmentVariable)
         and not isinstance(facts.env, Unseen)
         and promise.name not in facts.env
     ):
-        return unproven("the template does not set it, but the image may", here=False)
+        return unproven("the template does not set it, but the image may", provable_here=False)
     if isinstance(promise, ForbiddenValue) and (assessment := find(promise, facts)).outcome is Outcome.KEPT:
-        return unproven(f"{assessment.seen} in the template, but the image may set others", here=False)
+        return unproven(
+            f"{assessment.seen} in the template, but the image may set others", provable_here=False
+        )
     if (
         isinstance(promise, DaemonEndpoint)
         and isinstance(facts.daemon, DaemonFacts)

@@ -63,7 +63,7 @@ def judge_image_build(
         return _environment(promise, build, context, templates)
     if isinstance(promise, User | Uid | NotRoot):
         if "USER" in templates:
-            return unproven(f"{templates['USER']} overrides the image's user", here=False), top
+            return unproven(f"{templates['USER']} overrides the image's user", provable_here=False), top
         return _user(promise, build, context)
     if isinstance(promise, Shell):
         return _shell(promise, build, context)
@@ -72,7 +72,9 @@ def judge_image_build(
     if isinstance(promise, ImageLabel):
         value = assignments(build, "LABEL").get(promise.key)
         if not isinstance(value, Known):
-            return unproven("no LABEL line sets it, but the build or base image may", here=False), top
+            return unproven(
+                "no LABEL line sets it, but the build or base image may", provable_here=False
+            ), top
         image = ImageFacts("", "", "", {promise.key: str(value.data)}, [], 0)
         return find(promise, _facts(image=image)), value.at
     raise TypeError(f"not decidable from a Dockerfile: {type(promise).__name__}")
@@ -116,18 +118,22 @@ def _environment(
             judged = find(promise, _facts(env={name: str(value.data)})) if isinstance(value, Known) else None
             if judged is not None and judged.outcome is Outcome.BROKEN:
                 return judged, value.at
-        return unproven("no ENV line sets it, but the base image or the template may", here=False), top
+        return unproven(
+            "no ENV line sets it, but the base image or the template may", provable_here=False
+        ), top
     setting = env.get(promise.name)
     if setting is None:
         return unproven(
-            "the Dockerfile does not set it, but the base image or the template may", here=False
+            "the Dockerfile does not set it, but the base image or the template may", provable_here=False
         ), top
     if promise.present and promise.name in templates:
-        return unproven(f"{templates[promise.name]} overrides the image's value", here=False), setting.at
+        return unproven(
+            f"{templates[promise.name]} overrides the image's value", provable_here=False
+        ), setting.at
     if isinstance(setting, Unknown):
         if not promise.present:
             return broken(f"{promise.name} is set", "remove the ENV line that sets it"), setting.at
-        return unproven(setting.reason, here=False), setting.at
+        return unproven(setting.reason, provable_here=False), setting.at
     return find(promise, _facts(env={promise.name: str(setting.data)})), setting.at
 
 
@@ -146,7 +152,7 @@ def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: RuleContext
             written = expand(step.words.partition(":")[0].strip(), {}, step.at)
             at = step.at
             if isinstance(written, Unknown):
-                return unproven(written.reason, here=False), at
+                return unproven(written.reason, provable_here=False), at
             word = str(written.data)
             user = (
                 next((n for n, number in users.items() if str(number) == word), None)
@@ -155,11 +161,11 @@ def _user(promise: User | Uid | NotRoot, build: ImageBuild, context: RuleContext
             )
             uid = int(word) if word.isdecimal() else users.get(word)
     if user is None and uid is None:
-        return unproven(f"no USER line, so the user of {name} applies", here=False), at
+        return unproven(f"no USER line, so the user of {name} applies", provable_here=False), at
     if isinstance(promise, User) and user is None:
-        return unproven(f"this file does not name uid {uid}", here=False), at
+        return unproven(f"this file does not name uid {uid}", provable_here=False), at
     if not isinstance(promise, User) and uid is None:
-        return unproven(f"the uid of {user} depends on {name}", here=False), at
+        return unproven(f"the uid of {user} depends on {name}", provable_here=False), at
     seen = Unseen("not decidable from a Dockerfile") if user is None else str(user)
     identity = UserFacts(
         -1 if uid is None else int(uid), -1, seen, "", home_exists=False, home_writable=False
@@ -193,13 +199,13 @@ def _shell(promise: Shell, build: ImageBuild, context: RuleContext) -> tuple[Jud
                       "start from an image with a shell; every job step needs one"), build.base.at  # fmt: skip
     if base is not None and promise.path == "/bin/sh" and "sh" in base.get("holds", ()):
         return kept(f"{name} is declared to contain it", declared=True), build.base.at
-    return unproven("not decidable from a Dockerfile", here=False), build.base.at
+    return unproven("not decidable from a Dockerfile", provable_here=False), build.base.at
 
 
 def _entrypoint(promise: ImageEntrypoint, build: ImageBuild) -> tuple[Judged, Location]:
     last = next((step for step in reversed(build.steps) if step.keyword == "ENTRYPOINT"), None)
     if last is None:
-        return unproven("no ENTRYPOINT line, so the base image's applies", here=False), Location(
+        return unproven("no ENTRYPOINT line, so the base image's applies", provable_here=False), Location(
             build.path, 1
         )
     listed = argument_list(last)
@@ -238,13 +244,13 @@ def _tool(promise: Tool, build: ImageBuild, context: RuleContext) -> tuple[Judge
                 f"{name} contains it", "start from an image without it, or remove it"
             ), build.base.at
         return unproven(
-            "no listed package provides it, but the base image or another package may", here=False
+            "no listed package provides it, but the base image or another package may", provable_here=False
         ), top
     if installed is not None:
         if promise.version is not None or promise.features:
             return unproven(
                 f"{installed[1]} installs {installed[0]}; only a runner proves version and features",
-                here=False,
+                provable_here=False,
             ), installed[1]
         return kept(f"package {installed[0]} is installed", declared=True), installed[1]
     if removed is not None:
@@ -252,7 +258,7 @@ def _tool(promise: Tool, build: ImageBuild, context: RuleContext) -> tuple[Judge
     if holds:
         if promise.version is not None or promise.features:
             return unproven(
-                f"{name} contains it; only a runner proves version and features", here=False
+                f"{name} contains it; only a runner proves version and features", provable_here=False
             ), build.base.at
         return kept(f"{name} is declared to contain it", declared=True), build.base.at
     return _missing(promise, packages, base, name), build.base.at
@@ -261,17 +267,17 @@ def _tool(promise: Tool, build: ImageBuild, context: RuleContext) -> tuple[Judge
 def _missing(promise: Tool, packages: Installs, base: Mapping[str, Any] | None, name: str) -> Judged:
     """Broken where neither the base image nor any step can bring a tool; unproven where one may."""
     if packages.opaque is not None:
-        return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may provide it", here=False)
+        return unproven(f"{packages.opaque[0]}: {packages.opaque[1]} may provide it", provable_here=False)
     # "scratch" is known to be empty.
     lacking = base["lacks"] if base is not None else []
     if lacking is not None and promise.name not in lacking:
-        return unproven(f"{name} may contain it", here=False)
+        return unproven(f"{name} may contain it", provable_here=False)
     if packages.foreign and packages.installed:
-        return unproven("the contents of this distribution's packages are unknown", here=False)
+        return unproven("the contents of this distribution's packages are unknown", provable_here=False)
     for package, at in packages.installed.items():
         tools = brings(package, recommended=package in packages.recommended)
         if tools is None or promise.name in tools:
-            return unproven(f"{at}: package {package} may provide it", here=False)
+            return unproven(f"{at}: package {package} may provide it", provable_here=False)
     bring = "no installed package provides it" if packages.installed else "no package is installed"
     return broken(
         f"{name} lacks {promise.name}, and {bring}",

@@ -1,4 +1,4 @@
-"""What the image of a scale set holds and lacks, as far as it is declared."""
+"""Programs that the image of a scale set holds and lacks, as far as it is declared."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def judge_tool(promise: Tool, image: ScaleSetImage) -> Assessment:
         if promise.version is None and not promise.features:
             return kept(f"{image.reference} is declared to contain it", declared=True)
         return unproven(
-            f"{image.reference} contains it; only a runner proves version and features", here=False
+            f"{image.reference} contains it; only a runner proves version and features", provable_here=False
         )
     elif image.lacks(promise.name):
         return broken(
@@ -92,5 +92,5 @@ def judge_tool(promise: Tool, image: ScaleSetImage) -> Assessment:
             "deploy an image that has it",
         )
     elif image.base is not None and image.added and promise.name in (image.base.get("lacks") or ()):
-        return unproven(f"{image.reference} lacks it, but {image.added} may bring it", here=False)
-    return unproven("not decidable from a checkout; check a runner", here=False)
+        return unproven(f"{image.reference} lacks it, but {image.added} may bring it", provable_here=False)
+    return unproven("not decidable from a checkout; check a runner", provable_here=False)

@@ -279,7 +279,9 @@ def _verdict(
     clause: PlatformClause, context: RuleContext, outcome: Outcome, seen: str, started: str, *, decidable: bool = True, likely: str = "",
     fix: str = "", witnesses: tuple[str, ...] = (), checked: int | None = None, total: int | None = None,
 ) -> Verdict:  # fmt: skip
-    assessment = Assessment(outcome, seen, likely, here=decidable, fix=fix, checked=checked, total=total)
+    assessment = Assessment(
+        outcome, seen, likely, provable_here=decidable, fix=fix, checked=checked, total=total
+    )
     verdict = Verdict.of(
         clause,
         assessment,

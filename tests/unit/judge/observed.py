@@ -65,7 +65,7 @@ class Row:
         assert finding.outcome is self.outcome, finding
         assert self.seen in finding.seen
         assert self.likely in finding.likely
-        assert finding.here is self.here
+        assert finding.provable_here is self.here
         # Only a broken promise has a cause to name; what was seen has a place to look at.
         assert bool(finding.likely) is (self.outcome is Outcome.BROKEN)
         assert finding.look or finding.declared or self.outcome is Outcome.UNPROVEN

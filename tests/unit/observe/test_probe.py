@@ -561,6 +561,13 @@ def test_child_that_keeps_the_output_open_holds_up_nothing(shell: Shell, tmp_pat
 
 
 @each_shell
+def test_search_that_was_killed_has_a_reason(shell: Shell, tmp_path: Path) -> None:
+    program(tmp_path, "getcap", "exit 137")
+    answers = shell.ask(("file_capabilities",), path=f"{tmp_path}:{SYSTEM}")
+    assert "no exit within 20 s, or killed" in reason(answers.read("complete", "file_capabilities", bool))
+
+
+@each_shell
 def test_no_folder_to_work_in_is_unseen_with_the_reason(shell: Shell, tmp_path: Path) -> None:
     program(tmp_path, "works", "echo done")
     program(tmp_path, "mkdir", "exit 1")

@@ -108,7 +108,10 @@ def test_promises_become_data() -> None:
         "present": True,
         "version": {"text": ">=5.2"},
         "version_command": ["--version"],
+        "pattern": "",
+        "order": "numbers",
         "features": [["multi", ["-T", "2"]]],
+        "work": None,
         "package": None,
     }
     assert as_json({"b": {2, 1}, "a": (Location("x", 1),)}) == {

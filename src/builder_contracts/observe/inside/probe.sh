@@ -71,8 +71,8 @@ escape() {
       *["\\\"$nl$tab$cr$controls"]*) ;;
       *) escaped=$escaped$rest; return ;;
     esac
-    before=${rest%%["\\\"$nl$tab$cr$controls"]*}
-    rest=${rest#"$before"}
+    plain=${rest%%["\\\"$nl$tab$cr$controls"]*}
+    rest=${rest#"$plain"}
     char=${rest%"${rest#?}"}
     rest=${rest#?}
     # shellcheck disable=SC1003 # two backslashes are meant
@@ -84,7 +84,7 @@ escape() {
       "$cr") char='\r' ;;
       *) char='?' ;;
     esac
-    escaped=$escaped$before$char
+    escaped=$escaped$plain$char
   done
 }
 
@@ -413,6 +413,7 @@ begin_of() {
     text=$text$line$nl
     count=$((count + 1))
   done <"$1"
+  text=${text%"$nl"}
 }
 
 # clock: sets $now to the seconds since the start of the host, or to nothing.
@@ -809,10 +810,10 @@ answer_shared_memory() {
   fi
 }
 
-# close_list SECTION STATUS: closes a list of files, or says why it is not complete.
-close_list() {
+# end_list SECTION STATUS: closes a list of files, or says why it is not complete.
+end_list() {
   case $2 in
-    124 | 137 | 143) unseen "no exit within 20 s"; say complete "$1" "$json" ;;
+    124 | 137 | 143) unseen "no exit within 20 s, or killed"; say complete "$1" "$json" ;;
     *) say complete "$1" true ;;
   esac
 }
@@ -837,7 +838,7 @@ answer_set_id() {
 $listed
 FILES
   done
-  close_list set_id "$status"
+  end_list set_id "$status"
 }
 
 answer_file_capabilities() {
@@ -868,7 +869,7 @@ answer_file_capabilities() {
   done <<FILES
 $listed
 FILES
-  close_list file_capabilities "$status"
+  end_list file_capabilities "$status"
 }
 
 answer_sudo() {
@@ -897,7 +898,7 @@ answer_secret_files() {
     [ -e "$directory" ] || continue
     listed=$(LC_ALL=C bounded 20 "$found" -r -I -l -E -e "$token" "$directory" 2>/dev/null)
     status=$?
-    case $status in 124 | 137 | 143) close_list secret_files $status; return ;; esac
+    case $status in 124 | 137 | 143) end_list secret_files $status; return ;; esac
     while IFS= read -r file; do
       [ -n "$file" ] && say secret_files "$file" true
     done <<FILES

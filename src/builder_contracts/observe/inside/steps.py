@@ -1,4 +1,4 @@
-"""What a step sees in a shell: the variables, the tools, and the files that the shell reads when it starts.
+"""The view of a step in a shell: the variables, the tools, and the files that the shell reads when it starts.
 
 Each shell gets a program of its own, because it must start as a step's shell does, from the job's own environment.
 """

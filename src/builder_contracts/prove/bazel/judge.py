@@ -24,7 +24,7 @@ def judge(show: str, record: BazelRecord | Unavailable | None) -> Witnessed:
     """The assessment of one clause of a Bazel cache and what witnesses it."""
     if record is None:
         return unproven(
-            "no canary of this class builds with Bazel, so nothing can be fetched", here=False
+            "no canary of this class builds with Bazel, so nothing can be fetched", provable_here=False
         ), ()
     if isinstance(record, Unavailable):
         return unavailable(record)
@@ -122,7 +122,7 @@ def _digests(record: BazelRecord) -> Witnessed:
     if not record.logged:
         return unproven(
             f"{record.url} is deployed and its log unavailable; services started by the run can prove this",
-            here=False,
+            provable_here=False,
         ), ()
     run = record.runs["hit"]
     hits = {spawn.digest for spawn in run.spawns if spawn.hit}
@@ -218,7 +218,8 @@ def _outputs(run: BazelRun) -> dict[str, str]:
 def _poisoned(record: BazelRecord) -> Witnessed:
     if record.not_lied is not None:
         return unproven(
-            f"cannot create a false result: {record.not_lied.reason}", here=record.not_lied.provable_here
+            f"cannot create a false result: {record.not_lied.reason}",
+            provable_here=record.not_lied.provable_here,
         ), ()
     lied, truth = record.runs["lied-to"], record.runs["without"]
     false = {path for path, value in _outputs(lied).items() if value == record.poisoned}
@@ -246,7 +247,7 @@ def _poisoned(record: BazelRecord) -> Witnessed:
 def _corrupted(record: BazelRecord) -> Witnessed:
     if record.not_lied is not None:
         return unproven(
-            f"cannot corrupt a blob: {record.not_lied.reason}", here=record.not_lied.provable_here
+            f"cannot corrupt a blob: {record.not_lied.reason}", provable_here=record.not_lied.provable_here
         ), ()
     lied, truth = record.runs["lied-to"], record.runs["without"]
     path = next((path for path, value in _outputs(truth).items() if value == record.corrupted), "")

@@ -27,7 +27,9 @@ _NO_RESPONSE = (
 def judge(show: str, record: NixRecord | Unavailable | None) -> Witnessed:
     """The assessment of one clause of the Nix cache and what witnesses it."""
     if record is None:
-        return unproven("no canary of this class builds with Nix, so nothing can be fetched", here=False), ()
+        return unproven(
+            "no canary of this class builds with Nix, so nothing can be fetched", provable_here=False
+        ), ()
     if isinstance(record, Unavailable):
         return unavailable(record)
     match show:

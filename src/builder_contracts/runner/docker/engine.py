@@ -291,7 +291,7 @@ def image_history(client: docker.DockerClient, reference: str) -> Seen[list[str]
     """The commands that built the image's layers, the last one first."""
     api: Any = client.api
     try:
-        layers = api.history(reference)
+        layers = _expect(api.history(reference), list, "the response")
         return [field(layer, "CreatedBy", of=str, default="") for layer in layers]
     except LOST as error:
         return Unseen(f"the engine has no history of the image: {reason(error)}")

@@ -1,4 +1,4 @@
-"""How the container of a job starts, and which process in it is the job. Pure, but for the shell text."""
+"""The start of a job's container, and the process in it that is the job. Pure, but for the shell text."""
 
 from __future__ import annotations
 
