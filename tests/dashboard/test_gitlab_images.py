@@ -191,5 +191,5 @@ def test_a_class_s_image_is_proved_in_the_engine_of_the_service(runner: Runner, 
     folder = tmp_path / "reports" / "images" / NIX
     assert sorted(path.name for path in folder.glob("*.xml")) == ["canaries.xml", "quick.xml"]
     report = (folder / "canaries.xml").read_text("utf-8")
-    assert 'name="verdict" value="kept"' in report
+    assert 'name="outcome" value="kept"' in report
     assert 'name="rung" value="C2"' in report

@@ -58,7 +58,7 @@ def proofs(machine: Machine, **variables: str) -> tuple[str, str]:
 def verdict(report: str, clause: str) -> str:
     """The verdict on a clause, from the properties of its case."""
     _, _, case = report.partition(f'name="{clause}"')
-    return case.partition('name="verdict" value="')[2].partition('"')[0]
+    return case.partition('name="outcome" value="')[2].partition('"')[0]
 
 
 def test_deployment_is_written_only_with_credentials_and_leave(

@@ -434,7 +434,7 @@ def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: 
     reports = work / "contract-reports"
     assert sorted(path.name for path in reports.iterdir()) == ["quick", "quick.xml"]
     assert (reports / "quick" / "evidence.jsonl").is_file()
-    assert re.search(r'name="identity" value="[^"]*packages sha256:', (reports / "quick.xml").read_text())
+    assert re.search(r'name="attribution" value="[^"]*packages sha256:', (reports / "quick.xml").read_text())
 
 
 @pytest.mark.docker
@@ -472,7 +472,7 @@ canaries: {{flake: [builds, artifacts]}}
     assert outcomes == dict.fromkeys(outcomes, "success"), steps["Canaries"].output
     assert steps["Save GitHub's record of this job"].outcome == "skipped"
     report = (work / "contract-reports" / "canaries.xml").read_text("utf-8")
-    assert 'name="verdict" value="kept"' in report
+    assert 'name="outcome" value="kept"' in report
     assert 'name="rung" value="C2"' in report
 
 

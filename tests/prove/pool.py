@@ -34,8 +34,8 @@ class Checked:
     completed: CompletedCommand
     evidence: dict[str, dict[str, Any]]
 
-    def ids(self, verdict: str) -> set[str]:
-        return {local_id for local_id, line in self.evidence.items() if line["verdict"] == verdict}
+    def ids(self, outcome: str) -> set[str]:
+        return {local_id for local_id, line in self.evidence.items() if line["outcome"] == outcome}
 
     @property
     def kept(self) -> set[str]:
@@ -51,7 +51,7 @@ class Checked:
 
     def seen(self, local_id: str) -> str:
         line = self.evidence[local_id]
-        return f"{line['seen']} / {line['likely']}"
+        return f"{line['observation']} / {line['cause']} {line['fix']}"
 
     @property
     def text(self) -> str:

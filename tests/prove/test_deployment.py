@@ -227,7 +227,7 @@ def test_cache_without_a_writer_is_open_or_unproven(runners: Pool, builder: str,
     )
     assert result.kept == set()
     assert result.broken == ({"publication/nix-anonymous"} if open_to_all else set()), result.text
-    assert {result.evidence[local_id]["provable_here"] for local_id in result.unproven} == {"no"}
+    assert {result.evidence[local_id]["provable_here"] for local_id in result.unproven} == {False}
     assert "set THEIR_WRITER to NAME:SECRET" in str(result.evidence)
     leftovers = runners.host.execute("nix-cache", ["find", "/srv/data/nix", "-type", "f"]).stdout.decode()
     assert leftovers.split() == ["/srv/data/nix/main/nix-cache-info"]
@@ -240,10 +240,10 @@ def test_cache_with_another_upload_protocol_is_unproven(runners: Pool, builder: 
     theirs = Deployment(runners, {"nix": (NIX_URL, no_puts)})
     result = theirs.check(runners.runner(builder), SELECTED, "--allow-writes", "nix")
     assert result.broken | result.kept == set()
-    assert all("does not accept HTTP PUT uploads" in line["seen"] for line in result.evidence.values()), (
-        result.text
-    )
-    assert {line["provable_here"] for line in result.evidence.values()} == {"no"}
+    assert all(
+        "does not accept HTTP PUT uploads" in line["observation"] for line in result.evidence.values()
+    ), result.text
+    assert {line["provable_here"] for line in result.evidence.values()} == {False}
 
 
 @pytest.mark.parametrize(
@@ -261,8 +261,8 @@ def test_deployment_gets_no_packet_without_permission(
     before = theirs.count_requests()
     result = theirs.check(runners.runner("tinyland-nix"), SELECTED, *options, live=live)
     assert result.unproven == NIX_ALL
-    assert {line["provable_here"] for line in result.evidence.values()} == {"no"}
-    assert all(text in line["seen"] for line in result.evidence.values()), result.text
+    assert {line["provable_here"] for line in result.evidence.values()} == {False}
+    assert all(text in line["observation"] for line in result.evidence.values()), result.text
     assert theirs.count_requests() == before
 
 
@@ -314,7 +314,7 @@ def test_deployed_bazel_cache_breaks_only_its_own_clauses(
     assert result.broken == broken, result.text
     for name in roles:
         assert bazel(name, *UNSEEN) <= result.unproven
-        assert {result.evidence[local_id]["provable_here"] for local_id in bazel(name, *UNSEEN)} == {"no"}
+        assert {result.evidence[local_id]["provable_here"] for local_id in bazel(name, *UNSEEN)} == {False}
         whole = bazel(name, *BAZEL) | {
             f"publication/{name}-{identity}" for identity in ("anonymous", "reader", "writer")
         }
