@@ -284,7 +284,7 @@ def _isolation(process: ObservedProcess) -> Iterator[Answer]:
     candidates = dict.fromkeys(
         (*_SOCKETS, *(_unescape(mount[4]) for mount in process.mounts if len(mount) > 4))
     )
-    yield "isolation", "sockets", [path for path in candidates if _is_socket(process, path)]
+    yield "isolation", "sockets", [shown for path in candidates if (shown := _socket(process, path))]
 
 
 def _unescape(path: str) -> str:
@@ -293,12 +293,18 @@ def _unescape(path: str) -> str:
     return path
 
 
-def _is_socket(process: ObservedProcess, path: str) -> bool:
+def _socket(process: ObservedProcess, path: str) -> str:
+    """The path if a socket is there, or a link to one whose volume is not mounted yet; empty otherwise."""
     try:
         with process.resolve(path) as file:
-            return stat.S_ISSOCK(file.status.st_mode)
+            return path if stat.S_ISSOCK(file.status.st_mode) else ""
     except OSError:
-        return False
+        pass
+    try:
+        with process.resolve(path, follow=False) as file:
+            return f"{path} (dangling link)" if stat.S_ISLNK(file.status.st_mode) else ""
+    except OSError:
+        return ""
 
 
 def _routes(process: ObservedProcess) -> Iterator[Answer]:
