@@ -59,7 +59,6 @@ def shells() -> list[object]:
         "dash": ("dash",),
         "bash --posix": ("bash", "--posix"),
         "busybox sh": ("busybox", "sh"),
-        **{name: (name,) for name in ("ksh", "mksh", "posh", "yash", "zsh")},
     }
     parameters: list[object] = []
     for name, (program, *rest) in commands.items():
