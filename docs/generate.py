@@ -360,7 +360,7 @@ def clauses() -> str:
                 ("Unproven", about.unproven),
                 ("Why it matters", about.why),
                 ("Usual defect", about.breaks),
-                ("Fix", about.mend),
+                ("Fix", about.fix),
             ):
                 text += f"- *{label}.* {words}\n"
     return text

@@ -56,20 +56,20 @@ class Measurement:
 class Assessment:
     """The result of a judge: the outcome, the observation, and a way to check it.
 
-    ``likely`` is the probable cause of a broken promise, ``fix`` what to do about it. ``look`` is a path into the
+    ``cause`` is the probable cause of a broken promise, ``fix`` what to do about it. ``inspect`` is a path into the
     facts, as jq has it. ``provable_here`` is False for an unproven promise that this runner or host can never show: a
     loud skip instead of an error. ``checked`` of ``total`` candidates were looked at, if the promise is about several.
-    ``observed`` is the value behind ``seen``, if ``look`` does not show it. ``set_by_run``: this run itself gave the
+    ``observed`` is the value behind ``observation``, if ``inspect`` does not show it. ``set_by_run``: this run itself gave the
     runner what is promised, so the promise is declared only.
     """
 
     outcome: Outcome
-    seen: str
-    likely: str = ""
-    look: str = ""
+    observation: str
+    cause: str = ""
+    inspect: str = ""
     declared: bool = False
     provable_here: bool = True
-    measures: tuple[Measurement, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
     fix: str = ""
     checked: int | None = None
     total: int | None = None
@@ -82,27 +82,33 @@ _SILENCE = "(no output)"
 
 
 def kept(
-    seen: str,
+    observation: str,
     *,
-    look: str = "",
+    inspect: str = "",
     declared: bool = False,
     checked: int | None = None,
     total: int | None = None,
     observed: Json = None,
 ) -> Assessment:
-    """The promise holds; ``seen`` is the evidence. ``declared``: only the contract was read."""
-    if not seen:
+    """The promise holds; ``observation`` is the evidence. ``declared``: only the contract was read."""
+    if not observation:
         raise ValueError("a kept promise needs evidence")
     return Assessment(
-        Outcome.KEPT, seen, look=look, declared=declared, checked=checked, total=total, observed=observed
+        Outcome.KEPT,
+        observation,
+        inspect=inspect,
+        declared=declared,
+        checked=checked,
+        total=total,
+        observed=observed,
     )
 
 
 def broken(
-    seen: str,
-    likely: str,
+    observation: str,
+    cause: str,
     *,
-    look: str = "",
+    inspect: str = "",
     fix: str = "",
     checked: int | None = None,
     total: int | None = None,
@@ -111,9 +117,9 @@ def broken(
     """The promise was checked and does not hold."""
     return Assessment(
         Outcome.BROKEN,
-        seen or _SILENCE,
-        likely,
-        look,
+        observation or _SILENCE,
+        cause,
+        inspect,
         fix=fix,
         checked=checked,
         total=total,
@@ -125,7 +131,7 @@ def unproven(
     reason: str,
     *,
     provable_here: bool = True,
-    look: str = "",
+    inspect: str = "",
     checked: int | None = None,
     total: int | None = None,
 ) -> Assessment:
@@ -133,7 +139,7 @@ def unproven(
     return Assessment(
         Outcome.UNPROVEN,
         reason or _SILENCE,
-        look=look,
+        inspect=inspect,
         provable_here=provable_here,
         checked=checked,
         total=total,
@@ -245,9 +251,9 @@ class Verdict:
             outcome=assessment.outcome,
             rung=None if assessment.outcome is Outcome.UNPROVEN else rung,
             promise=text,
-            observation=assessment.seen,
+            observation=assessment.observation,
             location=clause.source,
-            cause=assessment.likely,
+            cause=assessment.cause,
             fix=assessment.fix,
             inspect=inspect,
             why=clause.why or "",
@@ -259,7 +265,7 @@ class Verdict:
             witnesses=witnesses,
             one_witness=one_witness and assessment.outcome is not Outcome.UNPROVEN,
             contradictions=contradictions,
-            measurements=assessment.measures,
+            measurements=assessment.measurements,
             origin=origin,
             set_by_run=assessment.set_by_run,
         )

@@ -253,7 +253,7 @@ DEFECTS = [
         "store-of-root",
         "tinyland-nix",
         "RUN chown root:root /nix/store && chmod 0755 /nix/store",
-        ("filesystem/nix/store", "toolchain/nix"),
+        ("filesystem/nix/store",),
         "not writable",
     ),
     Defect(

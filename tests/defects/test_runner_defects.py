@@ -260,7 +260,7 @@ def test_a_denied_host_without_a_stand_in_is_unproven_not_kept(
         denied = no_stand_in.clause("network/deny/metadata")
         assert denied is not None
         finding = find(denied.promise, facts)
-        return finding.outcome.value, finding.seen
+        return finding.outcome.value, finding.observation
 
     assert observe() == ("unproven", "cannot start the stand-in")
 

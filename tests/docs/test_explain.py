@@ -50,7 +50,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("clause", load(EVERY_FIELD).clauses, ids=lambda clause: clause.local_id)
 def test_every_clause_is_explained_in_whole_sentences(clause: Clause) -> None:
     said = explanation(clause.promise)
-    for text in (said.how, said.unproven, said.why, said.breaks, said.mend):
+    for text in (said.how, said.unproven, said.why, said.breaks, said.fix):
         assert text.endswith("."), text
         assert "None" not in text
         assert "  " not in text
@@ -65,7 +65,7 @@ def test_clause_is_explained_with_location_fix_and_command() -> None:
     assert file == "contracts/base/linux-runner.yaml"
     assert "xz" in Path(file).read_text("utf-8").splitlines()[int(line) - 1]
     assert "'xz --version' must run" in answer["judged"]
-    assert "xz-utils" in answer["mend"]
+    assert "xz-utils" in answer["fix"]
     assert answer["check"] == "pytest 'contracts/tinyland-nix.yaml::toolchain/xz'"
     assert answer["look"].startswith("builder-contracts facts --contract contracts/tinyland-nix.yaml --image")
 

@@ -46,10 +46,10 @@ def test_internal_error_is_unproven_only_in_its_own_clauses(
     assert 0 < len(lost) < len(assessments)
     for finding in lost.values():
         assert (finding.outcome, finding.provable_here) == (Outcome.UNPROVEN, True)
-        assert "internal error (KeyError: '" in finding.seen
-        assert "test_experiments.py:" in finding.seen
-        assert "please report it" in finding.seen
-        assert GIVEN.writer.secret not in finding.seen
+        assert "internal error (KeyError: '" in finding.observation
+        assert "test_experiments.py:" in finding.observation
+        assert "please report it" in finding.observation
+        assert GIVEN.writer.secret not in finding.observation
     assert not any(
-        "internal error" in finding.seen for name, finding in assessments.items() if name not in lost
+        "internal error" in finding.observation for name, finding in assessments.items() if name not in lost
     )

@@ -167,7 +167,7 @@ def test_run_table(row: str, protocol: str) -> None:
     record = with_run(name, run, protocol)
     assert not_kept(record) == expected
     for show in expected:
-        assert observed in judge(show, record)[0].seen
+        assert observed in judge(show, record)[0].observation
 
 
 LINES_TABLE: dict[str, tuple[str, Mapping[str, tuple[AccessLogLine, ...]], dict[str, Outcome]]] = {
@@ -271,21 +271,21 @@ def test_failing_server_proves_nothing(name: str, protocol: str) -> None:
 
 
 def test_failing_server_is_named_with_its_status() -> None:
-    assert "returned 502 for /ac/a1" in judge("hit", with_lines("hit", FAILURES, "http"))[0].seen
-    assert "returned gRPC status 14 for " in judge("hit", with_lines("hit", FAILURES, "grpc"))[0].seen
+    assert "returned 502 for /ac/a1" in judge("hit", with_lines("hit", FAILURES, "http"))[0].observation
+    assert "returned gRPC status 14 for " in judge("hit", with_lines("hit", FAILURES, "grpc"))[0].observation
 
 
 def test_misses_everywhere_leave_the_environment_unproven() -> None:
     record = bazel(runs={**bazel().runs, "hit": mixed(HIT), "environment": mixed(HIT)})
     assert not_kept(record) == {"hit": BROKEN, "environment": UNPROVEN}
-    assert "the unchanged environment misses as well" in judge("environment", record)[0].seen
+    assert "the unchanged environment misses as well" in judge("environment", record)[0].observation
 
 
 def test_missing_action_without_mnemonics_is_broken() -> None:
     run = dataclasses.replace(HIT, spawns=HIT.spawns[:1], counts={REMOTE_HIT: 1})
     record = dataclasses.replace(with_run("environment", run), mnemonics=())
     assert not_kept(record) == {"environment": BROKEN}
-    assert "missing from the log" in judge("environment", record)[0].seen
+    assert "missing from the log" in judge("environment", record)[0].observation
 
 
 def test_unchanged_action_may_hit_beside_changed_ones() -> None:
@@ -323,11 +323,11 @@ def test_failing_cold_build_proves_nothing(status: int | None) -> None:
 
 def test_lost_cold_build_names_its_cause() -> None:
     record = with_run("cold", bazel_build(LOCAL, status=None, ended="gone"))
-    assert {judge(show, record)[0].seen for show in SHOWS} == {"the cold build did not complete: gone"}
+    assert {judge(show, record)[0].observation for show in SHOWS} == {"the cold build did not complete: gone"}
 
 
 def test_misses_in_another_environment_are_blamed_on_the_keys() -> None:
-    likely = {name: judge(name, with_run(name, mixed(HIT)))[0].likely for name in ("hit", "environment")}
+    likely = {name: judge(name, with_run(name, mixed(HIT)))[0].cause for name in ("hit", "environment")}
     assert "wrong endpoint" in likely["hit"]
     assert "wrong endpoint" not in likely["environment"]
     assert all("--action_env" in text for text in likely.values())
@@ -340,7 +340,7 @@ def test_cold_build_without_actions_proves_nothing() -> None:
 def test_cold_hits_leave_the_upload_unproven() -> None:
     record = with_run("cold", mixed(bazel_build(LOCAL), REMOTE_HIT))
     assert not_kept(record) == {"upload": UNPROVEN}
-    assert "1 actions hit before any upload" in judge("upload", record)[0].seen
+    assert "1 actions hit before any upload" in judge("upload", record)[0].observation
 
 
 @pytest.mark.parametrize("record", [None, Unavailable("no engine")])
@@ -400,7 +400,7 @@ lookups = st.builds(StoreLookup, st.sampled_from([True, False, None]), st.just("
 def test_any_record_gets_an_assessment_of_every_clause(record: BazelRecord) -> None:
     for show in SHOWS:
         finding, _ = judge(show, record)
-        assert finding.seen
+        assert finding.observation
         if finding.outcome is Outcome.KEPT and show in ("hit", "environment"):
             # Kept means what it says, whatever else the record holds.
             assert all(spawn.hit for spawn in record.runs[show].spawns if spawn.cacheable)
@@ -416,7 +416,7 @@ def test_deployed_cache_keeps_what_needs_no_log() -> None:
     for show in without_log():
         finding = judge(show, deployed_bazel())[0]
         assert not finding.provable_here
-        assert "its log unavailable" in finding.seen or "shared cache" in finding.seen
+        assert "its log unavailable" in finding.observation or "shared cache" in finding.observation
 
 
 def test_deployed_cache_has_no_server_witness() -> None:
@@ -451,19 +451,19 @@ def test_deployed_table(changes: dict[str, object], expected: dict[str, Outcome]
 
 def test_open_deployed_cache_misses_by_bazels_report_only() -> None:
     record = deployed_bazel(after_refusal=StoreLookup(True, "2 of 2"))
-    assert "reported only by Bazel" in judge("nonce-miss", record)[0].seen
+    assert "reported only by Bazel" in judge("nonce-miss", record)[0].observation
 
 
 def test_unread_deployed_miss_is_reported_by_bazel_only() -> None:
     record = deployed_bazel(after_refusal=StoreLookup(None, "cannot read the store: LOST"))
-    assert "only Bazel reports" in judge("nonce-miss", record)[0].seen
+    assert "only Bazel reports" in judge("nonce-miss", record)[0].observation
 
 
 def test_second_client_of_the_writer_is_not_another_identity() -> None:
     texts = [str(judge(show, deployed_bazel(reader=SECOND))) for show in SHOWS]
     assert not any(ANOTHER in text for text in texts)
-    assert SECOND in judge("upload", deployed_bazel(reader=SECOND))[0].seen
-    assert ANOTHER in judge("upload", deployed_bazel())[0].seen
+    assert SECOND in judge("upload", deployed_bazel(reader=SECOND))[0].observation
+    assert ANOTHER in judge("upload", deployed_bazel())[0].observation
     # The build of a reader is looked up by a reader.
     assert ANOTHER not in str(judge("forced-upload", deployed_bazel()))
 
@@ -507,7 +507,7 @@ def test_lost_miss_is_never_broken(record: BazelRecord) -> None:
     )
     for show in ("forced-upload", "nonce-miss"):
         finding = judge(show, record)[0]
-        assert (finding.outcome, finding.seen) == (UNPROVEN, "the build did not complete: gone")
+        assert (finding.outcome, finding.observation) == (UNPROVEN, "the build did not complete: gone")
 
 
 def test_forced_upload_without_a_reader_is_skipped_for_good() -> None:

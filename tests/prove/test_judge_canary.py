@@ -33,7 +33,7 @@ def outcome(result: CheckResult | Unavailable) -> Outcome:
 
 
 def observed(result: CheckResult | Unavailable) -> str:
-    return judge_check(result)[0].seen
+    return judge_check(result)[0].observation
 
 
 def test_good_build_keeps_everything() -> None:
@@ -76,7 +76,7 @@ def test_build_that(row: str) -> None:
 
 def test_lost_build_gives_no_advice_about_the_budget() -> None:
     finding = judge_check(judge_builds(CANARY, GOOD, None, "the engine lost the command: gone"))[0]
-    assert finding.likely == ""
+    assert finding.cause == ""
     assert finding.provable_here
 
 
@@ -164,7 +164,7 @@ def test_check_result_becomes_an_assessment(row: str) -> None:
     result, expected = CHECKS[row]
     finding, witnesses = judge_check(result)
     assert finding.outcome is expected
-    assert finding.likely == ("a cause" if row == "bad" else "")
+    assert finding.cause == ("a cause" if row == "bad" else "")
     assert witnesses == ()
 
 
@@ -172,4 +172,4 @@ def test_check_result_keeps_witnesses_and_measures() -> None:
     measure = Measurement("cold_seconds", 1.0)
     result = CheckResult(True, "as promised", "", ("client: so",), (measure,))
     finding, witnesses = judge_check(result)
-    assert (finding.measures, witnesses) == ((measure,), ("client: so",))
+    assert (finding.measurements, witnesses) == ((measure,), ("client: so",))

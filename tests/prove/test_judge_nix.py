@@ -70,7 +70,7 @@ def test_deployed_cache_has_no_server_witness() -> None:
         _, witnesses = judge(show, deployed_nix())
         assert all("to this runner" not in witness for witness in witnesses)
     assert "log unavailable" in judge("substituted", deployed_nix())[1][1]
-    assert "as its log confirms" not in judge("source", deployed_nix())[0].seen
+    assert "as its log confirms" not in judge("source", deployed_nix())[0].observation
 
 
 TABLE: dict[str, tuple[NixRecord, dict[str, Outcome], str]] = {
@@ -146,7 +146,7 @@ def test_nix_table(row: str) -> None:
     record, expected, observed = TABLE[row]
     assert not_kept(record) == expected
     for show in expected:
-        assert observed in judge(show, record)[0].seen
+        assert observed in judge(show, record)[0].observation
 
 
 ACCEPTED = "Nix accepted"
@@ -157,7 +157,7 @@ NEVER_CONTACTED = "was never contacted"
 class TestBadCache:
     def check(self, name: str, record: NixRecord, expected: Outcome, observed: str) -> None:
         assert not_kept(record) == {name: expected}
-        assert observed in judge(name, record)[0].seen
+        assert observed in judge(name, record)[0].observation
 
     def test_accepted(self, name: str) -> None:
         run = nix_fetched(f"http://cache.example/{name}")
@@ -295,7 +295,7 @@ records = st.builds(
 def test_any_record_gets_an_assessment_of_every_clause(record: NixRecord) -> None:
     for show in NIX:
         finding, witnesses = judge(show, record)
-        assert finding.seen
+        assert finding.observation
         assert all(isinstance(witness, str) for witness in witnesses)
 
 

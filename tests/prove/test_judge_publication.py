@@ -56,8 +56,8 @@ def test_accepted_write_that_is_read_back_is_kept(attempt: PublishAttempt) -> No
 
 
 def test_second_client_of_the_writer_is_not_another_identity() -> None:
-    assert "read back by another identity" in judge("writer", ALLOWED)[0].seen
-    assert SECOND in judge("writer", allowed(reader=SECOND))[0].seen
+    assert "read back by another identity" in judge("writer", ALLOWED)[0].observation
+    assert SECOND in judge("writer", allowed(reader=SECOND))[0].observation
 
 
 def test_requests_are_a_witness_with_their_statuses() -> None:
@@ -106,7 +106,7 @@ def test_writer_table(row: str) -> None:
     attempt, expected, observed = WRITER_TABLE[row]
     finding = judge("writer", attempt)[0]
     assert finding.outcome is expected
-    assert observed in finding.seen
+    assert observed in finding.observation
 
 
 KEEP = rejected(answers={"delete": "403"}, lookups={"delete": PRESENT}, control={"delete": "OK"})
@@ -137,7 +137,7 @@ def test_reader_table(row: str) -> None:
     attempt, expected, observed = READER_TABLE[row]
     finding = judge("reader", attempt)[0]
     assert finding.outcome is expected
-    assert observed in finding.seen
+    assert observed in finding.observation
 
 
 def test_missing_writer_decides_whether_it_is_provable() -> None:
@@ -153,7 +153,7 @@ def test_control_is_dropped_only_where_it_was_accepted(answer: str, observed: st
     writer = PublishAttempt("writer", {"put": answer}, {"put": ABSENT}, {})
     finding = judge("reader", rejected(control=writer.as_control()))[0]
     assert finding.outcome is Outcome.UNPROVEN
-    assert finding.seen.endswith(observed)
+    assert finding.observation.endswith(observed)
 
 
 @pytest.mark.parametrize("status", ["401 x", "403 x", "UNAUTHENTICATED", "AccessDenied 403"])
@@ -165,7 +165,7 @@ def test_rejections_of_anonymous_requests(status: str) -> None:
 def test_accepted_write_of_a_reader_is_broken(status: str) -> None:
     finding = judge("reader", rejected(answers={"put": status}))[0]
     assert finding.outcome is Outcome.BROKEN
-    assert finding.seen == f"put was accepted: {status}"
+    assert finding.observation == f"put was accepted: {status}"
 
 
 @pytest.mark.parametrize("status", ["404", "400 bad", "INVALID_ARGUMENT", "SignatureDoesNotMatch", "401"])
@@ -181,7 +181,7 @@ def test_no_response_is_no_rejection(status: str) -> None:
 
 def test_dropped_write_is_no_control_for_a_reader() -> None:
     dropped = allowed(lookups={"put": ABSENT})
-    assert "dropped silently" in judge("writer", dropped)[0].likely
+    assert "dropped silently" in judge("writer", dropped)[0].cause
     attempts = with_control({"writer": dropped, "reader": REJECTED})
     reader = attempts["reader"]
     assert isinstance(reader, PublishAttempt)
@@ -192,7 +192,7 @@ def test_lost_writer_leaves_readers_unproven() -> None:
     attempts = with_control(
         {"writer": Unavailable("the engine is gone"), "reader": REJECTED, "anonymous": Unavailable("x")}
     )
-    assert judge("reader", attempts["reader"])[0].seen == "the engine is gone"
+    assert judge("reader", attempts["reader"])[0].observation == "the engine is gone"
     assert attempts["anonymous"] == Unavailable("x")
 
 
@@ -215,7 +215,7 @@ requests = st.sampled_from([(), (HTTP_REJECTED,), (HTTP_ACCEPTED,), (GRPC_REJECT
 )
 def test_any_attempt_gets_an_assessment(attempt: PublishAttempt, identity: str) -> None:
     finding, witnesses = judge(identity, attempt)
-    assert finding.seen
+    assert finding.observation
     assert len(witnesses) == 2
     if finding.outcome is Outcome.KEPT and identity != "writer":
         assert attempt.lookups.get("put", ABSENT).present is False

@@ -32,7 +32,7 @@ def test_secrets_table(row: str) -> None:
     scan, expected, observed = TABLE[row]
     finding = judge(scan)[0]
     assert finding.outcome is expected
-    assert observed in finding.seen
+    assert observed in finding.observation
 
 
 def test_unavailable_search_is_skipped_for_good() -> None:

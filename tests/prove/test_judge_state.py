@@ -77,7 +77,7 @@ def test_state_table(row: str) -> None:
     record, expected, observed = TABLE[row]
     assert not_kept(record) == expected
     for show in expected:
-        assert observed in judge(show, record)[0].seen
+        assert observed in judge(show, record)[0].observation
 
 
 @pytest.mark.parametrize("record", [None, Unavailable("the engine is gone")])

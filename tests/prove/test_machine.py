@@ -52,12 +52,12 @@ def test_canaries_on_a_runner_leave_nothing_behind(
     # A kernel is booted in containers of its own.
     assert {local_id.startswith("canaries/linux-xr-") for local_id in result.unproven} <= {True}
     for local_id in result.unproven:
-        assert result.evidence[local_id]["provable_here"] == "no"
+        assert result.evidence[local_id]["provable_here"] is False
         assert "use --runner docker" in result.seen(local_id)
     for local_id in result.kept:
         line = result.evidence[local_id]
         assert line["rung"] == "C3"
-        assert line["witnesses"][-1] == "fresh: a folder and home of its own, on a machine that is not"
+        assert line["witnesses"][-1] == "fresh: its own directory and home, on a reused machine"
     builds = result.evidence[f"canaries/{canary}-builds"]
     assert "measured.disk_bytes" in builds
     # The control group holds this harness, too.

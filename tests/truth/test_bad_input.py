@@ -58,7 +58,7 @@ def test_symbolic_links_are_not_followed(repo: Path, contracts: Contracts, tmp_p
     (repo / "away").symlink_to(outside)
     (repo / "dangling").symlink_to("nowhere")
     judgement = look(repo, contracts)
-    assert {finding.here.at.file for finding in judgement.findings} == {"flake.nix"}
+    assert {finding.actual.at.file for finding in judgement.findings} == {"flake.nix"}
 
 
 def test_binary_files_are_counted_and_passed_over(repo: Path, contracts: Contracts) -> None:
@@ -70,7 +70,7 @@ def test_invalid_utf8_is_judged_around_the_damage(repo: Path, contracts: Contrac
     (repo / "docs" / "latin.md").write_bytes(b"caf\xe9 at http://attic-api.nix-cache.svc.cluster.local\n")
     judgement = look(repo, contracts)
     assert ("docs/latin.md", 1) in {
-        (finding.here.at.file, finding.here.at.line) for finding in judgement.findings
+        (finding.actual.at.file, finding.actual.at.line) for finding in judgement.findings
     }
 
 
@@ -249,7 +249,7 @@ def test_ignored_folders_are_left_out_unless_git_tracks_them(tmp_path: Path, con
     git(root, "add", ".")
     (root / ".gitignore").write_text("/build/\n/kept/\n")
     judgement = judge(root, *contracts)
-    assert {finding.here.at.file for finding in judgement.findings} == {"kept/x.conf"}
+    assert {finding.actual.at.file for finding in judgement.findings} == {"kept/x.conf"}
 
 
 @pytest.mark.parametrize(

@@ -682,7 +682,7 @@ def test_break_breaks_its_clauses_and_no_others(case: Break, judged: Judge) -> N
 
     assert broken(judgement) == case.clauses
     if case.actual:
-        places = [(str(finding.here.at), str(finding.there.at)) for finding in judgement.findings]
+        places = [(str(finding.actual.at), str(finding.expected.at)) for finding in judgement.findings]
         assert any(
             actual.startswith(case.actual) and case.expected in expected for actual, expected in places
         ), places
@@ -776,7 +776,7 @@ def test_no_rule_knows_a_literal_of_the_history() -> None:
 def test_class_finding_names_deciding_and_promising_line(case: Break, judged: Judge) -> None:
     for finding in judged(changed(*case.changes)).findings:
         if not finding.clause.startswith("platform/"):
-            assert not finding.here.at.file.startswith("/"), "a file of the checkout"
-            assert finding.there.at.file.startswith(str(CONTRACTS))
-            assert finding.there.at.line > 1
-            assert finding.mend
+            assert not finding.actual.at.file.startswith("/"), "a file of the checkout"
+            assert finding.expected.at.file.startswith(str(CONTRACTS))
+            assert finding.expected.at.line > 1
+            assert finding.fix

@@ -22,7 +22,7 @@ FOUND = [tree for tree in TREES if Path(tree).is_dir() and any(Path(tree).iterdi
 def broken(root: Path, platform: Platform, classes: list[Contract]) -> list[str]:
     judgement = judge(root, platform, classes)
     assert judgement.files > 0
-    contradictions = [str(finding.here) for finding in (*judgement.findings, *judgement.waived)]
+    contradictions = [str(finding.actual) for finding in (*judgement.findings, *judgement.waived)]
     return contradictions + [
         f"{verdict.clause}: {verdict.observation}"
         for verdict in judgement.verdicts

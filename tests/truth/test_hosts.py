@@ -57,7 +57,7 @@ def test_host_that_is_no_cache_address_is_ignored(
 def test_fix_is_proposed_only_for_a_name_alike(tmp_path: Path, contracts: Loaded) -> None:
     tree = {"a.env": "ATTIC_SERVER=https://attic.tinyland.dev\nNIX_CACHE=https://cache.tinyland.dev\n"}
     report = judge(write(tmp_path / "app", tree), *contracts, only=CONSUMER)
-    fixes = {finding.here.at.line: finding.mend for finding in report.findings}
+    fixes = {finding.actual.at.line: finding.fix for finding in report.findings}
     assert fixes[1].endswith("use a declared endpoint, or declare this one")
     assert fixes[2].endswith("use nix-cache.tinyland.dev")
 

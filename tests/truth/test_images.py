@@ -289,9 +289,9 @@ def test_every_clause_gets_an_assessment_of_any_dockerfile(
         for clause in (clause for contract in classes for clause in contract.clauses):
             if isinstance(clause.promise, image_builds.DECIDED):
                 judged, at = image_builds.judge_image_build(clause, build, context, {})
-                assert judged.seen
+                assert judged.observation
                 assert 1 <= at.line <= body.count("\n") + 1
-                assert judged.outcome is not Outcome.BROKEN or judged.likely
+                assert judged.outcome is not Outcome.BROKEN or judged.cause
 
 
 def test_many_stages_are_read_in_linear_time() -> None:

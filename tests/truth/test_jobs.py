@@ -123,13 +123,13 @@ def test_label_of_a_class_is_compared_without_case(judged: Judge, label: str) ->
     assert broken(judged(job(label))) == set()
     (finding,) = findings(judged, job(label, "run: docker build ."))
     assert finding.clause == "platform/workflows/needs"
-    assert "tinyland-nix does not promise a Docker daemon" in finding.there.says
+    assert "tinyland-nix does not promise a Docker daemon" in finding.expected.says
 
 
 @pytest.mark.parametrize("label", ["tinyland-nxi", "Tinyland-Nxi"])
 def test_unknown_label_is_found_without_case(judged: Judge, label: str) -> None:
     (finding,) = findings(judged, job(label))
-    assert (finding.clause, finding.mend) == ("platform/workflows/labels", "use tinyland-nix")
+    assert (finding.clause, finding.fix) == ("platform/workflows/labels", "use tinyland-nix")
 
 
 @pytest.mark.parametrize(
@@ -144,8 +144,8 @@ def test_unknown_label_is_found_without_case(judged: Judge, label: str) -> None:
 def test_scale_set_label_in_a_longer_list_is_broken(judged: Judge, runs_on: str, fix: str) -> None:
     (finding,) = findings(judged, job(runs_on))
     assert finding.clause == "platform/workflows/labels"
-    assert "no runner has all of these" in finding.there.says
-    assert finding.mend == fix
+    assert "no runner has all of these" in finding.expected.says
+    assert finding.fix == fix
 
 
 @pytest.mark.parametrize(
@@ -185,14 +185,14 @@ def test_odd_actionlint_file_declares_no_labels(judged: Judge, body: str) -> Non
 )
 def test_artifact_glob_matches_links_of_nix_build(judged: Judge, path: str, link: str | None) -> None:
     pipeline = f"build:\n  script: [nix build .#client --out-link result-client]\n  artifacts: {{paths: ['{path}']}}\n"
-    names = [finding.there.says.split()[3] for finding in findings(judged, {".gitlab-ci.yml": pipeline})]
+    names = [finding.expected.says.split()[3] for finding in findings(judged, {".gitlab-ci.yml": pipeline})]
     assert names == ([link] if link else [])
 
 
 @pytest.mark.parametrize("matrix", ["[tinyland-dind, tinyland-nix]", "[tinyland-nix, tinyland-dind]"])
 def test_every_label_of_a_matrix_is_judged(judged: Judge, matrix: str) -> None:
     (finding,) = findings(judged, job("${{ matrix.r }}", "run: docker build .", matrix=f"{{r: {matrix}}}"))
-    assert "on tinyland-nix: docker build ." in finding.here.says
+    assert "on tinyland-nix: docker build ." in finding.actual.says
 
 
 @pytest.mark.parametrize(

@@ -234,8 +234,8 @@ def test_class_without_an_installers_tool_is_broken(folder: Path, tmp_path: Path
     edit(folder, "base/linux-runner.yaml", 'xz: {version: ">=5.2", package: xz-utils}', "xz: absent")
     judgement = judge(repo, *load_all(folder))
     (finding,) = [finding for finding in judgement.findings if finding.clause == "platform/workflows/needs"]
-    assert str(finding.here.at) == ".github/actions/nix-job/action.yml:6"
-    assert "does not promise xz" in finding.there.says
+    assert str(finding.actual.at) == ".github/actions/nix-job/action.yml:6"
+    assert "does not promise xz" in finding.expected.says
 
 
 def page(platform: Platform) -> list[str]:
@@ -327,7 +327,7 @@ def test_assumption_is_reported_where_a_verdict_relies_on_it(judged: Judge) -> N
         changed(Edit(".github/workflows/test-runners.yml", "timeout-minutes: 20", "timeout-minutes: 2"))
     )
     (finding,) = late.findings
-    assert finding.there.says == "5 to 360 minutes (assumed; confirm with the operator)"
+    assert finding.expected.says == "5 to 360 minutes (assumed; confirm with the operator)"
 
 
 def test_unused_assumption_is_not_reported(judged: Judge) -> None:

@@ -138,7 +138,7 @@ def planted(name: str, value: str, printed: str) -> Facts:
     return facts(
         env={name: value, "HOME": printed, "OTHER": f"<{value}>"},
         image=dataclasses.replace(IMAGE, labels={name: value, "title": printed}, entrypoint=["/init", value]),
-        start=StartFacts(exists=True, started=True, said=printed),
+        start=StartFacts(exists=True, started=True, output=printed),
         runner=dataclasses.replace(RUNNER, host=f"Debian, proxy {value}", identity=printed),
         path=f"/bin:{printed}",
         tools={"git": ToolFacts("/bin/git", output=f"git {value} {printed}", status=0)},

@@ -26,12 +26,12 @@ from builder_contracts.runner.docker.network import SERVICES_IMAGE
 
 @dataclass(frozen=True)
 class DoctorCheck:
-    """One thing that checking needs. ``mend`` is the command that brings it, if it is missing."""
+    """One thing that checking needs. ``fix`` is the command that brings it, if it is missing."""
 
     what: str
     good: bool
     seen: str
-    mend: str = ""
+    fix: str = ""
     needed: bool = True
 
 
@@ -52,8 +52,8 @@ def doctor(form: str) -> None:
                 f"{mark:8}{check.what}: {check.seen}",
                 fg=None if check.good else "red" if check.needed else "yellow",
             )
-            if not check.good and check.mend:
-                click.echo(f"        {check.mend}")
+            if not check.good and check.fix:
+                click.echo(f"        {check.fix}")
     if any(check.needed and not check.good for check in checks):
         raise click.exceptions.Exit(ExitCode.CANNOT_RUN)
 

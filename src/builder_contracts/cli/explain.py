@@ -107,7 +107,7 @@ def _about_clause(clause: Clause, contract: Contract) -> ExplainedFields:
         "unproven": about.unproven,
         "matters": clause.why or about.why,
         "breaks": about.breaks,
-        "mend": about.mend,
+        "fix": about.fix,
     }
     if clause.waiver:
         over = clause.waiver.until < datetime.now(UTC).date()
@@ -154,7 +154,7 @@ LABELS = {
     "judged": "how judged",
     "matters": "why it matters",
     "breaks": "common causes",
-    "mend": "fix",
+    "fix": "fix",
     "look": "inspect",
 }
 """What a person reads for a key of the JSON."""

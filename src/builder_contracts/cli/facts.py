@@ -51,10 +51,10 @@ def facts(facts_image: str | None, output: Path | None, form: str, **values: Any
     inputs = with_contracts(options, [contract])
     with Run(options, inputs, [], Progress(lambda _: None)) as run:
         observed = run.facts(inputs.contracts[0])
-    if isinstance(observed.start, Unseen) and observed.start.here:
-        raise EngineError(observed.start.unseen)
+    if isinstance(observed.start, Unseen) and observed.start.provable_here:
+        raise EngineError(observed.start.reason)
     if isinstance(observed.start, StartFacts) and not observed.start.exists:
-        raise usage_error(observed.start.said, "build the image, or pass --pull")
+        raise usage_error(observed.start.output, "build the image, or pass --pull")
     text = json_codec.to_json(observed) + "\n"
     if output is None:
         click.echo(text, nl=False)

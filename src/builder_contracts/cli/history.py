@@ -146,8 +146,8 @@ def _find_reports(files: tuple[Path, ...], evidence: tuple[Path, ...]) -> list[P
     paths: list[Path] = []
     problems: list[Problem] = []
 
-    def missing(path: Path, what: str, mend: str) -> None:
-        problems.append(Problem(Location(str(path), 1), what, mend))
+    def missing(path: Path, what: str, fix: str) -> None:
+        problems.append(Problem(Location(str(path), 1), what, fix))
 
     for path in files:
         inside = sorted(path.rglob("*.xml")) if path.is_dir() else [path]
@@ -177,8 +177,8 @@ def parse_instant(option: str, text: str) -> int:
     try:
         return moment(text)
     except (ValueError, OverflowError):
-        mend = "use a form such as 2026-03-12T02:00:11Z"
-        raise InputError([Problem(Location(option, 1), f"{text!r} is not a timestamp", mend)]) from None
+        fix = "use a form such as 2026-03-12T02:00:11Z"
+        raise InputError([Problem(Location(option, 1), f"{text!r} is not a timestamp", fix)]) from None
 
 
 def _format_instant(milliseconds: object) -> str:

@@ -35,9 +35,30 @@ class _Damage(Exception):
     """A value that the model does not have, in words."""
 
 
+_V1 = "builder-contracts/facts/v1"
+
+
+def _from_v1(value: Any) -> Any:
+    """Facts of version 1 with the field names of version 2."""
+    match value:
+        case {"unseen": reason, "here": bool(here)}:
+            return {"reason": reason, "provable_here": here}
+        case dict():
+            names = {"said": "output"} if "said" in value and value.keys() <= _V1_ANSWERS else {}
+            return {names.get(key, key): _from_v1(item) for key, item in value.items()}
+        case list():
+            return [_from_v1(item) for item in value]
+        case _:
+            return value
+
+
+# Names of tools and variables are keys as well: only a record with these fields has the old name.
+_V1_ANSWERS = {"exists", "started", "said", "way", "hopeless", "worked", "outcome", "path", "status"}
+
+
 def _is_unseen(value: Any) -> bool:
     # Names of tools, features and variables are keys as well; none of them holds a truth value.
-    return isinstance(value, dict) and isinstance(value.get("here"), bool) and "unseen" in value
+    return isinstance(value, dict) and isinstance(value.get("provable_here"), bool) and "reason" in value
 
 
 def _structured(value: Any, kind: Any, at: str) -> Any:
@@ -138,6 +159,8 @@ def from_json(text: str, file: str) -> Facts:
         raise _error(Location(file, error.lineno, error.colno), f"not JSON: {error.msg}", _FIX) from None
     except ValueError as error:  # a number of too many digits
         raise _error(Location(file), f"not JSON: {error}", _FIX) from None
+    if isinstance(data, dict) and data.get("schema") == _V1:
+        data = _from_v1(data) | {"schema": SCHEMA}
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise _error(Location(file), f"not facts: the field 'schema' is not {SCHEMA}", _FIX)
     # Facts of an older release, or of another program, may hold what they should not.
@@ -159,7 +182,7 @@ def flatten(facts: Facts) -> dict[str, str]:
 
     def walk(value: Any, path: str) -> None:
         if _is_unseen(value):
-            flat[path] = f"not observed: {value['unseen']}"
+            flat[path] = f"not observed: {value['reason']}"
         elif isinstance(value, dict) and value:
             for key, inner in value.items():
                 walk(inner, f"{path}.{key}" if path else str(key))

@@ -11,19 +11,19 @@ from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-SCHEMA = "builder-contracts/facts/v1"
+SCHEMA = "builder-contracts/facts/v2"
 
 
 @dataclass(frozen=True)
 class Unseen:
     """A fact that could not be observed, and why.
 
-    ``here`` is False where this kind of runner or host can never show it (an image label on a real
+    ``provable_here`` is False where this kind of runner or host can never show it (an image label on a real
     runner, a limit above the host's capacity), so that looking again would not help.
     """
 
-    unseen: str
-    here: bool = True
+    reason: str
+    provable_here: bool = True
 
 
 Seen: TypeAlias = T | Unseen
@@ -90,7 +90,7 @@ class StartFacts:
 
     exists: bool
     started: bool
-    said: str = ""
+    output: str = ""
     way: str = ""
     hopeless: bool = False
 
@@ -240,7 +240,7 @@ class SudoFacts:
 
     path: str | None
     status: int = 0
-    said: str = ""
+    output: str = ""
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ class AttemptFacts:
     """Something that the probe tried: whether it worked, and what it was told."""
 
     worked: bool
-    said: str
+    output: str
 
 
 @dataclass(frozen=True)
@@ -303,7 +303,7 @@ class ConnectionFacts:
     """One attempt to connect. ``outcome``: connected, refused, unreachable, unresolved, timeout, failed."""
 
     outcome: str
-    said: str
+    output: str
 
 
 @dataclass(frozen=True)

@@ -119,8 +119,8 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
             start=facts.start.way if isinstance(facts.start, StartFacts) else "",
         ),
         rung=_rung(finding, runner),
-        inspect=_command(_inspected(finding.look, weighed.facts is facts), runner, seen_image, contract),
-        observed=fact_at(weighed.facts, finding.look),
+        inspect=_command(_inspected(finding.inspect, weighed.facts is facts), runner, seen_image, contract),
+        observed=fact_at(weighed.facts, finding.inspect),
         witnesses=weighed.witnesses,
         one_witness=weighed.one_witness,
     )
@@ -196,10 +196,10 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
     if today > waiver.until:
         return Assessment(
             Outcome.BROKEN,
-            f"waiver expired on {waiver.until} ({finding.outcome.value}: {finding.seen})",
-            finding.likely,
-            finding.look,
-            measures=finding.measures,
+            f"waiver expired on {waiver.until} ({finding.outcome.value}: {finding.observation})",
+            finding.cause,
+            finding.inspect,
+            measurements=finding.measurements,
             fix=f"remove the waiver at {waiver.source}, or review it and set a later date"
             + (f"; {finding.fix}" if finding.fix else ""),
             checked=finding.checked,
@@ -209,7 +209,7 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
         )
     if finding.outcome is Outcome.BROKEN:
         return dataclasses.replace(
-            finding, outcome=Outcome.WAIVED, likely=f"waived until {waiver.until}: {waiver.reason}"
+            finding, outcome=Outcome.WAIVED, cause=f"waived until {waiver.until}: {waiver.reason}"
         )
     return finding
 

@@ -48,35 +48,37 @@ def _endpoint(promise: DaemonEndpoint, daemon: DaemonFacts, facts: Facts) -> Ass
         return broken(
             f"DOCKER_HOST={host!r}" if host is not None else "DOCKER_HOST is not set",
             f"the image or the pool's template does not set {promise.endpoint}",
-            look=".env.DOCKER_HOST",
+            inspect=".env.DOCKER_HOST",
         )
     # Only the client's own response counts: an open port elsewhere does not make a daemon at DOCKER_HOST.
     if not daemon.reachable or not daemon.version:
         return broken(
-            daemon.how, "the daemon does not listen on DOCKER_HOST, or did not start", look=".daemon"
+            daemon.how, "the daemon does not listen on DOCKER_HOST, or did not start", inspect=".daemon"
         )
-    return kept(daemon.how or f"server {daemon.version}", look=".daemon")
+    return kept(daemon.how or f"server {daemon.version}", inspect=".daemon")
 
 
 def _ready(promise: DaemonReady, daemon: DaemonFacts) -> Assessment:
     if daemon.failure:
-        return broken(daemon.failure, _DOWN, look=".daemon.failure")
+        return broken(daemon.failure, _DOWN, inspect=".daemon.failure")
     if isinstance(daemon.ready_after, Unseen):
         return unproven_because(daemon.ready_after, ".daemon.ready_after")
     seen = f"responded after {daemon.ready_after:.1f} s"
     if daemon.ready_after <= promise.seconds:
-        return kept(seen, look=".daemon.ready_after")
-    return broken(seen, "the host is overloaded, or the daemon's storage is slow", look=".daemon.ready_after")
+        return kept(seen, inspect=".daemon.ready_after")
+    return broken(
+        seen, "the host is overloaded, or the daemon's storage is slow", inspect=".daemon.ready_after"
+    )
 
 
 def _version(promise: DaemonVersion, daemon: DaemonFacts) -> Assessment:
     inspect = ".daemon.version"
     release = release_in(daemon.version)
     if release is None:
-        return unproven(f"no daemon reported a version: {daemon.how}", look=inspect)
+        return unproven(f"no daemon reported a version: {daemon.how}", inspect=inspect)
     if promise.version.holds(release):
-        return kept(f"server {daemon.version}", look=inspect)
-    return broken(f"server {daemon.version}", "the sidecar image has a different release", look=inspect)
+        return kept(f"server {daemon.version}", inspect=inspect)
+    return broken(f"server {daemon.version}", "the sidecar image has a different release", inspect=inspect)
 
 
 def _listens(promise: DaemonListens, facts: Facts) -> Assessment:
@@ -89,14 +91,14 @@ def _listens(promise: DaemonListens, facts: Facts) -> Assessment:
         if port == str(promise.port)
     ]
     if not addresses:
-        return unproven(f"nothing listens on port {promise.port}", look=inspect)
+        return unproven(f"nothing listens on port {promise.port}", inspect=inspect)
     seen = f"port {promise.port} listens on {', '.join(addresses)}"
     if all(address.startswith("127.") or address == "[::1]" for address in addresses):
-        return kept(seen, look=inspect)
+        return kept(seen, inspect=inspect)
     return broken(
         seen,
         "dockerd --host names another address, so everybody on the network can control the daemon",
-        look=inspect,
+        inspect=inspect,
     )
 
 
@@ -106,16 +108,16 @@ def _own(daemon: DaemonFacts, facts: Facts) -> Assessment:
     if isinstance(runner, Unseen):
         return unproven_because(runner, ".runner")
     if not daemon.id:
-        return unproven(f"no daemon reported an ID: {daemon.how}", look=inspect)
+        return unproven(f"no daemon reported an ID: {daemon.how}", inspect=inspect)
     if not runner.engine_id:
-        return unproven("the engine that runs this runner is unknown", provable_here=False, look=inspect)
+        return unproven("the engine that runs this runner is unknown", provable_here=False, inspect=inspect)
     if daemon.id == runner.engine_id:
         return broken(
             f"daemon ID {daemon.id} equals that of the engine running this job",
             "the host's socket is mounted, so any job controls the host",
-            look=inspect,
+            inspect=inspect,
         )
-    return kept(f"daemon ID {daemon.id}, engine ID {runner.engine_id}", look=inspect)
+    return kept(f"daemon ID {daemon.id}, engine ID {runner.engine_id}", inspect=inspect)
 
 
 def explain(promise: DaemonPromise) -> Explanation:
@@ -127,7 +129,7 @@ def explain(promise: DaemonPromise) -> Explanation:
                 why="The docker client uses only DOCKER_HOST; "
                 "if that names a port, a daemon on a socket is useless to the job.",
                 breaks="A sidecar started without --host=tcp://…, or another DOCKER_HOST.",
-                mend=f"Start the sidecar with --host={promise.endpoint}, and give jobs DOCKER_HOST={promise.endpoint}.",
+                fix=f"Start the sidecar with --host={promise.endpoint}, and give jobs DOCKER_HOST={promise.endpoint}.",
             )
         case DaemonListens():
             return Explanation(
@@ -136,7 +138,7 @@ def explain(promise: DaemonPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc/net is not readable.",
                 why="A daemon without TLS obeys everybody who reaches its port.",
                 breaks="A sidecar started with --host=tcp://0.0.0.0:2375.",
-                mend=f"Start dockerd with --host=tcp://127.0.0.1:{promise.port}.",
+                fix=f"Start dockerd with --host=tcp://127.0.0.1:{promise.port}.",
             )
         case DaemonReady():
             return Explanation(
@@ -144,7 +146,7 @@ def explain(promise: DaemonPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or this run did not start the daemon, as on a real runner (skipped).",
                 why="A job that starts with 'docker build' fails if the daemon is not up yet.",
                 breaks="Slow storage, an image without dockerd, a daemon that dies on startup.",
-                mend="See the end of the daemon's log in the verdict.",
+                fix="See the end of the daemon's log in the verdict.",
             )
         case DaemonVersion():
             return Explanation(
@@ -152,7 +154,7 @@ def explain(promise: DaemonPromise) -> Explanation:
                 unproven=RUNNER_LOST + ".",
                 why="Build features and API versions depend on the server, not on the client in the image.",
                 breaks="A sidecar image with a different release.",
-                mend=f"Use a sidecar image whose engine version satisfies {promise.version.text}.",
+                fix=f"Use a sidecar image whose engine version satisfies {promise.version.text}.",
             )
         case DaemonOwn():
             return Explanation(
@@ -160,7 +162,7 @@ def explain(promise: DaemonPromise) -> Explanation:
                 unproven="One of the two IDs is unknown, as on a real runner (skipped).",
                 why="A job that can use the host's engine controls the host, and shares images and names with all other jobs.",
                 breaks="The host's socket mounted into the job or its sidecar.",
-                mend="Give the class a sidecar with its own daemon.",
+                fix="Give the class a sidecar with its own daemon.",
             )
         case _:
             assert_never(promise)

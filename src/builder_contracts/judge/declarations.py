@@ -30,7 +30,7 @@ def explain(promise: Declaration) -> Explanation:
                 unproven="Never; a contract that loads declares it.",
                 why="Jobs select runners by label alone; with a shared label, a job may get either class.",
                 breaks="A second contract with the same label; rejected as bad input before any check.",
-                mend="Give the label to one class and register the pool's runners under it.",
+                fix="Give the label to one class and register the pool's runners under it.",
             )
         case Responsibility():
             return Explanation(
@@ -40,7 +40,7 @@ def explain(promise: Declaration) -> Explanation:
                 why="It states the purpose of the class in one sentence, for readers who pick a runner.",
                 breaks="'shown_by' lists a clause the contract lacks, or one that is only declared; "
                 "rejected as bad input before any check.",
-                mend="List the observed clauses that back the promise, or add them.",
+                fix="List the observed clauses that back the promise, or add them.",
             )
         case _:
             assert_never(promise)

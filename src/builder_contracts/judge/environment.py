@@ -39,8 +39,8 @@ def judge(promise: EnvironmentPromise, facts: Facts) -> Assessment:
             name = promise.name if isinstance(promise, EnvironmentVariable) else ""
             return dataclasses.replace(
                 in_step,
-                seen=f"in {step_differences.label(shell)}: {in_step.seen}",
-                likely=f"{step_differences.origin(shell, step, name)} changes it for steps"
+                observation=f"in {step_differences.label(shell)}: {in_step.observation}",
+                cause=f"{step_differences.origin(shell, step, name)} changes it for steps"
                 if in_step.outcome is Outcome.BROKEN
                 else "",
             )
@@ -60,7 +60,7 @@ def _in_environment(promise: EnvironmentPromise, env: dict[str, str], inspect: s
             case _:
                 assert_never(promise)
     except PatternTimeout as slow:
-        return unproven(str(slow), look=_look(inspect, slow.name))
+        return unproven(str(slow), inspect=_look(inspect, slow.name))
 
 
 def _look(inspect: str, name: str) -> str:
@@ -71,14 +71,14 @@ def _variable(promise: EnvironmentVariable, env: dict[str, str], look: str) -> A
     value = env.get(promise.name)
     if not promise.present:
         if value is None:
-            return kept("not set", look=look)
+            return kept("not set", inspect=look)
         return broken(
             _show(promise.name, value),
             "an ENV line or the pool's template sets it; remove it there",
-            look=look,
+            inspect=look,
         )
     if value is None:
-        return broken("not set", "no ENV line or pool template sets it", look=look)
+        return broken("not set", "no ENV line or pool template sets it", inspect=look)
     likely = "the ENV line or the pool's template sets a different value"
     wrong = (
         (promise.equals is not None and value != promise.equals)
@@ -86,9 +86,9 @@ def _variable(promise: EnvironmentVariable, env: dict[str, str], look: str) -> A
         or (promise.matches is not None and not found_in({promise.name: value}, promise.matches))
     )
     return (
-        broken(_show(promise.name, value), likely, look=look)
+        broken(_show(promise.name, value), likely, inspect=look)
         if wrong
-        else kept(_show(promise.name, value), look=look)
+        else kept(_show(promise.name, value), inspect=look)
     )
 
 
@@ -114,19 +114,19 @@ def _proxy(promise: ProxyVariables, env: dict[str, str], look: str) -> Assessmen
     )
     if wrong:
         return broken(
-            ", ".join(wrong), "an ENV line, the pool's template or the engine's proxies setting", look=look
+            ", ".join(wrong), "an ENV line, the pool's template or the engine's proxies setting", inspect=look
         )
-    return kept(f"{', '.join(sorted(seen)) or 'no proxy variable'} set", look=look)
+    return kept(f"{', '.join(sorted(seen)) or 'no proxy variable'} set", inspect=look)
 
 
 def _forbidden(promise: ForbiddenValue, env: dict[str, str], look: str) -> Assessment:
     names = sorted(found_in(env, promise.pattern))
     if not names:
-        return kept(f"none of {len(env)} variables matches", look=look)
+        return kept(f"none of {len(env)} variables matches", inspect=look)
     # Which variable it is, and never the value: what a contract forbids may be a token.
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     seen = f"{', '.join(names[:3])}{more} {'matches' if len(names) == 1 else 'match'} (value hidden)"
-    return broken(seen, "an ENV line or the pool's template still contains the forbidden value", look=look)
+    return broken(seen, "an ENV line or the pool's template still contains the forbidden value", inspect=look)
 
 
 def _show(name: str, value: str) -> str:
@@ -144,7 +144,7 @@ def explain(promise: EnvironmentPromise) -> Explanation:
                 unproven=RUNNER_LOST + ".",
                 why="Tools react to the mere presence of a variable: DOCKER_HOST, LD_PRELOAD, a token.",
                 breaks="An ENV line in the image or its base, or the pool's template.",
-                mend=f"Remove {promise.name} from the Dockerfile or the pool's template.",
+                fix=f"Remove {promise.name} from the Dockerfile or the pool's template.",
             )
         case EnvironmentVariable():
             return Explanation(
@@ -153,7 +153,7 @@ def explain(promise: EnvironmentPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or matching a pattern takes more than {SECONDS:g} s.",
                 why="Jobs and their tools read cache addresses, features and limits from it.",
                 breaks="An ENV line was lost, or a template injects a different value.",
-                mend=f"Set {promise.name} in the image (ENV) or in the pool's template.",
+                fix=f"Set {promise.name} in the image (ENV) or in the pool's template.",
             )
         case ProxyVariables():
             return Explanation(
@@ -162,7 +162,7 @@ def explain(promise: EnvironmentPromise) -> Explanation:
                 unproven=RUNNER_LOST + ".",
                 why="A proxy that a job does not expect sees its downloads, or blocks them.",
                 breaks="An ENV line, a template, or 'proxies' in the engine's or client's configuration.",
-                mend="Set or remove the variables named in the verdict.",
+                fix="Set or remove the variables named in the verdict.",
             )
         case ForbiddenValue():
             return Explanation(
@@ -170,7 +170,7 @@ def explain(promise: EnvironmentPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or matching a pattern takes more than {SECONDS:g} s.",
                 why="A retired address works nowhere, and each job finds out through a timeout.",
                 breaks="An ENV line or a template still contains the old value.",
-                mend="Correct the variables named in the verdict where they are set.",
+                fix="Correct the variables named in the verdict where they are set.",
             )
         case _:
             assert_never(promise)

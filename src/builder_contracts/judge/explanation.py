@@ -13,11 +13,11 @@ class Explanation:
     """A promise in prose, for the author of a contract and for the reader of a broken clause.
 
     ``how`` it is judged and on what evidence; when it is ``unproven``; ``why`` it matters to a job; what
-    usually ``breaks`` it; how to ``mend`` it.
+    usually ``breaks`` it; how to ``fix`` it.
     """
 
     how: str
     unproven: str
     why: str
     breaks: str
-    mend: str
+    fix: str

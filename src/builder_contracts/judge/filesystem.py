@@ -20,11 +20,13 @@ def judge(promise: PathState, facts: Facts) -> Assessment:
         return unproven_because(path, inspect)
     if not promise.present:
         if path.type is None:
-            return kept("does not exist", look=inspect)
-        return broken(f"a {path.type}", "a package or Dockerfile instruction creates it", look=inspect)
+            return kept("does not exist", inspect=inspect)
+        return broken(f"a {path.type}", "a package or Dockerfile instruction creates it", inspect=inspect)
     if path.type is None:
         return broken(
-            "does not exist", "the package or Dockerfile instruction that creates it is missing", look=inspect
+            "does not exist",
+            "the package or Dockerfile instruction that creates it is missing",
+            inspect=inspect,
         )
     seen = [path.type or "something"]
     for finding in (
@@ -35,22 +37,24 @@ def judge(promise: PathState, facts: Facts) -> Assessment:
     ):
         if finding is not None:
             return finding
-    return kept(", ".join(seen), look=inspect)
+    return kept(", ".join(seen), inspect=inspect)
 
 
 def _type(promise: PathState, path: PathFacts, inspect: str) -> Assessment | None:
     if path.type == "symlink" and promise.type != "symlink":
         return broken(
-            "a dangling symbolic link", "the file that the link names is missing from the image", look=inspect
+            "a dangling symbolic link",
+            "the file that the link names is missing from the image",
+            inspect=inspect,
         )
     if promise.type is None:
         return None
     if promise.type == "symlink":
         if path.symlink:
             return None
-        return broken(f"a {path.type}, not a symbolic link", "a copy replaced the link", look=inspect)
+        return broken(f"a {path.type}, not a symbolic link", "a copy replaced the link", inspect=inspect)
     if path.type != promise.type:
-        return broken(f"a {path.type}", "a different kind of file is installed at this path", look=inspect)
+        return broken(f"a {path.type}", "a different kind of file is installed at this path", inspect=inspect)
     return None
 
 
@@ -59,7 +63,7 @@ def _bits(promise: PathState, path: PathFacts, seen: list[str], inspect: str) ->
         seen.append("writable" if path.writable else "not writable")
         if path.writable != promise.writable:
             return broken(
-                seen[-1], "its owner or mode differs, or the job runs as a different user", look=inspect
+                seen[-1], "its owner or mode differs, or the job runs as a different user", inspect=inspect
             )
     if promise.mode is not None or promise.writable_by_others is not None:
         if isinstance(path.mode, Unseen):
@@ -69,10 +73,10 @@ def _bits(promise: PathState, path: PathFacts, seen: list[str], inspect: str) ->
             return broken(
                 seen[-1],
                 f"a build step changed the mode; run chmod {promise.mode:04o} {promise.path}",
-                look=inspect,
+                inspect=inspect,
             )
         if promise.writable_by_others is not None and bool(path.mode & 0o002) != promise.writable_by_others:
-            return broken(seen[-1], "a build step ran chmod too broadly, or not at all", look=inspect)
+            return broken(seen[-1], "a build step ran chmod too broadly, or not at all", inspect=inspect)
     if promise.owner is not None:
         if isinstance(path.owner, Unseen):
             return unproven_because(path.owner, inspect)
@@ -81,7 +85,7 @@ def _bits(promise: PathState, path: PathFacts, seen: list[str], inspect: str) ->
             return broken(
                 seen[-1],
                 f"a build step created it as a different user; chown it to {promise.owner}",
-                look=inspect,
+                inspect=inspect,
             )
     return None
 
@@ -108,11 +112,11 @@ def _details(promise: PathState, facts: Facts, seen: list[str]) -> Assessment | 
         where = f"{inspect}.{'target' if name == 'link to' else name}"
         if isinstance(fact, Unseen):
             if name == "link to":
-                return broken("not a symbolic link", "a copy replaced the link", look=where)
+                return broken("not a symbolic link", "a copy replaced the link", inspect=where)
             return unproven_because(fact, where)
         text = ("executable" if fact else "not executable") if name == "executable" else f"{name} {fact}"
         if fact != value:
-            return broken(text, likely, look=where)
+            return broken(text, likely, inspect=where)
         seen.append(text)
     return _content(promise, file, seen)
 
@@ -129,12 +133,12 @@ def _content(promise: PathState, file: FileFacts, seen: list[str]) -> Assessment
             promise.matches is not None and not found_in({promise.path: file.content}, promise.matches)
         )
     except PatternTimeout as slow:
-        return unproven(str(slow), look=inspect)
+        return unproven(str(slow), inspect=inspect)
     if missing:
         return broken(
             "the promised text is not in the file (content hidden)",
             "a package or build step wrote another file",
-            look=inspect,
+            inspect=inspect,
         )
     seen.append("content as promised")
     return None
@@ -147,7 +151,7 @@ def _free(promise: PathState, path: PathFacts, seen: list[str], inspect: str) ->
         return unproven_because(path.free, inspect)
     seen.append(f"{human_bytes(path.free)} free")
     if path.free < promise.free:
-        return broken(seen[-1], "the node's disk is full or the volume is too small", look=inspect)
+        return broken(seen[-1], "the node's disk is full or the volume is too small", inspect=inspect)
     return None
 
 
@@ -159,7 +163,7 @@ def explain(promise: PathState) -> Explanation:
             "or the user cannot search a parent directory, so absence cannot be established.",
             why="Jobs must not rely on unpromised paths, and some (a host's socket, a store) expose more than the class should.",
             breaks="A package, Dockerfile instruction or mounted volume creates it.",
-            mend=f"Remove {promise.path} from the image, or the volume from the pool's template.",
+            fix=f"Remove {promise.path} from the image, or the volume from the pool's template.",
         )
     return Explanation(
         how="The job's user inspects the path: type, write access, permission bits, owner, group, link target, checksum, content (up to 64 KiB) and free space, as far as the contract states them. "
@@ -168,6 +172,6 @@ def explain(promise: PathState) -> Explanation:
         "or the image lacks stat(1), needed for permission bits, owner and free space.",
         why="Jobs read it, write it, or rely on others being unable to.",
         breaks="A build step that ran as a different user, an excessive chmod, a root-owned volume, a full disk.",
-        mend=f"Create {promise.path} in the image as promised ({promise.text}); "
+        fix=f"Create {promise.path} in the image as promised ({promise.text}); "
         "check for volumes mounted over it.",
     )

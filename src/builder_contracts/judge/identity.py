@@ -30,8 +30,8 @@ def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
         return _groups(promise, facts)
     identity = facts.identity
     start = facts.start
-    if isinstance(promise, User) and isinstance(start, StartFacts) and "unable to find user" in start.said:
-        return broken(start.said, "the image's USER has no entry in its /etc/passwd", look=".start")
+    if isinstance(promise, User) and isinstance(start, StartFacts) and "unable to find user" in start.output:
+        return broken(start.output, "the image's USER has no entry in its /etc/passwd", inspect=".start")
     if isinstance(identity, Unseen):
         return unproven_because(identity, ".identity")
     match promise:
@@ -39,27 +39,27 @@ def judge(promise: IdentityPromise, facts: Facts) -> Assessment:
             if isinstance(identity.user, Unseen):
                 return unproven_because(identity.user, ".identity.user")
             if identity.user == promise.name:
-                return kept(f"user {identity.user}", look=".identity.user")
-            return broken(f"user {identity.user}", _USER_LINE, look=".identity.user")
+                return kept(f"user {identity.user}", inspect=".identity.user")
+            return broken(f"user {identity.user}", _USER_LINE, inspect=".identity.user")
         case Uid():
             if identity.uid == promise.uid:
-                return kept(f"uid {identity.uid}", look=".identity.uid")
-            return broken(f"uid {identity.uid}", _USER_LINE, look=".identity.uid")
+                return kept(f"uid {identity.uid}", inspect=".identity.uid")
+            return broken(f"uid {identity.uid}", _USER_LINE, inspect=".identity.uid")
         case Gid():
             if identity.gid == promise.gid:
-                return kept(f"gid {identity.gid}", look=".identity.gid")
+                return kept(f"gid {identity.gid}", inspect=".identity.gid")
             return broken(
                 f"gid {identity.gid}",
                 "the image's USER line names another group, or the pool's securityContext sets runAsGroup",
-                look=".identity.gid",
+                inspect=".identity.gid",
             )
         case NotRoot():
             if identity.uid != 0:
-                return kept(f"uid {identity.uid}", look=".identity.uid")
+                return kept(f"uid {identity.uid}", inspect=".identity.uid")
             return broken(
                 "uid 0",
                 "the image has no USER line; builds that refuse root (rules_python, some installers) fail",
-                look=".identity.uid",
+                inspect=".identity.uid",
             )
         case Home():
             return _home(promise, identity)
@@ -82,9 +82,9 @@ def _groups(promise: Groups, facts: Facts) -> Assessment:
         return broken(
             seen,
             f"the image or the pool adds the job's user to {', '.join(forbidden[:5])}",
-            look=inspect,
+            inspect=inspect,
         )
-    return kept(seen, look=inspect)
+    return kept(seen, inspect=inspect)
 
 
 def _home(promise: Home, identity: UserFacts) -> Assessment:
@@ -93,40 +93,44 @@ def _home(promise: Home, identity: UserFacts) -> Assessment:
         return broken(
             f"HOME is {identity.home!r}",
             "the user's /etc/passwd entry or an ENV line differs",
-            look=inspect,
+            inspect=inspect,
         )
     if not identity.home_exists:
         return broken(
-            f"{identity.home} does not exist", "useradd was run without --create-home", look=inspect
+            f"{identity.home} does not exist", "useradd was run without --create-home", inspect=inspect
         )
     if not identity.home_writable:
         return broken(
-            f"{identity.home} is not writable", "a different user owns the directory; chown it", look=inspect
+            f"{identity.home} is not writable",
+            "a different user owns the directory; chown it",
+            inspect=inspect,
         )
-    return kept(f"{identity.home}, writable", look=inspect)
+    return kept(f"{identity.home}, writable", inspect=inspect)
 
 
 def _shell(promise: Shell, facts: Facts) -> Assessment:
     inspect = f".shells[{json.dumps(promise.path)}]"
     start = facts.start
     did_not_start = isinstance(start, StartFacts) and start.exists and not start.started
-    if isinstance(start, StartFacts) and did_not_start and "exec format error" in start.said:
-        return unproven("the image is built for a platform this engine does not run", look=".image.platform")
-    if isinstance(start, StartFacts) and did_not_start and promise.path in start.said:
+    if isinstance(start, StartFacts) and did_not_start and "exec format error" in start.output:
+        return unproven(
+            "the image is built for a platform this engine does not run", inspect=".image.platform"
+        )
+    if isinstance(start, StartFacts) and did_not_start and promise.path in start.output:
         return broken(
-            start.said,
+            start.output,
             f"the image has no usable {promise.path}; use a base image with a shell, every job step needs one",
-            look=".start",
+            inspect=".start",
         )
     shell = facts.shells.get(promise.path, NOT_ASKED)
     if isinstance(shell, Unseen):
         return unproven_because(shell, inspect)
     if shell.runs:
-        return kept(f"{promise.path} ran and computed 40 + 2", look=inspect)
+        return kept(f"{promise.path} ran and computed 40 + 2", inspect=inspect)
     return broken(
         shell.reason or "it ran but did not compute 40 + 2",
         f"{promise.path} is missing or not executable, or lacks its interpreter or libraries",
-        look=inspect,
+        inspect=inspect,
     )
 
 
@@ -138,7 +142,7 @@ def explain(promise: IdentityPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or the uid has no passwd entry.",
                 why="The user owns caches, the work directory and whatever a job leaves behind.",
                 breaks="A USER line in the image or runAsUser in the pool selects a different user.",
-                mend=f"Add USER {promise.name} to the Dockerfile, with an entry in /etc/passwd.",
+                fix=f"Add USER {promise.name} to the Dockerfile, with an entry in /etc/passwd.",
             )
         case Uid():
             return Explanation(
@@ -146,7 +150,7 @@ def explain(promise: IdentityPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc is not readable.",
                 why="Volumes store numeric IDs: with a different uid, a job cannot read the previous job's caches.",
                 breaks="A useradd without --uid, or runAsUser in the pool.",
-                mend=f"Run useradd --uid {promise.uid} in the image build, and set no other runAsUser in the pool.",
+                fix=f"Run useradd --uid {promise.uid} in the image build, and set no other runAsUser in the pool.",
             )
         case Gid():
             return Explanation(
@@ -154,7 +158,7 @@ def explain(promise: IdentityPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc is not readable.",
                 why="New files belong to this group; group 0 may read and write much of the system.",
                 breaks="A USER line with a group, such as 1001:0, or runAsGroup in the pool.",
-                mend=f"Make {promise.gid} the user's primary group, and set no other runAsGroup in the pool.",
+                fix=f"Make {promise.gid} the user's primary group, and set no other runAsGroup in the pool.",
             )
         case Groups():
             return Explanation(
@@ -162,7 +166,7 @@ def explain(promise: IdentityPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc is not readable.",
                 why="A group gives rights that no mode or uid shows: members of docker control the engine.",
                 breaks="usermod or gpasswd in a Dockerfile, or supplementalGroups in the pool.",
-                mend="Remove the user from the group in the image, or the group from the pool's template.",
+                fix="Remove the user from the group in the image, or the group from the pool's template.",
             )
         case NotRoot():
             return Explanation(
@@ -170,7 +174,7 @@ def explain(promise: IdentityPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc is not readable.",
                 why="Some builds refuse to run as root (rules_python, several installers), and root in a job is one kernel bug away from root on the node.",
                 breaks="The image has no USER line.",
-                mend="Add a user to the image and a USER line at the end of its Dockerfile.",
+                fix="Add a user to the image and a USER line at the end of its Dockerfile.",
             )
         case Home():
             return Explanation(
@@ -178,7 +182,7 @@ def explain(promise: IdentityPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc is not readable.",
                 why="git, pip, Nix, Bazel and most other tools keep state under HOME and fail with misleading errors if they cannot.",
                 breaks="useradd without --create-home, or a root-owned volume mounted over it.",
-                mend=f"Create {promise.path} for the job's user and set HOME to it.",
+                fix=f"Create {promise.path} for the job's user and set HOME to it.",
             )
         case Shell():
             return Explanation(
@@ -188,7 +192,7 @@ def explain(promise: IdentityPromise) -> Explanation:
                 unproven=RUNNER_LOST + ".",
                 why="Every job step is a shell script.",
                 breaks="The image has no shell, or the shell lacks its libraries.",
-                mend=f"Use a base image with a working {promise.path}.",
+                fix=f"Use a base image with a working {promise.path}.",
             )
         case _:
             assert_never(promise)

@@ -33,11 +33,11 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
     match promise:
         case ImagePlatform():
             if image.platform == promise.platform:
-                return kept(image.platform, look=".image.platform")
+                return kept(image.platform, inspect=".image.platform")
             return broken(
                 image.platform,
                 f"the image is for a different platform; build or pull it with --platform {promise.platform}",
-                look=".image.platform",
+                inspect=".image.platform",
             )
         case ImageLabel():
             return _label(promise, image)
@@ -46,11 +46,11 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
                 trial = facts.entrypoint
                 if promise.arguments and isinstance(trial, StartFacts) and not trial.started:
                     return _failed_trial(trial)
-                return kept(f"entry point {image.entrypoint}", look=".image.entrypoint")
+                return kept(f"entry point {image.entrypoint}", inspect=".image.entrypoint")
             return broken(
                 f"entry point {image.entrypoint}",
                 "ENTRYPOINT changed in the Dockerfile or base image",
-                look=".image.entrypoint",
+                inspect=".image.entrypoint",
             )
         case ImageSetting():
             return _setting(promise, image)
@@ -59,11 +59,11 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
         case ImageSize():
             seen = human_bytes(image.size)
             if image.size <= promise.most:
-                return kept(seen, look=".image.size")
+                return kept(seen, inspect=".image.size")
             return broken(
                 f"{seen}, {human_bytes(image.size - promise.most)} over budget",
                 "a layer grew; 'docker history' lists the largest ones",
-                look=".image.size",
+                inspect=".image.size",
             )
         case _:
             assert_never(promise)
@@ -73,11 +73,11 @@ def _failed_trial(trial: StartFacts) -> Assessment:
     """A start by ENTRYPOINT, with the job's command as its arguments, that did not run the command."""
     if trial.hopeless:
         return broken(
-            trial.said,
+            trial.output,
             "the program in ENTRYPOINT does not run the command that it gets as arguments",
-            look=".entrypoint",
+            inspect=".entrypoint",
         )
-    return unproven(f"the image did not start by its ENTRYPOINT: {trial.said}", look=".entrypoint")
+    return unproven(f"the image did not start by its ENTRYPOINT: {trial.output}", inspect=".entrypoint")
 
 
 def _reference(facts: Facts) -> Assessment:
@@ -86,23 +86,25 @@ def _reference(facts: Facts) -> Assessment:
         return unproven_because(start, ".start")
     if not start.exists:
         return broken(
-            start.said,
+            start.output,
             "the tag was never built or pushed, or was removed; fix the reference, build the image, or pass --pull",
-            look=".start",
+            inspect=".start",
         )
     if not start.started and start.hopeless:
         return broken(
-            f"no job of this class can run: {start.said}",
+            f"no job of this class can run: {start.output}",
             "the start itself fails; run the image by hand in the same way",
-            look=".start",
+            inspect=".start",
         )
     if not start.started:
         # The clauses on platform and shell show whether the image or its host is the cause.
-        return unproven(f"the image exists, but its container did not start: {start.said}", look=".start")
+        return unproven(
+            f"the image exists, but its container did not start: {start.output}", inspect=".start"
+        )
     if isinstance(facts.image, Unseen):
         return unproven_because(facts.image, ".image")
     digest = facts.image.digest
-    return kept(f"{facts.image.reference} is {digest[:19]}…", look=".image.reference")
+    return kept(f"{facts.image.reference} is {digest[:19]}…", inspect=".image.reference")
 
 
 def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:
@@ -115,8 +117,8 @@ def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:
     }[promise.instruction]
     seen = hide_forms(f"{promise.instruction} {' '.join(values)}") if values else f"no {promise.instruction}"
     if values == promise.values:
-        return kept(seen, look=inspect)
-    return broken(seen, f"{promise.instruction} changed in the Dockerfile or base image", look=inspect)
+        return kept(seen, inspect=inspect)
+    return broken(seen, f"{promise.instruction} changed in the Dockerfile or base image", inspect=inspect)
 
 
 def _healthcheck(promise: ImageHealthcheck, image: ImageFacts, ended: Seen[FeatureFacts]) -> Assessment:
@@ -129,18 +131,18 @@ def _healthcheck(promise: ImageHealthcheck, image: ImageFacts, ended: Seen[Featu
             if declared
             else "the Dockerfile lacks a HEALTHCHECK line"
         )
-        return broken(seen, likely, look=inspect)
+        return broken(seen, likely, inspect=inspect)
     if not declared:
-        return kept(seen, look=inspect)
+        return kept(seen, inspect=inspect)
     if isinstance(ended, Unseen):
         return unproven_because(ended, ".healthcheck")
     seen = f"{seen} exited with status {ended.status}"
     if ended.status == 0:
-        return kept(seen, look=".healthcheck")
+        return kept(seen, inspect=".healthcheck")
     return broken(
         f"{seen}: {hide_forms(ended.output) or 'no output'}",
         "the command or what it checks does not work in the job's container",
-        look=".healthcheck",
+        inspect=".healthcheck",
     )
 
 
@@ -149,16 +151,16 @@ def _label(promise: ImageLabel, image: ImageFacts) -> Assessment:
     value = image.labels.get(promise.key)
     if not promise.present:
         if value is None:
-            return kept("not set", look=inspect)
-        return broken(f"{value!r}", "a LABEL line in the Dockerfile or base image sets it", look=inspect)
+            return kept("not set", inspect=inspect)
+        return broken(f"{value!r}", "a LABEL line in the Dockerfile or base image sets it", inspect=inspect)
     if value is None:
         labels = ", ".join(sorted(image.labels)) or "no labels"
         return broken(
-            f"not set; image labels: {labels}", "the Dockerfile lacks a LABEL line for it", look=inspect
+            f"not set; image labels: {labels}", "the Dockerfile lacks a LABEL line for it", inspect=inspect
         )
     if promise.value is not None and value != promise.value:
-        return broken(f"{value!r}", "the LABEL line was copied from another image", look=inspect)
-    return kept(f"{value!r}", look=inspect)
+        return broken(f"{value!r}", "the LABEL line was copied from another image", inspect=inspect)
+    return kept(f"{value!r}", inspect=inspect)
 
 
 def explain(promise: ImagePromise) -> Explanation:
@@ -172,7 +174,7 @@ def explain(promise: ImagePromise) -> Explanation:
                 "or the image exists but its container does not start (see the platform and shell clauses).",
                 why="With a dangling reference, every job of the class waits for a pod that never starts.",
                 breaks="A tag that was never pushed or was removed.",
-                mend=f"Fix the reference {promise.reference}, build the image, or push the tag.",
+                fix=f"Fix the reference {promise.reference}, build the image, or push the tag.",
             )
         case ImagePlatform():
             return Explanation(
@@ -180,7 +182,7 @@ def explain(promise: ImagePromise) -> Explanation:
                 unproven=_NO_IMAGE,
                 why="An image for another platform runs only under emulation, or fails with 'exec format error'.",
                 breaks="A build on another architecture without --platform.",
-                mend=f"Build or pull the image with --platform {promise.platform}.",
+                fix=f"Build or pull the image with --platform {promise.platform}.",
             )
         case ImageLabel() if not promise.present:
             return Explanation(
@@ -188,7 +190,7 @@ def explain(promise: ImagePromise) -> Explanation:
                 unproven=_NO_IMAGE,
                 why="Scanners and deployments react to the mere presence of a label.",
                 breaks="A LABEL line in the Dockerfile or in a new base image release.",
-                mend=f"Remove the LABEL line for {promise.key}, or use a base image without it.",
+                fix=f"Remove the LABEL line for {promise.key}, or use a base image without it.",
             )
         case ImageLabel():
             return Explanation(
@@ -196,7 +198,7 @@ def explain(promise: ImagePromise) -> Explanation:
                 unproven=_NO_IMAGE,
                 why="Labels tell scanners, registries and people what an image is and where it comes from.",
                 breaks="The Dockerfile lacks the LABEL line, or the image was rebuilt with a different title.",
-                mend=f"Add to the Dockerfile: LABEL {promise.key}={promise.value or '…'}.",
+                fix=f"Add to the Dockerfile: LABEL {promise.key}={promise.value or '…'}.",
             )
         case ImageEntrypoint():
             return Explanation(
@@ -206,7 +208,7 @@ def explain(promise: ImagePromise) -> Explanation:
                 why="The pool starts the image with its own command; "
                 "an unexpected entry point swallows or alters it.",
                 breaks="An ENTRYPOINT line in the Dockerfile or in a new base image release.",
-                mend="Reset it in the Dockerfile (ENTRYPOINT []), or declare the intended one.",
+                fix="Reset it in the Dockerfile (ENTRYPOINT []), or declare the intended one.",
             )
         case ImageSetting(instruction=instruction):
             return Explanation(
@@ -214,7 +216,7 @@ def explain(promise: ImagePromise) -> Explanation:
                 unproven=_NO_IMAGE,
                 why="Engines and pools act on it whenever the pool's template is silent.",
                 breaks="An instruction in the Dockerfile or in a new base image release.",
-                mend=f"Set {instruction} in the Dockerfile as promised, or declare the intended value.",
+                fix=f"Set {instruction} in the Dockerfile as promised, or declare the intended value.",
             )
         case ImageHealthcheck() if not promise.declared:
             return Explanation(
@@ -222,7 +224,7 @@ def explain(promise: ImagePromise) -> Explanation:
                 unproven=_NO_IMAGE,
                 why="An engine restarts or removes a container whose health check fails, with its job.",
                 breaks="A HEALTHCHECK line in the Dockerfile or in a new base image release.",
-                mend="Add HEALTHCHECK NONE to the Dockerfile.",
+                fix="Add HEALTHCHECK NONE to the Dockerfile.",
             )
         case ImageHealthcheck():
             return Explanation(
@@ -231,7 +233,7 @@ def explain(promise: ImagePromise) -> Explanation:
                 unproven=f"{_NO_IMAGE} Also if the command does not end in time.",
                 why="An engine restarts or removes a container whose health check fails, with its job.",
                 breaks="A command that the image lacks, or a service that does not run in a job.",
-                mend="Run the command in the image by hand, then fix it or what it checks.",
+                fix="Run the command in the image by hand, then fix it or what it checks.",
             )
         case ImageSize():
             return Explanation(
@@ -239,7 +241,7 @@ def explain(promise: ImagePromise) -> Explanation:
                 unproven=_NO_IMAGE,
                 why="Runners start cold: every job on a fresh node waits for the whole image.",
                 breaks="A layer grew: a package cache, a debug build, a copied work tree.",
-                mend="Shrink the largest layers ('docker history' lists them), or raise the budget deliberately.",
+                fix="Shrink the largest layers ('docker history' lists them), or raise the budget deliberately.",
             )
         case _:
             assert_never(promise)

@@ -63,11 +63,11 @@ def _judge(promise: IsolationPromise, facts: Facts) -> Assessment:
                 return unproven_because(flag, inspect)
             seen = f"no_new_privs is {int(flag)}"
             if flag == promise.wanted:
-                return kept(seen, look=inspect)
+                return kept(seen, inspect=inspect)
             return broken(
                 seen,
                 "allowPrivilegeEscalation (Kubernetes) or no-new-privileges (Docker) does not match the contract",
-                look=inspect,
+                inspect=inspect,
             )
         case Seccomp():
             mode = isolation.seccomp
@@ -76,11 +76,11 @@ def _judge(promise: IsolationPromise, facts: Facts) -> Assessment:
                 return unproven_because(mode, inspect)
             seen = "seccomp filter active" if mode == 2 else f"no seccomp filter (mode {mode})"
             if (mode == 2) == promise.filtered:
-                return kept(seen, look=inspect)
+                return kept(seen, inspect=inspect)
             return broken(
                 seen,
                 "seccompProfile (Kubernetes) or seccomp= (Docker) does not match the contract",
-                look=inspect,
+                inspect=inspect,
             )
         case DockerSocket():
             return _socket(promise, isolation.sockets)
@@ -102,11 +102,11 @@ def _privileged(promise: Privileged, isolation: IsolationFacts) -> Assessment:
         return unproven_because(isolation.privileged, inspect)
     seen = "privileged" if isolation.privileged else "not privileged"
     if isolation.privileged == promise.privileged:
-        return kept(seen, look=inspect)
+        return kept(seen, inspect=inspect)
     return broken(
         seen,
         "securityContext.privileged (Kubernetes) or --privileged (Docker) does not match the contract",
-        look=inspect,
+        inspect=inspect,
     )
 
 
@@ -119,10 +119,10 @@ def _capabilities(promise: Capabilities, bounding: Seen[int]) -> Assessment:
     extra = held if "ALL" in promise.forbid else [name for name in promise.forbid if name in held]
     missing = [name for name in promise.require if name not in held]
     if extra:
-        return broken(seen, f"capabilities.drop does not list {', '.join(extra[:5])}", look=inspect)
+        return broken(seen, f"capabilities.drop does not list {', '.join(extra[:5])}", inspect=inspect)
     if missing:
-        return broken(seen, f"capabilities.add does not list {', '.join(missing)}", look=inspect)
-    return kept(seen, look=inspect)
+        return broken(seen, f"capabilities.add does not list {', '.join(missing)}", inspect=inspect)
+    return kept(seen, inspect=inspect)
 
 
 def _socket(promise: DockerSocket, sockets: Seen[list[str]]) -> Assessment:
@@ -132,13 +132,13 @@ def _socket(promise: DockerSocket, sockets: Seen[list[str]]) -> Assessment:
     sockets = [path for path in sockets if path]
     seen = ", ".join(sockets) or "no socket at the standard paths"
     if bool(sockets) == promise.present:
-        return kept(seen, look=inspect)
+        return kept(seen, inspect=inspect)
     likely = (
         "a volume mounts the host's socket, so any job controls the host"
         if sockets
         else "the volume that shares the daemon's socket is missing"
     )
-    return broken(seen, likely, look=inspect)
+    return broken(seen, likely, inspect=inspect)
 
 
 def _daemon(promise: DockerDaemon, facts: Facts) -> Assessment:
@@ -148,14 +148,15 @@ def _daemon(promise: DockerDaemon, facts: Facts) -> Assessment:
         return unproven_because(daemon, inspect)
     if daemon.reachable == promise.reachable:
         return kept(
-            daemon.how or ("a daemon responded" if daemon.reachable else "no daemon responded"), look=inspect
+            daemon.how or ("a daemon responded" if daemon.reachable else "no daemon responded"),
+            inspect=inspect,
         )
     likely = (
         "a socket, DOCKER_HOST or a sidecar exposes an unpromised daemon to jobs"
         if daemon.reachable
         else "the daemon did not start, or does not listen on DOCKER_HOST"
     )
-    return broken(daemon.how, likely, look=inspect)
+    return broken(daemon.how, likely, inspect=inspect)
 
 
 def _device(promise: Device, facts: Facts) -> Assessment:
@@ -166,24 +167,24 @@ def _device(promise: Device, facts: Facts) -> Assessment:
     is_device = path.type in ("character-device", "block-device")
     seen = f"a {path.type}" if path.type else "does not exist"
     if is_device == promise.present:
-        return kept(seen, look=inspect)
+        return kept(seen, inspect=inspect)
     likely = (
         "the pool passes the device through" if is_device else "the pool does not pass the device through"
     )
-    return broken(seen, likely, look=inspect)
+    return broken(seen, likely, inspect=inspect)
 
 
 def _ability(allowed: bool, attempt: Seen[AttemptFacts], inspect: str) -> Assessment:
     if isinstance(attempt, Unseen):
         return unproven_because(attempt, inspect)
     if attempt.worked == allowed:
-        return kept(attempt.said or ("succeeded" if attempt.worked else "failed"), look=inspect)
+        return kept(attempt.output or ("succeeded" if attempt.worked else "failed"), inspect=inspect)
     likely = (
         "seccomp, capabilities or user namespaces allow more than promised"
         if attempt.worked
         else "seccomp, capabilities or kernel settings block what is promised"
     )
-    return broken(attempt.said, likely, look=inspect)
+    return broken(attempt.output, likely, inspect=inspect)
 
 
 def explain(promise: IsolationPromise) -> Explanation:
@@ -195,7 +196,7 @@ def explain(promise: IsolationPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or neither the engine nor sysfs reveals it.",
                 why="A job in a privileged container controls the node.",
                 breaks="privileged: true in the pool's template.",
-                mend="Set securityContext.privileged (Kubernetes) or --privileged (Docker) as promised.",
+                fix="Set securityContext.privileged (Kubernetes) or --privileged (Docker) as promised.",
             )
         case Capabilities():
             return Explanation(
@@ -204,7 +205,7 @@ def explain(promise: IsolationPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc is not readable.",
                 why="Each capability is a part of root's power available to a job, or to an attacker in one.",
                 breaks="capabilities.drop does not list ALL, or capabilities.add lists too much.",
-                mend="Set securityContext.capabilities (Kubernetes) or --cap-drop and --cap-add (Docker).",
+                fix="Set securityContext.capabilities (Kubernetes) or --cap-drop and --cap-add (Docker).",
             )
         case NoNewPrivileges():
             return Explanation(
@@ -213,7 +214,7 @@ def explain(promise: IsolationPromise) -> Explanation:
                 why="Without it, a setuid program in the image can make a job root; "
                 "with it, sudo does not work.",
                 breaks="allowPrivilegeEscalation left at its default.",
-                mend="Set allowPrivilegeEscalation (Kubernetes) or --security-opt no-new-privileges (Docker).",
+                fix="Set allowPrivilegeEscalation (Kubernetes) or --security-opt no-new-privileges (Docker).",
             )
         case Seccomp():
             return Explanation(
@@ -221,7 +222,7 @@ def explain(promise: IsolationPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc is not readable.",
                 why="The filter blocks system calls that builds rarely need and exploits often use.",
                 breaks="seccompProfile: Unconfined, Kubernetes' own default on many clusters.",
-                mend="Set seccompProfile: RuntimeDefault (Kubernetes), or remove seccomp=unconfined (Docker).",
+                fix="Set seccompProfile: RuntimeDefault (Kubernetes), or remove seccomp=unconfined (Docker).",
             )
         case DockerSocket():
             return Explanation(
@@ -229,7 +230,7 @@ def explain(promise: IsolationPromise) -> Explanation:
                 unproven=RUNNER_LOST + ".",
                 why="Write access to the host engine's socket means control of the host.",
                 breaks="A hostPath volume mounts the socket.",
-                mend="Remove the volume, or add one that shares the daemon's socket if jobs should have it.",
+                fix="Remove the volume, or add one that shares the daemon's socket if jobs should have it.",
             )
         case DockerDaemon():
             return Explanation(
@@ -239,7 +240,7 @@ def explain(promise: IsolationPromise) -> Explanation:
                 "a promised one that does not respond blocks every image build.",
                 breaks="The sidecar is missing or does not listen on DOCKER_HOST; "
                 "or a daemon runs on the host's network.",
-                mend="Compare the sidecar's --host with the job's DOCKER_HOST; remove any unpromised daemon.",
+                fix="Compare the sidecar's --host with the job's DOCKER_HOST; remove any unpromised daemon.",
             )
         case Device():
             return Explanation(
@@ -247,7 +248,7 @@ def explain(promise: IsolationPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or the user cannot search a parent directory.",
                 why="Devices give access to hardware: some jobs need one (/dev/kvm), most must have none.",
                 breaks="The pool passes the device through, or fails to.",
-                mend=f"Add or remove {promise.path} in the pool's template, as promised.",
+                fix=f"Add or remove {promise.path} in the pool's template, as promised.",
             )
         case Mount():
             return Explanation(
@@ -255,7 +256,7 @@ def explain(promise: IsolationPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or the image lacks unshare(1) or mount(8).",
                 why="Mounting can expose hidden files; some builds (sandboxes, images) need it.",
                 breaks="CAP_SYS_ADMIN, or a seccomp filter that allows mount(2) in a user namespace.",
-                mend="Check capabilities, seccompProfile and kernel.unprivileged_userns_clone.",
+                fix="Check capabilities, seccompProfile and kernel.unprivileged_userns_clone.",
             )
         case Unshare():
             return Explanation(
@@ -264,7 +265,7 @@ def explain(promise: IsolationPromise) -> Explanation:
                 why="Build sandboxes (Nix, Bazel) need namespaces; "
                 "user namespaces also expose most kernel bugs to unprivileged jobs.",
                 breaks="A seccomp filter or kernel setting was loosened or tightened.",
-                mend="Check seccompProfile, kernel.unprivileged_userns_clone and user.max_user_namespaces.",
+                fix="Check seccompProfile, kernel.unprivileged_userns_clone and user.max_user_namespaces.",
             )
         case _:
             assert_never(promise)

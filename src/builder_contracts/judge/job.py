@@ -33,10 +33,10 @@ def _start(facts: Facts) -> Assessment:
     if isinstance(start, Unseen):
         return unproven_because(start, ".start")
     if start.started:
-        return kept(f"started: {start.way or 'by its own command'}", look=".start")
+        return kept(f"started: {start.way or 'by its own command'}", inspect=".start")
     if start.hopeless:
-        return broken(f"no job of this class can run: {start.said}", _START_CAUSE, look=".start")
-    return unproven(f"the job did not start: {start.said}", look=".start")
+        return broken(f"no job of this class can run: {start.output}", _START_CAUSE, inspect=".start")
+    return unproven(f"the job did not start: {start.output}", inspect=".start")
 
 
 def _shell(promise: StepShell, facts: Facts) -> Assessment:
@@ -49,7 +49,7 @@ def _shell(promise: StepShell, facts: Facts) -> Assessment:
         return broken(
             step.failure,
             f"the image lacks '{shell.split()[0]}', or a startup file of the shell fails",
-            look=inspect,
+            inspect=inspect,
         )
     if isinstance(facts.env, Unseen):
         return unproven_because(facts.env, inspect)
@@ -63,11 +63,11 @@ def _shell(promise: StepShell, facts: Facts) -> Assessment:
         return broken(
             f"differs in '{shell}': {', '.join(changed[:3])}{more}{value}",
             f"{origin(shell, step, first)} changes it for steps",
-            look=inspect,
+            inspect=inspect,
         )
     return kept(
         f"{len(step.env)} variables and {len(step.tools)} tools as in the job itself",
-        look=inspect,
+        inspect=inspect,
     )
 
 
@@ -91,7 +91,7 @@ def explain(promise: JobPromise) -> Explanation:
                 why="An entry point that fails, or that never runs the job's command, leaves every job of the class waiting.",
                 breaks="An ENTRYPOINT line in the image or its base, a command that the image lacks, or a USER without "
                 "an entry in /etc/passwd.",
-                mend="Run the image with 'docker run' in the same way, and fix what it prints.",
+                fix="Run the image with 'docker run' in the same way, and fix what it prints.",
             )
         case StepShell():
             return Explanation(
@@ -101,7 +101,7 @@ def explain(promise: JobPromise) -> Explanation:
                 why="Steps run in shells, and a startup file (BASH_ENV, /etc/profile.d) can give them another PATH than "
                 "the image has.",
                 breaks="A file named by BASH_ENV, or a file in /etc/profile.d that sets variables or PATH.",
-                mend="Set the variable with ENV in the image, and remove it from the startup file.",
+                fix="Set the variable with ENV in the image, and remove it from the startup file.",
             )
         case _:
             assert_never(promise)

@@ -18,14 +18,16 @@ def judge(promise: LocalizationPromise, facts: Facts) -> Assessment:
         value = facts.env[name] if name else "POSIX"
         seen = f"{name}={value}" if name else "no locale variable is set"
         if value == promise.name:
-            return kept(seen, look=".env")
-        return broken(seen, "an ENV line is missing, or a variable of higher rank overrides it", look=".env")
+            return kept(seen, inspect=".env")
+        return broken(
+            seen, "an ENV line is missing, or a variable of higher rank overrides it", inspect=".env"
+        )
     if isinstance(facts.time_zone, Unseen):
         return unproven_because(facts.time_zone, ".time_zone")
     seen = f"time zone {facts.time_zone}"
     if facts.time_zone == promise.name:
-        return kept(seen, look=".time_zone")
-    return broken(seen, "TZ or /etc/localtime differs", look=".time_zone")
+        return kept(seen, inspect=".time_zone")
+    return broken(seen, "TZ or /etc/localtime differs", inspect=".time_zone")
 
 
 def explain(promise: LocalizationPromise) -> Explanation:
@@ -35,12 +37,12 @@ def explain(promise: LocalizationPromise) -> Explanation:
             unproven=RUNNER_LOST + ".",
             why="Tools read and write text by it; in the C locale, names with other characters break builds.",
             breaks="A lost ENV LANG line, or LC_ALL in the pool's template.",
-            mend=f"Set ENV LANG={promise.name}.",
+            fix=f"Set ENV LANG={promise.name}.",
         )
     return Explanation(
         how="The abbreviation that date(1) prints in a job.",
         unproven=f"{RUNNER_LOST}; or the image lacks date(1).",
         why="Timestamps in artifacts and tests of dates depend on it.",
         breaks="ENV TZ in the image or its base, or another /etc/localtime.",
-        mend=f"Set the time zone to {promise.name}, or remove TZ.",
+        fix=f"Set the time zone to {promise.name}, or remove TZ.",
     )

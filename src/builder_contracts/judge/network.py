@@ -36,13 +36,13 @@ def _egress(promise: Egress, facts: Facts) -> Assessment:
         return unproven_because(routes, inspect)
     seen = f"default route via {', '.join(routes)}" if routes else "no default route"
     if bool(routes) == promise.allowed:
-        return kept(seen, look=inspect)
+        return kept(seen, inspect=inspect)
     likely = (
         "the job's network routes outside; no network policy or internal network prevents it"
         if routes
         else "the job's network is internal; downloads must come from inside it"
     )
-    return broken(seen, likely, look=inspect)
+    return broken(seen, likely, inspect=inspect)
 
 
 def _resolves(promise: Resolves, facts: Facts) -> Assessment:
@@ -51,11 +51,11 @@ def _resolves(promise: Resolves, facts: Facts) -> Assessment:
     if isinstance(addresses, Unseen):
         return unproven_because(addresses, inspect)
     if any(addresses):
-        return kept(", ".join(filter(None, addresses)), look=inspect)
+        return kept(", ".join(filter(None, addresses)), inspect=inspect)
     return broken(
         "the resolver does not know this name",
         "no service in the environment has this name; compare it with the environment file letter by letter",
-        look=inspect,
+        inspect=inspect,
     )
 
 
@@ -66,13 +66,13 @@ def _reaches(promise: Reaches, facts: Facts) -> Assessment:
     if isinstance(connection, Unseen):
         return unproven_because(connection, inspect)
     if connection.outcome == "connected":
-        return kept(connection.said or connection.outcome, look=inspect)
+        return kept(connection.output or connection.outcome, inspect=inspect)
     likely = {
         "unresolved": "the name is wrong or the service is not deployed; compare it with the environment file",
         "refused": "the host is up but nothing listens on this port; the port is wrong or the service is down",
         "unreachable": "no route; a network policy blocks it, or the service is on another network",
     }.get(connection.outcome, "the service hangs, or packets are dropped")
-    return broken(f"{connection.outcome}: {connection.said}", likely, look=inspect)
+    return broken(f"{connection.outcome}: {connection.output}", likely, inspect=inspect)
 
 
 def _denied(promise: Denied, facts: Facts) -> Assessment:
@@ -90,21 +90,21 @@ def _denied(promise: Denied, facts: Facts) -> Assessment:
         return broken(
             f"connected to {', '.join(reached)}",
             "the job's network routes to it; block the address itself, not one notation of it",
-            look=inspect,
+            inspect=inspect,
         )
     routes = facts.network.default_routes
     if not isinstance(routes, Unseen) and routes:
         return broken(
             f"default route via {', '.join(routes)} leads there; no packet was sent",
             "the job's network routes outside, so nothing blocks the address",
-            look=inspect,
+            inspect=inspect,
         )
     if isinstance(forbidden.control, Unseen):
         return unproven_because(forbidden.control, inspect)
     if forbidden.control.outcome != "connected":
         return unproven(
-            f"the positive control failed ({forbidden.control.outcome}: {forbidden.control.said}), so an unreachable stand-in proves nothing",
-            look=inspect,
+            f"the positive control failed ({forbidden.control.outcome}: {forbidden.control.output}), so an unreachable stand-in proves nothing",
+            inspect=inspect,
         )
     unseen = [attempt for attempt in forbidden.attempts.values() if isinstance(attempt, Unseen)]
     if unseen:
@@ -112,9 +112,9 @@ def _denied(promise: Denied, facts: Facts) -> Assessment:
     odd = {spelling: attempt for spelling, attempt in observed.items() if attempt.outcome not in _REFUSALS}
     if odd or not observed:
         detail = "; ".join(f"{spelling}: {attempt.outcome}" for spelling, attempt in odd.items())
-        return unproven(f"inconclusive attempts: {detail or 'none made'}", look=inspect)
+        return unproven(f"inconclusive attempts: {detail or 'none made'}", inspect=inspect)
     spelled = ", ".join(f"{spelling} {attempt.outcome}" for spelling, attempt in observed.items())
-    return kept(f"{spelled}; positive control connected", look=inspect)
+    return kept(f"{spelled}; positive control connected", inspect=inspect)
 
 
 def explain(promise: NetworkPromise) -> Explanation:
@@ -127,7 +127,7 @@ def explain(promise: NetworkPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc/net is not readable.",
                 why="A job with internet access can leak what it sees, and depends on what it downloads.",
                 breaks="A runner attached to a network that routes outside.",
-                mend="Use an internal network (Docker) or an egress NetworkPolicy (Kubernetes).",
+                fix="Use an internal network (Docker) or an egress NetworkPolicy (Kubernetes).",
             )
         case Resolves():
             return Explanation(
@@ -136,7 +136,7 @@ def explain(promise: NetworkPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; the run could not start the host; or the image lacks getent(1).",
                 why="A wrong name looks like a service that is down, and each job waits until it times out.",
                 breaks="A small typo: attic-api instead of attic.",
-                mend=f"Compare {promise.host} with the environment file and with the deployed service.",
+                fix=f"Compare {promise.host} with the environment file and with the deployed service.",
             )
         case Reaches():
             return Explanation(
@@ -145,7 +145,7 @@ def explain(promise: NetworkPromise) -> Explanation:
                 "or the image has no tool to open a connection.",
                 why="A resolving name does not mean a working service.",
                 breaks="A wrong port, a service that is down, a network policy.",
-                mend=f"Compare {promise.host}:{promise.port} with the port the service listens on.",
+                fix=f"Compare {promise.host}:{promise.port} with the port the service listens on.",
             )
         case Denied():
             return Explanation(
@@ -159,7 +159,7 @@ def explain(promise: NetworkPromise) -> Explanation:
                 "or on a real runner, which has no stand-in and where no real host is contacted (skipped).",
                 why="A job that can read the cloud metadata service obtains the node's identity.",
                 breaks="A network that routes there, or a policy that blocks only one notation of the address.",
-                mend="Block the address in the network, not a hostname in a proxy.",
+                fix="Block the address in the network, not a hostname in a proxy.",
             )
         case _:
             assert_never(promise)

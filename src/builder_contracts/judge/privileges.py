@@ -40,12 +40,14 @@ def judge(promise: PrivilegePromise, facts: Facts) -> Assessment:
 def _only(files: dict[str, str], allow: tuple[str, ...], what: str, command: str, inspect: str) -> Assessment:
     extra = sorted(files.keys() - {*allow})
     if not extra:
-        return kept(f"{len(files)} {what} files, all allowed" if files else f"no {what} files", look=inspect)
+        return kept(
+            f"{len(files)} {what} files, all allowed" if files else f"no {what} files", inspect=inspect
+        )
     more = f" and {len(extra) - 5} more" if len(extra) > 5 else ""
     return broken(
         f"{', '.join(files[path] for path in extra[:5])}{more}",
         f"a package or '{command}' in a build step adds a way to more rights",
-        look=inspect,
+        inspect=inspect,
     )
 
 
@@ -56,16 +58,16 @@ def _sudo(promise: Sudo, facts: Facts) -> Assessment:
         return unproven_because(sudo, inspect)
     if not promise.passwordless:
         if sudo.path is None:
-            return kept("no sudo on PATH", look=inspect)
-        return broken(sudo.path, "a package pulled it in; remove it from the image", look=inspect)
+            return kept("no sudo on PATH", inspect=inspect)
+        return broken(sudo.path, "a package pulled it in; remove it from the image", inspect=inspect)
     if sudo.path is None:
-        return broken("no sudo on PATH", "the image lacks package sudo", look=inspect)
+        return broken("no sudo on PATH", "the image lacks package sudo", inspect=inspect)
     if sudo.status == 0:
-        return kept(f"{sudo.path} ran a command", look=inspect)
+        return kept(f"{sudo.path} ran a command", inspect=inspect)
     return broken(
-        f"{sudo.path} exited with status {sudo.status}: {sudo.said}",
+        f"{sudo.path} exited with status {sudo.status}: {sudo.output}",
         "no NOPASSWD rule for the job's user, or no_new_privs is set",
-        look=inspect,
+        inspect=inspect,
     )
 
 
@@ -77,7 +79,7 @@ def explain(promise: PrivilegePromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; the image lacks find(1); or the search takes more than 20 s.",
                 why="Each of them is a program that runs as somebody else, mostly as root, for anyone who starts it.",
                 breaks="A package, or chmod u+s in a Dockerfile.",
-                mend="Remove the bit (chmod u-s,g-s), or add the file to the list deliberately.",
+                fix="Remove the bit (chmod u-s,g-s), or add the file to the list deliberately.",
             )
         case FileCapabilities():
             return Explanation(
@@ -85,7 +87,7 @@ def explain(promise: PrivilegePromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; the image has neither getcap(8) nor perl; or the search takes more than 20 s.",
                 why="A file with capabilities gives a part of root's power to anyone who starts it, and fails to start where the bounding set lacks it.",
                 breaks="A package such as ping's, or setcap in a Dockerfile.",
-                mend="Remove them (setcap -r), or add the file to the list deliberately.",
+                fix="Remove them (setcap -r), or add the file to the list deliberately.",
             )
         case Sudo():
             return Explanation(
@@ -93,7 +95,7 @@ def explain(promise: PrivilegePromise) -> Explanation:
                 unproven=RUNNER_LOST + ".",
                 why="Steps that install packages need it; where it is not promised, it makes every job root.",
                 breaks="A package that brings sudo; a lost NOPASSWD rule; no_new_privs.",
-                mend="Remove sudo from the image, or add a NOPASSWD rule for the job's user.",
+                fix="Remove sudo from the image, or add a NOPASSWD rule for the job's user.",
             )
         case _:
             assert_never(promise)

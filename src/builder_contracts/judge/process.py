@@ -29,8 +29,8 @@ def judge(promise: ProcessPromise, facts: Facts) -> Assessment:
             if isinstance(mask, Unseen):
                 return unproven_because(mask, inspect)
             if mask == promise.mask:
-                return kept(f"umask {mask:04o}", look=inspect)
-            return broken(f"umask {mask:04o}", "a wrapper or the runtime sets another mask", look=inspect)
+                return kept(f"umask {mask:04o}", inspect=inspect)
+            return broken(f"umask {mask:04o}", "a wrapper or the runtime sets another mask", inspect=inspect)
         case Ulimit():
             return _ulimit(promise, facts)
         case Sysctl():
@@ -50,15 +50,15 @@ def _directory(promise: WorkingDirectory, facts: Facts) -> Assessment:
         return broken(
             f"jobs start in {directory.path}",
             "the image's WORKDIR or the pool's workingDir differs",
-            look=inspect,
+            inspect=inspect,
         )
     if not directory.exists or not directory.writable:
         return broken(
             f"{directory.path} {'is not writable' if directory.exists else 'does not exist'}",
             "a different user owns the directory; chown it",
-            look=inspect,
+            inspect=inspect,
         )
-    return kept(f"{directory.path}, writable", look=inspect)
+    return kept(f"{directory.path}, writable", inspect=inspect)
 
 
 def _ulimit(promise: Ulimit, facts: Facts) -> Assessment:
@@ -71,8 +71,8 @@ def _ulimit(promise: Ulimit, facts: Facts) -> Assessment:
     limit = limits[promise.name]
     seen = f"{promise.name} {'unlimited' if limit is None else limit}"
     if promise.bounds.holds(limit):
-        return kept(seen, look=inspect)
-    return broken(seen, "the runtime's default-ulimits or a wrapper sets another limit", look=inspect)
+        return kept(seen, inspect=inspect)
+    return broken(seen, "the runtime's default-ulimits or a wrapper sets another limit", inspect=inspect)
 
 
 def _sysctl(promise: Sysctl, facts: Facts) -> Assessment:
@@ -86,8 +86,8 @@ def _sysctl(promise: Sysctl, facts: Facts) -> Assessment:
     else:
         holds = value.strip().isascii() and value.strip().isdigit() and promise.bounds.holds(int(value[:30]))
     if holds:
-        return kept(seen, look=inspect)
-    return broken(seen, "the node's kernel setting differs, or the pod's sysctls do", look=inspect)
+        return kept(seen, inspect=inspect)
+    return broken(seen, "the node's kernel setting differs, or the pod's sysctls do", inspect=inspect)
 
 
 def _shared_memory(promise: SharedMemory, facts: Facts) -> Assessment:
@@ -97,9 +97,9 @@ def _shared_memory(promise: SharedMemory, facts: Facts) -> Assessment:
         return unproven_because(memory, inspect)
     seen = f"/dev/shm of {human_bytes(memory.size)}, {'' if memory.writable else 'not '}writable"  # noqa: S108 # the runner's
     if memory.writable and memory.size >= promise.bytes:
-        return kept(seen, look=inspect)
+        return kept(seen, inspect=inspect)
     return broken(
-        seen, "--shm-size (Docker) or an emptyDir of medium Memory (Kubernetes) is missing", look=inspect
+        seen, "--shm-size (Docker) or an emptyDir of medium Memory (Kubernetes) is missing", inspect=inspect
     )
 
 
@@ -111,7 +111,7 @@ def explain(promise: ProcessPromise) -> Explanation:
                 unproven=RUNNER_LOST + ".",
                 why="Steps write relative paths; in a directory of somebody else, checkout fails.",
                 breaks="A WORKDIR line before USER, which root then owns, or workingDir in the pool.",
-                mend=f"Create {promise.path} for the job's user and make it the WORKDIR.",
+                fix=f"Create {promise.path} for the job's user and make it the WORKDIR.",
             )
         case Umask():
             return Explanation(
@@ -119,7 +119,7 @@ def explain(promise: ProcessPromise) -> Explanation:
                 unproven=RUNNER_LOST + ".",
                 why="It decides who may read artifacts and caches that the job leaves behind.",
                 breaks="A wrapper or a runtime that sets another mask.",
-                mend=f"Set umask {promise.mask:04o} where the job starts.",
+                fix=f"Set umask {promise.mask:04o} where the job starts.",
             )
         case Ulimit():
             return Explanation(
@@ -127,7 +127,7 @@ def explain(promise: ProcessPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or /proc is not readable.",
                 why="Linkers, databases and JVMs fail in the middle of a build at a low limit; some tools take minutes at a huge one.",
                 breaks="Another default of the container runtime or of its service unit.",
-                mend="Set the runtime's default-ulimits, or ulimit in the job's wrapper.",
+                fix="Set the runtime's default-ulimits, or ulimit in the job's wrapper.",
             )
         case Sysctl():
             return Explanation(
@@ -135,7 +135,7 @@ def explain(promise: ProcessPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; or the setting is not readable.",
                 why="Debuggers, sandboxes and servers in tests depend on kernel settings of the node.",
                 breaks="A node with another setting.",
-                mend=f"Set {promise.name} on the node, or in the pod's securityContext.sysctls where it has a namespace.",
+                fix=f"Set {promise.name} on the node, or in the pod's securityContext.sysctls where it has a namespace.",
             )
         case SharedMemory():
             return Explanation(
@@ -143,7 +143,7 @@ def explain(promise: ProcessPromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; the image lacks stat(1); or /dev/shm does not exist.",
                 why="Browsers and databases in tests crash without enough shared memory.",
                 breaks="The runtime's default of 64 MiB.",
-                mend="Pass --shm-size (Docker), or mount an emptyDir of medium Memory there (Kubernetes).",
+                fix="Pass --shm-size (Docker), or mount an emptyDir of medium Memory there (Kubernetes).",
             )
         case _:
             assert_never(promise)

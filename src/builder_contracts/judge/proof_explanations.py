@@ -28,7 +28,7 @@ def explain(promise: ProofPromise) -> Explanation:
                 why="A cache that silently misses, serves from the wrong place or serves unsigned content costs days; "
                 "users only notice slow or wrong builds.",
                 breaks="A wrong URL or key, a proxy that rewrites responses, a client that trusts too much.",
-                mend=f"Repeat the proof by hand with docs/proofs/{'nix' if role == 'nix' else 'bazel'}.md.",
+                fix=f"Repeat the proof by hand with docs/proofs/{'nix' if role == 'nix' else 'bazel'}.md.",
             )
         case PublicationProof(target=target):
             return Explanation(
@@ -37,7 +37,7 @@ def explain(promise: ProofPromise) -> Explanation:
                 unproven=_UNPROVEN,
                 why="A target that accepts anonymous writes serves whatever an attacker stores there.",
                 breaks="Permissions enforced only in the client, a reader's token that can write, an open registry.",
-                mend=f"Enforce identities in the server of {target}; see docs/proofs/publication.md.",
+                fix=f"Enforce identities in the server of {target}; see docs/proofs/publication.md.",
             )
         case NoSecrets():
             return Explanation(
@@ -46,7 +46,7 @@ def explain(promise: ProofPromise) -> Explanation:
                 unproven=_UNPROVEN,
                 why="Published content cannot be recalled.",
                 breaks="A build that reads its environment, a log that prints commands, an image layer with a token.",
-                mend="Keep the secret out of the action that wrote the reported file.",
+                fix="Keep the secret out of the action that wrote the reported file.",
             )
         case CanaryProof(canary=canary):
             return Explanation(
@@ -55,7 +55,7 @@ def explain(promise: ProofPromise) -> Explanation:
                 unproven="The canary is missing, or the runner did not start.",
                 why="Having the tools does not mean the class can build.",
                 breaks="A missing tool, too little memory, a build that reads outside its inputs.",
-                mend=f"Run the command from canaries/{canary}/canary.yaml in the image by hand.",
+                fix=f"Run the command from canaries/{canary}/canary.yaml in the image by hand.",
             )
         case _:
             assert_never(promise)

@@ -53,7 +53,7 @@ def _judge(promise: ResourcePromise, facts: Facts) -> Assessment:
 
 def _too_small(has: str, promised: str) -> Assessment:
     return unproven(
-        f"the host has {has}, less than the promised {promised}", provable_here=False, look=".runner"
+        f"the host has {has}, less than the promised {promised}", provable_here=False, inspect=".runner"
     )
 
 
@@ -62,12 +62,12 @@ def _amount(promised: int, seen: Seen[int | None], show: object, inspect: str) -
     if isinstance(seen, Unseen):
         return unproven_because(seen, inspect)
     if seen is None:
-        return broken("no limit is set", _TEMPLATE, look=inspect)
+        return broken("no limit is set", _TEMPLATE, inspect=inspect)
     # The kernel rounds memory to pages and CPU time to periods.
     if abs(seen - promised) * 100 <= max(seen, promised):
-        return kept(str(show(seen)), look=inspect)
+        return kept(str(show(seen)), inspect=inspect)
     likely = "jobs fail under load" if seen < promised else "jobs can exceed their share"
-    return broken(f"{show(seen)}", f"{_TEMPLATE}; {likely}", look=inspect)
+    return broken(f"{show(seen)}", f"{_TEMPLATE}; {likely}", inspect=inspect)
 
 
 def shares(milli: int) -> int:
@@ -102,9 +102,9 @@ def _share(promise: CpuRequest, facts: Facts) -> Assessment:
             by_shares if isinstance(by_shares, Unseen) else Unseen("no cpu cgroup controller"), inspect
         )
     if any(abs(seen - number) <= 1 for number in expected):
-        return kept(f"{scale} {seen}", look=inspect)
+        return kept(f"{scale} {seen}", inspect=inspect)
     return broken(
-        f"{scale} {seen}, expected {' or '.join(map(str, sorted(expected)))}", _TEMPLATE, look=inspect
+        f"{scale} {seen}, expected {' or '.join(map(str, sorted(expected)))}", _TEMPLATE, inspect=inspect
     )
 
 
@@ -117,7 +117,7 @@ def explain(promise: ResourcePromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN} Skipped on a host with fewer CPUs than the limit.",
                 why="Build tools scale to it; without a limit, one job starves its neighbours.",
                 breaks="A template whose resources are not applied to the pod.",
-                mend=f"Set resources.limits.cpu of the runner container to {human_cpus(promise.milli)}.",
+                fix=f"Set resources.limits.cpu of the runner container to {human_cpus(promise.milli)}.",
             )
         case CpuRequest():
             return Explanation(
@@ -125,7 +125,7 @@ def explain(promise: ResourcePromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
                 why="This is a job's share when the node is full.",
                 breaks="A template whose resources are not applied to the pod.",
-                mend=f"Set resources.requests.cpu of the runner container to {human_cpus(promise.milli)}.",
+                fix=f"Set resources.requests.cpu of the runner container to {human_cpus(promise.milli)}.",
             )
         case MemoryLimit():
             return Explanation(
@@ -134,7 +134,7 @@ def explain(promise: ResourcePromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN} Skipped on a host with less memory than the limit.",
                 why="Above it, the kernel kills the largest process, often the linker in the last minute of a build.",
                 breaks="A misplaced key in a values file, so the chart's default applies.",
-                mend=f"Set resources.limits.memory of the runner container to {human_bytes(promise.bytes)}.",
+                fix=f"Set resources.limits.memory of the runner container to {human_bytes(promise.bytes)}.",
             )
         case MemoryRequest():
             return Explanation(
@@ -143,7 +143,7 @@ def explain(promise: ResourcePromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
                 why="Unreserved memory goes to other pods when the node runs out.",
                 breaks="A template whose resources are not applied to the pod.",
-                mend=f"Set resources.requests.memory of the runner container to {human_bytes(promise.bytes)}.",
+                fix=f"Set resources.requests.memory of the runner container to {human_bytes(promise.bytes)}.",
             )
         case PidsLimit():
             return Explanation(
@@ -151,7 +151,7 @@ def explain(promise: ResourcePromise) -> Explanation:
                 unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
                 why="A fork bomb, or a build that starts one process per file, takes down the node.",
                 breaks="A runtime without a process limit.",
-                mend=f"Set the kubelet's podPidsLimit, or --pids-limit {promise.most} (Docker).",
+                fix=f"Set the kubelet's podPidsLimit, or --pids-limit {promise.most} (Docker).",
             )
         case _:
             assert_never(promise)

@@ -18,5 +18,5 @@ def set_by_run(assessment: Assessment, facts: Facts) -> Assessment:
     if facts.runner.kind != "docker":
         return assessment
     return dataclasses.replace(
-        assessment, seen=f"{assessment.seen}; set by this run", declared=True, set_by_run=True
+        assessment, observation=f"{assessment.observation}; set by this run", declared=True, set_by_run=True
     )

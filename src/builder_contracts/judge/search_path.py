@@ -32,11 +32,11 @@ def judge(promise: SearchPathRule, facts: Facts) -> Assessment:
         return broken(
             f"writable: {', '.join(wrong[:5])}",
             _LIKELY[promise.rule],
-            look=inspect,
+            inspect=inspect,
             checked=total,
             total=total,
         )
-    return kept(f"{total} directories, none of them writable", look=inspect, checked=total, total=total)
+    return kept(f"{total} directories, none of them writable", inspect=inspect, checked=total, total=total)
 
 
 def _writable(promise: SearchPathRule, directory: DirectoryFacts) -> bool:
@@ -51,8 +51,8 @@ def _relative(facts: Facts) -> Assessment:
         return unproven_because(facts.path, inspect)
     wrong = [entry or "an empty entry" for entry in facts.path.split(":") if not entry.startswith("/")]
     if wrong:
-        return broken(f"PATH has {', '.join(wrong[:5])}", _LIKELY["relative"], look=inspect)
-    return kept(f"PATH is {facts.path}", look=inspect)
+        return broken(f"PATH has {', '.join(wrong[:5])}", _LIKELY["relative"], inspect=inspect)
+    return kept(f"PATH is {facts.path}", inspect=inspect)
 
 
 def explain(promise: SearchPathRule) -> Explanation:
@@ -62,12 +62,12 @@ def explain(promise: SearchPathRule) -> Explanation:
             unproven=RUNNER_LOST + ".",
             why="A checkout could bring its own git or make, and the job would run it.",
             breaks="ENV PATH=.:…, or a variable that was empty when PATH was put together.",
-            mend="Remove the entry from the ENV PATH line or the pool's template.",
+            fix="Remove the entry from the ENV PATH line or the pool's template.",
         )
     return Explanation(
         how="The mode of each directory on the job's PATH that exists, and whether the job's user can create files there.",
         unproven=f"{RUNNER_LOST}; or the image lacks stat(1).",
         why="Who can write there replaces tools that later steps, or other users, run.",
         breaks="chmod 0777 or chown in a Dockerfile; an installer that unpacks as the job's user.",
-        mend="Give the directory to root with mode 0755.",
+        fix="Give the directory to root with mode 0755.",
     )

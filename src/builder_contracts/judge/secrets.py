@@ -59,9 +59,9 @@ def _is_secret(text: str) -> bool:
 
 def _places(holders: list[str], nothing: str, prefix: str, inspect: str) -> Assessment:
     if not holders:
-        return kept(f"{nothing} holds a known form of a secret", look=inspect)
+        return kept(f"{nothing} holds a known form of a secret", inspect=inspect)
     more = f" and {len(holders) - 5} more" if len(holders) > 5 else ""
-    return broken(f"{prefix}{', '.join(holders[:5])}{more} (value hidden)", _LIKELY, look=inspect)
+    return broken(f"{prefix}{', '.join(holders[:5])}{more} (value hidden)", _LIKELY, inspect=inspect)
 
 
 def explain(promise: SecretPromise) -> Explanation:
@@ -71,7 +71,7 @@ def explain(promise: SecretPromise) -> Explanation:
             unproven=f"{RUNNER_LOST}; the image lacks grep(1); or the search takes more than 20 s.",
             why="Everybody who can pull the image, and every job, can read them.",
             breaks="A COPY of a configuration file, a login during the build.",
-            mend="Use a build secret (RUN --mount=type=secret), and revoke the secret that is out.",
+            fix="Use a build secret (RUN --mount=type=secret), and revoke the secret that is out.",
         )
     where = {
         "environment": "The variables of the image and of a job's first process",
@@ -86,5 +86,5 @@ def explain(promise: SecretPromise) -> Explanation:
         else RUNNER_LOST + ".",
         why="Everybody who can pull the image, and every job, can read them.",
         breaks="ENV or ARG with a token in a Dockerfile, or a template with a literal value.",
-        mend="Use a build secret (RUN --mount=type=secret), and revoke the secret that is out.",
+        fix="Use a build secret (RUN --mount=type=secret), and revoke the secret that is out.",
     )

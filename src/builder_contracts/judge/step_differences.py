@@ -31,10 +31,10 @@ def unresolved(facts: Facts) -> Assessment | None:
     """Unproven for the first shell that shows nothing of its steps, or None."""
     for shell, step in facts.steps.items():
         if isinstance(step, Unseen):
-            return unproven(step.unseen, provable_here=step.here, look=inspect_path(shell))
+            return unproven(step.reason, provable_here=step.provable_here, inspect=inspect_path(shell))
         # A listed shell that the job lacks breaks its own clause.
         if step.failure and not step.missing:
-            return unproven(f"no step runs in {label(shell)}: {step.failure}", look=inspect_path(shell))
+            return unproven(f"no step runs in {label(shell)}: {step.failure}", inspect=inspect_path(shell))
     return None
 
 
@@ -69,6 +69,6 @@ def tool(promise: Tool, facts: Facts, assessment: Assessment) -> Assessment:
             if path
             else f"not found in {label(shell)}, whose PATH is {search_path!r}",
             f"{origin(shell, step, 'PATH')} changes PATH for steps",
-            look=inspect_path(shell, "tools"),
+            inspect=inspect_path(shell, "tools"),
         )
     return assessment

@@ -21,10 +21,10 @@ def judge(promise: Tool, facts: Facts) -> Assessment:
         return unproven_because(tool, inspect)
     if not promise.present:
         if not tool.path:
-            return kept(f"not found on {_path(facts)}", look=inspect)
-        return broken(tool.path, "a package pulled it in; remove it from the image", look=inspect)
+            return kept(f"not found on {_path(facts)}", inspect=inspect)
+        return broken(tool.path, "a package pulled it in; remove it from the image", inspect=inspect)
     if not tool.path:
-        return broken(f"not found on {_path(facts)}", _absent(promise), look=inspect)
+        return broken(f"not found on {_path(facts)}", _absent(promise), inspect=inspect)
     problems = (
         _version(promise, tool, inspect),
         _work(promise, tool, inspect),
@@ -59,27 +59,27 @@ def _version(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment |
         return broken(
             f"{tool.path} {_ended(tool.status)}: {_first_line(tool.output)}",
             f"'{command}' fails to run; {likely_cause(tool.status, tool.output)}",
-            look=inspect,
+            inspect=inspect,
         )
     version = version_in(tool.output, promise.name, promise.pattern, promise.order)
     if version is None and re.search("[0-9]", tool.output):
         return unproven(
             f"no line of '{command}' says that its number is the version of {promise.name}: "
             f"{_first_line(tool.output)}",
-            look=inspect,
+            inspect=inspect,
         )
     if version is None:
         return broken(
             f"no version in the output of {tool.path}: {_first_line(tool.output)}",
             f"'{command}' does not print a version; set version_command in the contract",
-            look=inspect,
+            inspect=inspect,
         )
     if not promise.version.holds(version.release):
         return broken(
             f"{tool.path} is version {version.text}{_line(version)}",
             f"the installed release does not satisfy {promise.version.text}; "
             f"pin or upgrade package {promise.package or promise.name}",
-            look=inspect,
+            inspect=inspect,
         )
     return None
 
@@ -96,24 +96,24 @@ def _work(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment | No
     if isinstance(work, Unseen):
         return unproven_because(work, where)
     if not 1 <= work.step <= len(promise.work.steps):
-        return unproven(f"the observation has step {work.step} of other work", look=where)
+        return unproven(f"the observation has step {work.step} of other work", inspect=where)
     command = _command(promise, promise.work.steps[work.step - 1])
     text = work.errors or work.output
     if work.status != 0:
         return broken(
             f"{tool.path} does not do its work: '{command}' {_ended(work.status)}: {_first_line(text)}",
             likely_cause(work.status, text),
-            look=where,
+            inspect=where,
         )
     if work.step != len(promise.work.steps):
-        return unproven(f"its work ended early, after '{command}'", look=where)
+        return unproven(f"its work ended early, after '{command}'", inspect=where)
     expected = promise.work.output
     printed = without_escapes(work.output).strip()
     if expected is not None and printed != expected.strip():
         return broken(
             f"{tool.path} does not do its work: '{command}' printed {printed[:200]!r}, not {expected!r}",
             "another program of this name comes first on PATH, or the tool is damaged",
-            look=where,
+            inspect=where,
         )
     return None
 
@@ -171,7 +171,7 @@ def _features(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment 
                 f"the feature is disabled or not compiled in; try {' '.join((promise.name, *arguments))}"
                 if feature.status not in _STATUS_CAUSES
                 else likely_cause(feature.status, feature.output),
-                look=where,
+                inspect=where,
             )
     return None
 
@@ -186,11 +186,11 @@ def _present(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment:
         parts.append(_line(version).strip())
     seen = " ".join(filter(None, parts))
     if promise.work is not None:
-        return kept(f"{seen}; it does its work", look=inspect)
+        return kept(f"{seen}; it does its work", inspect=inspect)
     if promise.features:
-        return kept(seen, look=inspect)
+        return kept(seen, inspect=inspect)
     # Nothing is known that would show that it works.
-    return kept(f"{seen} ({'version only' if version else 'not run'})", look=inspect, checked=1, total=2)
+    return kept(f"{seen} ({'version only' if version else 'not run'})", inspect=inspect, checked=1, total=2)
 
 
 def _first_line(text: str) -> str:
@@ -206,7 +206,7 @@ def explain(promise: Tool) -> Explanation:
             unproven=RUNNER_LOST + ".",
             why="An unpromised tool invites jobs to rely on it, or gives them more than the class should.",
             breaks="A package that pulls it in as a dependency.",
-            mend=f"Remove {promise.name} from the image.",
+            fix=f"Remove {promise.name} from the image.",
         )
     asked = release = ""
     if promise.version:
@@ -229,5 +229,5 @@ def explain(promise: Tool) -> Explanation:
         unproven=f"{RUNNER_LOST}; or no line explains its number; or the job can write to no folder.",
         why="Without the tool, or with another release, a job fails midway.",
         breaks="The base image or package list dropped it, ENV PATH lost its directory, or its release left the range.",
-        mend=f"Install the package {promise.package or promise.name}{release} in a directory on PATH.",
+        fix=f"Install the package {promise.package or promise.name}{release} in a directory on PATH.",
     )

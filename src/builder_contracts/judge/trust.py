@@ -15,11 +15,11 @@ def judge(promise: Certificates, facts: Facts) -> Assessment:
     if isinstance(bundle, Unseen):
         return unproven_because(bundle, inspect)
     if not bundle.path:
-        return broken("no CA bundle", "the image lacks package ca-certificates", look=inspect)
+        return broken("no CA bundle", "the image lacks package ca-certificates", inspect=inspect)
     seen = f"{bundle.certificates} certificates in {bundle.path}"
     if bundle.certificates >= promise.at_least:
-        return kept(seen, look=inspect)
-    return broken(seen, "the bundle was emptied or replaced; run update-ca-certificates", look=inspect)
+        return kept(seen, inspect=inspect)
+    return broken(seen, "the bundle was emptied or replaced; run update-ca-certificates", inspect=inspect)
 
 
 def explain(promise: Certificates) -> Explanation:
@@ -29,5 +29,5 @@ def explain(promise: Certificates) -> Explanation:
         unproven=f"{RUNNER_LOST}; or the bundle is not readable.",
         why="Without authorities, every download over TLS fails.",
         breaks="An image without ca-certificates, or an emptied bundle.",
-        mend=f"Install ca-certificates with at least {promise.at_least} authorities.",
+        fix=f"Install ca-certificates with at least {promise.at_least} authorities.",
     )

@@ -8,4 +8,4 @@ from builder_contracts.verdict import Assessment, unproven
 
 def unproven_because(fact: Unseen, inspect: str = "") -> Assessment:
     """Unproven, with the reason that the observation gave."""
-    return unproven(fact.unseen, provable_here=fact.here, look=inspect)
+    return unproven(fact.reason, provable_here=fact.provable_here, inspect=inspect)

@@ -85,7 +85,7 @@ def weigh(
     """The assessment of the facts as both witnesses have them; ``outside`` is None without an outside witness."""
     inner, outer = _name_inside(promise, facts), "kernel"
     lines = tuple(
-        f"{name}: {assessment.seen}"
+        f"{name}: {assessment.observation}"
         for name, assessment in ((inner, inside), (outer, outside))
         if assessment is not None and _is_proven(assessment) and not assessment.declared
     )
@@ -93,27 +93,27 @@ def weigh(
         return WeighedAssessment(inside, facts, lines[:1] if not inside.declared else ())
     assert isinstance(facts.outside, Facts)
     if not _is_proven(outside):
-        if inside.outcome is Outcome.KEPT and not _agree(*_records(inside.look, facts)):
-            lines += (f"{outer}: {outside.seen}",)
+        if inside.outcome is Outcome.KEPT and not _agree(*_records(inside.inspect, facts)):
+            lines += (f"{outer}: {outside.observation}",)
             return _disagreement(inside, facts, lines)
         one_witness = shows_outside(promise) and _is_proven(inside)
-        missing = (f"{outer}: no result: {outside.seen}",) if one_witness else ()
+        missing = (f"{outer}: no result: {outside.observation}",) if one_witness else ()
         return WeighedAssessment(inside, facts, lines + missing, one_witness)
     if not _is_proven(inside):
-        if inside.seen.startswith(CONTRADICTION) and outside.outcome is Outcome.KEPT:
+        if inside.observation.startswith(CONTRADICTION) and outside.outcome is Outcome.KEPT:
             return WeighedAssessment(inside, facts, lines)
-        missing = (f"{inner}: no result: {inside.seen}",)
+        missing = (f"{inner}: no result: {inside.observation}",)
         return WeighedAssessment(outside, facts.outside, missing + lines, one_witness=True)
     if outside.outcome is Outcome.BROKEN and inside.outcome is Outcome.KEPT:
         likely = (
-            f"{outside.likely}; the {inner} reports otherwise, so do not trust the image's shell and tools"
+            f"{outside.cause}; the {inner} reports otherwise, so do not trust the image's shell and tools"
         )
-        return WeighedAssessment(dataclasses.replace(outside, likely=likely), facts.outside, lines)
+        return WeighedAssessment(dataclasses.replace(outside, cause=likely), facts.outside, lines)
     # Witnesses of a broken promise may differ in what is wrong; that it is wrong they agree on.
     agree = (
         inside.outcome is Outcome.BROKEN
-        or inside.look == ".env"
-        or _agree(value_at(facts, inside.look), value_at(facts.outside, inside.look))
+        or inside.inspect == ".env"
+        or _agree(value_at(facts, inside.inspect), value_at(facts.outside, inside.inspect))
     )
     if outside.outcome is inside.outcome and agree:
         return WeighedAssessment(inside, facts, lines)
@@ -122,7 +122,7 @@ def weigh(
 
 def _disagreement(inside: Assessment, facts: Facts, lines: tuple[str, ...]) -> WeighedAssessment:
     reason = f"the witnesses disagree: {'; '.join(lines)}"
-    return WeighedAssessment(unproven(reason, look=inside.look), facts, lines)
+    return WeighedAssessment(unproven(reason, inspect=inside.inspect), facts, lines)
 
 
 def _records(path: str, facts: Facts) -> tuple[Any, Any]:

@@ -43,7 +43,7 @@ from builder_contracts.runner.protocol import CompletedCommand, Look, Runner, St
 DEADLINE = 60.0
 """Seconds for one observation."""
 
-ONLY_INSIDE = Unseen("not visible from outside the runner", here=False)
+ONLY_INSIDE = Unseen("not visible from outside the runner", provable_here=False)
 
 
 def gather(
@@ -71,8 +71,8 @@ def gather(
         looking = pool.submit(_look, contract, setting.look, deadline) if setting.look else None
         if isinstance(setting.start, StartFacts) and not setting.start.started:
             answers = ProbeAnswers(lost=_no_start(setting.start))
-        elif isinstance(setting.start, Unseen) and setting.start.here:
-            answers = ProbeAnswers(lost=setting.start.unseen)
+        elif isinstance(setting.start, Unseen) and setting.start.provable_here:
+            answers = ProbeAnswers(lost=setting.start.reason)
         else:
             stepping = pool.submit(steps.observe, contract, runner, deadline=deadline)
             answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
@@ -97,8 +97,8 @@ def gather(
 
 def _no_start(start: StartFacts) -> str:
     if start.hopeless:
-        return f"no job of this class can run: {start.said}"
-    return f"runner did not start: {start.said}"
+        return f"no job of this class can run: {start.output}"
+    return f"runner did not start: {start.output}"
 
 
 def _ask(
@@ -168,7 +168,7 @@ def _facts(
     start = setting.start
     if isinstance(start, StartFacts) and start.started and answers.silent:
         # The first process died before its first answer: the image's shell does not run.
-        start = dataclasses.replace(start, started=False, said=start.said or answers.lost)
+        start = dataclasses.replace(start, started=False, output=start.output or answers.lost)
     tools = contract.promised(Tool)
     paths = [promise.path for promise in (*contract.promised(PathState), *contract.promised(Device))]
     return Facts(
@@ -248,7 +248,9 @@ def _network(
 
 def _forbidden(name: str, stand_in: Seen[StandIn] | None, answers: ProbeAnswers) -> Seen[ForbiddenHostFacts]:
     if stand_in is None:
-        return Unseen(f"no stand-in for {name!r} here, and no real host is ever contacted", here=False)
+        return Unseen(
+            f"no stand-in for {name!r} here, and no real host is ever contacted", provable_here=False
+        )
     if isinstance(stand_in, Unseen):
         return stand_in
     return ForbiddenHostFacts(

@@ -175,7 +175,7 @@ class LocalBackend:
         runner = local_runner(contract.labels, hidden=bindings.secrets | self.options.hidden)
         about = runner.setting.runner
         if isinstance(about, Unseen):
-            return ProofResult(Unavailable(about.unseen, provable_here=about.here))
+            return ProofResult(Unavailable(about.reason, provable_here=about.provable_here))
         allowed = self.options.allow_writes
         bound, unbound = endpoints.split_available(
             {

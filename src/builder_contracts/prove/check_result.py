@@ -28,4 +28,4 @@ def judge_check(result: CheckResult | Unavailable | None) -> Witnessed:
     if isinstance(result, Unavailable):
         return unavailable(result)
     assessment = kept(result.observed) if result.good else broken(result.observed, result.likely)
-    return dataclasses.replace(assessment, measures=result.measures), result.witnesses
+    return dataclasses.replace(assessment, measurements=result.measures), result.witnesses

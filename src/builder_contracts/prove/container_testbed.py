@@ -83,9 +83,9 @@ class ContainerTestbed(Testbed):
         with runner:
             start = runner.setting.start
             if isinstance(start, Unseen):
-                raise StepFailed("starting a fresh runner", start.unseen, provable_here=start.here)
+                raise StepFailed("starting a fresh runner", start.reason, provable_here=start.provable_here)
             if not start.started:
-                raise StepFailed("starting a fresh runner", start.said)
+                raise StepFailed("starting a fresh runner", start.output)
             if self.ending.come:
                 # While it was being started, when there was nothing to take along yet.
                 raise StepFailed("starting a fresh runner", ENDED)

@@ -90,7 +90,7 @@ def judge(
             start=where.start,
         ),
         rung=_rung(about),
-        inspect=finding.look or f"builder-contracts explain {clause.id}",
+        inspect=finding.inspect or f"builder-contracts explain {clause.id}",
         witnesses=witnesses,
     )
 

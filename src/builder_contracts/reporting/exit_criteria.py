@@ -117,8 +117,8 @@ def _contradiction(verdict: Verdict, findings: Sequence[Finding], code: str) -> 
     first = findings[0]
     more = f" and {len(findings) - 1} more" if len(findings) > 1 else ""
     # Words of a checkout are quoted, so that they cannot become markup of the page.
-    place = f"{code}{str(first.here.at).replace('`', chr(39))}{code}"
-    return f"{verdict.promise}. Contradicted at {place}{more}: {first.mend} [{_local(verdict.clause)}]"
+    place = f"{code}{str(first.actual.at).replace('`', chr(39))}{code}"
+    return f"{verdict.promise}. Contradicted at {place}{more}: {first.fix} [{_local(verdict.clause)}]"
 
 
 def to_markdown(page: Page) -> Iterator[str]:

@@ -41,7 +41,7 @@ def _notes(judgement: TruthReport) -> Iterator[str]:
         place = f"{assumption.source}  {assumption.area}: {assumption.fact}"
         yield f"{ASSUMED}: {place}: {assumption.reason}"
     for finding in judgement.waived:
-        yield f"waived: {finding.here.at}: {finding.here.says}"
+        yield f"waived: {finding.actual.at}: {finding.actual.says}"
     yield from _unjudged(judgement)
     if skipped := judgement.not_applicable:
         yield f"not applicable: {_count(len(skipped), 'clause')}"
@@ -100,9 +100,9 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "promise": finding.promise,
         "why": finding.why,
         "ground": finding.ground,
-        "here": _side(finding.here),
-        "there": _side(finding.there),
-        "mend": finding.mend,
+        "actual": _side(finding.actual),
+        "expected": _side(finding.expected),
+        "fix": finding.fix,
         "fingerprint": finding.fingerprint,
     }
 

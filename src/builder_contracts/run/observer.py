@@ -83,7 +83,7 @@ class Observer:
         if isinstance(docker, EngineError):
             lost = Unseen(str(docker))
             forbidden = dict.fromkeys((denied.host for denied in contract.promised(Denied)), lost)
-            return gather(contract, UnavailableRunner(lost.unseen), forbidden=forbidden)
+            return gather(contract, UnavailableRunner(lost.reason), forbidden=forbidden)
         return docker.gather(contract, self._options)
 
 

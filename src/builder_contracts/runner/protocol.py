@@ -55,8 +55,8 @@ the seconds that it may take."""
 MOST_OUTPUT = 1 << 26
 """Bytes that are kept of one stream of a command. A command that prints more goes on, and the rest is dropped."""
 
-FROM_OUTSIDE = Unseen("this cannot be determined from outside the runner", here=False)
-NO_DAEMON_STARTED = Unseen("this run did not start the daemon", here=False)
+FROM_OUTSIDE = Unseen("this cannot be determined from outside the runner", provable_here=False)
+NO_DAEMON_STARTED = Unseen("this run did not start the daemon", provable_here=False)
 
 
 @dataclass(frozen=True)

@@ -65,14 +65,14 @@ def compare(findings: Sequence[Finding], accepted: Counter[str]) -> Compared:
 def write_baseline(path: Path, findings: Sequence[Finding]) -> None:
     """Write a baseline of these findings atomically. Raises BuilderContractsError."""
     ordered = sorted(
-        findings, key=lambda finding: (finding.clause, finding.here.at.file, finding.here.at.line)
+        findings, key=lambda finding: (finding.clause, finding.actual.at.file, finding.actual.at.line)
     )
     entries = [
         {
             "fingerprint": finding.fingerprint,
             "clause": finding.clause,
-            "file": finding.here.at.file,
-            "says": finding.here.says,
+            "file": finding.actual.at.file,
+            "says": finding.actual.says,
         }
         for finding in ordered
     ]

@@ -48,7 +48,7 @@ from builder_contracts.verdict import Assessment as Judged
 from builder_contracts.verdict import Origin, Outcome, Rung, Verdict, kept, unproven
 
 _CANNOT = "not decidable from a checkout; check a runner"
-_NO_TEMPLATE = Unseen("the scale set's template does not specify it", here=False)
+_NO_TEMPLATE = Unseen("the scale set's template does not specify it", provable_here=False)
 _SOCKETS = ("docker.sock", "containerd.sock", "podman.sock")
 # The only listener of the daemon that the chart gha-runner-scale-set runs for containerMode dind (its values.yaml).
 _CHART_DIND = "unix:///var/run/docker.sock"
@@ -131,15 +131,15 @@ def _verdict(
     finding = None
     if assessment.outcome is Outcome.BROKEN:
         actual, promised = (
-            Quote(location, assessment.seen),
+            Quote(location, assessment.observation),
             Quote(clause.source, f"promised: {clause.promise.text}"),
         )
-        fix = "; ".join(filter(None, (assessment.likely, assessment.fix)))
+        fix = "; ".join(filter(None, (assessment.cause, assessment.fix)))
         finding = Finding(clause.id, clause.promise.text, clause.why or "", "", actual, promised, fix)
-    seen = f"{assessment.seen}   ({location})" if decided else assessment.seen
+    seen = f"{assessment.observation}   ({location})" if decided else assessment.observation
     verdict = Verdict.of(
         clause,
-        dataclasses.replace(assessment, seen=seen, measures=()),
+        dataclasses.replace(assessment, observation=seen, measurements=()),
         Origin(contract_digest=contract.digest, runner="checkout", environment=variant),
         rung=Rung.DECLARED,
         witnesses=(finding.witness,) if finding else (),
@@ -159,7 +159,7 @@ def _assess(clause: Clause, facts: Facts) -> Judged:
         return unproven("the template does not set it, but the image may", provable_here=False)
     if isinstance(promise, ForbiddenValue) and (assessment := find(promise, facts)).outcome is Outcome.KEPT:
         return unproven(
-            f"{assessment.seen} in the template, but the image may set others", provable_here=False
+            f"{assessment.observation} in the template, but the image may set others", provable_here=False
         )
     if (
         isinstance(promise, DaemonEndpoint)
@@ -216,7 +216,7 @@ def _deciding_location(clause: Clause, scale_set: ScaleSet) -> Location:
 
 def facts_of(scale_set: ScaleSet) -> Facts:
     """The facts about runners that a scale set's template determines; everything else is unseen."""
-    unseen = Unseen(_CANNOT, here=False)
+    unseen = Unseen(_CANNOT, provable_here=False)
     runner = scale_set.runner
     env: dict[str, str] = {}
     unknown_reason: str | None = None
@@ -278,8 +278,10 @@ def _identity(scale_set: ScaleSet) -> Seen[UserFacts]:
         return Unseen(uid.reason)
     given = number(uid)
     if given is None:
-        return Unseen("the template sets no user, so the image's user applies", here=False)
-    return UserFacts(given, 0, Unseen(_CANNOT, here=False), "", home_exists=False, home_writable=False)
+        return Unseen("the template sets no user, so the image's user applies", provable_here=False)
+    return UserFacts(
+        given, 0, Unseen(_CANNOT, provable_here=False), "", home_exists=False, home_writable=False
+    )
 
 
 def _isolation(scale_set: ScaleSet) -> IsolationFacts:
@@ -313,7 +315,8 @@ def _bounding(scale_set: ScaleSet) -> Seen[int]:
     }
     if "ALL" not in drop:
         return Unseen(
-            "the template does not drop ALL capabilities, so the runtime's defaults apply", here=False
+            "the template does not drop ALL capabilities, so the runtime's defaults apply",
+            provable_here=False,
         )
     add = {
         (text(capability) or "").removeprefix("CAP_")

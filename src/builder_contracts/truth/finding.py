@@ -70,9 +70,9 @@ class Finding:
     promise: str
     why: str
     ground: str
-    here: Quote
-    there: Quote
-    mend: str
+    actual: Quote
+    expected: Quote
+    fix: str
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -82,10 +82,10 @@ class Finding:
     @property
     def witness(self) -> str:
         """Both sides in one line, as the verdict on the clause carries them."""
-        return f"{self.here} <> {self.there}"
+        return f"{self.actual} <> {self.expected}"
 
     @property
     def fingerprint(self) -> str:
         """A hash of the clause, the file and both texts, so it is stable while lines move."""
-        parts = (self.clause, self.here.at.file, self.here.says, self.there.says)
+        parts = (self.clause, self.actual.at.file, self.actual.says, self.expected.says)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -90,7 +90,7 @@ def _once(context: RuleContext, build: ImageBuild, what: str, read: Callable[[Im
 
 
 def _facts(**given: Any) -> Facts:
-    unseen = Unseen("not decidable from a Dockerfile", here=False)
+    unseen = Unseen("not decidable from a Dockerfile", provable_here=False)
     return Facts(**{"runner": unseen, "image": unseen, "start": unseen, **given})
 
 

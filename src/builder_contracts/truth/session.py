@@ -68,11 +68,11 @@ def verdicts_of(judgement: TruthReport) -> Iterator[Verdict]:
     for verdict in judgement.verdicts:
         contradictions = tuple(
             Contradiction(
-                place(finding.here.at),
-                finding.here.says,
-                place(finding.there.at),
-                finding.there.says,
-                finding.mend,
+                place(finding.actual.at),
+                finding.actual.says,
+                place(finding.expected.at),
+                finding.expected.says,
+                finding.fix,
                 finding.fingerprint,
             )
             for finding in judgement.findings_of(verdict)

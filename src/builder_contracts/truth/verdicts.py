@@ -176,12 +176,12 @@ def _judge_clause(
     excused = [
         finding
         for finding in broken
-        if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(finding.here.at.file)
+        if clause.waiver and today <= clause.waiver.until and clause.waiver.covers(finding.actual.at.file)
     ]
     excused_set = frozenset(excused)
     open_findings = [finding for finding in broken if finding not in excused_set]
     outcome, summary, decidable = _outcome(seen, open_findings, excused, clause, today)
-    fix = open_findings[0].mend if open_findings else ""
+    fix = open_findings[0].fix if open_findings else ""
     likely = ""
     if outcome is Outcome.WAIVED and clause.waiver is not None:
         likely = f"waived until {clause.waiver.until}: {clause.waiver.reason}"
@@ -246,7 +246,7 @@ def _outcome(
 ) -> tuple[Outcome, str, bool]:
     expired = clause.waiver is not None and today > clause.waiver.until
     if broken:
-        first = broken[0].here
+        first = broken[0].actual
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
         late = f"; its waiver expired on {clause.waiver.until}" if expired and clause.waiver else ""
         return Outcome.BROKEN, f"{first.at}: {first.says}{more}{late}", True
@@ -257,7 +257,7 @@ def _outcome(
             True,
         )
     if excused:
-        return Outcome.WAIVED, f"{excused[0].here.at}: {excused[0].here.says}", True
+        return Outcome.WAIVED, f"{excused[0].actual.at}: {excused[0].actual.says}", True
     blind = [observation for observation in seen if isinstance(observation, Undetermined)]
     if blind:
         more = f" and {len(blind) - 1} more" if len(blind) > 1 else ""

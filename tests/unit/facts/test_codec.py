@@ -43,9 +43,9 @@ def test_two_observations_differ_where_their_facts_do(original: Facts) -> None:
 
 def test_names_that_look_like_the_marks_of_the_unseen_are_names() -> None:
     original = dataclasses.replace(
-        facts(env={"unseen": "x", "here": "y"}),
+        facts(env={"reason": "x", "provable_here": "y"}),
         tools={
-            "unseen": ToolFacts("/bin/unseen", features={"unseen": Unseen("hung"), "here": Unseen("hung")})
+            "reason": ToolFacts("/bin/reason", features={"reason": Unseen("hung"), "provable_here": Unseen("hung")})
         },
     )
     assert from_json(to_json(original), "f.json") == original
@@ -105,7 +105,7 @@ def test_huge_facts_are_rejected_unread(tmp_path: Path) -> None:
         ("{\n nonsense", "f.json:2: not JSON: "),
         ("[" * 100_000, "f.json: not JSON: nested too deeply"),
         ('{"schema": ' + "9" * 5000 + "}", "f.json: not JSON: "),
-        ("[]", "not facts: the field 'schema' is not builder-contracts/facts/v1"),
+        ("[]", "not facts: the field 'schema' is not builder-contracts/facts/v2"),
         ('{"schema": "builder-contracts/facts/v0"}', "not facts"),
         (f'{{"schema": "{SCHEMA}"}}', "corrupt: the document is missing field 'runner'"),
         (changed(env={"A": "\ud800"}), "corrupt: .env.A contains an unpaired surrogate: '\\ud800'"),
@@ -139,7 +139,7 @@ def test_what_is_no_facts_is_refused(text: str, message: str) -> None:
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["unseen", "here", "a"]), inner)
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["reason", "provable_here", "a"]), inner)
     ),
     max_leaves=5,
 )

@@ -22,7 +22,7 @@ from builder_contracts.judge import find
 from builder_contracts.verdict import Assessment, Outcome
 
 GIB = 2**30
-NOT_HERE = Unseen("no runner of this kind shows it", here=False)
+NOT_HERE = Unseen("no runner of this kind shows it", provable_here=False)
 LOST = Unseen("the observation did not complete")
 
 RUNNER = RunnerFacts("docker", "Docker Engine 26.1", "Debian 12", cpus=4, memory=16 * GIB, engine_id="HOST")
@@ -56,29 +56,31 @@ class Row:
     promise: Promise
     facts: Facts
     outcome: Outcome
-    seen: str
-    likely: str = ""
-    here: bool = True
+    observation: str
+    cause: str = ""
+    provable_here: bool = True
 
     def check(self) -> Assessment:
         finding = find(self.promise, self.facts)
         assert finding.outcome is self.outcome, finding
-        assert self.seen in finding.seen
-        assert self.likely in finding.likely
-        assert finding.provable_here is self.here
+        assert self.observation in finding.observation
+        assert self.cause in finding.cause
+        assert finding.provable_here is self.provable_here
         # Only a broken promise has a cause to name; what was seen has a place to look at.
-        assert bool(finding.likely) is (self.outcome is Outcome.BROKEN)
-        assert finding.look or finding.declared or self.outcome is Outcome.UNPROVEN
+        assert bool(finding.cause) is (self.outcome is Outcome.BROKEN)
+        assert finding.inspect or finding.declared or self.outcome is Outcome.UNPROVEN
         return finding
 
 
-def kept(name: str, promise: Promise, facts: Facts, seen: str) -> Row:
-    return Row(name, promise, facts, Outcome.KEPT, seen)
+def kept(name: str, promise: Promise, facts: Facts, observation: str) -> Row:
+    return Row(name, promise, facts, Outcome.KEPT, observation)
 
 
-def broken(name: str, promise: Promise, facts: Facts, seen: str, likely: str) -> Row:
-    return Row(name, promise, facts, Outcome.BROKEN, seen, likely)
+def broken(name: str, promise: Promise, facts: Facts, observation: str, cause: str) -> Row:
+    return Row(name, promise, facts, Outcome.BROKEN, observation, cause)
 
 
-def unproven(name: str, promise: Promise, facts: Facts, seen: str, *, here: bool = True) -> Row:
-    return Row(name, promise, facts, Outcome.UNPROVEN, seen, here=here)
+def unproven(
+    name: str, promise: Promise, facts: Facts, observation: str, *, provable_here: bool = True
+) -> Row:
+    return Row(name, promise, facts, Outcome.UNPROVEN, observation, provable_here=provable_here)

@@ -119,7 +119,7 @@ def test_waiver_never_makes_kept_nor_hides_unproven(finding: Assessment, last: d
         assert today <= last
     if today > last:
         assert changed.outcome is Outcome.BROKEN
-    assert finding.seen in changed.seen
+    assert finding.observation in changed.observation
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ def test_the_command_to_copy_is_safe_whatever_a_contract_holds(path: str) -> Non
 def test_evidence_is_never_empty() -> None:
     with pytest.raises(ValueError, match="needs evidence"):
         evidence.kept("")
-    assert evidence.broken("", "x").seen == evidence.unproven("").seen == "(no output)"
+    assert evidence.broken("", "x").observation == evidence.unproven("").observation == "(no output)"
 
 
 def test_unseen_user_is_not_a_kept_not_root() -> None:

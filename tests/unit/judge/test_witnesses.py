@@ -42,7 +42,7 @@ from tests.unit.judge.test_verdicts import verdict as sample_verdict
 
 KEPT, BROKEN, UNPROVEN = Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN
 SILENT = Unseen("the observation did not complete: outside witness exited with status 1")
-ONLY_INSIDE = Unseen("not visible from outside the runner", here=False)
+ONLY_INSIDE = Unseen("not visible from outside the runner", provable_here=False)
 
 
 def user(uid: int) -> UserFacts:

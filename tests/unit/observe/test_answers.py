@@ -137,8 +137,8 @@ def test_number_beyond_the_kernels_is_unseen(line: str, read_fact: Callable[[Pro
     if isinstance(fact, ToolFacts):
         fact = fact.status
     assert isinstance(fact, Unseen)
-    assert "invalid probe output" in fact.unseen
-    assert len(fact.unseen) < 150
+    assert "invalid probe output" in fact.reason
+    assert len(fact.reason) < 150
     assert answers.read("path", "", str) == "/bin"
 
 
@@ -185,7 +185,7 @@ def test_two_answers_about_a_feature_cost_that_feature() -> None:
 
     assert isinstance(tool, ToolFacts)
     assert isinstance(flakes := tool.features["flakes"], Unseen)
-    assert flakes.unseen.startswith(CONTRADICTION)
+    assert flakes.reason.startswith(CONTRADICTION)
     assert tool.features["fetch"] == FeatureFacts(0, "")
 
 
@@ -223,8 +223,8 @@ def test_invalid_answer_is_unseen_and_quoted_shortened() -> None:
     output = json.dumps(["paths", "/", {"nonsense": "x" * 1000}]).encode()
     fact = read.path(parse(output, ""), "/")
     assert isinstance(fact, Unseen)
-    assert fact.unseen.startswith("invalid probe output: ")
-    assert len(fact.unseen) < 150
+    assert fact.reason.startswith("invalid probe output: ")
+    assert len(fact.reason) < 150
 
 
 def test_a_feature_called_unseen_is_a_feature() -> None:

@@ -89,7 +89,7 @@ def test_this_host_is_observed_in_one_pass(contract: Contract) -> None:
     assert facts.tools["no-such-tool"] == ToolFacts(None)
     assert isinstance(facts.env, dict)
     assert isinstance(facts.image, Unseen)
-    assert not facts.image.here
+    assert not facts.image.provable_here
     assert facts.seconds > 0
     assert datetime.fromisoformat(facts.taken).utcoffset() is not None
     assert facts.taken.endswith("Z")
@@ -131,7 +131,7 @@ def test_failed_outside_witness_leaves_the_probe_alone(contract: Contract) -> No
     assert isinstance(facts.tools["sh"], ToolFacts)
     assert isinstance(facts.outside, Facts)
     assert isinstance(facts.outside.identity, Unseen)
-    assert "cannot read /proc/1: Permission denied" in facts.outside.identity.unseen
+    assert "cannot read /proc/1: Permission denied" in facts.outside.identity.reason
 
 
 def test_contract_beyond_one_argument_list_is_split(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_lost_runner_gives_every_fact_its_reason(
     facts = gather(contract, Scripted(completed=completed), forbidden={})
     for fact in (facts.identity, facts.env, facts.path, facts.tools["sh"], facts.paths["/"], facts.daemon):
         assert isinstance(fact, Unseen)
-        assert reason in fact.unseen
+        assert reason in fact.reason
 
 
 def test_answers_before_the_deadline_count(contract: Contract) -> None:
@@ -177,7 +177,9 @@ def test_answers_before_the_deadline_count(contract: Contract) -> None:
 
 
 def test_runner_that_did_not_start_is_not_probed(contract: Contract) -> None:
-    runner = Scripted(setting=replace(SETTING, start=StartFacts(exists=True, started=False, said="no shell")))
+    runner = Scripted(
+        setting=replace(SETTING, start=StartFacts(exists=True, started=False, output="no shell"))
+    )
     facts = gather(contract, runner, forbidden={})
     assert runner.asked == []
     assert facts.tools["sh"] == Unseen("runner did not start: no shell")
@@ -219,7 +221,7 @@ def test_forbidden_host_without_stand_in_is_never_tried(contract: Contract) -> N
     assert not any("forbidden" in question for question in questions(runner))
     fact = facts.network.forbidden["metadata"]
     assert isinstance(fact, Unseen)
-    assert not fact.here
+    assert not fact.provable_here
 
 
 def test_host_that_did_not_start_is_unseen_not_unreachable(contract: Contract) -> None:

@@ -103,7 +103,7 @@ def test_shell_that_hangs_is_unseen(tmp_path: Path, write: WriteContract) -> Non
     startup.write_text("sleep 60\n")
     seen = steps.observe(write(TOOLS), Host({"PATH": SYSTEM, "BASH_ENV": str(startup)}), deadline=1)
     assert isinstance(seen["bash -e"], Unseen)
-    assert "did not exit within" in seen["bash -e"].unseen
+    assert "did not exit within" in seen["bash -e"].reason
 
 
 def test_contract_without_use_for_steps_starts_no_shell(write: WriteContract) -> None:

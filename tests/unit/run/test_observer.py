@@ -30,7 +30,7 @@ def test_unreachable_engine_is_asked_once_for_all_classes(
     survey.prefetch(contracts)
     starts = [survey.facts(contract).start for contract in contracts]
     survey.close()
-    assert all(isinstance(start, Unseen) and "it hangs" in start.unseen for start in starts)
+    assert all(isinstance(start, Unseen) and "it hangs" in start.reason for start in starts)
     assert asked == ["the engine"]
 
 
@@ -41,5 +41,5 @@ def test_forbidden_host_without_engine_is_unproven(tmp_path: Path, monkeypatch: 
     seen = survey.facts(load(tmp_path / "there.yaml")).network.forbidden["metadata"]
     survey.close()
     assert isinstance(seen, Unseen)
-    assert "cannot reach a Docker Engine" in seen.unseen
-    assert seen.here
+    assert "cannot reach a Docker Engine" in seen.reason
+    assert seen.provable_here

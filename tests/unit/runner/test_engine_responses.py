@@ -66,7 +66,7 @@ def observe(contract_file: Path) -> Facts:
 def reasons(value: object) -> set[str]:
     """The reasons of all unseen facts that could have been seen."""
     if isinstance(value, Unseen):
-        return {value.unseen} if value.here else set()
+        return {value.reason} if value.provable_here else set()
     if dataclasses.is_dataclass(value):
         value = {name.name: getattr(value, name.name) for name in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -264,4 +264,4 @@ def test_missing_credential_helper_is_one_reason(
         observer.close()
 
     assert isinstance(image, Unseen)
-    assert image.unseen.startswith("cannot pull sample: the docker client's credential helper fails")
+    assert image.reason.startswith("cannot pull sample: the docker client's credential helper fails")

@@ -254,7 +254,7 @@ def tool(
         path = value["path"]
         if path is None:
             return ToolFacts(None)
-        not_run = Unseen("its version was not observed", here=answers.missing.here)
+        not_run = Unseen("its version was not observed", provable_here=answers.missing.provable_here)
         return ToolFacts(
             str(path),
             _seen(value["status"], _integer) if "status" in value else not_run,
@@ -306,7 +306,7 @@ def shell(answers: ProbeAnswers, name: str) -> Seen[ShellFacts]:
 
 def connection(answers: ProbeAnswers, key: str) -> Seen[ConnectionFacts]:
     return answers.read(
-        "connect", key, lambda value: ConnectionFacts(str(value["outcome"]), str(value["said"]))
+        "connect", key, lambda value: ConnectionFacts(str(value["outcome"]), str(value["output"]))
     )
 
 
@@ -347,7 +347,7 @@ def isolation(answers: ProbeAnswers, privileged: Seen[bool]) -> IsolationFacts:
 
 
 def _attempt(value: Any) -> AttemptFacts:
-    return AttemptFacts(bool(value["worked"]), str(value["said"]))
+    return AttemptFacts(bool(value["worked"]), str(value["output"]))
 
 
 def kernel(answers: ProbeAnswers) -> KernelFacts:

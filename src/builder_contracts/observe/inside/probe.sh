@@ -304,20 +304,20 @@ if [ -z "$unshare" ] || [ -z "$true" ]; then
   say isolation mount "$json"
 else
   if said=$(bounded 10 "$unshare" --user --map-root-user --mount "$true" 2>&1); then
-    say isolation unshare '{"worked":true,"said":"created a user and a mount namespace"}'
+    say isolation unshare '{"worked":true,"output":"created a user and a mount namespace"}'
   else
     shorten "$said"; quote "${short:-failed}"
-    say isolation unshare "{\"worked\":false,\"said\":$quoted}"
+    say isolation unshare "{\"worked\":false,\"output\":$quoted}"
   fi
   if [ -z "$mount" ]; then
     unseen "the image lacks mount(8)"
     say isolation mount "$json"
   elif said=$(bounded 10 "$unshare" --mount "$mount" -t tmpfs none /tmp 2>&1) ||
     said=$(bounded 10 "$unshare" --user --map-root-user --mount "$mount" -t tmpfs none /tmp 2>&1); then
-    say isolation mount '{"worked":true,"said":"mounted a tmpfs in its own namespace"}'
+    say isolation mount '{"worked":true,"output":"mounted a tmpfs in its own namespace"}'
   else
     shorten "$said"; quote "${short:-failed}"
-    say isolation mount "{\"worked\":false,\"said\":$quoted}"
+    say isolation mount "{\"worked\":false,\"output\":$quoted}"
   fi
 fi
 
@@ -686,7 +686,7 @@ answer_connect() {
     say connect "$1" "$json"
   else
     quote "$short"
-    say connect "$1" "{\"outcome\":\"$outcome\",\"said\":$quoted}"
+    say connect "$1" "{\"outcome\":\"$outcome\",\"output\":$quoted}"
   fi
 }
 
@@ -883,7 +883,7 @@ answer_sudo() {
   status=$?
   shorten "$said"; quote "$short"; said=$quoted
   quote "$path"
-  say sudo "" "{\"path\":$quoted,\"status\":$status,\"said\":$said}"
+  say sudo "" "{\"path\":$quoted,\"status\":$status,\"output\":$said}"
 }
 
 # Names of files only: what they hold never leaves the runner.

@@ -172,7 +172,7 @@ def privileges(answers: ProbeAnswers, contract: Contract) -> PrivilegeFacts:
                 lambda value: (
                     SudoFacts(None)
                     if value["path"] is None
-                    else SudoFacts(str(value["path"]), int(value["status"]), str(value["said"]))
+                    else SudoFacts(str(value["path"]), int(value["status"]), str(value["output"]))
                 ),
             ),
         ),

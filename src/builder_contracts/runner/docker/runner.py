@@ -148,7 +148,7 @@ class DockerRunner:
             if state.get("Running") or killed or (self._plan.default_start and status != 0):
                 return
             self.setting = dataclasses.replace(
-                self.setting, start=dataclasses.replace(start, said=end, hopeless=True)
+                self.setting, start=dataclasses.replace(start, output=end, hopeless=True)
             )
 
     @property
@@ -176,7 +176,7 @@ class DockerRunner:
             # Where a job starts in its own way, another container would show another process.
             return OutsideView(about, image, started, look=look if self._plan.default_start else None)
         entrypoint, entrypoint_env = self._try_entrypoint(image)
-        ready: Seen[float] = Unseen("the class has no daemon", here=False)
+        ready: Seen[float] = Unseen("the class has no daemon", provable_here=False)
         failure = ""
         if self._plan.daemon is not None:
             ready, failure = self._start_daemon(self._plan.daemon)
@@ -232,7 +232,7 @@ class DockerRunner:
         log = self._client.api.logs(self._containers[0], tail=5).decode("utf-8", errors="replace")
         lines = " | ".join(line for line in log.split("\n") if line.strip())[-500:]
         message = f"{reason}; started by {start.way}; end of its log: {lines or '(empty)'}"
-        return dataclasses.replace(start, started=False, said=message, hopeless=True)
+        return dataclasses.replace(start, started=False, output=message, hopeless=True)
 
     def _try_entrypoint(self, image: ImageFacts) -> tuple[Seen[StartFacts], Seen[dict[str, str]]]:
         """Start another container by the image's ENTRYPOINT, with the job's command as its arguments."""
@@ -303,7 +303,7 @@ class DockerRunner:
                 self._client.api.pull(repository, tag or "latest")
             except docker.errors.NotFound as error:
                 message = f"{self._image} not found in the registry: {engine.reason(error)}"
-                return Unseen(message), StartFacts(exists=False, started=False, said=message)
+                return Unseen(message), StartFacts(exists=False, started=False, output=message)
             except engine.LOST as error:
                 lost = Unseen(f"cannot pull {self._image}: {engine.reason(error)}")
                 return lost, lost
@@ -319,9 +319,9 @@ class DockerRunner:
             return image, StartFacts(exists=True, started=False)
         message = f"image {self._image} is not in the engine"
         if _names_registry(self._image):
-            unasked = Unseen(f"{message}, and its registry was not queried; pass --pull", here=True)
+            unasked = Unseen(f"{message}, and its registry was not queried; pass --pull", provable_here=True)
             return unasked, unasked
-        return Unseen(message), StartFacts(exists=False, started=False, said=message)
+        return Unseen(message), StartFacts(exists=False, started=False, output=message)
 
     def _start(self, image: ImageFacts) -> StartFacts:
         try:
@@ -331,7 +331,7 @@ class DockerRunner:
             self._client.api.start(container)
         except docker.errors.APIError as error:
             message = engine.reason(error)
-            return StartFacts(exists=True, started=False, said=message, hopeless=image_fault(message))
+            return StartFacts(exists=True, started=False, output=message, hopeless=image_fault(message))
         return StartFacts(exists=True, started=True)
 
     def _create(

@@ -51,8 +51,8 @@ def local_runner(labels: Sequence[str] = (), *, hidden: frozenset[str] = frozens
                 identity=str(attribution),
                 live=attribution.live,
             ),
-            image=Unseen("the local runner has no image; use --runner docker", here=False),
-            start=Unseen("the local runner does not start images; use --runner docker", here=False),
+            image=Unseen("the local runner has no image; use --runner docker", provable_here=False),
+            start=Unseen("the local runner does not start images; use --runner docker", provable_here=False),
         ),
         hidden=hidden,
     )
