@@ -45,7 +45,9 @@ def test_names_that_look_like_the_marks_of_the_unseen_are_names() -> None:
     original = dataclasses.replace(
         facts(env={"reason": "x", "provable_here": "y"}),
         tools={
-            "reason": ToolFacts("/bin/reason", features={"reason": Unseen("hung"), "provable_here": Unseen("hung")})
+            "reason": ToolFacts(
+                "/bin/reason", features={"reason": Unseen("hung"), "provable_here": Unseen("hung")}
+            )
         },
     )
     assert from_json(to_json(original), "f.json") == original
@@ -139,7 +141,8 @@ def test_what_is_no_facts_is_refused(text: str, message: str) -> None:
 JSON: st.SearchStrategy[Any] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["reason", "provable_here", "a"]), inner)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["reason", "provable_here", "a"]), inner)
     ),
     max_leaves=5,
 )
