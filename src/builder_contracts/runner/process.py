@@ -15,12 +15,11 @@ from typing import Any
 
 import psutil
 
+from builder_contracts.runner.interrupts import SIGNALS
 from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, ends_with_line
 
 # Seconds for the output of what was killed.
 _LINGER = 2
-# What ends a run: Ctrl-C, docker stop, a closed terminal.
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(
@@ -152,7 +151,7 @@ class _InterruptsDeferred:
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in _INTERRUPTS:
+        for number in SIGNALS:
             handler = signal.getsignal(number)
             # A signal without a handler in Python ends this process at once, or is ignored here and in the child.
             if callable(handler):
