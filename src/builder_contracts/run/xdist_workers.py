@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from execnet.gateway_io import popen_bootstrapline
 
 from builder_contracts.runner import interrupts
 from builder_contracts.runner.leftovers import Leftovers
@@ -17,6 +16,8 @@ from builder_contracts.runner.leftovers import Leftovers
 if TYPE_CHECKING:
     from builder_contracts.run.pytest_run import PytestRun
 
+# How execnet starts a worker; source: its gateway_io.popen_bootstrapline.
+_WORKER = "import sys;exec(eval(sys.stdin.readline()))"
 _LEFT = "builder_contracts_leftovers"
 # Seconds for all workers to remove what they created: as long as one container may take.
 _PATIENCE = 300.0
@@ -48,7 +49,7 @@ class Workers:
         with interrupts.ignored():
             for worker in psutil.Process().children():
                 with contextlib.suppress(psutil.Error):
-                    if popen_bootstrapline in worker.cmdline():
+                    if _WORKER in worker.cmdline():
                         worker.send_signal(signal.SIGTERM)
             for node in self._nodes:
                 # It raises what the worker raised, and a timeout.

@@ -1,4 +1,4 @@
-"""What a run created and could not remove."""
+"""Leftovers: containers, networks, volumes and directories that a run created and could not remove."""
 
 from __future__ import annotations
 
