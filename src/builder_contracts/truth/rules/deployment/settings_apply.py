@@ -4,29 +4,21 @@ read nothing but their file of settings, and the values that a chart requires.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
-from typing import Any
 
-from builder_contracts.errors import Location
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.known_software import KnownProgram, known_software
-from builder_contracts.truth.model import Pod, Release, Template, environment, split_reference
+from builder_contracts.truth.model import Pod, Release, environment, split_reference
 from builder_contracts.truth.readers import yaml
 from builder_contracts.truth.rule_context import RuleContext
+from builder_contracts.truth.rules.deployment import runner_config
 from builder_contracts.truth.rules.registry import rule
 from builder_contracts.truth.value import Known, Unknown, Value, get, items, text
-
-# Settings of a job's pod that GitLab Runner reads from [runners.kubernetes] itself and nowhere below it.
-# Source: https://docs.gitlab.com/runner/executors/kubernetes/#configuration-settings
-_POD_SETTINGS = frozenset({"cpu_request", "cpu_limit", "memory_request", "memory_limit", "ephemeral_storage_request",
-                           "ephemeral_storage_limit", "service_cpu_limit", "service_memory_limit", "helper_cpu_limit",
-                           "helper_memory_limit", "pod_termination_grace_period_seconds", "poll_timeout"})  # fmt: skip
 
 
 @rule("deployment/settings-apply", scope="any")
 def check(context: RuleContext) -> Iterator[RuleResult]:
-    yield from _check_templates(context)
+    yield from runner_config.check(context.model)
     for workload in context.model.workloads:
         for container in workload.pod.containers:
             program = _program_of(container)
@@ -35,35 +27,6 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 yield from _check_program(context, program, name, workload.pod, container)
     for release in context.model.releases:
         yield from _check_release(release)
-
-
-def _check_templates(context: RuleContext) -> Iterator[RuleResult]:
-    for template in context.model.templates:
-        try:
-            data = tomllib.loads(template.text)
-        except tomllib.TOMLDecodeError as error:
-            if not template.every_switch:
-                yield Undetermined(template.at, f"the rendered template is not TOML: {error}")
-            continue
-        except RecursionError:
-            yield Undetermined(template.at, "the rendered template is nested too deeply")
-            continue
-        misplaced = [misplacement for runner in data.get("runners", []) if isinstance(runner, dict)
-                     for misplacement in _misplaced(runner.get("kubernetes", {}), "runners.kubernetes")]  # fmt: skip
-        for key, table in misplaced:
-            switches = " with every switch of the template on" if template.every_switch else ""
-            actual = Quote(_line(template, key), f"{key} is in table [{table}]{switches}")
-            expected = Quote(
-                _line(template, "[runners.kubernetes]"),
-                f"GitLab Runner reads {key} from [runners.kubernetes]",
-            )
-            yield Contradicts(
-                actual,
-                expected,
-                "move it above the first nested table; a TOML key belongs to the header before it",
-            )
-        if not misplaced and not template.every_switch:
-            yield Agrees(template.at)
 
 
 def _program_of(container: Value) -> KnownProgram | None:
@@ -191,23 +154,3 @@ def _check_release(release: Release) -> Iterator[RuleResult]:
             yield Contradicts(actual, expected, f"set {key}")
         else:
             yield Agrees(value.at)
-
-
-def _misplaced(table: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Settings of the pod in tables below the one that has them."""
-    inner = table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
-    for key, value in inner:
-        below = f"{name}.{key}" if isinstance(key, str) else name
-        if isinstance(value, dict):
-            for setting in value:
-                if setting in _POD_SETTINGS:
-                    yield setting, below
-        if isinstance(value, dict | list):
-            yield from _misplaced(value, below)
-
-
-def _line(template: Template, words: str) -> Location:
-    place = template.raw.find(words)
-    return Location(
-        template.at.file, template.at.line + (template.raw.count("\n", 0, place) if place >= 0 else 0)
-    )
