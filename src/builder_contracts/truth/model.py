@@ -190,6 +190,11 @@ class Template:
     caller: str = ""
     every_switch: bool = False
 
+    def line_of(self, words: str) -> Location:
+        """The line that has these words before rendering; where the text begins if none has."""
+        place = self.raw.find(words)
+        return Location(self.at.file, self.at.line + self.raw.count("\n", 0, max(place, 0)))
+
 
 @dataclass(frozen=True)
 class CiStep:

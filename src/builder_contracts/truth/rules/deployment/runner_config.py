@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from builder_contracts.errors import Location
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
-from builder_contracts.truth.model import Model, Template
+from builder_contracts.truth.model import Model
 
 # Settings of a job's pod that GitLab Runner reads from [runners.kubernetes] itself and nowhere below it.
 # Source: https://docs.gitlab.com/runner/executors/kubernetes/#configuration-settings
@@ -18,8 +17,6 @@ _POD_SETTINGS = frozenset({"cpu_request", "cpu_limit", "memory_request", "memory
                            "helper_memory_limit", "pod_termination_grace_period_seconds", "poll_timeout"})  # fmt: skip
 # Settings of the same table that are lists of tables.
 _LISTS = frozenset({"pod_spec", "services", "host_aliases"})
-# What a table in the list ``services`` may hold.
-_SERVICE = frozenset({"name", "alias", "command", "entrypoint", "environment", "pull_policy", "variables"})
 
 
 @dataclass(frozen=True)
@@ -50,8 +47,8 @@ def check(model: Model) -> Iterator[RuleResult]:
         switches = " with every switch of the template on" if template.every_switch else ""
         for mistake in mistakes:
             yield Contradicts(
-                Quote(_line(template, mistake.key), mistake.actual + switches),
-                Quote(_line(template, "[runners.kubernetes]"), mistake.expected),
+                Quote(template.line_of(mistake.key), mistake.actual + switches),
+                Quote(template.line_of("[runners.kubernetes]"), mistake.expected),
                 mistake.fix,
             )
         if not mistakes and not template.every_switch:
@@ -81,13 +78,14 @@ def _mistakes(table: dict[str, Any]) -> Iterator[_Mistake]:
                 f"GitLab Runner reads {key} as a list of tables, and does not start with anything else",
                 f"write [[runners.kubernetes.{key}]]",
             )
-    for service in table.get("services", ()) if isinstance(table.get("services"), list) else ():
-        for key in service.keys() - _SERVICE if isinstance(service, dict) else ():
+    services = table.get("services")
+    for service in services if isinstance(services, list) else ():
+        if isinstance(service, dict) and "env" in service:
             yield _Mistake(
-                f"services.{key}" if isinstance(service[key], dict | list) else key,
-                f"a service has {key}",
-                f"GitLab Runner reads of a service only {', '.join(sorted(_SERVICE))}",
-                "use environment" if key == "env" else f"remove {key}",
+                "services.env",
+                "a service has env",
+                "GitLab Runner reads the variables of a service from environment",
+                'write environment = ["NAME=value"]',
             )
 
 
@@ -102,10 +100,3 @@ def _misplaced(table: Any, name: str) -> Iterator[tuple[str, str]]:
                     yield setting, below
         if isinstance(value, dict | list):
             yield from _misplaced(value, below)
-
-
-def _line(template: Template, words: str) -> Location:
-    place = template.raw.find(words)
-    return Location(
-        template.at.file, template.at.line + (template.raw.count("\n", 0, place) if place >= 0 else 0)
-    )
