@@ -32,10 +32,11 @@ class KnownImage:
 
 @dataclass(frozen=True)
 class KnownChart:
-    """A chart that does nothing without some values."""
+    """A chart that does nothing without the values it requires, and the labels of its pods, if they are known."""
 
     name: str
     requires: tuple[str, ...]
+    labels: Mapping[str, str]
     reference: Reference
 
 
@@ -99,7 +100,12 @@ def known_software() -> KnownSoftware:
         for entry in data["images"]
     ]
     charts = [
-        KnownChart(entry["name"], tuple(entry["requires"]), Reference(entry["source"], entry["date"]))
+        KnownChart(
+            entry["name"],
+            tuple(entry["requires"]),
+            entry.get("labels", {}),
+            Reference(entry["source"], entry["date"]),
+        )
         for entry in data["charts"]
     ]
     programs = [

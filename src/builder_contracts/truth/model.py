@@ -133,18 +133,30 @@ class ConfigMapFile:
 
 @dataclass(frozen=True)
 class Autoscaler:
-    """A HorizontalPodAutoscaler: what it scales and between which bounds."""
+    """A HorizontalPodAutoscaler: what it scales and between which bounds. ``deployed`` is False if a switch leaves it out."""
 
     target: Value | None
     least: Value | None
     most: Value | None
     at: Location
+    deployed: bool = True
+
+
+@dataclass(frozen=True)
+class Selector:
+    """The labels by which an object of a kind selects pods. ``deployed`` is False if a switch leaves it out."""
+
+    kind: str
+    labels: Value | None
+    at: Location
+    deployed: bool = True
 
 
 @dataclass(frozen=True)
 class Release:
     """A Helm release. ``values`` are those that it sets itself, Unknown if a part of them is."""
 
+    name: Value | None
     chart: Value | None
     version: Value | None
     namespace: Value | None
@@ -400,6 +412,7 @@ class Model:
     exposures: list[Exposure] = field(default_factory=list)
     settings: list[ConfigMapFile] = field(default_factory=list)
     autoscalers: list[Autoscaler] = field(default_factory=list)
+    selectors: list[Selector] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
     backend_settings: list[NameUse] = field(default_factory=list)

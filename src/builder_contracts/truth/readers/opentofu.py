@@ -113,6 +113,11 @@ def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str,
 
 def _resource(resource: TofuResource, variant: str, model: Model) -> None:
     if resource.deployed == Known(False, resource.deployed.at) and resource.type != "helm_release":
+        # Of what a switch leaves out, a caller gets these as they stand when it is switched on.
+        switched_off = Model()
+        _resource(replace(resource, deployed=Known(True, resource.deployed.at)), variant, switched_off)
+        model.autoscalers += [replace(scaler, deployed=False) for scaler in switched_off.autoscalers]
+        model.selectors += [replace(selector, deployed=False) for selector in switched_off.selectors]
         return
     if resource.type == "helm_release":
         _release(resource, variant, model)
@@ -197,7 +202,9 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
                 values = _put(values, path.split("."), evaluate(setting, inner_scope))
     written_at = block.attributes["values"].at if "values" in block.attributes else None
     model.releases.append(
-        Release(chart, version, namespace, resource.deployed, resource.at, values, written_at)
+        Release(
+            attribute("name"), chart, version, namespace, resource.deployed, resource.at, values, written_at
+        )
     )
     if namespace is not None:
         created = text(attribute("create_namespace")) == "true"

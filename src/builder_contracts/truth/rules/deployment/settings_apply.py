@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.known_software import KnownProgram, known_software
-from builder_contracts.truth.model import Pod, Release, environment, split_reference
+from builder_contracts.truth.model import Pod, Release, ScaleSet, environment, split_reference
 from builder_contracts.truth.readers import yaml
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.deployment import runner_config
@@ -27,6 +27,9 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 yield from _check_program(context, program, name, workload.pod, container)
     for release in context.model.releases:
         yield from _check_release(release)
+    for scale_set in context.model.scale_sets:
+        if scale_set.runner is not None and not scale_set.is_left_out:
+            yield from _check_template(scale_set)
 
 
 def _program_of(container: Value) -> KnownProgram | None:
@@ -131,6 +134,30 @@ def _parsed(content: Value) -> Value | None:
     except yaml.NotYaml:
         return None
     return documents[0] if documents else None
+
+
+# A template of one's own replaces the chart's, which has both. Without a command, the image ends at once.
+# Source: https://github.com/actions/actions-runner-controller/blob/gha-runner-scale-set-0.13.1/charts/gha-runner-scale-set/values.yaml#L231
+_OF_THE_TEMPLATE = {"image": "ghcr.io/actions/actions-runner:latest", "command": '["/home/runner/run.sh"]'}
+
+
+def _check_template(scale_set: ScaleSet) -> Iterator[RuleResult]:
+    """What a scale set's own pod template must repeat of the chart's."""
+    runner = scale_set.runner
+    if not isinstance(runner, Known):
+        return
+    image = text(get(runner, "image"))
+    for key, usual in _OF_THE_TEMPLATE.items():
+        if get(runner, key) is None:
+            if key == "command" and image and not split_reference(image)[0].endswith("/actions-runner"):
+                continue  # An image of one's own may start the agent by itself.
+            yield Contradicts(
+                Quote(runner.at, f"the container runner of scale set {scale_set.name} has no {key}"),
+                Quote(scale_set.at, f"its template replaces the chart's, which sets {key}"),
+                f"set {key}: {usual}",
+            )
+        else:
+            yield Agrees(runner.at)
 
 
 def _check_release(release: Release) -> Iterator[RuleResult]:
