@@ -153,6 +153,16 @@ class Selector:
 
 
 @dataclass(frozen=True)
+class UrlPassword:
+    """A generated password that is written into a URL as it is; ``characters`` are those that it can have."""
+
+    password: str
+    characters: str
+    at: Location
+    generated_at: Location
+
+
+@dataclass(frozen=True)
 class Release:
     """A Helm release. ``values`` are those that it sets itself, Unknown if a part of them is."""
 
@@ -418,6 +428,7 @@ class Model:
     backend_settings: list[NameUse] = field(default_factory=list)
     namespaces: list[NameUse] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
+    url_passwords: list[UrlPassword] = field(default_factory=list)
     jobs: list[CiJob] = field(default_factory=list)
     actions: list[CompositeAction] = field(default_factory=list)
     images: list[ImageUse] = field(default_factory=list)

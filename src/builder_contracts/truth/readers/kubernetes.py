@@ -15,7 +15,7 @@ from builder_contracts.truth.model import (
     Selector,
     Workload,
 )
-from builder_contracts.truth.value import Known, Value, fields, get, items, text
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet", "Pod", "CronJob"})
 _SELECTING = frozenset({"PodDisruptionBudget", "ServiceMonitor", "PodMonitor"})
@@ -62,6 +62,12 @@ def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
     elif kind == "ConfigMap":
         model.settings += [
             ConfigMapFile(file, content, name) for file, content in fields(get(value, "data")).items()
+        ]
+    elif kind == "Secret":
+        # Which keys it has, never what they hold.
+        keys = {**fields(get(value, "data")), **fields(get(value, "stringData"))}
+        model.settings += [
+            ConfigMapFile(key, Unknown("it is in a secret", entry.at), name) for key, entry in keys.items()
         ]
     elif kind == "AutoscalingRunnerSet":
         _runner_set(value, model, variant)

@@ -4,10 +4,13 @@ read nothing but their file of settings, and the values that a chart requires.
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
+from typing import Any
 
+from builder_contracts.errors import Location
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
-from builder_contracts.truth.known_software import KnownProgram, known_software
+from builder_contracts.truth.known_software import KnownFile, KnownProgram, known_software
 from builder_contracts.truth.model import Pod, Release, ScaleSet, environment, split_reference
 from builder_contracts.truth.readers import yaml
 from builder_contracts.truth.rule_context import RuleContext
@@ -27,6 +30,8 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 yield from _check_program(context, program, name, workload.pod, container)
     for release in context.model.releases:
         yield from _check_release(release)
+    for known in known_software().files:
+        yield from _check_file(context, known)
     for scale_set in context.model.scale_sets:
         if scale_set.runner is not None and not scale_set.is_left_out:
             yield from _check_template(scale_set)
@@ -73,6 +78,7 @@ def _check_program(
                 ignored = "is ignored" if len(names) == 1 else "are ignored"
                 actual = Quote(names[0][1], f"{name}: {shown} {ignored}")
                 yield Contradicts(actual, only, f"move the {kind} into the file, or drop {program.config}")
+    file = _config_file(context, pod, container, config[0]) if config is not None else None
     for required in program.requires:
         used = [(argument, at) for argument, at in written if argument.startswith(required.arguments)]
         key = f"{required.arguments}{required.setting}"
@@ -84,7 +90,6 @@ def _check_program(
             yield Contradicts(
                 Quote(used[0][1], f"{name}: {used[0][0].partition('=')[0]}"), expected, f"add {key}"
             )
-        file = _config_file(context, pod, container, config[0]) if config is not None else None
         table = get(file, required.table)
         if config is not None and table is not None and get(table, required.setting) is None:
             fine = False
@@ -95,6 +100,22 @@ def _check_program(
                 Quote(config[1], f"{config[0]}: {missing}"),
                 f"set {required.table}.{required.setting}",
             )
+    for host in program.hosts:
+        prefix = f"{host.arguments}{host.setting}="
+        table = get(file, host.table)
+        value = get(table, host.setting)
+        places = [
+            (argument.removeprefix(prefix), at) for argument, at in written if argument.startswith(prefix)
+        ]
+        places += [(text(value) or "", table.at)] if table is not None and value is not None else []
+        for address, at in places:
+            if "://" in address:
+                fine = False
+                yield Contradicts(
+                    Quote(at, f"{host.table}.{host.setting} of {name} is {address}"),
+                    Quote(container.at, f"{program.name} reads a host and a port there ({host.reference})"),
+                    "remove the scheme",
+                )
     if fine and (config is not None or settings or variables):
         yield Agrees(container.at)
 
@@ -158,6 +179,46 @@ def _check_template(scale_set: ScaleSet) -> Iterator[RuleResult]:
             )
         else:
             yield Agrees(runner.at)
+
+
+def _check_file(context: RuleContext, known: KnownFile) -> Iterator[RuleResult]:
+    """Keys that a program needs of its file, unless a variable of a container or a key of a secret stands in."""
+    provided = {setting.file for setting in context.model.settings}
+    provided.update(
+        *(
+            environment(container)
+            for workload in context.model.workloads
+            for container in workload.pod.containers
+        )
+    )
+    for setting in context.model.settings:
+        written = text(setting.content)
+        if setting.file != known.name or written is None:
+            continue
+        try:
+            data = tomllib.loads(written)
+        except tomllib.TOMLDecodeError as error:
+            yield Undetermined(setting.content.at, f"{known.name} is not TOML: {error}")
+            continue
+        if not known.tables <= data.keys():
+            continue
+        for key, variables in known.requires.items():
+            inner: Any = data
+            for part in key.split("."):
+                inner = inner.get(part) if isinstance(inner, dict) else None
+            if inner is not None or provided & {*variables}:
+                yield Agrees(setting.content.at)
+                continue
+            header = written.find(f"[{key.partition('.')[0]}]")
+            line = setting.content.at.line + (written.count("\n", 0, header) + 1 if header >= 0 else 0)
+            yield Contradicts(
+                Quote(Location(setting.content.at.file, line), f"{known.name} has no {key}"),
+                Quote(
+                    setting.content.at,
+                    f"{known.program} does not start without {key} or {variables[0]} ({known.reference})",
+                ),
+                f"set {key}",
+            )
 
 
 def _check_release(release: Release) -> Iterator[RuleResult]:
