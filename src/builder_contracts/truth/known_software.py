@@ -109,6 +109,8 @@ class KnownSoftware:
     python_rules: PythonRules
     actions: Mapping[str, KnownAction]
     essential: frozenset[str]
+    python_launchers: frozenset[str]
+    """Bazel modules that run programs by python3 on PATH."""
 
 
 @cache
@@ -162,6 +164,7 @@ def known_software() -> KnownSoftware:
             for name, entry in data["actions"].items()
         },
         frozenset(data["essential"]["tools"]),
+        frozenset(data["python_launcher"]["modules"]),
     )
 
 
