@@ -30,8 +30,8 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 yield from _check_program(context, program, name, workload.pod, container)
     for release in context.model.releases:
         yield from _check_release(release)
-    for known in known_software().files:
-        yield from _check_file(context, known)
+    for file in known_software().files:
+        yield from _check_file(context, file)
     for scale_set in context.model.scale_sets:
         if scale_set.runner is not None and not scale_set.is_left_out:
             yield from _check_template(scale_set)
@@ -181,7 +181,7 @@ def _check_template(scale_set: ScaleSet) -> Iterator[RuleResult]:
             yield Agrees(runner.at)
 
 
-def _check_file(context: RuleContext, known: KnownFile) -> Iterator[RuleResult]:
+def _check_file(context: RuleContext, expected: KnownFile) -> Iterator[RuleResult]:
     """Keys that a program needs of its file, unless a variable of a container or a key of a secret stands in."""
     provided = {setting.file for setting in context.model.settings}
     provided.update(
@@ -193,16 +193,16 @@ def _check_file(context: RuleContext, known: KnownFile) -> Iterator[RuleResult]:
     )
     for setting in context.model.settings:
         written = text(setting.content)
-        if setting.file != known.name or written is None:
+        if setting.file != expected.name or written is None:
             continue
         try:
             data = tomllib.loads(written)
         except tomllib.TOMLDecodeError as error:
-            yield Undetermined(setting.content.at, f"{known.name} is not TOML: {error}")
+            yield Undetermined(setting.content.at, f"{expected.name} is not TOML: {error}")
             continue
-        if not known.tables <= data.keys():
+        if not expected.tables <= data.keys():
             continue
-        for key, variables in known.requires.items():
+        for key, variables in expected.requires.items():
             inner: Any = data
             for part in key.split("."):
                 inner = inner.get(part) if isinstance(inner, dict) else None
@@ -212,10 +212,10 @@ def _check_file(context: RuleContext, known: KnownFile) -> Iterator[RuleResult]:
             header = written.find(f"[{key.partition('.')[0]}]")
             line = setting.content.at.line + (written.count("\n", 0, header) + 1 if header >= 0 else 0)
             yield Contradicts(
-                Quote(Location(setting.content.at.file, line), f"{known.name} has no {key}"),
+                Quote(Location(setting.content.at.file, line), f"{expected.name} has no {key}"),
                 Quote(
                     setting.content.at,
-                    f"{known.program} does not start without {key} or {variables[0]} ({known.reference})",
+                    f"{expected.program} does not start without {key} or {variables[0]} ({expected.reference})",
                 ),
                 f"set {key}",
             )
