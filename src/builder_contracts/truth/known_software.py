@@ -88,6 +88,7 @@ class KnownSoftware:
     python_rules: PythonRules
     actions: Mapping[str, KnownAction]
     essential: frozenset[str]
+    hosted: tuple[str, ...]
 
 
 @cache
@@ -132,4 +133,5 @@ def known_software() -> KnownSoftware:
             for name, entry in data["actions"].items()
         },
         frozenset(data["essential"]["tools"]),
+        tuple(data["hosted"]["labels"]),
     )
