@@ -65,6 +65,8 @@ def _allowed(attempt: PublishAttempt) -> Assessment:
         )
         return broken(f"{returned}: {lookup.detail}", _DROPPED)
     for operation, answer in attempt.answers.items():
+        if is_unknown(answer) and not attempt.logged:
+            return unproven(f"the writer's credentials are not known to the server: {operation}: {answer}")
         if not is_accepted(answer):
             return broken(
                 f"{operation} was rejected for the writer: {answer}",

@@ -1,0 +1,96 @@
+"""A real bazel-remote, as script/servers builds it, and the password files that it reads."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.prove.conftest import ROOT
+
+START_WITHIN = 60
+
+
+@dataclass(frozen=True)
+class BazelRemote:
+    """The addresses of one server, and where it prints its log."""
+
+    http: str
+    grpc: str
+    log: Path
+
+
+def program() -> str:
+    """The path of the program. Skips the test if it was not built."""
+    built = subprocess.run(
+        [ROOT / "script/servers", "--path", "bazel-remote"], capture_output=True, text=True, check=False
+    )
+    if built.returncode != 0:
+        pytest.skip("needs bazel-remote: script/servers bazel-remote builds it")
+    return built.stdout.strip()
+
+
+def password_file(folder: Path, passwords: Mapping[str, str]) -> str:
+    """A password file with these names, in the form that Apache's htpasswd writes."""
+    openssl = shutil.which("openssl") or pytest.skip("needs openssl")
+    lines = []
+    for name, password in passwords.items():
+        hashed = subprocess.run(
+            [openssl, "passwd", "-apr1", "-stdin"],
+            input=password,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        lines.append(f"{name}:{hashed.stdout.strip()}\n")
+    file = folder / "htpasswd"
+    file.write_text("".join(lines), "utf-8")
+    return f"--htpasswd_file={file}"
+
+
+@contextmanager
+def bazel_remote(folder: Path, options: Sequence[str] = ()) -> Iterator[BazelRemote]:
+    """The server on this machine's loopback, until the context ends."""
+    ports = _free_ports(2)
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [program(), f"--dir={folder / 'data'}", "--max_size=1", "--access_log_level=all",
+             f"--http_address=127.0.0.1:{ports[0]}", f"--grpc_address=127.0.0.1:{ports[1]}", *options],
+            stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        for port in ports:
+            _wait(process, port, log)
+        yield BazelRemote(f"http://127.0.0.1:{ports[0]}", f"grpc://127.0.0.1:{ports[1]}", log)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(opened.getsockname()[1]) for opened in sockets]
+    for opened in sockets:
+        opened.close()
+    return ports
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    patience = time.monotonic() + START_WITHIN
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert process.poll() is None, log.read_text("utf-8")
+            assert time.monotonic() < patience, log.read_text("utf-8")
+            time.sleep(0.05)
+        else:
+            return

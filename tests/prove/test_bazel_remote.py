@@ -1,0 +1,107 @@
+"""Who may write to a real bazel-remote: each way in which it is commonly run, over both of its protocols."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder_contracts.prove import protocol_client
+from builder_contracts.prove.local_testbed import LocalTestbed
+from builder_contracts.prove.publication import experiment as publication
+from builder_contracts.prove.publication.judge import judge
+from builder_contracts.services.principals import Credentials
+from tests.prove.bazel_remote import BazelRemote, bazel_remote, password_file
+from tests.prove.conftest import machine_bench
+
+PASSWORDS = {"me": "my-long-secret", "second": "another-long-secret"}
+ME, SECOND, WRONG = "me:my-long-secret", "second:another-long-secret", "me:not-the-password"
+CLOSED, OPEN_READS, MANGLING = ["htpasswd"], ["htpasswd", "--allow_unauthenticated_reads"], [
+    "--enable_ac_key_instance_mangling",
+    "--disable_http_ac_validation",
+]  # fmt: skip
+UNKNOWN = "not known to the server"
+READERS_WRITE = "the server lets this identity write"
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """How the server runs, what the environment says of it, and the verdicts with a part of what they say."""
+
+    options: list[str]
+    reader: str
+    writer: str
+    anonymous_verdict: tuple[str, str]
+    reader_verdict: tuple[str, str]
+    writer_verdict: tuple[str, str]
+    rules: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+KEPT = ("kept", "")
+ROWS = {
+    "open": Row([], SECOND, ME, ("broken", READERS_WRITE), ("broken", READERS_WRITE), KEPT),
+    "open, nobody is named": Row([], "", "", ("broken", READERS_WRITE), ("unproven", "no reader"), ("unproven", "no writer")),
+    "closed, no reader": Row(CLOSED, "", ME, KEPT, ("unproven", "no reader"), KEPT),
+    "closed, reader: none": Row(
+        CLOSED, "", ME, KEPT, ("unproven", "the server knows no identity that may only read"), KEPT, {"no_reader": True},
+    ),
+    # Whoever is in its password file may write.
+    "closed, the reader is a second user": Row(CLOSED, SECOND, ME, KEPT, ("broken", READERS_WRITE), KEPT),
+    "closed, the reader's password is wrong": Row(CLOSED, WRONG, ME, KEPT, ("unproven", UNKNOWN), KEPT),
+    "closed, the writer's password is wrong": Row(
+        CLOSED, "", WRONG, ("unproven", "the writer failed too"), ("unproven", "no reader"), ("unproven", UNKNOWN),
+    ),
+    "open reads, no reader": Row(OPEN_READS, "", ME, KEPT, ("unproven", "no reader"), KEPT),
+    "open reads, reader: anonymous": Row(OPEN_READS, "", ME, KEPT, KEPT, KEPT, {"anonymous_reader": True}),
+    "open reads, the reader's password is wrong": Row(OPEN_READS, WRONG, ME, KEPT, ("unproven", UNKNOWN), KEPT),
+    "instance names in keys": Row(
+        MANGLING, "", ME, ("broken", READERS_WRITE), ("unproven", "no reader"), KEPT, {"instance": "main"},
+    ),
+}  # fmt: skip
+
+
+def bench(folder: Path, server: BazelRemote, row: Row) -> LocalTestbed:
+    created = machine_bench(folder, **{"bazel-grpc": server.grpc, "bazel-http": server.http})
+    given = Credentials.from_texts(row.reader, row.writer)
+    created.endpoints = {
+        role: dataclasses.replace(endpoint, credentials=given, **row.rules)
+        for role, endpoint in created.endpoints.items()
+    }
+    return created
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_publication_to_bazel_remote(tmp_path: Path, name: str) -> None:
+    row = ROWS[name]
+    users = [password_file(tmp_path, PASSWORDS)] if "htpasswd" in row.options else []
+    options = [option for option in row.options if option != "htpasswd"]
+    with bazel_remote(tmp_path, [*users, *options]) as server:
+        testbed = bench(tmp_path, server, row)
+        for role in testbed.endpoints:
+            with testbed.fresh("publication") as job:
+                attempts = publication.prove(testbed, role, job)
+            for identity in ("anonymous", "reader", "writer"):
+                finding = judge(identity, attempts[identity])[0]
+                outcome, text = getattr(row, f"{identity}_verdict")
+                assert (role, identity, finding.outcome.value) == (role, identity, outcome), finding
+                assert text in f"{finding.observation} / {finding.cause}"
+        log = server.log.read_text("utf-8")
+    # It does not log what it rejects: its log could confirm a write, and never a rejection.
+    assert " 401 " not in log
+    assert ("PUT 200" in log) is (row.writer_verdict == KEPT or not users)
+
+
+def test_instances_of_one_server_hold_different_results(tmp_path: Path) -> None:
+    """With instance names in its keys, a lookup under another name finds nothing: it has to be the writer's."""
+    with bazel_remote(tmp_path, MANGLING) as server:
+        key = {"kind": "grpc", "target": server.grpc, "hash": "a" * 64, "size": 1}
+        updated = protocol_client.grpc({**key, "call": "UpdateActionResult", "instance": "main"})
+        lookups = {
+            name: protocol_client.grpc({**key, "call": "GetActionResult", "instance": name})["status"]
+            for name in ("main", "", "other")
+        }
+    assert updated["status"] == "OK"
+    assert lookups == {"main": "OK", "": "NOT_FOUND", "other": "NOT_FOUND"}
