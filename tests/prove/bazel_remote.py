@@ -68,7 +68,7 @@ def bazel_remote(folder: Path, options: Sequence[str] = ()) -> Iterator[BazelRem
         )  # fmt: skip
     try:
         for port in ports:
-            _wait(process, port, log)
+            wait_for_port("127.0.0.1", port, process)
         yield BazelRemote(f"http://127.0.0.1:{ports[0]}", f"grpc://127.0.0.1:{ports[1]}", log)
     finally:
         process.terminate()
@@ -83,14 +83,15 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def wait_for_port(host: str, port: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Wait until somebody listens there, or the process ends."""
     patience = time.monotonic() + START_WITHIN
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection((host, port), timeout=1).close()
         except OSError:
-            assert process.poll() is None, log.read_text("utf-8")
-            assert time.monotonic() < patience, log.read_text("utf-8")
+            assert process is None or process.poll() is None, "the server ended"
+            assert time.monotonic() < patience, f"nobody listens at {host}:{port}"
             time.sleep(0.05)
         else:
             return

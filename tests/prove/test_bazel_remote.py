@@ -14,8 +14,9 @@ from builder_contracts.prove.local_testbed import LocalTestbed
 from builder_contracts.prove.publication import experiment as publication
 from builder_contracts.prove.publication.judge import judge
 from builder_contracts.services.principals import Credentials
-from tests.prove.bazel_remote import BazelRemote, bazel_remote, password_file
+from tests.prove.bazel_remote import BazelRemote, bazel_remote, password_file, program, wait_for_port
 from tests.prove.conftest import machine_bench
+from tests.prove.pool import pool
 
 PASSWORDS = {"me": "my-long-secret", "second": "another-long-secret"}
 ME, SECOND, WRONG = "me:my-long-secret", "second:another-long-secret", "me:not-the-password"
@@ -105,3 +106,50 @@ def test_instances_of_one_server_hold_different_results(tmp_path: Path) -> None:
         }
     assert updated["status"] == "OK"
     assert lookups == {"main": "OK", "": "NOT_FOUND", "other": "NOT_FOUND"}
+
+
+ENVIRONMENT = """\
+apiVersion: builder-contracts/v1
+kind: Environment
+metadata: {{name: theirs, summary: A bazel-remote of somebody else}}
+roles:
+  bazel-grpc: {{url: "grpc://{address}:9092", writer: THEIR_WRITER, reader: none, instance: main}}
+"""
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+@pytest.mark.usefixtures("worlds")
+def test_job_builds_with_a_closed_bazel_remote(tmp_path: Path) -> None:
+    """It wants credentials to read and knows no reader; its keys have instance names, of which the job's .bazelrc
+    gives another than the environment."""
+    users = password_file(tmp_path, PASSWORDS)
+    with pool(tmp_path) as runners:
+        mounts = {
+            program(): {"bind": "/opt/bazel-remote", "mode": "ro"},
+            users.partition("=")[2]: {"bind": "/opt/htpasswd", "mode": "ro"},
+        }
+        command = [
+            "/opt/bazel-remote", "--dir=/tmp/data", "--max_size=1", "--http_address=0.0.0.0:8080",
+            "--grpc_address=0.0.0.0:9092", "--htpasswd_file=/opt/htpasswd", "--enable_ac_key_instance_mangling",
+        ]  # fmt: skip
+        network = runners.host.network
+        container = runners.host.container("bazel-remote", command, network_mode=network, binds=mounts)
+        state = runners.client.api.inspect_container(container)
+        address = state["NetworkSettings"]["Networks"][network]["IPAddress"]
+        wait_for_port(address, 9092)
+        (runners.folder / "theirs.yaml").write_text(ENVIRONMENT.format(address=address), "utf-8")
+        machine = runners.runner("tinyland-docker")
+        machine.put("/home/runner/.bazelrc", "build --remote_instance_name=other\n")
+        result = machine.check(
+            "--environment", "/world/theirs.yaml", "-k", "bazel-grpc", "--allow-writes", "bazel-grpc",
+            environment={"THEIR_WRITER": ME},
+        )  # fmt: skip
+    shows = ("upload", "hit", "counterfactual", "nonce-miss", "environment")
+    assert result.broken == set(), result.text
+    assert result.kept == {f"caches/bazel-grpc-{show}" for show in shows} | {
+        "publication/bazel-grpc-anonymous",
+        "publication/bazel-grpc-writer",
+    }, result.text
+    for clause in ("caches/bazel-grpc-forced-upload", "publication/bazel-grpc-reader"):
+        assert "the server knows no identity that may only read" in result.seen(clause)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from builder_contracts.prove.access_log import AccessLogLine
-from builder_contracts.prove.lookup_identity import unknown_reader
-from builder_contracts.prove.publish_attempt import PublishAttempt, answer_status, is_accepted, is_unknown
+from builder_contracts.prove.publish_attempt import (
+    PublishAttempt,
+    answer_status,
+    is_accepted,
+    is_unknown,
+    unknown_reader,
+)
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
 from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
