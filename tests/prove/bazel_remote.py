@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.prove.conftest import ROOT
+from tests.prove.server_program import server_program
 
 START_WITHIN = 60
 
@@ -25,16 +25,6 @@ class BazelRemote:
     http: str
     grpc: str
     log: Path
-
-
-def program() -> str:
-    """The path of the program. Skips the test if it was not built."""
-    built = subprocess.run(
-        [ROOT / "script/servers", "--path", "bazel-remote"], capture_output=True, text=True, check=False
-    )
-    if built.returncode != 0:
-        pytest.skip("needs bazel-remote: script/servers bazel-remote builds it")
-    return built.stdout.strip()
 
 
 def password_file(folder: Path, passwords: Mapping[str, str]) -> str:
@@ -62,7 +52,7 @@ def bazel_remote(folder: Path, options: Sequence[str] = ()) -> Iterator[BazelRem
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [program(), f"--dir={folder / 'data'}", "--max_size=1", "--access_log_level=all",
+            [server_program("bazel-remote"), f"--dir={folder / 'data'}", "--max_size=1", "--access_log_level=all",
              f"--http_address=127.0.0.1:{ports[0]}", f"--grpc_address=127.0.0.1:{ports[1]}", *options],
             stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ from builder_contracts.prove import protocol_client
 from builder_contracts.prove.local_testbed import LocalTestbed
 from builder_contracts.prove.publication import experiment as publication
 from builder_contracts.prove.publication.judge import judge
+from builder_contracts.prove.testbed import encode_body
 from builder_contracts.services.principals import Credentials
-from tests.prove.bazel_remote import BazelRemote, bazel_remote, password_file, program, wait_for_port
+from tests.prove.bazel_remote import BazelRemote, bazel_remote, password_file, wait_for_port
 from tests.prove.conftest import machine_bench
 from tests.prove.pool import pool
+from tests.prove.server_program import server_program
 
 PASSWORDS = {"me": "my-long-secret", "second": "another-long-secret"}
 ME, SECOND, WRONG = "me:my-long-secret", "second:another-long-secret", "me:not-the-password"
@@ -126,7 +130,7 @@ def test_job_builds_with_a_closed_bazel_remote(tmp_path: Path) -> None:
     users = password_file(tmp_path, PASSWORDS)
     with pool(tmp_path) as runners:
         mounts = {
-            program(): {"bind": "/opt/bazel-remote", "mode": "ro"},
+            server_program("bazel-remote"): {"bind": "/opt/bazel-remote", "mode": "ro"},
             users.partition("=")[2]: {"bind": "/opt/htpasswd", "mode": "ro"},
         }
         command = [
@@ -153,3 +157,33 @@ def test_job_builds_with_a_closed_bazel_remote(tmp_path: Path) -> None:
     }, result.text
     for clause in ("caches/bazel-grpc-forced-upload", "publication/bazel-grpc-reader"):
         assert "the server knows no identity that may only read" in result.seen(clause)
+
+
+def http(server: BazelRemote, method: str, path: str, body: bytes = b"", user: str = "") -> str:
+    """The status of one request."""
+    headers = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()} if user else {}
+    request = {"url": f"{server.http}/{path}", "method": method, "headers": headers}
+    return str(protocol_client.http({**request, "body": encode_body(body)} if body else request)["status"])
+
+
+def test_bazel_remote_differs_as_the_page_says(tmp_path: Path) -> None:
+    """docs/reference/proofs/servers.md: what is no result, a result without its blobs, a digest that is wrong."""
+    blob = b"nobody has stored this"
+    digest = hashlib.sha256(blob).hexdigest()
+    # ActionResult.output_files (2) with a path (1) and a digest (2) of its own: hash (1) and size (2).
+    named = b"\x0a\x40" + digest.encode() + b"\x10" + bytes([len(blob)])
+    output = b"\x0a\x01f" + b"\x12" + bytes([len(named)]) + named
+    dangling = b"\x12" + bytes([len(output)]) + output
+    key, other = "a" * 64, "b" * 64
+    with bazel_remote(tmp_path) as server:
+        assert http(server, "PUT", f"ac/{key}", b"no action result") == "400"
+        assert http(server, "PUT", f"cas/{other}", blob) == "500"
+        assert http(server, "HEAD", f"cas/{other}") == "404"
+        assert http(server, "PUT", f"ac/{key}", dangling) == "200"
+        # Taken, and a miss for as long as the blob is not there.
+        assert http(server, "GET", f"ac/{key}") == "404"
+        get = {"kind": "grpc", "call": "GetActionResult", "target": server.grpc, "hash": key, "size": 1}
+        assert protocol_client.grpc(get)["status"] == "NOT_FOUND"
+        assert http(server, "PUT", f"cas/{digest}", blob) == "200"
+        assert http(server, "GET", f"ac/{key}") == "200"
+        assert protocol_client.grpc(get)["status"] == "OK"

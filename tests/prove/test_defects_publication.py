@@ -6,7 +6,7 @@ import pytest
 
 from builder_contracts.services.catalog import SERVICES, ServiceSpec
 from builder_contracts.services.principals import Credentials
-from tests.prove.conftest import ROOT, Spec, Worlds, ids, rewritten
+from tests.prove.conftest import GRANTS_EVERY_LOCK, ROOT, Spec, Worlds, ids, rewritten
 
 pytestmark = pytest.mark.docker
 
@@ -61,9 +61,7 @@ def test_object_store_whose_reader_may_write(worlds: Worlds) -> None:
 
 
 def test_object_store_that_grants_every_lock(worlds: Worlds) -> None:
-    # It says yes to the second holder as well; what it keeps is the first one's.
-    yes = "location ~ [.]tflock$ { error_page 412 =200 @yes; proxy_intercept_errors on; proxy_pass http://127.0.0.1:8333; proxy_set_header Host $http_host; }\n    location @yes { return 200; }\n    "
-    spec = rewritten("objects", ("location / {", yes + "location / {"))
+    spec = rewritten("objects", GRANTS_EVERY_LOCK)
     proved = worlds.prove(
         "tinyland-nix",
         ids("publication/objects-second-lock", "publication/objects-old-state", "publication/objects-race"),

@@ -5,77 +5,40 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from builder_contracts.contract.promises.publication import STATE
-from builder_contracts.prove import protocol_client
 from builder_contracts.prove.local_testbed import LocalTestbed
 from builder_contracts.prove.publication import experiment as publication
 from builder_contracts.prove.publication.judge import judge as judge_attempt
 from builder_contracts.prove.publish_attempt import PublishAttempt
 from builder_contracts.prove.state import experiment as state
 from builder_contracts.prove.state.judge import judge
-from builder_contracts.runner.docker import engine
-from builder_contracts.runner.docker.cleanup import RunLabels, close
-from builder_contracts.services.catalog import OBJECTS_PORT, objects
-from builder_contracts.services.principals import Credentials
-from builder_contracts.services.stack import ServiceStack
 from builder_contracts.verdict import Outcome
-from tests.prove.conftest import Worlds, machine_bench
+from tests.prove.conftest import Worlds
+from tests.prove.own_store import ask_store, own_store
 
 pytestmark = pytest.mark.docker
-BUCKET = "state"
 
 
 @pytest.fixture
 def testbed(worlds: Worlds, tmp_path: Path) -> Iterator[LocalTestbed]:
-    """A bench of this machine, and the store of somebody else, which has a bucket with versions."""
     assert worlds.folder == tmp_path
-    client, run, credentials = engine.connect(), RunLabels(), Credentials.random()
-    host = ServiceStack(client, run, name="own")
-    host.start([objects("objects.example", credentials)])
-    try:
-        url = f"http://{host.up('objects').address}:{OBJECTS_PORT}"
-        created = machine_bench(tmp_path, objects=url)
-        endpoint = dataclasses.replace(created.endpoints["objects"], credentials=credentials, bucket=BUCKET)
-        created.endpoints = {"objects": endpoint}
-        assert ask(created, "create_bucket")["status"] == "OK"
-        versions = {"Status": "Enabled"}
-        assert ask(created, "put_bucket_versioning", VersioningConfiguration=versions)["status"] == "OK"
+    with own_store(tmp_path) as created:
         yield created
-    finally:
-        host.close()
-        close(client, run)
-        client.close()
-
-
-def ask(testbed: LocalTestbed, call: str, **arguments: object) -> dict[str, Any]:
-    """What the owner of the bucket is told."""
-    endpoint = testbed.endpoints["objects"]
-    owner = testbed.identity("objects", "writer")
-    return protocol_client.s3(
-        {
-            "url": endpoint.url,
-            "identity": owner.name,
-            "secret": owner.secret,
-            "call": call,
-            "arguments": {"Bucket": BUCKET, **arguments},
-        }
-    )
 
 
 def contents(testbed: LocalTestbed) -> list[str]:
     """The keys of every version, delete marker and unfinished upload in the bucket."""
-    listed = ask(testbed, "list_object_versions")["reply"]
-    uploads = ask(testbed, "list_multipart_uploads")["reply"]
+    listed = ask_store(testbed, "list_object_versions")["reply"]
+    uploads = ask_store(testbed, "list_multipart_uploads")["reply"]
     groups = (listed.get("Versions", []), listed.get("DeleteMarkers", []), uploads.get("Uploads", []))
     return [entry["Key"] for group in groups for entry in group]
 
 
 def test_deployed_object_store_is_proved_and_cleaned_up(testbed: LocalTestbed) -> None:
-    assert ask(testbed, "put_object", Key="somebody-elses", Body="")["status"] == "OK"
+    assert ask_store(testbed, "put_object", Key="somebody-elses", Body="")["status"] == "OK"
     record = state.prove(testbed)
     outcomes = {show: judge(show, record)[0] for show in STATE}
     assert {show: finding for show, finding in outcomes.items() if finding.outcome is not Outcome.KEPT} == {}

@@ -77,6 +77,7 @@ TABLE: dict[str, tuple[StateRecord, dict[str, Outcome], str]] = {
     "unlock rejected for another reason": (state(unlock_by_other=ABSENT), {UNLOCK: BROKEN}, "expected AccessDenied"),
     "no response to the unlock": (state(unlock_by_other=LOST), {UNLOCK: UNPROVEN}, "did not respond"),
     "two win the race": (state(race=StateReply("OK", text="OK OK PreconditionFailed")), {RACE: BROKEN}, "2 of 3"),
+    "two win, one has no response": (state(race=StateReply("OK", text="OK OK LOST")), {RACE: BROKEN}, "2 of 3"),
     "nobody wins the race": (state(race=StateReply("OK", text="AccessDenied AccessDenied")), {RACE: UNPROVEN}, "not each of the others"),
     "a racer is denied": (state(race=StateReply("OK", text="OK AccessDenied")), {RACE: UNPROVEN}, "not each of the others"),
     "a racer has no response": (state(race=StateReply("OK", text="OK LOST PreconditionFailed")), {RACE: UNPROVEN}, "to each of them"),

@@ -78,16 +78,16 @@ def _race(record: StateRecord) -> Witnessed:
         f"client: {len(statuses)} puts at once: {race.text or race}",
         _server(record, "each of these replies"),
     )
+    if winners > 1:
+        return broken(
+            f"{winners} of {len(statuses)} who locked at once acquired the lock", _NO_LOCK
+        ), witnesses
     if reason := _no_response(race) or (
         "the object store did not respond to each of them" if "LOST" in statuses else ""
     ):
         return unproven(reason), witnesses
     if len(statuses) < 2:
         return unproven(f"nobody raced for the lock: {race}"), witnesses
-    if winners > 1:
-        return broken(
-            f"{winners} of {len(statuses)} who locked at once acquired the lock", _NO_LOCK
-        ), witnesses
     if not winners or sum(status in _TAKEN for status in statuses) != len(statuses) - 1:
         return unproven(
             f"not each of the others was rejected because the lock is taken: {race.text}"
