@@ -13,7 +13,7 @@ from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.isolation import Device, DockerDaemon
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.observe.inside import promised
+from builder_contracts.observe.inside import promised, system_state
 from builder_contracts.tools.work import ToolWork
 
 SEPARATOR = "\x1f"
@@ -62,6 +62,7 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
     if contract.promised(DockerDaemon) or contract.promised(DaemonEndpoint):
         yield ("daemon",)
     yield from promised.questions(contract)
+    yield from system_state.questions(contract)
     for clause in contract.clauses:
         match clause.promise:
             case Tool() as tool:
