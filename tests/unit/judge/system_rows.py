@@ -29,7 +29,7 @@ def packages(*versions: str, manager: str = "dpkg", state: str = "installed") ->
     return facts(packages=PackageFacts(manager, {"openssl": installed}))
 
 
-def openssl(version: str) -> Package:
+def openssl(version: str) -> PackagePromise:
     return PackagePromise("openssl", version=PackageRange(version))
 
 

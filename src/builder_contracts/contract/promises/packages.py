@@ -12,7 +12,7 @@ from builder_contracts.tools.package_order import PackageRange
 
 
 @dataclass(frozen=True)
-class Package:
+class PackagePromise:
     """A package is installed, in this range of versions if one is given, or is not installed."""
 
     name: str
