@@ -320,8 +320,9 @@ def test_accounts_come_without_passwords(proc: Path) -> None:
 
 
 def test_processes_of_the_same_namespace(proc: Path) -> None:
-    """Two containers: that of the process has a job, what an engine's exec started, and a zombie."""
-    own, other = "pid:[1]", "pid:[2]"
+    """Three containers: that of the process has a job, a job's container, what an exec started, and a zombie."""
+    own, other, nested = "pid:[1]", "pid:[2]", "pid:[3]"
+    (proc / "status").write_text((proc / "status").read_text() + "NSpid:\t100\t1\n")
     (proc / "ns" / "pid").symlink_to(own)
     for number, space, inner, parent, state, name in (
         ("100", own, "1", "7", "S", "job"),
@@ -329,6 +330,7 @@ def test_processes_of_the_same_namespace(proc: Path) -> None:
         ("102", own, "20", "7", "S", "exec"),
         ("103", own, "21", "100", "Z", "ended"),
         ("104", other, "1", "7", "S", "job"),
+        ("105", nested, "30\t1", "101", "S", "below"),
     ):
         folder = proc.parent / number
         (folder / "ns").mkdir(parents=True)
@@ -344,6 +346,7 @@ def test_processes_of_the_same_namespace(proc: Path) -> None:
         "1": [0, 6, "job", "/bin/job -x "],
         "12": [1, 6, "my agent", "/bin/my agent -x "],
         "20": [0, 6, "exec", "/bin/exec -x "],
+        "30": [12, 6, "below", "/bin/below -x "],
     }
     assert seen["complete", "processes"] == 0
 

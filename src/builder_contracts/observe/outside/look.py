@@ -532,33 +532,43 @@ def _accounts(process: ObservedProcess) -> Iterator[Answer]:
 
 
 def _processes(process: ObservedProcess) -> Iterator[Answer]:
-    """All processes of the process's PID namespace, and the one that started this program as they number it."""
+    """All processes that the process's PID namespace shows, as it numbers them, and the one that started this program."""
     space = Path(f"{process.proc}/ns/pid").readlink()
-    seen: dict[str, tuple[str, str, list[Any]]] = {}
+    same = Path("/proc/self/ns/pid").readlink() == space
+    # The place of a number in NSpid: one number a namespace, the outermost first.
+    level = 0 if same else len(process.field("NSpid").split()) - 1
+    parents, spaces, details = {}, {}, {}
     for directory in Path(process.proc).parent.glob("[1-9]*"):
-        # Other processes end while this looks.
         try:
-            if (directory / "ns/pid").readlink() != space:
-                continue
             text = (directory / "status").read_text("utf-8", "replace")
-            fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
             arguments = (directory / "cmdline").read_bytes()[:_MOST_ARGUMENTS]
-        except OSError:
+            # Others' namespaces are not for every user to read, and all are shown by the same /proc.
+            spaces[directory.name] = space if same else (directory / "ns/pid").readlink()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        numbers = fields.get("NSpid", directory.name).split()
+        parents[directory.name] = fields["PPid"].strip()
+        if fields["State"].strip()[0] in "ZX" or len(numbers) <= level:
             continue
-        words = {name: value.split() for name, value in fields.items()}
-        if words["State"][0] in "ZX":
-            continue
-        uid = process.inner_id("uid", int(words["Uid"][1]))
+        uid = process.inner_id("uid", int(fields["Uid"].split()[1]))
         shown = arguments.replace(b"\0", b" ").decode("utf-8", "replace")
-        seen[directory.name] = (
-            words.get("NSpid", [directory.name])[-1],
-            words["PPid"][0],
-            [uid, fields["Name"].strip(), shown],
-        )
-    inner = {number: pid for number, (pid, _, _) in seen.items()}
-    for pid, parent, details in seen.values():
-        yield "process", pid, [int(inner.get(parent, "0")), *details]
-    yield "complete", "processes", int(inner.get(str(os.getppid()), "0"))
+        details[directory.name] = (numbers[level], [uid, fields["Name"].strip(), shown])
+
+    def shows(number: str) -> bool:
+        """Whether the namespace is the process's, or one below it."""
+        passed: set[str] = set()
+        while number in spaces and number not in passed:
+            if spaces[number] == space:
+                return True
+            passed.add(number)
+            number = parents.get(number, "")
+        return False
+
+    inner = {number: pid for number, (pid, _) in details.items() if shows(number)}
+    for number, pid in inner.items():
+        yield "process", pid, [int(inner.get(parents[number], "0")), *details[number][1]]
+    yield "complete", "processes", int(inner.get(str(os.getppid()), "0")) if same else 0
 
 
 _SYSTEM = {"packages": _packages, "accounts": _accounts, "processes": _processes}
