@@ -188,7 +188,8 @@ _CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "What is promised of the path": _path,
     "What its value is": _variable,
     "Promises about a process": _process,
-    "Output of a command": _output,
+    "Standard output": _output,
+    "Standard error": _output,
 }
 
 CLASSES = values(schemas.load("builder-class"))

@@ -1114,9 +1114,9 @@ answer_processes() {
     case $state$user in [ZX]* | '' | [A-Z]) continue ;; esac
     arguments=
     [ "$1" = yes ] && arguments=$("$tr" '\000' ' ' 2>/dev/null <"$file/cmdline")
-    arguments=$(printf '%.1500s.' "$arguments")
+    [ ${#arguments} -gt 1500 ] && arguments=$(printf '%.1500s' "$arguments")
     quote "$name"; name=$quoted
-    quote "${arguments%.}"
+    quote "$arguments"
     say process "${file#/proc/}" "[$parent,$user,$name,$quoted]"
   done 2>/dev/null
   say complete processes "$PPID"

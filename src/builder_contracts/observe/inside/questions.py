@@ -62,7 +62,6 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
     if contract.promised(DockerDaemon) or contract.promised(DaemonEndpoint):
         yield ("daemon",)
     yield from promised.questions(contract)
-    yield from system_state.questions(contract)
     for clause in contract.clauses:
         match clause.promise:
             case Tool() as tool:
@@ -89,6 +88,8 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
                     yield ("connect", f"forbidden {denied.host} {spelling}", text, str(port))
             case _:
                 pass
+    # Last, because a job's ENTRYPOINT may still be starting processes.
+    yield from system_state.questions(contract)
 
 
 def _work(work: ToolWork) -> Iterator[str]:

@@ -68,6 +68,8 @@ _DATABASES = (
 _RUNTIMES = ("runc", "crun", "youki")
 _START_POLL = 0.01
 _START_POLLS = 200
+_SETTLE_POLL = 0.25
+_SETTLE_POLLS = 6
 _ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 Answer = tuple[str, str, Any]
@@ -531,6 +533,17 @@ def _accounts(process: ObservedProcess) -> Iterator[Answer]:
     yield "complete", "accounts", True
 
 
+def _settled_processes(process: ObservedProcess) -> Iterator[Answer]:
+    """The processes once no more of them start, or after a while: a job's ENTRYPOINT may still be starting some."""
+    answers = list(_processes(process))
+    for _ in range(_SETTLE_POLLS):
+        time.sleep(_SETTLE_POLL)
+        before, answers = answers, list(_processes(process))
+        if answers == before:
+            break
+    yield from answers
+
+
 def _processes(process: ObservedProcess) -> Iterator[Answer]:
     """All processes that the process's PID namespace shows, as it numbers them, and the one that started this program."""
     space = Path(f"{process.proc}/ns/pid").readlink()
@@ -571,7 +584,7 @@ def _processes(process: ObservedProcess) -> Iterator[Answer]:
     yield "complete", "processes", int(inner.get(str(os.getppid()), "0")) if same else 0
 
 
-_SYSTEM = {"packages": _packages, "accounts": _accounts, "processes": _processes}
+_SYSTEM = {"packages": _packages, "accounts": _accounts, "processes": _settled_processes}
 
 
 def look(proc: str, questions: list[str]) -> Iterator[Answer]:
