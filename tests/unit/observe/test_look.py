@@ -339,6 +339,11 @@ def test_processes_of_the_same_namespace(proc: Path) -> None:
         (folder / "status").write_text(
             f"Name:\t{name}\nState:\t{state} (x)\nPPid:\t{parent}\nUid:\t5\t6\t7\t8\nNSpid:\t{number}\t{inner}\n"
         )
+    # Of a process of the host, the namespace may be closed to the witness.
+    (proc.parent / "106").mkdir()
+    (proc.parent / "106" / "status").write_text(
+        "Name:\tinit\nState:\tS (x)\nPPid:\t0\nUid:\t0\t0\t0\t0\nNSpid:\t106\n"
+    )
 
     seen = answers(proc, ("processes", "yes"))
 

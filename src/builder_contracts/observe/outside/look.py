@@ -554,15 +554,17 @@ def _processes(process: ObservedProcess) -> Iterator[Answer]:
     for directory in Path(process.proc).parent.glob("[1-9]*"):
         try:
             text = (directory / "status").read_text("utf-8", "replace")
+            fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+            numbers = fields.get("NSpid", directory.name).split()
+            # One of fewer namespaces is not in this one, and its own may be closed to this program.
+            if len(numbers) <= level:
+                continue
             arguments = (directory / "cmdline").read_bytes()[:_MOST_ARGUMENTS]
-            # Others' namespaces are not for every user to read, and all are shown by the same /proc.
             spaces[directory.name] = space if same else (directory / "ns/pid").readlink()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has ended
-        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-        numbers = fields.get("NSpid", directory.name).split()
         parents[directory.name] = fields["PPid"].strip()
-        if fields["State"].strip()[0] in "ZX" or len(numbers) <= level:
+        if fields["State"].strip()[0] in "ZX":
             continue
         uid = process.inner_id("uid", int(fields["Uid"].split()[1]))
         shown = arguments.replace(b"\0", b" ").decode("utf-8", "replace")
