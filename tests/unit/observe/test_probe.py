@@ -114,7 +114,7 @@ def test_any_environment_is_observed_exactly(shell: Shell, values: list[str]) ->
 def test_bytes_that_are_not_text_become_marks(shell: Shell) -> None:
     completed = subprocess.run(
         [*shell.arguments, "-c", questions.probe(), "probe", NONCE], env={b"PATH": SYSTEM.encode(), b"BYTES": b"caf\xe9", b"AFTER": b"seen"},
-        capture_output=True, check=True,
+        capture_output=True, check=True, timeout=60,
     )  # fmt: skip
     env = read.environment(read.parse(completed.stdout, "", nonce=NONCE))
     assert isinstance(env, dict)
@@ -377,6 +377,14 @@ def test_probe_timeout_keeps_answers_and_marks_rest_unseen(shell: Shell, tmp_pat
 
 
 @each_shell
+def test_printf_that_prints_nothing_stops_no_shell(shell: Shell, tmp_path: Path) -> None:
+    # mksh and posh use the image's.
+    program(tmp_path, "printf", "exit 0")
+    answers = shell.ask(("details", "/etc/passwd", "no", "yes"), path=f"{tmp_path}:{SYSTEM}", deadline=20)
+    assert answers.lost == ""
+
+
+@each_shell
 def test_image_with_only_a_shell_is_observed_partly(shell: Shell) -> None:
     answers = shell.ask(
         ("tool", "xz", "--version"),
@@ -488,6 +496,14 @@ def test_missing_daemon_lists_everything_tried(shell: Shell, tmp_path: Path) -> 
     if not daemon.reachable:  # somebody may listen on the engine's port of this machine
         assert "no response from a daemon at tcp://127.0.0.1:9" in daemon.how
         assert "ports 2375 and 2376 of localhost are closed" in daemon.how
+
+
+@each_shell
+def test_silent_docker_info_is_unseen(shell: Shell, tmp_path: Path) -> None:
+    # timeout(1) ends a command at its limit with 124.
+    program(tmp_path, "docker", "exit 124")
+    daemon = read.daemon(shell.ask(("daemon",), path=str(tmp_path)), Unseen("not started here"))
+    assert daemon == Unseen("docker info did not exit within 30 s")
 
 
 @each_shell

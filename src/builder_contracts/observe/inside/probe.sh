@@ -59,7 +59,7 @@ find_tool() {
 nl='
 '
 # mksh and posh have no printf of their own, and the job's PATH may have none.
-if ! (printf x) >/dev/null 2>&1; then
+if [ "$(printf x 2>/dev/null)" != x ]; then
   if [ -n "${POSH_VERSION-}" ]; then
     # Its echo reads backslashes, which are therefore doubled.
     verbatim() {
@@ -136,6 +136,8 @@ quote() {
   while [ ${#whole} -gt 500 ]; do
     piece=$(printf '%.500s.' "$whole")
     piece=${piece%.}
+    # A printf that does not work must not keep the probe here.
+    [ -n "$piece" ] || piece=$whole
     whole=${whole#"$piece"}
     escape "$piece"
     ready=$ready$escaped
@@ -750,13 +752,28 @@ answer_connect() {
 answer_daemon() {
   find_tool docker
   if [ -n "$found" ]; then
-    if said=$(bounded 10 "$found" info --format '{{.ID}} {{.ServerVersion}}' 2>/dev/null) && [ -n "${said%%[ ]*}" ]; then
+    up=0 slow=
+    read -r up _ </proc/uptime
+    begun=${up%%.*}
+    said=$(bounded 30 "$found" info --format '{{.ID}} {{.ServerVersion}}' 2>/dev/null)
+    status=$?
+    read -r up _ </proc/uptime
+    took=$((${up%%.*} - begun))
+    [ "$took" -lt 10 ] || slow=", slowly: after $took s"
+    if [ "$status" = 0 ] && [ -n "${said%%[ ]*}" ]; then
       quote "${said%% *}"; id=$quoted
       quote "${said#* }"; version=$quoted
-      quote "docker info: server ${said#* } at ${DOCKER_HOST:-the default socket}"
+      quote "docker info: server ${said#* } at ${DOCKER_HOST:-the default socket}$slow"
       say daemon "" "{\"reachable\":true,\"how\":$quoted,\"id\":$id,\"version\":$version}"
       return
     fi
+    # Silence proves nothing: a busy host is slow, and a refusal comes at once.
+    case $status in 124 | 137)
+      unseen "docker info did not exit within 30 s"
+      say daemon "" "$json"
+      return
+      ;;
+    esac
   fi
   tried="no client"
   [ -n "$found" ] && tried="no response from a daemon at ${DOCKER_HOST:-the default socket}"
@@ -1026,6 +1043,7 @@ answer_details() {
     while IFS= read -r line || [ -n "$line" ]; do
       while :; do
         piece=$(printf '%.800s.' "$line"); piece=${piece%.}
+        [ -n "$piece" ] || piece=$line
         line=${line#"$piece"}
         ending=$nl
         [ -n "$line" ] && ending=
