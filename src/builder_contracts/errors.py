@@ -11,7 +11,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The command line's answer to the shell. Numbers are an API: documented in docs/cli.md."""
+    """The command line's answer to the shell. Numbers are an API: documented in docs/reference/cli.md."""
 
     KEPT = 0
     BROKEN = 1
@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 3
     CANNOT_RUN = 4
     NOTHING_SELECTED = 5
+    LEFT_BEHIND = 6
     INTERRUPTED = 130
     TERMINATED = 143
 

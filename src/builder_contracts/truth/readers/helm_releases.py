@@ -129,7 +129,7 @@ class ReleaseReader:
         elsewhere = written.elsewhere or (f"{missing[0]} may set it" if missing else "")
         deployed = self._deployed(written)
         model.releases.append(
-            Release(chart, version, written.namespace, deployed, written.at.at, values,
+            Release(written.name, chart, version, written.namespace, deployed, written.at.at, values,
                     written.values[-1].at if written.values else None)
         )  # fmt: skip
         if written.namespace is not None:

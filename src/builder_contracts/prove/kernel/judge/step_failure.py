@@ -6,9 +6,9 @@ import re
 
 from builder_contracts.contract.quantities import human_bytes
 from builder_contracts.prove.check_result import CheckResult
-from builder_contracts.prove.command_end import is_deadline
 from builder_contracts.prove.kernel.record import KernelBuild, TierStep
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.runner.command_end import is_deadline
 
 # How make, env and the shell report that a program does not exist.
 _MISSING = re.compile(
@@ -43,7 +43,7 @@ def find_failure(step: TierStep, build: KernelBuild | None = None) -> CheckResul
     return CheckResult(
         False,
         f"status {step.status}: {step.end}",
-        "run the step by hand in the image (see docs/canaries/linux-xr.md)",
+        "run the step by hand in the image (see docs/explanation/kernel-canary.md)",
     )
 
 
