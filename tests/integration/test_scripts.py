@@ -28,7 +28,7 @@ from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ["base-image", "contract", "engine", "images", "setup", "test"]
+SCRIPTS = ["base-image", "contract", "engine", "images", "servers", "setup", "test"]
 # How each of them says that it cannot be done here, as the command line does; 1 is a finding.
 CANNOT = int(ExitCode.CANNOT_RUN)
 # Nothing listens on the discard port of the loopback interface.
@@ -145,7 +145,7 @@ def test_help_explains_and_touches_nothing(name: str) -> None:
     assert not [line for line in completed.stdout.splitlines() if line.startswith("#")]
 
 
-@pytest.mark.parametrize("name", ["base-image", "engine", "images", "setup"])
+@pytest.mark.parametrize("name", ["base-image", "engine", "images", "servers", "setup"])
 def test_an_unknown_option_is_named_in_one_line(name: str) -> None:
     completed = run(f"script/{name}", "--no-such-option", environment=NO_ENGINE)
     assert completed.returncode == CANNOT
