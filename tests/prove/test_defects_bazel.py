@@ -109,3 +109,33 @@ def test_grpc_cache_that_is_off(worlds: Worlds) -> None:
     proved = worlds.prove("tinyland-docker", GRPC, specs={"bazel-grpc": spec})
     assert not proved.broken
     assert proved.unproven == set(proved.verdicts)
+
+
+SYSTEM_RC, USER_RC = "/etc/bazel.bazelrc", "/home/runner/.bazelrc"
+
+
+@pytest.mark.parametrize(
+    ("file", "option", "broken"),
+    [
+        (SYSTEM_RC, "--remote_upload_local_results=false", {"upload"}),
+        (SYSTEM_RC, "--noremote_accept_cached", {"hit"}),
+        (USER_RC, "--remote_cache=", {"upload", "hit"}),
+        (
+            USER_RC,
+            "--remote_cache=http://bazel-cache-api.nix-cache.svc.cluster.local:8080",
+            {"upload", "hit"},
+        ),
+        (SYSTEM_RC, "--modify_execution_info=.*=+no-remote-cache", {"upload", "hit"}),
+        (SYSTEM_RC, "--disk_cache=/tmp/disk-cache", {"counterfactual"}),
+    ],
+    ids=["no-upload", "no-accept", "no-cache", "wrong-host", "no-remote-cache", "disk-cache"],
+)
+def test_image_whose_bazelrc_undoes_the_cache(
+    worlds: Worlds, file: str, option: str, broken: set[str]
+) -> None:
+    image = f"RUN printf 'build %s\\n' '{option}' >>{file} && chown runner {file}"
+    proved = worlds.prove("tinyland-docker", HTTP, image=image)
+    assert proved.broken == {f"caches/bazel-http-{show}" for show in broken}
+    assert proved.ids_kept == set(proved.verdicts) - proved.broken
+    for show in broken & {"upload", "hit"}:
+        assert f"the class's own settings: {option} in {file}" in proved.seen(f"caches/bazel-http-{show}")

@@ -240,7 +240,7 @@ class ExperimentSchedule:
                         return
                     self.bench.ready("nix")
                     published = nix.seed(self.bench, job, "path:.")
-                    nix.publish(self.bench, job, published)
+                    nix.publish(self.bench, plain, published)
                     if lost := self.bench.endpoints["nix"].lacks(WRITER):
                         raise StepFailed.of(lost)
                     nix.make_bad(self.bench, job, published)
@@ -341,7 +341,13 @@ class ExperimentSchedule:
             self._check(canary, product, results, cold.status, cold.ended or "; ".join(cold.warnings[-2:]))
 
         self.bench.ready(role)
-        self.records.bazel[role] = bazel.prove(self.bench, canary, role, check_cold_build)
+        self.records.bazel[role] = bazel.prove(
+            self.bench,
+            canary,
+            role,
+            check_cold_build,
+            uploads=self.contract.document["caches"][role] == "read-write",
+        )
         if first:
             self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from builder_contracts.prove.bazel import judge_writes
 from builder_contracts.prove.bazel.log import REMOTE_HIT
-from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
+from builder_contracts.prove.bazel.record import PLAIN, BazelRecord, BazelRun
 from builder_contracts.prove.bazel.witnesses import (
     ENDPOINT_CAUSE,
     client_witness,
     explain_run,
+    explaining_settings,
     no_response,
     reader_witness,
     server_witness,
 )
+from builder_contracts.prove.class_settings import judge_plain
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import Witnessed, unavailable
 from builder_contracts.verdict import broken, kept, unproven
@@ -39,7 +41,7 @@ def judge(show: str, record: BazelRecord | Unavailable | None) -> Witnessed:
         case "upload":
             return judge_writes.judge_upload(record)
         case "hit":
-            return _hit(record, "hit")
+            return _plain_or_forced(record)
         case "environment":
             return _hit(record, "environment")
         case "digests":
@@ -56,6 +58,23 @@ def judge(show: str, record: BazelRecord | Unavailable | None) -> Witnessed:
             return _corrupted(record)
         case _:
             raise NotImplementedError(f"no judge for the Bazel proof {show}")
+
+
+def _plain_or_forced(record: BazelRecord) -> Witnessed:
+    """The plain build's hits, or where these failed what the forced build's say of them."""
+    forced, witnesses = _hit(record, "hit")
+    plain_run = record.runs.get(f"{PLAIN}hit")
+    if plain_run is None:
+        return forced, witnesses
+    plain, plain_witnesses = _hit(record, f"{PLAIN}hit")
+    keys = {spawn.digest for spawn in record.runs["cold"].actions}
+    if any(spawn.digest not in keys for spawn in plain_run.actions):
+        # Other keys miss whatever the settings of the cache are; in an open one they are now filled.
+        return plain, plain_witnesses
+    return judge_plain(plain, forced, explaining_settings(record, f"{PLAIN}hit")), (
+        *plain_witnesses,
+        f"forced {witnesses[0]}",
+    )
 
 
 def _hit(record: BazelRecord, name: str) -> Witnessed:
@@ -76,14 +95,16 @@ def _hit(record: BazelRecord, name: str) -> Witnessed:
             f"no {', '.join(lacking)} action; the build did not cover the whole canary",
             "compare with 'mnemonics' in canary.yaml; some targets were not built",
         ), witnesses
-    misses = [spawn for spawn in run.actions if not spawn.hit]
+    cacheable = {spawn.name for spawn in cold.actions}
+    # A class can also exclude its actions from the cache.
+    misses = [spawn for spawn in run.spawns if not spawn.hit and (spawn.cacheable or spawn.name in cacheable)]
     if misses and name == "environment" and not all(spawn.hit for spawn in record.runs["hit"].actions):
         return unproven("the unchanged environment misses as well"), witnesses
     if misses:
         examples = ", ".join(f"{spawn.target} {spawn.mnemonic} ({spawn.runner})" for spawn in misses[:4])
         likely = _KEYS if name == "environment" else f"{ENDPOINT_CAUSE}; or {_KEYS}"
         return broken(
-            f"{len(misses)} of {len(run.actions)} actions were not remote cache hits: {examples}; {explain_run(run)}",
+            f"{len(misses)} of {max(len(misses), len(run.actions))} actions were not remote cache hits: {examples}; {explain_run(run)}",
             likely,
         ), witnesses
     if absent := {spawn.name for spawn in cold.actions} - {spawn.name for spawn in run.spawns}:

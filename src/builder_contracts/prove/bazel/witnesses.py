@@ -7,6 +7,7 @@ from collections import Counter
 
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
+from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.witnessed import NO_LOG
 from builder_contracts.verdict import Assessment, unproven
 
@@ -37,13 +38,22 @@ def reader_witness(record: BazelRecord) -> str:
     return f"outside: {record.reader} finds that {record.after_upload.detail}"
 
 
+def server_failures(record: BazelRecord, name: str) -> list[AccessLogLine]:
+    """The requests of a build that the server failed to answer."""
+    return [line for line in record.served[name] if line.status >= 500 or line.grpc == "14"]
+
+
+def explaining_settings(record: BazelRecord, name: str) -> tuple[ClassSetting, ...]:
+    """The class's own settings that can explain a failed build: none if the server failed in it."""
+    return () if server_failures(record, name) else record.settings
+
+
 def no_response(record: BazelRecord, name: str) -> Assessment | None:
     """Return the assessment if the build did not complete or the cache did not respond, else None."""
     run = record.runs[name]
     if run.status is None:
         return unproven(f"the build did not complete: {run.ended}")
-    failures = [line for line in record.served[name] if line.status >= 500 or line.grpc == "14"]
-    if failures:
+    if failures := server_failures(record, name):
         status = f"gRPC status {failures[0].grpc}" if failures[0].grpc == "14" else failures[0].status
         return unproven(
             f"the cache returned {status} for {failures[0].uri}; it is failing, so its access rules were not tested"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
+from builder_contracts.prove.nix.class_conf import netrc_line
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.principals import Principal
@@ -53,8 +54,7 @@ def copy(job: ProofJob, target: str, path: str, identity: Principal, *, deadline
     """Copy a path with its closure into a cache as an identity, whose secret only the job can read."""
     netrc = f"{job.folder}.keys/netrc"
     host = urlsplit(target).hostname
-    login = f"machine {host} login {identity.name} password {identity.secret}\n"
-    job.write(netrc, login.encode() if host and identity.secret else b"")
+    job.write(netrc, netrc_line(target, identity) if host and identity.secret else b"")
     return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=deadline)
 
 
