@@ -119,6 +119,12 @@ def test_plain_bazel_build_table(row: str) -> None:
     assert witnesses[0].startswith("client: ")
 
 
+@pytest.mark.parametrize("show", ["counterfactual", "poisoned"])
+def test_build_without_cache_counts_excluded_actions(show: str) -> None:
+    without = uncacheable(bazel().runs["without"])
+    assert judge_bazel(show, bazel(runs={**bazel().runs, "without": without}))[0].outcome is KEPT
+
+
 def test_both_bazel_builds_fail_by_the_server() -> None:
     runs = {**bazel().runs, "hit": MISSED, f"{PLAIN}hit": MISSED}
     served = {**LINES["http"], f"{PLAIN}hit": ()}

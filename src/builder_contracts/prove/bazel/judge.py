@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from builder_contracts.prove.bazel import judge_writes
-from builder_contracts.prove.bazel.log import REMOTE_HIT
+from builder_contracts.prove.bazel.log import REMOTE_HIT, Spawn
 from builder_contracts.prove.bazel.record import PLAIN, BazelRecord, BazelRun
 from builder_contracts.prove.bazel.witnesses import (
     ENDPOINT_CAUSE,
@@ -77,6 +77,12 @@ def _plain_or_forced(record: BazelRecord) -> Witnessed:
     )
 
 
+def _cacheable(record: BazelRecord, run: BazelRun) -> list[Spawn]:
+    """The actions of a build that a cache could have answered, also where the class excludes them from it."""
+    names = {spawn.name for spawn in record.runs["cold"].actions}
+    return [spawn for spawn in run.spawns if spawn.cacheable or spawn.name in names]
+
+
 def _hit(record: BazelRecord, name: str) -> Witnessed:
     run, cold = record.runs[name], record.runs["cold"]
     reads = record.reads(name)
@@ -95,9 +101,7 @@ def _hit(record: BazelRecord, name: str) -> Witnessed:
             f"no {', '.join(lacking)} action; the build did not cover the whole canary",
             "compare with 'mnemonics' in canary.yaml; some targets were not built",
         ), witnesses
-    cacheable = {spawn.name for spawn in cold.actions}
-    # A class can also exclude its actions from the cache.
-    misses = [spawn for spawn in run.spawns if not spawn.hit and (spawn.cacheable or spawn.name in cacheable)]
+    misses = [spawn for spawn in _cacheable(record, run) if not spawn.hit]
     if misses and name == "environment" and not all(spawn.hit for spawn in record.runs["hit"].actions):
         return unproven("the unchanged environment misses as well"), witnesses
     if misses:
@@ -179,12 +183,13 @@ def _counterfactual(record: BazelRecord) -> Witnessed:
             f"{len(hits)} hits and {len(record.served['without'])} requests with no cache configured",
             "a cache is configured elsewhere; check every .bazelrc and the disk cache",
         ), witnesses
-    if not run.actions:
+    ran = len(_cacheable(record, run))
+    if not ran:
         return broken(
             "no action ran and nothing was fetched",
             "outputs were cached locally, so a hit proves nothing",
         ), witnesses
-    return kept(f"without the cache, {len(run.actions)} actions ran on the runner"), witnesses
+    return kept(f"without the cache, {ran} actions ran on the runner"), witnesses
 
 
 def _nonce_miss(record: BazelRecord) -> Witnessed:
@@ -253,7 +258,7 @@ def _poisoned(record: BazelRecord) -> Witnessed:
     )
     if failed := no_response(record, "lied-to"):
         return failed, witnesses
-    if truth.status != 0 or not truth.actions or not false <= _outputs(truth).keys():
+    if truth.status != 0 or not _cacheable(record, truth) or not false <= _outputs(truth).keys():
         return unproven("no build without the cache to compare with"), witnesses
     if not record.poisoned or not false or not reads:
         return unproven("the false result was never fetched, so there was nothing to detect"), witnesses
