@@ -99,6 +99,12 @@ BAZEL_TABLE: dict[str, tuple[str, BazelRecord, Outcome, str]] = {
     "no answer, without a setting": ("hit", plain_hit(FAILED, settings=()), UNPROVEN, ""),
     "server that failed": ("hit", plain_hit(MISSED, http_line("GET", "/ac/a1", 502)), UNPROVEN, ""),
     "other keys": ("hit", plain_hit(bazel_build(LOCAL, "-other")), BROKEN, "machine state leaks into the action key"),
+    "one other key": ("hit", plain_hit(dataclasses.replace(
+        MISSED, spawns=(dataclasses.replace(MISSED.spawns[0], digest="other"), MISSED.spawns[1]),
+    )), BROKEN, OWN),
+    "no keys": ("hit", plain_hit(dataclasses.replace(
+        MISSED, spawns=tuple(dataclasses.replace(spawn, digest="") for spawn in MISSED.spawns),
+    )), BROKEN, OWN),
     "nothing uploaded": ("upload", plain_cold(RAN, NOTHING), BROKEN, OWN),
     "nothing uploaded, no setting": ("upload", plain_cold(RAN, NOTHING, settings=()), BROKEN, OWN),
     "nothing cacheable": (

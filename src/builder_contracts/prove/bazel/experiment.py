@@ -288,6 +288,9 @@ def _look(bench: Testbed, role: str, run: BazelRun, *, every: bool) -> StoreLook
     actions = [spawn for spawn in run.spawns if spawn.cacheable and not spawn.hit]
     if not actions:
         return StoreLookup(None, "no action ran, so there is nothing to check")
+    if not all(spawn.digest for spawn in actions):
+        # Bazel computes the key of an action for a cache only.
+        return StoreLookup(False, "Bazel used no cache, so none of its results can be in the store")
     url = bench.endpoints[role].url
     if role == "bazel-http":
         # The run's own cache permits anonymous reads, which are more independent of a build than its reader.
