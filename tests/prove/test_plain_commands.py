@@ -66,6 +66,9 @@ def test_plain_and_forced_table(
 # Bazel
 
 ACCEPT = ClassSetting("--noremote_accept_cached", "/etc/bazel.bazelrc")
+ADDRESS = ClassSetting("--remote_cache=http://other", "/home/runner/.bazelrc")
+EXCLUDED = ClassSetting("--modify_execution_info=.*=+no-remote-cache", "/etc/bazel.bazelrc")
+UPLOAD = ClassSetting("--remote_upload_local_results=false", "/etc/bazel.bazelrc")
 
 
 def plain_hit(run: BazelRun, *lines: AccessLogLine, **changes: object) -> BazelRecord:
@@ -95,7 +98,8 @@ BAZEL_TABLE: dict[str, tuple[str, BazelRecord, Outcome, str]] = {
     "disk cache hits": ("hit", plain_hit(bazel_build("disk cache hit")), BROKEN, OWN),
     "empty log": ("hit", plain_hit(BazelRun(0)), BROKEN, OWN),
     "actions kept from the cache": ("hit", plain_hit(uncacheable(MISSED)), BROKEN, OWN),
-    "no answer, with a setting": ("hit", plain_hit(FAILED), BROKEN, OWN),
+    "no answer, with another address": ("hit", plain_hit(FAILED, settings=(ADDRESS, ACCEPT)), BROKEN, str(ADDRESS)),
+    "no answer, with another setting": ("hit", plain_hit(FAILED), UNPROVEN, ""),
     "no answer, without a setting": ("hit", plain_hit(FAILED, settings=()), UNPROVEN, ""),
     "server that failed": ("hit", plain_hit(MISSED, http_line("GET", "/ac/a1", 502)), UNPROVEN, ""),
     "other keys": ("hit", plain_hit(bazel_build(LOCAL, "-other")), BROKEN, "machine state leaks into the action key"),
@@ -105,10 +109,10 @@ BAZEL_TABLE: dict[str, tuple[str, BazelRecord, Outcome, str]] = {
     "no keys": ("hit", plain_hit(dataclasses.replace(
         MISSED, spawns=tuple(dataclasses.replace(spawn, digest="") for spawn in MISSED.spawns),
     )), BROKEN, OWN),
-    "nothing uploaded": ("upload", plain_cold(RAN, NOTHING), BROKEN, OWN),
+    "nothing uploaded": ("upload", plain_cold(RAN, NOTHING, settings=(ACCEPT, UPLOAD)), BROKEN, f"{OWN}: {UPLOAD}"),
     "nothing uploaded, no setting": ("upload", plain_cold(RAN, NOTHING, settings=()), BROKEN, OWN),
     "nothing cacheable": (
-        "upload", plain_cold(uncacheable(RAN), StoreLookup(None, "no action ran")), BROKEN, OWN,
+        "upload", plain_cold(uncacheable(RAN), StoreLookup(None, "no action ran"), settings=(EXCLUDED,)), BROKEN, str(EXCLUDED),
     ),
     "upload to a server that failed": (
         "upload", plain_cold(RAN, NOTHING, http_line("PUT", "/ac/a1", 503, "writer")), UNPROVEN, "",
@@ -212,7 +216,7 @@ def plain_good(run: NixRun, status: int = 200, **changes: object) -> NixRecord:
 NIX_TABLE: dict[str, tuple[NixRecord, Outcome, str]] = {
     "nothing substituted": (plain_good(nix_failed("error: no substituter can build it")), BROKEN, CAUSE),
     "nothing substituted, no setting": (plain_good(nix_failed("error: none"), settings=(SIGS,)), BROKEN, OWN),
-    "no answer, with a setting": (plain_good(nix_failed(f"unable to download '{URL}': timed out")), BROKEN, CAUSE),
+    "no answer, with a setting": (plain_good(nix_failed(f"unable to download '{URL}': timed out")), UNPROVEN, ""),
     "no answer, without a setting": (
         plain_good(nix_failed(f"unable to download '{URL}': timed out"), settings=()), UNPROVEN, "",
     ),

@@ -146,8 +146,11 @@ class _Builds:
         if self._named is None:
             self._rc.write()
             scheme = f"--remote_cache={urlsplit(self.bench.endpoints[self.role].url).scheme}:"
-            own = self._read_settings("info")
-            self._named = any(setting.text.startswith(scheme) for setting in own)
+            self._named = any(
+                # What the workspace says is the job's, not the class's.
+                setting.text.startswith(scheme) and not setting.source.startswith(f"{job.folder}/")
+                for setting in self._read_settings("info")
+            )
 
     def run(
         self,

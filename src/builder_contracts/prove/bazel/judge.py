@@ -74,7 +74,7 @@ def _plain_or_forced(record: BazelRecord) -> Witnessed:
         # Other keys miss whatever the settings of the cache are; in an open one they are now filled. A single one
         # means nothing: the report of a test has its duration as an input.
         return plain, plain_witnesses
-    return judge_plain(plain, forced, explaining_settings(record, f"{PLAIN}hit")), (
+    return judge_plain(plain, forced, explaining_settings(record, "hit")), (
         *plain_witnesses,
         f"forced {witnesses[0]}",
     )

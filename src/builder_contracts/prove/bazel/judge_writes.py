@@ -28,7 +28,7 @@ def judge_upload(record: BazelRecord) -> Witnessed:
     if f"{PLAIN}cold" not in record.runs or record.plain_upload is None:
         return forced, witnesses
     plain, plain_witnesses = _upload(record, f"{PLAIN}cold", record.plain_upload)
-    return judge_plain(plain, forced, explaining_settings(record, f"{PLAIN}cold")), (
+    return judge_plain(plain, forced, explaining_settings(record, "cold")), (
         *plain_witnesses,
         f"forced {witnesses[1]}",
     )

@@ -28,11 +28,14 @@ class UserRc:
         home, _, own = (
             job.must("reading the user's .bazelrc", ["sh", "-c", script]).stdout.decode().partition("\n")
         )
-        return cls(job, f"{home}/.bazelrc", own, None if own else ())
+        return cls(job, f"{home}/.bazelrc", own, ())
 
     def write(self, lines: Sequence[str] = ()) -> None:
         """Put these lines before the file's own. Raises Failed."""
         if self._lines != (written := tuple(lines)):
             # Only its user may read it: the lines can have credentials.
+            if not self.job.shared:
+                # The image's file can be root's; the folder is the user's.
+                self.job.run(["rm", "-f", self.path], deadline=30)
             self.job.write(self.path, "\n".join([*written, self.own]).encode())
             self._lines = written

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from builder_contracts.prove.access_log import AccessLogLine
-from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
+from builder_contracts.prove.bazel.record import PLAIN, BazelRecord, BazelRun
 from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.witnessed import NO_LOG
 from builder_contracts.verdict import Assessment, unproven
@@ -14,6 +14,12 @@ from builder_contracts.verdict import Assessment, unproven
 ENDPOINT_CAUSE = "wrong endpoint (scheme, host, port) or credentials, or a faulty server"
 # As Bazel's HTTP client words it: the status and its reason phrase.
 _RETURNED_5XX = re.compile(r"\b5\d\d (?:Internal|Bad|Service|Gateway)")
+
+_OPTION = re.compile(r"--(?:no)?(?P<name>\w+)")
+_EXPLAIN = {
+    "cold": ("remote_cache", "modify_execution_info", "remote_upload_local_results"),
+    "hit": ("remote_cache", "modify_execution_info", "remote_accept_cached", "disk_cache"),
+}
 
 
 def explain_run(run: BazelRun) -> str:
@@ -44,8 +50,16 @@ def server_failures(record: BazelRecord, name: str) -> list[AccessLogLine]:
 
 
 def explaining_settings(record: BazelRecord, name: str) -> tuple[ClassSetting, ...]:
-    """The class's own settings that can explain a failed build: none if the server failed in it."""
-    return () if server_failures(record, name) else record.settings
+    """The class's own settings that can explain why a plain build, cold or hit, did not use the cache."""
+    if server_failures(record, f"{PLAIN}{name}"):
+        return ()
+    # Of a cache that gave no answer only another address.
+    options = ("remote_cache",) if no_response(record, f"{PLAIN}{name}") else _EXPLAIN[name]
+    return tuple(
+        setting
+        for setting in record.settings
+        if (option := _OPTION.match(setting.text)) and option["name"] in options
+    )
 
 
 def no_response(record: BazelRecord, name: str) -> Assessment | None:

@@ -1,8 +1,8 @@
 """Give a job its Nix cache as a pool does: by a configuration file of its user; and read what the class itself sets.
 
-Source: the manual of Nix, chapter "nix.conf": the system's file, then the user's files from the last to the first,
-then NIX_CONFIG, of which a later value replaces an earlier one. ``attic use`` writes the same three settings into the
-user's file (attic's client/src/nix_config.rs).
+Source: nix.conf(5), "Configuration file": the system's file, then the user's files from the last to the first, then
+NIX_CONFIG, of which a later value replaces an earlier one. ``attic use`` puts the same three into the user's file: a
+substituter, its key and a netrc file (client/src/command/use.rs of zhaofengli/attic at 0b528b5).
 """
 
 from __future__ import annotations

@@ -115,7 +115,8 @@ def _plain_or_forced(record: NixRecord) -> Witnessed:
         return forced, witnesses
     plain, plain_witnesses = _substituted(record, PLAIN_GOOD)
     server_failed = any(line.status >= 500 for line in record.served[PLAIN_GOOD])
-    settings = () if server_failed else _settings(record, signatures=False)
+    lost = server_failed or _no_response(record, record.attempts[PLAIN_GOOD]) is not None
+    settings = () if lost else _settings(record, signatures=False)
     return judge_plain(plain, forced, settings), (*plain_witnesses, f"forced {witnesses[0]}")
 
 
