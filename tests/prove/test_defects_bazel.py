@@ -136,7 +136,7 @@ def test_image_whose_bazelrc_undoes_the_cache(
 ) -> None:
     image = f"RUN printf 'build %s\\n' '{option}' >>{file}"
     proved = worlds.prove("tinyland-docker", HTTP, image=image)
-    assert proved.broken == {f"caches/bazel-http-{show}" for show in broken}
+    assert proved.broken == {f"caches/bazel-http-{show}" for show in broken}, proved.verdicts
     assert proved.ids_kept == set(proved.verdicts) - proved.broken
     for show in broken & {"upload", "hit"}:
         assert f"the class's own settings: {option} in {file}" in proved.seen(f"caches/bazel-http-{show}")

@@ -189,8 +189,9 @@ class _Builds:
     ) -> BazelRun:
         """Do a build again whose settings did not do it, with the settings forced."""
         self.runs[PLAIN + name], self.served[PLAIN + name] = self.runs[name], self.served[name]
-        self._rc.write()
-        self.settings = differing(self._read_settings("test"), self.bench.endpoints[self.role].url)
+        if not self.settings:
+            self._rc.write()
+            self.settings = differing(self._read_settings("test"), self.bench.endpoints[self.role].url)
         self.clean()
         return self.run(name, identity, deadline=deadline, command=command)
 
@@ -210,7 +211,11 @@ class _Builds:
 
     def _read_settings(self, command: str) -> tuple[ClassSetting, ...]:
         """The options that the class's own rc files give a command, by Bazel's own word."""
-        asked = ["--announce_rc"] if command == "info" else ["--announce_rc", "--nobuild", "//..."]
+        asked = (
+            ["--announce_rc"]
+            if command == "info"
+            else ["--announce_rc", "--remote_cache=", "--nobuild", "//..."]
+        )
         announced = self._job.run(["bazel", *self.startup, command, *asked], deadline=60)
         return bazel_log.parse_settings(announced.stderr.decode("utf-8", "replace"))
 
