@@ -14,6 +14,7 @@ from builder_contracts.prove.bazel.judge import judge as judge_bazel
 from builder_contracts.prove.bazel.log import parse_settings
 from builder_contracts.prove.bazel.record import PLAIN, BazelRecord, BazelRun
 from builder_contracts.prove.class_settings import ClassSetting, judge_plain
+from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.nix.class_conf import find_settings, netrc_line
 from builder_contracts.prove.nix.judge import judge as judge_nix
 from builder_contracts.prove.nix.log import NixLog
@@ -198,7 +199,10 @@ def test_settings_that_the_forced_build_overrules(
     options: tuple[str, ...], expected: tuple[str, ...]
 ) -> None:
     settings = tuple(ClassSetting(option, "/etc/bazel.bazelrc") for option in options)
-    assert tuple(setting.text for setting in differing(settings, "grpc://cache")) == expected
+    assert (
+        tuple(setting.text for setting in differing(settings, Endpoint("bazel-grpc", "grpc://cache", "")))
+        == expected
+    )
 
 
 # Nix

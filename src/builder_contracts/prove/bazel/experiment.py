@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel import log as bazel_log
 from builder_contracts.prove.bazel.record import PLAIN, BazelRecord, BazelRun
 from builder_contracts.prove.bazel.user_rc import UserRc
 from builder_contracts.prove.canary.definition import Canary
 from builder_contracts.prove.class_settings import ClassSetting
+from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
 from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.catalog import DATA
-from builder_contracts.services.principals import READER, WRITER
+from builder_contracts.services.principals import WRITER
 
 DEADLINE = 180
 POISON = b"poisoned: nobody built this\n"
@@ -57,6 +59,8 @@ def prove(
     # A cache without a writer is open to everybody; a cache with a writer is proved only with its credentials.
     if WRITER in endpoint.variables and (lost := endpoint.lacks(WRITER)):
         raise StepFailed.of(lost)
+    bench.ready(role)
+    looker = lookup_identity.choose(bench, role)
     first, second = bench.nonce(), bench.nonce()
     builds = _Builds(bench, role)
     with bench.fresh(f"{role}-build") as job:
@@ -66,36 +70,36 @@ def prove(
         # A job of a class that only reads uploads nothing: then this build is only to fill the cache.
         cold = builds.run("cold", WRITER, plain=uploads, deadline=budget, command=canary.command)
         seconds = time.monotonic() - started_at
-        after_upload = plain_upload = _look(bench, role, cold, every=True)
+        after_upload = plain_upload = _look(bench, role, looker.name, cold, every=True)
         if uploads and (after_upload.present is False or not cold.actions) and cold.status is not None:
             started_at = time.monotonic()
             cold = builds.force("cold", WRITER, deadline=budget, command=canary.command)
             seconds = time.monotonic() - started_at
-            after_upload = _look(bench, role, cold, every=True)
+            after_upload = _look(bench, role, looker.name, cold, every=True)
         # By the forced build if there is one: with a cache that is off a plain one may not even begin.
         after_cold_build(job, first, cold, seconds)
         job.write(f"{job.folder}/{canary.nonce}", f"{second}\n".encode(), mode="0644")
-        builds.run("miss", READER)
+        builds.run("miss", looker.name)
     with bench.fresh(f"{role}-hit") as job:
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
         # One server whatever USER says, by whose name Bazel calls the folder of its output bases otherwise.
         builds.startup = (f"--output_user_root={job.folder}.bazel",)
         builds.enter(job)
-        hit = builds.run("hit", READER, plain=True)
+        hit = builds.run("hit", looker.name, plain=True)
         if hit.status is not None and (
             hit.status != 0 or not hit.actions or not all(spawn.hit for spawn in hit.actions)
         ):
-            builds.force("hit", READER)
+            builds.force("hit", looker.name)
         builds.clean()
-        builds.run("environment", READER, env=OTHER_ENVIRONMENT)
+        builds.run("environment", looker.name, env=OTHER_ENVIRONMENT)
         builds.clean()
         # Looked up before anything false is put there.
-        after_refusal = _look(bench, role, builds.runs["miss"], every=False)
+        after_refusal = _look(bench, role, looker.name, builds.runs["miss"], every=False)
         poisoned = corrupted = ""
         not_lied: Unavailable | None = None
         try:
             poisoned, corrupted = _falsify(bench, role, builds.runs["cold"].spawns)
-            builds.run("lied-to", READER)
+            builds.run("lied-to", looker.name)
             builds.clean()
         except StepFailed as failed:
             not_lied = failed.lost
@@ -114,9 +118,10 @@ def prove(
         poisoned=poisoned,
         corrupted=corrupted,
         not_lied=not_lied,
-        no_reader=endpoint.lacks(READER),
+        no_reader=looker.no_reader,
+        fetcher=looker.name,
         logged=bool(endpoint.service),
-        reader=bench.reader_description(role),
+        reader=bench.reader_description(role, looker.name),
         mnemonics=canary.mnemonics,
     )
 
@@ -172,7 +177,7 @@ class _Builds:
             # Without the server's log Bazel has to report why a write failed, which it does with its stack only.
             options.append("--verbose_failures")
         if not plain:
-            options += _forced(self.bench.endpoints[self.role].url)
+            options += _forced(self.bench.endpoints[self.role])
         elif not identity and self._named:
             options.append("--remote_cache=")
         self._rc.write(self._lines(identity) if identity else ())
@@ -191,7 +196,7 @@ class _Builds:
         self.runs[PLAIN + name], self.served[PLAIN + name] = self.runs[name], self.served[name]
         if not self.settings:
             self._rc.write()
-            self.settings = differing(self._read_settings("test"), self.bench.endpoints[self.role].url)
+            self.settings = differing(self._read_settings("test"), self.bench.endpoints[self.role])
         self.clean()
         return self.run(name, identity, deadline=deadline, command=command)
 
@@ -201,13 +206,16 @@ class _Builds:
 
     def _lines(self, identity: str) -> list[str]:
         """What a pool puts into the rc file of its jobs: whom Bazel shows itself as, and where the cache is."""
-        authorization = self.bench.identity(self.role, identity).authorization
-        header = [f'build "--remote_header=authorization={authorization}"'] if authorization else []
-        return (
-            header
-            if self._named
-            else [*header, f"build --remote_cache={self.bench.endpoints[self.role].url}"]
-        )
+        endpoint = self.bench.endpoints[self.role]
+        headers = self.bench.headers(self.role, identity).items()
+        lines = [f'build "--remote_header={name.lower()}={value}"' for name, value in headers]
+        if not self._named:
+            lines.append(f"build --remote_cache={endpoint.url}")
+        if endpoint.instance:
+            lines.append(f"build --remote_instance_name={endpoint.instance}")
+        if endpoint.authority:
+            lines.append(f'build "--tls_certificate={endpoint.authority}"')
+        return lines
 
     def _read_settings(self, command: str) -> tuple[ClassSetting, ...]:
         """The options that the class's own rc files give a command, by Bazel's own word."""
@@ -241,20 +249,23 @@ def _logging(invocation: str, logs: str) -> list[str]:
     ]  # fmt: skip
 
 
-def _forced(url: str) -> list[str]:
+def _forced(endpoint: Endpoint) -> list[str]:
     """Return the options that use one cache for everything, whatever the class's own settings are.
 
     Uploads are enabled for every identity, because the server must decide what an identity may do.
     """
     return [
-        f"--remote_cache={url}", "--remote_accept_cached=true", "--remote_upload_local_results=true", "--disk_cache=",
+        f"--remote_cache={endpoint.url}", "--remote_accept_cached=true", "--remote_upload_local_results=true", "--disk_cache=",
         "--modify_execution_info=", "--remote_timeout=20", "--remote_retries=0", "--remote_local_fallback=true",
+        # The lookups ask under this name, so the job's own settings must not give another.
+        f"--remote_instance_name={endpoint.instance}",
+        *([f"--tls_certificate={endpoint.authority}"] if endpoint.authority else []),
     ]  # fmt: skip
 
 
-def differing(settings: Sequence[ClassSetting], url: str) -> tuple[ClassSetting, ...]:
+def differing(settings: Sequence[ClassSetting], endpoint: Endpoint) -> tuple[ClassSetting, ...]:
     """Return the settings in force that the forced options overrule."""
-    forced = dict(bazel_log.parse_option(option, ()) for option in _forced(url))
+    forced = dict(bazel_log.parse_option(option, ()) for option in _forced(endpoint))
     in_force = {bazel_log.parse_option(setting.text, forced)[0]: setting for setting in settings}
     return tuple(
         setting
@@ -291,8 +302,8 @@ def _read_run(job: ProofJob, built: CompletedCommand, invocation: str, logs: str
     return BazelRun(built.status, spawns, bazel_log.parse_runner_count(events.stdout), invocation, warnings)
 
 
-def _look(bench: Testbed, role: str, run: BazelRun, *, every: bool) -> StoreLookup:
-    """Look up as the reader whether the store has every, or any, result of the actions that a build ran."""
+def _look(bench: Testbed, role: str, looker: str, run: BazelRun, *, every: bool) -> StoreLookup:
+    """Look up as an identity whether the store has every, or any, result of the actions that a build ran."""
     actions = [spawn for spawn in run.spawns if spawn.cacheable and not spawn.hit]
     if not actions:
         return StoreLookup(None, "no action ran, so there is nothing to check")
@@ -302,15 +313,14 @@ def _look(bench: Testbed, role: str, run: BazelRun, *, every: bool) -> StoreLook
     url = bench.endpoints[role].url
     if role == "bazel-http":
         # The run's own cache permits anonymous reads, which are more independent of a build than its reader.
-        headers = {} if bench.endpoints[role].service else bench.headers(role, READER)
+        headers = {} if bench.endpoints[role].service else bench.headers(role, looker)
         requests: list[dict[str, object]] = [
             {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}
             for spawn in actions
         ]
         present_statuses, absent_statuses = {"200"}, {"404"}
     else:
-        authorization = bench.identity(role, READER).authorization
-        call = {"kind": "grpc", "target": url, "authorization": authorization}
+        call = bench.grpc_call(role, looker)
         requests = [
             {**call, "call": "GetActionResult", "hash": spawn.digest, "size": spawn.size} for spawn in actions
         ]
@@ -348,7 +358,7 @@ def _falsify(bench: Testbed, role: str, spawns: Iterable[bazel_log.Spawn]) -> tu
     if role == "bazel-http":
         request: dict[str, object] = {"kind": "poison-http", "url": url, "headers": {"Authorization": writer}}
     else:
-        request = {"kind": "grpc", "call": "Poison", "target": url, "authorization": writer}
+        request = {**bench.grpc_call(role, WRITER), "call": "Poison"}
     answer = bench.ask([{**request, "hash": stamp.digest, "size": stamp.size, "body": encode_body(POISON)}])[
         0
     ]

@@ -10,6 +10,7 @@ from builder_contracts.prove.bazel.log import Spawn
 from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.store_lookup import ANOTHER, StoreLookup
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.services.principals import READER
 
 PLAIN = "plain "
 """Before the name of a build: the same by the class's own settings, which failed, so that it was done again."""
@@ -44,7 +45,7 @@ class BazelRecord:
     must occur in a full build. If a plain build failed, it has PLAIN before its name, ``plain_upload`` is what the
     reader found after it, and ``settings`` are the class's own that the forced build overruled. Not ``logged``: the cache is deployed, its log is unavailable, and ``asked``
     and ``served`` are empty; ``reader`` is then who looked after the upload. ``no_reader``: no read-only identity
-    took part, for this reason.
+    took part, for this reason; ``fetcher`` is the identity of every build but the cold one.
     """
 
     protocol: str
@@ -59,6 +60,7 @@ class BazelRecord:
     not_lied: Unavailable | None = None
     no_reader: Unavailable | None = None
     logged: bool = True
+    fetcher: str = READER
     reader: str = ANOTHER
     mnemonics: tuple[str, ...] = ()
     plain_upload: StoreLookup | None = None

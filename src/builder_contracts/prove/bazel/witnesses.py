@@ -17,8 +17,14 @@ _RETURNED_5XX = re.compile(r"\b5\d\d (?:Internal|Bad|Service|Gateway)")
 
 _OPTION = re.compile(r"--(?:no)?(?P<name>\w+)")
 _EXPLAIN = {
-    "cold": ("remote_cache", "modify_execution_info", "remote_upload_local_results"),
-    "hit": ("remote_cache", "modify_execution_info", "remote_accept_cached", "disk_cache"),
+    "cold": ("remote_cache", "remote_instance_name", "modify_execution_info", "remote_upload_local_results"),
+    "hit": (
+        "remote_cache",
+        "remote_instance_name",
+        "modify_execution_info",
+        "remote_accept_cached",
+        "disk_cache",
+    ),
 }
 
 

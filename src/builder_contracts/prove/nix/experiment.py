@@ -9,9 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.class_settings import ClassSetting
-from builder_contracts.prove.job import ProofJob, StepFailed
+from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
+from builder_contracts.prove.leftovers import NOTHING_TO_REMOVE, format_leftovers
 from builder_contracts.prove.nix import bad_caches
 from builder_contracts.prove.nix import log as nix_log
 from builder_contracts.prove.nix.bad_caches import BAD, copy, fields, hash_part, makeable
@@ -25,9 +27,10 @@ from builder_contracts.prove.publish_attempt import (
     put_unsupported,
 )
 from builder_contracts.prove.store_lookup import StoreLookup
-from builder_contracts.prove.testbed import Testbed
+from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.prove.unavailable import Unavailable
-from builder_contracts.services.principals import READER, WRITER
+from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
 
 DEADLINE = 60
 STORE = "/nix/store"
@@ -52,7 +55,7 @@ download-attempts = 2
 class Published:
     """The paths that the seeder put into the cache. ``before`` has what a deployed cache returned for each path of the closure
     until then: some may have been there, and are not the run's to remove. ``tried`` are the paths that identities
-    wrote."""
+    wrote, ``put`` the names besides their descriptions. ``looker`` reads what was written."""
 
     path: str
     closure: tuple[str, ...]
@@ -61,6 +64,8 @@ class Published:
     before: Mapping[str, str] = field(default_factory=dict)
     attempts: dict[str, PublishAttempt | Unavailable] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)
+    put: list[str] = field(default_factory=list)
+    looker: str = READER
 
 
 def config(job: ProofJob, own: ClassConf | None = None) -> ProofJob:
@@ -83,7 +88,7 @@ def seed(bench: Testbed, job: ProofJob, installable: str) -> Published:
     key = endpoint.public_key or _key(job, "key", endpoint.signing_key)
     _key(job, "other-key")
     before = {} if endpoint.service else query_paths(bench, closure)
-    return Published(path, closure, key, _info(job, path).get("narHash", ""), before)
+    return Published(path, closure, key, _info(job, path)[0].get("narHash", ""), before)
 
 
 def query_paths(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
@@ -100,8 +105,11 @@ def publish(bench: Testbed, plain: ProofJob, published: Published) -> None:
     own = ClassConf.of(plain)
     job = config(plain, own)
     endpoint = bench.endpoints["nix"]
+    looker = lookup_identity.choose(bench, "nix")
+    published.looker = looker.name
     for name in IDENTITIES:
-        if lost := endpoint.lacks(name):
+        lost = endpoint.lacks(name) or (looker.no_reader if name == READER else None)
+        if lost is not None:
             published.attempts[name] = lost
             continue
         # Each substitutions a path of its own: what one identity got in, the next would not try to write.
@@ -109,9 +117,9 @@ def publish(bench: Testbed, plain: ProofJob, published: Published) -> None:
         published.tried.append(path)
         if name == WRITER and endpoint.lacks(WRITER) is None:
             plain = own.given(plain, endpoint.url, published.key, bench.identity("nix", WRITER))
-            attempt = _plain_attempt(bench, plain, job, path, own, published.key)
+            attempt = _plain_attempt(bench, plain, job, path, own, published)
         else:
-            attempt = _attempt(bench, job, name, path)
+            attempt = _attempt(bench, job, name, path, published)
         if any(is_put_unsupported(answer) for answer in attempt.answers.values()):
             published.attempts.clear()
             raise StepFailed.of(put_unsupported(endpoint.url))
@@ -125,14 +133,17 @@ def _probe(bench: Testbed, job: ProofJob, identity: str) -> str:
     return job.must("adding a probe", ["nix", "store", "add", file]).stdout.decode().strip()
 
 
-def substitute(job: ProofJob, path: str, substituters: str, key: str, *, store: str = "") -> NixRun:
+def substitute(
+    job: ProofJob, path: str, substituters: str, key: str, *, store: str = "", netrc: str = ""
+) -> NixRun:
     """Ask for a path on a runner that cannot build; the structured log names its source.
 
-    ``store`` names a separate store for this attempt, so that nothing of another attempt is in it.
+    ``store`` names a separate store for this attempt, so that nothing of another attempt is in it; ``netrc`` is the
+    file with the credentials of who asks.
     """
     forced = [
-        "--max-jobs", "0", "--builders", "", "--option", "substituters", substituters, "--option", "extra-substituters",
-        "", "--option", "trusted-public-keys", key,
+        *(["--option", "netrc-file", netrc] if netrc else []), "--max-jobs", "0", "--builders", "", "--option",
+        "substituters", substituters, "--option", "extra-substituters", "", "--option", "trusted-public-keys", key,
     ]  # fmt: skip
     return _fetch(job, path, forced, store)
 
@@ -159,6 +170,7 @@ class _Substitutions:
     published: Published
     runs: dict[str, NixRun] = field(default_factory=dict)
     served: dict[str, tuple[AccessLogLine, ...]] = field(default_factory=dict)
+    netrc: str = ""
 
     def run(self, name: str, substituters: str, *, store: str = "") -> None:
         """Try with these substituters, in the runner's own store or in one of that name."""
@@ -190,20 +202,26 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
     url = endpoint.url
     urls = {name: f"{bench.bad_caches}/{name}" for name in BAD} | {"good": url}
     settings: tuple[ClassSetting, ...] = ()
+    private = _is_private(bench)
+    if private and not bench.headers("nix", published.looker):
+        raise StepFailed("reading the cache", f"{url} asks for credentials: {private}", provable_here=False)
+    fetcher = bench.identity("nix", published.looker if private else ANONYMOUS)
     with bench.fresh("substitute") as plain:
         plain.runner.execute(["mkdir", "-p", plain.folder], deadline=10)
         own = ClassConf.of(plain)
         job = config(plain, own)
         substitutions = _Substitutions(bench, job, published)
+        if private:
+            substitutions.netrc = bad_caches.netrc(job, url, bench.identity("nix", published.looker))
         # A machine's own store has what the seeder built, so everything goes into one that is empty.
         store = "good" if job.shared else ""
-        given = own.given(plain, url, published.key, bench.identity("nix", READER))
+        given = own.given(plain, url, published.key, fetcher)
         if not substitutions.run_plain(given, store=store) and substitutions.runs["good"].status is not None:
             substitutions.runs[PLAIN_GOOD] = substitutions.runs["good"]
             substitutions.served[PLAIN_GOOD] = substitutions.served["good"]
             settings = own.settings(given, url, published.key)
             substitutions.run("good", url, store=store)
-        info = _info(job, published.path, store=store)
+        info, no_info = _info(job, published.path, store=store)
         verify = ["nix", "store", "verify", *_store(job, store), "--sigs-needed", "1", published.path]
         trusting = [*verify, "--option", "trusted-public-keys"]
         verified = job.run([*trusting, published.key], deadline=DEADLINE).status
@@ -214,6 +232,8 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         plain.runner.execute(["mkdir", "-p", plain.folder], deadline=10)
         job = config(plain, own)
         substitutions.job = job
+        if private:
+            substitutions.netrc = bad_caches.netrc(job, url, bench.identity("nix", published.looker))
         substitutions.run("none", "", store="none")
         for name in BAD:
             if name in makeable(bench):
@@ -238,6 +258,7 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         attempts=substitutions.runs,
         urls=urls,
         info=info,
+        no_info=no_info,
         verified=verified,
         verified_other=verified_other,
         served=substitutions.served,
@@ -247,10 +268,10 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
     )
 
 
-def take_back(bench: Testbed, published: Published) -> tuple[str, ...]:
-    """Remove from a deployment what the proof published there, and nothing else; what stayed. Raises Failed."""
+def take_back(bench: Testbed, published: Published) -> str:
+    """Remove from a deployment what the proof published there, and nothing else; what became of it. Raises Failed."""
     if bench.endpoints["nix"].service:
-        return ()
+        return ""
     before = published.before.items()
     written = {path for path, status in before if status == "404"} | {*published.tried}
     # The cache did not say whether it had these before.
@@ -258,13 +279,15 @@ def take_back(bench: Testbed, published: Published) -> tuple[str, ...]:
     names = [_narinfo(path) for path in sorted(written)]
     replies = bench.undo(_requests(bench, "GET", names))
     nars = {name: _nar(reply) for name, reply in zip(names, replies, strict=True) if reply["status"] != "404"}
-    deleted = [*names, *filter(None, nars.values())]
+    if not nars and not published.put and not unsure:
+        return NOTHING_TO_REMOVE
+    deleted = [*names, *filter(None, nars.values()), *published.put]
     bench.undo(_requests(bench, "DELETE", deleted))
     checked = [*deleted, *map(_narinfo, sorted(unsure))]
     after = bench.undo(_requests(bench, "HEAD", checked))
     leftovers = [name for name, reply in zip(checked, after, strict=True) if reply["status"] != "404"]
     unread = (f"the NAR that the unreadable {name} refers to" for name, nar in nars.items() if not nar)
-    return (*leftovers, *unread)
+    return format_leftovers((*leftovers, *unread))
 
 
 def _requests(bench: Testbed, method: str, names: Iterable[str]) -> list[dict[str, object]]:
@@ -296,54 +319,117 @@ def _key(job: ProofJob, name: str, secret_key: str = "") -> str:
     return public.decode().strip()
 
 
-def _info(job: ProofJob, path: str, *, store: str = "") -> dict[str, str]:
-    """Return what the store of the job reports of a path, for every version of Nix's JSON format."""
-    queried = job.run(["nix", "path-info", *_store(job, store), "--json", path], deadline=DEADLINE)
+def _path_info(job: ProofJob, *arguments: str) -> CompletedCommand:
+    """Ask Nix for its description of paths, in the first JSON format.
+
+    Nix 2.34 warns that it will require the option, which older versions do not know.
+    """
+    line = ["nix", "path-info", *arguments, "--json"]
+    queried = job.run([*line, "--json-format", "1"], deadline=DEADLINE)
+    unrecognised = queried.status != 0 and b"json-format" in queried.stderr
+    return job.run(line, deadline=DEADLINE) if unrecognised else queried
+
+
+def _info(job: ProofJob, path: str, *, store: str = "") -> tuple[dict[str, str], str]:
+    """Return what the store of the job reports of a path, or an empty description and why there is none."""
+    queried = _path_info(job, *_store(job, store), path)
     if queried.status != 0:
-        return {}
+        return {}, format_completed(queried)
     value = json.loads(queried.stdout)
     entries = value if isinstance(value, list) else list(value.values())
-    return dict(entries[0]) if entries and isinstance(entries[0], dict) else {}
+    return (
+        (dict(entries[0]), "") if entries and isinstance(entries[0], dict) else ({}, "it is not in the store")
+    )
 
 
 def _plain_attempt(
-    bench: Testbed, plain: ProofJob, job: ProofJob, path: str, own: ClassConf, key: str
+    bench: Testbed, plain: ProofJob, job: ProofJob, path: str, own: ClassConf, published: Published
 ) -> PublishAttempt:
     """Publish as the writer, in a job that was given the credentials; if that fails, with the settings forced."""
-    attempt = _attempt(bench, plain, WRITER, path, forced=False)
+    attempt = _attempt(bench, plain, WRITER, path, published, forced=False)
     answer = attempt.answers[COPY]
     if is_accepted(answer) or is_put_unsupported(answer):
         return attempt
-    settings = own.settings(plain, bench.endpoints["nix"].url, key)
-    return dataclasses.replace(_attempt(bench, job, WRITER, path), plain=answer, settings=settings)
+    settings = own.settings(plain, bench.endpoints["nix"].url, published.key)
+    return dataclasses.replace(_attempt(bench, job, WRITER, path, published), plain=answer, settings=settings)
+
+
+def _is_private(bench: Testbed) -> str:
+    """Return how the cache refuses to be read without credentials, empty if it does not. Raises StepFailed."""
+    url = f"{bench.endpoints['nix'].url}/nix-cache-info"
+    answer = bench.ask([{"kind": "http", "url": url}])[0]
+    return f"{answer['status']} {answer['detail']}".strip() if answer["status"] in ("401", "403") else ""
 
 
 def _attempt(
-    bench: Testbed, job: ProofJob, identity: str, path: str, *, forced: bool = True
+    bench: Testbed, job: ProofJob, identity: str, path: str, published: Published, *, forced: bool = True
 ) -> PublishAttempt:
-    """Publish with Nix, and look up afterwards what arrived in the cache."""
+    """Publish with Nix, and look up afterwards what arrived in the cache.
+
+    Nix reads the cache's own description first. Who may not read it has not tried to write, and then puts by hand.
+    """
     endpoint = bench.endpoints["nix"]
     log_start = len(bench.access_log(endpoint.service))
-    signed = "" if endpoint.public_key else f"?secret-key={job.folder}.keys/key"
-    target = endpoint.url + signed
+    target = endpoint.url + ("" if endpoint.public_key else f"?secret-key={job.folder}.keys/key")
     copied = (
         copy(job, target, path, bench.identity("nix", identity), deadline=DEADLINE)
         if forced
         else job.run(["nix", "copy", "--to", target, path], deadline=DEADLINE)
     )
+    text = (copied.stderr + copied.stdout).decode("utf-8", "replace")
+    client, answers = COPY, {COPY: f"{copy_status(copied.status, text)} {_error(text)}"}
+    names = {COPY: _narinfo(path)}
+    if identity != WRITER and (copied.status, is_unread(text)) == (1, True):
+        client, names = (
+            "HTTP client next to the runner",
+            {"narinfo": _narinfo(path), "nar": f"nar/{hash_part(path)}.nar"},
+        )
+        published.put.append(names["nar"])
+        answers = _put_by_hand(bench, job, identity, path, names)
     lines = tuple(
         line for line in bench.access_log_of(job.address, endpoint.service, since=log_start, expect=frozenset({identity}))
         if line.method == "PUT" and line.identity == identity
     )  # fmt: skip
-    text = (copied.stderr + copied.stdout).decode("utf-8", "replace")
-    url, headers = f"{endpoint.url}/{_narinfo(path)}", bench.headers("nix", READER)
-    reply = bench.ask([{"kind": "http", "url": url, "headers": headers}])[0]
-    present = {"200": True, "404": False}.get(reply["status"])
+    headers = bench.headers("nix", published.looker)
+    replies = bench.ask(
+        [{"kind": "http", "url": f"{endpoint.url}/{name}", "headers": headers} for name in names.values()]
+    )
+    lookups = {
+        operation: StoreLookup(
+            {"200": True, "404": False}.get(reply["status"]), f"narinfo request returned {reply['status']}"
+        )
+        for operation, reply in zip(names, replies, strict=True)
+    }
     return PublishAttempt(
-        identity, {COPY: f"{copy_status(copied.status, text)} {_error(text)}"},
-        {COPY: StoreLookup(present, f"narinfo request returned {reply['status']}")}, {}, lines, COPY,
-        bool(endpoint.service), reader=bench.reader_description("nix"),
+        identity, answers, lookups, {}, lines, client, bool(endpoint.service),
+        reader=bench.reader_description("nix", published.looker),
     )  # fmt: skip
+
+
+def _put_by_hand(
+    bench: Testbed, job: ProofJob, identity: str, path: str, names: Mapping[str, str]
+) -> dict[str, str]:
+    """Put a path's description and something as its NAR, next to the job. Nothing refers to them but the nonce."""
+    narinfo = (
+        f"StorePath: {path}\nURL: {names['nar']}\nCompression: none\nNarHash: sha256:{'0' * 52}\nNarSize: 1\n"
+    )
+    put = {"kind": "http", "method": "PUT", "headers": bench.headers("nix", identity)}
+    url = bench.endpoints["nix"].url
+    replies = bench.ask(
+        [{**put, "url": f"{url}/{name}", "body": encode_body(narinfo)} for name in names.values()], beside=job
+    )
+    return {
+        operation: f"{reply['status']} {reply['detail']}".strip()
+        for operation, reply in zip(names, replies, strict=True)
+    }
+
+
+def is_unread(text: str) -> bool:
+    """Return whether Nix stopped because it may not read the cache, before it wrote anything."""
+    return (
+        bool(re.search(r"unable to download '[^']*': HTTP error 40[13]", text))
+        and "unable to upload" not in text
+    )
 
 
 def copy_status(status: int | None, text: str) -> str:
@@ -397,7 +483,7 @@ def delete_from_store(
     paths += published.tried if published else []
     if not paths:
         return
-    queried = job.run(["nix", "path-info", "--json", *dict.fromkeys(paths)], deadline=DEADLINE)
+    queried = _path_info(job, *dict.fromkeys(paths))
     infos = json.loads(queried.stdout) if queried.status == 0 else {}
     entries = infos.items() if isinstance(infos, dict) else ((info["path"], info) for info in infos)
     new = [path for path, info in entries if info and info.get("registrationTime", 0) >= int(since)]

@@ -12,14 +12,14 @@ from builder_contracts.truth.checkout import TOO_DEEP, File, Unread
 from builder_contracts.truth.hcl.evaluator import Scope, evaluate, render
 from builder_contracts.truth.hcl.stacks import Folder, Instance, TofuResource, dynamic, structure
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
-from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template
+from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template, UrlPassword
 from builder_contracts.truth.readers import kubernetes, yaml
+from builder_contracts.truth.readers.helm_releases import SCALE_SET_CHART, overlay
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
 
 SUFFIXES = (".tf", ".tofu", ".tfvars")
 
 _KIND = re.compile(r"^kubernetes_([a-z_]+?)(?:_v\d\w*)?$")
-_CONTROLLER, _SCALE_SET = "gha-runner-scale-set-controller", "gha-runner-scale-set"
 # Blocks that the provider repeats and Kubernetes writes as lists under another name.
 _LISTS = {
     "container": "containers", "init_container": "initContainers", "port": "ports", "env": "env",
@@ -57,6 +57,7 @@ def read_opentofu(files: Iterable[File], model: Model) -> None:
         if path not in called:
             _stack(folder, folders, variables.get(path, {}), texts, model, templates)
         _targets(folder, variables.get(path, {}), model)
+        _url_passwords(folder, model)
     for folder in folders.values():
         # A module that nobody calls, and what callers may choose of those that are called.
         templates.read(Instance(folder, folders, texts, {}), "", unless_called=True)
@@ -76,7 +77,8 @@ def _stack(
     if backends or folder.calls or folder.resources:
         kind = backends[0].labels[0] if backends and backends[0].labels else None
         applied = bool(backends or folder.providers or folder.calls or variables)
-        model.stacks.append(Stack(folder.path, kind, place, applied))
+        lock = _lock(backends[0], Scope(Instance(folder, {}, {}, {}))) if backends else ""
+        model.stacks.append(Stack(folder.path, kind, place, applied, lock))
     for variant, inputs in _variants(folder, variables):
         instance = Instance(folder, folders, texts, inputs)
         name = f"{folder.path} with {variant}" if variant else folder.path
@@ -84,6 +86,24 @@ def _stack(
             _resource(resource, name, model)
         for called in instance.all():
             templates.read(called, name)
+
+
+# Of each type whose lock is a setting: the settings that name one, and one without which the block is incomplete and
+# the rest is given to "init" (opentofu.org/docs/language/settings/backends).
+_LOCKS = {"s3": (("use_lockfile", "dynamodb_table"), "bucket"), "http": (("lock_address",), "address")}
+
+
+def _lock(backend: Block, scope: Scope) -> str:
+    """What the block of a backend says of a lock, as the model has it."""
+    names, place = _LOCKS.get(backend.labels[0] if backend.labels else "", ((), ""))
+    if not names:
+        return ""
+    values = [evaluate(backend.attributes[name], scope) for name in names if name in backend.attributes]
+    if any(isinstance(value, Known) and value.data for value in values):
+        return "set"
+    if any(isinstance(value, Unknown) for value in values) or place not in backend.attributes:
+        return "unknown"
+    return "none"
 
 
 def _nowhere(folder: Folder) -> Block:
@@ -113,6 +133,11 @@ def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str,
 
 def _resource(resource: TofuResource, variant: str, model: Model) -> None:
     if resource.deployed == Known(False, resource.deployed.at) and resource.type != "helm_release":
+        # Of what a switch leaves out, a caller gets these as they stand when it is switched on.
+        switched_off = Model()
+        _resource(replace(resource, deployed=Known(True, resource.deployed.at)), variant, switched_off)
+        model.autoscalers += [replace(scaler, deployed=False) for scaler in switched_off.autoscalers]
+        model.selectors += [replace(selector, deployed=False) for selector in switched_off.selectors]
         return
     if resource.type == "helm_release":
         _release(resource, variant, model)
@@ -187,7 +212,7 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
     written_values = attribute("values")
     for document in items(written_values):
         for part in _documents(document, model):
-            values = _overlay(values, part)
+            values = overlay(values, part)
     if isinstance(written_values, Unknown):
         values = written_values
     else:
@@ -197,32 +222,20 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
                 values = _put(values, path.split("."), evaluate(setting, inner_scope))
     written_at = block.attributes["values"].at if "values" in block.attributes else None
     model.releases.append(
-        Release(chart, version, namespace, resource.deployed, resource.at, values, written_at)
+        Release(
+            attribute("name"), chart, version, namespace, resource.deployed, resource.at, values, written_at
+        )
     )
     if namespace is not None:
         created = text(attribute("create_namespace")) == "true"
         model.namespaces.append(NameUse(namespace, created, namespace.at))
-    if written != _SCALE_SET:
+    if written != SCALE_SET_CHART:
         return
     name = text(attribute("name")) or resource.address
     if get(values, "runnerScaleSetName") is None:
         values = _put(values, ["runnerScaleSetName"], Known(name, resource.at))
     scale_set = ScaleSet(name, values, version, namespace, resource.deployed, variant, resource.at)
     kubernetes.scale_set(scale_set, model)
-
-
-def _overlay(under: Value, over: Value) -> Value:
-    if (
-        isinstance(under, Known)
-        and isinstance(over, Known)
-        and isinstance(under.data, dict)
-        and isinstance(over.data, dict)
-    ):
-        merged = dict(under.data)
-        for key, item in over.data.items():
-            merged[key] = _overlay(merged[key], item) if key in merged else item
-        return Known(merged, over.at)
-    return over
 
 
 def _put(value: Value, path: list[str], item: Value) -> Value:
@@ -273,6 +286,37 @@ def _expressions(folder: Folder) -> Iterator[Expression]:
         block = pending.pop()
         pending.extend(block.blocks)
         yield from block.attributes.values()
+
+
+# The password of a URL in a template, unless it is encoded: ://USER:${…}@
+_URL_PASSWORD = re.compile(r"://[^\s\"@]*:\$\{(?!\s*urlencode\()([^}]*)\}@")
+_GENERATED = re.compile(r"random_password\.(\w+)")
+# What random_password takes besides letters and digits. Source: the documentation of hashicorp/random 3.7.
+_SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
+
+
+def _url_passwords(folder: Folder, model: Model) -> None:
+    """Add generated passwords that a module writes into URLs without encoding them."""
+    scope = Scope(Instance(folder, {}, {}, {}))
+    written = [block.attributes["value"] for block in folder.outputs.values() if "value" in block.attributes]
+    for expression in (*written, *_expressions(folder)):
+        for match in _URL_PASSWORD.finditer(expression.text):
+            for name in _GENERATED.findall(match[1]):
+                block = next(
+                    (block for block in folder.resources if block.labels == ("random_password", name)), None
+                )
+                if block is None:
+                    continue
+                special, characters = (
+                    text(evaluate(block.attributes[key], scope)) if key in block.attributes else None
+                    for key in ("special", "override_special")
+                )
+                if special != "false":
+                    line = expression.at.line + expression.text.count("\n", 0, match.start())
+                    at = Location(expression.at.file, line)
+                    model.url_passwords.append(
+                        UrlPassword(f"random_password.{name}", characters or _SPECIAL, at, block.at)
+                    )
 
 
 def _heredocs(expression: Expression) -> Iterator[Expression]:
