@@ -315,7 +315,13 @@ def _look(bench: Testbed, role: str, looker: str, run: BazelRun, *, every: bool)
         # The run's own cache permits anonymous reads, which are more independent of a build than its reader.
         headers = {} if bench.endpoints[role].service else bench.headers(role, looker)
         requests: list[dict[str, object]] = [
-            {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}
+            {
+                "kind": "http",
+                "method": "HEAD",
+                "url": f"{url}/ac/{spawn.digest}",
+                "headers": headers,
+                "trust": bench.certificate(role),
+            }
             for spawn in actions
         ]
         present_statuses, absent_statuses = {"200"}, {"404"}
