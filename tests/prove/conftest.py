@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -76,6 +78,17 @@ class Worlds:
 
     folder: Path
     sessions: list[Prover] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+
+    def built(self, builder: str, instructions: str) -> str:
+        """The class's image with more instructions, which root carries out, until the test ends."""
+        tag = f"builder-contracts-defect:{secrets.token_hex(6)}"
+        dockerfile = f"FROM {builder}\nUSER root\n{instructions}\nUSER runner\n"
+        client = engine.connect()
+        client.images.build(fileobj=io.BytesIO(dockerfile.encode()), tag=tag, rm=True, forcerm=True)
+        client.close()
+        self.images.append(tag)
+        return tag
 
     def prove(
         self,
@@ -87,8 +100,9 @@ class Worlds:
         promise: tuple[str, str] | None = None,
         urls: Mapping[str, str] | None = None,
         meanwhile: Callable[[Prover], None] | None = None,
+        image: str = "",
     ) -> Proved:
-        """``specs`` replace services; ``canary`` adds or replaces files below canaries/; ``promise`` replaces words of
+        """``image`` has instructions that the class's image gets besides; ``specs`` replace services; ``canary`` adds or replaces files below canaries/; ``promise`` replaces words of
         the contract; ``urls`` replace endpoints."""
         contract_file = ROOT / "contracts" / f"{builder}.yaml"
         if canary:
@@ -110,7 +124,11 @@ class Worlds:
         for role, url in (urls or {}).items():
             data["roles"][role]["url"] = url
         session = Prover(
-            ProverOptions(bindings=Environment.from_document(data), specs={**SERVICES, **(specs or {})})
+            ProverOptions(
+                images={builder: self.built(builder, image)} if image else {},
+                bindings=Environment.from_document(data),
+                specs={**SERVICES, **(specs or {})},
+            )
         )
         self.sessions.append(session)
         if meanwhile is not None:
@@ -176,6 +194,10 @@ def worlds(tmp_path: Path) -> Iterator[Worlds]:
     finally:
         for session in created.sessions:
             session.close()
+        client = engine.connect()
+        for tag in created.images:
+            client.images.remove(tag, force=True)
+        client.close()
 
 
 def rewritten(name: str, *changes: tuple[str, str], part: str = "nginx", file: str = "nginx.conf") -> Spec:

@@ -109,3 +109,34 @@ def test_grpc_cache_that_is_off(worlds: Worlds) -> None:
     proved = worlds.prove("tinyland-docker", GRPC, specs={"bazel-grpc": spec})
     assert not proved.broken
     assert proved.unproven == set(proved.verdicts)
+
+
+SYSTEM_RC, USER_RC = "/etc/bazel.bazelrc", "/home/runner/.bazelrc"
+WRONG_HOST = "http://bazel-cache-api.nix-cache.svc.cluster.local:8080"
+
+
+@pytest.mark.parametrize(
+    ("file", "option", "broken"),
+    [
+        pytest.param(SYSTEM_RC, "--remote_upload_local_results=false", {"upload"}, id="no-upload"),
+        pytest.param(SYSTEM_RC, "--noremote_accept_cached", {"hit"}, id="no-accept"),
+        pytest.param(SYSTEM_RC, "--disk_cache=/tmp/disk-cache", {"counterfactual"}, id="disk-cache"),
+        pytest.param(USER_RC, "--remote_cache=", {"upload", "hit"}, id="no-cache", marks=pytest.mark.long),
+        pytest.param(
+            USER_RC, f"--remote_cache={WRONG_HOST}", {"upload", "hit"}, id="wrong-host", marks=pytest.mark.long
+        ),
+        pytest.param(
+            SYSTEM_RC, "--modify_execution_info=.*=+no-remote-cache", {"upload", "hit"},
+            id="no-remote-cache", marks=pytest.mark.long,
+        ),
+    ],
+)  # fmt: skip
+def test_image_whose_bazelrc_undoes_the_cache(
+    worlds: Worlds, file: str, option: str, broken: set[str]
+) -> None:
+    image = f"RUN printf 'build %s\\n' '{option}' >>{file}"
+    proved = worlds.prove("tinyland-docker", HTTP, image=image)
+    assert proved.broken == {f"caches/bazel-http-{show}" for show in broken}, proved.verdicts
+    assert proved.ids_kept == set(proved.verdicts) - proved.broken
+    for show in broken & {"upload", "hit"}:
+        assert f"the class's own settings: {option} in {file}" in proved.seen(f"caches/bazel-http-{show}")

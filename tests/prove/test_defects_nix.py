@@ -6,7 +6,6 @@ import dataclasses
 
 import pytest
 
-from builder_contracts.prove.nix import experiment as nix
 from builder_contracts.services.catalog import DATA, ServiceContainer, ServiceSpec
 from builder_contracts.services.principals import Credentials
 from tests.prove.conftest import ROOT, Spec, Worlds, ids, rewritten
@@ -176,27 +175,51 @@ def test_name_that_does_not_resolve_and_wrong_port(worlds: Worlds, url: str) -> 
     assert "resolve" in text or "onnect" in text
 
 
-def test_runner_that_requires_no_signatures(worlds: Worlds, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(nix, "_CONFIG", nix._CONFIG + "require-sigs = false\n")
-    proved = worlds.prove("tinyland-nix", CACHE)
-    assert proved.broken == {
-        "caches/nix-unsigned",
-        "caches/nix-wrong-key",
-        "caches/nix-stripped-references",
-        "caches/nix-recovery",
-    }
+SYSTEM_CONF = "/etc/nix/nix.conf"
+
+
+@pytest.mark.parametrize(
+    ("instruction", "cause", "broken"),
+    [
+        (
+            f"RUN echo 'require-sigs = false' >>{SYSTEM_CONF}",
+            f"the class's own settings: require-sigs = false in {SYSTEM_CONF}",
+            {"unsigned", "wrong-key", "stripped-references", "recovery"},
+        ),
+        (
+            f"RUN echo 'substitute = false' >>{SYSTEM_CONF}",
+            f"the class's own settings: substitute = false in {SYSTEM_CONF}",
+            {"substituted"},
+        ),
+        (
+            # An ENV line has no line breaks, so that the features move into the file.
+            f"RUN echo 'experimental-features = nix-command flakes' >>{SYSTEM_CONF}\nENV NIX_CONFIG='substituters = http://other.example'",
+            "the class's own settings: substituters = http://other.example in NIX_CONFIG",
+            {"substituted"},
+        ),
+    ],
+    ids=["no-signatures", "no-substitution", "other-substituter"],
+)
+def test_image_whose_nix_settings_break_the_cache(
+    worlds: Worlds, instruction: str, cause: str, broken: set[str]
+) -> None:
+    proved = worlds.prove("tinyland-nix", ALL, image=instruction)
+    assert proved.broken == {f"caches/nix-{show}" for show in broken}
+    assert proved.ids_kept == set(proved.verdicts) - proved.broken
+    for show in broken:
+        assert cause in proved.seen(f"caches/nix-{show}")
 
 
 def test_runner_requires_no_signatures_takes_unsigned_cache(
-    worlds: Worlds, monkeypatch: pytest.MonkeyPatch
+    worlds: Worlds,
 ) -> None:
-    monkeypatch.setattr(nix, "_CONFIG", nix._CONFIG + "require-sigs = false\n")
     strip = answered("~ ^/main/.*narinfo$", "sub_filter_types *; sub_filter 'Sig:' 'X-Sig:';")
     strip = strip.replace("if ($request_method ~ GET|HEAD) { ", "").replace("; } }", "; }")
     proved = worlds.prove(
         "tinyland-nix",
         ids("caches/nix-key", "caches/nix-substituted"),
         specs={"nix-cache": rewritten("nix-cache", (GOOD, strip + GOOD))},
+        image=f"RUN echo 'require-sigs = false' >>{SYSTEM_CONF}",
     )
     assert proved.broken == {"caches/nix-key"}
     assert "signed by nobody" in proved.seen("caches/nix-key")

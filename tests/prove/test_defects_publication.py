@@ -195,3 +195,24 @@ def test_registry_that_drops_what_it_takes(worlds: Worlds) -> None:
     proved = worlds.prove("tinyland-dind", ids("publication/registry-"), specs={"registry": spec})
     assert proved.broken == {"publication/registry-writer"}
     assert "dropped silently" in proved.seen("publication/registry-writer")
+
+
+CONFIG = "/home/runner/.docker/config.json"
+BROKEN_HELPER = "RUN printf '#!/bin/sh\\nexit 1\\n' >/usr/bin/docker-credential-desktop && chmod 0755 /usr/bin/docker-credential-desktop"
+
+
+@pytest.mark.parametrize(
+    ("more", "cause"),
+    [
+        pytest.param(
+            "", '"credsStore": "desktop" (docker-credential-desktop is not installed)', id="missing"
+        ),
+        pytest.param(BROKEN_HELPER, '"credsStore": "desktop"', id="broken", marks=pytest.mark.long),
+    ],
+)
+def test_image_whose_credential_helper_fails(worlds: Worlds, more: str, cause: str) -> None:
+    image = f"""RUN install -d -o runner /home/runner/.docker && echo '{{"credsStore": "desktop"}}' >{CONFIG}\n{more}"""
+    proved = worlds.prove("tinyland-dind", ids("publication/registry-"), image=image)
+    assert proved.broken == {"publication/registry-writer"}
+    assert proved.ids_kept == {"publication/registry-anonymous", "publication/registry-reader"}
+    assert f"the class's own settings: {cause} in {CONFIG}" in proved.seen("publication/registry-writer")

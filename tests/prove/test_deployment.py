@@ -335,14 +335,24 @@ def test_deployed_bazel_cache_breaks_only_its_own_clauses(
 
 
 @pytest.mark.long
-def test_cache_in_the_users_bazelrc_breaks_counterfactual(runners: Pool) -> None:
-    url = ROLES["bazel-grpc"]
-    theirs = Deployment(runners, {"bazel-grpc": (url, SERVICES["bazel-grpc"])})
+@pytest.mark.parametrize(
+    ("option", "broken"),
+    [
+        (f"--remote_cache={ROLES['bazel-grpc']}", set()),
+        # What a job of the machine puts there another job of it finds, whatever the remote cache has.
+        ("--disk_cache=/home/runner/disk-cache", {"hit", "counterfactual"}),
+    ],
+    ids=["remote cache", "disk cache"],
+)
+def test_cache_in_the_users_bazelrc_is_the_classes_own(runners: Pool, option: str, broken: set[str]) -> None:
+    theirs = Deployment(runners, {"bazel-grpc": (ROLES["bazel-grpc"], SERVICES["bazel-grpc"])})
     machine = runners.runner("tinyland-docker")
-    machine.put("/home/runner/.bazelrc", f"build --remote_cache={url}\n")
+    machine.put("/home/runner/.bazelrc", f"build {option}\n")
     result = theirs.check(machine, "caches/bazel-grpc", "--allow-writes", "bazel-grpc")
-    assert result.broken == {"caches/bazel-grpc-counterfactual"}, result.text
-    assert "check every .bazelrc" in result.seen("caches/bazel-grpc-counterfactual")
+    assert result.broken == bazel("bazel-grpc", *broken), result.text
+    assert result.kept == bazel("bazel-grpc", *(BAZEL - broken)), result.text
+    if broken:
+        assert f"the class's own settings: {option}" in result.seen("caches/bazel-grpc-hit")
 
 
 def test_registry_is_pushed_to_from_a_runner(runners: Pool) -> None:

@@ -124,7 +124,7 @@ TABLE: dict[str, tuple[NixRecord, dict[str, Outcome], str]] = {
         with_attempt("recovery", nix_failed(UNTRUSTED)), {"recovery": Outcome.BROKEN}, "with a bad cache listed first",
     ),
     "bad cache first and the only source": (
-        with_attempt("recovery", nix_fetched("http://cache.example/unsigned")), {"recovery": Outcome.BROKEN}, "it fails",
+        with_attempt("recovery", nix_fetched("http://cache.example/unsigned")), {"recovery": Outcome.BROKEN}, "from the bad cache",
     ),
     "bad cache first and lost": (
         with_attempt("recovery", NixRun(None, NixLog(), "gone")), {"recovery": Outcome.UNPROVEN}, "did not complete: gone",

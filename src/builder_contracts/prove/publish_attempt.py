@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.store_lookup import ANOTHER, StoreLookup
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
@@ -23,7 +24,8 @@ class PublishAttempt:
     detail. ``lookups`` are what an independent reader, ``reader``, found afterwards. ``control`` is what an allowed
     identity got in the same run; ``no_writer``: nobody who may write took part, for this reason, so that a rejection
     proves nothing. Not ``logged``: the target is deployed, its log is unavailable; ``leftovers`` then says what became
-    of all that was written.
+    of all that was written. ``plain``: what the same command got by the class's own settings, if it failed so that these
+    are the forced one's answers; ``settings`` are the class's own that can explain it.
     """
 
     identity: str
@@ -36,6 +38,8 @@ class PublishAttempt:
     leftovers: str = ""
     reader: str = ANOTHER
     no_writer: Unavailable | None = None
+    plain: str = ""
+    settings: tuple[ClassSetting, ...] = ()
 
     def as_control(self) -> Mapping[str, str]:
         """The answers as a control for others: what was accepted and is absent afterwards is not a success."""

@@ -241,7 +241,7 @@ class ExperimentSchedule:
                     with self.bench.relying_on("nix"):
                         self.bench.ready("nix")
                         published = nix.seed(self.bench, job, "path:.")
-                        nix.publish(self.bench, job, published)
+                        nix.publish(self.bench, plain, published)
                         if lost := self.bench.endpoints["nix"].lacks(WRITER):
                             raise StepFailed.of(lost)
                         nix.make_bad(self.bench, job, published)
@@ -344,7 +344,13 @@ class ExperimentSchedule:
 
         self.bench.ready(role)
         with self.bench.relying_on(role):
-            self.records.bazel[role] = bazel.prove(self.bench, canary, role, check_cold_build)
+            self.records.bazel[role] = bazel.prove(
+                self.bench,
+                canary,
+                role,
+                check_cold_build,
+                uploads=self.contract.document["caches"][role] == "read-write",
+            )
         if first:
             self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
 

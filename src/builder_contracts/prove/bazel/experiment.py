@@ -6,16 +6,21 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel import log as bazel_log
-from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
+from builder_contracts.prove.bazel.record import PLAIN, BazelRecord, BazelRun
+from builder_contracts.prove.bazel.user_rc import UserRc
 from builder_contracts.prove.canary.definition import Canary
+from builder_contracts.prove.class_settings import ClassSetting
+from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
 from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.catalog import DATA
 from builder_contracts.services.principals import WRITER
 
@@ -40,9 +45,13 @@ def prove(
     canary: Canary,
     role: str,
     after_cold_build: Callable[[ProofJob, str, BazelRun, float], None],
+    *,
+    uploads: bool,
 ) -> BazelRecord:
     """The proof of one role, bazel-grpc or bazel-http. Raises Failed.
 
+    A build that the class's jobs write is plain at first: its own settings alone say what it does with the cache. Where
+    that fails it is done again with the settings forced. ``uploads``: jobs of the class may write to the cache.
     ``after_cold_build`` gets the job of the cold build as it ends, its nonce, the build and its seconds: what it made
     is somebody else's to look at.
     """
@@ -56,32 +65,46 @@ def prove(
     builds = _Builds(bench, role)
     with bench.fresh(f"{role}-build") as job:
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
-        started_at = time.monotonic()
-        builds.run("cold", job, WRITER, deadline=canary.budget.seconds, command=canary.command)
-        after_cold_build(job, first, builds.runs["cold"], time.monotonic() - started_at)
+        builds.enter(job)
+        budget, started_at = canary.budget.seconds, time.monotonic()
+        # A job of a class that only reads uploads nothing: then this build is only to fill the cache.
+        cold = builds.run("cold", WRITER, plain=uploads, deadline=budget, command=canary.command)
+        seconds = time.monotonic() - started_at
+        after_upload = plain_upload = _look(bench, role, looker.name, cold, every=True)
+        if uploads and (after_upload.present is False or not cold.actions) and cold.status is not None:
+            started_at = time.monotonic()
+            cold = builds.force("cold", WRITER, deadline=budget, command=canary.command)
+            seconds = time.monotonic() - started_at
+            after_upload = _look(bench, role, looker.name, cold, every=True)
+        # By the forced build if there is one: with a cache that is off a plain one may not even begin.
+        after_cold_build(job, first, cold, seconds)
         job.write(f"{job.folder}/{canary.nonce}", f"{second}\n".encode(), mode="0644")
-        builds.run("miss", job, looker.name)
+        builds.run("miss", looker.name)
     with bench.fresh(f"{role}-hit") as job:
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
         # One server whatever USER says, by whose name Bazel calls the folder of its output bases otherwise.
         builds.startup = (f"--output_user_root={job.folder}.bazel",)
-        builds.run("hit", job, looker.name)
-        builds.clean(job)
-        builds.run("environment", job, looker.name, env=OTHER_ENVIRONMENT)
-        builds.clean(job)
+        builds.enter(job)
+        hit = builds.run("hit", looker.name, plain=True)
+        if hit.status is not None and (
+            hit.status != 0 or not hit.actions or not all(spawn.hit for spawn in hit.actions)
+        ):
+            builds.force("hit", looker.name)
+        builds.clean()
+        builds.run("environment", looker.name, env=OTHER_ENVIRONMENT)
+        builds.clean()
         # Looked up before anything false is put there.
-        after_upload = _look(bench, role, looker.name, builds.runs["cold"], every=True)
         after_refusal = _look(bench, role, looker.name, builds.runs["miss"], every=False)
         poisoned = corrupted = ""
         not_lied: Unavailable | None = None
         try:
             poisoned, corrupted = _falsify(bench, role, builds.runs["cold"].spawns)
-            builds.run("lied-to", job, looker.name)
-            builds.clean(job)
+            builds.run("lied-to", looker.name)
+            builds.clean()
         except StepFailed as failed:
             not_lied = failed.lost
         # Last, because a build that still gets something from a cache then gets the false results.
-        builds.run("without", job, "")
+        builds.run("without", "", plain=True)
     return BazelRecord(
         protocol=role.removeprefix("bazel-"),
         url=endpoint.url,
@@ -89,6 +112,8 @@ def prove(
         asked={name: builds.requested_digests(name) for name in builds.runs},
         served=builds.served,
         after_upload=after_upload,
+        plain_upload=plain_upload,
+        settings=builds.settings,
         after_refusal=after_refusal,
         poisoned=poisoned,
         corrupted=corrupted,
@@ -113,33 +138,94 @@ class _Builds:
     runs: dict[str, BazelRun] = field(default_factory=dict)
     served: dict[str, tuple[AccessLogLine, ...]] = field(default_factory=dict)
     startup: tuple[str, ...] = ()
+    settings: tuple[ClassSetting, ...] = ()
+    _named: bool | None = None
 
     @property
     def service(self) -> str:
         return self.bench.endpoints[self.role].service
 
+    def enter(self, job: ProofJob) -> None:
+        """Go on in this job. A class whose own settings name a cache of this protocol is not given the address."""
+        self._job, self._rc = job, UserRc.of(job)
+        if self._named is None:
+            self._rc.write()
+            scheme = f"--remote_cache={urlsplit(self.bench.endpoints[self.role].url).scheme}:"
+            self._named = any(
+                # What the workspace says is the job's, not the class's.
+                setting.text.startswith(scheme) and not setting.source.startswith(f"{job.folder}/")
+                for setting in self._read_settings("info")
+            )
+
     def run(
         self,
         name: str,
-        job: ProofJob,
         identity: str,
         *,
+        plain: bool = False,
         deadline: float = DEADLINE,
         command: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
-    ) -> None:
-        """Build as an identity; without one, without the cache."""
+    ) -> BazelRun:
+        """Build as an identity; without one, without the cache. ``plain``: by the class's own settings."""
         log_start = len(self.bench.access_log(self.service))
-        role = self.role if identity else ""
-        self.runs[name] = _run(
-            self.bench, job, role, identity, deadline=deadline, env=env,
-            command=command or ("bazel", *self.startup, "test"), targets=not command,
-        )  # fmt: skip
-        self.served[name] = self.bench.access_log_of(job.address, self.service, since=log_start)
+        invocation = str(uuid.uuid4())
+        # Beside the working folder: inside it they would be inputs.
+        logs = f"{self._job.folder}-{invocation[:8]}"
+        options = _logging(invocation, logs)
+        if not self.service:
+            # Without the server's log Bazel has to report why a write failed, which it does with its stack only.
+            options.append("--verbose_failures")
+        if not plain:
+            options += _forced(self.bench.endpoints[self.role])
+        elif not identity and self._named:
+            options.append("--remote_cache=")
+        self._rc.write(self._lines(identity) if identity else ())
+        # A canary's own command names its targets.
+        line = [*command, *options] if command else ["bazel", *self.startup, "test", *options, "//..."]
+        built = self._job.run(line, deadline=deadline, env=env)
+        self.bench.outputs.append(built.stdout + built.stderr)
+        self.runs[name] = _read_run(self._job, built, invocation, logs)
+        self.served[name] = self.bench.access_log_of(self._job.address, self.service, since=log_start)
+        return self.runs[name]
 
-    def clean(self, job: ProofJob) -> None:
+    def force(
+        self, name: str, identity: str, *, deadline: float = DEADLINE, command: Sequence[str] = ()
+    ) -> BazelRun:
+        """Do a build again whose settings did not do it, with the settings forced."""
+        self.runs[PLAIN + name], self.served[PLAIN + name] = self.runs[name], self.served[name]
+        if not self.settings:
+            self._rc.write()
+            self.settings = differing(self._read_settings("test"), self.bench.endpoints[self.role])
+        self.clean()
+        return self.run(name, identity, deadline=deadline, command=command)
+
+    def clean(self) -> None:
         """Delete outputs and the local action cache, which hides actions, but keep the server that is warm."""
-        job.must("cleaning", ["bazel", *self.startup, "clean"], deadline=60)
+        self._job.must("cleaning", ["bazel", *self.startup, "clean"], deadline=60)
+
+    def _lines(self, identity: str) -> list[str]:
+        """What a pool puts into the rc file of its jobs: whom Bazel shows itself as, and where the cache is."""
+        endpoint = self.bench.endpoints[self.role]
+        headers = self.bench.headers(self.role, identity).items()
+        lines = [f'build "--remote_header={name.lower()}={value}"' for name, value in headers]
+        if not self._named:
+            lines.append(f"build --remote_cache={endpoint.url}")
+        if endpoint.instance:
+            lines.append(f"build --remote_instance_name={endpoint.instance}")
+        if endpoint.authority:
+            lines.append(f'build "--tls_certificate={endpoint.authority}"')
+        return lines
+
+    def _read_settings(self, command: str) -> tuple[ClassSetting, ...]:
+        """The options that the class's own rc files give a command, by Bazel's own word."""
+        asked = (
+            ["--announce_rc"]
+            if command == "info"
+            else ["--announce_rc", "--remote_cache=", "--nobuild", "//..."]
+        )
+        announced = self._job.run(["bazel", *self.startup, command, *asked], deadline=60)
+        return bazel_log.parse_settings(announced.stderr.decode("utf-8", "replace"))
 
     def requested_digests(self, name: str) -> frozenset[str]:
         """Return the action digests that this build requested, by the server's own log."""
@@ -154,66 +240,46 @@ class _Builds:
         )
 
 
-def _options(bench: Testbed, role: str, invocation: str, logs: str) -> list[str]:
-    """Return the options of a build: where its logs go, and at most one cache, uploads included."""
-    options = [
-        f"--invocation_id={invocation}", "--color=no", "--curses=no", "--disk_cache=",
+def _logging(invocation: str, logs: str) -> list[str]:
+    """Return the options by which a build is watched, which change nothing that it does."""
+    return [
+        f"--invocation_id={invocation}", "--color=no", "--curses=no",
         f"--execution_log_json_file={logs}.exec.json", f"--build_event_json_file={logs}.bep.json",
         "--experimental_build_event_upload_strategy=local",
     ]  # fmt: skip
-    if role:
-        # Uploads are enabled for every identity, because the server must decide what an identity may do.
-        options += [
-            f"--remote_cache={bench.endpoints[role].url}", "--remote_timeout=20", "--remote_retries=0",
-            "--remote_upload_local_results=true", "--remote_local_fallback=true",
-            # The lookups ask under this name, so the job's own settings must not give another.
-            f"--remote_instance_name={bench.endpoints[role].instance}",
-            *([f"--tls_certificate={authority}"] if (authority := bench.endpoints[role].authority) else []),
-        ]  # fmt: skip
-        if not bench.endpoints[role].service:
-            # Without the server's log Bazel has to report why a write failed, which it does with its stack only.
-            options.append("--verbose_failures")
-    return options
 
 
-def _credentials(job: ProofJob, headers: Mapping[str, str]) -> list[str]:
-    """The option by which Bazel shows who it is. On a machine, where others can list the arguments of processes, it
-    goes into a file of the job's own instead. Raises Failed."""
-    # There is at most one.
-    option = next((f"--remote_header={name.lower()}={value}" for name, value in headers.items()), "")
-    if not job.shared:
-        return [option] if option else []
-    settle(job, option)
-    return []
+def _forced(endpoint: Endpoint) -> list[str]:
+    """Return the options that use one cache for everything, whatever the class's own settings are.
+
+    Uploads are enabled for every identity, because the server must decide what an identity may do.
+    """
+    return [
+        f"--remote_cache={endpoint.url}", "--remote_accept_cached=true", "--remote_upload_local_results=true", "--disk_cache=",
+        "--modify_execution_info=", "--remote_timeout=20", "--remote_retries=0", "--remote_local_fallback=true",
+        # The lookups ask under this name, so the job's own settings must not give another.
+        f"--remote_instance_name={endpoint.instance}",
+        *([f"--tls_certificate={endpoint.authority}"] if endpoint.authority else []),
+    ]  # fmt: skip
 
 
-def settle(job: ProofJob, option: str = "") -> None:
-    """Give a home of a job's own the settings that the machine's user has, and an option besides. Raises Failed."""
-    lines = [f"try-import {job.true_home}/.bazelrc", f'build "{option}"' if option else ""]
-    job.write(f"{job.home}/.bazelrc", "\n".join(lines).encode() + b"\n")
+def differing(settings: Sequence[ClassSetting], endpoint: Endpoint) -> tuple[ClassSetting, ...]:
+    """Return the settings in force that the forced options overrule."""
+    forced = dict(bazel_log.parse_option(option, ()) for option in _forced(endpoint))
+    in_force = {bazel_log.parse_option(setting.text, forced)[0]: setting for setting in settings}
+    return tuple(
+        setting
+        for name, setting in in_force.items()
+        if name in forced and bazel_log.parse_option(setting.text, forced)[1] != forced[name]
+    )
 
 
-def _run(
-    bench: Testbed,
-    job: ProofJob,
-    role: str,
-    identity: str,
-    *,
-    deadline: float,
-    command: Sequence[str],
-    targets: bool,
-    env: Mapping[str, str] | None = None,
-) -> BazelRun:
-    invocation = str(uuid.uuid4())
-    # Beside the working folder: inside it they would be inputs.
-    logs = f"{job.folder}-{invocation[:8]}"
-    options = _options(bench, role, invocation, logs)
-    if role:
-        options += _credentials(job, bench.headers(role, identity))
-    # A canary's own command names its targets.
-    arguments = [*command, *options, *(["//..."] if targets else [])]
-    built = job.run(arguments, deadline=deadline, env=env)
-    bench.outputs.append(built.stdout + built.stderr)
+def settle(job: ProofJob) -> None:
+    """Give a home of a job's own the settings that the machine's user has. Raises Failed."""
+    UserRc.of(job).write()
+
+
+def _read_run(job: ProofJob, built: CompletedCommand, invocation: str, logs: str) -> BazelRun:
     text = built.stderr.decode("utf-8", "replace") + built.stdout.decode("utf-8", "replace")
     warnings = bazel_log.parse_warnings(text)
     if built.status is None:
@@ -241,6 +307,9 @@ def _look(bench: Testbed, role: str, looker: str, run: BazelRun, *, every: bool)
     actions = [spawn for spawn in run.spawns if spawn.cacheable and not spawn.hit]
     if not actions:
         return StoreLookup(None, "no action ran, so there is nothing to check")
+    if not all(spawn.digest for spawn in actions):
+        # Bazel computes the key of an action for a cache only.
+        return StoreLookup(False, "Bazel used no cache, so none of its results can be in the store")
     url = bench.endpoints[role].url
     if role == "bazel-http":
         # The run's own cache permits anonymous reads, which are more independent of a build than its reader.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from builder_contracts.prove.bazel import judge_writes
-from builder_contracts.prove.bazel.log import REMOTE_HIT
-from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
+from builder_contracts.prove.bazel.log import REMOTE_HIT, Spawn
+from builder_contracts.prove.bazel.record import PLAIN, BazelRecord, BazelRun
 from builder_contracts.prove.bazel.witnesses import (
     ENDPOINT_CAUSE,
     client_witness,
     explain_run,
+    explaining_settings,
     no_response,
     reader_witness,
     server_witness,
 )
+from builder_contracts.prove.class_settings import judge_plain
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import Witnessed, unavailable
 from builder_contracts.verdict import broken, kept, unproven
@@ -39,7 +41,7 @@ def judge(show: str, record: BazelRecord | Unavailable | None) -> Witnessed:
         case "upload":
             return judge_writes.judge_upload(record)
         case "hit":
-            return _hit(record, "hit")
+            return _plain_or_forced(record)
         case "environment":
             return _hit(record, "environment")
         case "digests":
@@ -56,6 +58,32 @@ def judge(show: str, record: BazelRecord | Unavailable | None) -> Witnessed:
             return _corrupted(record)
         case _:
             raise NotImplementedError(f"no judge for the Bazel proof {show}")
+
+
+def _plain_or_forced(record: BazelRecord) -> Witnessed:
+    """The plain build's hits, or where these failed what the forced build's say of them."""
+    forced, witnesses = _hit(record, "hit")
+    plain_run = record.runs.get(f"{PLAIN}hit")
+    if plain_run is None:
+        return forced, witnesses
+    plain, plain_witnesses = _hit(record, f"{PLAIN}hit")
+    keys = {spawn.digest for spawn in record.runs["cold"].actions}
+    # Without a cache Bazel computes no key.
+    missed = [spawn.digest for spawn in plain_run.actions if spawn.digest and not spawn.hit]
+    if missed and not keys.intersection(missed):
+        # Other keys miss whatever the settings of the cache are; in an open one they are now filled. A single one
+        # means nothing: the report of a test has its duration as an input.
+        return plain, plain_witnesses
+    return judge_plain(plain, forced, explaining_settings(record, "hit")), (
+        *plain_witnesses,
+        f"forced {witnesses[0]}",
+    )
+
+
+def _cacheable(record: BazelRecord, run: BazelRun) -> list[Spawn]:
+    """The actions of a build that a cache could have answered, also where the class excludes them from it."""
+    names = {spawn.name for spawn in record.runs["cold"].actions}
+    return [spawn for spawn in run.spawns if spawn.cacheable or spawn.name in names]
 
 
 def _hit(record: BazelRecord, name: str) -> Witnessed:
@@ -76,7 +104,7 @@ def _hit(record: BazelRecord, name: str) -> Witnessed:
             f"no {', '.join(lacking)} action; the build did not cover the whole canary",
             "compare with 'mnemonics' in canary.yaml; some targets were not built",
         ), witnesses
-    misses = [spawn for spawn in run.actions if not spawn.hit]
+    misses = [spawn for spawn in _cacheable(record, run) if not spawn.hit]
     if misses and name == "environment" and not all(spawn.hit for spawn in record.runs["hit"].actions):
         return unproven("the unchanged environment misses as well"), witnesses
     if misses and not record.logged and record.after_upload.present is None:
@@ -87,7 +115,7 @@ def _hit(record: BazelRecord, name: str) -> Witnessed:
         examples = ", ".join(f"{spawn.target} {spawn.mnemonic} ({spawn.runner})" for spawn in misses[:4])
         likely = _KEYS if name == "environment" else f"{ENDPOINT_CAUSE}; or {_KEYS}"
         return broken(
-            f"{len(misses)} of {len(run.actions)} actions were not remote cache hits: {examples}; {explain_run(run)}",
+            f"{len(misses)} of {max(len(misses), len(run.actions))} actions were not remote cache hits: {examples}; {explain_run(run)}",
             likely,
         ), witnesses
     if absent := {spawn.name for spawn in cold.actions} - {spawn.name for spawn in run.spawns}:
@@ -162,12 +190,13 @@ def _counterfactual(record: BazelRecord) -> Witnessed:
             f"{len(hits)} hits and {len(record.served['without'])} requests with no cache configured",
             "a cache is configured elsewhere; check every .bazelrc and the disk cache",
         ), witnesses
-    if not run.actions:
+    ran = len(_cacheable(record, run))
+    if not ran:
         return broken(
             "no action ran and nothing was fetched",
             "outputs were cached locally, so a hit proves nothing",
         ), witnesses
-    return kept(f"without the cache, {len(run.actions)} actions ran on the runner"), witnesses
+    return kept(f"without the cache, {ran} actions ran on the runner"), witnesses
 
 
 def _nonce_miss(record: BazelRecord) -> Witnessed:
@@ -236,7 +265,7 @@ def _poisoned(record: BazelRecord) -> Witnessed:
     )
     if failed := no_response(record, "lied-to"):
         return failed, witnesses
-    if truth.status != 0 or not truth.actions or not false <= _outputs(truth).keys():
+    if truth.status != 0 or not _cacheable(record, truth) or not false <= _outputs(truth).keys():
         return unproven("no build without the cache to compare with"), witnesses
     if not record.poisoned or not false or not reads:
         return unproven("the false result was never fetched, so there was nothing to detect"), witnesses

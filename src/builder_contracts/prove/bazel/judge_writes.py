@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 
-from builder_contracts.prove.bazel.record import BazelRecord
+from builder_contracts.prove.bazel.record import PLAIN, BazelRecord
 from builder_contracts.prove.bazel.witnesses import (
     ENDPOINT_CAUSE,
     client_witness,
     explain_run,
+    explaining_settings,
     no_response,
     server_witness,
 )
+from builder_contracts.prove.class_settings import judge_plain
 from builder_contracts.prove.publish_attempt import unknown_reader
-from builder_contracts.prove.store_lookup import SECOND
+from builder_contracts.prove.store_lookup import SECOND, StoreLookup
 from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
 from builder_contracts.services.principals import READER
 from builder_contracts.verdict import broken, kept, unproven
@@ -25,15 +27,25 @@ _LIKELY = "access is enforced only in the client; enforce it in the server, for 
 
 
 def judge_upload(record: BazelRecord) -> Witnessed:
-    run = record.runs["cold"]
+    forced, witnesses = _upload(record, "cold", record.after_upload)
+    if f"{PLAIN}cold" not in record.runs or record.plain_upload is None:
+        return forced, witnesses
+    plain, plain_witnesses = _upload(record, f"{PLAIN}cold", record.plain_upload)
+    return judge_plain(plain, forced, explaining_settings(record, "cold")), (
+        *plain_witnesses,
+        f"forced {witnesses[1]}",
+    )
+
+
+def _upload(record: BazelRecord, name: str, stored: StoreLookup) -> Witnessed:
+    run = record.runs[name]
     ran = [spawn for spawn in run.actions if not spawn.hit]
-    accepted = record.writes("cold", rejected=False)
+    accepted = record.writes(name, rejected=False)
     results = [line for line in accepted if "/ac/" in line.uri or line.uri.endswith("/UpdateActionResult")]
-    stored = record.after_upload
-    server = server_witness(record, "cold", "result accepted", results)
+    server = server_witness(record, name, "result accepted", results)
     stays = "" if record.logged else _STAYS
     witnesses = (client_witness(run), f"{server}; afterwards {stored.detail}{stays}")
-    if failed := no_response(record, "cold"):
+    if failed := no_response(record, name):
         return failed, witnesses
     if len(ran) < len(run.actions):
         return unproven(

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from builder_contracts.prove.class_settings import ClassSetting
+
 # Java's words for what a server said: of gRPC below the stack, of HTTP in place of one.
 _CAUSE = re.compile(r"(?:Caused by: [\w.]*StatusRuntimeException|[\w.]*HttpException): (?P<cause>.+)")
+# Where Bazel says that it read options (--announce_rc): the file, and behind it those of a --config.
+_RC = re.compile(
+    r"INFO: (?:Reading rc options for '\S+' from|Found applicable config definition \S+ in file) (?P<file>[^:]+):(?P<options>.*)"
+)
+_OPTION = re.compile(r"--(?P<off>no)?(?P<name>\w+)(?:[= ](?P<value>.*))?")
+_BOOLEAN = {"1": "true", "yes": "true", "0": "false", "no": "false"}
 REMOTE_HIT = "remote cache hit"
 
 
@@ -77,6 +85,35 @@ def parse_warnings(text: str) -> tuple[str, ...]:
         elif lines and (cause := _CAUSE.search(line)):
             causes[-1] = cause["cause"]
     return tuple(f"{line} {cause}".strip() for line, cause in zip(lines, causes, strict=True) if line)
+
+
+def parse_settings(text: str) -> tuple[ClassSetting, ...]:
+    """Parse the options that Bazel read from files, in its order, of which the later wins."""
+    settings: list[ClassSetting] = []
+    file = ""
+    for line in text.splitlines():
+        if source := _RC.match(line):
+            file, options = source["file"], source["options"]
+        elif line.startswith("  "):
+            options = line.partition(" options: ")[2]
+        else:
+            file = options = ""
+        if file:
+            settings += [
+                ClassSetting(option, file) for option in re.split(r" (?=--)", options.strip()) if option
+            ]
+    return tuple(settings)
+
+
+def parse_option(text: str, names: Collection[str]) -> tuple[str, str]:
+    """Parse an option into its name and value; ``names`` are those that a "no" before them may turn off."""
+    option = _OPTION.fullmatch(text)
+    if option is None:
+        return text, ""
+    if option["off"] and option["name"] in names:
+        return option["name"], "false"
+    name, value = f"{option['off'] or ''}{option['name']}", option["value"]
+    return name, "true" if value is None else _BOOLEAN.get(value, value)
 
 
 def _spawn(value: Mapping[str, Any]) -> Spawn:

@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel.log import Spawn
+from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.store_lookup import ANOTHER, StoreLookup
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.principals import READER
+
+PLAIN = "plain "
+"""Before the name of a build: the same by the class's own settings, which failed, so that it was done again."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class BazelRecord:
     action digests and ``served`` the lines that the server's own log has of each; ``after_upload`` and
     ``after_refusal`` are what a reader then found in the store; ``poisoned`` and ``corrupted`` are the
     output digests of the false result and of the corrupted blob, ``not_lied`` why there are none; ``mnemonics``
-    must occur in a full build. Not ``logged``: the cache is deployed, its log is unavailable, and ``asked``
+    must occur in a full build. If a plain build failed, it has PLAIN before its name, ``plain_upload`` is what the
+    reader found after it, and ``settings`` are the class's own that the forced build overruled. Not ``logged``: the cache is deployed, its log is unavailable, and ``asked``
     and ``served`` are empty; ``reader`` is then who looked after the upload. ``no_reader``: no read-only identity
     took part, for this reason; ``fetcher`` is the identity of every build but the cold one.
     """
@@ -58,6 +63,8 @@ class BazelRecord:
     fetcher: str = READER
     reader: str = ANOTHER
     mnemonics: tuple[str, ...] = ()
+    plain_upload: StoreLookup | None = None
+    settings: tuple[ClassSetting, ...] = ()
 
     def reads(self, name: str) -> list[AccessLogLine]:
         """Requests for results of actions that the server answered with one."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
+from builder_contracts.prove.nix.class_conf import netrc_line
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.principals import Principal
@@ -58,8 +59,7 @@ def copy(job: ProofJob, target: str, path: str, identity: Principal, *, deadline
 def netrc(job: ProofJob, url: str, identity: Principal) -> str:
     """Write the file by which Nix shows a cache who it is; without a secret it is empty. Raises StepFailed."""
     file, host = f"{job.folder}.keys/netrc", urlsplit(url).hostname
-    login = f"machine {host} login {identity.name} password {identity.secret}\n"
-    job.write(file, login.encode() if host and identity.secret else b"")
+    job.write(file, netrc_line(url, identity) if host and identity.secret else b"")
     return file
 
 

@@ -6,20 +6,23 @@ import base64
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
 from builder_contracts.prove.leftovers import NOTHING_TO_REMOVE, format_leftovers
 from builder_contracts.prove.nix import bad_caches
 from builder_contracts.prove.nix import log as nix_log
 from builder_contracts.prove.nix.bad_caches import BAD, copy, fields, hash_part, makeable
-from builder_contracts.prove.nix.record import NixRecord, NixRun
+from builder_contracts.prove.nix.class_conf import ClassConf
+from builder_contracts.prove.nix.record import PLAIN_GOOD, NixRecord, NixRun
 from builder_contracts.prove.publish_attempt import (
     IDENTITIES,
     PublishAttempt,
+    is_accepted,
     is_put_unsupported,
     put_unsupported,
 )
@@ -27,17 +30,19 @@ from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.protocol import CompletedCommand
-from builder_contracts.services.principals import READER, WRITER
+from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
 
 DEADLINE = 60
 STORE = "/nix/store"
 KEY_NAME = "main-1"
+COPY = "nix copy"
 
-# No substituter of the image, no old answers from an earlier look, and no growing pauses (Nix substitutions five times)
-# before it reports a cache that does not respond. Whether signatures are required is the image's own
+# For forced commands: no substituter of the image, no old answers from an earlier look, and no growing pauses (Nix
+# tries five times) before it reports a cache that does not respond. Whether signatures are required is the class's own
 # configuration: that is what the negatives try.
-_CONFIG = """\
+_CONFIG = """
 experimental-features = nix-command flakes
+substitute = true
 substituters =
 narinfo-cache-positive-ttl = 0
 narinfo-cache-negative-ttl = 0
@@ -63,9 +68,10 @@ class Published:
     looker: str = READER
 
 
-def config(job: ProofJob) -> ProofJob:
-    """The job with Nix told to use nothing but what a proof names."""
-    return dataclasses.replace(job, env={**job.env, "NIX_CONFIG": _CONFIG})
+def config(job: ProofJob, own: ClassConf | None = None) -> ProofJob:
+    """The job with Nix told to use nothing but what a proof names. Raises Failed."""
+    own = own or ClassConf.of(job)
+    return dataclasses.replace(job, env={**job.env, "NIX_CONFIG": f"{own.variable}{_CONFIG}"})
 
 
 def seed(bench: Testbed, job: ProofJob, installable: str) -> Published:
@@ -91,8 +97,13 @@ def query_paths(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
     return dict(zip(paths, (reply["status"] for reply in replies), strict=True))
 
 
-def publish(bench: Testbed, job: ProofJob, published: Published) -> None:
-    """Sign and publish a build; try the same before without credentials and as a reader. Raises Failed."""
+def publish(bench: Testbed, plain: ProofJob, published: Published) -> None:
+    """Sign and publish a build; try the same before without credentials and as a reader. Raises Failed.
+
+    The writer's copy is ``plain`` at first, by the class's own settings.
+    """
+    own = ClassConf.of(plain)
+    job = config(plain, own)
     endpoint = bench.endpoints["nix"]
     looker = lookup_identity.choose(bench, "nix")
     published.looker = looker.name
@@ -104,7 +115,11 @@ def publish(bench: Testbed, job: ProofJob, published: Published) -> None:
         # Each substitutions a path of its own: what one identity got in, the next would not try to write.
         path = published.path if name == WRITER else _probe(bench, job, name)
         published.tried.append(path)
-        attempt = _attempt(bench, job, name, path, published)
+        if name == WRITER and endpoint.lacks(WRITER) is None:
+            plain = own.given(plain, endpoint.url, published.key, bench.identity("nix", WRITER))
+            attempt = _plain_attempt(bench, plain, job, path, own, published)
+        else:
+            attempt = _attempt(bench, job, name, path, published)
         if any(is_put_unsupported(answer) for answer in attempt.answers.values()):
             published.attempts.clear()
             raise StepFailed.of(put_unsupported(endpoint.url))
@@ -126,11 +141,16 @@ def substitute(
     ``store`` names a separate store for this attempt, so that nothing of another attempt is in it; ``netrc`` is the
     file with the credentials of who asks.
     """
-    credentials = ["--option", "netrc-file", netrc] if netrc else []
+    forced = [
+        *(["--option", "netrc-file", netrc] if netrc else []), "--max-jobs", "0", "--builders", "", "--option",
+        "substituters", substituters, "--option", "extra-substituters", "", "--option", "trusted-public-keys", key,
+    ]  # fmt: skip
+    return _fetch(job, path, forced, store)
+
+
+def _fetch(job: ProofJob, path: str, options: Sequence[str], store: str) -> NixRun:
     built = job.run(
-        ["nix", "build", *_store(job, store), *credentials, "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0",
-         "--builders", "", "--option", "substituters", substituters, "--option", "extra-substituters", "",
-         "--option", "trusted-public-keys", key, path],
+        ["nix", "build", *_store(job, store), "--no-link", "--log-format", "internal-json", "-v", *options, path],
         deadline=DEADLINE,
     )  # fmt: skip
     return NixRun(built.status, nix_log.parse(built.stderr), built.ended)
@@ -154,32 +174,53 @@ class _Substitutions:
 
     def run(self, name: str, substituters: str, *, store: str = "") -> None:
         """Try with these substituters, in the runner's own store or in one of that name."""
+        self._record(
+            name,
+            lambda: substitute(self.job, self.published.path, substituters, self.published.key, store=store),
+        )
+
+    def run_plain(self, job: ProofJob, *, store: str) -> bool:
+        """Try by the class's own settings, in a job that was given the cache; whether the path was substituted."""
+        self._record("good", lambda: _fetch(job, self.published.path, (), store))
+        run = self.runs["good"]
+        return run.status == 0 and self.published.path in dict(run.log.substitutes)
+
+    def _record(self, name: str, fetch: Callable[[], NixRun]) -> None:
         service = self.bench.endpoints["nix"].service or self.bench.bad_service("nix")
         log_start = len(self.bench.access_log(service))
-        self.runs[name] = substitute(
-            self.job, self.published.path, substituters, self.published.key, store=store, netrc=self.netrc
-        )
+        self.runs[name] = fetch()
         # Only what was served meanwhile: an address can have belonged to an earlier runner.
         self.served[name] = self.bench.access_log_of(self.job.address, service, since=log_start)
 
 
 def prove(bench: Testbed, published: Published) -> NixRecord:
-    """Substitute in one fresh runner, then try in another what must fail, and what must work all the same."""
+    """Substitute in one fresh runner, then try in another what must fail, and what must work all the same.
+
+    The first substitution is plain. If it fails it is done again with the settings forced.
+    """
     endpoint = bench.endpoints["nix"]
     url = endpoint.url
     urls = {name: f"{bench.bad_caches}/{name}" for name in BAD} | {"good": url}
+    settings: tuple[ClassSetting, ...] = ()
     private = _is_private(bench)
     if private and not bench.headers("nix", published.looker):
         raise StepFailed("reading the cache", f"{url} asks for credentials: {private}", provable_here=False)
+    fetcher = bench.identity("nix", published.looker if private else ANONYMOUS)
     with bench.fresh("substitute") as plain:
-        job = config(plain)
-        job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
+        plain.runner.execute(["mkdir", "-p", plain.folder], deadline=10)
+        own = ClassConf.of(plain)
+        job = config(plain, own)
         substitutions = _Substitutions(bench, job, published)
         if private:
             substitutions.netrc = bad_caches.netrc(job, url, bench.identity("nix", published.looker))
         # A machine's own store has what the seeder built, so everything goes into one that is empty.
         store = "good" if job.shared else ""
-        substitutions.run("good", url, store=store)
+        given = own.given(plain, url, published.key, fetcher)
+        if not substitutions.run_plain(given, store=store) and substitutions.runs["good"].status is not None:
+            substitutions.runs[PLAIN_GOOD] = substitutions.runs["good"]
+            substitutions.served[PLAIN_GOOD] = substitutions.served["good"]
+            settings = own.settings(given, url, published.key)
+            substitutions.run("good", url, store=store)
         info, no_info = _info(job, published.path, store=store)
         verify = ["nix", "store", "verify", *_store(job, store), "--sigs-needed", "1", published.path]
         trusting = [*verify, "--option", "trusted-public-keys"]
@@ -188,8 +229,8 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         verified_other = job.run([*trusting, other], deadline=DEADLINE).status
         address = job.address
     with bench.fresh("refuse") as plain:
-        job = config(plain)
-        job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
+        plain.runner.execute(["mkdir", "-p", plain.folder], deadline=10)
+        job = config(plain, own)
         substitutions.job = job
         if private:
             substitutions.netrc = bad_caches.netrc(job, url, bench.identity("nix", published.looker))
@@ -204,6 +245,8 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
                     (),
                 )
         substitutions.run("recovery", f"{urls['unsigned']} {url}", store="recovery")
+        if not settings and any(substitutions.runs[name].status == 0 for name in BAD):
+            settings = own.settings(plain, url, published.key)
     logged = bool(endpoint.service)
     return NixRecord(
         path=published.path,
@@ -221,6 +264,7 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         served=substitutions.served,
         logged=logged,
         watched=bool(endpoint.service or bench.bad_service("nix")),
+        settings=settings,
     )
 
 
@@ -298,6 +342,18 @@ def _info(job: ProofJob, path: str, *, store: str = "") -> tuple[dict[str, str],
     )
 
 
+def _plain_attempt(
+    bench: Testbed, plain: ProofJob, job: ProofJob, path: str, own: ClassConf, published: Published
+) -> PublishAttempt:
+    """Publish as the writer, in a job that was given the credentials; if that fails, with the settings forced."""
+    attempt = _attempt(bench, plain, WRITER, path, published, forced=False)
+    answer = attempt.answers[COPY]
+    if is_accepted(answer) or is_put_unsupported(answer):
+        return attempt
+    settings = own.settings(plain, bench.endpoints["nix"].url, published.key)
+    return dataclasses.replace(_attempt(bench, job, WRITER, path, published), plain=answer, settings=settings)
+
+
 def _is_private(bench: Testbed) -> str:
     """Return how the cache refuses to be read without credentials, empty if it does not. Raises StepFailed."""
     url = f"{bench.endpoints['nix'].url}/nix-cache-info"
@@ -305,18 +361,24 @@ def _is_private(bench: Testbed) -> str:
     return f"{answer['status']} {answer['detail']}".strip() if answer["status"] in ("401", "403") else ""
 
 
-def _attempt(bench: Testbed, job: ProofJob, identity: str, path: str, published: Published) -> PublishAttempt:
+def _attempt(
+    bench: Testbed, job: ProofJob, identity: str, path: str, published: Published, *, forced: bool = True
+) -> PublishAttempt:
     """Publish with Nix, and look up afterwards what arrived in the cache.
 
     Nix reads the cache's own description first. Who may not read it has not tried to write, and then puts by hand.
     """
     endpoint = bench.endpoints["nix"]
     log_start = len(bench.access_log(endpoint.service))
-    signed = "" if endpoint.public_key else f"?secret-key={job.folder}.keys/key"
-    copied = copy(job, endpoint.url + signed, path, bench.identity("nix", identity), deadline=DEADLINE)
+    target = endpoint.url + ("" if endpoint.public_key else f"?secret-key={job.folder}.keys/key")
+    copied = (
+        copy(job, target, path, bench.identity("nix", identity), deadline=DEADLINE)
+        if forced
+        else job.run(["nix", "copy", "--to", target, path], deadline=DEADLINE)
+    )
     text = (copied.stderr + copied.stdout).decode("utf-8", "replace")
-    client, answers = "nix copy", {"nix copy": f"{copy_status(copied.status, text)} {_error(text)}"}
-    names = {"nix copy": _narinfo(path)}
+    client, answers = COPY, {COPY: f"{copy_status(copied.status, text)} {_error(text)}"}
+    names = {COPY: _narinfo(path)}
     if identity != WRITER and (copied.status, is_unread(text)) == (1, True):
         client, names = (
             "HTTP client next to the runner",

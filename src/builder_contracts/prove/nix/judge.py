@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from builder_contracts.prove.nix.record import NixRecord, NixRun
+import re
+from urllib.parse import urlsplit
+
+from builder_contracts.prove.class_settings import ClassSetting, judge_plain, name_settings
+from builder_contracts.prove.nix.record import PLAIN_GOOD, NixRecord, NixRun
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
 from builder_contracts.verdict import Assessment, broken, kept, unproven
@@ -34,7 +38,7 @@ def judge(show: str, record: NixRecord | Unavailable | None) -> Witnessed:
         return unavailable(record)
     match show:
         case "substituted":
-            return _substituted(record)
+            return _plain_or_forced(record)
         case "source":
             return _source(record)
         case "key":
@@ -52,11 +56,11 @@ def _client(record: NixRecord, run: NixRun) -> str:
     return f"client: Nix logged {count} substitutions (type 108) and {len(run.log.builds)} builds (type 105)"
 
 
-def _served(record: NixRecord) -> tuple[list[str], list[str]]:
-    """Return what the server logged for the runner of the good attempt: narinfos of the path, and NARs."""
+def _served(record: NixRecord, name: str = "good") -> tuple[list[str], list[str]]:
+    """Return what the server logged for the runner of a good attempt: narinfos of the path, and NARs."""
     prefix = "/" + record.url.split("/", 3)[3]
     part = record.path.rsplit("/", 1)[1].partition("-")[0]
-    lines = [line for line in record.served["good"] if line.source == record.runner and line.status == 200]
+    lines = [line for line in record.served[name] if line.source == record.runner and line.status == 200]
     return (
         [line.uri for line in lines if line.uri == f"{prefix}/{part}.narinfo"],
         [line.uri for line in lines if line.uri.startswith(f"{prefix}/nar/")],
@@ -73,12 +77,22 @@ def _queries(record: NixRecord, name: str, url: str) -> int:
     return sum(path == record.path and source.rstrip("/") == url.rstrip("/") for path, source in queries)
 
 
-def _no_response(run: NixRun) -> Assessment | None:
+def _no_response(record: NixRecord, run: NixRun) -> Assessment | None:
     """Return the assessment if Nix did not complete or the cache did not respond, else None."""
     if run.status is None:
         return unproven(f"Nix did not complete: {run.ended}")
-    message = run.log.says(_NO_RESPONSE)
+    message = next((text for text in _own_messages(record, run) if re.search(_NO_RESPONSE, text)), "")
     return unproven(f"the cache did not respond: {message}") if message else None
+
+
+def _own_messages(record: NixRecord, run: NixRun) -> list[str]:
+    """Nix's messages without those about other hosts: a class can have more substituters than this cache."""
+    host = urlsplit(record.url).hostname
+    return [
+        text
+        for text in run.log.messages
+        if not (hosts := re.findall(r"https?://([^/:'\s]+)", text)) or host in hosts
+    ]
 
 
 def _why(run: NixRun) -> str:
@@ -86,9 +100,34 @@ def _why(run: NixRun) -> str:
     return run.log.says("error") or f"status {run.status}"
 
 
-def _substituted(record: NixRecord) -> Witnessed:
-    run = record.attempts["good"]
-    narinfos, nars = _served(record)
+def _plain_or_forced(record: NixRecord) -> Witnessed:
+    """The plain substitution, or where it failed what the forced one says of it."""
+    forced, witnesses = _substituted(record, "good")
+    if PLAIN_GOOD not in record.attempts:
+        return forced, witnesses
+    plain, plain_witnesses = _substituted(record, PLAIN_GOOD)
+    server_failed = any(line.status >= 500 for line in record.served[PLAIN_GOOD])
+    lost = server_failed or _no_response(record, record.attempts[PLAIN_GOOD]) is not None
+    settings = () if lost else _settings(record, signatures=False)
+    return judge_plain(plain, forced, settings), (*plain_witnesses, f"forced {witnesses[0]}")
+
+
+def _settings(record: NixRecord, *, signatures: bool) -> tuple[ClassSetting, ...]:
+    """The class's own settings about signatures, or the others."""
+    return tuple(
+        setting for setting in record.settings if setting.text.startswith("require-sigs") is signatures
+    )
+
+
+def _unsigned_cause(record: NixRecord) -> str:
+    settings = _settings(record, signatures=True)
+    guess = "require-sigs = false, a trusted=1 substituter, or an unwanted key in trusted-public-keys"
+    return name_settings(settings) if settings else guess
+
+
+def _substituted(record: NixRecord, name: str) -> Witnessed:
+    run = record.attempts[name]
+    narinfos, nars = _served(record, name)
     witnesses = (
         _client(record, run),
         _server(record, f"{len(narinfos)} x narinfo and {len(nars)} x nar to {record.runner}")
@@ -97,11 +136,14 @@ def _substituted(record: NixRecord) -> Witnessed:
     if run.log.builds:
         observed = f"Nix built {', '.join(run.log.builds)} although the cache has the path"
         return broken(observed, "a substituter does not respond, and max-jobs is above 0"), witnesses
-    if no_response := _no_response(run):
+    if no_response := _no_response(record, run):
         return no_response, witnesses
     fetched = {path for path, _ in run.log.substitutes}
     if run.status != 0 or record.path not in fetched:
-        reason = run.log.says(r".") or f"status {run.status}, no substitution of the path in the log"
+        reason = (
+            next(iter(_own_messages(record, run)), "")
+            or f"status {run.status}, no substitution of the path in the log"
+        )
         return broken(
             f"{record.path} was not substituted: {reason}",
             "wrong cache URL, cache name in its path, or key in trusted-public-keys",
@@ -122,7 +164,7 @@ def _source(record: NixRecord) -> Witnessed:
         f"client: the substitution names {', '.join(sources) or 'no URL'}",
         _server(record, f"{', '.join((narinfos + nars)[:4]) or 'nothing'} to {record.runner}"),
     )
-    if no_response := _no_response(run):
+    if no_response := _no_response(record, run):
         return no_response, witnesses
     if run.status != 0 or not sources:
         return unproven("nothing was substituted, so the source is unknown"), witnesses
@@ -149,7 +191,7 @@ def _key(record: NixRecord) -> Witnessed:
         f"verify with the key: {record.verified}, with another: {record.verified_other}",
         _server(record, f"{len(_served(record)[0])} x narinfo to {record.runner}"),
     )
-    if no_response := _no_response(run):
+    if no_response := _no_response(record, run):
         return no_response, witnesses
     if run.status != 0:
         return unproven("nothing was substituted, so there are no signatures to check"), witnesses
@@ -224,9 +266,9 @@ def _rejected(record: NixRecord, show: str) -> Witnessed:
     if run.status == 0:
         return broken(
             f"Nix accepted {record.path} from {url}",
-            "require-sigs = false, a trusted=1 substituter, or an unwanted key in trusted-public-keys",
+            _unsigned_cause(record),
         ), witnesses
-    if no_response := _no_response(run):
+    if no_response := _no_response(record, run):
         return no_response, witnesses
     if good.status != 0:
         return unproven("the valid cache fails too, so this rejection proves nothing"), witnesses
@@ -255,6 +297,8 @@ def _recovery(record: NixRecord) -> Witnessed:
         return unproven("the valid cache fails on its own"), witnesses
     if run.status is None:
         return unproven(f"Nix did not complete: {run.ended}"), witnesses
+    if run.status == 0 and record.urls["unsigned"] in [source.rstrip("/") for source in sources]:
+        return broken(f"Nix accepted {record.path} from the bad cache", _unsigned_cause(record)), witnesses
     if run.status != 0 or record.url not in [source.rstrip("/") for source in sources]:
         return broken(
             f"with a bad cache listed first, it fails: {_why(run)}",

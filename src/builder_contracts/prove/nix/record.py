@@ -6,7 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.nix.log import NixLog
+
+PLAIN_GOOD = "plain good"
+"""The substitution by the class's own settings, which failed, so that it was done again."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class NixRecord:
     ``served`` is what the server's own log has of each attempt, from the runner that made it. Not ``logged``: the good
     cache is deployed, its log is unavailable. Not ``watched``: the bad caches are directories, which have no log, and
     the client's own log has the queries. ``leftovers`` says what became of what was published in a deployed
-    cache, ``no_info`` why the store says nothing of the path.
+    cache, ``no_info`` why the store says nothing of the path. If the plain substitution failed it is PLAIN_GOOD;
+    ``settings`` are the class's own that can explain what went wrong.
     """
 
     path: str
@@ -46,3 +51,4 @@ class NixRecord:
     watched: bool = True
     leftovers: str = ""
     no_info: str = ""
+    settings: tuple[ClassSetting, ...] = ()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from urllib.parse import urlsplit
 
 from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.job import ProofJob, format_completed
-from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, with_control
+from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, is_accepted, with_control
 from builder_contracts.prove.registry_tags import MANIFESTS, TAG, remove_tags
 from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.protocol import CompletedCommand
-from builder_contracts.services.principals import READER
+from builder_contracts.services.principals import READER, WRITER
 
 IMAGE = "canary-image"
 DEADLINE = 90
@@ -24,6 +26,7 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
     """Push what was built as everybody; then look from outside what arrived. Raises Failed, ServiceDown."""
     endpoint = bench.endpoints["registry"]
     registry = urlsplit(endpoint.url).netloc
+    plain, settings = "", tuple[ClassSetting, ...]()
     looker = lookup_identity.choose(bench, "registry")
     lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
     if looker.no_reader is not None:
@@ -37,7 +40,11 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
     try:
         for name, repository in repositories.items():
             log_start = len(bench.access_log(endpoint.service))
-            answers[name] = _push(bench, job, registry, repository, name)
+            own = name == WRITER and not job.shared
+            answers[name] = _push(bench, job, registry, repository, name, own=own)
+            if own and not is_accepted(answers[name]):
+                plain, settings = answers[name], _settings(job, registry)
+                answers[name] = _push(bench, job, registry, repository, name, own=False)
             logged = bench.access_log_of(
                 job.address, endpoint.service, since=log_start, expect=frozenset({name})
             )
@@ -57,15 +64,21 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
             bool(endpoint.service),
             leftovers,
             bench.reader_description("registry", looker.name),
+            plain=plain if name == WRITER else "",
+            settings=settings if name == WRITER else (),
         )
         for name in repositories
     }
     return with_control({**attempts, **lacking}, anonymous_reader=endpoint.anonymous_reader)
 
 
-def _push(bench: Testbed, job: ProofJob, registry: str, repository: str, identity: str) -> str:
-    """Push with a separate client configuration; return the status that the engine got, and its text."""
-    config = {"DOCKER_CONFIG": f"{job.folder}.docker-{identity}"}
+def _push(bench: Testbed, job: ProofJob, registry: str, repository: str, identity: str, *, own: bool) -> str:
+    """Push with the class's ``own`` client configuration or with a separate one; return the status that the engine
+    got, and its text.
+
+    On a machine the own one is somebody's, whose credential store a login would change.
+    """
+    config = {} if own else {"DOCKER_CONFIG": f"{job.folder}.docker-{identity}"}
     principal = bench.identity("registry", identity)
     if principal.secret:
         # From a file that only the job reads: others can list the arguments of a machine's processes.
@@ -84,6 +97,47 @@ def _push(bench: Testbed, job: ProofJob, registry: str, repository: str, identit
     if pushed.status == 0:
         return "OK pushed"
     return f"{push_status(pushed)} {format_completed(pushed)}"
+
+
+# Prints the path of the client's configuration, and its content.
+_CONFIG = (
+    'file="${DOCKER_CONFIG:-$HOME/.docker}/config.json"; printf "%s\n" "$file"; cat "$file" 2>/dev/null; :'
+)
+
+
+def _settings(job: ProofJob, registry: str) -> tuple[ClassSetting, ...]:
+    """The settings of the class's own client that say where credentials are kept."""
+    read = job.run(["sh", "-c", _CONFIG], deadline=30)
+    path, _, content = read.stdout.decode("utf-8", "replace").partition("\n")
+    helpers = credential_helpers(content, registry)
+    if helpers is None:
+        return (ClassSetting("no valid JSON", path),)
+    settings = []
+    for text, helper in helpers.items():
+        installed = job.run(["sh", "-c", 'command -v "$1"', "sh", helper], deadline=30).status
+        absent = f" ({helper} is not installed)" if installed not in (0, None) else ""
+        settings.append(ClassSetting(f"{text}{absent}", path))
+    return tuple(settings)
+
+
+def credential_helpers(content: str, registry: str) -> dict[str, str] | None:
+    """The helpers that a client configuration names for a registry, by its words; None if it cannot be read.
+
+    Source: the reference of ``docker login``, "Credential stores" and "Credential helpers".
+    """
+    try:
+        config = json.loads(content or "{}")
+    except ValueError:
+        return None
+    if not isinstance(config, dict):
+        return None
+    helpers = {}
+    if store := config.get("credsStore"):
+        helpers[f'"credsStore": "{store}"'] = f"docker-credential-{store}"
+    by_registry = config.get("credHelpers")
+    if isinstance(by_registry, dict) and (helper := by_registry.get(registry)):
+        helpers[f'"credHelpers": {{"{registry}": "{helper}"}}'] = f"docker-credential-{helper}"
+    return helpers
 
 
 def push_status(completed: CompletedCommand) -> str:

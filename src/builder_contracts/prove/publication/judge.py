@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.class_settings import OWN, judge_plain
 from builder_contracts.prove.publish_attempt import (
     PublishAttempt,
     answer_status,
@@ -51,7 +52,17 @@ def judge(identity: str, attempt: PublishAttempt | Unavailable | None) -> Witnes
     )
     if no_response:
         return unproven(f"the target did not respond, so nothing was rejected: {no_response}"), witnesses
-    return (_allowed(attempt) if identity == WRITER else _rejected(identity, attempt)), witnesses
+    if identity != WRITER:
+        return _rejected(identity, attempt), witnesses
+    if not attempt.plain:
+        return _allowed(attempt), witnesses
+    plain = f"{attempt.client}: {attempt.plain}"
+    lost = _is_no_response(attempt.plain)
+    failed = unproven(f"the plain command got no answer: {plain}") if lost else broken(plain, OWN)
+    return judge_plain(failed, _allowed(attempt), () if lost else attempt.settings), (
+        f"client by {OWN}: {attempt.plain[:120]}",
+        *witnesses,
+    )
 
 
 def _allowed(attempt: PublishAttempt) -> Assessment:
