@@ -287,13 +287,14 @@ def test_process_by_name_and_arguments(shell: Shell, agent: str) -> None:
 
 @each_shell
 def test_processes_of_the_harness_do_not_count(shell: Shell, tmp_path: Path) -> None:
-    script = program(tmp_path, "harness-child", "while :; do sleep 0.1; done")
-    contract = promising(RunningProcess("harness-child"))
+    name = f"child-{os.getpid()}"  # the tests of other shells run at the same time
+    script = program(tmp_path, name, "while :; do sleep 0.1; done")
+    contract = promising(RunningProcess(name))
     with subprocess.Popen([script]) as child:
-        await_name(child.pid, "harness-child")
+        await_name(child.pid, name)
         facts = system_state.processes(asked(contract, shell), contract)
         child.kill()
-    assert facts["harness-child"] == []
+    assert facts[name] == []
 
 
 def test_execs_of_an_engine_do_not_count() -> None:
