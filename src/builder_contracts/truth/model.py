@@ -194,13 +194,15 @@ class Stack:
     """A root module of OpenTofu. ``backend`` is its backend's type, or None.
 
     A module that nobody calls is one if it has a backend, configures a provider, or has values of its variables:
-    ``applied``. Otherwise it may be a library.
+    ``applied``. Otherwise it may be a library. ``lock`` says what the backend's block says of a lock: "set", "none",
+    "unknown" if that is given elsewhere, and nothing for a type that locks without a setting.
     """
 
     path: str
     backend: str | None
     at: Location
     applied: bool = True
+    lock: str = ""
 
 
 @dataclass(frozen=True)

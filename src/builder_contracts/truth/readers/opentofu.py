@@ -81,7 +81,8 @@ def _stack(
     if backends or folder.calls or folder.resources:
         kind = backends[0].labels[0] if backends and backends[0].labels else None
         applied = bool(backends or folder.providers or folder.calls or variables)
-        model.stacks.append(Stack(folder.path, kind, place, applied))
+        lock = _lock(backends[0], Scope(Instance(folder, {}, {}, {}))) if backends else ""
+        model.stacks.append(Stack(folder.path, kind, place, applied, lock))
     for variant, inputs in _variants(folder, variables):
         instance = Instance(folder, folders, texts, inputs)
         name = f"{folder.path} with {variant}" if variant else folder.path
@@ -89,6 +90,24 @@ def _stack(
             _resource(resource, name, model)
         for called in instance.all():
             templates.read(called, name)
+
+
+# Of each type whose lock is a setting: the settings that name one, and one without which the block is incomplete and
+# the rest is given to "init" (opentofu.org/docs/language/settings/backends).
+_LOCKS = {"s3": (("use_lockfile", "dynamodb_table"), "bucket"), "http": (("lock_address",), "address")}
+
+
+def _lock(backend: Block, scope: Scope) -> str:
+    """What the block of a backend says of a lock, as the model has it."""
+    names, place = _LOCKS.get(backend.labels[0] if backend.labels else "", ((), ""))
+    if not names:
+        return ""
+    values = [evaluate(backend.attributes[name], scope) for name in names if name in backend.attributes]
+    if any(isinstance(value, Known) and value.data for value in values):
+        return "set"
+    if any(isinstance(value, Unknown) for value in values) or place not in backend.attributes:
+        return "unknown"
+    return "none"
 
 
 def _nowhere(folder: Folder) -> Block:
