@@ -38,6 +38,7 @@ COMMANDS = {
     "explain": Listed("explain", "explain", "Explain a clause: its promise, how it is judged, why it matters and how to fix it."),
     "facts": Listed("facts", "facts", "Observe a runner once and print all facts as JSON."),
     "history": Listed("history", "history", "Collect verdicts from many runs in one file for the dashboard."),
+    "init": Listed("init", "init", "Write commented contracts for a platform that has none."),
     "nightly": Listed("nightly", "nightly", "Steps that a scheduled CI job runs around the checks."),
     "schema": Listed("schema", "schema_command", "Print a JSON Schema (draft 2020-12) for editors and other tools."),
     "select": Listed("select", "select", "Pick the smallest class that fits a job, and say why the others do not."),

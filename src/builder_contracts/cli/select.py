@@ -17,7 +17,7 @@ from builder_contracts.run.options import SELECT
     "--needs",
     required=True,
     metavar="LIST",
-    help="Comma-separated needs: tools, docker-build, cpu=4, memory=12Gi.",
+    help="Comma-separated needs: tools, docker-build, cpu=4, memory=12Gi, clauses such as environment/NIX_CONFIG.",
 )
 @table_options(SELECT)
 def select(needs: str, contracts: tuple[str, ...], form: str) -> None:

@@ -12,8 +12,12 @@ from builder_contracts.contract.promises.resources import CpuLimit, MemoryLimit
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.contract.quantities import byte_count, human_bytes, human_cpus, millicpus
 from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.tools.catalog import catalog
 from builder_contracts.truth.platform import AreaDeclarations
 
+_SECTIONS = frozenset(
+    {"caches", "environment", "filesystem", "identity", "isolation", "network", "publication"}
+)
 _DAEMON = frozenset({"docker-build", "docker-daemon", "docker", "image-build", "images"})
 
 
@@ -43,18 +47,23 @@ class CandidateFit:
 
 @dataclass(frozen=True)
 class JobNeeds:
-    """Needs of a job: tools, a daemon, CPU in thousandths, memory in bytes."""
+    """Needs of a job: tools, a daemon, CPU in thousandths, memory in bytes, and clauses by their ids or beginnings."""
 
     tools: tuple[str, ...] = ()
     daemon: bool = False
     cpu: int = 0
     memory: int = 0
+    clauses: tuple[str, ...] = ()
 
 
 def parse(text: str, contracts: Sequence[Contract]) -> JobNeeds:
-    """``nix,docker-build,memory=12Gi,cpu=4``. Raises InputError for words that no contract mentions."""
+    """``nix,docker-build,memory=12Gi,environment/NIX_CONFIG``. Raises InputError for words that mean nothing.
+
+    What is known and no class promises is no bad input: no class fits.
+    """
     tools_promised = sorted({promise.name for contract in contracts for promise in contract.promised(Tool)})
     tools: list[str] = []
+    clauses: list[str] = []
     problems: list[Problem] = []
     daemon, cpu, memory = False, 0, 0
     for need in filter(None, (part.strip() for part in text.split(","))):
@@ -70,7 +79,9 @@ def parse(text: str, contracts: Sequence[Contract]) -> JobNeeds:
                 )
             elif need in _DAEMON:
                 daemon = True
-            elif need in tools_promised:
+            elif need.partition("/")[0] in _SECTIONS and "/" in need:
+                clauses.append(need)
+            elif need in tools_promised or need in catalog():
                 tools.append(need)
             else:
                 close = difflib.get_close_matches(need, [*tools_promised, *_DAEMON], n=1, cutoff=0.6)
@@ -82,11 +93,11 @@ def parse(text: str, contracts: Sequence[Contract]) -> JobNeeds:
                 problems.append(_problem(need, "no contract mentions it", fix))
         except ValueError as error:
             problems.append(_problem(need, str(error), "use forms such as cpu=4 and memory=12Gi"))
-    if not problems and not (tools or daemon or cpu or memory):
+    if not problems and not (tools or daemon or cpu or memory or clauses):
         problems.append(_problem(text, "--needs is empty", "pass for example --needs nix,memory=4Gi"))
     if problems:
         raise InputError(problems)
-    return JobNeeds(tuple(tools), daemon, cpu, memory)
+    return JobNeeds(tuple(tools), daemon, cpu, memory, tuple(clauses))
 
 
 def _problem(need: str, what: str, fix: str) -> Problem:
@@ -150,6 +161,10 @@ def _lacks(needs: JobNeeds, candidate: Candidate) -> Iterable[str]:
         )
         if clause is None or not (isinstance(clause.promise, DockerDaemon) and clause.promise.reachable):
             yield f"no Docker daemon ({clause.source if clause else contract.source})"
+    for need in needs.clauses:
+        if not any(clause.local_id == need or clause.local_id.startswith((f"{need}/", f"{need}-"))
+                   for clause in contract.clauses):  # fmt: skip
+            yield f"no promise {need} ({contract.source})"
     for what, needed, given, shown in (
         ("memory", needs.memory, candidate.memory, human_bytes),
         ("CPU", needs.cpu, candidate.cpu, human_cpus),

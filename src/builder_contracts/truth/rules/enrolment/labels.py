@@ -25,7 +25,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             )
             yield Undetermined(scale_set.at, reason)
             continue
-        served.add(label)
+        served |= scale_set.labels
         at = scale_set.label.at if scale_set.label is not None else scale_set.at
         if label in context.labels or label in extra:
             yield Agrees(at)
@@ -42,7 +42,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
     if not served or unknown:
         return
     for label, contract in context.labels.items():
-        if label not in served:
+        if label.lower() not in served:
             actual = Quote(context.model.scale_sets[0].at, f"scale sets here: {', '.join(sorted(served))}")
             expected = Quote(contract.source, f"class {contract.name} promises label {label!r}")
             yield Contradicts(actual, expected, "deploy a scale set for the class, or withdraw its contract")

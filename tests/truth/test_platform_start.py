@@ -1,0 +1,76 @@
+"""Contracts to start from: they are valid, hold what the checkout deploys, and find a real contradiction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from builder_contracts.cli import group
+from builder_contracts.truth.session import load
+from tests.truth.miniature import Tree, write
+from tests.truth.test_helm_releases import FLUX, OCI
+
+CONTROLLER = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: arc}
+spec:
+  chart: {spec: {chart: gha-runner-scale-set-controller, version: %s}}
+"""
+SETS = FLUX.replace("    maxRunners", "    scaleSetLabels: [gpu]\n    maxRunners")
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(group, [str(argument) for argument in arguments])
+
+
+def cluster(tmp_path: Path, version: str) -> Path:
+    tree: Tree = {"arc.yaml": CONTROLLER % version, "sets.yaml": SETS, "chart.yaml": OCI}
+    return write(tmp_path / "cluster", tree)
+
+
+@pytest.mark.parametrize(("version", "code"), [("0.14.2", 0), ("0.13.0", 1)])
+def test_started_platform_judges_its_cluster(tmp_path: Path, version: str, code: int) -> None:
+    repo, folder = cluster(tmp_path, version), tmp_path / "contracts"
+    assert run("init", "--platform", folder, "--repo", repo).exit_code == 0
+    platform, classes = load(folder)
+    assert [contract.labels for contract in classes] == [("builders", "gpu")]
+    assert platform.area("enrolment").get("scopes") == ["https://github.com/o"]
+    result = run("truth", "--repo", repo, "--contracts", folder)
+    assert result.exit_code == code, result.output
+    assert ("controller from chart 0.13.0" in result.output) is bool(code)
+
+
+def test_start_keeps_existing_files(tmp_path: Path) -> None:
+    folder = write(tmp_path / "contracts", {"builders.yaml": "mine\n"})
+    result = run("init", "--platform", folder, "--repo", cluster(tmp_path, "0.14.2"))
+    assert "kept     " in result.output
+    assert (folder / "builders.yaml").read_text() == "mine\n"
+
+
+def test_start_without_scale_sets_is_a_valid_class(tmp_path: Path) -> None:
+    repo = write(tmp_path / "empty", {"README.md": "# Nothing\n"})
+    assert run("init", "--platform", tmp_path / "contracts", "--repo", repo).exit_code == 0
+    assert [contract.name for contract in load(tmp_path / "contracts")[1]] == ["my-runner"]
+
+
+@pytest.mark.parametrize(
+    ("needs", "code", "words"),
+    [
+        ("git,identity/user", 0, "runs-on: builders"),
+        ("terraform", 1, "terraform is not promised"),
+        ("network/egress", 1, "no promise network/egress"),
+    ],
+)
+def test_needs_that_no_class_promises_are_no_class(tmp_path: Path, needs: str, code: int, words: str) -> None:
+    contract = (
+        "apiVersion: builder-contracts/v1\nkind: BuilderClass\n"
+        "metadata: {name: builders, summary: A class of runners, owner: me}\nlabels: [builders]\n"
+        "image: {reference: runner}\nidentity: {user: runner, uid: 1001}\ntoolchain: {git: present}\n"
+    )
+    folder = write(tmp_path / "contracts", {"builders.yaml": contract})
+    result = run("select", "--contracts", folder, "--needs", needs)
+    assert result.exit_code == code, result.output
+    assert words in result.output
