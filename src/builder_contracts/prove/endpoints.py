@@ -36,7 +36,7 @@ class Endpoint:
         """The secrets of an endpoint, in the forms that tools and servers print."""
         secrets = [self.signing_key.rpartition(":")[2].strip()]
         if self.credentials is not None:
-            for identity in (self.credentials.reader, self.credentials.writer):
+            for identity in (self.credentials.reader, self.credentials.writer, self.credentials.owner):
                 secrets += [identity.secret, identity.authorization.rpartition(" ")[2]]
         return secrets
 
@@ -134,12 +134,15 @@ def _usable(role: str, bindings: Environment, allow_writes: frozenset[str]) -> R
 
 def _live(binding: RoleBinding, env: Mapping[str, str]) -> Endpoint:
     """A deployment's own endpoint with what the environment's variables hold."""
-    values = {name: env.get(name, "") for name in (binding.reader, binding.writer, binding.signing_key)}
+    values = {
+        name: env.get(name, "")
+        for name in (binding.reader, binding.writer, binding.owner, binding.signing_key)
+    }
     return Endpoint(
         binding.role,
         binding.url,
         "",
-        Credentials.from_texts(values[binding.reader], values[binding.writer]),
+        Credentials.from_texts(values[binding.reader], values[binding.writer], values[binding.owner]),
         values[binding.signing_key],
         binding.public_key,
         {

@@ -13,8 +13,8 @@ class RoleBinding:
     """The endpoint of a role.
 
     ``service`` names what the run starts for it (empty: a deployment's own endpoint); ``not_working`` says
-    why nothing can be proved with it; ``reader``, ``writer`` and ``signing_key`` name variables that hold
-    secrets; ``public_key`` is that of a Nix cache whose server signs.
+    why nothing can be proved with it; ``reader``, ``writer``, ``owner`` and ``signing_key`` name variables that
+    hold secrets; ``public_key`` is that of a Nix cache whose server signs.
     """
 
     role: str
@@ -23,6 +23,7 @@ class RoleBinding:
     not_working: str = ""
     reader: str = ""
     writer: str = ""
+    owner: str = ""
     signing_key: str = ""
     public_key: str = ""
 
@@ -44,7 +45,7 @@ class Environment:
     def secrets(self) -> frozenset[str]:
         """The names of the variables that hold secrets of this environment."""
         bound = self.roles.values()
-        named = {name for role in bound for name in (role.reader, role.writer, role.signing_key)}
+        named = {name for role in bound for name in (role.reader, role.writer, role.owner, role.signing_key)}
         return frozenset(named - {""})
 
     @classmethod

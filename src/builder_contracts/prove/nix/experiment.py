@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.attic import experiment as attic
 from builder_contracts.prove.job import ProofJob, StepFailed
 from builder_contracts.prove.nix import bad_caches
 from builder_contracts.prove.nix import log as nix_log
-from builder_contracts.prove.nix.bad_caches import BAD, copy, fields, hash_part, makeable
+from builder_contracts.prove.nix.attic_upload import upload_closure
+from builder_contracts.prove.nix.bad_caches import BAD, copy, fields, hash_part, write_netrc
 from builder_contracts.prove.nix.record import NixRecord, NixRun
 from builder_contracts.prove.publish_attempt import (
     IDENTITIES,
@@ -24,7 +26,7 @@ from builder_contracts.prove.publish_attempt import (
 from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed
 from builder_contracts.prove.unavailable import Unavailable
-from builder_contracts.services.principals import READER, WRITER
+from builder_contracts.services.principals import READER, WRITER, Principal
 
 DEADLINE = 60
 STORE = "/nix/store"
@@ -47,7 +49,7 @@ download-attempts = 2
 class Published:
     """The paths that the seeder put into the cache. ``before`` has what a deployed cache returned for each path of the closure
     until then: some may have been there, and are not the run's to remove. ``tried`` are the paths that identities
-    wrote."""
+    wrote. ``attic`` is set if the cache is one of Attic."""
 
     path: str
     closure: tuple[str, ...]
@@ -56,6 +58,7 @@ class Published:
     before: Mapping[str, str] = field(default_factory=dict)
     attempts: dict[str, PublishAttempt | Unavailable] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)
+    attic: attic.AtticSession | None = None
 
 
 def config(job: ProofJob) -> ProofJob:
@@ -74,10 +77,15 @@ def seed(bench: Testbed, job: ProofJob, installable: str) -> Published:
         job.must("querying the closure", ["nix", "path-info", "-r", path]).stdout.decode().split()
     )
     endpoint = bench.endpoints["nix"]
-    key = endpoint.public_key or _key(job, "key", endpoint.signing_key)
-    _key(job, "other-key")
+    nar_hash = _info(job, path).get("narHash", "")
+    # Last, because it may create a cache: whoever gets the result removes that again.
+    if session := attic.open_session(bench):
+        own = session.own.name == session.cache.name
+        key = (own and endpoint.public_key) or session.cache.public_key
+        return Published(path, closure, key, nar_hash, attic=session)
+    key = endpoint.public_key or _key(job, "key", secret_key=endpoint.signing_key)
     before = {} if endpoint.service else query_paths(bench, closure)
-    return Published(path, closure, key, _info(job, path).get("narHash", ""), before)
+    return Published(path, closure, key, nar_hash, before)
 
 
 def query_paths(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
@@ -89,6 +97,11 @@ def query_paths(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
 def publish(bench: Testbed, job: ProofJob, published: Published) -> None:
     """Sign and publish a build; try the same before without credentials and as a reader. Raises Failed."""
     endpoint = bench.endpoints["nix"]
+    if published.attic is not None:
+        published.attempts.update(attic.attempt(bench, job, published.attic))
+        if endpoint.lacks(WRITER) is None:
+            upload_closure(bench, job, published.attic, published.closure)
+        return
     for name in IDENTITIES:
         if lost := endpoint.lacks(name):
             published.attempts[name] = lost
@@ -110,15 +123,19 @@ def _probe(bench: Testbed, job: ProofJob, identity: str) -> str:
     return job.must("adding a probe", ["nix", "store", "add", file]).stdout.decode().strip()
 
 
-def substitute(job: ProofJob, path: str, substituters: str, key: str, *, store: str = "") -> NixRun:
+def substitute(
+    job: ProofJob, path: str, substituters: str, key: str, *, store: str = "", netrc: str = ""
+) -> NixRun:
     """Ask for a path on a runner that cannot build; the structured log names its source.
 
-    ``store`` names a separate store for this attempt, so that nothing of another attempt is in it.
+    ``store`` names a separate store for this attempt, so that nothing of another attempt is in it. ``netrc`` is a
+    file with credentials for a private cache.
     """
+    login = ["--option", "netrc-file", netrc] if netrc else []
     built = job.run(
         ["nix", "build", *_store(job, store), "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0",
          "--builders", "", "--option", "substituters", substituters, "--option", "extra-substituters", "",
-         "--option", "trusted-public-keys", key, path],
+         "--option", "trusted-public-keys", key, *login, path],
         deadline=DEADLINE,
     )  # fmt: skip
     return NixRun(built.status, nix_log.parse(built.stderr), built.ended)
@@ -136,6 +153,7 @@ class _Substitutions:
     bench: Testbed
     job: ProofJob
     published: Published
+    reader: Principal | None
     runs: dict[str, NixRun] = field(default_factory=dict)
     served: dict[str, tuple[AccessLogLine, ...]] = field(default_factory=dict)
 
@@ -143,8 +161,10 @@ class _Substitutions:
         """Try with these substituters, in the runner's own store or in one of that name."""
         service = self.bench.endpoints["nix"].service or self.bench.bad_service("nix")
         log_start = len(self.bench.access_log(service))
+        url = _url(self.bench, self.published)
+        netrc = write_netrc(self.job, url, self.reader) if self.reader else ""
         self.runs[name] = substitute(
-            self.job, self.published.path, substituters, self.published.key, store=store
+            self.job, self.published.path, substituters, self.published.key, store=store, netrc=netrc
         )
         # Only what was served meanwhile: an address can have belonged to an earlier runner.
         self.served[name] = self.bench.access_log_of(self.job.address, service, since=log_start)
@@ -152,13 +172,15 @@ class _Substitutions:
 
 def prove(bench: Testbed, published: Published) -> NixRecord:
     """Substitute in one fresh runner, then try in another what must fail, and what must work all the same."""
-    endpoint = bench.endpoints["nix"]
-    url = endpoint.url
+    endpoint, session = bench.endpoints["nix"], published.attic
+    url = _url(bench, published)
+    private = session is not None and not session.cache.public
+    reader = bench.identity("nix", session.viewer) if session is not None and private else None
     urls = {name: f"{bench.bad_caches}/{name}" for name in BAD} | {"good": url}
     with bench.fresh("substitute") as plain:
         job = config(plain)
         job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
-        substitutions = _Substitutions(bench, job, published)
+        substitutions = _Substitutions(bench, job, published, reader)
         # A machine's own store has what the seeder built, so everything goes into one that is empty.
         store = "good" if job.shared else ""
         substitutions.run("good", url, store=store)
@@ -166,7 +188,7 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         verify = ["nix", "store", "verify", *_store(job, store), "--sigs-needed", "1", published.path]
         trusting = [*verify, "--option", "trusted-public-keys"]
         verified = job.run([*trusting, published.key], deadline=DEADLINE).status
-        other = _key(job, "unrelated-key")
+        other = _key(job, "unrelated-key", like=published.key)
         verified_other = job.run([*trusting, other], deadline=DEADLINE).status
         address = job.address
     with bench.fresh("refuse") as plain:
@@ -175,14 +197,7 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         substitutions.job = job
         substitutions.run("none", "", store="none")
         for name in BAD:
-            if name in makeable(bench):
-                substitutions.run(name, urls[name], store=name)
-            else:
-                reason = "the server signs paths itself, so this bad cache cannot be created"
-                substitutions.runs[name], substitutions.served[name] = (
-                    NixRun(None, nix_log.NixLog(), reason),
-                    (),
-                )
+            substitutions.run(name, urls[name], store=name)
         substitutions.run("recovery", f"{urls['unsigned']} {url}", store="recovery")
     logged = bool(endpoint.service)
     return NixRecord(
@@ -200,13 +215,22 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         served=substitutions.served,
         logged=logged,
         watched=bool(endpoint.service or bench.bad_service("nix")),
+        declared_key=endpoint.public_key if session is not None else "",
+        server_key=session.own.public_key if session is not None else "",
     )
+
+
+def _url(bench: Testbed, published: Published) -> str:
+    """Where the build was published."""
+    return published.attic.cache.url if published.attic is not None else bench.endpoints["nix"].url
 
 
 def take_back(bench: Testbed, published: Published) -> tuple[str, ...]:
     """Remove from a deployment what the proof published there, and nothing else; what stayed. Raises Failed."""
     if bench.endpoints["nix"].service:
         return ()
+    if published.attic is not None:
+        return attic.close_session(bench, published.attic)
     before = published.before.items()
     written = {path for path, status in before if status == "404"} | {*published.tried}
     # The cache did not say whether it had these before.
@@ -238,12 +262,14 @@ def _nar(reply: Mapping[str, str]) -> str:
     return fields(base64.b64decode(reply["body"]).decode("utf-8", "replace")).get("URL", "")
 
 
-def _key(job: ProofJob, name: str, secret_key: str = "") -> str:
-    """Put a secret key into the job's folder, a new one if none is given; the public key."""
+def _key(job: ProofJob, name: str, *, secret_key: str = "", like: str = KEY_NAME) -> str:
+    """Put a secret key into the job's folder, a new one if none is given, with the name of the key ``like``; the public
+    key."""
     file = f"{job.folder}.keys/{name}"
     secret = secret_key.encode()
     if not secret:
-        secret = job.must("creating a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
+        generate = ["nix", "key", "generate-secret", "--key-name", like.partition(":")[0]]
+        secret = job.must("creating a key", generate).stdout
     job.write(file, secret)
     # The tool reads the secret from its input.
     public = job.must(
@@ -304,7 +330,12 @@ def make_bad(bench: Testbed, job: ProofJob, published: Published) -> None:
     """Beside the good cache, one bad one for each thing that can be wrong with it. Raises Failed."""
     neighbour = next((path for path in published.closure if path != published.path), "")
     keys = f"{job.folder}.keys"
-    bad_caches.make(bench, job, published.path, neighbour, key=f"{keys}/key", other_key=f"{keys}/other-key")
+    _key(job, "other-key", like=published.key)
+    signs = published.attic is not None or bench.endpoints["nix"].public_key
+    bad_caches.make(
+        bench, job, published.path, neighbour, signed=_url(bench, published) if signs else "", key=f"{keys}/key",
+        other_key=f"{keys}/other-key",
+    )  # fmt: skip
 
 
 # Prints each source in the store whose file $2 says $1.

@@ -27,6 +27,7 @@ class NixRecord:
     ``served`` is what the server's own log has of each attempt, from the runner that made it. Not ``logged``: the good
     cache is deployed, its log is unavailable. Not ``watched``: the bad caches are directories, which have no log, and
     the client's own log has the queries. ``leftovers`` could not be removed from a deployed cache.
+    ``declared_key`` is what the environment file says of a server that signs, ``server_key`` what that server says.
     """
 
     path: str
@@ -44,3 +45,5 @@ class NixRecord:
     logged: bool = True
     watched: bool = True
     leftovers: tuple[str, ...] = ()
+    declared_key: str = ""
+    server_key: str = ""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from builder_contracts.prove import bucket
-from builder_contracts.prove.job import ProofJob
-from builder_contracts.prove.leftovers import Request, remove
+from builder_contracts.prove.attic import experiment as attic
+from builder_contracts.prove.job import ProofJob, StepFailed
+from builder_contracts.prove.leftovers import Request, format_leftovers, remove, unchecked_leftovers
 from builder_contracts.prove.publish_attempt import (
     IDENTITIES,
     PublishAttempt,
@@ -31,6 +33,8 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
     lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
     names = [name for name in IDENTITIES if name not in lacking]
     bench.ready(target)
+    if target == "nix" and (session := attic.open_session(bench)):
+        return _publish_to_attic(bench, job, session)
     nonces = {name: bench.nonce() for name in names}
     writes = {name: _writes(bench, target, name, nonces[name]) for name in names}
     if target == "objects":
@@ -72,6 +76,28 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
         for name in names
     }
     return with_control({**attempts, **lacking})
+
+
+def _publish_to_attic(
+    bench: Testbed, job: ProofJob, session: attic.AtticSession
+) -> dict[str, PublishAttempt | Unavailable]:
+    """The same at an Attic server, in its own protocol."""
+    attempts: dict[str, PublishAttempt | Unavailable] = {}
+    try:
+        attempts = attic.attempt(bench, job, session)
+    finally:
+        try:
+            leftovers = format_leftovers(attic.close_session(bench, session))
+        except StepFailed as failed:
+            leftovers = format_leftovers((unchecked_leftovers(failed.lost),))
+    return with_control(
+        {
+            name: dataclasses.replace(attempt, leftovers=leftovers)
+            if isinstance(attempt, PublishAttempt)
+            else attempt
+            for name, attempt in attempts.items()
+        }
+    )
 
 
 def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
