@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from builder_contracts.prove.command_end import is_deadline, is_out_of_memory
-from builder_contracts.prove.nix.experiment import copy_status
+from builder_contracts.prove.nix.experiment import copy_status, is_unread
 from builder_contracts.prove.publication.docker_push import push_status
 from builder_contracts.runner.protocol import CompletedCommand
 
@@ -45,6 +45,24 @@ def test_docker_push_status(status: int | None, stderr: str, expected: str) -> N
 )
 def test_nix_copy_status(status: int | None, text: str, expected: str) -> None:
     assert copy_status(status, text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [
+        ("error: unable to download 'http://cache.example/main/nix-cache-info': HTTP error 401", True),
+        ("error: unable to download 'http://cache.example/main/nix-cache-info': HTTP error 403", True),
+        ("error: unable to download 'http://cache.example/main/nix-cache-info': HTTP error 500", False),
+        ("error: unable to upload 'http://cache.example/main/a.narinfo': HTTP error 401", False),
+        # A path of its closure cannot be looked up, and is written all the same.
+        (
+            "warning: unable to download 'http://c/a.narinfo': HTTP error 403; unable to upload 'http://c/a.nar': HTTP error 403",
+            False,
+        ),
+    ],
+)
+def test_nix_that_may_not_read_has_not_written(text: str, unread: bool) -> None:
+    assert is_unread(text) is unread
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from builder_contracts.facts.model import RunnerFacts
 from builder_contracts.prove.unavailable import Unavailable
-from builder_contracts.services.environment import Environment, RoleBinding
-from builder_contracts.services.principals import ANONYMOUS, WRITER, Credentials
+from builder_contracts.services.environment import NO_READER, Environment, RoleBinding
+from builder_contracts.services.principals import ANONYMOUS, READER, WRITER, Credentials
 
 # What a machine can prove of a deployment; a bucket would have to be set up, which is not a proof's to do.
 FROM_MACHINES = ("nix", "bazel-grpc", "bazel-http", "registry")
@@ -20,7 +20,8 @@ class Endpoint:
 
     Without a service it is a deployment's own: then ``credentials`` are its identities, ``variables`` the names of
     the variables that they are read from, and for a Nix cache ``signing_key`` is the secret key of its clients or
-    ``public_key`` that of its server.
+    ``public_key`` that of its server. ``no_reader``: it knows no identity that may only read; ``anonymous_reader``:
+    whoever reads is anonymous. ``instance`` is the instance name of a Bazel cache over gRPC.
     """
 
     role: str
@@ -30,6 +31,9 @@ class Endpoint:
     signing_key: str = field(default="", repr=False)
     public_key: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    no_reader: bool = False
+    anonymous_reader: bool = False
+    instance: str = ""
 
     @property
     def secrets(self) -> list[str]:
@@ -42,6 +46,15 @@ class Endpoint:
 
     def lacks(self, name: str) -> Unavailable | None:
         """Return why nothing can be attempted as that identity, or None if it can."""
+        if name == READER and (self.no_reader or self.anonymous_reader):
+            rule = (
+                "it is anonymous"
+                if self.anonymous_reader
+                else "the server knows no identity that may only read"
+            )
+            return Unavailable(
+                f"no reader of {self.url}, as its environment says: {rule}", provable_here=False
+            )
         if name == ANONYMOUS or self.credentials is None or self.credentials.of(name).secret:
             return None
         variable = self.variables.get(name)
@@ -66,7 +79,7 @@ def from_container(
     if isinstance(binding, Unavailable):
         return binding
     if binding.service:
-        return Endpoint(role, binding.url, binding.service)
+        return Endpoint(role, binding.url, binding.service, instance=binding.instance)
     if not bindings.from_containers:
         return Unavailable(
             f"external endpoints are contacted only from real runners; {binding.url} is external and this is a container",
@@ -134,20 +147,22 @@ def _usable(role: str, bindings: Environment, allow_writes: frozenset[str]) -> R
 
 def _live(binding: RoleBinding, env: Mapping[str, str]) -> Endpoint:
     """A deployment's own endpoint with what the environment's variables hold."""
-    values = {
-        name: env.get(name, "")
-        for name in (binding.reader, binding.writer, binding.owner, binding.signing_key)
-    }
+    values = {name: env.get(name, "") for name in binding.secrets}
     return Endpoint(
         binding.role,
         binding.url,
         "",
-        Credentials.from_texts(values[binding.reader], values[binding.writer], values[binding.owner]),
-        values[binding.signing_key],
+        Credentials.from_texts(
+            *(values.get(variable, "") for variable in (binding.reader, binding.writer, binding.owner))
+        ),
+        values.get(binding.signing_key, ""),
         binding.public_key,
         {
             name: variable
-            for name, variable in (("reader", binding.reader), (WRITER, binding.writer))
+            for name, variable in ((READER, binding.reader), (WRITER, binding.writer))
             if variable
         },
+        no_reader=binding.reader == NO_READER,
+        anonymous_reader=binding.reader == ANONYMOUS,
+        instance=binding.instance,
     )

@@ -265,13 +265,13 @@ class ExperimentSchedule:
         try:
             leftovers = nix.take_back(self.bench, published)
         except Exception as error:
-            leftovers = (unchecked_leftovers(self._why(error)),)
+            leftovers = format_leftovers((unchecked_leftovers(self._why(error)),))
         if isinstance(self.records.nix, NixRecord):
             self.records.nix = dataclasses.replace(self.records.nix, leftovers=leftovers)
-        description = "" if self.bench.endpoints["nix"].service else format_leftovers(leftovers)
-        for name, attempt in with_control(published.attempts).items():
+        anonymous_reader = self.bench.endpoints["nix"].anonymous_reader
+        for name, attempt in with_control(published.attempts, anonymous_reader=anonymous_reader).items():
             self.records.attempts[("nix", name)] = (
-                dataclasses.replace(attempt, leftovers=description)
+                dataclasses.replace(attempt, leftovers=leftovers)
                 if isinstance(attempt, PublishAttempt)
                 else attempt
             )

@@ -121,9 +121,19 @@ class Testbed(ABC):
         authorization = self.identity(role, name).authorization
         return {"Authorization": authorization} if authorization else {}
 
-    def reader_description(self, role: str) -> str:
+    def reader_description(self, role: str, reader: str = READER) -> str:
         """Describe who reads what the writer wrote."""
-        return SECOND if self.headers(role, WRITER) == self.headers(role, READER) else ANOTHER
+        return SECOND if self.headers(role, WRITER) == self.headers(role, reader) else ANOTHER
+
+    def grpc_call(self, role: str, name: str) -> dict[str, Any]:
+        """What every call of that identity over gRPC has."""
+        endpoint = self.endpoints[role]
+        return {
+            "kind": "grpc",
+            "target": endpoint.url,
+            "authorization": self.identity(role, name).authorization,
+            "instance": endpoint.instance,
+        }
 
     def nonce(self) -> str:
         """A value that no run has ever used."""

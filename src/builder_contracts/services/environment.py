@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from builder_contracts.services.principals import ANONYMOUS
+
+NO_READER = "none"
+"""The reader of a server whose every identity may write."""
+
 
 @dataclass(frozen=True)
 class RoleBinding:
@@ -14,7 +19,8 @@ class RoleBinding:
 
     ``service`` names what the run starts for it (empty: a deployment's own endpoint); ``not_working`` says
     why nothing can be proved with it; ``reader``, ``writer``, ``owner`` and ``signing_key`` name variables that
-    hold secrets; ``public_key`` is that of a Nix cache whose server signs.
+    hold secrets; ``public_key`` is that of a Nix cache whose server signs. ``reader`` can also be NO_READER or
+    anonymous. ``instance`` is the instance name of a Bazel cache over gRPC.
     """
 
     role: str
@@ -26,6 +32,13 @@ class RoleBinding:
     owner: str = ""
     signing_key: str = ""
     public_key: str = ""
+    instance: str = ""
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the variables that hold secrets of this role."""
+        reader = "" if self.reader in (NO_READER, ANONYMOUS) else self.reader
+        return frozenset({reader, self.writer, self.owner, self.signing_key} - {""})
 
     @property
     def host(self) -> str:
@@ -44,9 +57,7 @@ class Environment:
     @property
     def secrets(self) -> frozenset[str]:
         """The names of the variables that hold secrets of this environment."""
-        bound = self.roles.values()
-        named = {name for role in bound for name in (role.reader, role.writer, role.owner, role.signing_key)}
-        return frozenset(named - {""})
+        return frozenset(name for role in self.roles.values() for name in role.secrets)
 
     @classmethod
     def from_document(cls, data: Mapping[str, Any]) -> Environment:

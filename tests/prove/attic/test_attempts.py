@@ -93,7 +93,7 @@ def test_open_puts_break_both_refused_identities(tmp_path: Path, monkeypatch: py
         ({"reader": TOKENS["reader"]}, "unproven unproven unproven", "no writer credentials"),
         ({"writer": TOKENS["writer"]}, "kept unproven kept", "no reader credentials"),
         # A token that the server does not know is nobody's.
-        ({**READ_WRITE, "reader": "a.b.c"}, "kept unproven kept", "reader's credentials are not valid"),
+        ({**READ_WRITE, "reader": "a.b.c"}, "kept unproven kept", "reader's credentials are not known"),
         ({**READ_WRITE, "writer": "a.b.c"}, "unproven unproven broken", "was rejected for the writer: 401"),
         ({**READ_WRITE, "writer": TOKENS["reader"]}, "unproven unproven broken", "for the writer: 403"),
         ({**READ_WRITE, "reader": TOKENS["writer"]}, "kept broken kept", "but was written"),
@@ -144,6 +144,6 @@ def test_what_stays_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     writer = attempts["writer"]
     assert isinstance(writer, PublishAttempt)
     assert all(
-        f"/nix/store/{part}-proof in main: Attic deletes no path" in writer.leftovers
+        f"/nix/store/{part}-proof in main (Attic deletes no path)" in writer.leftovers
         for part in replay.caches["main"].held
     )

@@ -90,7 +90,7 @@ def test_unchanged_recording_keeps_every_clause(
 ) -> None:
     verdicts = prove(worlds, stacks, tmp_path, monkeypatch)
     assert len(outcomes(verdicts, Outcome.KEPT)) == len(verdicts) == 12, verdicts
-    assert any("published paths removed" in line for line in verdicts["caches/nix-substituted"].witnesses)
+    assert any("written data removed" in line for line in verdicts["caches/nix-substituted"].witnesses)
 
 
 def test_signature_by_another_key_is_not_substituted(

@@ -15,6 +15,8 @@ from builder_contracts.prove.attic.protocol import (
     lookup_traces,
 )
 from builder_contracts.prove.job import ProofJob, StepFailed
+from builder_contracts.prove.leftovers import NOTHING_TO_REMOVE, format_leftovers
+from builder_contracts.prove.lookup_identity import unknown_reader
 from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, is_accepted
 from builder_contracts.prove.store_lookup import ANOTHER, SECOND, StoreLookup
 from builder_contracts.prove.testbed import Testbed
@@ -76,9 +78,7 @@ def open_session(bench: Testbed) -> AtticSession | None:
         accepted = cache.public or _is_visible(bench, cache, READER)
         viewer = READER if accepted else WRITER
         if not accepted:
-            rejected[READER] = Unavailable(
-                f"the reader's credentials are not valid for {cache.url}", provable_here=False
-            )
+            rejected[READER] = unknown_reader(f"{cache.url} refuses them")
     return AtticSession(described, cache, viewer, rejected)
 
 
@@ -232,13 +232,14 @@ def _lookups(
     return lookups
 
 
-def close_session(bench: Testbed, session: AtticSession) -> tuple[str, ...]:
-    """Remove what the run wrote, as far as Attic can; what stays. Raises StepFailed."""
-    stays = tuple(f"{path} in {session.own.name}: Attic deletes no path" for path in session.written)
-    if not session.separate:
-        return stays
-    owner = bench.headers("nix", OWNER)
-    _, left = bench.undo([session.cache.config(owner, "DELETE"), session.cache.config(owner)])
-    if left["status"] == "404":
-        return stays
-    return (*stays, f"the cache {session.cache.name}: {format_reply(left)}")
+def close_session(bench: Testbed, session: AtticSession) -> str:
+    """Remove what the run wrote, as far as Attic can; what became of it. Raises StepFailed."""
+    stays = [f"{path} in {session.own.name} (Attic deletes no path)" for path in session.written]
+    if session.separate:
+        owner = bench.headers("nix", OWNER)
+        _, left = bench.undo([session.cache.config(owner, "DELETE"), session.cache.config(owner)])
+        if left["status"] != "404":
+            stays.append(f"the cache {session.cache.name}: {format_reply(left)}")
+    elif not stays:
+        return NOTHING_TO_REMOVE
+    return format_leftovers(stays)

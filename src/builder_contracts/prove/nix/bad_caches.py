@@ -34,8 +34,7 @@ def make(
         raise StepFailed("preparing a bad cache", "the canary has no dependency, but this proof needs one")
     swapped = f"{root}/swapped-nar"
     origin = signed or swapped
-    # The good cache may be private; the bad ones need no credentials to read.
-    headers = bench.headers("nix", WRITER) if signed else {}
+    headers = bench.headers("nix", WRITER) if signed else _writer(bench)
     narinfo, other_narinfo = (
         _get(bench, job, f"{origin}/{hash_part(store_path)}.narinfo", headers).decode()
         for store_path in (path, neighbour)
@@ -52,17 +51,16 @@ def make(
 
 def copy(job: ProofJob, target: str, path: str, identity: Principal, *, deadline: float) -> CompletedCommand:
     """Copy a path with its closure into a cache as an identity, whose secret only the job can read."""
-    netrc = write_netrc(job, target, identity)
-    return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=deadline)
+    file = netrc(job, target, identity)
+    return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", file, path], deadline=deadline)
 
 
-def write_netrc(job: ProofJob, target: str, identity: Principal) -> str:
-    """A file by which Nix is that identity to the host of the target; its name. Raises Failed."""
-    netrc = f"{job.folder}.keys/netrc"
-    host = urlsplit(target).hostname
+def netrc(job: ProofJob, url: str, identity: Principal) -> str:
+    """Write the file by which Nix shows a cache who it is; without a secret it is empty. Raises StepFailed."""
+    file, host = f"{job.folder}.keys/netrc", urlsplit(url).hostname
     login = f"machine {host} login {identity.name} password {identity.secret}\n"
-    job.write(netrc, login.encode() if host and identity.secret else b"")
-    return netrc
+    job.write(file, login.encode() if host and identity.secret else b"")
+    return file
 
 
 def hash_part(path: str) -> str:
@@ -88,9 +86,12 @@ def _put(bench: Testbed, job: ProofJob, url: str, content: bytes) -> None:
     if url.startswith("file://"):
         job.write(url.removeprefix("file://"), content)
         return
-    headers = {"Authorization": bench.credentials.writer.authorization}
-    put = bench.ask(
-        [{"kind": "http", "method": "PUT", "url": url, "headers": headers, "body": encode_body(content)}]
-    )[0]
+    request = {"kind": "http", "method": "PUT", "url": url, "headers": _writer(bench)}
+    put = bench.ask([{**request, "body": encode_body(content)}])[0]
     if not put["status"].startswith("2"):
         raise StepFailed("preparing a bad cache", f"{put['status']} {put['detail']}")
+
+
+def _writer(bench: Testbed) -> dict[str, str]:
+    """The bad caches are in a service of the run, whatever the good one is."""
+    return {"Authorization": bench.credentials.writer.authorization}

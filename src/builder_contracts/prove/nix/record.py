@@ -26,8 +26,9 @@ class NixRecord:
     stripped-references, swapped-nar, recovery); ``path`` is the nonce path that all of them asked for.
     ``served`` is what the server's own log has of each attempt, from the runner that made it. Not ``logged``: the good
     cache is deployed, its log is unavailable. Not ``watched``: the bad caches are directories, which have no log, and
-    the client's own log has the queries. ``leftovers`` could not be removed from a deployed cache.
-    ``declared_key`` is what the environment file says of a server that signs, ``server_key`` what that server says.
+    the client's own log has the queries. ``leftovers`` says what became of what was published in a deployed
+    cache, ``no_info`` why the store says nothing of the path. ``declared_key`` is what the environment file says of an
+    Attic server, ``server_key`` what that server says.
     """
 
     path: str
@@ -44,6 +45,7 @@ class NixRecord:
     served: Mapping[str, tuple[AccessLogLine, ...]]
     logged: bool = True
     watched: bool = True
-    leftovers: tuple[str, ...] = ()
+    leftovers: str = ""
+    no_info: str = ""
     declared_key: str = ""
     server_key: str = ""

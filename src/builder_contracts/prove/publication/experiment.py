@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from builder_contracts.prove import bucket
+from builder_contracts.prove import bucket, lookup_identity
 from builder_contracts.prove.attic import experiment as attic
 from builder_contracts.prove.job import ProofJob, StepFailed
 from builder_contracts.prove.leftovers import Request, format_leftovers, remove, unchecked_leftovers
@@ -30,11 +30,14 @@ from builder_contracts.services.upstreams import BUCKET
 def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttempt | Unavailable]:
     """The attempts of all identities at one target, from the network position of a job. Raises Failed, ServiceDown."""
     endpoint = bench.endpoints[target]
-    lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
-    names = [name for name in IDENTITIES if name not in lacking]
     bench.ready(target)
     if target == "nix" and (session := attic.open_session(bench)):
         return _publish_to_attic(bench, job, session)
+    looker = lookup_identity.choose(bench, target)
+    lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
+    if looker.no_reader is not None:
+        lacking[READER] = looker.no_reader
+    names = [name for name in IDENTITIES if name not in lacking]
     nonces = {name: bench.nonce() for name in names}
     writes = {name: _writes(bench, target, name, nonces[name]) for name in names}
     if target == "objects":
@@ -47,7 +50,7 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
         }
         # The lines up to here are the attempts; the lookups that follow are another identity's.
         lines = bench.access_log_of(job.address, endpoint.service, since=log_start, expect=frozenset(names))
-        reads = {name: _reads(bench, target, nonces[name], name) for name in names}
+        reads = {name: _reads(bench, target, nonces[name], name, looker.name) for name in names}
         replies = iter(bench.ask([request for name in names for _, request in reads[name]]))
         lookups = {
             name: {operation: _lookup(next(replies)) for operation, _ in reads[name]} for name in names
@@ -71,11 +74,11 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
             "HTTP, gRPC or S3 client next to the runner",
             bool(endpoint.service),
             leftovers,
-            bench.reader_description(target),
+            bench.reader_description(target, looker.name),
         )
         for name in names
     }
-    return with_control({**attempts, **lacking})
+    return with_control({**attempts, **lacking}, anonymous_reader=endpoint.anonymous_reader)
 
 
 def _publish_to_attic(
@@ -87,7 +90,7 @@ def _publish_to_attic(
         attempts = attic.attempt(bench, job, session)
     finally:
         try:
-            leftovers = format_leftovers(attic.close_session(bench, session))
+            leftovers = attic.close_session(bench, session)
         except StepFailed as failed:
             leftovers = format_leftovers((unchecked_leftovers(failed.lost),))
     return with_control(
@@ -96,7 +99,8 @@ def _publish_to_attic(
             if isinstance(attempt, PublishAttempt)
             else attempt
             for name, attempt in attempts.items()
-        }
+        },
+        anonymous_reader=bench.endpoints["nix"].anonymous_reader,
     )
 
 
@@ -117,7 +121,6 @@ def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
 def _writes(bench: Testbed, target: str, identity: str, nonce: str) -> list[tuple[str, Request]]:
     """Return the writes that an identity attempts, by name. The nonce makes each of them new."""
     url = bench.endpoints[target].url
-    principal = bench.identity(target, identity)
     headers = bench.headers(target, identity)
     body = encode_body(f"proof {nonce}\n")
 
@@ -128,9 +131,10 @@ def _writes(bench: Testbed, target: str, identity: str, nonce: str) -> list[tupl
         case "nix":
             return [("narinfo", put(f"{nonce}.narinfo")), ("nar", put(f"nar/{nonce}.nar"))]
         case "bazel-http":
-            return [("cas", put(f"cas/{_sha(nonce)}")), ("action cache", put(f"ac/{_action(nonce)}"))]
+            result = {**put(f"ac/{_action(nonce)}"), "body": encode_body(_action_result(nonce))}
+            return [("cas", put(f"cas/{_sha(nonce)}")), ("action cache", result)]
         case "bazel-grpc":
-            call = {"kind": "grpc", "target": url, "authorization": principal.authorization}
+            call = bench.grpc_call(target, identity)
             return [
                 ("cas", {**call, "call": "BatchUpdateBlobs", "body": body}),
                 (
@@ -164,11 +168,10 @@ _OPEN = (
 )
 
 
-def _reads(bench: Testbed, target: str, nonce: str, identity: str) -> list[tuple[str, Request]]:
+def _reads(bench: Testbed, target: str, nonce: str, identity: str, looker: str) -> list[tuple[str, Request]]:
     """Return the requests by which an independent identity looks up what was attempted."""
     url = bench.endpoints[target].url
-    reader = bench.identity(target, READER)
-    headers = bench.headers(target, READER)
+    headers = bench.headers(target, looker)
 
     def get(path: str) -> Request:
         return {"kind": "http", "method": "HEAD", "url": f"{url}/{path}", "headers": headers}
@@ -179,11 +182,7 @@ def _reads(bench: Testbed, target: str, nonce: str, identity: str) -> list[tuple
         case "bazel-http":
             return [("cas", get(f"cas/{_sha(nonce)}")), ("action cache", get(f"ac/{_action(nonce)}"))]
         case "bazel-grpc":
-            call = {
-                "kind": "grpc",
-                "target": url,
-                "authorization": reader.authorization,
-            }
+            call = bench.grpc_call(target, looker)
             return [
                 ("cas", {**call, "call": "FindMissingBlobs", **_blob(f"proof {nonce}\n")}),
                 ("byte stream", {**call, "call": "FindMissingBlobs", **_blob(f"stream {nonce}\n")}),
@@ -198,7 +197,7 @@ def _reads(bench: Testbed, target: str, nonce: str, identity: str) -> list[tuple
             }
             return [("push", manifest)]
         case "objects":
-            s3 = partial(bucket.s3_request, bench, READER, "get_object")
+            s3 = partial(bucket.s3_request, bench, looker, "get_object")
             reads: list[tuple[str, Request]] = [("put", s3(Key=f"proof-{nonce}"))]
             if identity != WRITER:
                 reads.append(("delete", s3(Key=bucket.kept_key(identity))))
@@ -214,6 +213,12 @@ def _sha(nonce: str) -> str:
 def _action(nonce: str) -> str:
     """Return the digest of an action that was never run."""
     return hashlib.sha256(f"action {nonce}".encode()).hexdigest()
+
+
+def _action_result(nonce: str) -> bytes:
+    """Return a result as the Remote Execution API has it, because servers reject what is none: its output, field 5."""
+    output = f"proof {nonce}".encode()
+    return b"\x2a" + bytes([len(output)]) + output
 
 
 def _blob(text: str) -> dict[str, object]:

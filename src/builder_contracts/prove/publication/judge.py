@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from builder_contracts.prove.access_log import AccessLogLine
-from builder_contracts.prove.publish_attempt import PublishAttempt, answer_status, is_accepted
+from builder_contracts.prove.lookup_identity import unknown_reader
+from builder_contracts.prove.publish_attempt import PublishAttempt, answer_status, is_accepted, is_unknown
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
-from builder_contracts.services.principals import WRITER
+from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 # What each protocol answers to somebody unknown, and to somebody known who may not.
@@ -82,7 +83,7 @@ def _allowed(attempt: PublishAttempt) -> Assessment:
                 f"{operation} was rejected for the writer: {answer}",
                 "the writer's credentials are wrong, or lack permissions on the server",
             )
-    if not_rejected := _not_rejected(attempt, attempt.refusals, _UNCHECKED):
+    if not_rejected := _not_rejected(WRITER, attempt, attempt.refusals, _UNCHECKED):
         return not_rejected
     unverified = next(
         (f"{operation}: {lookup.detail}" for operation, lookup in lookups.items() if not lookup.present),
@@ -100,7 +101,7 @@ def _allowed(attempt: PublishAttempt) -> Assessment:
 
 
 def _not_rejected(
-    attempt: PublishAttempt, refusals: Mapping[str, tuple[str, ...]], cause: str
+    identity: str, attempt: PublishAttempt, refusals: Mapping[str, tuple[str, ...]], cause: str
 ) -> Assessment | None:
     """The first of these operations that was not rejected as it has to be, or that left something behind."""
     # Nothing is written by a read, so its cause is another.
@@ -115,10 +116,13 @@ def _not_rejected(
             return broken(
                 f"{operation} returned {answer} but was written: {lookup.detail}", causes[operation]
             )
+    for operation in refusals:
+        if is_accepted(answer := attempt.answers.get(operation, "?")):
+            return broken(f"{operation} was accepted: {answer}", causes[operation])
     for operation, statuses in refusals.items():
         answer = attempt.answers.get(operation, "?")
-        if is_accepted(answer):
-            return broken(f"{operation} was accepted: {answer}", causes[operation])
+        if identity == READER and attempt.identity != ANONYMOUS and is_unknown(answer):
+            return unavailable(unknown_reader(f"{operation}: {answer}"))[0]
         if answer_status(answer) not in statuses:
             return broken(
                 f"{operation} was rejected with {answer}, expected {' or '.join(statuses)}",
@@ -140,8 +144,10 @@ def _rejected(identity: str, attempt: PublishAttempt) -> Assessment:
     control = {
         operation: answer for operation, answer in attempt.control.items() if operation in attempt.answers
     }
-    refusals = dict.fromkeys(attempt.answers, REJECTIONS[identity]) | dict(attempt.refusals)
-    if not_rejected := _not_rejected(attempt, refusals, likely):
+    # Where whoever reads is anonymous, the reader's attempts are those of nobody.
+    rejections = REJECTIONS[ANONYMOUS if attempt.identity == ANONYMOUS else identity]
+    refusals = dict.fromkeys(attempt.answers, rejections) | dict(attempt.refusals)
+    if not_rejected := _not_rejected(identity, attempt, refusals, likely):
         return not_rejected
     if accepted := _accepted_requests(attempt):
         return broken(
