@@ -145,7 +145,7 @@ def main(arguments: list[str]) -> int:
     owner = sys.stdin.readline().strip() if token == "-" else token
     tokens = dict(other.split("=", 1) for other in others) | {"owner": owner}
     if not forged(owner):
-        print("the token is no JSON Web Token", file=sys.stderr)
+        print("the token is not a JSON Web Token", file=sys.stderr)
         return 3
     comparison = Comparison(url.rstrip("/") + "/", tokens, plain_http)
     comparison.run()

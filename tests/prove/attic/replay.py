@@ -150,7 +150,9 @@ class Replay:
         answer = self._row(operation, name, right, api=api, key=key)
         if answer[0] != 200:
             return answer
-        if operation == "create":
+        if operation == "configure" and cache:
+            cache.public = json.loads(body)["is_public"]
+        elif operation == "create":
             self.caches[name] = Cache(json.loads(body)["is_public"], Key(name))
         elif operation == "destroy":
             del self.caches[name]
@@ -194,7 +196,8 @@ class Replay:
         if "other-content" in self.mutations:
             described["nar_hash"] = f"sha256:{hashlib.sha256(b'other').hexdigest()}"
         key = Key(name) if "wrong-key" in self.mutations else cache.key
-        state = "held" if info["deriver"] else "held without deriver"
+        permitted = self._row(kind, name, right, "held")[0] == 200
+        state = "held without deriver" if permitted and not info["deriver"] else "held"
         return self._row(
             kind, name, right, state, storepath=info["store_path"], url=f"nar/{part}.nar",
             narhash=described["nar_hash"], narsize=info["nar_size"], references=" ".join(info["references"]),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from builder_contracts.prove.attic import protocol
 from builder_contracts.prove.attic.protocol import AtticCache, StorePath
 from builder_contracts.prove.protocol_client import plain_http
-from tests.prove.attic.compare import Comparison, normalized
+from tests.prove.attic.compare import Comparison, main, normalized
 from tests.prove.attic.conftest import TOKENS, running
 from tests.prove.attic.replay import ANSWERS, MUTATIONS, Replay
 
@@ -98,7 +98,7 @@ def test_refusals_of_every_identity_are_recorded() -> None:
             rights = {
                 row["right"] for row in REFUSED if (row["operation"], row["cache"]) == (operation, visibility)
             }
-            assert rights == {"anonymous", "expired", "forged", "nonsense", "other", "reader"}
+            assert rights == {"anonymous", "expired", "forged", "other", "reader"}
 
 
 def test_hidden_cache_refuses_with_either() -> None:
@@ -204,3 +204,25 @@ def test_comparison_ignores_what_a_server_decides() -> None:
     other = b'{"public_key":"proof-a:y","retention_period":{"Period":1},"is_public":true}'
     assert normalized(own) == normalized(other) == {"public_key": "proof-a", "is_public": True}
     assert normalized(b"StorePath: a\nSig: k:1\n") == {"StorePath": "a", "Sig": "k"}
+
+
+@pytest.mark.parametrize(
+    ("mutations", "token", "status", "words"),
+    [
+        ([], TOKENS["owner"], 0, " 0 differ"),
+        (["anonymous-push"], TOKENS["owner"], 1, "upload as anonymous: 200"),
+        ([], "password", 3, "not a JSON Web Token"),
+        # A token without the rights creates nothing, and every answer to it differs.
+        ([], TOKENS["reader"], 1, "create as owner: 403"),
+    ],
+)
+def test_comparison_says_what_differs(
+    capsys: pytest.CaptureFixture[str], mutations: list[str], token: str, status: int, words: str
+) -> None:
+    replay = Replay.load({TOKENS["owner"]: "owner", TOKENS["reader"]: "reader"}, {}, *mutations)
+    with running(replay) as url:
+        assert main([url, token]) == status
+    output = "".join(capsys.readouterr())
+    assert words in output
+    assert token not in output
+    assert replay.caches == {}

@@ -234,7 +234,9 @@ def _lookups(
 
 def close_session(bench: Testbed, session: AtticSession) -> str:
     """Remove what the run wrote, as far as Attic can; what became of it. Raises StepFailed."""
-    stays = [f"{path} in {session.own.name} (Attic deletes no path)" for path in session.written]
+    stays = []
+    if session.written:
+        stays.append(f"{' '.join(session.written)} in {session.own.name}, from which Attic deletes no path")
     if session.separate:
         owner = bench.headers("nix", OWNER)
         _, left = bench.undo([session.cache.config(owner, "DELETE"), session.cache.config(owner)])

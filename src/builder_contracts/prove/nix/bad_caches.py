@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
@@ -16,12 +16,12 @@ DEADLINE = 60
 
 
 def make(
-    bench: Testbed, job: ProofJob, path: str, neighbour: str, *, signed: str, key: str, other_key: str
+    bench: Testbed, job: ProofJob, path: str, closure: Sequence[str], *, signed: str, key: str, other_key: str
 ) -> None:
     """Put a path with its closure into one bad cache each, with the seeder's keys in these files. Raises Failed.
 
-    ``neighbour`` is another path of the closure, whose content will be in the wrong place. ``signed`` is the URL of a
-    good cache whose server signs, from which the signed descriptions then come; empty if clients sign.
+    ``signed`` is the URL of a good cache whose server signs, from which the signed descriptions then come; empty if
+    clients sign.
     """
     root = bench.bad_caches
     secret = {"unsigned": "", "wrong-key": f"?secret-key={other_key}"}
@@ -30,23 +30,33 @@ def make(
         copied = copy(job, f"{root}/{name}{query}", path, bench.credentials.writer, deadline=DEADLINE)
         if copied.status != 0:
             raise StepFailed(f"preparing cache {name}", format_completed(copied))
+    # Its content will be in the wrong place.
+    neighbour = next((other for other in closure if other != path), "")
     if not neighbour:
         raise StepFailed("preparing a bad cache", "the canary has no dependency, but this proof needs one")
     swapped = f"{root}/swapped-nar"
     origin = signed or swapped
     headers = bench.headers("nix", WRITER) if signed else _writer(bench)
-    narinfo, other_narinfo = (
-        _get(bench, job, f"{origin}/{hash_part(store_path)}.narinfo", headers).decode()
-        for store_path in (path, neighbour)
-    )
+    narinfos = {
+        store_path: _get(bench, job, f"{origin}/{hash_part(store_path)}.narinfo", headers).decode()
+        for store_path in (closure if signed else (path, neighbour))
+    }
+    narinfo = narinfos[path]
     stripped = "".join(
         "References: \n" if line.startswith("References:") else line + "\n" for line in narinfo.splitlines()
     )
     _put(bench, job, f"{root}/stripped-references/{hash_part(path)}.narinfo", stripped.encode())
+    contents = {
+        other: _get(bench, job, f"{origin}/{fields(narinfos[other])['URL']}", headers)
+        for other in narinfos
+        if other != path
+    }
     if signed:
+        for other, content in contents.items():
+            _put(bench, job, f"{swapped}/{hash_part(other)}.narinfo", narinfos[other].encode())
+            _put(bench, job, f"{swapped}/{fields(narinfos[other])['URL']}", content)
         _put(bench, job, f"{swapped}/{hash_part(path)}.narinfo", narinfo.encode())
-    content = _get(bench, job, f"{origin}/{fields(other_narinfo)['URL']}", headers)
-    _put(bench, job, f"{swapped}/{fields(narinfo)['URL']}", content)
+    _put(bench, job, f"{swapped}/{fields(narinfo)['URL']}", contents[neighbour])
 
 
 def copy(job: ProofJob, target: str, path: str, identity: Principal, *, deadline: float) -> CompletedCommand:

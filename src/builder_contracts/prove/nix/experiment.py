@@ -407,13 +407,12 @@ def _error(text: str) -> str:
 
 def make_bad(bench: Testbed, job: ProofJob, published: Published) -> None:
     """Beside the good cache, one bad one for each thing that can be wrong with it. Raises Failed."""
-    neighbour = next((path for path in published.closure if path != published.path), "")
     keys = f"{job.folder}.keys"
     _key(job, "other-key", like=published.key)
     signs = published.attic is not None or bench.endpoints["nix"].public_key
     bad_caches.make(
-        bench, job, published.path, neighbour, signed=_url(bench, published) if signs else "", key=f"{keys}/key",
-        other_key=f"{keys}/other-key",
+        bench, job, published.path, published.closure, signed=_url(bench, published) if signs else "",
+        key=f"{keys}/key", other_key=f"{keys}/other-key",
     )  # fmt: skip
 
 
