@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import pytest
 
+from builder_contracts.prove.job import ProofJob, StepFailed
+from builder_contracts.prove.local_testbed import LocalTestbed
 from builder_contracts.prove.publication import experiment
 from builder_contracts.prove.publish_attempt import PublishAttempt
-from builder_contracts.verdict import Outcome
+from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.verdict import Assessment, Outcome
 from tests.prove.attic.conftest import RIGHTS, TOKENS, attic_bench, in_this_process, judged, running
 from tests.prove.attic.replay import Replay
 
@@ -145,3 +149,42 @@ def test_what_stays_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(writer, PublishAttempt)
     assert all(f"/nix/store/{part}-proof" in writer.leftovers for part in replay.caches["main"].held)
     assert writer.leftovers.endswith(" in main, from which Attic deletes no path")
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["request", "answer"])
+def test_lost_round_leaves_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answered: bool) -> None:
+    """Each round of requests is lost once, before the server gets it or before its answer arrives."""
+    rounds = 0
+    while True:
+        replay = Replay.load(RIGHTS, {"main": False})
+        with running(replay) as url:
+            bench = attic_bench(tmp_path, f"{url}/main", **OWNED)
+            in_this_process(monkeypatch, bench)
+            counted = losing(monkeypatch, bench, rounds, answered=answered)
+            verdicts: dict[str, Assessment] = {}
+            with contextlib.suppress(StepFailed):
+                verdicts = judged(bench, None)
+        if rounds >= len(counted):
+            break
+        assert set(replay.caches) == {"main"}, rounds
+        assert Outcome.BROKEN not in {verdict.outcome for verdict in verdicts.values()}
+        rounds += 1
+    assert rounds > 8
+
+
+def losing(monkeypatch: pytest.MonkeyPatch, bench: LocalTestbed, lost: int, *, answered: bool) -> list[None]:
+    """Lose one round that is no removal; the rounds so far."""
+    send, rounds = bench.send, list[None]()
+
+    def lossy(requests: str, *, beside: ProofJob | None, undo: bool) -> CompletedCommand:
+        if undo:
+            return send(requests, beside=beside, undo=undo)
+        rounds.append(None)
+        if len(rounds) - 1 != lost:
+            return send(requests, beside=beside, undo=undo)
+        if answered:
+            send(requests, beside=beside, undo=undo)
+        return CompletedCommand(None, b"", b"", "gone")
+
+    monkeypatch.setattr(bench, "send", lossy)
+    return rounds

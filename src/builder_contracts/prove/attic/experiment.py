@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -71,14 +72,23 @@ def open_session(bench: Testbed) -> AtticSession | None:
     described = own.described(replies)
     if described is None:
         return None
-    cache = _create(bench, described) if bench.identity("nix", OWNER).secret else described
-    viewer, rejected = WRITER, dict[str, Unavailable]()
-    if READER in identities:
-        # Of a public cache everybody knows, so there its answer says nothing of the reader's token.
-        accepted = cache.public or _is_visible(bench, cache, READER)
-        viewer = READER if accepted else WRITER
-        if not accepted:
-            rejected[READER] = unknown_reader(f"{cache.url} refuses them")
+    # Short enough for Attic, whose names have 50 characters at most.
+    owned = (
+        AtticCache(own.api, f"proof-{bench.nonce()[:16]}") if bench.identity("nix", OWNER).secret else None
+    )
+    with contextlib.ExitStack() as cleanup:
+        if owned is not None:
+            # Also if the answer is lost: then the server may have created it.
+            cleanup.callback(_destroy, bench, owned)
+        cache = described if owned is None else _create(bench, owned)
+        viewer, rejected = WRITER, dict[str, Unavailable]()
+        if READER in identities:
+            # Of a public cache everybody knows, so there its answer says nothing of the reader's token.
+            accepted = cache.public or _is_visible(bench, cache, READER)
+            viewer = READER if accepted else WRITER
+            if not accepted:
+                rejected[READER] = unknown_reader(f"{cache.url} refuses them")
+        cleanup.pop_all()
     return AtticSession(described, cache, viewer, rejected)
 
 
@@ -87,23 +97,22 @@ def _is_visible(bench: Testbed, cache: AtticCache, identity: str) -> bool:
     return bool(status == "200")
 
 
-def _create(bench: Testbed, own: AtticCache) -> AtticCache:
-    """A private cache of this run, to which the writer may push. Raises StepFailed."""
+def _create(bench: Testbed, cache: AtticCache) -> AtticCache:
+    """Create a private cache, to which the writer may push. Raises StepFailed."""
     owner = bench.headers("nix", OWNER)
-    # As long as the names that a token's pattern proof-* was tried with: 50 characters are allowed.
-    cache = AtticCache(own.api, f"proof-{bench.nonce()[:16]}")
     created = bench.ask([cache.create(owner)])[0]
     if created["status"] != "200":
         raise StepFailed(f"creating the cache {cache.name} as the owner", format_reply(created))
-    try:
-        described = cache.described(bench.ask([cache.config(owner)]))
-        right = bench.ask([cache.missing(bench.headers("nix", WRITER), [])])[0]
-        if described is None or described.public is None or right["status"] != "200":
-            raise StepFailed(f"asking for the writer's right to push to {cache.name}", format_reply(right))
-    except BaseException:
-        bench.undo([cache.config(owner, "DELETE")])
-        raise
+    config, right = bench.ask([cache.config(owner), cache.missing(bench.headers("nix", WRITER), [])])
+    described = cache.described([config])
+    if described is None or described.public is None or right["status"] != "200":
+        raise StepFailed(f"asking for the writer's right to push to {cache.name}", format_reply(right))
     return described
+
+
+def _destroy(bench: Testbed, cache: AtticCache) -> None:
+    with contextlib.suppress(StepFailed):
+        bench.undo([cache.config(bench.headers("nix", OWNER), "DELETE")])
 
 
 def attempt(bench: Testbed, job: ProofJob, session: AtticSession) -> dict[str, PublishAttempt | Unavailable]:
