@@ -21,9 +21,16 @@ from builder_contracts.verdict import Outcome, Verdict
 from tests.prove.attic.conftest import RIGHTS, TOKENS
 from tests.prove.attic.replay import ANSWERS
 from tests.prove.conftest import ROOT, Worlds
+from tests.prove.pool import pool
 
 pytestmark = pytest.mark.docker
 HOST = "attic.example"
+VARIABLES = {f"ATTIC_{name.upper()}": f"x:{TOKENS[name]}" for name in ("reader", "writer", "owner")}
+ENVIRONMENT = (
+    "apiVersion: builder-contracts/v1\nkind: Environment\n"
+    "metadata: {name: attic, summary: A private cache of Attic}\ntouched_from: containers\n"
+    f"roles:\n  nix: {{url: 'http://{HOST}/main', writer: ATTIC_WRITER, reader: ATTIC_READER, owner: ATTIC_OWNER}}\n"
+)
 
 
 def spec(*mutations: str) -> ServiceSpec:
@@ -47,22 +54,17 @@ def stacks(worlds: Worlds) -> Iterator[ExitStack]:  # its images are needed
 def prove(
     worlds: Worlds, stacks: ExitStack, folder: Path, monkeypatch: pytest.MonkeyPatch, *mutations: str
 ) -> dict[str, Verdict]:
-    """The verdicts of a class on its private cache, with an owner's token for a cache of the proof's own."""
+    """The verdicts of a class in containers, on its private cache."""
     client, run = engine.connect(), RunLabels()
     stacks.callback(client.close)
     stacks.callback(close, client, run)
     host = ServiceStack(client, run, name="attic", routed=True)
     stacks.callback(host.close)
     host.start([spec(*mutations)])
-    for name in ("reader", "writer", "owner"):
-        monkeypatch.setenv(f"ATTIC_{name.upper()}", f"x:{TOKENS[name]}")
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
     file = folder / "attic.yaml"
-    file.write_text(
-        "apiVersion: builder-contracts/v1\nkind: Environment\n"
-        "metadata: {name: attic, summary: A private cache of Attic}\ntouched_from: containers\n"
-        f"roles:\n  nix: {{url: 'http://{HOST}/main', writer: ATTIC_WRITER, reader: ATTIC_READER, owner: ATTIC_OWNER}}\n",
-        "utf-8",
-    )
+    file.write_text(ENVIRONMENT, "utf-8")
     contract = load(ROOT / "contracts/tinyland-nix.yaml")
     clauses = [
         clause for clause in contract.clauses if clause.local_id.startswith(("caches/nix", "publication/nix"))
@@ -77,26 +79,30 @@ def prove(
     return {clause.local_id: session.verdict(clause, contract, clauses) for clause in clauses}
 
 
-def outcomes(verdicts: dict[str, Verdict], outcome: Outcome) -> dict[str, str]:
-    return {
-        clause: f"{verdict.observation} / {verdict.cause}"
-        for clause, verdict in verdicts.items()
-        if verdict.outcome is outcome
-    }
-
-
 def test_unchanged_recording_keeps_every_clause(
-    worlds: Worlds, stacks: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    verdicts = prove(worlds, stacks, tmp_path, monkeypatch)
-    assert len(outcomes(verdicts, Outcome.KEPT)) == len(verdicts) == 12, verdicts
-    assert any("written data removed" in line for line in verdicts["caches/nix-substituted"].witnesses)
+    worlds: Worlds, tmp_path: Path
+) -> None:  # its images are needed
+    """On a runner of the pool, where the bad caches are directories."""
+    with pool(tmp_path) as runners:
+        runners.host.start([spec()])
+        runners.host.up("attic")
+        (runners.folder / "attic.yaml").write_text(ENVIRONMENT, "utf-8")
+        machine = runners.runner("tinyland-nix")
+        options = ("-k", "caches/nix or publication/nix", "--allow-writes", "nix")
+        result = machine.check("--environment", "/world/attic.yaml", *options, environment=VARIABLES)
+        assert len(result.kept) == len(result.evidence) == 12, result.text
+        assert {line["rung"] for line in result.evidence.values()} == {"C3"}
+        witnesses = result.evidence["caches/nix-substituted"]["witnesses"]
+        assert "server: deployed, log unavailable; written data removed" in witnesses
+        assert not any(token in result.text + str(result.evidence) for token in TOKENS.values())
 
 
 def test_signature_by_another_key_is_not_substituted(
     worlds: Worlds, stacks: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verdicts = prove(worlds, stacks, tmp_path, monkeypatch, "wrong-key")
-    broken = outcomes(verdicts, Outcome.BROKEN)
-    assert set(broken) == {"caches/nix-substituted"}, broken
-    assert "not signed by any of the keys" in broken["caches/nix-substituted"]
+    broken = [verdict for verdict in verdicts.values() if verdict.outcome is Outcome.BROKEN]
+    assert [verdict.clause.partition("/")[2] for verdict in broken] == ["caches/nix-substituted"]
+    assert "not signed by any of the keys" in broken[0].observation
+    kept = {local_id for local_id, verdict in verdicts.items() if verdict.outcome is Outcome.KEPT}
+    assert {f"publication/nix-{name}" for name in ("anonymous", "reader", "writer")} <= kept
