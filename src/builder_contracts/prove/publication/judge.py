@@ -96,7 +96,9 @@ def _allowed(attempt: PublishAttempt) -> Assessment:
             "the client reports a write, but the server's log has no such request",
             "another server responded; check host names and proxies",
         )
-    written = f"{', '.join(answers)} written and read back by {attempt.reader}"
+    written = f"{', '.join(lookups)} written and read back by {attempt.reader}"
+    if accepted_only := [operation for operation in answers if operation not in lookups]:
+        written += f"; {', '.join(accepted_only)} accepted"
     return kept(f"{written}; {', '.join(attempt.refusals)} rejected" if attempt.refusals else written)
 
 
