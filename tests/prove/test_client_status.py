@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from builder_contracts.prove.command_end import is_deadline, is_out_of_memory
 from builder_contracts.prove.nix.experiment import copy_status, is_unread
 from builder_contracts.prove.publication.docker_push import push_status
+from builder_contracts.runner.command_end import is_deadline, is_out_of_memory, is_own_exit
 from builder_contracts.runner.protocol import CompletedCommand
 
 
@@ -66,19 +66,23 @@ def test_nix_that_may_not_read_has_not_written(text: str, unread: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ended", "deadline", "memory"),
+    ("ended", "deadline", "memory", "own"),
     [
-        ("no end within 60 s", True, False),
-        ("no exit within 60 s: CC fork.o", True, False),
-        ("env did not end within 60 s", True, False),
-        ("env did not exit within 60 s", True, False),
-        ("the container died with status 137 (out of memory): Killed", False, True),
-        ("container exited with status 137 (out of memory)", False, True),
-        ("the container died with status 137", False, False),
-        ("the engine lost the command: no end within reach", False, False),
-        ("the run was stopped", False, False),
-        ("", False, False),
+        ("no end within 60 s", True, False, False),
+        ("no exit within 60 s: CC fork.o", True, False, False),
+        ("env did not end within 60 s", True, False, False),
+        ("env did not exit within 60 s", True, False, False),
+        ("the container died with status 137 (out of memory): Killed", False, True, False),
+        ("container exited with status 137 (out of memory)", False, True, False),
+        ("the container died with status 137", False, False, False),
+        ("the engine lost the command: no end within reach", False, False, False),
+        ("container exited with status 1: no such device", False, False, True),
+        ("container exited with status 143", False, False, False),
+        ("lost the command in the engine: gone: gcc was killed (out of memory)", False, False, False),
+        ("lost the command in the engine: the container is paused", False, False, False),
+        ("the run was stopped", False, False, False),
+        ("", False, False, False),
     ],
 )
-def test_end_of_a_command_without_a_status(ended: str, deadline: bool, memory: bool) -> None:
-    assert (is_deadline(ended), is_out_of_memory(ended)) == (deadline, memory)
+def test_end_of_a_command_without_a_status(ended: str, deadline: bool, memory: bool, own: bool) -> None:
+    assert (is_deadline(ended), is_out_of_memory(ended), is_own_exit(ended)) == (deadline, memory, own)

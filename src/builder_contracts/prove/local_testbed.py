@@ -13,13 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from builder_contracts.prove.job import ProofJob, StepFailed
-from builder_contracts.prove.redacting import RedactingRunner
 from builder_contracts.prove.testbed import Testbed
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner import process
 from builder_contracts.runner.local import scratch_folder
 from builder_contracts.runner.protocol import CompletedCommand, Runner
-from builder_contracts.runner.shutdown import ENDED, CleanupRunner, StoppableRunner
+from builder_contracts.runner.shutdown import ENDED
 
 # Variables that would lead a job out of its own home.
 _ASTRAY = ("DOCKER_CONFIG", "NETRC")
@@ -90,11 +89,10 @@ class LocalTestbed(Testbed):
             "NIX_USER_CONF_FILES": os.environ.get("NIX_USER_CONF_FILES") or f"{config}/nix/nix.conf",
             "CI_PROOF_SECRET": self.token,
         }
-        runner, last = StoppableRunner(self.runner, self.ending), CleanupRunner(self.runner, self.ending)
         try:
             yield LocalJob(
-                RedactingRunner(runner, self.mask), f"{home}/proof", environment, shared=True, true_home=true_home,
-                without=_ASTRAY, last_runner=RedactingRunner(last, self.mask),
+                self.job_runner(self.runner), f"{home}/proof", environment, shared=True, true_home=true_home,
+                without=_ASTRAY, last_runner=self.cleanup_runner(self.runner),
             )  # fmt: skip
         finally:
             scratch_folder.clear(home)

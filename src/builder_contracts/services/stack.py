@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import tarfile
@@ -17,13 +16,15 @@ import docker.errors
 from docker.types import EndpointConfig
 
 from builder_contracts.runner.docker import engine
-from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
+from builder_contracts.runner.docker.cleanup import RunLabels
 from builder_contracts.runner.docker.network import SERVICES_IMAGE
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.catalog import CONF, ServiceSpec
 
 # Seconds for a service to become ready: the slowest needs four on idle cores. A dead service is noticed at once.
 READY_WITHIN = 120
+# Seconds for a service that was ready and is in doubt.
+_RESPONDS_WITHIN = 15
 _USER = 10001
 
 _WAIT = """
@@ -37,7 +38,7 @@ done
 
 
 class ServiceDown(Exception):
-    """A service that did not start, or died; the text ends with the last lines of its log."""
+    """A service that did not start, died, or is silent; the text ends with the last lines of its log."""
 
 
 @dataclass
@@ -104,9 +105,23 @@ class ServiceStack:
                     raise ServiceDown(
                         f"{name} died: {part.name} exited with status {state.get('ExitCode')}; {self.tail(container)}"
                     )
+                if state.get("Paused"):
+                    raise ServiceDown(f"{name} is paused: {part.name} does not run")
         except engine.LOST as error:
             raise ServiceDown(f"cannot inspect {name}: {engine.reason(error)}") from None
         return started
+
+    def silence(self, name: str) -> str:
+        """Why a service that was ready does not respond any more, or an empty text."""
+        try:
+            started = self.up(name)
+        except ServiceDown as down:
+            return str(down)
+        wait = ["bash", "-c", _WAIT, "bash", *started.service.ready]
+        completed = engine.execute(self.client, started.containers[-1], wait, deadline=_RESPONDS_WITHIN)
+        if completed.status == 0:
+            return ""
+        return f"{name} does not respond any more ({completed.ended or f'status {completed.status}'})"
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """The JSON lines of all parts of a service: nginx's access log and the server's own log."""
@@ -147,15 +162,8 @@ class ServiceStack:
         return self._create(purpose, command, {}, host_config or {"network_mode": self.network})
 
     def close(self) -> None:
-        """Wait for pending starts, then remove every container and the network."""
+        """Wait for pending starts. What was started carries the label of the run, by which it is removed."""
         self._pool.shutdown(wait=True, cancel_futures=True)
-        for future in self._started.values():
-            if future.done() and not future.cancelled() and future.exception() is None:
-                for container in reversed(future.result().containers):
-                    remove_container(self.client, container)
-        if self._network:
-            with contextlib.suppress(docker.errors.APIError):
-                self._api.remove_network(self._network)
 
     @property
     def _api(self) -> Any:

@@ -133,18 +133,40 @@ class ConfigMapFile:
 
 @dataclass(frozen=True)
 class Autoscaler:
-    """A HorizontalPodAutoscaler: what it scales and between which bounds."""
+    """A HorizontalPodAutoscaler: what it scales and between which bounds. ``deployed`` is False if a switch leaves it out."""
 
     target: Value | None
     least: Value | None
     most: Value | None
     at: Location
+    deployed: bool = True
+
+
+@dataclass(frozen=True)
+class Selector:
+    """The labels by which an object of a kind selects pods. ``deployed`` is False if a switch leaves it out."""
+
+    kind: str
+    labels: Value | None
+    at: Location
+    deployed: bool = True
+
+
+@dataclass(frozen=True)
+class UrlPassword:
+    """A generated password that is written into a URL as it is; ``characters`` are those that it can have."""
+
+    password: str
+    characters: str
+    at: Location
+    generated_at: Location
 
 
 @dataclass(frozen=True)
 class Release:
     """A Helm release. ``values`` are those that it sets itself, Unknown if a part of them is."""
 
+    name: Value | None
     chart: Value | None
     version: Value | None
     namespace: Value | None
@@ -189,6 +211,11 @@ class Template:
     at: Location
     caller: str = ""
     every_switch: bool = False
+
+    def line_of(self, words: str) -> Location:
+        """The line that has these words before rendering; where the text begins if none has."""
+        place = self.raw.find(words)
+        return Location(self.at.file, self.at.line + self.raw.count("\n", 0, max(place, 0)))
 
 
 @dataclass(frozen=True)
@@ -395,11 +422,13 @@ class Model:
     exposures: list[Exposure] = field(default_factory=list)
     settings: list[ConfigMapFile] = field(default_factory=list)
     autoscalers: list[Autoscaler] = field(default_factory=list)
+    selectors: list[Selector] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
     backend_settings: list[NameUse] = field(default_factory=list)
     namespaces: list[NameUse] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
+    url_passwords: list[UrlPassword] = field(default_factory=list)
     jobs: list[CiJob] = field(default_factory=list)
     actions: list[CompositeAction] = field(default_factory=list)
     images: list[ImageUse] = field(default_factory=list)

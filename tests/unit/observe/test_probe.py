@@ -475,6 +475,14 @@ def test_missing_daemon_lists_everything_tried(shell: Shell, tmp_path: Path) -> 
 
 
 @each_shell
+def test_silent_docker_info_is_unseen(shell: Shell, tmp_path: Path) -> None:
+    # timeout(1) ends a command at its limit with 124.
+    program(tmp_path, "docker", "exit 124")
+    daemon = read.daemon(shell.ask(("daemon",), path=str(tmp_path)), Unseen("not started here"))
+    assert daemon == Unseen("docker info did not exit within 30 s")
+
+
+@each_shell
 def test_daemon_is_observed_with_id_and_version(shell: Shell, tmp_path: Path) -> None:
     program(tmp_path, "docker", "echo 'ID:1 28.5.2'")
     answers = shell.ask(("daemon",), path=str(tmp_path))

@@ -694,13 +694,28 @@ answer_connect() {
 answer_daemon() {
   find_tool docker
   if [ -n "$found" ]; then
-    if said=$(bounded 10 "$found" info --format '{{.ID}} {{.ServerVersion}}' 2>/dev/null) && [ -n "${said%%[ ]*}" ]; then
+    up=0 slow=
+    read -r up _ </proc/uptime
+    begun=${up%%.*}
+    said=$(bounded 30 "$found" info --format '{{.ID}} {{.ServerVersion}}' 2>/dev/null)
+    status=$?
+    read -r up _ </proc/uptime
+    took=$((${up%%.*} - begun))
+    [ "$took" -lt 10 ] || slow=", slowly: after $took s"
+    if [ "$status" = 0 ] && [ -n "${said%%[ ]*}" ]; then
       quote "${said%% *}"; id=$quoted
       quote "${said#* }"; version=$quoted
-      quote "docker info: server ${said#* } at ${DOCKER_HOST:-the default socket}"
+      quote "docker info: server ${said#* } at ${DOCKER_HOST:-the default socket}$slow"
       say daemon "" "{\"reachable\":true,\"how\":$quoted,\"id\":$id,\"version\":$version}"
       return
     fi
+    # Silence proves nothing: a busy host is slow, and a refusal comes at once.
+    case $status in 124 | 137)
+      unseen "docker info did not exit within 30 s"
+      say daemon "" "$json"
+      return
+      ;;
+    esac
   fi
   tried="no client"
   [ -n "$found" ] && tried="no response from a daemon at ${DOCKER_HOST:-the default socket}"

@@ -12,11 +12,13 @@ from builder_contracts.truth.model import (
     NameUse,
     Pod,
     ScaleSet,
+    Selector,
     Workload,
 )
-from builder_contracts.truth.value import Known, Value, fields, get, items, text
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet", "Pod", "CronJob"})
+_SELECTING = frozenset({"PodDisruptionBudget", "ServiceMonitor", "PodMonitor"})
 _VALUES = frozenset({"githubConfigUrl", "githubConfigSecret", "runnerScaleSetName", "minRunners", "maxRunners",
                      "containerMode", "runnerGroup", "controllerServiceAccount"})  # fmt: skip
 
@@ -55,9 +57,17 @@ def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
         target = get(value, "spec", "scaleTargetRef", "name")
         least, most = get(value, "spec", "minReplicas"), get(value, "spec", "maxReplicas")
         model.autoscalers.append(Autoscaler(target, least, most, at))
+    elif kind in _SELECTING:
+        model.selectors.append(Selector(kind, get(value, "spec", "selector", "matchLabels"), at))
     elif kind == "ConfigMap":
         model.settings += [
             ConfigMapFile(file, content, name) for file, content in fields(get(value, "data")).items()
+        ]
+    elif kind == "Secret":
+        # Which keys it has, never what they hold.
+        keys = {**fields(get(value, "data")), **fields(get(value, "stringData"))}
+        model.settings += [
+            ConfigMapFile(key, Unknown("it is in a secret", entry.at), name) for key, entry in keys.items()
         ]
     elif kind == "AutoscalingRunnerSet":
         _runner_set(value, model, variant)

@@ -12,7 +12,7 @@ from builder_contracts.truth.checkout import TOO_DEEP, File, Unread
 from builder_contracts.truth.hcl.evaluator import Scope, evaluate, render
 from builder_contracts.truth.hcl.stacks import Folder, Instance, TofuResource, dynamic, structure
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
-from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template
+from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template, UrlPassword
 from builder_contracts.truth.readers import kubernetes, yaml
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
 
@@ -57,6 +57,7 @@ def read_opentofu(files: Iterable[File], model: Model) -> None:
         if path not in called:
             _stack(folder, folders, variables.get(path, {}), texts, model, templates)
         _targets(folder, variables.get(path, {}), model)
+        _url_passwords(folder, model)
     for folder in folders.values():
         # A module that nobody calls, and what callers may choose of those that are called.
         templates.read(Instance(folder, folders, texts, {}), "", unless_called=True)
@@ -113,6 +114,11 @@ def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str,
 
 def _resource(resource: TofuResource, variant: str, model: Model) -> None:
     if resource.deployed == Known(False, resource.deployed.at) and resource.type != "helm_release":
+        # Of what a switch leaves out, a caller gets these as they stand when it is switched on.
+        switched_off = Model()
+        _resource(replace(resource, deployed=Known(True, resource.deployed.at)), variant, switched_off)
+        model.autoscalers += [replace(scaler, deployed=False) for scaler in switched_off.autoscalers]
+        model.selectors += [replace(selector, deployed=False) for selector in switched_off.selectors]
         return
     if resource.type == "helm_release":
         _release(resource, variant, model)
@@ -197,7 +203,9 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
                 values = _put(values, path.split("."), evaluate(setting, inner_scope))
     written_at = block.attributes["values"].at if "values" in block.attributes else None
     model.releases.append(
-        Release(chart, version, namespace, resource.deployed, resource.at, values, written_at)
+        Release(
+            attribute("name"), chart, version, namespace, resource.deployed, resource.at, values, written_at
+        )
     )
     if namespace is not None:
         created = text(attribute("create_namespace")) == "true"
@@ -273,6 +281,37 @@ def _expressions(folder: Folder) -> Iterator[Expression]:
         block = pending.pop()
         pending.extend(block.blocks)
         yield from block.attributes.values()
+
+
+# The password of a URL in a template, unless it is encoded: ://USER:${…}@
+_URL_PASSWORD = re.compile(r"://[^\s\"@]*:\$\{(?!\s*urlencode\()([^}]*)\}@")
+_GENERATED = re.compile(r"random_password\.(\w+)")
+# What random_password takes besides letters and digits. Source: the documentation of hashicorp/random 3.7.
+_SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
+
+
+def _url_passwords(folder: Folder, model: Model) -> None:
+    """Add generated passwords that a module writes into URLs without encoding them."""
+    scope = Scope(Instance(folder, {}, {}, {}))
+    written = [block.attributes["value"] for block in folder.outputs.values() if "value" in block.attributes]
+    for expression in (*written, *_expressions(folder)):
+        for match in _URL_PASSWORD.finditer(expression.text):
+            for name in _GENERATED.findall(match[1]):
+                block = next(
+                    (block for block in folder.resources if block.labels == ("random_password", name)), None
+                )
+                if block is None:
+                    continue
+                special, characters = (
+                    text(evaluate(block.attributes[key], scope)) if key in block.attributes else None
+                    for key in ("special", "override_special")
+                )
+                if special != "false":
+                    line = expression.at.line + expression.text.count("\n", 0, match.start())
+                    at = Location(expression.at.file, line)
+                    model.url_passwords.append(
+                        UrlPassword(f"random_password.{name}", characters or _SPECIAL, at, block.at)
+                    )
 
 
 def _heredocs(expression: Expression) -> Iterator[Expression]:
