@@ -91,6 +91,9 @@ WRITER_TABLE: dict[str, tuple[PublishAttempt, Outcome, str]] = {
     "deployed, rejected and absent": (
         allowed(**DEPLOYED, answers={"put": "403"}, lookups={"put": ABSENT}), Outcome.BROKEN, "put was rejected for the writer",
     ),
+    "deployed, unknown writer": (
+        allowed(**DEPLOYED, answers={"put": "401"}, lookups={"put": ABSENT}), Outcome.UNPROVEN, "credentials are not known to the server",
+    ),
     "reader gets no answer": (allowed(lookups={"put": UNREADABLE}), Outcome.UNPROVEN, "cannot verify the write: put: 500"),
     "nobody reads back": (allowed(lookups={}), Outcome.UNPROVEN, "cannot verify the write: nothing was read back"),
     "no request in the log": (allowed(requests=()), Outcome.BROKEN, "the server's log has no such request"),

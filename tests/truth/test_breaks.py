@@ -482,6 +482,17 @@ BREAKS = [
         "contracts/platform/state.yaml",
     ),
     broken_by(
+        "a state without a lock",
+        Edit(
+            f"{STACK}/backend.tf",
+            'backend "http" {}',
+            'backend "http" {\n    address = "https://gitlab.com/api/v4/projects/1/terraform/state/attic"\n  }',
+        ),
+        "state/locks",
+        f"{STACK}/backend.tf:3",
+        "contracts/platform/state.yaml",
+    ),
+    broken_by(
         "an intended migration is told as done",
         Add("docs/index.md", "\nTofu state lives in RustFS.\n"),
         "state/migrations",

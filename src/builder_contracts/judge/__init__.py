@@ -9,6 +9,7 @@ from typing import assert_never
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import (
+    AccountPromise,
     Certificates,
     DaemonPromise,
     Declaration,
@@ -16,21 +17,26 @@ from builder_contracts.contract.promises import (
     IdentityPromise,
     ImagePromise,
     IsolationPromise,
+    JobCommand,
     JobPromise,
     LocalizationPromise,
     NetworkPromise,
+    PackagePromise,
     PathState,
     PrivilegePromise,
     ProcessPromise,
     Promise,
     ProofPromise,
     ResourcePromise,
+    RunningProcess,
     SearchPathRule,
     SecretPromise,
     Tool,
 )
 from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, StartFacts, Unseen
 from builder_contracts.judge import (
+    accounts,
+    commands,
     daemon,
     declarations,
     environment,
@@ -41,8 +47,10 @@ from builder_contracts.judge import (
     job,
     localization,
     network,
+    packages,
     privileges,
     process,
+    processes,
     resources,
     search_path,
     secrets,
@@ -81,6 +89,14 @@ def find(promise: Promise, facts: Facts) -> Assessment:
         return search_path.judge(promise, facts)
     if isinstance(promise, PrivilegePromise):
         return privileges.judge(promise, facts)
+    if isinstance(promise, PackagePromise):
+        return packages.judge(promise, facts)
+    if isinstance(promise, AccountPromise):
+        return accounts.judge(promise, facts)
+    if isinstance(promise, RunningProcess):
+        return processes.judge(promise, facts)
+    if isinstance(promise, JobCommand):
+        return commands.judge(promise, facts)
     if isinstance(promise, SecretPromise):
         return secrets.judge(promise, facts)
     if isinstance(promise, Certificates):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from builder_contracts.contract.promises import (
+    AccountPromise,
     Certificates,
     DaemonPromise,
     Declaration,
@@ -15,20 +16,25 @@ from builder_contracts.contract.promises import (
     IdentityPromise,
     ImagePromise,
     IsolationPromise,
+    JobCommand,
     JobPromise,
     LocalizationPromise,
     NetworkPromise,
+    PackagePromise,
     PathState,
     PrivilegePromise,
     ProcessPromise,
     Promise,
     ProofPromise,
     ResourcePromise,
+    RunningProcess,
     SearchPathRule,
     SecretPromise,
     Tool,
 )
 from builder_contracts.judge import (
+    accounts,
+    commands,
     daemon,
     declarations,
     environment,
@@ -39,8 +45,10 @@ from builder_contracts.judge import (
     job,
     localization,
     network,
+    packages,
     privileges,
     process,
+    processes,
     proof_explanations,
     resources,
     search_path,
@@ -77,6 +85,14 @@ def explanation(promise: Promise) -> Explanation:
         return search_path.explain(promise)
     if isinstance(promise, PrivilegePromise):
         return privileges.explain(promise)
+    if isinstance(promise, PackagePromise):
+        return packages.explain(promise)
+    if isinstance(promise, AccountPromise):
+        return accounts.explain(promise)
+    if isinstance(promise, RunningProcess):
+        return processes.explain(promise)
+    if isinstance(promise, JobCommand):
+        return commands.explain(promise)
     if isinstance(promise, SecretPromise):
         return secrets.explain(promise)
     if isinstance(promise, Certificates):

@@ -14,8 +14,10 @@ from builder_contracts.contract.promises import (
     DaemonPromise,
     Declaration,
     ImagePromise,
+    JobCommand,
     JobPromise,
     LocalizationPromise,
+    PackagePromise,
     PathState,
     PrivilegePromise,
     ProcessPromise,
@@ -29,7 +31,7 @@ from builder_contracts.contract.promises.daemon import DaemonListens
 from builder_contracts.contract.promises.identity import Groups, Shell
 from builder_contracts.contract.promises.isolation import DockerDaemon, Mount, Privileged, Unshare
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
-from builder_contracts.facts.model import CONTRADICTION, Facts, RunnerFacts, Unseen
+from builder_contracts.facts.model import CONTRADICTION, Facts, PackageFacts, RunnerFacts, Unseen
 from builder_contracts.verdict import Assessment, Outcome, unproven
 
 _CHANGING = {"free"}
@@ -41,6 +43,7 @@ _NEVER_OUTSIDE = (
     | ImagePromise
     | ProofPromise
     | JobPromise
+    | JobCommand
     | ProcessPromise
     | SearchPathRule
     | PrivilegePromise
@@ -96,7 +99,7 @@ def weigh(
         if inside.outcome is Outcome.KEPT and not _agree(*_records(inside.inspect, facts)):
             lines += (f"{outer}: {outside.observation}",)
             return _disagreement(inside, facts, lines)
-        one_witness = shows_outside(promise) and _is_proven(inside)
+        one_witness = shows_outside(promise) and _is_proven(inside) and not _only_rpm_reads(promise, facts)
         missing = (f"{outer}: no result: {outside.observation}",) if one_witness else ()
         return WeighedAssessment(inside, facts, lines + missing, one_witness)
     if not _is_proven(inside):
@@ -118,6 +121,15 @@ def weigh(
     if outside.outcome is inside.outcome and agree:
         return WeighedAssessment(inside, facts, lines)
     return _disagreement(inside, facts, lines)
+
+
+def _only_rpm_reads(promise: Promise, facts: Facts) -> bool:
+    """Whether a promise is about rpm's database, which is not text."""
+    return (
+        isinstance(promise, PackagePromise)
+        and isinstance(facts.packages, PackageFacts)
+        and facts.packages.manager == "rpm"
+    )
 
 
 def _disagreement(inside: Assessment, facts: Facts, lines: tuple[str, ...]) -> WeighedAssessment:

@@ -31,9 +31,9 @@ from builder_contracts.facts.model import (
     StepFacts,
     Unseen,
 )
-from builder_contracts.observe import healthcheck
+from builder_contracts.observe import commands, healthcheck
 from builder_contracts.observe.inside import answers as read
-from builder_contracts.observe.inside import promised, steps
+from builder_contracts.observe.inside import promised, steps, system_state
 from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
 from builder_contracts.observe.outside import look
@@ -81,7 +81,12 @@ def gather(
     facts = _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, started_at)
     if isinstance(setting.entrypoint_env, dict):
         shells[ENTRYPOINT] = StepFacts(setting.entrypoint_env)
-    facts = dataclasses.replace(facts, steps=shells, healthcheck=_healthcheck(contract, runner, answers))
+    facts = dataclasses.replace(
+        facts,
+        steps=shells,
+        healthcheck=_healthcheck(contract, runner, answers),
+        commands=commands.observe(contract, runner, lost=answers.lost),
+    )
     if outside is not None:
         from_outside = _facts(contract, runner, outside, {}, {}, taken, started_at)
         facts = _with_outside(
@@ -182,6 +187,9 @@ def _facts(
         process=promised.process(answers, contract),
         search_path=promised.search_path(answers, contract),
         privileges=promised.privileges(answers, contract),
+        packages=system_state.packages(answers, contract),
+        accounts=system_state.accounts(answers, contract),
+        processes=system_state.processes(answers, contract),
         secret_files=promised.secret_files(answers, contract),
         ca_bundle=promised.ca_bundle(answers, contract),
         time_zone=promised.time_zone(answers, contract),

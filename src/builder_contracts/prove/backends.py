@@ -155,7 +155,8 @@ class DockerBackend:
             cleanup.remove_containers(self.client, self.run)
 
     def close(self) -> Leftovers:
-        self.host.close()
+        with contextlib.suppress(*engine.LOST):
+            self.host.close()
         left = cleanup.close(self.client, self.run)
         self.client.close()
         return left

@@ -10,9 +10,6 @@ from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.environment import NO_READER, Environment, RoleBinding
 from builder_contracts.services.principals import ANONYMOUS, READER, WRITER, Credentials
 
-# What a machine can prove of a deployment; a bucket would have to be set up, which is not a proof's to do.
-FROM_MACHINES = ("nix", "bazel-grpc", "bazel-http", "registry")
-
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -21,7 +18,7 @@ class Endpoint:
     Without a service it is a deployment's own: then ``credentials`` are its identities, ``variables`` the names of
     the variables that they are read from, and for a Nix cache ``signing_key`` is the secret key of its clients or
     ``public_key`` that of its server. ``no_reader``: it knows no identity that may only read; ``anonymous_reader``:
-    whoever reads is anonymous. ``instance`` is the instance name of a Bazel cache over gRPC.
+    whoever reads is anonymous. ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` a deployment's own bucket.
     """
 
     role: str
@@ -34,6 +31,7 @@ class Endpoint:
     no_reader: bool = False
     anonymous_reader: bool = False
     instance: str = ""
+    bucket: str = ""
 
     @property
     def secrets(self) -> list[str]:
@@ -114,9 +112,9 @@ def from_machine(
             f"external endpoints are contacted only from real runners, and this machine is not one: {about.identity}",
             provable_here=False,
         )
-    if role not in FROM_MACHINES:
+    if role == "objects" and not binding.bucket:
         return Unavailable(
-            f"deployed {role} cannot be proved: the proof creates its own bucket, which only a store started by the run allows",
+            f"{binding.url} cannot be proved: set 'bucket' to an existing bucket in the environment file",
             provable_here=False,
         )
     return _live(binding, env)
@@ -165,4 +163,5 @@ def _live(binding: RoleBinding, env: Mapping[str, str]) -> Endpoint:
         no_reader=binding.reader == NO_READER,
         anonymous_reader=binding.reader == ANONYMOUS,
         instance=binding.instance,
+        bucket=binding.bucket,
     )

@@ -24,7 +24,7 @@ from builder_contracts.runner.shutdown import ENDED
 _ASTRAY = ("DOCKER_CONFIG", "NETRC")
 # Seconds for requests, and for those that take something back while somebody waits for the end.
 _ASK, _UNDO = 120, 30
-_GRPC_CLIENT = ("grpc", "google.protobuf")
+_CLIENTS = {"bazel-grpc": ("grpc", "google.protobuf"), "objects": ("boto3",)}
 
 
 @dataclass(frozen=True)
@@ -114,14 +114,11 @@ class LocalTestbed(Testbed):
 
 def without_client(role: str) -> Unavailable | None:
     """Return the reason why this host cannot read the cache of a role, or None if it can. Check before any write."""
-    missing = [name for name in _GRPC_CLIENT if not _importable(name)]
-    if role != "bazel-grpc" or not missing:
+    missing = [name for name in _CLIENTS.get(role, ()) if not _importable(name)]
+    if not missing:
         return None
     pip = f"{shlex.quote(sys.executable)} -m pip install 'builder-contracts[live]'"
-    return Unavailable(
-        f"cannot verify writes to the cache: this Python lacks {' and '.join(missing)}; run {pip} "
-        "(or install grpcio and protobuf)"
-    )
+    return Unavailable(f"cannot verify what is written: this Python lacks {' and '.join(missing)}; run {pip}")
 
 
 def _importable(name: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from builder_contracts.prove.publish_attempt import is_unknown
+from builder_contracts.prove import bucket
+from builder_contracts.prove.publish_attempt import is_unknown, unknown_reader
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
 
@@ -40,13 +41,6 @@ def choose(bench: Testbed, role: str) -> LookupIdentity:
     return LookupIdentity(ANONYMOUS if endpoint.lacks(WRITER) else WRITER, no_reader)
 
 
-def unknown_reader(answer: str) -> Unavailable:
-    """Why a reader that the server does not know shows nothing."""
-    return Unavailable(
-        f"the reader's credentials are not known to the server, so its rejection shows nothing: {answer}"
-    )
-
-
 def _read(bench: Testbed, role: str, identity: str) -> dict[str, Any]:
     """A request to read that a server answers to everybody whom it knows, whatever it holds."""
     url, nonce = bench.endpoints[role].url, bench.nonce()
@@ -66,5 +60,7 @@ def _read(bench: Testbed, role: str, identity: str) -> dict[str, Any]:
             }
         case "bazel-http":
             return {**http, "url": f"{url}/cas/{nonce * 2}"}
+        case "objects":
+            return bucket.s3_request(bench, identity, "get_object", Key=f"proof-{nonce}")
         case _:
             raise NotImplementedError(f"no read of the role {role}")

@@ -9,6 +9,7 @@ JSON list of responses in the same order: {"status", "detail", "body"}. ``status
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import functools
 import hashlib
 import json
@@ -375,6 +376,15 @@ def s3(request: dict[str, Any]) -> Answer:
     return accepted
 
 
+def s3_race(request: dict[str, Any]) -> Answer:
+    """The same call ``count`` times at once; the body has the status of each."""
+    with concurrent.futures.ThreadPoolExecutor(request["count"]) as pool:
+        # One client for all, which is made before they start.
+        s3_client(request["url"], request["identity"], request.get("secret", ""))
+        statuses = [reply["status"] for reply in pool.map(s3, [request] * request["count"])]
+    return answer("OK", "", " ".join(statuses).encode())
+
+
 def s3_all(request: dict[str, Any]) -> Answer:
     """Every object of a bucket: their bodies in base64 by key, in ``objects``."""
     listed = s3({**request, "call": "list_objects_v2"})
@@ -398,6 +408,7 @@ CALLS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "poison-http": poison_http,
     "s3": s3,
     "s3-all": s3_all,
+    "s3-race": s3_race,
 }
 
 

@@ -65,6 +65,13 @@ def is_unknown(answer: str) -> bool:
     return answer_status(answer) in ("401", "UNAUTHENTICATED", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 
 
+def unknown_reader(answer: str) -> Unavailable:
+    """Why a reader that the server does not know shows nothing."""
+    return Unavailable(
+        f"the reader's credentials are not known to the server, so its rejection shows nothing: {answer}"
+    )
+
+
 def is_put_unsupported(answer: str) -> bool:
     """Return whether a server does not support this way of writing, for any identity."""
     return answer_status(answer) in ("405", "501")

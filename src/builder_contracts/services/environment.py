@@ -20,7 +20,8 @@ class RoleBinding:
     ``service`` names what the run starts for it (empty: a deployment's own endpoint); ``not_working`` says
     why nothing can be proved with it; ``reader``, ``writer``, ``owner`` and ``signing_key`` name variables that
     hold secrets; ``public_key`` is that of a Nix cache whose server signs. ``reader`` can also be NO_READER or
-    anonymous. ``instance`` is the instance name of a Bazel cache over gRPC.
+    anonymous. ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` an existing bucket of a deployed
+    object store.
     """
 
     role: str
@@ -33,6 +34,7 @@ class RoleBinding:
     signing_key: str = ""
     public_key: str = ""
     instance: str = ""
+    bucket: str = ""
 
     @property
     def secrets(self) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import tarfile
@@ -16,7 +17,7 @@ import docker.errors
 from docker.types import EndpointConfig
 
 from builder_contracts.runner.docker import engine
-from builder_contracts.runner.docker.cleanup import RunLabels
+from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
 from builder_contracts.runner.docker.network import SERVICES_IMAGE
 from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.catalog import CONF, ServiceSpec
@@ -162,8 +163,15 @@ class ServiceStack:
         return self._create(purpose, command, {}, host_config or {"network_mode": self.network})
 
     def close(self) -> None:
-        """Wait for pending starts. What was started carries the label of the run, by which it is removed."""
+        """Wait for pending starts, then remove every container and the network."""
         self._pool.shutdown(wait=True, cancel_futures=True)
+        for future in self._started.values():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                for container in reversed(future.result().containers):
+                    remove_container(self.client, container)
+        if self._network:
+            with contextlib.suppress(docker.errors.APIError):
+                self._api.remove_network(self._network)
 
     @property
     def _api(self) -> Any:

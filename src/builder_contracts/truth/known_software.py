@@ -111,6 +111,7 @@ class KnownSoftware:
     essential: frozenset[str]
     python_launchers: frozenset[str]
     """Bazel modules that run programs by python3 on PATH."""
+    hosted: tuple[str, ...]
 
 
 @cache
@@ -165,6 +166,7 @@ def known_software() -> KnownSoftware:
         },
         frozenset(data["essential"]["tools"]),
         frozenset(data["python_launcher"]["modules"]),
+        tuple(data["hosted"]["labels"]),
     )
 
 

@@ -71,6 +71,18 @@ class ScaleSet:
         return get(self.values, "runnerScaleSetName")
 
     @property
+    def labels(self) -> frozenset[str]:
+        """Its name and the further labels of charts from 0.14 on, in lower case: GitHub ignores case.
+
+        Source: https://github.com/actions/actions-runner-controller/pull/4408
+        """
+        further = [get(self.values, key) for key in ("scaleSetLabels", "runnerScaleSetLabels")]
+        written = [
+            text(label) for label in (self.label, *(entry for value in further for entry in items(value)))
+        ]
+        return frozenset(label.lower() for label in written if label)
+
+    @property
     def is_deployed(self) -> bool:
         """Whether it is known to be deployed."""
         return isinstance(self.deployed, Known) and self.deployed.data is True
@@ -181,13 +193,15 @@ class Stack:
     """A root module of OpenTofu. ``backend`` is its backend's type, or None.
 
     A module that nobody calls is one if it has a backend, configures a provider, or has values of its variables:
-    ``applied``. Otherwise it may be a library.
+    ``applied``. Otherwise it may be a library. ``lock`` says what the backend's block says of a lock: "set", "none",
+    "unknown" if that is given elsewhere, and nothing for a type that locks without a setting.
     """
 
     path: str
     backend: str | None
     at: Location
     applied: bool = True
+    lock: str = ""
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,11 @@ def exit_code(judgement: TruthReport, *, strict: bool) -> ExitCode:
     ]
     if any(verdict.provable_here or strict for verdict in unproven):
         return ExitCode.UNPROVEN
-    # Where files decide nothing at all, nothing is kept.
-    decided = judgement.count(Outcome.KEPT) or judgement.count(Outcome.WAIVED)
+    if strict and judgement.unread:
+        return ExitCode.UNPROVEN
+    # A search without a hit decides its clause. If nothing else is decided, the checkout was not judged.
+    decided = any(
+        verdict.outcome in (Outcome.KEPT, Outcome.WAIVED) and verdict.checked != 0
+        for verdict in judgement.verdicts
+    )
     return ExitCode.KEPT if decided else ExitCode.NOTHING_SELECTED

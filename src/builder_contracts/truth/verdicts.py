@@ -185,7 +185,9 @@ def _judge_clause(
     likely = ""
     if outcome is Outcome.WAIVED and clause.waiver is not None:
         likely = f"waived until {clause.waiver.until}: {clause.waiver.reason}"
-    checked = sum(not isinstance(result, Undetermined) for result in seen)
+    # A search without a hit looked at the checkout and at no candidate.
+    candidates = [result for result in seen if not isinstance(result, Absent)]
+    checked = sum(not isinstance(result, Undetermined) for result in candidates)
     witnesses = tuple(finding.witness for finding in open_findings)
     return (
         _verdict(
@@ -199,7 +201,7 @@ def _judge_clause(
             fix=fix,
             witnesses=witnesses,
             checked=checked,
-            total=len(seen),
+            total=len(candidates),
         ),
         open_findings,
         excused,

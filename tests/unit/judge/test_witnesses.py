@@ -9,21 +9,27 @@ from typing import Any
 import pytest
 
 from builder_contracts.contract.promises import Promise
+from builder_contracts.contract.promises.accounts import UserAccount
+from builder_contracts.contract.promises.commands import JobCommand
 from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Gid, Groups, NotRoot, Shell, Uid, User
 from builder_contracts.contract.promises.isolation import DockerSocket
 from builder_contracts.contract.promises.job import JobStart, StartWay
 from builder_contracts.contract.promises.localization import TimeZone
+from builder_contracts.contract.promises.packages import PackagePromise
 from builder_contracts.contract.promises.privileges import SetIdFiles
 from builder_contracts.contract.promises.process import Umask
+from builder_contracts.contract.promises.processes import RunningProcess
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import ExitCode
 from builder_contracts.facts.model import (
     CONTRADICTION,
     NOT_ASKED,
     Facts,
+    InstalledPackage,
     IsolationFacts,
+    PackageFacts,
     PathFacts,
     ShellFacts,
     StepFacts,
@@ -182,7 +188,18 @@ def test_runner_without_outside_witness_is_not_marked() -> None:
     assert result.witnesses == ("probe: uid 1001",)
 
 
-@pytest.mark.parametrize("promise", [Gid(1001), PathState("/x"), PathState("/x", present=False), GIT])
+@pytest.mark.parametrize(
+    "promise",
+    [
+        Gid(1001),
+        PathState("/x"),
+        PathState("/x", present=False),
+        GIT,
+        PackagePromise("x"),
+        UserAccount("x"),
+        RunningProcess("x"),
+    ],
+)
 def test_promise_that_both_witnesses_show(promise: Promise) -> None:
     assert shows_outside(promise)
 
@@ -192,6 +209,7 @@ def test_promise_that_both_witnesses_show(promise: Promise) -> None:
     [
         Groups((), ("docker",)),
         JobStart(StartWay.IMAGE),
+        JobCommand("x", ("true",)),
         PathState("/x", executable=True),
         SetIdFiles(()),
         TimeZone("UTC"),
@@ -200,6 +218,13 @@ def test_promise_that_both_witnesses_show(promise: Promise) -> None:
 )
 def test_promise_that_only_the_inside_shows(promise: Promise) -> None:
     assert not shows_outside(promise)
+
+
+@pytest.mark.parametrize(("manager", "alone"), [("dpkg", True), ("rpm", False)])
+def test_database_of_rpm_has_one_witness_that_is_possible(manager: str, alone: bool) -> None:
+    packages = PackageFacts(manager, {"x": [InstalledPackage("1")]})
+    seen = verdict(PackagePromise("x"), facts(packages=packages), facts(packages=ONLY_INSIDE))
+    assert (seen.outcome, seen.one_witness) == (KEPT, alone)
 
 
 def test_what_a_step_changes_counts_for_both_witnesses() -> None:

@@ -32,11 +32,18 @@ class Shell:
         environment: Mapping[str, str] | None = None,
         deadline: float = 60,
         patience: int = 20,
+        moved: Mapping[str, str] | None = None,
     ) -> ProbeAnswers:
-        """The answers of one run of the probe. Each question is its words; ``patience`` is a tool's time limit."""
+        """The answers of one run of the probe. Each question is its words; ``patience`` is a tool's time limit.
+
+        ``moved`` are paths of the probe that stand elsewhere in this test.
+        """
         text = probe()
         assert "\npatience=20\n" in text
         text = text.replace("\npatience=20\n", f"\npatience={patience}\n")
+        for path_there, path_moved in (moved or {}).items():
+            assert path_there in text
+            text = text.replace(path_there, path_moved)
         lines = [SEPARATOR.join(words) for words in questions]
         completed = process.run(
             [*self.arguments, "-c", text, "builder-contracts-probe", NONCE, *lines],

@@ -28,6 +28,9 @@
 #   sysctl NAME                   a kernel setting
 #   shared_memory                 the size of /dev/shm
 #   time_zone                     the abbreviation of the time zone
+#   packages NAME...              the installed ones, from dpkg, apk or rpm
+#   accounts                      entries of /etc/passwd and /etc/group, without passwords
+#   processes ARGUMENTS           all processes; with their arguments if yes
 # The section "end" closes a complete answer.
 
 # zsh splits no words and joins no lists as a POSIX shell does, unless it is told to.
@@ -996,6 +999,142 @@ answer_details() {
     done
     say content "$file" "$part"
   }
+}
+
+# say_package NAME VERSION STATE: prints one installed package.
+say_package() {
+  number=$((number + 1))
+  quote "$1"; name=$quoted
+  quote "$2"; version=$quoted
+  quote "$3"
+  say package "$number" "[$name,$version,$quoted]"
+}
+
+# The manager that has a database answers; where several have, the one that installs the distribution goes first.
+answer_packages() {
+  number=0
+  database=
+  for file in /lib/apk/db/installed /usr/lib/apk/db/installed; do [ -s $file ] && database=$file; done
+  if [ -s /var/lib/dpkg/status ]; then
+    find_tool dpkg-query
+    if [ -z "$found" ]; then
+      unseen "the image has packages of dpkg and lacks dpkg-query(1)"; say complete packages "$json"
+      return
+    fi
+    # It exits with 1 for a name that it does not know.
+    # shellcheck disable=SC2016 # dpkg-query expands it, not this shell
+    listed=$(bounded 20 "$found" -W -f '${Package}\t${Version}\t${Status}\n' "$@" 2>/dev/null)
+    status=$?
+    manager=dpkg
+  elif [ -n "$database" ]; then
+    listed='' status=0 manager=apk
+    if [ ! -r "$database" ]; then
+      unseen "the job cannot read $database"; say complete packages "$json"
+      return
+    fi
+    while IFS=: read -r field value; do
+      case $field in
+        P) name=$value ;;
+        V) for asked do [ "$asked" = "$name" ] && say_package "$name" "$value" installed; done ;;
+      esac
+    done <"$database"
+  else
+    find_tool rpm
+    manager=rpm
+    for dir in /var/lib/rpm /usr/lib/sysimage/rpm; do
+      for file in "$dir/rpmdb.sqlite" "$dir/Packages" "$dir/Packages.db"; do [ -e "$file" ] && database=$file; done
+    done
+    if [ -z "$found" ] || [ -z "$database" ]; then
+      unseen "the image has no database of dpkg, rpm or apk, or lacks rpm(8)"; say complete packages "$json"
+      return
+    fi
+    listed=$(bounded 20 "$found" -q --qf '%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t. . installed\n' "$@" 2>&1)
+    status=$?
+    # Its status is the number of names that are not installed, even if it could not open its database.
+    case "$status $listed" in 12[4-7]\ * | 137\ * | *"error: "*) status="$status: ${listed%%"$nl"*}" ;; *) status=0 ;; esac
+  fi
+  if [ "$status" != 0 ] && [ "$status" != 1 ]; then
+    unseen "$manager exited with status $status"; say complete packages "$json"
+    return
+  fi
+  while IFS=$tab read -r name version state; do
+    # The last word of dpkg's three is the state; triggers that wait do not make a package unusable.
+    case ${state##* } in
+      '' | not-installed | config-files) ;;
+      installed | triggers-awaited | triggers-pending) say_package "$name" "$version" installed ;;
+      *) say_package "$name" "$version" "${state##* }" ;;
+    esac
+  done <<PACKAGES
+$listed
+PACKAGES
+  say complete packages "\"$manager\""
+}
+
+# answer_entry SECTION TEXT: prints one entry, or notes that it is longer than one write to a pipe.
+answer_entry() {
+  number=$((number + 1))
+  [ ${#2} -gt 3000 ] && { long=1; return; }
+  quote "$2"
+  say "$1" "$number" "$quoted"
+}
+
+answer_accounts() {
+  number=0 long=
+  for file in /etc/passwd /etc/group; do
+    if [ -e $file ] && [ ! -r $file ]; then
+      unseen "the job cannot read $file"; say complete accounts "$json"
+      return
+    fi
+  done
+  if [ -f /etc/passwd ]; then
+    while IFS=: read -r name _ id group _ home shell || [ -n "$name" ]; do
+      answer_entry passwd "$name:$id:$group:$home:$shell"
+    done </etc/passwd
+  fi
+  if [ -f /etc/group ]; then
+    while IFS=: read -r name _ id members || [ -n "$name" ]; do
+      answer_entry group "$name:$id:$members"
+    done </etc/group
+  fi
+  json=true
+  [ -n "$long" ] && unseen "an entry of /etc/passwd or /etc/group has more than 3000 bytes"
+  say complete accounts "$json"
+}
+
+# All processes with their parents: who reads them leaves out those of the harness, which the parent of this probe
+# started.
+answer_processes() {
+  if [ ! -r /proc/1/status ]; then
+    unseen "/proc does not show the processes of other users"; say complete processes "$json"
+    return
+  fi
+  find_tool tr; tr=$found
+  if [ "$1" = yes ] && [ -z "$tr" ]; then
+    unseen "the image lacks tr(1)"; say complete processes "$json"
+    return
+  fi
+  # Questions are split without names of files; this subshell ends with its answer.
+  set +f
+  for file in /proc/[1-9]*; do
+    name='' state='' parent='' user=''
+    while read -r field value rest; do
+      case $field in
+        Name:) name="$value${rest:+ $rest}" ;;
+        State:) state=$value ;;
+        PPid:) parent=$value ;;
+        Uid:) user=${rest%%[!0-9]*}; break ;;
+      esac
+    done 2>/dev/null <"$file/status"
+    # It has ended, or ended and waits for its parent.
+    case $state$user in [ZX]* | '' | [A-Z]) continue ;; esac
+    arguments=
+    [ "$1" = yes ] && arguments=$("$tr" '\000' ' ' 2>/dev/null <"$file/cmdline")
+    [ ${#arguments} -gt 1500 ] && arguments=$(printf '%.1500s' "$arguments")
+    quote "$name"; name=$quoted
+    quote "$arguments"
+    say process "${file#/proc/}" "[$parent,$user,$name,$quoted]"
+  done 2>/dev/null
+  say complete processes "$PPID"
 }
 
 # What a job's processes inherit.

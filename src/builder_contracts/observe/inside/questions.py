@@ -13,7 +13,7 @@ from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.isolation import Device, DockerDaemon
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.observe.inside import promised
+from builder_contracts.observe.inside import promised, system_state
 from builder_contracts.tools.work import ToolWork
 
 SEPARATOR = "\x1f"
@@ -88,6 +88,8 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
                     yield ("connect", f"forbidden {denied.host} {spelling}", text, str(port))
             case _:
                 pass
+    # Last, because a job's ENTRYPOINT may still be starting processes.
+    yield from system_state.questions(contract)
 
 
 def _work(work: ToolWork) -> Iterator[str]:

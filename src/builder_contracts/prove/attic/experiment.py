@@ -17,8 +17,7 @@ from builder_contracts.prove.attic.protocol import (
 )
 from builder_contracts.prove.job import ProofJob, StepFailed
 from builder_contracts.prove.leftovers import NOTHING_TO_REMOVE, format_leftovers
-from builder_contracts.prove.lookup_identity import unknown_reader
-from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, is_accepted
+from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, is_accepted, unknown_reader
 from builder_contracts.prove.store_lookup import ANOTHER, SECOND, StoreLookup
 from builder_contracts.prove.testbed import Testbed
 from builder_contracts.prove.unavailable import Unavailable

@@ -12,7 +12,7 @@ from builder_contracts.prove.bazel.witnesses import (
     no_response,
     server_witness,
 )
-from builder_contracts.prove.lookup_identity import unknown_reader
+from builder_contracts.prove.publish_attempt import unknown_reader
 from builder_contracts.prove.store_lookup import SECOND
 from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
 from builder_contracts.services.principals import READER

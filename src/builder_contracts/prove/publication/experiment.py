@@ -41,7 +41,10 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
     nonces = {name: bench.nonce() for name in names}
     writes = {name: _writes(bench, target, name, nonces[name]) for name in names}
     if target == "objects":
+        if lost := endpoint.lacks(WRITER):
+            return dict.fromkeys(IDENTITIES, lost)
         bucket.prepare(bench)
+        bucket.keep(bench, [_kept_key(nonces[name]) for name in names])
     log_start = len(bench.access_log(endpoint.service))
     try:
         replies = iter(bench.ask([request for name in names for _, request in writes[name]], beside=job))
@@ -114,6 +117,8 @@ def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
             return remove(bench, requests, lambda path_url, _: path_url)
         case "registry":
             return remove_tags(bench, [f"proof/{nonce}" for nonce in nonces])
+        case "objects":
+            return "; ".join(dict.fromkeys(bucket.remove_all(bench, f"proof-{nonce}/") for nonce in nonces))
         case _:
             return "written entries remain until evicted (a cache cannot delete)"
 
@@ -147,14 +152,15 @@ def _writes(bench: Testbed, target: str, identity: str, nonce: str) -> list[tupl
             return [("push", {"kind": "push", "url": url, "name": f"proof/{nonce}", "headers": headers, "body": body,
                              "trust": bench.certificate(target)})]  # fmt: skip
         case "objects":
-            key = f"proof-{nonce}"
+            key = _key(nonce)
             s3 = partial(bucket.s3_request, bench, identity)
             operations: list[tuple[str, Request]] = [
                 ("put", s3("put_object", Key=key, Body=body)),
                 ("multipart", s3("create_multipart_upload", Key=key)),
-                ("delete", s3("delete_object", Key=bucket.kept_key(identity))),
+                ("delete", s3("delete_object", Key=_kept_key(nonce))),
             ]
-            if identity != WRITER:
+            # Nobody tries to open a deployment's bucket.
+            if identity != WRITER and bench.endpoints[target].service:
                 operations.append(("policy", s3("put_bucket_policy", Policy=_OPEN)))
             return operations
         case _:
@@ -198,12 +204,22 @@ def _reads(bench: Testbed, target: str, nonce: str, identity: str, looker: str) 
             return [("push", manifest)]
         case "objects":
             s3 = partial(bucket.s3_request, bench, looker, "get_object")
-            reads: list[tuple[str, Request]] = [("put", s3(Key=f"proof-{nonce}"))]
+            reads: list[tuple[str, Request]] = [("put", s3(Key=_key(nonce)))]
             if identity != WRITER:
-                reads.append(("delete", s3(Key=bucket.kept_key(identity))))
+                reads.append(("delete", s3(Key=_kept_key(nonce))))
             return reads
         case _:
             raise NotImplementedError(f"no lookups for the target {target}")
+
+
+def _key(nonce: str) -> str:
+    """The object that an identity tries to put."""
+    return f"proof-{nonce}/put"
+
+
+def _kept_key(nonce: str) -> str:
+    """The object that is there before, and that an identity tries to delete."""
+    return f"proof-{nonce}/keep"
 
 
 def _sha(nonce: str) -> str:

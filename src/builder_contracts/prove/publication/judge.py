@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from builder_contracts.prove.access_log import AccessLogLine
-from builder_contracts.prove.lookup_identity import unknown_reader
-from builder_contracts.prove.publish_attempt import PublishAttempt, answer_status, is_accepted, is_unknown
+from builder_contracts.prove.publish_attempt import (
+    PublishAttempt,
+    answer_status,
+    is_accepted,
+    is_unknown,
+    unknown_reader,
+)
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
 from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
@@ -78,6 +83,8 @@ def _allowed(attempt: PublishAttempt) -> Assessment:
         )
         return broken(f"{returned}: {lookup.detail}", _DROPPED)
     for operation, answer in answers.items():
+        if is_unknown(answer) and not attempt.logged:
+            return unproven(f"the writer's credentials are not known to the server: {operation}: {answer}")
         if not is_accepted(answer):
             return broken(
                 f"{operation} was rejected for the writer: {answer}",

@@ -14,12 +14,12 @@ from builder_contracts.truth.hcl.stacks import Folder, Instance, TofuResource, d
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
 from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template, UrlPassword
 from builder_contracts.truth.readers import kubernetes, yaml
+from builder_contracts.truth.readers.helm_releases import SCALE_SET_CHART, overlay
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
 
 SUFFIXES = (".tf", ".tofu", ".tfvars")
 
 _KIND = re.compile(r"^kubernetes_([a-z_]+?)(?:_v\d\w*)?$")
-_CONTROLLER, _SCALE_SET = "gha-runner-scale-set-controller", "gha-runner-scale-set"
 # Blocks that the provider repeats and Kubernetes writes as lists under another name.
 _LISTS = {
     "container": "containers", "init_container": "initContainers", "port": "ports", "env": "env",
@@ -77,7 +77,8 @@ def _stack(
     if backends or folder.calls or folder.resources:
         kind = backends[0].labels[0] if backends and backends[0].labels else None
         applied = bool(backends or folder.providers or folder.calls or variables)
-        model.stacks.append(Stack(folder.path, kind, place, applied))
+        lock = _lock(backends[0], Scope(Instance(folder, {}, {}, {}))) if backends else ""
+        model.stacks.append(Stack(folder.path, kind, place, applied, lock))
     for variant, inputs in _variants(folder, variables):
         instance = Instance(folder, folders, texts, inputs)
         name = f"{folder.path} with {variant}" if variant else folder.path
@@ -85,6 +86,24 @@ def _stack(
             _resource(resource, name, model)
         for called in instance.all():
             templates.read(called, name)
+
+
+# Of each type whose lock is a setting: the settings that name one, and one without which the block is incomplete and
+# the rest is given to "init" (opentofu.org/docs/language/settings/backends).
+_LOCKS = {"s3": (("use_lockfile", "dynamodb_table"), "bucket"), "http": (("lock_address",), "address")}
+
+
+def _lock(backend: Block, scope: Scope) -> str:
+    """What the block of a backend says of a lock, as the model has it."""
+    names, place = _LOCKS.get(backend.labels[0] if backend.labels else "", ((), ""))
+    if not names:
+        return ""
+    values = [evaluate(backend.attributes[name], scope) for name in names if name in backend.attributes]
+    if any(isinstance(value, Known) and value.data for value in values):
+        return "set"
+    if any(isinstance(value, Unknown) for value in values) or place not in backend.attributes:
+        return "unknown"
+    return "none"
 
 
 def _nowhere(folder: Folder) -> Block:
@@ -193,7 +212,7 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
     written_values = attribute("values")
     for document in items(written_values):
         for part in _documents(document, model):
-            values = _overlay(values, part)
+            values = overlay(values, part)
     if isinstance(written_values, Unknown):
         values = written_values
     else:
@@ -210,27 +229,13 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
     if namespace is not None:
         created = text(attribute("create_namespace")) == "true"
         model.namespaces.append(NameUse(namespace, created, namespace.at))
-    if written != _SCALE_SET:
+    if written != SCALE_SET_CHART:
         return
     name = text(attribute("name")) or resource.address
     if get(values, "runnerScaleSetName") is None:
         values = _put(values, ["runnerScaleSetName"], Known(name, resource.at))
     scale_set = ScaleSet(name, values, version, namespace, resource.deployed, variant, resource.at)
     kubernetes.scale_set(scale_set, model)
-
-
-def _overlay(under: Value, over: Value) -> Value:
-    if (
-        isinstance(under, Known)
-        and isinstance(over, Known)
-        and isinstance(under.data, dict)
-        and isinstance(over.data, dict)
-    ):
-        merged = dict(under.data)
-        for key, item in over.data.items():
-            merged[key] = _overlay(merged[key], item) if key in merged else item
-        return Known(merged, over.at)
-    return over
 
 
 def _put(value: Value, path: list[str], item: Value) -> Value:

@@ -201,10 +201,9 @@ def promise_of(contract: Contract, need: str) -> tuple[bool, Location]:
     return need == ROOT, contract.source
 
 
-def class_of(context: RuleContext, choice: LabelChoice) -> Contract | None:
-    """The class that a job gets when it asks for these labels; None if no class has any of them."""
-    names = [(text(label) or "").lower() for label in choice.labels]
-    return next((context.builders[name] for name in names if name in context.builders), None)
+def classes_of(context: RuleContext, choice: LabelChoice) -> tuple[Contract, ...]:
+    """The classes of which a job can get a runner when it asks for these labels."""
+    return context.builders_of(text(label) or "" for label in choice.labels)
 
 
 def is_skipped(step: CiStep, matrix: Mapping[str, str]) -> bool:
