@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from tests.prove.bazel_remote import BazelRemote, bazel_remote, password_file, w
 from tests.prove.conftest import machine_bench
 from tests.prove.pool import pool
 from tests.prove.server_program import server_program
+from tests.prove.stub import Answer, Asked, stub
 
 PASSWORDS = {"me": "my-long-secret", "second": "another-long-secret"}
 ME, SECOND, WRONG = "me:my-long-secret", "second:another-long-secret", "me:not-the-password"
@@ -157,6 +160,51 @@ def test_job_builds_with_a_closed_bazel_remote(tmp_path: Path) -> None:
     }, result.text
     for clause in ("caches/bazel-grpc-forced-upload", "publication/bazel-grpc-reader"):
         assert "the server knows no identity that may only read" in result.seen(clause)
+
+
+def test_bazel_remote_with_a_private_authority(tmp_path: Path) -> None:
+    """Its certificate is trusted only where the environment says so; without it, nothing is shown."""
+    openssl = shutil.which("openssl") or pytest.skip("needs openssl")
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=cache", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    options = [password_file(tmp_path, PASSWORDS), f"--tls_cert_file={certificate}", f"--tls_key_file={key}"]
+    row = dataclasses.replace(ROWS["closed, no reader"], rules={"authority": str(certificate)})
+    outcomes = {}
+    with bazel_remote(tmp_path, options) as plain:
+        server = dataclasses.replace(
+            plain, http=plain.http.replace("http:", "https:"), grpc=plain.grpc.replace("grpc:", "grpcs:")
+        )
+        for trusting in (True, False):
+            testbed = bench(tmp_path, server, row if trusting else dataclasses.replace(row, rules={}))
+            for role in testbed.endpoints:
+                with testbed.fresh("publication") as job:
+                    attempts = publication.prove(testbed, role, job)
+                for identity in ("anonymous", "writer"):
+                    outcomes[trusting, role, identity] = judge(identity, attempts[identity])[0].outcome.value
+    for (trusting, _, _), outcome in outcomes.items():
+        assert outcome == ("kept" if trusting else "unproven"), outcomes
+
+
+def test_token_is_shown_in_its_header(tmp_path: Path) -> None:
+    """As caches of other vendors want it: the secret itself, in a header of their own, and to no other server."""
+
+    def answer(request: Asked) -> Answer:
+        return Answer(200 if request.headers.get("x-api-key") == "my-long-secret" else 401)
+
+    with stub(answer) as server:
+        testbed = bench(tmp_path, BazelRemote(server.url, "", tmp_path), dataclasses.replace(
+            ROWS["closed, no reader"], rules={"token_header": "x-api-key"},
+        ))  # fmt: skip
+        headers = testbed.headers("bazel-http", "writer")
+        assert headers == {"x-api-key": "my-long-secret"}
+        assert testbed.headers("bazel-http", "anonymous") == {}
+        reply = protocol_client.plain_http({"url": f"{server.url}/ac/a", "headers": headers})
+        assert reply["status"] == "200"
+        assert testbed.mask.redact("my-long-secret") != "my-long-secret"
 
 
 def http(server: BazelRemote, method: str, path: str, body: bytes = b"", user: str = "") -> str:

@@ -18,7 +18,8 @@ class Endpoint:
     Without a service it is a deployment's own: then ``credentials`` are its identities, ``variables`` the names of
     the variables that they are read from, and for a Nix cache ``signing_key`` is the secret key of its clients or
     ``public_key`` that of its server. ``no_reader``: it knows no identity that may only read; ``anonymous_reader``:
-    whoever reads is anonymous. ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` a deployment's own bucket.
+    whoever reads is anonymous. ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` a deployment's own bucket,
+    ``authority`` a file of certificates to trust, ``token_header`` the header in which identities show their secrets.
     """
 
     role: str
@@ -32,6 +33,8 @@ class Endpoint:
     anonymous_reader: bool = False
     instance: str = ""
     bucket: str = ""
+    authority: str = ""
+    token_header: str = ""
 
     @property
     def secrets(self) -> list[str]:
@@ -164,4 +167,6 @@ def _live(binding: RoleBinding, env: Mapping[str, str]) -> Endpoint:
         anonymous_reader=binding.reader == ANONYMOUS,
         instance=binding.instance,
         bucket=binding.bucket,
+        authority=env.get(binding.authority, ""),
+        token_header=binding.token_header,
     )

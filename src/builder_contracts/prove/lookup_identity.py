@@ -44,7 +44,12 @@ def choose(bench: Testbed, role: str) -> LookupIdentity:
 def _read(bench: Testbed, role: str, identity: str) -> dict[str, Any]:
     """A request to read that a server answers to everybody whom it knows, whatever it holds."""
     url, nonce = bench.endpoints[role].url, bench.nonce()
-    http = {"kind": "http", "method": "HEAD", "headers": bench.headers(role, identity)}
+    http = {
+        "kind": "http",
+        "method": "HEAD",
+        "headers": bench.headers(role, identity),
+        "trust": bench.certificate(role),
+    }
     match role:
         case "nix":
             return {**http, "url": f"{url}/nix-cache-info"}

@@ -54,7 +54,9 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
         if following is not None and origin(following.full_url) != origin(req.full_url):
-            following.remove_header("Authorization")
+            # Any header can hold a secret.
+            for name in {*following.headers} - {"Accept", "Content-type"}:
+                following.remove_header(name)
         return following
 
 
@@ -231,11 +233,13 @@ def grpc(request: dict[str, Any]) -> Answer:
 
     proto = messages()
     target = urllib.parse.urlsplit(request["target"])
-    metadata = [("authorization", request["authorization"])] if request.get("authorization") else []
+    metadata = [(name.lower(), value) for name, value in request.get("headers", {}).items()]
     blob = base64.b64decode(request.get("body", ""))
     instance = request.get("instance", "")
     if target.scheme == "grpcs":
-        opened = wire.secure_channel(target.netloc, wire.ssl_channel_credentials())
+        opened = wire.secure_channel(
+            target.netloc, wire.ssl_channel_credentials(request.get("trust", "").encode() or None)
+        )
     else:
         opened = wire.insecure_channel(target.netloc)
     with opened as channel:

@@ -11,6 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from builder_contracts.facts.model import RunnerFacts
@@ -121,8 +122,10 @@ class Testbed(ABC):
 
     def headers(self, role: str, name: str) -> dict[str, str]:
         """The HTTP headers by which that identity shows who it is."""
-        authorization = self.identity(role, name).authorization
-        return {"Authorization": authorization} if authorization else {}
+        identity, header = self.identity(role, name), self.endpoints[role].token_header
+        if not identity.secret:
+            return {}
+        return {header: identity.secret} if header else {"Authorization": identity.authorization}
 
     def reader_description(self, role: str, reader: str = READER) -> str:
         """Describe who reads what the writer wrote."""
@@ -134,7 +137,8 @@ class Testbed(ABC):
         return {
             "kind": "grpc",
             "target": endpoint.url,
-            "authorization": self.identity(role, name).authorization,
+            "headers": self.headers(role, name),
+            "trust": self.certificate(role),
             "instance": endpoint.instance,
         }
 
@@ -225,8 +229,14 @@ class Testbed(ABC):
         return lines or ()
 
     def certificate(self, role: str) -> str:
-        """The certificate of a service of the run that speaks TLS, empty for all others. Raises Failed."""
+        """The certificates to trust for a role: those that the environment names, or that of a service of the run;
+        empty where the system's are enough. Raises StepFailed."""
         endpoint = self.endpoints[role]
+        if endpoint.authority:
+            try:
+                return Path(endpoint.authority).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise StepFailed(f"reading the certificates for {endpoint.url}", str(error)) from None
         if not endpoint.url.startswith("https:") or not endpoint.service or self.services is None:
             return ""
         if role in self._certificates:

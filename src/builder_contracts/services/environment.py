@@ -21,7 +21,8 @@ class RoleBinding:
     why nothing can be proved with it; ``reader``, ``writer``, ``owner`` and ``signing_key`` name variables that
     hold secrets; ``public_key`` is that of a Nix cache whose server signs. ``reader`` can also be NO_READER or
     anonymous. ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` an existing bucket of a deployed
-    object store.
+    object store. ``authority`` names the variable that holds the path of certificates to trust, ``token_header`` is the
+    header in which identities show their secrets, as they are.
     """
 
     role: str
@@ -35,6 +36,8 @@ class RoleBinding:
     public_key: str = ""
     instance: str = ""
     bucket: str = ""
+    authority: str = ""
+    token_header: str = ""
 
     @property
     def secrets(self) -> frozenset[str]:

@@ -87,6 +87,7 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
             model.unread.append(Unread(file.path, TOO_DEEP))
         if file.path in words.keep:
             model.kept[file.path] = file.text()
+        model.recipes.read(file)
         # Words are searched for separately: a search for a fixed string is far faster than a pattern.
         lower = file.raw.lower()
         if line_stems and any(stem in lower for stem in line_stems):

@@ -109,9 +109,9 @@ class KnownSoftware:
     python_rules: PythonRules
     actions: Mapping[str, KnownAction]
     essential: frozenset[str]
+    hosted: tuple[str, ...]
     python_launchers: frozenset[str]
     """Bazel modules that run programs by python3 on PATH."""
-    hosted: tuple[str, ...]
 
 
 @cache
@@ -165,8 +165,8 @@ def known_software() -> KnownSoftware:
             for name, entry in data["actions"].items()
         },
         frozenset(data["essential"]["tools"]),
-        frozenset(data["python_launcher"]["modules"]),
         tuple(data["hosted"]["labels"]),
+        frozenset(data["python_launcher"]["modules"]),
     )
 
 

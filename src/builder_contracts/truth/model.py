@@ -8,6 +8,7 @@ from functools import cached_property
 
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import Unread
+from builder_contracts.truth.readers.recipes import Recipes
 from builder_contracts.truth.value import Known, Value, fields, get, items, text
 
 
@@ -450,6 +451,7 @@ class Model:
     bazel_modules: list[BazelModule] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     own_labels: list[Value] = field(default_factory=list)
+    recipes: Recipes = field(default_factory=Recipes)
     kept: dict[str, str] = field(default_factory=dict)
     targets: list[NameUse] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)

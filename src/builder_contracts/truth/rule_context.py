@@ -85,6 +85,9 @@ class RuleContext:
     def ours(self) -> bool:
         """Whether the checkout is the platform's own repository, by its name fields and its remote."""
         facts = self.facts("identity")
+        if facts.get("name") is None:
+            # A platform that declares no identity is asked about its own repository.
+            return True
         names = [
             plain(name) for name in (facts.get("name", default=""), *facts.get("retired", default=[])) if name
         ]

@@ -11,14 +11,14 @@ from builder_contracts.contract.loading import is_contract, load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import ExitCode, InputError, Location, Problem
 from builder_contracts.truth.baseline import Compared, compare
-from builder_contracts.truth.platform import Platform
+from builder_contracts.truth.platform import Platform, of_classes_alone
 from builder_contracts.truth.platform import load as load_platform
 from builder_contracts.truth.verdicts import TruthReport
 from builder_contracts.verdict import Contradiction, Outcome, Verdict
 
 
 def load(folder: Path) -> tuple[Platform, list[Contract]]:
-    """The platform in ``folder/platform`` and the classes in ``folder``. Raises InputError."""
+    """The platform in ``folder/platform`` and the classes in ``folder``, which alone are enough. Raises InputError."""
     problems: list[Problem] = []
     classes: list[Contract] = []
     try:
@@ -26,7 +26,8 @@ def load(folder: Path) -> tuple[Platform, list[Contract]]:
     except InputError as error:
         problems += error.problems
     try:
-        platform = load_platform(folder / "platform")
+        alone = classes and not (folder / "platform").is_dir()
+        platform = of_classes_alone(folder) if alone else load_platform(folder / "platform")
     except InputError as error:
         raise InputError([*problems, *error.problems]) from None
     if problems:

@@ -33,22 +33,103 @@
 #   processes ARGUMENTS           all processes; with their arguments if yes
 # The section "end" closes a complete answer.
 
-# zsh splits no words and joins no lists as a POSIX shell does, unless it is told to.
-if [ -n "${ZSH_VERSION-}" ]; then emulate sh; fi
-exported=$(export -p)
-LC_ALL=C
-export LC_ALL
+# shellcheck disable=SC3040 # these two know their options
+# zsh splits no words and joins no lists as a POSIX shell does, unless it is told to; and it would count characters.
+case ${ZSH_VERSION-} in ?*) emulate sh; set +o multibyte ;; esac
+# yash that follows POSIX hides its own [ and printf where PATH has none.
+case ${YASH_VERSION-} in ?*) set +o posixlycorrect ;; esac
 # Job control messages and tools must not read the caller's input.
 exec </dev/null
 nonce=$1
 shift
 
+# find_tool NAME: sets $found to its path in the job's PATH, or empties it. `command -v` would also find
+# builtins and functions of this shell, which a job's other programs cannot start.
+find_tool() {
+  found=
+  remaining=$PATH:
+  while [ -n "$remaining" ]; do
+    dir=${remaining%%:*}
+    remaining=${remaining#*:}
+    [ -n "$dir" ] || dir=.
+    if [ -f "$dir/$1" ] && [ -x "$dir/$1" ]; then
+      found=$dir/$1
+      return
+    fi
+  done
+}
+
 nl='
 '
+# mksh and posh have no printf of their own, and the job's PATH may have none.
+if [ "$(printf x 2>/dev/null)" != x ]; then
+  if [ -n "${POSH_VERSION-}" ]; then
+    # Its echo reads backslashes, which are therefore doubled.
+    verbatim() {
+      rest=$1 doubled=
+      while :; do
+        case $rest in
+          *\\*) doubled=$doubled${rest%%\\*}\\\\ rest=${rest#*\\} ;;
+          *) break ;;
+        esac
+      done
+      # shellcheck disable=SC3037 # posh knows this one
+      echo -n "$doubled$rest"
+    }
+    # shellcheck disable=SC3037 # the same
+    interpret() { echo -n "$1"; }
+  else
+    verbatim() { print -rn -- "$1"; }
+    interpret() { print -n -- "$1"; }
+  fi
+  ten='??????????'
+  hundred=$ten$ten$ten$ten$ten$ten$ten$ten$ten$ten
+  two_hundred=$hundred$hundred
+  # It cuts nothing but what must be short: cutting serves speed elsewhere.
+  printf() {
+    case $1 in
+      '%s') verbatim "$2" ;;
+      '%s\n') verbatim "$2$nl" ;;
+      '\n%s\n') verbatim "$nl$2$nl" ;;
+      '%.200s')
+        # shellcheck disable=SC2295 # a pattern is meant
+        after=${2#$two_hundred}
+        verbatim "${2%"$after"}"
+        ;;
+      '%.'*) verbatim "$2${1##*s}" ;;
+      *) interpret "$1" ;;
+    esac
+  }
+fi
+
+# mark TEXT: prints a line that begins or ends a text of the job's own.
+mark() { printf '\n%s\n' "$nonce $1"; }
+
+# The environment is that of the shell's own start: a shell drops variables whose names it cannot write, and adds some.
+find_tool cat; cat=$found
+mark 'raw environ'
+[ -n "$cat" ] && "$cat" /proc/$$/environ 2>/dev/null
+environ=$?
+mark 'end of raw'
+# posh quotes nothing, so that a value with a line break can look like two variables.
+if [ $environ -ne 0 ] && [ -z "${POSH_VERSION-}" ]; then
+  mark 'raw env'
+  export -p
+  mark 'end of raw'
+fi
+mark 'raw path'
+printf '%s' "${PATH-}"
+mark 'end of raw'
+LC_ALL=C
+export LC_ALL
+
 tab=$(printf '\t.'); tab=${tab%.}
 cr=$(printf '\r.'); cr=${cr%.}
 controls=$(printf '\001\002\003\004\005\006\007\010\013\014\016\017\020\021\022\023\024\025\026\027\030\031\032\033\034\035\036\037\177.')
-controls=${controls%.}
+# zsh alone can hold NUL.
+case ${ZSH_VERSION-} in ?*) controls=$(printf '\000')$controls ;; esac
+# posh's echo reads no octal number without a leading zero.
+controls=${controls%.} controls=${controls%'\177'}
 
 # quote TEXT: sets $quoted to TEXT as a JSON string. Control characters become question marks, which bounds
 # its length.
@@ -58,6 +139,8 @@ quote() {
   while [ ${#whole} -gt 500 ]; do
     piece=$(printf '%.500s.' "$whole")
     piece=${piece%.}
+    # A printf that does not work must not keep the probe here.
+    [ -n "$piece" ] || piece=$whole
     whole=${whole#"$piece"}
     escape "$piece"
     ready=$ready$escaped
@@ -123,21 +206,10 @@ unseen() {
   json="{\"unseen\":$quoted}"
 }
 
-# find_tool NAME: sets $found to its path in the job's PATH, or empties it. `command -v` would also find
-# builtins and functions of this shell, which a job's other programs cannot start.
-find_tool() {
-  found=
-  remaining=$PATH:
-  while [ -n "$remaining" ]; do
-    dir=${remaining%%:*}
-    remaining=${remaining#*:}
-    [ -n "$dir" ] || dir=.
-    if [ -f "$dir/$1" ] && [ -x "$dir/$1" ]; then
-      found=$dir/$1
-      return
-    fi
-  done
-}
+if [ $environ -ne 0 ] && [ -n "${POSH_VERSION-}" ]; then
+  unseen "the job's PATH has no cat(1), and posh prints no variable in quotes"
+  say env "" "$json"
+fi
 
 find_tool timeout; timeout=$found
 find_tool stat; stat=$found
@@ -155,6 +227,7 @@ bounded() {
   if [ -n "$timeout" ]; then
     # shellcheck disable=SC2086 # two words, or none
     "$timeout" $insist "$limit" "$@"
+    ended=$?
   elif [ -n "$sleep" ]; then
     # A command in the background reads nothing unless its input comes by another descriptor.
     { "$@" <&3 3<&- & } 3<&0
@@ -164,10 +237,13 @@ bounded() {
     wait "$child"
     ended=$?
     kill "$guard" 2>/dev/null || ended=124
-    return "$ended"
   else
     "$@"
+    ended=$?
   fi
+  # A command that a signal ended has the status 128 and the signal; ksh adds 256 to it, and yash 384.
+  if [ "$ended" -gt 384 ]; then ended=$((ended - 256)); elif [ "$ended" -gt 256 ]; then ended=$((ended - 128)); fi
+  return "$ended"
 }
 
 yes_no() { if "$@"; then json=true; else json=false; fi; }
@@ -226,32 +302,6 @@ if [ -n "$gid" ]; then
     groups="$groups${groups:+,}[$group,$quoted]"
   done
   say groups "" "[$groups]"
-fi
-
-# Quoting costs a shell quadratic time, so the largest texts are not quoted at all.
-printf '\n%s raw path\n%s\n%s end of raw\n' "$nonce" "${PATH-}" "$nonce"
-printf '\n%s raw env\n%s\n%s end of raw\n' "$nonce" "$exported" "$nonce"
-
-# A shell drops variables whose names it cannot write; the kernel keeps them. A line break in a value would
-# look like the end of the value, so the two change places.
-find_tool tr
-if [ -n "$found" ] && [ -r /proc/$$/environ ]; then
-  soh=$(printf '\001')
-  "$found" '\000\012' '\012\001' </proc/$$/environ 2>/dev/null | while IFS= read -r line; do
-    case ${line%%=*} in
-      *[!A-Za-z0-9_]*) ;;
-      *) continue ;;
-    esac
-    name=${line%%=*} value=${line#*=} whole=
-    while :; do
-      case $value in
-        *"$soh"*) whole=$whole${value%%"$soh"*}$nl; value=${value#*"$soh"} ;;
-        *) break ;;
-      esac
-    done
-    quote "$whole$value"
-    say dropped_env "$name" "$quoted"
-  done
 fi
 
 ## isolation
@@ -402,6 +452,7 @@ if [ -n "$mkdir" ] && [ -n "$rm" ]; then
   done
 fi
 find_tool head; head=$found
+find_tool tr; tr=$found
 # A flood of output ends at this many blocks (20 or 40 MB). A limit that stands already is left alone.
 cap=$(ulimit -f 2>/dev/null)
 [ "$cap" = unlimited ] && cap=40000 || cap=
@@ -410,6 +461,13 @@ cap=$(ulimit -f 2>/dev/null)
 begin_of() {
   text=
   [ -s "$1" ] || return
+  # yash drops what follows a byte that its locale cannot read.
+  if [ -n "${YASH_VERSION-}" ] && [ -n "$head" ] && [ -n "$tr" ]; then
+    case $("$head" -c 4000 "$1" 2>/dev/null; echo .) in
+      *.) ;;
+      *) text=$("$head" -c 4000 "$1" 2>/dev/null | "$tr" -c '\11\12\15\40-\176' '?'); return ;;
+    esac
+  fi
   [ -n "$head" ] && text=$("$head" -c 4000 "$1" 2>/dev/null) && return
   text='' count=0
   while [ $count -lt 20 ] && { IFS= read -r line || [ -n "$line" ]; }; do
@@ -800,15 +858,15 @@ answer_search_path() {
 }
 
 answer_sysctl() {
-  file=/proc/sys/$(printf '%s' "$1" | { IFS= read -r rest; path=
-    while :; do
-      case $rest in
-        *.*) path=$path${rest%%.*}/; rest=${rest#*.} ;;
-        *) printf '%s' "$path$rest"; break ;;
-      esac
-    done; })
+  name=$1 file=/proc/sys
+  while :; do
+    case $name in
+      *.*) file=$file/${name%%.*} name=${name#*.} ;;
+      *) file=$file/$name; break ;;
+    esac
+  done
   # read(1) of some shells takes one byte at a time, and the kernel answers only the first of such reads.
-  if [ -r "$file" ] && value=$(cat "$file" 2>/dev/null); then
+  if [ -r "$file" ] && value=$("${cat:-cat}" "$file" 2>/dev/null); then
     shorten "$value"
     quote "$short"
     say sysctl "$1" "$quoted"
@@ -988,6 +1046,7 @@ answer_details() {
     while IFS= read -r line || [ -n "$line" ]; do
       while :; do
         piece=$(printf '%.800s.' "$line"); piece=${piece%.}
+        [ -n "$piece" ] || piece=$line
         line=${line#"$piece"}
         ending=$nl
         [ -n "$line" ] && ending=
@@ -1151,6 +1210,9 @@ fi
 
 # Questions are answered concurrently, one line per answer.
 separator=$(printf '\037')
+# The separator at the end keeps an empty last word; zsh keeps it anyway, and would add another.
+last=$separator
+[ -z "${ZSH_VERSION-}" ] || last=
 running=0
 number=0
 for question do
@@ -1160,11 +1222,12 @@ for question do
     # This splits at the separator only, and expands nothing.
     set -f
     IFS=$separator
-    # The separator at the end keeps an empty last word.
     # shellcheck disable=SC2086
-    set -- $question$separator
+    set -- $question$last
     unset IFS
+    # yash replaces a word that its locale cannot read with nothing.
     kind=$1
+    [ -n "$kind" ] || exit 0
     shift
     "answer_$kind" "$@"
   ) &

@@ -17,7 +17,7 @@ from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.catalog import DATA
-from builder_contracts.services.principals import WRITER, Principal
+from builder_contracts.services.principals import WRITER
 
 DEADLINE = 180
 POISON = b"poisoned: nobody built this\n"
@@ -168,6 +168,7 @@ def _options(bench: Testbed, role: str, invocation: str, logs: str) -> list[str]
             "--remote_upload_local_results=true", "--remote_local_fallback=true",
             # The lookups ask under this name, so the job's own settings must not give another.
             f"--remote_instance_name={bench.endpoints[role].instance}",
+            *([f"--tls_certificate={authority}"] if (authority := bench.endpoints[role].authority) else []),
         ]  # fmt: skip
         if not bench.endpoints[role].service:
             # Without the server's log Bazel has to report why a write failed, which it does with its stack only.
@@ -175,10 +176,11 @@ def _options(bench: Testbed, role: str, invocation: str, logs: str) -> list[str]
     return options
 
 
-def _credentials(job: ProofJob, principal: Principal) -> list[str]:
+def _credentials(job: ProofJob, headers: Mapping[str, str]) -> list[str]:
     """The option by which Bazel shows who it is. On a machine, where others can list the arguments of processes, it
     goes into a file of the job's own instead. Raises Failed."""
-    option = f"--remote_header=authorization={principal.authorization}" if principal.authorization else ""
+    # There is at most one.
+    option = next((f"--remote_header={name.lower()}={value}" for name, value in headers.items()), "")
     if not job.shared:
         return [option] if option else []
     settle(job, option)
@@ -207,7 +209,7 @@ def _run(
     logs = f"{job.folder}-{invocation[:8]}"
     options = _options(bench, role, invocation, logs)
     if role:
-        options += _credentials(job, bench.identity(role, identity))
+        options += _credentials(job, bench.headers(role, identity))
     # A canary's own command names its targets.
     arguments = [*command, *options, *(["//..."] if targets else [])]
     built = job.run(arguments, deadline=deadline, env=env)
@@ -244,7 +246,13 @@ def _look(bench: Testbed, role: str, looker: str, run: BazelRun, *, every: bool)
         # The run's own cache permits anonymous reads, which are more independent of a build than its reader.
         headers = {} if bench.endpoints[role].service else bench.headers(role, looker)
         requests: list[dict[str, object]] = [
-            {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}
+            {
+                "kind": "http",
+                "method": "HEAD",
+                "url": f"{url}/ac/{spawn.digest}",
+                "headers": headers,
+                "trust": bench.certificate(role),
+            }
             for spawn in actions
         ]
         present_statuses, absent_statuses = {"200"}, {"404"}

@@ -130,7 +130,8 @@ def _writes(bench: Testbed, target: str, identity: str, nonce: str) -> list[tupl
     body = encode_body(f"proof {nonce}\n")
 
     def put(path: str) -> Request:
-        return {"kind": "http", "method": "PUT", "url": f"{url}/{path}", "headers": headers, "body": body}
+        request = {"kind": "http", "method": "PUT", "url": f"{url}/{path}", "headers": headers, "body": body}
+        return {**request, "trust": bench.certificate(target)}
 
     match target:
         case "nix":
@@ -180,7 +181,8 @@ def _reads(bench: Testbed, target: str, nonce: str, identity: str, looker: str) 
     headers = bench.headers(target, looker)
 
     def get(path: str) -> Request:
-        return {"kind": "http", "method": "HEAD", "url": f"{url}/{path}", "headers": headers}
+        request = {"kind": "http", "method": "HEAD", "url": f"{url}/{path}", "headers": headers}
+        return {**request, "trust": bench.certificate(target)}
 
     match target:
         case "nix":
@@ -199,7 +201,6 @@ def _reads(bench: Testbed, target: str, nonce: str, identity: str, looker: str) 
             manifest = {
                 **get(f"v2/proof/{nonce}/manifests/{TAG}"),
                 "headers": accept,
-                "trust": bench.certificate(target),
             }
             return [("push", manifest)]
         case "objects":

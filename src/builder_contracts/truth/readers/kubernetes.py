@@ -18,11 +18,11 @@ from builder_contracts.truth.model import (
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet", "Pod", "CronJob"})
-_SELECTING = frozenset({"PodDisruptionBudget", "ServiceMonitor", "PodMonitor"})
 SCALE_SET_VALUES = frozenset({"githubConfigUrl", "githubConfigSecret", "runnerScaleSetName", "minRunners",
                               "maxRunners", "containerMode", "runnerGroup", "controllerServiceAccount",
                               "scaleSetLabels", "template"})  # fmt: skip
 """Values of the chart gha-runner-scale-set that rules read."""
+_SELECTING = frozenset({"PodDisruptionBudget", "ServiceMonitor", "PodMonitor"})
 
 
 def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.errors import Location
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.model import CiJob, LabelChoice
 from builder_contracts.truth.rule_context import RuleContext
@@ -31,6 +32,7 @@ from builder_contracts.truth.value import Unknown, get, text
 def check(context: RuleContext) -> Iterator[RuleResult]:
     for job in context.model.jobs:
         judged: set[tuple[str, str]] = set()
+        wrong: set[Location] = set()
         agrees = False
         cases: set[tuple[str, tuple[bool, ...]]] = set()
         for choice in job.choices:
@@ -48,7 +50,12 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 for need in needs:
                     if (contract.name, need.what) not in judged:
                         judged.add((contract.name, need.what))
-                        yield _compare(context, job, contract, need)
+                        result = _compare(context, job, contract, need)
+                        # One command that needs several things is one line to change.
+                        if not (isinstance(result, Contradicts) and need.at in wrong):
+                            yield result
+                        if isinstance(result, Contradicts):
+                            wrong.add(need.at)
         if agrees and not judged:
             yield Agrees(job.at)
         if job.computed:
