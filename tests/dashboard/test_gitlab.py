@@ -249,7 +249,7 @@ def test_gitlab_credential_names_are_those_of_tinyland() -> None:
     named = {
         role[key]
         for role in platform["roles"].values()
-        for key in ("reader", "writer", "signing_key")
+        for key in ("reader", "writer", "owner", "signing_key")
         if key in role
     }
 

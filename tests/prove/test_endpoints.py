@@ -143,3 +143,14 @@ def test_missing_extra_names_its_install_command(monkeypatch: pytest.MonkeyPatch
     assert lost.provable_here
     assert "this Python lacks grpc; run " in lost.reason
     assert "-m pip install 'builder-contracts[live]'" in lost.reason
+
+
+def test_owner_is_read_and_stays_secret() -> None:
+    environment = bindings("nix", owner="O")
+    assert environment.secrets == {"R", "W", "O"}
+    endpoint = reached(environment, "nix", env={**GIVEN, "O": "x:owners-token"})
+    assert isinstance(endpoint, Endpoint)
+    assert endpoint.credentials is not None
+    assert endpoint.credentials.of("owner").secret == "owners-token"
+    assert "owners-token" in endpoint.secrets
+    assert "owners-token" not in repr(endpoint)

@@ -41,7 +41,7 @@ class Endpoint:
         """The secrets of an endpoint, in the forms that tools and servers print."""
         secrets = [self.signing_key.rpartition(":")[2].strip()]
         if self.credentials is not None:
-            for identity in (self.credentials.reader, self.credentials.writer):
+            for identity in (self.credentials.reader, self.credentials.writer, self.credentials.owner):
                 secrets += [identity.secret, identity.authorization.rpartition(" ")[2]]
         return secrets
 
@@ -153,7 +153,9 @@ def _live(binding: RoleBinding, env: Mapping[str, str]) -> Endpoint:
         binding.role,
         binding.url,
         "",
-        Credentials.from_texts(values.get(binding.reader, ""), values.get(binding.writer, "")),
+        Credentials.from_texts(
+            *(values.get(variable, "") for variable in (binding.reader, binding.writer, binding.owner))
+        ),
         values.get(binding.signing_key, ""),
         binding.public_key,
         {

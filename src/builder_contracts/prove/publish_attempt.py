@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.class_settings import ClassSetting
@@ -25,7 +25,8 @@ class PublishAttempt:
     identity got in the same run; ``no_writer``: nobody who may write took part, for this reason, so that a rejection
     proves nothing. Not ``logged``: the target is deployed, its log is unavailable; ``leftovers`` then says what became
     of all that was written. ``plain``: what the same command got by the class's own settings, if it failed so that these
-    are the forced one's answers; ``settings`` are the class's own that can explain it.
+    are the forced one's answers; ``settings`` are the class's own that can explain it. ``refusals`` are the exact answers to operations that have to be
+    rejected, where the protocol knows them better than the identity alone tells.
     """
 
     identity: str
@@ -40,6 +41,7 @@ class PublishAttempt:
     no_writer: Unavailable | None = None
     plain: str = ""
     settings: tuple[ClassSetting, ...] = ()
+    refusals: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def as_control(self) -> Mapping[str, str]:
         """The answers as a control for others: what was accepted and is absent afterwards is not a success."""
@@ -81,7 +83,7 @@ def is_put_unsupported(answer: str) -> bool:
 
 def put_unsupported(url: str) -> Unavailable:
     """Return the reason why such a server proves nothing."""
-    reason = "it uses another upload protocol (like Attic), which proofs do not support"
+    reason = "its upload protocol is neither that nor Attic's"
     return Unavailable(f"{url} does not accept HTTP PUT uploads: {reason}", provable_here=False)
 
 

@@ -18,11 +18,11 @@ class RoleBinding:
     """The endpoint of a role.
 
     ``service`` names what the run starts for it (empty: a deployment's own endpoint); ``not_working`` says
-    why nothing can be proved with it; ``reader``, ``writer`` and ``signing_key`` name variables that hold
-    secrets; ``public_key`` is that of a Nix cache whose server signs. ``reader`` can also be NO_READER or anonymous.
-    ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` an existing bucket of a deployed object store.
-    ``authority`` names the variable that holds the path of certificates to trust, ``token_header`` is the header in
-    which identities show their secrets, as they are.
+    why nothing can be proved with it; ``reader``, ``writer``, ``owner`` and ``signing_key`` name variables that
+    hold secrets; ``public_key`` is that of a Nix cache whose server signs. ``reader`` can also be NO_READER or
+    anonymous. ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` an existing bucket of a deployed
+    object store. ``authority`` names the variable that holds the path of certificates to trust, ``token_header`` is the
+    header in which identities show their secrets, as they are.
     """
 
     role: str
@@ -31,6 +31,7 @@ class RoleBinding:
     not_working: str = ""
     reader: str = ""
     writer: str = ""
+    owner: str = ""
     signing_key: str = ""
     public_key: str = ""
     instance: str = ""
@@ -42,7 +43,7 @@ class RoleBinding:
     def secrets(self) -> frozenset[str]:
         """The names of the variables that hold secrets of this role."""
         reader = "" if self.reader in (NO_READER, ANONYMOUS) else self.reader
-        return frozenset({reader, self.writer, self.signing_key} - {""})
+        return frozenset({reader, self.writer, self.owner, self.signing_key} - {""})
 
     @property
     def host(self) -> str:

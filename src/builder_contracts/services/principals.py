@@ -1,4 +1,4 @@
-"""The identities that use a service: anonymous, a reader, a writer."""
+"""The identities that use a service: anonymous, a reader, a writer, and an owner of caches."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import secrets
 from dataclasses import dataclass, field
 
-ANONYMOUS, READER, WRITER = "anonymous", "reader", "writer"
+ANONYMOUS, READER, WRITER, OWNER = "anonymous", "reader", "writer", "owner"
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Credentials:
     reader: Principal
     writer: Principal
     anonymous: Principal = Principal(ANONYMOUS)
+    owner: Principal = Principal(OWNER)
 
     @classmethod
     def random(cls) -> Credentials:
@@ -39,19 +40,21 @@ class Credentials:
 
     def of(self, name: str) -> Principal:
         """The identity of that name."""
-        return {ANONYMOUS: self.anonymous, READER: self.reader, WRITER: self.writer}[name]
+        return {ANONYMOUS: self.anonymous, READER: self.reader, WRITER: self.writer, OWNER: self.owner}[name]
 
     @classmethod
-    def from_texts(cls, reader: str, writer: str) -> Credentials:
-        """Read two texts NAME:SECRET, as a deployment provides them; an empty text is an identity without a secret."""
+    def from_texts(cls, reader: str, writer: str, owner: str = "") -> Credentials:
+        """Read texts NAME:SECRET, as a deployment provides them; an empty text is an identity without a secret."""
 
         def identity(text: str, name: str) -> Principal:
             given, _, secret = text.partition(":")
             return Principal(given or name, secret)
 
-        return cls(identity(reader, READER), identity(writer, WRITER))
+        return cls(identity(reader, READER), identity(writer, WRITER), owner=identity(owner, OWNER))
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The secrets that must never appear in anything published."""
-        return tuple(identity.secret for identity in (self.reader, self.writer) if identity.secret)
+        return tuple(
+            identity.secret for identity in (self.reader, self.writer, self.owner) if identity.secret
+        )

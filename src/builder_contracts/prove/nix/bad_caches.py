@@ -3,51 +3,61 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
 from builder_contracts.prove.nix.class_conf import netrc_line
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.runner.protocol import CompletedCommand
-from builder_contracts.services.principals import Principal
+from builder_contracts.services.principals import WRITER, Principal
 
 BAD = ("unsigned", "wrong-key", "stripped-references", "swapped-nar")
 DEADLINE = 60
 
 
-def makeable(bench: Testbed) -> tuple[str, ...]:
-    """Return the bad caches that can be made: a server that signs paths itself leaves two."""
-    return BAD if not bench.endpoints["nix"].public_key else BAD[:2]
-
-
-def make(bench: Testbed, job: ProofJob, path: str, neighbour: str, *, key: str, other_key: str) -> None:
+def make(
+    bench: Testbed, job: ProofJob, path: str, closure: Sequence[str], *, signed: str, key: str, other_key: str
+) -> None:
     """Put a path with its closure into one bad cache each, with the seeder's keys in these files. Raises Failed.
 
-    ``neighbour`` is another path of the closure, whose content will be in the wrong place.
+    ``signed`` is the URL of a good cache whose server signs, from which the signed descriptions then come; empty if
+    clients sign.
     """
     root = bench.bad_caches
     secret = {"unsigned": "", "wrong-key": f"?secret-key={other_key}"}
-    for name in makeable(bench):
-        query = secret.get(name, f"?secret-key={key}")
+    for name in BAD:
+        query = secret.get(name, "" if signed else f"?secret-key={key}")
         copied = copy(job, f"{root}/{name}{query}", path, bench.credentials.writer, deadline=DEADLINE)
         if copied.status != 0:
             raise StepFailed(f"preparing cache {name}", format_completed(copied))
-    if "swapped-nar" not in makeable(bench):
-        return
+    # Its content will be in the wrong place.
+    neighbour = next((other for other in closure if other != path), "")
     if not neighbour:
         raise StepFailed("preparing a bad cache", "the canary has no dependency, but this proof needs one")
     swapped = f"{root}/swapped-nar"
-    narinfo, other_narinfo = (
-        _get(bench, job, f"{swapped}/{hash_part(store_path)}.narinfo").decode()
-        for store_path in (path, neighbour)
-    )
+    origin = signed or swapped
+    headers = bench.headers("nix", WRITER) if signed else _writer(bench)
+    narinfos = {
+        store_path: _get(bench, job, f"{origin}/{hash_part(store_path)}.narinfo", headers).decode()
+        for store_path in (closure if signed else (path, neighbour))
+    }
+    narinfo = narinfos[path]
     stripped = "".join(
         "References: \n" if line.startswith("References:") else line + "\n" for line in narinfo.splitlines()
     )
     _put(bench, job, f"{root}/stripped-references/{hash_part(path)}.narinfo", stripped.encode())
-    content = _get(bench, job, f"{swapped}/{fields(other_narinfo)['URL']}")
-    _put(bench, job, f"{swapped}/{fields(narinfo)['URL']}", content)
+    contents = {
+        other: _get(bench, job, f"{origin}/{fields(narinfos[other])['URL']}", headers)
+        for other in narinfos
+        if other != path
+    }
+    if signed:
+        for other, content in contents.items():
+            _put(bench, job, f"{swapped}/{hash_part(other)}.narinfo", narinfos[other].encode())
+            _put(bench, job, f"{swapped}/{fields(narinfos[other])['URL']}", content)
+        _put(bench, job, f"{swapped}/{hash_part(path)}.narinfo", narinfo.encode())
+    _put(bench, job, f"{swapped}/{fields(narinfo)['URL']}", contents[neighbour])
 
 
 def copy(job: ProofJob, target: str, path: str, identity: Principal, *, deadline: float) -> CompletedCommand:
@@ -73,10 +83,10 @@ def fields(narinfo: str) -> Mapping[str, str]:
     return dict(line.split(": ", 1) for line in narinfo.splitlines() if ": " in line)
 
 
-def _get(bench: Testbed, job: ProofJob, url: str) -> bytes:
+def _get(bench: Testbed, job: ProofJob, url: str, headers: Mapping[str, str]) -> bytes:
     if url.startswith("file://"):
         return job.must("reading the published path", ["cat", url.removeprefix("file://")]).stdout
-    reply = bench.ask([{"kind": "http", "url": url, "headers": _writer(bench)}])[0]
+    reply = bench.ask([{"kind": "http", "url": url, "headers": headers}])[0]
     if reply["status"] != "200":
         raise StepFailed("reading the published path", f"{reply['status']} {reply['detail']}")
     return base64.b64decode(reply["body"])

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 
 from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
+from builder_contracts.prove.attic import experiment as attic
 from builder_contracts.prove.class_settings import ClassSetting
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
 from builder_contracts.prove.leftovers import NOTHING_TO_REMOVE, format_leftovers
 from builder_contracts.prove.nix import bad_caches
 from builder_contracts.prove.nix import log as nix_log
-from builder_contracts.prove.nix.bad_caches import BAD, copy, fields, hash_part, makeable
+from builder_contracts.prove.nix.attic_upload import upload_closure
+from builder_contracts.prove.nix.bad_caches import BAD, copy, fields, hash_part
 from builder_contracts.prove.nix.class_conf import ClassConf
 from builder_contracts.prove.nix.record import PLAIN_GOOD, NixRecord, NixRun
 from builder_contracts.prove.publish_attempt import (
@@ -55,7 +57,8 @@ download-attempts = 2
 class Published:
     """The paths that the seeder put into the cache. ``before`` has what a deployed cache returned for each path of the closure
     until then: some may have been there, and are not the run's to remove. ``tried`` are the paths that identities
-    wrote, ``put`` the names besides their descriptions. ``looker`` reads what was written."""
+    wrote, ``put`` the names besides their descriptions. ``looker`` reads what was written. ``attic`` is set if the cache
+    is one of Attic."""
 
     path: str
     closure: tuple[str, ...]
@@ -66,6 +69,7 @@ class Published:
     tried: list[str] = field(default_factory=list)
     put: list[str] = field(default_factory=list)
     looker: str = READER
+    attic: attic.AtticSession | None = None
 
 
 def config(job: ProofJob, own: ClassConf | None = None) -> ProofJob:
@@ -85,10 +89,15 @@ def seed(bench: Testbed, job: ProofJob, installable: str) -> Published:
         job.must("querying the closure", ["nix", "path-info", "-r", path]).stdout.decode().split()
     )
     endpoint = bench.endpoints["nix"]
-    key = endpoint.public_key or _key(job, "key", endpoint.signing_key)
-    _key(job, "other-key")
+    nar_hash = _info(job, path)[0].get("narHash", "")
+    # Last, because it may create a cache: whoever gets the result removes that again.
+    if session := attic.open_session(bench):
+        own = session.own.name == session.cache.name
+        key = (own and endpoint.public_key) or session.cache.public_key
+        return Published(path, closure, key, nar_hash, attic=session)
+    key = endpoint.public_key or _key(job, "key", secret_key=endpoint.signing_key)
     before = {} if endpoint.service else query_paths(bench, closure)
-    return Published(path, closure, key, _info(job, path)[0].get("narHash", ""), before)
+    return Published(path, closure, key, nar_hash, before)
 
 
 def query_paths(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
@@ -105,6 +114,12 @@ def publish(bench: Testbed, plain: ProofJob, published: Published) -> None:
     own = ClassConf.of(plain)
     job = config(plain, own)
     endpoint = bench.endpoints["nix"]
+    if published.attic is not None:
+        published.looker = published.attic.viewer
+        published.attempts.update(attic.attempt(bench, job, published.attic))
+        if endpoint.lacks(WRITER) is None:
+            upload_closure(bench, job, published.attic, published.closure)
+        return
     looker = lookup_identity.choose(bench, "nix")
     published.looker = looker.name
     for name in IDENTITIES:
@@ -198,11 +213,11 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
 
     The first substitution is plain. If it fails it is done again with the settings forced.
     """
-    endpoint = bench.endpoints["nix"]
-    url = endpoint.url
+    endpoint, session = bench.endpoints["nix"], published.attic
+    url = _url(bench, published)
     urls = {name: f"{bench.bad_caches}/{name}" for name in BAD} | {"good": url}
     settings: tuple[ClassSetting, ...] = ()
-    private = _is_private(bench)
+    private = _is_private(bench, url)
     if private and not bench.headers("nix", published.looker):
         raise StepFailed("reading the cache", f"{url} asks for credentials: {private}", provable_here=False)
     fetcher = bench.identity("nix", published.looker if private else ANONYMOUS)
@@ -225,7 +240,7 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         verify = ["nix", "store", "verify", *_store(job, store), "--sigs-needed", "1", published.path]
         trusting = [*verify, "--option", "trusted-public-keys"]
         verified = job.run([*trusting, published.key], deadline=DEADLINE).status
-        other = _key(job, "unrelated-key")
+        other = _key(job, "unrelated-key", like=published.key)
         verified_other = job.run([*trusting, other], deadline=DEADLINE).status
         address = job.address
     with bench.fresh("refuse") as plain:
@@ -236,14 +251,7 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
             substitutions.netrc = bad_caches.netrc(job, url, bench.identity("nix", published.looker))
         substitutions.run("none", "", store="none")
         for name in BAD:
-            if name in makeable(bench):
-                substitutions.run(name, urls[name], store=name)
-            else:
-                reason = "the server signs paths itself, so this bad cache cannot be created"
-                substitutions.runs[name], substitutions.served[name] = (
-                    NixRun(None, nix_log.NixLog(), reason),
-                    (),
-                )
+            substitutions.run(name, urls[name], store=name)
         substitutions.run("recovery", f"{urls['unsigned']} {url}", store="recovery")
         if not settings and any(substitutions.runs[name].status == 0 for name in BAD):
             settings = own.settings(plain, url, published.key)
@@ -265,13 +273,22 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         logged=logged,
         watched=bool(endpoint.service or bench.bad_service("nix")),
         settings=settings,
+        declared_key=endpoint.public_key if session is not None else "",
+        server_key=session.own.public_key if session is not None else "",
     )
+
+
+def _url(bench: Testbed, published: Published) -> str:
+    """Where the build was published."""
+    return published.attic.cache.url if published.attic is not None else bench.endpoints["nix"].url
 
 
 def take_back(bench: Testbed, published: Published) -> str:
     """Remove from a deployment what the proof published there, and nothing else; what became of it. Raises Failed."""
     if bench.endpoints["nix"].service:
         return ""
+    if published.attic is not None:
+        return attic.close_session(bench, published.attic)
     before = published.before.items()
     written = {path for path, status in before if status == "404"} | {*published.tried}
     # The cache did not say whether it had these before.
@@ -305,12 +322,14 @@ def _nar(reply: Mapping[str, str]) -> str:
     return fields(base64.b64decode(reply["body"]).decode("utf-8", "replace")).get("URL", "")
 
 
-def _key(job: ProofJob, name: str, secret_key: str = "") -> str:
-    """Put a secret key into the job's folder, a new one if none is given; the public key."""
+def _key(job: ProofJob, name: str, *, secret_key: str = "", like: str = KEY_NAME) -> str:
+    """Put a secret key into the job's folder, a new one if none is given, with the name of the key ``like``; the public
+    key."""
     file = f"{job.folder}.keys/{name}"
     secret = secret_key.encode()
     if not secret:
-        secret = job.must("creating a key", ["nix", "key", "generate-secret", "--key-name", KEY_NAME]).stdout
+        generate = ["nix", "key", "generate-secret", "--key-name", like.partition(":")[0]]
+        secret = job.must("creating a key", generate).stdout
     job.write(file, secret)
     # The tool reads the secret from its input.
     public = job.must(
@@ -354,10 +373,9 @@ def _plain_attempt(
     return dataclasses.replace(_attempt(bench, job, WRITER, path, published), plain=answer, settings=settings)
 
 
-def _is_private(bench: Testbed) -> str:
-    """Return how the cache refuses to be read without credentials, empty if it does not. Raises StepFailed."""
-    url = f"{bench.endpoints['nix'].url}/nix-cache-info"
-    answer = bench.ask([{"kind": "http", "url": url}])[0]
+def _is_private(bench: Testbed, url: str) -> str:
+    """Return how a cache refuses to be read without credentials, empty if it does not. Raises StepFailed."""
+    answer = bench.ask([{"kind": "http", "url": f"{url}/nix-cache-info"}])[0]
     return f"{answer['status']} {answer['detail']}".strip() if answer["status"] in ("401", "403") else ""
 
 
@@ -451,9 +469,13 @@ def _error(text: str) -> str:
 
 def make_bad(bench: Testbed, job: ProofJob, published: Published) -> None:
     """Beside the good cache, one bad one for each thing that can be wrong with it. Raises Failed."""
-    neighbour = next((path for path in published.closure if path != published.path), "")
     keys = f"{job.folder}.keys"
-    bad_caches.make(bench, job, published.path, neighbour, key=f"{keys}/key", other_key=f"{keys}/other-key")
+    _key(job, "other-key", like=published.key)
+    signs = published.attic is not None or bench.endpoints["nix"].public_key
+    bad_caches.make(
+        bench, job, published.path, published.closure, signed=_url(bench, published) if signs else "",
+        key=f"{keys}/key", other_key=f"{keys}/other-key",
+    )  # fmt: skip
 
 
 # Prints each source in the store whose file $2 says $1.

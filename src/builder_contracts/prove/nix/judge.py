@@ -191,6 +191,11 @@ def _key(record: NixRecord) -> Witnessed:
         f"verify with the key: {record.verified}, with another: {record.verified_other}",
         _server(record, f"{len(_served(record)[0])} x narinfo to {record.runner}"),
     )
+    if record.server_key and record.declared_key not in ("", record.server_key):
+        return broken(
+            f"the cache says that its key is {record.server_key}, the environment file {record.declared_key}",
+            "the cache's key was replaced, or runners trust the key of another cache",
+        ), witnesses
     if no_response := _no_response(record, run):
         return no_response, witnesses
     if run.status != 0:

@@ -32,7 +32,8 @@ class NixRecord:
     cache is deployed, its log is unavailable. Not ``watched``: the bad caches are directories, which have no log, and
     the client's own log has the queries. ``leftovers`` says what became of what was published in a deployed
     cache, ``no_info`` why the store says nothing of the path. If the plain substitution failed it is PLAIN_GOOD;
-    ``settings`` are the class's own that can explain what went wrong.
+    ``settings`` are the class's own that can explain what went wrong. ``declared_key`` is what the environment file says of an
+    Attic server, ``server_key`` what that server says.
     """
 
     path: str
@@ -52,3 +53,5 @@ class NixRecord:
     leftovers: str = ""
     no_info: str = ""
     settings: tuple[ClassSetting, ...] = ()
+    declared_key: str = ""
+    server_key: str = ""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from builder_contracts.prove import bucket, lookup_identity
-from builder_contracts.prove.job import ProofJob
-from builder_contracts.prove.leftovers import Request, remove
+from builder_contracts.prove.attic import experiment as attic
+from builder_contracts.prove.job import ProofJob, StepFailed
+from builder_contracts.prove.leftovers import Request, format_leftovers, remove, unchecked_leftovers
 from builder_contracts.prove.publish_attempt import (
     IDENTITIES,
     PublishAttempt,
@@ -29,6 +31,8 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
     """The attempts of all identities at one target, from the network position of a job. Raises Failed, ServiceDown."""
     endpoint = bench.endpoints[target]
     bench.ready(target)
+    if target == "nix" and (session := attic.open_session(bench)):
+        return _publish_to_attic(bench, job, session)
     looker = lookup_identity.choose(bench, target)
     lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
     if looker.no_reader is not None:
@@ -78,6 +82,29 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
         for name in names
     }
     return with_control({**attempts, **lacking}, anonymous_reader=endpoint.anonymous_reader)
+
+
+def _publish_to_attic(
+    bench: Testbed, job: ProofJob, session: attic.AtticSession
+) -> dict[str, PublishAttempt | Unavailable]:
+    """The same at an Attic server, in its own protocol."""
+    attempts: dict[str, PublishAttempt | Unavailable] = {}
+    try:
+        attempts = attic.attempt(bench, job, session)
+    finally:
+        try:
+            leftovers = attic.close_session(bench, session)
+        except StepFailed as failed:
+            leftovers = format_leftovers((unchecked_leftovers(failed.lost),))
+    return with_control(
+        {
+            name: dataclasses.replace(attempt, leftovers=leftovers)
+            if isinstance(attempt, PublishAttempt)
+            else attempt
+            for name, attempt in attempts.items()
+        },
+        anonymous_reader=bench.endpoints["nix"].anonymous_reader,
+    )
 
 
 def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.class_settings import OWN, judge_plain
 from builder_contracts.prove.publish_attempt import (
@@ -23,6 +25,8 @@ REJECTIONS = {
 }
 # Operations on what was there before and has to be there still.
 _KEEPS = ("delete",)
+_READABLE = "the cache is private by its own configuration, but a proxy or the server lets anybody read it"
+_UNCHECKED = "the server stores what it should have checked and rejected"
 _DROPPED = "writes are dropped silently; check the proxy and the store behind it"
 
 
@@ -67,11 +71,20 @@ def judge(identity: str, attempt: PublishAttempt | Unavailable | None) -> Witnes
 
 def _allowed(attempt: PublishAttempt) -> Assessment:
     accepted = _accepted_requests(attempt)
+    answers = {
+        operation: answer
+        for operation, answer in attempt.answers.items()
+        if operation not in attempt.refusals
+    }
+    lookups = {
+        operation: lookup
+        for operation, lookup in attempt.lookups.items()
+        if operation not in attempt.refusals
+    }
     absent = next(
-        ((operation, lookup) for operation, lookup in attempt.lookups.items() if lookup.present is False),
-        None,
+        ((operation, lookup) for operation, lookup in lookups.items() if lookup.present is False), None
     )
-    unauthorized = any(answer_status(answer) in ("401", "403") for answer in attempt.answers.values())
+    unauthorized = any(answer_status(answer) in ("401", "403") for answer in answers.values())
     if absent is not None and (accepted or (not attempt.logged and not unauthorized)):
         operation, lookup = absent
         returned = (
@@ -80,7 +93,7 @@ def _allowed(attempt: PublishAttempt) -> Assessment:
             else f"{operation} returned {attempt.answers.get(operation, '?')}, but is absent"
         )
         return broken(f"{returned}: {lookup.detail}", _DROPPED)
-    for operation, answer in attempt.answers.items():
+    for operation, answer in answers.items():
         if is_unknown(answer) and not attempt.logged:
             return unproven(f"the writer's credentials are not known to the server: {operation}: {answer}")
         if not is_accepted(answer):
@@ -88,14 +101,12 @@ def _allowed(attempt: PublishAttempt) -> Assessment:
                 f"{operation} was rejected for the writer: {answer}",
                 "the writer's credentials are wrong, or lack permissions on the server",
             )
+    if not_rejected := _not_rejected(WRITER, attempt, attempt.refusals, _UNCHECKED):
+        return not_rejected
     unverified = next(
-        (
-            f"{operation}: {lookup.detail}"
-            for operation, lookup in attempt.lookups.items()
-            if not lookup.present
-        ),
-        "" if attempt.lookups else "nothing was read back",
-    )
+        (f"{operation}: {lookup.detail}" for operation, lookup in lookups.items() if not lookup.present),
+        "" if lookups else "nothing was read back",
+    ) or _unknown(attempt)
     if unverified:
         return unproven(f"cannot verify the write: {unverified}")
     if attempt.logged and not accepted:
@@ -103,7 +114,49 @@ def _allowed(attempt: PublishAttempt) -> Assessment:
             "the client reports a write, but the server's log has no such request",
             "another server responded; check host names and proxies",
         )
-    return kept(f"{', '.join(attempt.answers)} written and read back by {attempt.reader}")
+    written = f"{', '.join(lookups)} written and read back by {attempt.reader}"
+    if accepted_only := [operation for operation in answers if operation not in lookups]:
+        written += f"; {', '.join(accepted_only)} accepted"
+    return kept(f"{written}; {', '.join(attempt.refusals)} rejected" if attempt.refusals else written)
+
+
+def _not_rejected(
+    identity: str, attempt: PublishAttempt, refusals: Mapping[str, tuple[str, ...]], cause: str
+) -> Assessment | None:
+    """The first of these operations that was not rejected as it has to be, or that left something behind."""
+    # Nothing is written by a read, so its cause is another.
+    causes = dict.fromkeys(refusals, cause) | {"read": _READABLE}
+    for operation, lookup in attempt.lookups.items():
+        if operation not in refusals:
+            continue
+        if operation in _KEEPS and lookup.present is False:
+            return broken(f"{operation}: existing content is gone: {lookup.detail}", causes[operation])
+        if operation not in _KEEPS and lookup.present:
+            answer = attempt.answers.get(operation, "?")
+            return broken(
+                f"{operation} returned {answer} but was written: {lookup.detail}", causes[operation]
+            )
+    for operation in refusals:
+        if is_accepted(answer := attempt.answers.get(operation, "?")):
+            return broken(f"{operation} was accepted: {answer}", causes[operation])
+    for operation, statuses in refusals.items():
+        answer = attempt.answers.get(operation, "?")
+        if identity == READER and attempt.identity != ANONYMOUS and is_unknown(answer):
+            return unavailable(unknown_reader(f"{operation}: {answer}"))[0]
+        if answer_status(answer) not in statuses:
+            return broken(
+                f"{operation} was rejected with {answer}, expected {' or '.join(statuses)}",
+                "rejected for another reason, so a valid request may succeed; check the server's log",
+            )
+    return None
+
+
+def _unknown(attempt: PublishAttempt) -> str:
+    """The first lookup whose response does not say whether something is there, empty if all say it."""
+    lookups = attempt.lookups.items()
+    return next(
+        (f"{operation}: {lookup.detail}" for operation, lookup in lookups if lookup.present is None), ""
+    )
 
 
 def _rejected(identity: str, attempt: PublishAttempt) -> Assessment:
@@ -111,25 +164,11 @@ def _rejected(identity: str, attempt: PublishAttempt) -> Assessment:
     control = {
         operation: answer for operation, answer in attempt.control.items() if operation in attempt.answers
     }
-    for operation, lookup in attempt.lookups.items():
-        if operation in _KEEPS and lookup.present is False:
-            return broken(f"{operation}: existing content is gone: {lookup.detail}", likely)
-        if operation not in _KEEPS and lookup.present:
-            answer = attempt.answers.get(operation, "?")
-            return broken(f"{operation} returned {answer} but was written: {lookup.detail}", likely)
-    for operation, answer in attempt.answers.items():
-        if is_accepted(answer):
-            return broken(f"{operation} was accepted: {answer}", likely)
     # Where whoever reads is anonymous, the reader's attempts are those of nobody.
     rejections = REJECTIONS[ANONYMOUS if attempt.identity == ANONYMOUS else identity]
-    for operation, answer in attempt.answers.items():
-        if identity == READER and attempt.identity != ANONYMOUS and is_unknown(answer):
-            return unavailable(unknown_reader(f"{operation}: {answer}"))[0]
-        if answer_status(answer) not in rejections:
-            return broken(
-                f"{operation} was rejected with {answer}, expected {' or '.join(rejections)}",
-                "rejected for another reason, so a valid request may succeed; check the server's log",
-            )
+    refusals = dict.fromkeys(attempt.answers, rejections) | dict(attempt.refusals)
+    if not_rejected := _not_rejected(identity, attempt, refusals, likely):
+        return not_rejected
     if accepted := _accepted_requests(attempt):
         return broken(
             f"the client reports a rejection, but the server returned {accepted[-1].status} for {accepted[-1].uri}",
@@ -142,14 +181,7 @@ def _rejected(identity: str, attempt: PublishAttempt) -> Assessment:
     )
     if failed or not control:
         return unproven(f"the writer failed too, so a rejection proves nothing: {failed or 'no control'}")
-    unknown = next(
-        (
-            f"{operation}: {lookup.detail}"
-            for operation, lookup in attempt.lookups.items()
-            if lookup.present is None
-        ),
-        "" if attempt.lookups else "nothing was read back",
-    )
+    unknown = _unknown(attempt) if attempt.lookups else "nothing was read back"
     if unknown:
         return unproven(f"cannot read the target afterwards: {unknown}")
     if attempt.logged and not attempt.requests:

@@ -1,0 +1,1 @@
+"""Attic, a Nix cache with a protocol of its own for uploads."""
