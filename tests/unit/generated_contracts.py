@@ -43,7 +43,7 @@ BY_TITLE: dict[str, st.SearchStrategy[Any]] = {
 }
 
 # These refer to clauses of the same contract, so they are added when the clauses are known.
-REFERRING = {"waivers", "why", "responsibilities", "extends"}
+REFERRING = {"vars", "waivers", "why", "responsibilities", "extends"}
 
 
 def values(part: dict[str, Any]) -> st.SearchStrategy[Any]:

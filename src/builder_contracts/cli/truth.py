@@ -80,7 +80,7 @@ def truth(
     if exit_criteria and (form not in (None, "terminal", "json", "markdown") or options.reports):
         raise click.UsageError("--exit-criteria supports only --format text, markdown or json")
     requests = _requests(options.reports, form, output)
-    platform, classes = load(Path(values["contracts_directory"] or "contracts"))
+    platform, classes = load(Path(values["contracts_directory"] or "contracts"), options.settings)
     if grounding is not None:
         _check_grounding(platform, grounding)
     tracker = None

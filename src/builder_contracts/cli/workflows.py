@@ -32,7 +32,7 @@ def workflows(path: Path, **values: Any) -> None:
 
     options = parse(WORKFLOWS, values, cwd=Path.cwd())
     requests = report_requests(options.reports, options.cwd, form=options.report_format)
-    platform, classes = load(Path(values["contracts_directory"] or "contracts"))
+    platform, classes = load(Path(values["contracts_directory"] or "contracts"), options.settings)
     judgement = judge(path, platform, classes, only=CONSUMER)
     raise click.exceptions.Exit(
         report_checkout(judgement, requests, command="workflows", strict=False, verbose=options.verbose)

@@ -77,6 +77,7 @@ class ImageFacts:
     workdir: str = ""
     user: str = ""
     stop_signal: str = ""
+    exposed: list[str] = field(default_factory=list)
     history: Seen[list[str]] = NOT_ASKED
 
 
@@ -269,6 +270,27 @@ class AttemptFacts:
 
 
 @dataclass(frozen=True)
+class NixSettingFacts:
+    """A setting of Nix in effect; ``value`` is None where Nix has no such setting.
+
+    ``source`` is the variable or the file that sets it, empty where none of those that were searched does.
+    """
+
+    value: str | None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class DaemonSettingsFacts:
+    """Settings of a Docker daemon. ``mtu`` is that of its default bridge, ``networks`` are all by name."""
+
+    storage_driver: str
+    insecure_registries: list[str]
+    mtu: Seen[int]
+    networks: list[str]
+
+
+@dataclass(frozen=True)
 class DaemonFacts:
     """A job's access to a Docker daemon.
 
@@ -283,6 +305,7 @@ class DaemonFacts:
     version: str = ""
     ready_after: Seen[float] = NOT_ASKED
     failure: str = ""
+    settings: Seen[DaemonSettingsFacts] = NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -307,6 +330,18 @@ class ConnectionFacts:
 
 
 @dataclass(frozen=True)
+class ResponseFacts:
+    """The response to an HTTP request: its status, or 0 and the reason why there was none.
+
+    ``outcome`` is that of the connection, as in ConnectionFacts.
+    """
+
+    outcome: str
+    status: int
+    output: str = ""
+
+
+@dataclass(frozen=True)
 class ForbiddenHostFacts:
     """The responses of an environment's forbidden host.
 
@@ -320,12 +355,16 @@ class ForbiddenHostFacts:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """The addresses that a job reaches. ``default_routes`` are interface names; keys of ``connect`` are HOST:PORT."""
+    """The addresses that a job reaches. ``default_routes`` are interface names; keys of ``connect`` are HOST:PORT.
+
+    Keys of ``responses`` are URLs.
+    """
 
     default_routes: Seen[list[str]] = NOT_ASKED
     resolve: dict[str, Seen[list[str]]] = field(default_factory=dict)
     connect: dict[str, Seen[ConnectionFacts]] = field(default_factory=dict)
     forbidden: dict[str, Seen[ForbiddenHostFacts]] = field(default_factory=dict)
+    responses: dict[str, Seen[ResponseFacts]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -350,7 +389,7 @@ class KernelFacts:
     """What the kernel shows of the job's process, and only the outside witness reads.
 
     ``effective`` is a bit set of capabilities; ``limits`` are soft and hard by the kernel's names; ``mounts`` are
-    type and options by mount point; ``namespaces`` are their inodes by kind; ``listening`` is ADDRESS:PORT.
+    type and options by mount point; ``namespaces`` are their inodes by kind.
     """
 
     groups: Seen[list[int]] = NOT_ASKED
@@ -359,12 +398,12 @@ class KernelFacts:
     mounts: Seen[dict[str, str]] = NOT_ASKED
     namespaces: Seen[dict[str, str]] = NOT_ASKED
     unix_sockets: Seen[list[str]] = NOT_ASKED
-    listening: Seen[list[str]] = NOT_ASKED
 
 
 @dataclass(frozen=True)
 class Facts:
-    """One observation. ``groups`` begins with the effective one. ``listening`` holds ADDRESS:PORT.
+    """One observation. ``groups`` begins with the effective one. ``ports`` holds the addresses of
+    what listens, by PORT/PROTOCOL.
 
     ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took.
 
@@ -382,7 +421,7 @@ class Facts:
     identity: Seen[UserFacts] = NOT_ASKED
     groups: Seen[list[GroupFacts]] = NOT_ASKED
     healthcheck: Seen[FeatureFacts] = NOT_ASKED
-    listening: Seen[list[str]] = NOT_ASKED
+    ports: Seen[dict[str, list[str]]] = NOT_ASKED
     process: ProcessFacts = field(default_factory=ProcessFacts)
     search_path: Seen[list[DirectoryFacts]] = NOT_ASKED
     privileges: PrivilegeFacts = field(default_factory=PrivilegeFacts)
@@ -400,6 +439,7 @@ class Facts:
     isolation: IsolationFacts = field(default_factory=IsolationFacts)
     daemon: Seen[DaemonFacts] = NOT_ASKED
     network: NetworkFacts = field(default_factory=NetworkFacts)
+    nix_settings: dict[str, Seen[NixSettingFacts]] = field(default_factory=dict)
     resources: ResourceFacts = field(default_factory=ResourceFacts)
     kernel: KernelFacts = field(default_factory=KernelFacts)
     outside: Seen[Facts] = NOT_ASKED

@@ -19,7 +19,9 @@ from builder_contracts.contract.promises import (
     JobPromise,
     LocalizationPromise,
     NetworkPromise,
+    NixSetting,
     PathState,
+    PortPromise,
     PrivilegePromise,
     ProcessPromise,
     Promise,
@@ -41,6 +43,8 @@ from builder_contracts.judge import (
     job,
     localization,
     network,
+    nix,
+    ports,
     privileges,
     process,
     resources,
@@ -89,6 +93,10 @@ def find(promise: Promise, facts: Facts) -> Assessment:
         return localization.judge(promise, facts)
     if isinstance(promise, NetworkPromise):
         return network.judge(promise, facts)
+    if isinstance(promise, PortPromise):
+        return ports.judge(promise, facts)
+    if isinstance(promise, NixSetting):
+        return nix.judge(promise, facts)
     if isinstance(promise, ResourcePromise):
         return resources.judge(promise, facts)
     if isinstance(promise, ProofPromise):
@@ -242,4 +250,5 @@ def _command(look: str, runner: RunnerFacts | None, seen_image: ImageFacts | Non
         where = f"--runner {runner.kind}"
     # Names and paths of contracts are never shell text, not even in a line to copy.
     contract_file = shlex.quote(contract.source.file)
-    return f"builder-contracts facts --contract {contract_file} {where} | jq {shlex.quote(look)}"
+    settings = "".join(f" --set {shlex.quote(f'{name}={text}')}" for name, text in contract.settings.items())
+    return f"builder-contracts facts --contract {contract_file}{settings} {where} | jq {shlex.quote(look)}"

@@ -18,7 +18,9 @@ from builder_contracts.contract.promises import (
     JobPromise,
     LocalizationPromise,
     NetworkPromise,
+    NixSetting,
     PathState,
+    PortPromise,
     PrivilegePromise,
     ProcessPromise,
     Promise,
@@ -39,6 +41,8 @@ from builder_contracts.judge import (
     job,
     localization,
     network,
+    nix,
+    ports,
     privileges,
     process,
     proof_explanations,
@@ -85,6 +89,10 @@ def explanation(promise: Promise) -> Explanation:
         return localization.explain(promise)
     if isinstance(promise, NetworkPromise):
         return network.explain(promise)
+    if isinstance(promise, PortPromise):
+        return ports.explain(promise)
+    if isinstance(promise, NixSetting):
+        return nix.explain(promise)
     if isinstance(promise, ResourcePromise):
         return resources.explain(promise)
     if isinstance(promise, ProofPromise):

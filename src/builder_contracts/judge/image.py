@@ -111,6 +111,7 @@ def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:
     values, inspect = {
         "CMD": (tuple(image.cmd), ".image.cmd"),
         "VOLUME": (tuple(sorted(image.volumes)), ".image.volumes"),
+        "EXPOSE": (tuple(image.exposed), ".image.exposed"),
         "WORKDIR": ((image.workdir or "/",), ".image.workdir"),
         "USER": ((image.user or "root",), ".image.user"),
         "STOPSIGNAL": ((image.stop_signal or "SIGTERM",), ".image.stop_signal"),

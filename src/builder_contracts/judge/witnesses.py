@@ -16,19 +16,26 @@ from builder_contracts.contract.promises import (
     ImagePromise,
     JobPromise,
     LocalizationPromise,
+    NixSetting,
     PathState,
     PrivilegePromise,
-    ProcessPromise,
     Promise,
     ProofPromise,
     SearchPathRule,
     SecretPromise,
     Tool,
 )
-from builder_contracts.contract.promises.daemon import DaemonListens
+from builder_contracts.contract.promises.daemon import DaemonListens, DaemonSetting
 from builder_contracts.contract.promises.identity import Groups, Shell
 from builder_contracts.contract.promises.isolation import DockerDaemon, Mount, Privileged, Unshare
-from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves, Responds
+from builder_contracts.contract.promises.process import (
+    SharedMemory,
+    Sysctl,
+    Ulimit,
+    Umask,
+    WorkingDirectory,
+)
 from builder_contracts.facts.model import CONTRADICTION, Facts, RunnerFacts, Unseen
 from builder_contracts.verdict import Assessment, Outcome, unproven
 
@@ -41,14 +48,16 @@ _NEVER_OUTSIDE = (
     | ImagePromise
     | ProofPromise
     | JobPromise
-    | ProcessPromise
+    | WorkingDirectory
+    | Sysctl
     | SearchPathRule
     | PrivilegePromise
     | SecretPromise
     | Certificates
     | LocalizationPromise
     | Groups
-    | DaemonListens
+    | NixSetting
+    | DaemonSetting
 )
 """Promises about which a look at the job's process tells nothing."""
 
@@ -73,8 +82,10 @@ def shows_outside(promise: Promise) -> bool:
             return not promise.present or not (promise.version or promise.work or promise.features)
         case PathState():
             return not promise.present or not promise.has_details
-        case Shell() | DockerDaemon() | Mount() | Unshare() | Resolves() | Reaches() | Denied():
+        case Shell() | DockerDaemon() | Mount() | Unshare() | Resolves() | Reaches() | Responds() | Denied():
             return False
+        case DaemonListens() | Umask() | Ulimit() | SharedMemory():
+            return True
         case _:
             return not isinstance(promise, _NEVER_OUTSIDE | DaemonPromise)
 

@@ -10,12 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.contract.promises.daemon import DaemonListens
+from builder_contracts.contract.promises.daemon import DAEMON_SETTINGS, DaemonListens
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.image import ImageHealthcheck
 from builder_contracts.contract.promises.isolation import Device
-from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves, Responds
+from builder_contracts.contract.promises.nix import NixSetting
+from builder_contracts.contract.promises.ports import OtherPorts, Port
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.facts.model import (
     ENTRYPOINT,
@@ -26,6 +28,7 @@ from builder_contracts.facts.model import (
     FeatureFacts,
     ForbiddenHostFacts,
     NetworkFacts,
+    ResponseFacts,
     Seen,
     StartFacts,
     StepFacts,
@@ -43,6 +46,8 @@ from builder_contracts.runner.protocol import CompletedCommand, Look, Runner, St
 DEADLINE = 60.0
 """Seconds for one observation."""
 
+_LISTENING = (DaemonListens, Port, OtherPorts)
+
 ONLY_INSIDE = Unseen("not visible from outside the runner", provable_here=False)
 
 
@@ -52,14 +57,14 @@ def gather(
     *,
     forbidden: Mapping[str, Seen[StandIn]],
     may_try: bool = True,
-    unreachable_hosts: Mapping[str, str] | None = None,
+    unreachable_hosts: Mapping[str, Unseen] | None = None,
     deadline: float = DEADLINE,
 ) -> Facts:
     """Observe ``runner`` with the questions of ``contract``.
 
     ``forbidden`` holds the stand-ins of forbidden hosts. ``may_try`` is False on a network that routes
     outside: a packet to a stand-in's address could then reach the real host, so none is sent.
-    ``unreachable_hosts`` are hosts that the run could not start, with the reason. Nothing that happens in
+    ``unreachable_hosts`` are hosts that cannot be tried, with the reason. Nothing that happens in
     the runner raises.
     """
     setting = runner.setting
@@ -160,7 +165,7 @@ def _facts(
     runner: Runner,
     answers: ProbeAnswers,
     forbidden: Mapping[str, Seen[StandIn]],
-    unreachable: Mapping[str, str],
+    unreachable: Mapping[str, Unseen],
     taken: str,
     started_at: float,
 ) -> Facts:
@@ -178,7 +183,7 @@ def _facts(
         entrypoint=setting.entrypoint,
         identity=read.identity(answers),
         groups=read.groups(answers),
-        listening=read.listening(answers) if contract.promised(DaemonListens) else NOT_ASKED,
+        ports=read.ports(answers) if any(map(contract.promised, _LISTENING)) else NOT_ASKED,
         process=promised.process(answers, contract),
         search_path=promised.search_path(answers, contract),
         privileges=promised.privileges(answers, contract),
@@ -197,8 +202,11 @@ def _facts(
         paths={path: read.path(answers, path) for path in paths},
         files=promised.files(answers, contract),
         isolation=read.isolation(answers, setting.privileged),
-        daemon=_daemon(answers, runner),
+        daemon=_daemon(contract, answers, runner),
         network=_network(contract, answers, forbidden, unreachable),
+        nix_settings={
+            setting.name: read.nix_setting(answers, setting.name) for setting in contract.promised(NixSetting)
+        },
         resources=read.resources(answers),
         kernel=read.kernel(answers),
         taken=taken,
@@ -212,30 +220,34 @@ def _healthcheck(contract: Contract, runner: Runner, answers: ProbeAnswers) -> S
     return Unseen(answers.lost) if answers.lost else healthcheck.run(runner)
 
 
-def _daemon(answers: ProbeAnswers, runner: Runner) -> Seen[DaemonFacts]:
+def _daemon(contract: Contract, answers: ProbeAnswers, runner: Runner) -> Seen[DaemonFacts]:
     setting = runner.setting
     daemon = read.daemon(answers, setting.daemon_ready_after)
-    if setting.daemon_failure and isinstance(daemon, DaemonFacts):
-        return dataclasses.replace(daemon, failure=setting.daemon_failure)
-    return daemon
+    if isinstance(daemon, Unseen):
+        return daemon
+    if any(map(contract.promised, DAEMON_SETTINGS)):
+        daemon = dataclasses.replace(daemon, settings=read.daemon_settings(answers))
+    return dataclasses.replace(daemon, failure=setting.daemon_failure)
 
 
 def _network(
     contract: Contract,
     answers: ProbeAnswers,
     forbidden: Mapping[str, Seen[StandIn]],
-    unreachable: Mapping[str, str],
+    unreachable: Mapping[str, Unseen],
 ) -> NetworkFacts:
     resolve: dict[str, Seen[list[str]]] = {}
     for name in contract.promised(Resolves):
-        failure = unreachable.get(name.host)
-        resolve[name.host] = Unseen(failure) if failure else read.resolution(answers, name.host)
+        resolve[name.host] = unreachable.get(name.host) or read.resolution(answers, name.host)
     connect: dict[str, Seen[ConnectionFacts]] = {}
     for service in contract.promised(Reaches):
         key = f"{service.host}:{service.port}"
-        failure = unreachable.get(service.host)
-        connect[key] = Unseen(failure) if failure else read.connection(answers, key)
+        connect[key] = unreachable.get(service.host) or read.connection(answers, key)
+    responses: dict[str, Seen[ResponseFacts]] = {}
+    for request in contract.promised(Responds):
+        responses[request.url] = unreachable.get(request.host) or read.response(answers, request.url)
     return NetworkFacts(
+        responses=responses,
         default_routes=read.default_routes(answers),
         resolve=resolve,
         connect=connect,

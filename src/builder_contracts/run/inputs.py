@@ -14,7 +14,13 @@ from typing import Any
 
 from builder_contracts.contract import files, schemas
 from builder_contracts.contract.document import Document
-from builder_contracts.contract.loading import conflicts, is_contract, load_all, load_environment
+from builder_contracts.contract.loading import (
+    conflicts,
+    is_contract,
+    load_all,
+    load_environment,
+    unknown_settings,
+)
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.image import ImageReference
 from builder_contracts.errors import InputError, Location, Problem
@@ -50,13 +56,14 @@ def new_run_id() -> str:
 
 def load_inputs(options: RunOptions) -> Inputs:
     """Read what a run needs. Raises InputError with everything that is wrong."""
-    return with_contracts(options, load_all(contract_files(options.paths)))
+    return with_contracts(options, load_all(contract_files(options.paths), options.settings))
 
 
 def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs:
     """The inputs of a run whose contracts are read already. Raises InputError with everything that is wrong."""
     problems = [
         *conflicts(contracts),
+        *unknown_settings(options.settings, contracts),
         *unknown("--builder", options.builders, contracts),
         *unknown("--image", options.images, contracts),
     ]

@@ -49,6 +49,7 @@ from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import Outcome
 from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
 from tests.unit.judge.promised_rows import PROMISED
+from tests.unit.judge.settings_rows import DAEMON_ROWS, IMAGE_ROWS, NETWORK_ROWS, SECTIONS
 
 TEMPLATE = "the pool's template does not set the value"
 
@@ -139,6 +140,7 @@ TABLE = {
         broken("entry point", ImageEntrypoint(()), facts(image=replace(IMAGE, entrypoint=["/init"])), "['/init']", "ENTRYPOINT"),
         kept("small", ImageSize(300 * 2**20), facts(), "300Mi"),
         broken("large", ImageSize(200 * 2**20), facts(), "300Mi, 100Mi over budget", "docker history"),
+        *IMAGE_ROWS,
     ],
     "job": [
         kept("started", JobStart(StartWay.IMAGE), facts(start=StartFacts(True, True, way="ENTRYPOINT and CMD of the image")), "started: ENTRYPOINT and CMD of the image"),
@@ -331,6 +333,7 @@ TABLE = {
         unproven("no id", DaemonOwn(), daemon(False, "ports are closed"), "ports are closed"),
         unproven("no engine known", DaemonOwn(), replace(daemon(), runner=replace(RUNNER, engine_id="")), "is unknown", provable_here=False),
         unproven("no runner", DaemonOwn(), replace(daemon(), runner=LOST), "did not complete"),
+        *DAEMON_ROWS,
     ],
     "network": [
         kept("no way out", Egress(False), facts(), "no default route"),
@@ -363,6 +366,7 @@ TABLE = {
         unproven("one spelling untried", DENIED, forbidden(octal=LOST), "did not complete"),
         unproven("nothing tried", DENIED, facts(network=NetworkFacts(default_routes=[], forbidden={"metadata": ForbiddenHostFacts(CONNECTED, {})})), "none made"),
         unproven("no stand-in", DENIED, facts(network=NetworkFacts(forbidden={"metadata": NOT_HERE})), "no runner", provable_here=False),
+        *NETWORK_ROWS,
     ],
     "resources": [
         kept("cpu", CpuLimit(2000), facts(resources=ResourceFacts(cpu=2000)), "2"),
@@ -394,6 +398,7 @@ TABLE = {
         unproven("no controller", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=None, cpu_weight=None)), "no cpu cgroup controller"),
     ],
     **PROMISED,
+    **SECTIONS,
     "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "needs a proof")],
     "publication": [unproven("by facts alone", NoSecrets(), facts(), "needs a proof")],
     "canaries": [unproven("by facts alone", CanaryProof("flake", "builds"), facts(), "needs a proof")],

@@ -19,6 +19,8 @@ from builder_contracts.contract.promises import (
     job,
     localization,
     network,
+    nix,
+    ports,
     privileges,
     process,
     publication,
@@ -41,6 +43,8 @@ from builder_contracts.contract.promises.job import JobPromise
 from builder_contracts.contract.promises.localization import LocalizationPromise
 from builder_contracts.contract.promises.named_promise import NamedPromise
 from builder_contracts.contract.promises.network import NetworkPromise
+from builder_contracts.contract.promises.nix import NixSetting
+from builder_contracts.contract.promises.ports import PortPromise
 from builder_contracts.contract.promises.privileges import PrivilegePromise
 from builder_contracts.contract.promises.process import ProcessPromise
 from builder_contracts.contract.promises.publication import Publication
@@ -70,6 +74,8 @@ Promise = (
     | Certificates
     | LocalizationPromise
     | NetworkPromise
+    | PortPromise
+    | NixSetting
     | ResourcePromise
     | CacheProof
     | Publication
@@ -96,6 +102,8 @@ READERS: Mapping[str, SectionParser] = {
     "trust": trust.read,
     "localization": localization.read,
     "network": network.read,
+    "ports": ports.read,
+    "nix": nix.read,
     "resources": resources.read,
     "caches": caches.read,
     "publication": publication.read,
@@ -116,7 +124,9 @@ __all__ = [
     "LocalizationPromise",
     "NamedPromise",
     "NetworkPromise",
+    "NixSetting",
     "PathState",
+    "PortPromise",
     "PrivilegePromise",
     "ProcessPromise",
     "Promise",

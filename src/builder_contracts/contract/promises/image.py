@@ -72,7 +72,7 @@ class ImageSize:
 
 @dataclass(frozen=True)
 class ImageSetting:
-    """An instruction of the Dockerfile as the image has it: CMD, VOLUME, WORKDIR, USER or STOPSIGNAL.
+    """An instruction of the Dockerfile as the image has it: CMD, VOLUME, EXPOSE, WORKDIR, USER or STOPSIGNAL.
 
     ``values`` is empty for an instruction that must not be there.
     """
@@ -130,6 +130,8 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[ImagePro
                 yield NamedPromise(field, ImageSetting("CMD", tuple(value)), where)
             case "volumes":
                 yield NamedPromise(field, ImageSetting("VOLUME", tuple(sorted(value))), where)
+            case "exposed":
+                yield NamedPromise(field, ImageSetting("EXPOSE", tuple(sorted(value))), where)
             case "workdir":
                 yield NamedPromise(field, ImageSetting("WORKDIR", (value,)), where)
             case "user":

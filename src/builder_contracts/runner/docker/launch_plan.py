@@ -9,7 +9,7 @@ from builder_contracts.contract.promises.daemon import DaemonEndpoint, DaemonRea
 from builder_contracts.contract.promises.image import ImageEntrypoint
 from builder_contracts.contract.promises.isolation import Capabilities, NoNewPrivileges, Privileged, Seccomp
 from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
-from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves
+from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves, Responds
 from builder_contracts.contract.promises.resources import (
     CpuLimit,
     CpuRequest,
@@ -74,7 +74,9 @@ def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
     cpu, cpu_request = first(CpuLimit), first(CpuRequest)
     memory, memory_request, pids = first(MemoryLimit), first(MemoryRequest), first(PidsLimit)
     egress, endpoint, ready = first(Egress), first(DaemonEndpoint), first(DaemonReady)
-    networked = egress or any(contract.promised(kind) for kind in (Resolves, Reaches, Denied)) or endpoint
+    networked = (
+        egress or any(contract.promised(kind) for kind in (Resolves, Reaches, Responds, Denied)) or endpoint
+    )
     network = "none"
     if networked:
         network = "routed" if isinstance(egress, Egress) and egress.allowed else "internal"

@@ -130,6 +130,26 @@ class RunNetwork:
         reasons = [engine.reason(error) for start in self.hosts() if (error := start.exception())]
         return "; ".join(dict.fromkeys(reasons))
 
+    def unreachable(self, names: Iterable[str], network: str) -> dict[str, Unseen]:
+        """Those of the hosts that a runner on that kind of network cannot be asked about, with the reason.
+
+        A name in a domain of the environment's hosts is the environment's: where no such host is, the name is wrong.
+        A name elsewhere is of a host outside, to which only a network with a way out leads.
+        """
+        names = list(names)
+        if not names:
+            return {}
+        if failure := self.hosts_failure():
+            return dict.fromkeys(names, Unseen(failure))
+        domains = {host.partition(".")[2] for host in self._surroundings.hosts}
+        reason = f"the run's network has no way out, and environment {self._surroundings.name} has no host in this domain"
+        outside = Unseen(reason, provable_here=False)
+        return {
+            name: outside
+            for name in names
+            if network != "routed" and (domain := name.partition(".")[2]) and domain not in domains
+        }
+
     def stand_in(self, name: str) -> Future[Seen[StandIn]]:
         """The stand-in of a forbidden host, started in the background at the first call."""
         with self._lock:
