@@ -1,10 +1,10 @@
 """Write the pages of docs/ that are generated from schemas, judges, rules and commands; script/docs runs it.
 
-contract-reference.md   from contracts/schema/*.json and the documents of each kind in this repository
-platform-reference.md   the same for contracts of a whole platform
-clauses.md              from judge/ and docs/examples/every-field.yaml
-cli.md                  from the commands and run/options.py
-truth/rules.md          from the rules that truth/rules registers
+reference/contract.md   from contracts/schema/*.json and the documents of each kind in this repository
+reference/platform.md   the same for contracts of a whole platform
+reference/clauses.md    from judge/ and docs/examples/every-field.yaml
+reference/cli.md        from the commands and run/options.py
+reference/truth-rules.md  from the rules that truth/rules registers
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ schema: begin a document with `# yaml-language-server: $schema=…`, and they co
 `builder-contracts schema NAME` prints a schema. [clauses.md](clauses.md) explains how each promise is judged.
 
 Documents are YAML 1.2 without tags, one per file, at most 1 MB. An unknown field, a duplicate key and a promise that
-could not fail are errors, reported with file, line and fix. [One contract](examples/every-field.yaml) has every field
+could not fail are errors, reported with file, line and fix. [One contract](../examples/every-field.yaml) has every field
 of a builder class; the examples are from it. Contracts of a whole platform, which are judged against a checkout, are in
-[platform-reference.md](platform-reference.md).
+[platform.md](platform.md).
 
 """
 
@@ -56,7 +56,7 @@ PLATFORM_REFERENCE = """# Platform contract reference
 
 This page lists every field of the contracts that a checkout of a platform's repository is judged against, as in their
 JSON Schemas. `contracts/platform/` has one contract of each kind. The contracts of builder classes are in
-[contract-reference.md](contract-reference.md).
+[contract.md](contract.md).
 
 """
 
@@ -65,10 +65,10 @@ CLAUSES = """# How each clause is judged
 A verdict is *kept*, *broken* or *unproven*; a broken clause with a valid waiver is *waived*. A kept clause names its
 evidence. *Unproven* means that the clause could not be checked. If this runner or host could have shown it, that is an
 error; if it never can, it is a loud skip. It never counts as kept, and `--strict` (pytest: `--strict-contracts`) makes
-the skips count against you as well. [architecture.md](architecture.md#three-outcomes) has the ladder of evidence.
+the skips count against you as well. [architecture.md](../architecture.md#three-outcomes) has the ladder of evidence.
 
 `builder-contracts explain CLAUSE-ID` prints the same for a clause of your own contract. The clauses on this page are
-those of [one contract](examples/every-field.yaml) that has every field. `tests/defects/` breaks runner images in the
+those of [one contract](../examples/every-field.yaml) that has every field. `tests/defects/` breaks runner images in the
 ways that are listed here, and checks that the right clause becomes *broken* for the right reason.
 
 """
@@ -119,7 +119,7 @@ If an option is absent, these variables set its value.
 RULES_PAGE = """# Rules
 
 What each clause of `contracts/platform/` compares. *Own*: judged in the platform's own repository only. Clauses of
-class contracts are on [a page of their own](classes.md).
+class contracts are on [a page of their own](../truth/classes.md).
 """
 
 
@@ -140,7 +140,7 @@ def code(value: object) -> str:
     return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
-# --- contract-reference.md
+# --- reference/contract.md
 
 Place = tuple[str, ...]
 """The path of a field in documents of its kind; ``*`` stands for any name or any item."""
@@ -274,14 +274,14 @@ PLATFORM = "platform-"
 
 
 def contract_reference() -> str:
-    """docs/contract-reference.md"""
+    """docs/reference/contract.md"""
     names = [name for name in schemas.names() if not name.startswith(PLATFORM)]
     names.sort(key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
     return note("contracts/schema/*.json") + REFERENCE + _schemas(names)
 
 
 def platform_reference() -> str:
-    """docs/platform-reference.md"""
+    """docs/reference/platform.md"""
     names = [name for name in schemas.names() if name.startswith(PLATFORM)]
     return note("contracts/schema/platform-*.json") + PLATFORM_REFERENCE + _schemas(names)
 
@@ -337,11 +337,11 @@ def _block(section: str) -> str:
     return "\n```yaml\n" + "\n".join(block).rstrip() + "\n```\n"
 
 
-# --- clauses.md
+# --- reference/clauses.md
 
 
 def clauses() -> str:
-    """docs/clauses.md"""
+    """docs/reference/clauses.md"""
     text = note("judge/ and docs/examples/every-field.yaml") + CLAUSES
     contract = load(EXAMPLE, EXAMPLE.name)
     text += "".join(f"- [{kind}](#{kind})\n" for kind in READERS)
@@ -366,11 +366,11 @@ def clauses() -> str:
     return text
 
 
-# --- cli.md
+# --- reference/cli.md
 
 
 def command_line() -> str:
-    """docs/cli.md"""
+    """docs/reference/cli.md"""
     text = note("the commands' own help and run/options.py")
     text += f"# Command line\n\n{_prose(cli.group.help or '')}"
     text += "```\nbuilder-contracts [-h | --help] [--version] COMMAND …\n```\n\n## Exit codes\n\n"
@@ -449,7 +449,7 @@ def _prose(text: str) -> str:
     return written
 
 
-# --- truth/rules.md
+# --- reference/truth-rules.md
 
 
 def truth_rules() -> str:
@@ -465,11 +465,11 @@ def truth_rules() -> str:
 
 
 PAGES: dict[str, Callable[[], str]] = {
-    "contract-reference.md": contract_reference,
-    "platform-reference.md": platform_reference,
-    "clauses.md": clauses,
-    "cli.md": command_line,
-    "truth/rules.md": truth_rules,
+    "reference/contract.md": contract_reference,
+    "reference/platform.md": platform_reference,
+    "reference/clauses.md": clauses,
+    "reference/cli.md": command_line,
+    "reference/truth-rules.md": truth_rules,
 }
 
 

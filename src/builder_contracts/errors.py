@@ -11,7 +11,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """The command line's answer to the shell. Numbers are an API: documented in docs/cli.md."""
+    """The command line's answer to the shell. Numbers are an API: documented in docs/reference/cli.md."""
 
     KEPT = 0
     BROKEN = 1

@@ -140,7 +140,7 @@ def test_the_linters_see_every_workflow_and_every_action() -> None:
 
 
 def test_nightly_page_lists_actions_and_permissions() -> None:
-    page = (ROOT / "docs" / "nightly.md").read_text("utf-8")
+    page = (ROOT / "docs/how-to/nightly.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| `([\w-]+)` \|[^|]*\| (.*) \|$", page, re.MULTILINE))
 
     assert {path.parent.name for path in ACTIONS} <= {*rows}
@@ -272,7 +272,7 @@ def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
 
 
 def test_reusable_workflow_needs_only_what_it_checks_out() -> None:
-    """Only the images are built here; docs/nightly.md says to leave that job out."""
+    """Only the images are built here; docs/how-to/nightly.md says to leave that job out."""
     for name, about in jobs(NIGHTLY).items():
         scripts = [step.get("run", "") for step in about.get("steps", [])]
         assert name == "images" or not re.search(r"\.github/|script/|builder-contracts", "\n".join(scripts))

@@ -113,7 +113,7 @@ def test_unknown_id_names_the_command_that_lists_ids() -> None:
 def test_a_kind_is_explained_where_there_are_no_contracts(kind: str) -> None:
     text = explained(kind)
     assert text.startswith(kind)
-    assert "docs/clauses.md" in text
+    assert "docs/reference/clauses.md" in text
 
 
 @pytest.mark.usefixtures("in_checkout")

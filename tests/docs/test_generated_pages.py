@@ -75,7 +75,7 @@ def _commands(name: str) -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
 def test_the_page_has_every_option_that_the_commands_help_prints(name: str) -> None:
-    text = (ROOT / "docs" / "cli.md").read_text("utf-8")
+    text = (ROOT / "docs/reference/cli.md").read_text("utf-8")
     for path in _commands(name):
         printed = CliRunner().invoke(cli.group, [*path, "--help"])
         assert printed.exit_code == 0
@@ -98,10 +98,10 @@ def test_the_page_has_every_option_that_pytests_help_prints() -> None:
     group = printed.partition("contracts of CI runner classes:")[2].partition("\n\n")[0]
     options = set(re.findall(r"^ +(--[\w-]+)", group, re.MULTILINE))
     assert "--contracts" in options
-    section = (ROOT / "docs" / "cli.md").read_text("utf-8").partition("\n## pytest\n")[2]
+    section = (ROOT / "docs/reference/cli.md").read_text("utf-8").partition("\n## pytest\n")[2]
     assert options <= set(re.findall(r"--[\w-]+", section))
 
 
 def test_page_has_the_meaning_of_every_exit_code() -> None:
-    text = (ROOT / "docs" / "cli.md").read_text("utf-8").partition("\n## builder-contracts ")[0]
+    text = (ROOT / "docs/reference/cli.md").read_text("utf-8").partition("\n## builder-contracts ")[0]
     assert re.findall(r"^\| (\d+) \|", text, re.MULTILINE) == [str(code.value) for code in ExitCode]

@@ -129,7 +129,7 @@ def name(needs_engine: None) -> Iterator[str]:
 @pytest.mark.docker
 @pytest.mark.xdist_group("tutorial")
 def test_tutorial_commands_print_what_the_page_shows(tmp_path: Path, name: str) -> None:
-    page = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
+    page = (ROOT / "docs/tutorials/first-contract.md").read_text("utf-8")
     page = page.replace("debian:stable-slim", BASE).replace("my-runner", name)
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"

@@ -11,7 +11,7 @@ from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE, NIX
 from builder_contracts.contract.promises.publication import BOUNDARY, STATE
 
 HERE = Path(__file__).parent
-PAGE = HERE.parents[1] / "docs/proofs/README.md"
+PAGE = HERE.parents[1] / "docs/explanation/proofs.md"
 # What the canaries of nix, bazel and docker show; a kernel's tiers have a page and tests of their own.
 CANARY = ("builds", "runs", "artifacts", "rebuild", "pure", "lock")
 

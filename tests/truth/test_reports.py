@@ -283,7 +283,7 @@ def test_json_holds_findings_verdicts_and_what_was_not_read(wrong: Path) -> None
     assert data["schema"] == "builder-contracts/report/v2"
     assert data["unread"][0]["path"] == "x.yaml"
     (finding,) = [one for one in data["findings"] if one["clause"].endswith("retired-hosts")]
-    assert finding["actual"]["file"] == "flake.nix"
+    assert finding["here"]["file"] == "flake.nix"
     assert {one["clause"] for one in data["verdicts"] if one["outcome"] == "broken"} >= {finding["clause"]}
 
 

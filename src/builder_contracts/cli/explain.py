@@ -135,7 +135,7 @@ def _about_kind(kind: str, contracts: Iterable[Contract]) -> ExplainedFields:
             for clause in contract.clauses
             if clause.kind == kind
         ],
-        "more": "see docs/clauses.md for how clauses are judged, docs/contract-reference.md for the syntax",
+        "more": "see docs/reference/clauses.md for how clauses are judged, docs/reference/contract.md for the syntax",
     }
     return {name: value for name, value in answer.items() if value}
 

@@ -41,8 +41,8 @@ _V1 = "builder-contracts/facts/v1"
 def _from_v1(value: Any) -> Any:
     """Facts of version 1 with the field names of version 2."""
     match value:
-        case {"unseen": reason, "here": bool(here)}:
-            return {"reason": reason, "provable_here": here}
+        case {"unseen": reason, "here": bool(provable)}:
+            return {"reason": reason, "provable_here": provable}
         case dict():
             names = {"said": "output"} if "said" in value and value.keys() <= _V1_ANSWERS else {}
             return {names.get(key, key): _from_v1(item) for key, item in value.items()}

@@ -1,6 +1,6 @@
 """Explain any promise: call the module of its section, as ``judge`` does for a verdict.
 
-The command ``explain`` and docs/clauses.md use it.
+The command ``explain`` and docs/reference/clauses.md use it.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def explain(promise: ProofPromise) -> Explanation:
                 why="A cache that silently misses, serves from the wrong place or serves unsigned content costs days; "
                 "users only notice slow or wrong builds.",
                 breaks="A wrong URL or key, a proxy that rewrites responses, a client that trusts too much.",
-                fix=f"Repeat the proof by hand with docs/proofs/{'nix' if role == 'nix' else 'bazel'}.md.",
+                fix=f"Repeat the proof by hand with docs/reference/proofs/{'nix' if role == 'nix' else 'bazel'}.md.",
             )
         case PublicationProof(target=target):
             return Explanation(
@@ -37,7 +37,7 @@ def explain(promise: ProofPromise) -> Explanation:
                 unproven=_UNPROVEN,
                 why="A target that accepts anonymous writes serves whatever an attacker stores there.",
                 breaks="Permissions enforced only in the client, a reader's token that can write, an open registry.",
-                fix=f"Enforce identities in the server of {target}; see docs/proofs/publication.md.",
+                fix=f"Enforce identities in the server of {target}; see docs/reference/proofs/publication.md.",
             )
         case NoSecrets():
             return Explanation(

@@ -100,9 +100,9 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "promise": finding.promise,
         "why": finding.why,
         "ground": finding.ground,
-        "actual": _side(finding.actual),
-        "expected": _side(finding.expected),
-        "fix": finding.fix,
+        "here": _side(finding.actual),
+        "there": _side(finding.expected),
+        "mend": finding.fix,
         "fingerprint": finding.fingerprint,
     }
 

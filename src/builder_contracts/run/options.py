@@ -1,4 +1,4 @@
-"""The table of options, from which click, pytest, shell completion and docs/cli.md are made.
+"""The table of options, from which click, pytest, shell completion and docs/reference/cli.md are made.
 
 ``parse`` converts the values of a command line into ``RunOptions``. It reads no files: ``inputs`` reads, for example,
 the environment file.

@@ -75,7 +75,7 @@ def read_tools(folder: Path) -> Mapping[str, KnownTool]:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             problem = f"not TOML: {error}"
         if problem:
-            fix = "see docs/contract-reference.md, section 'Tools of your own'"
+            fix = "see docs/reference/contract.md, section 'Tools of your own'"
             raise InputError([Problem(Location(str(path)), problem, fix)])
         tools[path.stem] = KnownTool.from_table(path.stem, table)
     return tools

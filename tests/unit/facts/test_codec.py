@@ -52,9 +52,9 @@ def test_names_that_look_like_the_marks_of_the_unseen_are_names() -> None:
     )
     assert from_json(to_json(original), "f.json") == original
     flat = flatten(original)
-    assert flat["env.unseen"] == '"x"'
-    assert flat["tools.unseen.path"] == '"/bin/unseen"'
-    assert flat["tools.unseen.features.here"] == "not observed: hung"
+    assert flat["env.reason"] == '"x"'
+    assert flat["tools.reason.path"] == '"/bin/reason"'
+    assert flat["tools.reason.features.provable_here"] == "not observed: hung"
 
 
 def test_what_was_not_seen_keeps_its_reason() -> None:
@@ -169,3 +169,10 @@ def test_no_fact_acts_on_a_terminal_that_shows_them() -> None:
     text = to_json(hostile)
     assert all(line.isprintable() for line in text.split("\n"))
     assert from_json(text, "f.json").env == hostile.env
+
+
+def test_facts_of_version_1_are_read() -> None:
+    original = dataclasses.replace(facts(), image=Unseen("no engine", provable_here=False))
+    data = json.loads(to_json(original)) | {"schema": "builder-contracts/facts/v1"}
+    data["image"] = {"unseen": "no engine", "here": False}
+    assert from_json(json.dumps(data), "f.json") == original

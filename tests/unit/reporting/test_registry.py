@@ -156,6 +156,6 @@ def test_every_format_has_a_module_that_renders() -> None:
 
 
 def test_the_page_on_reports_has_every_format() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "reports.md").read_text("utf-8")
+    page = (Path(__file__).parents[3] / "docs/reference/reports.md").read_text("utf-8")
     for name, text in FORMATS.items():
         assert f"| `{name}` | {text} |" in page

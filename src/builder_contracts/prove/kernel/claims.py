@@ -1,6 +1,6 @@
 """The claim ladder of the real-time kernel: packaged is not booted, booted is not real-time.
 
-The rungs are the kernel owner's, see docs/canaries/linux-xr.md. A canary in an emulator can prove the first two; the
+The rungs are the kernel owner's, see docs/explanation/kernel-canary.md. A canary in an emulator can prove the first two; the
 others need a headset's host and are never claimed here.
 """
 

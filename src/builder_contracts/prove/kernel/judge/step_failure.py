@@ -43,7 +43,7 @@ def find_failure(step: TierStep, build: KernelBuild | None = None) -> CheckResul
     return CheckResult(
         False,
         f"status {step.status}: {step.end}",
-        "run the step by hand in the image (see docs/canaries/linux-xr.md)",
+        "run the step by hand in the image (see docs/explanation/kernel-canary.md)",
     )
 
 
