@@ -89,7 +89,7 @@ def explain(promise: PortPromise) -> Explanation:
             )
         case OtherPorts():
             return Explanation(
-                how=f"{how}None may be at a port that the contract does not name. "
+                how=f"{how}Only ports that the contract names may have one. "
                 f"The engine's resolver at {_ENGINE_RESOLVER} does not count.",
                 unproven=f"{RUNNER_LOST}; or /proc/net is not readable.",
                 why="Nobody looks after a service that nobody knows of.",
