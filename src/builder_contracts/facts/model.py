@@ -43,7 +43,8 @@ class RunnerFacts:
 
     ``kind`` is docker or local; ``cpus`` and ``memory`` (bytes) are the host's capacity; ``identity``
     names what the runner says of itself (a container id, a GitHub runner name); ``engine_id`` is the id
-    of the Docker Engine that runs it; ``live`` is True only for a proven runner of the class's pool.
+    of the Docker Engine that runs it; ``live`` is True only for a proven runner of the class's pool;
+    ``platform`` is the engine's own.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class RunnerFacts:
     identity: str = ""
     engine_id: str = ""
     live: bool = False
+    platform: str = ""
 
 
 @dataclass(frozen=True)

@@ -250,5 +250,6 @@ def _command(look: str, runner: RunnerFacts | None, seen_image: ImageFacts | Non
         where = f"--runner {runner.kind}"
     # Names and paths of contracts are never shell text, not even in a line to copy.
     contract_file = shlex.quote(contract.source.file)
+    platform = f" --platform {shlex.quote(contract.platform)}" if contract.platform else ""
     settings = "".join(f" --set {shlex.quote(f'{name}={text}')}" for name, text in contract.settings.items())
-    return f"builder-contracts facts --contract {contract_file}{settings} {where} | jq {shlex.quote(look)}"
+    return f"builder-contracts facts --contract {contract_file}{settings}{platform} {where} | jq {shlex.quote(look)}"

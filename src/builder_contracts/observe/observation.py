@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.contract.platforms import are_same
 from builder_contracts.contract.promises.daemon import DAEMON_SETTINGS, DaemonListens
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
@@ -27,8 +28,10 @@ from builder_contracts.facts.model import (
     Facts,
     FeatureFacts,
     ForbiddenHostFacts,
+    ImageFacts,
     NetworkFacts,
     ResponseFacts,
+    RunnerFacts,
     Seen,
     StartFacts,
     StepFacts,
@@ -41,7 +44,7 @@ from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
 from builder_contracts.observe.outside import look
 from builder_contracts.redaction import learn_data
-from builder_contracts.runner.protocol import CompletedCommand, Look, Runner, StandIn
+from builder_contracts.runner.protocol import CompletedCommand, Look, OutsideView, Runner, StandIn
 
 DEADLINE = 60.0
 """Seconds for one observation."""
@@ -83,10 +86,17 @@ def gather(
             answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
             shells = stepping.result()
         outside = looking.result() if looking else None
+    foreign = _foreign(setting, answers)
+    if foreign is not None:
+        answers, shells = ProbeAnswers(missing=foreign), dict.fromkeys(shells, foreign)
     facts = _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, started_at)
     if isinstance(setting.entrypoint_env, dict):
         shells[ENTRYPOINT] = StepFacts(setting.entrypoint_env)
-    facts = dataclasses.replace(facts, steps=shells, healthcheck=_healthcheck(contract, runner, answers))
+    facts = dataclasses.replace(
+        facts, steps=shells, healthcheck=foreign or _healthcheck(contract, runner, answers)
+    )
+    if foreign is not None:
+        facts = dataclasses.replace(facts, start=foreign)
     if outside is not None:
         from_outside = _facts(contract, runner, outside, {}, {}, taken, started_at)
         facts = _with_outside(
@@ -98,6 +108,17 @@ def gather(
     # A secret that was read is hidden in every output from here on.
     learn_data(dataclasses.asdict(facts))
     return facts
+
+
+def _foreign(setting: OutsideView, answers: ProbeAnswers) -> Unseen | None:
+    """Why nothing of the image runs here, if it is for a platform that this host cannot run."""
+    image, about = setting.image, setting.runner
+    if not isinstance(image, ImageFacts) or not isinstance(about, RunnerFacts) or not about.platform:
+        return None
+    if "exec format error" not in answers.lost or are_same(image.platform, about.platform):
+        return None
+    reason = f"this host runs programs for {about.platform}, and none for {image.platform}"
+    return Unseen(reason, provable_here=False)
 
 
 def _no_start(start: StartFacts) -> str:

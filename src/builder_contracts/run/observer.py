@@ -129,6 +129,7 @@ class _Docker:
             plan=launch,
             network=self._network,
             pull=options.pull,
+            platform=contract.platform,
             about_engine=self._about,
         )
         runner.__enter__()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from builder_contracts.contract import schemas
+from builder_contracts.contract.platforms import normalize
 from builder_contracts.contract.variables import NAME
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.reporting.registry import FORMATS
@@ -58,6 +59,13 @@ def setting(text: object) -> tuple[str, str]:
     if not equals or not re.fullmatch(NAME, name):
         raise ValueError(f"{text!r}: use NAME=VALUE, for example NIX_VERSION=>=2.24")
     return name, value
+
+
+def platform_name(text: object) -> str:
+    """A platform by its usual name. Raises ValueError for any other text."""
+    if not re.fullmatch(r"[a-z0-9]+/[a-z0-9_-]+(/[a-z0-9.]+)?", str(text)):
+        raise ValueError(f"{text!r}: use OS/ARCH, for example linux/arm64")
+    return normalize(str(text))
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,10 @@ OPTIONS: tuple[Option, ...] = (
         "settings", "--set", metavar="NAME=VALUE", convert=setting, repeatable=True, variable="BUILDER_CONTRACTS_SET",
         faces=(*EVERYWHERE, FACTS, DOCTOR, EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS, DASHBOARD),
         help="Set a variable that contracts declare under 'vars'.",
+    ),
+    _option(
+        "platform", "--platform", metavar="OS/ARCH", convert=platform_name, faces=(*EVERYWHERE, FACTS),
+        variable="BUILDER_CONTRACTS_PLATFORM", help="Check the image for this platform, one of the contract's.",
     ),
     _option(
         "facts_image", "--image", metavar="REF", faces=(FACTS,), help="Image to start instead of the contract's.",
@@ -259,6 +271,7 @@ class RunOptions:
     builders: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    platform: str = ""
     runner: str = "docker"
     environment: str | None = None
     allow_writes: frozenset[str] = frozenset()
@@ -309,6 +322,7 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         builders=read.get("builder", ()),
         images=dict(read.get("image", ())),
         settings=dict(read.get("settings", ())),
+        platform=read.get("platform") or "",
         runner=read.get("runner", "docker"),
         environment=read.get("environment"),
         allow_writes=frozenset(read.get("allow_writes", ())),

@@ -128,6 +128,9 @@ TABLE = {
         kept("platform", ImagePlatform("linux/amd64"), facts(), "linux/amd64"),
         broken("other platform", ImagePlatform("linux/arm64"), facts(), "linux/amd64", "--platform linux/arm64"),
         broken("no platform", ImagePlatform("linux/arm64"), facts(image=replace(IMAGE, platform="")), "(no output)", "a different platform"),
+        kept("the same platform", ImagePlatform("linux/arm64"), facts(image=replace(IMAGE, platform="linux/arm64/v8")), "linux/arm64/v8"),
+        unproven("another promised platform", ImagePlatform("linux/arm64", ("linux/amd64",)), facts(), "pass --platform linux/arm64", provable_here=False),
+        broken("no promised platform", ImagePlatform("linux/arm64", ("linux/s390x",)), facts(), "linux/amd64", "--platform linux/arm64"),
         unproven("no image", ImagePlatform("linux/arm64"), facts(image=NOT_HERE), "no runner", provable_here=False),
         kept("label", ImageLabel("title", "sample"), facts(), "'sample'"),
         kept("label with any value", ImageLabel("title", None), facts(), "'sample'"),
@@ -176,7 +179,7 @@ TABLE = {
         broken("dumb shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.ShellFacts(False)}), "it ran but did not compute 40 + 2", "missing"),
         broken("no shell to start with", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, 'exec: "/bin/sh": no such file')), "no such file", "use a base image with a shell"),
         unproven("did not start for another reason", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "no space left")), "not part of this observation"),
-        unproven("another platform", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "/bin/sh: exec format error")), "built for a platform this engine does not run"),
+        broken("no program at all", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "/bin/sh: exec format error")), "exec format error", "no usable /bin/sh"),
         unproven("shell not asked", user.Shell("/bin/zsh"), facts(), "not part of this observation"),
     ],
     "toolchain": [

@@ -16,6 +16,7 @@ import docker.errors
 from docker.credentials.errors import StoreError
 from docker.utils import parse_repository_tag
 
+from builder_contracts.contract.platforms import are_same, normalize
 from builder_contracts.contract.promises.job import JobStart, StartWay
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.facts.model import NOT_ASKED, ImageFacts, RunnerFacts, Seen, StartFacts, Unseen
@@ -56,6 +57,9 @@ def describe_engine(client: docker.DockerClient) -> RunnerFacts:
         cpus=engine.field(info, "NCPU", of=int, default=0),
         memory=engine.field(info, "MemTotal", of=int, default=0),
         engine_id=engine.field(info, "ID", of=str, default=""),
+        platform=normalize(
+            "/".join(engine.field(info, name, of=str, default="") for name in ("OSType", "Architecture"))
+        ),
     )
 
 
@@ -76,6 +80,7 @@ class DockerRunner:
         network: RunNetwork,
         pull: bool = False,
         about_engine: RunnerFacts | None = None,
+        platform: str = "",
     ) -> None:
         self._client = client
         self._run = run
@@ -85,6 +90,7 @@ class DockerRunner:
         self._network = network
         self._pull = pull
         self._about_engine = about_engine
+        self._platform = platform
         self._containers: list[str] = []
         self._job = JobProcess({})
         self._idle = ""
@@ -166,7 +172,7 @@ class DockerRunner:
     def _launch(self) -> OutsideView:
         about = self._about_engine or describe_engine(self._client)
         image, start = self._find_image()
-        if isinstance(image, Unseen):
+        if isinstance(image, Unseen) or isinstance(start, Unseen):
             return OutsideView(about, image, start)
         look = partial(self._look, image)
         started = dataclasses.replace(self._start(image), way=describe(self._plan.start))
@@ -295,12 +301,12 @@ class DockerRunner:
 
     def _find_image(self) -> tuple[Seen[ImageFacts], Seen[StartFacts]]:
         image = engine.describe_image(self._client, self._image)
-        if image is None and self._pull:
+        if (image is None or not self._is_asked(image)) and self._pull:
             # A missing credential helper is the reason of a verdict below, not a warning of the SDK.
             warnings.filterwarnings("ignore", module=r"docker\.credentials")
             try:
                 repository, tag = parse_repository_tag(self._image)
-                self._client.api.pull(repository, tag or "latest")
+                self._client.api.pull(repository, tag or "latest", platform=self._platform or None)
             except docker.errors.NotFound as error:
                 message = f"{self._image} not found in the registry: {engine.reason(error)}"
                 return Unseen(message), StartFacts(exists=False, started=False, output=message)
@@ -314,6 +320,10 @@ class DockerRunner:
                 )
                 return lost, lost
             image = engine.describe_image(self._client, self._image)
+        if image is not None and not self._is_asked(image):
+            return image, Unseen(
+                f"the engine has {self._image} for {image.platform}, not for {self._platform}; build it, or pass --pull"
+            )
         if image is not None:
             image = dataclasses.replace(image, history=engine.image_history(self._client, self._image))
             return image, StartFacts(exists=True, started=False)
@@ -322,6 +332,9 @@ class DockerRunner:
             unasked = Unseen(f"{message}, and its registry was not queried; pass --pull", provable_here=True)
             return unasked, unasked
         return Unseen(message), StartFacts(exists=False, started=False, output=message)
+
+    def _is_asked(self, image: ImageFacts) -> bool:
+        return not self._platform or are_same(image.platform, self._platform)
 
     def _start(self, image: ImageFacts) -> StartFacts:
         try:
