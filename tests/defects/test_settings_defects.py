@@ -200,3 +200,36 @@ def test_daemon_breaks_exactly_one_setting(
     )
     assert seen.broken == {breaks}
     assert says in seen.verdicts[breaks].observation
+
+
+TLS = "trust: {tools: [curl, git, openssl, python3]}\n"
+GIT = "git config --system http"
+OTHER = "cp /etc/ssl/certs/ca-certificates.crt /opt/other.pem"
+
+
+@pytest.mark.parametrize(
+    ("instructions", "breaks", "says"),
+    [
+        ("", [], ""),
+        # With nothing but another bundle, libcurl would still look into /etc/ssl/certs.
+        (
+            f"RUN {OTHER} && printf 'cacert=/opt/other.pem\\ncapath=/opt\\n' >/home/runner/.curlrc",
+            ["curl"],
+            "refuses",
+        ),
+        (f"RUN {OTHER} && {GIT}.sslCAInfo /opt/other.pem && {GIT}.sslCAPath /opt", ["git"], "refuses"),
+        (f"RUN {GIT}.sslVerify false", ["git"], "authority is in no bundle"),
+        ("RUN echo insecure >/home/runner/.curlrc", ["curl"], "authority is in no bundle"),
+        ("RUN rm /usr/bin/openssl", ["openssl"], "openssl is not on PATH"),
+        ("RUN rm -r /etc/ssl/certs", ["curl", "git", "openssl", "python3"], "no CA bundle"),
+    ],
+)
+def test_tool_that_does_not_use_the_bundle_is_broken(
+    bench: Bench, write_contract: Callable[..., Contract], instructions: str, breaks: list[str], says: str
+) -> None:
+    contract = write_contract(f"image: {{reference: tinyland-docker}}\n{TLS}")
+    seen = bench.observe(contract, image=bench.build("tinyland-docker", instructions))
+    assert seen.unproven == set()
+    assert seen.broken == {f"trust/tool/{tool}" for tool in breaks}
+    if breaks:
+        assert says in seen.verdicts[f"trust/tool/{breaks[0]}"].observation

@@ -264,6 +264,18 @@ class BundleFacts:
 
 
 @dataclass(frozen=True)
+class HandshakeFacts:
+    """A tool's requests to two TLS servers: one whose authority is in ``bundle``, one whose authority is unknown.
+
+    ``bundle`` is empty where the image has none.
+    """
+
+    bundle: str
+    trusted: FeatureFacts
+    unknown: FeatureFacts
+
+
+@dataclass(frozen=True)
 class AttemptFacts:
     """Something that the probe tried: whether it worked, and what it was told."""
 
@@ -429,6 +441,7 @@ class Facts:
     privileges: PrivilegeFacts = field(default_factory=PrivilegeFacts)
     secret_files: Seen[list[str]] = NOT_ASKED
     ca_bundle: Seen[BundleFacts] = NOT_ASKED
+    handshakes: dict[str, Seen[HandshakeFacts]] = field(default_factory=dict)
     time_zone: Seen[str] = NOT_ASKED
     shells: dict[str, Seen[ShellFacts]] = field(default_factory=dict)
     path: Seen[str] = NOT_ASKED

@@ -9,7 +9,6 @@ from typing import assert_never
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import (
-    Certificates,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
@@ -30,6 +29,7 @@ from builder_contracts.contract.promises import (
     SearchPathRule,
     SecretPromise,
     Tool,
+    TrustPromise,
 )
 from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, StartFacts, Unseen
 from builder_contracts.judge import (
@@ -87,7 +87,7 @@ def find(promise: Promise, facts: Facts) -> Assessment:
         return privileges.judge(promise, facts)
     if isinstance(promise, SecretPromise):
         return secrets.judge(promise, facts)
-    if isinstance(promise, Certificates):
+    if isinstance(promise, TrustPromise):
         return trust.judge(promise, facts)
     if isinstance(promise, LocalizationPromise):
         return localization.judge(promise, facts)

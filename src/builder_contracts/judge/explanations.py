@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import assert_never
 
 from builder_contracts.contract.promises import (
-    Certificates,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
@@ -29,6 +28,7 @@ from builder_contracts.contract.promises import (
     SearchPathRule,
     SecretPromise,
     Tool,
+    TrustPromise,
 )
 from builder_contracts.judge import (
     daemon,
@@ -83,7 +83,7 @@ def explanation(promise: Promise) -> Explanation:
         return privileges.explain(promise)
     if isinstance(promise, SecretPromise):
         return secrets.explain(promise)
-    if isinstance(promise, Certificates):
+    if isinstance(promise, TrustPromise):
         return trust.explain(promise)
     if isinstance(promise, LocalizationPromise):
         return localization.explain(promise)

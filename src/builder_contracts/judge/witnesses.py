@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.promises import (
-    Certificates,
     DaemonPromise,
     Declaration,
     ImagePromise,
@@ -24,6 +23,7 @@ from builder_contracts.contract.promises import (
     SearchPathRule,
     SecretPromise,
     Tool,
+    TrustPromise,
 )
 from builder_contracts.contract.promises.daemon import DaemonListens, DaemonSetting
 from builder_contracts.contract.promises.identity import Groups, Shell
@@ -53,7 +53,7 @@ _NEVER_OUTSIDE = (
     | SearchPathRule
     | PrivilegePromise
     | SecretPromise
-    | Certificates
+    | TrustPromise
     | LocalizationPromise
     | Groups
     | NixSetting

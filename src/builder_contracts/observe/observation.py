@@ -20,6 +20,7 @@ from builder_contracts.contract.promises.network import Denied, Reaches, Resolve
 from builder_contracts.contract.promises.nix import NixSetting
 from builder_contracts.contract.promises.ports import OtherPorts, Port
 from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.contract.promises.trust import TlsTool
 from builder_contracts.facts.model import (
     ENTRYPOINT,
     NOT_ASKED,
@@ -49,6 +50,9 @@ from builder_contracts.runner.protocol import CompletedCommand, Look, OutsideVie
 DEADLINE = 60.0
 """Seconds for one observation."""
 
+_NO_HANDSHAKE = Unseen(
+    "the CA bundle of a runner that was not started by this run is not changed", provable_here=False
+)
 _LISTENING = (DaemonListens, Port, OtherPorts)
 
 ONLY_INSIDE = Unseen("not visible from outside the runner", provable_here=False)
@@ -75,7 +79,8 @@ def gather(
     started_at = time.monotonic()
     shells: dict[str, Seen[StepFacts]] = {}
     # The outside witness looks, and shells of steps start, while the probe runs.
-    with ThreadPoolExecutor(2, thread_name_prefix="witness") as pool:
+    with ThreadPoolExecutor(3, thread_name_prefix="witness") as pool:
+        shaking = pool.submit(setting.handshakes) if setting.handshakes else None
         looking = pool.submit(_look, contract, setting.look, deadline) if setting.look else None
         if isinstance(setting.start, StartFacts) and not setting.start.started:
             answers = ProbeAnswers(lost=_no_start(setting.start))
@@ -86,14 +91,16 @@ def gather(
             answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
             shells = stepping.result()
         outside = looking.result() if looking else None
+        handshakes = shaking.result() if shaking else {}
     foreign = _foreign(setting, answers)
     if foreign is not None:
         answers, shells = ProbeAnswers(missing=foreign), dict.fromkeys(shells, foreign)
     facts = _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, started_at)
     if isinstance(setting.entrypoint_env, dict):
         shells[ENTRYPOINT] = StepFacts(setting.entrypoint_env)
+    shown = {tool.name: handshakes.get(tool.name, _NO_HANDSHAKE) for tool in contract.promised(TlsTool)}
     facts = dataclasses.replace(
-        facts, steps=shells, healthcheck=foreign or _healthcheck(contract, runner, answers)
+        facts, handshakes=shown, steps=shells, healthcheck=foreign or _healthcheck(contract, runner, answers)
     )
     if foreign is not None:
         facts = dataclasses.replace(facts, start=foreign)

@@ -52,7 +52,7 @@ from builder_contracts.contract.promises.resources import ResourcePromise
 from builder_contracts.contract.promises.search_path import SearchPathRule
 from builder_contracts.contract.promises.secrets import SecretPromise
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.contract.promises.trust import Certificates
+from builder_contracts.contract.promises.trust import TrustPromise
 
 ProofPromise = CacheProof | Publication | CanaryProof
 """Promises that are shown by doing (package ``prove``), not by looking."""
@@ -71,7 +71,7 @@ Promise = (
     | SearchPathRule
     | PrivilegePromise
     | SecretPromise
-    | Certificates
+    | TrustPromise
     | LocalizationPromise
     | NetworkPromise
     | PortPromise
@@ -113,7 +113,6 @@ READERS: Mapping[str, SectionParser] = {
 
 __all__ = [
     "READERS",
-    "Certificates",
     "DaemonPromise",
     "Declaration",
     "EnvironmentPromise",
@@ -135,4 +134,5 @@ __all__ = [
     "SearchPathRule",
     "SecretPromise",
     "Tool",
+    "TrustPromise",
 ]

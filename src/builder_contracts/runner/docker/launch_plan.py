@@ -17,6 +17,7 @@ from builder_contracts.contract.promises.resources import (
     MemoryRequest,
     PidsLimit,
 )
+from builder_contracts.contract.promises.trust import TlsTool
 
 # The limit of classes that promise none, so that a fork bomb in an image cannot take down the host.
 DEFAULT_PIDS = 4096
@@ -36,7 +37,7 @@ class LaunchPlan:
 
     CPU amounts are thousandths of a CPU, memory is in bytes, None means that nothing is set.
     ``network`` is none, internal or routed; ``extra_networks`` are attached too. ``try_entrypoint``: another
-    container starts by the image's ENTRYPOINT, which the contract promises and no job of the class starts with.
+    container starts by the image's ENTRYPOINT, which the contract promises and no job of the class starts with. ``tls_tools`` are tried in another container.
     """
 
     privileged: bool = False
@@ -53,6 +54,7 @@ class LaunchPlan:
     daemon: DaemonPlan | None = None
     start: JobStart = DEFAULT_START
     try_entrypoint: bool = False
+    tls_tools: tuple[str, ...] = ()
 
     @property
     def default_start(self) -> bool:
@@ -98,6 +100,7 @@ def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
         network=network,
         daemon=daemon,
         start=start,
+        tls_tools=tuple(tool.name for tool in contract.promised(TlsTool)),
         try_entrypoint=start.way is StartWay.REPLACED
         and any(promise.arguments for promise in contract.promised(ImageEntrypoint)),
     )

@@ -22,7 +22,7 @@ import docker.errors
 from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 
 from builder_contracts.facts.model import ConnectionFacts, Seen, Unseen
-from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker import engine, tls_servers
 from builder_contracts.runner.docker.cleanup import RunLabels
 from builder_contracts.runner.protocol import StandIn
 
@@ -101,6 +101,7 @@ class RunNetwork:
         self._making = threading.Lock()
         self._networks: dict[str, str] = {}
         self._hosts: list[Future[None]] | None = None
+        self._tls_servers: Future[Seen[tls_servers.TlsServers]] | None = None
         self._stand_ins: dict[str, Future[Seen[StandIn]]] = {}
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="run-network")
 
@@ -149,6 +150,20 @@ class RunNetwork:
             for name in names
             if network != "routed" and (domain := name.partition(".")[2]) and domain not in domains
         }
+
+    def await_tls(self) -> Seen[tls_servers.TlsServers]:
+        """The TLS servers of the run, started at the first call; waits until they answer."""
+        with self._lock:
+            if self._tls_servers is None:
+                self._tls_servers = self._pool.submit(self._start_tls)
+        return self._tls_servers.result()
+
+    def _start_tls(self) -> Seen[tls_servers.TlsServers]:
+        try:
+            container = self._start(self.attach("internal"), "tls", tls_servers.COMMAND, tls_servers.ENDPOINT)
+            return tls_servers.await_ready(self._client, container)
+        except engine.LOST as error:
+            return Unseen(f"cannot start the run's TLS servers: {engine.reason(error)}")
 
     def stand_in(self, name: str) -> Future[Seen[StandIn]]:
         """The stand-in of a forbidden host, started in the background at the first call."""

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -17,10 +17,18 @@ from docker.credentials.errors import StoreError
 from docker.utils import parse_repository_tag
 
 from builder_contracts.contract.platforms import are_same, normalize
-from builder_contracts.contract.promises.job import JobStart, StartWay
+from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
 from builder_contracts.errors import BuilderContractsError
-from builder_contracts.facts.model import NOT_ASKED, ImageFacts, RunnerFacts, Seen, StartFacts, Unseen
-from builder_contracts.runner.docker import engine, kernel_view
+from builder_contracts.facts.model import (
+    NOT_ASKED,
+    HandshakeFacts,
+    ImageFacts,
+    RunnerFacts,
+    Seen,
+    StartFacts,
+    Unseen,
+)
+from builder_contracts.runner.docker import engine, kernel_view, tls_servers
 from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
 from builder_contracts.runner.docker.job_start import (
     FIND_JOB,
@@ -197,6 +205,7 @@ class DockerRunner:
             entrypoint=entrypoint,
             entrypoint_env=entrypoint_env,
             look=look,
+            handshakes=self._shake_hands,
         )
 
     def _settle(self, start: StartFacts) -> StartFacts:
@@ -245,7 +254,7 @@ class DockerRunner:
         if not self._plan.try_entrypoint or not image.entrypoint:
             return NOT_ASKED, NOT_ASKED
         plan = dataclasses.replace(
-            self._plan, start=JobStart(StartWay.ARGUMENTS), try_entrypoint=False, daemon=None
+            self._plan, start=JobStart(StartWay.ARGUMENTS), try_entrypoint=False, daemon=None, tls_tools=()
         )
         with DockerRunner(
             self._client,
@@ -257,6 +266,49 @@ class DockerRunner:
             about_engine=self._about_engine,
         ) as trial:
             return trial.setting.start, trial._job.env or NOT_ASKED
+
+    def _shake_hands(self) -> Mapping[str, Seen[HandshakeFacts]]:
+        """Let tools request pages from the run's TLS servers, in another container, whose CA bundle is changed."""
+        tools = self._plan.tls_tools
+        if not tools:
+            return {}
+        try:
+            return self._shake_hands_in_trial(tools)
+        except engine.LOST as error:
+            return dict.fromkeys(tools, Unseen(f"the engine did not respond: {engine.reason(error)}"))
+
+    def _shake_hands_in_trial(self, tools: Sequence[str]) -> Mapping[str, Seen[HandshakeFacts]]:
+        servers = self._network.await_tls()
+        if isinstance(servers, Unseen):
+            return dict.fromkeys(tools, servers)
+        plan = dataclasses.replace(
+            self._plan,
+            start=DEFAULT_START,
+            try_entrypoint=False,
+            daemon=None,
+            tls_tools=(),
+            network="internal",
+        )
+        with DockerRunner(
+            self._client,
+            self._run,
+            name=f"{self._name}-tls",
+            image=self._image,
+            plan=plan,
+            network=self._network,
+            about_engine=self._about_engine,
+        ) as trial:
+            start = trial.setting.start
+            if isinstance(start, Unseen) or not start.started:
+                reason = start.reason if isinstance(start, Unseen) else start.output
+                return dict.fromkeys(tools, Unseen(f"no container to try TLS in: {reason}"))
+            return tls_servers.shake_hands(
+                self._client,
+                trial.container,
+                lambda arguments: trial.execute(arguments, deadline=30),
+                servers,
+                tools,
+            )
 
     def _look(
         self, image: ImageFacts, program: str, arguments: Sequence[str], deadline: float
