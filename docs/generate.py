@@ -4,6 +4,7 @@ reference/contract.md   from contracts/schema/*.json and the documents of each k
 reference/platform.md   the same for contracts of a whole platform
 reference/clauses.md    from judge/ and docs/examples/every-field.yaml
 reference/cli.md        from the commands and run/options.py
+reference/peers.md      from docs/peers.yaml
 reference/truth-rules.md  from the rules that truth/rules registers
 """
 
@@ -120,6 +121,16 @@ RULES_PAGE = """# Rules
 
 What each clause of `contracts/platform/` compares. *Own*: judged in the platform's own repository only. Clauses of
 class contracts are on [a page of their own](../truth/classes.md).
+"""
+
+
+PEERS_PAGE = """# Other tools and their questions
+
+This page lists what goss, container-structure-test and testinfra can ask of a container, and the field of a contract
+that promises the same: `*` stands for a name of your choice. [contract.md](contract.md) describes
+the fields. Where a row has nothing, its note says why the question makes no sense for a runner of CI jobs.
+
+Here most facts have [two witnesses](../architecture.md#two-witnesses), and what nobody could see is unproven.
 """
 
 
@@ -464,11 +475,31 @@ def truth_rules() -> str:
     return "\n".join(lines) + "\n"
 
 
+# --- peers.md
+
+
+def peers() -> str:
+    parts = [note("docs/peers.yaml"), PEERS_PAGE]
+    for peer, rows in peer_questions().items():
+        parts.append(f"\n## {peer}\n\n| it asks | a contract promises it by | note |\n|---|---|---|\n")
+        for row in rows:
+            promises = ", ".join(f"`{promise}`" for promise in row.get("promises", ())) or "*nothing*"
+            parts.append(f"| {cell(row['asks'])} | {promises} | {cell(row.get('note', ''))} |\n")
+    return "".join(parts)
+
+
+def peer_questions() -> dict[str, list[dict[str, Any]]]:
+    """What other tools ask, with the fields of a contract that promise the same."""
+    data: dict[str, list[dict[str, Any]]] = document.read(DOCS / "peers.yaml").data
+    return data
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "reference/contract.md": contract_reference,
     "reference/platform.md": platform_reference,
     "reference/clauses.md": clauses,
     "reference/cli.md": command_line,
+    "reference/peers.md": peers,
     "reference/truth-rules.md": truth_rules,
 }
 

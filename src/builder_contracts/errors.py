@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     BAD_INPUT = 3
     CANNOT_RUN = 4
     NOTHING_SELECTED = 5
+    LEFT_BEHIND = 6
     INTERRUPTED = 130
     TERMINATED = 143
 

@@ -11,7 +11,7 @@ from builder_contracts.errors import BuilderContractsError
 EXTRAS = {
     "truth": ("markdown_it", "pathspec", "tree_sitter", "tree_sitter_bash", "tree_sitter_hcl", "tree_sitter_nix"),
     "dashboard": ("jinja2", "markupsafe"),
-    "live": ("google", "grpc"),
+    "live": ("boto3", "google", "grpc"),
 }  # fmt: skip
 
 

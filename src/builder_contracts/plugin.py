@@ -19,7 +19,7 @@ from builder_contracts.pytest_items import (
 from builder_contracts.redaction import redact
 from builder_contracts.reporting.terminal import format_summary, format_verdict
 from builder_contracts.reporting.verdict_data import from_data, to_data
-from builder_contracts.run import pytest_options
+from builder_contracts.run import pytest_options, xdist_workers
 from builder_contracts.run.pytest_run import RUN, PytestRun
 from builder_contracts.run.selection import nothing_left
 
@@ -54,6 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
     except InputError as error:
         raise pytest.UsageError(redact(str(error))) from error
     config.pluginmanager.register(run, "builder-contracts-run")
+    if not run.is_worker:
+        config.pluginmanager.register(xdist_workers.Workers(run), "builder-contracts-workers")
     if run.options.paths:
         chosen = config.args if config.args_source is pytest.Config.ArgsSource.ARGS else []
         config.args = list(dict.fromkeys([*chosen, *map(str, run.options.paths)]))
@@ -117,6 +119,8 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     run = session.config.stash[RUN]
     run.close()
+    if run.is_worker:
+        xdist_workers.tell_leftovers(session.config, run.leftovers)
     if not run.is_worker:
         session.exitstatus = run.end(int(session.exitstatus))
 
@@ -128,7 +132,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     run, writer = config.stash[RUN], config.get_terminal_writer()
-    for failure in run.reports.failures if run.reports else ():
+    for failure in (*(run.reports.failures if run.reports else ()), *run.leftovers.lines):
         terminalreporter.write_line(f"ERROR: {failure}", red=True)
     if not run.verdicts and run.deselected:
         terminalreporter.write_line(nothing_left(run.deselected, config.option.keyword))

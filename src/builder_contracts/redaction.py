@@ -481,6 +481,7 @@ learn_secrets = REDACTOR.learn
 learn_value = REDACTOR.learn_value
 learn_variables = REDACTOR.learn_variables
 learn_text = REDACTOR.learn_text
+learn_configuration = REDACTOR.learn_configuration
 learn_data = REDACTOR.learn_data
 redact = REDACTOR.redact
 redact_variable = REDACTOR.redact_variable

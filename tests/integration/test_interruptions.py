@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import shutil
 import signal
 import socket
@@ -12,9 +14,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import docker
+import psutil
 import pytest
 
 from builder_contracts.errors import EngineError, ExitCode
@@ -78,8 +82,15 @@ def start(contracts: Path, *options: str, **environment: str) -> subprocess.Pope
     )
 
 
-def belongings(client: docker.DockerClient, pid: int) -> list[str]:
-    """Names of what a process owns in the engine."""
+def family(pid: int) -> set[int]:
+    """A process and those that it started: the workers of xdist own what they create."""
+    with contextlib.suppress(psutil.Error):
+        return {pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))}
+    return {pid}
+
+
+def belongings(client: docker.DockerClient, *pids: int) -> list[str]:
+    """Names of what processes own in the engine."""
     labelled = [
         (container["Names"][0], container["Labels"])
         for container in client.api.containers(all=True, filters={"label": RUN})
@@ -87,7 +98,7 @@ def belongings(client: docker.DockerClient, pid: int) -> list[str]:
     labelled += [
         (network["Name"], network["Labels"]) for network in client.api.networks(filters={"label": RUN})
     ]
-    return [name for name, labels in labelled if json.loads(labels[OWNER])["pid"] == pid]
+    return [name for name, labels in labelled if json.loads(labels[OWNER])["pid"] in pids]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 30) -> None:
@@ -109,15 +120,46 @@ def check(contracts: Path, *options: str) -> subprocess.Popen[str]:
     )
 
 
-def test_an_interrupted_check_leaves_nothing(client: docker.DockerClient, slow_contract: Path) -> None:
-    process = check(slow_contract)
-    wait_for(lambda: belongings(client, process.pid))
+def hang_up(contracts: Path) -> tuple[int, Callable[[], None]]:
+    """A check on a terminal; its process, and what closes the terminal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        program = str(Path(sys.executable).with_name("builder-contracts"))
+        os.execv(program, [program, "check", str(contracts), "--deadline", "300"])  # noqa: S606
+    return pid, partial(os.close, terminal)
 
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
 
-    assert process.returncode == ExitCode.INTERRUPTED, output
-    assert belongings(client, process.pid) == []
+def test_no_end_of_a_run_leaves_anything(client: docker.DockerClient, slow_contract: Path) -> None:
+    """Each signal to the command line, to pytest and to xdist, at the same time: one machine, one wait."""
+    path = slow_contract / "slow.yaml"
+    features = ", ".join(f"patience-{index}: [-c, 'sleep 15']" for index in range(20))
+    path.write_text(path.read_text().replace("patience: [-c, 'sleep 15']", features))
+    patient = ("--deadline", "300")
+    on_terminal, close_terminal = hang_up(slow_contract)
+    endings: dict[str, tuple[subprocess.Popen[str], signal.Signals, int, ExitCode]] = {
+        "check, Ctrl-C": (check(slow_contract, *patient), signal.SIGINT, 5, ExitCode.INTERRUPTED),
+        "check, SIGTERM": (check(slow_contract, *patient), signal.SIGTERM, 1, ExitCode.TERMINATED),
+        "pytest, SIGHUP": (start(slow_contract, *patient), signal.SIGHUP, 5, ExitCode.TERMINATED),
+        "xdist, SIGTERM": (start(slow_contract, *patient, "-n", "2"), signal.SIGTERM, 1, ExitCode.TERMINATED),
+    }
+    leaders = {name: process.pid for name, (process, *_) in endings.items()}
+    leaders["closed terminal"] = on_terminal
+    wait_for(lambda: all(belongings(client, *family(pid)) for pid in leaders.values()), 180)
+    pids = {name: family(pid) for name, pid in leaders.items()}
+
+    close_terminal()
+    for process, number, count, _ in endings.values():
+        for _ in range(count):
+            process.send_signal(number)
+            time.sleep(0.1)
+    codes = {name: process.wait(180) for name, (process, *_) in endings.items()}
+    os.waitpid(on_terminal, 0)
+
+    outputs = {name: process.communicate()[0] for name, (process, *_) in endings.items()}
+    assert codes == {name: code for name, (*_, code) in endings.items()}, outputs
+    assert {name: left for name, owned in pids.items() if (left := belongings(client, *owned))} == {}
+    # Of a worker, xdist waits for the end of its channel only.
+    wait_for(lambda: not any(map(psutil.pid_exists, set().union(*pids.values()))))
 
 
 def test_bad_environment_next_to_contracts_leaves_nothing(
@@ -133,19 +175,6 @@ def test_bad_environment_next_to_contracts_leaves_nothing(
     assert process.returncode == ExitCode.BAD_INPUT, output
     assert "other.yaml:" in output
     assert "Traceback" not in output
-    assert belongings(client, process.pid) == []
-
-
-def test_an_interrupt_leaves_no_container_and_no_network(
-    client: docker.DockerClient, slow_contract: Path
-) -> None:
-    process = start(slow_contract)
-    wait_for(lambda: len(belongings(client, process.pid)) >= 2)
-
-    process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
-
-    assert process.returncode == ExitCode.INTERRUPTED, output
     assert belongings(client, process.pid) == []
 
 

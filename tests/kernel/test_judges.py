@@ -397,3 +397,40 @@ def test_canary_without_devices_is_skipped_for_good() -> None:
     record = changed(devices=())
     assert not broken(record)
     assert lost(record) == {"boot-devices": Unavailable("the canary requires no device", provable_here=False)}
+
+
+def without_limit() -> KernelRecord:
+    return changed(limit=None)
+
+
+MEMORY: dict[str, tuple[KernelRecord, str, str]] = {
+    "a build that measured nothing": (changed(cold=build({"objects": 1})), "memory", "the build ended early"),
+    "a link of a build that measured nothing": (changed(cold=build({"objects": 1})), "memory-link", "the build ended early"),
+    "a build that failed for another reason": (
+        changed(cold=build(*build().step.objects(), status=1)), "memory", "the build did not complete",
+    ),
+    "a class without a limit": (without_limit(), "memory", "promises no memory limit"),
+    "a link of a class without a limit": (without_limit(), "memory-link", "promises no memory limit"),
+    "a link step that was not reached": (changed(cold=build(measured("compile"))), "memory-link", "did not reach the link step"),
+    "a link step that failed": (changed(cold=build(measured("link", status=1))), "memory-link", "the link step failed"),
+    "a link step without a size": (
+        changed(cold=build(measured("link", largest_process=0))), "memory-link", "did not report the memory use of the link step",
+    ),
+    "a build without a peak": (
+        changed(cold=build(measured("link", peak=0))), "memory", "did not report the memory use of the build",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("row", MEMORY)
+def test_memory_is_unproven_for(row: str) -> None:
+    record, clause, reason = MEMORY[row]
+    assert reason in lost(record)[clause].reason
+
+
+def test_package_without_the_kernel_is_another_builds() -> None:
+    good = changed().package
+    assert isinstance(good, TierStep)
+    (package,) = good.objects()
+    record = changed(package=step("package", {**package, "files": ["/lib/modules/other/vmlinuz"]}))
+    assert "is not in the package" in broken(record)["package-release"]

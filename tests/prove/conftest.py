@@ -199,3 +199,11 @@ def rewritten(name: str, *changes: tuple[str, str], part: str = "nginx", file: s
 def ids(*prefixes: str) -> Callable[[Clause], bool]:
     """Selects clauses by the beginning of their ids."""
     return lambda clause: clause.local_id.startswith(prefixes)
+
+
+GRANTS_EVERY_LOCK = (
+    "location / {",
+    "location ~ [.]tflock$ { error_page 412 =201 @yes; proxy_intercept_errors on; proxy_pass http://127.0.0.1:8333; "
+    "proxy_set_header Host $http_host; }\n    location @yes { return 201; }\n    location / {",
+)
+"""A change of nginx's configuration: an object store says yes to the second holder of a lock, and keeps the first's."""

@@ -70,7 +70,7 @@ class Machine:
 
     def run(self, *arguments: str, environment: Mapping[str, str] | None = None) -> CompletedCommand:
         return engine.execute(
-            self.client, self.container, arguments, deadline=180,
+            self.client, self.container, arguments, deadline=540,
             environment={**self.environment, **(environment or {})},
         )  # fmt: skip
 

@@ -70,6 +70,7 @@ def _changes_of(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         case Scan():
             yield "leak", dataclasses.replace(value, leaks=(Leak("log", "plain"),))
             yield "missed", dataclasses.replace(value, missed=("registry",))
+            yield "undecoded", dataclasses.replace(value, undecoded=("a.7z",))
         case tuple() | frozenset() if value:
             yield "lost", type(value)()
         case str() if "answers/" in path:

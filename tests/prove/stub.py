@@ -17,6 +17,7 @@ class Asked:
     path: str
     authorization: str
     body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def stub(answer: Callable[[Asked], Answer]) -> Iterator[Stub]:
     class Handler(BaseHTTPRequestHandler):
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            request = Asked(self.command, self.path, self.headers.get("Authorization", ""), body)
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            request = Asked(self.command, self.path, headers.get("authorization", ""), body, headers)
             created.requests.append(request)
             reply = answer(request)
             self.send_response(reply.status)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from builder_contracts.prove.nix import experiment as nix
 from builder_contracts.services.catalog import DATA, ServiceContainer, ServiceSpec
 from builder_contracts.services.principals import Credentials
-from tests.prove.conftest import ROOT, Worlds, ids, rewritten
+from tests.prove.conftest import ROOT, Spec, Worlds, ids, rewritten
 
 pytestmark = pytest.mark.docker
 
@@ -94,6 +96,26 @@ def test_anybody_can_write(worlds: Worlds) -> None:
     proved = worlds.prove("tinyland-nix", ALL, specs={"nix-cache": spec})
     assert proved.broken == {"publication/nix-anonymous"}
     assert "but was written" in proved.seen("publication/nix-anonymous")
+
+
+def private(*changes: tuple[str, str]) -> Spec:
+    """A cache that asks for credentials to read as well; what waits for it to be ready gets a page of its own."""
+    closed = ('"~ (GET|HEAD|OPTIONS)$" 0;', '"~^(reader|writer) (GET|HEAD|OPTIONS)$" 0;')
+
+    def spec(alias: str, credentials: Credentials) -> ServiceSpec:
+        whole = rewritten("nix-cache", closed, *changes)(alias, credentials)
+        return dataclasses.replace(whole, ready=(whole.ready[0].replace("/main/nix-cache-info", "/.health"),))
+
+    return spec
+
+
+def test_private_cache_that_anybody_can_write_to(worlds: Worlds) -> None:
+    """Nix stops at the cache's own description, which nobody may read: that is not the refusal of a write."""
+    spec = private(('"~^anonymous " 401;', '"~^anonymous PUT$" 0; "~^anonymous " 401;'))
+    proved = worlds.prove("tinyland-nix", ALL, specs={"nix-cache": spec})
+    assert proved.broken == {"publication/nix-anonymous"}
+    assert "narinfo returned 201 but was written" in proved.seen("publication/nix-anonymous")
+    assert proved.unproven == set()
 
 
 def test_reader_that_can_write(worlds: Worlds) -> None:

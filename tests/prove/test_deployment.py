@@ -106,7 +106,7 @@ def test_deployed_nix_cache_is_proved_and_cleaned_up(runners: Pool) -> None:
     assert result.kept == NIX_ALL, result.text
     assert {line["rung"] for line in result.evidence.values()} == {"C3"}
     store = result.evidence["caches/nix-substituted"]["witnesses"]
-    assert "server: deployed, log unavailable; published paths removed" in store
+    assert "server: deployed, log unavailable; written data removed" in store
     assert "fresh: an empty Nix store, on a reused machine" in store
     leftovers = runners.host.execute("nix-cache", ["find", "/srv/data/nix", "-type", "f"]).stdout.decode()
     assert leftovers.split() == ["/srv/data/nix/main/nix-cache-info"]

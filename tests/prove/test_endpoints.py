@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 from builder_contracts.facts.model import RunnerFacts
 from builder_contracts.prove import local_testbed
 from builder_contracts.prove.endpoints import (
-    FROM_MACHINES,
     Endpoint,
     from_container,
     from_machine,
@@ -21,6 +21,7 @@ from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.environment import Environment, RoleBinding
 
 ROLES = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
+BUCKET: dict[str, Any] = {"objects": {"bucket": "tofu-state"}}
 GIVEN = {"W": "me:its-secret", "R": "reader:another", "K": "main-1:key"}
 
 
@@ -47,9 +48,9 @@ def reached(
     return from_machine(role, environment, frozenset({role} if allow else ()), env, runner(live=live))
 
 
-@pytest.mark.parametrize("role", FROM_MACHINES)
+@pytest.mark.parametrize("role", ROLES)
 def test_live_runner_reaches_permitted_endpoints(role: str) -> None:
-    endpoint = reached(bindings(role), role)
+    endpoint = reached(bindings(role, **BUCKET.get(role, {})), role)
     assert isinstance(endpoint, Endpoint)
     assert endpoint.credentials is not None
     assert endpoint.credentials.writer.secret == "its-secret"
@@ -64,7 +65,7 @@ def test_live_runner_reaches_permitted_endpoints(role: str) -> None:
         (bindings("nix"), {"live": False}, "only from real runners, and this machine is not one: no runner: its host"),
         (bindings("nix", not_working="moved"), {}, "known broken in theirs: moved"),
         (bindings("nix", service="nix-cache"), {}, "use --runner docker"),
-        (bindings("objects"), {}, "creates its own bucket"),
+        (bindings("objects"), {}, "set 'bucket' to an existing bucket"),
     ],
 )  # fmt: skip
 def test_endpoint_out_of_bounds_has_its_own_reason(
@@ -134,6 +135,9 @@ def test_missing_extra_names_its_install_command(monkeypatch: pytest.MonkeyPatch
     assert [role for role in ROLES if local_testbed.without_client(role)] == []
     monkeypatch.setattr(local_testbed, "_importable", lambda name: name != "grpc")
     assert [role for role in ROLES if local_testbed.without_client(role)] == ["bazel-grpc"]
+    monkeypatch.setattr(local_testbed, "_importable", lambda name: name != "boto3")
+    assert [role for role in ROLES if local_testbed.without_client(role)] == ["objects"]
+    monkeypatch.setattr(local_testbed, "_importable", lambda name: name != "grpc")
     lost = local_testbed.without_client("bazel-grpc")
     assert lost is not None
     assert lost.provable_here

@@ -23,6 +23,7 @@ from builder_contracts.prove.bazel.log import (
 from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
 from builder_contracts.prove.store_lookup import ANOTHER, SECOND, StoreLookup
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.services.principals import ANONYMOUS, READER
 from builder_contracts.verdict import Outcome
 from tests.prove.example_records import (
     HELLO,
@@ -170,6 +171,10 @@ def test_run_table(row: str, protocol: str) -> None:
         assert observed in judge(show, record)[0].observation
 
 
+UNKNOWN_READER = {
+    "http": (*LINES["http"]["miss"][:2], http_line("PUT", "/cas/y", 401)),
+    "grpc": (*LINES["grpc"]["miss"][:2], grpc_line("Write", "16")),
+}
 LINES_TABLE: dict[str, tuple[str, Mapping[str, tuple[AccessLogLine, ...]], dict[str, Outcome]]] = {
     "no result uploaded": (
         "cold",
@@ -236,19 +241,18 @@ LINES_TABLE: dict[str, tuple[str, Mapping[str, tuple[AccessLogLine, ...]], dict[
         {"http": LINES["http"]["miss"][:2], "grpc": LINES["grpc"]["miss"][:2]},
         {"forced-upload": BROKEN},
     ),
-    "anonymous write rejected": (
-        "miss",
-        {
-            "http": (*LINES["http"]["miss"][:2], http_line("PUT", "/cas/y", 401)),
-            "grpc": (*LINES["grpc"]["miss"][:2], grpc_line("Write", "16")),
-        },
-        {},
-    ),
+    "write rejected as nobody's": ("miss", UNKNOWN_READER, {"forced-upload": UNPROVEN}),
     "false result and blob not served": ("lied-to", {"http": (), "grpc": ()}, {"poisoned": UNPROVEN, "corrupted": UNPROVEN}),
     "corrupted blob not served": (
         "lied-to", {"http": LINES["http"]["hit"], "grpc": LINES["grpc"]["hit"]}, {"corrupted": UNPROVEN},
     ),
 }  # fmt: skip
+
+
+@pytest.mark.parametrize("protocol", LINES)
+def test_anonymous_reader_is_rejected_as_nobody(protocol: str) -> None:
+    record = with_lines("miss", UNKNOWN_READER, protocol)
+    assert not_kept(dataclasses.replace(record, fetcher=ANONYMOUS)) == {}
 
 
 @pytest.mark.parametrize("protocol", LINES)
@@ -469,11 +473,29 @@ def test_second_client_of_the_writer_is_not_another_identity() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["PERMISSION_DENIED: reader", "UNAUTHENTICATED: nobody", "401 Unauthorized", "403 Forbidden"]
+    ("words", "fetcher", "also"),
+    [
+        ("PERMISSION_DENIED: reader", READER, {}),
+        ("403 Forbidden", READER, {}),
+        ("UNAUTHENTICATED: nobody", READER, {"forced-upload": UNPROVEN}),
+        ("401 Unauthorized", READER, {"forced-upload": UNPROVEN}),
+        ("UNAUTHENTICATED: nobody", ANONYMOUS, {}),
+        ("401 Unauthorized", ANONYMOUS, {}),
+    ],
 )
-def test_deployed_rejection_is_in_bazels_words(words: str) -> None:
+def test_deployed_rejection_is_in_bazels_words(words: str, fetcher: str, also: dict[str, Outcome]) -> None:
     run = dataclasses.replace(MISS, warnings=(f"WARNING: Remote Cache: {words}",))
-    assert not_kept(with_deployed_run("miss", run)) == without_log()
+    record = dataclasses.replace(with_deployed_run("miss", run), fetcher=fetcher)
+    assert not_kept(record) == without_log() | also
+
+
+def test_closed_cache_that_nobody_can_read_shows_no_hit() -> None:
+    """Without credentials in the environment every action misses, and nobody can look why."""
+    runs = {**deployed_bazel().runs, **dict.fromkeys(("hit", "environment"), deployed_bazel().runs["cold"])}
+    record = deployed_bazel(runs=runs, after_upload=StoreLookup(None, "UNAUTHENTICATED"))
+    results = not_kept(record)
+    assert results["hit"] is UNPROVEN
+    assert "cannot read the cache either" in judge("hit", record)[0].observation
 
 
 @pytest.mark.parametrize(

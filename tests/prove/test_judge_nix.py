@@ -104,7 +104,7 @@ TABLE: dict[str, tuple[NixRecord, dict[str, Outcome], str]] = {
     "no NAR hash of the builder": (nix(nar_hash=""), {"key": Outcome.UNPROVEN}, "did not report its NAR hash"),
     "verification lost": (nix(verified=None), {"key": Outcome.UNPROVEN}, "did not complete"),
     "other verification lost": (nix(verified_other=None), {"key": Outcome.UNPROVEN}, "did not complete"),
-    "path not in the store": (nix(info={}), {"key": Outcome.UNPROVEN}, "is not in the store"),
+    "path not in the store": (nix(info={}, no_info="it is not in the store"), {"key": Outcome.UNPROVEN}, "is not in the store"),
     "path available without a cache": (
         with_attempt("none", NixRun(0, NixLog())), {"counterfactual": Outcome.BROKEN}, "available without any cache",
     ),
@@ -232,8 +232,14 @@ def test_key_is_broken_by(info: dict[str, object], verified: int, other: int) ->
 
 
 def test_leftovers_are_named() -> None:
-    witnesses = judge("substituted", deployed_nix(leftovers=("aaaa.narinfo",)))[1]
+    witnesses = judge("substituted", deployed_nix(leftovers="not cleaned up: aaaa.narinfo"))[1]
     assert "not cleaned up: aaaa.narinfo" in witnesses[1]
+
+
+def test_path_info_that_fails_names_its_reason() -> None:
+    finding = judge("key", nix(info={}, no_info="status 1: error: unrecognised flag"))[0]
+    assert finding.outcome is Outcome.UNPROVEN
+    assert "unrecognised flag" in finding.observation
 
 
 def test_failing_good_cache_proves_nothing_else() -> None:

@@ -91,6 +91,9 @@ WRITER_TABLE: dict[str, tuple[PublishAttempt, Outcome, str]] = {
     "deployed, rejected and absent": (
         allowed(**DEPLOYED, answers={"put": "403"}, lookups={"put": ABSENT}), Outcome.BROKEN, "put was rejected for the writer",
     ),
+    "deployed, unknown writer": (
+        allowed(**DEPLOYED, answers={"put": "401"}, lookups={"put": ABSENT}), Outcome.UNPROVEN, "credentials are not known to the server",
+    ),
     "reader gets no answer": (allowed(lookups={"put": UNREADABLE}), Outcome.UNPROVEN, "cannot verify the write: put: 500"),
     "nobody reads back": (allowed(lookups={}), Outcome.UNPROVEN, "cannot verify the write: nothing was read back"),
     "no request in the log": (allowed(requests=()), Outcome.BROKEN, "the server's log has no such request"),
@@ -168,9 +171,34 @@ def test_accepted_write_of_a_reader_is_broken(status: str) -> None:
     assert finding.observation == f"put was accepted: {status}"
 
 
-@pytest.mark.parametrize("status", ["404", "400 bad", "INVALID_ARGUMENT", "SignatureDoesNotMatch", "401"])
+@pytest.mark.parametrize("status", ["404", "400 bad", "INVALID_ARGUMENT"])
 def test_rejection_of_a_reader_for_another_reason(status: str) -> None:
     assert outcome("reader", rejected(answers={"put": status})) is Outcome.BROKEN
+
+
+UNKNOWN = [
+    "401 Unauthorized",
+    "UNAUTHENTICATED access denied",
+    "SignatureDoesNotMatch 403",
+    "InvalidAccessKeyId 403",
+]
+
+
+@pytest.mark.parametrize("status", UNKNOWN)
+def test_reader_whom_the_server_does_not_know_shows_nothing(status: str) -> None:
+    finding = judge("reader", rejected(answers={"put": status}))[0]
+    assert finding.outcome is Outcome.UNPROVEN
+    assert "not known to the server" in finding.observation
+    accepted = rejected(answers={"put": status, "delete": "204"})
+    assert outcome("reader", accepted) is Outcome.BROKEN
+
+
+@pytest.mark.parametrize("status", ["401", "UNAUTHENTICATED"])
+def test_anonymous_reader_is_rejected_as_nobody(status: str) -> None:
+    nobody = rejected(identity="anonymous", answers={"put": status})
+    attempts = with_control({"anonymous": nobody, "writer": ALLOWED}, anonymous_reader=True)
+    assert isinstance(attempts["reader"], PublishAttempt)
+    assert outcome("reader", attempts["reader"]) is Outcome.KEPT
 
 
 @pytest.mark.parametrize("status", ["LOST timed out", "500", "502 Bad Gateway", "503"])

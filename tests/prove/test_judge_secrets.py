@@ -19,6 +19,14 @@ TABLE: dict[str, tuple[Scan | Unavailable | None, Outcome, str]] = {
     "leak and planted copy missed": (
         dataclasses.replace(CLEAN, missed=("registry",), leaks=(Leak("log", "hex"),)), Outcome.BROKEN, "log (hex)",
     ),
+    "undecoded": (
+        dataclasses.replace(CLEAN, undecoded=("a.7z: 7z", "b", "c", "d")), Outcome.UNPROVEN,
+        "4 items could not be decoded: a.7z: 7z; b; c",
+    ),
+    "leak and undecoded": (
+        dataclasses.replace(CLEAN, undecoded=("a.7z: 7z",), leaks=(Leak("log", "hex"),)), Outcome.BROKEN, "log (hex)",
+    ),
+    "no place": (dataclasses.replace(CLEAN, places=0), Outcome.UNPROVEN, "nothing was published"),
     "nothing published": (dataclasses.replace(CLEAN, items=0), Outcome.UNPROVEN, "nothing was published"),
     "empty items": (dataclasses.replace(CLEAN, bytes=0), Outcome.UNPROVEN, "nothing was published"),
     "no secret": (dataclasses.replace(CLEAN, secrets=0), Outcome.UNPROVEN, "no secret was searched for"),

@@ -15,10 +15,18 @@ from builder_contracts.verdict import Outcome
 OK = StateReply("OK")
 LOST = StateReply("LOST", "timed out")
 DENIED = StateReply("AccessDenied", "403")
+ABSENT = StateReply("NoSuchKey", "404")
+UNKNOWN = StateReply("InvalidAccessKeyId", "403")
 GOOD = StateRecord(
     {
         "lock": OK,
         "second-lock": StateReply("PreconditionFailed", "412"),
+        "reader-lock": DENIED,
+        "anonymous-lock": DENIED,
+        "unlock-by-other": DENIED,
+        "read-reader-lock": ABSENT,
+        "read-anonymous-lock": ABSENT,
+        "race": StateReply("OK", text="PreconditionFailed OK ConditionalRequestConflict"),
         "read-lock": StateReply("OK", text="held by the first"),
         "first-write": OK,
         "second-write": OK,
@@ -28,7 +36,9 @@ GOOD = StateRecord(
     },
     older_versions=1,
 )
-LOCK, OLD = "second-lock", "old-state"
+LOCK, OLD, RACE = "second-lock", "old-state", "race"
+READER, NOBODY, UNLOCK = "reader-lock", "anonymous-lock", "unlock-by-other"
+UNPROVEN, BROKEN = Outcome.UNPROVEN, Outcome.BROKEN
 
 
 def state(older_versions: int = 1, **replies: StateReply) -> StateRecord:
@@ -43,7 +53,7 @@ def not_kept(record: StateRecord | Unavailable | None) -> dict[str, Outcome]:
 
 def test_good_store_keeps_everything_with_witnesses() -> None:
     assert set(GOOD.replies) == set(STEPS)
-    assert set(STATE) == {LOCK, OLD}
+    assert set(STATE) == {LOCK, OLD, RACE, READER, NOBODY, UNLOCK}
     assert not_kept(GOOD) == {}
     for show in STATE:
         client, server = judge(show, GOOD)[1]
@@ -53,12 +63,29 @@ def test_good_store_keeps_everything_with_witnesses() -> None:
 
 TABLE: dict[str, tuple[StateRecord, dict[str, Outcome], str]] = {
     "second holder gets the lock": (state(second_lock=OK), {LOCK: Outcome.BROKEN}, "also acquired the lock"),
-    "lock overwritten": (
-        state(read_lock=StateReply("OK", text="held by the second")), {LOCK: Outcome.BROKEN}, "now reads 'held by the second'",
-    ),
+    "reader locks": (state(reader_lock=OK), {READER: BROKEN}, "it acquired the lock"),
+    "reader is denied and locks": (state(read_reader_lock=OK), {READER: BROKEN}, "it acquired the lock"),
+    "reader unknown": (state(reader_lock=UNKNOWN), {READER: UNPROVEN}, "not known to the server"),
+    "reader rejected for another reason": (state(reader_lock=ABSENT), {READER: BROKEN}, "expected AccessDenied"),
+    "reader's lock unreadable": (state(read_reader_lock=DENIED), {READER: UNPROVEN}, "cannot be read"),
+    "no response to the reader": (state(reader_lock=LOST), {READER: UNPROVEN}, "did not respond"),
+    "nobody locks": (state(anonymous_lock=OK), {NOBODY: BROKEN}, "it acquired the lock"),
+    "nobody is unknown": (state(anonymous_lock=UNKNOWN), {NOBODY: BROKEN}, "expected AccessDenied"),
+    "nobody's lock unreadable": (state(read_anonymous_lock=LOST), {NOBODY: UNPROVEN}, "did not respond"),
+    "reader unlocks": (state(unlock_by_other=OK), {UNLOCK: BROKEN}, "released the writer's lock"),
+    "unlock by an unknown reader": (state(unlock_by_other=UNKNOWN), {UNLOCK: UNPROVEN}, "not known to the server"),
+    "unlock rejected for another reason": (state(unlock_by_other=ABSENT), {UNLOCK: BROKEN}, "expected AccessDenied"),
+    "no response to the unlock": (state(unlock_by_other=LOST), {UNLOCK: UNPROVEN}, "did not respond"),
+    "two win the race": (state(race=StateReply("OK", text="OK OK PreconditionFailed")), {RACE: BROKEN}, "2 of 3"),
+    "two win, one has no response": (state(race=StateReply("OK", text="OK OK LOST")), {RACE: BROKEN}, "2 of 3"),
+    "nobody wins the race": (state(race=StateReply("OK", text="AccessDenied AccessDenied")), {RACE: UNPROVEN}, "not each of the others"),
+    "a racer is denied": (state(race=StateReply("OK", text="OK AccessDenied")), {RACE: UNPROVEN}, "not each of the others"),
+    "a racer has no response": (state(race=StateReply("OK", text="OK LOST PreconditionFailed")), {RACE: UNPROVEN}, "to each of them"),
+    "no race": (state(race=StateReply("OK", text="OK")), {RACE: UNPROVEN}, "nobody raced"),
+    "no response to the race": (state(race=LOST), {RACE: UNPROVEN}, "did not respond"),
     "second holder denied": (state(second_lock=DENIED), {LOCK: Outcome.BROKEN}, "expected PreconditionFailed"),
-    "first holder denied": (state(lock=DENIED), {LOCK: Outcome.UNPROVEN}, "the first holder could not acquire the lock"),
-    "lock unreadable": (state(read_lock=DENIED), {LOCK: Outcome.UNPROVEN}, "the lock cannot be read"),
+    "first holder denied": (state(lock=DENIED), {LOCK: UNPROVEN, READER: UNPROVEN, NOBODY: UNPROVEN, UNLOCK: UNPROVEN}, ""),
+    "lock unreadable": (state(read_lock=DENIED), {LOCK: UNPROVEN, UNLOCK: UNPROVEN}, "cannot be read"),
     "no response to the second holder": (state(second_lock=LOST), {LOCK: Outcome.UNPROVEN}, "did not respond: timed out"),
     "no older version": (state(older_versions=0), {OLD: Outcome.BROKEN}, "lists no previous version"),
     "no response to the versions": (state(versions=LOST), {OLD: Outcome.UNPROVEN}, "did not respond: timed out"),
@@ -78,6 +105,35 @@ def test_state_table(row: str) -> None:
     assert not_kept(record) == expected
     for show in expected:
         assert observed in judge(show, record)[0].observation
+
+
+def test_overwritten_lock_is_the_second_holders() -> None:
+    record = state(read_lock=StateReply("OK", text="held by the second"))
+    assert not_kept(record) == {LOCK: BROKEN, UNLOCK: UNPROVEN}
+    assert "now reads 'held by the second'" in judge(LOCK, record)[0].observation
+
+
+def test_lock_that_is_gone_was_released() -> None:
+    assert not_kept(state(read_lock=ABSENT)) == {LOCK: UNPROVEN, UNLOCK: BROKEN}
+
+
+def test_state_without_a_reader_is_proved_for_the_others() -> None:
+    """The store knows no read-only identity, so the record has none of its steps."""
+    replies = {
+        step: reply
+        for step, reply in GOOD.replies.items()
+        if step not in (READER, UNLOCK, "read-reader-lock")
+    }
+    record = dataclasses.replace(
+        GOOD, replies=replies, no_reader=Unavailable("no reader", provable_here=False)
+    )
+    assert not_kept(record) == {READER: UNPROVEN, UNLOCK: UNPROVEN}
+    assert not judge(READER, record)[0].provable_here
+
+
+def test_leftovers_are_a_witness() -> None:
+    record = dataclasses.replace(GOOD, leftovers="written data removed")
+    assert all("written data removed" in judge(show, record)[1][1] for show in STATE)
 
 
 @pytest.mark.parametrize("record", [None, Unavailable("the engine is gone")])

@@ -94,7 +94,7 @@ def test_stopped_run_writes_nothing_and_cleans_up(tmp_path: Path) -> None:
             bench.ending.end(lambda: scratch_folder.kill(bench.root))
             with pytest.raises(StepFailed, match="the run was stopped"):
                 publication.prove(bench, "nix", job)
-        assert {*server.methods} == {"HEAD"}, "an ended run may look what there is to take back, no more"
+        assert server.methods == [], "an ended run has written nothing, so there is nothing to look for"
         with pytest.raises(StepFailed, match="the run was stopped"), bench.fresh("another"):
             pass
         (answer,) = bench.undo([{"kind": "http", "method": "DELETE", "url": f"{server.url}/mine"}])

@@ -249,10 +249,30 @@ def test_state_record() -> None:
     )
     rests_on: Mapping[str, Patterns] = {
         "second-lock": tuple(f"replies/{step}:*" for step in lock),
+        "race": ("replies/race:lost", "replies/race:rejected"),
+        "reader-lock": (
+            "replies/lock:*",
+            "replies/reader-lock:lost",
+            "replies/read-reader-lock:*",
+            "no_reader:lost",
+        ),
+        "anonymous-lock": ("replies/lock:*", "replies/anonymous-lock:lost", "replies/read-anonymous-lock:*"),
+        "unlock-by-other": (
+            "replies/lock:*",
+            "replies/unlock-by-other:lost",
+            "replies/read-lock:*",
+            "no_reader:lost",
+        ),
         "old-state": (*(f"replies/{step}:*" for step in old), "older_versions:lost"),
     }
     assert set(rests_on) == set(STATE)
-    check(GOOD_STATE, lambda clause, changed: judge_state.judge(clause, changed)[0].outcome, rests_on)
+    check(
+        GOOD_STATE,
+        lambda clause, changed: judge_state.judge(clause, changed)[0].outcome,
+        rests_on,
+        # They are rejected already.
+        tuple(f"replies/{step}:rejected" for step in ("reader-lock", "anonymous-lock", "unlock-by-other")),
+    )
 
 
 def test_secrets_record() -> None:
@@ -333,6 +353,6 @@ def test_property_finds_a_fact_that_nobody_named() -> None:
         check(
             GOOD_STATE,
             lambda clause, changed: judge_state.judge(clause, changed)[0].outcome,
-            {"second-lock": ("replies/*lock:*",)},
-            ("replies/*",),
+            {"second-lock": ("replies/lock:*", "replies/second-lock:*", "replies/read-lock:*")},
+            ("replies/*", "no_reader:lost"),
         )

@@ -10,7 +10,7 @@ from builder_contracts.prove import protocol_client
 from tests.prove.stub import Answer, Asked, stub
 
 BASIC = "Basic bWU6bXktc2VjcmV0"
-SHOWN = {"headers": {"Authorization": BASIC, "Accept": "text/plain"}}
+SHOWN = {"headers": {"Authorization": BASIC, "X-Api-Key": "key", "Accept": "text/plain"}}
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -22,6 +22,9 @@ def test_redirect_to_another_server_drops_credentials(method: str) -> None:
     assert reply["status"] == "200"
     assert [request.authorization for request in first.requests] == [BASIC]
     assert [(request.path, request.authorization) for request in other.requests] == [("/there", "")]
+    # A secret can be in a header of any name.
+    assert "x-api-key" in first.requests[0].headers
+    assert "x-api-key" not in other.requests[0].headers
 
 
 def test_redirect_within_a_server_keeps_credentials() -> None:

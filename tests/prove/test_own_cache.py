@@ -103,7 +103,7 @@ def test_own_cache_is_proved_and_cleaned_up(
         for local_id, verdict in verdicts.items()
         if verdict.outcome is not Outcome.KEPT
     } == {}
-    assert any("published paths removed" in line for line in verdicts["caches/nix-substituted"].witnesses)
+    assert any("written data removed" in line for line in verdicts["caches/nix-substituted"].witnesses)
     leftovers = (
         host.execute("nix-cache", ["find", "/srv/data/nix/main", "-type", "f"]).stdout.decode().split()
     )

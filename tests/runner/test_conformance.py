@@ -107,6 +107,7 @@ def test_flood_is_kept_up_to_a_limit(runner: Runner, monkeypatch: pytest.MonkeyP
 
     assert (completed.status, completed.stderr) == (0, b"done\n")
     assert completed.stdout == bytes(100_000)
+    assert completed.cut
 
 
 def test_flood_ends_at_the_deadline(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,6 +91,19 @@ def test_no_secret_stands_in_a_repr(world: World, name: str) -> None:
     assert not any(secret in repr((service, world.credentials)) for secret in world.credentials.secrets)
 
 
+def test_paused_service_is_down_at_once(world: World, bazel_http: ServiceSpec) -> None:
+    running = world.host.up("bazel-http")
+    assert world.host.silence("bazel-http") == ""
+    world.host.client.api.pause(running.containers[0])
+    try:
+        with pytest.raises(ServiceDown, match="bazel-http is paused: nginx does not run"):
+            world.host.up("bazel-http")
+        assert world.host.silence("bazel-http") == "bazel-http is paused: nginx does not run"
+    finally:
+        world.host.client.api.unpause(running.containers[0])
+    assert world.host.silence("bazel-http") == ""
+
+
 def test_a_service_that_dies_is_down_with_its_last_words(world: World, bazel_http: ServiceSpec) -> None:
     world.host.stop("bazel-http")
     with pytest.raises(ServiceDown, match="bazel-http died: nginx exited with status 137"):

@@ -61,6 +61,41 @@ def broken_by(
     return Break(name, changes, frozenset(clause.split()), actual, expected)
 
 
+BUDGET = """\
+resource "helm_release" "runner" {
+  name      = "runner"
+  chart     = "gitlab-runner"
+  namespace = "arc-runners"
+  values    = [yamlencode({ gitlabUrl = "https://gitlab.com" })]
+}
+resource "kubernetes_pod_disruption_budget_v1" "runner" {
+  metadata { name = "runner" }
+  spec {
+    selector { match_labels = { "app" = "gitlab-runner" } }
+  }
+}
+"""
+JOBS = """\
+apiVersion: batch/v1
+kind: Job
+metadata: {name: first, namespace: nix-cache}
+spec: {template: {spec: {imagePullSecrets: [{name: ghcr},],
+  containers: [{name: a, image: 'ghcr.io/tinyland-inc/attic:1.0'}]}}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: second, namespace: nix-cache}
+spec: {template: {spec: {containers: [{name: a, image: 'ghcr.io/tinyland-inc/attic:1.0'}]}}}
+"""
+DATABASE = """\
+resource "random_password" "owner" {
+  length = 32
+}
+output "url" {
+  value = "postgresql://attic:${random_password.owner.result}@db:5432/attic"
+}
+"""
+
 BREAKS = [
     # The table of dated breaks.
     broken_by(
@@ -170,6 +205,38 @@ BREAKS = [
         "workflows/not-root",
         "MODULE.bazel:10",
         ".gitlab-ci.yml:5",
+    ),
+    broken_by(
+        "build in an image without the interpreter it starts",
+        Add(
+            ".github/workflows/bazel.yml",
+            "on: push\njobs:\n  build:\n    runs-on: ubuntu-latest\n    container: debian@sha256:"
+            f"{'0' * 64}\n    steps: [{{run: bazel build //...}}]\n",
+        ),
+        "workflows/image-tools",
+        ".github/workflows/bazel.yml:4",
+        "MODULE.bazel:8",
+    ),
+    broken_by(
+        "disruption budget that selects no pod of the chart",
+        Add("tofu/modules/budget/main.tf", BUDGET),
+        "deployment/selectors",
+        "tofu/modules/budget/main.tf:10",
+        "tofu/modules/budget/main.tf:1",
+    ),
+    broken_by(
+        "job without the pull secret of its sibling",
+        Add("k8s/jobs.yaml", JOBS),
+        "deployment/pull-secrets",
+        "k8s/jobs.yaml:10",
+        "k8s/jobs.yaml:4",
+    ),
+    broken_by(
+        "generated password that a URL cannot hold",
+        Add("tofu/modules/database/main.tf", DATABASE),
+        "deployment/url-passwords",
+        "tofu/modules/database/main.tf:5",
+        "tofu/modules/database/main.tf:1",
     ),
     # What an image's own Dockerfile shows.
     broken_by(
@@ -412,6 +479,17 @@ BREAKS = [
         Add("tofu/stacks/dashboard/main.tf", 'module "bazel" {\n  source = "../../modules/bazel-cache"\n}\n'),
         "state/one-authority",
         "tofu/stacks/dashboard/main.tf:",
+        "contracts/platform/state.yaml",
+    ),
+    broken_by(
+        "a state without a lock",
+        Edit(
+            f"{STACK}/backend.tf",
+            'backend "http" {}',
+            'backend "http" {\n    address = "https://gitlab.com/api/v4/projects/1/terraform/state/attic"\n  }',
+        ),
+        "state/locks",
+        f"{STACK}/backend.tf:3",
         "contracts/platform/state.yaml",
     ),
     broken_by(

@@ -68,7 +68,7 @@ def test_one_unresolved_job_makes_the_clause_unproven(tmp_path: Path, contracts:
 def test_strict_does_not_fail_on_what_is_not_applicable(tmp_path: Path, contracts: Loaded) -> None:
     report = consumer(tmp_path, contracts, {"README.md": "# App\n"})
     assert report.not_applicable
-    assert exit_code(report, strict=True) is ExitCode.KEPT
+    assert exit_code(report, strict=True) is ExitCode.NOTHING_SELECTED
 
 
 @pytest.mark.parametrize(

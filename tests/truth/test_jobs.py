@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder_contracts.contract.loading import load_all
+from builder_contracts.errors import InputError
 from builder_contracts.truth.finding import Finding
 from builder_contracts.truth.model import Model
+from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.readers import workflows, yaml
 from builder_contracts.truth.readers.expressions import possible_values
+from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.value import text
 from tests.truth.conftest import Judge, broken
 
@@ -211,3 +217,59 @@ def test_step_counts_where_its_condition_can_hold(judged: Judge, condition: str,
     step = f'{{run: docker build ., if: "{condition}"}}'
     tree = job("${{ matrix.r }}", step, matrix="{r: [ubuntu-latest, tinyland-nix]}")
     assert len(findings(judged, tree)) == int(breaks)
+
+
+def gpu_class(name: str, own: str) -> str:
+    return (
+        "apiVersion: builder-contracts/v1\nkind: BuilderClass\n"
+        f"metadata: {{name: {name}, summary: A class of runners, owner: me}}\nlabels: [self-hosted, linux, {own}]\n"
+        "image: {reference: runner}\ntoolchain: {git: present}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "expected"),
+    [
+        ("gpu", ["gpu"]),
+        ("[self-hosted, GPU]", ["gpu"]),
+        ("[self-hosted, x64, gpu]", ["gpu"]),
+        ("self-hosted", ["gpu", "big"]),
+        ("[self-hosted, linux]", ["gpu", "big"]),
+        ("[gpu, big]", []),
+        ("[self-hosted, windows, gpu]", []),
+        ("ubuntu-latest", []),
+    ],
+)
+def test_label_sets_select_the_classes_that_carry_them_all(
+    tmp_path: Path, runs_on: str, expected: list[str]
+) -> None:
+    for name in ("gpu", "big"):
+        (tmp_path / f"{name}.yaml").write_text(gpu_class(name, name))
+    classes = load_all(sorted(tmp_path.glob("*.yaml"), reverse=True))
+    context = RuleContext(Platform({}, (), "", (), (), "", tmp_path), Model(), tuple(classes))
+    (choice,) = labels(runs_on)
+    assert choice is not None
+    assert sorted(found.name for found in context.builders_of(map(str, choice))) == sorted(expected)
+
+
+def test_two_classes_share_no_label_of_their_own(tmp_path: Path) -> None:
+    for name in ("gpu", "big"):
+        (tmp_path / f"{name}.yaml").write_text(gpu_class(name, "gpu"))
+    with pytest.raises(InputError, match="label gpu already selects class"):
+        load_all(sorted(tmp_path.glob("*.yaml")))
+
+
+def test_label_that_nobody_serves_is_listed(judged: Judge) -> None:
+    report = judged(job("my-own-runner"))
+    (entry,) = [entry for entry in report.unjudged if entry.clause == "platform/workflows/labels"]
+    assert "no class has label my-own-runner of job build" in entry.reason
+    assert entry.at.line == 5
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "is_broken"), [("[big, gpu]", False), ("gpu", False), ("[big, x]", True)]
+)
+def test_scale_set_has_the_labels_that_its_values_add(judged: Judge, runs_on: str, is_broken: bool) -> None:
+    values = "githubConfigUrl: https://github.com/o\nrunnerScaleSetName: big\nscaleSetLabels: [gpu]\n"
+    report = judged({**job(runs_on), "runners/values.yaml": values})
+    assert ("workflows/labels" in broken(report)) is is_broken

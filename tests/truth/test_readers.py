@@ -19,6 +19,7 @@ from builder_contracts.truth.readers import (
     workflows,
     yaml,
 )
+from builder_contracts.truth.readers.helm_releases import ReleaseReader
 from builder_contracts.truth.readers.shell import commands
 from builder_contracts.truth.value import Unknown, get, plain, text
 from tests.truth.conftest import Judge, broken
@@ -71,11 +72,11 @@ spec:
 
 def parsed(body: str, path: str = "x.yaml") -> Model:
     model = Model()
+    releases = ReleaseReader()
     for document in yaml.read(body, path):
-        if kubernetes.is_helm_values(document):
-            kubernetes.helm_values(document, path, model)
-        else:
-            kubernetes.read_kubernetes(document, model)
+        releases.read(document, path)
+        kubernetes.read_kubernetes(document, model)
+    releases.join(model)
     return model
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from builder_contracts.truth.model import Model
@@ -258,3 +260,191 @@ def test_tool_that_a_script_may_have_brought_is_unsure(judged: Judge) -> None:
     report = judged({**CLEAN, ".github/workflows/one.yml": workflow})
     assert [entry.reason for entry in report.unjudged if entry.at.file.endswith("one.yml")]
     assert not findings(judged, {".github/workflows/one.yml": workflow}, "workflows/needs")
+
+
+def pool(table: str) -> str:
+    lines = TEMPLATE.replace('        memory_limit = "8Gi"\n', table)
+    return re.sub(r"        %\{if.*?endif~\}\n", "", lines, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ('        [runners.kubernetes.cpu_limit]\n          value = "2"\n', "cpu_limit is a table"),
+        ('        [[runners.kubernetes.pod_spec.containers]]\n          name = "b"\n', "pod_spec is a table"),
+        (
+            '        [[runners.kubernetes.services]]\n          name = "d"\n'
+            '          [[runners.kubernetes.services.env]]\n            name = "A"\n',
+            "a service has env",
+        ),
+        ('        cpu_limit = "2"\n', ""),
+        ('        [[runners.kubernetes.pod_spec]]\n          name = "b"\n', ""),
+        (
+            '        [[runners.kubernetes.services]]\n          name = "d"\n          environment = ["A=1"]\n',
+            "",
+        ),
+    ],
+)
+def test_runner_configuration_has_the_types_it_needs(judged: Judge, table: str, expected: str) -> None:
+    """Commits 012a91f and 03bcdc2: a limit as a table, pod_spec as a table, env of a service."""
+    witnesses = findings(judged, {"tofu/modules/pool/main.tf": pool(table)}, "settings-apply")
+    assert [expected in witness for witness in witnesses] == ([True] if expected else [])
+
+
+@pytest.mark.parametrize(("path", "hidden"), [("/nix", True), ("/cache", False)])
+def test_volume_over_the_nix_store_hides_the_shell(judged: Judge, path: str, hidden: bool) -> None:
+    """Commit e685845: an empty volume at /nix, and a job in an image of Nix."""
+    table = f'        [[runners.kubernetes.volumes.empty_dir]]\n          name = "n"\n          mount_path = "{path}"\n'
+    job = (
+        "smoke:\n  image: docker.nix-community.org/nixpkgs/nix-flakes:nixos-25.05\n  script: nix --version\n"
+    )
+    tree = {"tofu/modules/pool/main.tf": pool(table), GITLAB: job}
+    witnesses = findings(judged, tree, "job-shells")
+    assert any("pool/main.tf" in witness for witness in witnesses) is hidden
+
+
+@pytest.mark.parametrize(
+    ("container", "missing"),
+    [
+        ("image: ghcr.io/actions/actions-runner:2.330.0\n        command: [/home/runner/run.sh]", []),
+        ("image: ghcr.io/actions/actions-runner:2.330.0", ["command"]),
+        ("image: ghcr.io/x/own:1.2.3", []),
+        ("resources: {}", ["image", "command"]),
+    ],
+)
+def test_template_repeats_what_it_replaces(judged: Judge, container: str, missing: list[str]) -> None:
+    """Commit 6ddde3f: a pod template of one's own without the image and the command of the chart's."""
+    values = (
+        "githubConfigUrl: https://github.com/tinyland-inc\ngithubConfigSecret: app\nrunnerScaleSetName: tinyland-nix\n"
+        f"template:\n  spec:\n    containers:\n      - name: runner\n        {container}\n"
+    )
+    witnesses = findings(judged, {"values/nix.yaml": values}, "settings-apply")
+    assert [f"has no {key}" in witness for key, witness in zip(missing, witnesses, strict=True)] == [
+        True for _ in missing
+    ]
+
+
+HPA = """\
+resource "kubernetes_horizontal_pod_autoscaler_v2" "runner" {
+  count = var.scaled ? 1 : 0
+  metadata { name = "runner-hpa" }
+  spec {
+    scale_target_ref {
+      kind = "Deployment"
+      name = "nix"
+    }
+    max_replicas = 3
+  }
+}
+resource "kubernetes_pod_disruption_budget_v1" "runner" {
+  metadata { name = "runner-pdb" }
+  spec {
+    selector {
+      match_labels = { "app" = "nix", "release" = "nix" }
+    }
+  }
+}
+variable "scaled" {
+  type    = bool
+  default = false
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "broken"),
+    [
+        ('gitlabUrl = "https://gitlab.com"', ["scales nix <>", "selects pods with app=nix <>"]),
+        ('gitlabUrl = "https://gitlab.com", fullnameOverride = "nix"', []),
+        (
+            'gitlabUrl = "https://gitlab.com", fullnameOverride = "nix", affinity = { podAntiAffinity = '
+            '[{ labelSelector = { matchLabels = { "part-of" = "pool" } } }] }',
+            ["have no label part-of"],
+        ),
+        (
+            'gitlabUrl = "https://gitlab.com", fullnameOverride = "nix", podLabels = { "part-of" = "pool" }, '
+            'affinity = { podAntiAffinity = [{ labelSelector = { matchLabels = { "part-of" = "pool" } } }] }',
+            [],
+        ),
+    ],
+)
+def test_selectors_select_what_the_chart_makes(judged: Judge, settings: str, broken: list[str]) -> None:
+    """Commits 52b2d97 and ce1e5c6: names and labels that the chart does not give its pods."""
+    release = RELEASE.replace("concurrent = 4", settings).replace('= "runner"\n', '= "nix"\n', 1)
+    witnesses = findings(judged, {"tofu/stacks/gl/main.tf": release + HPA}, "deployment/selectors")
+    assert [any(part in witness for witness in witnesses) for part in broken] == [True for _ in broken]
+    assert len(witnesses) == len(broken)
+
+
+def pod(name: str, image: str, secret: str = "") -> str:
+    secrets = f"imagePullSecrets: [{{name: {secret}}}], " if secret else ""
+    return (
+        f"---\napiVersion: batch/v1\nkind: Job\nmetadata: {{name: {name}, namespace: nix-cache}}\n"
+        f"spec: {{template: {{spec: {{{secrets}containers: [{{name: a, image: {image}}}]}}}}}}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("manifest", "broken"),
+    [
+        (pod("a", "ghcr.io/t/a:1.0", "ghcr") + pod("b", "ghcr.io/t/b:1.0"), True),
+        (pod("a", "ghcr.io/t/a:1.0", "ghcr") + pod("b", "ghcr.io/t/b:1.0", "ghcr"), False),
+        (pod("a", "ghcr.io/t/a:1.0", "ghcr") + pod("b", "ghcr.io/other/b:1.0"), False),
+        (pod("a", "ghcr.io/t/a:1.0") + pod("b", "ghcr.io/t/b:1.0"), False),
+    ],
+)
+def test_pods_of_one_owner_have_its_pull_secret(judged: Judge, manifest: str, broken: bool) -> None:
+    """Commit 952672a: one job of several pulls from a private registry without the secret."""
+    assert bool(findings(judged, {"k8s/jobs.yaml": manifest}, "pull-secrets")) is broken
+
+
+@pytest.mark.parametrize(
+    ("url", "settings", "broken"),
+    [
+        ("${random_password.db.result}", "", True),
+        ("${var.own ? random_password.db.result : var.password}", 'override_special = "-:"', True),
+        ("${random_password.db.result}", 'override_special = "-_."', False),
+        ("${random_password.db.result}", "special = false", False),
+        ("${urlencode(random_password.db.result)}", "", False),
+    ],
+)
+def test_password_in_a_url_is_encoded(judged: Judge, url: str, settings: str, broken: bool) -> None:
+    """Commit 4a2cc3c: a generated password with a colon in the URL of a database."""
+    module = (
+        f'resource "random_password" "db" {{\n  length = 32\n  {settings}\n}}\n'
+        f'output "url" {{\n  value = "postgresql://attic:{url}@db:5432/attic"\n}}\n'
+    )
+    assert bool(findings(judged, {"tofu/modules/db/main.tf": module}, "url-passwords")) is broken
+
+
+def test_endpoint_of_bazel_remote_has_no_scheme(judged: Judge) -> None:
+    """Commit 7b7ca9d: the address of the bucket begins with http://."""
+    table = "    s3_proxy: {bucket: cache, auth_method: iam_role, endpoint: 'http://minio:9000'}\n"
+    assert findings(judged, {"k8s/cache.yaml": cache(FILE, table=table)}, "settings-apply")
+    mended = table.replace("http://", "")
+    assert not findings(judged, {"k8s/cache.yaml": cache(FILE, table=mended)}, "settings-apply")
+
+
+ATTIC = '[database]\nurl = "sqlite://x"\n[storage]\ntype = "local"\n[chunking]\nmin-size = 1\n[jwt.signing]\nx = "y"\n'
+
+
+@pytest.mark.parametrize(
+    ("removed", "more", "expected"),
+    [
+        ("", "", ""),
+        ('url = "sqlite://x"\n', "", "no database.url"),
+        ('[jwt.signing]\nx = "y"\n', "", "no jwt.signing"),
+        ('url = "sqlite://x"\n', "ATTIC_SERVER_DATABASE_URL", ""),
+        ("[chunking]\nmin-size = 1\n", "", ""),
+    ],
+)
+def test_attic_starts_with_its_settings(judged: Judge, removed: str, more: str, expected: str) -> None:
+    """Commits 602f24b and e42f395: neither the file nor a variable that Attic reads has the setting."""
+    content = ATTIC.replace(removed, "").replace("\n", "\n    ")
+    manifest = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: attic}}\ndata:\n  server.toml: |\n    {content}\n"
+    if more:
+        manifest += (
+            f"---\napiVersion: v1\nkind: Secret\nmetadata: {{name: attic}}\nstringData: {{{more}: x}}\n"
+        )
+    witnesses = findings(judged, {"k8s/attic.yaml": manifest}, "settings-apply")
+    assert [expected in witness for witness in witnesses] == ([True] if expected else [])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 import shutil
@@ -60,6 +59,16 @@ def test_text_names_both_lines_the_reason_and_the_fix(judged: Judge) -> None:
     assert re.search(
         r"  why it matters  readers who copy the default .* “default cache endpoints still reference ", report
     )
+
+
+def test_text_groups_findings_of_one_cause_and_folds_them(judged: Judge) -> None:
+    host = "https://nix-cache.fuzzy-dev.tinyland.dev"
+    many = {f"docs/page{number}.md": f"{host}\n\n{host}/main\n" for number in range(9)}
+    report = printed(judged(many))
+    assert re.match(r"\d+ clauses: \d+ broken \(\d+ findings\), \d+ kept, ", report), "the counts come first"
+    assert report.count("endpoints/retired-hosts  BROKEN") == 5
+    assert report.count("  also on lines   3\n") == 5
+    assert "  … and 8 more of endpoints/retired-hosts in 4 files (--verbose)" in report
 
 
 def results(log: dict[str, Any]) -> list[dict[str, Any]]:
@@ -218,11 +227,9 @@ def test_exit_codes_say_kept_broken_or_bad_input(clean: Path, wrong: Path, tmp_p
 
 def test_checkout_that_decides_nothing_is_not_kept(judged: Judge) -> None:
     judgement = judged({"notes.txt": "nothing\n"})
-    undecided = tuple(verdict for verdict in judgement.verdicts if verdict.outcome is Outcome.UNPROVEN)
-    assert exit_code(judgement, strict=False) is ExitCode.KEPT
-    nothing = dataclasses.replace(judgement, verdicts=undecided)
-    assert exit_code(nothing, strict=False) is ExitCode.NOTHING_SELECTED
-    assert exit_code(nothing, strict=True) is ExitCode.UNPROVEN
+    assert judgement.count(Outcome.KEPT), "searches without a hit decide their clauses"
+    assert exit_code(judgement, strict=False) is ExitCode.NOTHING_SELECTED
+    assert exit_code(judgement, strict=True) is ExitCode.UNPROVEN
 
 
 def test_an_unproven_clause_that_files_should_decide_ends_with_2(tmp_path: Path) -> None:

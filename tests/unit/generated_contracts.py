@@ -31,6 +31,8 @@ BY_TITLE: dict[str, st.SearchStrategy[Any]] = {
     "Regular expression": PATTERNS,
     "Pattern of the value": PATTERNS,
     "Pattern of the content": PATTERNS,
+    "Pattern of the arguments": PATTERNS,
+    "Range of package versions": st.sampled_from([">=3.0.15-1~deb12u1,<4", "!=1:2-3", "==1.2_rc1-r0", ">0"]),
     "Host and port": st.sampled_from(["localhost:80", "attic.nix-cache.svc.cluster.local:65535", "x:1"]),
     "Endpoint": st.integers(1, 65535).map(lambda port: f"tcp://localhost:{port}"),
     "Last day": st.dates().map(str),
@@ -153,6 +155,17 @@ def _path(data: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
+def _process(data: dict[str, Any]) -> dict[str, Any]:
+    if data.get("running") is False:
+        data.pop("user", None)
+    return data
+
+
+def _output(data: dict[str, Any]) -> dict[str, Any]:
+    forbids = [text for text in data.pop("forbids", []) if text not in data.get("matches", [])]
+    return {**data, "forbids": forbids} if forbids else data or {"matches": ["a"]}
+
+
 def _variable(data: dict[str, Any]) -> dict[str, Any]:
     if "equals" in data:
         data.pop("contains", None)
@@ -181,6 +194,9 @@ _CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "What is promised of the tool": _tool,
     "What is promised of the path": _path,
     "What its value is": _variable,
+    "Promises about a process": _process,
+    "Standard output": _output,
+    "Standard error": _output,
 }
 
 CLASSES = values(schemas.load("builder-class"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import importlib
@@ -16,7 +17,8 @@ import click
 from builder_contracts import __version__
 from builder_contracts.errors import BuilderContractsError, ExitCode
 from builder_contracts.extras import name_missing_extra
-from builder_contracts.run.exit_status import SHORT, end_on_sigterm, interrupted_by
+from builder_contracts.run.exit_status import SHORT, interrupted_by
+from builder_contracts.runner import interrupts
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
     # What a command imports stays until its end: looking through it for garbage again and again finds none.
     gc.set_threshold(100_000, 20, 20)
-    end_on_sigterm()
+    interrupts.end_in_order()
     if sys.stdout is None:
         click.echo("error: cannot write output: standard output is closed", err=True)
         sys.exit(ExitCode.CANNOT_RUN)
@@ -150,6 +152,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if error.errno not in _FULL:
             raise
         _say_no_more()
-        click.echo(f"error: cannot write output: {error.strerror}", err=True)
+        # A closed terminal takes no error either.
+        with contextlib.suppress(OSError):
+            click.echo(f"error: cannot write output: {error.strerror}", err=True)
         code = ExitCode.CANNOT_RUN
+    interrupts.ended()
     sys.exit(int(code or 0))

@@ -17,7 +17,7 @@ from builder_contracts.reporting.registry import open_reports, report_requests
 from builder_contracts.reporting.stream import RunInfo, RunSummary
 from builder_contracts.reporting.terminal import painter
 from builder_contracts.run import last_failed
-from builder_contracts.run.exit_status import exit_code, fails, interrupted_by
+from builder_contracts.run.exit_status import after_removal, exit_code, fails, interrupted_by
 from builder_contracts.run.inputs import load_inputs
 from builder_contracts.run.options import CHECK, parse
 from builder_contracts.run.progress import Progress
@@ -64,12 +64,13 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
                     break
         except KeyboardInterrupt as signal:
             interruption = signal
-        run.close()
+        left = run.close()
         failed = [verdict.clause for verdict in verdicts if fails(verdict, strict=options.strict)]
         last_failed.save(options.cwd, judged=[verdict.clause for verdict in verdicts], failed=failed)
         code = interrupted_by(interruption) if interruption else exit_code(verdicts, strict=options.strict)
+        code = after_removal(code, left)
         code = reports.end(RunSummary(code, time.monotonic() - started, interrupted=interruption is not None))
-    for failure in reports.failures:
+    for failure in (*reports.failures, *left.lines):
         click.echo(f"error: {failure}", err=True)
     if interruption:
         click.echo(f"{interrupted_by(interruption).name.lower()}: judged {len(verdicts)} clauses", err=True)

@@ -16,6 +16,7 @@ from builder_contracts.contract.model import Contract
 from builder_contracts.errors import EngineError, ExitCode, InputError, printable
 from builder_contracts.facts import json_codec
 from builder_contracts.facts.model import StartFacts, Unseen
+from builder_contracts.run.exit_status import after_removal
 from builder_contracts.run.inputs import contract_files, unknown, with_contracts
 from builder_contracts.run.options import DIFF, FACTS, parse, usage_error
 from builder_contracts.run.progress import Progress
@@ -51,6 +52,7 @@ def facts(facts_image: str | None, output: Path | None, form: str, **values: Any
     inputs = with_contracts(options, [contract])
     with Run(options, inputs, [], Progress(lambda _: None)) as run:
         observed = run.facts(inputs.contracts[0])
+        left = run.close()
     if isinstance(observed.start, Unseen) and observed.start.provable_here:
         raise EngineError(observed.start.reason)
     if isinstance(observed.start, StartFacts) and not observed.start.exists:
@@ -60,6 +62,9 @@ def facts(facts_image: str | None, output: Path | None, form: str, **values: Any
         click.echo(text, nl=False)
     else:
         _save(text, output)
+    for line in left.lines:
+        click.echo(f"error: {line}", err=True)
+    raise click.exceptions.Exit(after_removal(ExitCode.KEPT, left))
 
 
 def _save(text: str, output: Path) -> None:

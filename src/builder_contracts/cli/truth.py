@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,23 @@ if TYPE_CHECKING:
     from builder_contracts.truth.verdicts import TruthReport
 
 
+def report_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of every command that judges a checkout and are not in the table."""
+    for option in (
+        click.option("--write-baseline", is_flag=True,
+                     help="Create the --baseline file, or drop resolved findings from an existing one."),
+        click.option("--baseline", type=click.Path(path_type=Path), metavar="FILE",
+                     help="File of known findings to ignore."),
+        click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
+                     help="Write the report to FILE."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 @click.command()
 @table_options(TRUTH)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE."
-)
+@report_options
 @click.option(
     "--exit-criteria", is_flag=True, help="Print a one-page report on exit criteria: met, and missing."
 )
@@ -35,11 +48,6 @@ if TYPE_CHECKING:
 )
 @click.option("--grounding", type=click.Path(path_type=Path), metavar="FILE",
               help="Check that FILE contains the paragraphs that clauses cite.")  # fmt: skip
-@click.option(
-    "--baseline", type=click.Path(path_type=Path), metavar="FILE", help="File of known findings to ignore."
-)
-@click.option("--write-baseline", is_flag=True,
-              help="Create the --baseline file, or drop resolved findings from an existing one.")  # fmt: skip
 def truth(
     output: Path | None,
     exit_criteria: bool,
@@ -61,8 +69,7 @@ def truth(
       builder-contracts truth --exit-criteria --format markdown --planning issues.json --planning milestones.json
       builder-contracts truth --baseline truth-baseline.json --write-baseline
     """
-    from builder_contracts.truth import baseline as baselines
-    from builder_contracts.truth.session import exit_code, load, with_baseline
+    from builder_contracts.truth.session import exit_code, load
     from builder_contracts.truth.verdicts import judge
 
     options = parse(TRUTH, values, cwd=Path.cwd())
@@ -73,13 +80,11 @@ def truth(
         options.verbose,
     )
     planning = tuple(map(Path, values["planning"]))
-    if write_baseline and baseline is None:
-        raise click.UsageError("--write-baseline requires --baseline FILE")
     if planning and planning_live:
         raise click.UsageError("--planning and --planning-live are mutually exclusive")
     if exit_criteria and (form not in (None, "terminal", "json", "markdown") or options.reports):
         raise click.UsageError("--exit-criteria supports only --format text, markdown or json")
-    requests = _requests(options.reports, form, output)
+    requests = requests_of(options.reports, form, output)
     platform, classes = load(Path(values["contracts_directory"] or "contracts"), options.settings)
     if grounding is not None:
         _check_grounding(platform, grounding)
@@ -89,18 +94,15 @@ def truth(
         from builder_contracts.truth import tracker as trackers
 
         tracker = trackers.fetch(planning_live) if planning_live else trackers.read(planning)
-    judgement = judge(repo, platform, classes, tracker=tracker)
-    if baseline is not None and (baseline.exists() or not write_baseline):
-        judgement, compared = with_baseline(judgement, baselines.load_baseline(baseline))
-        if write_baseline:
-            baselines.write_baseline(baseline, compared.known)
-        if compared.gone:
-            hint = "dropped from the baseline" if write_baseline else "run with --write-baseline to drop them"
-            click.echo(f"{compared.gone} known findings no longer occur: {hint}", err=True)
-    elif baseline is not None:
-        baselines.write_baseline(baseline, judgement.findings)
-        click.echo(f"baseline written with {len(judgement.findings)} findings", err=True)
-        judgement, _ = with_baseline(judgement, baselines.load_baseline(baseline))
+    judgement = judge(
+        repo,
+        platform,
+        classes,
+        tracker=tracker,
+        rendered=map(Path, values["rendered"]),
+        plans=map(Path, values["plans"]),
+    )
+    judgement = apply_baseline(judgement, baseline, write=write_baseline)
     if exit_criteria:
         _print_criteria(platform, judgement, form, repo, output)
         raise click.exceptions.Exit(exit_code(judgement, strict=strict))
@@ -109,7 +111,29 @@ def truth(
     )
 
 
-def _requests(report: tuple[str, ...], form: str | None, output: Path | None) -> tuple[ReportRequest, ...]:
+def apply_baseline(judgement: TruthReport, baseline: Path | None, *, write: bool) -> TruthReport:
+    """The judgement without the findings of a baseline, which is written first if the user asks for that."""
+    from builder_contracts.truth import baseline as baselines
+    from builder_contracts.truth.session import with_baseline
+
+    if baseline is None:
+        if write:
+            raise click.UsageError("--write-baseline requires --baseline FILE")
+        return judgement
+    if write and not baseline.exists():
+        baselines.write_baseline(baseline, judgement.findings)
+        click.echo(f"baseline written with {len(judgement.findings)} findings", err=True)
+        return with_baseline(judgement, baselines.load_baseline(baseline))[0]
+    judgement, compared = with_baseline(judgement, baselines.load_baseline(baseline))
+    if write:
+        baselines.write_baseline(baseline, compared.known)
+    if compared.gone:
+        hint = "dropped from the baseline" if write else "run with --write-baseline to drop them"
+        click.echo(f"{compared.gone} known findings no longer occur: {hint}", err=True)
+    return judgement
+
+
+def requests_of(report: tuple[str, ...], form: str | None, output: Path | None) -> tuple[ReportRequest, ...]:
     """The reports that the options ask for; with ``-o`` the one of ``--format`` goes to a file."""
     cwd = Path.cwd()
     if output is None:

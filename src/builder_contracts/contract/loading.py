@@ -17,7 +17,7 @@ from typing import Any
 from builder_contracts.contract import schemas, validity, variables
 from builder_contracts.contract.contradictions import contradictions
 from builder_contracts.contract.document import Document, Pointer, read
-from builder_contracts.contract.model import Clause, Contract, Waiver
+from builder_contracts.contract.model import AUTOMATIC_LABELS, Clause, Contract, Waiver
 from builder_contracts.contract.promises import READERS, SectionParser, toolchain
 from builder_contracts.contract.promises.declarations import Responsibility
 from builder_contracts.contract.promises.named_promise import PromiseError
@@ -160,6 +160,9 @@ def conflicts(contracts: Sequence[Contract]) -> list[Problem]:
             continue
         for clause in contract.clauses:
             if clause.kind != "labels":
+                continue
+            # Runners of several classes carry these together with a label of their own.
+            if clause.name.lower() in AUTOMATIC_LABELS and len(contract.labels) > 1:
                 continue
             # GitHub compares labels without regard to case.
             first = labels.setdefault(clause.name.lower(), clause)

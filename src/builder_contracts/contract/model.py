@@ -47,6 +47,13 @@ class Clause:
         return f"{self.builder}/{self.local_id}"
 
 
+AUTOMATIC_LABELS = frozenset({"self-hosted", "linux", "x64", "arm", "arm64"})
+"""Labels that GitHub gives to every Linux runner that registers by itself; scale sets do not get them.
+
+Source: https://docs.github.com/en/actions/how-tos/manage-runners/self-hosted-runners/use-in-a-workflow
+"""
+
+
 @dataclass(frozen=True)
 class Contract:
     """A builder class with its clauses in the order of the file.

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.named_promise import PromiseError
+
+if TYPE_CHECKING:
+    import regex
 
 SECONDS = 1.0
 """The most computing that one pattern may cost, however busy the machine is: a value can be made for which Python's ``re`` never ends."""
@@ -36,14 +40,24 @@ def pattern(text: str, at: Pointer) -> re.Pattern[str]:
     return compiled
 
 
-def found_in(values: Mapping[str, str], pattern: re.Pattern[str]) -> list[str]:
-    """The names of the values in which the pattern is found, in their order. Raises TooSlow."""
+def _compiled(pattern: re.Pattern[str]) -> regex.Pattern[str]:
     # Imported late, because only a search needs it, and its import takes longer than reading a contract.
     import regex
 
-    searched = regex.compile(
-        _BRACE.sub(lambda brace: r"\{" if brace[0] == "{" else brace[0], pattern.pattern)
-    )
+    return regex.compile(_BRACE.sub(lambda brace: r"\{" if brace[0] == "{" else brace[0], pattern.pattern))
+
+
+def search(text: str, pattern: re.Pattern[str], name: str) -> regex.Match[str] | None:
+    """The first match in a text, which ``name`` names in messages. Raises PatternTimeout."""
+    try:
+        return _compiled(pattern).search(text, timeout=SECONDS)
+    except TimeoutError:
+        raise PatternTimeout(pattern, name) from None
+
+
+def found_in(values: Mapping[str, str], pattern: re.Pattern[str]) -> list[str]:
+    """The names of the values in which the pattern is found, in their order. Raises TooSlow."""
+    searched = _compiled(pattern)
     until = time.thread_time() + SECONDS
     names = []
     for name, value in values.items():

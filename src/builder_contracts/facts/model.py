@@ -197,7 +197,11 @@ class PathFacts:
 
 @dataclass(frozen=True)
 class FileFacts:
-    """More of what stands at a path. ``target`` is a symbolic link's; ``content`` the text of a file of at most 64 KiB."""
+    """More of what stands at a path. ``target`` is a symbolic link's.
+
+    ``lines`` are the first lines of a file of at most 64 KiB that match patterns, by pattern: shortened and without
+    secrets, None for no match.
+    """
 
     executable: bool
     uid: Seen[int] = NOT_ASKED
@@ -205,7 +209,7 @@ class FileFacts:
     group: Seen[str] = NOT_ASKED
     target: Seen[str] = NOT_ASKED
     sha256: Seen[str] = NOT_ASKED
-    content: Seen[str] = NOT_ASKED
+    lines: dict[str, Seen[str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -253,6 +257,63 @@ class PrivilegeFacts:
     set_id: Seen[dict[str, int]] = NOT_ASKED
     file_capabilities: Seen[list[str]] = NOT_ASKED
     sudo: Seen[SudoFacts] = NOT_ASKED
+
+
+@dataclass(frozen=True)
+class InstalledPackage:
+    """A package of the runner; ``state`` is "installed", or the manager's word for an installation that did not end."""
+
+    version: str
+    state: str = "installed"
+
+
+@dataclass(frozen=True)
+class PackageFacts:
+    """The packages that were asked for, by name; several entries for several architectures or versions."""
+
+    manager: str
+    packages: dict[str, list[InstalledPackage]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class UserEntryFacts:
+    """An entry of /etc/passwd. ``groups`` are the user's groups in /etc/group by name, sorted."""
+
+    uid: int
+    gid: int
+    home: str
+    shell: str
+    groups: list[str]
+
+
+@dataclass(frozen=True)
+class GroupEntryFacts:
+    """An entry of /etc/group. ``members`` are the users that it lists, sorted."""
+
+    gid: int
+    members: list[str]
+
+
+@dataclass(frozen=True)
+class AccountFacts:
+    """Entries of /etc/passwd and /etc/group by name; None for no entry."""
+
+    users: dict[str, UserEntryFacts | None] = field(default_factory=dict)
+    groups: dict[str, GroupEntryFacts | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CommandFacts:
+    """The end of a command. A command that was ended after its time has the status HUNG.
+
+    ``stdout`` and ``stderr`` are the first lines that match patterns, as in FileFacts; ``output`` is the first line
+    of what it printed, standard error first.
+    """
+
+    status: int
+    output: str
+    stdout: dict[str, Seen[str | None]] = field(default_factory=dict)
+    stderr: dict[str, Seen[str | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -424,6 +485,9 @@ class Facts:
     ``steps`` holds what steps see, by shell. ``entrypoint`` is a start by the image's ENTRYPOINT, which jobs of the
     class do not start with.
 
+    ``processes`` holds the users of processes, by the name and the pattern that a contract promises, and ``commands``
+    how its commands ended.
+
     The fields are what the inside witness saw, the probe in the runner, and the engine of image and start.
     ``outside`` is the same as the kernel shows it without a program of the image; what only a run can show is
     Unseen there, and so is all of it where this kind of runner has no outside witness.
@@ -439,6 +503,10 @@ class Facts:
     process: ProcessFacts = field(default_factory=ProcessFacts)
     search_path: Seen[list[DirectoryFacts]] = NOT_ASKED
     privileges: PrivilegeFacts = field(default_factory=PrivilegeFacts)
+    packages: Seen[PackageFacts] = NOT_ASKED
+    accounts: Seen[AccountFacts] = NOT_ASKED
+    processes: dict[str, Seen[list[str]]] = field(default_factory=dict)
+    commands: dict[str, Seen[CommandFacts]] = field(default_factory=dict)
     secret_files: Seen[list[str]] = NOT_ASKED
     ca_bundle: Seen[BundleFacts] = NOT_ASKED
     handshakes: dict[str, Seen[HandshakeFacts]] = field(default_factory=dict)

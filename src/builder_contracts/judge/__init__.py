@@ -9,16 +9,19 @@ from typing import assert_never
 
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import (
+    AccountPromise,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
     IdentityPromise,
     ImagePromise,
     IsolationPromise,
+    JobCommand,
     JobPromise,
     LocalizationPromise,
     NetworkPromise,
     NixSetting,
+    PackagePromise,
     PathState,
     PortPromise,
     PrivilegePromise,
@@ -26,6 +29,7 @@ from builder_contracts.contract.promises import (
     Promise,
     ProofPromise,
     ResourcePromise,
+    RunningProcess,
     SearchPathRule,
     SecretPromise,
     Tool,
@@ -33,6 +37,8 @@ from builder_contracts.contract.promises import (
 )
 from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, StartFacts, Unseen
 from builder_contracts.judge import (
+    accounts,
+    commands,
     daemon,
     declarations,
     environment,
@@ -44,9 +50,11 @@ from builder_contracts.judge import (
     localization,
     network,
     nix,
+    packages,
     ports,
     privileges,
     process,
+    processes,
     resources,
     search_path,
     secrets,
@@ -85,6 +93,14 @@ def find(promise: Promise, facts: Facts) -> Assessment:
         return search_path.judge(promise, facts)
     if isinstance(promise, PrivilegePromise):
         return privileges.judge(promise, facts)
+    if isinstance(promise, PackagePromise):
+        return packages.judge(promise, facts)
+    if isinstance(promise, AccountPromise):
+        return accounts.judge(promise, facts)
+    if isinstance(promise, RunningProcess):
+        return processes.judge(promise, facts)
+    if isinstance(promise, JobCommand):
+        return commands.judge(promise, facts)
     if isinstance(promise, SecretPromise):
         return secrets.judge(promise, facts)
     if isinstance(promise, TrustPromise):

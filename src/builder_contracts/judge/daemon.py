@@ -21,7 +21,7 @@ from builder_contracts.judge.ports import is_loopback
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
-_DOWN = "the daemon did not start: set BUILDER_CONTRACTS_KEEP=1 and read its container's log ('docker logs')"
+_DOWN = "the daemon did not start; the end of its log says why"
 
 
 def judge(promise: DaemonPromise, facts: Facts) -> Assessment:

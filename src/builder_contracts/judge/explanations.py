@@ -8,16 +8,19 @@ from __future__ import annotations
 from typing import assert_never
 
 from builder_contracts.contract.promises import (
+    AccountPromise,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
     IdentityPromise,
     ImagePromise,
     IsolationPromise,
+    JobCommand,
     JobPromise,
     LocalizationPromise,
     NetworkPromise,
     NixSetting,
+    PackagePromise,
     PathState,
     PortPromise,
     PrivilegePromise,
@@ -25,12 +28,15 @@ from builder_contracts.contract.promises import (
     Promise,
     ProofPromise,
     ResourcePromise,
+    RunningProcess,
     SearchPathRule,
     SecretPromise,
     Tool,
     TrustPromise,
 )
 from builder_contracts.judge import (
+    accounts,
+    commands,
     daemon,
     declarations,
     environment,
@@ -42,9 +48,11 @@ from builder_contracts.judge import (
     localization,
     network,
     nix,
+    packages,
     ports,
     privileges,
     process,
+    processes,
     proof_explanations,
     resources,
     search_path,
@@ -81,6 +89,14 @@ def explanation(promise: Promise) -> Explanation:
         return search_path.explain(promise)
     if isinstance(promise, PrivilegePromise):
         return privileges.explain(promise)
+    if isinstance(promise, PackagePromise):
+        return packages.explain(promise)
+    if isinstance(promise, AccountPromise):
+        return accounts.explain(promise)
+    if isinstance(promise, RunningProcess):
+        return processes.explain(promise)
+    if isinstance(promise, JobCommand):
+        return commands.explain(promise)
     if isinstance(promise, SecretPromise):
         return secrets.explain(promise)
     if isinstance(promise, TrustPromise):

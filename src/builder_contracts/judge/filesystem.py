@@ -6,11 +6,10 @@ import json
 
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.quantities import human_bytes
-from builder_contracts.contract.value_patterns import PatternTimeout, found_in
 from builder_contracts.facts.model import NOT_ASKED, Facts, FileFacts, PathFacts, Seen, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
-from builder_contracts.verdict import Assessment, broken, kept, unproven
+from builder_contracts.verdict import Assessment, broken, kept
 
 
 def judge(promise: PathState, facts: Facts) -> Assessment:
@@ -93,7 +92,6 @@ def _bits(promise: PathState, path: PathFacts, seen: list[str], inspect: str) ->
 def _details(promise: PathState, facts: Facts, seen: list[str]) -> Assessment | None:
     if not promise.has_details:
         return None
-    # What a file holds may be a secret, so it is compared and never shown.
     inspect = f".files[{json.dumps(promise.path)}]"
     file = facts.files.get(promise.path, NOT_ASKED)
     if isinstance(file, Unseen):
@@ -124,23 +122,18 @@ def _details(promise: PathState, facts: Facts, seen: list[str]) -> Assessment | 
 def _content(promise: PathState, file: FileFacts, seen: list[str]) -> Assessment | None:
     if not promise.has_content:
         return None
-    inspect = f".files[{json.dumps(promise.path)}].executable"
-    if isinstance(file.content, Unseen):
-        return unproven_because(file.content, inspect)
-    missing = promise.contains is not None and promise.contains not in file.content
-    try:
-        missing = missing or (
-            promise.matches is not None and not found_in({promise.path: file.content}, promise.matches)
-        )
-    except PatternTimeout as slow:
-        return unproven(str(slow), inspect=inspect)
-    if missing:
-        return broken(
-            "the promised text is not in the file (content hidden)",
-            "a package or build step wrote another file",
-            inspect=inspect,
-        )
-    seen.append("content as promised")
+    for pattern in promise.content_patterns:
+        inspect = f".files[{json.dumps(promise.path)}].lines[{json.dumps(pattern.pattern)}]"
+        line = file.lines.get(pattern.pattern, NOT_ASKED)
+        if isinstance(line, Unseen):
+            return unproven_because(line, inspect)
+        if line is None:
+            return broken(
+                f"no line of the file matches /{pattern.pattern}/",
+                "a package or build step wrote another file",
+                inspect=inspect,
+            )
+        seen.append(f"holds {line!r}")
     return None
 
 

@@ -13,9 +13,11 @@ from builder_contracts.contract.promises import (
     DaemonPromise,
     Declaration,
     ImagePromise,
+    JobCommand,
     JobPromise,
     LocalizationPromise,
     NixSetting,
+    PackagePromise,
     PathState,
     PrivilegePromise,
     Promise,
@@ -36,7 +38,7 @@ from builder_contracts.contract.promises.process import (
     Umask,
     WorkingDirectory,
 )
-from builder_contracts.facts.model import CONTRADICTION, Facts, RunnerFacts, Unseen
+from builder_contracts.facts.model import CONTRADICTION, Facts, PackageFacts, RunnerFacts, Unseen
 from builder_contracts.verdict import Assessment, Outcome, unproven
 
 _CHANGING = {"free"}
@@ -50,6 +52,7 @@ _NEVER_OUTSIDE = (
     | JobPromise
     | WorkingDirectory
     | Sysctl
+    | JobCommand
     | SearchPathRule
     | PrivilegePromise
     | SecretPromise
@@ -107,7 +110,7 @@ def weigh(
         if inside.outcome is Outcome.KEPT and not _agree(*_records(inside.inspect, facts)):
             lines += (f"{outer}: {outside.observation}",)
             return _disagreement(inside, facts, lines)
-        one_witness = shows_outside(promise) and _is_proven(inside)
+        one_witness = shows_outside(promise) and _is_proven(inside) and not _only_rpm_reads(promise, facts)
         missing = (f"{outer}: no result: {outside.observation}",) if one_witness else ()
         return WeighedAssessment(inside, facts, lines + missing, one_witness)
     if not _is_proven(inside):
@@ -129,6 +132,15 @@ def weigh(
     if outside.outcome is inside.outcome and agree:
         return WeighedAssessment(inside, facts, lines)
     return _disagreement(inside, facts, lines)
+
+
+def _only_rpm_reads(promise: Promise, facts: Facts) -> bool:
+    """Whether a promise is about rpm's database, which is not text."""
+    return (
+        isinstance(promise, PackagePromise)
+        and isinstance(facts.packages, PackageFacts)
+        and facts.packages.manager == "rpm"
+    )
 
 
 def _disagreement(inside: Assessment, facts: Facts, lines: tuple[str, ...]) -> WeighedAssessment:

@@ -38,9 +38,9 @@ from builder_contracts.facts.model import (
     StepFacts,
     Unseen,
 )
-from builder_contracts.observe import healthcheck
+from builder_contracts.observe import commands, healthcheck
 from builder_contracts.observe.inside import answers as read
-from builder_contracts.observe.inside import promised, steps
+from builder_contracts.observe.inside import promised, steps, system_state
 from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
 from builder_contracts.observe.outside import look
@@ -100,7 +100,11 @@ def gather(
         shells[ENTRYPOINT] = StepFacts(setting.entrypoint_env)
     shown = {tool.name: handshakes.get(tool.name, _NO_HANDSHAKE) for tool in contract.promised(TlsTool)}
     facts = dataclasses.replace(
-        facts, handshakes=shown, steps=shells, healthcheck=foreign or _healthcheck(contract, runner, answers)
+        facts,
+        handshakes=shown,
+        steps=shells,
+        healthcheck=foreign or _healthcheck(contract, runner, answers),
+        commands=commands.observe(contract, runner, lost=foreign.reason if foreign else answers.lost),
     )
     if foreign is not None:
         facts = dataclasses.replace(facts, start=foreign)
@@ -215,6 +219,9 @@ def _facts(
         process=promised.process(answers, contract),
         search_path=promised.search_path(answers, contract),
         privileges=promised.privileges(answers, contract),
+        packages=system_state.packages(answers, contract),
+        accounts=system_state.accounts(answers, contract),
+        processes=system_state.processes(answers, contract),
         secret_files=promised.secret_files(answers, contract),
         ca_bundle=promised.ca_bundle(answers, contract),
         time_zone=promised.time_zone(answers, contract),

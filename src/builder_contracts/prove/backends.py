@@ -23,6 +23,7 @@ from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.docker import cleanup, engine
 from builder_contracts.runner.docker import runner as docker_runner
 from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.local import scratch_folder
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.runner.shutdown import Shutdown
@@ -68,8 +69,8 @@ class ProofBackend(Protocol):
         """End what runs; what would begin afterwards fails at once, but for taking back what was written."""
         ...
 
-    def close(self) -> None:
-        """Remove everything that was made. Nothing runs any more by then."""
+    def close(self) -> Leftovers:
+        """Remove everything that was made, and return what remains. Nothing runs any more by then."""
         ...
 
 
@@ -157,12 +158,12 @@ class DockerBackend:
         with contextlib.suppress(*engine.LOST):
             cleanup.remove_containers(self.client, self.run)
 
-    def close(self) -> None:
+    def close(self) -> Leftovers:
         with contextlib.suppress(*engine.LOST):
             self.host.close()
-        with contextlib.suppress(*engine.LOST):
-            cleanup.close(self.client, self.run)
+        left = cleanup.close(self.client, self.run)
         self.client.close()
+        return left
 
 
 class LocalBackend:
@@ -208,8 +209,8 @@ class LocalBackend:
     def stop(self) -> None:
         self._ending.end(lambda: scratch_folder.kill(self.root))
 
-    def close(self) -> None:
-        scratch_folder.clear(self.root)
+    def close(self) -> Leftovers:
+        return scratch_folder.clear(self.root)
 
 
 class UnavailableBackend:
@@ -224,8 +225,9 @@ class UnavailableBackend:
     def stop(self) -> None:
         """Nothing runs."""
 
-    def close(self) -> None:
+    def close(self) -> Leftovers:
         """Nothing was made."""
+        return Leftovers()
 
 
 def in_containers(options: ProverOptions) -> ProofBackend:

@@ -15,14 +15,13 @@ import docker
 
 from builder_contracts.facts.model import Unseen
 from builder_contracts.prove.job import ProofJob, StepFailed
-from builder_contracts.prove.redacting import RedactingRunner
 from builder_contracts.prove.testbed import Testbed
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels
 from builder_contracts.runner.docker.launch_plan import LaunchPlan
 from builder_contracts.runner.docker.runner import DockerRunner
 from builder_contracts.runner.protocol import CompletedCommand
-from builder_contracts.runner.shutdown import ENDED, StoppableRunner
+from builder_contracts.runner.shutdown import ENDED
 from builder_contracts.services.stack import ServiceStack
 
 # The services' image has the libraries that the outsider needs.
@@ -56,7 +55,7 @@ class ContainerTestbed(Testbed):
     def fresh(self, purpose: str) -> Iterator[ProofJob]:
         with self.runner(purpose) as runner:
             yield ProofJob(
-                RedactingRunner(StoppableRunner(runner, self.ending), self.mask),
+                self.job_runner(runner),
                 f"{self.home}/proof",
                 {"CI_PROOF_SECRET": self.token},
                 self.address(runner.container),

@@ -7,11 +7,8 @@ from dataclasses import dataclass, field
 
 from builder_contracts.facts.model import RunnerFacts
 from builder_contracts.prove.unavailable import Unavailable
-from builder_contracts.services.environment import Environment, RoleBinding
-from builder_contracts.services.principals import ANONYMOUS, WRITER, Credentials
-
-# What a machine can prove of a deployment; a bucket would have to be set up, which is not a proof's to do.
-FROM_MACHINES = ("nix", "bazel-grpc", "bazel-http", "registry")
+from builder_contracts.services.environment import NO_READER, Environment, RoleBinding
+from builder_contracts.services.principals import ANONYMOUS, READER, WRITER, Credentials
 
 
 @dataclass(frozen=True)
@@ -20,7 +17,9 @@ class Endpoint:
 
     Without a service it is a deployment's own: then ``credentials`` are its identities, ``variables`` the names of
     the variables that they are read from, and for a Nix cache ``signing_key`` is the secret key of its clients or
-    ``public_key`` that of its server.
+    ``public_key`` that of its server. ``no_reader``: it knows no identity that may only read; ``anonymous_reader``:
+    whoever reads is anonymous. ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` a deployment's own bucket,
+    ``authority`` a file of certificates to trust, ``token_header`` the header in which identities show their secrets.
     """
 
     role: str
@@ -30,6 +29,12 @@ class Endpoint:
     signing_key: str = field(default="", repr=False)
     public_key: str = ""
     variables: Mapping[str, str] = field(default_factory=dict)
+    no_reader: bool = False
+    anonymous_reader: bool = False
+    instance: str = ""
+    bucket: str = ""
+    authority: str = ""
+    token_header: str = ""
 
     @property
     def secrets(self) -> list[str]:
@@ -42,6 +47,15 @@ class Endpoint:
 
     def lacks(self, name: str) -> Unavailable | None:
         """Return why nothing can be attempted as that identity, or None if it can."""
+        if name == READER and (self.no_reader or self.anonymous_reader):
+            rule = (
+                "it is anonymous"
+                if self.anonymous_reader
+                else "the server knows no identity that may only read"
+            )
+            return Unavailable(
+                f"no reader of {self.url}, as its environment says: {rule}", provable_here=False
+            )
         if name == ANONYMOUS or self.credentials is None or self.credentials.of(name).secret:
             return None
         variable = self.variables.get(name)
@@ -66,7 +80,7 @@ def from_container(
     if isinstance(binding, Unavailable):
         return binding
     if binding.service:
-        return Endpoint(role, binding.url, binding.service)
+        return Endpoint(role, binding.url, binding.service, instance=binding.instance)
     if not bindings.from_containers:
         return Unavailable(
             f"external endpoints are contacted only from real runners; {binding.url} is external and this is a container",
@@ -101,9 +115,9 @@ def from_machine(
             f"external endpoints are contacted only from real runners, and this machine is not one: {about.identity}",
             provable_here=False,
         )
-    if role not in FROM_MACHINES:
+    if role == "objects" and not binding.bucket:
         return Unavailable(
-            f"deployed {role} cannot be proved: the proof creates its own bucket, which only a store started by the run allows",
+            f"{binding.url} cannot be proved: set 'bucket' to an existing bucket in the environment file",
             provable_here=False,
         )
     return _live(binding, env)
@@ -134,17 +148,23 @@ def _usable(role: str, bindings: Environment, allow_writes: frozenset[str]) -> R
 
 def _live(binding: RoleBinding, env: Mapping[str, str]) -> Endpoint:
     """A deployment's own endpoint with what the environment's variables hold."""
-    values = {name: env.get(name, "") for name in (binding.reader, binding.writer, binding.signing_key)}
+    values = {name: env.get(name, "") for name in binding.secrets}
     return Endpoint(
         binding.role,
         binding.url,
         "",
-        Credentials.from_texts(values[binding.reader], values[binding.writer]),
-        values[binding.signing_key],
+        Credentials.from_texts(values.get(binding.reader, ""), values.get(binding.writer, "")),
+        values.get(binding.signing_key, ""),
         binding.public_key,
         {
             name: variable
-            for name, variable in (("reader", binding.reader), (WRITER, binding.writer))
+            for name, variable in ((READER, binding.reader), (WRITER, binding.writer))
             if variable
         },
+        no_reader=binding.reader == NO_READER,
+        anonymous_reader=binding.reader == ANONYMOUS,
+        instance=binding.instance,
+        bucket=binding.bucket,
+        authority=env.get(binding.authority, ""),
+        token_header=binding.token_header,
     )

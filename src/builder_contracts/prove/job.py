@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builder_contracts.prove.unavailable import Unavailable
-from builder_contracts.runner.protocol import CompletedCommand, Runner
+from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, Runner
 
 # Linux refuses single arguments of 128 KiB (MAX_ARG_STRLEN); base64 of this much stays below.
 _CHUNK = 90_000
-_MAX_BYTES = 64 * 1024 * 1024
 
 
 class StepFailed(Exception):
@@ -93,6 +92,10 @@ class ProofJob:
         completed = self.run(arguments, deadline=deadline, env=env)
         if completed.status != 0:
             raise StepFailed(step, format_completed(completed), exited=completed.status is not None)
+        if completed.cut:
+            raise StepFailed(
+                step, f"it printed more than the {MOST_OUTPUT} bytes that are kept", exited=False
+            )
         return completed
 
     def write(self, path: str, content: bytes, *, mode: str = "0600") -> None:
@@ -117,11 +120,6 @@ class ProofJob:
         Raises Failed.
         """
         completed = self.must("copying out the artifacts", ["tar", "-cf", "-", "--", *paths], deadline=60)
-        size = len(completed.stdout)
-        if size > _MAX_BYTES:
-            raise StepFailed(
-                "copying out the artifacts", f"they total {size} bytes, above the limit of {_MAX_BYTES}"
-            )
         artifacts: dict[str, tarfile.TarInfo | bytes] = {}
         with tarfile.open(fileobj=io.BytesIO(completed.stdout)) as packed:
             for entry in packed:

@@ -10,6 +10,7 @@ from builder_contracts.prove.testbed import Testbed
 from builder_contracts.prove.unavailable import Unavailable
 
 Request = Mapping[str, Any]
+NOTHING_TO_REMOVE = "nothing was published, so there is nothing to remove"
 
 
 def remove(
@@ -27,7 +28,7 @@ def remove(
             if reply["status"] != "404"
         ]
         if not present:
-            return "nothing to remove"
+            return NOTHING_TO_REMOVE
         bench.undo(
             [
                 {**request, "method": "DELETE", "url": deletion_url(request["url"], reply)}

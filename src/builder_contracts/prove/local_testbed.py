@@ -13,19 +13,18 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from builder_contracts.prove.job import ProofJob, StepFailed
-from builder_contracts.prove.redacting import RedactingRunner
 from builder_contracts.prove.testbed import Testbed
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner import process
 from builder_contracts.runner.local import scratch_folder
 from builder_contracts.runner.protocol import CompletedCommand, Runner
-from builder_contracts.runner.shutdown import ENDED, CleanupRunner, StoppableRunner
+from builder_contracts.runner.shutdown import ENDED
 
 # Variables that would lead a job out of its own home.
 _ASTRAY = ("DOCKER_CONFIG", "NETRC")
 # Seconds for requests, and for those that take something back while somebody waits for the end.
 _ASK, _UNDO = 120, 30
-_GRPC_CLIENT = ("grpc", "google.protobuf")
+_CLIENTS = {"bazel-grpc": ("grpc", "google.protobuf"), "objects": ("boto3",)}
 
 
 @dataclass(frozen=True)
@@ -90,11 +89,10 @@ class LocalTestbed(Testbed):
             "NIX_USER_CONF_FILES": os.environ.get("NIX_USER_CONF_FILES") or f"{config}/nix/nix.conf",
             "CI_PROOF_SECRET": self.token,
         }
-        runner, last = StoppableRunner(self.runner, self.ending), CleanupRunner(self.runner, self.ending)
         try:
             yield LocalJob(
-                RedactingRunner(runner, self.mask), f"{home}/proof", environment, shared=True, true_home=true_home,
-                without=_ASTRAY, last_runner=RedactingRunner(last, self.mask),
+                self.job_runner(self.runner), f"{home}/proof", environment, shared=True, true_home=true_home,
+                without=_ASTRAY, last_runner=self.cleanup_runner(self.runner),
             )  # fmt: skip
         finally:
             scratch_folder.clear(home)
@@ -116,14 +114,11 @@ class LocalTestbed(Testbed):
 
 def without_client(role: str) -> Unavailable | None:
     """Return the reason why this host cannot read the cache of a role, or None if it can. Check before any write."""
-    missing = [name for name in _GRPC_CLIENT if not _importable(name)]
-    if role != "bazel-grpc" or not missing:
+    missing = [name for name in _CLIENTS.get(role, ()) if not _importable(name)]
+    if not missing:
         return None
     pip = f"{shlex.quote(sys.executable)} -m pip install 'builder-contracts[live]'"
-    return Unavailable(
-        f"cannot verify writes to the cache: this Python lacks {' and '.join(missing)}; run {pip} "
-        "(or install grpcio and protobuf)"
-    )
+    return Unavailable(f"cannot verify what is written: this Python lacks {' and '.join(missing)}; run {pip}")
 
 
 def _importable(name: str) -> bool:

@@ -9,6 +9,7 @@ JSON list of responses in the same order: {"status", "detail", "body"}. ``status
 from __future__ import annotations
 
 import base64
+import concurrent.futures
 import functools
 import hashlib
 import json
@@ -53,7 +54,9 @@ class Redirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         following = super().redirect_request(req, fp, code, msg, headers, newurl)
         if following is not None and origin(following.full_url) != origin(req.full_url):
-            following.remove_header("Authorization")
+            # Any header can hold a secret.
+            for name in {*following.headers} - {"Accept", "Content-type"}:
+                following.remove_header(name)
         return following
 
 
@@ -184,12 +187,12 @@ MESSAGES = {
     "ActionResult": "output_files=2:*OutputFile exit_code=4:int32 stdout_raw=5:bytes",
     "BlobToUpdate": "digest=1:Digest data=2:bytes",
     "BlobUpdated": "digest=1:Digest status=2:Status",
-    "BatchUpdateBlobsRequest": "requests=2:*BlobToUpdate",
+    "BatchUpdateBlobsRequest": "instance_name=1:string requests=2:*BlobToUpdate",
     "BatchUpdateBlobsResponse": "responses=1:*BlobUpdated",
-    "FindMissingBlobsRequest": "blob_digests=2:*Digest",
+    "FindMissingBlobsRequest": "instance_name=1:string blob_digests=2:*Digest",
     "FindMissingBlobsResponse": "missing_blob_digests=2:*Digest",
-    "GetActionResultRequest": "action_digest=2:Digest",
-    "UpdateActionResultRequest": "action_digest=2:Digest action_result=3:ActionResult",
+    "GetActionResultRequest": "instance_name=1:string action_digest=2:Digest",
+    "UpdateActionResultRequest": "instance_name=1:string action_digest=2:Digest action_result=3:ActionResult",
     "WriteRequest": "resource_name=1:string finish_write=3:bool data=10:bytes",
     "WriteResponse": "committed_size=1:int64",
 }
@@ -230,10 +233,13 @@ def grpc(request: dict[str, Any]) -> Answer:
 
     proto = messages()
     target = urllib.parse.urlsplit(request["target"])
-    metadata = [("authorization", request["authorization"])] if request.get("authorization") else []
+    metadata = [(name.lower(), value) for name, value in request.get("headers", {}).items()]
     blob = base64.b64decode(request.get("body", ""))
+    instance = request.get("instance", "")
     if target.scheme == "grpcs":
-        opened = wire.secure_channel(target.netloc, wire.ssl_channel_credentials())
+        opened = wire.secure_channel(
+            target.netloc, wire.ssl_channel_credentials(request.get("trust", "").encode() or None)
+        )
     else:
         opened = wire.insecure_channel(target.netloc)
     with opened as channel:
@@ -243,15 +249,18 @@ def grpc(request: dict[str, Any]) -> Answer:
             return stub(message, metadata=metadata, timeout=TIMEOUT)
 
         def result_of(digest: Any) -> Any:
-            message = proto.GetActionResultRequest(action_digest=digest)
+            message = proto.GetActionResultRequest(instance_name=instance, action_digest=digest)
             return call(f"{RE}.ActionCache/GetActionResult", message, proto.ActionResult)
 
         def update(digest: Any, result: Any) -> None:
-            message = proto.UpdateActionResultRequest(action_digest=digest, action_result=result)
+            message = proto.UpdateActionResultRequest(
+                instance_name=instance, action_digest=digest, action_result=result
+            )
             call(f"{RE}.ActionCache/UpdateActionResult", message, proto.ActionResult)
 
         def upload() -> Any:
-            message = proto.BatchUpdateBlobsRequest(requests=[proto.BlobToUpdate(digest=own, data=blob)])
+            blobs = [proto.BlobToUpdate(digest=own, data=blob)]
+            message = proto.BatchUpdateBlobsRequest(instance_name=instance, requests=blobs)
             method = f"{RE}.ContentAddressableStorage/BatchUpdateBlobs"
             return call(method, message, proto.BatchUpdateBlobsResponse).responses[0].status
 
@@ -263,7 +272,8 @@ def grpc(request: dict[str, Any]) -> Answer:
                     status = upload()
                     return answer("OK" if status.code == 0 else f"BLOB_STATUS_{status.code}", status.message)
                 case "Write":
-                    name = f"uploads/{request['upload']}/blobs/{own.hash}/{own.size_bytes}"
+                    prefix = f"{instance}/" if instance else ""
+                    name = f"{prefix}uploads/{request['upload']}/blobs/{own.hash}/{own.size_bytes}"
                     part = proto.WriteRequest(resource_name=name, data=blob, finish_write=True)
                     write = channel.stream_unary(
                         "/google.bytestream.ByteStream/Write",
@@ -280,7 +290,7 @@ def grpc(request: dict[str, Any]) -> Answer:
                 case "FindMissingBlobs":
                     missing = call(
                         f"{RE}.ContentAddressableStorage/FindMissingBlobs",
-                        proto.FindMissingBlobsRequest(blob_digests=[named]),
+                        proto.FindMissingBlobsRequest(instance_name=instance, blob_digests=[named]),
                         proto.FindMissingBlobsResponse,
                     )
                     return answer("MISSING" if missing.missing_blob_digests else "PRESENT")
@@ -370,6 +380,15 @@ def s3(request: dict[str, Any]) -> Answer:
     return accepted
 
 
+def s3_race(request: dict[str, Any]) -> Answer:
+    """The same call ``count`` times at once; the body has the status of each."""
+    with concurrent.futures.ThreadPoolExecutor(request["count"]) as pool:
+        # One client for all, which is made before they start.
+        s3_client(request["url"], request["identity"], request.get("secret", ""))
+        statuses = [reply["status"] for reply in pool.map(s3, [request] * request["count"])]
+    return answer("OK", "", " ".join(statuses).encode())
+
+
 def s3_all(request: dict[str, Any]) -> Answer:
     """Every object of a bucket: their bodies in base64 by key, in ``objects``."""
     listed = s3({**request, "call": "list_objects_v2"})
@@ -393,6 +412,7 @@ CALLS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "poison-http": poison_http,
     "s3": s3,
     "s3-all": s3_all,
+    "s3-race": s3_race,
 }
 
 

@@ -58,6 +58,18 @@ def is_accepted(answer: str) -> bool:
     return answer_status(answer) in ("200", "201", "202", "204", "OK")
 
 
+def is_unknown(answer: str) -> bool:
+    """Return whether a server does not know who asks: credentials that are missing or wrong, not rights that are."""
+    return answer_status(answer) in ("401", "UNAUTHENTICATED", "InvalidAccessKeyId", "SignatureDoesNotMatch")
+
+
+def unknown_reader(answer: str) -> Unavailable:
+    """Why a reader that the server does not know shows nothing."""
+    return Unavailable(
+        f"the reader's credentials are not known to the server, so its rejection shows nothing: {answer}"
+    )
+
+
 def is_put_unsupported(answer: str) -> bool:
     """Return whether a server does not support this way of writing, for any identity."""
     return answer_status(answer) in ("405", "501")
@@ -70,12 +82,15 @@ def put_unsupported(url: str) -> Unavailable:
 
 
 def with_control(
-    attempts: Mapping[str, PublishAttempt | Unavailable],
+    attempts: Mapping[str, PublishAttempt | Unavailable], *, anonymous_reader: bool = False
 ) -> dict[str, PublishAttempt | Unavailable]:
     """Return the attempts of several identities, each with the writer's result, or the reason why no writer attempted it."""
     writer = attempts.get(WRITER)
     control = writer.as_control() if isinstance(writer, PublishAttempt) else {}
     no_writer = writer if isinstance(writer, Unavailable) else None
+    if anonymous_reader and ANONYMOUS in attempts:
+        # Who only reads is nobody, so nobody's attempts are the reader's.
+        attempts = {**attempts, READER: attempts[ANONYMOUS]}
     return {
         identity: dataclasses.replace(attempt, control=control, no_writer=no_writer)
         if isinstance(attempt, PublishAttempt)

@@ -238,12 +238,13 @@ class ExperimentSchedule:
                     self._flake(job, canary, nonce, results)
                     if not cached:
                         return
-                    self.bench.ready("nix")
-                    published = nix.seed(self.bench, job, "path:.")
-                    nix.publish(self.bench, job, published)
-                    if lost := self.bench.endpoints["nix"].lacks(WRITER):
-                        raise StepFailed.of(lost)
-                    nix.make_bad(self.bench, job, published)
+                    with self.bench.relying_on("nix"):
+                        self.bench.ready("nix")
+                        published = nix.seed(self.bench, job, "path:.")
+                        nix.publish(self.bench, job, published)
+                        if lost := self.bench.endpoints["nix"].lacks(WRITER):
+                            raise StepFailed.of(lost)
+                        nix.make_bad(self.bench, job, published)
                 finally:
                     if job.shared:
                         nix.delete_from_store(
@@ -254,7 +255,8 @@ class ExperimentSchedule:
                             nonce_file=canary.nonce,
                             since=started_at,
                         )
-            self.records.nix = nix.prove(self.bench, published)
+            with self.bench.relying_on("nix"):
+                self.records.nix = nix.prove(self.bench, published)
         finally:
             # A failed proof may have published something, so remove it as well.
             if published is not None:
@@ -265,13 +267,13 @@ class ExperimentSchedule:
         try:
             leftovers = nix.take_back(self.bench, published)
         except Exception as error:
-            leftovers = (unchecked_leftovers(self._why(error)),)
+            leftovers = format_leftovers((unchecked_leftovers(self._why(error)),))
         if isinstance(self.records.nix, NixRecord):
             self.records.nix = dataclasses.replace(self.records.nix, leftovers=leftovers)
-        description = "" if self.bench.endpoints["nix"].service else format_leftovers(leftovers)
-        for name, attempt in with_control(published.attempts).items():
+        anonymous_reader = self.bench.endpoints["nix"].anonymous_reader
+        for name, attempt in with_control(published.attempts, anonymous_reader=anonymous_reader).items():
             self.records.attempts[("nix", name)] = (
-                dataclasses.replace(attempt, leftovers=description)
+                dataclasses.replace(attempt, leftovers=leftovers)
                 if isinstance(attempt, PublishAttempt)
                 else attempt
             )
@@ -289,10 +291,10 @@ class ExperimentSchedule:
 
     def _build(self, job: ProofJob, canary: Canary, nonce: str, results: CheckResults) -> bool:
         """Build a canary by its own command; return whether it succeeded."""
-        started_at = time.monotonic()
+        before, started_at = products.cpu_time(job), time.monotonic()
         completed = job.run(canary.command, deadline=canary.budget.seconds)
         self.bench.outputs.append(completed.stdout + completed.stderr)
-        product = products.collect(job, canary, nonce, time.monotonic() - started_at)
+        product = products.collect(job, canary, nonce, time.monotonic() - started_at, before)
         self._check(canary, product, results, completed.status, format_completed(completed))
         return completed.status == 0
 
@@ -341,7 +343,8 @@ class ExperimentSchedule:
             self._check(canary, product, results, cold.status, cold.ended or "; ".join(cold.warnings[-2:]))
 
         self.bench.ready(role)
-        self.records.bazel[role] = bazel.prove(self.bench, canary, role, check_cold_build)
+        with self.bench.relying_on(role):
+            self.records.bazel[role] = bazel.prove(self.bench, canary, role, check_cold_build)
         if first:
             self.records.canaries[canary.name] = CanaryRecord(canary.name, results)
 
@@ -355,8 +358,9 @@ class ExperimentSchedule:
             try:
                 self._build(job, canary, nonce, results)
                 if pushed:
-                    for name, attempt in docker_push.push(self.bench, job).items():
-                        self.records.attempts[("registry", name)] = attempt
+                    with self.bench.relying_on("registry"):
+                        for name, attempt in docker_push.push(self.bench, job).items():
+                            self.records.attempts[("registry", name)] = attempt
             finally:
                 if job.shared:
                     docker_push.remove_image(job.last, before)
@@ -372,7 +376,8 @@ class ExperimentSchedule:
         )
 
     def _state(self) -> None:
-        self.records.state = state.prove(self.bench)
+        with self.bench.relying_on("objects"):
+            self.records.state = state.prove(self.bench)
 
     def _search(self, roles: Sequence[str]) -> None:
         # A role that is out of reach cannot be searched, so the search would be incomplete.
@@ -405,8 +410,9 @@ class ExperimentSchedule:
                 )
 
     def _target(self, target: str, job: ProofJob) -> None:
-        for name, attempt in publication.prove(self.bench, target, job).items():
-            self.records.attempts[(target, name)] = attempt
+        with self.bench.relying_on(target):
+            for name, attempt in publication.prove(self.bench, target, job).items():
+                self.records.attempts[(target, name)] = attempt
 
 
 def _load(name: str, contract: Contract) -> Canary | Unavailable:

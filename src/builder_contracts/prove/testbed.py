@@ -9,29 +9,30 @@ import secrets
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from builder_contracts.facts.model import RunnerFacts
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
-from builder_contracts.prove.redacting import redact_completed
 from builder_contracts.prove.store_lookup import ANOTHER, SECOND
 from builder_contracts.redaction import Redactor
-from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.runner.protocol import CompletedCommand, Runner
 from builder_contracts.runner.shutdown import Shutdown
+from builder_contracts.runner.wrapped import Command, WrappedRunner, redact_completed
 from builder_contracts.services.catalog import CONF
 from builder_contracts.services.principals import READER, WRITER, Credentials, Principal
-
-if TYPE_CHECKING:
-    from builder_contracts.services.stack import ServiceStack
+from builder_contracts.services.stack import ServiceDown, ServiceStack
 
 LOG_LAG = 5.0
 """Seconds after which no line of a request is expected any more."""
 SETTLED = 0.1
 """Seconds between two looks into a log."""
+# Seconds after which a command makes it look as if the service that it relies on were silent.
+_SUSPICIOUS = 10.0
 # Characters that a report has room for of what a server says.
 _DETAIL = 300
 
@@ -57,6 +58,8 @@ class Testbed(ABC):
     _certificates: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _count: int = 0
+    _thread: threading.local = field(default_factory=threading.local)
+    _silent: dict[str, str] = field(default_factory=dict)
 
     @property
     @abstractmethod
@@ -83,7 +86,8 @@ class Testbed(ABC):
 
         Answers come in the order of the requests; see ``outsider``. Raises Failed when the client is lost.
         """
-        return self._answers(self.send(json.dumps(list(requests)), beside=beside, undo=False))
+        text = json.dumps(list(requests))
+        return self._answers(self._watched(lambda _: self.send(text, beside=beside, undo=False), 0))
 
     def undo(self, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """The same from outside, even after the end, to remove what this run has written."""
@@ -118,19 +122,69 @@ class Testbed(ABC):
 
     def headers(self, role: str, name: str) -> dict[str, str]:
         """The HTTP headers by which that identity shows who it is."""
-        authorization = self.identity(role, name).authorization
-        return {"Authorization": authorization} if authorization else {}
+        identity, header = self.identity(role, name), self.endpoints[role].token_header
+        if not identity.secret:
+            return {}
+        return {header: identity.secret} if header else {"Authorization": identity.authorization}
 
-    def reader_description(self, role: str) -> str:
+    def reader_description(self, role: str, reader: str = READER) -> str:
         """Describe who reads what the writer wrote."""
-        return SECOND if self.headers(role, WRITER) == self.headers(role, READER) else ANOTHER
+        return SECOND if self.headers(role, WRITER) == self.headers(role, reader) else ANOTHER
+
+    def grpc_call(self, role: str, name: str) -> dict[str, Any]:
+        """What every call of that identity over gRPC has."""
+        endpoint = self.endpoints[role]
+        return {
+            "kind": "grpc",
+            "target": endpoint.url,
+            "headers": self.headers(role, name),
+            "trust": self.certificate(role),
+            "instance": endpoint.instance,
+        }
 
     def nonce(self) -> str:
         """A value that no run has ever used."""
         return secrets.token_hex(16)
 
+    @contextlib.contextmanager
+    def relying_on(self, role: str) -> Iterator[None]:
+        """What this thread does until the context ends needs the service of a role.
+
+        Once that service is silent, nothing more is tried: a paused service costs the time of one command.
+        """
+        self._thread.role = role
+        try:
+            yield
+        finally:
+            self._thread.role = ""
+
+    def _watched(self, command: Command, deadline: float) -> CompletedCommand:
+        role = getattr(self._thread, "role", "")
+        if reason := self._silent.get(role, ""):
+            return CompletedCommand(None, b"", b"", reason)
+        started_at = time.monotonic()
+        completed = command(deadline)
+        if role and time.monotonic() - started_at >= _SUSPICIOUS:
+            service = self.endpoints[role].service
+            self._silent[role] = self.services.silence(service) if service and self.services else ""
+        return completed
+
+    def job_runner(self, runner: Runner) -> Runner:
+        """The runner of a job: its commands end with the run, and print no credentials of a deployment."""
+        stoppable = WrappedRunner(WrappedRunner(runner, self.ending.around), self._watched)
+        return WrappedRunner(stoppable, self._redacted)
+
+    def cleanup_runner(self, runner: Runner) -> Runner:
+        """The runner that restores what a job has changed, after the end of the run as well."""
+        return WrappedRunner(WrappedRunner(runner, self.ending.around_cleanup), self._redacted)
+
+    def _redacted(self, command: Command, deadline: float) -> CompletedCommand:
+        return redact_completed(self.mask, command(deadline))
+
     def ready(self, role: str) -> None:
         """Wait for the service behind a role; a deployment's is not asked. Raises ServiceDown."""
+        if reason := self._silent.get(role):
+            raise ServiceDown(reason)
         service = self.endpoints[role].service or self.bad_service(role)
         if service and self.services is not None:
             self.services.up(service)
@@ -175,8 +229,14 @@ class Testbed(ABC):
         return lines or ()
 
     def certificate(self, role: str) -> str:
-        """The certificate of a service of the run that speaks TLS, empty for all others. Raises Failed."""
+        """The certificates to trust for a role: those that the environment names, or that of a service of the run;
+        empty where the system's are enough. Raises StepFailed."""
         endpoint = self.endpoints[role]
+        if endpoint.authority:
+            try:
+                return Path(endpoint.authority).read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise StepFailed(f"reading the certificates for {endpoint.url}", str(error)) from None
         if not endpoint.url.startswith("https:") or not endpoint.service or self.services is None:
             return ""
         if role in self._certificates:

@@ -21,12 +21,14 @@ class RunInfo:
 
     ``run`` is its ID, ``command`` what the user started, ``started`` an RFC 3339 time in UTC. ``root`` is the judged
     checkout, or else the current directory; reports name files from the top of the Git repository around it.
+    ``headlines`` are counts that are known before the first verdict.
     """
 
     run: str
     command: str
     root: Path
     started: str
+    headlines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from builder_contracts.errors import printable
@@ -25,6 +25,8 @@ COLORS = {
 
 _PAD = 14
 _MOST_SKIPPED = 10
+_MOST_BLOCKS = 5
+_MOST_LINES = 8
 
 
 def painter(stream: TextIO, env: Mapping[str, str] = os.environ) -> Paint:
@@ -41,10 +43,23 @@ def plain(text: str, _: str) -> str:
     return text
 
 
-def format_verdict(verdict: Verdict, paint: Paint = plain) -> str:
-    """The verdict as a block of lines: where, what was promised, what was observed, and what to do."""
+def format_verdict(verdict: Verdict, paint: Paint = plain, *, folded: bool = False) -> str:
+    """The verdict as a block of lines: where, what was promised, what was observed, and what to do.
+
+    Contradictions in one file that have the same cause and fix share a block; ``folded`` shortens long lists.
+    """
     if verdict.outcome is Outcome.BROKEN and verdict.contradictions:
-        return "\n\n".join(_contradiction(verdict, item, paint) for item in verdict.contradictions)
+        causes: dict[tuple[object, ...], list[Contradiction]] = {}
+        for item in verdict.contradictions:
+            causes.setdefault((item.location.file, item.other, item.other_text, item.fix), []).append(item)
+        groups = list(causes.values())
+        shown = groups[:_MOST_BLOCKS] if folded else groups
+        blocks = [_contradiction(verdict, group, paint, folded=folded) for group in shown]
+        if rest := groups[len(shown) :]:
+            files = len({group[0].location.file for group in rest})
+            places = f"{sum(map(len, rest))} more of {verdict.local_id} in {files} "
+            blocks.append(f"  … and {places}{'file' if files == 1 else 'files'} (--verbose)")
+        return "\n\n".join(blocks)
     origin, image = verdict.origin, ""
     if origin.image:
         image = f"   (image {origin.image}@{origin.image_digest[:19]}…, {origin.seconds:.2f} s)"
@@ -60,16 +75,22 @@ def format_verdict(verdict: Verdict, paint: Paint = plain) -> str:
     return _block(f"{verdict.location}  {verdict.local_id}", verdict.outcome, fields, paint)
 
 
-def _contradiction(verdict: Verdict, item: Contradiction, paint: Paint) -> str:
+def _contradiction(verdict: Verdict, group: Sequence[Contradiction], paint: Paint, *, folded: bool) -> str:
+    """The contradictions of one file with the same cause."""
+    first = group[0]
     name = verdict.local_id if verdict.builder == "platform" else verdict.clause
+    lines = list(dict.fromkeys(str(item.location.line) for item in group[1:]))
+    more = lines[_MOST_LINES:] if folded else []
+    also = ", ".join(lines[: len(lines) - len(more)]) + (f" and {len(more)} more" if more else "")
     fields = [
         ("promised", verdict.promise),
-        ("observed", item.text),
-        ("conflicts with", f"{item.other_text}   ({item.other})"),
+        ("observed", first.text),
+        ("also on lines", also),
+        ("conflicts with", f"{first.other_text}   ({first.other})"),
         ("why it matters", " ".join(verdict.why.split())),
-        ("fix", item.fix),
+        ("fix", first.fix),
     ]
-    return _block(f"{item.location}  {name}", verdict.outcome, fields, paint)
+    return _block(f"{first.location}  {name}", verdict.outcome, fields, paint)
 
 
 def _block(head: str, outcome: Outcome, fields: Iterable[tuple[str, str]], paint: Paint) -> str:
@@ -123,12 +144,12 @@ class Terminal:
         self._causes: set[str] = set()
 
     def begin(self, info: RunInfo) -> None:
-        pass
+        self._print(*(printable(line) for line in info.headlines), *([""] if info.headlines else []))
 
     def add(self, verdict: Verdict) -> None:
         self._verdicts.append(verdict)
         if self._prints_in_full(verdict):
-            self._print(format_verdict(verdict, self._paint), "")
+            self._print(format_verdict(verdict, self._paint, folded=not self._verbose), "")
         elif self._verbose:
             self._print(format_line(verdict, self._paint))
 

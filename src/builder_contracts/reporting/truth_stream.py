@@ -14,6 +14,7 @@ from builder_contracts.truth.finding import Finding, Quote
 from builder_contracts.truth.platform import ASSUMED
 from builder_contracts.truth.session import exit_code, verdicts_of
 from builder_contracts.truth.verdicts import TruthReport
+from builder_contracts.verdict import Outcome
 
 _SHOWN = 10  # Lines about what was not judged in a text; a JSON report has all.
 
@@ -22,7 +23,8 @@ def report(judgement: TruthReport, reports: Reports, *, command: str, strict: bo
     """Send a judged checkout to the reports; the exit code of the run."""
     started = datetime.now(UTC) - timedelta(seconds=judgement.seconds)
     root = Path(judgement.root)
-    reports.begin(RunInfo(os.urandom(6).hex(), command, root, started.strftime("%Y-%m-%dT%H:%M:%SZ")))
+    started_at = started.strftime("%Y-%m-%dT%H:%M:%SZ")
+    reports.begin(RunInfo(os.urandom(6).hex(), command, root, started_at, (_headline(judgement),)))
     for verdict in verdicts_of(judgement):
         reports.add(verdict)
     return reports.end(
@@ -47,8 +49,22 @@ def _notes(judgement: TruthReport) -> Iterator[str]:
         yield f"not applicable: {_count(len(skipped), 'clause')}"
     if judgement.known:
         yield f"in the baseline: {_count(judgement.known, 'finding')}"
+
+
+def _headline(judgement: TruthReport) -> str:
+    """The counts, before anything else."""
+    places = len({(entry.at, entry.reason) for entry in judgement.unjudged})
+    aside = len(judgement.not_applicable)
+    unproven = judgement.count(Outcome.UNPROVEN) - aside
+    counts = [
+        f"{judgement.count(Outcome.BROKEN)} broken ({_count(len(judgement.findings), 'finding')})",
+        f"{judgement.count(Outcome.KEPT)} kept",
+        f"{unproven} unproven ({_count(places, 'place')} not judged)",
+        f"{aside} not applicable",
+    ]
     files = _count(judgement.files, "file")
-    yield f"{files} in {judgement.seconds:.2f} s: {_count(len(judgement.findings), 'finding')}"
+    unread = f", {len(judgement.unread)} not read" if judgement.unread else ""
+    return f"{_count(len(judgement.verdicts), 'clause')}: {', '.join(counts)}; {files}{unread} in {judgement.seconds:.2f} s"
 
 
 def _unjudged(judgement: TruthReport) -> Iterator[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterable, Mapping
-from types import FrameType
 
 from builder_contracts.errors import ExitCode
+from builder_contracts.runner.interrupts import Terminated
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.verdict import Outcome, Verdict
 
 MEANINGS: Mapping[ExitCode, str] = {
@@ -19,8 +18,9 @@ MEANINGS: Mapping[ExitCode, str] = {
     "written or is not read to its end; see 'doctor'",
     ExitCode.NOTHING_SELECTED: "nothing selected, or nothing to judge: no clause was kept or broken, and none is "
     "provable here",
+    ExitCode.LEFT_BEHIND: "something that the run created is still there, whatever the verdicts are; standard error names it",
     ExitCode.INTERRUPTED: "interrupted; what the run had created is removed",
-    ExitCode.TERMINATED: "terminated; what the run had created is removed",
+    ExitCode.TERMINATED: "terminated by SIGTERM or SIGHUP; what the run had created is removed",
 }
 
 SHORT: Mapping[ExitCode, str] = {
@@ -30,6 +30,7 @@ SHORT: Mapping[ExitCode, str] = {
     ExitCode.BAD_INPUT: "bad input",
     ExitCode.CANNOT_RUN: "cannot run here (see doctor)",
     ExitCode.NOTHING_SELECTED: "nothing selected or nothing to judge",
+    ExitCode.LEFT_BEHIND: "something that the run created is still there",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.TERMINATED: "terminated",
 }
@@ -56,23 +57,16 @@ def exit_code(verdicts: Iterable[Verdict], *, strict: bool) -> ExitCode:
     return ExitCode.KEPT if judged else ExitCode.NOTHING_SELECTED
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came: the run ends as after Ctrl-C, and removes what it made."""
-
-
 def interrupted_by(error: BaseException | None) -> ExitCode:
     """The exit code of a run that was ended from outside."""
     return ExitCode.TERMINATED if isinstance(error, Terminated) else ExitCode.INTERRUPTED
 
 
-def end_on_sigterm() -> None:
-    """Let SIGTERM end this process in order, unless somebody else already answers it."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) in (
-        signal.SIG_DFL,
-        None,
-    ):
-        signal.signal(signal.SIGTERM, _terminate)
+def after_removal(code: ExitCode, leftovers: Leftovers) -> ExitCode:
+    """The exit code of a run that would end with ``code``.
 
-
-def _terminate(_: int, __: FrameType | None) -> None:
-    raise Terminated
+    What the engine refused to remove outweighs every verdict. What nobody could check outweighs only success: an
+    engine that is gone has a code of its own.
+    """
+    fine = code in (ExitCode.KEPT, ExitCode.NOTHING_SELECTED)
+    return ExitCode.LEFT_BEHIND if leftovers.refused or (leftovers.unchecked and fine) else code

@@ -17,6 +17,7 @@ from builder_contracts.run.tasks import Tasks
 from builder_contracts.runner.docker.cleanup import RunLabels
 from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
 from builder_contracts.runner.docker.network import EMPTY, NetworkPlan, RunNetwork
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.runner.protocol import StandIn, UnavailableRunner
 
@@ -60,13 +61,17 @@ class Observer:
         """The facts of a class, gathered at the first call. Never raises for what happens in the runner."""
         return self.start(contract).result()
 
-    def close(self) -> None:
-        """Wait for what is under way and remove everything that the run created."""
+    def close(self) -> Leftovers:
+        """End what is under way and remove everything that the run created; what remains."""
+        docker = self._docker
+        if isinstance(docker, _Docker):
+            # A command in a container that is gone ends at once.
+            docker.stop()
         self._tasks.close()
         with self._lock:
-            if isinstance(self._docker, _Docker):
-                self._docker.close()
+            left = self._docker.close() if isinstance(self._docker, _Docker) else Leftovers()
             self._docker = None
+        return left
 
     def _gather(self, contract: Contract) -> Facts:
         if self._options.runner == "local":
@@ -149,10 +154,13 @@ class _Docker:
             # The facts need not wait for the removal of the container; the end of the run does.
             self._removals.submit(runner.__exit__, None, None, None)
 
-    def close(self) -> None:
+    def stop(self) -> None:
+        with contextlib.suppress(*self._lost):
+            self._ownership.remove_containers(self._client, self.run)
+
+    def close(self) -> Leftovers:
         self._network.close()
         self._removals.shutdown(wait=True)
-        # An engine that is gone cannot remove anything; the next run's sweep does.
-        with contextlib.suppress(*self._lost):
-            self._ownership.close(self._client, self.run)
+        left = self._ownership.close(self._client, self.run)
         self._client.close()
+        return left

@@ -221,7 +221,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Fail on any unproven clause, even one this host cannot prove.",
     ),
     _option(
-        "strict", "--strict", is_flag=True, faces=(TRUTH,), variable="BUILDER_CONTRACTS_STRICT",
+        "strict", "--strict", is_flag=True, faces=(TRUTH, WORKFLOWS), variable="BUILDER_CONTRACTS_STRICT",
         help="Fail on any unproven clause, even one a checkout cannot prove.",
     ),
     _option(
@@ -244,6 +244,14 @@ OPTIONS: tuple[Option, ...] = (
     _option(
         "planning", "--planning", metavar="FILE", repeatable=True, faces=(PYTEST, TRUTH),
         help="Tracker export for planning clauses, GitHub REST or Linear JSON.",
+    ),
+    _option(
+        "rendered", "--rendered", metavar="DIR", repeatable=True, faces=(TRUTH,),
+        help="Rendered manifests of the deployment ('helm template --output-dir DIR'); they replace what files suggest.",
+    ),
+    _option(
+        "plans", "--plan", metavar="FILE", repeatable=True, faces=(TRUTH,),
+        help="Plan of OpenTofu or Terraform as JSON ('tofu show -json PLAN'); it replaces what files suggest.",
     ),
     _option("verbose", "-v", "--verbose", is_flag=True, faces=(CHECK,), help="Print one line per clause."),
     _option(

@@ -27,6 +27,7 @@ from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.verdicts import ProofContext, judge
 from builder_contracts.run.tasks import Tasks
 from builder_contracts.runner.docker.job_start import describe
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.shutdown import ENDED
 from builder_contracts.verdict import Verdict
 
@@ -81,16 +82,15 @@ class Prover:
                     self._place = UnavailableBackend(Unavailable(str(error)))
             return self._place
 
-    def close(self) -> None:
-        """Remove everything that the session created, including what is just being started."""
+    def close(self) -> Leftovers:
+        """Remove everything that the session created, including what is just being started; what remains."""
         with self._setting_up:
             self._closed = True
             place = self._place
         if place is not None:
             place.stop()
         self._tasks.close()
-        if place is not None:
-            place.close()
+        return place.close() if place is not None else Leftovers()
 
     def _prove(self, contract: Contract, selected: list[Clause]) -> tuple[ProofRecords, ProofContext]:
         with self._room:

@@ -24,7 +24,7 @@ from builder_contracts.reporting.registry import ReportRequest, open_reports, re
 from builder_contracts.reporting.stream import Reports, RunInfo, RunSummary
 from builder_contracts.reporting.verdict_data import from_data
 from builder_contracts.run import pytest_options
-from builder_contracts.run.exit_status import Terminated, end_on_sigterm, exit_code, interrupted_by
+from builder_contracts.run.exit_status import after_removal, exit_code, interrupted_by
 from builder_contracts.run.inputs import (
     Inputs,
     is_meant_as_contract,
@@ -36,6 +36,9 @@ from builder_contracts.run.inputs import (
 from builder_contracts.run.options import PYTEST, RunOptions, parse
 from builder_contracts.run.progress import Progress
 from builder_contracts.run.selection import Selected
+from builder_contracts.runner import interrupts
+from builder_contracts.runner.interrupts import Terminated
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ class PytestRun:
     deselected: int = 0
     interruption: BaseException | None = None
     begun: bool = False
+    leftovers: Leftovers = field(default_factory=Leftovers)
     _run: Run | None = None
     _checkouts: dict[Path, list[Verdict]] = field(default_factory=dict)
 
@@ -158,8 +162,7 @@ class PytestRun:
         if self._run is None:
             from builder_contracts.run.run import Run
 
-            end_on_sigterm()
-            self.begun = True
+            self.begin()
             self._run = Run(self.options, inputs, self._selection(session, inputs), self.progress)
             # A worker of xdist sees the items of all classes and judges only some of them.
             if not self.is_worker:
@@ -167,6 +170,11 @@ class PytestRun:
         (contract,) = inputs.named([clause.builder])
         # The inputs know the image that was asked for.
         return self._run.verdict(contract.clause(clause.local_id) or clause, contract)
+
+    def begin(self) -> None:
+        """From here on something may have been created, so that a signal ends the run in order."""
+        interrupts.end_in_order()
+        self.begun = True
 
     def _selection(self, session: pytest.Session, inputs: Inputs) -> list[Selected]:
         chosen = {getattr(item, "clause_id", "") for item in session.items}
@@ -193,12 +201,17 @@ class PytestRun:
 
     def end(self, status: int) -> int:
         """Complete the reports; the exit status of a session that pytest would end with ``status``."""
-        status = self.exit_status(status)
+        status = self._after_removal(self.exit_status(status))
         if not (self.verdicts or self.requests) or status not in {code.value for code in ExitCode}:
             return status
         seconds = time.monotonic() - self.started_at
         interrupted = self.interruption is not None
         return self.begin_reports().end(RunSummary(ExitCode(status), seconds, interrupted=interrupted))
+
+    def _after_removal(self, status: int) -> int:
+        if not self.leftovers.lines or status not in {code.value for code in ExitCode}:
+            return status
+        return after_removal(ExitCode(status), self.leftovers)
 
     def exit_status(self, status: int) -> int:
         """The exit status of a session that pytest would end with ``status``: that of ``check``, if it can be."""
@@ -214,8 +227,9 @@ class PytestRun:
     def close(self) -> None:
         """Remove what the run made."""
         if self._run is not None:
-            run, self._run = self._run, None
-            run.close()
+            # A second signal may come before the removal begins, and interrupts nothing of it.
+            self.leftovers += self._run.close()
+            self._run = None
 
 
 # xdist ends a session with -x as if it were interrupted.

@@ -25,7 +25,9 @@ from builder_contracts.run.options import RunOptions
 from builder_contracts.run.progress import Progress
 from builder_contracts.run.selection import Selected
 from builder_contracts.run.tasks import Tasks
+from builder_contracts.runner import interrupts
 from builder_contracts.runner.docker.network import EMPTY, NetworkPlan
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -43,6 +45,7 @@ class Run:
         self._selection = {selected.contract.name: selected for selected in selection}
         self._tasks = Tasks()
         self._prover: Prover | None = None
+        self._left: Leftovers | None = None
         self._observer = Observer(
             ObserverOptions(
                 images=options.images,
@@ -98,11 +101,16 @@ class Run:
         """The result of the observation of a class."""
         return self._observer.facts(contract)
 
-    def close(self) -> None:
-        """End what runs and remove everything that the run created: first the proofs', then the observations'."""
-        if self._prover is not None:
-            self._prover.close()
-        self._observer.close()
+    def close(self) -> Leftovers:
+        """End what runs and remove everything that the run created: first the proofs', then the observations'.
+
+        What remains. No signal interrupts it: it would leave containers running.
+        """
+        with interrupts.ignored():
+            if self._left is None:
+                proofs = self._prover.close() if self._prover is not None else Leftovers()
+                self._left = proofs + self._observer.close()
+            return self._left
 
     def _evidence(self, clause: Clause, contract: Contract) -> Future[Any]:
         """A future of the evidence by which the clause is judged."""

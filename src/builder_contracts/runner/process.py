@@ -15,12 +15,11 @@ from typing import Any
 
 import psutil
 
+from builder_contracts.runner.interrupts import SIGNALS
 from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, ends_with_line
 
 # Seconds for the output of what was killed.
 _LINGER = 2
-# What ends a run: Ctrl-C, docker stop, a closed terminal.
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(
@@ -58,18 +57,18 @@ def run(
                     _kill_session(process)
                     streams.copy(until=time.monotonic() + _LINGER)
                 late = f"{arguments[0]} did not exit within {deadline:g} s"
-                return CompletedCommand(None, *streams.output, late)
+                return CompletedCommand(None, *streams.output, late, streams.cut)
             if streams.complete:
                 with process:
                     _kill_session(process)
-                return CompletedCommand(0, *streams.output)
+                return CompletedCommand(0, *streams.output, cut=streams.cut)
     except BaseException:
         # A leader that is not waited for yet keeps its ID, which is the session's, from everyone else.
         if process is not None and process.returncode is None:
             with _InterruptsDeferred(), process:
                 _kill_session(process)
         raise
-    return CompletedCommand(process.returncode, *streams.output)
+    return CompletedCommand(process.returncode, *streams.output, cut=streams.cut)
 
 
 class _Streams:
@@ -81,7 +80,7 @@ class _Streams:
         self._input = memoryview(stdin or b"")
         self._last_line = last_line
         self._selector = selectors.DefaultSelector()
-        self.complete = False
+        self.complete = self.cut = False
         for stream in self._kept:
             self._selector.register(stream, selectors.EVENT_READ)
         if process.stdin:
@@ -119,7 +118,9 @@ class _Streams:
     def _read(self, stream: Any) -> None:
         chunk = os.read(stream.fileno(), 1 << 16)
         kept = self._kept[stream]
-        kept += chunk[: max(0, MOST_OUTPUT - len(kept))]
+        room = max(0, MOST_OUTPUT - len(kept))
+        kept += chunk[:room]
+        self.cut = self.cut or len(chunk) > room
         if not chunk:
             self._selector.unregister(stream)
         elif self._last_line and stream is self._process.stdout:
@@ -152,7 +153,7 @@ class _InterruptsDeferred:
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in _INTERRUPTS:
+        for number in SIGNALS:
             handler = signal.getsignal(number)
             # A signal without a handler in Python ends this process at once, or is ignored here and in the child.
             if callable(handler):

@@ -23,13 +23,14 @@ class CompletedCommand:
     """The result of a command in a runner.
 
     ``status`` is None if the command did not exit by itself; ``ended`` is then the reason (a deadline, a dead
-    container, an engine that stopped responding). The output until then is kept.
+    container, an engine that stopped responding). The output until then is kept; ``cut`` says that it was longer.
     """
 
     status: int | None
     stdout: bytes
     stderr: bytes
     ended: str = ""
+    cut: bool = False
 
 
 def ends_with_line(output: bytes | bytearray, line: bytes, fresh: int) -> bool:
@@ -53,7 +54,7 @@ Look: TypeAlias = Callable[[str, Sequence[str], float], CompletedCommand]
 """Runs a Python program outside of a runner: its text, its arguments after the runner's directory below /proc, and
 the seconds that it may take."""
 
-MOST_OUTPUT = 1 << 26
+MOST_OUTPUT = 1 << 24
 """Bytes that are kept of one stream of a command. A command that prints more goes on, and the rest is dropped."""
 
 FROM_OUTSIDE = Unseen("this cannot be determined from outside the runner", provable_here=False)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from builder_contracts.runner.protocol import CompletedCommand, OutsideView, Runner
+from builder_contracts.runner.protocol import CompletedCommand
+from builder_contracts.runner.wrapped import Command
 
 ENDED = "the run was stopped"
 # Seconds for a command that puts something back while somebody waits for the end.
@@ -38,6 +38,14 @@ class Shutdown:
                 self._running -= 1
                 self._idle.notify_all()
 
+    def around(self, command: Command, deadline: float) -> CompletedCommand:
+        """Run a command that ends with the run."""
+        return self.run(lambda: command(deadline))
+
+    def around_cleanup(self, command: Command, deadline: float) -> CompletedCommand:
+        """Run a command that puts back what a run has changed, after its end as well."""
+        return self.run_cleanup(lambda: command(min(deadline, _LAST) if self.come else deadline))
+
     def end(self, kill: Callable[[], None]) -> None:
         """Start nothing any more, and kill until nothing runs."""
         with self._idle:
@@ -65,44 +73,3 @@ class Shutdown:
         """If the end has come, wait until nothing is killed any more."""
         with self._idle:
             self._idle.wait_for(lambda: self._over or not self._come)
-
-
-@dataclass(frozen=True)
-class StoppableRunner:
-    """A runner whose commands end with the run."""
-
-    runner: Runner
-    ending: Shutdown
-
-    @property
-    def setting(self) -> OutsideView:
-        return self.runner.setting
-
-    def execute(
-        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
-    ) -> CompletedCommand:
-        return self.ending.run(lambda: self.runner.execute(arguments, deadline=deadline, last_line=last_line))
-
-
-@dataclass(frozen=True)
-class CleanupRunner:
-    """A runner whose commands put back what a run has changed, and work after its end as well."""
-
-    runner: Runner
-    ending: Shutdown
-
-    @property
-    def setting(self) -> OutsideView:
-        return self.runner.setting
-
-    def execute(
-        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
-    ) -> CompletedCommand:
-        def last() -> CompletedCommand:
-            return self.runner.execute(
-                arguments,
-                deadline=min(deadline, _LAST) if self.ending.come else deadline,
-                last_line=last_line,
-            )
-
-        return self.ending.run_cleanup(last)

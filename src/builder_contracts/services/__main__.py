@@ -6,12 +6,12 @@ The command prints how to reach them, waits for an interrupt, then removes them.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import threading
 from collections.abc import Sequence
 
 from builder_contracts.errors import EngineError
+from builder_contracts.runner import interrupts
 from builder_contracts.runner.docker import engine
 from builder_contracts.runner.docker.cleanup import RunLabels, close, sweep
 from builder_contracts.services.catalog import SERVICES
@@ -43,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for identity in (credentials.reader, credentials.writer):
             print(f"{identity.name}: password {identity.secret}")
         # A shell lets programs in the background ignore Ctrl-C.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.default_int_handler)
+        interrupts.end_in_order(unignore=True)
         print("Ctrl-C removes them.", flush=True)
         threading.Event().wait()
     except ServiceDown as down:
@@ -56,10 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         pass
     finally:
-        host.close()
-        close(client, run)
-        client.close()
-    return 0
+        with interrupts.ignored():
+            host.close()
+            left = close(client, run)
+            client.close()
+        for line in left.lines:
+            print(line, file=sys.stderr)
+    return 6 if left.lines else 0
 
 
 if __name__ == "__main__":

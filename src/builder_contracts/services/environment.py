@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from builder_contracts.services.principals import ANONYMOUS
+
+NO_READER = "none"
+"""The reader of a server whose every identity may write."""
+
 
 @dataclass(frozen=True)
 class RoleBinding:
@@ -14,7 +19,10 @@ class RoleBinding:
 
     ``service`` names what the run starts for it (empty: a deployment's own endpoint); ``not_working`` says
     why nothing can be proved with it; ``reader``, ``writer`` and ``signing_key`` name variables that hold
-    secrets; ``public_key`` is that of a Nix cache whose server signs.
+    secrets; ``public_key`` is that of a Nix cache whose server signs. ``reader`` can also be NO_READER or anonymous.
+    ``instance`` is the instance name of a Bazel cache over gRPC, ``bucket`` an existing bucket of a deployed object store.
+    ``authority`` names the variable that holds the path of certificates to trust, ``token_header`` is the header in
+    which identities show their secrets, as they are.
     """
 
     role: str
@@ -25,6 +33,16 @@ class RoleBinding:
     writer: str = ""
     signing_key: str = ""
     public_key: str = ""
+    instance: str = ""
+    bucket: str = ""
+    authority: str = ""
+    token_header: str = ""
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names of the variables that hold secrets of this role."""
+        reader = "" if self.reader in (NO_READER, ANONYMOUS) else self.reader
+        return frozenset({reader, self.writer, self.signing_key} - {""})
 
     @property
     def host(self) -> str:
@@ -43,9 +61,7 @@ class Environment:
     @property
     def secrets(self) -> frozenset[str]:
         """The names of the variables that hold secrets of this environment."""
-        bound = self.roles.values()
-        named = {name for role in bound for name in (role.reader, role.writer, role.signing_key)}
-        return frozenset(named - {""})
+        return frozenset(name for role in self.roles.values() for name in role.secrets)
 
     @classmethod
     def from_document(cls, data: Mapping[str, Any]) -> Environment:

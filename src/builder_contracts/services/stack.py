@@ -24,6 +24,8 @@ from builder_contracts.services.catalog import CONF, ServiceSpec
 
 # Seconds for a service to become ready: the slowest needs four on idle cores. A dead service is noticed at once.
 READY_WITHIN = 120
+# Seconds for a service that was ready and is in doubt.
+_RESPONDS_WITHIN = 15
 _USER = 10001
 
 _WAIT = """
@@ -37,7 +39,7 @@ done
 
 
 class ServiceDown(Exception):
-    """A service that did not start, or died; the text ends with the last lines of its log."""
+    """A service that did not start, died, or is silent; the text ends with the last lines of its log."""
 
 
 @dataclass
@@ -104,9 +106,23 @@ class ServiceStack:
                     raise ServiceDown(
                         f"{name} died: {part.name} exited with status {state.get('ExitCode')}; {self.tail(container)}"
                     )
+                if state.get("Paused"):
+                    raise ServiceDown(f"{name} is paused: {part.name} does not run")
         except engine.LOST as error:
             raise ServiceDown(f"cannot inspect {name}: {engine.reason(error)}") from None
         return started
+
+    def silence(self, name: str) -> str:
+        """Why a service that was ready does not respond any more, or an empty text."""
+        try:
+            started = self.up(name)
+        except ServiceDown as down:
+            return str(down)
+        wait = ["bash", "-c", _WAIT, "bash", *started.service.ready]
+        completed = engine.execute(self.client, started.containers[-1], wait, deadline=_RESPONDS_WITHIN)
+        if completed.status == 0:
+            return ""
+        return f"{name} does not respond any more ({completed.ended or f'status {completed.status}'})"
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """The JSON lines of all parts of a service: nginx's access log and the server's own log."""

@@ -15,6 +15,7 @@ from builder_contracts.truth.readers import (
     bake,
     bazel_module,
     dockerfile,
+    helm_releases,
     kubernetes,
     opentofu,
     repository_names,
@@ -33,12 +34,12 @@ _ABOVE = 12
 _STEM = 6
 _CHECK = re.compile(r"health|check|smoke|verify|test", re.IGNORECASE)
 # Syntax that only Helm resolves: an object of its templates, a function that reads them, or an action in the
-# place of a value. Other programs (Prometheus, Argo Workflows) write {{ }} too, inside strings of valid YAML.
-_HELM = re.compile(
+# place of a value. Other programs (Prometheus, Argo Workflows) write {{ }} too, inside strings of valid YAML, and so
+# do values that a chart renders itself.
+_HELM_OBJECT = re.compile(
     rb"\{\{[^{}\n]{0,300}?(?:\.(?:Values|Release|Chart|Capabilities|Files|Template)\b|\b(?:include|template|tpl)\s)"
-    rb"|^[ \t]*(?:-[ \t]+)?(?:[\w./-]+:[ \t]+|-[ \t]+)\{\{",
-    re.MULTILINE,
 )
+_HELM_VALUE = re.compile(rb"^[ \t]*(?:-[ \t]+)?(?:[\w./-]+:[ \t]+|-[ \t]+)\{\{", re.MULTILINE)
 _HELM_ACTION = re.compile(rb"\{\{-?\s*[.$\w]")
 _TEMPLATE = "Helm template; check the output of 'helm template' instead"
 _OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
@@ -66,6 +67,7 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
     tofu: list[File] = []
     targets: list[bake.Target] = []
     pipelines: dict[str, Value] = {}
+    releases = helm_releases.ReleaseReader()
     for file in checkout.files():
         model.files += 1
         if file.name.endswith((".yaml", ".yml")) and _OURS.search(file.raw[:4096]):
@@ -76,7 +78,7 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
             elif bake.is_bake(file.name):
                 targets += bake.read_bake(file.raw, file.path)
             else:
-                _read_format(file, model, pipelines)
+                _read_format(file, model, pipelines, releases)
             if file.path in repository_names.SURFACES:
                 model.surfaces += repository_names.SURFACES[file.path](file)
         except (repository_names.NotReadable, bazel_module.NotStarlark) as error:
@@ -85,6 +87,7 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
             model.unread.append(Unread(file.path, TOO_DEEP))
         if file.path in words.keep:
             model.kept[file.path] = file.text()
+        model.recipes.read(file)
         # Words are searched for separately: a search for a fixed string is far faster than a pattern.
         lower = file.raw.lower()
         if line_stems and any(stem in lower for stem in line_stems):
@@ -99,16 +102,19 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
     if targets and model.builds:
         bake.join(model, targets)
     model.paths, model.folders = frozenset(checkout.paths), frozenset(checkout.folders)
+    releases.join(model)
     model.origin = checkout.origin
     model.unread = [*checkout.unread, *dict.fromkeys(model.unread)]
     model.binary = checkout.binary
     return model
 
 
-def _read_format(file: File, model: Model, pipelines: dict[str, Value]) -> None:
+def _read_format(
+    file: File, model: Model, pipelines: dict[str, Value], releases: helm_releases.ReleaseReader
+) -> None:
     """Give a file to the reader of its format; workflows and pipelines are collected. Raises NotReadable, NotStarlark or RecursionError."""
     if file.name.endswith((".yaml", ".yml")):
-        _read_yaml_file(file, model, pipelines)
+        _read_yaml_file(file, model, pipelines, releases)
     elif dockerfile.is_dockerfile(file.path):
         dockerfile.read_dockerfile(file.text(), file.path, model)
     elif file.name.endswith(".sh") and _CHECK.search(file.name):
@@ -162,7 +168,9 @@ def _key_above(text: str, begin: int) -> str:
     return ""
 
 
-def _read_yaml_file(file: File, model: Model, pipelines: dict[str, Value]) -> None:
+def _read_yaml_file(
+    file: File, model: Model, pipelines: dict[str, Value], releases: helm_releases.ReleaseReader
+) -> None:
     """The documents of a YAML file that some reader uses."""
     path, raw = file.path, file.raw
     special = any(
@@ -175,11 +183,12 @@ def _read_yaml_file(file: File, model: Model, pipelines: dict[str, Value]) -> No
         )
     )
     manifest = b"apiVersion:" in raw and b"kind:" in raw
-    values = b"githubConfigUrl" in raw
+    values = b"githubConfigUrl" in raw or file.name in helm_releases.NAMED
     if not (special or manifest or values):
         return
     template = b"{{" in raw and not special
-    if template and _HELM.search(raw):
+    in_chart = "/templates/" in f"/{path}"
+    if template and (_HELM_VALUE.search(raw) or (in_chart and _HELM_OBJECT.search(raw))):
         model.unread.append(Unread(path, _TEMPLATE))
         return
     try:
@@ -202,10 +211,10 @@ def _read_yaml_file(file: File, model: Model, pipelines: dict[str, Value]) -> No
         elif workflows.is_pipeline(path):
             # A document before the last is a header with the inputs of the file.
             pipelines[path] = document
-        elif kubernetes.is_helm_values(document):
-            kubernetes.helm_values(document, path, model)
-        elif manifest:
-            kubernetes.read_kubernetes(document, model)
+        else:
+            releases.read(document, path)
+            if manifest:
+                kubernetes.read_kubernetes(document, model)
 
 
 def _without_placeholders(value: Value) -> Value:

@@ -67,11 +67,7 @@ def judge_deployed_builders(context: RuleContext, today: date) -> Iterator[tuple
     """
     for contract in context.classes:
         labels = {label.lower() for label in contract.labels}
-        scale_sets = [
-            scale_set
-            for scale_set in context.model.scale_sets
-            if (text(scale_set.label) or "").lower() in labels
-        ]
+        scale_sets = [scale_set for scale_set in context.model.scale_sets if scale_set.labels & labels]
         for scale_set in _distinct(scale_sets):
             facts = facts_of(scale_set)
             image = image_of(context, scale_set)

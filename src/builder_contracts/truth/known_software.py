@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,11 @@ class KnownImage:
 
 @dataclass(frozen=True)
 class KnownChart:
-    """A chart that does nothing without some values."""
+    """A chart that does nothing without the values it requires, and the labels of its pods, if they are known."""
 
     name: str
     requires: tuple[str, ...]
+    labels: Mapping[str, str]
     reference: Reference
 
 
@@ -50,14 +52,32 @@ class RequiredSetting:
 
 
 @dataclass(frozen=True)
+class KnownFile:
+    """A file of settings, known by its name and tables.
+
+    ``requires`` has the keys without which its program does not start, each with the variables that stand in for it.
+    """
+
+    name: str
+    program: str
+    tables: frozenset[str]
+    requires: Mapping[str, tuple[str, ...]]
+    reference: Reference
+
+
+@dataclass(frozen=True)
 class KnownProgram:
-    """A program that reads nothing but its file of settings once the argument ``config`` names one."""
+    """A program that reads nothing but its file of settings once the argument ``config`` names one.
+
+    ``hosts`` are settings that must be a host and a port, without a scheme.
+    """
 
     name: str
     images: tuple[str, ...]
     config: str
     environment: str
     requires: tuple[RequiredSetting, ...]
+    hosts: tuple[RequiredSetting, ...]
     reference: Reference
 
 
@@ -85,9 +105,13 @@ class KnownSoftware:
     images: Mapping[str, KnownImage]
     charts: Mapping[str, KnownChart]
     programs: tuple[KnownProgram, ...]
+    files: tuple[KnownFile, ...]
     python_rules: PythonRules
     actions: Mapping[str, KnownAction]
     essential: frozenset[str]
+    hosted: tuple[str, ...]
+    python_launchers: frozenset[str]
+    """Bazel modules that run programs by python3 on PATH."""
 
 
 @cache
@@ -99,7 +123,12 @@ def known_software() -> KnownSoftware:
         for entry in data["images"]
     ]
     charts = [
-        KnownChart(entry["name"], tuple(entry["requires"]), Reference(entry["source"], entry["date"]))
+        KnownChart(
+            entry["name"],
+            tuple(entry["requires"]),
+            entry.get("labels", {}),
+            Reference(entry["source"], entry["date"]),
+        )
         for entry in data["charts"]
     ]
     programs = [
@@ -108,28 +137,46 @@ def known_software() -> KnownSoftware:
             tuple(entry["images"]),
             entry["config"],
             entry["environment"],
-            tuple(
-                RequiredSetting(
-                    required["table"],
-                    required["arguments"],
-                    required["setting"],
-                    Reference(required["source"], entry["date"]),
-                )
-                for required in entry["requires"]
-            ),
+            _settings(entry, "requires"),
+            _settings(entry, "hosts"),
             Reference(entry["source"], entry["date"]),
         )
         for entry in data["programs"]
+    ]
+    files = [
+        KnownFile(
+            entry["name"],
+            entry["program"],
+            frozenset(entry["tables"]),
+            {required["key"]: tuple(required["variables"]) for required in entry["requires"]},
+            Reference(entry["source"], entry["date"]),
+        )
+        for entry in data["files"]
     ]
     rules = data["rules_python"]
     return KnownSoftware(
         {image.name: image for image in images},
         {chart.name: chart for chart in charts},
         tuple(programs),
+        tuple(files),
         PythonRules(rules["accepts_root"], rules["asked_for_by"], Reference(rules["source"], rules["date"])),
         {
             name: KnownAction(entry.get("needs", ""), tuple(entry.get("brings", ())))
             for name, entry in data["actions"].items()
         },
         frozenset(data["essential"]["tools"]),
+        tuple(data["hosted"]["labels"]),
+        frozenset(data["python_launcher"]["modules"]),
+    )
+
+
+def _settings(entry: Mapping[str, Any], kind: str) -> tuple[RequiredSetting, ...]:
+    return tuple(
+        RequiredSetting(
+            setting["table"],
+            setting["arguments"],
+            setting["setting"],
+            Reference(setting["source"], entry["date"]),
+        )
+        for setting in entry.get(kind, ())
     )

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import Unread
+from builder_contracts.truth.readers.recipes import Recipes
 from builder_contracts.truth.value import Known, Value, fields, get, items, text
 
 
@@ -69,6 +70,18 @@ class ScaleSet:
     @property
     def label(self) -> Value | None:
         return get(self.values, "runnerScaleSetName")
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """Its name and the further labels of charts from 0.14 on, in lower case: GitHub ignores case.
+
+        Source: https://github.com/actions/actions-runner-controller/pull/4408
+        """
+        further = [get(self.values, key) for key in ("scaleSetLabels", "runnerScaleSetLabels")]
+        written = [
+            text(label) for label in (self.label, *(entry for value in further for entry in items(value)))
+        ]
+        return frozenset(label.lower() for label in written if label)
 
     @property
     def is_deployed(self) -> bool:
@@ -133,18 +146,40 @@ class ConfigMapFile:
 
 @dataclass(frozen=True)
 class Autoscaler:
-    """A HorizontalPodAutoscaler: what it scales and between which bounds."""
+    """A HorizontalPodAutoscaler: what it scales and between which bounds. ``deployed`` is False if a switch leaves it out."""
 
     target: Value | None
     least: Value | None
     most: Value | None
     at: Location
+    deployed: bool = True
+
+
+@dataclass(frozen=True)
+class Selector:
+    """The labels by which an object of a kind selects pods. ``deployed`` is False if a switch leaves it out."""
+
+    kind: str
+    labels: Value | None
+    at: Location
+    deployed: bool = True
+
+
+@dataclass(frozen=True)
+class UrlPassword:
+    """A generated password that is written into a URL as it is; ``characters`` are those that it can have."""
+
+    password: str
+    characters: str
+    at: Location
+    generated_at: Location
 
 
 @dataclass(frozen=True)
 class Release:
     """A Helm release. ``values`` are those that it sets itself, Unknown if a part of them is."""
 
+    name: Value | None
     chart: Value | None
     version: Value | None
     namespace: Value | None
@@ -159,13 +194,15 @@ class Stack:
     """A root module of OpenTofu. ``backend`` is its backend's type, or None.
 
     A module that nobody calls is one if it has a backend, configures a provider, or has values of its variables:
-    ``applied``. Otherwise it may be a library.
+    ``applied``. Otherwise it may be a library. ``lock`` says what the backend's block says of a lock: "set", "none",
+    "unknown" if that is given elsewhere, and nothing for a type that locks without a setting.
     """
 
     path: str
     backend: str | None
     at: Location
     applied: bool = True
+    lock: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,6 +226,11 @@ class Template:
     at: Location
     caller: str = ""
     every_switch: bool = False
+
+    def line_of(self, words: str) -> Location:
+        """The line that has these words before rendering; where the text begins if none has."""
+        place = self.raw.find(words)
+        return Location(self.at.file, self.at.line + self.raw.count("\n", 0, max(place, 0)))
 
 
 @dataclass(frozen=True)
@@ -395,11 +437,13 @@ class Model:
     exposures: list[Exposure] = field(default_factory=list)
     settings: list[ConfigMapFile] = field(default_factory=list)
     autoscalers: list[Autoscaler] = field(default_factory=list)
+    selectors: list[Selector] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
     backend_settings: list[NameUse] = field(default_factory=list)
     namespaces: list[NameUse] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)
+    url_passwords: list[UrlPassword] = field(default_factory=list)
     jobs: list[CiJob] = field(default_factory=list)
     actions: list[CompositeAction] = field(default_factory=list)
     images: list[ImageUse] = field(default_factory=list)
@@ -407,6 +451,7 @@ class Model:
     bazel_modules: list[BazelModule] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     own_labels: list[Value] = field(default_factory=list)
+    recipes: Recipes = field(default_factory=Recipes)
     kept: dict[str, str] = field(default_factory=dict)
     targets: list[NameUse] = field(default_factory=list)
     unread: list[Unread] = field(default_factory=list)

@@ -80,12 +80,12 @@ class Assumption:
 
 @dataclass(frozen=True)
 class PlatformClause:
-    """One promise of the platform, and the paragraph that it rests on."""
+    """One promise of the platform, and the paragraph that it rests on, if it names one."""
 
     area: str
     name: str
     promise: str
-    ground: Citation
+    ground: Citation | None
     why: str
     source: Location
     waiver: PlatformWaiver | None
@@ -148,6 +148,31 @@ class Platform:
         """The facts of an area; empty when the platform declares none."""
         nothing = Document({"facts": {}}, {(): Location(str(self.folder / f"{name}.yaml"), 1)})
         return self.facts.get(name) or AreaDeclarations({}, nothing)
+
+
+_OF_CLASSES = {
+    "labels": (
+        "Jobs select labels that a class carries",
+        "a job whose label nobody serves waits for a day and is then cancelled",
+    ),
+    "needs": (
+        "Jobs need only what their class promises",
+        "what a class does not promise can vanish with the next image",
+    ),
+    "local-actions": (
+        "An action that a step names by path is in this repository",
+        "GitHub finds out only when the job runs",
+    ),
+}
+
+
+def of_classes_alone(folder: Path) -> Platform:
+    """The platform of somebody who has contracts of classes and no more: the clauses that these can answer."""
+    clauses = [
+        PlatformClause("workflows", name, promise, None, why, Location(str(folder), 1), None)
+        for name, (promise, why) in _OF_CLASSES.items()
+    ]
+    return Platform({}, tuple(clauses), "", (), (), "", folder / "platform")
 
 
 def load(folder: Path) -> Platform:
@@ -313,7 +338,9 @@ def _clauses(
                 waivers[name]["reason"], until, tuple(waivers[name].get("files", ())), place
             )
         source = document.source(("clauses", name))
-        ground = _ground(document, ("clauses", name, "ground"), data["ground"], grounding, problems)
+        cited = data.get("ground")
+        at = ("clauses", name, "ground")
+        ground = None if cited is None else _ground(document, at, cited, grounding, problems)
         clauses.append(
             PlatformClause(
                 area, name, data["promise"], ground, data["why"], source, waiver, tuple(assumed.get(name, ()))
@@ -369,7 +396,7 @@ def _criteria(
 
 def ungrounded(platform: Platform, text: str) -> list[tuple[Location, Citation]]:
     """The clauses whose paragraph does not occur exactly once in its section of the grounding document."""
-    named = [(clause.source, clause.ground) for clause in platform.clauses]
+    named = [(clause.source, clause.ground) for clause in platform.clauses if clause.ground is not None]
     named += [(criterion.source, criterion.ground) for criterion in platform.criteria]
     sections = _sections(text, {ground.section for _, ground in named})
     return [

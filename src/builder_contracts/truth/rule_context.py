@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from builder_contracts.contract.model import Contract
+from builder_contracts.contract.model import AUTOMATIC_LABELS, Contract
 from builder_contracts.errors import Location
 from builder_contracts.truth.finding import Quote
 from builder_contracts.truth.model import DocumentationPage, KubernetesService, MatchedLine, Model, Sentence
@@ -39,14 +39,39 @@ class RuleContext:
         return {label: contract for contract in self.classes for label in contract.labels}
 
     @cached_property
-    def builders(self) -> Mapping[str, Contract]:
-        """The class that a job gets by a label in lower case: GitHub ignores case. Scale sets like a class included."""
+    def builders(self) -> tuple[tuple[frozenset[str], Contract], ...]:
+        """Every set of labels that runners carry together, in lower case, and their class.
+
+        Scale sets like a class are of the class. GitHub ignores case.
+        """
         by_name = {contract.name: contract for contract in self.classes}
         extra = self.facts("enrolment").get("extra_scale_sets", default={})
-        like = {
-            label.lower(): by_name[data["like"]] for label, data in extra.items() if data["like"] in by_name
+        like = [
+            (frozenset({label.lower()}), by_name[data["like"]])
+            for label, data in extra.items()
+            if data["like"] in by_name
+        ]
+        return (
+            *((frozenset(map(str.lower, contract.labels)), contract) for contract in self.classes),
+            *like,
+        )
+
+    def builders_of(self, labels: Iterable[str]) -> tuple[Contract, ...]:
+        """The classes whose runners carry all of these labels: GitHub may give the job to any of them."""
+        names = frozenset(map(str.lower, labels))
+        # A scale set does not get the labels that other runners get by themselves.
+        automatic = frozenset() if self.has_scale_sets else AUTOMATIC_LABELS
+        serving = {
+            contract.name: contract
+            for carried, contract in self.builders
+            if names & carried and names <= carried | automatic
         }
-        return {**like, **{label.lower(): contract for label, contract in self.labels.items()}}
+        return tuple(serving.values())
+
+    @property
+    def has_scale_sets(self) -> bool:
+        """Whether the platform's classes are scale sets of ARC."""
+        return self.facts("enrolment").get("charts") is not None
 
     @cached_property
     def services(self) -> Mapping[str, Sequence[KubernetesService]]:
@@ -60,6 +85,9 @@ class RuleContext:
     def ours(self) -> bool:
         """Whether the checkout is the platform's own repository, by its name fields and its remote."""
         facts = self.facts("identity")
+        if facts.get("name") is None:
+            # A platform that declares no identity is asked about its own repository.
+            return True
         names = [
             plain(name) for name in (facts.get("name", default=""), *facts.get("retired", default=[])) if name
         ]

@@ -11,14 +11,14 @@ from builder_contracts.contract.loading import NO_SETTINGS, is_contract, load_al
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import ExitCode, InputError, Location, Problem
 from builder_contracts.truth.baseline import Compared, compare
-from builder_contracts.truth.platform import Platform
+from builder_contracts.truth.platform import Platform, of_classes_alone
 from builder_contracts.truth.platform import load as load_platform
 from builder_contracts.truth.verdicts import TruthReport
 from builder_contracts.verdict import Contradiction, Outcome, Verdict
 
 
 def load(folder: Path, settings: Mapping[str, str] = NO_SETTINGS) -> tuple[Platform, list[Contract]]:
-    """The platform in ``folder/platform`` and the classes in ``folder``. Raises InputError."""
+    """The platform in ``folder/platform`` and the classes in ``folder``, which alone are enough. Raises InputError."""
     problems: list[Problem] = []
     classes: list[Contract] = []
     try:
@@ -26,7 +26,8 @@ def load(folder: Path, settings: Mapping[str, str] = NO_SETTINGS) -> tuple[Platf
     except InputError as error:
         problems += error.problems
     try:
-        platform = load_platform(folder / "platform")
+        alone = classes and not (folder / "platform").is_dir()
+        platform = of_classes_alone(folder) if alone else load_platform(folder / "platform")
     except InputError as error:
         raise InputError([*problems, *error.problems]) from None
     if problems:
@@ -92,6 +93,11 @@ def exit_code(judgement: TruthReport, *, strict: bool) -> ExitCode:
     ]
     if any(verdict.provable_here or strict for verdict in unproven):
         return ExitCode.UNPROVEN
-    # Where files decide nothing at all, nothing is kept.
-    decided = judgement.count(Outcome.KEPT) or judgement.count(Outcome.WAIVED)
+    if strict and judgement.unread:
+        return ExitCode.UNPROVEN
+    # A search without a hit decides its clause. If nothing else is decided, the checkout was not judged.
+    decided = any(
+        verdict.outcome in (Outcome.KEPT, Outcome.WAIVED) and verdict.checked != 0
+        for verdict in judgement.verdicts
+    )
     return ExitCode.KEPT if decided else ExitCode.NOTHING_SELECTED

@@ -15,6 +15,7 @@ from builder_contracts.errors import Location
 from builder_contracts.truth import deployed_builders
 from builder_contracts.truth.checkout import Unread
 from builder_contracts.truth.checkout_scan import scan_checkout
+from builder_contracts.truth.deployment_inputs import add_deployment
 from builder_contracts.truth.finding import (
     Absent,
     Agrees,
@@ -98,11 +99,14 @@ def judge(
     tracker: Tracker | None = None,
     only: Iterable[str] | None = None,
     today: date | None = None,
+    rendered: Iterable[Path] = (),
+    plans: Iterable[Path] = (),
 ) -> TruthReport:
-    """Judge a checkout. ``only`` limits the platform's clauses to these ids; classes are then left out."""
+    """Judge a checkout, with manifests and plans that are known of its deployment. ``only`` limits the platform's clauses to these ids; classes are then left out."""
     begun = datetime.now(UTC)
     given = tuple(contracts)
     model = scan_checkout(root, build_search_words(platform, given))
+    add_deployment(model, rendered, plans)
     context = RuleContext(platform, model, given, tracker)
     return judge_model(context, begun=begun, root=str(root), only=only, today=today or begun.date())
 
@@ -185,7 +189,9 @@ def _judge_clause(
     likely = ""
     if outcome is Outcome.WAIVED and clause.waiver is not None:
         likely = f"waived until {clause.waiver.until}: {clause.waiver.reason}"
-    checked = sum(not isinstance(result, Undetermined) for result in seen)
+    # A search without a hit looked at the checkout and at no candidate.
+    candidates = [result for result in seen if not isinstance(result, Absent)]
+    checked = sum(not isinstance(result, Undetermined) for result in candidates)
     witnesses = tuple(finding.witness for finding in open_findings)
     return (
         _verdict(
@@ -199,7 +205,7 @@ def _judge_clause(
             fix=fix,
             witnesses=witnesses,
             checked=checked,
-            total=len(seen),
+            total=len(candidates),
         ),
         open_findings,
         excused,
@@ -232,7 +238,7 @@ def _distinct_findings(clause: PlatformClause, seen: list[RuleResult]) -> list[F
                 clause.id,
                 clause.promise,
                 clause.why,
-                str(clause.ground),
+                str(clause.ground or ""),
                 observation.actual,
                 expected,
                 observation.fix,
@@ -289,4 +295,5 @@ def _verdict(
         rung=Rung.DECLARED,
         witnesses=witnesses,
     )
-    return dataclasses.replace(verdict, why=f"{clause.why} ({clause.ground})")
+    ground = f" ({clause.ground})" if clause.ground is not None else ""
+    return dataclasses.replace(verdict, why=f"{clause.why}{ground}")

@@ -47,9 +47,11 @@ from builder_contracts.facts.model import (
 )
 from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import Outcome
+from tests.unit.judge.detail_rows import DETAILS
 from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
 from tests.unit.judge.promised_rows import PROMISED
 from tests.unit.judge.settings_rows import DAEMON_ROWS, IMAGE_ROWS, NETWORK_ROWS, SECTIONS
+from tests.unit.judge.system_rows import SYSTEM
 
 TEMPLATE = "the pool's template does not set the value"
 
@@ -402,12 +404,17 @@ TABLE = {
     ],
     **PROMISED,
     **SECTIONS,
+    **SYSTEM,
     "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "needs a proof")],
     "publication": [unproven("by facts alone", NoSecrets(), facts(), "needs a proof")],
     "canaries": [unproven("by facts alone", CanaryProof("flake", "builds"), facts(), "needs a proof")],
 }  # fmt: skip
 
-ROWS = [pytest.param(row, id=f"{kind}: {row.name}") for kind, rows in TABLE.items() for row in rows]
+ROWS = [
+    pytest.param(row, id=f"{kind}: {row.name}")
+    for kind, rows in TABLE.items()
+    for row in (*rows, *DETAILS.get(kind, ()))
+]
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from builder_contracts.contract.promises import Promise
+from builder_contracts.contract.promises.accounts import UserAccount
+from builder_contracts.contract.promises.commands import JobCommand
 from builder_contracts.contract.promises.daemon import DaemonListens, DaemonMtu
 from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
 from builder_contracts.contract.promises.filesystem import PathState
@@ -17,16 +19,20 @@ from builder_contracts.contract.promises.isolation import DockerSocket
 from builder_contracts.contract.promises.job import JobStart, StartWay
 from builder_contracts.contract.promises.localization import TimeZone
 from builder_contracts.contract.promises.nix import NixSetting
+from builder_contracts.contract.promises.packages import PackagePromise
 from builder_contracts.contract.promises.ports import OtherPorts
 from builder_contracts.contract.promises.privileges import SetIdFiles
 from builder_contracts.contract.promises.process import Bounds, Sysctl, Umask
+from builder_contracts.contract.promises.processes import RunningProcess
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import ExitCode
 from builder_contracts.facts.model import (
     CONTRADICTION,
     NOT_ASKED,
     Facts,
+    InstalledPackage,
     IsolationFacts,
+    PackageFacts,
     PathFacts,
     ShellFacts,
     StepFacts,
@@ -195,6 +201,9 @@ def test_runner_without_outside_witness_is_not_marked() -> None:
         Umask(0o022),
         DaemonListens(2375),
         OtherPorts(frozenset()),
+        PackagePromise("x"),
+        UserAccount("x"),
+        RunningProcess("x"),
     ],
 )
 def test_promise_that_both_witnesses_show(promise: Promise) -> None:
@@ -206,6 +215,7 @@ def test_promise_that_both_witnesses_show(promise: Promise) -> None:
     [
         Groups((), ("docker",)),
         JobStart(StartWay.IMAGE),
+        JobCommand("x", ("true",)),
         PathState("/x", executable=True),
         SetIdFiles(()),
         TimeZone("UTC"),
@@ -216,6 +226,13 @@ def test_promise_that_both_witnesses_show(promise: Promise) -> None:
 )
 def test_promise_that_only_the_inside_shows(promise: Promise) -> None:
     assert not shows_outside(promise)
+
+
+@pytest.mark.parametrize(("manager", "alone"), [("dpkg", True), ("rpm", False)])
+def test_database_of_rpm_has_one_witness_that_is_possible(manager: str, alone: bool) -> None:
+    packages = PackageFacts(manager, {"x": [InstalledPackage("1")]})
+    seen = verdict(PackagePromise("x"), facts(packages=packages), facts(packages=ONLY_INSIDE))
+    assert (seen.outcome, seen.one_witness) == (KEPT, alone)
 
 
 def test_what_a_step_changes_counts_for_both_witnesses() -> None:

@@ -1,12 +1,15 @@
-"""Shells that runner images have as /bin/sh, and the probe run in them."""
+"""Shells that runner images have as /bin/sh, each under that name, and the probe run in them."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 class Shell:
     """A shell by its arguments, found before PATH changes."""
 
+    name: str
     arguments: tuple[str, ...]
 
     def ask(
@@ -32,42 +36,59 @@ class Shell:
         environment: Mapping[str, str] | None = None,
         deadline: float = 60,
         patience: int = 20,
+        moved: Mapping[str, str] | None = None,
     ) -> ProbeAnswers:
-        """The answers of one run of the probe. Each question is its words; ``patience`` is a tool's time limit."""
+        """The answers of one run of the probe. Each question is its words; ``patience`` is a tool's time limit.
+
+        ``moved`` are paths of the probe that stand elsewhere in this test.
+        """
         text = probe()
         assert "\npatience=20\n" in text
         text = text.replace("\npatience=20\n", f"\npatience={patience}\n")
+        for path_there, path_moved in (moved or {}).items():
+            assert path_there in text
+            text = text.replace(path_there, path_moved)
         lines = [SEPARATOR.join(words) for words in questions]
         completed = process.run(
             [*self.arguments, "-c", text, "builder-contracts-probe", NONCE, *lines],
             deadline=deadline,
             last_line=f'{NONCE} ["end","","complete"]'.encode(),
-            environment={"PATH": path, "HOME": "/root", **(environment or {})},
+            # yash loses a word that the locale of its start cannot read.
+            environment={"PATH": path, "HOME": "/root", "LC_ALL": "C.UTF-8", **(environment or {})},
         )
         # bash warns when a tool prints NUL bytes, which no shell can hold.
         complaints = [
             line for line in completed.stderr.splitlines() if not line.endswith(b"ignored null byte in input")
         ]
-        assert complaints == []
+        assert complaints == [], complaints
         assert completed.status == 0 or completed.ended
         return parse(completed.stdout, completed.ended, nonce=NONCE)
 
 
-def shells() -> list[object]:
+def shells(*names: str) -> list[object]:
     """Each shell as a parameter; one that this machine lacks is skipped with what brings it."""
-    commands = {
-        "dash": ("dash",),
-        "bash --posix": ("bash", "--posix"),
-        "busybox sh": ("busybox", "sh"),
-    }
     parameters: list[object] = []
-    for name, (program, *rest) in commands.items():
-        program_path = shutil.which(program, path=SYSTEM)
-        marks = (
-            [] if program_path else [pytest.mark.skip(reason=f"no {program} here: apt-get install {program}")]
-        )
-        parameters.append(pytest.param(Shell((program_path or program, *rest)), id=name, marks=marks))
+    for name in names or ("dash", "bash", "busybox", "ksh", "mksh", "posh", "yash", "zsh"):
+        path = shutil.which(name, path=SYSTEM)
+        marks = [] if path else [pytest.mark.skip(reason=f"no {name} here: apt-get install {name}")]
+        parameters.append(pytest.param(Shell(name, (_as_sh(path),) if path else ()), id=name, marks=marks))
     return parameters
+
+
+@cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="shells-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _as_sh(path: str) -> str:
+    """The shell under the name "sh", which makes most of them follow POSIX."""
+    link = _folder() / Path(path).name / "sh"
+    if not link.is_symlink():
+        link.parent.mkdir()
+        link.symlink_to(path)
+    return str(link)
 
 
 def program(folder: Path, name: str, text: str) -> Path:

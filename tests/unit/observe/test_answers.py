@@ -197,8 +197,19 @@ def test_environment_between_its_marks_is_read_as_it_is() -> None:
     assert answers.read("path", "", str) == "/bin"
 
 
-def test_environment_without_its_end_is_not_observed() -> None:
-    answers = read.parse(b"c0ffee raw env\nexport A='x'\n", "no exit within 5 s", nonce=NONCE)
+def test_environment_of_the_kernel_goes_before_the_shells() -> None:
+    output = b"c0ffee raw environ\n%b\nc0ffee end of raw\nc0ffee raw env\nexport B=2\nc0ffee end of raw\n"
+
+    assert read.environment(read.parse(output % b"A=1\n=\0a-b=\0C\0", "", nonce=NONCE)) == {
+        "A": "1\n=",
+        "a-b": "",
+    }
+    assert read.environment(read.parse(output % b"", "", nonce=NONCE)) == {"B": "2"}
+
+
+@pytest.mark.parametrize("text", ["env\nexport A='x'", "environ\nA=x"])
+def test_environment_without_its_end_is_not_observed(text: str) -> None:
+    answers = read.parse(f"c0ffee raw {text}\n".encode(), "no exit within 5 s", nonce=NONCE)
 
     assert read.environment(answers) == Unseen("no exit within 5 s")
 
@@ -247,6 +258,7 @@ def test_a_feature_called_unseen_is_a_feature() -> None:
             r"declare -x A=$'a\nb\tc\'d\\e\E[m\001\303\274\x41\u00e9\U0001f600\q'",
             {"A": "a\nb\tc'd\\e\x1b[m\x01üAé😀q"},
         ),
+        (r"export A=$'\u[e9]\M-C\M-<\C-A\C-?\M-C\M-\C-@'", {"A": "éü\x01\x7fÀ"}),
         ("export A='line\nbreak'\nexport B=''", {"A": "line\nbreak", "B": ""}),
         ("export UNSET\nexport A=1", {"A": "1"}),
         ("declare -x BASH_FUNC_f%%='() {  :\n}'\ndeclare -x A=\"1\"", {"A": "1"}),

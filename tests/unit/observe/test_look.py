@@ -271,3 +271,109 @@ def test_program_imports_the_standard_library_alone() -> None:
     modules = set(re.findall(r"^(?:from|import) (\w+)", look.program(), re.MULTILINE))
 
     assert modules <= set(sys.stdlib_module_names)
+
+
+STATUS = """Package: openssl
+Status: install ok installed
+Version: 3.0.15-1~deb12u1
+Description: a toolkit
+ Package: of-the-description
+
+Package: gone
+Status: deinstall ok config-files
+Version: 1
+
+Package: torn
+Version: 2
+Status: install ok half-installed
+"""
+
+
+def write(proc: Path, path: str, text: str) -> None:
+    file = proc / "root" / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+
+
+def test_packages_of_dpkgs_file(proc: Path) -> None:
+    write(proc, "var/lib/dpkg/status", STATUS)
+
+    seen = answers(proc, ("packages", "openssl", "gone", "torn", "of-the-description"))
+
+    assert seen["complete", "packages"] == "dpkg"
+    assert [value for (section, _), value in seen.items() if section == "package"] == [
+        ["openssl", "3.0.15-1~deb12u1", "installed"],
+        ["torn", "2", "half-installed"],
+    ]
+
+
+def test_packages_of_apks_file(proc: Path) -> None:
+    write(proc, "lib/apk/db/installed", "C:Q1x=\nP:musl\nV:1.2.5-r0\n\nP:zlib\nV:1.3-r2\n\n")
+
+    seen = answers(proc, ("packages", "zlib"))
+
+    assert seen["complete", "packages"] == "apk"
+    assert seen["package", "1"] == ["zlib", "1.3-r2", "installed"]
+
+
+def test_image_without_a_database_of_text_gives_no_answer(proc: Path) -> None:
+    assert ("complete", "packages") not in answers(proc, ("packages", "zlib"))
+
+
+def test_database_that_is_no_file_is_a_reason(proc: Path) -> None:
+    (proc / "root" / "var" / "lib" / "dpkg" / "status").mkdir(parents=True)
+
+    assert "not a regular file" in answers(proc, ("packages", "zlib"))["complete", "packages"]["unseen"]
+
+
+def test_accounts_come_without_passwords(proc: Path) -> None:
+    write(proc, "etc/passwd", "ci:$6$hash:1001:100:Name:/home:/bin/sh\nshort:x:1\n")
+    write(proc, "etc/group", "docker:$5$hash:999:ci\n")
+
+    seen = answers(proc, ("accounts",))
+
+    assert seen["passwd", "1"] == "ci:1001:100:/home:/bin/sh"
+    assert seen["group", "2"] == "docker:999:ci"
+    assert seen["complete", "accounts"] is True
+    assert "hash" not in str(seen)
+
+
+def test_processes_of_the_same_namespace(proc: Path) -> None:
+    """Three containers: that of the process has a job, a job's container, what an exec started, and a zombie."""
+    own, other, nested = "pid:[1]", "pid:[2]", "pid:[3]"
+    (proc / "status").write_text((proc / "status").read_text() + "NSpid:\t100\t1\n")
+    (proc / "ns" / "pid").symlink_to(own)
+    for number, space, inner, parent, state, name in (
+        ("100", own, "1", "7", "S", "job"),
+        ("101", own, "12", "100", "R", "my agent"),
+        ("102", own, "20", "7", "S", "exec"),
+        ("103", own, "21", "100", "Z", "ended"),
+        ("104", other, "1", "7", "S", "job"),
+        ("105", nested, "30\t1", "101", "S", "below"),
+    ):
+        folder = proc.parent / number
+        (folder / "ns").mkdir(parents=True)
+        (folder / "ns" / "pid").symlink_to(space)
+        (folder / "cmdline").write_bytes(f"/bin/{name}\0-x\0".encode())
+        (folder / "status").write_text(
+            f"Name:\t{name}\nState:\t{state} (x)\nPPid:\t{parent}\nUid:\t5\t6\t7\t8\nNSpid:\t{number}\t{inner}\n"
+        )
+    # Of a process of the host, the namespace may be closed to the witness.
+    (proc.parent / "106").mkdir()
+    (proc.parent / "106" / "status").write_text(
+        "Name:\tinit\nState:\tS (x)\nPPid:\t0\nUid:\t0\t0\t0\t0\nNSpid:\t106\n"
+    )
+
+    seen = answers(proc, ("processes", "yes"))
+
+    assert {key: value for (section, key), value in seen.items() if section == "process"} == {
+        "1": [0, 6, "job", "/bin/job -x "],
+        "12": [1, 6, "my agent", "/bin/my agent -x "],
+        "20": [0, 6, "exec", "/bin/exec -x "],
+        "30": [12, 6, "below", "/bin/below -x "],
+    }
+    assert seen["complete", "processes"] == 0
+
+
+def test_processes_that_cannot_be_listed_are_a_reason(proc: Path) -> None:
+    assert "processes: " in answers(proc, ("processes", "no"))["complete", "processes"]["unseen"]

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.errors import ExitCode, Location
-from builder_contracts.run.exit_status import MEANINGS, SHORT, Terminated, exit_code, interrupted_by
+from builder_contracts.run.exit_status import MEANINGS, SHORT, after_removal, exit_code, interrupted_by
+from builder_contracts.runner.interrupts import Terminated
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.verdict import Origin, Outcome, Verdict
 
 ROOT = Path(__file__).parents[3]
@@ -48,6 +50,22 @@ def test_verdicts_decide_the_exit_code(verdicts: list[Verdict], lenient: ExitCod
 def test_each_signal_has_its_code() -> None:
     assert interrupted_by(KeyboardInterrupt()) == 130
     assert interrupted_by(Terminated()) == 143
+
+
+REFUSED, UNCHECKED = Leftovers(refused=("a",)), Leftovers(unchecked=("a",))
+
+
+@pytest.mark.parametrize("code", [code for code in ExitCode if code is not ExitCode.LEFT_BEHIND])
+def test_refused_removal_outweighs_every_verdict(code: ExitCode) -> None:
+    fine = code in (ExitCode.KEPT, ExitCode.NOTHING_SELECTED)
+    assert after_removal(code, REFUSED) is ExitCode.LEFT_BEHIND
+    assert after_removal(code, UNCHECKED) is (ExitCode.LEFT_BEHIND if fine else code)
+    assert after_removal(code, Leftovers()) is code
+
+
+def test_leftovers_add_up_without_repetition() -> None:
+    total = REFUSED + REFUSED + UNCHECKED
+    assert total == Leftovers(("a",), ("a",))
 
 
 def test_every_code_has_one_meaning_wherever_it_is_documented() -> None:

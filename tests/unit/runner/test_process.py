@@ -162,3 +162,22 @@ def test_an_interrupt_ends_the_group() -> None:
         caller.kill()
         caller.wait()
         marker.unlink(missing_ok=True)
+
+
+# What a job's output goes through: a tar without end, with bytes that are no text, and a secret to be redacted.
+FLOODED = """
+import resource
+from builder_contracts.redaction import Redactor
+from builder_contracts.runner import process
+from builder_contracts.runner.wrapped import redact_completed
+
+completed = process.run(["/bin/sh", "-c", "cat /dev/urandom & cat /dev/urandom >&2"], deadline=3)
+redact_completed(Redactor(["a-secret-of-a-deployment"]), completed)
+assert completed.cut and completed.status is None, completed.ended
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_output_without_end_takes_little_memory() -> None:
+    completed = subprocess.run([sys.executable, "-c", FLOODED], capture_output=True, text=True, check=True)
+    assert int(completed.stdout) < 300

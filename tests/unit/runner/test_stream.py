@@ -7,6 +7,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,9 @@ class Engine:
 
     def __init__(self, path: Path) -> None:
         self.packets: list[bytes] = []
+        self.hold = 0.0
+        self._held: list[socket.socket] = []
+        self.paused = False
         self._server = socket.socket(socket.AF_UNIX)
         self._server.bind(str(path))
         self._server.listen()
@@ -37,6 +41,8 @@ class Engine:
         self._thread.start()
 
     def close(self) -> None:
+        for connection in self._held:
+            connection.close()
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         self._thread.join()
@@ -55,10 +61,18 @@ class Engine:
         if path.endswith("/start"):
             for packet in self.packets:
                 connection.sendall(packet)
+            if self.hold:
+                # The program runs on, so its connection stays open.
+                self._held.append(connection.dup())
+            return
+        if path.endswith("/hangs/json"):
+            time.sleep(self.hold)
             return
         answer: dict[str, object] = {"Id": "program"}
         if path.endswith("/program/json"):
             answer = {"ExitCode": 0, "Running": False}
+        elif path.endswith("/container/json"):
+            answer = {"State": {"Running": True, "Paused": self.paused}}
         body = json.dumps(answer).encode()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n"
         connection.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body)
@@ -103,3 +117,50 @@ def test_output_in_pieces_is_joined(
     server.packets = [HEAD, *(stream[place : place + 3] for place in range(0, len(stream), 3))]
     completed = engine.execute(client, "container", ["program"], deadline=10)
     assert (completed.status, completed.stdout, completed.stderr) == (0, b"one two", b"aside")
+
+
+def test_output_that_ends_in_the_middle_is_lost(
+    engine_and_client: tuple[Engine, docker.DockerClient],
+) -> None:
+    server, client = engine_and_client
+    server.packets = [HEAD + frame(1, b"whole") + frame(1, b"half of it")[:-3]]
+    completed = engine.execute(client, "container", ["program"], deadline=10)
+    assert (completed.status, completed.stdout) == (None, b"whole")
+    assert completed.ended.startswith("lost the command in the engine: the connection closed in the middle")
+
+
+@pytest.mark.parametrize(
+    ("container", "paused", "ended"),
+    [
+        ("container", False, "no exit within 0.3 s"),
+        ("container", True, "lost the command in the engine: the container is paused"),
+        ("hangs", False, "lost the command in the engine: no response within 0.1 s"),
+    ],
+    ids=["program", "paused", "silent engine"],
+)
+def test_deadline_is_the_programs_only_if_it_could_run(
+    engine_and_client: tuple[Engine, docker.DockerClient],
+    monkeypatch: pytest.MonkeyPatch,
+    container: str,
+    paused: bool,
+    ended: str,
+) -> None:
+    monkeypatch.setattr(engine, "_RESPONSE_WITHIN", 0.1 if container == "hangs" else 5)
+    server, client = engine_and_client
+    server.packets, server.hold, server.paused = [HEAD], 0.5, paused
+    completed = engine.execute(client, container, ["program"], deadline=0.3)
+    assert (completed.status, completed.ended) == (None, ended)
+
+
+@pytest.mark.parametrize(("size", "cut"), [(99, False), (100, False), (101, True)])
+def test_output_beyond_the_limit_is_marked(
+    engine_and_client: tuple[Engine, docker.DockerClient],
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    cut: bool,
+) -> None:
+    monkeypatch.setattr(engine, "MOST_OUTPUT", 100)
+    server, client = engine_and_client
+    server.packets = [HEAD + frame(1, b"a" * size)]
+    completed = engine.execute(client, "container", ["program"], deadline=10)
+    assert (len(completed.stdout), completed.cut) == (min(size, 100), cut)

@@ -7,8 +7,10 @@ from typing import Any
 
 from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises import (
+    accounts,
     caches,
     canaries,
+    commands,
     daemon,
     declarations,
     environment,
@@ -20,9 +22,11 @@ from builder_contracts.contract.promises import (
     localization,
     network,
     nix,
+    packages,
     ports,
     privileges,
     process,
+    processes,
     publication,
     resources,
     search_path,
@@ -30,8 +34,10 @@ from builder_contracts.contract.promises import (
     toolchain,
     trust,
 )
+from builder_contracts.contract.promises.accounts import AccountPromise
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
+from builder_contracts.contract.promises.commands import JobCommand
 from builder_contracts.contract.promises.daemon import DaemonPromise
 from builder_contracts.contract.promises.declarations import Declaration
 from builder_contracts.contract.promises.environment import EnvironmentPromise
@@ -44,9 +50,11 @@ from builder_contracts.contract.promises.localization import LocalizationPromise
 from builder_contracts.contract.promises.named_promise import NamedPromise
 from builder_contracts.contract.promises.network import NetworkPromise
 from builder_contracts.contract.promises.nix import NixSetting
+from builder_contracts.contract.promises.packages import PackagePromise
 from builder_contracts.contract.promises.ports import PortPromise
 from builder_contracts.contract.promises.privileges import PrivilegePromise
 from builder_contracts.contract.promises.process import ProcessPromise
+from builder_contracts.contract.promises.processes import RunningProcess
 from builder_contracts.contract.promises.publication import Publication
 from builder_contracts.contract.promises.resources import ResourcePromise
 from builder_contracts.contract.promises.search_path import SearchPathRule
@@ -70,6 +78,10 @@ Promise = (
     | ProcessPromise
     | SearchPathRule
     | PrivilegePromise
+    | PackagePromise
+    | AccountPromise
+    | RunningProcess
+    | JobCommand
     | SecretPromise
     | TrustPromise
     | LocalizationPromise
@@ -98,6 +110,10 @@ READERS: Mapping[str, SectionParser] = {
     "process": process.read,
     "search_path": search_path.read,
     "privileges": privileges.read,
+    "packages": packages.read,
+    "accounts": accounts.read,
+    "processes": processes.read,
+    "commands": commands.read,
     "secrets": secrets.read,
     "trust": trust.read,
     "localization": localization.read,
@@ -113,17 +129,20 @@ READERS: Mapping[str, SectionParser] = {
 
 __all__ = [
     "READERS",
+    "AccountPromise",
     "DaemonPromise",
     "Declaration",
     "EnvironmentPromise",
     "IdentityPromise",
     "ImagePromise",
     "IsolationPromise",
+    "JobCommand",
     "JobPromise",
     "LocalizationPromise",
     "NamedPromise",
     "NetworkPromise",
     "NixSetting",
+    "PackagePromise",
     "PathState",
     "PortPromise",
     "PrivilegePromise",
@@ -131,6 +150,7 @@ __all__ = [
     "Promise",
     "ProofPromise",
     "ResourcePromise",
+    "RunningProcess",
     "SearchPathRule",
     "SecretPromise",
     "Tool",

@@ -43,7 +43,13 @@ class PathState:
     @property
     def has_content(self) -> bool:
         """Whether the text of the file is promised."""
-        return self.contains is not None or self.matches is not None
+        return bool(self.content_patterns)
+
+    @property
+    def content_patterns(self) -> tuple[re.Pattern[str], ...]:
+        """What is searched in the text of the file; plain text as the pattern that matches it alone."""
+        plain = (re.compile(re.escape(self.contains)),) if self.contains is not None else ()
+        return (*plain, self.matches) if self.matches is not None else plain
 
     @property
     def text(self) -> str:

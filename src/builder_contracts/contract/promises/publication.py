@@ -17,6 +17,10 @@ BOUNDARY: Mapping[str, str] = {
 
 STATE: Mapping[str, str] = {
     "second-lock": "a second holder of a state lock is rejected",
+    "race": "of many who lock a state at once, one succeeds",
+    "reader-lock": "an identity that may only read cannot lock a state",
+    "anonymous-lock": "nobody can lock a state without credentials",
+    "unlock-by-other": "an identity that may only read cannot release a state lock",
     "old-state": "an overwritten state can be restored",
 }
 

@@ -43,7 +43,10 @@ _PART = r"""'[^']*'|"(?:[^"\\]++|\\.)*"|\$'(?:[^'\\]++|\\.)*'|\\.|[^\s'"\\$]++|\
 _WORDS = re.compile(rf"(?:{_PART})+", re.DOTALL)
 _PARTS = re.compile(_PART, re.DOTALL)
 _ANSI_C = re.compile(
-    r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|(.))|([^\\]+)", re.DOTALL
+    r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})"
+    # ksh writes a code in brackets, and zsh Meta and Control.
+    r"|u\[([0-9a-fA-F]{1,6})\]|(M-\\C-.|[MC]-.)|(.))|([^\\]+)",
+    re.DOTALL,
 )
 _ANSI_C_LETTERS = {"a": 7, "b": 8, "e": 27, "E": 27, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}
 
@@ -110,7 +113,7 @@ def parse(output: bytes, ended: str, *, nonce: str) -> ProbeAnswers:
     raw_section = ""
     # Decoded text has more kinds of line ends than the probe prints, so lines are split before.
     for line in output.split(b"\n"):
-        if line in (start + b"raw path", start + b"raw env") and raw is None:
+        if line in (start + b"raw path", start + b"raw environ", start + b"raw env") and raw is None:
             raw, raw_section = [], line.decode().rpartition(" ")[2]
         elif line == start + b"end of raw" and raw is not None:
             _add(sections, raw_section, "", b"\n".join(raw).decode("utf-8", errors="replace"))
@@ -193,13 +196,15 @@ def groups(answers: ProbeAnswers) -> Seen[list[GroupFacts]]:
 
 
 def environment(answers: ProbeAnswers) -> Seen[dict[str, str]]:
-    """The job's variables, with those whose names its shell cannot write."""
-    dropped = {
-        name: value
-        for name, value in answers.sections.get("dropped_env", {}).items()
-        if isinstance(value, str)
+    """The job's variables: as the kernel gave them to its shell, else as the shell prints them."""
+    section = "environ" if answers.sections.get("environ", {}).get("") else "env"
+    return answers.read(section, "", _variables if section == "env" else _environ)
+
+
+def _environ(text: str) -> dict[str, str]:
+    return {
+        name: value for name, equals, value in (entry.partition("=") for entry in text.split("\0")) if equals
     }
-    return answers.read("env", "", lambda value: {**dropped, **_variables(value)})
 
 
 def _variables(value: Any) -> dict[str, str]:
@@ -237,11 +242,16 @@ def _unquoted(part: str) -> str:
 
 
 def _ansi_c(match: re.Match[str]) -> bytes:
-    octal, byte, short, long, letter, text = match.groups()
+    octal, byte, short, long, bracketed, chord, letter, text = match.groups()
     if octal or byte:
         return bytes([int(octal, 8) & 0xFF if octal else int(byte, 16)])
-    if short or long:
-        return chr(int(short or long, 16)).encode("utf-8", errors="replace")
+    if code := short or long or bracketed:
+        return chr(int(code, 16)).encode("utf-8", errors="replace")
+    if chord:
+        key = ord(chord[-1])
+        if "C-" in chord:
+            key = 0x7F if chord[-1] == "?" else key & 0x1F
+        return bytes([key | 0x80 if chord[0] == "M" else key])
     if letter:
         return bytes([_ANSI_C_LETTERS[letter]]) if letter in _ANSI_C_LETTERS else letter.encode()
     return text.encode()

@@ -31,24 +31,108 @@
 #   sysctl NAME                   a kernel setting
 #   shared_memory                 the size of /dev/shm
 #   time_zone                     the abbreviation of the time zone
+#   packages NAME...              the installed ones, from dpkg, apk or rpm
+#   accounts                      entries of /etc/passwd and /etc/group, without passwords
+#   processes ARGUMENTS           all processes; with their arguments if yes
 # The section "end" closes a complete answer.
 
-# zsh splits no words and joins no lists as a POSIX shell does, unless it is told to.
-if [ -n "${ZSH_VERSION-}" ]; then emulate sh; fi
-exported=$(export -p)
-LC_ALL=C
-export LC_ALL
+# shellcheck disable=SC3040 # these two know their options
+# zsh splits no words and joins no lists as a POSIX shell does, unless it is told to; and it would count characters.
+case ${ZSH_VERSION-} in ?*) emulate sh; set +o multibyte ;; esac
+# yash that follows POSIX hides its own [ and printf where PATH has none.
+case ${YASH_VERSION-} in ?*) set +o posixlycorrect ;; esac
 # Job control messages and tools must not read the caller's input.
 exec </dev/null
 nonce=$1
 shift
 
+# find_tool NAME: sets $found to its path in the job's PATH, or empties it. `command -v` would also find
+# builtins and functions of this shell, which a job's other programs cannot start.
+find_tool() {
+  found=
+  remaining=$PATH:
+  while [ -n "$remaining" ]; do
+    dir=${remaining%%:*}
+    remaining=${remaining#*:}
+    [ -n "$dir" ] || dir=.
+    if [ -f "$dir/$1" ] && [ -x "$dir/$1" ]; then
+      found=$dir/$1
+      return
+    fi
+  done
+}
+
 nl='
 '
+# mksh and posh have no printf of their own, and the job's PATH may have none.
+if [ "$(printf x 2>/dev/null)" != x ]; then
+  if [ -n "${POSH_VERSION-}" ]; then
+    # Its echo reads backslashes, which are therefore doubled.
+    verbatim() {
+      rest=$1 doubled=
+      while :; do
+        case $rest in
+          *\\*) doubled=$doubled${rest%%\\*}\\\\ rest=${rest#*\\} ;;
+          *) break ;;
+        esac
+      done
+      # shellcheck disable=SC3037 # posh knows this one
+      echo -n "$doubled$rest"
+    }
+    # shellcheck disable=SC3037 # the same
+    interpret() { echo -n "$1"; }
+  else
+    verbatim() { print -rn -- "$1"; }
+    interpret() { print -n -- "$1"; }
+  fi
+  ten='??????????'
+  hundred=$ten$ten$ten$ten$ten$ten$ten$ten$ten$ten
+  two_hundred=$hundred$hundred
+  # It cuts nothing but what must be short: cutting serves speed elsewhere.
+  printf() {
+    case $1 in
+      '%s') verbatim "$2" ;;
+      '%s\n') verbatim "$2$nl" ;;
+      '\n%s\n') verbatim "$nl$2$nl" ;;
+      '%.200s')
+        # shellcheck disable=SC2295 # a pattern is meant
+        after=${2#$two_hundred}
+        verbatim "${2%"$after"}"
+        ;;
+      '%.'*) verbatim "$2${1##*s}" ;;
+      *) interpret "$1" ;;
+    esac
+  }
+fi
+
+# mark TEXT: prints a line that begins or ends a text of the job's own.
+mark() { printf '\n%s\n' "$nonce $1"; }
+
+# The environment is that of the shell's own start: a shell drops variables whose names it cannot write, and adds some.
+find_tool cat; cat=$found
+mark 'raw environ'
+[ -n "$cat" ] && "$cat" /proc/$$/environ 2>/dev/null
+environ=$?
+mark 'end of raw'
+# posh quotes nothing, so that a value with a line break can look like two variables.
+if [ $environ -ne 0 ] && [ -z "${POSH_VERSION-}" ]; then
+  mark 'raw env'
+  export -p
+  mark 'end of raw'
+fi
+mark 'raw path'
+printf '%s' "${PATH-}"
+mark 'end of raw'
+LC_ALL=C
+export LC_ALL
+
 tab=$(printf '\t.'); tab=${tab%.}
 cr=$(printf '\r.'); cr=${cr%.}
 controls=$(printf '\001\002\003\004\005\006\007\010\013\014\016\017\020\021\022\023\024\025\026\027\030\031\032\033\034\035\036\037\177.')
-controls=${controls%.}
+# zsh alone can hold NUL.
+case ${ZSH_VERSION-} in ?*) controls=$(printf '\000')$controls ;; esac
+# posh's echo reads no octal number without a leading zero.
+controls=${controls%.} controls=${controls%'\177'}
 
 # quote TEXT: sets $quoted to TEXT as a JSON string. Control characters become question marks, which bounds
 # its length.
@@ -58,6 +142,8 @@ quote() {
   while [ ${#whole} -gt 500 ]; do
     piece=$(printf '%.500s.' "$whole")
     piece=${piece%.}
+    # A printf that does not work must not keep the probe here.
+    [ -n "$piece" ] || piece=$whole
     whole=${whole#"$piece"}
     escape "$piece"
     ready=$ready$escaped
@@ -123,21 +209,10 @@ unseen() {
   json="{\"unseen\":$quoted}"
 }
 
-# find_tool NAME: sets $found to its path in the job's PATH, or empties it. `command -v` would also find
-# builtins and functions of this shell, which a job's other programs cannot start.
-find_tool() {
-  found=
-  remaining=$PATH:
-  while [ -n "$remaining" ]; do
-    dir=${remaining%%:*}
-    remaining=${remaining#*:}
-    [ -n "$dir" ] || dir=.
-    if [ -f "$dir/$1" ] && [ -x "$dir/$1" ]; then
-      found=$dir/$1
-      return
-    fi
-  done
-}
+if [ $environ -ne 0 ] && [ -n "${POSH_VERSION-}" ]; then
+  unseen "the job's PATH has no cat(1), and posh prints no variable in quotes"
+  say env "" "$json"
+fi
 
 find_tool timeout; timeout=$found
 find_tool stat; stat=$found
@@ -155,6 +230,7 @@ bounded() {
   if [ -n "$timeout" ]; then
     # shellcheck disable=SC2086 # two words, or none
     "$timeout" $insist "$limit" "$@"
+    ended=$?
   elif [ -n "$sleep" ]; then
     # A command in the background reads nothing unless its input comes by another descriptor.
     { "$@" <&3 3<&- & } 3<&0
@@ -164,10 +240,13 @@ bounded() {
     wait "$child"
     ended=$?
     kill "$guard" 2>/dev/null || ended=124
-    return "$ended"
   else
     "$@"
+    ended=$?
   fi
+  # A command that a signal ended has the status 128 and the signal; ksh adds 256 to it, and yash 384.
+  if [ "$ended" -gt 384 ]; then ended=$((ended - 256)); elif [ "$ended" -gt 256 ]; then ended=$((ended - 128)); fi
+  return "$ended"
 }
 
 yes_no() { if "$@"; then json=true; else json=false; fi; }
@@ -226,32 +305,6 @@ if [ -n "$gid" ]; then
     groups="$groups${groups:+,}[$group,$quoted]"
   done
   say groups "" "[$groups]"
-fi
-
-# Quoting costs a shell quadratic time, so the largest texts are not quoted at all.
-printf '\n%s raw path\n%s\n%s end of raw\n' "$nonce" "${PATH-}" "$nonce"
-printf '\n%s raw env\n%s\n%s end of raw\n' "$nonce" "$exported" "$nonce"
-
-# A shell drops variables whose names it cannot write; the kernel keeps them. A line break in a value would
-# look like the end of the value, so the two change places.
-find_tool tr
-if [ -n "$found" ] && [ -r /proc/$$/environ ]; then
-  soh=$(printf '\001')
-  "$found" '\000\012' '\012\001' </proc/$$/environ 2>/dev/null | while IFS= read -r line; do
-    case ${line%%=*} in
-      *[!A-Za-z0-9_]*) ;;
-      *) continue ;;
-    esac
-    name=${line%%=*} value=${line#*=} whole=
-    while :; do
-      case $value in
-        *"$soh"*) whole=$whole${value%%"$soh"*}$nl; value=${value#*"$soh"} ;;
-        *) break ;;
-      esac
-    done
-    quote "$whole$value"
-    say dropped_env "$name" "$quoted"
-  done
 fi
 
 ## isolation
@@ -402,6 +455,7 @@ if [ -n "$mkdir" ] && [ -n "$rm" ]; then
   done
 fi
 find_tool head; head=$found
+find_tool tr; tr=$found
 # A flood of output ends at this many blocks (20 or 40 MB). A limit that stands already is left alone.
 cap=$(ulimit -f 2>/dev/null)
 [ "$cap" = unlimited ] && cap=40000 || cap=
@@ -410,6 +464,13 @@ cap=$(ulimit -f 2>/dev/null)
 begin_of() {
   text=
   [ -s "$1" ] || return
+  # yash drops what follows a byte that its locale cannot read.
+  if [ -n "${YASH_VERSION-}" ] && [ -n "$head" ] && [ -n "$tr" ]; then
+    case $("$head" -c 4000 "$1" 2>/dev/null; echo .) in
+      *.) ;;
+      *) text=$("$head" -c 4000 "$1" 2>/dev/null | "$tr" -c '\11\12\15\40-\176' '?'); return ;;
+    esac
+  fi
   [ -n "$head" ] && text=$("$head" -c 4000 "$1" 2>/dev/null) && return
   text='' count=0
   while [ $count -lt 20 ] && { IFS= read -r line || [ -n "$line" ]; }; do
@@ -693,13 +754,28 @@ answer_connect() {
 answer_daemon() {
   find_tool docker
   if [ -n "$found" ]; then
-    if said=$(bounded 10 "$found" info --format '{{.ID}} {{.ServerVersion}}' 2>/dev/null) && [ -n "${said%%[ ]*}" ]; then
+    up=0 slow=
+    read -r up _ </proc/uptime
+    begun=${up%%.*}
+    said=$(bounded 30 "$found" info --format '{{.ID}} {{.ServerVersion}}' 2>/dev/null)
+    status=$?
+    read -r up _ </proc/uptime
+    took=$((${up%%.*} - begun))
+    [ "$took" -lt 10 ] || slow=", slowly: after $took s"
+    if [ "$status" = 0 ] && [ -n "${said%%[ ]*}" ]; then
       quote "${said%% *}"; id=$quoted
       quote "${said#* }"; version=$quoted
-      quote "docker info: server ${said#* } at ${DOCKER_HOST:-the default socket}"
+      quote "docker info: server ${said#* } at ${DOCKER_HOST:-the default socket}$slow"
       say daemon "" "{\"reachable\":true,\"how\":$quoted,\"id\":$id,\"version\":$version}"
       return
     fi
+    # Silence proves nothing: a busy host is slow, and a refusal comes at once.
+    case $status in 124 | 137)
+      unseen "docker info did not exit within 30 s"
+      say daemon "" "$json"
+      return
+      ;;
+    esac
   fi
   tried="no client"
   [ -n "$found" ] && tried="no response from a daemon at ${DOCKER_HOST:-the default socket}"
@@ -953,15 +1029,15 @@ answer_search_path() {
 }
 
 answer_sysctl() {
-  file=/proc/sys/$(printf '%s' "$1" | { IFS= read -r rest; path=
-    while :; do
-      case $rest in
-        *.*) path=$path${rest%%.*}/; rest=${rest#*.} ;;
-        *) printf '%s' "$path$rest"; break ;;
-      esac
-    done; })
+  name=$1 file=/proc/sys
+  while :; do
+    case $name in
+      *.*) file=$file/${name%%.*} name=${name#*.} ;;
+      *) file=$file/$name; break ;;
+    esac
+  done
   # read(1) of some shells takes one byte at a time, and the kernel answers only the first of such reads.
-  if [ -r "$file" ] && value=$(cat "$file" 2>/dev/null); then
+  if [ -r "$file" ] && value=$("${cat:-cat}" "$file" 2>/dev/null); then
     shorten "$value"
     quote "$short"
     say sysctl "$1" "$quoted"
@@ -1141,6 +1217,7 @@ answer_details() {
     while IFS= read -r line || [ -n "$line" ]; do
       while :; do
         piece=$(printf '%.800s.' "$line"); piece=${piece%.}
+        [ -n "$piece" ] || piece=$line
         line=${line#"$piece"}
         ending=$nl
         [ -n "$line" ] && ending=
@@ -1152,6 +1229,142 @@ answer_details() {
     done
     say content "$file" "$part"
   }
+}
+
+# say_package NAME VERSION STATE: prints one installed package.
+say_package() {
+  number=$((number + 1))
+  quote "$1"; name=$quoted
+  quote "$2"; version=$quoted
+  quote "$3"
+  say package "$number" "[$name,$version,$quoted]"
+}
+
+# The manager that has a database answers; where several have, the one that installs the distribution goes first.
+answer_packages() {
+  number=0
+  database=
+  for file in /lib/apk/db/installed /usr/lib/apk/db/installed; do [ -s $file ] && database=$file; done
+  if [ -s /var/lib/dpkg/status ]; then
+    find_tool dpkg-query
+    if [ -z "$found" ]; then
+      unseen "the image has packages of dpkg and lacks dpkg-query(1)"; say complete packages "$json"
+      return
+    fi
+    # It exits with 1 for a name that it does not know.
+    # shellcheck disable=SC2016 # dpkg-query expands it, not this shell
+    listed=$(bounded 20 "$found" -W -f '${Package}\t${Version}\t${Status}\n' "$@" 2>/dev/null)
+    status=$?
+    manager=dpkg
+  elif [ -n "$database" ]; then
+    listed='' status=0 manager=apk
+    if [ ! -r "$database" ]; then
+      unseen "the job cannot read $database"; say complete packages "$json"
+      return
+    fi
+    while IFS=: read -r field value; do
+      case $field in
+        P) name=$value ;;
+        V) for asked do [ "$asked" = "$name" ] && say_package "$name" "$value" installed; done ;;
+      esac
+    done <"$database"
+  else
+    find_tool rpm
+    manager=rpm
+    for dir in /var/lib/rpm /usr/lib/sysimage/rpm; do
+      for file in "$dir/rpmdb.sqlite" "$dir/Packages" "$dir/Packages.db"; do [ -e "$file" ] && database=$file; done
+    done
+    if [ -z "$found" ] || [ -z "$database" ]; then
+      unseen "the image has no database of dpkg, rpm or apk, or lacks rpm(8)"; say complete packages "$json"
+      return
+    fi
+    listed=$(bounded 20 "$found" -q --qf '%{NAME}\t%|EPOCH?{%{EPOCH}:}|%{VERSION}-%{RELEASE}\t. . installed\n' "$@" 2>&1)
+    status=$?
+    # Its status is the number of names that are not installed, even if it could not open its database.
+    case "$status $listed" in 12[4-7]\ * | 137\ * | *"error: "*) status="$status: ${listed%%"$nl"*}" ;; *) status=0 ;; esac
+  fi
+  if [ "$status" != 0 ] && [ "$status" != 1 ]; then
+    unseen "$manager exited with status $status"; say complete packages "$json"
+    return
+  fi
+  while IFS=$tab read -r name version state; do
+    # The last word of dpkg's three is the state; triggers that wait do not make a package unusable.
+    case ${state##* } in
+      '' | not-installed | config-files) ;;
+      installed | triggers-awaited | triggers-pending) say_package "$name" "$version" installed ;;
+      *) say_package "$name" "$version" "${state##* }" ;;
+    esac
+  done <<PACKAGES
+$listed
+PACKAGES
+  say complete packages "\"$manager\""
+}
+
+# answer_entry SECTION TEXT: prints one entry, or notes that it is longer than one write to a pipe.
+answer_entry() {
+  number=$((number + 1))
+  [ ${#2} -gt 3000 ] && { long=1; return; }
+  quote "$2"
+  say "$1" "$number" "$quoted"
+}
+
+answer_accounts() {
+  number=0 long=
+  for file in /etc/passwd /etc/group; do
+    if [ -e $file ] && [ ! -r $file ]; then
+      unseen "the job cannot read $file"; say complete accounts "$json"
+      return
+    fi
+  done
+  if [ -f /etc/passwd ]; then
+    while IFS=: read -r name _ id group _ home shell || [ -n "$name" ]; do
+      answer_entry passwd "$name:$id:$group:$home:$shell"
+    done </etc/passwd
+  fi
+  if [ -f /etc/group ]; then
+    while IFS=: read -r name _ id members || [ -n "$name" ]; do
+      answer_entry group "$name:$id:$members"
+    done </etc/group
+  fi
+  json=true
+  [ -n "$long" ] && unseen "an entry of /etc/passwd or /etc/group has more than 3000 bytes"
+  say complete accounts "$json"
+}
+
+# All processes with their parents: who reads them leaves out those of the harness, which the parent of this probe
+# started.
+answer_processes() {
+  if [ ! -r /proc/1/status ]; then
+    unseen "/proc does not show the processes of other users"; say complete processes "$json"
+    return
+  fi
+  find_tool tr; tr=$found
+  if [ "$1" = yes ] && [ -z "$tr" ]; then
+    unseen "the image lacks tr(1)"; say complete processes "$json"
+    return
+  fi
+  # Questions are split without names of files; this subshell ends with its answer.
+  set +f
+  for file in /proc/[1-9]*; do
+    name='' state='' parent='' user=''
+    while read -r field value rest; do
+      case $field in
+        Name:) name="$value${rest:+ $rest}" ;;
+        State:) state=$value ;;
+        PPid:) parent=$value ;;
+        Uid:) user=${rest%%[!0-9]*}; break ;;
+      esac
+    done 2>/dev/null <"$file/status"
+    # It has ended, or ended and waits for its parent.
+    case $state$user in [ZX]* | '' | [A-Z]) continue ;; esac
+    arguments=
+    [ "$1" = yes ] && arguments=$("$tr" '\000' ' ' 2>/dev/null <"$file/cmdline")
+    [ ${#arguments} -gt 1500 ] && arguments=$(printf '%.1500s' "$arguments")
+    quote "$name"; name=$quoted
+    quote "$arguments"
+    say process "${file#/proc/}" "[$parent,$user,$name,$quoted]"
+  done 2>/dev/null
+  say complete processes "$PPID"
 }
 
 # What a job's processes inherit.
@@ -1168,6 +1381,9 @@ fi
 
 # Questions are answered concurrently, one line per answer.
 separator=$(printf '\037')
+# The separator at the end keeps an empty last word; zsh keeps it anyway, and would add another.
+last=$separator
+[ -z "${ZSH_VERSION-}" ] || last=
 running=0
 number=0
 for question do
@@ -1177,11 +1393,12 @@ for question do
     # This splits at the separator only, and expands nothing.
     set -f
     IFS=$separator
-    # The separator at the end keeps an empty last word.
     # shellcheck disable=SC2086
-    set -- $question$separator
+    set -- $question$last
     unset IFS
+    # yash replaces a word that its locale cannot read with nothing.
     kind=$1
+    [ -n "$kind" ] || exit 0
     shift
     "answer_$kind" "$@"
   ) &

@@ -1,5 +1,5 @@
 """The questions of the sections process, search_path, privileges, secrets, trust and localization, and the facts
-that the probe's answers to them give. Pure."""
+that the probe's answers to them give."""
 
 from __future__ import annotations
 
@@ -28,11 +28,9 @@ from builder_contracts.facts.model import (
     Unseen,
 )
 from builder_contracts.observe.inside.answers import ProbeAnswers
+from builder_contracts.observe.text_search import MOST_TEXT, matching_lines
 
 T = TypeVar("T")
-
-MOST_CONTENT = 65536
-"""Bytes of a file that are read."""
 
 # What the kernel calls a limit in /proc/PID/limits, and limits.conf(5).
 _LIMITS = {
@@ -103,10 +101,10 @@ def process(answers: ProbeAnswers, contract: Contract) -> ProcessFacts:
 
 def files(answers: ProbeAnswers, contract: Contract) -> dict[str, Seen[FileFacts]]:
     """More of the paths of which the contract promises more."""
-    return {path.path: _file(answers, path.path) for path in contract.promised(PathState) if path.has_details}
+    return {path.path: _file(answers, path) for path in contract.promised(PathState) if path.has_details}
 
 
-def _file(answers: ProbeAnswers, path: str) -> Seen[FileFacts]:
+def _file(answers: ProbeAnswers, promise: PathState) -> Seen[FileFacts]:
     lacking = Unseen("the job cannot read it, or the image lacks the tool for it")
 
     def convert(value: Any) -> FileFacts:
@@ -117,10 +115,17 @@ def _file(answers: ProbeAnswers, path: str) -> Seen[FileFacts]:
             group=str(value["group"]) if "group" in value else lacking,
             target=str(value["target"]) if "target" in value else Unseen("not a symbolic link"),
             sha256=str(value["sha256"]) if "sha256" in value else lacking,
-            content=_content(answers, path),
+            lines=_lines(answers, promise),
         )
 
-    return answers.read("details", path, convert)
+    return answers.read("details", promise.path, convert)
+
+
+def _lines(answers: ProbeAnswers, promise: PathState) -> dict[str, Seen[str | None]]:
+    text = _content(answers, promise.path) if promise.has_content else ""
+    if isinstance(text, Unseen):
+        return {pattern.pattern: text for pattern in promise.content_patterns}
+    return matching_lines(text, promise.content_patterns, promise.path)
 
 
 def _content(answers: ProbeAnswers, path: str) -> Seen[str]:
@@ -129,11 +134,12 @@ def _content(answers: ProbeAnswers, path: str) -> Seen[str]:
         return parts
     texts = [
         answers.sections.get("content_part", {}).get(f"{path} {number}")
-        for number in range(min(parts, MOST_CONTENT))
+        for number in range(min(parts, MOST_TEXT))
     ]
+    # A part that is missing, or contradicts itself, leaves a text that the file does not hold.
     text = "".join(part for part in texts if isinstance(part, str))
-    if None in texts or len(text) > MOST_CONTENT:
-        return Unseen(f"the file is larger than {MOST_CONTENT} bytes, or was not read completely")
+    if not all(isinstance(part, str) for part in texts) or len(text) > MOST_TEXT:
+        return Unseen(f"the file is larger than {MOST_TEXT} bytes, or was not read completely")
     return text
 
 

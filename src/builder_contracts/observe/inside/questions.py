@@ -15,7 +15,7 @@ from builder_contracts.contract.promises.network import Denied, Reaches, Resolve
 from builder_contracts.contract.promises.nix import NixSetting
 from builder_contracts.contract.promises.ports import OtherPorts, Port
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.observe.inside import promised
+from builder_contracts.observe.inside import promised, system_state
 from builder_contracts.tools.work import ToolWork
 
 SEPARATOR = "\x1f"
@@ -96,6 +96,8 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
                     yield ("connect", f"forbidden {denied.host} {spelling}", text, str(port))
             case _:
                 pass
+    # Last, because a job's ENTRYPOINT may still be starting processes.
+    yield from system_state.questions(contract)
 
 
 def _work(work: ToolWork) -> Iterator[str]:

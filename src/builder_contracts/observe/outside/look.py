@@ -23,6 +23,8 @@ from typing import Any
 
 SEPARATOR = "\x1f"
 _MOST_BYTES = 4_000_000
+_MOST_DATABASE = 64_000_000
+_MOST_ARGUMENTS = 1500
 _MOST_LINKS = 40
 _MOST_ENTRIES = 1000
 _DAC_OVERRIDE = 1 << 1
@@ -55,9 +57,18 @@ _TYPES = (
     (stat.S_ISFIFO, "fifo"),
     (stat.S_ISLNK, "symlink"),
 )
+_UNPACKED = ("not-installed", "config-files")
+_USABLE = ("installed", "triggers-awaited", "triggers-pending")
+_DATABASES = (
+    ("dpkg", "/var/lib/dpkg/status"),
+    ("apk", "/lib/apk/db/installed"),
+    ("apk", "/usr/lib/apk/db/installed"),
+)
 _RUNTIMES = ("runc", "crun", "youki")
 _START_POLL = 0.01
 _START_POLLS = 200
+_SETTLE_POLL = 0.25
+_SETTLE_POLLS = 6
 _ABSENT = (errno.ENOENT, errno.ENOTDIR)
 
 Answer = tuple[str, str, Any]
@@ -78,13 +89,13 @@ class _ResolvedFile:
     def __exit__(self, *_: object) -> None:
         os.close(self.descriptor)
 
-    def read(self) -> bytes:
+    def read(self, most: int = _MOST_BYTES) -> bytes:
         """The beginning of a regular file. Raises OSError for any other."""
         if not stat.S_ISREG(self.status.st_mode):
             raise OSError(errno.EINVAL, "not a regular file")
         descriptor = os.open(f"/proc/self/fd/{self.descriptor}", os.O_RDONLY | os.O_NONBLOCK)
         with open(descriptor, "rb") as stream:  # noqa: PTH123 # a descriptor has no path
-            return stream.read(_MOST_BYTES)
+            return stream.read(most)
 
 
 class ObservedProcess:
@@ -96,7 +107,7 @@ class ObservedProcess:
         self.fields = dict(line.split(":", 1) for line in self.text("status").splitlines() if ":" in line)
         self.uid = self._id("Uid")
         self.gid = self._id("Gid")
-        self.groups = {self.gid, *(self._inner("gid", int(word)) for word in self.field("Groups").split())}
+        self.groups = {self.gid, *(self.inner_id("gid", int(word)) for word in self.field("Groups").split())}
         self.effective = int(self.field("CapEff") or "0", 16)
         self.env = dict(self._environment())
         self.mounts = [line.split(" ") for line in self.text("mountinfo").splitlines()][:_MOST_ENTRIES]
@@ -131,9 +142,9 @@ class ObservedProcess:
         return self.fields.get(name, "").strip()
 
     def _id(self, name: str) -> int:
-        return self._inner(name.lower(), int(self.field(name).split()[1]))
+        return self.inner_id(name.lower(), int(self.field(name).split()[1]))
 
-    def _inner(self, kind: str, number: int) -> int:
+    def inner_id(self, kind: str, number: int) -> int:
         """An id as the process itself has it: another user namespace shows other numbers."""
         try:
             if Path("/proc/self/ns/user").readlink() == Path(f"{self.proc}/ns/user").readlink():
@@ -206,9 +217,9 @@ class ObservedProcess:
         """Whether a mode lets the process read (4), write (2), or execute and search (1)."""
         if self.effective & _DAC_OVERRIDE:
             return bit != 1 or stat.S_ISDIR(status.st_mode) or bool(status.st_mode & 0o111)
-        if self._inner("uid", status.st_uid) == self.uid:
+        if self.inner_id("uid", status.st_uid) == self.uid:
             return bool(status.st_mode >> 6 & bit)
-        if self._inner("gid", status.st_gid) in self.groups:
+        if self.inner_id("gid", status.st_gid) in self.groups:
             return bool(status.st_mode >> 3 & bit)
         return bool(status.st_mode & bit)
 
@@ -228,7 +239,7 @@ class ObservedProcess:
 
     def owner(self, status: os.stat_result) -> Any:
         """The name of a file's owner in the runner's /etc/passwd."""
-        number = self._inner("uid", status.st_uid)
+        number = self.inner_id("uid", status.st_uid)
         return self.users.get(number, unseen(f"no entry for uid {number} in /etc/passwd"))
 
 
@@ -470,6 +481,115 @@ def _shell(process: ObservedProcess, path: str) -> Any:
     return None if runs else {"runs": False, "reason": "missing or not executable"}
 
 
+def _file_text(process: ObservedProcess, path: str) -> str:
+    """The text of a file below the process's root, empty for none. Raises OSError, even for one that is too long."""
+    try:
+        with process.resolve(path) as file:
+            data = file.read(_MOST_DATABASE + 1)
+    except OSError as error:
+        if error.errno in _ABSENT:
+            return ""
+        raise
+    if len(data) > _MOST_DATABASE:
+        raise OSError(errno.EFBIG, f"{path} has more than {_MOST_DATABASE} bytes")
+    return data.decode("utf-8", "replace")
+
+
+def _packages(process: ObservedProcess, *names: str) -> Iterator[Answer]:
+    """The packages in a database of text; that of rpm is not one, and only rpm reads it."""
+    number = 0
+    for manager, path in _DATABASES:
+        text = _file_text(process, path)
+        if not text:
+            continue
+        name_field, version_field = ("Package", "Version") if manager == "dpkg" else ("P", "V")
+        for entry in text.split("\n\n"):
+            fields = dict(line.partition(":")[::2] for line in entry.splitlines() if line[:1].isalpha())
+            name = fields.get(name_field, "").strip()
+            state = fields.get("Status", "installed").split()[-1:]
+            if name in names and state and state[0] not in _UNPACKED:
+                number += 1
+                version = fields.get(version_field, "").strip()
+                yield (
+                    "package",
+                    str(number),
+                    [name, version, "installed" if state[0] in _USABLE else state[0]],
+                )
+        yield "complete", "packages", manager
+        return
+
+
+def _accounts(process: ObservedProcess) -> Iterator[Answer]:
+    """The entries of /etc/passwd and /etc/group without passwords and comments."""
+    number = 0
+    for section, path, columns in (
+        ("passwd", "/etc/passwd", (0, 2, 3, 5, 6)),
+        ("group", "/etc/group", (0, 2, 3)),
+    ):
+        for line in _file_text(process, path).splitlines():
+            words = line.split(":")
+            if len(words) > columns[-1]:
+                number += 1
+                yield section, str(number), ":".join(words[column] for column in columns)
+    yield "complete", "accounts", True
+
+
+def _settled_processes(process: ObservedProcess) -> Iterator[Answer]:
+    """The processes once no more of them start, or after a while: a job's ENTRYPOINT may still be starting some."""
+    answers = list(_processes(process))
+    for _ in range(_SETTLE_POLLS):
+        time.sleep(_SETTLE_POLL)
+        before, answers = answers, list(_processes(process))
+        if answers == before:
+            break
+    yield from answers
+
+
+def _processes(process: ObservedProcess) -> Iterator[Answer]:
+    """All processes that the process's PID namespace shows, as it numbers them, and the one that started this program."""
+    space = Path(f"{process.proc}/ns/pid").readlink()
+    same = Path("/proc/self/ns/pid").readlink() == space
+    # The place of a number in NSpid: one number a namespace, the outermost first.
+    level = 0 if same else len(process.field("NSpid").split()) - 1
+    parents, spaces, details = {}, {}, {}
+    for directory in Path(process.proc).parent.glob("[1-9]*"):
+        try:
+            text = (directory / "status").read_text("utf-8", "replace")
+            fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+            numbers = fields.get("NSpid", directory.name).split()
+            # One of fewer namespaces is not in this one, and its own may be closed to this program.
+            if len(numbers) <= level:
+                continue
+            arguments = (directory / "cmdline").read_bytes()[:_MOST_ARGUMENTS]
+            spaces[directory.name] = space if same else (directory / "ns/pid").readlink()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended
+        parents[directory.name] = fields["PPid"].strip()
+        if fields["State"].strip()[0] in "ZX":
+            continue
+        uid = process.inner_id("uid", int(fields["Uid"].split()[1]))
+        shown = arguments.replace(b"\0", b" ").decode("utf-8", "replace")
+        details[directory.name] = (numbers[level], [uid, fields["Name"].strip(), shown])
+
+    def shows(number: str) -> bool:
+        """Whether the namespace is the process's, or one below it."""
+        passed: set[str] = set()
+        while number in spaces and number not in passed:
+            if spaces[number] == space:
+                return True
+            passed.add(number)
+            number = parents.get(number, "")
+        return False
+
+    inner = {number: pid for number, (pid, _) in details.items() if shows(number)}
+    for number, pid in inner.items():
+        yield "process", pid, [int(inner.get(parents[number], "0")), *details[number][1]]
+    yield "complete", "processes", int(inner.get(str(os.getppid()), "0")) if same else 0
+
+
+_SYSTEM = {"packages": _packages, "accounts": _accounts, "processes": _settled_processes}
+
+
 def look(proc: str, questions: list[str]) -> Iterator[Answer]:
     """Every answer about a process. Raises OSError where the process itself cannot be read."""
     process = ObservedProcess(proc)
@@ -485,6 +605,11 @@ def look(proc: str, questions: list[str]) -> Iterator[Answer]:
         kind, *words = question.split(SEPARATOR)
         if kind == "path":
             yield "paths", words[0], _path(process, words[0])
+        elif kind in _SYSTEM:
+            try:
+                yield from _SYSTEM[kind](process, *(words if kind == "packages" else ()))
+            except (OSError, ValueError, LookupError) as error:
+                yield "complete", kind, unseen(f"{kind}: {error}")
         elif kind == "tool":
             yield "tools", words[0], _tool(process, words[0])
         elif kind == "listening":

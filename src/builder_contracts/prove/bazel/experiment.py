@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel import log as bazel_log
 from builder_contracts.prove.bazel.record import BazelRecord, BazelRun
@@ -16,7 +17,7 @@ from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.services.catalog import DATA
-from builder_contracts.services.principals import READER, WRITER, Principal
+from builder_contracts.services.principals import WRITER
 
 DEADLINE = 180
 POISON = b"poisoned: nobody built this\n"
@@ -49,6 +50,8 @@ def prove(
     # A cache without a writer is open to everybody; a cache with a writer is proved only with its credentials.
     if WRITER in endpoint.variables and (lost := endpoint.lacks(WRITER)):
         raise StepFailed.of(lost)
+    bench.ready(role)
+    looker = lookup_identity.choose(bench, role)
     first, second = bench.nonce(), bench.nonce()
     builds = _Builds(bench, role)
     with bench.fresh(f"{role}-build") as job:
@@ -57,23 +60,23 @@ def prove(
         builds.run("cold", job, WRITER, deadline=canary.budget.seconds, command=canary.command)
         after_cold_build(job, first, builds.runs["cold"], time.monotonic() - started_at)
         job.write(f"{job.folder}/{canary.nonce}", f"{second}\n".encode(), mode="0644")
-        builds.run("miss", job, READER)
+        builds.run("miss", job, looker.name)
     with bench.fresh(f"{role}-hit") as job:
         job.stage(canary.folder, canary.inputs, {canary.nonce: f"{first}\n".encode()})
         # One server whatever USER says, by whose name Bazel calls the folder of its output bases otherwise.
         builds.startup = (f"--output_user_root={job.folder}.bazel",)
-        builds.run("hit", job, READER)
+        builds.run("hit", job, looker.name)
         builds.clean(job)
-        builds.run("environment", job, READER, env=OTHER_ENVIRONMENT)
+        builds.run("environment", job, looker.name, env=OTHER_ENVIRONMENT)
         builds.clean(job)
         # Looked up before anything false is put there.
-        after_upload = _look(bench, role, builds.runs["cold"], every=True)
-        after_refusal = _look(bench, role, builds.runs["miss"], every=False)
+        after_upload = _look(bench, role, looker.name, builds.runs["cold"], every=True)
+        after_refusal = _look(bench, role, looker.name, builds.runs["miss"], every=False)
         poisoned = corrupted = ""
         not_lied: Unavailable | None = None
         try:
             poisoned, corrupted = _falsify(bench, role, builds.runs["cold"].spawns)
-            builds.run("lied-to", job, READER)
+            builds.run("lied-to", job, looker.name)
             builds.clean(job)
         except StepFailed as failed:
             not_lied = failed.lost
@@ -90,9 +93,10 @@ def prove(
         poisoned=poisoned,
         corrupted=corrupted,
         not_lied=not_lied,
-        no_reader=endpoint.lacks(READER),
+        no_reader=looker.no_reader,
+        fetcher=looker.name,
         logged=bool(endpoint.service),
-        reader=bench.reader_description(role),
+        reader=bench.reader_description(role, looker.name),
         mnemonics=canary.mnemonics,
     )
 
@@ -162,6 +166,9 @@ def _options(bench: Testbed, role: str, invocation: str, logs: str) -> list[str]
         options += [
             f"--remote_cache={bench.endpoints[role].url}", "--remote_timeout=20", "--remote_retries=0",
             "--remote_upload_local_results=true", "--remote_local_fallback=true",
+            # The lookups ask under this name, so the job's own settings must not give another.
+            f"--remote_instance_name={bench.endpoints[role].instance}",
+            *([f"--tls_certificate={authority}"] if (authority := bench.endpoints[role].authority) else []),
         ]  # fmt: skip
         if not bench.endpoints[role].service:
             # Without the server's log Bazel has to report why a write failed, which it does with its stack only.
@@ -169,10 +176,11 @@ def _options(bench: Testbed, role: str, invocation: str, logs: str) -> list[str]
     return options
 
 
-def _credentials(job: ProofJob, principal: Principal) -> list[str]:
+def _credentials(job: ProofJob, headers: Mapping[str, str]) -> list[str]:
     """The option by which Bazel shows who it is. On a machine, where others can list the arguments of processes, it
     goes into a file of the job's own instead. Raises Failed."""
-    option = f"--remote_header=authorization={principal.authorization}" if principal.authorization else ""
+    # There is at most one.
+    option = next((f"--remote_header={name.lower()}={value}" for name, value in headers.items()), "")
     if not job.shared:
         return [option] if option else []
     settle(job, option)
@@ -201,7 +209,7 @@ def _run(
     logs = f"{job.folder}-{invocation[:8]}"
     options = _options(bench, role, invocation, logs)
     if role:
-        options += _credentials(job, bench.identity(role, identity))
+        options += _credentials(job, bench.headers(role, identity))
     # A canary's own command names its targets.
     arguments = [*command, *options, *(["//..."] if targets else [])]
     built = job.run(arguments, deadline=deadline, env=env)
@@ -228,23 +236,28 @@ def _run(
     return BazelRun(built.status, spawns, bazel_log.parse_runner_count(events.stdout), invocation, warnings)
 
 
-def _look(bench: Testbed, role: str, run: BazelRun, *, every: bool) -> StoreLookup:
-    """Look up as the reader whether the store has every, or any, result of the actions that a build ran."""
+def _look(bench: Testbed, role: str, looker: str, run: BazelRun, *, every: bool) -> StoreLookup:
+    """Look up as an identity whether the store has every, or any, result of the actions that a build ran."""
     actions = [spawn for spawn in run.spawns if spawn.cacheable and not spawn.hit]
     if not actions:
         return StoreLookup(None, "no action ran, so there is nothing to check")
     url = bench.endpoints[role].url
     if role == "bazel-http":
         # The run's own cache permits anonymous reads, which are more independent of a build than its reader.
-        headers = {} if bench.endpoints[role].service else bench.headers(role, READER)
+        headers = {} if bench.endpoints[role].service else bench.headers(role, looker)
         requests: list[dict[str, object]] = [
-            {"kind": "http", "method": "HEAD", "url": f"{url}/ac/{spawn.digest}", "headers": headers}
+            {
+                "kind": "http",
+                "method": "HEAD",
+                "url": f"{url}/ac/{spawn.digest}",
+                "headers": headers,
+                "trust": bench.certificate(role),
+            }
             for spawn in actions
         ]
         present_statuses, absent_statuses = {"200"}, {"404"}
     else:
-        authorization = bench.identity(role, READER).authorization
-        call = {"kind": "grpc", "target": url, "authorization": authorization}
+        call = bench.grpc_call(role, looker)
         requests = [
             {**call, "call": "GetActionResult", "hash": spawn.digest, "size": spawn.size} for spawn in actions
         ]
@@ -282,7 +295,7 @@ def _falsify(bench: Testbed, role: str, spawns: Iterable[bazel_log.Spawn]) -> tu
     if role == "bazel-http":
         request: dict[str, object] = {"kind": "poison-http", "url": url, "headers": {"Authorization": writer}}
     else:
-        request = {"kind": "grpc", "call": "Poison", "target": url, "authorization": writer}
+        request = {**bench.grpc_call(role, WRITER), "call": "Poison"}
     answer = bench.ask([{**request, "hash": stamp.digest, "size": stamp.size, "body": encode_body(POISON)}])[
         0
     ]

@@ -79,6 +79,10 @@ def _hit(record: BazelRecord, name: str) -> Witnessed:
     misses = [spawn for spawn in run.actions if not spawn.hit]
     if misses and name == "environment" and not all(spawn.hit for spawn in record.runs["hit"].actions):
         return unproven("the unchanged environment misses as well"), witnesses
+    if misses and not record.logged and record.after_upload.present is None:
+        return unproven(
+            f"{record.reader} cannot read the cache either: {record.after_upload.detail}"
+        ), witnesses
     if misses:
         examples = ", ".join(f"{spawn.target} {spawn.mnemonic} ({spawn.runner})" for spawn in misses[:4])
         likely = _KEYS if name == "environment" else f"{ENDPOINT_CAUSE}; or {_KEYS}"

@@ -12,11 +12,14 @@ from builder_contracts.prove.bazel.witnesses import (
     no_response,
     server_witness,
 )
+from builder_contracts.prove.publish_attempt import unknown_reader
 from builder_contracts.prove.store_lookup import SECOND
 from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
+from builder_contracts.services.principals import READER
 from builder_contracts.verdict import broken, kept, unproven
 
 _REJECTED = re.compile(r"PERMISSION_DENIED|UNAUTHENTICATED|\b40[13] (?:Forbidden|Unauthorized)")
+_UNKNOWN = re.compile(r"UNAUTHENTICATED|\b401 Unauthorized")
 _STAYS = "; uploads remain until evicted (a cache cannot delete)"
 _LIKELY = "access is enforced only in the client; enforce it in the server, for both CAS and action cache"
 
@@ -88,6 +91,8 @@ def judge_forced_upload(record: BazelRecord) -> Witnessed:
             "no write was attempted or rejected, although uploads were enabled in Bazel",
             "Bazel did not reach the server, or the server drops writes silently",
         ), witnesses
+    if record.fetcher == READER and all(line.status == 401 or line.grpc == "16" for line in rejected):
+        return unavailable(unknown_reader(f"{len(rejected)} writes rejected for want of credentials"))
     if run.status != 0:
         return unproven(f"the changed build exited with status {run.status}: {explain_run(run)}"), witnesses
     return kept(f"{len(rejected)} writes rejected, none accepted; {lookup.detail}"), witnesses
@@ -115,6 +120,8 @@ def _forced_upload_unlogged(record: BazelRecord) -> Witnessed:
         return unproven(
             "the store is unchanged, but Bazel reports no rejected write and the server's log is unavailable"
         ), witnesses
+    if record.fetcher == READER and _UNKNOWN.search(rejection):
+        return unavailable(unknown_reader(rejection[:200]))
     if run.status != 0:
         return unproven(f"the changed build exited with status {run.status}: {explain_run(run)}"), witnesses
     return kept(f"rejected: {rejection[:200]}; {lookup.detail}"), witnesses

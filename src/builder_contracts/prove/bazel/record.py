@@ -9,6 +9,7 @@ from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.bazel.log import Spawn
 from builder_contracts.prove.store_lookup import ANOTHER, StoreLookup
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.services.principals import READER
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class BazelRecord:
     output digests of the false result and of the corrupted blob, ``not_lied`` why there are none; ``mnemonics``
     must occur in a full build. Not ``logged``: the cache is deployed, its log is unavailable, and ``asked``
     and ``served`` are empty; ``reader`` is then who looked after the upload. ``no_reader``: no read-only identity
-    took part, for this reason.
+    took part, for this reason; ``fetcher`` is the identity of every build but the cold one.
     """
 
     protocol: str
@@ -54,6 +55,7 @@ class BazelRecord:
     not_lied: Unavailable | None = None
     no_reader: Unavailable | None = None
     logged: bool = True
+    fetcher: str = READER
     reader: str = ANOTHER
     mnemonics: tuple[str, ...] = ()
 

@@ -9,18 +9,22 @@ from builder_contracts.contract.quantities import human_bytes
 from builder_contracts.prove.canary.definition import Canary
 from builder_contracts.prove.canary.record import Artifacts, CanaryProducts
 from builder_contracts.prove.check_result import CheckResult
-from builder_contracts.prove.command_end import is_deadline, is_out_of_memory
 from builder_contracts.prove.job import format_completed
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.runner.command_end import is_deadline, is_out_of_memory
 from builder_contracts.verdict import Measurement
+
+# The share of the host's CPU time, used by other work, from which on a build that is late proves nothing.
+_BUSY = 0.25
 
 
 def judge_builds(
     canary: Canary, products: CanaryProducts | Unavailable, status: int | None, output: str
 ) -> CheckResult | Unavailable:
     """Judge whether the canary was built within its budget. ``output`` is how its command ended, and its last lines."""
+    others = products.others if isinstance(products, CanaryProducts) else None
     if status is None:
-        return _did_not_complete(output)
+        return _did_not_complete(output, others)
     if status != 0:
         return CheckResult(
             False,
@@ -52,9 +56,13 @@ def judge_builds(
         if spent is not None and allowed is not None and spent > allowed
     ]
     if over:
+        observed = f"built, but used {' and '.join(over)}"
+        late_only = len(over) == 1 and products.seconds > budget.seconds
+        if late_only and (busy := _busy(others)):
+            return Unavailable(f"{observed}, {busy}")
         return CheckResult(
             False,
-            f"built, but used {' and '.join(over)}",
+            observed,
             "reduce the cost, or raise the budget in canary.yaml",
             measures=measures,
         )
@@ -89,10 +97,19 @@ def judge_builds(
     )
 
 
-def _did_not_complete(output: str) -> CheckResult | Unavailable:
+def _busy(others: float | None) -> str:
+    """Why the time of a build says nothing about the class, or an empty text."""
+    if others is None or others < _BUSY:
+        return ""
+    return f"while other work used {others:.0%} of the host's CPU time"
+
+
+def _did_not_complete(output: str, others: float | None) -> CheckResult | Unavailable:
     """The canary's own budget and the class's memory limit break the clause; any other end proves nothing."""
     observed = f"the build did not complete: {output}"
     if is_deadline(output):
+        if busy := _busy(others):
+            return Unavailable(f"{observed}, {busy}")
         return CheckResult(False, observed, "raise the budget, or find out what it waits for")
     if is_out_of_memory(output):
         return CheckResult(False, observed, "raise the class's memory limit, or build with fewer jobs")

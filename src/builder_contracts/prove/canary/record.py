@@ -20,7 +20,7 @@ class CanaryProducts:
 
     ``memory`` and ``disk`` are bytes, None if they cannot be told apart from somebody else's, which ``shared`` says.
     ``unmeasured`` says why the runner was not asked for them; ``undelivered``, why there are no artifacts although the
-    build succeeded.
+    build succeeded. ``others`` is the share of the host's CPU time that something else used during the build.
     """
 
     seconds: float
@@ -32,6 +32,7 @@ class CanaryProducts:
     shared: bool = False
     undelivered: str = ""
     unmeasured: str = ""
+    others: float | None = None
 
 
 @dataclass(frozen=True)

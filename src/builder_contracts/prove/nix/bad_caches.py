@@ -51,11 +51,16 @@ def make(bench: Testbed, job: ProofJob, path: str, neighbour: str, *, key: str, 
 
 def copy(job: ProofJob, target: str, path: str, identity: Principal, *, deadline: float) -> CompletedCommand:
     """Copy a path with its closure into a cache as an identity, whose secret only the job can read."""
-    netrc = f"{job.folder}.keys/netrc"
-    host = urlsplit(target).hostname
+    file = netrc(job, target, identity)
+    return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", file, path], deadline=deadline)
+
+
+def netrc(job: ProofJob, url: str, identity: Principal) -> str:
+    """Write the file by which Nix shows a cache who it is; without a secret it is empty. Raises StepFailed."""
+    file, host = f"{job.folder}.keys/netrc", urlsplit(url).hostname
     login = f"machine {host} login {identity.name} password {identity.secret}\n"
-    job.write(netrc, login.encode() if host and identity.secret else b"")
-    return job.run(["nix", "copy", "--to", target, "--option", "netrc-file", netrc, path], deadline=deadline)
+    job.write(file, login.encode() if host and identity.secret else b"")
+    return file
 
 
 def hash_part(path: str) -> str:
@@ -71,7 +76,7 @@ def fields(narinfo: str) -> Mapping[str, str]:
 def _get(bench: Testbed, job: ProofJob, url: str) -> bytes:
     if url.startswith("file://"):
         return job.must("reading the published path", ["cat", url.removeprefix("file://")]).stdout
-    reply = bench.ask([{"kind": "http", "url": url}])[0]
+    reply = bench.ask([{"kind": "http", "url": url, "headers": _writer(bench)}])[0]
     if reply["status"] != "200":
         raise StepFailed("reading the published path", f"{reply['status']} {reply['detail']}")
     return base64.b64decode(reply["body"])
@@ -81,9 +86,12 @@ def _put(bench: Testbed, job: ProofJob, url: str, content: bytes) -> None:
     if url.startswith("file://"):
         job.write(url.removeprefix("file://"), content)
         return
-    headers = {"Authorization": bench.credentials.writer.authorization}
-    put = bench.ask(
-        [{"kind": "http", "method": "PUT", "url": url, "headers": headers, "body": encode_body(content)}]
-    )[0]
+    request = {"kind": "http", "method": "PUT", "url": url, "headers": _writer(bench)}
+    put = bench.ask([{**request, "body": encode_body(content)}])[0]
     if not put["status"].startswith("2"):
         raise StepFailed("preparing a bad cache", f"{put['status']} {put['detail']}")
+
+
+def _writer(bench: Testbed) -> dict[str, str]:
+    """The bad caches are in a service of the run, whatever the good one is."""
+    return {"Authorization": bench.credentials.writer.authorization}

@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
-from builder_contracts.prove.job import ProofJob, StepFailed
+from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
+from builder_contracts.prove.leftovers import NOTHING_TO_REMOVE, format_leftovers
 from builder_contracts.prove.nix import bad_caches
 from builder_contracts.prove.nix import log as nix_log
 from builder_contracts.prove.nix.bad_caches import BAD, copy, fields, hash_part, makeable
@@ -22,8 +24,9 @@ from builder_contracts.prove.publish_attempt import (
     put_unsupported,
 )
 from builder_contracts.prove.store_lookup import StoreLookup
-from builder_contracts.prove.testbed import Testbed
+from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.runner.protocol import CompletedCommand
 from builder_contracts.services.principals import READER, WRITER
 
 DEADLINE = 60
@@ -47,7 +50,7 @@ download-attempts = 2
 class Published:
     """The paths that the seeder put into the cache. ``before`` has what a deployed cache returned for each path of the closure
     until then: some may have been there, and are not the run's to remove. ``tried`` are the paths that identities
-    wrote."""
+    wrote, ``put`` the names besides their descriptions. ``looker`` reads what was written."""
 
     path: str
     closure: tuple[str, ...]
@@ -56,6 +59,8 @@ class Published:
     before: Mapping[str, str] = field(default_factory=dict)
     attempts: dict[str, PublishAttempt | Unavailable] = field(default_factory=dict)
     tried: list[str] = field(default_factory=list)
+    put: list[str] = field(default_factory=list)
+    looker: str = READER
 
 
 def config(job: ProofJob) -> ProofJob:
@@ -77,7 +82,7 @@ def seed(bench: Testbed, job: ProofJob, installable: str) -> Published:
     key = endpoint.public_key or _key(job, "key", endpoint.signing_key)
     _key(job, "other-key")
     before = {} if endpoint.service else query_paths(bench, closure)
-    return Published(path, closure, key, _info(job, path).get("narHash", ""), before)
+    return Published(path, closure, key, _info(job, path)[0].get("narHash", ""), before)
 
 
 def query_paths(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
@@ -89,14 +94,17 @@ def query_paths(bench: Testbed, paths: Sequence[str]) -> dict[str, str]:
 def publish(bench: Testbed, job: ProofJob, published: Published) -> None:
     """Sign and publish a build; try the same before without credentials and as a reader. Raises Failed."""
     endpoint = bench.endpoints["nix"]
+    looker = lookup_identity.choose(bench, "nix")
+    published.looker = looker.name
     for name in IDENTITIES:
-        if lost := endpoint.lacks(name):
+        lost = endpoint.lacks(name) or (looker.no_reader if name == READER else None)
+        if lost is not None:
             published.attempts[name] = lost
             continue
         # Each substitutions a path of its own: what one identity got in, the next would not try to write.
         path = published.path if name == WRITER else _probe(bench, job, name)
         published.tried.append(path)
-        attempt = _attempt(bench, job, name, path)
+        attempt = _attempt(bench, job, name, path, published)
         if any(is_put_unsupported(answer) for answer in attempt.answers.values()):
             published.attempts.clear()
             raise StepFailed.of(put_unsupported(endpoint.url))
@@ -110,13 +118,17 @@ def _probe(bench: Testbed, job: ProofJob, identity: str) -> str:
     return job.must("adding a probe", ["nix", "store", "add", file]).stdout.decode().strip()
 
 
-def substitute(job: ProofJob, path: str, substituters: str, key: str, *, store: str = "") -> NixRun:
+def substitute(
+    job: ProofJob, path: str, substituters: str, key: str, *, store: str = "", netrc: str = ""
+) -> NixRun:
     """Ask for a path on a runner that cannot build; the structured log names its source.
 
-    ``store`` names a separate store for this attempt, so that nothing of another attempt is in it.
+    ``store`` names a separate store for this attempt, so that nothing of another attempt is in it; ``netrc`` is the
+    file with the credentials of who asks.
     """
+    credentials = ["--option", "netrc-file", netrc] if netrc else []
     built = job.run(
-        ["nix", "build", *_store(job, store), "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0",
+        ["nix", "build", *_store(job, store), *credentials, "--no-link", "--log-format", "internal-json", "-v", "--max-jobs", "0",
          "--builders", "", "--option", "substituters", substituters, "--option", "extra-substituters", "",
          "--option", "trusted-public-keys", key, path],
         deadline=DEADLINE,
@@ -138,13 +150,14 @@ class _Substitutions:
     published: Published
     runs: dict[str, NixRun] = field(default_factory=dict)
     served: dict[str, tuple[AccessLogLine, ...]] = field(default_factory=dict)
+    netrc: str = ""
 
     def run(self, name: str, substituters: str, *, store: str = "") -> None:
         """Try with these substituters, in the runner's own store or in one of that name."""
         service = self.bench.endpoints["nix"].service or self.bench.bad_service("nix")
         log_start = len(self.bench.access_log(service))
         self.runs[name] = substitute(
-            self.job, self.published.path, substituters, self.published.key, store=store
+            self.job, self.published.path, substituters, self.published.key, store=store, netrc=self.netrc
         )
         # Only what was served meanwhile: an address can have belonged to an earlier runner.
         self.served[name] = self.bench.access_log_of(self.job.address, service, since=log_start)
@@ -155,14 +168,19 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
     endpoint = bench.endpoints["nix"]
     url = endpoint.url
     urls = {name: f"{bench.bad_caches}/{name}" for name in BAD} | {"good": url}
+    private = _is_private(bench)
+    if private and not bench.headers("nix", published.looker):
+        raise StepFailed("reading the cache", f"{url} asks for credentials: {private}", provable_here=False)
     with bench.fresh("substitute") as plain:
         job = config(plain)
         job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
         substitutions = _Substitutions(bench, job, published)
+        if private:
+            substitutions.netrc = bad_caches.netrc(job, url, bench.identity("nix", published.looker))
         # A machine's own store has what the seeder built, so everything goes into one that is empty.
         store = "good" if job.shared else ""
         substitutions.run("good", url, store=store)
-        info = _info(job, published.path, store=store)
+        info, no_info = _info(job, published.path, store=store)
         verify = ["nix", "store", "verify", *_store(job, store), "--sigs-needed", "1", published.path]
         trusting = [*verify, "--option", "trusted-public-keys"]
         verified = job.run([*trusting, published.key], deadline=DEADLINE).status
@@ -173,6 +191,8 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         job = config(plain)
         job.runner.execute(["mkdir", "-p", job.folder], deadline=10)
         substitutions.job = job
+        if private:
+            substitutions.netrc = bad_caches.netrc(job, url, bench.identity("nix", published.looker))
         substitutions.run("none", "", store="none")
         for name in BAD:
             if name in makeable(bench):
@@ -195,6 +215,7 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
         attempts=substitutions.runs,
         urls=urls,
         info=info,
+        no_info=no_info,
         verified=verified,
         verified_other=verified_other,
         served=substitutions.served,
@@ -203,10 +224,10 @@ def prove(bench: Testbed, published: Published) -> NixRecord:
     )
 
 
-def take_back(bench: Testbed, published: Published) -> tuple[str, ...]:
-    """Remove from a deployment what the proof published there, and nothing else; what stayed. Raises Failed."""
+def take_back(bench: Testbed, published: Published) -> str:
+    """Remove from a deployment what the proof published there, and nothing else; what became of it. Raises Failed."""
     if bench.endpoints["nix"].service:
-        return ()
+        return ""
     before = published.before.items()
     written = {path for path, status in before if status == "404"} | {*published.tried}
     # The cache did not say whether it had these before.
@@ -214,13 +235,15 @@ def take_back(bench: Testbed, published: Published) -> tuple[str, ...]:
     names = [_narinfo(path) for path in sorted(written)]
     replies = bench.undo(_requests(bench, "GET", names))
     nars = {name: _nar(reply) for name, reply in zip(names, replies, strict=True) if reply["status"] != "404"}
-    deleted = [*names, *filter(None, nars.values())]
+    if not nars and not published.put and not unsure:
+        return NOTHING_TO_REMOVE
+    deleted = [*names, *filter(None, nars.values()), *published.put]
     bench.undo(_requests(bench, "DELETE", deleted))
     checked = [*deleted, *map(_narinfo, sorted(unsure))]
     after = bench.undo(_requests(bench, "HEAD", checked))
     leftovers = [name for name, reply in zip(checked, after, strict=True) if reply["status"] != "404"]
     unread = (f"the NAR that the unreadable {name} refers to" for name, nar in nars.items() if not nar)
-    return (*leftovers, *unread)
+    return format_leftovers((*leftovers, *unread))
 
 
 def _requests(bench: Testbed, method: str, names: Iterable[str]) -> list[dict[str, object]]:
@@ -252,35 +275,99 @@ def _key(job: ProofJob, name: str, secret_key: str = "") -> str:
     return public.decode().strip()
 
 
-def _info(job: ProofJob, path: str, *, store: str = "") -> dict[str, str]:
-    """Return what the store of the job reports of a path, for every version of Nix's JSON format."""
-    queried = job.run(["nix", "path-info", *_store(job, store), "--json", path], deadline=DEADLINE)
+def _path_info(job: ProofJob, *arguments: str) -> CompletedCommand:
+    """Ask Nix for its description of paths, in the first JSON format.
+
+    Nix 2.34 warns that it will require the option, which older versions do not know.
+    """
+    line = ["nix", "path-info", *arguments, "--json"]
+    queried = job.run([*line, "--json-format", "1"], deadline=DEADLINE)
+    unrecognised = queried.status != 0 and b"json-format" in queried.stderr
+    return job.run(line, deadline=DEADLINE) if unrecognised else queried
+
+
+def _info(job: ProofJob, path: str, *, store: str = "") -> tuple[dict[str, str], str]:
+    """Return what the store of the job reports of a path, or an empty description and why there is none."""
+    queried = _path_info(job, *_store(job, store), path)
     if queried.status != 0:
-        return {}
+        return {}, format_completed(queried)
     value = json.loads(queried.stdout)
     entries = value if isinstance(value, list) else list(value.values())
-    return dict(entries[0]) if entries and isinstance(entries[0], dict) else {}
+    return (
+        (dict(entries[0]), "") if entries and isinstance(entries[0], dict) else ({}, "it is not in the store")
+    )
 
 
-def _attempt(bench: Testbed, job: ProofJob, identity: str, path: str) -> PublishAttempt:
-    """Publish with Nix, and look up afterwards what arrived in the cache."""
+def _is_private(bench: Testbed) -> str:
+    """Return how the cache refuses to be read without credentials, empty if it does not. Raises StepFailed."""
+    url = f"{bench.endpoints['nix'].url}/nix-cache-info"
+    answer = bench.ask([{"kind": "http", "url": url}])[0]
+    return f"{answer['status']} {answer['detail']}".strip() if answer["status"] in ("401", "403") else ""
+
+
+def _attempt(bench: Testbed, job: ProofJob, identity: str, path: str, published: Published) -> PublishAttempt:
+    """Publish with Nix, and look up afterwards what arrived in the cache.
+
+    Nix reads the cache's own description first. Who may not read it has not tried to write, and then puts by hand.
+    """
     endpoint = bench.endpoints["nix"]
     log_start = len(bench.access_log(endpoint.service))
     signed = "" if endpoint.public_key else f"?secret-key={job.folder}.keys/key"
     copied = copy(job, endpoint.url + signed, path, bench.identity("nix", identity), deadline=DEADLINE)
+    text = (copied.stderr + copied.stdout).decode("utf-8", "replace")
+    client, answers = "nix copy", {"nix copy": f"{copy_status(copied.status, text)} {_error(text)}"}
+    names = {"nix copy": _narinfo(path)}
+    if identity != WRITER and (copied.status, is_unread(text)) == (1, True):
+        client, names = (
+            "HTTP client next to the runner",
+            {"narinfo": _narinfo(path), "nar": f"nar/{hash_part(path)}.nar"},
+        )
+        published.put.append(names["nar"])
+        answers = _put_by_hand(bench, job, identity, path, names)
     lines = tuple(
         line for line in bench.access_log_of(job.address, endpoint.service, since=log_start, expect=frozenset({identity}))
         if line.method == "PUT" and line.identity == identity
     )  # fmt: skip
-    text = (copied.stderr + copied.stdout).decode("utf-8", "replace")
-    url, headers = f"{endpoint.url}/{_narinfo(path)}", bench.headers("nix", READER)
-    reply = bench.ask([{"kind": "http", "url": url, "headers": headers}])[0]
-    present = {"200": True, "404": False}.get(reply["status"])
+    headers = bench.headers("nix", published.looker)
+    replies = bench.ask(
+        [{"kind": "http", "url": f"{endpoint.url}/{name}", "headers": headers} for name in names.values()]
+    )
+    lookups = {
+        operation: StoreLookup(
+            {"200": True, "404": False}.get(reply["status"]), f"narinfo request returned {reply['status']}"
+        )
+        for operation, reply in zip(names, replies, strict=True)
+    }
     return PublishAttempt(
-        identity, {"nix copy": f"{copy_status(copied.status, text)} {_error(text)}"},
-        {"nix copy": StoreLookup(present, f"narinfo request returned {reply['status']}")}, {}, lines, "nix copy",
-        bool(endpoint.service), reader=bench.reader_description("nix"),
+        identity, answers, lookups, {}, lines, client, bool(endpoint.service),
+        reader=bench.reader_description("nix", published.looker),
     )  # fmt: skip
+
+
+def _put_by_hand(
+    bench: Testbed, job: ProofJob, identity: str, path: str, names: Mapping[str, str]
+) -> dict[str, str]:
+    """Put a path's description and something as its NAR, next to the job. Nothing refers to them but the nonce."""
+    narinfo = (
+        f"StorePath: {path}\nURL: {names['nar']}\nCompression: none\nNarHash: sha256:{'0' * 52}\nNarSize: 1\n"
+    )
+    put = {"kind": "http", "method": "PUT", "headers": bench.headers("nix", identity)}
+    url = bench.endpoints["nix"].url
+    replies = bench.ask(
+        [{**put, "url": f"{url}/{name}", "body": encode_body(narinfo)} for name in names.values()], beside=job
+    )
+    return {
+        operation: f"{reply['status']} {reply['detail']}".strip()
+        for operation, reply in zip(names, replies, strict=True)
+    }
+
+
+def is_unread(text: str) -> bool:
+    """Return whether Nix stopped because it may not read the cache, before it wrote anything."""
+    return (
+        bool(re.search(r"unable to download '[^']*': HTTP error 40[13]", text))
+        and "unable to upload" not in text
+    )
 
 
 def copy_status(status: int | None, text: str) -> str:
@@ -334,7 +421,7 @@ def delete_from_store(
     paths += published.tried if published else []
     if not paths:
         return
-    queried = job.run(["nix", "path-info", "--json", *dict.fromkeys(paths)], deadline=DEADLINE)
+    queried = _path_info(job, *dict.fromkeys(paths))
     infos = json.loads(queried.stdout) if queried.status == 0 else {}
     entries = infos.items() if isinstance(infos, dict) else ((info["path"], info) for info in infos)
     new = [path for path, info in entries if info and info.get("registrationTime", 0) >= int(since)]

@@ -73,14 +73,6 @@ def _queries(record: NixRecord, name: str, url: str) -> int:
     return sum(path == record.path and source.rstrip("/") == url.rstrip("/") for path, source in queries)
 
 
-def _leftovers(record: NixRecord) -> str:
-    return (
-        f"; not cleaned up: {', '.join(record.leftovers)}"
-        if record.leftovers
-        else "; published paths removed"
-    )
-
-
 def _no_response(run: NixRun) -> Assessment | None:
     """Return the assessment if Nix did not complete or the cache did not respond, else None."""
     if run.status is None:
@@ -100,7 +92,7 @@ def _substituted(record: NixRecord) -> Witnessed:
     witnesses = (
         _client(record, run),
         _server(record, f"{len(narinfos)} x narinfo and {len(nars)} x nar to {record.runner}")
-        + ("" if record.logged else _leftovers(record)),
+        + ("" if record.logged else f"; {record.leftovers}"),
     )
     if run.log.builds:
         observed = f"Nix built {', '.join(run.log.builds)} although the cache has the path"
@@ -159,8 +151,10 @@ def _key(record: NixRecord) -> Witnessed:
     )
     if no_response := _no_response(run):
         return no_response, witnesses
-    if run.status != 0 or not record.info:
-        return unproven("the path is not in the store, so its signatures cannot be checked"), witnesses
+    if run.status != 0:
+        return unproven("nothing was substituted, so there are no signatures to check"), witnesses
+    if not record.info:
+        return unproven(f"Nix does not report the path's signatures: {record.no_info}"), witnesses
     likely = "the cache signs with a key that runners do not trust, or does not sign at all"
     if record.info.get("ultimate") is True:
         return broken(

@@ -26,7 +26,8 @@ class NixRecord:
     stripped-references, swapped-nar, recovery); ``path`` is the nonce path that all of them asked for.
     ``served`` is what the server's own log has of each attempt, from the runner that made it. Not ``logged``: the good
     cache is deployed, its log is unavailable. Not ``watched``: the bad caches are directories, which have no log, and
-    the client's own log has the queries. ``leftovers`` could not be removed from a deployed cache.
+    the client's own log has the queries. ``leftovers`` says what became of what was published in a deployed
+    cache, ``no_info`` why the store says nothing of the path.
     """
 
     path: str
@@ -43,4 +44,5 @@ class NixRecord:
     served: Mapping[str, tuple[AccessLogLine, ...]]
     logged: bool = True
     watched: bool = True
-    leftovers: tuple[str, ...] = ()
+    leftovers: str = ""
+    no_info: str = ""

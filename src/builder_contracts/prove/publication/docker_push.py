@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from builder_contracts.prove import lookup_identity
 from builder_contracts.prove.access_log import AccessLogLine
 from builder_contracts.prove.job import ProofJob, format_completed
 from builder_contracts.prove.publish_attempt import IDENTITIES, PublishAttempt, with_control
@@ -23,7 +24,10 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
     """Push what was built as everybody; then look from outside what arrived. Raises Failed, ServiceDown."""
     endpoint = bench.endpoints["registry"]
     registry = urlsplit(endpoint.url).netloc
+    looker = lookup_identity.choose(bench, "registry")
     lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
+    if looker.no_reader is not None:
+        lacking[READER] = looker.no_reader
     repositories = {name: f"proof/{bench.nonce()}" for name in IDENTITIES if name not in lacking}
     answers: dict[str, str] = {}
     lookups: dict[str, StoreLookup] = {}
@@ -38,7 +42,7 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
                 job.address, endpoint.service, since=log_start, expect=frozenset({name})
             )
             lines[name] = tuple(line for line in logged if line.identity == name and line.method != "GET")
-            lookups[name] = _look(bench, repository)
+            lookups[name] = _look(bench, repository, looker.name)
     finally:
         leftovers = "" if endpoint.service else remove_tags(bench, list(repositories.values()))
     bench.ready("registry")
@@ -52,11 +56,11 @@ def push(bench: Testbed, job: ProofJob) -> dict[str, PublishAttempt | Unavailabl
             _OPERATION,
             bool(endpoint.service),
             leftovers,
-            bench.reader_description("registry"),
+            bench.reader_description("registry", looker.name),
         )
         for name in repositories
     }
-    return with_control({**attempts, **lacking})
+    return with_control({**attempts, **lacking}, anonymous_reader=endpoint.anonymous_reader)
 
 
 def _push(bench: Testbed, job: ProofJob, registry: str, repository: str, identity: str) -> str:
@@ -99,13 +103,13 @@ def push_status(completed: CompletedCommand) -> str:
     return "refused"
 
 
-def _look(bench: Testbed, repository: str) -> StoreLookup:
+def _look(bench: Testbed, repository: str, looker: str) -> StoreLookup:
     request = {
         "kind": "http",
         "method": "HEAD",
         "url": f"{bench.endpoints['registry'].url}/v2/{repository}/manifests/{TAG}",
         "trust": bench.certificate("registry"),
-        "headers": {"Accept": MANIFESTS, **bench.headers("registry", READER)},
+        "headers": {"Accept": MANIFESTS, **bench.headers("registry", looker)},
     }
     status = bench.ask([request])[0]["status"]
     return StoreLookup({"200": True, "404": False}.get(status), f"manifest request returned {status}")

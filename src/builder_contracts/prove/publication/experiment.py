@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from builder_contracts.prove import bucket
+from builder_contracts.prove import bucket, lookup_identity
 from builder_contracts.prove.job import ProofJob
 from builder_contracts.prove.leftovers import Request, remove
 from builder_contracts.prove.publish_attempt import (
@@ -28,13 +28,19 @@ from builder_contracts.services.upstreams import BUCKET
 def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttempt | Unavailable]:
     """The attempts of all identities at one target, from the network position of a job. Raises Failed, ServiceDown."""
     endpoint = bench.endpoints[target]
-    lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
-    names = [name for name in IDENTITIES if name not in lacking]
     bench.ready(target)
+    looker = lookup_identity.choose(bench, target)
+    lacking = {name: lost for name in IDENTITIES if (lost := endpoint.lacks(name))}
+    if looker.no_reader is not None:
+        lacking[READER] = looker.no_reader
+    names = [name for name in IDENTITIES if name not in lacking]
     nonces = {name: bench.nonce() for name in names}
     writes = {name: _writes(bench, target, name, nonces[name]) for name in names}
     if target == "objects":
+        if lost := endpoint.lacks(WRITER):
+            return dict.fromkeys(IDENTITIES, lost)
         bucket.prepare(bench)
+        bucket.keep(bench, [_kept_key(nonces[name]) for name in names])
     log_start = len(bench.access_log(endpoint.service))
     try:
         replies = iter(bench.ask([request for name in names for _, request in writes[name]], beside=job))
@@ -43,7 +49,7 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
         }
         # The lines up to here are the attempts; the lookups that follow are another identity's.
         lines = bench.access_log_of(job.address, endpoint.service, since=log_start, expect=frozenset(names))
-        reads = {name: _reads(bench, target, nonces[name], name) for name in names}
+        reads = {name: _reads(bench, target, nonces[name], name, looker.name) for name in names}
         replies = iter(bench.ask([request for name in names for _, request in reads[name]]))
         lookups = {
             name: {operation: _lookup(next(replies)) for operation, _ in reads[name]} for name in names
@@ -67,11 +73,11 @@ def prove(bench: Testbed, target: str, job: ProofJob) -> dict[str, PublishAttemp
             "HTTP, gRPC or S3 client next to the runner",
             bool(endpoint.service),
             leftovers,
-            bench.reader_description(target),
+            bench.reader_description(target, looker.name),
         )
         for name in names
     }
-    return with_control({**attempts, **lacking})
+    return with_control({**attempts, **lacking}, anonymous_reader=endpoint.anonymous_reader)
 
 
 def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
@@ -84,6 +90,8 @@ def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
             return remove(bench, requests, lambda path_url, _: path_url)
         case "registry":
             return remove_tags(bench, [f"proof/{nonce}" for nonce in nonces])
+        case "objects":
+            return "; ".join(dict.fromkeys(bucket.remove_all(bench, f"proof-{nonce}/") for nonce in nonces))
         case _:
             return "written entries remain until evicted (a cache cannot delete)"
 
@@ -91,20 +99,21 @@ def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
 def _writes(bench: Testbed, target: str, identity: str, nonce: str) -> list[tuple[str, Request]]:
     """Return the writes that an identity attempts, by name. The nonce makes each of them new."""
     url = bench.endpoints[target].url
-    principal = bench.identity(target, identity)
     headers = bench.headers(target, identity)
     body = encode_body(f"proof {nonce}\n")
 
     def put(path: str) -> Request:
-        return {"kind": "http", "method": "PUT", "url": f"{url}/{path}", "headers": headers, "body": body}
+        request = {"kind": "http", "method": "PUT", "url": f"{url}/{path}", "headers": headers, "body": body}
+        return {**request, "trust": bench.certificate(target)}
 
     match target:
         case "nix":
             return [("narinfo", put(f"{nonce}.narinfo")), ("nar", put(f"nar/{nonce}.nar"))]
         case "bazel-http":
-            return [("cas", put(f"cas/{_sha(nonce)}")), ("action cache", put(f"ac/{_action(nonce)}"))]
+            result = {**put(f"ac/{_action(nonce)}"), "body": encode_body(_action_result(nonce))}
+            return [("cas", put(f"cas/{_sha(nonce)}")), ("action cache", result)]
         case "bazel-grpc":
-            call = {"kind": "grpc", "target": url, "authorization": principal.authorization}
+            call = bench.grpc_call(target, identity)
             return [
                 ("cas", {**call, "call": "BatchUpdateBlobs", "body": body}),
                 (
@@ -117,14 +126,15 @@ def _writes(bench: Testbed, target: str, identity: str, nonce: str) -> list[tupl
             return [("push", {"kind": "push", "url": url, "name": f"proof/{nonce}", "headers": headers, "body": body,
                              "trust": bench.certificate(target)})]  # fmt: skip
         case "objects":
-            key = f"proof-{nonce}"
+            key = _key(nonce)
             s3 = partial(bucket.s3_request, bench, identity)
             operations: list[tuple[str, Request]] = [
                 ("put", s3("put_object", Key=key, Body=body)),
                 ("multipart", s3("create_multipart_upload", Key=key)),
-                ("delete", s3("delete_object", Key=bucket.kept_key(identity))),
+                ("delete", s3("delete_object", Key=_kept_key(nonce))),
             ]
-            if identity != WRITER:
+            # Nobody tries to open a deployment's bucket.
+            if identity != WRITER and bench.endpoints[target].service:
                 operations.append(("policy", s3("put_bucket_policy", Policy=_OPEN)))
             return operations
         case _:
@@ -138,14 +148,14 @@ _OPEN = (
 )
 
 
-def _reads(bench: Testbed, target: str, nonce: str, identity: str) -> list[tuple[str, Request]]:
+def _reads(bench: Testbed, target: str, nonce: str, identity: str, looker: str) -> list[tuple[str, Request]]:
     """Return the requests by which an independent identity looks up what was attempted."""
     url = bench.endpoints[target].url
-    reader = bench.identity(target, READER)
-    headers = bench.headers(target, READER)
+    headers = bench.headers(target, looker)
 
     def get(path: str) -> Request:
-        return {"kind": "http", "method": "HEAD", "url": f"{url}/{path}", "headers": headers}
+        request = {"kind": "http", "method": "HEAD", "url": f"{url}/{path}", "headers": headers}
+        return {**request, "trust": bench.certificate(target)}
 
     match target:
         case "nix":
@@ -153,11 +163,7 @@ def _reads(bench: Testbed, target: str, nonce: str, identity: str) -> list[tuple
         case "bazel-http":
             return [("cas", get(f"cas/{_sha(nonce)}")), ("action cache", get(f"ac/{_action(nonce)}"))]
         case "bazel-grpc":
-            call = {
-                "kind": "grpc",
-                "target": url,
-                "authorization": reader.authorization,
-            }
+            call = bench.grpc_call(target, looker)
             return [
                 ("cas", {**call, "call": "FindMissingBlobs", **_blob(f"proof {nonce}\n")}),
                 ("byte stream", {**call, "call": "FindMissingBlobs", **_blob(f"stream {nonce}\n")}),
@@ -168,17 +174,26 @@ def _reads(bench: Testbed, target: str, nonce: str, identity: str) -> list[tuple
             manifest = {
                 **get(f"v2/proof/{nonce}/manifests/{TAG}"),
                 "headers": accept,
-                "trust": bench.certificate(target),
             }
             return [("push", manifest)]
         case "objects":
-            s3 = partial(bucket.s3_request, bench, READER, "get_object")
-            reads: list[tuple[str, Request]] = [("put", s3(Key=f"proof-{nonce}"))]
+            s3 = partial(bucket.s3_request, bench, looker, "get_object")
+            reads: list[tuple[str, Request]] = [("put", s3(Key=_key(nonce)))]
             if identity != WRITER:
-                reads.append(("delete", s3(Key=bucket.kept_key(identity))))
+                reads.append(("delete", s3(Key=_kept_key(nonce))))
             return reads
         case _:
             raise NotImplementedError(f"no lookups for the target {target}")
+
+
+def _key(nonce: str) -> str:
+    """The object that an identity tries to put."""
+    return f"proof-{nonce}/put"
+
+
+def _kept_key(nonce: str) -> str:
+    """The object that is there before, and that an identity tries to delete."""
+    return f"proof-{nonce}/keep"
 
 
 def _sha(nonce: str) -> str:
@@ -188,6 +203,12 @@ def _sha(nonce: str) -> str:
 def _action(nonce: str) -> str:
     """Return the digest of an action that was never run."""
     return hashlib.sha256(f"action {nonce}".encode()).hexdigest()
+
+
+def _action_result(nonce: str) -> bytes:
+    """Return a result as the Remote Execution API has it, because servers reject what is none: its output, field 5."""
+    output = f"proof {nonce}".encode()
+    return b"\x2a" + bytes([len(output)]) + output
 
 
 def _blob(text: str) -> dict[str, object]:

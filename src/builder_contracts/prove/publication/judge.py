@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from builder_contracts.prove.access_log import AccessLogLine
-from builder_contracts.prove.publish_attempt import PublishAttempt, answer_status, is_accepted
+from builder_contracts.prove.publish_attempt import (
+    PublishAttempt,
+    answer_status,
+    is_accepted,
+    is_unknown,
+    unknown_reader,
+)
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import NO_LOG, Witnessed, unavailable
-from builder_contracts.services.principals import WRITER
+from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 # What each protocol answers to somebody unknown, and to somebody known who may not.
@@ -64,6 +70,8 @@ def _allowed(attempt: PublishAttempt) -> Assessment:
         )
         return broken(f"{returned}: {lookup.detail}", _DROPPED)
     for operation, answer in attempt.answers.items():
+        if is_unknown(answer) and not attempt.logged:
+            return unproven(f"the writer's credentials are not known to the server: {operation}: {answer}")
         if not is_accepted(answer):
             return broken(
                 f"{operation} was rejected for the writer: {answer}",
@@ -101,9 +109,14 @@ def _rejected(identity: str, attempt: PublishAttempt) -> Assessment:
     for operation, answer in attempt.answers.items():
         if is_accepted(answer):
             return broken(f"{operation} was accepted: {answer}", likely)
-        if answer_status(answer) not in REJECTIONS[identity]:
+    # Where whoever reads is anonymous, the reader's attempts are those of nobody.
+    rejections = REJECTIONS[ANONYMOUS if attempt.identity == ANONYMOUS else identity]
+    for operation, answer in attempt.answers.items():
+        if identity == READER and attempt.identity != ANONYMOUS and is_unknown(answer):
+            return unavailable(unknown_reader(f"{operation}: {answer}"))[0]
+        if answer_status(answer) not in rejections:
             return broken(
-                f"{operation} was rejected with {answer}, expected {' or '.join(REJECTIONS[identity])}",
+                f"{operation} was rejected with {answer}, expected {' or '.join(rejections)}",
                 "rejected for another reason, so a valid request may succeed; check the server's log",
             )
     if accepted := _accepted_requests(attempt):

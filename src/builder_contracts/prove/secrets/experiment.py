@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import secrets as random
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from importlib import resources
 
 from builder_contracts.prove import bucket
 from builder_contracts.prove.job import StepFailed, format_completed
+from builder_contracts.prove.secrets import control
 from builder_contracts.prove.secrets import scanner as scan
 from builder_contracts.prove.secrets.record import Leak, Scan
 from builder_contracts.prove.testbed import Testbed, encode_body
@@ -35,7 +35,7 @@ def search_published(
         return Unavailable(f"the search is incomplete: cannot copy out {', '.join(bench.unsearched)}")
     # A separate nonce, because other searches may not find it, and the token itself is never published.
     nonce = random.token_hex(24)
-    planted = gzip.compress(f"planted {base64.b64encode(nonce.encode()).decode()}".encode())
+    planted = control.planted(nonce)
     planted_name = f"planted-{nonce[:8]}"
     missed: list[str] = []
     secrets = [bench.token, *bench.credentials.secrets]
@@ -69,8 +69,7 @@ def search_published(
             report = json.loads(completed.stdout)
             items, size = items + report["items"], size + report["bytes"]
             leaks += [Leak(f"{service}:{place}", encoding) for place, encoding in report["leaks"]]
-            if not _remove_planted(leaks, f"{service}:{path}"):
-                missed.append(service)
+            missed += [f"{service} ({name})" for name in _remove_planted(leaks, f"{service}:{path}")]
     except ServiceDown as down:
         return Unavailable(str(down))
     except (StepFailed, *engine.LOST) as error:
@@ -84,15 +83,28 @@ def search_published(
     for place, content in contents:
         items, size = items + 1, size + len(content)
         leaks += [Leak(*leak) for leak in scan.search(place, content, needles)]
-    missed += [place for place, _ in contents if planted_name in place and not _remove_planted(leaks, place)]
-    return Scan(items, size, tuple(leaks), len(secrets), len(roles) + 1, tuple(missed))
+    missed += [
+        f"{place} ({name})"
+        for place, _ in contents
+        if planted_name in place
+        for name in _remove_planted(leaks, place)
+    ]
+    undecoded = tuple(leak.place for leak in leaks if leak.encoding == scan.UNDECODED)
+    leaks = [leak for leak in leaks if leak.encoding != scan.UNDECODED]
+    return Scan(items, size, tuple(leaks), len(secrets), len(roles) + 1, tuple(missed), undecoded)
 
 
-def _remove_planted(leaks: list[Leak], place: str) -> bool:
-    """Take the planted copy out of the leaks; whether it was among them."""
-    planted = [leak for leak in leaks if leak.place.startswith(place)]
-    leaks[:] = [leak for leak in leaks if leak not in planted]
-    return bool(planted)
+def _remove_planted(leaks: list[Leak], place: str) -> list[str]:
+    """Take the planted copies out of the leaks; the formats in which the search did not find one."""
+    planted = {
+        leak.place for leak in leaks if leak.place.startswith(place) and leak.encoding != scan.UNDECODED
+    }
+    leaks[:] = [leak for leak in leaks if leak.place not in planted]
+    return [
+        name
+        for name in control.formats("")
+        if not any(found_in.startswith(f"{place}!{name}") for found_in in planted)
+    ]
 
 
 def _objects(bench: Testbed, planted_name: str, planted: bytes) -> list[tuple[str, bytes]]:

@@ -33,6 +33,9 @@ def judge(scan: Scan | Unavailable | None) -> Witnessed:
         return unproven(
             f"the search missed the copy planted in {', '.join(scan.missed)}, so it proves nothing"
         ), witnesses
+    if scan.undecoded:
+        places = "; ".join(scan.undecoded[:3])
+        return unproven(f"{len(scan.undecoded)} items could not be decoded: {places}"), witnesses
     if not scan.secrets:
         return unproven("no secret was searched for, so finding none proves nothing"), witnesses
     if not scan.items or not scan.bytes or not scan.places:

@@ -18,7 +18,7 @@ class Scan:
     """The extent of a search for secrets, and the places of its matches.
 
     ``places`` are how many hold or held something published; ``missed`` are those in which a copy that was planted
-    for the search was not found.
+    for the search was not found, and ``undecoded`` what has a format that could not be looked into.
     """
 
     items: int
@@ -27,3 +27,4 @@ class Scan:
     secrets: int
     places: int
     missed: tuple[str, ...] = ()
+    undecoded: tuple[str, ...] = ()

@@ -1,66 +1,82 @@
-"""Perform the proof of a state store: take a lock twice, overwrite a state and restore it."""
+"""Perform the proof of a state store: lock a state in every way, overwrite it and restore it."""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from builder_contracts.prove import bucket
+from builder_contracts.prove import bucket, lookup_identity
+from builder_contracts.prove.job import StepFailed
 from builder_contracts.prove.state.judge import FIRST_HOLDER, FIRST_STATE
-from builder_contracts.prove.state.record import STEPS, StateRecord, StateReply
+from builder_contracts.prove.state.record import StateRecord, StateReply
 from builder_contracts.prove.testbed import Testbed, encode_body
-from builder_contracts.services.principals import READER, WRITER
-from builder_contracts.services.upstreams import BUCKET
+from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
+
+RACERS = 8
+"""How many lock a state at once."""
 
 
 def prove(bench: Testbed) -> StateRecord:
-    """Record what the store replied, step by step. Raises Failed, ServiceDown."""
-    key = f"proof-{bench.nonce()}"
+    """Record what the store replied, step by step. Raises StepFailed, ServiceDown.
 
-    def lock(holder: str) -> dict[str, Any]:
-        return bucket.s3_request(
-            bench, WRITER, "put_object", Key=f"{key}.lock", Body=encode_body(holder), IfNoneMatch="*"
-        )
-
-    def write(text: str) -> dict[str, Any]:
-        return bucket.s3_request(bench, WRITER, "put_object", Key=key, Body=encode_body(text))
-
+    Locks are what OpenTofu's S3 backend makes of them: an object KEY.tflock that is put with If-None-Match, and
+    deleted (github.com/opentofu/opentofu, internal/backend/remote-state/s3/client.go).
+    """
+    endpoint = bench.endpoints["objects"]
+    if lost := endpoint.lacks(WRITER):
+        raise StepFailed.of(lost)
     bench.ready("objects")
     bucket.prepare(bench)
-    answers = bench.ask(
-        [
-            lock(FIRST_HOLDER),
-            lock("held by the second"),
-            bucket.s3_request(bench, WRITER, "get_object", Key=f"{key}.lock"),
-            write(FIRST_STATE),
-            write("second state"),
-            bucket.s3_request(bench, WRITER, "list_object_versions", Prefix=key),
-        ]
-    )
+    looker = lookup_identity.choose(bench, "objects")
+    prefix = f"proof-{bench.nonce()}"
+    try:
+        replies, older = _steps(bench, prefix, looker)
+    finally:
+        leftovers = "" if endpoint.service else bucket.remove_all(bench, prefix)
+    return StateRecord(replies, older, looker.no_reader, leftovers)
+
+
+def _steps(
+    bench: Testbed, prefix: str, looker: lookup_identity.LookupIdentity
+) -> tuple[dict[str, StateReply], int]:
+    state, writer = f"{prefix}/state", partial(bucket.s3_request, bench, WRITER)
+
+    def lock(identity: str, key: str, holder: str) -> dict[str, Any]:
+        return bucket.s3_request(
+            bench, identity, "put_object", Key=f"{key}.tflock", Body=encode_body(holder), IfNoneMatch="*"
+        )
+
+    steps = {
+        "lock": lock(WRITER, state, FIRST_HOLDER),
+        "second-lock": lock(WRITER, state, "held by the second"),
+        "anonymous-lock": lock(ANONYMOUS, f"{prefix}/anonymous", "held by nobody"),
+        "read-anonymous-lock": writer("get_object", Key=f"{prefix}/anonymous.tflock"),
+        "race": {**lock(WRITER, f"{prefix}/race", "held by a racer"), "kind": "s3-race", "count": RACERS},
+        "first-write": writer("put_object", Key=state, Body=encode_body(FIRST_STATE)),
+        "second-write": writer("put_object", Key=state, Body=encode_body("second state")),
+        "versions": writer("list_object_versions", Prefix=state),
+    }
+    if looker.name == READER:
+        steps["reader-lock"] = lock(READER, f"{prefix}/reader", "held by the reader")
+        steps["read-reader-lock"] = writer("get_object", Key=f"{prefix}/reader.tflock")
+        steps["unlock-by-other"] = bucket.s3_request(bench, READER, "delete_object", Key=f"{state}.tflock")
+    steps["read-lock"] = writer("get_object", Key=f"{state}.tflock")
+    answers = dict(zip(steps, bench.ask(list(steps.values())), strict=True))
     older = [
         entry["VersionId"]
-        for entry in answers[-1].get("reply", {}).get("Versions", [])
-        if entry["Key"] == key and not entry["IsLatest"]
+        for entry in answers["versions"].get("reply", {}).get("Versions", [])
+        if entry["Key"] == state and not entry["IsLatest"]
     ]
     if older:
-        source = {"Bucket": BUCKET, "Key": key, "VersionId": older[0]}
-        answers += bench.ask(
-            [
-                bucket.s3_request(bench, WRITER, "copy_object", Key=key, CopySource=source),
-                bucket.s3_request(bench, READER, "get_object", Key=key),
-            ]
-        )
-    return StateRecord(_by_step(answers), len(older))
+        source = {"Bucket": bucket.name(bench), "Key": state, "VersionId": older[0]}
+        read = bucket.s3_request(bench, looker.name, "get_object", Key=state)
+        restore = {"restore": writer("copy_object", Key=state, CopySource=source), "read-state": read}
+        answers |= dict(zip(restore, bench.ask(list(restore.values())), strict=True))
+    return {step: _reply(answer) for step, answer in answers.items()}, len(older)
 
 
-def _by_step(answers: Sequence[Mapping[str, Any]]) -> dict[str, StateReply]:
-    # Without an older version there are fewer answers than steps.
-    return {
-        step: StateReply(
-            str(answer["status"]),
-            str(answer["detail"]),
-            base64.b64decode(answer["body"]).decode("utf-8", "replace"),
-        )
-        for step, answer in zip(STEPS, answers, strict=False)
-    }
+def _reply(answer: Mapping[str, Any]) -> StateReply:
+    text = base64.b64decode(answer["body"]).decode("utf-8", "replace")
+    return StateReply(str(answer["status"]), str(answer["detail"]), text)

@@ -1,13 +1,18 @@
-"""Judge the record of a state store: only one holder gets the lock, and an older state can be restored. Pure."""
+"""Judge the record of a state store: who gets and releases the lock, and whether an older state comes back. Pure."""
 
 from __future__ import annotations
 
+from builder_contracts.prove.publish_attempt import is_unknown, unknown_reader
 from builder_contracts.prove.state.record import StateRecord, StateReply
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import Witnessed, unavailable
 from builder_contracts.verdict import broken, kept, unproven
 
 FIRST_HOLDER, FIRST_STATE = "held by the first", "first state"
+# Amazon answers the second code to writes that overlap (docs.aws.amazon.com, "Conditional writes").
+_TAKEN = ("PreconditionFailed", "ConditionalRequestConflict")
+_LETS_WRITE = "the store lets this identity write; restrict its policy to reading"
+_OTHER_REASON = "rejected for another reason, so a valid request may succeed; check the server's log"
 _NO_LOCK = "the store ignores If-None-Match, so state locks do not work"
 
 
@@ -20,10 +25,20 @@ def judge(show: str, record: StateRecord | Unavailable | None) -> Witnessed:
     match show:
         case "second-lock":
             return _second_lock(record)
+        case "race":
+            return _race(record)
+        case "reader-lock" | "anonymous-lock":
+            return _lock_of_another(record, show)
+        case "unlock-by-other":
+            return _unlock_by_other(record)
         case "old-state":
             return _old_state(record)
         case _:
             raise NotImplementedError(f"no judge for the state proof {show}")
+
+
+def _server(record: StateRecord, observed: str) -> str:
+    return f"server: {observed}" + (f"; {record.leftovers}" if record.leftovers else "")
 
 
 def _no_response(*replies: StateReply) -> str:
@@ -36,7 +51,7 @@ def _second_lock(record: StateRecord) -> Witnessed:
     first, second, lock = (record.replies[step] for step in ("lock", "second-lock", "read-lock"))
     witnesses = (
         f"client: first put {first}, second put {second}",
-        f"server: the lock reads {lock.text!r}",
+        _server(record, f"the lock reads {lock.text!r}"),
     )
     if reason := _no_response(first, second, lock):
         return unproven(reason), witnesses
@@ -55,6 +70,79 @@ def _second_lock(record: StateRecord) -> Witnessed:
     return kept("the second holder was rejected with PreconditionFailed; the first keeps the lock"), witnesses
 
 
+def _race(record: StateRecord) -> Witnessed:
+    race = record.replies["race"]
+    statuses = race.text.split()
+    winners = statuses.count("OK")
+    witnesses = (
+        f"client: {len(statuses)} puts at once: {race.text or race}",
+        _server(record, "each of these replies"),
+    )
+    if winners > 1:
+        return broken(
+            f"{winners} of {len(statuses)} who locked at once acquired the lock", _NO_LOCK
+        ), witnesses
+    if reason := _no_response(race) or (
+        "the object store did not respond to each of them" if "LOST" in statuses else ""
+    ):
+        return unproven(reason), witnesses
+    if len(statuses) < 2:
+        return unproven(f"nobody raced for the lock: {race}"), witnesses
+    if not winners or sum(status in _TAKEN for status in statuses) != len(statuses) - 1:
+        return unproven(
+            f"not each of the others was rejected because the lock is taken: {race.text}"
+        ), witnesses
+    return kept(
+        f"one of {len(statuses)} who locked at once acquired the lock, the others found it taken"
+    ), witnesses
+
+
+def _lock_of_another(record: StateRecord, show: str) -> Witnessed:
+    """Somebody who may not write locks a state that nobody has locked."""
+    if show == "reader-lock" and record.no_reader is not None:
+        return unavailable(record.no_reader)
+    reply, lock, control = (record.replies[step] for step in (show, f"read-{show}", "lock"))
+    witnesses = (
+        f"client: {show} {reply}; the writer's lock {control}",
+        _server(record, f"afterwards {lock}"),
+    )
+    if reason := _no_response(reply, lock, control):
+        return unproven(reason), witnesses
+    if reply.status == "OK" or lock.status == "OK":
+        return broken(f"it acquired the lock: {reply}; afterwards {lock}", _LETS_WRITE), witnesses
+    if show == "reader-lock" and is_unknown(reply.status):
+        return unavailable(unknown_reader(str(reply)))[0], witnesses
+    if control.status != "OK":
+        return unproven(f"the writer could not acquire a lock either: {control}"), witnesses
+    if reply.status != "AccessDenied":
+        return broken(f"it was rejected with {reply}, expected AccessDenied", _OTHER_REASON), witnesses
+    if lock.status != "NoSuchKey":
+        return unproven(f"whether there is a lock afterwards cannot be read: {lock}"), witnesses
+    return kept("rejected with AccessDenied, and the state is not locked"), witnesses
+
+
+def _unlock_by_other(record: StateRecord) -> Witnessed:
+    if record.no_reader is not None:
+        return unavailable(record.no_reader)
+    reply, lock, control = (record.replies[step] for step in ("unlock-by-other", "read-lock", "lock"))
+    witnesses = (f"client: delete by the reader {reply}", _server(record, f"the lock reads {lock.text!r}"))
+    if reason := _no_response(reply, lock, control):
+        return unproven(reason), witnesses
+    if control.status != "OK":
+        return unproven(f"there was no lock to release: {control}"), witnesses
+    if reply.status == "OK" or lock.status == "NoSuchKey":
+        return broken(
+            f"the reader released the writer's lock: {reply}; afterwards {lock}", _LETS_WRITE
+        ), witnesses
+    if is_unknown(reply.status):
+        return unavailable(unknown_reader(str(reply)))[0], witnesses
+    if reply.status != "AccessDenied":
+        return broken(f"it was rejected with {reply}, expected AccessDenied", _OTHER_REASON), witnesses
+    if lock.status != "OK" or lock.text != FIRST_HOLDER:
+        return unproven(f"whether the lock is there afterwards cannot be read: {lock}"), witnesses
+    return kept("rejected with AccessDenied, and the lock is still there"), witnesses
+
+
 def _old_state(record: StateRecord) -> Witnessed:
     writes = (record.replies["first-write"], record.replies["second-write"])
     versions = record.replies["versions"]
@@ -69,7 +157,7 @@ def _old_state(record: StateRecord) -> Witnessed:
             "versioning is not enabled on the bucket",
         ), ()
     restored, state = record.replies["restore"], record.replies["read-state"]
-    witnesses = (f"client: restore {restored}", f"server: the reader reads {state.text!r}")
+    witnesses = (f"client: restore {restored}", _server(record, f"the reader reads {state.text!r}"))
     if reason := _no_response(restored, state):
         return unproven(reason), witnesses
     if state.status != "OK":

@@ -6,12 +6,11 @@ A killed run cannot clean up, so the next run removes everything whose owner is 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -23,10 +22,14 @@ import docker.errors
 import psutil
 import requests.exceptions
 
+from builder_contracts.runner.docker import engine
+from builder_contracts.runner.leftovers import Leftovers
+
 RUN = "dev.builder-contracts.run"
 OWNER = "dev.builder-contracts.owner"
 REMOVAL_TIMEOUT = 300
 """Seconds for the engine to remove one container with all that was written in it."""
+_TRIES = 3
 
 
 def _first_line(path: str) -> str:
@@ -103,65 +106,119 @@ class RunLabels:
 
 def sweep(client: docker.DockerClient) -> list[str]:
     """Remove what dead runs left in the engine; the names of what was removed."""
-    api = client.api
-    filters = {"label": OWNER}
-    left = [
-        container
-        for container in api.containers(all=True, filters=filters)
-        if _abandoned(container.get("Labels"))
+    before = _list(client, OWNER, _abandoned)
+    after = {item.id for item in _remove_all(client, before, lambda: _list(client, OWNER, _abandoned))}
+    return [item.name for item in before if item.id not in after]
+
+
+def close(client: docker.DockerClient, run: RunLabels) -> Leftovers:
+    """Remove everything that this run created; what remains. Never raises what engine.LOST lists."""
+    label = f"{RUN}={run.id}"
+    try:
+        left = _remove_all(client, _list(client, label), lambda: _list(client, label))
+    except engine.LOST as error:
+        return Leftovers(
+            unchecked=(
+                f"whatever carries the label {label}, because the engine is lost ({engine.reason(error)}); the next run removes it",
+            )
+        )
+    return Leftovers(tuple(f"{item.kind} {item.name} ({reason})" for item, reason in left.items()))
+
+
+def remove_containers(client: docker.DockerClient, run: RunLabels) -> None:
+    """Remove every container of this run. Raises what engine.LOST lists."""
+    _each(_list(client, f"{RUN}={run.id}", kinds=("container",)), partial(_remove, client))
+
+
+def remove_container(client: docker.DockerClient, container: str) -> None:
+    """Remove a container and its anonymous volumes, whatever state it is in. Raises what engine.LOST lists."""
+    _remove(client, _Item("container", container, container))
+
+
+@dataclass(frozen=True)
+class _Item:
+    """Something in the engine: a container, network or volume."""
+
+    kind: str
+    id: str
+    name: str
+
+
+def _list(
+    client: docker.DockerClient,
+    label: str,
+    chosen: Callable[[Mapping[str, str] | None], bool] = lambda _: True,
+    kinds: tuple[str, ...] = ("container", "network", "volume"),
+) -> list[_Item]:
+    """Everything with this label, in an order in which it can be removed. Raises what engine.LOST lists."""
+    filters = {"label": label}
+    listings: Mapping[str, Callable[[], list[Any]]] = {
+        "container": lambda: client.api.containers(all=True, filters=filters),
+        "network": lambda: client.api.networks(filters=filters),
+        "volume": lambda: client.api.volumes(filters=filters)["Volumes"] or [],
+    }
+    return [
+        _Item(
+            kind,
+            entry["Name"] if kind == "volume" else entry["Id"],
+            entry["Names"][0].lstrip("/") if kind == "container" else entry["Name"],
+        )
+        for kind in kinds
+        for entry in listings[kind]()
+        if chosen(entry.get("Labels"))
     ]
-    _remove_all(client, [container["Id"] for container in left])
-    removed = [container["Names"][0].lstrip("/") for container in left]
-    for network in api.networks(filters=filters):
-        if _abandoned(network.get("Labels")):
-            with contextlib.suppress(docker.errors.APIError):
-                api.remove_network(network["Id"])
-                removed.append(network["Name"])
-    for volume in api.volumes(filters=filters)["Volumes"] or []:
-        if _abandoned(volume.get("Labels")):
-            with contextlib.suppress(docker.errors.APIError):
-                api.remove_volume(volume["Name"])
-                removed.append(volume["Name"])
-    return removed
+
+
+def _remove(client: docker.DockerClient, item: _Item) -> str:
+    """Ask the engine to remove something; the reason if it refuses, or an empty text. Raises what engine.LOST lists."""
+    api: Any = client.api
+    try:
+        # The SDK's own call gives up before a busy disk has forgotten the tree of a kernel.
+        response = api.delete(
+            f"{api.base_url}/v{api.api_version}/{item.kind}s/{item.id}",
+            params={"force": True, "v": True} if item.kind == "container" else None,
+            timeout=REMOVAL_TIMEOUT,
+        )
+    except requests.exceptions.Timeout:
+        return f"no response within {REMOVAL_TIMEOUT} s"
+    if response.status_code < 400 or response.status_code == 404:
+        return ""
+    try:
+        return str(response.json()["message"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return f"status {response.status_code}"
+
+
+def _remove_all(
+    client: docker.DockerClient, items: Sequence[_Item], remaining: Callable[[], list[_Item]]
+) -> dict[_Item, str]:
+    """Remove all; what remains, with the reason. Raises what engine.LOST lists.
+
+    A network is in use for a moment longer, and somebody else may be removing a container.
+    """
+    reasons: dict[_Item, str] = {}
+    until = time.monotonic() + REMOVAL_TIMEOUT
+    tries = 0
+    while items:
+        for kind in ("container", "network", "volume"):
+            of_kind = [item for item in items if item.kind == kind]
+            reasons |= zip(of_kind, _each(of_kind, partial(_remove, client)), strict=True)
+        items = remaining()
+        tries += 1
+        under_way = any("in progress" in reasons.get(item, "") for item in items)
+        if tries >= _TRIES and not (under_way and time.monotonic() < until):
+            break
+        time.sleep(0.5 if items else 0)
+    return {item: reasons.get(item) or "the engine still lists it" for item in items}
+
+
+def _each(items: Sequence[_Item], remove: Callable[[_Item], str]) -> list[str]:
+    if not items:
+        return []
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return list(pool.map(remove, items))
 
 
 def _abandoned(labels: Mapping[str, str] | None) -> bool:
     owner = Owner.from_label((labels or {}).get(OWNER, ""))
     return owner is not None and owner.is_dead()
-
-
-def remove_container(client: docker.DockerClient, container: str) -> None:
-    """Remove a container and its anonymous volumes, whatever state it is in. Raises what engine.LOST lists."""
-    api: Any = client.api
-    # The SDK's own call gives up before a busy disk has forgotten the tree of a kernel. Gone already, or
-    # going: both are fine, and whatever else the engine says cannot be helped here.
-    with contextlib.suppress(requests.exceptions.Timeout):
-        api.delete(
-            f"{api.base_url}/v{api.api_version}/containers/{container}",
-            params={"force": True, "v": True},
-            timeout=REMOVAL_TIMEOUT,
-        )
-
-
-def _remove_all(client: docker.DockerClient, containers: list[str]) -> None:
-    if containers:
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            list(pool.map(partial(remove_container, client), containers))
-
-
-def remove_containers(client: docker.DockerClient, run: RunLabels) -> None:
-    """Remove every container of this run. Raises what engine.LOST lists."""
-    filters = {"label": f"{RUN}={run.id}"}
-    _remove_all(client, [container["Id"] for container in client.api.containers(all=True, filters=filters)])
-
-
-def close(client: docker.DockerClient, run: RunLabels) -> None:
-    """Remove everything that this run created."""
-    filters: dict[str, Any] = {"label": f"{RUN}={run.id}"}
-    remove_containers(client, run)
-    for network in client.api.networks(filters=filters):
-        with contextlib.suppress(docker.errors.APIError):
-            client.api.remove_network(network["Id"])
-    for volume in client.api.volumes(filters=filters)["Volumes"] or []:
-        with contextlib.suppress(docker.errors.APIError):
-            client.api.remove_volume(volume["Name"])

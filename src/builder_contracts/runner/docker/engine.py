@@ -37,6 +37,9 @@ from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, end
 # Seconds for one response of the engine's API; pulling and executing have their own deadlines.
 API_TIMEOUT = 60
 
+# Seconds for one response when a command is over its time: it may be the engine that hangs.
+_RESPONSE_WITHIN = 10
+
 SILENCE = 1.0
 """Seconds without output after which the engine is queried whether a program still runs."""
 
@@ -320,7 +323,7 @@ def execute(
     engine has no call for it): the owner of the container removes it.
     """
     api: Any = client.api
-    stdout, stderr = bytearray(), bytearray()
+    stdout, stderr = _Kept(), _Kept()
     status: int | None = None
     try:
         created = api.exec_create(
@@ -336,9 +339,9 @@ def execute(
         running = partial(_running, api, execution)
         copied = _copy(raw, stdout, stderr, time.monotonic() + deadline, running, listen, last_line)
         if copied is _Copied.LAST_LINE:
-            return CompletedCommand(0, bytes(stdout), bytes(stderr))
+            return CompletedCommand(0, bytes(stdout), bytes(stderr), cut=stdout.cut or stderr.cut)
         if copied is _Copied.DEADLINE:
-            ended = f"no exit within {deadline:.3g} s"
+            ended = _hindrance(client, container) or f"no exit within {deadline:.3g} s"
         else:
             inspected = api.exec_inspect(execution)
             if inspected.get("ExitCode") is None:
@@ -357,7 +360,33 @@ def execute(
         ended = f"lost the command in the engine: {reason(error)}"
         with contextlib.suppress(*LOST):
             ended = death(client, container) or ended
-    return CompletedCommand(None if ended else status, bytes(stdout), bytes(stderr), ended)
+    cut = stdout.cut or stderr.cut
+    return CompletedCommand(None if ended else status, bytes(stdout), bytes(stderr), ended, cut)
+
+
+class _Kept(bytearray):
+    """The beginning of a stream; ``cut`` says that it was longer."""
+
+    cut = False
+
+    def add(self, frame: bytes | bytearray) -> None:
+        room = max(0, MOST_OUTPUT - len(self))
+        self += frame[:room]
+        self.cut = self.cut or len(frame) > room
+
+
+def _hindrance(client: docker.DockerClient, container: str) -> str:
+    """Why a program could not end that did not end in time, or an empty text. Raises what LOST lists."""
+    api: Any = client.api
+    try:
+        # The SDK's own call would wait for a minute.
+        response = api.get(
+            f"{api.base_url}/v{api.api_version}/containers/{container}/json", timeout=_RESPONSE_WITHIN
+        )
+    except requests.exceptions.Timeout:
+        return f"lost the command in the engine: no response within {_RESPONSE_WITHIN} s"
+    paused = field(response.json(), "State", of=dict).get("Paused") is True
+    return "lost the command in the engine: the container is paused" if paused else ""
 
 
 class _Copied(Enum):
@@ -391,8 +420,8 @@ def death(client: docker.DockerClient, container: str) -> str:
 
 def _copy(
     raw: Any,
-    stdout: bytearray,
-    stderr: bytearray,
+    stdout: _Kept,
+    stderr: _Kept,
     until: float,
     running: Callable[[float], bool],
     listen: Callable[[bytes], None] | None = None,
@@ -427,6 +456,8 @@ def _copy(
                 over = not running(max(remaining - SILENCE, 0.1))
                 continue
             if not chunk:
+                if buffer:
+                    raise ConnectionError("the connection closed in the middle of the output")
                 return _Copied.WHOLE
             buffer += chunk
             while len(buffer) >= 8:
@@ -434,7 +465,7 @@ def _copy(
                 if len(buffer) < 8 + length:
                     break
                 target = stderr if stream == 2 else stdout
-                target += buffer[8 : 8 + min(length, max(0, MOST_OUTPUT - len(target)))]
+                target.add(buffer[8 : 8 + length])
                 if last_line and stream != 2 and ends_with_line(stdout, last_line, length):
                     return _Copied.LAST_LINE
                 if listen is not None and stream == 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ from builder_contracts.facts.model import (
     StartFacts,
     Unseen,
 )
+from builder_contracts.runner.command_end import is_deadline, is_own_exit
 from builder_contracts.runner.docker import engine, kernel_view, tls_servers
 from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
 from builder_contracts.runner.docker.job_start import (
@@ -48,6 +50,8 @@ from builder_contracts.runner.protocol import CompletedCommand, OutsideView
 # run the job's command.
 _SETTLED = 1.0
 _COMMAND_WITHIN = 15.0
+# Percentage of a minute in which tasks waited for a CPU from which on a host is too busy to be judged by the clock.
+_BUSY = 50.0
 
 
 def describe_engine(client: docker.DockerClient) -> RunnerFacts:
@@ -446,7 +450,6 @@ class DockerRunner:
         """
         api = self._client.api
         address = f"tcp://127.0.0.1:{daemon.port}"
-        started_at = time.monotonic()
         created = api.create_container(
             self._image,
             entrypoint=["dockerd"],
@@ -464,17 +467,35 @@ class DockerRunner:
         try:
             api.start(container)
         except docker.errors.APIError as error:
-            return Unseen("the daemon never became ready"), engine.reason(error)
+            message = engine.reason(error)
+            if image_fault(message):
+                return Unseen("the daemon never became ready"), message
+            return Unseen(f"the engine did not start the daemon: {message}"), ""
+        started_at = time.monotonic()
         wait = 'until docker --host "$1" version >/dev/null 2>&1; do sleep 0.1; done'
         completed = engine.execute(
             self._client, container, ["sh", "-c", wait, "sh", address], deadline=daemon.ready_within
         )
         if completed.status == 0:
             return time.monotonic() - started_at, ""
+        if not (is_own_exit(completed.ended) or is_deadline(completed.ended)):
+            return Unseen(f"cannot tell whether the daemon became ready: {completed.ended}"), ""
+        if is_deadline(completed.ended) and (waited := self._cpu_waiting(container)) >= _BUSY:
+            reason = f"no response within {daemon.ready_within} s, while tasks of this host waited for a CPU {waited:.0f}% of the time"
+            return Unseen(reason), ""
         log = api.logs(container, tail=5).decode("utf-8", errors="replace")
         log_end = " | ".join(log.strip().split("\n"))[-600:]
         message = f"no response within {daemon.ready_within} s; end of its log: {log_end or '(empty)'}"
         return Unseen("the daemon never became ready"), message
+
+    def _cpu_waiting(self, container: str) -> float:
+        """The percentage of the last minute in which a task of the host waited for a CPU; 0 where the kernel keeps none.
+
+        Source: the kernel's Documentation/accounting/psi.rst; the file is that of the whole host.
+        """
+        completed = engine.execute(self._client, container, ["cat", "/proc/pressure/cpu"], deadline=10)
+        match = re.search(rb"some .*avg60=([0-9.]+)", completed.stdout)
+        return float(match[1]) if match else 0.0
 
 
 def _names_registry(reference: str) -> bool:

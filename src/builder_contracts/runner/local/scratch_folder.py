@@ -18,6 +18,7 @@ import psutil
 
 from builder_contracts.errors import BuilderContractsError
 from builder_contracts.runner.docker.cleanup import Owner
+from builder_contracts.runner.leftovers import Leftovers
 
 PREFIX = "builder-contracts-run-"
 OWNER = "owner"
@@ -66,8 +67,8 @@ def sweep() -> list[Path]:
     return removed
 
 
-def clear(folder: Path) -> None:
-    """End what runs in a folder, and remove it, whatever its files allow."""
+def clear(folder: Path) -> Leftovers:
+    """End what runs in a folder, and remove it, whatever its files allow; what remains."""
     for pid in _inside(folder):
         # A build server asked to end takes its traces elsewhere along; Java's are below /tmp, whatever TMPDIR says.
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -83,7 +84,9 @@ def clear(folder: Path) -> None:
             if not os.path.islink(path):  # noqa: PTH114 # the same
                 with contextlib.suppress(OSError):
                     os.chmod(path, 0o700)  # noqa: PTH101 # the same
-    shutil.rmtree(folder, ignore_errors=True)
+    reasons: list[str] = []
+    shutil.rmtree(folder, onerror=lambda _, path, info: reasons.append(f"{path}: {info[1]}"))
+    return Leftovers((f"directory {folder} ({reasons[0]})",) if folder.exists() and reasons else ())
 
 
 def kill(folder: Path) -> None:

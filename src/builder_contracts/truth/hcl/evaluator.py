@@ -95,6 +95,8 @@ class _Evaluation:
         path, rest = [_text(parts[0])], parts[1:]
         if path[0] in self.scope.bound:
             return self.postfix(self.scope.bound[path[0]], rest)
+        if path[0] == "module" and len(rest) > 1 and _text(rest[1]) == "[0]":
+            del rest[1]  # A call with ``count``: its first instance represents all.
         for part in rest:
             if part.type != "get_attr":
                 break

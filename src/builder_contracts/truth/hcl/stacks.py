@@ -307,7 +307,7 @@ def dynamic(block: Block, scope: Scope, kind: str) -> Iterator[tuple[Block, Scop
 
 
 def structure(block: Block, scope: Scope) -> Value:
-    """A block with all it holds as one value; blocks become lists of mappings."""
+    """A block with all it holds as one value; blocks become lists of mappings, an empty one where none is made."""
     mapping: dict[str, Value] = {
         name: evaluate(expression, scope)
         for name, expression in block.attributes.items()
@@ -318,6 +318,5 @@ def structure(block: Block, scope: Scope) -> Value:
     )
     for kind in kinds:
         blocks = [structure(inner, inner_scope) for inner, inner_scope in dynamic(block, scope, kind)]
-        if blocks:
-            mapping[kind] = Known(blocks, blocks[0].at)
+        mapping[kind] = Known(blocks, blocks[0].at if blocks else block.at)
     return Known(mapping, block.at)

@@ -12,13 +12,17 @@ from builder_contracts.truth.model import (
     NameUse,
     Pod,
     ScaleSet,
+    Selector,
     Workload,
 )
-from builder_contracts.truth.value import Known, Value, fields, get, items, text
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
 
 _WORKLOADS = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", "ReplicaSet", "Pod", "CronJob"})
-_VALUES = frozenset({"githubConfigUrl", "githubConfigSecret", "runnerScaleSetName", "minRunners", "maxRunners",
-                     "containerMode", "runnerGroup", "controllerServiceAccount"})  # fmt: skip
+SCALE_SET_VALUES = frozenset({"githubConfigUrl", "githubConfigSecret", "runnerScaleSetName", "minRunners",
+                              "maxRunners", "containerMode", "runnerGroup", "controllerServiceAccount",
+                              "scaleSetLabels", "template"})  # fmt: skip
+"""Values of the chart gha-runner-scale-set that rules read."""
+_SELECTING = frozenset({"PodDisruptionBudget", "ServiceMonitor", "PodMonitor"})
 
 
 def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
@@ -55,9 +59,17 @@ def read_kubernetes(value: Value, model: Model, variant: str = "") -> None:
         target = get(value, "spec", "scaleTargetRef", "name")
         least, most = get(value, "spec", "minReplicas"), get(value, "spec", "maxReplicas")
         model.autoscalers.append(Autoscaler(target, least, most, at))
+    elif kind in _SELECTING:
+        model.selectors.append(Selector(kind, get(value, "spec", "selector", "matchLabels"), at))
     elif kind == "ConfigMap":
         model.settings += [
             ConfigMapFile(file, content, name) for file, content in fields(get(value, "data")).items()
+        ]
+    elif kind == "Secret":
+        # Which keys it has, never what they hold.
+        keys = {**fields(get(value, "data")), **fields(get(value, "stringData"))}
+        model.settings += [
+            ConfigMapFile(key, Unknown("it is in a secret", entry.at), name) for key, entry in keys.items()
         ]
     elif kind == "AutoscalingRunnerSet":
         _runner_set(value, model, variant)
@@ -81,7 +93,9 @@ def _runner_set(value: Value, model: Model, variant: str) -> None:
     spec = fields(get(value, "spec"))
     labels = fields(get(value, "metadata", "labels"))
     name = text(get(value, "metadata", "name")) or ""
-    values = {key: item for key, item in spec.items() if key in _VALUES or key == "template"}
+    values = {
+        key: item for key, item in spec.items() if key in SCALE_SET_VALUES or key == "runnerScaleSetLabels"
+    }
     values.setdefault("runnerScaleSetName", Known(name, value.at))
     pod = Pod(get(value, "spec", "template", "spec") or Known({}, value.at))
     if pod.container("dind") is not None:
@@ -98,18 +112,7 @@ def _runner_set(value: Value, model: Model, variant: str) -> None:
 def is_helm_values(value: Value) -> bool:
     """Whether a document has the keys of the values of the chart gha-runner-scale-set."""
     keys = fields(value).keys()
-    return "githubConfigUrl" in keys and len(_VALUES & keys) >= 2
-
-
-def helm_values(value: Value, file: str, model: Model) -> None:
-    """A values file of a scale set; the file's name is the label unless the values set another."""
-    stem = file.rpartition("/")[2].rpartition(".")[0]
-    name = text(get(value, "runnerScaleSetName")) or stem
-    present = {**fields(value)}
-    present.setdefault("runnerScaleSetName", Known(name, value.at))
-    scale_set(
-        ScaleSet(name, Known(present, value.at), None, None, Known(True, value.at), file, value.at), model
-    )
+    return "githubConfigUrl" in keys and len(SCALE_SET_VALUES & keys) >= 2
 
 
 def scale_set(scale_set: ScaleSet, model: Model) -> None:

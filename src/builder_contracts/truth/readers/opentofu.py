@@ -12,14 +12,18 @@ from builder_contracts.truth.checkout import TOO_DEEP, File, Unread
 from builder_contracts.truth.hcl.evaluator import Scope, evaluate, render
 from builder_contracts.truth.hcl.stacks import Folder, Instance, TofuResource, dynamic, structure
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
-from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template
+from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template, UrlPassword
 from builder_contracts.truth.readers import kubernetes, yaml
+from builder_contracts.truth.readers.helm_releases import SCALE_SET_CHART, overlay
 from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
 
-SUFFIXES = (".tf", ".tofu", ".tfvars")
+EXAMPLE = ".tfvars.example"
+"""How a file of values ends that a user is meant to copy: the stack as it is applied by whoever does."""
+SUFFIXES = (".tf", ".tofu", ".tfvars", EXAMPLE)
 
 _KIND = re.compile(r"^kubernetes_([a-z_]+?)(?:_v\d\w*)?$")
-_CONTROLLER, _SCALE_SET = "gha-runner-scale-set-controller", "gha-runner-scale-set"
+_MANIFESTS = ("kubectl_manifest", "kubernetes_manifest")
+_RELEASE = ("chart", "version", "namespace", "name", "values", "create_namespace")
 # Blocks that the provider repeats and Kubernetes writes as lists under another name.
 _LISTS = {
     "container": "containers", "init_container": "initContainers", "port": "ports", "env": "env",
@@ -45,7 +49,7 @@ def read_opentofu(files: Iterable[File], model: Model) -> None:
                 Unread(file.path, f"invalid HCL at line {lines}; the rest of the file was checked")
             )
         parent = posixpath.dirname(file.path)
-        if file.path.endswith(".tfvars"):
+        if file.path.endswith((".tfvars", EXAMPLE)):
             variables.setdefault(parent, {})[file.name] = parsed.root
         else:
             folders.setdefault(parent, Folder(parent)).add(parsed.root)
@@ -57,6 +61,7 @@ def read_opentofu(files: Iterable[File], model: Model) -> None:
         if path not in called:
             _stack(folder, folders, variables.get(path, {}), texts, model, templates)
         _targets(folder, variables.get(path, {}), model)
+        _url_passwords(folder, model)
     for folder in folders.values():
         # A module that nobody calls, and what callers may choose of those that are called.
         templates.read(Instance(folder, folders, texts, {}), "", unless_called=True)
@@ -76,7 +81,8 @@ def _stack(
     if backends or folder.calls or folder.resources:
         kind = backends[0].labels[0] if backends and backends[0].labels else None
         applied = bool(backends or folder.providers or folder.calls or variables)
-        model.stacks.append(Stack(folder.path, kind, place, applied))
+        lock = _lock(backends[0], Scope(Instance(folder, {}, {}, {}))) if backends else ""
+        model.stacks.append(Stack(folder.path, kind, place, applied, lock))
     for variant, inputs in _variants(folder, variables):
         instance = Instance(folder, folders, texts, inputs)
         name = f"{folder.path} with {variant}" if variant else folder.path
@@ -84,6 +90,24 @@ def _stack(
             _resource(resource, name, model)
         for called in instance.all():
             templates.read(called, name)
+
+
+# Of each type whose lock is a setting: the settings that name one, and one without which the block is incomplete and
+# the rest is given to "init" (opentofu.org/docs/language/settings/backends).
+_LOCKS = {"s3": (("use_lockfile", "dynamodb_table"), "bucket"), "http": (("lock_address",), "address")}
+
+
+def _lock(backend: Block, scope: Scope) -> str:
+    """What the block of a backend says of a lock, as the model has it."""
+    names, place = _LOCKS.get(backend.labels[0] if backend.labels else "", ((), ""))
+    if not names:
+        return ""
+    values = [evaluate(backend.attributes[name], scope) for name in names if name in backend.attributes]
+    if any(isinstance(value, Known) and value.data for value in values):
+        return "set"
+    if any(isinstance(value, Unknown) for value in values) or place not in backend.attributes:
+        return "unknown"
+    return "none"
 
 
 def _nowhere(folder: Folder) -> Block:
@@ -113,16 +137,21 @@ def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str,
 
 def _resource(resource: TofuResource, variant: str, model: Model) -> None:
     if resource.deployed == Known(False, resource.deployed.at) and resource.type != "helm_release":
+        # Of what a switch leaves out, a caller gets these as they stand when it is switched on.
+        switched_off = Model()
+        _resource(replace(resource, deployed=Known(True, resource.deployed.at)), variant, switched_off)
+        model.autoscalers += [replace(scaler, deployed=False) for scaler in switched_off.autoscalers]
+        model.selectors += [replace(selector, deployed=False) for selector in switched_off.selectors]
         return
     if resource.type == "helm_release":
         _release(resource, variant, model)
-    elif resource.type in ("kubectl_manifest", "kubernetes_manifest"):
+    elif resource.type in _MANIFESTS:
         expression = resource.block.attributes.get("yaml_body") or resource.block.attributes.get("manifest")
         if expression is not None:
             for document in _documents(evaluate(expression, resource.scope), model):
                 kubernetes.read_kubernetes(document, model, variant)
     elif match := _KIND.match(resource.type):
-        kind = "".join(word.capitalize() for word in match[1].split("_"))
+        kind = _camel_kind(match[1])
         value = _camel(structure(resource.block, resource.scope))
         if kind == "ConfigMap" and (expression := resource.block.attributes.get("data")) is not None:
             # The shape of its files is wanted: that a key is filled from a variable, not with what.
@@ -176,53 +205,79 @@ def _camel_word(word: str) -> str:
 
 def _release(resource: TofuResource, variant: str, model: Model) -> None:
     block, scope = resource.block, resource.scope
+    attributes = {name: evaluate(expression, scope) for name, expression in block.attributes.items()
+                  if name in _RELEASE}  # fmt: skip
+    settings = [
+        (evaluate(key, inner_scope), evaluate(setting, inner_scope))
+        for inner, inner_scope in dynamic(block, scope, "set")
+        if (key := inner.attributes.get("name")) is not None
+        and (setting := inner.attributes.get("value")) is not None
+    ]
+    written_at = block.attributes["values"].at if "values" in block.attributes else None
+    made = Known(resource.address, resource.at)
+    _add_release(attributes, settings, made, resource.deployed, written_at, variant, model)
 
-    def attribute(name: str) -> Value | None:
-        expression = block.attributes.get(name)
-        return evaluate(expression, scope) if expression else None
 
-    chart, version, namespace = attribute("chart"), attribute("version"), attribute("namespace")
-    written = (text(chart) or "").rstrip("/").rpartition("/")[2]
-    values: Value = Known({}, resource.at)
-    written_values = attribute("values")
+def read_resource(kind: str, address: str, values: Value, variant: str, model: Model) -> None:
+    """Add a resource whose attributes are all evaluated, as a plan has them."""
+    if kind == "helm_release":
+        settings = [
+            (name, value)
+            for entry in items(get(values, "set"))
+            if (name := get(entry, "name")) is not None and (value := get(entry, "value")) is not None
+        ]
+        at = get(values, "values")
+        made, deployed = Known(address, values.at), Known(True, values.at)
+        _add_release(
+            fields(values), settings, made, deployed, at.at if at is not None else None, variant, model
+        )
+    elif kind in _MANIFESTS:
+        manifest = get(values, "manifest") or get(values, "yaml_body")
+        for document in _documents(manifest, model) if manifest is not None else ():
+            kubernetes.read_kubernetes(document, model, variant)
+    elif match := _KIND.match(kind):
+        written = Known({"kind": Known(_camel_kind(match[1]), values.at)}, values.at)
+        kubernetes.read_kubernetes(overlay(_camel(values), written), model, variant)
+
+
+def _camel_kind(words: str) -> str:
+    return "".join(word.capitalize() for word in words.split("_"))
+
+
+def _add_release(
+    attributes: Mapping[str, Value],
+    settings: Iterable[tuple[Value, Value]],
+    made: Known,
+    deployed: Value,
+    written_at: Location | None,
+    variant: str,
+    model: Model,
+) -> None:
+    """Add a Helm release, and the scale set that it is; ``settings`` are its ``set`` blocks."""
+    chart, version, namespace = map(attributes.get, ("chart", "version", "namespace"))
+    values: Value = Known({}, made.at)
+    written_values = attributes.get("values")
     for document in items(written_values):
         for part in _documents(document, model):
-            values = _overlay(values, part)
+            values = overlay(values, part)
     if isinstance(written_values, Unknown):
         values = written_values
     else:
-        for inner, inner_scope in dynamic(block, scope, "set"):
-            key, setting = inner.attributes.get("name"), inner.attributes.get("value")
-            if key is not None and setting is not None and (path := text(evaluate(key, inner_scope))):
-                values = _put(values, path.split("."), evaluate(setting, inner_scope))
-    written_at = block.attributes["values"].at if "values" in block.attributes else None
+        for key, setting in settings:
+            if path := text(key):
+                values = _put(values, path.split("."), setting)
     model.releases.append(
-        Release(chart, version, namespace, resource.deployed, resource.at, values, written_at)
+        Release(attributes.get("name"), chart, version, namespace, deployed, made.at, values, written_at)
     )
     if namespace is not None:
-        created = text(attribute("create_namespace")) == "true"
+        created = text(attributes.get("create_namespace")) == "true"
         model.namespaces.append(NameUse(namespace, created, namespace.at))
-    if written != _SCALE_SET:
+    if (text(chart) or "").rstrip("/").rpartition("/")[2] != SCALE_SET_CHART:
         return
-    name = text(attribute("name")) or resource.address
+    name = text(attributes.get("name")) or str(made.data)
     if get(values, "runnerScaleSetName") is None:
-        values = _put(values, ["runnerScaleSetName"], Known(name, resource.at))
-    scale_set = ScaleSet(name, values, version, namespace, resource.deployed, variant, resource.at)
-    kubernetes.scale_set(scale_set, model)
-
-
-def _overlay(under: Value, over: Value) -> Value:
-    if (
-        isinstance(under, Known)
-        and isinstance(over, Known)
-        and isinstance(under.data, dict)
-        and isinstance(over.data, dict)
-    ):
-        merged = dict(under.data)
-        for key, item in over.data.items():
-            merged[key] = _overlay(merged[key], item) if key in merged else item
-        return Known(merged, over.at)
-    return over
+        values = _put(values, ["runnerScaleSetName"], Known(name, made.at))
+    kubernetes.scale_set(ScaleSet(name, values, version, namespace, deployed, variant, made.at), model)
 
 
 def _put(value: Value, path: list[str], item: Value) -> Value:
@@ -273,6 +328,37 @@ def _expressions(folder: Folder) -> Iterator[Expression]:
         block = pending.pop()
         pending.extend(block.blocks)
         yield from block.attributes.values()
+
+
+# The password of a URL in a template, unless it is encoded: ://USER:${…}@
+_URL_PASSWORD = re.compile(r"://[^\s\"@]*:\$\{(?!\s*urlencode\()([^}]*)\}@")
+_GENERATED = re.compile(r"random_password\.(\w+)")
+# What random_password takes besides letters and digits. Source: the documentation of hashicorp/random 3.7.
+_SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
+
+
+def _url_passwords(folder: Folder, model: Model) -> None:
+    """Add generated passwords that a module writes into URLs without encoding them."""
+    scope = Scope(Instance(folder, {}, {}, {}))
+    written = [block.attributes["value"] for block in folder.outputs.values() if "value" in block.attributes]
+    for expression in (*written, *_expressions(folder)):
+        for match in _URL_PASSWORD.finditer(expression.text):
+            for name in _GENERATED.findall(match[1]):
+                block = next(
+                    (block for block in folder.resources if block.labels == ("random_password", name)), None
+                )
+                if block is None:
+                    continue
+                special, characters = (
+                    text(evaluate(block.attributes[key], scope)) if key in block.attributes else None
+                    for key in ("special", "override_special")
+                )
+                if special != "false":
+                    line = expression.at.line + expression.text.count("\n", 0, match.start())
+                    at = Location(expression.at.file, line)
+                    model.url_passwords.append(
+                        UrlPassword(f"random_password.{name}", characters or _SPECIAL, at, block.at)
+                    )
 
 
 def _heredocs(expression: Expression) -> Iterator[Expression]:

@@ -60,13 +60,14 @@ class Command:
     """A command with its words, and the line of the script from 0 that it begins at.
 
     ``through`` are the commands that start it (``sudo``, ``timeout``). ``environment`` is the command that brings its
-    tools, such as ``nix develop``; empty if they are the runner's.
+    tools, such as ``nix develop``; empty if they are the runner's. ``path`` is the command as it is written.
     """
 
     words: tuple[str, ...]
     line: int
     through: tuple[str, ...] = ()
     environment: str = ""
+    path: str = ""
 
 
 @cache
@@ -114,8 +115,8 @@ def started(command: Command, depth: int = 0) -> Iterator[Command]:
         if not rest:
             break
         words, through = rest, (*through, starter)
-    words = (words[0].rpartition("/")[2], *words[1:])
-    yield from _inside(replace(command, words=words, through=through), depth)
+    path, words = words[0], (words[0].rpartition("/")[2], *words[1:])
+    yield from _inside(replace(command, words=words, through=through, path=path), depth)
 
 
 def _inside(command: Command, depth: int) -> Iterator[Command]:

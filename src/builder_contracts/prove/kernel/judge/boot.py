@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from builder_contracts.prove.check_result import CheckResult
-from builder_contracts.prove.command_end import is_deadline
 from builder_contracts.prove.kernel import kconfig
 from builder_contracts.prove.kernel.boot_console import Console
 from builder_contracts.prove.kernel.record import Boot, KernelRecord
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.runner.command_end import is_deadline
 
 _RT = "CONFIG_PREEMPT_RT"
 

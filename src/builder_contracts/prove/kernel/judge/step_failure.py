@@ -6,9 +6,9 @@ import re
 
 from builder_contracts.contract.quantities import human_bytes
 from builder_contracts.prove.check_result import CheckResult
-from builder_contracts.prove.command_end import is_deadline
 from builder_contracts.prove.kernel.record import KernelBuild, TierStep
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.runner.command_end import is_deadline
 
 # How make, env and the shell report that a program does not exist.
 _MISSING = re.compile(

@@ -10,23 +10,18 @@ from typing import Any
 
 from builder_contracts.errors import Location
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
-from builder_contracts.truth.known_software import KnownProgram, known_software
-from builder_contracts.truth.model import Pod, Release, Template, environment, split_reference
+from builder_contracts.truth.known_software import KnownFile, KnownProgram, known_software
+from builder_contracts.truth.model import Pod, Release, ScaleSet, environment, split_reference
 from builder_contracts.truth.readers import yaml
 from builder_contracts.truth.rule_context import RuleContext
+from builder_contracts.truth.rules.deployment import runner_config
 from builder_contracts.truth.rules.registry import rule
 from builder_contracts.truth.value import Known, Unknown, Value, get, items, text
-
-# Settings of a job's pod that GitLab Runner reads from [runners.kubernetes] itself and nowhere below it.
-# Source: https://docs.gitlab.com/runner/executors/kubernetes/#configuration-settings
-_POD_SETTINGS = frozenset({"cpu_request", "cpu_limit", "memory_request", "memory_limit", "ephemeral_storage_request",
-                           "ephemeral_storage_limit", "service_cpu_limit", "service_memory_limit", "helper_cpu_limit",
-                           "helper_memory_limit", "pod_termination_grace_period_seconds", "poll_timeout"})  # fmt: skip
 
 
 @rule("deployment/settings-apply", scope="any")
 def check(context: RuleContext) -> Iterator[RuleResult]:
-    yield from _check_templates(context)
+    yield from runner_config.check(context.model)
     for workload in context.model.workloads:
         for container in workload.pod.containers:
             program = _program_of(container)
@@ -35,35 +30,11 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
                 yield from _check_program(context, program, name, workload.pod, container)
     for release in context.model.releases:
         yield from _check_release(release)
-
-
-def _check_templates(context: RuleContext) -> Iterator[RuleResult]:
-    for template in context.model.templates:
-        try:
-            data = tomllib.loads(template.text)
-        except tomllib.TOMLDecodeError as error:
-            if not template.every_switch:
-                yield Undetermined(template.at, f"the rendered template is not TOML: {error}")
-            continue
-        except RecursionError:
-            yield Undetermined(template.at, "the rendered template is nested too deeply")
-            continue
-        misplaced = [misplacement for runner in data.get("runners", []) if isinstance(runner, dict)
-                     for misplacement in _misplaced(runner.get("kubernetes", {}), "runners.kubernetes")]  # fmt: skip
-        for key, table in misplaced:
-            switches = " with every switch of the template on" if template.every_switch else ""
-            actual = Quote(_line(template, key), f"{key} is in table [{table}]{switches}")
-            expected = Quote(
-                _line(template, "[runners.kubernetes]"),
-                f"GitLab Runner reads {key} from [runners.kubernetes]",
-            )
-            yield Contradicts(
-                actual,
-                expected,
-                "move it above the first nested table; a TOML key belongs to the header before it",
-            )
-        if not misplaced and not template.every_switch:
-            yield Agrees(template.at)
+    for file in known_software().files:
+        yield from _check_file(context, file)
+    for scale_set in context.model.scale_sets:
+        if scale_set.runner is not None and not scale_set.is_left_out:
+            yield from _check_template(scale_set)
 
 
 def _program_of(container: Value) -> KnownProgram | None:
@@ -107,6 +78,7 @@ def _check_program(
                 ignored = "is ignored" if len(names) == 1 else "are ignored"
                 actual = Quote(names[0][1], f"{name}: {shown} {ignored}")
                 yield Contradicts(actual, only, f"move the {kind} into the file, or drop {program.config}")
+    file = _config_file(context, pod, container, config[0]) if config is not None else None
     for required in program.requires:
         used = [(argument, at) for argument, at in written if argument.startswith(required.arguments)]
         key = f"{required.arguments}{required.setting}"
@@ -118,7 +90,6 @@ def _check_program(
             yield Contradicts(
                 Quote(used[0][1], f"{name}: {used[0][0].partition('=')[0]}"), expected, f"add {key}"
             )
-        file = _config_file(context, pod, container, config[0]) if config is not None else None
         table = get(file, required.table)
         if config is not None and table is not None and get(table, required.setting) is None:
             fine = False
@@ -129,6 +100,22 @@ def _check_program(
                 Quote(config[1], f"{config[0]}: {missing}"),
                 f"set {required.table}.{required.setting}",
             )
+    for host in program.hosts:
+        prefix = f"{host.arguments}{host.setting}="
+        table = get(file, host.table)
+        value = get(table, host.setting)
+        places = [
+            (argument.removeprefix(prefix), at) for argument, at in written if argument.startswith(prefix)
+        ]
+        places += [(text(value) or "", table.at)] if table is not None and value is not None else []
+        for address, at in places:
+            if "://" in address:
+                fine = False
+                yield Contradicts(
+                    Quote(at, f"{host.table}.{host.setting} of {name} is {address}"),
+                    Quote(container.at, f"{program.name} reads a host and a port there ({host.reference})"),
+                    "remove the scheme",
+                )
     if fine and (config is not None or settings or variables):
         yield Agrees(container.at)
 
@@ -170,6 +157,70 @@ def _parsed(content: Value) -> Value | None:
     return documents[0] if documents else None
 
 
+# A template of one's own replaces the chart's, which has both. Without a command, the image ends at once.
+# Source: https://github.com/actions/actions-runner-controller/blob/gha-runner-scale-set-0.13.1/charts/gha-runner-scale-set/values.yaml#L231
+_OF_THE_TEMPLATE = {"image": "ghcr.io/actions/actions-runner:latest", "command": '["/home/runner/run.sh"]'}
+
+
+def _check_template(scale_set: ScaleSet) -> Iterator[RuleResult]:
+    """What a scale set's own pod template must repeat of the chart's."""
+    runner = scale_set.runner
+    if not isinstance(runner, Known):
+        return
+    image = text(get(runner, "image"))
+    for key, usual in _OF_THE_TEMPLATE.items():
+        if get(runner, key) is None:
+            if key == "command" and image and not split_reference(image)[0].endswith("/actions-runner"):
+                continue  # An image of one's own may start the agent by itself.
+            yield Contradicts(
+                Quote(runner.at, f"the container runner of scale set {scale_set.name} has no {key}"),
+                Quote(scale_set.at, f"its template replaces the chart's, which sets {key}"),
+                f"set {key}: {usual}",
+            )
+        else:
+            yield Agrees(runner.at)
+
+
+def _check_file(context: RuleContext, expected: KnownFile) -> Iterator[RuleResult]:
+    """Keys that a program needs of its file, unless a variable of a container or a key of a secret stands in."""
+    provided = {setting.file for setting in context.model.settings}
+    provided.update(
+        *(
+            environment(container)
+            for workload in context.model.workloads
+            for container in workload.pod.containers
+        )
+    )
+    for setting in context.model.settings:
+        written = text(setting.content)
+        if setting.file != expected.name or written is None:
+            continue
+        try:
+            data = tomllib.loads(written)
+        except tomllib.TOMLDecodeError as error:
+            yield Undetermined(setting.content.at, f"{expected.name} is not TOML: {error}")
+            continue
+        if not expected.tables <= data.keys():
+            continue
+        for key, variables in expected.requires.items():
+            inner: Any = data
+            for part in key.split("."):
+                inner = inner.get(part) if isinstance(inner, dict) else None
+            if inner is not None or provided & {*variables}:
+                yield Agrees(setting.content.at)
+                continue
+            header = written.find(f"[{key.partition('.')[0]}]")
+            line = setting.content.at.line + (written.count("\n", 0, header) + 1 if header >= 0 else 0)
+            yield Contradicts(
+                Quote(Location(setting.content.at.file, line), f"{expected.name} has no {key}"),
+                Quote(
+                    setting.content.at,
+                    f"{expected.program} does not start without {key} or {variables[0]} ({expected.reference})",
+                ),
+                f"set {key}",
+            )
+
+
 def _check_release(release: Release) -> Iterator[RuleResult]:
     """The values that a chart requires, if the release's own are all known."""
     name = (text(release.chart) or "").rstrip("/").rpartition("/")[2]
@@ -191,23 +242,3 @@ def _check_release(release: Release) -> Iterator[RuleResult]:
             yield Contradicts(actual, expected, f"set {key}")
         else:
             yield Agrees(value.at)
-
-
-def _misplaced(table: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Settings of the pod in tables below the one that has them."""
-    inner = table.items() if isinstance(table, dict) else enumerate(table) if isinstance(table, list) else ()
-    for key, value in inner:
-        below = f"{name}.{key}" if isinstance(key, str) else name
-        if isinstance(value, dict):
-            for setting in value:
-                if setting in _POD_SETTINGS:
-                    yield setting, below
-        if isinstance(value, dict | list):
-            yield from _misplaced(value, below)
-
-
-def _line(template: Template, words: str) -> Location:
-    place = template.raw.find(words)
-    return Location(
-        template.at.file, template.at.line + (template.raw.count("\n", 0, place) if place >= 0 else 0)
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from builder_contracts.contract.model import AUTOMATIC_LABELS
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.rule_context import RuleContext, declared
 from builder_contracts.truth.rules.registry import rule
@@ -16,8 +17,7 @@ _GITHUB_DEFAULT_MINUTES = 360
 def check(context: RuleContext) -> Iterator[RuleResult]:
     facts = context.facts("lifecycle")
     least, most = facts.get("job_minutes", "least", default=1), facts.get("job_minutes", "most", default=360)
-    extra = context.facts("enrolment").get("extra_scale_sets", default={})
-    served = {label.lower() for label in (*context.labels, *extra)}
+    served = frozenset().union(*(carried for carried, _ in context.builders)) - AUTOMATIC_LABELS
     for job in context.model.jobs:
         if job.forge != "github" or not any((text(label) or "").lower() in served for label in job.labels):
             continue

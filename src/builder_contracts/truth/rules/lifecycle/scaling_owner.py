@@ -19,7 +19,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             (
                 autoscaler
                 for autoscaler in context.model.autoscalers
-                if text(autoscaler.target) == scale_set.name
+                if autoscaler.deployed and text(autoscaler.target) == scale_set.name
             ),
             None,
         )

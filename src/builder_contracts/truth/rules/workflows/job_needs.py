@@ -23,6 +23,7 @@ from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.value import Value, get, text
 
 DAEMON, ROOT = "docker-daemon", "root"
+_DEPTH = 5
 _INSTALLERS = re.compile(
     r"^(apt|apt-get|dnf|yum|apk|microdnf|zypper|pacman|pip|pip3|pipx|npm|brew|cargo|go|nix|nix-env|uv)$"
 )
@@ -122,7 +123,10 @@ def needs_of_steps(
             unsure = f"the script of step {step.name!r} ({' '.join(opaque[0].split())})"
 
 
-def _needs_of_script(context: RuleContext, run: Value, script: str, brought: set[str]) -> Iterator[StepNeed]:
+def _needs_of_script(
+    context: RuleContext, run: Value, script: str, brought: set[str], depth: int = 0
+) -> Iterator[StepNeed]:
+    """Needs of a script, and of what it starts in the checkout."""
     opaque = _BRINGS.search(script)
     for command in commands(script):
         words = command.words
@@ -131,10 +135,25 @@ def _needs_of_script(context: RuleContext, run: Value, script: str, brought: set
             yield StepNeed(ROOT, f"sudo {because}", at)
         if _INSTALLERS.match(words[0]) and len(words) > 1 and words[1] in _INSTALLS:
             brought.update(_installed(words))
+        if depth < _DEPTH:
+            yield from _followed(context, command, brought, depth)
         need = _tool_of(context, words)
         if need is None or words[0] in brought or need in brought or (command.environment and need != DAEMON):
             continue
         yield StepNeed(need, because, at, "this script" if opaque and need != DAEMON else "")
+
+
+def _followed(context: RuleContext, command: Command, brought: set[str], depth: int) -> Iterator[StepNeed]:
+    """Needs of the recipes and scripts of the checkout that a command starts."""
+    for recipe in context.model.recipes.started_by((command.path, *command.words[1:])):
+        content = text(recipe) or ""
+        # What a recipe defines or asks for is its own; what it installs stays.
+        own = {*_GUARD.findall(content), *_FUNCTION.findall(content)} - brought
+        brought.update(own)
+        for need in _needs_of_script(context, recipe, content, brought, depth + 1):
+            if not command.environment or need.what in (DAEMON, ROOT):
+                yield need
+        brought.difference_update(own)
 
 
 def _installed(words: Sequence[str]) -> Iterator[str]:
@@ -201,10 +220,9 @@ def promise_of(contract: Contract, need: str) -> tuple[bool, Location]:
     return need == ROOT, contract.source
 
 
-def class_of(context: RuleContext, choice: LabelChoice) -> Contract | None:
-    """The class that a job gets when it asks for these labels; None if no class has any of them."""
-    names = [(text(label) or "").lower() for label in choice.labels]
-    return next((context.builders[name] for name in names if name in context.builders), None)
+def classes_of(context: RuleContext, choice: LabelChoice) -> tuple[Contract, ...]:
+    """The classes of which a job can get a runner when it asks for these labels."""
+    return context.builders_of(text(label) or "" for label in choice.labels)
 
 
 def is_skipped(step: CiStep, matrix: Mapping[str, str]) -> bool:

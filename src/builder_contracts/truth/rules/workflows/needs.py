@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder_contracts.contract.model import Contract
+from builder_contracts.errors import Location
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.model import CiJob, LabelChoice
 from builder_contracts.truth.rule_context import RuleContext
@@ -15,7 +16,7 @@ from builder_contracts.truth.rules.workflows.job_needs import (
     DAEMON,
     ROOT,
     StepNeed,
-    class_of,
+    classes_of,
     is_skipped,
     needs_of_job,
     needs_of_steps,
@@ -31,24 +32,30 @@ from builder_contracts.truth.value import Unknown, get, text
 def check(context: RuleContext) -> Iterator[RuleResult]:
     for job in context.model.jobs:
         judged: set[tuple[str, str]] = set()
+        wrong: set[Location] = set()
         agrees = False
         cases: set[tuple[str, tuple[bool, ...]]] = set()
         for choice in job.choices:
-            contract = class_of(context, choice)
-            if contract is None:
-                continue
-            case = (contract.name, tuple(is_skipped(step, choice.matrix) for step in job.steps))
-            if case in cases:
-                continue
-            cases.add(case)
-            needs = [
-                need for need in needs_of_job(context, job, choice) if not _runs_pods(context, choice, need)
-            ]
-            agrees = agrees or not needs
-            for need in needs:
-                if (contract.name, need.what) not in judged:
-                    judged.add((contract.name, need.what))
-                    yield _compare(context, job, contract, need)
+            for contract in classes_of(context, choice):
+                case = (contract.name, tuple(is_skipped(step, choice.matrix) for step in job.steps))
+                if case in cases:
+                    continue
+                cases.add(case)
+                needs = [
+                    need
+                    for need in needs_of_job(context, job, choice)
+                    if not _runs_pods(context, choice, need)
+                ]
+                agrees = agrees or not needs
+                for need in needs:
+                    if (contract.name, need.what) not in judged:
+                        judged.add((contract.name, need.what))
+                        result = _compare(context, job, contract, need)
+                        # One command that needs several things is one line to change.
+                        if not (isinstance(result, Contradicts) and need.at in wrong):
+                            yield result
+                        if isinstance(result, Contradicts):
+                            wrong.add(need.at)
         if agrees and not judged:
             yield Agrees(job.at)
         if job.computed:
@@ -64,7 +71,7 @@ def _runs_pods(context: RuleContext, choice: LabelChoice, need: StepNeed) -> boo
     """Whether containers of the job are pods of their own: the scale set's containerMode is kubernetes."""
     names = {(text(label) or "").lower() for label in choice.labels}
     return need.because in ("container:", "services:") and any(
-        (text(scale_set.label) or "").lower() in names
+        names & scale_set.labels
         and (text(get(scale_set.values, "containerMode", "type")) or "").startswith("kubernetes")
         for scale_set in context.model.scale_sets
     )

@@ -1,0 +1,144 @@
+"""Scale sets in releases of Flux, Argo CD and kustomize, and in values of charts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder_contracts.truth.checkout_scan import SearchWords, scan_checkout
+from builder_contracts.truth.model import Model
+from builder_contracts.truth.value import Unknown, get, text
+from tests.truth.miniature import Tree, write
+
+VALUES = "githubConfigUrl: https://github.com/o\nmaxRunners: 3\n"
+FLUX = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: builders, namespace: ci}
+spec:
+  chartRef: {kind: OCIRepository, name: sets}
+  values:
+    githubConfigUrl: https://github.com/o
+    maxRunners: ${MOST}
+    template: {spec: {containers: [{name: runner, image: "r:{{ .Release.Name }}"}]}}
+"""
+OCI = """\
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: OCIRepository
+metadata: {name: sets}
+spec: {url: oci://ghcr.io/actions/actions-runner-controller-charts/gha-runner-scale-set, ref: {tag: 0.14.2}}
+"""
+ARGO = """\
+apiVersion: argoproj.io/v1alpha1
+kind: Application
+metadata: {name: builders}
+spec:
+  destination: {namespace: ci}
+  sources:
+    - chart: gha-runner-scale-set
+      repoURL: ghcr.io/actions/actions-runner-controller-charts
+      targetRevision: 0.14.2
+      helm:
+        valueFiles: [$values/deploy/shared.yaml]
+        values: |
+          maxRunners: 5
+        valuesObject: {githubConfigUrl: https://github.com/o}
+    - {repoURL: https://github.com/o/deploy, ref: values}
+"""
+KUSTOMIZE = """\
+helmCharts:
+  - name: gha-runner-scale-set
+    releaseName: builders
+    version: 0.14.2
+    namespace: ci
+    valuesFile: own.yaml
+    valuesInline: {maxRunners: 5}
+"""
+UMBRELLA_CHART = """\
+name: pool
+dependencies: [{name: gha-runner-scale-set, alias: builders, version: 0.14.2}]
+"""
+UMBRELLA = "builders:\n  githubConfigUrl: https://github.com/o\n  runnerScaleSetName: builders\n"
+
+
+def scan(tmp_path: Path, tree: Tree) -> Model:
+    return scan_checkout(write(tmp_path / "repo", tree), SearchWords())
+
+
+@pytest.mark.parametrize(
+    ("tree", "namespace"),
+    [
+        ({"a/release.yaml": FLUX, "a/chart.yaml": OCI}, "ci"),
+        ({"app.yaml": ARGO, "deploy/shared.yaml": VALUES}, "ci"),
+        ({"k/kustomization.yaml": KUSTOMIZE, "k/own.yaml": VALUES}, "ci"),
+        ({"pool/Chart.yaml": UMBRELLA_CHART, "pool/values.yaml": UMBRELLA}, None),
+    ],
+    ids=["flux", "argo-cd", "kustomize", "umbrella"],
+)
+def test_release_is_one_scale_set(tmp_path: Path, tree: Tree, namespace: str | None) -> None:
+    (scale_set,) = scan(tmp_path, tree).scale_sets
+    assert scale_set.labels == {"builders"}
+    assert text(scale_set.chart_version) == "0.14.2"
+    assert text(scale_set.namespace) == namespace
+    assert scale_set.is_deployed
+    assert text(get(scale_set.values, "githubConfigUrl")) == "https://github.com/o"
+
+
+def test_later_values_win_and_run_time_text_is_unknown(tmp_path: Path) -> None:
+    argo = scan(tmp_path, {"app.yaml": ARGO, "deploy/shared.yaml": VALUES}).scale_sets[0]
+    flux = scan(tmp_path / "2", {"a/release.yaml": FLUX, "a/chart.yaml": OCI}).scale_sets[0]
+    assert text(get(argo.values, "maxRunners")) == "5"
+    assert isinstance(get(flux.values, "maxRunners"), Unknown)
+    assert isinstance(get(flux.runner, "image"), Unknown)
+
+
+def test_release_whose_values_come_from_elsewhere_has_no_guesses(tmp_path: Path) -> None:
+    release = FLUX.replace("  values:", "  valuesFrom: [{kind: ConfigMap, name: more}]\n  values:")
+    (scale_set,) = scan(tmp_path, {"a/release.yaml": release, "a/chart.yaml": OCI}).scale_sets
+    assert isinstance(scale_set.label, Unknown)
+    assert text(get(scale_set.values, "githubConfigUrl")) == "https://github.com/o"
+
+
+@pytest.mark.parametrize(
+    ("path", "chart"),
+    [
+        ("charts/x/values.yaml", "charts/x/Chart.yaml"),
+        ("charts/x/tests/values-dind.yaml", "charts/x/Chart.yaml"),
+        ("charts/x/ci/values.yaml", "charts/x/Chart.yaml"),
+    ],
+)
+def test_defaults_and_tests_of_a_chart_are_no_deployment(tmp_path: Path, path: str, chart: str) -> None:
+    assert scan(tmp_path, {path: VALUES, chart: "name: x\n"}).scale_sets == []
+    assert len(scan(tmp_path / "without", {path: VALUES}).scale_sets) == 1
+
+
+def test_values_without_a_name_have_no_label(tmp_path: Path) -> None:
+    (scale_set,) = scan(tmp_path, {"runners/big.yaml": VALUES}).scale_sets
+    assert isinstance(scale_set.label, Unknown)
+
+
+@pytest.mark.parametrize(
+    ("listed", "flux_path", "is_deployed"),
+    [("[./a]", "", True), ("[]", "", False), ("[]", "runners/a", True)],
+    ids=["listed", "left-out", "by-path"],
+)
+def test_release_that_kustomize_leaves_out_is_not_deployed(
+    tmp_path: Path, listed: str, flux_path: str, is_deployed: bool
+) -> None:
+    flux = f"apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nspec: {{path: {flux_path or 'x'}}}\n"
+    tree = {
+        "runners/a/release.yaml": FLUX,
+        "runners/a/kustomization.yaml": "resources: [release.yaml, chart.yaml]\n",
+        "runners/a/chart.yaml": OCI,
+        "runners/kustomization.yaml": f"resources: {listed}\n",
+        "ks.yaml": flux,
+    }
+    (scale_set,) = scan(tmp_path, tree).scale_sets
+    assert scale_set.is_deployed is is_deployed
+
+
+def test_suspended_release_may_not_be_deployed(tmp_path: Path) -> None:
+    suspended = FLUX.replace("spec:\n", "spec:\n  suspend: true\n", 1)
+    (scale_set,) = scan(tmp_path, {"release.yaml": suspended, "chart.yaml": OCI}).scale_sets
+    assert not scale_set.is_deployed

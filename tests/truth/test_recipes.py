@@ -1,0 +1,130 @@
+"""Commands are followed into what they start in the checkout: make, just, npm and shell scripts."""
+
+from __future__ import annotations
+
+import pytest
+
+from builder_contracts.truth.checkout import File
+from builder_contracts.truth.readers.recipes import Recipes
+from builder_contracts.truth.value import text
+from tests.truth.conftest import Judge
+from tests.truth.miniature import Tree
+
+MAKE = """\
+ENGINE ?= docker
+TAG = app:$(shell git rev-parse HEAD)
+
+.PHONY: all image
+all: image
+\t@echo $$HOME
+
+image: prepare
+\t$(ENGINE) build \\
+\t  -t $(TAG) .
+ifdef PUSH
+\t-$(ENGINE) push $(TAG)
+endif
+
+prepare:
+\tmkdir -p out
+"""
+JUST = """\
+set dotenv-load
+tag := "app:1"
+
+image target="x": prepare (log "start")
+    @docker build -t {{tag}} {{target}}
+
+prepare:
+    mkdir -p out
+
+log text:
+    echo {{text}}
+
+script:
+    #!/usr/bin/env bash
+    set -e
+    docker build .
+
+python:
+    #!/usr/bin/env python3
+    docker = build
+"""
+PACKAGE = '{\n  "scripts": {\n    "image": "docker build .",\n    "preimage": "mkdir -p out"\n  }\n}\n'
+FILES = {
+    "Makefile": MAKE, "sub/Makefile": MAKE, "justfile": JUST, "package.json": PACKAGE,
+    "ci/build.sh": "docker build .\n", "ci/tool": "#!/bin/bash\ndocker build .\n", "ci/other": "#!/usr/bin/perl\n",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recipes() -> Recipes:
+    read = Recipes()
+    for path, content in FILES.items():
+        read.read(File(path, content.encode()))
+    return read
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("make image", ["Makefile:16 mkdir", "Makefile:9 docker", "Makefile:12 docker"]),
+        ("make", ["Makefile:16 mkdir", "Makefile:9 docker", "Makefile:12 docker", "Makefile:6 echo"]),
+        ("make -C sub prepare", ["sub/Makefile:16 mkdir"]),
+        ("make -j 4 V=1 prepare", ["Makefile:16 mkdir"]),
+        ("make missing", []),
+        ("just image y", ["justfile:8 mkdir", "justfile:11 echo", "justfile:5 docker"]),
+        ("just script", ["justfile:13 #!/usr/bin/env"]),
+        ("just python", []),
+        ("npm run image", ["package.json:4 mkdir", "package.json:3 docker"]),
+        ("yarn image", ["package.json:4 mkdir", "package.json:3 docker"]),
+        ("npm install", []),
+        ("./ci/build.sh --fast", ["ci/build.sh:0 docker"]),
+        ("bash -e ci/build.sh", ["ci/build.sh:0 docker"]),
+        ("ci/tool", ["ci/tool:0 #!/bin/bash"]),
+        ("ci/other", []),
+        ("git status", []),
+    ],
+)
+def test_command_starts_the_recipes_of_its_target(
+    recipes: Recipes, command: str, expected: list[str]
+) -> None:
+    runs = list(recipes.started_by(command.split()))
+    assert [f"{run.at.file}:{run.at.line} {(text(run) or '').split()[0]}" for run in runs] == expected
+
+
+def test_targets_that_need_one_another_end() -> None:
+    circle = Recipes()
+    circle.read(File("Makefile", b"a: b\n\techo a\nb: a\n\techo b\n"))
+    assert [text(run) for run in circle.started_by(["make", "a"])] == ["echo b", "echo a"]
+
+
+WORKFLOW = "on: push\njobs:\n  build:\n    runs-on: tinyland-nix\n    steps: [{run: %s}]\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "place"),
+    [
+        ("make image", "Makefile:9"),
+        ("just script", "justfile:16"),
+        ("npm run image", "package.json:3"),
+        ("./ci/build.sh", "ci/build.sh:1"),
+        ("ci/tool", "ci/tool:2"),
+        ("nix develop -c make image", "Makefile:9"),
+    ],
+)
+def test_need_of_a_recipe_is_a_need_of_the_job(judged: Judge, command: str, place: str) -> None:
+    tree: Tree = {**FILES, ".github/workflows/ci.yml": WORKFLOW % command}
+    report = judged(tree)
+    (finding,) = [
+        finding
+        for finding in report.findings
+        if finding.expected.says == "tinyland-nix does not promise a Docker daemon"
+    ]
+    assert str(finding.actual.at) == place
+    assert "job build on tinyland-nix: docker build" in finding.actual.says
+
+
+def test_job_that_starts_no_recipe_with_docker_agrees(judged: Judge) -> None:
+    report = judged({**FILES, ".github/workflows/ci.yml": WORKFLOW % "make prepare"})
+    assert [finding for finding in report.findings if "Docker daemon" in finding.expected.says] == []
