@@ -130,7 +130,7 @@ class ContractFile(ContractsFile):
     def collect(self) -> Iterator[ClauseItem]:
         run = self.config.stash[RUN]
         name = os.path.relpath(self.path, run.options.cwd)
-        contract = self.required(lambda: loading.load(self.path, name, run.bases))
+        contract = self.required(lambda: loading.load(self.path, name, run.bases, run.options.settings))
         other = run.contracts.get(contract.name)
         if other is not None and other.source != contract.source:
             self.required(lambda: _refuse(loading.conflicts([other, contract])))
@@ -157,7 +157,7 @@ class DeployedFile(ContractsFile):
 
     def collect(self) -> Iterator[ClauseItem]:
         run = self.config.stash[RUN]
-        contract = self.required(lambda: loading.load(self.path))
+        contract = self.required(lambda: loading.load(self.path, settings=run.options.settings))
         taken: dict[str, int] = {}
         for verdict in self.required(lambda: run.checkout_verdicts(self.path.parent)):
             if verdict.builder != contract.name:

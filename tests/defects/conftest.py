@@ -15,6 +15,7 @@ import pytest
 
 from builder_contracts.contract.loading import load, load_environment
 from builder_contracts.contract.model import Contract
+from builder_contracts.contract.promises.network import Reaches, Resolves, Responds
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import Facts
 from builder_contracts.judge import judge
@@ -97,6 +98,9 @@ class Bench:
             stand_ins["metadata"] = self.network.stand_in("metadata")
         missing = self.network.hosts_failure()
         assert not missing, missing
+        named = {
+            promise.host for kind in (Resolves, Reaches, Responds) for promise in contract.promised(kind)
+        }
         with DockerRunner(
             self.client,
             self.run,
@@ -110,7 +114,12 @@ class Bench:
             if before is not None:
                 before(runner)
             facts = gather(
-                contract, runner, forbidden=forbidden, may_try=launch.network != "routed", deadline=deadline
+                contract,
+                runner,
+                forbidden=forbidden,
+                may_try=launch.network != "routed",
+                unreachable_hosts=self.network.unreachable(named, launch.network),
+                deadline=deadline,
             )
         today = datetime.now(UTC).date()
         return Seen(

@@ -381,8 +381,10 @@ def test_an_image_for_another_platform_breaks_the_platform_alone(
     assert foreign == "arm64"
     assert seen.broken == {"image/platform"}
     assert "linux/arm64" in seen.verdicts["image/platform"].observation
-    assert "image/reference" in seen.unproven
-    assert "identity/shell" in seen.unproven
+    for local_id in ("image/reference", "identity/shell"):
+        verdict = seen.verdicts[local_id]
+        assert (verdict.outcome, verdict.provable_here) == (Outcome.UNPROVEN, False)
+        assert "this host runs programs for linux/amd64, and none for linux/arm64" in verdict.observation
 
 
 # A shell that recognises the probe and prints what a sound runner would; it works as any other otherwise.

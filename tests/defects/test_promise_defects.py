@@ -66,7 +66,7 @@ DEFECTS = [
     Defect("settings-in-a-comment", "tinyland-nix", 'ENV NIX_CONFIG="# experimental-features = nix-command flakes"', ("environment/NIX_CONFIG", "toolchain/nix"), "NIX_CONFIG="),
     Defect("names-from-files-only", "tinyland-nix", "RUN echo 'hosts: files' >/etc/nsswitch.conf", ("network/resolve/attic.nix-cache.svc.cluster.local", "network/resolve/bazel-cache.nix-cache.svc.cluster.local"), "does not know"),
     Defect("passwd-writable", "tinyland-docker", "RUN chmod 0666 /etc/passwd", ("filesystem/etc/passwd",), "writable"),
-    Defect("daemon-on-all-interfaces", "tinyland-dind", f"RUN {LISTEN_ON_ALL}", ("daemon/listens",), "port 2375 listens on"),
+    Defect("daemon-on-all-interfaces", "tinyland-dind", f"RUN {LISTEN_ON_ALL}", ("daemon/listens", "ports/2375/tcp"), "port 2375 listens on"),
 ]  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from builder_contracts.contract import schemas
 from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Contract
+from builder_contracts.contract.platforms import normalize
 
 RANGES = st.sampled_from([">=2.24,<3", ">=1", "<99.5", "!=3", "==2.*", "~=1.2", ">1,<=7.0.1"])
 PATTERNS = st.sampled_from(["a", "^/", "attic-api", r"\d{3}", "nix-(cache|command)$", "(?i)TOKEN", "[.]"])
@@ -45,7 +46,7 @@ BY_TITLE: dict[str, st.SearchStrategy[Any]] = {
 }
 
 # These refer to clauses of the same contract, so they are added when the clauses are known.
-REFERRING = {"waivers", "why", "responsibilities", "extends"}
+REFERRING = {"vars", "waivers", "why", "responsibilities", "extends"}
 
 
 def values(part: dict[str, Any]) -> st.SearchStrategy[Any]:
@@ -105,6 +106,11 @@ def texts(part: dict[str, Any]) -> st.SearchStrategy[str]:
 
 def _as_it_is(data: Any) -> Any:
     return data
+
+
+def _image(data: dict[str, Any]) -> dict[str, Any]:
+    usual = {normalize(platform): platform for platform in data.pop("platforms", [])}
+    return {**data, **({"platforms": [*usual.values()]} if usual and "platform" not in data else {})}
 
 
 def _identity(data: dict[str, Any]) -> dict[str, Any]:
@@ -178,6 +184,7 @@ def _contract(data: dict[str, Any]) -> dict[str, Any]:
 
 # What a contract may not say at once, by the title of the mapping that says it.
 _CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "Runner image": _image,
     "Who a job runs as": _identity,
     "How jobs start": _job,
     "Builder class contract": _contract,

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import click
 
 from builder_contracts.cli.history import HISTORY
+from builder_contracts.cli.options import SETTINGS, dashboard_settings
 from builder_contracts.errors import InputError, Location, Problem
 
 _OUT = click.option(
@@ -66,6 +67,7 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Consecutive nights at C3 required for C4.",
         ),
+        dashboard_settings,
         STALE,
     ):
         command = option(command)
@@ -239,7 +241,7 @@ def load_promises(path: Path | None) -> Mapping[str, Collection[str]] | None:
 
     return {
         contract.name: [clause.local_id for clause in contract.clauses]
-        for contract in load_all(contract_files((path,)))
+        for contract in load_all(contract_files((path,)), click.get_current_context().meta[SETTINGS])
     }
 
 

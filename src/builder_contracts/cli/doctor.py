@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.contract.promises.canaries import CanaryProof
-from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves, Responds
 from builder_contracts.errors import ExitCode, InputError
 from builder_contracts.run.inputs import contract_files
-from builder_contracts.run.options import DOCTOR
+from builder_contracts.run.options import DOCTOR, settings_of
 from builder_contracts.runner.docker.network import SERVICES_IMAGE
 
 
@@ -37,12 +37,12 @@ class DoctorCheck:
 
 @click.command()
 @table_options(DOCTOR)
-def doctor(form: str) -> None:
+def doctor(settings: tuple[str, ...], form: str) -> None:
     """Report what this machine needs to check contracts, and how to install it.
 
     Exits with 0 if every requirement is met, 4 otherwise.
     """
-    checks = list(_checks())
+    checks = list(_checks(settings_of(DOCTOR, settings)))
     if form == "json":
         click.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
@@ -58,7 +58,7 @@ def doctor(form: str) -> None:
         raise click.exceptions.Exit(ExitCode.CANNOT_RUN)
 
 
-def _checks() -> Iterator[DoctorCheck]:
+def _checks(settings: Mapping[str, str]) -> Iterator[DoctorCheck]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield DoctorCheck("Python 3.11 or newer", sys.version_info >= (3, 11), version, "apt-get install python3")
     contracts: list[Contract] = []
@@ -71,7 +71,7 @@ def _checks() -> Iterator[DoctorCheck]:
         )
     else:
         try:
-            contracts = load_all(files)
+            contracts = load_all(files, settings)
             yield DoctorCheck("contracts", True, ", ".join(contract.name for contract in contracts))
         except InputError as error:
             yield DoctorCheck("contracts", False, str(error))
@@ -141,7 +141,7 @@ def _images(contracts: list[Contract]) -> list[str]:
     from builder_contracts.prove.kernel.tiers import BOOT_IMAGE
 
     images = [contract.image for contract in contracts]
-    beside = (Resolves, Reaches, Denied, ProofPromise)
+    beside = (Resolves, Reaches, Responds, Denied, ProofPromise)
     if any(isinstance(clause.promise, beside) for contract in contracts for clause in contract.clauses):
         images.append(SERVICES_IMAGE)
     if any(

@@ -22,13 +22,15 @@ from builder_contracts.facts.model import NOT_ASKED, Facts, RunnerFacts
 from builder_contracts.judge import judge
 from builder_contracts.judge.explanations import explanation
 from builder_contracts.run.inputs import contract_files
-from builder_contracts.run.options import EXPLAIN
+from builder_contracts.run.options import EXPLAIN, settings_of
 
 
 def _suggest(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
     """Ids and kinds for the shell's completion; nothing if the contracts cannot be read."""
     try:
-        contracts = _load(map(Path, context.params.get("contracts") or ()))
+        contracts = _load(
+            map(Path, context.params.get("contracts") or ()), context.params.get("settings") or ()
+        )
     except InputError:
         contracts = []
     return [word for word in _ids(contracts) if word.startswith(typed)]
@@ -44,7 +46,7 @@ def _ids(contracts: Iterable[Contract]) -> list[str]:
 @click.command()
 @click.argument("clause_id", metavar="CLAUSE-ID", shell_complete=_suggest)
 @table_options(EXPLAIN)
-def explain(clause_id: str, contracts: tuple[str, ...], form: str) -> None:
+def explain(clause_id: str, contracts: tuple[str, ...], settings: tuple[str, ...], form: str) -> None:
     """Explain a clause: its promise, how it is judged, why it matters and how to fix it.
 
     CLAUSE-ID is a full ID from a report (tinyland-nix/toolchain/xz), the part after the class if only one
@@ -58,18 +60,18 @@ def explain(clause_id: str, contracts: tuple[str, ...], form: str) -> None:
     """
     if clause_id in READERS:
         # A kind is explained by the schema; contracts only add their own clauses of it.
-        loaded = _load(map(Path, contracts)) if contracts or Path("contracts").is_dir() else []
+        loaded = _load(map(Path, contracts), settings) if contracts or Path("contracts").is_dir() else []
         explained = _about_kind(clause_id, loaded)
     else:
-        explained = _about_clause(*_find(clause_id, _load(map(Path, contracts))))
+        explained = _about_clause(*_find(clause_id, _load(map(Path, contracts), settings)))
     if form == "json":
         click.echo(json.dumps(explained, indent=2))
     else:
         _print(explained)
 
 
-def _load(paths: Iterable[Path]) -> list[Contract]:
-    return load_all(contract_files(paths))
+def _load(paths: Iterable[Path], settings: Iterable[str]) -> list[Contract]:
+    return load_all(contract_files(paths), settings_of(EXPLAIN, settings))
 
 
 def _find(clause_id: str, contracts: Sequence[Contract]) -> tuple[Clause, Contract]:

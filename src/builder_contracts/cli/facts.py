@@ -47,7 +47,7 @@ def facts(facts_image: str | None, output: Path | None, form: str, **values: Any
             f"{image!r} is not an image reference such as ghcr.io/me/runner:1", param_hint="--image"
         )
     options = parse(FACTS, values, cwd=current_directory())
-    contract = _choose(load_all(contract_files(options.paths)), options.builders, image)
+    contract = _choose(load_all(contract_files(options.paths), options.settings), options.builders, image)
     options = dataclasses.replace(options, images={contract.name: image} if image else {}, builders=())
     inputs = with_contracts(options, [contract])
     with Run(options, inputs, [], Progress(lambda _: None)) as run:

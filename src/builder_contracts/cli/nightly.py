@@ -13,6 +13,7 @@ import click
 from builder_contracts.cli.dashboard import STALE, load_promises
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.history import add as history_add
+from builder_contracts.cli.options import dashboard_settings
 from builder_contracts.contract.files import write
 from builder_contracts.errors import BuilderContractsError, printable
 
@@ -141,6 +142,7 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
 @_SITE
 @STALE
 @_CONTRACTS
+@dashboard_settings
 def summary(file: Path, site: str, stale_days: float, contracts: Path | None) -> None:
     """Print a Markdown summary of the night."""
     from builder_contracts.dashboard.history.store import History
@@ -156,6 +158,7 @@ def summary(file: Path, site: str, stale_days: float, contracts: Path | None) ->
 @_SITE
 @STALE
 @_CONTRACTS
+@dashboard_settings
 @click.option("--dry-run", is_flag=True, help="Print planned changes without making them.")
 def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry_run: bool) -> None:
     """Open, update and close one issue per class to match the history.

@@ -12,7 +12,10 @@ import click
 from builder_contracts.contract.loading import load_all
 from builder_contracts.errors import InputError
 from builder_contracts.run.inputs import contract_files
-from builder_contracts.run.options import Option, options_of
+from builder_contracts.run.options import CHECK, DASHBOARD, Option, options_of, settings_of
+
+SETTINGS = "builder_contracts.settings"
+"""In the context of a command: the variables that ``--set`` gave it."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -76,6 +79,19 @@ def _settings(option: Option) -> dict[str, Any]:
     }
 
 
+def dashboard_settings(command: Command) -> Command:
+    """A decorator: ``--set`` for a command that reads contracts only beside its history."""
+
+    def keep(context: click.Context, _: click.Parameter, texts: tuple[str, ...]) -> None:
+        context.meta[SETTINGS] = settings_of(DASHBOARD, texts)
+
+    (option,) = (option for option in options_of(DASHBOARD) if option.name == "settings")
+    decorate = click.option(
+        *option.flags, **_settings(option), cls=TableOption, expose_value=False, callback=keep
+    )
+    return decorate(command)
+
+
 def _completion(option: Option) -> Callable[[click.Context, click.Parameter, str], list[str]] | None:
     """The values that the shell offers; ``parse`` reports errors in all others."""
     if option.completes == "builders":
@@ -88,7 +104,8 @@ def builders(context: click.Context, _: click.Parameter, typed: str) -> list[str
     """Names of classes for the shell's completion; nothing if the contracts cannot be read."""
     paths = [Path(path) for path in context.params.get("contracts") or context.params.get("paths") or ()]
     try:
-        names = [contract.name for contract in load_all(contract_files(paths))]
+        settings = settings_of(CHECK, context.params.get("settings") or ())
+        names = [contract.name for contract in load_all(contract_files(paths), settings)]
     except InputError:
         names = []
     return [name for name in names if name.startswith(typed)]

@@ -9,7 +9,7 @@ import click
 
 from builder_contracts.cli.options import table_options
 from builder_contracts.errors import ExitCode, printable
-from builder_contracts.run.options import SELECT
+from builder_contracts.run.options import SELECT, settings_of
 
 
 @click.command()
@@ -20,7 +20,7 @@ from builder_contracts.run.options import SELECT
     help="Comma-separated needs: tools, docker-build, cpu=4, memory=12Gi, clauses such as environment/NIX_CONFIG.",
 )
 @table_options(SELECT)
-def select(needs: str, contracts: tuple[str, ...], form: str) -> None:
+def select(needs: str, contracts: tuple[str, ...], settings: tuple[str, ...], form: str) -> None:
     """Pick the smallest class that fits a job, and say why the others do not.
 
     Additional scale sets are read from platform/ in the directory of contracts. Exits with 1 if no class fits.
@@ -36,7 +36,7 @@ def select(needs: str, contracts: tuple[str, ...], form: str) -> None:
     from builder_contracts.truth.builder_selection import candidates, choose, parse
 
     paths = [Path(path) for path in contracts or ("contracts",)]
-    classes = load_all(contract_files(paths))
+    classes = load_all(contract_files(paths), settings_of(SELECT, settings))
     folder = paths[0] / "platform"
     declared = platform.load(folder) if folder.is_dir() else None
     extra = declared.area("enrolment") if declared else None

@@ -85,7 +85,7 @@ def truth(
     if exit_criteria and (form not in (None, "terminal", "json", "markdown") or options.reports):
         raise click.UsageError("--exit-criteria supports only --format text, markdown or json")
     requests = requests_of(options.reports, form, output)
-    platform, classes = load(Path(values["contracts_directory"] or "contracts"))
+    platform, classes = load(Path(values["contracts_directory"] or "contracts"), options.settings)
     if grounding is not None:
         _check_grounding(platform, grounding)
     tracker = None

@@ -13,7 +13,7 @@ from builder_contracts.contract.loading import expired, load_all
 from builder_contracts.errors import InputError, printable
 from builder_contracts.prove.canary import definition as canary
 from builder_contracts.run.inputs import contract_files
-from builder_contracts.run.options import VALIDATE
+from builder_contracts.run.options import VALIDATE, settings_of
 from builder_contracts.services import role_checks
 
 
@@ -21,7 +21,13 @@ from builder_contracts.services import role_checks
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--list", "list_clauses", is_flag=True, help="Print every clause ID with its promise.")
 @table_options(VALIDATE)
-def validate(paths: tuple[Path, ...], contracts: tuple[str, ...], list_clauses: bool, form: str) -> None:
+def validate(
+    paths: tuple[Path, ...],
+    contracts: tuple[str, ...],
+    settings: tuple[str, ...],
+    list_clauses: bool,
+    form: str,
+) -> None:
     """Check that contracts are well formed and no waiver has expired, without starting a runner.
 
     PATHS are contract files or directories (default: ./contracts). Also reads the environments, cache roles and
@@ -32,7 +38,7 @@ def validate(paths: tuple[Path, ...], contracts: tuple[str, ...], list_clauses: 
       builder-contracts validate
       builder-contracts validate --list contracts/tinyland-nix.yaml
     """
-    loaded = load_all(contract_files((*paths, *map(Path, contracts))))
+    loaded = load_all(contract_files((*paths, *map(Path, contracts))), settings_of(VALIDATE, settings))
     problems = [*canary.check(loaded), *expired(loaded, datetime.now(UTC).date())]
     for folder in sorted({Path(contract.source.file).parent for contract in loaded}):
         beside = [contract for contract in loaded if Path(contract.source.file).parent == folder]

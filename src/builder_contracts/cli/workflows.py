@@ -35,7 +35,7 @@ def workflows(
 
     options = parse(WORKFLOWS, values, cwd=Path.cwd())
     requests = requests_of(options.reports, options.report_format, output)
-    platform, classes = load(Path(values["contracts_directory"] or "contracts"))
+    platform, classes = load(Path(values["contracts_directory"] or "contracts"), options.settings)
     judgement = judge(path, platform, classes, only=CONSUMER)
     judgement = apply_baseline(judgement, baseline, write=write_baseline)
     raise click.exceptions.Exit(

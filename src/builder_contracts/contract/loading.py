@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import hashlib
 import json
 import re
@@ -10,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from builder_contracts.contract import schemas, validity
+from builder_contracts.contract import schemas, validity, variables
 from builder_contracts.contract.contradictions import contradictions
 from builder_contracts.contract.document import Document, Pointer, read
 from builder_contracts.contract.model import AUTOMATIC_LABELS, Clause, Contract, Waiver
@@ -63,17 +65,30 @@ def is_contract(path: Path) -> bool:
     return bool(re.search(start + _OURS, head)) and not (kind and kind[1].decode() in schemas.kinds())
 
 
-Bases = dict[tuple[Path, str], Document]
-"""The bases that were read for earlier contracts, by path and by name in messages."""
+Bases = dict[tuple[Path, str], list[Document]]
+"""The bases that were read for earlier contracts, by path and by name in messages: the merged one, then its parts."""
+
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
-def load(path: Path, file: str | None = None, bases: Bases | None = None) -> Contract:
+def load(
+    path: Path,
+    file: str | None = None,
+    bases: Bases | None = None,
+    settings: Mapping[str, str] = NO_SETTINGS,
+) -> Contract:
     """Load the contract at ``path``; ``file`` is its name in messages. Raises InputError.
 
-    Contracts that are loaded with the same ``bases`` read a base that they share once.
+    Contracts that are loaded with the same ``bases`` read a base that they share once. ``settings`` are values of
+    variables that replace defaults; the names that this contract does not declare are for others.
     """
-    document = _merged(path, file or str(path), (), {} if bases is None else bases)
+    document, *parts = _merged(path, file or str(path), (), {} if bases is None else bases)
     # First, so that all other messages are about a valid document.
+    learn_data(document.data)
+    values = variables.values_of(document, settings)
+    for part in parts:
+        validity.check("builder-base", variables.fill(part, values))
+    document = variables.fill(document, values)
     learn_data(document.data)
     kind = document.data.get("kind")
     if kind != "BuilderClass" and isinstance(kind, str) and kind in schemas.kinds():
@@ -82,7 +97,10 @@ def load(path: Path, file: str | None = None, bases: Bases | None = None) -> Con
         raise InputError([Problem(document.source(("kind",)), message, fix)])
     validity.check("builder-class", document)
     # What a team knows of its own tools stands in a folder beside its contracts.
-    return _contract(document, read_tools(path.parent / "tools"))
+    contract = _contract(document, read_tools(path.parent / "tools"))
+    return dataclasses.replace(
+        contract, settings={name: settings[name] for name in values if name in settings}
+    )
 
 
 def load_environment(path: Path, file: str | None = None) -> Document:
@@ -92,20 +110,36 @@ def load_environment(path: Path, file: str | None = None) -> Document:
     return document
 
 
-def load_all(paths: Iterable[Path]) -> list[Contract]:
+def load_all(paths: Iterable[Path], settings: Mapping[str, str] = NO_SETTINGS) -> list[Contract]:
     """Load several contracts that are judged together. Raises InputError with the problems of all."""
     contracts: list[Contract] = []
     problems: list[Problem] = []
     bases: Bases = {}
     for path in paths:
         try:
-            contracts.append(load(path, bases=bases))
+            contracts.append(load(path, bases=bases, settings=settings))
         except InputError as error:
             problems += error.problems
     problems += conflicts(contracts)
     if problems:
         raise InputError(problems)
+    if undeclared := list(unknown_settings(settings, contracts)):
+        raise InputError(undeclared)
     return contracts
+
+
+def unknown_settings(settings: Iterable[str], contracts: Iterable[Contract]) -> Iterator[Problem]:
+    """Names of ``--set`` that none of the contracts declares."""
+    declared = sorted(
+        {name for contract in contracts for name in contract.document.get(variables.SECTION, ())}
+    )
+    for name in settings:
+        if name not in declared:
+            guess = schemas.nearest(name, declared)
+            fix = f"did you mean {guess}?" if guess else f"declared: {', '.join(declared) or 'none'}"
+            yield Problem(
+                Location("command line", 1), f"--set {name}: no contract declares this variable", fix
+            )
 
 
 def conflicts(contracts: Sequence[Contract]) -> list[Problem]:
@@ -153,8 +187,11 @@ def expired(contracts: Iterable[Contract], today: date) -> list[Problem]:
     ]
 
 
-def _merged(path: Path, file: str, chain: tuple[Path, ...], bases: Bases) -> Document:
-    """The document with its bases merged under it; positions point into the file of each value."""
+def _merged(path: Path, file: str, chain: tuple[Path, ...], bases: Bases) -> list[Document]:
+    """The document with its bases merged under it, then each of the bases as it stands.
+
+    Positions point into the file of each value.
+    """
     document = read(path, file)
     if not isinstance(document.data, dict):
         raise InputError(
@@ -167,22 +204,22 @@ def _merged(path: Path, file: str, chain: tuple[Path, ...], bases: Bases) -> Doc
             ]
         )
     extends = document.data.get("extends")
-    if chain:
-        validity.check("builder-base", document)
+    parts = [document] if chain else []
     if not isinstance(extends, str):
-        return document
+        return [document, *parts]
     chain = (*chain, path.resolve())
     base = _base(path, extends, document.source(("extends",)), chain)
     key = base.resolve(), str(Path(file).parent / extends)
     if key not in bases:
         bases[key] = _merged(base, key[1], chain, bases)
-    parent = bases[key]
+    parent, *above = bases[key]
     data = _overlay({key: parent.data[key] for key in parent.data if key not in _OWN}, document.data)
     data.pop("extends", None)
     positions = {
         pointer: source for pointer, source in parent.positions.items() if _inherited(pointer, document.data)
     }
-    return Document(data, {**positions, **document.positions}, document.spellings)
+    merged = Document(data, {**positions, **document.positions}, document.spellings)
+    return [merged, *parts, *above]
 
 
 def _base(path: Path, extends: str, where: Location, chain: tuple[Path, ...]) -> Path:

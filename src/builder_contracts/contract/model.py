@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -59,7 +59,8 @@ class Contract:
     """A builder class with its clauses in the order of the file.
 
     ``document`` is the merged plain data that the schema has accepted; ``digest`` (``sha256:…``) is of
-    that data, so that comments and spelling do not change it.
+    that data, so that comments and spelling do not change it. ``settings`` are the variables that ``--set`` gave it,
+    ``platform`` is the one of its platforms that is asked for, or nothing.
     """
 
     name: str
@@ -71,6 +72,8 @@ class Contract:
     digest: str
     clauses: tuple[Clause, ...]
     document: Mapping[str, Any]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    platform: str = ""
 
     def clause(self, local_id: str) -> Clause | None:
         """The clause of that id (``toolchain/xz``), or None."""

@@ -43,7 +43,8 @@ class RunnerFacts:
 
     ``kind`` is docker or local; ``cpus`` and ``memory`` (bytes) are the host's capacity; ``identity``
     names what the runner says of itself (a container id, a GitHub runner name); ``engine_id`` is the id
-    of the Docker Engine that runs it; ``live`` is True only for a proven runner of the class's pool.
+    of the Docker Engine that runs it; ``live`` is True only for a proven runner of the class's pool;
+    ``platform`` is the engine's own.
     """
 
     kind: str
@@ -54,6 +55,7 @@ class RunnerFacts:
     identity: str = ""
     engine_id: str = ""
     live: bool = False
+    platform: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class ImageFacts:
     workdir: str = ""
     user: str = ""
     stop_signal: str = ""
+    exposed: list[str] = field(default_factory=list)
     history: Seen[list[str]] = NOT_ASKED
 
 
@@ -322,11 +325,44 @@ class BundleFacts:
 
 
 @dataclass(frozen=True)
+class HandshakeFacts:
+    """A tool's requests to two TLS servers: one whose authority is in ``bundle``, one whose authority is unknown.
+
+    ``bundle`` is empty where the image has none.
+    """
+
+    bundle: str
+    trusted: FeatureFacts
+    unknown: FeatureFacts
+
+
+@dataclass(frozen=True)
 class AttemptFacts:
     """Something that the probe tried: whether it worked, and what it was told."""
 
     worked: bool
     output: str
+
+
+@dataclass(frozen=True)
+class NixSettingFacts:
+    """A setting of Nix in effect; ``value`` is None where Nix has no such setting.
+
+    ``source`` is the variable or the file that sets it, empty where none of those that were searched does.
+    """
+
+    value: str | None
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class DaemonSettingsFacts:
+    """Settings of a Docker daemon. ``mtu`` is that of its default bridge, ``networks`` are all by name."""
+
+    storage_driver: str
+    insecure_registries: list[str]
+    mtu: Seen[int]
+    networks: list[str]
 
 
 @dataclass(frozen=True)
@@ -344,6 +380,7 @@ class DaemonFacts:
     version: str = ""
     ready_after: Seen[float] = NOT_ASKED
     failure: str = ""
+    settings: Seen[DaemonSettingsFacts] = NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -368,6 +405,18 @@ class ConnectionFacts:
 
 
 @dataclass(frozen=True)
+class ResponseFacts:
+    """The response to an HTTP request: its status, or 0 and the reason why there was none.
+
+    ``outcome`` is that of the connection, as in ConnectionFacts.
+    """
+
+    outcome: str
+    status: int
+    output: str = ""
+
+
+@dataclass(frozen=True)
 class ForbiddenHostFacts:
     """The responses of an environment's forbidden host.
 
@@ -381,12 +430,16 @@ class ForbiddenHostFacts:
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """The addresses that a job reaches. ``default_routes`` are interface names; keys of ``connect`` are HOST:PORT."""
+    """The addresses that a job reaches. ``default_routes`` are interface names; keys of ``connect`` are HOST:PORT.
+
+    Keys of ``responses`` are URLs.
+    """
 
     default_routes: Seen[list[str]] = NOT_ASKED
     resolve: dict[str, Seen[list[str]]] = field(default_factory=dict)
     connect: dict[str, Seen[ConnectionFacts]] = field(default_factory=dict)
     forbidden: dict[str, Seen[ForbiddenHostFacts]] = field(default_factory=dict)
+    responses: dict[str, Seen[ResponseFacts]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -411,7 +464,7 @@ class KernelFacts:
     """What the kernel shows of the job's process, and only the outside witness reads.
 
     ``effective`` is a bit set of capabilities; ``limits`` are soft and hard by the kernel's names; ``mounts`` are
-    type and options by mount point; ``namespaces`` are their inodes by kind; ``listening`` is ADDRESS:PORT.
+    type and options by mount point; ``namespaces`` are their inodes by kind.
     """
 
     groups: Seen[list[int]] = NOT_ASKED
@@ -420,12 +473,12 @@ class KernelFacts:
     mounts: Seen[dict[str, str]] = NOT_ASKED
     namespaces: Seen[dict[str, str]] = NOT_ASKED
     unix_sockets: Seen[list[str]] = NOT_ASKED
-    listening: Seen[list[str]] = NOT_ASKED
 
 
 @dataclass(frozen=True)
 class Facts:
-    """One observation. ``groups`` begins with the effective one. ``listening`` holds ADDRESS:PORT.
+    """One observation. ``groups`` begins with the effective one. ``ports`` holds the addresses of
+    what listens, by PORT/PROTOCOL.
 
     ``taken`` is an RFC 3339 time in UTC, ``seconds`` what the observation took.
 
@@ -446,7 +499,7 @@ class Facts:
     identity: Seen[UserFacts] = NOT_ASKED
     groups: Seen[list[GroupFacts]] = NOT_ASKED
     healthcheck: Seen[FeatureFacts] = NOT_ASKED
-    listening: Seen[list[str]] = NOT_ASKED
+    ports: Seen[dict[str, list[str]]] = NOT_ASKED
     process: ProcessFacts = field(default_factory=ProcessFacts)
     search_path: Seen[list[DirectoryFacts]] = NOT_ASKED
     privileges: PrivilegeFacts = field(default_factory=PrivilegeFacts)
@@ -456,6 +509,7 @@ class Facts:
     commands: dict[str, Seen[CommandFacts]] = field(default_factory=dict)
     secret_files: Seen[list[str]] = NOT_ASKED
     ca_bundle: Seen[BundleFacts] = NOT_ASKED
+    handshakes: dict[str, Seen[HandshakeFacts]] = field(default_factory=dict)
     time_zone: Seen[str] = NOT_ASKED
     shells: dict[str, Seen[ShellFacts]] = field(default_factory=dict)
     path: Seen[str] = NOT_ASKED
@@ -468,6 +522,7 @@ class Facts:
     isolation: IsolationFacts = field(default_factory=IsolationFacts)
     daemon: Seen[DaemonFacts] = NOT_ASKED
     network: NetworkFacts = field(default_factory=NetworkFacts)
+    nix_settings: dict[str, Seen[NixSettingFacts]] = field(default_factory=dict)
     resources: ResourceFacts = field(default_factory=ResourceFacts)
     kernel: KernelFacts = field(default_factory=KernelFacts)
     outside: Seen[Facts] = NOT_ASKED

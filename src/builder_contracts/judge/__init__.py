@@ -10,7 +10,6 @@ from typing import assert_never
 from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import (
     AccountPromise,
-    Certificates,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
@@ -21,8 +20,10 @@ from builder_contracts.contract.promises import (
     JobPromise,
     LocalizationPromise,
     NetworkPromise,
+    NixSetting,
     PackagePromise,
     PathState,
+    PortPromise,
     PrivilegePromise,
     ProcessPromise,
     Promise,
@@ -32,6 +33,7 @@ from builder_contracts.contract.promises import (
     SearchPathRule,
     SecretPromise,
     Tool,
+    TrustPromise,
 )
 from builder_contracts.facts.model import Facts, ImageFacts, RunnerFacts, StartFacts, Unseen
 from builder_contracts.judge import (
@@ -47,7 +49,9 @@ from builder_contracts.judge import (
     job,
     localization,
     network,
+    nix,
     packages,
+    ports,
     privileges,
     process,
     processes,
@@ -99,12 +103,16 @@ def find(promise: Promise, facts: Facts) -> Assessment:
         return commands.judge(promise, facts)
     if isinstance(promise, SecretPromise):
         return secrets.judge(promise, facts)
-    if isinstance(promise, Certificates):
+    if isinstance(promise, TrustPromise):
         return trust.judge(promise, facts)
     if isinstance(promise, LocalizationPromise):
         return localization.judge(promise, facts)
     if isinstance(promise, NetworkPromise):
         return network.judge(promise, facts)
+    if isinstance(promise, PortPromise):
+        return ports.judge(promise, facts)
+    if isinstance(promise, NixSetting):
+        return nix.judge(promise, facts)
     if isinstance(promise, ResourcePromise):
         return resources.judge(promise, facts)
     if isinstance(promise, ProofPromise):
@@ -258,4 +266,6 @@ def _command(look: str, runner: RunnerFacts | None, seen_image: ImageFacts | Non
         where = f"--runner {runner.kind}"
     # Names and paths of contracts are never shell text, not even in a line to copy.
     contract_file = shlex.quote(contract.source.file)
-    return f"builder-contracts facts --contract {contract_file} {where} | jq {shlex.quote(look)}"
+    platform = f" --platform {shlex.quote(contract.platform)}" if contract.platform else ""
+    settings = "".join(f" --set {shlex.quote(f'{name}={text}')}" for name, text in contract.settings.items())
+    return f"builder-contracts facts --contract {contract_file}{settings}{platform} {where} | jq {shlex.quote(look)}"

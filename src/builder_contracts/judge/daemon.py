@@ -10,11 +10,14 @@ from builder_contracts.contract.promises.daemon import (
     DaemonOwn,
     DaemonPromise,
     DaemonReady,
+    DaemonSetting,
     DaemonVersion,
 )
 from builder_contracts.contract.version_ranges import release_in
 from builder_contracts.facts.model import DaemonFacts, Facts, Unseen
+from builder_contracts.judge import daemon_settings
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
+from builder_contracts.judge.ports import is_loopback
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
@@ -27,6 +30,8 @@ def judge(promise: DaemonPromise, facts: Facts) -> Assessment:
     daemon = facts.daemon
     if isinstance(daemon, Unseen):
         return unproven_because(daemon, ".daemon")
+    if isinstance(promise, DaemonSetting):
+        return daemon_settings.judge(promise, daemon.settings)
     match promise:
         case DaemonEndpoint():
             return _endpoint(promise, daemon, facts)
@@ -82,18 +87,15 @@ def _version(promise: DaemonVersion, daemon: DaemonFacts) -> Assessment:
 
 
 def _listens(promise: DaemonListens, facts: Facts) -> Assessment:
-    inspect = ".listening"
-    if isinstance(facts.listening, Unseen):
-        return unproven_because(facts.listening, inspect)
-    addresses = [
-        address
-        for address, _, port in (item.rpartition(":") for item in facts.listening)
-        if port == str(promise.port)
-    ]
+    key = f"{promise.port}/tcp"
+    inspect = f'.ports["{key}"]'
+    if isinstance(facts.ports, Unseen):
+        return unproven_because(facts.ports, inspect)
+    addresses = facts.ports.get(key)
     if not addresses:
         return unproven(f"nothing listens on port {promise.port}", inspect=inspect)
     seen = f"port {promise.port} listens on {', '.join(addresses)}"
-    if all(address.startswith("127.") or address == "[::1]" for address in addresses):
+    if is_loopback(addresses):
         return kept(seen, inspect=inspect)
     return broken(
         seen,
@@ -121,6 +123,8 @@ def _own(daemon: DaemonFacts, facts: Facts) -> Assessment:
 
 
 def explain(promise: DaemonPromise) -> Explanation:
+    if isinstance(promise, DaemonSetting):
+        return daemon_settings.explain(promise)
     match promise:
         case DaemonEndpoint():
             return Explanation(

@@ -9,7 +9,6 @@ from typing import assert_never
 
 from builder_contracts.contract.promises import (
     AccountPromise,
-    Certificates,
     DaemonPromise,
     Declaration,
     EnvironmentPromise,
@@ -20,8 +19,10 @@ from builder_contracts.contract.promises import (
     JobPromise,
     LocalizationPromise,
     NetworkPromise,
+    NixSetting,
     PackagePromise,
     PathState,
+    PortPromise,
     PrivilegePromise,
     ProcessPromise,
     Promise,
@@ -31,6 +32,7 @@ from builder_contracts.contract.promises import (
     SearchPathRule,
     SecretPromise,
     Tool,
+    TrustPromise,
 )
 from builder_contracts.judge import (
     accounts,
@@ -45,7 +47,9 @@ from builder_contracts.judge import (
     job,
     localization,
     network,
+    nix,
     packages,
+    ports,
     privileges,
     process,
     processes,
@@ -95,12 +99,16 @@ def explanation(promise: Promise) -> Explanation:
         return commands.explain(promise)
     if isinstance(promise, SecretPromise):
         return secrets.explain(promise)
-    if isinstance(promise, Certificates):
+    if isinstance(promise, TrustPromise):
         return trust.explain(promise)
     if isinstance(promise, LocalizationPromise):
         return localization.explain(promise)
     if isinstance(promise, NetworkPromise):
         return network.explain(promise)
+    if isinstance(promise, PortPromise):
+        return ports.explain(promise)
+    if isinstance(promise, NixSetting):
+        return nix.explain(promise)
     if isinstance(promise, ResourcePromise):
         return resources.explain(promise)
     if isinstance(promise, ProofPromise):

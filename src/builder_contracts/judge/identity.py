@@ -18,7 +18,7 @@ from builder_contracts.contract.promises.identity import (
 from builder_contracts.facts.model import NOT_ASKED, Facts, StartFacts, Unseen, UserFacts
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
-from builder_contracts.verdict import Assessment, broken, kept, unproven
+from builder_contracts.verdict import Assessment, broken, kept
 
 _USER_LINE = "the image's USER line or the pool's securityContext selects a different user"
 
@@ -112,10 +112,6 @@ def _shell(promise: Shell, facts: Facts) -> Assessment:
     inspect = f".shells[{json.dumps(promise.path)}]"
     start = facts.start
     did_not_start = isinstance(start, StartFacts) and start.exists and not start.started
-    if isinstance(start, StartFacts) and did_not_start and "exec format error" in start.output:
-        return unproven(
-            "the image is built for a platform this engine does not run", inspect=".image.platform"
-        )
     if isinstance(start, StartFacts) and did_not_start and promise.path in start.output:
         return broken(
             start.output,

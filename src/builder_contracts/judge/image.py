@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from builder_contracts.contract.platforms import are_same
 from builder_contracts.contract.promises.image import (
     ImageEntrypoint,
     ImageHealthcheck,
@@ -32,8 +33,14 @@ def judge(promise: ImagePromise, facts: Facts) -> Assessment:
         return unproven_because(image, ".image")
     match promise:
         case ImagePlatform():
-            if image.platform == promise.platform:
+            if are_same(image.platform, promise.platform):
                 return kept(image.platform, inspect=".image.platform")
+            if any(are_same(image.platform, other) for other in promise.others):
+                return unproven(
+                    f"this run looked at the image for {image.platform}; pass --platform {promise.platform}",
+                    provable_here=False,
+                    inspect=".image.platform",
+                )
             return broken(
                 image.platform,
                 f"the image is for a different platform; build or pull it with --platform {promise.platform}",
@@ -111,6 +118,7 @@ def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:
     values, inspect = {
         "CMD": (tuple(image.cmd), ".image.cmd"),
         "VOLUME": (tuple(sorted(image.volumes)), ".image.volumes"),
+        "EXPOSE": (tuple(image.exposed), ".image.exposed"),
         "WORKDIR": ((image.workdir or "/",), ".image.workdir"),
         "USER": ((image.user or "root",), ".image.user"),
         "STOPSIGNAL": ((image.stop_signal or "SIGTERM",), ".image.stop_signal"),

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from builder_contracts.contract.promises.network import Denied, Egress, NetworkPromise, Reaches, Resolves
+from builder_contracts.contract.promises.network import (
+    Denied,
+    Egress,
+    NetworkPromise,
+    Reaches,
+    Resolves,
+    Responds,
+)
 from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.run_settings import set_by_run
@@ -23,6 +30,8 @@ def judge(promise: NetworkPromise, facts: Facts) -> Assessment:
             return _resolves(promise, facts)
         case Reaches():
             return _reaches(promise, facts)
+        case Responds():
+            return _responds(promise, facts)
         case Denied():
             return _denied(promise, facts)
         case _:
@@ -67,12 +76,33 @@ def _reaches(promise: Reaches, facts: Facts) -> Assessment:
         return unproven_because(connection, inspect)
     if connection.outcome == "connected":
         return kept(connection.output or connection.outcome, inspect=inspect)
-    likely = {
+    return broken(f"{connection.outcome}: {connection.output}", _likely(connection.outcome), inspect=inspect)
+
+
+def _likely(outcome: str) -> str:
+    """Why a connection failed with this outcome."""
+    return {
         "unresolved": "the name is wrong or the service is not deployed; compare it with the environment file",
         "refused": "the host is up but nothing listens on this port; the port is wrong or the service is down",
         "unreachable": "no route; a network policy blocks it, or the service is on another network",
-    }.get(connection.outcome, "the service hangs, or packets are dropped")
-    return broken(f"{connection.outcome}: {connection.output}", likely, inspect=inspect)
+        "untrusted": "the job's CA bundle lacks the authority of the server, or its certificate is for another name",
+    }.get(outcome, "the service hangs, or packets are dropped")
+
+
+def _responds(promise: Responds, facts: Facts) -> Assessment:
+    inspect = f'.network.responses["{promise.url}"]'
+    response = facts.network.responses.get(promise.url, NOT_ASKED)
+    if isinstance(response, Unseen):
+        return unproven_because(response, inspect)
+    if not response.status:
+        return broken(f"{response.outcome}: {response.output}", _likely(response.outcome), inspect=inspect)
+    if response.status == promise.status:
+        return kept(f"status {response.status}", inspect=inspect)
+    return broken(
+        f"status {response.status}",
+        "another service answers there, or it answers something else: compare the path, and who may read it",
+        inspect=inspect,
+    )
 
 
 def _denied(promise: Denied, facts: Facts) -> Assessment:
@@ -142,10 +172,21 @@ def explain(promise: NetworkPromise) -> Explanation:
             return Explanation(
                 how="The service must accept a TCP connection from the job.",
                 unproven=f"{RUNNER_LOST}; the run could not start the host; "
-                "or the image has no tool to open a connection.",
+                "the image has no tool to open a connection; "
+                "or the run's network has no way out and the environment has no host in that domain (skipped).",
                 why="A resolving name does not mean a working service.",
                 breaks="A wrong port, a service that is down, a network policy.",
                 fix=f"Compare {promise.host}:{promise.port} with the port the service listens on.",
+            )
+        case Responds():
+            return Explanation(
+                how="The job's curl, or else wget, requests the URL with its own settings and follows no redirect: "
+                "a proxy and the CA bundle count as they do for any job.",
+                unproven=f"{RUNNER_LOST}; the run could not start the host; the image has neither curl nor wget; "
+                "or the run's network has no way out and the environment has no host in that domain (skipped).",
+                why="A service that accepts connections may still refuse or redirect every request.",
+                breaks="A wrong path, an expired certificate, a proxy, a service that answers 503.",
+                fix=f"Request {promise.url} by hand in the job, and compare the status.",
             )
         case Denied():
             return Explanation(

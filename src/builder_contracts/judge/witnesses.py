@@ -10,27 +10,34 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.promises import (
-    Certificates,
     DaemonPromise,
     Declaration,
     ImagePromise,
     JobCommand,
     JobPromise,
     LocalizationPromise,
+    NixSetting,
     PackagePromise,
     PathState,
     PrivilegePromise,
-    ProcessPromise,
     Promise,
     ProofPromise,
     SearchPathRule,
     SecretPromise,
     Tool,
+    TrustPromise,
 )
-from builder_contracts.contract.promises.daemon import DaemonListens
+from builder_contracts.contract.promises.daemon import DaemonListens, DaemonSetting
 from builder_contracts.contract.promises.identity import Groups, Shell
 from builder_contracts.contract.promises.isolation import DockerDaemon, Mount, Privileged, Unshare
-from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves, Responds
+from builder_contracts.contract.promises.process import (
+    SharedMemory,
+    Sysctl,
+    Ulimit,
+    Umask,
+    WorkingDirectory,
+)
 from builder_contracts.facts.model import CONTRADICTION, Facts, PackageFacts, RunnerFacts, Unseen
 from builder_contracts.verdict import Assessment, Outcome, unproven
 
@@ -43,15 +50,17 @@ _NEVER_OUTSIDE = (
     | ImagePromise
     | ProofPromise
     | JobPromise
+    | WorkingDirectory
+    | Sysctl
     | JobCommand
-    | ProcessPromise
     | SearchPathRule
     | PrivilegePromise
     | SecretPromise
-    | Certificates
+    | TrustPromise
     | LocalizationPromise
     | Groups
-    | DaemonListens
+    | NixSetting
+    | DaemonSetting
 )
 """Promises about which a look at the job's process tells nothing."""
 
@@ -76,8 +85,10 @@ def shows_outside(promise: Promise) -> bool:
             return not promise.present or not (promise.version or promise.work or promise.features)
         case PathState():
             return not promise.present or not promise.has_details
-        case Shell() | DockerDaemon() | Mount() | Unshare() | Resolves() | Reaches() | Denied():
+        case Shell() | DockerDaemon() | Mount() | Unshare() | Resolves() | Reaches() | Responds() | Denied():
             return False
+        case DaemonListens() | Umask() | Ulimit() | SharedMemory():
+            return True
         case _:
             return not isinstance(promise, _NEVER_OUTSIDE | DaemonPromise)
 

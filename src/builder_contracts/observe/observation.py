@@ -10,13 +10,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.contract.promises.daemon import DaemonListens
+from builder_contracts.contract.platforms import are_same
+from builder_contracts.contract.promises.daemon import DAEMON_SETTINGS, DaemonListens
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.image import ImageHealthcheck
 from builder_contracts.contract.promises.isolation import Device
-from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves, Responds
+from builder_contracts.contract.promises.nix import NixSetting
+from builder_contracts.contract.promises.ports import OtherPorts, Port
 from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.contract.promises.trust import TlsTool
 from builder_contracts.facts.model import (
     ENTRYPOINT,
     NOT_ASKED,
@@ -25,7 +29,10 @@ from builder_contracts.facts.model import (
     Facts,
     FeatureFacts,
     ForbiddenHostFacts,
+    ImageFacts,
     NetworkFacts,
+    ResponseFacts,
+    RunnerFacts,
     Seen,
     StartFacts,
     StepFacts,
@@ -38,10 +45,15 @@ from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
 from builder_contracts.observe.outside import look
 from builder_contracts.redaction import learn_data
-from builder_contracts.runner.protocol import CompletedCommand, Look, Runner, StandIn
+from builder_contracts.runner.protocol import CompletedCommand, Look, OutsideView, Runner, StandIn
 
 DEADLINE = 60.0
 """Seconds for one observation."""
+
+_NO_HANDSHAKE = Unseen(
+    "the CA bundle of a runner that was not started by this run is not changed", provable_here=False
+)
+_LISTENING = (DaemonListens, Port, OtherPorts)
 
 ONLY_INSIDE = Unseen("not visible from outside the runner", provable_here=False)
 
@@ -52,14 +64,14 @@ def gather(
     *,
     forbidden: Mapping[str, Seen[StandIn]],
     may_try: bool = True,
-    unreachable_hosts: Mapping[str, str] | None = None,
+    unreachable_hosts: Mapping[str, Unseen] | None = None,
     deadline: float = DEADLINE,
 ) -> Facts:
     """Observe ``runner`` with the questions of ``contract``.
 
     ``forbidden`` holds the stand-ins of forbidden hosts. ``may_try`` is False on a network that routes
     outside: a packet to a stand-in's address could then reach the real host, so none is sent.
-    ``unreachable_hosts`` are hosts that the run could not start, with the reason. Nothing that happens in
+    ``unreachable_hosts`` are hosts that cannot be tried, with the reason. Nothing that happens in
     the runner raises.
     """
     setting = runner.setting
@@ -67,7 +79,8 @@ def gather(
     started_at = time.monotonic()
     shells: dict[str, Seen[StepFacts]] = {}
     # The outside witness looks, and shells of steps start, while the probe runs.
-    with ThreadPoolExecutor(2, thread_name_prefix="witness") as pool:
+    with ThreadPoolExecutor(3, thread_name_prefix="witness") as pool:
+        shaking = pool.submit(setting.handshakes) if setting.handshakes else None
         looking = pool.submit(_look, contract, setting.look, deadline) if setting.look else None
         if isinstance(setting.start, StartFacts) and not setting.start.started:
             answers = ProbeAnswers(lost=_no_start(setting.start))
@@ -78,15 +91,23 @@ def gather(
             answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
             shells = stepping.result()
         outside = looking.result() if looking else None
+        handshakes = shaking.result() if shaking else {}
+    foreign = _foreign(setting, answers)
+    if foreign is not None:
+        answers, shells = ProbeAnswers(missing=foreign), dict.fromkeys(shells, foreign)
     facts = _facts(contract, runner, answers, forbidden, unreachable_hosts or {}, taken, started_at)
     if isinstance(setting.entrypoint_env, dict):
         shells[ENTRYPOINT] = StepFacts(setting.entrypoint_env)
+    shown = {tool.name: handshakes.get(tool.name, _NO_HANDSHAKE) for tool in contract.promised(TlsTool)}
     facts = dataclasses.replace(
         facts,
+        handshakes=shown,
         steps=shells,
-        healthcheck=_healthcheck(contract, runner, answers),
-        commands=commands.observe(contract, runner, lost=answers.lost),
+        healthcheck=foreign or _healthcheck(contract, runner, answers),
+        commands=commands.observe(contract, runner, lost=foreign.reason if foreign else answers.lost),
     )
+    if foreign is not None:
+        facts = dataclasses.replace(facts, start=foreign)
     if outside is not None:
         from_outside = _facts(contract, runner, outside, {}, {}, taken, started_at)
         facts = _with_outside(
@@ -98,6 +119,17 @@ def gather(
     # A secret that was read is hidden in every output from here on.
     learn_data(dataclasses.asdict(facts))
     return facts
+
+
+def _foreign(setting: OutsideView, answers: ProbeAnswers) -> Unseen | None:
+    """Why nothing of the image runs here, if it is for a platform that this host cannot run."""
+    image, about = setting.image, setting.runner
+    if not isinstance(image, ImageFacts) or not isinstance(about, RunnerFacts) or not about.platform:
+        return None
+    if "exec format error" not in answers.lost or are_same(image.platform, about.platform):
+        return None
+    reason = f"this host runs programs for {about.platform}, and none for {image.platform}"
+    return Unseen(reason, provable_here=False)
 
 
 def _no_start(start: StartFacts) -> str:
@@ -165,7 +197,7 @@ def _facts(
     runner: Runner,
     answers: ProbeAnswers,
     forbidden: Mapping[str, Seen[StandIn]],
-    unreachable: Mapping[str, str],
+    unreachable: Mapping[str, Unseen],
     taken: str,
     started_at: float,
 ) -> Facts:
@@ -183,7 +215,7 @@ def _facts(
         entrypoint=setting.entrypoint,
         identity=read.identity(answers),
         groups=read.groups(answers),
-        listening=read.listening(answers) if contract.promised(DaemonListens) else NOT_ASKED,
+        ports=read.ports(answers) if any(map(contract.promised, _LISTENING)) else NOT_ASKED,
         process=promised.process(answers, contract),
         search_path=promised.search_path(answers, contract),
         privileges=promised.privileges(answers, contract),
@@ -205,8 +237,11 @@ def _facts(
         paths={path: read.path(answers, path) for path in paths},
         files=promised.files(answers, contract),
         isolation=read.isolation(answers, setting.privileged),
-        daemon=_daemon(answers, runner),
+        daemon=_daemon(contract, answers, runner),
         network=_network(contract, answers, forbidden, unreachable),
+        nix_settings={
+            setting.name: read.nix_setting(answers, setting.name) for setting in contract.promised(NixSetting)
+        },
         resources=read.resources(answers),
         kernel=read.kernel(answers),
         taken=taken,
@@ -220,30 +255,34 @@ def _healthcheck(contract: Contract, runner: Runner, answers: ProbeAnswers) -> S
     return Unseen(answers.lost) if answers.lost else healthcheck.run(runner)
 
 
-def _daemon(answers: ProbeAnswers, runner: Runner) -> Seen[DaemonFacts]:
+def _daemon(contract: Contract, answers: ProbeAnswers, runner: Runner) -> Seen[DaemonFacts]:
     setting = runner.setting
     daemon = read.daemon(answers, setting.daemon_ready_after)
-    if setting.daemon_failure and isinstance(daemon, DaemonFacts):
-        return dataclasses.replace(daemon, failure=setting.daemon_failure)
-    return daemon
+    if isinstance(daemon, Unseen):
+        return daemon
+    if any(map(contract.promised, DAEMON_SETTINGS)):
+        daemon = dataclasses.replace(daemon, settings=read.daemon_settings(answers))
+    return dataclasses.replace(daemon, failure=setting.daemon_failure)
 
 
 def _network(
     contract: Contract,
     answers: ProbeAnswers,
     forbidden: Mapping[str, Seen[StandIn]],
-    unreachable: Mapping[str, str],
+    unreachable: Mapping[str, Unseen],
 ) -> NetworkFacts:
     resolve: dict[str, Seen[list[str]]] = {}
     for name in contract.promised(Resolves):
-        failure = unreachable.get(name.host)
-        resolve[name.host] = Unseen(failure) if failure else read.resolution(answers, name.host)
+        resolve[name.host] = unreachable.get(name.host) or read.resolution(answers, name.host)
     connect: dict[str, Seen[ConnectionFacts]] = {}
     for service in contract.promised(Reaches):
         key = f"{service.host}:{service.port}"
-        failure = unreachable.get(service.host)
-        connect[key] = Unseen(failure) if failure else read.connection(answers, key)
+        connect[key] = unreachable.get(service.host) or read.connection(answers, key)
+    responses: dict[str, Seen[ResponseFacts]] = {}
+    for request in contract.promised(Responds):
+        responses[request.url] = unreachable.get(request.host) or read.response(answers, request.url)
     return NetworkFacts(
+        responses=responses,
         default_routes=read.default_routes(answers),
         resolve=resolve,
         connect=connect,

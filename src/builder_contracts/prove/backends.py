@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from builder_contracts.contract.model import Clause, Contract
+from builder_contracts.contract.platforms import are_same
 from builder_contracts.contract.promises.identity import Home
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import ImageFacts, RunnerFacts, Unseen
@@ -103,6 +104,9 @@ class DockerBackend:
             return ProofResult(Unavailable(f"the engine did not respond: {engine.reason(error)}"), self.about)
         if image is None:
             return ProofResult(Unavailable(f"image {reference} is not in the engine"), self.about)
+        if contract.platform and not are_same(image.platform, contract.platform):
+            reason = f"the engine has {reference} for {image.platform}, not for {contract.platform}"
+            return ProofResult(Unavailable(reason), self.about)
         return ProofResult(self._experiment(contract, reference, clauses), self.about, image)
 
     def _experiment(

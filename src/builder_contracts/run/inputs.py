@@ -14,9 +14,16 @@ from typing import Any
 
 from builder_contracts.contract import files, schemas
 from builder_contracts.contract.document import Document
-from builder_contracts.contract.loading import conflicts, is_contract, load_all, load_environment
+from builder_contracts.contract.loading import (
+    conflicts,
+    is_contract,
+    load_all,
+    load_environment,
+    unknown_settings,
+)
 from builder_contracts.contract.model import Contract
-from builder_contracts.contract.promises.image import ImageReference
+from builder_contracts.contract.platforms import are_same
+from builder_contracts.contract.promises.image import ImagePlatform, ImageReference
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.run.options import RunOptions, usage_error
 from builder_contracts.services import role_checks
@@ -50,15 +57,17 @@ def new_run_id() -> str:
 
 def load_inputs(options: RunOptions) -> Inputs:
     """Read what a run needs. Raises InputError with everything that is wrong."""
-    return with_contracts(options, load_all(contract_files(options.paths)))
+    return with_contracts(options, load_all(contract_files(options.paths), options.settings))
 
 
 def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs:
     """The inputs of a run whose contracts are read already. Raises InputError with everything that is wrong."""
     problems = [
         *conflicts(contracts),
+        *unknown_settings(options.settings, contracts),
         *unknown("--builder", options.builders, contracts),
         *unknown("--image", options.images, contracts),
+        *_without_platform(options, contracts),
     ]
     environments: dict[Path, Document] = {}
     folders = dict.fromkeys(Path(contract.source.file).parent for contract in contracts)
@@ -87,7 +96,10 @@ def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs
     if problems:
         raise InputError(list(dict.fromkeys(problems)))
     return Inputs(
-        tuple(_with_image(contract, options.images.get(contract.name)) for contract in contracts),
+        tuple(
+            _with_platform(_with_image(contract, options.images.get(contract.name)), options.platform)
+            for contract in contracts
+        ),
         document,
         Environment.from_document(document) if document else NOTHING,
         secret_variables(
@@ -107,6 +119,32 @@ def _with_image(contract: Contract, reference: str | None) -> Contract:
         for clause in contract.clauses
     )
     return dataclasses.replace(contract, image=reference, clauses=clauses)
+
+
+def _without_platform(options: RunOptions, contracts: Iterable[Contract]) -> Iterator[Problem]:
+    """Classes that are asked for and have no image for the platform that is asked for."""
+    for contract in contracts:
+        promised = [promise.platform for promise in contract.promised(ImagePlatform)]
+        chosen = options.platform and (not options.builders or contract.name in options.builders)
+        if chosen and promised and not any(are_same(options.platform, platform) for platform in promised):
+            yield Problem(
+                Location("command line", 1),
+                f"--platform {options.platform}: {contract.name} promises {', '.join(promised)}",
+                "add it under image.platforms, or select other classes with --builder",
+            )
+
+
+def _with_platform(contract: Contract, platform: str) -> Contract:
+    """The contract with the platform that is looked at: an image for another one does not keep its clause."""
+    if not platform:
+        return contract
+    clauses = tuple(
+        dataclasses.replace(clause, promise=ImagePlatform(clause.promise.platform))
+        if isinstance(clause.promise, ImagePlatform) and are_same(clause.promise.platform, platform)
+        else clause
+        for clause in contract.clauses
+    )
+    return dataclasses.replace(contract, platform=platform, clauses=clauses)
 
 
 def unknown(option: str, names: Iterable[str], contracts: Iterable[Contract]) -> Iterator[Problem]:

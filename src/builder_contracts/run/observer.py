@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves, Responds
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import Facts, Seen, Unseen
 from builder_contracts.observe.observation import DEADLINE, gather
@@ -121,7 +121,9 @@ class _Docker:
         stand_ins = {
             promise.host: self._network.stand_in(promise.host) for promise in contract.promised(Denied)
         }
-        named = {promise.host for kind in (Resolves, Reaches) for promise in contract.promised(kind)}
+        named = {
+            promise.host for kind in (Resolves, Reaches, Responds) for promise in contract.promised(kind)
+        }
         if named:
             self._network.hosts()
         runner = self._runner.DockerRunner(
@@ -132,6 +134,7 @@ class _Docker:
             plan=launch,
             network=self._network,
             pull=options.pull,
+            platform=contract.platform,
             about_engine=self._about,
         )
         runner.__enter__()
@@ -144,17 +147,12 @@ class _Docker:
                 runner,
                 forbidden=forbidden,
                 may_try=launch.network != "routed",
-                unreachable_hosts=self._missing(named),
+                unreachable_hosts=self._network.unreachable(named, launch.network),
                 deadline=options.deadline,
             )
         finally:
             # The facts need not wait for the removal of the container; the end of the run does.
             self._removals.submit(runner.__exit__, None, None, None)
-
-    def _missing(self, named: set[str]) -> dict[str, str]:
-        """Hosts that the run could not start, with the reason."""
-        failure = self._network.hosts_failure() if named else ""
-        return dict.fromkeys(named, failure) if failure else {}
 
     def stop(self) -> None:
         with contextlib.suppress(*self._lost):

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from builder_contracts.contract import schemas
+from builder_contracts.contract.platforms import normalize
+from builder_contracts.contract.variables import NAME
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.reporting.registry import FORMATS
 
 CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor"
 EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
+DASHBOARD = "dashboard"
 
 RUNNERS = ("docker", "local")
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
@@ -47,6 +51,21 @@ def class_image(text: object) -> tuple[str, str]:
     if not (builder and equals and schemas.is_image(reference)):
         raise ValueError(f"{text!r}: use CLASS=REF, for example tinyland-nix=ghcr.io/me/runner:1")
     return builder, reference
+
+
+def setting(text: object) -> tuple[str, str]:
+    """The variable and the value of NAME=VALUE. Raises ValueError for any other form."""
+    name, equals, value = str(text).partition("=")
+    if not equals or not re.fullmatch(NAME, name):
+        raise ValueError(f"{text!r}: use NAME=VALUE, for example NIX_VERSION=>=2.24")
+    return name, value
+
+
+def platform_name(text: object) -> str:
+    """A platform by its usual name. Raises ValueError for any other text."""
+    if not re.fullmatch(r"[a-z0-9]+/[a-z0-9_-]+(/[a-z0-9.]+)?", str(text)):
+        raise ValueError(f"{text!r}: use OS/ARCH, for example linux/arm64")
+    return normalize(str(text))
 
 
 @dataclass(frozen=True)
@@ -122,6 +141,15 @@ OPTIONS: tuple[Option, ...] = (
     _option(
         "image", "--image", metavar="CLASS=REF", convert=class_image, repeatable=True, faces=EVERYWHERE,
         help="Use image REF as the runner of CLASS.",
+    ),
+    _option(
+        "settings", "--set", metavar="NAME=VALUE", convert=setting, repeatable=True, variable="BUILDER_CONTRACTS_SET",
+        faces=(*EVERYWHERE, FACTS, DOCTOR, EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS, DASHBOARD),
+        help="Set a variable that contracts declare under 'vars'.",
+    ),
+    _option(
+        "platform", "--platform", metavar="OS/ARCH", convert=platform_name, faces=(*EVERYWHERE, FACTS),
+        variable="BUILDER_CONTRACTS_PLATFORM", help="Check the image for this platform, one of the contract's.",
     ),
     _option(
         "facts_image", "--image", metavar="REF", faces=(FACTS,), help="Image to start instead of the contract's.",
@@ -250,6 +278,8 @@ class RunOptions:
     paths: tuple[Path, ...] = ()
     builders: tuple[str, ...] = ()
     images: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    platform: str = ""
     runner: str = "docker"
     environment: str | None = None
     allow_writes: frozenset[str] = frozenset()
@@ -268,6 +298,11 @@ class RunOptions:
     verbose: bool = False
 
 
+def settings_of(face: str, texts: Iterable[str]) -> Mapping[str, str]:
+    """The variables that ``--set`` or the environment sets. Raises InputError."""
+    return parse(face, {"settings": tuple(texts)}, cwd=Path()).settings
+
+
 def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Path] = ()) -> RunOptions:
     """Convert values by option name into the options of a run. Raises InputError."""
     read: dict[str, Any] = {}
@@ -275,7 +310,9 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
     for option in options_of(face):
         value = values.get(option.name)
         if value in (None, (), []) and option.from_environment:
-            value = [option.from_environment] if option.repeatable else option.from_environment
+            # A line each in the variable of an option that can be repeated.
+            given = option.from_environment
+            value = [line for line in given.splitlines() if line] if option.repeatable else given
         try:
             if option.is_flag:
                 read[option.name] = bool(value) or option.from_environment.lower() not in _NO
@@ -292,6 +329,8 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         paths=(*paths, *read.get("contracts", ())),
         builders=read.get("builder", ()),
         images=dict(read.get("image", ())),
+        settings=dict(read.get("settings", ())),
+        platform=read.get("platform") or "",
         runner=read.get("runner", "docker"),
         environment=read.get("environment"),
         allow_writes=frozenset(read.get("allow_writes", ())),

@@ -192,7 +192,7 @@ class PytestRun:
                 from builder_contracts.truth.tracker import read
                 from builder_contracts.truth.verdicts import judge
 
-            platform, classes = load(folder)
+            platform, classes = load(folder, self.options.settings)
             cwd = self.options.cwd
             tracker = read([cwd / path for path in self.planning]) if self.planning else None
             judgement = judge(cwd / (self.repo or "."), platform, classes, tracker=tracker)

@@ -9,6 +9,7 @@ from typing import Protocol, TypeAlias
 from builder_contracts.facts.model import (
     NOT_ASKED,
     ConnectionFacts,
+    HandshakeFacts,
     ImageFacts,
     RunnerFacts,
     Seen,
@@ -64,7 +65,8 @@ NO_DAEMON_STARTED = Unseen("this run did not start the daemon", provable_here=Fa
 class OutsideView:
     """The outside view of a runner, before anything runs in it.
 
-    ``look`` reads the kernel's view of the job's process; None where nothing outside can.
+    ``look`` reads the kernel's view of the job's process; None where nothing outside can. ``handshakes`` lets tools
+    talk to the run's TLS servers; its result is by name of the tool.
     """
 
     runner: Seen[RunnerFacts]
@@ -77,6 +79,7 @@ class OutsideView:
     entrypoint_env: Seen[dict[str, str]] = NOT_ASKED
     forbidden: Mapping[str, Seen[StandIn]] = field(default_factory=dict)
     look: Look | None = None
+    handshakes: Callable[[], Mapping[str, Seen[HandshakeFacts]]] | None = None
 
 
 class Runner(Protocol):

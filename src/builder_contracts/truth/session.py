@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from builder_contracts.contract.loading import is_contract, load_all
+from builder_contracts.contract.loading import NO_SETTINGS, is_contract, load_all
 from builder_contracts.contract.model import Contract
 from builder_contracts.errors import ExitCode, InputError, Location, Problem
 from builder_contracts.truth.baseline import Compared, compare
@@ -17,12 +17,12 @@ from builder_contracts.truth.verdicts import TruthReport
 from builder_contracts.verdict import Contradiction, Outcome, Verdict
 
 
-def load(folder: Path) -> tuple[Platform, list[Contract]]:
+def load(folder: Path, settings: Mapping[str, str] = NO_SETTINGS) -> tuple[Platform, list[Contract]]:
     """The platform in ``folder/platform`` and the classes in ``folder``, which alone are enough. Raises InputError."""
     problems: list[Problem] = []
     classes: list[Contract] = []
     try:
-        classes = load_all(path for path in sorted(folder.glob("*.y*ml")) if is_contract(path))
+        classes = load_all((path for path in sorted(folder.glob("*.y*ml")) if is_contract(path)), settings)
     except InputError as error:
         problems += error.problems
     try:

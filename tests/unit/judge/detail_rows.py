@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from builder_contracts.contract.promises.daemon import DaemonListens
 from builder_contracts.contract.promises.environment import ProxyVariables
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Gid, Groups
@@ -101,12 +100,6 @@ DETAILS: dict[str, list[Row]] = {
         broken("proxy missing", ProxyVariables((("no_proxy", "x"),)), facts(), "no_proxy is not set", "ENV line"),
         broken("proxy of a step", ProxyVariables(()), facts(steps={"bash -e": StepFacts({"all_proxy": "p"})}), "in 'bash -e': all_proxy is set", "changes it for steps"),
         unproven("variables unseen", ProxyVariables(()), facts(env=LOST), "did not complete"),
-    ],
-    "daemon": [
-        kept("loopback", DaemonListens(2375), facts(listening=["127.0.0.1:2375", "[::1]:2375", "0.0.0.0:22"]), "127.0.0.1, [::1]"),
-        broken("all interfaces", DaemonListens(2375), facts(listening=["127.0.0.1:2375", "[::]:2375"]), "127.0.0.1, [::]", "everybody on the network"),
-        unproven("nothing listens", DaemonListens(2375), facts(listening=["127.0.0.1:12375"]), "nothing listens on port 2375"),
-        unproven("sockets unseen", DaemonListens(2375), facts(listening=LOST), "did not complete"),
     ],
     "filesystem": [
         kept("all details", PathState(PATH, uid=0, gid=0, group="root", executable=False, sha256="ab"), file(sha256="ab"), "uid 0, gid 0, group root, not executable, sha256 ab"),

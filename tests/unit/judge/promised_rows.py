@@ -16,11 +16,13 @@ from builder_contracts.contract.promises.process import (
 )
 from builder_contracts.contract.promises.search_path import SearchPathRule
 from builder_contracts.contract.promises.secrets import SecretFree, SecretFreeFiles
-from builder_contracts.contract.promises.trust import Certificates
+from builder_contracts.contract.promises.trust import Certificates, TlsTool
 from builder_contracts.facts.model import (
     BundleFacts,
     DirectoryFacts,
     Facts,
+    FeatureFacts,
+    HandshakeFacts,
     PrivilegeFacts,
     ProcessFacts,
     SharedMemoryFacts,
@@ -42,6 +44,11 @@ def directories(*modes: int, writable: bool = False) -> Facts:
 
 def privileges(**observed: object) -> Facts:
     return facts(privileges=PrivilegeFacts(**observed))  # type: ignore[arg-type]  # a row gives any of them
+
+
+def handshake(trusted: int, unknown: int, bundle: str = "/ca") -> Facts:
+    ends = FeatureFacts(trusted, "no"), FeatureFacts(unknown, "no")
+    return facts(handshakes={"curl": HandshakeFacts(bundle, *ends)})
 
 
 PROMISED: dict[str, list[Row]] = {
@@ -120,6 +127,12 @@ PROMISED: dict[str, list[Row]] = {
         broken("few authorities", Certificates(2), facts(ca_bundle=BundleFacts("/ca", 1)), "1 certificates", "emptied"),
         broken("no bundle", Certificates(1), facts(ca_bundle=BundleFacts("", 0)), "no CA bundle", "ca-certificates"),
         unproven("bundle unseen", Certificates(1), facts(ca_bundle=LOST), "did not complete"),
+        kept("tool verifies", TlsTool("curl"), handshake(0, 60), "accepts a server whose authority is in /ca, refuses"),
+        broken("other bundle", TlsTool("curl"), handshake(60, 60), "refuses a server whose authority is in /ca: status 60: no", "reads another bundle"),
+        broken("no verification", TlsTool("curl"), handshake(0, 0), "accepts a server whose authority is in no bundle", "verification is off"),
+        broken("no bundle for a tool", TlsTool("curl"), handshake(0, 60, bundle=""), "no CA bundle", "ca-certificates"),
+        unproven("handshake not tried", TlsTool("curl"), facts(handshakes={"curl": NOT_HERE}), "no runner", provable_here=False),
+        unproven("another tool tried", TlsTool("git"), handshake(0, 60), "not part of this observation"),
     ],
     "localization": [
         kept("locale", Locale("C.UTF-8"), facts(env={"LANG": "C.UTF-8"}), "LANG=C.UTF-8"),

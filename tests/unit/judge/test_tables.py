@@ -50,6 +50,7 @@ from builder_contracts.verdict import Outcome
 from tests.unit.judge.detail_rows import DETAILS
 from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
 from tests.unit.judge.promised_rows import PROMISED
+from tests.unit.judge.settings_rows import DAEMON_ROWS, IMAGE_ROWS, NETWORK_ROWS, SECTIONS
 from tests.unit.judge.system_rows import SYSTEM
 
 TEMPLATE = "the pool's template does not set the value"
@@ -129,6 +130,9 @@ TABLE = {
         kept("platform", ImagePlatform("linux/amd64"), facts(), "linux/amd64"),
         broken("other platform", ImagePlatform("linux/arm64"), facts(), "linux/amd64", "--platform linux/arm64"),
         broken("no platform", ImagePlatform("linux/arm64"), facts(image=replace(IMAGE, platform="")), "(no output)", "a different platform"),
+        kept("the same platform", ImagePlatform("linux/arm64"), facts(image=replace(IMAGE, platform="linux/arm64/v8")), "linux/arm64/v8"),
+        unproven("another promised platform", ImagePlatform("linux/arm64", ("linux/amd64",)), facts(), "pass --platform linux/arm64", provable_here=False),
+        broken("no promised platform", ImagePlatform("linux/arm64", ("linux/s390x",)), facts(), "linux/amd64", "--platform linux/arm64"),
         unproven("no image", ImagePlatform("linux/arm64"), facts(image=NOT_HERE), "no runner", provable_here=False),
         kept("label", ImageLabel("title", "sample"), facts(), "'sample'"),
         kept("label with any value", ImageLabel("title", None), facts(), "'sample'"),
@@ -141,6 +145,7 @@ TABLE = {
         broken("entry point", ImageEntrypoint(()), facts(image=replace(IMAGE, entrypoint=["/init"])), "['/init']", "ENTRYPOINT"),
         kept("small", ImageSize(300 * 2**20), facts(), "300Mi"),
         broken("large", ImageSize(200 * 2**20), facts(), "300Mi, 100Mi over budget", "docker history"),
+        *IMAGE_ROWS,
     ],
     "job": [
         kept("started", JobStart(StartWay.IMAGE), facts(start=StartFacts(True, True, way="ENTRYPOINT and CMD of the image")), "started: ENTRYPOINT and CMD of the image"),
@@ -176,7 +181,7 @@ TABLE = {
         broken("dumb shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.ShellFacts(False)}), "it ran but did not compute 40 + 2", "missing"),
         broken("no shell to start with", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, 'exec: "/bin/sh": no such file')), "no such file", "use a base image with a shell"),
         unproven("did not start for another reason", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "no space left")), "not part of this observation"),
-        unproven("another platform", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "/bin/sh: exec format error")), "built for a platform this engine does not run"),
+        broken("no program at all", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "/bin/sh: exec format error")), "exec format error", "no usable /bin/sh"),
         unproven("shell not asked", user.Shell("/bin/zsh"), facts(), "not part of this observation"),
     ],
     "toolchain": [
@@ -333,6 +338,7 @@ TABLE = {
         unproven("no id", DaemonOwn(), daemon(False, "ports are closed"), "ports are closed"),
         unproven("no engine known", DaemonOwn(), replace(daemon(), runner=replace(RUNNER, engine_id="")), "is unknown", provable_here=False),
         unproven("no runner", DaemonOwn(), replace(daemon(), runner=LOST), "did not complete"),
+        *DAEMON_ROWS,
     ],
     "network": [
         kept("no way out", Egress(False), facts(), "no default route"),
@@ -365,6 +371,7 @@ TABLE = {
         unproven("one spelling untried", DENIED, forbidden(octal=LOST), "did not complete"),
         unproven("nothing tried", DENIED, facts(network=NetworkFacts(default_routes=[], forbidden={"metadata": ForbiddenHostFacts(CONNECTED, {})})), "none made"),
         unproven("no stand-in", DENIED, facts(network=NetworkFacts(forbidden={"metadata": NOT_HERE})), "no runner", provable_here=False),
+        *NETWORK_ROWS,
     ],
     "resources": [
         kept("cpu", CpuLimit(2000), facts(resources=ResourceFacts(cpu=2000)), "2"),
@@ -396,6 +403,7 @@ TABLE = {
         unproven("no controller", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=None, cpu_weight=None)), "no cpu cgroup controller"),
     ],
     **PROMISED,
+    **SECTIONS,
     **SYSTEM,
     "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "needs a proof")],
     "publication": [unproven("by facts alone", NoSecrets(), facts(), "needs a proof")],

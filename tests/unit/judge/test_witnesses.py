@@ -11,15 +11,18 @@ import pytest
 from builder_contracts.contract.promises import Promise
 from builder_contracts.contract.promises.accounts import UserAccount
 from builder_contracts.contract.promises.commands import JobCommand
+from builder_contracts.contract.promises.daemon import DaemonListens, DaemonMtu
 from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Gid, Groups, NotRoot, Shell, Uid, User
 from builder_contracts.contract.promises.isolation import DockerSocket
 from builder_contracts.contract.promises.job import JobStart, StartWay
 from builder_contracts.contract.promises.localization import TimeZone
+from builder_contracts.contract.promises.nix import NixSetting
 from builder_contracts.contract.promises.packages import PackagePromise
+from builder_contracts.contract.promises.ports import OtherPorts
 from builder_contracts.contract.promises.privileges import SetIdFiles
-from builder_contracts.contract.promises.process import Umask
+from builder_contracts.contract.promises.process import Bounds, Sysctl, Umask
 from builder_contracts.contract.promises.processes import RunningProcess
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import ExitCode
@@ -195,6 +198,9 @@ def test_runner_without_outside_witness_is_not_marked() -> None:
         PathState("/x"),
         PathState("/x", present=False),
         GIT,
+        Umask(0o022),
+        DaemonListens(2375),
+        OtherPorts(frozenset()),
         PackagePromise("x"),
         UserAccount("x"),
         RunningProcess("x"),
@@ -213,7 +219,9 @@ def test_promise_that_both_witnesses_show(promise: Promise) -> None:
         PathState("/x", executable=True),
         SetIdFiles(()),
         TimeZone("UTC"),
-        Umask(0o022),
+        Sysctl("kernel.pid_max", "1", Bounds()),
+        NixSetting("sandbox", ("true",)),
+        DaemonMtu(1500),
     ],
 )
 def test_promise_that_only_the_inside_shows(promise: Promise) -> None:

@@ -230,7 +230,7 @@ def test_host_that_did_not_start_is_unseen_not_unreachable(contract: Contract) -
         contract,
         Scripted(completed=CompletedCommand(0, output, b"")),
         forbidden={},
-        unreachable_hosts={"a.example": "the services image is not there"},
+        unreachable_hosts={"a.example": Unseen("the services image is not there")},
     )
     assert facts.network.resolve["a.example"] == Unseen("the services image is not there")
     assert facts.network.connect["a.example:80"] == Unseen("the services image is not there")

@@ -33,7 +33,7 @@ def proc(tmp_path: Path) -> Path:
     (tmp_path / "cwd").symlink_to("/home")
     (tmp_path / "status").write_text(
         f"Name:\tsh\nUid:\t{UID}\t{UID}\t{UID}\t{UID}\nGid:\t100\t100\t100\t100\nGroups:\t100 200\n"
-        "CapEff:\t0000000000000000\nCapBnd:\t0000000000000400\nNoNewPrivs:\t1\nSeccomp:\t2\n"
+        "CapEff:\t0000000000000000\nCapBnd:\t0000000000000400\nNoNewPrivs:\t1\nSeccomp:\t2\nUmask:\t0027\n"
     )
     (tmp_path / "comm").write_text("sh\n")
     (tmp_path / "environ").write_bytes(b"HOME=/home\0PATH=/bin:/opt:\0with-a.dot=x\0BAD=\xff\0")
@@ -53,6 +53,9 @@ def proc(tmp_path: Path) -> Path:
     (tmp_path / "net" / "tcp").write_text(
         "sl local\n0: 00000000:0947 00000000:0000 0A\n1: 0100007F:0050 0 01\n"
     )
+    (tmp_path / "net" / "udp").write_text(
+        "sl local\n0: 0100007F:0035 00000000:0000 07\n1: 0100007F:0036 0100007F:0035 01\n"
+    )
     (tmp_path / "net" / "tcp6").write_text(f"sl local\n0: {'0' * 24}01000000:1F90 {'0' * 32}:0000 0A\n")
     return tmp_path
 
@@ -61,6 +64,21 @@ def answers(proc: Path, *questions: Sequence[str]) -> dict[tuple[str, str], Any]
     lines = list(look.look(str(proc), ["\x1f".join(words) for words in questions]))
     assert lines[-1] == ("end", "", "complete")
     return {(section, key): value for section, key, value in lines}
+
+
+def test_listening_sockets_are_those_the_kernel_lists(proc: Path) -> None:
+    seen = answers(proc, ("listening",))
+    assert seen["listening", "tcp"] == ["00000000:0947", f"{'0' * 24}01000000:1F90"]
+    assert seen["listening", "udp"] == ["0100007F:0035"]
+
+
+def test_shared_memory_below_the_root_is_measured(proc: Path) -> None:
+    assert "unseen" in answers(proc, ("shared_memory",))["shared_memory", ""]
+    (proc / "root" / "dev" / "shm").mkdir(parents=True)
+    (proc / "root" / "dev" / "shm").chmod(0o1777)
+    seen = answers(proc, ("shared_memory",))["shared_memory", ""]
+    space = os.statvfs(proc)
+    assert seen == {"size": [space.f_blocks, space.f_frsize], "writable": True}
 
 
 def test_process_is_read_from_the_kernels_files(proc: Path) -> None:
@@ -75,7 +93,8 @@ def test_process_is_read_from_the_kernels_files(proc: Path) -> None:
     assert seen["network", "routes"] == ["eth0"]
     assert seen["kernel", "groups"] == [100, 200]
     assert seen["kernel", "limits"] == {"Max open files": ["1024", "4096"]}
-    assert seen["kernel", "listening"] == ["0.0.0.0:2375", "[::1]:8080"]
+    assert seen["umask", ""] == "0027"
+    assert seen["limits", ""].startswith("Limit")
     assert seen["kernel", "unix_sockets"] == ["/run/docker.sock"]
     assert seen["kernel", "mounts"]["/"] == "overlay rw"
 

@@ -120,7 +120,7 @@ def test_every_constraint_has_the_type_that_it_constrains(name: str) -> None:
     assert not bare
 
 
-NO_CLAUSES = {"apiVersion", "kind", "extends", "metadata", "waivers", "why"}
+NO_CLAUSES = {"apiVersion", "kind", "extends", "vars", "metadata", "waivers", "why"}
 
 
 def test_every_section_of_a_contract_is_read_and_judged() -> None:

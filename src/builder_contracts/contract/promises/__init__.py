@@ -21,7 +21,9 @@ from builder_contracts.contract.promises import (
     job,
     localization,
     network,
+    nix,
     packages,
+    ports,
     privileges,
     process,
     processes,
@@ -47,7 +49,9 @@ from builder_contracts.contract.promises.job import JobPromise
 from builder_contracts.contract.promises.localization import LocalizationPromise
 from builder_contracts.contract.promises.named_promise import NamedPromise
 from builder_contracts.contract.promises.network import NetworkPromise
+from builder_contracts.contract.promises.nix import NixSetting
 from builder_contracts.contract.promises.packages import PackagePromise
+from builder_contracts.contract.promises.ports import PortPromise
 from builder_contracts.contract.promises.privileges import PrivilegePromise
 from builder_contracts.contract.promises.process import ProcessPromise
 from builder_contracts.contract.promises.processes import RunningProcess
@@ -56,7 +60,7 @@ from builder_contracts.contract.promises.resources import ResourcePromise
 from builder_contracts.contract.promises.search_path import SearchPathRule
 from builder_contracts.contract.promises.secrets import SecretPromise
 from builder_contracts.contract.promises.toolchain import Tool
-from builder_contracts.contract.promises.trust import Certificates
+from builder_contracts.contract.promises.trust import TrustPromise
 
 ProofPromise = CacheProof | Publication | CanaryProof
 """Promises that are shown by doing (package ``prove``), not by looking."""
@@ -79,9 +83,11 @@ Promise = (
     | RunningProcess
     | JobCommand
     | SecretPromise
-    | Certificates
+    | TrustPromise
     | LocalizationPromise
     | NetworkPromise
+    | PortPromise
+    | NixSetting
     | ResourcePromise
     | CacheProof
     | Publication
@@ -112,6 +118,8 @@ READERS: Mapping[str, SectionParser] = {
     "trust": trust.read,
     "localization": localization.read,
     "network": network.read,
+    "ports": ports.read,
+    "nix": nix.read,
     "resources": resources.read,
     "caches": caches.read,
     "publication": publication.read,
@@ -122,7 +130,6 @@ READERS: Mapping[str, SectionParser] = {
 __all__ = [
     "READERS",
     "AccountPromise",
-    "Certificates",
     "DaemonPromise",
     "Declaration",
     "EnvironmentPromise",
@@ -134,8 +141,10 @@ __all__ = [
     "LocalizationPromise",
     "NamedPromise",
     "NetworkPromise",
+    "NixSetting",
     "PackagePromise",
     "PathState",
+    "PortPromise",
     "PrivilegePromise",
     "ProcessPromise",
     "Promise",
@@ -145,4 +154,5 @@ __all__ = [
     "SearchPathRule",
     "SecretPromise",
     "Tool",
+    "TrustPromise",
 ]

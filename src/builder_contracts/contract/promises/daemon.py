@@ -64,7 +64,54 @@ class DaemonListens:
         return f"port {self.port} listens on loopback only"
 
 
-DaemonPromise = DaemonListens | DaemonEndpoint | DaemonReady | DaemonVersion | DaemonOwn
+@dataclass(frozen=True)
+class DaemonStorageDriver:
+    """The daemon stores layers with one of these drivers."""
+
+    drivers: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"storage driver {' or '.join(self.drivers)}"
+
+
+@dataclass(frozen=True)
+class DaemonInsecureRegistries:
+    """The registries beside those on loopback that the daemon uses without TLS."""
+
+    registries: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"insecure registries: {', '.join(self.registries) or 'none beside loopback'}"
+
+
+@dataclass(frozen=True)
+class DaemonMtu:
+    """The size of packets on the daemon's default bridge, in bytes."""
+
+    bytes: int
+
+    @property
+    def text(self) -> str:
+        return f"MTU of the default bridge is {self.bytes}"
+
+
+@dataclass(frozen=True)
+class DaemonNetworks:
+    """The daemon's networks, all of them."""
+
+    names: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        return f"daemon has the networks {', '.join(self.names)} and no other"
+
+
+DaemonSetting = DaemonStorageDriver | DaemonInsecureRegistries | DaemonMtu | DaemonNetworks
+DAEMON_SETTINGS = (DaemonStorageDriver, DaemonInsecureRegistries, DaemonMtu, DaemonNetworks)
+
+DaemonPromise = DaemonSetting | DaemonListens | DaemonEndpoint | DaemonReady | DaemonVersion | DaemonOwn
 
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[DaemonPromise]]:
@@ -80,6 +127,14 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[DaemonPr
                 yield NamedPromise(field, DaemonVersion(VersionRange.read(value, where)), where)
             case "listens":
                 yield NamedPromise(field, DaemonListens(port(section["endpoint"], (*at, "endpoint"))), where)
+            case "storage_driver":
+                yield NamedPromise("storage-driver", DaemonStorageDriver(tuple(value)), where)
+            case "insecure_registries":
+                yield NamedPromise("insecure-registries", DaemonInsecureRegistries(tuple(value)), where)
+            case "mtu":
+                yield NamedPromise(field, DaemonMtu(value), where)
+            case "networks":
+                yield NamedPromise(field, DaemonNetworks(tuple(value)), where)
             case "own":
                 yield NamedPromise(field, DaemonOwn(), where)
             case _:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.contract.document import Pointer
+from builder_contracts.contract.platforms import are_same, normalize
 from builder_contracts.contract.promises.named_promise import NamedPromise, PromiseError
 from builder_contracts.contract.quantities import byte_count, human_bytes
 
@@ -24,9 +25,13 @@ class ImageReference:
 
 @dataclass(frozen=True)
 class ImagePlatform:
-    """The image is for this operating system and architecture."""
+    """The image is for this operating system and architecture.
+
+    ``others`` are the platforms for which there is an image, too, in the place of the one that is looked at.
+    """
 
     platform: str
+    others: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -72,7 +77,7 @@ class ImageSize:
 
 @dataclass(frozen=True)
 class ImageSetting:
-    """An instruction of the Dockerfile as the image has it: CMD, VOLUME, WORKDIR, USER or STOPSIGNAL.
+    """An instruction of the Dockerfile as the image has it: CMD, VOLUME, EXPOSE, WORKDIR, USER or STOPSIGNAL.
 
     ``values`` is empty for an instruction that must not be there.
     """
@@ -118,7 +123,24 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[ImagePro
             case "reference":
                 yield NamedPromise(field, ImageReference(value), where)
             case "platform":
-                yield NamedPromise(field, ImagePlatform(value), where)
+                several = section.get("platforms", [value])
+                others = tuple(other for other in several if not are_same(value, other))
+                if len(others) == len(several):
+                    raise PromiseError(
+                        where,
+                        f"platform {value} is not one of the platforms",
+                        "add it there, or remove one of the two fields",
+                        against=(*at, "platforms"),
+                    )
+                yield NamedPromise(field, ImagePlatform(value, others), where)
+            case "platforms":
+                for index, platform in enumerate(value):
+                    others = tuple(other for other in value if other != platform)
+                    if any(are_same(platform, other) for other in others):
+                        message = f"{platform} is the same platform as another item"
+                        raise PromiseError((*where, index), message, "remove one of them")
+                    name = f"platform/{normalize(platform)}"
+                    yield NamedPromise(name, ImagePlatform(platform, others), (*where, index))
             case "labels":
                 for key, text in value.items():
                     any_value = text in ("present", "absent")
@@ -130,6 +152,8 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[ImagePro
                 yield NamedPromise(field, ImageSetting("CMD", tuple(value)), where)
             case "volumes":
                 yield NamedPromise(field, ImageSetting("VOLUME", tuple(sorted(value))), where)
+            case "exposed":
+                yield NamedPromise(field, ImageSetting("EXPOSE", tuple(sorted(value))), where)
             case "workdir":
                 yield NamedPromise(field, ImageSetting("WORKDIR", (value,)), where)
             case "user":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from builder_contracts.contract.document import Pointer
 from builder_contracts.contract.promises.named_promise import NamedPromise, port
@@ -45,6 +46,22 @@ class Reaches:
 
 
 @dataclass(frozen=True)
+class Responds:
+    """An HTTP(S) request to this URL gets a response with this status."""
+
+    url: str
+    status: int
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.url} responds with status {self.status}"
+
+
+@dataclass(frozen=True)
 class Denied:
     """A forbidden host of the environment is out of reach in every spelling of its address."""
 
@@ -55,7 +72,7 @@ class Denied:
         return f"{self.host!r} is unreachable"
 
 
-NetworkPromise = Egress | Resolves | Reaches | Denied
+NetworkPromise = Egress | Resolves | Reaches | Responds | Denied
 
 
 def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[NetworkPromise]]:
@@ -69,10 +86,18 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[NetworkP
                     yield NamedPromise(f"resolve/{host}", Resolves(host), (*where, index))
             case "reach":
                 for index, service in enumerate(value):
-                    reached = Reaches(service.rpartition(":")[0], port(service, (*where, index)))
-                    yield NamedPromise(f"reach/{service}", reached, (*where, index))
+                    yield _reached(service, (*where, index))
             case "deny":
                 for index, host in enumerate(value):
                     yield NamedPromise(f"deny/{host}", Denied(host), (*where, index))
             case _:
                 raise NotImplementedError(f"network.{field} is in the schema and has no promise")
+
+
+def _reached(service: str | dict[str, Any], at: Pointer) -> NamedPromise[NetworkPromise]:
+    if isinstance(service, str):
+        return NamedPromise(f"reach/{service}", Reaches(service.rpartition(":")[0], port(service, at)), at)
+    authority = urlsplit(service["url"]).netloc
+    if ":" in authority:
+        port(authority, (*at, "url"))
+    return NamedPromise(f"reach/{service['url']}", Responds(service["url"], service["status"]), at)

@@ -21,6 +21,27 @@ class Certificates:
         return f"CA bundle holds at least {self.at_least} certificate{'s' if self.at_least > 1 else ''}"
 
 
-def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Certificates]]:
+@dataclass(frozen=True)
+class TlsTool:
+    """The tool accepts a TLS server by the CA bundle, and by nothing else."""
+
+    name: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.name} trusts the authorities of the CA bundle and no other"
+
+
+TrustPromise = Certificates | TlsTool
+
+
+def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[TrustPromise]]:
     for field, value in section.items():
-        yield NamedPromise(field, Certificates(value), (*at, field))
+        match field:
+            case "certificates":
+                yield NamedPromise(field, Certificates(value), (*at, field))
+            case "tools":
+                for index, name in enumerate(value):
+                    yield NamedPromise(f"tool/{name}", TlsTool(name), (*at, field, index))
+            case _:
+                raise NotImplementedError(f"trust.{field} is in the schema and has no promise")

@@ -17,12 +17,15 @@ from builder_contracts.facts.model import (
     AttemptFacts,
     ConnectionFacts,
     DaemonFacts,
+    DaemonSettingsFacts,
     FeatureFacts,
     GroupFacts,
     IsolationFacts,
     KernelFacts,
+    NixSettingFacts,
     PathFacts,
     ResourceFacts,
+    ResponseFacts,
     Seen,
     ShellFacts,
     ToolFacts,
@@ -372,16 +375,23 @@ def kernel(answers: ProbeAnswers) -> KernelFacts:
         mounts=answers.read("kernel", "mounts", _variables),
         namespaces=answers.read("kernel", "namespaces", _variables),
         unix_sockets=answers.read("kernel", "unix_sockets", lambda paths: [str(path) for path in paths]),
-        listening=answers.read("kernel", "listening", lambda names: [str(name) for name in names]),
     )
 
 
-def listening(answers: ProbeAnswers) -> Seen[list[str]]:
-    """Listening TCP sockets as ADDRESS:PORT; the kernel writes addresses as words in its own byte order."""
-    return answers.read("listening", "", lambda items: sorted({_listener(str(item)) for item in items}))
+def ports(answers: ProbeAnswers) -> Seen[dict[str, list[str]]]:
+    """The addresses of sockets that listen, by PORT/PROTOCOL."""
+    addresses: dict[str, set[str]] = {}
+    for protocol in ("tcp", "udp"):
+        sockets = answers.read("listening", protocol, lambda items: [_socket(str(item)) for item in items])
+        if isinstance(sockets, Unseen):
+            return sockets
+        for address, port in sockets:
+            addresses.setdefault(f"{port}/{protocol}", set()).add(address)
+    return {key: sorted(bound) for key, bound in sorted(addresses.items())}
 
 
-def _listener(text: str) -> str:
+def _socket(text: str) -> tuple[str, int]:
+    """Address and port of a socket; the kernel writes an address as words in its own byte order."""
     address, _, port = text.partition(":")
     words = b"".join(
         bytes.fromhex(address[start : start + 8])[:: -1 if sys.byteorder == "little" else 1]
@@ -389,8 +399,39 @@ def _listener(text: str) -> str:
     )
     ip = ip_address(words)
     if isinstance(ip, IPv6Address):
-        return f"[{ip.ipv4_mapped or ip}]:{int(port, 16)}"
-    return f"{ip}:{int(port, 16)}"
+        return str(ip.ipv4_mapped or ip), int(port, 16)
+    return str(ip), int(port, 16)
+
+
+def nix_setting(answers: ProbeAnswers, name: str) -> Seen[NixSettingFacts]:
+    return answers.read(
+        "nix",
+        name,
+        lambda value: NixSettingFacts(
+            None if value["value"] is None else str(value["value"]), str(value["source"])
+        ),
+    )
+
+
+def daemon_settings(answers: ProbeAnswers) -> Seen[DaemonSettingsFacts]:
+    return answers.read(
+        "daemon_settings",
+        "",
+        lambda value: DaemonSettingsFacts(
+            storage_driver=str(value["driver"]),
+            insecure_registries=sorted(set(value["insecure"].split())),
+            mtu=_integer(value["mtu"]) if value["mtu"] else Unseen("the daemon has no network called bridge"),
+            networks=sorted(set(value["networks"].split())),
+        ),
+    )
+
+
+def response(answers: ProbeAnswers, url: str) -> Seen[ResponseFacts]:
+    return answers.read(
+        "request",
+        url,
+        lambda value: ResponseFacts(str(value["outcome"]), _integer(value["status"]), str(value["output"])),
+    )
 
 
 def default_routes(answers: ProbeAnswers) -> Seen[list[str]]:

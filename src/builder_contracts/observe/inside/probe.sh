@@ -17,7 +17,10 @@
 #   resolve HOST                  the addresses of HOST
 #   connect KEY HOST PORT         open a TCP connection
 #   daemon                        look for a Docker daemon
-#   listening                     TCP sockets that listen
+#   daemon_settings               settings of the Docker daemon that the client reaches
+#   listening                     sockets that listen
+#   request URL                   the status of the response to an HTTP request
+#   nix NAME...                   settings of Nix in effect
 #   details PATH DIGEST CONTENT   owner, group, target, checksum and content of PATH
 #   set_id                        files with a set-user-ID or set-group-ID bit
 #   file_capabilities             files that carry capabilities
@@ -728,14 +731,10 @@ knock() {
     outcome=unseen said="the image has neither bash and timeout(1) nor perl, so no connection can be tried"
     return
   fi
-  case "$status $said" in
-    "0 "*) outcome=connected said="connected to $1 port $2" ;;
-    "124 "*) outcome=timeout said="no response within 5 s" ;;
-    *"Connection refused"*) outcome=refused said="Connection refused" ;;
-    *"etwork is unreachable"* | *"No route to host"*) outcome=unreachable said="Network is unreachable" ;;
-    *"Name or service not known"* | *"name resolution"* | *"No address associated"*)
-      outcome=unresolved said="Name or service not known" ;;
-    *) outcome=failed ;;
+  case $status in
+    0) outcome=connected said="connected to $1 port $2" ;;
+    124) outcome=timeout said="no response within 5 s" ;;
+    *) name_outcome ;;
   esac
 }
 
@@ -814,22 +813,194 @@ answer_daemon() {
   say daemon "" "{\"reachable\":false,\"how\":$quoted}"
 }
 
-# Sockets in the state LISTEN (0A), as the kernel writes their addresses.
+# TCP sockets in the state LISTEN (0A), as the kernel writes their addresses. UDP has no such state: its sockets
+# without a peer are in CLOSE (07).
 answer_listening() {
-  listening='' seen=
-  for table in /proc/net/tcp /proc/net/tcp6; do
-    [ -r "$table" ] || continue
-    seen=1
-    while read -r _ address _ state _; do
-      [ "$state" = 0A ] && listening="$listening${listening:+,}\"$address\""
-    done <"$table"
+  for protocol in tcp udp; do
+    listening='' seen='' state_of_listener=0A
+    [ $protocol = udp ] && state_of_listener=07
+    for table in /proc/net/$protocol /proc/net/${protocol}6; do
+      [ -r "$table" ] || continue
+      seen=1
+      while read -r _ address _ state _; do
+        [ "$state" = $state_of_listener ] && listening="$listening${listening:+,}\"$address\""
+      done <"$table"
+    done
+    if [ -n "$seen" ]; then
+      say listening $protocol "[$listening]"
+    else
+      unseen "/proc/net/$protocol is not readable"
+      say listening $protocol "$json"
+    fi
   done
-  if [ -n "$seen" ]; then
-    say listening "" "[$listening]"
+}
+
+# name_outcome: sets $outcome, and $said where it is known better, by the message of a failed connection.
+name_outcome() {
+  case $said in
+    *"Connection refused"*) outcome=refused said="Connection refused" ;;
+    *"etwork is unreachable"* | *"etwork unreachable"* | *"No route to host"*)
+      outcome=unreachable said="Network is unreachable" ;;
+    *"Name or service not known"* | *"name resolution"* | *"No address associated"* | *"Could not resolve"* | *"ould not be resolved"* | *"bad address"*)
+      outcome=unresolved said="Name or service not known" ;;
+    *) outcome=failed ;;
+  esac
+}
+
+# The plain command of a job, with its proxies and authorities. What it reads goes nowhere.
+answer_request() {
+  find_tool curl; curl=$found
+  find_tool wget
+  outcome=connected
+  if [ -n "$curl" ]; then
+    run 20 '' "$curl" --silent --show-error --output /dev/null --write-out '%{http_code}' "$1"
+    said=$complained
+    case $printed in [1-9][0-9][0-9]) code=$printed ;; *) code=0 ;; esac
+    case $status in
+      # Why no connection was made stands in the details alone.
+      7) run 20 '' "$curl" --verbose --output /dev/null "$1"; said=$complained status=7 ;;
+      60) outcome=untrusted ;;
+    esac
+  elif [ -n "$found" ]; then
+    run 20 '' "$found" -S -t 1 -T 15 -O /dev/null "$1"
+    said=$complained
+    code=${said#*HTTP/[12]*" "}
+    [ "$code" = "$said" ] && code=0
+    code=${code%"${code#???}"}
+    case $code in [1-9][0-9][0-9]) ;; *) code=0 ;; esac
+    case $said in *ertificate*) outcome=untrusted ;; esac
   else
-    unseen "/proc/net/tcp is not readable"
-    say listening "" "$json"
+    unseen "the image has neither curl nor wget, so no request can be sent"
+    say request "$1" "$json"
+    return
   fi
+  if [ "$status" -eq 124 ]; then
+    outcome=timeout code=0 said="no response within 20 s"
+  elif [ "$code" -eq 0 ] && [ $outcome = connected ]; then
+    name_outcome
+  fi
+  shorten "$said" 300; quote "$short"
+  say request "$1" "{\"outcome\":\"$outcome\",\"status\":$((code)),\"output\":$quoted}"
+}
+
+answer_daemon_settings() {
+  find_tool docker
+  if [ -z "$found" ]; then
+    unseen "the image lacks docker(1)"; say daemon_settings "" "$json"
+    return
+  fi
+  docker=$found
+  # The template is the client's, not text for this shell.
+  # shellcheck disable=SC2016
+  run 20 '' "$docker" info --format '{{.Driver}}
+{{range .RegistryConfig.InsecureRegistryCIDRs}}{{.}} {{end}}{{range .RegistryConfig.IndexConfigs}}{{if not .Secure}}{{.Name}} {{end}}{{end}}'
+  if [ "$status" -ne 0 ] || [ -z "${printed%%"$nl"*}" ]; then
+    shorten "$complained$printed" 300
+    unseen "docker info exited with status $status: $short"; say daemon_settings "" "$json"
+    return
+  fi
+  quote "${printed%%"$nl"*}"; settings="\"driver\":$quoted"
+  insecure=${printed#*"$nl"}
+  shorten "${insecure%%"$nl"*}"; quote "$short"; settings="$settings,\"insecure\":$quoted"
+  run 20 '' "$docker" network ls --format '{{.Name}}'
+  if [ "$status" -ne 0 ]; then
+    shorten "$complained" 300
+    unseen "docker network ls exited with status $status: $short"; say daemon_settings "" "$json"
+    return
+  fi
+  shorten "$printed"; quote "$short"; settings="$settings,\"networks\":$quoted"
+  run 20 '' "$docker" network inspect bridge --format '{{index .Options "com.docker.network.driver.mtu"}}'
+  mtu=$printed
+  # A daemon that was told none uses Ethernet's.
+  [ "$status" -eq 0 ] && [ -z "$mtu" ] && mtu=1500
+  [ "$status" -eq 0 ] || mtu=
+  quote "$mtu"
+  say daemon_settings "" "{$settings,\"mtu\":$quoted}"
+}
+
+# sets_in NAME: whether the configuration of Nix on standard input sets NAME.
+sets_in() {
+  while read -r word equals _ || [ -n "$word" ]; do
+    case $word in "$1" | "extra-$1") [ "$equals" = = ] && return 0 ;; esac
+  done
+  return 1
+}
+
+# source_of NAME: sets $source to the first of the sources of Nix's settings, in the order in which they count, that
+# sets NAME (nix.conf(5), section "Configuration file").
+source_of() {
+  source=NIX_CONFIG
+  printf '%s\n' "${NIX_CONFIG-}" | sets_in "$1" && return
+  if [ -n "${NIX_USER_CONF_FILES-}" ]; then
+    remaining=$NIX_USER_CONF_FILES:
+  else
+    remaining=${XDG_CONFIG_HOME:-${HOME-}/.config}/nix/nix.conf:
+    folders=${XDG_CONFIG_DIRS:-/etc/xdg}:
+    while [ -n "$folders" ]; do
+      remaining=$remaining${folders%%:*}/nix/nix.conf:
+      folders=${folders#*:}
+    done
+  fi
+  remaining=$remaining${NIX_CONF_DIR:-/etc/nix}/nix.conf:
+  while [ -n "$remaining" ]; do
+    source=${remaining%%:*}
+    remaining=${remaining#*:}
+    [ -f "$source" ] && [ -r "$source" ] && sets_in "$1" <"$source" && return
+  done
+  source=
+}
+
+# show_nix ARG...: sets $shown to all settings in effect, and $status. Nix before 2.20 has another name for the command.
+show_nix() {
+  for words in 'config show' show-config; do
+    # shellcheck disable=SC2086 # two words, or one
+    shown=$(bounded 20 "$nix" "$@" $words 2>&1)
+    status=$?
+    case $shown in *"nix-command' is disabled"*) return ;; esac
+    [ $status -eq 0 ] && return
+  done
+}
+
+answer_nix() {
+  find_tool nix; nix=$found
+  added=
+  if [ -n "$nix" ]; then
+    show_nix
+    case $status$shown in
+      0*) ;;
+      *"nix-command' is disabled"*)
+        # The command needs the feature; what it then shows of the features has it, and the job does not.
+        added="nix-command"
+        show_nix --extra-experimental-features nix-command
+        ;;
+    esac
+  fi
+  for name do
+    if [ -z "$nix" ] || [ "$status" -ne 0 ]; then
+      shorten "${shown-}" 300
+      if [ -z "$nix" ]; then unseen "the job has no nix on PATH"; else unseen "nix exited with status $status: $short"; fi
+      say nix "$name" "$json"
+      continue
+    fi
+    value=null
+    while IFS= read -r line; do
+      case $line in "$name ="*) value=${line#"$name ="}; value=${value# }; break ;; esac
+    done <<SETTINGS
+$shown
+SETTINGS
+    if [ "$value" = null ]; then
+      say nix "$name" '{"value":null,"source":""}'
+      continue
+    fi
+    if [ "$name" = experimental-features ] && [ -n "$added" ]; then
+      value=" $value "
+      value="${value%%" $added "*} ${value#*" $added "}"
+    fi
+    source_of "$name"
+    quote "$source"; source=$quoted
+    quote "$(printf '%.3000s' "$value")"
+    say nix "$name" "{\"value\":$quoted,\"source\":$source}"
+  done
 }
 
 # describe_directory PATH: sets $json to what is known of it.

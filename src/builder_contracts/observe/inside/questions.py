@@ -7,11 +7,13 @@ from ipaddress import IPv6Address
 from pathlib import Path
 
 from builder_contracts.contract.model import Contract
-from builder_contracts.contract.promises.daemon import DaemonEndpoint, DaemonListens
+from builder_contracts.contract.promises.daemon import DAEMON_SETTINGS, DaemonEndpoint, DaemonListens
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Shell
 from builder_contracts.contract.promises.isolation import Device, DockerDaemon
-from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.contract.promises.network import Denied, Reaches, Resolves, Responds
+from builder_contracts.contract.promises.nix import NixSetting
+from builder_contracts.contract.promises.ports import OtherPorts, Port
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.observe.inside import promised, system_state
 from builder_contracts.tools.work import ToolWork
@@ -61,6 +63,10 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
     # Slow questions first: they run side by side.
     if contract.promised(DockerDaemon) or contract.promised(DaemonEndpoint):
         yield ("daemon",)
+    if any(contract.promised(kind) for kind in DAEMON_SETTINGS):
+        yield ("daemon_settings",)
+    if settings := contract.promised(NixSetting):
+        yield ("nix", *(setting.name for setting in settings))
     yield from promised.questions(contract)
     for clause in contract.clauses:
         match clause.promise:
@@ -80,7 +86,9 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
                 yield ("resolve", name.host)
             case Reaches() as service:
                 yield ("connect", f"{service.host}:{service.port}", service.host, str(service.port))
-            case DaemonListens():
+            case Responds() as request:
+                yield ("request", request.url)
+            case DaemonListens() | Port() | OtherPorts():
                 yield ("listening",)
             case Denied() as denied if denied.host in forbidden:
                 address, port = forbidden[denied.host]

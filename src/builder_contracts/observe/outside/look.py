@@ -12,7 +12,6 @@ so that a link in an image never leads to a file of this host.
 from __future__ import annotations
 
 import errno
-import ipaddress
 import json
 import os
 import stat
@@ -395,30 +394,32 @@ def _process(process: ObservedProcess) -> Iterator[Answer]:
             }
         )[:_MOST_ENTRIES],
     )
-    yield (
-        "kernel",
-        "listening",
-        sorted(
-            {
-                address
-                for table in ("net/tcp", "net/tcp6")
-                for line in process.text(table).splitlines()[1:]
-                if (words := line.split())[3] == "0A"
-                for address in [_address(words[1])]
-            }
-        )[:_MOST_ENTRIES],
-    )
+    if process.field("Umask"):
+        yield "umask", "", process.field("Umask")
+    yield "limits", "", process.text("limits")
 
 
-def _address(text: str) -> str:
-    """HOST:PORT of a socket table: the words of an address are in this host's byte order."""
-    host, _, port = text.partition(":")
-    raw = b"".join(
-        bytes.fromhex(host[at : at + 8])[:: -1 if sys.byteorder == "little" else 1]
-        for at in range(0, len(host), 8)
-    )
-    address = ipaddress.ip_address(raw)
-    return f"[{address}]:{int(port, 16)}" if address.version == 6 else f"{address}:{int(port, 16)}"
+def _listening(process: ObservedProcess) -> Iterator[Answer]:
+    for protocol, state in (("tcp", "0A"), ("udp", "07")):
+        sockets: list[str] = []
+        for table in (protocol, f"{protocol}6"):
+            try:
+                lines = process.text(f"net/{table}").splitlines()[1:]
+            except OSError:
+                # A kernel without IPv6 has only one of the two.
+                continue
+            sockets += [words[1] for line in lines if (words := line.split())[3] == state]
+        yield "listening", protocol, sockets[:_MOST_ENTRIES]
+
+
+def _shared_memory(process: ObservedProcess) -> Any:
+    try:
+        with process.resolve("/dev/shm") as directory:  # noqa: S108 # the runner's
+            space = os.fstatvfs(directory.descriptor)
+            writable = process.may_write(directory) and directory.reachable
+            return {"size": [space.f_blocks, space.f_frsize], "writable": writable}
+    except OSError as error:
+        return unseen(f"shared memory: {error.strerror}")
 
 
 def _path(process: ObservedProcess, path: str) -> Any:
@@ -611,6 +612,10 @@ def look(proc: str, questions: list[str]) -> Iterator[Answer]:
                 yield "complete", kind, unseen(f"{kind}: {error}")
         elif kind == "tool":
             yield "tools", words[0], _tool(process, words[0])
+        elif kind == "listening":
+            yield from _listening(process)
+        elif kind == "shared_memory":
+            yield "shared_memory", "", _shared_memory(process)
         elif kind == "shell" and (answer := _shell(process, words[0])) is not None:
             yield "shells", words[0], answer
     yield "end", "", "complete"

@@ -279,6 +279,7 @@ def describe_image(client: docker.DockerClient, reference: str) -> ImageFacts | 
         env={name: value for name, _, value in (word.partition("=") for word in _words(config, "Env"))},
         cmd=_words(config, "Cmd"),
         volumes=sorted(map(str, field(config, "Volumes", of=dict, default={}))),
+        exposed=sorted(map(str, field(config, "ExposedPorts", of=dict, default={}))),
         healthcheck=_words(field(config, "Healthcheck", of=dict, default={}), "Test"),
         workdir=field(config, "WorkingDir", of=str, default=""),
         user=field(config, "User", of=str, default=""),

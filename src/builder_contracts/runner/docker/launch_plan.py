@@ -9,7 +9,7 @@ from builder_contracts.contract.promises.daemon import DaemonEndpoint, DaemonRea
 from builder_contracts.contract.promises.image import ImageEntrypoint
 from builder_contracts.contract.promises.isolation import Capabilities, NoNewPrivileges, Privileged, Seccomp
 from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
-from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves
+from builder_contracts.contract.promises.network import Denied, Egress, Reaches, Resolves, Responds
 from builder_contracts.contract.promises.resources import (
     CpuLimit,
     CpuRequest,
@@ -17,6 +17,7 @@ from builder_contracts.contract.promises.resources import (
     MemoryRequest,
     PidsLimit,
 )
+from builder_contracts.contract.promises.trust import TlsTool
 
 # The limit of classes that promise none, so that a fork bomb in an image cannot take down the host.
 DEFAULT_PIDS = 4096
@@ -36,7 +37,7 @@ class LaunchPlan:
 
     CPU amounts are thousandths of a CPU, memory is in bytes, None means that nothing is set.
     ``network`` is none, internal or routed; ``extra_networks`` are attached too. ``try_entrypoint``: another
-    container starts by the image's ENTRYPOINT, which the contract promises and no job of the class starts with.
+    container starts by the image's ENTRYPOINT, which the contract promises and no job of the class starts with. ``tls_tools`` are tried in another container.
     """
 
     privileged: bool = False
@@ -53,6 +54,7 @@ class LaunchPlan:
     daemon: DaemonPlan | None = None
     start: JobStart = DEFAULT_START
     try_entrypoint: bool = False
+    tls_tools: tuple[str, ...] = ()
 
     @property
     def default_start(self) -> bool:
@@ -74,7 +76,9 @@ def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
     cpu, cpu_request = first(CpuLimit), first(CpuRequest)
     memory, memory_request, pids = first(MemoryLimit), first(MemoryRequest), first(PidsLimit)
     egress, endpoint, ready = first(Egress), first(DaemonEndpoint), first(DaemonReady)
-    networked = egress or any(contract.promised(kind) for kind in (Resolves, Reaches, Denied)) or endpoint
+    networked = (
+        egress or any(contract.promised(kind) for kind in (Resolves, Reaches, Responds, Denied)) or endpoint
+    )
     network = "none"
     if networked:
         network = "routed" if isinstance(egress, Egress) and egress.allowed else "internal"
@@ -96,6 +100,7 @@ def plan(contract: Contract, *, host_cpus: int, host_memory: int) -> LaunchPlan:
         network=network,
         daemon=daemon,
         start=start,
+        tls_tools=tuple(tool.name for tool in contract.promised(TlsTool)),
         try_entrypoint=start.way is StartWay.REPLACED
         and any(promise.arguments for promise in contract.promised(ImageEntrypoint)),
     )

@@ -22,7 +22,7 @@ import docker.errors
 from docker.types import EndpointConfig, IPAMConfig, IPAMPool
 
 from builder_contracts.facts.model import ConnectionFacts, Seen, Unseen
-from builder_contracts.runner.docker import engine
+from builder_contracts.runner.docker import engine, tls_servers
 from builder_contracts.runner.docker.cleanup import RunLabels
 from builder_contracts.runner.protocol import StandIn
 
@@ -101,6 +101,7 @@ class RunNetwork:
         self._making = threading.Lock()
         self._networks: dict[str, str] = {}
         self._hosts: list[Future[None]] | None = None
+        self._tls_servers: Future[Seen[tls_servers.TlsServers]] | None = None
         self._stand_ins: dict[str, Future[Seen[StandIn]]] = {}
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="run-network")
 
@@ -129,6 +130,40 @@ class RunNetwork:
         """The reasons why hosts of the environment did not start, or an empty text; waits for their start."""
         reasons = [engine.reason(error) for start in self.hosts() if (error := start.exception())]
         return "; ".join(dict.fromkeys(reasons))
+
+    def unreachable(self, names: Iterable[str], network: str) -> dict[str, Unseen]:
+        """Those of the hosts that a runner on that kind of network cannot be asked about, with the reason.
+
+        A name in a domain of the environment's hosts is the environment's: where no such host is, the name is wrong.
+        A name elsewhere is of a host outside, to which only a network with a way out leads.
+        """
+        names = list(names)
+        if not names:
+            return {}
+        if failure := self.hosts_failure():
+            return dict.fromkeys(names, Unseen(failure))
+        domains = {host.partition(".")[2] for host in self._surroundings.hosts}
+        reason = f"the run's network has no way out, and environment {self._surroundings.name} has no host in this domain"
+        outside = Unseen(reason, provable_here=False)
+        return {
+            name: outside
+            for name in names
+            if network != "routed" and (domain := name.partition(".")[2]) and domain not in domains
+        }
+
+    def await_tls(self) -> Seen[tls_servers.TlsServers]:
+        """The TLS servers of the run, started at the first call; waits until they answer."""
+        with self._lock:
+            if self._tls_servers is None:
+                self._tls_servers = self._pool.submit(self._start_tls)
+        return self._tls_servers.result()
+
+    def _start_tls(self) -> Seen[tls_servers.TlsServers]:
+        try:
+            container = self._start(self.attach("internal"), "tls", tls_servers.COMMAND, tls_servers.ENDPOINT)
+            return tls_servers.await_ready(self._client, container)
+        except engine.LOST as error:
+            return Unseen(f"cannot start the run's TLS servers: {engine.reason(error)}")
 
     def stand_in(self, name: str) -> Future[Seen[StandIn]]:
         """The stand-in of a forbidden host, started in the background at the first call."""

@@ -7,7 +7,7 @@ import dataclasses
 import re
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -17,11 +17,20 @@ import docker.errors
 from docker.credentials.errors import StoreError
 from docker.utils import parse_repository_tag
 
-from builder_contracts.contract.promises.job import JobStart, StartWay
+from builder_contracts.contract.platforms import are_same, normalize
+from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
 from builder_contracts.errors import BuilderContractsError
-from builder_contracts.facts.model import NOT_ASKED, ImageFacts, RunnerFacts, Seen, StartFacts, Unseen
+from builder_contracts.facts.model import (
+    NOT_ASKED,
+    HandshakeFacts,
+    ImageFacts,
+    RunnerFacts,
+    Seen,
+    StartFacts,
+    Unseen,
+)
 from builder_contracts.runner.command_end import is_deadline, is_own_exit
-from builder_contracts.runner.docker import engine, kernel_view
+from builder_contracts.runner.docker import engine, kernel_view, tls_servers
 from builder_contracts.runner.docker.cleanup import RunLabels, remove_container
 from builder_contracts.runner.docker.job_start import (
     FIND_JOB,
@@ -60,6 +69,9 @@ def describe_engine(client: docker.DockerClient) -> RunnerFacts:
         cpus=engine.field(info, "NCPU", of=int, default=0),
         memory=engine.field(info, "MemTotal", of=int, default=0),
         engine_id=engine.field(info, "ID", of=str, default=""),
+        platform=normalize(
+            "/".join(engine.field(info, name, of=str, default="") for name in ("OSType", "Architecture"))
+        ),
     )
 
 
@@ -80,6 +92,7 @@ class DockerRunner:
         network: RunNetwork,
         pull: bool = False,
         about_engine: RunnerFacts | None = None,
+        platform: str = "",
     ) -> None:
         self._client = client
         self._run = run
@@ -89,6 +102,7 @@ class DockerRunner:
         self._network = network
         self._pull = pull
         self._about_engine = about_engine
+        self._platform = platform
         self._containers: list[str] = []
         self._job = JobProcess({})
         self._idle = ""
@@ -170,7 +184,7 @@ class DockerRunner:
     def _launch(self) -> OutsideView:
         about = self._about_engine or describe_engine(self._client)
         image, start = self._find_image()
-        if isinstance(image, Unseen):
+        if isinstance(image, Unseen) or isinstance(start, Unseen):
             return OutsideView(about, image, start)
         look = partial(self._look, image)
         started = dataclasses.replace(self._start(image), way=describe(self._plan.start))
@@ -195,6 +209,7 @@ class DockerRunner:
             entrypoint=entrypoint,
             entrypoint_env=entrypoint_env,
             look=look,
+            handshakes=self._shake_hands,
         )
 
     def _settle(self, start: StartFacts) -> StartFacts:
@@ -243,7 +258,7 @@ class DockerRunner:
         if not self._plan.try_entrypoint or not image.entrypoint:
             return NOT_ASKED, NOT_ASKED
         plan = dataclasses.replace(
-            self._plan, start=JobStart(StartWay.ARGUMENTS), try_entrypoint=False, daemon=None
+            self._plan, start=JobStart(StartWay.ARGUMENTS), try_entrypoint=False, daemon=None, tls_tools=()
         )
         with DockerRunner(
             self._client,
@@ -255,6 +270,49 @@ class DockerRunner:
             about_engine=self._about_engine,
         ) as trial:
             return trial.setting.start, trial._job.env or NOT_ASKED
+
+    def _shake_hands(self) -> Mapping[str, Seen[HandshakeFacts]]:
+        """Let tools request pages from the run's TLS servers, in another container, whose CA bundle is changed."""
+        tools = self._plan.tls_tools
+        if not tools:
+            return {}
+        try:
+            return self._shake_hands_in_trial(tools)
+        except engine.LOST as error:
+            return dict.fromkeys(tools, Unseen(f"the engine did not respond: {engine.reason(error)}"))
+
+    def _shake_hands_in_trial(self, tools: Sequence[str]) -> Mapping[str, Seen[HandshakeFacts]]:
+        servers = self._network.await_tls()
+        if isinstance(servers, Unseen):
+            return dict.fromkeys(tools, servers)
+        plan = dataclasses.replace(
+            self._plan,
+            start=DEFAULT_START,
+            try_entrypoint=False,
+            daemon=None,
+            tls_tools=(),
+            network="internal",
+        )
+        with DockerRunner(
+            self._client,
+            self._run,
+            name=f"{self._name}-tls",
+            image=self._image,
+            plan=plan,
+            network=self._network,
+            about_engine=self._about_engine,
+        ) as trial:
+            start = trial.setting.start
+            if isinstance(start, Unseen) or not start.started:
+                reason = start.reason if isinstance(start, Unseen) else start.output
+                return dict.fromkeys(tools, Unseen(f"no container to try TLS in: {reason}"))
+            return tls_servers.shake_hands(
+                self._client,
+                trial.container,
+                lambda arguments: trial.execute(arguments, deadline=30),
+                servers,
+                tools,
+            )
 
     def _look(
         self, image: ImageFacts, program: str, arguments: Sequence[str], deadline: float
@@ -299,12 +357,12 @@ class DockerRunner:
 
     def _find_image(self) -> tuple[Seen[ImageFacts], Seen[StartFacts]]:
         image = engine.describe_image(self._client, self._image)
-        if image is None and self._pull:
+        if (image is None or not self._is_asked(image)) and self._pull:
             # A missing credential helper is the reason of a verdict below, not a warning of the SDK.
             warnings.filterwarnings("ignore", module=r"docker\.credentials")
             try:
                 repository, tag = parse_repository_tag(self._image)
-                self._client.api.pull(repository, tag or "latest")
+                self._client.api.pull(repository, tag or "latest", platform=self._platform or None)
             except docker.errors.NotFound as error:
                 message = f"{self._image} not found in the registry: {engine.reason(error)}"
                 return Unseen(message), StartFacts(exists=False, started=False, output=message)
@@ -318,6 +376,10 @@ class DockerRunner:
                 )
                 return lost, lost
             image = engine.describe_image(self._client, self._image)
+        if image is not None and not self._is_asked(image):
+            return image, Unseen(
+                f"the engine has {self._image} for {image.platform}, not for {self._platform}; build it, or pass --pull"
+            )
         if image is not None:
             image = dataclasses.replace(image, history=engine.image_history(self._client, self._image))
             return image, StartFacts(exists=True, started=False)
@@ -326,6 +388,9 @@ class DockerRunner:
             unasked = Unseen(f"{message}, and its registry was not queried; pass --pull", provable_here=True)
             return unasked, unasked
         return Unseen(message), StartFacts(exists=False, started=False, output=message)
+
+    def _is_asked(self, image: ImageFacts) -> bool:
+        return not self._platform or are_same(image.platform, self._platform)
 
     def _start(self, image: ImageFacts) -> StartFacts:
         try:
