@@ -191,7 +191,9 @@ class _Substitutions:
         """Try with these substituters, in the runner's own store or in one of that name."""
         self._record(
             name,
-            lambda: substitute(self.job, self.published.path, substituters, self.published.key, store=store),
+            lambda: substitute(
+                self.job, self.published.path, substituters, self.published.key, store=store, netrc=self.netrc
+            ),
         )
 
     def run_plain(self, job: ProofJob, *, store: str) -> bool:
