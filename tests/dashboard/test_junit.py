@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.dashboard.history import junit_reader
-from builder_contracts.dashboard.history.result import MeasurementRow, Result
+from builder_contracts.dashboard.history.result import ONE_WITNESS, MeasurementRow, Result
 from builder_contracts.errors import InputError, Location
 from builder_contracts.reporting.verdict_data import to_properties
 from builder_contracts.verdict import Origin, Outcome, Rung, Verdict
@@ -63,6 +63,7 @@ def test_own_clause_is_read_with_all_its_properties() -> None:
             seconds=0.25,
         ),
         witnesses=("client: EROFS", "server: none"),
+        one_witness=True,
     )
     properties = dict(to_properties(verdict))
     clause = properties.pop("clause")
@@ -95,7 +96,7 @@ def test_own_clause_is_read_with_all_its_properties() -> None:
         host="honey",
         runner="local",
         identity="runner honey-3",
-        witnesses=("client: EROFS", "server: none"),
+        witnesses=("client: EROFS", "server: none", ONE_WITNESS),
     )
 
 

@@ -18,7 +18,7 @@ from builder_contracts.dashboard.history.junit_reader import (
     shorten,
     stated,
 )
-from builder_contracts.dashboard.history.result import MeasurementRow, Result
+from builder_contracts.dashboard.history.result import ONE_WITNESS, MeasurementRow, Result
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.reporting.verdict_data import SCHEMA
 from builder_contracts.verdict import Outcome, Rung
@@ -93,7 +93,10 @@ def _result(file: str, line_number: int, line: bytes) -> Result:
         started=started,
         seconds=_number(file, line_number, record.get("seconds", 0)),
         simulated=record.get("simulated") in (True, "true"),
-        witnesses=tuple(shorten(str(witness)) for witness in _list(record.get("witnesses"))),
+        witnesses=(
+            *(shorten(str(witness)) for witness in _list(record.get("witnesses"))),
+            *([ONE_WITNESS] if record.get("one_witness") is True else ()),
+        ),
         measurements=tuple(_measurements(file, line_number, record)),
         likely=cause_and_fix(texts),
         **{field: first_of(texts, names) for field, names in TEXTS.items()},

@@ -15,7 +15,7 @@ from pathlib import PurePath
 from typing import NoReturn, Protocol
 from xml.parsers import expat
 
-from builder_contracts.dashboard.history.result import OLDEST, SEVERITY, MeasurementRow, Result
+from builder_contracts.dashboard.history.result import OLDEST, ONE_WITNESS, SEVERITY, MeasurementRow, Result
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.verdict import Outcome, Rung
 
@@ -377,7 +377,8 @@ class _Reader:
     def _witnesses(self, case: _Case, properties: dict[str, str]) -> tuple[str, ...]:
         if "witness" not in properties:
             return ()
-        return tuple(value for name, value in case.properties if name == "witness")
+        witnesses = [value for name, value in case.properties if name == "witness"]
+        return (*witnesses, *([ONE_WITNESS] if properties.get("one_witness") == "yes" else ()))
 
     def _measurements(self, case: _Case, properties: dict[str, str]) -> tuple[MeasurementRow, ...]:
         rows = []

@@ -30,6 +30,10 @@ class MeasurementRow(NamedTuple):
     budget: float | None = None
 
 
+ONE_WITNESS = "one witness: a second was possible, and has no result"
+"""Stands among the witnesses of a result that only one of two could give."""
+
+
 # A tuple, because half a million of them are read at once.
 class Result(NamedTuple):
     """The result of one clause at one time.
