@@ -35,6 +35,10 @@ BY_TITLE: dict[str, st.SearchStrategy[Any]] = {
     "Range of package versions": st.sampled_from([">=3.0.15-1~deb12u1,<4", "!=1:2-3", "==1.2_rc1-r0", ">0"]),
     "Host and port": st.sampled_from(["localhost:80", "attic.nix-cache.svc.cluster.local:65535", "x:1"]),
     "Endpoint": st.integers(1, 65535).map(lambda port: f"tcp://localhost:{port}"),
+    "Who listens": st.sampled_from(["absent", "present", "loopback", "127.0.0.1", "::1"]),
+    "URL": st.sampled_from(
+        ["http://x/", "https://attic.nix-cache.svc.cluster.local:65535/main/nix-cache-info"]
+    ),
     "Last day": st.dates().map(str),
     "CPU request": st.sampled_from(["1m", "0.25", "500m"]),
     "CPU limit": st.sampled_from(["0.5", "500m", "4", "999999"]),
@@ -106,6 +110,15 @@ def texts(part: dict[str, Any]) -> st.SearchStrategy[str]:
 
 def _as_it_is(data: Any) -> Any:
     return data
+
+
+def _ports(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data, "others": "absent"} if "others" in data else data
+
+
+def _reach(data: list[Any]) -> list[Any]:
+    by_name = {item if isinstance(item, str) else item["url"]: item for item in data}
+    return [*by_name.values()]
 
 
 def _image(data: dict[str, Any]) -> dict[str, Any]:
@@ -183,8 +196,10 @@ def _contract(data: dict[str, Any]) -> dict[str, Any]:
 
 
 # What a contract may not say at once, by the title of the mapping that says it.
-_CONSISTENT: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+_CONSISTENT: dict[str, Callable[[Any], Any]] = {
     "Runner image": _image,
+    "Listening ports": _ports,
+    "Services that answer": _reach,
     "Who a job runs as": _identity,
     "How jobs start": _job,
     "Builder class contract": _contract,

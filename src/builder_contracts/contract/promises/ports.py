@@ -53,8 +53,6 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[PortProm
         if key == "others":
             yield NamedPromise(key, OtherPorts(frozenset(section) - {key}), where)
             continue
-        if not 0 < int(key.partition("/")[0]) < 65536:
-            raise PromiseError(where, f"invalid port in {key!r}", "use a port from 1 to 65535")
         yield NamedPromise(key, Port(key, state if state in _WORDS else _address(state, where)), where)
 
 
