@@ -17,7 +17,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -540,9 +540,22 @@ def _settled_processes(process: ObservedProcess) -> Iterator[Answer]:
     for _ in range(_SETTLE_POLLS):
         time.sleep(_SETTLE_POLL)
         before, answers = answers, list(_processes(process))
-        if answers == before:
+        if _below_the_first(answers) == _below_the_first(before):
             break
     yield from answers
+
+
+def _below_the_first(answers: Iterable[Answer]) -> set[str]:
+    """The numbers of the first process and of those below it; what an exec starts comes and goes."""
+    parents = {pid: str(row[0]) for section, pid, row in answers if section == "process"}
+    below = {"1"}
+    # A parent is mostly listed before its children, but numbers can start again.
+    for _ in parents:
+        more = {pid for pid, parent in parents.items() if parent in below} - below
+        if not more:
+            break
+        below |= more
+    return below
 
 
 def _processes(process: ObservedProcess) -> Iterator[Answer]:
