@@ -15,9 +15,12 @@
         builtins.match ".*__version__ = \"([^\"]+)\".*" (builtins.readFile ./src/builder_contracts/__init__.py)
       );
 
-      # "PyYAML>=6.0.1,<7" is pyyaml in nixpkgs.
+      # "PyYAML>=6.0.1,<7" is pyyaml in nixpkgs, and "backports.zstd" backports-zstd.
       attribute =
-        requirement: nixpkgs.lib.toLower (builtins.head (builtins.match "([A-Za-z0-9-]+).*" requirement));
+        requirement:
+        builtins.replaceStrings [ "." ] [ "-" ] (
+          nixpkgs.lib.toLower (builtins.head (builtins.match "([A-Za-z0-9.-]+).*" requirement))
+        );
       # Python's grammars of tree-sitter stand in a set of their own.
       find = packages: wanted: packages.${wanted} or packages.tree-sitter-grammars.${wanted} or null;
       # The command line with everything that needs no real runner.

@@ -145,7 +145,7 @@ DEFECTS = [
         "git-too-old",
         "tinyland-nix",
         "RUN printf '#!/bin/sh\\necho git version 1.8.3\\n' >/usr/local/bin/git && chmod 0755 /usr/local/bin/git",
-        ("toolchain/git",),
+        ("toolchain/git", "trust/tool/git"),
         "is version 1.8.3",
     ),
     Defect(
@@ -192,7 +192,7 @@ DEFECTS = [
         "tinyland-docker",
         "RUN printf '#!/bin/bash\\nprintf \"\\\\033[38.5mgit version 1.8.3\\\\033[0m\\\\n\"\\n' >/usr/local/bin/git "
         "&& chmod 0755 /usr/local/bin/git",
-        ("toolchain/git",),
+        ("toolchain/git", "trust/tool/git"),
         "is version 1.8.3",
     ),
     Defect(
@@ -214,7 +214,12 @@ DEFECTS = [
         "nix-config-without-flakes",
         "tinyland-nix",
         "ENV NIX_CONFIG='experimental-features = nix-command'",
-        ("environment/NIX_CONFIG", "toolchain/nix"),
+        (
+            "environment/NIX_CONFIG",
+            "nix/setting/accept-flake-config",
+            "nix/setting/experimental-features",
+            "toolchain/nix",
+        ),
         "nix-command",
     ),
     Defect(

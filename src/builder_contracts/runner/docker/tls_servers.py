@@ -117,7 +117,8 @@ def _requests(port: int) -> dict[str, list[str]]:
     return {
         "curl": ["--silent", "--show-error", "--output", "/dev/null", url],
         "wget": ["--quiet", "--output-document=/dev/null", url],
-        "git": ["ls-remote", f"{url}repository.git"],
+        # Away from the working directory, which the job's user may not be able to read.
+        "git": ["-C", "/", "ls-remote", f"{url}repository.git"],
         "openssl": [
             "s_client",
             "-brief",
