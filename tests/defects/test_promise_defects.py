@@ -63,8 +63,8 @@ DEFECTS = [
     Defect("other-directory", "tinyland-nix", "WORKDIR /tmp", ("image/workdir", "process/working-directory"), "WORKDIR /tmp"),
     Defect("health-check-added", "tinyland-docker", "HEALTHCHECK CMD false", ("image/healthcheck",), "CMD-SHELL false"),
     Defect("dangling-socket", "tinyland-docker", "RUN ln -sf /run/host/docker.sock /var/run/docker.sock", ("isolation/docker-socket",), "dangling link"),
-    Defect("settings-in-a-comment", "tinyland-nix", 'ENV NIX_CONFIG="# experimental-features = nix-command flakes"', ("environment/NIX_CONFIG", "toolchain/nix"), "NIX_CONFIG="),
-    Defect("names-from-files-only", "tinyland-nix", "RUN echo 'hosts: files' >/etc/nsswitch.conf", ("network/resolve/attic.nix-cache.svc.cluster.local", "network/resolve/bazel-cache.nix-cache.svc.cluster.local"), "does not know"),
+    Defect("settings-in-a-comment", "tinyland-nix", 'ENV NIX_CONFIG="# experimental-features = nix-command flakes"', ("environment/NIX_CONFIG", "nix/setting/accept-flake-config", "nix/setting/experimental-features", "toolchain/nix"), "NIX_CONFIG="),
+    Defect("names-from-files-only", "tinyland-nix", "RUN echo 'hosts: files' >/etc/nsswitch.conf", ("network/resolve/attic.nix-cache.svc.cluster.local", "network/resolve/bazel-cache.nix-cache.svc.cluster.local", "network/reach/http://attic.nix-cache.svc.cluster.local/", "network/reach/bazel-cache.nix-cache.svc.cluster.local:9092"), "does not know"),
     Defect("passwd-writable", "tinyland-docker", "RUN chmod 0666 /etc/passwd", ("filesystem/etc/passwd",), "writable"),
     Defect("daemon-on-all-interfaces", "tinyland-dind", f"RUN {LISTEN_ON_ALL}", ("daemon/listens", "ports/2375/tcp"), "port 2375 listens on"),
 ]  # fmt: skip

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import assert_never
 
 from builder_contracts.contract.promises.trust import Certificates, TlsTool, TrustPromise
 from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
-from builder_contracts.verdict import Assessment, broken, kept
+from builder_contracts.verdict import Assessment, broken, kept, unproven
+
+# What curl, wget, git, openssl and Python print if a name does not resolve: then no handshake was tried.
+_UNRESOLVED = re.compile(
+    r"could not resolve|unable to resolve|name or service not known|name resolution", re.IGNORECASE
+)
 
 
 def judge(promise: TrustPromise, facts: Facts) -> Assessment:
@@ -41,6 +47,8 @@ def _tool(promise: TlsTool, facts: Facts) -> Assessment:
         return unproven_because(tried, inspect)
     if not tried.bundle:
         return broken("no CA bundle", "the image lacks package ca-certificates", inspect=inspect)
+    if _UNRESOLVED.search(tried.trusted.output):
+        return unproven(f"{promise.name} did not find the server: {tried.trusted.output}", inspect=inspect)
     if tried.trusted.status != 0:
         return broken(
             f"{promise.name} refuses a server whose authority is in {tried.bundle}: "
@@ -66,7 +74,7 @@ def explain(promise: TrustPromise) -> Explanation:
         case Certificates():
             return Explanation(
                 how="The certificates in SSL_CERT_FILE, or in the first bundle at a usual path, are counted. "
-                "A TLS handshake is not tried: this shows that authorities are there, not that they verify a server.",
+                "This shows that authorities are there, not that they verify a server: promise `tools` for that.",
                 unproven=f"{RUNNER_LOST}; or the bundle is not readable.",
                 why="Without authorities, every download over TLS fails.",
                 breaks="An image without ca-certificates, or an emptied bundle.",
@@ -78,7 +86,7 @@ def explain(promise: TrustPromise) -> Explanation:
                 "/etc/ssl/certs, as update-ca-certificates would put it there. As the job's user, the tool then "
                 "requests a page from two servers of the run: it must accept the one that this authority signed, and "
                 "refuse the one that an authority in no bundle signed. A client of the run's own reaches both first.",
-                unproven=f"{RUNNER_LOST}; the servers did not start; "
+                unproven=f"{RUNNER_LOST}; the servers did not start; the tool cannot resolve their names; "
                 "or on a real runner, whose bundle is not changed (skipped).",
                 why="An authority of your own that the bundle has and the tool does not read fails each of its "
                 "downloads; a tool that verifies nothing downloads from anybody.",

@@ -46,8 +46,8 @@ def privileges(**observed: object) -> Facts:
     return facts(privileges=PrivilegeFacts(**observed))  # type: ignore[arg-type]  # a row gives any of them
 
 
-def handshake(trusted: int, unknown: int, bundle: str = "/ca") -> Facts:
-    ends = FeatureFacts(trusted, "no"), FeatureFacts(unknown, "no")
+def handshake(trusted: int, unknown: int, bundle: str = "/ca", output: str = "no") -> Facts:
+    ends = FeatureFacts(trusted, output), FeatureFacts(unknown, output)
     return facts(handshakes={"curl": HandshakeFacts(bundle, *ends)})
 
 
@@ -131,6 +131,7 @@ PROMISED: dict[str, list[Row]] = {
         broken("other bundle", TlsTool("curl"), handshake(60, 60), "refuses a server whose authority is in /ca: status 60: no", "reads another bundle"),
         broken("no verification", TlsTool("curl"), handshake(0, 0), "accepts a server whose authority is in no bundle", "verification is off"),
         broken("no bundle for a tool", TlsTool("curl"), handshake(0, 60, bundle=""), "no CA bundle", "ca-certificates"),
+        unproven("name not found", TlsTool("curl"), handshake(6, 6, output="curl: (6) Could not resolve host: a.example"), "did not find the server"),
         unproven("handshake not tried", TlsTool("curl"), facts(handshakes={"curl": NOT_HERE}), "no runner", provable_here=False),
         unproven("another tool tried", TlsTool("git"), handshake(0, 60), "not part of this observation"),
     ],
