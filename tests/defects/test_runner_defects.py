@@ -82,13 +82,14 @@ def test_a_docker_socket_breaks_the_socket_clause_alone(bench: Bench) -> None:
     assert "any job controls the host" in seen.verdicts["isolation/docker-socket"].cause
 
 
-def test_daemon_port_on_localhost_breaks_only_its_clause(bench: Bench) -> None:
+def test_daemon_port_on_localhost_breaks_its_clauses(bench: Bench) -> None:
     seen = bench.observe(
         bench.contract("tinyland-docker"),
         before=listen("IO::Socket::INET->new(LocalAddr => '127.0.0.1:2375', Listen => 1)"),
     )
 
-    assert seen.broken == {"isolation/docker-daemon"}
+    # No other port may listen, either.
+    assert seen.broken == {"isolation/docker-daemon", "ports/others"}
     assert "localhost:2375 accepts connections" in seen.verdicts["isolation/docker-daemon"].observation
 
 
@@ -207,6 +208,8 @@ def test_routed_network_breaks_egress_and_sends_no_packet(bench: Bench) -> None:
         "network/deny/metadata",
         "network/resolve/attic.nix-cache.svc.cluster.local",
         "network/resolve/bazel-cache.nix-cache.svc.cluster.local",
+        "network/reach/http://attic.nix-cache.svc.cluster.local/",
+        "network/reach/bazel-cache.nix-cache.svc.cluster.local:9092",
     }
     assert "no packet was sent" in seen.verdicts["network/deny/metadata"].observation
 
@@ -274,7 +277,7 @@ def test_missing_daemon_breaks_clauses_that_need_it(bench: Bench) -> None:
 
     seen = bench.observe(contract, launch=with_daemon(bench, contract, None))
 
-    assert seen.broken == {"isolation/docker-daemon", "daemon/endpoint"}
+    assert seen.broken == {"isolation/docker-daemon", "daemon/endpoint", "ports/2375/tcp"}
     assert {"daemon/version", "daemon/own"} <= seen.unproven
 
 
@@ -285,7 +288,7 @@ def test_daemon_not_at_docker_host_breaks_endpoint(bench: Bench) -> None:
         contract, launch=with_daemon(bench, contract, DaemonPlan(port=2376, ready_within=30))
     )
 
-    assert seen.broken == {"daemon/endpoint"}
+    assert seen.broken == {"daemon/endpoint", "ports/2375/tcp", "ports/others"}
     assert "no response from a daemon at tcp://localhost:2375" in seen.verdicts["daemon/endpoint"].observation
     assert "does not listen on DOCKER_HOST" in seen.verdicts["daemon/endpoint"].cause
 
@@ -302,5 +305,5 @@ def test_daemon_that_dies_shows_end_of_its_log(bench: Bench) -> None:
         contract, image=image, launch=with_daemon(bench, contract, DaemonPlan(port=2375, ready_within=3))
     )
 
-    assert {"daemon/ready", "daemon/endpoint", "isolation/docker-daemon"} == seen.broken
+    assert {"daemon/ready", "daemon/endpoint", "isolation/docker-daemon", "ports/2375/tcp"} == seen.broken
     assert "no space left on device" in seen.verdicts["daemon/ready"].observation
