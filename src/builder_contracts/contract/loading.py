@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -65,8 +66,16 @@ def is_contract(path: Path) -> bool:
     return bool(re.search(start + _OURS, head)) and not (kind and kind[1].decode() in schemas.kinds())
 
 
-Bases = dict[tuple[Path, str], list[Document]]
-"""The bases that were read for earlier contracts, by path and by name in messages: the merged one, then its parts."""
+@dataclass
+class Bases:
+    """The bases of earlier contracts: read once, and checked once unless a variable changes them.
+
+    ``read`` has them by path and by name in messages: the merged one, then its parts.
+    """
+
+    read: dict[tuple[Path, str], list[Document]] = field(default_factory=dict)
+    checked: list[Document] = field(default_factory=list)
+
 
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
@@ -82,12 +91,16 @@ def load(
     Contracts that are loaded with the same ``bases`` read a base that they share once. ``settings`` are values of
     variables that replace defaults; the names that this contract does not declare are for others.
     """
-    document, *parts = _merged(path, file or str(path), (), {} if bases is None else bases)
+    bases = bases or Bases()
+    document, *parts = _merged(path, file or str(path), (), bases)
     # First, so that all other messages are about a valid document.
     learn_data(document.data)
     values = variables.values_of(document, settings)
     for part in parts:
-        validity.check("builder-base", variables.fill(part, values))
+        filled = variables.fill(part, values)
+        if filled.data != part.data or not any(part is checked for checked in bases.checked):
+            validity.check("builder-base", filled)
+            bases.checked.append(part)
     document = variables.fill(document, values)
     learn_data(document.data)
     kind = document.data.get("kind")
@@ -114,7 +127,7 @@ def load_all(paths: Iterable[Path], settings: Mapping[str, str] = NO_SETTINGS) -
     """Load several contracts that are judged together. Raises InputError with the problems of all."""
     contracts: list[Contract] = []
     problems: list[Problem] = []
-    bases: Bases = {}
+    bases = Bases()
     for path in paths:
         try:
             contracts.append(load(path, bases=bases, settings=settings))
@@ -210,9 +223,9 @@ def _merged(path: Path, file: str, chain: tuple[Path, ...], bases: Bases) -> lis
     chain = (*chain, path.resolve())
     base = _base(path, extends, document.source(("extends",)), chain)
     key = base.resolve(), str(Path(file).parent / extends)
-    if key not in bases:
-        bases[key] = _merged(base, key[1], chain, bases)
-    parent, *above = bases[key]
+    if key not in bases.read:
+        bases.read[key] = _merged(base, key[1], chain, bases)
+    parent, *above = bases.read[key]
     data = _overlay({key: parent.data[key] for key in parent.data if key not in _OWN}, document.data)
     data.pop("extends", None)
     positions = {

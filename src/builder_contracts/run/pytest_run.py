@@ -58,7 +58,7 @@ class PytestRun:
     id: str = field(default_factory=new_run_id)
     started_at: float = field(default_factory=time.monotonic)
     contracts: dict[str, Contract] = field(default_factory=dict)
-    bases: Bases = field(default_factory=dict)
+    bases: Bases = field(default_factory=Bases)
     inputs: Inputs | None = None
     reports: Reports | None = None
     verdicts: list[Verdict] = field(default_factory=list)
