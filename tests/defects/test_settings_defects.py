@@ -18,7 +18,9 @@ pytestmark = pytest.mark.docker
 
 CONF = "/home/runner/.config/nix/nix.conf"
 USER_CONF = (
-    f"RUN install -d -o runner -g runner /home/runner/.config/nix && echo accept-flake-config = true >{CONF}"
+    # Nix ignores the setting in a file unless flakes are on by then.
+    "RUN install -d -o runner -g runner /home/runner/.config/nix && printf 'extra-experimental-features = flakes\\n"
+    f"accept-flake-config = true\\n' >{CONF}"
 )
 
 

@@ -128,8 +128,8 @@ roles:
 @pytest.mark.slow
 @pytest.mark.usefixtures("worlds")
 def test_job_builds_with_a_closed_bazel_remote(tmp_path: Path) -> None:
-    """It wants credentials to read and knows no reader; its keys have instance names, of which the job's .bazelrc
-    gives another than the environment."""
+    """It wants credentials to read and knows no reader; its keys have instance names, one of which the job's
+    .bazelrc and the environment give."""
     users = password_file(tmp_path, PASSWORDS)
     with pool(tmp_path) as runners:
         mounts = {
@@ -147,7 +147,7 @@ def test_job_builds_with_a_closed_bazel_remote(tmp_path: Path) -> None:
         wait_for_port(address, 9092)
         (runners.folder / "theirs.yaml").write_text(ENVIRONMENT.format(address=address), "utf-8")
         machine = runners.runner("tinyland-docker")
-        machine.put("/home/runner/.bazelrc", "build --remote_instance_name=other\n")
+        machine.put("/home/runner/.bazelrc", "build --remote_instance_name=main\n")
         result = machine.check(
             "--environment", "/world/theirs.yaml", "-k", "bazel-grpc", "--allow-writes", "bazel-grpc",
             environment={"THEIR_WRITER": ME},

@@ -894,14 +894,16 @@ answer_daemon_settings() {
   # shellcheck disable=SC2016
   run 20 '' "$docker" info --format '{{.Driver}}
 {{range .RegistryConfig.InsecureRegistryCIDRs}}{{.}} {{end}}{{range .RegistryConfig.IndexConfigs}}{{if not .Secure}}{{.Name}} {{end}}{{end}}'
-  if [ "$status" -ne 0 ] || [ -z "${printed%%"$nl"*}" ]; then
+  driver=${printed%%"$nl"*}
+  if [ "$status" -ne 0 ] || [ -z "$driver" ]; then
     shorten "$complained$printed" 300
     unseen "docker info exited with status $status: $short"; say daemon_settings "" "$json"
     return
   fi
-  quote "${printed%%"$nl"*}"; settings="\"driver\":$quoted"
+  quote "$driver"; settings="\"driver\":$quoted"
   insecure=${printed#*"$nl"}
-  shorten "${insecure%%"$nl"*}"; quote "$short"; settings="$settings,\"insecure\":$quoted"
+  insecure=${insecure%%"$nl"*}
+  shorten "$insecure"; quote "$short"; settings="$settings,\"insecure\":$quoted"
   run 20 '' "$docker" network ls --format '{{.Name}}'
   if [ "$status" -ne 0 ]; then
     shorten "$complained" 300
@@ -994,7 +996,10 @@ SETTINGS
     fi
     if [ "$name" = experimental-features ] && [ -n "$added" ]; then
       value=" $value "
-      value="${value%%" $added "*} ${value#*" $added "}"
+      # Not within quotes: posh takes quotes inside of quotes for text.
+      before=${value%%" $added "*}
+      value=${value#*" $added "}
+      value="$before $value"
     fi
     source_of "$name"
     quote "$source"; source=$quoted
