@@ -110,6 +110,17 @@ def test_rendered_manifests_replace_what_the_stack_suggests(tmp_path: Path) -> N
     assert text(scale_set.chart_version) == "0.14.2"
 
 
+def test_selectors_of_rendered_manifests_are_read(tmp_path: Path) -> None:
+    budget = (
+        "apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata: {name: a}\n"
+        "spec: {selector: {matchLabels: {app: a}}}\n"
+    )
+    model = Model()
+    add_deployment(model, [write(tmp_path / "rendered", {"budget.yaml": budget})], ())
+    (selector,) = model.selectors
+    assert text(get(selector.labels, "app")) == "a"
+
+
 @pytest.mark.parametrize("content", ["{}", "[1", '{"values": {}}'])
 def test_file_that_is_no_plan_is_bad_input(tmp_path: Path, content: str) -> None:
     path = tmp_path / "plan.json"

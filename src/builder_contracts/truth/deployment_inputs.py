@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -27,9 +28,10 @@ def add_deployment(model: Model, rendered: Iterable[Path], plans: Iterable[Path]
     charts = {text(release.chart) for release in deployed.releases}
     model.scale_sets = [scale_set for scale_set in model.scale_sets if not scale_set.labels & replaced]
     model.releases = [release for release in model.releases if text(release.chart) not in charts]
-    for name in ("scale_sets", "releases", "workloads", "services", "exposures", "settings", "autoscalers",
-                 "namespaces", "images"):  # fmt: skip
-        getattr(model, name).extend(getattr(deployed, name))
+    for field in dataclasses.fields(Model):
+        added = getattr(deployed, field.name)
+        if isinstance(added, list):
+            getattr(model, field.name).extend(added)
 
 
 def _manifests(folder: Path) -> Iterator[Path]:
