@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -21,25 +21,12 @@ import docker
 import psutil
 import pytest
 
-from builder_contracts.errors import EngineError, ExitCode
-from builder_contracts.runner.docker import engine
+from builder_contracts.errors import ExitCode
 from builder_contracts.runner.docker.cleanup import OWNER, RUN
 
 pytestmark = pytest.mark.docker
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def client() -> Iterator[docker.DockerClient]:
-    try:
-        client = engine.connect()
-    except EngineError as error:
-        pytest.skip(f"needs a Docker Engine: {error}")
-    if engine.describe_image(client, "tinyland-nix") is None:
-        pytest.skip("needs the image tinyland-nix: script/images builds it")
-    yield client
-    client.close()
 
 
 @pytest.fixture

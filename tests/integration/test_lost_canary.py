@@ -5,33 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import docker
 import docker.errors
 import pytest
 
-from builder_contracts.errors import EngineError, ExitCode
-from builder_contracts.runner.docker import cleanup, engine
+from builder_contracts.errors import ExitCode
+from builder_contracts.runner.docker import cleanup
 from builder_contracts.runner.docker.cleanup import RUN
 from tests.integration.test_interruptions import Relay, belongings, wait_for
 
 pytestmark = pytest.mark.docker
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def client() -> Iterator[docker.DockerClient]:
-    try:
-        client = engine.connect()
-    except EngineError as error:
-        pytest.skip(f"needs a Docker Engine: {error}")
-    if engine.describe_image(client, "tinyland-nix") is None:
-        pytest.skip("needs the image tinyland-nix: script/images builds it")
-    yield client
-    client.close()
 
 
 def remove(client: docker.DockerClient, container: str, _: Relay) -> None:

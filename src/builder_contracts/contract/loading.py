@@ -98,8 +98,10 @@ def load(
     values = variables.values_of(document, settings)
     for part in parts:
         filled = variables.fill(part, values)
-        if filled.data != part.data or not any(part is checked for checked in bases.checked):
+        if filled.data != part.data:
             validity.check("builder-base", filled)
+        elif not any(part is checked for checked in bases.checked):
+            validity.check("builder-base", part)
             bases.checked.append(part)
     document = variables.fill(document, values)
     learn_data(document.data)

@@ -22,7 +22,7 @@ from builder_contracts.truth.readers import (
     workflows,
     yaml,
 )
-from builder_contracts.truth.value import Known, Unknown, Value
+from builder_contracts.truth.value import Value, without
 
 PAGES = (".md", ".rst", ".txt", ".adoc", ".tex")
 """Files of documentation, by how their names end."""
@@ -197,7 +197,9 @@ def _read_yaml_file(
         action = _HELM_ACTION.search(raw) if template else None
         model.unread.append(Unread(path, _TEMPLATE if action else f"not YAML at line {error.line}: {error}"))
         return
-    for document in map(_without_placeholders, documents) if template else documents:
+    if template:
+        documents = [without(document, "{{", "is resolved at run time") for document in documents]
+    for document in documents:
         if workflows.is_workflow(path):
             pipelines[path] = document
             if match := repository_names.WORKFLOW_NAME.search(file.text()):
@@ -215,19 +217,3 @@ def _read_yaml_file(
             releases.read(document, path)
             if manifest:
                 kubernetes.read_kubernetes(document, model)
-
-
-def _without_placeholders(value: Value) -> Value:
-    """A document without the text that a program fills in at run time, such as ``"{{ $value }}"`` of an alert.
-
-    Text of several lines is kept: it is a file, in a config map for example.
-    """
-    if isinstance(value, Unknown):
-        return value
-    if isinstance(value.data, dict):
-        return Known({key: _without_placeholders(inner) for key, inner in value.data.items()}, value.at)
-    if isinstance(value.data, list):
-        return Known([_without_placeholders(inner) for inner in value.data], value.at)
-    if isinstance(value.data, str) and "{{" in value.data and "\n" not in value.data:
-        return Unknown(f"{value.data} is resolved at run time", value.at)
-    return value

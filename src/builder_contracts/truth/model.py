@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import Unread
@@ -188,6 +190,11 @@ class Release:
     values: Value | None = None
     values_at: Location | None = None
 
+    @property
+    def chart_name(self) -> str:
+        """The chart's name without its repository; empty if it is unknown."""
+        return (text(self.chart) or "").rstrip("/").rpartition("/")[2]
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -226,6 +233,13 @@ class Template:
     at: Location
     caller: str = ""
     every_switch: bool = False
+
+    @cached_property
+    def pods(self) -> tuple[dict[str, Any], ...]:
+        """The tables [runners.kubernetes], one a runner. Raises tomllib.TOMLDecodeError, RecursionError."""
+        runners = tomllib.loads(self.text).get("runners", [])
+        tables = [runner.get("kubernetes") for runner in runners if isinstance(runner, dict)]
+        return tuple(table for table in tables if isinstance(table, dict))
 
     def line_of(self, words: str) -> Location:
         """The line that has these words before rendering; where the text begins if none has."""

@@ -69,6 +69,22 @@ def fields(value: Value | None) -> dict[str, Value]:
     return dict(value.data) if isinstance(value, Known) and isinstance(value.data, dict) else {}
 
 
+def without(value: Value, mark: str, why: str) -> Value:
+    """A value whose texts that hold a mark, such as ``{{``, are unknown: something else fills them in.
+
+    Text of several lines is kept: it is a file, in a config map for example.
+    """
+    if isinstance(value, Unknown):
+        return value
+    if isinstance(value.data, dict):
+        return Known({key: without(inner, mark, why) for key, inner in value.data.items()}, value.at)
+    if isinstance(value.data, list):
+        return Known([without(inner, mark, why) for inner in value.data], value.at)
+    if isinstance(value.data, str) and mark in value.data and "\n" not in value.data:
+        return Unknown(f"{value.data} {why}", value.at)
+    return value
+
+
 def plain(value: Value | None) -> Any:
     """The bare data. Raises LookupError when a part of it is unknown."""
     if value is None:

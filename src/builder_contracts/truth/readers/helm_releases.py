@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet
 from builder_contracts.truth.readers import kubernetes, yaml
-from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text, without
 
 SCALE_SET_CHART = "gha-runner-scale-set"
 _KUSTOMIZATION = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -128,14 +128,12 @@ class ReleaseReader:
             values = overlay(values, part)
         elsewhere = written.elsewhere or (f"{missing[0]} may set it" if missing else "")
         deployed = self._deployed(written)
-        model.releases.append(
-            Release(written.name, chart, version, written.namespace, deployed, written.at.at, values,
-                    written.values[-1].at if written.values else None)
-        )  # fmt: skip
+        release = Release(written.name, chart, version, written.namespace, deployed, written.at.at, values,
+                          written.values[-1].at if written.values else None)  # fmt: skip
+        model.releases.append(release)
         if written.namespace is not None:
             model.namespaces.append(NameUse(written.namespace, False, written.namespace.at))
-        named = (text(chart) or "").rstrip("/").rpartition("/")[2]
-        scale_sets = {"": values} if named == SCALE_SET_CHART else _scale_sets_in(values)
+        scale_sets = {"": values} if release.chart_name == SCALE_SET_CHART else _scale_sets_in(values)
         for alias, inner in scale_sets.items():
             subchart = self._subcharts.get((text(chart) or "").strip("./"), {}).get(alias)
             self._scale_set(
@@ -233,26 +231,13 @@ def _of_flux(value: Value) -> _Written:
         chart=get(spec, "chart", "spec", "chart"),
         version=get(spec, "chart", "spec", "version"),
         namespace=target or get(value, "metadata", "namespace"),
-        values=() if values is None else (_substituted(values),),
+        values=() if values is None else (without(values, "${", "is substituted when it is applied"),),
         files=(),
         at=value,
         chart_object=text(get(spec, "chartRef", "name")) or "",
         elsewhere="valuesFrom may set it" if items(get(spec, "valuesFrom")) else "",
         suspended=text(get(spec, "suspend")) == "true",
     )
-
-
-def _substituted(value: Value) -> Value:
-    """Values without the text that Flux replaces when it applies them: ``${NAME}``."""
-    if isinstance(value, Unknown):
-        return value
-    if isinstance(value.data, dict):
-        return Known({key: _substituted(item) for key, item in value.data.items()}, value.at)
-    if isinstance(value.data, list):
-        return Known([_substituted(item) for item in value.data], value.at)
-    if isinstance(value.data, str) and "${" in value.data and "\n" not in value.data:
-        return Unknown(f"{value.data} is substituted when it is applied", value.at)
-    return value
 
 
 def _of_argo(value: Value, spec: Value | None) -> Iterator[_Written]:

@@ -266,13 +266,14 @@ def _add_release(
         for key, setting in settings:
             if path := text(key):
                 values = _put(values, path.split("."), setting)
-    model.releases.append(
-        Release(attributes.get("name"), chart, version, namespace, deployed, made.at, values, written_at)
+    release = Release(
+        attributes.get("name"), chart, version, namespace, deployed, made.at, values, written_at
     )
+    model.releases.append(release)
     if namespace is not None:
         created = text(attributes.get("create_namespace")) == "true"
         model.namespaces.append(NameUse(namespace, created, namespace.at))
-    if (text(chart) or "").rstrip("/").rpartition("/")[2] != SCALE_SET_CHART:
+    if release.chart_name != SCALE_SET_CHART:
         return
     name = text(attributes.get("name")) or str(made.data)
     if get(values, "runnerScaleSetName") is None:

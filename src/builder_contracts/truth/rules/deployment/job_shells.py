@@ -78,13 +78,11 @@ def _pods(context: RuleContext) -> Iterator[tuple[Template, dict[str, Any]]]:
     """What GitLab Runner gives to the pods of jobs, by each rendered template."""
     for template in context.model.templates:
         try:
-            runners = tomllib.loads(template.text).get("runners", [])
+            pods = template.pods
         except (tomllib.TOMLDecodeError, RecursionError):
             continue
-        for runner in runners if isinstance(runners, list) else ():
-            kubernetes = runner.get("kubernetes") if isinstance(runner, dict) else None
-            if isinstance(kubernetes, dict):
-                yield template, kubernetes
+        for kubernetes in pods:
+            yield template, kubernetes
 
 
 def _defaults(context: RuleContext) -> Iterator[tuple[ImageUse, str | None]]:

@@ -33,7 +33,7 @@ def check(model: Model) -> Iterator[RuleResult]:
     """Compare every template of the checkout that configures GitLab Runner."""
     for template in model.templates:
         try:
-            data = tomllib.loads(template.text)
+            pods = template.pods
         except tomllib.TOMLDecodeError as error:
             if not template.every_switch:
                 yield Undetermined(template.at, f"the rendered template is not TOML: {error}")
@@ -41,9 +41,7 @@ def check(model: Model) -> Iterator[RuleResult]:
         except RecursionError:
             yield Undetermined(template.at, "the rendered template is nested too deeply")
             continue
-        runners = [runner for runner in data.get("runners", []) if isinstance(runner, dict)]
-        tables = [table for runner in runners if isinstance(table := runner.get("kubernetes"), dict)]
-        mistakes = dict.fromkeys(mistake for table in tables for mistake in _mistakes(table))
+        mistakes = dict.fromkeys(mistake for table in pods for mistake in _mistakes(table))
         switches = " with every switch of the template on" if template.every_switch else ""
         for mistake in mistakes:
             yield Contradicts(

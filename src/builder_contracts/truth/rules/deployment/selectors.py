@@ -18,7 +18,7 @@ _OFF = {True: "", False: " (switched off by default)"}
 @rule("deployment/selectors", scope="any")
 def check(context: RuleContext) -> Iterator[RuleResult]:
     for release in context.model.releases:
-        chart = known_software().charts.get((text(release.chart) or "").rstrip("/").rpartition("/")[2])
+        chart = known_software().charts.get(release.chart_name)
         left_out = isinstance(release.deployed, Known) and release.deployed.data is False
         if chart is not None and chart.labels and not left_out:
             yield from _check_release(context.model, release, chart)

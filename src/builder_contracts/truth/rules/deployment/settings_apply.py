@@ -223,7 +223,7 @@ def _check_file(context: RuleContext, expected: KnownFile) -> Iterator[RuleResul
 
 def _check_release(release: Release) -> Iterator[RuleResult]:
     """The values that a chart requires, if the release's own are all known."""
-    name = (text(release.chart) or "").rstrip("/").rpartition("/")[2]
+    name = release.chart_name
     chart = known_software().charts.get(name)
     if chart is None or (isinstance(release.deployed, Known) and release.deployed.data is False):
         return
