@@ -231,7 +231,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "deadline", "--deadline", metavar="SECONDS", convert=seconds, default=60.0, faces=(*EVERYWHERE, FACTS),
-        variable="BUILDER_CONTRACTS_DEADLINE", help="Time limit for each observation, in seconds.",
+        variable="BUILDER_CONTRACTS_DEADLINE",
+        help="Time limit for each observation, in seconds since its latest answer, and three times that in all.",
     ),
     _option(
         "repo", "--repo", metavar="PATH", convert=Path, default=Path(), faces=(TRUTH,),

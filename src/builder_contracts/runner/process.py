@@ -8,7 +8,6 @@ import selectors
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import FrameType, TracebackType
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import psutil
 
 from builder_contracts.runner.interrupts import SIGNALS
-from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, ends_with_line
+from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, TimeLimit, ends_with_line
 
 # Seconds for the output of what was killed.
 _LINGER = 2
@@ -34,7 +33,8 @@ def run(
 
     It gets its own session, which is killed as a whole at the deadline and when the caller is interrupted, at
     whatever moment, so that nothing is left behind. A process that left the session is beyond reach, and its
-    output is not waited for. A program that has printed ``last_line`` is killed with its session, and has succeeded.
+    output is not waited for. A program that has printed ``last_line`` is killed with its session, and has succeeded;
+    its deadline counts from its latest output.
     """
     process: subprocess.Popen[bytes] | None = None
     try:
@@ -52,11 +52,12 @@ def run(
             except OSError as error:
                 return CompletedCommand(127, b"", str(error).encode())
         with contextlib.closing(_Streams(process, stdin, last_line)) as streams:
-            if not streams.copy(until=time.monotonic() + deadline):
+            limit = TimeLimit(deadline, by_output=bool(last_line))
+            if not streams.copy(limit):
                 with process:
                     _kill_session(process)
-                    streams.copy(until=time.monotonic() + _LINGER)
-                late = f"{arguments[0]} did not exit within {deadline:g} s"
+                    streams.copy(TimeLimit(_LINGER))
+                late = f"{arguments[0]} did not exit within {limit.granted:.3g} s"
                 return CompletedCommand(None, *streams.output, late, streams.cut)
             if streams.complete:
                 with process:
@@ -99,18 +100,20 @@ class _Streams:
         stdout, stderr = (bytes(kept) for kept in self._kept.values())
         return stdout, stderr
 
-    def copy(self, *, until: float) -> bool:
+    def copy(self, limit: TimeLimit) -> bool:
         """Copy until the process has exited and its output ended, or its last line came; False for neither."""
         while self._selector.get_map():
-            remaining = until - time.monotonic()
+            remaining = limit.remaining
             if remaining <= 0:
                 return False
             for key, _ in self._selector.select(remaining):
                 self._write(key.fileobj) if key.fileobj is self._process.stdin else self._read(key.fileobj)
+                if self._last_line and not self.cut:
+                    limit.note_output()
             if self.complete:
                 return True
         try:
-            self._process.wait(max(0.0, until - time.monotonic()))
+            self._process.wait(max(0.0, limit.remaining))
         except subprocess.TimeoutExpired:
             return False
         return True

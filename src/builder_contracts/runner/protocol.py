@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -36,6 +37,35 @@ class CompletedCommand:
 def ends_with_line(output: bytes | bytearray, line: bytes, fresh: int) -> bool:
     """Whether the last ``fresh`` bytes of an output, or what they complete, hold this line."""
     return b"\n%b\n" % line in output[max(0, len(output) - fresh - len(line) - 2) :]
+
+
+class TimeLimit:
+    """The time limit of a running command: ``deadline`` seconds, or with ``by_output`` so long after its latest output.
+
+    A busy host makes a program slow, and one that goes on answering does not hang. In all it gets LONGEST times the
+    deadline.
+    """
+
+    LONGEST = 3
+
+    def __init__(self, deadline: float, *, by_output: bool = False) -> None:
+        self._deadline = deadline
+        self._started = time.monotonic()
+        self._last = self._started + deadline * (self.LONGEST if by_output else 1)
+        self._until = self._started + deadline
+
+    @property
+    def remaining(self) -> float:
+        """Seconds; none are left at 0 or below."""
+        return self._until - time.monotonic()
+
+    @property
+    def granted(self) -> float:
+        """The seconds from the start to the limit as it is now."""
+        return self._until - self._started
+
+    def note_output(self) -> None:
+        self._until = min(self._last, time.monotonic() + self._deadline)
 
 
 @dataclass(frozen=True)
@@ -93,7 +123,8 @@ class Runner(Protocol):
     ) -> CompletedCommand:
         """Run a program by its argument list as the job's user, for at most ``deadline`` seconds.
 
-        A program that has printed ``last_line`` has succeeded, whoever still holds its output open.
+        A program that has printed ``last_line`` has succeeded, whoever still holds its output open. Its deadline
+        counts from its latest output, as in TimeLimit.
         """
         ...
 

@@ -183,3 +183,31 @@ print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[
 def test_output_without_end_takes_little_memory() -> None:
     completed = subprocess.run([sys.executable, "-c", FLOODED], capture_output=True, text=True, check=True)
     assert int(completed.stdout) < 300
+
+
+SLOW_ANSWERS = "for n in 1 2 3 4 5 6 7 8 9; do echo $n; sleep 0.2; done; echo; echo over; echo"
+
+
+def test_who_goes_on_answering_gets_more_time() -> None:
+    done = process.run(["/bin/sh", "-c", SLOW_ANSWERS], deadline=1.5, last_line=b"over")
+    assert (done.status, done.ended) == (0, "")
+
+
+def test_who_answers_without_end_is_stopped() -> None:
+    done = process.run(
+        ["/bin/sh", "-c", "while :; do echo more; sleep 0.05; done"], deadline=0.2, last_line=b"over"
+    )
+    assert (done.status, done.ended) == (None, "/bin/sh did not exit within 0.6 s")
+
+
+def test_output_buys_no_time_where_no_last_line_is_due() -> None:
+    done = process.run(["/bin/sh", "-c", "while :; do echo more; sleep 0.05; done"], deadline=0.2)
+    assert done.ended == "/bin/sh did not exit within 0.2 s"
+
+
+def test_a_flood_buys_no_time_beyond_what_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MOST_OUTPUT", 0)
+    done = process.run(
+        ["/bin/sh", "-c", "while :; do echo more; sleep 0.05; done"], deadline=0.2, last_line=b"over"
+    )
+    assert done.ended == "/bin/sh did not exit within 0.2 s"

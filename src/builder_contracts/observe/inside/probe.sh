@@ -1065,7 +1065,7 @@ answer_shared_memory() {
 # end_list SECTION STATUS: closes a list of files, or says why it is not complete.
 end_list() {
   case $2 in
-    124 | 137 | 143) unseen "no exit within 20 s, or killed"; say complete "$1" "$json" ;;
+    124 | 137 | 143) unseen "no exit in time, or killed"; say complete "$1" "$json" ;;
     *) say complete "$1" true ;;
   esac
 }
@@ -1078,7 +1078,7 @@ answer_set_id() {
     return
   fi
   for bits in 4000 2000; do
-    listed=$(bounded 20 "$found" / -xdev -type f -perm -$bits 2>/dev/null)
+    listed=$(bounded 40 "$found" / -xdev -type f -perm -$bits 2>/dev/null)
     status=$?
     case $status in 124 | 137 | 143) break ;; esac
     while IFS= read -r file; do
@@ -1097,13 +1097,13 @@ answer_file_capabilities() {
   find_tool getcap; getcap=$found
   find_tool find
   if [ -n "$getcap" ]; then
-    listed=$(bounded 20 "$getcap" -r / 2>/dev/null)
+    listed=$(bounded 40 "$getcap" -r / 2>/dev/null)
     status=$?
     listed=$(printf '%s\n' "$listed" | while IFS= read -r line; do printf '%s\n' "${line%% cap_*}"; done)
   elif [ -n "$found" ] && [ -n "$perl" ]; then
     # Perl has no getxattr of its own; the numbers are those of the system call on x86-64 and on others.
     # shellcheck disable=SC2016 # perl's variables
-    listed=$(bounded 20 "$found" / -xdev -type f -perm /111 -print0 2>/dev/null | bounded 20 "$perl" -0 -ne '
+    listed=$(bounded 40 "$found" / -xdev -type f -perm /111 -print0 2>/dev/null | bounded 40 "$perl" -0 -ne '
       BEGIN { require POSIX; $call = (POSIX::uname())[4] eq "x86_64" ? 191 : 8; $name = "security.capability" }
       chomp; $value = "\0" x 64;
       print "$_\n" if syscall($call, $_, $name, $value, 64) > 0' 2>/dev/null)
@@ -1148,7 +1148,7 @@ answer_secret_files() {
   token='(^|[^A-Za-z0-9])(gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_.-]{16,}|xox[abpr]-[A-Za-z0-9-]{10,}|(AKIA|ASIA)[A-Z0-9]{16}($|[^A-Z0-9])|npm_[A-Za-z0-9]{30,}|pypi-[A-Za-z0-9_-]{30,}|dckr_pat_[A-Za-z0-9_-]{16,}|hf_[A-Za-z0-9]{30,}|AGE-SECRET-KEY-[A-Z0-9]{16,})|^-----BEGIN [A-Z0-9 ]*PRIVATE KEY'
   for directory do
     [ -e "$directory" ] || continue
-    listed=$(LC_ALL=C bounded 20 "$found" -r -I -l -E -e "$token" "$directory" 2>/dev/null)
+    listed=$(LC_ALL=C bounded 40 "$found" -r -I -l -E -e "$token" "$directory" 2>/dev/null)
     status=$?
     case $status in 124 | 137 | 143) end_list secret_files $status; return ;; esac
     while IFS= read -r file; do

@@ -32,7 +32,7 @@ from docker.utils.socket import SocketError
 
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import ImageFacts, Seen, Unseen
-from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, ends_with_line
+from builder_contracts.runner.protocol import MOST_OUTPUT, CompletedCommand, TimeLimit, ends_with_line
 
 # Seconds for one response of the engine's API; pulling and executing have their own deadlines.
 API_TIMEOUT = 60
@@ -317,7 +317,7 @@ def execute(
     """Run a program in a container for at most ``deadline`` seconds.
 
     ``listen`` gets each piece of the error output when it arrives, so that long work can show its progress.
-    A program that has printed ``last_line`` has succeeded.
+    A program that has printed ``last_line`` has succeeded; its deadline counts from its latest output.
 
     At the deadline the result holds the output until then. The process itself is not killed here (the
     engine has no call for it): the owner of the container removes it.
@@ -337,11 +337,12 @@ def execute(
         execution = field(created, "Id", of=str)
         raw = api.exec_start(execution, socket=True)
         running = partial(_running, api, execution)
-        copied = _copy(raw, stdout, stderr, time.monotonic() + deadline, running, listen, last_line)
+        limit = TimeLimit(deadline, by_output=bool(last_line))
+        copied = _copy(raw, stdout, stderr, limit, running, listen, last_line)
         if copied is _Copied.LAST_LINE:
             return CompletedCommand(0, bytes(stdout), bytes(stderr), cut=stdout.cut or stderr.cut)
         if copied is _Copied.DEADLINE:
-            ended = _hindrance(client, container) or f"no exit within {deadline:.3g} s"
+            ended = _hindrance(client, container) or f"no exit within {limit.granted:.3g} s"
         else:
             inspected = api.exec_inspect(execution)
             if inspected.get("ExitCode") is None:
@@ -422,7 +423,7 @@ def _copy(
     raw: Any,
     stdout: _Kept,
     stderr: _Kept,
-    until: float,
+    limit: TimeLimit,
     running: Callable[[float], bool],
     listen: Callable[[bytes], None] | None = None,
     last_line: bytes = b"",
@@ -444,7 +445,7 @@ def _copy(
     try:
         early = _read_with_the_head(response, connection)
         while True:
-            remaining = until - time.monotonic()
+            remaining = limit.remaining
             if remaining <= 0:
                 return _Copied.DEADLINE
             connection.settimeout(min(remaining, SILENCE))
@@ -466,6 +467,8 @@ def _copy(
                     break
                 target = stderr if stream == 2 else stdout
                 target.add(buffer[8 : 8 + length])
+                if last_line and not target.cut:
+                    limit.note_output()
                 if last_line and stream != 2 and ends_with_line(stdout, last_line, length):
                     return _Copied.LAST_LINE
                 if listen is not None and stream == 2:
