@@ -18,6 +18,7 @@ collect_ignore = ["examples"]
 # tests quick; HYPOTHESIS_PROFILE=thorough searches wider.
 settings.register_profile("quick", derandomize=True, deadline=None, database=None, max_examples=20)
 settings.register_profile("thorough", derandomize=True, deadline=None, database=None, max_examples=200)
+settings.register_profile("few", derandomize=True, deadline=None, database=None, max_examples=5)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 # Tests find out whether a document is valid, and leave nothing in the home of whoever runs them.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from builder_contracts.contract.promises import Promise
+from builder_contracts.contract.promises import Promise, ProofPromise
 from builder_contracts.facts.model import (
     DaemonFacts,
     Facts,
@@ -19,6 +21,7 @@ from builder_contracts.facts.model import (
     UserFacts,
 )
 from builder_contracts.judge import find
+from builder_contracts.judge.witnesses import value_at
 from builder_contracts.verdict import Assessment, Outcome
 
 GIB = 2**30
@@ -68,8 +71,23 @@ class Row:
         assert finding.provable_here is self.provable_here
         # Only a broken promise has a cause to name; what was seen has a place to look at.
         assert bool(finding.cause) is (self.outcome is Outcome.BROKEN)
-        assert finding.inspect or finding.declared or self.outcome is Outcome.UNPROVEN
+        assert (
+            finding.declared
+            or isinstance(self.promise, ProofPromise)
+            or leads_to_a_fact(finding.inspect, self.facts)
+        ), finding.inspect
         return finding
+
+
+def leads_to_a_fact(path: str, facts: Facts) -> bool:
+    """Whether a path of jq has a fact at its end, or a record that lacks it: witnesses compare what is there."""
+    if value_at(facts, path) is not None:
+        return True
+    last = re.search(r"\.(\w+)$|\[[^]]*\]$", path)
+    if last is None:
+        return False
+    holder = value_at(facts, path[: last.start()]) if last.start() else facts
+    return isinstance(holder, Mapping | Unseen) or hasattr(holder, last[1] or "")
 
 
 def kept(name: str, promise: Promise, facts: Facts, observation: str) -> Row:
