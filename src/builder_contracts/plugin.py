@@ -134,6 +134,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     run, writer = config.stash[RUN], config.get_terminal_writer()
     for failure in (*(run.reports.failures if run.reports else ()), *run.leftovers.lines):
         terminalreporter.write_line(f"ERROR: {failure}", red=True)
+    for problem in dict.fromkeys(run.set_aside):
+        terminalreporter.write_line(f"WARNING: {redact(str(problem))}", yellow=True)
     if not run.verdicts and run.deselected:
         terminalreporter.write_line(nothing_left(run.deselected, config.option.keyword))
     if not run.verdicts:

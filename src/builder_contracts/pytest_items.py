@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,7 +130,15 @@ class ContractFile(ContractsFile):
     def collect(self) -> Iterator[ClauseItem]:
         run = self.config.stash[RUN]
         name = os.path.relpath(self.path, run.options.cwd)
-        contract = self.required(lambda: loading.load(self.path, name, run.bases, run.options.settings))
+        try:
+            contract = loading.load(self.path, name, run.bases, run.options.settings)
+        except InputError as error:
+            problems = error.problems
+            if not run.options.builders:
+                self.required(lambda: _refuse(problems))
+            # Perhaps of a class that is not asked for: known once every contract was collected.
+            run.set_aside += error.problems
+            return
         other = run.contracts.get(contract.name)
         if other is not None and other.source != contract.source:
             self.required(lambda: _refuse(loading.conflicts([other, contract])))
@@ -167,7 +175,7 @@ class DeployedFile(ContractsFile):
             yield TruthItem.from_parent(self, name=name, decided=verdict)
 
 
-def _refuse(problems: list[Problem]) -> None:
+def _refuse(problems: Sequence[Problem]) -> None:
     raise InputError(problems)
 
 

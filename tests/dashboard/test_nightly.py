@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder_contracts.cli.nightly import nightly
-from builder_contracts.dashboard.analysis.history_report import HistoryReport
+from builder_contracts.dashboard.analysis.history_report import HistoryReport, analyze_history
 from builder_contracts.dashboard.demo.report_files import simulate_nights
+from builder_contracts.dashboard.history.import_files import ImportDefaults, add_files
 from builder_contracts.dashboard.history.series import HistorySnapshot, Series
 from builder_contracts.dashboard.history.store import History
 from builder_contracts.dashboard.nightly.breakage_issues import (
@@ -24,12 +25,14 @@ from builder_contracts.dashboard.nightly.breakage_issues import (
     plan_actions,
 )
 from builder_contracts.dashboard.nightly.job_summary import code_span, format_summary
+from builder_contracts.dashboard.nightly.night_warnings import list_warnings
 from builder_contracts.errors import InputError
 from builder_contracts.forge import client as forges
 from builder_contracts.forge.issues import CloseIssue, Issue, OpenIssue, UpdateIssue
 from builder_contracts.runner.local.attribution import Placement, this_machine
+from builder_contracts.verdict import Rung
 from tests.dashboard.forges import TOKEN, Forge, serving
-from tests.dashboard.reports import case, suite
+from tests.dashboard.reports import case, now, suite
 from tests.dashboard.test_report import series, tell
 from tests.dashboard.test_store import LINE
 
@@ -248,6 +251,97 @@ def test_no_text_of_others_gets_out_of_its_code_span(text: str) -> None:
         assert span.endswith(fence[0])
         inside = span[len(fence[0]) : -len(fence[0])]
         assert not re.search(f"(?<!`){fence[0]}(?!`)", inside)
+
+
+# --- a class without a report, and a machine of another class --------------------------------------------
+
+
+def promised(*stories: Series, expected: tuple[str, ...] = (), hours: float = 8) -> HistoryReport:
+    """The report where two classes promise one clause each."""
+    contracts = {"c": ["toolchain/n"], "absent": ["toolchain/n"]}
+    return tell(*stories, hours=hours, contracts=contracts, expected=expected)
+
+
+def test_class_that_never_reported_opens_and_closes_an_issue() -> None:
+    report = promised(series("k"), expected=("e",))
+
+    assert list(list_warnings(report)) == [
+        "absent (e): never reported: no runner has answered to its label, or its checks could not start"
+    ]
+    assert "| `absent` | ⚪ unknown, never reported |" in format_summary(report, BOOK)
+    (action,) = plan_actions(report, BOOK, [])
+    assert isinstance(action, OpenIssue)
+    assert action.title == "absent (e): never reported"
+    issue = Issue(1, action.title, action.body)
+    assert plan_actions(report, BOOK, [issue]) == []
+    later = promised(series("kk"), series("-k", builder="absent"), expected=("e",))
+    assert plan_actions(later, BOOK, [issue]) == [
+        CloseIssue(1, "Reported in the run of 5 Oct 2024, 02:00 UTC.")
+    ]
+
+
+def test_pool_that_never_reported_is_expected_beside_images() -> None:
+    """The images report every night, also where no runner of the pool answers."""
+    report = promised(series("k"), series("k", builder="absent"), expected=("pool", "e"))
+
+    assert [action.title for action in plan_actions(report, BOOK, []) if isinstance(action, OpenIssue)] == [
+        "absent (pool): never reported",
+        "c (pool): never reported",
+    ]
+
+
+def test_empty_history_names_every_expected_class() -> None:
+    book = HistorySnapshot((), (), {}, None)  # type: ignore[arg-type]
+    report = analyze_history(book, 0, None, {"c": ["toolchain/n"]}, expected=("pool",))
+
+    assert [warning.partition(":")[0] for warning in list_warnings(report)] == ["c (pool)"]
+    assert "| `c` | ⚪ unknown, never reported |" in format_summary(report, BOOK)
+
+
+def test_class_that_fell_silent_opens_an_issue() -> None:
+    report = promised(series("kk"), series("k-", builder="absent"))
+
+    (action,) = plan_actions(report, BOOK, [])
+
+    assert isinstance(action, OpenIssue)
+    assert action.title == "absent (e): no report"
+    assert "**No report since 4 Oct 2024, 02:00 UTC.**" in action.body
+
+
+@pytest.mark.parametrize(("expected", "opened"), [((), 0), (("e",), 2)])
+def test_silent_environment_is_missed_only_if_expected(expected: tuple[str, ...], opened: int) -> None:
+    """An environment that was renamed is never heard of again, and nobody can mend that."""
+    report = promised(series("k"), series("k", builder="absent"), expected=expected, hours=24 * 2)
+
+    assert len(plan_actions(report, BOOK, [])) == opened
+
+
+def on_another_machine(story: Series) -> Series:
+    """The series with its last run on a machine that is not shown to be of the class."""
+    last = story.points[-1]
+    machine = last.run._replace(runner="local", identity="r-1: not confirmed as a runner of the class (why)")
+    story.points[-1] = last._replace(run=machine, rung=Rung.DECLARED)
+    return story
+
+
+def test_machine_of_another_class_opens_no_issue_and_says_so() -> None:
+    report = night(on_another_machine(series("kkb")))
+
+    assert plan_actions(report, BOOK, []) == []
+    (warning,) = list_warnings(report)
+    assert warning.startswith("c (e): 1 clause broken on a machine that is not shown to be a runner of the")
+    assert "r-1: not confirmed as a runner of the class (why)" in warning
+    assert code_span(warning, 1000) in format_summary(report, BOOK)
+
+
+def test_machine_of_another_class_closes_no_issue() -> None:
+    before = issue_of(night(series("kkb")))
+
+    (action,) = plan_actions(night(on_another_machine(series("kkbb"))), BOOK, [before])
+
+    assert isinstance(action, UpdateIssue)
+    assert action.title == "c (e): fix not confirmed"
+    assert "Not counted: `1 clause broken on a machine" in action.body
 
 
 # --- issues: at a forge ---------------------------------------------------------------------------------
@@ -496,6 +590,35 @@ def test_evidence_without_junit_is_a_night(tmp_path: Path) -> None:
     assert "added 1 file with 1 result" in done.output
 
 
+def test_broken_contract_costs_the_history_its_own_class_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And withdraws nothing: nobody knows which class it was of."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    contracts = tmp_path / "contracts"
+    contracts.mkdir()
+    head = "apiVersion: builder-contracts/v1\nkind: BuilderClass\n"
+    (contracts / "bad.yaml").write_text(f"{head}metadata: {{name: bad}}\ntoolchain: nonsense\n")
+    (contracts / "tiny.yaml").write_text(
+        f"{head}metadata: {{name: tiny, summary: A class for tests, owner: me}}\nlabels: [tiny]\n"
+        "image: {reference: tiny}\ntoolchain: {sh: present}\n"
+    )
+    report = tmp_path / "r.xml"
+    cases = (case(f"{name}/toolchain/sh", started=now()) for name in ("bad", "tiny"))
+    report.write_bytes(suite(*cases))
+    with History(tmp_path / "h.db") as store:
+        add_files(store, [report], ImportDefaults())
+
+    done = run("summary", "--history", str(tmp_path / "h.db"), "--contracts", str(contracts))
+
+    assert done.exit_code == 0, done.output
+    assert "| `bad` | ✅ kept | 1 |" in done.stdout
+    assert "| `tiny` | ❔ unproven | 1 |" in done.stdout
+    assert "Withdrawn" not in done.stdout
+    assert f"warning: {contracts / 'bad.yaml'}:" in done.stderr
+    assert "the history is shown without this contract" in done.stderr
+
+
 # --- placement, summary, and the commands --------------------------------------------------------------
 
 
@@ -530,7 +653,6 @@ def test_no_record_is_written_where_github_knows_no_such_job(
 def test_issues_of_a_real_history_are_opened_once(forge: Forge, job: None, tmp_path: Path) -> None:
     from builder_contracts.cli.dashboard import _find_last_night
     from builder_contracts.dashboard.demo.story import build_story
-    from builder_contracts.dashboard.history.import_files import ImportDefaults, add_files
 
     files = []
     for name, text in simulate_nights(build_story(), last=_find_last_night(), count=60):

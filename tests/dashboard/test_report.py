@@ -90,7 +90,13 @@ def tell(
     runs = sorted({point.run for story in stories for point in story.points}, key=lambda story: story.started)
     book = HistorySnapshot(runs, stories, {}, cast(History, None))
     now = (FIRST + last) * DAY_MS + round(hours * 3_600_000)
-    return analyze_history(book, now, policy, cast(None, rest.get("contracts")))
+    return analyze_history(
+        book,
+        now,
+        policy,
+        cast(None, rest.get("contracts")),
+        expected=cast("tuple[str, ...]", rest.get("expected", ())),
+    )
 
 
 def status_of(report: HistoryReport, name: str = "n") -> ClauseStatus:
@@ -709,3 +715,50 @@ def test_a_slow_drift_is_a_trend_and_noise_is_not() -> None:
 def test_a_canary_is_known_by_the_name_of_its_clause(clause: str, canary: str) -> None:
     assert ClauseKey("embedded", "tinyland-docker", "canaries", clause).canary == canary
     assert ClauseKey("embedded", "tinyland-docker", "toolchain", clause).canary == ""
+
+
+# --- parts of one check ----------------------------------------------------------------------------
+
+
+def part(name: str, hour: int, verdicts: str) -> Series:
+    """A clause that is reported by the part of the check that starts at that hour."""
+    story = series(verdicts, name=name)
+    story.points[:] = [
+        point._replace(run=run(point.run.night - FIRST, image="1", contract="1", hour=hour))
+        for point in story.points
+    ]
+    return story
+
+
+def test_parts_of_one_check_are_one_incident() -> None:
+    (morning,) = tell(part("quick", 2, "kb"), part("canary", 3, "kb")).mornings
+
+    (incident,) = morning.incidents
+    assert [clause.clause.name for clause in incident.clauses] == ["quick", "canary"]
+
+
+def test_second_check_of_a_night_is_an_incident_of_its_own() -> None:
+    """It judged the clause that the first had kept."""
+    later = part("later", 2, "kk")
+    later.points.append(
+        later.points[-1]._replace(run=run(1, image="1", contract="1", hour=9), verdict=BROKEN)
+    )
+
+    (morning,) = tell(part("quick", 2, "kb"), later).mornings
+
+    assert [len(incident.clauses) for incident in morning.incidents] == [1, 1]
+
+
+@pytest.mark.parametrize("kind", ["toolchain", "filesystem"])
+def test_unknown_image_is_suspected_for_what_it_decides(kind: str) -> None:
+    """Before the host: a pod has a new name every night."""
+    story = series("kb", kind=kind, images="  ")
+    for at, host in enumerate(("pod-1", "pod-2")):
+        where = story.points[at].run._replace(host=host, image_digest="")
+        story.points[at] = story.points[at]._replace(run=where)
+
+    status = status_of(tell(story))
+
+    assert wording.describe_suspicion(status.breakages[-1], [status]) == (
+        "The contract is unchanged; the image is unknown. Suspect the image."
+    )

@@ -279,7 +279,36 @@ def test_reusable_workflow_needs_only_what_it_checks_out() -> None:
 
 
 def test_one_night_follows_the_other() -> None:
-    assert load(NIGHTLY)["concurrency"] == {"group": "nightly-contracts", "cancel-in-progress": False}
+    group = "nightly-contracts-${{ github.ref }}"
+    assert load(NIGHTLY)["concurrency"] == {"group": group, "cancel-in-progress": False}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_cancelled_checks_upload_what_they_judged(path: Path) -> None:
+    for name, job in jobs(path).items():
+        steps = job.get("steps", [])
+        at = next((at for at, step in enumerate(steps) if CHECKS.search(json.dumps(step))), len(steps))
+        uploads = [step for step in steps[at:] if "upload-artifact" in step.get("uses", "")]
+        assert all(evaluate(step["if"], {"always()": True}) for step in uploads), name
+
+
+def test_night_survives_a_failed_download() -> None:
+    steps = jobs(NIGHTLY)["dashboard"]["steps"]
+    night = next(step for step in steps if step.get("id") == "night")
+
+    assert night["if"] == "${{ !cancelled() }}"
+
+
+def test_nightly_hands_start_anew_and_expectations_on() -> None:
+    night = next(step for step in jobs(NIGHTLY)["dashboard"]["steps"] if step.get("id") == "night")
+    issues = next(step for step in jobs(NIGHTLY)["issues"]["steps"] if "night-issues" in step.get("uses", ""))
+    scheduled = {"inputs.environment": "", "inputs.start-anew": ""}
+
+    assert load(NIGHTLY)[True]["workflow_dispatch"]["inputs"]["start-anew"]["default"] is False
+    assert fill(night["with"]["start-anew"], scheduled) == ""
+    assert fill(night["with"]["start-anew"], {**scheduled, "inputs.start-anew": True}) == "true"
+    for step in (night, issues):
+        assert fill(step["with"]["expect"], scheduled) == "tinyland embedded"
 
 
 def handed_on(night: Mapping[str, str]) -> set[str]:
@@ -576,6 +605,22 @@ def test_unreadable_report_fails_job_but_site_is_built(tmp_path: Path, temp: Pat
     assert "proofs.xml:1: is not well-formed XML" in steps["Add the night"].output
     assert "| `tiny` | ❔ unproven | 1 | 0 |" in night.summary.read_text("utf-8")
     assert jobs_after(handed_on(night.outputs)) == {"publish", "issues"}
+
+
+def test_expired_history_recovers_by_an_input(tmp_path: Path, temp: Path, forge: Forge) -> None:
+    work = workspace(tmp_path / "work", "present")
+    forge.artifact(b"gone", expired=True)
+    inputs = {"reports": "contract-reports", "token": TOKEN, "expect": "pool"}
+
+    lost = job(work, temp, forge).action(GITHUB / "actions" / "publish-night", inputs)
+    anew = job(work, temp, forge, GITHUB_ACTIONS="true")
+    steps = by_name(anew.action(GITHUB / "actions" / "publish-night", {**inputs, "start-anew": "true"}))
+
+    assert by_name(lost)["Restore the history"].outcome == "failure"
+    assert {step.outcome for step in steps.values()} == {"success"}, steps
+    assert handed_on(anew.outputs) == {"history", "site"}
+    assert "| `tiny` | ⚪ unknown, never reported |" in anew.summary.read_text("utf-8")
+    assert "::warning::tiny (pool): never reported" in steps["Summarize"].output
 
 
 def test_failed_restore_creates_no_new_history(tmp_path: Path, temp: Path, forge: Forge) -> None:

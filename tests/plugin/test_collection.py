@@ -184,3 +184,19 @@ def test_other_yaml_in_the_directory_is_ignored(pytester: pytest.Pytester, contr
     (contracts / "workflow.yml").write_text("on: push\njobs: {}\n")
     (contracts / "broken.yaml").write_text("a: [1\n")
     assert len(ids(pytester, "contracts")) == len(HERE) + 3
+
+
+def test_broken_contract_costs_its_own_class_only(pytester: pytest.Pytester, contracts: Path) -> None:
+    """Its class can be known only where it can be read: the run fails if a class that is asked for is missing."""
+    (contracts / "bad.yaml").write_text(SAMPLE.replace("name: here", "name: bad") + "resources: {cpu: x}\n")
+
+    for_there = pytester.runpytest(*LOCAL, "--builder", "there", "-k", "labels", "contracts")
+    for_bad = pytester.runpytest(*LOCAL, "--builder", "bad", "contracts")
+    for_all = pytester.runpytest(*LOCAL, "contracts")
+
+    assert for_there.ret == ExitCode.KEPT
+    for_there.assert_outcomes(passed=1, deselected=2)
+    assert "WARNING: contracts/bad.yaml:17: " in for_there.stdout.str()
+    for result in (for_bad, for_all):
+        assert result.ret == ExitCode.BAD_INPUT
+        assert "contracts/bad.yaml" in result.stdout.str() + result.stderr.str()

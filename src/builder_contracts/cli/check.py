@@ -46,6 +46,8 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
         form=options.report_format, evidence=options.evidence, junitxml=options.junitxml,
     )  # fmt: skip
     inputs = load_inputs(options)
+    for problem in inputs.unreadable:
+        click.echo(f"warning: {problem}", err=True)
     selection = select(inputs, options, last_failed.load(options.cwd))
     verdicts: list[Verdict] = []
     interruption: KeyboardInterrupt | None = None

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,6 +43,14 @@ class _Days(click.FloatRange):
         return days
 
 
+EXPECT = click.option(
+    "--expect",
+    "expected",
+    multiple=True,
+    metavar="ENVIRONMENT",
+    help="Environment in which every class of the contracts must report each night (repeatable).",
+)
+
 STALE = click.option(
     "--stale-days",
     type=_Days(),
@@ -67,6 +77,7 @@ def _site_options(command: Callable[..., None]) -> Callable[..., None]:
             show_default=True,
             help="Consecutive nights at C3 required for C4.",
         ),
+        EXPECT,
         dashboard_settings,
         STALE,
     ):
@@ -102,6 +113,7 @@ def build(
     contracts: Path | None,
     sustained_nights: int,
     stale_days: float,
+    expected: tuple[str, ...],
     base_url: str,
     as_of: str | None,
 ) -> None:
@@ -111,7 +123,9 @@ def build(
     """
     started = time.monotonic()
     base = _parse_url(base_url) if base_url else ""
-    pages = _build_site(file, out, contracts, sustained_nights, stale_days, base_url=base, as_of=as_of)
+    pages = _build_site(
+        file, out, contracts, sustained_nights, stale_days, expected, base_url=base, as_of=as_of
+    )
     click.echo(f"{out / 'index.html'}: built {pages:,} pages in {time.monotonic() - started:.1f} s")
 
 
@@ -121,7 +135,14 @@ def build(
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1 (default: any free port)."
 )
-def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days: float, port: int) -> None:
+def serve(
+    file: Path,
+    contracts: Path | None,
+    sustained_nights: int,
+    stale_days: float,
+    expected: tuple[str, ...],
+    port: int,
+) -> None:
     """Serve the site locally; rebuild and reload it when the history changes."""
     from builder_contracts.dashboard.site.preview_server import Server
 
@@ -129,7 +150,7 @@ def serve(file: Path, contracts: Path | None, sustained_nights: int, stale_days:
         raise KeyboardInterrupt
 
     def rebuild(out: Path) -> object:
-        return _build_site(file, out, contracts, sustained_nights, stale_days, quiet=True)
+        return _build_site(file, out, contracts, sustained_nights, stale_days, expected, quiet=True)
 
     # SIGTERM, as supervisors send it, would leave the temporary directory behind.
     signal.signal(signal.SIGTERM, interrupt)
@@ -167,6 +188,7 @@ def demo(
     contracts: Path | None,
     sustained_nights: int,
     stale_days: float,
+    expected: tuple[str, ...],
     nights: int,
     seed: int | None,
     until: str | None,
@@ -192,7 +214,7 @@ def demo(
         with History(file) as store:
             add_files(store, files, ImportDefaults())
         as_of = None if until is None else f"{last}T08:00:00Z"
-        pages = _build_site(file, out, contracts, sustained_nights, stale_days, as_of=as_of)
+        pages = _build_site(file, out, contracts, sustained_nights, stale_days, expected, as_of=as_of)
     click.echo(f"{out / 'index.html'}: built {pages:,} pages from {nights} simulated nights")
 
 
@@ -202,6 +224,7 @@ def _build_site(
     contracts: Path | None,
     sustained_nights: int,
     stale_days: float,
+    expected: Collection[str] = (),
     *,
     base_url: str = "",
     as_of: str | None = None,
@@ -219,7 +242,10 @@ def _build_site(
     with History(file, write=False) as store:
         # Today's site keeps a run of the near future: the clock of its machine is a little fast.
         book = load_snapshot(store, until=None if as_of is None else now)
-        report = analyze_history(book, now, policy, load_promises(contracts))
+        promises = load_promises(contracts)
+        report = analyze_history(
+            book, now, policy, promises.clauses, expected=expected, complete=promises.complete
+        )
         bar: Any = click.progressbar(length=count_pages(report), label="pages", file=sys.stderr, hidden=quiet)
         with bar:
             return write_site(
@@ -232,17 +258,41 @@ def _build_site(
             )
 
 
-def load_promises(path: Path | None) -> Mapping[str, Collection[str]] | None:
-    """The clauses of the contracts by class, or None where no contracts are given."""
+@dataclass(frozen=True)
+class Promises:
+    """The clauses of the contracts by class, None where no contracts are given.
+
+    ``complete`` is False where a contract could not be read.
+    """
+
+    clauses: Mapping[str, Collection[str]] | None = None
+    complete: bool = True
+
+
+def load_promises(path: Path | None) -> Promises:
+    """What the contracts promise. One that cannot be read is a warning: the history has what its class reported."""
     if path is None:
-        return None
-    from builder_contracts.contract.loading import load_all
+        return Promises()
+    from builder_contracts.contract.loading import load_readable
     from builder_contracts.run.inputs import contract_files
 
-    return {
-        contract.name: [clause.local_id for clause in contract.clauses]
-        for contract in load_all(contract_files((path,)), click.get_current_context().meta[SETTINGS])
-    }
+    contracts, problems = load_readable(contract_files((path,)), click.get_current_context().meta[SETTINGS])
+    for problem in problems:
+        warn(f"{problem}\n    the history is shown without this contract")
+    return Promises(
+        {contract.name: [clause.local_id for clause in contract.clauses] for contract in contracts},
+        complete=not problems,
+    )
+
+
+def warn(text: str) -> None:
+    """Print a warning to standard error, in GitHub Actions as an annotation."""
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from builder_contracts.reporting.github import escape_data
+
+        click.echo(f"::warning::{escape_data(text)}", err=True)
+    else:
+        click.echo(f"warning: {text}", err=True)
 
 
 def _parse_url(text: str) -> str:

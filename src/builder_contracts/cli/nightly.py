@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from builder_contracts.cli.dashboard import STALE, load_promises
+from builder_contracts.cli.dashboard import EXPECT, STALE, load_promises, warn
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.history import add as history_add
 from builder_contracts.cli.options import dashboard_settings
@@ -131,8 +131,7 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
     History(file).close()
     junit, evidence = ((reports,) if any(reports.rglob(name)) else () for name in ("*.xml", "evidence.jsonl"))
     if not junit and not evidence:
-        annotation = "::warning::" if os.environ.get("GITHUB_ACTIONS") == "true" else "warning: "
-        click.echo(f"{annotation}no class reported: {reports} contains no .xml and no evidence.jsonl")
+        warn(f"no class reported: {reports} contains no .xml and no evidence.jsonl")
         return
     context.invoke(history_add, file=file, files=junit, evidence=evidence)
 
@@ -141,39 +140,55 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
 @HISTORY
 @_SITE
 @STALE
+@EXPECT
 @_CONTRACTS
 @dashboard_settings
-def summary(file: Path, site: str, stale_days: float, contracts: Path | None) -> None:
-    """Print a Markdown summary of the night."""
+def summary(
+    file: Path, site: str, stale_days: float, expected: tuple[str, ...], contracts: Path | None
+) -> None:
+    """Print a Markdown summary of the night; warn of each class without a report."""
     from builder_contracts.dashboard.history.store import History
     from builder_contracts.dashboard.nightly.job_summary import format_summary
+    from builder_contracts.dashboard.nightly.night_warnings import list_warnings
 
     with History(file, write=False) as store:
-        report, book = _analyze(store, stale_days, contracts)
+        report, book = _analyze(store, stale_days, expected, contracts)
         click.echo(format_summary(report, book, site))
+    for warning in list_warnings(report):
+        warn(warning)
 
 
 @nightly.command()
 @HISTORY
 @_SITE
 @STALE
+@EXPECT
 @_CONTRACTS
 @dashboard_settings
 @click.option("--dry-run", is_flag=True, help="Print planned changes without making them.")
-def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry_run: bool) -> None:
+def issues(
+    file: Path,
+    site: str,
+    stale_days: float,
+    expected: tuple[str, ...],
+    contracts: Path | None,
+    dry_run: bool,
+) -> None:
     """Open, update and close one issue per class to match the history.
 
-    Idempotent. Closes an issue once each of its clauses is kept again, waived or withdrawn. The token needs
+    An issue is about broken clauses, or a class that did not report. Idempotent. Closes an issue once the class
+    reports and each of its clauses is kept again, waived or withdrawn. The token needs
     'issues: write' (GitLab: api). Considers only issues by its own user: github-actions[bot] on GitHub, or
     BUILDER_CONTRACTS_AUTHOR.
     """
     from builder_contracts.dashboard.history.store import History
     from builder_contracts.dashboard.nightly.breakage_issues import plan_actions
+    from builder_contracts.dashboard.nightly.night_warnings import describe_unconfirmed
     from builder_contracts.forge.client import connect_forge
 
     client = connect_forge()
     with History(file, write=False) as store:
-        report, book = _analyze(store, stale_days, contracts)
+        report, book = _analyze(store, stale_days, expected, contracts)
         actions = plan_actions(report, book, client.open_issues(), site)
     for action in actions:
         if dry_run:
@@ -184,10 +199,13 @@ def issues(file: Path, site: str, stale_days: float, contracts: Path | None, dry
             click.echo(client.apply(action))
     if not actions:
         click.echo("issues are up to date")
+    for builder in report.classes:
+        if sentence := describe_unconfirmed(builder):
+            warn(f"{builder.builder} ({builder.environment}): {sentence}; no issue")
 
 
 def _analyze(
-    store: History, stale_days: float, contracts: Path | None
+    store: History, stale_days: float, expected: tuple[str, ...], contracts: Path | None
 ) -> tuple[HistoryReport, HistorySnapshot]:
     from builder_contracts.dashboard.analysis.history_report import analyze_history
     from builder_contracts.dashboard.analysis.status import Policy
@@ -195,7 +213,16 @@ def _analyze(
 
     book = load_snapshot(store)
     policy = Policy(stale_days)
-    return analyze_history(book, round(time.time() * 1000), policy, load_promises(contracts)), book
+    promises = load_promises(contracts)
+    report = analyze_history(
+        book,
+        round(time.time() * 1000),
+        policy,
+        promises.clauses,
+        expected=expected,
+        complete=promises.complete,
+    )
+    return report, book
 
 
 def _write_file(file: Path, content: bytes) -> None:

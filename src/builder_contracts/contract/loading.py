@@ -127,6 +127,19 @@ def load_environment(path: Path, file: str | None = None) -> Document:
 
 def load_all(paths: Iterable[Path], settings: Mapping[str, str] = NO_SETTINGS) -> list[Contract]:
     """Load several contracts that are judged together. Raises InputError with the problems of all."""
+    contracts, problems = load_readable(paths, settings)
+    problems += conflicts(contracts)
+    if problems:
+        raise InputError(problems)
+    if undeclared := list(unknown_settings(settings, contracts)):
+        raise InputError(undeclared)
+    return contracts
+
+
+def load_readable(
+    paths: Iterable[Path], settings: Mapping[str, str] = NO_SETTINGS
+) -> tuple[list[Contract], list[Problem]]:
+    """The contracts that can be loaded, and what is wrong with the others: each problem once, also of a shared base."""
     contracts: list[Contract] = []
     problems: list[Problem] = []
     bases = Bases()
@@ -135,12 +148,7 @@ def load_all(paths: Iterable[Path], settings: Mapping[str, str] = NO_SETTINGS) -
             contracts.append(load(path, bases=bases, settings=settings))
         except InputError as error:
             problems += error.problems
-    problems += conflicts(contracts)
-    if problems:
-        raise InputError(problems)
-    if undeclared := list(unknown_settings(settings, contracts)):
-        raise InputError(undeclared)
-    return contracts
+    return contracts, list(dict.fromkeys(problems))
 
 
 def unknown_settings(settings: Iterable[str], contracts: Iterable[Contract]) -> Iterator[Problem]:

@@ -17,8 +17,8 @@ from builder_contracts.contract.document import Document
 from builder_contracts.contract.loading import (
     conflicts,
     is_contract,
-    load_all,
     load_environment,
+    load_readable,
     unknown_settings,
 )
 from builder_contracts.contract.model import Contract
@@ -37,13 +37,14 @@ class Inputs:
     """Contracts in the order of their files, with the images that were asked for, and what surrounds them.
 
     ``document`` is the environment in use, as plain data; ``hidden`` are the variables of this process that no job of
-    this machine sees.
+    this machine sees; ``unreadable`` is what is wrong with contracts of other classes.
     """
 
     contracts: tuple[Contract, ...]
     document: Any = None
     bindings: Environment = NOTHING
     hidden: frozenset[str] = frozenset()
+    unreadable: tuple[Problem, ...] = ()
 
     def named(self, builders: Sequence[str]) -> tuple[Contract, ...]:
         """The contracts of these classes, or all of them."""
@@ -56,8 +57,20 @@ def new_run_id() -> str:
 
 
 def load_inputs(options: RunOptions) -> Inputs:
-    """Read what a run needs. Raises InputError with everything that is wrong."""
-    return with_contracts(options, load_all(contract_files(options.paths), options.settings))
+    """Read what a run needs. Raises InputError with everything that is wrong.
+
+    With ``--builder``, a contract that cannot be read costs its own class only.
+    """
+    contracts, problems = load_readable(contract_files(options.paths), options.settings)
+    require_named(options, contracts, problems)
+    return dataclasses.replace(with_contracts(options, contracts), unreadable=tuple(problems))
+
+
+def require_named(options: RunOptions, contracts: Sequence[Contract], problems: Sequence[Problem]) -> None:
+    """Raise InputError with the problems of unreadable contracts, unless every class that is asked for was read."""
+    names = {contract.name for contract in contracts}
+    if problems and not (options.builders and names.issuperset(options.builders)):
+        raise InputError(list(dict.fromkeys([*problems, *conflicts(contracts)])))
 
 
 def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs:

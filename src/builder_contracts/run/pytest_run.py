@@ -17,7 +17,7 @@ import pytest
 
 from builder_contracts.contract.loading import Bases
 from builder_contracts.contract.model import Clause, Contract
-from builder_contracts.errors import ExitCode, InputError
+from builder_contracts.errors import ExitCode, InputError, Problem
 from builder_contracts.extras import name_missing_extra
 from builder_contracts.redaction import learn_variables
 from builder_contracts.reporting.registry import ReportRequest, open_reports, report_requests
@@ -30,6 +30,7 @@ from builder_contracts.run.inputs import (
     is_meant_as_contract,
     new_run_id,
     no_contracts,
+    require_named,
     require_path,
     with_contracts,
 )
@@ -65,6 +66,7 @@ class PytestRun:
     other_tests: int = 0
     other_failures: int = 0
     unreadable: list[int] = field(default_factory=list)
+    set_aside: list[Problem] = field(default_factory=list)
     deselected: int = 0
     interruption: BaseException | None = None
     begun: bool = False
@@ -151,6 +153,7 @@ class PytestRun:
     def read_inputs(self, items: Sequence[pytest.Item]) -> None:
         """Read what surrounds the collected contracts. Raises InputError."""
         contracts = list(self.contracts.values())
+        require_named(self.options, contracts, self.set_aside)
         # A contract that cannot be read is reported already.
         if not contracts and self.options.paths and not self.unreadable and not items:
             raise InputError([no_contracts(self.options.paths)])

@@ -9,7 +9,7 @@ import pytest
 from builder_contracts.contract.loading import load_all
 from builder_contracts.errors import ExitCode, InputError
 from builder_contracts.run import last_failed
-from builder_contracts.run.inputs import Inputs
+from builder_contracts.run.inputs import Inputs, load_inputs
 from builder_contracts.run.options import RunOptions
 from builder_contracts.run.selection import NothingSelected, Selected, select
 from tests.plugin.conftest import OTHER, SAMPLE
@@ -79,3 +79,15 @@ def test_nothing_is_remembered_where_nothing_is_to_be(
     last_failed.save(tmp_path, judged=["a"], failed=["a"])
     assert last_failed.load(tmp_path) == frozenset()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_broken_contract_of_another_class_is_set_aside(inputs: Inputs, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(OTHER.replace("there", "bad") + "resources: {cpu: x}\n")
+
+    read = load_inputs(RunOptions(paths=(tmp_path,), builders=("here",)))
+
+    assert [contract.name for contract in read.contracts] == ["here", "there"]
+    assert [problem.source.file for problem in read.unreadable] == [str(tmp_path / "bad.yaml")]
+    for builders in ((), ("bad",), ("here", "bad")):
+        with pytest.raises(InputError, match=r"bad\.yaml"):
+            load_inputs(RunOptions(paths=(tmp_path,), builders=builders))

@@ -30,6 +30,7 @@ class HistoryReport:
     """Everything that the pages show. ``now`` is in milliseconds since 1970, UTC.
 
     ``withdrawn`` are classes that reported verdicts of a contract and that no given contract has anymore.
+    ``expected`` are the environments of which a report of every class is due each night.
     """
 
     now: int
@@ -40,17 +41,27 @@ class HistoryReport:
     simulated: bool = False
     nights: tuple[int, int] | None = None
     withdrawn: tuple[BuilderStatus, ...] = ()
+    expected: frozenset[str] = frozenset()
 
 
 def analyze_history(
-    book: HistorySnapshot, now: int, policy: Policy | None = None, contracts: PromisedClauses | None = None
+    book: HistorySnapshot,
+    now: int,
+    policy: Policy | None = None,
+    contracts: PromisedClauses | None = None,
+    *,
+    expected: Collection[str] = (),
+    complete: bool = True,
 ) -> HistoryReport:
     """Judge the whole history as of ``now``.
 
-    Without ``contracts`` no clause and no class is withdrawn, and none is known to be missing.
+    Without ``contracts`` no clause and no class is withdrawn, and none is known to be missing. A class of the contracts
+    is missing in each environment that is ``expected``, or, if none is, where classes of the pool report.
+    ``contracts`` that are not ``complete`` show of no class that it is withdrawn.
     """
     rules = policy or Policy()
     due = _find_due_nights(book.runs, now)
+    latest = max(due.values(), default=now // DAY_MS - 1)
     first_nights = {(run.environment, run.builder): run.night for run in reversed(book.runs)}
     clauses = [
         assess_clause(
@@ -70,13 +81,15 @@ def analyze_history(
         )
     ]
     withdrawn = [
-        builder for builder in reported if contracts is not None and _is_withdrawn(builder, contracts)
+        builder
+        for builder in reported
+        if contracts is not None and complete and _is_withdrawn(builder, contracts)
     ]
     classes = [builder for builder in reported if builder not in withdrawn]
-    classes += _find_never_reported(classes, contracts or {})
+    classes += _find_never_reported(classes, contracts or {}, expected)
     classes.sort(key=lambda builder: (builder.environment, builder.builder))
     mornings = [
-        digest_night(environment, tuple(builders), max(due.values()))
+        digest_night(environment, tuple(builders), latest)
         for environment, builders in groupby(classes, key=lambda builder: builder.environment)
     ]
     nights = [run.night for run in book.runs]
@@ -89,6 +102,7 @@ def analyze_history(
         simulated=any(run.simulated for run in book.runs),
         nights=(min(nights), max(nights)) if nights else None,
         withdrawn=tuple(withdrawn),
+        expected=frozenset(expected),
     )
 
 
@@ -113,12 +127,20 @@ def _is_withdrawn(builder: BuilderStatus, contracts: PromisedClauses) -> bool:
 
 
 def _find_never_reported(
-    classes: Sequence[BuilderStatus], contracts: PromisedClauses
+    classes: Sequence[BuilderStatus], contracts: PromisedClauses, stated: Collection[str]
 ) -> Iterator[BuilderStatus]:
-    """Classes of the contracts without any run where one is expected: on real runners, else in images.
+    """Classes of the contracts without any run where one is expected.
 
-    Which pool a class belongs to is in no contract, so one live environment that reports it is enough.
+    That is in each of the ``stated`` environments. Where none is stated it is on real runners, else in images: which
+    pool a class belongs to is in no contract, so one live environment that reports it is then enough.
     """
+    if stated:
+        reports = {(builder.environment, builder.builder) for builder in classes}
+        for environment in stated:
+            for name, clauses in contracts.items():
+                if (environment, name) not in reports:
+                    yield BuilderStatus(environment, name, (), {}, None, tuple(clauses))
+        return
     environments = {builder.environment for builder in classes if builder.builder in contracts}
     live = {
         builder.environment

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from builder_contracts.dashboard.analysis.status import Breakage, BuilderStatus, ClauseState, ClauseStatus
+from builder_contracts.dashboard.history.series import RecordedRun
 from builder_contracts.verdict import Outcome
 
 
@@ -48,7 +49,7 @@ class NightDigest:
 
 def digest_night(environment: str, classes: tuple[BuilderStatus, ...], latest: int) -> NightDigest:
     """``latest`` is the night that any environment is to have reported."""
-    night = max(builder.run.night for builder in classes if builder.run)
+    night = max((builder.run.night for builder in classes if builder.run), default=latest)
     clauses = [clause for builder in classes for clause in builder.clauses]
     new, turned = [], defaultdict(list)
     for clause in clauses:
@@ -92,10 +93,14 @@ def digest_night(environment: str, classes: tuple[BuilderStatus, ...], latest: i
 
 
 def _group_incidents(broken: Sequence[ClauseStatus]) -> tuple[Incident, ...]:
-    """Broken clauses by the run in which they broke, the latest first."""
-    by_run: dict[int, list[ClauseStatus]] = {}
+    """Broken clauses by the check in which they broke, the latest first."""
+    by_check: list[list[ClauseStatus]] = []
     for clause in broken:
-        by_run.setdefault(clause.since.run.number, []).append(clause)
+        check = next((clauses for clauses in by_check if _broke_in_one_check(clauses[0], clause)), None)
+        if check is None:
+            by_check.append([clause])
+        else:
+            check.append(clause)
     incidents = [
         Incident(
             clauses[0].clause.environment,
@@ -103,9 +108,36 @@ def _group_incidents(broken: Sequence[ClauseStatus]) -> tuple[Incident, ...]:
             best_bounded(clause.breakages[-1] for clause in clauses),
             tuple(clauses),
         )
-        for clauses in by_run.values()
+        for clauses in by_check
     ]
     return tuple(sorted(incidents, key=lambda incident: -incident.change.after.run.started))
+
+
+def _broke_in_one_check(first: ClauseStatus, other: ClauseStatus) -> bool:
+    """Whether two clauses broke in the same run, or in two parts of one check.
+
+    Quick clauses, proofs and canaries are runs of their own: on one night, of one machine and the same inputs, and no
+    clause is in two of them. A clause that the first run had judged already broke later.
+    """
+    before, after = first.since.run, other.since.run
+    if before.number == after.number:
+        return True
+    return _surroundings(before) == _surroundings(after) and not any(
+        point.run.number == before.number for point in other.series.points
+    )
+
+
+def _surroundings(run: RecordedRun) -> tuple[object, ...]:
+    return (
+        run.environment,
+        run.builder,
+        run.night,
+        run.image_digest,
+        run.contract_digest,
+        run.host,
+        run.runner,
+        run.identity,
+    )
 
 
 def best_bounded(changes: Iterable[Breakage]) -> Breakage:

@@ -119,6 +119,15 @@ class ClauseStatus:
         return self.state is ClauseState.UNPROVEN and self.last.host_limit
 
     @property
+    def unconfirmed(self) -> bool:
+        """Whether it is broken on a machine that is not shown to be a runner of its class."""
+        return (
+            self.state is ClauseState.BROKEN
+            and self.last.run.runner == "local"
+            and self.last.rung is Rung.DECLARED
+        )
+
+    @property
     def promises_rung(self) -> bool:
         """Whether its rung counts for its class: not if it is waived, out of reach, or a plain test."""
         plain_test = self.state is ClauseState.KEPT and self.last.rung is None
@@ -172,6 +181,11 @@ class BuilderStatus:
         if counts[ClauseState.WAIVED]:
             return ClauseState.WAIVED
         return ClauseState.KEPT
+
+    @property
+    def unconfirmed(self) -> tuple[ClauseStatus, ...]:
+        """Clauses that a machine broke which is not shown to be a runner of the class."""
+        return tuple(clause for clause in self.clauses if clause.unconfirmed)
 
     @property
     def oldest(self) -> int | None:

@@ -1,7 +1,8 @@
-"""Issues for broken clauses: one per class, opened, updated and closed. Pure.
+"""Issues for broken clauses and missing reports: one per class, opened, updated and closed. Pure.
 
-A comment in the issue lists its clauses. The issue is closed only when each of them is kept again,
-waived or withdrawn; an unproven clause is not a recovery.
+A comment in the issue lists its clauses. The issue is closed only when the class reports, and each of them is kept
+again, waived or withdrawn; an unproven clause is not a recovery. What is broken on a machine that is not shown to be
+a runner of the class opens no issue.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from builder_contracts.dashboard.analysis.history_report import HistoryReport
 from builder_contracts.dashboard.analysis.night_digest import Incident
@@ -17,6 +18,7 @@ from builder_contracts.dashboard.analysis.status import BuilderStatus, ClauseSta
 from builder_contracts.dashboard.history.series import HistorySnapshot
 from builder_contracts.dashboard.nightly import job_summary
 from builder_contracts.dashboard.nightly.job_summary import code_span
+from builder_contracts.dashboard.nightly.night_warnings import describe_missing, describe_unconfirmed
 from builder_contracts.dashboard.site import wording
 from builder_contracts.dashboard.site.rerun_command import rerun_command
 from builder_contracts.forge.issues import CloseIssue, Issue, IssueAction, OpenIssue, UpdateIssue
@@ -81,11 +83,16 @@ def _plan_builder(
     issue: tuple[Issue, IssueMarker] | None,
     site: str,
 ) -> Iterator[IssueAction]:
-    broken = [clause.clause.local_id for clause in builder.clauses if clause.state is ClauseState.BROKEN]
+    broken = [
+        clause.clause.local_id
+        for clause in builder.clauses
+        if clause.state is ClauseState.BROKEN and not clause.unconfirmed
+    ]
+    missing = describe_missing(builder, report)
     if issue is None:
-        if broken:
+        if broken or missing:
             yield OpenIssue(
-                _format_title(builder, broken), _format_body(builder, report, book, (), broken, site)
+                _format_title(builder, broken, missing), _format_body(builder, report, book, (), broken, site)
             )
         return
     at, mark = issue
@@ -98,10 +105,13 @@ def _plan_builder(
         for name in mark.clauses
         if states.get(name, ClauseState.KEPT) not in healed and name not in broken
     ]
-    if not broken and not pending:
+    if not broken and not pending and not missing:
         yield CloseIssue(at.number, _format_recovery(builder, mark))
         return
-    title, body = _format_title(builder, broken), _format_body(builder, report, book, pending, broken, site)
+    title, body = (
+        _format_title(builder, broken, missing),
+        _format_body(builder, report, book, pending, broken, site),
+    )
     added = [name for name in broken if name not in mark.clauses]
     if (title, body) != (at.title, _normalize(at.body)):
         yield UpdateIssue(
@@ -114,8 +124,12 @@ def _normalize(body: str) -> str:
     return body.replace("\r\n", "\n").strip() + "\n"
 
 
-def _format_title(builder: BuilderStatus, broken: Sequence[str]) -> str:
-    what = f"{len(broken)} clause{'' if len(broken) == 1 else 's'} broken" if broken else "fix not confirmed"
+def _format_title(builder: BuilderStatus, broken: Sequence[str], missing: str) -> str:
+    what = missing.partition(":")[0] or "fix not confirmed"
+    if missing and builder.run:
+        what = "no report"
+    if broken:
+        what = f"{len(broken)} clause{'' if len(broken) == 1 else 's'} broken"
     return f"{builder.builder} ({builder.environment}): {what}"[:200]
 
 
@@ -127,7 +141,12 @@ def _format_body(
     broken: Sequence[str],
     site: str,
 ) -> str:
-    lines = [f"Broken clauses of {code_span(builder.builder)} in {code_span(builder.environment)}.", ""]
+    subject = "Broken clauses" if broken or pending else "Reports"
+    lines = [f"{subject} of {code_span(builder.builder)} in {code_span(builder.environment)}.", ""]
+    if missing := describe_missing(builder, report):
+        lines += [f"**{missing[0].upper()}{missing[1:]}.**", ""]
+    if builder.unconfirmed:
+        lines += [f"Not counted: {code_span(describe_unconfirmed(builder), 1000)}.", ""]
     for incident in _incidents_of(builder, report):
         since = wording.format_time(incident.change.after.run.started)
         lines += [f"**Broken since the run of {since}.** {job_summary.format_suspicion(incident)}", ""]
@@ -156,8 +175,10 @@ def _format_body(
 def _incidents_of(builder: BuilderStatus, report: HistoryReport) -> Iterable[Incident]:
     for morning in report.mornings:
         for incident in morning.incidents:
-            if (incident.environment, incident.builder) == (builder.environment, builder.builder):
-                yield incident
+            if (incident.environment, incident.builder) != (builder.environment, builder.builder):
+                continue
+            if clauses := tuple(clause for clause in incident.clauses if not clause.unconfirmed):
+                yield replace(incident, clauses=clauses)
 
 
 def _format_names(clauses: Sequence[str]) -> str:
@@ -179,4 +200,6 @@ def _format_recovery(builder: BuilderStatus, mark: IssueMarker) -> str:
         sentences.append(f"Waived: {_format_names(waived)}.")
     if dropped := [name for name in mark.clauses if name not in clauses]:
         sentences.append(f"Withdrawn: {_format_names(dropped)}.")
+    if not mark.clauses and builder.run:
+        sentences.append(f"Reported in the run of {wording.format_time(builder.run.started)}.")
     return "\n".join(sentences)

@@ -10,6 +10,7 @@ from builder_contracts.dashboard.analysis.history_report import HistoryReport
 from builder_contracts.dashboard.analysis.night_digest import Incident, NightDigest
 from builder_contracts.dashboard.analysis.status import BuilderStatus, ClauseState, ClauseStatus
 from builder_contracts.dashboard.history.series import DAY_MS, HistorySnapshot
+from builder_contracts.dashboard.nightly.night_warnings import list_warnings
 from builder_contracts.dashboard.site import wording
 from builder_contracts.dashboard.site.urls import clause_page
 
@@ -32,6 +33,8 @@ def format_summary(report: HistoryReport, book: HistorySnapshot, site: str = "")
         lines += ["The history is empty; no class has reported yet.", ""]
     for morning in report.mornings:
         lines += _format_night(morning, book, site)
+    if warnings := list(list_warnings(report)):
+        lines += ["## Not shown", "", *(f"- {code_span(warning, 1000)}" for warning in warnings), ""]
     if report.withdrawn:
         lines += ["## Withdrawn", "", "No contract has these classes anymore:", ""]
         lines += [

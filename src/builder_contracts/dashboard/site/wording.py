@@ -10,6 +10,11 @@ from builder_contracts.dashboard.analysis.status import Breakage, ClauseStatus, 
 from builder_contracts.dashboard.history.series import RecordedRun
 from builder_contracts.verdict import Outcome, Rung
 
+_KINDS_OF_THE_IMAGE = frozenset(
+    "accounts commands filesystem image localization nix packages search_path toolchain trust".split()
+)
+"""Kinds of clauses that the image decides, wherever it runs."""
+
 RUNG_NAMES = {rung: rung.name.lower() for rung in Rung}
 
 
@@ -134,8 +139,12 @@ def _compare_runs(
     if "contract" in changed:
         return f"Suspect the {contract}: it changed {when}{_image_clause(change)}."
     if "packages" in changed and not change.image_known:
-        kinds = f"({shorten_digest(package_digest(old))} → {shorten_digest(package_digest(new))})"
-        return f"Suspect the image: the packages installed on the runner {kinds} changed {when}."
+        packages = f"({shorten_digest(package_digest(old))} → {shorten_digest(package_digest(new))})"
+        return f"Suspect the image: the packages installed on the runner {packages} changed {when}."
+    kinds = {clause.clause.kind for clause in clauses}
+    # Before the host: a pod has a new name every night.
+    if not change.image_known and kinds <= _KINDS_OF_THE_IMAGE:
+        return "The contract is unchanged; the image is unknown. Suspect the image."
     if not change.image_known:
         same = "The contract is unchanged; the image is unknown"
     else:
@@ -144,7 +153,7 @@ def _compare_runs(
         return f"{same}. Suspect the host: it changed from {quote(old.host)} to {quote(new.host)}."
     if "engine" in changed:
         return f"{same}. Suspect the engine: it changed from {quote(old.engine)} to {quote(new.engine)}."
-    return f"{same}. {_suspect_by_kind({clause.clause.kind for clause in clauses})}"
+    return f"{same}. {_suspect_by_kind(kinds)}"
 
 
 def _image_clause(change: Breakage) -> str:
