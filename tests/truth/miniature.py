@@ -277,6 +277,7 @@ locals {
       { name = "DOCKER_HOST", value = var.docker_host },
       { name = "DOCKER_TLS_CERTDIR", value = "" },
     ] : [],
+    [{ name = "ACTIONS_RUNNER_REQUIRE_JOB_CONTAINER", value = "false" }],
   )
 
   env = concat(local.cache_env, var.env_vars)
@@ -319,11 +320,15 @@ resource "helm_release" "arc_runner" {
     value = var.controller_namespace
   }
 
+  set {
+    name  = "containerMode.kubernetesModeWorkVolumeClaim.storageClassName"
+    value = "local-path"
+  }
   dynamic "set" {
-    for_each = local.container_mode == "dind" ? [1] : []
+    for_each = local.container_mode != "" ? [1] : []
     content {
       name  = "containerMode.type"
-      value = "dind"
+      value = local.container_mode
     }
   }
 

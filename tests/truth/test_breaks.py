@@ -30,10 +30,12 @@ def values(label: str, pod: str = "", container: str = "") -> str:
     docker = "resources: {requests: {cpu: 100m, memory: 256Mi}, limits: {cpu: 2, memory: 4Gi}}"
     kernel = "resources: {requests: {cpu: 2, memory: 4Gi}, limits: {cpu: 4, memory: 16Gi}}"
     resources = kernel if label == "linux-xr-docker" else docker
+    env = "env: [{name: ACTIONS_RUNNER_REQUIRE_JOB_CONTAINER, value: 'false'}]"
     return (
         "githubConfigUrl: https://github.com/tinyland-inc\ngithubConfigSecret: github-app-secret\n"
         f"runnerScaleSetName: {label}\ntemplate:\n  spec:\n{pod}"
-        f"    containers: [{{name: runner, image: 'ghcr.io/tinyland-inc/runner:1', {resources}{container}}}]\n"
+        f"    containers: [{{name: runner, image: 'ghcr.io/tinyland-inc/runner:1', {resources}, {env}{container}}}]\n"
+        "containerMode: {type: kubernetes, kubernetesModeWorkVolumeClaim: {storageClassName: local-path}}\n"
     )
 
 
@@ -728,6 +730,33 @@ BREAKS = [
         "tinyland-docker/isolation/privileged",
         "deploy/kernel.yaml:6",
         "contracts/base/linux-runner.yaml",
+    ),
+    broken_by(
+        "a scale set in another container mode than its class",
+        Edit(
+            f"{STACK}/main.tf",
+            'runner_label         = "tinyland-docker"\n',
+            'runner_label         = "tinyland-docker"\n  container_mode       = "kubernetes-novolume"\n',
+        ),
+        "enrolment/container-modes",
+        f"{STACK}/main.tf:39",
+        "contracts/platform/enrolment.yaml",
+    ),
+    broken_by(
+        "a container mode without the volume that it needs",
+        Edit("tofu/modules/arc-runner/main.tf", "ModeWorkVolumeClaim", "ModeVolumeClaim"),
+        "deployment/chart-values",
+        "tofu/modules/arc-runner/locals.tf:2",
+        "tofu/modules/arc-runner/main.tf:1",
+    ),
+    broken_by(
+        "a job without a container on runners that refuse it",
+        Edit(
+            "tofu/modules/arc-runner/locals.tf", 'CONTAINER", value = "false"', 'CONTAINER", value = "true"'
+        ),
+        "workflows/job-containers",
+        f"{WORKFLOW}:5",
+        "tofu/modules/arc-runner/locals.tf:2",
     ),
     broken_by(
         "a job selects a label that nobody serves",

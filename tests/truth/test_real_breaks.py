@@ -250,7 +250,10 @@ JOB = "on: push\njobs:\n  one:\n    runs-on: {label}\n    timeout-minutes: 9\n{b
 )
 def test_job_needs_what_its_class_promises(judged: Judge, label: str, body: str, expected: str) -> None:
     workflow = JOB.replace("{label}", label).replace("{body}", body)
-    witnesses = findings(judged, {".github/workflows/one.yml": workflow}, "workflows/needs")
+    module = "tofu/modules/arc-runner/main.tf"
+    # In mode kubernetes a container is a pod of its own.
+    tree = {module: CLEAN[module].replace('container_mode != ""', 'container_mode == "dind"')}
+    witnesses = findings(judged, {**tree, ".github/workflows/one.yml": workflow}, "workflows/needs")
     assert [expected in witness for witness in witnesses] == ([True] if expected else [])
 
 

@@ -327,7 +327,7 @@ def _security_list(scale_set: ScaleSet, key: str) -> Value | None:
 
 def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None) -> Seen[DaemonFacts]:
     """Whether a daemon listens at the address in the job's DOCKER_HOST."""
-    mode = get(scale_set.values, "containerMode", "type")
+    mode = scale_set.container_mode
     if isinstance(mode, Unknown):
         return Unseen(mode.reason)
     sidecar = scale_set.pod.container("dind") if scale_set.pod else None

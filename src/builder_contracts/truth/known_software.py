@@ -42,6 +42,22 @@ class KnownChart:
 
 
 @dataclass(frozen=True)
+class ScaleSetChart:
+    """The chart of scale sets: the values that it reads and its container modes.
+
+    ``needed_by_mode`` has the value that a mode needs. Runners of ``refuse_jobs`` refuse a job without a container unless
+    ``variable`` is false.
+    """
+
+    keys: tuple[str, ...]
+    modes: tuple[str, ...]
+    needed_by_mode: Mapping[str, str]
+    refuse_jobs: frozenset[str]
+    variable: str
+    reference: Reference
+
+
+@dataclass(frozen=True)
 class RequiredSetting:
     """A setting without which a program does not start, once a table of its file or arguments of a prefix are used."""
 
@@ -104,6 +120,7 @@ class KnownSoftware:
 
     images: Mapping[str, KnownImage]
     charts: Mapping[str, KnownChart]
+    scale_set: ScaleSetChart
     programs: tuple[KnownProgram, ...]
     files: tuple[KnownFile, ...]
     python_rules: PythonRules
@@ -157,6 +174,7 @@ def known_software() -> KnownSoftware:
     return KnownSoftware(
         {image.name: image for image in images},
         {chart.name: chart for chart in charts},
+        _scale_set(data["scale_set"]),
         tuple(programs),
         tuple(files),
         PythonRules(rules["accepts_root"], rules["asked_for_by"], Reference(rules["source"], rules["date"])),
@@ -167,6 +185,17 @@ def known_software() -> KnownSoftware:
         frozenset(data["essential"]["tools"]),
         tuple(data["hosted"]["labels"]),
         frozenset(data["python_launcher"]["modules"]),
+    )
+
+
+def _scale_set(entry: Mapping[str, Any]) -> ScaleSetChart:
+    return ScaleSetChart(
+        tuple(entry["keys"]),
+        tuple(entry["modes"]),
+        entry["needed_by_mode"],
+        frozenset(entry["refuse_jobs"]),
+        entry["variable"],
+        Reference(entry["source"], entry["date"]),
     )
 
 

@@ -59,6 +59,7 @@ class ScaleSet:
     """A GitHub Actions runner scale set of ARC. ``values`` has the shape of the chart's values.
 
     ``variant`` names the values that it was computed with; ``deployed`` is false if a toggle leaves it out.
+    ``omitted`` has the paths of values that a switch leaves out, and its line.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ScaleSet:
     deployed: Value
     variant: str
     at: Location
+    omitted: Mapping[str, Location] = field(default_factory=dict)
 
     @property
     def label(self) -> Value | None:
@@ -84,6 +86,11 @@ class ScaleSet:
             text(label) for label in (self.label, *(entry for value in further for entry in items(value)))
         ]
         return frozenset(label.lower() for label in written if label)
+
+    @property
+    def container_mode(self) -> Value | None:
+        """How containers of jobs run: the chart's ``containerMode.type``."""
+        return get(self.values, "containerMode", "type")
 
     @property
     def is_deployed(self) -> bool:

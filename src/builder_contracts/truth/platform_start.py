@@ -37,7 +37,7 @@ def _class(name: str, scale_set: ScaleSet | None) -> str:
     labels = sorted(scale_set.labels) if scale_set else [name]
     image = text(get(scale_set.runner, "image")) if scale_set else None
     reference = image if image and _REFERENCE.match(image) else CHART_IMAGE
-    daemon = bool(scale_set and text(get(scale_set.values, "containerMode", "type")) == "dind")
+    daemon = bool(scale_set and text(scale_set.container_mode) == "dind")
     origin = (
         f"# Read from {scale_set.at}.\n" if scale_set else "# No scale set was found: describe your own.\n"
     )

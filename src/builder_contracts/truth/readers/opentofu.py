@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import TOO_DEEP, File, Unread
@@ -215,7 +216,21 @@ def _release(resource: TofuResource, variant: str, model: Model) -> None:
     ]
     written_at = block.attributes["values"].at if "values" in block.attributes else None
     made = Known(resource.address, resource.at)
-    _add_release(attributes, settings, made, resource.deployed, written_at, variant, model)
+    omitted = dict(_omitted(block, scope))
+    _add_release(attributes, settings, made, resource.deployed, written_at, variant, model, omitted)
+
+
+def _omitted(block: Block, scope: Scope) -> Iterator[tuple[str, Location]]:
+    """The settings of a release whose ``dynamic`` block makes none, and the line that decides it."""
+    for inner in block.all("dynamic", "set"):
+        over = inner.attributes.get("for_each")
+        made = evaluate(over, scope) if over is not None else None
+        if over is None or not isinstance(made, Known) or made.data not in ([], {}):
+            continue
+        for content in inner.all("content"):
+            name = content.attributes.get("name")
+            if name is not None and (path := text(evaluate(name, scope))):
+                yield path, over.at
 
 
 def read_resource(kind: str, address: str, values: Value, variant: str, model: Model) -> None:
@@ -252,6 +267,7 @@ def _add_release(
     written_at: Location | None,
     variant: str,
     model: Model,
+    omitted: Mapping[str, Location] = MappingProxyType({}),
 ) -> None:
     """Add a Helm release, and the scale set that it is; ``settings`` are its ``set`` blocks."""
     chart, version, namespace = map(attributes.get, ("chart", "version", "namespace"))
@@ -278,7 +294,9 @@ def _add_release(
     name = text(attributes.get("name")) or str(made.data)
     if get(values, "runnerScaleSetName") is None:
         values = _put(values, ["runnerScaleSetName"], Known(name, made.at))
-    kubernetes.scale_set(ScaleSet(name, values, version, namespace, deployed, variant, made.at), model)
+    kubernetes.scale_set(
+        ScaleSet(name, values, version, namespace, deployed, variant, made.at, omitted), model
+    )
 
 
 def _put(value: Value, path: list[str], item: Value) -> Value:

@@ -25,7 +25,7 @@ from builder_contracts.truth.rules.workflows.job_needs import (
 )
 from builder_contracts.truth.rules.workflows.labels import elsewhere
 from builder_contracts.truth.scale_set_image import ScaleSetImage, image_of
-from builder_contracts.truth.value import Unknown, get, text
+from builder_contracts.truth.value import Unknown, text
 
 
 @rule("workflows/needs", scope="any")
@@ -71,8 +71,7 @@ def _runs_pods(context: RuleContext, choice: LabelChoice, need: StepNeed) -> boo
     """Whether containers of the job are pods of their own: the scale set's containerMode is kubernetes."""
     names = {(text(label) or "").lower() for label in choice.labels}
     return need.because in ("container:", "services:") and any(
-        names & scale_set.labels
-        and (text(get(scale_set.values, "containerMode", "type")) or "").startswith("kubernetes")
+        names & scale_set.labels and (text(scale_set.container_mode) or "").startswith("kubernetes")
         for scale_set in context.model.scale_sets
     )
 

@@ -1,0 +1,83 @@
+"""Values of a scale set against its chart, and jobs against its container mode."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.truth.conftest import Judge
+
+VALUES = """\
+githubConfigUrl: https://github.com/tinyland-inc
+githubConfigSecret: github-app-secret
+runnerScaleSetName: tinyland-docker
+"""
+RELEASE = """\
+apiVersion: helm.toolkit.fluxcd.io/v2
+kind: HelmRelease
+metadata: {name: docker, namespace: arc-runners}
+spec:
+  chart: {spec: {chart: gha-runner-scale-set, version: 0.13.1}}
+  values:
+    githubConfigUrl: https://github.com/tinyland-inc
+    githubConfigSecret: github-app-secret
+"""
+MODE = "containerMode: {type: kubernetes"
+CLAIM = ", kubernetesModeWorkVolumeClaim: {accessModes: [ReadWriteOnce]}}\n"
+POD = "template: {spec: {volumes: [{name: work}], containers: [{name: runner, image: a, command: [run]}]}}\n"
+
+
+def results(judged: Judge, path: str, text: str, clause: str) -> tuple[list[str], list[str]]:
+    """What a file breaks of a clause, and what of it is not judged."""
+    report = judged({path: text})
+    found = [finding.actual.says for finding in report.findings if finding.clause.endswith(clause)]
+    return found, [entry.reason for entry in report.unjudged if entry.clause.endswith(clause)]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("", ""),
+        (MODE + CLAIM, ""),
+        (MODE + "}\n" + POD, ""),
+        (MODE + "}\n", "without kubernetesModeWorkVolumeClaim"),
+        ("containerMode: {type: kubernetes-novolume}\n", ""),
+        ("containerMode: {type: docker}\n", "container mode of scale set docker: docker"),
+        ("minRunners: 1\nmaxRunners: 5\n", ""),
+        ("minRunners: 6\nmaxRunners: 5\n", "minRunners of scale set docker is 6"),
+    ],
+)
+def test_values_are_those_that_the_chart_can_use(judged: Judge, values: str, expected: str) -> None:
+    broken, _ = results(judged, "docker.yaml", VALUES + values, "chart-values")
+    assert [bool(expected in says) for says in broken] == [True] * bool(expected), broken
+
+
+@pytest.mark.parametrize(
+    ("key", "ignored"), [("maxRunners", False), ("maxRunner", True), ("resources", True)]
+)
+def test_value_that_the_chart_does_not_read_is_named(judged: Judge, key: str, ignored: bool) -> None:
+    broken, _ = results(judged, "docker.yaml", f"{RELEASE}    {key}: 3\n", "chart-values")
+    assert broken == [f"release docker sets {key}"] * ignored
+
+
+@pytest.mark.parametrize(
+    ("template", "job", "refused", "unknown"),
+    [
+        ("env: []", "", True, False),
+        ("env: [{name: ACTIONS_RUNNER_REQUIRE_JOB_CONTAINER, value: 'false'}]", "", False, False),
+        ("env: [{name: ACTIONS_RUNNER_REQUIRE_JOB_CONTAINER, valueFrom: {}}]", "", False, True),
+        ("env: []", "container: rockylinux:10", False, False),
+    ],
+)
+def test_job_without_a_container_is_refused(
+    judged: Judge, template: str, job: str, refused: bool, unknown: bool
+) -> None:
+    pod = f"template: {{spec: {{containers: [{{name: runner, image: a, command: [run], {template}}}]}}}}\n"
+    tree = {
+        "docker.yaml": VALUES + MODE + CLAIM + pod,
+        ".github/workflows/a.yml": "on: push\njobs:\n  a:\n    runs-on: tinyland-docker\n"
+        f"    steps: [{{run: make}}]\n{f'    {job}' if job else ''}\n",
+    }
+    report = judged(tree)
+    clause = "platform/workflows/job-containers"
+    assert [finding.clause == clause for finding in report.findings].count(True) == refused
+    assert any(entry.clause == clause for entry in report.unjudged) == unknown
