@@ -336,3 +336,15 @@ def test_privileged_from_engine_or_else_from_kernel(
     lines = [["isolation", "sysfs", sysfs], ["isolation", "bounding", f"{mask:016x}"]]
     answers = parse("\n".join(map(json.dumps, lines)).encode(), "")
     assert read.isolation(answers, Unseen("no engine") if engine is None else engine).privileged is privileged
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("export V=\u00a0", "\u00a0"),  # mksh
+        ("export V=$'\\M-B\\M- '", "\u00a0"),  # zsh
+        ("export V=$'\\x[1f]0'", "\x1f0"),  # ksh
+    ],
+)
+def test_values_of_odd_characters_are_read_as_they_are(text: str, value: str) -> None:
+    assert read.exports(text) == {"V": value}

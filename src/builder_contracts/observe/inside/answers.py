@@ -40,12 +40,12 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 # A word of shell text, and the parts of one by their quotes: literal, expanding, ANSI C, or none.
 _PART = r"""'[^']*'|"(?:[^"\\]++|\\.)*"|\$'(?:[^'\\]++|\\.)*'|\\.|[^\s'"\\$]++|\$"""
-_WORDS = re.compile(rf"(?:{_PART})+", re.DOTALL)
-_PARTS = re.compile(_PART, re.DOTALL)
+_WORDS = re.compile(rf"(?:{_PART})+", re.DOTALL | re.ASCII)
+_PARTS = re.compile(_PART, re.DOTALL | re.ASCII)
 _ANSI_C = re.compile(
     r"\\(?:([0-7]{1,3})|x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})"
     # ksh writes a code in brackets, and zsh Meta and Control.
-    r"|u\[([0-9a-fA-F]{1,6})\]|(M-\\C-.|[MC]-.)|(.))|([^\\]+)",
+    r"|[ux]\[([0-9a-fA-F]{1,6})\]|(M-\\C-.|[MC]-.)|(.))|([^\\]+)",
     re.DOTALL,
 )
 _ANSI_C_LETTERS = {"a": 7, "b": 8, "e": 27, "E": 27, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11}

@@ -1077,19 +1077,19 @@ answer_set_id() {
     unseen "the image lacks find(1)"; say complete set_id "$json"
     return
   fi
-  for bits in 4000 2000; do
-    listed=$(bounded 40 "$found" / -xdev -type f -perm -$bits 2>/dev/null)
-    status=$?
-    case $status in 124 | 137 | 143) break ;; esac
-    while IFS= read -r file; do
-      [ -n "$file" ] || continue
-      mode=$bits
-      [ -n "$stat" ] && mode=$("$stat" -c %a "$file" 2>/dev/null)
-      say set_id "$file" "\"${mode:-$bits}\""
-    done <<FILES
+  listed=$(bounded 40 "$found" / -xdev -type f '(' -perm -4000 -o -perm -2000 ')' 2>/dev/null)
+  status=$?
+  while IFS= read -r file; do
+    [ -n "$file" ] || continue
+    mode=
+    [ -n "$stat" ] && mode=$("$stat" -c %a "$file" 2>/dev/null)
+    if [ -z "$mode" ]; then
+      if [ -u "$file" ]; then mode=4000; else mode=2000; fi
+    fi
+    say set_id "$file" "\"$mode\""
+  done <<FILES
 $listed
 FILES
-  done
   end_list set_id "$status"
 }
 
