@@ -59,18 +59,21 @@ def check(**values: Any) -> dict[str, Verdict]:
 
 
 def test_pod_is_created_observed_and_deleted(kubectl: KubectlStandIn) -> None:
-    verdicts = check()
+    verdicts = check(kube_context="ci", namespace="arc")
 
     reference = verdicts["image/reference"]
     assert (reference.outcome, reference.rung) == (Outcome.KEPT, Rung.OBSERVED)
     assert "tinyland-nix:latest is sha256:abab" in reference.observation
-    assert reference.inspect.count("--runner kubernetes --pod pod.yaml") == 1
+    assert "--runner kubernetes --pod pod.yaml --kube-context ci --namespace arc |" in reference.inspect
+    assert reference.origin.image == "tinyland-nix:latest"
+    assert reference.origin.image_digest == "sha256:" + "ab" * 32
+    assert kubectl.calls("create")[0].startswith("--context=ci --namespace=arc create")
     assert verdicts["isolation/privileged"].outcome is Outcome.KEPT
     assert not verdicts["isolation/privileged"].set_by_run
     metadata = kubectl.created["metadata"]
     assert metadata["name"].endswith("-tiny")
     assert Owner.from_label(metadata["annotations"][OWNER]) == Owner.this_process()
-    assert kubectl.calls("delete")[0].split()[2] == metadata["name"]
+    assert kubectl.calls("delete")[0].split()[4] == metadata["name"]
     assert f"--selector={RUN}={metadata['labels'][RUN]}" in kubectl.calls("delete")[-1]
 
 

@@ -130,18 +130,22 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
     finding = under_waiver(clause, weighed.assessment, today)
     seen_image = facts.image if isinstance(facts.image, ImageFacts) else None
     runner = facts.runner if isinstance(facts.runner, RunnerFacts) else None
+    start = facts.start if isinstance(facts.start, StartFacts) else StartFacts(exists=False, started=False)
+    origin = origin_of(
+        contract,
+        runner,
+        seen_image,
+        environment=environment,
+        started=facts.taken,
+        seconds=facts.seconds,
+        start=start.way,
+    )
+    if seen_image is None:
+        origin = dataclasses.replace(origin, image=start.image, image_digest=start.digest)
     return Verdict.of(
         clause,
         finding,
-        origin_of(
-            contract,
-            runner,
-            seen_image,
-            environment=environment,
-            started=facts.taken,
-            seconds=facts.seconds,
-            start=facts.start.way if isinstance(facts.start, StartFacts) else "",
-        ),
+        origin,
         rung=_rung(finding, runner),
         inspect=_command(_inspected(finding.inspect, weighed.facts is facts), runner, seen_image, contract),
         observed=fact_at(weighed.facts, finding.inspect),

@@ -207,8 +207,14 @@ class KubernetesRunner:
             memory=_memory(lines[1]),
             identity=source,
             live=live,
-            options=list(self._template.options),
+            options=[*self._template.options, *self._cluster_options()],
         )
+
+    def _cluster_options(self) -> list[str]:
+        """The words of the command line that chose the cluster and the namespace."""
+        context = ["--kube-context", self._kubectl.context] if self._kubectl.context else []
+        in_source = "--scale-set" in self._template.options or not self._kubectl.namespace
+        return context + ([] if in_source else ["--namespace", self._kubectl.namespace])
 
     def _is_deployed(self) -> bool:
         """Whether the pod is the deployed scale set's own, and that scale set is of the class."""
