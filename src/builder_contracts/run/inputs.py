@@ -128,7 +128,7 @@ def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs
         secret_variables(
             options.runner, [document, *(environment.data for environment in environments.values())]
         ),
-        pods,
+        pods=pods,
     )
 
 

@@ -139,7 +139,7 @@ def from_values(text: str) -> PodTemplate:
     return pod_template.from_values(parse(text.encode(), "values.yaml"), [], release="tinyland_dind")
 
 
-def test_values_without_a_mode_get_an_account_without_permissions() -> None:
+def test_values_without_a_mode_get_an_account_for_nothing() -> None:
     spec = from_values("githubConfigUrl: https://github.com/o/r\n").spec
 
     assert spec["serviceAccountName"] == "tinyland-dind-gha-rs-no-permission"
