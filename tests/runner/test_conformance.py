@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builder_contracts.contract.loading import load
 from builder_contracts.errors import EngineError
 from builder_contracts.runner import process
 from builder_contracts.runner.docker import engine
@@ -14,16 +15,30 @@ from builder_contracts.runner.docker.cleanup import RunLabels, close
 from builder_contracts.runner.docker.launch_plan import LaunchPlan
 from builder_contracts.runner.docker.network import EMPTY, RunNetwork
 from builder_contracts.runner.docker.runner import DockerRunner
+from builder_contracts.runner.kubernetes.kubectl import Kubectl
+from builder_contracts.runner.kubernetes.pod_template import PodTemplate
+from builder_contracts.runner.kubernetes.runner import KubernetesRunner
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.runner.protocol import Runner
+from tests.runner.kubectl_stand_in import install
 
 IMAGE = "tinyland-nix"
 
 
-@pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.docker)])
-def runner(request: pytest.FixtureRequest) -> Iterator[Runner]:
+@pytest.fixture(params=["local", "kubernetes", pytest.param("docker", marks=pytest.mark.docker)])
+def runner(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Runner]:
     if request.param == "local":
         yield local_runner()
+        return
+    if request.param == "kubernetes":
+        install(tmp_path, monkeypatch)
+        contract = load(Path(__file__).parents[2] / "contracts" / "tinyland-nix.yaml")
+        spec = {"containers": [{"name": "runner", "image": IMAGE}]}
+        template = PodTemplate({"labels": {}, "annotations": {}}, spec, ())
+        with KubernetesRunner(Kubectl(), RunLabels(), contract, template) as in_pod:
+            yield in_pod
         return
     try:
         client = engine.connect()
@@ -51,6 +66,16 @@ def test_arguments_arrive_unchanged(runner: Runner) -> None:
 
     assert completed.status == 0
     assert completed.stdout.decode() == "".join(f"[{word}]" for word in words)
+
+
+def test_long_program_and_its_arguments_arrive_unchanged(runner: Runner) -> None:
+    program = "\n".join([*[f": line {number}" for number in range(500)], 'printf "[%s]" "$0" "$@"; exit 5'])
+    words = ["a b", "", "$(id)", "quote ' and \" and \\", "line\nbreak\n", "*", "é", "x" * 5000]
+
+    completed = runner.execute(["/bin/sh", "-c", program, "name", *words], deadline=30)
+
+    assert completed.status == 5
+    assert completed.stdout.decode() == "".join(f"[{word}]" for word in ["name", *words])
 
 
 def test_status_and_both_streams_are_separate(runner: Runner) -> None:

@@ -41,10 +41,10 @@ ENTRYPOINT = "ENTRYPOINT"
 class RunnerFacts:
     """The place that was observed.
 
-    ``kind`` is docker or local; ``cpus`` and ``memory`` (bytes) are the host's capacity; ``identity``
-    names what the runner says of itself (a container id, a GitHub runner name); ``engine_id`` is the id
+    ``kind`` is docker, local or kubernetes; ``cpus`` and ``memory`` (bytes) are the host's capacity, 0 if unknown;
+    ``identity`` names what the runner says of itself (a container id, a GitHub runner name); ``engine_id`` is the id
     of the Docker Engine that runs it; ``live`` is True only for a proven runner of the class's pool;
-    ``platform`` is the engine's own.
+    ``platform`` is the engine's own; ``options`` are the words of the command line that chose its pod.
     """
 
     kind: str
@@ -56,6 +56,7 @@ class RunnerFacts:
     engine_id: str = ""
     live: bool = False
     platform: str = ""
+    options: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ class StartFacts:
     """The engine's response to starting the image: whether the image exists, and whether it started.
 
     ``way`` is how the job was started. ``hopeless`` is True where the image or its start is why nothing runs, and not
-    the engine: no job of the class can run.
+    the engine: no job of the class can run. ``image`` and ``digest`` are those of a pod, of whose image nothing else
+    is known.
     """
 
     exists: bool
@@ -96,6 +98,8 @@ class StartFacts:
     output: str = ""
     way: str = ""
     hopeless: bool = False
+    image: str = ""
+    digest: str = ""
 
 
 @dataclass(frozen=True)

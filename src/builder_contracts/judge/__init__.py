@@ -130,18 +130,22 @@ def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, envi
     finding = under_waiver(clause, weighed.assessment, today)
     seen_image = facts.image if isinstance(facts.image, ImageFacts) else None
     runner = facts.runner if isinstance(facts.runner, RunnerFacts) else None
+    start = facts.start if isinstance(facts.start, StartFacts) else StartFacts(exists=False, started=False)
+    origin = origin_of(
+        contract,
+        runner,
+        seen_image,
+        environment=environment,
+        started=facts.taken,
+        seconds=facts.seconds,
+        start=start.way,
+    )
+    if seen_image is None:
+        origin = dataclasses.replace(origin, image=start.image, image_digest=start.digest)
     return Verdict.of(
         clause,
         finding,
-        origin_of(
-            contract,
-            runner,
-            seen_image,
-            environment=environment,
-            started=facts.taken,
-            seconds=facts.seconds,
-            start=facts.start.way if isinstance(facts.start, StartFacts) else "",
-        ),
+        origin,
         rung=_rung(finding, runner),
         inspect=_command(_inspected(finding.inspect, weighed.facts is facts), runner, seen_image, contract),
         observed=fact_at(weighed.facts, finding.inspect),
@@ -240,13 +244,13 @@ def under_waiver(clause: Clause, finding: Assessment, today: date) -> Assessment
 
 def _rung(finding: Assessment, runner: RunnerFacts | None) -> Rung | None:
     """Limit the rung to declared (C0) on a host that is not shown to be a runner of the class."""
-    if finding.declared:
+    if finding.declared or runner is None:
         return Rung.DECLARED
-    if runner is not None and runner.kind == "docker":
+    if runner.kind == "docker":
         return Rung.OBSERVED
-    if runner is not None and runner.live:
+    if runner.live:
         return Rung.LIVE
-    return Rung.DECLARED
+    return Rung.OBSERVED if runner.kind == "kubernetes" else Rung.DECLARED
 
 
 def _inspected(look: str, inside: bool) -> str:
@@ -263,7 +267,7 @@ def _command(look: str, runner: RunnerFacts | None, seen_image: ImageFacts | Non
         return "builder-contracts doctor"
     where = f"--image {shlex.quote(seen_image.reference if seen_image else contract.image)}"
     if runner.kind != "docker":
-        where = f"--runner {runner.kind}"
+        where = shlex.join(["--runner", runner.kind, *runner.options])
     # Names and paths of contracts are never shell text, not even in a line to copy.
     contract_file = shlex.quote(contract.source.file)
     platform = f" --platform {shlex.quote(contract.platform)}" if contract.platform else ""

@@ -22,12 +22,12 @@ from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.redaction import hide_forms
 from builder_contracts.verdict import Assessment, broken, kept, unproven
 
-_NO_IMAGE = "On a real runner, which has no image to inspect (skipped); or the engine did not respond."
+_NO_IMAGE = "On a real runner, which has no image to inspect, or in a pod, whose API does not show it (both skipped); or the engine did not respond."
 
 
 def judge(promise: ImagePromise, facts: Facts) -> Assessment:
     if isinstance(promise, ImageReference):
-        return _reference(facts)
+        return _reference(promise, facts)
     image = facts.image
     if isinstance(image, Unseen):
         return unproven_because(image, ".image")
@@ -87,7 +87,7 @@ def _failed_trial(trial: StartFacts) -> Assessment:
     return unproven(f"the image did not start by its ENTRYPOINT: {trial.output}", inspect=".entrypoint")
 
 
-def _reference(facts: Facts) -> Assessment:
+def _reference(promise: ImageReference, facts: Facts) -> Assessment:
     start = facts.start
     if isinstance(start, Unseen):
         return unproven_because(start, ".start")
@@ -108,10 +108,29 @@ def _reference(facts: Facts) -> Assessment:
         return unproven(
             f"the image exists, but its container did not start: {start.output}", inspect=".start"
         )
+    if start.image and not are_same_image(start.image, promise.reference):
+        return broken(
+            f"the pod runs {start.image}",
+            f"the contract names {promise.reference}: change one of them, or pass --image if another image is meant",
+            inspect=".start",
+        )
+    if start.digest:
+        return kept(f"{start.image} is {start.digest[:19]}…", inspect=".start.digest")
     if isinstance(facts.image, Unseen):
         return unproven_because(facts.image, ".image")
     digest = facts.image.digest
     return kept(f"{facts.image.reference} is {digest[:19]}…", inspect=".image.reference")
+
+
+def are_same_image(left: str, right: str) -> bool:
+    """Whether two references name the same image, by the defaults of the Docker reference grammar."""
+    return _canonical(left) == _canonical(right)
+
+
+def _canonical(reference: str) -> str:
+    reference = reference.removeprefix("docker.io/").removeprefix("library/")
+    last = reference.rpartition("/")[2]
+    return reference if ":" in last or "@" in last else f"{reference}:latest"
 
 
 def _setting(promise: ImageSetting, image: ImageFacts) -> Assessment:

@@ -191,7 +191,7 @@ def explain(promise: IsolationPromise) -> Explanation:
     match promise:
         case Privileged():
             return Explanation(
-                how="The engine's record of the container. "
+                how="The engine's record of the container, or the pod's as the Kubernetes API returns it. "
                 "On a real runner: writable sysfs and CAP_SYS_ADMIN in the bounding set.",
                 unproven=f"{RUNNER_LOST}; or neither the engine nor sysfs reveals it.",
                 why="A job in a privileged container controls the node.",

@@ -32,23 +32,37 @@ def _judge(promise: ResourcePromise, facts: Facts) -> Assessment:
     resources = facts.resources
     match promise:
         case CpuLimit():
-            if isinstance(facts.runner, RunnerFacts) and facts.runner.cpus * 1000 < promise.milli:
+            if isinstance(facts.runner, RunnerFacts) and 0 < facts.runner.cpus * 1000 < promise.milli:
                 return _too_small(f"{facts.runner.cpus} CPUs", promise.text)
             return _amount(promise.milli, resources.cpu, human_cpus, ".resources.cpu")
         case MemoryLimit():
-            if isinstance(facts.runner, RunnerFacts) and facts.runner.memory < promise.bytes:
+            if isinstance(facts.runner, RunnerFacts) and 0 < facts.runner.memory < promise.bytes:
                 return _too_small(f"{human_bytes(facts.runner.memory)} of memory", promise.text)
             return _amount(promise.bytes, resources.memory, human_bytes, ".resources.memory")
         case MemoryRequest():
+            if resources.memory_reserved is None and _in_pod(facts):
+                return unproven(_NO_RESERVATION, provable_here=False, inspect=".resources.memory_reserved")
             return _amount(
                 promise.bytes, resources.memory_reserved, human_bytes, ".resources.memory_reserved"
             )
         case PidsLimit():
+            if resources.pids is None and _in_pod(facts):
+                return unproven(_NO_PIDS, provable_here=False, inspect=".resources.pids")
             return _amount(promise.most, resources.pids, str, ".resources.pids")
         case CpuRequest():
             return _share(promise, facts)
         case _:
             assert_never(promise)
+
+
+_NO_RESERVATION = (
+    "a memory request is a matter of the scheduler: Kubernetes writes it into no cgroup that a pod can see"
+)
+_NO_PIDS = "the kubelet's podPidsLimit is at the pod's cgroup, which its containers cannot see"
+
+
+def _in_pod(facts: Facts) -> bool:
+    return isinstance(facts.runner, RunnerFacts) and facts.runner.kind == "kubernetes"
 
 
 def _too_small(has: str, promised: str) -> Assessment:
@@ -140,7 +154,7 @@ def explain(promise: ResourcePromise) -> Explanation:
             return Explanation(
                 how="The reservation in the job's cgroup (memory.low; "
                 "memory.soft_limit_in_bytes on cgroup v1), within 1%.",
-                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN} Skipped in a pod whose cgroup has none.",
                 why="Unreserved memory goes to other pods when the node runs out.",
                 breaks="A template whose resources are not applied to the pod.",
                 fix=f"Set resources.requests.memory of the runner container to {human_bytes(promise.bytes)}.",
@@ -148,7 +162,7 @@ def explain(promise: ResourcePromise) -> Explanation:
         case PidsLimit():
             return Explanation(
                 how="pids.max in the job's cgroup.",
-                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN}",
+                unproven=f"{RUNNER_LOST}; {_CGROUP_HIDDEN} Skipped in a pod whose own cgroup has none.",
                 why="A fork bomb, or a build that starts one process per file, takes down the node.",
                 breaks="A runtime without a process limit.",
                 fix=f"Set the kubelet's podPidsLimit, or --pids-limit {promise.most} (Docker).",

@@ -160,9 +160,9 @@ def _is_proven(assessment: Assessment) -> bool:
 
 
 def _name_inside(promise: Promise, facts: Facts) -> str:
-    by_engine = isinstance(promise, ImagePromise | Privileged)
-    docker = isinstance(facts.runner, RunnerFacts) and facts.runner.kind == "docker"
-    return "engine" if by_engine and docker else "probe"
+    if not isinstance(promise, ImagePromise | Privileged) or not isinstance(facts.runner, RunnerFacts):
+        return "probe"
+    return {"docker": "engine", "kubernetes": "Kubernetes API"}.get(facts.runner.kind, "probe")
 
 
 # A step of a path as jq has it: .name, ["any key"], [0].

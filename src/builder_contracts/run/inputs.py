@@ -6,14 +6,14 @@ import dataclasses
 import os
 import secrets
 import stat
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from builder_contracts.contract import files, schemas
-from builder_contracts.contract.document import Document
+from builder_contracts.contract.document import Document, read
 from builder_contracts.contract.loading import (
     conflicts,
     is_contract,
@@ -26,6 +26,9 @@ from builder_contracts.contract.platforms import are_same
 from builder_contracts.contract.promises.image import ImagePlatform, ImageReference
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.run.options import RunOptions, usage_error
+from builder_contracts.runner.kubernetes import pod_template
+from builder_contracts.runner.kubernetes.pod_template import PodTemplate
+from builder_contracts.runner.kubernetes.runner import ScaleSetName
 from builder_contracts.services import role_checks
 from builder_contracts.services.environment import NOTHING, Environment
 
@@ -37,7 +40,8 @@ class Inputs:
     """Contracts in the order of their files, with the images that were asked for, and what surrounds them.
 
     ``document`` is the environment in use, as plain data; ``hidden`` are the variables of this process that no job of
-    this machine sees; ``unreadable`` is what is wrong with contracts of other classes.
+    this machine sees; ``unreadable`` is what is wrong with contracts of other classes. ``pods`` is where the pods of a
+    class come from, with ``--runner kubernetes``.
     """
 
     contracts: tuple[Contract, ...]
@@ -45,6 +49,7 @@ class Inputs:
     bindings: Environment = NOTHING
     hidden: frozenset[str] = frozenset()
     unreadable: tuple[Problem, ...] = ()
+    pods: Mapping[str, PodTemplate | ScaleSetName] = field(default_factory=dict)
 
     def named(self, builders: Sequence[str]) -> tuple[Contract, ...]:
         """The contracts of these classes, or all of them."""
@@ -106,6 +111,11 @@ def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs
                 require_path(option, path, options.cwd)
         except InputError as error:
             problems += error.problems
+    pods: Mapping[str, PodTemplate | ScaleSetName] = {}
+    try:
+        pods = pod_sources(options, contracts)
+    except InputError as error:
+        problems += error.problems
     if problems:
         raise InputError(list(dict.fromkeys(problems)))
     return Inputs(
@@ -118,7 +128,54 @@ def with_contracts(options: RunOptions, contracts: Sequence[Contract]) -> Inputs
         secret_variables(
             options.runner, [document, *(environment.data for environment in environments.values())]
         ),
+        pods=pods,
     )
+
+
+def pod_sources(options: RunOptions, contracts: Sequence[Contract]) -> dict[str, PodTemplate | ScaleSetName]:
+    """Where the pods of each chosen class come from. Raises InputError."""
+    given = [
+        *(("--pod", name, value) for name, value in options.pods),
+        *(("--helm-values", name, value) for name, value in options.helm_values),
+        *(("--scale-set", name, value) for name, value in options.scale_sets),
+    ]
+    if options.runner != "kubernetes":
+        if given:
+            raise usage_error(f"{given[0][0]} without --runner kubernetes", "add --runner kubernetes")
+        return {}
+    chosen = [contract for contract in contracts if not options.builders or contract.name in options.builders]
+    if problems := list(unknown("--pod", filter(None, (name for _, name, _ in given)), contracts)):
+        raise InputError(problems)
+    sources: dict[str, PodTemplate | ScaleSetName] = {}
+    for option, name, value in given:
+        if not name and len(chosen) != 1:
+            names = ", ".join(contract.name for contract in chosen)
+            raise usage_error(
+                f"{option} {value}: which class is it of?", f"pass CLASS={value}; CLASS is one of {names}"
+            )
+        name = name or chosen[0].name
+        if name in sources:
+            raise usage_error(f"{option} {value}: a second pod of {name}", "pass one of them")
+        contract = next(contract for contract in contracts if contract.name == name)
+        sources[name] = _pod_source(option, value, contract, options.cwd)
+    for contract in chosen:
+        if contract.name not in sources:
+            raise usage_error(
+                f"--runner kubernetes: no pod of {contract.name}",
+                f"pass --pod {contract.name}=FILE, --helm-values {contract.name}=FILE or --scale-set {contract.name}=NAMESPACE/NAME, or select other classes with --builder",
+            )
+    return sources
+
+
+def _pod_source(option: str, value: str, contract: Contract, cwd: Path) -> PodTemplate | ScaleSetName:
+    words = (option, value)
+    if option == "--scale-set":
+        namespace, _, name = value.partition("/")
+        return ScaleSetName(namespace, name, words)
+    document = read(cwd / value, value)
+    if option == "--pod":
+        return pod_template.from_manifest(document, words)
+    return pod_template.from_values(document, words, release=contract.labels[0])
 
 
 def _with_image(contract: Contract, reference: str | None) -> Contract:

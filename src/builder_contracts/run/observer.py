@@ -17,6 +17,10 @@ from builder_contracts.run.tasks import Tasks
 from builder_contracts.runner.docker.cleanup import RunLabels
 from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
 from builder_contracts.runner.docker.network import EMPTY, NetworkPlan, RunNetwork
+from builder_contracts.runner.kubernetes import runner as kubernetes
+from builder_contracts.runner.kubernetes.kubectl import Kubectl, NoAnswer
+from builder_contracts.runner.kubernetes.pod_template import PodTemplate
+from builder_contracts.runner.kubernetes.runner import KubernetesRunner, ScaleSetName
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.runner.protocol import StandIn, UnavailableRunner
@@ -27,7 +31,8 @@ class ObserverOptions:
     """Settings of an observation: image overrides by class, the kind of runner, its surroundings.
 
     ``plans`` replaces the launch plan of a class; ``deadline`` is in seconds for one observation; ``hidden`` are
-    variables of this process that jobs on this machine must not see.
+    variables of this process that jobs on this machine must not see. ``pods`` is where the pods of a class come from;
+    ``cluster`` has the context and the namespace that were asked for.
     """
 
     images: Mapping[str, str] = field(default_factory=dict)
@@ -37,6 +42,8 @@ class ObserverOptions:
     deadline: float = DEADLINE
     plans: Mapping[str, LaunchPlan] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
+    pods: Mapping[str, PodTemplate | ScaleSetName] = field(default_factory=dict)
+    cluster: Kubectl = field(default_factory=Kubectl)
 
 
 class Observer:
@@ -47,6 +54,7 @@ class Observer:
         self._tasks = tasks or Tasks()
         self._lock = threading.Lock()
         self._docker: _Docker | EngineError | None = None
+        self._cluster = _Cluster(options)
 
     def prefetch(self, contracts: Iterable[Contract]) -> None:
         """Start to observe these classes in parallel."""
@@ -67,16 +75,20 @@ class Observer:
         if isinstance(docker, _Docker):
             # A command in a container that is gone ends at once.
             docker.stop()
+        left = self._cluster.close()
         self._tasks.close()
         with self._lock:
-            left = self._docker.close() if isinstance(self._docker, _Docker) else Leftovers()
+            left += self._docker.close() if isinstance(self._docker, _Docker) else Leftovers()
             self._docker = None
-        return left
+        # A pod that was being created while the others were deleted.
+        return left + self._cluster.close()
 
     def _gather(self, contract: Contract) -> Facts:
         if self._options.runner == "local":
             runner = local_runner(contract.labels, hidden=self._options.hidden)
             return gather(contract, runner, forbidden={}, deadline=self._options.deadline)
+        if self._options.runner == "kubernetes":
+            return self._cluster.gather(contract)
         with self._lock:
             if self._docker is None:
                 try:
@@ -90,6 +102,44 @@ class Observer:
             forbidden = dict.fromkeys((denied.host for denied in contract.promised(Denied)), lost)
             return gather(contract, UnavailableRunner(lost.reason), forbidden=forbidden)
         return docker.gather(contract, self._options)
+
+
+class _Cluster:
+    """The cluster's side of a survey."""
+
+    def __init__(self, options: ObserverOptions) -> None:
+        self._options = options
+        self._run = RunLabels()
+        self._lock = threading.Lock()
+        self._used: dict[Kubectl, None] = {}
+
+    def gather(self, contract: Contract) -> Facts:
+        source, cluster = self._options.pods[contract.name], self._options.cluster
+        if isinstance(source, ScaleSetName):
+            kubectl = Kubectl(cluster.context, source.namespace)
+            try:
+                template = source.read(kubectl)
+            except NoAnswer as error:
+                reason = f"cannot read the scale set {source.namespace}/{source.name}: {error}"
+                return gather(contract, UnavailableRunner(reason), forbidden={})
+        else:
+            template, kubectl = source, Kubectl(cluster.context, cluster.namespace or source.namespace)
+        with self._lock:
+            first = kubectl not in self._used
+            self._used[kubectl] = None
+        if first:
+            kubernetes.sweep(kubectl)
+        image = self._options.images.get(contract.name, "")
+        with KubernetesRunner(kubectl, self._run, contract, template, image=image) as runner:
+            return gather(contract, runner, forbidden={}, deadline=self._options.deadline)
+
+    def close(self) -> Leftovers:
+        with self._lock:
+            used = list(self._used)
+        left = Leftovers()
+        for kubectl in used:
+            left += kubernetes.close(kubectl, self._run)
+        return left
 
 
 class _Docker:

@@ -24,7 +24,7 @@ CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor
 EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
 DASHBOARD = "dashboard"
 
-RUNNERS = ("docker", "local")
+RUNNERS = ("docker", "local", "kubernetes")
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
 """The roles of environments that can be written to at all."""
 
@@ -51,6 +51,22 @@ def class_image(text: object) -> tuple[str, str]:
     if not (builder and equals and schemas.is_image(reference)):
         raise ValueError(f"{text!r}: use CLASS=REF, for example tinyland-nix=ghcr.io/me/runner:1")
     return builder, reference
+
+
+def class_pod(text: object) -> tuple[str, str]:
+    """The class and the file of [CLASS=]FILE; the class is empty if it is left out."""
+    match = re.fullmatch(r"(?:([a-z0-9-]+)=)?(.+)", str(text), re.DOTALL)
+    if match is None:
+        raise ValueError(f"{text!r}: use FILE or CLASS=FILE")
+    return match[1] or "", match[2]
+
+
+def class_scale_set(text: object) -> tuple[str, str]:
+    """The class and the name of [CLASS=]NAMESPACE/NAME. Raises ValueError for any other form."""
+    builder, name = class_pod(text)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*/[a-z0-9][a-z0-9.-]*", name):
+        raise ValueError(f"{text!r}: use NAMESPACE/NAME, for example arc-runners/tinyland-nix")
+    return builder, name
 
 
 def setting(text: object) -> tuple[str, str]:
@@ -156,7 +172,27 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "runner", "--runner", choices=RUNNERS, default="docker", faces=(*EVERYWHERE, FACTS),
-        variable="BUILDER_CONTRACTS_RUNNER", help="Where to look: a container (docker) or this machine (local).",
+        variable="BUILDER_CONTRACTS_RUNNER", help="Where to look: a container (docker), this machine (local) or a pod (kubernetes).",
+    ),
+    _option(
+        "pod", "--pod", metavar="[CLASS=]FILE", convert=class_pod, repeatable=True, faces=(*EVERYWHERE, FACTS),
+        help="Manifest of the pod of CLASS, or a rendered AutoscalingRunnerSet (with --runner kubernetes).",
+    ),
+    _option(
+        "helm_values", "--helm-values", metavar="[CLASS=]FILE", convert=class_pod, repeatable=True,
+        faces=(*EVERYWHERE, FACTS), help="Values of the chart gha-runner-scale-set that deploys CLASS.",
+    ),
+    _option(
+        "scale_set", "--scale-set", metavar="[CLASS=]NAMESPACE/NAME", convert=class_scale_set, repeatable=True,
+        faces=(*EVERYWHERE, FACTS), help="Scale set of CLASS in the cluster; its own pod template is used.",
+    ),
+    _option(
+        "kube_context", "--kube-context", metavar="NAME", faces=(*EVERYWHERE, FACTS),
+        help="Context of kubectl, instead of its current one.",
+    ),
+    _option(
+        "namespace", "--namespace", metavar="NAME", faces=(*EVERYWHERE, FACTS),
+        help="Namespace of the run's pods, instead of the manifest's or kubectl's own.",
     ),
     _option(
         "environment", "--environment", metavar="NAME_OR_FILE", faces=(*EVERYWHERE, FACTS),
@@ -282,6 +318,11 @@ class RunOptions:
     settings: Mapping[str, str] = field(default_factory=dict)
     platform: str = ""
     runner: str = "docker"
+    pods: tuple[tuple[str, str], ...] = ()
+    helm_values: tuple[tuple[str, str], ...] = ()
+    scale_sets: tuple[tuple[str, str], ...] = ()
+    kube_context: str = ""
+    namespace: str = ""
     environment: str | None = None
     allow_writes: frozenset[str] = frozenset()
     linux_xr_source: Path | None = None
@@ -333,6 +374,11 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         settings=dict(read.get("settings", ())),
         platform=read.get("platform") or "",
         runner=read.get("runner", "docker"),
+        pods=read.get("pod", ()),
+        helm_values=read.get("helm_values", ()),
+        scale_sets=read.get("scale_set", ()),
+        kube_context=read.get("kube_context") or "",
+        namespace=read.get("namespace") or "",
         environment=read.get("environment"),
         allow_writes=frozenset(read.get("allow_writes", ())),
         linux_xr_source=read.get("linux_xr_source"),

@@ -36,6 +36,9 @@ __all__ = ["Prover", "ProverOptions"]
 PLACES: Mapping[str, Callable[[ProverOptions], ProofBackend]] = {
     "docker": in_containers,
     "local": LocalBackend,
+    "kubernetes": lambda _: UnavailableBackend(
+        Unavailable("nothing is proved in pods; use --runner docker, or local in a job", provable_here=False)
+    ),
 }
 """The backend of a session's proofs, by the kind of the runner."""
 

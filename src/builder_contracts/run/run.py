@@ -27,6 +27,7 @@ from builder_contracts.run.selection import Selected
 from builder_contracts.run.tasks import Tasks
 from builder_contracts.runner import interrupts
 from builder_contracts.runner.docker.network import EMPTY, NetworkPlan
+from builder_contracts.runner.kubernetes.kubectl import Kubectl
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.verdict import Verdict
 
@@ -54,6 +55,8 @@ class Run:
                 pull=options.pull,
                 deadline=options.deadline,
                 hidden=inputs.hidden,
+                pods=inputs.pods,
+                cluster=Kubectl(options.kube_context, options.namespace),
             ),
             self._tasks,
         )

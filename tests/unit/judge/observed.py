@@ -29,6 +29,7 @@ NOT_HERE = Unseen("no runner of this kind shows it", provable_here=False)
 LOST = Unseen("the observation did not complete")
 
 RUNNER = RunnerFacts("docker", "Docker Engine 26.1", "Debian 12", cpus=4, memory=16 * GIB, engine_id="HOST")
+POD = RunnerFacts("kubernetes", "Kubernetes v1.34.4", "node localhost", cpus=4, memory=16 * GIB)
 IMAGE = ImageFacts(
     "sample", "sha256:" + "4f1c" * 16, "linux/amd64", {"title": "sample"}, entrypoint=[], size=300 * 2**20
 )

@@ -48,7 +48,19 @@ from builder_contracts.facts.model import (
 from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import Outcome
 from tests.unit.judge.detail_rows import DETAILS
-from tests.unit.judge.observed import GIB, IMAGE, LOST, NOT_HERE, RUNNER, Row, broken, facts, kept, unproven
+from tests.unit.judge.observed import (
+    GIB,
+    IMAGE,
+    LOST,
+    NOT_HERE,
+    POD,
+    RUNNER,
+    Row,
+    broken,
+    facts,
+    kept,
+    unproven,
+)
 from tests.unit.judge.promised_rows import PROMISED
 from tests.unit.judge.settings_rows import DAEMON_ROWS, IMAGE_ROWS, NETWORK_ROWS, SECTIONS
 from tests.unit.judge.system_rows import SYSTEM
@@ -126,6 +138,8 @@ TABLE = {
         unproven("present and did not start", ImageReference("sample"), facts(start=StartFacts(True, False, "no space left")), "its container did not start: no space left"),
         broken("absent", ImageReference("kubectl:1.31"), facts(start=StartFacts(False, False, "image kubectl:1.31 is not in the engine")), "image kubectl:1.31 is not in the engine", "was never built or pushed"),
         unproven("not asked", ImageReference("sample"), facts(start=LOST), "did not complete"),
+        kept("in a pod", ImageReference("sample"), facts(image=NOT_HERE, start=StartFacts(True, True, image="docker.io/library/sample:latest", digest="sha256:" + "ab" * 32)), "sample:latest is sha256:abab"),
+        broken("other image in a pod", ImageReference("sample"), facts(image=NOT_HERE, start=StartFacts(True, True, image="ghcr.io/me/sample:2", digest="sha256:ab")), "the pod runs ghcr.io/me/sample:2", "the contract names sample"),
         unproven("local", ImageReference("sample"), facts(start=NOT_HERE), "no runner of this kind", provable_here=False),
         kept("platform", ImagePlatform("linux/amd64"), facts(), "linux/amd64"),
         broken("other platform", ImagePlatform("linux/arm64"), facts(), "linux/amd64", "--platform linux/arm64"),
@@ -391,6 +405,10 @@ TABLE = {
         kept("reservation", MemoryRequest(GIB), facts(resources=ResourceFacts(memory_reserved=GIB)), "1Gi"),
         broken("no reservation", MemoryRequest(GIB), facts(resources=ResourceFacts(memory_reserved=None)), "no limit", TEMPLATE),
         unproven("reservation unseen", MemoryRequest(GIB), facts(), "not part of this observation"),
+        unproven("no reservation in a pod", MemoryRequest(GIB), facts(runner=POD, resources=ResourceFacts(memory_reserved=None)), "a matter of the scheduler", provable_here=False),
+        unproven("no pids limit in a pod", PidsLimit(4096), facts(runner=POD, resources=ResourceFacts(pids=None)), "the kubelet's podPidsLimit", provable_here=False),
+        broken("other pids limit in a pod", PidsLimit(4096), facts(runner=POD, resources=ResourceFacts(pids=100)), "100", TEMPLATE),
+        kept("limit where the capacity is unknown", CpuLimit(4000), facts(runner=replace(POD, cpus=0), resources=ResourceFacts(cpu=4000)), "4"),
         kept("pids", PidsLimit(4096), facts(resources=ResourceFacts(pids=4096)), "4096"),
         broken("no pids limit", PidsLimit(4096), facts(resources=ResourceFacts(pids=None)), "no limit is set", TEMPLATE),
         unproven("pids unseen", PidsLimit(4096), facts(), "not part of this observation"),

@@ -229,6 +229,17 @@ def test_on_a_machine_the_command_looks_at_the_machine() -> None:
     assert "--runner local |" in verdict(clause(), replace(KEPT, runner=LOCAL)).inspect
 
 
+@pytest.mark.parametrize(("live", "rung"), [(False, Rung.OBSERVED), (True, Rung.LIVE)])
+def test_in_a_pod_the_template_decides_about_the_rung(live: bool, rung: Rung) -> None:
+    options = ["--scale-set", "arc/tiny set"]
+    runner = RunnerFacts("kubernetes", "", "node", cpus=4, memory=2**34, live=live, options=options)
+
+    found = verdict(clause(), replace(KEPT, runner=runner))
+
+    assert found.rung is rung
+    assert "--runner kubernetes --scale-set 'arc/tiny set' |" in found.inspect
+
+
 @pytest.mark.parametrize(
     "path", ["/tmp/$(rm -rf /)", "/it's", '/a"b', "/a b;c", "/`id`", "/a\\b", "/ü\u202e"]
 )

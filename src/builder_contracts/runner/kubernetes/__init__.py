@@ -1,0 +1,1 @@
+"""Runners in pods of a Kubernetes cluster."""

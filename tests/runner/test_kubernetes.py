@@ -1,0 +1,236 @@
+"""Pods as runners, without a cluster: a stand-in for kubectl gives its answers."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder_contracts.errors import InputError
+from builder_contracts.run.inputs import load_inputs
+from builder_contracts.run.options import CHECK, parse
+from builder_contracts.run.progress import Progress
+from builder_contracts.run.run import Run
+from builder_contracts.run.selection import select
+from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner
+from builder_contracts.runner.kubernetes import runner as kubernetes
+from builder_contracts.runner.kubernetes.kubectl import Kubectl
+from builder_contracts.verdict import Outcome, Rung, Verdict
+from tests.runner.kubectl_stand_in import RUNNING, KubectlStandIn, install
+
+CONTRACT = """
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {name: tiny, summary: A class in a pod, owner: me}
+labels: [tiny]
+image: {reference: tinyland-nix, labels: {a: b}}
+isolation: {privileged: false}
+resources: {memory: {request: 1Gi}}
+"""
+POD = """
+apiVersion: v1
+kind: Pod
+spec:
+  containers:
+  - {name: runner, image: tinyland-nix}
+"""
+
+
+@pytest.fixture
+def kubectl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> KubectlStandIn:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny.yaml").write_text(CONTRACT, "utf-8")
+    Path("pod.yaml").write_text(POD, "utf-8")
+    return install(tmp_path / "bin", monkeypatch)
+
+
+def check(**values: Any) -> dict[str, Verdict]:
+    """The verdicts of a run, by the clauses' ids within the class."""
+    given = {"runner": "kubernetes", "pod": ("pod.yaml",), **values}
+    options = parse(CHECK, given, cwd=Path.cwd(), paths=[Path("tiny.yaml")])
+    inputs = load_inputs(options)
+    with Run(options, inputs, select(inputs, options), Progress(lambda _: None)) as run:
+        verdicts = {verdict.local_id: verdict for verdict in run.verdicts()}
+        assert run.close().lines == ()
+    return verdicts
+
+
+def test_pod_is_created_observed_and_deleted(kubectl: KubectlStandIn) -> None:
+    verdicts = check(kube_context="ci", namespace="arc")
+
+    reference = verdicts["image/reference"]
+    assert (reference.outcome, reference.rung) == (Outcome.KEPT, Rung.OBSERVED)
+    assert "tinyland-nix:latest is sha256:abab" in reference.observation
+    assert "--runner kubernetes --pod pod.yaml --kube-context ci --namespace arc |" in reference.inspect
+    assert reference.origin.image == "tinyland-nix:latest"
+    assert reference.origin.image_digest == "sha256:" + "ab" * 32
+    assert kubectl.calls("create")[0].startswith("--context=ci --namespace=arc create")
+    assert verdicts["isolation/privileged"].outcome is Outcome.KEPT
+    assert not verdicts["isolation/privileged"].set_by_run
+    metadata = kubectl.created["metadata"]
+    assert metadata["name"].endswith("-tiny")
+    assert Owner.from_label(metadata["annotations"][OWNER]) == Owner.this_process()
+    assert kubectl.calls("delete")[0].split()[4] == metadata["name"]
+    assert f"--selector={RUN}={metadata['labels'][RUN]}" in kubectl.calls("delete")[-1]
+
+
+def test_api_cannot_show_labels_of_an_image(kubectl: KubectlStandIn) -> None:
+    label = next(verdict for name, verdict in check().items() if "label" in name and name.startswith("image"))
+
+    assert (label.outcome, label.provable_here) == (Outcome.UNPROVEN, False)
+    assert "Kubernetes API shows the image's digest only" in label.observation
+
+
+def test_privilege_is_read_from_the_admitted_pod(kubectl: KubectlStandIn) -> None:
+    admitted = copy.deepcopy(RUNNING)
+    admitted["spec"]["containers"][0]["securityContext"] = {"privileged": True}
+    kubectl.answer("get", admitted)
+
+    assert check()["isolation/privileged"].outcome is Outcome.BROKEN
+
+
+def test_other_image_than_the_contracts_is_broken(kubectl: KubectlStandIn) -> None:
+    Path("pod.yaml").write_text(POD.replace("tinyland-nix", "other:1"), "utf-8")
+    admitted = copy.deepcopy(RUNNING)
+    admitted["spec"]["containers"][0]["image"] = "other:1"
+    kubectl.answer("get", admitted)
+
+    reference = check()["image/reference"]
+
+    assert (reference.outcome, reference.observation) == (Outcome.BROKEN, "the pod runs other:1")
+
+
+def test_absent_image_is_broken_and_the_rest_unproven(kubectl: KubectlStandIn) -> None:
+    waiting = {"reason": "ErrImageNeverPull", "message": 'image "tinyland-nix" is not present'}
+    pulling = copy.deepcopy(RUNNING)
+    pulling["status"] = {
+        "phase": "Pending",
+        "containerStatuses": [{"name": "runner", "state": {"waiting": waiting}}],
+    }
+    kubectl.answer("get", pulling)
+
+    verdicts = check()
+
+    broken = {name for name, verdict in verdicts.items() if verdict.outcome is Outcome.BROKEN}
+    assert broken == {"image/reference"}
+    assert "ErrImageNeverPull" in verdicts["image/reference"].observation
+    assert verdicts["isolation/privileged"].outcome is Outcome.UNPROVEN
+
+
+ACCOUNT = 'Error from server (Forbidden): pods "x" is forbidden: error looking up service account arc/jobs: serviceaccount "jobs" not found\n'
+
+
+@pytest.mark.parametrize(
+    ("message", "outcome"),
+    [
+        (ACCOUNT, Outcome.BROKEN),
+        ('Error from server (Forbidden): pods "x" is forbidden: exceeded quota: q\n', Outcome.UNPROVEN),
+    ],
+)
+def test_refused_pod_keeps_nothing(kubectl: KubectlStandIn, message: str, outcome: Outcome) -> None:
+    kubectl.answer("create", message)
+
+    verdicts = check()
+
+    assert verdicts["image/reference"].outcome is outcome
+    assert message.split(": ", 2)[2].strip() in verdicts["image/reference"].observation
+    assert {verdict.outcome for name, verdict in verdicts.items() if name != "image/reference"} <= {
+        Outcome.UNPROVEN,
+        Outcome.KEPT,
+    }
+    assert all(
+        verdict.rung is Rung.DECLARED for verdict in verdicts.values() if verdict.outcome is Outcome.KEPT
+    )
+
+
+def test_missing_kubectl_is_named(kubectl: KubectlStandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    options = parse(
+        CHECK, {"runner": "kubernetes", "pod": ("pod.yaml",)}, cwd=Path.cwd(), paths=[Path("tiny.yaml")]
+    )
+    inputs = load_inputs(options)
+    with Run(options, inputs, select(inputs, options), Progress(lambda _: None)) as run:
+        reference = next(verdict for verdict in run.verdicts() if verdict.local_id == "image/reference")
+
+    assert reference.outcome is Outcome.UNPROVEN
+    assert "kubectl is not installed, or not on PATH" in reference.observation
+
+
+SCALE_SET: dict[str, Any] = {
+    "kind": "AutoscalingRunnerSet",
+    "metadata": {"name": "tiny"},
+    "spec": {"template": {"spec": {"containers": [{"name": "runner", "image": "tinyland-nix"}]}}},
+}
+
+
+@pytest.mark.parametrize(("name", "rung"), [("tiny", Rung.LIVE), ("other", Rung.OBSERVED)])
+def test_deployed_scale_set_of_the_class_is_live(kubectl: KubectlStandIn, name: str, rung: Rung) -> None:
+    kubectl.answer("get", {**SCALE_SET, "metadata": {"name": name}}, RUNNING)
+
+    verdicts = check(pod=(), scale_set=("arc/tiny",))
+
+    assert verdicts["image/reference"].rung is rung
+    assert f"runs jobs for {name}" in verdicts["image/reference"].origin.attribution
+    assert all("--namespace=arc" in line for line in kubectl.calls("create"))
+
+
+def test_scale_set_that_is_absent_leaves_all_unproven(kubectl: KubectlStandIn) -> None:
+    kubectl.answer("get", 'Error from server (NotFound): autoscalingrunnersets "tiny" not found\n')
+
+    verdicts = check(pod=(), scale_set=("arc/tiny",))
+
+    reference = verdicts["image/reference"]
+    assert reference.outcome is Outcome.UNPROVEN
+    assert "cannot read the scale set arc/tiny: Error from server (NotFound)" in reference.observation
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"pod": ()}, "no pod of tiny"),
+        ({"runner": "docker"}, "--pod without --runner kubernetes"),
+        ({"pod": ("tiny=pod.yaml", "pod.yaml")}, "a second pod of tiny"),
+        ({"pod": ("large=pod.yaml",)}, "no contract declares this class"),
+        ({"pod": ("absent.yaml",)}, "absent.yaml"),
+        ({"pod": (), "scale_set": ("tiny",)}, "use NAMESPACE/NAME"),
+    ],
+)
+def test_options_that_name_no_pod_are_refused(
+    kubectl: KubectlStandIn, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        check(**values)
+
+
+def abandoned(name: str, **fields: Any) -> dict[str, Any]:
+    dead = Owner(**{**vars(Owner.this_process()), "started": "0.00"})
+    return {"metadata": {"name": name, "annotations": {OWNER: dead.label}}, **fields}
+
+
+def test_pods_of_dead_runs_are_swept(kubectl: KubectlStandIn) -> None:
+    alive = {"metadata": {"name": "alive", "annotations": {OWNER: Owner.this_process().label}}}
+    elsewhere = {
+        "metadata": {
+            "name": "ended",
+            "annotations": {OWNER: json.dumps({**vars(Owner.this_process()), "boot": "x"})},
+        },
+        "status": {"phase": "Failed", "reason": "DeadlineExceeded"},
+    }
+    foreign = {"metadata": {"name": "foreign"}}
+    kubectl.answer("list", {"items": [abandoned("dead"), alive, elsewhere, foreign]})
+
+    assert kubernetes.sweep(Kubectl()) == ["dead", "ended"]
+    assert kubectl.calls("delete") == ["delete pod dead ended --wait=false --ignore-not-found"]
+
+
+def test_class_that_starts_by_entrypoint_is_not_judged_in_a_pod(kubectl: KubectlStandIn) -> None:
+    Path("tiny.yaml").write_text(CONTRACT + "job: {start: image}\n", "utf-8")
+
+    reference = check()["image/reference"]
+
+    assert (reference.outcome, reference.provable_here) == (Outcome.UNPROVEN, False)
+    assert "job.start: image" in reference.observation
