@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract.loading import load
+from builder_contracts.errors import ExitCode
 from builder_contracts.prove import registry_tags
 from builder_contracts.prove.job import StepFailed
 from builder_contracts.prove.leftovers import NOTHING_TO_REMOVE
@@ -17,6 +18,8 @@ from builder_contracts.prove.nix.experiment import Published
 from builder_contracts.prove.publish_attempt import PublishAttempt
 from builder_contracts.prove.schedule import ExperimentSchedule
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.run.exit_status import after_removal
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.protocol import CompletedCommand
 from tests.prove.conftest import GIVEN, ROOT, machine_bench
 from tests.prove.stub import Answer, Asked, Files, stub
@@ -85,6 +88,8 @@ def test_path_of_unknown_owner_is_named_and_stays(tmp_path: Path) -> None:
     with stub(closed) as server:
         bench = machine_bench(tmp_path, nix=server.url)
         assert nix.take_back(bench, published(bench, files)) == "not cleaned up: aaaa.narinfo"
+        # It may have been there before, so it is no leftover for certain.
+        assert bench.left_behind == [Leftovers(unchecked=(f"aaaa.narinfo at {server.url}",))]
     assert "/nar/aaaa.nar" in files.held
     assert ("DELETE", "/aaaa.narinfo") not in [(request.method, request.path) for request in server.requests]
 
@@ -133,6 +138,8 @@ def test_lost_cleanup_is_named_with_the_attempts(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(bench, "send", lambda *_, **__: CompletedCommand(None, b"", b"", "no client"))
     leftovers = registry_tags.remove_tags(bench, ["proof/a"])
     assert leftovers.startswith("not cleaned up: anything written, which could not be checked (")
+    assert [left.refused for left in bench.left_behind] == [()]
+    assert len(bench.left_behind[0].unchecked) == 1
     assert "no client" in leftovers
 
 
@@ -164,3 +171,6 @@ def test_leftovers_of_a_failed_proof_are_in_its_attempts(
     attempt = records.attempts["nix", "writer"]
     assert isinstance(attempt, PublishAttempt)
     assert attempt.leftovers == "not cleaned up: bbbb.narinfo, nar/bbbb.nar"
+    refused = tuple(f"{name} at {server.url}" for name in ("bbbb.narinfo", "nar/bbbb.nar"))
+    assert records.leftovers == Leftovers(refused=refused)
+    assert after_removal(ExitCode.KEPT, records.leftovers) is ExitCode.LEFT_BEHIND

@@ -149,6 +149,9 @@ class ShellFacts:
 HUNG = 124
 """The status of a command that was ended because it did not end by itself, as timeout(1) has it."""
 
+ENDED_FROM_OUTSIDE = (HUNG, 137, 143)
+"""The statuses of a command that a time limit, SIGKILL or SIGTERM ended: alone they say nothing about the command."""
+
 
 @dataclass(frozen=True)
 class FeatureFacts:
@@ -185,6 +188,18 @@ class ToolFacts:
     output: Seen[str] = NOT_ASKED
     work: Seen[WorkFacts] = NOT_ASKED
     features: dict[str, Seen[FeatureFacts]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ControlFacts:
+    """A control command that ran in the runner while tools had a second try: how often, and its slowest run in seconds.
+
+    ``recovered`` are the tools that ended by themselves in that try.
+    """
+
+    runs: int
+    slowest: float
+    recovered: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -311,13 +326,15 @@ class CommandFacts:
     """The end of a command. A command that was ended after its time has the status HUNG.
 
     ``stdout`` and ``stderr`` are the first lines that match patterns, as in FileFacts; ``output`` is the first line
-    of what it printed, standard error first.
+    of what it printed, standard error first. ``control`` is the seconds of a control command that ran afterwards;
+    NOT_ASKED where the command ended by itself.
     """
 
     status: int
     output: str
     stdout: dict[str, Seen[str | None]] = field(default_factory=dict)
     stderr: dict[str, Seen[str | None]] = field(default_factory=dict)
+    control: Seen[float] = NOT_ASKED
 
 
 @dataclass(frozen=True)
@@ -493,6 +510,8 @@ class Facts:
     how its commands ended.
 
     The fields are what the inside witness saw, the probe in the runner, and the engine of image and start.
+    ``control`` is NOT_ASKED where no tool needed a second try.
+
     ``outside`` is the same as the kernel shows it without a program of the image; what only a run can show is
     Unseen there, and so is all of it where this kind of runner has no outside witness.
     """
@@ -521,6 +540,7 @@ class Facts:
     steps: dict[str, Seen[StepFacts]] = field(default_factory=dict)
     entrypoint: Seen[StartFacts] = NOT_ASKED
     tools: dict[str, Seen[ToolFacts]] = field(default_factory=dict)
+    control: Seen[ControlFacts] = NOT_ASKED
     paths: dict[str, Seen[PathFacts]] = field(default_factory=dict)
     files: dict[str, Seen[FileFacts]] = field(default_factory=dict)
     isolation: IsolationFacts = field(default_factory=IsolationFacts)

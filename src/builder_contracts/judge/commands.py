@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 
 from builder_contracts.contract.promises.commands import JobCommand, OutputPatterns
-from builder_contracts.facts.model import HUNG, NOT_ASKED, CommandFacts, Facts, Seen, Unseen
+from builder_contracts.facts.model import (
+    ENDED_FROM_OUTSIDE,
+    HUNG,
+    NOT_ASKED,
+    CommandFacts,
+    Facts,
+    Seen,
+    Unseen,
+)
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
+from builder_contracts.judge.interruption import doubt
 from builder_contracts.judge.toolchain import likely_cause
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.verdict import Assessment, broken, kept
@@ -18,6 +27,10 @@ def judge(promise: JobCommand, facts: Facts) -> Assessment:
     if isinstance(command, Unseen):
         return unproven_because(command, inspect)
     output = command.output or "no output"
+    if command.status in ENDED_FROM_OUTSIDE and command.status != promise.status:
+        doubtful = doubt(f"'{promise.line}'", command.status, command.control, inspect)
+        if doubtful:
+            return doubtful
     if command.status == HUNG and promise.status != HUNG:
         return broken(
             f"'{promise.line}' did not end within {promise.within} s: {output}",
@@ -87,7 +100,7 @@ def explain(promise: JobCommand) -> Explanation:
         how=f"The job's user runs '{promise.line}' in the job's directory. No shell reads its arguments, and it gets "
         "the job's variables and those of the clause. Status, time and output are compared as far as they are "
         "promised; of the output, at most 64 KiB a stream.",
-        unproven=f"{RUNNER_LOST}; a stream has more than 64 KiB; or a pattern takes too long to search.",
+        unproven=f"{RUNNER_LOST}; its time was up, or it was killed, and a control command was late too; a stream has more than 64 KiB; or a pattern takes too long to search.",
         why="A job depends on what the command does in this runner, and no single fact shows that.",
         breaks="A missing program, another release, a configuration file, a limit, a lost mount.",
         fix=f"Run the command in the image, and change the image until this holds: {promise.text}.",

@@ -10,10 +10,10 @@ from builder_contracts.contract.promises.privileges import (
     SetIdFiles,
     Sudo,
 )
-from builder_contracts.facts.model import Facts, Unseen
+from builder_contracts.facts.model import ENDED_FROM_OUTSIDE, Facts, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.unproven import unproven_because
-from builder_contracts.verdict import Assessment, broken, kept
+from builder_contracts.verdict import Assessment, broken, kept, unproven
 
 
 def judge(promise: PrivilegePromise, facts: Facts) -> Assessment:
@@ -64,6 +64,8 @@ def _sudo(promise: Sudo, facts: Facts) -> Assessment:
         return broken("no sudo on PATH", "the image lacks package sudo", inspect=inspect)
     if sudo.status == 0:
         return kept(f"{sudo.path} ran a command", inspect=inspect)
+    if sudo.status in ENDED_FROM_OUTSIDE:
+        return unproven(f"{sudo.path} was ended, after 10 s or by a signal", inspect=inspect)
     return broken(
         f"{sudo.path} exited with status {sudo.status}: {sudo.output}",
         "no NOPASSWD rule for the job's user, or no_new_privs is set",

@@ -6,8 +6,9 @@ import re
 
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.facts import model
-from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
+from builder_contracts.facts.model import NOT_ASKED, Facts, Seen, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
+from builder_contracts.judge.interruption import doubt
 from builder_contracts.judge.unproven import unproven_because
 from builder_contracts.tools.versions import ToolVersion, version_in, without_escapes
 from builder_contracts.tools.work import WorkStep
@@ -25,16 +26,20 @@ def judge(promise: Tool, facts: Facts) -> Assessment:
         return broken(tool.path, "a package pulled it in; remove it from the image", inspect=inspect)
     if not tool.path:
         return broken(f"not found on {_path(facts)}", _absent(promise), inspect=inspect)
+    control = facts.control if isinstance(facts.control, Unseen) else facts.control.slowest
     problems = (
-        _version(promise, tool, inspect),
-        _work(promise, tool, inspect),
-        _features(promise, tool, inspect),
+        _version(promise, tool, control, inspect),
+        _work(promise, tool, control, inspect),
+        _features(promise, tool, control, inspect),
     )
     # What is broken goes before what could not be seen: a tool that hangs says nothing more.
     problems_by_weight = sorted(
         filter(None, problems), key=lambda problem: problem.outcome is not Outcome.BROKEN
     )
-    return problems_by_weight[0] if problems_by_weight else _present(promise, tool, inspect)
+    if problems_by_weight:
+        return problems_by_weight[0]
+    second = not isinstance(facts.control, Unseen) and promise.name in facts.control.recovered
+    return _present(promise, tool, inspect, "; at the second try" if second else "")
 
 
 def _path(facts: Facts) -> str:
@@ -46,7 +51,7 @@ def _absent(promise: Tool) -> str:
     return f"the image lacks package {package}, or its directory is not on PATH"
 
 
-def _version(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment | None:
+def _version(promise: Tool, tool: model.ToolFacts, control: Seen[float], inspect: str) -> Assessment | None:
     """The problem with the version, or None."""
     if promise.version is None:
         return None
@@ -55,6 +60,10 @@ def _version(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment |
     if isinstance(tool.output, Unseen):
         return unproven_because(tool.output, inspect)
     command = " ".join((promise.name, *promise.version_command))
+    if tool.status in model.ENDED_FROM_OUTSIDE and (
+        doubtful := doubt(f"'{command}'", tool.status, control, inspect)
+    ):
+        return doubtful
     if tool.status != 0:
         return broken(
             f"{tool.path} {_ended(tool.status)}: {_first_line(tool.output)}",
@@ -88,7 +97,7 @@ def _line(version: ToolVersion) -> str:
     return "" if version.line == version.text else f" ({version.line[:200]})"
 
 
-def _work(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment | None:
+def _work(promise: Tool, tool: model.ToolFacts, control: Seen[float], inspect: str) -> Assessment | None:
     """The problem with the piece of work, or None."""
     if promise.work is None:
         return None
@@ -99,6 +108,10 @@ def _work(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment | No
         return unproven(f"the observation has step {work.step} of other work", inspect=where)
     command = _command(promise, promise.work.steps[work.step - 1])
     text = work.errors or work.output
+    if work.status in model.ENDED_FROM_OUTSIDE and (
+        doubtful := doubt(f"'{command}'", work.status, control, where)
+    ):
+        return doubtful
     if work.status != 0:
         return broken(
             f"{tool.path} does not do its work: '{command}' {_ended(work.status)}: {_first_line(text)}",
@@ -158,13 +171,17 @@ def likely_cause(status: int, output: str) -> str:
     return _STATUS_CAUSES.get(status, "its own message names the cause; run it in the image to see all of it")
 
 
-def _features(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment | None:
+def _features(promise: Tool, tool: model.ToolFacts, control: Seen[float], inspect: str) -> Assessment | None:
     """The problem with the features, or None."""
     for name, arguments in promise.features:
         feature = tool.features.get(name, NOT_ASKED)
         where = f'{inspect}.features["{name}"]'
         if isinstance(feature, Unseen):
             return unproven_because(feature, where)
+        if feature.status in model.ENDED_FROM_OUTSIDE and (
+            doubtful := doubt(name, feature.status, control, where)
+        ):
+            return doubtful
         if feature.status != 0:
             return broken(
                 f"{name}: status {feature.status}: {_first_line(feature.output)}",
@@ -176,7 +193,7 @@ def _features(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment 
     return None
 
 
-def _present(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment:
+def _present(promise: Tool, tool: model.ToolFacts, inspect: str, note: str) -> Assessment:
     version = None
     if promise.version and isinstance(tool.output, str):
         version = version_in(tool.output, promise.name, promise.pattern, promise.order)
@@ -186,11 +203,12 @@ def _present(promise: Tool, tool: model.ToolFacts, inspect: str) -> Assessment:
         parts.append(_line(version).strip())
     seen = " ".join(filter(None, parts))
     if promise.work is not None:
-        return kept(f"{seen}; it does its work", inspect=inspect)
+        return kept(f"{seen}; it does its work{note}", inspect=inspect)
     if promise.features:
-        return kept(seen, inspect=inspect)
+        return kept(f"{seen}{note}", inspect=inspect)
     # Nothing is known that would show that it works.
-    return kept(f"{seen} ({'version only' if version else 'not run'})", inspect=inspect, checked=1, total=2)
+    shown = "version only" if version else "not run"
+    return kept(f"{seen} ({shown}){note}", inspect=inspect, checked=1, total=2)
 
 
 def _first_line(text: str) -> str:
@@ -226,7 +244,8 @@ def explain(promise: Tool) -> Explanation:
         asked += f" It must do a piece of work in a scratch folder: {steps}."
     return Explanation(
         how=f"The job's PATH (not a login shell's) must contain an executable of this name.{asked}",
-        unproven=f"{RUNNER_LOST}; or no line explains its number; or the job can write to no folder.",
+        unproven=f"{RUNNER_LOST}; or its time was up, or it was killed, twice, and a control command in the same runner "
+        "was late too; or no line explains its number; or the job can write to no folder.",
         why="Without the tool, or with another release, a job fails midway.",
         breaks="The base image or package list dropped it, ENV PATH lost its directory, or its release left the range.",
         fix=f"Install the package {promise.package or promise.name}{release} in a directory on PATH.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.commands import JobCommand, OutputPatterns
-from builder_contracts.facts.model import HUNG, CommandFacts, Seen, Unseen
+from builder_contracts.facts.model import ENDED_FROM_OUTSIDE, HUNG, CommandFacts, Seen, Unseen
+from builder_contracts.observe import second_try
 from builder_contracts.observe.text_search import MOST_TEXT, matching_lines, shown_line
 from builder_contracts.runner.protocol import CompletedCommand, Runner
 
@@ -50,7 +52,11 @@ def program(command: JobCommand) -> list[str]:
 def _run(command: JobCommand, runner: Runner) -> Seen[CommandFacts]:
     started_at = time.monotonic()
     completed = runner.execute(program(command), deadline=command.within)
-    return read(command, completed, late=time.monotonic() - started_at >= command.within)
+    facts = read(command, completed, late=time.monotonic() - started_at >= command.within)
+    if isinstance(facts, CommandFacts) and facts.status in ENDED_FROM_OUTSIDE:
+        # It may change what it works on, so it has no second try.
+        return dataclasses.replace(facts, control=second_try.control(runner))
+    return facts
 
 
 def read(command: JobCommand, completed: CompletedCommand, *, late: bool) -> Seen[CommandFacts]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -25,6 +25,7 @@ from builder_contracts.facts.model import (
     ENTRYPOINT,
     NOT_ASKED,
     ConnectionFacts,
+    ControlFacts,
     DaemonFacts,
     Facts,
     FeatureFacts,
@@ -38,7 +39,7 @@ from builder_contracts.facts.model import (
     StepFacts,
     Unseen,
 )
-from builder_contracts.observe import commands, healthcheck
+from builder_contracts.observe import commands, healthcheck, second_try
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside import promised, steps, system_state
 from builder_contracts.observe.inside.answers import ProbeAnswers
@@ -78,6 +79,7 @@ def gather(
     taken = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     started_at = time.monotonic()
     shells: dict[str, Seen[StepFacts]] = {}
+    control: Seen[ControlFacts] = NOT_ASKED
     # The outside witness looks, and shells of steps start, while the probe runs.
     with ThreadPoolExecutor(3, thread_name_prefix="witness") as pool:
         shaking = pool.submit(setting.handshakes) if setting.handshakes else None
@@ -88,8 +90,13 @@ def gather(
             answers = ProbeAnswers(lost=setting.start.reason)
         else:
             stepping = pool.submit(steps.observe, contract, runner, deadline=deadline)
-            answers = _ask(contract, runner, forbidden if may_try else {}, deadline)
+            asked = questions(contract, _addresses(forbidden) if may_try else {})
+            answers = _ask(asked, runner, deadline)
             shells = stepping.result()
+            if not answers.lost and (doubtful := second_try.ended_from_outside(answers, asked)):
+                answers, control = second_try.ask_again(
+                    answers, doubtful, runner, lambda again: _ask(again, runner, deadline)
+                )
         outside = looking.result() if looking else None
         handshakes = shaking.result() if shaking else {}
     foreign = _foreign(setting, answers)
@@ -102,6 +109,7 @@ def gather(
     facts = dataclasses.replace(
         facts,
         handshakes=shown,
+        control=control,
         steps=shells,
         healthcheck=foreign or _healthcheck(contract, runner, answers),
         commands=commands.observe(contract, runner, lost=foreign.reason if foreign else answers.lost),
@@ -138,15 +146,14 @@ def _no_start(start: StartFacts) -> str:
     return f"runner did not start: {start.output}"
 
 
-def _ask(
-    contract: Contract, runner: Runner, forbidden: Mapping[str, Seen[StandIn]], deadline: float
-) -> ProbeAnswers:
-    addresses = {
-        name: (host.address, host.port) for name, host in forbidden.items() if isinstance(host, StandIn)
-    }
+def _addresses(forbidden: Mapping[str, Seen[StandIn]]) -> dict[str, tuple[str, int]]:
+    return {name: (host.address, host.port) for name, host in forbidden.items() if isinstance(host, StandIn)}
+
+
+def _ask(asked: Sequence[str], runner: Runner, deadline: float) -> ProbeAnswers:
     answers: ProbeAnswers | None = None
     until = time.monotonic() + deadline
-    for batch in batches(questions(contract, addresses)):
+    for batch in batches(asked):
         # Who answers without it was not asked, or remembers another run.
         nonce = secrets.token_hex(8)
         completed = runner.execute(

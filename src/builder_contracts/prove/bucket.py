@@ -89,8 +89,10 @@ def remove_all(bench: Testbed, prefix: str) -> str:
         )
         versions, uploads = _entries(bench.undo(listing))
     except StepFailed as failed:
-        return format_leftovers((unchecked_leftovers(failed.lost),))
-    return format_leftovers(list(dict.fromkeys(entry["Key"] for entry in (*versions, *uploads))))
+        return unchecked_leftovers(bench, "objects", failed.lost)
+    return format_leftovers(
+        bench, "objects", dict.fromkeys((entry["Key"] for entry in (*versions, *uploads)), "OK")
+    )
 
 
 def _entries(replies: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, str]], list[dict[str, str]]]:

@@ -11,11 +11,15 @@ from builder_contracts.prove.publish_attempt import PublishAttempt
 from builder_contracts.prove.secrets.record import Scan
 from builder_contracts.prove.state.record import StateRecord
 from builder_contracts.prove.unavailable import Unavailable
+from builder_contracts.runner.leftovers import Leftovers
 
 
 @dataclass
 class ProofRecords:
-    """All records of one class; each experiment has a record, or the reason why it has no record."""
+    """All records of one class; each experiment has a record, or the reason why it has no record.
+
+    ``leftovers`` is what they wrote to deployments and could not remove.
+    """
 
     nix: NixRecord | Unavailable | None = None
     bazel: dict[str, BazelRecord | Unavailable] = field(default_factory=dict)
@@ -24,3 +28,4 @@ class ProofRecords:
     canaries: dict[str, CanaryRecord | Unavailable] = field(default_factory=dict)
     scan: Scan | Unavailable | None = None
     seconds: float = 0.0
+    leftovers: Leftovers = field(default_factory=Leftovers)

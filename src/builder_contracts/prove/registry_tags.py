@@ -29,5 +29,8 @@ def remove_tags(bench: Testbed, repositories: Sequence[str]) -> str:
     ]
     # A registry deletes a manifest by its digest only.
     return remove(
-        bench, requests, lambda tag_url, reply: tag_url.removesuffix(TAG) + (reply.get("digest") or TAG)
+        bench,
+        "registry",
+        requests,
+        lambda tag_url, reply: tag_url.removesuffix(TAG) + (reply.get("digest") or TAG),
     )

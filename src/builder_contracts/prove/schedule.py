@@ -25,7 +25,7 @@ from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.container_testbed import ContainerTestbed
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
 from builder_contracts.prove.kernel.experiment import KernelOverrides, prove
-from builder_contracts.prove.leftovers import format_leftovers, unchecked_leftovers
+from builder_contracts.prove.leftovers import unchecked_leftovers
 from builder_contracts.prove.nix import experiment as nix
 from builder_contracts.prove.nix.record import NixRecord
 from builder_contracts.prove.publication import docker_push
@@ -38,6 +38,7 @@ from builder_contracts.prove.testbed import Testbed
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.redaction import learn_secrets
 from builder_contracts.runner.docker import engine
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.services.principals import WRITER
 from builder_contracts.services.stack import ServiceDown
 
@@ -98,6 +99,7 @@ class ExperimentSchedule:
         if any(isinstance(promise, NoSecrets) for promise in self.promises):
             self._carry_out(_PlannedExperiment(partial(self._search, roles), self._lose_search))
         self.records.seconds = time.monotonic() - started_at
+        self.records.leftovers = sum(self.bench.left_behind, Leftovers())
         return self.records
 
     def _plan(self, roles: Sequence[str]) -> Iterator[_PlannedExperiment]:
@@ -267,7 +269,7 @@ class ExperimentSchedule:
         try:
             leftovers = nix.take_back(self.bench, published)
         except Exception as error:
-            leftovers = format_leftovers((unchecked_leftovers(self._why(error)),))
+            leftovers = unchecked_leftovers(self.bench, "nix", self._why(error))
         if isinstance(self.records.nix, NixRecord):
             self.records.nix = dataclasses.replace(self.records.nix, leftovers=leftovers)
         anonymous_reader = self.bench.endpoints["nix"].anonymous_reader

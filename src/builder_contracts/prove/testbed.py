@@ -20,6 +20,7 @@ from builder_contracts.prove.endpoints import Endpoint
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
 from builder_contracts.prove.store_lookup import ANOTHER, SECOND
 from builder_contracts.redaction import Redactor
+from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.protocol import CompletedCommand, Runner
 from builder_contracts.runner.shutdown import Shutdown
 from builder_contracts.runner.wrapped import Command, WrappedRunner, redact_completed
@@ -42,7 +43,8 @@ class Testbed(ABC):
     """One class on one environment, until it is ended.
 
     ``token`` is the secret that its jobs can see, ``outputs`` what its builds printed, and ``unsearched`` names what left
-    them and could not be copied out for the search.
+    them and could not be copied out for the search. ``left_behind`` is what proofs wrote to a deployment and could not
+    remove.
     """
 
     endpoints: Mapping[str, Endpoint]
@@ -53,6 +55,7 @@ class Testbed(ABC):
     token: str = field(default_factory=lambda: secrets.token_hex(24), repr=False)
     outputs: list[bytes] = field(default_factory=list, repr=False)
     unsearched: list[str] = field(default_factory=list)
+    left_behind: list[Leftovers] = field(default_factory=list)
     bucket_ready: bool = False
     bucket_lock: threading.Lock = field(default_factory=threading.Lock)
     _certificates: dict[str, str] = field(default_factory=dict)

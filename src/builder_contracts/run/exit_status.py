@@ -18,7 +18,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     "written or is not read to its end; see 'doctor'",
     ExitCode.NOTHING_SELECTED: "nothing selected, or nothing to judge: no clause was kept or broken, and none is "
     "provable here",
-    ExitCode.LEFT_BEHIND: "something that the run created is still there, whatever the verdicts are; standard error names it",
+    ExitCode.LEFT_BEHIND: "something that the run created is still there, here or in a deployment, whatever the verdicts are; "
+    "standard error names it",
     ExitCode.INTERRUPTED: "interrupted; what the run had created is removed",
     ExitCode.TERMINATED: "terminated by SIGTERM or SIGHUP; what the run had created is removed",
 }

@@ -55,6 +55,7 @@ class Prover:
         self._setting_up, self._room = threading.Lock(), threading.Semaphore(SIDE_BY_SIDE)
         self._place: ProofBackend | None = None
         self._closed = False
+        self._left_behind: list[Leftovers] = []
 
     def prefetch(self, clauses: Mapping[str, tuple[Contract, list[Clause]]]) -> None:
         """Start the proofs of these classes in parallel."""
@@ -86,14 +87,16 @@ class Prover:
             return self._place
 
     def close(self) -> Leftovers:
-        """Remove everything that the session created, including what is just being started; what remains."""
+        """Remove everything that the session created, including what is just being started; what remains of it, here
+        and in deployments."""
         with self._setting_up:
             self._closed = True
             place = self._place
         if place is not None:
             place.stop()
         self._tasks.close()
-        return place.close() if place is not None else Leftovers()
+        left = place.close() if place is not None else Leftovers()
+        return sum(self._left_behind, left)
 
     def _prove(self, contract: Contract, selected: list[Clause]) -> tuple[ProofRecords, ProofContext]:
         with self._room:
@@ -105,6 +108,7 @@ class Prover:
         records = proved.records
         if isinstance(records, Unavailable):
             records = _all_lost(selected, records)
+        self._left_behind.append(records.leftovers)
         environment = self._options.bindings.environment
         start = ""
         if proved.about is not None and proved.about.kind == "docker":

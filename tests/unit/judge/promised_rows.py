@@ -104,6 +104,7 @@ PROMISED: dict[str, list[Row]] = {
         kept("sudo works", Sudo(True), privileges(sudo=SudoFacts("/usr/bin/sudo", 0)), "ran a command"),
         broken("sudo missing", Sudo(True), privileges(sudo=SudoFacts(None)), "no sudo", "lacks package sudo"),
         broken("sudo asks", Sudo(True), privileges(sudo=SudoFacts("/usr/bin/sudo", 1, "a password is required")), "a password is required", "NOPASSWD"),
+        unproven("sudo is cut short", Sudo(True), privileges(sudo=SudoFacts("/usr/bin/sudo", 124)), "was ended, after 10 s or by a signal"),
         unproven("sudo unseen", Sudo(True), privileges(sudo=LOST), "did not complete"),
     ],
     "secrets": [

@@ -10,6 +10,7 @@ from builder_contracts.contract.promises.packages import PackagePromise
 from builder_contracts.contract.promises.processes import RunningProcess
 from builder_contracts.facts.model import (
     HUNG,
+    NOT_ASKED,
     AccountFacts,
     CommandFacts,
     Facts,
@@ -33,8 +34,10 @@ def openssl(version: str) -> PackagePromise:
     return PackagePromise("openssl", version=PackageRange(version))
 
 
-def ended(status: int, output: str = "", **streams: dict[str, Seen[str | None]]) -> Facts:
-    return facts(commands={"ls": CommandFacts(status, output, **streams)})
+def ended(
+    status: int, output: str = "", control: Seen[float] = NOT_ASKED, **streams: dict[str, Seen[str | None]]
+) -> Facts:
+    return facts(commands={"ls": CommandFacts(status, output, control=control, **streams)})
 
 
 def command(status: int = 0, *, matches: str = "", forbids: str = "", stream: str = "stdout") -> JobCommand:
@@ -103,7 +106,9 @@ SYSTEM: dict[str, list[Row]] = {
         broken("no such program", command(), ended(126, 'exec: "ls": executable file not found in $PATH'), "status 126", "the image lacks ls"),
         kept("fails as promised", command(2), ended(2), "exited with status 2"),
         broken("must not succeed", command(2), ended(0, "fine"), "status 0: fine", "must exit with 2"),
-        broken("hangs", command(), ended(HUNG), "did not end within 10 s: no output", "it hangs"),
+        unproven("hangs on a busy host", command(), ended(HUNG, control=2.6), "'ls 'a b'' did not end in time, but the runner was busy: a control command took 2.6 s"),
+        unproven("killed, and no control ran", command(), ended(137), "was killed (status 137), and no control shows why"),
+        broken("hangs", command(), ended(HUNG, control=0.1), "did not end within 10 s: no output", "it hangs"),
         kept("status of a time limit", command(HUNG), ended(HUNG), "exited with status 124"),
         kept("expected text", command(matches="a+"), ended(0, stdout={"a+": "caat"}), "stdout: caat"),
         broken("other text", command(matches="a+"), ended(0, "dog", stdout={"a+": None}), "stdout of 'ls 'a b'' does not match /a+/: dog", "another release"),

@@ -120,6 +120,7 @@ def forbidden(control: model.Seen[ConnectionFacts] = CONNECTED, routes: model.Se
     )
 
 
+IDLE, LATE = model.ControlFacts(9, 0.2), model.ControlFacts(2, 3.1)
 CURL = Tool("curl", version=VersionRange(">=8"))
 XZ = Tool("xz", work=ToolWork((WorkStep(("-c",), into="packed"), WorkStep(("-dc", "packed"))), "text"))
 NIX = Tool("nix", version=VersionRange(">=2.24,<3"), features=(("flakes", ("eval", "1")),), package="nix-bin")
@@ -229,16 +230,22 @@ TABLE = {
         broken("other architecture", XZ, facts(tools={"xz": worked(1, 126, "", "/usr/bin/xz: Exec format error")}), "126", "another architecture"),
         broken("file capability", XZ, facts(tools={"xz": worked(1, 126, "", "/usr/bin/xz: Operation not permitted")}), "126", "file capabilities"),
         broken("not executable", XZ, facts(tools={"xz": worked(1, 126, "", "Permission denied")}), "126", "mounted noexec"),
-        broken("killed by memory", XZ, facts(tools={"xz": worked(1, 137, "")}), "status 137: no output", "memory limit"),
+        broken("killed by memory", XZ, facts(tools={"xz": worked(1, 137, "")}, control=IDLE), "status 137: no output", "memory limit"),
+        unproven("killed on a busy host", XZ, facts(tools={"xz": worked(1, 137, "")}, control=LATE), "'xz -c' was killed (status 137), but the runner was busy: a control command took 3.1 s"),
         broken("crash", XZ, facts(tools={"xz": worked(1, 139, "")}), "139", "segmentation fault"),
-        broken("hangs", XZ, facts(tools={"xz": worked(1, model.HUNG, "no exit within 20 s")}), "did not end in time: no exit within 20 s", "it hangs"),
+        broken("hangs", XZ, facts(tools={"xz": worked(1, model.HUNG, "no exit within 20 s")}, control=IDLE), "did not end in time: no exit within 20 s", "it hangs"),
         broken("broken configuration", XZ, facts(tools={"xz": worked(1, 128, "", "fatal: bad config line 1 in file /home/runner/.gitconfig")}), "128", "a configuration file that it reads is broken"),
         broken("headers lost", XZ, facts(tools={"xz": worked(1, 1, "", "work.c:1:10: fatal error: stdio.h: No such file or directory")}), "stdio.h", "header files are missing"),
         unproven("work unseen", XZ, facts(tools={"xz": model.ToolFacts("/usr/bin/xz", work=LOST)}), "did not complete"),
         unproven("work ended early", XZ, facts(tools={"xz": worked(1, 0, "")}), "its work ended early, after 'xz -c'"),
         unproven("other work", XZ, facts(tools={"xz": worked(3, 0, "text")}), "step 3 of other work"),
         broken("version is broken before work is unseen", replace(CURL, work=XZ.work), facts(tools={"curl": replace(tool("/usr/bin/curl", "curl 7.1"), work=LOST)}), "is version 7.1", "pin or upgrade"),
-        broken("version hangs", CURL, facts(tools={"curl": tool("/usr/bin/curl", "no exit within 20 s", model.HUNG)}), "did not end in time", "it hangs"),
+        broken("version hangs", CURL, facts(tools={"curl": tool("/usr/bin/curl", "no exit within 20 s", model.HUNG)}, control=IDLE), "did not end in time", "it hangs"),
+        unproven("version hangs on a busy host", CURL, facts(tools={"curl": tool("/usr/bin/curl", "", model.HUNG)}, control=LATE), "'curl --version' did not end in time, but the runner was busy"),
+        unproven("work hangs and no control ran", XZ, facts(tools={"xz": worked(1, model.HUNG, "")}, control=LOST), "no control shows why: the observation did not complete"),
+        broken("feature hangs", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(model.HUNG, "")})}, control=IDLE), "flakes: status 124", "it hangs"),
+        unproven("feature is killed on a busy host", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(143, "")})}, control=LATE), "flakes was killed (status 143)"),
+        kept("does its work at the second try", XZ, facts(tools={"xz": worked(2, 0, "text")}, control=model.ControlFacts(9, 0.1, ["xz"])), "it does its work; at the second try"),
         unproven("number that nothing explains", CURL, facts(tools={"curl": tool("/usr/bin/curl", "build 7 of 8.1 today")}), "no line of 'curl --version' says that its number is the version of curl: build 7 of 8.1 today"),
         broken("pre-release", replace(CURL, version=VersionRange(">=8.1")), facts(tools={"curl": tool("/usr/bin/curl", "curl 8.1.0rc1")}), "is version 8.1.0rc1 (curl 8.1.0rc1)", "does not satisfy"),
         unproven("feature hung", NIX, facts(tools={"nix": replace(tool(), features={"flakes": LOST})}), "did not complete"),

@@ -60,7 +60,10 @@ def test_status_of_the_command_and_not_of_its_input() -> None:
 
 
 def test_command_that_hangs_is_ended() -> None:
-    assert run(JobCommand("c", ("sleep", "30"), within=1)) == CommandFacts(HUNG, "")
+    facts = run(JobCommand("c", ("sleep", "30"), within=1))
+    assert isinstance(facts, CommandFacts)
+    assert (facts.status, facts.output) == (HUNG, "")
+    assert isinstance(facts.control, float)
 
 
 def test_program_that_is_missing_has_a_status() -> None:

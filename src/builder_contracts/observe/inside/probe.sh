@@ -351,6 +351,16 @@ for socket in /var/run/docker.sock /run/docker.sock /run/podman/podman.sock "${X
 done
 say isolation sockets "[$sockets]"
 
+# say_attempt NAME STATUS TEXT: how an attempt ended, with TEXT if it worked. One that was cut short shows nothing.
+say_attempt() {
+  case $2 in
+    0) quote "$3"; json="{\"worked\":true,\"output\":$quoted}" ;;
+    124 | 137 | 143) unseen "the attempt was ended, after 10 s or by a signal" ;;
+    *) shorten "$said"; quote "${short:-failed}"; json="{\"worked\":false,\"output\":$quoted}" ;;
+  esac
+  say isolation "$1" "$json"
+}
+
 # The attempts use separate namespaces, so that a success changes nothing outside.
 find_tool unshare; unshare=$found
 find_tool mount; mount=$found
@@ -359,21 +369,22 @@ if [ -z "$unshare" ] || [ -z "$true" ]; then
   say isolation unshare "$json"
   say isolation mount "$json"
 else
-  if said=$(bounded 10 "$unshare" --user --map-root-user --mount "$true" 2>&1); then
-    say isolation unshare '{"worked":true,"output":"created a user and a mount namespace"}'
-  else
-    shorten "$said"; quote "${short:-failed}"
-    say isolation unshare "{\"worked\":false,\"output\":$quoted}"
-  fi
+  said=$(bounded 10 "$unshare" --user --map-root-user --mount "$true" 2>&1)
+  say_attempt unshare $? "created a user and a mount namespace"
   if [ -z "$mount" ]; then
     unseen "the image lacks mount(8)"
     say isolation mount "$json"
-  elif said=$(bounded 10 "$unshare" --mount "$mount" -t tmpfs none /tmp 2>&1) ||
-    said=$(bounded 10 "$unshare" --user --map-root-user --mount "$mount" -t tmpfs none /tmp 2>&1); then
-    say isolation mount '{"worked":true,"output":"mounted a tmpfs in its own namespace"}'
   else
-    shorten "$said"; quote "${short:-failed}"
-    say isolation mount "{\"worked\":false,\"output\":$quoted}"
+    said=$(bounded 10 "$unshare" --mount "$mount" -t tmpfs none /tmp 2>&1)
+    status=$?
+    case $status in
+      0 | 124 | 137 | 143) ;;
+      *)
+        said=$(bounded 10 "$unshare" --user --map-root-user --mount "$mount" -t tmpfs none /tmp 2>&1)
+        status=$?
+        ;;
+    esac
+    say_attempt mount $status "mounted a tmpfs in its own namespace"
   fi
 fi
 
@@ -680,6 +691,9 @@ answer_shell() {
   fi
   if [ "$status ${said:-$short}" = "0 42" ]; then
     say shells "$1" '{"runs":true}'
+  elif [ "$status" -eq 124 ] || [ "$status" -eq 137 ] || [ "$status" -eq 143 ]; then
+    unseen "$1 was ended twice, after $patience s or by a signal"
+    say shells "$1" "$json"
   else
     quote "status $status: $short"
     say shells "$1" "{\"runs\":false,\"reason\":$quoted}"

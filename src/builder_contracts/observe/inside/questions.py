@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv6Address
 from pathlib import Path
 
@@ -111,7 +111,7 @@ def _work(work: ToolWork) -> Iterator[str]:
         yield from ("step", step.program, step.stdin, step.into, str(len(step.arguments)), *step.arguments)
 
 
-def batches(asked: list[str]) -> list[list[str]]:
+def batches(asked: Sequence[str]) -> list[list[str]]:
     """The questions in as few groups as the argument list allows: one for any contract of usual size."""
     groups: list[list[str]] = [[]]
     size = 0

@@ -242,14 +242,12 @@ def _lookups(
 
 def close_session(bench: Testbed, session: AtticSession) -> str:
     """Remove what the run wrote, as far as Attic can; what became of it. Raises StepFailed."""
-    stays = []
-    if session.written:
-        stays.append(f"{' '.join(session.written)} in {session.own.name}, from which Attic deletes no path")
+    outcome = NOTHING_TO_REMOVE
     if session.separate:
         owner = bench.headers("nix", OWNER)
         _, left = bench.undo([session.cache.config(owner, "DELETE"), session.cache.config(owner)])
-        if left["status"] != "404":
-            stays.append(f"the cache {session.cache.name}: {format_reply(left)}")
-    elif not stays:
-        return NOTHING_TO_REMOVE
-    return format_leftovers(stays)
+        outcome = format_leftovers(bench, "nix", {f"the cache {session.cache.name}": left["status"]})
+    if session.written:
+        stays = f"not cleaned up: {' '.join(session.written)} in {session.own.name}, from which Attic deletes no path"
+        return f"{outcome}; {stays}" if session.separate else stays
+    return outcome

@@ -302,11 +302,11 @@ def take_back(bench: Testbed, published: Published) -> str:
         return NOTHING_TO_REMOVE
     deleted = [*names, *filter(None, nars.values()), *published.put]
     bench.undo(_requests(bench, "DELETE", deleted))
-    checked = [*deleted, *map(_narinfo, sorted(unsure))]
-    after = bench.undo(_requests(bench, "HEAD", checked))
-    leftovers = [name for name, reply in zip(checked, after, strict=True) if reply["status"] != "404"]
-    unread = (f"the NAR that the unreadable {name} refers to" for name, nar in nars.items() if not nar)
-    return format_leftovers((*leftovers, *unread))
+    replies = bench.undo(_requests(bench, "HEAD", deleted))
+    after = {name: reply["status"] for name, reply in zip(deleted, replies, strict=True)}
+    unchecked = [*map(_narinfo, sorted(unsure))]
+    unchecked += [f"the NAR that the unreadable {name} refers to" for name, nar in nars.items() if not nar]
+    return format_leftovers(bench, "nix", after, unchecked)
 
 
 def _requests(bench: Testbed, method: str, names: Iterable[str]) -> list[dict[str, object]]:

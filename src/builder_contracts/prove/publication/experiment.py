@@ -11,7 +11,7 @@ from typing import Any
 from builder_contracts.prove import bucket, lookup_identity
 from builder_contracts.prove.attic import experiment as attic
 from builder_contracts.prove.job import ProofJob, StepFailed
-from builder_contracts.prove.leftovers import Request, format_leftovers, remove, unchecked_leftovers
+from builder_contracts.prove.leftovers import Request, remove, unchecked_leftovers
 from builder_contracts.prove.publish_attempt import (
     IDENTITIES,
     PublishAttempt,
@@ -95,7 +95,7 @@ def _publish_to_attic(
         try:
             leftovers = attic.close_session(bench, session)
         except StepFailed as failed:
-            leftovers = format_leftovers((unchecked_leftovers(failed.lost),))
+            leftovers = unchecked_leftovers(bench, "nix", failed.lost)
     return with_control(
         {
             name: dataclasses.replace(attempt, leftovers=leftovers)
@@ -114,7 +114,7 @@ def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
         case "nix":
             paths = [name for nonce in nonces for name in (f"{nonce}.narinfo", f"nar/{nonce}.nar")]
             requests = [{"kind": "http", "url": f"{url}/{path}", "headers": headers} for path in paths]
-            return remove(bench, requests, lambda path_url, _: path_url)
+            return remove(bench, target, requests, lambda path_url, _: path_url)
         case "registry":
             return remove_tags(bench, [f"proof/{nonce}" for nonce in nonces])
         case "objects":
