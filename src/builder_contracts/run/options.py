@@ -22,7 +22,7 @@ from builder_contracts.reporting.registry import FORMATS
 
 CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor"
 EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
-DASHBOARD = "dashboard"
+DASHBOARD, INIT = "dashboard", "init"
 
 RUNNERS = ("docker", "local")
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
@@ -154,8 +154,9 @@ OPTIONS: tuple[Option, ...] = (
     _option(
         "facts_image", "--image", metavar="REF", faces=(FACTS,), help="Image to start instead of the contract's.",
     ),
+    _option("init_image", "--image", metavar="REF", faces=(INIT,), help="Image to look at."),
     _option(
-        "runner", "--runner", choices=RUNNERS, default="docker", faces=(*EVERYWHERE, FACTS),
+        "runner", "--runner", choices=RUNNERS, default="docker", faces=(*EVERYWHERE, FACTS, INIT),
         variable="BUILDER_CONTRACTS_RUNNER", help="Where to look: a container (docker) or this machine (local).",
     ),
     _option(
@@ -198,7 +199,12 @@ OPTIONS: tuple[Option, ...] = (
         faces=(DIFF, DOCTOR, EXPLAIN, SELECT, VALIDATE), help="Print text or JSON.",
     ),
     _option(
-        "form", "--format", choices=("json",), default="json", faces=(FACTS,), help="Print JSON.",
+        "form", "--format", choices=("text", "json"), faces=(FACTS,),
+        help="Print a list (text), or JSON. Default: text where no contract decides and no file is written.",
+    ),
+    _option(
+        "no_contract", "--no-contract", is_flag=True, faces=(FACTS,),
+        help="Ask for everything that is known, whatever contracts promise.",
     ),
     _option(
         "keyword", "-k", metavar="EXPRESSION", faces=(CHECK,),
@@ -213,7 +219,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Check only clauses that failed in the last run here; all clauses if none did.",
     ),
     _option(
-        "pull", "--pull", is_flag=True, faces=(*EVERYWHERE, FACTS), variable="BUILDER_CONTRACTS_PULL",
+        "pull", "--pull", is_flag=True, faces=(*EVERYWHERE, FACTS, INIT), variable="BUILDER_CONTRACTS_PULL",
         help="Pull images that are not in the engine.",
     ),
     _option(
@@ -230,7 +236,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Fail on any unproven clause, even one this host cannot prove.",
     ),
     _option(
-        "deadline", "--deadline", metavar="SECONDS", convert=seconds, default=60.0, faces=(*EVERYWHERE, FACTS),
+        "deadline", "--deadline", metavar="SECONDS", convert=seconds, default=60.0, faces=(*EVERYWHERE, FACTS, INIT),
         variable="BUILDER_CONTRACTS_DEADLINE",
         help="Time limit for each observation, in seconds since its latest answer, and three times that in all.",
     ),
