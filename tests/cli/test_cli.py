@@ -298,6 +298,32 @@ def test_facts_are_printed_or_saved_and_can_be_compared(folder: Path) -> None:
     assert (same.status, same.out) == (ExitCode.KEPT, "no differences\n")
 
 
+def test_facts_without_a_contract_list_what_there_is(folder: Path) -> None:
+    listed = run("facts", "--runner", "local", "--no-contract", cwd=folder)
+    assert listed.status == ExitCode.KEPT
+    assert re.search(
+        rf"^ +sh +\S+ +works +{re.escape(str(folder / 'bin' / 'sh'))}$", listed.out, re.MULTILINE
+    )
+    arguments = ("facts", "--runner", "local", "--format", "json")
+    (folder / "contracts").rename(folder / "elsewhere")
+    assert json.loads(run(*arguments, cwd=folder).out)["tools"]["git"]["path"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--no-contract"], "no contract says which image to start"),
+        (["--no-contract", "--builder", "here"], "--no-contract conflicts with"),
+        (["--no-contract", "--image", "Not An Image"], "is not an image reference"),
+    ],
+    ids=["no image", "both", "no reference"],
+)
+def test_facts_without_a_contract_need_an_image(folder: Path, arguments: list[str], expected: str) -> None:
+    ended = run("facts", *arguments, cwd=folder)
+    assert ended.status == ExitCode.BAD_INPUT
+    assert expected in ended.err
+
+
 def test_facts_that_cannot_be_saved_are_told_and_leave_nothing(folder: Path) -> None:
     for target in ("nowhere/a.json", "contracts", "."):
         ended = run("facts", "--runner", "local", "--builder", "there", "-o", target, cwd=folder)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,15 @@ from builder_contracts.contract import schemas
 from builder_contracts.contract.files import current_directory, write
 from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
+from builder_contracts.draft.listing import listing
+from builder_contracts.draft.survey import survey
 from builder_contracts.errors import EngineError, ExitCode, InputError, printable
 from builder_contracts.facts import json_codec
-from builder_contracts.facts.model import StartFacts, Unseen
+from builder_contracts.facts.model import Facts, StartFacts, Unseen
 from builder_contracts.run.exit_status import after_removal
-from builder_contracts.run.inputs import contract_files, unknown, with_contracts
-from builder_contracts.run.options import DIFF, FACTS, parse, usage_error
-from builder_contracts.run.progress import Progress
-from builder_contracts.run.run import Run
+from builder_contracts.run.inputs import contract_files, unknown
+from builder_contracts.run.options import DIFF, FACTS, RunOptions, parse, usage_error
+from builder_contracts.run.single_observation import observe
 
 
 @click.command()
@@ -29,14 +29,18 @@ from builder_contracts.run.run import Run
     "-o", "--output", type=click.Path(path_type=Path), metavar="FILE",
     help="Write to FILE instead of standard output.",
 )  # fmt: skip
-def facts(facts_image: str | None, output: Path | None, form: str, **values: Any) -> None:  # noqa: ARG001 # there is one
-    """Observe a runner once and print all facts as JSON.
+def facts(
+    facts_image: str | None, output: Path | None, form: str | None, no_contract: bool, **values: Any
+) -> None:
+    """Observe a runner once and print all facts, with a contract or without one.
 
     A contract decides which facts are collected: that of CLASS, the one whose image or name is REF, or the only one.
+    Without a contract, or with --no-contract, every known tool is looked for and everything that is known is asked.
     Values that look like secrets are redacted; variables that an environment file reserves for proofs are omitted.
 
     \b
     Examples:
+      builder-contracts facts --image debian:stable-slim --no-contract
       builder-contracts facts --image tinyland-nix | jq .tools.xz
       builder-contracts facts --image ghcr.io/me/runner:1 --builder tinyland-nix --pull -o today.json
       builder-contracts facts --runner local --builder tinyland-docker
@@ -47,17 +51,16 @@ def facts(facts_image: str | None, output: Path | None, form: str, **values: Any
             f"{image!r} is not an image reference such as ghcr.io/me/runner:1", param_hint="--image"
         )
     options = parse(FACTS, values, cwd=current_directory())
-    contract = _choose(load_all(contract_files(options.paths), options.settings), options.builders, image)
-    options = dataclasses.replace(options, images={contract.name: image} if image else {}, builders=())
-    inputs = with_contracts(options, [contract])
-    with Run(options, inputs, [], Progress(lambda _: None)) as run:
-        observed = run.facts(inputs.contracts[0])
-        left = run.close()
-    if isinstance(observed.start, Unseen) and observed.start.provable_here:
-        raise EngineError(observed.start.reason)
-    if isinstance(observed.start, StartFacts) and not observed.start.exists:
-        raise usage_error(observed.start.output, "build the image, or pass --pull")
-    text = json_codec.to_json(observed) + "\n"
+    if no_contract and (options.paths or options.builders):
+        raise usage_error("--no-contract conflicts with --contracts and --builder", "leave out one of them")
+    contract = None if no_contract else _contract(options, image)
+    form = form or ("json" if contract is not None or output is not None else "text")
+    if contract is None and image is None and options.runner == "docker":
+        raise usage_error("no contract says which image to start", "pass --image REF, or --contracts PATH")
+    asked = contract or survey(image or "")
+    observed, left = observe(options, asked, image)
+    require_image(observed)
+    text = json_codec.to_json(observed) + "\n" if form == "json" else listing(observed, asked)
     if output is None:
         click.echo(text, nl=False)
     else:
@@ -65,6 +68,23 @@ def facts(facts_image: str | None, output: Path | None, form: str, **values: Any
     for line in left.lines:
         click.echo(f"error: {line}", err=True)
     raise click.exceptions.Exit(after_removal(ExitCode.KEPT, left))
+
+
+def require_image(observed: Facts) -> None:
+    """Raises EngineError where nothing could be started, and InputError where the image is not there."""
+    if isinstance(observed.start, Unseen) and observed.start.provable_here:
+        raise EngineError(observed.start.reason)
+    if isinstance(observed.start, StartFacts) and not observed.start.exists:
+        raise usage_error(observed.start.output, "build the image, or pass --pull")
+
+
+def _contract(options: RunOptions, image: str | None) -> Contract | None:
+    """The contract that decides, or None where nobody named one and none is about the image."""
+    named = bool(options.paths or options.builders)
+    if not named and not Path("contracts").exists():
+        return None
+    contracts = load_all(contract_files(options.paths), options.settings)
+    return _choose(contracts, options.builders, image)
 
 
 def _save(text: str, output: Path) -> None:
@@ -89,7 +109,8 @@ def _choose(contracts: list[Contract], builders: tuple[str, ...], image: str | N
         chosen = [contract for contract in contracts if {contract.name, contract.image} & meant]
     if len(chosen) != 1:
         raise usage_error(
-            "cannot tell which contract to use", f"choose a class with --builder: {', '.join(names)}"
+            "cannot tell which contract to use",
+            f"choose a class with --builder: {', '.join(names)}; or ask for everything with --no-contract",
         )
     return chosen[0]
 

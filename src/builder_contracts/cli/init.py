@@ -3,51 +3,158 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from builder_contracts.contract.files import write
-from builder_contracts.errors import BuilderContractsError, printable
+from builder_contracts.cli.facts import require_image
+from builder_contracts.cli.options import table_options
+from builder_contracts.contract import schemas
+from builder_contracts.contract.files import current_directory, write
+from builder_contracts.draft.proposals import Level
+from builder_contracts.errors import BuilderContractsError, ExitCode, printable
+from builder_contracts.run.options import INIT, RunOptions, parse, usage_error
 
 
 @click.command()
+@table_options(INIT)
+@click.option("--name", metavar="CLASS", help="Name of the class (default: the image's).")
+@click.option(
+    "--level",
+    type=click.Choice([level.name.lower() for level in Level]),
+    default="usual",
+    show_default=True,
+    help="How much to promise.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="File to write, - for standard output (default: contracts/CLASS.yaml).",
+)
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.option(
     "--platform",
     "folder",
-    required=True,
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="Directory of contracts to create.",
+    help="Write the contracts of a whole platform to DIR, from the repository that deploys it.",
 )
 @click.option(
     "--repo",
-    default=Path(),
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Repository that deploys the runners (default: current directory).",
+    help="With --platform: the repository (default: current directory).",
 )
-def init(folder: Path, repo: Path) -> None:
-    """Write commented contracts for a platform that has none.
+def init(
+    init_image: str | None,
+    name: str | None,
+    level: str,
+    output: Path | None,
+    force: bool,
+    folder: Path | None,
+    repo: Path | None,
+    **values: Any,
+) -> None:
+    """Write a first contract: what a runner provides today.
 
-    Reads the scale sets that PATH deploys. Writes a class for each of them and the facts that a checkout can be
-    compared with. Existing files are kept.
+    Looks once at a container of image REF, or at this machine with --runner local. Every promise of the contract is
+    kept then, and says why one would want it. What looks like a mistake, such as a secret in a variable, stands there
+    as a comment. An existing file is replaced only with --force.
+
+    With --platform, reads the scale sets that a repository deploys. Writes a class for each of them and the facts that
+    a checkout can be compared with. Existing files are kept.
 
     \b
-    Example:
+    Examples:
+      builder-contracts init --image debian:stable-slim
+      builder-contracts init --runner local --name build-host --level minimal
       builder-contracts init --platform contracts --repo ../cluster
     """
+    options = parse(INIT, values, cwd=current_directory())
+    if folder is not None:
+        if init_image or name or output:
+            raise usage_error(
+                "--platform conflicts with --image, --name and --output", "leave out one of them"
+            )
+        _platform(folder, repo or Path())
+        return
+    if repo is not None:
+        raise usage_error("--repo is about --platform", "add --platform DIR, or leave it out")
+    if init_image is None and options.runner == "docker":
+        raise usage_error("nothing to look at", "pass --image REF, --runner local, or --platform DIR")
+    if init_image is not None and not schemas.is_image(init_image):
+        raise usage_error(
+            f"--image {init_image}: not an image reference", "use a form such as ghcr.io/me/runner:1"
+        )
+    if name is not None and not schemas.is_class_name(name):
+        raise usage_error(
+            f"--name {name}: not a name of a class", "use lower-case letters, digits and hyphens"
+        )
+    raise click.exceptions.Exit(_first(options, init_image, name, Level[level.upper()], output, force=force))
+
+
+def _first(
+    options: RunOptions,
+    image: str | None,
+    name: str | None,
+    level: Level,
+    output: Path | None,
+    *,
+    force: bool,
+) -> ExitCode:
+    from builder_contracts.draft.first_contract import class_name, first_contract
+    from builder_contracts.draft.survey import survey
+    from builder_contracts.facts.model import StartFacts
+    from builder_contracts.run.exit_status import after_removal
+    from builder_contracts.run.single_observation import observe
+    from builder_contracts.verdict import Outcome
+
+    name = name or (class_name(image) if image else "this-machine")
+    path = output or Path("contracts", f"{name}.yaml")
+    if str(path) != "-" and path.exists() and not force:
+        raise usage_error(f"{path} exists", "pass --force to replace it, or --output FILE")
+    facts, left = observe(options, survey(image or ""), image)
+    require_image(facts)
+    if isinstance(facts.start, StartFacts) and not facts.start.started:
+        raise usage_error(f"no job runs in {image}: {facts.start.output}", "a runner's image needs /bin/sh")
+    first = first_contract(facts, name=name, image=image or name, level=level)
+    if str(path) == "-":
+        click.echo(first.text, nl=False)
+    else:
+        _write(path, first.text)
+        kept, broken, unproven = (
+            first.counts[outcome] for outcome in (Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN)
+        )
+        shown = printable(str(path))
+        click.echo(
+            f"written  {shown}: {kept} promises kept; as comments {broken} broken, {unproven} unproven"
+        )
+        where = " --runner local" if options.runner == "local" else ""
+        click.echo(f"next     builder-contracts check{where} {shown}")
+    for line in left.lines:
+        click.echo(f"error: {line}", err=True)
+    return after_removal(ExitCode.KEPT, left)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(path, text.encode())
+    except OSError as error:
+        raise BuilderContractsError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _platform(folder: Path, repo: Path) -> None:
     from builder_contracts.truth.platform_start import start_files
 
-    for name, content in start_files(repo).items():
-        path = folder / name
+    for file, content in start_files(repo).items():
+        path = folder / file
         if path.exists():
             click.echo(f"kept     {printable(str(path))}")
             continue
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(path, content.encode())
-        except OSError as error:
-            raise BuilderContractsError(f"cannot write {path}: {error.strerror}") from None
+        _write(path, content)
         click.echo(f"written  {printable(str(path))}")
     click.echo(
         f"next: builder-contracts truth --repo {printable(str(repo))} --contracts {printable(str(folder))}"

@@ -60,7 +60,8 @@ def _click_option(option: Option) -> Callable[[Any], Any]:
 def _with_format(command: Callable[..., Any], option: Option) -> Callable[..., Any]:
     @functools.wraps(command)
     def with_format(*arguments: Any, as_json: bool, **values: Any) -> Any:
-        values["form"] = "json" if as_json else option.read(values["form"] or option.default)
+        form = "json" if as_json else values["form"] or option.default
+        values["form"] = form if form is None else option.read(form)
         return command(*arguments, **values)
 
     as_json: Any = click.option("--json", "as_json", is_flag=True, hidden=True)(with_format)

@@ -112,7 +112,7 @@ def load(
         raise InputError([Problem(document.source(("kind",)), message, fix)])
     validity.check("builder-class", document)
     # What a team knows of its own tools stands in a folder beside its contracts.
-    contract = _contract(document, read_tools(path.parent / "tools"))
+    contract = contract_of(document, read_tools(path.parent / "tools"))
     return dataclasses.replace(
         contract, settings={name: settings[name] for name in values if name in settings}
     )
@@ -292,7 +292,8 @@ def _inherited(pointer: Pointer, above: Any) -> bool:
     return False
 
 
-def _contract(document: Document, tools: Mapping[str, KnownTool]) -> Contract:
+def contract_of(document: Document, tools: Mapping[str, KnownTool]) -> Contract:
+    """The contract in a valid document, with its clauses. Raises InputError."""
     data = document.data
     builder = data["metadata"]["name"]
     problems: list[Problem] = []

@@ -49,6 +49,12 @@ def is_image(reference: str) -> bool:
     return re.fullmatch(form, reference) is not None
 
 
+def is_class_name(name: str) -> bool:
+    """Whether the text has the form of a class's name."""
+    form = load("builder-class")["properties"]["metadata"]["properties"]["name"]["pattern"]
+    return re.fullmatch(form, name) is not None
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate that was probably meant, or None."""
     close = difflib.get_close_matches(word[:200], list(candidates), n=1, cutoff=0.55)

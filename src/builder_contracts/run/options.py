@@ -22,7 +22,7 @@ from builder_contracts.reporting.registry import FORMATS
 
 CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor"
 EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
-DASHBOARD = "dashboard"
+DASHBOARD, INIT = "dashboard", "init"
 
 RUNNERS = ("docker", "local", "kubernetes")
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
@@ -170,6 +170,11 @@ OPTIONS: tuple[Option, ...] = (
     _option(
         "facts_image", "--image", metavar="REF", faces=(FACTS,), help="Image to start instead of the contract's.",
     ),
+    _option("init_image", "--image", metavar="REF", faces=(INIT,), help="Image to look at."),
+    _option(
+        "init_runner", "--runner", choices=("docker", "local"), default="docker", faces=(INIT,),
+        help="Where to look: a container (docker) or this machine (local).",
+    ),
     _option(
         "runner", "--runner", choices=RUNNERS, default="docker", faces=(*EVERYWHERE, FACTS),
         variable="BUILDER_CONTRACTS_RUNNER", help="Where to look: a container (docker), this machine (local) or a pod (kubernetes).",
@@ -234,7 +239,12 @@ OPTIONS: tuple[Option, ...] = (
         faces=(DIFF, DOCTOR, EXPLAIN, SELECT, VALIDATE), help="Print text or JSON.",
     ),
     _option(
-        "form", "--format", choices=("json",), default="json", faces=(FACTS,), help="Print JSON.",
+        "form", "--format", choices=("text", "json"), faces=(FACTS,),
+        help="Print a list (text), or JSON. Default: text where no contract decides and no file is written.",
+    ),
+    _option(
+        "no_contract", "--no-contract", is_flag=True, faces=(FACTS,),
+        help="Ask for everything that is known, whatever contracts promise.",
     ),
     _option(
         "keyword", "-k", metavar="EXPRESSION", faces=(CHECK,),
@@ -249,7 +259,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Check only clauses that failed in the last run here; all clauses if none did.",
     ),
     _option(
-        "pull", "--pull", is_flag=True, faces=(*EVERYWHERE, FACTS), variable="BUILDER_CONTRACTS_PULL",
+        "pull", "--pull", is_flag=True, faces=(*EVERYWHERE, FACTS, INIT), variable="BUILDER_CONTRACTS_PULL",
         help="Pull images that are not in the engine.",
     ),
     _option(
@@ -266,7 +276,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Fail on any unproven clause, even one this host cannot prove.",
     ),
     _option(
-        "deadline", "--deadline", metavar="SECONDS", convert=seconds, default=60.0, faces=(*EVERYWHERE, FACTS),
+        "deadline", "--deadline", metavar="SECONDS", convert=seconds, default=60.0, faces=(*EVERYWHERE, FACTS, INIT),
         variable="BUILDER_CONTRACTS_DEADLINE",
         help="Time limit for each observation, in seconds since its latest answer, and three times that in all.",
     ),
@@ -373,7 +383,7 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         images=dict(read.get("image", ())),
         settings=dict(read.get("settings", ())),
         platform=read.get("platform") or "",
-        runner=read.get("runner", "docker"),
+        runner=read.get("runner") or read.get("init_runner", "docker"),
         pods=read.get("pod", ()),
         helm_values=read.get("helm_values", ()),
         scale_sets=read.get("scale_set", ()),
