@@ -55,7 +55,7 @@ def facts(
         raise usage_error("--no-contract conflicts with --contracts and --builder", "leave out one of them")
     contract = None if no_contract else _contract(options, image)
     form = form or ("json" if contract is not None or output is not None else "text")
-    if contract is None and image is None and options.runner == "docker":
+    if contract is None and image is None and options.runner != "local":
         raise usage_error("no contract says which image to start", "pass --image REF, or --contracts PATH")
     asked = contract or survey(image or "")
     observed, left = observe(options, asked, image)
