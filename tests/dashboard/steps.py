@@ -74,6 +74,13 @@ class Job:
         }
         return self.steps
 
+    def script(self, folder: Path, *arguments: str, **environment: str) -> Step:
+        """Run one part of an action's script as a step of its own."""
+        step = Step(arguments[0], "skipped")
+        command = " ".join(['"$GITHUB_ACTION_PATH/run"', *arguments])
+        self._run({"run": command, "env": environment}, step, {}, folder)
+        return step
+
     def _run(self, raw: Mapping[str, Any], step: Step, context: Mapping[str, Any], folder: Path) -> None:
         outputs = self.temp / "outputs"
         outputs.write_text("")

@@ -75,7 +75,9 @@ def job(tmp_path: Path, temp: Path, spy: Spy) -> Job:
 
 def check(job: Job, **inputs: str) -> dict[str, Step]:
     given = {name.replace("_", "-"): value for name, value in inputs.items()}
-    steps = job.action(ACTION, {"builder": "tiny", "environment": "own", **given})
+    steps = job.action(
+        ACTION, {"builder": "tiny", "environment": "own", "reports": "contract-reports", **given}
+    )
     return {step.name: step for step in steps}
 
 
@@ -236,7 +238,8 @@ def test_a_value_is_data_to_its_end(tmp_path_factory: pytest.TempPathFactory, va
     assert (folder / "given").read_bytes().decode() == value
     hidden = {read_back(line) for line in masked.stdout.split("\n")}
     assert {value, base64.b64encode(value.encode()).decode()} <= hidden
-    assert {path.name for path in folder.iterdir()} == {"builder-contracts-venv", "given", "reports"}
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"builder-contracts-codes", "builder-contracts-venv", "given", "reports"}
 
 
 # --- roles -------------------------------------------------------------------------------------------------

@@ -433,6 +433,9 @@ toolchain:
 """
 
 
+CHECK_TINY = {"builder": "tiny", "token": TOKEN, "reports": "contract-reports"}
+
+
 def workspace(folder: Path, promise: str) -> Path:
     (folder / "contracts").mkdir(parents=True)
     (folder / "contracts" / "tiny.yaml").write_text(CONTRACT % promise)
@@ -449,9 +452,7 @@ def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: 
     forge.jobs = [{"runner_name": "tiny-1", "status": "in_progress", "labels": ["tiny"]}]
     runner = job(work, temp, forge, RUNNER_NAME="tiny-1")
 
-    steps = by_name(
-        runner.action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
-    )
+    steps = by_name(runner.action(GITHUB / "actions" / "check-contracts", CHECK_TINY))
 
     assert steps["Find Python"].outputs["python"].startswith("/")
     assert steps["Set up Python if missing"].outcome == "skipped"
@@ -464,6 +465,116 @@ def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: 
     assert sorted(path.name for path in reports.iterdir()) == ["quick", "quick.xml"]
     assert (reports / "quick" / "evidence.jsonl").is_file()
     assert re.search(r'name="attribution" value="[^"]*packages sha256:', (reports / "quick.xml").read_text())
+    assert runner.outputs == {
+        "outcome": "broken",
+        "kept": "2",
+        "broken": "1",
+        "unproven": "1",
+        "exit-code": "1",
+        "reports": "contract-reports",
+    }
+    assert "::warning title=tiny is unproven::1 of 4 clauses of the part quick" in steps["Outcome"].output
+
+
+CHECK_ACTION = GITHUB / "actions" / "check-contracts"
+
+
+def outcome_of(job: Job, codes: str, evidence: Mapping[str, list[str]], installed: str = "success") -> Step:
+    """The step *Outcome* after parts that ended with these codes and judged these outcomes."""
+    (job.temp / "builder-contracts-codes").write_text(codes)
+    for part, outcomes in evidence.items():
+        file = job.workspace / "reports" / part / "evidence.jsonl"
+        file.parent.mkdir(parents=True)
+        lines = (json.dumps({"outcome": outcome, "text": '"outcome": "broken"'}) for outcome in outcomes)
+        file.write_text("".join(f"{line}\n" for line in lines))
+    return job.script(CHECK_ACTION, "outcome", BUILDER="tiny", REPORTS="reports", INSTALLED=installed)
+
+
+@pytest.mark.parametrize(
+    ("codes", "evidence", "expected"),
+    [
+        ("0\n5\n5\n", {"quick": ["kept"]}, ("kept", "1", "0", "0", "0")),
+        ("0\n0\n5\n", {"quick": ["kept"], "proofs": ["unproven"] * 24}, ("unproven", "1", "0", "24", "0")),
+        ("2\n1\n0\n", {"proofs": ["broken"], "canaries": ["kept"]}, ("broken", "1", "1", "0", "1")),
+        ("3\n3\n3\n", {}, ("unproven", "0", "0", "0", "3")),
+        ("5\n5\n5\n", {}, ("unproven", "0", "0", "0", "0")),
+    ],
+)
+def test_outcome_is_the_worst_and_nothing_judged_is_not_kept(
+    tmp_path: Path, codes: str, evidence: dict[str, list[str]], expected: tuple[str, ...]
+) -> None:
+    step = outcome_of(Job(tmp_path, tmp_path / "temp", {}), codes, evidence)
+
+    assert step.outcome == "success", step.output
+    assert tuple(step.outputs.values()) == expected
+    assert ("::warning " in step.output) is ("24" in expected)
+
+
+def test_check_that_cannot_start_says_could_not_look(tmp_path: Path) -> None:
+    job = Job(tmp_path, tmp_path / "temp", {})
+
+    step = outcome_of(job, "", {}, installed="failure")
+
+    assert (step.outputs["outcome"], step.outputs["exit-code"]) == ("unproven", "4")
+    assert "::error::could not look at tiny" in step.output
+    assert "Could not look at tiny" in job.summary.read_text("utf-8")
+
+
+FORK = {"github.event.pull_request.head.repo.full_name": "them/r"}
+OWN = {"github.event.pull_request.head.repo.full_name": "o/r"}
+
+
+@pytest.mark.parametrize(
+    ("event", "allowed", "refused"),
+    [(FORK, "false", True), (FORK, "true", False), (OWN, "false", False), ({}, "false", False)],
+)
+def test_fork_does_not_run_its_code_unless_allowed(
+    event: Mapping[str, str], allowed: str, refused: bool
+) -> None:
+    steps = load(CHECK_ACTION / "action.yml")["runs"]["steps"]
+    (first,) = [step for step in steps if "refuse-fork" in step.get("run", "")]
+    base = {"github.event.pull_request.base.repo.full_name": "o/r"} if event else {}
+
+    assert evaluate(first["if"], {**event, **base, "inputs.fork-pull-requests": allowed}) is refused
+
+
+def test_inputs_of_the_action_reach_the_check(tmp_path: Path, temp: Path, forge: Forge) -> None:
+    work = workspace(tmp_path / "work", "absent")
+    inputs = {
+        "builder": "tiny",
+        "select": "toolchain",
+        "strict": "true",
+        "token": TOKEN,
+        "python": sys.executable,
+    }
+
+    runner = job(work, temp, forge)
+    steps = by_name(runner.action(CHECK_ACTION, inputs))
+
+    assert steps["Find Python"].outputs == {"python": sys.executable}
+    assert runner.outputs["reports"] == str(temp / "contract-reports" / "tiny")
+    assert sorted(path.name for path in work.iterdir()) == ["contracts"], "nothing is left in the checkout"
+    assert (runner.outputs["kept"], runner.outputs["unproven"]) == ("2", "0")
+    assert "GitHub's record of this job cannot be read" in steps["Save GitHub's record of this job"].output
+
+
+def test_tool_that_is_installed_already_is_used(tmp_path: Path) -> None:
+    """Where the pool has no package index."""
+    runner = Job(tmp_path, tmp_path / "temp", {})
+    venv = tmp_path / "temp" / "builder-contracts-venv"
+
+    used = runner.script(CHECK_ACTION, "install", INSTALL="false", PYTHON=sys.executable)
+    lacking = runner.script(CHECK_ACTION, "install", INSTALL="false", PYTHON="/bin/false")
+
+    assert used.outcome == "success", used.output
+    assert (
+        subprocess.run(
+            [venv / "bin" / "python", "-m", "builder_contracts", "--version"], check=False
+        ).returncode
+        == 0
+    )
+    assert lacking.outcome == "failure"
+    assert "::error::/bin/false has no builder-contracts" in lacking.output
 
 
 @pytest.mark.docker
@@ -494,7 +605,10 @@ canaries: {{flake: [builds, artifacts]}}
     machine = job(work, temp, forge)
 
     steps = by_name(
-        machine.action(GITHUB / "actions" / "check-contracts", {"builder": NIX, "runner": "docker"})
+        machine.action(
+            GITHUB / "actions" / "check-contracts",
+            {"builder": NIX, "runner": "docker", "reports": "contract-reports"},
+        )
     )
 
     outcomes = {name: steps[name].outcome for name in ("Quick clauses", "Proofs", "Canaries")}
@@ -509,7 +623,7 @@ canaries: {{flake: [builds, artifacts]}}
 def test_night_makes_history_site_summary_and_continues(tmp_path: Path, temp: Path, forge: Forge) -> None:
     work = workspace(tmp_path / "work", "present")
     check = job(work, temp, forge)
-    check.action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
+    check.action(GITHUB / "actions" / "check-contracts", CHECK_TINY)
     publish = GITHUB / "actions" / "publish-night"
     inputs = {"reports": "contract-reports", "site-url": "https://example.org/", "token": TOKEN}
 
@@ -530,7 +644,7 @@ def test_night_makes_history_site_summary_and_continues(tmp_path: Path, temp: Pa
     shutil.rmtree(work / "contract-reports")
     (work / "history.db").unlink()
     (work / "contracts" / "tiny.yaml").write_text(CONTRACT % "absent")
-    job(work, temp, forge).action(GITHUB / "actions" / "check-contracts", {"builder": "tiny", "token": TOKEN})
+    job(work, temp, forge).action(GITHUB / "actions" / "check-contracts", CHECK_TINY)
     second = by_name(job(work, temp, forge).action(publish, inputs))
     assert second["Build the dashboard"].outcome == "success"
     with History(work / "history.db", write=False) as store:

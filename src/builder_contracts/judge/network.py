@@ -12,7 +12,7 @@ from builder_contracts.contract.promises.network import (
     Resolves,
     Responds,
 )
-from builder_contracts.facts.model import NOT_ASKED, Facts, Unseen
+from builder_contracts.facts.model import NOT_ASKED, Facts, RunnerFacts, Unseen
 from builder_contracts.judge.explanation import RUNNER_LOST, Explanation
 from builder_contracts.judge.run_settings import set_by_run
 from builder_contracts.judge.unproven import unproven_because
@@ -46,6 +46,13 @@ def _egress(promise: Egress, facts: Facts) -> Assessment:
     seen = f"default route via {', '.join(routes)}" if routes else "no default route"
     if bool(routes) == promise.allowed:
         return kept(seen, inspect=inspect)
+    if routes and isinstance(facts.runner, RunnerFacts) and facts.runner.kind != "docker":
+        return unproven(
+            f"{seen}; a job on a real runner must reach its code host, "
+            "so a route does not show what a policy lets through",
+            provable_here=False,
+            inspect=inspect,
+        )
     likely = (
         "the job's network routes outside; no network policy or internal network prevents it"
         if routes
@@ -152,9 +159,10 @@ def explain(promise: NetworkPromise) -> Explanation:
         case Egress():
             return Explanation(
                 how="Default routes in /proc/net/route and ipv6_route, as a job sees them. "
-                "With a local engine this judges the run's network; "
-                "only a real runner proves the pool's policy.",
-                unproven=f"{RUNNER_LOST}; or /proc/net is not readable.",
+                "With a local engine this judges the run's network. On a real runner the absence of a route is "
+                "evidence, its presence is not: a job must reach its code host, and a policy may block the rest.",
+                unproven=f"{RUNNER_LOST}; /proc/net is not readable; "
+                "or a real runner has a default route (skipped).",
                 why="A job with internet access can leak what it sees, and depends on what it downloads.",
                 breaks="A runner attached to a network that routes outside.",
                 fix="Use an internal network (Docker) or an egress NetworkPolicy (Kubernetes).",

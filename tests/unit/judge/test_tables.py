@@ -365,6 +365,8 @@ TABLE = {
         kept("no way out", Egress(False), facts(), "no default route"),
         kept("a way out", Egress(True), facts(network=NetworkFacts(default_routes=["eth0"])), "default route via eth0"),
         broken("unwanted way out", Egress(False), facts(network=NetworkFacts(default_routes=["eth0"])), "via eth0", "routes outside"),
+        unproven("way out of a real runner", Egress(False), facts(network=NetworkFacts(default_routes=["eth0"]), runner=replace(RUNNER, kind="local")), "a policy lets through", provable_here=False),
+        kept("no way out of a real runner", Egress(False), facts(runner=replace(RUNNER, kind="local")), "no default route"),
         broken("no way out where wanted", Egress(True), facts(), "no default route", "internal"),
         unproven("routes unseen", Egress(False), facts(network=NetworkFacts(default_routes=LOST)), "did not complete"),
         kept("resolves", Resolves("attic"), facts(network=NetworkFacts(resolve={"attic": ["10.0.0.2"]})), "10.0.0.2"),
