@@ -699,6 +699,8 @@ locals {
         %{endif~}
   TOML
 }
+
+output "config" { value = local.runner_config_toml }
 """
 
 HEALTH = """\

@@ -164,10 +164,16 @@ BREAKS = [
     ),
     broken_by(
         "object store credentials in a config file",
-        Edit(
-            "tofu/modules/bazel-cache/main.tf",
-            "        bucket: bazel-cache\n",
-            "        bucket: bazel-cache\n        secret_access_key: ${var.s3_secret_key}\n",
+        (
+            Edit(
+                "tofu/modules/bazel-cache/main.tf",
+                "        bucket: bazel-cache\n",
+                "        bucket: bazel-cache\n        secret_access_key: ${var.s3_secret_key}\n",
+            ),
+            Add(
+                "tofu/modules/bazel-cache/variables.tf",
+                'variable "s3_secret_key" {\n  type    = string\n  default = "unset"\n}\n',
+            ),
         ),
         "enrolment/secrets-by-reference",
         "tofu/modules/bazel-cache/main.tf:",
@@ -478,7 +484,10 @@ BREAKS = [
     ),
     broken_by(
         "a stack without a backend",
-        Add("tofu/stacks/dashboard/main.tf", 'module "bazel" {\n  source = "../../modules/bazel-cache"\n}\n'),
+        Add(
+            "tofu/stacks/dashboard/main.tf",
+            'module "bazel" {\n  source = "../../modules/bazel-cache"\n  name = "b"\n  namespace = "nix-cache"\n}\n',
+        ),
         "state/one-authority",
         "tofu/stacks/dashboard/main.tf:",
         "contracts/platform/state.yaml",
@@ -503,7 +512,7 @@ BREAKS = [
     ),
     broken_by(
         "runners depend on a removed technology",
-        Add(f"{STACK}/main.tf", '\nlocals {\n  selector = { "liqo.io/type" = "virtual-node" }\n}\n'),
+        Add(f"{STACK}/main.tf", '\noutput "selector" {\n  value = { "liqo.io/type" = "virtual-node" }\n}\n'),
         "topology/removed-technology",
         f"{STACK}/main.tf:",
         "contracts/platform/topology.yaml",
@@ -757,6 +766,91 @@ BREAKS = [
         "workflows/job-containers",
         f"{WORKFLOW}:5",
         "tofu/modules/arc-runner/locals.tf:2",
+    ),
+    broken_by(
+        "a module of OpenTofu refers to what nobody declares",
+        Add(f"{STACK}/outputs.tf", 'output "token" {\n  value = local.token\n}\n'),
+        "deployment/names-declared",
+        f"{STACK}/outputs.tf:2",
+        f"{STACK}/outputs.tf:2",
+    ),
+    broken_by(
+        "a local value is set and never read",
+        Add("tofu/modules/arc-controller/locals.tf", 'locals {\n  images = ["alpine"]\n}\n'),
+        "deployment/values-reach",
+        "tofu/modules/arc-controller/locals.tf:2",
+        "tofu/modules/arc-controller/locals.tf:2",
+    ),
+    broken_by(
+        "the results of a conditional are of different types",
+        Add(
+            f"{STACK}/types.tf",
+            'output "pods" {\n  value = var.deploy_dind_runner ? { a = "x", b = { c = "y" } } : {}\n}\n',
+        ),
+        "deployment/result-types",
+        f"{STACK}/types.tf:2",
+        f"{STACK}/types.tf:2",
+    ),
+    broken_by(
+        "a workload pulls what the mirror has from Docker Hub",
+        Edit(
+            ".github/workflows/mirror-images.yml",
+            "          - debian:12.9\n",
+            "          - debian:12.9\n          - source: buchgr/bazel-remote-cache:v2.4.4\n"
+            "            target: ghcr.io/tinyland-inc/bazel-remote-cache:v2.4.4\n",
+        ),
+        "deployment/images-mirrored",
+        "tofu/modules/bazel-cache/main.tf:14",
+        ".github/workflows/mirror-images.yml:15",
+    ),
+    broken_by(
+        "a program with a read-only root has nowhere to write",
+        Add(
+            "k8s/lifecycle.yaml",
+            "apiVersion: batch/v1\nkind: Job\nmetadata: {name: lifecycle, namespace: nix-cache}\n"
+            "spec: {template: {spec: {containers: [{name: mc, image: 'quay.io/minio/mc:RELEASE.2025-01-17',\n"
+            "  securityContext: {readOnlyRootFilesystem: true}}]}}}\n",
+        ),
+        "deployment/writable-folders",
+        "k8s/lifecycle.yaml:4",
+        "k8s/lifecycle.yaml:5",
+    ),
+    broken_by(
+        "a job of GitLab is in a stage that its pipeline does not have",
+        Edit(".gitlab-ci.yml", "stages: [build]", "stages: [check]"),
+        "workflows/pipeline-jobs",
+        ".gitlab-ci.yml:4",
+        ".gitlab-ci.yml:1",
+    ),
+    broken_by(
+        "a key of a job is written twice",
+        Add(
+            ".github/workflows/twice.yml",
+            workflow("tinyland-docker", "make test") + "    timeout-minutes: 9\n",
+        ),
+        "workflows/keys-once",
+        ".github/workflows/twice.yml:6",
+        ".github/workflows/twice.yml:9",
+    ),
+    broken_by(
+        "a file of values replaces a variable of the command line",
+        Add(
+            ".github/workflows/plan.yml",
+            workflow("ubuntu-latest", "tofu plan -var=cluster_context=review -var-file=tinyland.tfvars"),
+        ),
+        "workflows/variable-order",
+        ".github/workflows/plan.yml:8",
+        f"{STACK}/tinyland.tfvars:1",
+    ),
+    broken_by(
+        "a program for glibc runs in an image with musl",
+        Add(
+            ".github/workflows/musl.yml",
+            workflow("ubuntu-latest", "bazelisk build") + "    container: alpine:3.21\n",
+        ),
+        "workflows/libc",
+        ".github/workflows/musl.yml:9",
+        ".github/workflows/musl.yml:8",
     ),
     broken_by(
         "a job selects a label that nobody serves",

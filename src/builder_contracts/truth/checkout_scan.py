@@ -41,6 +41,7 @@ _HELM_OBJECT = re.compile(
 )
 _HELM_VALUE = re.compile(rb"^[ \t]*(?:-[ \t]+)?(?:[\w./-]+:[ \t]+|-[ \t]+)\{\{", re.MULTILINE)
 _HELM_ACTION = re.compile(rb"\{\{-?\s*[.$\w]")
+_KIND = re.compile(rb"^kind:[ \t]*[\"']?([^\s\"'#]*)", re.MULTILINE)
 _TEMPLATE = "Helm template; check the output of 'helm template' instead"
 _OURS = re.compile(rb"^apiVersion:\s*[\"']?builder-contracts/", re.MULTILINE)
 
@@ -94,6 +95,7 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
             _add_lines(file, line_words, model)
         if file.name.endswith(".md") and any(stem in lower for stem in page_stems):
             model.pages.append((file.path, file.text()))
+    model.paths, model.folders = frozenset(checkout.paths), frozenset(checkout.folders)
     of_github = {path: document for path, document in pipelines.items() if workflows.is_workflow(path)}
     workflows.read_workflows(of_github, model)
     workflows.read_pipelines({path: pipelines[path] for path in pipelines if path not in of_github}, model)
@@ -101,7 +103,6 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
         opentofu.read_opentofu(tofu, model)
     if targets and model.builds:
         bake.join(model, targets)
-    model.paths, model.folders = frozenset(checkout.paths), frozenset(checkout.folders)
     releases.join(model)
     model.origin = checkout.origin
     model.unread = [*checkout.unread, *dict.fromkeys(model.unread)]
@@ -168,6 +169,12 @@ def _key_above(text: str, begin: int) -> str:
     return ""
 
 
+def _is_only_schema(raw: bytes) -> bool:
+    """Whether a file holds definitions of resources only: no reader uses them, and they are the longest files there are."""
+    kinds = _KIND.findall(raw)
+    return bool(kinds) and all(kind == b"CustomResourceDefinition" for kind in kinds)
+
+
 def _read_yaml_file(
     file: File, model: Model, pipelines: dict[str, Value], releases: helm_releases.ReleaseReader
 ) -> None:
@@ -182,7 +189,7 @@ def _read_yaml_file(
             workflows.is_label_list,
         )
     )
-    manifest = b"apiVersion:" in raw and b"kind:" in raw
+    manifest = b"apiVersion:" in raw and b"kind:" in raw and not _is_only_schema(raw)
     values = b"githubConfigUrl" in raw or file.name in helm_releases.NAMED
     if not (special or manifest or values):
         return
@@ -192,7 +199,7 @@ def _read_yaml_file(
         model.unread.append(Unread(path, _TEMPLATE))
         return
     try:
-        documents = yaml.read(file.text(), path)
+        documents = yaml.read(file.text(), path, repeated=model.repeated_keys if special else None)
     except yaml.NotYaml as error:
         action = _HELM_ACTION.search(raw) if template else None
         model.unread.append(Unread(path, _TEMPLATE if action else f"not YAML at line {error.line}: {error}"))

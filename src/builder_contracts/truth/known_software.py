@@ -58,6 +58,28 @@ class ScaleSetChart:
 
 
 @dataclass(frozen=True)
+class Writer:
+    """A program that writes to a folder, unless a variable or an option names another."""
+
+    name: str
+    images: tuple[str, ...]
+    folder: str
+    variables: tuple[str, ...]
+    options: tuple[str, ...]
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class CLibraries:
+    """Images whose C library is musl, and what needs glibc: programs that ``launchers`` download, and actions."""
+
+    musl_images: frozenset[str]
+    launchers: Mapping[str, str]
+    actions: frozenset[str]
+    reference: Reference
+
+
+@dataclass(frozen=True)
 class RequiredSetting:
     """A setting without which a program does not start, once a table of its file or arguments of a prefix are used."""
 
@@ -121,6 +143,9 @@ class KnownSoftware:
     images: Mapping[str, KnownImage]
     charts: Mapping[str, KnownChart]
     scale_set: ScaleSetChart
+    writers: tuple[Writer, ...]
+    libc: CLibraries
+    gitlab_stages: Mapping[str, str]
     programs: tuple[KnownProgram, ...]
     files: tuple[KnownFile, ...]
     python_rules: PythonRules
@@ -175,6 +200,9 @@ def known_software() -> KnownSoftware:
         {image.name: image for image in images},
         {chart.name: chart for chart in charts},
         _scale_set(data["scale_set"]),
+        tuple(_writer(entry) for entry in data["writers"]),
+        _libc(data["libc"]),
+        data["gitlab_stages"]["templates"],
         tuple(programs),
         tuple(files),
         PythonRules(rules["accepts_root"], rules["asked_for_by"], Reference(rules["source"], rules["date"])),
@@ -195,6 +223,26 @@ def _scale_set(entry: Mapping[str, Any]) -> ScaleSetChart:
         entry["needed_by_mode"],
         frozenset(entry["refuse_jobs"]),
         entry["variable"],
+        Reference(entry["source"], entry["date"]),
+    )
+
+
+def _writer(entry: Mapping[str, Any]) -> Writer:
+    return Writer(
+        entry["name"],
+        tuple(entry["images"]),
+        entry["folder"],
+        tuple(entry.get("variables", ())),
+        tuple(entry.get("options", ())),
+        Reference(entry["source"], entry["date"]),
+    )
+
+
+def _libc(entry: Mapping[str, Any]) -> CLibraries:
+    return CLibraries(
+        frozenset(entry["musl_images"]),
+        entry["launchers"],
+        frozenset(entry["actions"]),
         Reference(entry["source"], entry["date"]),
     )
 

@@ -220,6 +220,49 @@ class Stack:
 
 
 @dataclass(frozen=True)
+class TofuReference:
+    """A use of ``var.NAME``, ``local.NAME`` or ``module.NAME``."""
+
+    kind: str
+    name: str
+    at: Location
+
+
+@dataclass(frozen=True)
+class TofuVariable:
+    """A variable of a module; ``required`` if it has no default."""
+
+    at: Location
+    required: bool
+
+
+@dataclass(frozen=True)
+class TofuCall:
+    """A call of a module. ``folder`` is empty if it is not in this checkout; ``variables`` are those of the caller that it passes."""
+
+    name: str
+    folder: str
+    arguments: Mapping[str, Location]
+    variables: frozenset[str]
+    at: Location
+
+
+@dataclass(frozen=True)
+class TofuModule:
+    """What a module declares and refers to; variables stand in the order of their declaration.
+
+    ``conditionals`` are those whose literals show whether both results have one type, and whether they have.
+    """
+
+    path: str
+    variables: Mapping[str, TofuVariable]
+    locals: Mapping[str, Location]
+    calls: tuple[TofuCall, ...]
+    references: tuple[TofuReference, ...]
+    conditionals: tuple[tuple[Location, bool], ...]
+
+
+@dataclass(frozen=True)
 class NameUse:
     """A name in use, such as a namespace, and whether this place creates it."""
 
@@ -305,6 +348,26 @@ class CiJob:
     def labels(self) -> tuple[Value, ...]:
         """Every label that the job can ask for."""
         return tuple(dict.fromkeys(label for choice in self.choices for label in choice.labels))
+
+
+@dataclass(frozen=True)
+class PipelineJob:
+    """A job of a GitLab pipeline: its stage, None if a template elsewhere may set it, and the jobs that it waits for."""
+
+    name: str
+    stage: Value | None
+    waits_for: tuple[Value, ...]
+    at: Location
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A GitLab pipeline with what it includes of the checkout. ``elsewhere`` is what it includes of other places."""
+
+    stages: Value | None
+    jobs: tuple[PipelineJob, ...]
+    elsewhere: tuple[Value, ...]
+    at: Location
 
 
 @dataclass(frozen=True)
@@ -461,6 +524,14 @@ class Model:
     selectors: list[Selector] = field(default_factory=list)
     releases: list[Release] = field(default_factory=list)
     stacks: list[Stack] = field(default_factory=list)
+    modules: dict[str, TofuModule] = field(default_factory=dict)
+    value_files: dict[str, dict[str, Location]] = field(default_factory=dict)
+    """The variables that each file of values sets."""
+    pipelines: list[Pipeline] = field(default_factory=list)
+    repeated_keys: list[tuple[str, Location, Location]] = field(default_factory=list)
+    """Keys that a mapping of CI has twice: the name, where the lost value stands, and where the next one does."""
+    switched_on: list[Release] = field(default_factory=list)
+    """The releases of stacks as they are when every variable that is false by default is true."""
     backend_settings: list[NameUse] = field(default_factory=list)
     namespaces: list[NameUse] = field(default_factory=list)
     templates: list[Template] = field(default_factory=list)

@@ -18,7 +18,7 @@ _META = ("count", "for_each", "depends_on", "provider", "providers", "lifecycle"
 
 @dataclass
 class Folder:
-    """The blocks of all .tf files of one folder: what OpenTofu calls a module."""
+    """The blocks of all .tf files of one folder: what OpenTofu calls a module. ``broken``: a part could not be read."""
 
     path: str
     variables: dict[str, Block] = field(default_factory=dict)
@@ -28,8 +28,11 @@ class Folder:
     resources: list[Block] = field(default_factory=list)
     terraform: list[Block] = field(default_factory=list)
     providers: list[Block] = field(default_factory=list)
+    roots: list[Block] = field(default_factory=list)
+    broken: bool = False
 
     def add(self, root: Block) -> None:
+        self.roots.append(root)
         for block in root.blocks:
             label = block.labels[0] if block.labels else ""
             match block.kind:
@@ -84,7 +87,10 @@ class TofuResource:
 
 @dataclass
 class Instance:
-    """A module with the values of its variables: the names that its expressions see."""
+    """A module with the values of its variables: the names that its expressions see.
+
+    With ``every_switch``, a variable that is false because nobody sets it is true: its callers may choose so.
+    """
 
     folder: Folder
     folders: Mapping[str, Folder]
@@ -92,6 +98,7 @@ class Instance:
     inputs: Mapping[str, Value]
     bound: dict[str, Value] = field(default_factory=dict)
     depth: int = 0
+    every_switch: bool = False
     _known: dict[tuple[str, str], Value | None] = field(default_factory=dict)
 
     @property
@@ -155,7 +162,10 @@ class Instance:
             return Unknown(f"no variable {name!r} in {self.folder.path}", at)
         if "default" not in block.attributes:
             return Unknown(f"the variable {name!r} has no default and no .tfvars file sets it", block.at)
-        return evaluate(block.attributes["default"], Scope(self))
+        value = evaluate(block.attributes["default"], Scope(self))
+        if self.every_switch and isinstance(value, Known) and value.data is False:
+            return Known(True, value.at)
+        return value
 
     def _with_defaults(self, name: str, value: Value) -> Value:
         """Fill the ``optional(type, default)`` attributes of a map of objects, as OpenTofu does."""
@@ -234,7 +244,10 @@ class Instance:
                 for key, expression in call.attributes.items()
                 if key not in ("source", "version", "count", "for_each", "depends_on", "providers")
             }
-            yield call, Instance(target, self.folders, self.files, inputs, {}, self.depth + 1), present
+            instance = Instance(
+                target, self.folders, self.files, inputs, {}, self.depth + 1, self.every_switch
+            )
+            yield call, instance, present
 
     def _repeat(self, block: Block) -> Iterator[tuple[dict[str, Value], Value]]:
         """The instances that ``count`` and ``for_each`` create: bindings, and whether the instance exists."""

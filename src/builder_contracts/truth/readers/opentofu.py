@@ -11,6 +11,7 @@ from types import MappingProxyType
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import TOO_DEEP, File, Unread
 from builder_contracts.truth.hcl.evaluator import Scope, evaluate, render
+from builder_contracts.truth.hcl.names import names_of
 from builder_contracts.truth.hcl.stacks import Folder, Instance, TofuResource, dynamic, structure
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
 from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template, UrlPassword
@@ -52,8 +53,11 @@ def read_opentofu(files: Iterable[File], model: Model) -> None:
         parent = posixpath.dirname(file.path)
         if file.path.endswith((".tfvars", EXAMPLE)):
             variables.setdefault(parent, {})[file.name] = parsed.root
+            model.value_files[file.path] = {name: value.at for name, value in parsed.root.attributes.items()}
         else:
-            folders.setdefault(parent, Folder(parent)).add(parsed.root)
+            folder = folders.setdefault(parent, Folder(parent))
+            folder.add(parsed.root)
+            folder.broken = folder.broken or bool(parsed.broken)
         texts[file.path] = file.text()
     called = {target for folder in folders.values() for call in folder.calls.values()
               if (target := folder.called_folder(call))}  # fmt: skip
@@ -63,6 +67,11 @@ def read_opentofu(files: Iterable[File], model: Model) -> None:
             _stack(folder, folders, variables.get(path, {}), texts, model, templates)
         _targets(folder, variables.get(path, {}), model)
         _url_passwords(folder, model)
+        # What a file in JSON, or a part that cannot be read, declares is not known.
+        if not folder.broken and not any(
+            name.endswith(".tf.json") and posixpath.dirname(name) == path for name in model.paths
+        ):
+            model.modules[path] = names_of(folder)
     for folder in folders.values():
         # A module that nobody calls, and what callers may choose of those that are called.
         templates.read(Instance(folder, folders, texts, {}), "", unless_called=True)
@@ -91,6 +100,11 @@ def _stack(
             _resource(resource, name, model)
         for called in instance.all():
             templates.read(called, name)
+        switched_on = Model()
+        for resource in Instance(folder, folders, texts, inputs, every_switch=True).resources():
+            if resource.type == "helm_release":
+                _release(resource, name, switched_on)
+        model.switched_on += switched_on.releases
 
 
 # Of each type whose lock is a setting: the settings that name one, and one without which the block is incomplete and

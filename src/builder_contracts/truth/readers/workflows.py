@@ -6,10 +6,19 @@ import fnmatch
 import itertools
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from builder_contracts.truth.model import CiJob, CiStep, CompositeAction, ImageUse, LabelChoice, Model
+from builder_contracts.truth.model import (
+    CiJob,
+    CiStep,
+    CompositeAction,
+    ImageUse,
+    LabelChoice,
+    Model,
+    Pipeline,
+    PipelineJob,
+)
 from builder_contracts.truth.readers.expressions import MOST, UNKNOWN, possible_values
 from builder_contracts.truth.value import Known, Value, fields, get, items, plain, text
 
@@ -239,10 +248,16 @@ def read_pipelines(documents: Mapping[str, Value], model: Model) -> None:
     for root in documents:
         if root.rpartition("/")[2] in (".gitlab-ci.yml", ".gitlab-ci.yaml"):
             merged: dict[str, Value] = {}
+            elsewhere: list[Value] = []
             for path in _with_includes(root, documents):
                 merged = _merged(merged, fields(documents[path]))
+                elsewhere += [entry for entry in _includes(documents[path]) if _local(entry) is None]
                 included.add(path)
-            read_pipeline(Known(merged, documents[root].at), model)
+            whole = Known(merged, documents[root].at)
+            read_pipeline(whole, model)
+            model.pipelines.append(
+                Pipeline(merged.get("stages"), tuple(_pipeline_jobs(whole)), tuple(elsewhere), whole.at)
+            )
     for path, document in documents.items():
         if path not in included:
             read_pipeline(document, model)
@@ -258,12 +273,39 @@ def _with_includes(root: str, documents: Mapping[str, Value]) -> list[str]:
         if path in reached:
             continue
         reached[path] = None
-        include = get(documents[path], "include")
-        for entry in items(include) or ([include] if include is not None else []):
-            local = text(entry) or text(get(entry, "local")) or ""
+        for entry in _includes(documents[path]):
+            local = _local(entry) or ""
             pattern = f"{folder}/{local.lstrip('/')}".lstrip("/")
             pending += [other for other in documents if local and fnmatch.fnmatchcase(other, pattern)]
     return list(reversed(reached))
+
+
+def _includes(document: Value) -> list[Value]:
+    include = get(document, "include")
+    return items(include) or ([include] if include is not None else [])
+
+
+def _local(entry: Value) -> str | None:
+    """The file of the checkout that an entry of ``include`` names; None if it is elsewhere."""
+    written = text(entry) or text(get(entry, "local"))
+    return None if written is None or "://" in written else written
+
+
+def _pipeline_jobs(pipeline: Value) -> Iterator[PipelineJob]:
+    written = fields(pipeline)
+    for name, own in written.items():
+        if name in _GITLAB_WORDS or name.startswith(".") or not fields(own):
+            continue
+        job, complete = _extended(own, written, 0)
+        stage = job.get("stage") or (Known("test", own.at) if complete else None)
+        waits_for = [
+            entry if text(entry) is not None else get(entry, "job")
+            for entry in items(job.get("needs"))
+            if text(get(entry, "optional")) != "true"
+            and get(entry, "project") is None
+            and get(entry, "pipeline") is None
+        ]
+        yield PipelineJob(name, stage, tuple(entry for entry in waits_for if entry is not None), own.at)
 
 
 def read_pipeline(value: Value, model: Model) -> None:

@@ -17,11 +17,24 @@ _OFF = {True: "", False: " (switched off by default)"}
 
 @rule("deployment/selectors", scope="any")
 def check(context: RuleContext) -> Iterator[RuleResult]:
+    judged = {labels.at for release in context.model.releases for labels in _affinities(release)}
     for release in context.model.releases:
         chart = known_software().charts.get(release.chart_name)
         left_out = isinstance(release.deployed, Known) and release.deployed.data is False
         if chart is not None and chart.labels and not left_out:
             yield from _check_release(context.model, release, chart)
+    for release in context.model.switched_on:
+        chart = known_software().charts.get(release.chart_name)
+        name = text(release.name)
+        if chart is None or not chart.labels or name is None:
+            continue
+        carried = _carried(release, chart, name)
+        for labels in _affinities(release):
+            origin = Quote(release.at, f"the chart {chart.name} in release {name}")
+            for result in _check_selector("affinity (switched off by default)", labels, carried, origin):
+                # With the switches as they are, the release itself was judged.
+                if isinstance(result, Contradicts) and labels.at not in judged:
+                    yield result
 
 
 def _check_release(model: Model, release: Release, chart: KnownChart) -> Iterator[RuleResult]:
@@ -44,8 +57,7 @@ def _check_release(model: Model, release: Release, chart: KnownChart) -> Iterato
         unknown = values if isinstance(values, Unknown) else release.name
         yield Undetermined(release.at, unknown.reason if isinstance(unknown, Unknown) else "it has no name")
         return
-    usual = name if chart.name in name else f"{name}-{chart.name}"
-    fullname = text(get(values, "fullnameOverride")) or usual
+    fullname = _fullname(release, chart, name)
     origin = f"the chart {chart.name} in release {name}"
     for target, switch in targets:
         if text(target) == fullname:
@@ -55,14 +67,29 @@ def _check_release(model: Model, release: Release, chart: KnownChart) -> Iterato
             yield Contradicts(
                 actual, Quote(release.at, f"{origin} names its Deployment {fullname}"), f"scale {fullname}"
             )
-    carried = {key: label.replace("FULLNAME", fullname).replace("RELEASE", name)
-               for key, label in chart.labels.items()}  # fmt: skip
-    carried |= {key: text(label) or "" for key, label in fields(get(values, "podLabels")).items()}
+    carried = _carried(release, chart, name)
     of_release = [key for key, label in chart.labels.items() if label == "RELEASE"]
     for kind, labels in selectors:
         if any(text(get(labels, key)) not in (None, name) for key in of_release):
             continue  # It selects pods of another release.
         yield from _check_selector(kind, labels, carried, Quote(release.at, origin))
+
+
+def _fullname(release: Release, chart: KnownChart, name: str) -> str:
+    usual = name if chart.name in name else f"{name}-{chart.name}"
+    return text(get(release.values, "fullnameOverride")) or usual
+
+
+def _carried(release: Release, chart: KnownChart, name: str) -> dict[str, str]:
+    """The labels of the pods of a release."""
+    fullname = _fullname(release, chart, name)
+    carried = {
+        key: label.replace("FULLNAME", fullname).replace("RELEASE", name)
+        for key, label in chart.labels.items()
+    }
+    return carried | {
+        key: text(label) or "" for key, label in fields(get(release.values, "podLabels")).items()
+    }
 
 
 def _affinities(release: Release) -> Iterator[Value]:
