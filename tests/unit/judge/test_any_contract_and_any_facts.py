@@ -22,7 +22,7 @@ DECLARED = ("labels", "responsibilities")
 
 # Contracts and facts are large; drawing them is what takes the time.
 patient = settings(
-    max_examples=40,
+    max_examples=20,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 

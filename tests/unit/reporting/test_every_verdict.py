@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from builder_contracts.contract import schemas
 from builder_contracts.contract.loading import load
 from builder_contracts.contract.promises import ProofPromise
-from builder_contracts.facts.model import Facts, ImageFacts
+from builder_contracts.facts.model import Facts, ImageFacts, StartFacts
 from builder_contracts.judge import judge
 from builder_contracts.prove.records import ProofRecords
 from builder_contracts.prove.unavailable import Unavailable
@@ -39,14 +39,17 @@ def check(verdict: Verdict) -> None:
     assert to_data(from_data(data)) == data
 
 
+DIGEST = "sha256:" + "0a" * 32
+
+
 def measured(facts: Facts) -> Facts:
-    """Facts with a duration and a digest, as every observation has them."""
-    image = (
-        replace(facts.image, digest="sha256:" + "0a" * 32)
-        if isinstance(facts.image, ImageFacts)
-        else facts.image
-    )
-    return replace(facts, seconds=0.25, image=image)
+    """Facts with a duration and digests, as every observation has them."""
+    image, start = facts.image, facts.start
+    if isinstance(image, ImageFacts):
+        image = replace(image, digest=DIGEST)
+    if isinstance(start, StartFacts):
+        start = replace(start, digest=start.digest and DIGEST)
+    return replace(facts, seconds=0.25, image=image, start=start)
 
 
 # Contracts and facts are large; drawing them is what takes the time.

@@ -138,8 +138,8 @@ def test_summary_above_the_limit_is_left_out(tmp_path: Path) -> None:
 
 
 def test_summary_of_many_broken_clauses_stays_below_the_limit(tmp_path: Path) -> None:
-    many = tuple(replace(CONTRADICTED.contradictions[0], text="x" * 1000) for _ in range(500))
-    broken = [replace(CONTRADICTED, clause=f"platform/area{n}/x", contradictions=many) for n in range(300)]
+    many = tuple(replace(CONTRADICTED.contradictions[0], text="x" * 1000) for _ in range(50))
+    broken = [replace(CONTRADICTED, clause=f"platform/area{n}/x", contradictions=many) for n in range(100)]
     reasons = [replace(UNPROVEN, clause=f"b{n}/x/y", observation=f"{n}" * 1000) for n in range(1000)]
     _, summary = written(tmp_path, *broken, *reasons)
     assert 0 < len(summary.encode()) < SUMMARY_LIMIT
