@@ -31,6 +31,17 @@ def test_an_existing_file_is_replaced_only_by_force(folder: Path) -> None:
     assert "kind: BuilderClass" in file.read_text()
 
 
+def test_tests_of_another_tool_are_converted_and_checked(folder: Path) -> None:
+    gossfile = "command: {exit 3: {exit-status: 3}}\nfile: {/: {exists: true}}\nmount: {/: {exists: true}}\n"
+    (folder / "goss.yaml").write_text(gossfile)
+    started = run("init", "--from", "goss.yaml", "--name", "host", cwd=folder)
+    assert started.status == ExitCode.KEPT, started.err
+    assert "contracts/host.yaml: 2 promises; not converted, with the reason: 1\n" in started.out
+    checked = run("check", "--runner", "local", "contracts/host.yaml", cwd=folder)
+    assert checked.status == ExitCode.KEPT, checked.out
+    assert "3 kept" in checked.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
@@ -40,8 +51,9 @@ def test_an_existing_file_is_replaced_only_by_force(folder: Path) -> None:
         (["--runner", "local", "--name", "Not A Class"], ExitCode.BAD_INPUT, "--name Not A Class"),
         (["--platform", "x", "--image", "y"], ExitCode.BAD_INPUT, "--platform conflicts with"),
         (["--repo", "."], ExitCode.BAD_INPUT, "add --platform"),
+        (["--from", "absent.yaml"], ExitCode.BAD_INPUT, "absent.yaml: cannot read"),
     ],
-    ids=["nothing", "reference", "engine", "name", "both", "repository"],
+    ids=["nothing", "reference", "engine", "name", "both", "repository", "source"],
 )
 def test_init_says_what_it_lacks_and_writes_nothing(
     folder: Path, arguments: list[str], code: ExitCode, expected: str

@@ -18,6 +18,13 @@ from builder_contracts.run.options import INIT, RunOptions, parse, usage_error
 
 @click.command()
 @table_options(INIT)
+@click.option(
+    "--from",
+    "source",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Convert a gossfile, a container-structure-test file or a Dockerfile, and look at nothing.",
+)
 @click.option("--name", metavar="CLASS", help="Name of the class (default: the image's).")
 @click.option(
     "--level",
@@ -49,6 +56,7 @@ from builder_contracts.run.options import INIT, RunOptions, parse, usage_error
 )
 def init(
     init_image: str | None,
+    source: Path | None,
     name: str | None,
     level: str,
     output: Path | None,
@@ -63,6 +71,9 @@ def init(
     kept then, and says why one would want it. What looks like a mistake, such as a secret in a variable, stands there
     as a comment. An existing file is replaced only with --force.
 
+    With --from, converts the tests of another tool. A test without a counterpart is listed at the end of the file, with
+    the reason.
+
     With --platform, reads the scale sets that a repository deploys. Writes a class for each of them and the facts that
     a checkout can be compared with. Existing files are kept.
 
@@ -70,20 +81,23 @@ def init(
     Examples:
       builder-contracts init --image debian:stable-slim
       builder-contracts init --runner local --name build-host --level minimal
+      builder-contracts init --from goss.yaml --image my-runner
       builder-contracts init --platform contracts --repo ../cluster
     """
     options = parse(INIT, values, cwd=current_directory())
     if folder is not None:
-        if init_image or name or output:
+        if init_image or source or name or output:
             raise usage_error(
-                "--platform conflicts with --image, --name and --output", "leave out one of them"
+                "--platform conflicts with --image, --from, --name and --output", "leave out one of them"
             )
         _platform(folder, repo or Path())
         return
     if repo is not None:
         raise usage_error("--repo is about --platform", "add --platform DIR, or leave it out")
-    if init_image is None and options.runner == "docker":
-        raise usage_error("nothing to look at", "pass --image REF, --runner local, or --platform DIR")
+    if init_image is None and source is None and options.runner == "docker":
+        raise usage_error(
+            "nothing to look at", "pass --image REF, --runner local, --from FILE, or --platform DIR"
+        )
     if init_image is not None and not schemas.is_image(init_image):
         raise usage_error(
             f"--image {init_image}: not an image reference", "use a form such as ghcr.io/me/runner:1"
@@ -92,6 +106,9 @@ def init(
         raise usage_error(
             f"--name {name}: not a name of a class", "use lower-case letters, digits and hyphens"
         )
+    if source is not None:
+        _converted(source, init_image, name, output, force=force)
+        return
     raise click.exceptions.Exit(_first(options, init_image, name, Level[level.upper()], output, force=force))
 
 
@@ -112,18 +129,14 @@ def _first(
     from builder_contracts.verdict import Outcome
 
     name = name or (class_name(image) if image else "this-machine")
-    path = output or Path("contracts", f"{name}.yaml")
-    if str(path) != "-" and path.exists() and not force:
-        raise usage_error(f"{path} exists", "pass --force to replace it, or --output FILE")
+    path = _target(output, name, force=force)
     facts, left = observe(options, survey(image or ""), image)
     require_image(facts)
     if isinstance(facts.start, StartFacts) and not facts.start.started:
         raise usage_error(f"no job runs in {image}: {facts.start.output}", "a runner's image needs /bin/sh")
     first = first_contract(facts, name=name, image=image or name, level=level)
-    if str(path) == "-":
-        click.echo(first.text, nl=False)
-    else:
-        _write(path, first.text)
+    _write(path, first.text)
+    if path != _STANDARD_OUTPUT:
         kept, broken, unproven = (
             first.counts[outcome] for outcome in (Outcome.KEPT, Outcome.BROKEN, Outcome.UNPROVEN)
         )
@@ -138,7 +151,43 @@ def _first(
     return after_removal(ExitCode.KEPT, left)
 
 
+def _converted(
+    source: Path, image: str | None, name: str | None, output: Path | None, *, force: bool
+) -> None:
+    from builder_contracts.contract.document import MAX_BYTES
+    from builder_contracts.contract.files import read_bytes
+    from builder_contracts.draft.first_contract import class_name
+    from builder_contracts.draft.peers.contract import convert
+
+    name = name or (class_name(image) if image else "my-runner")
+    path = _target(output, name, force=force)
+    converted = convert(read_bytes(source, MAX_BYTES), str(source), name=name, image=image or name)
+    _write(path, converted.text)
+    if path != _STANDARD_OUTPUT:
+        shown = printable(str(path))
+        click.echo(
+            f"written  {shown}: {converted.promises} promises; not converted, with the reason: {len(converted.left_out)}"
+        )
+        if image is None:
+            click.echo(f"image    the file names none: write yours into {shown}, or pass --image REF")
+        click.echo(f"next     builder-contracts check {shown}")
+
+
+_STANDARD_OUTPUT = Path("-")
+
+
+def _target(output: Path | None, name: str, *, force: bool) -> Path:
+    """The file to write. Raises InputError for one that is there already."""
+    path = output or Path("contracts", f"{name}.yaml")
+    if path != _STANDARD_OUTPUT and path.exists() and not force:
+        raise usage_error(f"{path} exists", "pass --force to replace it, or --output FILE")
+    return path
+
+
 def _write(path: Path, text: str) -> None:
+    if path == _STANDARD_OUTPUT:
+        click.echo(text, nl=False)
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(path, text.encode())

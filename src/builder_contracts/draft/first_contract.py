@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from builder_contracts.contract.document import parse
 from builder_contracts.contract.loading import contract_of
 from builder_contracts.draft.judged import JudgedProposal, judged
 from builder_contracts.draft.proposals import Level, proposals
-from builder_contracts.draft.text import header_text, sections_text
+from builder_contracts.draft.text import ContractLine, header_text, sections_text
 from builder_contracts.facts.model import Facts
 from builder_contracts.redaction import redact
 from builder_contracts.tools.catalog import catalog
@@ -38,20 +38,41 @@ class FirstContract:
 
 def first_contract(facts: Facts, *, name: str, image: str, level: Level) -> FirstContract:
     """The contract of the class ``name``, whose image is ``image``. Raises InputError for a name that cannot be."""
-    header: dict[str, Any] = {
+    header = header_of(name, image)
+    chosen = [proposal for proposal in proposals(facts) if proposal.level <= level]
+    outcomes = judged(chosen, header, facts)
+    comment = _COMMENT.format(image=image, day=facts.taken[:10])
+    lines = [ContractLine(item.proposal, _objection(item)) for item in outcomes]
+    return FirstContract(contract_text(header, comment, lines), tuple(outcomes))
+
+
+def _objection(item: JudgedProposal) -> str:
+    match item.outcome:
+        case Outcome.KEPT:
+            return ""
+        case Outcome.UNPROVEN:
+            return f"UNPROVEN here: {item.observation}"
+        case _:
+            return f"BROKEN as it is: {item.observation}"
+
+
+def header_of(name: str, image: str) -> dict[str, Any]:
+    """What every contract begins with."""
+    return {
         "apiVersion": "builder-contracts/v1",
         "kind": "BuilderClass",
         "metadata": {"name": name, "summary": f"Jobs that run in {image}"[:200], "owner": "me"},
         "labels": [name],
         "image": {"reference": image},
     }
-    chosen = [proposal for proposal in proposals(facts) if proposal.level <= level]
-    outcomes = judged(chosen, header, facts)
-    comment = _COMMENT.format(image=image, day=facts.taken[:10])
+
+
+def contract_text(header: Mapping[str, Any], comment: str, lines: Sequence[ContractLine]) -> str:
+    """The text of a contract. Raises InputError if it does not read back as one."""
     # A value that holds a secret is no proposal; whatever still tells of one is hidden.
-    text = redact(header_text(header, comment) + sections_text(outcomes, image))
+    text = redact(header_text(header, comment) + sections_text(lines, header["image"]["reference"]))
     contract_of(parse(text.encode(), "draft.yaml"), catalog())
-    return FirstContract(text, tuple(outcomes))
+    return text
 
 
 def class_name(image: str) -> str:

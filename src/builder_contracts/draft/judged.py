@@ -33,7 +33,7 @@ class JudgedProposal:
 
 def judged(proposals: Sequence[Proposal], header: dict[str, Any], facts: Facts) -> list[JudgedProposal]:
     """Every proposal with its outcome. ``header`` is the rest of the contract."""
-    contract, refused = _accepted(proposals, header)
+    contract, refused = accepted(proposals, header)
     verdicts: dict[int, list[Verdict]] = {}
     for clause in contract.clauses:
         verdict = judge(clause, facts, contract, today=NEVER)
@@ -46,7 +46,7 @@ def judged(proposals: Sequence[Proposal], header: dict[str, Any], facts: Facts) 
     ]
 
 
-def _accepted(proposals: Sequence[Proposal], header: dict[str, Any]) -> tuple[Contract, dict[int, str]]:
+def accepted(proposals: Sequence[Proposal], header: dict[str, Any]) -> tuple[Contract, dict[int, str]]:
     """The contract of the proposals that the language can hold, and by number why it cannot hold the others.
 
     A name with a line break, for example, is no promise.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
-from builder_contracts.draft.judged import JudgedProposal
+from builder_contracts.draft.proposals import Proposal
 from builder_contracts.errors import printable
-from builder_contracts.verdict import Outcome
 
 _SECTIONS = {
     "image": "The image itself.",
@@ -29,32 +29,43 @@ _SECTIONS = {
     "localization": "Language and time.",
     "ports": "Ports on which something listens as a job starts.",
     "nix": "Nix's settings in effect.",
+    "commands": "Programs that a job can run, and how they end.",
+    "processes": "Programs that run next to a job, or must not.",
+    "network": "What a job reaches.",
 }
 
 
-def header_text(header: dict[str, Any], comment: str) -> str:
+@dataclass(frozen=True)
+class ContractLine:
+    """A promise of the file; with ``objection``, the reason why it is only a comment there."""
+
+    proposal: Proposal
+    objection: str = ""
+
+
+def header_text(header: Mapping[str, Any], comment: str) -> str:
     """The head of the file: what it is, who it is for."""
     lines = [f"# {line}".rstrip() for line in comment.splitlines()]
     lines += [f"{key}: {_flow(value)}" for key, value in header.items() if key != "image"]
     return "\n".join(lines) + "\n"
 
 
-def sections_text(judged: Sequence[JudgedProposal], image: str) -> str:
+def sections_text(lines: Sequence[ContractLine], image: str) -> str:
     """The sections of the contract in the order of the proposals."""
-    sections: dict[str, list[JudgedProposal]] = {"image": []}
-    for item in judged:
-        sections.setdefault(item.proposal.pointer[0], []).append(item)
+    sections: dict[str, list[ContractLine]] = {"image": []}
+    for line in lines:
+        sections.setdefault(line.proposal.pointer[0], []).append(line)
     return "".join(
         f"\n{text}" for section, items in sections.items() if (text := _section(section, items, image))
     )
 
 
-def _section(section: str, items: Sequence[JudgedProposal], image: str) -> str:
+def _section(section: str, items: Sequence[ContractLine], image: str) -> str:
     lines = [f"# {_SECTIONS[section]}"]
     reference = [f"  reference: {_flow(image)}"] if section == "image" else []
     lines.append(_mark(f"{section}:", bool(reference) or _any_kept(items)))
     lines += reference
-    groups: dict[tuple[str, ...], list[JudgedProposal]] = {}
+    groups: dict[tuple[str, ...], list[ContractLine]] = {}
     for item in items:
         groups.setdefault(item.proposal.pointer[1:-1], []).append(item)
     for group, members in groups.items():
@@ -66,27 +77,23 @@ def _section(section: str, items: Sequence[JudgedProposal], image: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _any_kept(items: Sequence[JudgedProposal]) -> bool:
-    return any(item.outcome is Outcome.KEPT for item in items)
+def _any_kept(items: Sequence[ContractLine]) -> bool:
+    return any(not item.objection for item in items)
 
 
 def _mark(text: str, active: bool) -> str:
     return text if active else f"# {text}"
 
 
-def _lines(item: JudgedProposal, indent: str) -> Iterator[str]:
+def _lines(item: ContractLine, indent: str) -> Iterator[str]:
     proposal = item.proposal
     promise = f"{indent}{_flow(proposal.pointer[-1])}: {_flow(proposal.value)}"
     why = printable(proposal.why)
-    match item.outcome:
-        case Outcome.KEPT:
-            yield f"{promise}  # {why}"
-        case Outcome.UNPROVEN:
-            yield f"# {promise}  # {why}"
-            yield f"# {indent}  # UNPROVEN here: {printable(item.observation)}"
-        case _:
-            yield f"# {promise}  # {why}"
-            yield f"# {indent}  # BROKEN as it is: {printable(item.observation)}"
+    if not item.objection:
+        yield f"{promise}  # {why}"
+    else:
+        yield f"# {promise}  # {why}"
+        yield f"# {indent}  # {printable(item.objection)}"
 
 
 # What ends a line for YAML 1.1 and stands in JSON as it is.
