@@ -51,9 +51,21 @@ def test_tests_of_another_tool_are_converted_and_checked(folder: Path) -> None:
         (["--runner", "local", "--name", "Not A Class"], ExitCode.BAD_INPUT, "--name Not A Class"),
         (["--platform", "x", "--image", "y"], ExitCode.BAD_INPUT, "--platform conflicts with"),
         (["--repo", "."], ExitCode.BAD_INPUT, "add --platform"),
+        (["--runner", "local", "--like", "ubuntu-1"], ExitCode.BAD_INPUT, "use ubuntu-24.04"),
+        (["--from", "x", "--like", "ubuntu-24.04"], ExitCode.BAD_INPUT, "--like conflicts with --from"),
         (["--from", "absent.yaml"], ExitCode.BAD_INPUT, "absent.yaml: cannot read"),
     ],
-    ids=["nothing", "reference", "engine", "name", "both", "repository", "source"],
+    ids=[
+        "nothing",
+        "reference",
+        "engine",
+        "name",
+        "both",
+        "repository",
+        "unknown label",
+        "label and source",
+        "source",
+    ],
 )
 def test_init_says_what_it_lacks_and_writes_nothing(
     folder: Path, arguments: list[str], code: ExitCode, expected: str

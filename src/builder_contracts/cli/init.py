@@ -11,6 +11,7 @@ from builder_contracts.cli.facts import require_image
 from builder_contracts.cli.options import table_options
 from builder_contracts.contract import schemas
 from builder_contracts.contract.files import current_directory, write
+from builder_contracts.draft import hosted_images
 from builder_contracts.draft.proposals import Level
 from builder_contracts.errors import BuilderContractsError, ExitCode, printable
 from builder_contracts.run.options import INIT, RunOptions, parse, usage_error
@@ -24,6 +25,11 @@ from builder_contracts.run.options import INIT, RunOptions, parse, usage_error
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Convert a gossfile, a container-structure-test file or a Dockerfile, and look at nothing.",
+)
+@click.option(
+    "--like",
+    metavar="LABEL",
+    help="Promise the tools of a hosted image, such as ubuntu-24.04, for jobs that move from there.",
 )
 @click.option("--name", metavar="CLASS", help="Name of the class (default: the image's).")
 @click.option(
@@ -57,6 +63,7 @@ from builder_contracts.run.options import INIT, RunOptions, parse, usage_error
 def init(
     init_image: str | None,
     source: Path | None,
+    like: str | None,
     name: str | None,
     level: str,
     output: Path | None,
@@ -71,6 +78,8 @@ def init(
     kept then, and says why one would want it. What looks like a mistake, such as a secret in a variable, stands there
     as a comment. An existing file is replaced only with --force.
 
+    With --like, also promises the tools of a hosted image. Those that the runner lacks are listed.
+
     With --from, converts the tests of another tool. A test without a counterpart is listed at the end of the file, with
     the reason.
 
@@ -81,6 +90,7 @@ def init(
     Examples:
       builder-contracts init --image debian:stable-slim
       builder-contracts init --runner local --name build-host --level minimal
+      builder-contracts init --image my-runner --like ubuntu-24.04
       builder-contracts init --from goss.yaml --image my-runner
       builder-contracts init --platform contracts --repo ../cluster
     """
@@ -106,15 +116,24 @@ def init(
         raise usage_error(
             f"--name {name}: not a name of a class", "use lower-case letters, digits and hyphens"
         )
+    if like is not None and like not in hosted_images.labels():
+        raise usage_error(
+            f"--like {like}: this image's software is not known", f"use {', '.join(hosted_images.labels())}"
+        )
     if source is not None:
+        if like is not None:
+            raise usage_error("--like conflicts with --from", "leave out one of them")
         _converted(source, init_image, name, output, force=force)
         return
-    raise click.exceptions.Exit(_first(options, init_image, name, Level[level.upper()], output, force=force))
+    raise click.exceptions.Exit(
+        _first(options, init_image, like, name, Level[level.upper()], output, force=force)
+    )
 
 
 def _first(
     options: RunOptions,
     image: str | None,
+    like: str | None,
     name: str | None,
     level: Level,
     output: Path | None,
@@ -134,7 +153,8 @@ def _first(
     require_image(facts)
     if isinstance(facts.start, StartFacts) and not facts.start.started:
         raise usage_error(f"no job runs in {image}: {facts.start.output}", "a runner's image needs /bin/sh")
-    first = first_contract(facts, name=name, image=image or name, level=level)
+    hosted = hosted_images.hosted_image(like) if like else None
+    first = first_contract(facts, name=name, image=image or name, level=level, hosted=hosted)
     _write(path, first.text)
     if path != _STANDARD_OUTPUT:
         kept, broken, unproven = (
@@ -144,6 +164,8 @@ def _first(
         click.echo(
             f"written  {shown}: {kept} promises kept; as comments {broken} broken, {unproven} unproven"
         )
+        if like and first.broken_tools:
+            click.echo(f"lacks    older than in {like}, or not there: {', '.join(first.broken_tools)}")
         where = " --runner local" if options.runner == "local" else ""
         click.echo(f"next     builder-contracts check{where} {shown}")
     for line in left.lines:

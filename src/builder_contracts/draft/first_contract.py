@@ -10,6 +10,7 @@ from typing import Any
 
 from builder_contracts.contract.document import parse
 from builder_contracts.contract.loading import contract_of
+from builder_contracts.draft.hosted_images import HostedImage, like
 from builder_contracts.draft.judged import JudgedProposal, judged
 from builder_contracts.draft.proposals import Level, proposals
 from builder_contracts.draft.text import ContractLine, header_text, sections_text
@@ -35,13 +36,27 @@ class FirstContract:
         """Proposals by outcome."""
         return Counter(item.outcome for item in self.judged)
 
+    @property
+    def broken_tools(self) -> list[str]:
+        """The tools whose promise is not kept."""
+        proposals = (item.proposal for item in self.judged if item.outcome is Outcome.BROKEN)
+        return sorted(item.pointer[-1] for item in proposals if item.pointer[0] == "toolchain")
 
-def first_contract(facts: Facts, *, name: str, image: str, level: Level) -> FirstContract:
-    """The contract of the class ``name``, whose image is ``image``. Raises InputError for a name that cannot be."""
+
+def first_contract(
+    facts: Facts, *, name: str, image: str, level: Level, hosted: HostedImage | None = None
+) -> FirstContract:
+    """The contract of the class ``name``, whose image is ``image``. Raises InputError for a name that cannot be.
+
+    With ``hosted``, its tools are promised as that image has them.
+    """
     header = header_of(name, image)
-    chosen = [proposal for proposal in proposals(facts) if proposal.level <= level]
-    outcomes = judged(chosen, header, facts)
+    chosen = {proposal.pointer: proposal for proposal in proposals(facts) if proposal.level <= level}
     comment = _COMMENT.format(image=image, day=facts.taken[:10])
+    if hosted is not None:
+        chosen |= {proposal.pointer: proposal for proposal in like(hosted)}
+        comment += f"\nTools of {hosted.label} are as published on {hosted.date}: {hosted.source}"
+    outcomes = judged(list(chosen.values()), header, facts)
     lines = [ContractLine(item.proposal, _objection(item)) for item in outcomes]
     return FirstContract(contract_text(header, comment, lines), tuple(outcomes))
 

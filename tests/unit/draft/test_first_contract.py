@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Contract
 from builder_contracts.draft.first_contract import FirstContract, class_name, first_contract
+from builder_contracts.draft.hosted_images import HostedImage, hosted_image, labels
 from builder_contracts.draft.proposals import Level, version_range
 from builder_contracts.facts.model import (
     DirectoryFacts,
@@ -20,6 +22,7 @@ from builder_contracts.facts.model import (
     UserFacts,
     WorkFacts,
 )
+from builder_contracts.tools.catalog import catalog
 from tests.unit.judge.observed import IMAGE, LOST, NOT_HERE, facts
 
 DONE = WorkFacts(2, 0, "a piece of work")
@@ -161,3 +164,23 @@ def test_a_range_ends_before_the_next_major_release(release: str, expected: str)
 )
 def test_a_class_is_named_after_its_image(image: str, expected: str) -> None:
     assert class_name(image) == expected
+
+
+def test_tools_of_a_hosted_image_are_promised_or_named(tmp_path: Path) -> None:
+    hosted = HostedImage(
+        "hosted-1", "https://example.org/list", "2026-01-01", {"xz": "5.4.5", "git": "2.55.0"}
+    )
+    seen = sound(tools={"xz": XZ, "git": ToolFacts(None)})
+    first = first_contract(seen, name="sample", image="sample:1", level=Level.MINIMAL, hosted=hosted)
+    assert written(first, tmp_path).document["toolchain"] == {"xz": {"version": ">=5.4"}}
+    assert "#   git: {version: '>=2.55'}  # hosted-1 has 2.55.0\n" in first.text
+    assert first.broken_tools == ["git"]
+    assert "2026-01-01: https://example.org/list" in first.text
+
+
+@pytest.mark.parametrize("label", labels())
+def test_every_tool_of_a_hosted_image_is_known(label: str) -> None:
+    image = hosted_image(label)
+    assert image.tools.keys() <= catalog().keys()
+    assert image.source.startswith("https://")
+    assert date.fromisoformat(image.date) < date.max
