@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +14,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-NAMESPACE = "arc-runners"
+# The node has no controller that could empty a namespace, so each session has its own.
+NAMESPACE = f"arc-runners-{secrets.token_hex(4)}"
 IMAGES = ("tinyland-nix:latest", "tinyland-docker:latest", "tinyland-dind:latest")
 
 
@@ -29,7 +31,7 @@ def role() -> dict[str, Any]:
     page = (ROOT / "docs" / "how-to" / "check-in-kubernetes.md").read_text("utf-8")
     manifest = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
     assert isinstance(manifest, dict)
-    return manifest
+    return {**manifest, "metadata": {"name": manifest["metadata"]["name"]}}
 
 
 def pods_of_runs() -> list[str]:
@@ -56,7 +58,6 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]
         pytest.skip(f"no Kubernetes node: {started.stderr[-500:]}")
     os.environ["ADMIN_KUBECONFIG"] = started.stdout.strip()
     try:
-        admin("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false")
         yield {"KUBECONFIG": str(_populate(tmp_path_factory.mktemp("kubeconfig") / "tester"))}
     finally:
         if running:
