@@ -34,6 +34,7 @@ if [ "$verb" = exec ]; then
 fi
 [ "$verb" != create ] || cat >"$folder/created"
 [ "$verb $2" != "get pods" ] || verb=list
+[ "$verb $2" != "get events" ] || verb=events
 # The next answer to this verb; the last one is repeated.
 count=$(($(cat "$folder/$verb.count" 2>/dev/null || echo 0) + 1))
 [ -e "$folder/$verb.$count" ] || [ -e "$folder/$verb.$count.error" ] || count=$((count - 1))
@@ -107,5 +108,6 @@ def install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> KubectlStandIn:
     stand_in.answer("create", RUNNING)
     stand_in.answer("get", RUNNING)
     stand_in.answer("list", {"items": []})
+    stand_in.answer("events", {"items": []})
     stand_in.answer("delete", {})
     return stand_in

@@ -206,6 +206,29 @@ def test_options_that_name_no_pod_are_refused(
         check(**values)
 
 
+MOUNT = {"reason": "FailedMount", "message": 'configmap "settings" not found', "lastTimestamp": "2026-01-02"}
+
+
+@pytest.mark.parametrize(
+    ("events", "reason"),
+    [
+        ({"items": [{"reason": "Old", "message": "x", "lastTimestamp": "2026-01-01"}, MOUNT]}, "FailedMount: configmap"),
+        ("Error from server (Forbidden): events is forbidden\n", "Pending"),
+    ],
+)  # fmt: skip
+def test_pod_that_never_starts_is_unproven_with_the_warning(
+    kubectl: KubectlStandIn, monkeypatch: pytest.MonkeyPatch, events: Any, reason: str
+) -> None:
+    monkeypatch.setattr(kubernetes, "STARTS_WITHIN", 0.0)
+    kubectl.answer("get", {**RUNNING, "status": {"phase": "Pending"}})
+    kubectl.answer("events", events)
+
+    reference = check()["image/reference"]
+
+    assert reference.outcome is Outcome.UNPROVEN
+    assert f"the pod did not start within 0 s: {reason}" in reference.observation
+
+
 def abandoned(name: str, **fields: Any) -> dict[str, Any]:
     dead = Owner(**{**vars(Owner.this_process()), "started": "0.00"})
     return {"metadata": {"name": name, "annotations": {OWNER: dead.label}}, **fields}

@@ -73,12 +73,10 @@ class KubernetesRunner:
         template: PodTemplate,
         *,
         image: str = "",
-        starts_within: float = STARTS_WITHIN,
     ) -> None:
         self._kubectl, self._run = kubectl, run
         self._contract, self._template = contract, template
         self._image = image
-        self._starts_within = starts_within
         self._name = run.name(contract.name)
         self._created = False
         self.setting = OutsideView(Unseen("not started"), NO_IMAGE, Unseen("not started"))
@@ -139,7 +137,7 @@ class KubernetesRunner:
 
     def _wait(self) -> tuple[dict[str, Any], PodState]:
         """The pod as the API returns it, when it runs, failed, or did neither in time. Raises NoAnswer."""
-        until = time.monotonic() + self._starts_within
+        until = time.monotonic() + STARTS_WITHIN
         own_node = bool(self._template.spec.get("nodeName"))
         while True:
             pod = self._kubectl.json(["get", "pod", self._name])
@@ -147,9 +145,21 @@ class KubernetesRunner:
             if state.running or state.failed:
                 return pod, state
             if time.monotonic() >= until:
-                reason = f"the pod did not start within {self._starts_within:g} s: {state.reason}"
+                reason = (
+                    f"the pod did not start within {STARTS_WITHIN:g} s: {self._warning() or state.reason}"
+                )
                 return pod, PodState(failed=True, reason=reason)
             time.sleep(_POLL)
+
+    def _warning(self) -> str:
+        """The cluster's latest warning about the pod, where the user may read events; or nothing."""
+        selector = f"involvedObject.name={self._name},type=Warning"
+        try:
+            events = self._kubectl.json(["get", "events", f"--field-selector={selector}"])["items"]
+            latest = max(events, key=lambda event: event.get("lastTimestamp") or "")
+            return " ".join(f"{latest['reason']}: {latest['message']}".split())
+        except (NoAnswer, KeyError, TypeError, ValueError, AttributeError):
+            return ""
 
     def _not_started(self, state: PodState, pod: Mapping[str, Any]) -> OutsideView:
         start = StartFacts(

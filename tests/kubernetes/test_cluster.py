@@ -1,0 +1,273 @@
+"""Pods on a real node: the reference images, one defect each, and what a run may do and leaves."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from builder_contracts.run.inputs import load_inputs
+from builder_contracts.run.options import CHECK, parse
+from builder_contracts.run.progress import Progress
+from builder_contracts.run.run import Run
+from builder_contracts.run.selection import select
+from builder_contracts.runner.kubernetes import runner as kubernetes
+from builder_contracts.runner.kubernetes.kubectl import Kubectl
+from builder_contracts.verdict import Outcome, Rung, Verdict
+from tests.kubernetes.conftest import NAMESPACE, ROOT, admin, pods_of_runs, role
+
+pytestmark = [pytest.mark.kubernetes, pytest.mark.xdist_group("kubernetes")]
+
+CONFINED: dict[str, Any] = {
+    "runAsUser": 1001,
+    "runAsGroup": 1001,
+    "runAsNonRoot": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+# The node has no services that a class could reach, and no pod proves anything.
+CHOSEN = "not network/r and not caches and not publication and not canaries"
+
+
+def spec(image: str) -> dict[str, Any]:
+    """A pod that keeps the contract of its class."""
+    return {
+        "nodeName": "localhost",
+        "serviceAccountName": "jobs",
+        "automountServiceAccountToken": False,
+        "restartPolicy": "Never",
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [
+            {
+                "name": "runner",
+                "image": image,
+                "imagePullPolicy": "Never",
+                "command": ["/home/runner/run.sh"],
+                "securityContext": CONFINED,
+                "resources": {
+                    "requests": {"cpu": "500m", "memory": "1Gi"},
+                    "limits": {"cpu": "4", "memory": "8Gi"},
+                },
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def cluster(node: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in node.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+
+def check(pod: dict[str, Any], builder: str = "tinyland-nix", **values: Any) -> dict[str, Verdict]:
+    """The verdicts on a class in such a pod, by the clauses' ids within the class."""
+    Path("pod.json").write_text(json.dumps({"kind": "Pod", "spec": pod}), "utf-8")
+    given = {"runner": "kubernetes", "pod": ("pod.json",), "namespace": NAMESPACE, "builder": (builder,)}
+    options = parse(CHECK, {**given, "keyword": CHOSEN, **values}, cwd=Path.cwd(), paths=[ROOT / "contracts"])
+    inputs = load_inputs(options)
+    with Run(options, inputs, select(inputs, options), Progress(lambda _: None)) as run:
+        verdicts = {verdict.local_id: verdict for verdict in run.verdicts()}
+        assert run.close().lines == ()
+    assert pods_of_runs() == []
+    return verdicts
+
+
+def of(outcome: Outcome, verdicts: Mapping[str, Verdict]) -> set[str]:
+    return {name for name, verdict in verdicts.items() if verdict.outcome is outcome}
+
+
+def with_daemon(pod: dict[str, Any]) -> None:
+    """A daemon next to the job, as a sidecar of the same image at the address that the class promises."""
+    address = "tcp://127.0.0.1:2375"
+    pod["initContainers"] = [
+        {
+            "name": "dind",
+            "image": "tinyland-dind",
+            "imagePullPolicy": "Never",
+            "restartPolicy": "Always",
+            "command": ["dockerd", f"--host={address}", "--tls=false"],
+            "securityContext": {
+                "privileged": True,
+                "runAsUser": 0,
+                "seccompProfile": {"type": "Unconfined"},
+            },
+            "startupProbe": {
+                "exec": {"command": ["docker", f"--host={address}", "info"]},
+                "failureThreshold": 60,
+                "periodSeconds": 1,
+            },
+            "volumeMounts": [{"name": "images", "mountPath": "/var/lib/docker"}],
+        }
+    ]
+    pod["volumes"] = [{"name": "images", "emptyDir": {}}]
+
+
+@pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker", "tinyland-dind"])
+def test_reference_image_is_kept_in_a_pod(cluster: None, builder: str) -> None:
+    pod = spec(builder)
+    promised = yaml.safe_load((ROOT / "contracts" / f"{builder}.yaml").read_text("utf-8"))["resources"]
+    pod["containers"][0]["resources"] = {
+        f"{kind}s": {name: promised[name][kind] for name in ("cpu", "memory")}
+        for kind in ("request", "limit")
+    }
+    if builder == "tinyland-dind":
+        with_daemon(pod)
+
+    verdicts = check(pod, builder)
+
+    assert of(Outcome.BROKEN, verdicts) == set()
+    # Everything that a pod can show is shown.
+    assert not [name for name in of(Outcome.UNPROVEN, verdicts) if verdicts[name].provable_here]
+    assert {verdict.rung for verdict in verdicts.values() if verdict.outcome is Outcome.KEPT} == {
+        Rung.DECLARED,
+        Rung.OBSERVED,
+    }
+    assert not any(verdict.set_by_run for verdict in verdicts.values())
+    assert verdicts["resources/memory-limit"].outcome is Outcome.KEPT
+
+
+def root(pod: dict[str, Any]) -> None:
+    pod["containers"][0]["securityContext"] = {**CONFINED, "runAsUser": 0, "runAsNonRoot": False}
+
+
+def unconfined(pod: dict[str, Any]) -> None:
+    del pod["containers"][0]["securityContext"], pod["securityContext"]
+
+
+def unlimited(pod: dict[str, Any]) -> None:
+    del pod["containers"][0]["resources"]
+
+
+def wrong_tag(pod: dict[str, Any]) -> None:
+    pod["containers"][0]["image"] = "tinyland-nix:v0"
+
+
+def no_account(pod: dict[str, Any]) -> None:
+    pod["serviceAccountName"] = "absent"
+
+
+def socket(pod: dict[str, Any]) -> None:
+    path = "/run/containerd/containerd.sock"
+    pod["volumes"] = [{"name": "socket", "hostPath": {"path": path}}]
+    pod["containers"][0]["volumeMounts"] = [{"name": "socket", "mountPath": "/var/run/docker.sock"}]
+
+
+def failing_init(pod: dict[str, Any]) -> None:
+    # As ARC's init-dind-externals, in an image without that directory.
+    pod["initContainers"] = [
+        {
+            "name": "init-dind-externals",
+            "image": "tinyland-nix",
+            "imagePullPolicy": "Never",
+            "command": ["cp", "-r", "/home/runner/externals/.", "/tmp"],
+        }
+    ]
+
+
+IDENTITY = {
+    "identity/user", "identity/uid", "identity/home", "identity/not-root", "environment/HOME", "filesystem/home/runner",
+    "filesystem/etc/passwd", "filesystem/nix/store", "process/working-directory", "search_path/writable-by-job",
+}  # fmt: skip
+ISOLATION = {
+    "isolation/capabilities", "isolation/no-new-privileges", "isolation/seccomp", "isolation/mount", "isolation/unshare",
+}  # fmt: skip
+START = {"image/reference", "job/start"}
+
+
+@pytest.mark.parametrize(
+    ("defect", "broken", "reason"),
+    [
+        (root, IDENTITY, "uid 0"),
+        (unconfined, ISOLATION, "no seccomp filter"),
+        (unlimited, {"resources/cpu-request", "resources/memory-limit"}, "no limit is set"),
+        (wrong_tag, START, "ErrImageNeverPull"),
+        (no_account, START, 'serviceaccount "absent" not found'),
+        (socket, {"isolation/docker-socket"}, "/var/run/docker.sock"),
+        (failing_init, START, "init container init-dind-externals: Error, exit status 1"),
+    ],
+)
+def test_defect_of_a_pod_breaks_its_own_clauses_alone(
+    cluster: None, defect: Callable[[dict[str, Any]], None], broken: set[str], reason: str
+) -> None:
+    pod = copy.deepcopy(spec("tinyland-nix"))
+    defect(pod)
+
+    verdicts = check(pod)
+
+    assert of(Outcome.BROKEN, verdicts) == broken
+    assert any(reason in verdicts[name].observation for name in broken)
+
+
+def test_full_node_says_nothing_of_the_class(cluster: None) -> None:
+    pod = spec("tinyland-nix")
+    pod["containers"][0]["resources"] = {"requests": {"cpu": "900"}}
+
+    verdicts = check(pod)
+
+    assert of(Outcome.BROKEN, verdicts) == set()
+    assert "OutOfcpu" in verdicts["image/reference"].observation
+
+
+def test_less_than_the_role_proves_nothing(cluster: None) -> None:
+    lesser = {**role(), "rules": [rule for rule in role()["rules"] if rule["resources"] != ["pods/exec"]]}
+    admin("apply", "--filename=-", manifest=lesser)
+    try:
+        verdicts = check(spec("tinyland-nix"))
+    finally:
+        admin("apply", "--filename=-", manifest=role())
+
+    assert of(Outcome.BROKEN, verdicts) == set()
+    assert 'cannot create resource "pods/exec"' in verdicts["toolchain/git"].observation
+
+
+def start_check() -> subprocess.Popen[bytes]:
+    """A run in a process of its own, once its pod is there."""
+    Path("pod.json").write_text(json.dumps({"kind": "Pod", "spec": spec("tinyland-nix")}), "utf-8")
+    line = [
+        sys.executable,
+        "-m",
+        "builder_contracts",
+        "check",
+        str(ROOT / "contracts"),
+        "--builder",
+        "tinyland-nix",
+    ]
+    line += ["--runner", "kubernetes", "--pod", "pod.json", "--namespace", NAMESPACE, "-k", CHOSEN]
+    process = subprocess.Popen(
+        line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=dict(os.environ)
+    )
+    patience = time.monotonic() + 120
+    while not pods_of_runs():
+        assert process.poll() is None
+        assert time.monotonic() < patience
+        time.sleep(0.05)
+    return process
+
+
+def test_terminated_run_leaves_no_pod(cluster: None) -> None:
+    process = start_check()
+    process.send_signal(signal.SIGTERM)
+    process.wait(120)
+
+    assert pods_of_runs() == []
+
+
+def test_next_run_removes_the_pod_of_a_killed_run(cluster: None) -> None:
+    process = start_check()
+    process.kill()
+    process.wait(120)
+    left = pods_of_runs()
+
+    assert kubernetes.sweep(Kubectl(namespace=NAMESPACE)) == left
+    assert pods_of_runs() == []
