@@ -10,7 +10,9 @@ import pytest
 PACKAGE = "builder_contracts.prove"
 FOLDER = Path(__file__).parents[2] / "src" / "builder_contracts" / "prove"
 # The folder of each proof. The canaries, which several proofs build, are shared.
-PROOFS = {name: {name} for name in ("nix", "bazel", "publication", "state", "secrets", "kernel")}
+PROOFS = {
+    name: {name} for name in ("nix", "bazel", "publication", "state", "http_state", "secrets", "kernel")
+}
 # Modules that put the proofs of a run together know all of them.
 WIRING = {"records", "schedule", "backends", "verdicts"}
 MODULES = {

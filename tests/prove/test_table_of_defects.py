@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder_contracts.contract.promises.caches import BAZEL, BAZEL_WRITE, NIX
-from builder_contracts.contract.promises.publication import BOUNDARY, STATE
+from builder_contracts.contract.promises.publication import BOUNDARY, HTTP_STATE, STATE
 
 HERE = Path(__file__).parent
 PAGE = HERE.parents[1] / "docs/explanation/proofs.md"
@@ -25,13 +25,13 @@ def rows() -> list[tuple[str, str]]:
 
 def test_every_clause_is_in_the_table() -> None:
     clauses = " ".join(clause for clause, _ in rows())
-    shows = [*NIX, *BAZEL, *BAZEL_WRITE, *BOUNDARY, *STATE, *CANARY, "secrets"]
+    shows = [*NIX, *BAZEL, *BAZEL_WRITE, *BOUNDARY, *STATE, *HTTP_STATE, *CANARY, "secrets"]
     assert [show for show in shows if f"-{show}`" not in clauses] == []
 
 
 @pytest.mark.parametrize(
     "shows",
-    [[*NIX, *BAZEL, *BAZEL_WRITE], [*BOUNDARY, *STATE, "secrets"], [*CANARY]],
+    [[*NIX, *BAZEL, *BAZEL_WRITE], [*BOUNDARY, *HTTP_STATE, "secrets"], [*CANARY]],
     ids=["caches", "publication", "canaries"],
 )
 def test_every_kind_has_two_defects_at_least(shows: list[str]) -> None:

@@ -65,6 +65,8 @@ def _read(bench: Testbed, role: str, identity: str) -> dict[str, Any]:
             }
         case "bazel-http":
             return {**http, "url": f"{url}/cas/{nonce * 2}"}
+        case "state":
+            return {**http, "method": "GET", "url": f"{url}/proof-{nonce}"}
         case "objects":
             return bucket.s3_request(bench, identity, "get_object", Key=f"proof-{nonce}")
         case _:

@@ -380,6 +380,13 @@ def s3(request: dict[str, Any]) -> Answer:
     return accepted
 
 
+def race(request: dict[str, Any]) -> Answer:
+    """Several HTTP requests at once; the body has the status of each."""
+    with concurrent.futures.ThreadPoolExecutor(len(request["requests"])) as pool:
+        statuses = [reply["status"] for reply in pool.map(http, request["requests"])]
+    return answer("200", "", " ".join(statuses).encode())
+
+
 def s3_race(request: dict[str, Any]) -> Answer:
     """The same call ``count`` times at once; the body has the status of each."""
     with concurrent.futures.ThreadPoolExecutor(request["count"]) as pool:
@@ -407,6 +414,7 @@ def s3_all(request: dict[str, Any]) -> Answer:
 
 CALLS: dict[str, Callable[[dict[str, Any]], Answer]] = {
     "http": http,
+    "race": race,
     "push": push,
     "grpc": grpc,
     "poison-http": poison_http,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from builder_contracts.prove.bazel.record import BazelRecord
 from builder_contracts.prove.canary.record import CanaryRecord
+from builder_contracts.prove.http_state.record import HttpStateRecord
 from builder_contracts.prove.nix.record import NixRecord
 from builder_contracts.prove.publish_attempt import PublishAttempt
 from builder_contracts.prove.secrets.record import Scan
@@ -25,6 +26,7 @@ class ProofRecords:
     bazel: dict[str, BazelRecord | Unavailable] = field(default_factory=dict)
     attempts: dict[tuple[str, str], PublishAttempt | Unavailable] = field(default_factory=dict)
     state: StateRecord | Unavailable | None = None
+    http_state: HttpStateRecord | Unavailable | None = None
     canaries: dict[str, CanaryRecord | Unavailable] = field(default_factory=dict)
     scan: Scan | Unavailable | None = None
     seconds: float = 0.0

@@ -23,6 +23,7 @@ from builder_contracts.prove.canary.definition import Canary, named
 from builder_contracts.prove.canary.record import CanaryProducts, CanaryRecord
 from builder_contracts.prove.check_result import CheckResult
 from builder_contracts.prove.container_testbed import ContainerTestbed
+from builder_contracts.prove.http_state import experiment as http_state
 from builder_contracts.prove.job import ProofJob, StepFailed, format_completed
 from builder_contracts.prove.kernel.experiment import KernelOverrides, prove
 from builder_contracts.prove.leftovers import unchecked_leftovers
@@ -135,6 +136,8 @@ class ExperimentSchedule:
             yield _PlannedExperiment(partial(self._publication, others), partial(self._lose_attempts, others))
         if "objects" in targets:
             yield _PlannedExperiment(self._state, self._lose_state)
+        if "state" in targets:
+            yield _PlannedExperiment(self._http_state, self._lose_http_state)
 
     def _carry_out(self, planned: _PlannedExperiment) -> None:
         """Carry out one experiment. If it fails, its clauses are unproven for that reason, and the others continue."""
@@ -180,6 +183,8 @@ class ExperimentSchedule:
             self.records.bazel[role] = lost
         elif role == "objects":
             self._lose_state(lost)
+        elif role == "state":
+            self._lose_http_state(lost)
         for identity in IDENTITIES:
             self.records.attempts[(role, identity)] = lost
 
@@ -207,6 +212,9 @@ class ExperimentSchedule:
 
     def _lose_state(self, lost: Unavailable) -> None:
         self.records.state = lost
+
+    def _lose_http_state(self, lost: Unavailable) -> None:
+        self.records.http_state = lost
 
     def _lose_search(self, lost: Unavailable) -> None:
         self.records.scan = lost
@@ -386,6 +394,10 @@ class ExperimentSchedule:
     def _state(self) -> None:
         with self.bench.relying_on("objects"):
             self.records.state = state.prove(self.bench)
+
+    def _http_state(self) -> None:
+        with self.bench.relying_on("state"):
+            self.records.http_state = http_state.prove(self.bench)
 
     def _search(self, roles: Sequence[str]) -> None:
         # A role that is out of reach cannot be searched, so the search would be incomplete.

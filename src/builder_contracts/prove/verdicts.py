@@ -10,11 +10,12 @@ from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.contract.promises import ProofPromise
 from builder_contracts.contract.promises.caches import CacheProof
 from builder_contracts.contract.promises.canaries import CanaryProof
-from builder_contracts.contract.promises.publication import STATE, NoSecrets, PublicationProof
+from builder_contracts.contract.promises.publication import HTTP_STATE, STATE, NoSecrets, PublicationProof
 from builder_contracts.facts.model import ImageFacts, RunnerFacts
 from builder_contracts.judge import origin_of, under_waiver
 from builder_contracts.prove.bazel import judge as judge_bazel
 from builder_contracts.prove.check_result import judge_check
+from builder_contracts.prove.http_state import judge as judge_http_state
 from builder_contracts.prove.nix import judge as judge_nix
 from builder_contracts.prove.publication import judge as judge_publication
 from builder_contracts.prove.records import ProofRecords
@@ -32,6 +33,8 @@ def find(promise: ProofPromise, records: ProofRecords) -> Witnessed:
             return judge_nix.judge(show, records.nix)
         case CacheProof(role=role, show=show):
             return judge_bazel.judge(show, records.bazel.get(role))
+        case PublicationProof(target="state", show=show) if show in HTTP_STATE:
+            return judge_http_state.judge(show, records.http_state)
         case PublicationProof(show=show) if show in STATE:
             return judge_state.judge(show, records.state)
         case PublicationProof(target=target, show=show):

@@ -25,7 +25,7 @@ EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "
 DASHBOARD, INIT = "dashboard", "init"
 
 RUNNERS = ("docker", "local", "kubernetes")
-WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects")
+WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects", "state")
 """The roles of environments that can be written to at all."""
 
 

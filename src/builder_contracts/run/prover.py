@@ -127,7 +127,7 @@ def _all_lost(selected: Iterable[Clause], lost: Unavailable) -> ProofRecords:
                 records.bazel[role] = lost
             case PublicationProof(target=target, show=show):
                 records.attempts[(target, show)] = lost
-                records.state = lost
+                records.state = records.http_state = lost
             case CanaryProof(canary=canary):
                 records.canaries[canary] = lost
             case _:

@@ -24,10 +24,18 @@ STATE: Mapping[str, str] = {
     "old-state": "an overwritten state can be restored",
 }
 
+HTTP_STATE: Mapping[str, str] = {
+    **STATE,
+    "unlock-by-other": "neither another ID nor an identity that may only read releases a state lock",
+    "write-without-lock": "a state is not written without the ID of its lock",
+    "stale-holder": "a holder whose lock was released cannot write the state",
+    "versions": "each state that was written can be read by its serial",
+}
+
 
 @dataclass(frozen=True)
 class PublicationProof:
-    """One attempt to publish to a target (nix, bazel-grpc, bazel-http, registry, objects).
+    """One attempt to publish to a target (nix, bazel-grpc, bazel-http, registry, objects, state).
 
     ``rule`` is never or with-credential; ``show`` names the experiment.
     """
@@ -38,7 +46,12 @@ class PublicationProof:
 
     @property
     def text(self) -> str:
-        return f"publication to {self.target}, {self.rule}: {({**BOUNDARY, **STATE})[self.show]}"
+        return f"publication to {self.target}, {self.rule}: {self._shown}"
+
+    @property
+    def _shown(self) -> str:
+        shows = HTTP_STATE if self.target == "state" else STATE
+        return {**BOUNDARY, **shows}[self.show]
 
 
 @dataclass(frozen=True)
@@ -57,8 +70,7 @@ def read(section: dict[str, Any], at: Pointer) -> Iterator[NamedPromise[Publicat
     for target, rule in section.items():
         # A class that never publishes holds no writer's credentials to try.
         shows = [show for show in BOUNDARY if rule == "with-credential" or show != "writer"]
-        if target == "objects":
-            shows += STATE
+        shows += {"objects": STATE, "state": HTTP_STATE}.get(target, {})
         for show in shows:
             yield NamedPromise(f"{target}-{show}", PublicationProof(target, rule, show), (*at, target))
     yield NamedPromise("no-secrets", NoSecrets(), at)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from builder_contracts.prove import bucket, lookup_identity
+from builder_contracts.prove import bucket, http_backend, lookup_identity
 from builder_contracts.prove.attic import experiment as attic
 from builder_contracts.prove.job import ProofJob, StepFailed
 from builder_contracts.prove.leftovers import Request, remove, unchecked_leftovers
@@ -119,6 +119,8 @@ def _remove_written(bench: Testbed, target: str, nonces: Sequence[str]) -> str:
             return remove_tags(bench, [f"proof/{nonce}" for nonce in nonces])
         case "objects":
             return "; ".join(dict.fromkeys(bucket.remove_all(bench, f"proof-{nonce}/") for nonce in nonces))
+        case "state":
+            return http_backend.remove_states(bench, [f"proof-{nonce}" for nonce in nonces])
         case _:
             return "written entries remain until evicted (a cache cannot delete)"
 
@@ -164,6 +166,9 @@ def _writes(bench: Testbed, target: str, identity: str, nonce: str) -> list[tupl
             if identity != WRITER and bench.endpoints[target].service:
                 operations.append(("policy", s3("put_bucket_policy", Policy=_OPEN)))
             return operations
+        case "state":
+            text = http_backend.content(nonce, 1, identity)
+            return [("state", http_backend.write(bench, identity, f"proof-{nonce}", text))]
         case _:
             raise NotImplementedError(f"no writes for the target {target}")
 
@@ -209,6 +214,8 @@ def _reads(bench: Testbed, target: str, nonce: str, identity: str, looker: str) 
             if identity != WRITER:
                 reads.append(("delete", s3(Key=_kept_key(nonce))))
             return reads
+        case "state":
+            return [("state", http_backend.request(bench, looker, "GET", f"proof-{nonce}"))]
         case _:
             raise NotImplementedError(f"no lookups for the target {target}")
 

@@ -1,0 +1,1 @@
+"""Proof of a state over HTTP, as GitLab keeps it."""
