@@ -13,7 +13,7 @@ from builder_contracts.prove.kernel.record import Boot, CacheServer, KernelBuild
 from builder_contracts.prove.nix.log import NixLog
 from builder_contracts.prove.nix.record import NixRun
 from builder_contracts.prove.secrets.record import Leak, Scan
-from builder_contracts.prove.state.record import StateReply
+from builder_contracts.prove.state_reply import StateReply
 from builder_contracts.prove.store_lookup import StoreLookup
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.protocol import CompletedCommand

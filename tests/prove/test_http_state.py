@@ -12,10 +12,11 @@ from builder_contracts.contract.promises.publication import BOUNDARY, HTTP_STATE
 from builder_contracts.prove import protocol_client
 from builder_contracts.prove.http_state import experiment
 from builder_contracts.prove.http_state.judge import judge
-from builder_contracts.prove.http_state.record import HttpReply, HttpStateRecord
+from builder_contracts.prove.http_state.record import HttpStateRecord
 from builder_contracts.prove.local_testbed import LocalTestbed
 from builder_contracts.prove.publication import experiment as publication
 from builder_contracts.prove.publication.judge import judge as judge_attempt
+from builder_contracts.prove.state_reply import StateReply
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.protocol import CompletedCommand
@@ -125,7 +126,7 @@ def test_no_single_lost_reply_stays_kept(tmp_path: Path) -> None:
     record = prove(tmp_path)
     controls = {"second-write", "first-write"}
     for step in sorted(record.replies.keys() - controls):
-        lost = dataclasses.replace(record, replies={**record.replies, step: HttpReply("LOST", "gone")})
+        lost = dataclasses.replace(record, replies={**record.replies, step: StateReply("LOST", "gone")})
         clauses = set(not_kept(lost))
         assert clauses, step
         assert BROKEN not in not_kept(lost).values(), step

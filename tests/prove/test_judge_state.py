@@ -8,7 +8,8 @@ import pytest
 
 from builder_contracts.contract.promises.publication import STATE
 from builder_contracts.prove.state.judge import judge
-from builder_contracts.prove.state.record import STEPS, StateRecord, StateReply
+from builder_contracts.prove.state.record import STEPS, StateRecord
+from builder_contracts.prove.state_reply import StateReply
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.verdict import Outcome
 

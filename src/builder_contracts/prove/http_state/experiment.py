@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 from builder_contracts.prove import http_backend, lookup_identity
 from builder_contracts.prove.http_backend import ROLE
-from builder_contracts.prove.http_state.record import HttpReply, HttpStateRecord
+from builder_contracts.prove.http_state.record import HttpStateRecord
 from builder_contracts.prove.job import StepFailed
+from builder_contracts.prove.state_reply import StateReply
 from builder_contracts.prove.testbed import Testbed
 from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
 
@@ -69,14 +67,9 @@ def prove(bench: Testbed) -> HttpStateRecord:
     finally:
         leftovers = http_backend.remove_states(bench, list(names.values()))
     return HttpStateRecord(
-        {step: _reply(answer) for step, answer in answers.items()},
+        {step: StateReply.of(answer) for step, answer in answers.items()},
         first,
         tuple(states),
         looker.no_reader,
         leftovers,
     )
-
-
-def _reply(answer: Mapping[str, Any]) -> HttpReply:
-    text = base64.b64decode(answer["body"]).decode("utf-8", "replace")
-    return HttpReply(str(answer["status"]), str(answer["detail"]), text)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from builder_contracts.prove.http_state.record import HttpReply, HttpStateRecord
+from builder_contracts.prove.http_state.record import HttpStateRecord
 from builder_contracts.prove.publish_attempt import is_accepted, is_unknown, unknown_reader
+from builder_contracts.prove.state_reply import StateReply, judge_race
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import Witnessed, unavailable
 from builder_contracts.verdict import Assessment, broken, kept, unproven
@@ -36,8 +37,8 @@ def judge(show: str, record: HttpStateRecord | Unavailable | None) -> Witnessed:
     )
 
 
-def _reply(record: HttpStateRecord, step: str) -> HttpReply:
-    return record.replies.get(step, HttpReply("LOST", f"{step} was not tried"))
+def _reply(record: HttpStateRecord, step: str) -> StateReply:
+    return record.replies.get(step, StateReply("LOST", f"{step} was not tried"))
 
 
 def _not_shown(
@@ -97,16 +98,7 @@ def _anonymous_lock(record: HttpStateRecord) -> Assessment:
 
 
 def _race(record: HttpStateRecord) -> Assessment:
-    race = _reply(record, "race")
-    statuses = race.text.split()
-    winners = sum(is_accepted(status) for status in statuses)
-    if winners > 1:
-        return broken(f"{winners} of {len(statuses)} who locked at once acquired the lock", _NO_LOCK)
-    if len(statuses) < 2:
-        return unproven(f"nobody raced for the lock: {race}")
-    if winners != 1 or sum(status in _TAKEN for status in statuses) != len(statuses) - 1:
-        return unproven(f"not each of the others was rejected because the lock is taken: {race.text}")
-    return kept(f"one of {len(statuses)} who locked at once acquired the lock, the others found it taken")
+    return judge_race(_reply(record, "race"), _TAKEN, _NO_LOCK)
 
 
 def _lock_of_another(record: HttpStateRecord, name: str, expected: tuple[str, ...]) -> Assessment:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from builder_contracts.prove import bucket, lookup_identity
 from builder_contracts.prove.job import StepFailed
 from builder_contracts.prove.state.judge import FIRST_HOLDER, FIRST_STATE
-from builder_contracts.prove.state.record import StateRecord, StateReply
+from builder_contracts.prove.state.record import StateRecord
+from builder_contracts.prove.state_reply import StateReply
 from builder_contracts.prove.testbed import Testbed, encode_body
 from builder_contracts.services.principals import ANONYMOUS, READER, WRITER
 
@@ -74,9 +73,4 @@ def _steps(
         read = bucket.s3_request(bench, looker.name, "get_object", Key=state)
         restore = {"restore": writer("copy_object", Key=state, CopySource=source), "read-state": read}
         answers |= dict(zip(restore, bench.ask(list(restore.values())), strict=True))
-    return {step: _reply(answer) for step, answer in answers.items()}, len(older)
-
-
-def _reply(answer: Mapping[str, Any]) -> StateReply:
-    text = base64.b64decode(answer["body"]).decode("utf-8", "replace")
-    return StateReply(str(answer["status"]), str(answer["detail"]), text)
+    return {step: StateReply.of(answer) for step, answer in answers.items()}, len(older)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from builder_contracts.prove.publish_attempt import is_unknown, unknown_reader
-from builder_contracts.prove.state.record import StateRecord, StateReply
+from builder_contracts.prove.state.record import StateRecord
+from builder_contracts.prove.state_reply import StateReply, judge_race
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.witnessed import Witnessed, unavailable
 from builder_contracts.verdict import broken, kept, unproven
@@ -72,29 +73,10 @@ def _second_lock(record: StateRecord) -> Witnessed:
 
 def _race(record: StateRecord) -> Witnessed:
     race = record.replies["race"]
-    statuses = race.text.split()
-    winners = statuses.count("OK")
-    witnesses = (
-        f"client: {len(statuses)} puts at once: {race.text or race}",
+    return judge_race(race, _TAKEN, _NO_LOCK), (
+        f"client: {len(race.text.split())} puts at once: {race.text or race}",
         _server(record, "each of these replies"),
     )
-    if winners > 1:
-        return broken(
-            f"{winners} of {len(statuses)} who locked at once acquired the lock", _NO_LOCK
-        ), witnesses
-    if reason := _no_response(race) or (
-        "the object store did not respond to each of them" if "LOST" in statuses else ""
-    ):
-        return unproven(reason), witnesses
-    if len(statuses) < 2:
-        return unproven(f"nobody raced for the lock: {race}"), witnesses
-    if not winners or sum(status in _TAKEN for status in statuses) != len(statuses) - 1:
-        return unproven(
-            f"not each of the others was rejected because the lock is taken: {race.text}"
-        ), witnesses
-    return kept(
-        f"one of {len(statuses)} who locked at once acquired the lock, the others found it taken"
-    ), witnesses
 
 
 def _lock_of_another(record: StateRecord, show: str) -> Witnessed:

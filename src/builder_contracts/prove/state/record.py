@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from builder_contracts.prove.state_reply import StateReply
 from builder_contracts.prove.unavailable import Unavailable
 
 STEPS = (
@@ -24,21 +25,6 @@ STEPS = (
     "read-state",
 )
 """The requests of the proof. The steps of a reader need one, the last two an older version to restore."""
-
-
-@dataclass(frozen=True)
-class StateReply:
-    """The reply of the store to one request: its status, a detail, and the text that it returned.
-
-    Of the race it is OK if there was one, and the text has the status of each of its requests.
-    """
-
-    status: str
-    detail: str = ""
-    text: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.status} {self.detail}".strip()
 
 
 @dataclass(frozen=True)
