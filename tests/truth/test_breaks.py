@@ -596,7 +596,7 @@ BREAKS = [
         Edit(
             "tofu/modules/arc-runner/variables.tf",
             "ghcr.io/tinyland-inc/runner:2.321.0",
-            "example.org/runner:latest",
+            "quay.io/builders/runner:latest",
         ),
         "deployment/images-pinned",
         "tofu/modules/arc-runner/variables.tf:",

@@ -97,6 +97,19 @@ def test_image_has_the_c_library_of_its_programs(
     assert broken(judged, tree, "workflows/libc") == says * wrong
 
 
+@pytest.mark.parametrize(("other", "replaced"), [("region", True), ("size", False)])
+def test_file_of_two_stacks_has_to_set_it_in_both(judged: Judge, other: str, replaced: bool) -> None:
+    tree = {
+        GITLAB: "plan:\n  script: [tofu plan -var=region=a -var-file=live.tfvars]\n",
+        "one/live.tfvars": 'region = "b"\n',
+        "two/live.tfvars": f'{other} = "b"\n',
+    }
+    report = judged(tree)
+    clause = "platform/workflows/variable-order"
+    assert any(finding.clause == clause for finding in report.findings) == replaced
+    assert any(entry.clause == clause for entry in report.unjudged) != replaced
+
+
 CONTAINER = "name: mc, image: 'quay.io/minio/mc:1', securityContext: {readOnlyRootFilesystem: true}"
 
 

@@ -300,7 +300,8 @@ def _add_release(
         attributes.get("name"), chart, version, namespace, deployed, made.at, values, written_at
     )
     model.releases.append(release)
-    if namespace is not None:
+    # What a switch leaves out uses no namespace.
+    if namespace is not None and deployed != Known(False, deployed.at):
         created = text(attributes.get("create_namespace")) == "true"
         model.namespaces.append(NameUse(namespace, created, namespace.at))
     if release.chart_name != SCALE_SET_CHART:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.model import split_reference
+from builder_contracts.truth.placeholders import is_placeholder
 from builder_contracts.truth.rule_context import RuleContext, declared
 from builder_contracts.truth.rules.deployment.image_uses import image_uses
 from builder_contracts.truth.rules.registry import rule
@@ -27,7 +28,10 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
         if not reference or "$" in reference:
             continue
         name, tag, digest = split_reference(reference)
-        if (
+        if is_placeholder(name.partition("/")[0]):
+            reason = f"{use.by}: {reference} stands for an image"
+            yield Undetermined(use.reference.at, reason, decidable=False)
+        elif (
             digest
             or any(fnmatch.fnmatch(reference, pattern) for pattern in own)
             or (tag and tag not in floating)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from builder_contracts.contract.model import Contract
@@ -38,10 +39,18 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             yield Contradicts(actual, expected, f"document the role of {named}")
         for sentence in about:
             only = not any(names_any(sentence.text, [other]) for other in names - {named})
-            wrong = names_any(sentence.text, role.get("never", []))
+            wrong = _said_of(named, role.get("never", []), sentence.text)
             if only and wrong and not names_any(sentence.text, role["said_as"]) and not denies(sentence.text):
                 yield Contradicts(
                     Quote(sentence.at, excerpt(sentence.text)),
                     expected,
                     f"correct the sentence: {named} is not a {wrong}",
                 )
+
+
+def _said_of(named: str, words: Sequence[str], sentence: str) -> str | None:
+    """The word that one part of a sentence says of a name. What only has the name, a folder for example, is not it."""
+    if re.search(rf"\b(?:named|called)\s+{re.escape(named)}\b", sentence, re.IGNORECASE):
+        return None
+    parts = [part for part in re.split(r"[,;:]", sentence) if names_any(part, [named])]
+    return next((word for part in parts if (word := names_any(part, words))), None)

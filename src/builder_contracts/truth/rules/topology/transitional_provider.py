@@ -20,7 +20,13 @@ _TARGET = re.compile(
     r"(cluster_context|kube_?context|--context|use-context|KUBECONFIG)[\"'`]?[\s:=]+[\"'`]?(\S+)",
     re.IGNORECASE,
 )
-_CENTRE = ("default", "primary", "main", "center", "centre", "central", "production", "control plane", "live")
+# What makes it the centre. A default of the provider itself, a storage class for example, does not.
+_CENTRE = re.compile(
+    r"\b(?:default|primary|main|central|live|production)\s+(?:\w+\s+)?"
+    r"(?:backend|cluster|context|deployment|environment|home|platform|provider|target)\b"
+    r"|\bcontrol plane\b|\bcent(?:er|re)\b|\b(?:is|remains|stays)\s+(?:the\s+|our\s+)?(?:default|primary|main|live)\b",
+    re.IGNORECASE,
+)
 
 
 def words(platform: Platform, contracts: Sequence[Contract]) -> SearchWords:
@@ -57,7 +63,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             ):
                 add(Quote(surface.at, f"{surface.kind}: {excerpt(surface.text)}"))
         for sentence in context.sentences:
-            central = names_any(sentence.text, words) and names_any(sentence.text, _CENTRE)
+            central = names_any(sentence.text, words) and _CENTRE.search(sentence.text)
             if central and not names_any(sentence.text, allowed) and not denies(sentence.text):
                 add(Quote(sentence.at, excerpt(sentence.text)))
         for side in uses.values():

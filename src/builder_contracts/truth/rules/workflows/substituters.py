@@ -11,6 +11,8 @@ from builder_contracts.truth.rule_context import RuleContext, excerpt
 from builder_contracts.truth.rules.registry import rule
 from builder_contracts.truth.value import Unknown, Value, text
 
+_RUNNERS = ("runner", "builder", "job", "pod", "scale set", "class", "automatically")
+
 
 @rule("workflows/substituters", scope="own")
 def check(context: RuleContext) -> Iterator[RuleResult]:
@@ -23,7 +25,8 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
         claims = names_any(sentence.text, ["substituter"]) and names_any(
             sentence.text, ["pre-configured", "preconfigured", "configured", "automatically", "already"]
         )
-        if not claims or denies(sentence.text):
+        # An example for users is not about what runners get.
+        if not claims or denies(sentence.text) or not names_any(sentence.text, _RUNNERS):
             continue
         actual = Quote(sentence.at, excerpt(sentence.text))
         if not injected:

@@ -65,23 +65,26 @@ def _check(
             continue
         at = Location(first.file, first.line + line)
         file = files.get(name.strip("${}"), name)
-        sets = next(
-            (
-                found
-                for path, found in model.value_files.items()
-                if path.rpartition("/")[2] == file.rpartition("/")[2]
-            ),
-            None,
-        )
-        if sets is None:
-            if earlier:
-                reason = f"{name} may set {next(iter(earlier))} again: it is not in this checkout"
-                yield Undetermined(at, reason, decidable=False)
-            continue
-        replaced = [variable for variable in earlier if variable in sets]
-        if not replaced:
-            yield Agrees(at)
+        # Several stacks may have a file of this name: what all of them set is replaced in any case.
+        possible = [
+            variables
+            for path, variables in model.value_files.items()
+            if path.rpartition("/")[2] == file.rpartition("/")[2]
+        ]
+        replaced = [
+            variable for variable in earlier if possible and all(variable in sets for sets in possible)
+        ]
+        unsure = [
+            variable for variable in earlier if not possible or any(variable in sets for sets in possible)
+        ]
         for variable in replaced:
             place = Location(first.file, first.line + earlier[variable])
-            expected = Quote(sets[variable], f"{file} comes later and sets it again: the last one counts")
-            yield Contradicts(Quote(place, f"-var {variable}"), expected, "name the file before -var")
+            again = Quote(possible[0][variable], f"{file} comes later and sets it again: the last one counts")
+            yield Contradicts(Quote(place, f"-var {variable}"), again, "name the file before -var")
+        if replaced:
+            continue
+        if unsure:
+            reason = f"{name} may set {unsure[0]} again: which file it is, is known only at run time"
+            yield Undetermined(at, reason, decidable=False)
+        else:
+            yield Agrees(at)
