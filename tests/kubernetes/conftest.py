@@ -29,7 +29,9 @@ def admin(*arguments: str, manifest: object = None) -> str:
 def role() -> dict[str, Any]:
     """The Role of docs/how-to/check-in-kubernetes.md."""
     page = (ROOT / "docs" / "how-to" / "check-in-kubernetes.md").read_text("utf-8")
-    manifest = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    manifest = yaml.safe_load(
+        page.partition("## Permissions")[2].partition("```yaml\n")[2].partition("```")[0]
+    )
     assert isinstance(manifest, dict)
     return {**manifest, "metadata": {"name": manifest["metadata"]["name"]}}
 

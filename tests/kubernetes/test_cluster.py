@@ -70,11 +70,13 @@ def cluster(node: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
 
 
-def check(pod: dict[str, Any], builder: str = "tinyland-nix", **values: Any) -> dict[str, Verdict]:
+def check(
+    pod: dict[str, Any], builder: str = "tinyland-nix", contracts: Path = ROOT / "contracts"
+) -> dict[str, Verdict]:
     """The verdicts on a class in such a pod, by the clauses' ids within the class."""
     Path("pod.json").write_text(json.dumps({"kind": "Pod", "spec": pod}), "utf-8")
     given = {"runner": "kubernetes", "pod": ("pod.json",), "namespace": NAMESPACE, "builder": (builder,)}
-    options = parse(CHECK, {**given, "keyword": CHOSEN, **values}, cwd=Path.cwd(), paths=[ROOT / "contracts"])
+    options = parse(CHECK, {**given, "keyword": CHOSEN}, cwd=Path.cwd(), paths=[contracts])
     inputs = load_inputs(options)
     with Run(options, inputs, select(inputs, options), Progress(lambda _: None)) as run:
         verdicts = {verdict.local_id: verdict for verdict in run.verdicts()}
@@ -207,6 +209,28 @@ def test_defect_of_a_pod_breaks_its_own_clauses_alone(
 
     assert of(Outcome.BROKEN, verdicts) == broken
     assert any(reason in verdicts[name].observation for name in broken)
+
+
+NO_TOKEN = """
+apiVersion: builder-contracts/v1
+kind: BuilderClass
+metadata: {name: no-token, summary: Jobs hold no token of the cluster, owner: tests}
+labels: [no-token]
+image: {reference: tinyland-nix}
+filesystem:
+  /var/run/secrets/kubernetes.io/serviceaccount: absent
+"""
+
+
+@pytest.mark.parametrize(("mounted", "outcome"), [(False, Outcome.KEPT), (True, Outcome.BROKEN)])
+def test_token_of_the_service_account_is_seen(cluster: None, mounted: bool, outcome: Outcome) -> None:
+    Path("no-token.yaml").write_text(NO_TOKEN, "utf-8")
+    pod = {**spec("tinyland-nix"), "automountServiceAccountToken": mounted}
+
+    verdicts = check(pod, "no-token", Path("no-token.yaml"))
+
+    token = next(verdict for name, verdict in verdicts.items() if name.startswith("filesystem/"))
+    assert token.outcome is outcome
 
 
 def test_full_node_says_nothing_of_the_class(cluster: None) -> None:
