@@ -568,9 +568,10 @@ def test_fork_does_not_run_its_code_unless_allowed(
 ) -> None:
     steps = load(CHECK_ACTION / "action.yml")["runs"]["steps"]
     (first,) = [step for step in steps if "refuse-fork" in step.get("run", "")]
-    base = {"github.event.pull_request.base.repo.full_name": "o/r"} if event else {}
+    pull_request = "github.event.pull_request"
+    base = {pull_request: True, f"{pull_request}.base.repo.full_name": "o/r"} if event else {}
 
-    assert evaluate(first["if"], {**event, **base, "inputs.fork-pull-requests": allowed}) is refused
+    assert bool(evaluate(first["if"], {**event, **base, "inputs.fork-pull-requests": allowed})) is refused
 
 
 def test_inputs_of_the_action_reach_the_check(tmp_path: Path, temp: Path, forge: Forge) -> None:
