@@ -6,9 +6,11 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
@@ -31,6 +33,7 @@ from tests.dashboard.steps import Job, Step, evaluate, fill
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
 NIGHTLY, CONTRACTS = (GITHUB / "workflows" / name for name in ("nightly.yml", "contracts.yml"))
+CHECK_ACTION = GITHUB / "actions" / "check-contracts"
 WORKFLOWS = sorted((GITHUB / "workflows").iterdir())
 ACTIONS = sorted((GITHUB / "actions").glob("*/action.yml"))
 
@@ -176,6 +179,7 @@ def test_only_one_job_may_write_each_thing() -> None:
     }
 
     assert writes == {
+        "prepare": set(),
         "check": set(),
         "images": set(),
         "dashboard": set(),
@@ -211,7 +215,7 @@ def test_container_proofs_run_where_an_engine_is() -> None:
     assert images["strategy"] == jobs(NIGHTLY)["check"]["strategy"]
     assert check["with"]["runner"] == "docker"
     assert "environment" not in check["with"], "no deployment's address is touched from a hosted machine"
-    assert set(jobs(NIGHTLY)["dashboard"]["needs"]) == {"check", "images"}
+    assert set(jobs(NIGHTLY)["dashboard"]["needs"]) == {"prepare", "check", "images"}
 
 
 def images_script() -> dict[str, str]:
@@ -254,9 +258,7 @@ def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
     """Artifacts of a run share one space of names, and their files are merged into one folder."""
     pool = next(step for step in jobs(CONTRACTS)["check"]["steps"] if "upload" in step.get("uses", ""))
     images = next(step for step in jobs(NIGHTLY)["images"]["steps"] if "upload" in step.get("uses", ""))
-    download = next(
-        step for step in jobs(NIGHTLY)["dashboard"]["steps"] if "download" in step.get("uses", "")
-    )
+    download = next(step for step in jobs(NIGHTLY)["dashboard"]["steps"] if "pattern" in step.get("with", {}))
     names = [step["with"]["name"].partition("${{")[0] for step in (pool, images)]
 
     assert names == ["contract-reports-", "contract-reports-images-"]
@@ -272,15 +274,51 @@ def test_no_two_jobs_of_a_night_store_reports_under_one_name() -> None:
 
 
 def test_reusable_workflow_needs_only_what_it_checks_out() -> None:
-    """Only the images are built here; docs/how-to/nightly.md says to leave that job out."""
+    """Only the bundle and the images are built here; docs/how-to/nightly.md says to leave those jobs out."""
     for name, about in jobs(NIGHTLY).items():
         scripts = [step.get("run", "") for step in about.get("steps", [])]
-        assert name == "images" or not re.search(r"\.github/|script/|builder-contracts", "\n".join(scripts))
+        assert name in ("prepare", "images") or not re.search(
+            r"\.github/|script/|builder-contracts", "\n".join(scripts)
+        )
 
 
 def test_one_night_follows_the_other() -> None:
     group = "nightly-contracts-${{ github.ref }}"
     assert load(NIGHTLY)["concurrency"] == {"group": group, "cancel-in-progress": False}
+
+
+def test_pool_needs_no_python_and_no_package_index() -> None:
+    """It gets the bundle of this night; hosted machines get it too, so that a night runs one tool."""
+    (made,) = [step["with"] for step in jobs(NIGHTLY)["prepare"]["steps"] if "upload" in step.get("uses", "")]
+    taken = [
+        step["with"]["name"]
+        for job in jobs(NIGHTLY).values()
+        for step in job.get("steps", [])
+        if "download" in step.get("uses", "") and "bundle" in step["with"].get("name", "")
+    ]
+
+    assert taken == [made["name"]] * 3
+    assert jobs(NIGHTLY)["check"]["with"]["bundle"] == made["name"]
+    steps = load(CHECK_ACTION / "action.yml")["runs"]["steps"]
+    for step in steps:
+        if step["name"] in ("Find Python", "Set up Python if missing"):
+            assert evaluate(step["if"], {"inputs.bundle": "bundle.tar.gz"}) is False
+
+
+def test_bundle_is_unpacked_in_place_of_an_installation(tmp_path: Path) -> None:
+    program = tmp_path / "builder-contracts" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    program.chmod(0o755)
+    archive = tmp_path / "bundle.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(program.parents[1], "builder-contracts")
+    runner = Job(tmp_path, tmp_path / "temp", {})
+
+    for action in ("check-contracts", "publish-night"):
+        step = runner.script(GITHUB / "actions" / action, "install", BUNDLE=str(archive), PYTHON="/bin/false")
+        assert step.outcome == "success", step.output
+        shutil.rmtree(tmp_path / "temp" / "builder-contracts-venv")
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -476,9 +514,6 @@ def test_the_steps_of_the_check_really_check_this_machine(tmp_path: Path, temp: 
     assert "::warning title=tiny is unproven::1 of 4 clauses of the part quick" in steps["Outcome"].output
 
 
-CHECK_ACTION = GITHUB / "actions" / "check-contracts"
-
-
 def outcome_of(job: Job, codes: str, evidence: Mapping[str, list[str]], installed: str = "success") -> Step:
     """The step *Outcome* after parts that ended with these codes and judged these outcomes."""
     (job.temp / "builder-contracts-codes").write_text(codes)
@@ -533,9 +568,10 @@ def test_fork_does_not_run_its_code_unless_allowed(
 ) -> None:
     steps = load(CHECK_ACTION / "action.yml")["runs"]["steps"]
     (first,) = [step for step in steps if "refuse-fork" in step.get("run", "")]
-    base = {"github.event.pull_request.base.repo.full_name": "o/r"} if event else {}
+    pull_request = "github.event.pull_request"
+    base = {pull_request: True, f"{pull_request}.base.repo.full_name": "o/r"} if event else {}
 
-    assert evaluate(first["if"], {**event, **base, "inputs.fork-pull-requests": allowed}) is refused
+    assert bool(evaluate(first["if"], {**event, **base, "inputs.fork-pull-requests": allowed})) is refused
 
 
 def test_inputs_of_the_action_reach_the_check(tmp_path: Path, temp: Path, forge: Forge) -> None:
