@@ -1,4 +1,4 @@
-"""What GitLab, YAML and the command line of OpenTofu make of a job's file."""
+"""Files of CI, as GitLab, YAML and the command line of OpenTofu read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a module of OpenTofu declares and refers to: variables, locals, and calls of other modules."""
+"""The names that a module of OpenTofu declares and refers to: variables, locals, and calls of other modules."""
 
 from __future__ import annotations
 
