@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "builder_contracts"
 TABLES = Path(__file__).parent
 RESULTS = ROOT / ".mutants"
+QUIET = "-q --no-header --no-summary -p no:cacheprovider -p no:xdist -p no:cov".split()
 
 
 class Journal:
@@ -59,14 +60,15 @@ def _digest(files: Iterable[Path]) -> str:
 class Account:
     """The mutants of a suite: how many there are, what became of them, and a line of progress."""
 
-    def __init__(self, suite: Suite, accepted: list[Acceptance], journal: Journal, stream: int) -> None:
+    def __init__(self, suite: Suite, accepted: list[Acceptance], journal: Journal) -> None:
         self.suite = suite
         self.journal = journal
         self.counts: Counter[str] = Counter()
-        self.survivors: list[tuple[Mutant, Ending]] = []
+        self.survivors = 0
         self.used: set[Acceptance] = set()
         self._accepted = accepted
-        self._stream = stream
+        # pytest has its own ideas of the two streams while it runs.
+        self._output, self._progress = os.dup(1), os.dup(2)
         self._last = 0.0
 
     def candidates(self, modules: list[str]) -> Iterator[Mutant]:
@@ -88,15 +90,16 @@ class Account:
             self.counts["noticed"] += 1
             self.journal.add(mutant)
         else:
-            self.survivors.append((mutant, ending))
+            self.survivors += 1
+            os.write(self._output, f"{mutant}\n  {ending.value}\n\n".encode())
         if time.monotonic() > self._last + 10:
             self._last = time.monotonic()
-            os.write(self._stream, f"mutants: {self} so far, at {mutant.module}:{mutant.line}\n".encode())
+            os.write(self._progress, f"mutants: {self} so far, at {mutant.module}:{mutant.line}\n".encode())
 
     def __str__(self) -> str:
         return (
             f"{self.suite.name}: {self.counts['mutants']} mutants, {self.counts['noticed']} noticed, "
-            f"{self.counts['accepted']} accepted, {len(self.survivors)} survive"
+            f"{self.counts['accepted']} accepted, {self.survivors} survive"
         )
 
 
@@ -111,32 +114,22 @@ def main(arguments: list[str]) -> int:
         return 3
     # The same examples in each fork, and few of them.
     os.environ["HYPOTHESIS_PROFILE"] = "few"
-    progress = os.dup(2)
     good = True
     used: set[Acceptance] = set()
     for suite, modules in work:
-        account = Account(suite, accepted, Journal(suite, trusted=options.survivors), progress)
+        account = Account(suite, accepted, Journal(suite, trusted=options.survivors))
         trial = Trial(
             SOURCE, partial(account.candidates, modules), account.report, options.jobs, options.seconds
         )
-        quiet = [
-            "-q",
-            "--no-header",
-            "--no-summary",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-            "-p",
-            "no:cov",
-        ]
-        pytest.main([*quiet, *(str(ROOT / path) for path in suite.tests)], plugins=[trial])
-        if trial.failed:
-            print(f"mutants: {suite.name}: without a mutant: {', '.join(trial.failed[:5])}", file=sys.stderr)
+        status = pytest.main([*QUIET, *(str(ROOT / path) for path in suite.tests)], plugins=[trial])
+        if trial.failed or status:
+            reason = ", ".join(trial.failed[:5]) or f"pytest exits with {int(status)}"
+            print(f"mutants: {suite.name}: without a mutant: {reason}", file=sys.stderr)
             return 4
-        for mutant, ending in account.survivors:
-            print(f"{mutant}\n  {ending.value}\n")
-        print(account)
+        if not account.counts["mutants"]:
+            print(f"mutants: {', '.join(modules)}: no function has a body to change", file=sys.stderr)
+            return 3
+        print(account, flush=True)
         good &= not account.survivors
         used |= account.used
     if not options.paths:

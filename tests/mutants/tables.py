@@ -40,7 +40,7 @@ class Acceptance:
     before: str = ""
     after: str = ""
     change: str = ""
-    """A pattern that is searched for in the line before."""
+    """A pattern that is searched for in the lines before and after, with ``=>`` between them."""
 
     def accepts(self, mutant: Mutant) -> bool:
         return (
@@ -48,7 +48,7 @@ class Acceptance:
             and fnmatchcase(mutant.function, self.function)
             and self.before in {"", mutant.before}
             and self.after in {"", mutant.after}
-            and re.search(self.change, mutant.before) is not None
+            and re.search(self.change, f"{mutant.before} => {mutant.after}") is not None
         )
 
 

@@ -28,6 +28,8 @@ from tests.mutants.mutation import Mutant
 
 UNCHANGED = 3
 """Exit status of a fork in which no function that is loaded took the change."""
+WAIT = 20
+"""How many times its CPU time a mutant may take on the clock: it may sleep, and the machine be busy."""
 MEMORY = 4 * 2**30
 """Bytes of address space of a fork: a mutant that fills memory fails instead of the machine."""
 
@@ -91,19 +93,25 @@ class Trial:
         gc.disable()
         lines = functools.cache(lambda module: data.contexts_by_lineno(str(self.source / module)))
         running: dict[int, tuple[int, Mutant, float]] = {}
-        for mutant in self.candidates():
-            names = covering(lines(mutant.module), mutant)
-            items = self._quick_first(item for item in session.items if item.nodeid in names)
-            if not items:
-                self.report(mutant, Ending.UNCOVERED)
-                continue
-            while len(running) >= self.jobs:
+        try:
+            for mutant in self.candidates():
+                names = covering(lines(mutant.module), mutant)
+                items = self._quick_first(item for item in session.items if item.nodeid in names)
+                if not items:
+                    self.report(mutant, Ending.UNCOVERED)
+                    continue
+                while len(running) >= self.jobs:
+                    self._collect(running)
+                limit = self._limit(items)
+                pid = self._fork(items, limit, functools.partial(loaded.put_in, mutant))
+                running[os.pidfd_open(pid)] = (pid, mutant, time.monotonic() + WAIT * limit)
+            while running:
                 self._collect(running)
-            limit = self._limit(items)
-            pid = self._fork(items, limit, functools.partial(loaded.put_in, mutant))
-            running[os.pidfd_open(pid)] = (pid, mutant, time.monotonic() + 20 * limit)
-        while running:
-            self._collect(running)
+        finally:
+            for pid, _, _ in running.values():
+                os.killpg(pid, signal.SIGKILL)
+            gc.unfreeze()
+            gc.enable()
 
     def _fork(self, items: list[pytest.Item], limit: float, change: Callable[[], bool]) -> int:
         sys.stdout.flush()
@@ -117,6 +125,8 @@ class Trial:
         try:
             os.setpgid(0, 0)
             signal.setitimer(signal.ITIMER_PROF, limit)
+            # In case nobody is left to end it.
+            signal.setitimer(signal.ITIMER_REAL, WAIT * limit)
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             silence = os.open(os.devnull, os.O_RDWR)

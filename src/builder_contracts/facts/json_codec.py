@@ -44,7 +44,8 @@ def _from_v1(value: Any) -> Any:
         case {"unseen": reason, "here": bool(provable)}:
             return {"reason": reason, "provable_here": provable}
         case dict():
-            names = {"said": "output"} if "said" in value and value.keys() <= _V1_ANSWERS else {}
+            answer = isinstance(value.get("said"), str) and value.keys() <= _V1_ANSWERS
+            names = {"said": "output"} if answer else {}
             return {names.get(key, key): _from_v1(item) for key, item in value.items()}
         case list():
             return [_from_v1(item) for item in value]

@@ -104,7 +104,7 @@ def weigh(
         if assessment is not None and _is_proven(assessment) and not assessment.declared
     )
     if outside is None or isinstance(promise, _NEVER_OUTSIDE):
-        return WeighedAssessment(inside, facts, lines[:1] if not inside.declared else ())
+        return WeighedAssessment(inside, facts, lines[:1])
     assert isinstance(facts.outside, Facts)
     if not _is_proven(outside):
         if inside.outcome is Outcome.KEPT and not _agree(*_records(inside.inspect, facts)):

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 
 from builder_contracts.errors import InputError
 from builder_contracts.facts.json_codec import flatten, from_json, load_facts, to_json
-from builder_contracts.facts.model import SCHEMA, Facts, ToolFacts, Unseen
+from builder_contracts.facts.model import (
+    SCHEMA,
+    AttemptFacts,
+    DirectoryFacts,
+    Facts,
+    IsolationFacts,
+    StartFacts,
+    ToolFacts,
+    Unseen,
+)
 from builder_contracts.redaction import REDACTED, redact_variable
 from tests.unit.generated_facts import ANY_FACTS, all_unseen
 from tests.unit.judge.observed import facts
@@ -175,4 +184,21 @@ def test_facts_of_version_1_are_read() -> None:
     original = dataclasses.replace(facts(), image=Unseen("no engine", provable_here=False))
     data = json.loads(to_json(original)) | {"schema": "builder-contracts/facts/v1"}
     data["image"] = {"unseen": "no engine", "here": False}
+    assert from_json(json.dumps(data), "f.json") == original
+
+
+def test_answers_of_version_1_have_their_old_name() -> None:
+    original = facts(
+        start=StartFacts(True, False, "no space left"),
+        isolation=IsolationFacts(mount=AttemptFacts(False, "denied")),
+        env={"said": "hello", "HOME": "/"},
+        tools={"said": ToolFacts("/bin/said", 0, "1")},
+        search_path=[DirectoryFacts("/bin", True, False, mode=Unseen("no stat"))],
+    )
+    data = json.loads(to_json(original)) | {"schema": "builder-contracts/facts/v1"}
+    for later in ("image", "digest"):
+        del data["start"][later]
+    for record in (data["start"], data["isolation"]["mount"]):
+        record["said"] = record.pop("output")
+    data["search_path"][0]["mode"] = {"unseen": "no stat", "here": True}
     assert from_json(json.dumps(data), "f.json") == original

@@ -64,6 +64,8 @@ DETAILS: dict[str, list[Row]] = {
         broken("group beyond the allowed", Groups(("runner",), ()), groups("runner", "games"), "groups runner, games", "to games"),
         broken("forbidden group", Groups((), ("docker",)), groups("runner", "docker"), "docker", "to docker"),
         broken("root's group by another name", Groups((), ("root",)), groups("wheel", gid=0), "wheel", "to root"),
+        broken("root's group without a name", Groups((), ("root",)), facts(groups=[GroupFacts(0, "")]), "root", "to root"),
+        broken("a group without a name beside root's", Groups(("root",), ()), facts(groups=[GroupFacts(0, ""), GroupFacts(1, "")]), "root, 1", "to 1"),
         broken("group without a name", Groups(("runner",), ()), groups("runner", ""), "1002", "to 1002"),
         kept("group that nothing forbids", Groups((), ("docker",)), groups("runner", "games"), "runner, games"),
         unproven("groups unseen", Groups((), ("docker",)), facts(groups=LOST), "did not complete"),

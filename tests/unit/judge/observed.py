@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from builder_contracts.contract.promises import Promise, ProofPromise
+from builder_contracts.contract.promises import Declaration, Promise, ProofPromise
 from builder_contracts.facts.model import (
     DaemonFacts,
     Facts,
@@ -63,6 +63,8 @@ class Row:
     observation: str
     cause: str = ""
     provable_here: bool = True
+    counted: tuple[int, int] | None = None
+    """How many were checked, of how many."""
 
     def check(self) -> Assessment:
         finding = find(self.promise, self.facts)
@@ -70,12 +72,11 @@ class Row:
         assert self.observation in finding.observation
         assert self.cause in finding.cause
         assert finding.provable_here is self.provable_here
+        assert (finding.checked, finding.total) == (self.counted or (None, None))
         # Only a broken promise has a cause to name; what was seen has a place to look at.
         assert bool(finding.cause) is (self.outcome is Outcome.BROKEN)
-        assert (
-            finding.declared
-            or isinstance(self.promise, ProofPromise)
-            or leads_to_a_fact(finding.inspect, self.facts)
+        assert isinstance(self.promise, Declaration | ProofPromise) or leads_to_a_fact(
+            finding.inspect, self.facts
         ), finding.inspect
         return finding
 
@@ -91,12 +92,17 @@ def leads_to_a_fact(path: str, facts: Facts) -> bool:
     return isinstance(holder, Mapping | Unseen) or hasattr(holder, last[1] or "")
 
 
-def kept(name: str, promise: Promise, facts: Facts, observation: str) -> Row:
-    return Row(name, promise, facts, Outcome.KEPT, observation)
+Counted: TypeAlias = tuple[int, int] | None
 
 
-def broken(name: str, promise: Promise, facts: Facts, observation: str, cause: str) -> Row:
-    return Row(name, promise, facts, Outcome.BROKEN, observation, cause)
+def kept(name: str, promise: Promise, facts: Facts, observation: str, *, counted: Counted = None) -> Row:
+    return Row(name, promise, facts, Outcome.KEPT, observation, counted=counted)
+
+
+def broken(
+    name: str, promise: Promise, facts: Facts, observation: str, cause: str, *, counted: Counted = None
+) -> Row:
+    return Row(name, promise, facts, Outcome.BROKEN, observation, cause, counted=counted)
 
 
 def unproven(

@@ -77,6 +77,7 @@ SECTIONS: dict[str, list[Row]] = {
         kept("same words", NixSetting("sandbox", ("a", "b"), "same"), nix("b a"), "b a"),
         broken("more words", NixSetting("sandbox", ("a", "b"), "same"), nix("a b c"), "a b c", "default"),
         kept("among others", NixSetting("sandbox", ("a",), "contains"), nix("b a"), "b a"),
+        kept("all of the words", NixSetting("sandbox", ("a", "b"), "contains"), nix("b a"), "b a"),
         broken("not among others", NixSetting("sandbox", ("a",), "contains"), nix("ab"), "ab", "default"),
         broken("unknown", NixSetting("sandbox", ("true",)), nix(None), "Nix has no setting sandbox", "does not know it"),
         unproven("no nix", NixSetting("sandbox", ("true",)), facts(nix_settings={"sandbox": LOST}), "did not complete"),

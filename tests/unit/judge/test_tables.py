@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from builder_contracts.contract.promises import READERS
+from builder_contracts.contract.promises import READERS, Promise
 from builder_contracts.contract.promises import identity as user
 from builder_contracts.contract.promises import isolation as confined
 from builder_contracts.contract.promises.caches import CacheProof
@@ -45,6 +45,9 @@ from builder_contracts.facts.model import (
     ResourceFacts,
     StartFacts,
 )
+from builder_contracts.judge import find
+from builder_contracts.judge.image import are_same_image
+from builder_contracts.judge.interruption import BUSY, doubt
 from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import Outcome
 from tests.unit.judge.detail_rows import DETAILS
@@ -137,6 +140,7 @@ TABLE = {
         kept("ENTRYPOINT runs a job", ImageEntrypoint(("/ep",)), facts(image=replace(IMAGE, entrypoint=["/ep"]), entrypoint=StartFacts(True, True)), "entry point ['/ep']"),
         unproven("ENTRYPOINT could not be tried", ImageEntrypoint(("/ep",)), facts(image=replace(IMAGE, entrypoint=["/ep"]), entrypoint=StartFacts(True, False, "no space left")), "did not start by its ENTRYPOINT: no space left"),
         unproven("present and did not start", ImageReference("sample"), facts(start=StartFacts(True, False, "no space left")), "its container did not start: no space left"),
+        unproven("present and not inspected", ImageReference("sample"), facts(image=LOST), "did not complete"),
         broken("absent", ImageReference("kubectl:1.31"), facts(start=StartFacts(False, False, "image kubectl:1.31 is not in the engine")), "image kubectl:1.31 is not in the engine", "was never built or pushed"),
         unproven("not asked", ImageReference("sample"), facts(start=LOST), "did not complete"),
         kept("in a pod", ImageReference("sample"), facts(image=NOT_HERE, start=StartFacts(True, True, image="docker.io/library/sample:latest", digest="sha256:" + "ab" * 32)), "sample:latest is sha256:abab"),
@@ -170,6 +174,8 @@ TABLE = {
         kept("same shell", StepShell("bash -e"), step({"HOME": "/home/runner", "SHLVL": "2"}, tools={"git": "/usr/bin/git"}), "2 variables and 1 tools as in the job itself"),
         broken("other variable", StepShell("bash -e"), step({"HOME": "/home/runner", "DOCKER_HOST": "x", "BASH_ENV": "/etc/be.sh"}, startup={"DOCKER_HOST": ["/etc/profile", "/etc/be.sh"]}), "differs in 'bash -e': BASH_ENV, DOCKER_HOST", "/etc/be.sh (BASH_ENV) changes it"),
         broken("lost variable", StepShell("bash -e"), step({}), "differs in 'bash -e': HOME", "a startup file of the shell"),
+        broken("the file of another variable", StepShell("bash -l"), step({"A": "b", "HOME": "/home/runner"}, name="bash -l", startup={"A": ["/etc/a.sh"]}), "differs in 'bash -l': A", "/etc/a.sh changes"),
+        broken("PATH lost beside another", StepShell("bash -l"), replace(step({"A": "b", "HOME": "/home/runner"}, name="bash -l", startup={"PATH": ["/etc/profile"], "A": ["/etc/a.sh"]}), env={"HOME": "/home/runner", "PATH": "/bin"}), "differs in 'bash -l': A, PATH; PATH is '(not set)'", "/etc/profile changes"),
         broken("other PATH", StepShell("bash -l"), step({"HOME": "/home/runner", "PATH": "/nowhere"}, name="bash -l", startup={"PATH": ["/etc/profile", "/etc/profile.d/x.sh"]}), "PATH is '/nowhere'", "/etc/profile or /etc/profile.d/x.sh changes it"),
         broken("no such shell", StepShell("bash -e"), step({}, failure="exited with status 127: not found", missing=True), "exited with status 127", "the image lacks 'bash'"),
         unproven("shell not asked", StepShell("pwsh"), facts(), "not part of this observation"),
@@ -195,16 +201,25 @@ TABLE = {
         broken("no shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.ShellFacts(False, "not there")}), "not there", "interpreter or libraries"),
         broken("dumb shell", user.Shell("/bin/sh"), facts(shells={"/bin/sh": model.ShellFacts(False)}), "it ran but did not compute 40 + 2", "missing"),
         broken("no shell to start with", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, 'exec: "/bin/sh": no such file')), "no such file", "use a base image with a shell"),
+        unproven("started with output that names the shell", user.Shell("/bin/sh"), facts(start=StartFacts(True, True, "/bin/sh")), "not part of this observation"),
+        unproven("no image, and output that names the shell", user.Shell("/bin/sh"), facts(start=StartFacts(False, False, "/bin/sh")), "not part of this observation"),
         unproven("did not start for another reason", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "no space left")), "not part of this observation"),
         broken("no program at all", user.Shell("/bin/sh"), facts(start=StartFacts(True, False, "/bin/sh: exec format error")), "exec format error", "no usable /bin/sh"),
         unproven("shell not asked", user.Shell("/bin/zsh"), facts(), "not part of this observation"),
     ],
     "toolchain": [
         broken("not in a step", Tool("git"), step({"PATH": "/nowhere"}, tools={"git": ""}, found={"git": model.ToolFacts("/usr/bin/git")}), "not found in 'bash -e', whose PATH is '/nowhere'", "changes PATH for steps"),
-        kept("in a step too", Tool("git"), step({}, tools={"git": "/usr/bin/git"}, found={"git": model.ToolFacts("/usr/bin/git")}), "/usr/bin/git"),
+        kept("in a step too", Tool("git"), step({}, tools={"git": "/usr/bin/git"}, found={"git": model.ToolFacts("/usr/bin/git")}), "/usr/bin/git", counted=(1, 2)),
+        broken("not in the second of two shells", Tool("git"), replace(step({}, tools={"git": ""}, found={"git": model.ToolFacts("/usr/bin/git")}), steps={"sh -e": model.StepFacts({}, tools={"git": "/usr/bin/git"}), "bash -l": model.StepFacts({"PATH": "/a"}, tools={"git": ""}, startup={"PATH": ["/etc/profile"]})}), "not found in 'bash -l'", "/etc/profile changes PATH"),
+        broken("not in a shell that lists no other tool", Tool("git"), facts(tools={"git": model.ToolFacts("/usr/bin/git")}, steps={"sh -e": model.StepFacts({}, tools={}), "bash -e": model.StepFacts({}, tools={"git": ""})}), "not found in 'bash -e', whose PATH is ''", "a startup file of the shell changes PATH"),
         broken("absent but for a step", Tool("docker", present=False), step({}, tools={"docker": "/opt/docker"}, found={"docker": model.ToolFacts(None)}), "/opt/docker in 'bash -e'", "changes PATH"),
         kept("a builtin is no tool", Tool("docker", present=False), step({}, tools={"docker": "docker"}, found={"docker": model.ToolFacts(None)}), "not found"),
-        kept("present", Tool("xz"), facts(tools={"xz": model.ToolFacts("/usr/bin/xz")}), "/usr/bin/xz"),
+        kept("present", Tool("xz"), facts(tools={"xz": model.ToolFacts("/usr/bin/xz")}), "/usr/bin/xz", counted=(1, 2)),
+        kept("a version that nobody promised", Tool("xz"), facts(tools={"xz": tool("/usr/bin/xz", "xz 5.4")}), "/usr/bin/xz (not run)", counted=(1, 2)),
+        kept("version by date", Tool("xz", version=VersionRange(">=2024.3"), order="date"), facts(tools={"xz": tool("/usr/bin/xz", "xz 2024-03-01")}), "/usr/bin/xz 2024-03-01", counted=(1, 2)),
+        unproven("version unseen", CURL, facts(tools={"curl": model.ToolFacts("/usr/bin/curl", 0, LOST)}), "did not complete"),
+        broken("feature crashes", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(139, "")})}), "flakes: status 139", "it crashes"),
+        broken("feature lacks a library", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(127, "error while loading shared libraries: libx.so")})}), "flakes: status 127", "it lacks a library"),
         broken("absent", Tool("xz", package="xz-utils"), facts(tools={"xz": model.ToolFacts(None)}), "not found on /usr/local/bin:/usr/bin:/bin", "lacks package xz-utils"),
         broken("absent, no package named", Tool("jq"), facts(tools={"jq": model.ToolFacts(None)}, path=""), "not found on an empty PATH", "lacks package jq"),
         broken("absent, PATH unseen", Tool("jq"), facts(tools={"jq": model.ToolFacts(None)}, path=LOST), "not found on the job's PATH", "jq"),
@@ -219,8 +234,8 @@ TABLE = {
         unproven("hung", NIX, facts(tools={"nix": model.ToolFacts("/usr/bin/nix", LOST, LOST)}), "did not complete"),
         broken("feature off", NIX, facts(tools={"nix": replace(tool(), features={"flakes": model.FeatureFacts(1, "error: disabled")})}), "flakes: status 1: error: disabled", "try nix eval 1"),
         unproven("feature not tried", NIX, facts(tools={"nix": tool()}), "not part of this observation"),
-        kept("not run", Tool("xz"), facts(tools={"xz": model.ToolFacts("/usr/bin/xz")}), "/usr/bin/xz (not run)"),
-        kept("version only", CURL, facts(tools={"curl": tool("/usr/bin/curl", "curl 8.1")}), "/usr/bin/curl 8.1 (curl 8.1) (version only)"),
+        kept("not run", Tool("xz"), facts(tools={"xz": model.ToolFacts("/usr/bin/xz")}), "/usr/bin/xz (not run)", counted=(1, 2)),
+        kept("version only", CURL, facts(tools={"curl": tool("/usr/bin/curl", "curl 8.1")}), "/usr/bin/curl 8.1 (curl 8.1) (version only)", counted=(1, 2)),
         kept("does its work", XZ, facts(tools={"xz": worked(2, 0, "text")}), "/usr/bin/xz; it does its work"),
         broken("other output", XZ, facts(tools={"xz": worked(2, 0, "tex")}), "'xz -dc packed' printed 'tex', not 'text'", "another program"),
         broken("no work", XZ, facts(tools={"xz": worked(1, 1, "", "xz: internal error\nmore")}), "/usr/bin/xz does not do its work: 'xz -c' exited with status 1: xz: internal error", "its own message names the cause"),
@@ -259,6 +274,17 @@ TABLE = {
         kept("a listed shell is missing", EnvironmentVariable("HOME"), step({}, failure="not found", missing=True), "HOME="),
         unproven("steps fail", EnvironmentVariable("HOME"), step({}, failure="exited with status 1: boom"), "no step runs in 'bash -e': exited with status 1: boom"),
         unproven("steps unseen", EnvironmentVariable("HOME"), facts(steps={"bash -e": LOST}), "did not complete"),
+        unproven("steps that no runner shows", EnvironmentVariable("HOME"), facts(steps={"bash -e": NOT_HERE}), "no runner", provable_here=False),
+        broken("BASH_ENV of another shell", EnvironmentVariable("DOCKER_HOST", present=False), step({"DOCKER_HOST": "x", "BASH_ENV": "/etc/be.sh"}, name="zsh"), "in 'zsh': DOCKER_HOST", "a startup file of the shell"),
+        broken("set by a file of a profile", EnvironmentVariable("DOCKER_HOST", present=False), step({"DOCKER_HOST": "x"}, name="bash -l", startup={"DOCKER_HOST": ["/etc/profile.d/x.sh"]}), "in 'bash -l': DOCKER_HOST", "/etc/profile.d/x.sh changes"),
+        broken("set by a profile", EnvironmentVariable("DOCKER_HOST", present=False), step({"DOCKER_HOST": "x"}, name="bash -l"), "in 'bash -l': DOCKER_HOST", "a file that /etc/profile reads"),
+        broken("startup file that is not BASH_ENV", EnvironmentVariable("DOCKER_HOST", present=False), step({"DOCKER_HOST": "x", "BASH_ENV": "/etc/be.sh"}, startup={"DOCKER_HOST": ["/etc/profile"]}), "DOCKER_HOST", "/etc/be.sh (BASH_ENV)"),
+        broken("the file of the variable", EnvironmentVariable("DOCKER_HOST", present=False), step({"DOCKER_HOST": "x", "BASH_ENV": "/etc/be.sh"}, startup={"DOCKER_HOST": ["/etc/be.sh"]}), "DOCKER_HOST", "/etc/be.sh (BASH_ENV) changes"),
+        unproven("a pattern that does not end in a step", EnvironmentVariable("A", matches=re.compile("(a|aa)+$")), replace(step({"A": "a" * 60 + "!"}), env={"A": "a"}), "took longer than 1 s"),
+        broken("a comment is no setting", EnvironmentVariable("NIX_CONFIG", contains="flakes"), facts(env={"NIX_CONFIG": "a = b\n  # flakes"}), "flakes", "a different value"),
+        kept("a setting between comments", EnvironmentVariable("NIX_CONFIG", contains="x = y\nflakes"), facts(env={"NIX_CONFIG": "x = y\n# no\nflakes # here"}), "flakes"),
+        kept("a promised comment", EnvironmentVariable("NIX_CONFIG", contains="# flakes"), facts(env={"NIX_CONFIG": "# flakes"}), "flakes"),
+        kept("a name that no shell writes", EnvironmentVariable("a.b", equals="c"), facts(env={"a.b": "c"}), "a.b='c'"),
         kept("present", EnvironmentVariable("HOME"), facts(), "HOME='/home/runner'"),
         kept("absent", EnvironmentVariable("DOCKER_HOST", present=False), facts(), "not set"),
         kept("equals nothing", EnvironmentVariable("A", equals=""), facts(env={"A": ""}), "A=''"),
@@ -293,6 +319,13 @@ TABLE = {
         broken("everybody writes", PathState("/nix", writable_by_others=False), path(mode=0o777), "mode 0777", "too broadly"),
         kept("nobody else writes", PathState("/nix", writable_by_others=False), path(), "mode 0755"),
         broken("full", PathState("/nix", free=5 * GIB), path(), "4Gi free", "disk is full"),
+        kept("just enough space", PathState("/nix", free=4 * GIB), path(), "4Gi free"),
+        broken("a link to nothing", PathState("/nix"), path("symlink", symlink=True), "a dangling symbolic link", "missing from the image"),
+        kept("a promised link to nothing", PathState("/nix", type="symlink"), path("symlink", symlink=True), "symlink"),
+        broken("another mode beside what holds", PathState("/nix", writable=True, mode=0o700), path(), "mode 0755", "chmod 0700"),
+        broken("everybody writes what may be written", PathState("/nix", writable=True, writable_by_others=False), path(mode=0o777), "mode 0777", "too broadly"),
+        broken("another owner beside what holds", PathState("/nix", writable=True, owner="root"), path(), "owned by runner", "chown"),
+        broken("full beside what holds", PathState("/nix", writable=True, free=5 * GIB), path(), "4Gi free", "disk is full"),
         unproven("not asked", PathState("/nix"), facts(), "not part of this observation"),
         unproven("no stat: mode", PathState("/nix", mode=0o755), path(mode=LOST), "did not complete"),
         unproven("no stat: owner", PathState("/nix", owner="runner"), path(owner=LOST), "did not complete"),
@@ -304,6 +337,7 @@ TABLE = {
         broken("privileged", confined.Privileged(False), facts(isolation=IsolationFacts(privileged=True)), "privileged", "securityContext.privileged"),
         unproven("privilege unseen", confined.Privileged(False), facts(), "not part of this observation"),
         kept("no capability", confined.Capabilities(("ALL",), ()), facts(isolation=IsolationFacts(bounding=0)), "bounding set: empty"),
+        broken("the first bit without a name", confined.Capabilities(("ALL",), ()), facts(isolation=IsolationFacts(bounding=1 << 41)), "bit 41", "bit 41"),
         broken("some capability", confined.Capabilities(("ALL",), ()), facts(isolation=IsolationFacts(bounding=1 << 13)), "bounding set: NET_RAW", "drop does not list NET_RAW"),
         kept("not this one", confined.Capabilities(("SYS_ADMIN",), ()), facts(isolation=IsolationFacts(bounding=1 << 13)), "NET_RAW"),
         broken("this one", confined.Capabilities(("SYS_ADMIN",), ()), facts(isolation=IsolationFacts(bounding=BOUNDING_ALL)), "SYS_ADMIN", "drop does not list SYS_ADMIN"),
@@ -349,6 +383,7 @@ TABLE = {
         unproven("daemon unseen", DaemonEndpoint("tcp://localhost:2375"), facts(daemon=LOST), "did not complete"),
         kept("ready", DaemonReady(2), daemon(), "responded after 1.5 s"),
         broken("slow", DaemonReady(1), daemon(), "responded after 1.5 s", "overloaded"),
+        kept("ready at the last moment", DaemonReady(2), daemon(ready_after=2.0), "responded after 2"),
         broken("never ready", DaemonReady(1), daemon(failure="no response within 1 s; end of its log: boom", ready_after=LOST), "end of its log: boom", "did not start"),
         unproven("not started by us", DaemonReady(1), daemon(ready_after=NOT_HERE), "no runner of this kind", provable_here=False),
         kept("version", DaemonVersion(VersionRange(">=28")), daemon(), "server 28.5.2"),
@@ -373,6 +408,8 @@ TABLE = {
         broken("does not resolve", Resolves("attic-api"), facts(network=NetworkFacts(resolve={"attic-api": []})), "does not know this name", "letter by letter"),
         broken("resolves to nothing", Resolves("attic"), facts(network=NetworkFacts(resolve={"attic": [""]})), "does not know this name", "letter"),
         unproven("no getent", Resolves("attic"), facts(network=NetworkFacts(resolve={"attic": LOST})), "did not complete"),
+        unproven("name not asked", Resolves("attic"), facts(), "not part of this observation"),
+        unproven("forbidden host not asked", Denied("elsewhere"), forbidden(), "not part of this observation"),
         kept("reaches", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": CONNECTED})), "connected to it"),
         kept("reaches in silence", Reaches("attic", 80), facts(network=NetworkFacts(connect={"attic:80": ConnectionFacts("connected", "")})), "connected"),
         broken("refused", Reaches("attic", 8080), facts(network=NetworkFacts(connect={"attic:8080": ConnectionFacts("refused", "Connection refused")})), "refused: Connection refused", "the port is wrong"),
@@ -401,6 +438,17 @@ TABLE = {
         broken("cpu beyond any number of the kernel", CpuLimit(2000), facts(resources=ResourceFacts(cpu=10**400)), "1000", "exceed their share"),
         kept("cpu at the edge", CpuLimit(1000), facts(resources=ResourceFacts(cpu=990)), "990m"),
         broken("cpu beyond the edge", CpuLimit(1000), facts(resources=ResourceFacts(cpu=989)), "989m", "fail under load"),
+        kept("host as large as the cpu limit", CpuLimit(4000), facts(resources=ResourceFacts(cpu=4000)), "4"),
+        unproven("host smaller by a thousandth", CpuLimit(4001), facts(resources=ResourceFacts(cpu=4001)), "the host has 4 CPUs", provable_here=False),
+        kept("memory of the host unknown", MemoryLimit(GIB), facts(runner=replace(RUNNER, memory=0), resources=ResourceFacts(memory=GIB)), "1Gi"),
+        kept("host as large as the memory limit", MemoryLimit(16 * GIB), facts(resources=ResourceFacts(memory=16 * GIB)), "16Gi"),
+        kept("shares, rounded", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=513)), "cpu.shares 513"),
+        broken("shares beyond the edge", CpuRequest(500), facts(resources=ResourceFacts(cpu_shares=514)), "cpu.shares 514, expected 512", TEMPLATE),
+        broken("least shares", CpuRequest(1), facts(resources=ResourceFacts(cpu_shares=1024)), "expected 2", TEMPLATE),
+        broken("shares of a CPU", CpuRequest(1000), facts(resources=ResourceFacts(cpu_shares=2)), "cpu.shares 2, expected 1024", TEMPLATE),
+        broken("weight of a CPU", CpuRequest(1000), facts(resources=ResourceFacts(cpu_weight=500)), "expected 39 or 100", TEMPLATE),
+        broken("weight below the largest", CpuRequest(255998), facts(resources=ResourceFacts(cpu_weight=100)), "expected 9999 or 10000", TEMPLATE),
+        broken("weight of many CPUs", CpuRequest(256000), facts(resources=ResourceFacts(cpu_weight=100)), "expected 10000", TEMPLATE),
         kept("cpu, rounded by the kernel", CpuLimit(1501), facts(resources=ResourceFacts(cpu=1500)), "1500m"),
         broken("no cpu limit", CpuLimit(2000), facts(resources=ResourceFacts(cpu=None)), "no limit is set", TEMPLATE),
         broken("less cpu", CpuLimit(2000), facts(resources=ResourceFacts(cpu=500)), "500m", "fail under load"),
@@ -447,6 +495,40 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS)
 def test_judge(row: Row) -> None:
     row.check()
+
+
+@pytest.mark.parametrize(
+    ("promise", "seen", "inspect"),
+    [
+        (EnvironmentVariable("HOME", equals="/a"), step({"HOME": "/b"}), '.env.HOME'),
+        (EnvironmentVariable("HOME", equals="/home/runner"), step({"HOME": "/b"}), '.steps["bash -e"].env.HOME'),
+        (Tool("git"), step({}, tools={"git": ""}, found={"git": model.ToolFacts("/git")}), '.steps["bash -e"].tools'),
+        (PathState("/a", uid=1), facts(paths={"/a": model.PathFacts("file")}, files={"/a": model.FileFacts(False, uid=0)}), '.files["/a"].uid'),
+    ],
+)  # fmt: skip
+def test_broken_promise_leads_to_the_fact_that_breaks_it(
+    promise: Promise, seen: model.Facts, inspect: str
+) -> None:
+    assert find(promise, seen).inspect == inspect
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "same"),
+    [
+        ("sample", "docker.io/library/sample:latest", True),
+        ("localhost:5000/sample", "localhost:5000/sample:latest", True),
+        ("sample@sha256:ab", "docker.io/sample@sha256:ab", True),
+        ("sample:1", "sample", False),
+        ("a/sample", "b/sample", False),
+    ],
+)
+def test_references_name_the_same_image(left: str, right: str, same: bool) -> None:
+    assert are_same_image(left, right) is same
+
+
+def test_a_runner_that_answers_in_time_is_no_excuse() -> None:
+    assert doubt("'xz'", 124, BUSY, ".a") is None
+    assert doubt("'xz'", 124, BUSY + 0.1, ".a") is not None
 
 
 def test_every_kind_has_rows() -> None:

@@ -36,8 +36,8 @@ from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import Location
 from builder_contracts.facts import model
 from builder_contracts.facts.model import Facts, RunnerFacts
-from builder_contracts.judge import fact_at, judge, under_waiver
-from builder_contracts.verdict import Assessment, Origin, Outcome, Rung, Verdict, as_json
+from builder_contracts.judge import fact_at, judge, origin_of, under_waiver
+from builder_contracts.verdict import Assessment, Measurement, Origin, Outcome, Rung, Verdict, as_json
 from tests.unit.judge.observed import IMAGE, LOST, NOT_HERE, RUNNER, facts
 
 TODAY = date(2026, 3, 15)
@@ -87,6 +87,24 @@ def test_an_expired_waiver_breaks_the_clause_and_names_its_place() -> None:
     assert found.observation.startswith("waiver expired on 2026-03-14 (broken: not found on ")
     assert found.fix == "remove the waiver at sample.yaml:20, or review it and set a later date"
     assert "xz" in found.cause
+
+
+def test_an_expired_waiver_keeps_what_was_found() -> None:
+    finding = Assessment(
+        Outcome.BROKEN,
+        "a",
+        "b",
+        "c",
+        measurements=(Measurement("boot_seconds", 3),),
+        fix="d",
+        checked=1,
+        total=2,
+        observed="e",
+        set_by_run=True,
+    )
+    expired = under_waiver(clause(waiver=until(TODAY - timedelta(days=1))), finding, TODAY)
+    assert expired.fix == "remove the waiver at sample.yaml:20, or review it and set a later date; d"
+    assert replace(expired, observation="a", fix="d") == finding
 
 
 def test_expired_waiver_breaks_a_kept_promise_too() -> None:
@@ -182,6 +200,23 @@ def test_verdict_says_how_the_job_was_started() -> None:
     assert verdict(clause(), replace(KEPT, start=start)).origin.start == "ENTRYPOINT and CMD of the image"
 
 
+def test_verdict_says_by_what_the_runner_is_known() -> None:
+    attributed = replace(KEPT, runner=replace(LOCAL, identity="labels of the agent", live=True), start=LOST)
+    origin = verdict(clause(), attributed).origin
+    assert (origin.attribution, origin.runner, origin.start) == ("labels of the agent", "local", "")
+
+
+def test_image_that_did_not_start_is_named_by_its_start() -> None:
+    start = model.StartFacts(exists=True, started=False, image="other:2", digest="sha256:ab")
+    origin = verdict(clause(), facts(image=LOST, start=start)).origin
+    assert (origin.image, origin.image_digest) == ("other:2", "sha256:ab")
+
+
+def test_origin_without_an_image_names_none() -> None:
+    origin = origin_of(contract(clause()), None, None, environment="", started="", seconds=0)
+    assert (origin.image, origin.image_digest) == ("", "")
+
+
 def test_unproven_has_no_rung() -> None:
     assert verdict(clause(), facts()).rung is None
 
@@ -223,6 +258,38 @@ def test_verdict_without_image_names_the_contracts_own() -> None:
     assert found.origin == Origin(contract_digest="sha256:" + "0" * 64, environment="embedded")
     # Without a runner the command that shows a fact would fail for the same reason.
     assert found.inspect == "builder-contracts doctor"
+
+
+def test_the_command_names_what_the_facts_depend_on() -> None:
+    judged = clause()
+    varied = replace(contract(judged), platform="linux/arm64", settings={"A": "1", "B": "x y"})
+    seen = replace(KEPT, image=replace(IMAGE, reference="other:2"))
+    assert judge(judged, seen, varied, today=TODAY).inspect == (
+        "builder-contracts facts --contract sample.yaml --set A=1 --set 'B=x y' --platform linux/arm64"
+        " --image other:2 | jq '.tools[\"xz\"]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "fact"),
+    [
+        ('.steps["sh -e"]', as_json(LOST)),
+        ('.steps["bash -e"].env.HOME', "/root"),
+        ('.steps["bash -e"].env.API_TOKEN', "(redacted)"),
+        ('.steps["bash -e"].env.NONE', None),
+        ('.steps["zsh"]', None),
+    ],
+)
+def test_fact_of_a_step_is_data_without_secrets(path: str, fact: object) -> None:
+    steps = {"sh -e": LOST, "bash -e": model.StepFacts({"HOME": "/root", "API_TOKEN": "hunter2"})}
+    assert fact_at(facts(steps=steps), path) == fact
+
+
+def test_a_whole_step_shows_names_of_variables_only() -> None:
+    steps: Any = {"bash -e": model.StepFacts({"HOME": "/root", "API_TOKEN": "x"}, tools={"git": "/git"})}
+    shown = fact_at(facts(steps=steps), '.steps["bash -e"]')
+    assert shown["env"] == ["API_TOKEN", "HOME"]
+    assert shown["tools"] == {"git": "/git"}
 
 
 def test_on_a_machine_the_command_looks_at_the_machine() -> None:

@@ -12,10 +12,12 @@ from builder_contracts.contract.promises import Promise
 from builder_contracts.contract.promises.accounts import UserAccount
 from builder_contracts.contract.promises.commands import JobCommand
 from builder_contracts.contract.promises.daemon import DaemonListens, DaemonMtu
+from builder_contracts.contract.promises.declarations import Label
 from builder_contracts.contract.promises.environment import EnvironmentVariable, ForbiddenValue
 from builder_contracts.contract.promises.filesystem import PathState
 from builder_contracts.contract.promises.identity import Gid, Groups, NotRoot, Shell, Uid, User
-from builder_contracts.contract.promises.isolation import DockerSocket
+from builder_contracts.contract.promises.image import ImageReference
+from builder_contracts.contract.promises.isolation import DockerSocket, Privileged
 from builder_contracts.contract.promises.job import JobStart, StartWay
 from builder_contracts.contract.promises.localization import TimeZone
 from builder_contracts.contract.promises.nix import NixSetting
@@ -25,6 +27,7 @@ from builder_contracts.contract.promises.privileges import SetIdFiles
 from builder_contracts.contract.promises.process import Bounds, Sysctl, Umask
 from builder_contracts.contract.promises.processes import RunningProcess
 from builder_contracts.contract.promises.toolchain import Tool
+from builder_contracts.contract.version_ranges import VersionRange
 from builder_contracts.errors import ExitCode
 from builder_contracts.facts.model import (
     CONTRADICTION,
@@ -44,8 +47,9 @@ from builder_contracts.judge.witnesses import shows_outside
 from builder_contracts.reporting.tally import summarize
 from builder_contracts.reporting.terminal import format_line, format_verdict
 from builder_contracts.run.exit_status import exit_code
+from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import Outcome, Verdict
-from tests.unit.judge.observed import LOST, facts
+from tests.unit.judge.observed import LOST, RUNNER, facts
 from tests.unit.judge.test_verdicts import clause
 from tests.unit.judge.test_verdicts import verdict as sample_verdict
 
@@ -70,6 +74,8 @@ UID = Uid(1001)
 NIX = PathState("/nix", mode=0o755)
 SOCKET = DockerSocket(present=False)
 GIT = Tool("git")
+ANY_SOCKET = DockerSocket(present=True)
+SSH_ALONE = OtherPorts(frozenset({"22/tcp"}))
 TEN = ForbiddenValue("ten", re.compile("10"))
 
 
@@ -119,6 +125,25 @@ TEN = ForbiddenValue("ten", re.compile("10"))
             BROKEN,
             False,
         ),
+        # Outside, more may be seen, and not less.
+        (
+            ANY_SOCKET,
+            {"isolation": IsolationFacts(sockets=["/a"])},
+            {"isolation": IsolationFacts(sockets=["/b", "/a"])},
+            KEPT,
+            False,
+        ),
+        (
+            ANY_SOCKET,
+            {"isolation": IsolationFacts(sockets=["/a", "/b"])},
+            {"isolation": IsolationFacts(sockets=["/a"])},
+            UNPROVEN,
+            False,
+        ),
+        (SSH_ALONE, {"ports": {"22/tcp": ["::"]}}, {"ports": {"22/tcp": ["::"], "22/udp": []}}, KEPT, False),
+        (SSH_ALONE, {"ports": {"22/tcp": ["::"]}}, {"ports": {"22/tcp": ["127.0.0.1"]}}, UNPROVEN, False),
+        # A value that a shell changes is not the one that the kernel gave it.
+        (TEN, {"env": {"SHLVL": "1"}}, {"env": {"SHLVL": "2"}}, KEPT, False),
         # Each shell adds variables of its own.
         (TEN, {"env": {"A": "1", "PWD": "/"}}, {"env": {"A": "1"}}, KEPT, False),
         # Only a run shows that a shell works: nothing outside is missing.
@@ -170,6 +195,49 @@ def test_disagreement_shows_both_values() -> None:
     result = verdict(NotRoot(), facts(identity=user(1001)), facts(identity=user(1002)))
 
     assert result.observation == "the witnesses disagree: probe: uid 1001; kernel: uid 1002"
+    assert result.witnesses == ("probe: uid 1001", "kernel: uid 1002")
+    assert ".identity.uid" in result.inspect
+
+
+@pytest.mark.parametrize(
+    ("promise", "inside", "outside", "witnesses"),
+    [
+        (UID, {"identity": user(1001)}, {"identity": user(1001)}, ("probe: uid 1001", "kernel: uid 1001")),
+        (UID, {"identity": user(1001)}, {"identity": SILENT}, ("probe: uid 1001", f"kernel: no result: {SILENT.reason}")),
+        (UID, {"identity": LOST}, {"identity": user(1001)}, (f"probe: no result: {LOST.reason}", "kernel: uid 1001")),
+        (UID, {"identity": Unseen(f"{CONTRADICTION}: 1 and 0")}, {"identity": user(1001)}, ("kernel: uid 1001",)),
+        (
+            User("runner"),
+            {"identity": user(1001)},
+            {"identity": replace(user(0), user=Unseen("no entry"))},
+            ("probe: user runner", "kernel: no entry"),
+        ),
+        (Shell("/bin/sh"), {"shells": {"/bin/sh": ShellFacts(True)}}, {"shells": {}}, ("probe: /bin/sh ran and computed 40 + 2",)),
+        (TimeZone("UTC"), {"time_zone": "UTC"}, {"time_zone": "UTC"}, ("probe: time zone UTC",)),
+        (Privileged(False), {"isolation": IsolationFacts(privileged=True)}, {"isolation": IsolationFacts(privileged=True)}, ("engine: privileged", "kernel: privileged")),
+        (Label("x"), {}, {}, ()),
+    ],
+)  # fmt: skip
+def test_a_verdict_names_the_witnesses(
+    promise: Promise, inside: dict[str, Any], outside: dict[str, Any], witnesses: tuple[str, ...]
+) -> None:
+    assert verdict(promise, facts(**inside), facts(**outside)).witnesses == witnesses
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("docker", "engine"), ("kubernetes", "Kubernetes API"), ("local", "probe")]
+)
+def test_the_witness_of_an_image_has_its_name(kind: str, name: str) -> None:
+    seen = verdict(ImageReference("sample"), facts(runner=replace(RUNNER, kind=kind)), NOT_ASKED)
+    assert seen.witnesses == (f"{name}: {seen.observation}",)
+
+
+def test_the_engine_is_the_witness_of_its_image() -> None:
+    seen = verdict(ImageReference("sample"), facts(), NOT_ASKED)
+    assert seen.witnesses == (f"engine: {seen.observation}",)
+    assert verdict(ImageReference("sample"), facts(runner=LOST), NOT_ASKED).witnesses == (
+        f"probe: {seen.observation}",
+    )
 
 
 def test_one_witness_is_marked_counted_and_strict() -> None:
@@ -198,6 +266,7 @@ def test_runner_without_outside_witness_is_not_marked() -> None:
         PathState("/x"),
         PathState("/x", present=False),
         GIT,
+        Tool("git", version=VersionRange(">=2"), present=False),
         Umask(0o022),
         DaemonListens(2375),
         OtherPorts(frozenset()),
@@ -217,6 +286,9 @@ def test_promise_that_both_witnesses_show(promise: Promise) -> None:
         JobStart(StartWay.IMAGE),
         JobCommand("x", ("true",)),
         PathState("/x", executable=True),
+        Tool("git", version=VersionRange(">=2")),
+        Tool("git", work=ToolWork((WorkStep(("-c",)),), "text")),
+        Tool("git", features=(("flakes", ("eval",)),)),
         SetIdFiles(()),
         TimeZone("UTC"),
         Sysctl("kernel.pid_max", "1", Bounds()),
