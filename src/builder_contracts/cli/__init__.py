@@ -42,12 +42,13 @@ COMMANDS = {
     "nightly": Listed("nightly", "nightly", "Steps that a scheduled CI job runs around the checks."),
     "schema": Listed("schema", "schema_command", "Print a JSON Schema (draft 2020-12) for editors and other tools."),
     "select": Listed("select", "select", "Pick the smallest class that fits a job, and say why the others do not."),
+    "teeth": Listed("teeth", "teeth", "Change every promise until it is false, and see whether its clause goes red."),
     "truth": Listed("truth", "truth", "Check what a repository says, defaults to and deploys against its platform's contracts."),
     "validate": Listed("validate", "validate", "Check that contracts are well formed and no waiver has expired, without starting a runner."),
     "workflows": Listed("workflows", "workflows", "Check the workflows of a repository that uses the platform's runners."),
 }  # fmt: skip
 
-_JUDGES = {"check", "diff", "doctor", "select", "truth", "workflows"}
+_JUDGES = {"check", "diff", "doctor", "select", "teeth", "truth", "workflows"}
 """Commands whose exit code says what they found."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}

@@ -155,7 +155,7 @@ def diff(before: Path, after: Path, form: str) -> None:
 
 def _flat(path: Path) -> dict[str, str]:
     flat = json_codec.flatten(json_codec.load_facts(path))
-    passing = ("taken", "seconds", "daemon.ready_after", "daemon.id", "env.HOSTNAME")
+    passing = ("asked", "taken", "seconds", "daemon.ready_after", "daemon.id", "env.HOSTNAME")
     lasting = {}
     for key, value in flat.items():
         name = key.removeprefix("outside.")

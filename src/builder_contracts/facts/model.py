@@ -514,6 +514,8 @@ class Facts:
 
     ``outside`` is the same as the kernel shows it without a program of the image; what only a run can show is
     Unseen there, and so is all of it where this kind of runner has no outside witness.
+
+    ``asked`` are digests of the words that were asked with, where the name of a fact does not show them.
     """
 
     runner: Seen[RunnerFacts]
@@ -550,6 +552,7 @@ class Facts:
     resources: ResourceFacts = field(default_factory=ResourceFacts)
     kernel: KernelFacts = field(default_factory=KernelFacts)
     outside: Seen[Facts] = NOT_ASKED
+    asked: Seen[list[str]] = NOT_ASKED
     taken: str = ""
     seconds: float = 0.0
     schema: str = SCHEMA

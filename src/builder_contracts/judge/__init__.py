@@ -62,7 +62,7 @@ from builder_contracts.judge import (
     toolchain,
     trust,
 )
-from builder_contracts.judge.witnesses import value_at, weigh
+from builder_contracts.judge.witnesses import WeighedAssessment, value_at, weigh
 from builder_contracts.redaction import redact_variable
 from builder_contracts.verdict import Assessment, Json, Origin, Outcome, Rung, Verdict, as_json, unproven
 
@@ -120,13 +120,18 @@ def find(promise: Promise, facts: Facts) -> Assessment:
     assert_never(promise)
 
 
-def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, environment: str = "") -> Verdict:
-    """The verdict on one clause. ``today`` (UTC) decides about waivers."""
+def assess(promise: Promise, facts: Facts) -> WeighedAssessment:
+    """The assessment of a promise by all witnesses, as if it had no waiver."""
     seen_outside = None
     if isinstance(facts.outside, Facts):
         # Only the inside shows what steps see, and it counts for both witnesses.
-        seen_outside = find(clause.promise, dataclasses.replace(facts.outside, steps=facts.steps))
-    weighed = weigh(clause.promise, find(clause.promise, facts), seen_outside, facts)
+        seen_outside = find(promise, dataclasses.replace(facts.outside, steps=facts.steps))
+    return weigh(promise, find(promise, facts), seen_outside, facts)
+
+
+def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, environment: str = "") -> Verdict:
+    """The verdict on one clause. ``today`` (UTC) decides about waivers."""
+    weighed = assess(clause.promise, facts)
     finding = under_waiver(clause, weighed.assessment, today)
     seen_image = facts.image if isinstance(facts.image, ImageFacts) else None
     runner = facts.runner if isinstance(facts.runner, RunnerFacts) else None

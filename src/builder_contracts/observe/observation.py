@@ -39,7 +39,7 @@ from builder_contracts.facts.model import (
     StepFacts,
     Unseen,
 )
-from builder_contracts.observe import commands, healthcheck, second_try
+from builder_contracts.observe import asked_words, commands, healthcheck, second_try
 from builder_contracts.observe.inside import answers as read
 from builder_contracts.observe.inside import promised, steps, system_state
 from builder_contracts.observe.inside.answers import ProbeAnswers
@@ -108,6 +108,7 @@ def gather(
     shown = {tool.name: handshakes.get(tool.name, _NO_HANDSHAKE) for tool in contract.promised(TlsTool)}
     facts = dataclasses.replace(
         facts,
+        asked=asked_words.digests(clause.promise for clause in contract.clauses),
         handshakes=shown,
         control=control,
         steps=shells,

@@ -11,7 +11,7 @@ from builder_contracts.verdict import Outcome, Verdict
 
 MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.KEPT: "every clause that was judged is kept or waived; for other commands: nothing is wrong",
-    ExitCode.BROKEN: "a clause is broken; for 'diff': something changed; for 'select': no class fits",
+    ExitCode.BROKEN: "a clause is broken; for 'diff': something changed; for 'select': no class fits; for 'teeth': a false promise stayed kept",
     ExitCode.UNPROVEN: "no clause is broken, but a clause provable here is unproven; with --strict, any unproven clause and any of one witness where two were possible",
     ExitCode.BAD_INPUT: "a file or an argument cannot be used; the message has file, line and fix",
     ExitCode.CANNOT_RUN: "cannot run here: no runner could be had, such as without a Docker Engine, or output cannot be "

@@ -22,7 +22,7 @@ from builder_contracts.reporting.registry import FORMATS
 
 CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor"
 EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
-DASHBOARD, INIT = "dashboard", "init"
+DASHBOARD, INIT, TEETH = "dashboard", "init", "teeth"
 
 RUNNERS = ("docker", "local", "kubernetes")
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects", "state")
@@ -143,7 +143,7 @@ EVERYWHERE = (CHECK, PYTEST)
 OPTIONS: tuple[Option, ...] = (
     _option(
         "contracts", "--contracts", metavar="PATH", convert=Path, repeatable=True,
-        faces=(*EVERYWHERE, FACTS, EXPLAIN, VALIDATE, SELECT), aliases=("--contract",),
+        faces=(*EVERYWHERE, FACTS, EXPLAIN, VALIDATE, SELECT, TEETH), aliases=("--contract",),
         help="Read contracts from this file or directory.",
     ),
     _option(
@@ -160,7 +160,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "settings", "--set", metavar="NAME=VALUE", convert=setting, repeatable=True, variable="BUILDER_CONTRACTS_SET",
-        faces=(*EVERYWHERE, FACTS, DOCTOR, EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS, DASHBOARD),
+        faces=(*EVERYWHERE, FACTS, DOCTOR, EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS, DASHBOARD, TEETH),
         help="Set a variable that contracts declare under 'vars'.",
     ),
     _option(
@@ -169,6 +169,10 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "facts_image", "--image", metavar="REF", faces=(FACTS,), help="Image to start instead of the contract's.",
+    ),
+    _option(
+        "saved_facts", "--facts", metavar="PATH", faces=(TEETH,),
+        help="Judge on saved facts: a directory with a CLASS.json for each class, or the file of one class.",
     ),
     _option("init_image", "--image", metavar="REF", faces=(INIT,), help="Image to look at."),
     _option(
@@ -200,7 +204,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Namespace of the run's pods, instead of the manifest's or kubectl's own.",
     ),
     _option(
-        "environment", "--environment", metavar="NAME_OR_FILE", faces=(*EVERYWHERE, FACTS),
+        "environment", "--environment", metavar="NAME_OR_FILE", faces=(*EVERYWHERE, FACTS, TEETH),
         variable="BUILDER_CONTRACTS_ENVIRONMENT",
         help="Environment file, or a name in environments/ next to the contracts (default: embedded, if present).",
     ),
@@ -236,7 +240,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "form", "--format", choices=("text", "json"), default="text",
-        faces=(DIFF, DOCTOR, EXPLAIN, SELECT, VALIDATE), help="Print text or JSON.",
+        faces=(DIFF, DOCTOR, EXPLAIN, SELECT, VALIDATE, TEETH), help="Print text or JSON.",
     ),
     _option(
         "form", "--format", choices=("text", "json"), faces=(FACTS,),
@@ -259,7 +263,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Check only clauses that failed in the last run here; all clauses if none did.",
     ),
     _option(
-        "pull", "--pull", is_flag=True, faces=(*EVERYWHERE, FACTS, INIT), variable="BUILDER_CONTRACTS_PULL",
+        "pull", "--pull", is_flag=True, faces=(*EVERYWHERE, FACTS, INIT, TEETH), variable="BUILDER_CONTRACTS_PULL",
         help="Pull images that are not in the engine.",
     ),
     _option(
@@ -276,7 +280,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Fail on any unproven clause, even one this host cannot prove.",
     ),
     _option(
-        "deadline", "--deadline", metavar="SECONDS", convert=seconds, default=60.0, faces=(*EVERYWHERE, FACTS, INIT),
+        "deadline", "--deadline", metavar="SECONDS", convert=seconds, default=60.0, faces=(*EVERYWHERE, FACTS, INIT, TEETH),
         variable="BUILDER_CONTRACTS_DEADLINE",
         help="Time limit for each observation, in seconds since its latest answer, and three times that in all.",
     ),

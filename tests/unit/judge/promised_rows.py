@@ -97,6 +97,7 @@ PROMISED: dict[str, list[Row]] = {
         broken("set-ID", SetIdFiles(("/bin/su",)), privileges(set_id={"/bin/su": 0o4755, "/bin/sh": 0o6755}), "/bin/sh (6755)", "chmod u+s"),
         unproven("not searched", SetIdFiles(()), privileges(set_id=LOST), "did not complete"),
         kept("no capabilities", FileCapabilities(()), privileges(file_capabilities=[]), "no capability-carrying"),
+        kept("an allowed capability", FileCapabilities(("/bin/ping",)), privileges(file_capabilities=["/bin/ping"]), "all allowed"),
         broken("capabilities", FileCapabilities(()), privileges(file_capabilities=["/bin/ping"]), "/bin/ping", "setcap"),
         unproven("capabilities not searched", FileCapabilities(()), privileges(file_capabilities=LOST), "did not complete"),
         kept("no sudo", Sudo(False), privileges(sudo=SudoFacts(None)), "no sudo"),

@@ -370,6 +370,7 @@ TABLE = {
         kept("cannot mount", confined.Mount(False), facts(isolation=IsolationFacts(mount=AttemptFacts(False, "permission denied"))), "permission denied"),
         kept("silence is told as such", confined.Mount(False), facts(isolation=IsolationFacts(mount=AttemptFacts(False, ""))), "failed"),
         broken("can mount", confined.Mount(False), facts(isolation=IsolationFacts(mount=AttemptFacts(True, "mounted a tmpfs"))), "mounted a tmpfs", "more than promised"),
+        kept("can unshare", confined.Unshare(True), facts(isolation=IsolationFacts(unshare=AttemptFacts(True, "made a namespace"))), "made a namespace"),
         broken("cannot unshare", confined.Unshare(True), facts(isolation=IsolationFacts(unshare=AttemptFacts(False, "denied"))), "denied", "block what is promised"),
         unproven("no mount(8)", confined.Mount(False), facts(isolation=IsolationFacts(mount=LOST)), "did not complete"),
     ],

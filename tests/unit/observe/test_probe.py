@@ -539,7 +539,7 @@ def test_every_known_work_is_done_by_a_sound_tool(shell: Shell) -> None:
         name: tool.work for name, tool in catalog().items() if tool.work and shutil.which(name, path=SYSTEM)
     }
     assert {"gzip", "git", "sed"} <= tools.keys()
-    answers = shell.ask(*(("work", name, *questions._work(work)) for name, work in tools.items()))
+    answers = shell.ask(*(("work", name, *questions.work_words(work)) for name, work in tools.items()))
     for name, work in tools.items():
         done = answers.sections["work"][name]
         assert (done["step"], done["status"]) == (len(work.steps), 0), (name, done)
@@ -547,7 +547,7 @@ def test_every_known_work_is_done_by_a_sound_tool(shell: Shell) -> None:
 
 
 def work_of(shell: Shell, name: str, work: ToolWork, **options: Any) -> Seen[WorkFacts]:
-    answers = shell.ask(("tool", name), ("work", name, *questions._work(work)), **options)
+    answers = shell.ask(("tool", name), ("work", name, *questions.work_words(work)), **options)
     assert answers.lost == ""
     tool = read.tool(answers, name, [], works=True)
     assert isinstance(tool, ToolFacts)

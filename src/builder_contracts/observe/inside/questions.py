@@ -73,7 +73,7 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
             case Tool() as tool:
                 yield ("tool", tool.name, *(tool.version_command if tool.version else ()))
                 if tool.work is not None:
-                    yield ("work", tool.name, *_work(tool.work))
+                    yield ("work", tool.name, *work_words(tool.work))
                 for label, arguments in tool.features:
                     yield ("feature", tool.name, label, *arguments)
             case Shell() as shell:
@@ -100,7 +100,7 @@ def _words(contract: Contract, forbidden: dict[str, tuple[str, int]]) -> Iterato
     yield from system_state.questions(contract)
 
 
-def _work(work: ToolWork) -> Iterator[str]:
+def work_words(work: ToolWork) -> Iterator[str]:
     """The words of a piece of work: its time limit, then what to set, to write and to run, each with its length."""
     yield str(work.seconds)
     for name, value in work.environment:

@@ -1,0 +1,125 @@
+"""builder-contracts teeth: change every promise until it is false, and see its clause go red."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from builder_contracts.cli.facts import require_image
+from builder_contracts.cli.options import builders, table_options
+from builder_contracts.contract.files import current_directory
+from builder_contracts.contract.loading import load_all
+from builder_contracts.contract.model import Contract
+from builder_contracts.errors import ExitCode, InputError, Location, Problem
+from builder_contracts.facts import json_codec
+from builder_contracts.facts.model import Facts, ImageFacts, Unseen
+from builder_contracts.run.exit_status import after_removal
+from builder_contracts.run.inputs import contract_files, unknown
+from builder_contracts.run.options import TEETH, parse, usage_error
+from builder_contracts.run.single_observation import observe
+from builder_contracts.runner.leftovers import Leftovers
+from builder_contracts.teeth import report
+from builder_contracts.teeth.trial import ClauseTrials, Reaction, try_clause
+
+
+@click.command()
+@click.argument("classes", nargs=-1, metavar="[CLASS]...", shell_complete=builders)
+@table_options(TEETH)
+def teeth(classes: tuple[str, ...], saved_facts: str | None, form: str, **values: Any) -> None:
+    """Change every promise until it is false, and see whether its clause goes red.
+
+    A clause that stays kept although its promise is false checks nothing. The changed promises, called mutants, are
+    judged on saved facts, without a runner; without --facts, each class is observed once. Exits with 1 if a mutant
+    stayed kept without a reason, and with 5 if no mutant could be judged.
+
+    \b
+    Examples:
+      builder-contracts facts --builder tinyland-nix -o facts/tinyland-nix.json
+      builder-contracts teeth tinyland-nix --facts facts
+      builder-contracts teeth --format json | jq '.classes[].totals'
+    """
+    options = parse(TEETH, values, cwd=current_directory())
+    contracts = load_all(contract_files(options.paths), options.settings)
+    if problems := list(unknown("teeth", classes, contracts)):
+        raise InputError(problems)
+    chosen = [contract for contract in contracts if not classes or contract.name in classes]
+    left = Leftovers()
+    if saved_facts is None:
+        observed = []
+        for contract in chosen:
+            facts, remaining = observe(options, contract, None)
+            require_image(facts)
+            observed.append((contract, facts))
+            left += remaining
+    else:
+        observed = _saved(Path(saved_facts), chosen)
+    tried = [(contract, facts, _try_all(contract, facts)) for contract, facts in observed]
+    if form == "json":
+        shown = [report.data(contract.name, facts.taken, clauses) for contract, facts, clauses in tried]
+        click.echo(json.dumps({"classes": shown}, indent=2))
+    else:
+        for contract, facts, clauses in tried:
+            for line in report.lines(contract.name, facts.taken, clauses):
+                click.echo(line)
+    for line in left.lines:
+        click.echo(f"error: {line}", err=True)
+    code = _exit_code([clause for *_, clauses in tried for clause in clauses])
+    raise click.exceptions.Exit(after_removal(code, left))
+
+
+def _try_all(contract: Contract, facts: Facts) -> list[ClauseTrials]:
+    return [try_clause(clause, facts) for clause in contract.clauses]
+
+
+def _exit_code(clauses: Iterable[ClauseTrials]) -> ExitCode:
+    clauses = list(clauses)
+    if any(tried.stayed_kept for tried in clauses):
+        return ExitCode.BROKEN
+    if any(tried.count(Reaction.RED) for tried in clauses):
+        return ExitCode.KEPT
+    return ExitCode.NOTHING_SELECTED
+
+
+def _saved(path: Path, contracts: Sequence[Contract]) -> list[tuple[Contract, Facts]]:
+    """The saved facts of each class: CLASS.json in a directory, or the file of the class that it is of."""
+    if path.is_dir():
+        files = {contract.name: path / f"{contract.name}.json" for contract in contracts}
+        if missing := [name for name, file in files.items() if not file.is_file()]:
+            raise InputError([_missing(path, name) for name in missing])
+        return [(contract, _load(files[contract.name])) for contract in contracts]
+    facts = _load(path)
+    if len(contracts) > 1:
+        reference = facts.image.reference if isinstance(facts.image, ImageFacts) else ""
+        contracts = [contract for contract in contracts if contract.image == reference]
+    if len(contracts) != 1:
+        raise usage_error(
+            f"--facts {path}: which class are these facts of?", "name it: teeth CLASS --facts FILE"
+        )
+    return [(contracts[0], facts)]
+
+
+def _missing(folder: Path, name: str) -> Problem:
+    return Problem(
+        Location(str(folder)),
+        f"no facts of {name} here",
+        f"name the classes, or save them with 'builder-contracts facts --builder {name} -o {folder / name}.json'",
+    )
+
+
+def _load(path: Path) -> Facts:
+    facts = json_codec.load_facts(path)
+    if isinstance(facts.asked, Unseen):
+        raise InputError(
+            [
+                Problem(
+                    Location(str(path)),
+                    "these facts do not say with which words they were asked: an older release saved them",
+                    "save them again with 'builder-contracts facts'",
+                )
+            ]
+        )
+    return facts
