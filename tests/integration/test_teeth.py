@@ -21,9 +21,8 @@ def test_every_clause_of_a_class_goes_red_or_says_why_not(client: docker.DockerC
     tried = run("teeth", "tinyland-nix", "--format", "json", cwd=ROOT)
     assert tried.status == ExitCode.KEPT, tried.err
     (answer,) = json.loads(tried.out)["classes"]
-    for clause in answer["clauses"]:
-        reasons = [clause["reason"], *(mutant["reason"] for mutant in clause["mutants"])]
-        assert clause["red"] or any(reasons), clause["id"]
+    # What is declared, shown by doing or not provable on this host has a reason instead.
+    observed = [clause for clause in answer["clauses"] if not clause["reason"]]
+    assert [clause["id"] for clause in observed if not clause["red"]] == []
+    assert len(observed) > 90
     assert answer["totals"]["stayed_kept"] == 0
-    # Most of what is observed has a contrary that the contract language can say.
-    assert answer["totals"]["red"] > 120

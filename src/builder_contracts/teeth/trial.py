@@ -12,9 +12,10 @@ from builder_contracts.facts.model import Facts, Unseen
 from builder_contracts.judge import assess
 from builder_contracts.judge.witnesses import WeighedAssessment
 from builder_contracts.observe.asked_words import digests
+from builder_contracts.teeth.contrary_facts import contrary_facts
 from builder_contracts.teeth.mutant import Mutant
 from builder_contracts.teeth.operators import mutants_of
-from builder_contracts.verdict import Outcome
+from builder_contracts.verdict import Assessment, Outcome
 
 Assess = Callable[[Promise, Facts], WeighedAssessment]
 
@@ -30,7 +31,7 @@ class Reaction(Enum):
 
 @dataclass(frozen=True)
 class Trial:
-    """One mutant of a clause and the reaction to it.
+    """One change of a clause, or of the facts that keep it, and the reaction to it.
 
     ``reason`` is why it is not red; a mutant that stays kept without one has met a judge that does not look.
     """
@@ -65,10 +66,14 @@ class ClauseTrials:
 
 
 def try_clause(clause: Clause, facts: Facts, judge: Assess = assess) -> ClauseTrials:
-    """Judge every mutant of a clause on the facts, as long as the clause itself is kept on them."""
-    mutants = mutants_of(clause.promise)
-    if not mutants:
-        return ClauseTrials(clause, reason=_without_mutants(clause.promise))
+    """Judge every mutant of a clause on the facts, and the clause on facts that are changed until it is false.
+
+    Nothing is tried where the clause itself is not kept on the facts.
+    """
+    if isinstance(clause.promise, Declaration):
+        return ClauseTrials(clause, reason="declared: nothing checks it")
+    if isinstance(clause.promise, ProofPromise):
+        return ClauseTrials(clause, reason="shown by doing: facts hold no record of a proof")
     if not _is_asked(clause.promise, facts):
         return ClauseTrials(
             clause, reason="the facts are answers to other words than the clause has; save them again"
@@ -76,31 +81,31 @@ def try_clause(clause: Clause, facts: Facts, judge: Assess = assess) -> ClauseTr
     original = judge(clause.promise, facts).assessment
     if original.outcome is not Outcome.KEPT:
         return ClauseTrials(clause, reason=f"{original.outcome.value} on these facts: {original.observation}")
-    trials = tuple(_try(mutant, facts, judge) for mutant in mutants)
-    return ClauseTrials(clause, trials, set_by_run=original.set_by_run)
+    trials = [_try(mutant, facts, judge) for mutant in mutants_of(clause.promise)]
+    trials += [
+        _reaction(f"were it so: {change}", judge(clause.promise, contrary).assessment)
+        for change, contrary in contrary_facts(clause.promise, facts)
+    ]
+    reason = "" if trials else "neither the contract language nor the facts have a contrary"
+    return ClauseTrials(clause, tuple(trials), reason, set_by_run=original.set_by_run)
 
 
 def _try(mutant: Mutant, facts: Facts, judge: Assess) -> Trial:
     if not _is_asked(mutant.promise, facts):
         return Trial(mutant.change, Reaction.UNANSWERED, "the facts are answers to other words")
-    assessment = judge(mutant.promise, facts).assessment
+    return _reaction(mutant.change, judge(mutant.promise, facts).assessment, mutant.if_kept)
+
+
+def _reaction(change: str, assessment: Assessment, if_kept: str = "") -> Trial:
     match assessment.outcome:
         case Outcome.BROKEN:
-            return Trial(mutant.change, Reaction.RED)
+            return Trial(change, Reaction.RED)
         case Outcome.UNPROVEN:
-            return Trial(mutant.change, Reaction.UNANSWERED, assessment.observation)
+            return Trial(change, Reaction.UNANSWERED, assessment.observation)
         case _:
-            return Trial(mutant.change, Reaction.KEPT, mutant.if_kept)
+            return Trial(change, Reaction.KEPT, if_kept)
 
 
 def _is_asked(promise: Promise, facts: Facts) -> bool:
     asked = () if isinstance(facts.asked, Unseen) else facts.asked
     return set(digests([promise])) <= set(asked)
-
-
-def _without_mutants(promise: Promise) -> str:
-    if isinstance(promise, Declaration):
-        return "declared: nothing checks it"
-    if isinstance(promise, ProofPromise):
-        return "shown by doing: facts hold no record of a proof"
-    return "the contract language has no words for the contrary"

@@ -15,11 +15,21 @@ from builder_contracts.contract.promises.privileges import SetIdFiles
 from builder_contracts.contract.promises.publication import NoSecrets
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.contract.version_ranges import VersionRange
-from builder_contracts.facts.model import CommandFacts, Facts, IsolationFacts, PrivilegeFacts, ToolFacts
+from builder_contracts.facts.model import (
+    CommandFacts,
+    Facts,
+    FeatureFacts,
+    IsolationFacts,
+    PrivilegeFacts,
+    ToolFacts,
+    WorkFacts,
+)
 from builder_contracts.judge.witnesses import WeighedAssessment
 from builder_contracts.observe.asked_words import digests
 from builder_contracts.teeth import report
+from builder_contracts.teeth.contrary_facts import contrary_facts
 from builder_contracts.teeth.trial import Reaction, Trial, try_clause
+from builder_contracts.tools.work import ToolWork, WorkStep
 from builder_contracts.verdict import kept
 from tests.unit.judge.observed import facts
 from tests.unit.teeth.clauses import clause_of
@@ -57,12 +67,13 @@ def test_an_unused_allowance_is_a_reason() -> None:
     assert tried.trials == (
         Trial("without /bin/ping", Reaction.KEPT, "/bin/ping is allowed, and not in use"),
         Trial("without /bin/su", Reaction.RED),
+        Trial("were it so: a file more", Reaction.RED),
     )
 
 
 def test_another_question_is_not_answered() -> None:
     promise = ImageReference("sample")
-    (trial,) = try_clause(clause_of(promise), replace(SEEN, asked=digests([promise]))).trials
+    trial, _ = try_clause(clause_of(promise), replace(SEEN, asked=digests([promise]))).trials
     assert trial == Trial("another image", Reaction.UNANSWERED, "the facts are answers to other words")
 
 
@@ -101,7 +112,6 @@ def test_no_secret_of_a_command_stands_in_facts() -> None:
     [
         (Label("nix"), "declared: nothing checks it"),
         (NoSecrets(), "shown by doing"),
-        (NotRoot(), "no words for the contrary"),
         (Uid(7), "broken on these facts: uid 1001"),
         (JobCommand("x", ("x",)), "answers to other words"),
     ],
@@ -110,6 +120,26 @@ def test_a_clause_without_mutants_says_why(promise: Promise, reason: str) -> Non
     tried = try_clause(clause_of(promise), SEEN)
     assert tried.trials == ()
     assert reason in tried.reason
+
+
+def test_facts_change_where_no_promise_can_be_the_contrary() -> None:
+    tried = try_clause(clause_of(NotRoot()), SEEN)
+    assert tried.trials == (Trial("were it so: uid 0", Reaction.RED),)
+    assert try_clause(clause_of(NotRoot()), SEEN, keep_everything).stayed_kept == 1
+
+
+def test_what_was_not_seen_is_not_changed() -> None:
+    assert list(contrary_facts(SetIdFiles(()), facts())) == []
+
+
+def test_a_feature_and_work_that_fail_are_red() -> None:
+    lfs = replace(GIT, features=(("lfs", ("lfs",)),), work=ToolWork((WorkStep(("init",)),)))
+    tool = ToolFacts(
+        "/usr/bin/git", 0, "git version 2.39.5", WorkFacts(1, 0, ""), {"lfs": FeatureFacts(0, "")}
+    )
+    tried = try_clause(clause_of(lfs), facts(tools={"git": tool}, asked=digests([lfs])))
+    assert {"were it so: its work fails", "were it so: lfs fails"} <= {trial.change for trial in tried.trials}
+    assert tried.count(Reaction.RED) == len(tried.trials)
 
 
 def test_what_the_run_set_itself_is_named() -> None:
@@ -129,9 +159,9 @@ def test_totals_add_up() -> None:
     ]
     assert totals == {
         "clauses": 4,
-        "clauses_with_red": 2,
-        "mutants": 5,
-        "red": 4,
+        "clauses_with_red": 4,
+        "mutants": 7,
+        "red": 6,
         "stayed_kept": 0,
         "kept_for_a_reason": 0,
         "not_answered": 1,
