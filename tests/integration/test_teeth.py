@@ -1,4 +1,4 @@
-"""Teeth of this repository's own contracts, on a real image."""
+"""Teeth of this repository's own contracts, on their real images."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 
-def test_every_clause_of_a_class_goes_red_or_says_why_not(client: docker.DockerClient) -> None:
+@pytest.mark.parametrize("builder", ["tinyland-nix", "tinyland-docker", "tinyland-dind"])
+def test_every_clause_goes_red_or_says_why_not(client: docker.DockerClient, builder: str) -> None:
     del client  # skips without an engine
-    tried = run("teeth", "tinyland-nix", "--format", "json", cwd=ROOT)
+    tried = run("teeth", builder, "--format", "json", cwd=ROOT)
     assert tried.status == ExitCode.KEPT, tried.err
     (answer,) = json.loads(tried.out)["classes"]
     # What is declared, shown by doing or not provable on this host has a reason instead.
