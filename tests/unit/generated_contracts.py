@@ -19,6 +19,7 @@ from builder_contracts.contract import schemas
 from builder_contracts.contract.loading import load
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.platforms import normalize
+from builder_contracts.tools.catalog import misspelt
 
 RANGES = st.sampled_from([">=2.24,<3", ">=1", "<99.5", "!=3", "==2.*", "~=1.2", ">1,<=7.0.1"])
 PATTERNS = st.sampled_from(["a", "^/", "attic-api", r"\d{3}", "nix-(cache|command)$", "(?i)TOKEN", "[.]"])
@@ -160,6 +161,11 @@ def _tool(data: dict[str, Any]) -> dict[str, Any]:
     return {"version": ">=1", **data} if "version_command" in data else data
 
 
+def _tools(data: dict[str, Any]) -> dict[str, Any]:
+    """A name that looks like a mistake for a known tool's becomes that tool's."""
+    return {misspelt(name) or name: promise for name, promise in data.items()}
+
+
 def _path(data: dict[str, Any]) -> dict[str, Any]:
     if "mode" in data:
         data.pop("writable_by_others", None)
@@ -206,6 +212,7 @@ _CONSISTENT: dict[str, Callable[[Any], Any]] = {
     "Groups": _groups,
     "Bounds": _bounds,
     "Capabilities": _capabilities,
+    "Tools": _tools,
     "What is promised of the tool": _tool,
     "What is promised of the path": _path,
     "What its value is": _variable,
