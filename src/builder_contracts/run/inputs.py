@@ -28,7 +28,7 @@ from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.run.options import RunOptions, usage_error
 from builder_contracts.runner.kubernetes import pod_template
 from builder_contracts.runner.kubernetes.pod_template import PodTemplate
-from builder_contracts.runner.kubernetes.runner import ScaleSetName
+from builder_contracts.runner.kubernetes.scale_set import ScaleSetName
 from builder_contracts.services import role_checks
 from builder_contracts.services.environment import NOTHING, Environment
 

@@ -20,7 +20,8 @@ from builder_contracts.runner.docker.network import EMPTY, NetworkPlan, RunNetwo
 from builder_contracts.runner.kubernetes import runner as kubernetes
 from builder_contracts.runner.kubernetes.kubectl import Kubectl, NoAnswer
 from builder_contracts.runner.kubernetes.pod_template import PodTemplate
-from builder_contracts.runner.kubernetes.runner import KubernetesRunner, ScaleSetName
+from builder_contracts.runner.kubernetes.runner import KubernetesRunner
+from builder_contracts.runner.kubernetes.scale_set import ScaleSetName
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.runner.protocol import StandIn, UnavailableRunner

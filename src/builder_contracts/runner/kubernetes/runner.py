@@ -7,13 +7,11 @@ import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
-from builder_contracts.errors import InputError
 from builder_contracts.facts.model import RunnerFacts, StartFacts, Unseen
 from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner, RunLabels
 from builder_contracts.runner.kubernetes import pod_template
@@ -43,23 +41,6 @@ for file in /sys/devices/system/cpu/online /proc/meminfo /proc/sys/kernel/osrele
 done
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then printf '2\n'; else printf '1\n'; fi
 """
-
-
-@dataclass(frozen=True)
-class ScaleSetName:
-    """A scale set in the cluster, whose template is read when a pod is made from it."""
-
-    namespace: str
-    name: str
-    options: tuple[str, ...]
-
-    def read(self, kubectl: Kubectl) -> PodTemplate:
-        """Its pod template. Raises NoAnswer."""
-        data = kubectl.json(["get", "autoscalingrunnersets.actions.github.com", self.name])
-        try:
-            return pod_template.scale_set(data, self.options)
-        except InputError as error:
-            raise NoAnswer(error.sentence) from None
 
 
 class KubernetesRunner:
