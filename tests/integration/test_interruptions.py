@@ -201,7 +201,7 @@ def test_hung_probe_ends_at_deadline_and_keeps_facts(
 
     assert process.returncode == ExitCode.UNPROVEN
     assert "toolchain/bash  UNPROVEN" in output
-    assert "no exit within 4 s" in output
+    assert "no exit within 4" in output
     # The questions that were answered in time are judged; the hanging one takes no other down with it.
     assert "toolchain/sh  " not in output
     assert "network/egress  " not in output
