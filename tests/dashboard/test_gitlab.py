@@ -297,7 +297,7 @@ def test_a_night_of_which_nothing_came_makes_the_site_and_warns(workspace: Path,
 
     assert done.returncode == 0, done.stdout
     assert "warning: no class reported: " in done.stdout
-    assert "no class has reported yet" in (workspace / "night.md").read_text("utf-8")
+    assert "`tiny (deployment): never reported: " in (workspace / "night.md").read_text("utf-8")
     assert (workspace / "history.db").is_file()
     assert run("pages", workspace).returncode == 0
 
