@@ -16,8 +16,9 @@ from builder_contracts.runner.leftovers import Leftovers
 if TYPE_CHECKING:
     from builder_contracts.run.pytest_run import PytestRun
 
-# How execnet starts a worker; source: its gateway_io.popen_bootstrapline.
-_WORKER = "import sys;exec(eval(sys.stdin.readline()))"
+# How execnet starts a worker, and how xdist calls it where setproctitle is installed; sources: execnet's
+# gateway_io.popen_bootstrapline, and xdist's remote.worker_title.
+_WORKER = ("import sys;exec(eval(sys.stdin.readline()))", "[pytest-xdist ")
 _LEFT = "builder_contracts_leftovers"
 # Seconds for all workers to remove what they created: as long as one container may take.
 _PATIENCE = 300.0
@@ -49,7 +50,7 @@ class Workers:
         with interrupts.ignored():
             for worker in psutil.Process().children():
                 with contextlib.suppress(psutil.Error):
-                    if _WORKER in worker.cmdline():
+                    if any(word.startswith(_WORKER) for word in worker.cmdline()):
                         worker.send_signal(signal.SIGTERM)
             for node in self._nodes:
                 # It raises what the worker raised, and a timeout.
