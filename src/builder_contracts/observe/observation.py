@@ -46,7 +46,7 @@ from builder_contracts.observe.inside.answers import ProbeAnswers
 from builder_contracts.observe.inside.questions import batches, probe, questions, spellings
 from builder_contracts.observe.outside import look
 from builder_contracts.redaction import learn_data
-from builder_contracts.runner.protocol import CompletedCommand, Look, OutsideView, Runner, StandIn
+from builder_contracts.runner.protocol import CompletedCommand, Look, OutsideView, Runner, StandIn, TimeLimit
 
 DEADLINE = 60.0
 """Seconds for one observation."""
@@ -153,13 +153,13 @@ def _addresses(forbidden: Mapping[str, Seen[StandIn]]) -> dict[str, tuple[str, i
 
 def _ask(asked: Sequence[str], runner: Runner, deadline: float) -> ProbeAnswers:
     answers: ProbeAnswers | None = None
-    until = time.monotonic() + deadline
+    until = time.monotonic() + deadline * TimeLimit.LONGEST
     for batch in batches(asked):
         # Who answers without it was not asked, or remembers another run.
         nonce = secrets.token_hex(8)
         completed = runner.execute(
             ["/bin/sh", "-c", probe(), "builder-contracts-probe", nonce, *batch],
-            deadline=max(0.1, until - time.monotonic()),
+            deadline=max(0.1, min(deadline, until - time.monotonic())),
             last_line=f'{nonce} ["end","","complete"]'.encode(),
         )
         part = read.parse(completed.stdout, _ended(completed, "probe"), nonce=nonce)

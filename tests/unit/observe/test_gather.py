@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,8 @@ from builder_contracts.facts.model import (
     WorkFacts,
 )
 from builder_contracts.judge import find
+from builder_contracts.observe import observation
+from builder_contracts.observe.inside import questions as probe_questions
 from builder_contracts.observe.observation import ONLY_INSIDE, gather
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.runner.protocol import CompletedCommand, OutsideView, StandIn, UnavailableRunner
@@ -142,6 +145,32 @@ def test_contract_beyond_one_argument_list_is_split(tmp_path: Path) -> None:
     unseen = [fact for fact in facts.tools.values() if isinstance(fact, Unseen)]
     assert unseen == []
     assert len(facts.tools) == 1500
+
+
+@dataclass
+class Slow(Scripted):
+    """A runner whose probes take longer than their deadline, answering all the time."""
+
+    clock: list[float] = field(default_factory=lambda: [0.0])
+    granted: list[float] = field(default_factory=list)
+
+    def execute(
+        self, arguments: Sequence[str], *, deadline: float, last_line: bytes = b""
+    ) -> CompletedCommand:
+        if last_line:
+            self.granted.append(deadline)
+            self.clock[0] += 14
+        return super().execute(arguments, deadline=deadline, last_line=last_line)
+
+
+def test_a_slow_batch_takes_no_time_from_the_next(
+    contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = Slow()
+    monkeypatch.setattr(probe_questions, "MAX_QUESTION_BYTES", 120)
+    monkeypatch.setattr(observation, "time", SimpleNamespace(monotonic=lambda: runner.clock[0]))
+    gather(contract, runner, forbidden={}, deadline=10)
+    assert runner.granted[:3] == [10, 10, 2]
 
 
 @pytest.mark.parametrize(
