@@ -61,3 +61,8 @@ def printed(judgement: TruthReport) -> str:
 def broken(judgement: TruthReport) -> set[str]:
     """The clauses that are broken, without the word platform in front."""
     return {v.clause.removeprefix("platform/") for v in judgement.verdicts if v.outcome is Outcome.BROKEN}
+
+
+def contradicted(judged: Judge, tree: dict[str, str], clause: str) -> list[str]:
+    """The words of a tree that one clause contradicts."""
+    return [finding.actual.says for finding in judged(tree).findings if finding.clause.endswith(clause)]

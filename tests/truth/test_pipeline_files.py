@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.truth.conftest import Judge
+from tests.truth.conftest import Judge, contradicted
 
 GITLAB = ".gitlab-ci.yml"
-
-
-def broken(judged: Judge, tree: dict[str, str], clause: str) -> list[str]:
-    report = judged(tree)
-    return [finding.actual.says for finding in report.findings if finding.clause.endswith(clause)]
 
 
 @pytest.mark.parametrize(
@@ -38,7 +33,7 @@ def broken(judged: Judge, tree: dict[str, str], clause: str) -> list[str]:
 )
 def test_pipeline_has_the_stages_and_jobs_it_names(judged: Judge, pipeline: str, expected: list[str]) -> None:
     """Commit 6199d3a: a template of GitLab is in a stage that the pipeline does not list."""
-    assert broken(judged, {GITLAB: pipeline}, "pipeline-jobs") == expected
+    assert contradicted(judged, {GITLAB: pipeline}, "pipeline-jobs") == expected
 
 
 @pytest.mark.parametrize(
@@ -52,7 +47,7 @@ def test_pipeline_has_the_stages_and_jobs_it_names(judged: Judge, pipeline: str,
 )
 def test_key_that_is_written_twice_is_named(judged: Judge, pipeline: str, expected: list[str]) -> None:
     """Commit ff11415: two jobs were merged into one, whose first script never ran."""
-    assert broken(judged, {GITLAB: pipeline}, "keys-once") == expected
+    assert contradicted(judged, {GITLAB: pipeline}, "keys-once") == expected
 
 
 FLAGS = "FLAGS=(-var=region=a)\nFILE=${F:-live.tfvars}\nFLAGS+=(-var-file=$FILE)\ntofu plan $FLAGS\n"
@@ -74,7 +69,7 @@ def test_file_of_values_comes_before_variables(judged: Judge, script: str, repla
     """Commit a8b5810: reviews were deployed over the environment of the file."""
     lines = "".join(f"      {line}\n" for line in script.splitlines())
     tree = {GITLAB: f"plan:\n  script:\n    - |\n{lines}", "tofu/live.tfvars": 'region = "b"\n'}
-    assert broken(judged, tree, "variable-order") == ["-var region"] * replaced
+    assert contradicted(judged, tree, "variable-order") == ["-var region"] * replaced
 
 
 @pytest.mark.parametrize(
@@ -94,7 +89,7 @@ def test_image_has_the_c_library_of_its_programs(
     """Commit 3cbf75a: the launcher of Bazel downloads a program for glibc."""
     tree = {GITLAB: f"build:\n  image: {image}\n  script: [{script}]\n", "flake.nix": flake}
     says = [f"job build runs in {image}, whose C library is musl"]
-    assert broken(judged, tree, "workflows/libc") == says * wrong
+    assert contradicted(judged, tree, "workflows/libc") == says * wrong
 
 
 @pytest.mark.parametrize(("other", "replaced"), [("region", True), ("size", False)])
@@ -131,4 +126,4 @@ def test_program_can_write_where_it_has_to(judged: Judge, more: str, wrong: bool
     """Commit 15ecfe7: the client of MinIO keeps its settings in the home of root."""
     job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\n"
     tree = {"job.yaml": f"{job}spec: {{template: {{spec: {{containers: [{{{CONTAINER}{more}}}]}}}}}}\n"}
-    assert bool(broken(judged, tree, "writable-folders")) == wrong
+    assert bool(contradicted(judged, tree, "writable-folders")) == wrong

@@ -6,7 +6,7 @@ import pytest
 
 from builder_contracts.truth.hcl.conditionals import agrees
 from builder_contracts.truth.hcl.syntax import parse
-from tests.truth.conftest import Judge
+from tests.truth.conftest import Judge, contradicted
 
 MODULE = """\
 variable "name" { type = string }
@@ -17,11 +17,6 @@ variable "issuer" {
 output "whole" { value = "${var.name}-${var.issuer}" }
 """
 CALL = 'module "a" {\n  source = "../m"\n  name = "a"\n}\n'
-
-
-def broken(judged: Judge, tree: dict[str, str], clause: str) -> list[str]:
-    report = judged(tree)
-    return [finding.actual.says for finding in report.findings if finding.clause.endswith(clause)]
 
 
 @pytest.mark.parametrize(
@@ -39,13 +34,13 @@ def broken(judged: Judge, tree: dict[str, str], clause: str) -> list[str]:
     ],
 )
 def test_names_are_declared(judged: Judge, stack: str, expected: list[str]) -> None:
-    assert broken(judged, {"m/main.tf": MODULE, "s/main.tf": stack}, "names-declared") == expected
+    assert contradicted(judged, {"m/main.tf": MODULE, "s/main.tf": stack}, "names-declared") == expected
 
 
 @pytest.mark.parametrize("other", ["s/b.tf.json", "s/broken.tf"])
 def test_names_of_an_unread_file_are_not_missed(judged: Judge, other: str) -> None:
     tree = {"s/main.tf": 'output "x" { value = local.y }\n', other: "{"}
-    assert broken(judged, tree, "names-declared") == []
+    assert contradicted(judged, tree, "names-declared") == []
 
 
 STACK = """\
@@ -72,14 +67,14 @@ def test_variable_reaches_its_namesake(judged: Judge, passed: str, source: str, 
         "s/main.tf": STACK + call,
     }
     says = ["module cache does not get issuer, and takes its own default"]
-    assert broken(judged, tree, "values-reach") == says * lost
+    assert contradicted(judged, tree, "values-reach") == says * lost
 
 
 def test_argument_that_a_module_ignores_is_named(judged: Judge) -> None:
     ignoring = MODULE.replace("-${var.issuer}", "")
     stack = CALL.replace('name = "a"', 'name = "a"\n  issuer = "x"')
     tree = {"README.md": "# GloriousFlywheel\n", "m/main.tf": ignoring, "s/main.tf": stack}
-    assert broken(judged, tree, "values-reach") == ["module a sets issuer"]
+    assert contradicted(judged, tree, "values-reach") == ["module a sets issuer"]
 
 
 @pytest.mark.parametrize(
@@ -123,5 +118,5 @@ resource "helm_release" "runner" {
 @pytest.mark.parametrize(("label", "wrong"), [("release", False), ("app.kubernetes.io/name", True)])
 def test_selector_behind_a_switch_is_judged(judged: Judge, label: str, wrong: bool) -> None:
     """Commit ce1e5c6: the affinity is wrong once somebody turns the switch on."""
-    found = broken(judged, {"s/main.tf": SWITCH.replace("LABEL", label)}, "deployment/selectors")
+    found = contradicted(judged, {"s/main.tf": SWITCH.replace("LABEL", label)}, "deployment/selectors")
     assert [says.startswith("affinity (switched off by default)") for says in found] == [True] * wrong

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -21,6 +21,7 @@ from builder_contracts.run.exit_status import after_removal
 from builder_contracts.run.inputs import contract_files, unknown
 from builder_contracts.run.options import DIFF, FACTS, RunOptions, parse, usage_error
 from builder_contracts.run.single_observation import observe
+from builder_contracts.runner.leftovers import Leftovers
 
 
 @click.command()
@@ -65,9 +66,14 @@ def facts(
         click.echo(text, nl=False)
     else:
         _save(text, output)
+    finish(ExitCode.KEPT, left)
+
+
+def finish(code: ExitCode, left: Leftovers) -> NoReturn:
+    """End a command that observed: name what remains, and exit with the code for it."""
     for line in left.lines:
         click.echo(f"error: {line}", err=True)
-    raise click.exceptions.Exit(after_removal(ExitCode.KEPT, left))
+    raise click.exceptions.Exit(after_removal(code, left))
 
 
 def require_image(observed: Facts) -> None:

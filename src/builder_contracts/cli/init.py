@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from builder_contracts.cli.facts import require_image
+from builder_contracts.cli.facts import finish, require_image
 from builder_contracts.cli.options import table_options
 from builder_contracts.contract import schemas
 from builder_contracts.contract.files import current_directory, write
@@ -125,9 +125,7 @@ def init(
             raise usage_error("--like conflicts with --from", "leave out one of them")
         _converted(source, init_image, name, output, force=force)
         return
-    raise click.exceptions.Exit(
-        _first(options, init_image, like, name, Level[level.upper()], output, force=force)
-    )
+    _first(options, init_image, like, name, Level[level.upper()], output, force=force)
 
 
 def _first(
@@ -139,11 +137,10 @@ def _first(
     output: Path | None,
     *,
     force: bool,
-) -> ExitCode:
+) -> NoReturn:
     from builder_contracts.draft.first_contract import class_name, first_contract
     from builder_contracts.draft.survey import survey
     from builder_contracts.facts.model import StartFacts
-    from builder_contracts.run.exit_status import after_removal
     from builder_contracts.run.single_observation import observe
     from builder_contracts.verdict import Outcome
 
@@ -168,9 +165,7 @@ def _first(
             click.echo(f"lacks    older than in {like}, or not there: {', '.join(first.broken_tools)}")
         where = " --runner local" if options.runner == "local" else ""
         click.echo(f"next     builder-contracts check{where} {shown}")
-    for line in left.lines:
-        click.echo(f"error: {line}", err=True)
-    return after_removal(ExitCode.KEPT, left)
+    finish(ExitCode.KEPT, left)
 
 
 def _converted(

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from builder_contracts.cli.facts import require_image
+from builder_contracts.cli.facts import finish, require_image
 from builder_contracts.cli.options import builders, table_options
 from builder_contracts.contract.files import current_directory
 from builder_contracts.contract.loading import load_all
@@ -17,7 +17,6 @@ from builder_contracts.contract.model import Contract
 from builder_contracts.errors import ExitCode, InputError, Location, Problem
 from builder_contracts.facts import json_codec
 from builder_contracts.facts.model import Facts, ImageFacts, Unseen
-from builder_contracts.run.exit_status import after_removal
 from builder_contracts.run.inputs import contract_files, unknown
 from builder_contracts.run.options import TEETH, parse, usage_error
 from builder_contracts.run.single_observation import observe
@@ -65,10 +64,7 @@ def teeth(classes: tuple[str, ...], saved_facts: str | None, form: str, **values
         for contract, facts, clauses in tried:
             for line in report.lines(contract.name, facts.taken, clauses):
                 click.echo(line)
-    for line in left.lines:
-        click.echo(f"error: {line}", err=True)
-    code = _exit_code([clause for *_, clauses in tried for clause in clauses])
-    raise click.exceptions.Exit(after_removal(code, left))
+    finish(_exit_code([clause for *_, clauses in tried for clause in clauses]), left)
 
 
 def _try_all(contract: Contract, facts: Facts) -> list[ClauseTrials]:

@@ -6,7 +6,6 @@ import json
 
 from builder_contracts.contract.promises.commands import JobCommand, OutputPatterns
 from builder_contracts.facts.model import (
-    ENDED_FROM_OUTSIDE,
     HUNG,
     NOT_ASKED,
     CommandFacts,
@@ -27,10 +26,10 @@ def judge(promise: JobCommand, facts: Facts) -> Assessment:
     if isinstance(command, Unseen):
         return unproven_because(command, inspect)
     output = command.output or "no output"
-    if command.status in ENDED_FROM_OUTSIDE and command.status != promise.status:
-        doubtful = doubt(f"'{promise.line}'", command.status, command.control, inspect)
-        if doubtful:
-            return doubtful
+    if command.status != promise.status and (
+        doubtful := doubt(f"'{promise.line}'", command.status, command.control, inspect)
+    ):
+        return doubtful
     if command.status == HUNG and promise.status != HUNG:
         return broken(
             f"'{promise.line}' did not end within {promise.within} s: {output}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builder_contracts.facts.model import HUNG, Seen, Unseen
+from builder_contracts.facts.model import ENDED_FROM_OUTSIDE, HUNG, Seen, Unseen
 from builder_contracts.verdict import Assessment, unproven
 
 BUSY = 2.0
@@ -10,7 +10,12 @@ BUSY = 2.0
 
 
 def doubt(command: str, status: int, control: Seen[float], inspect: str) -> Assessment | None:
-    """Unproven, unless a control command in the same runner was in time; None if it was. ``control`` is its seconds."""
+    """Unproven, if ``status`` shows an end from outside and no control command in the same runner was in time; else None.
+
+    ``control`` is the seconds of that command.
+    """
+    if status not in ENDED_FROM_OUTSIDE:
+        return None
     ended = "did not end in time" if status == HUNG else f"was killed (status {status})"
     if isinstance(control, Unseen):
         return unproven(f"{command} {ended}, and no control shows why: {control.reason}", inspect=inspect)

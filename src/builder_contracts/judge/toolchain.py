@@ -60,9 +60,7 @@ def _version(promise: Tool, tool: model.ToolFacts, control: Seen[float], inspect
     if isinstance(tool.output, Unseen):
         return unproven_because(tool.output, inspect)
     command = " ".join((promise.name, *promise.version_command))
-    if tool.status in model.ENDED_FROM_OUTSIDE and (
-        doubtful := doubt(f"'{command}'", tool.status, control, inspect)
-    ):
+    if doubtful := doubt(f"'{command}'", tool.status, control, inspect):
         return doubtful
     if tool.status != 0:
         return broken(
@@ -108,9 +106,7 @@ def _work(promise: Tool, tool: model.ToolFacts, control: Seen[float], inspect: s
         return unproven(f"the observation has step {work.step} of other work", inspect=where)
     command = _command(promise, promise.work.steps[work.step - 1])
     text = work.errors or work.output
-    if work.status in model.ENDED_FROM_OUTSIDE and (
-        doubtful := doubt(f"'{command}'", work.status, control, where)
-    ):
+    if doubtful := doubt(f"'{command}'", work.status, control, where):
         return doubtful
     if work.status != 0:
         return broken(
@@ -178,9 +174,7 @@ def _features(promise: Tool, tool: model.ToolFacts, control: Seen[float], inspec
         where = f'{inspect}.features["{name}"]'
         if isinstance(feature, Unseen):
             return unproven_because(feature, where)
-        if feature.status in model.ENDED_FROM_OUTSIDE and (
-            doubtful := doubt(name, feature.status, control, where)
-        ):
+        if doubtful := doubt(name, feature.status, control, where):
             return doubtful
         if feature.status != 0:
             return broken(

@@ -176,7 +176,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option("init_image", "--image", metavar="REF", faces=(INIT,), help="Image to look at."),
     _option(
-        "init_runner", "--runner", choices=("docker", "local"), default="docker", faces=(INIT,),
+        "runner", "--runner", choices=("docker", "local"), default="docker", faces=(INIT,),
         help="Where to look: a container (docker) or this machine (local).",
     ),
     _option(
@@ -387,7 +387,7 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         images=dict(read.get("image", ())),
         settings=dict(read.get("settings", ())),
         platform=read.get("platform") or "",
-        runner=read.get("runner") or read.get("init_runner", "docker"),
+        runner=read.get("runner", "docker"),
         pods=read.get("pod", ()),
         helm_values=read.get("helm_values", ()),
         scale_sets=read.get("scale_set", ()),

@@ -20,7 +20,7 @@ from builder_contracts.facts.model import Facts, ImageFacts, Unseen, UserFacts
 from builder_contracts.judge import find
 from builder_contracts.truth.debian import brings, owners
 from builder_contracts.truth.installs import Installs, commands_of, installs
-from builder_contracts.truth.model import ImageBuild, Instruction, split_reference
+from builder_contracts.truth.model import ImageBuild, Instruction, image_name, split_reference
 from builder_contracts.truth.readers.dockerfile import argument_list, assignments, expand
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.value import Known, Unknown
@@ -99,7 +99,7 @@ def _base(build: ImageBuild, context: RuleContext) -> tuple[Mapping[str, Any] | 
     if isinstance(build.base, Unknown):
         return None, "an image named only at build time"
     reference = str(build.base.data)
-    name = split_reference(reference)[0].removeprefix("docker.io/").removeprefix("library/")
+    name = image_name(reference)
     if name == "scratch":
         return {"user": "root", "uid": 0, "holds": [], "lacks": None}, name
     return context.facts("deployment").get("bases", name), reference

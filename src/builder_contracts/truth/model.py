@@ -202,6 +202,11 @@ class Release:
         """The chart's name without its repository; empty if it is unknown."""
         return (text(self.chart) or "").rstrip("/").rpartition("/")[2]
 
+    @property
+    def is_left_out(self) -> bool:
+        """Whether a toggle is known to leave it out."""
+        return isinstance(self.deployed, Known) and self.deployed.data is False
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -427,6 +432,11 @@ def split_reference(reference: str) -> tuple[str, str, str]:
     if not colon or "/" in tag:
         return rest, "", digest
     return name, tag, digest
+
+
+def image_name(reference: str) -> str:
+    """The name in an image reference, without what Docker Hub's names may leave out."""
+    return split_reference(reference)[0].removeprefix("docker.io/").removeprefix("library/")
 
 
 @dataclass(frozen=True)

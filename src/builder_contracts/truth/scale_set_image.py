@@ -8,7 +8,7 @@ from typing import Any
 
 from builder_contracts.contract.promises.toolchain import Tool
 from builder_contracts.errors import Location
-from builder_contracts.truth.model import ScaleSet, split_reference
+from builder_contracts.truth.model import ScaleSet, image_name
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.value import Unknown, get, items, text
 from builder_contracts.verdict import Assessment, broken, kept, unproven
@@ -53,7 +53,7 @@ def image_of(context: RuleContext, scale_set: ScaleSet) -> ScaleSetImage | Unkno
     if "$" in written:
         return Unknown(f"{written} is resolved at run time", scale_set.at)
     at = image.at if image is not None else scale_set.at
-    name = split_reference(written)[0].removeprefix("docker.io/").removeprefix("library/")
+    name = image_name(written)
     base = context.facts("deployment").get("bases", name)
     return ScaleSetImage(written, at, base, _added(scale_set))
 

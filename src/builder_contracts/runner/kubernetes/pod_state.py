@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from builder_contracts.runner.docker.job_start import image_fault
+from builder_contracts.runner.kubernetes.pod_template import mapping_at
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def read_state(pod: Mapping[str, Any], container: str, *, own_node: bool = False
 
     ``container`` is the name of the one that runs the jobs; ``own_node``: the template itself names the node.
     """
-    status = _mapping(pod, "status")
+    status = mapping_at(pod, "status")
     for kind, entry in _containers(status):
         failure = _failure(kind, entry, is_runner=kind == "container" and entry.get("name") == container)
         if failure is not None:
@@ -44,7 +45,7 @@ def read_state(pod: Mapping[str, Any], container: str, *, own_node: bool = False
         hopeless = status.get("reason") == "NodeAffinity" and own_node
         return PodState(failed=True, hopeless=hopeless, reason=reason)
     for kind, entry in _containers(status):
-        if kind == "container" and entry.get("name") == container and "running" in _mapping(entry, "state"):
+        if kind == "container" and entry.get("name") == container and "running" in mapping_at(entry, "state"):
             return PodState(running=True)
     return PodState(reason=_waits_for(status))
 
@@ -76,9 +77,9 @@ _NO_RESPONSE = re.compile(
 
 def _failure(kind: str, entry: Mapping[str, Any], *, is_runner: bool) -> PodState | None:
     """The failure of a container, or None. Of those that only wait, ``_waits_for`` tells."""
-    state = _mapping(entry, "state")
+    state = mapping_at(entry, "state")
     name = f"{kind} {entry.get('name')}"
-    waiting = _mapping(state, "waiting")
+    waiting = mapping_at(state, "waiting")
     waiting_for, message = str(waiting.get("reason", "")), str(waiting.get("message", ""))
     reason = f"{name}: {_sentence(waiting_for, message)}"
     match waiting_for:
@@ -98,8 +99,8 @@ def _failure(kind: str, entry: Mapping[str, Any], *, is_runner: bool) -> PodStat
             return PodState(failed=True, hopeless=image_fault(message), reason=reason)
         case _:
             pass
-    ended = _mapping(state, "terminated") or (
-        _mapping(_mapping(entry, "lastState"), "terminated") if waiting_for == "CrashLoopBackOff" else {}
+    ended = mapping_at(state, "terminated") or (
+        mapping_at(mapping_at(entry, "lastState"), "terminated") if waiting_for == "CrashLoopBackOff" else {}
     )
     if not ended:
         return None
@@ -120,8 +121,8 @@ def _failure(kind: str, entry: Mapping[str, Any], *, is_runner: bool) -> PodStat
 def _waits_for(status: Mapping[str, Any]) -> str:
     """What a pod that is starting waits for."""
     for kind, entry in _containers(status):
-        state = _mapping(entry, "state")
-        waiting = _mapping(state, "waiting")
+        state = mapping_at(entry, "state")
+        waiting = mapping_at(state, "waiting")
         if waiting and waiting.get("reason") not in ("PodInitializing", "ContainerCreating"):
             return f"{kind} {entry.get('name')}: {_sentence(waiting.get('reason'), waiting.get('message'))}"
         if kind == "init container" and "running" in state and not entry.get("started", False):
@@ -141,11 +142,6 @@ def _containers(status: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, A
 def _sentence(reason: Any, message: Any) -> str:
     text = ": ".join(str(part).strip() for part in (reason, message) if part)
     return " ".join(text.split())[:800]
-
-
-def _mapping(data: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    value = data.get(key)
-    return value if isinstance(value, Mapping) else {}
 
 
 def _list(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

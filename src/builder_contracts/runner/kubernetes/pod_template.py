@@ -69,8 +69,8 @@ def from_manifest(document: Document, options: Sequence[str]) -> PodTemplate:
 def scale_set(data: Json, options: Sequence[str], document: Document | None = None) -> PodTemplate:
     """The template of an AutoscalingRunnerSet, and the labels that its jobs ask for. Raises InputError."""
     document = document or Document(data, {(): scale_set_chart.IN_CLUSTER})
-    spec = _mapping(data, "spec")
-    name = spec.get("runnerScaleSetName") or _mapping(data, "metadata").get("name") or ""
+    spec = mapping_at(data, "spec")
+    name = spec.get("runnerScaleSetName") or mapping_at(data, "metadata").get("name") or ""
     others = spec.get("runnerScaleSetLabels")
     labels = (str(name), *(map(str, others) if isinstance(others, list) else ()))
     return _checked(document, spec.get("template"), ("spec", "template"), options, labels)
@@ -91,7 +91,7 @@ def from_values(document: Document, options: Sequence[str], *, release: str) -> 
             "only the chart itself renders githubServerTLS",
             "pass what helm template -s templates/autoscalingrunnerset.yaml prints as --pod",
         )
-    container_mode, template = _mapping(values, "containerMode"), _mapping(values, "template")
+    container_mode, template = mapping_at(values, "containerMode"), mapping_at(values, "template")
     mode = container_mode.get("type") or ""
     if mode not in scale_set_chart.MODES:
         raise _wrong(
@@ -101,7 +101,7 @@ def from_values(document: Document, options: Sequence[str], *, release: str) -> 
             "use one of them",
         )
     # Helm merges the values into the chart's own.
-    template = {**template, "spec": {**scale_set_chart.DEFAULT_SPEC, **_mapping(template, "spec")}}
+    template = {**template, "spec": {**scale_set_chart.DEFAULT_SPEC, **mapping_at(template, "spec")}}
     checked = _checked(document, template, ("template",), options)
     spec = scale_set_chart.complete(
         checked.spec,
@@ -154,7 +154,7 @@ def _checked(
     labels: tuple[str, ...] = (),
 ) -> PodTemplate:
     """The template at a place of a document, with as much looked at as this module uses. Raises InputError."""
-    spec = _mapping(data, "spec")
+    spec = mapping_at(data, "spec")
     at = (*pointer, "spec", "containers")
     if not spec.get("containers"):
         raise _wrong(
@@ -176,14 +176,14 @@ def _checked(
             f"no container is called {RUNNER}: {', '.join(names)}",
             f"call the container that runs the jobs {RUNNER}",
         )
-    metadata: Json = {key: _mapping(_mapping(data, "metadata"), key) for key in ("labels", "annotations")}
-    namespace = _mapping(data, "metadata").get("namespace")
+    metadata: Json = {key: mapping_at(mapping_at(data, "metadata"), key) for key in ("labels", "annotations")}
+    namespace = mapping_at(data, "metadata").get("namespace")
     if isinstance(namespace, str):
         metadata["namespace"] = namespace
     return PodTemplate(metadata, spec, tuple(options), labels)
 
 
-def _mapping(data: Any, key: str) -> Json:
+def mapping_at(data: Any, key: str) -> Json:
     """The mapping at a key of a mapping, or an empty one."""
     value = data.get(key) if isinstance(data, dict) else None
     return value if isinstance(value, dict) else {}

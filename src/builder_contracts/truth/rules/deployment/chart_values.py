@@ -11,7 +11,7 @@ from builder_contracts.truth.model import Release, ScaleSet
 from builder_contracts.truth.readers.helm_releases import SCALE_SET_CHART
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.registry import rule
-from builder_contracts.truth.value import Known, Unknown, fields, get, items, number, text
+from builder_contracts.truth.value import Unknown, fields, get, items, number, text
 
 
 @rule("deployment/chart-values", scope="any")
@@ -21,7 +21,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
             yield from _check_mode(scale_set)
             yield from _check_bounds(scale_set)
     for release in context.model.releases:
-        if release.chart_name == SCALE_SET_CHART:
+        if release.chart_name == SCALE_SET_CHART and not release.is_left_out:
             yield from _check_keys(release)
 
 
@@ -70,8 +70,6 @@ def _check_bounds(scale_set: ScaleSet) -> Iterator[RuleResult]:
 def _check_keys(release: Release) -> Iterator[RuleResult]:
     """Values that the chart ignores: a misspelt name, or a value of another chart."""
     chart = known_software().scale_set
-    if isinstance(release.deployed, Known) and release.deployed.data is False:
-        return
     for key, value in fields(release.values).items():
         if key in chart.keys:
             yield Agrees(value.at)

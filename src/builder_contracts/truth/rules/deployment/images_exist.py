@@ -11,7 +11,7 @@ from builder_contracts.errors import Location
 from builder_contracts.truth.checkout_scan import SearchWords
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.known_software import known_software
-from builder_contracts.truth.model import split_reference
+from builder_contracts.truth.model import image_name, split_reference
 from builder_contracts.truth.platform import Platform
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.deployment.image_uses import image_uses
@@ -77,7 +77,7 @@ def _check_registries(context: RuleContext) -> Iterator[RuleResult]:
         published = _published(reference or "")
         if published is None:
             continue
-        image = known_software().images[_short(reference or "")]
+        image = known_software().images[image_name(reference or "")]
         if published:
             yield Agrees(at)
             continue
@@ -85,13 +85,9 @@ def _check_registries(context: RuleContext) -> Iterator[RuleResult]:
         yield Contradicts(Quote(at, f"{by}: {reference}"), expected, "pin a digest, or use another image")
 
 
-def _short(reference: str) -> str:
-    return split_reference(reference)[0].removeprefix("docker.io/").removeprefix("library/")
-
-
 def _published(reference: str) -> bool | None:
     """Whether the registry has the tag; None where that is not known, or a digest counts."""
-    image = known_software().images.get(_short(reference))
+    image = known_software().images.get(image_name(reference))
     _, tag, digest = split_reference(reference)
     if image is None or digest or not tag:
         return None

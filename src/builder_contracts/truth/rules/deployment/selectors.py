@@ -10,7 +10,7 @@ from builder_contracts.truth.known_software import KnownChart, known_software
 from builder_contracts.truth.model import Model, Release
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.registry import rule
-from builder_contracts.truth.value import Known, Unknown, Value, fields, get, text, walk
+from builder_contracts.truth.value import Unknown, Value, fields, get, text, walk
 
 _OFF = {True: "", False: " (switched off by default)"}
 
@@ -20,8 +20,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
     judged = {labels.at for release in context.model.releases for labels in _affinities(release)}
     for release in context.model.releases:
         chart = known_software().charts.get(release.chart_name)
-        left_out = isinstance(release.deployed, Known) and release.deployed.data is False
-        if chart is not None and chart.labels and not left_out:
+        if chart is not None and chart.labels and not release.is_left_out:
             yield from _check_release(context.model, release, chart)
     for release in context.model.switched_on:
         chart = known_software().charts.get(release.chart_name)

@@ -225,7 +225,7 @@ def _check_release(release: Release) -> Iterator[RuleResult]:
     """The values that a chart requires, if the release's own are all known."""
     name = release.chart_name
     chart = known_software().charts.get(name)
-    if chart is None or (isinstance(release.deployed, Known) and release.deployed.data is False):
+    if chart is None or release.is_left_out:
         return
     if not isinstance(release.values, Known):
         reason = (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.known_software import Writer, known_software
-from builder_contracts.truth.model import environment, split_reference
+from builder_contracts.truth.model import environment, image_name
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.rules.registry import rule
 from builder_contracts.truth.value import Unknown, Value, get, items, text
@@ -65,5 +65,5 @@ def _check_container(name: str, container: Value) -> Iterator[RuleResult]:
 
 
 def _runs(writer: Writer, reference: str) -> bool:
-    name = split_reference(reference)[0].removeprefix("docker.io/").removeprefix("library/")
+    name = image_name(reference)
     return any(name == image or name.endswith(f"/{image}") for image in writer.images)
