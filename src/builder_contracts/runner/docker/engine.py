@@ -414,8 +414,13 @@ def death(client: docker.DockerClient, container: str) -> str:
     if field(state, "Running", of=bool):
         return ""
     killed = " (out of memory)" if state.get("OOMKilled") else ""
-    log = client.api.logs(container, tail=1).decode("utf-8", errors="replace").strip()
     status = field(state, "ExitCode", of=int)
+    log = ""
+    # The engine reports an exit before it has copied the last lines of the log.
+    for pause in (0, 0.1, 0.4) if status else (0,):
+        time.sleep(pause)
+        if log := client.api.logs(container, tail=1).decode("utf-8", errors="replace").strip():
+            break
     return f"container exited with status {status}{killed}" + (f": {log[:300]}" if log else "")
 
 
