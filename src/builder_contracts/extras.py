@@ -10,6 +10,7 @@ from builder_contracts.errors import BuilderContractsError
 # The modules that each extra of pyproject.toml brings, by their top-level names.
 EXTRAS = {
     "truth": ("markdown_it", "pathspec", "tree_sitter", "tree_sitter_bash", "tree_sitter_hcl", "tree_sitter_nix"),
+    "attest": ("cryptography",),
     "dashboard": ("jinja2", "markupsafe"),
     "live": ("boto3", "google", "grpc"),
 }  # fmt: skip

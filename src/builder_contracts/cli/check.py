@@ -13,7 +13,7 @@ import click
 
 from builder_contracts.cli.options import table_options
 from builder_contracts.contract.files import current_directory
-from builder_contracts.reporting.registry import open_reports, report_requests
+from builder_contracts.reporting.registry import open_reports, report_requests, require_attestable, signer
 from builder_contracts.reporting.stream import RunInfo, RunSummary
 from builder_contracts.reporting.terminal import painter
 from builder_contracts.run import last_failed
@@ -49,16 +49,25 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
     for problem in inputs.unreadable:
         click.echo(f"warning: {problem}", err=True)
     selection = select(inputs, options, last_failed.load(options.cwd))
+    require_attestable(requests, [selected.contract.name for selected in selection], options.runner)
+    sign = signer(options.cwd / options.sign_key if options.sign_key else None, requests)
     verdicts: list[Verdict] = []
     interruption: KeyboardInterrupt | None = None
     started = time.monotonic()
     with (
         open_reports(
-            requests, stdout=sys.stdout, stderr=sys.stderr, paint=painter(sys.stdout), verbose=options.verbose
+            requests,
+            stdout=sys.stdout,
+            stderr=sys.stderr,
+            paint=painter(sys.stdout),
+            verbose=options.verbose,
+            sign=sign,
         ) as reports,
         Run(options, inputs, selection, Progress(_show)) as run,
     ):
-        reports.begin(RunInfo(run.id, "check", options.cwd, datetime.now(UTC).isoformat(timespec="seconds")))
+        promised = {contract.name: len(contract.clauses) for contract in inputs.contracts}
+        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        reports.begin(RunInfo(run.id, "check", options.cwd, started_at, promised=promised))
         try:
             for verdict in run.verdicts():
                 verdicts.append(reports.add(verdict))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import importlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from builder_contracts.contract.schemas import nearest
 from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.extras import name_missing_extra
 from builder_contracts.reporting.github import GitHubAnnotations
 from builder_contracts.reporting.jsonl import FILE, JsonLines, PrintedLines
 from builder_contracts.reporting.stream import STANDARD_OUTPUT, Report, Reports
 from builder_contracts.reporting.terminal import Paint, Terminal, plain
-from builder_contracts.reporting.whole_file import WholeFile, to_file
+from builder_contracts.reporting.whole_file import Render, WholeFile, to_file
 
 FORMATS: Mapping[str, str] = {
     "terminal": "what is broken with its cause, and a count per builder class",
@@ -27,6 +28,7 @@ FORMATS: Mapping[str, str] = {
     "github": "GitHub Actions annotations and job summary",
     "gitlab": "GitLab code quality report",
     "markdown": "counts and broken clauses for a comment or a mail",
+    "attestation": "in-toto statement about the image of one class, signed with `--sign-key`",
 }
 """Every format, and what it holds."""
 
@@ -108,6 +110,37 @@ def report_requests(
     return tuple(requests)
 
 
+def require_attestable(requests: Iterable[ReportRequest], classes: Collection[str], runner: str) -> None:
+    """Refuse before the run what no attestation can be made of. Raises InputError."""
+    option = next((request.option for request in requests if request.format == "attestation"), "")
+    if not option:
+        return
+    if runner == "local":
+        raise _usage_error(
+            f"{option}: an attestation is about an image, and --runner local sees none", "use another runner"
+        )
+    if len(classes) > 1:
+        raise _usage_error(
+            f"{option}: an attestation is about one class, and {len(classes)} are selected",
+            "select one with --builder, and run once for each",
+        )
+
+
+def signer(
+    key: Path | None, requests: Iterable[ReportRequest], env: Mapping[str, str] = os.environ
+) -> Callable[[str], str] | None:
+    """The function that signs attestations with the key in a file, or None without one. Raises InputError."""
+    if key is None:
+        return None
+    if not any(request.format == "attestation" for request in requests):
+        raise _usage_error("--sign-key without an attestation", "add --report attestation=FILE")
+    with name_missing_extra():
+        from builder_contracts.attest import envelope
+
+    loaded = envelope.load_private_key(key, env.get(envelope.PASSPHRASE, ""))
+    return lambda statement: envelope.sign(statement.encode(), loaded)
+
+
 def open_reports(
     requests: Sequence[ReportRequest],
     *,
@@ -118,12 +151,13 @@ def open_reports(
     limits: bool = True,
     terminal: bool = True,
     env: Mapping[str, str] = os.environ,
+    sign: Callable[[str], str] | None = None,
 ) -> Reports:
     """Listeners for one run. Without a report on standard output the terminal's is printed there.
 
     ``limits`` False leaves reasons out of the summary that this host can never change, unless ``verbose``.
     ``terminal`` is False where another program, such as pytest, prints the verdicts. In GitHub Actions annotations
-    and a job summary come by themselves.
+    and a job summary come by themselves. ``sign`` makes the signed form of an attestation.
     """
     reports: list[tuple[str, Report]] = []
     printed = any(
@@ -138,21 +172,28 @@ def open_reports(
         stream = stderr if printed or not terminal else stdout
         reports.append(("the job summary", GitHubAnnotations(stream, Path(summary) if summary else None)))
     reports += [
-        (str(request.path or STANDARD_OUTPUT), _report(request, stdout))
+        (str(request.path or STANDARD_OUTPUT), _report(request, stdout, sign))
         for request in requests
         if not (request.path is None and request.format in ("github", "terminal"))
     ]
     return Reports(reports)
 
 
-def _report(request: ReportRequest, stdout: TextIO) -> Report:
+def _report(request: ReportRequest, stdout: TextIO, sign: Callable[[str], str] | None) -> Report:
     if request.format == "jsonl":
         return JsonLines(request.path) if request.path else PrintedLines(stdout)
     # A format is imported when it is used.
     module = importlib.import_module(
         f"builder_contracts.reporting.{MODULES.get(request.format, request.format)}"
     )
-    return WholeFile(module.render, to_file(request.path) if request.path else _to_stream(stdout))
+    render: Render = module.render
+    if request.format == "attestation" and sign is not None:
+        render = _signed(render, sign)
+    return WholeFile(render, to_file(request.path) if request.path else _to_stream(stdout))
+
+
+def _signed(render: Render, sign: Callable[[str], str]) -> Render:
+    return lambda record: sign(render(record))
 
 
 def _to_stream(stream: TextIO) -> Callable[[str], None]:

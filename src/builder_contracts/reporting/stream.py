@@ -21,7 +21,8 @@ class RunInfo:
 
     ``run`` is its ID, ``command`` what the user started, ``started`` an RFC 3339 time in UTC. ``root`` is the judged
     checkout, or else the current directory; reports name files from the top of the Git repository around it.
-    ``headlines`` are counts that are known before the first verdict.
+    ``headlines`` are counts that are known before the first verdict; ``promised`` has the number of clauses in the
+    contract of each class, whether selected or not.
     """
 
     run: str
@@ -29,6 +30,7 @@ class RunInfo:
     root: Path
     started: str
     headlines: tuple[str, ...] = ()
+    promised: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

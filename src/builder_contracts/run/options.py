@@ -234,6 +234,10 @@ OPTIONS: tuple[Option, ...] = (
         help="Write a report in FORMAT to FILE, or to standard output.",
     ),
     _option(
+        "sign_key", "--sign-key", metavar="FILE", convert=Path, faces=EVERYWHERE,
+        help="Sign the attestation with this key: PEM, EC P-256 or Ed25519; BUILDER_CONTRACTS_SIGN_PASSPHRASE opens it.",
+    ),
+    _option(
         "report_format", "--format", metavar="FORMAT", choices=("text", *FORMATS), faces=(CHECK, TRUTH, WORKFLOWS),
         convert=lambda text: "terminal" if text == "text" else text,
         help=f"Print one report to standard output: text, {', '.join(FORMATS)}.",
@@ -344,6 +348,7 @@ class RunOptions:
     evidence: Path | None = None
     junitxml: Path | None = None
     reports: tuple[str, ...] = ()
+    sign_key: Path | None = None
     report_format: str | None = None
     keyword: str = ""
     exit_first: bool = False
@@ -400,6 +405,7 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         evidence=read.get("evidence"),
         junitxml=read.get("junitxml"),
         reports=read.get("report", ()),
+        sign_key=read.get("sign_key"),
         report_format=read.get("report_format"),
         keyword=read.get("keyword") or "",
         exit_first=read.get("exit_first", False),

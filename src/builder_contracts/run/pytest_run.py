@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from builder_contracts.contract.model import Clause, Contract
 from builder_contracts.errors import ExitCode, InputError, Problem
 from builder_contracts.extras import name_missing_extra
 from builder_contracts.redaction import learn_variables
-from builder_contracts.reporting.registry import ReportRequest, open_reports, report_requests
+from builder_contracts.reporting.registry import ReportRequest, open_reports, report_requests, signer
 from builder_contracts.reporting.stream import Reports, RunInfo, RunSummary
 from builder_contracts.reporting.verdict_data import from_data
 from builder_contracts.run import pytest_options
@@ -56,6 +56,7 @@ class PytestRun:
     repo: str | None
     planning: Sequence[str]
     progress: Progress
+    sign: Callable[[str], str] | None = None
     id: str = field(default_factory=new_run_id)
     started_at: float = field(default_factory=time.monotonic)
     contracts: dict[str, Contract] = field(default_factory=dict)
@@ -88,8 +89,9 @@ class PytestRun:
             # As pytest reads it.
             junit = options.cwd / os.path.expanduser(os.path.expandvars(xml))  # noqa: PTH111
             ReportRequest("junit", junit, "--junitxml").require_writable()
+        sign = signer(options.cwd / options.sign_key if options.sign_key else None, requests)
         progress = Progress(lambda lines: write_progress(config, lines))
-        return cls(config, options, requests, values["repo"], values["planning"] or (), progress)
+        return cls(config, options, requests, values["repo"], values["planning"] or (), progress, sign)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -119,9 +121,12 @@ class PytestRun:
     def begin_reports(self) -> Reports:
         """The reports, which begin with the first verdict: most sessions of pytest have none."""
         if self.reports is None:
-            self.reports = open_reports(self.requests, stdout=sys.stdout, stderr=sys.stderr, terminal=False)
+            self.reports = open_reports(
+                self.requests, stdout=sys.stdout, stderr=sys.stderr, terminal=False, sign=self.sign
+            )
             started = datetime.now(UTC).isoformat(timespec="seconds")
-            self.reports.begin(RunInfo(self.id, "pytest", self.options.cwd, started))
+            promised = {contract.name: len(contract.clauses) for contract in self.contracts.values()}
+            self.reports.begin(RunInfo(self.id, "pytest", self.options.cwd, started, promised=promised))
         return self.reports
 
     @property

@@ -82,6 +82,7 @@ SAMPLE = Verdict(
         image_digest="sha256:4f1c" + "0" * 60,
         contract_digest="sha256:" + "1" * 64,
         runner="docker",
+        started="2026-03-12T02:00:11+00:00",
         seconds=0.08,
     ),
 )
