@@ -722,13 +722,13 @@ def test_that_nobody_could_look_is_not_told_as_nothing_broken(
     assert sentence in format_summary(night(series(nights), hours=hours), BOOK).splitlines()
 
 
-def test_summary_counts_unreported_with_stale_clauses() -> None:
+def test_summary_counts_and_names_unreported_clauses() -> None:
     report = tell(series("k"), contracts={"c": ["toolchain/n", "toolchain/never", "toolchain/ever"]})
 
     text = format_summary(report, BOOK)
 
     assert "| `c` | ❔ unproven | 1 | 0 | 0 | 0 | 2 |" in text
-    assert "### Stale evidence\n\n- `c`: 2 clauses\n" in text
+    assert "### Never reported\n\n- `c`: `toolchain/never`, `toolchain/ever`\n" in text
 
 
 def test_quoted_host_is_code_in_markdown_only() -> None:

@@ -424,6 +424,28 @@ def test_class_that_never_reported_is_unknown_in_the_digest() -> None:
     ).replace("`", "")
 
 
+def test_summary_names_what_was_not_seen() -> None:
+    report = tell(
+        series("kkk"),
+        series("kuu", name="x"),
+        series("khh", name="y"),
+        series("kkk", name="old"),
+        contracts={"c": ["toolchain/n", "toolchain/x", "toolchain/y", "caches/hit"]},
+    )
+    book = HistorySnapshot((), (), {}, cast(History, None), {0: "seen"})
+    text = format_summary(report, book).replace("`", "")
+
+    assert "### Still unproven\n\n- c/toolchain/x: promised seen, observed seen" in text
+    assert "### Limits of the host\n\n- c/toolchain/y: promised seen, observed seen" in text
+    assert "### Never reported\n\n- c: caches/hit\n" in text
+    assert "Stale evidence" not in text
+    assert text.endswith("## Withdrawn\n\nNo contract has these anymore:\n\n- c (e): toolchain/old\n")
+    overview = build_overview_page(report, book)
+    assert overview["withdrawn_clauses"] == [
+        {"environment": "e", "builder": "c", "clauses": ["toolchain/old"]}
+    ]
+
+
 def test_report_of_another_tool_is_never_withdrawn() -> None:
     story = series("kkk", builder="their-suite", kind="test", rung=None)
     story.points[:] = [point._replace(run=point.run._replace(contract_digest="")) for point in story.points]
@@ -454,6 +476,22 @@ def test_missing_class_is_expected_on_real_runners_first(runners: dict[str, str]
     report = tell(*stories, contracts={"c": ["toolchain/n"], "new": ["toolchain/n"]})
 
     assert {builder.environment for builder in report.classes if builder.builder == "new"} == expected
+
+
+@pytest.mark.parametrize(
+    ("nights", "state"),
+    [
+        ("kkk kkh", ClauseState.KEPT),
+        ("kkk kkw kkh", ClauseState.WAIVED),
+        ("kkk kkh kku", ClauseState.UNPROVEN),
+        ("kkh kkh", ClauseState.UNPROVEN),
+        ("kkh kkb", ClauseState.BROKEN),
+    ],
+)
+def test_limit_of_the_host_leaves_its_class_kept(nights: str, state: ClauseState) -> None:
+    report = tell(*(series(letters, name=str(at)) for at, letters in enumerate(nights.split())))
+
+    assert report.classes[0].state is state
 
 
 @pytest.mark.parametrize(("nights", "limit"), [("kkh", True), ("kku", False), ("khu", False), ("hhk", False)])

@@ -514,8 +514,10 @@ def test_names_of_ours_stay_readable() -> None:
         ("kkkkkkkk kkkkkkkb", "c: broken 1/2 · 11 Oct"),
         ("kkkkkkkk kkkkkk", "c: kept 2/2 · C3 · 9 Oct"),
         ("kkkkkkkk kkkkkkkk", "c: kept 2/2 · C4 · 11 Oct"),
-        ("kkkkkkkk kkkkkkkh", "c: unproven 1/2 · C4 · 11 Oct"),
-        ("kkkkkkkk k", "c: unproven 1/2 · 11 Oct"),
+        ("kkkkkkkk kkkkkkkh", "c: kept 1/2, 1 host limit · C4 · 11 Oct"),
+        ("kkkkkkkh", "c: kept 0/1, 1 host limit · 11 Oct"),
+        ("kkku k", "c: unproven 1/2, unknown 1/2 · 7 Oct"),
+        ("kkkkkkkk k", "c: unknown 1/2 · 11 Oct"),
         ("kkku", "c: unproven 1/1 · 7 Oct"),
         ("kkkw", "c: kept 0/1, 1 waived · 7 Oct"),
     ],
@@ -569,7 +571,7 @@ def test_a_feed_reader_reads_the_feed(demo: Path) -> None:
     assert parsed.entries[0].title == "tinyland-dind (simulated): 2 broke, 1 newly unproven"
     assert "Suspect the image" in parsed.entries[0].summary
     for entry in parsed.entries:
-        assert entry.link.startswith("https://example.org/contracts/clauses/")
+        assert entry.link.startswith("https://example.org/contracts/")
         assert (demo / entry.link.removeprefix("https://example.org/contracts/")).is_file()
 
 
@@ -591,6 +593,23 @@ def test_only_what_broke_is_told_with_a_suspicion() -> None:
             "toolchain/n: broken (seen)",
         ),
     ]
+
+
+def test_feed_tells_what_never_reported_and_what_fell_silent() -> None:
+    promised = {"c": ["toolchain/n", "caches/hit"], "new": ["image/platform"], "d": ["toolchain/n"]}
+    book = series.HistorySnapshot((), (), {}, None, {0: "seen"})  # type: ignore[arg-type]
+
+    def told(nights: str) -> list[tuple[str, str, str]]:
+        report = tell(story(nights), story("kk", builder="d"), contracts=promised)
+        parsed = feedparser.parse(format_feed(report, book, ""))
+        return [(entry.title, entry.summary, entry.id) for entry in parsed.entries]
+
+    assert [entry[:2] for entry in told("kkkk")] == [
+        ("new (e): unknown, never reported", "image/platform"),
+        ("d (e): no report since 5 Oct 2024, 02:00 UTC", ""),
+        ("c (e): 1 unknown, never reported", "caches/hit"),
+    ]
+    assert told("kkkk") == told("kkkkk")
 
 
 def test_a_clause_that_begins_broken_is_news() -> None:

@@ -118,6 +118,7 @@ def _report_builder(
         nights=worst_outcomes(promised),
         run=max((clause.last.run for clause in clauses), key=lambda run: run.started),
         unreported=tuple(name for name in contracts.get(builder, ()) if name not in reported),
+        withdrawn=tuple(clause for clause in clauses if clause.withdrawn),
     )
 
 

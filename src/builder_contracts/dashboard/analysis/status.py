@@ -151,7 +151,8 @@ class BuilderStatus:
     """One builder class in one environment.
 
     ``nights`` maps a night to the worst verdict of that night; ``run`` is the latest, None if the class
-    never reported; ``unreported`` are clauses of the given contract that no run ever reported.
+    never reported; ``unreported`` are clauses of the given contract that no run ever reported, and
+    ``withdrawn`` those that it no longer has.
     """
 
     environment: str
@@ -160,6 +161,7 @@ class BuilderStatus:
     nights: Mapping[int, Outcome]
     run: RecordedRun | None
     unreported: tuple[str, ...] = ()
+    withdrawn: tuple[ClauseStatus, ...] = ()
 
     @property
     def counts(self) -> Counter[ClauseState]:
@@ -169,18 +171,24 @@ class BuilderStatus:
 
     @property
     def state(self) -> ClauseState:
-        """The worst of its clauses; unknown when nothing at all is known."""
+        """The worst of its clauses, limits of the host left aside; unknown when nothing at all is known."""
         counts = self.counts
+        satisfied = counts[ClauseState.KEPT] + counts[ClauseState.WAIVED]
         if counts[ClauseState.UNKNOWN] == sum(counts.values()):
             return ClauseState.UNKNOWN
         if counts[ClauseState.BROKEN]:
             return ClauseState.BROKEN
-        # A class with clauses that are unknown is not kept.
-        if counts[ClauseState.UNPROVEN] or counts[ClauseState.UNKNOWN]:
+        # A class with clauses that are unknown is not kept, nor one of which its host can show nothing.
+        if counts[ClauseState.UNPROVEN] > self.host_limits or counts[ClauseState.UNKNOWN] or not satisfied:
             return ClauseState.UNPROVEN
         if counts[ClauseState.WAIVED]:
             return ClauseState.WAIVED
         return ClauseState.KEPT
+
+    @property
+    def host_limits(self) -> int:
+        """How many clauses are unproven only because the runner or host can never prove them."""
+        return sum(clause.host_limit for clause in self.clauses)
 
     @property
     def unconfirmed(self) -> tuple[ClauseStatus, ...]:

@@ -72,7 +72,7 @@ def plan_actions(
         actions += _plan_builder(builder, report, book, builder_issues[0] if builder_issues else None, site)
     for builder in report.withdrawn:
         for issue, mark in marked.get((builder.environment, builder.builder), []):
-            actions.append(CloseIssue(issue.number, f"Withdrawn: {_format_names(mark.clauses)}."))
+            actions.append(CloseIssue(issue.number, f"Withdrawn: {job_summary.format_names(mark.clauses)}."))
     return actions
 
 
@@ -115,7 +115,7 @@ def _plan_builder(
     added = [name for name in broken if name not in mark.clauses]
     if (title, body) != (at.title, _normalize(at.body)):
         yield UpdateIssue(
-            at.number, title, body, f"Also broken now: {_format_names(added)}." if added else ""
+            at.number, title, body, f"Also broken now: {job_summary.format_names(added)}." if added else ""
         )
 
 
@@ -181,11 +181,6 @@ def _incidents_of(builder: BuilderStatus, report: HistoryReport) -> Iterable[Inc
                 yield replace(incident, clauses=clauses)
 
 
-def _format_names(clauses: Sequence[str]) -> str:
-    more = f" and {len(clauses) - _LISTED} more" if len(clauses) > _LISTED else ""
-    return ", ".join(code_span(name) for name in clauses[:_LISTED]) + more
-
-
 def _format_recovery(builder: BuilderStatus, mark: IssueMarker) -> str:
     clauses = {clause.clause.local_id: clause for clause in builder.clauses}
     sentences = []
@@ -194,12 +189,12 @@ def _format_recovery(builder: BuilderStatus, mark: IssueMarker) -> str:
         image = wording.shorten_digest(run.image_digest) or "unknown"
         when = wording.format_time(run.started)
         sentences.append(
-            f"Kept again in the run of {when} (image {code_span(image)}): {_format_names(kept)}."
+            f"Kept again in the run of {when} (image {code_span(image)}): {job_summary.format_names(kept)}."
         )
     if waived := [name for name in mark.clauses if name in clauses and name not in kept]:
-        sentences.append(f"Waived: {_format_names(waived)}.")
+        sentences.append(f"Waived: {job_summary.format_names(waived)}.")
     if dropped := [name for name in mark.clauses if name not in clauses]:
-        sentences.append(f"Withdrawn: {_format_names(dropped)}.")
+        sentences.append(f"Withdrawn: {job_summary.format_names(dropped)}.")
     if not mark.clauses and builder.run:
         sentences.append(f"Reported in the run of {wording.format_time(builder.run.started)}.")
     return "\n".join(sentences)

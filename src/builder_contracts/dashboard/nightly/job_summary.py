@@ -35,11 +35,16 @@ def format_summary(report: HistoryReport, book: HistorySnapshot, site: str = "")
         lines += _format_night(morning, book, site)
     if warnings := list(list_warnings(report)):
         lines += ["## Not shown", "", *(f"- {code_span(warning, 1000)}" for warning in warnings), ""]
-    if report.withdrawn:
-        lines += ["## Withdrawn", "", "No contract has these classes anymore:", ""]
+    withdrawn = [builder for builder in report.classes if builder.withdrawn]
+    if report.withdrawn or withdrawn:
+        lines += ["## Withdrawn", "", "No contract has these anymore:", ""]
         lines += [
             f"- {code_span(f'{builder.builder} ({builder.environment})')}" for builder in report.withdrawn
-        ] + [""]
+        ]
+        for builder in withdrawn:
+            names = format_names([clause.clause.local_id for clause in builder.withdrawn])
+            lines.append(f"- {code_span(f'{builder.builder} ({builder.environment})')}: {names}")
+        lines.append("")
     return "\n".join(lines)
 
 
@@ -66,6 +71,8 @@ def _format_night(morning: NightDigest, book: HistorySnapshot, site: str) -> Ite
     for title, clauses in (
         ("Kept again", morning.mended),
         ("Newly unproven", morning.unproven),
+        ("Still unproven", _still_unproven(morning, limits=False)),
+        ("Limits of the host", _still_unproven(morning, limits=True)),
         ("Newly waived", morning.waived),
     ):
         if clauses:
@@ -77,7 +84,7 @@ def _format_night(morning: NightDigest, book: HistorySnapshot, site: str) -> Ite
         (f"No result {when}", Counter(clause.clause.builder for clause in morning.unanswered)),
         (
             "Stale evidence",
-            +Counter({status.builder: status.counts[ClauseState.UNKNOWN] for status in morning.classes}),
+            Counter(clause.clause.builder for clause in morning.stale),
         ),
     ):
         if counts:
@@ -86,6 +93,12 @@ def _format_night(morning: NightDigest, book: HistorySnapshot, site: str) -> Ite
             for builder, count in counts.items():
                 yield f"- {code_span(builder)}: {count} clause{'' if count == 1 else 's'}"
             yield ""
+    if unreported := [status for status in morning.classes if status.unreported]:
+        yield "### Never reported"
+        yield ""
+        for status in unreported:
+            yield f"- {code_span(status.builder)}: {format_names(status.unreported)}"
+        yield ""
     if not morning.incidents:
         whole = all(status.state in (ClauseState.KEPT, ClauseState.WAIVED) for status in morning.classes)
         yield (
@@ -94,6 +107,17 @@ def _format_night(morning: NightDigest, book: HistorySnapshot, site: str) -> Ite
             else "No clause is known to be broken, but some have no current result."
         )
         yield ""
+
+
+def _still_unproven(morning: NightDigest, *, limits: bool) -> list[ClauseStatus]:
+    new = {clause.clause.id for clause in morning.unproven}
+    unproven = [
+        clause
+        for status in morning.classes
+        for clause in status.clauses
+        if clause.state is ClauseState.UNPROVEN and clause.clause.id not in new
+    ]
+    return [clause for clause in unproven if clause.host_limit is limits]
 
 
 def _format_row(builder: BuilderStatus, morning: NightDigest) -> str:
@@ -155,6 +179,12 @@ def format_clause(clause: ClauseStatus, book: HistorySnapshot, site: str) -> str
     if clause.state is not ClauseState.KEPT and promised:
         observed = f"promised {code_span(promised)}, observed {observed}"
     return f"- {name}: {observed}" + (f"; likely cause {code_span(likely)}" if likely else "")
+
+
+def format_names(clauses: Sequence[str]) -> str:
+    """The first of these names, and how many more there are."""
+    more = f" and {len(clauses) - _LISTED} more" if len(clauses) > _LISTED else ""
+    return ", ".join(code_span(name) for name in clauses[:_LISTED]) + more
 
 
 def code_span(text: str, most: int = 300) -> str:

@@ -1,4 +1,4 @@
-"""An Atom feed (RFC 4287) of breakages and fixes."""
+"""An Atom feed (RFC 4287) of breakages, fixes, and reports that did not come."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from builder_contracts.dashboard.analysis.history_report import HistoryReport
 from builder_contracts.dashboard.analysis.night_digest import best_bounded
 from builder_contracts.dashboard.analysis.status import Breakage, ClauseStatus
 from builder_contracts.dashboard.history.series import (
+    DAY_MS,
     HistorySnapshot,
     RecordedRun,
     RecordedVerdict,
     format_instant,
 )
 from builder_contracts.dashboard.site.urls import clause_page
-from builder_contracts.dashboard.site.wording import describe_suspicion
+from builder_contracts.dashboard.site.wording import describe_suspicion, format_time
 from builder_contracts.verdict import Outcome
 
 ENTRIES = 100
@@ -66,12 +67,46 @@ def find_events(report: HistoryReport) -> list[FeedEvent]:
     return [FeedEvent(run, turns[run.number]) for run in latest]
 
 
+class FeedEntry(NamedTuple):
+    """An entry: ``key`` is what its ID is made of, so it stays the same entry as long as it is about the same."""
+
+    updated: int
+    key: str
+    title: str
+    href: str
+    body: Sequence[str]
+
+
+def find_gaps(report: HistoryReport) -> Iterator[FeedEntry]:
+    """Classes and clauses that are promised and have no report."""
+    nights = {morning.environment: morning.night for morning in report.mornings}
+    for builder in report.classes:
+        name, night = f"{builder.builder} ({builder.environment})", nights[builder.environment]
+        key = f"{builder.environment}\0{builder.builder}\0"
+        if builder.run is None:
+            title = f"{name}: unknown, never reported"
+            yield FeedEntry(night * DAY_MS, f"{key}never", title, "index.html", builder.unreported)
+        elif builder.run.night < night:
+            last = builder.run.started
+            title = f"{name}: no report since {format_time(last)}"
+            yield FeedEntry((builder.run.night + 1) * DAY_MS, f"{key}silent\0{last}", title, "index.html", ())
+        if builder.run and builder.unreported:
+            runs = (point.run for clause in builder.clauses for point in clause.series.points)
+            digest = builder.run.contract_digest
+            # The first night that should have reported them, so that the entry is the same every night.
+            since = min(
+                (run.started for run in runs if run.contract_digest == digest), default=night * DAY_MS
+            )
+            title = f"{name}: {len(builder.unreported)} unknown, never reported"
+            yield FeedEntry(since, f"{key}unreported\0{digest}", title, "index.html", builder.unreported)
+
+
 def format_feed(report: HistoryReport, book: HistorySnapshot, base: str) -> str:
     """The feed. ``base`` is the site's address, empty if it is not known: links are then relative."""
-    feed_events = find_events(report)
+    entries = [_build_entry(event, book) for event in find_events(report)]
+    entries = sorted([*entries, *find_gaps(report)], key=lambda entry: -entry.updated)[:ENTRIES]
     # Without a trailing slash it would mean the parent directory.
     base = f"{base.rstrip('/')}/" if base else ""
-    updated = format_instant(feed_events[0].run.started if feed_events else report.now)
     root = f" xml:base={quoteattr(base)}" if base else ""
     title = "Builder contracts: changes" + (" (simulated data)" if report.simulated else "")
     lines = [
@@ -79,17 +114,25 @@ def format_feed(report: HistoryReport, book: HistorySnapshot, base: str) -> str:
         f'<feed xmlns="http://www.w3.org/2005/Atom"{root}>',
         f"<title>{escape(title)}</title>",
         f"<id>{uuid.uuid5(_SPACE, base).urn}</id>",
-        f"<updated>{updated}</updated>",
+        f"<updated>{format_instant(entries[0].updated if entries else report.now)}</updated>",
         "<author><name>builder-contracts</name></author>",
         '<link rel="self" type="application/atom+xml" href="feed.atom"/>',
         '<link rel="alternate" type="text/html" href="index.html"/>',
     ]
-    for event in feed_events:
-        lines += _format_entry(event, book)
+    for entry in entries:
+        lines += [
+            "<entry>",
+            f"<title>{escape(_drop_invalid_xml(entry.title))}</title>",
+            f"<id>{uuid.uuid5(_SPACE, entry.key).urn}</id>",
+            f"<updated>{format_instant(entry.updated)}</updated>",
+            f'<link rel="alternate" type="text/html" href={quoteattr(entry.href)}/>',
+            f'<content type="text">{escape(_drop_invalid_xml(chr(10).join(entry.body)))}</content>',
+            "</entry>",
+        ]
     return "\n".join([*lines, "</feed>", ""])
 
 
-def _format_entry(event: FeedEvent, book: HistorySnapshot) -> Iterator[str]:
+def _build_entry(event: FeedEvent, book: HistorySnapshot) -> FeedEntry:
     run = event.run
     counts = [
         f"{len(turns)} {word}"
@@ -103,20 +146,18 @@ def _format_entry(event: FeedEvent, book: HistorySnapshot) -> Iterator[str]:
         if turns
     ]
     first = (event.broke or event.turns)[0].report.clause
-    key = f"{run.environment}\0{run.builder}\0{run.image_digest}\0{run.contract_digest}\0{run.started}"
-    yield "<entry>"
-    title = f"{run.builder} ({run.environment}): {', '.join(counts)}"
-    yield f"<title>{escape(_drop_invalid_xml(title))}</title>"
-    yield f"<id>{uuid.uuid5(_SPACE, key).urn}</id>"
-    yield f"<updated>{format_instant(run.started)}</updated>"
-    yield f'<link rel="alternate" type="text/html" href={quoteattr(clause_page(first) + ".html")}/>'
     body = []
     if changes := [turn.broke for turn in event.turns if turn.broke]:
         body.append(describe_suspicion(best_bounded(changes), [turn.report for turn in event.broke]))
     for clause, answer, _ in event.turns:
         body.append(f"{clause.clause.local_id}: {answer.verdict.value} ({book.text(answer.seen)})")
-    yield f'<content type="text">{escape(_drop_invalid_xml(chr(10).join(body)))}</content>'
-    yield "</entry>"
+    return FeedEntry(
+        run.started,
+        f"{run.environment}\0{run.builder}\0{run.image_digest}\0{run.contract_digest}\0{run.started}",
+        f"{run.builder} ({run.environment}): {', '.join(counts)}",
+        f"{clause_page(first)}.html",
+        body,
+    )
 
 
 def _drop_invalid_xml(text: str) -> str:

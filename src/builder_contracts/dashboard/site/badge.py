@@ -28,19 +28,35 @@ _ADVANCE = 6.9
 
 def format_message(builder: BuilderStatus) -> str:
     """The words of a badge: the state, how many, the rung if the class has one, the date of the oldest evidence."""
-    counts = builder.counts
-    total = sum(counts.values())
-    words = {
-        ClauseState.KEPT: f"kept {counts[ClauseState.KEPT]}/{total}",
-        ClauseState.WAIVED: f"kept {counts[ClauseState.KEPT]}/{total}, {counts[ClauseState.WAIVED]} waived",
-        ClauseState.BROKEN: f"broken {counts[ClauseState.BROKEN]}/{total}",
-        ClauseState.UNPROVEN: f"unproven {counts[ClauseState.UNPROVEN] + counts[ClauseState.UNKNOWN]}/{total}",
-        ClauseState.UNKNOWN: "unknown",
-    }[builder.state]
+    words = _format_counts(builder)
     rung = f" · {builder.rung.value}" if builder.rung else ""
     # A static image cannot go stale by itself, so it carries the date.
     oldest = "never reported" if builder.oldest is None else format_date(builder.oldest)[4:-5]
     return f"{words}{rung} · {oldest}"
+
+
+def _format_counts(builder: BuilderStatus) -> str:
+    counts = builder.counts
+    unproven = counts[ClauseState.UNPROVEN] - builder.host_limits
+    words: list[tuple[int, str]]
+    match builder.state:
+        case ClauseState.UNKNOWN:
+            return "unknown"
+        case ClauseState.BROKEN:
+            words = [(counts[ClauseState.BROKEN], "broken")]
+        case ClauseState.UNPROVEN:
+            words = [(unproven, "unproven"), (counts[ClauseState.UNKNOWN], "unknown")]
+        case ClauseState.KEPT | ClauseState.WAIVED:
+            words = [(counts[ClauseState.KEPT], "kept")]
+    total = sum(counts.values())
+    # Where the host can show nothing at all, nothing is kept.
+    shown = [(count, word) for count, word in words if count] or [(0, "kept")]
+    parts = [f"{word} {count}/{total}" for count, word in shown]
+    if counts[ClauseState.WAIVED] and builder.state is ClauseState.WAIVED:
+        parts.append(f"{counts[ClauseState.WAIVED]} waived")
+    if builder.host_limits and builder.state is not ClauseState.BROKEN:
+        parts.append(f"{builder.host_limits} host limit{'' if builder.host_limits == 1 else 's'}")
+    return ", ".join(parts)
 
 
 def draw_badge(builder: BuilderStatus) -> str:

@@ -45,6 +45,7 @@
     /** @type {Record<string, number>} */
     const rungs = {};
     let lacking = false;
+    let limits = 0;
     /** @type {string[]} */
     const shown = [];
     /** @type {string[]} */
@@ -52,6 +53,7 @@
     for (const [expires, state, rung, until, weighs, clauses] of ages) {
       const now = stateNow(state, expires);
       counts[now] += clauses;
+      if (now === "unproven" && !weighs) limits += clauses;
       const reached = rungNow(rung, expires, until);
       if (reached) rungs[reached] = (rungs[reached] || 0) + clauses;
       if (now === "waived" || (now === "unproven" && !weighs) || (now === "kept" && !rung)) continue;
@@ -59,9 +61,10 @@
       else (weighs ? shown : declared).push(reached);
     }
     const rung = lacking ? undefined : (shown.length ? shown : declared).sort()[0];
-    const known = ["broken", "unproven", "waived", "kept"].filter((state) => counts[state]);
-    // A class with clauses that are unknown is not kept.
-    const state = !known.length ? "unknown" : known[0] !== "broken" && counts.unknown ? "unproven" : known[0];
+    const known = ["broken", "waived", "kept"].filter((state) => counts[state]);
+    // A class with clauses that are unknown is not kept, nor one of which its host can show nothing.
+    const unproven = counts.unproven > limits || counts.unknown || !known.length;
+    const state = !known.length && !counts.unproven ? "unknown" : known[0] !== "broken" && unproven ? "unproven" : known[0];
     return { state, counts, rungs, rung };
   };
 

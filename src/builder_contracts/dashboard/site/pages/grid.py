@@ -40,7 +40,7 @@ def build_grid_page(report: HistoryReport) -> View:
                 "environment": builder.environment,
                 "builder": builder.builder,
                 "state": builder.state.value,
-                "clauses": len(builder.clauses),
+                "clauses": sum(builder.counts.values()),
                 "ages": build_ages(builder),
                 "attention": sum(
                     clause.state not in (ClauseState.KEPT, ClauseState.WAIVED) for clause in builder.clauses

@@ -38,6 +38,15 @@ def build_overview_page(report: HistoryReport, book: HistorySnapshot) -> View:
             {"environment": builder.environment, "builder": builder.builder, **build_last_run(builder)}
             for builder in report.withdrawn
         ],
+        "withdrawn_clauses": [
+            {
+                "environment": builder.environment,
+                "builder": builder.builder,
+                "clauses": [clause.clause.local_id for clause in builder.withdrawn],
+            }
+            for builder in report.classes
+            if builder.withdrawn
+        ],
     }
 
 
@@ -129,7 +138,7 @@ def _build_card(
             for clause in unproven[:UNPROVEN_LIMIT]
         ],
         "more_unproven": max(0, len(unproven) - UNPROVEN_LIMIT),
-        "host_limits": sum(clause.host_limit for clause in unproven),
+        "host_limits": builder.host_limits,
         "run": build_run(builder.run) if builder.run else None,
         "last_night": builder.run is not None and builder.run.night == morning.night,
         "expires": expires,
