@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     CANNOT_RUN = 4
     NOTHING_SELECTED = 5
     LEFT_BEHIND = 6
+    REFUSED = 7
     INTERRUPTED = 130
     TERMINATED = 143
 

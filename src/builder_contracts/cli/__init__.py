@@ -45,10 +45,11 @@ COMMANDS = {
     "teeth": Listed("teeth", "teeth", "Change every promise until it is false, and see whether its clause goes red."),
     "truth": Listed("truth", "truth", "Check what a repository says, defaults to and deploys against its platform's contracts."),
     "validate": Listed("validate", "validate", "Check that contracts are well formed and no waiver has expired, without starting a runner."),
+    "verify": Listed("verify", "verify", "Accept an image, or refuse it, on evidence that was given somewhere else."),
     "workflows": Listed("workflows", "workflows", "Check the workflows of a repository that uses the platform's runners."),
 }  # fmt: skip
 
-_JUDGES = {"check", "diff", "doctor", "select", "teeth", "truth", "workflows"}
+_JUDGES = {"check", "diff", "doctor", "select", "teeth", "truth", "verify", "workflows"}
 """Commands whose exit code says what they found."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}

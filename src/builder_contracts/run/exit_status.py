@@ -20,6 +20,8 @@ MEANINGS: Mapping[ExitCode, str] = {
     "provable here",
     ExitCode.LEFT_BEHIND: "something that the run created is still there, here or in a deployment, whatever the verdicts are; "
     "standard error names it",
+    ExitCode.REFUSED: "for 'verify': the evidence is not about this image, class or contract, is too old, or no given key "
+    "signed it as it stands",
     ExitCode.INTERRUPTED: "interrupted; what the run had created is removed",
     ExitCode.TERMINATED: "terminated by SIGTERM or SIGHUP; what the run had created is removed",
 }
@@ -32,6 +34,7 @@ SHORT: Mapping[ExitCode, str] = {
     ExitCode.CANNOT_RUN: "cannot run here (see doctor)",
     ExitCode.NOTHING_SELECTED: "nothing selected or nothing to judge",
     ExitCode.LEFT_BEHIND: "something that the run created is still there",
+    ExitCode.REFUSED: "evidence refused",
     ExitCode.INTERRUPTED: "interrupted",
     ExitCode.TERMINATED: "terminated",
 }

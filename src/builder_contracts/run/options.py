@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from builder_contracts.contract.platforms import normalize
 from builder_contracts.contract.variables import NAME
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.reporting.registry import FORMATS
+from builder_contracts.verdict import Rung
 
 CHECK, PYTEST, FACTS, DIFF, DOCTOR = "check", "pytest", "facts", "diff", "doctor"
 EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "truth", "workflows"
-DASHBOARD, INIT, TEETH = "dashboard", "init", "teeth"
+DASHBOARD, INIT, TEETH, VERIFY = "dashboard", "init", "teeth", "verify"
 
 RUNNERS = ("docker", "local", "kubernetes")
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects", "state")
@@ -43,6 +45,26 @@ def seconds(text: object) -> float:
     if not 0 < number < math.inf:
         raise ValueError(f"{str(text)!r} is not a positive number of seconds")
     return number
+
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def time_span(text: object) -> timedelta:
+    """``26h`` and the like. Raises ValueError for anything else, and for no time at all."""
+    match = re.fullmatch(r"(\d{1,6})([smhd])", str(text))
+    if match is None or not int(match[1]):
+        raise ValueError(f"{text!r} is not an age such as 90m, 26h or 7d")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def minimum_rung(text: object) -> tuple[str, Rung]:
+    """The glob and the rung of [GLOB=]RUNG; the glob is empty if it is left out. Raises ValueError for any other form."""
+    glob, _, rung = str(text).rpartition("=")
+    try:
+        return glob, Rung(rung)
+    except ValueError:
+        raise ValueError(f"{text!r}: use RUNG or GLOB=RUNG, for example C1 or caches/*=C2") from None
 
 
 def class_image(text: object) -> tuple[str, str]:
@@ -143,7 +165,7 @@ EVERYWHERE = (CHECK, PYTEST)
 OPTIONS: tuple[Option, ...] = (
     _option(
         "contracts", "--contracts", metavar="PATH", convert=Path, repeatable=True,
-        faces=(*EVERYWHERE, FACTS, EXPLAIN, VALIDATE, SELECT, TEETH), aliases=("--contract",),
+        faces=(*EVERYWHERE, FACTS, EXPLAIN, VALIDATE, SELECT, TEETH, VERIFY), aliases=("--contract",),
         help="Read contracts from this file or directory.",
     ),
     _option(
@@ -160,7 +182,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "settings", "--set", metavar="NAME=VALUE", convert=setting, repeatable=True, variable="BUILDER_CONTRACTS_SET",
-        faces=(*EVERYWHERE, FACTS, DOCTOR, EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS, DASHBOARD, TEETH),
+        faces=(*EVERYWHERE, FACTS, DOCTOR, EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS, DASHBOARD, TEETH, VERIFY),
         help="Set a variable that contracts declare under 'vars'.",
     ),
     _option(
@@ -244,7 +266,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     _option(
         "form", "--format", choices=("text", "json"), default="text",
-        faces=(DIFF, DOCTOR, EXPLAIN, SELECT, VALIDATE, TEETH), help="Print text or JSON.",
+        faces=(DIFF, DOCTOR, EXPLAIN, SELECT, VALIDATE, TEETH, VERIFY), help="Print text or JSON.",
     ),
     _option(
         "form", "--format", choices=("text", "json"), faces=(FACTS,),

@@ -287,6 +287,17 @@ def describe_image(client: docker.DockerClient, reference: str) -> ImageFacts | 
     )
 
 
+def image_digests(client: docker.DockerClient, reference: str) -> frozenset[str]:
+    """The content ID of the image and the digests under which registries know it; none without it. Raises what LOST lists."""
+    try:
+        api: Any = client.api
+        image = api.inspect_image(reference)
+    except (docker.errors.ImageNotFound, docker.errors.NullResource):
+        return frozenset()
+    pinned = (str(name).rpartition("@")[2] for name in field(image, "RepoDigests", of=list, default=[]))
+    return frozenset([field(image, "Id", of=str), *pinned])
+
+
 def _words(config: dict[str, Any], name: str) -> list[str]:
     return [str(word) for word in field(config, name, of=list, default=[])]
 
