@@ -103,12 +103,17 @@ def test_directory_stands_for_its_reports(tmp_path: Path) -> None:
     (tmp_path / "night" / "a").mkdir(parents=True)
     report(tmp_path / "night" / "a")
     report(tmp_path / "night", case("tinyland-nix/toolchain/git"))
+    (tmp_path / "night" / "empty.xml").write_text("<testsuites/>")
 
     first = command("history", "add", "--history", "h.db", "night", "--json", cwd=tmp_path)
     second = command("history", "add", "--history", "h.db", "night", cwd=tmp_path)
 
-    assert json.loads(first.stdout) == {"new": 2, "known": 0, "results": 2, "problems": []}
-    assert "2 already present" in second.stdout
+    counts = {"new": 3, "known": 0, "results": 2}
+    warning = "night/empty.xml:1: lists no test, so nothing was judged"
+    assert json.loads(first.stdout).items() >= counts.items()
+    assert json.loads(first.stdout)["warnings"][0].startswith(warning)
+    assert f"warning: {warning}" in first.stderr
+    assert "3 already present" in second.stdout
 
 
 def test_show_says_what_a_history_holds(tmp_path: Path) -> None:

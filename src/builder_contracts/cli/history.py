@@ -69,7 +69,7 @@ def add(
 
     A directory means every .xml file under it. Adding a file twice changes nothing, concurrent runs are
     safe, and each file is added completely or not at all. Unusable files are reported and skipped; the exit
-    code is then 3.
+    code is then 3. A file without any test, and a value that cannot be read, are warnings.
     """
     from builder_contracts.dashboard.history.import_files import ImportDefaults, add_files
     from builder_contracts.dashboard.history.store import History
@@ -95,9 +95,19 @@ def add(
             "(use --started if it is another run)",
             err=True,
         )
+    for problem in done.flags:
+        click.echo(f"warning: {problem}", err=True)
     if as_json:
         counts = {"new": done.new, "known": done.already_present, "results": done.results}
-        click.echo(json.dumps({**counts, "problems": [str(problem) for problem in done.problems]}))
+        click.echo(
+            json.dumps(
+                {
+                    **counts,
+                    "warnings": [str(problem) for problem in done.flags],
+                    "problems": [str(problem) for problem in done.problems],
+                }
+            )
+        )
     else:
         already_present = f", {done.already_present} already present" if done.already_present else ""
         click.echo(

@@ -60,6 +60,8 @@ class ImportDefaults:
 class ImportSummary:
     """Counts of new files, of files already present and of results, and the problems of skipped files.
 
+    ``flags`` are what is odd in new files and cost no verdict.
+
     Of files without a time, ``undated`` took their modification time, and ``repeated`` are identical to a
     file already present.
     """
@@ -69,6 +71,7 @@ class ImportSummary:
     results: int = 0
     undated: list[str] = field(default_factory=list)
     repeated: list[str] = field(default_factory=list)
+    flags: list[Problem] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -92,6 +95,7 @@ def add_files(
         for batch in _commit_batches(history, waiting, done):
             done.new += 1
             done.results += len(batch.results)
+            done.flags += batch.flags
             if undated.pop(batch.name, None):
                 done.undated.append(batch.name)
         done.repeated += [name for name, digest in undated.items() if history.has_file(digest)]
@@ -178,6 +182,7 @@ def read_file(path: Path, reading: ImportDefaults) -> _Outcome:
         _decode_name(reading.environment),
         _decode_name(reading.builder),
     )
+    flags: list[Problem] = []
     digest = hashlib.sha256(f"{environment}\0{builder}\0".encode())
     try:
         with path.open("rb") as stream:
@@ -186,7 +191,9 @@ def read_file(path: Path, reading: ImportDefaults) -> _Outcome:
             if path.suffix == ".jsonl":
                 results = evidence_reader.read(bytes_read, name)
             else:
-                results = junit_reader.read(bytes_read, name, environment=environment, builder=builder)
+                results = junit_reader.read(
+                    bytes_read, name, environment=environment, builder=builder, flag=flags.append
+                )
     except InputError as error:
         return error
     except OSError as error:
@@ -202,7 +209,7 @@ def read_file(path: Path, reading: ImportDefaults) -> _Outcome:
             result if result.started is not None else result._replace(started=started) for result in results
         ]
     results = _redact_results(results)
-    return ImportBatch(digest.digest(), name, results), undated and reading.started is None
+    return ImportBatch(digest.digest(), name, results, flags), undated and reading.started is None
 
 
 def _redact_results(results: list[Result]) -> list[Result]:

@@ -3,14 +3,19 @@
 A report can come from anywhere, so the reader rejects document types (hence entities), tokens above a megabyte and
 deep nesting, and keeps no tree in memory.
 The dialects have no common specification. The reader accepts the output of pytest (xunit1 and xunit2), Surefire,
-CTest, GoogleTest, Node.js, Mocha, Vitest, Bats, goss and Robot Framework.
+CTest, GoogleTest, Node.js, Mocha, Jest, Playwright, Vitest, gotestsum, cargo-nextest, Bats, goss and Robot Framework.
+
+A value that cannot be read, such as a negative time, costs that value and not its verdict: it is flagged. What
+a suite declares of itself is compared with the cases that it lists; where it declares failures and lists none, or more
+tests than it lists, that is a result of its own, so that a green list alone never stands for the suite.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import PurePath
 from typing import NoReturn, Protocol
 from xml.parsers import expat
@@ -25,9 +30,10 @@ MAX_DEPTH = 64
 MAX_RESULTS = 1_000_000
 MAX_PROPERTIES = 10_000
 MAX_TEXT = 16_000
+MAX_FLAGS = 10
 MAX_NUMBER = 1e15
 """Bytes read at once; bytes of a tag with its attributes; open elements; results a file; properties a case;
-characters kept of a text; where numbers end (in seconds 30 million years, in bytes a petabyte)."""
+characters kept of a text; values flagged one by one; where numbers end (in seconds 30 million years, in bytes a petabyte)."""
 
 _NO_TOOL = "do not trust this file; no test tool writes such XML"
 _RERUN = "flaky: an earlier attempt failed"
@@ -48,6 +54,14 @@ _CUT_SHORT = frozenset(
 )
 # Some tools group thousands; a comma anywhere else can mean anything.
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
+# Mocha's own reporter writes Date.toUTCString().
+_RFC_2822 = re.compile(r"[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} ")
+# XML 1.0 has no control characters but tab and line ends, also not as references; Surefire writes those.
+_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL_REFERENCES = re.compile(
+    rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bcef]|1[\da-f]|d[89a-f][\da-f]{2}|fff[ef]));",
+    re.IGNORECASE,
+)
 _ATTEMPTS = frozenset({"flakyFailure", "flakyError", "rerunFailure", "rerunError"})
 TEXTS: Mapping[str, tuple[str, ...]] = {
     "promised": ("promise", "promised"),
@@ -72,13 +86,20 @@ class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def read(stream: Readable, name: str, *, environment: str = "default", builder: str = "") -> list[Result]:
+def read(
+    stream: Readable,
+    name: str,
+    *,
+    environment: str = "default",
+    builder: str = "",
+    flag: Callable[[Problem], None] = lambda _: None,
+) -> list[Result]:
     """All results of a stream of bytes that is called ``name`` in messages.
 
-    ``environment`` and ``builder`` name what the file itself does not. Raises InputError when it is not
-    JUnit or is made to do harm; OSError.
+    ``environment`` and ``builder`` name what the file itself does not. ``flag`` gets what is odd in the file and costs no
+    verdict. Raises InputError when it is not JUnit or is made to do harm; OSError.
     """
-    reader = _Reader(name, environment, builder)
+    reader = _Reader(name, environment, builder, flag)
     while chunk := stream.read(CHUNK):
         reader.feed(chunk)
     return reader.finish()
@@ -97,6 +118,8 @@ def moment(text: str) -> int:
 
 def stated(text: str) -> int | None:
     """The ``moment`` of a time, or None for that of a clock that was never set. Raises ValueError."""
+    if _RFC_2822.match(text):
+        text = parsedate_to_datetime(text).isoformat()
     when = moment(text)
     return when if when >= OLDEST else None
 
@@ -137,7 +160,17 @@ def shorten(text: str, most: int = MAX_TEXT, of: int = 0) -> str:
 class _Case:
     """A testcase while it is being read."""
 
-    __slots__ = ("attempts", "attributes", "ending", "heard", "line", "message", "properties", "text")
+    __slots__ = (
+        "attempts",
+        "attributes",
+        "ending",
+        "heard",
+        "line",
+        "message",
+        "properties",
+        "skipped",
+        "text",
+    )
 
     def __init__(self, attributes: dict[str, str], line: int) -> None:
         self.attributes = attributes
@@ -148,6 +181,7 @@ class _Case:
         self.text: list[str] = []
         self.heard = 0
         self.attempts = 0
+        self.skipped = False
 
     def end(self, ending: Outcome, message: str) -> None:
         """End it in another way than it seemed; what was heard of the other ending is forgotten."""
@@ -164,12 +198,53 @@ class _Case:
     def said(self) -> str:
         """The text of a test's ending: the message, or otherwise the content."""
         text = "".join(self.text)
-        return shorten(self.message) or shorten(text.strip(), of=self.heard if self.heard > len(text) else 0)
+        # gotestsum has this message for every failure.
+        message = "" if self.message == "Failed" else self.message
+        return shorten(message) or shorten(text.strip(), of=self.heard if self.heard > len(text) else 0)
+
+
+class _Suite:
+    """What a suite declares of itself, and what was found in it."""
+
+    __slots__ = ("cases", "declared", "line", "name", "not_kept", "passed")
+
+    def __init__(self, name: str, declared: Mapping[str, float], line: int) -> None:
+        self.name, self.declared, self.line = name, declared, line
+        self.cases = self.not_kept = self.passed = 0
+
+    def contradiction(self) -> tuple[Outcome, str] | None:
+        """What its list of cases hides, and how that counts; None if they agree."""
+        failures, errors = self.declared.get("failures", 0), self.declared.get("errors", 0)
+        tests = self.declared.get("tests", 0)
+        if failures + errors and not self.not_kept:
+            seen = f"the suite declares {failures:g} failures and {errors:g} errors, and lists none"
+            return Outcome.BROKEN if failures else Outcome.UNPROVEN, seen
+        if tests > self.cases:
+            return Outcome.UNPROVEN, f"the suite declares {tests:g} tests, and lists {self.cases}"
+        return None
+
+    def may_be_passed(self) -> float | None:
+        """How many cases passed by its own count, None if it does not count them."""
+        if "tests" not in self.declared:
+            return None
+        others = ("failures", "errors", "skipped", "disabled")
+        return self.declared["tests"] - sum(self.declared.get(name, 0) for name in others)
+
+    def include(self, inner: _Suite) -> None:
+        """Count what was found in a suite within this one."""
+        self.cases += inner.cases
+        self.not_kept += inner.not_kept
+        self.passed += inner.passed
 
 
 class _Reader:
-    def __init__(self, file: str, environment: str, builder: str) -> None:
+    def __init__(self, file: str, environment: str, builder: str, flag: Callable[[Problem], None]) -> None:
         self._file = file
+        self._flag_problem = flag
+        self._flags = 0
+        self._lines = 0
+        self._odd_bytes: bool | None = None
+        self._rest = b""
         self._stem = PurePath(file).stem
         self._environment = environment
         self._builder = builder
@@ -178,7 +253,9 @@ class _Reader:
         self._depth = 0
         self._case: _Case | None = None
         self._root_name = ""
+        self._passes_flagged = False
         self._suites: list[dict[str, str]] = []
+        self._tallies: list[_Suite] = []
         self._times: dict[str, int | None] = {}
         parser = expat.ParserCreate()
         parser.buffer_text = True
@@ -188,6 +265,7 @@ class _Reader:
         self._parser = parser
 
     def feed(self, chunk: bytes) -> None:
+        chunk = self._clean(chunk)
         self._parse(chunk, last=False)
         self._fed += len(chunk)
         # Expat keeps a token until it is whole: without this a huge attribute would fill the memory.
@@ -198,8 +276,47 @@ class _Reader:
             )
 
     def finish(self) -> list[Result]:
-        self._parse(b"", last=True)
+        self._parse(self._rest, last=True)
+        while self._tallies:
+            self._close_suite()
+        if not self._results:
+            self._flag(
+                "lists no test, so nothing was judged", "see whether the run that wrote it found its tests", 1
+            )
+        if (more := self._flags - MAX_FLAGS) > 0:
+            problem = Problem(
+                Location(self._file, 1), f"and {more:,} more such values", "see the lines before"
+            )
+            self._flag_problem(problem)
         return self._results
+
+    def _clean(self, chunk: bytes) -> bytes:
+        """The bytes without what no XML can hold, such as the colours of a terminal: a question mark stands there.
+
+        A reference is kept back until it is whole. Encodings of two bytes a character are left as they are.
+        """
+        if self._odd_bytes is None:
+            self._odd_bytes = chunk[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in chunk[:4]
+        if self._odd_bytes:
+            return chunk
+        chunk = self._rest + chunk
+        cut = chunk.rfind(b"&", -16)
+        self._rest = chunk[cut:] if cut >= 0 and b";" not in chunk[cut:] else b""
+        chunk = chunk[: len(chunk) - len(self._rest)]
+        for pattern in (_CONTROLS, _CONTROL_REFERENCES):
+            if odd := pattern.search(chunk):
+                line = self._lines + chunk.count(b"\n", 0, odd.start()) + 1
+                fix = "have the tool that wrote it leave control characters out"
+                self._flag("holds control characters, shown as question marks", fix, line)
+                chunk = pattern.sub(b"?", chunk)
+        self._lines += chunk.count(b"\n")
+        return chunk
+
+    def _flag(self, what: str, fix: str, line: int) -> None:
+        """Report what is odd and costs no verdict; after the first few they are only counted."""
+        self._flags += 1
+        if self._flags <= MAX_FLAGS:
+            self._flag_problem(Problem(Location(self._file, max(line, 1)), what, fix))
 
     def _parse(self, chunk: bytes, *, last: bool) -> None:
         try:
@@ -245,6 +362,7 @@ class _Reader:
             self._first(name, attributes)
         elif name == "testsuite":
             self._suites.append({**self._suites[-1], **attributes, "suite": attributes.get("name", "")})
+            self._open_suite(attributes)
         elif name == "testcase":
             if len(self._results) >= MAX_RESULTS:
                 self._refuse(f"contains more than {MAX_RESULTS:,} results", "split the report")
@@ -256,6 +374,49 @@ class _Reader:
             self._refuse(f"not JUnit: root element is <{name[:60]}>", fix)
         self._root_name = attributes.get("name", "")
         self._suites.append(dict(attributes))
+        self._open_suite(attributes)
+
+    def _open_suite(self, attributes: dict[str, str]) -> None:
+        declared = {}
+        line = self._parser.CurrentLineNumber
+        for name in ("tests", "failures", "errors", "skipped", "disabled"):
+            if text := attributes.get(name):
+                try:
+                    declared[name] = number(text)
+                except ValueError:
+                    self._flag(f"{name} is {text[:40]!r}", "use a number from 0; it is left out", line)
+        self._tallies.append(_Suite(attributes.get("name", ""), declared, line))
+
+    def _close_suite(self) -> None:
+        suite = self._tallies.pop()
+        passed = suite.may_be_passed()
+        if contradiction := suite.contradiction():
+            verdict, seen = contradiction
+            self._results.append(self._result_of_suite(suite, verdict, seen))
+            suite.not_kept += 1
+            suite.cases = max(suite.cases, int(suite.declared.get("tests", 0)))
+        elif passed is not None and 0 <= passed < suite.passed and not self._passes_flagged:
+            what = f"lists {suite.passed} tests that seem to have passed, and declares {passed:g}"
+            fix = "see whether one of them did not run, such as a todo: nothing in the file marks it"
+            self._flag(what, fix, suite.line)
+            self._passes_flagged = True
+        if self._tallies:
+            self._tallies[-1].include(suite)
+
+    def _result_of_suite(self, suite: _Suite, verdict: Outcome, seen: str) -> Result:
+        attributes = self._suites[-1]
+        latest = self._results[-1].started if self._results else None
+        return Result(
+            environment=shorten(attributes.get("property:environment") or self._environment, 200),
+            builder=self._builder_of(attributes),
+            kind="test",
+            name=shorten(f"suite {suite.name}".strip(), 500),
+            verdict=verdict,
+            rung=None,
+            started=self._first_moment((attributes.get("timestamp"),), suite.line) or latest,
+            seconds=0,
+            seen=seen,
+        )
 
     def _suite_property(self, attributes: dict[str, str]) -> None:
         """Known to all cases that follow in this suite; "property:" keeps them apart from attributes."""
@@ -269,6 +430,7 @@ class _Reader:
         if name in _ENDINGS:
             ending = _ENDINGS[name]
             if case.ending is None or SEVERITY[ending] > SEVERITY[case.ending]:
+                case.skipped = name == "skipped"
                 case.end(ending, attributes.get("message", ""))
                 self._parser.CharacterDataHandler = case.hear
         elif name in _ATTEMPTS:
@@ -279,11 +441,20 @@ class _Reader:
             return
         self._depth -= 1
         if name == "testcase" and self._case is not None:
-            self._results.append(self._result(self._case))
+            result = self._result(self._case)
+            self._results.append(result)
+            tally = self._tallies[-1]
+            tally.cases += 1
+            tally.not_kept += self._case.ending is not None and not self._case.skipped
+            # A test that passed after a failure is counted by some tools and not by others.
+            tally.passed += (
+                self._case.ending is None and result.verdict is Outcome.KEPT and not self._case.attempts
+            )
             self._case = None
         elif name in _ENDINGS:
             self._parser.CharacterDataHandler = None
         elif name == "testsuite" and len(self._suites) > 1:
+            self._close_suite()
             self._suites.pop()
 
     def _result(self, case: _Case) -> Result:
@@ -316,7 +487,7 @@ class _Reader:
             rung=_RUNGS[rung] if rung and verdict is not Outcome.UNPROVEN else None,
             host_limit=verdict is Outcome.UNPROVEN and properties.get("provable_here") == "no",
             started=self._started(case, properties, suite),
-            seconds=self._number(case, seconds, "time"),
+            seconds=self._number(case, seconds, "time") or 0,
             simulated=(properties.get("simulated") or suite.get("property:simulated", "")) == "true",
             witnesses=self._witnesses(case, properties),
             measurements=self._measurements(case, properties),
@@ -328,12 +499,14 @@ class _Reader:
     ) -> tuple[str, str, str]:
         clause = properties.get("clause")
         if clause is None:
-            builder = self._builder or suite.get("property:builder") or self._root_name or self._stem
-            return shorten(builder, 200), "test", shorten(_name(case, suite), 500)
+            return self._builder_of(suite), "test", shorten(_name(case, suite), 500)
         try:
             return parts(clause)
         except ValueError:
             self._refuse(f"clause is {clause[:80]!r}", "use CLASS/KIND/NAME", line=case.line)
+
+    def _builder_of(self, suite: dict[str, str]) -> str:
+        return shorten(self._builder or suite.get("property:builder") or self._root_name or self._stem, 200)
 
     def _verdict(self, case: _Case, properties: dict[str, str]) -> Outcome:
         """The worse of what the property says and what the test's ending says; a skip may be a waiver."""
@@ -352,9 +525,13 @@ class _Reader:
         return max(verdict, ending, key=SEVERITY.__getitem__)
 
     def _started(self, case: _Case, properties: dict[str, str], suite: dict[str, str]) -> int | None:
-        for text in (properties.get("started"), case.attributes.get("timestamp"), suite.get("timestamp")):
+        texts = (properties.get("started"), case.attributes.get("timestamp"), suite.get("timestamp"))
+        return self._first_moment(texts, case.line)
+
+    def _first_moment(self, texts: Iterable[str | None], line: int) -> int | None:
+        for text in texts:
             # GoogleTest dates what did not run to 1970, as does a machine whose clock was never set.
-            if text and (started := self._moment(text, case.line)) is not None:
+            if text and (started := self._moment(text, line)) is not None:
                 return started
         return None
 
@@ -363,16 +540,18 @@ class _Reader:
             try:
                 self._times[text] = stated(text)
             except (ValueError, OverflowError):
-                fix = "use a form such as 2026-03-12T02:00:11Z"
-                self._refuse(f"{text[:40]!r} is not an ISO 8601 timestamp", fix, line=line)
+                fix = "use a form such as 2026-03-12T02:00:11Z; it counts as no time"
+                self._flag(f"{text[:40]!r} is not an ISO 8601 timestamp", fix, line)
+                self._times[text] = None
         return self._times[text]
 
-    def _number(self, case: _Case, text: str, what: str) -> float:
+    def _number(self, case: _Case, text: str, what: str) -> float | None:
         try:
             return number(text)
         except ValueError:
-            fix = f"use a number from 0 to {MAX_NUMBER:g} with a decimal point"
-            self._refuse(f"{what[:40]} is {text[:40]!r}", fix, line=case.line)
+            fix = f"use a number from 0 to {MAX_NUMBER:g} with a decimal point; it is left out"
+            self._flag(f"{what[:40]} is {text[:40]!r}", fix, case.line)
+            return None
 
     def _witnesses(self, case: _Case, properties: dict[str, str]) -> tuple[str, ...]:
         if "witness" not in properties:
@@ -388,7 +567,8 @@ class _Reader:
                 limit = properties.get(f"budget.{quantity}")
                 value = self._number(case, text, name)
                 budget = None if limit is None else self._number(case, limit, f"budget.{quantity}")
-                rows.append(MeasurementRow(shorten(quantity, 100), value, budget))
+                if value is not None:
+                    rows.append(MeasurementRow(shorten(quantity, 100), value, budget))
         return tuple(rows)
 
 

@@ -42,11 +42,15 @@ class HistoryError(BuilderContractsError):
 
 
 class ImportBatch(NamedTuple):
-    """The results of one file. ``digest`` is of its bytes and of how it was read; ``name`` is for people."""
+    """The results of one file. ``digest`` is of its bytes and of how it was read; ``name`` is for people.
+
+    ``flags`` are what is odd in it and costs no verdict.
+    """
 
     digest: bytes
     name: str
     results: Sequence[Result]
+    flags: Sequence[Problem] = ()
 
 
 @dataclass(frozen=True)
