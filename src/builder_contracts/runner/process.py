@@ -156,27 +156,34 @@ class _InterruptsDeferred:
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        for number in SIGNALS:
-            handler = signal.getsignal(number)
-            # A signal without a handler in Python ends this process at once, or is ignored here and in the child.
-            if callable(handler):
-                self._handlers[number] = handler
-                signal.signal(number, self._handle)
         self._deferring = True
+        try:
+            for number in SIGNALS:
+                handler = signal.getsignal(number)
+                # A signal without a handler in Python ends this process at once, or is ignored here and in the child.
+                if callable(handler):
+                    self._handlers[number] = handler
+                    signal.signal(number, self._handle)
+        except BaseException:  # a handler that is not replaced yet may raise
+            self._restore()
+            raise
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._deferring = False
-        try:
-            self._restore()
-        except BaseException:  # the first handler that is back may raise before the last one is
-            self._restore()
-            raise
+        self._restore()
         for number, frame in self._received:
             self._handlers[number](number, frame)
 
     def _restore(self) -> None:
+        self._deferring = False
+        try:
+            self._put_back()
+        except BaseException:  # the first handler that is back may raise before the last one is
+            self._put_back()
+            raise
+
+    def _put_back(self) -> None:
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
 
