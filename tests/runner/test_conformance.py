@@ -20,15 +20,22 @@ from builder_contracts.runner.kubernetes.pod_template import PodTemplate
 from builder_contracts.runner.kubernetes.runner import KubernetesRunner
 from builder_contracts.runner.local.runner import local_runner
 from builder_contracts.runner.protocol import Runner
+from builder_contracts.runner.ssh.runner import SshRunner
 from tests.runner.kubectl_stand_in import install
+from tests.runner.ssh_server import use
 
 IMAGE = "tinyland-nix"
 
 
-@pytest.fixture(params=["local", "kubernetes", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(params=["local", "ssh", "kubernetes", pytest.param("docker", marks=pytest.mark.docker)])
 def runner(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Runner]:
+    if request.param == "ssh":
+        server = request.getfixturevalue("ssh_server")
+        use(server, tmp_path, monkeypatch)
+        yield SshRunner(server.url)
+        return
     if request.param == "local":
         yield local_runner()
         return

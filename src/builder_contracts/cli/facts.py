@@ -19,7 +19,7 @@ from builder_contracts.facts import json_codec
 from builder_contracts.facts.model import Facts, StartFacts, Unseen
 from builder_contracts.run.exit_status import after_removal
 from builder_contracts.run.inputs import contract_files, unknown
-from builder_contracts.run.options import DIFF, FACTS, RunOptions, parse, usage_error
+from builder_contracts.run.options import DIFF, FACTS, RunOptions, kind_of, parse, usage_error
 from builder_contracts.run.single_observation import observe
 from builder_contracts.runner.leftovers import Leftovers
 
@@ -45,6 +45,7 @@ def facts(
       builder-contracts facts --image tinyland-nix | jq .tools.xz
       builder-contracts facts --image ghcr.io/me/runner:1 --builder tinyland-nix --pull -o today.json
       builder-contracts facts --runner local --builder tinyland-docker
+      builder-contracts facts --runner ssh://runner@build-host
     """
     image = facts_image
     if image is not None and not schemas.is_image(image):
@@ -56,7 +57,7 @@ def facts(
         raise usage_error("--no-contract conflicts with --contracts and --builder", "leave out one of them")
     contract = None if no_contract else _contract(options, image)
     form = form or ("json" if contract is not None or output is not None else "text")
-    if contract is None and image is None and options.runner != "local":
+    if contract is None and image is None and kind_of(options.runner) not in ("local", "ssh"):
         raise usage_error("no contract says which image to start", "pass --image REF, or --contracts PATH")
     asked = contract or survey(image or "")
     observed, left = observe(options, asked, image)

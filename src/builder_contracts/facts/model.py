@@ -41,10 +41,10 @@ ENTRYPOINT = "ENTRYPOINT"
 class RunnerFacts:
     """The place that was observed.
 
-    ``kind`` is docker, local or kubernetes; ``cpus`` and ``memory`` (bytes) are the host's capacity, 0 if unknown;
-    ``identity`` names what the runner says of itself (a container id, a GitHub runner name); ``engine_id`` is the id
-    of the Docker Engine that runs it; ``live`` is True only for a proven runner of the class's pool;
-    ``platform`` is the engine's own; ``options`` are the words of the command line that chose its pod.
+    ``kind`` is docker, local, kubernetes or ssh; ``cpus`` and ``memory`` (bytes) are the host's capacity, 0 if unknown;
+    ``identity`` names what the runner says of itself (a container id, a GitHub runner name), or the host as ssh
+    reaches it; ``engine_id`` is the id of the Docker Engine that runs it; ``live`` is True only for a proven runner of
+    the class's pool; ``platform`` is the engine's own; ``options`` are the words of the command line that chose its pod.
     """
 
     kind: str
@@ -57,6 +57,11 @@ class RunnerFacts:
     live: bool = False
     platform: str = ""
     options: list[str] = field(default_factory=list)
+
+    @property
+    def place(self) -> str:
+        """The runner as ``--runner`` names it."""
+        return self.identity if self.kind == "ssh" else self.kind
 
 
 @dataclass(frozen=True)

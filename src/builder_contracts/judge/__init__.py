@@ -272,7 +272,7 @@ def _command(look: str, runner: RunnerFacts | None, seen_image: ImageFacts | Non
         return "builder-contracts doctor"
     where = f"--image {shlex.quote(seen_image.reference if seen_image else contract.image)}"
     if runner.kind != "docker":
-        where = shlex.join(["--runner", runner.kind, *runner.options])
+        where = shlex.join(["--runner", runner.place, *runner.options])
     # Names and paths of contracts are never shell text, not even in a line to copy.
     contract_file = shlex.quote(contract.source.file)
     platform = f" --platform {shlex.quote(contract.platform)}" if contract.platform else ""

@@ -115,9 +115,10 @@ def require_attestable(requests: Iterable[ReportRequest], classes: Collection[st
     option = next((request.option for request in requests if request.format == "attestation"), "")
     if not option:
         return
-    if runner == "local":
+    if runner == "local" or runner.startswith("ssh://"):
         raise _usage_error(
-            f"{option}: an attestation is about an image, and --runner local sees none", "use another runner"
+            f"{option}: an attestation is about an image, and --runner {runner} sees none",
+            "use another runner",
         )
     if len(classes) > 1:
         raise _usage_error(

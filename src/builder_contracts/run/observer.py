@@ -13,6 +13,7 @@ from builder_contracts.contract.promises.network import Denied, Reaches, Resolve
 from builder_contracts.errors import EngineError
 from builder_contracts.facts.model import Facts, Seen, Unseen
 from builder_contracts.observe.observation import DEADLINE, gather
+from builder_contracts.run.options import kind_of
 from builder_contracts.run.tasks import Tasks
 from builder_contracts.runner.docker.cleanup import RunLabels
 from builder_contracts.runner.docker.launch_plan import LaunchPlan, plan
@@ -24,7 +25,8 @@ from builder_contracts.runner.kubernetes.runner import KubernetesRunner
 from builder_contracts.runner.kubernetes.scale_set import ScaleSetName
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.runner.local.runner import local_runner
-from builder_contracts.runner.protocol import StandIn, UnavailableRunner
+from builder_contracts.runner.protocol import Runner, StandIn, UnavailableRunner
+from builder_contracts.runner.ssh.runner import ssh_runner
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,10 @@ class Observer:
 
     def _gather(self, contract: Contract) -> Facts:
         if self._options.runner == "local":
-            runner = local_runner(contract.labels, hidden=self._options.hidden)
+            runner: Runner = local_runner(contract.labels, hidden=self._options.hidden)
+            return gather(contract, runner, forbidden={}, deadline=self._options.deadline)
+        if kind_of(self._options.runner) == "ssh":
+            runner = ssh_runner(self._options.runner)
             return gather(contract, runner, forbidden={}, deadline=self._options.deadline)
         if self._options.runner == "kubernetes":
             return self._cluster.gather(contract)

@@ -27,6 +27,8 @@ EXPLAIN, SELECT, VALIDATE, TRUTH, WORKFLOWS = "explain", "select", "validate", "
 DASHBOARD, INIT, TEETH, VERIFY = "dashboard", "init", "teeth", "verify"
 
 RUNNERS = ("docker", "local", "kubernetes")
+SSH_URL = r"ssh://(\w[\w.-]*@)?(\w[\w.-]*|\[[0-9a-fA-F:.]+\])(:\d{1,5})?"
+"""A host as ssh itself takes it; no word of it can be an option."""
 WRITABLE = ("nix", "bazel-grpc", "bazel-http", "registry", "objects", "state")
 """The roles of environments that can be written to at all."""
 
@@ -111,7 +113,8 @@ class Option:
     """An option of some faces. ``help`` is a sentence; a face that wants another form of it makes it from this.
 
     ``name`` is the key under which a face hands the value to ``parse``. A ``variable`` of the environment gives the
-    default if the option is absent; ``aliases`` are accepted and not shown.
+    default if the option is absent; ``aliases`` are accepted and not shown. Besides ``choices`` it takes what ``pattern``
+    matches.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Option:
     metavar: str = ""
     convert: Callable[[object], Any] = str
     choices: tuple[str, ...] = ()
+    pattern: str = ""
     default: Any = None
     repeatable: bool = False
     is_flag: bool = False
@@ -130,12 +134,12 @@ class Option:
 
     def read(self, value: object) -> Any:
         """The value of one occurrence. Raises InputError with the option, what is wrong and what would be right."""
-        if self.choices and value not in self.choices:
+        in_form = bool(self.pattern and re.fullmatch(self.pattern, str(value), re.ASCII))
+        if self.choices and value not in self.choices and not in_form:
             nearest = schemas.nearest(str(value), self.choices)
-            fix = f"did you mean {nearest}?" if nearest else f"use one of {', '.join(self.choices)}"
-            raise usage_error(
-                f"{self.flags[-1]} {value}: {value!r} is not one of {', '.join(self.choices)}", fix
-            )
+            forms = self.metavar.split("|") if self.pattern else self.choices
+            fix = f"did you mean {nearest}?" if nearest else f"use one of {', '.join(forms)}"
+            raise usage_error(f"{self.flags[-1]} {value}: {value!r} is not one of {', '.join(forms)}", fix)
         try:
             return self.convert(value)
         except ValueError as error:
@@ -202,8 +206,9 @@ OPTIONS: tuple[Option, ...] = (
         help="Where to look: a container (docker) or this machine (local).",
     ),
     _option(
-        "runner", "--runner", choices=RUNNERS, default="docker", faces=(*EVERYWHERE, FACTS),
-        variable="BUILDER_CONTRACTS_RUNNER", help="Where to look: a container (docker), this machine (local) or a pod (kubernetes).",
+        "runner", "--runner", choices=RUNNERS, pattern=SSH_URL, metavar="|".join((*RUNNERS, "ssh://[USER@]HOST[:PORT]")),
+        default="docker", faces=(*EVERYWHERE, FACTS), variable="BUILDER_CONTRACTS_RUNNER",
+        help="Where to look: a container (docker), this machine (local), a pod (kubernetes) or a host (ssh).",
     ),
     _option(
         "pod", "--pod", metavar="[CLASS=]FILE", convert=class_pod, repeatable=True, faces=(*EVERYWHERE, FACTS),
@@ -379,6 +384,11 @@ class RunOptions:
     strict: bool = False
     deadline: float = 60.0
     verbose: bool = False
+
+
+def kind_of(runner: str) -> str:
+    """The kind of the runner that ``--runner`` names."""
+    return runner.partition("://")[0]
 
 
 def settings_of(face: str, texts: Iterable[str]) -> Mapping[str, str]:

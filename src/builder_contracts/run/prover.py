@@ -25,6 +25,7 @@ from builder_contracts.prove.backends import (
 from builder_contracts.prove.records import ProofRecords
 from builder_contracts.prove.unavailable import Unavailable
 from builder_contracts.prove.verdicts import ProofContext, judge
+from builder_contracts.run.options import kind_of
 from builder_contracts.run.tasks import Tasks
 from builder_contracts.runner.docker.job_start import describe
 from builder_contracts.runner.leftovers import Leftovers
@@ -38,6 +39,11 @@ PLACES: Mapping[str, Callable[[ProverOptions], ProofBackend]] = {
     "local": LocalBackend,
     "kubernetes": lambda _: UnavailableBackend(
         Unavailable("nothing is proved in pods; use --runner docker, or local in a job", provable_here=False)
+    ),
+    "ssh": lambda _: UnavailableBackend(
+        Unavailable(
+            "nothing is proved over ssh; use --runner local in a job on that host", provable_here=False
+        )
     ),
 }
 """The backend of a session's proofs, by the kind of the runner."""
@@ -80,7 +86,7 @@ class Prover:
                 raise BuilderContractsError(ENDED)
             if self._place is None:
                 try:
-                    self._place = PLACES[self._options.runner](self._options)
+                    self._place = PLACES[kind_of(self._options.runner)](self._options)
                 except BuilderContractsError as error:
                     # For all classes: an engine that hangs is given up after a minute, and only once.
                     self._place = UnavailableBackend(Unavailable(str(error)))

@@ -1,1 +1,1 @@
-"""Runners behind one protocol: a container, this machine, later a remote host or a pod."""
+"""Runners behind one protocol: a container, this machine, a pod, a host that ssh reaches."""

@@ -28,8 +28,12 @@ def run(
     environment: Mapping[str, str] | None = None,
     stdin: bytes | None = None,
     last_line: bytes = b"",
+    hold_input: bool = False,
 ) -> CompletedCommand:
     """Run a program by its argument list, without a shell; without input, unless some is given.
+
+    With ``hold_input`` the input does not end before this process does, or the program: who reads it on another host
+    then knows that nobody waits any more.
 
     It gets its own session, which is killed as a whole at the deadline and when the caller is interrupted, at
     whatever moment, so that nothing is left behind. A process that left the session is beyond reach, and its
@@ -51,7 +55,7 @@ def run(
                 )
             except OSError as error:
                 return CompletedCommand(127, b"", str(error).encode())
-        with contextlib.closing(_Streams(process, stdin, last_line)) as streams:
+        with contextlib.closing(_Streams(process, stdin, last_line, hold_input=hold_input)) as streams:
             limit = TimeLimit(deadline, by_output=bool(last_line))
             if not streams.copy(limit):
                 with process:
@@ -75,8 +79,10 @@ def run(
 class _Streams:
     """The pipes of a process. Of what it prints, the beginning is kept: a flood costs no memory."""
 
-    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes | None, last_line: bytes) -> None:
-        self._process = process
+    def __init__(
+        self, process: subprocess.Popen[bytes], stdin: bytes | None, last_line: bytes, *, hold_input: bool
+    ) -> None:
+        self._process, self._hold_input = process, hold_input
         self._kept = {stream: bytearray() for stream in (process.stdout, process.stderr) if stream}
         self._input = memoryview(stdin or b"")
         self._last_line = last_line
@@ -137,6 +143,8 @@ class _Streams:
             self._input = self._input[:0]
         if not self._input:
             self._selector.unregister(stream)
+            if self._hold_input:
+                return
             with contextlib.suppress(BrokenPipeError):
                 stream.close()
 

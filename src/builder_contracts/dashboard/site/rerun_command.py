@@ -9,7 +9,8 @@ from builder_contracts.dashboard.history.series import RecordedRun
 
 def rerun_command(run: RecordedRun, *selection: str) -> str:
     """Check one class the way that run did; ``selection`` is added to the command line."""
-    where = ["--runner", run.runner] if run.runner and run.runner != "docker" else []
+    place = run.identity if run.runner == "ssh" else run.runner
+    where = ["--runner", place] if place and place != "docker" else []
     if run.runner == "docker" and run.image:
         where = ["--image", f"{run.builder}={run.image}"]
     if run.environment not in ("", "none", "embedded"):

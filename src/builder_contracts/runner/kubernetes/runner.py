@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
@@ -13,6 +12,8 @@ from typing import Any, Self
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
 from builder_contracts.facts.model import RunnerFacts, StartFacts, Unseen
+from builder_contracts.runner import capacity
+from builder_contracts.runner.capacity import Capacity
 from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner, RunLabels
 from builder_contracts.runner.kubernetes import pod_template
 from builder_contracts.runner.kubernetes.kubectl import Kubectl, NoAnswer, failure
@@ -33,14 +34,6 @@ NO_IMAGE = Unseen(
     provable_here=False,
 )
 _WAY = "in a pod, ENTRYPOINT replaced by the run's own command"
-
-# The capacity of the node, in as many lines as these files are read; nothing but a shell is needed.
-_NODE = r"""
-for file in /sys/devices/system/cpu/online /proc/meminfo /proc/sys/kernel/osrelease; do
-  read -r line <"$file" && printf '%s\n' "$line" || printf '\n'
-done
-if [ -e /sys/fs/cgroup/cgroup.controllers ]; then printf '2\n'; else printf '1\n'; fi
-"""
 
 
 class KubernetesRunner:
@@ -155,7 +148,7 @@ class KubernetesRunner:
 
     def _running(self, pod: Mapping[str, Any]) -> OutsideView:
         container = self._template.container
-        asked = self.execute(["/bin/sh", "-c", _NODE], deadline=60)
+        asked = self.execute(["/bin/sh", "-c", capacity.QUESTION], deadline=60)
         about = self._about(pod, asked.stdout.decode("utf-8", errors="replace"))
         start = StartFacts(
             exists=True,
@@ -178,10 +171,10 @@ class KubernetesRunner:
 
     def _about(self, pod: Mapping[str, Any], node_text: str) -> RunnerFacts:
         """The cluster and the node, as far as the pod and a look at its node's kernel tell."""
-        lines = [*node_text.split("\n"), "", "", "", ""]
+        seen = Capacity.read(node_text)
         namespace = pod.get("metadata", {}).get("namespace", self._kubectl.namespace)
         node = pod.get("spec", {}).get("nodeName", "")
-        kernel = f", Linux {lines[2]}, cgroup v{lines[3]}" if lines[2] else ""
+        kernel = f", {seen.kernel}" if seen.kernel else ""
         live = self._is_deployed()
         source = f"pod {namespace}/{self._name} from {' '.join(self._template.options)}"
         labels = " or ".join(self._contract.labels)
@@ -194,8 +187,8 @@ class KubernetesRunner:
             kind="kubernetes",
             engine=_server(self._kubectl),
             host=f"node {node}{kernel}" if node else "",
-            cpus=_cpus(lines[0]),
-            memory=_memory(lines[1]),
+            cpus=seen.cpus,
+            memory=seen.memory,
             identity=source,
             live=live,
             options=[*self._template.options, *self._cluster_options()],
@@ -277,16 +270,3 @@ def _server(kubectl: Kubectl) -> str:
     except (NoAnswer, KeyError, TypeError):
         return "Kubernetes"
     return f"Kubernetes {version}"
-
-
-def _cpus(online: str) -> int:
-    """The number of CPUs in a list such as 0-3,6; 0 if it is not one."""
-    if not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*", online):
-        return 0
-    ranges = (part.partition("-") for part in online.split(","))
-    return sum(int(last or first) - int(first) + 1 for first, _, last in ranges)
-
-
-def _memory(line: str) -> int:
-    match = re.fullmatch(r"MemTotal: +(\d+) kB", line)
-    return int(match[1]) * 1024 if match else 0
