@@ -6,6 +6,7 @@ import dataclasses
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -308,3 +309,14 @@ def as_json(value: object) -> Json:
             return {field.name: as_json(getattr(value, field.name)) for field in dataclasses.fields(value)}
         case _:
             return as_json(str(value))
+
+
+def age_in_words(age: timedelta) -> str:
+    """An age in its two largest units: ``3 h 12 min``."""
+    seconds = max(0, int(age.total_seconds()))
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{seconds} s"

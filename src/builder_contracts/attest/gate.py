@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from builder_contracts.attest.statement import Evidence
 from builder_contracts.errors import ExitCode
-from builder_contracts.verdict import Rung
+from builder_contracts.verdict import Rung, age_in_words
 
 # Clocks of two machines differ a little.
 _CLOCK_SKEW = timedelta(minutes=1)
@@ -161,14 +161,3 @@ def _words(items: Iterable[str]) -> str:
     items = sorted(items)
     more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
     return ", ".join(items[:_NAMED]) + more
-
-
-def age_in_words(age: timedelta) -> str:
-    """An age in its two largest units: ``3 h 12 min``."""
-    seconds = max(0, int(age.total_seconds()))
-    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
-    if days:
-        return f"{days} d {hours} h"
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min" if minutes else f"{seconds} s"

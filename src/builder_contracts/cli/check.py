@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,12 +18,15 @@ from builder_contracts.reporting.stream import RunInfo, RunSummary
 from builder_contracts.reporting.terminal import painter
 from builder_contracts.run import last_failed
 from builder_contracts.run.exit_status import after_removal, exit_code, fails, interrupted_by
-from builder_contracts.run.inputs import load_inputs
-from builder_contracts.run.options import CHECK, parse
+from builder_contracts.run.inputs import Inputs, load_inputs
+from builder_contracts.run.options import CHECK, RunOptions, parse, usage_error
 from builder_contracts.run.progress import Progress
-from builder_contracts.run.run import Run
-from builder_contracts.run.selection import select
+from builder_contracts.run.saved_facts import SavedRun, load
+from builder_contracts.run.selection import Selected, select
 from builder_contracts.verdict import Verdict
+
+if TYPE_CHECKING:
+    from builder_contracts.run.run import Run
 
 
 @click.command()
@@ -39,6 +42,7 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
       builder-contracts check
       builder-contracts check --builder tinyland-nix --image tinyland-nix=ghcr.io/me/runner:1 --pull
       builder-contracts check -k 'toolchain/* and not xz' --report junit=junit.xml
+      builder-contracts check --facts facts --max-age 26h
     """
     options = parse(CHECK, values, cwd=current_directory(), paths=paths)
     requests = report_requests(
@@ -63,7 +67,7 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
             verbose=options.verbose,
             sign=sign,
         ) as reports,
-        Run(options, inputs, selection, Progress(_show)) as run,
+        _begin(options, inputs, selection) as run,
     ):
         promised = {contract.name: len(contract.clauses) for contract in inputs.contracts}
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -80,12 +84,30 @@ def check(paths: tuple[Path, ...], **values: Any) -> None:
         last_failed.save(options.cwd, judged=[verdict.clause for verdict in verdicts], failed=failed)
         code = interrupted_by(interruption) if interruption else exit_code(verdicts, strict=options.strict)
         code = after_removal(code, left)
-        code = reports.end(RunSummary(code, time.monotonic() - started, interrupted=interruption is not None))
+        notes = run.notes if isinstance(run, SavedRun) else ()
+        seconds, interrupted = time.monotonic() - started, interruption is not None
+        code = reports.end(RunSummary(code, seconds, interrupted=interrupted, notes=notes))
     for failure in (*reports.failures, *left.lines):
         click.echo(f"error: {failure}", err=True)
     if interruption:
         click.echo(f"{interrupted_by(interruption).name.lower()}: judged {len(verdicts)} clauses", err=True)
     raise click.exceptions.Exit(code)
+
+
+def _begin(options: RunOptions, inputs: Inputs, selection: Sequence[Selected]) -> Run | SavedRun:
+    """The run that yields the verdicts; nothing is started yet. Raises InputError."""
+    if options.saved_facts is None:
+        if options.max_age is not None:
+            raise usage_error(
+                "--max-age without --facts", "add --facts PATH, or see 'verify' for an attestation"
+            )
+        # It imports the Docker SDK, which takes longer than to judge a class on saved facts.
+        from builder_contracts.run.run import Run
+
+        return Run(options, inputs, selection, Progress(_show))
+    contracts = [selected.contract for selected in selection]
+    facts = load(options.cwd / options.saved_facts, contracts)
+    return SavedRun(facts, selection, max_age=options.max_age, environment=inputs.bindings.environment)
 
 
 def _show(lines: Sequence[str]) -> None:

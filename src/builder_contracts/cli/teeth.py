@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,11 @@ from builder_contracts.cli.options import builders, table_options
 from builder_contracts.contract.files import current_directory
 from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
-from builder_contracts.errors import ExitCode, InputError, Location, Problem
-from builder_contracts.facts import json_codec
-from builder_contracts.facts.model import Facts, ImageFacts, Unseen
+from builder_contracts.errors import ExitCode, InputError
+from builder_contracts.facts.model import Facts
 from builder_contracts.run.inputs import contract_files, unknown
-from builder_contracts.run.options import TEETH, parse, usage_error
+from builder_contracts.run.options import TEETH, parse
+from builder_contracts.run.saved_facts import load as saved_facts_of
 from builder_contracts.run.single_observation import observe
 from builder_contracts.runner.leftovers import Leftovers
 from builder_contracts.teeth import report
@@ -55,7 +55,8 @@ def teeth(classes: tuple[str, ...], saved_facts: str | None, form: str, **values
             observed.append((contract, facts))
             left += remaining
     else:
-        observed = _saved(Path(saved_facts), chosen)
+        saved = saved_facts_of(Path(saved_facts), chosen)
+        observed = [(contract, saved[contract.name]) for contract in chosen if contract.name in saved]
     tried = [(contract, facts, _try_all(contract, facts)) for contract, facts in observed]
     if form == "json":
         shown = [report.data(contract.name, facts.taken, clauses) for contract, facts, clauses in tried]
@@ -78,44 +79,3 @@ def _exit_code(clauses: Iterable[ClauseTrials]) -> ExitCode:
     if any(tried.count(Reaction.RED) for tried in clauses):
         return ExitCode.KEPT
     return ExitCode.NOTHING_SELECTED
-
-
-def _saved(path: Path, contracts: Sequence[Contract]) -> list[tuple[Contract, Facts]]:
-    """The saved facts of each class: CLASS.json in a directory, or the file of the class that it is of."""
-    if path.is_dir():
-        files = {contract.name: path / f"{contract.name}.json" for contract in contracts}
-        if missing := [name for name, file in files.items() if not file.is_file()]:
-            raise InputError([_missing(path, name) for name in missing])
-        return [(contract, _load(files[contract.name])) for contract in contracts]
-    facts = _load(path)
-    if len(contracts) > 1:
-        reference = facts.image.reference if isinstance(facts.image, ImageFacts) else ""
-        contracts = [contract for contract in contracts if contract.image == reference]
-    if len(contracts) != 1:
-        raise usage_error(
-            f"--facts {path}: which class are these facts of?", "name it: teeth CLASS --facts FILE"
-        )
-    return [(contracts[0], facts)]
-
-
-def _missing(folder: Path, name: str) -> Problem:
-    return Problem(
-        Location(str(folder)),
-        f"no facts of {name} here",
-        f"name the classes, or save them with 'builder-contracts facts --builder {name} -o {folder / name}.json'",
-    )
-
-
-def _load(path: Path) -> Facts:
-    facts = json_codec.load_facts(path)
-    if isinstance(facts.asked, Unseen):
-        raise InputError(
-            [
-                Problem(
-                    Location(str(path)),
-                    "these facts do not say with which words they were asked: an older release saved them",
-                    "save them again with 'builder-contracts facts'",
-                )
-            ]
-        )
-    return facts

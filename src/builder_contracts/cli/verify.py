@@ -19,6 +19,7 @@ from builder_contracts.errors import EngineError, ExitCode, InputError, printabl
 from builder_contracts.extras import name_missing_extra
 from builder_contracts.run.inputs import contract_files, unknown
 from builder_contracts.run.options import VERIFY, minimum_rung, parse, time_span, usage_error
+from builder_contracts.verdict import age_in_words
 
 if TYPE_CHECKING:
     from builder_contracts.attest.gate import Refusal
@@ -180,8 +181,6 @@ def _show(form: str, evidence: Evidence | None, reasons: Sequence[Refusal], now:
         click.echo(f"{click.style('refused', fg='red')}   {printable(refusal.reason)}")
         click.echo(f"    fix: {printable(refusal.fix)}")
     if evidence is not None and not reasons:
-        from builder_contracts.attest.gate import age_in_words
-
         rungs = Counter(rung.value for rung in evidence.kept.values())
         counts = ", ".join(f"{rungs[rung]} {rung}" for rung in sorted(rungs))
         others = f", {len(evidence.unproven)} unproven and {len(evidence.waived)} waived allowed"

@@ -129,9 +129,17 @@ def assess(promise: Promise, facts: Facts) -> WeighedAssessment:
     return weigh(promise, find(promise, facts), seen_outside, facts)
 
 
-def judge(clause: Clause, facts: Facts, contract: Contract, *, today: date, environment: str = "") -> Verdict:
-    """The verdict on one clause. ``today`` (UTC) decides about waivers."""
-    weighed = assess(clause.promise, facts)
+def judge(
+    clause: Clause,
+    facts: Facts,
+    contract: Contract,
+    *,
+    today: date,
+    environment: str = "",
+    instead: Assessment | None = None,
+) -> Verdict:
+    """The verdict on one clause. ``today`` (UTC) decides about waivers; ``instead`` is used if the facts cannot decide."""
+    weighed = WeighedAssessment(instead, facts) if instead else assess(clause.promise, facts)
     finding = under_waiver(clause, weighed.assessment, today)
     seen_image = facts.image if isinstance(facts.image, ImageFacts) else None
     runner = facts.runner if isinstance(facts.runner, RunnerFacts) else None

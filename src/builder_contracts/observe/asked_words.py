@@ -13,12 +13,19 @@ from builder_contracts.contract.promises import JobCommand, Promise, Tool
 from builder_contracts.contract.promises.image import ImageReference
 from builder_contracts.contract.promises.job import JobStart
 from builder_contracts.contract.promises.secrets import SecretFreeFiles
+from builder_contracts.facts.model import Facts, Unseen
 from builder_contracts.observe.inside.questions import work_words
 
 
 def digests(promises: Iterable[Promise]) -> list[str]:
     """A digest of every such text of these promises, sorted."""
     return sorted({_digest(words) for promise in promises for words in _words(promise)})
+
+
+def is_asked(promise: Promise, facts: Facts) -> bool:
+    """Whether the facts are answers to the words of this promise."""
+    asked = () if isinstance(facts.asked, Unseen) else facts.asked
+    return set(digests([promise])) <= set(asked)
 
 
 def _words(promise: Promise) -> Iterator[tuple[str, ...]]:

@@ -197,8 +197,12 @@ OPTIONS: tuple[Option, ...] = (
         "facts_image", "--image", metavar="REF", faces=(FACTS,), help="Image to start instead of the contract's.",
     ),
     _option(
-        "saved_facts", "--facts", metavar="PATH", faces=(TEETH,),
+        "saved_facts", "--facts", metavar="PATH", faces=(CHECK, TEETH),
         help="Judge on saved facts: a directory with a CLASS.json for each class, or the file of one class.",
+    ),
+    _option(
+        "max_age", "--max-age", metavar="AGE", convert=time_span, faces=(CHECK,),
+        help="With --facts: clauses are unproven on facts that are older, such as 26h, 90m or 7d.",
     ),
     _option("init_image", "--image", metavar="REF", faces=(INIT,), help="Image to look at."),
     _option(
@@ -375,6 +379,8 @@ class RunOptions:
     evidence: Path | None = None
     junitxml: Path | None = None
     reports: tuple[str, ...] = ()
+    saved_facts: str | None = None
+    max_age: timedelta | None = None
     sign_key: Path | None = None
     report_format: str | None = None
     keyword: str = ""
@@ -437,6 +443,8 @@ def parse(face: str, values: Mapping[str, Any], *, cwd: Path, paths: Iterable[Pa
         evidence=read.get("evidence"),
         junitxml=read.get("junitxml"),
         reports=read.get("report", ()),
+        saved_facts=read.get("saved_facts"),
+        max_age=read.get("max_age"),
         sign_key=read.get("sign_key"),
         report_format=read.get("report_format"),
         keyword=read.get("keyword") or "",

@@ -8,10 +8,10 @@ from enum import Enum
 
 from builder_contracts.contract.model import Clause
 from builder_contracts.contract.promises import Declaration, Promise, ProofPromise
-from builder_contracts.facts.model import Facts, Unseen
+from builder_contracts.facts.model import Facts
 from builder_contracts.judge import assess
 from builder_contracts.judge.witnesses import WeighedAssessment
-from builder_contracts.observe.asked_words import digests
+from builder_contracts.observe.asked_words import is_asked
 from builder_contracts.teeth.contrary_facts import contrary_facts
 from builder_contracts.teeth.mutant import Mutant
 from builder_contracts.teeth.operators import mutants_of
@@ -74,7 +74,7 @@ def try_clause(clause: Clause, facts: Facts, judge: Assess = assess) -> ClauseTr
         return ClauseTrials(clause, reason="declared: nothing checks it")
     if isinstance(clause.promise, ProofPromise):
         return ClauseTrials(clause, reason="shown by doing: facts hold no record of a proof")
-    if not _is_asked(clause.promise, facts):
+    if not is_asked(clause.promise, facts):
         return ClauseTrials(
             clause, reason="the facts are answers to other words than the clause has; save them again"
         )
@@ -91,7 +91,7 @@ def try_clause(clause: Clause, facts: Facts, judge: Assess = assess) -> ClauseTr
 
 
 def _try(mutant: Mutant, facts: Facts, judge: Assess) -> Trial:
-    if not _is_asked(mutant.promise, facts):
+    if not is_asked(mutant.promise, facts):
         return Trial(mutant.change, Reaction.UNANSWERED, "the facts are answers to other words")
     return _reaction(mutant.change, judge(mutant.promise, facts).assessment, mutant.if_kept)
 
@@ -104,8 +104,3 @@ def _reaction(change: str, assessment: Assessment, if_kept: str = "") -> Trial:
             return Trial(change, Reaction.UNANSWERED, assessment.observation)
         case _:
             return Trial(change, Reaction.KEPT, if_kept)
-
-
-def _is_asked(promise: Promise, facts: Facts) -> bool:
-    asked = () if isinstance(facts.asked, Unseen) else facts.asked
-    return set(digests([promise])) <= set(asked)

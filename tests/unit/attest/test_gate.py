@@ -12,7 +12,7 @@ from builder_contracts.attest import gate
 from builder_contracts.attest.gate import Demand
 from builder_contracts.attest.statement import Evidence
 from builder_contracts.errors import ExitCode
-from builder_contracts.verdict import Outcome, Rung
+from builder_contracts.verdict import Outcome, Rung, age_in_words
 from tests.unit.attest.evidence_samples import CONTRACT, IMAGE, KEPT_VERDICTS, NOW, STARTED, evidence, verdict
 
 DEMAND = Demand("tinyland-nix", frozenset([IMAGE]), timedelta(hours=26))
@@ -106,4 +106,4 @@ def test_broken_outweighs_unproven() -> None:
     ],
 )
 def test_age_is_told_in_two_units(age: timedelta, words: str) -> None:
-    assert gate.age_in_words(age) == words
+    assert age_in_words(age) == words
