@@ -15,11 +15,18 @@ from builder_contracts.truth.hcl.stacks import Folder, Instance
 from builder_contracts.truth.hcl.syntax import parse
 from builder_contracts.truth.value import Known, Unknown, Value, plain
 
+FILES = {
+    "m/values.yaml": "a: 1\n",
+    "m/t.yaml": "a: ${name}\nb: '${unset}'\n%{ if name == \"n\" ~}\nc: $${d}\n%{ endif ~}\n",
+    "m/loop.yaml": "%{ for x in list ~}\n- ${x}\n%{ endfor ~}\n",
+    "m/broken.yaml": "a: ${\n",
+}
+
 
 def module(text: str, inputs: dict[str, Value] | None = None) -> Instance:
     folder = Folder("m")
     folder.add(parse(text.encode(), "m/x.tf").root)
-    return Instance(folder, {"m": folder}, {"m/values.yaml": "a: 1\n"}, inputs or {})
+    return Instance(folder, {"m": folder}, FILES.get, inputs or {})
 
 
 def value(expression: str, rest: str = "") -> Value:
@@ -150,6 +157,24 @@ def test_optional_attributes_of_objects_get_defaults() -> None:
     given_value = Known({"a": Known({"l": Known("x", at)}, at)}, at)
     result, _ = module(kind, {"s": given_value}).resolve(["var", "s"], at)
     assert plain(result) == {"a": {"l": "x", "m": "8Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ('"t.yaml", { name = "n", unset = var.unset }', "a: n\nb: '${unset}'\nc: ${d}\n"),
+        ('"t.yaml", { name = "m", unset = 1 }', "a: m\nb: '1'\n"),
+        ('"t.yaml", { name = var.unset, unset = 1 }', None),
+        ('"t.yaml", var.unset', None),
+        ('"loop.yaml", { list = [1] }', None),
+        ('"broken.yaml", {}', None),
+        ('"missing.yaml", {}', None),
+    ],
+)
+def test_template_is_filled_in_with_what_is_known(call: str, expected: str | None) -> None:
+    result = value(f"templatefile({call.replace(chr(34), chr(34) + '${path.module}/', 1)})", PREAMBLE)
+    written = result.data.replace("\n\n", "\n") if isinstance(result, Known) else None
+    assert written == expected
 
 
 def test_broken_hcl_file_is_partly_read_and_lists_its_lines() -> None:

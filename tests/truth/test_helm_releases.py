@@ -55,6 +55,10 @@ helmCharts:
     valuesFile: own.yaml
     valuesInline: {maxRunners: 5}
 """
+ARGO_OCI = ARGO.replace(
+    "chart: gha-runner-scale-set\n      repoURL: ghcr.io/actions/actions-runner-controller-charts",
+    "path: .\n      repoURL: oci://ghcr.io/actions/actions-runner-controller-charts/gha-runner-scale-set",
+)
 UMBRELLA_CHART = """\
 name: pool
 dependencies: [{name: gha-runner-scale-set, alias: builders, version: 0.14.2}]
@@ -71,10 +75,11 @@ def scan(tmp_path: Path, tree: Tree) -> Model:
     [
         ({"a/release.yaml": FLUX, "a/chart.yaml": OCI}, "ci"),
         ({"app.yaml": ARGO, "deploy/shared.yaml": VALUES}, "ci"),
+        ({"app.yaml": ARGO_OCI, "deploy/shared.yaml": VALUES}, "ci"),
         ({"k/kustomization.yaml": KUSTOMIZE, "k/own.yaml": VALUES}, "ci"),
         ({"pool/Chart.yaml": UMBRELLA_CHART, "pool/values.yaml": UMBRELLA}, None),
     ],
-    ids=["flux", "argo-cd", "kustomize", "umbrella"],
+    ids=["flux", "argo-cd", "argo-cd-oci", "kustomize", "umbrella"],
 )
 def test_release_is_one_scale_set(tmp_path: Path, tree: Tree, namespace: str | None) -> None:
     (scale_set,) = scan(tmp_path, tree).scale_sets
@@ -142,3 +147,27 @@ def test_suspended_release_may_not_be_deployed(tmp_path: Path) -> None:
     suspended = FLUX.replace("spec:\n", "spec:\n  suspend: true\n", 1)
     (scale_set,) = scan(tmp_path, {"release.yaml": suspended, "chart.yaml": OCI}).scale_sets
     assert not scale_set.is_deployed
+
+
+def test_template_of_values_is_the_scale_set_of_its_release(tmp_path: Path) -> None:
+    stack = """\
+resource "helm_release" "pool" {
+  name   = "builders"
+  chart  = "gha-runner-scale-set"
+  values = [templatefile("${path.module}/pool.yaml", { url = "https://github.com/o", most = data.x.y.z })]
+}
+"""
+    values = "githubConfigUrl: ${url}\nmaxRunners: ${most}\nminRunners: 1\n"
+    (scale_set,) = scan(tmp_path, {"s/main.tf": stack, "s/pool.yaml": values}).scale_sets
+    assert scale_set.labels == {"builders"}
+    assert text(get(scale_set.values, "githubConfigUrl")) == "https://github.com/o"
+    assert isinstance(get(scale_set.values, "maxRunners"), Unknown)
+
+
+def test_label_that_is_substituted_later_is_unknown(tmp_path: Path) -> None:
+    named = FLUX.replace("name: builders", "name: 'builders-${CLUSTER}'")
+    (scale_set,) = scan(tmp_path, {"a/release.yaml": named, "a/chart.yaml": OCI}).scale_sets
+    assert isinstance(scale_set.label, Unknown)
+    template = VALUES + "runnerScaleSetName: ${label}\n"
+    (scale_set,) = scan(tmp_path / "2", {"values.yaml": template}).scale_sets
+    assert isinstance(scale_set.label, Unknown)

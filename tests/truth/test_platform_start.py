@@ -56,6 +56,26 @@ def test_start_without_scale_sets_is_a_valid_class(tmp_path: Path) -> None:
     assert [contract.name for contract in load(tmp_path / "contracts")[1]] == ["my-runner"]
 
 
+def test_start_keeps_to_what_all_scale_sets_of_a_label_give(tmp_path: Path) -> None:
+    daemon = "template: {spec: {containers: [{name: runner, image: r}], initContainers: [{name: dind}]}}\n"
+    values = "githubConfigUrl: https://github.com/o/%s\nrunnerScaleSetName: 'on'\n"
+    repo = write(tmp_path / "repo", {"a.yaml": values % "a" + daemon, "b.yaml": values % "b" + daemon})
+    assert run("init", "--platform", tmp_path / "both", "--repo", repo).exit_code == 0
+    result = run("truth", "--repo", repo, "--contracts", tmp_path / "both")
+    assert (result.exit_code, "0 broken" in result.output) == (0, True), result.output
+    write(repo, {"b.yaml": values % "b"})
+    run("init", "--platform", tmp_path / "differing", "--repo", repo)
+    assert "docker_daemon: absent" in (tmp_path / "differing/on.yaml").read_text()
+
+
+def test_start_names_scale_sets_without_a_known_label(tmp_path: Path) -> None:
+    repo = write(
+        tmp_path / "repo", {"sets.yaml": SETS.replace("name: builders", "name: '${A}'"), "c.yaml": OCI}
+    )
+    assert run("init", "--platform", tmp_path / "contracts", "--repo", repo).exit_code == 0
+    assert "# sets.yaml:7: ${A} is substituted" in (tmp_path / "contracts/my-runner.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("needs", "code", "words"),
     [

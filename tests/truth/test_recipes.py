@@ -128,3 +128,34 @@ def test_need_of_a_recipe_is_a_need_of_the_job(judged: Judge, command: str, plac
 def test_job_that_starts_no_recipe_with_docker_agrees(judged: Judge) -> None:
     report = judged({**FILES, ".github/workflows/ci.yml": WORKFLOW % "make prepare"})
     assert [finding for finding in report.findings if "Docker daemon" in finding.expected.says] == []
+
+
+ITSELF = """\
+if [ -z "$INSIDE" ]; then docker run -v .:/w image /w/$(basename $0); else go build; fi
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "broken", "listed"),
+    [
+        ("[{run: go build}]", ["go"], []),
+        ("[{run: 'if [ $USE_GO = 1 ]; then go build; fi'}]", [], ["go"]),
+        ("[{run: 'if go build; then x; fi'}]", ["go"], []),
+        ("[{run: 'if [ $PUSH = 1 ]; then go build; fi'}]", ["go"], []),
+        ("[{uses: someone/go-action@v1}, {run: go build}]", [], ["go"]),
+        ("[{uses: someone/ago-action@v1}, {run: go build}]", ["go"], []),
+        ("[{run: 'go build; export PATH=x'}]", ["go"], []),
+        ('[{run: "export PATH=x\\ngo build"}]', [], ["go"]),
+        ("[{run: yum install x}]", ["yum"], []),
+        ("[{run: ./itself.sh}]", ["a Docker daemon"], ["go"]),
+    ],
+)
+def test_need_that_a_job_may_not_have_is_listed(
+    judged: Judge, steps: str, broken: list[str], listed: list[str]
+) -> None:
+    workflow = f"on: push\njobs:\n  build:\n    runs-on: tinyland-nix\n    steps: {steps}\n"
+    report = judged({".github/workflows/ci.yml": workflow, "itself.sh": ITSELF})
+    start = "tinyland-nix does not promise "
+    assert [finding.expected.says.removeprefix(start) for finding in report.findings] == broken
+    reasons = [place.reason.removeprefix(start) for place in report.unjudged]
+    assert [reason.partition(" (")[0] for reason in reasons] == listed

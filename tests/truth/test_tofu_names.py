@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from builder_contracts.truth.hcl.conditionals import agrees
@@ -41,6 +43,41 @@ def test_names_are_declared(judged: Judge, stack: str, expected: list[str]) -> N
 def test_names_of_an_unread_file_are_not_missed(judged: Judge, other: str) -> None:
     tree = {"s/main.tf": 'output "x" { value = local.y }\n', other: "{"}
     assert contradicted(judged, tree, "names-declared") == []
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [("../shared.tf", []), ("../other.tf", ["local.y"]), ("../../elsewhere.tf", [])],
+)
+def test_linked_file_is_part_of_its_module(
+    judged: Judge, tmp_path: Path, target: str, expected: list[str]
+) -> None:
+    tree = {
+        "s/main.tf": 'output "x" { value = local.y }\n',
+        "shared.tf": "locals { y = 1 }\n",
+        "other.tf": "",
+    }
+    (tmp_path / "repo0/s").mkdir(parents=True)
+    (tmp_path / "repo0/s/linked.tf").symlink_to(target)
+    assert contradicted(judged, tree, "names-declared") == expected
+
+
+@pytest.mark.parametrize(
+    ("ignored", "expected"),
+    [
+        ("s/made.tf\n", []),
+        ("*/made.tf\n", []),
+        ("made.tf\n", []),
+        ("t/made.tf\n", ["local.y"]),
+        ("*_override.tf\n", ["local.y"]),
+        ("# made.tf\n", ["local.y"]),
+    ],
+)
+def test_names_of_a_file_that_is_made_later_are_not_missed(
+    judged: Judge, ignored: str, expected: list[str]
+) -> None:
+    tree = {"s/main.tf": 'output "x" { value = local.y }\n', ".gitignore": ignored}
+    assert contradicted(judged, tree, "names-declared") == expected
 
 
 STACK = """\

@@ -6,6 +6,7 @@ Reading executes nothing in the directory, follows no link, and opens nothing ou
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -62,11 +63,15 @@ class File:
 
 @dataclass
 class Checkout:
-    """The files below ``root``. ``paths`` and ``unread`` are complete once ``files()`` has been read to its end."""
+    """The files below ``root``. ``paths`` and ``unread`` are complete once ``files()`` has been read to its end.
+
+    ``links`` has the path of each link and the one that it leads to.
+    """
 
     root: Path
     paths: set[str] = field(default_factory=set)
     folders: set[str] = field(default_factory=set)
+    links: dict[str, str] = field(default_factory=dict)
     unread: list[Unread] = field(default_factory=list)
     binary: int = 0
 
@@ -85,6 +90,13 @@ class Checkout:
     def files(self) -> Iterator[File]:
         """Every text file in the order of the paths."""
         yield from self._folder("", ())
+
+    def text_of(self, path: str) -> str | None:
+        """The text of a file that was listed; None if it is none, or was not readable."""
+        try:
+            return read_plain(self.root / path, MAX_BYTES).decode() if path in self.paths else None
+        except (OSError, NotPlain, UnicodeDecodeError):
+            return None
 
     def _folder(self, prefix: str, ignores: tuple[tuple[str, GitIgnoreSpec], ...]) -> Iterator[File]:
         try:
@@ -107,6 +119,7 @@ class Checkout:
                 # Its target is either judged at its own path or not ours; only that it exists counts.
                 self.paths.add(path)
                 try:
+                    self.links[path] = posixpath.normpath(prefix + os.readlink(entry.path))  # noqa: PTH115 - text is wanted
                     if not entry.is_file():
                         self.folders.add(path)
                 except OSError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
+import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +68,7 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
     )
     page_stems = tuple(stem.encode() for stem in stems((*words.lines, *words.pages)))
     tofu: list[File] = []
+    made: list[str] = []
     targets: list[bake.Target] = []
     pipelines: dict[str, Value] = {}
     releases = helm_releases.ReleaseReader()
@@ -89,6 +92,8 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
         if file.path in words.keep:
             model.kept[file.path] = file.text()
         model.recipes.read(file)
+        if file.name == ".gitignore":
+            made += _made_later(file)
         # Words are searched for separately: a search for a fixed string is far faster than a pattern.
         lower = file.raw.lower()
         if line_stems and any(stem in lower for stem in line_stems):
@@ -99,15 +104,55 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
     of_github = {path: document for path, document in pipelines.items() if workflows.is_workflow(path)}
     workflows.read_workflows(of_github, model)
     workflows.read_pipelines({path: pipelines[path] for path in pipelines if path not in of_github}, model)
+    named: set[str] = set()
+
+    def text_of(path: str) -> str | None:
+        named.add(path)
+        return checkout.text_of(path)
+
     if tofu:
-        opentofu.read_opentofu(tofu, model)
+        # A folder whose files others have as links may be no module itself.
+        linked_to = {
+            posixpath.dirname(target)
+            for path, target in checkout.links.items()
+            if path.endswith((".tf", ".tofu"))
+        }
+        opentofu.read_opentofu(
+            _with_links(tofu, checkout, model),
+            model,
+            text_of,
+            lambda folder: folder in linked_to or any(fnmatch.fnmatchcase(folder, place) for place in made),
+        )
     if targets and model.builds:
         bake.join(model, targets)
-    releases.join(model)
+    releases.join(model, named)
     model.origin = checkout.origin
     model.unread = [*checkout.unread, *dict.fromkeys(model.unread)]
     model.binary = checkout.binary
     return model
+
+
+def _made_later(ignored: File) -> Iterator[str]:
+    """Patterns of the folders in which something makes a file of OpenTofu that git does not keep."""
+    within = posixpath.dirname(ignored.path)
+    for line in ignored.text().splitlines():
+        folder, _, name = line.strip().rpartition("/")
+        # Files to override others with declare nothing new.
+        if name.endswith((".tf", ".tofu")) and "override" not in name and not line.startswith(("!", "#")):
+            yield posixpath.join(within, folder.lstrip("/") or "*") if within or folder else "*"
+
+
+def _with_links(files: list[File], checkout: Checkout, model: Model) -> list[File]:
+    """Files of OpenTofu, those included that a module has as links to files of other folders."""
+    by_path = {file.path: file for file in files}
+    linked: list[File] = []
+    for path, target in checkout.links.items():
+        if path.endswith(opentofu.SUFFIXES):
+            if target in by_path:
+                linked.append(File(path, by_path[target].raw))
+            else:
+                model.unread.append(Unread(path, f"link to {target}, which is not in this checkout"))
+    return sorted([*files, *linked], key=lambda file: file.path)
 
 
 def _read_format(

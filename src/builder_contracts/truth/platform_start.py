@@ -2,51 +2,67 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from builder_contracts.facts.model import DaemonFacts
 from builder_contracts.truth.checkout_scan import SearchWords, scan_checkout
+from builder_contracts.truth.deployed_builders import facts_of
 from builder_contracts.truth.model import ScaleSet
 from builder_contracts.truth.scale_set_image import CHART_IMAGE
-from builder_contracts.truth.value import get, text
+from builder_contracts.truth.value import Unknown, get, text
 
 _VERSION = re.compile(r"v?(\d+\.\d+\.\d+)$")
 _REFERENCE = re.compile(r"[\w./:@-]+$")
+_WORD = re.compile(r"[a-z][a-z0-9-]*")
+_NOT_TEXT = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
 def start_files(repo: Path) -> Mapping[str, str]:
     """The files by their path below the folder of contracts. Raises InputError if ``repo`` is not a directory."""
-    scale_sets = {
-        name: scale_set
-        for scale_set in scan_checkout(repo, SearchWords()).scale_sets
-        if (label := text(scale_set.label))
-        and (name := re.sub(r"[^a-z0-9-]+", "-", label.lower()).strip("-"))
-    }
-    files = {f"{name}.yaml": _class(name, scale_set) for name, scale_set in scale_sets.items()}
+    scale_sets = scan_checkout(repo, SearchWords()).scale_sets
+    by_name: dict[str, list[ScaleSet]] = {}
+    for scale_set in scale_sets:
+        if label := text(scale_set.label):
+            name = re.sub(r"[^a-z0-9-]+", "-", label.lower()).strip("-")
+            by_name.setdefault(name or "runner", []).append(scale_set)
+    files = {f"{name}.yaml": _class(name, alike) for name, alike in by_name.items()}
     if not files:
-        files["my-runner.yaml"] = _class("my-runner", None)
+        files["my-runner.yaml"] = _class("my-runner", [], _unlabelled(scale_sets))
     return {
         **files,
-        "platform/enrolment.yaml": _enrolment(list(scale_sets.values())),
+        "platform/enrolment.yaml": _enrolment(scale_sets),
         "platform/workflows.yaml": _WORKFLOWS,
     }
 
 
-def _class(name: str, scale_set: ScaleSet | None) -> str:
-    labels = sorted(scale_set.labels) if scale_set else [name]
-    image = text(get(scale_set.runner, "image")) if scale_set else None
+def _unlabelled(scale_sets: Iterable[ScaleSet]) -> str:
+    """What is known of scale sets without a known label, as comments."""
+    written = [
+        f"# {scale_set.at}: {scale_set.label.reason}.\n"
+        for scale_set in scale_sets
+        if isinstance(scale_set.label, Unknown)
+    ]
+    start = "# No label of a scale set is known here" if written else "# No scale set was found"
+    return f"{start}: describe your own.\n{''.join(written)}"
+
+
+def _class(name: str, scale_sets: Sequence[ScaleSet], origin: str = "") -> str:
+    """A class with what all of its scale sets give."""
+    labels = sorted(frozenset.intersection(*(entry.labels for entry in scale_sets))) if scale_sets else [name]
+    image = text(get(scale_sets[0].runner, "image")) if scale_sets else None
     reference = image if image and _REFERENCE.match(image) else CHART_IMAGE
-    daemon = bool(scale_set and text(scale_set.container_mode) == "dind")
-    origin = (
-        f"# Read from {scale_set.at}.\n" if scale_set else "# No scale set was found: describe your own.\n"
-    )
+    daemons = [facts_of(scale_set).daemon for scale_set in scale_sets]
+    daemon = bool(daemons) and all(isinstance(facts, DaemonFacts) and facts.reachable for facts in daemons)
+    origin = origin or "".join(dict.fromkeys(f"# Read from {entry.at}.\n" for entry in scale_sets))
     return f"""\
 {origin}apiVersion: builder-contracts/v1
 kind: BuilderClass
-metadata: {{name: {name}, summary: Say in one sentence what these runners are for, owner: platform}}
+metadata: {{name: {_scalar(name)}, summary: Say in one sentence what these runners are for, owner: platform}}
 # What jobs write in runs-on. Runners of a class carry all of them.
-labels: [{", ".join(labels)}]
+labels: [{", ".join(map(_scalar, labels))}]
 image: {{reference: "{reference}"}}
 # What jobs may rely on. Add what yours use; 'builder-contracts workflows REPO' names what is missing.
 toolchain:
@@ -54,6 +70,11 @@ toolchain:
 isolation:
   docker_daemon: {"reachable" if daemon else "absent"}
 """
+
+
+def _scalar(word: str) -> str:
+    """A word of YAML that is text, in quotes where it would be something else."""
+    return word if _WORD.fullmatch(word) and word not in _NOT_TEXT else json.dumps(word)
 
 
 def _enrolment(scale_sets: list[ScaleSet]) -> str:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from builder_contracts.errors import Location
 from builder_contracts.truth.hcl.evaluator import Scope, evaluate
-from builder_contracts.truth.hcl.syntax import Block, Expression
-from builder_contracts.truth.value import Known, Unknown, Value, get
+from builder_contracts.truth.hcl.syntax import Block, Expression, parse_template
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get
 
 _MAX_DEPTH = 8
 # Attributes of the block itself, not of what it creates.
 _META = ("count", "for_each", "depends_on", "provider", "providers", "lifecycle")
+# A variable of a template by itself.
+_VARIABLE = re.compile(r"(?<!\$)\$\{\s*([A-Za-z_][\w-]*)\s*\}")
+UNFILLED = "${"
+"""Begins what stays of a template where its variable is known only at run time."""
 
 
 @dataclass
@@ -94,7 +99,7 @@ class Instance:
 
     folder: Folder
     folders: Mapping[str, Folder]
-    files: Mapping[str, str]
+    files: Callable[[str], str | None]
     inputs: Mapping[str, Value]
     bound: dict[str, Value] = field(default_factory=dict)
     depth: int = 0
@@ -203,11 +208,12 @@ class Instance:
         if not isinstance(arguments[0], Known):
             return arguments[0]
         path = posixpath.normpath(str(arguments[0].data))
-        if path not in self.files:
+        content = self.files(path)
+        if content is None:
             return Unknown(f"the file {path} is not in this checkout", at)
-        if name == "templatefile" and "${" in self.files[path]:
-            return Unknown(f"the template {path} is not rendered", at)
-        return Known(self.files[path], Location(path, 1))
+        if name == "file":
+            return Known(content, Location(path, 1))
+        return _filled_in(content, path, arguments[1] if len(arguments) > 1 else Known({}, at))
 
     def all(self) -> Iterator[Instance]:
         """This module and those that it calls, except the ones that a toggle leaves out."""
@@ -267,6 +273,28 @@ class Instance:
                 yield {"each": Known({"key": key, "value": value}, value.at)}, Known(True, value.at)
         else:
             yield {}, Known(True, block.at)
+
+
+def _filled_in(template: str, path: str, variables: Value) -> Value:
+    """A template with its variables; what is known only at run time stays as it is written."""
+    at = Location(path, 1)
+    if isinstance(variables, Unknown):
+        return Unknown(f"the variables of template {path} are known only at run time", at)
+    by_name = fields(variables)
+
+    def use(match: re.Match[str]) -> str:
+        return f"${match[0]}" if isinstance(by_name.get(match[1]), Unknown) else match[0]
+
+    expression = parse_template(_VARIABLE.sub(use, template), path)
+    if expression is None:
+        return Unknown(f"the template {path} cannot be read", at)
+    nothing = Instance(Folder(posixpath.dirname(path)), {}, no_file, {})
+    filled = evaluate(expression, Scope(nothing, by_name))
+    return Known(filled.data, at) if isinstance(filled, Known) else filled
+
+
+def no_file(_: str) -> None:
+    """The file of a path where files are not looked at."""
 
 
 def _both(outer: Value, inner: Value) -> Value:

@@ -75,6 +75,15 @@ def parse(raw: bytes, file: str) -> Parsed:
     return Parsed(Block("", (), attributes, blocks, Location(file, 1)), broken)
 
 
+def parse_template(content: str, file: str) -> Expression | None:
+    """The text of a template's file as an expression; None if it is none."""
+    end = "TEMPLATE"
+    while end in content:
+        end += "_"
+    parsed = parse(f"text = <<{end}\n{content.removesuffix(chr(10))}\n{end}\n".encode(), file)
+    return None if parsed.broken else parsed.root.attributes.get("text")
+
+
 def _errors(node: Node) -> Iterator[Node]:
     pending = [node]
     while pending:

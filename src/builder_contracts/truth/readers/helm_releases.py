@@ -10,7 +10,7 @@ https://kubectl.docs.kubernetes.io/references/kustomize/builtins/#_helmchartinfl
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet
@@ -82,11 +82,14 @@ class ReleaseReader:
                 get(value, "spec", "template") or value, get(value, "spec", "template", "spec")
             )
         elif kind is None and _scale_sets_in(value):
-            self._values[path] = value
+            self._values[path] = _substituted(value)
 
-    def join(self, model: Model) -> None:
-        """Add the releases and their scale sets; values that no release names are those of one of their own."""
-        used: set[str] = set()
+    def join(self, model: Model, named: Collection[str] = ()) -> None:
+        """Add the releases and their scale sets; values that no release names are those of one of their own.
+
+        ``named`` are files that something else names.
+        """
+        used = set(named)
         for written in self._releases:
             used.update(file for file in written.files if file in self._values)
             self._add(written, model)
@@ -219,10 +222,17 @@ def _open(values: Value, reason: str, at: Value) -> Value:
     return Known({**missing, **fields(values)}, values.at)
 
 
+def _substituted(value: Value) -> Value:
+    return without(value, "${", "is substituted when it is applied")
+
+
 def _of_flux(value: Value) -> _Written:
+    value = _substituted(value)
     spec = get(value, "spec")
     target, name = get(spec, "targetNamespace"), get(value, "metadata", "name") or Known("", value.at)
-    if target is not None and isinstance(name, Known):
+    if isinstance(target, Unknown):
+        name = target
+    elif target is not None and isinstance(name, Known):
         # Flux composes the name of a release from both.
         name = Known(f"{text(target)}-{text(name)}", name.at)
     values = get(spec, "values")
@@ -231,7 +241,7 @@ def _of_flux(value: Value) -> _Written:
         chart=get(spec, "chart", "spec", "chart"),
         version=get(spec, "chart", "spec", "version"),
         namespace=target or get(value, "metadata", "namespace"),
-        values=() if values is None else (without(values, "${", "is substituted when it is applied"),),
+        values=() if values is None else (values,),
         files=(),
         at=value,
         chart_object=text(get(spec, "chartRef", "name")) or "",
@@ -246,7 +256,10 @@ def _of_argo(value: Value, spec: Value | None) -> Iterator[_Written]:
     ]
     for source in sources:
         helm, folder = get(source, "helm"), text(get(source, "path"))
-        chart = get(source, "chart")
+        chart, repository = get(source, "chart"), get(source, "repoURL")
+        if chart is None and (text(repository) or "").startswith("oci://"):
+            # Since Argo CD 3.1: https://argo-cd.readthedocs.io/en/stable/user-guide/oci/
+            chart = repository
         if chart is None and helm is None:
             continue
         values = [_parsed(get(helm, "values")), get(helm, "valuesObject")]

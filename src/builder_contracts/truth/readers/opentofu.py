@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -12,12 +12,20 @@ from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import TOO_DEEP, File, Unread
 from builder_contracts.truth.hcl.evaluator import Scope, evaluate, render
 from builder_contracts.truth.hcl.names import names_of
-from builder_contracts.truth.hcl.stacks import Folder, Instance, TofuResource, dynamic, structure
+from builder_contracts.truth.hcl.stacks import (
+    UNFILLED,
+    Folder,
+    Instance,
+    TofuResource,
+    dynamic,
+    no_file,
+    structure,
+)
 from builder_contracts.truth.hcl.syntax import Block, Expression, parse
 from builder_contracts.truth.model import Model, NameUse, Release, ScaleSet, Stack, Template, UrlPassword
 from builder_contracts.truth.readers import kubernetes, yaml
 from builder_contracts.truth.readers.helm_releases import SCALE_SET_CHART, overlay
-from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text
+from builder_contracts.truth.value import Known, Unknown, Value, fields, get, items, text, without
 
 EXAMPLE = ".tfvars.example"
 """How a file of values ends that a user is meant to copy: the stack as it is applied by whoever does."""
@@ -34,11 +42,18 @@ _LISTS = {
 }  # fmt: skip
 
 
-def read_opentofu(files: Iterable[File], model: Model) -> None:
-    """Read every module and stack of the checkout into the model."""
+def read_opentofu(
+    files: Iterable[File],
+    model: Model,
+    texts: Callable[[str], str | None] = no_file,
+    is_partial: Callable[[str], bool] = lambda _: False,
+) -> None:
+    """Read every module and stack of the checkout into the model; ``texts`` has the files that they name.
+
+    ``is_partial`` says of a folder whether files of it are made or put elsewhere: names that it lacks are no mistake.
+    """
     folders: dict[str, Folder] = {}
     variables: dict[str, dict[str, Block]] = {}
-    texts: dict[str, str] = {}
     for file in files:
         try:
             parsed = parse(file.raw, file.path)
@@ -58,19 +73,25 @@ def read_opentofu(files: Iterable[File], model: Model) -> None:
             folder = folders.setdefault(parent, Folder(parent))
             folder.add(parsed.root)
             folder.broken = folder.broken or bool(parsed.broken)
-        texts[file.path] = file.text()
     called = {target for folder in folders.values() for call in folder.calls.values()
               if (target := folder.called_folder(call))}  # fmt: skip
     templates = _Templates(model)
+    read = {block.at.file for folder in folders.values() for block in folder.roots}
+    partly = {
+        posixpath.dirname(name)
+        for name in model.paths
+        if name.endswith(".tf.json") or (name.endswith((".tf", ".tofu")) and name not in read)
+    }
     for path, folder in sorted(folders.items()):
         if path not in called:
             _stack(folder, folders, variables.get(path, {}), texts, model, templates)
         _targets(folder, variables.get(path, {}), model)
         _url_passwords(folder, model)
-        # What a file in JSON, or a part that cannot be read, declares is not known.
-        if not folder.broken and not any(
-            name.endswith(".tf.json") and posixpath.dirname(name) == path for name in model.paths
-        ):
+        # What a file in JSON, a link to elsewhere, or a part that cannot be read declares is not known.
+        if is_partial(path) or path in partly:
+            reason = "module with files of OpenTofu that are made elsewhere; its names were not checked"
+            model.unread.append(Unread(path or ".", reason))
+        elif not folder.broken:
             model.modules[path] = names_of(folder)
     for folder in folders.values():
         # A module that nobody calls, and what callers may choose of those that are called.
@@ -82,7 +103,7 @@ def _stack(
     folder: Folder,
     folders: Mapping[str, Folder],
     variables: Mapping[str, Block],
-    texts: Mapping[str, str],
+    texts: Callable[[str], str | None],
     model: Model,
     templates: _Templates,
 ) -> None:
@@ -91,7 +112,7 @@ def _stack(
     if backends or folder.calls or folder.resources:
         kind = backends[0].labels[0] if backends and backends[0].labels else None
         applied = bool(backends or folder.providers or folder.calls or variables)
-        lock = _lock(backends[0], Scope(Instance(folder, {}, {}, {}))) if backends else ""
+        lock = _lock(backends[0], Scope(Instance(folder, {}, no_file, {}))) if backends else ""
         model.stacks.append(Stack(folder.path, kind, place, applied, lock))
     for variant, inputs in _variants(folder, variables):
         instance = Instance(folder, folders, texts, inputs)
@@ -132,7 +153,7 @@ def _nowhere(folder: Folder) -> Block:
 
 def _variants(folder: Folder, files: Mapping[str, Block]) -> Iterator[tuple[str, dict[str, Value]]]:
     """The values under which a stack is applied: those that load by themselves, with each of the other files."""
-    scope = Scope(Instance(folder, {}, {}, {}))
+    scope = Scope(Instance(folder, {}, no_file, {}))
 
     def values(root: Block) -> dict[str, Value]:
         return {name: evaluate(expression, scope) for name, expression in root.attributes.items()}
@@ -184,7 +205,8 @@ def _documents(value: Value, model: Model) -> list[Value]:
         return [value]
     try:
         # The first line of a heredoc's content follows the line that opens it.
-        return yaml.read(written, value.at.file, value.at.line + (0 if value.at.line == 1 else 1))
+        documents = yaml.read(written, value.at.file, value.at.line + (0 if value.at.line == 1 else 1))
+        return [without(document, UNFILLED, "is known only at run time") for document in documents]
     except yaml.NotYaml as error:
         # Each variant of a stack evaluates the text again.
         unread = Unread(value.at.file, f"not YAML at line {error.line}: {error}")
@@ -373,7 +395,7 @@ _SPECIAL = "!@#$%&*()-_=+[]{}<>:?"
 
 def _url_passwords(folder: Folder, model: Model) -> None:
     """Add generated passwords that a module writes into URLs without encoding them."""
-    scope = Scope(Instance(folder, {}, {}, {}))
+    scope = Scope(Instance(folder, {}, no_file, {}))
     written = [block.attributes["value"] for block in folder.outputs.values() if "value" in block.attributes]
     for expression in (*written, *_expressions(folder)):
         for match in _URL_PASSWORD.finditer(expression.text):
@@ -411,7 +433,7 @@ def _heredocs(expression: Expression) -> Iterator[Expression]:
 
 def _targets(folder: Folder, variables: Mapping[str, Block], model: Model) -> None:
     """Add the cluster that a stack acts on by default: contexts in variables and .tfvars."""
-    scope = Scope(Instance(folder, {}, {}, {}))
+    scope = Scope(Instance(folder, {}, no_file, {}))
     for name, block in folder.variables.items():
         if "context" in name and "default" in block.attributes:
             value = evaluate(block.attributes["default"], scope)

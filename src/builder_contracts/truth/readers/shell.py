@@ -53,6 +53,9 @@ _WORDS = frozenset({"command_name", "word", "string", "raw_string", "ansi_c_stri
 
 
 _MAX_WORD = 20_000
+_MAX_CONDITIONS = 500
+# Where what a conditional starts begins.
+_ARMS = frozenset({"then", "in"})
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ class Command:
     """A command with its words, and the line of the script from 0 that it begins at.
 
     ``through`` are the commands that start it (``sudo``, ``timeout``). ``environment`` is the command that brings its
-    tools, such as ``nix develop``; empty if they are the runner's. ``path`` is the command as it is written.
+    tools, such as ``nix develop``; empty if they are the runner's. ``path`` is the command as it is written,
+    ``conditions`` what the script asks before it.
     """
 
     words: tuple[str, ...]
@@ -68,6 +72,7 @@ class Command:
     through: tuple[str, ...] = ()
     environment: str = ""
     path: str = ""
+    conditions: str = ""
 
 
 @cache
@@ -84,9 +89,9 @@ def commands(script: str, depth: int = 0) -> Iterator[Command]:
     Expressions of a CI system are replaced by one word.
     """
     raw = _EXPRESSION.sub(lambda expression: "EXPRESSION" + "\n" * expression[0].count("\n"), script).encode()
-    pending = [_parser().parse(raw).root_node]
+    pending = [(_parser().parse(raw).root_node, "")]
     while pending:
-        node = pending.pop()
+        node, conditions = pending.pop()
         if node.type == "command":
             words = tuple(
                 # Commands nest inside words: without a limit their text would be copied once a level.
@@ -97,8 +102,14 @@ def commands(script: str, depth: int = 0) -> Iterator[Command]:
                 if child.type in _WORDS
             )
             if words:
-                yield from started(Command(words, node.start_point.row), depth)
-        pending.extend(reversed(node.named_children))
+                yield from started(Command(words, node.start_point.row, conditions=conditions), depth)
+        arms = next((child.start_byte for child in node.children if child.type in _ARMS), node.end_byte)
+        asked = raw[node.start_byte : arms].decode("utf-8", "replace") if arms < node.end_byte else ""
+        within = f"{asked} {conditions}"[:_MAX_CONDITIONS] if asked else conditions
+        pending.extend(
+            (child, within if child.start_byte > arms else conditions)
+            for child in reversed(node.named_children)
+        )
 
 
 def started(command: Command, depth: int = 0) -> Iterator[Command]:
@@ -138,6 +149,7 @@ def _inside(command: Command, depth: int) -> Iterator[Command]:
                 line=command.line + inner.line,
                 through=(*command.through, *inner.through),
                 environment=inner.environment or command.environment,
+                conditions=f"{command.conditions} {inner.conditions}",
             )
         return
     opening = next((opening for opening in _ENVIRONMENTS if words[: len(opening)] == opening), None)
@@ -157,7 +169,12 @@ def _inside(command: Command, depth: int) -> Iterator[Command]:
         commands(rest[0], depth + 1) if opening == ("nix-shell",) else started(Command(rest, 0), depth + 1)
     )
     for inner in inner_commands:
-        yield replace(inner, line=command.line + inner.line, environment=inner.environment or name)
+        yield replace(
+            inner,
+            line=command.line + inner.line,
+            environment=inner.environment or name,
+            conditions=f"{command.conditions} {inner.conditions}",
+        )
 
 
 def _without_options(words: tuple[str, ...], valued: frozenset[str]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +38,14 @@ _GUARD = re.compile(r"\b(?:command\s+-v|which|type(?:\s+-[tpPa])?|hash)\s+([\w.+
 _FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w-]+)\s*\(\)", re.MULTILINE)
 _SETUP = re.compile(r"setup|install|toolchain|rust|devbox|devenv|mise|asdf", re.IGNORECASE)
 _CONDITIONAL_ROOT = re.compile(r"\bcommand\s+-v|\bwhich\s|\bid -u\b|EUID|sudo -n")
+# A script that starts a container with itself in it.
+_ITSELF = re.compile(r"\b(?:docker|podman)\s+run\b")
+_OWN_NAME = re.compile(r"\$\{?(?:0|BASH_SOURCE)\b")
+# Commands that the catalog names with a tool that comes without them.
+_APART = frozenset(
+    "aptitude buildctl buildifier buildkitd buildozer bun clang-format clang-tidy clangd corepack deno dnf docker-compose "
+    "gfortran git-lfs kustomize lld microdnf mold nerdctl pipx pypy3 rustup terragrunt uv uvx wget2 yum zypper".split()
+)
 # Subcommands of docker that ask no daemon.
 _CLIENT_ONLY = frozenset({"--version", "-v", "--help", "help", "context", "plugin", "manifest"})
 _DOCKER_VALUES = frozenset({"--context", "-c", "-H", "--host", "--config", "-l", "--log-level"})
@@ -44,7 +53,7 @@ _DOCKER_VALUES = frozenset({"--context", "-c", "-H", "--host", "--config", "-l",
 
 @dataclass(frozen=True)
 class StepNeed:
-    """Something that a step needs of its runner, and why. ``unsure`` says what may have brought it before."""
+    """Something that a step needs of its runner, and why. ``unsure`` says why it may not."""
 
     what: str
     because: str
@@ -89,6 +98,7 @@ def needs_of_steps(
     local = {action.path for action in context.model.actions}
     brought: set[str] = set()
     unsure = ""
+    strangers: list[str] = []
     for step in steps_of(context, steps):
         uses = text(step.uses) or ""
         action = uses.partition("@")[0]
@@ -99,15 +109,11 @@ def needs_of_steps(
         if step.uses is not None and need and need not in brought:
             yield StepNeed(need, f"uses: {action}", step.uses.at)
         brought.update(brings.get(action, ()), listed.brings if listed else ())
-        if (
-            action
-            and listed is None
-            and action not in by_action
-            and action not in brings
-            and _SETUP.search(action)
-        ):
+        if action and listed is None and action not in by_action and action not in brings:
+            strangers.append(action)
             path = posixpath.normpath(action) if action.startswith("./") else ""
-            unsure = unsure or ("" if path in local else f"uses: {action}")
+            if _SETUP.search(action) and path not in local:
+                unsure = unsure or f"uses: {action} may bring it"
         script = text(step.run)
         if script is None or step.run is None:
             continue
@@ -116,11 +122,23 @@ def needs_of_steps(
         for step_need in _needs_of_script(context, step.run, script, brought):
             if in_container and step_need.what != DAEMON:
                 continue
-            yield dataclasses.replace(
-                step_need, unsure=unsure if step_need.what not in (DAEMON, ROOT) else ""
+            named = next(
+                (f"uses: {name} may bring it" for name in strangers if _brings(name, step_need.what)), ""
             )
+            doubt = step_need.unsure or unsure or named
+            yield dataclasses.replace(step_need, unsure=doubt if step_need.what not in (DAEMON, ROOT) else "")
         if not unsure and (opaque := _BRINGS.search(script)):
-            unsure = f"the script of step {step.name!r} ({' '.join(opaque[0].split())})"
+            unsure = f"the script of step {step.name!r} ({' '.join(opaque[0].split())}) may bring it"
+
+
+def _brings(action: str, tool: str) -> bool:
+    """Whether an action is named for a tool, such as get-cmake or ccache-action."""
+    return re.match(rf"(?:get-|install-)?{re.escape(tool)}(?![^\W_])", action.rpartition("/")[2]) is not None
+
+
+def _names(written: str, tool: str) -> bool:
+    """Whether a condition has the name of a tool as a word."""
+    return re.search(rf"(?<![^\W_]){re.escape(tool)}(?![^\W_])", written, re.IGNORECASE) is not None
 
 
 def _needs_of_script(
@@ -128,6 +146,7 @@ def _needs_of_script(
 ) -> Iterator[StepNeed]:
     """Needs of a script, and of what it starts in the checkout."""
     opaque = _BRINGS.search(script)
+    opaque_line = script.count("\n", 0, opaque.start()) if opaque else math.inf
     for command in commands(script):
         words = command.words
         because, at = " ".join(words[:3]), line_of(run, command)
@@ -140,7 +159,12 @@ def _needs_of_script(
         need = _tool_of(context, words)
         if need is None or words[0] in brought or need in brought or (command.environment and need != DAEMON):
             continue
-        yield StepNeed(need, because, at, "this script" if opaque and need != DAEMON else "")
+        unsure = "this script may bring it" if command.line > opaque_line else ""
+        if depth and _ITSELF.search(script) and _OWN_NAME.search(script):
+            unsure = "this script also runs itself in a container"
+        elif _names(command.conditions, words[0]):
+            unsure = "the script asks about it first"
+        yield StepNeed(need, because, at, unsure)
 
 
 def _followed(context: RuleContext, command: Command, brought: set[str], depth: int) -> Iterator[StepNeed]:
@@ -181,7 +205,7 @@ def _tool_of(context: RuleContext, words: Sequence[str]) -> str | None:
     declared = by_command.get(" ".join(words[:2])) or by_command.get(name)
     if declared is not None:
         return declared
-    if name in _promised(context):
+    if name in _promised(context) or name in _APART:
         return name
     tool = _catalog_names().get(name)
     return None if tool in known_software().essential else tool

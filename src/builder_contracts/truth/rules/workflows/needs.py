@@ -82,7 +82,7 @@ def _compare(context: RuleContext, job: CiJob, contract: Contract, need: StepNee
         return Agrees(need.at)
     what = {DAEMON: "a Docker daemon", ROOT: "root"}.get(need.what, need.what)
     if need.unsure:
-        reason = f"{contract.name} does not promise {what} ({need.because}), but {need.unsure} may bring it"
+        reason = f"{contract.name} does not promise {what} ({need.because}), but {need.unsure}"
         return Undetermined(need.at, reason)
     others = [other.name for other in context.classes if promise_of(other, need.what)[0]]
     actual = Quote(need.at, f"job {job.name} on {contract.name}: {need.because}")
