@@ -144,6 +144,7 @@ def to_data(evidence: Evidence) -> dict[str, Any]:
                 "image": evidence.image,
                 "started": evidence.started.isoformat(),
                 "promised": evidence.promised,
+                "judged": evidence.judged,
                 "rungs": {clause: rung.value for clause, rung in evidence.kept.items()},
                 "waived": list(evidence.waived),
                 "observations": {**evidence.unproven, **evidence.waived, **evidence.broken},
@@ -188,6 +189,8 @@ def _from_data(data: Any) -> Evidence:
     )
     if evidence.started.tzinfo is None:
         raise ValueError("'started' has no time zone")
+    if ours["judged"] != evidence.judged:
+        raise ValueError(f"it judges {evidence.judged} clauses, and says {ours['judged']!r}")
     if predicate["result"] != evidence.result:
         raise ValueError(f"the result is {predicate['result']!r}, and the clauses make it {evidence.result}")
     return evidence

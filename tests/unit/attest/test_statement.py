@@ -114,6 +114,7 @@ DAMAGES: dict[str, Callable[[dict[str, Any]], object]] = {
     "time without a zone": lambda data: data["predicate"][EXTENSION].update(started="2026-03-12T02:00:11"),
     "result against its clauses": lambda data: data["predicate"].update(result="FAILED"),
     "clauses against their result": lambda data: data["predicate"]["failedTests"].append("x/y/z"),
+    "fewer clauses than it says": lambda data: data["predicate"][EXTENSION].update(judged=4),
     "a list": lambda data: data.update(predicate=[]),
 }  # fmt: skip
 
