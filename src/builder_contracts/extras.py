@@ -13,6 +13,7 @@ EXTRAS = {
     "attest": ("cryptography",),
     "dashboard": ("jinja2", "markupsafe"),
     "live": ("boto3", "google", "grpc"),
+    "postgres": ("psycopg",),
 }  # fmt: skip
 
 

@@ -168,6 +168,7 @@ TOOLS = {
     "mocha-10.8-xunit-reporter.xml": (1, 2, 1),
     "playwright-1.65.xml": (2, 1, 1),
     "surefire-3.2.xml": (2, 1, 2),
+    "cargo-nextest-0.9.xml": (2, 1, 0),
     "ctest-3.25.xml": (1, 1, 3),
     "googletest-1.12.xml": (1, 1, 2),
     "goss-0.4.9.xml": (2, 1, 1),

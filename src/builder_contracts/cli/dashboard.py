@@ -19,6 +19,7 @@ import click
 
 from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.options import SETTINGS, dashboard_settings
+from builder_contracts.dashboard.history.postgres import ServerAddress
 from builder_contracts.errors import InputError, Location, Problem
 
 _OUT = click.option(
@@ -108,7 +109,7 @@ def dashboard() -> None:
     help="Show the state at TIME instead of now; such pages do not go stale.",
 )
 def build(
-    file: Path,
+    file: Path | ServerAddress,
     out: Path,
     contracts: Path | None,
     sustained_nights: int,
@@ -136,7 +137,7 @@ def build(
     "--port", type=click.IntRange(0, 65535), default=0, help="Port on 127.0.0.1 (default: any free port)."
 )
 def serve(
-    file: Path,
+    file: Path | ServerAddress,
     contracts: Path | None,
     sustained_nights: int,
     stale_days: float,
@@ -152,6 +153,9 @@ def serve(
     def rebuild(out: Path) -> object:
         return _build_site(file, out, contracts, sustained_nights, stale_days, expected, quiet=True)
 
+    if isinstance(file, ServerAddress):
+        mend = "build the site again after each night with 'dashboard build', and serve the folder"
+        raise InputError([Problem(Location("--history", 1), "a database cannot be watched", mend)])
     # SIGTERM, as supervisors send it, would leave the temporary directory behind.
     signal.signal(signal.SIGTERM, interrupt)
     try:
@@ -219,7 +223,7 @@ def demo(
 
 
 def _build_site(
-    file: Path,
+    file: Path | ServerAddress,
     out: Path,
     contracts: Path | None,
     sustained_nights: int,

@@ -6,18 +6,33 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
+from builder_contracts.dashboard.history.postgres import SCHEMES, ServerAddress
 from builder_contracts.errors import ExitCode, InputError, Location, Problem, printable
+
+
+class _Place(click.Path):
+    """A history file, or the URL of a PostgreSQL database."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and value.startswith(SCHEMES):
+            return ServerAddress(value)
+        return super().convert(value, param, ctx)
+
 
 HISTORY = click.option(
     "--history",
     "file",
     required=True,
     metavar="FILE",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="History file (SQLite database).",
+    type=_Place(),
+    help="History file (SQLite database), or the URL of a PostgreSQL database: postgresql://user@host/database.",
 )
 
 
@@ -57,7 +72,7 @@ def history() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print what was added as JSON.")
 def add(
-    file: Path,
+    file: Path | ServerAddress,
     files: tuple[Path, ...],
     evidence: tuple[Path, ...],
     environment: str,
@@ -121,16 +136,18 @@ def add(
 @history.command()
 @HISTORY
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
-def show(file: Path, as_json: bool) -> None:
+def show(file: Path | ServerAddress, as_json: bool) -> None:
     """Show the size of a history and the latest run of each class."""
     from builder_contracts.dashboard.history.store import History
 
     with History(file, write=False) as store:
         size = store.size()
-        latest = list(
+        latest = sorted(
             store.rows(
-                "SELECT environment, builder, max(started), image_digest, contract_digest, count(*)"
-                " FROM run GROUP BY environment, builder ORDER BY environment, builder"
+                "SELECT environment, builder, started, image_digest, contract_digest, runs FROM (SELECT *,"
+                " count(*) OVER (PARTITION BY environment, builder) AS runs, row_number() OVER"
+                " (PARTITION BY environment, builder ORDER BY started DESC, id DESC) AS age FROM run) AS dated"
+                " WHERE age = 1"
             )
         )
     names = ("environment", "builder", "started", "image_digest", "contract_digest", "runs")

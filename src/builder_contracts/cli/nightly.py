@@ -15,6 +15,7 @@ from builder_contracts.cli.history import HISTORY
 from builder_contracts.cli.history import add as history_add
 from builder_contracts.cli.options import dashboard_settings
 from builder_contracts.contract.files import write
+from builder_contracts.dashboard.history.postgres import ServerAddress
 from builder_contracts.errors import BuilderContractsError, printable
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def placement(out: Path) -> None:
 @nightly.command()
 @HISTORY
 @click.option("--start-anew", is_flag=True, help="Start a new history if the previous one has expired.")
-def restore(file: Path, start_anew: bool) -> None:
+def restore(file: Path | ServerAddress, start_anew: bool) -> None:
     """Download the history artifact that the last nightly run stored.
 
     Only runs of this repository's default branch count. A missing history is fine on the first night, an
@@ -92,6 +93,8 @@ def restore(file: Path, start_anew: bool) -> None:
     from builder_contracts.dashboard.history.store import History
     from builder_contracts.forge.client import connect_forge
 
+    if isinstance(file, ServerAddress):
+        raise BuilderContractsError(f"{file} keeps what it holds: leave this step out")
     if file.exists():
         raise BuilderContractsError(f"{file} already exists: remove it, or skip this step")
     stored = connect_forge().last_history(_FILE, start_anew=start_anew)
@@ -118,7 +121,7 @@ def restore(file: Path, start_anew: bool) -> None:
     help="Directory with the reports of the night's jobs.",
 )
 @click.pass_context
-def add(context: click.Context, file: Path, reports: Path) -> None:
+def add(context: click.Context, file: Path | ServerAddress, reports: Path) -> None:
     """Add a night: every JUnit file and evidence.jsonl under a directory.
 
     An empty or missing directory is a warning, not an error: the pool may be down, and the dashboard must
@@ -144,7 +147,11 @@ def add(context: click.Context, file: Path, reports: Path) -> None:
 @_CONTRACTS
 @dashboard_settings
 def summary(
-    file: Path, site: str, stale_days: float, expected: tuple[str, ...], contracts: Path | None
+    file: Path | ServerAddress,
+    site: str,
+    stale_days: float,
+    expected: tuple[str, ...],
+    contracts: Path | None,
 ) -> None:
     """Print a Markdown summary of the night; warn of each class without a report."""
     from builder_contracts.dashboard.history.store import History
@@ -167,7 +174,7 @@ def summary(
 @dashboard_settings
 @click.option("--dry-run", is_flag=True, help="Print planned changes without making them.")
 def issues(
-    file: Path,
+    file: Path | ServerAddress,
     site: str,
     stale_days: float,
     expected: tuple[str, ...],

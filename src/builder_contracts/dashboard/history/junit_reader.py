@@ -20,6 +20,7 @@ from pathlib import PurePath
 from typing import NoReturn, Protocol
 from xml.parsers import expat
 
+from builder_contracts.dashboard.history import repeated_cases
 from builder_contracts.dashboard.history.result import OLDEST, ONE_WITNESS, SEVERITY, MeasurementRow, Result
 from builder_contracts.errors import InputError, Location, Problem
 from builder_contracts.verdict import Outcome, Rung
@@ -57,7 +58,8 @@ _GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 # Mocha's own reporter writes Date.toUTCString().
 _RFC_2822 = re.compile(r"[A-Z][a-z]{2}, \d{1,2} [A-Z][a-z]{2} \d{4} ")
 # XML 1.0 has no control characters but tab and line ends, also not as references; Surefire writes those.
-_CONTROLS = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\r"))
+_CONTROL = re.compile(b"[%b]" % re.escape(_CONTROLS))
 _CONTROL_REFERENCES = re.compile(
     rb"&#(?:0*(?:[0-8]|1[124-9]|2\d|3[01])|x0*(?:[0-8bcef]|1[\da-f]|d[89a-f][\da-f]{2}|fff[ef]));",
     re.IGNORECASE,
@@ -245,6 +247,10 @@ class _Reader:
         self._lines = 0
         self._odd_bytes: bool | None = None
         self._rest = b""
+        self._held: bytes | None = None
+        self._comparable = False
+        self._repeated: list[tuple[Result, repeated_cases.TimedCase]] = []
+        self._finished: tuple[_Case, Result] | None = None
         self._stem = PurePath(file).stem
         self._environment = environment
         self._builder = builder
@@ -265,9 +271,8 @@ class _Reader:
         self._parser = parser
 
     def feed(self, chunk: bytes) -> None:
-        chunk = self._clean(chunk)
+        chunk = self._replace_repeated(self._clean(chunk))
         self._parse(chunk, last=False)
-        self._fed += len(chunk)
         # Expat keeps a token until it is whole: without this a huge attribute would fill the memory.
         if self._fed - max(self._parser.CurrentByteIndex, 0) > MAX_TOKEN:
             self._refuse(
@@ -276,7 +281,7 @@ class _Reader:
             )
 
     def finish(self) -> list[Result]:
-        self._parse(self._rest, last=True)
+        self._parse((self._held or b"") + self._rest, last=True)
         while self._tallies:
             self._close_suite()
         if not self._results:
@@ -303,14 +308,89 @@ class _Reader:
         cut = chunk.rfind(b"&", -16)
         self._rest = chunk[cut:] if cut >= 0 and b";" not in chunk[cut:] else b""
         chunk = chunk[: len(chunk) - len(self._rest)]
-        for pattern in (_CONTROLS, _CONTROL_REFERENCES):
-            if odd := pattern.search(chunk):
-                line = self._lines + chunk.count(b"\n", 0, odd.start()) + 1
-                fix = "have the tool that wrote it leave control characters out"
-                self._flag("holds control characters, shown as question marks", fix, line)
-                chunk = pattern.sub(b"?", chunk)
+        # Much quicker than to search for one of them.
+        if len(chunk.translate(None, _CONTROLS)) != len(chunk):
+            chunk = self._without(_CONTROL, chunk)
+        if b"&#" in chunk:
+            chunk = self._without(_CONTROL_REFERENCES, chunk)
         self._lines += chunk.count(b"\n")
         return chunk
+
+    def _without(self, pattern: re.Pattern[bytes], chunk: bytes) -> bytes:
+        if odd := pattern.search(chunk):
+            line = self._lines + chunk.count(b"\n", 0, odd.start()) + 1
+            fix = "have the tool that wrote it leave control characters out"
+            self._flag("holds control characters, shown as question marks", fix, line)
+        return pattern.sub(b"?", chunk)
+
+    def _replace_repeated(self, chunk: bytes) -> bytes:
+        """The bytes with an empty element in place of each testcase whose result is known.
+
+        One that is not is read by itself, so that its result can be remembered.
+        """
+        if self._held is None:
+            self._held = b""
+            self._comparable = repeated_cases.may_repeat(chunk)
+        if not self._comparable:
+            return chunk
+        *pieces, rest = (self._held + chunk).split(repeated_cases.END)
+        cut = rest.rfind(repeated_cases.BEGIN)
+        self._held = rest[cut:] if cut >= 0 and len(rest) - cut <= CHUNK else b""
+        ready: list[bytes] = []
+        for piece in pieces:
+            at = 0 if repeated_cases.is_alone(piece) else piece.rfind(repeated_cases.BEGIN)
+            timed = repeated_cases.take_times(piece[at:]) if at >= 0 else None
+            if timed is None:
+                ready += (piece, repeated_cases.END)
+            elif result := repeated_cases.find(timed):
+                ready.append(
+                    b'%b<testcase %b="%d"/>' % (piece[:at], repeated_cases.MARK.encode(), len(self._repeated))
+                )
+                self._repeated.append((result, timed))
+            else:
+                self._parse(b"".join((*ready, piece[:at])), last=False)
+                ready.clear()
+                self._finished = None
+                self._parse(piece[at:] + repeated_cases.END, last=False)
+                self._remember(timed)
+        ready.append(rest[: len(rest) - len(self._held)])
+        return b"".join(ready)
+
+    def _remember(self, timed: repeated_cases.TimedCase) -> None:
+        """Remember the result that was just read, if nothing but its own bytes decided it."""
+        if self._finished is None:
+            return
+        case, result = self._finished
+        properties = dict(case.properties)
+        names = ("image_digest", "contract_digest", "started", "seconds")
+        changing = (case.attributes.get("time"), *map(properties.get, names))
+        if (
+            changing == tuple(text.decode() for text in timed[1:])
+            and result.verdict is Outcome.KEPT
+            and case.ending is None
+            and not case.attempts
+            and not result.measurements
+            and "timestamp" not in case.attributes
+            and "simulated" not in properties
+            and properties.get("clause")
+            and properties.get("environment")
+        ):
+            repeated_cases.remember(timed, result)
+
+    def _recall(self, result: Result, timed: repeated_cases.TimedCase) -> None:
+        """Take the result of a testcase that says the same at another time."""
+        suite, line = self._suites[-1], self._parser.CurrentLineNumber
+        self._results.append(
+            result._replace(
+                started=self._first_moment((timed.started.decode(), suite.get("timestamp")), line),
+                seconds=self._number(timed.seconds.decode(), "time", line) or 0,
+                simulated=suite.get("property:simulated") == "true",
+                image_digest=timed.image_digest.decode(),
+                contract_digest=timed.contract_digest.decode(),
+            )
+        )
+        self._tallies[-1].cases += 1
+        self._tallies[-1].passed += 1
 
     def _flag(self, what: str, fix: str, line: int) -> None:
         """Report what is odd and costs no verdict; after the first few they are only counted."""
@@ -319,6 +399,7 @@ class _Reader:
             self._flag_problem(Problem(Location(self._file, max(line, 1)), what, fix))
 
     def _parse(self, chunk: bytes, *, last: bool) -> None:
+        self._fed += len(chunk)
         try:
             self._parser.Parse(chunk, last)
         except expat.ExpatError as error:
@@ -366,7 +447,10 @@ class _Reader:
         elif name == "testcase":
             if len(self._results) >= MAX_RESULTS:
                 self._refuse(f"contains more than {MAX_RESULTS:,} results", "split the report")
-            self._case = _Case(attributes, self._parser.CurrentLineNumber)
+            if mark := attributes.get(repeated_cases.MARK):
+                self._recall(*self._repeated[int(mark)])
+            else:
+                self._case = _Case(attributes, self._parser.CurrentLineNumber)
 
     def _first(self, name: str, attributes: dict[str, str]) -> None:
         if name not in ("testsuites", "testsuite"):
@@ -443,6 +527,7 @@ class _Reader:
         if name == "testcase" and self._case is not None:
             result = self._result(self._case)
             self._results.append(result)
+            self._finished = self._case, result
             tally = self._tallies[-1]
             tally.cases += 1
             tally.not_kept += self._case.ending is not None and not self._case.skipped
@@ -487,7 +572,7 @@ class _Reader:
             rung=_RUNGS[rung] if rung and verdict is not Outcome.UNPROVEN else None,
             host_limit=verdict is Outcome.UNPROVEN and properties.get("provable_here") == "no",
             started=self._started(case, properties, suite),
-            seconds=self._number(case, seconds, "time") or 0,
+            seconds=self._number(seconds, "time", case.line) or 0,
             simulated=(properties.get("simulated") or suite.get("property:simulated", "")) == "true",
             witnesses=self._witnesses(case, properties),
             measurements=self._measurements(case, properties),
@@ -545,12 +630,12 @@ class _Reader:
                 self._times[text] = None
         return self._times[text]
 
-    def _number(self, case: _Case, text: str, what: str) -> float | None:
+    def _number(self, text: str, what: str, line: int) -> float | None:
         try:
             return number(text)
         except ValueError:
             fix = f"use a number from 0 to {MAX_NUMBER:g} with a decimal point; it is left out"
-            self._flag(f"{what[:40]} is {text[:40]!r}", fix, case.line)
+            self._flag(f"{what[:40]} is {text[:40]!r}", fix, line)
             return None
 
     def _witnesses(self, case: _Case, properties: dict[str, str]) -> tuple[str, ...]:
@@ -565,8 +650,8 @@ class _Reader:
             if name.startswith("measured."):
                 quantity = name.removeprefix("measured.")
                 limit = properties.get(f"budget.{quantity}")
-                value = self._number(case, text, name)
-                budget = None if limit is None else self._number(case, limit, f"budget.{quantity}")
+                value = self._number(text, name, case.line)
+                budget = None if limit is None else self._number(limit, f"budget.{quantity}", case.line)
                 if value is not None:
                     rows.append(MeasurementRow(shorten(quantity, 100), value, budget))
         return tuple(rows)

@@ -1,6 +1,6 @@
-"""The history of verdicts in one SQLite file.
+"""The history of verdicts in one SQLite file, or on a PostgreSQL server where many machines write.
 
-It is SQLite rather than DuckDB because several jobs may add nights at the same time, while DuckDB lets only one
+The file is SQLite rather than DuckDB because several jobs may add nights at the same time, while DuckDB lets only one
 process open a file for writing; because SQLite's journal makes an import atomic even under kill -9; because it is in
 Python's standard library; and because a night is a few hundred small rows, not a column scan.
 
@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import NamedTuple, Self, cast
 
 from builder_contracts.dashboard.history import tables
+from builder_contracts.dashboard.history.postgres import PostgresConnection, ServerAddress, ServerError
 from builder_contracts.dashboard.history.result import OLDEST, SEVERITY, Result
 from builder_contracts.errors import BuilderContractsError, InputError, Location, Problem
 from builder_contracts.verdict import Outcome, Rung
@@ -38,7 +39,7 @@ _PAUSE_MS = 6 * 3600 * 1000
 
 
 class HistoryError(BuilderContractsError):
-    """The history file cannot be opened or written."""
+    """The history cannot be opened or written."""
 
 
 class ImportBatch(NamedTuple):
@@ -66,19 +67,23 @@ class HistorySize:
 
 
 class History:
-    """An open history file. Use it as a context manager; one instance belongs to one thread."""
+    """An open history. Use it as a context manager; one instance belongs to one thread."""
 
-    def __init__(self, path: Path, *, write: bool = True) -> None:
-        """Open the file; with ``write`` it is made when it is not there, and brought up to date.
+    def __init__(self, path: Path | ServerAddress, *, write: bool = True) -> None:
+        """Open the file or the database; with ``write`` it is made when it is not there, and brought up to date.
 
         Raises HistoryError, or InputError for a file that is not a history.
         """
         self.path = path
+        self._connection: sqlite3.Connection | PostgresConnection
         self._texts: dict[str, int] = {}
         self._clauses: dict[tuple[str, str, str], int] = {}
         try:
             with self._translated_errors("open"):
-                self._connection = self._open(write=write)
+                if isinstance(path, ServerAddress):
+                    self._connection = PostgresConnection(path, write=write, wait=BUSY_SECONDS)
+                else:
+                    self._connection = _open(path, write=write)
         except tables.NewerFileError as newer:
             theirs, ours = newer.args
             raise HistoryError(
@@ -88,42 +93,13 @@ class History:
             mend = "pass a file created by 'builder-contracts history add', or a new path"
             raise InputError([Problem(Location(str(path), 1), "not a history file", mend)]) from None
 
-    def _open(self, *, write: bool) -> sqlite3.Connection:
-        if not write and not self.path.is_file():
-            mend = "create it with 'builder-contracts history add --history FILE junit/*.xml'"
-            raise InputError([Problem(Location(str(self.path), 1), "no such history file", mend)])
-        # SQLite's default journal: a write-ahead log would leave two more files next to the one that jobs
-        # store as an artifact. A reader may have to roll back what a killed writer began, if it can write.
-        mode = "rwc" if write else "rw" if os.access(self.path, os.W_OK) else "ro"
-        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-        try:
-            if write:
-                tables.migrate(connection)
-            elif not tables.is_current(connection):
-                # A reader leaves the file as it is, and reads a migrated copy.
-                older, connection = connection, sqlite3.connect(":memory:", isolation_level=None)
-                with closing(older):
-                    older.backup(connection)
-                tables.migrate(connection)
-            if not write:
-                tables.verify(connection)
-        except BaseException as error:
-            connection.close()
-            if isinstance(error, sqlite3.Error) and _is_corruption(error) and not self._was_ours():
-                raise tables.ForeignFileError from None
-            raise
-        return connection
-
-    def _was_ours(self) -> bool:
-        with self.path.open("rb") as stream:
-            return tables.claims_to_be_ours(stream.read(100))
-
     @contextmanager
     def _translated_errors(self, verb: str, ending: str = "") -> Iterator[None]:
-        """SQLite's errors for a person. ``verb`` is what the file cannot be used for: open, read or write."""
+        """A database's errors for a person. ``verb`` is what the file cannot be used for: open, read or write."""
         try:
             yield
+        except ServerError as error:
+            raise HistoryError(f"cannot {verb} {self.path}: {_format_reason(error)}{ending}") from None
         except sqlite3.ProgrammingError:
             raise
         except sqlite3.Error as error:
@@ -273,8 +249,9 @@ class History:
             " WHERE excluded.verdict > result.verdict",
             rows,
         )
-        self._connection.executemany("INSERT OR IGNORE INTO witness VALUES (?, ?, ?, ?)", witnesses)
-        self._connection.executemany("INSERT OR IGNORE INTO measurement VALUES (?, ?, ?, ?, ?)", measurements)
+        into = "INSERT INTO {} VALUES ({}) ON CONFLICT DO NOTHING"
+        self._connection.executemany(into.format("witness", "?, ?, ?, ?"), witnesses)
+        self._connection.executemany(into.format("measurement", "?, ?, ?, ?, ?"), measurements)
 
     def _text(self, value: str) -> int:
         number = self._texts.get(value)
@@ -301,6 +278,39 @@ class History:
             row = self._connection.execute(into, values).fetchone()
         identity: int = row[0]
         return identity
+
+
+def _open(path: Path, *, write: bool) -> sqlite3.Connection:
+    if not write and not path.is_file():
+        mend = "create it with 'builder-contracts history add --history FILE junit/*.xml'"
+        raise InputError([Problem(Location(str(path), 1), "no such history file", mend)])
+    # SQLite's default journal: a write-ahead log would leave two more files next to the one that jobs
+    # store as an artifact. A reader may have to roll back what a killed writer began, if it can write.
+    mode = "rwc" if write else "rw" if os.access(path, os.W_OK) else "ro"
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        if write:
+            tables.migrate(connection)
+        elif not tables.is_current(connection):
+            # A reader leaves the file as it is, and reads a migrated copy.
+            older, connection = connection, sqlite3.connect(":memory:", isolation_level=None)
+            with closing(older):
+                older.backup(connection)
+            tables.migrate(connection)
+        if not write:
+            tables.verify(connection)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite3.Error) and _is_corruption(error) and not _was_ours(path):
+            raise tables.ForeignFileError from None
+        raise
+    return connection
+
+
+def _was_ours(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return tables.claims_to_be_ours(stream.read(100))
 
 
 # Faults of the machine, the disk or the permissions, not of the file.
