@@ -353,7 +353,7 @@ resource "helm_release" "arc_runner" {
               ],
               local.container_mode == "dind" ? [
                 {
-                  name  = "dind"
+                  name  = "daemon"
                   image = "ghcr.io/tinyland-inc/dind:27.5.1"
                   args  = ["dockerd", "--host=tcp://localhost:2375"]
                 }

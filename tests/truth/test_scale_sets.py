@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from builder_contracts.facts.model import DaemonFacts
+from builder_contracts.truth.deployed_builders import facts_of
+from builder_contracts.truth.model import Model
+from builder_contracts.truth.readers import yaml
+from builder_contracts.truth.readers.helm_releases import ReleaseReader
 from tests.truth.conftest import Judge
 
 VALUES = """\
@@ -57,6 +62,39 @@ def test_values_are_those_that_the_chart_can_use(judged: Judge, values: str, exp
 def test_value_that_the_chart_does_not_read_is_named(judged: Judge, key: str, ignored: bool) -> None:
     broken, _ = results(judged, "docker.yaml", f"{RELEASE}    {key}: 3\n", "chart-values")
     assert broken == [f"release docker sets {key}"] * ignored
+
+
+PORT, SOCKET = "tcp://localhost:2375", "unix:///var/run/docker.sock"
+DAEMON = f"{{name: %s, command: [dockerd], args: ['--host={PORT}']}}"
+
+
+@pytest.mark.parametrize(
+    ("mode", "containers", "starting", "host", "reached"),
+    [
+        ("dind", "", "", SOCKET, True),
+        ("dind", "", "", PORT, False),
+        # The chart drops a container of this name, and keeps every other.
+        ("dind", DAEMON % "dind", "", PORT, False),
+        ("dind", DAEMON % "engine", "", PORT, True),
+        ("dind", "", DAEMON % "dind", PORT, True),
+        ("''", DAEMON % "dind", "", PORT, True),
+        ("''", DAEMON % "engine", "", PORT, True),
+        ("''", DAEMON % "engine", "", SOCKET, False),
+        ("''", "", "", PORT, False),
+    ],
+)
+def test_daemon_is_where_the_chart_leaves_one(
+    mode: str, containers: str, starting: str, host: str, reached: bool
+) -> None:
+    runner = f"{{name: runner, env: [{{name: DOCKER_HOST, value: '{host}'}}]}}"
+    pod = f"containers: [{runner}, {containers}], initContainers: [{starting}]"
+    values = f"{VALUES}containerMode: {{type: {mode}}}\ntemplate: {{spec: {{{pod}}}}}\n"
+    model, releases = Model(), ReleaseReader()
+    releases.read(yaml.read(values, "a.yaml")[0], "a.yaml")
+    releases.join(model)
+    daemon = facts_of(model.scale_sets[0]).daemon
+    assert isinstance(daemon, DaemonFacts)
+    assert daemon.reachable is reached
 
 
 @pytest.mark.parametrize(

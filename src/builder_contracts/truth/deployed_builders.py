@@ -330,8 +330,9 @@ def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None
     mode = scale_set.container_mode
     if isinstance(mode, Unknown):
         return Unseen(mode.reason)
-    sidecar = scale_set.pod.container("dind") if scale_set.pod else None
-    if text(mode) != "dind" and sidecar is None:
+    by_chart = text(mode) == "dind" and not scale_set.is_rendered
+    sidecars = _daemons(scale_set, by_chart=by_chart)
+    if not by_chart and not sidecars:
         if unknown_reason is not None:
             return Unseen(unknown_reason)
         host = env.get("DOCKER_HOST")
@@ -343,10 +344,9 @@ def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None
         )
     if unknown_reason is not None:
         return Unseen(unknown_reason)
-    words = [text(word) or "" for word in [*items(get(sidecar, "args")), *items(get(sidecar, "command"))]]
-    listeners = [word.partition("=")[2] for word in words if word.startswith(("--host=", "-H="))]
-    listeners += [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--host", "-H")]
-    listeners = listeners or [_CHART_DIND]
+    listeners = [listener for sidecar in sidecars for listener in _listeners(sidecar)]
+    if by_chart:
+        listeners.append(_CHART_DIND)
     # The chart sets DOCKER_HOST itself if the template does not.
     host = env.get("DOCKER_HOST", _CHART_DIND)
     reached = any(_same_listener(host, listener) for listener in listeners)
@@ -354,6 +354,32 @@ def _daemon(scale_set: ScaleSet, env: dict[str, str], unknown_reason: str | None
     if reached:
         return DaemonFacts(True, f"{host}, where the daemon listens")
     return DaemonFacts(False, f"DOCKER_HOST is {host}, but the daemon listens only on {where}")
+
+
+def _daemons(scale_set: ScaleSet, *, by_chart: bool) -> list[Value]:
+    """The containers of the template that run a daemon; the chart's own replaces one of its name among the containers."""
+    if scale_set.pod is None:
+        return []
+    spec = scale_set.pod.spec
+    starting, beside = items(get(spec, "initContainers")), items(get(spec, "containers"))
+    if by_chart:
+        beside = [container for container in beside if text(get(container, "name")) != "dind"]
+    return [
+        container
+        for container in (*starting, *beside)
+        if text(get(container, "name")) == "dind" or "dockerd" in _started_with(container)
+    ]
+
+
+def _started_with(container: Value) -> list[str]:
+    return [text(word) or "" for key in ("command", "args") for word in items(get(container, key))]
+
+
+def _listeners(container: Value) -> list[str]:
+    words = _started_with(container)
+    listeners = [word.partition("=")[2] for word in words if word.startswith(("--host=", "-H="))]
+    listeners += [words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--host", "-H")]
+    return listeners or [_CHART_DIND]
 
 
 def _same_listener(host: str, listener: str) -> bool:

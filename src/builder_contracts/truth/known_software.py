@@ -43,14 +43,13 @@ class KnownChart:
 
 @dataclass(frozen=True)
 class ScaleSetChart:
-    """The chart of scale sets: the values that it reads and its container modes.
+    """The chart of scale sets: the values that it reads.
 
     ``needed_by_mode`` has the value that a mode needs. Runners of ``refuse_jobs`` refuse a job without a container unless
     ``variable`` is false.
     """
 
     keys: tuple[str, ...]
-    modes: tuple[str, ...]
     needed_by_mode: Mapping[str, str]
     refuse_jobs: frozenset[str]
     variable: str
@@ -219,7 +218,6 @@ def known_software() -> KnownSoftware:
 def _scale_set(entry: Mapping[str, Any]) -> ScaleSetChart:
     return ScaleSetChart(
         tuple(entry["keys"]),
-        tuple(entry["modes"]),
         entry["needed_by_mode"],
         frozenset(entry["refuse_jobs"]),
         entry["variable"],

@@ -59,7 +59,8 @@ class ScaleSet:
     """A GitHub Actions runner scale set of ARC. ``values`` has the shape of the chart's values.
 
     ``variant`` names the values that it was computed with; ``deployed`` is false if a toggle leaves it out.
-    ``omitted`` has the paths of values that a switch leaves out, and its line.
+    ``omitted`` has the paths of values that a switch leaves out, and its line. If ``is_rendered``, the chart has made its
+    additions already.
     """
 
     name: str
@@ -70,6 +71,7 @@ class ScaleSet:
     variant: str
     at: Location
     omitted: Mapping[str, Location] = field(default_factory=dict)
+    is_rendered: bool = False
 
     @property
     def label(self) -> Value | None:

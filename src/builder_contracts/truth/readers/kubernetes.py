@@ -104,7 +104,7 @@ def _runner_set(value: Value, model: Model, variant: str) -> None:
     version = labels.get("app.kubernetes.io/version")
     scale_set(
         ScaleSet(name, Known(values, value.at), version, get(value, "metadata", "namespace"), Known(True, value.at),
-                 variant, value.at),
+                 variant, value.at, is_rendered=True),
         model,
     )  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from builder_contracts.contract.schemas import nearest
+from builder_contracts.runner.kubernetes.scale_set_chart import MODES
 from builder_contracts.truth.finding import Agrees, Contradicts, Quote, RuleResult, Undetermined
 from builder_contracts.truth.known_software import known_software
 from builder_contracts.truth.model import Release, ScaleSet
@@ -29,9 +30,9 @@ def _check_mode(scale_set: ScaleSet) -> Iterator[RuleResult]:
     chart, mode = known_software().scale_set, scale_set.container_mode
     if isinstance(mode, Unknown):
         yield Undetermined(mode.at, mode.reason)
-    elif mode is not None and text(mode) not in chart.modes:
+    elif mode is not None and text(mode) not in MODES:
         actual = Quote(mode.at, f"container mode of scale set {scale_set.name}: {text(mode)}")
-        modes = f"its chart knows {', '.join(chart.modes)} ({chart.reference})"
+        modes = f"its chart knows {', '.join(filter(None, MODES))} ({chart.reference})"
         yield Contradicts(actual, Quote(scale_set.at, modes), "use one of these, or none")
     elif mode is not None and (key := chart.needed_by_mode.get(text(mode) or "")) is not None:
         value = get(scale_set.values, "containerMode", key)
