@@ -93,7 +93,11 @@ def workflow() -> dict[Any, Any]:
 
 def test_workflow_runs_ci_run_and_the_long_tests(workflow: dict[Any, Any]) -> None:
     commands = [step["run"] for job in workflow["jobs"].values() for step in job["steps"] if "run" in step]
-    assert commands == [".ci/run reports", "script/test --yes --tests-only --long -m long"]
+    assert commands == [
+        ".ci/run reports",
+        "script/test --yes --tests-only --long -m long",
+        "script/test --yes --tests-only --kubernetes -m kubernetes",
+    ]
 
 
 def test_workflow_is_read_only_and_jobs_have_timeouts(workflow: dict[Any, Any]) -> None:
