@@ -147,6 +147,8 @@ if [ -z "$INSIDE" ]; then docker run -v .:/w image /w/$(basename $0); else go bu
         ("[{run: 'go build; export PATH=x'}]", ["go"], []),
         ('[{run: "export PATH=x\\ngo build"}]', [], ["go"]),
         ("[{run: yum install x}]", ["yum"], []),
+        ("[{run: /tmp/x/install --update}, {run: go build}]", [], ["go"]),
+        ("[{run: /tmp/x/installed --update}, {run: go build}]", ["go"], []),
         ("[{run: ./itself.sh}]", ["a Docker daemon"], ["go"]),
     ],
 )

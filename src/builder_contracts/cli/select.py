@@ -17,7 +17,7 @@ from builder_contracts.run.options import SELECT, settings_of
     "--needs",
     required=True,
     metavar="LIST",
-    help="Comma-separated needs: tools, docker-build, cpu=4, memory=12Gi, clauses such as environment/NIX_CONFIG.",
+    help="Comma-separated needs: tools such as nix>=2.18, docker-build, cpu=4, memory=12Gi, clauses such as network/egress or identity/user=ci.",
 )
 @table_options(SELECT)
 def select(needs: str, contracts: tuple[str, ...], settings: tuple[str, ...], form: str) -> None:

@@ -69,6 +69,7 @@ def truth(
       builder-contracts truth --exit-criteria --format markdown --planning issues.json --planning milestones.json
       builder-contracts truth --baseline truth-baseline.json --write-baseline
     """
+    from builder_contracts.truth.other_checkouts import given_checkouts
     from builder_contracts.truth.session import exit_code, load
     from builder_contracts.truth.verdicts import judge
 
@@ -101,6 +102,7 @@ def truth(
         tracker=tracker,
         rendered=map(Path, values["rendered"]),
         plans=map(Path, values["plans"]),
+        others=given_checkouts(values["checkouts"]),
     )
     judgement = apply_baseline(judgement, baseline, write=write_baseline)
     if exit_criteria:

@@ -34,6 +34,16 @@ class VersionRange:
         """Whether a release such as ``2.34.8`` lies in the range."""
         return self._specifiers.contains(Version(version), prereleases=True)
 
+    def implies(self, other: VersionRange) -> bool:
+        """Whether every release of this range lies in the other."""
+        # What holds at, between and beyond the bounds of both holds everywhere.
+        samples = [*_samples(self._specifiers), *_samples(other._specifiers)]
+        return all(
+            other._specifiers.contains(sample, prereleases=True)
+            for sample in samples
+            if self._specifiers.contains(sample, prereleases=True)
+        )
+
     @classmethod
     def read(cls, text: str, at: Pointer) -> VersionRange:
         """Raises Fault for what does not parse and for a range without any bound."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from builder_contracts.errors import Location
 from builder_contracts.truth.checkout import TOO_DEEP, Checkout, File, Unread
 from builder_contracts.truth.model import MatchedLine, Model, NameField, Script
+from builder_contracts.truth.other_checkouts import NO_OTHERS, OtherCheckouts
 from builder_contracts.truth.readers import (
     bake,
     bazel_module,
@@ -58,8 +59,8 @@ class SearchWords:
     keep: frozenset[str] = frozenset()
 
 
-def scan_checkout(root: Path, words: SearchWords) -> Model:
-    """Read a checkout. Raises InputError if ``root`` is not a directory."""
+def scan_checkout(root: Path, words: SearchWords, others: OtherCheckouts = NO_OTHERS) -> Model:
+    """Read a checkout, and what it uses of others. Raises InputError if ``root`` is not a directory."""
     checkout = Checkout(root)
     model = Model()
     line_stems = tuple(stem.encode() for stem in stems(words.lines))
@@ -102,7 +103,8 @@ def scan_checkout(root: Path, words: SearchWords) -> Model:
             model.pages.append((file.path, file.text()))
     model.paths, model.folders = frozenset(checkout.paths), frozenset(checkout.folders)
     of_github = {path: document for path, document in pipelines.items() if workflows.is_workflow(path)}
-    workflows.read_workflows(of_github, model)
+    workflows.read_workflows(of_github, model, others)
+    workflows.read_other_actions(model, others)
     workflows.read_pipelines({path: pipelines[path] for path in pipelines if path not in of_github}, model)
     named: set[str] = set()
 

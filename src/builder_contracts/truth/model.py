@@ -412,11 +412,17 @@ class Script:
 
 @dataclass(frozen=True)
 class CompositeAction:
-    """A composite action of this checkout: the folder that ``uses:`` names, and its steps."""
+    """An action: the folder that ``uses:`` names, its steps if it is composite, and the defaults of its inputs.
+
+    ``elsewhere`` says that it is of another repository, whose name its path begins with.
+    """
 
     path: str
     steps: tuple[CiStep, ...]
     at: Location
+    inputs: Mapping[str, Value] = field(default_factory=dict)
+    in_container: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from builder_contracts.truth.finding import (
     Undetermined,
 )
 from builder_contracts.truth.model import Model
+from builder_contracts.truth.other_checkouts import NO_OTHERS, OtherCheckouts
 from builder_contracts.truth.platform import ASSUMED, Assumption, Platform, PlatformClause
 from builder_contracts.truth.readers.workflows import is_action, is_pipeline, is_workflow
 from builder_contracts.truth.rule_context import RuleContext
@@ -101,11 +102,12 @@ def judge(
     today: date | None = None,
     rendered: Iterable[Path] = (),
     plans: Iterable[Path] = (),
+    others: OtherCheckouts = NO_OTHERS,
 ) -> TruthReport:
-    """Judge a checkout, with manifests and plans that are known of its deployment. ``only`` limits the platform's clauses to these ids; classes are then left out."""
+    """Judge a checkout, with manifests and plans that are known of its deployment, and checkouts of what it uses. ``only`` limits the platform's clauses to these ids; classes are then left out."""
     begun = datetime.now(UTC)
     given = tuple(contracts)
-    model = scan_checkout(root, build_search_words(platform, given))
+    model = scan_checkout(root, build_search_words(platform, given), others)
     add_deployment(model, rendered, plans)
     context = RuleContext(platform, model, given, tracker)
     return judge_model(context, begun=begun, root=str(root), only=only, today=today or begun.date())

@@ -19,6 +19,7 @@ from builder_contracts.truth.model import (
     Pipeline,
     PipelineJob,
 )
+from builder_contracts.truth.other_checkouts import NO_OTHERS, OtherCheckouts
 from builder_contracts.truth.readers.expressions import MOST, UNKNOWN, possible_values
 from builder_contracts.truth.value import Known, Value, fields, get, items, plain, text
 
@@ -61,20 +62,43 @@ def read_label_list(value: Value, model: Model) -> None:
     model.own_labels += items(get(value, "self-hosted-runner", "labels"))
 
 
-def read_workflows(documents: Mapping[str, Value], model: Model) -> None:
-    """Add the jobs of all workflows; one that another calls gets the inputs that are passed."""
+def read_workflows(documents: Mapping[str, Value], model: Model, others: OtherCheckouts = NO_OTHERS) -> None:
+    """Add the jobs of all workflows, and of those that they call in other checkouts; one that another calls gets the
+    inputs that are passed.
+    """
     passed: dict[str, list[Mapping[str, Value]]] = {}
-    for document in documents.values():
-        for job in fields(get(document, "jobs")).values():
-            uses = text(get(job, "uses")) or ""
-            if uses.startswith("./"):
-                passed.setdefault(uses.removeprefix("./"), []).append(fields(get(job, "with")))
-    for path, document in documents.items():
-        read_workflow(document, model, passed.get(path, ()))
+    by_path = dict(documents)
+    pending = list(documents)
+    while pending:
+        path = pending.pop(0)
+        for job in fields(get(by_path[path], "jobs")).values():
+            called = _called_workflow(job, path)
+            passed.setdefault(called, []).append(fields(get(job, "with")))
+            if called not in by_path and (document := others.workflow(called)) is not None:
+                by_path[called] = document
+                pending.append(called)
+    for path, document in by_path.items():
+        read_workflow(document, model, passed.get(path, ()), path, by_path)
 
 
-def read_workflow(value: Value, model: Model, passed: Sequence[Mapping[str, Value]] = ()) -> None:
-    """Add the jobs of a workflow of GitHub Actions; ``passed`` are the inputs of each caller in the checkout."""
+def _called_workflow(job: Value, path: str) -> str:
+    """The workflow that a job calls: its path, with the repository in front where that is another."""
+    uses = (text(get(job, "uses")) or "").partition("@")[0]
+    if not uses.startswith("./"):
+        return uses
+    return path.partition(".github/")[0] + uses.removeprefix("./")
+
+
+def read_workflow(
+    value: Value,
+    model: Model,
+    passed: Sequence[Mapping[str, Value]] = (),
+    path: str = "",
+    followed: Collection[str] = (),
+) -> None:
+    """Add the jobs of a workflow of GitHub Actions; ``passed`` are the inputs of each caller, ``followed`` the workflows
+    that were read.
+    """
     inputs = _inputs(value, passed)
     for name, job in fields(get(value, "jobs")).items():
         container = get(job, "container")
@@ -89,7 +113,7 @@ def read_workflow(value: Value, model: Model, passed: Sequence[Mapping[str, Valu
                 name=name,
                 choices=choices,
                 container=container,
-                steps=_steps(get(job, "steps")) or _called(job),
+                steps=_steps(get(job, "steps")) or _called(job, _called_workflow(job, path), followed),
                 timeout=get(job, "timeout-minutes"),
                 artifacts=(),
                 at=job.at,
@@ -216,10 +240,16 @@ def _agree(row: Mapping[str, Value], entry: Mapping[str, Value]) -> bool:
     return all(plain(row[key]) == plain(value) for key, value in entry.items() if key in row)
 
 
-def _called(job: Value) -> tuple[CiStep, ...]:
-    """The step of a job that calls a workflow: ``jobs.x.uses``."""
+def _called(job: Value, workflow: str, followed: Collection[str]) -> tuple[CiStep, ...]:
+    """The step of a job that calls a workflow which was not read: ``jobs.x.uses``."""
     uses = get(job, "uses")
-    return (CiStep("workflow", None, uses, {}, uses.at),) if uses is not None else ()
+    is_own = workflow.startswith(".github/")
+    if uses is None or (workflow in followed and not is_own):
+        return ()
+    if not is_own and (text(uses) or "").startswith("./"):
+        # A path of another repository is named with it.
+        uses = Known(workflow, uses.at)
+    return (CiStep("workflow", None, uses, {}, uses.at),)
 
 
 def _steps(value: Value | None) -> tuple[CiStep, ...]:
@@ -238,8 +268,35 @@ def _steps(value: Value | None) -> tuple[CiStep, ...]:
 
 def read_action(value: Value, path: str, model: Model) -> None:
     """Add a composite action; actions of other kinds have no steps."""
-    folder = path.rpartition("/")[0]
-    model.actions.append(CompositeAction(folder, _steps(get(value, "runs", "steps")), value.at))
+    model.actions.append(_action(value, path.rpartition("/")[0]))
+
+
+def _action(value: Value, path: str, *, elsewhere: bool = False) -> CompositeAction:
+    inputs = {
+        name: default
+        for name, declared in fields(get(value, "inputs")).items()
+        if (default := get(declared, "default")) is not None
+    }
+    in_container = text(get(value, "runs", "using")) == "docker"
+    return CompositeAction(
+        path, _steps(get(value, "runs", "steps")), value.at, inputs, in_container, elsewhere
+    )
+
+
+def read_other_actions(model: Model, others: OtherCheckouts) -> None:
+    """Add the actions of other checkouts that jobs and actions use."""
+    read: set[str] = set()
+    pending = [step for job in model.jobs for step in job.steps]
+    pending += [step for action in model.actions for step in action.steps]
+    while pending:
+        name = (text(pending.pop().uses) or "").partition("@")[0]
+        if name in read or name.startswith(("./", "docker:")):
+            continue
+        read.add(name)
+        if (document := others.action(name)) is not None:
+            action = _action(document, name, elsewhere=True)
+            model.actions.append(action)
+            pending += action.steps
 
 
 def read_pipelines(documents: Mapping[str, Value], model: Model) -> None:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
+from typing import Any
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.isolation import DockerDaemon, NoNewPrivileges
@@ -17,8 +19,8 @@ from builder_contracts.errors import Location
 from builder_contracts.tools.catalog import catalog
 from builder_contracts.truth.debian import brings as brings_of
 from builder_contracts.truth.known_software import known_software
-from builder_contracts.truth.model import CiJob, CiStep, LabelChoice
-from builder_contracts.truth.readers.expressions import possible_values
+from builder_contracts.truth.model import CiJob, CiStep, CompositeAction, LabelChoice
+from builder_contracts.truth.readers.expressions import UNKNOWN, possible_values
 from builder_contracts.truth.readers.shell import Command, commands
 from builder_contracts.truth.rule_context import RuleContext
 from builder_contracts.truth.value import Value, get, text
@@ -32,7 +34,7 @@ _INSTALLS = frozenset({"install", "add", "profile", "tool", "-i", "-iA", "i"})
 # What a script brings in a way that its text does not show.
 _BRINGS = re.compile(
     r"\|\s*(?:sudo\s+(?:-\S+\s+)*)?(?:ba|z|da)?sh\b|GITHUB_PATH|\bPATH=|\beval\s|(?:^|\n)\s*(?:source|\.)\s+\S"
-    r"|\bchmod\s+\S*\+?x|/usr/local/bin|\.local/bin"
+    r"|\bchmod\s+\S*\+?x|/usr/local/bin|\.local/bin|\S/install(?:er)?(?:\.sh)?(?=\s|$)"
 )
 _GUARD = re.compile(r"\b(?:command\s+-v|which|type(?:\s+-[tpPa])?|hash)\s+([\w.+-]+)")
 _FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w-]+)\s*\(\)", re.MULTILINE)
@@ -62,19 +64,38 @@ class StepNeed:
 
 
 def steps_of(context: RuleContext, steps: Sequence[CiStep], depth: int = 0) -> Iterator[CiStep]:
-    """The steps with those of composite actions of this repository in their place."""
-    repository = context.facts("identity").get("repository", default="/").rpartition("/")[2].lower()
-    actions = {action.path: action for action in context.model.actions}
+    """The steps with those of composite actions that were read in their place."""
     for step in steps:
         yield step
-        uses = (text(step.uses) or "").partition("@")[0]
-        path = posixpath.normpath(uses) if uses.startswith("./") else None
-        parts = uses.split("/", 2)
-        if path is None and len(parts) == 3 and parts[1].lower() == repository:
-            path = parts[2]
-        action = actions.get(path) if path is not None else None
-        if action is not None and depth < 5:
-            yield from steps_of(context, action.steps, depth + 1)
+        action = action_of(context, step)
+        if action is not None and depth < _DEPTH:
+            inputs = _inputs_of(action, step)
+            inside = [inner for inner in action.steps if not is_skipped(inner, {}, inputs)]
+            yield from steps_of(context, inside, depth + 1)
+
+
+def action_of(context: RuleContext, step: CiStep) -> CompositeAction | None:
+    """The action that a step uses, if it was read: of this checkout, or of another that was given."""
+    uses = (text(step.uses) or "").partition("@")[0]
+    if "actions" not in context.memo:
+        context.memo["actions"] = {action.path: action for action in context.model.actions}
+    actions: Mapping[str, CompositeAction] = context.memo["actions"]
+    if uses.startswith("./"):
+        return actions.get(posixpath.normpath(uses))
+    repository = context.facts("identity").get("repository", default="/").rpartition("/")[2].lower()
+    parts = uses.split("/", 2)
+    if len(parts) == 3 and parts[1].lower() == repository and parts[2] in actions:
+        return actions[parts[2]]
+    return actions.get(uses)
+
+
+def _inputs_of(action: CompositeAction, step: CiStep) -> Mapping[str, Sequence[Any]]:
+    """What ``inputs.x`` is in an action: text, as it is passed or by default."""
+    inputs: dict[str, Sequence[Any]] = {}
+    for name, value in {**action.inputs, **step.arguments}.items():
+        written = text(value)
+        inputs[f"inputs.{name}"] = [UNKNOWN if written is None or "${{" in written else written]
+    return inputs
 
 
 def needs_of_job(context: RuleContext, job: CiJob, choice: LabelChoice) -> Iterator[StepNeed]:
@@ -95,7 +116,6 @@ def needs_of_steps(
     facts = context.facts("workflows")
     by_action: Mapping[str, str] = facts.get("actions", default={})
     brings: Mapping[str, list[str]] = facts.get("brings", default={})
-    local = {action.path for action in context.model.actions}
     brought: set[str] = set()
     unsure = ""
     strangers: list[str] = []
@@ -103,16 +123,24 @@ def needs_of_steps(
         uses = text(step.uses) or ""
         action = uses.partition("@")[0]
         listed = known_software().actions.get(action)
+        read = action_of(context, step)
+        if step.uses is not None and read is not None and read.in_container:
+            yield StepNeed(DAEMON, f"uses: {uses}, an action in a container", step.uses.at)
         if step.uses is not None and uses.startswith("docker://"):
             yield StepNeed(DAEMON, f"uses: {uses}", step.uses.at)
         need = by_action.get(action) or (listed.needs if listed else "")
         if step.uses is not None and need and need not in brought:
             yield StepNeed(need, f"uses: {action}", step.uses.at)
         brought.update(brings.get(action, ()), listed.brings if listed else ())
-        if action and listed is None and action not in by_action and action not in brings:
+        if (
+            action
+            and (read is None or not read.steps)
+            and listed is None
+            and action not in by_action
+            and action not in brings
+        ):
             strangers.append(action)
-            path = posixpath.normpath(action) if action.startswith("./") else ""
-            if _SETUP.search(action) and path not in local:
+            if _SETUP.search(action):
                 unsure = unsure or f"uses: {action} may bring it"
         script = text(step.run)
         if script is None or step.run is None:
@@ -249,14 +277,18 @@ def classes_of(context: RuleContext, choice: LabelChoice) -> tuple[Contract, ...
     return context.builders_of(text(label) or "" for label in choice.labels)
 
 
-def is_skipped(step: CiStep, matrix: Mapping[str, str]) -> bool:
-    """Whether a step's ``if`` is false on a runner of the platform with these values of the matrix."""
+def is_skipped(
+    step: CiStep, matrix: Mapping[str, str], inputs: Mapping[str, Sequence[Any]] = MappingProxyType({})
+) -> bool:
+    """Whether a step's ``if`` is false on a runner of the platform with these values of the matrix and of inputs."""
     condition = text(step.condition)
     if condition is None:
         return False
     written = condition.strip().removeprefix("${{").removesuffix("}}")
     return not any(
-        possible_values(written, {**_RUNNER, **{f"matrix.{key}": [value] for key, value in matrix.items()}})
+        possible_values(
+            written, {**_RUNNER, **inputs, **{f"matrix.{key}": [value] for key, value in matrix.items()}}
+        )
     )
 
 

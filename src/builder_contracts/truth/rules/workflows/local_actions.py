@@ -18,7 +18,7 @@ def check(context: RuleContext) -> Iterator[RuleResult]:
     model = context.model
     elsewhere: dict[tuple[str, int], str] = {}
     places: list[tuple[CiStep, CiJob | None]] = [(step, job) for job in model.jobs for step in job.steps]
-    places += [(step, None) for action in model.actions for step in action.steps]
+    places += [(step, None) for action in model.actions if not action.elsewhere for step in action.steps]
     for owner in model.jobs:
         for step in owner.steps:
             checked_out = (text(step.uses) or "").startswith("actions/checkout@") or step.run is not None

@@ -1,0 +1,69 @@
+"""Workflows and actions of other repositories, from the checkouts of them that the user gives. Nothing is fetched."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builder_contracts.errors import InputError, Location, Problem
+from builder_contracts.truth.checkout import MAX_BYTES
+from builder_contracts.truth.git_index import read_plain
+from builder_contracts.truth.readers import yaml
+from builder_contracts.truth.value import Value
+
+
+@dataclass(frozen=True)
+class OtherCheckouts:
+    """The root of a checkout for each ``owner/name``, in lower case."""
+
+    roots: Mapping[str, Path] = field(default_factory=dict)
+
+    def workflow(self, name: str) -> Value | None:
+        """The workflow that ``owner/name/.github/workflows/file`` names; None if no checkout has it."""
+        return self._document(name) if name.count("/") == 4 else None
+
+    def action(self, name: str) -> Value | None:
+        """The action in the folder that ``owner/name/folder`` names; None if no checkout has it."""
+        return self._document(f"{name}/action.yml") or self._document(f"{name}/action.yaml")
+
+    def _document(self, name: str) -> Value | None:
+        owner, _, rest = name.partition("/")
+        repository, _, path = rest.partition("/")
+        root = self.roots.get(f"{owner}/{repository}".lower())
+        if root is None:
+            return None
+        file = root / posixpath.normpath(path)
+        try:
+            # What a repository names leads nowhere else, by ../ or by a link.
+            if not file.resolve().is_relative_to(root.resolve()):
+                return None
+            written = read_plain(file, MAX_BYTES).decode("utf-8", "replace")
+            return next(iter(yaml.read(written, str(file))), None)
+        except (OSError, ValueError, yaml.NotYaml, RecursionError):
+            return None
+
+
+NO_OTHERS = OtherCheckouts()
+
+
+def given_checkouts(options: Iterable[str]) -> OtherCheckouts:
+    """The checkouts of options ``OWNER/NAME=PATH``. Raises InputError."""
+    roots: dict[str, Path] = {}
+    problems: list[Problem] = []
+    for option in options:
+        name, _, path = option.partition("=")
+        if name.count("/") != 1 or not all(name.split("/")) or not path:
+            problems.append(_problem(f"{option!r} is no OWNER/NAME=PATH", "write owner/actions=../actions"))
+        elif not Path(path).is_dir():
+            problems.append(_problem(f"{path} is no directory", f"pass the root of a checkout of {name}"))
+        else:
+            roots[name.lower()] = Path(path)
+    if problems:
+        raise InputError(problems)
+    return OtherCheckouts(roots)
+
+
+def _problem(what: str, fix: str) -> Problem:
+    return Problem(Location("--checkout", 1), what, fix)
