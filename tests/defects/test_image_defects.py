@@ -173,6 +173,16 @@ DEFECTS = [
         "does not do its work: 'xz -c' exited with status 1: liblzma: internal error",
     ),
     Defect(
+        "tools-that-end-well-without-work",
+        "tinyland-docker",
+        "RUN printf '#!/bin/sh\\n/usr/bin/${0##*/} --version\\n' >/usr/local/bin/flex && chmod 0755 /usr/local/bin/flex"
+        " && cp /usr/local/bin/flex /usr/local/bin/bison && cp /usr/local/bin/flex /usr/local/bin/rsync"
+        ' && printf \'#!/bin/sh\\n[ "$1" = --version ] && exec /usr/bin/xz --version\\nexec gzip "$@"\\n\''
+        " >/usr/local/bin/xz && chmod 0755 /usr/local/bin/xz\nENV MAKEFLAGS=-i",
+        ("toolchain/flex", "toolchain/bison", "toolchain/rsync", "toolchain/xz", "toolchain/make"),
+        "printed '', not 'a piece of work'",
+    ),
+    Defect(
         "no-c-headers",
         "tinyland-docker",
         "RUN rm /usr/include/stdio.h",

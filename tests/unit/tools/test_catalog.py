@@ -26,6 +26,10 @@ def test_at_least_fifty_tools_are_known_and_most_have_work() -> None:
     assert sum(tool.work is not None for tool in catalog().values()) >= 50
 
 
+def test_no_work_is_done_by_ending_well() -> None:
+    assert [tool.name for tool in catalog().values() if tool.work is not None and not tool.work.output] == []
+
+
 def test_tools_of_the_contracts_have_work_where_possible() -> None:
     present = [
         tool
