@@ -104,6 +104,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if isinstance(item, ClauseItem) and item.verdict is not None:
         # Plain data: xdist carries it to the process that reports.
         vars(report)["builder_contracts"] = to_data(item.verdict)
+        vars(report)["builder_contracts_promised"] = item.config.stash[RUN].promised
     return report
 
 

@@ -75,6 +75,20 @@ def test_image_that_was_checked_is_deployed_and_no_other(tmp_path: Path) -> None
     assert (changed.returncode, "another version of the contract" in changed.stdout) == (7, True)
 
 
+def test_workers_of_pytest_attest_the_whole_contract(tmp_path: Path) -> None:
+    private, _ = key_pair(tmp_path)
+    (tmp_path / "contracts").mkdir()
+    (tmp_path / "contracts" / "my-runner.yaml").write_text(CONTRACT)
+    checked = run(
+        f"pytest -n 2 -m contract contracts --image my-runner={IMAGE} -p no:cacheprovider "
+        f"--report attestation=my-runner.dsse --sign-key {private}",
+        tmp_path,
+    )
+    assert checked.returncode == 0, checked.stdout
+    accepted = run(step("deploy", "verify"), tmp_path)
+    assert (accepted.returncode, "accepted  my-runner" in accepted.stdout) == (0, True), accepted.stdout
+
+
 @pytest.fixture
 def registry() -> Iterator[str]:
     """The address of a registry on loopback that takes everything."""

@@ -73,6 +73,7 @@ class PytestRun:
     begun: bool = False
     leftovers: Leftovers = field(default_factory=Leftovers)
     _run: Run | None = None
+    _promised: dict[str, int] = field(default_factory=dict)
     _checkouts: dict[Path, list[Verdict]] = field(default_factory=dict)
 
     @classmethod
@@ -116,6 +117,8 @@ class PytestRun:
             self.other_tests += 1
             self.other_failures += report.failed
         elif not self.is_worker:
+            # The process that reports for workers of xdist reads no contract itself.
+            self._promised |= getattr(report, "builder_contracts_promised", {})
             self.verdicts.append(self.begin_reports().add(from_data(data)))
 
     def begin_reports(self) -> Reports:
@@ -125,9 +128,13 @@ class PytestRun:
                 self.requests, stdout=sys.stdout, stderr=sys.stderr, terminal=False, sign=self.sign
             )
             started = datetime.now(UTC).isoformat(timespec="seconds")
-            promised = {contract.name: len(contract.clauses) for contract in self.contracts.values()}
-            self.reports.begin(RunInfo(self.id, "pytest", self.options.cwd, started, promised=promised))
+            self.reports.begin(RunInfo(self.id, "pytest", self.options.cwd, started, promised=self._promised))
         return self.reports
+
+    @property
+    def promised(self) -> dict[str, int]:
+        """The number of clauses in each contract that this process collected."""
+        return {contract.name: len(contract.clauses) for contract in self.contracts.values()}
 
     @property
     def is_worker(self) -> bool:
