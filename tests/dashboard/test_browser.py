@@ -520,6 +520,87 @@ def test_on_a_phone_the_latest_nights_are_in_view(browser: Browser, demo: Path) 
     assert right <= window
 
 
+LONG_NAMES = [
+    "tinyland-nix/filesystem/home/runner/actions-runner/cached/_work/_tool/node_modules/a-package-of-a-long-name",
+    "gpu-builder-with-a-name-that-is-longer-than-anybody-would-like-2xlarge-arm64/environment/"
+    "BUILDER_CONTRACTS_VARIABLE_WITH_A_NAME_THAT_HAS_NO_END_IN_SIGHT_FOR_A_WHOLE_LINE",
+]
+
+
+@pytest.fixture(scope="module")
+def long_names(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site of 31 nights whose classes, clauses and environments have long names."""
+    cases = [
+        case(
+            name,
+            environment=environment,
+            started=days_ago(night + 0.1),
+            verdict="broken" if night == 3 else "kept",
+        )
+        for name in LONG_NAMES
+        for environment in ("embedded", "honey-pool-with-a-long-name-of-its-own")
+        for night in range(31)
+    ]
+    return site_as_of(tmp_path_factory.mktemp("long") / "site", 0, *cases)
+
+
+@pytest.mark.parametrize("width", [1280, 1440, 390, 360])
+def test_grid_is_whole_with_long_names(browser: Browser, long_names: Path, width: int) -> None:
+    browser.look(width=width)
+    for page in ("grid.html", "index.html"):
+        browser.open(long_names / page)
+        browser.shot(f"long-names-{page.partition('.')[0]}-{width}")
+        wide, tables, outside = browser.script(
+            "const right = (one) => one.getBoundingClientRect().right;"
+            "return [document.documentElement.scrollWidth - innerWidth,"
+            " [...document.querySelectorAll('.rows')].map((one) => one.scrollWidth - one.clientWidth),"
+            " [...document.querySelectorAll('main *:not(th > a, th > a *)')]"
+            ".filter((one) => right(one) > innerWidth).map((one) => one.outerHTML.slice(0, 90))]"
+        )
+        assert wide <= 0
+        assert tables == ([0] * 4 if page == "grid.html" else [])
+        # A name that does not fit its column ends in an ellipsis, and is whole in its title.
+        assert outside == []
+    boxes = [element.rect for element in browser.all(".environment")]
+    assert boxes[1]["y"] - boxes[0]["y"] - boxes[0]["height"] >= 40
+    assert [element.text for element in browser.all(".eyebrow")] == [
+        "embedded",
+        "honey-pool-with-a-long-name-of-its-own",
+    ]
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_date_of_a_single_night_is_not_cut(browser: Browser, tmp_path: Path, width: int) -> None:
+    browser.look(width=width)
+    browser.open(site_as_of(tmp_path / "site", 0) / "grid.html")
+
+    left, right, edge, overflow = browser.script(
+        "const text = document.querySelector('.axis').getBoundingClientRect();"
+        "const picture = document.querySelector('thead svg').getBoundingClientRect();"
+        "const rows = document.querySelector('.rows');"
+        "return [text.left - picture.left, picture.right - text.right, innerWidth - text.right,"
+        " rows.scrollWidth - rows.clientWidth]"
+    )
+    assert min(left, right, edge) >= 0
+    assert overflow == 0
+
+
+def test_question_mark_lists_the_keys(browser: Browser, demo: Path, axe: str) -> None:
+    browser.open(demo / "grid.html")
+    body = browser.element("body")
+    assert not browser.shown("#keys")
+
+    body.send_keys("?")
+    assert browser.element("#keys h2").text == "Keys"
+    assert len(browser.shown("#keys dt")) == 6
+    assert browser.violations(axe) == []
+    browser.driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert not browser.shown("#keys")
+
+    browser.element("#search").send_keys("?")
+    assert not browser.shown("#keys")
+
+
 # --- the other pages ---------------------------------------------------------------------------------
 
 

@@ -64,8 +64,9 @@
   /** @param {string} name */
   const field = (name) => /** @type {HTMLInputElement | HTMLSelectElement | null} */ (form.elements.namedItem(name));
   const group = /** @type {HTMLInputElement} */ (field("group"));
-  // As many nights as fit with their symbols.
-  const usual = innerWidth < 640 ? "14" : "30";
+  // As many nights as fit with their symbols, next to the columns before them.
+  const narrow = innerWidth < 640;
+  const usual = narrow ? "7" : "30";
   const readAddress = () => {
     const wanted = new URLSearchParams(location.hash.slice(1));
     for (const name of fields) {
@@ -175,7 +176,8 @@
   /** @param {Data} data @param {number} from @param {number} cell */
   const axis = (data, from, cell) => {
     const nights = last - from + 1;
-    const picture = svg("svg", { width: nights * cell, height: 34, role: "img", "aria-label": "dates, and nights on which image or contract changed" });
+    // One date is wider than one night.
+    const picture = svg("svg", { width: Math.max(nights * cell, 56), height: 34, role: "img", "aria-label": "dates, and nights on which image or contract changed" });
     const step = cell >= 12 ? 7 : Math.ceil(70 / cell / 7) * 7;
     for (let night = last; night >= from; night -= step) {
       const text = svg("text", { class: "axis", x: (night - from + 0.5) * cell, y: 11, "text-anchor": (night - from) * cell < 30 ? "start" : night === last ? "end" : "middle" });
@@ -216,7 +218,7 @@
   const view = () => {
     const chosen = field("nights")?.value || usual;
     const nights = chosen === "all" ? last - first + 1 : Math.min(Number(chosen), last - first + 1);
-    const room = Math.max(grid.clientWidth - (innerWidth < 640 ? 150 : 560), 160);
+    const room = Math.max(grid.clientWidth - (narrow ? 234 : 604), narrow ? 84 : 160);
     const cell = Math.max(chosen === "all" ? 2 : 7, Math.min(24, Math.floor(room / nights)));
     return { from: last - nights + 1, cell };
   };
@@ -369,7 +371,9 @@
     const known = row && rowData.get(row);
     if (known) location.href = known.clause.href;
   });
+  const keys = /** @type {HTMLDialogElement} */ (document.getElementById("keys"));
   document.addEventListener("keydown", (event) => {
+    if (keys.open) { if (event.key === "?") keys.close(); return; }
     const at = /** @type {HTMLElement} */ (document.activeElement);
     const typing = at?.matches("input, select, textarea");
     if (event.key === "/" && !typing) {
@@ -377,6 +381,7 @@
       document.getElementById("search")?.focus();
       return;
     }
+    if (event.key === "?" && !typing) { hide(); keys.showModal(); return; }
     if (event.key === "Escape") { hide(); if (typing) at.blur(); return; }
     const links = /** @type {HTMLElement[]} */ ([...grid.querySelectorAll(".rows:not([hidden]) tbody th a")]);
     const here = links.indexOf(at);
