@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from builder_contracts.contract.document import read
 from builder_contracts.errors import InputError
 from builder_contracts.run.inputs import load_inputs
 from builder_contracts.run.options import CHECK, parse
@@ -16,6 +17,7 @@ from builder_contracts.run.progress import Progress
 from builder_contracts.run.run import Run
 from builder_contracts.run.selection import select
 from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner
+from builder_contracts.runner.kubernetes import pod_template
 from builder_contracts.runner.kubernetes import runner as kubernetes
 from builder_contracts.runner.kubernetes.kubectl import Kubectl
 from builder_contracts.verdict import Outcome, Rung, Verdict
@@ -257,3 +259,75 @@ def test_class_that_starts_by_entrypoint_is_not_judged_in_a_pod(kubectl: Kubectl
 
     assert (reference.outcome, reference.provable_here) == (Outcome.UNPROVEN, False)
     assert "job.start: image" in reference.observation
+
+
+POD_PROMISES = """
+pod: {host_paths: [], host_namespaces: [], qos_class: Guaranteed, image_pull_policy: Always, priority_class: none}
+"""
+DEFECTIVE_POD = """
+kind: Pod
+spec:
+  hostNetwork: true
+  priorityClassName: urgent
+  volumes:
+  - {name: node, hostPath: {path: /}}
+  containers:
+  - name: runner
+    image: tinyland-nix
+    imagePullPolicy: Never
+"""
+
+
+def test_promises_of_a_pod_are_kept_by_the_admitted_pod(kubectl: KubectlStandIn) -> None:
+    Path("tiny.yaml").write_text(CONTRACT + POD_PROMISES, "utf-8")
+    admitted = copy.deepcopy(RUNNING)
+    admitted["status"]["qosClass"] = "Guaranteed"
+    admitted["spec"]["containers"][0]["imagePullPolicy"] = "Always"
+    kubectl.answer("get", admitted)
+
+    verdicts = {name: verdict for name, verdict in check().items() if name.startswith("pod/")}
+
+    assert len(verdicts) == 5
+    assert {(verdict.outcome, verdict.rung) for verdict in verdicts.values()} == {
+        (Outcome.KEPT, Rung.OBSERVED)
+    }
+
+
+def test_broken_promise_of_a_pod_names_the_templates_line(kubectl: KubectlStandIn) -> None:
+    Path("tiny.yaml").write_text(CONTRACT + POD_PROMISES, "utf-8")
+    Path("pod.yaml").write_text(DEFECTIVE_POD, "utf-8")
+    admitted = copy.deepcopy(RUNNING)
+    admitted["spec"] |= {
+        "hostNetwork": True,
+        "priorityClassName": "urgent",
+        "volumes": [{"name": "node", "hostPath": {"path": "/"}}, {"name": "token", "projected": {}}],
+    }
+    admitted["spec"]["containers"][0] |= {"imagePullPolicy": "Never", "securityContext": {"privileged": True}}
+    admitted["status"]["qosClass"] = "BestEffort"
+    kubectl.answer("get", admitted)
+
+    verdicts = check()
+
+    lines = {
+        name: verdict.cause.rpartition(" at pod.yaml:")[2]
+        for name, verdict in verdicts.items()
+        if verdict.outcome is Outcome.BROKEN
+    }
+    assert lines == {
+        "pod/host-namespaces": "4",
+        "pod/priority-class": "5",
+        "pod/host-paths": "6",
+        # What the template leaves out is decided where it would stand.
+        "pod/qos-class": "9",
+        "isolation/privileged": "9",
+        "pod/image-pull-policy": "11",
+    }
+
+
+def test_values_without_a_template_name_no_line(tmp_path: Path) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text("containerMode: {type: none}\nmaxRunners: 2\n", "utf-8")
+
+    template = pod_template.from_values(read(values, "values.yaml"), (), release="tiny")
+
+    assert template.lines == {}

@@ -502,6 +502,25 @@ class KernelFacts:
 
 
 @dataclass(frozen=True)
+class PodFacts:
+    """The job's pod as the Kubernetes API returns it, after admission.
+
+    ``host_namespaces`` are network, pid, ipc. ``lines`` are the places of the template, FILE:LINE, that decide what
+    promises are about, by the field's name; empty where the template is not a file.
+    """
+
+    host_paths: list[str] = field(default_factory=list)
+    host_namespaces: list[str] = field(default_factory=list)
+    qos_class: str = ""
+    image_pull_policy: str = ""
+    priority_class: str = ""
+    lines: dict[str, str] = field(default_factory=dict)
+
+
+NOT_A_POD = Unseen("only a pod of the run shows it; use --runner kubernetes", provable_here=False)
+
+
+@dataclass(frozen=True)
 class Facts:
     """One observation. ``groups`` begins with the effective one. ``ports`` holds the addresses of
     what listens, by PORT/PROTOCOL.
@@ -555,6 +574,7 @@ class Facts:
     network: NetworkFacts = field(default_factory=NetworkFacts)
     nix_settings: dict[str, Seen[NixSettingFacts]] = field(default_factory=dict)
     resources: ResourceFacts = field(default_factory=ResourceFacts)
+    pod: Seen[PodFacts] = NOT_A_POD
     kernel: KernelFacts = field(default_factory=KernelFacts)
     outside: Seen[Facts] = NOT_ASKED
     asked: Seen[list[str]] = NOT_ASKED

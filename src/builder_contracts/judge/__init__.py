@@ -23,6 +23,7 @@ from builder_contracts.contract.promises import (
     NixSetting,
     PackagePromise,
     PathState,
+    PodPromise,
     PortPromise,
     PrivilegePromise,
     ProcessPromise,
@@ -51,6 +52,7 @@ from builder_contracts.judge import (
     network,
     nix,
     packages,
+    pod,
     ports,
     privileges,
     process,
@@ -113,6 +115,8 @@ def find(promise: Promise, facts: Facts) -> Assessment:
         return ports.judge(promise, facts)
     if isinstance(promise, NixSetting):
         return nix.judge(promise, facts)
+    if isinstance(promise, PodPromise):
+        return pod.judge(promise, facts)
     if isinstance(promise, ResourcePromise):
         return resources.judge(promise, facts)
     if isinstance(promise, ProofPromise):
@@ -140,7 +144,8 @@ def judge(
 ) -> Verdict:
     """The verdict on one clause. ``today`` (UTC) decides about waivers; ``instead`` is used if the facts cannot decide."""
     weighed = WeighedAssessment(instead, facts) if instead else assess(clause.promise, facts)
-    finding = under_waiver(clause, weighed.assessment, today)
+    assessment = pod.with_template_line(clause.promise, weighed.assessment, facts)
+    finding = under_waiver(clause, assessment, today)
     seen_image = facts.image if isinstance(facts.image, ImageFacts) else None
     runner = facts.runner if isinstance(facts.runner, RunnerFacts) else None
     start = facts.start if isinstance(facts.start, StartFacts) else StartFacts(exists=False, started=False)

@@ -22,6 +22,7 @@ from builder_contracts.contract.promises import (
     NixSetting,
     PackagePromise,
     PathState,
+    PodPromise,
     PortPromise,
     PrivilegePromise,
     ProcessPromise,
@@ -49,6 +50,7 @@ from builder_contracts.judge import (
     network,
     nix,
     packages,
+    pod,
     ports,
     privileges,
     process,
@@ -109,6 +111,8 @@ def explanation(promise: Promise) -> Explanation:
         return ports.explain(promise)
     if isinstance(promise, NixSetting):
         return nix.explain(promise)
+    if isinstance(promise, PodPromise):
+        return pod.explain(promise)
     if isinstance(promise, ResourcePromise):
         return resources.explain(promise)
     if isinstance(promise, ProofPromise):

@@ -19,6 +19,7 @@ from builder_contracts.contract.promises import (
     NixSetting,
     PackagePromise,
     PathState,
+    PodPromise,
     PrivilegePromise,
     Promise,
     ProofPromise,
@@ -60,6 +61,7 @@ _NEVER_OUTSIDE = (
     | LocalizationPromise
     | Groups
     | NixSetting
+    | PodPromise
     | DaemonSetting
 )
 """Promises about which a look at the job's process tells nothing."""
@@ -160,7 +162,9 @@ def _is_proven(assessment: Assessment) -> bool:
 
 
 def _name_inside(promise: Promise, facts: Facts) -> str:
-    if not isinstance(promise, ImagePromise | Privileged) or not isinstance(facts.runner, RunnerFacts):
+    if not isinstance(promise, ImagePromise | Privileged | PodPromise) or not isinstance(
+        facts.runner, RunnerFacts
+    ):
         return "probe"
     return {"docker": "engine", "kubernetes": "Kubernetes API"}.get(facts.runner.kind, "probe")
 

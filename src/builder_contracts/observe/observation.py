@@ -251,6 +251,7 @@ def _facts(
             setting.name: read.nix_setting(answers, setting.name) for setting in contract.promised(NixSetting)
         },
         resources=read.resources(answers),
+        pod=setting.pod,
         kernel=read.kernel(answers),
         taken=taken,
         seconds=round(time.monotonic() - started_at, 3),

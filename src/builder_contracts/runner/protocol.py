@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from builder_contracts.facts.model import (
+    NOT_A_POD,
     NOT_ASKED,
     ConnectionFacts,
     HandshakeFacts,
     ImageFacts,
+    PodFacts,
     RunnerFacts,
     Seen,
     StartFacts,
@@ -103,6 +105,7 @@ class OutsideView:
     image: Seen[ImageFacts]
     start: Seen[StartFacts]
     privileged: Seen[bool] = FROM_OUTSIDE
+    pod: Seen[PodFacts] = NOT_A_POD
     daemon_ready_after: Seen[float] = NO_DAEMON_STARTED
     daemon_failure: str = ""
     entrypoint: Seen[StartFacts] = NOT_ASKED

@@ -13,6 +13,7 @@ from builder_contracts.contract.promises.identity import Home, NotRoot, Shell
 from builder_contracts.contract.promises.image import ImageHealthcheck, ImageReference
 from builder_contracts.contract.promises.job import JobStart, StepShell
 from builder_contracts.contract.promises.network import Denied, Reaches, Resolves
+from builder_contracts.contract.promises.pod import HostNamespaces, HostPaths
 from builder_contracts.contract.promises.ports import OtherPorts
 from builder_contracts.contract.promises.privileges import FileCapabilities, SetIdFiles
 from builder_contracts.contract.promises.process import WorkingDirectory
@@ -23,6 +24,7 @@ from builder_contracts.facts.model import (
     DirectoryFacts,
     Facts,
     FeatureFacts,
+    PodFacts,
     ShellFacts,
     StartFacts,
     Unseen,
@@ -112,6 +114,12 @@ def _changes(promise: Promise, facts: Facts) -> Iterator[tuple[str, dict[str, An
                     attempts = {**forbidden.attempts, spelling: ConnectionFacts("connected", "")}
                     reached = dataclasses.replace(forbidden, attempts=attempts)
                     yield f"reached as {spelling}", _network(facts, "forbidden", promise.host, reached)
+        case HostPaths() if isinstance(facts.pod, PodFacts):
+            more = [*facts.pod.host_paths, _FILE]
+            yield "a path more", {"pod": dataclasses.replace(facts.pod, host_paths=more)}
+        case HostNamespaces() if isinstance(facts.pod, PodFacts):
+            more = [*facts.pod.host_namespaces, OTHER]
+            yield "a namespace more", {"pod": dataclasses.replace(facts.pod, host_namespaces=more)}
         case OtherPorts() if not isinstance(facts.ports, Unseen):
             port = next(key for key in map("{}/tcp".format, range(1, 65536)) if key not in promise.named)
             yield f"{port} listens", {"ports": {**facts.ports, port: sorted(_OPEN)}}

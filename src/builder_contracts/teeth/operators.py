@@ -22,6 +22,7 @@ from builder_contracts.contract.promises import (
     NixSetting,
     PackagePromise,
     PathState,
+    PodPromise,
     PortPromise,
     PrivilegePromise,
     ProcessPromise,
@@ -40,6 +41,7 @@ from builder_contracts.contract.promises import (
     isolation,
     job,
     network,
+    pod,
     ports,
     privileges,
     process,
@@ -111,6 +113,8 @@ def _mutants(promise: Promise) -> Iterator[Mutant]:
         return _port(promise)
     if isinstance(promise, NixSetting):
         return _nix(promise)
+    if isinstance(promise, PodPromise):
+        return _pod(promise)
     if isinstance(promise, ResourcePromise):
         return _resource(promise)
     assert_never(promise)
@@ -424,6 +428,24 @@ def _nix(promise: NixSetting) -> Iterator[Mutant]:
     yield changed(promise, f"also {OTHER}", words=(*promise.words, OTHER))
     for index, word in enumerate(promise.words if promise.match != "contains" else ()):
         yield changed(promise, f"without {word}", words=promise.words[:index] + promise.words[index + 1 :])
+
+
+def _pod(promise: PodPromise) -> Iterator[Mutant]:
+    match promise:
+        case pod.HostPaths() | pod.HostNamespaces():
+            yield from allowed(promise, "allow")
+        case pod.QosClass():
+            yield changed(promise, "another class", name=_OTHER_QOS[promise.name])
+        case pod.ImagePullPolicy():
+            yield changed(promise, "another policy", name=_OTHER_PULL[promise.name])
+        case pod.PriorityClass():
+            yield changed(promise, "another class", name=f"{promise.name}{OTHER}")
+        case _:
+            assert_never(promise)
+
+
+_OTHER_QOS = {"Guaranteed": "Burstable", "Burstable": "BestEffort", "BestEffort": "Guaranteed"}
+_OTHER_PULL = {"Always": "Never", "IfNotPresent": "Always", "Never": "IfNotPresent"}
 
 
 def _resource(promise: ResourcePromise) -> Iterator[Mutant]:

@@ -64,6 +64,7 @@ from tests.unit.judge.observed import (
     kept,
     unproven,
 )
+from tests.unit.judge.pod_rows import POD_ROWS
 from tests.unit.judge.promised_rows import PROMISED
 from tests.unit.judge.settings_rows import DAEMON_ROWS, IMAGE_ROWS, NETWORK_ROWS, SECTIONS
 from tests.unit.judge.system_rows import SYSTEM
@@ -481,6 +482,7 @@ TABLE = {
     **PROMISED,
     **SECTIONS,
     **SYSTEM,
+    **POD_ROWS,
     "caches": [unproven("by facts alone", CacheProof("nix", "read", "unsigned"), facts(), "needs a proof")],
     "publication": [unproven("by facts alone", NoSecrets(), facts(), "needs a proof")],
     "canaries": [unproven("by facts alone", CanaryProof("flake", "builds"), facts(), "needs a proof")],

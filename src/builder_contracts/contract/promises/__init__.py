@@ -23,6 +23,7 @@ from builder_contracts.contract.promises import (
     network,
     nix,
     packages,
+    pod,
     ports,
     privileges,
     process,
@@ -51,6 +52,7 @@ from builder_contracts.contract.promises.named_promise import NamedPromise
 from builder_contracts.contract.promises.network import NetworkPromise
 from builder_contracts.contract.promises.nix import NixSetting
 from builder_contracts.contract.promises.packages import PackagePromise
+from builder_contracts.contract.promises.pod import PodPromise
 from builder_contracts.contract.promises.ports import PortPromise
 from builder_contracts.contract.promises.privileges import PrivilegePromise
 from builder_contracts.contract.promises.process import ProcessPromise
@@ -89,6 +91,7 @@ Promise = (
     | PortPromise
     | NixSetting
     | ResourcePromise
+    | PodPromise
     | CacheProof
     | Publication
     | CanaryProof
@@ -121,6 +124,7 @@ READERS: Mapping[str, SectionParser] = {
     "ports": ports.read,
     "nix": nix.read,
     "resources": resources.read,
+    "pod": pod.read,
     "caches": caches.read,
     "publication": publication.read,
     "canaries": canaries.read,
@@ -144,6 +148,7 @@ __all__ = [
     "NixSetting",
     "PackagePromise",
     "PathState",
+    "PodPromise",
     "PortPromise",
     "PrivilegePromise",
     "ProcessPromise",

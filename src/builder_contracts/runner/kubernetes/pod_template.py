@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from builder_contracts.contract.document import Document, Pointer
@@ -26,13 +26,14 @@ class PodTemplate:
     """What the pods of a class are made from.
 
     ``options`` are the words of the command line that chose it. ``labels`` are the ``runs-on`` labels of the scale set
-    that is deployed with it, or nothing.
+    that is deployed with it, or nothing. ``lines`` are the places, FILE:LINE, of what decides promises.
     """
 
     metadata: Json
     spec: Json
     options: tuple[str, ...]
     labels: tuple[str, ...] = ()
+    lines: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def container(self) -> str:
@@ -93,6 +94,8 @@ def from_values(document: Document, options: Sequence[str], *, release: str) -> 
         )
     container_mode, template = mapping_at(values, "containerMode"), mapping_at(values, "template")
     mode = container_mode.get("type") or ""
+    # The chart's own tests call it so.
+    mode = "" if mode == "none" else mode
     if mode not in scale_set_chart.MODES:
         raise _wrong(
             document,
@@ -109,7 +112,7 @@ def from_values(document: Document, options: Sequence[str], *, release: str) -> 
         release=str(values.get("runnerScaleSetName") or release),
         work_claim=container_mode.get("kubernetesModeWorkVolumeClaim"),
     )
-    return PodTemplate(checked.metadata, spec, tuple(options))
+    return PodTemplate(checked.metadata, spec, tuple(options), lines=checked.lines)
 
 
 def pod(
@@ -180,7 +183,28 @@ def _checked(
     namespace = mapping_at(data, "metadata").get("namespace")
     if isinstance(namespace, str):
         metadata["namespace"] = namespace
-    return PodTemplate(metadata, spec, tuple(options), labels)
+    return PodTemplate(metadata, spec, tuple(options), labels, _lines(document, (*pointer, "spec"), spec))
+
+
+HOST_NAMESPACES = {"network": "hostNetwork", "pid": "hostPID", "ipc": "hostIPC"}
+"""The fields of a pod that share a namespace of the node."""
+
+
+def _lines(document: Document, at: Pointer, spec: Json) -> dict[str, str]:
+    """The places of the fields that decide promises, or of what they are missing in."""
+    if document.source(at) == scale_set_chart.IN_CLUSTER:
+        return {}
+    runner = (*at, "containers", spec["containers"].index(_runner(spec)))
+    shared = next((name for name in HOST_NAMESPACES.values() if spec.get(name)), "")
+    places = {name: (*at, name) for name in ("volumes", "priorityClassName")}
+    places |= {
+        name: (*runner, name) for name in ("image", "imagePullPolicy", "resources", "env", "securityContext")
+    }
+    places["hostNamespaces"] = (*at, shared)
+    whole = document.source(())
+    # Values without a template get the chart's own, of which no line is here.
+    sources = {name: document.source(place) for name, place in places.items()}
+    return {name: str(source) for name, source in sources.items() if source != whole}
 
 
 def mapping_at(data: Any, key: str) -> Json:

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from builder_contracts.contract.model import Contract
 from builder_contracts.contract.promises.job import DEFAULT_START, JobStart, StartWay
-from builder_contracts.facts.model import RunnerFacts, StartFacts, Unseen
+from builder_contracts.facts.model import PodFacts, RunnerFacts, StartFacts, Unseen
 from builder_contracts.runner import capacity
 from builder_contracts.runner.capacity import Capacity
 from builder_contracts.runner.docker.cleanup import OWNER, RUN, Owner, RunLabels
@@ -60,7 +60,7 @@ class KubernetesRunner:
             self.setting = self._launch()
         except NoAnswer as error:
             lost = Unseen(f"the cluster did not respond: {error}")
-            self.setting = OutsideView(lost, NO_IMAGE, lost)
+            self.setting = OutsideView(lost, NO_IMAGE, lost, pod=lost)
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -144,7 +144,8 @@ class KubernetesRunner:
             hopeless=state.hopeless,
             image=self._image_name(),
         )
-        return OutsideView(self._about(pod, ""), NO_IMAGE, start)
+        lost = Unseen(f"the pod did not start: {state.reason}")
+        return OutsideView(self._about(pod, ""), NO_IMAGE, start, pod=lost)
 
     def _running(self, pod: Mapping[str, Any]) -> OutsideView:
         container = self._template.container
@@ -162,6 +163,7 @@ class KubernetesRunner:
             NO_IMAGE,
             start,
             privileged=_security(pod, container).get("privileged") is True,
+            pod=_pod_facts(pod, self._template),
             daemon_ready_after=NO_DAEMON_STARTED,
         )
 
@@ -257,6 +259,21 @@ def _named(pod: Mapping[str, Any], part: str, key: str, name: str) -> Mapping[st
 
 def _security(pod: Mapping[str, Any], container: str) -> Mapping[str, Any]:
     return _named(pod, "spec", "containers", container).get("securityContext") or {}
+
+
+def _pod_facts(pod: Mapping[str, Any], template: PodTemplate) -> PodFacts:
+    spec, runner = pod.get("spec", {}), _named(pod, "spec", "containers", template.container)
+    volumes = [volume["hostPath"] for volume in spec.get("volumes") or [] if volume.get("hostPath")]
+    return PodFacts(
+        host_paths=sorted(str(volume.get("path", "")) for volume in volumes),
+        host_namespaces=[
+            name for name, field in pod_template.HOST_NAMESPACES.items() if spec.get(field) is True
+        ],
+        qos_class=str(pod.get("status", {}).get("qosClass", "")),
+        image_pull_policy=str(runner.get("imagePullPolicy", "")),
+        priority_class=str(spec.get("priorityClassName", "")),
+        lines=dict(template.lines),
+    )
 
 
 def _digest(pod: Mapping[str, Any], container: str) -> str:
