@@ -9,7 +9,9 @@ from urllib.parse import urlsplit
 
 import click
 
+from builder_contracts.cli.history import Place
 from builder_contracts.cli.options import table_options
+from builder_contracts.dashboard.history.postgres import ServerAddress
 from builder_contracts.run.options import MCP, seconds, settings_of, usage_error
 
 
@@ -20,8 +22,9 @@ from builder_contracts.run.options import MCP, seconds, settings_of, usage_error
     help="Read files only below this directory (default: the current one).",
 )  # fmt: skip
 @click.option(
-    "--history", metavar="FILE", help="History file below the root, for what the last nights showed."
-)
+    "--history", type=Place(), metavar="FILE",
+    help="History below the root, or the URL of a PostgreSQL database, for what the last nights showed.",
+)  # fmt: skip
 @click.option("--allow-run", is_flag=True, help="Allow the tool 'check', which starts containers.")
 @click.option("--timeout", default="600", metavar="SECONDS", help="Time limit for each tool (default: 600).")
 @click.option(
@@ -32,7 +35,7 @@ def mcp(
     contracts_directory: str | None,
     settings: tuple[str, ...],
     root: Path,
-    history: str | None,
+    history: Path | ServerAddress | None,
     allow_run: bool,
     timeout: str,
     address: str | None,
@@ -62,8 +65,8 @@ def mcp(
     )
     # Everything is looked at before a client waits for its first answer.
     workspace.inside(workspace.contracts)
-    if history is not None:
-        workspace.inside(history)
+    if isinstance(history, Path):
+        workspace.inside(str(history))
     if where is None:
         serve_stdio(workspace)
     else:

@@ -17,6 +17,7 @@ from builder_contracts.cli.select import choose_builder, to_data
 from builder_contracts.contract import schemas
 from builder_contracts.contract.loading import load_all
 from builder_contracts.contract.model import Contract
+from builder_contracts.dashboard.history.postgres import ServerAddress
 from builder_contracts.errors import BuilderContractsError, ExitCode
 from builder_contracts.redaction import redact_data
 from builder_contracts.run.exit_status import MEANINGS, SHORT
@@ -43,7 +44,7 @@ class Workspace:
     root: Path
     contracts: str
     settings: tuple[str, ...] = ()
-    history: str | None = None
+    history: Path | ServerAddress | None = None
     allow_run: bool = False
     limit: float = 600.0
 
@@ -261,7 +262,8 @@ def read_history(workspace: Workspace, _: dict[str, Any]) -> Answer:
         raise usage_error("this server was started without a history", "start it with --history FILE")
     from builder_contracts.cli.history import night_data
 
-    classes = night_data(workspace.inside(workspace.history), workspace.load())
+    place = workspace.history
+    classes = night_data(workspace.inside(str(place)) if isinstance(place, Path) else place, workspace.load())
     states = {entry["state"] for entry in classes}
     # Only what was seen and kept is success: an empty history shows nothing.
     code = (
